@@ -1,0 +1,245 @@
+//! The only reader of the wall clock and the only sleeper.
+//!
+//! Three clocks share one face: the system's; a manual one that tests move by hand (and that a
+//! simulation lets advance by itself whenever somebody sleeps on it); and a scaled one, on which a
+//! simulated hour passes in real seconds. A [`BootTime`] counts on through suspend and never steps,
+//! so waits that must survive a clock step are measured on it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Notify;
+
+/// Time since the machine booted, and which boot that was.
+///
+/// Two readings may be subtracted only when their `boot_id` is the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootTime {
+    /// Identifies the boot; empty where the platform does not tell.
+    pub boot_id: String,
+    /// Time since that boot, suspend included.
+    pub elapsed: Duration,
+}
+
+/// A source of time. Clones share their state.
+#[derive(Debug, Clone)]
+pub enum Clock {
+    /// The machine's own clocks.
+    System,
+    /// A clock that only moves when told, or when slept on if it is a simulation.
+    Manual(Arc<ManualClock>),
+    /// The machine's clock, sped up by a factor from a chosen start.
+    Scaled(Arc<ScaledClock>),
+}
+
+/// State of a manual clock. See [`Clock::manual`] and [`Clock::simulated`].
+#[derive(Debug)]
+pub struct ManualClock {
+    hands: Mutex<Hands>,
+    moved: Notify,
+    sleep_advances: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Hands {
+    wall: DateTime<Utc>,
+    boot_id: String,
+    elapsed: Duration,
+}
+
+/// State of a scaled clock. See [`Clock::scaled`].
+#[derive(Debug)]
+pub struct ScaledClock {
+    start: DateTime<Utc>,
+    factor: u32,
+    real_start: Duration,
+}
+
+impl Clock {
+    /// A clock that stands at `start` until [`Clock::advance`] moves it.
+    pub fn manual(start: DateTime<Utc>) -> Self {
+        Self::by_hand(start, false)
+    }
+
+    /// A manual clock on which a sleep returns at once and moves the clock by its length.
+    pub fn simulated(start: DateTime<Utc>) -> Self {
+        Self::by_hand(start, true)
+    }
+
+    /// A clock that shows `start` now and runs `factor` times as fast as the machine's.
+    pub fn scaled(start: DateTime<Utc>, factor: u32) -> Self {
+        Self::Scaled(Arc::new(ScaledClock {
+            start,
+            factor: factor.max(1),
+            real_start: system_boot_time().elapsed,
+        }))
+    }
+
+    fn by_hand(start: DateTime<Utc>, sleep_advances: bool) -> Self {
+        Self::Manual(Arc::new(ManualClock {
+            hands: Mutex::new(Hands {
+                wall: start,
+                boot_id: "manual-1".to_owned(),
+                elapsed: Duration::from_secs(1_000),
+            }),
+            moved: Notify::new(),
+            sleep_advances,
+        }))
+    }
+
+    /// The wall clock's reading.
+    pub fn now(&self) -> DateTime<Utc> {
+        match self {
+            Self::System => Utc::now(),
+            Self::Manual(clock) => clock.hands().wall,
+            Self::Scaled(clock) => clock.start + delta(clock.elapsed()),
+        }
+    }
+
+    /// Time since boot; the measure for waits and for how long something took.
+    pub fn boot(&self) -> BootTime {
+        match self {
+            Self::System => system_boot_time(),
+            Self::Manual(clock) => {
+                let hands = clock.hands();
+                BootTime { boot_id: hands.boot_id.clone(), elapsed: hands.elapsed }
+            }
+            Self::Scaled(clock) => BootTime { boot_id: "scaled".to_owned(), elapsed: clock.elapsed() },
+        }
+    }
+
+    /// Sleeps for `length` of this clock's time.
+    pub async fn sleep(&self, length: Duration) {
+        match self {
+            Self::System => tokio::time::sleep(length).await,
+            Self::Scaled(clock) => tokio::time::sleep(length / clock.factor).await,
+            Self::Manual(clock) if clock.sleep_advances => clock.advance(length),
+            Self::Manual(clock) => {
+                let wake_at = clock.hands().elapsed + length;
+                loop {
+                    let moved = clock.moved.notified();
+                    if clock.hands().elapsed >= wake_at {
+                        return;
+                    }
+                    moved.await;
+                }
+            }
+        }
+    }
+
+    /// Moves a manual clock forward, wall and boot time alike. Nothing happens on the others.
+    pub fn advance(&self, length: Duration) {
+        if let Self::Manual(clock) = self {
+            clock.advance(length);
+        }
+    }
+
+    /// Steps a manual wall clock, as an administrator or NTP would; boot time is untouched.
+    pub fn step_wall(&self, by: TimeDelta) {
+        if let Self::Manual(clock) = self {
+            clock.hands().wall += by;
+            clock.moved.notify_waiters();
+        }
+    }
+
+    /// Starts a new boot on a manual clock: another boot id, boot time from zero.
+    pub fn reboot(&self) {
+        if let Self::Manual(clock) = self {
+            let mut hands = clock.hands();
+            hands.boot_id.push('+');
+            hands.elapsed = Duration::ZERO;
+        }
+    }
+}
+
+impl ManualClock {
+    /// A poisoned lock still holds a valid reading, so poisoning is of no interest here.
+    fn hands(&self) -> MutexGuard<'_, Hands> {
+        self.hands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn advance(&self, length: Duration) {
+        {
+            let mut hands = self.hands();
+            hands.wall += delta(length);
+            hands.elapsed += length;
+        }
+        self.moved.notify_waiters();
+    }
+}
+
+impl ScaledClock {
+    fn elapsed(&self) -> Duration {
+        system_boot_time().elapsed.saturating_sub(self.real_start) * self.factor
+    }
+}
+
+fn delta(length: Duration) -> TimeDelta {
+    TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)
+}
+
+#[cfg(target_os = "linux")]
+fn system_boot_time() -> BootTime {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    BootTime { boot_id: boot_id.trim().to_owned(), elapsed: timespec(since) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn system_boot_time() -> BootTime {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    BootTime { boot_id: String::new(), elapsed: timespec(since) }
+}
+
+fn timespec(reading: rustix::time::Timespec) -> Duration {
+    Duration::new(
+        u64::try_from(reading.tv_sec).unwrap_or(0),
+        u32::try_from(reading.tv_nsec).unwrap_or(0),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_750_000_000, 0).unwrap()
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_leaves_boot_time_alone() {
+        let clock = Clock::manual(start());
+        let before = clock.boot();
+        clock.step_wall(TimeDelta::hours(-5));
+        assert_eq!(clock.now(), start() - TimeDelta::hours(5));
+        assert_eq!(clock.boot(), before);
+    }
+
+    #[tokio::test]
+    async fn a_simulation_sleeps_by_moving_on() {
+        let clock = Clock::simulated(start());
+        clock.sleep(Duration::from_secs(3_600)).await;
+        assert_eq!(clock.now(), start() + TimeDelta::hours(1));
+    }
+
+    #[tokio::test]
+    async fn a_manual_sleeper_wakes_when_the_clock_is_moved() {
+        let clock = Clock::manual(start());
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.sleep(Duration::from_secs(10)).await }
+        });
+        while !sleeper.is_finished() {
+            clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[test]
+    fn the_system_clock_knows_its_boot() {
+        let (one, two) = (Clock::System.boot(), Clock::System.boot());
+        assert_eq!(one.boot_id, two.boot_id);
+        assert!(two.elapsed >= one.elapsed);
+    }
+}

@@ -1,0 +1,4 @@
+//! creatormirror.
+
+pub mod clock;
+pub mod model;
