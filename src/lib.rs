@@ -1,4 +1,5 @@
 //! creatormirror.
 
+pub mod api;
 pub mod clock;
 pub mod model;

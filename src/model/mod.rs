@@ -1,8 +1,14 @@
-//! Plain data that every room shares: kinds, rows, instants, settings, events. No I/O.
+//! Plain data that every room shares: kinds, columns, rows, instants, settings, events. No I/O.
 
+pub mod columns;
 pub mod event;
+pub mod instant;
 pub mod kind;
+pub mod row;
 pub mod settings;
 
+pub use columns::{Column, ColumnType};
 pub use event::{Event, Watcher};
+pub use instant::Instant;
 pub use kind::Kind;
+pub use row::{BadRow, Row, Value};

@@ -1,0 +1,439 @@
+//! From the JSON of one resource to a row: tolerant, borrowed, never a panic.
+//!
+//! A member whose value has the documented type goes to its column. Every other member is kept as
+//! it was received in `extra`, so that nothing the API says is lost and nothing is guessed.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::model::row::DECODER_VERSION;
+use crate::model::{BadRow, Column, ColumnType, Instant, Kind, Row, Value, columns};
+
+/// An id is shortened to this many bytes where it is only named in an outcome.
+const NAMED_ID_BYTES_MAX: usize = 80;
+
+type Extra<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
+
+/// Decodes one element of a list's `data`, or the `data` of an item.
+pub fn row<'a>(kind: Kind, raw: &'a RawValue) -> Result<Row<'a>, BadRow> {
+    let members = members(raw.get()).ok_or(BadRow { id: None, reason: "not a JSON object" })?;
+    let known = columns::columns(kind);
+    let mut draft = Draft { values: vec![Value::Null; known.len()], ..Draft::default() };
+    // Members mostly come in the order of the columns, so the next column is tried first.
+    let mut guess = 0;
+    for (name, raw) in members {
+        if name == "id" {
+            draft.id = Some(raw);
+        } else if let Some(at) = find(known, &name, guess) {
+            guess = at + 1;
+            draft.keep(at, &known[at], name, raw.get());
+        } else if known.iter().any(|column| column.within.is_some_and(|(outer, _)| outer == name)) {
+            draft.spread(known, name, raw);
+        } else {
+            draft.extra.insert(name, Cow::Borrowed(raw.get()));
+        }
+    }
+    draft.finish(kind)
+}
+
+fn find(known: &[Column], name: &str, guess: usize) -> Option<usize> {
+    let fits = |column: &Column| column.within.is_none() && column.name == name;
+    if known.get(guess).is_some_and(fits) {
+        return Some(guess);
+    }
+    known.iter().position(fits)
+}
+
+#[derive(Default)]
+struct Draft<'a> {
+    id: Option<&'a RawValue>,
+    values: Vec<Value<'a>>,
+    extra: Extra<'a>,
+    is_odd: bool,
+    scraped_at: Option<Instant>,
+}
+
+impl<'a> Draft<'a> {
+    /// Puts a member into its column, or into `extra` if its type is not the documented one.
+    fn keep(&mut self, at: usize, column: &Column, name: Cow<'a, str>, raw: &'a str) {
+        match value(column.ty, raw) {
+            Some((value, instant)) => {
+                if column.name == "last_scrape_time" {
+                    self.scraped_at = instant;
+                }
+                self.values[at] = value;
+                // A member given twice counts as its last value, as in every JSON parser.
+                self.extra.remove(&name);
+            }
+            None => {
+                self.is_odd = true;
+                self.values[at] = Value::Null;
+                if column.name == "last_scrape_time" {
+                    self.scraped_at = None;
+                }
+                self.extra.insert(name, Cow::Borrowed(raw));
+            }
+        }
+    }
+
+    /// Spreads a nested object over its columns. What finds no place there stays in `extra` under
+    /// the object's own name.
+    fn spread(&mut self, known: &[Column], name: Cow<'a, str>, raw: &'a RawValue) {
+        if raw.get() == "null" {
+            return;
+        }
+        let Some(inner) = members(raw.get()) else {
+            self.is_odd = true;
+            self.extra.insert(name, Cow::Borrowed(raw.get()));
+            return;
+        };
+        let mut rest = Extra::new();
+        for (member, raw) in inner {
+            let here = |column: &Column| column.within == Some((&*name, &*member));
+            let Some(at) = known.iter().position(here) else {
+                rest.insert(member, Cow::Borrowed(raw.get()));
+                continue;
+            };
+            match value(known[at].ty, raw.get()) {
+                Some((value, _)) => self.values[at] = value,
+                None => {
+                    self.is_odd = true;
+                    rest.insert(member, Cow::Borrowed(raw.get()));
+                }
+            }
+        }
+        if !rest.is_empty() {
+            self.extra.insert(name, Cow::Owned(object(&rest)));
+        }
+    }
+
+    fn finish(self, kind: Kind) -> Result<Row<'a>, BadRow> {
+        let bad = |reason| BadRow { id: self.id.map(named), reason };
+        let id = match self.id {
+            None => return Err(bad("no id")),
+            Some(raw) => {
+                id(kind, raw.get()).ok_or_else(|| bad("its id is not of the documented type"))?
+            }
+        };
+        if id.is_empty() {
+            return Err(bad("its id is empty"));
+        }
+        // An account video is known by platform and id together.
+        if kind == Kind::AccountVideo && self.values.first().is_none_or(|v| v.as_text().is_none()) {
+            return Err(bad("no platform"));
+        }
+        let fingerprint = fingerprint(kind, &self.values, &self.extra);
+        let extra = (!self.extra.is_empty()).then(|| object(&self.extra));
+        Ok(Row {
+            id,
+            values: self.values,
+            extra,
+            is_odd: self.is_odd,
+            fingerprint,
+            scraped_at: self.scraped_at,
+        })
+    }
+}
+
+/// An id is a string; where the documentation leaves it open, a whole number's digits do as well.
+fn id(kind: Kind, raw: &str) -> Option<Cow<'_, str>> {
+    if raw.starts_with('"') {
+        return string(raw);
+    }
+    let is_whole =
+        !raw.is_empty() && raw.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit());
+    (kind == Kind::AccountVideo && is_whole).then_some(Cow::Borrowed(raw))
+}
+
+fn named(raw: &RawValue) -> String {
+    let text = string(raw.get()).unwrap_or(Cow::Borrowed(raw.get()));
+    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut name = String::new();
+    for c in printable {
+        if name.len() + c.len_utf8() > NAMED_ID_BYTES_MAX {
+            break;
+        }
+        name.push(c);
+    }
+    name
+}
+
+/// The value as its column wants it; `None` when the type is not the documented one.
+fn value(ty: ColumnType, raw: &str) -> Option<(Value<'_>, Option<Instant>)> {
+    if raw == "null" {
+        return Some((Value::Null, None));
+    }
+    let plain = |value| Some((value, None));
+    match ty {
+        ColumnType::Text => plain(Value::Text(string(raw)?)),
+        ColumnType::Integer => plain(Value::Integer(integer(raw)?)),
+        ColumnType::Real => plain(Value::Real(real(raw)?)),
+        ColumnType::Boolean => match raw {
+            "true" => plain(Value::Integer(1)),
+            "false" => plain(Value::Integer(0)),
+            _ => None,
+        },
+        ColumnType::Instant => {
+            let given = string(raw)?;
+            let instant = Instant::parse(&given)?;
+            let shown = instant.to_text();
+            let kept = if shown == given { given } else { Cow::Owned(shown) };
+            Some((Value::Text(kept), Some(instant)))
+        }
+        ColumnType::Object => {
+            raw.starts_with('{').then_some((Value::Text(Cow::Borrowed(raw)), None))
+        }
+    }
+}
+
+/// The text of a JSON string, borrowed where it has no escapes.
+fn string(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if !inner.contains('\\') {
+        return Some(Cow::Borrowed(inner));
+    }
+    serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
+}
+
+/// A whole number of 64 bits. A fraction of zeros is allowed and read exactly; an exponent only as
+/// far as a double holds every whole number.
+fn integer(raw: &str) -> Option<i64> {
+    if let Ok(number) = raw.parse::<i64>() {
+        return Some(number);
+    }
+    if !raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        return None;
+    }
+    if let Some((whole, fraction)) = raw.split_once('.')
+        && fraction.bytes().all(|b| b == b'0')
+    {
+        return whole.parse().ok();
+    }
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let number = raw.parse::<f64>().ok()?;
+    #[allow(clippy::cast_possible_truncation)] // Checked: a whole number within the exact range.
+    (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then_some(number as i64)
+}
+
+fn real(raw: &str) -> Option<f64> {
+    if !raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        return None;
+    }
+    raw.parse::<f64>().ok().filter(|number| number.is_finite())
+}
+
+/// Hashes what counts as content: values in column order, then `extra` by name, each with its
+/// length, so that no two contents share a byte stream. Query strings of `*_url` members are left
+/// out, because signed media addresses change without the resource changing.
+fn fingerprint(kind: Kind, values: &[Value<'_>], extra: &Extra<'_>) -> i64 {
+    let mut hash = Xxh3::new();
+    hash.update(&DECODER_VERSION.to_le_bytes());
+    for (column, value) in columns::columns(kind).iter().zip(values) {
+        match value {
+            Value::Null => hash.update(&[0]),
+            Value::Integer(number) => {
+                hash.update(&[1]);
+                hash.update(&number.to_le_bytes());
+            }
+            Value::Real(number) => {
+                hash.update(&[2]);
+                hash.update(&number.to_bits().to_le_bytes());
+            }
+            Value::Text(text) => {
+                hash.update(&[3]);
+                hash_text(&mut hash, without_query(column.name, text));
+            }
+        }
+    }
+    for (name, raw) in extra {
+        hash_text(&mut hash, name);
+        hash_text(&mut hash, without_query(name, raw));
+    }
+    hash.digest().cast_signed()
+}
+
+fn hash_text(hash: &mut Xxh3, text: &str) {
+    hash.update(&(text.len() as u64).to_le_bytes());
+    hash.update(text.as_bytes());
+}
+
+fn without_query<'a>(name: &str, text: &'a str) -> &'a str {
+    if !name.ends_with("_url") {
+        return text;
+    }
+    text.split_once('?').map_or(text, |(address, _)| address)
+}
+
+/// Writes members as a JSON object. Their values are JSON already.
+fn object(members: &Extra<'_>) -> String {
+    let mut text = String::from("{");
+    for (at, (name, raw)) in members.iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        text.push_str(&serde_json::Value::from(&**name).to_string());
+        text.push(':');
+        text.push_str(raw);
+    }
+    text.push('}');
+    text
+}
+
+/// The members of a JSON object in their order; `None` if it is not an object.
+fn members(raw: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
+    let mut json = serde_json::Deserializer::from_str(raw);
+    json.deserialize_map(Members).ok()
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::with_capacity(40);
+        while let Some((Name(name), raw)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+            members.push((name, raw));
+        }
+        Ok(members)
+    }
+}
+
+/// A member's name, borrowed unless it holds escapes.
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn decode(
+        kind: Kind,
+        json: &str,
+    ) -> Result<(Vec<(String, String)>, Option<String>, bool), BadRow> {
+        let raw: &RawValue = serde_json::from_str(json).unwrap();
+        let row = row(kind, raw)?;
+        let set = columns::columns(kind).iter().zip(&row.values);
+        let set = set.filter(|(_, value)| **value != Value::Null);
+        let set =
+            set.map(|(column, value)| (column.name.to_owned(), format!("{value:?}"))).collect();
+        Ok((set, row.extra.clone(), row.is_odd))
+    }
+
+    fn count_of(raw: &str) -> (Option<i64>, Option<String>) {
+        let json = format!(r#"{{"id":"v","view_count":{raw}}}"#);
+        let raw: &RawValue = serde_json::from_str(&json).unwrap();
+        let row = row(Kind::Video, raw).unwrap();
+        (row.value(Kind::Video, "view_count").as_integer(), row.extra.clone())
+    }
+
+    #[test]
+    fn counts_are_whole_numbers_or_kept_as_received() {
+        assert_eq!(count_of("12"), (Some(12), None));
+        assert_eq!(count_of("12.0"), (Some(12), None));
+        assert_eq!(count_of("1.2e1"), (Some(12), None));
+        assert_eq!(count_of("9007199254740993"), (Some(9_007_199_254_740_993), None));
+        assert_eq!(count_of("9007199254740993.0"), (Some(9_007_199_254_740_993), None));
+        assert_eq!(count_of("null"), (None, None));
+        for odd in
+            [r#""12.3K""#, r#""7""#, "12.5", "9223372036854775808", "1e400", "true", "[1]", "{}"]
+        {
+            assert_eq!(count_of(odd), (None, Some(format!(r#"{{"view_count":{odd}}}"#))), "{odd}");
+        }
+    }
+
+    #[test]
+    fn unknown_members_are_kept() {
+        let (set, extra, is_odd) =
+            decode(Kind::Video, r#"{"id":"v","b":null,"platform":"tiktok","a":{"x":[1, 2]}}"#)
+                .unwrap();
+        assert_eq!(set, [("platform".to_owned(), r#"Text("tiktok")"#.to_owned())]);
+        assert_eq!(extra.as_deref(), Some(r#"{"a":{"x":[1, 2]},"b":null}"#));
+        assert!(!is_odd);
+    }
+
+    #[test]
+    fn a_creators_summary_is_spread_and_its_rest_kept() {
+        let json = r#"{"id":"c","accounts_summary":{"total":2,"platforms":{"tiktok":2},"total_followers":"many","new":1}}"#;
+        let (set, extra, is_odd) = decode(Kind::Creator, json).unwrap();
+        assert_eq!(set.len(), 2);
+        assert_eq!(
+            extra.as_deref(),
+            Some(r#"{"accounts_summary":{"new":1,"total_followers":"many"}}"#)
+        );
+        assert!(is_odd);
+    }
+
+    #[test]
+    fn ids_are_strings_or_whole_numbers_where_the_documentation_is_silent() {
+        let id = |kind, json: &str| {
+            let raw: &RawValue = serde_json::from_str(json).unwrap();
+            row(kind, raw).map(|row| row.id.into_owned())
+        };
+        assert_eq!(id(Kind::AccountVideo, r#"{"id":7,"platform":"tiktok"}"#).unwrap(), "7");
+        assert_eq!(id(Kind::AccountVideo, r#"{"id":"x-1","platform":"tiktok"}"#).unwrap(), "x-1");
+        assert_eq!(id(Kind::AccountVideo, r#"{"id":7}"#).unwrap_err().id.as_deref(), Some("7"));
+        assert_eq!(id(Kind::Video, r#"{"id":7}"#).unwrap_err().id.as_deref(), Some("7"));
+        for bad in ["null", "[]", r#""x""#, "{}", r#"{"id":null}"#, r#"{"id":""}"#] {
+            assert!(id(Kind::Video, bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_the_query_of_an_address_is_not_content() {
+        let print = |json: &str| {
+            let raw: &RawValue = serde_json::from_str(json).unwrap();
+            row(Kind::Video, raw).unwrap().fingerprint
+        };
+        let one = print(r#"{"id":"v","video_url":"https://x/a?sig=1","foo_url":"https://x/b?1"}"#);
+        assert_eq!(
+            one,
+            print(r#"{"foo_url":"https://x/b?2","id":"v","video_url":"https://x/a?sig=2"}"#)
+        );
+        assert_ne!(
+            one,
+            print(r#"{"id":"v","video_url":"https://x/c?sig=1","foo_url":"https://x/b?1"}"#)
+        );
+        assert_ne!(
+            print(r#"{"id":"v","description":"a?1"}"#),
+            print(r#"{"id":"v","description":"a?2"}"#)
+        );
+    }
+
+    #[test]
+    fn escapes_and_lone_surrogates_survive() {
+        let (set, extra, _) =
+            decode(Kind::Video, r#"{"id":"v","description":"a\"\u00e9","shortcode":"\ud800"}"#)
+                .unwrap();
+        assert_eq!(set, [("description".to_owned(), r#"Text("a\"é")"#.to_owned())]);
+        assert_eq!(extra.as_deref(), Some(r#"{"shortcode":"\ud800"}"#));
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_panics(raw in prop_oneof![
+            any::<f64>().prop_map(|n| serde_json::Value::from(n).to_string()),
+            any::<i128>().prop_map(|n| n.to_string()),
+            ".{0,20}".prop_map(|s| serde_json::Value::from(s).to_string()),
+        ]) {
+            for kind in Kind::LISTS {
+                for column in columns::columns(kind) {
+                    let json = format!(r#"{{"id":{raw},"platform":"tiktok","{}":{raw}}}"#, column.name);
+                    let raw: &RawValue = serde_json::from_str(&json).unwrap();
+                    let _ = row(kind, raw);
+                }
+            }
+        }
+    }
+}

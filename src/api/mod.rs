@@ -1,0 +1,2 @@
+//! The remote side.
+pub mod decode;

@@ -1,0 +1,240 @@
+//! The columns of every mirrored resource: name, type, and whether history keeps it.
+//!
+//! One table per kind drives decoding, the statements that write rows, and the tests that hold
+//! migrations and code together. Names are the API's own member names; a creator's
+//! `accounts_summary` is spread over three columns.
+
+use super::Kind;
+
+/// What a member's value must be to enter its column. Anything else is kept in `extra`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnType {
+    /// A JSON string.
+    Text,
+    /// A whole number that fits 64 bits; `12.0` counts as 12.
+    Integer,
+    /// Any number.
+    Real,
+    /// `true` or `false`, kept as 1 or 0.
+    Boolean,
+    /// An RFC 3339 string, kept in the mirror's one form.
+    Instant,
+    /// A JSON object, kept as its text.
+    Object,
+}
+
+/// A column and the member it comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// Name of the column and, unless `within` says otherwise, of the member.
+    pub name: &'static str,
+    /// What the member must be.
+    pub ty: ColumnType,
+    /// For a member of a nested object: that object's name and the member's own.
+    pub within: Option<(&'static str, &'static str)>,
+}
+
+const fn column(name: &'static str, ty: ColumnType) -> Column {
+    Column { name, ty, within: None }
+}
+
+const fn text(name: &'static str) -> Column {
+    column(name, ColumnType::Text)
+}
+
+const fn count(name: &'static str) -> Column {
+    column(name, ColumnType::Integer)
+}
+
+const fn flag(name: &'static str) -> Column {
+    column(name, ColumnType::Boolean)
+}
+
+const fn instant(name: &'static str) -> Column {
+    column(name, ColumnType::Instant)
+}
+
+const fn object(name: &'static str) -> Column {
+    column(name, ColumnType::Object)
+}
+
+const fn summary(name: &'static str, ty: ColumnType, member: &'static str) -> Column {
+    Column { name, ty, within: Some(("accounts_summary", member)) }
+}
+
+/// `Account` of the API, without its `id`.
+const ACCOUNT: &[Column] = &[
+    text("platform"),
+    text("username"),
+    text("type"),
+    text("name"),
+    text("description"),
+    text("profile_pic_url"),
+    text("profile_pic_url_original"),
+    flag("is_verified"),
+    flag("is_active"),
+    flag("is_unavailable"),
+    text("link_in_bio"),
+    text("creator_id"),
+    text("creator_name"),
+    text("category"),
+    object("metadata"),
+    instant("added_at"),
+    instant("first_scrape_time"),
+    instant("last_scrape_time"),
+    count("scrape_interval_hours"),
+    count("follower_count"),
+    count("following_count"),
+    count("profile_post_count"),
+    count("total_post_count"),
+    count("view_count"),
+    count("like_count"),
+    count("comment_count"),
+    count("share_count"),
+    count("play_count"),
+    count("saved_count"),
+    count("fb_play_count"),
+    count("ig_play_count"),
+    count("fb_like_count"),
+    count("max_recent_posts_per_account"),
+    count("post_lookback_days"),
+    count("effective_max_recent_posts_per_account"),
+    count("effective_post_lookback_days"),
+];
+
+/// `Creator` of the API, without its `id`.
+const CREATOR: &[Column] = &[
+    text("name"),
+    text("type"),
+    flag("is_active"),
+    object("metadata"),
+    summary("accounts_total", ColumnType::Integer, "total"),
+    summary("accounts_by_platform", ColumnType::Object, "platforms"),
+    summary("total_followers", ColumnType::Integer, "total_followers"),
+];
+
+/// `Video` of the API, without its `id`.
+const VIDEO: &[Column] = &[
+    text("external_id"),
+    text("platform"),
+    text("type"),
+    text("shortcode"),
+    flag("is_active"),
+    count("scrape_interval_hours"),
+    object("metadata"),
+    instant("added_at"),
+    instant("updated_at"),
+    instant("first_scrape_time"),
+    instant("last_scrape_time"),
+    text("description"),
+    instant("create_time"),
+    text("media_type"),
+    column("duration", ColumnType::Real),
+    flag("is_unavailable"),
+    text("cover_image_url"),
+    text("cover_image_url_original"),
+    text("video_url"),
+    text("video_url_original"),
+    count("view_count"),
+    count("like_count"),
+    count("comment_count"),
+    count("share_count"),
+    count("play_count"),
+    count("saved_count"),
+    count("total_views"),
+    count("total_plays"),
+    text("account_id"),
+    text("account_username"),
+    text("platform_account_id"),
+    object("platform_data"),
+];
+
+/// What an account video is known to carry, without its `id`; the API documents none of it.
+const ACCOUNT_VIDEO: &[Column] = &[
+    text("platform"),
+    text("external_id"),
+    text("type"),
+    text("shortcode"),
+    text("account_id"),
+    text("account_username"),
+    text("description"),
+    instant("create_time"),
+    text("media_type"),
+    column("duration", ColumnType::Real),
+    flag("is_unavailable"),
+    instant("first_scrape_time"),
+    instant("last_scrape_time"),
+    text("cover_image_url"),
+    text("video_url"),
+    count("view_count"),
+    count("like_count"),
+    count("comment_count"),
+    count("share_count"),
+    count("play_count"),
+    count("saved_count"),
+];
+
+const ACCOUNT_HISTORY: &[&str] = &[
+    "follower_count",
+    "following_count",
+    "total_post_count",
+    "view_count",
+    "like_count",
+    "comment_count",
+    "share_count",
+    "play_count",
+    "saved_count",
+];
+
+const VIDEO_HISTORY: &[&str] =
+    &["view_count", "like_count", "comment_count", "share_count", "play_count", "saved_count"];
+
+/// The columns of a list kind, in the order in which rows carry their values. Empty for the kinds
+/// that are not lists.
+pub const fn columns(kind: Kind) -> &'static [Column] {
+    match kind {
+        Kind::Account => ACCOUNT,
+        Kind::Creator => CREATOR,
+        Kind::Video => VIDEO,
+        Kind::AccountVideo => ACCOUNT_VIDEO,
+        Kind::Overview | Kind::Meta => &[],
+    }
+}
+
+/// The counts that history keeps of each scrape; empty for kinds without scrapes.
+pub const fn history_columns(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Account => ACCOUNT_HISTORY,
+        Kind::Video | Kind::AccountVideo => VIDEO_HISTORY,
+        Kind::Creator | Kind::Overview | Kind::Meta => &[],
+    }
+}
+
+/// Where in a kind's rows the column of this name stands.
+pub fn position(kind: Kind, name: &str) -> Option<usize> {
+    columns(kind).iter().position(|column| column.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn history_is_made_of_columns() {
+        for kind in Kind::LISTS {
+            for name in history_columns(kind) {
+                let at = position(kind, name).unwrap();
+                assert_eq!(columns(kind)[at].ty, ColumnType::Integer);
+            }
+        }
+    }
+
+    #[test]
+    fn no_name_comes_twice() {
+        for kind in Kind::LISTS {
+            for (at, column) in columns(kind).iter().enumerate() {
+                assert_eq!(position(kind, column.name), Some(at));
+            }
+        }
+    }
+}

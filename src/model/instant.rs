@@ -1,0 +1,108 @@
+//! Instants as the API writes them and as the mirror keeps them.
+//!
+//! The API writes ISO 8601 UTC. The mirror shows `YYYY-MM-DDTHH:MM:SSZ`, with a fraction only when
+//! it is not zero, so that SQLite's date functions work on it. Scrape times are the identity of a
+//! history row, so they are kept to the nanosecond.
+
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+
+/// An instant to the nanosecond, as two numbers that pack well in SQLite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant {
+    /// Unix seconds.
+    pub seconds: i64,
+    /// Nanoseconds after that second, below 1,000,000,000.
+    pub nanos: u32,
+}
+
+impl Instant {
+    /// Reads an RFC 3339 instant of a year SQLite's date functions know. A zone is required: a time
+    /// without one would be a guess.
+    pub fn parse(text: &str) -> Option<Self> {
+        let at = DateTime::parse_from_rfc3339(text.trim()).ok()?.to_utc();
+        // A leap second is written as nanoseconds beyond the second; it belongs to the next one.
+        let carry = i64::from(at.timestamp_subsec_nanos() / 1_000_000_000);
+        let nanos = at.timestamp_subsec_nanos() % 1_000_000_000;
+        let instant = Self { seconds: at.timestamp().checked_add(carry)?, nanos };
+        instant.to_utc().filter(|at| (0..=9_999).contains(&at.year())).map(|_| instant)
+    }
+
+    /// The instant as chrono's type; `None` beyond what chrono can say.
+    pub fn to_utc(self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp(self.seconds, self.nanos)
+    }
+
+    /// The instant as the mirror shows it.
+    pub fn to_text(self) -> String {
+        self.to_utc().map(text).unwrap_or_default()
+    }
+}
+
+impl From<DateTime<Utc>> for Instant {
+    fn from(at: DateTime<Utc>) -> Self {
+        Self { seconds: at.timestamp(), nanos: at.timestamp_subsec_nanos() % 1_000_000_000 }
+    }
+}
+
+/// `at` as the mirror shows instants: seconds, and a fraction without trailing zeros if there is one.
+pub fn text(at: DateTime<Utc>) -> String {
+    let nanos = at.timestamp_subsec_nanos();
+    let whole = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    if nanos == 0 {
+        return whole;
+    }
+    let fraction = format!("{:09}", nanos % 1_000_000_000);
+    format!("{}.{}Z", whole.trim_end_matches('Z'), fraction.trim_end_matches('0'))
+}
+
+/// Microseconds since 1970, the unit of the mirror's own times.
+pub fn micros(at: DateTime<Utc>) -> i64 {
+    at.timestamp_micros()
+}
+
+/// The instant `micros` microseconds after 1970; 1970 itself for what chrono cannot say.
+pub fn from_micros(micros: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(micros).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn instants_are_shown_in_one_way() {
+        for (given, shown) in [
+            ("2026-11-20T08:00:00Z", "2026-11-20T08:00:00Z"),
+            ("2026-11-20T08:00:00.000Z", "2026-11-20T08:00:00Z"),
+            ("2026-11-20T08:00:00.120000Z", "2026-11-20T08:00:00.12Z"),
+            ("2026-11-20T10:00:00+02:00", "2026-11-20T08:00:00Z"),
+            ("2026-11-20T08:00:00.123456789Z", "2026-11-20T08:00:00.123456789Z"),
+            ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(Instant::parse(given).map(Instant::to_text).as_deref(), Some(shown));
+        }
+    }
+
+    #[test]
+    fn what_is_no_instant_is_refused() {
+        for given in ["", "yesterday", "2026-11-20", "2026-11-20T08:00:00", "20261120", "-1"] {
+            assert_eq!(Instant::parse(given), None, "{given}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_instant_comes_back_from_its_text(
+            seconds in -62_167_219_200_i64..=253_402_300_799, nanos in 0_u32..1_000_000_000,
+        ) {
+            let instant = Instant { seconds, nanos };
+            prop_assert_eq!(Instant::parse(&instant.to_text()), Some(instant));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,40}") {
+            let _ = Instant::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! A resource as it was decoded from an answer: typed values, the members without a column, and a
+//! fingerprint that tells whether anything changed.
+
+use std::borrow::Cow;
+
+use super::instant::Instant;
+use super::{Kind, columns};
+
+/// Raised whenever decoding changes in a way that makes an old fingerprint or a stored ETag
+/// meaningless, so that every page is read anew once.
+pub const DECODER_VERSION: i64 = 1;
+
+/// A value on its way into a column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value<'a> {
+    /// Absent, null, or kept in `extra` because its type was not the documented one.
+    Null,
+    /// Counts, and booleans as 0 or 1.
+    Integer(i64),
+    /// Numbers with a fraction.
+    Real(f64),
+    /// Text, instants in the mirror's form, objects as JSON.
+    Text(Cow<'a, str>),
+}
+
+impl Value<'_> {
+    /// The whole number, where there is one.
+    pub fn as_integer(&self) -> Option<i64> {
+        match self {
+            Self::Integer(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The text, where there is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// A decoded resource.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row<'a> {
+    /// The API's id.
+    pub id: Cow<'a, str>,
+    /// One value per column of the kind, in their order.
+    pub values: Vec<Value<'a>>,
+    /// A JSON object of the members that have no column or an undocumented type.
+    pub extra: Option<String>,
+    /// Whether a member had another type than the documented one.
+    pub is_odd: bool,
+    /// Hash of everything but the query strings of `*_url` members. Equal means unchanged.
+    pub fingerprint: i64,
+    /// `last_scrape_time`, where there is one.
+    pub scraped_at: Option<Instant>,
+}
+
+impl Row<'_> {
+    /// The value of the column of this name, `Null` if the kind has none such.
+    pub fn value(&self, kind: Kind, name: &str) -> &Value<'_> {
+        columns::position(kind, name).and_then(|at| self.values.get(at)).unwrap_or(&Value::Null)
+    }
+}
+
+/// A row that could not be kept, and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// The id as received, shortened, where one could be made out.
+    pub id: Option<String>,
+    /// What was wrong.
+    pub reason: &'static str,
+}
