@@ -1,0 +1,393 @@
+-- The mirror of one organization: who it belongs to, what the API said page by page, the current
+-- state of every resource, its history, and the log of every pass.
+--
+-- Names in the singular are tables and are ours; what users query are the views in the plural and
+-- the ..._history and ..._log views. Our own times are microseconds since 1970 (columns as_of,
+-- ..._at); scrape times are Unix seconds and nanoseconds; times of the API's resources are text.
+
+PRAGMA application_id = 1131564402; -- 'CrMr'
+
+-- One row: the identity of this mirror and what all requests share.
+CREATE TABLE instance (
+    instance INTEGER PRIMARY KEY CHECK (instance = 1),
+    -- Seeds the minutes of sweeps, so that many installations do not strike together.
+    installation_id TEXT NOT NULL DEFAULT (lower(hex(randomblob(16)))),
+    -- The organization this database is bound to, GET /whoami; NULL until the first answer.
+    organization_id TEXT,
+    api_key_name TEXT,
+    -- The rate gate and budget as JSON; outlives runs, steps of the clock and reboots.
+    gate TEXT NOT NULL DEFAULT '{}',
+    -- The latest start of a request. Starts never go back, even when the clock does.
+    last_stamp INTEGER NOT NULL DEFAULT 0,
+    -- GET /meta as received, and when.
+    api_meta TEXT,
+    api_meta_at INTEGER
+) STRICT;
+
+INSERT INTO instance (instance) VALUES (1);
+
+-- What the server was found not to support: an endpoint, or a parameter of one.
+CREATE TABLE refusal (
+    thing TEXT PRIMARY KEY,
+    status INTEGER,
+    code TEXT,
+    detail TEXT,
+    request_id TEXT,
+    refused_at INTEGER NOT NULL,
+    retry_at INTEGER NOT NULL
+) STRICT;
+
+-- A walk over a list from its first page to its last. At most one is open per kind.
+CREATE TABLE walk (
+    walk INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    -- The parameters every page of this walk is asked with, cursor aside.
+    query TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'complete', 'incomplete', 'abandoned')),
+    started_at INTEGER NOT NULL,
+    touched_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    -- Opens the next page; NULL stands for the first page.
+    next_cursor TEXT,
+    pages INTEGER NOT NULL DEFAULT 0,
+    -- Rows seen, each resource once, undecodable ones included.
+    rows_seen INTEGER NOT NULL DEFAULT 0,
+    rows_dropped INTEGER NOT NULL DEFAULT 0,
+    total_count INTEGER,
+    -- 1 while absence from this walk would say something about removal.
+    is_ground INTEGER NOT NULL DEFAULT 1,
+    -- 1 when stored ETags are not to be used, because the last attempt ended short.
+    is_clean INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE UNIQUE INDEX walk_open ON walk (kind) WHERE state = 'open';
+
+-- A page of a list as last answered. A 304 to its ETag confirms the rows whose page it is.
+CREATE TABLE page (
+    page INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    -- Path and query string, cursor included.
+    url TEXT NOT NULL UNIQUE,
+    -- NULL when a row was changed from elsewhere or dropped: the page must then be read in full.
+    etag TEXT,
+    decoder INTEGER NOT NULL,
+    cursor TEXT,
+    next_cursor TEXT,
+    total_count INTEGER,
+    -- Start of the request that last read or confirmed it.
+    as_of INTEGER NOT NULL,
+    -- The walk that last passed here; NULL when a poll by kept cursor made it.
+    walk INTEGER,
+    -- JSON array of the keys of the rows on it.
+    members TEXT NOT NULL DEFAULT '[]'
+) STRICT;
+
+CREATE INDEX page_by_kind ON page (kind, walk);
+
+-- A tracked profile, GET /accounts. Shown by the view accounts.
+CREATE TABLE account (
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    platform TEXT,
+    username TEXT,
+    type TEXT,
+    name TEXT,
+    description TEXT,
+    profile_pic_url TEXT,
+    profile_pic_url_original TEXT,
+    is_verified INTEGER,
+    is_active INTEGER,
+    is_unavailable INTEGER,
+    link_in_bio TEXT,
+    creator_id TEXT,
+    creator_name TEXT,
+    category TEXT,
+    metadata TEXT,
+    added_at TEXT,
+    first_scrape_time TEXT,
+    last_scrape_time TEXT,
+    scrape_interval_hours INTEGER,
+    follower_count INTEGER,
+    following_count INTEGER,
+    profile_post_count INTEGER,
+    total_post_count INTEGER,
+    view_count INTEGER,
+    like_count INTEGER,
+    comment_count INTEGER,
+    share_count INTEGER,
+    play_count INTEGER,
+    saved_count INTEGER,
+    fb_play_count INTEGER,
+    ig_play_count INTEGER,
+    fb_like_count INTEGER,
+    max_recent_posts_per_account INTEGER,
+    post_lookback_days INTEGER,
+    effective_max_recent_posts_per_account INTEGER,
+    effective_post_lookback_days INTEGER,
+    extra TEXT,
+    -- Hash of the content; equal means unchanged.
+    fingerprint INTEGER NOT NULL,
+    -- The page that was its last source; NULL when it came from elsewhere or left its page.
+    page INTEGER,
+    -- Start of the request whose answer gave this row; its page's may be later.
+    as_of INTEGER NOT NULL,
+    first_mirrored_at INTEGER NOT NULL,
+    removed_at INTEGER,
+    -- First signs of removal: absent from this complete walk; answered 404 at this time.
+    absent_walk INTEGER,
+    not_found_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX account_by_id ON account (id);
+CREATE INDEX account_loose ON account (key) WHERE page IS NULL AND removed_at IS NULL;
+CREATE INDEX account_removed ON account (removed_at) WHERE removed_at IS NOT NULL;
+
+-- A client-made group of accounts, GET /creators. Shown by the view creators.
+CREATE TABLE creator (
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    name TEXT,
+    type TEXT,
+    is_active INTEGER,
+    metadata TEXT,
+    accounts_total INTEGER,
+    accounts_by_platform TEXT,
+    total_followers INTEGER,
+    extra TEXT,
+    -- Hash of the content; equal means unchanged.
+    fingerprint INTEGER NOT NULL,
+    -- The page that was its last source; NULL when it came from elsewhere or left its page.
+    page INTEGER,
+    -- Start of the request whose answer gave this row; its page's may be later.
+    as_of INTEGER NOT NULL,
+    first_mirrored_at INTEGER NOT NULL,
+    removed_at INTEGER,
+    -- First signs of removal: absent from this complete walk; answered 404 at this time.
+    absent_walk INTEGER,
+    not_found_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX creator_by_id ON creator (id);
+CREATE INDEX creator_loose ON creator (key) WHERE page IS NULL AND removed_at IS NULL;
+CREATE INDEX creator_removed ON creator (removed_at) WHERE removed_at IS NOT NULL;
+
+-- An individually tracked post, GET /videos. Shown by the view videos.
+CREATE TABLE video (
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    external_id TEXT,
+    platform TEXT,
+    type TEXT,
+    shortcode TEXT,
+    is_active INTEGER,
+    scrape_interval_hours INTEGER,
+    metadata TEXT,
+    added_at TEXT,
+    updated_at TEXT,
+    first_scrape_time TEXT,
+    last_scrape_time TEXT,
+    description TEXT,
+    create_time TEXT,
+    media_type TEXT,
+    duration REAL,
+    is_unavailable INTEGER,
+    cover_image_url TEXT,
+    cover_image_url_original TEXT,
+    video_url TEXT,
+    video_url_original TEXT,
+    view_count INTEGER,
+    like_count INTEGER,
+    comment_count INTEGER,
+    share_count INTEGER,
+    play_count INTEGER,
+    saved_count INTEGER,
+    total_views INTEGER,
+    total_plays INTEGER,
+    account_id TEXT,
+    account_username TEXT,
+    platform_account_id TEXT,
+    platform_data TEXT,
+    extra TEXT,
+    -- Hash of the content; equal means unchanged.
+    fingerprint INTEGER NOT NULL,
+    -- The page that was its last source; NULL when it came from elsewhere or left its page.
+    page INTEGER,
+    -- Start of the request whose answer gave this row; its page's may be later.
+    as_of INTEGER NOT NULL,
+    first_mirrored_at INTEGER NOT NULL,
+    removed_at INTEGER,
+    -- First signs of removal: absent from this complete walk; answered 404 at this time.
+    absent_walk INTEGER,
+    not_found_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX video_by_id ON video (id);
+CREATE INDEX video_loose ON video (key) WHERE page IS NULL AND removed_at IS NULL;
+CREATE INDEX video_removed ON video (removed_at) WHERE removed_at IS NOT NULL;
+
+-- A post found in the feed of a tracked account, GET /account-videos. Shown by the view account_videos.
+CREATE TABLE account_video (
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    platform TEXT NOT NULL,
+    external_id TEXT,
+    type TEXT,
+    shortcode TEXT,
+    account_id TEXT,
+    account_username TEXT,
+    description TEXT,
+    create_time TEXT,
+    media_type TEXT,
+    duration REAL,
+    is_unavailable INTEGER,
+    first_scrape_time TEXT,
+    last_scrape_time TEXT,
+    cover_image_url TEXT,
+    video_url TEXT,
+    view_count INTEGER,
+    like_count INTEGER,
+    comment_count INTEGER,
+    share_count INTEGER,
+    play_count INTEGER,
+    saved_count INTEGER,
+    extra TEXT,
+    -- Hash of the content; equal means unchanged.
+    fingerprint INTEGER NOT NULL,
+    -- The page that was its last source; NULL when it came from elsewhere or left its page.
+    page INTEGER,
+    -- Start of the request whose answer gave this row; its page's may be later.
+    as_of INTEGER NOT NULL,
+    first_mirrored_at INTEGER NOT NULL,
+    removed_at INTEGER,
+    -- First signs of removal: absent from this complete walk; answered 404 at this time.
+    absent_walk INTEGER,
+    not_found_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX account_video_by_id ON account_video (id, platform);
+CREATE INDEX account_video_loose ON account_video (key) WHERE page IS NULL AND removed_at IS NULL;
+CREATE INDEX account_video_removed ON account_video (removed_at) WHERE removed_at IS NOT NULL;
+
+-- History: one row per resource and scrape. Clustered by resource, so that one resource's scrapes
+-- lie together in order of time, without an index beside the table.
+CREATE TABLE account_scrape (
+    account INTEGER NOT NULL,
+    at_s INTEGER NOT NULL,
+    at_ns INTEGER NOT NULL,
+    follower_count INTEGER,
+    following_count INTEGER,
+    total_post_count INTEGER,
+    view_count INTEGER,
+    like_count INTEGER,
+    comment_count INTEGER,
+    share_count INTEGER,
+    play_count INTEGER,
+    saved_count INTEGER,
+    PRIMARY KEY (account, at_s, at_ns)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE video_scrape (
+    video INTEGER NOT NULL,
+    at_s INTEGER NOT NULL,
+    at_ns INTEGER NOT NULL,
+    view_count INTEGER,
+    like_count INTEGER,
+    comment_count INTEGER,
+    share_count INTEGER,
+    play_count INTEGER,
+    saved_count INTEGER,
+    PRIMARY KEY (video, at_s, at_ns)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE account_video_scrape (
+    account_video INTEGER NOT NULL,
+    at_s INTEGER NOT NULL,
+    at_ns INTEGER NOT NULL,
+    view_count INTEGER,
+    like_count INTEGER,
+    comment_count INTEGER,
+    share_count INTEGER,
+    play_count INTEGER,
+    saved_count INTEGER,
+    PRIMARY KEY (account_video, at_s, at_ns)
+) STRICT, WITHOUT ROWID;
+
+-- When a video is expected to change next. Paused, unavailable and removed videos have no row.
+CREATE TABLE video_due (
+    video INTEGER PRIMARY KEY,
+    -- Unix seconds.
+    due_at INTEGER NOT NULL,
+    -- Seconds between the last two fruitless polls; 0 after a scrape was seen.
+    gap_s INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE INDEX video_due_by_time ON video_due (due_at);
+
+-- GET /overview, one row whenever a figure has changed.
+CREATE TABLE overview_observation (
+    period TEXT NOT NULL,
+    observed_at INTEGER NOT NULL,
+    total_views INTEGER,
+    engagement_rate REAL,
+    active_accounts INTEGER,
+    account_videos INTEGER,
+    tracked_videos INTEGER,
+    extra TEXT,
+    PRIMARY KEY (period, observed_at)
+) STRICT, WITHOUT ROWID;
+
+-- Validators of single documents, such as /overview.
+CREATE TABLE document (
+    url TEXT PRIMARY KEY,
+    etag TEXT,
+    decoder INTEGER NOT NULL,
+    as_of INTEGER NOT NULL
+) STRICT;
+
+-- Where each kind stands.
+CREATE TABLE kind_state (
+    kind TEXT PRIMARY KEY,
+    -- Start of the last complete walk, or of the last good answer of a single document.
+    complete_as_of INTEGER,
+    -- Start of the last walk, whatever came of it.
+    last_walk_at INTEGER,
+    last_outcome TEXT,
+    -- When the last sweep was answered for; a later cron time makes the kind due.
+    swept_at INTEGER,
+    -- Rows whose removal the ceiling holds back.
+    held_removals INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+INSERT INTO kind_state (kind)
+VALUES ('account'), ('creator'), ('video'), ('account_video'), ('overview'), ('meta');
+
+-- A run over whatever was due, by `sync` or by the daemon.
+CREATE TABLE pass (
+    pass INTEGER PRIMARY KEY AUTOINCREMENT,
+    trigger TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    outcome TEXT NOT NULL DEFAULT 'running',
+    detail TEXT
+) STRICT;
+
+CREATE INDEX pass_running ON pass (pass) WHERE outcome = 'running';
+
+-- What a pass did for one kind, counted up in the transactions that did it.
+CREATE TABLE pass_kind (
+    pass INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    trigger TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    requests INTEGER NOT NULL DEFAULT 0,
+    not_modified INTEGER NOT NULL DEFAULT 0,
+    rows_seen INTEGER NOT NULL DEFAULT 0,
+    rows_changed INTEGER NOT NULL DEFAULT 0,
+    rows_odd INTEGER NOT NULL DEFAULT 0,
+    rows_dropped INTEGER NOT NULL DEFAULT 0,
+    snapshots_added INTEGER NOT NULL DEFAULT 0,
+    snapshots_revised INTEGER NOT NULL DEFAULT 0,
+    removed INTEGER NOT NULL DEFAULT 0,
+    outcome TEXT NOT NULL DEFAULT 'running',
+    error_code TEXT,
+    detail TEXT,
+    request_id TEXT,
+    PRIMARY KEY (pass, kind)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,142 @@
+//! The local side: one SQLite file, and the only home of SQL beside `migrations/`.
+//!
+//! **Boundaries.** Functions that read take a `&Connection`, functions that write take a
+//! `&Transaction`, so the types show where a transaction begins. No transaction is open while a
+//! request is in flight. This room never sees `api`: it is handed rows, not answers.
+//!
+//! **Files.** The database is in WAL mode and its `-wal` and `-shm` files stay when it is closed,
+//! so that a reader who may not write can always open it. The one-instance lock is on a sibling
+//! file, because opening and closing the database file outside SQLite would drop SQLite's own
+//! locks.
+//!
+//! **Reading order.** [`open`] and [`place`] make the connection; [`rows`] and [`pages`] write what
+//! the API said; [`walks`] and [`removals`] keep the promise about completeness; [`due`] is the
+//! schedule; [`instance`], [`passes`], [`refusals`] and [`documents`] are the bookkeeping;
+//! [`status`] reads it all back.
+
+pub mod documents;
+pub mod due;
+pub mod instance;
+pub mod open;
+pub mod pages;
+pub mod passes;
+pub mod place;
+pub mod refusals;
+pub mod removals;
+pub mod rows;
+pub mod status;
+pub mod walks;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+/// What can go wrong with the database, by what the user can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such file, and this command does not make one.
+    #[error("there is no database at {}", .0.display())]
+    Missing(PathBuf),
+    /// Another daemon or `sync` holds the lock.
+    #[error("another creatormirror is working on {}", .0.display())]
+    Locked(PathBuf),
+    /// The file holds something else.
+    #[error("{} is not a creatormirror database; it is left as it is", .0.display())]
+    Foreign(PathBuf),
+    /// A newer creatormirror has been here.
+    #[error("the database has schema version {found}, this creatormirror knows {known}")]
+    Newer {
+        /// Version of the database.
+        found: i64,
+        /// Newest version this program knows.
+        known: i64,
+    },
+    /// An older schema, opened by a command that only reads.
+    #[error("the database has schema version {found}, this creatormirror needs {known}")]
+    Older {
+        /// Version of the database.
+        found: i64,
+        /// Version this program needs.
+        known: i64,
+    },
+    /// SQLite cannot be trusted on this file system.
+    #[error("{} is on a network file system ({name}), where SQLite's locks do not hold", .path.display())]
+    NetworkFileSystem {
+        /// Where the database would be.
+        path: PathBuf,
+        /// Which file system.
+        name: &'static str,
+    },
+    /// A file or folder beside the database could not be used.
+    #[error("cannot use {}: {source}", .path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// SQLite said no: disk full, damaged, read-only, busy for too long.
+    #[error("database error: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A migration did not go through.
+    #[error("the schema could not be brought up to date: {0}")]
+    Migration(#[from] Box<refinery::Error>),
+    /// The task that was writing ended without an answer.
+    #[error("a write ended without an answer")]
+    Interrupted,
+}
+
+/// Result of everything in this room.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// An open database. Clones share the one connection.
+#[derive(Debug, Clone)]
+pub struct Store {
+    connection: Arc<Mutex<Connection>>,
+    path: Arc<PathBuf>,
+    // Held for as long as any clone lives.
+    _lock: Option<Arc<File>>,
+}
+
+impl Store {
+    fn new(connection: Connection, path: PathBuf, lock: Option<File>) -> Self {
+        Self {
+            connection: Arc::new(Mutex::new(connection)),
+            path: Arc::new(path),
+            _lock: lock.map(Arc::new),
+        }
+    }
+
+    /// Where the database is, symbolic links resolved.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads.
+    pub fn read<T>(&self, f: impl FnOnce(&Connection) -> StoreResult<T>) -> StoreResult<T> {
+        f(&self.connection())
+    }
+
+    /// Writes in one transaction: all of `f`, or nothing of it.
+    pub fn write<T>(&self, f: impl FnOnce(&Transaction<'_>) -> StoreResult<T>) -> StoreResult<T> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let value = f(&transaction)?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// Moves everything from the WAL into the database and cuts the WAL to nothing, so that it does
+    /// not stay large. A reader in the way is no error: the next one does it.
+    pub fn tidy(&self) -> StoreResult<()> {
+        self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// A panic while the lock was held rolled its transaction back, so the connection is sound.
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

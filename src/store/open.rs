@@ -1,0 +1,279 @@
+//! Opening: whose file it is, the connection's settings, and the schema's version.
+
+use std::path::Path;
+use std::time::Duration;
+
+use refinery::embed_migrations;
+use rusqlite::{Connection, ErrorCode, FileControl, OpenFlags};
+
+use super::place::{self, FileSystem};
+use super::{Store, StoreError, StoreResult};
+
+embed_migrations!("migrations");
+
+/// `CrMr`: tells this program's files from every other SQLite database.
+const APPLICATION_ID: i64 = 1_131_564_402;
+
+/// How long a statement waits for another process's write, in all.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The most that stays of the WAL after a checkpoint, bytes.
+const WAL_BYTES_KEPT: i64 = 16 * 1024 * 1024;
+
+/// Page cache of a connection in KiB; the largest part of the memory a pass needs.
+const CACHE_KIB: i64 = 4 * 1024;
+
+/// What a missing file means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfMissing {
+    /// It is made, with its folder.
+    Create,
+    /// It is an error.
+    Refuse,
+}
+
+impl Store {
+    /// Opens for writing, under the one-instance lock, and brings the schema up to date.
+    pub fn open(path: &Path, if_missing: IfMissing) -> StoreResult<Self> {
+        let is_new = !path.exists();
+        if is_new && if_missing == IfMissing::Refuse {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        if let FileSystem::Network(name) =
+            place::file_system(&std::path::absolute(path).unwrap_or_default())
+        {
+            return Err(StoreError::NetworkFileSystem { path: path.to_owned(), name });
+        }
+        if is_new {
+            place::make_folder(path)?;
+        }
+        let path = place::resolve(path)?;
+        let lock = place::lock(&path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = connect(&path, flags)?;
+        check_schema(&connection, &path, Access::Writes)?;
+        if is_new {
+            place::set_permissions(&path)?;
+        }
+        prepare(&connection)?;
+        migrations::runner().run(&mut connection).map_err(Box::new)?;
+        Ok(Self::new(connection, path, Some(lock)))
+    }
+
+    /// Opens for reading alone, beside whoever writes.
+    pub fn open_to_read(path: &Path) -> StoreResult<Self> {
+        if !path.exists() {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        let path = place::resolve(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = connect(&path, flags)?;
+        check_schema(&connection, &path, Access::Reads)?;
+        Ok(Self::new(connection, path, None))
+    }
+}
+
+/// The newest schema version this program knows.
+pub fn known_version() -> i64 {
+    migrations::runner()
+        .get_migrations()
+        .iter()
+        .map(|migration| i64::from(migration.version()))
+        .max()
+        .unwrap_or(0)
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> StoreResult<Connection> {
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+/// Settings of a writing connection.
+fn prepare(connection: &Connection) -> StoreResult<()> {
+    // Readers see a snapshot and never wait; a commit appends and does not wait for the disk.
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let mut persist = 1;
+    connection.file_control(Some("main"), FileControl::PersistWal(&mut persist))?;
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Reads,
+    Writes,
+}
+
+/// Refuses what is not ours, or not ours yet, before anything is written.
+fn check_schema(connection: &Connection, path: &Path, access: Access) -> StoreResult<()> {
+    let foreign = || StoreError::Foreign(path.to_owned());
+    let not_a_database = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => foreign(),
+        _ => StoreError::Sqlite(error),
+    };
+    let id: i64 = connection
+        .query_row("PRAGMA application_id", [], |row| row.get(0))
+        .map_err(not_a_database)?;
+    let others: i64 = connection
+        .query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE tbl_name NOT LIKE 'refinery_schema_history'",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(not_a_database)?;
+    // Ours, or so empty that it can become ours: a first run may have died before its schema.
+    if id != APPLICATION_ID && (id != 0 || others != 0) {
+        return Err(foreign());
+    }
+    let (found, known) = (schema_version(connection)?, known_version());
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    if access == Access::Reads && found < known {
+        return Err(StoreError::Older { found, known });
+    }
+    Ok(())
+}
+
+/// The schema version of the database; 0 when it has none.
+pub fn schema_version(connection: &Connection) -> StoreResult<i64> {
+    if !connection.table_exists(None, "refinery_schema_history")? {
+        return Ok(0);
+    }
+    let sql = "SELECT coalesce(max(version), 0) FROM refinery_schema_history";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn temp() -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mirror.db");
+        (folder, path)
+    }
+
+    fn schema(connection: &Connection) -> Vec<(String, String, Option<String>)> {
+        let mut statement = connection
+            .prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")
+            .unwrap();
+        let rows =
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn folder_and_binary_agree() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let on_disk: BTreeMap<String, String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .map(|path| {
+                let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+                (name, std::fs::read_to_string(path).unwrap())
+            })
+            .collect();
+        let embedded: BTreeMap<String, String> = migrations::runner()
+            .get_migrations()
+            .iter()
+            .map(|m| (format!("V{}__{}", m.version(), m.name()), m.sql().unwrap_or("").to_owned()))
+            .collect();
+        assert_eq!(on_disk, embedded);
+    }
+
+    #[test]
+    fn an_upgraded_schema_equals_a_fresh_one() {
+        let mut fresh = Connection::open_in_memory().unwrap();
+        migrations::runner().run(&mut fresh).unwrap();
+        let mut upgraded = Connection::open_in_memory().unwrap();
+        for version in 1..=known_version() {
+            let target = refinery::Target::Version(version.try_into().unwrap());
+            migrations::runner().set_target(target).run(&mut upgraded).unwrap();
+        }
+        assert_eq!(schema(&fresh), schema(&upgraded));
+    }
+
+    #[test]
+    fn every_view_can_be_read() {
+        let (_folder, path) = temp();
+        let store = Store::open(&path, IfMissing::Create).unwrap();
+        let views = store
+            .read(|c| {
+                Ok(schema(c).into_iter().filter(|(ty, _, _)| ty == "view").collect::<Vec<_>>())
+            })
+            .unwrap();
+        assert!(views.len() >= 10);
+        for (_, name, _) in views {
+            store
+                .read(|c| {
+                    let mut statement = c.prepare(&format!("SELECT * FROM {name}"))?;
+                    let mut rows = statement.query([])?;
+                    while rows.next()?.is_some() {}
+                    Ok(())
+                })
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_untouched() {
+        let (_folder, path) = temp();
+        drop(Store::open(&path, IfMissing::Create).unwrap());
+        let raw = Connection::open(&path).unwrap();
+        raw.execute(
+            "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
+             VALUES (999, 'later', '2030-01-01T00:00:00Z', '0')",
+            [],
+        )
+        .unwrap();
+        drop(raw);
+        let before = std::fs::read(&path).unwrap();
+        let error = Store::open(&path, IfMissing::Create).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found: 999, .. }), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn foreign_files_are_left_alone() {
+        let (folder, path) = temp();
+        std::fs::write(&path, "a shopping list, longer than a hundred bytes: ".repeat(40)).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        assert!(matches!(Store::open(&path, IfMissing::Create), Err(StoreError::Foreign(_))));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+
+        let other = folder.path().join("other.db");
+        Connection::open(&other).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+        let before = std::fs::read(&other).unwrap();
+        assert!(matches!(Store::open(&other, IfMissing::Create), Err(StoreError::Foreign(_))));
+        assert_eq!(std::fs::read(&other).unwrap(), before);
+    }
+
+    #[test]
+    fn wal_and_shm_stay_after_closing() {
+        let (folder, path) = temp();
+        drop(Store::open(&path, IfMissing::Create).unwrap());
+        for name in ["mirror.db", "mirror.db-wal", "mirror.db-shm"] {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o640, "{name}");
+        }
+        Store::open_to_read(&path).unwrap();
+    }
+
+    #[test]
+    fn a_missing_file_is_only_made_when_asked() {
+        let (_folder, path) = temp();
+        assert!(matches!(Store::open(&path, IfMissing::Refuse), Err(StoreError::Missing(_))));
+        assert!(matches!(Store::open_to_read(&path), Err(StoreError::Missing(_))));
+        assert!(!path.exists());
+    }
+}

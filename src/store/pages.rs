@@ -1,0 +1,208 @@
+//! Pages of lists: what they were answered with, whose rows they hold, and what a 304 confirms.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, Transaction};
+
+use super::StoreResult;
+use super::rows::{RowWriter, Scrape, Source, State, Written};
+use crate::model::row::DECODER_VERSION;
+use crate::model::{Kind, Row};
+
+/// A page as the mirror knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownPage {
+    /// Its key.
+    pub page: i64,
+    /// Its validator, where a 304 to it would confirm what is held.
+    pub etag: Option<String>,
+    /// The cursor it gave for the page after it; `None` on the last page.
+    pub next_cursor: Option<String>,
+    /// The number of resources it said there are.
+    pub total_count: Option<i64>,
+    /// The walk that last passed here.
+    pub walk: Option<i64>,
+    /// How many rows are on it.
+    pub rows: i64,
+}
+
+/// A page as it was just answered.
+#[derive(Debug)]
+pub struct NewPage<'a> {
+    /// What it lists.
+    pub kind: Kind,
+    /// Path and query string, cursor included.
+    pub url: &'a str,
+    /// The cursor that opened it; `None` for the first page.
+    pub cursor: Option<&'a str>,
+    /// The validator it came with.
+    pub etag: Option<&'a str>,
+    /// The cursor it gave for the page after it.
+    pub next_cursor: Option<&'a str>,
+    /// The number of resources it said there are.
+    pub total_count: Option<i64>,
+    /// Start of the request.
+    pub as_of: i64,
+    /// The walk it belongs to; `None` for a poll by kept cursor.
+    pub walk: Option<i64>,
+    /// Rows that could not be decoded.
+    pub dropped: u32,
+}
+
+/// What writing a page did, in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PageCounts {
+    /// Rows on the page.
+    pub rows_seen: i64,
+    /// Rows of it that this walk had not seen yet.
+    pub rows_new_to_walk: i64,
+    /// Rows that were new, changed, or came back.
+    pub rows_changed: i64,
+    /// Rows with a member of an undocumented type.
+    pub rows_odd: i64,
+    /// Rows that could not be decoded.
+    pub rows_dropped: i64,
+    /// Scrapes added to history.
+    pub snapshots_added: i64,
+    /// Scrapes whose counts were revised.
+    pub snapshots_revised: i64,
+}
+
+impl PageCounts {
+    /// Counts a row that was written.
+    pub fn count(&mut self, row: &Row<'_>, written: Written) {
+        self.rows_changed += i64::from(matches!(written.state, State::New | State::Changed));
+        self.rows_odd += i64::from(row.is_odd);
+        self.snapshots_added += i64::from(written.scrape == Scrape::Added);
+        self.snapshots_revised += i64::from(written.scrape == Scrape::Revised);
+    }
+}
+
+/// The page at `url`, if it was seen before. A validator taken by another decoder does not count.
+pub fn find(c: &Connection, url: &str) -> StoreResult<Option<KnownPage>> {
+    let sql = "SELECT page, CASE WHEN decoder = ?2 THEN etag END, next_cursor, total_count, walk,
+                      json_array_length(members)
+               FROM page WHERE url = ?1";
+    let mut statement = c.prepare_cached(sql)?;
+    let page = statement.query_row((url, DECODER_VERSION), |row| {
+        Ok(KnownPage {
+            page: row.get(0)?,
+            etag: row.get(1)?,
+            next_cursor: row.get(2)?,
+            total_count: row.get(3)?,
+            walk: row.get(4)?,
+            rows: row.get(5)?,
+        })
+    });
+    Ok(page.optional()?)
+}
+
+/// Writes a page and its rows. `each` is told of every row, to keep the schedule.
+pub fn write(
+    tx: &Transaction<'_>,
+    new: &NewPage<'_>,
+    rows: &[Row<'_>],
+    mut each: impl FnMut(&Row<'_>, Written) -> StoreResult<()>,
+) -> StoreResult<(i64, PageCounts)> {
+    let (page, former) = place(tx, new)?;
+    let source = Source { page: Some(page), as_of: new.as_of };
+    let mut counts = PageCounts {
+        rows_seen: i64::try_from(rows.len()).unwrap_or(i64::MAX) + i64::from(new.dropped),
+        rows_new_to_walk: i64::from(new.dropped),
+        rows_dropped: i64::from(new.dropped),
+        rows_odd: i64::from(new.dropped),
+        ..PageCounts::default()
+    };
+    let mut writer = RowWriter::new(tx, new.kind)?;
+    let mut members = BTreeSet::new();
+    for row in rows {
+        let written = writer.write(row, source)?;
+        counts.count(row, written);
+        let is_first = members.insert(written.key);
+        let is_new_to_walk = written.last_walk.is_none() || written.last_walk != new.walk;
+        counts.rows_new_to_walk += i64::from(is_first && is_new_to_walk);
+        each(row, written)?;
+    }
+    drop(writer);
+    let left: Vec<i64> = former.difference(&members).copied().collect();
+    release(tx, new.kind, page, &left)?;
+    settle(tx, page, new, &members)?;
+    Ok((page, counts))
+}
+
+/// Records that the API confirmed a page by a 304.
+pub fn confirm(tx: &Transaction<'_>, page: i64, walk: Option<i64>, as_of: i64) -> StoreResult<()> {
+    let sql = "UPDATE page SET as_of = max(as_of, ?2), walk = coalesce(?3, walk) WHERE page = ?1";
+    tx.prepare_cached(sql)?.execute((page, as_of, walk))?;
+    Ok(())
+}
+
+/// The keys of the rows on a page.
+pub fn members(c: &Connection, page: i64) -> StoreResult<BTreeSet<i64>> {
+    let sql = "SELECT j.value FROM page AS p, json_each(p.members) AS j WHERE p.page = ?1";
+    let mut statement = c.prepare_cached(sql)?;
+    let keys = statement.query_map([page], |row| row.get(0))?;
+    Ok(keys.collect::<Result<_, _>>()?)
+}
+
+/// Takes the validator of a page away, so that it is read in full the next time.
+pub fn void(tx: &Transaction<'_>, page: i64) -> StoreResult<()> {
+    tx.execute("UPDATE page SET etag = NULL WHERE page = ?1", [page])?;
+    Ok(())
+}
+
+/// The page's key, made if it was never seen, and the rows that stood on it until now.
+fn place(tx: &Transaction<'_>, new: &NewPage<'_>) -> StoreResult<(i64, BTreeSet<i64>)> {
+    if let Some(known) = find(tx, new.url)? {
+        return Ok((known.page, members(tx, known.page)?));
+    }
+    // Its as_of and walk are set when its rows are in: until then it has confirmed nothing.
+    let sql = "INSERT INTO page (kind, url, cursor, decoder, as_of) VALUES (?1, ?2, ?3, ?4, 0)";
+    let page =
+        tx.prepare_cached(sql)?.insert((new.kind.name(), new.url, new.cursor, DECODER_VERSION))?;
+    Ok((page, BTreeSet::new()))
+}
+
+/// Rows that left a page keep the confirmation they had there, and wait for another page.
+fn release(tx: &Transaction<'_>, kind: Kind, page: i64, keys: &[i64]) -> StoreResult<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "UPDATE {}
+         SET page = NULL, as_of = max(as_of, (SELECT p.as_of FROM page AS p WHERE p.page = ?1))
+         WHERE key = ?2 AND page = ?1",
+        kind.name()
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    for key in keys {
+        statement.execute((page, key))?;
+    }
+    Ok(())
+}
+
+fn settle(
+    tx: &Transaction<'_>,
+    page: i64,
+    new: &NewPage<'_>,
+    members: &BTreeSet<i64>,
+) -> StoreResult<()> {
+    // A dropped row could not be compared, so a 304 could not vouch for it.
+    let etag = new.etag.filter(|_| new.dropped == 0);
+    let members = serde_json::Value::from_iter(members.iter().copied()).to_string();
+    let sql = "UPDATE page
+               SET etag = ?2, decoder = ?3, next_cursor = ?4, total_count = ?5,
+                   as_of = max(as_of, ?6), walk = coalesce(?7, walk), members = ?8
+               WHERE page = ?1";
+    tx.prepare_cached(sql)?.execute((
+        page,
+        etag,
+        DECODER_VERSION,
+        new.next_cursor,
+        new.total_count,
+        new.as_of,
+        new.walk,
+        members,
+    ))?;
+    Ok(())
+}

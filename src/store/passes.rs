@@ -1,0 +1,163 @@
+//! The log of passes: what each did for each kind, counted in the transactions that did it.
+
+use rusqlite::Transaction;
+
+use super::StoreResult;
+use super::pages::PageCounts;
+use crate::model::Kind;
+
+/// Counters of a pass and kind, added to what is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Requests sent, repeated attempts included.
+    pub requests: i64,
+    /// Of these, answered 304.
+    pub not_modified: i64,
+    /// What the pages brought.
+    pub page: PageCounts,
+    /// Rows marked removed.
+    pub removed: i64,
+}
+
+impl Tally {
+    /// Adds another tally to this one.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.not_modified += other.not_modified;
+        self.removed += other.removed;
+        let (page, more) = (&mut self.page, &other.page);
+        page.rows_seen += more.rows_seen;
+        page.rows_new_to_walk += more.rows_new_to_walk;
+        page.rows_changed += more.rows_changed;
+        page.rows_odd += more.rows_odd;
+        page.rows_dropped += more.rows_dropped;
+        page.snapshots_added += more.snapshots_added;
+        page.snapshots_revised += more.snapshots_revised;
+    }
+}
+
+/// How a pass went for a kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// One word, as in `sync_log.outcome`.
+    pub outcome: &'static str,
+    /// The API's error code, or ours.
+    pub error_code: Option<String>,
+    /// A sentence for people.
+    pub detail: Option<String>,
+    /// The API's id of the request that failed.
+    pub request_id: Option<String>,
+}
+
+/// Begins a pass. Passes that a crash left running are marked as interrupted.
+pub fn begin(tx: &Transaction<'_>, trigger: &str, at: i64) -> StoreResult<i64> {
+    tx.execute(
+        "UPDATE pass_kind SET outcome = 'interrupted', finished_at = ?1
+         WHERE outcome = 'running' AND pass IN (SELECT pass FROM pass WHERE outcome = 'running')",
+        [at],
+    )?;
+    tx.execute(
+        "UPDATE pass SET outcome = 'interrupted', finished_at = ?1 WHERE outcome = 'running'",
+        [at],
+    )?;
+    let sql = "INSERT INTO pass (trigger, started_at) VALUES (?1, ?2)";
+    tx.execute(sql, (trigger, at))?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Begins a kind within a pass; a kind may be taken up more than once.
+pub fn begin_kind(
+    tx: &Transaction<'_>,
+    pass: i64,
+    kind: Kind,
+    trigger: &str,
+    at: i64,
+) -> StoreResult<()> {
+    let sql = "INSERT INTO pass_kind (pass, kind, trigger, started_at) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (pass, kind) DO UPDATE
+               SET outcome = 'running', finished_at = NULL,
+                   trigger = CASE trigger WHEN 'start' THEN excluded.trigger ELSE trigger END";
+    tx.execute(sql, (pass, kind.name(), trigger, at))?;
+    Ok(())
+}
+
+/// Adds to the counters of a kind.
+pub fn count(tx: &Transaction<'_>, pass: i64, kind: Kind, tally: &Tally) -> StoreResult<()> {
+    let sql = "UPDATE pass_kind
+               SET requests = requests + ?3, not_modified = not_modified + ?4,
+                   rows_seen = rows_seen + ?5, rows_changed = rows_changed + ?6,
+                   rows_odd = rows_odd + ?7, rows_dropped = rows_dropped + ?8,
+                   snapshots_added = snapshots_added + ?9,
+                   snapshots_revised = snapshots_revised + ?10, removed = removed + ?11
+               WHERE pass = ?1 AND kind = ?2";
+    let page = &tally.page;
+    tx.prepare_cached(sql)?.execute((
+        pass,
+        kind.name(),
+        tally.requests,
+        tally.not_modified,
+        page.rows_seen,
+        page.rows_changed,
+        page.rows_odd,
+        page.rows_dropped,
+        page.snapshots_added,
+        page.snapshots_revised,
+        tally.removed,
+    ))?;
+    Ok(())
+}
+
+/// Ends a kind within a pass.
+pub fn end_kind(
+    tx: &Transaction<'_>,
+    pass: i64,
+    kind: Kind,
+    ending: &Ending,
+    at: i64,
+) -> StoreResult<()> {
+    let sql = "UPDATE pass_kind
+               SET finished_at = ?3, outcome = ?4, error_code = ?5, detail = ?6, request_id = ?7
+               WHERE pass = ?1 AND kind = ?2";
+    tx.execute(
+        sql,
+        (
+            pass,
+            kind.name(),
+            at,
+            ending.outcome,
+            &ending.error_code,
+            &ending.detail,
+            &ending.request_id,
+        ),
+    )?;
+    let sql = "UPDATE kind_state SET last_outcome = ?2 WHERE kind = ?1";
+    tx.execute(sql, (kind.name(), ending.outcome))?;
+    Ok(())
+}
+
+/// Ends a pass.
+pub fn end(
+    tx: &Transaction<'_>,
+    pass: i64,
+    outcome: &str,
+    detail: Option<&str>,
+    at: i64,
+) -> StoreResult<()> {
+    tx.execute(
+        "UPDATE pass_kind SET finished_at = ?2, outcome = 'interrupted' WHERE pass = ?1 AND outcome = 'running'",
+        (pass, at),
+    )?;
+    let sql = "UPDATE pass SET finished_at = ?2, outcome = ?3, detail = ?4 WHERE pass = ?1";
+    tx.execute(sql, (pass, at, outcome, detail))?;
+    Ok(())
+}
+
+/// Deletes passes that ended before `before`.
+pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<()> {
+    tx.execute("DELETE FROM pass WHERE finished_at < ?1", [before])?;
+    tx.execute(
+        "DELETE FROM pass_kind WHERE finished_at < ?1 AND pass NOT IN (SELECT pass FROM pass)",
+        [before],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! Where the database lives: its folder, its lock file, and whether the file system will do.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::{StoreError, StoreResult};
+
+/// The database and its folder may be read by the group, so that analysts can be members of it.
+const FILE_MODE: u32 = 0o640;
+const FOLDER_MODE: u32 = 0o750;
+
+/// File systems on which SQLite's locks or shared memory do not work between machines.
+const NETWORK: &[(u32, &str)] = &[
+    (0x0000_6969, "nfs"),
+    (0x0000_517b, "smb"),
+    (0xff53_4d42, "cifs"),
+    (0xfe53_4d42, "smb2"),
+    (0x5346_414f, "afs"),
+    (0x00c3_6400, "ceph"),
+    (0x0bd0_0bd0, "lustre"),
+    (0x7461_636f, "ocfs2"),
+    (0x0116_1970, "gfs2"),
+];
+
+/// Kept in memory only: a reboot empties it.
+const TMPFS: u32 = 0x0102_1994;
+
+/// What the file system is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileSystem {
+    /// Nothing to say against it.
+    Local,
+    /// Gone after a reboot.
+    Memory,
+    /// Not usable for SQLite.
+    Network(&'static str),
+}
+
+/// The path with symbolic links resolved, of a file that may not be there yet.
+pub fn resolve(path: &Path) -> StoreResult<PathBuf> {
+    if let Ok(resolved) = path.canonicalize() {
+        return Ok(resolved);
+    }
+    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    let absolute = std::path::absolute(path).map_err(io)?;
+    let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+        return Err(io(std::io::Error::other("not a file name")));
+    };
+    Ok(folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).join(name))
+}
+
+/// Makes the folder of `path` if it is not there.
+pub fn make_folder(path: &Path) -> StoreResult<()> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(FOLDER_MODE)
+        .create(folder)
+        .map_err(|source| StoreError::Io { path: folder.to_owned(), source })
+}
+
+/// Gives a database that was just made its permissions. By path: the file is not opened.
+pub fn set_permissions(path: &Path) -> StoreResult<()> {
+    std::fs::set_permissions(path, Permissions::from_mode(FILE_MODE))
+        .map_err(|source| StoreError::Io { path: path.to_owned(), source })
+}
+
+/// The sibling that carries the lock of `database`.
+pub fn lock_path(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+/// Takes the one-instance lock; it falls when the file is dropped or the process ends.
+pub fn lock(database: &Path) -> StoreResult<File> {
+    let path = lock_path(database);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(FILE_MODE)
+        .open(&path)
+        .map_err(|source| StoreError::Io { path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(database.to_owned())),
+        Err(TryLockError::Error(source)) => Err(StoreError::Io { path, source }),
+    }
+}
+
+/// Whether somebody holds the lock of `database`, looked up without making a file.
+pub fn is_locked(database: &Path) -> bool {
+    let Ok(file) = File::open(lock_path(database)) else {
+        return false;
+    };
+    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+}
+
+/// The kind of file system that the nearest existing folder above `path` is on.
+#[cfg(target_os = "linux")]
+pub fn file_system(path: &Path) -> FileSystem {
+    let folder = path.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    let Ok(stat) = rustix::fs::statfs(folder) else {
+        return FileSystem::Local;
+    };
+    // The kernel's magic numbers are 32 bits wide, whatever the width of the field.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let magic = stat.f_type as u32;
+    if magic == TMPFS {
+        return FileSystem::Memory;
+    }
+    NETWORK
+        .iter()
+        .find(|(number, _)| *number == magic)
+        .map_or(FileSystem::Local, |(_, name)| FileSystem::Network(name))
+}
+
+/// Elsewhere the kind of file system is not told apart.
+#[cfg(not(target_os = "linux"))]
+pub fn file_system(_path: &Path) -> FileSystem {
+    FileSystem::Local
+}
+
+/// Free bytes for an ordinary user on the file system of `path`.
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(path.parent()?).ok()?;
+    stat.f_bavail.checked_mul(stat.f_frsize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_can_hold_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("a.db");
+        let held = lock(&database).unwrap();
+        assert!(matches!(lock(&database), Err(StoreError::Locked(_))));
+        assert!(is_locked(&database));
+        drop(held);
+        assert!(!is_locked(&database));
+        lock(&database).unwrap();
+    }
+
+    #[test]
+    fn the_lock_belongs_to_the_resolved_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::fs::create_dir(folder.path().join("real")).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("real"), &link).unwrap();
+        let through = resolve(&link.join("a.db")).unwrap();
+        assert_eq!(through, resolve(&folder.path().join("real/a.db")).unwrap());
+    }
+
+    #[test]
+    fn folders_are_made_for_the_owner_and_the_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = folder.path().join("x/y");
+        make_folder(&made.join("a.db")).unwrap();
+        let mode = std::fs::metadata(&made).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777 & !FOLDER_MODE, 0);
+    }
+}

@@ -1,0 +1,169 @@
+//! Removal: two signs, a ceiling, and nothing at all on the word of an incomplete walk.
+//!
+//! A row that a complete walk did not meet has one sign against it. A 404 on the resource itself,
+//! or absence from a second complete walk, is the second; then the row is marked removed. Its
+//! history stays, and it comes back unmarked when the API lists it again.
+
+use rusqlite::{OptionalExtension, Transaction};
+
+use super::StoreResult;
+use super::walks::Walk;
+use crate::model::Kind;
+use crate::model::settings::RemovalCeiling;
+
+/// The ceiling only holds back removals of more rows than this.
+const ROWS_ALWAYS_ALLOWED: i64 = 10;
+
+/// What a complete walk meant for removals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removals {
+    /// Rows marked removed.
+    pub removed: i64,
+    /// Rows that would have been, but for the ceiling.
+    pub held: i64,
+}
+
+/// Whether the ceiling is asked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Policy {
+    /// Ordinary: at most this part of a kind.
+    Ceiling(RemovalCeiling),
+    /// The user said yes to however many.
+    Accept,
+}
+
+/// Draws the consequences of a complete walk: marks what it did not meet, removes what has two
+/// signs, and forgets pages that are no longer part of the list.
+pub fn settle(tx: &Transaction<'_>, walk: &Walk, policy: Policy, at: i64) -> StoreResult<Removals> {
+    collect_absent(tx, walk)?;
+    let table = walk.kind.name();
+    let listed: i64 = tx.query_row(
+        &format!("SELECT (SELECT count(*) FROM {table}) - (SELECT count(*) FROM {table} WHERE removed_at IS NOT NULL)"),
+        [],
+        |row| row.get(0),
+    )?;
+    let candidates: i64 = tx.query_row(
+        &format!(
+            "SELECT count(*) FROM {table} AS r JOIN temp.absent USING (key)
+             WHERE r.absent_walk IS NOT NULL OR r.not_found_at IS NOT NULL"
+        ),
+        [],
+        |row| row.get(0),
+    )?;
+    let is_held = match policy {
+        Policy::Accept => false,
+        Policy::Ceiling(ceiling) => exceeds(candidates, listed, ceiling),
+    };
+    let removed = if is_held { 0 } else { remove(tx, walk.kind, at)? };
+    mark(tx, walk)?;
+    let held = candidates - removed;
+    tx.execute("UPDATE kind_state SET held_removals = ?2 WHERE kind = ?1", (table, held))?;
+    tx.execute("DELETE FROM page WHERE kind = ?1 AND walk IS NOT ?2", (table, walk.walk))?;
+    Ok(Removals { removed, held })
+}
+
+/// Notes that the API answered 404 for a resource. With absence from a complete walk that makes two
+/// signs. Returns whether the row was removed.
+pub fn not_found(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResult<bool> {
+    let table = kind.name();
+    let found: Option<(Option<i64>, bool)> = tx
+        .query_row(
+            &format!("SELECT page, absent_walk IS NOT NULL AND removed_at IS NULL FROM {table} WHERE key = ?1"),
+            [key],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let Some((page, is_second_sign)) = found else { return Ok(false) };
+    // The page it stands on could otherwise vouch for it by a 304.
+    if let Some(page) = page {
+        super::pages::void(tx, page)?;
+    }
+    let removed_at = is_second_sign.then_some(at);
+    tx.execute(
+        &format!(
+            "UPDATE {table} SET not_found_at = ?2, removed_at = coalesce(removed_at, ?3) WHERE key = ?1"
+        ),
+        (key, at, removed_at),
+    )?;
+    if is_second_sign && kind == Kind::Video {
+        tx.execute("DELETE FROM video_due WHERE video = ?1", [key])?;
+    }
+    Ok(is_second_sign)
+}
+
+fn exceeds(candidates: i64, listed: i64, ceiling: RemovalCeiling) -> bool {
+    #[allow(clippy::cast_precision_loss)] // Row counts are far below 2^53.
+    let allowed = listed as f64 * ceiling.fraction;
+    #[allow(clippy::cast_precision_loss)]
+    let wanted = candidates as f64;
+    candidates > ROWS_ALWAYS_ALLOWED && wanted > allowed
+}
+
+/// Lists the rows the walk did not meet: those on pages it did not pass, and those on no page. A row
+/// that another answer confirmed after the walk began says nothing.
+fn collect_absent(tx: &Transaction<'_>, walk: &Walk) -> StoreResult<()> {
+    let table = walk.kind.name();
+    tx.execute_batch(
+        "CREATE TEMP TABLE IF NOT EXISTS absent (key INTEGER PRIMARY KEY);
+         DELETE FROM temp.absent;",
+    )?;
+    tx.execute(
+        &format!(
+            "INSERT OR IGNORE INTO temp.absent
+             SELECT r.key
+             FROM page AS p, json_each(p.members) AS j JOIN {table} AS r ON r.key = j.value
+             WHERE p.kind = ?1 AND p.walk IS NOT ?2 AND r.page = p.page
+               AND r.removed_at IS NULL AND max(r.as_of, p.as_of) < ?3"
+        ),
+        (table, walk.walk, walk.started_at),
+    )?;
+    tx.execute(
+        &format!(
+            "INSERT OR IGNORE INTO temp.absent
+             SELECT key FROM {table} WHERE page IS NULL AND removed_at IS NULL AND as_of < ?1"
+        ),
+        [walk.started_at],
+    )?;
+    // Rows on pages that go away are let loose, absent or not.
+    tx.execute(
+        &format!(
+            "UPDATE {table} AS r
+             SET page = NULL, as_of = max(r.as_of, p.as_of)
+             FROM page AS p, json_each(p.members) AS j
+             WHERE r.key = j.value AND p.kind = ?1 AND p.walk IS NOT ?2 AND r.page = p.page"
+        ),
+        (table, walk.walk),
+    )?;
+    Ok(())
+}
+
+fn remove(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<i64> {
+    let table = kind.name();
+    let removed = tx.execute(
+        &format!(
+            "UPDATE {table} SET removed_at = ?1
+             WHERE key IN (SELECT key FROM temp.absent)
+               AND (absent_walk IS NOT NULL OR not_found_at IS NOT NULL)"
+        ),
+        [at],
+    )?;
+    if kind == Kind::Video {
+        tx.execute(
+            "DELETE FROM video_due
+             WHERE video IN (SELECT a.key FROM temp.absent AS a JOIN video AS v USING (key) WHERE v.removed_at IS NOT NULL)",
+            [],
+        )?;
+    }
+    Ok(i64::try_from(removed).unwrap_or(i64::MAX))
+}
+
+/// The walk is the first sign against what it did not meet and what is still there.
+fn mark(tx: &Transaction<'_>, walk: &Walk) -> StoreResult<()> {
+    let sql = format!(
+        "UPDATE {} SET absent_walk = ?1
+         WHERE key IN (SELECT key FROM temp.absent) AND absent_walk IS NULL AND removed_at IS NULL",
+        walk.kind.name()
+    );
+    tx.execute(&sql, [walk.walk])?;
+    Ok(())
+}

@@ -1,0 +1,376 @@
+//! Writing one resource: its current state, its history, and what that does to its former page.
+
+use std::sync::OnceLock;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, OptionalExtension, Params, ToSql, Transaction, params_from_iter};
+
+use super::StoreResult;
+use crate::model::{Instant, Kind, Row, Value, columns};
+
+/// Where a row came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    /// The list page it stood on; `None` for an answer about the resource alone.
+    pub page: Option<i64>,
+    /// Start of the request, a stamp of [`super::instance`].
+    pub as_of: i64,
+}
+
+/// What writing a row did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The resource's key in our tables.
+    pub key: i64,
+    /// What became of its current state.
+    pub state: State,
+    /// What became of its history.
+    pub scrape: Scrape,
+    /// The walk in which its former page was last seen.
+    pub last_walk: Option<i64>,
+}
+
+/// What became of a row's current state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// First seen now.
+    New,
+    /// Its content changed, or it came back after removal.
+    Changed,
+    /// Confirmed as it was.
+    Same,
+    /// A newer answer is already held; this one changed nothing.
+    Outdated,
+}
+
+/// What became of a row's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scrape {
+    /// Nothing: no scrape yet, or one already held with these counts.
+    Held,
+    /// A scrape not seen before.
+    Added,
+    /// A scrape already held, now with other counts.
+    Revised,
+}
+
+/// Writes rows of one kind within one transaction.
+pub struct RowWriter<'t> {
+    kind: Kind,
+    find: CachedStatement<'t>,
+    insert: CachedStatement<'t>,
+    update: CachedStatement<'t>,
+    place: CachedStatement<'t>,
+    void: CachedStatement<'t>,
+    history: Option<History<'t>>,
+}
+
+struct History<'t> {
+    add: CachedStatement<'t>,
+    revise: CachedStatement<'t>,
+}
+
+struct Found {
+    key: i64,
+    fingerprint: i64,
+    page: Option<i64>,
+    as_of: i64,
+    walk: Option<i64>,
+    is_marked: bool,
+}
+
+impl<'t> RowWriter<'t> {
+    /// Prepares the statements of a kind.
+    pub fn new(tx: &'t Transaction<'_>, kind: Kind) -> StoreResult<Self> {
+        let sql = sql(kind);
+        let history = match &sql.history {
+            None => None,
+            Some((add, revise)) => {
+                Some(History { add: tx.prepare_cached(add)?, revise: tx.prepare_cached(revise)? })
+            }
+        };
+        Ok(Self {
+            kind,
+            find: tx.prepare_cached(&sql.find)?,
+            insert: tx.prepare_cached(&sql.insert)?,
+            update: tx.prepare_cached(&sql.update)?,
+            place: tx.prepare_cached(&sql.place)?,
+            void: tx.prepare_cached(
+                "UPDATE page SET etag = NULL WHERE page = ?1 AND etag IS NOT NULL",
+            )?,
+            history,
+        })
+    }
+
+    /// Writes `row` as far as it is news.
+    pub fn write(&mut self, row: &Row<'_>, source: Source) -> StoreResult<Written> {
+        let Some(found) = self.find(row)? else {
+            let key = self.insert(row, source)?;
+            let scrape = self.record(key, row)?;
+            return Ok(Written { key, state: State::New, scrape, last_walk: None });
+        };
+        let state = self.settle(&found, row, source)?;
+        let scrape = match state {
+            State::Same | State::New => Scrape::Held,
+            State::Changed => self.record(found.key, row)?,
+            // An older answer may still hold a scrape that was overwritten since.
+            State::Outdated => self.add_scrape(found.key, row)?,
+        };
+        Ok(Written { key: found.key, state, scrape, last_walk: found.walk })
+    }
+
+    fn find(&mut self, row: &Row<'_>) -> StoreResult<Option<Found>> {
+        let read = |r: &rusqlite::Row<'_>| {
+            let page_as_of: Option<i64> = r.get(4)?;
+            Ok(Found {
+                key: r.get(0)?,
+                fingerprint: r.get(1)?,
+                page: r.get(2)?,
+                as_of: r.get::<_, i64>(3)?.max(page_as_of.unwrap_or(i64::MIN)),
+                walk: r.get(5)?,
+                is_marked: r.get(6)?,
+            })
+        };
+        let found = if self.kind == Kind::AccountVideo {
+            let platform = row.values.first().and_then(Value::as_text);
+            self.find.query_row((&row.id, platform), read)
+        } else {
+            self.find.query_row((&row.id,), read)
+        };
+        Ok(found.optional()?)
+    }
+
+    /// Brings the current state up to date. A row that changes, or moves, takes the ETag of the
+    /// page it stood on with it: a later 304 there would confirm what is no longer held.
+    fn settle(&mut self, found: &Found, row: &Row<'_>, source: Source) -> StoreResult<State> {
+        if source.as_of < found.as_of {
+            return Ok(State::Outdated);
+        }
+        let page = source.page.or(found.page);
+        let is_same = found.fingerprint == row.fingerprint;
+        let stays = found.page == page;
+        if is_same && !found.is_marked && stays && source.page.is_some() {
+            return Ok(State::Same);
+        }
+        if let Some(former) = found.page
+            && (!stays || (source.page.is_none() && (!is_same || found.is_marked)))
+        {
+            self.void.execute([former])?;
+        }
+        if is_same {
+            self.place.execute((found.key, page, source.as_of))?;
+            return Ok(if found.is_marked { State::Changed } else { State::Same });
+        }
+        let head: [&dyn ToSql; 3] = [&found.key, &page, &source.as_of];
+        self.update.execute(bind(&head, row))?;
+        Ok(State::Changed)
+    }
+
+    fn insert(&mut self, row: &Row<'_>, source: Source) -> StoreResult<i64> {
+        let head: [&dyn ToSql; 3] = [&row.id, &source.page, &source.as_of];
+        Ok(self.insert.insert(bind(&head, row))?)
+    }
+
+    fn record(&mut self, key: i64, row: &Row<'_>) -> StoreResult<Scrape> {
+        let added = self.add_scrape(key, row)?;
+        if added == Scrape::Added {
+            return Ok(added);
+        }
+        let (Some(history), Some(at)) = (&mut self.history, row.scraped_at) else {
+            return Ok(Scrape::Held);
+        };
+        let revised = history.revise.execute(counts(self.kind, key, at, row))?;
+        Ok(if revised > 0 { Scrape::Revised } else { Scrape::Held })
+    }
+
+    fn add_scrape(&mut self, key: i64, row: &Row<'_>) -> StoreResult<Scrape> {
+        let (Some(history), Some(at)) = (&mut self.history, row.scraped_at) else {
+            return Ok(Scrape::Held);
+        };
+        let added = history.add.execute(counts(self.kind, key, at, row))?;
+        Ok(if added > 0 { Scrape::Added } else { Scrape::Held })
+    }
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Real(number) => ValueRef::Real(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+/// The parameters of an insert or an update: three of its own, then the row.
+fn bind<'a>(head: &'a [&'a dyn ToSql; 3], row: &'a Row<'_>) -> impl Params + 'a {
+    let own = head.iter().copied();
+    let values = row.values.iter().map(|value| value as &dyn ToSql);
+    let tail: [&dyn ToSql; 2] = [&row.extra, &row.fingerprint];
+    params_from_iter(own.chain(tail).chain(values))
+}
+
+/// The parameters of a history row: whose, when, and its counts.
+fn counts<'a>(kind: Kind, key: i64, at: Instant, row: &'a Row<'_>) -> impl Params + 'a {
+    let own = [Some(key), Some(at.seconds), Some(i64::from(at.nanos))];
+    let counts = columns::history_columns(kind).iter();
+    let counts = counts.map(move |name| row.value(kind, name).as_integer());
+    params_from_iter(own.into_iter().chain(counts))
+}
+
+struct Sql {
+    find: String,
+    insert: String,
+    update: String,
+    place: String,
+    history: Option<(String, String)>,
+}
+
+/// The statements of a kind, put together once from its columns.
+fn sql(kind: Kind) -> &'static Sql {
+    static SQL: OnceLock<Vec<(Kind, Sql)>> = OnceLock::new();
+    let all =
+        SQL.get_or_init(|| Kind::LISTS.into_iter().map(|kind| (kind, compose(kind))).collect());
+    // Every list kind is there; the others have no rows and never ask.
+    all.iter().find(|(one, _)| *one == kind).map_or(&all[0].1, |(_, sql)| sql)
+}
+
+fn compose(kind: Kind) -> Sql {
+    let table = kind.name();
+    let names: Vec<&str> = columns::columns(kind).iter().map(|column| column.name).collect();
+    let by_id =
+        if kind == Kind::AccountVideo { "r.id = ?1 AND r.platform = ?2" } else { "r.id = ?1" };
+    // Parameters 1 to 3 are the statement's own, 4 and 5 are extra and fingerprint.
+    let numbered = |first: usize| (first..).map(|n| format!("?{n}")).take(names.len());
+    let values = numbered(6).collect::<Vec<_>>().join(", ");
+    let sets = names.iter().zip(numbered(6)).map(|(name, n)| format!("{name} = {n}"));
+    let sets = sets.collect::<Vec<_>>().join(", ");
+    let list = names.join(", ");
+    Sql {
+        find: format!(
+            "SELECT r.key, r.fingerprint, r.page, r.as_of, p.as_of, p.walk,
+                    r.removed_at IS NOT NULL OR r.absent_walk IS NOT NULL OR r.not_found_at IS NOT NULL
+             FROM {table} AS r LEFT JOIN page AS p ON p.page = r.page
+             WHERE {by_id}"
+        ),
+        insert: format!(
+            "INSERT INTO {table} (id, page, as_of, first_mirrored_at, extra, fingerprint, {list})
+             VALUES (?1, ?2, ?3, ?3, ?4, ?5, {values})"
+        ),
+        update: format!(
+            "UPDATE {table}
+             SET page = ?2, as_of = ?3, extra = ?4, fingerprint = ?5,
+                 removed_at = NULL, absent_walk = NULL, not_found_at = NULL, {sets}
+             WHERE key = ?1"
+        ),
+        place: format!(
+            "UPDATE {table}
+             SET page = ?2, as_of = ?3, removed_at = NULL, absent_walk = NULL, not_found_at = NULL
+             WHERE key = ?1"
+        ),
+        history: compose_history(kind),
+    }
+}
+
+fn compose_history(kind: Kind) -> Option<(String, String)> {
+    let table = kind.name();
+    let names = columns::history_columns(kind);
+    if names.is_empty() {
+        return None;
+    }
+    let numbered = |first: usize| (first..).map(|n| format!("?{n}")).take(names.len());
+    let values = numbered(4).collect::<Vec<_>>().join(", ");
+    let sets =
+        names.iter().zip(numbered(4)).map(|(name, n)| format!("{name} = coalesce({n}, {name})"));
+    let news = names.iter().zip(numbered(4));
+    let news = news.map(|(name, n)| format!("({n} IS NOT NULL AND {n} IS NOT {name})"));
+    Some((
+        format!(
+            "INSERT INTO {table}_scrape ({table}, at_s, at_ns, {})
+             VALUES (?1, ?2, ?3, {values})
+             ON CONFLICT DO NOTHING",
+            names.join(", ")
+        ),
+        format!(
+            "UPDATE {table}_scrape SET {}
+             WHERE {table} = ?1 AND at_s = ?2 AND at_ns = ?3 AND ({})",
+            sets.collect::<Vec<_>>().join(", "),
+            news.collect::<Vec<_>>().join(" OR ")
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::open::IfMissing;
+
+    fn mirror() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        (folder, store)
+    }
+
+    fn write(store: &Store, json: &str, as_of: i64) -> Written {
+        let raw: &serde_json::value::RawValue = serde_json::from_str(json).unwrap();
+        let row = crate::api::decode::row(Kind::Video, raw).unwrap();
+        let source = Source { page: None, as_of };
+        store.write(|tx| RowWriter::new(tx, Kind::Video)?.write(&row, source)).unwrap()
+    }
+
+    fn history(store: &Store) -> Vec<(String, Option<i64>)> {
+        store
+            .read(|c| {
+                let sql = "SELECT scraped_at, view_count FROM video_history ORDER BY scraped_at";
+                let mut statement = c.prepare(sql)?;
+                let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            })
+            .unwrap()
+    }
+
+    fn video(hour: u32, views: &str) -> String {
+        format!(
+            r#"{{"id":"v","last_scrape_time":"2026-01-01T{hour:02}:00:00Z","view_count":{views}}}"#
+        )
+    }
+
+    #[test]
+    fn a_scrape_is_in_history_once_and_revised_by_newer_counts() {
+        let (_folder, store) = mirror();
+        let one = write(&store, &video(1, "10"), 1);
+        assert_eq!((one.state, one.scrape), (State::New, Scrape::Added));
+        assert_eq!(write(&store, &video(1, "10"), 2).scrape, Scrape::Held);
+        let revised = write(&store, &video(1, "11"), 3);
+        assert_eq!((revised.state, revised.scrape), (State::Changed, Scrape::Revised));
+        // NULL never replaces a number in history.
+        assert_eq!(write(&store, &video(1, "null"), 4).scrape, Scrape::Held);
+        assert_eq!(history(&store), [("2026-01-01T01:00:00Z".to_owned(), Some(11))]);
+    }
+
+    #[test]
+    fn a_time_that_moves_back_adds_only_what_is_not_held() {
+        let (_folder, store) = mirror();
+        write(&store, &video(5, "50"), 1);
+        assert_eq!(write(&store, &video(3, "30"), 2).scrape, Scrape::Added);
+        let back = write(&store, &video(5, "50"), 3);
+        assert_eq!((back.state, back.scrape), (State::Changed, Scrape::Held));
+        assert_eq!(history(&store).len(), 2);
+    }
+
+    #[test]
+    fn an_older_answer_adds_history_but_no_state() {
+        let (_folder, store) = mirror();
+        write(&store, &video(5, "50"), 10);
+        let late = write(&store, &video(4, "40"), 9);
+        assert_eq!((late.state, late.scrape), (State::Outdated, Scrape::Added));
+        assert_eq!(write(&store, &video(5, "1"), 8).scrape, Scrape::Held);
+        let views: i64 = store
+            .read(|c| Ok(c.query_row("SELECT view_count FROM videos", [], |r| r.get(0))?))
+            .unwrap();
+        assert_eq!(views, 50);
+        assert_eq!(history(&store)[1].1, Some(50));
+    }
+}

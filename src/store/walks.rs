@@ -1,0 +1,191 @@
+//! Walks over a list: opening, resuming, advancing with every page, ending.
+
+use rusqlite::{Connection, OptionalExtension, Transaction};
+
+use super::StoreResult;
+use super::pages::PageCounts;
+use crate::model::Kind;
+
+/// A walk that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walk {
+    /// Its key.
+    pub walk: i64,
+    /// What it lists.
+    pub kind: Kind,
+    /// The parameters of its pages, cursor aside.
+    pub query: String,
+    /// Its start, a stamp.
+    pub started_at: i64,
+    /// When its last page was written.
+    pub touched_at: i64,
+    /// Opens its next page; `None` for the first.
+    pub next_cursor: Option<String>,
+    /// Pages written.
+    pub pages: i64,
+    /// Rows seen, each once.
+    pub rows_seen: i64,
+    /// Rows that could not be decoded.
+    pub rows_dropped: i64,
+    /// Whether absence from it would be a sign of removal.
+    pub is_ground: bool,
+    /// Whether stored validators are left out.
+    pub is_clean: bool,
+}
+
+/// How a walk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Every page was there.
+    Complete,
+    /// It broke off for good; the next one starts from the first page.
+    Incomplete,
+    /// Another walk takes its place.
+    Abandoned,
+}
+
+impl End {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Incomplete => "incomplete",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// Opens a walk at the first page. An open one of the kind is abandoned.
+pub fn start(
+    tx: &Transaction<'_>,
+    kind: Kind,
+    query: &str,
+    at: i64,
+    is_clean: bool,
+) -> StoreResult<Walk> {
+    if let Some(open) = open(tx, kind)? {
+        end(tx, open.walk, End::Abandoned, at)?;
+    }
+    let sql = "INSERT INTO walk (kind, query, started_at, touched_at, is_clean) VALUES (?1, ?2, ?3, ?3, ?4)";
+    let walk = tx.prepare_cached(sql)?.insert((kind.name(), query, at, is_clean))?;
+    tx.execute("UPDATE kind_state SET last_walk_at = ?2 WHERE kind = ?1", (kind.name(), at))?;
+    Ok(Walk {
+        walk,
+        kind,
+        query: query.to_owned(),
+        started_at: at,
+        touched_at: at,
+        next_cursor: None,
+        pages: 0,
+        rows_seen: 0,
+        rows_dropped: 0,
+        is_ground: true,
+        is_clean,
+    })
+}
+
+/// The walk of this kind that is under way.
+pub fn open(c: &Connection, kind: Kind) -> StoreResult<Option<Walk>> {
+    let sql = "SELECT walk, query, started_at, touched_at, next_cursor, pages, rows_seen,
+                      rows_dropped, is_ground, is_clean
+               FROM walk WHERE kind = ?1 AND state = 'open'";
+    let mut statement = c.prepare_cached(sql)?;
+    let walk = statement.query_row([kind.name()], |row| {
+        Ok(Walk {
+            walk: row.get(0)?,
+            kind,
+            query: row.get(1)?,
+            started_at: row.get(2)?,
+            touched_at: row.get(3)?,
+            next_cursor: row.get(4)?,
+            pages: row.get(5)?,
+            rows_seen: row.get(6)?,
+            rows_dropped: row.get(7)?,
+            is_ground: row.get(8)?,
+            is_clean: row.get(9)?,
+        })
+    });
+    Ok(walk.optional()?)
+}
+
+/// A walk taken up again after a long pause says nothing about removals any more.
+pub fn lose_ground(tx: &Transaction<'_>, walk: i64) -> StoreResult<()> {
+    tx.execute("UPDATE walk SET is_ground = 0 WHERE walk = ?1", [walk])?;
+    Ok(())
+}
+
+/// Moves on to the page that `next_cursor` opens, or past the last one.
+pub fn advance(
+    tx: &Transaction<'_>,
+    walk: i64,
+    next_cursor: Option<&str>,
+    counts: &PageCounts,
+    total_count: Option<i64>,
+    at: i64,
+) -> StoreResult<()> {
+    let sql = "UPDATE walk
+               SET next_cursor = ?2, pages = pages + 1, rows_seen = rows_seen + ?3,
+                   rows_dropped = rows_dropped + ?4, total_count = ?5, touched_at = ?6
+               WHERE walk = ?1";
+    tx.prepare_cached(sql)?.execute((
+        walk,
+        next_cursor,
+        counts.rows_new_to_walk,
+        counts.rows_dropped,
+        total_count,
+        at,
+    ))?;
+    Ok(())
+}
+
+/// Closes a walk.
+pub fn end(tx: &Transaction<'_>, walk: i64, end: End, at: i64) -> StoreResult<()> {
+    let sql = "UPDATE walk SET state = ?2, finished_at = ?3 WHERE walk = ?1";
+    tx.execute(sql, (walk, end.name(), at))?;
+    Ok(())
+}
+
+/// Notes that everything of the kind was confirmed by a walk that began at `started_at`.
+pub fn complete(tx: &Transaction<'_>, kind: Kind, started_at: i64) -> StoreResult<()> {
+    let sql = "UPDATE kind_state SET complete_as_of = max(coalesce(complete_as_of, 0), ?2) WHERE kind = ?1";
+    tx.execute(sql, (kind.name(), started_at))?;
+    Ok(())
+}
+
+/// When a kind's last sweep was answered for, and whether it was ever complete.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KindState {
+    /// Start of the last complete walk.
+    pub complete_as_of: Option<i64>,
+    /// A cron time after this makes the kind due.
+    pub swept_at: Option<i64>,
+    /// Rows whose removal is held back.
+    pub held_removals: i64,
+}
+
+/// Where a kind stands.
+pub fn state(c: &Connection, kind: Kind) -> StoreResult<KindState> {
+    let sql = "SELECT complete_as_of, swept_at, held_removals FROM kind_state WHERE kind = ?1";
+    let state = c.query_row(sql, [kind.name()], |row| {
+        Ok(KindState {
+            complete_as_of: row.get(0)?,
+            swept_at: row.get(1)?,
+            held_removals: row.get(2)?,
+        })
+    });
+    Ok(state.optional()?.unwrap_or_default())
+}
+
+/// Notes that a kind's sweep is answered for, up to `at`.
+pub fn swept(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<()> {
+    tx.execute("UPDATE kind_state SET swept_at = ?2 WHERE kind = ?1", (kind.name(), at))?;
+    Ok(())
+}
+
+/// Deletes walks that ended before `before` and that no page remembers.
+pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<()> {
+    let sql = "DELETE FROM walk
+               WHERE state <> 'open' AND finished_at < ?1
+                 AND walk NOT IN (SELECT walk FROM page WHERE walk IS NOT NULL)";
+    tx.execute(sql, [before])?;
+    Ok(())
+}
