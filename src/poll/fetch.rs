@@ -1,0 +1,235 @@
+//! One answer, however often it takes: behind the rate gate, within the user's patience, counted.
+
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::error::{PollError, PollResult};
+use crate::api::gate::RateGate;
+use crate::api::{Answer, Client, Failure, Request, Verdict};
+use crate::clock::Clock;
+use crate::model::event::Wait;
+use crate::model::{Event, Watcher, instant};
+use crate::retry::{Next, RetryPolicy, Trouble};
+use crate::store::{Store, StoreResult, instance, passes::Tally};
+
+/// How a read is repeated after trouble that may pass.
+const RETRY: RetryPolicy = RetryPolicy {
+    first: Duration::from_millis(500),
+    cap: Duration::from_secs(8),
+    attempts_max: 5,
+};
+
+/// No attempt starts later than this after the first one that got no answer. With the longest time
+/// an attempt takes, an unreachable API is given up within a minute.
+const OUTAGE_PATIENCE: Duration = Duration::from_secs(25);
+
+/// How the user and the key's other clients bound us.
+#[derive(Debug, Clone, Copy)]
+pub struct Manners {
+    /// The part of the key's budget that is ours, 0 to 1.
+    pub rate_share: f64,
+    /// The time a pass may spend waiting for the rate limit.
+    pub max_wait: Duration,
+    /// Seeds the jitter of retries.
+    pub seed: u64,
+}
+
+/// An answer, and when its request started.
+#[derive(Debug)]
+pub struct Fetched<T> {
+    /// What the API said.
+    pub answer: Answer,
+    /// What the caller made of it.
+    pub checked: T,
+    /// Start of the request, a stamp.
+    pub as_of: i64,
+}
+
+/// What is kept of the traffic with every write.
+#[derive(Debug, Clone)]
+pub struct Traffic {
+    /// The rate gate as JSON.
+    pub gate: String,
+    /// The latest stamp.
+    pub stamp: i64,
+}
+
+/// Sends requests, one at a time.
+#[derive(Debug)]
+pub struct Fetcher {
+    client: Client,
+    store: Store,
+    clock: Clock,
+    watcher: Watcher,
+    manners: Manners,
+    gate: RateGate,
+    stamp: i64,
+    chance: ChaCha8Rng,
+    wait_left: Duration,
+    sent: Tally,
+    /// Boot time of the first attempt that got no answer, since the last answer.
+    silent_since: Option<Duration>,
+}
+
+impl Fetcher {
+    /// Takes up the rate gate where the last run left it.
+    pub fn new(client: Client, store: Store, clock: Clock, watcher: Watcher, manners: Manners) -> StoreResult<Self> {
+        let (gate, stamp) = store.read(instance::traffic)?;
+        // A gate this program cannot read is no gate: another version may have kept it.
+        let mut gate: RateGate = serde_json::from_str(&gate).unwrap_or_default();
+        gate.rebase(clock.now(), &clock.boot());
+        let chance = ChaCha8Rng::seed_from_u64(manners.seed);
+        let wait_left = manners.max_wait;
+        Ok(Self { client, store, clock, watcher, manners, gate, stamp, chance, wait_left, sent: Tally::default(), silent_since: None })
+    }
+
+    /// The clock that everything in this pass goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The watcher of this pass.
+    pub fn watcher(&self) -> &Watcher {
+        &self.watcher
+    }
+
+    /// The rate gate as it stands.
+    pub fn gate(&self) -> &RateGate {
+        &self.gate
+    }
+
+    /// The start of something, as a number that never goes back even if the clock does. Answers are
+    /// ordered by it.
+    pub fn stamp(&mut self) -> i64 {
+        self.stamp = instant::micros(self.clock.now()).max(self.stamp.saturating_add(1));
+        self.stamp
+    }
+
+    /// What has to be kept with the next write.
+    pub fn traffic(&self) -> Traffic {
+        let gate = serde_json::to_string(&self.gate).unwrap_or_else(|_| "{}".to_owned());
+        Traffic { gate, stamp: self.stamp }
+    }
+
+    /// The requests sent since this was asked last.
+    pub fn take_sent(&mut self) -> Tally {
+        std::mem::take(&mut self.sent)
+    }
+
+    /// Gets an answer that passes `check`. An answer that does not is asked for again like one that
+    /// never came; in the end the last failure is returned.
+    pub async fn fetch<T>(
+        &mut self,
+        request: &Request,
+        check: impl Fn(&Answer) -> Result<T, Failure>,
+    ) -> PollResult<Fetched<T>> {
+        let was_silent = self.silent_since.is_some();
+        let mut attempt = 0;
+        let mut limited = 0;
+        loop {
+            self.pass_gate().await?;
+            let as_of = self.stamp();
+            let sent = self.send(request).await;
+            let failure = match sent.and_then(|answer| check(&answer).map(|checked| (answer, checked))) {
+                Ok((answer, checked)) => return Ok(Fetched { answer, checked, as_of }),
+                Err(failure) => failure,
+            };
+            let trouble = failure.trouble();
+            if let Trouble::Limited(_) = trouble {
+                limited += 1;
+                self.close_gate(trouble, limited)?;
+                continue;
+            }
+            attempt += 1;
+            let silence = self.silence();
+            let chance = self.chance.random();
+            match RETRY.next(trouble, attempt, chance) {
+                Next::Again { after } if silence + after <= OUTAGE_PATIENCE => {
+                    tracing::debug!(%request, attempt, error = %failure, "trying again");
+                    self.watcher.tell(&Event::Waiting { reason: Wait::Retry, length: after });
+                    self.clock.sleep(after).await;
+                }
+                _ => return Err(give_up(failure, was_silent)),
+            }
+        }
+    }
+
+    /// For how long the API has not answered at all.
+    fn silence(&self) -> Duration {
+        let since = self.silent_since.map(|since| self.clock.boot().elapsed.saturating_sub(since));
+        since.unwrap_or(Duration::ZERO)
+    }
+
+    /// One attempt, counted and told to the gate.
+    async fn send(&mut self, request: &Request) -> Result<Answer, Failure> {
+        self.sent.requests += 1;
+        let begun = self.clock.boot();
+        if request.authenticated {
+            self.gate.note_sent(self.clock.now(), &begun);
+        }
+        let result = self.client.send(request).await;
+        let boot = self.clock.boot();
+        match result.as_ref().map_err(|failure| failure.trouble()) {
+            Err(Trouble::NoAnswer) => _ = self.silent_since.get_or_insert(begun.elapsed),
+            _ => self.silent_since = None,
+        }
+        let (rate, server_date, status, request_id) = match &result {
+            Ok(answer) => (answer.rate, answer.server_date, Some(answer.status), answer.request_id.as_deref()),
+            Err(failure) => (failure.rate, failure.server_date, failure.status, failure.request_id.as_deref()),
+        };
+        if request.authenticated {
+            self.gate.after_answer(&rate, server_date, self.clock.now(), &boot);
+        }
+        if result.as_ref().is_ok_and(|answer| answer.not_modified) {
+            self.sent.not_modified += 1;
+        }
+        let duration_ms = boot.elapsed.saturating_sub(begun.elapsed).as_millis();
+        tracing::debug!(%request, status, request_id, duration_ms, remaining = rate.remaining, "request");
+        result
+    }
+
+    /// Waits until a request may be sent, if the user's patience allows.
+    async fn pass_gate(&mut self) -> PollResult<()> {
+        loop {
+            let delay = self.gate.delay(self.manners.rate_share, self.clock.now(), &self.clock.boot());
+            if delay.must.is_zero() && delay.should.is_zero() {
+                return Ok(());
+            }
+            if delay.must > self.wait_left {
+                return Err(PollError::RateLimited(delay.must));
+            }
+            // Spreading is a courtesy: without patience left for it, what is ours is spent at once.
+            let length = delay.must.max(delay.should.min(self.wait_left));
+            if length.is_zero() {
+                return Ok(());
+            }
+            let reason = if delay.must.is_zero() { Wait::Pacing } else { Wait::RateLimited };
+            self.watcher.tell(&Event::Waiting { reason, length });
+            self.wait_left = self.wait_left.saturating_sub(length);
+            self.clock.sleep(length).await;
+        }
+    }
+
+    /// Closes the gate, and keeps it closed over a crash, before anything else is done.
+    fn close_gate(&mut self, trouble: Trouble, times: u32) -> StoreResult<()> {
+        let chance = self.chance.random();
+        let Next::Again { after } = RETRY.next(trouble, times, chance) else { return Ok(()) };
+        self.gate.close(after, self.clock.now(), &self.clock.boot());
+        tracing::info!(seconds = after.as_secs_f64(), "rate limited by the API");
+        let traffic = self.traffic();
+        self.store.write(|tx| instance::keep_traffic(tx, &traffic.gate, traffic.stamp))
+    }
+}
+
+/// An API that cannot be reached, or that has kept silent for two requests on end, is down; one that
+/// dropped a single request may answer the next.
+fn give_up(failure: Failure, was_silent: bool) -> PollError {
+    match failure.verdict {
+        Verdict::KeyRefused => PollError::KeyRefused(failure),
+        Verdict::Unreachable => PollError::Outage(failure),
+        Verdict::Lost if was_silent => PollError::Outage(failure),
+        _ => PollError::Api(failure),
+    }
+}

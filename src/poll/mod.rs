@@ -1,0 +1,18 @@
+//! Read direction: plan, request, decode, upsert, settle.
+//!
+//! [`fetch`] gets one answer, however often it has to ask, and never against the rate limit.
+//! [`walk`] follows a list from its first page to its last, writing page n while page n+1 is on its
+//! way. [`polls`] reads single pages and resources again because a video on them is due.
+//! [`documents`] reads the overview and the API's lifecycle. [`write`] is where an answer becomes a
+//! transaction.
+
+pub mod documents;
+pub mod error;
+pub mod fetch;
+pub mod polls;
+pub mod query;
+pub mod walk;
+pub mod write;
+
+pub use error::PollError;
+pub use fetch::Fetcher;

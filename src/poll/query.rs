@@ -1,0 +1,101 @@
+//! The parameters of each list, less what the server was found to refuse.
+
+use std::collections::BTreeSet;
+
+use crate::api::{Failure, Request};
+use crate::model::Kind;
+
+/// The most rows the API gives per page.
+const PAGE_ROWS: &str = "200";
+
+/// Parameters that the API documents only in general, or that it may refuse on some list. A page
+/// without them is still a page.
+const OPTIONAL: [&str; 4] = ["include_total", "order_by", "order_direction", "limit"];
+
+/// The parameters of a walk over a list, cursor aside. Sorted by what does not change while we
+/// walk, so that pages are stable blocks and new rows come at the end.
+pub fn parameters(kind: Kind, refused: &BTreeSet<String>) -> Vec<(String, String)> {
+    let order: &[(&str, &str)] = match kind {
+        Kind::Account | Kind::Video => &[("order_by", "added_at"), ("order_direction", "asc")],
+        Kind::Creator => &[("order_by", "name"), ("order_direction", "asc")],
+        // Nothing is documented about this list's order.
+        Kind::AccountVideo | Kind::Overview | Kind::Meta => &[],
+    };
+    let all = [("limit", PAGE_ROWS), ("include_total", "true")];
+    all.iter()
+        .chain(order)
+        .filter(|(name, _)| !refused.contains(&thing(kind, name)))
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// The request for a page: the walk's parameters, and the cursor that opens it.
+pub fn page(kind: Kind, parameters: &[(String, String)], cursor: Option<&str>) -> Request {
+    let mut request = Request::get(kind.path());
+    request.query = parameters.to_vec();
+    if let Some(cursor) = cursor {
+        request.query.push(("cursor".to_owned(), cursor.to_owned()));
+    }
+    request
+}
+
+/// The parameters as one line, by which a walk knows its own.
+pub fn line(parameters: &[(String, String)]) -> String {
+    parameters.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+}
+
+/// The name under which a refused parameter is remembered.
+pub fn thing(kind: Kind, parameter: &str) -> String {
+    format!("{} {parameter}", endpoint(kind))
+}
+
+/// The name under which a refused list is remembered.
+pub fn endpoint(kind: Kind) -> String {
+    format!("GET {}", kind.path())
+}
+
+/// Which of the parameters a 422 is about. Where it does not say, the most doubtful one.
+pub fn blamed(parameters: &[(String, String)], failure: &Failure) -> Vec<String> {
+    let asked = |name: &str| parameters.iter().any(|(asked, _)| asked == name);
+    let named: Vec<String> = failure
+        .fields
+        .iter()
+        .filter_map(|error| OPTIONAL.into_iter().find(|name| names(&error.field, name) && asked(name)))
+        .map(str::to_owned)
+        .collect();
+    if !named.is_empty() || !failure.fields.is_empty() {
+        return named;
+    }
+    OPTIONAL.into_iter().find(|name| asked(name)).map(str::to_owned).into_iter().collect()
+}
+
+/// Whether a refusal is about the cursor, or may be: the server names other fields otherwise.
+pub fn blames_cursor(failure: &Failure) -> bool {
+    failure.fields.is_empty() || failure.fields.iter().any(|error| names(&error.field, "cursor"))
+}
+
+/// Servers write a field as `cursor`, `query.cursor` or `query/cursor`.
+fn names(field: &str, name: &str) -> bool {
+    field.rsplit(['.', '/', ' ']).next() == Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_is_left_out() {
+        let refused = BTreeSet::from(["GET /videos include_total".to_owned()]);
+        assert_eq!(
+            line(&parameters(Kind::Video, &refused)),
+            "limit=200&order_by=added_at&order_direction=asc"
+        );
+        assert!(line(&parameters(Kind::Account, &refused)).contains("include_total=true"));
+    }
+
+    #[test]
+    fn a_cursor_is_passed_on_as_it_came() {
+        let request = page(Kind::Creator, &[], Some("a+b/=="));
+        assert_eq!(request.query, [("cursor".to_owned(), "a+b/==".to_owned())]);
+    }
+}

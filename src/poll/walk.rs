@@ -1,0 +1,351 @@
+//! A walk over a list, from its first page or from where the last run stopped.
+//!
+//! A walk is a chain: each page is opened by the cursor of the one before. It is complete when every
+//! page was of the documented shape, no cursor came twice, the last page said so, and the rows met
+//! reach the number the server gives. Page n is written while page n+1 is on its way; a page's rows
+//! and the cursor after it are one transaction, so a walk that dies goes on where it stopped.
+
+use std::collections::BTreeSet;
+
+use tokio::task::JoinHandle;
+
+use super::error::{PollError, PollResult};
+use super::fetch::Fetched;
+use super::query;
+use super::write::{self, Content, PageDone, PageWrite};
+use crate::api::{Answer, Failure, ListPage, Request, Verdict, filters_contradict};
+use crate::model::{BadRow, Event, Kind};
+use crate::pass::Desk;
+use crate::store::pages::{self, KnownPage};
+use crate::store::walks::{self, End, Walk};
+use crate::store::{StoreError, StoreResult};
+
+/// A walk taken up again later than this after its last page says nothing about removals.
+const GROUND_MICROS_MAX: i64 = 3_600 * 1_000_000;
+/// How often a walk starts over because its cursor was refused or it ended short.
+const RESTARTS_MAX: u32 = 2;
+/// How often a page that repeats a cursor is asked for again.
+const REPEATS_MAX: u32 = 2;
+/// No list of any organization has more pages than this; a server that goes on is broken.
+const PAGES_MAX: i64 = 1_000_000;
+
+/// Where to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// With the first page.
+    Afresh,
+    /// Where an open walk stopped, if there is one.
+    Resume,
+}
+
+/// How a walk came out.
+#[derive(Debug)]
+pub struct Walked {
+    /// The walk, with its numbers.
+    pub walk: Walk,
+    /// Why it is not complete, if it is not.
+    pub flaw: Option<Flaw>,
+    /// Rows that could not be decoded, in this run.
+    pub bad: Vec<BadRow>,
+}
+
+/// What makes a walk incomplete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flaw {
+    /// A cursor came twice: the list goes in a circle.
+    CursorRepeated,
+    /// The cursor was refused again and again.
+    CursorRefused(Failure),
+    /// The list ended before the number of rows the server itself gives.
+    EndedShort {
+        /// Rows met.
+        seen: i64,
+        /// Rows there are, by the server.
+        total: i64,
+    },
+    /// More pages than any list can have.
+    Endless,
+    /// The whole list is refused: it is not there for us.
+    EndpointRefused(Failure),
+}
+
+/// What a page's head says.
+#[derive(Debug)]
+struct Head {
+    next_cursor: Option<String>,
+    total_count: Option<i64>,
+    ignored: Vec<String>,
+}
+
+/// The page to ask for next.
+struct Target {
+    cursor: Option<String>,
+    request: Request,
+    known: Option<KnownPage>,
+}
+
+/// How one run over the list ended.
+enum Ended {
+    Whole,
+    Flawed(Flaw),
+    CursorRefused(Failure),
+    ParameterRefused(Vec<String>, Failure),
+}
+
+/// Walks a list to its end, starting over where that can help.
+pub async fn walk(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walked> {
+    let mut restarts = 0;
+    let mut bad = Vec::new();
+    let mut walk = open(desk, kind, begin)?;
+    loop {
+        let flaw = match run(desk, &mut walk, &mut bad).await? {
+            Ended::Whole => None,
+            Ended::Flawed(flaw) => Some(flaw),
+            Ended::ParameterRefused(names, failure) => {
+                for name in &names {
+                    desk.remember_refusal(&query::thing(kind, name), &failure)?;
+                }
+                walk = start(desk, kind, walk.is_clean)?;
+                continue;
+            }
+            Ended::CursorRefused(failure) => Some(Flaw::CursorRefused(failure)),
+        };
+        match flaw {
+            // Worth another try from the first page, and without the validators that led here. A
+            // cursor is refused for age or by another replica; a short end may be a passing fault.
+            Some(Flaw::CursorRefused(_)) if restarts < RESTARTS_MAX => {}
+            Some(Flaw::EndedShort { .. }) if restarts == 0 => {}
+            _ => return Ok(Walked { walk, flaw, bad }),
+        }
+        restarts += 1;
+        tracing::info!(%kind, ?flaw, "starting the walk over");
+        bad.clear();
+        walk = start(desk, kind, true)?;
+    }
+}
+
+fn open(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walk> {
+    let line = query::line(&query::parameters(kind, &desk.refused));
+    let now = desk.fetcher.stamp();
+    if begin == Begin::Resume
+        && let Some(mut walk) = desk.store.read(|c| walks::open(c, kind))?
+        && walk.query == line
+    {
+        if walk.is_ground && (now - walk.touched_at).abs() > GROUND_MICROS_MAX {
+            desk.store.write(|tx| walks::lose_ground(tx, walk.walk))?;
+            walk.is_ground = false;
+        }
+        let resumed_pages = u64::try_from(walk.pages).unwrap_or(0);
+        desk.tell(&Event::Started { kind, resumed_pages });
+        return Ok(walk);
+    }
+    desk.tell(&Event::Started { kind, resumed_pages: 0 });
+    start(desk, kind, false)
+}
+
+fn start(desk: &mut Desk, kind: Kind, is_clean: bool) -> PollResult<Walk> {
+    let line = query::line(&query::parameters(kind, &desk.refused));
+    let now = desk.fetcher.stamp();
+    Ok(desk.store.write(|tx| walks::start(tx, kind, &line, now, is_clean))?)
+}
+
+/// One run along the chain.
+async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollResult<Ended> {
+    let parameters = query::parameters(walk.kind, &desk.refused);
+    let mut target = aim(desk, walk, &parameters, walk.next_cursor.clone())?;
+    let mut writing: Option<JoinHandle<StoreResult<PageDone>>> = None;
+    let mut repeats = 0;
+    loop {
+        let fetched = ask(desk, walk, &target, &parameters).await;
+        // The page before is in before anything is concluded from this one.
+        if let Some(task) = writing.take() {
+            join(desk, walk, task, bad).await?;
+        }
+        let fetched = match fetched {
+            Ok(fetched) => fetched,
+            Err(PollError::Api(failure)) => return refused(walk, &target, &parameters, failure),
+            Err(error) => return Err(error),
+        };
+        let (head, content) = read(fetched.checked, &target);
+        if !head.ignored.is_empty() {
+            desk.note_ignored(walk.kind, &head.ignored)?;
+        }
+        let next = match &head.next_cursor {
+            None => None,
+            Some(cursor) => Some(aim(desk, walk, &parameters, Some(cursor.clone()))?),
+        };
+        let is_repeated = next.as_ref().is_some_and(|next| {
+            next.cursor == target.cursor || next.known.as_ref().is_some_and(|page| page.walk == Some(walk.walk))
+        });
+        if is_repeated && repeats < REPEATS_MAX {
+            repeats += 1;
+            target.known = None;
+            continue;
+        }
+        // A page that leads in a circle, or to a short end, must not be vouched for by a 304 later.
+        let seen = walk.rows_seen;
+        let page = PageWrite {
+            url: url(&target.request),
+            cursor: target.cursor.clone(),
+            etag: fetched.answer.etag.clone().filter(|_| !is_repeated),
+            next_cursor: head.next_cursor.clone(),
+            total_count: head.total_count,
+            as_of: fetched.as_of,
+            walk: Some(walk.walk),
+            content: content.unwrap_or_else(|| Content::Body(fetched.answer.body.clone())),
+        };
+        let (store, ledger) = (desk.store.clone(), desk.ledger(walk.kind));
+        let task = tokio::task::spawn_blocking(move || write::page(&store, &ledger, &page));
+        match next {
+            Some(next) if !is_repeated && walk.pages < PAGES_MAX => {
+                writing = Some(task);
+                target = next;
+            }
+            Some(_) => {
+                join(desk, walk, task, bad).await?;
+                let flaw = if is_repeated { Flaw::CursorRepeated } else { Flaw::Endless };
+                return Ok(Ended::Flawed(flaw));
+            }
+            None => {
+                join(desk, walk, task, bad).await?;
+                debug_assert!(walk.rows_seen >= seen);
+                return finish(desk, walk, &target, head.total_count);
+            }
+        }
+    }
+}
+
+/// The last page is in: were all rows there?
+fn finish(desk: &Desk, walk: &Walk, target: &Target, total: Option<i64>) -> PollResult<Ended> {
+    match total {
+        Some(total) if walk.rows_seen < total => {
+            let last = url(&target.request);
+            desk.store.write(|tx| match pages::find(tx, &last)? {
+                Some(page) => pages::void(tx, page.page),
+                None => Ok(()),
+            })?;
+            Ok(Ended::Flawed(Flaw::EndedShort { seen: walk.rows_seen, total }))
+        }
+        _ => Ok(Ended::Whole),
+    }
+}
+
+fn aim(
+    desk: &Desk,
+    walk: &Walk,
+    parameters: &[(String, String)],
+    cursor: Option<String>,
+) -> StoreResult<Target> {
+    let request = query::page(walk.kind, parameters, cursor.as_deref());
+    let known = desk.store.read(|c| pages::find(c, &url(&request)))?;
+    Ok(Target { cursor, request, known })
+}
+
+/// Asks for a page, conditionally where a 304 would say something.
+async fn ask(
+    desk: &mut Desk,
+    walk: &Walk,
+    target: &Target,
+    parameters: &[(String, String)],
+) -> PollResult<Fetched<Option<Head>>> {
+    let known = target.known.as_ref().filter(|_| !walk.is_clean);
+    let etag = known.and_then(|page| page.etag.clone());
+    let request = target.request.clone().if_none_match(etag);
+    desk.fetcher.fetch(&request, |answer| check(answer, parameters)).await
+}
+
+/// The head of a page, or `None` for a 304.
+fn check(answer: &Answer, parameters: &[(String, String)]) -> Result<Option<Head>, Failure> {
+    if answer.not_modified {
+        return Ok(None);
+    }
+    let page = ListPage::parse(&answer.body)?;
+    let ignored = page.filters.as_ref().map(|echo| filters_contradict(parameters, echo));
+    Ok(Some(Head {
+        next_cursor: page.next_cursor.map(|cursor| cursor.into_owned()),
+        total_count: page.total_count.and_then(|total| i64::try_from(total).ok()),
+        ignored: ignored.unwrap_or_default(),
+    }))
+}
+
+/// What the page says, from its body or, after a 304, from what is held of it.
+fn read(head: Option<Head>, target: &Target) -> (Head, Option<Content>) {
+    match (head, &target.known) {
+        (None, Some(known)) => {
+            let head = Head {
+                next_cursor: known.next_cursor.clone(),
+                total_count: known.total_count,
+                ignored: Vec::new(),
+            };
+            (head, Some(Content::Confirmed(known.page)))
+        }
+        // A 304 is only accepted to a validator, and that came from a known page.
+        (None, None) => (Head { next_cursor: None, total_count: None, ignored: Vec::new() }, None),
+        (Some(head), _) => (head, None),
+    }
+}
+
+async fn join(
+    desk: &Desk,
+    walk: &mut Walk,
+    task: JoinHandle<StoreResult<PageDone>>,
+    bad: &mut Vec<BadRow>,
+) -> PollResult<()> {
+    let done = task.await.map_err(|_| StoreError::Interrupted)??;
+    walk.pages += 1;
+    walk.rows_seen += done.counts.rows_new_to_walk;
+    walk.rows_dropped += done.counts.rows_dropped;
+    bad.extend(done.bad);
+    desk.tell(&Event::Page {
+        kind: walk.kind,
+        pages: u64::try_from(walk.pages).unwrap_or(0),
+        rows: u64::try_from(walk.rows_seen).unwrap_or(0),
+        total: None,
+    });
+    Ok(())
+}
+
+/// A page was refused for good: because of its cursor, a parameter, or the list itself?
+fn refused(
+    walk: &Walk,
+    target: &Target,
+    parameters: &[(String, String)],
+    failure: Failure,
+) -> PollResult<Ended> {
+    let has_cursor = target.cursor.is_some();
+    let ended = match failure.verdict {
+        Verdict::Invalid | Verdict::BadRequest if has_cursor && query::blames_cursor(&failure) => {
+            Ended::CursorRefused(failure)
+        }
+        Verdict::NotFound if has_cursor => Ended::CursorRefused(failure),
+        Verdict::Invalid => {
+            let names = query::blamed(parameters, &failure);
+            if names.is_empty() {
+                return Err(PollError::Api(failure));
+            }
+            Ended::ParameterRefused(names, failure)
+        }
+        Verdict::ScopeMissing => Ended::Flawed(Flaw::EndpointRefused(failure)),
+        // The other lists are documented: without them the address is wrong, not the server.
+        Verdict::NotFound if walk.kind == Kind::AccountVideo => {
+            Ended::Flawed(Flaw::EndpointRefused(failure))
+        }
+        _ => return Err(PollError::Api(failure)),
+    };
+    Ok(ended)
+}
+
+/// The address by which a page is known: path and query, host aside.
+pub fn url(request: &Request) -> String {
+    let line = request.to_string();
+    line.split_once(' ').map_or(line.clone(), |(_, url)| url.to_owned())
+}
+
+/// The refused things that the walks and polls go by.
+pub type Refused = BTreeSet<String>;
+
+/// Closes a walk that did not come out whole.
+pub fn abandon(desk: &mut Desk, walk: &Walk) -> PollResult<()> {
+    let now = desk.fetcher.stamp();
+    Ok(desk.store.write(|tx| walks::end(tx, walk.walk, End::Incomplete, now))?)
+}
