@@ -1,4 +1,6 @@
 //! creatormirror.
 
+pub mod api;
 pub mod clock;
 pub mod model;
+pub mod retry;
