@@ -3,4 +3,4 @@
 pub mod api;
 pub mod clock;
 pub mod model;
-pub mod store;
+pub mod retry;

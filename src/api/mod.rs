@@ -1,2 +1,32 @@
-//! The remote side.
-pub mod decode;
+//! The remote side: one funnel for every request, and what comes back as answers and verdicts.
+//!
+//! In reading order: a [`Request`] is plain data; the [`Client`] sends it, once, and returns an
+//! [`Answer`] or a [`Failure`] with a [`Verdict`]; [`ListPage`] and [`item`] open the envelopes,
+//! leaving rows unread; [`filters_contradict`] compares an echo with what was asked. The
+//! [`RateGate`] is a value that says how long to hold back. Nothing here sleeps or tries again.
+
+mod answer;
+mod build;
+mod client;
+mod failure;
+mod filters;
+mod gate;
+mod headers;
+mod hold;
+mod page;
+mod problem;
+mod request;
+mod retry_after;
+mod scrub;
+
+pub use answer::Answer;
+pub use build::BuildError;
+pub use client::Client;
+pub use failure::{Failure, FieldError, Report, Verdict};
+pub use filters::filters_contradict;
+pub use gate::{Budget, Delay, RateGate};
+pub use headers::RateHeaders;
+pub use hold::Hold;
+pub use page::{ListPage, item};
+pub use request::Request;
+pub use retry_after::{parse_http_date, parse_retry_after};

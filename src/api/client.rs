@@ -1,0 +1,246 @@
+//! The funnel: builds one attempt, sends it, bounds and cleans what comes back, and classifies it.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use reqwest::Response;
+use secrecy::ExposeSecret as _;
+use tracing::debug;
+use url::Url;
+
+use super::answer::Answer;
+use super::build::{BuildError, authorization, check_base_url, transport};
+use super::failure::{Failure, Verdict};
+use super::headers::Head;
+use super::request::Request;
+use super::scrub::Scrubber;
+use crate::clock::Clock;
+use crate::model::settings::ApiSettings;
+
+/// Longest body of a success, after decompression.
+const BODY_BYTES_MAX: usize = 32 << 20;
+/// What is read of the body of a refusal; the status alone decides, so the rest can be lost.
+const PROBLEM_BYTES_MAX: usize = 256 << 10;
+/// Longest story told about a broken connection.
+const CHAIN_CHARS_MAX: usize = 500;
+
+/// Sends requests with one key to one address. Clones share their connections.
+#[derive(Clone)]
+pub struct Client {
+    base: Url,
+    authorization: HeaderValue,
+    scrubber: Scrubber,
+    http: reqwest::Client,
+    clock: Clock,
+    body_bytes_max: usize,
+}
+
+impl Client {
+    /// Checks the settings and makes a client from them. Nothing is sent.
+    pub fn new(settings: &ApiSettings) -> Result<Self, BuildError> {
+        let scrubber = Scrubber::new(settings.key.expose_secret());
+        Ok(Self {
+            base: check_base_url(&settings.base_url)?,
+            authorization: authorization(&settings.key)?,
+            http: transport(settings, &scrubber)?,
+            scrubber,
+            clock: Clock::System,
+            body_bytes_max: BODY_BYTES_MAX,
+        })
+    }
+
+    /// The clock that stands in for a server that does not tell its time.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Another bound on the length of a body.
+    #[must_use]
+    pub fn with_body_bytes_max(mut self, body_bytes_max: usize) -> Self {
+        self.body_bytes_max = body_bytes_max;
+        self
+    }
+
+    /// Makes exactly one attempt. Does not wait for any gate and does not try again.
+    pub async fn send(&self, request: &Request) -> Result<Answer, Failure> {
+        let started = self.clock.boot().elapsed;
+        let outcome = self.attempt(request).await;
+        let (status, request_id, verdict) = match &outcome {
+            Ok(answer) => (Some(answer.status), answer.request_id.as_deref(), None),
+            Err(failure) => {
+                (failure.status, failure.request_id.as_deref(), Some(failure.verdict.name()))
+            }
+        };
+        let duration_ms = self.clock.boot().elapsed.saturating_sub(started).as_millis();
+        debug!(%request, status, request_id, verdict, duration_ms, "request over");
+        outcome
+    }
+
+    async fn attempt(&self, request: &Request) -> Result<Answer, Failure> {
+        let url = request.url(&self.base).ok_or_else(|| unsendable("its path"))?;
+        let headers = self.headers(request)?;
+        let is_conditional = headers.contains_key(header::IF_NONE_MATCH);
+        let mut attempt = self.http.request(request.method.clone(), url).headers(headers);
+        if let Some(body) = &request.body {
+            attempt = attempt.body(body.clone());
+        }
+        let response = attempt.send().await.map_err(|error| self.unanswered(error))?;
+        let status = response.status();
+        let head =
+            Head::read(status.as_u16(), response.headers(), &self.scrubber, self.clock.now());
+        if status.is_success() {
+            let body = self.whole_body(response, &head).await?;
+            return Ok(Answer::new(head, self.scrubber.bytes(body)));
+        }
+        if status.as_u16() == 304 {
+            return if is_conditional {
+                Ok(Answer::new(head, Bytes::new()))
+            } else {
+                Err(Failure::malformed("304 to a request that was not conditional")
+                    .with_head(&head))
+            };
+        }
+        let body = problem_body(response).await;
+        Err(Failure::refused(&head, &body, &self.scrubber))
+    }
+
+    fn headers(&self, request: &Request) -> Result<HeaderMap, Failure> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        if request.authenticated {
+            headers.insert(header::AUTHORIZATION, self.authorization.clone());
+        }
+        if request.body.is_some() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        // A validator that cannot be sent is left out: the whole answer is right as well.
+        if let Some(etag) = &request.if_none_match
+            && let Ok(etag) = HeaderValue::from_str(etag)
+        {
+            headers.insert(header::IF_NONE_MATCH, etag);
+        }
+        if let Some(key) = &request.idempotency_key {
+            let key = HeaderValue::from_str(key).map_err(|_| unsendable("its idempotency key"))?;
+            headers.insert("idempotency-key", key);
+        }
+        Ok(headers)
+    }
+
+    /// The body of a success. Half of it would be taken for all of it, so it is all or nothing.
+    async fn whole_body(&self, mut response: Response, head: &Head) -> Result<Bytes, Failure> {
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if chunk.len() > self.body_bytes_max - body.len() => {
+                    let reason = format!("the body is over {} bytes long", self.body_bytes_max);
+                    return Err(Failure::malformed(reason).with_head(head));
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(body.into()),
+                Err(error) => {
+                    let story = self.story(error);
+                    return Err(Failure::found(Verdict::Cut, "the answer broke off", &story)
+                        .with_head(head));
+                }
+            }
+        }
+    }
+
+    /// The failure of an attempt that got no answer.
+    fn unanswered(&self, error: reqwest::Error) -> Failure {
+        let (verdict, title) = if error.is_builder() {
+            (Verdict::BadRequest, "the request cannot be sent")
+        } else if error.is_connect() {
+            (Verdict::Unreachable, "no connection to the API")
+        } else if error.is_timeout() {
+            (Verdict::Lost, "no answer in time")
+        } else {
+            (Verdict::Lost, "the connection broke before an answer came")
+        };
+        Failure::found(verdict, title, &self.story(error))
+    }
+
+    fn story(&self, error: reqwest::Error) -> String {
+        self.scrubber.chain(&error.without_url(), CHAIN_CHARS_MAX)
+    }
+}
+
+/// The base URL alone: everything else either is the key or could show it.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// As much of a refusal's body as arrives, within bounds.
+async fn problem_body(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = PROBLEM_BYTES_MAX - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if chunk.len() >= room {
+            break;
+        }
+    }
+    body
+}
+
+fn unsendable(part: &str) -> Failure {
+    let title = "the request cannot be sent";
+    Failure::found(Verdict::BadRequest, title, &format!("{part} holds what cannot be in one"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use secrecy::SecretString;
+
+    use super::*;
+
+    const KEY: &str = "ca_live_0123456789";
+
+    fn client() -> Client {
+        Client::new(&ApiSettings {
+            base_url: Url::parse("http://127.0.0.1:9/v2").unwrap(),
+            key: SecretString::from(KEY),
+            ca_file: None,
+            connect_timeout: Duration::from_secs(1),
+            request_timeout: Duration::from_secs(1),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn it_does_not_show_the_key() {
+        assert_eq!(format!("{:?}", client()), r#"Client { base: "http://127.0.0.1:9/v2", .. }"#);
+    }
+
+    #[test]
+    fn the_key_goes_along_only_where_it_is_asked_for() {
+        let client = client();
+        let with = client.headers(&Request::get("/whoami")).unwrap();
+        let without = client.headers(&Request::get("/meta").without_key()).unwrap();
+        assert!(with.contains_key(header::AUTHORIZATION));
+        assert!(!without.contains_key(header::AUTHORIZATION));
+        assert!(!format!("{with:?}").contains(KEY));
+    }
+
+    #[test]
+    fn what_cannot_be_a_header_is_left_out_or_refused() {
+        let client = client();
+        let stale = Request::get("/videos").if_none_match(Some("\"a\nb\"".to_owned()));
+        assert!(!client.headers(&stale).unwrap().contains_key(header::IF_NONE_MATCH));
+        let odd = Request::post("/videos", "{}").idempotency_key("a\nb");
+        assert_eq!(client.headers(&odd).unwrap_err().verdict, Verdict::BadRequest);
+    }
+
+    #[tokio::test]
+    async fn a_path_that_would_lead_elsewhere_is_not_sent() {
+        let failure = client().send(&Request::get("/videos").segment("..")).await.unwrap_err();
+        assert_eq!((failure.verdict, failure.status), (Verdict::BadRequest, None));
+    }
+}

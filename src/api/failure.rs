@@ -1,0 +1,375 @@
+//! What a request came to when it did not come to an answer: a verdict to act on, and the story.
+
+use std::fmt;
+use std::ops::Deref;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+
+use super::headers::{Head, RateHeaders};
+use super::problem::{Problem, TEXT_CHARS_MAX};
+use super::scrub::{Scrubber, printable};
+use crate::retry::Trouble;
+
+/// What to do about a failure. A variant exists because somebody acts on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Nothing can have reached the server: no name, no connection, no TLS. A write may be
+    /// repeated as it is.
+    Unreachable,
+    /// Sent, but no answer began. Whether the server acted on it is unknown.
+    Lost,
+    /// A success began to arrive and broke off. The server acted; what it said is unknown.
+    Cut,
+    /// The server asks to wait: 429, or 503 with Retry-After. Closes the gate.
+    Limited,
+    /// The server cannot serve just now: 503 without Retry-After, and its like.
+    Unavailable,
+    /// The server failed: any other 5xx.
+    ServerError,
+    /// The key is not accepted. Nothing further will be.
+    KeyRefused,
+    /// The key may not do this; it may do other things.
+    ScopeMissing,
+    /// The organization's cap is reached.
+    QuotaExceeded,
+    /// The resource or the endpoint is not there.
+    NotFound,
+    /// The request contradicts what the server holds, such as a duplicate.
+    Conflict,
+    /// The server refuses a value; the fields say which.
+    Invalid,
+    /// The server refuses the request as such.
+    BadRequest,
+    /// The server points elsewhere, and we do not follow with the key.
+    Redirected,
+    /// A success that is not what is documented.
+    Malformed,
+}
+
+impl Verdict {
+    /// A word for logs and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Lost => "lost",
+            Self::Cut => "cut",
+            Self::Limited => "limited",
+            Self::Unavailable => "unavailable",
+            Self::ServerError => "server_error",
+            Self::KeyRefused => "key_refused",
+            Self::ScopeMissing => "scope_missing",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Invalid => "invalid",
+            Self::BadRequest => "bad_request",
+            Self::Redirected => "redirected",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What the server says about one field of a refused request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// The field; empty when the server did not say.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// A failed request. Its members are those of [`Report`]; nothing in them can carry the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure(Box<Report>);
+
+/// Everything known about a failed request. All text is short and fit to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What to do about it.
+    pub verdict: Verdict,
+    /// The status, if there was one.
+    pub status: Option<u16>,
+    /// The API's own name for the error; an open set.
+    pub code: Option<String>,
+    /// What kind of thing happened.
+    pub title: String,
+    /// What happened this time; may be empty.
+    pub detail: String,
+    /// What is wrong with which field.
+    pub fields: Vec<FieldError>,
+    /// The server's name for the request.
+    pub request_id: Option<String>,
+    /// How long the server asks to wait, counted from its answer.
+    pub retry_after: Option<Duration>,
+    /// The rate-limit headers.
+    pub rate: RateHeaders,
+    /// The server's clock.
+    pub server_date: Option<DateTime<Utc>>,
+    /// Whether the body was a problem document, so that the API itself spoke and not a proxy.
+    pub is_problem: bool,
+}
+
+impl Failure {
+    /// A failure that we found ourselves, without an answer to blame.
+    pub(super) fn found(verdict: Verdict, title: &str, detail: &str) -> Self {
+        Self(Box::new(Report {
+            verdict,
+            status: None,
+            code: None,
+            title: title.to_owned(),
+            detail: printable(detail, TEXT_CHARS_MAX),
+            fields: Vec::new(),
+            request_id: None,
+            retry_after: None,
+            rate: RateHeaders::default(),
+            server_date: None,
+            is_problem: false,
+        }))
+    }
+
+    /// An answer that is not what is documented.
+    pub fn malformed(reason: impl AsRef<str>) -> Self {
+        Self::found(Verdict::Malformed, "the answer is not what is documented", reason.as_ref())
+    }
+
+    /// The answer a refusal or breakdown of the server gave.
+    pub(super) fn refused(head: &Head, body: &[u8], scrubber: &Scrubber) -> Self {
+        let problem = Problem::read(body, scrubber);
+        let is_problem = problem.is_some();
+        let problem = problem.unwrap_or_default();
+        let verdict = judge(head, problem.code.as_deref());
+        let title = problem.title.unwrap_or_else(|| status_title(head.status));
+        let detail = match (problem.detail, verdict) {
+            (Some(detail), _) => detail,
+            (None, Verdict::Redirected) => redirect_hint(head),
+            (None, _) if is_problem || body.is_empty() => String::new(),
+            (None, _) => foreign_body(head, body),
+        };
+        let mut failure = Self::found(verdict, &title, &detail).with_head(head);
+        failure.0.code = problem.code;
+        failure.0.fields = problem.fields;
+        failure.0.request_id = head.request_id.clone().or(problem.request_id);
+        failure.0.is_problem = is_problem;
+        failure
+    }
+
+    /// Adds what the headers said.
+    pub(super) fn with_head(mut self, head: &Head) -> Self {
+        self.0.status = Some(head.status);
+        self.0.request_id.clone_from(&head.request_id);
+        self.0.retry_after = head.retry_after;
+        self.0.rate = head.rate;
+        self.0.server_date = head.server_date;
+        self
+    }
+
+    /// What this means for trying again, where the request is one that may be repeated.
+    pub fn trouble(&self) -> Trouble {
+        match self.verdict {
+            Verdict::Unreachable | Verdict::Lost => Trouble::NoAnswer,
+            Verdict::Unavailable | Verdict::ServerError => Trouble::Failing,
+            Verdict::Cut | Verdict::Malformed => Trouble::WrongAnswer,
+            Verdict::Limited => Trouble::Limited(self.retry_after),
+            Verdict::KeyRefused
+            | Verdict::ScopeMissing
+            | Verdict::QuotaExceeded
+            | Verdict::NotFound
+            | Verdict::Conflict
+            | Verdict::Invalid
+            | Verdict::BadRequest
+            | Verdict::Redirected => Trouble::Final,
+        }
+    }
+}
+
+impl Deref for Failure {
+    type Target = Report;
+
+    fn deref(&self) -> &Report {
+        &self.0
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// One line: status, code, what happened, request id.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(status) = self.status {
+            write!(f, "{status} ")?;
+        }
+        match &self.code {
+            Some(code) => write!(f, "{code}: ")?,
+            None if self.status.is_none() => write!(f, "{}: ", self.verdict)?,
+            None => {}
+        }
+        f.write_str(&self.title)?;
+        if !self.detail.is_empty() && self.detail != self.title {
+            write!(f, ": {}", self.detail)?;
+        }
+        for FieldError { field, message } in &self.fields {
+            write!(f, "; {field}: {message}")?;
+        }
+        if let Some(request_id) = &self.request_id {
+            write!(f, " (request id {request_id})")?;
+        }
+        Ok(())
+    }
+}
+
+/// Status first, then the code.
+fn judge(head: &Head, code: Option<&str>) -> Verdict {
+    match head.status {
+        300..=399 => Verdict::Redirected,
+        401 => Verdict::KeyRefused,
+        403 => match code {
+            Some("INSUFFICIENT_SCOPE") => Verdict::ScopeMissing,
+            Some("QUOTA_EXCEEDED") => Verdict::QuotaExceeded,
+            _ => Verdict::KeyRefused,
+        },
+        404 | 410 => Verdict::NotFound,
+        // The server or a proxy did not get the request in time, and asks to send it again.
+        408 | 425 => Verdict::Unavailable,
+        409 => Verdict::Conflict,
+        422 => Verdict::Invalid,
+        429 => Verdict::Limited,
+        400..=499 => Verdict::BadRequest,
+        503 if head.retry_after.is_some() => Verdict::Limited,
+        503 => Verdict::Unavailable,
+        500..=599 => Verdict::ServerError,
+        _ => Verdict::Malformed,
+    }
+}
+
+fn status_title(status: u16) -> String {
+    StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("unknown status")
+        .to_owned()
+}
+
+fn redirect_hint(head: &Head) -> String {
+    let target = head.location.as_deref().unwrap_or("an unnamed place");
+    format!(
+        "the server points to {target}; redirects are not followed with the key, check base_url"
+    )
+}
+
+/// Bodies are not shown, but it helps to know that it was not the API that spoke.
+fn foreign_body(head: &Head, body: &[u8]) -> String {
+    let kind = if head.content_type.is_empty() { "no content type" } else { &head.content_type };
+    format!("the body is no problem document ({kind}, {} bytes)", body.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn scrubber() -> Scrubber {
+        Scrubber::new("ca_live_0123456789")
+    }
+
+    fn refused(status: u16, lines: &[(&'static str, &str)], body: &str) -> Failure {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.insert(*name, value.parse().unwrap());
+        }
+        let head = Head::read(status, &headers, &scrubber(), DateTime::UNIX_EPOCH);
+        Failure::refused(&head, body.as_bytes(), &scrubber())
+    }
+
+    fn problem(code: &str) -> String {
+        format!(r#"{{"type":"urn:x","title":"T","status":400,"detail":"D","code":"{code}"}}"#)
+    }
+
+    #[test]
+    fn the_status_decides_and_then_the_code() {
+        use Verdict::*;
+        let cases = [
+            (301, "", Redirected),
+            (307, "", Redirected),
+            (400, "BAD_REQUEST", BadRequest),
+            (401, "UNAUTHORIZED", KeyRefused),
+            (401, "QUOTA_EXCEEDED", KeyRefused),
+            (403, "FORBIDDEN", KeyRefused),
+            (403, "INSUFFICIENT_SCOPE", ScopeMissing),
+            (403, "QUOTA_EXCEEDED", QuotaExceeded),
+            (403, "SOMETHING_NEW", KeyRefused),
+            (404, "NOT_FOUND", NotFound),
+            (406, "NOT_ACCEPTABLE", BadRequest),
+            (408, "", Unavailable),
+            (409, "CONFLICT", Conflict),
+            (410, "", NotFound),
+            (415, "UNSUPPORTED_MEDIA_TYPE", BadRequest),
+            (418, "", BadRequest),
+            (422, "VALIDATION_ERROR", Invalid),
+            (429, "RATE_LIMITED", Limited),
+            (500, "INTERNAL_ERROR", ServerError),
+            (500, "RATE_LIMITED", ServerError),
+            (502, "UPSTREAM_ERROR", ServerError),
+            (503, "SERVICE_UNAVAILABLE", Unavailable),
+            (504, "", ServerError),
+            (599, "", ServerError),
+            (999, "", Malformed),
+        ];
+        for (status, code, verdict) in cases {
+            let failure = refused(status, &[], &problem(code));
+            assert_eq!(failure.verdict, verdict, "{status} {code}");
+            assert!(failure.is_problem);
+            // A proxy's page must lead to the same verdict as far as the status alone tells.
+            let html = refused(status, &[("content-type", "text/html")], "<html>no</html>");
+            assert!(!html.is_problem);
+            if status != 403 {
+                assert_eq!(html.verdict, verdict, "{status} html");
+            }
+        }
+    }
+
+    #[test]
+    fn a_503_that_says_when_to_come_back_is_a_limit() {
+        let limited = refused(503, &[("retry-after", "7")], "");
+        assert_eq!(limited.verdict, Verdict::Limited);
+        assert_eq!(limited.trouble(), Trouble::Limited(Some(Duration::from_secs(7))));
+        assert_eq!(refused(503, &[("retry-after", "soon")], "").verdict, Verdict::Unavailable);
+    }
+
+    #[test]
+    fn it_reads_as_one_line() {
+        let body = r#"{"title":"Validation\nfailed","code":"VALIDATION_ERROR","detail":"bad input",
+            "request_id":"from_body","errors":[{"field":"limit","message":"too large"}]}"#;
+        assert_eq!(
+            refused(422, &[("x-request-id", "req_9")], body).to_string(),
+            "422 VALIDATION_ERROR: Validation failed: bad input; limit: too large (request id req_9)"
+        );
+        assert_eq!(refused(422, &[], body).request_id.as_deref(), Some("from_body"));
+        assert_eq!(
+            refused(502, &[("content-type", "text/html")], "<p>oops").to_string(),
+            "502 Bad Gateway: the body is no problem document (text/html, 7 bytes)"
+        );
+        assert_eq!(
+            Failure::malformed("no data").to_string(),
+            "malformed: the answer is not what is documented: no data"
+        );
+    }
+
+    #[test]
+    fn a_redirect_says_where_to_and_what_to_check() {
+        let failure = refused(302, &[("location", "https://elsewhere.example/")], "");
+        assert_eq!(
+            failure.to_string(),
+            "302 Found: the server points to https://elsewhere.example/; \
+             redirects are not followed with the key, check base_url"
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! Comparing what was asked with what the server says it did: a guard against ignored parameters.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// Parameters that shape a page but select or order nothing.
+const NOT_FILTERS: [&str; 3] = ["cursor", "include_total", "limit"];
+
+/// Names of the asked parameters that the echo shows with another value.
+///
+/// A parameter the echo does not mention is no contradiction; one it shows as null is, since the
+/// server then says that it applied none. The sort may also be echoed in its older form, as
+/// `sort` with a sign.
+pub fn filters_contradict(
+    asked: &[(String, String)],
+    echo: &BTreeMap<String, Value>,
+) -> Vec<String> {
+    let mut names: Vec<String> = asked
+        .iter()
+        .filter(|(name, _)| !NOT_FILTERS.contains(&name.as_str()))
+        .filter(|(name, value)| shown(name, echo).is_some_and(|shown| !same(value, &shown)))
+        .map(|(name, _)| name.clone())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// What the echo shows for a parameter, as text.
+fn shown(name: &str, echo: &BTreeMap<String, Value>) -> Option<String> {
+    let own = echo.get(name).map(text);
+    let sort = echo.get("sort").and_then(Value::as_str).filter(|sort| !sort.is_empty());
+    match (name, own, sort) {
+        ("order_by", None, Some(sort)) => Some(sort.trim_start_matches(['-', '+']).to_owned()),
+        ("order_by", Some(own), Some(sort)) if own.is_empty() => {
+            Some(sort.trim_start_matches(['-', '+']).to_owned())
+        }
+        ("order_direction", None, Some(sort)) => Some(direction(sort)),
+        ("order_direction", Some(own), Some(sort)) if own.is_empty() => Some(direction(sort)),
+        (_, own, _) => own,
+    }
+}
+
+fn direction(sort: &str) -> String {
+    if sort.starts_with('-') { "desc" } else { "asc" }.to_owned()
+}
+
+/// A value as it would be written in an address; a list of one is that one.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+/// Servers may lower the case of what they match without regard to case.
+fn same(asked: &str, shown: &str) -> bool {
+    asked.to_lowercase() == shown.to_lowercase()
+        || matches!((asked.parse::<f64>(), shown.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contradictions(asked: &[(&str, &str)], echo: &str) -> Vec<String> {
+        let asked: Vec<(String, String)> =
+            asked.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        filters_contradict(&asked, &serde_json::from_str(echo).unwrap())
+    }
+
+    const SORTED: [(&str, &str); 2] = [("order_by", "added_at"), ("order_direction", "asc")];
+
+    #[test]
+    fn an_echo_that_agrees_or_is_silent_is_fine() {
+        let asked = [
+            ("limit", "200"),
+            ("cursor", "c"),
+            ("include_total", "true"),
+            ("is_active", "true"),
+            ("min", "3"),
+            ("platform", "tiktok"),
+        ];
+        for echo in [
+            "{}",
+            r#"{"is_active":true,"min":3,"platform":"tiktok"}"#,
+            r#"{"is_active":"true","min":3.0,"platform":["TikTok"],"limit":50,"cursor":"d"}"#,
+        ] {
+            assert!(contradictions(&asked, echo).is_empty(), "{echo}");
+        }
+    }
+
+    #[test]
+    fn another_value_is_a_contradiction_and_so_is_null() {
+        let asked = [("platform", "tiktok"), ("is_active", "true")];
+        assert_eq!(contradictions(&asked, r#"{"is_active":false}"#), ["is_active"]);
+        assert_eq!(
+            contradictions(&asked, r#"{"platform":null,"is_active":null}"#),
+            ["is_active", "platform"]
+        );
+    }
+
+    #[test]
+    fn the_sort_may_be_echoed_in_either_form() {
+        for echo in [
+            r#"{"order_by":"added_at","order_direction":"asc"}"#,
+            r#"{"order_by":"added_at","order_direction":"ASC","sort":null}"#,
+            r#"{"sort":"added_at"}"#,
+            r#"{"sort":"added_at","order_by":null,"order_direction":null}"#,
+            r#"{"order_by":"added_at"}"#,
+        ] {
+            assert!(contradictions(&SORTED, echo).is_empty(), "{echo}");
+        }
+        assert_eq!(contradictions(&SORTED, r#"{"sort":"-added_at"}"#), ["order_direction"]);
+        assert_eq!(
+            contradictions(&SORTED, r#"{"sort":"-view_count"}"#),
+            ["order_by", "order_direction"]
+        );
+        assert_eq!(contradictions(&SORTED, r#"{"order_by":"username"}"#), ["order_by"]);
+        assert!(contradictions(&[("order_by", "added_at")], r#"{"sort":"-added_at"}"#).is_empty());
+    }
+}

@@ -1,0 +1,192 @@
+//! What the headers of an answer say, read tolerantly: none of it can be wrong enough to matter.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, header};
+
+use super::retry_after::{parse_http_date, parse_retry_after};
+use super::scrub::Scrubber;
+
+/// Longest request id that is kept.
+const REQUEST_ID_CHARS_MAX: usize = 128;
+/// Longest ETag that is kept; a longer one is no help to anybody.
+const ETAG_BYTES_MAX: usize = 1_024;
+/// Longest address that is shown.
+const LOCATION_CHARS_MAX: usize = 300;
+
+/// The rate-limit headers as sent; which of them is meaningful is up to the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RateHeaders {
+    /// Requests allowed in a window.
+    pub limit: Option<u64>,
+    /// Requests left in this window; a negative number counts as none.
+    pub remaining: Option<u64>,
+    /// When the window resets, in Unix seconds, rounded up.
+    pub reset: Option<u64>,
+}
+
+/// Everything of interest in an answer before its body.
+#[derive(Debug, Clone)]
+pub(super) struct Head {
+    pub status: u16,
+    pub request_id: Option<String>,
+    pub etag: Option<String>,
+    pub location: Option<String>,
+    pub content_type: String,
+    pub server_date: Option<DateTime<Utc>>,
+    pub retry_after: Option<Duration>,
+    pub rate: RateHeaders,
+}
+
+impl Head {
+    /// Reads the headers; `now` stands in where the server does not tell its time.
+    pub(super) fn read(
+        status: u16,
+        headers: &HeaderMap,
+        scrubber: &Scrubber,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let server_date = text(headers, "date").and_then(|value| parse_http_date(&value));
+        let at = server_date.unwrap_or(now);
+        let shown = |name, chars_max| {
+            text(headers, name)
+                .map(|value| scrubber.shown(&value, chars_max))
+                .filter(|value| !value.is_empty())
+        };
+        Self {
+            status,
+            request_id: shown("x-request-id", REQUEST_ID_CHARS_MAX),
+            etag: strong_etag(headers).map(|etag| scrubber.text(&etag).into_owned()),
+            location: shown("location", LOCATION_CHARS_MAX),
+            content_type: shown("content-type", 80).unwrap_or_default(),
+            server_date,
+            retry_after: text(headers, "retry-after")
+                .and_then(|value| parse_retry_after(&value, at)),
+            rate: RateHeaders {
+                limit: number(headers, "x-ratelimit-limit").filter(|n| *n >= 0.0).map(floor),
+                remaining: number(headers, "x-ratelimit-remaining").map(floor),
+                reset: number(headers, "x-ratelimit-reset")
+                    .filter(|n| *n >= 0.0)
+                    .map(|n| floor(n.ceil())),
+            },
+        }
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+}
+
+/// The number a header starts with; some servers add a policy after a comma or semicolon.
+///
+/// A float holds every Unix second and every budget there will be exactly, and saturates.
+fn number(headers: &HeaderMap, name: &str) -> Option<f64> {
+    let value = text(headers, name)?;
+    let number: f64 = value.split([',', ';']).next()?.trim().parse().ok()?;
+    number.is_finite().then_some(number)
+}
+
+/// Below zero becomes zero, beyond the range the greatest number.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+fn floor(number: f64) -> u64 {
+    number as u64
+}
+
+/// A strong validator that can be sent back. A weak one promises too little to skip a page on.
+fn strong_etag(headers: &HeaderMap) -> Option<String> {
+    let etag = headers.get(header::ETAG)?.to_str().ok()?.trim();
+    let inside = etag.strip_prefix('"')?.strip_suffix('"')?;
+    let is_strong = !inside.is_empty() && !inside.contains('"') && etag.len() <= ETAG_BYTES_MAX;
+    is_strong.then(|| etag.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        "1994-11-06T08:00:00Z".parse().unwrap()
+    }
+
+    fn head(lines: &[(&'static str, &str)]) -> Head {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        Head::read(200, &headers, &Scrubber::new("ca_live_0123456789"), now())
+    }
+
+    fn rate(limit: &str, remaining: &str, reset: &str) -> RateHeaders {
+        head(&[
+            ("x-ratelimit-limit", limit),
+            ("x-ratelimit-remaining", remaining),
+            ("x-ratelimit-reset", reset),
+        ])
+        .rate
+    }
+
+    #[test]
+    fn rate_headers_are_read_as_numbers_of_any_spelling() {
+        let plain =
+            RateHeaders { limit: Some(600), remaining: Some(7), reset: Some(1_750_000_060) };
+        assert_eq!(rate("600", "7", "1750000060"), plain);
+        assert_eq!(rate("600, 600;w=60", " 7.9 ", "1750000059.2"), plain);
+        assert_eq!(
+            rate("-1", "-5", "-3"),
+            RateHeaders { limit: None, remaining: Some(0), reset: None }
+        );
+        assert_eq!(
+            rate("18446744073709551616", "1e300", "99999999999999999999"),
+            RateHeaders { limit: Some(u64::MAX), remaining: Some(u64::MAX), reset: Some(u64::MAX) }
+        );
+        assert_eq!(rate("many", "", "NaN"), RateHeaders::default());
+        assert_eq!(rate("inf", "-inf", "soon"), RateHeaders::default());
+    }
+
+    #[test]
+    fn only_strong_validators_are_kept() {
+        let etag = |value| head(&[("etag", value)]).etag;
+        assert_eq!(etag("\"abc\"").as_deref(), Some("\"abc\""));
+        for value in ["W/\"abc\"", "abc", "\"\"", "\"", "\"a\"b\"", "\"\u{e4}\""] {
+            assert_eq!(etag(value), None, "{value}");
+        }
+        assert_eq!(etag(&format!("\"{}\"", "x".repeat(ETAG_BYTES_MAX))), None);
+    }
+
+    #[test]
+    fn a_request_id_is_bounded_printable_and_without_the_key() {
+        let id = |value| head(&[("x-request-id", value)]).request_id;
+        assert_eq!(id("req_1").as_deref(), Some("req_1"));
+        assert_eq!(id("  "), None);
+        assert_eq!(id("a\tb ca_live_0123456789").as_deref(), Some("a b [redacted]"));
+        assert_eq!(id(&"x".repeat(9_000)).unwrap().chars().count(), REQUEST_ID_CHARS_MAX + 1);
+    }
+
+    #[test]
+    fn retry_after_is_read_against_the_date_and_else_against_the_local_clock() {
+        let date = ("date", "Sun, 06 Nov 1994 08:49:30 GMT");
+        let retry = ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(head(&[date, retry]).retry_after, Some(Duration::from_secs(7)));
+        assert_eq!(head(&[retry]).retry_after, Some(Duration::from_secs(49 * 60 + 37)));
+        assert_eq!(head(&[("date", "today"), ("retry-after", "x")]).retry_after, None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_survived(value in proptest::collection::vec(32u8.., 0..60)) {
+            let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
+            let mut headers = HeaderMap::new();
+            for name in [
+                "date", "etag", "location", "retry-after", "x-request-id", "x-ratelimit-limit",
+                "x-ratelimit-remaining", "x-ratelimit-reset", "content-type",
+            ] {
+                headers.insert(name, value.clone());
+            }
+            let _ = Head::read(200, &headers, &Scrubber::new("ca_live_0123456789"), now());
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The envelopes: a page of a list, and one resource. Rows are left as they are, unread.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::failure::Failure;
+
+/// Longest cursor that can be sent back in an address that servers and proxies accept.
+const CURSOR_BYTES_MAX: usize = 8_192;
+
+/// A page of a list, its rows borrowed from the body.
+#[derive(Debug)]
+pub struct ListPage<'a> {
+    /// The rows, each the JSON text of one resource as received.
+    pub rows: Vec<&'a RawValue>,
+    /// Whether another page follows.
+    pub has_next: bool,
+    /// What opens the next page; there exactly when `has_next` is true.
+    pub next_cursor: Option<Cow<'a, str>>,
+    /// How many rows the whole list has, where the server says so.
+    pub total_count: Option<u64>,
+    /// The filter and sort that the server says made this page.
+    pub filters: Option<BTreeMap<String, Value>>,
+}
+
+/// Members that decide are strict; the rest is taken as text and read forgivingly.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    pagination: Pagination<'a>,
+    #[serde(borrow)]
+    filters: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Pagination<'a> {
+    has_next: bool,
+    #[serde(borrow)]
+    next_cursor: Option<&'a RawValue>,
+    #[serde(borrow)]
+    total_count: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[derive(Deserialize)]
+struct Resource<'a> {
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+impl<'a> ListPage<'a> {
+    /// Reads a page, or says what is wrong with it.
+    pub fn parse(body: &'a [u8]) -> Result<Self, Failure> {
+        let envelope: Envelope<'a> = read(body)?;
+        let pagination = envelope.pagination;
+        let next_cursor =
+            if pagination.has_next { Some(cursor(pagination.next_cursor)?) } else { None };
+        Ok(Self {
+            rows: envelope.data,
+            has_next: pagination.has_next,
+            next_cursor,
+            total_count: pagination.total_count.and_then(total),
+            filters: envelope.filters.and_then(|raw| serde_json::from_str(raw.get()).ok()),
+        })
+    }
+}
+
+/// Reads one resource out of `{"data": {…}}`.
+pub fn item(body: &[u8]) -> Result<&RawValue, Failure> {
+    let resource: Resource<'_> = read(body)?;
+    if resource.data.get().starts_with('{') {
+        Ok(resource.data)
+    } else {
+        Err(Failure::malformed("data is not an object"))
+    }
+}
+
+/// Derived readers also take an array for an object, which is not what is documented.
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
+    match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') => {
+            serde_json::from_slice(body).map_err(|error| Failure::malformed(error.to_string()))
+        }
+        Some(b'<') => Err(Failure::malformed("the body is a page of HTML or XML")),
+        Some(_) => Err(Failure::malformed("the body is not a JSON object")),
+        None => Err(Failure::malformed("the body is empty")),
+    }
+}
+
+fn cursor(raw: Option<&RawValue>) -> Result<Cow<'_, str>, Failure> {
+    let raw = raw.ok_or_else(|| Failure::malformed("has_next is true without a next_cursor"))?;
+    let Ok(Text(cursor)) = serde_json::from_str(raw.get()) else {
+        return Err(Failure::malformed("next_cursor is not a string"));
+    };
+    match cursor.len() {
+        0 => Err(Failure::malformed("has_next is true and next_cursor is empty")),
+        1..=CURSOR_BYTES_MAX => Ok(cursor),
+        _ => Err(Failure::malformed("next_cursor is too long to be sent back")),
+    }
+}
+
+/// A whole number, also when it is written as a float or a string.
+fn total(raw: &RawValue) -> Option<u64> {
+    let text = raw.get().trim_matches('"');
+    text.strip_suffix(".0").unwrap_or(text).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PAGE: &str = r#"{"data":[{"id":"a"},{"id":"b","n":1e400}],"more":[1],
+        "pagination":{"has_next":true,"limit":200,"next_cursor":"c\u002f1","total_count":7},
+        "filters":{"order_by":"added_at","is_active":null}}"#;
+
+    fn parse(body: &str) -> Result<ListPage<'_>, Failure> {
+        ListPage::parse(body.as_bytes())
+    }
+
+    fn with_pagination(pagination: &str) -> String {
+        format!(r#"{{"data":[],"pagination":{pagination}}}"#)
+    }
+
+    fn reason(body: &str) -> String {
+        parse(body).unwrap_err().detail.clone()
+    }
+
+    #[test]
+    fn a_documented_page_is_read() {
+        let page = parse(PAGE).unwrap();
+        let rows: Vec<&str> = page.rows.iter().map(|row| row.get()).collect();
+        assert_eq!(rows, [r#"{"id":"a"}"#, r#"{"id":"b","n":1e400}"#]);
+        assert!(page.has_next);
+        assert_eq!(page.next_cursor.as_deref(), Some("c/1"));
+        assert_eq!(page.total_count, Some(7));
+        assert_eq!(page.filters.unwrap()["order_by"], "added_at");
+    }
+
+    #[test]
+    fn rows_and_plain_cursors_are_borrowed() {
+        let body = with_pagination(r#"{"has_next":true,"next_cursor":"plain"}"#);
+        assert!(matches!(parse(&body).unwrap().next_cursor, Some(Cow::Borrowed("plain"))));
+        let page = parse(PAGE).unwrap();
+        assert!(PAGE.as_bytes().as_ptr_range().contains(&page.rows[0].get().as_ptr()));
+    }
+
+    #[test]
+    fn the_last_page_needs_no_cursor_and_ignores_one() {
+        for cursor in ["null", "\"\"", "\"x\"", "7", "{}"] {
+            let body = with_pagination(&format!(r#"{{"has_next":false,"next_cursor":{cursor}}}"#));
+            assert_eq!(parse(&body).unwrap().next_cursor, None, "{cursor}");
+        }
+        assert!(!parse(&with_pagination(r#"{"has_next":false}"#)).unwrap().has_next);
+    }
+
+    #[test]
+    fn a_next_page_without_a_usable_cursor_is_malformed() {
+        for cursor in ["null", "\"\"", "7", "{}", "[\"x\"]", "\"\\ud800\""] {
+            let body = with_pagination(&format!(r#"{{"has_next":true,"next_cursor":{cursor}}}"#));
+            assert!(reason(&body).contains("cursor"), "{cursor}");
+        }
+        assert!(reason(&with_pagination(r#"{"has_next":true}"#)).contains("next_cursor"));
+        let long = format!(r#"{{"has_next":true,"next_cursor":"{}"}}"#, "x".repeat(9_000));
+        assert!(reason(&with_pagination(&long)).contains("too long"));
+    }
+
+    #[test]
+    fn what_decides_must_have_its_documented_type() {
+        for body in [
+            "",
+            "  ",
+            "null",
+            "[]",
+            "[[],{\"has_next\":false}]",
+            "<!doctype html>",
+            "{}",
+            r#"{"data":[]}"#,
+            r#"{"data":{},"pagination":{"has_next":false}}"#,
+            r#"{"data":null,"pagination":{"has_next":false}}"#,
+            r#"{"pagination":{"has_next":false}}"#,
+            r#"{"data":[],"pagination":null}"#,
+            r#"{"data":[],"pagination":{}}"#,
+            r#"{"data":[],"pagination":{"has_next":"false"}}"#,
+            r#"{"data":[],"pagination":{"has_next":0}}"#,
+            r#"{"data":[],"pagination":{"has_next":null}}"#,
+            r#"{"data":[],"pagination":{"has_next":false}} trailing"#,
+            r#"{"data":[{"id":"a"}"#,
+        ] {
+            assert!(!reason(body).is_empty(), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_decide_may_be_of_any_type() {
+        let page = |total: &str, filters: &str| {
+            format!(
+                r#"{{"data":[],"pagination":{{"has_next":false,"total_count":{total}}},"filters":{filters}}}"#
+            )
+        };
+        for (total, expected) in [
+            ("null", None),
+            ("-1", None),
+            ("\"12\"", Some(12)),
+            ("12.0", Some(12)),
+            ("1.5", None),
+            ("{}", None),
+        ] {
+            assert_eq!(parse(&page(total, "null")).unwrap().total_count, expected, "{total}");
+        }
+        for filters in ["null", "[]", "\"x\"", "7"] {
+            assert!(parse(&page("1", filters)).unwrap().filters.is_none(), "{filters}");
+        }
+    }
+
+    #[test]
+    fn an_item_is_an_object_in_an_envelope() {
+        assert_eq!(item(br#"{"data":{"id":1},"x":2}"#).unwrap().get(), r#"{"id":1}"#);
+        for body in ["", "{}", "[]", r#"{"data":[]}"#, r#"{"data":null}"#, "<html>", "[{}]"] {
+            assert!(item(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_mutated_body_is_read_or_refused(
+            position in 0..PAGE.len(), byte in any::<u8>(), end in 0..=PAGE.len(),
+        ) {
+            let mut body = PAGE.as_bytes().to_vec();
+            body[position] = byte;
+            body.truncate(end);
+            if let Ok(page) = ListPage::parse(&body) {
+                prop_assert_eq!(page.has_next, page.next_cursor.is_some());
+            }
+            let _ = item(&body);
+        }
+
+        #[test]
+        fn any_body_is_survived(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = ListPage::parse(&body);
+            let _ = item(&body);
+        }
+    }
+}
