@@ -8,6 +8,7 @@
 mod answer;
 mod build;
 mod client;
+pub mod decode;
 mod failure;
 mod filters;
 mod gate;

@@ -1,0 +1,113 @@
+//! An embedded, seeded CreatorAudit API v2 over real HTTP, for tests, benches and the demo.
+//!
+//! Time comes from a [`Clock`]: before each request, and before a test looks at the truth, the
+//! simulated organization is brought up to the clock, so that a week may pass in an instant. The
+//! server counts that clock's boot time, so a step of the client's wall clock does not move it.
+//! The same seed, settings and clock always give the same world.
+//!
+//! `world` and its parts (`growth`, `schedule`, `population`, `words`) are what exists; `rows`,
+//! `views`, `lists`, `figures` show it; `state` leads a request through `limits` and `routes` to
+//! an answer; `server` and `wire` are the HTTP around it; [`Control`] is a test's hand in it all.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+
+mod call;
+mod control;
+mod cursor;
+mod facts;
+mod figures;
+mod growth;
+mod journal;
+mod limits;
+mod lists;
+mod moment;
+mod population;
+mod replies;
+mod routes;
+mod rows;
+mod schedule;
+mod server;
+mod settings;
+mod state;
+mod views;
+mod wire;
+mod words;
+mod world;
+
+pub use control::{Control, Scrape};
+pub use growth::{Counts, Platform};
+pub use journal::{Counters, Entry};
+pub use moment::Moment;
+pub use settings::{Duplicates, IdStyle, SandboxKey, SandboxSettings, Scope};
+
+/// How long [`Sandbox::stop`] waits for requests that are being answered.
+const STOP_WAIT: Duration = Duration::from_millis(500);
+
+/// A running sandbox. It stops when dropped.
+#[derive(Debug)]
+pub struct Sandbox {
+    address: SocketAddr,
+    control: Control,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+/// Starts a sandbox on `listen` (port 0 takes any free one), on the current tokio runtime.
+pub async fn start(
+    settings: SandboxSettings,
+    clock: Clock,
+    listen: SocketAddr,
+) -> io::Result<Sandbox> {
+    let listener = TcpListener::bind(listen).await?;
+    let address = listener.local_addr()?;
+    let state = state::State::new(settings, clock, base_url(address));
+    let app = server::App::new(state);
+    let service = Router::new()
+        .fallback(server::serve)
+        .with_state(app.clone())
+        .into_make_service_with_connect_info::<wire::Wire>();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = axum::serve(wire::BreakableListener(listener), service)
+        .with_graceful_shutdown(async move { drop(stopped.await) });
+    let task = tokio::spawn(async move { drop(serving.await) });
+    Ok(Sandbox { address, control: Control::new(app), stop, task })
+}
+
+impl Sandbox {
+    /// Where the API is, to be used as a client's base URL.
+    pub fn base_url(&self) -> String {
+        base_url(self.address)
+    }
+
+    /// The address that is listened on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A hand in the sandbox; clones share it.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Stops listening; from then on connections are refused.
+    pub async fn stop(mut self) {
+        drop(self.stop);
+        tokio::select! {
+            _ = &mut self.task => {}
+            () = Clock::System.sleep(STOP_WAIT) => self.task.abort(),
+        }
+    }
+}
+
+fn base_url(address: SocketAddr) -> String {
+    format!("http://{address}{}", server::BASE_PATH)
+}

@@ -1,0 +1,176 @@
+//! Answers and problem documents, before they meet the wire.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::json;
+
+/// An answer, complete but for the headers that every answer carries.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`; none without a body.
+    pub content_type: Option<&'static str>,
+    /// The body.
+    pub body: Bytes,
+    /// Headers of this answer alone.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Answer {
+    /// A JSON answer.
+    pub fn json(status: u16, body: &impl Serialize) -> Self {
+        let bytes = serde_json::to_vec(body).unwrap_or_default();
+        Self::bytes(status, bytes)
+    }
+
+    /// A JSON answer that is already written.
+    pub fn bytes(status: u16, body: impl Into<Bytes>) -> Self {
+        let content_type = Some("application/json");
+        Self { status, content_type, body: body.into(), headers: Vec::new() }
+    }
+
+    /// `{"data": …}`.
+    pub fn data(status: u16, data: &impl Serialize) -> Self {
+        #[derive(Serialize)]
+        struct Envelope<'a, T> {
+            data: &'a T,
+        }
+        Self::json(status, &Envelope { data })
+    }
+
+    /// An answer without a body.
+    pub fn empty(status: u16) -> Self {
+        Self { status, content_type: None, body: Bytes::new(), headers: Vec::new() }
+    }
+
+    /// An answer that did not come from the API.
+    pub fn html(status: u16, text: &'static str) -> Self {
+        let content_type = Some("text/html; charset=utf-8");
+        Self { status, content_type, body: text.into(), headers: Vec::new() }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// A refusal.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// HTTP status.
+    pub status: u16,
+    /// The stable code.
+    pub code: &'static str,
+    /// What a person may read.
+    pub detail: String,
+    /// With a 422: fields and what is wrong with them.
+    pub errors: Vec<(String, String)>,
+    /// Headers of this answer alone.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Problem {
+    /// A refusal with this status, its usual code and a text.
+    pub fn new(status: u16, detail: impl Into<String>) -> Self {
+        let code = usual_code(status);
+        Self { status, code, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+    }
+
+    /// A refusal with a code that is not the usual one of its status.
+    pub fn coded(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, ..Self::new(status, detail) }
+    }
+
+    /// 422 about one field.
+    pub fn field(name: &str, message: impl Into<String>) -> Self {
+        Self::fields(vec![(name.to_owned(), message.into())])
+    }
+
+    /// 422 about some fields.
+    pub fn fields(errors: Vec<(String, String)>) -> Self {
+        let said = errors.first().map(|(field, message)| format!("{field}: {message}"));
+        Self { errors, ..Self::new(422, said.unwrap_or_else(|| "Invalid input".to_owned())) }
+    }
+
+    /// 404.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(404, format!("{what} not found in this organization"))
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The document of RFC 9457.
+    pub fn answer(self, path: &str, request_id: &str) -> Answer {
+        let kebab = self.code.to_lowercase().replace('_', "-");
+        let mut document = json!({
+            "type": format!("urn:creatoraudit:error:{kebab}"),
+            "title": title(self.code),
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "instance": path,
+            "request_id": request_id,
+        });
+        if self.status == 422 {
+            let errors = self.errors.iter();
+            document["errors"] = errors
+                .map(|(field, message)| json!({ "field": field, "message": message }))
+                .collect();
+        }
+        let mut answer = Answer::json(self.status, &document);
+        answer.content_type = Some("application/problem+json");
+        answer.headers = self.headers;
+        answer
+    }
+}
+
+/// The code that a status usually has.
+pub fn usual_code(status: u16) -> &'static str {
+    match status {
+        400 => "BAD_REQUEST",
+        401 => "UNAUTHORIZED",
+        403 => "FORBIDDEN",
+        404 => "NOT_FOUND",
+        405 => "METHOD_NOT_ALLOWED",
+        406 => "NOT_ACCEPTABLE",
+        409 => "CONFLICT",
+        415 => "UNSUPPORTED_MEDIA_TYPE",
+        422 => "VALIDATION_ERROR",
+        429 => "RATE_LIMITED",
+        502 => "UPSTREAM_ERROR",
+        503 => "SERVICE_UNAVAILABLE",
+        _ => "INTERNAL_ERROR",
+    }
+}
+
+fn title(code: &str) -> String {
+    let words = code.to_lowercase().replace('_', " ");
+    words[..1].to_uppercase() + &words[1..]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_problem_is_an_rfc_9457_document() {
+        let answer = Problem::field("cursor", "unknown").answer("/v2/videos", "req_1");
+        let document: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(answer.content_type, Some("application/problem+json"));
+        assert_eq!(document["type"], "urn:creatoraudit:error:validation-error");
+        assert_eq!(document["title"], "Validation error");
+        assert_eq!(document["errors"][0]["field"], "cursor");
+        assert_eq!(document["request_id"], "req_1");
+    }
+}

@@ -1,0 +1,115 @@
+//! HTTP on one side, the state on the other.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request, State as Shared};
+use axum::http::{HeaderName, HeaderValue, Response};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::call::Call;
+use super::replies::Answer;
+use super::state::State;
+use super::wire::Wire;
+use crate::clock::Clock;
+
+/// Largest body that is read.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// Smaller answers are not worth compressing.
+const GZIP_BYTES_MIN: usize = 1_024;
+/// Where the API begins.
+pub const BASE_PATH: &str = "/v2";
+
+/// What the server and its controls share.
+#[derive(Debug, Clone)]
+pub struct App {
+    state: Arc<Mutex<State>>,
+    latency: Duration,
+    gzip: bool,
+}
+
+impl App {
+    /// An app that serves this state.
+    pub fn new(state: State) -> Self {
+        let (latency, gzip) = (state.settings.latency, state.settings.gzip);
+        Self { state: Arc::new(Mutex::new(state)), latency, gzip }
+    }
+
+    /// The state. A test that panicked elsewhere leaves it as usable as it was.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Answers one HTTP request.
+pub async fn serve(
+    Shared(app): Shared<App>,
+    ConnectInfo(wire): ConnectInfo<Wire>,
+    request: Request,
+) -> Response<Body> {
+    let wants_gzip = app.gzip && accepts_gzip(&request);
+    let call = read(request).await;
+    if !app.latency.is_zero() {
+        Clock::System.sleep(app.latency).await;
+    }
+    let outcome = app.state().answer(call);
+    let _ = &wire;
+    respond(outcome.answer, wants_gzip)
+}
+
+async fn read(request: Request) -> Call {
+    let (head, body) = request.into_parts();
+    let full_path = head.uri.path().to_owned();
+    let query = head.uri.query().unwrap_or_default();
+    let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let path = full_path.strip_prefix(BASE_PATH).unwrap_or_default().to_owned();
+    Call {
+        number: 0,
+        method: head.method.to_string(),
+        full_path,
+        path,
+        query,
+        headers: head.headers,
+        body: to_bytes(body, BODY_BYTES_MAX).await.unwrap_or_default(),
+    }
+}
+
+fn accepts_gzip(request: &Request) -> bool {
+    let accepted = request.headers().get("accept-encoding");
+    accepted.and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("gzip"))
+}
+
+fn respond(answer: Answer, wants_gzip: bool) -> Response<Body> {
+    let mut body = answer.body;
+    let squeezed = wants_gzip && body.len() >= GZIP_BYTES_MIN;
+    if squeezed {
+        body = gzip(&body);
+    }
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = answer.status.try_into().unwrap_or_default();
+    let headers = response.headers_mut();
+    for (name, value) in answer.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.append(HeaderName::from_static(name), value);
+        }
+    }
+    if let Some(kind) = answer.content_type {
+        headers.insert("content-type", HeaderValue::from_static(kind));
+    }
+    if squeezed {
+        headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+        headers.insert("vary", HeaderValue::from_static("accept-encoding"));
+    }
+    response
+}
+
+fn gzip(body: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    // Writing to memory cannot fail.
+    let _ = encoder.write_all(body);
+    encoder.finish().unwrap_or_default().into()
+}
