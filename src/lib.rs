@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod clock;
+pub mod config;
 pub mod model;
 pub mod pass;
 pub mod plan;

@@ -1,0 +1,163 @@
+//! The configuration file: TOML with flat keys. Messages name file, line and key; the text of a line
+//! is never shown, because somebody may have put a key there.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use toml::{Spanned, Value};
+
+use super::setting::{Origin, Setting};
+use super::{ConfigError, Raw};
+
+/// A larger file is not a configuration.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Reads the file at `path` into raw values by setting.
+pub(super) fn read(path: &Path) -> Result<BTreeMap<Setting, Raw>, ConfigError> {
+    let fault = |why: &dyn std::fmt::Display| {
+        ConfigError::setting(format!(
+            "cannot read the configuration file {}: {why}",
+            path.display()
+        ))
+    };
+    let file = File::open(path).map_err(|error| fault(&error))?;
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| fault(&error))?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
+        return Err(fault(&"it is larger than 1 MiB"));
+    }
+    parse(path, &text)
+}
+
+fn parse(path: &Path, text: &str) -> Result<BTreeMap<Setting, Raw>, ConfigError> {
+    let at = |offset: usize| Origin::File { path: path.to_owned(), line: line_of(text, offset) };
+    let table: BTreeMap<Spanned<String>, Spanned<Value>> =
+        toml::from_str(text).map_err(|error| {
+            let place = at(error.span().map_or(0, |span| span.start));
+            ConfigError::setting(format!("{place}: not valid TOML: {}", error.message()))
+        })?;
+    let mut values = BTreeMap::new();
+    for (key, value) in table {
+        let origin = at(key.span().start);
+        let Some(setting) = Setting::from_name(key.as_ref()) else {
+            return Err(unknown(key.as_ref(), &origin));
+        };
+        let text = scalar(setting, value.as_ref(), &origin)?;
+        values.insert(setting, Raw { value: OsString::from(text), origin });
+    }
+    Ok(values)
+}
+
+fn unknown(key: &str, origin: &Origin) -> ConfigError {
+    let plain = key.replace('-', "_").to_lowercase();
+    if plain == "api_key" || plain == "apikey" {
+        return ConfigError::setting(format!(
+            "{origin}: `{key}` is refused: settings are shown, copied and kept under version \
+             control, and a key must not be"
+        ))
+        .with_hint(
+            "put the key into a file of its own, mode 0600, and name it with `api_key_file`",
+        );
+    }
+    let error = ConfigError::setting(format!("{origin}: unknown key `{key}`"));
+    if Setting::from_name(&plain).is_some() {
+        return error.with_hint(format!("did you mean `{plain}`?"));
+    }
+    let names: Vec<String> = Setting::ALL.into_iter().map(Setting::name).collect();
+    error.with_hint(format!("the settings are {}", names.join(", ")))
+}
+
+/// The value as text. Only a share is written as a number; the rest are strings.
+fn scalar(setting: Setting, value: &Value, origin: &Origin) -> Result<String, ConfigError> {
+    let found = match (value, setting) {
+        (Value::String(text), _) => return Ok(text.clone()),
+        (Value::Float(number), Setting::RateShare) => return Ok(number.to_string()),
+        (Value::Integer(number), Setting::RateShare) => return Ok(number.to_string()),
+        (Value::Integer(number), _) => format!("the integer {number}"),
+        (Value::Float(number), _) => format!("the number {number}"),
+        (Value::Boolean(truth), _) => format!("the boolean {truth}"),
+        (Value::Datetime(_), _) => "a date".to_owned(),
+        (Value::Array(_), _) => "an array".to_owned(),
+        (Value::Table(_), _) => "a table".to_owned(),
+    };
+    let expected = setting.expected();
+    let error =
+        ConfigError::setting(format!("{origin}: `{setting}` is {found}, expected {expected}"));
+    Err(match (value, setting.unit()) {
+        (Value::Integer(number), Some(unit)) => {
+            error.with_hint(format!("write \"{number}{unit}\""))
+        }
+        _ => error,
+    })
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> String {
+        let error = parse(Path::new("/c.toml"), text).unwrap_err();
+        format!("{error} ({})", error.hint().unwrap_or_default())
+    }
+
+    #[test]
+    fn values_know_their_line() {
+        let text = "# a comment\n\nrate_share = 0.5\n\"timezone\" = 'Europe/Berlin'\n";
+        let values = parse(Path::new("/c.toml"), text).unwrap();
+        let share = &values[&Setting::RateShare];
+        assert_eq!(
+            (share.value.to_str(), share.origin.to_string().as_str()),
+            (Some("0.5"), "/c.toml:3")
+        );
+        assert_eq!(values[&Setting::Timezone].origin.to_string(), "/c.toml:4");
+    }
+
+    #[test]
+    fn unknown_keys_name_key_and_line() {
+        let found = message("rate_share = 1\nfreshness = '5m'\n");
+        assert!(found.starts_with("/c.toml:2: unknown key `freshness`"), "{found}");
+        let found = message("[sweeps]\nvideos = 'off'\n");
+        assert!(found.starts_with("/c.toml:1: unknown key `sweeps`"), "{found}");
+        assert!(message("rate-share = 1").contains("did you mean `rate_share`?"));
+    }
+
+    #[test]
+    fn a_key_is_refused_and_never_shown() {
+        for text in [
+            "api_key = 'ca_live_s3cret'",
+            "api-key = 'ca_live_s3cret'",
+            "key = 'ca_live_s3cret'",
+            "api_key_file = ['ca_live_s3cret']",
+            "api_key 'ca_live_s3cret'",
+            "api_key = 'ca_live_s3cret",
+            "api_key = ca_live_s3cret",
+        ] {
+            let found = message(text);
+            assert!(found.starts_with("/c.toml:1: "), "{found}");
+            assert!(!found.contains("s3cret"), "{found}");
+        }
+    }
+
+    #[test]
+    fn wrong_types_say_what_was_found_and_what_is_expected() {
+        let found = message("\nmax_wait = 300");
+        assert!(found.contains("/c.toml:2: `max_wait` is the integer 300, expected a duration"));
+        assert!(found.contains("write \"300s\""), "{found}");
+        assert!(message("max_removals = 20").contains("write \"20%\""));
+        assert!(message("listen = false").contains("is the boolean false, expected a loopback"));
+        assert!(message("database = 2026-01-01").contains("is a date, expected a path"));
+    }
+
+    #[test]
+    fn broken_toml_names_the_line() {
+        let found = message("rate_share = 1\nrate_share = 2\n");
+        assert!(found.starts_with("/c.toml:2: not valid TOML"), "{found}");
+    }
+}

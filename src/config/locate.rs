@@ -1,0 +1,128 @@
+//! Which configuration file is used, and where the database is if no setting says so.
+
+use std::path::{Path, PathBuf};
+
+use super::setting::Origin;
+use super::{ConfigError, Environment, Flags};
+
+const FILE_NAME: &str = "config.toml";
+
+/// The configuration file to read. One that was named must exist; of the usual places the first
+/// that has one counts, and none need have.
+pub(super) fn file(
+    flags: &Flags,
+    environment: &Environment,
+) -> Result<Option<PathBuf>, ConfigError> {
+    if let Some(path) = &flags.config {
+        return Ok(Some(path.clone()));
+    }
+    if let Some(name) = &flags.instance {
+        let name = instance_name(name).map_err(ConfigError::setting)?;
+        return Ok(Some(environment.system_directory().join(name).join(FILE_NAME)));
+    }
+    for folder in usual_folders(environment) {
+        let path = folder.join(FILE_NAME);
+        // A place that cannot be looked into may well hold the file that is meant, so going on to
+        // the next would be to guess.
+        let exists = path.try_exists().map_err(|error| {
+            ConfigError::setting(format!("cannot look for {}: {error}", path.display()))
+                .with_hint("name the file with --config")
+        })?;
+        if exists {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+/// Where the database is by default, and the variable that says so.
+pub(super) fn database(environment: &Environment) -> Option<(PathBuf, Origin)> {
+    const NAME: &str = "creatormirror.db";
+    if let Some(folder) = environment.first_directory("STATE_DIRECTORY") {
+        return Some((folder.join(NAME), Origin::DefaultFrom("STATE_DIRECTORY")));
+    }
+    let folder = environment.xdg_directory("XDG_DATA_HOME", ".local/share")?;
+    Some((folder.join("creatormirror").join(NAME), Origin::DefaultFrom("XDG_DATA_HOME")))
+}
+
+/// Checks the name of an instance, which becomes a folder's name.
+pub fn instance_name(name: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@');
+    if name.is_empty() || name.starts_with('.') || !name.bytes().all(fits) {
+        return Err(format!(
+            "`{name}` is no name of an instance: letters, digits, `-`, `_`, `.` and `@` are"
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+fn usual_folders(environment: &Environment) -> impl Iterator<Item = PathBuf> {
+    let user = environment.xdg_directory("XDG_CONFIG_HOME", ".config");
+    [
+        environment.first_directory("CONFIGURATION_DIRECTORY"),
+        Some(environment.system_directory().to_owned()),
+        user.map(|folder: PathBuf| folder.join(Path::new("creatormirror"))),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_places_come_in_their_order() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = ["unit", "system", "home/.config/creatormirror"].map(|name| {
+            let folder = root.path().join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            folder
+        });
+        let unit = format!("{}:/nowhere", folders[0].display());
+        let home = root.path().join("home").into_os_string();
+        let environment =
+            Environment::new([("CONFIGURATION_DIRECTORY", unit.into()), ("HOME", home)])
+                .with_system_directory(&folders[1]);
+        let find = || file(&Flags::default(), &environment).unwrap();
+        assert_eq!(find(), None);
+        for folder in folders.iter().rev() {
+            let path = folder.join(FILE_NAME);
+            std::fs::write(&path, "").unwrap();
+            assert_eq!(find(), Some(path));
+        }
+    }
+
+    #[test]
+    fn an_instance_has_a_file_of_its_own() {
+        let environment = Environment::new([("HOME", "/home/a")]);
+        let flags = Flags { instance: Some("acme".to_owned()), ..Flags::default() };
+        assert_eq!(
+            file(&flags, &environment),
+            Ok(Some("/etc/creatormirror/acme/config.toml".into()))
+        );
+        for wrong in ["..", "a/b", "", ".hidden", "a b"] {
+            assert!(instance_name(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_database_is_in_the_state_directory_first() {
+        let at = |pairs: &[(&str, &str)]| {
+            let environment = Environment::new(pairs.iter().copied());
+            database(&environment).map(|(path, _)| path.display().to_string())
+        };
+        let state = ("STATE_DIRECTORY", "/var/lib/creatormirror:/var/lib/other");
+        let (data, home) = (("XDG_DATA_HOME", "/data"), ("HOME", "/home/a"));
+        assert_eq!(
+            at(&[state, data, home]).as_deref(),
+            Some("/var/lib/creatormirror/creatormirror.db")
+        );
+        assert_eq!(at(&[data, home]).as_deref(), Some("/data/creatormirror/creatormirror.db"));
+        assert_eq!(
+            at(&[home]).as_deref(),
+            Some("/home/a/.local/share/creatormirror/creatormirror.db")
+        );
+        assert_eq!(at(&[]), None);
+    }
+}

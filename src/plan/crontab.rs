@@ -1,0 +1,243 @@
+//! The fields of a crontab(5) line, read strictly and written again as the `cron` crate wants them.
+//!
+//! That crate has a field for seconds, counts Sunday as 1 and means other things by some texts that
+//! crontab(5) allows or forbids. So each field becomes the set of its numbers here, and the crate is
+//! given nothing but lists of numbers.
+
+use std::collections::BTreeSet;
+
+/// What is wrong with one field: which, its text, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FieldError {
+    pub field: Field,
+    pub text: String,
+    pub reason: String,
+}
+
+/// One of the five fields, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Minute,
+    Hour,
+    DayOfMonth,
+    Month,
+    DayOfWeek,
+}
+
+/// A field's numbers, in crontab's counting (Sunday is 0), and whether its text began with `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Values {
+    pub numbers: BTreeSet<u32>,
+    pub starred: bool,
+}
+
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+const DAYS: [&str; 7] =
+    ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
+
+impl Field {
+    /// The fields as they stand in a line.
+    pub const ALL: [Self; 5] =
+        [Self::Minute, Self::Hour, Self::DayOfMonth, Self::Month, Self::DayOfWeek];
+
+    /// The field's name in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::DayOfMonth => "day of month",
+            Self::Month => "month",
+            Self::DayOfWeek => "day of week",
+        }
+    }
+
+    /// The least and the greatest number that may be written.
+    const fn bounds(self) -> (u32, u32) {
+        match self {
+            Self::Minute => (0, 59),
+            Self::Hour => (0, 23),
+            Self::DayOfMonth => (1, 31),
+            Self::Month => (1, 12),
+            Self::DayOfWeek => (0, 7),
+        }
+    }
+
+    /// Reads one field: a list of `*`, numbers, names and ranges, the last and first with steps.
+    pub fn parse(self, text: &str) -> Result<Values, FieldError> {
+        let mut numbers = BTreeSet::new();
+        for item in text.split(',') {
+            self.item(item, &mut numbers).map_err(|reason| FieldError {
+                field: self,
+                text: text.to_owned(),
+                reason,
+            })?;
+        }
+        Ok(Values { numbers, starred: text.starts_with('*') })
+    }
+
+    /// The numbers as a field for the `cron` crate.
+    pub fn for_crate(self, numbers: &BTreeSet<u32>) -> String {
+        let (low, high) = self.bounds();
+        let (high, shift) = if self == Self::DayOfWeek { (6, 1) } else { (high, 0) };
+        if (low..=high).all(|number| numbers.contains(&number)) {
+            return "*".to_owned();
+        }
+        let list: Vec<String> = numbers.iter().map(|number| (number + shift).to_string()).collect();
+        list.join(",")
+    }
+
+    fn item(self, item: &str, numbers: &mut BTreeSet<u32>) -> Result<(), String> {
+        let (range, step) = match item.split_once('/') {
+            Some((range, step)) => (range, Some(self.step(step)?)),
+            None => (item, None),
+        };
+        let (low, high) = self.bounds();
+        let (start, end) = if range == "*" {
+            (low, if self == Self::DayOfWeek { 6 } else { high })
+        } else if let Some((start, end)) = range.split_once('-') {
+            self.ends(self.number(start)?, self.number(end)?)?
+        } else if step.is_some() {
+            return Err(format!(
+                "a step needs a range before it, as in `{range}-{high}/{}`",
+                step.unwrap_or(1)
+            ));
+        } else {
+            let number = self.number(range)?;
+            (number, number)
+        };
+        let every = usize::try_from(step.unwrap_or(1)).unwrap_or(usize::MAX);
+        numbers.extend((start..=end).step_by(every).map(|number| match self {
+            Self::DayOfWeek => number % 7,
+            _ => number,
+        }));
+        Ok(())
+    }
+
+    /// Both ends of a range. Days of the week may run over the end of the week.
+    fn ends(self, start: u32, end: u32) -> Result<(u32, u32), String> {
+        match self {
+            _ if start <= end => Ok((start, end)),
+            Self::DayOfWeek => Ok((start, end + 7)),
+            _ => Err(format!("the range {start}-{end} runs backwards")),
+        }
+    }
+
+    fn step(self, text: &str) -> Result<u32, String> {
+        match whole_number(text) {
+            Some(step) if step > 0 => Ok(step),
+            _ => Err(format!("`{text}` is not a step; a step is a whole number above 0")),
+        }
+    }
+
+    fn number(self, text: &str) -> Result<u32, String> {
+        let (low, high) = self.bounds();
+        let number = self.named(text).or_else(|| whole_number(text));
+        match number {
+            Some(number) if (low..=high).contains(&number) => Ok(number),
+            _ => Err(format!("`{text}` is not {low} to {high}{}", self.names_hint())),
+        }
+    }
+
+    fn named(self, text: &str) -> Option<u32> {
+        let (names, first): (&[&str], u32) = match self {
+            Self::Month => (&MONTHS, 1),
+            Self::DayOfWeek => (&DAYS, 0),
+            _ => return None,
+        };
+        let text = text.to_ascii_lowercase();
+        let place =
+            names.iter().position(|name| *name == text || name.get(..3) == Some(text.as_str()))?;
+        u32::try_from(place).ok().map(|place| place + first)
+    }
+
+    const fn names_hint(self) -> &'static str {
+        match self {
+            Self::Month => " or a name (jan to dec)",
+            Self::DayOfWeek => " or a name (sun to sat)",
+            _ => "",
+        }
+    }
+}
+
+/// Digits only: `u32::from_str` alone would also take a leading `+`.
+fn whole_number(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(field: Field, text: &str) -> Vec<u32> {
+        field.parse(text).unwrap().numbers.into_iter().collect()
+    }
+
+    #[test]
+    fn lists_ranges_and_steps() {
+        assert_eq!(numbers(Field::Minute, "*/15"), [0, 15, 30, 45]);
+        assert_eq!(numbers(Field::Minute, "10-50/20"), [10, 30, 50]);
+        assert_eq!(numbers(Field::Hour, "23,1-3,2"), [1, 2, 3, 23]);
+        assert_eq!(numbers(Field::Month, "JAN,Mar-may,12"), [1, 3, 4, 5, 12]);
+        assert_eq!(numbers(Field::DayOfMonth, "*/40"), [1]);
+    }
+
+    #[test]
+    fn sunday_is_nought_and_seven_and_weeks_wrap() {
+        assert_eq!(numbers(Field::DayOfWeek, "7"), [0]);
+        assert_eq!(numbers(Field::DayOfWeek, "0"), [0]);
+        assert_eq!(numbers(Field::DayOfWeek, "5-7"), [0, 5, 6]);
+        assert_eq!(numbers(Field::DayOfWeek, "fri-sun"), [0, 5, 6]);
+        assert_eq!(numbers(Field::DayOfWeek, "sat-tue/2"), [1, 6]);
+        assert_eq!(numbers(Field::DayOfWeek, "7-1"), [0, 1]);
+        assert_eq!(numbers(Field::DayOfWeek, "0-7").len(), 7);
+        assert_eq!(numbers(Field::DayOfWeek, "Monday"), [1]);
+    }
+
+    #[test]
+    fn the_crate_gets_its_own_counting() {
+        let days = Field::DayOfWeek.parse("fri-sun").unwrap().numbers;
+        assert_eq!(Field::DayOfWeek.for_crate(&days), "1,6,7");
+        let all = Field::DayOfWeek.parse("1-7").unwrap().numbers;
+        assert_eq!(Field::DayOfWeek.for_crate(&all), "*");
+        let hours = Field::Hour.parse("4,5").unwrap().numbers;
+        assert_eq!(Field::Hour.for_crate(&hours), "4,5");
+    }
+
+    #[test]
+    fn what_is_no_crontab_is_refused() {
+        for (field, text) in [
+            (Field::Minute, "60"),
+            (Field::Minute, ""),
+            (Field::Minute, "+5"),
+            (Field::Minute, "5/15"),
+            (Field::Minute, "*/0"),
+            (Field::Minute, "1,,2"),
+            (Field::Hour, "22-4"),
+            (Field::Hour, "1-2-3"),
+            (Field::DayOfMonth, "0"),
+            (Field::DayOfMonth, "L"),
+            (Field::DayOfMonth, "?"),
+            (Field::Month, "13"),
+            (Field::Month, "ja"),
+            (Field::DayOfWeek, "8"),
+            (Field::DayOfWeek, "mon#2"),
+        ] {
+            let error = field.parse(text).unwrap_err();
+            assert_eq!((error.field, error.text.as_str()), (field, text));
+        }
+    }
+}

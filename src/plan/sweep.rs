@@ -1,0 +1,371 @@
+//! When a kind is swept: crontab(5) expressions, their shorthands at seeded times, and time zones.
+//!
+//! A schedule is followed in local time without looking at offsets, and each local time is then
+//! turned into an instant: one that a spring gap skips becomes the end of the gap, one that an
+//! autumn repeats becomes its first occurrence. That map never goes backwards, so a job in a gap
+//! runs once and a repeated one is not run again.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, MappedLocalTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use chrono_tz::Tz;
+use cron::Schedule;
+
+use super::crontab::{Field, FieldError, Values};
+
+/// Local times tried before giving up: those of a repeated day, each minute, fit in.
+const CANDIDATES_MAX: usize = 3_000;
+
+/// Minutes a gap in local time may have; the greatest known is a day.
+const GAP_MINUTES_MAX: i64 = 2 * 24 * 60;
+
+/// A schedule for full walks of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sweep {
+    text: String,
+    /// Two when either of two restricted day fields will do, else one.
+    schedules: Vec<Schedule>,
+}
+
+/// Why a text is no schedule. The message names the field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SweepError(String);
+
+impl Sweep {
+    /// Reads a five-field crontab expression, a shorthand such as `@daily`, or `off` (no sweep).
+    ///
+    /// Shorthands run at a minute, and from `@daily` on at an hour, taken from `seed`, so that the
+    /// clients of one server do not all come at the full hour.
+    pub fn parse(text: &str, seed: u64) -> Result<Option<Self>, SweepError> {
+        let text = text.trim();
+        let expression = match text {
+            "off" => return Ok(None),
+            _ if text.starts_with('@') => shorthand(text, seed)?,
+            _ => text.to_owned(),
+        };
+        let sweep = Self { text: text.to_owned(), schedules: schedules(&expression)? };
+        // February the 30th is a valid line of a crontab that never runs: surely a mistake.
+        if sweep.next_local(DateTime::UNIX_EPOCH.naive_utc()).next().is_none() {
+            return Err(SweepError(format!("`{text}` never comes: no such date exists")));
+        }
+        Ok(Some(sweep))
+    }
+
+    /// The first instant after `after` at which the sweep is due in the zone `tz`.
+    pub fn next_after(&self, after: DateTime<Utc>, tz: Tz) -> Option<DateTime<Utc>> {
+        let local = after.with_timezone(&tz).naive_local();
+        self.next_local(local)
+            .take(CANDIDATES_MAX)
+            .filter_map(|local| instant_of(local, tz))
+            .find(|instant| *instant > after)
+    }
+
+    /// Whether the sweep is due at an instant after `after` and not after `until`.
+    pub fn fires_between(&self, after: DateTime<Utc>, until: DateTime<Utc>, tz: Tz) -> bool {
+        self.next_after(after, tz).is_some_and(|due| due <= until)
+    }
+
+    /// The schedule's local times after `local`, in order.
+    fn next_local(&self, local: NaiveDateTime) -> impl Iterator<Item = NaiveDateTime> + '_ {
+        let mut last = local.and_utc();
+        std::iter::from_fn(move || {
+            last = self.schedules.iter().filter_map(|one| one.after(&last).next()).min()?;
+            Some(last.naive_utc())
+        })
+    }
+}
+
+impl fmt::Display for Sweep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<FieldError> for SweepError {
+    fn from(error: FieldError) -> Self {
+        Self(format!("{} field `{}`: {}", error.field.name(), error.text, error.reason))
+    }
+}
+
+fn shorthand(text: &str, seed: u64) -> Result<String, SweepError> {
+    let (minute, hour) = (seed % 60, seed / 60 % 24);
+    Ok(match text {
+        "@hourly" => format!("{minute} * * * *"),
+        "@daily" => format!("{minute} {hour} * * *"),
+        "@midnight" => format!("{minute} 0 * * *"),
+        "@weekly" => format!("{minute} {hour} * * 0"),
+        "@monthly" => format!("{minute} {hour} 1 * *"),
+        "@yearly" | "@annually" => format!("{minute} {hour} 1 1 *"),
+        "@reboot" => {
+            return Err(SweepError(
+                "`@reboot` is refused: a sweep must come again by itself, and every start polls \
+                 what is due anyway"
+                    .to_owned(),
+            ));
+        }
+        _ => {
+            return Err(SweepError(format!(
+                "`{text}` is unknown; there are @hourly, @daily, @weekly, @monthly, @yearly"
+            )));
+        }
+    })
+}
+
+fn schedules(expression: &str) -> Result<Vec<Schedule>, SweepError> {
+    let texts: Vec<&str> = expression.split_whitespace().collect();
+    let [minute, hour, day_of_month, month, day_of_week] = texts.as_slice() else {
+        return Err(SweepError(format!(
+            "`{expression}` has {} fields, not five (minute, hour, day of month, month, day of week)",
+            texts.len()
+        )));
+    };
+    let texts = [minute, hour, day_of_month, month, day_of_week];
+    let mut fields = Vec::with_capacity(texts.len());
+    for (field, text) in Field::ALL.into_iter().zip(texts) {
+        fields.push((field, field.parse(text)?));
+    }
+    let either_day = fields.iter().filter(|(field, _)| is_day(*field)).all(|(_, v)| !v.starred);
+    if !either_day {
+        return Ok(vec![one_schedule(&fields, None)?]);
+    }
+    // Both day fields are restricted, which in a crontab means that either of them will do.
+    Ok(vec![
+        one_schedule(&fields, Some(Field::DayOfWeek))?,
+        one_schedule(&fields, Some(Field::DayOfMonth))?,
+    ])
+}
+
+const fn is_day(field: Field) -> bool {
+    matches!(field, Field::DayOfMonth | Field::DayOfWeek)
+}
+
+/// A schedule of the `cron` crate in which the field `without` is not restricted.
+fn one_schedule(
+    fields: &[(Field, Values)],
+    without: Option<Field>,
+) -> Result<Schedule, SweepError> {
+    let mut line = "0".to_owned();
+    for (field, values) in fields {
+        line.push(' ');
+        if Some(*field) == without {
+            line.push('*');
+        } else {
+            line.push_str(&field.for_crate(&values.numbers));
+        }
+    }
+    Schedule::from_str(&line).map_err(|error| SweepError(error.to_string()))
+}
+
+/// The instant of a local time: its first occurrence, or the end of the gap it falls into.
+fn instant_of(local: NaiveDateTime, tz: Tz) -> Option<DateTime<Utc>> {
+    (0..=GAP_MINUTES_MAX).find_map(|minutes| {
+        let local = local.checked_add_signed(TimeDelta::minutes(minutes))?;
+        match tz.from_local_datetime(&local) {
+            MappedLocalTime::Single(instant) | MappedLocalTime::Ambiguous(instant, _) => {
+                Some(instant.with_timezone(&Utc))
+            }
+            MappedLocalTime::None => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{Datelike, Timelike};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sweep(text: &str) -> Sweep {
+        Sweep::parse(text, 0).unwrap().unwrap()
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        DateTime::parse_from_rfc3339(text).unwrap().with_timezone(&Utc)
+    }
+
+    /// The due instants after `after`, as local texts with their offset.
+    fn dues(text: &str, after: &str, tz: Tz, count: usize) -> Vec<String> {
+        let mut now = at(after);
+        (0..count)
+            .map(|_| {
+                now = sweep(text).next_after(now, tz).unwrap();
+                now.with_timezone(&tz).format("%m-%d %H:%M %z").to_string()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn shorthands_are_seeded_and_stay_what_they_say() {
+        let seed = 7 + 60 * 5 + 60 * 24 * 9;
+        let next = |text: &str| {
+            let sweep = Sweep::parse(text, seed).unwrap().unwrap();
+            sweep.next_after(at("2026-03-03T10:30:00Z"), Tz::UTC).unwrap().to_rfc3339()
+        };
+        assert_eq!(next("@hourly"), "2026-03-03T11:07:00+00:00");
+        assert_eq!(next("@daily"), "2026-03-04T05:07:00+00:00");
+        assert_eq!(next("@midnight"), "2026-03-04T00:07:00+00:00");
+        assert_eq!(next("@weekly"), "2026-03-08T05:07:00+00:00");
+        assert_eq!(next("@monthly"), "2026-04-01T05:07:00+00:00");
+        assert_eq!(next("@annually"), next("@yearly"));
+    }
+
+    #[test]
+    fn off_is_none_and_wrong_texts_name_their_field() {
+        assert_eq!(Sweep::parse(" off ", 0).unwrap(), None);
+        for (text, part) in [
+            ("@reboot", "@reboot"),
+            ("@often", "unknown"),
+            ("* * * *", "4 fields"),
+            ("0 * * * * *", "6 fields"),
+            ("61 * * * *", "minute field `61`"),
+            ("0 24 * * *", "hour field `24`"),
+            ("0 0 32 * *", "day of month field `32`"),
+            ("0 0 * foo *", "month field `foo`"),
+            ("0 0 * * 8", "day of week field `8`"),
+            ("0 0 30 2 *", "no such date"),
+            ("", "0 fields"),
+        ] {
+            let message = Sweep::parse(text, 0).unwrap_err().to_string();
+            assert!(message.contains(part), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn either_of_two_restricted_days_will_do() {
+        let friday_or_13th = dues("0 12 13 * fri", "2026-03-01T00:00:00Z", Tz::UTC, 3).join(", ");
+        assert_eq!(friday_or_13th, "03-06 12:00 +0000, 03-13 12:00 +0000, 03-20 12:00 +0000");
+        // A starred field restricts nothing by itself, but its step still counts.
+        let odd_fridays = dues("0 12 */2 * fri", "2026-03-01T00:00:00Z", Tz::UTC, 2).join(", ");
+        assert_eq!(odd_fridays, "03-13 12:00 +0000, 03-27 12:00 +0000");
+    }
+
+    #[test]
+    fn a_job_in_a_spring_gap_runs_once_right_after_it() {
+        let berlin = dues("30 2 * * *", "2026-03-28T12:00:00Z", Tz::Europe__Berlin, 2);
+        assert_eq!(berlin, ["03-29 03:00 +0200", "03-30 02:30 +0200"]);
+        let york = dues("*/20 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 2);
+        assert_eq!(york, ["03-08 03:00 -0400", "03-09 02:00 -0400"]);
+        // Half an hour is skipped there: from 02:00 to 02:30.
+        let lord_howe =
+            dues("5,15,30 2 * * *", "2026-10-03T12:00:00Z", Tz::Australia__Lord_Howe, 2);
+        assert_eq!(lord_howe, ["10-04 02:30 +1100", "10-05 02:05 +1100"]);
+        // A whole day was skipped there.
+        let apia = dues("0 9 * * *", "2011-12-29T20:00:00Z", Tz::Pacific__Apia, 2);
+        assert_eq!(apia, ["12-31 00:00 +1400", "12-31 09:00 +1400"]);
+    }
+
+    #[test]
+    fn a_job_in_an_autumn_repeat_runs_once() {
+        let berlin = dues("30 2 * * *", "2026-10-24T12:00:00Z", Tz::Europe__Berlin, 2);
+        assert_eq!(berlin, ["10-25 02:30 +0200", "10-26 02:30 +0100"]);
+        let york = dues("*/30 1 * * *", "2026-11-01T04:00:00Z", Tz::America__New_York, 3);
+        assert_eq!(york, ["11-01 01:00 -0400", "11-01 01:30 -0400", "11-02 01:00 -0500"]);
+        let lord_howe = dues("45 1 * * *", "2026-04-04T12:00:00Z", Tz::Australia__Lord_Howe, 2);
+        assert_eq!(lord_howe, ["04-05 01:45 +1100", "04-06 01:45 +1030"]);
+        // Asked within the second occurrence, the first is over.
+        let within = dues("45 1 * * *", "2026-04-04T15:05:00Z", Tz::Australia__Lord_Howe, 1);
+        assert_eq!(within, ["04-06 01:45 +1030"]);
+    }
+
+    #[test]
+    fn a_time_between_counts_its_end_and_not_its_start() {
+        let sweep = sweep("0 * * * *");
+        let (ten, eleven) = (at("2026-03-03T10:00:00Z"), at("2026-03-03T11:00:00Z"));
+        let second = TimeDelta::seconds(1);
+        assert!(sweep.fires_between(ten, eleven, Tz::UTC));
+        assert!(!sweep.fires_between(ten, eleven - second, Tz::UTC));
+        assert!(sweep.fires_between(ten - second, ten, Tz::UTC));
+        assert!(!sweep.fires_between(ten, ten, Tz::UTC));
+    }
+
+    /// What crontab(5) says, one minute at a time, knowing nothing of the code above.
+    fn matches(fields: &[(Vec<u32>, bool); 5], instant: DateTime<Utc>) -> bool {
+        let [minute, hour, day_of_month, month, day_of_week] = fields;
+        let weekday = instant.weekday().num_days_from_sunday();
+        let by_month_day = day_of_month.0.contains(&instant.day());
+        let by_week_day = day_of_week.0.contains(&weekday);
+        let day = if day_of_month.1 || day_of_week.1 {
+            by_month_day && by_week_day
+        } else {
+            by_month_day || by_week_day
+        };
+        minute.0.contains(&instant.minute())
+            && hour.0.contains(&instant.hour())
+            && month.0.contains(&instant.month())
+            && day
+    }
+
+    /// A field's text with its numbers: `*`, a starred step, a list, or a range with a step.
+    fn field(low: u32, high: u32) -> impl Strategy<Value = (String, (Vec<u32>, bool))> {
+        prop_oneof![
+            3 => Just(("*".to_owned(), ((low..=high).collect(), true))),
+            1 => (1..20_usize).prop_map(move |step| {
+                (format!("*/{step}"), ((low..=high).step_by(step).collect(), true))
+            }),
+            2 => prop::collection::vec(low..=high, 1..4).prop_map(|list| {
+                let text: Vec<String> = list.iter().map(u32::to_string).collect();
+                (text.join(","), (list, false))
+            }),
+            1 => (low..=high, low..=high, 1..5_usize).prop_map(|(one, two, step)| {
+                let (start, end) = (one.min(two), one.max(two));
+                (format!("{start}-{end}/{step}"), ((start..=end).step_by(step).collect(), false))
+            }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+        #[test]
+        fn agrees_with_a_matcher_that_tries_every_minute(
+            fields in (field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 6)),
+            start in 1_700_000_000_i64..1_900_000_000,
+        ) {
+            let (minute, hour, day, month, week) = fields;
+            let text = [&minute.0, &hour.0, &day.0, &month.0, &week.0].map(String::as_str).join(" ");
+            let sets = [minute.1, hour.1, day.1, month.1, week.1];
+            let after = DateTime::from_timestamp(start, 0).unwrap();
+            let first_minute = DateTime::from_timestamp(start / 60 * 60 + 60, 0).unwrap();
+            let expected = (0..40 * 24 * 60)
+                .map(|minutes| first_minute + TimeDelta::minutes(minutes))
+                .find(|instant| matches(&sets, *instant));
+            match Sweep::parse(&text, 0) {
+                Ok(sweep) => {
+                    let next = sweep.unwrap().next_after(after, Tz::UTC);
+                    match expected {
+                        Some(expected) => prop_assert_eq!(next, Some(expected), "{}", text),
+                        None => prop_assert!(
+                            next.is_none_or(|next| next >= first_minute + TimeDelta::days(40)
+                                && matches(&sets, next))
+                        ),
+                    }
+                }
+                Err(error) => {
+                    prop_assert_eq!(expected, None);
+                    prop_assert!(error.to_string().contains("no such date"), "{}", error);
+                }
+            }
+        }
+
+        #[test]
+        fn every_due_is_after_the_last_in_any_zone(
+            zone in prop::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
+            start in 0_i64..4_000_000_000,
+        ) {
+            let sweep = sweep("*/10 0-3,23 * * *");
+            let mut last = DateTime::from_timestamp(start, 0).unwrap();
+            for _ in 0..50 {
+                let next = sweep.next_after(last, zone).unwrap();
+                prop_assert!(next > last && next - last <= TimeDelta::hours(50));
+                last = next;
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in "[-@*0-9a-z/, ]{0,24}") {
+            let _ = Sweep::parse(&text, 1);
+        }
+    }
+}
