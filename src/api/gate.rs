@@ -2,7 +2,8 @@
 //!
 //! A plain value without a clock. The caller hands in the time, keeps the value in the database,
 //! and does the sleeping. Each request sent is told to [`RateGate::note_sent`] before, and to
-//! [`RateGate::after_answer`] once it is over, whatever came of it.
+//! [`RateGate::after_answer`] once it is over, whatever came of it; one that is abandoned counts
+//! as spent until then.
 
 use std::time::Duration;
 
@@ -181,12 +182,6 @@ fn merge(current: Budget, reading: Budget, now: DateTime<Utc>, boot: &BootTime) 
 }
 
 /// The part of the budget that is left to others. At least one request is always ours.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a budget too large for a float to hold exactly is no budget"
-)]
 fn reserve(limit: u64, share: f64) -> u64 {
     let rest = (1.0 - share.clamp(0.0, 1.0)) * limit as f64;
     // What only rounding made more than a whole number is that whole number.
@@ -196,7 +191,6 @@ fn reserve(limit: u64, share: f64) -> u64 {
 
 /// Time between two requests: none at half of our share, then growing to an even spread over the
 /// time that is left.
-#[expect(clippy::cast_precision_loss, reason = "a fraction does not need every digit")]
 fn spacing(ours: u64, usable: u64, time_left: Duration) -> Duration {
     let scarcity = (1.0 - 2.0 * usable as f64 / ours as f64).clamp(0.0, 1.0);
     time_left.mul_f64(scarcity / usable as f64)

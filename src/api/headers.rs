@@ -88,7 +88,6 @@ fn number(headers: &HeaderMap, name: &str) -> Option<f64> {
 }
 
 /// Below zero becomes zero, beyond the range the greatest number.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
 fn floor(number: f64) -> u64 {
     number as u64
 }
