@@ -40,7 +40,13 @@ pub enum Seen {
 
 /// When the video is due next, seen at `now` (Unix seconds) with `before` as its schedule until
 /// then. `freshness_s` is how long a due video may wait. `None`: on no schedule.
-pub fn next(facts: Facts, before: Option<Due>, seen: Seen, now: i64, freshness_s: i64) -> Option<Due> {
+pub fn next(
+    facts: Facts,
+    before: Option<Due>,
+    seen: Seen,
+    now: i64,
+    freshness_s: i64,
+) -> Option<Due> {
     if facts.is_idle {
         return None;
     }
@@ -91,7 +97,11 @@ mod tests {
     fn a_late_video_is_asked_again_after_doubling_gaps_up_to_a_quarter_of_its_interval() {
         let (mut now, mut before, mut gaps) = (NOW, None, Vec::new());
         for _ in 0..7 {
-            let facts = Facts { interval_hours: Some(8), last_scrape: Some(NOW - 9 * 3_600), ..Facts::default() };
+            let facts = Facts {
+                interval_hours: Some(8),
+                last_scrape: Some(NOW - 9 * 3_600),
+                ..Facts::default()
+            };
             let due = next(facts, before, Seen::Nothing, now, FRESH).unwrap();
             gaps.push(due.gap_s);
             (now, before) = (due.due_at, Some(due));

@@ -1,8 +1,9 @@
 //! Pure planning: what is worth asking for, and when. No I/O and no clock; `now` is an argument.
 
-mod crontab;
-pub mod sweep;
 pub mod cover;
+mod crontab;
 pub mod due;
+pub mod sweep;
+pub mod work;
 
 pub use sweep::{Sweep, SweepError};

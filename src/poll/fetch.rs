@@ -15,11 +15,8 @@ use crate::retry::{Next, RetryPolicy, Trouble};
 use crate::store::{Store, StoreResult, instance, passes::Tally};
 
 /// How a read is repeated after trouble that may pass.
-const RETRY: RetryPolicy = RetryPolicy {
-    first: Duration::from_millis(500),
-    cap: Duration::from_secs(8),
-    attempts_max: 5,
-};
+const RETRY: RetryPolicy =
+    RetryPolicy { first: Duration::from_millis(500), cap: Duration::from_secs(8), attempts_max: 5 };
 
 /// No attempt starts later than this after the first one that got no answer. With the longest time
 /// an attempt takes, an unreachable API is given up within a minute.
@@ -75,14 +72,32 @@ pub struct Fetcher {
 
 impl Fetcher {
     /// Takes up the rate gate where the last run left it.
-    pub fn new(client: Client, store: Store, clock: Clock, watcher: Watcher, manners: Manners) -> StoreResult<Self> {
+    pub fn new(
+        client: Client,
+        store: Store,
+        clock: Clock,
+        watcher: Watcher,
+        manners: Manners,
+    ) -> StoreResult<Self> {
         let (gate, stamp) = store.read(instance::traffic)?;
         // A gate this program cannot read is no gate: another version may have kept it.
         let mut gate: RateGate = serde_json::from_str(&gate).unwrap_or_default();
         gate.rebase(clock.now(), &clock.boot());
         let chance = ChaCha8Rng::seed_from_u64(manners.seed);
         let wait_left = manners.max_wait;
-        Ok(Self { client, store, clock, watcher, manners, gate, stamp, chance, wait_left, sent: Tally::default(), silent_since: None })
+        Ok(Self {
+            client,
+            store,
+            clock,
+            watcher,
+            manners,
+            gate,
+            stamp,
+            chance,
+            wait_left,
+            sent: Tally::default(),
+            silent_since: None,
+        })
     }
 
     /// The clock that everything in this pass goes by.
@@ -132,10 +147,11 @@ impl Fetcher {
             self.pass_gate().await?;
             let as_of = self.stamp();
             let sent = self.send(request).await;
-            let failure = match sent.and_then(|answer| check(&answer).map(|checked| (answer, checked))) {
-                Ok((answer, checked)) => return Ok(Fetched { answer, checked, as_of }),
-                Err(failure) => failure,
-            };
+            let failure =
+                match sent.and_then(|answer| check(&answer).map(|checked| (answer, checked))) {
+                    Ok((answer, checked)) => return Ok(Fetched { answer, checked, as_of }),
+                    Err(failure) => failure,
+                };
             let trouble = failure.trouble();
             if let Trouble::Limited(_) = trouble {
                 limited += 1;
@@ -176,8 +192,12 @@ impl Fetcher {
             _ => self.silent_since = None,
         }
         let (rate, server_date, status, request_id) = match &result {
-            Ok(answer) => (answer.rate, answer.server_date, Some(answer.status), answer.request_id.as_deref()),
-            Err(failure) => (failure.rate, failure.server_date, failure.status, failure.request_id.as_deref()),
+            Ok(answer) => {
+                (answer.rate, answer.server_date, Some(answer.status), answer.request_id.as_deref())
+            }
+            Err(failure) => {
+                (failure.rate, failure.server_date, failure.status, failure.request_id.as_deref())
+            }
         };
         if request.authenticated {
             self.gate.after_answer(&rate, server_date, self.clock.now(), &boot);
@@ -193,7 +213,8 @@ impl Fetcher {
     /// Waits until a request may be sent, if the user's patience allows.
     async fn pass_gate(&mut self) -> PollResult<()> {
         loop {
-            let delay = self.gate.delay(self.manners.rate_share, self.clock.now(), &self.clock.boot());
+            let delay =
+                self.gate.delay(self.manners.rate_share, self.clock.now(), &self.clock.boot());
             if delay.must.is_zero() && delay.should.is_zero() {
                 return Ok(());
             }

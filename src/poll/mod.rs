@@ -11,6 +11,7 @@ pub mod error;
 pub mod fetch;
 pub mod polls;
 pub mod query;
+pub mod settle;
 pub mod walk;
 pub mod write;
 

@@ -60,7 +60,9 @@ pub fn blamed(parameters: &[(String, String)], failure: &Failure) -> Vec<String>
     let named: Vec<String> = failure
         .fields
         .iter()
-        .filter_map(|error| OPTIONAL.into_iter().find(|name| names(&error.field, name) && asked(name)))
+        .filter_map(|error| {
+            OPTIONAL.into_iter().find(|name| names(&error.field, name) && asked(name))
+        })
         .map(str::to_owned)
         .collect();
     if !named.is_empty() || !failure.fields.is_empty() {

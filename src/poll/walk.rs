@@ -36,6 +36,8 @@ pub enum Begin {
     Afresh,
     /// Where an open walk stopped, if there is one.
     Resume,
+    /// With the first page, and without the validators that are held.
+    Clean,
 }
 
 /// How a walk came out.
@@ -140,7 +142,7 @@ fn open(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walk> {
         return Ok(walk);
     }
     desk.tell(&Event::Started { kind, resumed_pages: 0 });
-    start(desk, kind, false)
+    start(desk, kind, begin == Begin::Clean)
 }
 
 fn start(desk: &mut Desk, kind: Kind, is_clean: bool) -> PollResult<Walk> {
@@ -175,7 +177,8 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
             Some(cursor) => Some(aim(desk, walk, &parameters, Some(cursor.clone()))?),
         };
         let is_repeated = next.as_ref().is_some_and(|next| {
-            next.cursor == target.cursor || next.known.as_ref().is_some_and(|page| page.walk == Some(walk.walk))
+            next.cursor == target.cursor
+                || next.known.as_ref().is_some_and(|page| page.walk == Some(walk.walk))
         });
         if is_repeated && repeats < REPEATS_MAX {
             repeats += 1;
@@ -300,7 +303,7 @@ async fn join(
         kind: walk.kind,
         pages: u64::try_from(walk.pages).unwrap_or(0),
         rows: u64::try_from(walk.rows_seen).unwrap_or(0),
-        total: None,
+        total: total.and_then(|total| u64::try_from(total).ok()),
     });
     Ok(())
 }
@@ -339,13 +342,4 @@ fn refused(
 pub fn url(request: &Request) -> String {
     let line = request.to_string();
     line.split_once(' ').map_or(line.clone(), |(_, url)| url.to_owned())
-}
-
-/// The refused things that the walks and polls go by.
-pub type Refused = BTreeSet<String>;
-
-/// Closes a walk that did not come out whole.
-pub fn abandon(desk: &mut Desk, walk: &Walk) -> PollResult<()> {
-    let now = desk.fetcher.stamp();
-    Ok(desk.store.write(|tx| walks::end(tx, walk.walk, End::Incomplete, now))?)
 }

@@ -12,7 +12,7 @@ use crate::store::due::{Due, DueVideo};
 use crate::store::pages::{self, NewPage, PageCounts};
 use crate::store::passes::{self, Tally};
 use crate::store::rows::{RowWriter, Scrape, Source, State, Written};
-use crate::store::{Store, StoreResult, instance, removals, walks};
+use crate::store::{Store, StoreError, StoreResult, instance, removals, walks};
 
 /// What every write of a pass carries along.
 #[derive(Debug, Clone)]
@@ -128,6 +128,13 @@ pub fn not_found(store: &Store, ledger: &Ledger, key: i64, at: i64) -> StoreResu
     })
 }
 
+/// Runs a write where it may block, and gives back what came of it.
+pub async fn off_thread<T: Send + 'static>(
+    write: impl FnOnce() -> StoreResult<T> + Send + 'static,
+) -> StoreResult<T> {
+    tokio::task::spawn_blocking(write).await.map_err(|_| StoreError::Interrupted)?
+}
+
 fn decode_rows(kind: Kind, body: &Bytes) -> (Vec<Row<'_>>, Vec<BadRow>) {
     // The envelope was found good when the answer came in.
     let listed = ListPage::parse(body).map(|page| page.rows).unwrap_or_default();
@@ -169,7 +176,12 @@ fn confirm(tx: &Transaction<'_>, write: &PageWrite, page: i64) -> StoreResult<(i
 }
 
 /// Sets the next poll of a video whose row was written.
-fn schedule(tx: &Transaction<'_>, ledger: &Ledger, row: &Row<'_>, written: Written) -> StoreResult<()> {
+fn schedule(
+    tx: &Transaction<'_>,
+    ledger: &Ledger,
+    row: &Row<'_>,
+    written: Written,
+) -> StoreResult<()> {
     if ledger.kind != Kind::Video {
         return Ok(());
     }
@@ -189,7 +201,8 @@ fn schedule(tx: &Transaction<'_>, ledger: &Ledger, row: &Row<'_>, written: Writt
 /// Videos that were looked at and had not moved are asked again later.
 fn postpone(tx: &Transaction<'_>, videos: Vec<DueVideo>, ledger: &Ledger) -> StoreResult<()> {
     for video in videos.into_iter().filter(|video| video.due.due_at <= ledger.now) {
-        let seconds = |text: &Option<String>| text.as_deref().and_then(Instant::parse).map(|at| at.seconds);
+        let seconds =
+            |text: &Option<String>| text.as_deref().and_then(Instant::parse).map(|at| at.seconds);
         let facts = Facts {
             is_idle: false,
             interval_hours: video.interval_hours,

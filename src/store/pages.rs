@@ -97,6 +97,25 @@ pub fn find(c: &Connection, url: &str) -> StoreResult<Option<KnownPage>> {
     Ok(page.optional()?)
 }
 
+/// How a page is asked for again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageAddress {
+    /// The cursor that opened it; `None` for the first page.
+    pub cursor: Option<String>,
+}
+
+/// How to ask for the page of this key again, if it is still part of its list.
+pub fn address(c: &Connection, page: i64) -> StoreResult<Option<PageAddress>> {
+    let mut statement = c.prepare_cached("SELECT cursor FROM page WHERE page = ?1")?;
+    Ok(statement.query_row([page], |row| Ok(PageAddress { cursor: row.get(0)? })).optional()?)
+}
+
+/// How many pages the last complete walk over a kind had.
+pub fn count(c: &Connection, kind: Kind) -> StoreResult<i64> {
+    let sql = "SELECT count(*) FROM page WHERE kind = ?1";
+    Ok(c.query_row(sql, [kind.name()], |row| row.get(0))?)
+}
+
 /// Writes a page and its rows. `each` is told of every row, to keep the schedule.
 pub fn write(
     tx: &Transaction<'_>,

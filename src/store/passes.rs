@@ -1,6 +1,6 @@
 //! The log of passes: what each did for each kind, counted in the transactions that did it.
 
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 
 use super::StoreResult;
 use super::pages::PageCounts;
@@ -130,8 +130,6 @@ pub fn end_kind(
             &ending.request_id,
         ),
     )?;
-    let sql = "UPDATE kind_state SET last_outcome = ?2 WHERE kind = ?1";
-    tx.execute(sql, (kind.name(), ending.outcome))?;
     Ok(())
 }
 
@@ -160,4 +158,58 @@ pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<()> {
         [before],
     )?;
     Ok(())
+}
+
+/// A kind's turn within a pass, as in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// The kind's name.
+    pub kind: String,
+    /// Why it was its turn.
+    pub trigger: String,
+    /// What was done.
+    pub tally: Tally,
+    /// One word.
+    pub outcome: String,
+    /// The API's error code, or ours.
+    pub error_code: Option<String>,
+    /// A sentence for people.
+    pub detail: Option<String>,
+    /// The API's id of the request that failed.
+    pub request_id: Option<String>,
+}
+
+/// The turns of a pass, in the order in which kinds take theirs.
+pub fn turns(c: &Connection, pass: i64) -> StoreResult<Vec<Turn>> {
+    let sql =
+        "SELECT kind, trigger, outcome, error_code, detail, request_id, requests, not_modified,
+                      rows_seen, rows_changed, rows_odd, rows_dropped, snapshots_added,
+                      snapshots_revised, removed
+               FROM pass_kind WHERE pass = ?1 ORDER BY started_at";
+    let mut statement = c.prepare_cached(sql)?;
+    let turns = statement.query_map([pass], |row| {
+        Ok(Turn {
+            kind: row.get(0)?,
+            trigger: row.get(1)?,
+            outcome: row.get(2)?,
+            error_code: row.get(3)?,
+            detail: row.get(4)?,
+            request_id: row.get(5)?,
+            tally: Tally {
+                requests: row.get(6)?,
+                not_modified: row.get(7)?,
+                page: PageCounts {
+                    rows_seen: row.get(8)?,
+                    rows_new_to_walk: 0,
+                    rows_changed: row.get(9)?,
+                    rows_odd: row.get(10)?,
+                    rows_dropped: row.get(11)?,
+                    snapshots_added: row.get(12)?,
+                    snapshots_revised: row.get(13)?,
+                },
+                removed: row.get(14)?,
+            },
+        })
+    })?;
+    Ok(turns.collect::<Result<_, _>>()?)
 }

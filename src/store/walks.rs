@@ -151,8 +151,17 @@ pub fn complete(tx: &Transaction<'_>, kind: Kind, started_at: i64) -> StoreResul
     Ok(())
 }
 
+/// Notes that a single document was answered, by a request that began at `started_at`.
+pub fn answered(tx: &Transaction<'_>, kind: Kind, started_at: i64) -> StoreResult<()> {
+    tx.execute(
+        "UPDATE kind_state SET last_walk_at = ?2 WHERE kind = ?1",
+        (kind.name(), started_at),
+    )?;
+    complete(tx, kind, started_at)
+}
+
 /// When a kind's last sweep was answered for, and whether it was ever complete.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KindState {
     /// Start of the last complete walk.
     pub complete_as_of: Option<i64>,
@@ -160,19 +169,28 @@ pub struct KindState {
     pub swept_at: Option<i64>,
     /// Rows whose removal is held back.
     pub held_removals: i64,
+    /// How the last turn came out.
+    pub last_outcome: Option<String>,
 }
 
 /// Where a kind stands.
 pub fn state(c: &Connection, kind: Kind) -> StoreResult<KindState> {
-    let sql = "SELECT complete_as_of, swept_at, held_removals FROM kind_state WHERE kind = ?1";
+    let sql = "SELECT complete_as_of, swept_at, held_removals, last_outcome FROM kind_state WHERE kind = ?1";
     let state = c.query_row(sql, [kind.name()], |row| {
         Ok(KindState {
             complete_as_of: row.get(0)?,
             swept_at: row.get(1)?,
             held_removals: row.get(2)?,
+            last_outcome: row.get(3)?,
         })
     });
     Ok(state.optional()?.unwrap_or_default())
+}
+
+/// Notes how the last walk over a kind, or the last reading of a document, came out.
+pub fn note_outcome(tx: &Transaction<'_>, kind: Kind, outcome: &str) -> StoreResult<()> {
+    tx.execute("UPDATE kind_state SET last_outcome = ?2 WHERE kind = ?1", (kind.name(), outcome))?;
+    Ok(())
 }
 
 /// Notes that a kind's sweep is answered for, up to `at`.

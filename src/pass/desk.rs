@@ -1,0 +1,159 @@
+//! What a pass works with: the fetcher, the database, the pass's number, and what is known to be
+//! refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::report::Stop;
+use crate::api::{Failure, Verdict};
+use crate::model::{Event, Kind};
+use crate::poll::write::Ledger;
+use crate::poll::{Fetcher, query};
+use crate::store::refusals::{self, Refusal};
+use crate::store::{Store, StoreResult, instance, passes, walks};
+
+/// How long something the server refused is left alone.
+const REFUSAL_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
+
+/// The place where a pass works.
+#[derive(Debug)]
+pub struct Desk {
+    /// Sends requests.
+    pub fetcher: Fetcher,
+    /// The mirror.
+    pub store: Store,
+    /// How long dues wait for each other, and how soon a late video is asked again.
+    pub freshness: Duration,
+    /// The pass in the log; 0 before it has begun.
+    pub pass: i64,
+    /// What the server refuses, by the names of [`query`].
+    pub refused: BTreeSet<String>,
+    /// Start of the present turn, a stamp.
+    pub turn_began: i64,
+    /// Kinds that failed, and how.
+    pub failures: BTreeMap<Kind, Failure>,
+}
+
+impl Desk {
+    /// Sets up for a pass.
+    pub fn new(fetcher: Fetcher, store: Store, freshness: Duration) -> Self {
+        Self {
+            fetcher,
+            store,
+            freshness,
+            pass: 0,
+            refused: BTreeSet::new(),
+            turn_began: 0,
+            failures: BTreeMap::new(),
+        }
+    }
+
+    /// Begins a pass in the log; its first turn is that of `meta`, which carries what comes before
+    /// all others.
+    pub(super) fn begin(&mut self, trigger: &str) -> StoreResult<()> {
+        let at = self.fetcher.stamp();
+        let refused = self.store.read(|c| refusals::in_force(c, at))?;
+        self.refused = refused.into_iter().map(|refusal| refusal.thing).collect();
+        self.failures.clear();
+        let traffic = self.fetcher.traffic();
+        self.pass = self.store.write(|tx| {
+            let pass = passes::begin(tx, trigger, at)?;
+            passes::begin_kind(tx, pass, Kind::Meta, "start", at)?;
+            // A gate taken over from another boot is kept in this boot's time from here on.
+            instance::keep_traffic(tx, &traffic.gate, traffic.stamp)?;
+            Ok(pass)
+        })?;
+        self.turn_began = at;
+        Ok(())
+    }
+
+    pub(super) fn begin_turn(&mut self, kind: Kind, trigger: &str) -> StoreResult<()> {
+        self.turn_began = self.fetcher.stamp();
+        let (pass, at) = (self.pass, self.turn_began);
+        self.store.write(|tx| passes::begin_kind(tx, pass, kind, trigger, at))
+    }
+
+    pub(super) fn end(&mut self, stop: Option<&Stop>, log_retention: Duration) -> StoreResult<()> {
+        let at = self.fetcher.stamp();
+        let retention = i64::try_from(log_retention.as_micros()).unwrap_or(i64::MAX);
+        let outcome = stop.map_or("finished", Stop::name);
+        let detail = stop.map(ToString::to_string);
+        // Requests of a turn that broke off belong to `meta`, the turn that is always there.
+        let ledger = self.ledger(Kind::Meta);
+        let pass = self.pass;
+        self.store.write(|tx| {
+            ledger.close(tx, &passes::Tally::default())?;
+            passes::end(tx, pass, outcome, detail.as_deref(), at)?;
+            passes::prune(tx, at.saturating_sub(retention))?;
+            walks::prune(tx, at.saturating_sub(retention))
+        })
+    }
+
+    /// What the next write carries along.
+    pub fn ledger(&mut self, kind: Kind) -> Ledger {
+        Ledger {
+            pass: self.pass,
+            kind,
+            sent: self.fetcher.take_sent(),
+            traffic: self.fetcher.traffic(),
+            now: self.fetcher.clock().now().timestamp(),
+            freshness_s: i64::try_from(self.freshness.as_secs()).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// Tells the watcher.
+    pub fn tell(&self, event: &Event) {
+        self.fetcher.watcher().tell(event);
+    }
+
+    /// Remembers that the server refuses something, and says so, once.
+    pub fn remember_refusal(&mut self, thing: &str, failure: &Failure) -> StoreResult<()> {
+        tracing::warn!(thing, error = %failure, "the server does not support this; trying again in a week");
+        self.remember(Refusal {
+            thing: thing.to_owned(),
+            status: failure.status.map(i64::from),
+            code: failure.code.clone(),
+            detail: Some(failure.to_string()),
+            request_id: failure.request_id.clone(),
+            refused_at: 0,
+            retry_at: 0,
+        })
+    }
+
+    /// Remembers that the server answers as if it had not been asked for something.
+    pub fn note_ignored(&mut self, kind: Kind, parameters: &[String]) -> StoreResult<()> {
+        for parameter in parameters {
+            let thing = query::thing(kind, parameter);
+            if self.refused.contains(&thing) {
+                continue;
+            }
+            tracing::warn!(thing, "the server ignores this; trying again in a week");
+            let detail = Some("not echoed in filters as asked".to_owned());
+            self.remember(Refusal {
+                thing,
+                status: None,
+                code: None,
+                detail,
+                request_id: None,
+                refused_at: 0,
+                retry_at: 0,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, refusal: Refusal) -> StoreResult<()> {
+        let now = self.fetcher.stamp();
+        let refusal =
+            Refusal { refused_at: now, retry_at: now.saturating_add(REFUSAL_MICROS), ..refusal };
+        self.store.write(|tx| refusals::remember(tx, &refusal))?;
+        self.refused.insert(refusal.thing);
+        Ok(())
+    }
+
+    pub(super) fn note_failure(&mut self, kind: Kind, failure: &Failure) {
+        if failure.verdict != Verdict::KeyRefused {
+            self.failures.insert(kind, failure.clone());
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! One pass: push what is ready, poll what is due. Daemon, one-shot and demo all call [`run`].
+//!
+//! A pass takes the kinds in turn. A kind that fails does not keep the others from their turn,
+//! unless the trouble is everybody's: a refused key, an unreachable API, a rate limit beyond the
+//! user's patience, a database that cannot be written. Whatever happens, each turn's outcome is
+//! written down.
+
+mod desk;
+mod identify;
+pub mod preview;
+mod report;
+mod standing;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+pub use desk::Desk;
+pub use report::{KindReport, Report, Stop};
+
+use crate::api::Verdict;
+use crate::model::settings::RemovalCeiling;
+use crate::model::{Event, Kind};
+use crate::plan::Sweep;
+use crate::plan::work::{self, Wish, Work};
+use crate::poll::settle::{self, outcome};
+use crate::poll::walk::Begin;
+use crate::poll::{PollError, documents, polls, query, walk};
+use crate::store::passes::{self, Ending};
+use crate::store::removals::Policy;
+use crate::store::{StoreResult, walks};
+
+/// What a pass goes by.
+#[derive(Debug, Clone)]
+pub struct PassSettings {
+    /// Sweeps by kind; `None` where they are off.
+    pub sweeps: BTreeMap<Kind, Option<Sweep>>,
+    /// The zone of the sweeps' times.
+    pub timezone: Tz,
+    /// The most that one walk may remove.
+    pub max_removals: RemovalCeiling,
+    /// How long the log of passes is kept.
+    pub log_retention: Duration,
+}
+
+/// What is wanted of a pass.
+#[derive(Debug, Clone, Default)]
+pub struct Order {
+    /// Who asked, as in the log.
+    pub trigger: &'static str,
+    /// How much.
+    pub wish: Wish,
+    /// Only these kinds; all if empty.
+    pub only: Vec<Kind>,
+}
+
+impl Order {
+    fn wants(&self, kind: Kind) -> bool {
+        self.only.is_empty() || self.only.contains(&kind)
+    }
+}
+
+/// Runs a pass to its end, or to what stops it. The report says what came of it in either case.
+pub async fn run(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Report {
+    let stop = turns(desk, order, settings).await.err();
+    close(desk, settings, stop)
+}
+
+/// Ends a pass that was broken off from outside.
+pub fn interrupt(desk: &mut Desk, settings: &PassSettings) -> Report {
+    close(desk, settings, Some(Stop::Interrupted))
+}
+
+async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Result<(), Stop> {
+    desk.begin(order.trigger)?;
+    identify::identify(desk).await?;
+    let meta_is_due = order.wants(Kind::Meta)
+        && standing::decide(desk, order, settings, Kind::Meta)? != Work::Nothing;
+    if !meta_is_due {
+        // The turn of `meta` carries the request that began the pass.
+        end_turn(desk, Kind::Meta, &Ending { outcome: outcome::POLLED, ..Ending::default() })?;
+    }
+    for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
+        let work = standing::decide(desk, order, settings, kind)?;
+        turn(desk, order, settings, kind, work).await?;
+    }
+    Ok(())
+}
+
+/// A kind's turn. An error of its own is logged with it; an error of everybody's ends the pass.
+async fn turn(
+    desk: &mut Desk,
+    order: &Order,
+    settings: &PassSettings,
+    kind: Kind,
+    work: Work,
+) -> Result<(), Stop> {
+    let trigger = match &work {
+        Work::Nothing | Work::Unavailable => return Ok(()),
+        Work::Resume => "resume",
+        Work::Walk(reason) => reason.name(),
+        Work::Poll(_) => "due",
+    };
+    desk.begin_turn(kind, trigger)?;
+    let is_walk = !matches!(work, Work::Poll(_));
+    let result = carry_out(desk, order, settings, kind, work).await;
+    let ending = match &result {
+        Ok(ending) => ending.clone(),
+        Err(error) => settle::error(error),
+    };
+    end_turn(desk, kind, &ending)?;
+    if is_walk {
+        note_walk(desk, kind, &ending)?;
+    }
+    match result {
+        Err(error) if error.is_fatal() => Err(Stop::from(error)),
+        Err(PollError::Api(failure)) => {
+            desk.note_failure(kind, &failure);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn carry_out(
+    desk: &mut Desk,
+    order: &Order,
+    settings: &PassSettings,
+    kind: Kind,
+    work: Work,
+) -> Result<Ending, PollError> {
+    let begin = match work {
+        Work::Poll(cover) => match polls::poll(desk, kind, &cover).await? {
+            polls::Polled::Done => {
+                return Ok(Ending { outcome: outcome::POLLED, ..Ending::default() });
+            }
+            polls::Polled::CursorRefused => Begin::Clean,
+        },
+        Work::Resume => Begin::Resume,
+        _ => Begin::Afresh,
+    };
+    match kind {
+        Kind::Meta | Kind::Overview => document(desk, kind).await,
+        _ => {
+            let policy = match order.wish.accept_removals {
+                true => Policy::Accept,
+                false => Policy::Ceiling(settings.max_removals),
+            };
+            let walked = walk::walk(desk, kind, begin).await?;
+            settle::walk(desk, &walked, policy)
+        }
+    }
+}
+
+async fn document(desk: &mut Desk, kind: Kind) -> Result<Ending, PollError> {
+    desk.tell(&Event::Started { kind, resumed_pages: 0 });
+    let read = match kind {
+        Kind::Meta => documents::meta(desk).await,
+        _ => documents::overview(desk).await,
+    };
+    match read {
+        Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
+            desk.remember_refusal(&query::endpoint(kind), &failure)?;
+            Ok(Ending {
+                outcome: outcome::UNAVAILABLE,
+                detail: Some(failure.to_string()),
+                ..Ending::default()
+            })
+        }
+        Err(error) => Err(error),
+        Ok(()) => Ok(Ending { outcome: outcome::COMPLETE, ..Ending::default() }),
+    }
+}
+
+fn end_turn(desk: &mut Desk, kind: Kind, ending: &Ending) -> Result<(), Stop> {
+    settle::end(desk, kind, ending)?;
+    desk.tell(&Event::Finished { kind, outcome: ending.outcome });
+    if outcome::is_good(ending.outcome) {
+        tracing::info!(%kind, outcome = ending.outcome, "done");
+    } else {
+        tracing::warn!(%kind, outcome = ending.outcome, detail = ending.detail, "not all went well");
+    }
+    Ok(())
+}
+
+/// The sweep is answered for as of the turn's begin: what fires after that is another's.
+fn note_walk(desk: &Desk, kind: Kind, ending: &Ending) -> StoreResult<()> {
+    let began = desk.turn_began;
+    desk.store.write(|tx| {
+        walks::note_outcome(tx, kind, ending.outcome)?;
+        walks::swept(tx, kind, began)
+    })
+}
+
+fn close(desk: &mut Desk, settings: &PassSettings, stop: Option<Stop>) -> Report {
+    let result = desk.end(stop.as_ref(), settings.log_retention);
+    let stop = stop.or(result.err().map(Stop::Store));
+    let kinds = desk.store.read(|c| passes::turns(c, desk.pass)).unwrap_or_default();
+    Report::new(desk, kinds, stop)
+}

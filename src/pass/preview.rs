@@ -1,0 +1,91 @@
+//! The requests a pass would make, for `sync --dry-run`. Nothing is sent and nothing is written.
+
+use chrono::{DateTime, Utc};
+
+use super::{Order, PassSettings, standing};
+use crate::model::{Kind, instant};
+use crate::plan::work::{self, Standing, Work};
+use crate::poll::{query, walk};
+use crate::store::{Store, StoreResult, pages, refusals, walks};
+
+/// One line per request, and one where the number is not known. `store` is `None` before the first
+/// pass.
+pub fn preview(
+    store: Option<&Store>,
+    order: &Order,
+    settings: &PassSettings,
+    now: DateTime<Utc>,
+) -> StoreResult<Vec<String>> {
+    let mut lines = vec!["GET /whoami".to_owned()];
+    let refused = match store {
+        Some(store) => store.read(|c| refusals::in_force(c, instant::micros(now)))?,
+        None => Vec::new(),
+    };
+    let refused = refused.into_iter().map(|refusal| refusal.thing).collect();
+    for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
+        let mut standing = match store {
+            Some(store) => standing::read(store, kind, now.timestamp())?,
+            None => Standing::default(),
+        };
+        standing.is_refused =
+            std::collections::BTreeSet::contains(&refused, &query::endpoint(kind));
+        let sweep = settings.sweeps.get(&kind).and_then(Option::as_ref);
+        let work = work::decide(kind, &standing, order.wish, sweep, now, settings.timezone);
+        let parameters = query::parameters(kind, &refused);
+        match work {
+            Work::Nothing | Work::Unavailable => {}
+            Work::Walk(_) | Work::Resume if !Kind::LISTS.contains(&kind) => {
+                lines.push(query::endpoint(kind));
+            }
+            Work::Walk(_) => chain(store, kind, &parameters, None, &mut lines)?,
+            Work::Resume => {
+                let open = store.map(|store| store.read(|c| walks::open(c, kind))).transpose()?;
+                let cursor = open.flatten().and_then(|walk| walk.next_cursor);
+                chain(store, kind, &parameters, cursor, &mut lines)?;
+            }
+            Work::Poll(cover) => {
+                for page in cover.pages {
+                    let address = store.map(|store| store.read(|c| pages::address(c, page)));
+                    let address = address.transpose()?.flatten();
+                    let cursor = address.and_then(|address| address.cursor);
+                    lines.push(query::page(kind, &parameters, cursor.as_deref()).to_string());
+                }
+                for (_, id) in cover.items {
+                    lines.push(format!("{}/{id}", query::endpoint(kind)));
+                }
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// The pages of a walk as far as the last one knew them.
+fn chain(
+    store: Option<&Store>,
+    kind: Kind,
+    parameters: &[(String, String)],
+    mut cursor: Option<String>,
+    lines: &mut Vec<String>,
+) -> StoreResult<()> {
+    let mut left = match store {
+        Some(store) => store.read(|c| pages::count(c, kind))?,
+        None => 0,
+    };
+    loop {
+        let request = query::page(kind, parameters, cursor.as_deref());
+        let known = match store {
+            Some(store) => store.read(|c| pages::find(c, &walk::url(&request)))?,
+            None => None,
+        };
+        lines.push(request.to_string());
+        left -= 1;
+        match known {
+            Some(known) if known.next_cursor.is_some() && left > 0 => cursor = known.next_cursor,
+            Some(known) if known.next_cursor.is_none() => return Ok(()),
+            _ => {
+                lines.push(format!("… and the pages of {} after it", kind.path()));
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What came of a pass.
+
+use std::time::Duration;
+
+use super::desk::Desk;
+use crate::api::Failure;
+use crate::model::Kind;
+use crate::poll::PollError;
+use crate::poll::settle::outcome;
+use crate::store::StoreError;
+use crate::store::passes::Turn;
+
+/// What stopped a pass before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// The key is not accepted.
+    #[error("the API refuses the key: {0}")]
+    KeyRefused(Failure),
+    /// The key belongs to an organization that this database does not.
+    #[error(
+        "the key{} belongs to organization {found}, but this database mirrors {bound}",
+        key_name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default()
+    )]
+    OtherOrganization {
+        /// The organization of the database.
+        bound: String,
+        /// The organization of the key.
+        found: String,
+        /// The key's name.
+        key_name: Option<String>,
+    },
+    /// The rate limit lasts longer than the user waits.
+    #[error("rate limited for another {}", humantime::format_duration(Duration::from_secs(.0.as_secs() + 1)))]
+    RateLimited(Duration),
+    /// The API cannot be reached.
+    #[error("the API is unreachable: {0}")]
+    Outage(Failure),
+    /// The very first request failed for good.
+    #[error("the API does not work as documented: {0}")]
+    Broken(Failure),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A signal.
+    #[error("interrupted; the next run goes on from here")]
+    Interrupted,
+}
+
+impl Stop {
+    /// One word for the log.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::KeyRefused(_) => "key_refused",
+            Self::OtherOrganization { .. } => "other_organization",
+            Self::RateLimited(_) => "rate_limited",
+            Self::Outage(_) => "unreachable",
+            Self::Broken(_) => "failed",
+            Self::Store(_) => "database",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// An error of the first request, on which everything else depends.
+    pub(super) fn at_start(error: PollError) -> Self {
+        match error {
+            PollError::Api(failure) => Self::Broken(failure),
+            other => Self::from(other),
+        }
+    }
+}
+
+impl From<PollError> for Stop {
+    fn from(error: PollError) -> Self {
+        match error {
+            PollError::Api(failure) => Self::Broken(failure),
+            PollError::Outage(failure) => Self::Outage(failure),
+            PollError::KeyRefused(failure) => Self::KeyRefused(failure),
+            PollError::RateLimited(wait) => Self::RateLimited(wait),
+            PollError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// What a pass did for a kind.
+#[derive(Debug, Clone)]
+pub struct KindReport {
+    /// Its turn, as in the log.
+    pub turn: Turn,
+    /// The failure that ended it, where one did.
+    pub failure: Option<Failure>,
+}
+
+impl KindReport {
+    /// Whether all went as the user would expect.
+    pub fn is_good(&self) -> bool {
+        outcome::is_good(&self.turn.outcome)
+    }
+}
+
+/// What came of a pass.
+#[derive(Debug)]
+pub struct Report {
+    /// Its number in the log.
+    pub pass: i64,
+    /// What it did, kind by kind.
+    pub kinds: Vec<KindReport>,
+    /// What stopped it, if anything did.
+    pub stop: Option<Stop>,
+}
+
+impl Report {
+    pub(super) fn new(desk: &Desk, turns: Vec<Turn>, stop: Option<Stop>) -> Self {
+        let kinds = turns.into_iter().map(|turn| KindReport {
+            failure: Kind::from_name(&turn.kind).and_then(|kind| desk.failures.get(&kind).cloned()),
+            turn,
+        });
+        Self { pass: desk.pass, kinds: kinds.collect(), stop }
+    }
+
+    /// Requests sent in all.
+    pub fn requests(&self) -> i64 {
+        self.kinds.iter().map(|kind| kind.turn.tally.requests).sum()
+    }
+}

@@ -1,0 +1,178 @@
+//! What a pass does for a kind. Pure: where the kind stands in, the work out.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use super::Sweep;
+use super::cover::{self, Choice, Cover};
+use crate::model::{Kind, instant};
+use crate::store::due::DueVideo;
+use crate::store::walks::KindState;
+
+/// What to do for a kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// It is not due.
+    Nothing,
+    /// The server does not have it.
+    Unavailable,
+    /// An interrupted walk goes on.
+    Resume,
+    /// A walk from the first page, or reading the document.
+    Walk(Reason),
+    /// Reading again what is due.
+    Poll(Cover),
+}
+
+/// Why a walk is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The user asked for everything.
+    Full,
+    /// There has never been one.
+    First,
+    /// The last one is not complete.
+    Unfinished,
+    /// Removals are held back, and the user accepts them now.
+    HeldRemovals,
+    /// Its cron time has come.
+    Sweep,
+    /// So many videos are due that a walk is the cheapest way to see them.
+    Dues,
+}
+
+impl Reason {
+    /// The word in `sync_log.trigger`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::First => "first",
+            Self::Unfinished => "unfinished",
+            Self::HeldRemovals => "accept_removals",
+            Self::Sweep => "sweep",
+            Self::Dues => "due",
+        }
+    }
+}
+
+/// Where a kind stands.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// What the last turns came to.
+    pub state: KindState,
+    /// Whether an interrupted walk waits.
+    pub has_open_walk: bool,
+    /// Whether the last turn left something undone.
+    pub is_unfinished: bool,
+    /// Whether the server refused the endpoint lately.
+    pub is_refused: bool,
+    /// Videos that are due.
+    pub due: Vec<DueVideo>,
+    /// Pages of its list.
+    pub pages: i64,
+}
+
+/// What the user or the daemon wants of this pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// New walks of everything.
+    pub full: bool,
+    /// Removals beyond the ceiling are right.
+    pub accept_removals: bool,
+}
+
+/// Decides what to do for `kind` at `now`. `sweep` is `None` when its sweeps are off.
+pub fn decide(
+    kind: Kind,
+    standing: &Standing,
+    wish: Wish,
+    sweep: Option<&Sweep>,
+    now: DateTime<Utc>,
+    timezone: Tz,
+) -> Work {
+    let state = &standing.state;
+    if standing.is_refused {
+        return Work::Unavailable;
+    }
+    if wish.full {
+        return Work::Walk(Reason::Full);
+    }
+    if standing.has_open_walk {
+        return Work::Resume;
+    }
+    if wish.accept_removals && state.held_removals > 0 {
+        return Work::Walk(Reason::HeldRemovals);
+    }
+    if standing.is_unfinished {
+        return Work::Walk(Reason::Unfinished);
+    }
+    if let Some(sweep) = sweep {
+        let Some(swept_at) = state.swept_at else { return Work::Walk(Reason::First) };
+        if sweep.fires_between(instant::from_micros(swept_at), now, timezone) {
+            return Work::Walk(Reason::Sweep);
+        }
+    }
+    if kind != Kind::Video {
+        return Work::Nothing;
+    }
+    match cover::choose(&standing.due, standing.pages) {
+        Choice::Nothing => Work::Nothing,
+        Choice::Polls(cover) => Work::Poll(cover),
+        Choice::Walk => Work::Walk(Reason::Dues),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    fn hourly() -> Sweep {
+        Sweep::parse("0 * * * *", 0).unwrap().unwrap()
+    }
+
+    fn swept(ago_s: i64) -> Standing {
+        let swept_at = Some((now().timestamp() - ago_s) * 1_000_000);
+        Standing { state: KindState { swept_at, ..KindState::default() }, ..Standing::default() }
+    }
+
+    fn decide_for(standing: &Standing, wish: Wish) -> Work {
+        decide(Kind::Account, standing, wish, Some(&hourly()), now(), Tz::UTC)
+    }
+
+    #[test]
+    fn the_first_pass_walks_and_the_next_waits_for_its_sweep() {
+        let none = Wish::default();
+        assert_eq!(decide_for(&Standing::default(), none), Work::Walk(Reason::First));
+        // 1,800,000,000 is a full hour, so a sweep fires at this very second.
+        assert_eq!(decide_for(&swept(60), none), Work::Walk(Reason::Sweep));
+        assert_eq!(decide_for(&swept(0), none), Work::Nothing);
+    }
+
+    #[test]
+    fn an_interrupted_walk_goes_on_unless_everything_is_wanted_anew() {
+        let standing = Standing { has_open_walk: true, is_unfinished: true, ..swept(0) };
+        assert_eq!(decide_for(&standing, Wish::default()), Work::Resume);
+        let full = Wish { full: true, ..Wish::default() };
+        assert_eq!(decide_for(&standing, full), Work::Walk(Reason::Full));
+    }
+
+    #[test]
+    fn accepting_removals_walks_what_holds_some() {
+        let mut standing = swept(0);
+        let wish = Wish { accept_removals: true, ..Wish::default() };
+        assert_eq!(decide_for(&standing, wish), Work::Nothing);
+        standing.state.held_removals = 11;
+        assert_eq!(decide_for(&standing, wish), Work::Walk(Reason::HeldRemovals));
+    }
+
+    #[test]
+    fn sweeps_that_are_off_leave_the_kind_alone() {
+        let standing = Standing::default();
+        let work = decide(Kind::Account, &standing, Wish::default(), None, now(), Tz::UTC);
+        assert_eq!(work, Work::Nothing);
+    }
+}

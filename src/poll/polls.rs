@@ -1,0 +1,111 @@
+//! Reading again what is due: pages by the cursors that opened them, and single resources.
+//!
+//! These are not walks. What they show is mirrored; what they do not show proves nothing.
+
+use super::error::{PollError, PollResult};
+use super::query;
+use super::walk;
+use super::write::{self, Content, PageWrite};
+use crate::api::{Failure, ListPage, Request, Verdict, decode, item};
+use crate::model::Kind;
+use crate::pass::Desk;
+use crate::plan::cover::Cover;
+use crate::store::pages::{self, PageAddress};
+
+/// How the polls went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Polled {
+    /// All were answered.
+    Done,
+    /// A kept cursor was refused; the list has to be walked.
+    CursorRefused,
+}
+
+/// Sends the requests of a cover.
+pub async fn poll(desk: &mut Desk, kind: Kind, cover: &Cover) -> PollResult<Polled> {
+    for page in &cover.pages {
+        let Some(address) = desk.store.read(|c| pages::address(c, *page))? else { continue };
+        if read_page(desk, kind, &address).await? == Polled::CursorRefused {
+            return Ok(Polled::CursorRefused);
+        }
+    }
+    for (key, id) in &cover.items {
+        read_item(desk, kind, *key, id).await?;
+    }
+    Ok(Polled::Done)
+}
+
+async fn read_page(desk: &mut Desk, kind: Kind, address: &PageAddress) -> PollResult<Polled> {
+    let parameters = query::parameters(kind, &desk.refused);
+    let request = query::page(kind, &parameters, address.cursor.as_deref());
+    let url = walk::url(&request);
+    // Parameters may have changed since the page was read; then its validator is another page's.
+    let known = desk.store.read(|c| pages::find(c, &url))?;
+    let request = request.if_none_match(known.as_ref().and_then(|page| page.etag.clone()));
+    let fetched = desk
+        .fetcher
+        .fetch(&request, |answer| {
+            if answer.not_modified {
+                return Ok(None);
+            }
+            let page = ListPage::parse(&answer.body)?;
+            let total = page.total_count.and_then(|total| i64::try_from(total).ok());
+            Ok(Some((page.next_cursor.map(|cursor| cursor.into_owned()), total)))
+        })
+        .await;
+    let fetched = match fetched {
+        Ok(fetched) => fetched,
+        Err(PollError::Api(failure)) if is_cursor_refused(address, &failure) => {
+            return Ok(Polled::CursorRefused);
+        }
+        Err(error) => return Err(error),
+    };
+    let (content, next_cursor, total_count) = match (fetched.checked, known) {
+        (None, Some(known)) => {
+            (Content::Confirmed(known.page), known.next_cursor, known.total_count)
+        }
+        (None, None) => return Ok(Polled::Done),
+        (Some((next, total)), _) => (Content::Body(fetched.answer.body.clone()), next, total),
+    };
+    let page = PageWrite {
+        url,
+        cursor: address.cursor.clone(),
+        etag: fetched.answer.etag,
+        next_cursor,
+        total_count,
+        as_of: fetched.as_of,
+        walk: None,
+        content,
+    };
+    let (store, ledger) = (desk.store.clone(), desk.ledger(kind));
+    write::off_thread(move || write::page(&store, &ledger, &page)).await?;
+    Ok(Polled::Done)
+}
+
+fn is_cursor_refused(address: &PageAddress, failure: &Failure) -> bool {
+    let is_refusal =
+        matches!(failure.verdict, Verdict::Invalid | Verdict::BadRequest | Verdict::NotFound);
+    address.cursor.is_some() && is_refusal
+}
+
+/// Reads one resource. A 404 is a sign of its removal, not a failure.
+async fn read_item(desk: &mut Desk, kind: Kind, key: i64, id: &str) -> PollResult<()> {
+    let request = Request::get(kind.path()).segment(id);
+    let fetched = desk.fetcher.fetch(&request, |answer| item(&answer.body).map(|_| ())).await;
+    let fetched = match fetched {
+        Ok(fetched) => fetched,
+        Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
+            let ledger = desk.ledger(kind);
+            return Ok(write::not_found(&desk.store, &ledger, key, ledger.traffic.stamp)?);
+        }
+        Err(error) => return Err(error),
+    };
+    let row = item(&fetched.answer.body)
+        .and_then(|raw| decode::row(kind, raw).map_err(|bad| Failure::malformed(bad.reason)))
+        .map_err(PollError::Api)?;
+    if row.id != id {
+        return Err(PollError::Api(Failure::malformed("the answer is about another resource")));
+    }
+    write::item(&desk.store, &desk.ledger(kind), &row, fetched.as_of)?;
+    Ok(())
+}

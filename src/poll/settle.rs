@@ -1,0 +1,182 @@
+//! What a kind's turn came to: closing the walk, drawing its consequences, writing the log.
+
+use super::error::{PollError, PollResult};
+use super::query;
+use super::walk::{Flaw, Walked};
+use crate::model::{BadRow, Kind};
+use crate::pass::Desk;
+use crate::store::passes::{self, Ending, Tally};
+use crate::store::removals::{self, Policy, Removals};
+use crate::store::walks::{self, End};
+
+/// How many undecodable rows are named.
+const NAMED_MAX: usize = 5;
+
+/// The words of `sync_log.outcome`.
+pub mod outcome {
+    /// Everything was confirmed.
+    pub const COMPLETE: &str = "complete";
+    /// What was due was read; no walk.
+    pub const POLLED: &str = "polled";
+    /// The walk has a flaw; the next pass walks again.
+    pub const INCOMPLETE: &str = "incomplete";
+    /// Complete, but some rows could not be decoded.
+    pub const ROWS_DROPPED: &str = "rows_dropped";
+    /// Complete, but the ceiling holds removals back.
+    pub const REMOVALS_HELD: &str = "removals_held";
+    /// The server does not have it, or not for this key.
+    pub const UNAVAILABLE: &str = "unavailable";
+    /// A request failed for good.
+    pub const FAILED: &str = "failed";
+    /// The rate limit lasts longer than allowed.
+    pub const RATE_LIMITED: &str = "rate_limited";
+    /// Stopped or crashed on the way.
+    pub const INTERRUPTED: &str = "interrupted";
+
+    /// Whether a kind with this outcome has to be walked again before its next sweep.
+    pub fn is_unfinished(outcome: Option<&str>) -> bool {
+        matches!(outcome, Some(INCOMPLETE | FAILED | RATE_LIMITED | INTERRUPTED))
+    }
+
+    /// Whether all went as the user would expect.
+    pub fn is_good(outcome: &str) -> bool {
+        matches!(outcome, COMPLETE | POLLED | UNAVAILABLE)
+    }
+}
+
+/// Closes a walk, whole or flawed.
+pub fn walk(desk: &mut Desk, walked: &Walked, policy: Policy) -> PollResult<Ending> {
+    match &walked.flaw {
+        None => whole(desk, walked, policy),
+        Some(flaw) => flawed(desk, walked, flaw),
+    }
+}
+
+fn whole(desk: &mut Desk, walked: &Walked, policy: Policy) -> PollResult<Ending> {
+    let walk = &walked.walk;
+    // A row that could not be decoded may be any of those that seem to be absent.
+    let is_ground = walk.is_ground && walk.rows_dropped == 0;
+    let now = desk.fetcher.stamp();
+    let ledger = desk.ledger(walk.kind);
+    let removals = desk.store.write(|tx| {
+        walks::end(tx, walk.walk, End::Complete, now)?;
+        walks::complete(tx, walk.kind, walk.started_at)?;
+        let removals = match is_ground {
+            true => removals::settle(tx, walk, policy, now)?,
+            false => Removals::default(),
+        };
+        ledger.close(tx, &Tally { removed: removals.removed, ..Tally::default() })?;
+        Ok(removals)
+    })?;
+    if removals.held > 0 {
+        return Ok(held(walk.kind, removals.held));
+    }
+    if walk.rows_dropped > 0 {
+        return Ok(dropped(walk.rows_dropped, &walked.bad));
+    }
+    Ok(Ending { outcome: outcome::COMPLETE, ..Ending::default() })
+}
+
+fn held(kind: Kind, rows: i64) -> Ending {
+    let detail = format!(
+        "{rows} {} are gone from the API, more than max_removals allows; nothing was marked removed. \
+         If that is right, run `creatormirror sync --accept-removals`",
+        kind.plural()
+    );
+    Ending {
+        outcome: outcome::REMOVALS_HELD,
+        error_code: Some("removals_held".to_owned()),
+        detail: Some(detail),
+        request_id: None,
+    }
+}
+
+fn dropped(rows: i64, bad: &[BadRow]) -> Ending {
+    let named: Vec<String> = bad
+        .iter()
+        .take(NAMED_MAX)
+        .map(|row| match &row.id {
+            Some(id) => format!("{id} ({})", row.reason),
+            None => row.reason.to_owned(),
+        })
+        .collect();
+    Ending {
+        outcome: outcome::ROWS_DROPPED,
+        error_code: Some("undecodable_rows".to_owned()),
+        detail: Some(format!("{rows} rows could not be decoded: {}", named.join("; "))),
+        request_id: None,
+    }
+}
+
+fn flawed(desk: &mut Desk, walked: &Walked, flaw: &Flaw) -> PollResult<Ending> {
+    let walk = &walked.walk;
+    let now = desk.fetcher.stamp();
+    desk.store.write(|tx| walks::end(tx, walk.walk, End::Incomplete, now))?;
+    let incomplete = |code: &str, detail: String| Ending {
+        outcome: outcome::INCOMPLETE,
+        error_code: Some(code.to_owned()),
+        detail: Some(detail),
+        request_id: None,
+    };
+    Ok(match flaw {
+        Flaw::CursorRepeated => {
+            incomplete("cursor_repeated", format!("a cursor came twice after {} pages", walk.pages))
+        }
+        Flaw::Endless => incomplete("endless", format!("no end after {} pages", walk.pages)),
+        Flaw::EndedShort { seen, total } => incomplete(
+            "ended_short",
+            format!("the list ended after {seen} rows, but the API counts {total}"),
+        ),
+        Flaw::CursorRefused(failure) => {
+            let mut ending = api(outcome::INCOMPLETE, failure);
+            ending.error_code.get_or_insert_with(|| "cursor_refused".to_owned());
+            ending
+        }
+        Flaw::EndpointRefused(failure) => {
+            desk.remember_refusal(&query::endpoint(walk.kind), failure)?;
+            api(outcome::UNAVAILABLE, failure)
+        }
+    })
+}
+
+/// The ending of a kind whose turn broke off with an error.
+pub fn error(error: &PollError) -> Ending {
+    match error {
+        PollError::Api(failure) | PollError::Outage(failure) | PollError::KeyRefused(failure) => {
+            api(outcome::FAILED, failure)
+        }
+        PollError::RateLimited(_) => Ending {
+            outcome: outcome::RATE_LIMITED,
+            error_code: Some("rate_limited".to_owned()),
+            detail: Some(error.to_string()),
+            request_id: None,
+        },
+        PollError::Store(_) => Ending {
+            outcome: outcome::FAILED,
+            error_code: Some("database".to_owned()),
+            detail: Some(error.to_string()),
+            request_id: None,
+        },
+    }
+}
+
+fn api(outcome: &'static str, failure: &crate::api::Failure) -> Ending {
+    Ending {
+        outcome,
+        error_code: Some(failure.code.clone().unwrap_or_else(|| failure.verdict.name().to_owned())),
+        detail: Some(failure.to_string()),
+        request_id: failure.request_id.clone(),
+    }
+}
+
+/// Writes the end of a kind's turn, with the requests that no page has accounted for.
+pub fn end(desk: &mut Desk, kind: Kind, ending: &Ending) -> PollResult<()> {
+    let now = desk.fetcher.stamp();
+    let ledger = desk.ledger(kind);
+    let pass = desk.pass;
+    desk.store.write(|tx| {
+        ledger.close(tx, &Tally::default())?;
+        passes::end_kind(tx, pass, kind, ending, now)
+    })?;
+    Ok(())
+}
