@@ -105,9 +105,7 @@ impl Clock {
                 let hands = clock.hands();
                 BootTime { boot_id: hands.boot_id.clone(), elapsed: hands.elapsed }
             }
-            Self::Scaled(clock) => {
-                BootTime { boot_id: "scaled".to_owned(), elapsed: clock.elapsed() }
-            }
+            Self::Scaled(clock) => BootTime { boot_id: "scaled".to_owned(), elapsed: clock.elapsed() },
         }
     }
 

@@ -22,8 +22,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of a pass.
-    pub const ALL: [Self; 6] =
-        [Self::Meta, Self::Account, Self::Creator, Self::Video, Self::AccountVideo, Self::Overview];
+    pub const ALL: [Self; 6] = [
+        Self::Meta,
+        Self::Account,
+        Self::Creator,
+        Self::Video,
+        Self::AccountVideo,
+        Self::Overview,
+    ];
 
     /// The kinds that are paginated lists of resources.
     pub const LISTS: [Self; 4] = [Self::Account, Self::Creator, Self::Video, Self::AccountVideo];
