@@ -118,7 +118,10 @@ impl Board {
 
     fn bar(&mut self, kind: Kind) -> ProgressBar {
         let bars = &self.bars;
-        let new = || bars.add(ProgressBar::no_length().with_prefix(kind.plural()));
+        let new = || {
+            let bar = ProgressBar::no_length().with_style(style(UNCOUNTED));
+            bars.add(bar.with_prefix(kind.plural()))
+        };
         self.kinds.entry(kind).or_insert_with(new).clone()
     }
 
