@@ -1,3 +1,16 @@
-//! The thin binary: everything it does is in the library.
+//! The thin binary: parse, run, exit code. Everything it does is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use creatormirror::cli::{self, Cli};
+use creatormirror::clock::Clock;
+use creatormirror::config::Environment;
+use rustix::fs::Mode;
+
+fn main() -> ExitCode {
+    // The mirror is for its owner and group: database, WAL and lock become 0640, folders 0750.
+    rustix::process::umask(Mode::from_raw_mode(0o027));
+    let cli = Cli::parse();
+    cli::run(&cli, &Environment::of_process(), &Clock::System).into()
+}

@@ -40,6 +40,10 @@ pub enum Event {
         kind: Kind,
         /// The outcome as in `sync_log.outcome`.
         outcome: &'static str,
+        /// Pages done.
+        pages: u64,
+        /// Rows seen.
+        rows: u64,
     },
 }
 

@@ -32,6 +32,8 @@ pub struct Desk {
     pub turn_began: i64,
     /// Kinds that failed, and how.
     pub failures: BTreeMap<Kind, Failure>,
+    /// Pages and rows of the present turn, as shown last.
+    shown: (u64, u64),
 }
 
 impl Desk {
@@ -45,6 +47,7 @@ impl Desk {
             refused: BTreeSet::new(),
             turn_began: 0,
             failures: BTreeMap::new(),
+            shown: (0, 0),
         }
     }
 
@@ -102,8 +105,19 @@ impl Desk {
     }
 
     /// Tells the watcher.
-    pub fn tell(&self, event: &Event) {
+    pub fn tell(&mut self, event: &Event) {
+        match event {
+            Event::Started { .. } => self.shown = (0, 0),
+            Event::Page { pages, rows, .. } => self.shown = (*pages, *rows),
+            Event::Waiting { .. } | Event::Finished { .. } => {}
+        }
         self.fetcher.watcher().tell(event);
+    }
+
+    /// Tells the watcher that a turn is over, with what was shown of it last.
+    pub fn tell_finished(&mut self, kind: Kind, outcome: &'static str) {
+        let (pages, rows) = self.shown;
+        self.tell(&Event::Finished { kind, outcome, pages, rows });
     }
 
     /// Remembers that the server refuses something, and says so, once.

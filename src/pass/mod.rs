@@ -23,7 +23,7 @@ use crate::api::Verdict;
 use crate::model::settings::RemovalCeiling;
 use crate::model::{Event, Kind};
 use crate::plan::Sweep;
-use crate::plan::work::{self, Wish, Work};
+use crate::plan::work::{Wish, Work};
 use crate::poll::settle::{self, outcome};
 use crate::poll::walk::Begin;
 use crate::poll::{PollError, documents, polls, query, walk};
@@ -175,10 +175,8 @@ async fn document(desk: &mut Desk, kind: Kind) -> Result<Ending, PollError> {
 
 fn end_turn(desk: &mut Desk, kind: Kind, ending: &Ending) -> Result<(), Stop> {
     settle::end(desk, kind, ending)?;
-    desk.tell(&Event::Finished { kind, outcome: ending.outcome });
-    if outcome::is_good(ending.outcome) {
-        tracing::info!(%kind, outcome = ending.outcome, "done");
-    } else {
+    desk.tell_finished(kind, ending.outcome);
+    if !outcome::is_good(ending.outcome) {
         tracing::warn!(%kind, outcome = ending.outcome, detail = ending.detail, "not all went well");
     }
     Ok(())

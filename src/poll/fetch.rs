@@ -6,8 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::error::{PollError, PollResult};
-use crate::api::gate::RateGate;
-use crate::api::{Answer, Client, Failure, Request, Verdict};
+use crate::api::{Answer, Client, Failure, RateGate, Request, Verdict};
 use crate::clock::Clock;
 use crate::model::event::Wait;
 use crate::model::{Event, Watcher, instant};
@@ -191,13 +190,9 @@ impl Fetcher {
             Err(Trouble::NoAnswer) => _ = self.silent_since.get_or_insert(begun.elapsed),
             _ => self.silent_since = None,
         }
-        let (rate, server_date, status, request_id) = match &result {
-            Ok(answer) => {
-                (answer.rate, answer.server_date, Some(answer.status), answer.request_id.as_deref())
-            }
-            Err(failure) => {
-                (failure.rate, failure.server_date, failure.status, failure.request_id.as_deref())
-            }
+        let (rate, server_date) = match &result {
+            Ok(answer) => (answer.rate, answer.server_date),
+            Err(failure) => (failure.rate, failure.server_date),
         };
         if request.authenticated {
             self.gate.after_answer(&rate, server_date, self.clock.now(), &boot);
@@ -205,8 +200,6 @@ impl Fetcher {
         if result.as_ref().is_ok_and(|answer| answer.not_modified) {
             self.sent.not_modified += 1;
         }
-        let duration_ms = boot.elapsed.saturating_sub(begun.elapsed).as_millis();
-        tracing::debug!(%request, status, request_id, duration_ms, remaining = rate.remaining, "request");
         result
     }
 

@@ -106,6 +106,7 @@ async fn read_item(desk: &mut Desk, kind: Kind, key: i64, id: &str) -> PollResul
     if row.id != id {
         return Err(PollError::Api(Failure::malformed("the answer is about another resource")));
     }
-    write::item(&desk.store, &desk.ledger(kind), &row, fetched.as_of)?;
+    let ledger = desk.ledger(kind);
+    write::item(&desk.store, &ledger, &row, fetched.as_of)?;
     Ok(())
 }

@@ -5,8 +5,6 @@
 //! reach the number the server gives. Page n is written while page n+1 is on its way; a page's rows
 //! and the cursor after it are one transaction, so a walk that dies goes on where it stopped.
 
-use std::collections::BTreeSet;
-
 use tokio::task::JoinHandle;
 
 use super::error::{PollError, PollResult};
@@ -17,7 +15,7 @@ use crate::api::{Answer, Failure, ListPage, Request, Verdict, filters_contradict
 use crate::model::{BadRow, Event, Kind};
 use crate::pass::Desk;
 use crate::store::pages::{self, KnownPage};
-use crate::store::walks::{self, End, Walk};
+use crate::store::walks::{self, Walk};
 use crate::store::{StoreError, StoreResult};
 
 /// A walk taken up again later than this after its last page says nothing about removals.
@@ -157,11 +155,12 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
     let mut target = aim(desk, walk, &parameters, walk.next_cursor.clone())?;
     let mut writing: Option<JoinHandle<StoreResult<PageDone>>> = None;
     let mut repeats = 0;
+    let mut total = None;
     loop {
         let fetched = ask(desk, walk, &target, &parameters).await;
         // The page before is in before anything is concluded from this one.
         if let Some(task) = writing.take() {
-            join(desk, walk, task, bad).await?;
+            join(desk, walk, task, total, bad).await?;
         }
         let fetched = match fetched {
             Ok(fetched) => fetched,
@@ -172,6 +171,7 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
         if !head.ignored.is_empty() {
             desk.note_ignored(walk.kind, &head.ignored)?;
         }
+        total = head.total_count;
         let next = match &head.next_cursor {
             None => None,
             Some(cursor) => Some(aim(desk, walk, &parameters, Some(cursor.clone()))?),
@@ -185,8 +185,7 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
             target.known = None;
             continue;
         }
-        // A page that leads in a circle, or to a short end, must not be vouched for by a 304 later.
-        let seen = walk.rows_seen;
+        // A page that leads in a circle must not be vouched for by a 304 later.
         let page = PageWrite {
             url: url(&target.request),
             cursor: target.cursor.clone(),
@@ -205,13 +204,12 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
                 target = next;
             }
             Some(_) => {
-                join(desk, walk, task, bad).await?;
+                join(desk, walk, task, total, bad).await?;
                 let flaw = if is_repeated { Flaw::CursorRepeated } else { Flaw::Endless };
                 return Ok(Ended::Flawed(flaw));
             }
             None => {
-                join(desk, walk, task, bad).await?;
-                debug_assert!(walk.rows_seen >= seen);
+                join(desk, walk, task, total, bad).await?;
                 return finish(desk, walk, &target, head.total_count);
             }
         }
@@ -289,9 +287,10 @@ fn read(head: Option<Head>, target: &Target) -> (Head, Option<Content>) {
 }
 
 async fn join(
-    desk: &Desk,
+    desk: &mut Desk,
     walk: &mut Walk,
     task: JoinHandle<StoreResult<PageDone>>,
+    total: Option<i64>,
     bad: &mut Vec<BadRow>,
 ) -> PollResult<()> {
     let done = task.await.map_err(|_| StoreError::Interrupted)??;

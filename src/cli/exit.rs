@@ -1,0 +1,222 @@
+//! How the program ends: the exit codes, and the one place where an error is printed.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io;
+
+use crate::config::ConfigError;
+use crate::logging;
+
+/// What the process tells the shell. The order is that of precedence: the first that applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// The command line is wrong. (clap says so itself.)
+    Usage = 2,
+    /// The key is missing, refused, or of another organization.
+    Key = 77,
+    /// The configuration is wrong.
+    Config = 78,
+    /// The database or the disk failed.
+    Storage = 74,
+    /// Later it may work: a long rate limit, or the lock is held.
+    TryAgain = 75,
+    /// The API cannot be reached, or fails after retries.
+    Unavailable = 69,
+    /// Finished, but some part failed.
+    Partial = 1,
+    /// Done.
+    Done = 0,
+}
+
+impl Exit {
+    /// Every code, in order of precedence.
+    pub const ALL: [Self; 8] = [
+        Self::Usage,
+        Self::Key,
+        Self::Config,
+        Self::Storage,
+        Self::TryAgain,
+        Self::Unavailable,
+        Self::Partial,
+        Self::Done,
+    ];
+
+    /// The number.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// What the number means, for help and manual.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Usage => "wrong usage",
+            Self::Key => "the API key is missing, refused, or of another organization",
+            Self::Config => "a setting or the configuration file is wrong",
+            Self::Storage => "the database or the disk failed",
+            Self::TryAgain => {
+                "try again later: the rate limit outlasts --max-wait, or the lock is held"
+            }
+            Self::Unavailable => "the API is unreachable, or fails after retries",
+            Self::Partial => {
+                "finished, but some part failed; an incomplete walk and removals held back included"
+            }
+            Self::Done => "done",
+        }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// The exit codes as a section of the help.
+pub fn help_section() -> String {
+    let mut text = "Exit codes (the first that applies):\n".to_owned();
+    for exit in Exit::ALL {
+        text.push_str(&format!("  {:>2}  {}\n", exit.code(), exit.meaning()));
+    }
+    text
+}
+
+/// What the user is told when a command fails: a message, its causes, what to do, an exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CliError {
+    /// The exit code.
+    pub exit: Exit,
+    /// What went wrong. Empty when there is nothing to say.
+    pub message: String,
+    /// Why, from the near cause to the far one.
+    pub causes: Vec<String>,
+    /// What to do about it.
+    pub hints: Vec<String>,
+}
+
+impl CliError {
+    /// An error with this message.
+    pub fn new(exit: Exit, message: impl Display) -> Self {
+        Self { exit, message: message.to_string(), causes: Vec::new(), hints: Vec::new() }
+    }
+
+    /// An error made of another and its causes.
+    pub fn from_error(exit: Exit, error: &(dyn Error + 'static)) -> Self {
+        let found = Self::new(exit, error);
+        match error.source() {
+            Some(source) => found.because(source),
+            None => found,
+        }
+    }
+
+    /// Adds a cause and its own causes. One that only repeats what was said is left out.
+    pub fn because(mut self, cause: &(dyn Error + 'static)) -> Self {
+        let mut next = Some(cause);
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            let last = self.causes.last().unwrap_or(&self.message);
+            if !last.ends_with(&text) {
+                self.causes.push(text);
+            }
+            next = cause.source();
+        }
+        self
+    }
+
+    /// Adds advice.
+    pub fn hint(mut self, advice: impl Display) -> Self {
+        self.hints.push(advice.to_string());
+        self
+    }
+
+    /// The end that is none: whoever reads our answer has read enough.
+    pub fn pipe_closed() -> Self {
+        Self::new(Exit::Done, "")
+    }
+
+    /// An answer that could not be written.
+    pub fn answer(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::pipe_closed(),
+            _ => Self::new(Exit::Storage, format!("cannot write the answer: {error}")),
+        }
+    }
+
+    /// The lines for stderr.
+    fn lines(&self) -> Vec<String> {
+        let causes = self.causes.iter().map(|cause| format!("  caused by: {cause}"));
+        let hints = self.hints.iter().map(|hint| format!("hint: {hint}"));
+        std::iter::once(format!("creatormirror: {}", self.message))
+            .chain(causes)
+            .chain(hints)
+            .collect()
+    }
+
+    /// Prints the error, if it has something to say, and returns its exit code.
+    pub fn report(&self) -> Exit {
+        if !self.message.is_empty() {
+            logging::print_error(&self.lines().join("\n"));
+        }
+        self.exit
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        let exit = match &error {
+            ConfigError::Setting { .. } => Exit::Config,
+            ConfigError::Key { .. } => Exit::Key,
+        };
+        let found = Self::from_error(exit, &error);
+        match error.hint() {
+            Some(hint) => found.hint(hint),
+            None => found,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot open the database")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn the_numbers_are_those_of_the_manual() {
+        let codes: Vec<u8> = Exit::ALL.into_iter().map(Exit::code).collect();
+        assert_eq!(codes, [2, 77, 78, 74, 75, 69, 1, 0]);
+        for exit in Exit::ALL {
+            assert!(help_section().contains(&format!("  {:>2}  {}", exit.code(), exit.meaning())));
+        }
+    }
+
+    #[test]
+    fn an_error_is_printed_with_causes_and_hints() {
+        let error = Outer(io::Error::other("disk full"));
+        let error = CliError::from_error(Exit::Storage, &error).hint("make room");
+        assert_eq!(
+            error.lines(),
+            [
+                "creatormirror: cannot open the database",
+                "  caused by: disk full",
+                "hint: make room"
+            ]
+        );
+        assert_eq!(error.exit, Exit::Storage);
+    }
+
+    #[test]
+    fn a_cause_that_only_repeats_is_left_out() {
+        let cause = io::Error::other("disk full");
+        let error = CliError::new(Exit::Storage, "cannot write: disk full").because(&cause);
+        assert_eq!(error.causes, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_closed_pipe_is_a_success() {
+        assert_eq!(CliError::answer(&io::ErrorKind::BrokenPipe.into()).exit, Exit::Done);
+        assert_eq!(CliError::answer(&io::ErrorKind::StorageFull.into()).exit, Exit::Storage);
+    }
+}

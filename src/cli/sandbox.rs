@@ -1,0 +1,87 @@
+//! `sandbox`: the embedded API alone, for trying things by hand.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{CliError, Exit};
+use crate::clock::Clock;
+
+/// Flags of `sandbox`.
+#[derive(Debug, Clone, Args)]
+pub struct SandboxArgs {
+    /// Listen on this loopback address; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787", value_parser = loopback)]
+    pub listen: SocketAddr,
+    /// How many accounts there are
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub accounts: u32,
+    /// How many individually tracked videos there are
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub videos: u32,
+    /// How many videos there are in the feeds of the accounts
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub account_videos: u32,
+    /// How many creators there are
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub creators: u32,
+    /// The same seed makes the same world
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// Requests that a key may make in a window
+    #[arg(long, value_name = "N", default_value = "600")]
+    pub rate_limit: NonZeroU32,
+    /// The length of that window
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = super::duration)]
+    pub rate_window: Duration,
+    /// Answer this much later
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = super::duration)]
+    pub latency: Duration,
+    /// The share of requests that go wrong in some way, from 0 to 1
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability)]
+    pub chaos: f64,
+}
+
+/// Runs the command.
+pub fn run(_args: &SandboxArgs, _clock: &Clock) -> Result<Exit, CliError> {
+    Err(super::not_built_yet())
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr =
+        text.parse().map_err(|_| "expected an address and a port such as 127.0.0.1:8787")?;
+    match address.ip().is_loopback() {
+        true => Ok(address),
+        false => Err("the sandbox serves loopback only".to_owned()),
+    }
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("expected a number from 0 to 1".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_are_not_served() {
+        assert!(loopback("127.0.0.1:0").is_ok() && loopback("[::1]:80").is_ok());
+        for wrong in ["0.0.0.0:80", "10.0.0.1:80", "localhost", "127.0.0.1"] {
+            assert!(loopback(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn chaos_is_a_share() {
+        assert_eq!(probability("0.25"), Ok(0.25));
+        for wrong in ["1.5", "-0.1", "NaN", "10%"] {
+            assert!(probability(wrong).is_err(), "{wrong}");
+        }
+    }
+}

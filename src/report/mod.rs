@@ -1,0 +1,4 @@
+//! What people see: progress while something runs, and the shapes of numbers in answers.
+
+pub mod progress;
+pub mod text;
