@@ -7,6 +7,7 @@ mod demo;
 pub mod exit;
 mod man;
 mod sandbox;
+mod session;
 mod status;
 mod sync;
 
@@ -167,6 +168,21 @@ fn answer(text: &[u8]) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text).and_then(|()| stdout.flush());
     written.map_err(|error| CliError::answer(&error))
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
 }
 
 /// Reads a duration on the command line.

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::{CliError, Exit};
 use crate::clock::Clock;
+use crate::sandbox::{self, SandboxSettings};
 
 /// Flags of `sandbox`.
 #[derive(Debug, Clone, Args)]
@@ -44,9 +45,45 @@ pub struct SandboxArgs {
     pub chaos: f64,
 }
 
-/// Runs the command.
-pub fn run(_args: &SandboxArgs, _clock: &Clock) -> Result<Exit, CliError> {
-    Err(super::not_built_yet())
+/// Runs the command: serves until a signal comes.
+pub fn run(args: &SandboxArgs, clock: &Clock) -> Result<Exit, CliError> {
+    let settings = args.settings();
+    let key = settings.keys.first().map(|key| key.key.clone()).unwrap_or_default();
+    super::runtime()?.block_on(async {
+        let sandbox = sandbox::start(settings, clock.clone(), args.listen).await.map_err(|error| {
+            CliError::new(Exit::Unavailable, format!("cannot listen on {}", args.listen)).because(&error)
+        })?;
+        let url = sandbox.base_url();
+        super::answer(
+            format!(
+                "serving {url}, key {key}\n\n  \
+                 CREATORAUDIT_API_KEY={key} creatormirror --base-url {url} --database ./sandbox.db sync\n\n\
+                 Press Ctrl-C to stop.\n"
+            )
+            .as_bytes(),
+        )?;
+        super::stop_signal().await;
+        sandbox.stop().await;
+        Ok(Exit::Done)
+    })
+}
+
+impl SandboxArgs {
+    fn settings(&self) -> SandboxSettings {
+        let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        SandboxSettings {
+            accounts: size(self.accounts),
+            creators: size(self.creators),
+            videos: size(self.videos),
+            account_videos: size(self.account_videos),
+            seed: self.seed,
+            rate_limit: self.rate_limit.get(),
+            rate_window: self.rate_window,
+            latency: self.latency,
+            chaos: self.chaos,
+            ..SandboxSettings::default()
+        }
+    }
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {

@@ -5,8 +5,13 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::{CliError, Context, Exit};
+use super::{CliError, Context, Exit, session};
 use crate::model::Kind;
+use crate::pass::{self, Order, Report, preview};
+use crate::plan::work::Wish;
+use crate::report::progress::{self, View};
+use crate::report::sync as sync_report;
+use crate::store::{Store, StoreError};
 
 /// The kinds that `--only` may name.
 const KINDS: [Kind; 5] =
@@ -36,8 +41,73 @@ pub struct SyncArgs {
 }
 
 /// Runs the command.
-pub fn run(_args: &SyncArgs, _context: &Context) -> Result<Exit, CliError> {
-    Err(super::not_built_yet())
+pub fn run(args: &SyncArgs, context: &Context) -> Result<Exit, CliError> {
+    let order = args.order();
+    if args.dry_run {
+        return dry_run(args, context, &order);
+    }
+    let (key, _) = context.key()?;
+    let runtime = super::runtime()?;
+    let (watcher, progress) = progress::start(context.output.progress);
+    let mut session = session::open(context, key, watcher)?;
+    let report = runtime.block_on(async {
+        tokio::select! {
+            report = pass::run(&mut session.desk, &order, &session.settings) => Some(report),
+            () = super::stop_signal() => None,
+        }
+    });
+    // A signal drops the pass where it waits; a write that is under way still ends.
+    let report = report.unwrap_or_else(|| pass::interrupt(&mut session.desk, &session.settings));
+    drop(progress);
+    if let Err(error) = session.desk.store.tidy() {
+        tracing::warn!(%error, "the write-ahead log could not be cut");
+    }
+    let verdict = session::verdict(context, &report);
+    answer(args, context, &report, &verdict)?;
+    verdict
+}
+
+fn dry_run(args: &SyncArgs, context: &Context, order: &Order) -> Result<Exit, CliError> {
+    let failed = |error| session::storage(context, &error);
+    let store = match Store::open_to_read(&context.config.database) {
+        Ok(store) => Some(store),
+        Err(StoreError::Missing(_)) => None,
+        Err(error) => return Err(failed(error)),
+    };
+    let seed = store.as_ref().map(session::seed).transpose().map_err(failed)?.unwrap_or(0);
+    let settings = session::settings(context, seed);
+    let requests =
+        preview::preview(store.as_ref(), order, &settings, context.clock.now()).map_err(failed)?;
+    let text = match args.json {
+        true => serde_json::json!({ "requests": requests }).to_string(),
+        false => requests.join("\n"),
+    };
+    super::answer(format!("{text}\n").as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn answer(
+    args: &SyncArgs,
+    context: &Context,
+    report: &Report,
+    verdict: &Result<Exit, CliError>,
+) -> Result<(), CliError> {
+    let exit = verdict.as_ref().map_or_else(|error| error.exit, |exit| *exit);
+    if args.json {
+        let document = sync_report::json(report, exit.code());
+        return super::answer(format!("{document}\n").as_bytes());
+    }
+    if context.output.progress == View::Silent {
+        return Ok(());
+    }
+    super::answer(sync_report::text(report).as_bytes())
+}
+
+impl SyncArgs {
+    fn order(&self) -> Order {
+        let wish = Wish { full: self.full, accept_removals: self.accept_removals };
+        Order { trigger: "sync", wish, only: self.only.clone() }
+    }
 }
 
 fn kinds() -> impl TypedValueParser<Value = Kind> {

@@ -1,4 +1,5 @@
 //! What people see: progress while something runs, and the shapes of numbers in answers.
 
 pub mod progress;
+pub mod sync;
 pub mod text;

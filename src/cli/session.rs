@@ -1,0 +1,167 @@
+//! What every command that talks to the API needs: the key, the mirror, the way to send, and how
+//! their errors become exit codes.
+
+use secrecy::SecretString;
+
+use super::{CliError, Context, Exit};
+use crate::api::{BuildError, Client, Failure, Verdict};
+use crate::clock::Clock;
+use crate::model::Watcher;
+use crate::pass::{Desk, PassSettings, Report, Stop};
+use crate::poll::Fetcher;
+use crate::poll::fetch::Manners;
+use crate::retry::Trouble;
+use crate::store::open::IfMissing;
+use crate::store::{Store, StoreError, instance};
+
+/// An open mirror and a way to fill it.
+pub struct Session {
+    /// Where passes work.
+    pub desk: Desk,
+    /// What they go by.
+    pub settings: PassSettings,
+}
+
+/// Opens the mirror under the lock, and makes ready to send with `key`.
+pub fn open(context: &Context, key: SecretString, watcher: Watcher) -> Result<Session, CliError> {
+    let config = &context.config;
+    let client = client(context, key)?;
+    let store = Store::open(&config.database, IfMissing::Create)
+        .map_err(|error| storage(context, &error))?;
+    let seed = seed(&store).map_err(|error| storage(context, &error))?;
+    let manners = Manners {
+        rate_share: config.rate_share,
+        max_wait: config.max_wait,
+        seed: jitter_seed(&context.clock),
+    };
+    let fetcher = Fetcher::new(client, store.clone(), context.clock.clone(), watcher, manners)
+        .map_err(|error| storage(context, &error))?;
+    Ok(Session {
+        desk: Desk::new(fetcher, store, config.freshness_target),
+        settings: settings(context, seed),
+    })
+}
+
+/// What passes go by, for an installation with this seed.
+pub fn settings(context: &Context, seed: u64) -> PassSettings {
+    let config = &context.config;
+    PassSettings {
+        sweeps: config.sweeps(seed),
+        timezone: config.timezone,
+        max_removals: config.max_removals,
+        log_retention: config.log_retention,
+    }
+}
+
+/// The number that seeds the minutes of this installation's sweeps.
+pub fn seed(store: &Store) -> Result<u64, StoreError> {
+    Ok(store.read(instance::identity)?.seed())
+}
+
+/// Makes ready to send with `key`.
+pub fn client(context: &Context, key: SecretString) -> Result<Client, CliError> {
+    let built = Client::new(&context.config.api(key));
+    let client = built.map_err(|error| {
+        let exit = match error {
+            BuildError::Key { .. } => Exit::Key,
+            _ => Exit::Config,
+        };
+        CliError::from_error(exit, &error)
+    })?;
+    Ok(client.with_clock(context.clock.clone()))
+}
+
+/// What a failure of the database means to the user.
+pub fn storage(context: &Context, error: &StoreError) -> CliError {
+    use crate::config::Setting;
+    let origin = context.config.origin(Setting::Database);
+    let found = |exit| CliError::from_error(exit, error);
+    match error {
+        StoreError::Missing(_) => found(Exit::Config)
+            .hint(format!("the path comes from {origin}"))
+            .hint("`creatormirror sync` makes the database; --database FILE names another"),
+        StoreError::NetworkFileSystem { .. } => {
+            found(Exit::Config).hint("put `database` on a local disk")
+        }
+        StoreError::Locked(_) => found(Exit::TryAgain).hint("it is running now; try again later"),
+        StoreError::Foreign(_) => {
+            found(Exit::Storage).hint(format!("the path comes from {origin}; name another file"))
+        }
+        StoreError::Newer { .. } => {
+            found(Exit::Storage).hint("install the newer creatormirror; the file was not touched")
+        }
+        StoreError::Older { .. } => {
+            found(Exit::Storage).hint("`creatormirror sync` or `run` brings the schema up to date")
+        }
+        StoreError::Io { .. } | StoreError::Sqlite(_) => found(Exit::Storage)
+            .hint(format!("the database is {}, from {origin}", context.config.database.display())),
+        StoreError::Migration(_) | StoreError::Interrupted => found(Exit::Storage),
+    }
+}
+
+/// How a pass ends the program: the error to print, or the code of its success.
+pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
+    match &report.stop {
+        Some(Stop::Store(error)) => return Err(storage(context, error)),
+        Some(stop) => return Err(stopped(stop)),
+        None => {}
+    }
+    let failing = |trouble| matches!(trouble, Trouble::NoAnswer | Trouble::Failing);
+    let failures = report.kinds.iter().filter_map(|kind| kind.failure.as_ref());
+    if let Some(failure) = failures.clone().find(|failure| failing(failure.trouble())) {
+        return Err(CliError::new(Exit::Unavailable, format!("the API keeps failing: {failure}"))
+            .hint("what was done is kept; the next run goes on from here"));
+    }
+    let parts: Vec<String> = report
+        .kinds
+        .iter()
+        .filter(|kind| !kind.is_good())
+        .map(|kind| {
+            let detail = kind.turn.detail.as_deref().unwrap_or(&kind.turn.outcome);
+            format!("{}: {detail}", kind.turn.kind)
+        })
+        .collect();
+    match parts.is_empty() {
+        true => Ok(Exit::Done),
+        false => {
+            Err(CliError::new(Exit::Partial, format!("not all is mirrored; {}", parts.join("; "))))
+        }
+    }
+}
+
+fn stopped(stop: &Stop) -> CliError {
+    let found = |exit| CliError::new(exit, stop);
+    match stop {
+        Stop::KeyRefused(failure) => found(Exit::Key).hint(key_hint(failure)),
+        Stop::OtherOrganization { .. } => found(Exit::Key)
+            .hint("use this organization's key, or another database file for the other one"),
+        Stop::RateLimited(_) => {
+            found(Exit::TryAgain).hint("what was done is kept; a longer --max-wait waits it out")
+        }
+        Stop::Outage(_) => {
+            found(Exit::Unavailable).hint("what was done is kept; the next run goes on from here")
+        }
+        Stop::Broken(failure) => match failure.verdict {
+            Verdict::NotFound | Verdict::Redirected | Verdict::Malformed => {
+                found(Exit::Unavailable).hint("is base_url right? It usually ends in /v2")
+            }
+            _ => found(Exit::Unavailable),
+        },
+        Stop::Store(error) => CliError::from_error(Exit::Storage, error),
+        Stop::Interrupted => found(Exit::Partial),
+    }
+}
+
+fn key_hint(failure: &Failure) -> &'static str {
+    match failure.status {
+        Some(403) => "the key or the subscription is inactive; see the dashboard under API keys",
+        _ => "is the key complete and of this API? Keys are made on the dashboard under API keys",
+    }
+}
+
+/// Retries of processes that failed together must not come back together.
+fn jitter_seed(clock: &Clock) -> u64 {
+    let boot = clock.boot();
+    let nanos = u64::try_from(boot.elapsed.as_nanos()).unwrap_or(0);
+    nanos ^ (u64::from(std::process::id()) << 32)
+}

@@ -1,0 +1,69 @@
+//! What a `sync` came to, for people and for programs.
+
+use serde_json::{Value, json};
+
+use super::text::thousands;
+use crate::pass::Report;
+
+/// One line per kind, and one for the whole.
+pub fn text(report: &Report) -> String {
+    let mut text = String::new();
+    for kind in
+        report.kinds.iter().filter(|kind| kind.turn.tally.page.rows_seen > 0 || !kind.is_good())
+    {
+        let (turn, page) = (&kind.turn, &kind.turn.tally.page);
+        let mut parts = vec![
+            format!("{} rows", thousands(page.rows_seen)),
+            format!("{} changed", thousands(page.rows_changed)),
+        ];
+        let mut part = |count: i64, what: &str| {
+            if count > 0 {
+                parts.push(format!("{} {what}", thousands(count)));
+            }
+        };
+        part(page.snapshots_added, "scrapes added");
+        part(page.snapshots_revised, "scrapes revised");
+        part(turn.tally.removed, "removed");
+        part(page.rows_odd, "odd");
+        part(turn.tally.not_modified, "pages unchanged");
+        text.push_str(&format!("{:<14} {:<16} {}\n", turn.kind, turn.outcome, parts.join(", ")));
+    }
+    text.push_str(&format!("pass {}: {} requests\n", report.pass, thousands(report.requests())));
+    text
+}
+
+/// The same as one JSON document.
+pub fn json(report: &Report, exit_code: u8) -> Value {
+    let kinds: Vec<Value> = report
+        .kinds
+        .iter()
+        .map(|kind| {
+            let (turn, page) = (&kind.turn, &kind.turn.tally.page);
+            json!({
+                "kind": turn.kind,
+                "trigger": turn.trigger,
+                "outcome": turn.outcome,
+                "requests": turn.tally.requests,
+                "not_modified": turn.tally.not_modified,
+                "rows_seen": page.rows_seen,
+                "rows_changed": page.rows_changed,
+                "rows_odd": page.rows_odd,
+                "rows_dropped": page.rows_dropped,
+                "snapshots_added": page.snapshots_added,
+                "snapshots_revised": page.snapshots_revised,
+                "removed": turn.tally.removed,
+                "error_code": turn.error_code,
+                "detail": turn.detail,
+                "request_id": turn.request_id,
+            })
+        })
+        .collect();
+    json!({
+        "pass": report.pass,
+        "exit_code": exit_code,
+        "outcome": report.stop.as_ref().map_or("finished", |stop| stop.name()),
+        "detail": report.stop.as_ref().map(ToString::to_string),
+        "requests": report.requests(),
+        "kinds": kinds,
+    })
+}
