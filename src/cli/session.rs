@@ -145,6 +145,7 @@ fn stopped(stop: &Stop) -> CliError {
             Verdict::NotFound | Verdict::Redirected | Verdict::Malformed => {
                 found(Exit::Unavailable).hint("is base_url right? It usually ends in /v2")
             }
+            Verdict::ScopeMissing => found(Exit::Key).hint(key_hint(failure)),
             _ => found(Exit::Unavailable),
         },
         Stop::Store(error) => CliError::from_error(Exit::Storage, error),

@@ -74,7 +74,10 @@ pub fn interrupt(desk: &mut Desk, settings: &PassSettings) -> Report {
 
 async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Result<(), Stop> {
     desk.begin(order.trigger)?;
-    identify::identify(desk).await?;
+    if let Err(stop) = identify::identify(desk).await {
+        end_turn(desk, Kind::Meta, &stop.ending())?;
+        return Err(stop);
+    }
     let meta_is_due = order.wants(Kind::Meta)
         && standing::decide(desk, order, settings, Kind::Meta)? != Work::Nothing;
     if !meta_is_due {
