@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::desk::Desk;
 use crate::api::Failure;
 use crate::model::Kind;
-use crate::poll::PollError;
 use crate::poll::settle::outcome;
+use crate::poll::{Desk, PollError};
 use crate::store::StoreError;
 use crate::store::passes::{Ending, Turn};
 

@@ -1,11 +1,11 @@
 //! What a kind's turn came to: closing the walk, drawing its consequences, writing the log.
 
+use super::Desk;
 use super::error::{PollError, PollResult};
 use super::query;
 use super::walk::{Flaw, Walked};
 use crate::api::{Failure, Verdict};
 use crate::model::{BadRow, Kind};
-use crate::pass::Desk;
 use crate::store::passes::{self, Ending, Tally};
 use crate::store::removals::{self, Policy, Removals};
 use crate::store::walks::{self, End};

@@ -7,13 +7,13 @@
 
 use tokio::task::JoinHandle;
 
+use super::Desk;
 use super::error::{PollError, PollResult};
 use super::fetch::Fetched;
 use super::query;
 use super::write::{self, Content, PageDone, PageWrite};
 use crate::api::{Answer, Failure, ListPage, Request, Verdict, filters_contradict};
 use crate::model::{BadRow, Event, Kind};
-use crate::pass::Desk;
 use crate::store::pages::{self, KnownPage};
 use crate::store::walks::{self, End, Walk};
 use crate::store::{StoreError, StoreResult};
