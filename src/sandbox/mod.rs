@@ -20,34 +20,52 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 
+mod accident;
+mod batch;
 mod call;
 mod control;
+mod control_server;
+mod control_world;
 mod cursor;
+mod edits;
 mod facts;
+mod faults;
+mod fields;
 mod figures;
 mod growth;
+mod headers;
+mod identifier;
 mod journal;
 mod limits;
 mod lists;
 mod moment;
+mod order;
 mod population;
+mod replicas;
 mod replies;
 mod routes;
 mod rows;
 mod schedule;
 mod server;
 mod settings;
+mod spoil;
 mod state;
+mod switches;
 mod views;
+mod walks;
 mod wire;
 mod words;
 mod world;
+mod writes;
 
+pub use accident::{Accident, BadRow, FaultBody, Mutation, Repeat, RetryAfter, Shape};
 pub use control::{Control, Scrape};
+pub use faults::Fault;
 pub use growth::{Counts, Platform};
 pub use journal::{Counters, Entry};
 pub use moment::Moment;
 pub use settings::{Duplicates, IdStyle, SandboxKey, SandboxSettings, Scope};
+pub use switches::Switch;
 
 /// How long [`Sandbox::stop`] waits for requests that are being answered.
 const STOP_WAIT: Duration = Duration::from_millis(500);

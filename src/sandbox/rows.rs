@@ -50,10 +50,10 @@ impl World {
             description: scraped.map(|_| words::bio(account.text)),
             profile_pic_url: scraped.map(|_| picture("media")),
             profile_pic_url_original: scraped.map(|_| picture(account.platform.name())),
-            is_verified: account.text % 9 == 0,
+            is_verified: account.text.is_multiple_of(9),
             is_active: account.is_active,
             is_unavailable: account.is_unavailable,
-            link_in_bio: (account.text % 3 == 0)
+            link_in_bio: (account.text.is_multiple_of(3))
                 .then(|| format!("https://links.example/{}", account.username)),
             creator_id: creator.map(|creator| Shown(creator.id)),
             creator_name: creator.map(|creator| creator.name.as_str()),
@@ -154,7 +154,7 @@ impl World {
             account_username: video.username.clone().or_else(|| scraped.map(|_| author())),
             platform_account_id: scraped.map(|_| Shown(text >> 8)),
             platform_data: scraped
-                .map(|_| PlatformData { is_ad: text % 13 == 0, music: "original sound" }),
+                .map(|_| PlatformData { is_ad: text.is_multiple_of(13), music: "original sound" }),
         }
     }
 
@@ -262,7 +262,7 @@ fn patched<'a>(
 
 fn media_type(platform: Platform, text: u64) -> &'static str {
     match platform {
-        Platform::Instagram if text % 5 == 0 => "carousel",
+        Platform::Instagram if text.is_multiple_of(5) => "carousel",
         Platform::Instagram => "reel",
         Platform::Tiktok => "video",
     }
