@@ -5,9 +5,13 @@
 //! server counts that clock's boot time, so a step of the client's wall clock does not move it.
 //! The same seed, settings and clock always give the same world.
 //!
-//! `world` and its parts (`growth`, `schedule`, `population`, `words`) are what exists; `rows`,
-//! `views`, `lists`, `figures` show it; `state` leads a request through `limits` and `routes` to
-//! an answer; `server` and `wire` are the HTTP around it; [`Control`] is a test's hand in it all.
+//! Accidents strike requests that were let in by key and rate limit, and count against both.
+//!
+//! `world` and its parts (`growth`, `schedule`, `population`, `edits`, `words`) are what exists.
+//! `rows` and `views`, `lists` (`order`, `cursor`), `figures` and `batch` show it; `writes`
+//! (`fields`, `identifier`) change it. `state` leads a request through `limits`, `faults`,
+//! `routes` and `switches` to an answer, which `spoil` may ruin; `server` and `wire` are the HTTP
+//! around it. [`Control`] is a test's hand in all of this.
 
 use std::io;
 use std::net::SocketAddr;

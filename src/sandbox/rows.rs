@@ -236,8 +236,16 @@ impl World {
             Kind::Account => self.account_by_id.get(&uuid()?).copied(),
             Kind::Creator => self.creator_by_id.get(&uuid()?).copied(),
             Kind::Video => self.video_by_id.get(&uuid()?).copied(),
-            Kind::AccountVideo => (0..self.posts.len() as u32)
-                .find(|place| self.id_text(Row { kind, place: *place }) == id),
+            Kind::AccountVideo => {
+                let (platform, number) = id.split_once(':')?;
+                // A UUID carries the number in its last 62 bits.
+                let number = match Uuid::try_parse(number) {
+                    Ok(uuid) => uuid.as_u128() as u64 & (u64::MAX >> 2),
+                    Err(_) => number.parse().ok()?,
+                };
+                let place = self.post_by_number.get(&(Platform::from_name(platform)?, number))?;
+                Some(*place).filter(|place| self.id_text(Row { kind, place: *place }) == id)
+            }
             _ => None,
         };
         place.map(|place| Row { kind, place })
