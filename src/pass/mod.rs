@@ -74,7 +74,11 @@ pub fn interrupt(desk: &mut Desk, settings: &PassSettings) -> Report {
 
 async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Result<(), Stop> {
     desk.begin(order.trigger)?;
-    identify::identify(desk).await?;
+    if let Err(stop) = identify::identify(desk).await {
+        // The log names the request, so that it can be asked about.
+        settle::end(desk, Kind::Meta, &stop.ending())?;
+        return Err(stop);
+    }
     let meta_is_due = order.wants(Kind::Meta)
         && standing::decide(desk, order, settings, Kind::Meta)? != Work::Nothing;
     if !meta_is_due {

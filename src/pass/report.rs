@@ -8,7 +8,7 @@ use crate::model::Kind;
 use crate::poll::PollError;
 use crate::poll::settle::outcome;
 use crate::store::StoreError;
-use crate::store::passes::Turn;
+use crate::store::passes::{Ending, Turn};
 
 /// What stopped a pass before its end.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +57,27 @@ impl Stop {
             Self::Broken(_) => "failed",
             Self::Store(_) => "database",
             Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// What the log says of the turn that was stopped.
+    pub(super) fn ending(&self) -> Ending {
+        let failure = match self {
+            Self::KeyRefused(failure) | Self::Outage(failure) | Self::Broken(failure) => {
+                Some(failure)
+            }
+            _ => None,
+        };
+        let code = failure.and_then(|failure| failure.code.clone());
+        Ending {
+            outcome: match self {
+                Self::RateLimited(_) => outcome::RATE_LIMITED,
+                Self::Interrupted => outcome::INTERRUPTED,
+                _ => outcome::FAILED,
+            },
+            error_code: Some(code.unwrap_or_else(|| self.name().to_owned())),
+            detail: Some(self.to_string()),
+            request_id: failure.and_then(|failure| failure.request_id.clone()),
         }
     }
 
