@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use super::desk::Desk;
 use super::report::Stop;
 use crate::api::{Failure, Request};
+use crate::poll::Desk;
 use crate::store::instance;
 
 #[derive(Debug, Deserialize)]

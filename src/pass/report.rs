@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::desk::Desk;
 use crate::api::Failure;
 use crate::model::Kind;
-use crate::poll::PollError;
 use crate::poll::settle::outcome;
+use crate::poll::{Desk, PollError};
 use crate::store::StoreError;
 use crate::store::passes::{Ending, Turn};
 
@@ -60,19 +59,26 @@ impl Stop {
         }
     }
 
-    /// What the log says of the turn that was stopped.
-    pub(super) fn ending(&self) -> Ending {
-        let failure = match self {
+    /// The failure behind it, where the API had a part in it.
+    pub const fn failure(&self) -> Option<&Failure> {
+        match self {
             Self::KeyRefused(failure) | Self::Outage(failure) | Self::Broken(failure) => {
                 Some(failure)
             }
-            _ => None,
-        };
+            Self::OtherOrganization { .. }
+            | Self::RateLimited(_)
+            | Self::Store(_)
+            | Self::Interrupted => None,
+        }
+    }
+
+    /// The ending of a turn that it cut short.
+    pub(super) fn ending(&self) -> Ending {
+        let failure = self.failure();
         let code = failure.and_then(|failure| failure.code.clone());
         Ending {
             outcome: match self {
                 Self::RateLimited(_) => outcome::RATE_LIMITED,
-                Self::Interrupted => outcome::INTERRUPTED,
                 _ => outcome::FAILED,
             },
             error_code: Some(code.unwrap_or_else(|| self.name().to_owned())),
