@@ -1,4 +1,44 @@
 //! creatormirror mirrors a CreatorAudit organization into one SQLite file.
+//!
+//! # Layers
+//!
+//! A room imports only from rooms above it in this list; `tests/house.rs` holds it to that.
+//!
+//! | room | is for |
+//! |---|---|
+//! | [`clock`] | the only reader of the wall clock and the only sleeper |
+//! | [`model`] | plain data: kinds, columns, rows, instants, settings, events |
+//! | [`retry`] | pure: trouble and attempt in, wait or give up out |
+//! | [`api`] | the remote side: requests, answers, verdicts, page and row decoding, the rate gate |
+//! | [`store`] | the local side: the only home of SQL beside `migrations/` |
+//! | [`plan`] | pure: what is due, which requests cover it, cron sweeps |
+//! | [`poll`] | read direction: fetch, walk, write |
+//! | [`pass`] | one pass over all kinds, and what came of it |
+//! | [`config`], [`logging`], [`report`], [`cli`] | the front; nothing above reads the environment |
+//!
+//! [`sandbox`], the embedded API for tests, benches and the demo, stands beside them and shares
+//! nothing with them but `clock` and `model`.
+//!
+//! # Invariants
+//!
+//! - A page's rows, its history, its schedule and the cursor after it are one transaction. None is
+//!   open while a request is in flight.
+//! - `api` never sees `store`, and `store` never sees `api`; `poll` stands between them.
+//! - Answers are ordered by stamps: the start of their request, never going back even if the clock
+//!   does. The current state is that of the newest.
+//! - A page's ETag is kept only while a 304 to it would confirm exactly what is held.
+//! - Nothing is removed on the word of an incomplete walk.
+//! - The key is a secret type from the moment it is read, and answers are scrubbed of it.
+//!
+//! # Flows
+//!
+//! **Poll.** [`pass::run`] asks [`plan::work`] what to do for each kind. A walk ([`poll::walk`])
+//! fetches page n+1 while page n is written ([`poll::write`]); dues are polled by kept cursors
+//! ([`poll::polls`]). [`poll::fetch`] is behind every request: it waits at the gate, sends, repeats
+//! what may pass, and persists a closed gate before anything else. [`poll::settle`] closes the walk.
+//!
+//! **One-shot.** [`cli`] reads the settings, takes the lock, runs the same pass once, prints, and
+//! exits with the code.
 
 pub mod api;
 pub mod cli;

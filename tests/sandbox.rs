@@ -1,117 +1,25 @@
 //! The sandbox over real sockets: what it promises to the tests, benches and people that use it.
 
+// Helpers outside test functions may fail a test as well.
+#![allow(clippy::unwrap_used)]
+
+#[path = "sandbox/accidents.rs"]
+mod accidents;
+#[path = "sandbox/client.rs"]
+mod client;
+#[path = "sandbox/manners.rs"]
+mod manners;
+#[path = "sandbox/writes.rs"]
+mod writes;
+
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use creatormirror::clock::Clock;
+use chrono::TimeDelta;
+use client::{Bench, start_time};
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{self, Control, Sandbox, SandboxSettings};
-use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-
-fn start_time() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_750_000_000, 0).unwrap()
-}
-
-/// A sandbox with its clock, and a client that sees every byte.
-struct Bench {
-    sandbox: Sandbox,
-    clock: Clock,
-    control: Control,
-}
-
-/// An answer as it came over the wire.
-#[derive(Debug)]
-struct Reply {
-    status: u16,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
-}
-
-impl Reply {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", String::as_str)
-    }
-}
-
-impl Bench {
-    async fn new(settings: SandboxSettings) -> Self {
-        let clock = Clock::manual(start_time());
-        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let sandbox = sandbox::start(settings, clock.clone(), listen).await.unwrap();
-        let control = sandbox.control();
-        Self { sandbox, clock, control }
-    }
-
-    /// Everything the server sends in answer to one request on a fresh connection.
-    async fn raw(&self, head: &str, body: &str) -> std::io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect(self.sandbox.address()).await?;
-        let length = body.len();
-        let request = format!(
-            "{head}Host: sandbox\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut received = Vec::new();
-        stream.read_to_end(&mut received).await?;
-        Ok(received)
-    }
-
-    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let mut head = format!("{method} /v2{path} HTTP/1.1\r\n");
-        if !headers.iter().any(|(name, _)| *name == "Authorization") {
-            head += "Authorization: Bearer sandbox-key\r\n";
-        }
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "Content-Type") {
-            head += "Content-Type: application/json\r\n";
-        }
-        parse(&self.raw(&head, body).await.unwrap())
-    }
-
-    async fn get(&self, path: &str) -> Reply {
-        self.send("GET", path, &[], "").await
-    }
-
-    /// Every row of a list, page by page.
-    async fn walk(&self, path: &str) -> Vec<Value> {
-        let mut rows = Vec::new();
-        let mut cursor: Option<String> = None;
-        loop {
-            let mark = if path.contains('?') { '&' } else { '?' };
-            let more = cursor.map_or(String::new(), |cursor| format!("{mark}cursor={cursor}"));
-            let reply = self.get(&format!("{path}{more}")).await;
-            assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
-            let page = reply.json();
-            rows.extend(page["data"].as_array().unwrap().iter().cloned());
-            cursor = page["pagination"]["next_cursor"].as_str().map(str::to_owned);
-            assert_eq!(page["pagination"]["has_next"], Value::Bool(cursor.is_some()));
-            if cursor.is_none() {
-                return rows;
-            }
-        }
-    }
-}
-
-fn parse(bytes: &[u8]) -> Reply {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
-    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-    let mut lines = head.split("\r\n");
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let headers = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
-        .collect();
-    Reply { status, headers, body: bytes[end + 4..].to_vec() }
-}
+use creatormirror::sandbox::{IdStyle, Moment, SandboxSettings};
+use serde_json::{Value, json};
 
 fn by_id(mut rows: Vec<Value>) -> Vec<Value> {
     rows.sort_by_key(|row| (row["platform"].to_string(), row["id"].to_string()));
@@ -160,4 +68,119 @@ async fn time_brings_scrapes_and_the_truth_remembers_each() {
         moved += usize::from(after.len() > before.len());
     }
     assert!(moved > 40, "{moved}");
+}
+
+#[tokio::test]
+async fn the_same_seed_gives_the_same_world_and_another_seed_another() {
+    let world = async |seed| {
+        let bench = Bench::new(SandboxSettings { seed, ..Default::default() }).await;
+        bench.clock.advance(Duration::from_secs(7 * 86_400));
+        Kind::LISTS.map(|kind| bench.control.rows(kind))
+    };
+    let (one, again, other) = (world(5).await, world(5).await, world(6).await);
+    assert_eq!(one, again);
+    assert_ne!(one, other);
+}
+
+#[tokio::test]
+async fn a_small_world_is_mixed() {
+    let bench = Bench::new(SandboxSettings { videos: 300, ..Default::default() }).await;
+    let videos = bench.control.rows(Kind::Video);
+    let share = |test: &dyn Fn(&Value) -> bool| videos.iter().filter(|row| test(row)).count();
+    assert!((5..60).contains(&share(&|row| row["is_active"] == false)));
+    assert!((1..30).contains(&share(&|row| row["is_unavailable"] == true)));
+    assert!((1..10).contains(&share(&|row| row["last_scrape_time"].is_null())));
+    assert!((5..120).contains(&share(&|row| row["account_id"].is_string())));
+    for hours in [1, 3, 6, 12, 24, 48] {
+        assert!(share(&|row| row["scrape_interval_hours"] == hours) > 20);
+    }
+    for row in &videos {
+        let tiktok = row["platform"] == "tiktok";
+        let unscraped = row["last_scrape_time"].is_null();
+        assert_eq!(row["saved_count"].is_null(), tiktok || unscraped);
+        assert_eq!(row["view_count"].is_null(), unscraped);
+    }
+}
+
+#[tokio::test]
+async fn a_new_video_is_scraped_within_seconds_and_a_week_brings_new_posts() {
+    let settings = SandboxSettings { new_posts_per_day: 2.0, ..Default::default() };
+    let bench = Bench::new(settings).await;
+    let body = json!({ "platform": "tiktok", "identifier": "7300000000000000001" });
+    let created = bench.post("/videos", &body).await;
+    assert_eq!(created.status, 201);
+    let id = created.json()["data"]["id"].as_str().unwrap().to_owned();
+    assert!(created.json()["data"]["last_scrape_time"].is_null());
+    bench.clock.advance(Duration::from_secs(7));
+    let row = bench.get(&format!("/videos/{id}")).await.json();
+    assert!(row["data"]["view_count"].as_i64().is_some_and(|views| views >= 0));
+    let posts = bench.control.count(Kind::AccountVideo);
+    // A scrape is up to ninety seconds late.
+    bench.clock.advance(Duration::from_secs(7 * 86_400 + 90));
+    assert!(bench.control.count(Kind::AccountVideo) > posts + 50);
+    assert_eq!(bench.control.scrapes(Kind::Video, &id).len(), 8);
+}
+
+#[tokio::test]
+async fn hands_on_rows_show_at_once() {
+    let bench = Bench::new(SandboxSettings::default()).await;
+    let control = &bench.control;
+    let id = control
+        .ids(Kind::Video)
+        .into_iter()
+        .find(|id| control.scrapes(Kind::Video, id).len() > 3)
+        .unwrap();
+    let row = || control.row(Kind::Video, &id).unwrap();
+    let scraped_at = row()["last_scrape_time"].clone();
+    control.revise(Kind::Video, &id, |counts| counts.view = 7);
+    assert_eq!(
+        (row()["view_count"].clone(), row()["last_scrape_time"].clone()),
+        (json!(7), scraped_at)
+    );
+    assert_eq!(control.scrapes(Kind::Video, &id).last().unwrap().view_count, 7);
+    control.rewind(Kind::Video, &id, Moment::from(start_time() - TimeDelta::days(300)));
+    assert_eq!(row()["last_scrape_time"], "2024-08-19T15:06:40Z");
+    control.set_member_raw(Kind::Video, &id, "like_count", "98765432109876543210");
+    control.set_member(Kind::Video, &id, "mood", &json!({ "a": [1] }));
+    control.remove_member(Kind::Video, &id, "duration");
+    let shown = bench.get(&format!("/videos/{id}")).await;
+    assert!(String::from_utf8_lossy(&shown.body).contains("\"like_count\":98765432109876543210"));
+    assert_eq!(row()["mood"], json!({ "a": [1] }));
+    assert!(row().get("duration").is_none());
+    control.reset_members(Kind::Video, &id);
+    assert!(row().get("duration").is_some() && row().get("mood").is_none());
+    assert!(control.delete(Kind::Video, &id) && control.row(Kind::Video, &id).is_none());
+    assert_eq!(bench.get(&format!("/videos/{id}")).await.status, 404);
+    assert!(control.restore(Kind::Video, &id) && control.row(Kind::Video, &id).is_some());
+    assert_eq!(by_id(bench.walk("/videos?limit=9").await), by_id(control.rows(Kind::Video)));
+}
+
+#[tokio::test]
+async fn ids_of_account_videos_come_in_three_styles_and_collide_across_platforms() {
+    for style in [IdStyle::Integer, IdStyle::Text, IdStyle::Uuid] {
+        let settings = SandboxSettings { account_video_ids: style, ..Default::default() };
+        let bench = Bench::new(settings).await;
+        let rows = bench.control.rows(Kind::AccountVideo);
+        let ids: BTreeMap<String, usize> = rows.iter().fold(BTreeMap::new(), |mut ids, row| {
+            *ids.entry(row["id"].to_string()).or_default() += 1;
+            ids
+        });
+        assert_eq!(rows.iter().all(|row| row["id"].is_u64()), style == IdStyle::Integer);
+        assert_eq!(ids.values().any(|times| *times > 1), style != IdStyle::Uuid);
+        for id in bench.control.ids(Kind::AccountVideo) {
+            let row = bench.control.row(Kind::AccountVideo, &id).unwrap();
+            let last = bench.control.scrapes(Kind::AccountVideo, &id).pop().unwrap();
+            assert_eq!(row["last_scrape_time"], last.scraped_at);
+        }
+    }
+}
+
+#[tokio::test]
+async fn twenty_thousand_videos_are_made_and_served_quickly() {
+    let settings = SandboxSettings { videos: 20_000, ..Default::default() };
+    let bench = Bench::new(settings).await;
+    let rows = bench.walk("/videos?limit=200&order_by=added_at&order_direction=asc").await;
+    assert_eq!(rows.len(), 20_000);
+    assert!(rows.is_sorted_by_key(|row| row["added_at"].as_str().unwrap().to_owned()));
+    assert_eq!(bench.control.counters().requests, 100);
 }

@@ -7,9 +7,9 @@ use super::{CliError, Context, Exit};
 use crate::api::{BuildError, Client, Failure, Verdict};
 use crate::clock::Clock;
 use crate::model::Watcher;
-use crate::pass::{Desk, PassSettings, Report, Stop};
-use crate::poll::Fetcher;
+use crate::pass::{PassSettings, Report, Stop};
 use crate::poll::fetch::Manners;
+use crate::poll::{Desk, Fetcher};
 use crate::retry::Trouble;
 use crate::store::open::IfMissing;
 use crate::store::{Store, StoreError, instance};
@@ -145,6 +145,7 @@ fn stopped(stop: &Stop) -> CliError {
             Verdict::NotFound | Verdict::Redirected | Verdict::Malformed => {
                 found(Exit::Unavailable).hint("is base_url right? It usually ends in /v2")
             }
+            Verdict::ScopeMissing => found(Exit::Key).hint(key_hint(failure)),
             _ => found(Exit::Unavailable),
         },
         Stop::Store(error) => CliError::from_error(Exit::Storage, error),

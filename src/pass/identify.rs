@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use super::desk::Desk;
 use super::report::Stop;
 use crate::api::{Failure, Request};
+use crate::poll::Desk;
 use crate::store::instance;
 
 #[derive(Debug, Deserialize)]
@@ -30,7 +30,7 @@ pub async fn identify(desk: &mut Desk) -> Result<(), Stop> {
             false => Ok(whoami),
         }
     });
-    let whoami = fetched.await.map_err(|error| Stop::at_start(error))?.checked;
+    let whoami = fetched.await.map_err(Stop::at_start)?.checked;
     let key_name = whoami.api_key_name.as_str().map(str::to_owned);
     let bound = desk.store.read(instance::identity)?.organization_id;
     match bound {

@@ -5,7 +5,6 @@
 //! user's patience, a database that cannot be written. Whatever happens, each turn's outcome is
 //! written down.
 
-mod desk;
 mod identify;
 pub mod preview;
 mod report;
@@ -16,7 +15,6 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-pub use desk::Desk;
 pub use report::{KindReport, Report, Stop};
 
 use crate::api::Verdict;
@@ -26,7 +24,7 @@ use crate::plan::Sweep;
 use crate::plan::work::{Wish, Work};
 use crate::poll::settle::{self, outcome};
 use crate::poll::walk::Begin;
-use crate::poll::{PollError, documents, polls, query, walk};
+use crate::poll::{Desk, PollError, documents, polls, query, walk};
 use crate::store::passes::{self, Ending};
 use crate::store::removals::Policy;
 use crate::store::{StoreResult, walks};
@@ -74,7 +72,10 @@ pub fn interrupt(desk: &mut Desk, settings: &PassSettings) -> Report {
 
 async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Result<(), Stop> {
     desk.begin(order.trigger)?;
-    identify::identify(desk).await?;
+    if let Err(stop) = identify::identify(desk).await {
+        end_turn(desk, Kind::Meta, &stop.ending())?;
+        return Err(stop);
+    }
     let meta_is_due = order.wants(Kind::Meta)
         && standing::decide(desk, order, settings, Kind::Meta)? != Work::Nothing;
     if !meta_is_due {
@@ -192,7 +193,9 @@ fn note_walk(desk: &Desk, kind: Kind, ending: &Ending) -> StoreResult<()> {
 }
 
 fn close(desk: &mut Desk, settings: &PassSettings, stop: Option<Stop>) -> Report {
-    let result = desk.end(stop.as_ref(), settings.log_retention);
+    let outcome = stop.as_ref().map_or("finished", Stop::name);
+    let detail = stop.as_ref().map(ToString::to_string);
+    let result = desk.end(outcome, detail.as_deref(), settings.log_retention);
     let stop = stop.or(result.err().map(Stop::Store));
     let kinds = desk.store.read(|c| passes::turns(c, desk.pass)).unwrap_or_default();
     Report::new(desk, kinds, stop)

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use super::desk::Desk;
 use crate::api::Failure;
 use crate::model::Kind;
-use crate::poll::PollError;
 use crate::poll::settle::outcome;
+use crate::poll::{Desk, PollError};
 use crate::store::StoreError;
-use crate::store::passes::Turn;
+use crate::store::passes::{Ending, Turn};
 
 /// What stopped a pass before its end.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +56,34 @@ impl Stop {
             Self::Broken(_) => "failed",
             Self::Store(_) => "database",
             Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The failure behind it, where the API had a part in it.
+    pub const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::KeyRefused(failure) | Self::Outage(failure) | Self::Broken(failure) => {
+                Some(failure)
+            }
+            Self::OtherOrganization { .. }
+            | Self::RateLimited(_)
+            | Self::Store(_)
+            | Self::Interrupted => None,
+        }
+    }
+
+    /// The ending of a turn that it cut short.
+    pub(super) fn ending(&self) -> Ending {
+        let failure = self.failure();
+        let code = failure.and_then(|failure| failure.code.clone());
+        Ending {
+            outcome: match self {
+                Self::RateLimited(_) => outcome::RATE_LIMITED,
+                _ => outcome::FAILED,
+            },
+            error_code: Some(code.unwrap_or_else(|| self.name().to_owned())),
+            detail: Some(self.to_string()),
+            request_id: failure.and_then(|failure| failure.request_id.clone()),
         }
     }
 

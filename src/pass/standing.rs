@@ -1,10 +1,10 @@
 //! Reads where a kind stands, and asks the plan what to do about it.
 
-use super::{Desk, Order, PassSettings};
+use super::{Order, PassSettings};
 use crate::model::Kind;
 use crate::plan::work::{self, Standing, Work};
-use crate::poll::query;
 use crate::poll::settle::outcome;
+use crate::poll::{Desk, query};
 use crate::store::{Store, StoreResult, due, pages, walks};
 
 /// The most due videos a pass takes up at once; what is left is found by the next.

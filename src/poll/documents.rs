@@ -3,11 +3,11 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::Desk;
 use super::error::PollResult;
 use super::walk;
 use crate::api::{Request, item};
 use crate::model::Kind;
-use crate::pass::Desk;
 use crate::store::documents::{self, Figures};
 use crate::store::passes::Tally;
 use crate::store::{instance, walks};

@@ -1,11 +1,12 @@
 //! Read direction: plan, request, decode, upsert, settle.
 //!
-//! [`fetch`] gets one answer, however often it has to ask, and never against the rate limit.
+//! A pass works at a [`Desk`]. [`fetch`] gets one answer, however often it has to ask, and never against the rate limit.
 //! [`walk`] follows a list from its first page to its last, writing page n while page n+1 is on its
 //! way. [`polls`] reads single pages and resources again because a video on them is due.
 //! [`documents`] reads the overview and the API's lifecycle. [`write`] is where an answer becomes a
 //! transaction.
 
+pub mod desk;
 pub mod documents;
 pub mod error;
 pub mod fetch;
@@ -15,5 +16,6 @@ pub mod settle;
 pub mod walk;
 pub mod write;
 
+pub use desk::Desk;
 pub use error::PollError;
 pub use fetch::Fetcher;

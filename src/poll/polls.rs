@@ -2,13 +2,13 @@
 //!
 //! These are not walks. What they show is mirrored; what they do not show proves nothing.
 
+use super::Desk;
 use super::error::{PollError, PollResult};
 use super::query;
 use super::walk;
 use super::write::{self, Content, PageWrite};
 use crate::api::{Failure, ListPage, Request, Verdict, decode, item};
 use crate::model::Kind;
-use crate::pass::Desk;
 use crate::plan::cover::Cover;
 use crate::store::pages::{self, PageAddress};
 

@@ -1,10 +1,11 @@
 //! What a kind's turn came to: closing the walk, drawing its consequences, writing the log.
 
+use super::Desk;
 use super::error::{PollError, PollResult};
 use super::query;
 use super::walk::{Flaw, Walked};
+use crate::api::{Failure, Verdict};
 use crate::model::{BadRow, Kind};
-use crate::pass::Desk;
 use crate::store::passes::{self, Ending, Tally};
 use crate::store::removals::{self, Policy, Removals};
 use crate::store::walks::{self, End};
@@ -142,6 +143,10 @@ fn flawed(desk: &mut Desk, walked: &Walked, flaw: &Flaw) -> PollResult<Ending> {
 /// The ending of a kind whose turn broke off with an error.
 pub fn error(error: &PollError) -> Ending {
     match error {
+        // The API answers, but not with what a list is made of.
+        PollError::Api(failure) if matches!(failure.verdict, Verdict::Malformed | Verdict::Cut) => {
+            api(outcome::INCOMPLETE, failure)
+        }
         PollError::Api(failure) | PollError::Outage(failure) | PollError::KeyRefused(failure) => {
             api(outcome::FAILED, failure)
         }
@@ -160,7 +165,7 @@ pub fn error(error: &PollError) -> Ending {
     }
 }
 
-fn api(outcome: &'static str, failure: &crate::api::Failure) -> Ending {
+fn api(outcome: &'static str, failure: &Failure) -> Ending {
     Ending {
         outcome,
         error_code: Some(failure.code.clone().unwrap_or_else(|| failure.verdict.name().to_owned())),

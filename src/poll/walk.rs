@@ -7,15 +7,15 @@
 
 use tokio::task::JoinHandle;
 
+use super::Desk;
 use super::error::{PollError, PollResult};
 use super::fetch::Fetched;
 use super::query;
 use super::write::{self, Content, PageDone, PageWrite};
 use crate::api::{Answer, Failure, ListPage, Request, Verdict, filters_contradict};
 use crate::model::{BadRow, Event, Kind};
-use crate::pass::Desk;
 use crate::store::pages::{self, KnownPage};
-use crate::store::walks::{self, Walk};
+use crate::store::walks::{self, End, Walk};
 use crate::store::{StoreError, StoreResult};
 
 /// A walk taken up again later than this after its last page says nothing about removals.
@@ -97,8 +97,16 @@ pub async fn walk(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walke
     let mut restarts = 0;
     let mut bad = Vec::new();
     let mut walk = open(desk, kind, begin)?;
+    let resumed_at = (walk.pages > 0).then_some(walk.pages);
     loop {
-        let flaw = match run(desk, &mut walk, &mut bad).await? {
+        let ended = run(desk, &mut walk, &mut bad).await;
+        // A page that fails again right after a resume would fail the next time as well, and keep
+        // the pages before it from ever being read anew.
+        if matches!(ended, Err(PollError::Api(_))) && resumed_at == Some(walk.pages) {
+            let now = desk.fetcher.stamp();
+            desk.store.write(|tx| walks::end(tx, walk.walk, End::Incomplete, now))?;
+        }
+        let flaw = match ended? {
             Ended::Whole => None,
             Ended::Flawed(flaw) => Some(flaw),
             Ended::ParameterRefused(names, failure) => {
@@ -167,6 +175,10 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
             Err(PollError::Api(failure)) => return refused(walk, &target, &parameters, failure),
             Err(error) => return Err(error),
         };
+        if fetched.checked.is_none() && !still_vouches(desk, &target)? {
+            target.known = None;
+            continue;
+        }
         let (head, content) = read(fetched.checked, &target);
         if !head.ignored.is_empty() {
             desk.note_ignored(walk.kind, &head.ignored)?;
@@ -240,6 +252,12 @@ fn aim(
     let request = query::page(walk.kind, parameters, cursor.as_deref());
     let known = desk.store.read(|c| pages::find(c, &url(&request)))?;
     Ok(Target { cursor, request, known })
+}
+
+/// Whether a 304 says anything: writing the page before may have moved a row away from this one.
+fn still_vouches(desk: &Desk, target: &Target) -> StoreResult<bool> {
+    let known = desk.store.read(|c| pages::find(c, &url(&target.request)))?;
+    Ok(known.is_some_and(|page| page.etag.is_some()))
 }
 
 /// Asks for a page, conditionally where a 304 would say something.

@@ -76,6 +76,7 @@ impl Call {
             return Err(Problem::new(415, "The body must be application/json"));
         }
         serde_json::from_slice(&self.body).map_err(|error| {
+            // Well-formed JSON of another shape is invalid input, all else is malformed.
             if error.is_data() {
                 Problem::field("body", error.to_string())
             } else {

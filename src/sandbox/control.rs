@@ -1,14 +1,15 @@
 //! A test's hand in the world: the truth, changes to it, and the log of what was asked.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
-use super::growth::Counts;
 use super::journal::{Counters, Entry};
 use super::moment::Moment;
 use super::server::App;
 use super::state::State;
-use super::world::Row;
+use super::world::{Row, World};
 use crate::model::Kind;
 
 /// A hand in a running sandbox. Clones share it, and it may be used from any thread.
@@ -92,14 +93,16 @@ impl Control {
     /// Every scrape of a row that ever happened, oldest first, deleted rows included.
     pub fn scrapes(&self, kind: Kind, id: &str) -> Vec<Scrape> {
         self.with(|state| {
+            let row = state.world.find(kind, id);
+            row.map_or_else(Vec::new, |row| scrapes(&state.world, row))
+        })
+    }
+
+    /// Every scrape of every row of a kind that ever happened, by id, deleted rows included.
+    pub fn all_scrapes(&self, kind: Kind) -> BTreeMap<String, Vec<Scrape>> {
+        self.with(|state| {
             let world = &state.world;
-            let Some(row) = world.find(kind, id) else { return Vec::new() };
-            let (Some(schedule), Some(first)) = (world.schedule(row), world.first_scrape(row))
-            else {
-                return Vec::new();
-            };
-            let times = schedule.all().filter(|at| *at >= first);
-            times.map(|at| scrape(row, at, world.counts_at(row, at), state)).collect()
+            world.all(kind).map(|row| (world.id_text(row), scrapes(world, row))).collect()
         })
     }
 
@@ -119,17 +122,23 @@ impl Control {
     }
 }
 
-fn scrape(row: Row, at: Moment, counts: Counts, state: &State) -> Scrape {
-    let account = state.world.accounts.get(row.place as usize);
-    let account = account.filter(|_| row.kind == Kind::Account);
-    Scrape {
-        scraped_at: at.to_string(),
-        follower_count: account.map(|account| account.growth.followers(at)),
-        view_count: counts.view,
-        like_count: counts.like,
-        comment_count: counts.comment,
-        share_count: counts.share,
-        play_count: counts.play,
-        saved_count: counts.saved,
-    }
+fn scrapes(world: &World, row: Row) -> Vec<Scrape> {
+    let (Some(schedule), Some(first)) = (world.schedule(row), world.first_scrape(row)) else {
+        return Vec::new();
+    };
+    let account = world.accounts.get(row.place as usize).filter(|_| row.kind == Kind::Account);
+    let scrape = |at: Moment| {
+        let counts = world.counts_at(row, at);
+        Scrape {
+            scraped_at: at.to_string(),
+            follower_count: account.map(|account| account.growth.followers(at)),
+            view_count: counts.view,
+            like_count: counts.like,
+            comment_count: counts.comment,
+            share_count: counts.share,
+            play_count: counts.play,
+            saved_count: counts.saved,
+        }
+    };
+    schedule.all().filter(|at| *at >= first).map(scrape).collect()
 }

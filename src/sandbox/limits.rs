@@ -110,7 +110,7 @@ mod tests {
             assert_eq!((budget.remaining, budget.reset), (left, 1_750_000_080));
         }
         let refused = gate.pass("k", start.plus(5_500)).1.unwrap_err();
-        assert_eq!(refused.headers, [("retry-after", "55".to_owned())]);
+        assert_eq!(refused.headers, [("retry-after".into(), "55".to_owned())]);
         assert!(gate.pass("other", start.plus(5_500)).1.is_ok());
         assert!(gate.pass("k", start.plus(60_000)).1.is_ok());
     }

@@ -10,79 +10,16 @@ use uuid::Uuid;
 use super::call::Call;
 use super::cursor::{Place, Seal, SortValue};
 use super::growth::Platform;
-use super::moment::Moment;
+use super::order::{SortKey, read_order};
 use super::replies::Problem;
 use super::views::RowView;
+use super::walks::refused_cursor;
 use super::world::{Row, World};
 use crate::model::Kind;
 
 /// Largest and usual number of rows of a page.
 const LIMIT_MAX: usize = 200;
 const LIMIT_DEFAULT: usize = 50;
-
-/// A key that some list can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SortKey {
-    /// When tracking began.
-    AddedAt,
-    /// User name.
-    Username,
-    /// Last scrape; null before the first.
-    LastScrapeTime,
-    /// Followers.
-    FollowerCount,
-    /// Views.
-    ViewCount,
-    /// Likes.
-    LikeCount,
-    /// Plays.
-    PlayCount,
-    /// When the post was published.
-    CreateTime,
-    /// A creator's name.
-    Name,
-}
-
-impl SortKey {
-    /// The name in the API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AddedAt => "added_at",
-            Self::Username => "username",
-            Self::LastScrapeTime => "last_scrape_time",
-            Self::FollowerCount => "follower_count",
-            Self::ViewCount => "view_count",
-            Self::LikeCount => "like_count",
-            Self::PlayCount => "play_count",
-            Self::CreateTime => "create_time",
-            Self::Name => "name",
-        }
-    }
-
-    /// The keys of a list, the default first.
-    const fn of(kind: Kind) -> &'static [Self] {
-        match kind {
-            Kind::Account => &[
-                Self::AddedAt,
-                Self::Username,
-                Self::LastScrapeTime,
-                Self::FollowerCount,
-                Self::ViewCount,
-                Self::LikeCount,
-                Self::PlayCount,
-            ],
-            Kind::Video => &[
-                Self::AddedAt,
-                Self::CreateTime,
-                Self::ViewCount,
-                Self::LikeCount,
-                Self::PlayCount,
-            ],
-            Kind::Creator => &[Self::Name],
-            _ => &[Self::CreateTime, Self::ViewCount, Self::LikeCount, Self::PlayCount],
-        }
-    }
-}
 
 /// A list request, understood and found valid.
 #[derive(Debug)]
@@ -156,8 +93,7 @@ impl ListQuery {
         query.seal.binding = Seal::binding(&bound_to);
         if let Some(cursor) = call.param("cursor") {
             let place = query.seal.read(cursor);
-            let refused = "is not valid for this filter and sort, or has expired";
-            query.after = Some(place.ok_or_else(|| Problem::field("cursor", refused))?);
+            query.after = Some(place.ok_or_else(refused_cursor)?);
         }
         Ok(query)
     }
@@ -177,6 +113,16 @@ impl ListQuery {
         put("order_by", Some(json!(self.sort.name())));
         put("order_direction", Some(json!(if self.descending { "desc" } else { "asc" })));
         echo
+    }
+
+    /// Which list.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether the order is descending.
+    pub fn descending(&self) -> bool {
+        self.descending
     }
 
     fn is_unfiltered(&self) -> bool {
@@ -263,31 +209,7 @@ impl ListQuery {
 
     /// Where a row stands in this order.
     pub fn place(&self, world: &World, row: Row) -> Place {
-        let n = row.place as usize;
-        let instant =
-            |at: Option<Moment>| at.map_or(SortValue::Null, |at| SortValue::Integer(at.0));
-        let count = |of: fn(&super::growth::Counts) -> i64| {
-            world.counts(row).map_or(SortValue::Null, |counts| SortValue::Integer(of(&counts)))
-        };
-        let value = match (self.sort, self.kind) {
-            (SortKey::AddedAt, Kind::Account) => instant(Some(world.accounts[n].added_at)),
-            (SortKey::AddedAt, _) => instant(Some(world.videos[n].added_at)),
-            (SortKey::CreateTime, Kind::AccountVideo) => {
-                instant(Some(world.posts[n].growth.published))
-            }
-            (SortKey::CreateTime, _) => {
-                let published = world.videos[n].growth.published;
-                instant(world.true_last_scrape(row).map(|_| published))
-            }
-            (SortKey::LastScrapeTime, _) => instant(world.last_scrape(row)),
-            (SortKey::FollowerCount, _) => SortValue::Integer(world.followers(row.place)),
-            (SortKey::ViewCount, _) => count(|counts| counts.view),
-            (SortKey::LikeCount, _) => count(|counts| counts.like),
-            (SortKey::PlayCount, _) => count(|counts| counts.play),
-            (SortKey::Username, _) => SortValue::Text(world.accounts[n].username.clone()),
-            (SortKey::Name, _) => SortValue::Text(world.creators[n].name.clone()),
-        };
-        Place { value, id: world.id_number(row) }
+        Place { value: self.sort.value(world, row), id: world.id_number(row) }
     }
 
     fn matches(&self, world: &World, row: Row) -> bool {
@@ -310,29 +232,5 @@ fn filters_of(kind: Kind) -> &'static [&'static str] {
         Kind::Video => &["platform", "q", "is_active", "account_id"],
         Kind::Creator => &["is_active"],
         _ => &["platform", "account_id"],
-    }
-}
-
-fn read_order(kind: Kind, call: &Call) -> Result<(SortKey, bool), Problem> {
-    let keys = SortKey::of(kind);
-    let find = |field: &str, name: &str| {
-        let names: Vec<_> = keys.iter().map(|key| key.name()).collect();
-        let refused = || Problem::field(field, format!("must be one of {}", names.join(", ")));
-        keys.iter().find(|key| key.name() == name).copied().ok_or_else(refused)
-    };
-    let direction = match call.param("order_direction") {
-        None => None,
-        Some("asc") => Some(false),
-        Some("desc") => Some(true),
-        Some(_) => return Err(Problem::field("order_direction", "must be asc or desc")),
-    };
-    let usual = direction.unwrap_or(kind != Kind::Creator);
-    match (call.param("order_by"), call.param("sort")) {
-        (Some(name), _) => Ok((find("order_by", name)?, usual)),
-        (None, Some(signed)) => match signed.strip_prefix('-') {
-            Some(name) => Ok((find("sort", name)?, true)),
-            None => Ok((find("sort", signed)?, false)),
-        },
-        (None, None) => Ok((keys[0], usual)),
     }
 }

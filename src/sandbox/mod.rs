@@ -5,9 +5,13 @@
 //! server counts that clock's boot time, so a step of the client's wall clock does not move it.
 //! The same seed, settings and clock always give the same world.
 //!
-//! `world` and its parts (`growth`, `schedule`, `population`, `words`) are what exists; `rows`,
-//! `views`, `lists`, `figures` show it; `state` leads a request through `limits` and `routes` to
-//! an answer; `server` and `wire` are the HTTP around it; [`Control`] is a test's hand in it all.
+//! Accidents strike requests that were let in by key and rate limit, and count against both.
+//!
+//! `world` and its parts (`growth`, `schedule`, `population`, `edits`, `words`) are what exists.
+//! `rows` and `views`, `lists` (`order`, `cursor`), `figures` and `batch` show it; `writes`
+//! (`fields`, `identifier`) change it. `state` leads a request through `limits`, `faults`,
+//! `routes` and `switches` to an answer, which `spoil` may ruin; `server` and `wire` are the HTTP
+//! around it. [`Control`] is a test's hand in all of this.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,34 +24,52 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 
+mod accident;
+mod batch;
 mod call;
 mod control;
+mod control_server;
+mod control_world;
 mod cursor;
+mod edits;
 mod facts;
+mod faults;
+mod fields;
 mod figures;
 mod growth;
+mod headers;
+mod identifier;
 mod journal;
 mod limits;
 mod lists;
 mod moment;
+mod order;
 mod population;
+mod replicas;
 mod replies;
 mod routes;
 mod rows;
 mod schedule;
 mod server;
 mod settings;
+mod spoil;
 mod state;
+mod switches;
 mod views;
+mod walks;
 mod wire;
 mod words;
 mod world;
+mod writes;
 
+pub use accident::{Accident, BadRow, FaultBody, Mutation, Repeat, RetryAfter, Shape};
 pub use control::{Control, Scrape};
+pub use faults::Fault;
 pub use growth::{Counts, Platform};
 pub use journal::{Counters, Entry};
 pub use moment::Moment;
 pub use settings::{Duplicates, IdStyle, SandboxKey, SandboxSettings, Scope};
+pub use switches::Switch;
 
 /// How long [`Sandbox::stop`] waits for requests that are being answered.
 const STOP_WAIT: Duration = Duration::from_millis(500);

@@ -275,7 +275,7 @@ pub(super) fn post_key(post: &Post) -> (Moment, Platform, u64) {
 }
 
 /// New rows nearly always belong at the end.
-fn insert_sorted(order: &mut Vec<u32>, place: u32, is_before: impl Fn(u32) -> bool) {
+pub(super) fn insert_sorted(order: &mut Vec<u32>, place: u32, is_before: impl Fn(u32) -> bool) {
     let at = match order.last() {
         Some(last) if !is_before(*last) => order.partition_point(|n| is_before(*n)),
         _ => order.len(),

@@ -1,5 +1,7 @@
 //! Answers and problem documents, before they meet the wire.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
@@ -14,7 +16,7 @@ pub struct Answer {
     /// The body.
     pub body: Bytes,
     /// Headers of this answer alone.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Answer {
@@ -45,15 +47,15 @@ impl Answer {
     }
 
     /// An answer that did not come from the API.
-    pub fn html(status: u16, text: &'static str) -> Self {
-        let content_type = Some("text/html; charset=utf-8");
-        Self { status, content_type, body: text.into(), headers: Vec::new() }
+    pub fn text(status: u16, content_type: &'static str, text: &'static str) -> Self {
+        let (content_type, body) = (Some(content_type), text.into());
+        Self { status, content_type, body, headers: Vec::new() }
     }
 
     /// Adds a header.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
     }
 }
@@ -70,7 +72,7 @@ pub struct Problem {
     /// With a 422: fields and what is wrong with them.
     pub errors: Vec<(String, String)>,
     /// Headers of this answer alone.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Problem {
@@ -103,8 +105,8 @@ impl Problem {
 
     /// Adds a header.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
     }
 

@@ -50,10 +50,10 @@ impl World {
             description: scraped.map(|_| words::bio(account.text)),
             profile_pic_url: scraped.map(|_| picture("media")),
             profile_pic_url_original: scraped.map(|_| picture(account.platform.name())),
-            is_verified: account.text % 9 == 0,
+            is_verified: account.text.is_multiple_of(9),
             is_active: account.is_active,
             is_unavailable: account.is_unavailable,
-            link_in_bio: (account.text % 3 == 0)
+            link_in_bio: (account.text.is_multiple_of(3))
                 .then(|| format!("https://links.example/{}", account.username)),
             creator_id: creator.map(|creator| Shown(creator.id)),
             creator_name: creator.map(|creator| creator.name.as_str()),
@@ -154,7 +154,7 @@ impl World {
             account_username: video.username.clone().or_else(|| scraped.map(|_| author())),
             platform_account_id: scraped.map(|_| Shown(text >> 8)),
             platform_data: scraped
-                .map(|_| PlatformData { is_ad: text % 13 == 0, music: "original sound" }),
+                .map(|_| PlatformData { is_ad: text.is_multiple_of(13), music: "original sound" }),
         }
     }
 
@@ -236,8 +236,16 @@ impl World {
             Kind::Account => self.account_by_id.get(&uuid()?).copied(),
             Kind::Creator => self.creator_by_id.get(&uuid()?).copied(),
             Kind::Video => self.video_by_id.get(&uuid()?).copied(),
-            Kind::AccountVideo => (0..self.posts.len() as u32)
-                .find(|place| self.id_text(Row { kind, place: *place }) == id),
+            Kind::AccountVideo => {
+                let (platform, number) = id.split_once(':')?;
+                // A UUID carries the number in its last 62 bits.
+                let number = match Uuid::try_parse(number) {
+                    Ok(uuid) => uuid.as_u128() as u64 & (u64::MAX >> 2),
+                    Err(_) => number.parse().ok()?,
+                };
+                let place = self.post_by_number.get(&(Platform::from_name(platform)?, number))?;
+                Some(*place).filter(|place| self.id_text(Row { kind, place: *place }) == id)
+            }
             _ => None,
         };
         place.map(|place| Row { kind, place })
@@ -262,7 +270,7 @@ fn patched<'a>(
 
 fn media_type(platform: Platform, text: u64) -> &'static str {
     match platform {
-        Platform::Instagram if text % 5 == 0 => "carousel",
+        Platform::Instagram if text.is_multiple_of(5) => "carousel",
         Platform::Instagram => "reel",
         Platform::Tiktok => "video",
     }

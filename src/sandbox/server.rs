@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{ConnectInfo, Request, State as Shared};
 use axum::http::{HeaderName, HeaderValue, Response};
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 
 use super::call::Call;
 use super::replies::Answer;
-use super::state::State;
+use super::state::{Breakage, Outcome, State};
 use super::wire::Wire;
 use crate::clock::Clock;
 
@@ -26,22 +26,17 @@ pub const BASE_PATH: &str = "/v2";
 
 /// What the server and its controls share.
 #[derive(Debug, Clone)]
-pub struct App {
-    state: Arc<Mutex<State>>,
-    latency: Duration,
-    gzip: bool,
-}
+pub struct App(Arc<Mutex<State>>);
 
 impl App {
     /// An app that serves this state.
     pub fn new(state: State) -> Self {
-        let (latency, gzip) = (state.settings.latency, state.settings.gzip);
-        Self { state: Arc::new(Mutex::new(state)), latency, gzip }
+        Self(Arc::new(Mutex::new(state)))
     }
 
     /// The state. A test that panicked elsewhere leaves it as usable as it was.
     pub fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,14 +46,31 @@ pub async fn serve(
     ConnectInfo(wire): ConnectInfo<Wire>,
     request: Request,
 ) -> Response<Body> {
-    let wants_gzip = app.gzip && accepts_gzip(&request);
+    let wants_gzip = accepts_gzip(&request);
     let call = read(request).await;
-    if !app.latency.is_zero() {
-        Clock::System.sleep(app.latency).await;
+    let (latency, gzip) = {
+        let settings = &app.state().settings;
+        (settings.latency, settings.gzip && wants_gzip)
+    };
+    wait(latency).await;
+    let Outcome { answer, delay, breakage } = app.state().answer(call);
+    wait(delay).await;
+    let response = respond(answer, gzip);
+    match breakage {
+        Breakage::None => {}
+        Breakage::Reset => wire.reset(),
+        Breakage::Cut => {
+            let length = response.body().size_hint().lower();
+            wire.cut_after(usize::try_from(length / 2).unwrap_or(usize::MAX));
+        }
     }
-    let outcome = app.state().answer(call);
-    let _ = &wire;
-    respond(outcome.answer, wants_gzip)
+    response
+}
+
+async fn wait(length: Duration) {
+    if !length.is_zero() {
+        Clock::System.sleep(length).await;
+    }
 }
 
 async fn read(request: Request) -> Call {
@@ -93,8 +105,9 @@ fn respond(answer: Answer, wants_gzip: bool) -> Response<Body> {
     *response.status_mut() = answer.status.try_into().unwrap_or_default();
     let headers = response.headers_mut();
     for (name, value) in answer.headers {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.append(HeaderName::from_static(name), value);
+        let name = HeaderName::try_from(name.as_ref());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
+            headers.append(name, value);
         }
     }
     if let Some(kind) = answer.content_type {

@@ -1,20 +1,28 @@
 //! Everything behind the lock, and the way of one request through it.
 
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::accident::Accident;
 use super::call::Call;
-use super::figures;
-use super::journal::{Entry, Journal};
+use super::faults::Faults;
+use super::headers::{check_accept, finish};
+use super::journal::Journal;
 use super::limits::{Budget, Gate, need_write};
 use super::lists::ListQuery;
 use super::moment::{Moment, ServerTime};
+use super::replicas::Replicas;
 use super::replies::{Answer, Problem};
 use super::routes::Target;
 use super::settings::SandboxSettings;
-use super::words;
+use super::spoil::{instead, spoil};
+use super::switches::{self, Switch};
+use super::walks::{Served, Walks};
 use super::world::World;
+use super::{batch, figures, words, writes};
 use crate::clock::Clock;
 use crate::model::Kind;
-use serde_json::json;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// What the API says about its own future.
 #[derive(Debug, Clone, Default)]
@@ -33,10 +41,14 @@ pub struct State {
     pub(super) time: ServerTime,
     pub(super) gate: Gate,
     pub(super) journal: Journal,
+    pub(super) faults: Faults,
+    pub(super) switches: Vec<Switch>,
+    pub(super) replicas: Replicas,
+    pub(super) walks: Walks,
     pub(super) lifecycle: Lifecycle,
-    pub(super) cursor_epoch: u32,
-    pub(super) base_url: String,
+    base_url: String,
     received: u64,
+    served: Option<Served>,
 }
 
 /// What the server is to do with one request.
@@ -44,22 +56,55 @@ pub struct State {
 pub struct Outcome {
     /// The answer, complete.
     pub answer: Answer,
+    /// Real time to let pass before it is sent.
+    pub delay: Duration,
+    /// What happens to the connection.
+    pub breakage: Breakage,
+}
+
+/// What happens to a connection while its answer is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breakage {
+    /// Nothing.
+    None,
+    /// It is reset, and nothing is sent.
+    Reset,
+    /// It is closed in the middle of the body.
+    Cut,
+}
+
+/// What is known about a request while it is being answered.
+#[derive(Debug)]
+pub struct Progress {
+    /// The server's time when it came in.
+    pub now: Moment,
+    /// The process that answers it.
+    pub replica: usize,
+    /// What is left of its key's budget, once it was counted.
+    pub budget: Option<Budget>,
+    /// What struck it.
+    pub accident: Option<Accident>,
 }
 
 impl State {
     /// A server with a fresh world.
     pub fn new(settings: SandboxSettings, clock: Clock, base_url: String) -> Self {
         let mut time = ServerTime::new(clock);
-        let world = World::new(&settings, time.now());
+        let mut faults = Faults::default();
+        faults.chaos = settings.chaos;
         Self {
-            gate: Gate::new(settings.keys.clone(), settings.rate_limit, settings.rate_window),
-            world,
+            world: World::new(&settings, time.now()),
             time,
+            gate: Gate::new(settings.keys.clone(), settings.rate_limit, settings.rate_window),
             journal: Journal::default(),
+            faults,
+            switches: Vec::new(),
+            replicas: Replicas::new(settings.replicas),
+            walks: Walks::default(),
             lifecycle: Lifecycle::default(),
-            cursor_epoch: 0,
             base_url,
             received: 0,
+            served: None,
             settings,
         }
     }
@@ -76,64 +121,103 @@ impl State {
         self.received += 1;
         call.number = self.received;
         let now = self.catch_up();
-        let request_id = self.request_id(call.number);
-        let mut entry = Journal::open(&call, now, request_id);
-        let mut budget = None;
-        let result =
-            self.admit(&call, now, &mut budget).and_then(|target| self.perform(&target, &call));
-        let answer = match result {
+        let drawn = words::number(self.settings.seed, &call.number.to_le_bytes());
+        let mut entry = Journal::open(&call, now, format!("req_{drawn:016x}"));
+        let replica = self.replicas.of(&call);
+        let mut progress = Progress { now, replica, budget: None, accident: None };
+        let result = self.act(&mut call, &mut progress, &entry.request_id);
+        let accident = progress.accident.clone();
+        let mut answer = match result {
             Ok(answer) => answer,
             Err(problem) => problem.answer(&call.full_path, &entry.request_id),
         };
-        let answer = self.finish(answer, &call, now, budget, &entry);
-        entry.status = Some(answer.status);
+        if let Some(accident) = &accident {
+            answer.body = spoil(answer.body, accident, &self.walks.used(&call));
+        }
+        if let Some(Accident::TruncatedJson) = accident {
+            answer.body.truncate(answer.body.len() / 2);
+        }
+        let answer = finish(answer, &call, &progress, &entry.request_id);
+        if let (Some(Accident::Mutate(mutation)), Some(served)) = (&accident, self.served.take()) {
+            self.world.mutate(*mutation, &served.query, &served.rows);
+        }
+        let breakage = match accident {
+            Some(Accident::ResetBefore | Accident::ResetAfter) => Breakage::Reset,
+            Some(Accident::Truncated) => Breakage::Cut,
+            _ => Breakage::None,
+        };
+        let delay = match accident {
+            Some(Accident::Slow(delay)) => delay,
+            _ => Duration::ZERO,
+        };
+        entry.replica = replica;
+        entry.fault = accident.as_ref().map(Accident::name);
+        entry.status = (breakage != Breakage::Reset).then_some(answer.status);
         entry.bytes = answer.body.len();
         self.journal.close(entry);
-        Outcome { answer }
+        Outcome { answer, delay, breakage }
     }
 
-    fn request_id(&self, number: u64) -> String {
-        let drawn = words::number(self.settings.seed, &number.to_le_bytes());
-        format!("req_{drawn:016x}")
-    }
-
-    /// Checks key, budget and headers, before anything is done.
-    fn admit(
+    /// Admits a request, lets an accident take its place if one strikes, else executes it.
+    fn act(
         &mut self,
-        call: &Call,
-        now: Moment,
-        budget: &mut Option<Budget>,
-    ) -> Result<Target, Problem> {
+        call: &mut Call,
+        progress: &mut Progress,
+        request_id: &str,
+    ) -> Result<Answer, Problem> {
         let target = Target::of(&call.path);
-        if !target.as_ref().is_ok_and(Target::is_open) {
-            let key = self.gate.key(call)?.clone();
-            let (left, passed) = self.gate.pass(&key.key, now);
-            *budget = Some(left);
+        let is_open = target.as_ref().is_ok_and(Target::is_open);
+        let key = if is_open { None } else { Some(self.gate.key(call)?.clone()) };
+        if let Some(key) = &key {
+            let (budget, passed) = self.gate.pass(&key.key, progress.now);
+            progress.budget = Some(budget);
             passed?;
-            if let Ok(target) = &target
-                && target.is_write(&call.method)
-            {
-                need_write(&key)?;
-            }
+        }
+        progress.accident = self.faults.strike(call, self.settings.seed);
+        if let Some(accident) = &progress.accident
+            && let Some(instead) = instead(accident, call, progress.now, request_id)
+        {
+            return instead;
         }
         let target = target?;
         target.check_method(&call.method)?;
         check_accept(call)?;
-        Ok(target)
+        switches::apply(&self.switches, call)?;
+        if let Some(key) = &key
+            && target.is_write(&call.method)
+        {
+            need_write(key)?;
+        }
+        self.execute(&target, call, progress)
     }
 
-    fn perform(&mut self, target: &Target, call: &Call) -> Result<Answer, Problem> {
+    fn execute(
+        &mut self,
+        target: &Target,
+        call: &Call,
+        progress: &Progress,
+    ) -> Result<Answer, Problem> {
+        let (world, url) = (&mut self.world, format!("{}{}", self.base_url, call.path));
         match (target, call.method.as_str()) {
             (Target::Health, _) => Ok(Answer::json(200, &json!({ "status": "ok" }))),
             (Target::Meta, _) => Ok(self.meta()),
             (Target::Whoami, _) => self.whoami(call),
-            (Target::Overview, _) => figures::overview(&self.world, call),
-            (Target::Search, _) => figures::search(&self.world, call),
-            (Target::Top, _) => figures::top(&self.world, call),
-            (Target::Analytics(id), _) => figures::analytics(&self.world, id, call),
-            (Target::List(kind), "GET") => self.list(*kind, call),
-            (Target::Item(kind, id), "GET") => self.item(*kind, id),
-            _ => Err(Problem::new(404, "No such endpoint")),
+            (Target::Overview, _) => figures::overview(world, call),
+            (Target::Search, _) => figures::search(world, call),
+            (Target::Top, _) => figures::top(world, call),
+            (Target::Analytics(id), _) => figures::analytics(world, id, call),
+            (Target::Metrics(kind), _) => batch::metrics(world, *kind, call),
+            (Target::Deltas, _) => batch::deltas(world, call),
+            (Target::List(kind), "GET") => self.list(*kind, call, progress.now),
+            (Target::List(kind), _) => self.create(*kind, call, progress),
+            (Target::Item(kind, id), "GET") => {
+                let row = writes::need(world, *kind, id)?;
+                Ok(Answer::data(200, &world.view(row)))
+            }
+            (Target::Item(kind, id), "PATCH") => writes::update(world, *kind, id, call),
+            (Target::Item(kind, id), _) => writes::delete(world, *kind, id),
+            (Target::Link(creator, account), "PUT") => writes::link(world, creator, account, &url),
+            (Target::Link(creator, account), _) => writes::unlink(world, creator, account),
         }
     }
 
@@ -153,16 +237,24 @@ impl State {
 
     fn whoami(&self, call: &Call) -> Result<Answer, Problem> {
         let key = self.gate.key(call)?;
-        Ok(Answer::data(
-            200,
-            &json!({
-                "type": "whoami", "organization_id": key.organization_id, "api_key_name": key.name,
-            }),
-        ))
+        let (organization, name) = (&key.organization_id, &key.name);
+        let data =
+            json!({ "type": "whoami", "organization_id": organization, "api_key_name": name });
+        Ok(Answer::data(200, &data))
     }
 
-    fn list(&mut self, kind: Kind, call: &Call) -> Result<Answer, Problem> {
-        let query = ListQuery::read(kind, call, self.settings.seed, self.cursor_epoch)?;
+    fn create(&mut self, kind: Kind, call: &Call, progress: &Progress) -> Result<Answer, Problem> {
+        if let Some(answer) = self.replicas.remembered(progress.replica, call, progress.now) {
+            return Ok(answer);
+        }
+        let answer = writes::create(&mut self.world, kind, call)?;
+        self.replicas.remember(progress.replica, call, progress.now, &answer);
+        Ok(answer)
+    }
+
+    fn list(&mut self, kind: Kind, call: &Call, now: Moment) -> Result<Answer, Problem> {
+        self.walks.check_age(call, now)?;
+        let query = ListQuery::read(kind, call, self.settings.seed, self.walks.epoch)?;
         let page = query.page(&self.world);
         let mut link = format!("<{}>; rel=\"first\"", self.link(call, None));
         if let Some(cursor) = page.next_cursor() {
@@ -171,6 +263,9 @@ impl State {
         let mut body = Vec::with_capacity(page.rows.len() * 1_600 + 256);
         serde_json::to_writer(&mut body, &page)
             .map_err(|error| Problem::new(500, error.to_string()))?;
+        self.walks.note(call, page.next_cursor(), now);
+        let rows = page.rows;
+        self.served = Some(Served { query, rows });
         Ok(Answer::bytes(200, body).with("link", link))
     }
 
@@ -186,50 +281,4 @@ impl State {
         let mark = if query.is_empty() { "" } else { "?" };
         format!("{}{}{mark}{query}", self.base_url, call.path)
     }
-
-    fn item(&self, kind: Kind, id: &str) -> Result<Answer, Problem> {
-        let row = self.world.find(kind, id).filter(|row| self.world.is_listed(*row));
-        let row = row.ok_or_else(|| Problem::not_found(kind.name()))?;
-        Ok(Answer::data(200, &self.world.view(row)))
-    }
-
-    /// Adds what every answer carries, and answers 304 where the client has it already.
-    fn finish(
-        &self,
-        mut answer: Answer,
-        call: &Call,
-        now: Moment,
-        budget: Option<Budget>,
-        entry: &Entry,
-    ) -> Answer {
-        if call.method == "GET" && answer.status == 200 {
-            let etag = format!("\"{:016x}\"", xxh3_64(&answer.body));
-            if call.header("if-none-match").is_some_and(|held| holds(held, &etag)) {
-                answer = Answer { headers: answer.headers, ..Answer::empty(304) };
-            }
-            answer = answer.with("etag", etag);
-        }
-        if let Some(budget) = budget {
-            answer = answer
-                .with("x-ratelimit-limit", budget.limit.to_string())
-                .with("x-ratelimit-remaining", budget.remaining.to_string())
-                .with("x-ratelimit-reset", budget.reset.to_string());
-        }
-        let date = httpdate::fmt_http_date(now.to_utc().into());
-        answer.with("date", date).with("x-request-id", entry.request_id.clone())
-    }
-}
-
-fn holds(if_none_match: &str, etag: &str) -> bool {
-    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    if_none_match.split(',').any(|tag| strong(tag) == etag || tag.trim() == "*")
-}
-
-fn check_accept(call: &Call) -> Result<(), Problem> {
-    let Some(accept) = call.header("accept") else { return Ok(()) };
-    let fits = accept.split(',').any(|range| {
-        let range = range.split(';').next().unwrap_or_default().trim().to_lowercase();
-        matches!(range.as_str(), "*/*" | "application/*" | "application/json" | "")
-    });
-    if fits { Ok(()) } else { Err(Problem::new(406, "Only application/json can be had here")) }
 }

@@ -3,13 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use refinery::embed_migrations;
 use rusqlite::{Connection, ErrorCode, FileControl, OpenFlags};
 
 use super::place::{self, FileSystem};
 use super::{Store, StoreError, StoreResult};
 
-embed_migrations!("migrations");
+/// What is in `migrations/`, at the time of the build.
+mod embedded {
+    #![allow(missing_docs)]
+    refinery::embed_migrations!("migrations");
+}
+use embedded::migrations;
 
 /// `CrMr`: tells this program's files from every other SQLite database.
 const APPLICATION_ID: i64 = 1_131_564_402;

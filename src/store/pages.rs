@@ -134,8 +134,10 @@ pub fn write(
     };
     let mut writer = RowWriter::new(tx, new.kind)?;
     let mut members = BTreeSet::new();
+    let mut is_held = new.dropped == 0;
     for row in rows {
         let written = writer.write(row, source)?;
+        is_held &= written.state != State::Outdated;
         counts.count(row, written);
         let is_first = members.insert(written.key);
         let is_new_to_walk = written.last_walk.is_none() || written.last_walk != new.walk;
@@ -145,7 +147,9 @@ pub fn write(
     drop(writer);
     let left: Vec<i64> = former.difference(&members).copied().collect();
     release(tx, new.kind, page, &left)?;
-    settle(tx, page, new, &members)?;
+    // A 304 could not vouch for a row that was dropped, or of which a newer state is held.
+    let etag = new.etag.filter(|_| is_held);
+    settle(tx, page, new, etag, &members)?;
     Ok((page, counts))
 }
 
@@ -204,10 +208,9 @@ fn settle(
     tx: &Transaction<'_>,
     page: i64,
     new: &NewPage<'_>,
+    etag: Option<&str>,
     members: &BTreeSet<i64>,
 ) -> StoreResult<()> {
-    // A dropped row could not be compared, so a 304 could not vouch for it.
-    let etag = new.etag.filter(|_| new.dropped == 0);
     let members = serde_json::Value::from_iter(members.iter().copied()).to_string();
     let sql = "UPDATE page
                SET etag = ?2, decoder = ?3, next_cursor = ?4, total_count = ?5,

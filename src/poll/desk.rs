@@ -4,11 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::report::Stop;
+use super::write::Ledger;
+use super::{Fetcher, query};
 use crate::api::{Failure, Verdict};
 use crate::model::{Event, Kind};
-use crate::poll::write::Ledger;
-use crate::poll::{Fetcher, query};
 use crate::store::refusals::{self, Refusal};
 use crate::store::{Store, StoreResult, instance, passes, walks};
 
@@ -53,7 +52,7 @@ impl Desk {
 
     /// Begins a pass in the log; its first turn is that of `meta`, which carries what comes before
     /// all others.
-    pub(super) fn begin(&mut self, trigger: &str) -> StoreResult<()> {
+    pub fn begin(&mut self, trigger: &str) -> StoreResult<()> {
         let at = self.fetcher.stamp();
         let refused = self.store.read(|c| refusals::in_force(c, at))?;
         self.refused = refused.into_iter().map(|refusal| refusal.thing).collect();
@@ -70,23 +69,28 @@ impl Desk {
         Ok(())
     }
 
-    pub(super) fn begin_turn(&mut self, kind: Kind, trigger: &str) -> StoreResult<()> {
+    /// Begins a kind's turn.
+    pub fn begin_turn(&mut self, kind: Kind, trigger: &str) -> StoreResult<()> {
         self.turn_began = self.fetcher.stamp();
         let (pass, at) = (self.pass, self.turn_began);
         self.store.write(|tx| passes::begin_kind(tx, pass, kind, trigger, at))
     }
 
-    pub(super) fn end(&mut self, stop: Option<&Stop>, log_retention: Duration) -> StoreResult<()> {
+    /// Ends the pass in the log, and deletes from the log what is older than `log_retention`.
+    pub fn end(
+        &mut self,
+        outcome: &str,
+        detail: Option<&str>,
+        log_retention: Duration,
+    ) -> StoreResult<()> {
         let at = self.fetcher.stamp();
         let retention = i64::try_from(log_retention.as_micros()).unwrap_or(i64::MAX);
-        let outcome = stop.map_or("finished", Stop::name);
-        let detail = stop.map(ToString::to_string);
         // Requests of a turn that broke off belong to `meta`, the turn that is always there.
         let ledger = self.ledger(Kind::Meta);
         let pass = self.pass;
         self.store.write(|tx| {
             ledger.close(tx, &passes::Tally::default())?;
-            passes::end(tx, pass, outcome, detail.as_deref(), at)?;
+            passes::end(tx, pass, outcome, detail, at)?;
             passes::prune(tx, at.saturating_sub(retention))?;
             walks::prune(tx, at.saturating_sub(retention))
         })
@@ -165,7 +169,8 @@ impl Desk {
         Ok(())
     }
 
-    pub(super) fn note_failure(&mut self, kind: Kind, failure: &Failure) {
+    /// Notes the failure that ended a kind's turn, for the report.
+    pub fn note_failure(&mut self, kind: Kind, failure: &Failure) {
         if failure.verdict != Verdict::KeyRefused {
             self.failures.insert(kind, failure.clone());
         }

@@ -1,0 +1,176 @@
+//! The batch endpoints: windowed totals and look-backs for many ids at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use serde_json::{Map, Value, json};
+
+use super::call::Call;
+use super::figures::days_before;
+use super::growth::Platform;
+use super::moment::DAY;
+use super::replies::{Answer, Problem};
+use super::world::{Row, World};
+use crate::model::Kind;
+
+/// Bounds of a batch.
+const IDS_MAX: usize = 200;
+const WINDOWS_MAX: usize = 10;
+const WINDOW_DAYS_MAX: i64 = 365;
+const DEFAULT_WINDOWS: [i64; 4] = [1, 7, 14, 30];
+const SPAN_DAYS_MAX: i64 = 366;
+
+/// `POST /accounts/metrics`, `/videos/metrics`, `/account-videos/metrics`.
+pub fn metrics(world: &World, kind: Kind, call: &Call) -> Result<Answer, Problem> {
+    let body: Map<String, Value> = call.json()?;
+    let (period, start, end) = window(&body, world.now.date())?;
+    let mut data = BTreeMap::new();
+    let mut not_found = Vec::new();
+    for (id, row) in asked_rows(world, kind, &body)? {
+        match row {
+            Some(row) => {
+                let key = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+                data.insert(key, world.totals(row, start, end).json());
+            }
+            None => not_found.push(id),
+        }
+    }
+    let meta = json!({
+        "period": period,
+        "start_date": start.to_string(),
+        "end_date": end.to_string(),
+        "days": (end - start).num_days() + 1,
+        "not_found": not_found,
+    });
+    Ok(Answer::json(200, &json!({ "data": data, "meta": meta })))
+}
+
+/// `POST /videos/deltas`.
+pub fn deltas(world: &World, call: &Call) -> Result<Answer, Problem> {
+    let body: Map<String, Value> = call.json()?;
+    let windows = windows(&body)?;
+    let mut data = BTreeMap::new();
+    let mut not_found = Vec::new();
+    for (id, row) in asked_rows(world, Kind::Video, &body)? {
+        match row {
+            Some(row) => {
+                let deltas = windows
+                    .iter()
+                    .map(|days| (format!("{days}d"), views_gained(world, row, *days)));
+                data.insert(world.id_text(row), deltas.collect::<BTreeMap<_, _>>());
+            }
+            None => not_found.push(id),
+        }
+    }
+    let meta = json!({ "windows": windows, "video_count": data.len(), "not_found": not_found });
+    Ok(Answer::json(200, &json!({ "data": data, "meta": meta })))
+}
+
+/// Views between the last scrape before the window, or the first one ever, and the latest.
+fn views_gained(world: &World, row: Row, days: i64) -> i64 {
+    let Some(schedule) = world.schedule(row) else { return 0 };
+    let (Some(first), Some(last)) = (schedule.first(), schedule.last()) else { return 0 };
+    let base = schedule.last_before(world.now.plus(-days * DAY)).unwrap_or(first);
+    world.counts_at(row, last).view - world.counts_at(row, base).view
+}
+
+/// The ids that were sent, each once, with the row that it names.
+fn asked_rows(
+    world: &World,
+    kind: Kind,
+    body: &Map<String, Value>,
+) -> Result<Vec<(Value, Option<Row>)>, Problem> {
+    if kind == Kind::AccountVideo {
+        let mut rows = post_rows(world, body, "instagram_post_ids", Platform::Instagram)?;
+        rows.extend(post_rows(world, body, "tiktok_video_ids", Platform::Tiktok)?);
+        return Ok(rows);
+    }
+    let field = if kind == Kind::Account { "account_ids" } else { "video_ids" };
+    let ids = ids(body, field)?.ok_or_else(|| Problem::field(field, "is required"))?;
+    if ids.is_empty() {
+        return Err(Problem::field(field, "must have at least 1 item"));
+    }
+    let row = |id: Value| {
+        let text = id.as_str().filter(|text| uuid::Uuid::try_parse(text).is_ok());
+        let text = text.ok_or_else(|| Problem::field(field, "must be UUIDs"))?;
+        let row = world.find(kind, text).filter(|row| world.is_listed(*row));
+        Ok((id, row))
+    };
+    ids.into_iter().map(row).collect()
+}
+
+fn post_rows(
+    world: &World,
+    body: &Map<String, Value>,
+    field: &str,
+    platform: Platform,
+) -> Result<Vec<(Value, Option<Row>)>, Problem> {
+    let row = |id: Value| {
+        let number = id.as_u64().ok_or_else(|| Problem::field(field, "must be integers"))?;
+        let place = world.post_by_number.get(&(platform, number)).copied();
+        let row = place.map(|place| Row { kind: Kind::AccountVideo, place });
+        Ok((id, row.filter(|row| world.is_listed(*row))))
+    };
+    ids(body, field)?.unwrap_or_default().into_iter().map(row).collect()
+}
+
+fn ids(body: &Map<String, Value>, field: &str) -> Result<Option<Vec<Value>>, Problem> {
+    let Some(value) = body.get(field).filter(|value| !value.is_null()) else { return Ok(None) };
+    let list = value.as_array().ok_or_else(|| Problem::field(field, "must be an array"))?;
+    if list.len() > IDS_MAX {
+        return Err(Problem::field(field, format!("must have at most {IDS_MAX} items")));
+    }
+    let mut seen = BTreeSet::new();
+    let once = list.iter().filter(|id| seen.insert(id.to_string())).cloned();
+    Ok(Some(once.collect()))
+}
+
+fn windows(body: &Map<String, Value>) -> Result<Vec<i64>, Problem> {
+    let Some(value) = body.get("windows").filter(|value| !value.is_null()) else {
+        return Ok(DEFAULT_WINDOWS.to_vec());
+    };
+    let list = value.as_array().filter(|list| (1..=WINDOWS_MAX).contains(&list.len()));
+    let list = list
+        .ok_or_else(|| Problem::field("windows", format!("must have 1 to {WINDOWS_MAX} items")))?;
+    let mut windows: Vec<i64> = Vec::new();
+    for item in list {
+        let days = item.as_i64().filter(|days| (1..=WINDOW_DAYS_MAX).contains(days));
+        let refused = || format!("must be integers from 1 to {WINDOW_DAYS_MAX}");
+        let days = days.ok_or_else(|| Problem::field("windows", refused()))?;
+        if !windows.contains(&days) {
+            windows.push(days);
+        }
+    }
+    Ok(windows)
+}
+
+fn window(
+    body: &Map<String, Value>,
+    today: NaiveDate,
+) -> Result<(String, NaiveDate, NaiveDate), Problem> {
+    let date = |name: &str| match body.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            let parsed = value.as_str().and_then(|text| text.parse::<NaiveDate>().ok());
+            parsed.map(Some).ok_or_else(|| Problem::field(name, "must be a date, YYYY-MM-DD"))
+        }
+    };
+    let period = body.get("period").map_or(Some("30d"), Value::as_str);
+    let days = match period {
+        Some("7d") => 7,
+        Some("30d") => 30,
+        Some("90d") => 90,
+        Some("custom") => {
+            let needed = |name: &str| Problem::field(name, "is required when period is custom");
+            let start = date("start_date")?.ok_or_else(|| needed("start_date"))?;
+            let end = date("end_date")?.ok_or_else(|| needed("end_date"))?;
+            if start > end || (end - start).num_days() > SPAN_DAYS_MAX {
+                let message = format!("must be at most {SPAN_DAYS_MAX} days before end_date");
+                return Err(Problem::field("start_date", message));
+            }
+            return Ok(("custom".to_owned(), start, end));
+        }
+        _ => return Err(Problem::field("period", "must be 7d, 30d, 90d or custom")),
+    };
+    Ok((format!("{days}d"), days_before(today, days - 1), today))
+}

@@ -1,0 +1,192 @@
+//! What accidents do: answers in place of the right one, and pages that are wrong.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::accident::{Accident, BadRow, FaultBody, Repeat, RetryAfter, Shape};
+use super::call::Call;
+use super::headers::http_date;
+use super::moment::{Moment, millis};
+use super::replies::{Answer, Problem};
+use super::walks::refused_cursor;
+
+/// A page taken apart without understanding its rows.
+#[derive(Serialize, Deserialize)]
+struct RawPage {
+    data: Vec<Box<RawValue>>,
+    pagination: Map<String, Value>,
+    filters: Box<RawValue>,
+}
+
+/// Cursors that may be repeated.
+#[derive(Debug, Default, Clone)]
+pub struct UsedCursors {
+    /// The one that opened the page.
+    pub own: Option<String>,
+    /// The first one of the walk.
+    pub first: Option<String>,
+}
+
+/// The body of a page after an accident; unchanged if the accident is not one of pages, or the
+/// body is not a page.
+pub fn spoil(body: Bytes, accident: &Accident, used: &UsedCursors) -> Bytes {
+    let Ok(page) = serde_json::from_slice::<RawPage>(&body) else { return body };
+    match accident {
+        Accident::RepeatCursor(which) => repeat(page, *which, used),
+        Accident::EarlyEnd => early_end(page),
+        Accident::WrongShape(shape) => reshape(page, *shape),
+        Accident::WrongTypes { row, members } => retype(page, *row, members),
+        Accident::BadRow { row, what } => bad_row(page, *row, *what),
+        _ => body,
+    }
+}
+
+/// What an accident puts in the place of the execution, if it does.
+pub fn instead(
+    accident: &Accident,
+    call: &Call,
+    now: Moment,
+    request_id: &str,
+) -> Option<Result<Answer, Problem>> {
+    Some(match accident {
+        Accident::Status { code, body, headers } => {
+            let detail = "A scripted accident";
+            let mut answer = match body {
+                FaultBody::Problem => {
+                    Problem::new(*code, detail).answer(&call.full_path, request_id)
+                }
+                FaultBody::Code(name) => {
+                    Problem::coded(*code, name, detail).answer(&call.full_path, request_id)
+                }
+                FaultBody::Raw(kind, text) => Answer::text(*code, kind, text),
+            };
+            answer.headers = headers.iter().map(|(n, v)| (n.clone().into(), v.clone())).collect();
+            Ok(answer)
+        }
+        Accident::Refuse { code, retry_after } => {
+            let problem = Problem::new(*code, "A scripted refusal");
+            Err(match retry_after {
+                RetryAfter::Absent => problem,
+                RetryAfter::Seconds(seconds) => problem.with("retry-after", seconds.to_string()),
+                RetryAfter::Date(after) => {
+                    problem.with("retry-after", http_date(now.plus(millis(*after))))
+                }
+                RetryAfter::Raw(text) => problem.with("retry-after", text.clone()),
+            })
+        }
+        Accident::ResetBefore => Ok(Answer::empty(200)),
+        Accident::Html => Ok(Answer::text(
+            200,
+            "text/html; charset=utf-8",
+            "<!doctype html><html><body><h1>Please sign in to the guest network</h1></body></html>",
+        )),
+        Accident::RefuseCursor => Err(refused_cursor()),
+        Accident::NotModified => Ok(Answer::empty(304)),
+        Accident::EchoKey(code) => {
+            let key = call.header("authorization").unwrap_or_default();
+            Err(Problem::new(*code, format!("Refused: {key}")).with("x-request-id", key))
+        }
+        _ => return None,
+    })
+}
+
+fn repeat(mut page: RawPage, which: Repeat, used: &UsedCursors) -> Bytes {
+    let cursor = match which {
+        Repeat::Own => &used.own,
+        Repeat::First => &used.first,
+    };
+    if let Some(cursor) = cursor {
+        page.pagination.insert("next_cursor".to_owned(), json!(cursor));
+        page.pagination.insert("has_next".to_owned(), json!(true));
+    }
+    bytes(&page)
+}
+
+fn early_end(mut page: RawPage) -> Bytes {
+    page.pagination.insert("next_cursor".to_owned(), Value::Null);
+    page.pagination.insert("has_next".to_owned(), json!(false));
+    bytes(&page)
+}
+
+fn reshape(mut page: RawPage, shape: Shape) -> Bytes {
+    let RawPage { data, pagination, filters } = &page;
+    match shape {
+        Shape::NoData => bytes(&json!({ "pagination": pagination, "filters": filters })),
+        Shape::DataObject => {
+            bytes(&json!({ "data": {}, "pagination": pagination, "filters": filters }))
+        }
+        Shape::NoPagination => bytes(&json!({ "data": data, "filters": filters })),
+        Shape::Array => bytes(data),
+        Shape::Empty => Bytes::new(),
+        Shape::HasNextText => {
+            page.pagination.insert("has_next".to_owned(), json!("true"));
+            bytes(&page)
+        }
+        Shape::NextWithoutCursor => {
+            page.pagination.insert("has_next".to_owned(), json!(true));
+            page.pagination.insert("next_cursor".to_owned(), Value::Null);
+            bytes(&page)
+        }
+    }
+}
+
+fn retype(mut page: RawPage, row: usize, members: &[(String, String)]) -> Bytes {
+    edit(&mut page, row, |row| {
+        for (name, text) in members {
+            if let Ok(value) = RawValue::from_string(text.clone()) {
+                row.insert(name.clone(), value);
+            }
+        }
+    });
+    bytes(&page)
+}
+
+fn bad_row(mut page: RawPage, row: usize, what: BadRow) -> Bytes {
+    let text = match what {
+        BadRow::Null => "null",
+        BadRow::Text => "\"oops\"",
+        BadRow::NoId => {
+            edit(&mut page, row, |row| drop(row.remove("id")));
+            return bytes(&page);
+        }
+        BadRow::IdObject => return retype(page, row, &[("id".to_owned(), "{}".to_owned())]),
+    };
+    if let (Some(slot), Ok(value)) =
+        (page.data.get_mut(row), RawValue::from_string(text.to_owned()))
+    {
+        *slot = value;
+    }
+    bytes(&page)
+}
+
+fn edit(page: &mut RawPage, row: usize, change: impl Fn(&mut BTreeMap<String, Box<RawValue>>)) {
+    let Some(slot) = page.data.get_mut(row) else { return };
+    let Ok(mut members) = serde_json::from_str(slot.get()) else { return };
+    change(&mut members);
+    if let Ok(value) = serde_json::value::to_raw_value(&members) {
+        *slot = value;
+    }
+}
+
+fn bytes(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_beyond_any_integer_type_survive_as_they_were_written() {
+        let page = r#"{"data":[{"id":1,"view_count":7}],"pagination":{},"filters":{}}"#;
+        let huge = "123456789012345678901234567890";
+        let members = vec![("view_count".to_owned(), huge.to_owned())];
+        let spoilt =
+            spoil(page.into(), &Accident::WrongTypes { row: 0, members }, &UsedCursors::default());
+        assert!(String::from_utf8_lossy(&spoilt).contains(huge));
+    }
+}

@@ -1,0 +1,66 @@
+//! Endpoints and parameters that the documentation implies and this server does not have.
+
+use super::call::Call;
+use super::faults::path_matches;
+use super::replies::Problem;
+
+/// Something that is switched off.
+#[derive(Debug, Clone)]
+pub enum Switch {
+    /// An endpoint is answered with this status.
+    Endpoint {
+        /// The method; `*` for all.
+        method: String,
+        /// The path; `*` at its end for anything more.
+        path: String,
+        /// Usually 404.
+        status: u16,
+    },
+    /// A parameter, or one value of it, is refused with 422 that names it.
+    Refused {
+        /// The path, as above.
+        path: String,
+        /// The parameter.
+        name: String,
+        /// This value alone.
+        value: Option<String>,
+    },
+    /// A parameter, or one value of it, has no effect and is not echoed.
+    Ignored {
+        /// The path, as above.
+        path: String,
+        /// The parameter.
+        name: String,
+        /// This value alone.
+        value: Option<String>,
+    },
+}
+
+/// Applies what is switched off to a request: refuses it, or takes parameters away.
+pub fn apply(switches: &[Switch], call: &mut Call) -> Result<(), Problem> {
+    for switch in switches {
+        match switch {
+            Switch::Endpoint { method, path, status } => {
+                let is_method = method == "*" || *method == call.method;
+                if is_method && path_matches(path, &call.path) {
+                    return Err(Problem::new(*status, "No such endpoint"));
+                }
+            }
+            Switch::Refused { path, name, value } => {
+                if path_matches(path, &call.path) && is_sent(call, name, value.as_deref()) {
+                    return Err(Problem::field(name, "is not supported here"));
+                }
+            }
+            Switch::Ignored { path, name, value } => {
+                if path_matches(path, &call.path) && is_sent(call, name, value.as_deref()) {
+                    call.query.retain(|(sent, _)| sent != name);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_sent(call: &Call, name: &str, value: Option<&str>) -> bool {
+    call.param(name).is_some_and(|sent| value.is_none_or(|value| value == sent))
+}

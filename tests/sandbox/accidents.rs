@@ -1,0 +1,226 @@
+//! Every accident does on the wire what its name says.
+
+use std::time::Duration;
+
+use creatormirror::clock::Clock;
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{
+    Accident, BadRow, Fault, FaultBody, Mutation, Repeat, RetryAfter, SandboxSettings, Shape,
+};
+use serde_json::{Value, json};
+
+use crate::client::Bench;
+
+const GET_VIDEOS: &str = "GET /v2/videos?limit=5 HTTP/1.1\r\nAuthorization: Bearer sandbox-key\r\n";
+
+async fn bench_with(path: &str, accident: Accident) -> Bench {
+    let bench = Bench::new(SandboxSettings::default()).await;
+    bench.control.fault(Fault::on("GET", path, accident));
+    bench
+}
+
+#[tokio::test]
+async fn statuses_and_bodies_of_choice() {
+    let bench = bench_with("/videos", Accident::status(502)).await;
+    assert_eq!(bench.get("/accounts").await.status, 200);
+    let reply = bench.get("/videos").await;
+    assert_eq!((reply.status, reply.code()), (502, "UPSTREAM_ERROR".to_owned()));
+    assert!(!reply.header("x-ratelimit-remaining").is_empty());
+    assert_eq!((bench.get("/videos").await.status, bench.control.faults_waiting()), (200, 0));
+    let body = FaultBody::Raw("text/plain", "upstream connect error");
+    let headers = vec![("X-Odd".to_owned(), "yes".to_owned())];
+    let fault = Fault::on("*", "/vid*", Accident::Status { code: 503, body, headers });
+    bench.control.fault(fault.query("limit=5").after(1).times(2));
+    let mut statuses = Vec::new();
+    for path in
+        ["/videos", "/videos?limit=5", "/videos?limit=5", "/videos?limit=5", "/videos?limit=5"]
+    {
+        statuses.push(bench.get(path).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 503, 503, 200]);
+    let log = bench.control.log();
+    assert_eq!(log.iter().filter(|entry| entry.fault == Some("status")).count(), 3);
+}
+
+#[tokio::test]
+async fn retry_after_comes_in_every_form() {
+    let bench = Bench::new(SandboxSettings::default()).await;
+    let forms = [
+        (RetryAfter::Absent, ""),
+        (RetryAfter::Seconds(7), "7"),
+        (RetryAfter::Date(Duration::from_secs(20)), "Sun, 15 Jun 2025 15:07:00 GMT"),
+        (RetryAfter::Raw("soon".to_owned()), "soon"),
+    ];
+    for (retry_after, header) in forms {
+        for code in [429, 503] {
+            let accident = Accident::Refuse { code, retry_after: retry_after.clone() };
+            bench.control.fault(Fault::on("*", "*", accident));
+            let reply = bench.get("/videos").await;
+            assert_eq!((reply.status, reply.header("retry-after")), (code, header));
+        }
+    }
+}
+
+#[tokio::test]
+async fn connections_break_before_and_within_the_answer() {
+    let bench = bench_with("/videos", Accident::ResetBefore).await;
+    let reset = bench.raw(GET_VIDEOS, "").await.unwrap_err();
+    assert_eq!(reset.kind(), std::io::ErrorKind::ConnectionReset);
+    bench.control.fault(Fault::on("GET", "/videos", Accident::Truncated));
+    let bytes = bench.raw(GET_VIDEOS, "").await.unwrap();
+    let cut = crate::client::parse(&bytes);
+    let promised: usize = cut.header("content-length").parse().unwrap();
+    assert_eq!((cut.status, cut.body.len()), (200, promised / 2));
+    bench.control.fault(Fault::on("GET", "/videos", Accident::TruncatedJson));
+    let short = bench.get("/videos?limit=5").await;
+    assert_eq!(short.header("content-length"), short.body.len().to_string());
+    assert!(serde_json::from_slice::<Value>(&short.body).is_err());
+    let whole = bench.get("/videos?limit=5").await;
+    assert_eq!(whole.body.len(), promised);
+}
+
+#[tokio::test]
+async fn a_proxy_answers_html_and_a_slow_server_is_slow() {
+    let bench = bench_with("/videos", Accident::Html).await;
+    let html = bench.get("/videos").await;
+    assert_eq!((html.status, html.header("x-request-id")), (200, ""));
+    assert!(html.header("content-type").starts_with("text/html"));
+    bench.control.fault(Fault::on("GET", "/videos", Accident::Slow(Duration::from_millis(120))));
+    let before = Clock::System.boot().elapsed;
+    assert_eq!(bench.get("/videos").await.status, 200);
+    assert!(Clock::System.boot().elapsed - before >= Duration::from_millis(120));
+}
+
+#[tokio::test]
+async fn cursors_repeat_and_pages_end_early() {
+    let bench = bench_with("/videos", Accident::RepeatCursor(Repeat::Own)).await;
+    let first = bench.get("/videos?limit=5").await.json();
+    let cursor = first["pagination"]["next_cursor"].as_str().unwrap().to_owned();
+    let second = bench.get(&format!("/videos?limit=5&cursor={cursor}")).await.json();
+    assert_eq!(second["pagination"]["next_cursor"], cursor.as_str());
+    let second = bench.get(&format!("/videos?limit=5&cursor={cursor}")).await.json();
+    let next = second["pagination"]["next_cursor"].as_str().unwrap();
+    assert_ne!(next, cursor);
+    bench.control.fault(Fault::on("GET", "/videos", Accident::RepeatCursor(Repeat::First)));
+    let third = bench.get(&format!("/videos?limit=5&cursor={next}")).await.json();
+    assert_eq!(third["pagination"]["next_cursor"], cursor.as_str());
+    bench.control.fault(Fault::on("GET", "/videos", Accident::EarlyEnd));
+    let early = bench.get("/videos?limit=5&include_total=true").await.json();
+    let pagination =
+        json!({ "has_next": false, "limit": 5, "next_cursor": null, "total_count": 60 });
+    assert_eq!(early["pagination"], pagination);
+}
+
+#[tokio::test]
+async fn shapes_types_and_rows_are_wrong() {
+    let bench = Bench::new(SandboxSettings::default()).await;
+    let spoilt = async |accident| {
+        bench.control.fault(Fault::on("GET", "/videos", accident));
+        bench.get("/videos?limit=5").await
+    };
+    assert!(spoilt(Accident::WrongShape(Shape::NoData)).await.json().get("data").is_none());
+    assert!(spoilt(Accident::WrongShape(Shape::DataObject)).await.json()["data"].is_object());
+    let page = spoilt(Accident::WrongShape(Shape::NoPagination)).await.json();
+    assert!(page.get("pagination").is_none());
+    let page = spoilt(Accident::WrongShape(Shape::HasNextText)).await.json();
+    assert_eq!(page["pagination"]["has_next"], "true");
+    let page = spoilt(Accident::WrongShape(Shape::NextWithoutCursor)).await.json();
+    assert_eq!(page["pagination"]["next_cursor"], Value::Null);
+    assert!(spoilt(Accident::WrongShape(Shape::Array)).await.json().is_array());
+    assert!(spoilt(Accident::WrongShape(Shape::Empty)).await.body.is_empty());
+    let members = [("view_count", "\"12.3K\""), ("comment_count", "12.0"), ("like_count", "1e40")];
+    let members = members.map(|(name, json)| (name.to_owned(), json.to_owned())).to_vec();
+    let text = spoilt(Accident::WrongTypes { row: 2, members }).await;
+    let text = String::from_utf8_lossy(&text.body).into_owned();
+    for part in ["\"view_count\":\"12.3K\"", "\"comment_count\":12.0", "\"like_count\":1e40"] {
+        assert!(text.contains(part), "{part}");
+    }
+    let rows = |page: Value| page["data"].as_array().unwrap().clone();
+    for (what, test) in [
+        (BadRow::Null, (|row| row.is_null()) as fn(&Value) -> bool),
+        (BadRow::Text, |row| row.is_string()),
+        (BadRow::NoId, |row| row.is_object() && row.get("id").is_none()),
+        (BadRow::IdObject, |row| row["id"].is_object()),
+    ] {
+        let rows = rows(spoilt(Accident::BadRow { row: 4, what }).await.json());
+        assert!(test(&rows[4]) && rows[3]["id"].is_string(), "{what:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_world_changes_between_two_pages() {
+    let path = "/videos?limit=10&order_by=added_at&order_direction=asc";
+    for (mutation, seen, listed) in [
+        (Mutation::Insert(3), 63, 63),
+        (Mutation::DeleteServed(2), 60, 58),
+        (Mutation::DeleteBorder, 60, 59),
+        (Mutation::DeleteAhead(2), 58, 58),
+        (Mutation::MoveBack, 59, 60),
+        (Mutation::MoveAhead, 61, 60),
+    ] {
+        let bench = bench_with("/videos", Accident::Mutate(mutation)).await;
+        assert_eq!(bench.walk(path).await.len(), seen, "{mutation:?}");
+        assert_eq!(bench.control.count(Kind::Video), listed, "{mutation:?}");
+    }
+}
+
+#[tokio::test]
+async fn cursors_refused_answers_withheld_keys_echoed() {
+    let bench = bench_with("/videos", Accident::RefuseCursor).await;
+    let page = bench.get("/videos?limit=5").await.json();
+    let next =
+        format!("/videos?limit=5&cursor={}", page["pagination"]["next_cursor"].as_str().unwrap());
+    assert_eq!(bench.get(&next).await.fields(), ["cursor"]);
+    assert_eq!(bench.get(&next).await.status, 200);
+    bench.control.fault(Fault::on("GET", "/videos", Accident::NotModified));
+    let reply = bench.get("/videos").await;
+    assert_eq!((reply.status, reply.body.len()), (304, 0));
+    bench.control.fault(Fault::on("GET", "/videos", Accident::EchoKey(403)));
+    let reply = bench.get("/videos").await;
+    assert!(reply.json()["detail"].as_str().unwrap().contains("sandbox-key"));
+    assert_eq!(reply.header("x-request-id"), "Bearer sandbox-key");
+}
+
+#[tokio::test]
+async fn chaos_is_the_same_for_the_same_seed() {
+    let run = async || {
+        let bench = Bench::new(SandboxSettings { chaos: 0.4, ..Default::default() }).await;
+        for _ in 0..60 {
+            let _ = bench.raw(GET_VIDEOS, "").await;
+        }
+        let log = bench.control.log();
+        log.iter().map(|entry| (entry.status, entry.fault)).collect::<Vec<_>>()
+    };
+    let (one, again) = (run().await, run().await);
+    assert_eq!(one, again);
+    let struck = one.iter().filter(|(_, fault)| fault.is_some()).count();
+    assert!((10..45).contains(&struck), "{struck}");
+}
+
+#[tokio::test]
+async fn the_log_knows_what_was_sent_but_not_the_key() {
+    let bench = Bench::new(SandboxSettings::default()).await;
+    let headers = [("If-None-Match", "\"x\""), ("User-Agent", "test/1")];
+    bench.send("GET", "/videos?limit=5&platform=tiktok", &headers, "").await;
+    let log = bench.control.log();
+    let entry = &log[0];
+    assert_eq!(
+        (entry.method.as_str(), entry.path.as_str(), entry.status),
+        ("GET", "/videos", Some(200))
+    );
+    assert_eq!(entry.param("platform"), Some("tiktok"));
+    assert_eq!(entry.headers["user-agent"], "test/1");
+    assert!(entry.has_authorization && !format!("{entry:?}").contains("sandbox-key"));
+    assert_eq!(bench.control.counters().by_route["GET /videos"], 1);
+    bench.control.clear_log();
+    assert_eq!(bench.control.counters().requests, 0);
+}
+
+#[tokio::test]
+async fn a_stopped_sandbox_refuses_connections() {
+    let bench = Bench::new(SandboxSettings::default()).await;
+    let address = bench.sandbox.address();
+    bench.sandbox.stop().await;
+    let refused = tokio::net::TcpStream::connect(address).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+}
