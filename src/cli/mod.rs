@@ -115,7 +115,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
     match &cli.command {
         Command::Sync(args) => sync::run(args, &context(args.max_wait)?),
         Command::Status(args) => status::run(args, &context(None)?),
-        Command::Check(args) => check::run(args, &context(None)?),
+        Command::Check(args) => check::run(args, context(None), environment, output),
         Command::Sandbox(args) => sandbox::run(args, clock),
         Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), output),
         Command::Completions(args) => completions::run(args),

@@ -61,14 +61,17 @@ pub fn seed(store: &Store) -> Result<u64, StoreError> {
 /// Makes ready to send with `key`.
 pub fn client(context: &Context, key: SecretString) -> Result<Client, CliError> {
     let built = Client::new(&context.config.api(key));
-    let client = built.map_err(|error| {
-        let exit = match error {
-            BuildError::Key { .. } => Exit::Key,
-            _ => Exit::Config,
-        };
-        CliError::from_error(exit, &error)
-    })?;
+    let client = built.map_err(|error| unbuildable(&error))?;
     Ok(client.with_clock(context.clock.clone()))
+}
+
+/// What settings that cannot make a client mean to the user.
+pub fn unbuildable(error: &BuildError) -> CliError {
+    let exit = match error {
+        BuildError::Key { .. } => Exit::Key,
+        _ => Exit::Config,
+    };
+    CliError::from_error(exit, error)
 }
 
 /// What a failure of the database means to the user.
@@ -129,7 +132,8 @@ pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
     }
 }
 
-fn stopped(stop: &Stop) -> CliError {
+/// What stopped a pass, as the error that ends the program.
+pub fn stopped(stop: &Stop) -> CliError {
     let found = |exit| CliError::new(exit, stop);
     match stop {
         Stop::KeyRefused(failure) => found(Exit::Key).hint(key_hint(failure)),

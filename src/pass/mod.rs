@@ -5,7 +5,7 @@
 //! user's patience, a database that cannot be written. Whatever happens, each turn's outcome is
 //! written down.
 
-mod identify;
+pub mod identify;
 pub mod preview;
 mod report;
 mod standing;
