@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::{CliError, Context, Exit, session};
 use crate::config::{Environment, Flags};
 use crate::daemon::{self, Answer, Call, DaemonSettings, Fresh, Front, News, Pulse};
-use crate::pass::Report;
+use crate::pass::{Report, Stop};
 use crate::report::sync as sync_report;
 
 /// Waits for the rate limit that are longer than this are spent outside a pass, where signals and
@@ -48,7 +48,8 @@ pub fn run(context: &Context, flags: &Flags, environment: &Environment) -> Resul
             tracing::info!("stopped");
             Ok(Exit::Done)
         }
-        Err(stop) => Err(session::stopped(context, &stop)),
+        Err(Stop::Store(error)) => Err(session::storage(context, &error)),
+        Err(stop) => Err(session::stopped(&stop)),
     }
 }
 

@@ -67,14 +67,17 @@ pub fn seed(store: &Store) -> Result<u64, StoreError> {
 /// Makes ready to send with `key`.
 pub fn client(context: &Context, key: SecretString) -> Result<Client, CliError> {
     let built = Client::new(&context.config.api(key));
-    let client = built.map_err(|error| {
-        let exit = match error {
-            BuildError::Key { .. } => Exit::Key,
-            _ => Exit::Config,
-        };
-        CliError::from_error(exit, &error)
-    })?;
+    let client = built.map_err(|error| unbuildable(&error))?;
     Ok(client.with_clock(context.clock.clone()))
+}
+
+/// What settings that cannot make a client mean to the user.
+pub fn unbuildable(error: &BuildError) -> CliError {
+    let exit = match error {
+        BuildError::Key { .. } => Exit::Key,
+        _ => Exit::Config,
+    };
+    CliError::from_error(exit, error)
 }
 
 /// What a failure of the database means to the user.
@@ -108,7 +111,8 @@ pub fn storage(context: &Context, error: &StoreError) -> CliError {
 /// How a pass ends the program: the error to print, or the code of its success.
 pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
     match &report.stop {
-        Some(stop) => return Err(stopped(context, stop)),
+        Some(Stop::Store(error)) => return Err(storage(context, error)),
+        Some(stop) => return Err(stopped(stop)),
         None => {}
     }
     let failing = |trouble| matches!(trouble, Trouble::NoAnswer | Trouble::Failing);
@@ -135,7 +139,7 @@ pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
 }
 
 /// What stopped a pass, as the user is told.
-pub fn stopped(context: &Context, stop: &Stop) -> CliError {
+pub fn stopped(stop: &Stop) -> CliError {
     let found = |exit| CliError::new(exit, stop);
     match stop {
         Stop::KeyRefused(failure) => found(Exit::Key).hint(key_hint(failure)),
@@ -154,7 +158,7 @@ pub fn stopped(context: &Context, stop: &Stop) -> CliError {
             Verdict::ScopeMissing => found(Exit::Key).hint(key_hint(failure)),
             _ => found(Exit::Unavailable),
         },
-        Stop::Store(error) => storage(context, error),
+        Stop::Store(error) => CliError::from_error(Exit::Storage, error),
         Stop::Interrupted => found(Exit::Partial),
     }
 }

@@ -54,7 +54,7 @@ impl Daemon {
             Err(error) => tracing::warn!(error, "the key could not be read again"),
         }
         self.desk.fetcher.renew_patience();
-        match self.or_stop(|desk| Box::pin(pass::identify(desk))).await {
+        match self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await {
             None => Ok(Step::End),
             Some(Ok(())) => {
                 tracing::info!("the key works");
@@ -85,7 +85,7 @@ impl Daemon {
             Ok(fresh) => {
                 let before = self.take_up(fresh);
                 self.desk.fetcher.renew_patience();
-                match self.or_stop(|desk| Box::pin(pass::identify(desk))).await {
+                match self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await {
                     None => Step::End,
                     Some(Ok(())) => {
                         tracing::info!("settings and key are taken up");

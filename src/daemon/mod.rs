@@ -159,7 +159,7 @@ impl Daemon {
     /// Whose key is it? Without an answer the daemon starts all the same: a boot during an outage
     /// must succeed.
     async fn start(&mut self) -> Result<Step, Stop> {
-        let identified = self.or_stop(|desk| Box::pin(pass::identify(desk))).await;
+        let identified = self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await;
         match identified {
             None => return Ok(Step::End),
             Some(Ok(())) => {}
@@ -220,7 +220,12 @@ impl Daemon {
     async fn pass(&mut self, order: Order) -> Result<Step, Stop> {
         match self.run_pass(&order).await {
             Some(report) => {
+                let is_idle = report.requests() == 0;
                 self.digest(report)?;
+                // A plan that led to no request would lead to none again.
+                if is_idle {
+                    self.troubles.rest(self.now() + TimeDelta::seconds(30));
+                }
                 Ok(Step::Go)
             }
             None => Ok(Step::End),
@@ -257,8 +262,6 @@ impl Daemon {
                 patience::next(self.patience, self.settings.freshness_target, was_pressed);
         }
         match report.stop {
-            // A plan that leads to no request would lead to none again.
-            None if report.requests() == 0 => self.troubles.rest(now + TimeDelta::seconds(30)),
             None => self.troubles.all_is_well(),
             Some(Stop::Store(error)) => return Err(Stop::Store(error)),
             Some(stop) => self.note_stop(&stop),

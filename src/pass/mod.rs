@@ -5,7 +5,7 @@
 //! user's patience, a database that cannot be written. Whatever happens, each turn's outcome is
 //! written down.
 
-mod identify;
+pub mod identify;
 mod next;
 pub mod preview;
 mod report;
@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-pub use identify::identify;
 pub use next::next_at;
 pub use report::{KindReport, Report, Stop};
 
@@ -83,7 +82,7 @@ pub fn interrupt(desk: &mut Desk, settings: &PassSettings) -> Report {
 async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Result<(), Stop> {
     desk.begin(order.trigger)?;
     if !order.is_identified
-        && let Err(stop) = identify(desk).await
+        && let Err(stop) = identify::identify(desk).await
     {
         end_turn(desk, Kind::Meta, &stop.ending())?;
         return Err(stop);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 pub use json::json;
-pub use text::text;
+pub use text::{refusal_text, text};
 
 use super::rate::RateLimit;
 use crate::model::{Kind, instant};

@@ -225,7 +225,7 @@ fn refused(status: &Status, refusal: &Refusal) -> String {
 pub fn refusal_text(refusal: &Refusal) -> String {
     let mut parts = Vec::new();
     let status = refusal.status.map(|status| status.to_string());
-    let code = refusal.code.as_ref().map(|code| shown(code));
+    let code = refusal.code.as_ref().map(shown);
     match (status, code) {
         (Some(status), Some(code)) => parts.push(format!("{status} {code}")),
         (Some(one), None) | (None, Some(one)) => parts.push(one),
