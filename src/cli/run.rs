@@ -1,5 +1,7 @@
 //! `run`: the daemon.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -10,6 +12,8 @@ use tokio::sync::mpsc;
 use super::{CliError, Context, Exit, session};
 use crate::config::{Environment, Flags};
 use crate::daemon::{self, Answer, Call, DaemonSettings, Fresh, Front, News, Pulse};
+use crate::listen::{self, Listener, Metrics};
+use crate::model::Watcher;
 use crate::pass::{Report, Stop};
 use crate::report::sync as sync_report;
 
@@ -29,13 +33,41 @@ pub fn run(context: &Context, flags: &Flags, environment: &Environment) -> Resul
     let (key, _) = context.key()?;
     let runtime = super::runtime()?;
     let pulse = Pulse::new(context.clock.clone());
-    let mut session = session::open(context, key, pulse.watcher())?;
+    let metrics = Arc::new(Metrics::default());
+    let mut session = session::open(context, key, watcher(&pulse, &metrics))?;
     let settings = settings(context, &session);
     session.desk.fetcher.set_manners(settings.manners);
     let ended = runtime.block_on(async {
+        let is_ready = Arc::new(AtomicBool::new(false));
+        if let Some(address) = context.config.listen {
+            let listener = Listener {
+                metrics: Arc::clone(&metrics),
+                is_ready: Arc::clone(&is_ready),
+                pulse: pulse.clone(),
+                database: session.desk.store.path().to_owned(),
+                clock: context.clock.clone(),
+            };
+            let address = listen::start(address, listener).await.map_err(|error| {
+                CliError::new(Exit::Config, format!("cannot listen on {address}")).because(&error)
+            })?;
+            tracing::info!(%address, "listening");
+        }
+        let counted = Arc::clone(&metrics);
+        let clock = context.clock.clone();
         let front = Front {
             calls: calls(pulse.clone())?,
-            herald: Box::new(herald),
+            herald: Box::new(move |news| {
+                match news {
+                    News::KeyWorks(works) => {
+                        metrics.set_key_ok(*works);
+                        is_ready.store(*works, Ordering::Relaxed);
+                    }
+                    News::ApiAnswers(answers) => metrics.set_api_up(*answers),
+                    _ => {}
+                }
+                herald(news);
+            }),
+            note: Box::new(move |report, took| counted.count_pass(report, took, clock.now())),
             reload: reload(context, flags, environment, &session),
             answer: answer(context),
             pulse,
@@ -51,6 +83,15 @@ pub fn run(context: &Context, flags: &Flags, environment: &Environment) -> Resul
         Err(Stop::Store(error)) => Err(session::storage(context, &error)),
         Err(stop) => Err(session::stopped(&stop)),
     }
+}
+
+/// Every event is a sign of life, and counts.
+fn watcher(pulse: &Pulse, metrics: &Arc<Metrics>) -> Watcher {
+    let (pulse, metrics) = (pulse.watcher(), Arc::clone(metrics));
+    Watcher::new(move |event| {
+        pulse.tell(event);
+        metrics.count(event);
+    })
 }
 
 fn settings(context: &Context, session: &session::Session) -> DaemonSettings {
@@ -116,6 +157,7 @@ fn herald(news: &News) {
             Err(_) => notify(&[NotifyState::Reloading]),
         },
         News::Stopping => notify(&[NotifyState::Stopping]),
+        News::KeyWorks(_) | News::ApiAnswers(_) => {}
     }
 }
 

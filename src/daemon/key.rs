@@ -58,8 +58,7 @@ impl Daemon {
             None => Ok(Step::End),
             Some(Ok(())) => {
                 tracing::info!("the key works");
-                self.key = None;
-                self.troubles.all_is_well();
+                self.key_works();
                 Ok(Step::Go)
             }
             Some(Err(Stop::Store(error))) => Err(Stop::Store(error)),
@@ -89,8 +88,7 @@ impl Daemon {
                     None => Step::End,
                     Some(Ok(())) => {
                         tracing::info!("settings and key are taken up");
-                        self.key = None;
-                        self.troubles.all_is_well();
+                        self.key_works();
                         Step::Go
                     }
                     Some(Err(stop)) => {

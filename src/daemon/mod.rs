@@ -54,6 +54,10 @@ pub enum News {
     Reloading,
     /// On the way out.
     Stopping,
+    /// The API accepts the key, or does not.
+    KeyWorks(bool),
+    /// The API answers, or does not.
+    ApiAnswers(bool),
 }
 
 /// What the daemon goes by.
@@ -82,6 +86,8 @@ pub struct Front {
     pub calls: mpsc::Receiver<Call>,
     /// Tells the service manager.
     pub herald: Box<dyn Fn(&News) + Send>,
+    /// Is shown every report.
+    pub note: Box<dyn Fn(&Report, Duration) + Send>,
     /// Reads settings and key anew, or says why not.
     pub reload: Box<dyn FnMut() -> Result<Fresh, String> + Send>,
     /// What a process that handed a job over shall print, and its exit code.
@@ -237,6 +243,7 @@ impl Daemon {
         self.desk.fetcher.renew_patience();
         self.say("working");
         let settings = self.settings.pass.clone();
+        let begun = self.desk.fetcher.clock().boot().elapsed;
         let report = {
             let pass = pass::run(&mut self.desk, order, &settings);
             tokio::select! {
@@ -244,8 +251,12 @@ impl Daemon {
                 () = wait::stop_called(&mut self.front.calls, &mut self.pending) => None,
             }
         };
-        if report.is_none() {
-            pass::interrupt(&mut self.desk, &settings);
+        match &report {
+            None => _ = pass::interrupt(&mut self.desk, &settings),
+            Some(report) => {
+                let ended = self.desk.fetcher.clock().boot().elapsed;
+                (self.front.note)(report, ended.saturating_sub(begun));
+            }
         }
         report
     }
@@ -262,7 +273,10 @@ impl Daemon {
                 patience::next(self.patience, self.settings.freshness_target, was_pressed);
         }
         match report.stop {
-            None => self.troubles.all_is_well(),
+            None => {
+                (self.front.herald)(&News::ApiAnswers(true));
+                self.troubles.all_is_well();
+            }
             Some(Stop::Store(error)) => return Err(Stop::Store(error)),
             Some(stop) => self.note_stop(&stop),
         }
@@ -281,14 +295,24 @@ impl Daemon {
                 tracing::error!(error = %stop, "polling stops until the key works; replace the key and reload or restart");
                 self.say(&format!("{stop}; replace the key and reload, or restart where it is a systemd credential"));
                 self.key = Some(KeyTrouble::refused(now));
+                (self.front.herald)(&News::KeyWorks(false));
             }
             Stop::Outage(_) | Stop::Broken(_) => {
+                (self.front.herald)(&News::ApiAnswers(false));
                 let pause = self.troubles.outage(now);
                 tracing::warn!(error = %stop, seconds = pause.as_secs(), "trying again later");
                 self.say(&stop.to_string());
             }
             Stop::Store(_) | Stop::Interrupted => {}
         }
+    }
+
+    /// The API has said whose key it is.
+    fn key_works(&mut self) {
+        self.key = None;
+        self.troubles.all_is_well();
+        (self.front.herald)(&News::KeyWorks(true));
+        (self.front.herald)(&News::ApiAnswers(true));
     }
 
     fn now(&self) -> DateTime<Utc> {

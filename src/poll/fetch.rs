@@ -215,10 +215,11 @@ impl Fetcher {
             Err(Trouble::NoAnswer) => _ = self.silent_since.get_or_insert(begun.elapsed),
             _ => self.silent_since = None,
         }
-        let (rate, server_date) = match &result {
-            Ok(answer) => (answer.rate, answer.server_date),
-            Err(failure) => (failure.rate, failure.server_date),
+        let (rate, server_date, status) = match &result {
+            Ok(answer) => (answer.rate, answer.server_date, Some(answer.status)),
+            Err(failure) => (failure.rate, failure.server_date, failure.status),
         };
+        self.watcher.tell(&Event::Answered { status });
         if request.authenticated {
             self.gate.after_answer(&rate, server_date, self.clock.now(), &boot);
         }
