@@ -1,6 +1,8 @@
 //! The house checks itself: who may import whom, what stands nowhere but in its room, how files
 //! begin and how long they get.
 
+#![allow(clippy::unwrap_used)] // A test may.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,8 @@
 //! What every command that talks to the API needs: the key, the mirror, the way to send, and how
 //! their errors become exit codes.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 
 use super::{CliError, Context, Exit};
@@ -20,6 +22,8 @@ pub struct Session {
     pub desk: Desk,
     /// What they go by.
     pub settings: PassSettings,
+    /// What differs between installations.
+    pub seed: u64,
 }
 
 /// Opens the mirror under the lock, and makes ready to send with `key`.
@@ -29,16 +33,13 @@ pub fn open(context: &Context, key: SecretString, watcher: Watcher) -> Result<Se
     let store = Store::open(&config.database, IfMissing::Create)
         .map_err(|error| storage(context, &error))?;
     let seed = seed(&store).map_err(|error| storage(context, &error))?;
-    let manners = Manners {
-        rate_share: config.rate_share,
-        max_wait: config.max_wait,
-        seed: jitter_seed(&context.clock),
-    };
+    let manners = manners(context, config.max_wait);
     let fetcher = Fetcher::new(client, store.clone(), context.clock.clone(), watcher, manners)
         .map_err(|error| storage(context, &error))?;
     Ok(Session {
         desk: Desk::new(fetcher, store, config.freshness_target),
         settings: settings(context, seed),
+        seed,
     })
 }
 
@@ -51,6 +52,11 @@ pub fn settings(context: &Context, seed: u64) -> PassSettings {
         max_removals: config.max_removals,
         log_retention: config.log_retention,
     }
+}
+
+/// How requests are bounded, when a pass may wait so long for the rate limit.
+pub fn manners(context: &Context, max_wait: Duration) -> Manners {
+    Manners { rate_share: context.config.rate_share, max_wait, seed: jitter_seed(&context.clock) }
 }
 
 /// The number that seeds the minutes of this installation's sweeps.
@@ -132,7 +138,7 @@ pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
     }
 }
 
-/// What stopped a pass, as the error that ends the program.
+/// What stopped a pass, as the user is told.
 pub fn stopped(stop: &Stop) -> CliError {
     let found = |exit| CliError::new(exit, stop);
     match stop {

@@ -58,7 +58,7 @@ pub fn compare(bound: Option<&str>, whoami: &Whoami) -> Result<(), Stop> {
 }
 
 /// Asks who we are, and binds the database to the organization.
-pub(super) async fn identify(desk: &mut Desk) -> Result<(), Stop> {
+pub async fn identify(desk: &mut Desk) -> Result<(), Stop> {
     let question = question();
     let fetched = desk.fetcher.fetch(&question, read);
     let whoami = fetched.await.map_err(Stop::at_start)?.checked;
