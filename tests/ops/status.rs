@@ -37,7 +37,7 @@ fn after_a_sync_it_tells_everything_without_key_and_network() {
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
     for part in [
         "organization  0197a1b2-7c3d-7e4f-8a5b-000000000001, key `sandbox`",
-        "now           idle",
+        "now           not running",
         "last pass     1 by sync: finished ",
         "API           supported",
         "last error    none",
@@ -63,12 +63,12 @@ fn after_a_sync_it_tells_everything_without_key_and_network() {
 }
 
 #[test]
-fn beside_a_held_lock_it_says_that_somebody_works() {
+fn beside_a_held_lock_it_says_that_somebody_is_running() {
     let bench = Bench::synced();
     let held = Store::open(&bench.database(), IfMissing::Refuse).unwrap();
     let ran = bench.run_with(ALONE, &["status"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.stdout.contains("now           working\n"), "{ran:?}");
+    assert!(ran.stdout.contains("now           running\n"), "{ran:?}");
     // A write that is under way is nothing to wait for.
     let ran = held.write(|tx| {
         tx.execute("UPDATE instance SET api_key_name = 'later'", []).unwrap();
