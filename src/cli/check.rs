@@ -4,7 +4,9 @@
 //! created and nothing is written, but for one thing: should the API ask to wait, the database
 //! remembers it.
 
+mod line;
 mod local;
+mod mirror;
 mod remote;
 
 use clap::Args;
@@ -52,9 +54,9 @@ pub fn run(
 
 fn checks(context: &Context, environment: &Environment) -> Result<Vec<Check>, CliError> {
     let mut checks = vec![local::config(context)];
-    let (database, mirror) = local::database(context);
+    let (database, mirror) = mirror::database(context);
     checks.extend(database);
-    checks.extend(local::place(context));
+    checks.extend(mirror::place(context));
     let (key_source, key) = local::key(context);
     checks.push(key_source);
     checks.push(local::proxy(context, environment));

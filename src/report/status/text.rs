@@ -18,7 +18,7 @@ pub fn text(status: &Status) -> String {
     let facts = [
         ("organization", organization(status)),
         ("database", database(status)),
-        ("now", if status.is_running { "working" } else { "idle" }.to_owned()),
+        ("now", if status.is_running { "running" } else { "not running" }.to_owned()),
         ("last pass", last_pass(status)),
         ("next due", next_due(status)),
         ("rate limit", status.rate.text(status.now)),
