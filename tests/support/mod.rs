@@ -159,7 +159,7 @@ impl Bed {
         self.sync(arguments).expect(0)
     }
 
-    /// Asks the sandbox directly, over a socket of its own. Does not go by the log.
+    /// Asks the sandbox directly, over a socket of its own. It shows in the log.
     pub fn get(&self, path: &str) -> Value {
         let mut stream = TcpStream::connect(self.address()).unwrap();
         write!(
