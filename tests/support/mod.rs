@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 mod compare;
+pub use compare::truth_key;
 pub mod looks;
 
 use std::fs::File;
