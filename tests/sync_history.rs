@@ -24,7 +24,7 @@ type Scrapes = BTreeMap<(String, DateTime<Utc>), Option<i64>>;
 fn note_shown(bed: &Bed, kind: Kind, shown: &mut Scrapes) {
     for row in bed.control.rows(kind) {
         if let Some(at) = row["last_scrape_time"].as_str() {
-            let key = support::truth_key(kind, &row);
+            let key = support::compare::truth_key(kind, &row);
             shown.insert((key, at.parse().unwrap()), row["view_count"].as_i64());
         }
     }

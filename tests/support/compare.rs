@@ -38,10 +38,16 @@ impl Bed {
     /// each row shows, and the latest figures of the overview.
     #[track_caller]
     pub fn compare(&self) {
+        self.compare_lists();
+        self.compare_overview();
+    }
+
+    /// The same without the overview, which changes at midnight.
+    #[track_caller]
+    pub fn compare_lists(&self) {
         for kind in Kind::LISTS {
             self.compare_kind(kind);
         }
-        self.compare_overview();
     }
 
     /// The same for one list.
