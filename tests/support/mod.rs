@@ -22,6 +22,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+/// The program under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_creatormirror");
 /// The key that the sandbox lets in.
 pub const KEY: &str = "sandbox-key";
 /// Far more than any run here takes; one that hangs is killed and fails its test.
@@ -119,7 +121,12 @@ impl Bed {
 
     /// The binary in a clean environment, with this database and this sandbox.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_creatormirror"));
+        self.command_of(Path::new(BINARY), arguments)
+    }
+
+    /// The same with the binary at another place.
+    pub fn command_of(&self, binary: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary);
         command
             .args(arguments)
             .arg("--database")
