@@ -21,7 +21,12 @@ CREATE TABLE instance (
     last_stamp INTEGER NOT NULL DEFAULT 0,
     -- GET /meta as received, and when.
     api_meta TEXT,
-    api_meta_at INTEGER
+    api_meta_at INTEGER,
+    -- What holds the lock: 'run' while a daemon does, so that a `sync` knows to hand over its job.
+    runner TEXT,
+    -- How long the daemon lets dues wait for each other, seconds, and how it is doing, for `status`.
+    patience_s INTEGER,
+    condition TEXT
 ) STRICT;
 
 INSERT INTO instance (instance) VALUES (1);
@@ -373,6 +378,21 @@ CREATE TABLE kind_state (
 
 INSERT INTO kind_state (kind)
 VALUES ('account'), ('creator'), ('video'), ('account_video'), ('overview'), ('meta');
+
+-- What another process asks the daemon to do, and what came of it.
+CREATE TABLE job (
+    job INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- What is wanted, as JSON.
+    request TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'done')),
+    created_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    exit_code INTEGER,
+    -- What the asking process prints: JSON, text, and lines for stderr.
+    answer TEXT
+) STRICT;
+
+CREATE INDEX job_open ON job (job) WHERE state <> 'done';
 
 -- A run over whatever was due, by `sync` or by the daemon.
 CREATE TABLE pass (

@@ -5,7 +5,8 @@
 //! user's patience, a database that cannot be written. Whatever happens, each turn's outcome is
 //! written down.
 
-mod identify;
+pub mod identify;
+mod next;
 pub mod preview;
 mod report;
 mod standing;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
+pub use next::next_at;
 pub use report::{KindReport, Report, Stop};
 
 use crate::api::Verdict;
@@ -54,11 +56,15 @@ pub struct Order {
     pub only: Vec<Kind>,
     /// How long what is due on one page waits for more.
     pub patience: Duration,
+    /// Kinds that are left alone for now, because their last turn failed.
+    pub hold: Vec<Kind>,
+    /// Whether it is settled whose key this is: a daemon asks once, not with every pass.
+    pub is_identified: bool,
 }
 
 impl Order {
     fn wants(&self, kind: Kind) -> bool {
-        self.only.is_empty() || self.only.contains(&kind)
+        (self.only.is_empty() || self.only.contains(&kind)) && !self.hold.contains(&kind)
     }
 }
 
@@ -75,7 +81,9 @@ pub fn interrupt(desk: &mut Desk, settings: &PassSettings) -> Report {
 
 async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Result<(), Stop> {
     desk.begin(order.trigger)?;
-    if let Err(stop) = identify::identify(desk).await {
+    if !order.is_identified
+        && let Err(stop) = identify::identify(desk).await
+    {
         end_turn(desk, Kind::Meta, &stop.ending())?;
         return Err(stop);
     }

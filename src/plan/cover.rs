@@ -16,8 +16,8 @@ const PAGE_ROWS: i64 = 200;
 /// The requests that cover a set of due rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cover {
-    /// Keys of pages to read again.
-    pub pages: BTreeSet<i64>,
+    /// Keys of pages to read again, the one that is due longest first.
+    pub pages: Vec<i64>,
     /// Rows to read one by one: our key and the API's id.
     pub items: Vec<(i64, String)>,
 }
@@ -51,12 +51,14 @@ pub fn latest(row: &DueRow, patience_s: i64) -> i64 {
     row.due.due_at.saturating_add(patience_s.min(longest))
 }
 
-/// Chooses for `due`, when a walk costs `walk_pages` requests.
+/// Chooses for `due`, the most overdue first, when a walk costs `walk_pages` requests.
 pub fn choose(due: &[DueRow], walk_pages: i64) -> Choice {
     let mut cover = Cover::default();
+    let mut covered = BTreeSet::new();
     for row in due {
         match row.page {
-            Some(page) => _ = cover.pages.insert(page),
+            Some(page) if covered.insert(page) => cover.pages.push(page),
+            Some(_) => {}
             None => cover.items.push((row.key, row.id.clone())),
         }
     }
@@ -112,7 +114,7 @@ mod tests {
     fn one_page_covers_all_its_videos() {
         let due = [video(1, Some(7)), video(2, Some(7)), video(3, None)];
         let Choice::Polls(cover) = choose(&due, 100) else { panic!() };
-        assert_eq!(cover.pages, BTreeSet::from([7]));
+        assert_eq!(cover.pages, [7]);
         assert_eq!(cover.items, [(3, "v3".to_owned())]);
     }
 

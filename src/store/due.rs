@@ -121,10 +121,18 @@ const fn statements(kind: Kind) -> (&'static str, &'static str) {
     }
 }
 
-/// When the next row of a kind is due, Unix seconds.
-pub fn next(c: &Connection, kind: Kind) -> StoreResult<Option<i64>> {
-    let sql = format!("SELECT min(due_at) FROM {}_due", kind.name());
-    Ok(c.query_row(&sql, [], |row| row.get(0))?)
+/// When the first row of a kind after `now` is due, Unix seconds.
+pub fn after(c: &Connection, kind: Kind, now: i64) -> StoreResult<Option<i64>> {
+    let sql = format!("SELECT min(due_at) FROM {}_due WHERE due_at > ?1", kind.name());
+    Ok(c.prepare_cached(&sql)?.query_row([now], |row| row.get(0))?)
+}
+
+/// How long each row of a kind that is due at `now` has been so, seconds.
+pub fn lateness(c: &Connection, kind: Kind, now: i64) -> StoreResult<Vec<i64>> {
+    let sql = format!("SELECT ?1 - due_at FROM {}_due WHERE due_at <= ?1", kind.name());
+    let mut statement = c.prepare_cached(&sql)?;
+    let rows = statement.query_map([now], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// An account was scraped, as an answer asked for at `since` shows: its videos have news.

@@ -141,6 +141,22 @@ pub fn free_bytes(path: &Path) -> Option<u64> {
     stat.f_bavail.checked_mul(stat.f_frsize)
 }
 
+/// Whether this process may write a file, or make files in a folder. By name: it is not opened.
+pub fn may_write(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// The nearest folder above `path` that is there.
+pub fn nearest_folder(path: &Path) -> Option<&Path> {
+    path.ancestors().skip(1).find(|folder| folder.is_dir())
+}
+
+/// What those who are neither owner nor group may do with a file, as the last digit of its mode.
+pub fn mode_of_others(path: &Path) -> Option<u32> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some(metadata.permissions().mode() & 0o007)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
