@@ -208,7 +208,6 @@ fn after_kill_9_the_next_run_goes_on_at_the_very_page() {
 }
 
 #[test]
-#[ignore = "bug B1: a walk whose last page is in is resumed at its first page"]
 fn kills_at_random_points_leave_a_mirror_that_the_next_sync_makes_whole() {
     let bed =
         Bed::frozen(SandboxSettings { latency: Duration::from_millis(4), ..many_videos(2_400) });
@@ -243,7 +242,6 @@ fn kills_at_random_points_leave_a_mirror_that_the_next_sync_makes_whole() {
 }
 
 #[test]
-#[ignore = "bug B1: a walk whose last page is in is resumed at its first page"]
 fn a_run_that_dies_between_the_last_page_and_the_end_of_the_walk_is_taken_up_there() {
     let bed = Bed::frozen(many_videos(700));
     bed.sync_well(&["--only", "overview"]);
