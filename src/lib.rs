@@ -44,6 +44,7 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod logging;
 pub mod model;
 pub mod pass;

@@ -14,6 +14,7 @@
 //! schedule; [`instance`], [`passes`], [`refusals`] and [`documents`] are the bookkeeping;
 //! [`status`] reads it all back.
 
+pub mod analysis;
 pub mod documents;
 pub mod due;
 pub mod instance;
