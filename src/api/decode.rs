@@ -318,10 +318,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn decode(
-        kind: Kind,
-        json: &str,
-    ) -> Result<(Vec<(String, String)>, Option<String>, bool), BadRow> {
+    /// Columns that are set, `extra`, and whether anything was odd.
+    type Decoded = (Vec<(String, String)>, Option<String>, bool);
+
+    fn decode(kind: Kind, json: &str) -> Result<Decoded, BadRow> {
         let raw: &RawValue = serde_json::from_str(json).unwrap();
         let row = row(kind, raw)?;
         let set = columns::columns(kind).iter().zip(&row.values);

@@ -4,6 +4,7 @@ pub mod columns;
 pub mod event;
 pub mod instant;
 pub mod kind;
+pub mod lifecycle;
 pub mod row;
 pub mod settings;
 
@@ -11,4 +12,5 @@ pub use columns::{Column, ColumnType};
 pub use event::{Event, Watcher};
 pub use instant::Instant;
 pub use kind::Kind;
+pub use lifecycle::Lifecycle;
 pub use row::{BadRow, Row, Value};

@@ -70,8 +70,17 @@ pub fn set_permissions(path: &Path) -> StoreResult<()> {
 
 /// The sibling that carries the lock of `database`.
 pub fn lock_path(database: &Path) -> PathBuf {
+    sibling(database, ".lock")
+}
+
+/// The sibling that is SQLite's write-ahead log.
+pub fn wal_path(database: &Path) -> PathBuf {
+    sibling(database, "-wal")
+}
+
+fn sibling(database: &Path, ending: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
-    name.push(".lock");
+    name.push(ending);
     PathBuf::from(name)
 }
 
@@ -92,12 +101,13 @@ pub fn lock(database: &Path) -> StoreResult<File> {
     }
 }
 
-/// Whether somebody holds the lock of `database`, looked up without making a file.
+/// Whether somebody holds the lock of `database`, looked up without making a file. Shared, so that
+/// two who look at the same time do not take each other for the holder.
 pub fn is_locked(database: &Path) -> bool {
     let Ok(file) = File::open(lock_path(database)) else {
         return false;
     };
-    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 /// The kind of file system that the nearest existing folder above `path` is on.

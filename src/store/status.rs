@@ -1,1 +1,351 @@
-//! placeholder
+//! Reads the bookkeeping back for `status` and `check`. What is read here is found by indexes or in
+//! bounds, so that it costs little however large the mirror is; only [`integrity`] reads it all.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::freshness::{self, Freshness};
+use super::instance::{self, Identity};
+use super::place;
+use super::refusals::{self, Refusal};
+use super::walks::{self, Walk};
+use super::{StoreResult, open};
+use crate::model::{Kind, Lifecycle};
+
+/// Passes that are searched for the last error. The log may hold months of them.
+const PASSES_SEARCHED: i64 = 1_000;
+
+/// Damages that [`integrity`] names.
+const DAMAGES_MAX: i64 = 5;
+
+/// Everything `status` shows that is in the database, as of one moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Whose mirror it is.
+    pub identity: Identity,
+    /// The version of its schema.
+    pub schema_version: i64,
+    /// The pass that began last.
+    pub last_pass: Option<LastPass>,
+    /// Where each kind stands, in the order of a pass.
+    pub kinds: Vec<KindStatus>,
+    /// The schedule of videos.
+    pub schedule: Schedule,
+    /// The rate gate as JSON.
+    pub gate: String,
+    /// What the server was found not to support.
+    pub refusals: Vec<Refusal>,
+    /// What went wrong last.
+    pub last_error: Option<LastError>,
+    /// What the API says of its future, and when it did, in microseconds.
+    pub lifecycle: Option<(Lifecycle, i64)>,
+}
+
+/// A pass as in the log; times in microseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastPass {
+    /// Its number.
+    pub pass: i64,
+    /// Who asked for it.
+    pub trigger: String,
+    /// When it began.
+    pub started_at: i64,
+    /// When it ended; `None` while it runs, or if it was killed.
+    pub finished_at: Option<i64>,
+    /// One word.
+    pub outcome: String,
+    /// A sentence, where it was stopped.
+    pub detail: Option<String>,
+    /// Requests it has sent.
+    pub requests: i64,
+}
+
+/// Where a kind stands; times in microseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KindStatus {
+    /// Which kind.
+    pub kind: Kind,
+    /// Resources that the API lists, or observations of a document.
+    pub rows: i64,
+    /// Resources marked removed.
+    pub removed: i64,
+    /// Start of the last complete walk.
+    pub complete_as_of: Option<i64>,
+    /// Start of the last walk.
+    pub last_walk_at: Option<i64>,
+    /// What came of it.
+    pub last_outcome: Option<String>,
+    /// A sweep after this makes the kind due.
+    pub swept_at: Option<i64>,
+    /// Rows whose removal is held back.
+    pub held_removals: i64,
+    /// The walk that is under way, or was interrupted.
+    pub open_walk: Option<Walk>,
+    /// How old its figures are.
+    pub freshness: Option<Freshness>,
+}
+
+/// When videos are due; times in Unix seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Schedule {
+    /// Videos that are polled by their intervals; the others are left to the sweeps.
+    pub scheduled: i64,
+    /// Of these, due by now.
+    pub overdue: i64,
+    /// When the first of all is due, or has been since.
+    pub next_due_at: Option<i64>,
+}
+
+/// Something that went wrong; time in microseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastError {
+    /// In which pass.
+    pub pass: i64,
+    /// When.
+    pub at: i64,
+    /// With which kind; `None` if it stopped the whole pass.
+    pub kind: Option<String>,
+    /// The API's code for it, or ours.
+    pub code: String,
+    /// A sentence for people.
+    pub detail: Option<String>,
+    /// The API's id of the request.
+    pub request_id: Option<String>,
+}
+
+/// Bytes on the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// The database file.
+    pub database: u64,
+    /// The write-ahead log beside it.
+    pub wal: u64,
+}
+
+/// Reads everything at `now`, in microseconds, as of one moment.
+pub fn read(c: &Connection, now: i64) -> StoreResult<Snapshot> {
+    // Only ever read: dropping the transaction lets the moment go.
+    let moment = c.unchecked_transaction()?;
+    let kinds: StoreResult<Vec<KindStatus>> =
+        Kind::ALL.into_iter().map(|kind| kind_status(&moment, kind)).collect();
+    Ok(Snapshot {
+        identity: instance::identity(&moment)?,
+        schema_version: open::schema_version(&moment)?,
+        last_pass: last_pass(&moment)?,
+        kinds: kinds?,
+        schedule: schedule(&moment, now / 1_000_000)?,
+        gate: instance::traffic(&moment)?.0,
+        refusals: refusals::in_force(&moment, now)?,
+        last_error: last_error(&moment)?,
+        lifecycle: lifecycle(&moment)?,
+    })
+}
+
+/// What the API says of its future, and when it did, in microseconds.
+pub fn lifecycle(c: &Connection) -> StoreResult<Option<(Lifecycle, i64)>> {
+    let meta = instance::api_meta(c)?;
+    Ok(meta.and_then(|(json, at)| Some((Lifecycle::read(&json)?, at))))
+}
+
+/// What is damaged in the database; nothing, if it is sound. Reads the whole file.
+pub fn integrity(c: &Connection) -> StoreResult<Vec<String>> {
+    let mut statement = c.prepare(&format!("PRAGMA quick_check({DAMAGES_MAX})"))?;
+    let lines: Vec<String> =
+        statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+}
+
+/// Sizes by name alone: the files are not opened.
+pub fn sizes(database: &Path) -> Sizes {
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    Sizes { database: length(database), wal: length(&place::wal_path(database)) }
+}
+
+fn kind_status(c: &Connection, kind: Kind) -> StoreResult<KindStatus> {
+    let (rows, removed) = counts(c, kind)?;
+    let state = walks::state(c, kind)?;
+    let sql = "SELECT last_walk_at FROM kind_state WHERE kind = ?1";
+    let last_walk_at = c.query_row(sql, [kind.name()], |row| row.get(0)).optional()?;
+    Ok(KindStatus {
+        kind,
+        rows,
+        removed,
+        complete_as_of: state.complete_as_of,
+        last_walk_at: last_walk_at.flatten(),
+        last_outcome: state.last_outcome,
+        swept_at: state.swept_at,
+        held_removals: state.held_removals,
+        open_walk: walks::open(c, kind)?,
+        freshness: freshness::read(c, kind)?,
+    })
+}
+
+/// Rows that the API lists, and removed ones.
+fn counts(c: &Connection, kind: Kind) -> StoreResult<(i64, i64)> {
+    let one = |sql: &str| c.query_row(sql, [], |row| row.get::<_, i64>(0));
+    Ok(match kind {
+        Kind::Overview => (one("SELECT count(*) FROM overview_observation")?, 0),
+        Kind::Meta => (one("SELECT count(api_meta) FROM instance")?, 0),
+        _ => {
+            let table = kind.name();
+            let all = one(&format!("SELECT count(*) FROM {table}"))?;
+            let removed =
+                one(&format!("SELECT count(*) FROM {table} WHERE removed_at IS NOT NULL"))?;
+            (all - removed, removed)
+        }
+    })
+}
+
+fn schedule(c: &Connection, now: i64) -> StoreResult<Schedule> {
+    let sql = "SELECT (SELECT count(*) FROM video_due),
+                      (SELECT count(*) FROM video_due WHERE due_at <= ?1),
+                      (SELECT min(due_at) FROM video_due)";
+    let schedule = c.query_row(sql, [now], |row| {
+        Ok(Schedule { scheduled: row.get(0)?, overdue: row.get(1)?, next_due_at: row.get(2)? })
+    });
+    Ok(schedule?)
+}
+
+fn last_pass(c: &Connection) -> StoreResult<Option<LastPass>> {
+    let sql = "SELECT pass, trigger, started_at, finished_at, outcome, detail,
+                      (SELECT coalesce(sum(k.requests), 0) FROM pass_kind AS k WHERE k.pass = p.pass)
+               FROM pass AS p ORDER BY pass DESC LIMIT 1";
+    let pass = c.query_row(sql, [], |row| {
+        Ok(LastPass {
+            pass: row.get(0)?,
+            trigger: row.get(1)?,
+            started_at: row.get(2)?,
+            finished_at: row.get(3)?,
+            outcome: row.get(4)?,
+            detail: row.get(5)?,
+            requests: row.get(6)?,
+        })
+    });
+    Ok(pass.optional()?)
+}
+
+/// The later of a kind's last error and of what last stopped a whole pass. Where both tell of the
+/// same pass, the kind's is the one that knows the request.
+fn last_error(c: &Connection) -> StoreResult<Option<LastError>> {
+    let sql = "SELECT pass, at, kind, code, detail, request_id
+               FROM (SELECT pass, coalesce(finished_at, started_at) AS at, kind, error_code AS code,
+                            detail, request_id
+                     FROM pass_kind
+                     WHERE error_code IS NOT NULL AND pass > (SELECT max(pass) FROM pass) - ?1
+                     UNION ALL
+                     SELECT pass, coalesce(finished_at, started_at), NULL, outcome, detail, NULL
+                     FROM pass
+                     WHERE outcome NOT IN ('finished', 'running', 'interrupted')
+                       AND pass > (SELECT max(pass) FROM pass) - ?1)
+               ORDER BY pass DESC, kind IS NULL, at DESC LIMIT 1";
+    let error = c.query_row(sql, [PASSES_SEARCHED], |row| {
+        Ok(LastError {
+            pass: row.get(0)?,
+            at: row.get(1)?,
+            kind: row.get(2)?,
+            code: row.get(3)?,
+            detail: row.get(4)?,
+            request_id: row.get(5)?,
+        })
+    });
+    Ok(error.optional()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::open::IfMissing;
+    use crate::store::passes::{self, Ending, Tally};
+
+    fn mirror() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        (folder, store)
+    }
+
+    /// A pass whose turn of accounts ended with this error, and which was itself stopped by that.
+    fn failed_pass(store: &Store, at: i64, code: Option<&str>, outcome: &str) {
+        let ending = Ending {
+            outcome: "failed",
+            error_code: code.map(str::to_owned),
+            detail: None,
+            request_id: code.map(|code| format!("req_{code}")),
+        };
+        store
+            .write(|tx| {
+                let pass = passes::begin(tx, "sync", at)?;
+                passes::begin_kind(tx, pass, Kind::Account, "full", at)?;
+                let tally = Tally { requests: 3, ..Tally::default() };
+                passes::count(tx, pass, Kind::Account, &tally)?;
+                passes::end_kind(tx, pass, Kind::Account, &ending, at + 1)?;
+                passes::end(tx, pass, outcome, None, at + 2)
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn a_fresh_mirror_has_nothing_to_tell() {
+        let (_folder, store) = mirror();
+        let found = store.read(|c| read(c, 0)).unwrap();
+        assert_eq!(found.kinds.iter().map(|kind| kind.kind).collect::<Vec<_>>(), Kind::ALL);
+        assert!(found.kinds.iter().all(|kind| (kind.rows, kind.removed) == (0, 0)));
+        assert_eq!((found.last_pass, found.last_error, found.lifecycle), (None, None, None));
+        assert_eq!(found.schedule, Schedule::default());
+        assert_eq!(found.schema_version, open::known_version());
+        assert_eq!(store.read(integrity).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_last_error_knows_its_request_where_one_kind_had_it() {
+        let (_folder, store) = mirror();
+        failed_pass(&store, 10, Some("ONE"), "finished");
+        failed_pass(&store, 20, Some("TWO"), "unreachable");
+        failed_pass(&store, 30, None, "finished");
+        let error = store.read(last_error).unwrap().unwrap();
+        assert_eq!((error.pass, error.at, error.code.as_str()), (2, 21, "TWO"));
+        assert_eq!(error.request_id.as_deref(), Some("req_TWO"));
+        failed_pass(&store, 40, None, "other_organization");
+        let error = store.read(last_error).unwrap().unwrap();
+        assert_eq!((error.pass, error.kind, error.code.as_str()), (4, None, "other_organization"));
+        let pass = store.read(last_pass).unwrap().unwrap();
+        assert_eq!((pass.pass, pass.requests, pass.finished_at), (4, 3, Some(42)));
+    }
+
+    #[test]
+    fn an_error_of_long_ago_is_not_searched_for() {
+        let (_folder, store) = mirror();
+        failed_pass(&store, 10, Some("ONE"), "finished");
+        store
+            .write(|tx| {
+                tx.execute("UPDATE sqlite_sequence SET seq = 5000 WHERE name = 'pass'", [])?;
+                Ok(())
+            })
+            .unwrap();
+        failed_pass(&store, 20, None, "finished");
+        assert_eq!(store.read(last_error).unwrap(), None);
+    }
+
+    #[test]
+    fn rows_and_dues_are_counted() {
+        let (_folder, store) = mirror();
+        store
+            .write(|tx| {
+                tx.execute_batch(
+                    "INSERT INTO video (key, id, fingerprint, as_of, first_mirrored_at, removed_at)
+                     VALUES (1, 'a', 0, 0, 0, NULL), (2, 'b', 0, 0, 0, NULL), (3, 'c', 0, 0, 0, 9);
+                     INSERT INTO video_due (video, due_at) VALUES (1, 100), (2, 200);",
+                )?;
+                Ok(())
+            })
+            .unwrap();
+        let found = store.read(|c| read(c, 150_000_000)).unwrap();
+        let videos = found.kinds.iter().find(|kind| kind.kind == Kind::Video).unwrap();
+        assert_eq!((videos.rows, videos.removed), (2, 1));
+        let expected = Schedule { scheduled: 2, overdue: 1, next_due_at: Some(100) };
+        assert_eq!(found.schedule, expected);
+        let sizes = sizes(store.path());
+        assert!(sizes.database > 0 && sizes.wal > 0, "{sizes:?}");
+    }
+}

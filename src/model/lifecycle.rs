@@ -1,0 +1,82 @@
+//! What the API says of its own future, `GET /meta`.
+
+use serde_json::{Map, Value};
+
+/// The API's lifecycle document, as far as anybody acts on it. The form of its dates is not
+/// documented, so they are text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// `current` while all is well; an open set.
+    pub status: Option<String>,
+    /// From when on this version is deprecated; `None` while it is not going to be.
+    pub deprecation: Option<String>,
+    /// When it will be switched off.
+    pub sunset: Option<String>,
+}
+
+impl Lifecycle {
+    /// Reads the document. Members of another type than documented are taken as they are written:
+    /// a notice must not be missed because of its form.
+    pub fn read(json: &str) -> Option<Self> {
+        let members: Map<String, Value> = serde_json::from_str(json).ok()?;
+        let text = |name: &str| match members.get(name)? {
+            Value::Null | Value::Bool(false) => None,
+            Value::String(text) if text.is_empty() => None,
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        Some(Self {
+            status: text("status"),
+            deprecation: text("deprecation"),
+            sunset: text("sunset"),
+        })
+    }
+
+    /// What has to be said to users; `None` while the version is simply supported.
+    pub fn notice(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        if let Some(status) = self.status.as_ref().filter(|status| *status != "current") {
+            parts.push(format!("status {status}"));
+        }
+        if let Some(date) = &self.deprecation {
+            parts.push(format!("deprecation {date}"));
+        }
+        if let Some(date) = &self.sunset {
+            parts.push(format!("sunset {date}"));
+        }
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_supported_version_gives_no_notice() {
+        let json = r#"{"type":"api_meta","status":"current","deprecation":null,"sunset":null}"#;
+        assert_eq!(Lifecycle::read(json).unwrap().notice(), None);
+        assert_eq!(Lifecycle::read("{}").unwrap().notice(), None);
+    }
+
+    #[test]
+    fn a_notice_is_heard_in_whatever_form() {
+        for (json, notice) in [
+            (r#"{"status":"deprecated"}"#, "status deprecated"),
+            (r#"{"status":"current","sunset":"2027-06-30"}"#, "sunset 2027-06-30"),
+            (
+                r#"{"deprecation":1800000000,"sunset":{"date":"x"}}"#,
+                r#"deprecation 1800000000, sunset {"date":"x"}"#,
+            ),
+            (r#"{"deprecation":true}"#, "deprecation true"),
+        ] {
+            assert_eq!(Lifecycle::read(json).unwrap().notice().as_deref(), Some(notice));
+        }
+    }
+
+    #[test]
+    fn what_is_no_document_is_none() {
+        assert_eq!(Lifecycle::read("[]"), None);
+        assert_eq!(Lifecycle::read("<html>"), None);
+    }
+}

@@ -1,0 +1,168 @@
+//! How old the figures are: exact for small kinds, estimated from an even sample of large ones, so
+//! that the answer costs the same for a million rows as for a few thousand.
+
+use rusqlite::{Connection, Row};
+
+use super::StoreResult;
+use crate::model::{Instant, Kind};
+
+/// Kinds with no more rows than this are read whole.
+const ROWS_EXACT_MAX: i64 = 2_000;
+
+/// Rows looked at in a larger kind.
+const SAMPLE_ROWS: i64 = 1_000;
+
+/// The age of a kind's latest scrapes. Rows that are removed, paused or unavailable do not count:
+/// nobody expects them to change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// Rows looked at.
+    pub rows: u64,
+    /// Whether they are only a part of the kind.
+    pub is_sample: bool,
+    /// Of these, not scraped yet.
+    pub never_scraped: u64,
+    /// The latest scrape.
+    pub newest: Option<Instant>,
+    /// The scrape that half of the rows are newer than.
+    pub median: Option<Instant>,
+    /// The scrape that 95 of 100 rows are newer than.
+    pub p95: Option<Instant>,
+    /// The scrape that is the oldest.
+    pub oldest: Option<Instant>,
+}
+
+/// The freshness of a kind; `None` for those that have no scrapes.
+pub fn read(c: &Connection, kind: Kind) -> StoreResult<Option<Freshness>> {
+    let is_counted = match kind {
+        Kind::Account | Kind::Video => "coalesce(is_active, 1) AND NOT coalesce(is_unavailable, 0)",
+        Kind::AccountVideo => "NOT coalesce(is_unavailable, 0)",
+        Kind::Creator | Kind::Overview | Kind::Meta => return Ok(None),
+    };
+    let is_counted = format!("removed_at IS NULL AND {is_counted}");
+    let table = kind.name();
+    let last_key: i64 =
+        c.query_row(&format!("SELECT coalesce(max(key), 0) FROM {table}"), [], |row| row.get(0))?;
+    let is_sample = last_key > ROWS_EXACT_MAX;
+    let rows = match is_sample {
+        true => sample(c, table, &is_counted, last_key)?,
+        false => all(c, table, &is_counted)?,
+    };
+    Ok(Some(Freshness { is_sample, ..summarize(rows) }))
+}
+
+fn all(c: &Connection, table: &str, is_counted: &str) -> StoreResult<Vec<Option<Instant>>> {
+    let sql = format!("SELECT last_scrape_time FROM {table} WHERE {is_counted}");
+    let mut statement = c.prepare(&sql)?;
+    let rows = statement.query_map([], scrape_time)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Every so many keys one row. Keys follow the order of discovery, so old and new rows both count.
+fn sample(
+    c: &Connection,
+    table: &str,
+    is_counted: &str,
+    last_key: i64,
+) -> StoreResult<Vec<Option<Instant>>> {
+    let sql = format!(
+        "SELECT last_scrape_time FROM
+             (SELECT * FROM {table} WHERE key >= ?1 ORDER BY key LIMIT 1) WHERE {is_counted}"
+    );
+    let mut statement = c.prepare(&sql)?;
+    let mut found = Vec::new();
+    for number in 0..SAMPLE_ROWS {
+        // Row counts are far below what would overflow here.
+        let key = 1 + number.saturating_mul(last_key) / SAMPLE_ROWS;
+        if let Some(row) = statement.query_map([key], scrape_time)?.next() {
+            found.push(row?);
+        }
+    }
+    Ok(found)
+}
+
+fn scrape_time(row: &Row<'_>) -> rusqlite::Result<Option<Instant>> {
+    let text: Option<String> = row.get(0)?;
+    Ok(text.as_deref().and_then(Instant::parse))
+}
+
+fn summarize(rows: Vec<Option<Instant>>) -> Freshness {
+    let looked_at = rows.len();
+    let mut scrapes: Vec<Instant> = rows.into_iter().flatten().collect();
+    // Newest first, so that a share of the way along is a share of the rows that are newer.
+    scrapes.sort_unstable_by(|one, other| other.cmp(one));
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let at = |percent: usize| scrapes.get(scrapes.len().saturating_sub(1) * percent / 100).copied();
+    Freshness {
+        rows: count(looked_at),
+        is_sample: false,
+        never_scraped: count(looked_at - scrapes.len()),
+        newest: at(0),
+        median: at(50),
+        p95: at(95),
+        oldest: at(100),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::open::IfMissing;
+
+    /// A mirror with this many videos, scraped a minute apart, the first one first.
+    fn videos(count: i64) -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        store
+            .write(|tx| {
+                let sql = "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < ?1)
+                     INSERT INTO video (key, id, last_scrape_time, fingerprint, as_of, first_mirrored_at)
+                     SELECT k, 'v' || k, strftime('%Y-%m-%dT%H:%M:%SZ', 1800000000 + k * 60, 'unixepoch'), 0, 0, 0 FROM n";
+                tx.execute(sql, [count])?;
+                Ok(())
+            })
+            .unwrap();
+        (folder, store)
+    }
+
+    fn minutes(at: Option<Instant>) -> i64 {
+        (at.unwrap().seconds - 1_800_000_000) / 60
+    }
+
+    #[test]
+    fn a_small_kind_is_read_whole_and_only_what_is_scraped_counts() {
+        let (_folder, store) = videos(104);
+        store
+            .write(|tx| {
+                tx.execute("UPDATE video SET removed_at = 1 WHERE key = 1", [])?;
+                tx.execute("UPDATE video SET is_active = 0 WHERE key = 2", [])?;
+                tx.execute("UPDATE video SET is_unavailable = 1 WHERE key = 3", [])?;
+                tx.execute("UPDATE video SET last_scrape_time = NULL WHERE key = 104", [])?;
+                Ok(())
+            })
+            .unwrap();
+        let found = store.read(|c| read(c, Kind::Video)).unwrap().unwrap();
+        assert_eq!((found.rows, found.is_sample, found.never_scraped), (101, false, 1));
+        assert_eq!((minutes(found.newest), minutes(found.oldest)), (103, 4));
+        assert_eq!((minutes(found.median), minutes(found.p95)), (103 - 49, 103 - 94));
+    }
+
+    #[test]
+    fn a_large_kind_is_sampled_evenly() {
+        let (_folder, store) = videos(50_000);
+        let found = store.read(|c| read(c, Kind::Video)).unwrap().unwrap();
+        assert_eq!((found.rows, found.is_sample), (1_000, true));
+        let share = |at| minutes(at) * 100 / 50_000;
+        assert!((49..=51).contains(&share(found.median)), "{found:?}");
+        assert!((4..=6).contains(&share(found.p95)), "{found:?}");
+    }
+
+    #[test]
+    fn an_empty_kind_has_no_scrapes_and_creators_never_have() {
+        let (_folder, store) = videos(1);
+        let read = |kind| store.read(|c| read(c, kind)).unwrap();
+        assert_eq!(read(Kind::Account), Some(Freshness::default()));
+        assert_eq!(read(Kind::Creator), None);
+    }
+}
