@@ -2,13 +2,13 @@
 //! clock that leaps from one due time to the next, against the sandbox over real HTTP.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock::Clock;
 use crate::model::{Instant, Kind};
-use crate::pass::{self, Desk, Order, PassSettings, Report};
+use crate::pass::{self, Order, PassSettings, Report};
+use crate::poll::Desk;
 use crate::sandbox::{Control, SandboxSettings};
 use crate::store::{StoreResult, analysis, due};
 
@@ -144,7 +144,7 @@ pub fn coverage(
     kinds.into_iter().map(compare).collect()
 }
 
-/// Requests of a script that asks for each of `videos` once per hour of `length`.
-pub fn naive_requests(videos: u64, length: Duration) -> u64 {
-    videos.saturating_mul(length.as_secs() / 3_600)
+/// Requests of a script that asks for each of so many videos once an hour of the week.
+pub const fn naive_requests(videos: i64) -> i64 {
+    videos.saturating_mul(DAYS * 24)
 }

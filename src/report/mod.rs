@@ -1,5 +1,7 @@
 //! What people see: progress while something runs, and the shapes of numbers in answers.
 
+pub mod demo;
 pub mod progress;
 pub mod sync;
 pub mod text;
+pub mod week;
