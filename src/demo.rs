@@ -10,7 +10,7 @@ use crate::model::{Instant, Kind};
 use crate::pass::{self, Order, PassSettings, Report};
 use crate::poll::Desk;
 use crate::sandbox::{Control, SandboxSettings};
-use crate::store::{StoreResult, analysis, due};
+use crate::store::{StoreResult, analysis};
 
 /// How long the simulation lasts.
 pub const DAYS: i64 = 7;
@@ -59,7 +59,7 @@ pub async fn live(
 ) -> Result<Progress, Box<Report>> {
     let clock = desk.fetcher.clock().clone();
     let start = clock.now();
-    let order = Order { trigger: "demo", ..Order::default() };
+    let mut order = Order { trigger: "demo", patience: desk.freshness, ..Order::default() };
     let mut done = Progress {
         now: start,
         elapsed: TimeDelta::zero(),
@@ -69,6 +69,7 @@ pub async fn live(
     };
     loop {
         let report = pass::run(desk, &order, settings).await;
+        order.is_identified = true;
         done.now = clock.now();
         done.elapsed = done.now - start;
         done.passes += 1;
@@ -84,27 +85,13 @@ pub async fn live(
         if done.now >= end {
             return Ok(done);
         }
-        let next = match next_pass(desk, settings, done.now) {
+        let next = match pass::next_at(desk, &order, settings, done.now) {
             Ok(next) => next,
             Err(error) => return Err(Box::new(Report { stop: Some(error.into()), ..report })),
         };
         let step = next.map_or(end, |next| next.min(end)).max(done.now + STEP_MIN) - done.now;
         clock.advance(step.to_std().unwrap_or_default());
     }
-}
-
-/// When the next pass is worth making: at the next sweep, or once the earliest due video has waited
-/// for others as long as it may.
-fn next_pass(
-    desk: &Desk,
-    settings: &PassSettings,
-    now: DateTime<Utc>,
-) -> StoreResult<Option<DateTime<Utc>>> {
-    let due = desk.store.read(due::next)?;
-    let due = due.and_then(|due| DateTime::from_timestamp(due, 0)).map(|due| due + desk.freshness);
-    let sweeps = settings.sweeps.values().flatten();
-    let sweeps = sweeps.filter_map(|sweep| sweep.next_after(now, settings.timezone));
-    Ok(sweeps.chain(due).min())
 }
 
 /// Of the scrapes of one kind that happened in the week, how many there were and how many are held.

@@ -120,7 +120,14 @@ pub fn print_error(text: &str) {
 }
 
 fn filter(settings: LogSettings, rust_log: Option<&str>) -> (EnvFilter, Option<String>) {
-    let level = |level: LevelFilter| EnvFilter::default().add_directive(level.into());
+    // Schema migrations log every step at info, also when there is none to take.
+    let level = |level: LevelFilter| {
+        let filter = EnvFilter::default().add_directive(level.into());
+        match "refinery_core=warn".parse() {
+            Ok(quiet) if level == LevelFilter::INFO => filter.add_directive(quiet),
+            _ => filter,
+        }
+    };
     match (settings.level, rust_log) {
         (Some(asked), _) => (level(asked), None),
         (None, Some(directives)) => match EnvFilter::try_new(directives) {

@@ -106,7 +106,7 @@ fn answer(
 impl SyncArgs {
     fn order(&self) -> Order {
         let wish = Wish { full: self.full, accept_removals: self.accept_removals };
-        Order { trigger: "sync", wish, only: self.only.clone() }
+        Order { trigger: "sync", wish, only: self.only.clone(), ..Order::default() }
     }
 }
 
