@@ -122,7 +122,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
         Command::Status(args) => status::run(args, &context(None)?),
         Command::Check(args) => check::run(args, context(None), environment, output),
         Command::Sandbox(args) => sandbox::run(args, clock),
-        Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), output),
+        Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), clock, output),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     }
@@ -135,7 +135,9 @@ impl Cli {
             level => level.map(LevelFilter::from),
         };
         let default_level = match &self.command {
-            Command::Sync(_) | Command::Run(_) | Command::Sandbox(_) => LevelFilter::INFO,
+            Command::Sync(_) | Command::Run(_) | Command::Sandbox(_) | Command::Demo(_) => {
+                LevelFilter::INFO
+            }
             // Their answer says it all.
             _ => LevelFilter::WARN,
         };
