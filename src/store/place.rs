@@ -114,9 +114,8 @@ pub fn lock(database: &Path) -> StoreResult<File> {
 /// Whether somebody holds the lock of `database`, looked up without making a file. Shared, so that
 /// two who look at the same time do not take each other for the holder.
 pub fn is_locked(database: &Path) -> bool {
-    let Ok(file) = File::open(lock_path(database)) else {
-        return false;
-    };
+    let Ok(path) = resolve(database) else { return false };
+    let Ok(file) = File::open(lock_path(&path)) else { return false };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
