@@ -46,6 +46,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod demo;
 pub mod listen;
 pub mod logging;
 pub mod model;

@@ -168,7 +168,7 @@ impl Daemon {
         let identified = self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await;
         match identified {
             None => return Ok(Step::End),
-            Some(Ok(())) => {}
+            Some(Ok(())) => self.key_works(),
             Some(Err(
                 stop @ (Stop::KeyRefused(_) | Stop::OtherOrganization { .. } | Stop::Store(_)),
             )) => {

@@ -14,6 +14,7 @@
 //! schedule; [`instance`], [`jobs`], [`passes`], [`refusals`] and [`documents`] are the bookkeeping;
 //! [`status`] and [`freshness`] read it all back.
 
+pub mod analysis;
 pub mod documents;
 pub mod due;
 pub mod freshness;
