@@ -21,7 +21,12 @@ CREATE TABLE instance (
     last_stamp INTEGER NOT NULL DEFAULT 0,
     -- GET /meta as received, and when.
     api_meta TEXT,
-    api_meta_at INTEGER
+    api_meta_at INTEGER,
+    -- What holds the lock: 'run' while a daemon does, so that a `sync` knows to hand over its job.
+    runner TEXT,
+    -- How long the daemon lets dues wait for each other, seconds, and how it is doing, for `status`.
+    patience_s INTEGER,
+    condition TEXT
 ) STRICT;
 
 INSERT INTO instance (instance) VALUES (1);
@@ -261,6 +266,7 @@ CREATE TABLE account_video (
     not_found_at INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX account_video_by_id ON account_video (id, platform);
+CREATE INDEX account_video_by_account ON account_video (account_id);
 CREATE INDEX account_video_loose ON account_video (key) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX account_video_removed ON account_video (removed_at) WHERE removed_at IS NOT NULL;
 
@@ -308,16 +314,32 @@ CREATE TABLE account_video_scrape (
     PRIMARY KEY (account_video, at_s, at_ns)
 ) STRICT, WITHOUT ROWID;
 
--- When a video is expected to change next. Paused, unavailable and removed videos have no row.
-CREATE TABLE video_due (
-    video INTEGER PRIMARY KEY,
+-- When an account or a video is expected to change next. What is paused, unavailable or removed has no
+-- row.
+CREATE TABLE account_due (
+    account INTEGER PRIMARY KEY,
     -- Unix seconds.
     due_at INTEGER NOT NULL,
     -- Seconds between the last two fruitless polls; 0 after a scrape was seen.
     gap_s INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
+CREATE INDEX account_due_by_time ON account_due (due_at);
+
+CREATE TABLE video_due (
+    video INTEGER PRIMARY KEY,
+    due_at INTEGER NOT NULL,
+    gap_s INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
 CREATE INDEX video_due_by_time ON video_due (due_at);
+
+-- Accounts that were scraped and whose account videos have not been read since. A stamp says since
+-- when.
+CREATE TABLE feed_due (
+    account INTEGER PRIMARY KEY,
+    since INTEGER NOT NULL
+) STRICT;
 
 -- GET /overview, one row whenever a figure has changed.
 CREATE TABLE overview_observation (
@@ -356,6 +378,21 @@ CREATE TABLE kind_state (
 
 INSERT INTO kind_state (kind)
 VALUES ('account'), ('creator'), ('video'), ('account_video'), ('overview'), ('meta');
+
+-- What another process asks the daemon to do, and what came of it.
+CREATE TABLE job (
+    job INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- What is wanted, as JSON.
+    request TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'done')),
+    created_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    exit_code INTEGER,
+    -- What the asking process prints: JSON, text, and lines for stderr.
+    answer TEXT
+) STRICT;
+
+CREATE INDEX job_open ON job (job) WHERE state <> 'done';
 
 -- A run over whatever was due, by `sync` or by the daemon.
 CREATE TABLE pass (

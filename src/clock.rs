@@ -130,6 +130,11 @@ impl Clock {
         }
     }
 
+    /// Holds this thread for `length` of real time, for a wait too short and too deep to be told.
+    pub fn pause_thread(length: Duration) {
+        std::thread::sleep(length);
+    }
+
     /// Moves a manual clock forward, wall and boot time alike. Nothing happens on the others.
     pub fn advance(&self, length: Duration) {
         if let Self::Manual(clock) = self {

@@ -120,7 +120,14 @@ pub fn print_error(text: &str) {
 }
 
 fn filter(settings: LogSettings, rust_log: Option<&str>) -> (EnvFilter, Option<String>) {
-    let level = |level: LevelFilter| EnvFilter::default().add_directive(level.into());
+    // Schema migrations log every step at info, also when there is none to take.
+    let level = |level: LevelFilter| {
+        let filter = EnvFilter::default().add_directive(level.into());
+        match "refinery_core=warn".parse() {
+            Ok(quiet) if level == LevelFilter::INFO => filter.add_directive(quiet),
+            _ => filter,
+        }
+    };
     match (settings.level, rust_log) {
         (Some(asked), _) => (level(asked), None),
         (None, Some(directives)) => match EnvFilter::try_new(directives) {
@@ -292,8 +299,9 @@ mod tests {
         };
         assert_eq!(chosen(Some(LevelFilter::ERROR), Some("debug")), ("error".to_owned(), false));
         assert_eq!(chosen(None, Some("hyper=trace")), ("hyper=trace".to_owned(), false));
-        assert_eq!(chosen(None, Some("a=b=c")), ("info".to_owned(), true));
-        assert_eq!(chosen(None, None), ("info".to_owned(), false));
+        let usual = "refinery_core=warn,info".to_owned();
+        assert_eq!(chosen(None, Some("a=b=c")), (usual.clone(), true));
+        assert_eq!(chosen(None, None), (usual, false));
     }
 
     #[test]

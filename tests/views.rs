@@ -38,7 +38,7 @@ impl Mirror {
 
     /// Writes a row as if the API had just said so.
     fn put(&mut self, kind: Kind, row: &Value) {
-        self.put_all(kind, &[row.clone()]);
+        self.put_all(kind, std::slice::from_ref(row));
     }
 
     /// Writes rows one after the other, in one transaction.

@@ -31,3 +31,4 @@ pub use hold::Hold;
 pub use page::{ListPage, item};
 pub use request::Request;
 pub use retry_after::{parse_http_date, parse_retry_after};
+pub use scrub::printable;

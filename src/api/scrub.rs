@@ -94,7 +94,7 @@ fn replace(bytes: &[u8], needle: &Finder<'_>) -> Vec<u8> {
 }
 
 /// One line of bounded length; what would steer a terminal or turn text around becomes a space.
-pub(super) fn printable(text: &str, chars_max: usize) -> String {
+pub fn printable(text: &str, chars_max: usize) -> String {
     let steers = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

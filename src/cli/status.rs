@@ -1,8 +1,18 @@
-//! `status`: how the mirror is doing, from the database alone.
+//! `status`: how the mirror is doing, from the database alone. It needs neither key nor network nor
+//! lock, so that it works beside whoever writes, and for those who may only read.
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 
-use super::{CliError, Context, Exit};
+use super::{CliError, Context, Exit, session};
+use crate::model::instant;
+use crate::plan::Sweep;
+use crate::poll::query;
+use crate::poll::settle::outcome;
+use crate::report::rate::RateLimit;
+use crate::report::status::{self as report, NextWalk, Status};
+use crate::store::status::{self, KindStatus, Snapshot};
+use crate::store::{Store, StoreResult, place};
 
 /// Flags of `status`.
 #[derive(Debug, Clone, Args)]
@@ -13,6 +23,65 @@ pub struct StatusArgs {
 }
 
 /// Runs the command.
-pub fn run(_args: &StatusArgs, _context: &Context) -> Result<Exit, CliError> {
-    Err(super::not_built_yet())
+pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit, CliError> {
+    let status = read(context).map_err(|error| session::storage(context, &error))?;
+    let text = match args.json {
+        true => format!("{}\n", report::json(&status)),
+        false => report::text(&status),
+    };
+    super::answer(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn read(context: &Context) -> StoreResult<Status> {
+    let store = Store::open_to_read(&context.config.database)?;
+    let (now, boot) = (context.clock.now(), context.clock.boot());
+    // Asked before and after the log is read, or a pass that begins or ends in between would seem
+    // to have been killed.
+    let was_running = place::is_locked(store.path());
+    let snapshot = store.read(|c| status::read(c, instant::micros(now)))?;
+    let is_running = was_running || place::is_locked(store.path());
+    let sweeps = context.config.sweeps(snapshot.identity.seed());
+    let next = |kind: &KindStatus| {
+        let sweep = sweeps.get(&kind.kind).and_then(Option::as_ref);
+        (kind.kind, next_walk(context, &snapshot, kind, sweep, now))
+    };
+    Ok(Status {
+        now,
+        database: store.path().to_owned(),
+        sizes: status::sizes(store.path()),
+        is_running,
+        rate: RateLimit::read(&snapshot.gate, context.config.rate_share, now, &boot),
+        walks: snapshot.kinds.iter().map(next).collect(),
+        snapshot,
+    })
+}
+
+/// When a kind is walked next, by the rules that a pass goes by.
+fn next_walk(
+    context: &Context,
+    snapshot: &Snapshot,
+    kind: &KindStatus,
+    sweep: Option<&Sweep>,
+    now: DateTime<Utc>,
+) -> NextWalk {
+    let endpoint = query::endpoint(kind.kind);
+    if snapshot.refusals.iter().any(|refusal| refusal.thing == endpoint) {
+        return NextWalk::Never;
+    }
+    if kind.open_walk.is_some() || outcome::is_unfinished(kind.last_outcome.as_deref()) {
+        return NextWalk::Now;
+    }
+    match (sweep, kind.swept_at) {
+        (None, _) => NextWalk::Never,
+        (Some(_), None) => NextWalk::Now,
+        (Some(sweep), Some(swept_at)) => {
+            let swept_at = instant::from_micros(swept_at);
+            match sweep.next_after(swept_at, context.config.timezone) {
+                None => NextWalk::Never,
+                Some(due) if due <= now => NextWalk::Now,
+                Some(due) => NextWalk::At(due),
+            }
+        }
+    }
 }

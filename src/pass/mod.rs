@@ -5,7 +5,8 @@
 //! user's patience, a database that cannot be written. Whatever happens, each turn's outcome is
 //! written down.
 
-mod identify;
+pub mod identify;
+mod next;
 pub mod preview;
 mod report;
 mod standing;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
+pub use next::next_at;
 pub use report::{KindReport, Report, Stop};
 
 use crate::api::Verdict;
@@ -22,9 +24,10 @@ use crate::model::settings::RemovalCeiling;
 use crate::model::{Event, Kind};
 use crate::plan::Sweep;
 use crate::plan::work::{Wish, Work};
+use crate::poll::polls::Polled;
 use crate::poll::settle::{self, outcome};
 use crate::poll::walk::Begin;
-use crate::poll::{Desk, PollError, documents, polls, query, walk};
+use crate::poll::{Desk, PollError, documents, follow, polls, query, walk};
 use crate::store::passes::{self, Ending};
 use crate::store::removals::Policy;
 use crate::store::{StoreResult, walks};
@@ -51,11 +54,17 @@ pub struct Order {
     pub wish: Wish,
     /// Only these kinds; all if empty.
     pub only: Vec<Kind>,
+    /// How long what is due on one page waits for more.
+    pub patience: Duration,
+    /// Kinds that are left alone for now, because their last turn failed.
+    pub hold: Vec<Kind>,
+    /// Whether it is settled whose key this is: a daemon asks once, not with every pass.
+    pub is_identified: bool,
 }
 
 impl Order {
     fn wants(&self, kind: Kind) -> bool {
-        self.only.is_empty() || self.only.contains(&kind)
+        (self.only.is_empty() || self.only.contains(&kind)) && !self.hold.contains(&kind)
     }
 }
 
@@ -72,7 +81,9 @@ pub fn interrupt(desk: &mut Desk, settings: &PassSettings) -> Report {
 
 async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Result<(), Stop> {
     desk.begin(order.trigger)?;
-    if let Err(stop) = identify::identify(desk).await {
+    if !order.is_identified
+        && let Err(stop) = identify::identify(desk).await
+    {
         end_turn(desk, Kind::Meta, &stop.ending())?;
         return Err(stop);
     }
@@ -101,11 +112,13 @@ async fn turn(
         Work::Nothing | Work::Unavailable => return Ok(()),
         Work::Resume => "resume",
         Work::Walk(reason) => reason.name(),
-        Work::Poll(_) => "due",
+        Work::Poll(_) | Work::Follow(_) | Work::Feeds(_) => "due",
     };
     desk.begin_turn(kind, trigger)?;
-    let is_walk = !matches!(work, Work::Poll(_));
+    let mut is_walk = !matches!(work, Work::Poll(_) | Work::Follow(_) | Work::Feeds(_));
     let result = carry_out(desk, order, settings, kind, work).await;
+    // A poll that was refused became a walk.
+    is_walk |= result.as_ref().is_ok_and(|ending| ending.outcome != outcome::POLLED);
     let ending = match &result {
         Ok(ending) => ending.clone(),
         Err(error) => settle::error(error),
@@ -131,15 +144,19 @@ async fn carry_out(
     kind: Kind,
     work: Work,
 ) -> Result<Ending, PollError> {
-    let begin = match work {
-        Work::Poll(cover) => match polls::poll(desk, kind, &cover).await? {
-            polls::Polled::Done => {
-                return Ok(Ending { outcome: outcome::POLLED, ..Ending::default() });
-            }
-            polls::Polled::CursorRefused => Begin::Clean,
-        },
-        Work::Resume => Begin::Resume,
-        _ => Begin::Afresh,
+    let polled = match &work {
+        Work::Poll(cover) => Some(polls::poll(desk, kind, cover).await?),
+        Work::Follow(due) => Some(follow::accounts(desk, due).await?),
+        Work::Feeds(feeds) => Some(follow::feeds(desk, feeds).await?),
+        _ => None,
+    };
+    let begin = match (polled, work) {
+        (Some(Polled::Done), _) => {
+            return Ok(Ending { outcome: outcome::POLLED, ..Ending::default() });
+        }
+        (Some(Polled::Refused), _) => Begin::Clean,
+        (None, Work::Resume) => Begin::Resume,
+        (None, _) => Begin::Afresh,
     };
     match kind {
         Kind::Meta | Kind::Overview => document(desk, kind).await,

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::{Order, PassSettings, standing};
 use crate::model::{Kind, instant};
-use crate::plan::work::{self, Standing, Work};
+use crate::plan::work::Work;
 use crate::poll::{query, walk};
+use crate::store::due::DueFeed;
 use crate::store::{Store, StoreResult, pages, refusals, walks};
 
 /// One line per request, and one where the number is not known. `store` is `None` before the first
@@ -23,14 +24,8 @@ pub fn preview(
     };
     let refused = refused.into_iter().map(|refusal| refusal.thing).collect();
     for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
-        let mut standing = match store {
-            Some(store) => standing::read(store, kind, now.timestamp())?,
-            None => Standing::default(),
-        };
-        standing.is_refused =
-            std::collections::BTreeSet::contains(&refused, &query::endpoint(kind));
-        let sweep = settings.sweeps.get(&kind).and_then(Option::as_ref);
-        let work = work::decide(kind, &standing, order.wish, sweep, now, settings.timezone);
+        let standing = standing::read(store, &refused, order, kind, now)?;
+        let work = standing::weigh(&standing, order, settings, kind, now);
         let parameters = query::parameters(kind, &refused);
         match work {
             Work::Nothing | Work::Unavailable => {}
@@ -53,6 +48,21 @@ pub fn preview(
                 for (_, id) in cover.items {
                     lines.push(format!("{}/{id}", query::endpoint(kind)));
                 }
+            }
+            Work::Follow(_) => {
+                lines.push(format!(
+                    "{}?order_by=last_scrape_time&order_direction=desc",
+                    query::endpoint(kind)
+                ));
+                lines.push(format!(
+                    "… and the pages of {} after it, until nothing is new",
+                    kind.path()
+                ));
+            }
+            Work::Feeds(feeds) => {
+                let feed =
+                    |feed: DueFeed| format!("{}?account_id={}", query::endpoint(kind), feed.id);
+                lines.extend(feeds.into_iter().map(feed));
             }
         }
     }

@@ -1,13 +1,18 @@
 //! Reads where a kind stands, and asks the plan what to do about it.
 
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
 use super::{Order, PassSettings};
 use crate::model::Kind;
+use crate::plan::cover;
 use crate::plan::work::{self, Standing, Work};
 use crate::poll::settle::outcome;
 use crate::poll::{Desk, query};
 use crate::store::{Store, StoreResult, due, pages, walks};
 
-/// The most due videos a pass takes up at once; what is left is found by the next.
+/// The most due rows a pass takes up at once; what is left is found by the next.
 const DUE_MAX: i64 = 100_000;
 
 /// What to do for `kind` in this pass.
@@ -18,25 +23,57 @@ pub fn decide(
     kind: Kind,
 ) -> StoreResult<Work> {
     let now = desk.fetcher.clock().now();
-    let mut standing = read(&desk.store, kind, now.timestamp())?;
-    standing.is_refused = desk.refused.contains(&query::endpoint(kind));
-    let sweep = settings.sweeps.get(&kind).and_then(Option::as_ref);
-    Ok(work::decide(kind, &standing, order.wish, sweep, now, settings.timezone))
+    let standing = read(Some(&desk.store), &desk.refused, order, kind, now)?;
+    Ok(weigh(&standing, order, settings, kind, now))
 }
 
-/// Where a kind stands at `now`, Unix seconds.
-pub fn read(store: &Store, kind: Kind, now: i64) -> StoreResult<Standing> {
+/// The same from what was read already.
+pub fn weigh(
+    standing: &Standing,
+    order: &Order,
+    settings: &PassSettings,
+    kind: Kind,
+    now: DateTime<Utc>,
+) -> Work {
+    let sweep = settings.sweeps.get(&kind).and_then(Option::as_ref);
+    work::decide(kind, standing, order.wish, sweep, now, settings.timezone)
+}
+
+/// Where a kind stands. Without a database: at the very beginning.
+pub fn read(
+    store: Option<&Store>,
+    refused: &BTreeSet<String>,
+    order: &Order,
+    kind: Kind,
+    now: DateTime<Utc>,
+) -> StoreResult<Standing> {
+    let beginning = Standing {
+        is_refused: refused.contains(&query::endpoint(kind)),
+        cannot_follow: refused.contains(&query::follow_thing()),
+        cannot_feed: refused.contains(&query::feed_thing()),
+        ..Standing::default()
+    };
+    let Some(store) = store else { return Ok(beginning) };
+    let (now, patience_s) =
+        (now.timestamp(), i64::try_from(order.patience.as_secs()).unwrap_or(i64::MAX));
     store.read(|c| {
         let state = walks::state(c, kind)?;
-        let is_unfinished = outcome::is_unfinished(state.last_outcome.as_deref());
-        let due = if kind == Kind::Video { due::find(c, now, DUE_MAX)? } else { Vec::new() };
+        let due = match due::is_scheduled(kind) {
+            true => cover::ripe(due::find(c, kind, now, DUE_MAX)?, now, patience_s),
+            false => Vec::new(),
+        };
+        let feeds = match kind {
+            Kind::AccountVideo => due::feeds(c, DUE_MAX)?,
+            _ => Vec::new(),
+        };
         Ok(Standing {
-            is_unfinished,
+            is_unfinished: outcome::is_unfinished(state.last_outcome.as_deref()),
             has_open_walk: walks::open(c, kind)?.is_some(),
-            is_refused: false,
-            due,
             pages: pages::count(c, kind)?,
+            due,
+            feeds,
             state,
+            ..beginning
         })
     })
 }

@@ -1,23 +1,28 @@
-//! Which requests show all due videos at the least cost.
+//! Which requests show all that is due at the least cost.
 //!
-//! A page of the last walk can be read again by the cursor that opened it, and shows up to 200
-//! videos at once. A video that stands on no known page is read by its id. When that would cost as
-//! much as walking the whole list, the walk is better: it also sees what is new.
+//! A page of the last walk can be read again by the cursor that opened it, and shows up to 200 rows
+//! at once. A row that stands on no known page is read by its id. Accounts can also be followed by
+//! their last scrape, newest first, which shows all that moved in a request or two. When any of this
+//! would cost as much as walking the whole list, the walk is better: it also sees what is new.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::store::due::DueVideo;
+use super::due::interval_s;
+use crate::store::due::{DueFeed, DueRow};
 
-/// The requests that cover a set of due videos.
+/// The most rows on a page.
+const PAGE_ROWS: i64 = 200;
+
+/// The requests that cover a set of due rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cover {
-    /// Keys of pages to read again.
-    pub pages: BTreeSet<i64>,
-    /// Videos to read one by one: our key and the API's id.
+    /// Keys of pages to read again, the one that is due longest first.
+    pub pages: Vec<i64>,
+    /// Rows to read one by one: our key and the API's id.
     pub items: Vec<(i64, String)>,
 }
 
-/// What to do about the due videos.
+/// What to do about the due rows of a kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
     /// Nothing is due.
@@ -28,15 +33,33 @@ pub enum Choice {
     Walk,
 }
 
-/// Chooses for `due`, when a walk costs `walk_pages` requests.
-pub fn choose(due: &[DueVideo], walk_pages: i64) -> Choice {
+/// The rows whose page is worth reading at `now`. Those that are due on one page wait for each other
+/// for up to `patience_s`, but never so long that the next scrape could overwrite one unseen.
+pub fn ripe(due: Vec<DueRow>, now: i64, patience_s: i64) -> Vec<DueRow> {
+    let mut deadlines: BTreeMap<Option<i64>, i64> = BTreeMap::new();
+    for row in &due {
+        let deadline = deadlines.entry(row.page).or_insert(i64::MAX);
+        *deadline = (*deadline).min(latest(row, patience_s));
+    }
+    let is_ripe = |row: &DueRow| deadlines.get(&row.page).is_some_and(|deadline| *deadline <= now);
+    due.into_iter().filter(is_ripe).collect()
+}
+
+/// Until when a due row may wait for others, Unix seconds.
+pub fn latest(row: &DueRow, patience_s: i64) -> i64 {
+    let longest = interval_s(row.interval_hours) / 4 * 3;
+    row.due.due_at.saturating_add(patience_s.min(longest))
+}
+
+/// Chooses for `due`, the most overdue first, when a walk costs `walk_pages` requests.
+pub fn choose(due: &[DueRow], walk_pages: i64) -> Choice {
     let mut cover = Cover::default();
-    for video in due {
-        match video.page {
-            Some(page) => {
-                cover.pages.insert(page);
-            }
-            None => cover.items.push((video.key, video.id.clone())),
+    let mut covered = BTreeSet::new();
+    for row in due {
+        match row.page {
+            Some(page) if covered.insert(page) => cover.pages.push(page),
+            Some(_) => {}
+            None => cover.items.push((row.key, row.id.clone())),
         }
     }
     let requests = cover.pages.len().saturating_add(cover.items.len());
@@ -48,17 +71,39 @@ pub fn choose(due: &[DueVideo], walk_pages: i64) -> Choice {
     }
 }
 
+/// Where a look at the accounts, newest scrape first, may stop: no due account can have been scraped
+/// before this (Unix seconds) without our having seen it. `margin_s` is how late a scrape may show.
+pub fn follow_until(
+    due: &[DueRow],
+    scraped_at: impl Fn(&DueRow) -> Option<i64>,
+    margin_s: i64,
+) -> i64 {
+    let earliest = |row: &DueRow| {
+        let expected =
+            scraped_at(row).map_or(0, |at| at.saturating_add(interval_s(row.interval_hours)));
+        expected.max(row.as_of / 1_000_000).saturating_sub(margin_s)
+    };
+    due.iter().map(earliest).min().unwrap_or(i64::MAX)
+}
+
+/// Whether reading the feeds one by one costs less than walking all of them.
+pub fn feeds_are_cheaper(feeds: &[DueFeed], walk_pages: i64) -> bool {
+    let pages = |feed: &DueFeed| (feed.videos.max(1) + PAGE_ROWS - 1) / PAGE_ROWS;
+    feeds.iter().map(pages).sum::<i64>() < walk_pages
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::due::Due;
 
-    fn video(key: i64, page: Option<i64>) -> DueVideo {
-        DueVideo {
+    fn video(key: i64, page: Option<i64>) -> DueRow {
+        DueRow {
             key,
             id: format!("v{key}"),
             page,
             due: Due { due_at: 0, gap_s: 0 },
+            as_of: 0,
             interval_hours: None,
             last_scrape_time: None,
             added_at: None,
@@ -69,7 +114,7 @@ mod tests {
     fn one_page_covers_all_its_videos() {
         let due = [video(1, Some(7)), video(2, Some(7)), video(3, None)];
         let Choice::Polls(cover) = choose(&due, 100) else { panic!() };
-        assert_eq!(cover.pages, BTreeSet::from([7]));
+        assert_eq!(cover.pages, [7]);
         assert_eq!(cover.items, [(3, "v3".to_owned())]);
     }
 
@@ -86,5 +131,40 @@ mod tests {
     fn all_pages_due_are_read_by_their_validators_rather_than_walked() {
         let due: Vec<_> = (0..5).map(|key| video(key, Some(key))).collect();
         assert!(matches!(choose(&due, 5), Choice::Polls(_)));
+    }
+
+    #[test]
+    fn dues_on_a_page_wait_for_each_other_but_not_for_too_long() {
+        let at =
+            |key, page, due_at| DueRow { due: Due { due_at, gap_s: 0 }, ..video(key, Some(page)) };
+        let due = vec![at(1, 7, 100), at(2, 7, 350), at(3, 8, 390)];
+        let keys = |now, patience| -> Vec<i64> {
+            ripe(due.clone(), now, patience).into_iter().map(|row| row.key).collect()
+        };
+        assert_eq!(keys(399, 300), Vec::<i64>::new());
+        // The oldest on page 7 has waited enough, and takes its neighbour along.
+        assert_eq!(keys(400, 300), [1, 2]);
+        assert_eq!(keys(400, 0), [1, 2, 3]);
+        // However long we may wait, an hourly video waits for three quarters of its hour at most.
+        let hourly = DueRow { interval_hours: Some(1), ..at(4, 9, 0) };
+        assert_eq!(latest(&hourly, i64::MAX), 2_700);
+    }
+
+    #[test]
+    fn feeds_are_read_one_by_one_while_that_is_cheaper() {
+        let feed = |videos| DueFeed { account: 1, id: "a".to_owned(), videos, since: 0 };
+        assert!(feeds_are_cheaper(&[feed(0), feed(201)], 4));
+        assert!(!feeds_are_cheaper(&[feed(0), feed(201)], 3));
+    }
+
+    #[test]
+    fn following_stops_where_no_due_account_can_be() {
+        let due = [
+            DueRow { as_of: 5_000_000_000, interval_hours: Some(1), ..video(1, None) },
+            DueRow { as_of: 1_000_000_000, interval_hours: Some(1), ..video(2, None) },
+        ];
+        // The first was seen at 5,000 s; the second is expected at 4,000 + 3,600 s.
+        assert_eq!(follow_until(&due, |row| (row.key == 2).then_some(4_000), 600), 4_400);
+        assert_eq!(follow_until(&[], |_| None, 600), i64::MAX);
     }
 }

@@ -3,6 +3,7 @@
 pub mod cover;
 mod crontab;
 pub mod due;
+pub mod patience;
 pub mod sweep;
 pub mod work;
 

@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use super::Sweep;
 use super::cover::{self, Choice, Cover};
 use crate::model::{Kind, instant};
-use crate::store::due::DueVideo;
+use crate::store::due::{DueFeed, DueRow};
 use crate::store::walks::KindState;
 
 /// What to do for a kind.
@@ -22,6 +22,10 @@ pub enum Work {
     Walk(Reason),
     /// Reading again what is due.
     Poll(Cover),
+    /// Looking at the accounts, newest scrape first, for those that are due.
+    Follow(Vec<DueRow>),
+    /// Reading the videos of accounts that were scraped.
+    Feeds(Vec<DueFeed>),
 }
 
 /// Why a walk is due.
@@ -37,7 +41,7 @@ pub enum Reason {
     HeldRemovals,
     /// Its cron time has come.
     Sweep,
-    /// So many videos are due that a walk is the cheapest way to see them.
+    /// So much is due that a walk is the cheapest way to see it.
     Dues,
 }
 
@@ -66,8 +70,14 @@ pub struct Standing {
     pub is_unfinished: bool,
     /// Whether the server refused the endpoint lately.
     pub is_refused: bool,
-    /// Videos that are due.
-    pub due: Vec<DueVideo>,
+    /// Rows that are due and have waited for each other.
+    pub due: Vec<DueRow>,
+    /// Accounts whose videos have news.
+    pub feeds: Vec<DueFeed>,
+    /// Whether the server cannot sort accounts by their last scrape.
+    pub cannot_follow: bool,
+    /// Whether the server cannot list the videos of one account.
+    pub cannot_feed: bool,
     /// Pages of its list.
     pub pages: i64,
 }
@@ -112,13 +122,40 @@ pub fn decide(
             return Work::Walk(Reason::Sweep);
         }
     }
-    if kind != Kind::Video {
-        return Work::Nothing;
+    match kind {
+        Kind::Account => follow_or_poll(standing),
+        Kind::Video => poll_or_walk(standing),
+        Kind::AccountVideo => feed_or_walk(standing),
+        Kind::Creator | Kind::Overview | Kind::Meta => Work::Nothing,
     }
+}
+
+fn poll_or_walk(standing: &Standing) -> Work {
     match cover::choose(&standing.due, standing.pages) {
         Choice::Nothing => Work::Nothing,
         Choice::Polls(cover) => Work::Poll(cover),
         Choice::Walk => Work::Walk(Reason::Dues),
+    }
+}
+
+/// A single page is read again, since its validator may spare its body; for more than one it is
+/// cheaper to look at what moved last.
+fn follow_or_poll(standing: &Standing) -> Work {
+    match poll_or_walk(standing) {
+        Work::Poll(cover) if cover.pages.len() + cover.items.len() == 1 => Work::Poll(cover),
+        Work::Nothing => Work::Nothing,
+        other if standing.cannot_follow => other,
+        _ => Work::Follow(standing.due.clone()),
+    }
+}
+
+fn feed_or_walk(standing: &Standing) -> Work {
+    if standing.feeds.is_empty() {
+        return Work::Nothing;
+    }
+    match !standing.cannot_feed && cover::feeds_are_cheaper(&standing.feeds, standing.pages) {
+        true => Work::Feeds(standing.feeds.clone()),
+        false => Work::Walk(Reason::Dues),
     }
 }
 

@@ -113,7 +113,7 @@ impl Desk {
         match event {
             Event::Started { .. } => self.shown = (0, 0),
             Event::Page { pages, rows, .. } => self.shown = (*pages, *rows),
-            Event::Waiting { .. } | Event::Finished { .. } => {}
+            Event::Answered { .. } | Event::Waiting { .. } | Event::Finished { .. } => {}
         }
         self.fetcher.watcher().tell(event);
     }

@@ -67,6 +67,8 @@ pub struct Fetcher {
     sent: Tally,
     /// Boot time of the first attempt that got no answer, since the last answer.
     silent_since: Option<Duration>,
+    /// Whether the budget has held a request back.
+    was_pressed: bool,
 }
 
 impl Fetcher {
@@ -96,7 +98,30 @@ impl Fetcher {
             wait_left,
             sent: Tally::default(),
             silent_since: None,
+            was_pressed: false,
         })
+    }
+
+    /// Begins a new account of the time spent waiting.
+    pub fn renew_patience(&mut self) {
+        self.wait_left = self.manners.max_wait;
+        self.silent_since = None;
+        self.was_pressed = false;
+    }
+
+    /// Whether the rate-limit budget has held a request back since patience was renewed.
+    pub fn was_pressed(&self) -> bool {
+        self.was_pressed
+    }
+
+    /// Sends with another client from now on; returns the one before.
+    pub fn replace_client(&mut self, client: Client) -> Client {
+        std::mem::replace(&mut self.client, client)
+    }
+
+    /// Changes the bounds from now on.
+    pub fn set_manners(&mut self, manners: Manners) {
+        self.manners = manners;
     }
 
     /// The clock that everything in this pass goes by.
@@ -190,10 +215,11 @@ impl Fetcher {
             Err(Trouble::NoAnswer) => _ = self.silent_since.get_or_insert(begun.elapsed),
             _ => self.silent_since = None,
         }
-        let (rate, server_date) = match &result {
-            Ok(answer) => (answer.rate, answer.server_date),
-            Err(failure) => (failure.rate, failure.server_date),
+        let (rate, server_date, status) = match &result {
+            Ok(answer) => (answer.rate, answer.server_date, Some(answer.status)),
+            Err(failure) => (failure.rate, failure.server_date, failure.status),
         };
+        self.watcher.tell(&Event::Answered { status });
         if request.authenticated {
             self.gate.after_answer(&rate, server_date, self.clock.now(), &boot);
         }
@@ -211,6 +237,7 @@ impl Fetcher {
             if delay.must.is_zero() && delay.should.is_zero() {
                 return Ok(());
             }
+            self.was_pressed = true;
             if delay.must > self.wait_left {
                 return Err(PollError::RateLimited(delay.must));
             }

@@ -2,7 +2,8 @@
 //!
 //! A pass works at a [`Desk`]. [`fetch`] gets one answer, however often it has to ask, and never against the rate limit.
 //! [`walk`] follows a list from its first page to its last, writing page n while page n+1 is on its
-//! way. [`polls`] reads single pages and resources again because a video on them is due.
+//! way. [`polls`] reads single pages and resources again because something on them is due;
+//! [`follow`] takes shortcuts past the lists.
 //! [`documents`] reads the overview and the API's lifecycle. [`write`] is where an answer becomes a
 //! transaction.
 
@@ -10,8 +11,10 @@ pub mod desk;
 pub mod documents;
 pub mod error;
 pub mod fetch;
+pub mod follow;
 pub mod polls;
 pub mod query;
+pub mod schedule;
 pub mod settle;
 pub mod walk;
 pub mod write;

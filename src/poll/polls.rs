@@ -17,16 +17,16 @@ use crate::store::pages::{self, PageAddress};
 pub enum Polled {
     /// All were answered.
     Done,
-    /// A kept cursor was refused; the list has to be walked.
-    CursorRefused,
+    /// The server refused a kept cursor or a shortcut; the list has to be walked.
+    Refused,
 }
 
 /// Sends the requests of a cover.
 pub async fn poll(desk: &mut Desk, kind: Kind, cover: &Cover) -> PollResult<Polled> {
     for page in &cover.pages {
         let Some(address) = desk.store.read(|c| pages::address(c, *page))? else { continue };
-        if read_page(desk, kind, &address).await? == Polled::CursorRefused {
-            return Ok(Polled::CursorRefused);
+        if read_page(desk, kind, &address).await? == Polled::Refused {
+            return Ok(Polled::Refused);
         }
     }
     for (key, id) in &cover.items {
@@ -56,7 +56,7 @@ async fn read_page(desk: &mut Desk, kind: Kind, address: &PageAddress) -> PollRe
     let fetched = match fetched {
         Ok(fetched) => fetched,
         Err(PollError::Api(failure)) if is_cursor_refused(address, &failure) => {
-            return Ok(Polled::CursorRefused);
+            return Ok(Polled::Refused);
         }
         Err(error) => return Err(error),
     };

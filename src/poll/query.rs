@@ -49,6 +49,16 @@ pub fn thing(kind: Kind, parameter: &str) -> String {
     format!("{} {parameter}", endpoint(kind))
 }
 
+/// The name under which it is remembered that accounts cannot be sorted by their last scrape.
+pub fn follow_thing() -> String {
+    thing(Kind::Account, "order_by=last_scrape_time")
+}
+
+/// The name under which it is remembered that account videos cannot be listed by account.
+pub fn feed_thing() -> String {
+    thing(Kind::AccountVideo, "account_id")
+}
+
 /// The name under which a refused list is remembered.
 pub fn endpoint(kind: Kind) -> String {
     format!("GET {}", kind.path())

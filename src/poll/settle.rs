@@ -6,6 +6,7 @@ use super::query;
 use super::walk::{Flaw, Walked};
 use crate::api::{Failure, Verdict};
 use crate::model::{BadRow, Kind};
+use crate::store::due;
 use crate::store::passes::{self, Ending, Tally};
 use crate::store::removals::{self, Policy, Removals};
 use crate::store::walks::{self, End};
@@ -62,6 +63,9 @@ fn whole(desk: &mut Desk, walked: &Walked, policy: Policy) -> PollResult<Ending>
     let removals = desk.store.write(|tx| {
         walks::end(tx, walk.walk, End::Complete, now)?;
         walks::complete(tx, walk.kind, walk.started_at)?;
+        if walk.kind == Kind::AccountVideo {
+            due::feeds_read(tx, walk.started_at)?;
+        }
         let removals = match is_ground {
             true => removals::settle(tx, walk, policy, now)?,
             false => Removals::default(),

@@ -159,16 +159,18 @@ fn start(desk: &mut Desk, kind: Kind, is_clean: bool) -> PollResult<Walk> {
 
 /// One run along the chain.
 async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollResult<Ended> {
+    if walks::is_at_its_end(walk) {
+        return finish(desk, walk);
+    }
     let parameters = query::parameters(walk.kind, &desk.refused);
     let mut target = aim(desk, walk, &parameters, walk.next_cursor.clone())?;
     let mut writing: Option<JoinHandle<StoreResult<PageDone>>> = None;
     let mut repeats = 0;
-    let mut total = None;
     loop {
         let fetched = ask(desk, walk, &target, &parameters).await;
         // The page before is in before anything is concluded from this one.
         if let Some(task) = writing.take() {
-            join(desk, walk, task, total, bad).await?;
+            join(desk, walk, task, bad).await?;
         }
         let fetched = match fetched {
             Ok(fetched) => fetched,
@@ -183,7 +185,6 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
         if !head.ignored.is_empty() {
             desk.note_ignored(walk.kind, &head.ignored)?;
         }
-        total = head.total_count;
         let next = match &head.next_cursor {
             None => None,
             Some(cursor) => Some(aim(desk, walk, &parameters, Some(cursor.clone()))?),
@@ -216,27 +217,23 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
                 target = next;
             }
             Some(_) => {
-                join(desk, walk, task, total, bad).await?;
+                join(desk, walk, task, bad).await?;
                 let flaw = if is_repeated { Flaw::CursorRepeated } else { Flaw::Endless };
                 return Ok(Ended::Flawed(flaw));
             }
             None => {
-                join(desk, walk, task, total, bad).await?;
-                return finish(desk, walk, &target, head.total_count);
+                join(desk, walk, task, bad).await?;
+                return finish(desk, walk);
             }
         }
     }
 }
 
 /// The last page is in: were all rows there?
-fn finish(desk: &Desk, walk: &Walk, target: &Target, total: Option<i64>) -> PollResult<Ended> {
-    match total {
+fn finish(desk: &Desk, walk: &Walk) -> PollResult<Ended> {
+    match walk.total_count {
         Some(total) if walk.rows_seen < total => {
-            let last = url(&target.request);
-            desk.store.write(|tx| match pages::find(tx, &last)? {
-                Some(page) => pages::void(tx, page.page),
-                None => Ok(()),
-            })?;
+            desk.store.write(|tx| pages::void_last(tx, walk.walk))?;
             Ok(Ended::Flawed(Flaw::EndedShort { seen: walk.rows_seen, total }))
         }
         _ => Ok(Ended::Whole),
@@ -308,11 +305,12 @@ async fn join(
     desk: &mut Desk,
     walk: &mut Walk,
     task: JoinHandle<StoreResult<PageDone>>,
-    total: Option<i64>,
     bad: &mut Vec<BadRow>,
 ) -> PollResult<()> {
     let done = task.await.map_err(|_| StoreError::Interrupted)??;
     walk.pages += 1;
+    walk.next_cursor = done.next_cursor;
+    walk.total_count = done.total_count;
     walk.rows_seen += done.counts.rows_new_to_walk;
     walk.rows_dropped += done.counts.rows_dropped;
     bad.extend(done.bad);
@@ -320,7 +318,7 @@ async fn join(
         kind: walk.kind,
         pages: u64::try_from(walk.pages).unwrap_or(0),
         rows: u64::try_from(walk.rows_seen).unwrap_or(0),
-        total: total.and_then(|total| u64::try_from(total).ok()),
+        total: walk.total_count.and_then(|total| u64::try_from(total).ok()),
     });
     Ok(())
 }

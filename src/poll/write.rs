@@ -4,14 +4,12 @@ use bytes::Bytes;
 use rusqlite::Transaction;
 
 use super::fetch::Traffic;
+use super::schedule;
 use crate::api::{ListPage, decode};
-use crate::model::row::{Row, Value};
-use crate::model::{BadRow, Instant, Kind};
-use crate::plan::due::{self, Facts, Seen};
-use crate::store::due::{Due, DueVideo};
+use crate::model::{BadRow, Kind, Row};
 use crate::store::pages::{self, NewPage, PageCounts};
 use crate::store::passes::{self, Tally};
-use crate::store::rows::{RowWriter, Scrape, Source, State, Written};
+use crate::store::rows::{RowWriter, Source, Written};
 use crate::store::{Store, StoreError, StoreResult, instance, removals, walks};
 
 /// What every write of a pass carries along.
@@ -78,6 +76,10 @@ pub struct PageDone {
     pub counts: PageCounts,
     /// Rows that could not be decoded.
     pub bad: Vec<BadRow>,
+    /// The cursor of the page after it.
+    pub next_cursor: Option<String>,
+    /// How many rows the server says there are.
+    pub total_count: Option<i64>,
 }
 
 /// Writes a page in one transaction, the cursor after it included.
@@ -91,9 +93,7 @@ pub fn page(store: &Store, ledger: &Ledger, write: &PageWrite) -> StoreResult<Pa
             Content::Body(_) => write_rows(tx, ledger, write, &rows, bad.len())?,
             Content::Confirmed(page) => confirm(tx, write, page)?,
         };
-        if ledger.kind == Kind::Video {
-            postpone(tx, due_on(tx, page, ledger)?, ledger)?;
-        }
+        schedule::page(tx, ledger, page)?;
         if let Some(walk) = write.walk {
             let next = write.next_cursor.as_deref();
             walks::advance(tx, walk, next, &counts, write.total_count, ledger.traffic.stamp)?;
@@ -101,17 +101,16 @@ pub fn page(store: &Store, ledger: &Ledger, write: &PageWrite) -> StoreResult<Pa
         ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
         Ok(counts)
     })?;
-    Ok(PageDone { counts, bad })
+    let next_cursor = write.next_cursor.clone();
+    Ok(PageDone { counts, bad, next_cursor, total_count: write.total_count })
 }
 
 /// Writes one resource that was asked for by its id.
 pub fn item(store: &Store, ledger: &Ledger, row: &Row<'_>, as_of: i64) -> StoreResult<Written> {
     store.write(|tx| {
         let written = RowWriter::new(tx, ledger.kind)?.write(row, Source { page: None, as_of })?;
-        schedule(tx, ledger, row, written)?;
-        if ledger.kind == Kind::Video && written.state == State::Same {
-            postpone(tx, crate::store::due::one(tx, written.key)?.into_iter().collect(), ledger)?;
-        }
+        schedule::row(tx, ledger, row, written, as_of)?;
+        schedule::one(tx, ledger, written.key)?;
         let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
         counts.count(row, written);
         ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
@@ -119,11 +118,35 @@ pub fn item(store: &Store, ledger: &Ledger, row: &Row<'_>, as_of: i64) -> StoreR
     })
 }
 
+/// Writes rows that came neither with a walk nor by id: their pages stay what they are.
+pub fn loose(store: &Store, ledger: &Ledger, body: &Bytes, as_of: i64) -> StoreResult<PageDone> {
+    let (rows, bad) = decode_rows(ledger.kind, body);
+    let counts = store.write(|tx| {
+        let mut writer = RowWriter::new(tx, ledger.kind)?;
+        let dropped = i64::try_from(bad.len()).unwrap_or(i64::MAX);
+        let mut counts = PageCounts {
+            rows_seen: i64::try_from(rows.len()).unwrap_or(i64::MAX).saturating_add(dropped),
+            rows_dropped: dropped,
+            rows_odd: dropped,
+            ..PageCounts::default()
+        };
+        for row in &rows {
+            let written = writer.write(row, Source { page: None, as_of })?;
+            counts.count(row, written);
+            schedule::row(tx, ledger, row, written, as_of)?;
+        }
+        drop(writer);
+        ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
+        Ok(counts)
+    })?;
+    Ok(PageDone { counts, bad, ..PageDone::default() })
+}
+
 /// Notes that a resource asked for by its id is not there.
 pub fn not_found(store: &Store, ledger: &Ledger, key: i64, at: i64) -> StoreResult<()> {
     store.write(|tx| {
         let removed = removals::not_found(tx, ledger.kind, key, at)?;
-        postpone(tx, crate::store::due::one(tx, key)?.into_iter().collect(), ledger)?;
+        schedule::one(tx, ledger, key)?;
         ledger.close(tx, &Tally { removed: i64::from(removed), ..Tally::default() })
     })
 }
@@ -166,69 +189,12 @@ fn write_rows(
         walk: write.walk,
         dropped: u32::try_from(dropped).unwrap_or(u32::MAX),
     };
-    pages::write(tx, &new, rows, |row, written| schedule(tx, ledger, row, written))
+    let as_of = write.as_of;
+    pages::write(tx, &new, rows, |row, written| schedule::row(tx, ledger, row, written, as_of))
 }
 
 fn confirm(tx: &Transaction<'_>, write: &PageWrite, page: i64) -> StoreResult<(i64, PageCounts)> {
     let rows = i64::try_from(pages::members(tx, page)?.len()).unwrap_or(i64::MAX);
     pages::confirm(tx, page, write.walk, write.as_of)?;
     Ok((page, PageCounts { rows_seen: rows, rows_new_to_walk: rows, ..PageCounts::default() }))
-}
-
-/// Sets the next poll of a video whose row was written.
-fn schedule(
-    tx: &Transaction<'_>,
-    ledger: &Ledger,
-    row: &Row<'_>,
-    written: Written,
-) -> StoreResult<()> {
-    if ledger.kind != Kind::Video {
-        return Ok(());
-    }
-    let before = match written.state {
-        State::New => None,
-        State::Changed => crate::store::due::one(tx, written.key)?.map(|video| video.due),
-        State::Same | State::Outdated => return Ok(()),
-    };
-    let seen = if written.scrape == Scrape::Added { Seen::News } else { Seen::Nothing };
-    let due = due::next(facts(row), before, seen, ledger.now, ledger.freshness_s);
-    if before.is_none() && due.is_none() && written.state == State::New {
-        return Ok(());
-    }
-    crate::store::due::set(tx, written.key, due)
-}
-
-/// Videos that were looked at and had not moved are asked again later.
-fn postpone(tx: &Transaction<'_>, videos: Vec<DueVideo>, ledger: &Ledger) -> StoreResult<()> {
-    for video in videos.into_iter().filter(|video| video.due.due_at <= ledger.now) {
-        let seconds =
-            |text: &Option<String>| text.as_deref().and_then(Instant::parse).map(|at| at.seconds);
-        let facts = Facts {
-            is_idle: false,
-            interval_hours: video.interval_hours,
-            last_scrape: seconds(&video.last_scrape_time),
-            added_at: seconds(&video.added_at),
-        };
-        let due: Option<Due> =
-            due::next(facts, Some(video.due), Seen::Nothing, ledger.now, ledger.freshness_s);
-        crate::store::due::set(tx, video.key, due)?;
-    }
-    Ok(())
-}
-
-fn due_on(tx: &Transaction<'_>, page: i64, ledger: &Ledger) -> StoreResult<Vec<DueVideo>> {
-    crate::store::due::on_page(tx, page, ledger.now)
-}
-
-fn facts(row: &Row<'_>) -> Facts {
-    let flag = |name| row.value(Kind::Video, name).as_integer();
-    Facts {
-        is_idle: flag("is_active") == Some(0) || flag("is_unavailable") == Some(1),
-        interval_hours: flag("scrape_interval_hours"),
-        last_scrape: row.scraped_at.map(|at| at.seconds),
-        added_at: match row.value(Kind::Video, "added_at") {
-            Value::Text(text) => Instant::parse(text).map(|at| at.seconds),
-            _ => None,
-        },
-    }
 }

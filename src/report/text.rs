@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -85,6 +85,28 @@ pub fn relative(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
+/// An instant to the second, and how long before or after `now` it is.
+pub fn moment(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let text = then.to_rfc3339_opts(SecondsFormat::Secs, true);
+    format!("{text} ({})", relative(then, now))
+}
+
+/// A size in the largest unit of 1,000 that it fills: `14.2 MB`.
+pub fn bytes(count: u64) -> String {
+    let units = [("GB", 1_000_000_000_u64), ("MB", 1_000_000), ("kB", 1_000)];
+    match units.into_iter().find(|(_, size)| count >= *size) {
+        Some((unit, size)) => {
+            let tenths = u128::from(count) * 10 / u128::from(size);
+            format!("{}.{} {unit}", thousands_of(tenths / 10), tenths % 10)
+        }
+        None => format!("{count} B"),
+    }
+}
+
+fn thousands_of(count: u128) -> String {
+    thousands(i128::try_from(count).unwrap_or(i128::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
@@ -130,10 +152,25 @@ mod tests {
     }
 
     #[test]
+    fn sizes_have_one_digit_after_the_point() {
+        for (count, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (14_260_000, "14.2 MB"),
+            (2_500_000_000_000, "2,500.0 GB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
+    }
+
+    #[test]
     fn instants_are_before_or_after() {
         let now = DateTime::from_timestamp(1_750_000_000, 0).unwrap();
         assert_eq!(relative(now - TimeDelta::minutes(200), now), "3 h 20 min ago");
         assert_eq!(relative(now + TimeDelta::minutes(5), now), "in 5 min");
         assert_eq!(relative(now, now), "now");
+        let then = now - TimeDelta::milliseconds(60_500);
+        assert_eq!(moment(then, now), "2025-06-15T15:05:39Z (1 min ago)");
     }
 }

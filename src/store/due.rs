@@ -1,11 +1,12 @@
-//! The schedule of videos: when each is expected to change. Found by an index on the time, so that
-//! the videos that are not due cost nothing.
+//! The schedule of accounts and videos: when each is expected to change. Found by an index on the
+//! time, so that what is not due costs nothing. And the feeds that an account's scrape made due.
 
 use rusqlite::{Connection, Transaction};
 
 use super::StoreResult;
+use crate::model::Kind;
 
-/// When a video is due, and after how long a gap it will be asked again if nothing has moved.
+/// When a resource is due, and after how long a gap it will be asked again if nothing has moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
     /// Unix seconds.
@@ -14,9 +15,9 @@ pub struct Due {
     pub gap_s: i64,
 }
 
-/// A video whose time has come.
+/// A resource whose time has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueVideo {
+pub struct DueRow {
     /// Its key in our tables.
     pub key: i64,
     /// The API's id.
@@ -25,6 +26,8 @@ pub struct DueVideo {
     pub page: Option<i64>,
     /// Its schedule until now.
     pub due: Due,
+    /// When it was last seen, a stamp.
+    pub as_of: i64,
     /// Its `scrape_interval_hours`.
     pub interval_hours: Option<i64>,
     /// Its `last_scrape_time`, as text.
@@ -33,64 +36,153 @@ pub struct DueVideo {
     pub added_at: Option<String>,
 }
 
-const SELECT: &str = "SELECT v.key, v.id, v.page, d.due_at, d.gap_s, v.scrape_interval_hours,
-                             v.last_scrape_time, v.added_at
-                      FROM video_due AS d JOIN video AS v ON v.key = d.video";
+/// An account whose videos are to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueFeed {
+    /// The account's key in our tables.
+    pub account: i64,
+    /// The API's id of the account.
+    pub id: String,
+    /// How many account videos are held of it.
+    pub videos: i64,
+    /// Since when, a stamp.
+    pub since: i64,
+}
 
-/// Up to `limit` videos due at `now`, Unix seconds, the most overdue first.
-pub fn find(c: &Connection, now: i64, limit: i64) -> StoreResult<Vec<DueVideo>> {
-    let sql = format!("{SELECT} WHERE d.due_at <= ?1 ORDER BY d.due_at LIMIT ?2");
+/// The kinds that have a schedule.
+pub const fn is_scheduled(kind: Kind) -> bool {
+    matches!(kind, Kind::Account | Kind::Video)
+}
+
+fn select(kind: Kind) -> String {
+    let table = kind.name();
+    format!(
+        "SELECT r.key, r.id, r.page, d.due_at, d.gap_s, max(r.as_of, coalesce(p.as_of, 0)),
+                r.scrape_interval_hours, r.last_scrape_time, r.added_at
+         FROM {table}_due AS d
+         JOIN {table} AS r ON r.key = d.{table}
+         LEFT JOIN page AS p ON p.page = r.page"
+    )
+}
+
+/// Up to `limit` rows of a kind due at `now`, Unix seconds, the most overdue first.
+pub fn find(c: &Connection, kind: Kind, now: i64, limit: i64) -> StoreResult<Vec<DueRow>> {
+    let sql = format!("{} WHERE d.due_at <= ?1 ORDER BY d.due_at LIMIT ?2", select(kind));
     let mut statement = c.prepare_cached(&sql)?;
     let rows = statement.query_map((now, limit), read)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The videos on a page that are due at `now`.
-pub fn on_page(c: &Connection, page: i64, now: i64) -> StoreResult<Vec<DueVideo>> {
+/// The rows on a page that are due at `now`.
+pub fn on_page(c: &Connection, kind: Kind, page: i64, now: i64) -> StoreResult<Vec<DueRow>> {
     let sql = format!(
-        "{SELECT} WHERE d.due_at <= ?2
-           AND d.video IN (SELECT j.value FROM page AS p, json_each(p.members) AS j WHERE p.page = ?1)"
+        "{} WHERE d.due_at <= ?2
+           AND d.{} IN (SELECT j.value FROM page AS m, json_each(m.members) AS j WHERE m.page = ?1)",
+        select(kind),
+        kind.name()
     );
     let mut statement = c.prepare_cached(&sql)?;
     let rows = statement.query_map((page, now), read)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The video of this key, if it is on the schedule.
-pub fn one(c: &Connection, key: i64) -> StoreResult<Option<DueVideo>> {
-    let mut statement = c.prepare_cached(&format!("{SELECT} WHERE d.video = ?1"))?;
+/// The row of this key, if it is on the schedule.
+pub fn one(c: &Connection, kind: Kind, key: i64) -> StoreResult<Option<DueRow>> {
+    let mut statement =
+        c.prepare_cached(&format!("{} WHERE d.{} = ?1", select(kind), kind.name()))?;
     let mut rows = statement.query_map([key], read)?;
     Ok(rows.next().transpose()?)
 }
 
-/// Sets when a video is due; `None` takes it off the schedule.
-pub fn set(tx: &Transaction<'_>, key: i64, due: Option<Due>) -> StoreResult<()> {
+/// Sets when a row is due; `None` takes it off the schedule.
+pub fn set(tx: &Transaction<'_>, kind: Kind, key: i64, due: Option<Due>) -> StoreResult<()> {
+    let (put, delete) = statements(kind);
     match due {
-        Some(due) => {
-            let sql = "INSERT INTO video_due (video, due_at, gap_s) VALUES (?1, ?2, ?3)
-                       ON CONFLICT (video) DO UPDATE SET due_at = excluded.due_at, gap_s = excluded.gap_s";
-            tx.prepare_cached(sql)?.execute((key, due.due_at, due.gap_s))?;
-        }
-        None => {
-            tx.prepare_cached("DELETE FROM video_due WHERE video = ?1")?.execute([key])?;
-        }
-    }
+        Some(due) => tx.prepare_cached(put)?.execute((key, due.due_at, due.gap_s))?,
+        None => tx.prepare_cached(delete)?.execute([key])?,
+    };
     Ok(())
 }
 
-/// When the next video is due, Unix seconds.
-pub fn next(c: &Connection) -> StoreResult<Option<i64>> {
-    Ok(c.query_row("SELECT min(due_at) FROM video_due", [], |row| row.get(0))?)
+/// How a row of a kind is put on the schedule and taken off; written out, because this runs for
+/// every row that changes.
+const fn statements(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::Account => (
+            "INSERT INTO account_due (account, due_at, gap_s) VALUES (?1, ?2, ?3)
+             ON CONFLICT (account) DO UPDATE SET due_at = excluded.due_at, gap_s = excluded.gap_s",
+            "DELETE FROM account_due WHERE account = ?1",
+        ),
+        _ => (
+            "INSERT INTO video_due (video, due_at, gap_s) VALUES (?1, ?2, ?3)
+             ON CONFLICT (video) DO UPDATE SET due_at = excluded.due_at, gap_s = excluded.gap_s",
+            "DELETE FROM video_due WHERE video = ?1",
+        ),
+    }
 }
 
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<DueVideo> {
-    Ok(DueVideo {
+/// When the first row of a kind after `now` is due, Unix seconds.
+pub fn after(c: &Connection, kind: Kind, now: i64) -> StoreResult<Option<i64>> {
+    let sql = format!("SELECT min(due_at) FROM {}_due WHERE due_at > ?1", kind.name());
+    Ok(c.prepare_cached(&sql)?.query_row([now], |row| row.get(0))?)
+}
+
+/// How long each row of a kind that is due at `now` has been so, seconds.
+pub fn lateness(c: &Connection, kind: Kind, now: i64) -> StoreResult<Vec<i64>> {
+    let sql = format!("SELECT ?1 - due_at FROM {}_due WHERE due_at <= ?1", kind.name());
+    let mut statement = c.prepare_cached(&sql)?;
+    let rows = statement.query_map([now], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// An account was scraped, as an answer asked for at `since` shows: its videos have news.
+pub fn feed_has_news(tx: &Transaction<'_>, account: i64, since: i64) -> StoreResult<()> {
+    let sql = "INSERT INTO feed_due (account, since) VALUES (?1, ?2)
+               ON CONFLICT (account) DO UPDATE SET since = excluded.since";
+    tx.prepare_cached(sql)?.execute((account, since))?;
+    Ok(())
+}
+
+/// The feeds to be read, those that wait longest first.
+pub fn feeds(c: &Connection, limit: i64) -> StoreResult<Vec<DueFeed>> {
+    let sql = "SELECT d.account, a.id, d.since,
+                      (SELECT count(*) FROM account_video AS v WHERE v.account_id = a.id)
+               FROM feed_due AS d JOIN account AS a ON a.key = d.account
+               WHERE a.removed_at IS NULL
+               ORDER BY d.since LIMIT ?1";
+    let mut statement = c.prepare_cached(sql)?;
+    let feeds = statement.query_map([limit], |row| {
+        Ok(DueFeed {
+            account: row.get(0)?,
+            id: row.get(1)?,
+            since: row.get(2)?,
+            videos: row.get(3)?,
+        })
+    })?;
+    Ok(feeds.collect::<Result<_, _>>()?)
+}
+
+/// A feed was read, by requests that began at `read_at`.
+pub fn feed_read(tx: &Transaction<'_>, account: i64, read_at: i64) -> StoreResult<()> {
+    tx.execute("DELETE FROM feed_due WHERE account = ?1 AND since < ?2", (account, read_at))?;
+    Ok(())
+}
+
+/// All feeds were read, by a walk that began at `read_at`.
+pub fn feeds_read(tx: &Transaction<'_>, read_at: i64) -> StoreResult<()> {
+    tx.execute("DELETE FROM feed_due WHERE since < ?1", [read_at])?;
+    Ok(())
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<DueRow> {
+    Ok(DueRow {
         key: row.get(0)?,
         id: row.get(1)?,
         page: row.get(2)?,
         due: Due { due_at: row.get(3)?, gap_s: row.get(4)? },
-        interval_hours: row.get(5)?,
-        last_scrape_time: row.get(6)?,
-        added_at: row.get(7)?,
+        as_of: row.get(5)?,
+        interval_hours: row.get(6)?,
+        last_scrape_time: row.get(7)?,
+        added_at: row.get(8)?,
     })
 }

@@ -74,3 +74,28 @@ pub fn keep_api_meta(tx: &Transaction<'_>, meta: &str, at: i64) -> StoreResult<(
     tx.execute("UPDATE instance SET api_meta = ?1, api_meta_at = ?2", (meta, at))?;
     Ok(())
 }
+
+/// Says what holds the lock: `run` for a daemon, nothing otherwise.
+pub fn set_runner(tx: &Transaction<'_>, runner: Option<&str>) -> StoreResult<()> {
+    tx.execute("UPDATE instance SET runner = ?1", [runner])?;
+    Ok(())
+}
+
+/// What holds the lock, if anything does: to be believed only while the lock is held.
+pub fn runner(c: &Connection) -> StoreResult<Option<String>> {
+    Ok(c.query_row("SELECT runner FROM instance", [], |row| row.get(0))?)
+}
+
+/// How the daemon is doing, for `status`: a sentence, and how long dues wait for each other.
+pub fn set_condition(tx: &Transaction<'_>, condition: &str, patience_s: i64) -> StoreResult<()> {
+    let sql = "UPDATE instance SET condition = ?1, patience_s = ?2
+               WHERE condition IS NOT ?1 OR patience_s IS NOT ?2";
+    tx.prepare_cached(sql)?.execute((condition, patience_s))?;
+    Ok(())
+}
+
+/// The daemon's condition and patience, as it said last.
+pub fn condition(c: &Connection) -> StoreResult<(Option<String>, Option<i64>)> {
+    let sql = "SELECT condition, patience_s FROM instance";
+    Ok(c.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}

@@ -11,13 +11,15 @@
 //!
 //! **Reading order.** [`open`] and [`place`] make the connection; [`rows`] and [`pages`] write what
 //! the API said; [`walks`] and [`removals`] keep the promise about completeness; [`due`] is the
-//! schedule; [`instance`], [`passes`], [`refusals`] and [`documents`] are the bookkeeping;
+//! schedule; [`instance`], [`jobs`], [`passes`], [`refusals`] and [`documents`] are the bookkeeping;
 //! [`status`] and [`freshness`] read it all back.
 
+pub mod analysis;
 pub mod documents;
 pub mod due;
 pub mod freshness;
 pub mod instance;
+pub mod jobs;
 pub mod open;
 pub mod pages;
 pub mod passes;

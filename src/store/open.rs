@@ -66,6 +66,19 @@ impl Store {
         Ok(Self::new(connection, path, Some(lock)))
     }
 
+    /// Opens for writing beside whoever holds the lock: to hand something over, not to mirror.
+    pub fn open_beside(path: &Path) -> StoreResult<Self> {
+        if !path.exists() {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        let path = place::resolve(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = connect(&path, flags)?;
+        check_schema(&connection, &path, Access::Reads)?;
+        prepare(&connection)?;
+        Ok(Self::new(connection, path, None))
+    }
+
     /// Opens for reading alone, beside whoever writes.
     pub fn open_to_read(path: &Path) -> StoreResult<Self> {
         if !path.exists() {

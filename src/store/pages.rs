@@ -174,6 +174,12 @@ pub fn void(tx: &Transaction<'_>, page: i64) -> StoreResult<()> {
     Ok(())
 }
 
+/// Takes the validator of a walk's last page away.
+pub fn void_last(tx: &Transaction<'_>, walk: i64) -> StoreResult<()> {
+    tx.execute("UPDATE page SET etag = NULL WHERE walk = ?1 AND next_cursor IS NULL", [walk])?;
+    Ok(())
+}
+
 /// The page's key, made if it was never seen, and the rows that stood on it until now.
 fn place(tx: &Transaction<'_>, new: &NewPage<'_>) -> StoreResult<(i64, BTreeSet<i64>)> {
     if let Some(known) = find(tx, new.url)? {

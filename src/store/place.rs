@@ -3,8 +3,10 @@
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{StoreError, StoreResult};
+use crate::clock::Clock;
 
 /// The database and its folder may be read by the group, so that analysts can be members of it.
 const FILE_MODE: u32 = 0o640;
@@ -22,6 +24,10 @@ const NETWORK: &[(u32, &str)] = &[
     (0x7461_636f, "ocfs2"),
     (0x0116_1970, "gfs2"),
 ];
+
+/// How often, and how far apart, a held lock is tried again before it counts as another's.
+const LOOKS_SURVIVED: u32 = 10;
+const LOOK_LENGTH_MAX: Duration = Duration::from_millis(5);
 
 /// Kept in memory only: a reboot empties it.
 const TMPFS: u32 = 0x0102_1994;
@@ -94,19 +100,22 @@ pub fn lock(database: &Path) -> StoreResult<File> {
         .mode(FILE_MODE)
         .open(&path)
         .map_err(|source| StoreError::Io { path: path.clone(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(database.to_owned())),
-        Err(TryLockError::Error(source)) => Err(StoreError::Io { path, source }),
+    // Whoever only looks whether the lock is held, holds it for an instant.
+    for _ in 0..LOOKS_SURVIVED {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => Clock::pause_thread(LOOK_LENGTH_MAX),
+            Err(TryLockError::Error(source)) => return Err(StoreError::Io { path, source }),
+        }
     }
+    Err(StoreError::Locked(database.to_owned()))
 }
 
 /// Whether somebody holds the lock of `database`, looked up without making a file. Shared, so that
 /// two who look at the same time do not take each other for the holder.
 pub fn is_locked(database: &Path) -> bool {
-    let Ok(file) = File::open(lock_path(database)) else {
-        return false;
-    };
+    let Ok(path) = resolve(database) else { return false };
+    let Ok(file) = File::open(lock_path(&path)) else { return false };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
@@ -139,6 +148,22 @@ pub fn file_system(_path: &Path) -> FileSystem {
 pub fn free_bytes(path: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(path.parent()?).ok()?;
     stat.f_bavail.checked_mul(stat.f_frsize)
+}
+
+/// Whether this process may write a file, or make files in a folder. By name: it is not opened.
+pub fn may_write(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// The nearest folder above `path` that is there.
+pub fn nearest_folder(path: &Path) -> Option<&Path> {
+    path.ancestors().skip(1).find(|folder| folder.is_dir())
+}
+
+/// What those who are neither owner nor group may do with a file, as the last digit of its mode.
+pub fn mode_of_others(path: &Path) -> Option<u32> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some(metadata.permissions().mode() & 0o007)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::StoreResult;
+use super::due;
 use super::walks::Walk;
 use crate::model::Kind;
 use crate::model::settings::RemovalCeiling;
@@ -85,8 +86,8 @@ pub fn not_found(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreRe
         ),
         (key, at, removed_at),
     )?;
-    if is_second_sign && kind == Kind::Video {
-        tx.execute("DELETE FROM video_due WHERE video = ?1", [key])?;
+    if is_second_sign && due::is_scheduled(kind) {
+        due::set(tx, kind, key, None)?;
     }
     Ok(is_second_sign)
 }
@@ -147,10 +148,13 @@ fn remove(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<i64> {
         ),
         [at],
     )?;
-    if kind == Kind::Video {
+    if due::is_scheduled(kind) {
         tx.execute(
-            "DELETE FROM video_due
-             WHERE video IN (SELECT a.key FROM temp.absent AS a JOIN video AS v USING (key) WHERE v.removed_at IS NOT NULL)",
+            &format!(
+                "DELETE FROM {table}_due
+                 WHERE {table} IN (SELECT a.key FROM temp.absent AS a JOIN {table} AS r USING (key)
+                                   WHERE r.removed_at IS NOT NULL)"
+            ),
             [],
         )?;
     }

@@ -27,6 +27,8 @@ pub struct Walk {
     pub rows_seen: i64,
     /// Rows that could not be decoded.
     pub rows_dropped: i64,
+    /// How many rows the server says there are, by the last page.
+    pub total_count: Option<i64>,
     /// Whether absence from it would be a sign of removal.
     pub is_ground: bool,
     /// Whether stored validators are left out.
@@ -78,6 +80,7 @@ pub fn start(
         pages: 0,
         rows_seen: 0,
         rows_dropped: 0,
+        total_count: None,
         is_ground: true,
         is_clean,
     })
@@ -86,7 +89,7 @@ pub fn start(
 /// The walk of this kind that is under way.
 pub fn open(c: &Connection, kind: Kind) -> StoreResult<Option<Walk>> {
     let sql = "SELECT walk, query, started_at, touched_at, next_cursor, pages, rows_seen,
-                      rows_dropped, is_ground, is_clean
+                      rows_dropped, total_count, is_ground, is_clean
                FROM walk WHERE kind = ?1 AND state = 'open'";
     let mut statement = c.prepare_cached(sql)?;
     let walk = statement.query_row([kind.name()], |row| {
@@ -100,8 +103,9 @@ pub fn open(c: &Connection, kind: Kind) -> StoreResult<Option<Walk>> {
             pages: row.get(5)?,
             rows_seen: row.get(6)?,
             rows_dropped: row.get(7)?,
-            is_ground: row.get(8)?,
-            is_clean: row.get(9)?,
+            total_count: row.get(8)?,
+            is_ground: row.get(9)?,
+            is_clean: row.get(10)?,
         })
     });
     Ok(walk.optional()?)
@@ -135,6 +139,11 @@ pub fn advance(
         at,
     ))?;
     Ok(())
+}
+
+/// Whether the last page is in already, and only the end of the walk is missing.
+pub fn is_at_its_end(walk: &Walk) -> bool {
+    walk.pages > 0 && walk.next_cursor.is_none()
 }
 
 /// Closes a walk.

@@ -1,0 +1,132 @@
+//! A week in the life of a made-up organization: the same pass as in `sync`, again and again on a
+//! clock that leaps from one due time to the next, against the sandbox over real HTTP.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::clock::Clock;
+use crate::model::{Instant, Kind};
+use crate::pass::{self, Order, PassSettings, Report};
+use crate::poll::Desk;
+use crate::sandbox::{Control, SandboxSettings};
+use crate::store::{StoreResult, analysis};
+
+/// How long the simulation lasts.
+pub const DAYS: i64 = 7;
+
+/// A pass comes at least this much after the one before.
+const STEP_MIN: TimeDelta = TimeDelta::seconds(1);
+
+/// Posts that each account publishes per day.
+const NEW_POSTS_PER_DAY: f64 = 1.0;
+
+/// The organization that is mirrored.
+pub fn organization(seed: u64) -> SandboxSettings {
+    SandboxSettings {
+        accounts: 24,
+        creators: 8,
+        videos: 300,
+        account_videos: 600,
+        new_posts_per_day: NEW_POSTS_PER_DAY,
+        seed,
+        ..SandboxSettings::default()
+    }
+}
+
+/// What was done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Where the simulated clock stands.
+    pub now: DateTime<Utc>,
+    /// How much of the week is over.
+    pub elapsed: TimeDelta,
+    /// Passes run.
+    pub passes: u64,
+    /// Requests sent.
+    pub requests: i64,
+    /// Scrapes added to the history.
+    pub scrapes: i64,
+}
+
+/// Lives through the time from where `desk`'s clock stands until the real clock's now. `Err` is the
+/// pass that did not go well.
+pub async fn live(
+    desk: &mut Desk,
+    settings: &PassSettings,
+    real: &Clock,
+    mut tell: impl FnMut(&Progress),
+) -> Result<Progress, Box<Report>> {
+    let clock = desk.fetcher.clock().clone();
+    let start = clock.now();
+    let mut order = Order { trigger: "demo", patience: desk.freshness, ..Order::default() };
+    let mut done =
+        Progress { now: start, elapsed: TimeDelta::zero(), passes: 0, requests: 0, scrapes: 0 };
+    loop {
+        let report = pass::run(desk, &order, settings).await;
+        order.is_identified = true;
+        done.now = clock.now();
+        done.elapsed = done.now - start;
+        done.passes += 1;
+        done.requests += report.requests();
+        done.scrapes +=
+            report.kinds.iter().map(|kind| kind.turn.tally.page.snapshots_added).sum::<i64>();
+        tell(&done);
+        let is_good = report.stop.is_none() && report.kinds.iter().all(|kind| kind.is_good());
+        let end = real.now();
+        if !is_good {
+            return Err(Box::new(report));
+        }
+        if done.now >= end {
+            return Ok(done);
+        }
+        let next = match pass::next_at(desk, &order, settings, done.now) {
+            Ok(next) => next,
+            Err(error) => return Err(Box::new(Report { stop: Some(error.into()), ..report })),
+        };
+        let step = next.map_or(end, |next| next.min(end)).max(done.now + STEP_MIN) - done.now;
+        clock.advance(step.to_std().unwrap_or_default());
+    }
+}
+
+/// Of the scrapes of one kind that happened in the week, how many there were and how many are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coverage {
+    /// Which kind.
+    pub kind: Kind,
+    /// Scrapes that the sandbox made after `since`.
+    pub happened: usize,
+    /// Of these, the mirrored ones.
+    pub mirrored: usize,
+}
+
+/// Compares the mirror's history with what really happened after `since`, by the sandbox's truth.
+pub fn coverage(
+    desk: &Desk,
+    control: &Control,
+    since: DateTime<Utc>,
+) -> StoreResult<Vec<Coverage>> {
+    let since = Instant::from(since);
+    let kinds = [Kind::Account, Kind::Video, Kind::AccountVideo];
+    let compare = |kind| {
+        let held = desk.store.read(|c| analysis::scrapes(c, kind))?;
+        let happened: BTreeMap<String, Vec<Instant>> = control
+            .all_scrapes(kind)
+            .into_iter()
+            .map(|(id, scrapes)| {
+                let times = scrapes.iter().filter_map(|one| Instant::parse(&one.scraped_at));
+                (id, times.filter(|at| *at > since).collect())
+            })
+            .collect();
+        let count = happened.values().map(Vec::len).sum();
+        let all = happened.iter().flat_map(|(id, times)| times.iter().map(move |at| (id, at)));
+        let mirrored = all.filter(|(id, at)| held.contains(&((*id).clone(), **at))).count();
+        Ok(Coverage { kind, happened: count, mirrored })
+    };
+    kinds.into_iter().map(compare).collect()
+}
+
+/// Requests of a script that asks for each of so many videos once an hour of the week.
+pub const fn naive_requests(videos: i64) -> i64 {
+    videos.saturating_mul(DAYS * 24)
+}

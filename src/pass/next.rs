@@ -1,0 +1,67 @@
+//! When the next pass is worth running.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Order, PassSettings, standing};
+use crate::model::{Kind, instant};
+use crate::plan::cover;
+use crate::plan::work::{Standing, Work};
+use crate::poll::Desk;
+use crate::store::{StoreResult, due};
+
+/// Dues wait for each other at most this long before an hourly video would suffer, seconds.
+const PATIENCE_S_MAX: i64 = 45 * 60;
+
+/// When the next pass has something to do; `now` when it has already, `None` when nothing is ever
+/// due, because all sweeps are off and nothing is on the schedule.
+pub fn next_at(
+    desk: &Desk,
+    order: &Order,
+    settings: &PassSettings,
+    now: DateTime<Utc>,
+) -> StoreResult<Option<DateTime<Utc>>> {
+    let mut next: Option<DateTime<Utc>> = None;
+    let mut consider = |at: Option<DateTime<Utc>>| {
+        if let Some(at) = at {
+            next = Some(next.map_or(at, |next| next.min(at)));
+        }
+    };
+    for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
+        let standing = standing::read(Some(&desk.store), &desk.refused, order, kind, now)?;
+        match standing::weigh(&standing, order, settings, kind, now) {
+            Work::Unavailable => continue,
+            Work::Nothing => {}
+            _ => return Ok(Some(now)),
+        }
+        consider(sweep_at(&standing, settings, kind));
+        if due::is_scheduled(kind) {
+            consider(due_at(desk, order, kind, now)?);
+        }
+    }
+    Ok(next)
+}
+
+fn sweep_at(standing: &Standing, settings: &PassSettings, kind: Kind) -> Option<DateTime<Utc>> {
+    let sweep = settings.sweeps.get(&kind)?.as_ref()?;
+    let swept_at = instant::from_micros(standing.state.swept_at?);
+    sweep.next_after(swept_at, settings.timezone)
+}
+
+/// The earliest time by which a due row will have waited enough.
+fn due_at(
+    desk: &Desk,
+    order: &Order,
+    kind: Kind,
+    now: DateTime<Utc>,
+) -> StoreResult<Option<DateTime<Utc>>> {
+    let patience_s =
+        i64::try_from(order.patience.as_secs()).unwrap_or(i64::MAX).min(PATIENCE_S_MAX);
+    let (waiting, next) = desk.store.read(|c| {
+        let waiting = due::find(c, kind, now.timestamp(), i64::MAX)?;
+        Ok((waiting, due::after(c, kind, now.timestamp())?))
+    })?;
+    let waiting = waiting.iter().map(|row| cover::latest(row, patience_s)).min();
+    let next = next.map(|at| at.saturating_add(patience_s));
+    let at = [waiting, next].into_iter().flatten().min();
+    Ok(at.map(|at| now + TimeDelta::seconds((at - now.timestamp()).clamp(0, 366 * 86_400))))
+}

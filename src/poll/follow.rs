@@ -1,0 +1,154 @@
+//! Shortcuts past the lists: the accounts that were scraped last, and the videos of one account.
+//!
+//! Both are chains of pages in another order or of another selection than the walks, so what they
+//! show is mirrored without touching what is known of the walks' pages, and what they do not show
+//! proves nothing. A server that refuses or ignores the parameter that makes them is remembered, and
+//! walked instead.
+
+use std::collections::BTreeSet;
+
+use super::error::{PollError, PollResult};
+use super::polls::Polled;
+use super::{Desk, query, schedule, write};
+use crate::api::{Failure, ListPage, Request, Verdict, decode, filters_contradict};
+use crate::model::Kind;
+use crate::plan::cover;
+use crate::store::due::{self, DueFeed, DueRow};
+use crate::store::passes::Tally;
+
+/// How much later than its time a scrape may show in the API, seconds.
+const SCRAPE_SHOWS_S_MAX: i64 = 600;
+/// Pages after which a chain is taken for endless.
+const PAGES_MAX: usize = 10_000;
+
+/// What a page of a chain says.
+struct Link {
+    next_cursor: Option<String>,
+    /// Whether what was wanted is seen.
+    is_enough: bool,
+    /// Whether the server answered as if it had not been asked for the selection.
+    is_ignored: bool,
+}
+
+/// Looks at the accounts, newest scrape first, until no due one can follow.
+pub async fn accounts(desk: &mut Desk, due: &[DueRow]) -> PollResult<Polled> {
+    let scraped_at = |row: &DueRow| schedule::seconds(row.last_scrape_time.as_deref());
+    let until = cover::follow_until(due, scraped_at, SCRAPE_SHOWS_S_MAX);
+    let asked = [("order_by", "last_scrape_time"), ("order_direction", "desc")];
+    let thing = query::follow_thing();
+    // Rows that were never scraped may stand at either end; they say nothing about the order.
+    let is_past = |scraped: Option<i64>| scraped.is_some_and(|at| at < until);
+    let polled = chain(desk, Kind::Account, &asked, &thing, |rows| {
+        (rows.iter().any(|row| is_past(row.scraped_at.map(|at| at.seconds))), false)
+    });
+    if polled.await?.is_none() {
+        return Ok(Polled::Refused);
+    }
+    let ledger = desk.ledger(Kind::Account);
+    desk.store.write(|tx| {
+        for row in due {
+            schedule::one(tx, &ledger, row.key)?;
+        }
+        ledger.close(tx, &Tally::default())
+    })?;
+    Ok(Polled::Done)
+}
+
+/// Reads the videos of accounts that were scraped, account by account.
+pub async fn feeds(desk: &mut Desk, feeds: &[DueFeed]) -> PollResult<Polled> {
+    let thing = query::feed_thing();
+    for feed in feeds {
+        let asked = [("account_id", feed.id.as_str())];
+        let is_foreign = |owner: Option<&str>| owner.is_some_and(|owner| owner != feed.id);
+        let begun = chain(desk, Kind::AccountVideo, &asked, &thing, |rows| {
+            let owner = |row: &crate::model::Row<'_>| {
+                is_foreign(row.value(Kind::AccountVideo, "account_id").as_text())
+            };
+            (false, rows.iter().any(owner))
+        });
+        let begun = match begun.await {
+            Ok(Some(begun)) => begun,
+            Ok(None) => return Ok(Polled::Refused),
+            // The account is gone; its walk will tell.
+            Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
+                desk.fetcher.stamp()
+            }
+            Err(error) => return Err(error),
+        };
+        desk.store.write(|tx| due::feed_read(tx, feed.account, begun))?;
+    }
+    Ok(Polled::Done)
+}
+
+/// Follows a chain of pages and mirrors their rows. Returns the start of the first request, or `None`
+/// when the server refuses or ignores what was asked; that is remembered as `thing`.
+async fn chain(
+    desk: &mut Desk,
+    kind: Kind,
+    asked: &[(&str, &str)],
+    thing: &str,
+    look: impl Fn(&[crate::model::Row<'_>]) -> (bool, bool),
+) -> PollResult<Option<i64>> {
+    let mut parameters: Vec<(String, String)> = query::parameters(kind, &desk.refused);
+    parameters.retain(|(name, _)| name == "limit");
+    parameters.extend(asked.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let mut begun = None;
+    let mut cursor = None;
+    let mut seen = BTreeSet::new();
+    loop {
+        let request = query::page(kind, &parameters, cursor.as_deref());
+        let (link, as_of) = match link(desk, kind, &request, &parameters, &look).await {
+            Ok(link) => link,
+            Err(PollError::Api(failure)) if cursor.is_none() && is_refusal(&failure) => {
+                desk.remember_refusal(thing, &failure)?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        if link.is_ignored {
+            desk.remember_refusal(
+                thing,
+                &Failure::malformed("answered as if it had not been asked"),
+            )?;
+            return Ok(None);
+        }
+        let begun = *begun.get_or_insert(as_of);
+        match link.next_cursor {
+            Some(next) if !link.is_enough && seen.len() < PAGES_MAX => {
+                if !seen.insert(next.clone()) {
+                    return Err(PollError::Api(Failure::malformed("a cursor came twice")));
+                }
+                cursor = Some(next);
+            }
+            _ => return Ok(Some(begun)),
+        }
+    }
+}
+
+async fn link(
+    desk: &mut Desk,
+    kind: Kind,
+    request: &Request,
+    parameters: &[(String, String)],
+    look: &impl Fn(&[crate::model::Row<'_>]) -> (bool, bool),
+) -> PollResult<(Link, i64)> {
+    let fetched = desk.fetcher.fetch(request, |answer| {
+        let page = ListPage::parse(&answer.body)?;
+        let rows: Vec<_> = page.rows.iter().filter_map(|raw| decode::row(kind, raw).ok()).collect();
+        let (is_enough, is_foreign) = look(&rows);
+        let echo = page.filters.as_ref().map(|echo| filters_contradict(parameters, echo));
+        let is_ignored = is_foreign || echo.is_some_and(|ignored| !ignored.is_empty());
+        let next_cursor = page.next_cursor.map(|cursor| cursor.into_owned());
+        Ok(Link { next_cursor, is_enough, is_ignored })
+    });
+    let fetched = fetched.await?;
+    // What a server shows unasked is true all the same.
+    let (store, ledger) = (desk.store.clone(), desk.ledger(kind));
+    let (body, as_of) = (fetched.answer.body, fetched.as_of);
+    write::off_thread(move || write::loose(&store, &ledger, &body, as_of)).await?;
+    Ok((fetched.checked, as_of))
+}
+
+fn is_refusal(failure: &Failure) -> bool {
+    matches!(failure.verdict, Verdict::Invalid | Verdict::BadRequest)
+}

@@ -1,0 +1,165 @@
+//! The rate gate as people and programs want to see it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::text::{moment, relative, span, thousands};
+use crate::api::RateGate;
+use crate::clock::BootTime;
+use crate::model::instant;
+
+/// Whether requests may be sent, and how many are left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How long nothing may be sent.
+    pub blocked_for: Duration,
+    /// Whether that is because the API asked for it, rather than because our share is spent.
+    pub is_closed: bool,
+    /// What the API said is left of its budget, if that window is not over.
+    pub budget: Option<Left>,
+}
+
+/// What is left of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Requests per window.
+    pub limit: u64,
+    /// Requests left, those of other clients included.
+    pub remaining: u64,
+    /// Until the window ends.
+    pub resets_in: Duration,
+}
+
+impl RateLimit {
+    /// Reads a kept gate, `share` of the budget being ours. One that cannot be read is no gate:
+    /// another version may have kept it.
+    pub fn read(gate: &str, share: f64, now: DateTime<Utc>, boot: &BootTime) -> Self {
+        let mut gate: RateGate = serde_json::from_str(gate).unwrap_or_default();
+        gate.rebase(now, boot);
+        let closed = gate.remaining_wait(now, boot);
+        let blocked_for = gate.delay(share, now, boot).must;
+        let budget = gate.budget.as_ref().map(|budget| Left {
+            limit: budget.limit,
+            remaining: budget.remaining,
+            resets_in: budget.window.left(now, boot),
+        });
+        Self {
+            blocked_for,
+            is_closed: !closed.is_zero() && closed >= blocked_for,
+            budget: budget.filter(|left| !left.resets_in.is_zero()),
+        }
+    }
+
+    /// Whether a request may be sent now.
+    pub fn is_open(&self) -> bool {
+        self.blocked_for.is_zero()
+    }
+
+    /// One line.
+    pub fn text(&self, now: DateTime<Utc>) -> String {
+        if !self.is_open() {
+            let reason = match self.is_closed {
+                true => "closed by the API",
+                false => "our share of the budget is spent; closed",
+            };
+            return format!("{reason} until {}", moment(later(now, self.blocked_for), now));
+        }
+        match self.budget {
+            Some(left) => format!(
+                "open; {} of {} requests left, renewed {}",
+                thousands(left.remaining),
+                thousands(left.limit),
+                relative(later(now, left.resets_in), now)
+            ),
+            None => "open".to_owned(),
+        }
+    }
+
+    /// The reason why nothing may be sent, for a sentence; `None` when something may.
+    pub fn reason(&self) -> Option<String> {
+        (!self.is_open()).then(|| format!("rate limited for another {}", span(self.blocked_for)))
+    }
+
+    /// The same as a part of a JSON document.
+    pub fn json(&self, now: DateTime<Utc>) -> Value {
+        let at = |wait: Duration| instant::text(later(now, wait));
+        json!({
+            "is_open": self.is_open(),
+            "closed_by_api": self.is_closed,
+            "closed_until": (!self.is_open()).then(|| at(self.blocked_for)),
+            "limit": self.budget.map(|left| left.limit),
+            "remaining": self.budget.map(|left| left.remaining),
+            "resets_at": self.budget.map(|left| at(left.resets_in)),
+        })
+    }
+}
+
+/// The instant after a wait, to the second that has certainly come by then.
+fn later(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
+    let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
+    let at = now.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let is_whole = at.timestamp_subsec_nanos() == 0;
+    let seconds = at.timestamp().saturating_add(i64::from(!is_whole));
+    DateTime::from_timestamp(seconds, 0).unwrap_or(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::RateHeaders;
+    use crate::clock::Clock;
+
+    fn clock() -> Clock {
+        Clock::manual(DateTime::from_timestamp(1_750_000_000, 0).unwrap())
+    }
+
+    fn read(gate: &RateGate, clock: &Clock) -> RateLimit {
+        let kept = serde_json::to_string(gate).unwrap();
+        RateLimit::read(&kept, 0.9, clock.now(), &clock.boot())
+    }
+
+    fn gate(remaining: u64, clock: &Clock) -> RateGate {
+        let mut gate = RateGate::default();
+        let rate = RateHeaders { limit: Some(600), remaining: Some(remaining), reset: Some(30) };
+        gate.after_answer(&rate, Some(clock.now()), clock.now(), &clock.boot());
+        gate
+    }
+
+    #[test]
+    fn what_is_left_is_shown_until_its_window_ends() {
+        let clock = clock();
+        let gate = gate(540, &clock);
+        let found = read(&gate, &clock);
+        assert_eq!(found.text(clock.now()), "open; 540 of 600 requests left, renewed in 30 s");
+        assert_eq!(found.json(clock.now())["resets_at"], "2025-06-15T15:07:10Z");
+        clock.advance(Duration::from_secs(30));
+        assert_eq!(read(&gate, &clock), RateLimit::default());
+        assert_eq!(read(&gate, &clock).text(clock.now()), "open");
+    }
+
+    #[test]
+    fn a_closed_gate_says_until_when_and_why() {
+        let clock = clock();
+        let mut closed = gate(540, &clock);
+        closed.close(Duration::from_millis(41_500), clock.now(), &clock.boot());
+        let found = read(&closed, &clock);
+        assert!(found.is_closed && !found.is_open());
+        let text = "closed by the API until 2025-06-15T15:07:22Z (in 42 s)";
+        assert_eq!(found.text(clock.now()), text);
+        let found = read(&gate(60, &clock), &clock);
+        assert!(!found.is_closed && !found.is_open());
+        assert!(found.text(clock.now()).starts_with("our share of the budget is spent"));
+        assert_eq!(found.reason().as_deref(), Some("rate limited for another 30 s"));
+    }
+
+    #[test]
+    fn a_gate_that_cannot_be_read_is_open() {
+        let clock = clock();
+        for kept in ["", "{}", "[]", "{\"closed\":7}"] {
+            let found = RateLimit::read(kept, 0.9, clock.now(), &clock.boot());
+            assert_eq!(found, RateLimit::default());
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! `status` for people and for programs: how the mirror is doing, as of one moment.
+
+mod json;
+mod text;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+
+pub use json::json;
+pub use text::{refusal_text, text};
+
+use super::rate::RateLimit;
+use crate::model::{Kind, instant};
+use crate::store::status::{Sizes, Snapshot};
+
+/// Everything `status` shows.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// When it was asked.
+    pub now: DateTime<Utc>,
+    /// The mirror's file.
+    pub database: PathBuf,
+    /// Its size.
+    pub sizes: Sizes,
+    /// Whether somebody works on it.
+    pub is_running: bool,
+    /// What it says.
+    pub snapshot: Snapshot,
+    /// Whether requests may be sent.
+    pub rate: RateLimit,
+    /// When each kind is walked next.
+    pub walks: BTreeMap<Kind, NextWalk>,
+}
+
+/// When a kind is walked next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextWalk {
+    /// Its sweeps are off, or the server does not have it.
+    Never,
+    /// It is due.
+    Now,
+    /// At its next sweep.
+    At(DateTime<Utc>),
+}
+
+impl Status {
+    /// What is due now: videos by their schedule, and kinds to be walked.
+    fn due_now(&self) -> (i64, Vec<Kind>) {
+        let is_due = |(kind, walk): (&Kind, &NextWalk)| (*walk == NextWalk::Now).then_some(*kind);
+        (self.snapshot.schedule.overdue, self.walks.iter().filter_map(is_due).collect())
+    }
+
+    /// When something is due next, and whether it is a kind's walk or, if none, videos.
+    fn next_due(&self) -> Option<(DateTime<Utc>, Option<Kind>)> {
+        let walks = self.walks.iter().filter_map(|(kind, walk)| match walk {
+            NextWalk::Never => None,
+            NextWalk::Now => Some((self.now, Some(*kind))),
+            NextWalk::At(at) => Some((*at, Some(*kind))),
+        });
+        let seconds = self.snapshot.schedule.next_due_at;
+        let videos = seconds.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+        let videos = videos.map(|at| (at.max(self.now), None));
+        walks.chain(videos).min_by_key(|(at, _)| *at)
+    }
+}
+
+/// Microseconds as the type that can be shown.
+fn at(micros: i64) -> DateTime<Utc> {
+    instant::from_micros(micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{Instant, Lifecycle};
+    use crate::store::freshness::Freshness;
+    use crate::store::instance::Identity;
+    use crate::store::refusals::Refusal;
+    use crate::store::status::{KindStatus, LastError, LastPass, Schedule};
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn micros(ago_s: i64) -> i64 {
+        (NOW - ago_s) * 1_000_000
+    }
+
+    fn scraped(ago_s: i64) -> Option<Instant> {
+        Some(Instant { seconds: NOW - ago_s, nanos: 0 })
+    }
+
+    fn kind(kind: Kind, rows: i64) -> KindStatus {
+        KindStatus {
+            kind,
+            rows,
+            removed: 0,
+            complete_as_of: Some(micros(3_600)),
+            last_walk_at: Some(micros(3_600)),
+            last_outcome: Some("complete".to_owned()),
+            swept_at: Some(micros(3_600)),
+            held_removals: 0,
+            open_walk: None,
+            freshness: None,
+        }
+    }
+
+    fn status() -> Status {
+        let now = DateTime::from_timestamp(NOW, 0).unwrap();
+        let freshness = Freshness {
+            rows: 1_000,
+            is_sample: true,
+            never_scraped: 2,
+            newest: scraped(60),
+            median: scraped(3_600),
+            p95: scraped(86_400),
+            oldest: scraped(90_000),
+        };
+        let mut videos = kind(Kind::Video, 20_000);
+        (videos.freshness, videos.held_removals, videos.removed) = (Some(freshness), 4_000, 7);
+        Status {
+            now,
+            database: "/m.db".into(),
+            sizes: Sizes { database: 12_000_000, wal: 0 },
+            is_running: false,
+            snapshot: Snapshot {
+                identity: Identity {
+                    installation_id: "i".to_owned(),
+                    organization_id: Some("org-1".to_owned()),
+                    api_key_name: Some("nightly\u{1b}[31m".to_owned()),
+                },
+                schema_version: 2,
+                last_pass: Some(LastPass {
+                    pass: 12,
+                    trigger: "sync".to_owned(),
+                    started_at: micros(100),
+                    finished_at: Some(micros(90)),
+                    outcome: "finished".to_owned(),
+                    detail: None,
+                    requests: 1_234,
+                }),
+                kinds: vec![kind(Kind::Account, 12), videos],
+                schedule: Schedule { scheduled: 19_000, overdue: 0, next_due_at: Some(NOW + 300) },
+                gate: "{}".to_owned(),
+                refusals: vec![Refusal {
+                    thing: "GET /videos order_by".to_owned(),
+                    status: Some(422),
+                    code: Some("VALIDATION_ERROR".to_owned()),
+                    detail: None,
+                    request_id: Some("req_7".to_owned()),
+                    refused_at: micros(600),
+                    retry_at: micros(-600_000),
+                }],
+                last_error: Some(LastError {
+                    pass: 9,
+                    at: micros(7_200),
+                    kind: Some("video".to_owned()),
+                    code: "INTERNAL_ERROR".to_owned(),
+                    detail: Some("500 INTERNAL_ERROR: Internal error".to_owned()),
+                    request_id: Some("req_9".to_owned()),
+                }),
+                lifecycle: Some((Lifecycle::default(), micros(7_200))),
+            },
+            rate: RateLimit::default(),
+            walks: BTreeMap::from([(Kind::Account, NextWalk::At(now + Duration::from_secs(60)))]),
+        }
+    }
+
+    #[test]
+    fn a_glance_shows_what_matters() {
+        let text = text(&status());
+        for line in [
+            "organization  org-1, key `nightly [31m`\n",
+            "database      /m.db, 12.0 MB, schema version 2\n",
+            "now           not running\n",
+            "last pass     12 by sync: finished 2027-01-15T07:58:30Z (1 min 30 s ago) after 10 s, 1,234 requests\n",
+            "next due      2027-01-15T08:01:00Z (in 1 min): walk of accounts; \
+             then 19,000 videos on schedule, the first 2027-01-15T08:05:00Z (in 5 min)\n",
+            "rate limit    open\n",
+            "API           supported, as of 2027-01-15T06:00:00Z (2 h ago)\n",
+            "last error    2027-01-15T06:00:00Z (2 h ago) in pass 9, video: 500 INTERNAL_ERROR: Internal error (request id req_9)\n",
+            "videos    20,000        7  2027-01-15T07:00:00Z (1 h ago)  complete   ~1 min  ~1 h    ~1 d  never\n",
+            "videos: 4,000 removals are held back",
+            "videos: 2 of the 1,000 looked at have not been scraped yet",
+            "not supported by the server: GET /videos order_by (422 VALIDATION_ERROR, request id req_7); tried again",
+        ] {
+            assert!(text.contains(line), "{line}\n---\n{text}");
+        }
+        assert!(
+            !text.contains('\u{1b}') && !text.lines().any(|line| line.ends_with(' ')),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_is_due_now_comes_first() {
+        let mut status = status();
+        status.snapshot.schedule.overdue = 35;
+        status.walks.insert(Kind::Video, NextWalk::Now);
+        let text = text(&status);
+        assert!(text.contains("next due      now: 35 videos, walk of videos\n"), "{text}");
+        assert_eq!(json(&status)["next_due_at"], "2027-01-15T08:00:00Z");
+    }
+
+    #[test]
+    fn a_pass_that_never_ended_runs_or_was_killed() {
+        let mut status = status();
+        let pass = status.snapshot.last_pass.as_mut().unwrap();
+        (pass.finished_at, pass.outcome) = (None, "running".to_owned());
+        assert!(
+            text(&status)
+                .contains("12 by sync: began 2027-01-15T07:58:20Z (1 min 40 s ago) and was killed")
+        );
+        assert_eq!(json(&status)["last_pass"]["outcome"], "killed");
+        status.is_running = true;
+        assert!(text(&status).contains("12 by sync: running since 2027-01-15T07:58:20Z"));
+        assert_eq!(json(&status)["last_pass"]["outcome"], "running");
+    }
+
+    #[test]
+    fn the_document_has_its_keys() {
+        let document = json(&status());
+        assert_eq!(document["organization_id"], "org-1");
+        assert_eq!(document["next_due_at"], "2027-01-15T08:01:00Z");
+        let videos = &document["kinds"][1];
+        assert_eq!((&videos["kind"], &videos["rows"]), (&"video".into(), &20_000.into()));
+        assert_eq!(videos["complete_as_of"], "2027-01-15T07:00:00Z");
+        assert_eq!(videos["freshness"]["median_age_s"], 3_600);
+        assert_eq!(videos["freshness"]["newest"], "2027-01-15T07:59:00Z");
+        assert_eq!(document["videos_due"]["overdue"], 0);
+        assert_eq!(document["last_error"]["request_id"], "req_9");
+        assert_eq!(document["refusals"][0]["thing"], "GET /videos order_by");
+        assert_eq!(document["rate_limit"]["is_open"], true);
+        assert_eq!(document["api"]["sunset"], serde_json::Value::Null);
+    }
+}

@@ -1,0 +1,243 @@
+//! `status` at a glance.
+
+use comfy_table::{CellAlignment, Table};
+
+use super::{NextWalk, Status, at};
+use crate::api::printable;
+use crate::model::{Instant, Kind};
+use crate::report::text::{bytes, moment, relative, span, thousands};
+use crate::store::freshness::Freshness;
+use crate::store::refusals::Refusal;
+use crate::store::status::KindStatus;
+
+/// Longest text of the API's or of an error that is shown.
+const CHARS_MAX: usize = 500;
+
+/// The lines.
+pub fn text(status: &Status) -> String {
+    let facts = [
+        ("organization", organization(status)),
+        ("database", database(status)),
+        ("now", if status.is_running { "running" } else { "not running" }.to_owned()),
+        ("last pass", last_pass(status)),
+        ("next due", next_due(status)),
+        ("rate limit", status.rate.text(status.now)),
+        ("API", lifecycle(status)),
+        ("last error", last_error(status)),
+    ];
+    let mut text = String::new();
+    for (name, fact) in facts {
+        text.push_str(&format!("{name:<14}{fact}\n"));
+    }
+    text.push('\n');
+    text.push_str(&table(status));
+    text.push('\n');
+    let notes = notes(status);
+    if !notes.is_empty() {
+        text.push_str(&format!("\n{}\n", notes.join("\n")));
+    }
+    text
+}
+
+fn organization(status: &Status) -> String {
+    let identity = &status.snapshot.identity;
+    match (&identity.organization_id, &identity.api_key_name) {
+        (None, _) => "not known yet; the first sync finds out".to_owned(),
+        (Some(id), None) => shown(id),
+        (Some(id), Some(name)) => format!("{}, key `{}`", shown(id), shown(name)),
+    }
+}
+
+fn database(status: &Status) -> String {
+    let (path, sizes) = (status.database.display(), status.sizes);
+    let wal = match sizes.wal {
+        0 => String::new(),
+        wal => format!(" and {} of write-ahead log", bytes(wal)),
+    };
+    let version = status.snapshot.schema_version;
+    format!("{path}, {}{wal}, schema version {version}", bytes(sizes.database))
+}
+
+fn last_pass(status: &Status) -> String {
+    let Some(pass) = &status.snapshot.last_pass else { return "none yet".to_owned() };
+    let began = moment(at(pass.started_at), status.now);
+    let came = match pass.finished_at {
+        None if status.is_running => format!("running since {began}"),
+        None => format!("began {began} and was killed; the next one goes on from there"),
+        Some(finished_at) => {
+            let finished = moment(at(finished_at), status.now);
+            let length = at(finished_at).signed_duration_since(at(pass.started_at));
+            let length = span(length.to_std().unwrap_or_default());
+            format!("{} {finished} after {length}", pass.outcome)
+        }
+    };
+    let requests = thousands(pass.requests);
+    let detail = pass.detail.as_ref().map(|detail| format!(": {}", shown(detail)));
+    let detail = detail.unwrap_or_default();
+    format!("{} by {}: {came}, {requests} requests{detail}", pass.pass, pass.trigger)
+}
+
+fn next_due(status: &Status) -> String {
+    let (overdue, walks) = status.due_now();
+    let mut parts = Vec::new();
+    if overdue > 0 {
+        parts.push(format!("{} videos", thousands(overdue)));
+    }
+    parts.extend(walks.iter().map(|kind| format!("walk of {}", kind.plural())));
+    if !parts.is_empty() {
+        return format!("now: {}", parts.join(", "));
+    }
+    let schedule = &status.snapshot.schedule;
+    let videos = format!("{} videos on schedule", thousands(schedule.scheduled));
+    match status.next_due() {
+        None => "nothing".to_owned(),
+        Some((due, None)) => format!("{}: the first of {videos}", moment(due, status.now)),
+        Some((due, Some(kind))) => {
+            let then = match schedule
+                .next_due_at
+                .map(|seconds| at(seconds.saturating_mul(1_000_000)))
+            {
+                Some(first) => format!("; then {videos}, the first {}", moment(first, status.now)),
+                None => String::new(),
+            };
+            format!("{}: walk of {}{then}", moment(due, status.now), kind.plural())
+        }
+    }
+}
+
+fn lifecycle(status: &Status) -> String {
+    let Some((lifecycle, as_of)) = &status.snapshot.lifecycle else {
+        return "not asked yet".to_owned();
+    };
+    let as_of = moment(at(*as_of), status.now);
+    match lifecycle.notice() {
+        Some(notice) => format!("NOTICE: {}, as of {as_of}", shown(&notice)),
+        None => format!("supported, as of {as_of}"),
+    }
+}
+
+fn last_error(status: &Status) -> String {
+    let Some(error) = &status.snapshot.last_error else { return "none".to_owned() };
+    let when = moment(at(error.at), status.now);
+    let kind = error.kind.as_ref().map(|kind| format!(", {kind}")).unwrap_or_default();
+    let story = shown(error.detail.as_ref().unwrap_or(&error.code));
+    let request = match &error.request_id {
+        Some(id) if !story.contains(id) => format!(" (request id {})", shown(id)),
+        _ => String::new(),
+    };
+    format!("{when} in pass {}{kind}: {story}{request}", error.pass)
+}
+
+fn table(status: &Status) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header([
+        "kind",
+        "rows",
+        "removed",
+        "complete as of",
+        "last walk",
+        "newest",
+        "median",
+        "p95",
+        "next walk",
+    ]);
+    for kind in &status.snapshot.kinds {
+        table.add_row(row(status, kind));
+    }
+    for (number, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if matches!(number, 1 | 2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+fn row(status: &Status, kind: &KindStatus) -> Vec<String> {
+    let next = match status.walks.get(&kind.kind) {
+        None | Some(NextWalk::Never) => "never".to_owned(),
+        Some(NextWalk::Now) => "due".to_owned(),
+        Some(NextWalk::At(at)) => relative(*at, status.now),
+    };
+    let freshness = kind.freshness.as_ref();
+    let age = |at: fn(&Freshness) -> Option<Instant>| {
+        let Some(freshness) = freshness else { return String::new() };
+        let Some(at) = at(freshness).and_then(Instant::to_utc) else { return "-".to_owned() };
+        let age = span(status.now.signed_duration_since(at).to_std().unwrap_or_default());
+        // What is estimated is marked.
+        if freshness.is_sample { format!("~{age}") } else { age }
+    };
+    vec![
+        kind.kind.plural().to_owned(),
+        thousands(kind.rows),
+        thousands(kind.removed),
+        kind.complete_as_of.map_or("never".to_owned(), |as_of| moment(at(as_of), status.now)),
+        kind.last_outcome.clone().unwrap_or_else(|| "none".to_owned()),
+        age(|freshness| freshness.newest),
+        age(|freshness| freshness.median),
+        age(|freshness| freshness.p95),
+        next,
+    ]
+}
+
+/// What needs a sentence.
+fn notes(status: &Status) -> Vec<String> {
+    let mut notes = Vec::new();
+    for kind in &status.snapshot.kinds {
+        let name = kind.kind.plural();
+        if let Some(walk) = &kind.open_walk {
+            let touched = moment(at(walk.touched_at), status.now);
+            let (pages, rows) = (thousands(walk.pages), thousands(walk.rows_seen));
+            let state = if status.is_running { "under way" } else { "interrupted" };
+            notes.push(format!(
+                "{name}: a walk is {state}, {pages} pages and {rows} rows so far, last {touched}"
+            ));
+        }
+        if kind.held_removals > 0 {
+            notes.push(format!(
+                "{name}: {} removals are held back; if they are right, run `creatormirror sync --accept-removals`",
+                thousands(kind.held_removals)
+            ));
+        }
+        notes.extend(not_scraped(kind.kind, kind.freshness.as_ref()));
+    }
+    notes.extend(status.snapshot.refusals.iter().map(|refusal| refused(status, refusal)));
+    notes
+}
+
+fn not_scraped(kind: Kind, freshness: Option<&Freshness>) -> Option<String> {
+    let freshness = freshness.filter(|freshness| freshness.never_scraped > 0)?;
+    let of = match freshness.is_sample {
+        true => format!("of the {} looked at", thousands(freshness.rows)),
+        false => format!("of {}", thousands(freshness.rows)),
+    };
+    let count = thousands(freshness.never_scraped);
+    Some(format!("{}: {count} {of} have not been scraped yet", kind.plural()))
+}
+
+fn refused(status: &Status, refusal: &Refusal) -> String {
+    let again = moment(at(refusal.retry_at), status.now);
+    format!("not supported by the server: {}; tried again {again}", refusal_text(refusal))
+}
+
+/// What the server refused, and how.
+pub fn refusal_text(refusal: &Refusal) -> String {
+    let mut parts = Vec::new();
+    let status = refusal.status.map(|status| status.to_string());
+    let code = refusal.code.as_ref().map(shown);
+    match (status, code) {
+        (Some(status), Some(code)) => parts.push(format!("{status} {code}")),
+        (Some(one), None) | (None, Some(one)) => parts.push(one),
+        (None, None) => parts.extend(refusal.detail.as_deref().map(shown)),
+    }
+    parts.extend(refusal.request_id.as_ref().map(|id| format!("request id {}", shown(id))));
+    match parts.is_empty() {
+        true => refusal.thing.clone(),
+        false => format!("{} ({})", refusal.thing, parts.join(", ")),
+    }
+}
+
+fn shown(text: impl AsRef<str>) -> String {
+    printable(text.as_ref(), CHARS_MAX)
+}

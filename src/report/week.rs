@@ -1,0 +1,97 @@
+//! Progress of a simulated week: a bar over its hours on a terminal, a line per day elsewhere.
+
+use chrono::TimeDelta;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::progress::View;
+use super::text::thousands;
+use crate::demo::{DAYS, Progress};
+use crate::logging;
+
+const BAR: &str = "{prefix} [{bar:28}] {msg}";
+
+/// Shows how far a week has come. When it is dropped, the bar is taken off the terminal.
+#[derive(Debug)]
+pub struct Week {
+    bar: Option<ProgressBar>,
+    lines: bool,
+    days_told: i64,
+}
+
+/// Begins to show a week in this way.
+pub fn start(view: View) -> Week {
+    let bar = (view == View::Terminal).then(|| {
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        logging::attach_progress(bars.clone());
+        bars.add(bar())
+    });
+    Week { bar, lines: view == View::Log, days_told: 0 }
+}
+
+fn bar() -> ProgressBar {
+    // The template is our own constant, and a test reads it.
+    let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let hours = u64::try_from(DAYS * 24).unwrap_or(0);
+    ProgressBar::new(hours).with_style(style.progress_chars("=> ")).with_prefix("a week")
+}
+
+impl Week {
+    /// Shows where things stand.
+    pub fn tell(&mut self, progress: &Progress) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(u64::try_from(progress.elapsed.num_hours()).unwrap_or(0));
+            bar.set_message(message(progress));
+        }
+        let days = progress.elapsed.num_days();
+        if self.lines && days > self.days_told {
+            self.days_told = days;
+            tracing::info!("{}", message(progress));
+        }
+    }
+}
+
+impl Drop for Week {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+            logging::detach_progress();
+        }
+    }
+}
+
+fn message(progress: &Progress) -> String {
+    // A day that is just over is still that day.
+    let day = (progress.elapsed - TimeDelta::seconds(1)).num_days() + 1;
+    format!(
+        "day {} of {DAYS}: {} requests, {} scrapes",
+        day.clamp(1, DAYS),
+        thousands(progress.requests),
+        thousands(progress.scrapes)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn after(hours: i64) -> Progress {
+        let elapsed = TimeDelta::hours(hours);
+        let now = DateTime::UNIX_EPOCH + elapsed;
+        Progress { now, elapsed, passes: 1, requests: 1_234, scrapes: 56_789 }
+    }
+
+    #[test]
+    fn days_are_counted_from_one_to_seven() {
+        for (hours, day) in [(0, 1), (23, 1), (24, 1), (25, 2), (167, 7), (168, 7)] {
+            let expected = format!("day {day} of 7: 1,234 requests, 56,789 scrapes");
+            assert_eq!(message(&after(hours)), expected);
+        }
+    }
+
+    #[test]
+    fn the_template_is_one() {
+        assert!(ProgressStyle::with_template(BAR).is_ok());
+    }
+}

@@ -1,0 +1,95 @@
+//! Jobs that other processes hand to the daemon, which owns the rate gate and the budget.
+
+use rusqlite::{Connection, OptionalExtension, Transaction};
+
+use super::StoreResult;
+
+/// A job the daemon has taken up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its number.
+    pub job: i64,
+    /// What is wanted, as JSON.
+    pub request: String,
+}
+
+/// Where a job stands, for the process that handed it over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Not taken up yet.
+    Queued,
+    /// Under way.
+    Running,
+    /// Done, with the exit code and what to print.
+    Done(u8, String),
+}
+
+/// Hands a job over.
+pub fn hand_over(tx: &Transaction<'_>, request: &str, at: i64) -> StoreResult<i64> {
+    tx.execute("INSERT INTO job (request, created_at) VALUES (?1, ?2)", (request, at))?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Takes up the oldest job that waits.
+pub fn claim(tx: &Transaction<'_>) -> StoreResult<Option<Job>> {
+    let sql = "UPDATE job SET state = 'running'
+               WHERE job = (SELECT min(job) FROM job WHERE state = 'queued')
+               RETURNING job, request";
+    let job = tx.query_row(sql, [], |row| Ok(Job { job: row.get(0)?, request: row.get(1)? }));
+    Ok(job.optional()?)
+}
+
+/// Whether a job waits.
+pub fn is_waiting(c: &Connection) -> StoreResult<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM job WHERE state = 'queued')";
+    Ok(c.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
+/// Jobs that a daemon had taken up when it died are taken up again.
+pub fn requeue(tx: &Transaction<'_>) -> StoreResult<()> {
+    tx.execute("UPDATE job SET state = 'queued' WHERE state = 'running'", [])?;
+    Ok(())
+}
+
+/// Ends a job.
+pub fn finish(
+    tx: &Transaction<'_>,
+    job: i64,
+    exit_code: u8,
+    answer: &str,
+    at: i64,
+) -> StoreResult<()> {
+    let sql = "UPDATE job SET state = 'done', exit_code = ?2, answer = ?3, finished_at = ?4 WHERE job = ?1";
+    tx.execute(sql, (job, exit_code, answer, at))?;
+    Ok(())
+}
+
+/// Takes a job back that was not taken up. Returns whether it was still there to be taken back.
+pub fn withdraw(tx: &Transaction<'_>, job: i64) -> StoreResult<bool> {
+    Ok(tx.execute("DELETE FROM job WHERE job = ?1 AND state = 'queued'", [job])? > 0)
+}
+
+/// Where a job stands; `None` when there is no such job.
+pub fn progress(c: &Connection, job: i64) -> StoreResult<Option<Progress>> {
+    let sql = "SELECT state, exit_code, answer FROM job WHERE job = ?1";
+    let progress = c.query_row(sql, [job], |row| {
+        let state: String = row.get(0)?;
+        Ok(match state.as_str() {
+            "queued" => Progress::Queued,
+            "running" => Progress::Running,
+            _ => Progress::Done(row.get(1)?, row.get(2)?),
+        })
+    });
+    Ok(progress.optional()?)
+}
+
+/// Deletes jobs that ended before `before`.
+pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<()> {
+    tx.execute("DELETE FROM job WHERE state = 'done' AND finished_at < ?1", [before])?;
+    Ok(())
+}
+
+/// A number that changes whenever another process has written.
+pub fn data_version(c: &Connection) -> StoreResult<i64> {
+    Ok(c.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+}

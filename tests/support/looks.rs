@@ -1,0 +1,169 @@
+//! Ways to look: at the database through a reader's eyes, and at the requests that were made.
+
+use std::collections::BTreeMap;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::Entry;
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OpenFlags};
+
+use super::Bed;
+
+/// The tables that hold what was mirrored; a confirmation alone leaves every one of them alone.
+pub const CONTENT: [&str; 7] = [
+    "account",
+    "creator",
+    "video",
+    "account_video",
+    "account_scrape",
+    "video_scrape",
+    "account_video_scrape",
+];
+
+impl Bed {
+    /// The mirror, to be read by anybody.
+    pub fn db(&self) -> Connection {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let address = format!("file:{}?mode=ro", self.database().display());
+        Connection::open_with_flags(address, flags).unwrap()
+    }
+
+    /// The mirror, to be tampered with.
+    pub fn db_to_write(&self) -> Connection {
+        Connection::open(self.database()).unwrap()
+    }
+
+    /// The rows of a query.
+    pub fn rows(&self, sql: &str) -> Vec<Vec<Sql>> {
+        rows(&self.db(), sql)
+    }
+
+    /// The one number of a query.
+    #[track_caller]
+    pub fn number(&self, sql: &str) -> i64 {
+        self.db().query_row(sql, [], |row| row.get(0)).unwrap_or_else(|e| panic!("{sql}: {e}"))
+    }
+
+    /// The one text of a query; empty for NULL.
+    #[track_caller]
+    pub fn text(&self, sql: &str) -> String {
+        let text: Option<String> =
+            self.db().query_row(sql, [], |row| row.get(0)).unwrap_or_else(|e| panic!("{sql}: {e}"));
+        text.unwrap_or_default()
+    }
+
+    /// What the latest pass says of a kind in `sync_log`.
+    #[track_caller]
+    pub fn last_turn(&self, kind: Kind) -> BTreeMap<String, Sql> {
+        let sql = format!(
+            "SELECT * FROM sync_log WHERE kind = '{}' ORDER BY pass DESC LIMIT 1",
+            kind.name()
+        );
+        let db = self.db();
+        let mut statement = db.prepare(&sql).unwrap();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        let read = |row: &rusqlite::Row<'_>| {
+            names.iter().enumerate().map(|(n, name)| Ok((name.clone(), row.get(n)?))).collect()
+        };
+        statement.query_row([], read).unwrap()
+    }
+
+    /// One number of the latest pass for a kind.
+    #[track_caller]
+    pub fn last_number(&self, kind: Kind, column: &str) -> i64 {
+        match self.last_turn(kind).get(column) {
+            Some(Sql::Integer(number)) => *number,
+            other => panic!("{column} is {other:?}"),
+        }
+    }
+
+    /// The outcome of the latest pass for a kind.
+    #[track_caller]
+    pub fn last_outcome(&self, kind: Kind) -> String {
+        match self.last_turn(kind).remove("outcome") {
+            Some(Sql::Text(text)) => text,
+            other => panic!("outcome is {other:?}"),
+        }
+    }
+
+    /// Every row of the tables that hold what was mirrored.
+    pub fn content(&self) -> BTreeMap<&'static str, Vec<Vec<Sql>>> {
+        let db = self.db();
+        CONTENT
+            .into_iter()
+            .map(|table| (table, rows(&db, &format!("SELECT * FROM {table}"))))
+            .collect()
+    }
+
+    /// Every row of every table.
+    pub fn everything(&self) -> BTreeMap<String, Vec<Vec<Sql>>> {
+        let db = self.db();
+        let tables = rows(&db, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
+        tables
+            .into_iter()
+            .map(|row| {
+                let Sql::Text(name) = &row[0] else { panic!("{row:?}") };
+                (name.clone(), rows(&db, &format!("SELECT * FROM {name}")))
+            })
+            .collect()
+    }
+
+    /// The requests received, oldest first.
+    pub fn log(&self) -> Vec<Entry> {
+        self.control.log()
+    }
+
+    /// The requests received at this path.
+    pub fn log_of(&self, path: &str) -> Vec<Entry> {
+        self.log().into_iter().filter(|entry| entry.path == path).collect()
+    }
+
+    /// The requests received, each as one line, and then forgotten.
+    pub fn take_requests(&self) -> Vec<String> {
+        let lines = self.log().iter().map(line).collect();
+        self.control.clear_log();
+        lines
+    }
+
+    /// How many requests a walk over all rows of a kind takes.
+    pub fn pages(&self, kind: Kind) -> usize {
+        self.control.count(kind).div_ceil(200).max(1)
+    }
+
+    /// How many rows of a kind are marked removed.
+    pub fn removed(&self, kind: Kind) -> i64 {
+        self.number(&format!("SELECT count(*) FROM {} WHERE removed_at IS NOT NULL", kind.name()))
+    }
+
+    /// How many rows of a kind carry any sign of removal.
+    pub fn suspected(&self, kind: Kind) -> i64 {
+        self.number(&format!(
+            "SELECT count(*) FROM {} WHERE absent_walk IS NOT NULL OR not_found_at IS NOT NULL",
+            kind.name()
+        ))
+    }
+
+    /// Insists on a sound database file.
+    #[track_caller]
+    pub fn is_sound(&self) {
+        assert_eq!(self.text("PRAGMA integrity_check"), "ok");
+        assert_eq!(self.rows("PRAGMA foreign_key_check"), Vec::<Vec<Sql>>::new());
+    }
+}
+
+/// A request as one line: method, path, query.
+pub fn line(entry: &Entry) -> String {
+    if entry.query.is_empty() {
+        return format!("{} {}", entry.method, entry.path);
+    }
+    let query =
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&entry.query).finish();
+    format!("{} {}?{query}", entry.method, entry.path)
+}
+
+fn rows(db: &Connection, sql: &str) -> Vec<Vec<Sql>> {
+    let mut statement = db.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let width = statement.column_count();
+    let rows = statement.query_map([], |row| (0..width).map(|n| row.get(n)).collect()).unwrap();
+    rows.map(Result::unwrap).collect()
+}
