@@ -201,6 +201,19 @@ fn http_to_anywhere_but_loopback_is_78() {
 }
 
 #[test]
+fn a_proxy_does_not_get_to_see_a_key_on_loopback() {
+    let mut bed = Bed::frozen(calm());
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    for variable in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
+        bed.set(variable, &address);
+    }
+    bed.sync_well(&[]);
+    assert!(proxy.accept().is_err(), "the proxy was asked");
+}
+
+#[test]
 fn an_api_that_is_not_there_is_69_within_a_minute_and_costs_nothing() {
     let mut bed = Bed::frozen(calm());
     bed.sync_well(&[]);

@@ -198,11 +198,6 @@ fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|why| format!("it {why}; durations are written `90s`, `5m`, `1h 30m` or `90d`"))
 }
 
-/// What a command says that is only an outline so far.
-fn not_built_yet() -> CliError {
-    CliError::new(Exit::Partial, "not built yet")
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

@@ -13,7 +13,7 @@ use crate::pass::{self, Order, Report, preview};
 use crate::plan::work::Wish;
 use crate::report::progress::{self, View};
 use crate::report::sync as sync_report;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, place};
 
 /// The kinds that `--only` may name.
 const KINDS: [Kind; 5] =
@@ -48,19 +48,16 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Exit, CliError> {
     if args.dry_run {
         return dry_run(args, context, &order);
     }
-    let (key, _) = context.key()?;
     let runtime = super::runtime()?;
+    // The daemon has a key of its own: whoever asks it needs none.
+    if place::is_locked(&context.config.database)
+        && let Handed::Done(answer) = runtime.block_on(handover::hand_over(context, &args.job()))?
+    {
+        return relay(args, context, &answer);
+    }
+    let (key, _) = context.key()?;
     let (watcher, progress) = progress::start(context.output.progress);
-    let mut session = match session::open(context, key.clone(), watcher.clone()) {
-        Err(error) if error.exit == Exit::TryAgain => {
-            match runtime.block_on(handover::hand_over(context, &args.job()))? {
-                Handed::Done(answer) => return relay(args, context, &answer),
-                Handed::NoDaemon => return Err(error),
-                Handed::Gone => session::open(context, key, watcher)?,
-            }
-        }
-        opened => opened?,
-    };
+    let mut session = session::open(context, key, watcher)?;
     let report = runtime.block_on(async {
         tokio::select! {
             report = pass::run(&mut session.desk, &order, &session.settings) => Some(report),

@@ -263,7 +263,9 @@ fn is_same(column: &str, mirrored: &Sql, given: &Value) -> bool {
         (Sql::Integer(number), Value::Bool(flag)) => *number == i64::from(*flag),
         (Sql::Integer(number), Value::Number(_)) => whole(given) == Some(*number),
         (Sql::Real(number), Value::Number(given)) => given.as_f64() == Some(*number),
-        (Sql::Text(kept), Value::Number(_)) if column == "id" => given.to_string() == kept.as_str(),
+        (Sql::Text(kept), Value::Number(_)) if column == "id" => {
+            matches!(given.to_string(), text if text == *kept)
+        }
         (Sql::Text(kept), Value::Object(_)) => {
             serde_json::from_str::<Value>(kept).is_ok_and(|kept| kept == *given)
         }
