@@ -71,7 +71,8 @@ fn newest(path: &Path) -> Option<SystemTime> {
 
 /// Past the test harness, which keeps what tests that pass print to itself.
 fn say(text: &str) {
-    writeln!(std::io::stderr(), "systemd: {}", text.trim_end()).unwrap();
+    let line = format!("systemd: {}\n", text.trim_end());
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 fn root() -> &'static Path {
