@@ -103,7 +103,8 @@ pub struct Spent {
 
 /// Requests by kind, over every pass in the log.
 pub fn spent(c: &Connection) -> StoreResult<Vec<Spent>> {
-    let sql = "SELECT kind, sum(requests), sum(not_modified) FROM sync_log GROUP BY kind ORDER BY kind";
+    let sql =
+        "SELECT kind, sum(requests), sum(not_modified) FROM sync_log GROUP BY kind ORDER BY kind";
     let mut statement = c.prepare(sql)?;
     let rows = statement.query_map([], |row| {
         Ok(Spent { kind: row.get(0)?, requests: row.get(1)?, not_modified: row.get(2)? })
