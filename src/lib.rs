@@ -14,7 +14,8 @@
 //! | [`plan`] | pure: what is due, which requests cover it, cron sweeps |
 //! | [`poll`] | read direction: fetch, walk, write |
 //! | [`pass`] | one pass over all kinds, and what came of it |
-//! | [`config`], [`logging`], [`report`], [`cli`] | the front; nothing above reads the environment |
+//! | [`daemon`] | the loop: deadline, job, signal, stop; readiness and signs of life |
+//! | [`config`], [`logging`], [`report`], [`listen`], [`cli`] | the front; nothing above reads the environment |
 //!
 //! [`sandbox`], the embedded API for tests, benches and the demo, stands beside them and shares
 //! nothing with them but `clock` and `model`.
@@ -44,7 +45,9 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod demo;
+pub mod listen;
 pub mod logging;
 pub mod model;
 pub mod pass;

@@ -141,12 +141,12 @@ fn a_named_file_that_is_absent_is_78() {
 fn an_unknown_variable_is_warned_about_unless_quiet() {
     let home = tempfile::tempdir().unwrap();
     let variables = [("CREATORMIRROR_SPEED", "fast")];
-    let ran = run_with(home.path(), &variables, &["check"]);
+    let ran = run_with(home.path(), &variables, &["status"]);
     assert!(ran.stderr.contains("CREATORMIRROR_SPEED is no setting"), "{ran:?}");
     assert!(!ran.stderr.contains('\x1b'), "no colour on a pipe: {ran:?}");
-    let ran = run_with(home.path(), &variables, &["check", "--quiet"]);
+    let ran = run_with(home.path(), &variables, &["status", "--quiet"]);
     assert!(!ran.stderr.contains("CREATORMIRROR_SPEED"), "{ran:?}");
-    let ran = run_with(home.path(), &variables, &["check", "--log-format", "json"]);
+    let ran = run_with(home.path(), &variables, &["status", "--log-format", "json"]);
     let line = ran.stderr.lines().next().unwrap_or_default();
     let event: serde_json::Value = serde_json::from_str(line).unwrap();
     assert_eq!(event["level"], "WARN");

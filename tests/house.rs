@@ -12,7 +12,7 @@ const LADDER: [&str; 10] =
     ["clock", "model", "retry", "api", "store", "plan", "poll", "push", "pass", "daemon"];
 
 /// The front, and the sandbox, which stands beside the ladder and knows only the clock and the model.
-const FRONT: [&str; 6] = ["config", "logging", "report", "cli", "main", "lib"];
+const FRONT: [&str; 7] = ["config", "logging", "report", "listen", "cli", "main", "lib"];
 
 /// Longer files hold two subjects.
 const LINES_MAX: usize = 400;

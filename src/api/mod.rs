@@ -24,7 +24,7 @@ pub use answer::Answer;
 pub use build::BuildError;
 pub use client::Client;
 pub use failure::{Failure, FieldError, Report, Verdict};
-pub use filters::filters_contradict;
+pub use filters::{filters_contradict, filters_unasked};
 pub use gate::{Budget, Delay, RateGate};
 pub use headers::RateHeaders;
 pub use hold::Hold;

@@ -1,8 +1,20 @@
 //! `check`: every precondition, a line each, with what to do where one fails.
+//!
+//! A check that fails keeps no other from being made, as far as that makes sense. Nothing is
+//! created and nothing is written, but for one thing: should the API ask to wait, the database
+//! remembers it.
+
+mod line;
+mod local;
+mod mirror;
+mod remote;
 
 use clap::Args;
 
-use super::{CliError, Context, Exit};
+use super::{CliError, Context, Exit, Output};
+use crate::config::Environment;
+use crate::report::check::{self as report, Check};
+use crate::report::progress::View;
 
 /// Flags of `check`.
 #[derive(Debug, Clone, Args)]
@@ -12,7 +24,43 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
-/// Runs the command.
-pub fn run(_args: &CheckArgs, _context: &Context) -> Result<Exit, CliError> {
-    Err(super::not_built_yet())
+/// Runs the command. Settings that could not be loaded are a finding like any other, but leave
+/// nothing else to be checked.
+pub fn run(
+    args: &CheckArgs,
+    context: Result<Context, CliError>,
+    environment: &Environment,
+    output: Output,
+) -> Result<Exit, CliError> {
+    let checks = match context {
+        Ok(context) => checks(&context, environment)?,
+        Err(error) => vec![Check::failure("config", error)],
+    };
+    let error = report::decisive(&checks);
+    let exit = error.map_or(Exit::Done, |error| error.exit);
+    let text = match (args.json, output.progress) {
+        (true, _) => format!("{}\n", report::json(&checks, exit)),
+        (false, View::Silent) => {
+            report::text(checks.iter().filter(|check| check.error().is_some()))
+        }
+        (false, _) => report::text(&checks),
+    };
+    super::answer(text.as_bytes())?;
+    match error {
+        Some(error) => Err(error.clone()),
+        None => Ok(exit),
+    }
+}
+
+fn checks(context: &Context, environment: &Environment) -> Result<Vec<Check>, CliError> {
+    let mut checks = vec![local::config(context)];
+    let (database, mirror) = mirror::database(context);
+    checks.extend(database);
+    checks.extend(mirror::place(context));
+    let (key_source, key) = local::key(context);
+    checks.push(key_source);
+    checks.push(local::proxy(context, environment));
+    checks.extend(super::runtime()?.block_on(remote::checks(context, &mirror, key)));
+    checks.push(local::capabilities(context, &mirror));
+    Ok(checks)
 }

@@ -5,7 +5,9 @@ mod completions;
 mod context;
 mod demo;
 pub mod exit;
+mod handover;
 mod man;
+mod run;
 mod sandbox;
 mod session;
 mod status;
@@ -83,6 +85,8 @@ pub enum LogLevel {
 pub enum Command {
     /// Bring the mirror up to date once: one pass over what is due, then exit
     Sync(sync::SyncArgs),
+    /// Keep the mirror up to date: the same pass again and again, until a signal comes
+    Run(run::RunArgs),
     /// Show at a glance how the mirror is doing, without key or network
     Status(status::StatusArgs),
     /// Check every precondition, a line each
@@ -114,8 +118,9 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
     };
     match &cli.command {
         Command::Sync(args) => sync::run(args, &context(args.max_wait)?),
+        Command::Run(_) => run::run(&context(None)?, &cli.globals.flags(None), environment),
         Command::Status(args) => status::run(args, &context(None)?),
-        Command::Check(args) => check::run(args, &context(None)?),
+        Command::Check(args) => check::run(args, context(None), environment, output),
         Command::Sandbox(args) => sandbox::run(args, clock),
         Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), clock, output),
         Command::Completions(args) => completions::run(args),
@@ -130,7 +135,9 @@ impl Cli {
             level => level.map(LevelFilter::from),
         };
         let default_level = match &self.command {
-            Command::Sync(_) | Command::Sandbox(_) | Command::Demo(_) => LevelFilter::INFO,
+            Command::Sync(_) | Command::Run(_) | Command::Sandbox(_) | Command::Demo(_) => {
+                LevelFilter::INFO
+            }
             // Their answer says it all.
             _ => LevelFilter::WARN,
         };
@@ -189,11 +196,6 @@ async fn stop_signal() {
 fn duration(text: &str) -> Result<Duration, String> {
     config::duration(text)
         .map_err(|why| format!("it {why}; durations are written `90s`, `5m`, `1h 30m` or `90d`"))
-}
-
-/// What a command says that is only an outline so far.
-fn not_built_yet() -> CliError {
-    CliError::new(Exit::Partial, "not built yet")
 }
 
 #[cfg(test)]

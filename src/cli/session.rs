@@ -1,6 +1,8 @@
 //! What every command that talks to the API needs: the key, the mirror, the way to send, and how
 //! their errors become exit codes.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 
 use super::{CliError, Context, Exit};
@@ -20,6 +22,8 @@ pub struct Session {
     pub desk: Desk,
     /// What they go by.
     pub settings: PassSettings,
+    /// What differs between installations.
+    pub seed: u64,
 }
 
 /// Opens the mirror under the lock, and makes ready to send with `key`.
@@ -29,16 +33,13 @@ pub fn open(context: &Context, key: SecretString, watcher: Watcher) -> Result<Se
     let store = Store::open(&config.database, IfMissing::Create)
         .map_err(|error| storage(context, &error))?;
     let seed = seed(&store).map_err(|error| storage(context, &error))?;
-    let manners = Manners {
-        rate_share: config.rate_share,
-        max_wait: config.max_wait,
-        seed: jitter_seed(&context.clock),
-    };
+    let manners = manners(context, config.max_wait);
     let fetcher = Fetcher::new(client, store.clone(), context.clock.clone(), watcher, manners)
         .map_err(|error| storage(context, &error))?;
     Ok(Session {
         desk: Desk::new(fetcher, store, config.freshness_target),
         settings: settings(context, seed),
+        seed,
     })
 }
 
@@ -53,6 +54,11 @@ pub fn settings(context: &Context, seed: u64) -> PassSettings {
     }
 }
 
+/// How requests are bounded, when a pass may wait so long for the rate limit.
+pub fn manners(context: &Context, max_wait: Duration) -> Manners {
+    Manners { rate_share: context.config.rate_share, max_wait, seed: jitter_seed(&context.clock) }
+}
+
 /// The number that seeds the minutes of this installation's sweeps.
 pub fn seed(store: &Store) -> Result<u64, StoreError> {
     Ok(store.read(instance::identity)?.seed())
@@ -61,14 +67,17 @@ pub fn seed(store: &Store) -> Result<u64, StoreError> {
 /// Makes ready to send with `key`.
 pub fn client(context: &Context, key: SecretString) -> Result<Client, CliError> {
     let built = Client::new(&context.config.api(key));
-    let client = built.map_err(|error| {
-        let exit = match error {
-            BuildError::Key { .. } => Exit::Key,
-            _ => Exit::Config,
-        };
-        CliError::from_error(exit, &error)
-    })?;
+    let client = built.map_err(|error| unbuildable(&error))?;
     Ok(client.with_clock(context.clock.clone()))
+}
+
+/// What settings that cannot make a client mean to the user.
+pub fn unbuildable(error: &BuildError) -> CliError {
+    let exit = match error {
+        BuildError::Key { .. } => Exit::Key,
+        _ => Exit::Config,
+    };
+    CliError::from_error(exit, error)
 }
 
 /// What a failure of the database means to the user.
@@ -129,7 +138,8 @@ pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
     }
 }
 
-fn stopped(stop: &Stop) -> CliError {
+/// What stopped a pass, as the user is told.
+pub fn stopped(stop: &Stop) -> CliError {
     let found = |exit| CliError::new(exit, stop);
     match stop {
         Stop::KeyRefused(failure) => found(Exit::Key).hint(key_hint(failure)),

@@ -5,13 +5,15 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use super::handover::{self, Handed};
 use super::{CliError, Context, Exit, session};
+use crate::daemon::{Answer, JobRequest};
 use crate::model::Kind;
 use crate::pass::{self, Order, Report, preview};
 use crate::plan::work::Wish;
 use crate::report::progress::{self, View};
 use crate::report::sync as sync_report;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, place};
 
 /// The kinds that `--only` may name.
 const KINDS: [Kind; 5] =
@@ -46,8 +48,14 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Exit, CliError> {
     if args.dry_run {
         return dry_run(args, context, &order);
     }
-    let (key, _) = context.key()?;
     let runtime = super::runtime()?;
+    // The daemon has a key of its own: whoever asks it needs none.
+    if place::is_locked(&context.config.database)
+        && let Handed::Done(answer) = runtime.block_on(handover::hand_over(context, &args.job()))?
+    {
+        return relay(args, context, &answer);
+    }
+    let (key, _) = context.key()?;
     let (watcher, progress) = progress::start(context.output.progress);
     let mut session = session::open(context, key, watcher)?;
     let report = runtime.block_on(async {
@@ -65,6 +73,24 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Exit, CliError> {
     let verdict = session::verdict(context, &report);
     answer(args, context, &report, &verdict)?;
     verdict
+}
+
+/// The daemon's answer as our own.
+fn relay(args: &SyncArgs, context: &Context, answer: &Answer) -> Result<Exit, CliError> {
+    if args.json {
+        super::answer(format!("{}\n", answer.json).as_bytes())?;
+    } else if context.output.progress != View::Silent {
+        super::answer(answer.text.as_bytes())?;
+    }
+    let exit = Exit::ALL.into_iter().find(|exit| exit.code() == answer.exit_code);
+    let exit = exit.unwrap_or(Exit::Partial);
+    match &answer.error {
+        None => Ok(exit),
+        Some(error) => {
+            let error = CliError::new(exit, error);
+            Err(answer.hints.iter().fold(error, |error, hint| error.hint(hint)))
+        }
+    }
 }
 
 fn dry_run(args: &SyncArgs, context: &Context, order: &Order) -> Result<Exit, CliError> {
@@ -104,6 +130,14 @@ fn answer(
 }
 
 impl SyncArgs {
+    fn job(&self) -> JobRequest {
+        JobRequest {
+            full: self.full,
+            accept_removals: self.accept_removals,
+            only: self.only.iter().map(|kind| kind.name().to_owned()).collect(),
+        }
+    }
+
     fn order(&self) -> Order {
         let wish = Wish { full: self.full, accept_removals: self.accept_removals };
         Order { trigger: "sync", wish, only: self.only.clone(), ..Order::default() }

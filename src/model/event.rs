@@ -27,6 +27,11 @@ pub enum Event {
         /// Rows the server says there are, where it says so.
         total: Option<u64>,
     },
+    /// A request is over.
+    Answered {
+        /// Its HTTP status; `None` when no answer came.
+        status: Option<u16>,
+    },
     /// Nothing is sent for a while.
     Waiting {
         /// Why.

@@ -1,45 +1,73 @@
 //! Before anything is written: whose key is this, and is it the one this database belongs to?
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::report::Stop;
-use crate::api::{Failure, Request};
+use crate::api::{Answer, Failure, Request, decode};
 use crate::poll::Desk;
 use crate::store::instance;
 
-#[derive(Debug, Deserialize)]
-struct Envelope {
-    data: Whoami,
+/// Whose key it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whoami {
+    /// The organization's id. Opaque: a UUID in most of the API's examples.
+    pub organization_id: String,
+    /// The key's name on the dashboard.
+    pub api_key_name: Option<String>,
 }
 
-/// `GET /whoami`. The organization's id is opaque: a UUID in most of the API's examples.
 #[derive(Debug, Deserialize)]
-struct Whoami {
+struct Envelope<'a> {
+    #[serde(borrow)]
+    data: Members<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Members<'a> {
     organization_id: String,
-    #[serde(default)]
-    api_key_name: serde_json::Value,
+    #[serde(borrow, default)]
+    api_key_name: Option<&'a RawValue>,
 }
 
-/// Asks who we are, and binds the database to the organization or refuses to mix two.
-pub async fn identify(desk: &mut Desk) -> Result<(), Stop> {
-    let request = Request::get("/whoami");
-    let fetched = desk.fetcher.fetch(&request, |answer| {
-        let whoami = answer.json::<Envelope>()?.data;
-        match whoami.organization_id.is_empty() {
-            true => Err(Failure::malformed("an empty organization_id")),
-            false => Ok(whoami),
-        }
-    });
-    let whoami = fetched.await.map_err(Stop::at_start)?.checked;
-    let key_name = whoami.api_key_name.as_str().map(str::to_owned);
-    let bound = desk.store.read(instance::identity)?.organization_id;
-    match bound {
-        Some(bound) if bound != whoami.organization_id => {
-            Err(Stop::OtherOrganization { bound, found: whoami.organization_id, key_name })
-        }
-        _ => {
-            let organization = whoami.organization_id;
-            Ok(desk.store.write(|tx| instance::bind(tx, &organization, key_name.as_deref()))?)
-        }
+/// The question, `GET /whoami`.
+pub fn question() -> Request {
+    Request::get("/whoami")
+}
+
+/// The answer.
+pub fn read(answer: &Answer) -> Result<Whoami, Failure> {
+    let members = answer.json::<Envelope<'_>>()?.data;
+    match members.organization_id.is_empty() {
+        true => Err(Failure::malformed("an empty organization_id")),
+        false => Ok(Whoami {
+            organization_id: members.organization_id,
+            api_key_name: members.api_key_name.and_then(decode::text).map(Cow::into_owned),
+        }),
     }
+}
+
+/// Refuses to mix two organizations. `bound` is that of the database.
+pub fn compare(bound: Option<&str>, whoami: &Whoami) -> Result<(), Stop> {
+    match bound {
+        Some(bound) if bound != whoami.organization_id => Err(Stop::OtherOrganization {
+            bound: bound.to_owned(),
+            found: whoami.organization_id.clone(),
+            key_name: whoami.api_key_name.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Asks who we are, and binds the database to the organization.
+pub async fn identify(desk: &mut Desk) -> Result<(), Stop> {
+    let question = question();
+    let fetched = desk.fetcher.fetch(&question, read);
+    let whoami = fetched.await.map_err(Stop::at_start)?.checked;
+    let bound = desk.store.read(instance::identity)?.organization_id;
+    compare(bound.as_deref(), &whoami)?;
+    let (organization, key_name) = (&whoami.organization_id, whoami.api_key_name.as_deref());
+    Ok(desk.store.write(|tx| instance::bind(tx, organization, key_name))?)
 }

@@ -108,6 +108,7 @@ impl Board {
                 bar.set_message(counts(*pages, *rows, *total));
             }
             Event::Waiting { reason, length } => self.begin_wait(*reason, *length),
+            Event::Answered { .. } => {}
             Event::Finished { kind, outcome, pages, rows } => {
                 let bar = self.bar(*kind);
                 bar.set_style(style(FINISHED));
@@ -156,6 +157,7 @@ fn style(template: &str) -> ProgressStyle {
 
 fn log(event: &Event) {
     match event {
+        Event::Answered { .. } => {}
         Event::Started { kind, resumed_pages: 0 } => tracing::debug!("{}: begun", kind.plural()),
         Event::Started { kind, resumed_pages } => {
             tracing::info!("{}: {}", kind.plural(), started(*resumed_pages));

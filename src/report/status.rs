@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 pub use json::json;
-pub use text::text;
+pub use text::{refusal_text, text};
 
 use super::rate::RateLimit;
 use crate::model::{Kind, instant};
@@ -174,7 +174,7 @@ mod tests {
         for line in [
             "organization  org-1, key `nightly [31m`\n",
             "database      /m.db, 12.0 MB, schema version 2\n",
-            "now           idle\n",
+            "now           not running\n",
             "last pass     12 by sync: finished 2027-01-15T07:58:30Z (1 min 30 s ago) after 10 s, 1,234 requests\n",
             "next due      2027-01-15T08:01:00Z (in 1 min): walk of accounts; \
              then 19,000 videos on schedule, the first 2027-01-15T08:05:00Z (in 5 min)\n",

@@ -127,6 +127,14 @@ pub fn after(c: &Connection, kind: Kind, now: i64) -> StoreResult<Option<i64>> {
     Ok(c.prepare_cached(&sql)?.query_row([now], |row| row.get(0))?)
 }
 
+/// How long each row of a kind that is due at `now` has been so, seconds.
+pub fn lateness(c: &Connection, kind: Kind, now: i64) -> StoreResult<Vec<i64>> {
+    let sql = format!("SELECT ?1 - due_at FROM {}_due WHERE due_at <= ?1", kind.name());
+    let mut statement = c.prepare_cached(&sql)?;
+    let rows = statement.query_map([now], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// An account was scraped, as an answer asked for at `since` shows: its videos have news.
 pub fn feed_has_news(tx: &Transaction<'_>, account: i64, since: i64) -> StoreResult<()> {
     let sql = "INSERT INTO feed_due (account, since) VALUES (?1, ?2)

@@ -18,7 +18,7 @@ pub fn text(status: &Status) -> String {
     let facts = [
         ("organization", organization(status)),
         ("database", database(status)),
-        ("now", if status.is_running { "working" } else { "idle" }.to_owned()),
+        ("now", if status.is_running { "running" } else { "not running" }.to_owned()),
         ("last pass", last_pass(status)),
         ("next due", next_due(status)),
         ("rate limit", status.rate.text(status.now)),
@@ -225,7 +225,7 @@ fn refused(status: &Status, refusal: &Refusal) -> String {
 pub fn refusal_text(refusal: &Refusal) -> String {
     let mut parts = Vec::new();
     let status = refusal.status.map(|status| status.to_string());
-    let code = refusal.code.as_ref().map(|code| shown(code));
+    let code = refusal.code.as_ref().map(shown);
     match (status, code) {
         (Some(status), Some(code)) => parts.push(format!("{status} {code}")),
         (Some(one), None) | (None, Some(one)) => parts.push(one),

@@ -1,0 +1,81 @@
+//! A `sync` beside a daemon: the request is handed over, followed to its end, and its outcome is
+//! ours. The daemon owns the rate gate and the budget, so nothing is sent from here.
+
+use std::time::Duration;
+
+use super::{CliError, Context, Exit, session};
+use crate::daemon::{Answer, JobRequest};
+use crate::model::instant;
+use crate::store::jobs::{self, Progress};
+use crate::store::{Store, StoreError, StoreResult, instance, place};
+
+/// How often the job is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What came of handing over.
+pub enum Handed {
+    /// The daemon did it.
+    Done(Box<Answer>),
+    /// There is no daemon: whoever holds the lock does not take jobs.
+    NoDaemon,
+    /// The daemon went away before it took the job up; the lock may be free now.
+    Gone,
+}
+
+/// Hands `request` to the daemon and waits for its answer, for as long as the user waits.
+pub async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed, CliError> {
+    let failed = |error: StoreError| session::storage(context, &error);
+    let store = Store::open_beside(&context.config.database).map_err(failed)?;
+    if store.read(instance::runner).map_err(failed)?.as_deref() != Some("run") {
+        return Ok(Handed::NoDaemon);
+    }
+    let text = serde_json::to_string(request).unwrap_or_default();
+    let at = instant::micros(context.clock.now());
+    let job = store.write(|tx| jobs::hand_over(tx, &text, at)).map_err(failed)?;
+    tracing::info!(job, "handed over to the daemon");
+    let mut left = context.config.max_wait;
+    loop {
+        match look(&store, job).map_err(failed)? {
+            Look::Done(answer) => return Ok(Handed::Done(answer)),
+            Look::Gone => return Ok(Handed::Gone),
+            Look::Waiting if left.is_zero() => {
+                return Err(CliError::new(
+                    Exit::TryAgain,
+                    "the daemon has not done it within --max-wait",
+                )
+                .hint("it goes on with it; `creatormirror status` shows how it is doing"));
+            }
+            Look::Waiting => {}
+        }
+        let length = LOOK.min(left);
+        left -= length;
+        context.clock.sleep(length).await;
+    }
+}
+
+enum Look {
+    Waiting,
+    Done(Box<Answer>),
+    Gone,
+}
+
+fn look(store: &Store, job: i64) -> StoreResult<Look> {
+    match store.read(|c| jobs::progress(c, job))? {
+        None => Ok(Look::Gone),
+        Some(Progress::Done(exit_code, answer)) => {
+            let answer = serde_json::from_str(&answer).unwrap_or_else(|_| Answer {
+                exit_code,
+                json: serde_json::Value::Null,
+                text: String::new(),
+                error: None,
+                hints: Vec::new(),
+            });
+            Ok(Look::Done(Box::new(answer)))
+        }
+        Some(Progress::Queued) if !place::is_locked(store.path()) => {
+            let is_ours_again = store.write(|tx| jobs::withdraw(tx, job))?;
+            Ok(if is_ours_again { Look::Gone } else { Look::Waiting })
+        }
+        Some(Progress::Queued | Progress::Running) => Ok(Look::Waiting),
+    }
+}

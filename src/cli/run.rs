@@ -1,0 +1,213 @@
+//! `run`: the daemon.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::{CliError, Context, Exit, session};
+use crate::config::{Environment, Flags};
+use crate::daemon::{self, Answer, Call, DaemonSettings, Fresh, Front, News, Pulse};
+use crate::listen::{self, Listener, Metrics};
+use crate::model::Watcher;
+use crate::pass::{Report, Stop};
+use crate::report::sync as sync_report;
+
+/// Waits for the rate limit that are longer than this are spent outside a pass, where signals and
+/// jobs are heard.
+const WAIT_IN_PASS: Duration = Duration::from_secs(30);
+
+/// How often the watchdog looks for a sign of life, if the service manager does not say.
+const PULSE_LOOK: Duration = Duration::from_secs(10);
+
+/// Flags of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {}
+
+/// Runs the command. `flags` and `environment` are read again on SIGHUP.
+pub fn run(context: &Context, flags: &Flags, environment: &Environment) -> Result<Exit, CliError> {
+    let (key, _) = context.key()?;
+    let runtime = super::runtime()?;
+    let pulse = Pulse::new(context.clock.clone());
+    let metrics = Arc::new(Metrics::default());
+    let mut session = session::open(context, key, watcher(&pulse, &metrics))?;
+    let settings = settings(context, &session);
+    session.desk.fetcher.set_manners(settings.manners);
+    let ended = runtime.block_on(async {
+        let is_ready = Arc::new(AtomicBool::new(false));
+        if let Some(address) = context.config.listen {
+            let listener = Listener {
+                metrics: Arc::clone(&metrics),
+                is_ready: Arc::clone(&is_ready),
+                pulse: pulse.clone(),
+                database: session.desk.store.path().to_owned(),
+                clock: context.clock.clone(),
+            };
+            let address = listen::start(address, listener).await.map_err(|error| {
+                CliError::new(Exit::Config, format!("cannot listen on {address}")).because(&error)
+            })?;
+            tracing::info!(%address, "listening");
+        }
+        let counted = Arc::clone(&metrics);
+        let clock = context.clock.clone();
+        let front = Front {
+            calls: calls(pulse.clone())?,
+            herald: Box::new(move |news| {
+                match news {
+                    News::KeyWorks(works) => {
+                        metrics.set_key_ok(*works);
+                        is_ready.store(*works, Ordering::Relaxed);
+                    }
+                    News::ApiAnswers(answers) => metrics.set_api_up(*answers),
+                    _ => {}
+                }
+                herald(news);
+            }),
+            note: Box::new(move |report, took| counted.count_pass(report, took, clock.now())),
+            reload: reload(context, flags, environment, &session),
+            answer: answer(context),
+            pulse,
+        };
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), database = %session.desk.store.path().display(), "running");
+        Ok::<_, CliError>(daemon::run(session.desk, settings, front).await)
+    })?;
+    match ended {
+        Ok(()) => {
+            tracing::info!("stopped");
+            Ok(Exit::Done)
+        }
+        Err(Stop::Store(error)) => Err(session::storage(context, &error)),
+        Err(stop) => Err(session::stopped(&stop)),
+    }
+}
+
+/// Every event is a sign of life, and counts.
+fn watcher(pulse: &Pulse, metrics: &Arc<Metrics>) -> Watcher {
+    let (pulse, metrics) = (pulse.watcher(), Arc::clone(metrics));
+    Watcher::new(move |event| {
+        pulse.tell(event);
+        metrics.count(event);
+    })
+}
+
+fn settings(context: &Context, session: &session::Session) -> DaemonSettings {
+    DaemonSettings {
+        pass: session.settings.clone(),
+        manners: session::manners(context, WAIT_IN_PASS),
+        freshness_target: context.config.freshness_target,
+    }
+}
+
+/// Listens for signals. A second call to stop ends the process at once: what is committed is safe.
+fn calls(pulse: Pulse) -> Result<mpsc::Receiver<Call>, CliError> {
+    let (sender, receiver) = mpsc::channel(16);
+    let signals = [
+        (SignalKind::terminate(), Call::Stop),
+        (SignalKind::interrupt(), Call::Stop),
+        (SignalKind::hangup(), Call::Reload),
+        (SignalKind::user_defined1(), Call::Summary),
+    ];
+    for (kind, call) in signals {
+        let mut signal = signal(kind).map_err(|error| {
+            CliError::new(Exit::Config, "cannot listen for signals").because(&error)
+        })?;
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            let mut times = 0;
+            while signal.recv().await.is_some() {
+                times += 1;
+                if call == Call::Stop && times > 1 {
+                    std::process::exit(i32::from(Exit::Partial.code()));
+                }
+                if sender.send(call).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    tokio::spawn(watchdog(pulse));
+    Ok(receiver)
+}
+
+/// Tells the service manager that all is well, for as long as it is.
+async fn watchdog(pulse: Pulse) {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let clock = crate::clock::Clock::System;
+    loop {
+        if pulse.is_good() {
+            notify(&[NotifyState::Watchdog]);
+        }
+        clock.sleep((limit / 3).min(PULSE_LOOK)).await;
+    }
+}
+
+fn herald(news: &News) {
+    match news {
+        News::Ready => notify(&[NotifyState::Ready]),
+        News::Status(text) => {
+            tracing::info!("{text}");
+            notify(&[NotifyState::Status(text)]);
+        }
+        News::Reloading => match NotifyState::monotonic_usec_now() {
+            Ok(now) => notify(&[NotifyState::Reloading, now]),
+            Err(_) => notify(&[NotifyState::Reloading]),
+        },
+        News::Stopping => notify(&[NotifyState::Stopping]),
+        News::KeyWorks(_) | News::ApiAnswers(_) => {}
+    }
+}
+
+/// Without a service manager there is nobody to tell, and that is no error.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "the service manager could not be told");
+    }
+}
+
+/// Reads settings and key again. What cannot change while the database is open, stays.
+fn reload(
+    context: &Context,
+    flags: &Flags,
+    environment: &Environment,
+    session: &session::Session,
+) -> Box<dyn FnMut() -> Result<Fresh, String> + Send> {
+    let (flags, environment) = (flags.clone(), environment.clone());
+    let (clock, output) = (context.clock.clone(), context.output);
+    let database = context.config.database.clone();
+    let seed = session.seed;
+    Box::new(move || {
+        let told = |error: CliError| error.message;
+        let context = Context::load(&flags, &environment, clock.clone(), output).map_err(told)?;
+        if context.config.database != database {
+            tracing::warn!("`database` changes with a restart only");
+        }
+        let (key, _) = context.key().map_err(told)?;
+        let client = session::client(&context, key).map_err(told)?;
+        let settings = DaemonSettings {
+            pass: session::settings(&context, seed),
+            manners: session::manners(&context, WAIT_IN_PASS),
+            freshness_target: context.config.freshness_target,
+        };
+        Ok(Fresh { client, settings })
+    })
+}
+
+fn answer(context: &Context) -> Box<dyn Fn(&Report) -> Answer + Send> {
+    let context = context.clone();
+    Box::new(move |report| {
+        let verdict = session::verdict(&context, report);
+        let exit = verdict.as_ref().map_or_else(|error| error.exit, |exit| *exit);
+        let error = verdict.as_ref().err();
+        Answer {
+            exit_code: exit.code(),
+            json: sync_report::json(report, exit.code()),
+            text: sync_report::text(report),
+            error: error.map(|error| error.message.clone()),
+            hints: error.map(|error| error.hints.clone()).unwrap_or_default(),
+        }
+    })
+}

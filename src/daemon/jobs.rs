@@ -1,0 +1,69 @@
+//! Jobs of other processes: a `sync` beside the daemon hands its request over, because the daemon
+//! owns the rate gate and the budget.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Daemon, Step};
+use crate::model::Kind;
+use crate::pass::{Order, Stop};
+use crate::plan::work::Wish;
+use crate::store::StoreResult;
+use crate::store::jobs::{self as queue, Job};
+
+/// What a `sync` wants, as it is handed over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JobRequest {
+    /// New walks of everything.
+    pub full: bool,
+    /// Removals beyond the ceiling are right.
+    pub accept_removals: bool,
+    /// Only these kinds, by their names.
+    pub only: Vec<String>,
+}
+
+/// What the process that handed a job over prints, and how it exits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Its exit code.
+    pub exit_code: u8,
+    /// The report as one JSON document.
+    pub json: serde_json::Value,
+    /// The report for people.
+    pub text: String,
+    /// What goes to stderr when it did not go well.
+    pub error: Option<String>,
+    /// Advice that goes with the error.
+    pub hints: Vec<String>,
+}
+
+impl Daemon {
+    pub(super) fn claim_job(&mut self) -> StoreResult<Option<Job>> {
+        if !self.desk.store.read(queue::is_waiting)? {
+            return Ok(None);
+        }
+        self.desk.store.write(queue::claim)
+    }
+
+    /// Does a job as a pass of its own, and leaves the answer for whoever asked.
+    pub(super) async fn do_job(&mut self, job: Job) -> Result<Step, Stop> {
+        let request: JobRequest = serde_json::from_str(&job.request).unwrap_or_default();
+        let order = Order {
+            trigger: "job",
+            wish: Wish { full: request.full, accept_removals: request.accept_removals },
+            only: request.only.iter().filter_map(|name| Kind::from_name(name)).collect(),
+            is_identified: true,
+            ..Order::default()
+        };
+        tracing::info!(job = job.job, request = job.request, "doing a job for another process");
+        // Broken off by a stop, the job stays with the queue, for the next daemon.
+        let Some(report) = self.run_pass(&order).await else { return Ok(Step::End) };
+        let answer = (self.front.answer)(&report);
+        let exit_code = answer.exit_code;
+        let answer = serde_json::to_string(&answer).unwrap_or_default();
+        let at = self.desk.fetcher.stamp();
+        self.desk.store.write(|tx| queue::finish(tx, job.job, exit_code, &answer, at))?;
+        self.digest(report)?;
+        Ok(Step::Go)
+    }
+}

@@ -1,0 +1,137 @@
+//! A key that does not work: polling stops, the process and what is queued stay, and the key source
+//! is read again and tried, slowly, until it works.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{Daemon, Fresh, News, Step, delta};
+use crate::pass::{self, Stop};
+
+/// Between the first two probes; it doubles from there.
+const PROBE_FIRST: Duration = Duration::from_secs(60);
+/// And never grows beyond this.
+const PROBE_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// Since when, and when it is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyTrouble {
+    gap: Duration,
+    next_probe: DateTime<Utc>,
+}
+
+impl KeyTrouble {
+    /// The key was refused.
+    pub fn refused(now: DateTime<Utc>) -> Self {
+        Self { gap: PROBE_FIRST, next_probe: now + delta(PROBE_FIRST) }
+    }
+
+    /// Nobody has answered yet whose key it is.
+    pub fn unknown(now: DateTime<Utc>) -> Self {
+        Self { gap: PROBE_FIRST, next_probe: now }
+    }
+
+    /// When the key is tried again.
+    pub fn next_probe(&self) -> DateTime<Utc> {
+        self.next_probe
+    }
+
+    fn later(self, now: DateTime<Utc>) -> Self {
+        let gap = (self.gap * 2).min(PROBE_MAX);
+        Self { gap, next_probe: now + delta(self.gap) }
+    }
+}
+
+impl Daemon {
+    /// Reads the key again and asks whose it is.
+    pub(super) async fn probe_key(&mut self) -> Result<Step, Stop> {
+        let now = self.now();
+        if let Some(until) = self.troubles.everything_rests_until().filter(|until| *until > now) {
+            return Ok(Step::Wait(until));
+        }
+        match (self.front.reload)() {
+            Ok(fresh) => drop(self.take_up(fresh)),
+            Err(error) => tracing::warn!(error, "the key could not be read again"),
+        }
+        self.desk.fetcher.renew_patience();
+        match self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await {
+            None => Ok(Step::End),
+            Some(Ok(())) => {
+                tracing::info!("the key works");
+                self.key_works();
+                Ok(Step::Go)
+            }
+            Some(Err(Stop::Store(error))) => Err(Stop::Store(error)),
+            Some(Err(stop)) => {
+                let before = self.key;
+                self.note_stop(&stop);
+                if matches!(stop, Stop::KeyRefused(_) | Stop::OtherOrganization { .. }) {
+                    self.key = before.map(|trouble| trouble.later(self.now()));
+                }
+                Ok(Step::Go)
+            }
+        }
+    }
+
+    /// Reads settings and key anew. A key is verified before it takes the old one's place.
+    pub(super) async fn reload(&mut self) -> Step {
+        (self.front.herald)(&News::Reloading);
+        let step = match (self.front.reload)() {
+            Err(error) => {
+                tracing::error!(error, "nothing is changed, because the settings cannot be read");
+                Step::Go
+            }
+            Ok(fresh) => {
+                let before = self.take_up(fresh);
+                self.desk.fetcher.renew_patience();
+                match self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await {
+                    None => Step::End,
+                    Some(Ok(())) => {
+                        tracing::info!("settings and key are taken up");
+                        self.key_works();
+                        Step::Go
+                    }
+                    Some(Err(stop)) => {
+                        tracing::error!(
+                            error = %stop,
+                            "the key does not work and the old one stays; a systemd credential only changes with a restart"
+                        );
+                        drop(self.take_up(before));
+                        Step::Go
+                    }
+                }
+            }
+        };
+        (self.front.herald)(&News::Ready);
+        self.shown.clear();
+        step
+    }
+
+    /// Puts settings and key in force; gives back what they replace.
+    fn take_up(&mut self, fresh: Fresh) -> Fresh {
+        let client = self.desk.fetcher.replace_client(fresh.client);
+        self.desk.fetcher.set_manners(fresh.settings.manners);
+        self.desk.freshness = fresh.settings.freshness_target;
+        self.patience = self.patience.max(fresh.settings.freshness_target);
+        let settings = std::mem::replace(&mut self.settings, fresh.settings);
+        Fresh { client, settings }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_come_slower_up_to_a_quarter_of_an_hour() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let mut trouble = KeyTrouble::refused(now);
+        let mut gaps = vec![(trouble.next_probe - now).num_seconds()];
+        for _ in 0..6 {
+            let at = trouble.next_probe;
+            trouble = trouble.later(at);
+            gaps.push((trouble.next_probe - at).num_seconds());
+        }
+        assert_eq!(gaps, [60, 60, 120, 240, 480, 900, 900]);
+    }
+}

@@ -1,0 +1,357 @@
+//! The loop: the same pass, again and again, woken by the next due time, a cron sweep, a job that
+//! another process handed over, or a signal.
+//!
+//! The front supplies the calls (signals), the herald (systemd), and a way to read settings and key
+//! anew; nothing here knows where they come from. Every way out of a pass moves the next attempt
+//! forward: what fails is tried again after a growing pause, per kind where it is a kind's own
+//! trouble, for everything where it is everybody's.
+
+mod jobs;
+mod key;
+mod pulse;
+mod trouble;
+mod wait;
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::mpsc;
+
+pub use jobs::{Answer, JobRequest};
+pub use pulse::Pulse;
+
+use crate::api::Client;
+use crate::model::instant;
+use crate::pass::{self, Order, PassSettings, Report, Stop};
+use crate::plan::patience;
+use crate::plan::work::Wish;
+use crate::poll::Desk;
+use crate::poll::fetch::Manners;
+use crate::store::{StoreResult, instance, jobs as queue};
+
+use key::KeyTrouble;
+use trouble::Troubles;
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// End, leaving everything in order.
+    Stop,
+    /// Read settings and key anew.
+    Reload,
+    /// Log how things stand.
+    Summary,
+}
+
+/// What the service manager is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// Up and working, or able to work as soon as the API is.
+    Ready,
+    /// One line for people.
+    Status(String),
+    /// Reading settings anew.
+    Reloading,
+    /// On the way out.
+    Stopping,
+    /// The API accepts the key, or does not.
+    KeyWorks(bool),
+    /// The API answers, or does not.
+    ApiAnswers(bool),
+}
+
+/// What the daemon goes by.
+#[derive(Debug, Clone)]
+pub struct DaemonSettings {
+    /// For its passes.
+    pub pass: PassSettings,
+    /// For its requests.
+    pub manners: Manners,
+    /// How long dues wait for each other at least.
+    pub freshness_target: Duration,
+}
+
+/// Settings and key, read anew.
+#[derive(Debug)]
+pub struct Fresh {
+    /// Sends with the new key.
+    pub client: Client,
+    /// What to go by from now on.
+    pub settings: DaemonSettings,
+}
+
+/// What the front gives the daemon.
+pub struct Front {
+    /// Signals.
+    pub calls: mpsc::Receiver<Call>,
+    /// Tells the service manager.
+    pub herald: Box<dyn Fn(&News) + Send>,
+    /// Is shown every report.
+    pub note: Box<dyn Fn(&Report, Duration) + Send>,
+    /// Reads settings and key anew, or says why not.
+    pub reload: Box<dyn FnMut() -> Result<Fresh, String> + Send>,
+    /// What a process that handed a job over shall print, and its exit code.
+    pub answer: Box<dyn Fn(&Report) -> Answer + Send>,
+    /// Shows that the loop is alive.
+    pub pulse: Pulse,
+}
+
+struct Daemon {
+    desk: Desk,
+    settings: DaemonSettings,
+    front: Front,
+    patience: Duration,
+    troubles: Troubles,
+    key: Option<KeyTrouble>,
+    /// Calls that came in the middle of something.
+    pending: Vec<Call>,
+    shown: String,
+}
+
+/// Runs until it is called to stop. An error is one that no waiting mends: a key that is refused
+/// at the start, or a database that cannot be opened for what it is.
+pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(), Stop> {
+    let patience = settings.freshness_target;
+    let mut daemon = Daemon {
+        desk,
+        settings,
+        front,
+        patience,
+        troubles: Troubles::default(),
+        key: None,
+        pending: Vec::new(),
+        shown: String::new(),
+    };
+    let result = daemon.life().await;
+    (daemon.front.herald)(&News::Stopping);
+    let at_end = daemon.desk.store.write(|tx| instance::set_runner(tx, None));
+    if let Err(error) = at_end.and_then(|()| daemon.desk.store.tidy()) {
+        tracing::warn!(%error, "the database could not be tidied up");
+    }
+    result
+}
+
+impl Daemon {
+    async fn life(&mut self) -> Result<(), Stop> {
+        self.desk.store.write(|tx| {
+            queue::requeue(tx)?;
+            instance::set_runner(tx, Some("run"))
+        })?;
+        if self.start().await? == Step::End {
+            return Ok(());
+        }
+        loop {
+            let step = match self.step().await {
+                Ok(step) => step,
+                // A full disk or a busy database passes; until then nothing is asked of the API.
+                Err(Stop::Store(error)) => {
+                    let pause = self.troubles.storage(self.now());
+                    tracing::error!(%error, seconds = pause.as_secs(), "the database cannot be written; trying again");
+                    self.say(&format!("the database cannot be written: {error}"));
+                    Step::Wait(self.now() + delta(pause))
+                }
+                Err(stop) => return Err(stop),
+            };
+            let step = match step {
+                Step::Wait(until) => self.wait(until).await,
+                other => other,
+            };
+            if step == Step::End {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whose key is it? Without an answer the daemon starts all the same: a boot during an outage
+    /// must succeed.
+    async fn start(&mut self) -> Result<Step, Stop> {
+        let identified = self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await;
+        match identified {
+            None => return Ok(Step::End),
+            Some(Ok(())) => self.key_works(),
+            Some(Err(
+                stop @ (Stop::KeyRefused(_) | Stop::OtherOrganization { .. } | Stop::Store(_)),
+            )) => {
+                return Err(stop);
+            }
+            Some(Err(stop)) => {
+                tracing::warn!(error = %stop, "starting without an answer from the API");
+                self.note_stop(&stop);
+                self.key = Some(KeyTrouble::unknown(self.now()));
+            }
+        }
+        (self.front.herald)(&News::Ready);
+        Ok(Step::Go)
+    }
+
+    /// Does what is to be done now, or says until when there is nothing.
+    async fn step(&mut self) -> Result<Step, Stop> {
+        let now = self.now();
+        if let Some(trouble) = &self.key {
+            if trouble.next_probe() > now {
+                return Ok(Step::Wait(trouble.next_probe()));
+            }
+            return self.probe_key().await;
+        }
+        if let Some(until) = self.troubles.everything_rests_until().filter(|until| *until > now) {
+            return Ok(Step::Wait(until));
+        }
+        if let Some(job) = self.claim_job()? {
+            return self.do_job(job).await;
+        }
+        let order = self.order();
+        match pass::next_at(&self.desk, &order, &self.settings.pass, now)? {
+            Some(at) if at <= now => self.pass(order).await,
+            at => {
+                let held = self.troubles.next_hold_ends();
+                let at = [at, held].into_iter().flatten().min();
+                let until = at.unwrap_or(now + TimeDelta::days(1));
+                self.say_idle(until)?;
+                Ok(Step::Wait(until))
+            }
+        }
+    }
+
+    fn order(&mut self) -> Order {
+        Order {
+            trigger: "run",
+            wish: Wish::default(),
+            only: Vec::new(),
+            patience: self.patience,
+            hold: self.troubles.held(self.now()),
+            is_identified: true,
+        }
+    }
+
+    async fn pass(&mut self, order: Order) -> Result<Step, Stop> {
+        match self.run_pass(&order).await {
+            Some(report) => {
+                let is_idle = report.requests() == 0;
+                self.digest(report)?;
+                // A plan that led to no request would lead to none again.
+                if is_idle {
+                    self.troubles.rest(self.now() + TimeDelta::seconds(30));
+                }
+                Ok(Step::Go)
+            }
+            None => Ok(Step::End),
+        }
+    }
+
+    /// Runs a pass to its end, or to a call to stop; then it is broken off and `None` comes back.
+    async fn run_pass(&mut self, order: &Order) -> Option<Report> {
+        self.desk.fetcher.renew_patience();
+        self.say("working");
+        let settings = self.settings.pass.clone();
+        let begun = self.desk.fetcher.clock().boot().elapsed;
+        let report = {
+            let pass = pass::run(&mut self.desk, order, &settings);
+            tokio::select! {
+                report = pass => Some(report),
+                () = wait::stop_called(&mut self.front.calls, &mut self.pending) => None,
+            }
+        };
+        match &report {
+            None => _ = pass::interrupt(&mut self.desk, &settings),
+            Some(report) => {
+                let ended = self.desk.fetcher.clock().boot().elapsed;
+                (self.front.note)(report, ended.saturating_sub(begun));
+            }
+        }
+        report
+    }
+
+    /// Draws the consequences of a pass for what comes next.
+    fn digest(&mut self, report: Report) -> Result<(), Stop> {
+        let now = self.now();
+        self.troubles.note_kinds(&report, now);
+        let only_dues =
+            report.kinds.iter().all(|kind| matches!(kind.turn.trigger.as_str(), "due" | "start"));
+        if only_dues {
+            let was_pressed = self.desk.fetcher.was_pressed();
+            self.patience =
+                patience::next(self.patience, self.settings.freshness_target, was_pressed);
+        }
+        match report.stop {
+            None => {
+                (self.front.herald)(&News::ApiAnswers(true));
+                self.troubles.all_is_well();
+            }
+            Some(Stop::Store(error)) => return Err(Stop::Store(error)),
+            Some(stop) => self.note_stop(&stop),
+        }
+        Ok(())
+    }
+
+    /// Puts off the next attempt by what stopped the last one.
+    fn note_stop(&mut self, stop: &Stop) {
+        let now = self.now();
+        match stop {
+            Stop::RateLimited(wait) => {
+                self.troubles.rest(now + delta(*wait));
+                self.say(&format!("rate limited until {}", instant::text(now + delta(*wait))));
+            }
+            Stop::KeyRefused(_) | Stop::OtherOrganization { .. } => {
+                tracing::error!(error = %stop, "polling stops until the key works; replace the key and reload or restart");
+                self.say(&format!("{stop}; replace the key and reload, or restart where it is a systemd credential"));
+                self.key = Some(KeyTrouble::refused(now));
+                (self.front.herald)(&News::KeyWorks(false));
+            }
+            Stop::Outage(_) | Stop::Broken(_) => {
+                (self.front.herald)(&News::ApiAnswers(false));
+                let pause = self.troubles.outage(now);
+                tracing::warn!(error = %stop, seconds = pause.as_secs(), "trying again later");
+                self.say(&stop.to_string());
+            }
+            Stop::Store(_) | Stop::Interrupted => {}
+        }
+    }
+
+    /// The API has said whose key it is.
+    fn key_works(&mut self) {
+        self.key = None;
+        self.troubles.all_is_well();
+        (self.front.herald)(&News::KeyWorks(true));
+        (self.front.herald)(&News::ApiAnswers(true));
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.desk.fetcher.clock().now()
+    }
+
+    fn say_idle(&mut self, until: DateTime<Utc>) -> StoreResult<()> {
+        let text = format!("idle until {}", until.format("%Y-%m-%d %H:%M:%S UTC"));
+        self.say(&text);
+        Ok(())
+    }
+
+    /// Tells the service manager and `status` how things stand, when it has changed.
+    fn say(&mut self, text: &str) {
+        if self.shown == text {
+            return;
+        }
+        text.clone_into(&mut self.shown);
+        (self.front.herald)(&News::Status(text.to_owned()));
+        let patience_s = i64::try_from(self.patience.as_secs()).unwrap_or(i64::MAX);
+        if let Err(error) =
+            self.desk.store.write(|tx| instance::set_condition(tx, text, patience_s))
+        {
+            tracing::debug!(%error, "the condition could not be kept");
+        }
+    }
+}
+
+/// What the loop does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Look again at once.
+    Go,
+    /// Nothing to do until then.
+    Wait(DateTime<Utc>),
+    /// The end.
+    End,
+}
+
+fn delta(length: Duration) -> TimeDelta {
+    TimeDelta::from_std(length).unwrap_or(TimeDelta::days(365))
+}

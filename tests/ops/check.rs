@@ -1,0 +1,280 @@
+//! `check`: all well, and each thing that can be wrong with its line and exit code.
+
+use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
+
+use chrono::TimeDelta;
+use creatormirror::sandbox::{Accident, Fault, RetryAfter, Switch};
+use creatormirror::store::Store;
+use creatormirror::store::open::IfMissing;
+
+use super::bench::{Bench, Ran};
+
+fn levels(ran: &Ran) -> Vec<&str> {
+    let words = ran.stdout.lines().filter_map(|line| line.split_whitespace().next());
+    words.filter(|word| *word != "hint:").collect()
+}
+
+#[test]
+fn a_synced_mirror_is_all_ok_and_nothing_is_changed() {
+    let bench = Bench::synced();
+    let before = std::fs::read(bench.database()).unwrap();
+    let ran = bench.run(&["check"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
+    // A test's folder may be on tmpfs.
+    let rest: Vec<_> = ran.stdout.lines().filter(|line| !line.contains(" file_system ")).collect();
+    assert!(rest.iter().all(|line| line.starts_with("ok ")), "{}", ran.stdout);
+    let ran = bench.run(&["check", "--json"]);
+    let document = ran.json();
+    assert_eq!((ran.code, &document["exit_code"]), (Some(0), &0.into()));
+    let names: Vec<_> = document["checks"].as_array().unwrap().iter().map(|c| &c["name"]).collect();
+    assert_eq!(
+        names,
+        [
+            "config",
+            "database",
+            "schema",
+            "integrity",
+            "wal",
+            "permissions",
+            "file_system",
+            "disk_space",
+            "lock",
+            "key_source",
+            "proxy",
+            "rate_limit",
+            "api",
+            "clock",
+            "lifecycle",
+            "key",
+            "organization",
+            "scopes",
+            "capabilities"
+        ]
+    );
+    assert_eq!(std::fs::read(bench.database()).unwrap(), before);
+    assert_eq!(bench.run(&["check", "--quiet"]).stdout, "");
+}
+
+#[test]
+fn beside_a_held_lock_it_is_ok_too() {
+    let bench = Bench::synced();
+    let held = Store::open(&bench.database(), IfMissing::Refuse).unwrap();
+    let ran = bench.run(&["check"]);
+    assert_eq!((ran.code, ran.level("lock")), (Some(0), "ok"), "{ran:?}");
+    assert!(ran.line("lock").contains("held"), "{ran:?}");
+    drop(held);
+}
+
+#[test]
+fn a_refused_key_is_77_with_status_code_and_request_id() {
+    let bench = Bench::synced();
+    let ran = bench.run_with(&[("CREATORAUDIT_API_KEY", "not-the-key")], &["check"]);
+    assert_eq!((ran.code, ran.level("key")), (Some(77), "failure"), "{ran:?}");
+    let request_id = bench.control.log().last().unwrap().request_id.clone();
+    for part in ["401", "UNAUTHORIZED", &request_id] {
+        assert!(ran.stderr.contains(part), "{part}: {ran:?}");
+    }
+    assert!(!format!("{ran:?}").contains("not-the-key"), "{ran:?}");
+    assert_eq!((ran.level("api"), ran.level("organization")), ("ok", "warning"));
+    bench.control.set_key_enabled("sandbox-key", false);
+    let ran = bench.run(&["check"]);
+    assert_eq!(ran.code, Some(77), "{ran:?}");
+    assert!(ran.stderr.contains("403 FORBIDDEN"), "{ran:?}");
+}
+
+#[test]
+fn without_a_key_the_rest_is_checked_all_the_same() {
+    let bench = Bench::synced();
+    let ran = bench.run_with(&[("CREATORAUDIT_API_KEY", "")], &["check"]);
+    assert_eq!((ran.code, ran.level("key_source")), (Some(77), "failure"), "{ran:?}");
+    assert_eq!((ran.level("api"), ran.level("lifecycle"), ran.level("clock")), ("ok", "ok", "ok"));
+    assert!(ran.line("key").contains("not checked: there is no key"), "{ran:?}");
+    assert_eq!(bench.control.log().last().unwrap().path, "/meta");
+}
+
+#[test]
+fn a_key_of_another_organization_is_77() {
+    let bench = Bench::synced();
+    bench.control.set_key_organization("sandbox-key", "org-2");
+    let ran = bench.run(&["check"]);
+    assert_eq!((ran.code, ran.level("organization")), (Some(77), "failure"), "{ran:?}");
+    assert!(ran.stderr.contains("belongs to organization org-2"), "{ran:?}");
+}
+
+#[test]
+fn a_key_file_that_others_can_read_is_a_warning() {
+    let bench = Bench::synced();
+    let file = bench.folder.path().join("key");
+    std::fs::write(&file, "sandbox-key\n").unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    let ran = bench.run(&["check", "--api-key-file", file.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.level("key_source")), (Some(0), "warning"), "{ran:?}");
+    assert!(ran.line("key_source").contains("mode 0644"), "{ran:?}");
+}
+
+#[test]
+fn an_api_that_is_not_there_is_69() {
+    let mut bench = Bench::synced();
+    bench.stop();
+    let ran = bench.run(&["check"]);
+    assert_eq!((ran.code, ran.level("api")), (Some(69), "failure"), "{ran:?}");
+    assert!(ran.stdout.contains("hint: base_url is http://127.0.0.1:"), "{ran:?}");
+    assert!(ran.line("lifecycle").contains("as of "), "{ran:?}");
+    assert_eq!((ran.level("key"), ran.level("database")), ("warning", "ok"));
+}
+
+#[test]
+fn an_address_that_is_no_api_is_69_and_asks_for_the_base_url() {
+    let bench = Bench::synced();
+    bench.control.fault(Fault::on("*", "/*", Accident::Html).forever());
+    let ran = bench.run(&["check"]);
+    assert_eq!((ran.code, ran.level("api")), (Some(69), "failure"), "{ran:?}");
+    assert!(ran.stderr.contains("is base_url right?"), "{ran:?}");
+}
+
+#[test]
+fn an_api_without_meta_is_there() {
+    let bench = Bench::new();
+    let path = "/meta".to_owned();
+    bench.control.switch_off(Switch::Endpoint { method: "*".to_owned(), path, status: 404 });
+    assert_eq!(bench.run(&["sync"]).code, Some(0));
+    let ran = bench.run(&["check"]);
+    assert_eq!((ran.code, ran.level("api"), ran.level("key")), (Some(0), "ok", "ok"), "{ran:?}");
+    assert_eq!((ran.level("lifecycle"), ran.level("capabilities")), ("warning", "warning"));
+}
+
+#[test]
+fn wrong_settings_are_78_and_a_document_too() {
+    let bench = Bench::synced();
+    let address = ["check", "--base-url", "http://api.creatoraudit.com/v2"];
+    let ran = bench.run(&address);
+    assert_eq!((ran.code, levels(&ran)), (Some(78), vec!["failure"]), "{ran:?}");
+    let document = bench.run(&[&address[..], &["--json"]].concat()).json();
+    assert_eq!(
+        (&document["checks"][0]["name"], &document["exit_code"]),
+        (&"config".into(), &78.into())
+    );
+}
+
+#[test]
+fn a_file_that_is_no_mirror_is_74_and_stays_as_it_is() {
+    let bench = Bench::new();
+    let text = "a shopping list, longer than a hundred bytes: ".repeat(40);
+    std::fs::write(bench.database(), &text).unwrap();
+    let ran = bench.run(&["check"]);
+    assert_eq!((ran.code, ran.level("database")), (Some(74), "failure"), "{ran:?}");
+    assert_eq!((ran.level("key"), ran.level("api")), ("ok", "ok"));
+    assert_eq!(std::fs::read_to_string(bench.database()).unwrap(), text);
+}
+
+#[test]
+fn a_damaged_mirror_is_74() {
+    let bench = Bench::synced();
+    let length = std::fs::metadata(bench.database()).unwrap().len();
+    let damaged = length / 4;
+    let mut file = std::fs::File::options().write(true).open(bench.database()).unwrap();
+    file.seek(SeekFrom::Start(length - damaged)).unwrap();
+    file.write_all(&vec![0xa5; usize::try_from(damaged).unwrap()]).unwrap();
+    drop(file);
+    let ran = bench.run(&["check"]);
+    assert_eq!(ran.code, Some(74), "{ran:?}");
+    assert_eq!(ran.level("integrity"), "failure", "{ran:?}");
+}
+
+#[test]
+fn a_missing_mirror_is_78_is_not_made_and_leaves_the_rest_checked() {
+    let bench = Bench::new();
+    let ran = bench.run(&["check"]);
+    assert_eq!((ran.code, ran.level("database")), (Some(78), "failure"), "{ran:?}");
+    assert!(ran.stderr.contains("from flag --database"), "{ran:?}");
+    assert_eq!((ran.level("key"), ran.level("organization")), ("ok", "ok"), "{ran:?}");
+    let made = std::fs::read_dir(bench.folder.path()).unwrap().count();
+    assert_eq!(made, 0);
+    // The first that applies: the key comes before the configuration.
+    let ran = bench.run_with(&[("CREATORAUDIT_API_KEY", "not-the-key")], &["check"]);
+    assert_eq!(ran.code, Some(77), "{ran:?}");
+}
+
+#[test]
+fn a_notice_of_the_api_is_a_warning() {
+    let bench = Bench::synced();
+    bench.control.set_lifecycle(Some("2027-01-01"), Some("2027-06-30"));
+    let ran = bench.run(&["check"]);
+    assert_eq!((ran.code, ran.level("lifecycle")), (Some(0), "warning"), "{ran:?}");
+    assert!(ran.line("lifecycle").contains("sunset 2027-06-30"), "{ran:?}");
+    assert_eq!(bench.run(&["check", "--json"]).json()["outcome"], "warning");
+}
+
+#[test]
+fn a_clock_that_is_off_is_a_warning_and_then_a_failure() {
+    let bench = Bench::synced();
+    for (ahead_s, code, level, side) in [
+        (60, 0, "warning", "behind"),
+        (-60, 0, "warning", "ahead of"),
+        (3_600, 1, "failure", "behind"),
+    ] {
+        bench.control.set_clock_offset(TimeDelta::seconds(ahead_s));
+        let ran = bench.run(&["check"]);
+        assert_eq!((ran.code, ran.level("clock")), (Some(code), level), "{ran:?}");
+        assert!(ran.line("clock").contains(side), "{ran:?}");
+    }
+}
+
+#[test]
+fn what_the_server_refuses_is_a_warning_until_it_is_tried_again() {
+    let bench = Bench::new();
+    let (path, name) = ("/videos".to_owned(), "order_by".to_owned());
+    bench.control.switch_off(Switch::Refused { path, name, value: None });
+    assert_eq!(bench.run(&["sync"]).code, Some(0));
+    let ran = bench.run(&["check"]);
+    assert_eq!((ran.code, ran.level("capabilities")), (Some(0), "warning"), "{ran:?}");
+    let line = ran.line("capabilities");
+    assert!(line.contains("GET /videos order_by") && line.contains("(in 6 d 23 h)"), "{line}");
+}
+
+#[test]
+fn a_429_is_remembered_and_nothing_more_is_sent() {
+    let bench = Bench::synced();
+    let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(120) };
+    bench.control.fault(Fault::on("GET", "/whoami", refuse));
+    let ran = bench.run(&["check"]);
+    assert_eq!((ran.code, ran.level("rate_limit")), (Some(0), "warning"), "{ran:?}");
+    assert!(ran.line("key").contains("not checked: rate limited"), "{ran:?}");
+    let sent = bench.control.log().len();
+    let short = [("CREATORMIRROR_MAX_WAIT", "5s")];
+    let ran = bench.run_with(&short, &["check"]);
+    assert_eq!((ran.code, ran.level("rate_limit")), (Some(75), "failure"), "{ran:?}");
+    assert!(ran.stderr.contains("outlasts max_wait, 5 s"), "{ran:?}");
+    assert_eq!((ran.level("api"), ran.level("lifecycle")), ("warning", "ok"), "{ran:?}");
+    assert_eq!(bench.run_with(&short, &["sync"]).code, Some(75));
+    assert_eq!(bench.control.log().len(), sent, "something was sent through a closed gate");
+    let document = bench.run(&["status", "--json"]).json();
+    assert_eq!(document["rate_limit"]["closed_by_api"], true);
+    assert!(document["rate_limit"]["closed_until"].is_string());
+}
+
+#[test]
+fn a_429_beside_a_held_lock_is_honoured_but_not_kept() {
+    let bench = Bench::synced();
+    let held = Store::open(&bench.database(), IfMissing::Refuse).unwrap();
+    let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(120) };
+    bench.control.fault(Fault::on("GET", "/whoami", refuse));
+    let ran = bench.run(&["check"]);
+    assert_eq!((ran.code, ran.level("rate_limit")), (Some(0), "warning"), "{ran:?}");
+    assert!(ran.line("rate_limit").contains("could not be kept for others"), "{ran:?}");
+    drop(held);
+}
+
+#[test]
+fn the_password_of_a_proxy_is_not_shown() {
+    let bench = Bench::synced();
+    let variables = [
+        ("CREATORAUDIT_BASE_URL", "https://127.0.0.1:1/v2"),
+        ("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:9"),
+    ];
+    let ran = bench.run_with(&variables, &["check"]);
+    assert!(ran.line("proxy").contains("http://127.0.0.1:9 (HTTPS_PROXY)"), "{ran:?}");
+    assert_eq!(ran.code, Some(69), "{ran:?}");
+    assert!(!format!("{ran:?}").contains("hunter2"), "{ran:?}");
+}
