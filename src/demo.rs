@@ -70,6 +70,7 @@ pub async fn live(
     let mut order = Order { trigger: "demo", patience: desk.freshness, ..Order::default() };
     let mut done =
         Progress { now: start, elapsed: TimeDelta::zero(), passes: 0, requests: 0, scrapes: 0 };
+    let mut is_last = false;
     loop {
         let report = pass::run(desk, &order, settings).await;
         order.is_identified = true;
@@ -81,19 +82,21 @@ pub async fn live(
             report.kinds.iter().map(|kind| kind.turn.tally.page.snapshots_added).sum::<i64>();
         tell(&done);
         let is_good = report.stop.is_none() && report.kinds.iter().all(|kind| kind.is_good());
-        let end = real.now();
         if !is_good {
             return Err(Box::new(report));
         }
-        if done.now >= end {
+        if is_last {
             return Ok(done);
         }
         let next = match pass::next_at(desk, &order, settings, done.now) {
             Ok(next) => next,
             Err(error) => return Err(Box::new(Report { stop: Some(error.into()), ..report })),
         };
-        let next = next.unwrap_or(end).max(done.now + STEP_MIN).min(end);
-        let step = next - done.now;
+        // The real clock goes on during each pass, so its now is caught up with once, by the last.
+        let end = real.now();
+        let next = next.unwrap_or(end).max(done.now + STEP_MIN);
+        is_last = next >= end;
+        let step = next.min(end) - done.now;
         clock.advance(step.to_std().unwrap_or_default());
     }
 }

@@ -1,5 +1,7 @@
 //! The demo as a user runs it: the real binary, nothing set, one simulated week.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
