@@ -1,7 +1,7 @@
 //! A week in the life of a made-up organization: the same pass as in `sync`, again and again on a
 //! clock that leaps from one due time to the next, against the sandbox over real HTTP.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -18,6 +18,13 @@ pub const DAYS: i64 = 7;
 /// A pass comes at least this much after the one before.
 const STEP_MIN: TimeDelta = TimeDelta::seconds(1);
 
+/// How long due videos wait for each other. Longer than by default, so that the week passes in
+/// seconds; an hourly video is still read well before its next scrape.
+pub const FRESHNESS: Duration = Duration::from_secs(15 * 60);
+
+/// A young organization, so that most of what it tracks still grows.
+const PAST_DAYS: u32 = 21;
+
 /// Posts that each account publishes per day.
 const NEW_POSTS_PER_DAY: f64 = 1.0;
 
@@ -28,6 +35,7 @@ pub fn organization(seed: u64) -> SandboxSettings {
         creators: 8,
         videos: 300,
         account_videos: 600,
+        past_days: PAST_DAYS,
         new_posts_per_day: NEW_POSTS_PER_DAY,
         seed,
         ..SandboxSettings::default()
@@ -84,20 +92,23 @@ pub async fn live(
             Ok(next) => next,
             Err(error) => return Err(Box::new(Report { stop: Some(error.into()), ..report })),
         };
-        let step = next.map_or(end, |next| next.min(end)).max(done.now + STEP_MIN) - done.now;
+        let next = next.unwrap_or(end).max(done.now + STEP_MIN).min(end);
+        let step = next - done.now;
         clock.advance(step.to_std().unwrap_or_default());
     }
 }
 
-/// Of the scrapes of one kind that happened in the week, how many there were and how many are held.
+/// What became of the scrapes of one kind that happened in the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Coverage {
     /// Which kind.
     pub kind: Kind,
-    /// Scrapes that the sandbox made after `since`.
-    pub happened: usize,
-    /// Of these, the mirrored ones.
+    /// Scrapes that are mirrored.
     pub mirrored: usize,
+    /// Scrapes that the API still shows, to be read when they are due.
+    pub to_come: usize,
+    /// Scrapes that the API overwrote before they were read.
+    pub missed: usize,
 }
 
 /// Compares the mirror's history with what really happened after `since`, by the sandbox's truth.
@@ -107,23 +118,24 @@ pub fn coverage(
     since: DateTime<Utc>,
 ) -> StoreResult<Vec<Coverage>> {
     let since = Instant::from(since);
-    let kinds = [Kind::Account, Kind::Video, Kind::AccountVideo];
     let compare = |kind| {
         let held = desk.store.read(|c| analysis::scrapes(c, kind))?;
-        let happened: BTreeMap<String, Vec<Instant>> = control
-            .all_scrapes(kind)
-            .into_iter()
-            .map(|(id, scrapes)| {
-                let times = scrapes.iter().filter_map(|one| Instant::parse(&one.scraped_at));
-                (id, times.filter(|at| *at > since).collect())
-            })
-            .collect();
-        let count = happened.values().map(Vec::len).sum();
-        let all = happened.iter().flat_map(|(id, times)| times.iter().map(move |at| (id, at)));
-        let mirrored = all.filter(|(id, at)| held.contains(&((*id).clone(), **at))).count();
-        Ok(Coverage { kind, happened: count, mirrored })
+        let mut coverage = Coverage { kind, mirrored: 0, to_come: 0, missed: 0 };
+        for (id, scrapes) in control.all_scrapes(kind) {
+            let times = scrapes.iter().filter_map(|one| Instant::parse(&one.scraped_at));
+            let times: Vec<_> = times.filter(|at| *at > since).collect();
+            for at in &times {
+                let is_held = held.contains(&(id.clone(), *at));
+                match is_held {
+                    true => coverage.mirrored += 1,
+                    false if times.last() == Some(at) => coverage.to_come += 1,
+                    false => coverage.missed += 1,
+                }
+            }
+        }
+        Ok(coverage)
     };
-    kinds.into_iter().map(compare).collect()
+    [Kind::Account, Kind::Video, Kind::AccountVideo].into_iter().map(compare).collect()
 }
 
 /// Requests of a script that asks for each of so many videos once an hour of the week.
