@@ -36,7 +36,7 @@ pub enum Stop {
     #[error("the API is unreachable: {0}")]
     Outage(Failure),
     /// The very first request failed for good.
-    #[error("{}: {0}", broken(.0))]
+    #[error("{what}: {0}", what = broken(.0))]
     Broken(Failure),
     /// The database failed.
     #[error(transparent)]
