@@ -145,3 +145,22 @@ pub fn coverage(
 pub const fn naive_requests(videos: i64) -> i64 {
     videos.saturating_mul(DAYS * 24)
 }
+
+/// Requests of a script that walks the lists of so many rows, and reads the overview, once an hour.
+pub fn walking_requests(rows: impl IntoIterator<Item = i64>) -> i64 {
+    const PAGE_ROWS: i64 = 200;
+    let pages = rows.into_iter().map(|rows| (rows + PAGE_ROWS - 1) / PAGE_ROWS);
+    pages.map(|pages| pages.max(1)).sum::<i64>().saturating_add(1).saturating_mul(DAYS * 24)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_ways_are_counted_by_the_hour() {
+        assert_eq!(naive_requests(300), 50_400);
+        // Two pages of videos, one of nothing, four of account videos, and the overview.
+        assert_eq!(walking_requests([300, 0, 800]), 168 * 8);
+    }
+}

@@ -142,6 +142,7 @@ fn findings<'a>(
             coverage,
             spent: analysis::spent(c)?,
             naive: demo::naive_requests(analysis::count(c, Kind::Video)?),
+            walking: demo::walking_requests(counts.iter().map(|(_, rows)| *rows)),
             counts,
         })
     })

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, LineStyle, Table, presets};
 
 use super::text::{span, sparkline, thousands};
-use crate::demo::{Coverage, Progress};
+use crate::demo::{Coverage, FRESHNESS, Progress};
 use crate::model::Kind;
 use crate::store::analysis::{Ages, Grower, Spent};
 
@@ -41,6 +41,8 @@ pub struct Findings<'a> {
     pub spent: Vec<Spent>,
     /// Requests of a script that asks for every video every hour.
     pub naive: i64,
+    /// Requests of a script that walks every list every hour.
+    pub walking: i64,
 }
 
 /// The whole report.
@@ -143,9 +145,13 @@ fn requests(findings: &Findings<'_>) -> String {
         thousands(total(|spent| spent.not_modified)),
     ]);
     format!(
-        "{}\n\nAsking for every video by itself, once an hour, would have cost {}.",
+        "{}\n\n\
+         Asking for every video by itself, once an hour, would have cost {}.\n\
+         Walking every list once an hour: {}, with scrapes seen up to an hour late rather than {}.",
         table.trim_fmt(),
-        thousands(findings.naive)
+        thousands(findings.naive),
+        thousands(findings.walking),
+        span(FRESHNESS)
     )
 }
 
