@@ -43,7 +43,7 @@ use value::Entry;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long one request may take from its start to the last byte of its answer.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// What the command line says about settings.
 #[derive(Debug, Clone, Default)]

@@ -29,6 +29,9 @@ const NETWORK: &[(u32, &str)] = &[
 const LOOKS_SURVIVED: u32 = 10;
 const LOOK_LENGTH_MAX: Duration = Duration::from_millis(5);
 
+/// Links that are followed one after the other.
+const LINKS_MAX: u32 = 40;
+
 /// Kept in memory only: a reboot empties it.
 const TMPFS: u32 = 0x0102_1994;
 
@@ -45,9 +48,21 @@ pub enum FileSystem {
 
 /// The path with symbolic links resolved, of a file that may not be there yet.
 pub fn resolve(path: &Path) -> StoreResult<PathBuf> {
-    if let Ok(resolved) = path.canonicalize() {
-        return Ok(resolved);
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        if let Ok(resolved) = path.canonicalize() {
+            return Ok(resolved);
+        }
+        // A link to a file that is not there yet leads to where that file will be.
+        let Ok(target) = std::fs::read_link(&path) else {
+            return beside_nothing(&path);
+        };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
     }
+    Err(StoreError::Io { path, source: std::io::Error::other("too many symbolic links") })
+}
+
+fn beside_nothing(path: &Path) -> StoreResult<PathBuf> {
     let io = |source| StoreError::Io { path: path.to_owned(), source };
     let absolute = std::path::absolute(path).map_err(io)?;
     let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
@@ -190,6 +205,18 @@ mod tests {
         std::os::unix::fs::symlink(folder.path().join("real"), &link).unwrap();
         let through = resolve(&link.join("a.db")).unwrap();
         assert_eq!(through, resolve(&folder.path().join("real/a.db")).unwrap());
+    }
+
+    #[test]
+    fn a_link_to_what_is_not_there_yet_leads_to_its_target() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link.db");
+        std::os::unix::fs::symlink("real.db", &link).unwrap();
+        let expected = folder.path().canonicalize().unwrap().join("real.db");
+        assert_eq!(resolve(&link).unwrap(), expected);
+        let circle = folder.path().join("circle.db");
+        std::os::unix::fs::symlink("circle.db", &circle).unwrap();
+        assert!(resolve(&circle).is_err());
     }
 
     #[test]
