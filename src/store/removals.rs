@@ -38,22 +38,21 @@ pub enum Policy {
 pub fn settle(tx: &Transaction<'_>, walk: &Walk, policy: Policy, at: i64) -> StoreResult<Removals> {
     collect_absent(tx, walk)?;
     let table = walk.kind.name();
-    let listed: i64 = tx.query_row(
-        &format!("SELECT (SELECT count(*) FROM {table}) - (SELECT count(*) FROM {table} WHERE removed_at IS NOT NULL)"),
-        [],
-        |row| row.get(0),
-    )?;
+    // Looked up from the few that are absent; a join is free to read through the whole table instead.
     let candidates: i64 = tx.query_row(
         &format!(
-            "SELECT count(*) FROM {table} AS r JOIN temp.absent USING (key)
-             WHERE r.absent_walk IS NOT NULL OR r.not_found_at IS NOT NULL"
+            "SELECT count(*) FROM {table}
+             WHERE key IN (SELECT key FROM temp.absent)
+               AND (absent_walk IS NOT NULL OR not_found_at IS NOT NULL)"
         ),
         [],
         |row| row.get(0),
     )?;
     let is_held = match policy {
-        Policy::Accept => false,
-        Policy::Ceiling(ceiling) => exceeds(candidates, listed, ceiling),
+        Policy::Ceiling(ceiling) if candidates > ROWS_ALWAYS_ALLOWED => {
+            exceeds(candidates, listed(tx, walk.kind)?, ceiling)
+        }
+        Policy::Ceiling(_) | Policy::Accept => false,
     };
     let removed = if is_held { 0 } else { remove(tx, walk.kind, at)? };
     mark(tx, walk)?;
@@ -90,6 +89,16 @@ pub fn not_found(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreRe
         due::set(tx, kind, key, None)?;
     }
     Ok(is_second_sign)
+}
+
+/// Rows of a kind that are not removed.
+fn listed(tx: &Transaction<'_>, kind: Kind) -> StoreResult<i64> {
+    let table = kind.name();
+    let sql = format!(
+        "SELECT (SELECT count(*) FROM {table})
+              - (SELECT count(*) FROM {table} WHERE removed_at IS NOT NULL)"
+    );
+    Ok(tx.query_row(&sql, [], |row| row.get(0))?)
 }
 
 fn exceeds(candidates: i64, listed: i64, ceiling: RemovalCeiling) -> bool {
