@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl, OpenFlags};
 
 use super::place::{self, FileSystem};
@@ -120,6 +121,8 @@ fn prepare(connection: &Connection) -> StoreResult<()> {
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Or a cached statement is planned anew whenever it is bound to another value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let mut persist = 1;
     connection.file_control(Some("main"), FileControl::PersistWal(&mut persist))?;
     Ok(())
@@ -275,6 +278,21 @@ mod tests {
         let before = std::fs::read(&other).unwrap();
         assert!(matches!(Store::open(&other, IfMissing::Create), Err(StoreError::Foreign(_))));
         assert_eq!(std::fs::read(&other).unwrap(), before);
+    }
+
+    #[test]
+    fn a_cached_statement_is_planned_once() {
+        let (_folder, path) = temp();
+        let store = Store::open(&path, IfMissing::Create).unwrap();
+        let planned_again = store.read(|c| {
+            let sql = "SELECT count(*) FROM video_due AS d JOIN video AS v ON v.key = d.video
+                       LEFT JOIN page AS p ON p.page = v.page WHERE d.video = ?1";
+            for key in 0..5 {
+                c.prepare_cached(sql)?.query_row([key], |row| row.get::<_, i64>(0))?;
+            }
+            Ok(c.prepare_cached(sql)?.get_status(rusqlite::StatementStatus::RePrepare))
+        });
+        assert_eq!(planned_again.unwrap(), 0);
     }
 
     #[test]
