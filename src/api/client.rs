@@ -20,6 +20,8 @@ use crate::model::settings::ApiSettings;
 
 /// Longest body of a success, after decompression.
 const BODY_BYTES_MAX: usize = 32 << 20;
+/// The most that is reserved for a body on the word of its header.
+const BODY_BYTES_EXPECTED_MAX: usize = 1 << 20;
 /// What is read of the body of a refusal; the status alone decides, so the rest can be lost.
 const PROBLEM_BYTES_MAX: usize = 256 << 10;
 /// Longest story told about a broken connection.
@@ -131,7 +133,8 @@ impl Client {
 
     /// The body of a success. Half of it would be taken for all of it, so it is all or nothing.
     async fn whole_body(&self, mut response: Response, head: &Head) -> Result<Bytes, Failure> {
-        let mut body = Vec::new();
+        let length = response.content_length().and_then(|length| usize::try_from(length).ok());
+        let mut body = Vec::with_capacity(length.unwrap_or(0).min(BODY_BYTES_EXPECTED_MAX));
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if chunk.len() > self.body_bytes_max - body.len() => {

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use secrecy::SecretString;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use super::{CliError, Exit, Globals};
 use crate::clock::Clock;
@@ -72,11 +72,18 @@ impl Context {
     }
 }
 
-/// The runtime for commands that talk to the API or serve it.
+/// The runtime for commands that talk to the API or serve it, and do several things at a time.
 pub fn runtime() -> Result<Runtime, CliError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::new(Exit::Storage, "cannot start the runtime").because(&error))
+    started(Builder::new_multi_thread().worker_threads(WORKERS))
+}
+
+/// The runtime for a command that does one thing and ends. An answer need not change threads on its
+/// way in; what blocks has a thread of its own all the same.
+pub fn runtime_of_one() -> Result<Runtime, CliError> {
+    started(&mut Builder::new_current_thread())
+}
+
+fn started(builder: &mut Builder) -> Result<Runtime, CliError> {
+    let failed = |error| CliError::new(Exit::Storage, "cannot start the runtime").because(&error);
+    builder.enable_all().build().map_err(failed)
 }

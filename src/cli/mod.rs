@@ -20,7 +20,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-pub use context::{Context, Output, runtime};
+pub use context::{Context, Output, runtime, runtime_of_one};
 pub use exit::{CliError, Exit};
 
 use crate::clock::Clock;

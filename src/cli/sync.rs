@@ -61,7 +61,7 @@ fn sync(args: &SyncArgs, context: &Context, is_answered: &mut bool) -> Result<Ex
     if args.dry_run {
         return dry_run(args, context, &order);
     }
-    let runtime = super::runtime()?;
+    let runtime = super::runtime_of_one()?;
     // The daemon has a key of its own: whoever asks it needs none.
     if place::is_locked(&context.config.database)
         && let Handed::Done(answer) = runtime.block_on(handover::hand_over(context, &args.job()))?
