@@ -327,7 +327,8 @@ impl<'de> Visitor<'de> for NameVisitor {
     }
 
     fn visit_borrowed_bytes<E: serde::de::Error>(self, name: &'de [u8]) -> Result<Self::Value, E> {
-        Ok(Name(String::from_utf8_lossy(name)))
+        let whole = str::from_utf8(name).map(Cow::Borrowed);
+        Ok(Name(whole.unwrap_or_else(|_| String::from_utf8_lossy(name))))
     }
 
     fn visit_bytes<E: serde::de::Error>(self, name: &[u8]) -> Result<Self::Value, E> {
