@@ -107,7 +107,8 @@ LEFT JOIN page AS p ON p.page = r.page;
 
 CREATE VIEW account_videos AS
 SELECT
-    r.platform,
+    -- Rows without one are kept under the empty text.
+    nullif(r.platform, '') AS platform,
     r.id,
     r.external_id,
     r.type,
@@ -167,7 +168,7 @@ JOIN video AS r ON r.key = s.video;
 
 CREATE VIEW account_video_history AS
 SELECT
-    r.platform,
+    nullif(r.platform, '') AS platform,
     r.id AS account_video_id,
     strftime('%Y-%m-%dT%H:%M:%S', s.at_s, 'unixepoch') || CASE s.at_ns WHEN 0 THEN '' ELSE '.' || rtrim(printf('%09d', s.at_ns), '0') END || 'Z' AS scraped_at,
     s.view_count,

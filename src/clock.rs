@@ -5,7 +5,7 @@
 //! simulated hour passes in real seconds. A [`BootTime`] counts on through suspend and never steps,
 //! so waits that must survive a clock step are measured on it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -130,6 +130,11 @@ impl Clock {
         }
     }
 
+    /// Holds this thread for `length` of real time, for a wait too short and too deep to be told.
+    pub fn pause_thread(length: Duration) {
+        std::thread::sleep(length);
+    }
+
     /// Moves a manual clock forward, wall and boot time alike. Nothing happens on the others.
     pub fn advance(&self, length: Duration) {
         if let Self::Manual(clock) = self {
@@ -184,8 +189,17 @@ fn delta(length: Duration) -> TimeDelta {
 #[cfg(target_os = "linux")]
 fn system_boot_time() -> BootTime {
     let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    BootTime { boot_id: boot_id.trim().to_owned(), elapsed: timespec(since) }
+    BootTime { boot_id: system_boot_id().to_owned(), elapsed: timespec(since) }
+}
+
+/// Read once: a process does not outlive its boot.
+#[cfg(target_os = "linux")]
+fn system_boot_id() -> &'static str {
+    static BOOT_ID: OnceLock<String> = OnceLock::new();
+    BOOT_ID.get_or_init(|| {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        id.trim().to_owned()
+    })
 }
 
 #[cfg(not(target_os = "linux"))]

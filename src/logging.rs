@@ -299,8 +299,9 @@ mod tests {
         };
         assert_eq!(chosen(Some(LevelFilter::ERROR), Some("debug")), ("error".to_owned(), false));
         assert_eq!(chosen(None, Some("hyper=trace")), ("hyper=trace".to_owned(), false));
-        assert_eq!(chosen(None, Some("a=b=c")), ("info".to_owned(), true));
-        assert_eq!(chosen(None, None), ("info".to_owned(), false));
+        let usual = "refinery_core=warn,info".to_owned();
+        assert_eq!(chosen(None, Some("a=b=c")), (usual.clone(), true));
+        assert_eq!(chosen(None, None), (usual, false));
     }
 
     #[test]

@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use creatormirror::model::Kind;
 use creatormirror::sandbox::{Accident, Entry, Fault, SandboxSettings};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use support::looks::CONTENT;
 use support::{Bed, calm, until};
 
@@ -205,68 +203,6 @@ fn after_kill_9_the_next_run_goes_on_at_the_very_page() {
     bed.is_sound();
     let interrupted = "SELECT outcome FROM sync_log WHERE kind = 'video' ORDER BY pass LIMIT 1";
     assert_eq!(bed.text(interrupted), "interrupted");
-}
-
-#[test]
-#[ignore = "bug B1: a walk whose last page is in is resumed at its first page"]
-fn kills_at_random_points_leave_a_mirror_that_the_next_sync_makes_whole() {
-    let bed =
-        Bed::frozen(SandboxSettings { latency: Duration::from_millis(4), ..many_videos(2_400) });
-    let mut random = ChaCha8Rng::seed_from_u64(20_260_302);
-    let mut resumed = 0;
-    for round in 0..16 {
-        // Every third run begins anew, so that 304s and rewrites are killed as well.
-        let arguments: &[&str] = if round % 3 == 2 { &["--full"] } else { &[] };
-        bed.control.clear_log();
-        let mut run = bed.start_sync(arguments);
-        let (requests, micros) = (random.random_range(0..18), random.random_range(0..9_000));
-        until("it is far enough", || bed.log().len() >= requests || !run.is_running());
-        std::thread::sleep(Duration::from_micros(micros));
-        let killed = run.kill();
-        assert!(matches!(killed.code, None | Some(0)), "{killed:#?}");
-        let first = bed.log_of("/videos").first().cloned();
-        resumed += usize::from(first.is_some_and(|entry| entry.param("cursor").is_some()));
-        if round == 9 {
-            let id = bed.control.ids(Kind::Video).remove(700);
-            bed.control.revise(Kind::Video, &id, |counts| counts.view += 1_000);
-        }
-        bed.is_sound_if_there();
-    }
-    assert!(resumed > 2, "only {resumed} runs were resumed: the kills come at useless points");
-    bed.sync_well(&[]);
-    bed.sync_well(&["--full"]);
-    bed.compare();
-    bed.is_sound();
-    let scraped = "SELECT count(*) FROM videos WHERE last_scrape_time IS NOT NULL";
-    assert_eq!(bed.number("SELECT count(*) FROM video_history"), bed.number(scraped));
-    assert_eq!(bed.number("SELECT count(*) FROM walk WHERE state = 'open'"), 0);
-}
-
-#[test]
-#[ignore = "bug B1: a walk whose last page is in is resumed at its first page"]
-fn a_run_that_dies_between_the_last_page_and_the_end_of_the_walk_is_taken_up_there() {
-    let bed = Bed::frozen(many_videos(700));
-    bed.sync_well(&["--only", "overview"]);
-    let disk_fails = "CREATE TRIGGER disk_fails BEFORE UPDATE ON walk
-                      WHEN new.state = 'complete' AND new.kind = 'video'
-                      BEGIN SELECT RAISE(ABORT, 'the disk fails here'); END";
-    bed.db_to_write().execute_batch(disk_fails).unwrap();
-    bed.sync(&[]).expect(74).says("the disk fails here");
-    assert_eq!(bed.number("SELECT count(*) FROM videos"), 700, "every page is in");
-    bed.db_to_write().execute_batch("DROP TRIGGER disk_fails").unwrap();
-    bed.control.clear_log();
-    bed.sync_well(&[]);
-    assert_eq!(bed.log_of("/videos").len(), 0, "every page was in");
-    assert_eq!(bed.last_outcome(Kind::Video), "complete");
-    bed.compare();
-}
-
-impl Bed {
-    fn is_sound_if_there(&self) {
-        if self.database().exists() {
-            self.is_sound();
-        }
-    }
 }
 
 #[test]

@@ -10,15 +10,52 @@ use std::fmt;
 use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
-use xxhash_rust::xxh3::Xxh3;
 
-use crate::model::row::DECODER_VERSION;
+use super::fingerprint;
 use crate::model::{BadRow, Column, ColumnType, Instant, Kind, Row, Value, columns};
 
 /// An id is shortened to this many bytes where it is only named in an outcome.
 const NAMED_ID_BYTES_MAX: usize = 80;
 
-type Extra<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
+/// The most digits of a 64-bit number.
+const I64_DIGITS_MAX: usize = 19;
+
+/// Names and JSON texts of members.
+pub type Extra<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
+
+/// The values of an object's members that are asked for, as `columns` wants them, and the rest of it as
+/// JSON. A member of another type than its column's goes with the rest; whether there was one is told.
+pub fn pick<'a>(raw: &'a RawValue, columns: &[Column]) -> Option<Picked<'a>> {
+    let mut picked =
+        Picked { values: vec![Value::Null; columns.len()], rest: BTreeMap::new(), is_odd: false };
+    for (name, raw) in members(raw.get())? {
+        let known = columns.iter().position(|column| column.name == name);
+        match known.map(|at| (at, value(columns[at].ty, raw.get()))) {
+            Some((at, Some((value, _)))) => picked.values[at] = value,
+            found => {
+                picked.is_odd |= found.is_some();
+                picked.rest.insert(name, Cow::Borrowed(raw.get()));
+            }
+        }
+    }
+    Some(picked)
+}
+
+/// What [`pick`] found.
+#[derive(Debug)]
+pub struct Picked<'a> {
+    /// One value per column.
+    pub values: Vec<Value<'a>>,
+    /// Name and JSON text of everything else.
+    pub rest: Extra<'a>,
+    /// Whether a member had another type than the documented one.
+    pub is_odd: bool,
+}
+
+/// The text of a JSON string; `None` where it is another value, or no text at all.
+pub fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    string(raw.get())
+}
 
 /// Decodes one element of a list's `data`, or the `data` of an item.
 pub fn row<'a>(kind: Kind, raw: &'a RawValue) -> Result<Row<'a>, BadRow> {
@@ -124,20 +161,17 @@ impl<'a> Draft<'a> {
         if id.is_empty() {
             return Err(bad("its id is empty"));
         }
-        // An account video is known by platform and id together.
-        if kind == Kind::AccountVideo && self.values.first().is_none_or(|v| v.as_text().is_none()) {
-            return Err(bad("no platform"));
+        // An account video is known by platform and id together; without a platform it is still kept.
+        let mut values = self.values;
+        if kind == Kind::AccountVideo
+            && let Some(platform @ (Value::Null | Value::Integer(_) | Value::Real(_))) =
+                values.first_mut()
+        {
+            *platform = Value::Text(Cow::Borrowed(""));
         }
-        let fingerprint = fingerprint(kind, &self.values, &self.extra);
+        let fingerprint = fingerprint::of(kind, &values, &self.extra);
         let extra = (!self.extra.is_empty()).then(|| object(&self.extra));
-        Ok(Row {
-            id,
-            values: self.values,
-            extra,
-            is_odd: self.is_odd,
-            fingerprint,
-            scraped_at: self.scraped_at,
-        })
+        Ok(Row { id, values, extra, is_odd: self.is_odd, fingerprint, scraped_at: self.scraped_at })
     }
 }
 
@@ -201,8 +235,7 @@ fn string(raw: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
 }
 
-/// A whole number of 64 bits. A fraction of zeros is allowed and read exactly; an exponent only as
-/// far as a double holds every whole number.
+/// A whole number of 64 bits, read exactly from however it is written: `12`, `12.0`, `1.2e1`.
 fn integer(raw: &str) -> Option<i64> {
     if let Ok(number) = raw.parse::<i64>() {
         return Some(number);
@@ -210,15 +243,23 @@ fn integer(raw: &str) -> Option<i64> {
     if !raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
         return None;
     }
-    if let Some((whole, fraction)) = raw.split_once('.')
-        && fraction.bytes().all(|b| b == b'0')
-    {
-        return whole.parse().ok();
+    let (sign, unsigned) = raw.strip_prefix('-').map_or(("", raw), |rest| ("-", rest));
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let exponent: i64 = exponent.parse().ok()?;
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_start_matches('0').trim_end_matches('0');
+    if significant.is_empty() {
+        return Some(0);
     }
-    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
-    let number = raw.parse::<f64>().ok()?;
-    #[allow(clippy::cast_possible_truncation)] // Checked: a whole number within the exact range.
-    (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then_some(number as i64)
+    // How many zeros follow the significant digits; a fraction is left where that is negative.
+    let trailing = digits.len() - digits.trim_end_matches('0').len();
+    let shift = i64::try_from(trailing).ok()? - i64::try_from(fraction.len()).ok()?;
+    let zeros = usize::try_from(exponent.checked_add(shift)?).ok()?;
+    if significant.len().checked_add(zeros)? > I64_DIGITS_MAX {
+        return None;
+    }
+    format!("{sign}{significant}{}", "0".repeat(zeros)).parse().ok()
 }
 
 fn real(raw: &str) -> Option<f64> {
@@ -228,50 +269,8 @@ fn real(raw: &str) -> Option<f64> {
     raw.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
-/// Hashes what counts as content: values in column order, then `extra` by name, each with its
-/// length, so that no two contents share a byte stream. Query strings of `*_url` members are left
-/// out, because signed media addresses change without the resource changing.
-fn fingerprint(kind: Kind, values: &[Value<'_>], extra: &Extra<'_>) -> i64 {
-    let mut hash = Xxh3::new();
-    hash.update(&DECODER_VERSION.to_le_bytes());
-    for (column, value) in columns::columns(kind).iter().zip(values) {
-        match value {
-            Value::Null => hash.update(&[0]),
-            Value::Integer(number) => {
-                hash.update(&[1]);
-                hash.update(&number.to_le_bytes());
-            }
-            Value::Real(number) => {
-                hash.update(&[2]);
-                hash.update(&number.to_bits().to_le_bytes());
-            }
-            Value::Text(text) => {
-                hash.update(&[3]);
-                hash_text(&mut hash, without_query(column.name, text));
-            }
-        }
-    }
-    for (name, raw) in extra {
-        hash_text(&mut hash, name);
-        hash_text(&mut hash, without_query(name, raw));
-    }
-    hash.digest().cast_signed()
-}
-
-fn hash_text(hash: &mut Xxh3, text: &str) {
-    hash.update(&(text.len() as u64).to_le_bytes());
-    hash.update(text.as_bytes());
-}
-
-fn without_query<'a>(name: &str, text: &'a str) -> &'a str {
-    if !name.ends_with("_url") {
-        return text;
-    }
-    text.split_once('?').map_or(text, |(address, _)| address)
-}
-
 /// Writes members as a JSON object. Their values are JSON already.
-fn object(members: &Extra<'_>) -> String {
+pub fn object(members: &Extra<'_>) -> String {
     let mut text = String::from("{");
     for (at, (name, raw)) in members.iter().enumerate() {
         if at > 0 {
@@ -309,9 +308,41 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
-/// A member's name, borrowed unless it holds escapes.
-#[derive(serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+/// A member's name, borrowed unless it holds escapes. Read as bytes, because a name may hold half of
+/// a surrogate pair, which no text can; it is then kept with a replacement character.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> serde::Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_bytes(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl<'de> Visitor<'de> for NameVisitor {
+    type Value = Name<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's name")
+    }
+
+    fn visit_borrowed_bytes<E: serde::de::Error>(self, name: &'de [u8]) -> Result<Self::Value, E> {
+        Ok(Name(String::from_utf8_lossy(name)))
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, name: &[u8]) -> Result<Self::Value, E> {
+        Ok(Name(Cow::Owned(String::from_utf8_lossy(name).into_owned())))
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Name(Cow::Borrowed(name)))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Name(Cow::Owned(name.to_owned())))
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -383,7 +414,7 @@ mod tests {
         };
         assert_eq!(id(Kind::AccountVideo, r#"{"id":7,"platform":"tiktok"}"#).unwrap(), "7");
         assert_eq!(id(Kind::AccountVideo, r#"{"id":"x-1","platform":"tiktok"}"#).unwrap(), "x-1");
-        assert_eq!(id(Kind::AccountVideo, r#"{"id":7}"#).unwrap_err().id.as_deref(), Some("7"));
+        assert_eq!(id(Kind::AccountVideo, r#"{"id":7}"#).unwrap(), "7");
         assert_eq!(id(Kind::Video, r#"{"id":7}"#).unwrap_err().id.as_deref(), Some("7"));
         for bad in ["null", "[]", r#""x""#, "{}", r#"{"id":null}"#, r#"{"id":""}"#] {
             assert!(id(Kind::Video, bad).is_err(), "{bad}");
@@ -404,6 +435,16 @@ mod tests {
         assert_ne!(
             one,
             print(r#"{"id":"v","video_url":"https://x/c?sig=1","foo_url":"https://x/b?1"}"#)
+        );
+        let nested = |sig: u32| {
+            print(&format!(
+                r#"{{"id":"v","platform_data":{{"a":1,"play_url" : "https://x/a?sig={sig}","b":2}},"foreign":[{{"x_url":"y?{sig}"}}]}}"#
+            ))
+        };
+        assert_eq!(nested(1), nested(2));
+        assert_ne!(
+            print(r#"{"id":"v","platform_data":{"play_url":"https://x/a"}}"#),
+            print(r#"{"id":"v","platform_data":{"play_url":"https://x/b"}}"#)
         );
         assert_ne!(
             print(r#"{"id":"v","description":"a?1"}"#),

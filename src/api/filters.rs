@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+/// What lists can be narrowed by.
+const FILTERS: [&str; 6] = ["platform", "q", "is_active", "category", "creator_id", "account_id"];
+
 /// Parameters that shape a page but select or order nothing.
 const NOT_FILTERS: [&str; 3] = ["cursor", "include_total", "limit"];
 
@@ -25,6 +28,32 @@ pub fn filters_contradict(
     names.sort();
     names.dedup();
     names
+}
+
+/// Names of filters in the echo that hold a value and were not asked for: the page is a selection, not
+/// the list.
+///
+/// Only the filters that the API documents count. Anything else in the echo, an order or a limit for
+/// instance, selects nothing.
+pub fn filters_unasked(asked: &[(String, String)], echo: &BTreeMap<String, Value>) -> Vec<String> {
+    let is_asked = |name: &str| asked.iter().any(|(asked, _)| asked == name);
+    FILTERS
+        .into_iter()
+        .filter(|name| !is_asked(name))
+        .filter(|name| echo.get(*name).is_some_and(selects))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether a filter of this value narrows anything.
+fn selects(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(values) => !values.is_empty(),
+        Value::Object(values) => !values.is_empty(),
+        Value::Bool(_) | Value::Number(_) => true,
+    }
 }
 
 /// What the echo shows for a parameter, as text.
@@ -121,5 +150,14 @@ mod tests {
         );
         assert_eq!(contradictions(&SORTED, r#"{"order_by":"username"}"#), ["order_by"]);
         assert!(contradictions(&[("order_by", "added_at")], r#"{"sort":"-added_at"}"#).is_empty());
+    }
+
+    #[test]
+    fn a_filter_that_was_not_asked_for_is_noticed() {
+        let echo = |json: &str| serde_json::from_str::<BTreeMap<String, Value>>(json).unwrap();
+        let asked = [("limit".to_owned(), "200".to_owned())];
+        let unasked = |json| filters_unasked(&asked, &echo(json));
+        assert_eq!(unasked(r#"{"is_active":true,"sort":"-added_at"}"#), ["is_active"]);
+        assert!(unasked(r#"{"is_active":null,"q":"","order_by":"name","limit":200}"#).is_empty());
     }
 }

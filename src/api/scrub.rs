@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 
 use bytes::Bytes;
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 use url::form_urlencoded;
 
 /// What stands where the key stood.
@@ -36,6 +36,12 @@ impl Scrubber {
 
     /// The bytes without the key. They are searched, and copied only when it is there.
     pub(super) fn bytes(&self, mut bytes: Bytes) -> Bytes {
+        // JSON may spell the key by escapes, and decoding would put it together again.
+        if let Some(plain) = unescaped(&bytes)
+            && self.needles.iter().any(|needle| needle.find(&plain).is_some())
+        {
+            bytes = plain.into();
+        }
         for needle in &self.needles {
             if needle.find(&bytes).is_some() {
                 bytes = replace(&bytes, needle).into();
@@ -79,6 +85,40 @@ impl fmt::Debug for Scrubber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Scrubber")
     }
+}
+
+/// The same JSON with escapes such as `\u0061` written as the character they stand for; `None` where
+/// there are none. Quotes, backslashes and control characters stay escaped.
+fn unescaped(bytes: &[u8]) -> Option<Vec<u8>> {
+    const ESCAPE: &[u8] = b"\\u00";
+    memmem::find(bytes, ESCAPE)?;
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&byte, after)) = rest.split_first() {
+        if byte != b'\\' {
+            plain.push(byte);
+            rest = after;
+            continue;
+        }
+        let code = rest.strip_prefix(ESCAPE).and_then(|hex| hex.get(..2)).and_then(hex_byte);
+        match code.filter(|code| code.is_ascii_graphic() && !b"\"\\".contains(code)) {
+            Some(code) => {
+                plain.push(code);
+                rest = rest.get(ESCAPE.len() + 2..).unwrap_or_default();
+            }
+            // A backslash and what it escapes belong together.
+            None => {
+                let pair = rest.len().min(2);
+                plain.extend_from_slice(rest.get(..pair).unwrap_or_default());
+                rest = rest.get(pair..).unwrap_or_default();
+            }
+        }
+    }
+    Some(plain)
+}
+
+fn hex_byte(digits: &[u8]) -> Option<u8> {
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 fn replace(bytes: &[u8], needle: &Finder<'_>) -> Vec<u8> {
@@ -143,6 +183,14 @@ mod tests {
         let body = Bytes::from_static(b"nothing to see");
         let clean = Scrubber::new(KEY).bytes(body.clone());
         assert_eq!(clean.as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn a_key_spelled_by_escapes_is_found() {
+        let scrubber = Scrubber::new("secret-key-123");
+        let spelled = br#"{"a":"\u0073ecret\u002dkey-12\u0033","b":"\\u0073\u00e9"}"#;
+        let clean = scrubber.bytes(Bytes::from_static(spelled));
+        assert_eq!(clean.as_ref(), br#"{"a":"[redacted]","b":"\\u0073\u00e9"}"#);
     }
 
     #[test]

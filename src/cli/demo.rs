@@ -1,21 +1,201 @@
 //! `demo`: a simulated week against the embedded API, with no key, network or questions.
 
-use std::path::Path;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
+use secrecy::SecretString;
+use tempfile::TempDir;
 
-use super::{CliError, Exit, Output};
+use super::session::{self, Session};
+use super::{CliError, Context, Exit, Output};
+use crate::clock::Clock;
+use crate::config::{Config, Flags};
+use crate::demo::{self, Progress};
+use crate::logging;
+use crate::model::{Kind, Watcher};
+use crate::report::demo::Findings;
+use crate::report::{demo as demo_report, week};
+use crate::sandbox::{self, Sandbox};
+use crate::store::{StoreResult, analysis};
+
+/// How many of the fastest growing videos are shown.
+const GROWERS: u32 = 8;
+
+/// A week in which some videos go viral.
+const SEED: u64 = 7;
+
+/// The mirror's file, where none was named.
+const FILE: &str = "creatormirror.db";
 
 /// Flags of `demo`.
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
     /// The same seed makes the same week
-    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    #[arg(long, value_name = "SEED", default_value_t = SEED)]
     pub seed: u64,
 }
 
 /// Runs the command. The mirror goes to `database` if one was named. No settings are read, so that
 /// the demo works whatever they are.
-pub fn run(_args: &DemoArgs, _database: Option<&Path>, _output: Output) -> Result<Exit, CliError> {
-    Err(super::not_built_yet())
+pub fn run(
+    args: &DemoArgs,
+    database: Option<&Path>,
+    clock: &Clock,
+    output: Output,
+) -> Result<Exit, CliError> {
+    let place = Place::find(database)?;
+    super::runtime()?.block_on(async {
+        tokio::select! {
+            // Signals are heard before anything is begun.
+            biased;
+            () = super::stop_signal() => Err(place.interrupted()),
+            done = simulate(args, &place, clock, output) => done,
+        }
+    })?;
+    place.keep();
+    Ok(Exit::Done)
+}
+
+async fn simulate(
+    args: &DemoArgs,
+    place: &Place,
+    real: &Clock,
+    output: Output,
+) -> Result<(), CliError> {
+    let began = real.boot().elapsed;
+    let simulated = Clock::simulated(real.now() - TimeDelta::days(demo::DAYS));
+    let start = simulated.now();
+    let organization = demo::organization(args.seed);
+    let key = organization.keys.first().map(|key| key.key.clone()).unwrap_or_default();
+    let key = SecretString::from(key);
+    logging::hide(&key);
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let sandbox = sandbox::start(organization, simulated.clone(), listen).await;
+    let sandbox = sandbox.map_err(|error| {
+        CliError::new(Exit::Unavailable, format!("cannot listen on {listen}")).because(&error)
+    })?;
+    let context = context(place, &sandbox, simulated, output)?;
+    let mut session = session::open(&context, key, Watcher::silent())?;
+
+    let mut week = week::start(output.progress);
+    let lived =
+        demo::live(&mut session.desk, &session.settings, real, |done| week.tell(done)).await;
+    drop(week);
+    let done = match lived {
+        Ok(done) => done,
+        Err(report) => {
+            session::verdict(&context, &report)?;
+            return Err(CliError::new(Exit::Partial, "a pass of the demo came to a bad end"));
+        }
+    };
+    let findings = findings(&session, &sandbox, start, done);
+    let mut findings = findings.map_err(|error| session::storage(&context, &error))?;
+    findings.took = real.boot().elapsed.saturating_sub(began);
+    let report = demo_report::text(&findings);
+    session.desk.store.tidy().map_err(|error| session::storage(&context, &error))?;
+    sandbox.stop().await;
+    super::answer(report.as_bytes())
+}
+
+/// The settings of `sync` where nothing is set, but for how long due videos wait.
+fn context(
+    place: &Place,
+    sandbox: &Sandbox,
+    clock: Clock,
+    output: Output,
+) -> Result<Context, CliError> {
+    let flags = Flags {
+        database: Some(place.database.clone()),
+        base_url: Some(sandbox.base_url()),
+        ..Flags::default()
+    };
+    let mut config = Config::of_flags(&flags)?;
+    config.freshness_target = demo::FRESHNESS;
+    Ok(Context { config, clock, output })
+}
+
+fn findings<'a>(
+    session: &'a Session,
+    sandbox: &Sandbox,
+    start: DateTime<Utc>,
+    done: Progress,
+) -> StoreResult<Findings<'a>> {
+    let store = &session.desk.store;
+    let coverage = demo::coverage(&session.desk, &sandbox.control(), start)?;
+    store.read(|c| {
+        let counted = Kind::LISTS.into_iter().map(|kind| Ok((kind, analysis::count(c, kind)?)));
+        let counts: Vec<_> = counted.collect::<StoreResult<_>>()?;
+        let growers = analysis::growers(c, GROWERS)?.into_iter().map(|grower| {
+            let views = analysis::views(c, &grower.video_id)?;
+            Ok((grower, views))
+        });
+        Ok(Findings {
+            database: store.path(),
+            took: Duration::ZERO,
+            start,
+            done,
+            growers: growers.collect::<StoreResult<_>>()?,
+            ages: analysis::ages(c)?,
+            coverage,
+            spent: analysis::spent(c)?,
+            naive: demo::naive_requests(analysis::count(c, Kind::Video)?),
+            counts,
+        })
+    })
+}
+
+/// Where the mirror goes.
+#[derive(Debug)]
+struct Place {
+    database: PathBuf,
+    /// Taken away with what is in it, unless the demo comes to its end.
+    folder: Option<TempDir>,
+}
+
+impl Place {
+    /// The named file if it is new, else one in a new folder among the temporary files. A mirror
+    /// that is there already is of another organization, or of another week.
+    fn find(named: Option<&Path>) -> Result<Self, CliError> {
+        let Some(named) = named else {
+            let folder = tempfile::Builder::new().prefix("creatormirror-demo-").tempdir();
+            let folder = folder.map_err(|error| {
+                CliError::new(Exit::Storage, "cannot make a temporary folder")
+                    .because(&error)
+                    .hint("--database FILE puts the demo elsewhere")
+            })?;
+            return Ok(Self { database: folder.path().join(FILE), folder: Some(folder) });
+        };
+        // An empty file, as mktemp makes it, holds nothing to mix with.
+        let is_taken = match std::fs::metadata(named) {
+            Ok(found) => !found.is_file() || found.len() > 0,
+            Err(_) => false,
+        };
+        if is_taken {
+            let message = format!("{} exists already; it is left as it is", named.display());
+            return Err(CliError::new(Exit::Storage, message)
+                .hint("the demo fills a new database: name a file that is not there, or none"));
+        }
+        Ok(Self { database: named.to_owned(), folder: None })
+    }
+
+    fn interrupted(&self) -> CliError {
+        let error = CliError::new(Exit::Partial, "interrupted; the demo is not finished");
+        match self.folder {
+            Some(_) => error,
+            None => error.hint(format!(
+                "{} holds a part of the week; remove it before the next demo",
+                self.database.display()
+            )),
+        }
+    }
+
+    fn keep(self) {
+        if let Some(folder) = self.folder {
+            // From here on the folder is a path like any other.
+            drop(folder.keep());
+        }
+    }
 }

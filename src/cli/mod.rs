@@ -122,7 +122,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
         Command::Status(args) => status::run(args, &context(None)?),
         Command::Check(args) => check::run(args, context(None), environment, output),
         Command::Sandbox(args) => sandbox::run(args, clock),
-        Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), output),
+        Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), clock, output),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     }
@@ -135,7 +135,9 @@ impl Cli {
             level => level.map(LevelFilter::from),
         };
         let default_level = match &self.command {
-            Command::Sync(_) | Command::Run(_) | Command::Sandbox(_) => LevelFilter::INFO,
+            Command::Sync(_) | Command::Run(_) | Command::Sandbox(_) | Command::Demo(_) => {
+                LevelFilter::INFO
+            }
             // Their answer says it all.
             _ => LevelFilter::WARN,
         };
@@ -194,11 +196,6 @@ async fn stop_signal() {
 fn duration(text: &str) -> Result<Duration, String> {
     config::duration(text)
         .map_err(|why| format!("it {why}; durations are written `90s`, `5m`, `1h 30m` or `90d`"))
-}
-
-/// What a command says that is only an outline so far.
-fn not_built_yet() -> CliError {
-    CliError::new(Exit::Partial, "not built yet")
 }
 
 #[cfg(test)]

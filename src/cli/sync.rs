@@ -13,7 +13,7 @@ use crate::pass::{self, Order, Report, preview};
 use crate::plan::work::Wish;
 use crate::report::progress::{self, View};
 use crate::report::sync as sync_report;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, place};
 
 /// The kinds that `--only` may name.
 const KINDS: [Kind; 5] =
@@ -42,25 +42,36 @@ pub struct SyncArgs {
     pub json: bool,
 }
 
-/// Runs the command.
+/// Runs the command. With `--json` there is a document whatever happens.
 pub fn run(args: &SyncArgs, context: &Context) -> Result<Exit, CliError> {
+    let mut is_answered = false;
+    let result = sync(args, context, &mut is_answered);
+    if let Err(error) = &result
+        && args.json
+        && !is_answered
+    {
+        let document = sync_report::json_of_error(error.exit.code(), &error.message);
+        super::answer(format!("{document}\n").as_bytes())?;
+    }
+    result
+}
+
+fn sync(args: &SyncArgs, context: &Context, is_answered: &mut bool) -> Result<Exit, CliError> {
     let order = args.order();
     if args.dry_run {
         return dry_run(args, context, &order);
     }
-    let (key, _) = context.key()?;
     let runtime = super::runtime()?;
+    // The daemon has a key of its own: whoever asks it needs none.
+    if place::is_locked(&context.config.database)
+        && let Handed::Done(answer) = runtime.block_on(handover::hand_over(context, &args.job()))?
+    {
+        *is_answered = true;
+        return relay(args, context, &answer);
+    }
+    let (key, _) = context.key()?;
     let (watcher, progress) = progress::start(context.output.progress);
-    let mut session = match session::open(context, key.clone(), watcher.clone()) {
-        Err(error) if error.exit == Exit::TryAgain => {
-            match runtime.block_on(handover::hand_over(context, &args.job()))? {
-                Handed::Done(answer) => return relay(args, context, &answer),
-                Handed::NoDaemon => return Err(error),
-                Handed::Gone => session::open(context, key, watcher)?,
-            }
-        }
-        opened => opened?,
-    };
+    let mut session = session::open(context, key, watcher)?;
     let report = runtime.block_on(async {
         tokio::select! {
             report = pass::run(&mut session.desk, &order, &session.settings) => Some(report),
@@ -74,6 +85,7 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Exit, CliError> {
         tracing::warn!(%error, "the write-ahead log could not be cut");
     }
     let verdict = session::verdict(context, &report);
+    *is_answered = true;
     answer(args, context, &report, &verdict)?;
     verdict
 }

@@ -110,7 +110,7 @@ fn from_file(path: &Path, origin: Origin) -> Result<(SecretString, KeySource), C
 
 /// A key without the white space that editors and shells leave after it.
 fn checked(text: &str, place: &str) -> Result<SecretString, ConfigError> {
-    let key = text.trim_end();
+    let key = text.trim();
     if key.is_empty() {
         return Err(missing(&format!("the API key is missing: {place} is empty")));
     }
@@ -192,7 +192,7 @@ mod tests {
         let long = vec![b'a'; KEY_BYTES_MAX + 1];
         for (bytes, part) in [
             (b"s3cret key" as &[u8], "visible ASCII"),
-            (b" s3cret", "visible ASCII"),
+            (b"s3 cret", "visible ASCII"),
             (b"s3cret\nmore", "visible ASCII"),
             ("s3crét".as_bytes(), "visible ASCII"),
             (b"\xff\xfes3cret", "visible ASCII"),

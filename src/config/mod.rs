@@ -43,7 +43,7 @@ use value::Entry;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long one request may take from its start to the last byte of its answer.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// What the command line says about settings.
 #[derive(Debug, Clone, Default)]
@@ -109,10 +109,25 @@ impl Config {
     /// Puts the settings together.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
         let file = locate::file(flags, environment)?;
-        let mut raws = match &file {
+        let raws = match &file {
             Some(path) => file::read(path)?,
             None => BTreeMap::new(),
         };
+        Self::assemble(raws, file, flags, environment)
+    }
+
+    /// The settings of flags and defaults alone. Neither a file nor the environment is looked at.
+    pub fn of_flags(flags: &Flags) -> Result<Self, ConfigError> {
+        let nothing: [(String, OsString); 0] = [];
+        Self::assemble(BTreeMap::new(), None, flags, &Environment::new(nothing))
+    }
+
+    fn assemble(
+        mut raws: BTreeMap<Setting, Raw>,
+        file: Option<PathBuf>,
+        flags: &Flags,
+        environment: &Environment,
+    ) -> Result<Self, ConfigError> {
         let warnings = overlay_environment(&mut raws, environment)?;
         let flag_key = flags.api_key_file.clone();
         let key_places = key_places(flag_key, raws.get(&Setting::ApiKeyFile), environment)?;

@@ -83,6 +83,9 @@ pub struct Fresh {
     pub settings: DaemonSettings,
 }
 
+/// Is shown a report, and how long its pass took.
+pub type Note = dyn Fn(&Report, Duration) + Send;
+
 /// What the front gives the daemon.
 pub struct Front {
     /// Signals.
@@ -90,7 +93,7 @@ pub struct Front {
     /// Tells the service manager.
     pub herald: Box<dyn Fn(&News) + Send>,
     /// Is shown every report.
-    pub note: Box<dyn Fn(&Report, Duration) + Send>,
+    pub note: Box<Note>,
     /// Reads settings and key anew, or says why not.
     pub reload: Box<dyn FnMut() -> Result<Fresh, String> + Send>,
     /// What a process that handed a job over shall print, and its exit code.
@@ -172,7 +175,7 @@ impl Daemon {
         let identified = self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await;
         match identified {
             None => return Ok(Step::End),
-            Some(Ok(())) => {}
+            Some(Ok(())) => self.key_works(),
             Some(Err(
                 stop @ (Stop::KeyRefused(_) | Stop::OtherOrganization { .. } | Stop::Store(_)),
             )) => {

@@ -1,9 +1,12 @@
 //! Before anything is written: whose key is this, and is it the one this database belongs to?
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::report::Stop;
-use crate::api::{Answer, Failure, Request};
+use crate::api::{Answer, Failure, Request, decode};
 use crate::poll::Desk;
 use crate::store::instance;
 
@@ -17,15 +20,16 @@ pub struct Whoami {
 }
 
 #[derive(Debug, Deserialize)]
-struct Envelope {
-    data: Members,
+struct Envelope<'a> {
+    #[serde(borrow)]
+    data: Members<'a>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Members {
+struct Members<'a> {
     organization_id: String,
-    #[serde(default)]
-    api_key_name: serde_json::Value,
+    #[serde(borrow, default)]
+    api_key_name: Option<&'a RawValue>,
 }
 
 /// The question, `GET /whoami`.
@@ -35,12 +39,12 @@ pub fn question() -> Request {
 
 /// The answer.
 pub fn read(answer: &Answer) -> Result<Whoami, Failure> {
-    let members = answer.json::<Envelope>()?.data;
+    let members = answer.json::<Envelope<'_>>()?.data;
     match members.organization_id.is_empty() {
         true => Err(Failure::malformed("an empty organization_id")),
         false => Ok(Whoami {
             organization_id: members.organization_id,
-            api_key_name: members.api_key_name.as_str().map(str::to_owned),
+            api_key_name: members.api_key_name.and_then(decode::text).map(Cow::into_owned),
         }),
     }
 }

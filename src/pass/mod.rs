@@ -70,6 +70,7 @@ impl Order {
 
 /// Runs a pass to its end, or to what stops it. The report says what came of it in either case.
 pub async fn run(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Report {
+    desk.pass = 0;
     let stop = turns(desk, order, settings).await.err();
     close(desk, settings, stop)
 }
@@ -80,15 +81,25 @@ pub fn interrupt(desk: &mut Desk, settings: &PassSettings) -> Report {
 }
 
 async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Result<(), Stop> {
-    desk.begin(order.trigger)?;
-    if !order.is_identified
-        && let Err(stop) = identify::identify(desk).await
-    {
-        end_turn(desk, Kind::Meta, &stop.ending())?;
-        return Err(stop);
+    if !order.is_identified {
+        let identified = identify::identify(desk).await;
+        // With another organization's key, not even the log is written.
+        if let Err(stop @ Stop::OtherOrganization { .. }) = identified {
+            return Err(stop);
+        }
+        desk.begin(order.trigger)?;
+        if let Err(stop) = identified {
+            end_turn(desk, Kind::Meta, &stop.ending())?;
+            return Err(stop);
+        }
+    } else {
+        desk.begin(order.trigger)?;
     }
     let meta_is_due = order.wants(Kind::Meta)
-        && standing::decide(desk, order, settings, Kind::Meta)? != Work::Nothing;
+        && !matches!(
+            standing::decide(desk, order, settings, Kind::Meta)?,
+            Work::Nothing | Work::Unavailable
+        );
     if !meta_is_due {
         // The turn of `meta` carries the request that began the pass.
         end_turn(desk, Kind::Meta, &Ending { outcome: outcome::POLLED, ..Ending::default() })?;
@@ -109,6 +120,7 @@ async fn turn(
     work: Work,
 ) -> Result<(), Stop> {
     let trigger = match &work {
+        Work::Unavailable if order.wish.full => return unconfirmed(desk, kind),
         Work::Nothing | Work::Unavailable => return Ok(()),
         Work::Resume => "resume",
         Work::Walk(reason) => reason.name(),
@@ -135,6 +147,23 @@ async fn turn(
         }
         _ => Ok(()),
     }
+}
+
+/// Everything was wanted, and a list that is mirrored cannot be had: its rows stay unconfirmed.
+fn unconfirmed(desk: &mut Desk, kind: Kind) -> Result<(), Stop> {
+    let was_mirrored = desk.store.read(|c| walks::state(c, kind))?.complete_as_of.is_some();
+    if !was_mirrored {
+        return Ok(());
+    }
+    desk.begin_turn(kind, "full")?;
+    let detail = "the server refuses this list; what is mirrored of it could not be confirmed";
+    let ending = Ending {
+        outcome: outcome::UNCONFIRMED,
+        error_code: Some(outcome::UNAVAILABLE.to_owned()),
+        detail: Some(detail.to_owned()),
+        request_id: None,
+    };
+    end_turn(desk, kind, &ending)
 }
 
 async fn carry_out(
@@ -166,7 +195,12 @@ async fn carry_out(
                 false => Policy::Ceiling(settings.max_removals),
             };
             let walked = walk::walk(desk, kind, begin).await?;
-            settle::walk(desk, &walked, policy)
+            let mut ending = settle::walk(desk, &walked, policy)?;
+            if order.wish.full && ending.outcome == outcome::UNAVAILABLE {
+                let was_mirrored = desk.store.read(|c| walks::state(c, kind))?.complete_as_of;
+                ending.outcome = was_mirrored.map_or(ending.outcome, |_| outcome::UNCONFIRMED);
+            }
+            Ok(ending)
         }
     }
 }
@@ -178,7 +212,12 @@ async fn document(desk: &mut Desk, kind: Kind) -> Result<Ending, PollError> {
         _ => documents::overview(desk).await,
     };
     match read {
-        Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
+        Err(PollError::Api(failure))
+            if matches!(
+                failure.verdict,
+                Verdict::NotFound | Verdict::Invalid | Verdict::BadRequest
+            ) =>
+        {
             desk.remember_refusal(&query::endpoint(kind), &failure)?;
             Ok(Ending {
                 outcome: outcome::UNAVAILABLE,
@@ -202,7 +241,7 @@ fn end_turn(desk: &mut Desk, kind: Kind, ending: &Ending) -> Result<(), Stop> {
 
 /// The sweep is answered for as of the turn's begin: what fires after that is another's.
 fn note_walk(desk: &Desk, kind: Kind, ending: &Ending) -> StoreResult<()> {
-    let began = desk.turn_began;
+    let began = desk.turn_began_at;
     desk.store.write(|tx| {
         walks::note_outcome(tx, kind, ending.outcome)?;
         walks::swept(tx, kind, began)
@@ -210,6 +249,9 @@ fn note_walk(desk: &Desk, kind: Kind, ending: &Ending) -> StoreResult<()> {
 }
 
 fn close(desk: &mut Desk, settings: &PassSettings, stop: Option<Stop>) -> Report {
+    if desk.pass == 0 {
+        return Report::new(desk, Vec::new(), stop);
+    }
     let outcome = stop.as_ref().map_or("finished", Stop::name);
     let detail = stop.as_ref().map(ToString::to_string);
     let result = desk.end(outcome, detail.as_deref(), settings.log_retention);

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{Order, PassSettings, standing};
 use crate::model::{Kind, instant};
 use crate::plan::work::Work;
-use crate::poll::{query, walk};
+use crate::poll::{documents, query, walk};
 use crate::store::due::DueFeed;
 use crate::store::{Store, StoreResult, pages, refusals, walks};
 
@@ -29,9 +29,10 @@ pub fn preview(
         let parameters = query::parameters(kind, &refused);
         match work {
             Work::Nothing | Work::Unavailable => {}
-            Work::Walk(_) | Work::Resume if !Kind::LISTS.contains(&kind) => {
-                lines.push(query::endpoint(kind));
+            Work::Walk(_) | Work::Resume if kind == Kind::Overview => {
+                lines.push(documents::overview_request().to_string());
             }
+            Work::Walk(_) | Work::Resume if kind == Kind::Meta => lines.push(query::endpoint(kind)),
             Work::Walk(_) => chain(store, kind, &parameters, None, &mut lines)?,
             Work::Resume => {
                 let open = store.map(|store| store.read(|c| walks::open(c, kind))).transpose()?;

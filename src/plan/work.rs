@@ -1,6 +1,6 @@
 //! What a pass does for a kind. Pure: where the kind stands in, the work out.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::Sweep;
@@ -8,6 +8,9 @@ use super::cover::{self, Choice, Cover};
 use crate::model::{Kind, instant};
 use crate::store::due::{DueFeed, DueRow};
 use crate::store::walks::KindState;
+
+/// Clocks are set by this much without anybody noticing.
+const SWEPT_AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
 
 /// What to do for a kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +121,10 @@ pub fn decide(
     }
     if let Some(sweep) = sweep {
         let Some(swept_at) = state.swept_at else { return Work::Walk(Reason::First) };
-        if sweep.fires_between(instant::from_micros(swept_at), now, timezone) {
+        let swept_at = instant::from_micros(swept_at);
+        // A sweep of the future was noted by a clock that was wrong.
+        let is_nonsense = swept_at > now + SWEPT_AHEAD_MAX;
+        if is_nonsense || sweep.fires_between(swept_at, now, timezone) {
             return Work::Walk(Reason::Sweep);
         }
     }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::write::Ledger;
 use super::{Fetcher, query};
 use crate::api::{Failure, Verdict};
-use crate::model::{Event, Kind};
+use crate::model::{Event, Kind, instant};
 use crate::store::refusals::{self, Refusal};
-use crate::store::{Store, StoreResult, instance, passes, walks};
+use crate::store::{Store, StoreResult, passes, walks};
 
 /// How long something the server refused is left alone.
 const REFUSAL_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
@@ -27,8 +27,8 @@ pub struct Desk {
     pub pass: i64,
     /// What the server refuses, by the names of [`query`].
     pub refused: BTreeSet<String>,
-    /// Start of the present turn, a stamp.
-    pub turn_began: i64,
+    /// Start of the present turn by the clock, microseconds.
+    pub turn_began_at: i64,
     /// Kinds that failed, and how.
     pub failures: BTreeMap<Kind, Failure>,
     /// Pages and rows of the present turn, as shown last.
@@ -44,7 +44,7 @@ impl Desk {
             freshness,
             pass: 0,
             refused: BTreeSet::new(),
-            turn_began: 0,
+            turn_began_at: 0,
             failures: BTreeMap::new(),
             shown: (0, 0),
         }
@@ -57,22 +57,22 @@ impl Desk {
         let refused = self.store.read(|c| refusals::in_force(c, at))?;
         self.refused = refused.into_iter().map(|refusal| refusal.thing).collect();
         self.failures.clear();
-        let traffic = self.fetcher.traffic();
+        let traffic = self.fetcher.traffic().clone();
         self.pass = self.store.write(|tx| {
             let pass = passes::begin(tx, trigger, at)?;
             passes::begin_kind(tx, pass, Kind::Meta, "start", at)?;
             // A gate taken over from another boot is kept in this boot's time from here on.
-            instance::keep_traffic(tx, &traffic.gate, traffic.stamp)?;
+            traffic.keep(tx)?;
             Ok(pass)
         })?;
-        self.turn_began = at;
+        self.turn_began_at = instant::micros(self.fetcher.clock().now());
         Ok(())
     }
 
     /// Begins a kind's turn.
     pub fn begin_turn(&mut self, kind: Kind, trigger: &str) -> StoreResult<()> {
-        self.turn_began = self.fetcher.stamp();
-        let (pass, at) = (self.pass, self.turn_began);
+        self.turn_began_at = instant::micros(self.fetcher.clock().now());
+        let (pass, at) = (self.pass, self.fetcher.stamp());
         self.store.write(|tx| passes::begin_kind(tx, pass, kind, trigger, at))
     }
 
@@ -102,7 +102,8 @@ impl Desk {
             pass: self.pass,
             kind,
             sent: self.fetcher.take_sent(),
-            traffic: self.fetcher.traffic(),
+            traffic: self.fetcher.traffic().clone(),
+            at: self.fetcher.stamp(),
             now: self.fetcher.clock().now().timestamp(),
             freshness_s: i64::try_from(self.freshness.as_secs()).unwrap_or(i64::MAX),
         }

@@ -1,13 +1,14 @@
 //! The two single documents: the headline figures of the organization, and the API's lifecycle.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::Desk;
 use super::error::PollResult;
 use super::walk;
-use crate::api::{Request, item};
-use crate::model::Kind;
+use crate::api::{Request, decode, item};
+use crate::model::{Column, ColumnType, Kind, Value};
 use crate::store::documents::{self, Figures};
 use crate::store::passes::Tally;
 use crate::store::{instance, walks};
@@ -15,9 +16,14 @@ use crate::store::{instance, walks};
 /// The window the figures are asked for; the API's default.
 const PERIOD: &str = "7d";
 
+/// The request for the overview.
+pub fn overview_request() -> Request {
+    Request::get(Kind::Overview.path()).query("period", PERIOD)
+}
+
 /// Reads `GET /overview`; its figures are kept if any has changed.
 pub async fn overview(desk: &mut Desk) -> PollResult<()> {
-    let request = Request::get(Kind::Overview.path()).query("period", PERIOD);
+    let request = overview_request();
     let url = walk::url(&request);
     let etag = desk.store.read(|c| documents::etag(c, &url))?;
     let request = request.if_none_match(etag);
@@ -66,52 +72,46 @@ pub async fn meta(desk: &mut Desk) -> PollResult<()> {
     Ok(())
 }
 
-/// The figures of `data.current`, the rest of the answer, and whether a figure was no number.
-fn figures(raw: &RawValue) -> (Figures, bool) {
-    let mut rest: Map<String, Value> = serde_json::from_str(raw.get()).unwrap_or_default();
-    let mut current = match rest.remove("current") {
-        Some(Value::Object(current)) => current,
-        Some(other) => Map::from_iter([("current".to_owned(), other)]),
-        None => Map::new(),
-    };
-    let mut is_odd = false;
-    let mut whole = |name: &str| {
-        let value = current.remove(name)?;
-        let number = value.as_i64().or_else(|| whole_float(&value));
-        if number.is_none() && !value.is_null() {
-            is_odd = true;
-            rest.insert(name.to_owned(), value);
-        }
-        number
-    };
-    let mut figures = Figures {
-        total_views: whole("total_views"),
-        engagement_rate: None,
-        active_accounts: whole("active_accounts"),
-        account_videos: whole("account_videos"),
-        tracked_videos: whole("tracked_videos"),
-        extra: None,
-    };
-    if let Some(value) = current.remove("engagement_rate") {
-        figures.engagement_rate = value.as_f64();
-        if figures.engagement_rate.is_none() && !value.is_null() {
-            is_odd = true;
-            rest.insert("engagement_rate".to_owned(), value);
-        }
-    }
-    if !current.is_empty() {
-        rest.insert("current".to_owned(), Value::Object(current));
-    }
-    // The previous window and the changes follow from the figures of two windows; they are kept.
-    figures.extra = (!rest.is_empty()).then(|| Value::Object(rest).to_string());
-    (figures, is_odd)
+/// The headline figures, as members of `data.current`.
+const FIGURES: [Column; 5] = [
+    figure("total_views", ColumnType::Integer),
+    figure("engagement_rate", ColumnType::Real),
+    figure("active_accounts", ColumnType::Integer),
+    figure("account_videos", ColumnType::Integer),
+    figure("tracked_videos", ColumnType::Integer),
+];
+
+const fn figure(name: &'static str, ty: ColumnType) -> Column {
+    Column { name, ty, within: None }
 }
 
-fn whole_float(value: &Value) -> Option<i64> {
-    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
-    let number = value.as_f64().filter(|n| n.fract() == 0.0 && n.abs() <= EXACT_MAX)?;
-    #[allow(clippy::cast_possible_truncation)] // Checked: a whole number within the exact range.
-    Some(number as i64)
+/// The figures of `data.current`, the rest of the answer as received, and whether a figure was no
+/// number.
+fn figures(raw: &RawValue) -> (Figures, bool) {
+    let outer = decode::pick(raw, &[figure("current", ColumnType::Object)]);
+    let Some(mut outer) = outer else { return (Figures::default(), true) };
+    let current = outer.values.first().and_then(Value::as_text).map(str::to_owned);
+    let current: Option<&RawValue> =
+        current.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let picked = current.and_then(|current| decode::pick(current, &FIGURES));
+    let is_odd = outer.is_odd || picked.as_ref().is_some_and(|picked| picked.is_odd);
+    let mut figures = Figures::default();
+    if let Some(picked) = picked {
+        let whole = |at: usize| picked.values.get(at).and_then(Value::as_integer);
+        figures.total_views = whole(0);
+        figures.engagement_rate = match picked.values.get(1) {
+            Some(Value::Real(rate)) => Some(*rate),
+            _ => None,
+        };
+        figures.active_accounts = whole(2);
+        figures.account_videos = whole(3);
+        figures.tracked_videos = whole(4);
+        if !picked.rest.is_empty() {
+            outer.rest.insert(Cow::Borrowed("current"), Cow::Owned(decode::object(&picked.rest)));
+        }
+    }
+    figures.extra = (!outer.rest.is_empty()).then(|| decode::object(&outer.rest));
+    (figures, is_odd)
 }
 
 #[cfg(test)]
@@ -126,8 +126,16 @@ mod tests {
         assert_eq!((figures.total_views, figures.engagement_rate), (Some(12), Some(4.5)));
         assert_eq!(figures.active_accounts, None);
         assert!(is_odd);
-        let extra: Value = serde_json::from_str(&figures.extra.unwrap()).unwrap();
-        assert_eq!(extra["active_accounts"], "3");
+        // What no parser can hold is kept as it came, beside the figures.
+        let wild = r#"{"current":{"total_views":5,"x":1e400},"y":"\ud800"}"#;
+        let (figures_of_wild, _) = super::figures(serde_json::from_str(wild).unwrap());
+        assert_eq!(figures_of_wild.total_views, Some(5));
+        assert_eq!(
+            figures_of_wild.extra.as_deref(),
+            Some(r#"{"current":{"x":1e400},"y":"\ud800"}"#)
+        );
+        let extra: serde_json::Value = serde_json::from_str(&figures.extra.unwrap()).unwrap();
+        assert_eq!(extra["current"]["active_accounts"], "3");
         assert_eq!(extra["current"]["new"], 1);
         assert_eq!(extra["previous"]["total_views"], 9);
     }

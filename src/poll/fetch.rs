@@ -6,20 +6,21 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::error::{PollError, PollResult};
-use crate::api::{Answer, Client, Failure, RateGate, Request, Verdict};
+use super::traffic::Traffic;
+use crate::api::{Answer, Client, Failure, Request, Verdict};
 use crate::clock::Clock;
 use crate::model::event::Wait;
-use crate::model::{Event, Watcher, instant};
+use crate::model::{Event, Watcher};
 use crate::retry::{Next, RetryPolicy, Trouble};
-use crate::store::{Store, StoreResult, instance, passes::Tally};
+use crate::store::{Store, StoreResult, passes::Tally};
 
 /// How a read is repeated after trouble that may pass.
 const RETRY: RetryPolicy =
     RetryPolicy { first: Duration::from_millis(500), cap: Duration::from_secs(8), attempts_max: 5 };
 
-/// No attempt starts later than this after the first one that got no answer. With the longest time
-/// an attempt takes, an unreachable API is given up within a minute.
-const OUTAGE_PATIENCE: Duration = Duration::from_secs(25);
+/// No attempt starts later than this after the first one that got no answer, nor after the first for
+/// the same request. With the longest time an attempt takes, a silent API is given up within a minute.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// How the user and the key's other clients bound us.
 #[derive(Debug, Clone, Copy)]
@@ -43,15 +44,6 @@ pub struct Fetched<T> {
     pub as_of: i64,
 }
 
-/// What is kept of the traffic with every write.
-#[derive(Debug, Clone)]
-pub struct Traffic {
-    /// The rate gate as JSON.
-    pub gate: String,
-    /// The latest stamp.
-    pub stamp: i64,
-}
-
 /// Sends requests, one at a time.
 #[derive(Debug)]
 pub struct Fetcher {
@@ -60,8 +52,7 @@ pub struct Fetcher {
     clock: Clock,
     watcher: Watcher,
     manners: Manners,
-    gate: RateGate,
-    stamp: i64,
+    traffic: Traffic,
     chance: ChaCha8Rng,
     wait_left: Duration,
     sent: Tally,
@@ -80,10 +71,7 @@ impl Fetcher {
         watcher: Watcher,
         manners: Manners,
     ) -> StoreResult<Self> {
-        let (gate, stamp) = store.read(instance::traffic)?;
-        // A gate this program cannot read is no gate: another version may have kept it.
-        let mut gate: RateGate = serde_json::from_str(&gate).unwrap_or_default();
-        gate.rebase(clock.now(), &clock.boot());
+        let traffic = Traffic::load(&store, &clock)?;
         let chance = ChaCha8Rng::seed_from_u64(manners.seed);
         let wait_left = manners.max_wait;
         Ok(Self {
@@ -92,8 +80,7 @@ impl Fetcher {
             clock,
             watcher,
             manners,
-            gate,
-            stamp,
+            traffic,
             chance,
             wait_left,
             sent: Tally::default(),
@@ -134,22 +121,14 @@ impl Fetcher {
         &self.watcher
     }
 
-    /// The rate gate as it stands.
-    pub fn gate(&self) -> &RateGate {
-        &self.gate
+    /// The rate gate and the stamps.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
-    /// The start of something, as a number that never goes back even if the clock does. Answers are
-    /// ordered by it.
-    pub fn stamp(&mut self) -> i64 {
-        self.stamp = instant::micros(self.clock.now()).max(self.stamp.saturating_add(1));
-        self.stamp
-    }
-
-    /// What has to be kept with the next write.
-    pub fn traffic(&self) -> Traffic {
-        let gate = serde_json::to_string(&self.gate).unwrap_or_else(|_| "{}".to_owned());
-        Traffic { gate, stamp: self.stamp }
+    /// The start of something; see [`Traffic::stamp`].
+    pub fn stamp(&self) -> i64 {
+        self.traffic.stamp(self.clock.now())
     }
 
     /// The requests sent since this was asked last.
@@ -165,6 +144,7 @@ impl Fetcher {
         check: impl Fn(&Answer) -> Result<T, Failure>,
     ) -> PollResult<Fetched<T>> {
         let was_silent = self.silent_since.is_some();
+        let begun = self.clock.boot().elapsed;
         let mut attempt = 0;
         let mut limited = 0;
         loop {
@@ -180,13 +160,17 @@ impl Fetcher {
             if let Trouble::Limited(_) = trouble {
                 limited += 1;
                 self.close_gate(trouble, limited)?;
+                // A service that is unavailable again and again is not a rate limit to wait out.
+                if failure.status == Some(503) && limited >= RETRY.attempts_max {
+                    return Err(PollError::Api(failure));
+                }
                 continue;
             }
             attempt += 1;
-            let silence = self.silence();
+            let spent = self.clock.boot().elapsed.saturating_sub(begun).max(self.silence());
             let chance = self.chance.random();
             match RETRY.next(trouble, attempt, chance) {
-                Next::Again { after } if silence + after <= OUTAGE_PATIENCE => {
+                Next::Again { after } if spent + after <= PATIENCE => {
                     tracing::debug!(%request, attempt, error = %failure, "trying again");
                     self.watcher.tell(&Event::Waiting { reason: Wait::Retry, length: after });
                     self.clock.sleep(after).await;
@@ -207,7 +191,7 @@ impl Fetcher {
         self.sent.requests += 1;
         let begun = self.clock.boot();
         if request.authenticated {
-            self.gate.note_sent(self.clock.now(), &begun);
+            self.traffic.gate(|gate| gate.note_sent(self.clock.now(), &begun));
         }
         let result = self.client.send(request).await;
         let boot = self.clock.boot();
@@ -221,7 +205,8 @@ impl Fetcher {
         };
         self.watcher.tell(&Event::Answered { status });
         if request.authenticated {
-            self.gate.after_answer(&rate, server_date, self.clock.now(), &boot);
+            let now = self.clock.now();
+            self.traffic.gate(|gate| gate.after_answer(&rate, server_date, now, &boot));
         }
         if result.as_ref().is_ok_and(|answer| answer.not_modified) {
             self.sent.not_modified += 1;
@@ -232,8 +217,8 @@ impl Fetcher {
     /// Waits until a request may be sent, if the user's patience allows.
     async fn pass_gate(&mut self) -> PollResult<()> {
         loop {
-            let delay =
-                self.gate.delay(self.manners.rate_share, self.clock.now(), &self.clock.boot());
+            let (now, boot) = (self.clock.now(), self.clock.boot());
+            let delay = self.traffic.gate(|gate| gate.delay(self.manners.rate_share, now, &boot));
             if delay.must.is_zero() && delay.should.is_zero() {
                 return Ok(());
             }
@@ -257,10 +242,10 @@ impl Fetcher {
     fn close_gate(&mut self, trouble: Trouble, times: u32) -> StoreResult<()> {
         let chance = self.chance.random();
         let Next::Again { after } = RETRY.next(trouble, times, chance) else { return Ok(()) };
-        self.gate.close(after, self.clock.now(), &self.clock.boot());
-        tracing::info!(seconds = after.as_secs_f64(), "rate limited by the API");
-        let traffic = self.traffic();
-        self.store.write(|tx| instance::keep_traffic(tx, &traffic.gate, traffic.stamp))
+        let (now, boot) = (self.clock.now(), self.clock.boot());
+        self.traffic.gate(|gate| gate.close(after, now, &boot));
+        tracing::info!(seconds = after.as_secs_f64(), "the API asks to wait");
+        self.store.write(|tx| self.traffic.keep(tx))
     }
 }
 

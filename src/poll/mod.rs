@@ -16,6 +16,7 @@ pub mod polls;
 pub mod query;
 pub mod schedule;
 pub mod settle;
+pub mod traffic;
 pub mod walk;
 pub mod write;
 

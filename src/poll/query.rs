@@ -78,6 +78,10 @@ pub fn blamed(parameters: &[(String, String)], failure: &Failure) -> Vec<String>
     if !named.is_empty() || !failure.fields.is_empty() {
         return named;
     }
+    let told = OPTIONAL.into_iter().find(|name| asked(name) && failure.detail.contains(name));
+    if let Some(name) = told {
+        return vec![name.to_owned()];
+    }
     OPTIONAL.into_iter().find(|name| asked(name)).map(str::to_owned).into_iter().collect()
 }
 

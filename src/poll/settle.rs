@@ -28,6 +28,8 @@ pub mod outcome {
     pub const REMOVALS_HELD: &str = "removals_held";
     /// The server does not have it, or not for this key.
     pub const UNAVAILABLE: &str = "unavailable";
+    /// The same, though the user wanted every row confirmed.
+    pub const UNCONFIRMED: &str = "unconfirmed";
     /// A request failed for good.
     pub const FAILED: &str = "failed";
     /// The rate limit lasts longer than allowed.
@@ -97,8 +99,11 @@ fn held(kind: Kind, rows: i64) -> Ending {
 }
 
 fn dropped(rows: i64, bad: &[BadRow]) -> Ending {
-    let named: Vec<String> = bad
-        .iter()
+    // Those that can be found again come first.
+    let (known, unknown): (Vec<_>, Vec<_>) = bad.iter().partition(|row| row.id.is_some());
+    let named: Vec<String> = known
+        .into_iter()
+        .chain(unknown)
         .take(NAMED_MAX)
         .map(|row| match &row.id {
             Some(id) => format!("{id} ({})", row.reason),
@@ -127,7 +132,16 @@ fn flawed(desk: &mut Desk, walked: &Walked, flaw: &Flaw) -> PollResult<Ending> {
         Flaw::CursorRepeated => {
             incomplete("cursor_repeated", format!("a cursor came twice after {} pages", walk.pages))
         }
-        Flaw::Endless => incomplete("endless", format!("no end after {} pages", walk.pages)),
+        Flaw::Endless => {
+            incomplete("endless", format!("nothing new for many of its {} pages", walk.pages))
+        }
+        Flaw::Filtered(names) => incomplete(
+            "filtered",
+            format!(
+                "the API left rows out by filters that were not asked for: {}",
+                names.join(", ")
+            ),
+        ),
         Flaw::EndedShort { seen, total } => incomplete(
             "ended_short",
             format!("the list ended after {seen} rows, but the API counts {total}"),

@@ -12,7 +12,9 @@ use super::error::{PollError, PollResult};
 use super::fetch::Fetched;
 use super::query;
 use super::write::{self, Content, PageDone, PageWrite};
-use crate::api::{Answer, Failure, ListPage, Request, Verdict, filters_contradict};
+use crate::api::{
+    Answer, Failure, ListPage, Request, Verdict, filters_contradict, filters_unasked,
+};
 use crate::model::{BadRow, Event, Kind};
 use crate::store::pages::{self, KnownPage};
 use crate::store::walks::{self, End, Walk};
@@ -24,8 +26,8 @@ const GROUND_MICROS_MAX: i64 = 3_600 * 1_000_000;
 const RESTARTS_MAX: u32 = 2;
 /// How often a page that repeats a cursor is asked for again.
 const REPEATS_MAX: u32 = 2;
-/// No list of any organization has more pages than this; a server that goes on is broken.
-const PAGES_MAX: i64 = 1_000_000;
+/// Pages on end without a row that the walk had not met; a server that goes on is broken.
+const FRUITLESS_PAGES_MAX: u32 = 10;
 
 /// Where to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,18 +65,21 @@ pub enum Flaw {
         /// Rows there are, by the server.
         total: i64,
     },
-    /// More pages than any list can have.
+    /// Page after page without anything new.
     Endless,
+    /// The server says that it left rows out by a filter that was not asked for.
+    Filtered(Vec<String>),
     /// The whole list is refused: it is not there for us.
     EndpointRefused(Failure),
 }
 
 /// What a page's head says.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Head {
     next_cursor: Option<String>,
     total_count: Option<i64>,
     ignored: Vec<String>,
+    unasked: Vec<String>,
 }
 
 /// The page to ask for next.
@@ -166,11 +171,14 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
     let mut target = aim(desk, walk, &parameters, walk.next_cursor.clone())?;
     let mut writing: Option<JoinHandle<StoreResult<PageDone>>> = None;
     let mut repeats = 0;
+    let mut fruitless = 0;
     loop {
         let fetched = ask(desk, walk, &target, &parameters).await;
         // The page before is in before anything is concluded from this one.
         if let Some(task) = writing.take() {
+            let met = walk.rows_seen;
             join(desk, walk, task, bad).await?;
+            fruitless = if walk.rows_seen > met { 0 } else { fruitless + 1 };
         }
         let fetched = match fetched {
             Ok(fetched) => fetched,
@@ -184,6 +192,9 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
         let (head, content) = read(fetched.checked, &target);
         if !head.ignored.is_empty() {
             desk.note_ignored(walk.kind, &head.ignored)?;
+            // In another order than was thought, rows may have slipped by.
+            desk.store.write(|tx| walks::lose_ground(tx, walk.walk))?;
+            walk.is_ground = false;
         }
         let next = match &head.next_cursor {
             None => None,
@@ -212,7 +223,11 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
         let (store, ledger) = (desk.store.clone(), desk.ledger(walk.kind));
         let task = tokio::task::spawn_blocking(move || write::page(&store, &ledger, &page));
         match next {
-            Some(next) if !is_repeated && walk.pages < PAGES_MAX => {
+            _ if !head.unasked.is_empty() => {
+                join(desk, walk, task, bad).await?;
+                return Ok(Ended::Flawed(Flaw::Filtered(head.unasked)));
+            }
+            Some(next) if !is_repeated && fruitless < FRUITLESS_PAGES_MAX => {
                 writing = Some(task);
                 target = next;
             }
@@ -277,10 +292,12 @@ fn check(answer: &Answer, parameters: &[(String, String)]) -> Result<Option<Head
     }
     let page = ListPage::parse(&answer.body)?;
     let ignored = page.filters.as_ref().map(|echo| filters_contradict(parameters, echo));
+    let unasked = page.filters.as_ref().map(|echo| filters_unasked(parameters, echo));
     Ok(Some(Head {
         next_cursor: page.next_cursor.map(|cursor| cursor.into_owned()),
         total_count: page.total_count.and_then(|total| i64::try_from(total).ok()),
         ignored: ignored.unwrap_or_default(),
+        unasked: unasked.unwrap_or_default(),
     }))
 }
 
@@ -292,11 +309,12 @@ fn read(head: Option<Head>, target: &Target) -> (Head, Option<Content>) {
                 next_cursor: known.next_cursor.clone(),
                 total_count: known.total_count,
                 ignored: Vec::new(),
+                unasked: Vec::new(),
             };
             (head, Some(Content::Confirmed(known.page)))
         }
         // A 304 is only accepted to a validator, and that came from a known page.
-        (None, None) => (Head { next_cursor: None, total_count: None, ignored: Vec::new() }, None),
+        (None, None) => (Head::default(), None),
         (Some(head), _) => (head, None),
     }
 }
@@ -338,14 +356,17 @@ fn refused(
         Verdict::NotFound if has_cursor => Ended::CursorRefused(failure),
         Verdict::Invalid => {
             let names = query::blamed(parameters, &failure);
-            if names.is_empty() {
-                return Err(PollError::Api(failure));
+            match names.is_empty() {
+                false => Ended::ParameterRefused(names, failure),
+                true if walk.kind == Kind::AccountVideo => {
+                    Ended::Flawed(Flaw::EndpointRefused(failure))
+                }
+                true => return Err(PollError::Api(failure)),
             }
-            Ended::ParameterRefused(names, failure)
         }
         Verdict::ScopeMissing => Ended::Flawed(Flaw::EndpointRefused(failure)),
         // The other lists are documented: without them the address is wrong, not the server.
-        Verdict::NotFound if walk.kind == Kind::AccountVideo => {
+        Verdict::NotFound | Verdict::BadRequest if walk.kind == Kind::AccountVideo => {
             Ended::Flawed(Flaw::EndpointRefused(failure))
         }
         _ => return Err(PollError::Api(failure)),

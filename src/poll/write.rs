@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use rusqlite::Transaction;
 
-use super::fetch::Traffic;
 use super::schedule;
+use super::traffic::Traffic;
 use crate::api::{ListPage, decode};
 use crate::model::{BadRow, Kind, Row};
 use crate::store::pages::{self, NewPage, PageCounts};
 use crate::store::passes::{self, Tally};
 use crate::store::rows::{RowWriter, Source, Written};
-use crate::store::{Store, StoreError, StoreResult, instance, removals, walks};
+use crate::store::{Store, StoreError, StoreResult, removals, walks};
 
 /// What every write of a pass carries along.
 #[derive(Debug, Clone)]
@@ -21,8 +21,10 @@ pub struct Ledger {
     pub kind: Kind,
     /// Requests since the last write.
     pub sent: Tally,
-    /// The rate gate and stamp.
+    /// The rate gate and the stamps.
     pub traffic: Traffic,
+    /// When this was put together, a stamp.
+    pub at: i64,
     /// Unix seconds.
     pub now: i64,
     /// How long a due video may wait, seconds.
@@ -35,7 +37,7 @@ impl Ledger {
         let mut tally = self.sent;
         tally.add(done);
         passes::count(tx, self.pass, self.kind, &tally)?;
-        instance::keep_traffic(tx, &self.traffic.gate, self.traffic.stamp)
+        self.traffic.keep(tx)
     }
 }
 
@@ -96,7 +98,7 @@ pub fn page(store: &Store, ledger: &Ledger, write: &PageWrite) -> StoreResult<Pa
         schedule::page(tx, ledger, page)?;
         if let Some(walk) = write.walk {
             let next = write.next_cursor.as_deref();
-            walks::advance(tx, walk, next, &counts, write.total_count, ledger.traffic.stamp)?;
+            walks::advance(tx, walk, next, &counts, write.total_count, ledger.at)?;
         }
         ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
         Ok(counts)

@@ -1,8 +1,10 @@
 //! What people see: progress while something runs, and the shapes of numbers in answers.
 
 pub mod check;
+pub mod demo;
 pub mod progress;
 pub mod rate;
 pub mod status;
 pub mod sync;
 pub mod text;
+pub mod week;

@@ -9,8 +9,6 @@ use super::words;
 use super::world::{Account, Creator, Metadata, Post, Row, Video, World};
 use crate::model::Kind;
 
-/// How long before the start the first row was added.
-const PAST_DAYS: i64 = 180;
 const VIDEO_INTERVALS: [u32; 8] = [1, 3, 6, 12, 24, 24, 24, 48];
 const ACCOUNT_INTERVALS: [u32; 4] = [24, 12, 24, 6];
 const CATEGORIES: [&str; 5] = ["beauty", "food", "fitness", "travel", "comedy"];
@@ -37,7 +35,8 @@ impl World {
 
     /// When rows were added, oldest first, so that each lands at the end of its list.
     fn past(&mut self, rows: usize) -> Vec<Moment> {
-        let mut ago = |_| self.random.random_range(60 * SECOND..PAST_DAYS * DAY);
+        let longest = i64::from(self.settings.past_days.max(1)) * DAY;
+        let mut ago = |_| self.random.random_range(60 * SECOND..longest);
         let ago: Vec<i64> = (0..rows).map(&mut ago).collect();
         let mut past: Vec<_> = ago.iter().map(|ms| self.now.plus(-ms).whole_second()).collect();
         past.sort_unstable();

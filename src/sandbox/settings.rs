@@ -13,6 +13,9 @@ pub struct SandboxSettings {
     pub videos: usize,
     /// Posts already found in the accounts' feeds at the start. None without accounts.
     pub account_videos: usize,
+    /// For how many days the organization has been adding accounts and videos at the start. Posts of
+    /// a young one are young too, and grow.
+    pub past_days: u32,
     /// Posts that each active account publishes per day from then on.
     pub new_posts_per_day: f64,
     /// The same seed, settings and clock give the same world and the same chaos.
@@ -50,6 +53,7 @@ impl Default for SandboxSettings {
             creators: 5,
             videos: 60,
             account_videos: 150,
+            past_days: 180,
             new_posts_per_day: 0.0,
             seed: 1,
             rate_limit: 6_000,

@@ -61,6 +61,45 @@ pub fn keep_traffic(tx: &Transaction<'_>, gate: &str, stamp: i64) -> StoreResult
     Ok(())
 }
 
+/// Brings stamps that are ahead of `now` back to it: the clock was wrong when they were made. What
+/// was seen keeps its order; what is asked from now on is newer than all of it.
+pub fn bring_stamps_back(tx: &Transaction<'_>, now: i64) -> StoreResult<()> {
+    for table in ["account", "creator", "video", "account_video"] {
+        tx.execute(
+            &format!(
+                "UPDATE {table}
+                 SET as_of = min(as_of, ?1), first_mirrored_at = min(first_mirrored_at, ?1),
+                     removed_at = min(removed_at, ?1)
+                 WHERE as_of > ?1 OR first_mirrored_at > ?1 OR removed_at > ?1"
+            ),
+            [now],
+        )?;
+    }
+    tx.execute("UPDATE page SET as_of = ?1 WHERE as_of > ?1", [now])?;
+    tx.execute("UPDATE document SET as_of = ?1 WHERE as_of > ?1", [now])?;
+    tx.execute("UPDATE feed_due SET since = ?1 WHERE since > ?1", [now])?;
+    tx.execute(
+        "UPDATE walk SET started_at = min(started_at, ?1), touched_at = min(touched_at, ?1), is_ground = 0
+         WHERE touched_at > ?1",
+        [now],
+    )?;
+    tx.execute(
+        "UPDATE kind_state
+         SET complete_as_of = min(complete_as_of, ?1), last_walk_at = min(last_walk_at, ?1), swept_at = NULL
+         WHERE swept_at > ?1 OR complete_as_of > ?1 OR last_walk_at > ?1",
+        [now],
+    )?;
+    // A pause that began then would end then.
+    for table in ["account_due", "video_due"] {
+        let sql = format!(
+            "UPDATE {table} SET due_at = ?1, gap_s = 0 WHERE gap_s > 0 AND due_at > ?1 + gap_s"
+        );
+        tx.execute(&sql, [now / 1_000_000])?;
+    }
+    tx.execute("UPDATE instance SET last_stamp = ?1", [now])?;
+    Ok(())
+}
+
 /// What the API said of its own lifecycle, and when, in microseconds.
 pub fn api_meta(c: &Connection) -> StoreResult<Option<(String, i64)>> {
     let sql = "SELECT api_meta, api_meta_at FROM instance";

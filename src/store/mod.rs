@@ -14,6 +14,7 @@
 //! schedule; [`instance`], [`jobs`], [`passes`], [`refusals`] and [`documents`] are the bookkeeping;
 //! [`status`] and [`freshness`] read it all back.
 
+pub mod analysis;
 pub mod documents;
 pub mod due;
 pub mod freshness;
@@ -32,8 +33,9 @@ pub mod walks;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 /// What can go wrong with the database, by what the user can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -133,8 +135,14 @@ impl Store {
     /// Moves everything from the WAL into the database and cuts the WAL to nothing, so that it does
     /// not stay large. A reader in the way is no error: the next one does it.
     pub fn tidy(&self) -> StoreResult<()> {
-        self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        Ok(())
+        let connection = self.connection();
+        connection.busy_timeout(Duration::ZERO)?;
+        let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        connection.busy_timeout(open::BUSY_TIMEOUT)?;
+        match done {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
+            done => Ok(done?),
+        }
     }
 
     /// A panic while the lock was held rolled its transaction back, so the connection is sound.

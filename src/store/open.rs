@@ -19,7 +19,7 @@ use embedded::migrations;
 const APPLICATION_ID: i64 = 1_131_564_402;
 
 /// How long a statement waits for another process's write, in all.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most that stays of the WAL after a checkpoint, bytes.
 const WAL_BYTES_KEPT: i64 = 16 * 1024 * 1024;
@@ -52,6 +52,9 @@ impl Store {
             place::make_folder(path)?;
         }
         let path = place::resolve(path)?;
+        if path.exists() && !path.is_file() {
+            return Err(StoreError::Foreign(path));
+        }
         let lock = place::lock(&path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE

@@ -3,8 +3,10 @@
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{StoreError, StoreResult};
+use crate::clock::Clock;
 
 /// The database and its folder may be read by the group, so that analysts can be members of it.
 const FILE_MODE: u32 = 0o640;
@@ -23,6 +25,13 @@ const NETWORK: &[(u32, &str)] = &[
     (0x0116_1970, "gfs2"),
 ];
 
+/// How often, and how far apart, a held lock is tried again before it counts as another's.
+const LOOKS_SURVIVED: u32 = 10;
+const LOOK_LENGTH_MAX: Duration = Duration::from_millis(5);
+
+/// Links that are followed one after the other.
+const LINKS_MAX: u32 = 40;
+
 /// Kept in memory only: a reboot empties it.
 const TMPFS: u32 = 0x0102_1994;
 
@@ -39,9 +48,21 @@ pub enum FileSystem {
 
 /// The path with symbolic links resolved, of a file that may not be there yet.
 pub fn resolve(path: &Path) -> StoreResult<PathBuf> {
-    if let Ok(resolved) = path.canonicalize() {
-        return Ok(resolved);
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        if let Ok(resolved) = path.canonicalize() {
+            return Ok(resolved);
+        }
+        // A link to a file that is not there yet leads to where that file will be.
+        let Ok(target) = std::fs::read_link(&path) else {
+            return beside_nothing(&path);
+        };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
     }
+    Err(StoreError::Io { path, source: std::io::Error::other("too many symbolic links") })
+}
+
+fn beside_nothing(path: &Path) -> StoreResult<PathBuf> {
     let io = |source| StoreError::Io { path: path.to_owned(), source };
     let absolute = std::path::absolute(path).map_err(io)?;
     let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
@@ -94,19 +115,22 @@ pub fn lock(database: &Path) -> StoreResult<File> {
         .mode(FILE_MODE)
         .open(&path)
         .map_err(|source| StoreError::Io { path: path.clone(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(database.to_owned())),
-        Err(TryLockError::Error(source)) => Err(StoreError::Io { path, source }),
+    // Whoever only looks whether the lock is held, holds it for an instant.
+    for _ in 0..LOOKS_SURVIVED {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => Clock::pause_thread(LOOK_LENGTH_MAX),
+            Err(TryLockError::Error(source)) => return Err(StoreError::Io { path, source }),
+        }
     }
+    Err(StoreError::Locked(database.to_owned()))
 }
 
 /// Whether somebody holds the lock of `database`, looked up without making a file. Shared, so that
 /// two who look at the same time do not take each other for the holder.
 pub fn is_locked(database: &Path) -> bool {
-    let Ok(file) = File::open(lock_path(database)) else {
-        return false;
-    };
+    let Ok(path) = resolve(database) else { return false };
+    let Ok(file) = File::open(lock_path(&path)) else { return false };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
@@ -181,6 +205,18 @@ mod tests {
         std::os::unix::fs::symlink(folder.path().join("real"), &link).unwrap();
         let through = resolve(&link.join("a.db")).unwrap();
         assert_eq!(through, resolve(&folder.path().join("real/a.db")).unwrap());
+    }
+
+    #[test]
+    fn a_link_to_what_is_not_there_yet_leads_to_its_target() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link.db");
+        std::os::unix::fs::symlink("real.db", &link).unwrap();
+        let expected = folder.path().canonicalize().unwrap().join("real.db");
+        assert_eq!(resolve(&link).unwrap(), expected);
+        let circle = folder.path().join("circle.db");
+        std::os::unix::fs::symlink("circle.db", &circle).unwrap();
+        assert!(resolve(&circle).is_err());
     }
 
     #[test]

@@ -38,10 +38,16 @@ impl Bed {
     /// each row shows, and the latest figures of the overview.
     #[track_caller]
     pub fn compare(&self) {
+        self.compare_lists();
+        self.compare_overview();
+    }
+
+    /// The same without the overview, which changes at midnight.
+    #[track_caller]
+    pub fn compare_lists(&self) {
         for kind in Kind::LISTS {
             self.compare_kind(kind);
         }
-        self.compare_overview();
     }
 
     /// The same for one list.
@@ -126,7 +132,7 @@ fn view(kind: Kind) -> String {
 
 fn table(db: &Connection, sql: &str) -> Vec<MirrorRow> {
     let mut statement = db.prepare(sql).unwrap();
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let read = |row: &rusqlite::Row<'_>| {
         names.iter().enumerate().map(|(n, name)| Ok((name.clone(), row.get(n)?))).collect()
     };
@@ -257,7 +263,9 @@ fn is_same(column: &str, mirrored: &Sql, given: &Value) -> bool {
         (Sql::Integer(number), Value::Bool(flag)) => *number == i64::from(*flag),
         (Sql::Integer(number), Value::Number(_)) => whole(given) == Some(*number),
         (Sql::Real(number), Value::Number(given)) => given.as_f64() == Some(*number),
-        (Sql::Text(kept), Value::Number(_)) if column == "id" => *kept == given.to_string(),
+        (Sql::Text(kept), Value::Number(_)) if column == "id" => {
+            matches!(given.to_string(), text if text == *kept)
+        }
         (Sql::Text(kept), Value::Object(_)) => {
             serde_json::from_str::<Value>(kept).is_ok_and(|kept| kept == *given)
         }

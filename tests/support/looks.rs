@@ -61,7 +61,7 @@ impl Bed {
         );
         let db = self.db();
         let mut statement = db.prepare(&sql).unwrap();
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let read = |row: &rusqlite::Row<'_>| {
             names.iter().enumerate().map(|(n, name)| Ok((name.clone(), row.get(n)?))).collect()
         };
@@ -128,6 +128,19 @@ impl Bed {
     /// How many requests a walk over all rows of a kind takes.
     pub fn pages(&self, kind: Kind) -> usize {
         self.control.count(kind).div_ceil(200).max(1)
+    }
+
+    /// How many rows of a kind are marked removed.
+    pub fn removed(&self, kind: Kind) -> i64 {
+        self.number(&format!("SELECT count(*) FROM {} WHERE removed_at IS NOT NULL", kind.name()))
+    }
+
+    /// How many rows of a kind carry any sign of removal.
+    pub fn suspected(&self, kind: Kind) -> i64 {
+        self.number(&format!(
+            "SELECT count(*) FROM {} WHERE absent_walk IS NOT NULL OR not_found_at IS NOT NULL",
+            kind.name()
+        ))
     }
 
     /// Insists on a sound database file.

@@ -4,7 +4,7 @@
 // Every test file is a program of its own and uses its part of this.
 #![allow(dead_code)]
 
-mod compare;
+pub mod compare;
 pub mod looks;
 
 use std::fs::File;
@@ -16,11 +16,14 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use creatormirror::clock::Clock;
+use creatormirror::model::Kind;
 use creatormirror::sandbox::{self, Control, Sandbox, SandboxSettings};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+/// The program under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_creatormirror");
 /// The key that the sandbox lets in.
 pub const KEY: &str = "sandbox-key";
 /// Far more than any run here takes; one that hangs is killed and fails its test.
@@ -46,9 +49,9 @@ pub fn calm() -> SandboxSettings {
     SandboxSettings { rate_limit: 1_000_000, ..SandboxSettings::default() }
 }
 
-/// The time at which frozen beds stand.
+/// The time at which frozen beds stand: long ago, so that to the binary every video is late.
 pub fn frozen_at() -> DateTime<Utc> {
-    "2026-03-02T12:00:00Z".parse().unwrap()
+    "2024-03-04T12:00:00Z".parse().unwrap()
 }
 
 impl Bed {
@@ -57,9 +60,16 @@ impl Bed {
         Self::new(settings, Clock::manual(frozen_at()))
     }
 
-    /// A bed whose sandbox lives in real time, for rate limits.
+    /// A bed whose sandbox lives in real time, for rate limits. Nothing is scraped any more, so that
+    /// its rows stand still all the same.
     pub fn live(settings: SandboxSettings) -> Self {
-        Self::new(settings, Clock::System)
+        let bed = Self::new(settings, Clock::System);
+        for kind in [Kind::Account, Kind::Video] {
+            for id in bed.control.ids(kind) {
+                bed.control.make_unavailable(kind, &id);
+            }
+        }
+        bed
     }
 
     /// A bed whose sandbox lives by this clock.
@@ -112,7 +122,12 @@ impl Bed {
 
     /// The binary in a clean environment, with this database and this sandbox.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_creatormirror"));
+        self.command_of(Path::new(BINARY), arguments)
+    }
+
+    /// The same with the binary at another place.
+    pub fn command_of(&self, binary: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary);
         command
             .args(arguments)
             .arg("--database")
@@ -160,7 +175,7 @@ impl Bed {
         self.sync(arguments).expect(0)
     }
 
-    /// Asks the sandbox directly, over a socket of its own. Does not go by the log.
+    /// Asks the sandbox directly, over a socket of its own. It shows in the log.
     pub fn get(&self, path: &str) -> Value {
         let mut stream = TcpStream::connect(self.address()).unwrap();
         write!(

@@ -1,0 +1,147 @@
+//! A week in the life of a made-up organization: the same pass as in `sync`, again and again on a
+//! clock that leaps from one due time to the next, against the sandbox over real HTTP.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::clock::Clock;
+use crate::model::{Instant, Kind};
+use crate::pass::{self, Order, PassSettings, Report};
+use crate::poll::Desk;
+use crate::sandbox::{Control, SandboxSettings};
+use crate::store::{StoreResult, analysis};
+
+/// How long the simulation lasts.
+pub const DAYS: i64 = 7;
+
+/// A pass comes at least this much after the one before.
+const STEP_MIN: TimeDelta = TimeDelta::seconds(1);
+
+/// How long due videos wait for each other. Longer than by default, so that the week passes in
+/// seconds; an hourly video is still read well before its next scrape.
+pub const FRESHNESS: Duration = Duration::from_secs(15 * 60);
+
+/// A young organization, so that most of what it tracks still grows.
+const PAST_DAYS: u32 = 21;
+
+/// Posts that each account publishes per day.
+const NEW_POSTS_PER_DAY: f64 = 1.0;
+
+/// The organization that is mirrored.
+pub fn organization(seed: u64) -> SandboxSettings {
+    SandboxSettings {
+        accounts: 24,
+        creators: 8,
+        videos: 300,
+        account_videos: 600,
+        past_days: PAST_DAYS,
+        new_posts_per_day: NEW_POSTS_PER_DAY,
+        seed,
+        ..SandboxSettings::default()
+    }
+}
+
+/// What was done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Where the simulated clock stands.
+    pub now: DateTime<Utc>,
+    /// How much of the week is over.
+    pub elapsed: TimeDelta,
+    /// Passes run.
+    pub passes: u64,
+    /// Requests sent.
+    pub requests: i64,
+    /// Scrapes added to the history.
+    pub scrapes: i64,
+}
+
+/// Lives through the time from where `desk`'s clock stands until the real clock's now. `Err` is the
+/// pass that did not go well.
+pub async fn live(
+    desk: &mut Desk,
+    settings: &PassSettings,
+    real: &Clock,
+    mut tell: impl FnMut(&Progress),
+) -> Result<Progress, Box<Report>> {
+    let clock = desk.fetcher.clock().clone();
+    let start = clock.now();
+    let mut order = Order { trigger: "demo", patience: desk.freshness, ..Order::default() };
+    let mut done =
+        Progress { now: start, elapsed: TimeDelta::zero(), passes: 0, requests: 0, scrapes: 0 };
+    let mut is_last = false;
+    loop {
+        let report = pass::run(desk, &order, settings).await;
+        order.is_identified = true;
+        done.now = clock.now();
+        done.elapsed = done.now - start;
+        done.passes += 1;
+        done.requests += report.requests();
+        done.scrapes +=
+            report.kinds.iter().map(|kind| kind.turn.tally.page.snapshots_added).sum::<i64>();
+        tell(&done);
+        let is_good = report.stop.is_none() && report.kinds.iter().all(|kind| kind.is_good());
+        if !is_good {
+            return Err(Box::new(report));
+        }
+        if is_last {
+            return Ok(done);
+        }
+        let next = match pass::next_at(desk, &order, settings, done.now) {
+            Ok(next) => next,
+            Err(error) => return Err(Box::new(Report { stop: Some(error.into()), ..report })),
+        };
+        // The real clock goes on during each pass, so its now is caught up with once, by the last.
+        let end = real.now();
+        let next = next.unwrap_or(end).max(done.now + STEP_MIN);
+        is_last = next >= end;
+        let step = next.min(end) - done.now;
+        clock.advance(step.to_std().unwrap_or_default());
+    }
+}
+
+/// What became of the scrapes of one kind that happened in the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coverage {
+    /// Which kind.
+    pub kind: Kind,
+    /// Scrapes that are mirrored.
+    pub mirrored: usize,
+    /// Scrapes that the API still shows, to be read when they are due.
+    pub to_come: usize,
+    /// Scrapes that the API overwrote before they were read.
+    pub missed: usize,
+}
+
+/// Compares the mirror's history with what really happened after `since`, by the sandbox's truth.
+pub fn coverage(
+    desk: &Desk,
+    control: &Control,
+    since: DateTime<Utc>,
+) -> StoreResult<Vec<Coverage>> {
+    let since = Instant::from(since);
+    let compare = |kind| {
+        let held = desk.store.read(|c| analysis::scrapes(c, kind))?;
+        let mut coverage = Coverage { kind, mirrored: 0, to_come: 0, missed: 0 };
+        for (id, scrapes) in control.all_scrapes(kind) {
+            let times = scrapes.iter().filter_map(|one| Instant::parse(&one.scraped_at));
+            let times: Vec<_> = times.filter(|at| *at > since).collect();
+            for at in &times {
+                let is_held = held.contains(&(id.clone(), *at));
+                match is_held {
+                    true => coverage.mirrored += 1,
+                    false if times.last() == Some(at) => coverage.to_come += 1,
+                    false => coverage.missed += 1,
+                }
+            }
+        }
+        Ok(coverage)
+    };
+    [Kind::Account, Kind::Video, Kind::AccountVideo].into_iter().map(compare).collect()
+}
+
+/// Requests of a script that asks for each of so many videos once an hour of the week.
+pub const fn naive_requests(videos: i64) -> i64 {
+    videos.saturating_mul(DAYS * 24)
+}

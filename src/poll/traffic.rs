@@ -1,0 +1,72 @@
+//! The rate gate and the stamps, shared between whoever sends and whoever writes.
+//!
+//! A page may be written while the next request is answered with a 429. Whichever of the two
+//! transactions commits last must keep the closed gate, so each keeps what is true at its commit
+//! rather than what was true when it was begun.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use rusqlite::Transaction;
+
+use crate::api::RateGate;
+use crate::clock::Clock;
+use crate::model::instant;
+use crate::store::{Store, StoreResult, instance};
+
+/// Stamps further ahead of the clock than this come from a clock that was wrong, microseconds.
+const AHEAD_MAX: i64 = 60 * 1_000_000;
+
+/// The rate gate and the latest stamp. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Traffic(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    gate: RateGate,
+    stamp: i64,
+}
+
+impl Traffic {
+    /// Takes them up where the last run left them.
+    pub fn load(store: &Store, clock: &Clock) -> StoreResult<Self> {
+        let (gate, mut stamp) = store.read(instance::traffic)?;
+        // A gate this program cannot read is no gate: another version may have kept it.
+        let mut gate: RateGate = serde_json::from_str(&gate).unwrap_or_default();
+        gate.rebase(clock.now(), &clock.boot());
+        let now = instant::micros(clock.now());
+        if stamp > now.saturating_add(AHEAD_MAX) {
+            tracing::warn!(
+                "the clock was ahead when the mirror was written; bringing its times back"
+            );
+            store.write(|tx| instance::bring_stamps_back(tx, now))?;
+            stamp = now;
+        }
+        Ok(Self(Arc::new(Mutex::new(State { gate, stamp }))))
+    }
+
+    /// The start of something, as a number that never goes back even if the clock does. Answers are
+    /// ordered by it.
+    pub fn stamp(&self, now: DateTime<Utc>) -> i64 {
+        let mut state = self.state();
+        state.stamp = instant::micros(now).max(state.stamp.saturating_add(1));
+        state.stamp
+    }
+
+    /// Looks at the gate, or changes it.
+    pub fn gate<T>(&self, f: impl FnOnce(&mut RateGate) -> T) -> T {
+        f(&mut self.state().gate)
+    }
+
+    /// Keeps both as they are now.
+    pub fn keep(&self, tx: &Transaction<'_>) -> StoreResult<()> {
+        let state = self.state();
+        let gate = serde_json::to_string(&state.gate).unwrap_or_else(|_| "{}".to_owned());
+        instance::keep_traffic(tx, &gate, state.stamp)
+    }
+
+    /// A poisoned lock still holds a valid gate, so poisoning is of no interest here.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,222 @@
+//! What a demo has to show for itself: what grew, how fresh it is, what it cost, and where it is.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use comfy_table::{CellAlignment, LineStyle, Table, presets};
+
+use super::text::{span, sparkline, thousands};
+use crate::demo::{Coverage, Progress};
+use crate::model::Kind;
+use crate::store::analysis::{Ages, Grower, Spent};
+
+/// Bars of a sparkline; over a week, one for each six hours.
+const BARS: usize = 28;
+
+/// Put in place of `sqlite3`, it does the same.
+const PYTHON: &str = "python3 -c 'import sqlite3, sys; [print(*row, sep=\"|\") for row in \
+                      sqlite3.connect(sys.argv[1]).execute(sys.argv[2])]'";
+
+/// Everything the report says.
+#[derive(Debug)]
+pub struct Findings<'a> {
+    /// The database, absolute.
+    pub database: &'a Path,
+    /// How long it all took.
+    pub took: Duration,
+    /// When the week began.
+    pub start: DateTime<Utc>,
+    /// What was done.
+    pub done: Progress,
+    /// How many of each kind there are.
+    pub counts: Vec<(Kind, i64)>,
+    /// The fastest growing videos with their scrapes: Unix seconds and views.
+    pub growers: Vec<(Grower, Vec<(i64, i64)>)>,
+    /// How fresh the figures are.
+    pub ages: Vec<Ages>,
+    /// What happened, and what of it is mirrored.
+    pub coverage: Vec<Coverage>,
+    /// What was spent.
+    pub spent: Vec<Spent>,
+    /// Requests of a script that asks for every video every hour.
+    pub naive: i64,
+}
+
+/// The whole report.
+pub fn text(findings: &Findings<'_>) -> String {
+    let sections = [
+        head(findings),
+        format!("Fastest growing videos of the week\n\n{}", growers(findings)),
+        format!("Freshness, and what became of the scrapes of the week\n\n{}", freshness(findings)),
+        format!("Requests\n\n{}", requests(findings)),
+        format!("The database\n\n{}", findings.database.display()),
+        format!("Two queries to paste\n\n{}", queries(findings)),
+    ];
+    sections.join("\n\n") + "\n"
+}
+
+fn head(findings: &Findings<'_>) -> String {
+    let counts: Vec<String> = findings
+        .counts
+        .iter()
+        .map(|(kind, rows)| format!("{} {}", thousands(*rows), kind.plural().replace('-', " ")))
+        .collect();
+    format!(
+        "A simulated week of a made-up organization ({}),\n\
+         mirrored over HTTP in {}, in {} passes.",
+        counts.join(", "),
+        span(findings.took),
+        thousands(findings.done.passes)
+    )
+}
+
+fn growers(findings: &Findings<'_>) -> String {
+    let mut table =
+        table(&["account", "platform", "views", "gained", "views over the week"], &[2, 3]);
+    for (grower, scrapes) in &findings.growers {
+        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        table.add_row([
+            shown(&grower.account),
+            shown(&grower.platform),
+            grower.views.map_or_else(|| "-".to_owned(), thousands),
+            format!("+{}", thousands(grower.gained)),
+            sparkline(&resample(scrapes, findings.start, findings.done.now)),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+/// The views at even steps over the week, each as last seen by then; none before the first scrape.
+fn resample(scrapes: &[(i64, i64)], start: DateTime<Utc>, end: DateTime<Utc>) -> Vec<f64> {
+    let (start, end) = (start.timestamp(), end.timestamp());
+    (1..=BARS)
+        .map(|bar| {
+            // Both are far below where an f64 or the product would lose anything.
+            let at = start + (end - start) * bar as i64 / BARS as i64;
+            let seen = scrapes.iter().rev().find(|(scraped, _)| *scraped <= at);
+            seen.map_or(f64::NAN, |(_, views)| *views as f64)
+        })
+        .collect()
+}
+
+fn freshness(findings: &Findings<'_>) -> String {
+    let header = ["", "newest scrape", "oldest", "overdue", "mirrored", "to come", "missed"];
+    let mut table = table(&header, &[1, 2, 3, 4, 5, 6]);
+    let ago =
+        |hours: f64| format!("{} ago", span(Duration::from_secs_f64(hours.max(0.0) * 3_600.0)));
+    for coverage in &findings.coverage {
+        let ages = findings.ages.iter().find(|ages| ages.kind == coverage.kind.name());
+        let of = |shown: &dyn Fn(&Ages) -> String| ages.map_or_else(|| "-".to_owned(), shown);
+        table.add_row([
+            coverage.kind.plural().replace('-', " "),
+            of(&|ages| ago(ages.newest_hours)),
+            of(&|ages| ago(ages.oldest_hours)),
+            of(&|ages| format!("{} of {}", thousands(ages.overdue), thousands(ages.rows))),
+            count(coverage.mirrored),
+            count(coverage.to_come),
+            count(coverage.missed),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+fn count(number: usize) -> String {
+    thousands(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn requests(findings: &Findings<'_>) -> String {
+    let mut table = table(&["", "requests", "of these 304"], &[1, 2]);
+    for spent in &findings.spent {
+        let name = match Kind::from_name(&spent.kind) {
+            // Its turn carries the request that begins every pass.
+            Some(Kind::Meta) => "whoami and meta".to_owned(),
+            Some(kind) => kind.plural().replace('-', " "),
+            None => spent.kind.clone(),
+        };
+        table.add_row([name, thousands(spent.requests), thousands(spent.not_modified)]);
+    }
+    let total = |of: fn(&Spent) -> i64| findings.spent.iter().map(of).sum::<i64>();
+    table.add_row([
+        "in all".to_owned(),
+        thousands(total(|spent| spent.requests)),
+        thousands(total(|spent| spent.not_modified)),
+    ]);
+    format!(
+        "{}\n\nAsking for every video by itself, once an hour, would have cost {}.",
+        table.trim_fmt(),
+        thousands(findings.naive)
+    )
+}
+
+fn queries(findings: &Findings<'_>) -> String {
+    let path = quoted(&findings.database.to_string_lossy());
+    let lines = sql(findings).map(|sql| format!("sqlite3 {path} \"{sql}\""));
+    format!(
+        "{}\n\nWhere there is no sqlite3 (3.37 or newer), this does instead of that word:\n{PYTHON}",
+        lines.join("\n")
+    )
+}
+
+/// The queries, free of what means something to a shell between double quotes.
+fn sql(findings: &Findings<'_>) -> [String; 2] {
+    let fastest = findings.growers.first().map_or("", |(grower, _)| grower.video_id.as_str());
+    [
+        format!(
+            "SELECT date, view_count, views_gained FROM video_daily \
+             WHERE video_id = '{fastest}' ORDER BY date"
+        ),
+        "SELECT creator_name, accounts, followers, views, round(100 * engagement_rate, 1) \
+         FROM creator_rollup ORDER BY views DESC LIMIT 5"
+            .to_owned(),
+    ]
+}
+
+/// A path as a shell takes it for one word.
+fn quoted(path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,@%".contains(c);
+    match path.chars().all(is_plain) {
+        true => path.to_owned(),
+        false => format!("'{}'", path.replace('\'', "'\\''")),
+    }
+}
+
+/// A table without a frame; these columns hold numbers.
+fn table(header: &[&str], numbers: &[usize]) -> Table {
+    let mut table = Table::new();
+    let line = LineStyle::new('─', '─', '─', '─');
+    table.load_style(presets::NOTHING.header_separator(line)).set_header(header.iter().copied());
+    for column in numbers {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_has_even_steps_and_holds_its_last_value() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let series = resample(&[(5, 10), (14, 20)], at(0), at(28));
+        assert_eq!(series.len(), BARS);
+        assert!(series[..4].iter().all(|views| views.is_nan()));
+        assert!(series[4..13].iter().all(|views| *views == 10.0));
+        assert!(series[13..].iter().all(|views| *views == 20.0));
+    }
+
+    #[test]
+    fn paths_are_one_word_to_a_shell() {
+        for (path, word) in [
+            ("/tmp/a-1/demo.db", "/tmp/a-1/demo.db"),
+            ("/tmp/my demo.db", "'/tmp/my demo.db'"),
+            ("/tmp/it's.db", "'/tmp/it'\\''s.db'"),
+            ("/tmp/$HOME.db", "'/tmp/$HOME.db'"),
+        ] {
+            assert_eq!(quoted(path), word);
+        }
+    }
+}

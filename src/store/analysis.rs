@@ -1,0 +1,195 @@
+//! Questions about the mirrored figures, for reports: what grew, how fresh it is, what it cost.
+
+use std::collections::BTreeSet;
+
+use rusqlite::Connection;
+
+use super::StoreResult;
+use crate::model::{Instant, Kind};
+
+/// A video and what it gained over its whole history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grower {
+    /// Its id.
+    pub video_id: String,
+    /// Who posted it.
+    pub account: Option<String>,
+    /// Where.
+    pub platform: Option<String>,
+    /// Its views now.
+    pub views: Option<i64>,
+    /// Its views more than at its first scrape.
+    pub gained: i64,
+}
+
+/// The videos that gained the most views, the fastest first.
+pub fn growers(c: &Connection, limit: u32) -> StoreResult<Vec<Grower>> {
+    let sql = "SELECT v.id, v.account_username, v.platform, v.view_count, g.gained
+               FROM (SELECT video_id, sum(views_gained) AS gained FROM video_growth GROUP BY video_id) AS g
+               JOIN video_latest AS v ON v.id = g.video_id
+               WHERE g.gained > 0
+               ORDER BY g.gained DESC, v.id
+               LIMIT ?1";
+    let mut statement = c.prepare(sql)?;
+    let rows = statement.query_map([limit], |row| {
+        Ok(Grower {
+            video_id: row.get(0)?,
+            account: row.get(1)?,
+            platform: row.get(2)?,
+            views: row.get(3)?,
+            gained: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// When each of a video's scrapes was, in Unix seconds, and the views it found.
+pub fn views(c: &Connection, video_id: &str) -> StoreResult<Vec<(i64, i64)>> {
+    let sql = "SELECT s.at_s, s.view_count
+               FROM video_scrape AS s JOIN video AS v ON v.key = s.video
+               WHERE v.id = ?1 AND s.view_count IS NOT NULL
+               ORDER BY s.at_s, s.at_ns";
+    let mut statement = c.prepare_cached(sql)?;
+    let rows = statement.query_map([video_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How old the figures of a kind are. Only what is still being collected counts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ages {
+    /// The kind's name.
+    pub kind: String,
+    /// Rows that are still being collected.
+    pub rows: i64,
+    /// Hours since the latest scrape.
+    pub newest_hours: f64,
+    /// Hours since the scrape that is longest ago.
+    pub oldest_hours: f64,
+    /// Rows whose next scrape should have been seen by now.
+    pub overdue: i64,
+}
+
+/// The ages by kind, at SQLite's own now.
+pub fn ages(c: &Connection) -> StoreResult<Vec<Ages>> {
+    // What is past its expectation without being overdue is paused or unavailable.
+    let sql = "SELECT kind, count(*), min(age_hours), max(age_hours), sum(is_overdue)
+               FROM freshness
+               WHERE is_overdue = 1 OR julianday(expected_at) >= julianday('now')
+               GROUP BY kind
+               ORDER BY kind";
+    let mut statement = c.prepare(sql)?;
+    let rows = statement.query_map([], |row| {
+        Ok(Ages {
+            kind: row.get(0)?,
+            rows: row.get(1)?,
+            newest_hours: row.get(2)?,
+            oldest_hours: row.get(3)?,
+            overdue: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What was spent on a kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spent {
+    /// The kind's name.
+    pub kind: String,
+    /// Requests sent.
+    pub requests: i64,
+    /// Of these, answered with 304.
+    pub not_modified: i64,
+}
+
+/// Requests by kind, over every pass in the log.
+pub fn spent(c: &Connection) -> StoreResult<Vec<Spent>> {
+    let sql =
+        "SELECT kind, sum(requests), sum(not_modified) FROM sync_log GROUP BY kind ORDER BY kind";
+    let mut statement = c.prepare(sql)?;
+    let rows = statement.query_map([], |row| {
+        Ok(Spent { kind: row.get(0)?, requests: row.get(1)?, not_modified: row.get(2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How many resources of a kind the API lists, as far as the mirror knows.
+pub fn count(c: &Connection, kind: Kind) -> StoreResult<i64> {
+    let sql = "SELECT rows FROM coverage WHERE kind = ?1";
+    Ok(c.query_row(sql, [kind.name()], |row| row.get(0))?)
+}
+
+/// Every scrape of a kind in the history: of what, and when. An account video is `platform:id`.
+pub fn scrapes(c: &Connection, kind: Kind) -> StoreResult<BTreeSet<(String, Instant)>> {
+    let table = kind.name();
+    let id = match kind {
+        Kind::AccountVideo => "r.platform || ':' || r.id",
+        _ => "r.id",
+    };
+    let sql = format!(
+        "SELECT {id}, s.at_s, s.at_ns FROM {table}_scrape AS s JOIN {table} AS r ON r.key = s.{table}"
+    );
+    let mut statement = c.prepare(&sql)?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get(0)?, Instant { seconds: row.get(1)?, nanos: row.get(2)? }))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::open::IfMissing;
+
+    /// Three videos with two scrapes each, an hour apart: one grew, one shrank, one is unknown.
+    fn mirror() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        store
+            .write(|tx| {
+                for (key, before, now) in [(1, Some(5), Some(9)), (2, Some(5), Some(4)), (3, None, Some(7))] {
+                    tx.execute(
+                        "INSERT INTO video (key, id, last_scrape_time, scrape_interval_hours, is_active,
+                                            view_count, fingerprint, as_of, first_mirrored_at)
+                         VALUES (?1, 'v' || ?1, '2025-06-15T16:06:40Z', 24, ?1 <> 3, ?2, 0, 0, 0)",
+                        (key, now),
+                    )?;
+                    for (at, views) in [(1_750_000_000, before), (1_750_003_600, now)] {
+                        let sql = "INSERT INTO video_scrape (video, at_s, at_ns, view_count) VALUES (?1, ?2, 0, ?3)";
+                        tx.execute(sql, (key, at, views))?;
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+        (folder, store)
+    }
+
+    #[test]
+    fn only_what_is_known_to_have_grown_is_a_grower() {
+        let (_folder, store) = mirror();
+        let growers = store.read(|c| growers(c, 5)).unwrap();
+        assert_eq!(growers.len(), 1);
+        assert_eq!((growers[0].video_id.as_str(), growers[0].gained), ("v1", 4));
+        let seen = store.read(|c| views(c, "v3")).unwrap();
+        assert_eq!(seen, [(1_750_003_600, 7)]);
+    }
+
+    #[test]
+    fn what_is_paused_has_no_age() {
+        let (_folder, store) = mirror();
+        let ages = store.read(ages).unwrap();
+        assert_eq!(ages.len(), 1);
+        assert_eq!((ages[0].kind.as_str(), ages[0].rows, ages[0].overdue), ("video", 2, 2));
+        assert!(ages[0].oldest_hours > 24.0);
+    }
+
+    #[test]
+    fn every_scrape_is_told_with_its_id() {
+        let (_folder, store) = mirror();
+        let scrapes = store.read(|c| scrapes(c, Kind::Video)).unwrap();
+        assert_eq!(scrapes.len(), 6);
+        let first = Instant { seconds: 1_750_000_000, nanos: 0 };
+        assert!(scrapes.contains(&("v1".to_owned(), first)));
+    }
+}

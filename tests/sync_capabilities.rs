@@ -1,0 +1,152 @@
+//! What the server turns out not to support: one refused request, said once, and another way found.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Fault, FaultBody, SandboxSettings, Switch};
+use serde_json::json;
+use support::{Bed, calm};
+
+fn settings() -> SandboxSettings {
+    SandboxSettings { accounts: 230, videos: 450, account_videos: 450, ..calm() }
+}
+
+fn refused(path: &str, name: &str, value: Option<&str>) -> Switch {
+    Switch::Refused { path: path.into(), name: name.into(), value: value.map(str::to_owned) }
+}
+
+fn ignored(path: &str, name: &str, value: Option<&str>) -> Switch {
+    Switch::Ignored { path: path.into(), name: name.into(), value: value.map(str::to_owned) }
+}
+
+fn with_status(bed: &Bed, path: &str, status: u16) -> usize {
+    bed.log_of(path).iter().filter(|entry| entry.status == Some(status)).count()
+}
+
+#[test]
+fn an_endpoint_that_is_not_there_is_asked_for_once_a_week() {
+    let bed = Bed::frozen(settings());
+    let (method, path) = ("*".to_owned(), "/account-videos".to_owned());
+    bed.control.switch_off(Switch::Endpoint { method, path, status: 404 });
+    bed.sync_well(&[]).says("the server does not support this");
+    assert_eq!(bed.log_of("/account-videos").len(), 1);
+    assert_eq!(bed.last_outcome(Kind::AccountVideo), "unavailable");
+    bed.control.switch_all_on();
+    let again = bed.sync_well(&["--full"]);
+    assert!(!again.stderr.contains("does not support"), "it is said once: {again:#?}");
+    assert_eq!(bed.log_of("/account-videos").len(), 1, "not a second time within the week");
+    for kind in [Kind::Account, Kind::Creator, Kind::Video] {
+        bed.compare_kind(kind);
+    }
+    bed.db_to_write().execute("UPDATE refusal SET retry_at = 0", []).unwrap();
+    bed.sync_well(&["--full"]);
+    bed.compare();
+}
+
+#[test]
+fn a_key_without_the_scope_loses_that_list_alone() {
+    let bed = Bed::frozen(settings());
+    let body = FaultBody::Code("INSUFFICIENT_SCOPE");
+    let what = Accident::Status { code: 403, body, headers: Vec::new() };
+    bed.control.fault(Fault::on("GET", "/account-videos", what).forever());
+    bed.sync_well(&[]);
+    assert_eq!(bed.last_outcome(Kind::AccountVideo), "unavailable");
+    assert_eq!(bed.last_outcome(Kind::Overview), "complete");
+}
+
+#[test]
+fn a_refused_parameter_costs_one_request_and_is_left_out_from_then_on() {
+    for (path, name, kind) in [
+        ("/videos", "include_total", Kind::Video),
+        ("/videos", "order_by", Kind::Video),
+        ("/accounts", "order_direction", Kind::Account),
+        ("/account-videos", "include_total", Kind::AccountVideo),
+        ("/creators", "limit", Kind::Creator),
+    ] {
+        let bed = Bed::frozen(settings());
+        bed.control.switch_off(refused(path, name, None));
+        bed.sync_well(&[]);
+        assert_eq!(with_status(&bed, path, 422), 1, "{path} {name}");
+        bed.compare();
+        bed.sync_well(&["--full"]);
+        assert_eq!(with_status(&bed, path, 422), 1, "{path} {name}: not a second time");
+        assert_eq!(bed.last_outcome(kind), "complete");
+        bed.compare();
+    }
+}
+
+#[test]
+fn an_ignored_sort_is_noticed_by_its_missing_echo_and_the_walk_is_still_whole() {
+    for path in ["/videos", "/accounts"] {
+        let bed = Bed::frozen(settings());
+        bed.control.switch_off(ignored(path, "order_direction", None));
+        let first = bed.sync_well(&[]);
+        assert_eq!(first.stderr.matches("the server ignores this").count(), 1, "{first:#?}");
+        bed.compare();
+        let again = bed.sync_well(&["--full"]);
+        assert!(!again.stderr.contains("the server ignores this"), "{again:#?}");
+        bed.compare();
+    }
+}
+
+#[test]
+fn without_the_count_a_walk_ends_where_the_server_says() {
+    let bed = Bed::frozen(settings());
+    bed.control.switch_off(ignored("*", "include_total", None));
+    bed.sync_well(&[]);
+    bed.compare();
+}
+
+/// Makes all accounts due, and nothing else.
+fn accounts_are_due(bed: &Bed) {
+    let due = "UPDATE account_due SET due_at = 0; UPDATE video_due SET due_at = 9e10";
+    bed.db_to_write().execute_batch(due).unwrap();
+}
+
+#[test]
+fn accounts_that_cannot_be_followed_are_read_page_by_page() {
+    let by_scrape = Some("last_scrape_time");
+    for switch in
+        [refused("/accounts", "order_by", by_scrape), ignored("/accounts", "order_by", by_scrape)]
+    {
+        let bed = Bed::frozen(settings());
+        bed.control.switch_off(switch);
+        bed.sync_well(&[]);
+        let mut ids = bed.control.ids(Kind::Account).into_iter();
+        for round in 0..2 {
+            bed.control.clear_log();
+            let id = ids.next().unwrap();
+            bed.control.set_member(Kind::Account, &id, "category", &json!(format!("new {round}")));
+            accounts_are_due(&bed);
+            bed.sync_well(&[]);
+            let asked = bed.log_of("/accounts");
+            let follows = asked.iter().filter(|e| e.param("order_by") == by_scrape).count();
+            assert_eq!(follows, 1 - round, "asked for once, not again: {asked:#?}");
+            bed.compare_kind(Kind::Account);
+        }
+    }
+}
+
+#[test]
+fn feeds_that_cannot_be_told_apart_are_walked_together() {
+    for switch in [
+        refused("/account-videos", "account_id", None),
+        ignored("/account-videos", "account_id", None),
+    ] {
+        // Few accounts and many pages, so that feeds are the cheaper way.
+        let bed = Bed::frozen(SandboxSettings { accounts: 2, account_videos: 900, ..calm() });
+        bed.control.switch_off(switch);
+        bed.sync_well(&[]);
+        bed.clock.advance(std::time::Duration::from_secs(26 * 3_600));
+        for _ in 0..2 {
+            accounts_are_due(&bed);
+            bed.sync_well(&[]);
+        }
+        let asked = bed.log_of("/account-videos");
+        let feeds = asked.iter().filter(|entry| entry.param("account_id").is_some()).count();
+        assert!(feeds <= 1, "asked for once, not again: {asked:#?}");
+        bed.compare_kind(Kind::AccountVideo);
+    }
+}

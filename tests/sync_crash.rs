@@ -1,0 +1,141 @@
+//! Runs that die, at any point and of whatever cause, and the next run that makes the mirror whole.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::process::Command;
+use std::time::Duration;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Fault, SandboxSettings};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use support::{BINARY, Bed, calm, until};
+
+fn videos(videos: usize) -> SandboxSettings {
+    SandboxSettings { videos, ..calm() }
+}
+
+#[test]
+fn a_kill_while_any_request_is_on_its_way_costs_no_page_twice() {
+    let settings = || SandboxSettings { accounts: 230, account_videos: 230, ..videos(450) };
+    // whoami, meta, two pages of accounts, one of creators, three of videos, two of account videos,
+    // and the overview.
+    for nth in 0..11 {
+        let bed = Bed::frozen(settings());
+        let slow = Accident::Slow(Duration::from_secs(600));
+        bed.control.fault(Fault::on("*", "/*", slow).after(nth));
+        let run = bed.start_sync(&[]);
+        until("the request is on its way", || bed.log().len() as u64 == nth + 1);
+        // The page before it is in by now, or will be read again.
+        std::thread::sleep(Duration::from_millis(nth * 7));
+        run.kill();
+        bed.sync_well(&[]);
+        bed.compare();
+        bed.is_sound();
+        for kind in Kind::LISTS {
+            let asked = bed.log_of(kind.path()).len();
+            let (pages, most) = (bed.pages(kind), bed.pages(kind) + 2);
+            assert!((pages..=most).contains(&asked), "{nth}: {asked} requests for {pages} {kind}");
+        }
+        let runs = "SELECT group_concat(outcome) FROM (SELECT outcome FROM pass ORDER BY pass)";
+        // A run begins once it knows whose key it has.
+        let told = if nth == 0 { "finished" } else { "interrupted,finished" };
+        assert_eq!(bed.text(runs), told);
+    }
+}
+
+#[test]
+fn a_kill_in_the_first_moments_leaves_nothing_that_is_in_the_way() {
+    let bed = Bed::frozen(videos(20));
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    for _ in 0..24 {
+        let run = bed.start_sync(&[]);
+        std::thread::sleep(Duration::from_micros(random.random_range(0..60_000)));
+        run.kill();
+        bed.sync_well(&[]);
+        bed.compare();
+        for name in ["mirror.db", "mirror.db-wal", "mirror.db-shm", "mirror.db.lock"] {
+            std::fs::remove_file(bed.folder().join(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_74_and_costs_nothing_once_there_is_room() {
+    let bed = Bed::frozen(videos(900));
+    // No file may grow beyond this many blocks of 512 bytes.
+    for blocks in ["300", "700", "1100"] {
+        let mut command = Command::new("/bin/sh");
+        let limited = "trap '' XFSZ; ulimit -f $0; exec \"$@\"";
+        let binary = bed.command(&["sync", "--quiet"]);
+        command.args(["-c", limited, blocks, BINARY]).args(binary.get_args()).env_clear();
+        for (name, value) in binary.get_envs() {
+            command.env(name, value.unwrap());
+        }
+        bed.start(command).wait().expect(74);
+        bed.is_sound();
+    }
+    bed.sync_well(&[]);
+    bed.compare();
+}
+
+#[test]
+fn kills_at_random_points_leave_a_mirror_that_the_next_sync_makes_whole() {
+    let bed = Bed::frozen(SandboxSettings { latency: Duration::from_millis(4), ..videos(2_400) });
+    let mut random = ChaCha8Rng::seed_from_u64(20_260_302);
+    let mut resumed = 0;
+    for round in 0..16 {
+        // Every third run begins anew, so that 304s and rewrites are killed as well.
+        let arguments: &[&str] = if round % 3 == 2 { &["--full"] } else { &[] };
+        bed.control.clear_log();
+        let mut run = bed.start_sync(arguments);
+        let (requests, micros) = (random.random_range(0..18), random.random_range(0..9_000));
+        until("it is far enough", || bed.log().len() >= requests || !run.is_running());
+        std::thread::sleep(Duration::from_micros(micros));
+        let killed = run.kill();
+        assert!(matches!(killed.code, None | Some(0)), "{killed:#?}");
+        let first = bed.log_of("/videos").first().cloned();
+        resumed += usize::from(first.is_some_and(|entry| entry.param("cursor").is_some()));
+        if round == 9 {
+            let id = bed.control.ids(Kind::Video).remove(700);
+            bed.control.revise(Kind::Video, &id, |counts| counts.view += 1_000);
+        }
+        bed.is_sound_if_there();
+    }
+    assert!(resumed > 2, "only {resumed} runs were resumed: the kills come at useless points");
+    bed.sync_well(&[]);
+    bed.sync_well(&["--full"]);
+    bed.compare();
+    bed.is_sound();
+    let scraped = "SELECT count(*) FROM videos WHERE last_scrape_time IS NOT NULL";
+    assert_eq!(bed.number("SELECT count(*) FROM video_history"), bed.number(scraped));
+    assert_eq!(bed.number("SELECT count(*) FROM walk WHERE state = 'open'"), 0);
+}
+
+#[test]
+fn a_run_that_dies_between_the_last_page_and_the_end_of_the_walk_is_taken_up_there() {
+    let bed = Bed::frozen(videos(700));
+    bed.sync_well(&["--only", "overview"]);
+    let disk_fails = "CREATE TRIGGER disk_fails BEFORE UPDATE ON walk
+                      WHEN new.state = 'complete' AND new.kind = 'video'
+                      BEGIN SELECT RAISE(ABORT, 'the disk fails here'); END";
+    bed.db_to_write().execute_batch(disk_fails).unwrap();
+    bed.sync(&[]).expect(74).says("the disk fails here");
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 700, "every page is in");
+    bed.db_to_write().execute_batch("DROP TRIGGER disk_fails").unwrap();
+    bed.control.clear_log();
+    bed.sync_well(&[]);
+    assert_eq!(bed.log_of("/videos").len(), 0, "every page was in");
+    assert_eq!(bed.last_outcome(Kind::Video), "complete");
+    bed.compare();
+}
+
+impl Bed {
+    fn is_sound_if_there(&self) {
+        if self.database().exists() {
+            self.is_sound();
+        }
+    }
+}

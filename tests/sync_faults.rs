@@ -1,0 +1,298 @@
+//! A server that answers wrongly: what passes is survived, what stays is told, and no half of an
+//! answer is taken for the whole.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{
+    Accident, Fault, FaultBody, Mutation, Repeat, SandboxSettings, Shape,
+};
+use support::{Bed, calm, until};
+
+const SHAPES: [Shape; 7] = [
+    Shape::NoData,
+    Shape::DataObject,
+    Shape::NoPagination,
+    Shape::HasNextText,
+    Shape::NextWithoutCursor,
+    Shape::Array,
+    Shape::Empty,
+];
+
+/// Four pages of videos, a few rows of everything else.
+fn pages() -> SandboxSettings {
+    SandboxSettings { videos: 700, accounts: 9, account_videos: 40, ..calm() }
+}
+
+/// An accident of the third page of videos.
+fn on_page_three(what: Accident) -> Fault {
+    Fault::on("GET", "/videos", what).after(2)
+}
+
+/// Does the same in a bed of its own for each, all at once.
+fn each<T: Send>(all: impl IntoIterator<Item = T>, test: impl Fn(&Bed, T) + Sync) {
+    std::thread::scope(|scope| {
+        for one in all {
+            let test = &test;
+            scope.spawn(move || test(&Bed::frozen(pages()), one));
+        }
+    });
+}
+
+/// The accident passes: one run is enough.
+fn is_survived(bed: &Bed, what: Accident) {
+    let name = what.name();
+    bed.control.fault(on_page_three(what));
+    bed.sync_well(&[]);
+    assert_eq!(bed.control.counters().faults.get(name), Some(&1));
+    bed.compare();
+}
+
+/// The accident stays: the run says so by this exit code, the other kinds are mirrored, nothing is
+/// removed although rows are gone, and once it is over all is well again.
+fn is_told(bed: &Bed, what: Accident, code: i32) {
+    bed.sync_well(&[]);
+    for id in &bed.control.ids(Kind::Video)[..3] {
+        bed.control.delete(Kind::Video, id);
+    }
+    let account = bed.control.ids(Kind::Account).remove(0);
+    bed.control.set_member(Kind::Account, &account, "category", &"new".into());
+    bed.control.fault(on_page_three(what).forever());
+    for _ in 0..2 {
+        bed.control.clear_log();
+        bed.sync(&["--full"]).expect(code).says("kind=video");
+        assert!(bed.log_of("/videos").len() < 30, "it must end");
+        assert_eq!((bed.removed(Kind::Video), bed.suspected(Kind::Video)), (0, 0));
+        assert_ne!(bed.last_outcome(Kind::Video), "complete");
+    }
+    for kind in [Kind::Account, Kind::Creator, Kind::AccountVideo] {
+        bed.compare_kind(kind);
+    }
+    bed.control.clear_faults();
+    bed.sync_well(&[]);
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.removed(Kind::Video), 3);
+    bed.compare();
+}
+
+#[test]
+fn a_cursor_that_repeats_once_is_asked_for_again() {
+    each([Repeat::Own, Repeat::First], |bed, which| {
+        is_survived(bed, Accident::RepeatCursor(which));
+    });
+}
+
+#[test]
+fn a_list_that_goes_in_a_circle_is_left_and_told() {
+    each([Repeat::Own, Repeat::First], |bed, which| is_told(bed, Accident::RepeatCursor(which), 1));
+}
+
+#[test]
+fn a_list_that_ends_early_is_walked_once_more_before_it_is_told() {
+    each([false, true], |bed, stays| match stays {
+        false => {
+            is_survived(bed, Accident::EarlyEnd);
+            assert_eq!(bed.log_of("/videos").len(), 3 + 4);
+        }
+        true => is_told(bed, Accident::EarlyEnd, 1),
+    });
+}
+
+#[test]
+fn a_page_of_the_wrong_shape_is_asked_for_again() {
+    each(SHAPES, |bed, shape| is_survived(bed, Accident::WrongShape(shape)));
+}
+
+#[test]
+fn truncated_foreign_and_unasked_for_answers_are_asked_for_again() {
+    let passing =
+        [Accident::Truncated, Accident::TruncatedJson, Accident::Html, Accident::NotModified];
+    each(passing, is_survived);
+}
+
+#[test]
+fn answers_that_stay_misshapen_truncated_or_foreign_make_the_walk_incomplete() {
+    let shapes = SHAPES.map(Accident::WrongShape);
+    let broken = [Accident::Truncated, Accident::TruncatedJson, Accident::Html];
+    each(shapes.into_iter().chain(broken), |bed, what| is_told(bed, what, 1));
+}
+
+#[test]
+fn a_304_that_nobody_asked_for_confirms_nothing() {
+    let bed = Bed::frozen(pages());
+    bed.control.fault(on_page_three(Accident::NotModified).forever());
+    bed.sync(&[]).expect(1).says("304 to a request that was not conditional");
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 400);
+    bed.control.clear_faults();
+    bed.sync_well(&[]);
+    bed.compare();
+}
+
+#[test]
+fn a_server_that_fails_for_a_moment_is_asked_again() {
+    let statuses = [500, 502, 503, 504].map(Accident::status);
+    let foreign = FaultBody::Raw("text/html", "<h1>Bad gateway</h1>");
+    let proxy = Accident::Status { code: 502, body: foreign, headers: Vec::new() };
+    each(
+        statuses.into_iter().chain([proxy, Accident::ResetBefore, Accident::ResetAfter]),
+        is_survived,
+    );
+}
+
+#[test]
+fn a_server_that_keeps_failing_or_hanging_up_is_69() {
+    let statuses = [500, 502, 503].map(Accident::status);
+    let resets = [Accident::ResetBefore, Accident::ResetAfter];
+    each(statuses.into_iter().chain(resets), |bed, what| is_told(bed, what, 69));
+}
+
+#[test]
+fn the_failure_is_named_by_status_code_and_request_id() {
+    let bed = Bed::frozen(pages());
+    bed.control.fault(on_page_three(Accident::status(500)).forever());
+    let run = bed.sync(&[]).expect(69).says("500 INTERNAL_ERROR");
+    let request_id = bed.log_of("/videos").last().unwrap().request_id.clone();
+    run.says(&request_id);
+    let logged = "SELECT error_code || ' ' || request_id FROM sync_log WHERE kind = 'video'";
+    assert_eq!(bed.text(logged), format!("INTERNAL_ERROR {request_id}"));
+}
+
+#[test]
+fn an_api_that_only_hangs_up_is_given_up_within_a_minute() {
+    let bed = Bed::frozen(pages());
+    bed.control.fault(Fault::on("*", "/*", Accident::ResetBefore).after(1).forever());
+    let run = bed.sync(&[]).expect(69).says("unreachable");
+    assert!(run.took < Duration::from_secs(60), "{run:#?}");
+}
+
+#[test]
+fn a_cursor_refused_in_the_middle_restarts_the_walk() {
+    let bed = Bed::frozen(pages());
+    bed.control.fault(Fault::on("GET", "/videos", Accident::RefuseCursor).after(1));
+    bed.sync_well(&[]);
+    assert_eq!(bed.log_of("/videos").len(), 3 + 4);
+    bed.compare();
+}
+
+#[test]
+fn a_cursor_refused_again_and_again_makes_the_walk_incomplete() {
+    each([Accident::RefuseCursor], |bed, what| is_told(bed, what, 1));
+}
+
+#[test]
+fn kept_cursors_that_have_expired_cost_one_fresh_walk() {
+    let mut bed = Bed::frozen(pages());
+    bed.set("CREATORMIRROR_FRESHNESS_TARGET", "1s");
+    bed.sync_well(&[]);
+    bed.control.expire_cursors();
+    let id = bed.control.ids(Kind::Video).remove(650);
+    bed.control.revise(Kind::Video, &id, |counts| counts.like += 1);
+    std::thread::sleep(Duration::from_millis(2_100));
+    bed.control.clear_log();
+    bed.sync_well(&[]);
+    let asked = bed.log_of("/videos");
+    let refused = asked.iter().filter(|entry| entry.status == Some(422)).count();
+    assert_eq!(refused, 1, "{asked:#?}");
+    assert!(asked.len() <= 2 + 4, "{asked:#?}");
+    bed.compare();
+}
+
+#[test]
+fn a_walk_whose_cursor_expired_while_it_lay_still_begins_anew() {
+    let bed = Bed::frozen(pages());
+    bed.control.fault(on_page_three(Accident::Slow(Duration::from_secs(600))));
+    let run = bed.start_sync(&[]);
+    until("the second page is in", || {
+        bed.log_of("/videos").len() == 3 && bed.number("SELECT count(*) FROM video") == 400
+    });
+    run.kill();
+    bed.control.expire_cursors();
+    bed.control.clear_log();
+    bed.sync_well(&[]);
+    let statuses: Vec<_> = bed.log_of("/videos").iter().map(|entry| entry.status).collect();
+    assert_eq!(statuses, [Some(422), Some(200), Some(200), Some(200), Some(200)]);
+    bed.compare();
+}
+
+#[test]
+fn rows_that_come_go_and_move_between_two_pages_end_in_the_truth() {
+    let mutations = [
+        Mutation::Insert(3),
+        Mutation::DeleteServed(5),
+        Mutation::DeleteBorder,
+        Mutation::DeleteAhead(5),
+        Mutation::MoveBack,
+        Mutation::MoveAhead,
+    ];
+    // Enough rows of the one kind for three pages, and few others.
+    let settings = |kind| {
+        let few =
+            SandboxSettings { accounts: 2, creators: 0, videos: 0, account_videos: 0, ..calm() };
+        match kind {
+            Kind::Account => SandboxSettings { accounts: 450, ..few },
+            Kind::Creator => SandboxSettings { creators: 450, ..few },
+            Kind::Video => SandboxSettings { videos: 450, ..few },
+            _ => SandboxSettings { account_videos: 450, ..few },
+        }
+    };
+    for (what, kind) in mutations.into_iter().flat_map(|what| Kind::LISTS.map(|kind| (what, kind)))
+    {
+        let bed = Bed::frozen(settings(kind));
+        let fault = Fault::on("GET", kind.path(), Accident::Mutate(what)).after(1);
+        bed.control.fault(fault);
+        bed.sync_well(&["--only", kind.plural()]);
+        assert_eq!(bed.control.faults_waiting(), 0);
+        // What is gone takes two complete walks to be believed.
+        bed.sync_well(&["--full", "--only", kind.plural()]);
+        bed.sync_well(&["--full", "--only", kind.plural()]);
+        bed.compare_kind(kind);
+        bed.is_sound();
+    }
+}
+
+#[test]
+fn redirects_are_not_followed() {
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let address = format!("http://{}/v2/videos", elsewhere.local_addr().unwrap());
+    let redirect = |code| Accident::Status {
+        code,
+        body: FaultBody::Raw("text/plain", ""),
+        headers: vec![("location".to_owned(), address.clone())],
+    };
+    for (path, exit, statuses) in [("/whoami", 69, [301, 302]), ("/videos", 1, [307, 308])] {
+        for status in statuses {
+            let bed = Bed::frozen(pages());
+            bed.control.fault(Fault::on("GET", path, redirect(status)).forever());
+            bed.sync(&[]).expect(exit).says("redirects are not followed");
+        }
+    }
+    assert!(elsewhere.accept().is_err(), "somebody came");
+}
+
+#[test]
+fn a_bad_day_ends_in_the_truth() {
+    std::thread::scope(|scope| {
+        for seed in [11, 12, 13] {
+            scope.spawn(move || {
+                let settings = SandboxSettings { seed, chaos: 0.2, accounts: 260, ..pages() };
+                let bed = Bed::frozen(settings);
+                let done = (0..8).any(|_| bed.sync(&[]).code == Some(0));
+                assert!(done, "seed {seed}: no sync was complete");
+                bed.sync(&["--full"]);
+                bed.control.clear_faults();
+                bed.sync_well(&[]);
+                bed.compare();
+                bed.is_sound();
+                let scraped = "SELECT count(*) FROM videos WHERE last_scrape_time IS NOT NULL";
+                assert_eq!(bed.number("SELECT count(*) FROM video_history"), bed.number(scraped));
+                assert_eq!(bed.removed(Kind::Video), 0);
+            });
+        }
+    });
+}

@@ -1,0 +1,189 @@
+//! The files of a mirror: who may read them, who may not, and folders that cannot be written.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Fault};
+use rusqlite::{Connection, OpenFlags};
+use support::{BINARY, Bed, calm, skip, until};
+
+/// Users that exist nowhere: whom the mirror belongs to, and two that would like to read it.
+const OWNER: u32 = 54_321;
+const ANALYST: u32 = 54_323;
+const STRANGER: u32 = 54_324;
+/// The group of owner and analyst.
+const GROUP: u32 = 54_322;
+/// Tells this program, run as another user, which mirror to read.
+const TO_READ: &str = "MIRROR_TO_READ";
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// Copies of programs where any user may run them.
+struct Programs {
+    folder: tempfile::TempDir,
+}
+
+impl Programs {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        set_mode(folder.path(), 0o755);
+        Self { folder }
+    }
+
+    fn copy(&self, program: &Path) -> PathBuf {
+        let copy = self.folder.path().join(program.file_name().unwrap());
+        std::fs::copy(program, &copy).unwrap();
+        set_mode(&copy, 0o755);
+        copy
+    }
+}
+
+#[test]
+fn files_are_for_the_owner_and_the_group_to_read() {
+    for umask in ["022", "077"] {
+        let bed = Bed::frozen(calm());
+        let database = bed.folder().join("made/on/the/way/mirror.db");
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", "umask $0; exec \"$@\"", umask, BINARY])
+            .args(["sync", "--base-url", &bed.base_url, "--database"])
+            .arg(&database)
+            .env_clear()
+            .env("HOME", bed.folder())
+            .env("CREATORAUDIT_API_KEY", support::KEY);
+        bed.start(command).wait().expect(0);
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(database.parent().unwrap()).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path), 0o640, "{} under {umask}", path.display());
+            names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+        }
+        names.sort();
+        assert_eq!(names, ["mirror.db", "mirror.db-shm", "mirror.db-wal", "mirror.db.lock"]);
+        for folder in database.ancestors().skip(1).take(3) {
+            assert_eq!(mode(folder), 0o750, "{} under {umask}", folder.display());
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_74() {
+    for has_mirror in [false, true] {
+        let bed = Bed::frozen(calm());
+        if has_mirror {
+            bed.sync_well(&[]);
+            for entry in std::fs::read_dir(bed.folder()).unwrap() {
+                set_mode(&entry.unwrap().path(), 0o444);
+            }
+        }
+        let programs = Programs::new();
+        set_mode(bed.folder(), 0o555);
+        let mut command = match is_root() {
+            // Root may write anywhere.
+            true => {
+                let mut command = bed.command_of(&programs.copy(Path::new(BINARY)), &["sync"]);
+                command.env("HOME", bed.folder()).uid(STRANGER).gid(STRANGER);
+                command
+            }
+            false => bed.command(&["sync"]),
+        };
+        command.arg("--full");
+        let requests = bed.log().len();
+        let run = bed.start(command).wait();
+        set_mode(bed.folder(), 0o755);
+        run.expect(74).says("ermission denied");
+        assert_eq!(bed.log().len(), requests, "nothing is asked that could not be kept");
+        assert_eq!(bed.database().exists(), has_mirror);
+    }
+}
+
+/// Not a test of its own: what the analyst runs.
+#[test]
+#[ignore = "run as another user by the test below"]
+fn as_another_user() {
+    let Some(path) = std::env::var_os(TO_READ) else { return };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let address = format!("file:{}?mode=ro", path.display());
+    let db = Connection::open_with_flags(address, flags).unwrap();
+    let count = |sql| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let videos = count("SELECT count(*) FROM videos");
+    println!("read {videos} videos and {} scrapes", count("SELECT count(*) FROM video_history"));
+    db.execute("DELETE FROM video", []).unwrap_err();
+}
+
+#[test]
+fn a_member_of_the_group_reads_the_mirror_with_and_without_a_sync_running() {
+    if !is_root() {
+        skip("a_member_of_the_group_reads…", "only root can run programs as other users");
+        return;
+    }
+    let programs = Programs::new();
+    let (binary, reader) =
+        (programs.copy(Path::new(BINARY)), programs.copy(&std::env::current_exe().unwrap()));
+    let bed = Bed::frozen(calm());
+    chown(bed.folder(), Some(OWNER), Some(GROUP)).unwrap();
+    set_mode(bed.folder(), 0o750);
+    let sync = |arguments: &[&str]| {
+        let mut command = bed.command_of(&binary, arguments);
+        command.env("HOME", bed.folder()).uid(OWNER).gid(GROUP);
+        bed.start(command)
+    };
+    let read = |user: u32, group: u32| {
+        let mut command = Command::new(&reader);
+        command
+            .args(["as_another_user", "--exact", "--include-ignored", "--nocapture"])
+            .env_clear()
+            .env(TO_READ, bed.database())
+            .current_dir("/")
+            .uid(user)
+            .gid(group);
+        bed.start(command).wait()
+    };
+    let status = || {
+        let mut command = bed.command_of(&binary, &["status", "--json"]);
+        command.env("HOME", "/").env_remove("CREATORAUDIT_API_KEY").uid(ANALYST).gid(GROUP);
+        bed.start(command).wait()
+    };
+    sync(&["sync"]).wait().expect(0);
+    assert_eq!(std::fs::metadata(bed.database()).unwrap().uid(), OWNER);
+    let all =
+        format!("read 60 videos and {} scrapes", bed.number("SELECT count(*) FROM video_history"));
+    let sees_all = || {
+        let run = read(ANALYST, GROUP).expect(0);
+        assert!(run.stdout.contains(&all), "{run:#?}");
+        status().expect(0);
+    };
+    sees_all();
+
+    let slow = Accident::Slow(Duration::from_secs(600));
+    bed.control.fault(Fault::on("GET", Kind::AccountVideo.path(), slow));
+    let running = sync(&["sync", "--full"]);
+    until("the sync is at work", || bed.log_of("/account-videos").len() == 2);
+    sees_all();
+    running.terminate();
+    running.wait().expect(1);
+    sees_all();
+
+    assert_ne!(read(STRANGER, STRANGER).code, Some(0), "the mirror is not for everybody");
+    sync(&["sync"]).wait().expect(0);
+    bed.compare();
+}

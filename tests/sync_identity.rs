@@ -1,0 +1,215 @@
+//! Whose key, whose database: refusals before anything is written, and a key that is nowhere to be
+//! found.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Fault, SandboxKey, SandboxSettings};
+use rusqlite::Connection;
+use serde_json::json;
+use support::{Bed, KEY, Run, calm};
+
+/// A key that nothing else looks like.
+const SECRET: &str = "ca_live_9f3Jq7Zt2Lx8Vb5Nw4Kd6Rm1";
+
+#[test]
+fn without_a_key_nothing_is_asked_and_nothing_is_made() {
+    let bed = Bed::frozen(calm());
+    let mut command = bed.command(&["sync"]);
+    command.env_remove("CREATORAUDIT_API_KEY");
+    bed.start(command).wait().expect(77);
+    assert!(bed.log().is_empty() && !bed.database().exists());
+}
+
+#[test]
+fn a_refused_or_disabled_key_is_77_and_the_answer_is_named() {
+    for (is_known, words) in [(false, ["401", "UNAUTHORIZED"]), (true, ["403", "FORBIDDEN"])] {
+        let bed = Bed::frozen(calm());
+        match is_known {
+            true => assert!(bed.control.set_key_enabled(KEY, false)),
+            false => assert!(bed.control.rotate_key(KEY, SECRET)),
+        }
+        let run = bed.sync(&[]).expect(77).says(words[0]).says(words[1]);
+        assert_eq!(bed.log().len(), 1, "it is not tried again");
+        run.says(&bed.log()[0].request_id);
+        assert_eq!(bed.text("SELECT organization_id FROM instance"), "");
+        // Once the key is let in, all is well.
+        bed.control.set_key_enabled(KEY, true);
+        bed.control.rotate_key(SECRET, KEY);
+        bed.sync_well(&[]);
+        bed.compare();
+    }
+}
+
+#[test]
+fn a_key_that_is_refused_on_the_way_stops_everything() {
+    let bed = Bed::frozen(SandboxSettings { videos: 700, ..calm() });
+    bed.control.fault(Fault::on("GET", "/videos", Accident::status(401)).after(2).forever());
+    bed.sync(&[]).expect(77);
+    assert_eq!(bed.log_of("/videos").len(), 3);
+    assert!(bed.log_of("/account-videos").is_empty(), "nothing further will be answered");
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 400);
+    bed.control.clear_faults();
+    bed.control.clear_log();
+    bed.sync_well(&[]);
+    assert_eq!(bed.log_of("/videos").len(), 2, "it goes on where it was stopped");
+    bed.compare();
+}
+
+#[test]
+fn a_key_of_another_organization_is_refused_and_no_row_is_changed() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    let id = bed.control.ids(Kind::Video).remove(4);
+    bed.control.set_member(Kind::Video, &id, "description", &json!("theirs"));
+    let other = SandboxKey {
+        key: SECRET.to_owned(),
+        name: "their key".to_owned(),
+        organization_id: "0197ffff-0000-7000-8000-00000000beef".to_owned(),
+        ..SandboxKey::default()
+    };
+    bed.control.add_key(other);
+    let before = bed.everything();
+    bed.control.clear_log();
+    for arguments in [&[][..], &["--full", "--accept-removals"]] {
+        let mut command = bed.command(&[&["sync"], arguments].concat());
+        command.env("CREATORAUDIT_API_KEY", SECRET);
+        let run = bed.start(command).wait().expect(77);
+        run.says("their key").says("0197ffff-0000-7000-8000-00000000beef");
+    }
+    assert_eq!(bed.take_requests(), ["GET /whoami", "GET /whoami"]);
+    assert_eq!(bed.everything(), before, "not even the log of passes");
+    bed.sync_well(&["--full"]);
+    bed.compare();
+}
+
+/// Insists that a run and the folder it worked in do not show the key.
+#[track_caller]
+fn shows_no_key(bed: &Bed, run: &Run) {
+    for (what, text) in [("stdout", &run.stdout), ("stderr", &run.stderr)] {
+        assert!(!text.contains(SECRET), "the key is on {what}: {text}");
+    }
+    for path in files(bed.folder()) {
+        let bytes = std::fs::read(&path).unwrap();
+        let is_there = bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes());
+        assert!(!is_there, "the key is in {}", path.display());
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn the_key_is_in_no_output_and_no_file_even_at_trace_level() {
+    let cases = [
+        ("/whoami", 401, 77),
+        ("/whoami", 500, 69),
+        ("/videos", 403, 77),
+        ("/videos", 422, 1),
+        ("/videos", 404, 1),
+        ("/videos", 500, 69),
+        ("/account-videos", 404, 0),
+        ("/overview", 400, 0),
+    ];
+    std::thread::scope(|scope| {
+        for case in cases {
+            for format in ["text", "json"] {
+                scope.spawn(move || echo(case, format));
+            }
+        }
+    });
+}
+
+/// The server repeats the key in what it says.
+fn echo((path, status, code): (&str, u16, i32), format: &str) {
+    let mut bed = Bed::frozen(calm());
+    bed.control.rotate_key(KEY, SECRET);
+    bed.set("CREATORAUDIT_API_KEY", SECRET);
+    bed.set("RUST_LOG", "trace");
+    bed.set("RUST_BACKTRACE", "full");
+    bed.control.fault(Fault::on("GET", path, Accident::EchoKey(status)).forever());
+    let run = bed.sync(&["--log-format", format, "--json"]).expect(code);
+    for word in ["TRACE", "request over"] {
+        assert!(run.stderr.contains(word), "this is no trace: {run:#?}");
+    }
+    shows_no_key(&bed, &run);
+}
+
+#[test]
+fn a_key_in_the_data_does_not_enter_the_mirror() {
+    let mut bed = Bed::frozen(calm());
+    bed.control.rotate_key(KEY, SECRET);
+    bed.set("RUST_LOG", "trace");
+    for kind in Kind::LISTS {
+        let id = bed.control.ids(kind).remove(0);
+        bed.control.set_member(kind, &id, "name", &json!(format!("my key is {SECRET}.")));
+    }
+    // From a file, for once.
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("key");
+    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
+    let mut command = bed.command(&["sync", "--api-key-file", file.to_str().unwrap()]);
+    command.env_remove("CREATORAUDIT_API_KEY");
+    let run = bed.start(command).wait().expect(0);
+    shows_no_key(&bed, &run);
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 60);
+    assert!(bed.text("SELECT name FROM accounts WHERE name LIKE 'my key is%'").len() > 10);
+}
+
+#[test]
+fn a_foreign_file_is_refused_and_left_as_it_is() {
+    let bed = Bed::frozen(calm());
+    let text = "a shopping list, and a long one at that: milk, bread, eggs. ".repeat(80);
+    std::fs::write(bed.database(), &text).unwrap();
+    bed.sync(&[]).expect(74).says("is not a creatormirror database");
+    assert_eq!(std::fs::read_to_string(bed.database()).unwrap(), text);
+
+    std::fs::remove_file(bed.database()).unwrap();
+    let other = Connection::open(bed.database()).unwrap();
+    other
+        .execute_batch("CREATE TABLE recipes (name TEXT); INSERT INTO recipes VALUES ('soup')")
+        .unwrap();
+    drop(other);
+    let before = std::fs::read(bed.database()).unwrap();
+    bed.sync(&[]).expect(74).says("is not a creatormirror database");
+    assert_eq!(std::fs::read(bed.database()).unwrap(), before);
+    assert!(bed.log().is_empty(), "nothing is asked for a database that cannot be used");
+}
+
+#[test]
+fn http_to_anywhere_but_loopback_is_78() {
+    let mut bed = Bed::frozen(calm());
+    bed.base_url = "http://192.0.2.1/v2".to_owned();
+    bed.sync(&[]).expect(78);
+    assert!(!bed.database().exists());
+}
+
+#[test]
+fn a_proxy_does_not_get_to_see_a_key_on_loopback() {
+    let mut bed = Bed::frozen(calm());
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    for variable in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
+        bed.set(variable, &address);
+    }
+    bed.sync_well(&[]);
+    assert!(proxy.accept().is_err(), "the proxy was asked");
+}
+
+#[test]
+fn an_api_that_is_not_there_is_69_within_a_minute_and_costs_nothing() {
+    let mut bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    let before = bed.content();
+    bed.stop_server();
+    let run = bed.sync(&["--full"]).expect(69).says("unreachable");
+    assert!(run.took < Duration::from_secs(60), "{run:#?}");
+    assert_eq!(bed.content(), before);
+}

@@ -1,0 +1,287 @@
+//! Rate limits: waits that are asked for are kept, over runs and clock steps, and the budget is paced.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use creatormirror::api::{Client, Request};
+use creatormirror::clock::Clock;
+use creatormirror::model::settings::ApiSettings;
+use creatormirror::model::{Kind, Watcher};
+use creatormirror::poll::Fetcher;
+use creatormirror::poll::fetch::Manners;
+use creatormirror::sandbox::{Accident, Entry, Fault, RetryAfter, SandboxSettings};
+use creatormirror::store::Store;
+use creatormirror::store::open::IfMissing;
+use support::{Bed, KEY, calm, frozen_at, until};
+
+fn pages() -> SandboxSettings {
+    SandboxSettings { videos: 700, accounts: 9, account_videos: 40, ..calm() }
+}
+
+fn refuse(code: u16, retry_after: RetryAfter) -> Accident {
+    Accident::Refuse { code, retry_after }
+}
+
+fn seconds(n: u64) -> RetryAfter {
+    RetryAfter::Seconds(n)
+}
+
+/// The time between a refused request and the one after it.
+fn pause_after_refusal(log: &[Entry]) -> Duration {
+    let refused = log.iter().position(|e| e.fault == Some("refuse")).expect("a refusal");
+    log[refused + 1].received - log[refused].received
+}
+
+#[test]
+fn a_refusal_is_waited_out_in_either_form_and_by_either_status() {
+    std::thread::scope(|scope| {
+        let date = || RetryAfter::Date(Duration::from_secs(2));
+        for (code, retry_after, hours_off) in [
+            (429, seconds(2), 0),
+            (503, seconds(2), 0),
+            (429, date(), 0),
+            (503, date(), 0),
+            (429, date(), 5),
+            (429, date(), -5),
+            (429, seconds(2), -24),
+        ] {
+            scope.spawn(move || {
+                let bed = Bed::live(pages());
+                bed.control.set_clock_offset(TimeDelta::hours(hours_off));
+                let what = refuse(code, retry_after.clone());
+                bed.control.fault(Fault::on("GET", "/videos", what).after(1));
+                let run = bed.sync_well(&[]);
+                let pause = pause_after_refusal(&bed.log());
+                let case = format!("{code} {retry_after:?} {hours_off}: {pause:?}, {run:#?}");
+                assert!(pause >= Duration::from_secs(2), "too soon: {case}");
+                assert!(pause < Duration::from_secs(8), "too late: {case}");
+                assert!(run.stderr.contains("rate limited"), "{case}");
+                bed.compare_lists();
+            });
+        }
+    });
+}
+
+#[test]
+fn a_refusal_without_a_readable_wait_backs_off() {
+    for retry_after in [RetryAfter::Absent, RetryAfter::Raw("soon".to_owned())] {
+        let bed = Bed::live(pages());
+        bed.control.fault(Fault::on("GET", "/videos", refuse(429, retry_after)).times(2));
+        bed.sync_well(&[]);
+        assert_eq!(bed.control.faults_waiting(), 0);
+        bed.compare_lists();
+    }
+}
+
+#[test]
+fn no_later_run_asks_before_the_wait_is_over() {
+    let bed = Bed::live(pages());
+    bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(5))).after(1));
+    bed.sync(&["--max-wait", "1s"]).expect(75).says("--max-wait");
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 200, "what was done is kept");
+    assert_eq!(bed.last_outcome(Kind::Video), "rate_limited");
+    let asked = bed.log();
+    for _ in 0..2 {
+        let run = bed.sync(&["--max-wait", "1s"]).expect(75);
+        assert!(run.took < Duration::from_secs(3), "{run:#?}");
+    }
+    bed.start_sync(&["--full"]).kill();
+    assert_eq!(bed.log().len(), asked.len(), "nothing was asked");
+
+    bed.sync_well(&[]);
+    let pause = pause_after_refusal(&bed.log());
+    assert!(pause >= Duration::from_secs(5), "{pause:?}");
+    let second_page = asked.last().unwrap().param("cursor").map(str::to_owned);
+    let next = bed.log_of("/videos")[2].param("cursor").map(str::to_owned);
+    assert_eq!(next, second_page, "the walk goes on where it was refused");
+    bed.compare_lists();
+}
+
+#[test]
+fn a_wait_survives_kill_9() {
+    let bed = Bed::live(pages());
+    bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(4))).after(2));
+    let run = bed.start_sync(&[]);
+    let gate = "SELECT json_extract(gate, '$.closed.length.secs') FROM instance";
+    until("the gate is closed in the database", || {
+        bed.log_of("/videos").len() == 3
+            && bed.text(&format!("SELECT CAST(({gate}) AS TEXT)")) == "4"
+    });
+    run.kill();
+    bed.sync_well(&[]);
+    let pause = pause_after_refusal(&bed.log());
+    assert!(pause >= Duration::from_secs(4), "{pause:?}");
+    bed.compare_lists();
+}
+
+#[test]
+fn a_wait_beyond_belief_ends_the_run_and_keeps_what_was_done() {
+    for retry_after in ["7200", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+        let bed = Bed::live(pages());
+        let what = refuse(429, RetryAfter::Raw(retry_after.to_owned()));
+        bed.control.fault(Fault::on("GET", "/videos", what).after(2));
+        let run = bed.sync(&[]).expect(75);
+        assert!(run.took < Duration::from_secs(30), "{run:#?}");
+        assert_eq!(bed.number("SELECT count(*) FROM videos"), 400);
+        bed.compare_kind(Kind::Account);
+    }
+}
+
+/// Requests that counted, by the server's rate-limit window.
+fn by_window(log: &[Entry], window: Duration) -> BTreeMap<u128, usize> {
+    let mut windows = BTreeMap::new();
+    for entry in log.iter().filter(|entry| entry.has_authorization) {
+        let at = u128::from(entry.server_time.0.unsigned_abs());
+        *windows.entry(at / window.as_millis()).or_default() += 1;
+    }
+    windows
+}
+
+#[test]
+fn a_small_budget_is_paced_without_a_429_and_its_reserve_is_left() {
+    std::thread::scope(|scope| {
+        for (share, most, hours_off) in [("0.9", 9, 0), ("0.5", 5, 0), ("0.9", 9, 7)] {
+            scope.spawn(move || {
+                let window = Duration::from_secs(2);
+                let settings = SandboxSettings {
+                    videos: if share == "0.5" { 2_000 } else { 4_400 },
+                    rate_limit: 10,
+                    rate_window: window,
+                    ..SandboxSettings::default()
+                };
+                let mut bed = Bed::live(settings);
+                bed.control.set_clock_offset(TimeDelta::hours(hours_off));
+                bed.set("CREATORMIRROR_RATE_SHARE", share);
+                let run = bed.sync_well(&[]);
+                let log = bed.log();
+                assert!(log.iter().all(|entry| entry.status != Some(429)), "{log:#?}");
+                let windows = by_window(&log, window);
+                assert!(windows.len() >= 3, "{windows:?}");
+                assert!(windows.values().all(|requests| *requests <= most), "{windows:?}");
+                // Careful, but not idle: a window may be lost to rounding, not two.
+                let needed = log.len().div_ceil(most);
+                assert!(run.took < window * (2 * needed as u32 + 2), "{run:#?} {windows:?}");
+                bed.control.set_rate_limit(1_000_000, window);
+                bed.compare_lists();
+            });
+        }
+    });
+}
+
+#[test]
+fn what_other_clients_spend_is_not_there_for_us() {
+    let window = Duration::from_secs(3);
+    let settings = SandboxSettings { rate_limit: 20, rate_window: window, ..pages() };
+    let bed = Bed::live(settings);
+    bed.control.spend(KEY, 20);
+    let run = bed.sync_well(&[]);
+    let refused = bed.log().iter().filter(|entry| entry.status == Some(429)).count();
+    assert!(refused <= 1, "one 429 says enough: {run:#?}");
+    bed.control.set_rate_limit(1_000_000, window);
+    bed.compare_lists();
+}
+
+/// A way to send on a clock that is moved by hand, and the store behind it.
+struct Sender {
+    bed: Bed,
+    clock: Clock,
+    store: Store,
+    runtime: tokio::runtime::Runtime,
+    _folder: tempfile::TempDir,
+}
+
+impl Sender {
+    /// The server refuses the first request for ten minutes.
+    fn new() -> Self {
+        let bed = Bed::frozen(calm());
+        bed.control.fault(Fault::on("GET", "/whoami", refuse(429, seconds(600))));
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        Self { bed, clock: Clock::manual(frozen_at()), store, runtime, _folder: folder }
+    }
+
+    /// Asks, as a run that has just begun would.
+    fn ask(&self) -> tokio::task::JoinHandle<bool> {
+        let settings = ApiSettings {
+            base_url: self.bed.base_url.parse().unwrap(),
+            key: KEY.into(),
+            ca_file: None,
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(10),
+        };
+        let client = Client::new(&settings).unwrap().with_clock(self.clock.clone());
+        let manners = Manners { rate_share: 0.9, max_wait: Duration::from_secs(7_200), seed: 1 };
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let fetcher = Fetcher::new(client, store, clock, Watcher::silent(), manners);
+        let mut fetcher = fetcher.unwrap();
+        self.runtime
+            .spawn(async move { fetcher.fetch(&Request::get("/whoami"), |_| Ok(())).await.is_ok() })
+    }
+
+    fn wait_for_refusal(&self) {
+        let sql = "SELECT gate FROM instance";
+        until("the refusal is kept", || {
+            let gate =
+                self.store.read(|c| Ok(c.query_row(sql, [], |row| row.get::<_, String>(0))?));
+            gate.unwrap().contains("\"secs\":600")
+        });
+        std::thread::sleep(Duration::from_millis(50));
+    }
+
+    /// Moves the clock on, second by second, until the next request comes: after how many?
+    fn seconds_until_asked(&self) -> u64 {
+        let requests = self.bed.log().len();
+        for second in 1..=700 {
+            self.clock.advance(Duration::from_secs(1));
+            std::thread::sleep(Duration::from_millis(1));
+            if self.bed.log().len() > requests {
+                return second;
+            }
+        }
+        panic!("nothing was asked in 700 seconds");
+    }
+}
+
+#[test]
+fn a_step_of_the_wall_clock_neither_shortens_nor_lengthens_a_wait() {
+    for hours in [-30, 30] {
+        let sender = Sender::new();
+        let asking = sender.ask();
+        sender.wait_for_refusal();
+        sender.clock.step_wall(TimeDelta::hours(hours));
+        let waited = sender.seconds_until_asked();
+        assert!((600..=640).contains(&waited), "{hours}: {waited}");
+        assert!(sender.runtime.block_on(asking).unwrap());
+    }
+}
+
+#[test]
+fn after_a_reboot_what_is_left_of_a_wait_is_kept_and_never_more() {
+    // Off for 200 s; with a clock that lost a month; with one that gained a month.
+    let month = TimeDelta::days(30);
+    for (step, least, most) in
+        [(TimeDelta::seconds(200), 400, 440), (-month, 600, 640), (month, 1, 40)]
+    {
+        let sender = Sender::new();
+        let asking = sender.ask();
+        sender.wait_for_refusal();
+        asking.abort();
+        sender.clock.reboot();
+        sender.clock.step_wall(step);
+        let asking = sender.ask();
+        std::thread::sleep(Duration::from_millis(50));
+        let waited = if sender.bed.log().len() > 1 { 1 } else { sender.seconds_until_asked() };
+        assert!((least..=most).contains(&waited), "{step}: {waited}");
+        assert!(sender.runtime.block_on(asking).unwrap());
+    }
+}

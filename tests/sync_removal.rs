@@ -1,0 +1,209 @@
+//! Removal: two signs, a ceiling, and a way back. History outlives it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::time::Duration;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Fault, SandboxSettings};
+use support::{Bed, calm, until};
+
+fn settings() -> SandboxSettings {
+    SandboxSettings { accounts: 60, creators: 60, videos: 420, account_videos: 420, ..calm() }
+}
+
+/// A mirrored bed, and the ids of what was then deleted: `count` rows of a kind.
+fn without(kind: Kind, count: usize) -> (Bed, Vec<String>) {
+    let bed = Bed::frozen(settings());
+    bed.sync_well(&[]);
+    let mut gone = bed.control.ids(kind);
+    gone.truncate(count);
+    for id in &gone {
+        assert!(bed.control.delete(kind, id));
+    }
+    (bed, gone)
+}
+
+fn marks(bed: &Bed, kind: Kind) -> (i64, i64) {
+    (bed.suspected(kind), bed.removed(kind))
+}
+
+#[test]
+fn one_absence_keeps_a_row_and_a_second_removes_it() {
+    for kind in Kind::LISTS {
+        let (bed, gone) = without(kind, 4);
+        bed.sync_well(&["--full", "--only", kind.plural()]);
+        assert_eq!(marks(&bed, kind), (4, 0), "{kind}");
+        bed.sync_well(&["--full", "--only", kind.plural()]);
+        assert_eq!(bed.removed(kind), 4, "{kind}");
+        assert_eq!(bed.last_number(kind, "removed"), 4);
+        assert_eq!(bed.last_outcome(kind), "complete");
+        let removed = format!("SELECT removed FROM coverage WHERE kind = '{}'", kind.name());
+        assert_eq!(bed.number(&removed), 4);
+        bed.compare_kind(kind);
+        let first = gone[0].rsplit(':').next().unwrap();
+        let table = kind.name();
+        let sql = format!("SELECT count(*) FROM {table} WHERE id = '{first}' AND removed_at > 0");
+        assert!(bed.number(&sql) >= 1);
+    }
+}
+
+#[test]
+fn a_row_that_returns_is_unremoved_and_its_history_never_left() {
+    let (bed, gone) = without(Kind::Video, 3);
+    let history = "SELECT count(*) FROM video_history";
+    let before = bed.number(history);
+    bed.sync_well(&["--full"]);
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.removed(Kind::Video), 3);
+    assert_eq!(bed.number(history), before, "history outlives removal");
+    let first_mirrored = format!("SELECT first_mirrored_at FROM videos WHERE id = '{}'", gone[1]);
+    let since = bed.text(&first_mirrored);
+
+    assert!(bed.control.restore(Kind::Video, &gone[1]));
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.removed(Kind::Video), 2);
+    assert_eq!(bed.number(history), before);
+    assert_eq!(bed.text(&first_mirrored), since);
+    bed.compare();
+    // Its old signs are forgotten: it takes two new ones.
+    bed.control.delete(Kind::Video, &gone[1]);
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.removed(Kind::Video), 2);
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.removed(Kind::Video), 3);
+}
+
+#[test]
+fn a_row_that_is_back_before_the_second_walk_loses_its_sign() {
+    let (bed, gone) = without(Kind::Account, 2);
+    bed.sync_well(&["--full"]);
+    assert_eq!(marks(&bed, Kind::Account), (2, 0));
+    gone.iter().for_each(|id| assert!(bed.control.restore(Kind::Account, id)));
+    bed.sync_well(&["--full"]);
+    assert_eq!(marks(&bed, Kind::Account), (0, 0));
+    gone.iter().for_each(|id| assert!(bed.control.delete(Kind::Account, id)));
+    bed.sync_well(&["--full"]);
+    assert_eq!(marks(&bed, Kind::Account), (2, 0));
+    bed.compare_kind(Kind::Creator);
+}
+
+#[test]
+fn a_mass_removal_is_held_back_until_it_is_accepted() {
+    // A quarter of the videos: more than the usual 20 %.
+    let (bed, _) = without(Kind::Video, 105);
+    bed.sync_well(&["--full"]);
+    for _ in 0..2 {
+        let run = bed.sync(&["--full"]).expect(1);
+        run.says("105 videos are gone from the API").says("--accept-removals");
+        assert_eq!(bed.removed(Kind::Video), 0);
+        assert_eq!(bed.last_outcome(Kind::Video), "removals_held");
+        assert_eq!(bed.last_outcome(Kind::AccountVideo), "complete");
+    }
+    bed.sync_well(&["--accept-removals"]);
+    assert_eq!(bed.removed(Kind::Video), 105);
+    assert_eq!(bed.last_number(Kind::Video, "removed"), 105);
+    bed.compare();
+    bed.sync_well(&["--full"]);
+}
+
+#[test]
+fn the_ceiling_is_a_setting_and_lets_small_removals_pass() {
+    // A fifth is not more than a fifth, and ten rows pass whatever their share.
+    let (bed, _) = without(Kind::Video, 84);
+    bed.sync_well(&["--full"]);
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.removed(Kind::Video), 84);
+    let (mut bed, gone) = without(Kind::Account, 10);
+    bed.set("CREATORMIRROR_MAX_REMOVALS", "1%");
+    bed.sync_well(&["--full", "--only", "accounts"]);
+    bed.sync_well(&["--full", "--only", "accounts"]);
+    assert_eq!(bed.removed(Kind::Account), 10);
+    for id in bed.control.ids(Kind::Account).iter().take(11) {
+        assert!(!gone.contains(id) && bed.control.delete(Kind::Account, id));
+    }
+    bed.sync_well(&["--full", "--only", "accounts"]);
+    bed.sync(&["--full", "--only", "accounts"]).expect(1).says("11 accounts are gone");
+    bed.set("CREATORMIRROR_MAX_REMOVALS", "50%");
+    bed.sync_well(&["--full", "--only", "accounts"]);
+    assert_eq!(bed.removed(Kind::Account), 21);
+}
+
+#[test]
+fn a_list_that_is_suddenly_empty_removes_nothing() {
+    let (bed, _) = without(Kind::Creator, 60);
+    bed.sync_well(&["--full"]);
+    bed.sync(&["--full"]).expect(1).says("60 creators are gone");
+    assert_eq!(bed.removed(Kind::Creator), 0);
+}
+
+#[test]
+fn an_incomplete_walk_is_no_ground_for_removal() {
+    let (bed, _) = without(Kind::Video, 5);
+    for _ in 0..3 {
+        let early = Fault::on("GET", "/videos", Accident::EarlyEnd).forever();
+        bed.control.fault(early);
+        bed.sync(&["--full"])
+            .expect(1)
+            .says("the list ended after 200 rows, but the API counts 415");
+        bed.control.clear_faults();
+        assert_eq!(marks(&bed, Kind::Video), (0, 0));
+    }
+    bed.sync_well(&["--full"]);
+    assert_eq!(marks(&bed, Kind::Video), (5, 0));
+    bed.control.fault(Fault::on("GET", "/videos", Accident::EarlyEnd).forever());
+    bed.sync(&["--full"]).expect(1);
+    bed.control.clear_faults();
+    assert_eq!(marks(&bed, Kind::Video), (5, 0), "an incomplete walk is no second sign either");
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.removed(Kind::Video), 5);
+}
+
+#[test]
+fn a_walk_resumed_after_more_than_an_hour_is_no_ground_for_removal() {
+    let (bed, _) = without(Kind::Video, 5);
+    let interrupt = || {
+        let slow = Accident::Slow(Duration::from_secs(600));
+        bed.control.fault(Fault::on("GET", "/videos", slow).after(1));
+        bed.control.clear_log();
+        let run = bed.start_sync(&["--full", "--only", "videos"]);
+        let pages = "SELECT coalesce(max(pages), 0) FROM walk WHERE state = 'open'";
+        until("the first page is in", || {
+            bed.log_of("/videos").len() == 2 && bed.number(pages) == 1
+        });
+        run.kill();
+    };
+    interrupt();
+    let an_hour_ago = "UPDATE walk SET touched_at = touched_at - 3700000000 WHERE state = 'open'";
+    assert_eq!(bed.db_to_write().execute(an_hour_ago, []).unwrap(), 1);
+    bed.sync_well(&[]);
+    assert_eq!(bed.last_outcome(Kind::Video), "complete");
+    assert_eq!(marks(&bed, Kind::Video), (0, 0));
+    interrupt();
+    bed.sync_well(&[]);
+    assert_eq!(marks(&bed, Kind::Video), (5, 0), "one resumed at once is");
+}
+
+#[test]
+fn a_404_and_an_absence_are_two_signs() {
+    let (bed, gone) = without(Kind::Video, 1);
+    bed.sync_well(&["--full"]);
+    assert_eq!(marks(&bed, Kind::Video), (1, 0));
+    // Nothing but the suspect is due, and it stands on no page: it is asked for by its id.
+    let due = "UPDATE video_due SET due_at = iif(video IN (SELECT key FROM video WHERE page IS NULL), 0, 9e10)";
+    bed.db_to_write().execute(due, []).unwrap();
+    bed.control.clear_log();
+    bed.sync_well(&[]);
+    assert_eq!(bed.take_requests(), ["GET /whoami", &format!("GET /videos/{}", gone[0])]);
+    assert_eq!(bed.removed(Kind::Video), 1);
+    bed.compare();
+    bed.control.clear_log();
+    // And it is not asked for again.
+    bed.sync_well(&[]);
+    assert_eq!(bed.take_requests(), ["GET /whoami"]);
+    // A page that had held its validator does not bring it back by a 304.
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.removed(Kind::Video), 1);
+}

@@ -1,0 +1,185 @@
+//! Rows that are not as documented: nothing is lost, nothing is guessed, and what cannot be kept is
+//! named.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, BadRow, Fault, IdStyle, SandboxSettings};
+use serde_json::json;
+use support::{Bed, calm};
+
+fn two_pages() -> SandboxSettings {
+    SandboxSettings { videos: 333, accounts: 9, account_videos: 60, ..calm() }
+}
+
+#[test]
+fn a_bad_row_is_counted_and_named_and_costs_nothing_but_itself() {
+    for what in [BadRow::Null, BadRow::NoId, BadRow::IdObject, BadRow::Text] {
+        let bed = Bed::frozen(two_pages());
+        bed.control.fault(Fault::on("GET", "/videos", Accident::BadRow { row: 7, what }));
+        let document = bed.sync(&["--json"]).expect(1).says("1 rows could not be decoded").json();
+        let video = document["kinds"].as_array().unwrap().iter().find(|k| k["kind"] == "video");
+        assert_eq!(video.unwrap()["rows_dropped"], 1, "{what:?}");
+        assert_eq!(bed.number("SELECT count(*) FROM videos"), 332);
+        assert_eq!(bed.last_outcome(Kind::Video), "rows_dropped");
+        assert_eq!(bed.last_outcome(Kind::AccountVideo), "complete");
+        // The page's validator is void: it is read in full although nothing has changed.
+        bed.control.clear_log();
+        bed.sync_well(&["--full"]);
+        let statuses: Vec<_> = bed.log_of("/videos").iter().map(|entry| entry.status).collect();
+        assert_eq!(statuses, [Some(200), Some(304)], "{what:?}");
+        bed.compare();
+    }
+}
+
+#[test]
+fn a_row_that_turns_bad_is_named_by_its_id_and_not_removed() {
+    let bed = Bed::frozen(two_pages());
+    bed.sync_well(&[]);
+    let id = bed.control.ids(Kind::Video).remove(5);
+    bed.control.set_member(Kind::Video, &id, "id", &json!(4711));
+    for _ in 0..3 {
+        bed.sync(&["--full"]).expect(1).says("4711 (its id is not of the documented type)");
+    }
+    let marks = (bed.removed(Kind::Video), bed.suspected(Kind::Video));
+    assert_eq!(marks, (0, 0), "a row that could not be decoded may be any that seems absent");
+    bed.control.reset_members(Kind::Video, &id);
+    bed.sync_well(&["--full"]);
+    bed.compare();
+}
+
+#[test]
+fn an_account_video_without_a_platform_is_kept_all_the_same() {
+    let bed = Bed::frozen(two_pages());
+    let posts = bed.control.ids(Kind::AccountVideo);
+    bed.control.remove_member(Kind::AccountVideo, &posts[5], "platform");
+    bed.sync_well(&[]);
+    let number = posts[5].split_once(':').unwrap().1;
+    let sql =
+        format!("SELECT count(*) FROM account_videos WHERE id = '{number}' AND platform IS NULL");
+    assert_eq!(bed.number(&sql), 1);
+    assert_eq!(bed.number("SELECT count(*) FROM account_videos"), 60);
+}
+
+#[test]
+fn values_of_the_wrong_type_are_kept_in_extra_and_counted() {
+    let bed = Bed::frozen(two_pages());
+    let ids = bed.control.ids(Kind::Video);
+    let odd = [
+        ("view_count", "\"12.3K\""),
+        ("view_count", "\"7\""),
+        ("like_count", "12.5"),
+        ("comment_count", "9223372036854775808"),
+        ("share_count", "[1]"),
+        ("scrape_interval_hours", "true"),
+        ("is_active", "\"yes\""),
+        ("is_unavailable", "0"),
+        ("last_scrape_time", "1709500000"),
+        ("last_scrape_time", "\"yesterday\""),
+        ("added_at", "{}"),
+        ("metadata", "[]"),
+        ("platform_data", "\"none\""),
+        ("duration", "\"long\""),
+        ("description", "{\"en\":\"a cat\"}"),
+        ("account_username", "false"),
+    ];
+    for (id, (name, json)) in ids.iter().zip(odd) {
+        assert!(bed.control.set_member_raw(Kind::Video, id, name, json));
+    }
+    // Two in one row make one odd row.
+    bed.control.set_member_raw(Kind::Video, &ids[0], "like_count", "\"many\"");
+    let account = bed.control.ids(Kind::Account).remove(2);
+    bed.control.set_member_raw(Kind::Account, &account, "follower_count", "\"1M\"");
+    let creator = bed.control.ids(Kind::Creator).remove(1);
+    let summary = json!({ "total": "two", "platforms": { "tiktok": 2 }, "total_followers": 5 });
+    bed.control.set_member(Kind::Creator, &creator, "accounts_summary", &summary);
+    bed.sync_well(&[]);
+    for kind in [Kind::Account, Kind::Video, Kind::AccountVideo] {
+        bed.compare_kind(kind);
+    }
+    let expected = i64::try_from(odd.len()).unwrap();
+    assert_eq!(bed.last_number(Kind::Video, "rows_odd"), expected);
+    assert_eq!(bed.last_number(Kind::Account, "rows_odd"), 1);
+    assert_eq!(bed.last_number(Kind::Creator, "rows_odd"), 1);
+    assert_eq!(bed.last_number(Kind::AccountVideo, "rows_odd"), 0);
+    let parts = "accounts_total IS NULL AND accounts_by_platform = '{\"tiktok\":2}'
+                 AND total_followers = 5 AND extra = '{\"accounts_summary\":{\"total\":\"two\"}}'";
+    assert_eq!(bed.number(&format!("SELECT {parts} FROM creators WHERE id = '{creator}'")), 1);
+
+    // When the values are right again, extra is empty again.
+    for id in &ids[..odd.len()] {
+        bed.control.reset_members(Kind::Video, id);
+    }
+    bed.control.reset_members(Kind::Account, &account);
+    bed.control.reset_members(Kind::Creator, &creator);
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.last_number(Kind::Video, "rows_odd"), 0);
+    bed.compare();
+}
+
+#[test]
+fn numbers_are_read_exactly_as_far_as_they_go() {
+    let bed = Bed::frozen(two_pages());
+    let ids = bed.control.ids(Kind::Video);
+    let numbers = [
+        ("9007199254740993", "9007199254740993"),
+        ("9223372036854775807", "9223372036854775807"),
+        ("12.0", "12"),
+        ("-3", "-3"),
+        ("0", "0"),
+    ];
+    for (id, (given, _)) in ids.iter().zip(numbers) {
+        bed.control.set_member_raw(Kind::Video, id, "view_count", given);
+    }
+    bed.sync_well(&[]);
+    for (id, (given, kept)) in ids.iter().zip(numbers) {
+        let sql = format!("SELECT CAST(view_count AS TEXT) FROM videos WHERE id = '{id}'");
+        assert_eq!(bed.text(&sql), kept, "{given}");
+        let sql = "SELECT CAST(view_count AS TEXT) FROM video_history WHERE video_id";
+        assert_eq!(bed.text(&format!("{sql} = '{id}'")), kept, "{given}");
+    }
+    assert_eq!(bed.last_number(Kind::Video, "rows_odd"), 0);
+}
+
+#[test]
+fn unknown_members_are_kept_and_missing_ones_are_null() {
+    let bed = Bed::frozen(two_pages());
+    for kind in Kind::LISTS {
+        let id = bed.control.ids(kind).remove(1);
+        bed.control.set_member(kind, &id, "mood", &json!({ "today": ["glad", null, 3.25] }));
+        bed.control.set_member(kind, &id, "é\"\\", &json!("a\u{0}b\n"));
+        bed.control.set_member(kind, &id, "nothing", &json!(null));
+        let id = bed.control.ids(kind).remove(2);
+        for name in ["view_count", "added_at", "name", "metadata", "is_active", "accounts_summary"]
+        {
+            bed.control.remove_member(kind, &id, name);
+        }
+        // Enums are open.
+        bed.control.set_member(kind, &id, "type", &json!("hologram"));
+    }
+    bed.sync_well(&[]);
+    bed.compare();
+    for kind in Kind::LISTS {
+        assert_eq!(bed.last_number(kind, "rows_odd"), 0, "{kind}: new members are not odd");
+    }
+}
+
+#[test]
+fn account_videos_may_have_any_kind_of_id() {
+    for style in [IdStyle::Integer, IdStyle::Text, IdStyle::Uuid] {
+        let settings = SandboxSettings { account_videos: 450, account_video_ids: style, ..calm() };
+        let bed = Bed::frozen(settings);
+        bed.sync_well(&[]);
+        bed.compare();
+        assert_eq!(bed.number("SELECT count(*) FROM account_videos"), 450);
+        let shared = "SELECT count(*) FROM account_videos a JOIN account_videos b
+                      USING (id) WHERE a.platform < b.platform";
+        let is_shared = bed.number(shared) > 0;
+        assert_eq!(is_shared, style != IdStyle::Uuid, "numbers are counted per platform");
+        bed.control.clear_log();
+        bed.sync_well(&["--full"]);
+        assert!(bed.log_of("/account-videos").iter().all(|entry| entry.status == Some(304)));
+    }
+}

@@ -1,0 +1,170 @@
+//! A long life in short: seeded weeks of changes, polls, walks, accidents and kills, and the mirror
+//! is the truth in the end.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Fault, Mutation, Platform, SandboxSettings};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rusqlite::types::Value as Sql;
+use serde_json::json;
+use support::{Bed, calm};
+
+const STEPS: usize = 18;
+
+struct Life {
+    bed: Bed,
+    random: ChaCha8Rng,
+    deleted: Vec<(Kind, String)>,
+    /// Whose counts were changed after their scrape; what was seen of it depends on when we looked.
+    revised: BTreeSet<String>,
+}
+
+impl Life {
+    fn new(seed: u64) -> Self {
+        let settings = SandboxSettings {
+            seed,
+            accounts: 230,
+            creators: 20,
+            videos: 430,
+            account_videos: 430,
+            new_posts_per_day: 0.1,
+            gzip: seed.is_multiple_of(2),
+            null_sort_first: !seed.is_multiple_of(2),
+            ..calm()
+        };
+        let random = ChaCha8Rng::seed_from_u64(seed);
+        Self { bed: Bed::frozen(settings), random, deleted: Vec::new(), revised: BTreeSet::new() }
+    }
+
+    fn kind(&mut self) -> Kind {
+        Kind::LISTS[self.random.random_range(0..4)]
+    }
+
+    fn id(&mut self, kind: Kind) -> String {
+        let mut ids = self.bed.control.ids(kind);
+        ids.swap_remove(self.random.random_range(0..ids.len()))
+    }
+
+    /// Something happens on the dashboard, or to the API.
+    fn change(&mut self) {
+        let (kind, n) = (self.kind(), self.random.random_range(0..13));
+        let id = self.id(kind);
+        let bed = &self.bed;
+        let control = &bed.control;
+        match n {
+            0 => _ = control.add_video(Platform::Tiktok),
+            1 => _ = control.add_account(Platform::Instagram, &format!("new{}", id.len())),
+            2 => _ = control.add_creator("Aaron Newcomer"),
+            3 | 4 => {
+                control.delete(kind, &id);
+                self.deleted.push((kind, id));
+            }
+            5 => {
+                if let Some((kind, id)) = self.deleted.pop() {
+                    control.restore(kind, &id);
+                }
+            }
+            6 => _ = control.pause(kind, &id),
+            7 => _ = control.resume(kind, &id),
+            8 => {
+                control.revise(kind, &id, |counts| counts.view += 1_000_000);
+                self.revised.insert(id);
+            }
+            9 => _ = control.set_member(kind, &id, "type", &json!("other")),
+            10 => _ = control.set_member(kind, &id, "is_active", &json!("perhaps")),
+            11 => _ = control.reset_members(kind, &id),
+            _ => {
+                let what = match self.random.random_range(0..4) {
+                    // A post that moves has other scrapes than it had.
+                    0 if kind != Kind::AccountVideo => Accident::Mutate(Mutation::MoveBack),
+                    1 => Accident::Mutate(Mutation::DeleteBorder),
+                    2 => Accident::EarlyEnd,
+                    _ => Accident::RefuseCursor,
+                };
+                control.fault(Fault::on("GET", kind.path(), what));
+            }
+        }
+    }
+
+    /// A run of whatever kind, perhaps killed on the way.
+    fn sync(&mut self) {
+        let n = self.random.random_range(0..10);
+        if n < 4 && self.bed.database().exists() {
+            let due = "UPDATE account_due SET due_at = 0 WHERE account % 3 = 0;
+                       UPDATE video_due SET due_at = 0 WHERE video % 150 = 7";
+            // Killed before its schema was there, it has no schedule.
+            let _ = self.bed.db_to_write().execute_batch(due);
+        }
+        let running = self.bed.start_sync(if n > 6 { &["--full"] } else { &[] });
+        if self.random.random_bool(0.4) {
+            let millis = self.random.random_range(5..250);
+            std::thread::sleep(Duration::from_millis(millis));
+            running.kill();
+        } else {
+            let run = running.wait();
+            assert!(matches!(run.code, Some(0 | 1)), "{run:#?}");
+        }
+    }
+
+    fn live(mut self) {
+        for _ in 0..STEPS {
+            for _ in 0..self.random.random_range(0..4) {
+                self.change();
+            }
+            let hours = self.random.random_range(0..9);
+            self.bed.clock.advance(Duration::from_secs(hours * 3_600));
+            self.sync();
+        }
+        self.bed.control.clear_faults();
+        self.bed.sync_well(&["--accept-removals"]);
+        self.bed.sync_well(&["--full", "--accept-removals"]);
+        self.bed.sync_well(&["--full", "--accept-removals"]);
+        self.bed.compare();
+        self.bed.is_sound();
+        for kind in [Kind::Account, Kind::Video, Kind::AccountVideo] {
+            self.every_scrape_held_has_happened(kind);
+        }
+    }
+
+    fn every_scrape_held_has_happened(&self, kind: Kind) {
+        let id = match kind {
+            Kind::AccountVideo => "platform || ':' || account_video_id".to_owned(),
+            _ => format!("{}_id", kind.name()),
+        };
+        let sql = format!("SELECT {id}, scraped_at, view_count FROM {}_history", kind.name());
+        let happened = self.bed.control.all_scrapes(kind);
+        let mut held = 0;
+        for row in self.bed.rows(&sql) {
+            let [Sql::Text(id), Sql::Text(at), Sql::Integer(views)] = &row[..] else {
+                panic!("{row:?}")
+            };
+            let at: DateTime<Utc> = at.parse().unwrap();
+            let is_it = |shown: &str| shown.parse::<DateTime<Utc>>() == Ok(at);
+            let scrape = happened[id].iter().find(|scrape| is_it(&scrape.scraped_at));
+            let scrape = scrape.unwrap_or_else(|| panic!("{kind} {id} was not scraped at {at}"));
+            if !self.revised.contains(id) {
+                assert_eq!(scrape.view_count, *views, "{kind} {id} {at}");
+            }
+            held += 1;
+        }
+        assert!(held > self.bed.control.count(kind), "{kind}: {held} scrapes, time did pass");
+    }
+}
+
+#[test]
+fn one_life_ends_in_the_truth() {
+    Life::new(1).live();
+}
+
+#[test]
+fn another_life_ends_in_the_truth() {
+    Life::new(2).live();
+}
