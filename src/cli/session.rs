@@ -33,6 +33,8 @@ pub fn open(context: &Context, key: SecretString, watcher: Watcher) -> Result<Se
     let store = Store::open(&config.database, IfMissing::Create)
         .map_err(|error| storage(context, &error))?;
     let seed = seed(&store).map_err(|error| storage(context, &error))?;
+    // A daemon that was killed left its name here; nobody is to hand jobs to us for it.
+    store.write(|tx| instance::set_runner(tx, None)).map_err(|error| storage(context, &error))?;
     let manners = manners(context, config.max_wait);
     let fetcher = Fetcher::new(client, store.clone(), context.clock.clone(), watcher, manners)
         .map_err(|error| storage(context, &error))?;

@@ -16,7 +16,7 @@ use crate::store::{StoreResult, jobs as queue};
 const TICK: Duration = Duration::from_millis(500);
 
 impl Daemon {
-    /// Sleeps until then, unless something comes up before.
+    /// Sleeps until then, unless a call or a job comes before.
     pub(super) async fn wait(&mut self, until: DateTime<Utc>) -> Step {
         let clock = self.desk.fetcher.clock().clone();
         // Listen before looking: what is written from here on moves the version.
@@ -25,21 +25,12 @@ impl Daemon {
             return self.answer_calls().await;
         }
         loop {
-            let now = clock.now();
-            let Ok(left) = (until - now).to_std() else { return Step::Go };
+            let Ok(left) = (until - clock.now()).to_std() else { return Step::Go };
             if left.is_zero() {
                 return Step::Go;
             }
-            self.front.pulse.beat(TICK);
-            tokio::select! {
-                () = clock.sleep(left.min(TICK)) => {}
-                call = self.front.calls.recv() => match call {
-                    None | Some(Call::Stop) => return Step::End,
-                    Some(call) => {
-                        self.pending.push(call);
-                        return self.answer_calls().await;
-                    }
-                },
+            if let Some(step) = self.tick(left).await {
+                return step;
             }
             // Only a write of another process moves the version that this connection sees.
             let version = self.data_version().ok();
@@ -49,6 +40,39 @@ impl Daemon {
                     return Step::Go;
                 }
             }
+        }
+    }
+
+    /// Lets time pass in which nothing can be done; a job waits as well. Only calls are heard.
+    pub(super) async fn rest(&mut self, length: Duration) -> Step {
+        if !self.pending.is_empty() {
+            return self.answer_calls().await;
+        }
+        let until = self.uptime().saturating_add(length);
+        loop {
+            let left = until.saturating_sub(self.uptime());
+            if left.is_zero() {
+                return Step::Go;
+            }
+            if let Some(step) = self.tick(left).await {
+                return step;
+            }
+        }
+    }
+
+    /// Sleeps for a moment. A call that comes is answered, and then it is time to look again.
+    async fn tick(&mut self, left: Duration) -> Option<Step> {
+        let clock = self.desk.fetcher.clock().clone();
+        self.front.pulse.beat(TICK);
+        tokio::select! {
+            () = clock.sleep(left.min(TICK)) => None,
+            call = self.front.calls.recv() => match call {
+                None | Some(Call::Stop) => Some(Step::End),
+                Some(call) => {
+                    self.pending.push(call);
+                    Some(self.answer_calls().await)
+                }
+            },
         }
     }
 
@@ -69,7 +93,7 @@ impl Daemon {
     }
 
     fn job_waits(&self) -> bool {
-        self.key.is_none() && self.desk.store.read(queue::is_waiting).unwrap_or(false)
+        self.desk.store.read(queue::is_waiting).unwrap_or(false)
     }
 
     fn data_version(&self) -> StoreResult<i64> {
@@ -91,7 +115,7 @@ impl Daemon {
         tracing::info!(
             condition = self.shown,
             patience_s = self.patience.as_secs(),
-            held = ?self.troubles.held(self.now()),
+            held = ?self.troubles.held(self.uptime()),
             "how things stand"
         );
     }
