@@ -6,6 +6,8 @@
 #[path = "../tests/simulation/mod.rs"]
 mod simulation;
 
+use std::time::Duration;
+
 use simulation::{AMPLE, Outcome, Scenario, evenness_table, table};
 
 fn number(name: &str, default: u32) -> u32 {
@@ -38,12 +40,14 @@ fn main() {
     let scenario = Scenario {
         videos: number("--videos", 10_000) as usize,
         days: number("--days", 7),
+        rate_window: Duration::from_secs(u64::from(number("--window", 3_600))),
         ..Scenario::default()
     };
     let limit = number("--limit", 0);
     if limit > 0 {
+        let per_hour = f64::from(limit) * 3_600.0 / scenario.rate_window.as_secs_f64();
         let pressed = simulation::run(&Scenario { rate_limit: limit, ..scenario });
-        return show("a limit by hand", &pressed, Some(f64::from(limit)));
+        return show("a limit by hand", &pressed, Some(per_hour));
     }
     let ample = simulation::run(&scenario);
     show("ample budget", &ample, None);

@@ -112,12 +112,15 @@ struct Daemon {
     /// Calls that came in the middle of something.
     pending: Vec<Call>,
     shown: String,
+    /// When the machine booted, by the wall clock; it moves when that clock is stepped.
+    booted_at: DateTime<Utc>,
 }
 
 /// Runs until it is called to stop. An error is one that no waiting mends: a key that is refused
 /// at the start, or a database that cannot be opened for what it is.
 pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(), Stop> {
     let patience = settings.freshness_target;
+    let booted_at = wait::booted_at(desk.fetcher.clock());
     let mut daemon = Daemon {
         desk,
         settings,
@@ -127,6 +130,7 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
         key: None,
         pending: Vec::new(),
         shown: String::new(),
+        booted_at,
     };
     let result = daemon.life().await;
     (daemon.front.herald)(&News::Stopping);

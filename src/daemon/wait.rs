@@ -7,13 +7,22 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
-use super::{Call, Daemon, Step};
+use super::{Call, Daemon, Step, delta};
+use crate::clock::Clock;
 use crate::poll::Desk;
 use crate::store::{StoreResult, jobs as queue};
 
 /// How often the loop looks whether another process has written. Also the longest that a step of
 /// the clock, or a suspended machine, goes unnoticed.
 const TICK: Duration = Duration::from_millis(500);
+
+/// A difference of the clocks below this is no step.
+const CLOCK_STEP_S_MIN: i64 = 2;
+
+/// When the machine booted, by its wall clock of now.
+pub(super) fn booted_at(clock: &Clock) -> DateTime<Utc> {
+    clock.now() - delta(clock.boot().elapsed)
+}
 
 impl Daemon {
     /// Sleeps until then, unless a call or a job comes before.
@@ -60,12 +69,13 @@ impl Daemon {
         }
     }
 
-    /// Sleeps for a moment. A call that comes is answered, and then it is time to look again.
+    /// Sleeps for a moment. After a call is answered, and after a step of the clock, it is time to
+    /// look again.
     async fn tick(&mut self, left: Duration) -> Option<Step> {
         let clock = self.desk.fetcher.clock().clone();
         self.front.pulse.beat(TICK);
         tokio::select! {
-            () = clock.sleep(left.min(TICK)) => None,
+            () = clock.sleep(left.min(TICK)) => self.note_clock_step().then_some(Step::Go),
             call = self.front.calls.recv() => match call {
                 None | Some(Call::Stop) => Some(Step::End),
                 Some(call) => {
@@ -74,6 +84,22 @@ impl Daemon {
                 }
             },
         }
+    }
+
+    /// Whether the wall clock was stepped since this was asked last. What it had put off for too long
+    /// is then brought back.
+    fn note_clock_step(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.booted_at, booted_at(self.desk.fetcher.clock()));
+        let seconds = (self.booted_at - before).num_seconds();
+        if seconds.abs() < CLOCK_STEP_S_MIN {
+            return false;
+        }
+        tracing::warn!(seconds, "the clock was stepped");
+        let (traffic, clock) = (self.desk.fetcher.traffic(), self.desk.fetcher.clock());
+        if let Err(error) = traffic.settle_stamps(&self.desk.store, clock) {
+            tracing::warn!(%error, "what was written by the former clock stays as it is");
+        }
+        true
     }
 
     /// Answers the calls that came meanwhile.
