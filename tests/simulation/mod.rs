@@ -28,7 +28,9 @@ use creatormirror::store::open::IfMissing;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
+#[allow(unused_imports)] // The bench and the test use different ones.
 pub use figures::{Evenness, Figures, evenness_table, table};
+#[allow(unused_imports)]
 pub use truth::{Truth, Video};
 
 /// What is simulated.
