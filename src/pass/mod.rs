@@ -10,6 +10,7 @@ mod next;
 pub mod preview;
 mod report;
 mod standing;
+mod stretch;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use chrono_tz::Tz;
 
 pub use next::next_at;
 pub use report::{KindReport, Report, Stop};
+pub use stretch::{Stretch, stretch};
 
 use crate::api::Verdict;
 use crate::model::settings::RemovalCeiling;

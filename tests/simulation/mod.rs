@@ -28,8 +28,8 @@ use creatormirror::store::open::IfMissing;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-pub use figures::{Evenness, Figures, evenness_table, table};
-pub use truth::{Truth, Video};
+pub use figures::{Figures, evenness_table, table};
+pub use truth::Truth;
 
 /// What is simulated.
 #[derive(Debug, Clone)]
