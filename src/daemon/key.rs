@@ -109,7 +109,6 @@ impl Daemon {
         let client = self.desk.fetcher.replace_client(fresh.client);
         self.desk.fetcher.set_manners(fresh.settings.manners);
         self.desk.freshness = fresh.settings.freshness_target;
-        self.patience = self.patience.max(fresh.settings.freshness_target);
         let settings = std::mem::replace(&mut self.settings, fresh.settings);
         Fresh { client, settings }
     }

@@ -23,7 +23,6 @@ pub use pulse::Pulse;
 use crate::api::Client;
 use crate::model::instant;
 use crate::pass::{self, Order, PassSettings, Report, Stop};
-use crate::plan::patience;
 use crate::plan::work::Wish;
 use crate::poll::Desk;
 use crate::poll::fetch::Manners;
@@ -210,12 +209,14 @@ impl Daemon {
         if let Some(job) = self.claim_job()? {
             return self.do_job(job).await;
         }
+        let stretch = pass::stretch(&self.desk, &self.settings.pass, now)?;
+        self.patience = stretch.patience;
         let order = self.order();
         match pass::next_at(&self.desk, &order, &self.settings.pass, now)? {
             Some(at) if at <= now => self.pass(order).await,
             at => {
                 let held = self.troubles.hold_left(uptime).map(|left| now + delta(left));
-                let at = [at, held].into_iter().flatten().min();
+                let at = [at, held, stretch.until].into_iter().flatten().min();
                 let until = at.unwrap_or(now + TimeDelta::days(1));
                 self.say_idle(until);
                 Ok(Step::Idle(until))
@@ -275,13 +276,6 @@ impl Daemon {
     /// Draws the consequences of a pass for what comes next.
     fn digest(&mut self, report: Report) -> Result<(), Stop> {
         self.troubles.note_kinds(&report, self.uptime());
-        let only_dues =
-            report.kinds.iter().all(|kind| matches!(kind.turn.trigger.as_str(), "due" | "start"));
-        if only_dues {
-            let was_pressed = self.desk.fetcher.was_pressed();
-            self.patience =
-                patience::next(self.patience, self.settings.freshness_target, was_pressed);
-        }
         match report.stop {
             None => {
                 (self.front.herald)(&News::ApiAnswers(true));

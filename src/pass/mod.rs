@@ -10,6 +10,7 @@ mod next;
 pub mod preview;
 mod report;
 mod standing;
+mod stretch;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tracing::Instrument;
 
 pub use next::next_at;
 pub use report::{KindReport, Report, Stop};
+pub use stretch::{Stretch, stretch};
 
 use crate::api::Verdict;
 use crate::model::settings::RemovalCeiling;

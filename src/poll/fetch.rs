@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::error::{PollError, PollResult};
 use super::traffic::Traffic;
-use crate::api::{Answer, Client, Failure, Request, Verdict};
+use crate::api::{Answer, Client, Failure, Means, Request, Verdict};
 use crate::clock::Clock;
 use crate::model::event::Wait;
 use crate::model::{Event, Watcher};
@@ -58,8 +58,6 @@ pub struct Fetcher {
     sent: Tally,
     /// Boot time of the first attempt that got no answer, since the last answer.
     silent_since: Option<Duration>,
-    /// Whether the budget has held a request back.
-    was_pressed: bool,
 }
 
 impl Fetcher {
@@ -85,7 +83,6 @@ impl Fetcher {
             wait_left,
             sent: Tally::default(),
             silent_since: None,
-            was_pressed: false,
         })
     }
 
@@ -93,12 +90,12 @@ impl Fetcher {
     pub fn renew_patience(&mut self) {
         self.wait_left = self.manners.max_wait;
         self.silent_since = None;
-        self.was_pressed = false;
     }
 
-    /// Whether the rate-limit budget has held a request back since patience was renewed.
-    pub fn was_pressed(&self) -> bool {
-        self.was_pressed
+    /// What is left of our share of the budget, as far as it is known.
+    pub fn means(&self) -> Option<Means> {
+        let (now, boot) = (self.clock.now(), self.clock.boot());
+        self.traffic.gate(|gate| gate.means(self.manners.rate_share, now, &boot))
     }
 
     /// Sends with another client from now on; returns the one before.
@@ -222,7 +219,6 @@ impl Fetcher {
             if delay.must.is_zero() && delay.should.is_zero() {
                 return Ok(());
             }
-            self.was_pressed = true;
             if delay.must > self.wait_left {
                 return Err(PollError::RateLimited(delay.must));
             }

@@ -28,10 +28,8 @@ use creatormirror::store::open::IfMissing;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-#[allow(unused_imports)] // The bench and the test use different ones.
-pub use figures::{Evenness, Figures, evenness_table, table};
-#[allow(unused_imports)]
-pub use truth::{Truth, Video};
+pub use figures::{Figures, evenness_table, table};
+pub use truth::Truth;
 
 /// What is simulated.
 #[derive(Debug, Clone)]
