@@ -53,6 +53,7 @@ pub mod model;
 pub mod pass;
 pub mod plan;
 pub mod poll;
+pub mod push;
 pub mod report;
 pub mod retry;
 pub mod sandbox;

@@ -219,6 +219,7 @@ impl Daemon {
             only: Vec::new(),
             patience: self.patience,
             hold: self.troubles.held(self.now()),
+            settles: false,
             is_identified: true,
         }
     }
@@ -226,7 +227,7 @@ impl Daemon {
     async fn pass(&mut self, order: Order) -> Result<Step, Stop> {
         match self.run_pass(&order).await {
             Some(report) => {
-                let is_idle = report.requests() == 0;
+                let is_idle = report.requests() == 0 && !report.pushed.is_any();
                 self.digest(report)?;
                 // A plan that led to no request would lead to none again.
                 if is_idle {
@@ -265,8 +266,10 @@ impl Daemon {
     fn digest(&mut self, report: Report) -> Result<(), Stop> {
         let now = self.now();
         self.troubles.note_kinds(&report, now);
-        let only_dues =
-            report.kinds.iter().all(|kind| matches!(kind.turn.trigger.as_str(), "due" | "start"));
+        let only_dues = report
+            .kinds
+            .iter()
+            .all(|kind| matches!(kind.turn.trigger.as_str(), "due" | "start" | "outbox"));
         if only_dues {
             let was_pressed = self.desk.fetcher.was_pressed();
             self.patience =

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::{Call, Daemon, Step};
 use crate::poll::Desk;
+use crate::push;
 use crate::store::{StoreResult, jobs as queue};
 
 /// How often the loop looks whether another process has written. Also the longest that a step of
@@ -21,7 +22,7 @@ impl Daemon {
         let clock = self.desk.fetcher.clock().clone();
         // Listen before looking: what is written from here on moves the version.
         let mut seen = self.data_version().ok();
-        if self.job_waits() || !self.pending.is_empty() {
+        if self.job_waits() || self.write_waits() || !self.pending.is_empty() {
             return self.answer_calls().await;
         }
         loop {
@@ -45,7 +46,7 @@ impl Daemon {
             let version = self.data_version().ok();
             if version != seen {
                 seen = version;
-                if self.job_waits() {
+                if self.job_waits() || self.write_waits() {
                     return Step::Go;
                 }
             }
@@ -70,6 +71,15 @@ impl Daemon {
 
     fn job_waits(&self) -> bool {
         self.key.is_none() && self.desk.store.read(queue::is_waiting).unwrap_or(false)
+    }
+
+    /// Whether something was queued that can be sent now.
+    fn write_waits(&self) -> bool {
+        let now = self.now();
+        let may_send = self.key.is_none()
+            && self.troubles.everything_rests_until().is_none_or(|until| until <= now);
+        let at = push::next_at(&self.desk, now).ok().flatten();
+        may_send && at.is_some_and(|at| at <= now)
     }
 
     fn data_version(&self) -> StoreResult<i64> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::api::Failure;
 use crate::model::Kind;
+use crate::model::outbox::Pushed;
 use crate::poll::settle::outcome;
 use crate::poll::{Desk, PollError};
 use crate::store::StoreError;
@@ -131,6 +132,8 @@ pub struct Report {
     pub pass: i64,
     /// What it did, kind by kind.
     pub kinds: Vec<KindReport>,
+    /// What it did about the outbox.
+    pub pushed: Pushed,
     /// What stopped it, if anything did.
     pub stop: Option<Stop>,
 }
@@ -141,7 +144,7 @@ impl Report {
             failure: Kind::from_name(&turn.kind).and_then(|kind| desk.failures.get(&kind).cloned()),
             turn,
         });
-        Self { pass: desk.pass, kinds: kinds.collect(), stop }
+        Self { pass: desk.pass, kinds: kinds.collect(), pushed: desk.pushed, stop }
     }
 
     /// Requests sent in all.
