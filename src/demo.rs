@@ -1,7 +1,7 @@
 //! A week in the life of a made-up organization: the same pass as in `sync`, again and again on a
 //! clock that leaps from one due time to the next, against the sandbox over real HTTP.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -18,6 +18,13 @@ pub const DAYS: i64 = 7;
 /// A pass comes at least this much after the one before.
 const STEP_MIN: TimeDelta = TimeDelta::seconds(1);
 
+/// How long due videos wait for each other. Longer than by default, so that the week passes in
+/// seconds; an hourly video is still read well before its next scrape.
+pub const FRESHNESS: Duration = Duration::from_secs(15 * 60);
+
+/// A young organization, so that most of what it tracks still grows.
+const PAST_DAYS: u32 = 21;
+
 /// Posts that each account publishes per day.
 const NEW_POSTS_PER_DAY: f64 = 1.0;
 
@@ -28,6 +35,7 @@ pub fn organization(seed: u64) -> SandboxSettings {
         creators: 8,
         videos: 300,
         account_videos: 600,
+        past_days: PAST_DAYS,
         new_posts_per_day: NEW_POSTS_PER_DAY,
         seed,
         ..SandboxSettings::default()
@@ -62,6 +70,7 @@ pub async fn live(
     let mut order = Order { trigger: "demo", patience: desk.freshness, ..Order::default() };
     let mut done =
         Progress { now: start, elapsed: TimeDelta::zero(), passes: 0, requests: 0, scrapes: 0 };
+    let mut is_last = false;
     loop {
         let report = pass::run(desk, &order, settings).await;
         order.is_identified = true;
@@ -73,31 +82,36 @@ pub async fn live(
             report.kinds.iter().map(|kind| kind.turn.tally.page.snapshots_added).sum::<i64>();
         tell(&done);
         let is_good = report.stop.is_none() && report.kinds.iter().all(|kind| kind.is_good());
-        let end = real.now();
         if !is_good {
             return Err(Box::new(report));
         }
-        if done.now >= end {
+        if is_last {
             return Ok(done);
         }
         let next = match pass::next_at(desk, &order, settings, done.now) {
             Ok(next) => next,
             Err(error) => return Err(Box::new(Report { stop: Some(error.into()), ..report })),
         };
-        let step = next.map_or(end, |next| next.min(end)).max(done.now + STEP_MIN) - done.now;
+        // The real clock goes on during each pass, so its now is caught up with once, by the last.
+        let end = real.now();
+        let next = next.unwrap_or(end).max(done.now + STEP_MIN);
+        is_last = next >= end;
+        let step = next.min(end) - done.now;
         clock.advance(step.to_std().unwrap_or_default());
     }
 }
 
-/// Of the scrapes of one kind that happened in the week, how many there were and how many are held.
+/// What became of the scrapes of one kind that happened in the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Coverage {
     /// Which kind.
     pub kind: Kind,
-    /// Scrapes that the sandbox made after `since`.
-    pub happened: usize,
-    /// Of these, the mirrored ones.
+    /// Scrapes that are mirrored.
     pub mirrored: usize,
+    /// Scrapes that the API still shows, to be read when they are due.
+    pub to_come: usize,
+    /// Scrapes that the API overwrote before they were read.
+    pub missed: usize,
 }
 
 /// Compares the mirror's history with what really happened after `since`, by the sandbox's truth.
@@ -107,26 +121,46 @@ pub fn coverage(
     since: DateTime<Utc>,
 ) -> StoreResult<Vec<Coverage>> {
     let since = Instant::from(since);
-    let kinds = [Kind::Account, Kind::Video, Kind::AccountVideo];
     let compare = |kind| {
         let held = desk.store.read(|c| analysis::scrapes(c, kind))?;
-        let happened: BTreeMap<String, Vec<Instant>> = control
-            .all_scrapes(kind)
-            .into_iter()
-            .map(|(id, scrapes)| {
-                let times = scrapes.iter().filter_map(|one| Instant::parse(&one.scraped_at));
-                (id, times.filter(|at| *at > since).collect())
-            })
-            .collect();
-        let count = happened.values().map(Vec::len).sum();
-        let all = happened.iter().flat_map(|(id, times)| times.iter().map(move |at| (id, at)));
-        let mirrored = all.filter(|(id, at)| held.contains(&((*id).clone(), **at))).count();
-        Ok(Coverage { kind, happened: count, mirrored })
+        let mut coverage = Coverage { kind, mirrored: 0, to_come: 0, missed: 0 };
+        for (id, scrapes) in control.all_scrapes(kind) {
+            let times = scrapes.iter().filter_map(|one| Instant::parse(&one.scraped_at));
+            let times: Vec<_> = times.filter(|at| *at > since).collect();
+            for at in &times {
+                let is_held = held.contains(&(id.clone(), *at));
+                match is_held {
+                    true => coverage.mirrored += 1,
+                    false if times.last() == Some(at) => coverage.to_come += 1,
+                    false => coverage.missed += 1,
+                }
+            }
+        }
+        Ok(coverage)
     };
-    kinds.into_iter().map(compare).collect()
+    [Kind::Account, Kind::Video, Kind::AccountVideo].into_iter().map(compare).collect()
 }
 
 /// Requests of a script that asks for each of so many videos once an hour of the week.
 pub const fn naive_requests(videos: i64) -> i64 {
     videos.saturating_mul(DAYS * 24)
+}
+
+/// Requests of a script that walks the lists of so many rows, and reads the overview, once an hour.
+pub fn walking_requests(rows: impl IntoIterator<Item = i64>) -> i64 {
+    const PAGE_ROWS: i64 = 200;
+    let pages = rows.into_iter().map(|rows| (rows + PAGE_ROWS - 1) / PAGE_ROWS);
+    pages.map(|pages| pages.max(1)).sum::<i64>().saturating_add(1).saturating_mul(DAYS * 24)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_ways_are_counted_by_the_hour() {
+        assert_eq!(naive_requests(300), 50_400);
+        // Two pages of videos, one of nothing, four of account videos, and the overview.
+        assert_eq!(walking_requests([300, 0, 800]), 168 * 8);
+    }
 }

@@ -18,7 +18,8 @@
 //! | [`config`], [`logging`], [`report`], [`listen`], [`cli`] | the front; nothing above reads the environment |
 //!
 //! [`sandbox`], the embedded API for tests, benches and the demo, stands beside them and shares
-//! nothing with them but `clock` and `model`.
+//! nothing with them but `clock` and `model`. [`demo`], a part of the front, is the only one to bring
+//! the two together.
 //!
 //! # Invariants
 //!

@@ -91,6 +91,9 @@ fn a_folder_that_cannot_be_written_is_74() {
         let bed = Bed::frozen(calm());
         if has_mirror {
             bed.sync_well(&[]);
+            for entry in std::fs::read_dir(bed.folder()).unwrap() {
+                set_mode(&entry.unwrap().path(), 0o444);
+            }
         }
         let programs = Programs::new();
         set_mode(bed.folder(), 0o555);

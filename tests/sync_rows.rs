@@ -38,18 +38,29 @@ fn a_bad_row_is_counted_and_named_and_costs_nothing_but_itself() {
 fn a_row_that_turns_bad_is_named_by_its_id_and_not_removed() {
     let bed = Bed::frozen(two_pages());
     bed.sync_well(&[]);
-    let posts = bed.control.ids(Kind::AccountVideo);
-    // Without its platform an account video cannot be told from another's.
-    bed.control.remove_member(Kind::AccountVideo, &posts[5], "platform");
-    let number = posts[5].split_once(':').unwrap().1;
+    let id = bed.control.ids(Kind::Video).remove(5);
+    bed.control.set_member(Kind::Video, &id, "id", &json!(4711));
     for _ in 0..3 {
-        bed.sync(&["--full"]).expect(1).says(&format!("{number} (no platform)"));
+        bed.sync(&["--full"]).expect(1).says("4711 (its id is not of the documented type)");
     }
-    let marks = (bed.removed(Kind::AccountVideo), bed.suspected(Kind::AccountVideo));
+    let marks = (bed.removed(Kind::Video), bed.suspected(Kind::Video));
     assert_eq!(marks, (0, 0), "a row that could not be decoded may be any that seems absent");
-    bed.control.reset_members(Kind::AccountVideo, &posts[5]);
+    bed.control.reset_members(Kind::Video, &id);
     bed.sync_well(&["--full"]);
     bed.compare();
+}
+
+#[test]
+fn an_account_video_without_a_platform_is_kept_all_the_same() {
+    let bed = Bed::frozen(two_pages());
+    let posts = bed.control.ids(Kind::AccountVideo);
+    bed.control.remove_member(Kind::AccountVideo, &posts[5], "platform");
+    bed.sync_well(&[]);
+    let number = posts[5].split_once(':').unwrap().1;
+    let sql =
+        format!("SELECT count(*) FROM account_videos WHERE id = '{number}' AND platform IS NULL");
+    assert_eq!(bed.number(&sql), 1);
+    assert_eq!(bed.number("SELECT count(*) FROM account_videos"), 60);
 }
 
 #[test]

@@ -10,9 +10,8 @@ use std::fmt;
 use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
-use xxhash_rust::xxh3::Xxh3;
 
-use crate::model::row::DECODER_VERSION;
+use super::fingerprint;
 use crate::model::{BadRow, Column, ColumnType, Instant, Kind, Row, Value, columns};
 
 /// An id is shortened to this many bytes where it is only named in an outcome.
@@ -170,7 +169,7 @@ impl<'a> Draft<'a> {
         {
             *platform = Value::Text(Cow::Borrowed(""));
         }
-        let fingerprint = fingerprint(kind, &values, &self.extra);
+        let fingerprint = fingerprint::of(kind, &values, &self.extra);
         let extra = (!self.extra.is_empty()).then(|| object(&self.extra));
         Ok(Row { id, values, extra, is_odd: self.is_odd, fingerprint, scraped_at: self.scraped_at })
     }
@@ -268,77 +267,6 @@ fn real(raw: &str) -> Option<f64> {
         return None;
     }
     raw.parse::<f64>().ok().filter(|number| number.is_finite())
-}
-
-/// Hashes what counts as content: values in column order, then `extra` by name, each with its
-/// length, so that no two contents share a byte stream. Query strings of `*_url` members are left
-/// out, because signed media addresses change without the resource changing.
-fn fingerprint(kind: Kind, values: &[Value<'_>], extra: &Extra<'_>) -> i64 {
-    let mut hash = Xxh3::new();
-    hash.update(&DECODER_VERSION.to_le_bytes());
-    for (column, value) in columns::columns(kind).iter().zip(values) {
-        match value {
-            Value::Null => hash.update(&[0]),
-            Value::Integer(number) => {
-                hash.update(&[1]);
-                hash.update(&number.to_le_bytes());
-            }
-            Value::Real(number) => {
-                hash.update(&[2]);
-                hash.update(&number.to_bits().to_le_bytes());
-            }
-            Value::Text(text) if column.ty == ColumnType::Object => {
-                hash.update(&[3]);
-                hash_text(&mut hash, &without_nested_queries(text));
-            }
-            Value::Text(text) => {
-                hash.update(&[3]);
-                hash_text(&mut hash, without_query(column.name, text));
-            }
-        }
-    }
-    for (name, raw) in extra {
-        hash_text(&mut hash, name);
-        hash_text(&mut hash, &without_nested_queries(without_query(name, raw)));
-    }
-    hash.digest().cast_signed()
-}
-
-fn hash_text(hash: &mut Xxh3, text: &str) {
-    hash.update(&(text.len() as u64).to_le_bytes());
-    hash.update(text.as_bytes());
-}
-
-fn without_query<'a>(name: &str, text: &'a str) -> &'a str {
-    if !name.ends_with("_url") {
-        return text;
-    }
-    text.split_once('?').map_or(text, |(address, _)| address)
-}
-
-/// JSON without the query strings of the `*_url` members anywhere in it.
-fn without_nested_queries(json: &str) -> Cow<'_, str> {
-    const NAME_END: &str = "_url\"";
-    if !json.contains(NAME_END) {
-        return Cow::Borrowed(json);
-    }
-    let mut kept = String::with_capacity(json.len());
-    let mut rest = json;
-    while let Some((before, after)) = rest.split_once(NAME_END) {
-        kept.push_str(before);
-        kept.push_str(NAME_END);
-        rest = after;
-        let value = after.trim_start().strip_prefix(':').map(str::trim_start);
-        let Some(address) = value.and_then(|value| value.strip_prefix('"')) else { continue };
-        // An address ends at the next quote; one that holds an escaped quote is no address.
-        let Some(end) = address.find('"') else { continue };
-        let (address, after) = address.split_at(end);
-        kept.push_str(":\"");
-        kept.push_str(address.split_once('?').map_or(address, |(address, _)| address));
-        rest = after;
-    }
-    kept.push_str(rest);
-    Cow::Owned(kept)
 }
 
 /// Writes members as a JSON object. Their values are JSON already.

@@ -11,6 +11,7 @@ mod client;
 pub mod decode;
 mod failure;
 mod filters;
+mod fingerprint;
 mod gate;
 mod headers;
 mod hold;

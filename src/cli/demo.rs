@@ -24,6 +24,9 @@ use crate::store::{StoreResult, analysis};
 /// How many of the fastest growing videos are shown.
 const GROWERS: u32 = 8;
 
+/// A week in which some videos go viral.
+const SEED: u64 = 7;
+
 /// The mirror's file, where none was named.
 const FILE: &str = "creatormirror.db";
 
@@ -31,7 +34,7 @@ const FILE: &str = "creatormirror.db";
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
     /// The same seed makes the same week
-    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    #[arg(long, value_name = "SEED", default_value_t = SEED)]
     pub seed: u64,
 }
 
@@ -44,7 +47,14 @@ pub fn run(
     output: Output,
 ) -> Result<Exit, CliError> {
     let place = Place::find(database)?;
-    super::runtime()?.block_on(simulate(args, &place, clock, output))?;
+    super::runtime()?.block_on(async {
+        tokio::select! {
+            // Signals are heard before anything is begun.
+            biased;
+            () = super::stop_signal() => Err(place.interrupted()),
+            done = simulate(args, &place, clock, output) => done,
+        }
+    })?;
     place.keep();
     Ok(Exit::Done)
 }
@@ -71,12 +81,8 @@ async fn simulate(
     let mut session = session::open(&context, key, Watcher::silent())?;
 
     let mut week = week::start(output.progress);
-    let lived = tokio::select! {
-        lived = demo::live(&mut session.desk, &session.settings, real, |done| week.tell(done)) => lived,
-        () = super::stop_signal() => {
-            return Err(CliError::new(Exit::Partial, "interrupted; the demo is not finished"));
-        }
-    };
+    let lived =
+        demo::live(&mut session.desk, &session.settings, real, |done| week.tell(done)).await;
     drop(week);
     let done = match lived {
         Ok(done) => done,
@@ -94,7 +100,7 @@ async fn simulate(
     super::answer(report.as_bytes())
 }
 
-/// The settings of `sync` where nothing is set.
+/// The settings of `sync` where nothing is set, but for how long due videos wait.
 fn context(
     place: &Place,
     sandbox: &Sandbox,
@@ -106,7 +112,9 @@ fn context(
         base_url: Some(sandbox.base_url()),
         ..Flags::default()
     };
-    Ok(Context { config: Config::of_flags(&flags)?, clock, output })
+    let mut config = Config::of_flags(&flags)?;
+    config.freshness_target = demo::FRESHNESS;
+    Ok(Context { config, clock, output })
 }
 
 fn findings<'a>(
@@ -134,6 +142,7 @@ fn findings<'a>(
             coverage,
             spent: analysis::spent(c)?,
             naive: demo::naive_requests(analysis::count(c, Kind::Video)?),
+            walking: demo::walking_requests(counts.iter().map(|(_, rows)| *rows)),
             counts,
         })
     })
@@ -171,6 +180,17 @@ impl Place {
                 .hint("the demo fills a new database: name a file that is not there, or none"));
         }
         Ok(Self { database: named.to_owned(), folder: None })
+    }
+
+    fn interrupted(&self) -> CliError {
+        let error = CliError::new(Exit::Partial, "interrupted; the demo is not finished");
+        match self.folder {
+            Some(_) => error,
+            None => error.hint(format!(
+                "{} holds a part of the week; remove it before the next demo",
+                self.database.display()
+            )),
+        }
     }
 
     fn keep(self) {

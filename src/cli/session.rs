@@ -117,7 +117,8 @@ pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
         Some(stop) => return Err(stopped(stop)),
         None => {}
     }
-    let failing = |trouble| matches!(trouble, Trouble::NoAnswer | Trouble::Failing);
+    let failing =
+        |trouble| matches!(trouble, Trouble::NoAnswer | Trouble::Failing | Trouble::Limited(_));
     let failures = report.kinds.iter().filter_map(|kind| kind.failure.as_ref());
     if let Some(failure) = failures.clone().find(|failure| failing(failure.trouble())) {
         return Err(CliError::new(Exit::Unavailable, format!("the API keeps failing: {failure}"))

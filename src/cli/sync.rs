@@ -42,8 +42,21 @@ pub struct SyncArgs {
     pub json: bool,
 }
 
-/// Runs the command.
+/// Runs the command. With `--json` there is a document whatever happens.
 pub fn run(args: &SyncArgs, context: &Context) -> Result<Exit, CliError> {
+    let mut is_answered = false;
+    let result = sync(args, context, &mut is_answered);
+    if let Err(error) = &result
+        && args.json
+        && !is_answered
+    {
+        let document = sync_report::json_of_error(error.exit.code(), &error.message);
+        super::answer(format!("{document}\n").as_bytes())?;
+    }
+    result
+}
+
+fn sync(args: &SyncArgs, context: &Context, is_answered: &mut bool) -> Result<Exit, CliError> {
     let order = args.order();
     if args.dry_run {
         return dry_run(args, context, &order);
@@ -53,6 +66,7 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Exit, CliError> {
     if place::is_locked(&context.config.database)
         && let Handed::Done(answer) = runtime.block_on(handover::hand_over(context, &args.job()))?
     {
+        *is_answered = true;
         return relay(args, context, &answer);
     }
     let (key, _) = context.key()?;
@@ -71,6 +85,7 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Exit, CliError> {
         tracing::warn!(%error, "the write-ahead log could not be cut");
     }
     let verdict = session::verdict(context, &report);
+    *is_answered = true;
     answer(args, context, &report, &verdict)?;
     verdict
 }

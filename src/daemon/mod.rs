@@ -80,6 +80,9 @@ pub struct Fresh {
     pub settings: DaemonSettings,
 }
 
+/// Is shown a report, and how long its pass took.
+pub type Note = dyn Fn(&Report, Duration) + Send;
+
 /// What the front gives the daemon.
 pub struct Front {
     /// Signals.
@@ -87,7 +90,7 @@ pub struct Front {
     /// Tells the service manager.
     pub herald: Box<dyn Fn(&News) + Send>,
     /// Is shown every report.
-    pub note: Box<dyn Fn(&Report, Duration) + Send>,
+    pub note: Box<Note>,
     /// Reads settings and key anew, or says why not.
     pub reload: Box<dyn FnMut() -> Result<Fresh, String> + Send>,
     /// What a process that handed a job over shall print, and its exit code.

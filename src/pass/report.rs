@@ -7,6 +7,7 @@ use crate::model::Kind;
 use crate::model::outbox::Pushed;
 use crate::poll::settle::outcome;
 use crate::poll::{Desk, PollError};
+use crate::retry::Trouble;
 use crate::store::StoreError;
 use crate::store::passes::{Ending, Turn};
 
@@ -36,7 +37,7 @@ pub enum Stop {
     #[error("the API is unreachable: {0}")]
     Outage(Failure),
     /// The very first request failed for good.
-    #[error("the API does not work as documented: {0}")]
+    #[error("{what}: {0}", what = broken(.0))]
     Broken(Failure),
     /// The database failed.
     #[error(transparent)]
@@ -44,6 +45,14 @@ pub enum Stop {
     /// A signal.
     #[error("interrupted; the next run goes on from here")]
     Interrupted,
+}
+
+/// An API that fails may recover; one that answers something else may be the wrong address.
+fn broken(failure: &Failure) -> &'static str {
+    match failure.trouble() {
+        Trouble::Failing | Trouble::Limited(_) => "the API keeps failing",
+        _ => "the API does not work as documented",
+    }
 }
 
 impl Stop {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, LineStyle, Table, presets};
 
 use super::text::{span, sparkline, thousands};
-use crate::demo::{Coverage, Progress};
+use crate::demo::{Coverage, FRESHNESS, Progress};
 use crate::model::Kind;
 use crate::store::analysis::{Ages, Grower, Spent};
 
@@ -41,6 +41,8 @@ pub struct Findings<'a> {
     pub spent: Vec<Spent>,
     /// Requests of a script that asks for every video every hour.
     pub naive: i64,
+    /// Requests of a script that walks every list every hour.
+    pub walking: i64,
 }
 
 /// The whole report.
@@ -48,7 +50,7 @@ pub fn text(findings: &Findings<'_>) -> String {
     let sections = [
         head(findings),
         format!("Fastest growing videos of the week\n\n{}", growers(findings)),
-        format!("Freshness, and what the week brought\n\n{}", freshness(findings)),
+        format!("Freshness, and what became of the scrapes of the week\n\n{}", freshness(findings)),
         format!("Requests\n\n{}", requests(findings)),
         format!("The database\n\n{}", findings.database.display()),
         format!("Two queries to paste\n\n{}", queries(findings)),
@@ -101,25 +103,21 @@ fn resample(scrapes: &[(i64, i64)], start: DateTime<Utc>, end: DateTime<Utc>) ->
 }
 
 fn freshness(findings: &Findings<'_>) -> String {
-    let header =
-        ["", "newest scrape", "oldest", "overdue", "scrapes in the week", "mirrored", "missed"];
+    let header = ["", "newest scrape", "oldest", "overdue", "mirrored", "to come", "missed"];
     let mut table = table(&header, &[1, 2, 3, 4, 5, 6]);
+    let ago =
+        |hours: f64| format!("{} ago", span(Duration::from_secs_f64(hours.max(0.0) * 3_600.0)));
     for coverage in &findings.coverage {
         let ages = findings.ages.iter().find(|ages| ages.kind == coverage.kind.name());
-        let ago =
-            |hours: f64| format!("{} ago", span(Duration::from_secs_f64(hours.max(0.0) * 3_600.0)));
-        let missed = coverage.happened - coverage.mirrored;
+        let of = |shown: &dyn Fn(&Ages) -> String| ages.map_or_else(|| "-".to_owned(), shown);
         table.add_row([
             coverage.kind.plural().replace('-', " "),
-            ages.map_or_else(|| "-".to_owned(), |ages| ago(ages.newest_hours)),
-            ages.map_or_else(|| "-".to_owned(), |ages| ago(ages.oldest_hours)),
-            ages.map_or_else(
-                || "-".to_owned(),
-                |ages| format!("{} of {}", ages.overdue, ages.rows),
-            ),
-            count(coverage.happened),
+            of(&|ages| ago(ages.newest_hours)),
+            of(&|ages| ago(ages.oldest_hours)),
+            of(&|ages| format!("{} of {}", thousands(ages.overdue), thousands(ages.rows))),
             count(coverage.mirrored),
-            count(missed),
+            count(coverage.to_come),
+            count(coverage.missed),
         ]);
     }
     table.trim_fmt()
@@ -147,9 +145,13 @@ fn requests(findings: &Findings<'_>) -> String {
         thousands(total(|spent| spent.not_modified)),
     ]);
     format!(
-        "{}\n\nAsking for every video by itself, once an hour, would have cost {}.",
+        "{}\n\n\
+         Asking for every video by itself, once an hour, would have cost {}.\n\
+         Walking every list once an hour: {}, with scrapes seen up to an hour late rather than {}.",
         table.trim_fmt(),
-        thousands(findings.naive)
+        thousands(findings.naive),
+        thousands(findings.walking),
+        span(FRESHNESS)
     )
 }
 

@@ -82,3 +82,15 @@ pub fn json(report: &Report, exit_code: u8) -> Value {
         "kinds": kinds,
     })
 }
+
+/// A document in place of a report, for a run that ended before it could begin.
+pub fn json_of_error(exit_code: u8, message: &str) -> Value {
+    json!({
+        "pass": null,
+        "exit_code": exit_code,
+        "outcome": "failed",
+        "detail": message,
+        "requests": 0,
+        "kinds": [],
+    })
+}

@@ -1,6 +1,5 @@
 //! Progress of a simulated week: a bar over its hours on a terminal, a line per day elsewhere.
 
-use chrono::TimeDelta;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::progress::View;
@@ -40,12 +39,12 @@ impl Week {
     pub fn tell(&mut self, progress: &Progress) {
         if let Some(bar) = &self.bar {
             bar.set_position(u64::try_from(progress.elapsed.num_hours()).unwrap_or(0));
-            bar.set_message(message(progress));
+            bar.set_message(format!("day {} of {DAYS}: {}", day(progress), counts(progress)));
         }
         let days = progress.elapsed.num_days();
         if self.lines && days > self.days_told {
             self.days_told = days;
-            tracing::info!("{}", message(progress));
+            tracing::info!("day {days} of {DAYS} is over: {}", counts(progress));
         }
     }
 }
@@ -59,20 +58,18 @@ impl Drop for Week {
     }
 }
 
-fn message(progress: &Progress) -> String {
-    // A day that is just over is still that day.
-    let day = (progress.elapsed - TimeDelta::seconds(1)).num_days() + 1;
-    format!(
-        "day {} of {DAYS}: {} requests, {} scrapes",
-        day.clamp(1, DAYS),
-        thousands(progress.requests),
-        thousands(progress.scrapes)
-    )
+/// The day that it is, from 1.
+fn day(progress: &Progress) -> i64 {
+    (progress.elapsed.num_days() + 1).clamp(1, DAYS)
+}
+
+fn counts(progress: &Progress) -> String {
+    format!("{} requests, {} scrapes", thousands(progress.requests), thousands(progress.scrapes))
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
+    use chrono::{DateTime, TimeDelta};
 
     use super::*;
 
@@ -84,10 +81,10 @@ mod tests {
 
     #[test]
     fn days_are_counted_from_one_to_seven() {
-        for (hours, day) in [(0, 1), (23, 1), (24, 1), (25, 2), (167, 7), (168, 7)] {
-            let expected = format!("day {day} of 7: 1,234 requests, 56,789 scrapes");
-            assert_eq!(message(&after(hours)), expected);
+        for (hours, expected) in [(0, 1), (23, 1), (24, 2), (167, 7), (168, 7), (169, 7)] {
+            assert_eq!(day(&after(hours)), expected);
         }
+        assert_eq!(counts(&after(0)), "1,234 requests, 56,789 scrapes");
     }
 
     #[test]

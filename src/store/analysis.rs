@@ -134,3 +134,62 @@ pub fn scrapes(c: &Connection, kind: Kind) -> StoreResult<BTreeSet<(String, Inst
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::open::IfMissing;
+
+    /// Three videos with two scrapes each, an hour apart: one grew, one shrank, one is unknown.
+    fn mirror() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        store
+            .write(|tx| {
+                for (key, before, now) in [(1, Some(5), Some(9)), (2, Some(5), Some(4)), (3, None, Some(7))] {
+                    tx.execute(
+                        "INSERT INTO video (key, id, last_scrape_time, scrape_interval_hours, is_active,
+                                            view_count, fingerprint, as_of, first_mirrored_at)
+                         VALUES (?1, 'v' || ?1, '2025-06-15T16:06:40Z', 24, ?1 <> 3, ?2, 0, 0, 0)",
+                        (key, now),
+                    )?;
+                    for (at, views) in [(1_750_000_000, before), (1_750_003_600, now)] {
+                        let sql = "INSERT INTO video_scrape (video, at_s, at_ns, view_count) VALUES (?1, ?2, 0, ?3)";
+                        tx.execute(sql, (key, at, views))?;
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+        (folder, store)
+    }
+
+    #[test]
+    fn only_what_is_known_to_have_grown_is_a_grower() {
+        let (_folder, store) = mirror();
+        let growers = store.read(|c| growers(c, 5)).unwrap();
+        assert_eq!(growers.len(), 1);
+        assert_eq!((growers[0].video_id.as_str(), growers[0].gained), ("v1", 4));
+        let seen = store.read(|c| views(c, "v3")).unwrap();
+        assert_eq!(seen, [(1_750_003_600, 7)]);
+    }
+
+    #[test]
+    fn what_is_paused_has_no_age() {
+        let (_folder, store) = mirror();
+        let ages = store.read(ages).unwrap();
+        assert_eq!(ages.len(), 1);
+        assert_eq!((ages[0].kind.as_str(), ages[0].rows, ages[0].overdue), ("video", 2, 2));
+        assert!(ages[0].oldest_hours > 24.0);
+    }
+
+    #[test]
+    fn every_scrape_is_told_with_its_id() {
+        let (_folder, store) = mirror();
+        let scrapes = store.read(|c| scrapes(c, Kind::Video)).unwrap();
+        assert_eq!(scrapes.len(), 6);
+        let first = Instant { seconds: 1_750_000_000, nanos: 0 };
+        assert!(scrapes.contains(&("v1".to_owned(), first)));
+    }
+}

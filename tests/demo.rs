@@ -1,0 +1,180 @@
+//! The demo as a user runs it: the real binary, nothing set, one simulated week.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use creatormirror::clock::Clock;
+use rusqlite::{Connection, OpenFlags};
+
+const KEY: &str = "sandbox-key";
+
+/// The binary with no environment but a place for temporary files, and settings that would end
+/// every other command.
+fn demo(temporary: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_creatormirror"));
+    command
+        .arg("demo")
+        .env_clear()
+        .env("TMPDIR", temporary)
+        .env("HOME", "/nonexistent")
+        .env("CREATORMIRROR_RATE_SHARE", "nonsense")
+        .env("CREATORMIRROR_API_KEY", "refused")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+struct Mirror(Connection);
+
+impl Mirror {
+    fn open(path: &Path) -> Self {
+        Self(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap())
+    }
+
+    fn number(&self, sql: &str) -> i64 {
+        self.0.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    fn instant(&self, sql: &str) -> DateTime<Utc> {
+        let text: String = self.0.query_row(sql, [], |row| row.get(0)).unwrap();
+        DateTime::parse_from_rfc3339(&text).unwrap().to_utc()
+    }
+
+    fn rows(&self, sql: &str) -> usize {
+        let mut statement = self.0.prepare(sql).unwrap();
+        let mut rows = statement.query([]).unwrap();
+        let mut count = 0;
+        while rows.next().unwrap().is_some() {
+            count += 1;
+        }
+        count
+    }
+}
+
+/// The numbers at the end of a line of the report that begins with `name`.
+fn numbers_of(report: &str, name: &str) -> Vec<i64> {
+    let line = report.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+    let words = line.split_whitespace().rev();
+    let mut numbers: Vec<_> = words.map_while(|word| word.replace(',', "").parse().ok()).collect();
+    numbers.reverse();
+    numbers
+}
+
+#[test]
+fn a_week_is_mirrored_and_told_about() {
+    let temporary = tempfile::tempdir().unwrap();
+    let began = Clock::System.now();
+    let (code, report, log) = run(&mut demo(temporary.path()));
+    let ended = Clock::System.now();
+    assert_eq!(code, Some(0), "{log}");
+
+    let path = report.lines().find(|line| line.starts_with('/')).map(PathBuf::from).unwrap();
+    assert!(path.is_absolute() && path.extension().is_some_and(|end| end == "db"), "{path:?}");
+    assert!(path.starts_with(temporary.path().canonicalize().unwrap()), "{path:?}");
+    let mirror = Mirror::open(&path);
+
+    // The week ended when the program did, and began seven days before the program.
+    let last = mirror.instant("SELECT max(finished_at) FROM sync_log");
+    assert!(last >= began && last <= ended, "{began} {last} {ended}");
+    let first = mirror.instant("SELECT min(started_at) FROM sync_log");
+    assert!((first - began + TimeDelta::days(7)).abs() < TimeDelta::seconds(10), "{first}");
+
+    // No scrape is missing: by the sandbox's own truth, and by the distances between those held.
+    for kind in ["accounts ", "videos ", "account videos "] {
+        let freshness = report.split("Freshness").nth(1).unwrap();
+        let [.., mirrored, _, missed] = numbers_of(freshness, kind)[..] else { panic!("{report}") };
+        assert!(mirrored > 0, "{kind}: {report}");
+        assert_eq!(missed, 0, "{kind}: {report}");
+    }
+    assert_eq!(mirror.number("SELECT count(*) FROM video_growth WHERE is_gap"), 0);
+    let collected = "is_active = 1 AND is_unavailable = 0 AND scrape_interval_hours <= 24
+                     AND added_at < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-8 days')";
+    assert!(mirror.number(&format!("SELECT count(*) FROM videos WHERE {collected}")) > 100);
+    let short = format!(
+        "SELECT count(*) FROM videos AS v WHERE {collected}
+         AND (SELECT count(*) FROM video_history AS h WHERE h.video_id = v.id) < 168 / scrape_interval_hours"
+    );
+    assert_eq!(mirror.number(&short), 0);
+    assert!(mirror.number("SELECT count(DISTINCT date) FROM video_daily") >= 8);
+
+    // What was spent is what the log says, and it is less than the naive way.
+    let spent = mirror.number("SELECT sum(requests) FROM sync_log");
+    assert_eq!(numbers_of(&report, "in all")[0], spent);
+    assert!(spent < mirror.number("SELECT 168 * count(*) FROM videos"));
+
+    for line in ["day 1 of 7", "day 7 of 7 is over"] {
+        assert!(log.contains(line), "{log}");
+    }
+    queries_work(&report, &mirror);
+    no_key(&report, &log, path.parent().unwrap());
+}
+
+fn queries_work(report: &str, mirror: &Mirror) {
+    let lines: Vec<&str> = report.lines().filter(|line| line.starts_with("sqlite3 ")).collect();
+    assert_eq!(lines.len(), 2, "{report}");
+    let python = report.lines().find(|line| line.starts_with("python3 -c ")).unwrap();
+    for line in lines {
+        let sql = line.split('"').nth(1).unwrap();
+        assert!(mirror.rows(sql) >= 5, "{sql}");
+        // As pasted, in whatever of the two is there.
+        for pasted in [line.to_owned(), line.replacen("sqlite3", python, 1)] {
+            let output = Command::new("sh").args(["-c", &pasted]).output().unwrap();
+            if output.status.code() == Some(127) {
+                continue;
+            }
+            let rows = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(rows.lines().count(), mirror.rows(sql), "{pasted}\n{:?}", output.stderr);
+        }
+    }
+}
+
+fn no_key(report: &str, log: &str, folder: &Path) {
+    assert!(!report.contains(KEY) && !log.contains(KEY));
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!bytes.windows(KEY.len()).any(|found| found == KEY.as_bytes()), "{path:?}");
+    }
+}
+
+#[test]
+fn what_is_there_already_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mirror.db");
+    std::fs::write(&file, "somebody's mirror").unwrap();
+    for taken in [&file, &folder.path().to_owned()] {
+        let (code, report, log) = run(demo(folder.path()).arg("--database").arg(taken));
+        assert_eq!((code, report.as_str()), (Some(74), ""), "{log}");
+        assert!(log.contains("exists already; it is left as it is"), "{log}");
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), b"somebody's mirror");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn an_interrupt_ends_it_and_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut child = demo(temporary.path()).arg("--log-level=debug").spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    assert!(!line.contains("creatormirror: "), "{line}");
+    let process = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{rest}");
+    assert!(rest.ends_with("creatormirror: interrupted; the demo is not finished\n"), "{rest}");
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+    assert!(!rest.contains(KEY));
+}

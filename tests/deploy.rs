@@ -1,0 +1,143 @@
+//! What is deployed agrees with the program: settings, hardening, metrics.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use creatormirror::config::{Config, Environment, Flags, Setting};
+
+/// The exposure that a unit may have at most, in tenths of systemd's points.
+const EXPOSURE_TENTHS_MAX: &str = "15";
+
+/// Directives before which a unit does not explain itself.
+const HARDENING: &str = "# --- hardening";
+
+fn deploy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(deploy().join(name)).unwrap()
+}
+
+fn services() -> Vec<String> {
+    let names = deploy().read_dir().unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.into_string().unwrap());
+    let mut services: Vec<_> = names.filter(|name| name.ends_with(".service")).collect();
+    services.sort();
+    assert_eq!(services.len(), 5);
+    services
+}
+
+fn load(text: &str) -> Config {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, text).unwrap();
+    let flags = Flags { config: Some(path), ..Flags::default() };
+    Config::load(&flags, &Environment::new([("HOME", "/home/a")])).unwrap()
+}
+
+#[test]
+fn the_packaged_settings_name_every_setting_with_its_default() {
+    let text = read("config.toml");
+    let config = load(&text);
+    assert_eq!(config.database, Path::new("/var/lib/creatormirror/creatormirror.db"));
+    assert!(config.key().unwrap_err().to_string().contains("/api_key"));
+    for setting in Setting::ALL {
+        let name = setting.name();
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| line.trim_start_matches("# ").starts_with(&format!("{name} = ")))
+            .collect();
+        assert_eq!(lines.len(), 1, "{name}: {lines:?}");
+        if let Some(default) = setting.default_text() {
+            let shown = lines[0].split(" = ").nth(1).unwrap().trim_matches('"');
+            assert_eq!((shown, lines[0].starts_with('#')), (default, true), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_setting_of_the_packaged_file_can_be_uncommented() {
+    let names: Vec<String> = Setting::ALL.into_iter().map(Setting::name).collect();
+    let is_setting = |line: &str| names.iter().any(|name| line.starts_with(&format!("{name} = ")));
+    let text = read("config.toml");
+    let lines = text.lines().map(|line| match line.strip_prefix("# ") {
+        Some(bare) if is_setting(bare) && !bare.starts_with("ca_file") => bare,
+        _ => line,
+    });
+    let config = load(&lines.collect::<Vec<_>>().join("\n"));
+    assert_eq!(config.listen, None);
+}
+
+#[test]
+fn every_line_of_hardening_has_its_reason() {
+    for name in services() {
+        let text = read(&name);
+        let (_, hardening) = text.split_once(HARDENING).unwrap();
+        let lines = hardening.lines().skip(1).take_while(|line| *line != "[Install]");
+        let mut is_explained = false;
+        for line in lines {
+            match line {
+                "" => is_explained = false,
+                _ if line.starts_with("# ") => is_explained = true,
+                _ => assert!(is_explained, "{name}: {line}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn services_that_hold_a_key_are_hardened_alike() {
+    let hardening = |name: &str| {
+        let text = read(name);
+        let (_, hardening) = text.split_once(HARDENING).unwrap();
+        hardening.split("\n[Install]").next().unwrap().trim_end().to_owned()
+    };
+    let one = hardening("creatormirror.service");
+    assert!(one.lines().count() > 50);
+    for other in ["creatormirror@.service", "creatormirror-sync.service"] {
+        assert_eq!(hardening(other), one, "{other}");
+    }
+    assert_eq!(hardening("creatormirror-key@.service"), hardening("creatormirror-key.service"));
+}
+
+#[test]
+fn no_unit_is_exposed_by_more_than_it_may_be() {
+    for name in services() {
+        let ended = Command::new("systemd-analyze")
+            .args(["security", "--offline=true", "--no-pager", "--threshold", EXPOSURE_TENTHS_MAX])
+            .arg(deploy().join(&name))
+            .output();
+        // Not every developer's machine has it; the one that packages does.
+        let Ok(ended) = ended else { return };
+        assert!(ended.status.success(), "{name}: {}", String::from_utf8_lossy(&ended.stdout));
+    }
+}
+
+#[test]
+fn the_dashboard_is_json_and_metrics_are_spelled_alike() {
+    let dashboard = read("grafana.json");
+    serde_json::from_str::<serde_json::Value>(&dashboard).unwrap();
+    let shown = metrics(&dashboard);
+    assert!(shown.len() > 12, "{shown:?}");
+    // The dashboard shows whatever an alert is about.
+    let alerts = metrics(&read("prometheus-alerts.yml"));
+    assert!(alerts.len() > 8, "{alerts:?}");
+    let unseen: Vec<_> = alerts.difference(&shown).collect();
+    assert!(unseen.is_empty(), "{unseen:?}");
+}
+
+/// The metrics of ours that a text names, without what a histogram appends.
+fn metrics(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let names = words.filter(|word| word.starts_with("creatormirror_"));
+    let ends = ["_bucket", "_count", "_sum"];
+    let base = |name: &str| {
+        let end = ends.into_iter().find(|end| name.ends_with(end));
+        name.strip_suffix(end.unwrap_or_default()).unwrap_or(name).to_owned()
+    };
+    names.map(base).collect()
+}

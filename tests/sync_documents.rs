@@ -1,0 +1,100 @@
+//! The single documents, answered in every wrong way: nothing panics, nothing is believed that was
+//! not said, and the lists do not suffer for it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Fault, FaultBody};
+use support::{Bed, calm};
+
+fn said(text: &'static str) -> Accident {
+    let body = FaultBody::Raw("application/json", text);
+    Accident::Status { code: 200, body, headers: Vec::new() }
+}
+
+/// Answers that are none, however often they are asked for.
+fn useless() -> Vec<Accident> {
+    let texts = ["", "null", "[]", "{}", "{\"data\":[]}", "{\"data\":null}"];
+    let others =
+        [Accident::Html, Accident::TruncatedJson, Accident::NotModified, Accident::status(204)];
+    texts.into_iter().map(said).chain(others).collect()
+}
+
+/// The exit code of a run that got this answer at this path, again and again.
+fn run_with(path: &str, what: &Accident, check: impl Fn(&Bed)) -> i32 {
+    let bed = Bed::frozen(calm());
+    bed.control.fault(Fault::on("GET", path, what.clone()).forever());
+    let run = bed.sync(&[]);
+    assert!(!run.stderr.contains("panicked"), "{run:#?}");
+    check(&bed);
+    bed.control.clear_faults();
+    bed.sync_well(&["--full"]);
+    bed.compare();
+    run.code.unwrap()
+}
+
+#[test]
+fn an_identity_that_cannot_be_read_is_69_before_any_list_is_asked_for() {
+    std::thread::scope(|scope| {
+        let wrong = ["{\"data\":{\"organization_id\":7}}", "{\"data\":{\"organization_id\":\"\"}}"];
+        for what in useless().into_iter().chain(wrong.map(said)) {
+            scope.spawn(move || {
+                let code = run_with("/whoami", &what, |bed| {
+                    assert!(bed.log().iter().all(|entry| entry.path == "/whoami"));
+                    assert_eq!(bed.text("SELECT organization_id FROM instance"), "");
+                });
+                assert_eq!(code, 69, "{what:?}");
+            });
+        }
+    });
+}
+
+#[test]
+fn figures_and_lifecycle_that_cannot_be_read_leave_the_lists_alone() {
+    std::thread::scope(|scope| {
+        for path in [Kind::Meta.path(), Kind::Overview.path()] {
+            for what in useless() {
+                scope.spawn(move || {
+                    let code = run_with(path, &what, |bed| {
+                        bed.compare_lists();
+                        assert_eq!(
+                            bed.number("SELECT count(*) FROM overview_history"),
+                            i64::from(path == "/meta")
+                        );
+                    });
+                    assert_eq!(code, 1, "{path} {what:?}");
+                });
+            }
+        }
+    });
+}
+
+#[test]
+fn figures_of_the_wrong_type_are_null_and_what_was_said_is_kept() {
+    let bed = Bed::frozen(calm());
+    let answer = said(
+        r#"{"data":{"type":"overview","current":{"total_views":"many","engagement_rate":0.25,
+            "active_accounts":3.0,"account_videos":null,"mood":"good"},"previous":{"total_views":1}}}"#,
+    );
+    bed.control.fault(Fault::on("GET", "/overview", answer));
+    bed.sync_well(&[]);
+    let columns = "total_views IS NULL AND engagement_rate = 0.25 AND active_accounts = 3
+                   AND account_videos IS NULL AND tracked_videos IS NULL";
+    assert_eq!(bed.number(&format!("SELECT {columns} FROM overview_history")), 1);
+    assert_eq!(bed.last_number(Kind::Overview, "rows_odd"), 1);
+    let extra = bed.text("SELECT extra FROM overview_observation");
+    for kept in ["\"many\"", "\"good\"", "\"previous\""] {
+        assert!(extra.contains(kept), "{extra}");
+    }
+}
+
+#[test]
+fn dates_of_deprecation_and_sunset_are_kept_and_shown() {
+    let bed = Bed::frozen(calm());
+    bed.control.set_lifecycle(Some("2027-01-01T00:00:00Z"), Some("2027-07-01T00:00:00Z"));
+    bed.sync_well(&[]);
+    let status = bed.start(bed.command(&["status"])).wait().expect(0);
+    assert!(status.stdout.contains("2027-07-01"), "{status:#?}");
+}
