@@ -106,6 +106,8 @@ struct Daemon {
     patience: Duration,
     troubles: Troubles,
     key: Option<KeyTrouble>,
+    /// Nothing due is looked at before this, because that led to no request.
+    idle_until: Option<DateTime<Utc>>,
     /// Calls that came in the middle of something.
     pending: Vec<Call>,
     shown: String,
@@ -122,6 +124,7 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
         patience,
         troubles: Troubles::default(),
         key: None,
+        idle_until: None,
         pending: Vec::new(),
         shown: String::new(),
     };
@@ -151,6 +154,7 @@ impl Daemon {
                     let pause = self.troubles.storage(self.now());
                     tracing::error!(%error, seconds = pause.as_secs(), "the database cannot be written; trying again");
                     self.say(&format!("the database cannot be written: {error}"));
+                    self.troubles.rest(self.now() + delta(pause));
                     Step::Wait(self.now() + delta(pause))
                 }
                 Err(stop) => return Err(stop),
@@ -202,6 +206,11 @@ impl Daemon {
         if let Some(job) = self.claim_job()? {
             return self.do_job(job).await;
         }
+        if let Some(until) = self.idle_until.filter(|until| *until > now)
+            && !self.write_waits()
+        {
+            return Ok(Step::Wait(until));
+        }
         let order = self.order();
         match pass::next_at(&self.desk, &order, &self.settings.pass, now)? {
             Some(at) if at <= now => self.pass(order).await,
@@ -234,7 +243,7 @@ impl Daemon {
                 self.digest(report)?;
                 // A plan that led to no request would lead to none again.
                 if is_idle {
-                    self.troubles.rest(self.now() + TimeDelta::seconds(30));
+                    self.idle_until = Some(self.now() + TimeDelta::seconds(30));
                 }
                 Ok(Step::Go)
             }

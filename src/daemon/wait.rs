@@ -70,16 +70,19 @@ impl Daemon {
     }
 
     fn job_waits(&self) -> bool {
-        self.key.is_none() && self.desk.store.read(queue::is_waiting).unwrap_or(false)
+        self.may_work() && self.desk.store.read(queue::is_waiting).unwrap_or(false)
+    }
+
+    /// Whether neither the key nor any trouble keeps the daemon from working.
+    fn may_work(&self) -> bool {
+        let until = self.troubles.everything_rests_until();
+        self.key.is_none() && until.is_none_or(|until| until <= self.now())
     }
 
     /// Whether something was queued that can be sent now.
-    fn write_waits(&self) -> bool {
+    pub(super) fn write_waits(&self) -> bool {
         let now = self.now();
-        let may_send = self.key.is_none()
-            && self.troubles.everything_rests_until().is_none_or(|until| until <= now);
-        let at = push::next_at(&self.desk, now).ok().flatten();
-        may_send && at.is_some_and(|at| at <= now)
+        self.may_work() && push::next_at(&self.desk, now).ok().flatten().is_some_and(|at| at <= now)
     }
 
     fn data_version(&self) -> StoreResult<i64> {
