@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::Method;
+use rusqlite::Connection;
 
 use super::lookup::{self, Creators, Depth};
 use super::verdict::{self, Decision, FAILS_MAX};
@@ -11,6 +12,7 @@ use crate::model::Kind;
 use crate::model::outbox::Action;
 use crate::poll::PollError;
 use crate::poll::error::PollResult;
+use crate::store::StoreResult;
 use crate::store::outbox::queue::{self, Back, Told};
 use crate::store::outbox::{Entry, find};
 use crate::store::passes::Tally;
@@ -165,18 +167,7 @@ impl Push<'_> {
             Ok(found) => found,
             Err(error) => return self.cannot_look(entry, error),
         };
-        let ours = self.desk.store.read(|c| {
-            for id in found {
-                let is_known = match entry.kind {
-                    Kind::Creator => find::key(c, Kind::Creator, &id)? <= entry.known_creator,
-                    _ => false,
-                };
-                if !is_known && !find::is_taken(c, entry.entry, &id)? {
-                    return Ok(Some(id));
-                }
-            }
-            Ok(None)
-        })?;
+        let ours = self.desk.store.read(|c| ours(c, entry, found))?;
         let now = self.now();
         if let Some(id) = ours {
             let detail = "the answer was lost; it was found by looking".to_owned();
@@ -230,6 +221,24 @@ impl Push<'_> {
 
 const RETRY_HINT: &str =
     "when the API is well, `creatormirror outbox retry N` looks and tries again";
+
+/// Which of those that were found is the entry's: none that is another's, and no creator that was
+/// known before the first send. Of several creators it is the one that became known first, so that
+/// one that another entry must not take for its own is left to that entry least.
+fn ours(c: &Connection, entry: &Entry, found: Vec<String>) -> StoreResult<Option<String>> {
+    let mut ours: Option<(Option<i64>, String)> = None;
+    for id in found {
+        let key = find::key(c, entry.kind, &id)?;
+        let is_known = entry.kind == Kind::Creator && key <= entry.known_creator;
+        if is_known || find::is_taken(c, entry.entry, &id)? {
+            continue;
+        }
+        if ours.as_ref().is_none_or(|(before, _)| key < *before) {
+            ours = Some((key, id));
+        }
+    }
+    Ok(ours.map(|(_, id)| id))
+}
 
 /// The request as it was frozen.
 fn request(entry: &Entry) -> Request {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use rusqlite::Transaction;
+use serde_json::{Map, Value};
 
 use super::Push;
 use super::send::told;
@@ -11,7 +12,7 @@ use crate::model::outbox::Action;
 use crate::poll::error::PollResult;
 use crate::poll::write::Ledger;
 use crate::poll::{Desk, PollError, schedule};
-use crate::store::outbox::queue::{Back, Told};
+use crate::store::outbox::queue::{self, Back, Told};
 use crate::store::outbox::{Entry, find, settle};
 use crate::store::pages::PageCounts;
 use crate::store::passes::Tally;
@@ -35,6 +36,12 @@ impl Push<'_> {
         answer: &Answer,
         as_of: i64,
     ) -> PollResult<()> {
+        // Some proxy's page with status 200 does not say that anything was done.
+        if !answer.body.is_empty()
+            && let Err(failure) = answer.json::<Map<String, Value>>()
+        {
+            return self.unsure(entry, failure);
+        }
         let mut fresh = Vec::new();
         let mut result = entry.subject.clone();
         if matches!(entry.action, Action::Track | Action::Set) {
@@ -52,10 +59,31 @@ impl Push<'_> {
                 _ => {}
             }
         }
+        if let Some(id) = result.as_deref().filter(|_| is_new_creator(entry))
+            && self.desk.store.read(|c| find::is_taken(c, entry.entry, id))?
+        {
+            return self.replayed(entry, answer);
+        }
         let is_shown = !fresh.is_empty();
         let request_id = answer.request_id.clone();
         let told = Told { http_status: Some(answer.status), request_id, ..Told::default() };
         self.finish(entry, result, fresh, is_shown, told).await
+    }
+
+    /// The server repeated what it had answered to this key, and what it had made was taken by another
+    /// entry that wanted one of the same name: this one still has none, and asks under another key.
+    fn replayed(&mut self, entry: &Entry, answer: &Answer) -> PollResult<()> {
+        tracing::info!(
+            entry = entry.entry,
+            request_id = answer.request_id,
+            "the API repeated itself; asking anew"
+        );
+        let ledger = self.desk.ledger(entry.kind);
+        self.desk.store.write(|tx| {
+            queue::begin_anew(tx, entry)?;
+            ledger.close(tx, &Tally::default())
+        })?;
+        Ok(())
     }
 
     /// What was to be deleted is not there, after a send whose outcome was not known.
@@ -140,6 +168,10 @@ impl Push<'_> {
         }
         Ok(())
     }
+}
+
+fn is_new_creator(entry: &Entry) -> bool {
+    entry.kind == Kind::Creator && entry.action == Action::Track
 }
 
 /// What has to be read again before the entry is at its end, because its answer does not show it.

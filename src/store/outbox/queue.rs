@@ -198,6 +198,17 @@ pub fn send_again(tx: &Transaction<'_>, entry: &Entry, new_key: bool, now: i64) 
     Ok(())
 }
 
+/// Queues an entry that was claimed as if it had never been sent, under another key.
+pub fn begin_anew(tx: &Transaction<'_>, entry: &Entry) -> StoreResult<()> {
+    change_key(tx, entry.entry)?;
+    let sql = "UPDATE outbox
+               SET state = 'queued', next_at = 0, is_doubtful = 0, looks = 0, first_sent_at = NULL,
+                   known_creator = NULL
+               WHERE entry = ?1 AND state = 'sending'";
+    tx.execute(sql, [entry.entry])?;
+    Ok(())
+}
+
 /// Gives an entry another key; the one before stays in its record.
 pub(super) fn change_key(tx: &Transaction<'_>, entry: i64) -> StoreResult<()> {
     let sql = "UPDATE outbox
