@@ -58,7 +58,7 @@ fn csv_lines(text: &str, kind: Kind) -> Result<Vec<Line>, CliError> {
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let known = body::members(kind, Action::Track);
-    let header = reader.headers().map(Clone::clone).unwrap_or_default();
+    let header = reader.headers().cloned().unwrap_or_default();
     if let Some(odd) = header.iter().find(|name| !known.contains(name)) {
         let known = known.join(", ");
         return Err(CliError::new(
@@ -69,17 +69,38 @@ fn csv_lines(text: &str, kind: Kind) -> Result<Vec<Line>, CliError> {
     }
     let mut lines = Vec::new();
     let mut record = csv::StringRecord::new();
+    let mut counted = Counted { text, byte: 0, line: 1 };
     loop {
-        let number = reader.position().line();
+        let number = counted.line_at(reader.position().byte());
         let line = match reader.read_record(&mut record) {
             Ok(false) => return Ok(lines),
-            Ok(true) => {
-                let number = record.position().map_or(number, csv::Position::line);
-                Line { number, members: row(&header, &record) }
-            }
+            Ok(true) => Line { number, members: row(&header, &record) },
             Err(error) => Line { number, members: Err(format!("is no CSV: {error}")) },
         };
         lines.push(line);
+    }
+}
+
+/// Counts lines on the way through a text. The reader passes over empty ones without counting them
+/// to the record that follows.
+struct Counted<'a> {
+    text: &'a str,
+    byte: usize,
+    line: u64,
+}
+
+impl Counted<'_> {
+    /// The line of the first text at or after this byte.
+    fn line_at(&mut self, byte: u64) -> u64 {
+        let bytes = self.text.as_bytes();
+        let byte = usize::try_from(byte).unwrap_or(bytes.len());
+        while let Some(next) = bytes.get(self.byte)
+            && (self.byte < byte || matches!(next, b'\n' | b'\r'))
+        {
+            self.line += u64::from(*next == b'\n');
+            self.byte += 1;
+        }
+        self.line
     }
 }
 

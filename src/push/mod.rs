@@ -28,9 +28,9 @@ use crate::poll::error::PollResult;
 use crate::poll::settle::{self as turns, outcome};
 use crate::poll::{Desk, PollError};
 use crate::store::outbox::queue::{self, Told};
-use crate::store::outbox::{Entry, enqueue, settle as ends};
+use crate::store::outbox::{self, Entry, enqueue, settle as ends};
 use crate::store::passes::{Ending, Tally};
-use crate::store::{StoreError, StoreResult};
+use crate::store::{Store, StoreError, StoreResult};
 
 use check::CheckError;
 use lookup::Creators;
@@ -84,6 +84,25 @@ pub async fn push(desk: &mut Desk, settings: PushSettings) -> PollResult<()> {
 pub fn next_at(desk: &Desk, now: DateTime<Utc>) -> StoreResult<Option<DateTime<Utc>>> {
     let at = desk.store.read(|c| queue::next_at(c, instant::micros(now)))?;
     Ok(at.map(instant::from_micros))
+}
+
+/// The writes that a pass would make, as far as they are known, for `sync --dry-run`.
+pub fn preview(store: &Store) -> StoreResult<Vec<String>> {
+    let open = [State::Queued, State::Unsure, State::Sending, State::Waiting];
+    let entries = store.read(|c| outbox::list(c, &open, i64::MAX))?;
+    let line = |entry: &Entry| {
+        let path = entry.path.as_deref().unwrap_or("…");
+        match entry.state {
+            State::Unsure | State::Sending => {
+                format!(
+                    "{} {path} (entry {}, unless it is done already)",
+                    entry.method, entry.entry
+                )
+            }
+            _ => format!("{} {path} (entry {})", entry.method, entry.entry),
+        }
+    };
+    Ok(entries.iter().map(line).collect())
 }
 
 /// Deletes what was kept long enough.
