@@ -51,8 +51,7 @@ impl Mirror {
             for row in rows {
                 stamp += 1;
                 let text = row.to_string();
-                let raw: &serde_json::value::RawValue = serde_json::from_str(&text).unwrap();
-                let row = decode::row(kind, raw).unwrap();
+                let row = decode::row(kind, text.as_bytes()).unwrap();
                 writer.write(&row, Source { page: None, as_of: stamp })?;
             }
             Ok(())

@@ -50,7 +50,7 @@ impl Answer {
     }
 
     /// Reads the body as a page of a list.
-    pub fn page(&self) -> Result<ListPage<'_>, Failure> {
+    pub fn page(&self) -> Result<ListPage, Failure> {
         ListPage::parse(&self.body).map_err(|failure| self.blame(failure))
     }
 

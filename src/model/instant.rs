@@ -4,6 +4,8 @@
 //! it is not zero, so that SQLite's date functions work on it. Scrape times are the identity of a
 //! history row, so they are kept to the nanosecond.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 
 /// An instant to the nanosecond, as two numbers that pack well in SQLite.
@@ -32,10 +34,29 @@ impl Instant {
         DateTime::from_timestamp(self.seconds, self.nanos)
     }
 
+    /// The instant as the mirror shows it, given the text it was read from: mostly that text.
+    pub fn shown(self, given: Cow<'_, str>) -> Cow<'_, str> {
+        if is_mirror_form(&given) { given } else { Cow::Owned(self.to_text()) }
+    }
+
     /// The instant as the mirror shows it.
     pub fn to_text(self) -> String {
         self.to_utc().map(text).unwrap_or_default()
     }
+}
+
+/// Whether what is known to be an instant is written as the mirror shows it.
+fn is_mirror_form(text: &str) -> bool {
+    let Some(local) = text.strip_suffix('Z') else { return false };
+    let (whole, fraction) = match local.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (local, None),
+    };
+    whole.len() == "2026-11-20T08:00:00".len()
+        && whole.as_bytes().get(10) == Some(&b'T')
+        // A leap second is shown as the next one.
+        && !whole.ends_with("60")
+        && fraction.is_none_or(|f| (1..=9).contains(&f.len()) && !f.ends_with('0'))
 }
 
 impl From<DateTime<Utc>> for Instant {
@@ -78,8 +99,15 @@ mod tests {
             ("2026-11-20T08:00:00.120000Z", "2026-11-20T08:00:00.12Z"),
             ("2026-11-20T10:00:00+02:00", "2026-11-20T08:00:00Z"),
             ("2026-11-20T08:00:00.123456789Z", "2026-11-20T08:00:00.123456789Z"),
+            ("2026-11-20t08:00:00z", "2026-11-20T08:00:00Z"),
+            ("2026-11-20 08:00:00Z", "2026-11-20T08:00:00Z"),
+            (" 2026-11-20T08:00:00Z", "2026-11-20T08:00:00Z"),
+            ("2026-11-20T08:00:00.1234567891Z", "2026-11-20T08:00:00.123456789Z"),
+            ("2026-11-20T08:00:00.1Z", "2026-11-20T08:00:00.1Z"),
             ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"),
         ] {
+            let instant = Instant::parse(given).unwrap();
+            assert_eq!(instant.shown(given.into()), shown);
             assert_eq!(Instant::parse(given).map(Instant::to_text).as_deref(), Some(shown));
         }
     }
@@ -98,6 +126,22 @@ mod tests {
         ) {
             let instant = Instant { seconds, nanos };
             prop_assert_eq!(Instant::parse(&instant.to_text()), Some(instant));
+        }
+
+        #[test]
+        fn an_instant_is_shown_in_one_way_however_it_was_given(
+            seconds in -62_167_219_200_i64..=253_402_300_799, nanos in 0_u32..1_000_000_000,
+            digits in 0_usize..=9,
+        ) {
+            let instant = Instant { seconds, nanos };
+            let whole = Instant { seconds, nanos: 0 }.to_text();
+            let fraction = &format!("{nanos:09}")[..digits];
+            let dot = if digits == 0 { "" } else { "." };
+            let given = format!("{}{dot}{fraction}Z", whole.trim_end_matches('Z'));
+            let read = Instant::parse(&given).unwrap();
+            prop_assert_eq!(read.shown(given.into()), read.to_text());
+            let text = instant.to_text();
+            prop_assert!(matches!(instant.shown(text.as_str().into()), Cow::Borrowed(_)));
         }
 
         #[test]

@@ -138,15 +138,15 @@ async fn link(
         let (is_enough, is_foreign) = look(&rows);
         let echo = page.filters.as_ref().map(|echo| filters_contradict(parameters, echo));
         let is_ignored = is_foreign || echo.is_some_and(|ignored| !ignored.is_empty());
-        let next_cursor = page.next_cursor.map(|cursor| cursor.into_owned());
-        Ok(Link { next_cursor, is_enough, is_ignored })
+        drop(rows);
+        Ok((page.rows, Link { next_cursor: page.next_cursor, is_enough, is_ignored }))
     });
     let fetched = fetched.await?;
     // What a server shows unasked is true all the same.
     let (store, ledger) = (desk.store.clone(), desk.ledger(kind));
-    let (body, as_of) = (fetched.answer.body, fetched.as_of);
-    write::off_thread(move || write::loose(&store, &ledger, &body, as_of)).await?;
-    Ok((fetched.checked, as_of))
+    let ((rows, link), as_of) = (fetched.checked, fetched.as_of);
+    write::off_thread(move || write::loose(&store, &ledger, &rows, as_of)).await?;
+    Ok((link, as_of))
 }
 
 fn is_refusal(failure: &Failure) -> bool {

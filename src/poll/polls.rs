@@ -50,7 +50,7 @@ async fn read_page(desk: &mut Desk, kind: Kind, address: &PageAddress) -> PollRe
             }
             let page = ListPage::parse(&answer.body)?;
             let total = page.total_count.and_then(|total| i64::try_from(total).ok());
-            Ok(Some((page.next_cursor.map(|cursor| cursor.into_owned()), total)))
+            Ok(Some((page.rows, page.next_cursor, total)))
         })
         .await;
     let fetched = match fetched {
@@ -65,7 +65,7 @@ async fn read_page(desk: &mut Desk, kind: Kind, address: &PageAddress) -> PollRe
             (Content::Confirmed(known.page), known.next_cursor, known.total_count)
         }
         (None, None) => return Ok(Polled::Done),
-        (Some((next, total)), _) => (Content::Body(fetched.answer.body.clone()), next, total),
+        (Some((rows, next, total)), _) => (Content::Rows(rows), next, total),
     };
     let page = PageWrite {
         url,
@@ -101,7 +101,9 @@ async fn read_item(desk: &mut Desk, kind: Kind, key: i64, id: &str) -> PollResul
         Err(error) => return Err(error),
     };
     let row = item(&fetched.answer.body)
-        .and_then(|raw| decode::row(kind, raw).map_err(|bad| Failure::malformed(bad.reason)))
+        .and_then(|raw| {
+            decode::row(kind, raw.get().as_bytes()).map_err(|bad| Failure::malformed(bad.reason))
+        })
         .map_err(PollError::Api)?;
     if row.id != id {
         return Err(PollError::Api(Failure::malformed("the answer is about another resource")));

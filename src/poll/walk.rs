@@ -73,9 +73,10 @@ pub enum Flaw {
     EndpointRefused(Failure),
 }
 
-/// What a page's head says.
-#[derive(Debug, Default)]
+/// What a page says of itself, and its rows as they came.
+#[derive(Debug)]
 struct Head {
+    content: Content,
     next_cursor: Option<String>,
     total_count: Option<i64>,
     ignored: Vec<String>,
@@ -189,7 +190,7 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
             target.known = None;
             continue;
         }
-        let (head, content) = read(fetched.checked, &target);
+        let head = fetched.checked.unwrap_or_else(|| unchanged(&target));
         if !head.ignored.is_empty() {
             desk.note_ignored(walk.kind, &head.ignored)?;
             // In another order than was thought, rows may have slipped by.
@@ -214,11 +215,11 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
             url: url(&target.request),
             cursor: target.cursor.clone(),
             etag: fetched.answer.etag.clone().filter(|_| !is_repeated),
-            next_cursor: head.next_cursor.clone(),
+            next_cursor: head.next_cursor,
             total_count: head.total_count,
             as_of: fetched.as_of,
             walk: Some(walk.walk),
-            content: content.unwrap_or_else(|| Content::Body(fetched.answer.body.clone())),
+            content: head.content,
         };
         let (store, ledger) = (desk.store.clone(), desk.ledger(walk.kind));
         let task = tokio::task::spawn_blocking(move || write::page(&store, &ledger, &page));
@@ -294,28 +295,24 @@ fn check(answer: &Answer, parameters: &[(String, String)]) -> Result<Option<Head
     let ignored = page.filters.as_ref().map(|echo| filters_contradict(parameters, echo));
     let unasked = page.filters.as_ref().map(|echo| filters_unasked(parameters, echo));
     Ok(Some(Head {
-        next_cursor: page.next_cursor.map(|cursor| cursor.into_owned()),
+        content: Content::Rows(page.rows),
+        next_cursor: page.next_cursor,
         total_count: page.total_count.and_then(|total| i64::try_from(total).ok()),
         ignored: ignored.unwrap_or_default(),
         unasked: unasked.unwrap_or_default(),
     }))
 }
 
-/// What the page says, from its body or, after a 304, from what is held of it.
-fn read(head: Option<Head>, target: &Target) -> (Head, Option<Content>) {
-    match (head, &target.known) {
-        (None, Some(known)) => {
-            let head = Head {
-                next_cursor: known.next_cursor.clone(),
-                total_count: known.total_count,
-                ignored: Vec::new(),
-                unasked: Vec::new(),
-            };
-            (head, Some(Content::Confirmed(known.page)))
-        }
-        // A 304 is only accepted to a validator, and that came from a known page.
-        (None, None) => (Head::default(), None),
-        (Some(head), _) => (head, None),
+/// What a page says after a 304: what is held of it. A 304 is only accepted to a validator, and that
+/// came from a known page.
+fn unchanged(target: &Target) -> Head {
+    let known = target.known.as_ref();
+    Head {
+        content: known.map_or(Content::Rows(Vec::new()), |page| Content::Confirmed(page.page)),
+        next_cursor: known.and_then(|page| page.next_cursor.clone()),
+        total_count: known.and_then(|page| page.total_count),
+        ignored: Vec::new(),
+        unasked: Vec::new(),
     }
 }
 

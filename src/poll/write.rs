@@ -5,7 +5,7 @@ use rusqlite::Transaction;
 
 use super::schedule;
 use super::traffic::Traffic;
-use crate::api::{ListPage, decode};
+use crate::api::decode;
 use crate::model::{BadRow, Kind, Row};
 use crate::store::pages::{self, NewPage, PageCounts};
 use crate::store::passes::{self, Tally};
@@ -44,8 +44,8 @@ impl Ledger {
 /// What a page was answered with.
 #[derive(Debug)]
 pub enum Content {
-    /// A body to decode.
-    Body(Bytes),
+    /// Rows to decode.
+    Rows(Vec<Bytes>),
     /// A 304: the page of this key holds still.
     Confirmed(i64),
 }
@@ -87,12 +87,12 @@ pub struct PageDone {
 /// Writes a page in one transaction, the cursor after it included.
 pub fn page(store: &Store, ledger: &Ledger, write: &PageWrite) -> StoreResult<PageDone> {
     let (rows, bad) = match &write.content {
-        Content::Body(body) => decode_rows(ledger.kind, body),
+        Content::Rows(rows) => decode_rows(ledger.kind, rows),
         Content::Confirmed(_) => (Vec::new(), Vec::new()),
     };
     let counts = store.write(|tx| {
         let (page, counts) = match write.content {
-            Content::Body(_) => write_rows(tx, ledger, write, &rows, bad.len())?,
+            Content::Rows(_) => write_rows(tx, ledger, write, &rows, bad.len())?,
             Content::Confirmed(page) => confirm(tx, write, page)?,
         };
         schedule::page(tx, ledger, page)?;
@@ -121,8 +121,13 @@ pub fn item(store: &Store, ledger: &Ledger, row: &Row<'_>, as_of: i64) -> StoreR
 }
 
 /// Writes rows that came neither with a walk nor by id: their pages stay what they are.
-pub fn loose(store: &Store, ledger: &Ledger, body: &Bytes, as_of: i64) -> StoreResult<PageDone> {
-    let (rows, bad) = decode_rows(ledger.kind, body);
+pub fn loose(
+    store: &Store,
+    ledger: &Ledger,
+    listed: &[Bytes],
+    as_of: i64,
+) -> StoreResult<PageDone> {
+    let (rows, bad) = decode_rows(ledger.kind, listed);
     let counts = store.write(|tx| {
         let mut writer = RowWriter::new(tx, ledger.kind)?;
         let dropped = i64::try_from(bad.len()).unwrap_or(i64::MAX);
@@ -160,12 +165,10 @@ pub async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(write).await.map_err(|_| StoreError::Interrupted)?
 }
 
-fn decode_rows(kind: Kind, body: &Bytes) -> (Vec<Row<'_>>, Vec<BadRow>) {
-    // The envelope was found good when the answer came in.
-    let listed = ListPage::parse(body).map(|page| page.rows).unwrap_or_default();
+fn decode_rows(kind: Kind, listed: &[Bytes]) -> (Vec<Row<'_>>, Vec<BadRow>) {
     let (mut rows, mut bad) = (Vec::with_capacity(listed.len()), Vec::new());
-    for raw in listed {
-        match decode::row(kind, raw) {
+    for json in listed {
+        match decode::row(kind, json) {
             Ok(row) => rows.push(row),
             Err(row) => bad.push(row),
         }
@@ -196,7 +199,6 @@ fn write_rows(
 }
 
 fn confirm(tx: &Transaction<'_>, write: &PageWrite, page: i64) -> StoreResult<(i64, PageCounts)> {
-    let rows = i64::try_from(pages::members(tx, page)?.len()).unwrap_or(i64::MAX);
-    pages::confirm(tx, page, write.walk, write.as_of)?;
+    let rows = pages::confirm(tx, page, write.walk, write.as_of)?;
     Ok((page, PageCounts { rows_seen: rows, rows_new_to_walk: rows, ..PageCounts::default() }))
 }

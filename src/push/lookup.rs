@@ -129,7 +129,7 @@ async fn known_video(
         let request = Request::get(Kind::Video.path()).segment(&id);
         let fetched = desk.fetcher.fetch(&request, |answer| {
             let raw = item(&answer.body)?;
-            let row = decode::row(Kind::Video, raw);
+            let row = decode::row(Kind::Video, raw.get().as_bytes());
             row.map(|row| seen(Kind::Video, &row)).map_err(|bad| Failure::malformed(bad.reason))
         });
         match fetched.await {
@@ -196,19 +196,19 @@ async fn chain(
         let request = query::page(kind, &parameters, cursor.as_deref());
         let fetched = desk.fetcher.fetch(&request, |answer| {
             let page = ListPage::parse(&answer.body)?;
-            let rows = page.rows.iter().map(|raw| match decode::row(kind, raw) {
+            let rows = page.rows.iter().map(|json| match decode::row(kind, json) {
                 Ok(row) => Ok(seen(kind, &row)),
                 // The one that cannot be read might be the one that is looked for.
                 Err(bad) => Err(Failure::malformed(bad.reason)),
             });
             let rows = rows.collect::<Result<Vec<Seen>, Failure>>()?;
-            Ok((rows, page.next_cursor.map(|cursor| cursor.into_owned()), page.total_count))
+            Ok((rows, page))
         });
         let fetched = fetched.await?;
-        let (rows, next, total) = fetched.checked;
+        let ((rows, page), as_of) = (fetched.checked, fetched.as_of);
+        let (next, total) = (page.next_cursor, page.total_count);
         let (store, ledger) = (desk.store.clone(), desk.ledger(kind));
-        let (body, as_of) = (fetched.answer.body, fetched.as_of);
-        write::off_thread(move || write::loose(&store, &ledger, &body, as_of)).await?;
+        write::off_thread(move || write::loose(&store, &ledger, &page.rows, as_of)).await?;
         let is_enough = enough(&PageSeen { rows: &rows, server_date: fetched.answer.server_date });
         all.extend(rows);
         match next {

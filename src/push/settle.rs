@@ -223,7 +223,8 @@ async fn read(desk: &mut Desk, kind: Kind, id: &str) -> PollResult<Fresh> {
 }
 
 fn id_of(kind: Kind, body: &Bytes) -> Result<String, Failure> {
-    let row = decode::row(kind, item(body)?).map_err(|bad| Failure::malformed(bad.reason))?;
+    let row = decode::row(kind, item(body)?.get().as_bytes())
+        .map_err(|bad| Failure::malformed(bad.reason))?;
     Ok(row.id.into_owned())
 }
 
@@ -236,7 +237,7 @@ fn mirror(
 ) -> StoreResult<()> {
     let ledger = Ledger { kind: fresh.kind, ..ledger.clone() };
     let row = fresh.body.as_ref().and_then(|body| item(body).ok());
-    let row = row.and_then(|raw| decode::row(fresh.kind, raw).ok());
+    let row = row.and_then(|raw| decode::row(fresh.kind, raw.get().as_bytes()).ok());
     let Some(row) = row else {
         if let Some(key) = find::key(tx, fresh.kind, &fresh.id)? {
             done.removed += i64::from(removals::not_found(tx, fresh.kind, key, fresh.as_of)?);

@@ -134,6 +134,7 @@ mod tests {
                     api_key_name: Some("nightly\u{1b}[31m".to_owned()),
                 },
                 schema_version: 2,
+                daemon: Some(("idle until noon".to_owned(), 450)),
                 last_pass: Some(LastPass {
                     pass: 12,
                     trigger: "sync".to_owned(),
@@ -221,7 +222,12 @@ mod tests {
                 .contains("12 by sync: began 2027-01-15T07:58:20Z (1 min 40 s ago) and was killed")
         );
         assert_eq!(json(&status)["last_pass"]["outcome"], "killed");
+        assert!(text(&status).contains("not running"));
         status.is_running = true;
+        assert!(
+            text(&status).contains("daemon: idle until noon; dues wait up to 7 min 30 s for more")
+        );
+        assert_eq!(json(&status)["daemon"]["patience_seconds"], 450);
         assert!(text(&status).contains("12 by sync: running since 2027-01-15T07:58:20Z"));
         assert_eq!(json(&status)["last_pass"]["outcome"], "running");
     }

@@ -22,8 +22,6 @@ pub struct KnownPage {
     pub total_count: Option<i64>,
     /// The walk that last passed here.
     pub walk: Option<i64>,
-    /// How many rows are on it.
-    pub rows: i64,
 }
 
 /// A page as it was just answered.
@@ -80,8 +78,7 @@ impl PageCounts {
 
 /// The page at `url`, if it was seen before. A validator taken by another decoder does not count.
 pub fn find(c: &Connection, url: &str) -> StoreResult<Option<KnownPage>> {
-    let sql = "SELECT page, CASE WHEN decoder = ?2 THEN etag END, next_cursor, total_count, walk,
-                      json_array_length(members)
+    let sql = "SELECT page, CASE WHEN decoder = ?2 THEN etag END, next_cursor, total_count, walk
                FROM page WHERE url = ?1";
     let mut statement = c.prepare_cached(sql)?;
     let page = statement.query_row((url, DECODER_VERSION), |row| {
@@ -91,7 +88,6 @@ pub fn find(c: &Connection, url: &str) -> StoreResult<Option<KnownPage>> {
             next_cursor: row.get(2)?,
             total_count: row.get(3)?,
             walk: row.get(4)?,
-            rows: row.get(5)?,
         })
     });
     Ok(page.optional()?)
@@ -153,11 +149,11 @@ pub fn write(
     Ok((page, counts))
 }
 
-/// Records that the API confirmed a page by a 304.
-pub fn confirm(tx: &Transaction<'_>, page: i64, walk: Option<i64>, as_of: i64) -> StoreResult<()> {
-    let sql = "UPDATE page SET as_of = max(as_of, ?2), walk = coalesce(?3, walk) WHERE page = ?1";
-    tx.prepare_cached(sql)?.execute((page, as_of, walk))?;
-    Ok(())
+/// Records that the API confirmed a page by a 304. Returns how many rows that confirms.
+pub fn confirm(tx: &Transaction<'_>, page: i64, walk: Option<i64>, as_of: i64) -> StoreResult<i64> {
+    let sql = "UPDATE page SET as_of = max(as_of, ?2), walk = coalesce(?3, walk) WHERE page = ?1
+               RETURNING json_array_length(members)";
+    Ok(tx.prepare_cached(sql)?.query_row((page, as_of, walk), |row| row.get(0))?)
 }
 
 /// The keys of the rows on a page.

@@ -68,6 +68,8 @@ pub struct RowWriter<'t> {
 struct History<'t> {
     add: CachedStatement<'t>,
     revise: CachedStatement<'t>,
+    /// Where in a row the counts of a scrape stand.
+    places: Vec<usize>,
 }
 
 struct Found {
@@ -86,7 +88,12 @@ impl<'t> RowWriter<'t> {
         let history = match &sql.history {
             None => None,
             Some((add, revise)) => {
-                Some(History { add: tx.prepare_cached(add)?, revise: tx.prepare_cached(revise)? })
+                let names = columns::history_columns(kind).iter();
+                Some(History {
+                    add: tx.prepare_cached(add)?,
+                    revise: tx.prepare_cached(revise)?,
+                    places: names.filter_map(|name| columns::position(kind, name)).collect(),
+                })
             }
         };
         Ok(Self {
@@ -179,7 +186,7 @@ impl<'t> RowWriter<'t> {
         let (Some(history), Some(at)) = (&mut self.history, row.scraped_at) else {
             return Ok(Scrape::Held);
         };
-        let revised = history.revise.execute(counts(self.kind, key, at, row))?;
+        let revised = history.revise.execute(counts(&history.places, key, at, row))?;
         Ok(if revised > 0 { Scrape::Revised } else { Scrape::Held })
     }
 
@@ -187,7 +194,7 @@ impl<'t> RowWriter<'t> {
         let (Some(history), Some(at)) = (&mut self.history, row.scraped_at) else {
             return Ok(Scrape::Held);
         };
-        let added = history.add.execute(counts(self.kind, key, at, row))?;
+        let added = history.add.execute(counts(&history.places, key, at, row))?;
         Ok(if added > 0 { Scrape::Added } else { Scrape::Held })
     }
 }
@@ -212,10 +219,9 @@ fn bind<'a>(head: &'a [&'a dyn ToSql; 3], row: &'a Row<'_>) -> impl Params + 'a 
 }
 
 /// The parameters of a history row: whose, when, and its counts.
-fn counts<'a>(kind: Kind, key: i64, at: Instant, row: &'a Row<'_>) -> impl Params + 'a {
+fn counts<'a>(places: &'a [usize], key: i64, at: Instant, row: &'a Row<'_>) -> impl Params + 'a {
     let own = [Some(key), Some(at.seconds), Some(i64::from(at.nanos))];
-    let counts = columns::history_columns(kind).iter();
-    let counts = counts.map(move |name| row.value(kind, name).as_integer());
+    let counts = places.iter().map(|place| row.values.get(*place).and_then(Value::as_integer));
     params_from_iter(own.into_iter().chain(counts))
 }
 
@@ -314,8 +320,7 @@ mod tests {
     }
 
     fn write(store: &Store, json: &str, as_of: i64) -> Written {
-        let raw: &serde_json::value::RawValue = serde_json::from_str(json).unwrap();
-        let row = crate::api::decode::row(Kind::Video, raw).unwrap();
+        let row = crate::api::decode::row(Kind::Video, json.as_bytes()).unwrap();
         let source = Source { page: None, as_of };
         store.write(|tx| RowWriter::new(tx, Kind::Video)?.write(&row, source)).unwrap()
     }

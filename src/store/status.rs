@@ -27,6 +27,9 @@ pub struct Snapshot {
     pub identity: Identity,
     /// The version of its schema.
     pub schema_version: i64,
+    /// What the daemon says of itself, and how long it lets dues wait for each other, seconds. Of
+    /// value while a daemon runs.
+    pub daemon: Option<(String, i64)>,
     /// The pass that began last.
     pub last_pass: Option<LastPass>,
     /// Where each kind stands, in the order of a pass.
@@ -135,6 +138,7 @@ pub fn read(c: &Connection, now: i64) -> StoreResult<Snapshot> {
     Ok(Snapshot {
         identity: instance::identity(&moment)?,
         schema_version: open::schema_version(&moment)?,
+        daemon: daemon(&moment)?,
         last_pass: last_pass(&moment)?,
         kinds: kinds?,
         schedule: schedule(&moment, now / 1_000_000)?,
@@ -164,6 +168,14 @@ pub fn integrity(c: &Connection) -> StoreResult<Vec<String>> {
 pub fn sizes(database: &Path) -> Sizes {
     let length = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     Sizes { database: length(database), wal: length(&place::wal_path(database)) }
+}
+
+fn daemon(c: &Connection) -> StoreResult<Option<(String, i64)>> {
+    if instance::runner(c)?.as_deref() != Some("run") {
+        return Ok(None);
+    }
+    let (condition, patience_s) = instance::condition(c)?;
+    Ok(condition.zip(patience_s))
 }
 
 fn kind_status(c: &Connection, kind: Kind) -> StoreResult<KindStatus> {

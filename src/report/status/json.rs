@@ -25,6 +25,9 @@ pub fn json(status: &Status) -> Value {
             "schema_version": snapshot.schema_version,
         },
         "is_running": status.is_running,
+        "daemon": snapshot.daemon.as_ref().filter(|_| status.is_running).map(|(condition, patience_s)| {
+            value!({ "condition": condition, "patience_seconds": patience_s })
+        }),
         "last_pass": snapshot.last_pass.as_ref().map(|pass| of_pass(status, pass)),
         "next_due_at": status.next_due().map(|(at, _)| instant::text(at)),
         "videos_due": {

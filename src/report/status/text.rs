@@ -1,5 +1,7 @@
 //! `status` at a glance.
 
+use std::time::Duration;
+
 use comfy_table::{CellAlignment, Table};
 
 use super::{NextWalk, Status, at};
@@ -19,7 +21,7 @@ pub fn text(status: &Status) -> String {
     let facts = [
         ("organization", organization(status)),
         ("database", database(status)),
-        ("now", if status.is_running { "running" } else { "not running" }.to_owned()),
+        ("now", running(status)),
         ("last pass", last_pass(status)),
         ("next due", next_due(status)),
         ("rate limit", status.rate.text(status.now)),
@@ -58,6 +60,19 @@ fn database(status: &Status) -> String {
     };
     let version = status.snapshot.schema_version;
     format!("{path}, {}{wal}, schema version {version}", bytes(sizes.database))
+}
+
+/// Who works on the mirror. A daemon also says how it is doing, and how long it lets what is due wait
+/// for more: longer than `freshness_target` while the rate limit does not carry the demand.
+fn running(status: &Status) -> String {
+    match &status.snapshot.daemon {
+        _ if !status.is_running => "not running".to_owned(),
+        None => "running".to_owned(),
+        Some((condition, patience_s)) => {
+            let patience = Duration::from_secs(u64::try_from(*patience_s).unwrap_or(0));
+            format!("daemon: {}; dues wait up to {} for more", shown(condition), span(patience))
+        }
+    }
 }
 
 fn last_pass(status: &Status) -> String {
