@@ -53,6 +53,8 @@ pub fn settings(context: &Context, seed: u64) -> PassSettings {
         timezone: config.timezone,
         max_removals: config.max_removals,
         log_retention: config.log_retention,
+        outbox_retention: config.outbox_retention,
+        settle_after: config.settle_after,
     }
 }
 
@@ -134,11 +136,17 @@ pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
             format!("{}: {detail}", kind.turn.kind)
         })
         .collect();
-    match parts.is_empty() {
-        true => Ok(Exit::Done),
-        false => {
-            Err(CliError::new(Exit::Partial, format!("not all is mirrored; {}", parts.join("; "))))
-        }
+    if !parts.is_empty() {
+        let parts = parts.join("; ");
+        return Err(CliError::new(Exit::Partial, format!("not all is mirrored; {parts}")));
+    }
+    match (report.pushed.failed, report.pushed.left) {
+        (0, 0) => Ok(Exit::Done),
+        (failed, left) => Err(CliError::new(
+            Exit::Partial,
+            format!("not all that was queued is done: {failed} entries failed, {left} are tried again later"),
+        )
+        .hint("`creatormirror outbox list` shows them")),
     }
 }
 

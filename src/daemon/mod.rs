@@ -231,6 +231,7 @@ impl Daemon {
             only: Vec::new(),
             patience: self.patience,
             hold: self.troubles.held(self.uptime()),
+            settles: false,
             is_identified: true,
         }
     }
@@ -238,7 +239,8 @@ impl Daemon {
     async fn pass(&mut self, order: Order) -> Result<Step, Stop> {
         match self.run_pass(&order).await {
             Some(report) => {
-                let is_fruitless = report.requests() == 0 && report.stop.is_none();
+                let is_fruitless =
+                    report.requests() == 0 && !report.pushed.is_any() && report.stop.is_none();
                 self.digest(report)?;
                 // A plan that led to no request would lead to none again.
                 Ok(match is_fruitless {
@@ -354,7 +356,7 @@ impl Daemon {
 enum Step {
     /// Look again at once.
     Go,
-    /// Nothing to do until then, unless a job comes.
+    /// Nothing to do until then, unless a job or a write comes.
     Idle(DateTime<Utc>),
     /// Nothing may be done for so long, whatever comes.
     Rest(Duration),

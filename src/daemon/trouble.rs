@@ -121,7 +121,13 @@ mod tests {
             detail: None,
             request_id: None,
         };
-        Report { pass: 1, kinds: vec![KindReport { turn, failure: None }], stop, key_name: None }
+        Report {
+            pass: 1,
+            kinds: vec![KindReport { turn, failure: None }],
+            pushed: crate::model::outbox::Pushed::default(),
+            stop,
+            key_name: None,
+        }
     }
 
     #[test]

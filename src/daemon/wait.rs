@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::{Call, Daemon, Step, delta};
 use crate::clock::Clock;
 use crate::poll::Desk;
+use crate::push;
 use crate::store::{StoreResult, jobs as queue};
 
 /// How often the loop looks whether another process has written. Also the longest that a step of
@@ -25,12 +26,12 @@ pub(super) fn booted_at(clock: &Clock) -> DateTime<Utc> {
 }
 
 impl Daemon {
-    /// Sleeps until then, unless a call or a job comes before.
+    /// Sleeps until then, unless a call, a job or a write comes before.
     pub(super) async fn wait(&mut self, until: DateTime<Utc>) -> Step {
         let clock = self.desk.fetcher.clock().clone();
         // Listen before looking: what is written from here on moves the version.
         let mut seen = self.data_version().ok();
-        if self.job_waits() || !self.pending.is_empty() {
+        if self.job_waits() || self.write_waits() || !self.pending.is_empty() {
             return self.answer_calls().await;
         }
         loop {
@@ -45,7 +46,7 @@ impl Daemon {
             let version = self.data_version().ok();
             if version != seen {
                 seen = version;
-                if self.job_waits() {
+                if self.job_waits() || self.write_waits() {
                     return Step::Go;
                 }
             }
@@ -120,6 +121,12 @@ impl Daemon {
 
     fn job_waits(&self) -> bool {
         self.desk.store.read(queue::is_waiting).unwrap_or(false)
+    }
+
+    /// Whether something was queued that can be sent now.
+    fn write_waits(&self) -> bool {
+        let now = self.desk.fetcher.clock().now();
+        push::next_at(&self.desk, now).ok().flatten().is_some_and(|at| at <= now)
     }
 
     fn data_version(&self) -> StoreResult<i64> {

@@ -31,6 +31,7 @@ use crate::poll::polls::Polled;
 use crate::poll::settle::{self, outcome};
 use crate::poll::walk::Begin;
 use crate::poll::{Desk, PollError, documents, follow, polls, query, walk};
+use crate::push::{self, PushSettings};
 use crate::store::passes::{self, Ending};
 use crate::store::removals::Policy;
 use crate::store::{StoreResult, walks};
@@ -46,6 +47,20 @@ pub struct PassSettings {
     pub max_removals: RemovalCeiling,
     /// How long the log of passes is kept.
     pub log_retention: Duration,
+    /// How long finished entries of the outbox are kept.
+    pub outbox_retention: Duration,
+    /// How long after a lost answer its outcome is looked up.
+    pub settle_after: Duration,
+}
+
+impl PassSettings {
+    fn push(&self, order: &Order) -> PushSettings {
+        PushSettings {
+            settle_after: self.settle_after,
+            retention: self.outbox_retention,
+            stays: order.settles,
+        }
+    }
 }
 
 /// What is wanted of a pass.
@@ -61,6 +76,8 @@ pub struct Order {
     pub patience: Duration,
     /// Kinds that are left alone for now, because their last turn failed.
     pub hold: Vec<Kind>,
+    /// Whether to stay until lost answers to writes are looked up.
+    pub settles: bool,
     /// Whether it is settled whose key this is: a daemon asks once, not with every pass.
     pub is_identified: bool,
 }
@@ -108,6 +125,8 @@ async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Resul
         // The turn of `meta` carries the request that began the pass.
         end_turn(desk, Kind::Meta, &Ending { outcome: outcome::POLLED, ..Ending::default() })?;
     }
+    // What a user waits for goes before what nobody has asked for just now.
+    push::push(desk, settings.push(order)).await?;
     for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
         let work = standing::decide(desk, order, settings, kind)?;
         turn(desk, order, settings, kind, work).await?;

@@ -7,6 +7,7 @@ use crate::model::{Kind, instant};
 use crate::plan::cover;
 use crate::plan::work::Work;
 use crate::poll::Desk;
+use crate::push;
 use crate::store::walks::KindState;
 use crate::store::{StoreResult, due};
 
@@ -27,6 +28,7 @@ pub fn next_at(
             next = Some(next.map_or(at, |next| next.min(at)));
         }
     };
+    consider(push::next_at(desk, now)?);
     for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
         let standing = standing::read(Some(&desk.store), &desk.refused, order, kind, now)?;
         match standing::weigh(&standing, order, settings, kind, now) {

@@ -6,6 +6,7 @@ use super::{Order, PassSettings, standing};
 use crate::model::{Kind, instant};
 use crate::plan::work::Work;
 use crate::poll::{documents, query, walk};
+use crate::push;
 use crate::store::due::DueFeed;
 use crate::store::{Store, StoreResult, pages, refusals, walks};
 
@@ -18,6 +19,9 @@ pub fn preview(
     now: DateTime<Utc>,
 ) -> StoreResult<Vec<String>> {
     let mut lines = vec!["GET /whoami".to_owned()];
+    if let Some(store) = store {
+        lines.extend(push::preview(store)?);
+    }
     let refused = match store {
         Some(store) => store.read(|c| refusals::in_force(c, instant::micros(now)))?,
         None => Vec::new(),

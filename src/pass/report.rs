@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::api::Failure;
 use crate::model::Kind;
+use crate::model::outbox::Pushed;
 use crate::poll::settle::outcome;
 use crate::poll::{Desk, PollError};
 use crate::retry::Trouble;
@@ -140,6 +141,8 @@ pub struct Report {
     pub pass: i64,
     /// What it did, kind by kind.
     pub kinds: Vec<KindReport>,
+    /// What it did about the outbox.
+    pub pushed: Pushed,
     /// What stopped it, if anything did.
     pub stop: Option<Stop>,
     /// The key's name, as the API gave it last.
@@ -154,7 +157,7 @@ impl Report {
         });
         let key_name =
             desk.store.read(instance::identity).ok().and_then(|found| found.api_key_name);
-        Self { pass: desk.pass, kinds: kinds.collect(), stop, key_name }
+        Self { pass: desk.pass, kinds: kinds.collect(), pushed: desk.pushed, stop, key_name }
     }
 
     /// Requests sent in all.

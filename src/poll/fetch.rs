@@ -44,6 +44,15 @@ pub struct Fetched<T> {
     pub as_of: i64,
 }
 
+/// What came of one attempt, and when it started.
+#[derive(Debug)]
+pub struct Sent {
+    /// The answer, or why there is none.
+    pub result: Result<Answer, Failure>,
+    /// Start of the request, a stamp.
+    pub as_of: i64,
+}
+
 /// Sends requests, one at a time.
 #[derive(Debug)]
 pub struct Fetcher {
@@ -58,6 +67,8 @@ pub struct Fetcher {
     sent: Tally,
     /// Boot time of the first attempt that got no answer, since the last answer.
     silent_since: Option<Duration>,
+    /// Writes on end that the API asked to send later.
+    limited: u32,
 }
 
 impl Fetcher {
@@ -83,6 +94,7 @@ impl Fetcher {
             wait_left,
             sent: Tally::default(),
             silent_since: None,
+            limited: 0,
         })
     }
 
@@ -175,6 +187,33 @@ impl Fetcher {
                 _ => return Err(give_up(failure, was_silent)),
             }
         }
+    }
+
+    /// Waits until a request may be sent, so that nothing stands between a decision to send and the
+    /// sending.
+    pub async fn turn(&mut self) -> PollResult<()> {
+        self.pass_gate().await
+    }
+
+    /// One attempt at a write, whatever comes of it: only whoever knows what it wanted to do may
+    /// repeat it. It waits at the gate, counts, and closes the gate like any other request.
+    pub async fn send_once(&mut self, request: &Request) -> PollResult<Sent> {
+        self.pass_gate().await?;
+        let as_of = self.stamp();
+        let result = self.send(request).await;
+        match result.as_ref().map_err(|failure| failure.trouble()) {
+            Err(trouble @ Trouble::Limited(_)) => {
+                self.limited = self.limited.saturating_add(1);
+                self.close_gate(trouble, self.limited)?;
+            }
+            _ => self.limited = 0,
+        }
+        Ok(Sent { result, as_of })
+    }
+
+    /// A number between 0 and 1.
+    pub fn chance(&mut self) -> f64 {
+        self.chance.random()
     }
 
     /// For how long the API has not answered at all.

@@ -76,7 +76,7 @@ pub fn begin_kind(
     let sql = "INSERT INTO pass_kind (pass, kind, trigger, started_at) VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT (pass, kind) DO UPDATE
                SET outcome = 'running', finished_at = NULL,
-                   trigger = CASE trigger WHEN 'start' THEN excluded.trigger ELSE trigger END";
+                   trigger = CASE WHEN trigger IN ('start', 'outbox') THEN excluded.trigger ELSE trigger END";
     tx.execute(sql, (pass, kind.name(), trigger, at))?;
     Ok(())
 }

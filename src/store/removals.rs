@@ -92,6 +92,26 @@ pub fn not_found(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreRe
     Ok(is_second_sign)
 }
 
+/// A resource was deleted by a request of ours: that is proof. Returns whether it was listed until
+/// then.
+pub fn deleted(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResult<bool> {
+    let table = kind.name();
+    let page: Option<i64> =
+        tx.query_row(&format!("SELECT page FROM {table} WHERE key = ?1"), [key], |row| row.get(0))?;
+    if let Some(page) = page {
+        super::pages::void(tx, page)?;
+    }
+    let sql = format!(
+        "UPDATE {table} SET removed_at = ?2, not_found_at = ?2, as_of = max(as_of, ?2)
+         WHERE key = ?1 AND removed_at IS NULL"
+    );
+    let removed = tx.execute(&sql, (key, at))?;
+    if due::is_scheduled(kind) {
+        due::set(tx, kind, key, None)?;
+    }
+    Ok(removed > 0)
+}
+
 fn exceeds(candidates: i64, listed: i64, ceiling: RemovalCeiling) -> bool {
     #[allow(clippy::cast_precision_loss)] // Row counts are far below 2^53.
     let allowed = listed as f64 * ceiling.fraction;

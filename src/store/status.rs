@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::freshness::{self, Freshness};
 use super::instance::{self, Identity};
+use super::outbox::{self, Summary};
 use super::place;
 use super::refusals::{self, Refusal};
 use super::walks::{self, Walk};
@@ -39,6 +40,8 @@ pub struct Snapshot {
     pub gate: String,
     /// What the server was found not to support.
     pub refusals: Vec<Refusal>,
+    /// How the outbox is doing.
+    pub outbox: Summary,
     /// What went wrong last.
     pub last_error: Option<LastError>,
     /// What the API says of its future, and when it did, in microseconds.
@@ -141,6 +144,7 @@ pub fn read(c: &Connection, now: i64) -> StoreResult<Snapshot> {
         schedule: schedule(&moment, now / 1_000_000)?,
         gate: instance::traffic(&moment)?.0,
         refusals: refusals::in_force(&moment, now)?,
+        outbox: outbox::summary(&moment)?,
         last_error: last_error(&moment)?,
         lifecycle: lifecycle(&moment)?,
     })

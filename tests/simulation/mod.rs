@@ -183,6 +183,8 @@ fn settings(scenario: &Scenario) -> DaemonSettings {
             timezone: chrono_tz::Tz::UTC,
             max_removals: RemovalCeiling { fraction: 0.2 },
             log_retention: Duration::from_secs(90 * 24 * 3_600),
+            outbox_retention: Duration::from_secs(90 * 24 * 3_600),
+            settle_after: Duration::from_secs(5),
         },
         manners: Manners { rate_share: 0.9, max_wait: Duration::from_secs(30), seed: 7 },
         freshness_target: scenario.freshness,

@@ -4,6 +4,7 @@ use serde_json::{Value, json as value};
 
 use super::{NextWalk, Status, at};
 use crate::model::{Instant, instant};
+use crate::report::outbox;
 use crate::store::freshness::Freshness;
 use crate::store::refusals::Refusal;
 use crate::store::status::{KindStatus, LastPass};
@@ -36,6 +37,7 @@ pub fn json(status: &Status) -> Value {
         },
         "kinds": kinds,
         "rate_limit": status.rate.json(status.now),
+        "outbox": outbox::counts(&snapshot.outbox),
         "refusals": snapshot.refusals.iter().map(of_refusal).collect::<Vec<_>>(),
         "last_error": snapshot.last_error.as_ref().map(|error| value!({
             "pass": error.pass,

@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, Table};
 use super::{NextWalk, Status, at};
 use crate::api::printable;
 use crate::model::{Instant, Kind};
+use crate::report::outbox;
 use crate::report::text::{bytes, moment, relative, span, thousands};
 use crate::store::freshness::Freshness;
 use crate::store::refusals::Refusal;
@@ -24,6 +25,7 @@ pub fn text(status: &Status) -> String {
         ("last pass", last_pass(status)),
         ("next due", next_due(status)),
         ("rate limit", status.rate.text(status.now)),
+        ("outbox", outbox::phrase(&status.snapshot.outbox)),
         ("API", lifecycle(status)),
         ("last error", last_error(status)),
     ];
@@ -198,7 +200,7 @@ fn row(status: &Status, kind: &KindStatus) -> Vec<String> {
 
 /// What needs a sentence.
 fn notes(status: &Status) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = outbox::dead_letters(&status.snapshot.outbox);
     for kind in &status.snapshot.kinds {
         let name = kind.kind.plural();
         if let Some(walk) = &kind.open_walk {
