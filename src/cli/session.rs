@@ -114,6 +114,7 @@ pub fn storage(context: &Context, error: &StoreError) -> CliError {
 pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
     match &report.stop {
         Some(Stop::Store(error)) => return Err(storage(context, error)),
+        Some(stop @ Stop::KeyRefused(_)) => return Err(which_key(context, report, stopped(stop))),
         Some(stop) => return Err(stopped(stop)),
         None => {}
     }
@@ -138,6 +139,18 @@ pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
         false => {
             Err(CliError::new(Exit::Partial, format!("not all is mirrored; {}", parts.join("; "))))
         }
+    }
+}
+
+/// Says which key was refused: its name as the API gave it once, and where it was read.
+fn which_key(context: &Context, report: &Report, error: CliError) -> CliError {
+    let error = match &report.key_name {
+        Some(name) => error.hint(format!("its name was `{name}` when it worked")),
+        None => error,
+    };
+    match context.config.key() {
+        Ok((_, source)) => error.hint(format!("it was read from {source}")),
+        Err(_) => error,
     }
 }
 

@@ -121,7 +121,7 @@ mod tests {
             detail: None,
             request_id: None,
         };
-        Report { pass: 1, kinds: vec![KindReport { turn, failure: None }], stop }
+        Report { pass: 1, kinds: vec![KindReport { turn, failure: None }], stop, key_name: None }
     }
 
     #[test]

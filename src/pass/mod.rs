@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use tracing::Instrument;
 
 pub use next::next_at;
 pub use report::{KindReport, Report, Stop};
@@ -73,7 +74,8 @@ impl Order {
 /// Runs a pass to its end, or to what stops it. The report says what came of it in either case.
 pub async fn run(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Report {
     desk.pass = 0;
-    let stop = turns(desk, order, settings).await.err();
+    let span = tracing::debug_span!("pass", trigger = order.trigger);
+    let stop = turns(desk, order, settings).instrument(span).await.err();
     close(desk, settings, stop)
 }
 
