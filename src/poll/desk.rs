@@ -9,7 +9,7 @@ use super::{Fetcher, query};
 use crate::api::{Failure, Verdict};
 use crate::model::{Event, Kind, instant};
 use crate::store::refusals::{self, Refusal};
-use crate::store::{Store, StoreResult, passes, walks};
+use crate::store::{Store, StoreResult, jobs, passes, walks};
 
 /// How long something the server refused is left alone.
 const REFUSAL_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
@@ -91,6 +91,7 @@ impl Desk {
         self.store.write(|tx| {
             ledger.close(tx, &passes::Tally::default())?;
             passes::end(tx, pass, outcome, detail, at)?;
+            jobs::prune(tx, at.saturating_sub(retention))?;
             passes::prune(tx, at.saturating_sub(retention))?;
             walks::prune(tx, at.saturating_sub(retention))
         })
