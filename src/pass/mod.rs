@@ -127,7 +127,19 @@ async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Resul
     }
     // What a user waits for goes before what nobody has asked for just now.
     push::push(desk, settings.push(order)).await?;
+    // What is due comes before what is swept, and of that what has waited longest: a small budget
+    // must not be spent by those whose turn happens to be first.
     for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
+        let work = standing::decide(desk, order, settings, kind)?;
+        if work.is_for_dues() {
+            turn(desk, order, settings, kind, work).await?;
+        }
+    }
+    for kind in standing::by_last_sweep(&desk.store)?.into_iter().filter(|kind| order.wants(*kind))
+    {
+        if desk.failures.contains_key(&kind) {
+            continue;
+        }
         let work = standing::decide(desk, order, settings, kind)?;
         turn(desk, order, settings, kind, work).await?;
     }
@@ -150,7 +162,7 @@ async fn turn(
         Work::Poll(_) | Work::Follow(_) | Work::Feeds(_) => "due",
     };
     desk.begin_turn(kind, trigger)?;
-    let mut is_walk = !matches!(work, Work::Poll(_) | Work::Follow(_) | Work::Feeds(_));
+    let mut is_walk = !work.is_for_dues();
     let result = carry_out(desk, order, settings, kind, work).await;
     // A poll that was refused became a walk.
     is_walk |= result.as_ref().is_ok_and(|ending| ending.outcome != outcome::POLLED);

@@ -10,7 +10,7 @@ use crate::api::{Failure, Verdict};
 use crate::model::outbox::Pushed;
 use crate::model::{Event, Kind, instant};
 use crate::store::refusals::{self, Refusal};
-use crate::store::{Store, StoreResult, passes, walks};
+use crate::store::{Store, StoreResult, jobs, passes, walks};
 
 /// How long something the server refused is left alone.
 const REFUSAL_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
@@ -96,6 +96,7 @@ impl Desk {
         self.store.write(|tx| {
             ledger.close(tx, &passes::Tally::default())?;
             passes::end(tx, pass, outcome, detail, at)?;
+            jobs::prune(tx, at.saturating_sub(retention))?;
             passes::prune(tx, at.saturating_sub(retention))?;
             walks::prune(tx, at.saturating_sub(retention))
         })

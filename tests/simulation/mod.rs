@@ -83,6 +83,48 @@ pub struct Outcome {
     pub took: Duration,
 }
 
+/// Requests beyond those that could not be avoided, at most.
+const BOUND_TIMES_MAX: f64 = 1.5;
+/// With a budget that carries everything, a scrape is known after this many freshness targets: it
+/// may be late, and is then asked for again.
+const FRESHNESS_TIMES_MAX: i64 = 3;
+/// The part of its scrapes that a video misses, against the mean of its interval.
+const UNEVEN_MAX: f64 = 0.2;
+/// A round through all pages, in hours, that a video without news may wait beyond its interval.
+const ROUND_HOURS_MAX: f64 = 12.0;
+
+impl Outcome {
+    /// The goals with a budget that carries everything.
+    #[track_caller]
+    pub fn check_ample(&self) {
+        let (ours, truth) = (&self.ours, &self.truth);
+        assert!(ours.happened > truth.videos.len(), "too little happened to prove anything");
+        assert_eq!(ours.missed, 0, "scrapes were missed");
+        assert_eq!(ours.caught + ours.pending, ours.happened);
+        let bound = truth.lower_bound() as f64;
+        let times = ours.requests as f64 / bound;
+        assert!(times <= BOUND_TIMES_MAX, "{times:.2} times the requests of the lower bound");
+        let stalest = ours.percentile(99) * 1_000;
+        assert!(stalest <= FRESHNESS_TIMES_MAX * truth.freshness, "{stalest} ms stale");
+        assert_eq!(self.by_status.keys().filter(|status| **status >= 400).count(), 0);
+    }
+
+    /// The goals with one that does not: whoever has the same interval fares alike, and nobody is
+    /// forgotten.
+    #[track_caller]
+    pub fn check_pressed(&self) {
+        assert_eq!(self.by_status.get(&429), None, "the budget was overdrawn");
+        for even in self.ours.evenness() {
+            let (luckiest, unluckiest) = even.missed_p05_p95;
+            let hours = even.hours;
+            assert!(unluckiest - even.missed <= UNEVEN_MAX, "{hours} h: {even:?}");
+            assert!(even.missed - luckiest <= UNEVEN_MAX, "{hours} h: {even:?}");
+            let beyond = (even.dark_max - 1.0) * hours as f64;
+            assert!(beyond <= ROUND_HOURS_MAX, "{hours} h: no news for {beyond:.1} h beyond it");
+        }
+    }
+}
+
 /// When every simulation begins: a Monday noon.
 pub fn begins_at() -> DateTime<Utc> {
     DateTime::from_timestamp(1_772_452_800, 0).unwrap()
