@@ -13,6 +13,7 @@
 //! | [`store`] | the local side: the only home of SQL beside `migrations/` |
 //! | [`plan`] | pure: what is due, which requests cover it, cron sweeps |
 //! | [`poll`] | read direction: fetch, walk, write |
+//! | [`push`] | write direction: claim, send, look up when unsure, settle |
 //! | [`pass`] | one pass over all kinds, and what came of it |
 //! | [`daemon`] | the loop: deadline, job, signal, stop; readiness and signs of life |
 //! | [`config`], [`logging`], [`report`], [`listen`], [`cli`] | the front; nothing above reads the environment |
@@ -30,6 +31,7 @@
 //!   does. The current state is that of the newest.
 //! - A page's ETag is kept only while a 304 to it would confirm exactly what is held.
 //! - Nothing is removed on the word of an incomplete walk.
+//! - A write whose outcome is not known is not sent again before it was looked for.
 //! - The key is a secret type from the moment it is read, and answers are scrubbed of it.
 //!
 //! # Flows
@@ -38,6 +40,11 @@
 //! fetches page n+1 while page n is written ([`poll::write`]); dues are polled by kept cursors
 //! ([`poll::polls`]). [`poll::fetch`] is behind every request: it waits at the gate, sends, repeats
 //! what may pass, and persists a closed gate before anything else. [`poll::settle`] closes the walk.
+//!
+//! **Queued write.** [`cli`] or SQL adds an entry ([`store::outbox`]), frozen and on the disk. [`push`],
+//! the first thing in a pass, claims the oldest ready entry of each target, its attempt counted on the
+//! disk before it is sent; the answer, the row it carries and the entry's end are one transaction. What
+//! has an unknown outcome is looked up before anything is sent again.
 //!
 //! **One-shot.** [`cli`] reads the settings, takes the lock, runs the same pass once, prints, and
 //! exits with the code.
@@ -54,6 +61,7 @@ pub mod model;
 pub mod pass;
 pub mod plan;
 pub mod poll;
+pub mod push;
 pub mod report;
 pub mod retry;
 pub mod sandbox;

@@ -50,10 +50,24 @@ fn help_states_every_exit_code_and_only_commands_that_are_there() {
         for code in ["2", "77", "78", "74", "75", "69", "1", "0"] {
             assert!(ran.stdout.contains(&format!("\n  {code:>2}  ")), "{code}: {}", ran.stdout);
         }
-        for command in ["sync", "status", "check", "sandbox", "demo", "completions", "man"] {
+        for command in [
+            "sync",
+            "track",
+            "set",
+            "untrack",
+            "link",
+            "unlink",
+            "outbox",
+            "status",
+            "check",
+            "sandbox",
+            "demo",
+            "completions",
+            "man",
+        ] {
             assert!(ran.stdout.contains(&format!("\n  {command} ")), "{command}: {}", ran.stdout);
         }
-        for later in ["backfill", "track", "outbox", "export"] {
+        for later in ["backfill", "export"] {
             assert!(!ran.stdout.contains(&format!("\n  {later} ")), "{later}: {}", ran.stdout);
         }
     }

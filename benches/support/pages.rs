@@ -43,7 +43,7 @@ fn render_page(page: usize, pages: usize, rows: usize) -> String {
 fn push_video(body: &mut String, n: u64) {
     let chance = mix(n);
     let views = chance % 4_000_000;
-    let (id, account) = (uuid(n), uuid(1 << 40 | chance % 500));
+    let (id, account) = (uuid(n), uuid((1 << 40) | (chance % 500)));
     let (external, user) = (7_300_000_000_000_000_000 + n, chance % 500);
     let added = instant(EPOCH_S + n as i64 * 7);
     let scraped = instant(EPOCH_S + 9_000_000 + (chance % 86_400) as i64);

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use reqwest::Response;
 use secrecy::ExposeSecret as _;
-use tracing::debug;
+use tracing::field::Empty;
+use tracing::{Instrument, debug, debug_span};
 use url::Url;
 
 use super::answer::Answer;
@@ -69,15 +70,19 @@ impl Client {
     /// Makes exactly one attempt. Does not wait for any gate and does not try again.
     pub async fn send(&self, request: &Request) -> Result<Answer, Failure> {
         let started = self.clock.boot().elapsed;
-        let outcome = self.attempt(request).await;
+        let span = debug_span!("request", %request, status = Empty, request_id = Empty, duration_ms = Empty);
+        let outcome = self.attempt(request).instrument(span.clone()).await;
         let (status, request_id, verdict) = match &outcome {
             Ok(answer) => (Some(answer.status), answer.request_id.as_deref(), None),
             Err(failure) => {
                 (failure.status, failure.request_id.as_deref(), Some(failure.verdict.name()))
             }
         };
-        let duration_ms = self.clock.boot().elapsed.saturating_sub(started).as_millis();
-        debug!(%request, status, request_id, verdict, duration_ms, "request over");
+        let duration = self.clock.boot().elapsed.saturating_sub(started);
+        span.record("status", status);
+        span.record("request_id", request_id);
+        span.record("duration_ms", u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+        debug!(parent: &span, verdict, "request over");
         outcome
     }
 

@@ -57,6 +57,15 @@ pub struct Delay {
     pub should: Duration,
 }
 
+/// Requests, and the time they have to last for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Means {
+    /// Requests.
+    pub requests: u64,
+    /// Time.
+    pub time: Duration,
+}
+
 impl Delay {
     /// The longer of the two.
     pub fn total(self) -> Duration {
@@ -124,9 +133,8 @@ impl RateGate {
         let mut delay = Delay { must: self.remaining_wait(now, boot), should: Duration::ZERO };
         let Some(budget) = &self.budget else { return delay };
         let time_left = budget.window.left(now, boot);
-        let reserve = reserve(budget.limit, share);
-        let ours = budget.limit.saturating_sub(reserve);
-        let usable = budget.remaining.saturating_sub(self.in_flight).saturating_sub(reserve);
+        let ours = budget.limit.saturating_sub(reserve(budget.limit, share));
+        let usable = self.usable(budget, share);
         if usable == 0 {
             delay.must = delay.must.max(time_left);
         } else if usable < ours.div_ceil(2) {
@@ -135,6 +143,26 @@ impl RateGate {
                 .saturating_sub(since_last.unwrap_or(Duration::MAX));
         }
         delay
+    }
+
+    /// What may still be sent, and in what time: of the window that was read last, or, when that is
+    /// over, of one like it that follows it. Nothing is known before the first reading.
+    pub fn means(&self, share: f64, now: DateTime<Utc>, boot: &BootTime) -> Option<Means> {
+        let budget = self.budget.as_ref()?;
+        let (length, passed) = (budget.window.length, budget.window.passed(now, boot));
+        if passed < length {
+            return Some(Means { requests: self.usable(budget, share), time: length - passed });
+        }
+        let requests = budget.limit.saturating_sub(reserve(budget.limit, share));
+        let into_next = passed.as_micros().checked_rem(length.as_micros())?;
+        let into_next = Duration::from_micros(u64::try_from(into_next).unwrap_or(0));
+        Some(Means { requests, time: length - into_next })
+    }
+
+    /// What is left of our share.
+    fn usable(&self, budget: &Budget, share: f64) -> u64 {
+        let left = budget.remaining.saturating_sub(self.in_flight);
+        left.saturating_sub(reserve(budget.limit, share))
     }
 }
 
@@ -304,6 +332,19 @@ mod tests {
         clock.step_wall(TimeDelta::hours(-3));
         clock.advance(seconds(30));
         assert_eq!(delay(&gate, 1.0, &clock), Delay::default());
+    }
+
+    #[test]
+    fn means_are_what_is_left_of_our_share_and_the_like_of_it_in_the_next_window() {
+        let clock = clock();
+        let mut gate = RateGate::default();
+        let means = |gate: &RateGate| gate.means(0.9, clock.now(), &clock.boot());
+        assert_eq!(means(&gate), None);
+        read(&mut gate, rate(100, 40, START + 60), &clock);
+        clock.advance(seconds(20));
+        assert_eq!(means(&gate), Some(Means { requests: 30, time: seconds(40) }));
+        clock.advance(seconds(50));
+        assert_eq!(means(&gate), Some(Means { requests: 90, time: seconds(50) }));
     }
 
     #[test]

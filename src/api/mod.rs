@@ -26,7 +26,7 @@ pub use build::BuildError;
 pub use client::Client;
 pub use failure::{Failure, FieldError, Report, Verdict};
 pub use filters::{filters_contradict, filters_unasked};
-pub use gate::{Budget, Delay, RateGate};
+pub use gate::{Budget, Delay, Means, RateGate};
 pub use headers::RateHeaders;
 pub use hold::Hold;
 pub use page::{ListPage, item};

@@ -18,7 +18,7 @@ pub enum Handed {
     Done(Box<Answer>),
     /// There is no daemon: whoever holds the lock does not take jobs.
     NoDaemon,
-    /// The daemon went away before it took the job up; the lock may be free now.
+    /// The daemon went away before the job was done; the lock may be free now.
     Gone,
 }
 
@@ -72,7 +72,8 @@ fn look(store: &Store, job: i64) -> StoreResult<Look> {
             });
             Ok(Look::Done(Box::new(answer)))
         }
-        Some(Progress::Queued) if !place::is_locked(store.path()) => {
+        // Stopped or killed, also in the middle of it.
+        Some(Progress::Queued | Progress::Running) if !place::is_locked(store.path()) => {
             let is_ours_again = store.write(|tx| jobs::withdraw(tx, job))?;
             Ok(if is_ours_again { Look::Gone } else { Look::Waiting })
         }

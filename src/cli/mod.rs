@@ -6,12 +6,20 @@ mod context;
 mod demo;
 pub mod exit;
 mod handover;
+mod lines;
+mod link;
 mod man;
+mod outbox;
+mod queueing;
 mod run;
 mod sandbox;
 mod session;
+mod set;
 mod status;
 mod sync;
+mod track;
+mod unlink;
+mod untrack;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -87,6 +95,18 @@ pub enum Command {
     Sync(sync::SyncArgs),
     /// Keep the mirror up to date: the same pass again and again, until a signal comes
     Run(run::RunArgs),
+    /// Queue the creation of a video, an account or a creator
+    Track(track::TrackArgs),
+    /// Queue a change of a video, an account or a creator
+    Set(set::SetArgs),
+    /// Queue the deletion of a video, an account or a creator
+    Untrack(untrack::UntrackArgs),
+    /// Queue the linking of an account to a creator
+    Link(link::LinkArgs),
+    /// Queue the unlinking of an account from a creator
+    Unlink(link::LinkArgs),
+    /// The queue, its outcomes, its dead letters
+    Outbox(outbox::OutboxArgs),
     /// Show at a glance how the mirror is doing, without key or network
     Status(status::StatusArgs),
     /// Check every precondition, a line each
@@ -119,6 +139,12 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
     match &cli.command {
         Command::Sync(args) => sync::run(args, &context(args.max_wait)?),
         Command::Run(_) => run::run(&context(None)?, &cli.globals.flags(None), environment),
+        Command::Track(args) => track::run(args, &context(None)?),
+        Command::Set(args) => set::run(args, &context(None)?),
+        Command::Untrack(args) => untrack::run(args, &context(None)?),
+        Command::Link(args) => link::run(args, &context(None)?),
+        Command::Unlink(args) => unlink::run(args, &context(None)?),
+        Command::Outbox(args) => outbox::run(args, &context(None)?),
         Command::Status(args) => status::run(args, &context(None)?),
         Command::Check(args) => check::run(args, context(None), environment, output),
         Command::Sandbox(args) => sandbox::run(args, clock),

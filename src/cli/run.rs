@@ -21,6 +21,9 @@ use crate::report::sync as sync_report;
 /// jobs are heard.
 const WAIT_IN_PASS: Duration = Duration::from_secs(30);
 
+/// A stop is over by then, whatever is in its way.
+const STOP_MAX: Duration = Duration::from_secs(4);
+
 /// How often the watchdog looks for a sign of life, if the service manager does not say.
 const PULSE_LOOK: Duration = Duration::from_secs(10);
 
@@ -102,9 +105,11 @@ fn settings(context: &Context, session: &session::Session) -> DaemonSettings {
     }
 }
 
-/// Listens for signals. A second call to stop ends the process at once: what is committed is safe.
+/// Listens for signals. A second call to stop, or a stop that takes too long, ends the process where
+/// it stands: what is committed is safe.
 fn calls(pulse: Pulse) -> Result<mpsc::Receiver<Call>, CliError> {
     let (sender, receiver) = mpsc::channel(16);
+    let is_stopping = Arc::new(AtomicBool::new(false));
     let signals = [
         (SignalKind::terminate(), Call::Stop),
         (SignalKind::interrupt(), Call::Stop),
@@ -115,13 +120,14 @@ fn calls(pulse: Pulse) -> Result<mpsc::Receiver<Call>, CliError> {
         let mut signal = signal(kind).map_err(|error| {
             CliError::new(Exit::Config, "cannot listen for signals").because(&error)
         })?;
-        let sender = sender.clone();
+        let (sender, is_stopping) = (sender.clone(), Arc::clone(&is_stopping));
         tokio::spawn(async move {
-            let mut times = 0;
             while signal.recv().await.is_some() {
-                times += 1;
-                if call == Call::Stop && times > 1 {
-                    std::process::exit(i32::from(Exit::Partial.code()));
+                if call == Call::Stop {
+                    if is_stopping.swap(true, Ordering::Relaxed) {
+                        std::process::exit(i32::from(Exit::Partial.code()));
+                    }
+                    tokio::spawn(end_in_time());
                 }
                 if sender.send(call).await.is_err() {
                     return;
@@ -131,6 +137,13 @@ fn calls(pulse: Pulse) -> Result<mpsc::Receiver<Call>, CliError> {
     }
     tokio::spawn(watchdog(pulse));
     Ok(receiver)
+}
+
+/// The end must not wait for a database that somebody else holds.
+async fn end_in_time() {
+    crate::clock::Clock::System.sleep(STOP_MAX).await;
+    tracing::warn!("ended in the middle of something; what is committed is safe");
+    std::process::exit(i32::from(Exit::Done.code()));
 }
 
 /// Tells the service manager that all is well, for as long as it is.
@@ -149,7 +162,7 @@ fn herald(news: &News) {
     match news {
         News::Ready => notify(&[NotifyState::Ready]),
         News::Status(text) => {
-            tracing::info!("{text}");
+            tracing::debug!("{text}");
             notify(&[NotifyState::Status(text)]);
         }
         News::Reloading => match NotifyState::monotonic_usec_now() {

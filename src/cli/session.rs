@@ -33,6 +33,8 @@ pub fn open(context: &Context, key: SecretString, watcher: Watcher) -> Result<Se
     let store = Store::open(&config.database, IfMissing::Create)
         .map_err(|error| storage(context, &error))?;
     let seed = seed(&store).map_err(|error| storage(context, &error))?;
+    // A daemon that was killed left its name here; nobody is to hand jobs to us for it.
+    store.write(|tx| instance::set_runner(tx, None)).map_err(|error| storage(context, &error))?;
     let manners = manners(context, config.max_wait);
     let fetcher = Fetcher::new(client, store.clone(), context.clock.clone(), watcher, manners)
         .map_err(|error| storage(context, &error))?;
@@ -51,6 +53,8 @@ pub fn settings(context: &Context, seed: u64) -> PassSettings {
         timezone: config.timezone,
         max_removals: config.max_removals,
         log_retention: config.log_retention,
+        outbox_retention: config.outbox_retention,
+        settle_after: config.settle_after,
     }
 }
 
@@ -112,6 +116,7 @@ pub fn storage(context: &Context, error: &StoreError) -> CliError {
 pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
     match &report.stop {
         Some(Stop::Store(error)) => return Err(storage(context, error)),
+        Some(stop @ Stop::KeyRefused(_)) => return Err(which_key(context, report, stopped(stop))),
         Some(stop) => return Err(stopped(stop)),
         None => {}
     }
@@ -131,11 +136,29 @@ pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
             format!("{}: {detail}", kind.turn.kind)
         })
         .collect();
-    match parts.is_empty() {
-        true => Ok(Exit::Done),
-        false => {
-            Err(CliError::new(Exit::Partial, format!("not all is mirrored; {}", parts.join("; "))))
-        }
+    if !parts.is_empty() {
+        let parts = parts.join("; ");
+        return Err(CliError::new(Exit::Partial, format!("not all is mirrored; {parts}")));
+    }
+    match (report.pushed.failed, report.pushed.left) {
+        (0, 0) => Ok(Exit::Done),
+        (failed, left) => Err(CliError::new(
+            Exit::Partial,
+            format!("not all that was queued is done: {failed} entries failed, {left} are tried again later"),
+        )
+        .hint("`creatormirror outbox list` shows them")),
+    }
+}
+
+/// Says which key was refused: its name as the API gave it once, and where it was read.
+fn which_key(context: &Context, report: &Report, error: CliError) -> CliError {
+    let error = match &report.key_name {
+        Some(name) => error.hint(format!("its name was `{name}` when it worked")),
+        None => error,
+    };
+    match context.config.key() {
+        Ok((_, source)) => error.hint(format!("it was read from {source}")),
+        Err(_) => error,
     }
 }
 

@@ -155,7 +155,7 @@ impl SyncArgs {
 
     fn order(&self) -> Order {
         let wish = Wish { full: self.full, accept_removals: self.accept_removals };
-        Order { trigger: "sync", wish, only: self.only.clone(), ..Order::default() }
+        Order { trigger: "sync", wish, only: self.only.clone(), settles: true, ..Order::default() }
     }
 }
 

@@ -52,6 +52,7 @@ impl Daemon {
             trigger: "job",
             wish: Wish { full: request.full, accept_removals: request.accept_removals },
             only: request.only.iter().filter_map(|name| Kind::from_name(name)).collect(),
+            settles: true,
             is_identified: true,
             ..Order::default()
         };

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
-use super::{Daemon, Fresh, News, Step, delta};
+use super::{Daemon, Fresh, News, Step};
 use crate::pass::{self, Stop};
 
 /// Between the first two probes; it doubles from there.
@@ -13,41 +11,40 @@ const PROBE_FIRST: Duration = Duration::from_secs(60);
 /// And never grows beyond this.
 const PROBE_MAX: Duration = Duration::from_secs(15 * 60);
 
-/// Since when, and when it is tried again.
+/// When it is tried again, in time since boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyTrouble {
     gap: Duration,
-    next_probe: DateTime<Utc>,
+    next_probe: Duration,
 }
 
 impl KeyTrouble {
     /// The key was refused.
-    pub fn refused(now: DateTime<Utc>) -> Self {
-        Self { gap: PROBE_FIRST, next_probe: now + delta(PROBE_FIRST) }
+    pub fn refused(now: Duration) -> Self {
+        Self { gap: PROBE_FIRST, next_probe: now.saturating_add(PROBE_FIRST) }
     }
 
     /// Nobody has answered yet whose key it is.
-    pub fn unknown(now: DateTime<Utc>) -> Self {
+    pub fn unknown(now: Duration) -> Self {
         Self { gap: PROBE_FIRST, next_probe: now }
     }
 
-    /// When the key is tried again.
-    pub fn next_probe(&self) -> DateTime<Utc> {
-        self.next_probe
+    /// How much longer the key is not tried; `None` when it is time.
+    pub fn rest_left(&self, now: Duration) -> Option<Duration> {
+        self.next_probe.checked_sub(now).filter(|left| !left.is_zero())
     }
 
-    fn later(self, now: DateTime<Utc>) -> Self {
+    fn later(self, now: Duration) -> Self {
         let gap = (self.gap * 2).min(PROBE_MAX);
-        Self { gap, next_probe: now + delta(self.gap) }
+        Self { gap, next_probe: now.saturating_add(self.gap) }
     }
 }
 
 impl Daemon {
     /// Reads the key again and asks whose it is.
     pub(super) async fn probe_key(&mut self) -> Result<Step, Stop> {
-        let now = self.now();
-        if let Some(until) = self.troubles.everything_rests_until().filter(|until| *until > now) {
-            return Ok(Step::Wait(until));
+        if let Some(left) = self.troubles.rest_left(self.uptime()) {
+            return Ok(Step::Rest(left));
         }
         match (self.front.reload)() {
             Ok(fresh) => drop(self.take_up(fresh)),
@@ -66,7 +63,7 @@ impl Daemon {
                 let before = self.key;
                 self.note_stop(&stop);
                 if matches!(stop, Stop::KeyRefused(_) | Stop::OtherOrganization { .. }) {
-                    self.key = before.map(|trouble| trouble.later(self.now()));
+                    self.key = before.map(|trouble| trouble.later(self.uptime()));
                 }
                 Ok(Step::Go)
             }
@@ -112,7 +109,6 @@ impl Daemon {
         let client = self.desk.fetcher.replace_client(fresh.client);
         self.desk.fetcher.set_manners(fresh.settings.manners);
         self.desk.freshness = fresh.settings.freshness_target;
-        self.patience = self.patience.max(fresh.settings.freshness_target);
         let settings = std::mem::replace(&mut self.settings, fresh.settings);
         Fresh { client, settings }
     }
@@ -124,13 +120,13 @@ mod tests {
 
     #[test]
     fn probes_come_slower_up_to_a_quarter_of_an_hour() {
-        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let now = Duration::from_secs(1_000);
         let mut trouble = KeyTrouble::refused(now);
-        let mut gaps = vec![(trouble.next_probe - now).num_seconds()];
+        let mut gaps = vec![(trouble.next_probe - now).as_secs()];
         for _ in 0..6 {
             let at = trouble.next_probe;
             trouble = trouble.later(at);
-            gaps.push((trouble.next_probe - at).num_seconds());
+            gaps.push((trouble.next_probe - at).as_secs());
         }
         assert_eq!(gaps, [60, 60, 120, 240, 480, 900, 900]);
     }

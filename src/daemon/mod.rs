@@ -23,14 +23,16 @@ pub use pulse::Pulse;
 use crate::api::Client;
 use crate::model::instant;
 use crate::pass::{self, Order, PassSettings, Report, Stop};
-use crate::plan::patience;
 use crate::plan::work::Wish;
 use crate::poll::Desk;
 use crate::poll::fetch::Manners;
-use crate::store::{StoreResult, instance, jobs as queue};
+use crate::store::{instance, jobs as queue};
 
 use key::KeyTrouble;
 use trouble::Troubles;
+
+/// After a pass that found nothing to ask for.
+const FRUITLESS_PAUSE: Duration = Duration::from_secs(30);
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,12 +111,15 @@ struct Daemon {
     /// Calls that came in the middle of something.
     pending: Vec<Call>,
     shown: String,
+    /// When the machine booted, by the wall clock; it moves when that clock is stepped.
+    booted_at: DateTime<Utc>,
 }
 
 /// Runs until it is called to stop. An error is one that no waiting mends: a key that is refused
 /// at the start, or a database that cannot be opened for what it is.
 pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(), Stop> {
     let patience = settings.freshness_target;
+    let booted_at = wait::booted_at(desk.fetcher.clock());
     let mut daemon = Daemon {
         desk,
         settings,
@@ -124,6 +129,7 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
         key: None,
         pending: Vec::new(),
         shown: String::new(),
+        booted_at,
     };
     let result = daemon.life().await;
     (daemon.front.herald)(&News::Stopping);
@@ -148,15 +154,16 @@ impl Daemon {
                 Ok(step) => step,
                 // A full disk or a busy database passes; until then nothing is asked of the API.
                 Err(Stop::Store(error)) => {
-                    let pause = self.troubles.storage(self.now());
+                    let pause = self.troubles.storage();
                     tracing::error!(%error, seconds = pause.as_secs(), "the database cannot be written; trying again");
                     self.say(&format!("the database cannot be written: {error}"));
-                    Step::Wait(self.now() + delta(pause))
+                    Step::Rest(pause)
                 }
                 Err(stop) => return Err(stop),
             };
             let step = match step {
-                Step::Wait(until) => self.wait(until).await,
+                Step::Idle(until) => self.wait(until).await,
+                Step::Rest(length) => self.rest(length).await,
                 other => other,
             };
             if step == Step::End {
@@ -180,7 +187,7 @@ impl Daemon {
             Some(Err(stop)) => {
                 tracing::warn!(error = %stop, "starting without an answer from the API");
                 self.note_stop(&stop);
-                self.key = Some(KeyTrouble::unknown(self.now()));
+                self.key = Some(KeyTrouble::unknown(self.uptime()));
             }
         }
         (self.front.herald)(&News::Ready);
@@ -189,28 +196,30 @@ impl Daemon {
 
     /// Does what is to be done now, or says until when there is nothing.
     async fn step(&mut self) -> Result<Step, Stop> {
-        let now = self.now();
+        let (now, uptime) = (self.now(), self.uptime());
         if let Some(trouble) = &self.key {
-            if trouble.next_probe() > now {
-                return Ok(Step::Wait(trouble.next_probe()));
-            }
-            return self.probe_key().await;
+            return match trouble.rest_left(uptime) {
+                Some(left) => Ok(Step::Rest(left)),
+                None => self.probe_key().await,
+            };
         }
-        if let Some(until) = self.troubles.everything_rests_until().filter(|until| *until > now) {
-            return Ok(Step::Wait(until));
+        if let Some(left) = self.troubles.rest_left(uptime) {
+            return Ok(Step::Rest(left));
         }
         if let Some(job) = self.claim_job()? {
             return self.do_job(job).await;
         }
+        let stretch = pass::stretch(&self.desk, &self.settings.pass, now)?;
+        self.patience = stretch.patience;
         let order = self.order();
         match pass::next_at(&self.desk, &order, &self.settings.pass, now)? {
             Some(at) if at <= now => self.pass(order).await,
             at => {
-                let held = self.troubles.next_hold_ends();
-                let at = [at, held].into_iter().flatten().min();
+                let held = self.troubles.hold_left(uptime).map(|left| now + delta(left));
+                let at = [at, held, stretch.until].into_iter().flatten().min();
                 let until = at.unwrap_or(now + TimeDelta::days(1));
-                self.say_idle(until)?;
-                Ok(Step::Wait(until))
+                self.say_idle(until);
+                Ok(Step::Idle(until))
             }
         }
     }
@@ -221,7 +230,8 @@ impl Daemon {
             wish: Wish::default(),
             only: Vec::new(),
             patience: self.patience,
-            hold: self.troubles.held(self.now()),
+            hold: self.troubles.held(self.uptime()),
+            settles: false,
             is_identified: true,
         }
     }
@@ -229,13 +239,14 @@ impl Daemon {
     async fn pass(&mut self, order: Order) -> Result<Step, Stop> {
         match self.run_pass(&order).await {
             Some(report) => {
-                let is_idle = report.requests() == 0;
+                let is_fruitless =
+                    report.requests() == 0 && !report.pushed.is_any() && report.stop.is_none();
                 self.digest(report)?;
                 // A plan that led to no request would lead to none again.
-                if is_idle {
-                    self.troubles.rest(self.now() + TimeDelta::seconds(30));
-                }
-                Ok(Step::Go)
+                Ok(match is_fruitless {
+                    true => Step::Idle(self.now() + delta(FRUITLESS_PAUSE)),
+                    false => Step::Go,
+                })
             }
             None => Ok(Step::End),
         }
@@ -266,15 +277,7 @@ impl Daemon {
 
     /// Draws the consequences of a pass for what comes next.
     fn digest(&mut self, report: Report) -> Result<(), Stop> {
-        let now = self.now();
-        self.troubles.note_kinds(&report, now);
-        let only_dues =
-            report.kinds.iter().all(|kind| matches!(kind.turn.trigger.as_str(), "due" | "start"));
-        if only_dues {
-            let was_pressed = self.desk.fetcher.was_pressed();
-            self.patience =
-                patience::next(self.patience, self.settings.freshness_target, was_pressed);
-        }
+        self.troubles.note_kinds(&report, self.uptime());
         match report.stop {
             None => {
                 (self.front.herald)(&News::ApiAnswers(true));
@@ -288,11 +291,12 @@ impl Daemon {
 
     /// Puts off the next attempt by what stopped the last one.
     fn note_stop(&mut self, stop: &Stop) {
-        let now = self.now();
+        let now = self.uptime();
         match stop {
             Stop::RateLimited(wait) => {
-                self.troubles.rest(now + delta(*wait));
-                self.say(&format!("rate limited until {}", instant::text(now + delta(*wait))));
+                self.troubles.rest(now.saturating_add(*wait));
+                let until = self.now() + delta(*wait);
+                self.say(&format!("rate limited until {}", instant::text(until)));
             }
             Stop::KeyRefused(_) | Stop::OtherOrganization { .. } => {
                 tracing::error!(error = %stop, "polling stops until the key works; replace the key and reload or restart");
@@ -322,10 +326,13 @@ impl Daemon {
         self.desk.fetcher.clock().now()
     }
 
-    fn say_idle(&mut self, until: DateTime<Utc>) -> StoreResult<()> {
-        let text = format!("idle until {}", until.format("%Y-%m-%d %H:%M:%S UTC"));
-        self.say(&text);
-        Ok(())
+    /// Time since boot, for pauses.
+    fn uptime(&self) -> Duration {
+        self.desk.fetcher.clock().boot().elapsed
+    }
+
+    fn say_idle(&mut self, until: DateTime<Utc>) {
+        self.say(&format!("idle until {}", until.format("%Y-%m-%d %H:%M:%S UTC")));
     }
 
     /// Tells the service manager and `status` how things stand, when it has changed.
@@ -349,8 +356,10 @@ impl Daemon {
 enum Step {
     /// Look again at once.
     Go,
-    /// Nothing to do until then.
-    Wait(DateTime<Utc>),
+    /// Nothing to do until then, unless a job or a write comes.
+    Idle(DateTime<Utc>),
+    /// Nothing may be done for so long, whatever comes.
+    Rest(Duration),
     /// The end.
     End,
 }

@@ -1,10 +1,10 @@
 //! How long what failed is left alone: per kind where it is a kind's own trouble, for everything
 //! where it is everybody's. Pure but for the chance that spreads attempts.
+//!
+//! Times are times since boot, so that a step of the wall clock makes no pause longer or shorter.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::Kind;
 use crate::pass::Report;
@@ -31,31 +31,31 @@ const fn policy(first_s: u64, cap_s: u64) -> RetryPolicy {
 pub struct Troubles {
     outages: u32,
     storage: u32,
-    rest_until: Option<DateTime<Utc>>,
-    kinds: BTreeMap<Kind, (u32, DateTime<Utc>)>,
+    rest_until: Option<Duration>,
+    kinds: BTreeMap<Kind, (u32, Duration)>,
 }
 
 impl Troubles {
     /// Nothing is asked for until then.
-    pub fn rest(&mut self, until: DateTime<Utc>) {
+    pub fn rest(&mut self, until: Duration) {
         self.rest_until = Some(until);
     }
 
-    /// Until when nothing is asked for.
-    pub fn everything_rests_until(&self) -> Option<DateTime<Utc>> {
-        self.rest_until
+    /// How much longer nothing is asked for; `None` when there is no reason not to.
+    pub fn rest_left(&self, now: Duration) -> Option<Duration> {
+        self.rest_until?.checked_sub(now).filter(|left| !left.is_zero())
     }
 
     /// The API is down: rests, and says how long.
-    pub fn outage(&mut self, now: DateTime<Utc>) -> Duration {
+    pub fn outage(&mut self, now: Duration) -> Duration {
         self.outages = self.outages.saturating_add(1);
         let pause = pause(OUTAGE, self.outages);
-        self.rest(now + TimeDelta::from_std(pause).unwrap_or_default());
+        self.rest(now.saturating_add(pause));
         pause
     }
 
     /// The database failed: says how long to wait.
-    pub fn storage(&mut self, _now: DateTime<Utc>) -> Duration {
+    pub fn storage(&mut self) -> Duration {
         self.storage = self.storage.saturating_add(1);
         pause(STORAGE, self.storage)
     }
@@ -67,29 +67,30 @@ impl Troubles {
         self.rest_until = None;
     }
 
-    /// Notes which kinds came out well and which did not.
-    pub fn note_kinds(&mut self, report: &Report, now: DateTime<Utc>) {
+    /// Notes which kinds came out well and which did not. The kind at whose turn a pass was stopped
+    /// is not to blame: that is everybody's trouble, and rests by itself.
+    pub fn note_kinds(&mut self, report: &Report, now: Duration) {
         for turn in report.kinds.iter().map(|kind| &kind.turn) {
             let Some(kind) = Kind::from_name(&turn.kind) else { continue };
             if !outcome::is_unfinished(Some(&turn.outcome)) {
                 self.kinds.remove(&kind);
-                continue;
+            } else if report.stop.is_none() {
+                let (fails, _) = self.kinds.get(&kind).copied().unwrap_or_default();
+                let fails = fails.saturating_add(1);
+                self.kinds.insert(kind, (fails, now.saturating_add(pause(FLAWED, fails))));
             }
-            let (fails, _) = self.kinds.get(&kind).copied().unwrap_or_default();
-            let fails = fails.saturating_add(1);
-            let until = now + TimeDelta::from_std(pause(FLAWED, fails)).unwrap_or_default();
-            self.kinds.insert(kind, (fails, until));
         }
     }
 
     /// The kinds that are left alone at `now`.
-    pub fn held(&self, now: DateTime<Utc>) -> Vec<Kind> {
+    pub fn held(&self, now: Duration) -> Vec<Kind> {
         self.kinds.iter().filter(|(_, (_, until))| *until > now).map(|(kind, _)| *kind).collect()
     }
 
-    /// When the first of them is taken up again.
-    pub fn next_hold_ends(&self) -> Option<DateTime<Utc>> {
-        self.kinds.values().map(|(_, until)| *until).min()
+    /// How long until the first of them is taken up again.
+    pub fn hold_left(&self, now: Duration) -> Option<Duration> {
+        let lefts = self.kinds.values().filter_map(|(_, until)| until.checked_sub(now));
+        lefts.filter(|left| !left.is_zero()).min()
     }
 }
 
@@ -105,20 +106,56 @@ fn pause(policy: RetryPolicy, times: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pass::{KindReport, Stop};
+    use crate::store::passes::{Tally, Turn};
 
-    fn now() -> DateTime<Utc> {
-        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    const NOW: Duration = Duration::from_secs(1_000);
+
+    fn failed(kind: Kind, stop: Option<Stop>) -> Report {
+        let turn = Turn {
+            kind: kind.name().to_owned(),
+            trigger: "due".to_owned(),
+            tally: Tally::default(),
+            outcome: outcome::FAILED.to_owned(),
+            error_code: None,
+            detail: None,
+            request_id: None,
+        };
+        Report {
+            pass: 1,
+            kinds: vec![KindReport { turn, failure: None }],
+            pushed: crate::model::outbox::Pushed::default(),
+            stop,
+            key_name: None,
+        }
     }
 
     #[test]
     fn an_outage_is_tried_again_within_five_minutes_however_long_it_lasts() {
         let mut troubles = Troubles::default();
-        let first = troubles.outage(now());
+        let first = troubles.outage(NOW);
         assert!(first >= Duration::from_secs(5) && first <= Duration::from_secs(10), "{first:?}");
-        let pauses: Vec<_> = (0..20).map(|_| troubles.outage(now())).collect();
+        assert_eq!(troubles.rest_left(NOW), Some(first));
+        assert_eq!(troubles.rest_left(NOW + first), None);
+        let pauses: Vec<_> = (0..20).map(|_| troubles.outage(NOW)).collect();
         assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(300)));
         assert!(pauses.last().unwrap() >= &Duration::from_secs(150));
         troubles.all_is_well();
-        assert_eq!(troubles.everything_rests_until(), None);
+        assert_eq!(troubles.rest_left(NOW), None);
+    }
+
+    #[test]
+    fn a_kind_is_held_for_its_own_failures_alone() {
+        let mut troubles = Troubles::default();
+        for stop in [Stop::RateLimited(NOW), Stop::Interrupted] {
+            troubles.note_kinds(&failed(Kind::Video, Some(stop)), NOW);
+        }
+        assert_eq!((troubles.held(NOW), troubles.hold_left(NOW)), (vec![], None));
+        troubles.note_kinds(&failed(Kind::Video, None), NOW);
+        assert_eq!(troubles.held(NOW), [Kind::Video]);
+        let left = troubles.hold_left(NOW).unwrap();
+        assert!(left >= Duration::from_secs(30), "{left:?}");
+        // A hold that is over is nothing to wake up for.
+        assert_eq!((troubles.held(NOW + left), troubles.hold_left(NOW + left)), (vec![], None));
     }
 }

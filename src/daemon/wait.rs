@@ -7,49 +7,100 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
-use super::{Call, Daemon, Step};
+use super::{Call, Daemon, Step, delta};
+use crate::clock::Clock;
 use crate::poll::Desk;
+use crate::push;
 use crate::store::{StoreResult, jobs as queue};
 
 /// How often the loop looks whether another process has written. Also the longest that a step of
 /// the clock, or a suspended machine, goes unnoticed.
 const TICK: Duration = Duration::from_millis(500);
 
+/// A difference of the clocks below this is no step.
+const CLOCK_STEP_S_MIN: i64 = 2;
+
+/// When the machine booted, by its wall clock of now.
+pub(super) fn booted_at(clock: &Clock) -> DateTime<Utc> {
+    clock.now() - delta(clock.boot().elapsed)
+}
+
 impl Daemon {
-    /// Sleeps until then, unless something comes up before.
+    /// Sleeps until then, unless a call, a job or a write comes before.
     pub(super) async fn wait(&mut self, until: DateTime<Utc>) -> Step {
         let clock = self.desk.fetcher.clock().clone();
         // Listen before looking: what is written from here on moves the version.
         let mut seen = self.data_version().ok();
-        if self.job_waits() || !self.pending.is_empty() {
+        if self.job_waits() || self.write_waits() || !self.pending.is_empty() {
             return self.answer_calls().await;
         }
         loop {
-            let now = clock.now();
-            let Ok(left) = (until - now).to_std() else { return Step::Go };
+            let Ok(left) = (until - clock.now()).to_std() else { return Step::Go };
             if left.is_zero() {
                 return Step::Go;
             }
-            self.front.pulse.beat(TICK);
-            tokio::select! {
-                () = clock.sleep(left.min(TICK)) => {}
-                call = self.front.calls.recv() => match call {
-                    None | Some(Call::Stop) => return Step::End,
-                    Some(call) => {
-                        self.pending.push(call);
-                        return self.answer_calls().await;
-                    }
-                },
+            if let Some(step) = self.tick(left).await {
+                return step;
             }
             // Only a write of another process moves the version that this connection sees.
             let version = self.data_version().ok();
             if version != seen {
                 seen = version;
-                if self.job_waits() {
+                if self.job_waits() || self.write_waits() {
                     return Step::Go;
                 }
             }
         }
+    }
+
+    /// Lets time pass in which nothing can be done; a job waits as well. Only calls are heard.
+    pub(super) async fn rest(&mut self, length: Duration) -> Step {
+        if !self.pending.is_empty() {
+            return self.answer_calls().await;
+        }
+        let until = self.uptime().saturating_add(length);
+        loop {
+            let left = until.saturating_sub(self.uptime());
+            if left.is_zero() {
+                return Step::Go;
+            }
+            if let Some(step) = self.tick(left).await {
+                return step;
+            }
+        }
+    }
+
+    /// Sleeps for a moment. After a call is answered, and after a step of the clock, it is time to
+    /// look again.
+    async fn tick(&mut self, left: Duration) -> Option<Step> {
+        let clock = self.desk.fetcher.clock().clone();
+        self.front.pulse.beat(TICK);
+        tokio::select! {
+            () = clock.sleep(left.min(TICK)) => self.note_clock_step().then_some(Step::Go),
+            call = self.front.calls.recv() => match call {
+                None | Some(Call::Stop) => Some(Step::End),
+                Some(call) => {
+                    self.pending.push(call);
+                    Some(self.answer_calls().await)
+                }
+            },
+        }
+    }
+
+    /// Whether the wall clock was stepped since this was asked last. What it had put off for too long
+    /// is then brought back.
+    fn note_clock_step(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.booted_at, booted_at(self.desk.fetcher.clock()));
+        let seconds = (self.booted_at - before).num_seconds();
+        if seconds.abs() < CLOCK_STEP_S_MIN {
+            return false;
+        }
+        tracing::warn!(seconds, "the clock was stepped");
+        let (traffic, clock) = (self.desk.fetcher.traffic(), self.desk.fetcher.clock());
+        if let Err(error) = traffic.settle_stamps(&self.desk.store, clock) {
+            tracing::warn!(%error, "what was written by the former clock stays as it is");
+        }
+        true
     }
 
     /// Answers the calls that came meanwhile.
@@ -69,7 +120,13 @@ impl Daemon {
     }
 
     fn job_waits(&self) -> bool {
-        self.key.is_none() && self.desk.store.read(queue::is_waiting).unwrap_or(false)
+        self.desk.store.read(queue::is_waiting).unwrap_or(false)
+    }
+
+    /// Whether something was queued that can be sent now.
+    fn write_waits(&self) -> bool {
+        let now = self.desk.fetcher.clock().now();
+        push::next_at(&self.desk, now).ok().flatten().is_some_and(|at| at <= now)
     }
 
     fn data_version(&self) -> StoreResult<i64> {
@@ -91,7 +148,7 @@ impl Daemon {
         tracing::info!(
             condition = self.shown,
             patience_s = self.patience.as_secs(),
-            held = ?self.troubles.held(self.now()),
+            held = ?self.troubles.held(self.uptime()),
             "how things stand"
         );
     }

@@ -127,7 +127,7 @@ impl Metrics {
                     self.rate_limited.inc();
                 }
             }
-            Event::Page { .. } | Event::Waiting { .. } => {}
+            Event::Page { .. } | Event::Pushed { .. } | Event::Waiting { .. } => {}
         }
     }
 

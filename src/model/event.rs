@@ -32,6 +32,13 @@ pub enum Event {
         /// Its HTTP status; `None` when no answer came.
         status: Option<u16>,
     },
+    /// An entry of the outbox is at its end, or put off.
+    Pushed {
+        /// Entries done in this pass.
+        done: u64,
+        /// These, and those that are ready.
+        total: u64,
+    },
     /// Nothing is sent for a while.
     Waiting {
         /// Why.
@@ -61,6 +68,8 @@ pub enum Wait {
     Pacing,
     /// An attempt failed and is about to be repeated.
     Retry,
+    /// A write's answer was lost, and the write may still be at work.
+    Settling,
 }
 
 impl fmt::Display for Wait {
@@ -69,6 +78,7 @@ impl fmt::Display for Wait {
             Self::RateLimited => "rate limited",
             Self::Pacing => "spreading the rate-limit budget",
             Self::Retry => "retrying",
+            Self::Settling => "before looking up what a lost answer was",
         })
     }
 }

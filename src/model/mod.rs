@@ -5,6 +5,7 @@ pub mod event;
 pub mod instant;
 pub mod kind;
 pub mod lifecycle;
+pub mod outbox;
 pub mod row;
 pub mod settings;
 

@@ -10,14 +10,17 @@ mod next;
 pub mod preview;
 mod report;
 mod standing;
+mod stretch;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use tracing::Instrument;
 
 pub use next::next_at;
 pub use report::{KindReport, Report, Stop};
+pub use stretch::{Stretch, stretch};
 
 use crate::api::Verdict;
 use crate::model::settings::RemovalCeiling;
@@ -28,6 +31,7 @@ use crate::poll::polls::Polled;
 use crate::poll::settle::{self, outcome};
 use crate::poll::walk::Begin;
 use crate::poll::{Desk, PollError, documents, follow, polls, query, walk};
+use crate::push::{self, PushSettings};
 use crate::store::passes::{self, Ending};
 use crate::store::removals::Policy;
 use crate::store::{StoreResult, walks};
@@ -43,6 +47,20 @@ pub struct PassSettings {
     pub max_removals: RemovalCeiling,
     /// How long the log of passes is kept.
     pub log_retention: Duration,
+    /// How long finished entries of the outbox are kept.
+    pub outbox_retention: Duration,
+    /// How long after a lost answer its outcome is looked up.
+    pub settle_after: Duration,
+}
+
+impl PassSettings {
+    fn push(&self, order: &Order) -> PushSettings {
+        PushSettings {
+            settle_after: self.settle_after,
+            retention: self.outbox_retention,
+            stays: order.settles,
+        }
+    }
 }
 
 /// What is wanted of a pass.
@@ -58,6 +76,8 @@ pub struct Order {
     pub patience: Duration,
     /// Kinds that are left alone for now, because their last turn failed.
     pub hold: Vec<Kind>,
+    /// Whether to stay until lost answers to writes are looked up.
+    pub settles: bool,
     /// Whether it is settled whose key this is: a daemon asks once, not with every pass.
     pub is_identified: bool,
 }
@@ -71,7 +91,8 @@ impl Order {
 /// Runs a pass to its end, or to what stops it. The report says what came of it in either case.
 pub async fn run(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Report {
     desk.pass = 0;
-    let stop = turns(desk, order, settings).await.err();
+    let span = tracing::debug_span!("pass", trigger = order.trigger);
+    let stop = turns(desk, order, settings).instrument(span).await.err();
     close(desk, settings, stop)
 }
 
@@ -104,7 +125,21 @@ async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Resul
         // The turn of `meta` carries the request that began the pass.
         end_turn(desk, Kind::Meta, &Ending { outcome: outcome::POLLED, ..Ending::default() })?;
     }
+    // What a user waits for goes before what nobody has asked for just now.
+    push::push(desk, settings.push(order)).await?;
+    // What is due comes before what is swept, and of that what has waited longest: a small budget
+    // must not be spent by those whose turn happens to be first.
     for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
+        let work = standing::decide(desk, order, settings, kind)?;
+        if work.is_for_dues() {
+            turn(desk, order, settings, kind, work).await?;
+        }
+    }
+    for kind in standing::by_last_sweep(&desk.store)?.into_iter().filter(|kind| order.wants(*kind))
+    {
+        if desk.failures.contains_key(&kind) {
+            continue;
+        }
         let work = standing::decide(desk, order, settings, kind)?;
         turn(desk, order, settings, kind, work).await?;
     }
@@ -127,7 +162,7 @@ async fn turn(
         Work::Poll(_) | Work::Follow(_) | Work::Feeds(_) => "due",
     };
     desk.begin_turn(kind, trigger)?;
-    let mut is_walk = !matches!(work, Work::Poll(_) | Work::Follow(_) | Work::Feeds(_));
+    let mut is_walk = !work.is_for_dues();
     let result = carry_out(desk, order, settings, kind, work).await;
     // A poll that was refused became a walk.
     is_walk |= result.as_ref().is_ok_and(|ending| ending.outcome != outcome::POLLED);

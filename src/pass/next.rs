@@ -5,8 +5,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Order, PassSettings, standing};
 use crate::model::{Kind, instant};
 use crate::plan::cover;
-use crate::plan::work::{Standing, Work};
+use crate::plan::work::Work;
 use crate::poll::Desk;
+use crate::push;
+use crate::store::walks::KindState;
 use crate::store::{StoreResult, due};
 
 /// Dues wait for each other at most this long before an hourly video would suffer, seconds.
@@ -26,6 +28,7 @@ pub fn next_at(
             next = Some(next.map_or(at, |next| next.min(at)));
         }
     };
+    consider(push::next_at(desk, now)?);
     for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
         let standing = standing::read(Some(&desk.store), &desk.refused, order, kind, now)?;
         match standing::weigh(&standing, order, settings, kind, now) {
@@ -33,7 +36,7 @@ pub fn next_at(
             Work::Nothing => {}
             _ => return Ok(Some(now)),
         }
-        consider(sweep_at(&standing, settings, kind));
+        consider(sweep_at(&standing.state, settings, kind));
         if due::is_scheduled(kind) {
             consider(due_at(desk, order, kind, now)?);
         }
@@ -41,9 +44,10 @@ pub fn next_at(
     Ok(next)
 }
 
-fn sweep_at(standing: &Standing, settings: &PassSettings, kind: Kind) -> Option<DateTime<Utc>> {
+/// When a kind is swept next; `None` where it never was, or never is.
+pub fn sweep_at(state: &KindState, settings: &PassSettings, kind: Kind) -> Option<DateTime<Utc>> {
     let sweep = settings.sweeps.get(&kind)?.as_ref()?;
-    let swept_at = instant::from_micros(standing.state.swept_at?);
+    let swept_at = instant::from_micros(state.swept_at?);
     sweep.next_after(swept_at, settings.timezone)
 }
 
@@ -54,14 +58,14 @@ fn due_at(
     kind: Kind,
     now: DateTime<Utc>,
 ) -> StoreResult<Option<DateTime<Utc>>> {
-    let patience_s =
-        i64::try_from(order.patience.as_secs()).unwrap_or(i64::MAX).min(PATIENCE_S_MAX);
+    let patience_s = i64::try_from(order.patience.as_secs()).unwrap_or(i64::MAX);
     let (waiting, next) = desk.store.read(|c| {
         let waiting = due::find(c, kind, now.timestamp(), i64::MAX)?;
         Ok((waiting, due::after(c, kind, now.timestamp())?))
     })?;
     let waiting = waiting.iter().map(|row| cover::latest(row, patience_s)).min();
-    let next = next.map(|at| at.saturating_add(patience_s));
+    // Its interval is not known yet; what is woken up too early for is found waiting then.
+    let next = next.map(|at| at.saturating_add(patience_s.min(PATIENCE_S_MAX)));
     let at = [waiting, next].into_iter().flatten().min();
     Ok(at.map(|at| now + TimeDelta::seconds((at - now.timestamp()).clamp(0, 366 * 86_400))))
 }

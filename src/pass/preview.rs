@@ -1,11 +1,14 @@
 //! The requests a pass would make, for `sync --dry-run`. Nothing is sent and nothing is written.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 use super::{Order, PassSettings, standing};
 use crate::model::{Kind, instant};
 use crate::plan::work::Work;
 use crate::poll::{documents, query, walk};
+use crate::push;
 use crate::store::due::DueFeed;
 use crate::store::{Store, StoreResult, pages, refusals, walks};
 
@@ -18,14 +21,15 @@ pub fn preview(
     now: DateTime<Utc>,
 ) -> StoreResult<Vec<String>> {
     let mut lines = vec!["GET /whoami".to_owned()];
+    if let Some(store) = store {
+        lines.extend(push::preview(store)?);
+    }
     let refused = match store {
         Some(store) => store.read(|c| refusals::in_force(c, instant::micros(now)))?,
         None => Vec::new(),
     };
     let refused = refused.into_iter().map(|refusal| refusal.thing).collect();
-    for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
-        let standing = standing::read(store, &refused, order, kind, now)?;
-        let work = standing::weigh(&standing, order, settings, kind, now);
+    for (kind, work) in agenda(store, &refused, order, settings, now)? {
         let parameters = query::parameters(kind, &refused);
         match work {
             Work::Nothing | Work::Unavailable => {}
@@ -68,6 +72,34 @@ pub fn preview(
         }
     }
     Ok(lines)
+}
+
+/// What a pass does, in its order: what is due, and then the walks.
+fn agenda(
+    store: Option<&Store>,
+    refused: &BTreeSet<String>,
+    order: &Order,
+    settings: &PassSettings,
+    now: DateTime<Utc>,
+) -> StoreResult<Vec<(Kind, Work)>> {
+    let (mut dues, mut walks) = (Vec::new(), Vec::new());
+    let kinds = store.map(standing::by_last_sweep).transpose()?;
+    for kind in kinds.unwrap_or_else(|| Kind::ALL.to_vec()) {
+        if !order.wants(kind) {
+            continue;
+        }
+        let mut standing = standing::read(store, refused, order, kind, now)?;
+        let mut work = standing::weigh(&standing, order, settings, kind, now);
+        if work.is_for_dues() {
+            dues.push((kind, work));
+            (standing.due, standing.feeds) = (Vec::new(), Vec::new());
+            work = standing::weigh(&standing, order, settings, kind, now);
+        }
+        walks.push((kind, work));
+    }
+    dues.sort_by_key(|(kind, _)| Kind::ALL.iter().position(|one| one == kind));
+    dues.extend(walks);
+    Ok(dues)
 }
 
 /// The pages of a walk as far as the last one knew them.

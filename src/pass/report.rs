@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use crate::api::Failure;
 use crate::model::Kind;
+use crate::model::outbox::Pushed;
 use crate::poll::settle::outcome;
 use crate::poll::{Desk, PollError};
 use crate::retry::Trouble;
-use crate::store::StoreError;
 use crate::store::passes::{Ending, Turn};
+use crate::store::{StoreError, instance};
 
 /// What stopped a pass before its end.
 #[derive(Debug, thiserror::Error)]
@@ -140,8 +141,12 @@ pub struct Report {
     pub pass: i64,
     /// What it did, kind by kind.
     pub kinds: Vec<KindReport>,
+    /// What it did about the outbox.
+    pub pushed: Pushed,
     /// What stopped it, if anything did.
     pub stop: Option<Stop>,
+    /// The key's name, as the API gave it last.
+    pub key_name: Option<String>,
 }
 
 impl Report {
@@ -150,7 +155,9 @@ impl Report {
             failure: Kind::from_name(&turn.kind).and_then(|kind| desk.failures.get(&kind).cloned()),
             turn,
         });
-        Self { pass: desk.pass, kinds: kinds.collect(), stop }
+        let key_name =
+            desk.store.read(instance::identity).ok().and_then(|found| found.api_key_name);
+        Self { pass: desk.pass, kinds: kinds.collect(), pushed: desk.pushed, stop, key_name }
     }
 
     /// Requests sent in all.

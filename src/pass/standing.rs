@@ -27,6 +27,17 @@ pub fn decide(
     Ok(weigh(&standing, order, settings, kind, now))
 }
 
+/// The kinds, those first that were walked longest ago or never.
+pub fn by_last_sweep(store: &Store) -> StoreResult<Vec<Kind>> {
+    let swept_at = |kind| store.read(|c| Ok(walks::state(c, kind)?.swept_at));
+    let mut kinds = Vec::new();
+    for kind in Kind::ALL {
+        kinds.push((swept_at(kind)?, kind));
+    }
+    kinds.sort_by_key(|(swept_at, _)| *swept_at);
+    Ok(kinds.into_iter().map(|(_, kind)| kind).collect())
+}
+
 /// The same from what was read already.
 pub fn weigh(
     standing: &Standing,

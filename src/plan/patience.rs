@@ -1,45 +1,137 @@
 //! How long dues wait for each other, when the budget does not carry them all at once.
 //!
-//! A control loop rather than a forecast: while the rate limit holds polls back, patience grows by
-//! half with every pass; while it does not, it shrinks back to what the user asked for. Longer
-//! patience covers more dues with every page, so the demand falls until the budget carries it.
+//! Longer patience covers more dues with every page, so it takes fewer requests. It is stretched to
+//! the least length at which what will be due until the budget's window ends fits into what is left
+//! of the budget. As both are read anew before every pass, what was forecast wrongly is made up for
+//! within the window, and what would be left over at its end is spent.
 
 use std::time::Duration;
 
-/// Beyond this an hourly video could be scraped again before its scrape was read.
-const PATIENCE_MAX: Duration = Duration::from_secs(45 * 60);
+use crate::api::Means;
 
-/// The patience after a pass over dues, given whether the budget held it back.
-pub fn next(patience: Duration, target: Duration, was_pressed: bool) -> Duration {
-    let longer = (patience * 3 / 2).max(Duration::from_secs(1));
-    match was_pressed {
-        true => longer.min(PATIENCE_MAX).max(target),
-        false => (patience * 9 / 10).max(target),
+/// Beyond this an hourly video could be scraped again before its scrape was read.
+const PATIENCE_S_MAX: i64 = 45 * 60;
+/// How far is looked ahead, seconds: a video is due once in it at most.
+const HORIZON_S_MAX: u64 = 3_600;
+
+/// A row that will be due, and where a request finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Upcoming {
+    /// The page it stands on; any number of its own, if on none.
+    pub page: i64,
+    /// When it is due, Unix seconds.
+    pub due_at: i64,
+}
+
+/// The part of the means that is to be looked at: no more time than a plan holds for.
+pub fn within_horizon(means: Means) -> Means {
+    let horizon = Duration::from_secs(HORIZON_S_MAX);
+    if means.time <= horizon {
+        return means;
     }
+    let part = horizon.as_secs_f64() / means.time.as_secs_f64();
+    Means { requests: (means.requests as f64 * part) as u64, time: horizon }
+}
+
+/// The least patience, from `target` on, that `means` carry. `upcoming` is in order.
+pub fn affordable(upcoming: &[Upcoming], now: i64, means: Means, target: Duration) -> Duration {
+    let seconds = |length: Duration| i64::try_from(length.as_secs()).unwrap_or(i64::MAX);
+    let until = now.saturating_add(seconds(means.time));
+    let cost = |patience_s| polls(upcoming, now, until, patience_s);
+    let (mut short, mut long) = (seconds(target), PATIENCE_S_MAX.max(seconds(target)));
+    if cost(short) <= means.requests {
+        return target;
+    }
+    // The short does not fit; whether the long does or not, nothing longer would be any good.
+    while long - short > 1 {
+        let middle = short + (long - short) / 2;
+        match cost(middle) <= means.requests {
+            true => long = middle,
+            false => short = middle,
+        }
+    }
+    // Pages that have waited equally long must not put each other off for ever.
+    let chosen = if cost(long) < means.requests { short } else { long };
+    Duration::from_secs(chosen.unsigned_abs())
+}
+
+/// Requests before then, if every page is read when its first due row has waited for so long.
+fn polls(upcoming: &[Upcoming], now: i64, until: i64, patience_s: i64) -> u64 {
+    let (mut polls, mut read) = (0, None);
+    for row in upcoming {
+        if read.is_some_and(|(page, at)| page == row.page && row.due_at <= at) {
+            continue;
+        }
+        let at = row.due_at.saturating_add(patience_s).max(now);
+        polls += u64::from(at < until);
+        read = Some((row.page, at));
+    }
+    polls
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const TARGET: Duration = Duration::from_secs(300);
 
-    #[test]
-    fn it_grows_under_pressure_and_comes_back() {
-        let mut patience = TARGET;
-        for _ in 0..20 {
-            patience = next(patience, TARGET, true);
-        }
-        assert_eq!(patience, PATIENCE_MAX);
-        for _ in 0..60 {
-            patience = next(patience, TARGET, false);
-        }
-        assert_eq!(patience, TARGET);
+    fn rows(rows: &[(i64, i64)]) -> Vec<Upcoming> {
+        let mut rows: Vec<_> =
+            rows.iter().map(|(page, due_at)| Upcoming { page: *page, due_at: *due_at }).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    fn means(requests: u64, seconds: u64) -> Means {
+        Means { requests, time: Duration::from_secs(seconds) }
     }
 
     #[test]
-    fn a_longer_target_is_kept() {
+    fn what_the_budget_carries_is_not_stretched() {
+        let upcoming = rows(&[(1, 0), (1, 200), (1, 400), (2, 0)]);
+        // Page 1 at 300 and at 700, page 2 at 300.
+        assert_eq!(affordable(&upcoming, 0, means(3, 3_600), TARGET), TARGET);
+        assert_eq!(affordable(&upcoming, 0, means(2, 600), TARGET), TARGET);
+    }
+
+    #[test]
+    fn it_is_stretched_until_what_will_be_due_fits() {
+        let upcoming = rows(&[(1, 0), (1, 200), (1, 400), (2, 0)]);
+        // With 400 seconds one poll sees all of page 1.
+        let patience = affordable(&upcoming, 0, means(2, 3_600), TARGET);
+        assert_eq!(patience, Duration::from_secs(400));
+        // Of two pages that wait equally long one may be read before the window ends.
+        let patience = affordable(&upcoming, 0, means(1, 600), TARGET);
+        assert_eq!(patience, Duration::from_secs(599));
+        // Nothing may be sent until the window ends at 600.
+        let patience = affordable(&upcoming, 0, means(0, 600), TARGET);
+        assert_eq!(patience, Duration::from_secs(600));
+    }
+
+    #[test]
+    fn it_is_never_stretched_so_far_that_an_hourly_scrape_is_lost() {
+        let upcoming = rows(&[(1, 0), (2, 0), (3, 0)]);
+        let stretched = affordable(&upcoming, 0, means(1, 3_600), TARGET);
+        assert_eq!(stretched, Duration::from_secs(PATIENCE_S_MAX.unsigned_abs()));
         let target = Duration::from_secs(7_200);
-        assert_eq!(next(target, target, true), target);
+        assert_eq!(affordable(&upcoming, 9_000, means(1, 3_600), target), target);
+    }
+
+    #[test]
+    fn a_long_window_is_looked_at_by_the_hour() {
+        assert_eq!(within_horizon(means(24_000, 24 * 3_600)), means(1_000, 3_600));
+        assert_eq!(within_horizon(means(10, 60)), means(10, 60));
+    }
+
+    proptest! {
+        #[test]
+        fn patience_costs_nothing_but_time(
+            due in prop::collection::vec((0..5i64, 0..4_000i64), 0..60), patience_s in 0..3_000i64,
+        ) {
+            let upcoming = rows(&due);
+            let cost = |patience_s| polls(&upcoming, 0, i64::MAX, patience_s);
+            prop_assert!(cost(patience_s + 60) <= cost(patience_s));
+        }
     }
 }

@@ -31,6 +31,13 @@ pub enum Work {
     Feeds(Vec<DueFeed>),
 }
 
+impl Work {
+    /// Whether it reads what is due, and nothing else.
+    pub const fn is_for_dues(&self) -> bool {
+        matches!(self, Self::Poll(_) | Self::Follow(_) | Self::Feeds(_))
+    }
+}
+
 /// Why a walk is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
@@ -110,6 +117,10 @@ pub fn decide(
     if wish.full {
         return Work::Walk(Reason::Full);
     }
+    let dues = dues(kind, standing);
+    if dues.is_for_dues() && goes_before_walks(&dues, standing) {
+        return dues;
+    }
     if standing.has_open_walk {
         return Work::Resume;
     }
@@ -128,12 +139,28 @@ pub fn decide(
             return Work::Walk(Reason::Sweep);
         }
     }
+    dues
+}
+
+/// The cheapest way to see what is due.
+fn dues(kind: Kind, standing: &Standing) -> Work {
     match kind {
         Kind::Account => follow_or_poll(standing),
         Kind::Video => poll_or_walk(standing),
         Kind::AccountVideo => feed_or_walk(standing),
         Kind::Creator | Kind::Overview | Kind::Meta => Work::Nothing,
     }
+}
+
+/// A walk shows what is due as well, but a long one may take hours of a small budget. What is due
+/// does not wait for it where it costs less.
+fn goes_before_walks(dues: &Work, standing: &Standing) -> bool {
+    let requests = match dues {
+        Work::Poll(cover) => cover.pages.len() + cover.items.len(),
+        Work::Feeds(feeds) => feeds.len(),
+        _ => 1,
+    };
+    i64::try_from(requests).is_ok_and(|requests| requests < standing.pages)
 }
 
 fn poll_or_walk(standing: &Standing) -> Work {
@@ -168,6 +195,7 @@ fn feed_or_walk(standing: &Standing) -> Work {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::due::Due;
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000, 0).unwrap()
@@ -201,6 +229,28 @@ mod tests {
         assert_eq!(decide_for(&standing, Wish::default()), Work::Resume);
         let full = Wish { full: true, ..Wish::default() };
         assert_eq!(decide_for(&standing, full), Work::Walk(Reason::Full));
+    }
+
+    #[test]
+    fn what_is_due_does_not_wait_for_a_long_walk() {
+        let row = DueRow {
+            key: 1,
+            id: "v1".to_owned(),
+            page: Some(7),
+            due: Due { due_at: 0, gap_s: 0 },
+            as_of: 0,
+            interval_hours: None,
+            last_scrape_time: None,
+            added_at: None,
+        };
+        let of = |pages, has_open_walk| {
+            let standing = Standing { due: vec![row.clone()], pages, has_open_walk, ..swept(60) };
+            decide(Kind::Video, &standing, Wish::default(), Some(&hourly()), now(), Tz::UTC)
+        };
+        assert!(of(2, true).is_for_dues());
+        assert!(of(2, false).is_for_dues());
+        // The walk costs no more.
+        assert_eq!((of(1, true), of(1, false)), (Work::Resume, Work::Walk(Reason::Sweep)));
     }
 
     #[test]

@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::write::Ledger;
 use super::{Fetcher, query};
 use crate::api::{Failure, Verdict};
+use crate::model::outbox::Pushed;
 use crate::model::{Event, Kind, instant};
 use crate::store::refusals::{self, Refusal};
-use crate::store::{Store, StoreResult, passes, walks};
+use crate::store::{Store, StoreResult, jobs, passes, walks};
 
 /// How long something the server refused is left alone.
 const REFUSAL_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
@@ -31,6 +32,8 @@ pub struct Desk {
     pub turn_began_at: i64,
     /// Kinds that failed, and how.
     pub failures: BTreeMap<Kind, Failure>,
+    /// What this pass did about the outbox.
+    pub pushed: Pushed,
     /// Pages and rows of the present turn, as shown last.
     shown: (u64, u64),
 }
@@ -46,6 +49,7 @@ impl Desk {
             refused: BTreeSet::new(),
             turn_began_at: 0,
             failures: BTreeMap::new(),
+            pushed: Pushed::default(),
             shown: (0, 0),
         }
     }
@@ -57,6 +61,7 @@ impl Desk {
         let refused = self.store.read(|c| refusals::in_force(c, at))?;
         self.refused = refused.into_iter().map(|refusal| refusal.thing).collect();
         self.failures.clear();
+        self.pushed = Pushed::default();
         let traffic = self.fetcher.traffic().clone();
         self.pass = self.store.write(|tx| {
             let pass = passes::begin(tx, trigger, at)?;
@@ -91,6 +96,7 @@ impl Desk {
         self.store.write(|tx| {
             ledger.close(tx, &passes::Tally::default())?;
             passes::end(tx, pass, outcome, detail, at)?;
+            jobs::prune(tx, at.saturating_sub(retention))?;
             passes::prune(tx, at.saturating_sub(retention))?;
             walks::prune(tx, at.saturating_sub(retention))
         })
@@ -114,7 +120,10 @@ impl Desk {
         match event {
             Event::Started { .. } => self.shown = (0, 0),
             Event::Page { pages, rows, .. } => self.shown = (*pages, *rows),
-            Event::Answered { .. } | Event::Waiting { .. } | Event::Finished { .. } => {}
+            Event::Answered { .. }
+            | Event::Pushed { .. }
+            | Event::Waiting { .. }
+            | Event::Finished { .. } => {}
         }
         self.fetcher.watcher().tell(event);
     }

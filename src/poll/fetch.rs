@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::error::{PollError, PollResult};
 use super::traffic::Traffic;
-use crate::api::{Answer, Client, Failure, Request, Verdict};
+use crate::api::{Answer, Client, Failure, Means, Request, Verdict};
 use crate::clock::Clock;
 use crate::model::event::Wait;
 use crate::model::{Event, Watcher};
@@ -44,6 +44,15 @@ pub struct Fetched<T> {
     pub as_of: i64,
 }
 
+/// What came of one attempt, and when it started.
+#[derive(Debug)]
+pub struct Sent {
+    /// The answer, or why there is none.
+    pub result: Result<Answer, Failure>,
+    /// Start of the request, a stamp.
+    pub as_of: i64,
+}
+
 /// Sends requests, one at a time.
 #[derive(Debug)]
 pub struct Fetcher {
@@ -58,8 +67,8 @@ pub struct Fetcher {
     sent: Tally,
     /// Boot time of the first attempt that got no answer, since the last answer.
     silent_since: Option<Duration>,
-    /// Whether the budget has held a request back.
-    was_pressed: bool,
+    /// Writes on end that the API asked to send later.
+    limited: u32,
 }
 
 impl Fetcher {
@@ -85,7 +94,7 @@ impl Fetcher {
             wait_left,
             sent: Tally::default(),
             silent_since: None,
-            was_pressed: false,
+            limited: 0,
         })
     }
 
@@ -93,12 +102,12 @@ impl Fetcher {
     pub fn renew_patience(&mut self) {
         self.wait_left = self.manners.max_wait;
         self.silent_since = None;
-        self.was_pressed = false;
     }
 
-    /// Whether the rate-limit budget has held a request back since patience was renewed.
-    pub fn was_pressed(&self) -> bool {
-        self.was_pressed
+    /// What is left of our share of the budget, as far as it is known.
+    pub fn means(&self) -> Option<Means> {
+        let (now, boot) = (self.clock.now(), self.clock.boot());
+        self.traffic.gate(|gate| gate.means(self.manners.rate_share, now, &boot))
     }
 
     /// Sends with another client from now on; returns the one before.
@@ -180,6 +189,33 @@ impl Fetcher {
         }
     }
 
+    /// Waits until a request may be sent, so that nothing stands between a decision to send and the
+    /// sending.
+    pub async fn turn(&mut self) -> PollResult<()> {
+        self.pass_gate().await
+    }
+
+    /// One attempt at a write, whatever comes of it: only whoever knows what it wanted to do may
+    /// repeat it. It waits at the gate, counts, and closes the gate like any other request.
+    pub async fn send_once(&mut self, request: &Request) -> PollResult<Sent> {
+        self.pass_gate().await?;
+        let as_of = self.stamp();
+        let result = self.send(request).await;
+        match result.as_ref().map_err(|failure| failure.trouble()) {
+            Err(trouble @ Trouble::Limited(_)) => {
+                self.limited = self.limited.saturating_add(1);
+                self.close_gate(trouble, self.limited)?;
+            }
+            _ => self.limited = 0,
+        }
+        Ok(Sent { result, as_of })
+    }
+
+    /// A number between 0 and 1.
+    pub fn chance(&mut self) -> f64 {
+        self.chance.random()
+    }
+
     /// For how long the API has not answered at all.
     fn silence(&self) -> Duration {
         let since = self.silent_since.map(|since| self.clock.boot().elapsed.saturating_sub(since));
@@ -222,7 +258,6 @@ impl Fetcher {
             if delay.must.is_zero() && delay.should.is_zero() {
                 return Ok(());
             }
-            self.was_pressed = true;
             if delay.must > self.wait_left {
                 return Err(PollError::RateLimited(delay.must));
             }

@@ -30,19 +30,26 @@ struct State {
 impl Traffic {
     /// Takes them up where the last run left them.
     pub fn load(store: &Store, clock: &Clock) -> StoreResult<Self> {
-        let (gate, mut stamp) = store.read(instance::traffic)?;
+        let (gate, stamp) = store.read(instance::traffic)?;
         // A gate this program cannot read is no gate: another version may have kept it.
         let mut gate: RateGate = serde_json::from_str(&gate).unwrap_or_default();
         gate.rebase(clock.now(), &clock.boot());
+        let traffic = Self(Arc::new(Mutex::new(State { gate, stamp })));
+        traffic.settle_stamps(store, clock)?;
+        Ok(traffic)
+    }
+
+    /// Brings back the times of what was written while the clock was ahead. To be called whenever
+    /// the clock may have been stepped.
+    pub fn settle_stamps(&self, store: &Store, clock: &Clock) -> StoreResult<()> {
         let now = instant::micros(clock.now());
-        if stamp > now.saturating_add(AHEAD_MAX) {
-            tracing::warn!(
-                "the clock was ahead when the mirror was written; bringing its times back"
-            );
-            store.write(|tx| instance::bring_stamps_back(tx, now))?;
-            stamp = now;
+        if self.state().stamp <= now.saturating_add(AHEAD_MAX) {
+            return Ok(());
         }
-        Ok(Self(Arc::new(Mutex::new(State { gate, stamp }))))
+        tracing::warn!("the clock was ahead when the mirror was written; bringing its times back");
+        store.write(|tx| instance::bring_stamps_back(tx, now))?;
+        self.state().stamp = now;
+        Ok(())
     }
 
     /// The start of something, as a number that never goes back even if the clock does. Answers are

@@ -16,6 +16,9 @@ use crate::model::{Event, Kind, Watcher};
 /// Shorter waits are over before they are read.
 const SHOWN_WAIT_MIN: Duration = Duration::from_secs(1);
 
+/// In the log, progress of the outbox is told after so many entries.
+const LOGGED_ENTRIES: u64 = 100;
+
 /// How often the time that is left is drawn again.
 const COUNTDOWN_TICK: Duration = Duration::from_millis(250);
 
@@ -45,6 +48,7 @@ pub struct Progress(Option<Arc<Mutex<Board>>>);
 struct Board {
     bars: MultiProgress,
     kinds: BTreeMap<Kind, ProgressBar>,
+    outbox: Option<ProgressBar>,
     wait: Option<ProgressBar>,
 }
 
@@ -62,7 +66,7 @@ pub fn start(view: View) -> (Watcher, Progress) {
 }
 
 fn on_board(bars: MultiProgress) -> (Watcher, Progress) {
-    let board = Board { bars, kinds: BTreeMap::new(), wait: None };
+    let board = Board { bars, kinds: BTreeMap::new(), outbox: None, wait: None };
     let board = Arc::new(Mutex::new(board));
     let shown = Arc::clone(&board);
     let watcher = Watcher::new(move |event| {
@@ -76,7 +80,7 @@ impl Drop for Progress {
         let Some(board) = &self.0 else { return };
         let mut board = board.lock().unwrap_or_else(PoisonError::into_inner);
         board.end_wait();
-        for bar in board.kinds.values().filter(|bar| !bar.is_finished()) {
+        for bar in board.kinds.values().chain(&board.outbox).filter(|bar| !bar.is_finished()) {
             bar.abandon();
         }
         logging::detach_progress();
@@ -107,6 +111,16 @@ impl Board {
                 bar.set_position(*rows);
                 bar.set_message(counts(*pages, *rows, *total));
             }
+            Event::Pushed { done, total } => {
+                let bar = self.outbox();
+                bar.set_length(*total);
+                bar.set_position(*done);
+                bar.set_message(pushed(*done, *total));
+                if done >= total {
+                    bar.set_style(style(FINISHED));
+                    bar.finish();
+                }
+            }
             Event::Waiting { reason, length } => self.begin_wait(*reason, *length),
             Event::Answered { .. } => {}
             Event::Finished { kind, outcome, pages, rows } => {
@@ -124,6 +138,13 @@ impl Board {
             bars.add(bar.with_prefix(kind.plural()))
         };
         self.kinds.entry(kind).or_insert_with(new).clone()
+    }
+
+    fn outbox(&mut self) -> ProgressBar {
+        let bars = &self.bars;
+        let new =
+            || bars.add(ProgressBar::no_length().with_style(style(COUNTED)).with_prefix("outbox"));
+        self.outbox.get_or_insert_with(new).clone()
     }
 
     fn begin_wait(&mut self, reason: Wait, length: Duration) {
@@ -165,6 +186,10 @@ fn log(event: &Event) {
         Event::Page { kind, pages, rows, total } => {
             tracing::debug!("{}: {}", kind.plural(), counts(*pages, *rows, *total));
         }
+        Event::Pushed { done, total } if *done >= *total || done.is_multiple_of(LOGGED_ENTRIES) => {
+            tracing::info!("outbox: {}", pushed(*done, *total));
+        }
+        Event::Pushed { .. } => {}
         Event::Waiting { length, .. } if *length < SHOWN_WAIT_MIN => {}
         Event::Waiting { reason, length } => {
             tracing::info!("waiting {}: {reason}", span(*length));
@@ -190,6 +215,10 @@ fn counts(pages: u64, rows: u64, total: Option<u64>) -> String {
         let _ = write!(text, " of {}", thousands(total));
     }
     text + " rows"
+}
+
+fn pushed(done: u64, total: u64) -> String {
+    format!("{} of {} entries", thousands(done), thousands(total))
 }
 
 fn finished(outcome: &str, pages: u64, rows: u64) -> String {

@@ -76,9 +76,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::outbox::State;
     use crate::model::{Instant, Lifecycle};
     use crate::store::freshness::Freshness;
     use crate::store::instance::Identity;
+    use crate::store::outbox::Summary;
     use crate::store::refusals::Refusal;
     use crate::store::status::{KindStatus, LastError, LastPass, Schedule};
 
@@ -132,6 +134,7 @@ mod tests {
                     api_key_name: Some("nightly\u{1b}[31m".to_owned()),
                 },
                 schema_version: 2,
+                daemon: Some(("idle until noon".to_owned(), 450)),
                 last_pass: Some(LastPass {
                     pass: 12,
                     trigger: "sync".to_owned(),
@@ -153,6 +156,10 @@ mod tests {
                     refused_at: micros(600),
                     retry_at: micros(-600_000),
                 }],
+                outbox: Summary {
+                    counts: vec![(State::Queued, 3), (State::Succeeded, 40)],
+                    failed: Vec::new(),
+                },
                 last_error: Some(LastError {
                     pass: 9,
                     at: micros(7_200),
@@ -179,6 +186,7 @@ mod tests {
             "next due      2027-01-15T08:01:00Z (in 1 min): walk of accounts; \
              then 19,000 videos on schedule, the first 2027-01-15T08:05:00Z (in 5 min)\n",
             "rate limit    open\n",
+            "outbox        3 queued\n",
             "API           supported, as of 2027-01-15T06:00:00Z (2 h ago)\n",
             "last error    2027-01-15T06:00:00Z (2 h ago) in pass 9, video: 500 INTERNAL_ERROR: Internal error (request id req_9)\n",
             "videos    20,000        7  2027-01-15T07:00:00Z (1 h ago)  complete   ~1 min  ~1 h    ~1 d  never\n",
@@ -214,7 +222,12 @@ mod tests {
                 .contains("12 by sync: began 2027-01-15T07:58:20Z (1 min 40 s ago) and was killed")
         );
         assert_eq!(json(&status)["last_pass"]["outcome"], "killed");
+        assert!(text(&status).contains("not running"));
         status.is_running = true;
+        assert!(
+            text(&status).contains("daemon: idle until noon; dues wait up to 7 min 30 s for more")
+        );
+        assert_eq!(json(&status)["daemon"]["patience_seconds"], 450);
         assert!(text(&status).contains("12 by sync: running since 2027-01-15T07:58:20Z"));
         assert_eq!(json(&status)["last_pass"]["outcome"], "running");
     }

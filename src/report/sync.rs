@@ -28,6 +28,15 @@ pub fn text(report: &Report) -> String {
         part(turn.tally.not_modified, "pages unchanged");
         text.push_str(&format!("{:<14} {:<16} {}\n", turn.kind, turn.outcome, parts.join(", ")));
     }
+    let pushed = report.pushed;
+    if pushed.is_any() {
+        let (succeeded, failed) = (thousands(pushed.succeeded), thousands(pushed.failed));
+        let left = thousands(pushed.left);
+        text.push_str(&format!(
+            "{:<14} {succeeded} succeeded, {failed} failed, {left} to be tried again\n",
+            "outbox"
+        ));
+    }
     text.push_str(&format!("pass {}: {} requests\n", report.pass, thousands(report.requests())));
     text
 }
@@ -64,6 +73,12 @@ pub fn json(report: &Report, exit_code: u8) -> Value {
         "outcome": report.stop.as_ref().map_or("finished", |stop| stop.name()),
         "detail": report.stop.as_ref().map(ToString::to_string),
         "requests": report.requests(),
+        "outbox": {
+            "sent": report.pushed.sent,
+            "succeeded": report.pushed.succeeded,
+            "failed": report.pushed.failed,
+            "left": report.pushed.left,
+        },
         "kinds": kinds,
     })
 }

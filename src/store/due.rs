@@ -73,6 +73,28 @@ pub fn find(c: &Connection, kind: Kind, now: i64, limit: i64) -> StoreResult<Vec
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// How many rows of a kind are due until then, Unix seconds.
+pub fn count_until(c: &Connection, kind: Kind, until: i64) -> StoreResult<u64> {
+    let sql = format!("SELECT count(*) FROM {}_due WHERE due_at <= ?1", kind.name());
+    let count: i64 = c.prepare_cached(&sql)?.query_row([until], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// The rows of a kind that are due until then, by page and time: where each stands, or a number of
+/// its own, and when it is due.
+pub fn until(c: &Connection, kind: Kind, until: i64) -> StoreResult<Vec<(i64, i64)>> {
+    let table = kind.name();
+    let sql = format!(
+        "SELECT coalesce(r.page, -r.key) AS place, d.due_at
+         FROM {table}_due AS d JOIN {table} AS r ON r.key = d.{table}
+         WHERE d.due_at <= ?1
+         ORDER BY place, d.due_at"
+    );
+    let mut statement = c.prepare_cached(&sql)?;
+    let rows = statement.query_map([until], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// The rows on a page that are due at `now`.
 pub fn on_page(c: &Connection, kind: Kind, page: i64, now: i64) -> StoreResult<Vec<DueRow>> {
     // Mostly nothing is due at all, which one look at the index tells.

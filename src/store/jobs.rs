@@ -64,9 +64,9 @@ pub fn finish(
     Ok(())
 }
 
-/// Takes a job back that was not taken up. Returns whether it was still there to be taken back.
+/// Takes a job back that nobody works on. Returns whether it was still there to be taken back.
 pub fn withdraw(tx: &Transaction<'_>, job: i64) -> StoreResult<bool> {
-    Ok(tx.execute("DELETE FROM job WHERE job = ?1 AND state = 'queued'", [job])? > 0)
+    Ok(tx.execute("DELETE FROM job WHERE job = ?1 AND state <> 'done'", [job])? > 0)
 }
 
 /// Where a job stands; `None` when there is no such job.

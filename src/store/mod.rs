@@ -11,7 +11,8 @@
 //!
 //! **Reading order.** [`open`] and [`place`] make the connection; [`rows`] and [`pages`] write what
 //! the API said; [`walks`] and [`removals`] keep the promise about completeness; [`due`] is the
-//! schedule; [`instance`], [`jobs`], [`passes`], [`refusals`] and [`documents`] are the bookkeeping;
+//! schedule; [`outbox`] is the way back to the API; [`instance`], [`jobs`], [`passes`], [`refusals`]
+//! and [`documents`] are the bookkeeping;
 //! [`status`] and [`freshness`] read it all back.
 
 pub mod analysis;
@@ -21,6 +22,7 @@ pub mod freshness;
 pub mod instance;
 pub mod jobs;
 pub mod open;
+pub mod outbox;
 pub mod pages;
 pub mod passes;
 pub mod place;
@@ -130,6 +132,25 @@ impl Store {
         let value = f(&transaction)?;
         transaction.commit()?;
         Ok(value)
+    }
+
+    /// Writes, and waits until it is on the disk: what somebody was told is kept, and what is about to
+    /// be sent, must outlive even the machine.
+    pub fn write_durably<T>(
+        &self,
+        f: impl FnOnce(&Transaction<'_>) -> StoreResult<T>,
+    ) -> StoreResult<T> {
+        let mut connection = self.connection();
+        connection.pragma_update(None, "synchronous", "full")?;
+        let written = (|| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = f(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })();
+        connection.pragma_update(None, "synchronous", "normal")?;
+        written
     }
 
     /// Moves everything from the WAL into the database and cuts the WAL to nothing, so that it does

@@ -69,7 +69,9 @@ impl Store {
             place::set_permissions(&path)?;
         }
         prepare(&connection)?;
-        migrations::runner().run(&mut connection).map_err(Box::new)?;
+        // Grouped, for otherwise a migration and the note that it was made are two transactions, and
+        // between them the disk may fill up.
+        migrations::runner().set_grouped(true).run(&mut connection).map_err(Box::new)?;
         Ok(Self::new(connection, path, Some(lock)))
     }
 

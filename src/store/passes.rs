@@ -1,6 +1,6 @@
 //! The log of passes: what each did for each kind, counted in the transactions that did it.
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::StoreResult;
 use super::pages::PageCounts;
@@ -76,7 +76,7 @@ pub fn begin_kind(
     let sql = "INSERT INTO pass_kind (pass, kind, trigger, started_at) VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT (pass, kind) DO UPDATE
                SET outcome = 'running', finished_at = NULL,
-                   trigger = CASE trigger WHEN 'start' THEN excluded.trigger ELSE trigger END";
+                   trigger = CASE WHEN trigger IN ('start', 'outbox') THEN excluded.trigger ELSE trigger END";
     tx.execute(sql, (pass, kind.name(), trigger, at))?;
     Ok(())
 }
@@ -150,13 +150,16 @@ pub fn end(
     Ok(())
 }
 
-/// Deletes passes that ended before `before`.
+/// Deletes passes that ended before `before`. They stand in the order of time, so this looks no
+/// further than the first that is kept: a busy daemon makes ten thousand a day.
 pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<()> {
-    tx.execute("DELETE FROM pass WHERE finished_at < ?1", [before])?;
-    tx.execute(
-        "DELETE FROM pass_kind WHERE finished_at < ?1 AND pass NOT IN (SELECT pass FROM pass)",
-        [before],
-    )?;
+    let sql = "SELECT pass FROM pass WHERE finished_at >= ?1 OR finished_at IS NULL
+               ORDER BY pass LIMIT 1";
+    let kept: Option<i64> =
+        tx.prepare_cached(sql)?.query_row([before], |row| row.get(0)).optional()?;
+    let kept = kept.unwrap_or(i64::MAX);
+    tx.prepare_cached("DELETE FROM pass WHERE pass < ?1")?.execute([kept])?;
+    tx.prepare_cached("DELETE FROM pass_kind WHERE pass < ?1")?.execute([kept])?;
     Ok(())
 }
 
@@ -212,4 +215,45 @@ pub fn turns(c: &Connection, pass: i64) -> StoreResult<Vec<Turn>> {
         })
     })?;
     Ok(turns.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::open::IfMissing;
+
+    #[test]
+    fn passes_that_ended_long_ago_are_forgotten_with_their_turns() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+        let left = |before| {
+            store
+                .write(|tx| {
+                    prune(tx, before)?;
+                    let count = |table| {
+                        let sql = format!("SELECT count(*) FROM {table}");
+                        tx.query_row(&sql, [], |row| row.get::<_, i64>(0))
+                    };
+                    Ok((count("pass")?, count("pass_kind")?))
+                })
+                .unwrap()
+        };
+        store
+            .write(|tx| {
+                for at in 1..=5 {
+                    let pass = begin(tx, "run", at * 10)?;
+                    begin_kind(tx, pass, Kind::Video, "due", at * 10)?;
+                    if at < 5 {
+                        end(tx, pass, "finished", None, at * 10 + 1)?;
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(left(11), (5, 5));
+        assert_eq!(left(22), (3, 3));
+        // One that runs is kept, however old.
+        assert_eq!(left(1_000), (1, 1));
+    }
 }

@@ -91,6 +91,26 @@ pub fn not_found(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreRe
     Ok(is_second_sign)
 }
 
+/// A resource was deleted by a request of ours: that is proof. Returns whether it was listed until
+/// then.
+pub fn deleted(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResult<bool> {
+    let table = kind.name();
+    let page: Option<i64> =
+        tx.query_row(&format!("SELECT page FROM {table} WHERE key = ?1"), [key], |row| row.get(0))?;
+    if let Some(page) = page {
+        super::pages::void(tx, page)?;
+    }
+    let sql = format!(
+        "UPDATE {table} SET removed_at = ?2, not_found_at = ?2, as_of = max(as_of, ?2)
+         WHERE key = ?1 AND removed_at IS NULL"
+    );
+    let removed = tx.execute(&sql, (key, at))?;
+    if due::is_scheduled(kind) {
+        due::set(tx, kind, key, None)?;
+    }
+    Ok(removed > 0)
+}
+
 /// Rows of a kind that are not removed.
 fn listed(tx: &Transaction<'_>, kind: Kind) -> StoreResult<i64> {
     let table = kind.name();

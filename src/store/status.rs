@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::freshness::{self, Freshness};
 use super::instance::{self, Identity};
+use super::outbox::{self, Summary};
 use super::place;
 use super::refusals::{self, Refusal};
 use super::walks::{self, Walk};
@@ -26,6 +27,9 @@ pub struct Snapshot {
     pub identity: Identity,
     /// The version of its schema.
     pub schema_version: i64,
+    /// What the daemon says of itself, and how long it lets dues wait for each other, seconds. Of
+    /// value while a daemon runs.
+    pub daemon: Option<(String, i64)>,
     /// The pass that began last.
     pub last_pass: Option<LastPass>,
     /// Where each kind stands, in the order of a pass.
@@ -36,6 +40,8 @@ pub struct Snapshot {
     pub gate: String,
     /// What the server was found not to support.
     pub refusals: Vec<Refusal>,
+    /// How the outbox is doing.
+    pub outbox: Summary,
     /// What went wrong last.
     pub last_error: Option<LastError>,
     /// What the API says of its future, and when it did, in microseconds.
@@ -132,11 +138,13 @@ pub fn read(c: &Connection, now: i64) -> StoreResult<Snapshot> {
     Ok(Snapshot {
         identity: instance::identity(&moment)?,
         schema_version: open::schema_version(&moment)?,
+        daemon: daemon(&moment)?,
         last_pass: last_pass(&moment)?,
         kinds: kinds?,
         schedule: schedule(&moment, now / 1_000_000)?,
         gate: instance::traffic(&moment)?.0,
         refusals: refusals::in_force(&moment, now)?,
+        outbox: outbox::summary(&moment)?,
         last_error: last_error(&moment)?,
         lifecycle: lifecycle(&moment)?,
     })
@@ -160,6 +168,14 @@ pub fn integrity(c: &Connection) -> StoreResult<Vec<String>> {
 pub fn sizes(database: &Path) -> Sizes {
     let length = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     Sizes { database: length(database), wal: length(&place::wal_path(database)) }
+}
+
+fn daemon(c: &Connection) -> StoreResult<Option<(String, i64)>> {
+    if instance::runner(c)?.as_deref() != Some("run") {
+        return Ok(None);
+    }
+    let (condition, patience_s) = instance::condition(c)?;
+    Ok(condition.zip(patience_s))
 }
 
 fn kind_status(c: &Connection, kind: Kind) -> StoreResult<KindStatus> {

@@ -4,6 +4,7 @@ use serde_json::{Value, json as value};
 
 use super::{NextWalk, Status, at};
 use crate::model::{Instant, instant};
+use crate::report::outbox;
 use crate::store::freshness::Freshness;
 use crate::store::refusals::Refusal;
 use crate::store::status::{KindStatus, LastPass};
@@ -24,6 +25,9 @@ pub fn json(status: &Status) -> Value {
             "schema_version": snapshot.schema_version,
         },
         "is_running": status.is_running,
+        "daemon": snapshot.daemon.as_ref().filter(|_| status.is_running).map(|(condition, patience_s)| {
+            value!({ "condition": condition, "patience_seconds": patience_s })
+        }),
         "last_pass": snapshot.last_pass.as_ref().map(|pass| of_pass(status, pass)),
         "next_due_at": status.next_due().map(|(at, _)| instant::text(at)),
         "videos_due": {
@@ -33,6 +37,7 @@ pub fn json(status: &Status) -> Value {
         },
         "kinds": kinds,
         "rate_limit": status.rate.json(status.now),
+        "outbox": outbox::counts(&snapshot.outbox),
         "refusals": snapshot.refusals.iter().map(of_refusal).collect::<Vec<_>>(),
         "last_error": snapshot.last_error.as_ref().map(|error| value!({
             "pass": error.pass,

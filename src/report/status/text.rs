@@ -1,10 +1,13 @@
 //! `status` at a glance.
 
+use std::time::Duration;
+
 use comfy_table::{CellAlignment, Table};
 
 use super::{NextWalk, Status, at};
 use crate::api::printable;
 use crate::model::{Instant, Kind};
+use crate::report::outbox;
 use crate::report::text::{bytes, moment, relative, span, thousands};
 use crate::store::freshness::Freshness;
 use crate::store::refusals::Refusal;
@@ -18,10 +21,11 @@ pub fn text(status: &Status) -> String {
     let facts = [
         ("organization", organization(status)),
         ("database", database(status)),
-        ("now", if status.is_running { "running" } else { "not running" }.to_owned()),
+        ("now", running(status)),
         ("last pass", last_pass(status)),
         ("next due", next_due(status)),
         ("rate limit", status.rate.text(status.now)),
+        ("outbox", outbox::phrase(&status.snapshot.outbox)),
         ("API", lifecycle(status)),
         ("last error", last_error(status)),
     ];
@@ -56,6 +60,19 @@ fn database(status: &Status) -> String {
     };
     let version = status.snapshot.schema_version;
     format!("{path}, {}{wal}, schema version {version}", bytes(sizes.database))
+}
+
+/// Who works on the mirror. A daemon also says how it is doing, and how long it lets what is due wait
+/// for more: longer than `freshness_target` while the rate limit does not carry the demand.
+fn running(status: &Status) -> String {
+    match &status.snapshot.daemon {
+        _ if !status.is_running => "not running".to_owned(),
+        None => "running".to_owned(),
+        Some((condition, patience_s)) => {
+            let patience = Duration::from_secs(u64::try_from(*patience_s).unwrap_or(0));
+            format!("daemon: {}; dues wait up to {} for more", shown(condition), span(patience))
+        }
+    }
 }
 
 fn last_pass(status: &Status) -> String {
@@ -183,7 +200,7 @@ fn row(status: &Status, kind: &KindStatus) -> Vec<String> {
 
 /// What needs a sentence.
 fn notes(status: &Status) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = outbox::dead_letters(&status.snapshot.outbox);
     for kind in &status.snapshot.kinds {
         let name = kind.kind.plural();
         if let Some(walk) = &kind.open_walk {

@@ -1,0 +1,77 @@
+//! Full-size simulations of the planner, printed as tables; with `--check`, held to their goals.
+//!
+//! `cargo bench --bench simulator -- --check` takes some minutes. `--videos`, `--days`, `--freshness`
+//! and `--window` (both in seconds) change the scenario; `--limit N` runs it once, with N requests per
+//! window.
+
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on must fail")]
+#![expect(clippy::print_stdout, reason = "its answer is what it prints")]
+
+#[path = "../tests/simulation/mod.rs"]
+mod simulation;
+
+use std::time::Duration;
+
+use simulation::{Outcome, Scenario, evenness_table, table};
+
+fn number(name: &str, default: u32) -> u32 {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name);
+    arguments.nth(1).map_or(default, |value| value.parse().unwrap())
+}
+
+/// Ours beside the simpler strategies, which are computed from what happened. On a small budget they
+/// get as many requests as ours had for its videos.
+fn show(title: &str, outcome: &Outcome, is_pressed: bool) {
+    let (truth, ours) = (&outcome.truth, &outcome.ours);
+    println!("\n== {title}");
+    println!(
+        "{} videos on {} pages, {} days; {} passes, patience up to {:?}; simulated in {:.1?}",
+        truth.videos.len(),
+        truth.pages,
+        truth.days(),
+        outcome.passes,
+        outcome.patience_max,
+        outcome.took
+    );
+    println!("{:?} {:?}", outcome.by_route, outcome.by_status);
+    let per_hour = is_pressed.then(|| ours.requests as f64 / (truth.days() * 24) as f64);
+    print!("{}", table(truth, &[ours, &truth.get_per_due(per_hour), &truth.walks(per_hour)]));
+    print!("{}", evenness_table(ours));
+}
+
+fn main() {
+    if std::env::var_os("SIMULATOR_LOG").is_some() {
+        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).init();
+    }
+    let is_check = std::env::args().any(|argument| argument == "--check");
+    let scenario = Scenario {
+        videos: number("--videos", 10_000) as usize,
+        days: number("--days", 7),
+        freshness: Duration::from_secs(u64::from(number("--freshness", 300))),
+        rate_window: Duration::from_secs(u64::from(number("--window", 3_600))),
+        ..Scenario::default()
+    };
+    let limit = number("--limit", 0);
+    if limit > 0 {
+        let pressed = simulation::run(&Scenario { rate_limit: limit, ..scenario });
+        return show("a limit by hand", &pressed, true);
+    }
+    let ample = simulation::run(&scenario);
+    show("ample budget", &ample, false);
+    if is_check {
+        ample.check_ample();
+    }
+    let windows = f64::from(scenario.days) * 86_400.0 / scenario.rate_window.as_secs_f64();
+    let demand = ample.by_route.values().sum::<u64>() as f64 / windows;
+    for part in [3, 12] {
+        let rate_limit = (demand / f64::from(part)) as u32;
+        let pressed = simulation::run(&Scenario { rate_limit, ..scenario.clone() });
+        show(&format!("1/{part} of the demand"), &pressed, true);
+        if is_check {
+            pressed.check_pressed();
+        }
+        if is_check && part == 3 {
+            assert_eq!(pressed.ours.missed, 0, "scrapes that could have been caught were missed");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! `outbox`: the queue, its outcomes, its dead letters, and what can be done about them by hand.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{CliError, Context, Exit, session};
+use crate::model::instant;
+use crate::model::outbox::State;
+use crate::report::outbox as report;
+use crate::store::outbox::by_hand::{self, Touched};
+use crate::store::outbox::{self, Entry};
+use crate::store::{Store, StoreError};
+
+/// Arguments of `outbox`.
+#[derive(Debug, Clone, Args)]
+pub struct OutboxArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum What {
+    /// List entries, the latest last
+    List {
+        /// Only entries in these states, separated by commas
+        #[arg(long, value_name = "STATES", value_delimiter = ',', value_parser = states())]
+        state: Vec<State>,
+        /// Only the last so many
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
+        /// Print one JSON document on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show everything about an entry
+    Show {
+        /// Its number
+        entry: i64,
+        /// Print one JSON document on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Queue entries again that failed, were discarded or are held
+    Retry {
+        #[command(flatten)]
+        named: Named,
+        /// All that are held, in a copy that takes the original's place
+        #[arg(long)]
+        held: bool,
+        /// All that failed
+        #[arg(long)]
+        failed: bool,
+    },
+    /// Take entries back; what was sent of them is not undone
+    Discard {
+        #[command(flatten)]
+        named: Named,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+struct Named {
+    /// Their numbers
+    #[arg(value_name = "N")]
+    entries: Vec<i64>,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &OutboxArgs, context: &Context) -> Result<Exit, CliError> {
+    match &args.what {
+        What::List { state, limit, json } => list(context, state, *limit, *json),
+        What::Show { entry, json } => show(context, *entry, *json),
+        What::Retry { named, held, failed } => {
+            let mut states = Vec::new();
+            states.extend(held.then_some(State::Held));
+            states.extend(failed.then_some(State::Failed));
+            touch(context, named, &states, by_hand::retry)
+        }
+        What::Discard { named } => touch(context, named, &[], by_hand::discard),
+    }
+}
+
+fn list(
+    context: &Context,
+    states: &[State],
+    limit: Option<u32>,
+    json: bool,
+) -> Result<Exit, CliError> {
+    let failed = |error: StoreError| session::storage(context, &error);
+    let store = Store::open_to_read(&context.config.database).map_err(failed)?;
+    let limit = limit.map_or(i64::MAX, i64::from);
+    let entries = store.read(|c| outbox::list(c, states, limit)).map_err(failed)?;
+    let text = match json {
+        true => document(&entries),
+        false => report::table(&entries, context.clock.now()),
+    };
+    super::answer(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn document(entries: &[Entry]) -> String {
+    let entries: Vec<_> = entries.iter().map(report::json).collect();
+    format!("{}\n", json!({ "entries": entries }))
+}
+
+fn show(context: &Context, entry: i64, json: bool) -> Result<Exit, CliError> {
+    let failed = |error: StoreError| session::storage(context, &error);
+    let store = Store::open_to_read(&context.config.database).map_err(failed)?;
+    let found = store.read(|c| outbox::one(c, entry)).map_err(failed)?;
+    let found = found.ok_or_else(|| missing(entry))?;
+    let text = match json {
+        true => format!("{}\n", report::json(&found)),
+        false => report::text(&found, context.clock.now()),
+    };
+    super::answer(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn touch(
+    context: &Context,
+    named: &Named,
+    states: &[State],
+    deed: fn(&rusqlite::Transaction<'_>, i64, i64) -> crate::store::StoreResult<Touched>,
+) -> Result<Exit, CliError> {
+    let failed = |error: StoreError| session::storage(context, &error);
+    if named.entries.is_empty() && states.is_empty() {
+        return Err(CliError::new(Exit::Usage, "which entries? Give their numbers"));
+    }
+    let store = Store::open_beside(&context.config.database).map_err(failed)?;
+    let now = instant::micros(context.clock.now());
+    let touched = store.write_durably(|tx| {
+        let mut entries = named.entries.clone();
+        if !states.is_empty() {
+            entries.extend(outbox::list(tx, states, i64::MAX)?.iter().map(|entry| entry.entry));
+        }
+        entries
+            .into_iter()
+            .map(|entry| Ok((entry, deed(tx, entry, now)?)))
+            .collect::<Result<Vec<_>, StoreError>>()
+    });
+    let touched = touched.map_err(failed)?;
+    let mut text = String::new();
+    let mut problems = Vec::new();
+    for (entry, came) in &touched {
+        match came {
+            Touched::Now(state) => text.push_str(&format!("{entry} {state}\n")),
+            Touched::Missing => problems.push(format!("there is no entry {entry} in the outbox")),
+            Touched::Cannot(state) => problems.push(format!("entry {entry} is {state}")),
+        }
+    }
+    if named.json {
+        let numbers: Vec<i64> = touched.iter().map(|(entry, _)| *entry).collect();
+        let found = store.read(|c| {
+            let found = numbers.iter().map(|entry| outbox::one(c, *entry));
+            found.collect::<Result<Vec<_>, StoreError>>()
+        });
+        let found: Vec<Entry> = found.map_err(failed)?.into_iter().flatten().collect();
+        text = document(&found);
+    }
+    super::answer(text.as_bytes())?;
+    match problems.is_empty() {
+        true => Ok(Exit::Done),
+        false => Err(CliError::new(
+            Exit::Partial,
+            format!("nothing was changed about these: {}", problems.join("; ")),
+        )),
+    }
+}
+
+fn missing(entry: i64) -> CliError {
+    CliError::new(Exit::Partial, format!("there is no entry {entry} in the outbox"))
+        .hint("`creatormirror outbox list` shows them")
+}
+
+fn states() -> impl TypedValueParser<Value = State> {
+    PossibleValuesParser::new(State::ALL.map(State::name))
+        .try_map(|name| State::from_name(&name).ok_or("no state"))
+}

@@ -1,0 +1,115 @@
+//! `set`: queues a change of a video, an account or a creator.
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::queueing::{self, Common, QueueArgs, cap};
+use super::{CliError, Context, Exit};
+use crate::model::Kind;
+use crate::model::outbox::{Action, Draft};
+
+/// Arguments of `set`.
+#[derive(Debug, Clone, Args)]
+pub struct SetArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum What {
+    /// Change a tracked video
+    Video {
+        #[command(flatten)]
+        scraping: Scraping,
+        #[command(flatten)]
+        shared: Shared,
+    },
+    /// Change a tracked account
+    Account {
+        /// A category of yours; an empty one takes it away
+        #[arg(long, value_name = "TEXT")]
+        category: Option<String>,
+        /// How many recent posts are collected, or `default`
+        #[arg(long, value_name = "N", value_parser = cap)]
+        max_posts: Option<Value>,
+        /// How old collected posts may be, or `default`
+        #[arg(long, value_name = "DAYS", value_parser = cap)]
+        lookback_days: Option<Value>,
+        #[command(flatten)]
+        scraping: Scraping,
+        #[command(flatten)]
+        shared: Shared,
+    },
+    /// Change a creator; to pause one pauses its accounts
+    Creator {
+        /// Another name
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        #[command(flatten)]
+        shared: Shared,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+struct Scraping {
+    /// Scrape it every so many hours
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..))]
+    interval: Option<u32>,
+}
+
+#[derive(Debug, Clone, Args)]
+struct Shared {
+    /// Its id, the beginning of its id, for an account platform:username, or @N for the result of entry N
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Stop collecting
+    #[arg(long, conflicts_with = "active")]
+    paused: bool,
+    /// Go on collecting
+    #[arg(long)]
+    active: bool,
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    queue: QueueArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &SetArgs, context: &Context) -> Result<Exit, CliError> {
+    let mut body = Map::new();
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            body.insert(name.to_owned(), value);
+        }
+    };
+    let (kind, shared) = match &args.what {
+        What::Video { scraping, shared } => {
+            put("scrape_interval_hours", scraping.interval.map(|hours| json!(hours)));
+            (Kind::Video, shared)
+        }
+        What::Account { category, max_posts, lookback_days, scraping, shared } => {
+            let or_none = |text: &String| if text.is_empty() { Value::Null } else { json!(text) };
+            put("category", category.as_ref().map(or_none));
+            put("max_recent_posts_per_account", max_posts.clone());
+            put("post_lookback_days", lookback_days.clone());
+            put("scrape_interval_hours", scraping.interval.map(|hours| json!(hours)));
+            (Kind::Account, shared)
+        }
+        What::Creator { name, shared } => {
+            put("name", name.as_ref().map(|name| json!(name)));
+            (Kind::Creator, shared)
+        }
+    };
+    if shared.paused || shared.active {
+        put("is_active", Some(json!(shared.active)));
+    }
+    shared.common.add_to(&mut body);
+    let draft = Draft {
+        kind,
+        action: Action::Set,
+        subject: Some(shared.id.clone()),
+        account: None,
+        body: Some(serde_json::to_string(&body).unwrap_or_default()),
+    };
+    queueing::one(context, draft, &shared.queue)
+}

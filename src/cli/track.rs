@@ -1,0 +1,214 @@
+//! `track`: queues the creation of a video, an account or a creator, or of a file full of them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::lines;
+use super::queueing::{self, Asked, Common, QueueArgs, cap};
+use super::{CliError, Context, Exit};
+use crate::model::Kind;
+use crate::model::outbox::{Action, Draft};
+use crate::push::post;
+
+/// Arguments of `track`.
+#[derive(Debug, Clone, Args)]
+pub struct TrackArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum What {
+    /// Track a post: its URL, its number, or on Instagram its shortcode
+    Video(VideoArgs),
+    /// Track a profile
+    Account(AccountArgs),
+    /// Create a creator, to whom accounts can be linked
+    Creator(CreatorArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+struct VideoArgs {
+    /// The post's URL, number or shortcode
+    #[arg(value_name = "URL|ID", required_unless_present = "from", conflicts_with = "from")]
+    identifier: Option<String>,
+    /// Where it is, unless a URL says so: instagram or tiktok
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+    #[command(flatten)]
+    scraping: Scraping,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+#[derive(Debug, Clone, Args)]
+struct AccountArgs {
+    /// Where it is: instagram or tiktok
+    #[arg(value_name = "PLATFORM", required_unless_present = "from", conflicts_with = "from")]
+    platform: Option<String>,
+    /// Its user name
+    #[arg(value_name = "USERNAME", required_unless_present = "from", conflicts_with = "from")]
+    username: Option<String>,
+    /// A category of yours
+    #[arg(long, value_name = "TEXT")]
+    category: Option<String>,
+    /// How many recent posts are collected, or `default`
+    #[arg(long, value_name = "N", value_parser = cap)]
+    max_posts: Option<Value>,
+    /// How old collected posts may be, or `default`
+    #[arg(long, value_name = "DAYS", value_parser = cap)]
+    lookback_days: Option<Value>,
+    #[command(flatten)]
+    scraping: Scraping,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+#[derive(Debug, Clone, Args)]
+struct CreatorArgs {
+    /// The creator's name
+    #[arg(value_name = "NAME", required_unless_present = "from", conflicts_with = "from")]
+    name: Option<String>,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+#[derive(Debug, Clone, Args)]
+struct Scraping {
+    /// Scrape it every so many hours
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..))]
+    interval: Option<u32>,
+}
+
+#[derive(Debug, Clone, Args)]
+struct Shared {
+    /// Do not collect anything for now
+    #[arg(long)]
+    paused: bool,
+    #[command(flatten)]
+    common: Common,
+    /// Queue every line of this file (`-` for stdin): CSV with a header, or JSON Lines
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    queue: QueueArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &TrackArgs, context: &Context) -> Result<Exit, CliError> {
+    let (kind, own, shared) = match &args.what {
+        What::Video(args) => (Kind::Video, args.members(), &args.shared),
+        What::Account(args) => (Kind::Account, args.members(), &args.shared),
+        What::Creator(args) => (Kind::Creator, args.members(), &args.shared),
+    };
+    let mut members = own;
+    if shared.paused {
+        members.insert("is_active".to_owned(), json!(false));
+    }
+    shared.common.add_to(&mut members);
+    let Some(file) = &shared.from else {
+        let body = complete(kind, members).map_err(|why| CliError::new(Exit::Usage, why))?;
+        return queueing::one(context, draft(kind, &body), &shared.queue);
+    };
+    let (mut asked, mut wrong) = (Vec::new(), Vec::new());
+    for line in lines::read(file, kind)? {
+        // What the command line says holds for every line that does not say otherwise.
+        let body = line.members.and_then(|own| {
+            let mut body = members.clone();
+            body.extend(own);
+            complete(kind, body)
+        });
+        match body {
+            Ok(body) => asked.push(Asked { line: Some(line.number), draft: draft(kind, &body) }),
+            Err(reason) => wrong.push((Some(line.number), reason)),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(queueing::refused(&wrong));
+    }
+    if asked.is_empty() {
+        return Err(CliError::new(Exit::Usage, "there is nothing in the file to be queued"));
+    }
+    queueing::all(context, &asked, &shared.queue)
+}
+
+fn draft(kind: Kind, body: &Map<String, Value>) -> Draft {
+    let body = serde_json::to_string(body).unwrap_or_default();
+    Draft { kind, action: Action::Track, subject: None, account: None, body: Some(body) }
+}
+
+/// Fills in what the rest tells: the platform from the post's URL, and the form that the API knows.
+fn complete(kind: Kind, mut body: Map<String, Value>) -> Result<Map<String, Value>, String> {
+    if let Some(Value::String(platform)) = body.get("platform") {
+        let platform = post::Platform::from_name(platform)?.name();
+        body.insert("platform".to_owned(), json!(platform));
+    }
+    if kind == Kind::Video
+        && let Some(Value::String(pasted)) = body.get("identifier")
+    {
+        let platform = match body.get("platform").and_then(Value::as_str) {
+            Some(platform) => Some(post::Platform::from_name(platform)?),
+            None => None,
+        };
+        let found = post::resolve(platform, pasted)?;
+        let pasted = post::as_url(pasted.trim()).unwrap_or_else(|| pasted.trim().to_owned());
+        body.insert("identifier".to_owned(), json!(pasted));
+        body.insert("platform".to_owned(), json!(found.platform.name()));
+    }
+    if kind == Kind::Account
+        && let Some(Value::String(username)) = body.get("username")
+    {
+        let username = username.trim().trim_start_matches('@').to_owned();
+        body.insert("username".to_owned(), json!(username));
+    }
+    Ok(body)
+}
+
+impl VideoArgs {
+    fn members(&self) -> Map<String, Value> {
+        let mut body = self.scraping.members();
+        put(&mut body, "identifier", self.identifier.as_ref());
+        put(&mut body, "platform", self.platform.as_ref());
+        body
+    }
+}
+
+impl AccountArgs {
+    fn members(&self) -> Map<String, Value> {
+        let mut body = self.scraping.members();
+        put(&mut body, "platform", self.platform.as_ref());
+        put(&mut body, "username", self.username.as_ref());
+        put(&mut body, "category", self.category.as_ref());
+        put(&mut body, "max_recent_posts_per_account", self.max_posts.as_ref());
+        put(&mut body, "post_lookback_days", self.lookback_days.as_ref());
+        body
+    }
+}
+
+impl CreatorArgs {
+    fn members(&self) -> Map<String, Value> {
+        let mut body = Map::new();
+        put(&mut body, "name", self.name.as_ref());
+        body
+    }
+}
+
+impl Scraping {
+    fn members(&self) -> Map<String, Value> {
+        let mut body = Map::new();
+        put(&mut body, "scrape_interval_hours", self.interval.as_ref());
+        body
+    }
+}
+
+fn put(
+    body: &mut Map<String, Value>,
+    name: &str,
+    value: Option<&(impl serde::Serialize + ?Sized)>,
+) {
+    if let Some(value) = value {
+        body.insert(name.to_owned(), json!(value));
+    }
+}

@@ -1,0 +1,280 @@
+//! One entry's turn: sent, or looked for, and what follows from that.
+
+use bytes::Bytes;
+use http::Method;
+use rusqlite::Connection;
+
+use super::lookup::{self, Creators, Depth};
+use super::verdict::{self, Decision, FAILS_MAX};
+use super::{Push, SILENT_MAX};
+use crate::api::{Failure, Request};
+use crate::model::Kind;
+use crate::model::outbox::Action;
+use crate::poll::PollError;
+use crate::poll::error::PollResult;
+use crate::store::StoreResult;
+use crate::store::outbox::queue::{self, Back, Told};
+use crate::store::outbox::{Entry, find};
+use crate::store::passes::Tally;
+
+/// Answers of 500 or 502 after which a key is given up: the server may be repeating itself.
+const KEY_ERRORS_MAX: i64 = 2;
+/// Looks before a creator is sent again; its name alone does not keep the server from making two.
+const CREATOR_LOOKS: i64 = 2;
+
+impl Push<'_> {
+    /// Sends an entry, once.
+    pub(super) async fn send(&mut self, entry: &Entry) -> PollResult<()> {
+        let is_new_creator = entry.kind == Kind::Creator && entry.action == Action::Track;
+        // What is known before the first send tells later what is new.
+        if is_new_creator && entry.first_sent_at.is_none() && self.creators.is_none() {
+            match lookup::creators(self.desk).await {
+                Ok(creators) => self.creators = Some(creators),
+                Err(error) => return self.cannot_look(entry, error),
+            }
+        }
+        self.desk.fetcher.turn().await?;
+        let now = self.now();
+        let claimed = self.desk.store.write_durably(|tx| queue::claim(tx, entry, now))?;
+        // A user may have taken it back meanwhile.
+        let Some(entry) = claimed else { return Ok(()) };
+        self.desk.pushed.sent += 1;
+        let sent = match self.desk.fetcher.send_once(&request(&entry)).await {
+            Ok(sent) => sent,
+            Err(error) => {
+                self.put_back(&entry, Back::Untouched, now, &Told::default())?;
+                return Err(error);
+            }
+        };
+        match sent.result {
+            Ok(answer) => {
+                self.silent = 0;
+                self.succeeded(&entry, &answer, sent.as_of).await
+            }
+            Err(failure) => self.failed(&entry, failure).await,
+        }
+    }
+
+    /// Draws the consequences of an attempt that failed.
+    async fn failed(&mut self, entry: &Entry, failure: Failure) -> PollResult<()> {
+        let decision = verdict::decide(entry.action, entry.is_doubtful, &failure);
+        tracing::debug!(entry = entry.entry, ?decision, error = %failure, "an entry was not done");
+        match decision {
+            Decision::Unreachable => {
+                self.put_back(entry, Back::Untouched, self.now(), &told(&failure))?;
+                return Err(PollError::Outage(failure));
+            }
+            Decision::KeyRefused => {
+                self.put_back(entry, Back::Untouched, self.now(), &told(&failure))?;
+                return Err(PollError::KeyRefused(failure));
+            }
+            Decision::Unsure => return self.unsure(entry, failure),
+            Decision::Later => return self.later(entry, failure),
+            Decision::AlreadySo | Decision::Adopt | Decision::Fail => self.silent = 0,
+        }
+        match decision {
+            Decision::AlreadySo => self.already_so(entry, &failure).await,
+            Decision::Adopt => self.adopt(entry, &failure).await,
+            _ => {
+                let hint = verdict::hint(entry.action, &failure).to_owned();
+                self.fail(entry, Told { hint: Some(hint), ..told(&failure) })
+            }
+        }
+    }
+
+    /// The outcome is not known: nothing is sent again before it was looked up.
+    pub(super) fn unsure(&mut self, entry: &Entry, failure: Failure) -> PollResult<()> {
+        let fails = entry.fails.saturating_add(1);
+        if entry.action != Action::Track && fails >= FAILS_MAX {
+            let story = format!("gave up after {fails} sends with an unknown outcome: {failure}");
+            let told =
+                Told { detail: Some(story), hint: Some(RETRY_HINT.to_owned()), ..told(&failure) };
+            return self.fail(entry, told);
+        }
+        let chance = self.desk.fetcher.chance();
+        let next_at = self.after(verdict::rest(fails, self.settings.settle_after, chance));
+        self.put_back(entry, Back::Unsure, next_at, &told(&failure))?;
+        tracing::info!(entry = entry.entry, error = %failure, "the outcome is not known; looking before sending again");
+        self.is_silent(failure)
+    }
+
+    /// The server asked to come again.
+    fn later(&mut self, entry: &Entry, failure: Failure) -> PollResult<()> {
+        let is_gated = failure.status == Some(429) || failure.retry_after.is_some();
+        let times = u32::try_from(entry.attempts).unwrap_or(u32::MAX);
+        let next_at = match is_gated {
+            true => self.now(),
+            false => {
+                let chance = self.desk.fetcher.chance();
+                self.after(verdict::pause(times, chance))
+            }
+        };
+        self.put_back(entry, Back::Later, next_at, &told(&failure))?;
+        // At the gate the next request waits as long as it was told to.
+        if is_gated { Ok(()) } else { self.is_silent(failure) }
+    }
+
+    /// Counts an attempt that the API did not serve; too many on end, and the rest is spared it.
+    fn is_silent(&mut self, failure: Failure) -> PollResult<()> {
+        self.silent += 1;
+        match self.silent >= SILENT_MAX {
+            true => Err(PollError::Outage(failure)),
+            false => Ok(()),
+        }
+    }
+
+    /// Puts a claimed entry back into the queue.
+    pub(super) fn put_back(
+        &mut self,
+        entry: &Entry,
+        back: Back,
+        next_at: i64,
+        told: &Told,
+    ) -> PollResult<()> {
+        let ledger = self.desk.ledger(entry.kind);
+        self.desk.store.write(|tx| {
+            queue::put_back(tx, entry, back, next_at, told)?;
+            ledger.close(tx, &Tally::default())
+        })?;
+        Ok(())
+    }
+
+    /// The server says that it exists. Where it can be found, that is what was wanted.
+    async fn adopt(&mut self, entry: &Entry, failure: &Failure) -> PollResult<()> {
+        let found = match self.search(entry, Depth::All).await {
+            Ok(found) => found,
+            Err(error) => {
+                let next_at = self.after(verdict::pause(1, 1.0));
+                self.put_back(entry, Back::Later, next_at, &told(failure))?;
+                return if error.is_fatal() { Err(error) } else { Ok(()) };
+            }
+        };
+        match found.first() {
+            Some(id) => {
+                let detail = Some("it was already there".to_owned());
+                self.found(entry, id, Told { detail, ..told(failure) })
+            }
+            None => {
+                let hint = "the API says that it exists, but does not list it";
+                self.fail(entry, Told { hint: Some(hint.to_owned()), ..told(failure) })
+            }
+        }
+    }
+
+    /// Looks for what an entry wanted to create.
+    pub(super) async fn look(&mut self, entry: &Entry) -> PollResult<()> {
+        let found = match self.search(entry, Depth::SinceFirstSend).await {
+            Ok(found) => found,
+            Err(error) => return self.cannot_look(entry, error),
+        };
+        let ours = self.desk.store.read(|c| ours(c, entry, found))?;
+        let now = self.now();
+        if let Some(id) = ours {
+            let detail = "the answer was lost; it was found by looking".to_owned();
+            return self.found(entry, &id, Told { detail: Some(detail), ..Told::default() });
+        }
+        if entry.kind == Kind::Creator && entry.looks + 1 < CREATOR_LOOKS {
+            let next_at = self.after(self.settings.settle_after);
+            return Ok(self.desk.store.write(|tx| queue::look_again(tx, entry, next_at))?);
+        }
+        if entry.fails >= FAILS_MAX {
+            let before = entry.detail.as_deref().unwrap_or("no answer");
+            let story = format!("gave up after {} sends; it is not there: {before}", entry.fails);
+            return self.fail(
+                entry,
+                Told { detail: Some(story), hint: Some(RETRY_HINT.to_owned()), ..last_told(entry) },
+            );
+        }
+        let new_key = entry.key_errors >= KEY_ERRORS_MAX;
+        Ok(self.desk.store.write(|tx| queue::send_again(tx, entry, new_key, now))?)
+    }
+
+    async fn search(&mut self, entry: &Entry, depth: Depth) -> PollResult<Vec<String>> {
+        match entry.kind {
+            Kind::Account => lookup::account(self.desk, entry).await,
+            Kind::Video => lookup::video(self.desk, entry, depth).await,
+            _ => {
+                let is_fresh = |creators: &Creators| {
+                    depth == Depth::SinceFirstSend && creators.began_at >= entry.next_at
+                };
+                let creators = match self.creators.take().filter(is_fresh) {
+                    Some(creators) => creators,
+                    None => lookup::creators(self.desk).await?,
+                };
+                Ok(self.creators.insert(creators).named(entry))
+            }
+        }
+    }
+
+    /// What could not be looked up is looked up later; until then nothing is sent.
+    fn cannot_look(&mut self, entry: &Entry, error: PollError) -> PollResult<()> {
+        if error.is_fatal() {
+            return Err(error);
+        }
+        tracing::warn!(entry = entry.entry, %error, "could not be looked up; trying again later");
+        let chance = self.desk.fetcher.chance();
+        let next_at = self.after(verdict::pause(3, chance));
+        let why = format!("could not be looked up: {error}");
+        Ok(self.desk.store.write(|tx| queue::put_off(tx, entry, next_at, &why))?)
+    }
+}
+
+const RETRY_HINT: &str =
+    "when the API is well, `creatormirror outbox retry N` looks and tries again";
+
+/// Which of those that were found is the entry's: none that is another's, and no creator that was
+/// known before the first send. Of several creators it is the one that became known first, so that
+/// one that another entry must not take for its own is left to that entry least.
+fn ours(c: &Connection, entry: &Entry, found: Vec<String>) -> StoreResult<Option<String>> {
+    let mut ours: Option<(Option<i64>, String)> = None;
+    for id in found {
+        let key = find::key(c, entry.kind, &id)?;
+        let is_known = entry.kind == Kind::Creator && key <= entry.known_creator;
+        if is_known || find::is_taken(c, entry.entry, &id)? {
+            continue;
+        }
+        if ours.as_ref().is_none_or(|(before, _)| key < *before) {
+            ours = Some((key, id));
+        }
+    }
+    Ok(ours.map(|(_, id)| id))
+}
+
+/// The request as it was frozen.
+fn request(entry: &Entry) -> Request {
+    let method = Method::from_bytes(entry.method.as_bytes()).unwrap_or(Method::POST);
+    let mut request = Request::new(method, entry.path.clone().unwrap_or_default());
+    request.body = entry.body.as_ref().map(|body| Bytes::from(body.clone()));
+    // The API knows keys for creations alone.
+    if entry.action == Action::Track {
+        request = request.idempotency_key(&entry.idempotency_key);
+    }
+    request
+}
+
+/// What the API said.
+pub(super) fn told(failure: &Failure) -> Told {
+    let fields: Vec<_> = failure
+        .fields
+        .iter()
+        .map(|error| serde_json::json!({ "field": error.field, "message": error.message }))
+        .collect();
+    Told {
+        http_status: failure.status,
+        code: Some(failure.code.clone().unwrap_or_else(|| failure.verdict.name().to_owned())),
+        detail: Some(failure.to_string()),
+        fields: (!fields.is_empty()).then(|| serde_json::Value::from(fields).to_string()),
+        hint: None,
+        request_id: failure.request_id.clone(),
+    }
+}
+
+/// What the API said last.
+fn last_told(entry: &Entry) -> Told {
+    Told {
+        http_status: entry.http_status.and_then(|status| u16::try_from(status).ok()),
+        code: entry.code.clone(),
+        request_id: entry.request_id.clone(),
+        ..Told::default()
+    }
+}

@@ -1,0 +1,133 @@
+//! What an attempt's failure means for its entry. Pure: what the API said and what is known of the
+//! entry in, what to do out.
+
+use std::time::Duration;
+
+use crate::api::{Failure, Verdict};
+use crate::model::outbox::Action;
+use crate::retry::{Next, RetryPolicy, Trouble};
+
+/// Sends whose outcome is not known, after which an entry that cannot be found fails.
+pub const FAILS_MAX: i64 = 12;
+
+/// How long an entry rests after such a send.
+const RETRY: RetryPolicy = RetryPolicy {
+    first: Duration::from_secs(10),
+    cap: Duration::from_secs(900),
+    attempts_max: u32::MAX,
+};
+
+/// What to do about an attempt that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// What was wanted is so already.
+    AlreadySo,
+    /// It exists: look it up, and take it for the result.
+    Adopt,
+    /// It will not be done however often it is sent.
+    Fail,
+    /// Nothing is known: look before anything is sent again.
+    Unsure,
+    /// Nothing happened: the server asks to come again.
+    Later,
+    /// Nothing happened, and nothing will before the key works.
+    KeyRefused,
+    /// Nothing was sent: the API cannot be reached.
+    Unreachable,
+}
+
+/// Decides after an attempt for an entry failed. `is_doubtful` says that the outcome of an earlier
+/// send is not known.
+pub fn decide(action: Action, is_doubtful: bool, failure: &Failure) -> Decision {
+    let is_deletion = matches!(action, Action::Untrack | Action::Unlink);
+    match failure.verdict {
+        Verdict::Unreachable => Decision::Unreachable,
+        Verdict::KeyRefused => Decision::KeyRefused,
+        // Only the API itself knows that it did nothing; a proxy's page does not say so.
+        Verdict::Limited if failure.status == Some(429) || failure.is_problem => Decision::Later,
+        Verdict::Unavailable if failure.status == Some(503) && failure.is_problem => {
+            Decision::Later
+        }
+        Verdict::Limited
+        | Verdict::Unavailable
+        | Verdict::ServerError
+        | Verdict::Lost
+        | Verdict::Cut
+        | Verdict::Malformed => Decision::Unsure,
+        Verdict::Conflict if action == Action::Track => Decision::Adopt,
+        Verdict::NotFound if is_deletion && is_doubtful => Decision::AlreadySo,
+        Verdict::Conflict
+        | Verdict::NotFound
+        | Verdict::ScopeMissing
+        | Verdict::QuotaExceeded
+        | Verdict::Invalid
+        | Verdict::BadRequest
+        | Verdict::Redirected => Decision::Fail,
+    }
+}
+
+/// How long an entry rests after its `fails`th send with an unknown outcome: at least `settle`, for
+/// the send may still be at work.
+pub fn rest(fails: i64, settle: Duration, chance: f64) -> Duration {
+    if fails <= 1 {
+        return settle;
+    }
+    let times = u32::try_from(fails - 1).unwrap_or(u32::MAX);
+    settle.saturating_add(pause(times, chance))
+}
+
+/// How long to leave alone what failed so many times: between half of the bound and the bound.
+pub fn pause(times: u32, chance: f64) -> Duration {
+    match RETRY.next(Trouble::Failing, times.max(1), 0.5 + chance.clamp(0.0, 1.0) / 2.0) {
+        Next::Again { after } => after,
+        Next::GiveUp => RETRY.cap,
+    }
+}
+
+/// What a user may do about an entry that failed for good.
+pub fn hint(action: Action, failure: &Failure) -> &'static str {
+    match failure.verdict {
+        Verdict::QuotaExceeded => {
+            "the organization's cap of tracked accounts is reached; untrack some, or have it raised, then retry"
+        }
+        Verdict::ScopeMissing => {
+            "the key may only read; use one with the scope `write`, then retry"
+        }
+        Verdict::Invalid | Verdict::BadRequest => {
+            "the API refuses these values; discard the entry and queue it with other ones"
+        }
+        Verdict::NotFound if action == Action::Track => "is base_url right? It usually ends in /v2",
+        Verdict::NotFound => "the organization has no such resource (any more)",
+        Verdict::Conflict if action == Action::Link => {
+            "the account belongs to another creator; unlink it there first, then retry"
+        }
+        Verdict::Redirected => "is base_url right? Redirects are not followed with the key",
+        _ => "see the API's answer",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn rests_begin_with_the_time_to_settle_and_grow_to_a_bound() {
+        let settle = Duration::from_secs(5);
+        assert_eq!(rest(1, settle, 0.3), settle);
+        assert_eq!(rest(2, settle, 1.0), Duration::from_secs(15));
+        assert_eq!(rest(40, settle, 1.0), Duration::from_secs(905));
+    }
+
+    proptest! {
+        #[test]
+        fn a_rest_is_never_shorter_than_settling_nor_endless(
+            fails in 0_i64..100_000, chance in 0.0_f64..=1.0, settle_ms in 0_u64..100_000,
+        ) {
+            let settle = Duration::from_millis(settle_ms);
+            let rest = rest(fails, settle, chance);
+            prop_assert!(rest >= settle && rest <= settle + RETRY.cap);
+        }
+    }
+}

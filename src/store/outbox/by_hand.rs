@@ -1,0 +1,97 @@
+//! What a user may do to an entry: try it again, or take it back.
+
+use rusqlite::Transaction;
+
+use super::queue::change_key;
+use super::settle::fail_dependents;
+use super::{OPEN, one};
+use crate::model::outbox::State;
+use crate::store::StoreResult;
+
+/// The server may remember a key for so long; an older one says nothing to it, microseconds.
+const KEY_REMEMBERED: i64 = 600_000_000;
+
+/// What came of a hand's touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touched {
+    /// It is in this state now.
+    Now(State),
+    /// There is no such entry.
+    Missing,
+    /// Nothing was changed, because it is in this state.
+    Cannot(State),
+}
+
+/// Queues an entry again: one that failed, was discarded or held, or that waits for its time. What
+/// may have been done is looked up before anything is sent. Entries that failed with it wait again.
+pub fn retry(tx: &Transaction<'_>, entry: i64, now: i64) -> StoreResult<Touched> {
+    let Some(found) = one(tx, entry)? else { return Ok(Touched::Missing) };
+    match found.state {
+        State::Succeeded | State::Sending => return Ok(Touched::Cannot(found.state)),
+        State::Unsure | State::Waiting => return Ok(Touched::Cannot(found.state)),
+        State::Queued => {
+            tx.execute("UPDATE outbox SET next_at = 0 WHERE entry = ?1", [entry])?;
+            return Ok(Touched::Now(State::Queued));
+        }
+        State::Failed | State::Discarded | State::Held => {}
+    }
+    if found.key_used_at.is_some_and(|at| now.saturating_sub(at) >= KEY_REMEMBERED) {
+        change_key(tx, entry)?;
+    }
+    let is_named = |name: &Option<String>| name.as_ref().is_some_and(|name| name.starts_with('@'));
+    let state = match () {
+        () if found.is_doubtful => State::Unsure,
+        () if is_named(&found.subject) || is_named(&found.account) => State::Waiting,
+        () => State::Queued,
+    };
+    // One that waits is checked anew: what it waits for may have ended meanwhile.
+    let sql = "UPDATE outbox
+               SET state = CASE ?2 WHEN 'waiting' THEN 'queued' ELSE ?2 END,
+                   is_checked = CASE ?2 WHEN 'unsure' THEN is_checked ELSE 0 END,
+                   fails = 0, looks = 0, next_at = 0, http_status = NULL, code = NULL, detail = NULL,
+                   fields = NULL, hint = NULL, request_id = NULL, finished_at = NULL
+               WHERE entry = ?1";
+    tx.execute(sql, (entry, state.name()))?;
+    wait_again(tx, entry)?;
+    Ok(Touched::Now(state))
+}
+
+/// What failed because this entry did, waits for it again.
+fn wait_again(tx: &Transaction<'_>, entry: i64) -> StoreResult<()> {
+    let mut revived = vec![entry];
+    while let Some(entry) = revived.pop() {
+        let mut statement = tx.prepare_cached(
+            "UPDATE outbox
+             SET state = 'waiting', is_checked = 0, code = NULL, detail = NULL, hint = NULL, finished_at = NULL
+             WHERE (subject = ?1 OR account = ?1) AND state = 'failed' AND code = 'DEPENDENCY'
+             RETURNING entry",
+        )?;
+        let entries = statement.query_map([format!("@{entry}")], |row| row.get(0))?;
+        for entry in entries {
+            revived.push(entry?);
+        }
+    }
+    Ok(())
+}
+
+/// Takes an entry back. What was sent of it is not undone; what waits for it fails.
+pub fn discard(tx: &Transaction<'_>, entry: i64, now: i64) -> StoreResult<Touched> {
+    let Some(found) = one(tx, entry)? else { return Ok(Touched::Missing) };
+    if matches!(found.state, State::Succeeded | State::Sending | State::Discarded) {
+        return Ok(Touched::Cannot(found.state));
+    }
+    let sql = "UPDATE outbox SET state = 'discarded', finished_at = ?2 WHERE entry = ?1";
+    tx.execute(sql, (entry, now))?;
+    fail_dependents(tx, entry, "discarded", now)?;
+    Ok(Touched::Now(State::Discarded))
+}
+
+/// Holds every open entry, so that a copy does not repeat what the original sends.
+pub fn hold_all(tx: &Transaction<'_>) -> StoreResult<usize> {
+    let sql = format!(
+        "UPDATE outbox
+         SET is_doubtful = max(is_doubtful, state IN ('sending', 'unsure')), state = 'held'
+         WHERE state IN {OPEN}"
+    );
+    Ok(tx.execute(&sql, [])?)
+}

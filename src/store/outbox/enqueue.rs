@@ -1,0 +1,62 @@
+//! Adding entries: from any process, beside whoever holds the lock.
+
+use rusqlite::{Connection, Transaction};
+
+use super::{Entry, OPEN, read, select};
+use crate::model::outbox::{Checked, Draft};
+use crate::store::StoreResult;
+
+/// Adds an entry; returns its number. What is checked is not looked at again.
+pub fn add(tx: &Transaction<'_>, draft: &Draft, checked: &Checked, at: i64) -> StoreResult<i64> {
+    let sql =
+        "INSERT INTO outbox (created_at, kind, action, target, subject, account, method, path,
+                                   body, lane, other_lane, is_checked, state)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    let is_waiting = checked.is_waiting();
+    Ok(tx.prepare_cached(sql)?.insert((
+        at,
+        draft.kind.name(),
+        draft.action.name(),
+        &checked.target,
+        &checked.subject,
+        &checked.account,
+        draft.action.method(),
+        &checked.path,
+        &draft.body,
+        &checked.lane,
+        &checked.other_lane,
+        !is_waiting,
+        if is_waiting { "waiting" } else { "queued" },
+    ))?)
+}
+
+/// Entries that are ready but for what SQL could not check: those that came by SQL, and those whose
+/// awaited result is there.
+pub fn unchecked(c: &Connection) -> StoreResult<Vec<Entry>> {
+    let sql =
+        format!("WHERE state IN {OPEN} AND state = 'queued' AND is_checked = 0 ORDER BY entry");
+    let mut statement = c.prepare_cached(&select(&sql))?;
+    let entries = statement.query_map([], read)?;
+    Ok(entries.collect::<Result<_, _>>()?)
+}
+
+/// Keeps what checking an entry found out.
+pub fn keep_checked(tx: &Transaction<'_>, entry: i64, checked: &Checked) -> StoreResult<()> {
+    let sql = "UPDATE outbox
+               SET target = ?2, subject = ?3, account = ?4, path = ?5, lane = ?6, other_lane = ?7,
+                   is_checked = ?8, state = ?9
+               WHERE entry = ?1 AND state = 'queued'";
+    let is_waiting = checked.is_waiting();
+    tx.prepare_cached(sql)?.execute((
+        entry,
+        &checked.target,
+        &checked.subject,
+        &checked.account,
+        &checked.path,
+        &checked.lane,
+        &checked.other_lane,
+        !is_waiting,
+        if is_waiting { "waiting" } else { "queued" },
+    ))?;
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! `run` of the real binary: readiness, signals, keys, outages and jobs, through a real notify
+//! socket; and, on simulated clocks, days of the loop itself.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+#[path = "daemon/crash.rs"]
+mod crash;
+#[path = "daemon/idle.rs"]
+mod idle;
+#[path = "daemon/jobs.rs"]
+mod jobs;
+#[path = "daemon/keys.rs"]
+mod keys;
+#[path = "daemon/outage.rs"]
+mod outage;
+#[path = "daemon/stage.rs"]
+mod stage;
+#[path = "daemon/start.rs"]
+mod start;
+#[path = "daemon/stop.rs"]
+mod stop;

@@ -1,0 +1,38 @@
+//! `kill -9`, again and again.
+
+use std::time::Duration;
+
+use creatormirror::sandbox::SandboxSettings;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::stage::still;
+use super::support::{calm, until};
+
+#[test]
+fn a_daemon_that_is_killed_again_and_again_ends_with_a_whole_mirror() {
+    let bed = still(SandboxSettings { videos: 2_400, latency: Duration::from_millis(4), ..calm() });
+    let mut random = ChaCha8Rng::seed_from_u64(20_261_120);
+    for _ in 0..10 {
+        bed.control.clear_log();
+        let mut daemon = bed.start_daemon();
+        let (requests, micros) = (random.random_range(1..14), random.random_range(0..9_000));
+        until("it is far enough", || {
+            bed.log().len() >= requests
+                || daemon.news.has("STATUS=idle until")
+                || !daemon.process.is_running()
+        });
+        std::thread::sleep(Duration::from_micros(micros));
+        assert_eq!(daemon.process.kill().code, None);
+        if bed.database().exists() {
+            bed.is_sound();
+        }
+    }
+    let daemon = bed.idle_daemon();
+    bed.compare();
+    bed.is_sound();
+    daemon.stop();
+    let scraped = "SELECT count(*) FROM videos WHERE last_scrape_time IS NOT NULL";
+    assert_eq!(bed.number("SELECT count(*) FROM video_history"), bed.number(scraped));
+    assert_eq!(bed.number("SELECT count(*) FROM walk WHERE state = 'open'"), 0);
+}

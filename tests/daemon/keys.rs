@@ -1,0 +1,112 @@
+//! Keys that are replaced and keys that stop working, while the daemon runs.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use creatormirror::sandbox::SandboxKey;
+use rustix::process::Signal;
+
+use super::stage::{Daemon, still};
+use super::support::{Bed, KEY, calm, until};
+
+const NEW_KEY: &str = "the-new-key";
+
+/// A bed whose key is in a file.
+fn with_key_file() -> (Bed, PathBuf, tempfile::TempDir) {
+    let mut bed = still(calm());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, KEY).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    bed.set("CREATORMIRROR_API_KEY_FILE", file.to_str().unwrap());
+    (bed, file, folder)
+}
+
+fn add_key(bed: &Bed, organization_id: &str) {
+    bed.control.add_key(SandboxKey {
+        key: NEW_KEY.to_owned(),
+        name: "the new one".to_owned(),
+        organization_id: organization_id.to_owned(),
+        ..SandboxKey::default()
+    });
+}
+
+/// SIGHUP, until it is answered.
+fn reload(daemon: &Daemon) {
+    let heard = daemon.news.times("READY=1").len();
+    daemon.process.signal(Signal::HUP);
+    daemon.news.wait_for_more("READY=1", heard);
+    let lines = daemon.news.lines();
+    assert!(lines.contains(&"RELOADING=1".to_owned()), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("MONOTONIC_USEC=")), "{lines:#?}");
+}
+
+#[test]
+fn a_new_key_of_the_same_organization_takes_over_at_sighup() {
+    let (bed, file, _folder) = with_key_file();
+    let daemon = bed.idle_daemon();
+    add_key(&bed, &SandboxKey::default().organization_id);
+    std::fs::write(&file, NEW_KEY).unwrap();
+    bed.control.clear_log();
+    reload(&daemon);
+    assert_eq!(bed.log_of("/whoami").len(), 1, "the new key is verified");
+    bed.control.set_key_enabled(KEY, false);
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.text("SELECT api_key_name FROM instance"), "the new one");
+    let run = daemon.stop();
+    assert!(!run.stderr.contains(KEY) && !run.stderr.contains(NEW_KEY), "{run:#?}");
+}
+
+#[test]
+fn a_key_of_another_organization_is_refused_at_sighup_and_the_old_one_stays() {
+    let (bed, file, _folder) = with_key_file();
+    let daemon = bed.idle_daemon();
+    add_key(&bed, "another-organization");
+    std::fs::write(&file, NEW_KEY).unwrap();
+    reload(&daemon);
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.text("SELECT api_key_name FROM instance"), "sandbox");
+    daemon.stop().says("another-organization");
+}
+
+#[test]
+fn a_key_that_does_not_work_or_cannot_be_read_leaves_the_old_one_in_place() {
+    let (mut bed, file, _folder) = with_key_file();
+    let daemon = bed.idle_daemon();
+    // The syncs have a key of their own, to be let in at all.
+    bed.variables.clear();
+    std::fs::write(&file, "not-a-key-of-the-sandbox").unwrap();
+    reload(&daemon);
+    bed.sync_well(&["--full"]);
+    std::fs::remove_file(&file).unwrap();
+    reload(&daemon);
+    bed.sync_well(&["--full"]);
+    daemon.stop();
+}
+
+#[test]
+fn a_key_disabled_while_it_runs_stops_the_polling_until_it_works_again() {
+    let (bed, file, _folder) = with_key_file();
+    let daemon = bed.idle_daemon();
+    bed.control.set_key_enabled(KEY, false);
+    bed.sync(&["--full", "--only", "overview"]).expect(77).says("the API refuses the key");
+    daemon.news.wait_for_status("the API refuses the key");
+    assert!(bed.text("SELECT condition FROM instance").contains("replace the key and reload"));
+    let asked = bed.log().len();
+
+    // Neither a job nor a call makes it ask with a key that is known to be refused.
+    bed.sync(&["--max-wait", "1s"]).expect(75);
+    daemon.process.signal(Signal::USR1);
+    until("it answers", || daemon.process.stderr().contains("how things stand"));
+    assert_eq!(bed.log().len(), asked, "nothing is asked between probes");
+
+    // The job that waited is done as soon as there is a key that works.
+    add_key(&bed, &SandboxKey::default().organization_id);
+    std::fs::write(&file, NEW_KEY).unwrap();
+    reload(&daemon);
+    daemon.news.wait_for_status("idle until");
+    bed.sync_well(&["--full"]);
+    bed.control.set_key_enabled(KEY, true);
+    bed.compare();
+    daemon.stop();
+}

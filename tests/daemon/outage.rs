@@ -1,0 +1,63 @@
+//! The API goes away and comes back.
+
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use creatormirror::clock::Clock;
+use creatormirror::model::Kind;
+use creatormirror::sandbox::SandboxSettings;
+
+use super::stage::{Wire, still};
+use super::support::{Bed, calm, until};
+
+#[test]
+fn an_outage_is_said_and_outlived() {
+    let mut bed = still(calm());
+    let mut wire = Wire::to(&mut bed);
+    let daemon = bed.idle_daemon();
+    wire.cut();
+    bed.sync(&["--full"]).expect(69).says("the API is unreachable");
+    daemon.news.wait_for_status("the API is unreachable");
+    wire.mend();
+    // A job waits until the API is tried again, rather than being the one that tries.
+    bed.sync_well(&["--full"]);
+    daemon.news.wait_for_status("idle until");
+    bed.compare();
+    daemon.stop();
+}
+
+#[test]
+fn what_was_scraped_during_an_outage_is_caught_up_with_after_it() {
+    // The world is two hours behind, so that what it does next was due long ago.
+    let behind = Duration::from_secs(2 * 3_600);
+    let world = Clock::manual(Utc::now() - TimeDelta::from_std(behind).unwrap());
+    let settings = SandboxSettings { videos: 420, account_videos: 0, accounts: 0, ..calm() };
+    let mut bed = Bed::new(settings, world.clone());
+    bed.set("CREATORMIRROR_FRESHNESS_TARGET", "1s");
+    let mut wire = Wire::to(&mut bed);
+    let daemon = bed.start_daemon();
+    daemon.news.wait_for("READY=1");
+    let whole = "SELECT complete_as_of IS NOT NULL FROM coverage WHERE kind = 'video'";
+    until("all is mirrored", || bed.number(whole) == 1);
+    wire.cut();
+    daemon.news.wait_for_status("the API is unreachable");
+    world.advance(behind);
+    bed.control.clear_log();
+    wire.mend();
+    let scraped_now = |bed: &Bed| {
+        let truth = bed.control.rows(Kind::Video);
+        let newest = truth.iter().filter_map(|row| row["last_scrape_time"].as_str());
+        newest.max().unwrap().to_owned()
+    };
+    let newest = scraped_now(&bed);
+    until("the newest scrape is seen", || {
+        bed.text("SELECT max(last_scrape_time) FROM videos") == newest
+    });
+    until("all is seen", || {
+        bed.number("SELECT count(*) FROM video_due WHERE due_at <= unixepoch()") == 0
+    });
+    bed.compare_kind(Kind::Video);
+    let pages = bed.log_of("/videos").len();
+    assert!(pages <= 4 * bed.pages(Kind::Video), "a stampede of {pages} requests");
+    daemon.stop();
+}

@@ -1,0 +1,87 @@
+//! Queued writes through the real binary: commands, SQL, verdicts, lost answers, crashes, crowds.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+#[path = "outbox/commands.rs"]
+mod commands;
+#[path = "outbox/crashes.rs"]
+mod crashes;
+#[path = "outbox/doubts.rs"]
+mod doubts;
+#[path = "outbox/sql.rs"]
+mod sql;
+#[path = "outbox/verdicts.rs"]
+mod verdicts;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::SandboxSettings;
+use serde_json::Value;
+use support::{Bed, Run, calm};
+
+/// A bed with four server processes, and a short time to settle.
+pub fn bed() -> Bed {
+    bed_of(SandboxSettings { replicas: 4, ..calm() })
+}
+
+/// The same with other settings.
+pub fn bed_of(settings: SandboxSettings) -> Bed {
+    let mut bed = Bed::frozen(settings);
+    bed.set("CREATORMIRROR_SETTLE_AFTER", "50ms");
+    bed.sync_well(&[]);
+    bed.control.clear_log();
+    bed
+}
+
+/// What these tests do again and again.
+pub trait Outbox {
+    /// Runs a command to its end.
+    fn run(&self, arguments: &[&str]) -> Run;
+    /// Queues something; gives the entry's number.
+    fn queue(&self, arguments: &[&str]) -> i64;
+    /// The entry as `outbox show --json` has it.
+    fn entry(&self, entry: i64) -> Value;
+    /// States of all entries, in order.
+    fn states(&self) -> Vec<String>;
+    /// How many writes the sandbox received.
+    fn writes(&self) -> usize;
+    /// Names of all creators.
+    fn creators(&self) -> Vec<String>;
+}
+
+impl Outbox for Bed {
+    fn run(&self, arguments: &[&str]) -> Run {
+        self.start(self.command(arguments)).wait()
+    }
+
+    #[track_caller]
+    fn queue(&self, arguments: &[&str]) -> i64 {
+        let run = self.run(arguments).expect(0);
+        run.stdout.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    #[track_caller]
+    fn entry(&self, entry: i64) -> Value {
+        self.run(&["outbox", "show", &entry.to_string(), "--json"]).expect(0).json()
+    }
+
+    fn states(&self) -> Vec<String> {
+        let rows = self.rows("SELECT state FROM outbox_log ORDER BY entry");
+        rows.iter().map(|row| format!("{:?}", row[0])).map(|text| word(&text)).collect()
+    }
+
+    fn writes(&self) -> usize {
+        self.log().iter().filter(|entry| entry.method != "GET").count()
+    }
+
+    fn creators(&self) -> Vec<String> {
+        let rows = self.control.rows(Kind::Creator);
+        rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// The text within the debug form of an SQL value.
+fn word(debug: &str) -> String {
+    debug.chars().filter(|c| c.is_alphabetic() || *c == '_').collect::<String>().replace("Text", "")
+}

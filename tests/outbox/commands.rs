@@ -1,0 +1,173 @@
+//! Queueing: what is taken, what is refused with the reason, what is seen of it.
+
+use std::io::Write;
+use std::time::Instant;
+
+use creatormirror::model::Kind;
+use serde_json::json;
+
+use crate::{Outbox, bed};
+
+#[test]
+fn what_is_queued_is_sent_once_mirrored_at_once_and_kept_in_the_record() {
+    let bed = bed();
+    let url = "https://www.tiktok.com/@luna/video/7300000000000000001";
+    let video = bed.queue(&["track", "video", url, "--interval", "6", "--metadata", "team=a b"]);
+    let account = bed.queue(&["track", "account", "instagram", "@Ada.Bakes", "--category", "food"]);
+    let creator = bed.queue(&["track", "creator", "Ada Lovelace", "--paused"]);
+    assert_eq!((video, account, creator), (1, 2, 3));
+    assert_eq!(bed.states(), ["queued"; 3]);
+    assert_eq!(bed.log().len(), 0, "queueing needs no network");
+    assert_eq!(bed.entry(1)["target"], "tiktok:7300000000000000001");
+    let report = bed.sync_well(&["--json"]).json();
+    assert_eq!(report["outbox"], json!({"sent": 3, "succeeded": 3, "failed": 0, "left": 0}));
+    assert_eq!(bed.states(), ["succeeded"; 3]);
+    assert_eq!(bed.writes(), 3);
+    let id = bed.text("SELECT result_id FROM outbox_log WHERE entry = 1");
+    let row = bed.control.row(Kind::Video, &id).unwrap();
+    assert_eq!(
+        (&row["scrape_interval_hours"], &row["metadata"]["team"]),
+        (&json!(6), &json!("a b"))
+    );
+    let joined = "SELECT count(*) FROM outbox_log AS o JOIN videos AS v ON v.id = o.result_id";
+    assert_eq!(bed.number(joined), 1);
+    assert_eq!(
+        bed.number(
+            "SELECT count(*) FROM accounts WHERE username = 'ada.bakes' AND category = 'food'"
+        ),
+        1
+    );
+    assert_eq!(
+        bed.number("SELECT count(*) FROM creators WHERE name = 'Ada Lovelace' AND is_active = 0"),
+        1
+    );
+    let shown = bed.entry(1);
+    assert_eq!(shown["idempotency_key"].as_str().unwrap().len(), 36);
+    assert!(uuid::Uuid::try_parse(shown["idempotency_key"].as_str().unwrap()).is_ok());
+    assert_eq!(
+        (&shown["state"], &shown["attempts"], &shown["http_status"]),
+        (&json!("succeeded"), &json!(1), &json!(201))
+    );
+    // Requests are counted with the entry's kind.
+    assert!(bed.last_number(Kind::Video, "requests") >= 1);
+    bed.sync_well(&["--full"]);
+    bed.compare();
+    assert_eq!(bed.writes(), 3, "what is done is not done again");
+}
+
+#[test]
+fn changes_deletions_and_links_show_in_the_mirror_when_they_succeed() {
+    let bed = bed();
+    let video = bed.control.ids(Kind::Video).remove(0);
+    let gone = bed.control.ids(Kind::Video).remove(1);
+    let rows = bed.control.rows(Kind::Account);
+    let free = rows.iter().find(|row| row["creator_id"].is_null()).unwrap();
+    let (account, name) = (free["id"].as_str().unwrap(), free["username"].as_str().unwrap());
+    let platform = free["platform"].as_str().unwrap();
+    bed.queue(&["set", "video", &video, "--paused", "--interval", "48"]);
+    bed.queue(&["untrack", "video", &gone]);
+    let creator = bed.queue(&["track", "creator", "Grace"]);
+    assert_eq!(creator, 3);
+    bed.queue(&["link", "@3", &format!("{platform}:{name}")]);
+    bed.queue(&["set", "creator", "@3", "--name", "Grace H."]);
+    assert_eq!(bed.states(), ["queued", "queued", "queued", "waiting", "waiting"]);
+    bed.sync_well(&[]);
+    assert_eq!(bed.states(), ["succeeded"; 5]);
+    let paused = format!(
+        "SELECT is_active || ' ' || scrape_interval_hours FROM videos WHERE id = '{video}'"
+    );
+    assert_eq!(bed.text(&paused), "0 48");
+    assert_eq!(
+        bed.number(&format!("SELECT removed_at IS NOT NULL FROM videos WHERE id = '{gone}'")),
+        1
+    );
+    let linked = format!("SELECT creator_name FROM accounts WHERE id = '{account}'");
+    assert_eq!(bed.text(&linked), "Grace H.");
+    assert_eq!(bed.number("SELECT accounts_total FROM creators WHERE name = 'Grace H.'"), 1);
+    let creator = bed.text("SELECT result_id FROM outbox_log WHERE entry = 3");
+    bed.queue(&["unlink", &creator[..13], account]);
+    bed.queue(&["untrack", "creator", &creator]);
+    bed.sync_well(&[]);
+    assert_eq!(bed.text(&linked), "");
+    assert_eq!(
+        bed.number("SELECT count(*) FROM creators WHERE name = 'Grace H.' AND removed_at IS NULL"),
+        0
+    );
+    bed.sync_well(&["--full"]);
+    bed.compare();
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_the_reason_before_it_is_queued() {
+    let bed = bed();
+    for (arguments, reason) in [
+        (&["track", "video", "https://vm.tiktok.com/ZM8/"][..], "short link"),
+        (&["track", "video", "7300000000000000001"], "does not say which platform"),
+        (&["track", "video", "C8abcDEF123", "--platform", "tiktok"], "no shortcodes"),
+        (&["track", "account", "myspace", "tom"], "no platform of the API"),
+        (&["track", "account", "tiktok", "a b"], "is not a user name"),
+        (&["track", "creator", ""], "name must not be empty"),
+        (&["set", "video", "ffff-no-such", "--paused"], "begins with"),
+        (&["set", "video", "0", "--paused"], "more than one"),
+        (&["set", "creator", "@7", "--paused"], "no entry 7"),
+        (&["set", "account", "tiktok:nobody", "--paused"], "none is queued"),
+        (&["set", "account", "tiktok:nobody"], "nothing is to be changed"),
+        (&["untrack", "video", "tiktok:luna"], "only accounts are named by"),
+    ] {
+        bed.run(arguments).expect(2).says(reason);
+    }
+    let count: i64 = bed.number("SELECT count(*) FROM outbox");
+    assert_eq!(count, 0);
+    let elsewhere = bed.command(&["track", "creator", "x", "--database", "/nonexistent/x.db"]);
+    drop(elsewhere);
+}
+
+#[test]
+fn a_file_is_queued_whole_or_not_at_all_and_fast() {
+    let bed = bed();
+    let path = bed.folder().join("list.csv");
+    let mut file = std::fs::File::create(&path).unwrap();
+    writeln!(file, "platform,identifier,scrape_interval_hours").unwrap();
+    for n in 0..1_000 {
+        writeln!(file, "tiktok,{},12", 7_300_000_000_000_000_000_u64 + n).unwrap();
+    }
+    let name = path.to_str().unwrap();
+    let begun = Instant::now();
+    let run = bed.run(&["track", "video", "--from", name]).expect(0);
+    let took = begun.elapsed();
+    assert_eq!(run.stdout.lines().count(), 1_000);
+    assert!(run.stdout.starts_with("1 queued: track video tiktok:73"), "{}", run.stdout);
+    // Generous: builds without optimization on busy machines are slow.
+    assert!(took.as_secs_f64() < 5.0, "{took:?}");
+    writeln!(file, "tiktok,nonsense,12\nmyspace,1,\ntiktok,5,soon").unwrap();
+    let refused = bed.run(&["track", "video", "--from", name]).expect(2);
+    for line in
+        ["line 1002: `nonsense`", "line 1003: `myspace`", "line 1004: scrape_interval_hours"]
+    {
+        assert!(refused.stderr.contains(line), "{line}: {}", refused.stderr);
+    }
+    assert_eq!(bed.number("SELECT count(*) FROM outbox"), 1_000);
+}
+
+#[test]
+fn entries_are_listed_waited_for_discarded_and_retried() {
+    let bed = bed();
+    bed.queue(&["track", "creator", "One"]);
+    bed.queue(&["set", "creator", "@1", "--paused"]);
+    bed.run(&["track", "creator", "Two", "--wait=200ms"]).expect(75).says("still open");
+    let discarded = bed.run(&["outbox", "discard", "1"]).expect(0);
+    assert_eq!(discarded.stdout, "1 discarded\n");
+    assert_eq!(bed.states(), ["discarded", "failed", "queued"]);
+    assert!(bed.entry(2)["detail"].as_str().unwrap().contains("entry 1"));
+    bed.run(&["outbox", "retry", "1"]).expect(0);
+    assert_eq!(bed.states(), ["queued", "waiting", "queued"]);
+    bed.sync_well(&[]);
+    assert_eq!(bed.states(), ["succeeded"; 3]);
+    bed.run(&["outbox", "retry", "1"]).expect(1).says("entry 1 is succeeded");
+    bed.run(&["outbox", "show", "9"]).expect(1).says("no entry 9");
+    let list = bed.run(&["outbox", "list", "--json", "--state", "succeeded"]).expect(0).json();
+    assert_eq!(list["entries"].as_array().unwrap().len(), 3);
+    assert!(bed.run(&["outbox", "list"]).expect(0).stdout.contains("track creator `One`"));
+    bed.run(&["outbox", "show", "1"]).expect(0);
+    assert!(bed.run(&["status"]).expect(0).stdout.contains("outbox        empty"));
+}

@@ -1,0 +1,107 @@
+//! `kill -9` at every point, and crowds of processes that queue at once.
+
+use std::time::Duration;
+
+use creatormirror::sandbox::{Accident, Fault, SandboxSettings};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::support::{calm, until};
+use crate::{Outbox, bed, bed_of};
+
+const CREATORS: usize = 40;
+
+#[test]
+fn forty_creators_stay_forty_through_kills_at_any_point() {
+    let bed = bed_of(SandboxSettings { replicas: 4, latency: Duration::from_millis(2), ..calm() });
+    let before = bed.creators().len();
+    for n in 0..CREATORS {
+        // Names repeat, so that nothing but the record tells them apart.
+        bed.queue(&["track", "creator", &format!("Creator {}", n % 13)]);
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(4);
+    let mut kills = 0;
+    while bed.number("SELECT count(*) FROM outbox_log WHERE state <> 'succeeded'") > 0 {
+        let mut run = bed.start_sync(&["--quiet"]);
+        let (sends, micros) =
+            (bed.writes() + random.random_range(1..4), random.random_range(0..9_000));
+        until("it has sent", || bed.writes() >= sends || !run.is_running());
+        std::thread::sleep(Duration::from_micros(micros));
+        kills += usize::from(run.is_running());
+        run.kill();
+        assert!(
+            kills < 300,
+            "{:?}",
+            bed.rows("SELECT entry, state, attempts, detail FROM outbox_log")
+        );
+    }
+    assert!(kills > 10, "only {kills} kills");
+    assert_eq!(bed.creators().len(), before + CREATORS);
+    assert_eq!(bed.number("SELECT count(DISTINCT result_id) FROM outbox_log"), CREATORS as i64);
+    bed.sync_well(&["--full"]);
+    bed.compare();
+    bed.is_sound();
+}
+
+#[test]
+fn a_kill_while_the_answer_is_awaited_and_one_before_it_is_settled_do_nothing_twice() {
+    for done in [true, false] {
+        let bed = bed();
+        let before = bed.creators().len();
+        bed.queue(&["track", "creator", "Ada"]);
+        let accident = match done {
+            true => Accident::Slow(Duration::from_secs(600)),
+            false => Accident::ResetBefore,
+        };
+        bed.control.fault(Fault::on("POST", "/creators", accident));
+        let run = bed.start_sync(&[]);
+        until("it was sent", || bed.writes() == 1);
+        run.kill();
+        bed.sync_well(&[]);
+        assert_eq!(bed.states(), ["succeeded"]);
+        assert_eq!(bed.creators().len(), before + 1);
+    }
+}
+
+#[test]
+fn a_database_that_fails_between_answer_and_settling_does_nothing_twice() {
+    let bed = bed();
+    let before = bed.creators().len();
+    bed.queue(&["track", "creator", "Ada"]);
+    let trigger = "CREATE TRIGGER disk_fails BEFORE UPDATE ON outbox WHEN new.state = 'succeeded'
+                   BEGIN SELECT RAISE(ABORT, 'the disk fails here'); END";
+    bed.db_to_write().execute_batch(trigger).unwrap();
+    bed.sync(&[]).expect(74);
+    bed.db_to_write().execute_batch("DROP TRIGGER disk_fails").unwrap();
+    bed.sync_well(&[]);
+    assert_eq!(bed.states(), ["succeeded"]);
+    assert_eq!(bed.entry(1)["attempts"], 1);
+    assert_eq!(bed.creators().len(), before + 1);
+}
+
+#[test]
+fn eight_processes_queue_at_once_beside_a_daemon_that_sends_within_a_second() {
+    let bed = bed();
+    let before = bed.creators().len();
+    let mut daemon = bed.start(bed.command(&["run"]));
+    until("it runs", || bed.text("SELECT runner FROM instance") == "run");
+    std::thread::scope(|scope| {
+        for process in 0..8 {
+            let bed = &bed;
+            scope.spawn(move || {
+                for n in 0..10 {
+                    bed.queue(&["track", "creator", &format!("Process {process}, {n}")]);
+                }
+            });
+        }
+    });
+    let run = bed.run(&["track", "creator", "The last", "--wait"]).expect(0);
+    assert!(run.stdout.starts_with("81 queued"), "{}", run.stdout);
+    until("all are sent", || {
+        bed.number("SELECT count(*) FROM outbox_log WHERE state = 'succeeded'") == 81
+    });
+    assert!(daemon.is_running());
+    assert_eq!(bed.creators().len(), before + 81);
+    daemon.terminate();
+    daemon.wait().expect(0);
+}

@@ -1,0 +1,173 @@
+//! Answers that are lost, and what is looked up before anything is sent again.
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Fault, FaultBody, SandboxSettings};
+use serde_json::json;
+
+use crate::support::{Bed, calm};
+use crate::{Outbox, bed, bed_of};
+
+/// Everything that leaves an outcome unknown, and whether the request was carried out.
+fn losses() -> Vec<(Accident, bool)> {
+    let html = |code| Accident::Status {
+        code,
+        body: FaultBody::Raw("text/html", "<p>oops"),
+        headers: Vec::new(),
+    };
+    vec![
+        (Accident::ResetAfter, true),
+        (Accident::ResetBefore, false),
+        (Accident::Truncated, true),
+        (Accident::TruncatedJson, true),
+        (Accident::Html, false),
+        (Accident::status(500), false),
+        (Accident::status(502), false),
+        (html(503), false),
+        (html(504), false),
+    ]
+}
+
+fn one_of_each(bed: &Bed) {
+    bed.queue(&["track", "video", "https://www.instagram.com/reel/C8abcDEF123/?igsh=1"]);
+    bed.queue(&["track", "account", "tiktok", "Some.One"]);
+    bed.queue(&["track", "creator", "Ada"]);
+}
+
+#[test]
+fn a_lost_answer_of_any_kind_creates_nothing_twice() {
+    for (loss, was_done) in losses() {
+        let bed = bed();
+        let before = Kind::LISTS.map(|kind| bed.control.count(kind));
+        one_of_each(&bed);
+        bed.control.fault(Fault::on("POST", "/*", loss.clone()).times(3));
+        bed.sync_well(&[]);
+        assert_eq!(bed.states(), ["succeeded"; 3], "{loss:?}");
+        for (kind, before) in Kind::LISTS.into_iter().zip(before).take(3) {
+            assert_eq!(bed.control.count(kind), before + 1, "{loss:?} {kind}");
+        }
+        let sends = bed.number("SELECT sum(attempts) FROM outbox_log");
+        assert_eq!(sends, if was_done { 3 } else { 6 }, "{loss:?}");
+        let ids = "SELECT count(*) FROM outbox_log AS o
+                   WHERE EXISTS (SELECT 1 FROM videos WHERE id = o.result_id)
+                      OR EXISTS (SELECT 1 FROM accounts WHERE id = o.result_id)
+                      OR EXISTS (SELECT 1 FROM creators WHERE id = o.result_id)";
+        assert_eq!(bed.number(ids), 3);
+        bed.sync_well(&["--full"]);
+        bed.compare();
+    }
+}
+
+#[test]
+fn a_lost_answer_to_a_change_a_deletion_or_a_link_is_made_up_for() {
+    for (loss, _) in losses() {
+        let bed = bed();
+        let videos = bed.control.ids(Kind::Video);
+        let rows = bed.control.rows(Kind::Account);
+        let free = rows.iter().find(|row| row["creator_id"].is_null()).unwrap();
+        let account = free["id"].as_str().unwrap();
+        let creator = bed.control.ids(Kind::Creator).remove(0);
+        bed.queue(&["set", "video", &videos[0], "--interval", "9"]);
+        bed.queue(&["untrack", "video", &videos[1]]);
+        bed.queue(&["link", &creator, account]);
+        for method in ["PATCH", "DELETE", "PUT"] {
+            bed.control.fault(Fault::on(method, "/*", loss.clone()));
+        }
+        bed.sync_well(&[]);
+        assert_eq!(bed.states(), ["succeeded"; 3], "{loss:?}");
+        assert_eq!(bed.control.row(Kind::Video, &videos[0]).unwrap()["scrape_interval_hours"], 9);
+        assert_eq!(bed.control.row(Kind::Video, &videos[1]), None);
+        assert_eq!(
+            bed.text(&format!("SELECT creator_id FROM accounts WHERE id = '{account}'")),
+            creator
+        );
+        bed.sync_well(&["--full"]);
+        bed.compare();
+    }
+}
+
+#[test]
+fn creators_of_one_name_are_as_many_as_were_asked_for() {
+    let bed = bed();
+    bed.control.add_creator("Ada");
+    for _ in 0..5 {
+        bed.queue(&["track", "creator", "Ada"]);
+    }
+    // Lost and done, lost and not done, in turns.
+    for (skip, loss) in
+        [(0, Accident::ResetAfter), (1, Accident::ResetBefore), (3, Accident::ResetAfter)]
+    {
+        bed.control.fault(Fault::on("POST", "/creators", loss).after(skip));
+    }
+    bed.sync_well(&[]);
+    assert_eq!(bed.states(), ["succeeded"; 5]);
+    let named = bed.creators().iter().filter(|name| *name == "Ada").count();
+    assert_eq!(named, 6);
+    let results = "SELECT count(DISTINCT result_id) FROM outbox_log";
+    assert_eq!(bed.number(results), 5);
+}
+
+#[test]
+fn a_creator_is_looked_for_twice_before_it_is_sent_again() {
+    let bed = bed();
+    bed.queue(&["track", "creator", "Ada"]);
+    bed.control.fault(Fault::on("POST", "/creators", Accident::ResetBefore));
+    bed.sync_well(&[]);
+    let requests: Vec<String> = bed
+        .log()
+        .iter()
+        .filter(|entry| entry.path == "/creators")
+        .map(|entry| entry.method.clone())
+        .collect();
+    assert_eq!(requests, ["GET", "POST", "GET", "GET", "POST"]);
+    assert_eq!(bed.entry(1)["former_keys"], json!([]), "sent again with the same key");
+}
+
+#[test]
+fn a_video_is_found_among_many_and_only_as_many_pages_are_read_as_it_takes() {
+    let bed = bed_of(SandboxSettings { videos: 900, ..calm() });
+    bed.queue(&["track", "video", "https://www.tiktok.com/@luna/video/7300000000000000001"]);
+    bed.control.fault(Fault::on("POST", "/videos", Accident::ResetAfter));
+    bed.sync_well(&[]);
+    assert_eq!(bed.entry(1)["state"], "succeeded");
+    let pages = bed
+        .log()
+        .iter()
+        .filter(|entry| entry.path == "/videos" && entry.param("order_direction") == Some("desc"))
+        .count();
+    assert_eq!(pages, 1);
+}
+
+#[test]
+fn a_key_that_keeps_failing_gets_a_successor() {
+    let bed = bed();
+    bed.queue(&["track", "creator", "Ada"]);
+    let first = bed.entry(1)["idempotency_key"].clone();
+    bed.control.fault(Fault::on("POST", "/creators", Accident::status(500)).times(2));
+    bed.sync(&[]).expect(1).says("tried again later");
+    bed.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
+    bed.sync_well(&[]);
+    let entry = bed.entry(1);
+    assert_eq!((&entry["state"], &entry["former_keys"]), (&json!("succeeded"), &json!([first])));
+    assert_ne!(entry["idempotency_key"], first);
+    assert_eq!(bed.creators().iter().filter(|name| *name == "Ada").count(), 1);
+}
+
+#[test]
+fn attempts_are_bounded_and_a_dead_letter_is_loud_and_can_be_revived() {
+    let bed = bed();
+    bed.queue(&["track", "video", "7300000000000000001", "--platform", "tiktok"]);
+    bed.control.fault(Fault::on("POST", "/videos", Accident::status(500)).forever());
+    let mut runs = 0;
+    while bed.states() != ["failed"] {
+        bed.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
+        bed.sync(&[]).expect(1);
+        runs += 1;
+        assert!(runs < 20, "{}", bed.entry(1));
+    }
+    assert!(bed.run(&["status"]).expect(0).stdout.contains("entry 1 FAILED"));
+    bed.control.clear_faults();
+    bed.run(&["outbox", "retry", "1"]).expect(0);
+    assert_eq!(bed.states(), ["unsure"], "it is looked for before it is sent again");
+    bed.sync_well(&[]);
+    assert_eq!(bed.states(), ["succeeded"]);
+}

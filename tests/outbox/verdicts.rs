@@ -1,0 +1,146 @@
+//! What the API says, and what becomes of the entry.
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Duplicates, Fault, RetryAfter, SandboxSettings, Scope};
+use serde_json::json;
+
+use crate::support::{KEY, calm};
+use crate::{Outbox, bed, bed_of};
+
+#[test]
+fn what_is_there_already_is_adopted() {
+    for duplicates in [Duplicates::Conflict, Duplicates::Existing] {
+        let bed = bed_of(SandboxSettings { duplicates, videos: 450, ..calm() });
+        let video = bed.control.rows(Kind::Video).remove(17);
+        let account = bed.control.rows(Kind::Account).remove(3);
+        let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap().to_owned();
+        bed.queue(&[
+            "track",
+            "video",
+            &text(&video, "external_id"),
+            "--platform",
+            &text(&video, "platform"),
+        ]);
+        bed.queue(&["track", "account", &text(&account, "platform"), &text(&account, "username")]);
+        bed.queue(&[
+            "track",
+            "account",
+            &text(&account, "platform"),
+            &text(&account, "username").to_uppercase(),
+        ]);
+        // One that the mirror does not know yet.
+        let unseen = bed.control.add_video(creatormirror::sandbox::Platform::Tiktok);
+        let unseen = bed.control.row(Kind::Video, &unseen).unwrap();
+        bed.queue(&["track", "video", &text(&unseen, "external_id"), "--platform", "tiktok"]);
+        bed.sync_well(&[]);
+        assert_eq!(bed.states(), ["succeeded"; 4]);
+        assert_eq!(bed.entry(1)["result_id"], video["id"]);
+        assert_eq!(bed.entry(2)["result_id"], account["id"]);
+        assert_eq!(bed.entry(3)["result_id"], account["id"]);
+        assert_eq!(bed.entry(4)["result_id"], unseen["id"]);
+        if duplicates == Duplicates::Conflict {
+            assert_eq!(bed.entry(1)["detail"], "it was already there");
+        }
+    }
+}
+
+#[test]
+fn refusals_fail_at_once_with_everything_that_helps() {
+    let bed = bed_of(SandboxSettings { account_cap: Some(12), ..calm() });
+    bed.queue(&["track", "account", "tiktok", "someone.else"]);
+    bed.queue(&["track", "account", "tiktok", "bad!name"]);
+    bed.queue(&["untrack", "video", "00000000-0000-4000-8000-000000000000"]);
+    let run = bed.sync(&[]).expect(1);
+    assert!(run.stderr.contains("3 entries failed"), "{}", run.stderr);
+    assert_eq!(bed.states(), ["failed"; 3]);
+    let quota = bed.entry(1);
+    assert_eq!((&quota["code"], &quota["http_status"]), (&json!("QUOTA_EXCEEDED"), &json!(403)));
+    assert!(quota["hint"].as_str().unwrap().contains("cap") && quota["request_id"].is_string());
+    let invalid = bed.entry(2);
+    assert_eq!(
+        (&invalid["http_status"], &invalid["fields"][0]["field"]),
+        (&json!(422), &json!("username"))
+    );
+    assert_eq!(bed.entry(3)["http_status"], 404);
+    bed.control.set_account_cap(None);
+    bed.run(&["outbox", "retry", "1"]).expect(0);
+    bed.sync_well(&[]);
+    assert_eq!(bed.entry(1)["state"], "succeeded");
+}
+
+#[test]
+fn a_key_that_may_only_read_fails_the_write_and_nothing_else() {
+    let bed = bed();
+    bed.control.set_key_scope(KEY, Scope::Read);
+    bed.queue(&["track", "creator", "Ada"]);
+    bed.sync(&["--full"]).expect(1);
+    assert_eq!(bed.entry(1)["code"], "INSUFFICIENT_SCOPE");
+    bed.compare();
+}
+
+#[test]
+fn a_key_that_is_refused_pauses_the_queue_and_consumes_nothing() {
+    let bed = bed();
+    for name in ["One", "Two"] {
+        bed.queue(&["track", "creator", name]);
+    }
+    // Refused in the middle of the pass: the identity was still told.
+    let disabled = Accident::Status {
+        code: 403,
+        body: creatormirror::sandbox::FaultBody::Code("FORBIDDEN"),
+        headers: Vec::new(),
+    };
+    bed.control.fault(Fault::on("POST", "/creators", disabled));
+    bed.sync(&[]).expect(77);
+    assert_eq!(bed.states(), ["queued"; 2]);
+    assert_eq!(bed.entry(1)["attempts"], 0);
+    bed.sync_well(&[]);
+    assert_eq!(bed.states(), ["succeeded"; 2]);
+    assert_eq!(bed.entry(1)["attempts"], 1);
+}
+
+#[test]
+fn when_the_server_asks_to_wait_nothing_has_happened() {
+    let bed = bed();
+    let before = bed.creators().len();
+    for code in [429, 503] {
+        bed.queue(&["track", "creator", &format!("After {code}")]);
+        let wait = Accident::Refuse { code, retry_after: RetryAfter::Seconds(1) };
+        bed.control.fault(Fault::on("POST", "/creators", wait));
+        bed.sync_well(&[]);
+    }
+    assert_eq!(bed.states(), ["succeeded"; 2]);
+    assert_eq!(bed.creators().len(), before + 2);
+    let looked =
+        bed.log().iter().filter(|entry| entry.path == "/creators" && entry.method == "GET").count();
+    assert_eq!(looked, 2, "only what is known is looked up, once a pass");
+    let failed = "SELECT max(fails) FROM outbox";
+    assert_eq!(bed.number(failed), 0);
+}
+
+#[test]
+fn an_api_that_is_down_costs_nothing_but_time() {
+    let mut bed = bed();
+    bed.queue(&["track", "creator", "Ada"]);
+    bed.stop_server();
+    bed.sync(&[]).expect(69);
+    assert_eq!(bed.states(), ["queued"]);
+    assert_eq!(bed.number("SELECT attempts FROM outbox"), 0);
+}
+
+#[test]
+fn one_bad_target_holds_up_no_other_and_its_own_order_is_kept() {
+    let bed = bed();
+    let ids = bed.control.ids(Kind::Video);
+    let path = format!("/videos/{}", ids[0]);
+    bed.control.fault(Fault::on("PATCH", &path, Accident::ResetBefore).times(2));
+    bed.queue(&["set", "video", &ids[0], "--interval", "3"]);
+    bed.queue(&["set", "video", &ids[0], "--interval", "5"]);
+    bed.queue(&["set", "video", &ids[1], "--interval", "7"]);
+    bed.sync(&[]).expect(1);
+    assert_eq!(bed.states(), ["unsure", "queued", "succeeded"]);
+    bed.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
+    bed.sync_well(&[]);
+    assert_eq!(bed.states(), ["succeeded"; 3]);
+    assert_eq!(bed.control.row(Kind::Video, &ids[0]).unwrap()["scrape_interval_hours"], 5);
+}

@@ -1,0 +1,357 @@
+//! A model of the outbox: random lives of queued writes against the sandbox's four processes, with
+//! lost answers, crashes, forgotten keys, deploys and rate limits. When all is quiet, each thing that
+//! was wanted exists exactly once, and each entry has a true end.
+//!
+//! `OUTBOX_LIVES` sets how many lives are lived, `OUTBOX_SEED` relives one.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use creatormirror::api::Client;
+use creatormirror::clock::Clock;
+use creatormirror::model::outbox::{Action, Draft, State};
+use creatormirror::model::settings::ApiSettings;
+use creatormirror::model::{Kind, Watcher, instant};
+use creatormirror::poll::fetch::Manners;
+use creatormirror::poll::{Desk, Fetcher};
+use creatormirror::push::{self, PushSettings, check};
+use creatormirror::report::outbox as report;
+use creatormirror::sandbox::{
+    self, Accident, Control, Duplicates, Fault, FaultBody, RetryAfter, SandboxSettings,
+};
+use creatormirror::store::Store;
+use creatormirror::store::open::IfMissing;
+use creatormirror::store::outbox::{self, by_hand, enqueue};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+
+/// Lives of an ordinary run.
+const LIVES: u64 = 250;
+/// Passes after which a life that has not come to rest is wrong.
+const PASSES_MAX: usize = 400;
+
+fn start() -> DateTime<Utc> {
+    "2026-03-04T12:00:00Z".parse().unwrap()
+}
+
+struct Life {
+    seed: u64,
+    random: ChaCha8Rng,
+    clock: Clock,
+    control: Control,
+    base_url: String,
+    database: std::path::PathBuf,
+    desk: Option<Desk>,
+    /// Names of creators that were asked for, with how often.
+    creators: BTreeMap<String, usize>,
+    accounts: BTreeSet<String>,
+    videos: BTreeSet<u64>,
+    /// Entries that were queued.
+    entries: Vec<i64>,
+}
+
+#[test]
+fn each_thing_that_was_wanted_exists_exactly_once() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let seeds: Vec<u64> = match number("OUTBOX_SEED") {
+        Some(seed) => vec![seed],
+        None => (0..number("OUTBOX_LIVES").unwrap_or(LIVES)).collect(),
+    };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    for seed in seeds {
+        // Shown when the test fails.
+        println!("OUTBOX_SEED={seed}");
+        runtime.block_on(live(seed));
+    }
+}
+
+async fn live(seed: u64) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let clock = Clock::simulated(start());
+    let settings = SandboxSettings {
+        accounts: random.random_range(0..6),
+        creators: random.random_range(0..4),
+        videos: random.random_range(0..230),
+        account_videos: 0,
+        replicas: 4,
+        seed,
+        duplicates: if random.random_bool(0.5) {
+            Duplicates::Conflict
+        } else {
+            Duplicates::Existing
+        },
+        rate_limit: 1_000_000,
+        ..SandboxSettings::default()
+    };
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let sandbox = sandbox::start(settings, clock.clone(), listen).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let control = sandbox.control();
+    let named = control.rows(Kind::Creator);
+    let mut creators = BTreeMap::new();
+    for row in named {
+        *creators.entry(row["name"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+    }
+    let mut life = Life {
+        seed,
+        random,
+        clock,
+        control,
+        base_url: sandbox.base_url(),
+        database: folder.path().join("mirror.db"),
+        desk: None,
+        creators,
+        accounts: BTreeSet::new(),
+        videos: BTreeSet::new(),
+        entries: Vec::new(),
+    };
+    for _ in 0..life.random.random_range(6..30) {
+        life.event().await;
+    }
+    life.come_to_rest().await;
+    life.is_as_wanted();
+    drop(life);
+    sandbox.stop().await;
+}
+
+impl Life {
+    /// Something happens.
+    async fn event(&mut self) {
+        match self.random.random_range(0..12) {
+            0..=3 => self.enqueue(),
+            4..=6 => self.trouble(),
+            7 => self.control.deploy(),
+            8 => {
+                let replica = self.random.random_range(0..4);
+                self.control.pin_replica((replica > 0).then_some(replica));
+            }
+            9 => {
+                let seconds = self.random.random_range(0..900);
+                self.clock.advance(Duration::from_secs(seconds));
+            }
+            10 => self.crash_in_a_pass().await,
+            _ => self.pass().await,
+        }
+    }
+
+    fn enqueue(&mut self) {
+        let (kind, body) = match self.random.random_range(0..4) {
+            // Few names, so that many are wanted more than once.
+            0 | 1 => {
+                let name = format!("Creator {}", self.random.random_range(0..3));
+                *self.creators.entry(name.clone()).or_insert(0) += 1;
+                (Kind::Creator, json!({ "name": name }))
+            }
+            2 => {
+                let name = format!("user.{}", self.random.random_range(0..3));
+                self.accounts.insert(name.clone());
+                (Kind::Account, json!({ "platform": "tiktok", "username": format!("@{name}") }))
+            }
+            _ => {
+                let number = 7_300_000_000_000_000_001 + self.random.random_range(0..3_u64);
+                self.videos.insert(number);
+                let identifier = match self.random.random_bool(0.5) {
+                    true => number.to_string(),
+                    false => format!("https://www.tiktok.com/@x/video/{number}"),
+                };
+                (Kind::Video, json!({ "platform": "tiktok", "identifier": identifier }))
+            }
+        };
+        let body = Some(body.to_string());
+        let draft = Draft { kind, action: Action::Track, subject: None, account: None, body };
+        self.add(&draft);
+        // Some more that hangs on the first.
+        if kind == Kind::Creator && self.random.random_bool(0.3) {
+            let last = self.entries.last().copied().unwrap();
+            let draft = Draft {
+                kind,
+                action: Action::Set,
+                subject: Some(format!("@{last}")),
+                account: None,
+                body: Some(json!({ "is_active": false }).to_string()),
+            };
+            self.add(&draft);
+        }
+    }
+
+    fn add(&mut self, draft: &Draft) {
+        let at = instant::micros(self.clock.now());
+        let store = self.desk().store.clone();
+        let entry = store
+            .write_durably(|tx| {
+                let checked = check::check(tx, draft).unwrap();
+                enqueue::add(tx, draft, &checked, at)
+            })
+            .unwrap();
+        self.entries.push(entry);
+    }
+
+    fn trouble(&mut self) {
+        let html = Accident::Status {
+            code: 503,
+            body: FaultBody::Raw("text/html", "x"),
+            headers: Vec::new(),
+        };
+        let accident = match self.random.random_range(0..10) {
+            0 | 1 => Accident::ResetAfter,
+            2 => Accident::ResetBefore,
+            3 => Accident::Truncated,
+            4 => Accident::TruncatedJson,
+            5 => Accident::status(500),
+            6 => Accident::status(502),
+            7 => html,
+            8 => Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(3) },
+            _ => Accident::Html,
+        };
+        let method = ["POST", "POST", "POST", "PATCH", "GET"][self.random.random_range(0..5)];
+        let skip = self.random.random_range(0..3);
+        let times = self.random.random_range(1..4);
+        self.control.fault(Fault::on(method, "/*", accident).after(skip).times(times));
+    }
+
+    fn desk(&mut self) -> &mut Desk {
+        if self.desk.is_none() {
+            self.desk = Some(open(&self.base_url, &self.clock, &self.database, self.seed));
+        }
+        self.desk.as_mut().unwrap()
+    }
+
+    async fn pass(&mut self) {
+        let settings = settings(self.random.random_bool(0.5));
+        let desk = self.desk();
+        desk.fetcher.renew_patience();
+        desk.begin("test").unwrap();
+        // What goes wrong in a pass is the next one's to mend.
+        let _ = push::push(desk, settings).await;
+    }
+
+    /// A process that dies somewhere in a pass: nothing it would have done after that is done.
+    async fn crash_in_a_pass(&mut self) {
+        let polls = self.random.random_range(1..60);
+        let settings = settings(false);
+        let desk = self.desk();
+        desk.fetcher.renew_patience();
+        desk.begin("test").unwrap();
+        {
+            let mut pass = Box::pin(push::push(desk, settings));
+            let mut left = polls;
+            std::future::poll_fn(|context| {
+                left -= 1;
+                match pass.as_mut().poll(context) {
+                    std::task::Poll::Ready(_) => std::task::Poll::Ready(()),
+                    std::task::Poll::Pending if left == 0 => std::task::Poll::Ready(()),
+                    std::task::Poll::Pending => std::task::Poll::Pending,
+                }
+            })
+            .await;
+        }
+        self.desk = None;
+    }
+
+    /// The API is well again, and passes follow until nothing is left to do.
+    async fn come_to_rest(&mut self) {
+        self.control.clear_faults();
+        for _ in 0..PASSES_MAX {
+            let now = instant::micros(self.clock.now());
+            let store = self.desk().store.clone();
+            let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+            if entries.iter().all(|entry| entry.state == State::Succeeded) {
+                return;
+            }
+            // What was given up while the API was ill is taken up again by hand.
+            for entry in entries.iter().filter(|entry| entry.state == State::Failed) {
+                store.write(|tx| by_hand::retry(tx, entry.entry, now)).unwrap();
+            }
+            self.pass().await;
+            self.clock.advance(Duration::from_secs(60));
+        }
+        let store = self.desk().store.clone();
+        let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+        panic!("seed {}: no rest: {entries:#?}", self.seed);
+    }
+
+    /// What the sandbox was asked, for people.
+    fn requests(&self) -> Vec<String> {
+        let log = self.control.log();
+        log.iter()
+            .map(|entry| {
+                format!(
+                    "{} {} {} {} -> {:?} {}",
+                    entry.server_time,
+                    entry.method,
+                    entry.path,
+                    entry.body,
+                    entry.status,
+                    entry.fault.unwrap_or_default()
+                )
+            })
+            .collect()
+    }
+
+    fn is_as_wanted(&mut self) {
+        let seed = self.seed;
+        let mut found = BTreeMap::new();
+        for row in self.control.rows(Kind::Creator) {
+            *found.entry(row["name"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+        }
+        let store = self.desk().store.clone();
+        let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+        let record: Vec<String> = entries.iter().map(report::line).collect();
+        assert_eq!(found, self.creators, "seed {seed}: {record:#?}\n{:#?}", self.requests());
+        let count = |kind: Kind, member: &str, value: &str| {
+            let rows = self.control.rows(kind);
+            rows.iter().filter(|row| row[member] == value).count()
+        };
+        for name in &self.accounts {
+            assert_eq!(count(Kind::Account, "username", name), 1, "seed {seed}: {name}");
+        }
+        for number in &self.videos {
+            let number = number.to_string();
+            assert_eq!(count(Kind::Video, "external_id", &number), 1, "seed {seed}: {number}");
+        }
+        let store = self.desk().store.clone();
+        let mut owners = BTreeMap::new();
+        for entry in store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap() {
+            let result = entry.result_id.clone().unwrap();
+            let row = self.control.row(entry.kind, &result);
+            let row = row.unwrap_or_else(|| panic!("seed {seed}: {entry:#?} does not exist"));
+            if entry.action == Action::Set {
+                assert_eq!(row["is_active"], false, "seed {seed}: {entry:#?}");
+            } else if entry.kind == Kind::Creator {
+                let other = owners.insert(result, entry.entry);
+                assert_eq!(other, None, "seed {seed}: two entries have one result: {entry:#?}");
+            }
+        }
+    }
+}
+
+fn settings(stays: bool) -> PushSettings {
+    PushSettings {
+        settle_after: Duration::from_secs(5),
+        retention: Duration::from_secs(90 * 86_400),
+        stays,
+    }
+}
+
+fn open(base_url: &str, clock: &Clock, database: &Path, seed: u64) -> Desk {
+    let settings = ApiSettings {
+        base_url: base_url.parse().unwrap(),
+        key: "sandbox-key".to_owned().into(),
+        ca_file: None,
+        connect_timeout: Duration::from_secs(5),
+        request_timeout: Duration::from_secs(30),
+    };
+    let client = Client::new(&settings).unwrap().with_clock(clock.clone());
+    let store = Store::open(database, IfMissing::Create).unwrap();
+    let manners = Manners { rate_share: 1.0, max_wait: Duration::from_secs(600), seed };
+    let fetcher =
+        Fetcher::new(client, store.clone(), clock.clone(), Watcher::silent(), manners).unwrap();
+    Desk::new(fetcher, store, Duration::from_secs(300))
+}

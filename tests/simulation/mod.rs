@@ -1,0 +1,299 @@
+//! A simulator for the planner: the real daemon over real HTTP against the sandbox, both on one
+//! simulated clock, so that days pass in seconds; and what became of every scrape that happened.
+
+// The test and the bench each use their part of this.
+#![allow(dead_code)]
+
+mod figures;
+mod truth;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use creatormirror::api::Client;
+use creatormirror::clock::Clock;
+use creatormirror::daemon::{self, Answer, Call, DaemonSettings, Front, News, Pulse};
+use creatormirror::model::settings::{ApiSettings, RemovalCeiling};
+use creatormirror::model::{Kind, Watcher};
+use creatormirror::pass::PassSettings;
+use creatormirror::plan::Sweep;
+use creatormirror::poll::fetch::Manners;
+use creatormirror::poll::{Desk, Fetcher};
+use creatormirror::sandbox::{self, Control, SandboxSettings};
+use creatormirror::store::Store;
+use creatormirror::store::open::IfMissing;
+use rusqlite::Connection;
+use tokio::sync::mpsc;
+
+pub use figures::{Figures, evenness_table, table};
+pub use truth::Truth;
+
+/// What is simulated.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Videos of the organization.
+    pub videos: usize,
+    /// Days that pass.
+    pub days: u32,
+    /// How often videos are scraped, hours; dealt out to them in turn.
+    pub intervals: Vec<u32>,
+    /// `freshness_target`.
+    pub freshness: Duration,
+    /// Requests per window of the rate limit.
+    pub rate_limit: u32,
+    /// The window.
+    pub rate_window: Duration,
+}
+
+/// A budget that nothing reaches.
+pub const AMPLE: u32 = 10_000_000;
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            videos: 1_000,
+            days: 2,
+            intervals: vec![1, 3, 6, 12, 24, 24, 24, 48],
+            freshness: Duration::from_secs(300),
+            rate_limit: AMPLE,
+            rate_window: Duration::from_secs(3_600),
+        }
+    }
+}
+
+/// What came of a simulation.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What really happened in the world.
+    pub truth: Truth,
+    /// The daemon's part in it.
+    pub ours: Figures,
+    /// All requests by route, as the server counted them.
+    pub by_route: BTreeMap<String, u64>,
+    /// Answers by status.
+    pub by_status: BTreeMap<u16, u64>,
+    /// Passes that the daemon ran.
+    pub passes: i64,
+    /// The longest that dues waited for each other.
+    pub patience_max: Duration,
+    /// How long the simulation took.
+    pub took: Duration,
+}
+
+/// Requests beyond those that could not be avoided, at most.
+const BOUND_TIMES_MAX: f64 = 1.5;
+/// With a budget that carries everything, a scrape is known after this many freshness targets: it
+/// may be late, and is then asked for again.
+const FRESHNESS_TIMES_MAX: i64 = 3;
+/// The part of its scrapes that a video misses, against the mean of its interval.
+const UNEVEN_MAX: f64 = 0.2;
+/// A round through all pages, in hours, that a video without news may wait beyond its interval.
+const ROUND_HOURS_MAX: f64 = 12.0;
+
+impl Outcome {
+    /// The goals with a budget that carries everything.
+    #[track_caller]
+    pub fn check_ample(&self) {
+        let (ours, truth) = (&self.ours, &self.truth);
+        assert!(ours.happened > truth.videos.len(), "too little happened to prove anything");
+        assert_eq!(ours.missed, 0, "scrapes were missed");
+        assert_eq!(ours.caught + ours.pending, ours.happened);
+        let bound = truth.lower_bound() as f64;
+        let times = ours.requests as f64 / bound;
+        assert!(times <= BOUND_TIMES_MAX, "{times:.2} times the requests of the lower bound");
+        let stalest = ours.percentile(99) * 1_000;
+        assert!(stalest <= FRESHNESS_TIMES_MAX * truth.freshness, "{stalest} ms stale");
+        assert_eq!(self.by_status.keys().filter(|status| **status >= 400).count(), 0);
+    }
+
+    /// The goals with one that does not: whoever has the same interval fares alike, and nobody is
+    /// forgotten.
+    #[track_caller]
+    pub fn check_pressed(&self) {
+        assert_eq!(self.by_status.get(&429), None, "the budget was overdrawn");
+        for even in self.ours.evenness() {
+            let (luckiest, unluckiest) = even.missed_p05_p95;
+            let hours = even.hours;
+            assert!(unluckiest - even.missed <= UNEVEN_MAX, "{hours} h: {even:?}");
+            assert!(even.missed - luckiest <= UNEVEN_MAX, "{hours} h: {even:?}");
+            let beyond = (even.dark_max - 1.0) * hours as f64;
+            assert!(beyond <= ROUND_HOURS_MAX, "{hours} h: no news for {beyond:.1} h beyond it");
+        }
+    }
+}
+
+/// When every simulation begins: a Monday noon.
+pub fn begins_at() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_772_452_800, 0).unwrap()
+}
+
+/// Lets the days pass.
+pub fn run(scenario: &Scenario) -> Outcome {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(simulate(scenario))
+}
+
+async fn simulate(scenario: &Scenario) -> Outcome {
+    let begun = std::time::Instant::now();
+    let clock = Clock::simulated(begins_at());
+    let end = begins_at() + TimeDelta::days(i64::from(scenario.days));
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let sandbox = sandbox::start(world(scenario), clock.clone(), listen).await.unwrap();
+    let control = sandbox.control();
+    deal_intervals(&control, &scenario.intervals);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mirror.db");
+    let store = Store::open(&path, IfMissing::Create).unwrap();
+    let spy = Spy::set(&path);
+    let client = client(&sandbox.base_url(), &clock);
+    let pulse = Pulse::new(clock.clone());
+    let settings = settings(scenario);
+    let watcher: Watcher = pulse.watcher();
+    let fetcher =
+        Fetcher::new(client, store.clone(), clock.clone(), watcher, settings.manners).unwrap();
+    let desk = Desk::new(fetcher, store, scenario.freshness);
+    daemon::run(desk, settings, front(&clock, end, pulse)).await.unwrap();
+
+    let counters = control.counters();
+    let truth = Truth::read(&control, begins_at(), end, scenario.freshness);
+    let requests = counters
+        .by_route
+        .iter()
+        .filter(|(route, _)| route.starts_with("GET /videos"))
+        .map(|(_, requests)| *requests);
+    let ours = Figures::of("ours", requests.sum(), &truth, &spy.seen());
+    Outcome {
+        ours,
+        truth,
+        by_route: counters.by_route,
+        by_status: counters.by_status,
+        passes: spy.number("SELECT max(pass) FROM pass"),
+        patience_max: Duration::from_secs(
+            spy.number("SELECT coalesce(max(patience_s), 0) FROM spy_patience").unsigned_abs(),
+        ),
+        took: begun.elapsed(),
+    }
+}
+
+fn world(scenario: &Scenario) -> SandboxSettings {
+    SandboxSettings {
+        accounts: 0,
+        creators: 0,
+        videos: scenario.videos,
+        account_videos: 0,
+        rate_limit: scenario.rate_limit,
+        rate_window: scenario.rate_window,
+        ..SandboxSettings::default()
+    }
+}
+
+/// The sandbox deals its own intervals; ours go the same way round.
+fn deal_intervals(control: &Control, intervals: &[u32]) {
+    if intervals == Scenario::default().intervals {
+        return;
+    }
+    for (n, id) in control.ids(Kind::Video).iter().enumerate() {
+        control.set_interval(Kind::Video, id, intervals[n % intervals.len()]);
+    }
+}
+
+fn client(base_url: &str, clock: &Clock) -> Client {
+    let settings = ApiSettings {
+        base_url: base_url.parse().unwrap(),
+        key: "sandbox-key".into(),
+        ca_file: None,
+        connect_timeout: Duration::from_secs(10),
+        request_timeout: Duration::from_secs(60),
+    };
+    Client::new(&settings).unwrap().with_clock(clock.clone())
+}
+
+fn settings(scenario: &Scenario) -> DaemonSettings {
+    let sweep = |kind| match kind {
+        Kind::Account | Kind::Creator | Kind::Overview => "@hourly",
+        Kind::Video | Kind::AccountVideo | Kind::Meta => "@daily",
+    };
+    let sweeps = Kind::ALL.map(|kind| (kind, Sweep::parse(sweep(kind), 4_711).unwrap()));
+    DaemonSettings {
+        pass: PassSettings {
+            sweeps: sweeps.into(),
+            timezone: chrono_tz::Tz::UTC,
+            max_removals: RemovalCeiling { fraction: 0.2 },
+            log_retention: Duration::from_secs(90 * 24 * 3_600),
+            outbox_retention: Duration::from_secs(90 * 24 * 3_600),
+            settle_after: Duration::from_secs(5),
+        },
+        manners: Manners { rate_share: 0.9, max_wait: Duration::from_secs(30), seed: 7 },
+        freshness_target: scenario.freshness,
+    }
+}
+
+/// A front that calls the daemon to stop as soon as it says something after `end`.
+fn front(clock: &Clock, end: DateTime<Utc>, pulse: Pulse) -> Front {
+    let (sender, calls) = mpsc::channel(1);
+    let clock = clock.clone();
+    let herald = move |news: &News| {
+        tracing::debug!(?news, now = %clock.now(), "news");
+        if clock.now() >= end {
+            // Full means that it was called already.
+            let _ = sender.try_send(Call::Stop);
+        }
+    };
+    let answer = |_: &_| Answer {
+        exit_code: 0,
+        json: serde_json::Value::Null,
+        text: String::new(),
+        error: None,
+        hints: Vec::new(),
+    };
+    Front {
+        calls,
+        herald: Box::new(herald),
+        note: Box::new(|_, _| ()),
+        reload: Box::new(|| Err("nothing to read".to_owned())),
+        answer: Box::new(answer),
+        pulse,
+    }
+}
+
+/// Notes when each scrape came into the history: at the start of the request that showed it.
+struct Spy(Connection);
+
+impl Spy {
+    fn set(path: &Path) -> Self {
+        let db = Connection::open(path).unwrap();
+        db.execute_batch(
+            "CREATE TABLE spy (video INTEGER, at_s INTEGER, at_ns INTEGER, seen_at INTEGER);
+             CREATE INDEX spy_unstamped ON spy (video) WHERE seen_at IS NULL;
+             CREATE TABLE spy_patience (patience_s INTEGER PRIMARY KEY);
+             CREATE TRIGGER spy_scrape AFTER INSERT ON video_scrape
+             BEGIN INSERT INTO spy VALUES (new.video, new.at_s, new.at_ns, NULL); END;
+             -- The stamp of a request is kept in the transaction that writes its answer.
+             CREATE TRIGGER spy_stamp AFTER UPDATE OF last_stamp ON instance
+             BEGIN UPDATE spy SET seen_at = new.last_stamp WHERE seen_at IS NULL; END;
+             CREATE TRIGGER spy_patience AFTER UPDATE OF patience_s ON instance
+             BEGIN INSERT OR IGNORE INTO spy_patience VALUES (new.patience_s); END;",
+        )
+        .unwrap();
+        Self(db)
+    }
+
+    fn number(&self, sql: &str) -> i64 {
+        self.0.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// By video and scrape, both in milliseconds: when it was seen.
+    fn seen(&self) -> BTreeMap<(String, i64), i64> {
+        let sql = "SELECT v.id, s.at_s * 1000 + s.at_ns / 1000000, s.seen_at / 1000
+                   FROM spy AS s JOIN video AS v ON v.key = s.video";
+        let mut statement = self.0.prepare(sql).unwrap();
+        let rows =
+            statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+}

@@ -1,0 +1,47 @@
+//! The planner held to its goals in simulated days, at sizes that take seconds; the bench of the same
+//! name does it at full size.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod simulation;
+
+use std::time::Duration;
+
+use simulation::{Outcome, Scenario, evenness_table, run, table};
+
+fn show(outcome: &Outcome) {
+    // Seen with `--nocapture`, and when a test fails.
+    println!("{}{}", table(&outcome.truth, &[&outcome.ours]), evenness_table(&outcome.ours));
+    println!("{:?} {:?}", outcome.by_route, outcome.took);
+}
+
+#[test]
+fn with_an_ample_budget_nothing_is_missed_and_little_more_is_spent_than_must_be() {
+    let freshness = Duration::from_secs(900);
+    let outcome = run(&Scenario { videos: 1_000, days: 2, freshness, ..Scenario::default() });
+    show(&outcome);
+    outcome.check_ample();
+}
+
+#[test]
+fn with_a_third_of_the_demand_still_nothing_is_missed_and_all_wait_alike() {
+    // Ample, it would spend about 97 requests an hour.
+    let outcome = run(&Scenario {
+        videos: 2_000,
+        days: 1,
+        rate_limit: 8,
+        rate_window: Duration::from_secs(900),
+        ..Scenario::default()
+    });
+    show(&outcome);
+    assert_eq!(outcome.ours.missed, 0, "what could have been caught was put off for too long");
+    outcome.check_pressed();
+}
+
+#[test]
+fn with_hardly_any_budget_all_videos_of_an_interval_lose_alike_and_none_starves() {
+    let outcome = run(&Scenario { videos: 2_000, days: 1, rate_limit: 8, ..Scenario::default() });
+    show(&outcome);
+    assert!(outcome.ours.missed > 0, "a budget that is no trouble proves nothing");
+    outcome.check_pressed();
+}
