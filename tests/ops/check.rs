@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use creatormirror::sandbox::{Accident, Fault, RetryAfter, Switch};
 use creatormirror::store::Store;
 use creatormirror::store::open::IfMissing;
+use rusqlite::Connection;
 
 use super::bench::{Bench, Ran};
 
@@ -171,11 +172,18 @@ fn a_file_that_is_no_mirror_is_74_and_stays_as_it_is() {
 #[test]
 fn a_damaged_mirror_is_74() {
     let bench = Bench::synced();
-    let length = std::fs::metadata(bench.database()).unwrap().len();
-    let damaged = length / 4;
+    // An index is damaged, not the schema: the file can be opened, and only a look at all of it tells.
+    let (root, page_bytes): (u64, u64) = Connection::open(bench.database())
+        .unwrap()
+        .query_row(
+            "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = 'video_by_id'",
+            [],
+            |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)),
+        )
+        .unwrap();
     let mut file = std::fs::File::options().write(true).open(bench.database()).unwrap();
-    file.seek(SeekFrom::Start(length - damaged)).unwrap();
-    file.write_all(&vec![0xa5; usize::try_from(damaged).unwrap()]).unwrap();
+    file.seek(SeekFrom::Start((root - 1) * page_bytes)).unwrap();
+    file.write_all(&vec![0xa5; usize::try_from(page_bytes).unwrap()]).unwrap();
     drop(file);
     let ran = bench.run(&["check"]);
     assert_eq!(ran.code, Some(74), "{ran:?}");
