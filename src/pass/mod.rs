@@ -127,12 +127,14 @@ async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Resul
     }
     // What a user waits for goes before what nobody has asked for just now.
     push::push(desk, settings.push(order)).await?;
+    let mut polled = Vec::new();
     // What is due comes before what is swept, and of that what has waited longest: a small budget
     // must not be spent by those whose turn happens to be first.
     for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
         let work = standing::decide(desk, order, settings, kind)?;
         if work.is_for_dues() {
             turn(desk, order, settings, kind, work).await?;
+            polled.push(kind);
         }
     }
     for kind in standing::by_last_sweep(&desk.store)?.into_iter().filter(|kind| order.wants(*kind))
@@ -141,6 +143,10 @@ async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Resul
             continue;
         }
         let work = standing::decide(desk, order, settings, kind)?;
+        // What a poll has left due is for the next pass.
+        if work.is_for_dues() && polled.contains(&kind) {
+            continue;
+        }
         turn(desk, order, settings, kind, work).await?;
     }
     Ok(())
