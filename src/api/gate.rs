@@ -18,8 +18,9 @@ use crate::clock::BootTime;
 const DELTA_SECONDS_MAX: u64 = 1_000_000;
 /// A window said to be longer than this is garbage, and waiting for its end would be as well.
 const WINDOW_SECONDS_MAX: u64 = 31 * 24 * 3_600;
-/// Resets of one window may be told this differently, since they are rounded on the way.
-const RESET_JITTER: Duration = Duration::from_secs(2);
+/// Resets of one window may be told this differently, since `Date` is cut to seconds. Any longer, and
+/// the next window of a short limit would pass for this one.
+const RESET_JITTER: Duration = Duration::from_secs(1);
 
 /// Whether, and how fast, requests may be sent. Serializable, to be kept across restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
