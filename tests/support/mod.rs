@@ -6,6 +6,7 @@
 
 pub mod compare;
 pub mod looks;
+pub mod tools;
 
 use std::fs::File;
 use std::io::{Read, Write};
