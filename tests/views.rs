@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use creatormirror::api::decode;
+use creatormirror::clock::Clock;
 use creatormirror::model::{Instant, Kind};
 use creatormirror::store::open::IfMissing;
 use creatormirror::store::rows::{RowWriter, Source};
@@ -227,6 +228,73 @@ proptest! {
     }
 }
 
+/// `video_gains` for one window, by looking through the whole history.
+fn gains(days: i64, now: i64, history: &History) -> Option<Vec<Value>> {
+    let (first, _) = history.first_key_value()?;
+    let (to, last) = history.last_key_value()?;
+    let start = now - days * DAY_S;
+    let reach = start.max(first.seconds);
+    let (from, base) = history.iter().rev().find(|(at, _)| at.seconds <= reach)?;
+    let mut row = vec![json!(days), json!(from.to_text()), json!(to.to_text())];
+    row.extend((0..4).map(|n| gain(last[n], base[n])));
+    row.push(json!(i64::from(from.seconds > start)));
+    Some(row)
+}
+
+/// Instants around the borders of the windows that end now, but not so near that the time a test takes
+/// would matter, and anywhere.
+fn age() -> impl Strategy<Value = (i64, u32)> {
+    let border = (prop::sample::select(vec![1_i64, 7, 14, 30, 90]), prop::bool::ANY)
+        .prop_map(|(days, is_older)| days * DAY_S + if is_older { 3_600 } else { -3_600 });
+    let nanos = prop_oneof![Just(0), 1_u32..1_000_000_000];
+    (prop_oneof![border, (0_i64..100).prop_map(|days| days * DAY_S + 7_200)], nanos)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 48,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(20_251_121),
+        ..ProptestConfig::default()
+    })]
+    #[test]
+    fn gains_are_what_a_plain_computation_says(
+        videos in prop::collection::vec(prop::collection::btree_map(age(), counts(), 0..12), 1..4),
+    ) {
+        let now = Clock::System.now().timestamp();
+        let mut mirror = Mirror::new();
+        for (n, ages) in videos.iter().enumerate() {
+            let id = format!("v{n}");
+            let history: History = ages
+                .iter()
+                .map(|((age, nanos), counts)| (Instant { seconds: now - age, nanos: *nanos }, *counts))
+                .collect();
+            let rows = history.iter().map(|(at, counts)| video(&id, Some(24), *at, counts));
+            mirror.put_all(Kind::Video, &rows.collect::<Vec<_>>());
+            let expected = [1, 7, 14, 30, 90].iter().filter_map(|days| gains(*days, now, &history));
+            let found = mirror.rows(&format!(
+                "SELECT days, from_at, to_at, views_gained, likes_gained, comments_gained,
+                     shares_gained, is_partial
+                 FROM video_gains WHERE video_id = '{id}' ORDER BY days"
+            ));
+            prop_assert_eq!(found, expected.collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn gains_of_one_video_cost_a_few_look_ups() {
+    let mirror = Mirror::new();
+    let plan = mirror.plan("SELECT * FROM video_gains WHERE video_id = 'v1' AND days = 7");
+    let scans = plan.lines().filter(|line| line.contains("SCAN")).collect::<Vec<_>>();
+    // The windows are five constant rows.
+    assert!(scans.iter().all(|line| line.ends_with("CONSTANT ROW") || *line == "SCAN w"), "{plan}");
+    for account in ["account_id", "account_username"] {
+        let plan = mirror.plan(&format!("SELECT * FROM video_latest WHERE {account} = 'a'"));
+        assert!(!plan.contains("SCAN"), "{plan}");
+    }
+}
+
 #[test]
 fn views_have_the_promised_columns_in_order() {
     let mirror = Mirror::new();
@@ -240,6 +308,11 @@ fn views_have_the_promised_columns_in_order() {
             "video_daily",
             "video_id, date, view_count, like_count, comment_count, share_count, play_count, \
              saved_count, views_gained, likes_gained, comments_gained, shares_gained",
+        ),
+        (
+            "video_gains",
+            "video_id, days, from_at, to_at, views_gained, likes_gained, comments_gained, \
+             shares_gained, is_partial",
         ),
         (
             "creator_rollup",
