@@ -112,7 +112,7 @@ pub enum Command {
     Status(status::StatusArgs),
     /// Check every precondition, a line each
     Check(check::CheckArgs),
-    /// Explain every table, view and column, without database or network
+    /// Explain every view and column, without database or network
     Schema(schema::SchemaArgs),
     /// Serve a made-up API on loopback, to try things against
     Sandbox(sandbox::SandboxArgs),

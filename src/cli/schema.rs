@@ -1,16 +1,16 @@
-//! `schema`: what every table, view and column means. It needs no database, only this program.
+//! `schema`: what every view and column means. It needs no database, only this program.
 
 use clap::Args;
 
 use super::{CliError, Exit};
 use crate::report::schema as report;
-use crate::store::dictionary::{self, Relation};
+use crate::store::dictionary::{self, View};
 use crate::store::open;
 
 /// Arguments of `schema`.
 #[derive(Debug, Clone, Args)]
 pub struct SchemaArgs {
-    /// Only these tables and views
+    /// Only these views
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Print one JSON document on stdout
@@ -23,25 +23,25 @@ pub struct SchemaArgs {
 
 /// Runs the command.
 pub fn run(args: &SchemaArgs) -> Result<Exit, CliError> {
-    let relations = chosen(&args.names)?;
+    let views = chosen(&args.names)?;
     let text = match args {
         SchemaArgs { json: true, .. } => {
-            format!("{}\n", report::json(&relations, open::known_version()))
+            format!("{}\n", report::json(&views, open::known_version()))
         }
-        SchemaArgs { markdown: true, .. } => report::markdown(&relations),
-        _ => report::text(&relations),
+        SchemaArgs { markdown: true, .. } => report::markdown(&views),
+        _ => report::text(&views),
     };
     super::answer(text.as_bytes())?;
     Ok(Exit::Done)
 }
 
-fn chosen(names: &[String]) -> Result<Vec<Relation>, CliError> {
-    let all = dictionary::relations();
+fn chosen(names: &[String]) -> Result<Vec<View>, CliError> {
+    let all = dictionary::views();
     if let Some(name) = names.iter().find(|name| !all.iter().any(|one| one.name == **name)) {
-        let known: Vec<_> = all.iter().map(|relation| relation.name.as_str()).collect();
-        let error = CliError::new(Exit::Usage, format!("there is no table or view `{name}`"));
+        let known: Vec<_> = all.iter().map(|view| view.name.as_str()).collect();
+        let error = CliError::new(Exit::Usage, format!("there is no view `{name}`"));
         return Err(error.hint(format!("there are {}", known.join(", "))));
     }
-    let is_wanted = |relation: &Relation| names.is_empty() || names.contains(&relation.name);
+    let is_wanted = |view: &View| names.is_empty() || names.contains(&view.name);
     Ok(all.into_iter().filter(is_wanted).collect())
 }

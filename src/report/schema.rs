@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::text::wrapped;
-use crate::store::dictionary::{Described, Relation};
+use crate::store::dictionary::{Described, View};
 
 /// Characters of a line.
 const WIDTH: usize = 112;
@@ -14,18 +14,18 @@ const TYPE_WIDTH: usize = 7;
 /// Characters for a column's unit: the longest is `UTC instant or NULL`.
 const UNIT_WIDTH: usize = 19;
 
-/// As text: for each relation what it is, and its columns below one another.
-pub fn text(relations: &[Relation]) -> String {
-    relations.iter().map(section).collect::<Vec<_>>().join("\n")
+/// As text: for each view what it is, and its columns below one another.
+pub fn text(views: &[View]) -> String {
+    views.iter().map(section).collect::<Vec<_>>().join("\n")
 }
 
-fn section(relation: &Relation) -> String {
-    let mut text = format!("{} ({})\n", relation.name, relation.form.name());
-    for line in wrapped(&relation.text, WIDTH) {
+fn section(view: &View) -> String {
+    let mut text = format!("{}\n", view.name);
+    for line in wrapped(&view.text, WIDTH) {
         text.push_str(&format!("{line}\n"));
     }
     text.push('\n');
-    for column in &relation.columns {
+    for column in &view.columns {
         text.push_str(&described(column));
     }
     text
@@ -53,13 +53,13 @@ fn unit(column: &Described) -> String {
     }
 }
 
-/// As Markdown: a heading, what it is, and a table for each relation.
-pub fn markdown(relations: &[Relation]) -> String {
-    let mut text = "# Tables, views and columns\n".to_owned();
-    for relation in relations {
-        text.push_str(&format!("\n## {}\n\n{}\n\n", relation.name, cell(&relation.text)));
+/// As Markdown: a heading, what it is, and a table for each view.
+pub fn markdown(views: &[View]) -> String {
+    let mut text = "# Views and columns\n".to_owned();
+    for view in views {
+        text.push_str(&format!("\n## {}\n\n{}\n\n", view.name, cell(&view.text)));
         text.push_str("| column | type | unit | meaning | source |\n|---|---|---|---|---|\n");
-        for column in &relation.columns {
+        for column in &view.columns {
             text.push_str(&format!(
                 "| `{}` | {} | {} | {} | {} |\n",
                 column.name,
@@ -86,9 +86,9 @@ fn cell(text: &str) -> String {
 }
 
 /// As one JSON document.
-pub fn json(relations: &[Relation], version: i64) -> Value {
-    let relations = relations.iter().map(|relation| {
-        let columns = relation.columns.iter().map(|column| {
+pub fn json(views: &[View], version: i64) -> Value {
+    let views = views.iter().map(|view| {
+        let columns = view.columns.iter().map(|column| {
             json!({
                 "name": column.name,
                 "type": column.sql_type(),
@@ -99,21 +99,20 @@ pub fn json(relations: &[Relation], version: i64) -> Value {
             })
         });
         json!({
-            "name": relation.name,
-            "type": relation.form.name(),
-            "description": relation.text,
+            "name": view.name,
+            "description": view.text,
             "columns": columns.collect::<Vec<_>>(),
         })
     });
-    json!({ "schema_version": version, "relations": relations.collect::<Vec<_>>() })
+    json!({ "schema_version": version, "views": views.collect::<Vec<_>>() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::dictionary::{self, Form};
+    use crate::store::dictionary;
 
-    fn relation() -> Relation {
+    fn view() -> View {
         let column = |name: &str, meaning: &str| Described {
             name: name.to_owned(),
             meaning: meaning.to_owned(),
@@ -121,9 +120,8 @@ mod tests {
             is_nullable: true,
             source: "ours".to_owned(),
         };
-        Relation {
+        View {
             name: "things".to_owned(),
-            form: Form::View,
             text: "What there is.".to_owned(),
             columns: vec![
                 column(
@@ -138,7 +136,7 @@ mod tests {
     #[test]
     fn text_has_columns_that_line_up() {
         let expected = "\
-things (view)
+things
 What there is.
 
   weight                   integer count or NULL        How much of it there is, in a text that is long enough
@@ -146,19 +144,19 @@ What there is.
   a_name_that_is_longer_than_others
                            integer count or NULL        a|b_c [ours]
 ";
-        assert_eq!(text(&[relation()]), expected);
+        assert_eq!(text(&[view()]), expected);
     }
 
     #[test]
     fn nothing_in_markdown_breaks_its_table() {
-        let text = markdown(&[relation()]);
+        let text = markdown(&[view()]);
         assert!(text.contains("| `weight` | integer | count or NULL | How much"), "{text}");
         assert!(text.contains("| a\\|b\\_c | ours |"), "{text}");
     }
 
     #[test]
     fn the_whole_of_it_keeps_to_its_width() {
-        let all = text(&dictionary::relations());
+        let all = text(&dictionary::views());
         let long: Vec<_> = all.lines().filter(|line| line.chars().count() > WIDTH).collect();
         assert!(long.is_empty(), "{long:#?}");
     }

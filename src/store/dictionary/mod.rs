@@ -1,16 +1,14 @@
-//! The data dictionary: every table, view and column that users query, read out of the comments in
-//! `migrations/`, so that what is told about them and what stands beside them is one text.
+//! The data dictionary: every view and column that users query, read out of the comments in
+//! `migrations/`, so that what is told about them and what stands beside them is one text. (Tables are
+//! ours alone.)
 //!
-//! The comment before a view, or before one of the few tables that are for users, says what it is. The
-//! comment before a column is `what it is, unit; where the API says it`, the unit with `or NULL` where
-//! the column may be that. A later migration that makes a view anew documents it anew.
+//! The comment before a view says what it is. The comment before a column is `what it is, unit; where
+//! the API says it`, the unit with `or NULL` where the column may be that. A later migration that makes
+//! a view anew documents it anew.
 
 mod tokens;
 
 use tokens::Token;
-
-/// The tables that are for users; everything else they query is a view.
-const PUBLIC_TABLES: [&str; 1] = ["daily_metrics"];
 
 /// Every unit, and the type in which SQLite holds it.
 const UNITS: [(&str, &str); 17] = [
@@ -35,34 +33,13 @@ const UNITS: [(&str, &str); 17] = [
 
 /// Something that users query.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Relation {
+pub struct View {
     /// Its name.
     pub name: String,
-    /// What it is to SQLite.
-    pub form: Form,
     /// What it is.
     pub text: String,
     /// Its columns in their order.
     pub columns: Vec<Described>,
-}
-
-/// What a relation is to SQLite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// A table.
-    Table,
-    /// A view.
-    View,
-}
-
-impl Form {
-    /// The word for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Table => "table",
-            Self::View => "view",
-        }
-    }
 }
 
 /// A column of it.
@@ -102,7 +79,7 @@ impl Described {
 }
 
 /// Everything that users query, as of the newest schema.
-pub fn relations() -> Vec<Relation> {
+pub fn views() -> Vec<View> {
     let mut known = Vec::new();
     for script in super::open::scripts() {
         read(&script, &mut known);
@@ -110,36 +87,28 @@ pub fn relations() -> Vec<Relation> {
     known
 }
 
-/// What a migration makes, remakes or drops.
-fn read(script: &str, known: &mut Vec<Relation>) {
+/// What a migration makes, makes anew or drops.
+fn read(script: &str, known: &mut Vec<View>) {
     let tokens = tokens::of(script);
     for statement in tokens.split(|token| *token == Token::Symbol(';')) {
-        let (comment, statement) = documented(statement);
+        let (text, statement) = documented(statement);
         match words(statement)[..] {
-            ["CREATE", "VIEW", name, ..] => make(known, Form::View, name, comment, statement),
-            ["CREATE", "TABLE", name, ..] if PUBLIC_TABLES.contains(&name) => {
-                make(known, Form::Table, name, comment, statement);
+            ["CREATE", "VIEW", name, ..] => {
+                let columns = columns(statement, known);
+                let view = View { name: name.to_owned(), text, columns };
+                match known.iter_mut().find(|other| other.name == name) {
+                    Some(former) => *former = view,
+                    None => known.push(view),
+                }
             }
-            ["DROP", "VIEW" | "TABLE", name, ..] => known.retain(|other| other.name != name),
+            ["DROP", "VIEW", .., name] => known.retain(|other| other.name != name),
             _ => {}
         }
     }
 }
 
-fn make(known: &mut Vec<Relation>, form: Form, name: &str, text: String, statement: &[Token<'_>]) {
-    let columns = match form {
-        Form::View => view_columns(statement, known),
-        Form::Table => table_columns(statement),
-    };
-    let relation = Relation { name: name.to_owned(), form, text, columns };
-    match known.iter_mut().find(|other| other.name == name) {
-        Some(former) => *former = relation,
-        None => known.push(relation),
-    }
-}
-
 /// The columns of the first `SELECT`, which names them for all that are united with it.
-fn view_columns(statement: &[Token<'_>], known: &[Relation]) -> Vec<Described> {
+fn columns(statement: &[Token<'_>], known: &[View]) -> Vec<Described> {
     let begin = statement.iter().position(|token| token.is_word("SELECT")).unwrap_or(0);
     let list = statement.get(begin + 1..).unwrap_or_default();
     let mut depth = 0;
@@ -162,30 +131,14 @@ fn view_columns(statement: &[Token<'_>], known: &[Relation]) -> Vec<Described> {
     columns
 }
 
-/// The columns of the relation that goes by this alias.
-fn all_of(alias: &str, from: &[Token<'_>], known: &[Relation]) -> Vec<Described> {
+/// The columns of the view that goes by this alias.
+fn all_of(alias: &str, from: &[Token<'_>], known: &[View]) -> Vec<Described> {
     let named = words(from).windows(3).find_map(|words| match words {
         [name, "AS", other] if *other == alias => Some(*name),
         _ => None,
     });
-    let relation = known.iter().find(|relation| Some(relation.name.as_str()) == named);
-    relation.map_or_else(Vec::new, |relation| relation.columns.clone())
-}
-
-fn table_columns(statement: &[Token<'_>]) -> Vec<Described> {
-    let bracket = |bracket| statement.iter().position(|token| *token == Token::Symbol(bracket));
-    let last = statement.iter().rposition(|token| *token == Token::Symbol(')'));
-    let (Some(begin), Some(end)) = (bracket('('), last) else { return Vec::new() };
-    let mut columns = Vec::new();
-    for item in items(statement.get(begin + 1..end).unwrap_or_default()) {
-        let (comment, item) = documented(item);
-        match item {
-            [Token::Word("PRIMARY" | "UNIQUE" | "CHECK" | "FOREIGN" | "CONSTRAINT"), ..] => {}
-            [Token::Word(name), ..] => columns.push(Described::new(name, &comment)),
-            _ => {}
-        }
-    }
-    columns
+    let view = known.iter().find(|view| Some(view.name.as_str()) == named);
+    view.map_or_else(Vec::new, |view| view.columns.clone())
 }
 
 /// What stands between the commas that are in no brackets.
@@ -226,7 +179,7 @@ fn words<'s>(tokens: &[Token<'s>]) -> Vec<&'s str> {
 mod tests {
     use super::*;
 
-    fn read_all(scripts: &[&str]) -> Vec<Relation> {
+    fn read_all(scripts: &[&str]) -> Vec<View> {
         let mut known = Vec::new();
         scripts.iter().for_each(|script| read(script, &mut known));
         known
@@ -251,7 +204,7 @@ mod tests {
             CREATE TABLE thing (name TEXT);";
         let known = read_all(&[script]);
         assert_eq!(known.len(), 1);
-        assert_eq!((known[0].name.as_str(), known[0].form), ("things", Form::View));
+        assert_eq!(known[0].name, "things");
         assert_eq!(known[0].text, "What there is, and more.");
         let [name, weight] = &known[0].columns[..] else { panic!("{known:#?}") };
         assert_eq!(
@@ -263,22 +216,6 @@ mod tests {
         assert_eq!((weight.name.as_str(), weight.meaning.as_str()), ("weight", "Weight of it"));
         assert_eq!((weight.unit.as_str(), weight.is_nullable), ("count", true));
         assert_eq!((weight.source.as_str(), weight.sql_type()), ("ours", "integer"));
-    }
-
-    #[test]
-    fn tables_for_users_are_described_without_their_constraints() {
-        let script = "
-            -- Sums by day.
-            CREATE TABLE daily_metrics (
-                -- Which, id; ours
-                id TEXT NOT NULL CHECK (id IN ('a', 'b')),
-                -- The day, UTC date; ours
-                date TEXT NOT NULL,
-                PRIMARY KEY (id, date)
-            ) STRICT, WITHOUT ROWID;";
-        let known = read_all(&[script]);
-        let names: Vec<_> = known[0].columns.iter().map(|column| column.name.as_str()).collect();
-        assert_eq!((known[0].form, names), (Form::Table, vec!["id", "date"]));
     }
 
     #[test]
