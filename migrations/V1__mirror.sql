@@ -231,6 +231,7 @@ CREATE INDEX video_removed ON video (removed_at) WHERE removed_at IS NOT NULL;
 CREATE TABLE account_video (
     key INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
+    -- Empty where the API gave none.
     platform TEXT NOT NULL,
     external_id TEXT,
     type TEXT,

@@ -78,29 +78,55 @@ CREATE INDEX outbox_account ON outbox (account) WHERE substr(account, 1, 1) = '@
 -- Looking for a user name in the mirror.
 CREATE INDEX account_by_username ON account (lower(username));
 
+-- The outbox: every queued write and what came of it; key entry. Finished entries are kept for
+-- outbox_retention.
 CREATE VIEW outbox_log AS
 SELECT
+    -- Number of the entry, number; ours
     entry,
+    -- When it was queued, UTC instant; ours
     strftime('%Y-%m-%dT%H:%M:%S', created_at / 1000000, 'unixepoch') || CASE created_at % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', created_at % 1000000), '0') END || 'Z' AS created_at,
+    -- account, creator or video, text; ours
     kind,
+    -- track, set, untrack, link or unlink, text; ours
     action,
+    -- What it is about: platform:identifier of what is created, else the id; NULL for a new
+    -- creator, text or NULL; ours
     target,
+    -- queued, waiting, held, sending, unsure, succeeded, failed or discarded, text; ours
     state,
+    -- How often it was sent, count; ours
     attempts,
+    -- The Idempotency-Key that it is sent with, text; ours
     idempotency_key,
+    -- Status of the last answer, number or NULL; status line
     http_status,
+    -- The API's code for what is wrong, text or NULL; Problem.code
     code,
+    -- What is to be said about how it stands, text or NULL; Problem.detail, or ours
     detail,
+    -- The API's id of the last request, text or NULL; X-Request-ID
     request_id,
+    -- The resource that was created or changed, id or NULL; id of the answer
     result_id,
+    -- When it came to its end, UTC instant or NULL; ours
     strftime('%Y-%m-%dT%H:%M:%S', finished_at / 1000000, 'unixepoch') || CASE finished_at % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', finished_at % 1000000), '0') END || 'Z' AS finished_at
 FROM outbox;
 
+-- Insert here to queue a write from SQL; triggers refuse what they can see is wrong. Reading shows
+-- what was asked for.
 CREATE VIEW outbox_requests AS
 SELECT
+    -- account, creator or video, text; ours
     kind,
+    -- track, set, untrack, link or unlink, text; ours
     action,
+    -- What it is about: an id, platform:username, or @N for the result of entry N; NULL with track,
+    -- text or NULL; ours
     target,
+    -- What the API documents for the request; for link and unlink an object with account_id; NULL
+    -- with untrack, JSON object or NULL; AccountCreate, AccountUpdate, VideoCreate, VideoUpdate,
+    -- CreatorCreate, CreatorUpdate
     CASE
         WHEN action IN ('link', 'unlink') THEN json_object('account_id', account)
         ELSE body

@@ -60,6 +60,7 @@ fn help_states_every_exit_code_and_only_commands_that_are_there() {
             "outbox",
             "status",
             "check",
+            "schema",
             "sandbox",
             "demo",
             "completions",

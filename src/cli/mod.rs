@@ -13,6 +13,7 @@ mod outbox;
 mod queueing;
 mod run;
 mod sandbox;
+mod schema;
 mod session;
 mod set;
 mod status;
@@ -111,6 +112,8 @@ pub enum Command {
     Status(status::StatusArgs),
     /// Check every precondition, a line each
     Check(check::CheckArgs),
+    /// Explain every view and column, without database or network
+    Schema(schema::SchemaArgs),
     /// Serve a made-up API on loopback, to try things against
     Sandbox(sandbox::SandboxArgs),
     /// Mirror a simulated week in under a minute, with no key and no network
@@ -147,6 +150,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
         Command::Outbox(args) => outbox::run(args, &context(None)?),
         Command::Status(args) => status::run(args, &context(None)?),
         Command::Check(args) => check::run(args, context(None), environment, output),
+        Command::Schema(args) => schema::run(args),
         Command::Sandbox(args) => sandbox::run(args, clock),
         Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), clock, output),
         Command::Completions(args) => completions::run(args),

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod outbox;
 pub mod progress;
 pub mod rate;
+pub mod schema;
 pub mod status;
 pub mod sync;
 pub mod text;

@@ -103,6 +103,21 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
+/// A text in lines of at most `width` characters, broken between words. A longer word stands alone.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 fn thousands_of(count: u128) -> String {
     thousands(i128::try_from(count).unwrap_or(i128::MAX))
 }
@@ -133,6 +148,13 @@ mod tests {
         assert_eq!(sparkline(&[f64::NAN, -1.0, 1.0]), " ▁█");
         assert_eq!(sparkline(&[f64::MIN, f64::MAX]), "▁█");
         assert_eq!(sparkline(&[]), "");
+    }
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        assert_eq!(wrapped("one  two three\nfour", 8), ["one two", "three", "four"]);
+        assert_eq!(wrapped("incomprehensible é é", 5), ["incomprehensible", "é é"]);
+        assert!(wrapped(" ", 5).is_empty());
     }
 
     #[test]

@@ -1,0 +1,173 @@
+//! The data dictionary against a real database, and as the real binary prints it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Command, Output, Stdio};
+
+use creatormirror::model::Kind;
+use creatormirror::model::columns::{ColumnType, columns};
+use creatormirror::store::Store;
+use creatormirror::store::dictionary::{self, View};
+use creatormirror::store::open::IfMissing;
+use rusqlite::Connection;
+use serde_json::Value;
+
+/// What is promised to be there, whatever else is.
+const PROMISED: [&str; 17] = [
+    "accounts",
+    "creators",
+    "videos",
+    "account_videos",
+    "account_history",
+    "video_history",
+    "account_video_history",
+    "overview_history",
+    "video_growth",
+    "video_daily",
+    "video_latest",
+    "creator_rollup",
+    "freshness",
+    "coverage",
+    "sync_log",
+    "outbox_log",
+    "outbox_requests",
+];
+
+fn fresh() -> (tempfile::TempDir, Connection) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mirror.db");
+    drop(Store::open(&path, IfMissing::Create).unwrap());
+    (folder, Connection::open(path).unwrap())
+}
+
+/// The columns of a view of the database, with their declared types.
+fn columns_of(database: &Connection, name: &str) -> Vec<(String, String)> {
+    let sql = "SELECT name, lower(type) FROM pragma_table_info(?1) ORDER BY cid";
+    let mut statement = database.prepare(sql).unwrap();
+    let rows = statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+fn names(view: &View) -> Vec<&str> {
+    view.columns.iter().map(|column| column.name.as_str()).collect()
+}
+
+#[test]
+fn everything_users_query_is_described_and_nothing_else() {
+    let (_folder, database) = fresh();
+    let described = dictionary::views();
+    let mut statement =
+        database.prepare("SELECT name FROM sqlite_schema WHERE type = 'view'").unwrap();
+    let views: BTreeSet<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    let told = described.iter().map(|one| one.name.clone());
+    assert_eq!(told.collect::<BTreeSet<_>>(), views);
+    for name in PROMISED {
+        assert!(described.iter().any(|view| view.name == name), "{name}");
+    }
+    for view in &described {
+        let held = columns_of(&database, &view.name);
+        let held_names: Vec<_> = held.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names(view), held_names, "{}", view.name);
+    }
+}
+
+#[test]
+fn every_description_is_whole_and_of_the_right_type() {
+    let (_folder, database) = fresh();
+    for view in dictionary::views() {
+        assert!(view.text.ends_with('.'), "{}", view.name);
+        let held: BTreeMap<_, _> = columns_of(&database, &view.name).into_iter().collect();
+        for column in &view.columns {
+            let place = format!("{}.{}: {column:?}", view.name, column.name);
+            assert!(!column.meaning.is_empty() && !column.source.is_empty(), "{place}");
+            assert!(!column.sql_type().is_empty(), "an unknown unit: {place}");
+            // Of an expression SQLite declares no type.
+            let declared = &held[&column.name];
+            assert!(declared.is_empty() || declared == column.sql_type(), "{declared}: {place}");
+        }
+    }
+}
+
+/// What the program decodes is what the dictionary says it is.
+#[test]
+fn units_are_those_of_the_decoder() {
+    let described = dictionary::views();
+    for (kind, name) in [
+        (Kind::Account, "accounts"),
+        (Kind::Creator, "creators"),
+        (Kind::Video, "videos"),
+        (Kind::AccountVideo, "account_videos"),
+    ] {
+        let view = described.iter().find(|view| view.name == name).unwrap();
+        for column in columns(kind) {
+            let told = view.columns.iter().find(|told| told.name == column.name).unwrap();
+            let units: &[&str] = match column.ty {
+                ColumnType::Text => &["id", "text", "URL"],
+                ColumnType::Integer => &["count", "whole hours", "whole days"],
+                ColumnType::Real => &["seconds"],
+                ColumnType::Boolean => &["0/1"],
+                ColumnType::Instant => &["UTC instant"],
+                ColumnType::Object => &["JSON object"],
+            };
+            assert!(units.contains(&told.unit.as_str()), "{name}: {told:?}");
+            assert!(told.is_nullable, "{name}: {told:?}");
+        }
+    }
+}
+
+/// The binary with nothing set and nothing there.
+fn schema(arguments: &[&str]) -> Output {
+    Command::new(support::BINARY)
+        .arg("schema")
+        .args(arguments)
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn it_needs_nothing_and_has_three_forms() {
+    let text = stdout(schema(&[]));
+    let markdown = stdout(schema(&["--markdown"]));
+    let json: Value = serde_json::from_str(&stdout(schema(&["--json"]))).unwrap();
+    let views = json["views"].as_array().unwrap();
+    assert!(views.len() >= PROMISED.len());
+    for view in views {
+        let name = view["name"].as_str().unwrap();
+        assert!(text.contains(&format!("\n{name}\n")) || text.starts_with(name), "{name}");
+        assert!(markdown.contains(&format!("\n## {name}\n")), "{name}");
+        for column in view["columns"].as_array().unwrap() {
+            let column = column["name"].as_str().unwrap();
+            assert!(markdown.contains(&format!("\n| `{column}` |")), "{name}.{column}");
+        }
+    }
+    let growth = views.iter().find(|view| view["name"] == "video_growth").unwrap();
+    let gap = growth["columns"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&gap["type"], &gap["unit"], &gap["nullable"]),
+        (&"integer".into(), &"0/1".into(), &false.into())
+    );
+}
+
+#[test]
+fn one_view_can_be_asked_for_by_name() {
+    let text = stdout(schema(&["coverage"]));
+    assert!(text.starts_with("coverage\n"), "{text}");
+    assert!(!text.contains("freshness"), "{text}");
+    let refused = schema(&["coverrage"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("no view `coverrage`") && said.contains("coverage"), "{said}");
+    assert_eq!(schema(&["--json", "--markdown"]).status.code(), Some(2));
+}
