@@ -1,5 +1,6 @@
 //! The command line: what may be typed, and which file does it. One file per command.
 
+mod backup;
 mod check;
 mod completions;
 mod context;
@@ -111,6 +112,8 @@ pub enum Command {
     Status(status::StatusArgs),
     /// Check every precondition, a line each
     Check(check::CheckArgs),
+    /// Copy the mirror to a file, also while others work on it
+    Backup(backup::BackupArgs),
     /// Serve a made-up API on loopback, to try things against
     Sandbox(sandbox::SandboxArgs),
     /// Mirror a simulated week in under a minute, with no key and no network
@@ -147,6 +150,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
         Command::Outbox(args) => outbox::run(args, &context(None)?),
         Command::Status(args) => status::run(args, &context(None)?),
         Command::Check(args) => check::run(args, context(None), environment, output),
+        Command::Backup(args) => backup::run(args, &context(None)?),
         Command::Sandbox(args) => sandbox::run(args, clock),
         Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), clock, output),
         Command::Completions(args) => completions::run(args),
