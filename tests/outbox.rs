@@ -10,6 +10,8 @@ mod commands;
 mod crashes;
 #[path = "outbox/doubts.rs"]
 mod doubts;
+#[path = "outbox/held.rs"]
+mod held;
 #[path = "outbox/sql.rs"]
 mod sql;
 #[path = "outbox/verdicts.rs"]

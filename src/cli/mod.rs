@@ -1,5 +1,6 @@
 //! The command line: what may be typed, and which file does it. One file per command.
 
+mod backup;
 mod check;
 mod completions;
 mod context;
@@ -114,6 +115,8 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Explain every view and column, without database or network
     Schema(schema::SchemaArgs),
+    /// Copy the mirror to a file, also while others work on it
+    Backup(backup::BackupArgs),
     /// Serve a made-up API on loopback, to try things against
     Sandbox(sandbox::SandboxArgs),
     /// Mirror a simulated week in under a minute, with no key and no network
@@ -151,6 +154,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
         Command::Status(args) => status::run(args, &context(None)?),
         Command::Check(args) => check::run(args, context(None), environment, output),
         Command::Schema(args) => schema::run(args),
+        Command::Backup(args) => backup::run(args, &context(None)?),
         Command::Sandbox(args) => sandbox::run(args, clock),
         Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), clock, output),
         Command::Completions(args) => completions::run(args),
@@ -207,18 +211,20 @@ fn answer(text: &[u8]) -> Result<(), CliError> {
     written.map_err(|error| CliError::answer(&error))
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn stop_signal() {
+/// Waits for SIGINT or SIGTERM. From this call on, not from when it is first waited for, they do not end
+/// the process. To be called within a runtime.
+fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
+    let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+    let wait = async |signal: io::Result<tokio::signal::unix::Signal>| match signal {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
     };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminate => {}
+    async move {
+        tokio::select! {
+            () = wait(interrupt) => {}
+            () = wait(terminate) => {}
+        }
     }
 }
 

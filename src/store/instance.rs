@@ -23,6 +23,15 @@ impl Identity {
     }
 }
 
+/// Makes a copy an installation of its own, which has asked for nothing yet.
+pub fn begin_anew(tx: &Transaction<'_>) -> StoreResult<()> {
+    let sql = "UPDATE instance
+               SET installation_id = lower(hex(randomblob(16))), gate = '{}', runner = NULL,
+                   patience_s = NULL, condition = NULL";
+    tx.execute(sql, [])?;
+    Ok(())
+}
+
 /// Reads the identity.
 pub fn identity(c: &Connection) -> StoreResult<Identity> {
     let sql = "SELECT installation_id, organization_id, api_key_name FROM instance";

@@ -83,6 +83,12 @@ pub fn progress(c: &Connection, job: i64) -> StoreResult<Option<Progress>> {
     Ok(progress.optional()?)
 }
 
+/// Deletes all jobs: a copy of the mirror was asked for nothing.
+pub fn clear(tx: &Transaction<'_>) -> StoreResult<()> {
+    tx.execute("DELETE FROM job", [])?;
+    Ok(())
+}
+
 /// Deletes jobs that ended before `before`.
 pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<()> {
     tx.execute("DELETE FROM job WHERE state = 'done' AND finished_at < ?1", [before])?;

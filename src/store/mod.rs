@@ -12,10 +12,11 @@
 //! **Reading order.** [`open`] and [`place`] make the connection; [`rows`] and [`pages`] write what
 //! the API said; [`walks`] and [`removals`] keep the promise about completeness; [`due`] is the
 //! schedule; [`outbox`] is the way back to the API; [`instance`], [`jobs`], [`passes`], [`refusals`]
-//! and [`documents`] are the bookkeeping;
-//! [`status`] and [`freshness`] read it all back; [`dictionary`] says what it all means.
+//! and [`documents`] are the bookkeeping; [`backup`] makes another mirror of it all;
+//! [`status`] and [`freshness`] read it back; [`dictionary`] says what it all means.
 
 pub mod analysis;
+pub mod backup;
 pub mod dictionary;
 pub mod documents;
 pub mod due;

@@ -51,6 +51,14 @@ pub struct Ending {
 
 /// Begins a pass. Passes that a crash left running are marked as interrupted.
 pub fn begin(tx: &Transaction<'_>, trigger: &str, at: i64) -> StoreResult<i64> {
+    interrupt(tx, at)?;
+    let sql = "INSERT INTO pass (trigger, started_at) VALUES (?1, ?2)";
+    tx.execute(sql, (trigger, at))?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Marks what is under way as interrupted.
+pub fn interrupt(tx: &Transaction<'_>, at: i64) -> StoreResult<()> {
     tx.execute(
         "UPDATE pass_kind SET outcome = 'interrupted', finished_at = ?1
          WHERE outcome = 'running' AND pass IN (SELECT pass FROM pass WHERE outcome = 'running')",
@@ -60,9 +68,7 @@ pub fn begin(tx: &Transaction<'_>, trigger: &str, at: i64) -> StoreResult<i64> {
         "UPDATE pass SET outcome = 'interrupted', finished_at = ?1 WHERE outcome = 'running'",
         [at],
     )?;
-    let sql = "INSERT INTO pass (trigger, started_at) VALUES (?1, ?2)";
-    tx.execute(sql, (trigger, at))?;
-    Ok(tx.last_insert_rowid())
+    Ok(())
 }
 
 /// Begins a kind within a pass; a kind may be taken up more than once.

@@ -9,7 +9,7 @@ use super::{StoreError, StoreResult};
 use crate::clock::Clock;
 
 /// The database and its folder may be read by the group, so that analysts can be members of it.
-const FILE_MODE: u32 = 0o640;
+pub(super) const FILE_MODE: u32 = 0o640;
 const FOLDER_MODE: u32 = 0o750;
 
 /// File systems on which SQLite's locks or shared memory do not work between machines.
@@ -99,7 +99,8 @@ pub fn wal_path(database: &Path) -> PathBuf {
     sibling(database, "-wal")
 }
 
-fn sibling(database: &Path, ending: &str) -> PathBuf {
+/// The file beside `database` whose name goes on like this.
+pub(super) fn sibling(database: &Path, ending: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)

@@ -97,15 +97,7 @@ impl Bed {
 
     /// Every row of every table.
     pub fn everything(&self) -> BTreeMap<String, Vec<Vec<Sql>>> {
-        let db = self.db();
-        let tables = rows(&db, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
-        tables
-            .into_iter()
-            .map(|row| {
-                let Sql::Text(name) = &row[0] else { panic!("{row:?}") };
-                (name.clone(), rows(&db, &format!("SELECT * FROM {name}")))
-            })
-            .collect()
+        everything(&self.db())
     }
 
     /// The requests received, oldest first.
@@ -149,6 +141,18 @@ impl Bed {
         assert_eq!(self.text("PRAGMA integrity_check"), "ok");
         assert_eq!(self.rows("PRAGMA foreign_key_check"), Vec::<Vec<Sql>>::new());
     }
+}
+
+/// Every row of every table of a database.
+pub fn everything(db: &Connection) -> BTreeMap<String, Vec<Vec<Sql>>> {
+    let tables = rows(db, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
+    tables
+        .into_iter()
+        .map(|row| {
+            let Sql::Text(name) = &row[0] else { panic!("{row:?}") };
+            (name.clone(), rows(db, &format!("SELECT * FROM {name}")))
+        })
+        .collect()
 }
 
 /// A request as one line: method, path, query.

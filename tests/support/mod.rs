@@ -128,11 +128,16 @@ impl Bed {
 
     /// The same with the binary at another place.
     pub fn command_of(&self, binary: &Path, arguments: &[&str]) -> Command {
+        self.command_on(binary, &self.database(), arguments)
+    }
+
+    /// The same with another database.
+    pub fn command_on(&self, binary: &Path, database: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary);
         command
             .args(arguments)
             .arg("--database")
-            .arg(self.database())
+            .arg(database)
             .args(["--base-url", &self.base_url])
             .env_clear()
             .env("HOME", self.output.path())

@@ -44,9 +44,10 @@ pub fn retry(tx: &Transaction<'_>, entry: i64, now: i64) -> StoreResult<Touched>
         () if is_named(&found.subject) || is_named(&found.account) => State::Waiting,
         () => State::Queued,
     };
-    // One that waits is checked anew: what it waits for may have ended meanwhile.
+    // One that waits is checked anew: what it waits for may have ended meanwhile. One that is in doubt
+    // and was never checked is checked before it is looked for.
     let sql = "UPDATE outbox
-               SET state = CASE ?2 WHEN 'waiting' THEN 'queued' ELSE ?2 END,
+               SET state = CASE WHEN ?2 = 'waiting' OR is_checked = 0 THEN 'queued' ELSE ?2 END,
                    is_checked = CASE ?2 WHEN 'unsure' THEN is_checked ELSE 0 END,
                    fails = 0, looks = 0, next_at = 0, http_status = NULL, code = NULL, detail = NULL,
                    fields = NULL, hint = NULL, request_id = NULL, finished_at = NULL
@@ -86,12 +87,19 @@ pub fn discard(tx: &Transaction<'_>, entry: i64, now: i64) -> StoreResult<Touche
     Ok(Touched::Now(State::Discarded))
 }
 
-/// Holds every open entry, so that a copy does not repeat what the original sends.
-pub fn hold_all(tx: &Transaction<'_>) -> StoreResult<usize> {
+/// Holds every open entry, so that a copy does not repeat what the original sends. Whether the
+/// original goes on to send them is not known here: what the server would do twice, which is to make
+/// a creator, and what cannot be done twice, which is to delete, counts as sent at this moment.
+pub fn hold_all(tx: &Transaction<'_>, now: i64) -> StoreResult<usize> {
     let sql = format!(
         "UPDATE outbox
-         SET is_doubtful = max(is_doubtful, state IN ('sending', 'unsure')), state = 'held'
-         WHERE state IN {OPEN}"
+         SET state = 'held', is_doubtful = 1, first_sent_at = coalesce(first_sent_at, ?1),
+             known_creator = coalesce(known_creator,
+                 CASE kind WHEN 'creator' THEN (SELECT coalesce(max(key), 0) FROM creator) END)
+         WHERE state IN {OPEN}
+           AND (state IN ('sending', 'unsure') OR action IN ('untrack', 'unlink')
+                OR (action = 'track' AND kind = 'creator'))"
     );
-    Ok(tx.execute(&sql, [])?)
+    tx.execute(&sql, [now])?;
+    Ok(tx.execute(&format!("UPDATE outbox SET state = 'held' WHERE state IN {OPEN}"), [])?)
 }

@@ -44,7 +44,8 @@ pub fn unchecked(c: &Connection) -> StoreResult<Vec<Entry>> {
 pub fn keep_checked(tx: &Transaction<'_>, entry: i64, checked: &Checked) -> StoreResult<()> {
     let sql = "UPDATE outbox
                SET target = ?2, subject = ?3, account = ?4, path = ?5, lane = ?6, other_lane = ?7,
-                   is_checked = ?8, state = ?9
+                   is_checked = ?8,
+                   state = CASE WHEN ?9 = 'queued' AND is_doubtful THEN 'unsure' ELSE ?9 END
                WHERE entry = ?1 AND state = 'queued'";
     let is_waiting = checked.is_waiting();
     tx.prepare_cached(sql)?.execute((

@@ -1,0 +1,78 @@
+//! `backup`: a copy of the mirror, made while others work on it. It needs neither key nor network
+//! nor lock.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+
+use super::{CliError, Context, Exit, session};
+use crate::model::instant;
+use crate::report::backup as report;
+use crate::report::progress::View;
+use crate::store::backup::{self, BackupError, Existing};
+use crate::store::{Store, StoreError};
+
+/// Arguments of `backup`.
+#[derive(Debug, Clone, Args)]
+pub struct BackupArgs {
+    /// Where the copy goes
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Replace FILE if it is there, once the copy is whole
+    #[arg(long)]
+    force: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &BackupArgs, context: &Context) -> Result<Exit, CliError> {
+    let source = Store::open_to_read(&context.config.database);
+    let source = source.map_err(|error| session::storage(context, &error))?;
+    let existing = if args.force { Existing::Replace } else { Existing::Keep };
+    let now = instant::micros(context.clock.now());
+    let (file, is_over) = (args.file.clone(), Arc::new(AtomicBool::new(false)));
+    let mut progress = report::start(context.output.progress);
+    let ends = Arc::clone(&is_over);
+    let copied = super::runtime()?.block_on(async {
+        let stopped = super::stop_signal();
+        let copying = tokio::task::spawn_blocking(move || {
+            backup::copy(&source, &file, existing, now, |copied| {
+                progress.tell(copied);
+                !ends.load(Ordering::Relaxed)
+            })
+        });
+        tokio::pin!(copying);
+        tokio::select! {
+            done = &mut copying => done,
+            // It ends of itself then, and takes away what it has.
+            () = stopped => {
+                is_over.store(true, Ordering::Relaxed);
+                copying.await
+            }
+        }
+    });
+    let copied = copied.unwrap_or(Err(BackupError::Store(StoreError::Interrupted)));
+    let copy = copied.map_err(|error| failure(args, context, error))?;
+    if context.output.progress != View::Silent {
+        super::answer(report::text(&copy).as_bytes())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// What went wrong, as the user is told.
+fn failure(args: &BackupArgs, context: &Context, error: BackupError) -> CliError {
+    let found = |exit| CliError::from_error(exit, &error);
+    match &error {
+        BackupError::Exists(path) if path.is_file() => found(Exit::Storage)
+            .hint("--force replaces it once the copy is whole; or name another file"),
+        BackupError::Exists(_) => found(Exit::Storage).hint("name a file that is not there"),
+        BackupError::Itself(_) => found(Exit::Usage).hint("name another file"),
+        BackupError::InUse(_) => found(Exit::Storage).hint("name another file"),
+        BackupError::Busy(_) => found(Exit::TryAgain),
+        BackupError::Stopped => found(Exit::Partial),
+        BackupError::Store(StoreError::Io { .. } | StoreError::Sqlite(_)) => found(Exit::Storage)
+            .hint(format!("the copy was to be {}; there is none", args.file.display())),
+        BackupError::Store(error) => session::storage(context, error),
+    }
+}

@@ -1,0 +1,81 @@
+//! A copy of the mirror: how far it is, and what came of it.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::progress::View;
+use super::text::{bytes, thousands};
+use crate::logging;
+use crate::store::backup::{Copied, Copy};
+
+const BAR: &str = "{prefix} [{bar:28}] {msg}";
+
+/// Shows how far a copy is. When it is dropped, the bar is taken off the terminal.
+#[derive(Debug)]
+pub struct Copying(Option<ProgressBar>);
+
+/// Begins to show a copy in this way; nothing off a terminal, for it is done in seconds.
+pub fn start(view: View) -> Copying {
+    Copying((view == View::Terminal).then(|| {
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        logging::attach_progress(bars.clone());
+        bars.add(bar())
+    }))
+}
+
+fn bar() -> ProgressBar {
+    // The template is our own constant, and a test reads it.
+    let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::no_length().with_style(style.progress_chars("=> ")).with_prefix("copying")
+}
+
+impl Copying {
+    /// Shows where things stand.
+    pub fn tell(&mut self, copied: Copied) {
+        if let Some(bar) = &self.0 {
+            bar.set_length(copied.total);
+            bar.set_position(copied.bytes);
+            bar.set_message(far(copied));
+        }
+    }
+}
+
+impl Drop for Copying {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+            logging::detach_progress();
+        }
+    }
+}
+
+fn far(copied: Copied) -> String {
+    format!("{} of {}", bytes(copied.bytes), bytes(copied.total))
+}
+
+/// What came of it: the path by itself, so that a script can take it, and what to know about it.
+pub fn text(copy: &Copy) -> String {
+    let held = match copy.held {
+        0 => String::new(),
+        held => format!(
+            "{} unfinished outbox entries are held in it; where it takes the original's place, \
+             `creatormirror outbox retry --held` queues them again\n",
+            thousands(i64::try_from(held).unwrap_or(i64::MAX))
+        ),
+    };
+    format!("{}\n{}\n{held}", copy.path.display(), bytes(copy.bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_and_the_answer_read_well() {
+        assert!(ProgressStyle::with_template(BAR).is_ok());
+        assert_eq!(far(Copied { bytes: 500, total: 14_260_000 }), "500 B of 14.2 MB");
+        let mut copy = Copy { path: "/b/m.db".into(), bytes: 14_260_000, held: 0 };
+        assert_eq!(text(&copy), "/b/m.db\n14.2 MB\n");
+        copy.held = 1_200;
+        assert!(text(&copy).contains("\n1,200 unfinished outbox entries are held"));
+    }
+}

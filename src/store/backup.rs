@@ -1,0 +1,267 @@
+//! A copy of the database while others work on it, made a mirror of its own.
+//!
+//! The pages come from one read snapshot, so the copy is of one moment, and neither the daemon nor
+//! readers wait for it; only the write-ahead log cannot be cut before it is done. The copy grows
+//! beside its place under another name, and takes its name when it is whole and on the disk. It is
+//! left without a write-ahead log, as one file that can be carried anywhere.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use tempfile::TempPath;
+
+use super::outbox::by_hand;
+use super::{Store, StoreError, StoreResult, instance, jobs, passes, place};
+
+/// Pages that are copied before it is told how far the copy is.
+const STEP_PAGES: i32 = 1_024;
+
+/// What is added to the name of a copy that is not whole yet.
+const PARTIAL: &str = ".partial";
+
+/// What SQLite keeps beside a database while it is written.
+const SIBLINGS: [&str; 3] = ["-journal", "-wal", "-shm"];
+
+/// What becomes of a file that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It is left as it is, and nothing is copied.
+    Keep,
+    /// The copy takes its place.
+    Replace,
+}
+
+/// Why there is no copy.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// There is a file of this name.
+    #[error("{} exists already; it is left as it is", .0.display())]
+    Exists(PathBuf),
+    /// The name is that of the database itself, or of a file that belongs to it.
+    #[error("{} is part of the database that is to be copied", .0.display())]
+    Itself(PathBuf),
+    /// A database of this name is worked on, or left a log that would be taken for the copy's.
+    #[error("{} is in use, or has a write-ahead log that would spoil the copy", .0.display())]
+    InUse(PathBuf),
+    /// Another process makes the same copy.
+    #[error("another backup to {} is under way", .0.display())]
+    Busy(PathBuf),
+    /// Whoever was told of the progress wanted no more.
+    #[error("interrupted; no copy was made")]
+    Stopped,
+    /// The database, or the disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<rusqlite::Error> for BackupError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(StoreError::Sqlite(error))
+    }
+}
+
+/// How far a copy is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copied {
+    /// Bytes copied.
+    pub bytes: u64,
+    /// Bytes there are.
+    pub total: u64,
+}
+
+/// A copy that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copy {
+    /// Where it is, symbolic links resolved.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Entries of its outbox that are held.
+    pub held: usize,
+}
+
+/// Copies the database to `target`. `tell` hears how far it is, and says whether to go on.
+pub fn copy(
+    source: &Store,
+    target: &Path,
+    existing: Existing,
+    now: i64,
+    tell: impl FnMut(Copied) -> bool,
+) -> Result<Copy, BackupError> {
+    let path = place::resolve(target)?;
+    check_target(source, target, &path, existing)?;
+    let partial = Partial::begin(&path)?;
+    let mut connection = open_partial(&partial.path)?;
+    let bytes = source.read(|c| Ok(copy_pages(c, &mut connection, tell)))??;
+    let held = make_it_its_own(&mut connection, now)?;
+    connection.close().map_err(|(_, error)| error)?;
+    partial.finish(&path, existing)?;
+    Ok(Copy { path, bytes, held })
+}
+
+/// Whether the copy may have this name.
+fn check_target(
+    source: &Store,
+    named: &Path,
+    path: &Path,
+    existing: Existing,
+) -> Result<(), BackupError> {
+    let is_same = |one: &Path| match (std::fs::metadata(one), std::fs::metadata(path)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => one == path,
+    };
+    let lock = place::lock_path(source.path());
+    let siblings = SIBLINGS.map(|ending| place::sibling(source.path(), ending));
+    if is_same(source.path()) || is_same(&lock) || siblings.iter().any(|one| is_same(one)) {
+        return Err(BackupError::Itself(named.to_owned()));
+    }
+    let is_there = std::fs::symlink_metadata(path).is_ok();
+    if is_there && (existing == Existing::Keep || !path.is_file()) {
+        return Err(BackupError::Exists(named.to_owned()));
+    }
+    // Its log would be played into the copy when that is opened.
+    let has_log = SIBLINGS[..2].iter().any(|ending| {
+        std::fs::metadata(place::sibling(path, ending)).is_ok_and(|log| log.len() > 0)
+    });
+    match has_log || place::is_locked(path) {
+        true => Err(BackupError::InUse(named.to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// A copy that is not whole yet. Dropped, it is taken away.
+struct Partial {
+    path: TempPath,
+    /// Goes after it, and takes away what SQLite left beside it.
+    _siblings: Siblings,
+    /// Keeps others from making the same copy.
+    file: File,
+}
+
+struct Siblings(PathBuf);
+
+impl Drop for Siblings {
+    fn drop(&mut self) {
+        sweep(&self.0);
+    }
+}
+
+impl Partial {
+    /// Begins anew, also where a run that was killed left a part of a copy.
+    fn begin(target: &Path) -> Result<Self, BackupError> {
+        let path = place::sibling(target, PARTIAL);
+        let io = |source| StoreError::Io { path: path.clone(), source };
+        let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(place::FILE_MODE)
+            .custom_flags(no_follow)
+            .open(&path)
+            .map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(BackupError::Busy(target.to_owned())),
+            // Some network file systems have no locks; then two at once are the user's to avoid.
+            Err(TryLockError::Error(error)) => tracing::debug!(%error, "cannot lock the copy"),
+        }
+        // The other may have finished between the two, and given its copy its name.
+        let (ours, found) = (file.metadata().map_err(io)?, std::fs::metadata(&path).map_err(io)?);
+        if ours.ino() != found.ino() {
+            return Err(BackupError::Busy(target.to_owned()));
+        }
+        file.set_len(0).map_err(io)?;
+        place::set_permissions(&path)?;
+        sweep(&path);
+        let _siblings = Siblings(path.clone());
+        let path = TempPath::try_from_path(&path).map_err(io)?;
+        Ok(Self { path, _siblings, file })
+    }
+
+    /// Gives the copy its name, once it is on the disk.
+    fn finish(self, target: &Path, existing: Existing) -> Result<(), BackupError> {
+        let io = |source| StoreError::Io { path: target.to_owned(), source };
+        self.file.sync_all().map_err(io)?;
+        // Empty ones, left by a copy of this name that was used.
+        sweep(target);
+        let named = match existing {
+            Existing::Replace => self.path.persist(target),
+            Existing::Keep => self.path.persist_noclobber(target),
+        };
+        match named.map_err(|error| error.error) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(BackupError::Exists(target.to_owned()));
+            }
+            named => named.map_err(io)?,
+        }
+        let folder = target.parent().unwrap_or(Path::new("/"));
+        Ok(File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?)
+    }
+}
+
+/// Takes away what SQLite may have left beside a file that is not in use.
+fn sweep(path: &Path) {
+    for ending in SIBLINGS {
+        // Mostly there is none.
+        let _ = std::fs::remove_file(place::sibling(path, ending));
+    }
+}
+
+/// Nobody else knows of the file, so it needs no locks of SQLite's, which a network file system may
+/// not have; what is lost in a crash is made anew, so it needs no journal.
+fn open_partial(path: &Path) -> StoreResult<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags_and_vfs(path, flags, c"unix-none")?;
+    connection.pragma_update(None, "locking_mode", "exclusive")?;
+    connection.pragma_update(None, "journal_mode", "memory")?;
+    connection.pragma_update(None, "synchronous", "off")?;
+    Ok(connection)
+}
+
+/// Copies all pages of one moment, and gives their size in bytes.
+fn copy_pages(
+    source: &Connection,
+    target: &mut Connection,
+    mut tell: impl FnMut(Copied) -> bool,
+) -> Result<u64, BackupError> {
+    // While it lasts, what others write does not make the copy begin again.
+    let moment = source.unchecked_transaction()?;
+    instance::identity(&moment)?;
+    let page_bytes: i64 = moment.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    let size = |pages: i32| u64::try_from(i64::from(pages) * page_bytes).unwrap_or(0);
+    let backup = Backup::new(&moment, target)?;
+    loop {
+        let step = backup.step(STEP_PAGES)?;
+        let progress = backup.progress();
+        let total = size(progress.pagecount);
+        let goes_on = tell(Copied { bytes: size(progress.pagecount - progress.remaining), total });
+        match step {
+            StepResult::Done => return Ok(total),
+            _ if !goes_on => return Err(BackupError::Stopped),
+            _ => {}
+        }
+    }
+}
+
+/// The copy is a new instance: it has its own sweeps, has asked for nothing, works on nothing, and
+/// sends nothing that the original may have sent. Returns how many entries of the outbox it holds.
+fn make_it_its_own(copy: &mut Connection, now: i64) -> StoreResult<usize> {
+    // It came with the mark of a write-ahead log, and would need one even to be read.
+    let mode: String = copy.query_row("PRAGMA journal_mode = delete", [], |row| row.get(0))?;
+    if mode != "delete" {
+        tracing::debug!(mode, "the copy keeps its journal mode");
+    }
+    copy.pragma_update(None, "journal_mode", "memory")?;
+    let tx: Transaction<'_> = copy.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    instance::begin_anew(&tx)?;
+    jobs::clear(&tx)?;
+    passes::interrupt(&tx, now)?;
+    let held = by_hand::hold_all(&tx, now)?;
+    tx.commit()?;
+    Ok(held)
+}

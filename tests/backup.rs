@@ -1,0 +1,270 @@
+//! Copies made while others work: whole, of one moment, one file, and never a half one.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use creatormirror::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rusqlite::{Connection, OpenFlags};
+
+use support::{BINARY, Bed, Run, calm, looks, until};
+
+/// A place for copies, and ways to make and to look at them.
+struct Copies<'a> {
+    bed: &'a Bed,
+    folder: tempfile::TempDir,
+}
+
+impl<'a> Copies<'a> {
+    fn of(bed: &'a Bed) -> Self {
+        Self { bed, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn backup(&self, file: &Path, flags: &[&str]) -> Run {
+        let arguments = [&["backup", file.to_str().unwrap()], flags].concat();
+        self.bed.start(self.bed.command(&arguments)).wait()
+    }
+
+    /// Runs a command on a copy.
+    fn run_on(&self, copy: &Path, arguments: &[&str]) -> Run {
+        self.bed.start(self.bed.command_on(Path::new(BINARY), copy, arguments)).wait()
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        let entries = std::fs::read_dir(self.folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+fn open(path: &Path) -> Connection {
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
+}
+
+fn text(path: &Path, sql: &str) -> String {
+    open(path).query_row(sql, [], |row| row.get(0)).unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+fn number(path: &Path, sql: &str) -> i64 {
+    open(path).query_row(sql, [], |row| row.get(0)).unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+#[test]
+fn copies_made_beside_a_busy_daemon_are_whole_and_of_one_moment() {
+    let bed = Bed::frozen(SandboxSettings { videos: 600, account_videos: 400, ..calm() });
+    bed.sync_well(&[]);
+    let copies = Copies::of(&bed);
+    let daemon = bed.start(bed.command(&["run"]));
+    until("it runs", || bed.text("SELECT runner FROM instance") == "run");
+    let pair = copies.path("pair.csv");
+    std::fs::write(&pair, "name\nCastor\nPollux\n").unwrap();
+    let pair = pair.to_str().unwrap();
+    let is_over = AtomicBool::new(false);
+    let queued = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                bed.sync_well(&["--full"]);
+            }
+        });
+        let queuer = scope.spawn(|| {
+            let mut pairs = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let arguments = ["track", "creator", "--from", pair];
+                bed.start(bed.command(&arguments)).wait().expect(0);
+                pairs += 1;
+            }
+            pairs
+        });
+        for n in 0..6 {
+            let path = copies.path(&format!("{n}.db"));
+            let run = copies.backup(&path, &[]).expect(0);
+            let named = run.stdout.lines().next().unwrap().to_owned();
+            assert_eq!(Path::new(&named), path.canonicalize().unwrap());
+            assert_eq!(text(&path, "PRAGMA integrity_check"), "ok");
+            assert_eq!(number(&path, "SELECT count(*) % 2 FROM outbox"), 0, "pairs stay together");
+            let open = "SELECT count(*) FROM outbox_log WHERE state NOT IN ('held', 'succeeded')";
+            assert_eq!(number(&path, open), 0);
+            // What a page says of its rows, and what the rows say of their page, is of one commit.
+            let strays = "SELECT count(*) FROM video AS v
+                          WHERE v.page IS NOT NULL AND NOT EXISTS (
+                              SELECT 1 FROM page AS p, json_each(p.members) AS m
+                              WHERE p.page = v.page AND m.value = v.key)";
+            assert_eq!(number(&path, strays), 0);
+            assert_eq!(number(&path, "SELECT count(*) FROM job"), 0);
+            let running = "SELECT count(*) FROM pass_kind WHERE outcome = 'running'";
+            assert_eq!(number(&path, running), 0);
+        }
+        is_over.store(true, Ordering::Relaxed);
+        queuer.join().unwrap()
+    });
+    assert!(queued > 2, "{queued} pairs");
+    daemon.terminate();
+    daemon.wait().expect(0);
+    let ids = (0..6)
+        .map(|n| text(&copies.path(&format!("{n}.db")), "SELECT installation_id FROM instance"));
+    let ids: BTreeSet<String> =
+        ids.chain([bed.text("SELECT installation_id FROM instance")]).collect();
+    assert_eq!(ids.len(), 7, "every copy is an installation of its own");
+    bed.is_sound();
+}
+
+#[test]
+fn a_copy_is_one_file_that_anybody_of_the_group_reads_and_becomes_a_mirror_when_used() {
+    for umask in ["000", "077"] {
+        let bed = Bed::frozen(calm());
+        bed.sync_well(&[]);
+        // The original is asked to wait for long, and a daemon has left its traces.
+        let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(2_000) };
+        bed.control.fault(Fault::on("GET", "/overview", refuse));
+        bed.sync(&["--full", "--max-wait", "1s"]).expect(75);
+        let sql = "UPDATE instance SET runner = 'run', condition = 'idle', patience_s = 300;
+                   INSERT INTO job (request, created_at) VALUES ('{}', 0);";
+        bed.db_to_write().execute_batch(sql).unwrap();
+        let copies = Copies::of(&bed);
+        let copy = copies.path("copy.db");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "umask $0; exec \"$@\"", umask, BINARY, "backup"]).arg(&copy);
+        command.arg("--database").arg(bed.database()).env_clear().env("HOME", copies.folder.path());
+        let run = bed.start(command).wait().expect(0);
+        assert!(!run.stdout.contains("held"), "{run:#?}");
+        assert_eq!(copies.names(), BTreeSet::from(["copy.db".to_owned()]));
+        assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o7777, 0o640);
+        assert_eq!(text(&copy, "PRAGMA journal_mode"), "delete");
+        let mut expected = bed.everything();
+        let found = looks::everything(&open(&copy));
+        for (table, rows) in &found {
+            if !["instance", "job", "pass", "pass_kind"].contains(&table.as_str()) {
+                assert_eq!(Some(rows), expected.remove(table).as_ref(), "{table}");
+            }
+        }
+        let traces =
+            "SELECT gate || ifnull(runner, '') || ifnull(condition, '') || ifnull(patience_s, '')
+                      FROM instance";
+        assert_eq!(text(&copy, traces), "{}");
+        let status = copies.run_on(&copy, &["status"]).expect(0);
+        assert!(status.stdout.contains("rate limit    open"), "{status:#?}");
+
+        bed.control.clear_faults();
+        copies.run_on(&copy, &["sync", "--full", "--max-wait", "1s"]).expect(0);
+        assert_eq!(text(&copy, "PRAGMA journal_mode"), "wal");
+        let names = ["copy.db", "copy.db-shm", "copy.db-wal", "copy.db.lock"];
+        assert_eq!(copies.names(), names.map(str::to_owned).into());
+        assert_eq!(text(&copy, "PRAGMA integrity_check"), "ok");
+    }
+}
+
+#[test]
+fn a_kill_at_any_point_leaves_no_half_copy_and_the_next_one_begins_anew() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    // So that copying takes a while.
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600000)
+               INSERT INTO video_scrape (video, at_s, at_ns, view_count) SELECT -i, i, 0, i * 77777 FROM n";
+    bed.db_to_write().execute_batch(sql).unwrap();
+    let copies = Copies::of(&bed);
+    let (copy, partial) = (copies.path("copy.db"), copies.path("copy.db.partial"));
+    let mut random = ChaCha8Rng::seed_from_u64(9);
+    let (mut killed, mut whole) = (0, 0);
+    for _ in 0..40 {
+        let mut run = bed.start(bed.command(&["backup", copy.to_str().unwrap(), "--force"]));
+        until("it copies", || partial.exists() || !run.is_running());
+        std::thread::sleep(Duration::from_micros(random.random_range(0..60_000)));
+        run.kill();
+        killed += usize::from(partial.exists());
+        if copy.exists() {
+            whole += 1;
+            assert_eq!(text(&copy, "PRAGMA quick_check"), "ok");
+            assert_eq!(number(&copy, "SELECT count(*) FROM video_scrape WHERE video < 0"), 600_000);
+            std::fs::remove_file(&copy).unwrap();
+        }
+    }
+    assert!(killed > 3, "{killed} killed in the middle, {whole} whole");
+    copies.backup(&copy, &[]).expect(0);
+    assert_eq!(copies.names(), BTreeSet::from(["copy.db".to_owned()]));
+    assert_eq!(text(&copy, "PRAGMA integrity_check"), "ok");
+
+    // A signal that asks nicely leaves nothing at all.
+    let other = copies.path("other.db");
+    let run = bed.start(bed.command(&["backup", other.to_str().unwrap()]));
+    until("it copies", || copies.path("other.db.partial").exists());
+    run.terminate();
+    let run = run.wait();
+    match run.code {
+        Some(0) => assert!(other.exists()),
+        _ => assert!(run.says("interrupted").code == Some(1) && !other.exists()),
+    }
+    assert!(!copies.path("other.db.partial").exists());
+}
+
+#[test]
+fn what_must_not_be_overwritten_is_left_alone() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    let copies = Copies::of(&bed);
+    let taken = copies.path("taken.db");
+    std::fs::write(&taken, "somebody's").unwrap();
+    copies.backup(&taken, &[]).expect(74).says("exists already").says("--force");
+    assert_eq!(std::fs::read(&taken).unwrap(), b"somebody's");
+    copies.backup(&taken, &["--force"]).expect(0);
+    assert_eq!(text(&taken, "PRAGMA integrity_check"), "ok");
+    copies.backup(copies.folder.path(), &["--force"]).expect(74);
+
+    let (hard, soft) = (copies.path("hard.db"), copies.path("soft.db"));
+    // The folders may be on two file systems.
+    let has_hard = std::fs::hard_link(bed.database(), &hard).is_ok();
+    std::os::unix::fs::symlink(bed.database(), &soft).unwrap();
+    let mut itself = vec![bed.database(), soft];
+    itself.extend(has_hard.then_some(hard));
+    itself
+        .extend(["-wal", "-shm", ".lock"].map(|end| bed.folder().join(format!("mirror.db{end}"))));
+    for path in itself {
+        copies.backup(&path, &["--force"]).expect(2).says("is part of the database");
+    }
+
+    let used = copies.path("used.db");
+    copies.backup(&used, &[]).expect(0);
+    let slow = Accident::Slow(Duration::from_secs(600));
+    bed.control.fault(Fault::on("GET", "/creators", slow));
+    bed.control.clear_log();
+    let arguments = ["sync", "--full"];
+    let sync = bed.start(bed.command_on(Path::new(BINARY), &used, &arguments));
+    until("it is at work", || !bed.log_of("/creators").is_empty());
+    copies.backup(&used, &["--force"]).expect(74).says("in use");
+    sync.kill();
+    // Its log holds what its last commits wrote.
+    copies.backup(&used, &["--force"]).expect(74).says("write-ahead log");
+    std::fs::remove_file(&used).unwrap();
+    copies.backup(&used, &[]).expect(74).says("write-ahead log");
+    bed.is_sound();
+}
+
+#[test]
+fn what_cannot_be_written_is_74_and_no_database_is_78() {
+    let bed = Bed::frozen(calm());
+    let copies = Copies::of(&bed);
+    let copy = copies.path("copy.db");
+    copies.backup(&copy, &[]).expect(78).says("there is no database at");
+    bed.sync_well(&[]);
+    copies.backup(&copies.path("no/such/folder/copy.db"), &[]).expect(74).says("copy.db.partial");
+    copies.backup(&bed.database().join("copy.db"), &[]).expect(74);
+    // A disk without room for it: the shell lets no file grow larger than this.
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$@\"", "sh", BINARY, "backup"])
+        .arg(&copy);
+    command.arg("--database").arg(bed.database()).env_clear().env("HOME", "/nonexistent");
+    bed.start(command).wait().expect(74).says("there is none");
+    assert_eq!(copies.names(), BTreeSet::new());
+}
