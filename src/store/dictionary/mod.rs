@@ -24,7 +24,6 @@ const UNITS: [(&str, &str); 17] = [
     ("number", "integer"),
     ("whole hours", "integer"),
     ("whole days", "integer"),
-    ("whole days", "integer"),
     ("hours", "real"),
     ("seconds", "real"),
     ("fraction", "real"),
