@@ -11,7 +11,7 @@
 //!
 //! **Reading order.** [`open`] and [`place`] make the connection; [`rows`] and [`pages`] write what
 //! the API said; [`walks`] and [`removals`] keep the promise about completeness; [`due`] is the
-//! schedule; [`outbox`] is the way back to the API; [`instance`], [`jobs`], [`passes`], [`refusals`]
+//! schedule; [`metrics`] are the days; [`outbox`] is the way back to the API; [`instance`], [`jobs`], [`passes`], [`refusals`]
 //! and [`documents`] are the bookkeeping;
 //! [`status`] and [`freshness`] read it all back.
 
@@ -21,6 +21,7 @@ pub mod due;
 pub mod freshness;
 pub mod instance;
 pub mod jobs;
+pub mod metrics;
 pub mod open;
 pub mod outbox;
 pub mod pages;
