@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::failure::Failure;
 use super::headers::{Head, RateHeaders};
 use super::page::{ListPage, item};
+use super::windowed::Windowed;
 
 /// What the server answered. The key cannot be in it, even if the server repeated it.
 #[derive(Debug, Clone)]
@@ -52,6 +53,11 @@ impl Answer {
     /// Reads the body as a page of a list.
     pub fn page(&self) -> Result<ListPage, Failure> {
         ListPage::parse(&self.body).map_err(|failure| self.blame(failure))
+    }
+
+    /// Reads the body as the sums of one UTC day, `YYYY-MM-DD`.
+    pub fn windowed(&self, day: &str) -> Result<Windowed, Failure> {
+        Windowed::parse(&self.body, day).map_err(|failure| self.blame(failure))
     }
 
     /// Reads the body as one resource in its envelope.

@@ -284,7 +284,7 @@ pub fn object(members: &Extra<'_>) -> String {
 }
 
 /// The members of a JSON object in their order; `None` if it is not an object.
-fn members(raw: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
+pub(super) fn members(raw: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
     let mut json = serde_json::Deserializer::from_str(raw);
     json.deserialize_map(Members).ok()
 }

@@ -160,6 +160,12 @@ impl RateGate {
         Some(Means { requests, time: length - into_next })
     }
 
+    /// What our share of each window is; nothing is known before the first reading.
+    pub fn allowance(&self, share: f64) -> Option<u64> {
+        let limit = self.budget.as_ref()?.limit;
+        Some(limit.saturating_sub(reserve(limit, share)))
+    }
+
     /// What is left of our share.
     fn usable(&self, budget: &Budget, share: f64) -> u64 {
         let left = budget.remaining.saturating_sub(self.in_flight);

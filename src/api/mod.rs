@@ -20,6 +20,7 @@ mod problem;
 mod request;
 mod retry_after;
 mod scrub;
+mod windowed;
 
 pub use answer::Answer;
 pub use build::BuildError;
@@ -33,3 +34,4 @@ pub use page::{ListPage, item};
 pub use request::Request;
 pub use retry_after::{parse_http_date, parse_retry_after};
 pub use scrub::printable;
+pub use windowed::Windowed;

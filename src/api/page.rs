@@ -88,7 +88,7 @@ pub fn item(body: &[u8]) -> Result<&RawValue, Failure> {
 }
 
 /// Derived readers also take an array for an object, which is not what is documented.
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
+pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => {
             serde_json::from_slice(body).map_err(|error| Failure::malformed(error.to_string()))

@@ -19,6 +19,7 @@ use crate::model::{Kind, Watcher};
 use crate::report::demo::Findings;
 use crate::report::{demo as demo_report, week};
 use crate::sandbox::{self, Sandbox};
+use crate::store::open::IfMissing;
 use crate::store::{StoreResult, analysis};
 
 /// How many of the fastest growing videos are shown.
@@ -78,7 +79,7 @@ async fn simulate(
         CliError::new(Exit::Unavailable, format!("cannot listen on {listen}")).because(&error)
     })?;
     let context = context(place, &sandbox, simulated, output)?;
-    let mut session = session::open(&context, key, Watcher::silent())?;
+    let mut session = session::open(&context, key, Watcher::silent(), IfMissing::Create)?;
 
     let mut week = week::start(output.progress);
     let lived =

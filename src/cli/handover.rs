@@ -1,16 +1,21 @@
-//! A `sync` beside a daemon: the request is handed over, followed to its end, and its outcome is
-//! ours. The daemon owns the rate gate and the budget, so nothing is sent from here.
+//! A `sync` or `backfill` beside a daemon: the request is handed over, followed to its end, and its
+//! outcome is ours. The daemon owns the rate gate and the budget, so nothing is sent from here.
 
 use std::time::Duration;
 
 use super::{CliError, Context, Exit, session};
 use crate::daemon::{Answer, JobRequest};
 use crate::model::instant;
+use crate::report::progress::View;
 use crate::store::jobs::{self, Progress};
 use crate::store::{Store, StoreError, StoreResult, instance, place};
 
 /// How often the job is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a daemon may be away before a backfill is taken back: longer than the service manager takes
+/// to start it again, as a backfill may last for hours that the daemon must not be locked out for.
+const AWAY_MAX: Duration = Duration::from_secs(20);
 
 /// What came of handing over.
 pub enum Handed {
@@ -34,18 +39,26 @@ pub async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed
     let job = store.write(|tx| jobs::hand_over(tx, &text, at)).map_err(failed)?;
     tracing::info!(job, "handed over to the daemon");
     let mut left = context.config.max_wait;
+    let mut away_left = request.backfill_days.map_or(Duration::ZERO, |_| AWAY_MAX);
+    let mut told = None;
     loop {
-        match look(&store, job).map_err(failed)? {
+        match look(&store, job, away_left.is_zero()).map_err(failed)? {
             Look::Done(answer) => return Ok(Handed::Done(answer)),
             Look::Gone => return Ok(Handed::Gone),
-            Look::Waiting if left.is_zero() => {
+            _ if left.is_zero() => {
                 return Err(CliError::new(
                     Exit::TryAgain,
                     "the daemon has not done it within --max-wait",
                 )
                 .hint("it goes on with it; `creatormirror status` shows how it is doing"));
             }
-            Look::Waiting => {}
+            Look::Away => away_left = away_left.saturating_sub(LOOK),
+            Look::Waiting(progress) => {
+                if let Some(text) = progress.as_ref().filter(|_| progress != told) {
+                    tracing::info!("{text}");
+                }
+                told = progress;
+            }
         }
         let length = LOOK.min(left);
         left -= length;
@@ -54,14 +67,17 @@ pub async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed
 }
 
 enum Look {
-    Waiting,
+    /// The daemon has it; how far it is, where that was said.
+    Waiting(Option<String>),
+    /// Nobody is there to do it.
+    Away,
     Done(Box<Answer>),
     Gone,
 }
 
-fn look(store: &Store, job: i64) -> StoreResult<Look> {
-    match store.read(|c| jobs::progress(c, job))? {
-        None => Ok(Look::Gone),
+fn look(store: &Store, job: i64, takes_back: bool) -> StoreResult<Look> {
+    let progress = match store.read(|c| jobs::progress(c, job))? {
+        None => return Ok(Look::Gone),
         Some(Progress::Done(exit_code, answer)) => {
             let answer = serde_json::from_str(&answer).unwrap_or_else(|_| Answer {
                 exit_code,
@@ -70,13 +86,36 @@ fn look(store: &Store, job: i64) -> StoreResult<Look> {
                 error: None,
                 hints: Vec::new(),
             });
-            Ok(Look::Done(Box::new(answer)))
+            return Ok(Look::Done(Box::new(answer)));
         }
-        // Stopped or killed, also in the middle of it.
-        Some(Progress::Queued | Progress::Running) if !place::is_locked(store.path()) => {
+        Some(Progress::Queued) => None,
+        Some(Progress::Running(progress)) => progress,
+    };
+    // Stopped or killed, also in the middle of it.
+    match place::is_locked(store.path()) {
+        true => Ok(Look::Waiting(progress)),
+        false if !takes_back => Ok(Look::Away),
+        false => {
             let is_ours_again = store.write(|tx| jobs::withdraw(tx, job))?;
-            Ok(if is_ours_again { Look::Gone } else { Look::Waiting })
+            Ok(if is_ours_again { Look::Gone } else { Look::Waiting(progress) })
         }
-        Some(Progress::Queued | Progress::Running) => Ok(Look::Waiting),
+    }
+}
+
+/// The daemon's answer as our own.
+pub fn relay(is_json: bool, context: &Context, answer: &Answer) -> Result<Exit, CliError> {
+    if is_json {
+        super::answer(format!("{}\n", answer.json).as_bytes())?;
+    } else if context.output.progress != View::Silent {
+        super::answer(answer.text.as_bytes())?;
+    }
+    let exit = Exit::ALL.into_iter().find(|exit| exit.code() == answer.exit_code);
+    let exit = exit.unwrap_or(Exit::Partial);
+    match &answer.error {
+        None => Ok(exit),
+        Some(error) => {
+            let error = CliError::new(exit, error);
+            Err(answer.hints.iter().fold(error, |error, hint| error.hint(hint)))
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: what may be typed, and which file does it. One file per command.
 
+mod backfill;
 mod backup;
 mod check;
 mod completions;
@@ -97,6 +98,8 @@ pub enum Command {
     Sync(sync::SyncArgs),
     /// Keep the mirror up to date: the same pass again and again, until a signal comes
     Run(run::RunArgs),
+    /// Ask for the daily metrics of past days, also of those before the mirror existed
+    Backfill(backfill::BackfillArgs),
     /// Queue the creation of a video, an account or a creator
     Track(track::TrackArgs),
     /// Queue a change of a video, an account or a creator
@@ -144,6 +147,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
     };
     match &cli.command {
         Command::Sync(args) => sync::run(args, &context(args.max_wait)?),
+        Command::Backfill(args) => backfill::run(args, &context(args.max_wait)?),
         Command::Run(_) => run::run(&context(None)?, &cli.globals.flags(None), environment),
         Command::Track(args) => track::run(args, &context(None)?),
         Command::Set(args) => set::run(args, &context(None)?),
@@ -169,9 +173,11 @@ impl Cli {
             level => level.map(LevelFilter::from),
         };
         let default_level = match &self.command {
-            Command::Sync(_) | Command::Run(_) | Command::Sandbox(_) | Command::Demo(_) => {
-                LevelFilter::INFO
-            }
+            Command::Sync(_)
+            | Command::Backfill(_)
+            | Command::Run(_)
+            | Command::Sandbox(_)
+            | Command::Demo(_) => LevelFilter::INFO,
             // Their answer says it all.
             _ => LevelFilter::WARN,
         };

@@ -9,13 +9,15 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::{CliError, Context, Exit, session};
+use super::{CliError, Context, Exit, backfill, session};
 use crate::config::{Environment, Flags};
 use crate::daemon::{self, Answer, Call, DaemonSettings, Fresh, Front, News, Pulse};
 use crate::listen::{self, Listener, Metrics};
 use crate::model::Watcher;
+use crate::pass::backfill::Backfilled;
 use crate::pass::{Report, Stop};
 use crate::report::sync as sync_report;
+use crate::store::open::IfMissing;
 
 /// Waits for the rate limit that are longer than this are spent outside a pass, where signals and
 /// jobs are heard.
@@ -37,7 +39,7 @@ pub fn run(context: &Context, flags: &Flags, environment: &Environment) -> Resul
     let runtime = super::runtime()?;
     let pulse = Pulse::new(context.clock.clone());
     let metrics = Arc::new(Metrics::default());
-    let mut session = session::open(context, key, watcher(&pulse, &metrics))?;
+    let mut session = session::open(context, key, watcher(&pulse, &metrics), IfMissing::Create)?;
     let settings = settings(context, &session);
     session.desk.fetcher.set_manners(settings.manners);
     let ended = runtime.block_on(async {
@@ -73,6 +75,7 @@ pub fn run(context: &Context, flags: &Flags, environment: &Environment) -> Resul
             note: Box::new(move |report, took| counted.count_pass(report, took, clock.now())),
             reload: reload(context, flags, environment, &session),
             answer: answer(context),
+            answer_backfill: answer_backfill(context),
             pulse,
         };
         tracing::info!(version = env!("CARGO_PKG_VERSION"), database = %session.desk.store.path().display(), "running");
@@ -223,4 +226,9 @@ fn answer(context: &Context) -> Box<dyn Fn(&Report) -> Answer + Send> {
             hints: error.map(|error| error.hints.clone()).unwrap_or_default(),
         }
     })
+}
+
+fn answer_backfill(context: &Context) -> Box<dyn Fn(&Backfilled) -> Answer + Send> {
+    let context = context.clone();
+    Box::new(move |backfilled| backfill::answer(&context, backfilled))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{CliError, Context, Exit};
+use super::{CliError, Context, Exit, backfill};
 use crate::api::{BuildError, Client, Failure, Verdict};
 use crate::clock::Clock;
 use crate::model::Watcher;
@@ -27,11 +27,16 @@ pub struct Session {
 }
 
 /// Opens the mirror under the lock, and makes ready to send with `key`.
-pub fn open(context: &Context, key: SecretString, watcher: Watcher) -> Result<Session, CliError> {
+pub fn open(
+    context: &Context,
+    key: SecretString,
+    watcher: Watcher,
+    if_missing: IfMissing,
+) -> Result<Session, CliError> {
     let config = &context.config;
     let client = client(context, key)?;
-    let store = Store::open(&config.database, IfMissing::Create)
-        .map_err(|error| storage(context, &error))?;
+    let store =
+        Store::open(&config.database, if_missing).map_err(|error| storage(context, &error))?;
     let seed = seed(&store).map_err(|error| storage(context, &error))?;
     // A daemon that was killed left its name here; nobody is to hand jobs to us for it.
     store.write(|tx| instance::set_runner(tx, None)).map_err(|error| storage(context, &error))?;
@@ -114,11 +119,8 @@ pub fn storage(context: &Context, error: &StoreError) -> CliError {
 
 /// How a pass ends the program: the error to print, or the code of its success.
 pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
-    match &report.stop {
-        Some(Stop::Store(error)) => return Err(storage(context, error)),
-        Some(stop @ Stop::KeyRefused(_)) => return Err(which_key(context, report, stopped(stop))),
-        Some(stop) => return Err(stopped(stop)),
-        None => {}
+    if let Some(stop) = &report.stop {
+        return Err(ended(context, stop, report.key_name.as_deref()));
     }
     let failing =
         |trouble| matches!(trouble, Trouble::NoAnswer | Trouble::Failing | Trouble::Limited(_));
@@ -140,6 +142,9 @@ pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
         let parts = parts.join("; ");
         return Err(CliError::new(Exit::Partial, format!("not all is mirrored; {parts}")));
     }
+    if let Some(daily) = &report.daily {
+        backfill::verdict(context, daily)?;
+    }
     match (report.pushed.failed, report.pushed.left) {
         (0, 0) => Ok(Exit::Done),
         (failed, left) => Err(CliError::new(
@@ -150,9 +155,18 @@ pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
     }
 }
 
+/// What stopped a run, as the user is told.
+pub fn ended(context: &Context, stop: &Stop, key_name: Option<&str>) -> CliError {
+    match stop {
+        Stop::Store(error) => storage(context, error),
+        Stop::KeyRefused(_) => which_key(context, key_name, stopped(stop)),
+        stop => stopped(stop),
+    }
+}
+
 /// Says which key was refused: its name as the API gave it once, and where it was read.
-fn which_key(context: &Context, report: &Report, error: CliError) -> CliError {
-    let error = match &report.key_name {
+fn which_key(context: &Context, key_name: Option<&str>, error: CliError) -> CliError {
+    let error = match key_name {
         Some(name) => error.hint(format!("its name was `{name}` when it worked")),
         None => error,
     };

@@ -1,16 +1,18 @@
-//! Jobs of other processes: a `sync` beside the daemon hands its request over, because the daemon
-//! owns the rate gate and the budget.
+//! Jobs of other processes: a `sync` or `backfill` beside the daemon hands its request over, because
+//! the daemon owns the rate gate and the budget.
 
 use serde::{Deserialize, Serialize};
 
+use super::days::Handed;
 use super::{Daemon, Step};
 use crate::model::Kind;
+use crate::pass::backfill::Backfill;
 use crate::pass::{Order, Stop};
 use crate::plan::work::Wish;
 use crate::store::StoreResult;
 use crate::store::jobs::{self as queue, Job};
 
-/// What a `sync` wants, as it is handed over.
+/// What a `sync` or `backfill` wants, as it is handed over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct JobRequest {
@@ -20,6 +22,8 @@ pub struct JobRequest {
     pub accept_removals: bool,
     /// Only these kinds, by their names.
     pub only: Vec<String>,
+    /// No pass, but the daily metrics of so many days.
+    pub backfill_days: Option<u32>,
 }
 
 /// What the process that handed a job over prints, and how it exits.
@@ -48,6 +52,11 @@ impl Daemon {
     /// Does a job as a pass of its own, and leaves the answer for whoever asked.
     pub(super) async fn do_job(&mut self, job: Job) -> Result<Step, Stop> {
         let request: JobRequest = serde_json::from_str(&job.request).unwrap_or_default();
+        if let Some(days) = request.backfill_days {
+            tracing::info!(job = job.job, days, "a backfill was handed over");
+            self.handed.push_back(Handed { job: job.job, work: Backfill::of_days(days) });
+            return Ok(Step::Go);
+        }
         let order = Order {
             trigger: "job",
             wish: Wish { full: request.full, accept_removals: request.accept_removals },

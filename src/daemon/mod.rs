@@ -6,12 +6,14 @@
 //! forward: what fails is tried again after a growing pause, per kind where it is a kind's own
 //! trouble, for everything where it is everybody's.
 
+mod days;
 mod jobs;
 mod key;
 mod pulse;
 mod trouble;
 mod wait;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -22,12 +24,14 @@ pub use pulse::Pulse;
 
 use crate::api::Client;
 use crate::model::instant;
+use crate::pass::backfill::{self, Backfill, Backfilled};
 use crate::pass::{self, Order, PassSettings, Report, Stop};
 use crate::plan::work::Wish;
 use crate::poll::Desk;
 use crate::poll::fetch::Manners;
 use crate::store::{instance, jobs as queue};
 
+use days::Handed;
 use key::KeyTrouble;
 use trouble::Troubles;
 
@@ -97,6 +101,8 @@ pub struct Front {
     pub reload: Box<dyn FnMut() -> Result<Fresh, String> + Send>,
     /// What a process that handed a job over shall print, and its exit code.
     pub answer: Box<dyn Fn(&Report) -> Answer + Send>,
+    /// The same of a process that handed a backfill over.
+    pub answer_backfill: Box<dyn Fn(&Backfilled) -> Answer + Send>,
     /// Shows that the loop is alive.
     pub pulse: Pulse,
 }
@@ -108,6 +114,10 @@ struct Daemon {
     patience: Duration,
     troubles: Troubles,
     key: Option<KeyTrouble>,
+    /// Backfills that other processes have handed over.
+    handed: VecDeque<Handed>,
+    /// The days that are asked for as they end.
+    growth: Option<Backfill>,
     /// Calls that came in the middle of something.
     pending: Vec<Call>,
     shown: String,
@@ -127,6 +137,8 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
         patience,
         troubles: Troubles::default(),
         key: None,
+        handed: VecDeque::new(),
+        growth: None,
         pending: Vec::new(),
         shown: String::new(),
         booted_at,
@@ -215,12 +227,25 @@ impl Daemon {
         match pass::next_at(&self.desk, &order, &self.settings.pass, now)? {
             Some(at) if at <= now => self.pass(order).await,
             at => {
+                let is_short = self.patience > self.settings.freshness_target;
+                if let Some(step) = self.days(at, is_short).await? {
+                    return Ok(step);
+                }
                 let held = self.troubles.hold_left(uptime).map(|left| now + delta(left));
-                let at = [at, held, stretch.until].into_iter().flatten().min();
+                let days = self.days_at(now)?;
+                let at = [at, held, stretch.until, days].into_iter().flatten().min();
                 let until = at.unwrap_or(now + TimeDelta::days(1));
                 self.say_idle(until);
                 Ok(Step::Idle(until))
             }
+        }
+    }
+
+    /// When days are asked for next.
+    fn days_at(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Stop> {
+        match self.troubles.days_left(self.uptime()) {
+            Some(left) => Ok(Some(now + delta(left))),
+            None => Ok(backfill::next_at(&self.desk, |_| true)?),
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Troubles {
     storage: u32,
     rest_until: Option<Duration>,
     kinds: BTreeMap<Kind, (u32, Duration)>,
+    /// How often asking for days has failed, and until when it rests.
+    days: (u32, Duration),
 }
 
 impl Troubles {
@@ -82,6 +84,27 @@ impl Troubles {
         }
     }
 
+    /// No days are asked for until then.
+    pub fn rest_days(&mut self, until: Duration) {
+        self.days.1 = until;
+    }
+
+    /// Days could not be had.
+    pub fn days_failed(&mut self, now: Duration) {
+        let fails = self.days.0.saturating_add(1);
+        self.days = (fails, now.saturating_add(pause(FLAWED, fails)));
+    }
+
+    /// Days were had.
+    pub fn days_well(&mut self) {
+        self.days = (0, Duration::ZERO);
+    }
+
+    /// How much longer no days are asked for; `None` when there is no reason not to.
+    pub fn days_left(&self, now: Duration) -> Option<Duration> {
+        self.days.1.checked_sub(now).filter(|left| !left.is_zero())
+    }
+
     /// The kinds that are left alone at `now`.
     pub fn held(&self, now: Duration) -> Vec<Kind> {
         self.kinds.iter().filter(|(_, (_, until))| *until > now).map(|(kind, _)| *kind).collect()
@@ -127,6 +150,7 @@ mod tests {
             pushed: crate::model::outbox::Pushed::default(),
             stop,
             key_name: None,
+            daily: None,
         }
     }
 

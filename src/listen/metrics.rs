@@ -118,7 +118,7 @@ impl Metrics {
     pub fn count(&self, event: &Event) {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Started { kind, .. } => *turn = *kind,
+            Event::Started { kind, .. } | Event::Days { kind, .. } => *turn = *kind,
             Event::Finished { .. } => *turn = Kind::Meta,
             Event::Answered { status } => {
                 let outcome = status.map_or("none".to_owned(), |status| status.to_string());

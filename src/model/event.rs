@@ -39,6 +39,15 @@ pub enum Event {
         /// These, and those that are ready.
         total: u64,
     },
+    /// Days are being asked for. Told before a request, and of kind `meta` when that is over.
+    Days {
+        /// Which kind.
+        kind: Kind,
+        /// Requests done.
+        done: u64,
+        /// Requests in all, as far as can be foreseen.
+        total: u64,
+    },
     /// Nothing is sent for a while.
     Waiting {
         /// Why.

@@ -5,6 +5,7 @@
 //! user's patience, a database that cannot be written. Whatever happens, each turn's outcome is
 //! written down.
 
+pub mod backfill;
 pub mod identify;
 mod next;
 pub mod preview;
@@ -96,26 +97,41 @@ pub async fn run(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Rep
     close(desk, settings, stop)
 }
 
+/// The same, and after it the days that have ended since the last backfill, if there was one: they are
+/// the last in the budget.
+pub async fn run_and_grow(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Report {
+    let mut report = run(desk, order, settings).await;
+    if report.stop.is_none() {
+        report.daily = backfill::grow(desk, settings, &order.only).await;
+    }
+    report
+}
+
 /// Ends a pass that was broken off from outside.
 pub fn interrupt(desk: &mut Desk, settings: &PassSettings) -> Report {
     close(desk, settings, Some(Stop::Interrupted))
 }
 
-async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Result<(), Stop> {
-    if !order.is_identified {
-        let identified = identify::identify(desk).await;
-        // With another organization's key, not even the log is written.
-        if let Err(stop @ Stop::OtherOrganization { .. }) = identified {
-            return Err(stop);
-        }
-        desk.begin(order.trigger)?;
-        if let Err(stop) = identified {
-            end_turn(desk, Kind::Meta, &stop.ending())?;
-            return Err(stop);
-        }
-    } else {
-        desk.begin(order.trigger)?;
+/// Begins a pass in the log, once it is settled whose key it is.
+async fn begin(desk: &mut Desk, trigger: &str, is_identified: bool) -> Result<(), Stop> {
+    if is_identified {
+        return Ok(desk.begin(trigger)?);
     }
+    let identified = identify::identify(desk).await;
+    // With another organization's key, not even the log is written.
+    if let Err(stop @ Stop::OtherOrganization { .. }) = identified {
+        return Err(stop);
+    }
+    desk.begin(trigger)?;
+    if let Err(stop) = identified {
+        end_turn(desk, Kind::Meta, &stop.ending())?;
+        return Err(stop);
+    }
+    Ok(())
+}
+
+async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Result<(), Stop> {
+    begin(desk, order.trigger, order.is_identified).await?;
     let meta_is_due = order.wants(Kind::Meta)
         && !matches!(
             standing::decide(desk, order, settings, Kind::Meta)?,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::backfill::Backfilled;
 use crate::api::Failure;
 use crate::model::Kind;
 use crate::model::outbox::Pushed;
@@ -147,6 +148,8 @@ pub struct Report {
     pub stop: Option<Stop>,
     /// The key's name, as the API gave it last.
     pub key_name: Option<String>,
+    /// What came of the days that are asked for as they end, if any were.
+    pub daily: Option<Backfilled>,
 }
 
 impl Report {
@@ -157,11 +160,13 @@ impl Report {
         });
         let key_name =
             desk.store.read(instance::identity).ok().and_then(|found| found.api_key_name);
-        Self { pass: desk.pass, kinds: kinds.collect(), pushed: desk.pushed, stop, key_name }
+        let (kinds, pushed) = (kinds.collect(), desk.pushed);
+        Self { pass: desk.pass, kinds, pushed, stop, key_name, daily: None }
     }
 
     /// Requests sent in all.
     pub fn requests(&self) -> i64 {
-        self.kinds.iter().map(|kind| kind.turn.tally.requests).sum()
+        let daily = self.daily.as_ref().map_or(0, |daily| daily.requests);
+        self.kinds.iter().map(|kind| kind.turn.tally.requests).sum::<i64>() + daily
     }
 }

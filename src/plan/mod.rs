@@ -1,5 +1,6 @@
 //! Pure planning: what is worth asking for, and when. No I/O and no clock; `now` is an argument.
 
+pub mod backfill;
 pub mod cover;
 mod crontab;
 pub mod due;

@@ -122,6 +122,7 @@ impl Desk {
             Event::Page { pages, rows, .. } => self.shown = (*pages, *rows),
             Event::Answered { .. }
             | Event::Pushed { .. }
+            | Event::Days { .. }
             | Event::Waiting { .. }
             | Event::Finished { .. } => {}
         }

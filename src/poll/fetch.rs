@@ -64,6 +64,8 @@ pub struct Fetcher {
     traffic: Traffic,
     chance: ChaCha8Rng,
     wait_left: Duration,
+    /// The part of our share that may be spent on what is at hand.
+    thrift: f64,
     sent: Tally,
     /// Boot time of the first attempt that got no answer, since the last answer.
     silent_since: Option<Duration>,
@@ -92,6 +94,7 @@ impl Fetcher {
             traffic,
             chance,
             wait_left,
+            thrift: 1.0,
             sent: Tally::default(),
             silent_since: None,
             limited: 0,
@@ -101,7 +104,19 @@ impl Fetcher {
     /// Begins a new account of the time spent waiting.
     pub fn renew_patience(&mut self) {
         self.wait_left = self.manners.max_wait;
+        self.thrift = 1.0;
         self.silent_since = None;
+    }
+
+    /// The same with another bound, and with a part of our share alone: the rest stays for what is more
+    /// urgent.
+    pub fn be_thrifty(&mut self, part: f64, patience: Duration) {
+        (self.thrift, self.wait_left, self.silent_since) = (part, patience, None);
+    }
+
+    /// What our share of each window of the budget is, as far as it is known.
+    pub fn allowance(&self) -> Option<u64> {
+        self.traffic.gate(|gate| gate.allowance(self.manners.rate_share))
     }
 
     /// What is left of our share of the budget, as far as it is known.
@@ -254,7 +269,8 @@ impl Fetcher {
     async fn pass_gate(&mut self) -> PollResult<()> {
         loop {
             let (now, boot) = (self.clock.now(), self.clock.boot());
-            let delay = self.traffic.gate(|gate| gate.delay(self.manners.rate_share, now, &boot));
+            let share = self.manners.rate_share * self.thrift;
+            let delay = self.traffic.gate(|gate| gate.delay(share, now, &boot));
             if delay.must.is_zero() && delay.should.is_zero() {
                 return Ok(());
             }

@@ -4,14 +4,15 @@
 //! [`walk`] follows a list from its first page to its last, writing page n while page n+1 is on its
 //! way. [`polls`] reads single pages and resources again because something on them is due;
 //! [`follow`] takes shortcuts past the lists.
-//! [`documents`] reads the overview and the API's lifecycle. [`write`] is where an answer becomes a
-//! transaction.
+//! [`documents`] reads the overview and the API's lifecycle, [`metrics`] the figures of single days.
+//! [`write`] is where an answer becomes a transaction.
 
 pub mod desk;
 pub mod documents;
 pub mod error;
 pub mod fetch;
 pub mod follow;
+pub mod metrics;
 pub mod polls;
 pub mod query;
 pub mod schedule;

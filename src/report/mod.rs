@@ -1,5 +1,6 @@
 //! What people see: progress while something runs, and the shapes of numbers in answers.
 
+pub mod backfill;
 pub mod backup;
 pub mod check;
 pub mod demo;

@@ -16,7 +16,7 @@ use crate::model::{Event, Kind, Watcher};
 /// Shorter waits are over before they are read.
 const SHOWN_WAIT_MIN: Duration = Duration::from_secs(1);
 
-/// In the log, progress of the outbox is told after so many entries.
+/// In the log, progress of the outbox is told after so many entries, and of days after so many requests.
 const LOGGED_ENTRIES: u64 = 100;
 
 /// How often the time that is left is drawn again.
@@ -49,6 +49,7 @@ struct Board {
     bars: MultiProgress,
     kinds: BTreeMap<Kind, ProgressBar>,
     outbox: Option<ProgressBar>,
+    days: Option<ProgressBar>,
     wait: Option<ProgressBar>,
 }
 
@@ -66,7 +67,7 @@ pub fn start(view: View) -> (Watcher, Progress) {
 }
 
 fn on_board(bars: MultiProgress) -> (Watcher, Progress) {
-    let board = Board { bars, kinds: BTreeMap::new(), outbox: None, wait: None };
+    let board = Board { bars, kinds: BTreeMap::new(), outbox: None, days: None, wait: None };
     let board = Arc::new(Mutex::new(board));
     let shown = Arc::clone(&board);
     let watcher = Watcher::new(move |event| {
@@ -80,7 +81,13 @@ impl Drop for Progress {
         let Some(board) = &self.0 else { return };
         let mut board = board.lock().unwrap_or_else(PoisonError::into_inner);
         board.end_wait();
-        for bar in board.kinds.values().chain(&board.outbox).filter(|bar| !bar.is_finished()) {
+        for bar in board
+            .kinds
+            .values()
+            .chain(&board.outbox)
+            .chain(&board.days)
+            .filter(|bar| !bar.is_finished())
+        {
             bar.abandon();
         }
         logging::detach_progress();
@@ -121,6 +128,17 @@ impl Board {
                     bar.finish();
                 }
             }
+            Event::Days { kind: Kind::Meta, done, total } => {
+                let bar = self.days();
+                bar.set_style(style(FINISHED));
+                bar.finish_with_message(asked(*done, *total));
+            }
+            Event::Days { done, total, .. } => {
+                let bar = self.days();
+                bar.set_length(*total);
+                bar.set_position(*done);
+                bar.set_message(asked(*done, *total));
+            }
             Event::Waiting { reason, length } => self.begin_wait(*reason, *length),
             Event::Answered { .. } => {}
             Event::Finished { kind, outcome, pages, rows } => {
@@ -145,6 +163,13 @@ impl Board {
         let new =
             || bars.add(ProgressBar::no_length().with_style(style(COUNTED)).with_prefix("outbox"));
         self.outbox.get_or_insert_with(new).clone()
+    }
+
+    fn days(&mut self) -> ProgressBar {
+        let bars = &self.bars;
+        let new =
+            || bars.add(ProgressBar::no_length().with_style(style(COUNTED)).with_prefix("days"));
+        self.days.get_or_insert_with(new).clone()
     }
 
     fn begin_wait(&mut self, reason: Wait, length: Duration) {
@@ -190,6 +215,12 @@ fn log(event: &Event) {
             tracing::info!("outbox: {}", pushed(*done, *total));
         }
         Event::Pushed { .. } => {}
+        Event::Days { kind, done, total }
+            if *kind == Kind::Meta || (*done > 0 && done.is_multiple_of(LOGGED_ENTRIES)) =>
+        {
+            tracing::info!("days: {}", asked(*done, *total));
+        }
+        Event::Days { .. } => {}
         Event::Waiting { length, .. } if *length < SHOWN_WAIT_MIN => {}
         Event::Waiting { reason, length } => {
             tracing::info!("waiting {}: {reason}", span(*length));
@@ -219,6 +250,10 @@ fn counts(pages: u64, rows: u64, total: Option<u64>) -> String {
 
 fn pushed(done: u64, total: u64) -> String {
     format!("{} of {} entries", thousands(done), thousands(total))
+}
+
+fn asked(done: u64, total: u64) -> String {
+    format!("{} of {} requests", thousands(done), thousands(total))
 }
 
 fn finished(outcome: &str, pages: u64, rows: u64) -> String {

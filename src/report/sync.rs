@@ -37,6 +37,9 @@ pub fn text(report: &Report) -> String {
             "outbox"
         ));
     }
+    if let Some(daily) = &report.daily {
+        text.push_str(&super::backfill::text(daily));
+    }
     text.push_str(&format!("pass {}: {} requests\n", report.pass, thousands(report.requests())));
     text
 }
@@ -80,6 +83,7 @@ pub fn json(report: &Report, exit_code: u8) -> Value {
             "left": report.pushed.left,
         },
         "kinds": kinds,
+        "daily_metrics": report.daily.as_ref().map(|daily| super::backfill::json(daily, exit_code)),
     })
 }
 

@@ -18,8 +18,8 @@ pub struct Job {
 pub enum Progress {
     /// Not taken up yet.
     Queued,
-    /// Under way.
-    Running,
+    /// Under way; how far it is, where that was said.
+    Running(Option<String>),
     /// Done, with the exit code and what to print.
     Done(u8, String),
 }
@@ -51,6 +51,12 @@ pub fn requeue(tx: &Transaction<'_>) -> StoreResult<()> {
     Ok(())
 }
 
+/// Says how far a job is.
+pub fn note_progress(tx: &Transaction<'_>, job: i64, progress: &str) -> StoreResult<()> {
+    tx.execute("UPDATE job SET progress = ?2 WHERE job = ?1", (job, progress))?;
+    Ok(())
+}
+
 /// Ends a job.
 pub fn finish(
     tx: &Transaction<'_>,
@@ -71,12 +77,12 @@ pub fn withdraw(tx: &Transaction<'_>, job: i64) -> StoreResult<bool> {
 
 /// Where a job stands; `None` when there is no such job.
 pub fn progress(c: &Connection, job: i64) -> StoreResult<Option<Progress>> {
-    let sql = "SELECT state, exit_code, answer FROM job WHERE job = ?1";
+    let sql = "SELECT state, exit_code, answer, progress FROM job WHERE job = ?1";
     let progress = c.query_row(sql, [job], |row| {
         let state: String = row.get(0)?;
         Ok(match state.as_str() {
             "queued" => Progress::Queued,
-            "running" => Progress::Running,
+            "running" => Progress::Running(row.get(3)?),
             _ => Progress::Done(row.get(1)?, row.get(2)?),
         })
     });

@@ -11,9 +11,10 @@
 //!
 //! **Reading order.** [`open`] and [`place`] make the connection; [`rows`] and [`pages`] write what
 //! the API said; [`walks`] and [`removals`] keep the promise about completeness; [`due`] is the
-//! schedule; [`outbox`] is the way back to the API; [`instance`], [`jobs`], [`passes`], [`refusals`]
-//! and [`documents`] are the bookkeeping; [`backup`] makes another mirror of it all;
-//! [`status`] and [`freshness`] read it back; [`dictionary`] says what it all means.
+//! schedule; [`metrics`] are the days; [`outbox`] is the way back to the API; [`instance`], [`jobs`],
+//! [`passes`], [`refusals`] and [`documents`] are the bookkeeping; [`backup`] copies it all,
+//! for another mirror; [`status`] and [`freshness`] read it back;
+//! [`dictionary`] says what it all means.
 
 pub mod analysis;
 pub mod backup;
@@ -23,6 +24,7 @@ pub mod due;
 pub mod freshness;
 pub mod instance;
 pub mod jobs;
+pub mod metrics;
 pub mod open;
 pub mod outbox;
 pub mod pages;

@@ -60,3 +60,9 @@ pub fn remember(tx: &Transaction<'_>, refusal: &Refusal) -> StoreResult<()> {
     )?;
     Ok(())
 }
+
+/// Forgets a refusal: the server has done it after all.
+pub fn forget(tx: &Transaction<'_>, thing: &str) -> StoreResult<()> {
+    tx.execute("DELETE FROM refusal WHERE thing = ?1", [thing])?;
+    Ok(())
+}

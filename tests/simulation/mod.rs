@@ -244,8 +244,8 @@ fn front(clock: &Clock, end: DateTime<Utc>, pulse: Pulse) -> Front {
             let _ = sender.try_send(Call::Stop);
         }
     };
-    let answer = |_: &_| Answer {
-        exit_code: 0,
+    let answer_of = |exit_code| Answer {
+        exit_code,
         json: serde_json::Value::Null,
         text: String::new(),
         error: None,
@@ -256,7 +256,8 @@ fn front(clock: &Clock, end: DateTime<Utc>, pulse: Pulse) -> Front {
         herald: Box::new(herald),
         note: Box::new(|_, _| ()),
         reload: Box::new(|| Err("nothing to read".to_owned())),
-        answer: Box::new(answer),
+        answer: Box::new(move |_| answer_of(0)),
+        answer_backfill: Box::new(move |_| answer_of(0)),
         pulse,
     }
 }

@@ -1,0 +1,179 @@
+//! `backfill`: daily metrics of days before now, also of those before the mirror existed.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::handover::{self, Handed};
+use super::{CliError, Context, Exit, session};
+use crate::daemon::{Answer, JobRequest};
+use crate::pass::backfill::{self, Backfill, Backfilled};
+use crate::plan::backfill::DAYS_MAX;
+use crate::report::progress::{self, View};
+use crate::report::{backfill as report, sync as sync_report};
+use crate::retry::Trouble;
+use crate::store::open::IfMissing;
+use crate::store::place;
+
+/// Flags of `backfill`.
+#[derive(Debug, Clone, Args)]
+pub struct BackfillArgs {
+    /// So many UTC days, the last of them yesterday
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
+    pub days: u32,
+    /// Wait at most this long for a rate limit, else exit 75 with what was done kept
+    #[arg(long, value_name = "DURATION", value_parser = super::duration)]
+    pub max_wait: Option<Duration>,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command. With `--json` there is a document whatever happens.
+pub fn run(args: &BackfillArgs, context: &Context) -> Result<Exit, CliError> {
+    let mut is_answered = false;
+    let result = backfill(args, context, &mut is_answered);
+    if let Err(error) = &result
+        && args.json
+        && !is_answered
+    {
+        let document = sync_report::json_of_error(error.exit.code(), &error.message);
+        super::answer(format!("{document}\n").as_bytes())?;
+    }
+    result
+}
+
+fn backfill(
+    args: &BackfillArgs,
+    context: &Context,
+    is_answered: &mut bool,
+) -> Result<Exit, CliError> {
+    let runtime = super::runtime_of_one()?;
+    let job = JobRequest { backfill_days: Some(args.days), ..JobRequest::default() };
+    if place::is_locked(&context.config.database)
+        && let Handed::Done(answer) = runtime.block_on(handover::hand_over(context, &job))?
+    {
+        *is_answered = true;
+        return handover::relay(args.json, context, &answer);
+    }
+    let (key, _) = context.key()?;
+    let (watcher, progress) = progress::start(context.output.progress);
+    let mut session = session::open(context, key, watcher, IfMissing::Refuse)?;
+    let mut work = Backfill::of_days(args.days);
+    let ended = runtime.block_on(async {
+        let course =
+            backfill::run(&mut session.desk, &mut work, &session.settings, false, &|_| false);
+        tokio::select! {
+            stop = course => Some(stop),
+            () = super::stop_signal() => None,
+        }
+    });
+    // A signal drops the request that is under way; it is asked again by the next run.
+    let stop = ended.unwrap_or_else(|| {
+        Some(backfill::interrupt(&mut session.desk, &mut work, &session.settings))
+    });
+    drop(progress);
+    if let Err(error) = session.desk.store.tidy() {
+        tracing::warn!(%error, "the write-ahead log could not be cut");
+    }
+    let report = work.report(stop);
+    let verdict = verdict(context, &report);
+    *is_answered = true;
+    print(args, context, &report, &verdict)?;
+    verdict
+}
+
+fn print(
+    args: &BackfillArgs,
+    context: &Context,
+    backfilled: &Backfilled,
+    verdict: &Result<Exit, CliError>,
+) -> Result<(), CliError> {
+    let exit = verdict.as_ref().map_or_else(|error| error.exit, |exit| *exit);
+    if args.json {
+        let document = report::json(backfilled, exit.code());
+        return super::answer(format!("{document}\n").as_bytes());
+    }
+    if context.output.progress == View::Silent {
+        return Ok(());
+    }
+    super::answer(report::text(backfilled).as_bytes())
+}
+
+/// How a backfill ends the program: the error to print, or the code of its success.
+pub fn verdict(context: &Context, report: &Backfilled) -> Result<Exit, CliError> {
+    if let Some(stop) = &report.stop {
+        return Err(session::ended(context, stop, None));
+    }
+    if report.is_unfilled {
+        return Err(CliError::new(Exit::Partial, "the mirror has no rows to ask for")
+            .hint("run `creatormirror sync` first"));
+    }
+    let failing =
+        |trouble| matches!(trouble, Trouble::NoAnswer | Trouble::Failing | Trouble::Limited(_));
+    let mut failures = report.kinds.iter().filter_map(|kind| kind.failure.as_ref());
+    if let Some(failure) = failures.find(|failure| failing(failure.trouble())) {
+        return Err(CliError::new(Exit::Unavailable, format!("the API keeps failing: {failure}"))
+            .hint("what was done is kept; the next run goes on from here"));
+    }
+    let mut parts: Vec<String> = report
+        .kinds
+        .iter()
+        .filter_map(|kind| kind.ending.as_ref().map(|ending| (kind.kind, ending)))
+        .map(|(kind, ending)| {
+            format!("{kind}: {}", ending.detail.as_deref().unwrap_or(ending.outcome))
+        })
+        .collect();
+    if report.refused_ids > 0 {
+        parts.push(format!("the API refuses {} ids", report.refused_ids));
+    }
+    match (parts.is_empty(), report.sum(|done| done.passed_over)) {
+        (true, 0) => Ok(Exit::Done),
+        (true, rows) => Err(CliError::new(
+            Exit::Partial,
+            format!("the API has passed over {rows} daily figures: neither given nor not found"),
+        )
+        .hint("the next `creatormirror backfill` asks for them again")),
+        (false, _) => {
+            let parts = parts.join("; ");
+            Err(CliError::new(Exit::Partial, format!("not all days could be had; {parts}")))
+        }
+    }
+}
+
+/// What a process that handed a backfill over shall print.
+pub fn answer(context: &Context, backfilled: &Backfilled) -> Answer {
+    let verdict = verdict(context, backfilled);
+    let exit = verdict.as_ref().map_or_else(|error| error.exit, |exit| *exit);
+    let error = verdict.as_ref().err();
+    Answer {
+        exit_code: exit.code(),
+        json: report::json(backfilled, exit.code()),
+        text: report::text(backfilled),
+        error: error.map(|error| error.message.clone()),
+        hints: error.map(|error| error.hints.clone()).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn days_are_a_number_within_bounds() {
+        let parse = |days: &str| {
+            Cli::try_parse_from(["creatormirror", "backfill", "--days", days])
+                .map_err(|e| e.exit_code())
+        };
+        assert!(parse("1").is_ok() && parse("3650").is_ok());
+        for wrong in ["0", "3651", "-1", "many", "1.5", ""] {
+            assert_eq!(parse(wrong).err(), Some(2), "{wrong}");
+        }
+        assert_eq!(
+            Cli::try_parse_from(["creatormirror", "backfill"]).map_err(|e| e.exit_code()).err(),
+            Some(2)
+        );
+    }
+}

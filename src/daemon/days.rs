@@ -1,0 +1,162 @@
+//! Past days: what is last in the budget. They are asked for in slices, while nothing else is due, and
+//! with a part of the budget alone, so that neither the loop nor what falls due meanwhile waits for them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{Daemon, Step, wait};
+use crate::pass::Stop;
+use crate::pass::backfill::{self, Backfill};
+use crate::poll::Desk;
+use crate::push;
+use crate::store::jobs as queue;
+
+/// The longest that days are asked for on end; then calls are heard and the plan is made anew.
+const SLICE: Duration = Duration::from_secs(10);
+/// The longest that a slice waits for the rate limit; longer waits are spent outside.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The part of our share of the budget that days may have.
+const PART: f64 = 0.7;
+/// The same while the budget does not carry what falls due.
+const PART_WHEN_SHORT: f64 = 0.1;
+
+/// A backfill that another process has handed over.
+#[derive(Debug)]
+pub struct Handed {
+    /// Its number in the queue.
+    pub job: i64,
+    /// How far it is.
+    pub work: Backfill,
+}
+
+impl Daemon {
+    /// Asks for days until then, or until something more urgent comes. `None` if there are none to be
+    /// asked for now.
+    pub(super) async fn days(
+        &mut self,
+        until: Option<DateTime<Utc>>,
+        is_short: bool,
+    ) -> Result<Option<Step>, Stop> {
+        if self.troubles.days_left(self.uptime()).is_some() {
+            return Ok(None);
+        }
+        let (job, mut work) = match self.handed.pop_front() {
+            Some(handed) => {
+                // It covers what would be due of itself.
+                self.growth = None;
+                (Some(handed.job), handed.work)
+            }
+            None => {
+                let growth = match self.growth.take() {
+                    Some(growth) => Some(growth),
+                    None => Backfill::of_growth(&self.desk, |_| true)?,
+                };
+                match growth {
+                    Some(growth) => (None, growth),
+                    None => return Ok(None),
+                }
+            }
+        };
+        if !self.pending.is_empty() {
+            self.put_back(job, work);
+            return Ok(Some(Step::Idle(self.now())));
+        }
+        let stop = self.slice(&mut work, until, is_short).await;
+        let Some(stop) = stop else { return Ok(Some(Step::End)) };
+        self.settle_slice(job, work, stop).map(Some)
+    }
+
+    /// `None` if it was called to stop.
+    async fn slice(
+        &mut self,
+        work: &mut Backfill,
+        until: Option<DateTime<Utc>>,
+        is_short: bool,
+    ) -> Option<Option<Stop>> {
+        self.say(&format!("asking for past days: {}", work.progress()));
+        let part = if is_short { PART_WHEN_SHORT } else { PART };
+        self.desk.fetcher.be_thrifty(part, PATIENCE);
+        let ends = self.uptime().saturating_add(SLICE);
+        let yields = move |desk: &Desk| {
+            let clock = desk.fetcher.clock();
+            until.is_some_and(|until| until <= clock.now())
+                || clock.boot().elapsed >= ends
+                || is_wanted(desk, clock.now())
+        };
+        let settings = self.settings.pass.clone();
+        let stop = {
+            let course = backfill::run(&mut self.desk, work, &settings, true, &yields);
+            tokio::select! {
+                stop = course => Some(stop),
+                () = wait::stop_called(&mut self.front.calls, &mut self.pending) => None,
+            }
+        };
+        if stop.is_none() {
+            // Broken off by a stop, a job stays with the queue, for the next daemon.
+            backfill::interrupt(&mut self.desk, work, &settings);
+        }
+        self.desk.fetcher.renew_patience();
+        stop
+    }
+
+    /// Draws the consequences of a slice.
+    fn settle_slice(
+        &mut self,
+        job: Option<i64>,
+        work: Backfill,
+        stop: Option<Stop>,
+    ) -> Result<Step, Stop> {
+        let now = self.uptime();
+        match stop {
+            None if !work.is_done() => {
+                self.note_progress(job, &work)?;
+                self.put_back(job, work);
+                return Ok(Step::Go);
+            }
+            Some(Stop::RateLimited(wait)) => {
+                self.troubles.rest_days(now.saturating_add(wait));
+                self.note_progress(job, &work)?;
+                self.put_back(job, work);
+                return Ok(Step::Go);
+            }
+            Some(Stop::Store(error)) => {
+                self.put_back(job, work);
+                return Err(Stop::Store(error));
+            }
+            _ => {}
+        }
+        let report = work.report(stop);
+        match (&report.stop, report.kinds.iter().any(|kind| kind.ending.is_some())) {
+            (Some(stop), _) => self.note_stop(stop),
+            (None, true) => self.troubles.days_failed(now),
+            (None, false) => self.troubles.days_well(),
+        }
+        if let Some(job) = job {
+            let answer = (self.front.answer_backfill)(&report);
+            let text = serde_json::to_string(&answer).unwrap_or_default();
+            let at = self.desk.fetcher.stamp();
+            self.desk.store.write(|tx| queue::finish(tx, job, answer.exit_code, &text, at))?;
+        }
+        Ok(Step::Go)
+    }
+
+    fn put_back(&mut self, job: Option<i64>, work: Backfill) {
+        match job {
+            Some(job) => self.handed.push_front(Handed { job, work }),
+            None => self.growth = Some(work),
+        }
+    }
+
+    fn note_progress(&self, job: Option<i64>, work: &Backfill) -> Result<(), Stop> {
+        let Some(job) = job else { return Ok(()) };
+        let progress = work.progress();
+        Ok(self.desk.store.write(|tx| queue::note_progress(tx, job, &progress))?)
+    }
+}
+
+/// Whether a job or a write waits.
+fn is_wanted(desk: &Desk, now: DateTime<Utc>) -> bool {
+    desk.store.read(queue::is_waiting).unwrap_or(false)
+        || push::next_at(desk, now).ok().flatten().is_some_and(|at| at <= now)
+}

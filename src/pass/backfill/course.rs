@@ -1,0 +1,298 @@
+//! What a backfill is to do, and how far it is. It outlives the slices in which a daemon does it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::NaiveDate;
+
+use super::super::report::Stop;
+use super::report::{Backfilled, KindBackfilled};
+use crate::api::{Failure, Verdict};
+use crate::model::metrics::number;
+use crate::model::{Kind, Lot, instant};
+use crate::plan::backfill::{self as plan, Bound, Task};
+use crate::poll::metrics::{Done, endpoint};
+use crate::poll::settle::outcome;
+use crate::poll::{Desk, metrics as asking};
+use crate::store::passes::Ending;
+use crate::store::refusals::{self, Refusal};
+use crate::store::{StoreResult, metrics};
+
+/// The code of a refusal that another key would not get.
+const SCOPE_CODE: &str = "INSUFFICIENT_SCOPE";
+
+/// What is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// So many days that end yesterday.
+    Days(u32),
+    /// What has ended or settled since the last backfill.
+    Growth,
+}
+
+/// A backfill under way.
+#[derive(Debug)]
+pub struct Backfill {
+    pub(super) goal: Goal,
+    /// What is to be asked for; `None` before it was planned.
+    pub(super) tasks: Option<Vec<Task>>,
+    pub(super) at: usize,
+    /// The key after which the present task goes on, once it has begun.
+    pub(super) after: Option<i64>,
+    /// Whether the figures of the present task's day are final.
+    pub(super) is_settled: bool,
+    /// The day on which it was planned.
+    pub(super) today: NaiveDate,
+    /// Requests in all, as far as can be foreseen, and those done.
+    pub(super) foreseen: u64,
+    pub(super) done: u64,
+    pub(super) bounds: BTreeMap<Kind, Bound>,
+    pub(super) totals: BTreeMap<Kind, Done>,
+    pub(super) given_up: BTreeMap<Kind, (Ending, Option<Failure>)>,
+    /// Kinds whose endpoint has answered.
+    pub(super) answering: BTreeSet<Kind>,
+    /// Resources whose ids the server refuses.
+    pub(super) refused: BTreeSet<(Kind, i64)>,
+    pub(super) unaskable: u64,
+    /// Whether the mirror has nothing to ask for, because it was never filled.
+    pub(super) is_unfilled: bool,
+    /// What it is and what it costs, in one sentence.
+    announced: String,
+    pub(super) pass: i64,
+    pub(super) requests: i64,
+}
+
+impl Backfill {
+    /// The `count` days that end yesterday.
+    pub fn of_days(count: u32) -> Self {
+        Self::new(Goal::Days(count))
+    }
+
+    /// What has ended or settled since the last backfill, of kinds that `wants` wants; `None` if there
+    /// is nothing to do.
+    pub fn of_growth(desk: &Desk, wants: impl Fn(Kind) -> bool) -> StoreResult<Option<Self>> {
+        let tasks = super::due(desk, wants)?;
+        let growth = Self { tasks: Some(tasks), ..Self::new(Goal::Growth) };
+        Ok(growth.tasks.as_ref().is_some_and(|tasks| !tasks.is_empty()).then_some(growth))
+    }
+
+    fn new(goal: Goal) -> Self {
+        Self {
+            goal,
+            tasks: None,
+            at: 0,
+            after: None,
+            is_settled: false,
+            today: NaiveDate::default(),
+            foreseen: 0,
+            done: 0,
+            bounds: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            given_up: BTreeMap::new(),
+            answering: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            unaskable: 0,
+            is_unfilled: false,
+            announced: String::new(),
+            pass: 0,
+            requests: 0,
+        }
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_done(&self) -> bool {
+        self.tasks.as_ref().is_some_and(|tasks| self.at >= tasks.len())
+    }
+
+    /// How far it is, in one sentence.
+    pub fn progress(&self) -> String {
+        if self.announced.is_empty() {
+            return "about to begin".to_owned();
+        }
+        format!("{}; {} of {} done", self.announced, self.done, self.foreseen.max(self.done))
+    }
+
+    pub(super) fn trigger(&self) -> &'static str {
+        match self.goal {
+            Goal::Days(_) => "backfill",
+            Goal::Growth => "daily",
+        }
+    }
+
+    pub(super) fn task(&self) -> Option<Task> {
+        self.tasks.as_ref()?.get(self.at).copied()
+    }
+
+    pub(super) fn next_task(&mut self) {
+        self.at += 1;
+        self.after = None;
+    }
+
+    /// Decides what to do, and tells what it costs.
+    pub(super) fn plan(&mut self, desk: &Desk) -> StoreResult<()> {
+        let now = desk.fetcher.clock().now();
+        self.today = now.date_naive();
+        for kind in Lot::KINDS {
+            let learned = desk.store.read(|c| metrics::bound(c, kind, instant::micros(now)))?;
+            self.bounds.insert(kind, Bound::known(learned));
+        }
+        if let Goal::Days(count) = self.goal {
+            let (has_rows, is_mirrored) = desk.store.read(metrics::has_rows)?;
+            self.is_unfilled = !has_rows && !is_mirrored;
+            self.leave_refused(desk)?;
+            let days = match self.is_unfilled {
+                true => Vec::new(),
+                false => plan::days(self.today, count),
+            };
+            self.tasks = Some(plan::tasks(&days));
+            self.unaskable = desk.store.read(metrics::unaskable)?;
+        }
+        self.foreseen = self.foresee(desk)?;
+        self.announce(desk);
+        Ok(())
+    }
+
+    /// Leaves alone what the server refused lately. What it refused the key's scope may have changed.
+    fn leave_refused(&mut self, desk: &Desk) -> StoreResult<()> {
+        let now = instant::micros(desk.fetcher.clock().now());
+        let refused = desk.store.read(|c| refusals::in_force(c, now))?;
+        for lot in Lot::ALL {
+            let known = refused.iter().find(|refusal| refusal.thing == endpoint(lot));
+            let known = known.filter(|refusal| refusal.code.as_deref() != Some(SCOPE_CODE));
+            if let Some(refusal) = known {
+                self.given_up.insert(lot.kind(), (known_refusal(refusal), None));
+            }
+        }
+        Ok(())
+    }
+
+    /// The requests that it will take. A day that nobody has asked for yet takes as many ids as were
+    /// published by then; only the others have to be looked through.
+    fn foresee(&self, desk: &Desk) -> StoreResult<u64> {
+        let mut published = BTreeMap::new();
+        let mut requests = 0_u64;
+        for task in self.tasks.iter().flatten() {
+            let (lot, kind, day) = (task.lot, task.lot.kind(), number(task.day));
+            let Some(bound) = self.bounds.get(&kind).filter(|_| !self.given_up.contains_key(&kind))
+            else {
+                continue;
+            };
+            let date = task.day.to_string();
+            let ids = if desk.store.read(|c| metrics::is_begun(c, kind, day))? {
+                let has_settled = plan::is_settled(task.day, self.today);
+                let wanted = metrics::Wanted { lot, day, date: &date, has_settled };
+                desk.store.read(|c| metrics::count(c, wanted))?
+            } else {
+                if let std::collections::btree_map::Entry::Vacant(slot) = published.entry(lot) {
+                    slot.insert(desk.store.read(|c| metrics::by_publication(c, lot))?);
+                }
+                published.get(&lot).map_or(0, |days| days.range(..=date).map(|(_, n)| *n).sum())
+            };
+            requests = requests.saturating_add(plan::requests(ids, bound.ids()));
+        }
+        Ok(requests)
+    }
+
+    fn announce(&mut self, desk: &Desk) {
+        let requests = self.foreseen;
+        let time = match (desk.fetcher.means(), desk.fetcher.allowance()) {
+            _ if requests == 0 => "all is there already".to_owned(),
+            (Some(left), Some(each)) => {
+                // Rounded up to what people count in.
+                let time = plan::time(requests, left, each).as_secs().next_multiple_of(10);
+                let time = humantime::format_duration(Duration::from_secs(time));
+                format!("about {time} at {each} requests per window of the rate limit")
+            }
+            _ => "as fast as the API answers, for it names no rate limit".to_owned(),
+        };
+        match self.goal {
+            Goal::Days(days) => {
+                self.announced =
+                    format!("daily metrics of {days} days: {requests} requests, {time}");
+                tracing::info!("{}", self.announced);
+            }
+            Goal::Growth => {
+                self.announced = format!("daily metrics: {requests} requests");
+                tracing::debug!("{}", self.announced);
+            }
+        }
+        if self.unaskable > 0 {
+            tracing::warn!(
+                "{} account videos cannot be asked for: the API takes whole numbers of Instagram and TikTok, and their ids are none",
+                self.unaskable
+            );
+        }
+    }
+
+    /// A kind is left alone for the rest of the run.
+    pub(super) fn give_up(&mut self, lot: Lot, failure: Failure) {
+        let kind = lot.kind();
+        let ending = match failure.verdict {
+            Verdict::Malformed | Verdict::Cut => ending(outcome::INCOMPLETE, &failure),
+            _ => ending(outcome::FAILED, &failure),
+        };
+        self.given_up.insert(kind, (ending, Some(failure)));
+    }
+
+    /// The same because the server does not have it, or not for this key.
+    pub(super) fn give_up_refused(&mut self, lot: Lot, failure: &Failure) {
+        let mut ending = ending(outcome::UNAVAILABLE, failure);
+        if failure.verdict == Verdict::ScopeMissing {
+            ending.detail = Some(format!(
+                "the key lacks the scope for {}, which is a POST and as such may need the scope `write`: {failure}",
+                asking::endpoint(lot)
+            ));
+        }
+        self.given_up.insert(lot.kind(), (ending, None));
+    }
+
+    /// What came of it so far.
+    pub fn report(&self, stop: Option<Stop>) -> Backfilled {
+        let kinds = Lot::KINDS.into_iter().filter_map(|kind| {
+            let done = self.totals.get(&kind).copied();
+            let given_up = self.given_up.get(&kind);
+            (done.is_some() || given_up.is_some()).then(|| KindBackfilled {
+                kind,
+                done: done.unwrap_or_default(),
+                ending: given_up.map(|(ending, _)| ending.clone()),
+                failure: given_up.and_then(|(_, failure)| failure.clone()),
+            })
+        });
+        let days = || self.tasks.iter().flatten().map(|task| task.day);
+        Backfilled {
+            pass: self.pass,
+            days: match self.goal {
+                Goal::Days(days) => Some(days),
+                Goal::Growth => None,
+            },
+            from: days().min(),
+            to: days().max(),
+            requests: self.requests,
+            kinds: kinds.collect(),
+            refused_ids: self.refused.len(),
+            unaskable: self.unaskable,
+            is_unfilled: self.is_unfilled,
+            stop,
+        }
+    }
+}
+
+fn ending(outcome: &'static str, failure: &Failure) -> Ending {
+    Ending {
+        outcome,
+        error_code: Some(failure.code.clone().unwrap_or_else(|| failure.verdict.name().to_owned())),
+        detail: Some(failure.to_string()),
+        request_id: failure.request_id.clone(),
+    }
+}
+
+fn known_refusal(refusal: &Refusal) -> Ending {
+    let again = instant::text(instant::from_micros(refusal.retry_at));
+    let detail = refusal.detail.as_deref().unwrap_or("it is not supported");
+    Ending {
+        outcome: outcome::UNAVAILABLE,
+        error_code: refusal.code.clone(),
+        detail: Some(format!("{} was refused: {detail}; tried again after {again}", refusal.thing)),
+        request_id: refusal.request_id.clone(),
+    }
+}

@@ -1,0 +1,126 @@
+//! What a backfill came to, for people and for programs.
+
+use serde_json::{Value, json};
+
+use super::text::thousands;
+use crate::pass::backfill::{Backfilled, KindBackfilled};
+use crate::poll::settle::outcome;
+
+/// One paragraph.
+pub fn text(report: &Backfilled) -> String {
+    let kinds: Vec<String> = report
+        .kinds
+        .iter()
+        .filter(|kind| kind.done.rows > 0)
+        .map(|kind| format!("{} of {}", thousands(kind.done.rows), kind.kind.plural()))
+        .collect();
+    let answered = match kinds.is_empty() {
+        true => "no figures".to_owned(),
+        false => format!("{} daily figures", kinds.join(", ")),
+    };
+    let changed = thousands(report.sum(|done| done.changed));
+    let requests = thousands(report.requests);
+    let mut text =
+        format!("{}: {answered}, {changed} of them new or other than before", head(report));
+    let mut part = |count: u64, what: &str| {
+        if count > 0 {
+            text.push_str(&format!("; {} {what}", thousands(count)));
+        }
+    };
+    part(report.sum(|done| done.not_found), "not known to the API");
+    part(report.sum(|done| done.passed_over), "passed over by the API");
+    part(report.sum(|done| done.odd), "with a figure that is no number");
+    part(report.unaskable, "account videos that cannot be asked for");
+    text.push_str(&format!("; {requests} requests"));
+    if report.stop.is_some() {
+        text.push_str("; the next backfill goes on from here");
+    }
+    text.push_str(".\n");
+    text
+}
+
+fn head(report: &Backfilled) -> String {
+    let days = match report.days {
+        Some(1) => "backfill of 1 day".to_owned(),
+        Some(days) => format!("backfill of {} days", thousands(days)),
+        None => "daily metrics".to_owned(),
+    };
+    match (report.from, report.to) {
+        (Some(from), Some(to)) if from == to => format!("{days}, {from}"),
+        (Some(from), Some(to)) => format!("{days}, {from} to {to}"),
+        _ => days,
+    }
+}
+
+/// The same as one JSON document.
+pub fn json(report: &Backfilled, exit_code: u8) -> Value {
+    json!({
+        "pass": report.pass,
+        "exit_code": exit_code,
+        "outcome": report.stop.as_ref().map_or("finished", |stop| stop.name()),
+        "detail": report.stop.as_ref().map(ToString::to_string),
+        "days": report.days,
+        "from": report.from,
+        "to": report.to,
+        "requests": report.requests,
+        "rows": report.sum(|done| done.rows),
+        "rows_changed": report.sum(|done| done.changed),
+        "not_found": report.sum(|done| done.not_found),
+        "passed_over": report.sum(|done| done.passed_over),
+        "unaskable": report.unaskable,
+        "kinds": report.kinds.iter().map(of_kind).collect::<Vec<_>>(),
+    })
+}
+
+fn of_kind(kind: &KindBackfilled) -> Value {
+    let ending = kind.ending.as_ref();
+    json!({
+        "kind": kind.kind.name(),
+        "outcome": ending.map_or(outcome::COMPLETE, |ending| ending.outcome),
+        "rows": kind.done.rows,
+        "rows_changed": kind.done.changed,
+        "rows_odd": kind.done.odd,
+        "not_found": kind.done.not_found,
+        "passed_over": kind.done.passed_over,
+        "error_code": ending.and_then(|ending| ending.error_code.as_deref()),
+        "detail": ending.and_then(|ending| ending.detail.as_deref()),
+        "request_id": ending.and_then(|ending| ending.request_id.as_deref()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Kind;
+    use crate::poll::metrics::Done;
+
+    #[test]
+    fn it_is_one_paragraph() {
+        let kind = |kind, rows, not_found| KindBackfilled {
+            kind,
+            done: Done { rows, changed: rows, not_found, ..Done::default() },
+            ending: None,
+            failure: None,
+        };
+        let report = Backfilled {
+            pass: 4,
+            days: Some(30),
+            from: "2026-10-21".parse().ok(),
+            to: "2026-11-19".parse().ok(),
+            requests: 1_200,
+            kinds: vec![kind(Kind::Account, 360, 0), kind(Kind::Video, 54_000, 2)],
+            refused_ids: 0,
+            unaskable: 0,
+            is_unfilled: false,
+            stop: None,
+        };
+        assert_eq!(
+            text(&report),
+            "backfill of 30 days, 2026-10-21 to 2026-11-19: 360 of accounts, 54,000 of videos daily figures, \
+             54,360 of them new or other than before; 2 not known to the API; 1,200 requests.\n"
+        );
+        let document = json(&report, 0);
+        assert_eq!((&document["from"], &document["rows"]), (&"2026-10-21".into(), &54_360.into()));
+        assert_eq!(document["kinds"][1]["not_found"], 2);
+    }
+}

@@ -1,0 +1,341 @@
+//! Daily metrics: what is to be asked for, what was answered, and how far they reach.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Transaction};
+
+use super::StoreResult;
+use crate::model::metrics::Metrics;
+use crate::model::{Kind, Lot};
+
+/// How long a bound that was learned is believed, microseconds.
+const BOUND_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
+
+/// A resource to be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Its key in our tables.
+    pub key: i64,
+    /// The API's id.
+    pub id: String,
+    /// Whether it was asked for before its figures had settled.
+    pub is_again: bool,
+}
+
+/// A day and what to look for on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// What of.
+    pub lot: Lot,
+    /// The day as a number.
+    pub day: i64,
+    /// The day as text.
+    pub date: &'a str,
+    /// Whether figures that were not final when they were asked for are so by now.
+    pub has_settled: bool,
+}
+
+/// What is known of a resource and a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// The figures; they may change while they are not final.
+    Figures {
+        /// What was counted.
+        metrics: Metrics,
+        /// Whether they are final.
+        is_final: bool,
+    },
+    /// The API does not know it.
+    NotFound,
+}
+
+/// The condition on the rows `r` of a lot: there still, in a form in which they can be asked for, and
+/// not published later than the day. `?1` is the day's text.
+fn eligible(lot: Lot) -> String {
+    let there = "r.removed_at IS NULL";
+    let published = "(r.create_time IS NULL OR substr(r.create_time, 1, 10) <= ?1)";
+    match lot.platform() {
+        None if lot == Lot::Accounts => format!("{there} AND ?1 = ?1"),
+        None => format!("{there} AND {published}"),
+        // The request takes whole numbers, and the answer is keyed by them as they are usually written.
+        Some(platform) => format!(
+            "{there} AND {published} AND r.platform = '{platform}'
+             AND r.id = CAST(CAST(r.id AS INTEGER) AS TEXT)"
+        ),
+    }
+}
+
+fn pending(lot: Lot, what: &str) -> String {
+    let (table, eligible) = (lot.kind().name(), eligible(lot));
+    format!(
+        "SELECT {what}
+         FROM {table} AS r
+         LEFT JOIN metric AS m
+             ON m.slot = (SELECT slot FROM metric_day WHERE kind = '{table}' AND day = ?2) AND m.key = r.key
+         WHERE r.key > ?4 AND {eligible} AND (m.state IS NULL OR (m.state = 0 AND ?3))"
+    )
+}
+
+/// The next resources after the key `after` that are to be asked for, in the order of their keys.
+pub fn next(
+    c: &Connection,
+    wanted: Wanted<'_>,
+    after: i64,
+    limit: usize,
+) -> StoreResult<Vec<Subject>> {
+    let sql = pending(wanted.lot, "r.key, r.id, m.state IS NOT NULL") + " ORDER BY r.key LIMIT ?5";
+    let mut statement = c.prepare_cached(&sql)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let parameters = (wanted.date, wanted.day, wanted.has_settled, after, limit);
+    let rows = statement.query_map(parameters, |row| {
+        Ok(Subject { key: row.get(0)?, id: row.get(1)?, is_again: row.get(2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How many resources are to be asked for.
+pub fn count(c: &Connection, wanted: Wanted<'_>) -> StoreResult<u64> {
+    let sql = pending(wanted.lot, "count(*)");
+    let parameters = (wanted.date, wanted.day, wanted.has_settled, i64::MIN);
+    let count: i64 = c.prepare_cached(&sql)?.query_row(parameters, |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// Whether anything was answered for on that day.
+pub fn is_begun(c: &Connection, kind: Kind, day: i64) -> StoreResult<bool> {
+    let sql = "SELECT EXISTS (
+                   SELECT 1 FROM metric_day AS d JOIN metric AS m ON m.slot = d.slot
+                   WHERE d.kind = ?1 AND d.day = ?2)";
+    Ok(c.prepare_cached(sql)?.query_row((kind.name(), day), |row| row.get(0))?)
+}
+
+/// How many resources of a lot there are by the day they were published, `YYYY-MM-DD`; those whose
+/// day is not known are under the empty text, which is before all others.
+pub fn by_publication(c: &Connection, lot: Lot) -> StoreResult<BTreeMap<String, u64>> {
+    let published = match lot {
+        Lot::Accounts => "''",
+        _ => "coalesce(substr(r.create_time, 1, 10), '')",
+    };
+    let (table, eligible) = (lot.kind().name(), eligible(lot));
+    let sql = format!("SELECT {published}, count(*) FROM {table} AS r WHERE {eligible} GROUP BY 1");
+    let mut statement = c.prepare(&sql)?;
+    let rows =
+        statement.query_map(["9999-12-31"], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
+    rows.map(|row| row.map(|(date, count)| (date, count.unsigned_abs())).map_err(Into::into))
+        .collect()
+}
+
+/// Account videos that cannot be asked for, because of their platform or their id.
+pub fn unaskable(c: &Connection) -> StoreResult<u64> {
+    let sql = "SELECT count(*) FROM account_video
+               WHERE removed_at IS NULL
+                 AND NOT (platform IN ('instagram', 'tiktok') AND id = CAST(CAST(id AS INTEGER) AS TEXT))";
+    let count: i64 = c.query_row(sql, [], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// Writes what was answered for a day. Returns how many rows are new or other than before.
+pub fn write(
+    tx: &Transaction<'_>,
+    wanted: Wanted<'_>,
+    told: &[(Subject, Told)],
+) -> StoreResult<i64> {
+    let kind = wanted.lot.kind();
+    let slot = slot(tx, kind, wanted.day, wanted.date)?;
+    let mut changed = 0;
+    for (subject, told) in told {
+        name(tx, wanted.lot, subject)?;
+        changed += match told {
+            Told::Figures { metrics, is_final } => {
+                figures(tx, slot, subject.key, metrics, *is_final)?
+            }
+            Told::NotFound => not_found(tx, slot, subject.key)?,
+        };
+    }
+    Ok(changed)
+}
+
+fn slot(tx: &Transaction<'_>, kind: Kind, day: i64, date: &str) -> StoreResult<i64> {
+    let sql = "SELECT slot FROM metric_day WHERE kind = ?1 AND day = ?2";
+    let found =
+        tx.prepare_cached(sql)?.query_row((kind.name(), day), |row| row.get(0)).optional()?;
+    match found {
+        Some(slot) => Ok(slot),
+        None => {
+            let sql = "INSERT INTO metric_day (kind, day, date) VALUES (?1, ?2, ?3)";
+            Ok(tx.prepare_cached(sql)?.insert((kind.name(), day, date))?)
+        }
+    }
+}
+
+/// Notes under which id a resource is shown.
+fn name(tx: &Transaction<'_>, lot: Lot, subject: &Subject) -> StoreResult<()> {
+    let sql =
+        "INSERT INTO metric_subject (kind, key, id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+    let mut statement = tx.prepare_cached(sql)?;
+    match lot.platform() {
+        None => statement.execute((lot.kind().name(), subject.key, &subject.id))?,
+        Some(platform) => {
+            let id = format!("{platform}:{}", subject.id);
+            statement.execute((lot.kind().name(), subject.key, id))?
+        }
+    };
+    Ok(())
+}
+
+/// A figure that a later answer does not give any more stays.
+fn figures(
+    tx: &Transaction<'_>,
+    slot: i64,
+    key: i64,
+    metrics: &Metrics,
+    is_final: bool,
+) -> StoreResult<i64> {
+    let before = "SELECT views, plays, likes, comments, shares, engagement
+                  FROM metric WHERE slot = ?1 AND key = ?2 AND state < 2";
+    let before: Option<Metrics> = tx
+        .prepare_cached(before)?
+        .query_row((slot, key), |row| {
+            Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?])
+        })
+        .optional()?;
+    let mut now = *metrics;
+    for (figure, before) in now.iter_mut().zip(before.unwrap_or_default()) {
+        *figure = figure.or(before);
+    }
+    let [views, plays, likes, comments, shares, engagement] = now;
+    let sql = "INSERT OR REPLACE INTO metric
+                   (slot, key, state, views, plays, likes, comments, shares, engagement)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let row = (slot, key, is_final, views, plays, likes, comments, shares, engagement);
+    tx.prepare_cached(sql)?.execute(row)?;
+    Ok(i64::from(before != Some(now)))
+}
+
+/// Figures that were told before stay, as the last ones of this day.
+fn not_found(tx: &Transaction<'_>, slot: i64, key: i64) -> StoreResult<i64> {
+    let sql = "INSERT INTO metric (slot, key, state) VALUES (?1, ?2, 2)
+               ON CONFLICT DO UPDATE SET state = max(state, 1)";
+    tx.prepare_cached(sql)?.execute((slot, key))?;
+    Ok(0)
+}
+
+/// Notes that everything of a kind was asked for on a day.
+pub fn day_done(
+    tx: &Transaction<'_>,
+    kind: Kind,
+    day: i64,
+    date: &str,
+    is_settled: bool,
+    at: i64,
+) -> StoreResult<()> {
+    let slot = slot(tx, kind, day, date)?;
+    let sql = "UPDATE metric_day
+               SET asked_at = coalesce(asked_at, ?2),
+                   settled_at = CASE WHEN ?3 THEN coalesce(settled_at, ?2) ELSE settled_at END
+               WHERE slot = ?1";
+    tx.execute(sql, (slot, at, is_settled))?;
+    Ok(())
+}
+
+/// Where a kind stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Growing {
+    /// The first day that no backfill was for; `None` before the first backfill.
+    pub from: Option<i64>,
+    /// The days from then on that were asked for.
+    pub asked: Vec<i64>,
+    /// The days of any time that were asked for before they had settled, and not since.
+    pub open: Vec<i64>,
+}
+
+/// Where a kind stands.
+pub fn growing(c: &Connection, kind: Kind) -> StoreResult<Growing> {
+    let sql = "SELECT grows_from FROM metric_kind WHERE kind = ?1";
+    let from: Option<i64> = c.prepare_cached(sql)?.query_row([kind.name()], |row| row.get(0))?;
+    if from.is_none() {
+        return Ok(Growing::default());
+    }
+    let sql = "SELECT day, day >= ?2, settled_at IS NULL FROM metric_day
+               WHERE kind = ?1 AND asked_at IS NOT NULL AND (day >= ?2 OR settled_at IS NULL)";
+    let mut statement = c.prepare_cached(sql)?;
+    let mut rows = statement.query((kind.name(), from))?;
+    let mut growing = Growing { from, ..Growing::default() };
+    while let Some(row) = rows.next()? {
+        let day = row.get(0)?;
+        if row.get(1)? {
+            growing.asked.push(day);
+        }
+        if row.get(2)? {
+            growing.open.push(day);
+        }
+    }
+    Ok(growing)
+}
+
+/// From this day on days are asked for as they end, if they are not already.
+pub fn grow_from(tx: &Transaction<'_>, kind: Kind, day: i64) -> StoreResult<()> {
+    let sql = "UPDATE metric_kind SET grows_from = coalesce(grows_from, ?2) WHERE kind = ?1";
+    tx.execute(sql, (kind.name(), day))?;
+    Ok(())
+}
+
+/// How many ids a request of the kind may have, where that was learned and is still believed.
+pub fn bound(c: &Connection, kind: Kind, now: i64) -> StoreResult<Option<usize>> {
+    let sql = "SELECT ids_max FROM metric_kind WHERE kind = ?1 AND ids_max_until > ?2";
+    let bound: Option<i64> = c.query_row(sql, (kind.name(), now), |row| row.get(0)).optional()?;
+    Ok(bound.and_then(|bound| usize::try_from(bound).ok()))
+}
+
+/// Remembers how many ids a request of the kind may have.
+pub fn learn_bound(tx: &Transaction<'_>, kind: Kind, ids: usize, now: i64) -> StoreResult<()> {
+    let sql = "UPDATE metric_kind SET ids_max = ?2, ids_max_until = ?3 WHERE kind = ?1";
+    let ids = i64::try_from(ids).unwrap_or(i64::MAX);
+    tx.execute(sql, (kind.name(), ids, now.saturating_add(BOUND_MICROS)))?;
+    Ok(())
+}
+
+/// How far the daily metrics of a kind reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// The kind.
+    pub kind: Kind,
+    /// The oldest day that was asked for.
+    pub from: String,
+    /// The newest one.
+    pub to: String,
+    /// How many days were.
+    pub days: i64,
+    /// Whether days are asked for as they end.
+    pub is_growing: bool,
+}
+
+/// How far the daily metrics reach, of the kinds that have any.
+pub fn reach(c: &Connection) -> StoreResult<Vec<Reach>> {
+    let sql = "SELECT min(date), max(date), count(*),
+                      (SELECT grows_from IS NOT NULL FROM metric_kind AS k WHERE k.kind = d.kind)
+               FROM metric_day AS d WHERE kind = ?1 AND asked_at IS NOT NULL HAVING count(*) > 0";
+    let mut found = Vec::new();
+    for kind in Lot::KINDS {
+        let reach = c.query_row(sql, [kind.name()], |row| {
+            Ok(Reach {
+                kind,
+                from: row.get(0)?,
+                to: row.get(1)?,
+                days: row.get(2)?,
+                is_growing: row.get(3)?,
+            })
+        });
+        found.extend(reach.optional()?);
+    }
+    Ok(found)
+}
+
+/// Whether there is anything to ask for, and whether the lists of it were ever mirrored whole.
+pub fn has_rows(c: &Connection) -> StoreResult<(bool, bool)> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM account) OR EXISTS (SELECT 1 FROM video)
+                      OR EXISTS (SELECT 1 FROM account_video),
+                      EXISTS (SELECT 1 FROM kind_state
+                              WHERE kind IN ('account', 'video', 'account_video') AND complete_as_of IS NOT NULL)";
+    Ok(c.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
