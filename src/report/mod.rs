@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod demo;
+pub mod export;
 pub mod outbox;
 pub mod progress;
 pub mod rate;

@@ -13,12 +13,14 @@
 //! the API said; [`walks`] and [`removals`] keep the promise about completeness; [`due`] is the
 //! schedule; [`outbox`] is the way back to the API; [`instance`], [`jobs`], [`passes`], [`refusals`]
 //! and [`documents`] are the bookkeeping;
-//! [`status`] and [`freshness`] read it all back; [`dictionary`] says what it all means.
+//! [`status`] and [`freshness`] read it all back, [`dump`] reads it out whole; [`dictionary`] says what
+//! it all means.
 
 pub mod analysis;
 pub mod dictionary;
 pub mod documents;
 pub mod due;
+pub mod dump;
 pub mod freshness;
 pub mod instance;
 pub mod jobs;
