@@ -16,6 +16,7 @@
 //! | [`push`] | write direction: claim, send, look up when unsure, settle |
 //! | [`pass`] | one pass over all kinds, and what came of it |
 //! | [`daemon`] | the loop: deadline, job, signal, stop; readiness and signs of life |
+//! | [`export`] | tables and views for tools outside SQLite, to a folder or a bucket |
 //! | [`config`], [`logging`], [`report`], [`listen`], [`cli`] | the front; nothing above reads the environment |
 //!
 //! [`sandbox`], the embedded API for tests, benches and the demo, stands beside them and shares
@@ -55,6 +56,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+pub mod export;
 pub mod listen;
 pub mod logging;
 pub mod model;

@@ -7,6 +7,7 @@ mod completions;
 mod context;
 mod demo;
 pub mod exit;
+mod export;
 mod handover;
 mod lines;
 mod link;
@@ -120,6 +121,8 @@ pub enum Command {
     Schema(schema::SchemaArgs),
     /// Copy the mirror to a file, also while others work on it
     Backup(backup::BackupArgs),
+    /// Write tables and views to CSV, JSON Lines or Parquet, from one snapshot
+    Export(export::ExportArgs),
     /// Serve a made-up API on loopback, to try things against
     Sandbox(sandbox::SandboxArgs),
     /// Mirror a simulated week in under a minute, with no key and no network
@@ -159,6 +162,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
         Command::Check(args) => check::run(args, context(None), environment, output),
         Command::Schema(args) => schema::run(args),
         Command::Backup(args) => backup::run(args, &context(None)?),
+        Command::Export(args) => export::run(args, &context(None)?, environment),
         Command::Sandbox(args) => sandbox::run(args, clock),
         Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), clock, output),
         Command::Completions(args) => completions::run(args),

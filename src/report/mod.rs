@@ -4,6 +4,7 @@ pub mod backfill;
 pub mod backup;
 pub mod check;
 pub mod demo;
+pub mod export;
 pub mod outbox;
 pub mod progress;
 pub mod rate;

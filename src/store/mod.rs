@@ -12,8 +12,8 @@
 //! **Reading order.** [`open`] and [`place`] make the connection; [`rows`] and [`pages`] write what
 //! the API said; [`walks`] and [`removals`] keep the promise about completeness; [`due`] is the
 //! schedule; [`metrics`] are the days; [`outbox`] is the way back to the API; [`instance`], [`jobs`],
-//! [`passes`], [`refusals`] and [`documents`] are the bookkeeping; [`backup`] copies it all,
-//! for another mirror; [`status`] and [`freshness`] read it back;
+//! [`passes`], [`refusals`] and [`documents`] are the bookkeeping; [`backup`] and [`dump`] copy it all,
+//! for another mirror and for other tools; [`status`] and [`freshness`] read it back;
 //! [`dictionary`] says what it all means.
 
 pub mod analysis;
@@ -21,6 +21,7 @@ pub mod backup;
 pub mod dictionary;
 pub mod documents;
 pub mod due;
+pub mod dump;
 pub mod freshness;
 pub mod instance;
 pub mod jobs;

@@ -1,0 +1,215 @@
+//! An export in a bucket of S3 or of anything that speaks like it. Files are written to a temporary
+//! folder on this machine first, so that the database is not read at the pace of the network, and
+//! then uploaded: an object is replaced as a whole, when its last byte has arrived.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::path::Path as Key;
+use object_store::{ObjectStoreExt, PutPayload, RetryConfig, WriteMultipart};
+use tempfile::TempDir;
+
+use super::ExportError;
+use super::error::at;
+use super::manifest::NAME;
+use super::stage::{Changes, Staged};
+
+/// Larger files are uploaded in parts of this length, bytes; S3 allows 10,000 of them.
+const PART_BYTES: usize = 16 << 20;
+
+/// Parts that are under way at a time.
+const PARTS_MAX: usize = 3;
+
+/// How long a request is tried again.
+const RETRY_TIME_MAX: Duration = Duration::from_secs(60);
+const RETRIES_MAX: usize = 5;
+
+/// What variables of the environment that say how to reach S3 begin with.
+pub const VARIABLES: &str = "AWS_";
+
+/// How to reach the bucket and who asks: `AWS_ACCESS_KEY_ID` and the other usual variables.
+#[derive(Clone, Default)]
+pub struct Options(BTreeMap<String, String>);
+
+impl Options {
+    /// Options by the names of their variables.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+/// Values may be secret, so only the names are shown.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// A prefix in a bucket that holds an export, or will.
+pub struct Bucket {
+    address: String,
+    prefix: String,
+    store: Arc<AmazonS3>,
+    recorded: Option<Vec<u8>>,
+    lengths: BTreeMap<String, u64>,
+    aside: TempDir,
+}
+
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bucket").field(&self.address).finish()
+    }
+}
+
+impl Bucket {
+    /// Looks at what is there.
+    pub async fn open(
+        address: &str,
+        name: &str,
+        prefix: &str,
+        options: &Options,
+    ) -> Result<Self, ExportError> {
+        let unusable =
+            |reason: String| ExportError::Address { address: address.to_owned(), reason };
+        if name.is_empty() {
+            return Err(unusable("it names no bucket".to_owned()));
+        }
+        // Only the first installation takes effect, and whoever was first is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let retry = RetryConfig {
+            max_retries: RETRIES_MAX,
+            retry_timeout: RETRY_TIME_MAX,
+            ..RetryConfig::default()
+        };
+        let mut builder = AmazonS3Builder::new().with_retry(retry);
+        for (name, value) in &options.0 {
+            // Variables that are not about S3 are somebody else's.
+            if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
+                builder = builder.with_config(key, value);
+            }
+        }
+        let store = builder.with_bucket_name(name).build();
+        let store = store.map_err(|error| unusable(error.to_string()))?;
+        let aside = tempfile::tempdir().map_err(at(Path::new("a temporary folder")))?;
+        let mut bucket = Self {
+            address: address.trim_end_matches('/').to_owned(),
+            prefix: prefix.to_owned(),
+            store: Arc::new(store),
+            recorded: None,
+            lengths: BTreeMap::new(),
+            aside,
+        };
+        bucket.look().await?;
+        Ok(bucket)
+    }
+
+    /// The manifest that is there.
+    pub fn recorded(&self) -> Option<&[u8]> {
+        self.recorded.as_deref()
+    }
+
+    /// The length of an object.
+    pub fn length(&self, path: &str) -> Option<u64> {
+        self.lengths.get(path).copied()
+    }
+
+    /// Where files are written.
+    pub fn aside(&self) -> &Path {
+        self.aside.path()
+    }
+
+    /// Puts everything in its place.
+    pub async fn put(&self, changes: Changes) -> Result<(), ExportError> {
+        self.put_bytes(NAME, changes.before.into()).await?;
+        for file in &changes.files {
+            self.upload(file).await?;
+        }
+        for path in changes.removed.iter().filter(|path| self.lengths.contains_key(*path)) {
+            let removed = self.store.delete(&self.key(path)).await;
+            removed.map_err(|error| self.failed(path, error))?;
+        }
+        self.put_bytes(NAME, changes.after.into()).await
+    }
+
+    /// Reads the manifest, and what objects there are.
+    async fn look(&mut self) -> Result<(), ExportError> {
+        let failed = |error| self.failed(NAME, error);
+        self.recorded = match self.store.get(&self.key(NAME)).await {
+            Ok(found) => Some(found.bytes().await.map_err(failed)?.to_vec()),
+            Err(object_store::Error::NotFound { .. }) => None,
+            Err(error) => return Err(failed(error)),
+        };
+        let prefix = match self.prefix.as_str() {
+            "" => String::new(),
+            prefix => format!("{prefix}/"),
+        };
+        let mut page_token = None;
+        loop {
+            let options = PaginatedListOptions { page_token, ..PaginatedListOptions::default() };
+            let page = self.store.list_paginated(Some(&prefix), options).await;
+            let page = page.map_err(|error| self.failed("", error))?;
+            for object in page.result.objects {
+                if let Some(path) = object.location.as_ref().strip_prefix(&prefix) {
+                    self.lengths.insert(path.to_owned(), object.size);
+                }
+            }
+            page_token = page.page_token;
+            if page_token.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn upload(&self, staged: &Staged) -> Result<(), ExportError> {
+        let failed = |error| self.failed(&staged.path, error);
+        let mut file = std::fs::File::open(&staged.aside).map_err(at(&staged.aside))?;
+        let mut part = || -> Result<Bytes, ExportError> {
+            let mut bytes = Vec::new();
+            let read = (&mut file).take(PART_BYTES as u64).read_to_end(&mut bytes);
+            read.map_err(at(&staged.aside))?;
+            Ok(bytes.into())
+        };
+        let mut next = part()?;
+        if next.len() < PART_BYTES {
+            return self.put_bytes(&staged.path, next).await;
+        }
+        let upload = self.store.put_multipart(&self.key(&staged.path)).await.map_err(failed)?;
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
+        while !next.is_empty() {
+            if let Err(error) = upload.wait_for_capacity(PARTS_MAX).await {
+                // The parts that arrived cost money as long as they are kept.
+                let _ = upload.abort().await;
+                return Err(failed(error));
+            }
+            upload.put(next);
+            next = part()?;
+        }
+        upload.finish().await.map_err(failed)?;
+        Ok(())
+    }
+
+    async fn put_bytes(&self, path: &str, bytes: Bytes) -> Result<(), ExportError> {
+        let put = self.store.put(&self.key(path), PutPayload::from_bytes(bytes)).await;
+        put.map_err(|error| self.failed(path, error))?;
+        Ok(())
+    }
+
+    fn key(&self, path: &str) -> Key {
+        match self.prefix.as_str() {
+            "" => Key::from(path),
+            prefix => Key::from(format!("{prefix}/{path}")),
+        }
+    }
+
+    fn failed(&self, path: &str, source: object_store::Error) -> ExportError {
+        let address = format!("{}/{path}", self.address);
+        ExportError::Bucket { address, source }
+    }
+}

@@ -1,0 +1,269 @@
+//! Rows as Parquet: columns with their proper types, every one of them nullable, compressed with
+//! zstd, in row groups that are collected in memory.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use parquet::basic::{Compression, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
+use parquet::schema::types::{Type, TypePtr};
+
+use crate::model::{Instant, Value};
+use crate::store::dump::{Column, Shape};
+
+/// A row group is written when it has as many rows: readers share out work by row groups.
+const GROUP_ROWS_MAX: usize = 122_880;
+
+/// 1970-01-01 as chrono counts days.
+const EPOCH_DAY: i32 = 719_163;
+
+/// What a value in memory takes besides the bytes of a text, about.
+const VALUE_BYTES: usize = 10;
+const TEXT_BYTES: usize = 42;
+
+/// A Parquet file that is being written.
+pub struct ParquetFile {
+    writer: SerializedFileWriter<File>,
+    buffers: Vec<Buffer>,
+    group_rows: usize,
+    group_bytes: usize,
+    unfit: u64,
+}
+
+/// A column of the row group that is being collected.
+struct Buffer {
+    shape: Shape,
+    /// 1 for a value, 0 for NULL.
+    levels: Vec<i16>,
+    values: Values,
+}
+
+enum Values {
+    Texts(Vec<ByteArray>),
+    Longs(Vec<i64>),
+    Days(Vec<i32>),
+    Doubles(Vec<f64>),
+    Booleans(Vec<bool>),
+}
+
+impl ParquetFile {
+    /// Begins a file. The notes are kept in its metadata.
+    pub fn create(
+        file: File,
+        table: &str,
+        columns: &[Column],
+        notes: &[(&str, String)],
+    ) -> io::Result<Self> {
+        let notes = notes
+            .iter()
+            .map(|(name, note)| KeyValue::new(format!("creatormirror.{name}"), Some(note.clone())));
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_created_by(concat!("creatormirror ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_key_value_metadata(Some(notes.collect()))
+            .build();
+        let schema = schema(table, columns).map_err(io_error)?;
+        let writer =
+            SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(io_error)?;
+        let buffers = columns.iter().map(|column| Buffer::new(column.shape)).collect();
+        Ok(Self { writer, buffers, group_rows: 0, group_bytes: 0, unfit: 0 })
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, row: &[Value<'_>]) -> io::Result<()> {
+        for (buffer, value) in self.buffers.iter_mut().zip(row) {
+            let (bytes, fits) = buffer.push(value);
+            self.group_bytes += bytes;
+            self.unfit += u64::from(!fits);
+        }
+        self.group_rows += 1;
+        if self.group_rows >= GROUP_ROWS_MAX {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// How much memory the rows take that are not written yet, about.
+    pub fn waiting_bytes(&self) -> usize {
+        self.group_bytes
+    }
+
+    /// Writes the rows that were collected as a row group.
+    pub fn flush(&mut self) -> io::Result<()> {
+        if self.group_rows > 0 {
+            self.write_group().map_err(io_error)?;
+        }
+        (self.group_rows, self.group_bytes) = (0, 0);
+        Ok(())
+    }
+
+    fn write_group(&mut self) -> Result<(), ParquetError> {
+        let mut group = self.writer.next_row_group()?;
+        for buffer in &mut self.buffers {
+            if let Some(mut column) = group.next_column()? {
+                buffer.write(&mut column)?;
+                column.close()?;
+            }
+        }
+        group.close()?;
+        Ok(())
+    }
+
+    /// Ends the file. Returns it, and how many values did not fit their column and are NULL.
+    pub fn finish(mut self) -> io::Result<(File, u64)> {
+        self.flush()?;
+        Ok((self.writer.into_inner().map_err(io_error)?, self.unfit))
+    }
+}
+
+impl Buffer {
+    fn new(shape: Shape) -> Self {
+        let values = match shape {
+            Shape::Text | Shape::Json => Values::Texts(Vec::new()),
+            Shape::Integer | Shape::Instant => Values::Longs(Vec::new()),
+            Shape::Date => Values::Days(Vec::new()),
+            Shape::Real => Values::Doubles(Vec::new()),
+            Shape::Boolean => Values::Booleans(Vec::new()),
+        };
+        Self { shape, levels: Vec::new(), values }
+    }
+
+    /// Adds a value. Returns what it takes in memory, and whether it was of the column's type.
+    fn push(&mut self, value: &Value<'_>) -> (usize, bool) {
+        let taken = match value {
+            Value::Null => None,
+            value => self.take(value),
+        };
+        self.levels.push(i16::from(taken.is_some()));
+        (taken.unwrap_or(2), taken.is_some() || *value == Value::Null)
+    }
+
+    fn take(&mut self, value: &Value<'_>) -> Option<usize> {
+        match &mut self.values {
+            Values::Texts(texts) => return Some(take_text(texts, value)),
+            Values::Longs(longs) if self.shape == Shape::Instant => longs.push(micros(value)?),
+            Values::Longs(longs) => longs.push(value.as_integer()?),
+            Values::Days(days) => days.push(day(value)?),
+            Values::Doubles(doubles) => doubles.push(match value {
+                Value::Real(number) => *number,
+                // A whole number where any may stand.
+                value => value.as_integer()? as f64,
+            }),
+            Values::Booleans(booleans) => booleans.push(match value.as_integer()? {
+                0 => false,
+                1 => true,
+                _ => return None,
+            }),
+        }
+        Some(VALUE_BYTES)
+    }
+
+    /// Writes the values and forgets them.
+    fn write(&mut self, column: &mut SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
+        let levels = Some(self.levels.as_slice());
+        match &mut self.values {
+            Values::Texts(texts) => {
+                column.typed::<ByteArrayType>().write_batch(texts, levels, None)?;
+                texts.clear();
+            }
+            Values::Longs(longs) => {
+                column.typed::<Int64Type>().write_batch(longs, levels, None)?;
+                longs.clear();
+            }
+            Values::Days(days) => {
+                column.typed::<Int32Type>().write_batch(days, levels, None)?;
+                days.clear();
+            }
+            Values::Doubles(doubles) => {
+                column.typed::<DoubleType>().write_batch(doubles, levels, None)?;
+                doubles.clear();
+            }
+            Values::Booleans(booleans) => {
+                column.typed::<BoolType>().write_batch(booleans, levels, None)?;
+                booleans.clear();
+            }
+        }
+        self.levels.clear();
+        Ok(())
+    }
+}
+
+/// Adds a text. One that was there just before, as ids in a history are, is kept once.
+fn take_text(texts: &mut Vec<ByteArray>, value: &Value<'_>) -> usize {
+    let number;
+    let text = match value {
+        Value::Text(text) => text.as_ref(),
+        Value::Integer(one) => {
+            number = one.to_string();
+            &number
+        }
+        Value::Real(one) => {
+            number = format!("{one:?}");
+            &number
+        }
+        Value::Null => "",
+    };
+    match texts.last() {
+        Some(last) if last.data() == text.as_bytes() => {
+            let last = last.clone();
+            texts.push(last);
+            TEXT_BYTES
+        }
+        _ => {
+            texts.push(ByteArray::from(text.as_bytes().to_vec()));
+            TEXT_BYTES + text.len()
+        }
+    }
+}
+
+/// Parquet's instants end at the microsecond.
+fn micros(value: &Value<'_>) -> Option<i64> {
+    let at = Instant::parse(value.as_text()?)?;
+    at.seconds.checked_mul(1_000_000)?.checked_add(i64::from(at.nanos / 1_000))
+}
+
+fn day(value: &Value<'_>) -> Option<i32> {
+    use chrono::Datelike;
+    let day: NaiveDate = value.as_text()?.parse().ok()?;
+    Some(day.num_days_from_ce() - EPOCH_DAY)
+}
+
+fn schema(table: &str, columns: &[Column]) -> Result<TypePtr, ParquetError> {
+    let fields = columns.iter().map(|column| {
+        let (physical, logical) = match column.shape {
+            Shape::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+            Shape::Json => (Physical::BYTE_ARRAY, Some(LogicalType::Json)),
+            Shape::Integer => (Physical::INT64, None),
+            Shape::Real => (Physical::DOUBLE, None),
+            Shape::Boolean => (Physical::BOOLEAN, None),
+            Shape::Date => (Physical::INT32, Some(LogicalType::Date)),
+            Shape::Instant => {
+                (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::MICROS)))
+            }
+        };
+        let field = Type::primitive_type_builder(&column.name, physical)
+            .with_repetition(Repetition::OPTIONAL)
+            .with_logical_type(logical)
+            .build()?;
+        Ok(Arc::new(field))
+    });
+    let fields = fields.collect::<Result<_, ParquetError>>()?;
+    Ok(Arc::new(Type::group_type_builder(table).with_fields(fields).build()?))
+}
+
+/// What went wrong is mostly the disk.
+fn io_error(error: ParquetError) -> io::Error {
+    match error {
+        ParquetError::External(cause) => match cause.downcast::<io::Error>() {
+            Ok(error) => *error,
+            Err(cause) => io::Error::other(cause),
+        },
+        error => io::Error::other(error),
+    }
+}

@@ -1,0 +1,135 @@
+//! Rows as CSV (RFC 4180) and as JSON Lines.
+//!
+//! In CSV NULL is nothing at all and empty text is `""`, which the `csv` crate cannot tell apart when
+//! it writes; everything else is as SQLite shows it. In JSON Lines booleans are true and false, and
+//! JSON columns are values rather than text.
+
+use std::io::{self, Write};
+
+use serde_json::value::RawValue;
+
+use crate::model::Value;
+use crate::store::dump::{Column, Shape};
+
+/// Writes the first line of a CSV file.
+pub fn csv_header(out: &mut impl Write, columns: &[Column]) -> io::Result<()> {
+    for (at, column) in columns.iter().enumerate() {
+        if at > 0 {
+            out.write_all(b",")?;
+        }
+        csv_text(out, &column.name)?;
+    }
+    out.write_all(b"\r\n")
+}
+
+/// Writes a row as a line of CSV.
+pub fn csv_row(out: &mut impl Write, row: &[Value<'_>]) -> io::Result<()> {
+    for (at, value) in row.iter().enumerate() {
+        if at > 0 {
+            out.write_all(b",")?;
+        }
+        match value {
+            Value::Null => {}
+            Value::Integer(number) => write!(out, "{number}")?,
+            Value::Real(number) => write!(out, "{number:?}")?,
+            Value::Text(text) => csv_text(out, text)?,
+        }
+    }
+    out.write_all(b"\r\n")
+}
+
+fn csv_text(out: &mut impl Write, text: &str) -> io::Result<()> {
+    if !text.is_empty() && !text.contains(['"', ',', '\r', '\n']) {
+        return out.write_all(text.as_bytes());
+    }
+    out.write_all(b"\"")?;
+    out.write_all(text.replace('"', "\"\"").as_bytes())?;
+    out.write_all(b"\"")
+}
+
+/// Writes a row as a JSON object on a line of its own.
+pub fn json_row(out: &mut impl Write, columns: &[Column], row: &[Value<'_>]) -> io::Result<()> {
+    for (at, (column, value)) in columns.iter().zip(row).enumerate() {
+        out.write_all(if at == 0 { b"{" } else { b"," })?;
+        serde_json::to_writer(&mut *out, &column.name)?;
+        out.write_all(b":")?;
+        match (value, column.shape) {
+            (Value::Null, _) => out.write_all(b"null")?,
+            (Value::Integer(0), Shape::Boolean) => out.write_all(b"false")?,
+            (Value::Integer(1), Shape::Boolean) => out.write_all(b"true")?,
+            (Value::Integer(number), _) => write!(out, "{number}")?,
+            (Value::Real(number), _) => serde_json::to_writer(&mut *out, number)?,
+            (Value::Text(text), Shape::Json) => json_value(out, text)?,
+            (Value::Text(text), _) => serde_json::to_writer(&mut *out, text)?,
+        }
+    }
+    out.write_all(b"}\n")
+}
+
+/// Passes JSON on as it was received, number by number. In JSON line breaks stand only where a blank
+/// could stand too.
+fn json_value(out: &mut impl Write, text: &str) -> io::Result<()> {
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(value) if !value.get().contains(['\r', '\n']) => out.write_all(value.get().as_bytes()),
+        Ok(value) => out.write_all(value.get().replace(['\r', '\n'], " ").as_bytes()),
+        Err(_) => Ok(serde_json::to_writer(out, text)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn column(name: &str, shape: Shape) -> Column {
+        Column { name: name.to_owned(), shape }
+    }
+
+    fn csv(row: &[Value<'_>]) -> String {
+        let mut out = Vec::new();
+        csv_row(&mut out, row).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn json(shape: Shape, value: Value<'_>) -> String {
+        let mut out = Vec::new();
+        json_row(&mut out, &[column("c", shape)], &[value]).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn nothing_and_empty_are_two_things() {
+        assert_eq!(csv(&[Value::Null, Value::Text("".into())]), ",\"\"\r\n");
+    }
+
+    #[test]
+    fn json_keeps_what_it_was_given() {
+        for (shape, value, expected) in [
+            (Shape::Boolean, Value::Integer(1), "true"),
+            (Shape::Boolean, Value::Integer(7), "7"),
+            (Shape::Integer, Value::Integer(i64::MAX), "9223372036854775807"),
+            (Shape::Real, Value::Real(0.1), "0.1"),
+            (Shape::Json, Value::Text(r#"{"n":1e400,"n":1}"#.into()), r#"{"n":1e400,"n":1}"#),
+            (Shape::Json, Value::Text("{\n\"a\": \"\\n\"\r\n}".into()), "{ \"a\": \"\\n\"  }"),
+            (Shape::Json, Value::Text("{oops".into()), "\"{oops\""),
+            (Shape::Text, Value::Text("{}".into()), "\"{}\""),
+            (Shape::Text, Value::Text("a\n\"b\"\u{2028}".into()), "\"a\\n\\\"b\\\"\u{2028}\""),
+        ] {
+            assert_eq!(json(shape, value), format!("{{\"c\":{expected}}}\n"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back_from_csv(cells in prop::collection::vec(".{0,12}", 2..5)) {
+            let cell = |cell| Value::Text(String::as_str(cell).into());
+            let row: Vec<Value<'_>> = cells.iter().map(cell).collect();
+            // As in a file, it is not the first line, where some letters mean the encoding.
+            let text = csv(&[Value::Integer(1), Value::Integer(2)]) + &csv(&row);
+            let mut reader = ::csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+            let read: Vec<::csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+            prop_assert_eq!(read.len(), 1);
+            prop_assert_eq!(read[0].iter().collect::<Vec<_>>(), cells);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What an export came to, for people and for programs, and how far it is.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
+use serde_json::{Value, json};
+
+use super::progress::View;
+use super::text::{bytes, thousands};
+use crate::export::{Exported, Outcome, Request};
+use crate::logging;
+use crate::model::instant;
+
+/// A line on the terminal that says which table is being read. It goes when it is dropped.
+#[derive(Debug)]
+pub struct Reading(Option<ProgressBar>);
+
+impl Reading {
+    /// Begins to show, where progress is shown.
+    pub fn start(view: View) -> Self {
+        if view != View::Terminal {
+            return Self(None);
+        }
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        logging::attach_progress(bars.clone());
+        Self(Some(bars.add(ProgressBar::new_spinner())))
+    }
+
+    /// So many rows of a table were read.
+    pub fn tell(&self, table: &str, rows: u64) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(format!("{table}: {} rows", thousands(rows)));
+            bar.tick();
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+            logging::detach_progress();
+        }
+    }
+}
+
+/// One line per table, and one for the whole.
+pub fn text(outcome: &Outcome, out: &str) -> String {
+    let mut text: String = outcome.tables.iter().map(line).collect();
+    let tables = thousands(outcome.tables.len() as u64);
+    let at = instant::text(outcome.at);
+    text.push_str(&format!("{tables} tables and views as of {at} are in {out}\n"));
+    text
+}
+
+fn line(table: &Exported) -> String {
+    let mut parts = vec![
+        format!("{} rows", thousands(table.rows)),
+        bytes(table.bytes),
+        format!("{} files written", table.written),
+    ];
+    for (count, what) in [(table.kept, "unchanged"), (table.removed, "removed")] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    format!("{:<22} {}\n", table.name, parts.join(", "))
+}
+
+/// The same as one JSON document.
+pub fn json(outcome: &Outcome, request: &Request, out: &str) -> Value {
+    let table = |table: &Exported| {
+        json!({
+            "name": table.name,
+            "rows": table.rows,
+            "bytes": table.bytes,
+            "files_written": table.written,
+            "files_unchanged": table.kept,
+            "files_removed": table.removed,
+        })
+    };
+    json!({
+        "snapshot_at": instant::text(outcome.at),
+        "format": request.format.name(),
+        "since": request.since,
+        "out": out,
+        "tables": outcome.tables.iter().map(table).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_was_spared() {
+        let mut table = Exported {
+            name: "video_history".to_owned(),
+            rows: 12_345,
+            written: 1,
+            kept: 11,
+            removed: 0,
+            bytes: 2_000,
+        };
+        assert_eq!(
+            line(&table),
+            "video_history          12,345 rows, 2.0 kB, 1 files written, 11 unchanged\n"
+        );
+        table.kept = 0;
+        assert!(line(&table).ends_with("1 files written\n"));
+    }
+}

@@ -1,0 +1,152 @@
+//! Reading out whole views for tools outside SQLite: what there is, with columns and types, and the
+//! rows of each, all within one read transaction, which is one snapshot. (Who looks from outside
+//! calls them tables.)
+
+mod fingerprint;
+mod shape;
+
+use std::collections::BTreeSet;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, params_from_iter};
+
+pub use fingerprint::months;
+pub use shape::{Column, Shape};
+
+use super::dictionary::{self, View};
+use super::{Store, StoreError, StoreResult};
+use crate::model::Value;
+
+/// The one view that is there to be written to.
+const WRITE_ONLY: &str = "outbox_requests";
+
+/// What grows with time, and the column by which it does.
+const BY_TIME: [(&str, &str); 7] = [
+    ("account_history", "scraped_at"),
+    ("account_video_history", "scraped_at"),
+    ("daily_metrics", "date"),
+    ("overview_history", "observed_at"),
+    ("video_daily", "date"),
+    ("video_growth", "to_at"),
+    ("video_history", "scraped_at"),
+];
+
+/// `YYYY-MM`.
+const MONTH_LETTERS: usize = 7;
+
+/// What is public.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// Its columns, in order.
+    pub columns: Vec<Column>,
+    /// Which column says when, in what grows with time.
+    pub time: Option<usize>,
+    /// Hash of its definition.
+    pub definition: u64,
+}
+
+impl Table {
+    /// The month of a row, `YYYY-MM`, in what grows with time.
+    pub fn month<'r>(&self, row: &'r [Value<'_>]) -> Option<&'r str> {
+        row.get(self.time?)?.as_text()?.get(..MONTH_LETTERS)
+    }
+}
+
+/// Runs `f` in one read transaction: all it reads is of one instant. Writers go on meanwhile.
+pub fn snapshot<T, E: From<StoreError>>(
+    store: &Store,
+    f: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    store.read(|c| {
+        let transaction = c.unchecked_transaction()?;
+        Ok(f(&transaction))
+    })?
+}
+
+/// Every view that is there to be read, by name.
+pub fn tables(c: &Connection) -> StoreResult<Vec<Table>> {
+    let mut views = dictionary::views();
+    views.retain(|view| view.name != WRITE_ONLY);
+    views.sort_by(|one, other| one.name.cmp(&other.name));
+    views.iter().map(|view| table(c, view)).collect()
+}
+
+fn table(c: &Connection, view: &View) -> StoreResult<Table> {
+    let sql = "SELECT sql FROM sqlite_schema WHERE name = ?1";
+    let sql: String = c.query_row(sql, [&view.name], |row| row.get(0))?;
+    let columns = shape::columns(c, view)?;
+    let by_time = BY_TIME.iter().find(|(name, _)| *name == view.name);
+    let time = by_time.and_then(|(_, time)| columns.iter().position(|one| one.name == *time));
+    let definition = xxhash_rust::xxh3::xxh3_64(sql.as_bytes());
+    Ok(Table { name: view.name.clone(), columns, time, definition })
+}
+
+/// Which rows of what grows with time; of anything else it is always all.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// Every row.
+    All,
+    /// Rows of this month and later ones.
+    Since(&'a str),
+    /// Rows of these months.
+    Of(&'a BTreeSet<String>),
+}
+
+/// Hands every such row to `each`, one at a time.
+pub fn rows<E: From<StoreError>>(
+    c: &Connection,
+    table: &Table,
+    which: Which<'_>,
+    mut each: impl FnMut(&[Value<'_>]) -> Result<(), E>,
+) -> Result<(), E> {
+    let lost = |error: rusqlite::Error| E::from(StoreError::from(error));
+    let names: Vec<String> = table.columns.iter().map(|column| quoted(&column.name)).collect();
+    let mut sql = format!("SELECT {} FROM {}", names.join(", "), quoted(&table.name));
+    let mut bounds = Vec::new();
+    if let Some(time) = table.time.and_then(|time| names.get(time)) {
+        // What begins with a month comes before that month and a tilde.
+        let (first, last) = match which {
+            Which::All => ("", "9999-12"),
+            Which::Since(month) => (month, "9999-12"),
+            Which::Of(months) => match months.first().zip(months.last()) {
+                Some((first, last)) => (first.as_str(), last.as_str()),
+                None => return Ok(()),
+            },
+        };
+        sql.push_str(&format!(" WHERE {time} >= ?1 AND {time} < ?2"));
+        bounds.extend([first.to_owned(), format!("{last}~")]);
+    }
+    let mut statement = c.prepare(&sql).map_err(lost)?;
+    let mut rows = statement.query(params_from_iter(bounds)).map_err(lost)?;
+    while let Some(row) = rows.next().map_err(lost)? {
+        let values = (0..table.columns.len()).map(|at| Ok(value(row.get_ref(at)?)));
+        let values = values.collect::<Result<Vec<Value<'_>>, _>>().map_err(lost)?;
+        let is_wanted = match which {
+            Which::Of(months) if table.time.is_some() => {
+                table.month(&values).is_some_and(|month| months.contains(month))
+            }
+            _ => true,
+        };
+        if is_wanted {
+            each(&values)?;
+        }
+    }
+    Ok(())
+}
+
+fn value(read: ValueRef<'_>) -> Value<'_> {
+    match read {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+            Value::Text(String::from_utf8_lossy(bytes))
+        }
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
