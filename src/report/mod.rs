@@ -1,6 +1,7 @@
 //! What people see: progress while something runs, and the shapes of numbers in answers.
 
 pub mod check;
+pub mod datasette;
 pub mod demo;
 pub mod outbox;
 pub mod progress;

@@ -13,9 +13,11 @@
 //! the API said; [`walks`] and [`removals`] keep the promise about completeness; [`due`] is the
 //! schedule; [`outbox`] is the way back to the API; [`instance`], [`jobs`], [`passes`], [`refusals`]
 //! and [`documents`] are the bookkeeping;
-//! [`status`] and [`freshness`] read it all back; [`dictionary`] says what it all means.
+//! [`status`] and [`freshness`] read it all back; [`dictionary`] says what it all means, [`cookbook`]
+//! what to ask of it.
 
 pub mod analysis;
+pub mod cookbook;
 pub mod dictionary;
 pub mod documents;
 pub mod due;
