@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use creatormirror::model::Kind;
@@ -170,4 +171,36 @@ fn one_view_can_be_asked_for_by_name() {
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("no view `coverrage`") && said.contains("coverage"), "{said}");
     assert_eq!(schema(&["--json", "--markdown"]).status.code(), Some(2));
+}
+
+/// The file that is shipped is what the program prints.
+#[test]
+fn the_packaged_metadata_for_datasette_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/datasette.json");
+    let packaged = std::fs::read_to_string(path).unwrap();
+    assert!(
+        packaged == stdout(schema(&["--datasette"])),
+        "make it anew: creatormirror schema --datasette > deploy/datasette.json"
+    );
+    let metadata: Value = serde_json::from_str(&packaged).unwrap();
+    let told = metadata["databases"]["creatormirror"]["tables"].as_object().unwrap();
+    let (_folder, database) = fresh();
+    let mut statement = database.prepare("SELECT name, type FROM sqlite_schema").unwrap();
+    let held = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let held: BTreeMap<String, String> = held.collect::<Result<_, _>>().unwrap();
+    for (name, form) in &held {
+        match form.as_str() {
+            "table" => assert_eq!(told[name]["hidden"], true, "{name}"),
+            "view" => assert_eq!(
+                told[name]["columns"].as_object().unwrap().len(),
+                columns_of(&database, name).len()
+            ),
+            _ => {}
+        }
+    }
+    assert!(told.keys().all(|name| held.contains_key(name)));
+    // A file by another name is another database to Datasette.
+    let other = stdout(schema(&["--datasette", "--database", "/elsewhere/mirror.db"]));
+    let other: Value = serde_json::from_str(&other).unwrap();
+    assert_eq!(other["databases"]["mirror"], metadata["databases"]["creatormirror"]);
 }

@@ -1,11 +1,16 @@
 //! `schema`: what every view and column means. It needs no database, only this program.
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::{CliError, Exit};
-use crate::report::schema as report;
+use crate::report::{datasette, schema as report};
 use crate::store::dictionary::{self, View};
-use crate::store::open;
+use crate::store::{cookbook, open};
+
+/// What Datasette calls a database, unless the file is called otherwise.
+const DATABASE: &str = "creatormirror";
 
 /// Arguments of `schema`.
 #[derive(Debug, Clone, Args)]
@@ -14,21 +19,30 @@ pub struct SchemaArgs {
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Print one JSON document on stdout
-    #[arg(long, conflicts_with = "markdown")]
+    #[arg(long, group = "form")]
     pub json: bool,
     /// Print Markdown
-    #[arg(long)]
+    #[arg(long, group = "form")]
     pub markdown: bool,
+    /// Print metadata for Datasette, with the cookbook's queries, for a file named as --database is
+    #[arg(long, group = "form", conflicts_with = "names")]
+    pub datasette: bool,
 }
 
-/// Runs the command.
-pub fn run(args: &SchemaArgs) -> Result<Exit, CliError> {
+/// Runs the command. Of the database only the name matters.
+pub fn run(args: &SchemaArgs, database: Option<&Path>) -> Result<Exit, CliError> {
     let views = chosen(&args.names)?;
     let text = match args {
         SchemaArgs { json: true, .. } => {
             format!("{}\n", report::json(&views, open::known_version()))
         }
         SchemaArgs { markdown: true, .. } => report::markdown(&views),
+        SchemaArgs { datasette: true, .. } => {
+            let name = database.and_then(Path::file_stem).map(|name| name.to_string_lossy());
+            let name = name.as_deref().unwrap_or(DATABASE);
+            let (tables, recipes) = (dictionary::tables(), cookbook::recipes());
+            format!("{:#}\n", datasette::metadata(name, &views, &tables, &recipes))
+        }
         _ => report::text(&views),
     };
     super::answer(text.as_bytes())?;

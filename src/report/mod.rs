@@ -3,6 +3,7 @@
 pub mod backfill;
 pub mod backup;
 pub mod check;
+pub mod datasette;
 pub mod demo;
 pub mod export;
 pub mod outbox;

@@ -14,10 +14,17 @@
 //! schedule; [`metrics`] are the days; [`outbox`] is the way back to the API; [`instance`], [`jobs`],
 //! [`passes`], [`refusals`] and [`documents`] are the bookkeeping; [`backup`] and [`dump`] copy it all,
 //! for another mirror and for other tools; [`status`] and [`freshness`] read it back;
-//! [`dictionary`] says what it all means.
+//! [`dictionary`] says what it all means, [`cookbook`] what to ask of it.
 
 pub mod analysis;
 pub mod backup;
+//! schedule; [`outbox`] is the way back to the API; [`instance`], [`jobs`], [`passes`], [`refusals`]
+//! and [`documents`] are the bookkeeping;
+//! [`status`] and [`freshness`] read it all back; [`dictionary`] says what it all means, [`cookbook`]
+//! what to ask of it.
+
+pub mod analysis;
+pub mod cookbook;
 pub mod dictionary;
 pub mod documents;
 pub mod due;

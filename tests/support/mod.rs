@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 pub mod compare;
+pub mod lived;
 pub mod looks;
 pub mod tools;
 

@@ -87,6 +87,21 @@ pub fn views() -> Vec<View> {
     known
 }
 
+/// The tables under the views, which nobody has to look at.
+pub fn tables() -> Vec<String> {
+    let mut known: Vec<String> = Vec::new();
+    for script in super::open::scripts() {
+        for statement in tokens::of(&script).split(|token| *token == Token::Symbol(';')) {
+            match words(documented(statement).1)[..] {
+                ["CREATE", "TABLE", name, ..] => known.push(name.to_owned()),
+                ["DROP", "TABLE", .., name] => known.retain(|other| other != name),
+                _ => {}
+            }
+        }
+    }
+    known
+}
+
 /// What a migration makes, makes anew or drops.
 fn read(script: &str, known: &mut Vec<View>) {
     let tokens = tokens::of(script);

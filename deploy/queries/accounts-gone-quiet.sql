@@ -1,0 +1,16 @@
+-- Accounts gone quiet
+-- Tracked accounts whose latest post is over 14 days old, or that have none in the mirror.
+SELECT
+    a.id AS account_id,
+    a.platform,
+    a.username,
+    a.creator_name,
+    a.follower_count AS followers,
+    max(p.create_time) AS last_post,
+    CAST(julianday('now') - julianday(max(p.create_time)) AS INTEGER) AS days_ago
+FROM accounts AS a
+LEFT JOIN account_videos AS p ON p.account_id = a.id
+WHERE a.removed_at IS NULL AND a.is_active
+GROUP BY a.id
+HAVING last_post IS NULL OR days_ago >= 14
+ORDER BY last_post, a.id;

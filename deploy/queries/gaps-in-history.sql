@@ -1,0 +1,17 @@
+-- Gaps in the history
+-- Videos with scrapes in the last 30 days between which others may have been overwritten unseen: the API
+-- shows only the newest, and it was not read in time. The counts before and after are right.
+SELECT
+    g.video_id,
+    v.platform,
+    v.account_username,
+    v.scrape_interval_hours AS interval_hours,
+    count(*) AS gaps,
+    round(max(g.hours), 1) AS longest_hours,
+    max(g.to_at) AS last_gap_ended
+FROM video_growth AS g
+JOIN videos AS v ON v.id = g.video_id
+WHERE g.is_gap AND g.to_at >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-30 days')
+GROUP BY g.video_id
+ORDER BY gaps DESC, longest_hours DESC, g.video_id
+LIMIT 100;

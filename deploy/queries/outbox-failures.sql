@@ -1,0 +1,20 @@
+-- Outbox failures
+-- Queued writes that came to nothing in the last 30 days, and those that are stuck. After the cause is
+-- mended, `creatormirror outbox retry N` queues one again.
+SELECT
+    entry,
+    created_at,
+    kind,
+    action,
+    target,
+    state,
+    attempts,
+    http_status,
+    code,
+    detail,
+    request_id
+FROM outbox_log
+WHERE (state = 'failed' AND finished_at >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-30 days'))
+    OR state IN ('held', 'unsure')
+    OR (state IN ('queued', 'waiting', 'sending') AND created_at < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-1 hour'))
+ORDER BY entry DESC;

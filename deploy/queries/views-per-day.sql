@@ -1,0 +1,16 @@
+-- Views per day by platform
+-- What all videos gained on each of the last 30 UTC days. Today is not over, and a video that was not
+-- scraped on a day has its gain on the day of its next scrape.
+SELECT
+    d.date,
+    v.platform,
+    count(*) AS videos_scraped,
+    sum(d.views_gained) AS views_gained,
+    sum(d.likes_gained) AS likes_gained,
+    sum(d.comments_gained) AS comments_gained,
+    sum(d.shares_gained) AS shares_gained
+FROM video_daily AS d
+JOIN videos AS v ON v.id = d.video_id
+WHERE d.date >= date('now', '-30 days')
+GROUP BY d.date, v.platform
+ORDER BY d.date DESC, v.platform;

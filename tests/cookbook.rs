@@ -1,0 +1,367 @@
+//! The cookbook over a mirror of a real sandbox: every query runs, its numbers are those of a plain
+//! computation, and Datasette serves it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Timelike, Utc};
+use creatormirror::store::cookbook::{Recipe, recipes};
+use rusqlite::types::Value as Sql;
+use serde_json::Value;
+use support::lived::lived;
+use support::tools::tool;
+use support::{BINARY, Bed, until};
+
+/// The columns of each query's answer.
+const COLUMNS: [(&str, &str); 14] = [
+    (
+        "accounts-gone-quiet",
+        "account_id platform username creator_name followers last_post days_ago",
+    ),
+    ("best-posting-hour", "hour_utc posts average_views times_the_usual"),
+    (
+        "cost-of-requests",
+        "kind requests not_modified percent_not_modified rows_changed scrapes_added scrapes_per_request",
+    ),
+    (
+        "engagement-by-creator",
+        "creator platform accounts followers views engagement engagement_percent",
+    ),
+    (
+        "fastest-risers",
+        "video_id platform account_username caption views views_gained views_per_hour has_gap",
+    ),
+    (
+        "follower-growth",
+        "account_id platform username creator_name since followers_before followers gained percent",
+    ),
+    (
+        "gaps-in-history",
+        "video_id platform account_username interval_hours gaps longest_hours last_gap_ended",
+    ),
+    (
+        "losing-steam",
+        "video_id platform account_username caption views views_per_hour_before views_per_hour_now \
+         percent_lost",
+    ),
+    (
+        "most-engaging-posts",
+        "video_id platform account_username creator_name caption views engagement engagement_percent",
+    ),
+    (
+        "new-posts",
+        "platform id account_username caption posted_at first_day_views times_the_usual views",
+    ),
+    ("not-refreshed", "kind id account last_scrape_time interval_hours age_hours hours_late"),
+    (
+        "outbox-failures",
+        "entry created_at kind action target state attempts http_status code detail request_id",
+    ),
+    (
+        "views-per-day",
+        "date platform videos_scraped views_gained likes_gained comments_gained shares_gained",
+    ),
+    (
+        "what-has-disappeared",
+        "kind id platform account removed_at is_unavailable last_scrape_time last_views",
+    ),
+];
+
+/// A row by the names of its columns.
+type Row = BTreeMap<String, Sql>;
+
+struct Kitchen {
+    bed: Bed,
+    now: DateTime<Utc>,
+}
+
+impl Kitchen {
+    /// The rows of a recipe, as of the end of the week.
+    fn cook(&self, name: &str) -> Vec<Row> {
+        let recipe = recipes().into_iter().find(|recipe| recipe.name == name).unwrap();
+        let now = self.now.to_rfc3339_opts(SecondsFormat::Millis, true);
+        self.read(&recipe.sql.replace("'now'", &format!("'{now}'")))
+    }
+
+    fn read(&self, sql: &str) -> Vec<Row> {
+        let db = self.bed.db();
+        let mut statement = db.prepare(sql).unwrap();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        let rows = statement.query_map([], |row| {
+            names.iter().enumerate().map(|(n, name)| Ok((name.clone(), row.get(n)?))).collect()
+        });
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    fn days_ago(&self, days: i64) -> DateTime<Utc> {
+        self.now - TimeDelta::days(days)
+    }
+
+    fn columns_are_those_expected(&self) {
+        let expected: BTreeMap<&str, &str> = COLUMNS.into_iter().collect();
+        let db = self.bed.db();
+        for Recipe { name, sql, .. } in recipes() {
+            let columns = db.prepare(sql).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(
+                columns.column_names().collect::<Vec<_>>().join(" "),
+                expected[name],
+                "{name}"
+            );
+            assert!(!self.cook(name).is_empty(), "{name} finds nothing");
+        }
+    }
+
+    /// A video's views gained between scrapes, each with when the later one was.
+    fn gains(&self) -> BTreeMap<String, Vec<(DateTime<Utc>, i64)>> {
+        let mut last: BTreeMap<String, i64> = BTreeMap::new();
+        let mut gains: BTreeMap<String, Vec<(DateTime<Utc>, i64)>> = BTreeMap::new();
+        let mut rows = self.read("SELECT video_id, scraped_at, view_count FROM video_history");
+        rows.sort_by_key(|row| instant(row, "scraped_at"));
+        for row in rows {
+            let (id, views) = (text(&row, "video_id"), number(&row, "view_count"));
+            let before = last.insert(id.clone(), views);
+            if let Some(before) = before {
+                let gain = (instant(&row, "scraped_at"), views - before);
+                gains.entry(id).or_default().push(gain);
+            }
+        }
+        gains
+    }
+
+    fn risers_gained_what_their_scrapes_say(&self) {
+        let gains = self.gains();
+        let is_there: BTreeSet<String> = self
+            .read("SELECT id FROM videos WHERE removed_at IS NULL")
+            .iter()
+            .map(|row| text(row, "id"))
+            .collect();
+        let mut expected: Vec<(i64, String)> = gains
+            .into_iter()
+            .filter(|(id, _)| is_there.contains(id))
+            .map(|(id, gains)| {
+                let week = gains.into_iter().filter(|(at, _)| *at >= self.days_ago(7));
+                (-week.map(|(_, gain)| gain).sum::<i64>(), id)
+            })
+            .filter(|(gained, _)| *gained < 0)
+            .collect();
+        expected.sort();
+        expected.truncate(25);
+        let found = self.cook("fastest-risers");
+        let found: Vec<_> =
+            found.iter().map(|row| (-number(row, "views_gained"), text(row, "video_id"))).collect();
+        assert_eq!(found, expected);
+    }
+
+    fn views_of_a_day_are_those_of_its_last_scrapes(&self) {
+        let platforms: BTreeMap<String, String> = self
+            .read("SELECT id, platform FROM videos")
+            .iter()
+            .map(|row| (text(row, "id"), text(row, "platform")))
+            .collect();
+        // A day's gain is that of all scrapes on it, but for those of the first day.
+        let mut first: BTreeMap<String, DateTime<Utc>> = BTreeMap::new();
+        for row in self.read("SELECT video_id, scraped_at FROM video_history") {
+            let at = instant(&row, "scraped_at");
+            let first = first.entry(text(&row, "video_id")).or_insert(at);
+            *first = at.min(*first);
+        }
+        let mut expected: BTreeMap<(String, String), i64> = BTreeMap::new();
+        for (id, gains) in self.gains() {
+            for (at, gain) in
+                gains.iter().filter(|(at, _)| at.date_naive() > first[&id].date_naive())
+            {
+                let key = (at.date_naive().to_string(), platforms[&id].clone());
+                *expected.entry(key).or_default() += gain;
+            }
+        }
+        let since = self.days_ago(30).date_naive().to_string();
+        expected.retain(|(date, _), _| *date >= since);
+        let found: BTreeMap<_, _> = self
+            .cook("views-per-day")
+            .iter()
+            .filter(|row| row["views_gained"] != Sql::Null)
+            .map(|row| ((text(row, "date"), text(row, "platform")), number(row, "views_gained")))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    fn followers_are_compared_with_the_right_scrape(&self) {
+        let mut histories: BTreeMap<String, Vec<(DateTime<Utc>, i64)>> = BTreeMap::new();
+        for row in self.read("SELECT * FROM account_history") {
+            let scrape = (instant(&row, "scraped_at"), number(&row, "follower_count"));
+            histories.entry(text(&row, "account_id")).or_default().push(scrape);
+        }
+        let found = self.cook("follower-growth");
+        assert_eq!(found.len(), histories.len());
+        for row in found {
+            let history = histories.get_mut(&text(&row, "account_id")).unwrap();
+            history.sort();
+            let before = history.iter().rev().find(|(at, _)| *at <= self.days_ago(7));
+            let before = before.or(history.first()).unwrap().1;
+            let now = history.last().unwrap().1;
+            assert_eq!(number(&row, "followers_before"), before, "{row:?}");
+            assert_eq!(number(&row, "gained"), now - before, "{row:?}");
+        }
+    }
+
+    /// By what the server has seen of us.
+    fn requests_are_those_that_reached_the_server(&self) {
+        let total =
+            |rows: &[Row], column: &str| rows.iter().map(|row| number(row, column)).sum::<i64>();
+        let found = self.cook("cost-of-requests");
+        let seen = self.bed.control.log();
+        assert_eq!(total(&found, "requests"), i64::try_from(seen.len()).unwrap());
+        let unchanged = seen.iter().filter(|entry| entry.status == Some(304)).count();
+        assert_eq!(total(&found, "not_modified"), i64::try_from(unchanged).unwrap());
+        let held: i64 = ["account", "video", "account_video"]
+            .iter()
+            .map(|kind| self.bed.number(&format!("SELECT count(*) FROM {kind}_history")))
+            .sum();
+        let scrapes = found.iter().filter(|row| text(row, "kind") != "overview").cloned();
+        assert_eq!(total(&scrapes.collect::<Vec<_>>(), "scrapes_added"), held);
+    }
+
+    fn hours_are_judged_by_each_accounts_own_posts(&self) {
+        let mut posts: BTreeMap<(String, String), (String, DateTime<Utc>, i64)> = BTreeMap::new();
+        for table in ["account_videos", "videos"] {
+            let sql = format!(
+                "SELECT * FROM {table} WHERE removed_at IS NULL AND create_time IS NOT NULL"
+            );
+            for row in self.read(&sql) {
+                let post = (text(&row, "platform"), text(&row, "external_id"));
+                let account = text(&row, "account_username");
+                let (at, views) = (instant(&row, "create_time"), number(&row, "view_count"));
+                let known = posts.entry(post).or_insert((account, at, views));
+                known.2 = known.2.max(views);
+            }
+        }
+        posts.retain(|_, (_, at, _)| (self.days_ago(90)..=self.days_ago(2)).contains(at));
+        let usual = |platform: &str, account: &str| {
+            let own =
+                posts.iter().filter(|((other, _), post)| other == platform && post.0 == account);
+            let views: Vec<f64> = own.map(|(_, post)| post.2 as f64).collect();
+            views.iter().sum::<f64>() / views.len() as f64
+        };
+        let mut hours: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for ((platform, _), (account, at, views)) in &posts {
+            let usual = usual(platform, account);
+            if usual > 0.0 {
+                let hour = format!("{:02}", at.hour());
+                hours.entry(hour).or_default().push(*views as f64 / usual);
+            }
+        }
+        let found = self.cook("best-posting-hour");
+        assert_eq!(found.len(), hours.len());
+        for row in &found {
+            let hour = &hours[&text(row, "hour_utc")];
+            assert_eq!(number(row, "posts"), i64::try_from(hour.len()).unwrap());
+            let expected = hour.iter().sum::<f64>() / hour.len() as f64;
+            let Sql::Real(shown) = row["times_the_usual"] else { panic!("{row:?}") };
+            assert!((shown - expected).abs() < 0.006, "{row:?}: {expected}");
+        }
+    }
+
+    fn what_has_happened_is_found(&self) {
+        let gone = self.cook("what-has-disappeared");
+        let is_removed = |row: &&Row| row["removed_at"] != Sql::Null;
+        assert_eq!(gone.iter().filter(is_removed).count(), 1, "{gone:#?}");
+        assert!(gone.iter().any(|row| number(row, "is_unavailable") == 1), "{gone:#?}");
+        let quiet = self.cook("accounts-gone-quiet");
+        let silent = quiet.iter().find(|row| text(row, "username") == "silent.one").unwrap();
+        assert_eq!(silent["last_post"], Sql::Null);
+        let failures = self.cook("outbox-failures");
+        assert_eq!(failures.len(), 1, "{failures:#?}");
+        assert_eq!(text(&failures[0], "state"), "failed");
+    }
+
+    /// Datasette, as README has it, with every query fetched.
+    fn datasette_serves_it(&self) {
+        let Some(datasette) = tool("datasette") else { return };
+        let metadata = Command::new(BINARY)
+            .args(["schema", "--datasette", "--database"])
+            .arg(self.bed.database())
+            .env_clear()
+            .output()
+            .unwrap();
+        let path = self.bed.folder().join("metadata.json");
+        std::fs::write(&path, metadata.stdout).unwrap();
+        let mut serve = Command::new(datasette);
+        serve.arg("serve").arg(self.bed.database()).arg("--metadata").arg(&path);
+        serve.args(["--port", "0", "--setting", "sql_time_limit_ms", "60000"]);
+        serve.env_clear().env("HOME", self.bed.folder()).stdin(Stdio::null());
+        let running = self.bed.start(serve);
+        let port = || {
+            let said = running.stderr();
+            let (_, rest) = said.split_once("running on http://127.0.0.1:")?;
+            rest.split(' ').next()?.parse::<u16>().ok()
+        };
+        until("Datasette listens", || port().is_some());
+        let port = port().unwrap();
+        for Recipe { name, sql, title, .. } in recipes() {
+            let answer = get(port, &format!("/mirror/{name}.json?_shape=array"));
+            let rows: Vec<Value> = serde_json::from_str(&answer).unwrap();
+            assert_eq!(rows.len(), self.read(sql).len(), "{name}");
+            let columns: BTreeSet<&str> =
+                rows[0].as_object().unwrap().keys().map(String::as_str).collect();
+            let (_, expected) = COLUMNS.iter().find(|(known, _)| *known == name).unwrap();
+            assert_eq!(columns, expected.split_whitespace().collect(), "{name}");
+            assert!(get(port, "/mirror").contains(&title), "{name}");
+        }
+        // What the columns mean is shown beside them, and what is ours is not among what is offered.
+        assert!(
+            get(port, "/mirror/coverage").contains("Rows that are gone from the API and kept here")
+        );
+        let offered: Value = serde_json::from_str(&get(port, "/mirror.json")).unwrap();
+        for table in offered["tables"].as_array().unwrap() {
+            assert_eq!(table["hidden"], true, "{}", table["name"]);
+        }
+    }
+}
+
+fn text(row: &Row, column: &str) -> String {
+    match &row[column] {
+        Sql::Text(text) => text.clone(),
+        other => panic!("{column} is {other:?} in {row:?}"),
+    }
+}
+
+fn number(row: &Row, column: &str) -> i64 {
+    match &row[column] {
+        Sql::Integer(number) => *number,
+        other => panic!("{column} is {other:?} in {row:?}"),
+    }
+}
+
+fn instant(row: &Row, column: &str) -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339(&text(row, column)).unwrap().to_utc()
+}
+
+fn get(port: u16, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(" 200 "), "{path}: {answer}");
+    body.to_owned()
+}
+
+#[test]
+fn every_question_is_answered_and_right() {
+    let (bed, now) = lived();
+    let kitchen = Kitchen { bed, now };
+    kitchen.columns_are_those_expected();
+    kitchen.risers_gained_what_their_scrapes_say();
+    kitchen.views_of_a_day_are_those_of_its_last_scrapes();
+    kitchen.followers_are_compared_with_the_right_scrape();
+    kitchen.requests_are_those_that_reached_the_server();
+    kitchen.hours_are_judged_by_each_accounts_own_posts();
+    kitchen.what_has_happened_is_found();
+    kitchen.datasette_serves_it();
+}
