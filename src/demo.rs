@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use serde_json::json;
+
 use crate::clock::Clock;
-use crate::model::{Instant, Kind};
+use crate::model::outbox::{Action, Draft};
+use crate::model::{Instant, Kind, instant};
 use crate::pass::{self, Order, PassSettings, Report};
 use crate::poll::Desk;
+use crate::push::check::{CheckError, check};
 use crate::sandbox::{Control, SandboxSettings};
+use crate::store::outbox::enqueue;
 use crate::store::{StoreResult, analysis};
 
 /// How long the simulation lasts.
@@ -27,6 +32,12 @@ const PAST_DAYS: u32 = 21;
 
 /// Posts that each account publishes per day.
 const NEW_POSTS_PER_DAY: f64 = 1.0;
+
+/// The post that is tracked while the week goes on, and how long before its end.
+pub const POST: &str = "https://www.tiktok.com/@night.owl/video/7311234567890123456";
+const POST_BEFORE_END: TimeDelta = TimeDelta::hours(9);
+/// It is scraped every hour, so that the report has something to tell of it.
+const POST_INTERVAL_HOURS: u32 = 1;
 
 /// The organization that is mirrored.
 pub fn organization(seed: u64) -> SandboxSettings {
@@ -55,6 +66,8 @@ pub struct Progress {
     pub requests: i64,
     /// Scrapes added to the history.
     pub scrapes: i64,
+    /// The entry of the outbox by which [`POST`] is tracked, once it is queued.
+    pub tracked: Option<i64>,
 }
 
 /// Lives through the time from where `desk`'s clock stands until the real clock's now. `Err` is the
@@ -68,8 +81,15 @@ pub async fn live(
     let clock = desk.fetcher.clock().clone();
     let start = clock.now();
     let mut order = Order { trigger: "demo", patience: desk.freshness, ..Order::default() };
-    let mut done =
-        Progress { now: start, elapsed: TimeDelta::zero(), passes: 0, requests: 0, scrapes: 0 };
+    let mut done = Progress {
+        now: start,
+        elapsed: TimeDelta::zero(),
+        passes: 0,
+        requests: 0,
+        scrapes: 0,
+        tracked: None,
+    };
+    let track_at = start + TimeDelta::days(DAYS) - POST_BEFORE_END;
     let mut is_last = false;
     loop {
         let report = pass::run(desk, &order, settings).await;
@@ -95,10 +115,37 @@ pub async fn live(
         // The real clock goes on during each pass, so its now is caught up with once, by the last.
         let end = real.now();
         let next = next.unwrap_or(end).max(done.now + STEP_MIN);
+        let is_time_to_track = done.tracked.is_none() && next >= track_at;
+        let next = if is_time_to_track { track_at.max(done.now) } else { next };
         is_last = next >= end;
         let step = next.min(end) - done.now;
         clock.advance(step.to_std().unwrap_or_default());
+        if is_time_to_track {
+            match track(desk) {
+                Ok(entry) => done.tracked = Some(entry),
+                Err(error) => return Err(Box::new(Report { stop: Some(error.into()), ..report })),
+            }
+        }
     }
+}
+
+/// Queues the post as `track video` does. The next pass finds it and sends it.
+fn track(desk: &Desk) -> StoreResult<i64> {
+    let body = json!({
+        "platform": "tiktok",
+        "identifier": POST,
+        "scrape_interval_hours": POST_INTERVAL_HOURS,
+    });
+    let body = Some(body.to_string());
+    let draft =
+        Draft { kind: Kind::Video, action: Action::Track, subject: None, account: None, body };
+    let at = instant::micros(desk.fetcher.clock().now());
+    desk.store.write_durably(|tx| match check(tx, &draft) {
+        Ok(checked) => enqueue::add(tx, &draft, &checked, at),
+        Err(CheckError::Store(error)) => Err(error),
+        // It is a post: a test tracks it.
+        Err(CheckError::Refused(_)) => Ok(0),
+    })
 }
 
 /// What became of the scrapes of one kind that happened in the week.

@@ -112,11 +112,42 @@ fn a_week_is_mirrored_and_told_about() {
     assert_eq!(numbers_of(&report, "in all")[0], spent);
     assert!(spent < mirror.number("SELECT 168 * count(*) FROM videos"));
 
+    a_video_was_tracked(&report, &mirror);
     for line in ["day 1 of 7", "day 7 of 7 is over"] {
         assert!(log.contains(line), "{log}");
     }
     queries_work(&report, &mirror);
     no_key(&report, &log, path.parent().unwrap());
+}
+
+/// It went through the outbox, was scraped some seconds later, and the report tells of it.
+fn a_video_was_tracked(report: &str, mirror: &Mirror) {
+    let tracked = "FROM outbox_log AS o JOIN videos AS v ON v.id = o.result_id
+                   WHERE o.state = 'succeeded' AND o.action = 'track' AND o.attempts = 1";
+    assert_eq!(mirror.number(&format!("SELECT count(*) {tracked}")), 1);
+    let queued = mirror.instant(&format!("SELECT o.created_at {tracked}"));
+    let ended = mirror.instant(&format!("SELECT o.finished_at {tracked}"));
+    let scraped = mirror.instant(&format!("SELECT v.first_scrape_time {tracked}"));
+    assert!(
+        queued <= ended && ended <= scraped + TimeDelta::seconds(1),
+        "{queued} {ended} {scraped}"
+    );
+    assert!(scraped - queued < TimeDelta::minutes(1), "{queued} {scraped}");
+    let scrapes = format!(
+        "SELECT count(*) FROM video_history WHERE video_id = (SELECT o.result_id {tracked})"
+    );
+    assert!(mirror.number(&scrapes) >= 8, "an hourly video in nine hours");
+    let views = "SELECT view_count FROM video_history
+                 WHERE video_id = (SELECT result_id FROM outbox_log) ORDER BY scraped_at LIMIT 1";
+    let section = report.split("Tracked through the outbox\n\n").nth(1).unwrap();
+    let lines: Vec<&str> = section.lines().take(2).collect();
+    assert!(
+        lines[0].starts_with("1 succeeded: track video tiktok:7311234567890123456, "),
+        "{section}"
+    );
+    let told = lines[1].replace(',', "");
+    assert!(told.starts_with("first scrape "), "{section}");
+    assert!(told.contains(&format!(" s later: {} views; ", mirror.number(views))), "{section}");
 }
 
 fn queries_work(report: &str, mirror: &Mirror) {

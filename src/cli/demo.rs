@@ -20,7 +20,7 @@ use crate::report::demo::Findings;
 use crate::report::{demo as demo_report, week};
 use crate::sandbox::{self, Sandbox};
 use crate::store::open::IfMissing;
-use crate::store::{StoreResult, analysis};
+use crate::store::{StoreResult, analysis, outbox};
 
 /// How many of the fastest growing videos are shown.
 const GROWERS: u32 = 8;
@@ -133,7 +133,17 @@ fn findings<'a>(
             let views = analysis::views(c, &grower.video_id)?;
             Ok((grower, views))
         });
+        let entry = done.tracked.map(|entry| outbox::one(c, entry)).transpose()?.flatten();
+        let tracked = match entry {
+            None => None,
+            Some(entry) => {
+                let id = entry.result_id.as_deref().unwrap_or_default();
+                let views = analysis::views(c, id)?;
+                Some((entry, views))
+            }
+        };
         Ok(Findings {
+            tracked,
             database: store.path(),
             took: Duration::ZERO,
             start,

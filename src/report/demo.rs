@@ -6,10 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, LineStyle, Table, presets};
 
+use super::outbox;
 use super::text::{span, sparkline, thousands};
 use crate::demo::{Coverage, FRESHNESS, Progress};
-use crate::model::Kind;
+use crate::model::{Kind, instant};
 use crate::store::analysis::{Ages, Grower, Spent};
+use crate::store::outbox::Entry;
 
 /// Bars of a sparkline; over a week, one for each six hours.
 const BARS: usize = 28;
@@ -33,6 +35,8 @@ pub struct Findings<'a> {
     pub counts: Vec<(Kind, i64)>,
     /// The fastest growing videos with their scrapes: Unix seconds and views.
     pub growers: Vec<(Grower, Vec<(i64, i64)>)>,
+    /// The entry of the outbox by which a video was tracked, and that video's scrapes.
+    pub tracked: Option<(Entry, Vec<(i64, i64)>)>,
     /// How fresh the figures are.
     pub ages: Vec<Ages>,
     /// What happened, and what of it is mirrored.
@@ -50,6 +54,7 @@ pub fn text(findings: &Findings<'_>) -> String {
     let sections = [
         head(findings),
         format!("Fastest growing videos of the week\n\n{}", growers(findings)),
+        format!("Tracked through the outbox\n\n{}", tracked(findings)),
         format!("Freshness, and what became of the scrapes of the week\n\n{}", freshness(findings)),
         format!("Requests\n\n{}", requests(findings)),
         format!("The database\n\n{}", findings.database.display()),
@@ -100,6 +105,26 @@ fn resample(scrapes: &[(i64, i64)], start: DateTime<Utc>, end: DateTime<Utc>) ->
             seen.map_or(f64::NAN, |(_, views)| *views as f64)
         })
         .collect()
+}
+
+/// The entry, and what the API has shown of the video since.
+fn tracked(findings: &Findings<'_>) -> String {
+    let Some((entry, scrapes)) = &findings.tracked else { return "nothing was queued".to_owned() };
+    let line = outbox::line(entry);
+    let line = line.trim_end();
+    let (Some(ended), [(first, views), ..]) = (entry.finished_at, scrapes.as_slice()) else {
+        return line.to_owned();
+    };
+    let after = first.saturating_sub(instant::from_micros(ended).timestamp());
+    let after = span(Duration::from_secs(u64::try_from(after).unwrap_or(0)));
+    let latest = scrapes.last().map_or(*views, |(_, views)| *views);
+    format!(
+        "{line}\nfirst scrape {after} later: {} views; {} scrapes since, now {} views  {}",
+        thousands(*views),
+        thousands(i64::try_from(scrapes.len() - 1).unwrap_or(i64::MAX)),
+        thousands(latest),
+        sparkline(&scrapes.iter().map(|(_, views)| *views as f64).collect::<Vec<_>>()),
+    )
 }
 
 fn freshness(findings: &Findings<'_>) -> String {

@@ -76,7 +76,7 @@ mod tests {
     fn after(hours: i64) -> Progress {
         let elapsed = TimeDelta::hours(hours);
         let now = DateTime::UNIX_EPOCH + elapsed;
-        Progress { now, elapsed, passes: 1, requests: 1_234, scrapes: 56_789 }
+        Progress { now, elapsed, passes: 1, requests: 1_234, scrapes: 56_789, tracked: None }
     }
 
     #[test]

@@ -18,12 +18,6 @@
 
 pub mod analysis;
 pub mod backup;
-//! schedule; [`outbox`] is the way back to the API; [`instance`], [`jobs`], [`passes`], [`refusals`]
-//! and [`documents`] are the bookkeeping;
-//! [`status`] and [`freshness`] read it all back; [`dictionary`] says what it all means, [`cookbook`]
-//! what to ask of it.
-
-pub mod analysis;
 pub mod cookbook;
 pub mod dictionary;
 pub mod documents;
