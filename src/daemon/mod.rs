@@ -9,6 +9,7 @@
 mod jobs;
 mod key;
 mod pulse;
+mod stops;
 mod trouble;
 mod wait;
 
@@ -21,7 +22,6 @@ pub use jobs::{Answer, JobRequest};
 pub use pulse::Pulse;
 
 use crate::api::Client;
-use crate::model::instant;
 use crate::pass::{self, Order, PassSettings, Report, Stop};
 use crate::plan::work::Wish;
 use crate::poll::Desk;
@@ -108,6 +108,10 @@ struct Daemon {
     patience: Duration,
     troubles: Troubles,
     key: Option<KeyTrouble>,
+    /// Why the key does not work, where the API has said so.
+    refusal: Option<Stop>,
+    /// A new key that could not be verified yet; the old one is in use.
+    unverified: Option<KeyTrouble>,
     /// Calls that came in the middle of something.
     pending: Vec<Call>,
     shown: String,
@@ -127,6 +131,8 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
         patience,
         troubles: Troubles::default(),
         key: None,
+        refusal: None,
+        unverified: None,
         pending: Vec::new(),
         shown: String::new(),
         booted_at,
@@ -197,6 +203,11 @@ impl Daemon {
     /// Does what is to be done now, or says until when there is nothing.
     async fn step(&mut self) -> Result<Step, Stop> {
         let (now, uptime) = (self.now(), self.uptime());
+        if let Some(refusal) = self.refusal.as_ref().and_then(Stop::about_key)
+            && self.refuse_job(&refusal)?
+        {
+            return Ok(Step::Go);
+        }
         if let Some(trouble) = &self.key {
             return match trouble.rest_left(uptime) {
                 Some(left) => Ok(Step::Rest(left)),
@@ -205,6 +216,12 @@ impl Daemon {
         }
         if let Some(left) = self.troubles.rest_left(uptime) {
             return Ok(Step::Rest(left));
+        }
+        if self.troubles.is_down() {
+            return self.try_api().await;
+        }
+        if self.unverified.is_some_and(|trouble| trouble.rest_left(uptime).is_none()) {
+            return Ok(self.renew().await);
         }
         if let Some(job) = self.claim_job()? {
             return self.do_job(job).await;
@@ -216,7 +233,9 @@ impl Daemon {
             Some(at) if at <= now => self.pass(order).await,
             at => {
                 let held = self.troubles.hold_left(uptime).map(|left| now + delta(left));
-                let at = [at, held, stretch.until].into_iter().flatten().min();
+                let unverified = self.unverified.and_then(|trouble| trouble.rest_left(uptime));
+                let unverified = unverified.map(|left| now + delta(left));
+                let at = [at, held, unverified, stretch.until].into_iter().flatten().min();
                 let until = at.unwrap_or(now + TimeDelta::days(1));
                 self.say_idle(until);
                 Ok(Step::Idle(until))
@@ -237,7 +256,7 @@ impl Daemon {
     }
 
     async fn pass(&mut self, order: Order) -> Result<Step, Stop> {
-        match self.run_pass(&order).await {
+        match self.run_pass(&order, self.settings.manners.max_wait).await {
             Some(report) => {
                 let is_fruitless =
                     report.requests() == 0 && !report.pushed.is_any() && report.stop.is_none();
@@ -252,9 +271,13 @@ impl Daemon {
         }
     }
 
-    /// Runs a pass to its end, or to a call to stop; then it is broken off and `None` comes back.
-    async fn run_pass(&mut self, order: &Order) -> Option<Report> {
-        self.desk.fetcher.renew_patience();
+    /// Runs a pass to its end, or to a call to stop; then it is broken off and `None` comes back. It
+    /// waits for the rate limit no longer than `wait`.
+    async fn run_pass(&mut self, order: &Order, wait: Duration) -> Option<Report> {
+        match self.troubles.is_recovering() {
+            true => self.desk.fetcher.try_once(),
+            false => self.desk.fetcher.renew_patience_for(wait),
+        }
         self.say("working");
         let settings = self.settings.pass.clone();
         let begun = self.desk.fetcher.clock().boot().elapsed;
@@ -273,53 +296,6 @@ impl Daemon {
             }
         }
         report
-    }
-
-    /// Draws the consequences of a pass for what comes next.
-    fn digest(&mut self, report: Report) -> Result<(), Stop> {
-        self.troubles.note_kinds(&report, self.uptime());
-        match report.stop {
-            None => {
-                (self.front.herald)(&News::ApiAnswers(true));
-                self.troubles.all_is_well();
-            }
-            Some(Stop::Store(error)) => return Err(Stop::Store(error)),
-            Some(stop) => self.note_stop(&stop),
-        }
-        Ok(())
-    }
-
-    /// Puts off the next attempt by what stopped the last one.
-    fn note_stop(&mut self, stop: &Stop) {
-        let now = self.uptime();
-        match stop {
-            Stop::RateLimited(wait) => {
-                self.troubles.rest(now.saturating_add(*wait));
-                let until = self.now() + delta(*wait);
-                self.say(&format!("rate limited until {}", instant::text(until)));
-            }
-            Stop::KeyRefused(_) | Stop::OtherOrganization { .. } => {
-                tracing::error!(error = %stop, "polling stops until the key works; replace the key and reload or restart");
-                self.say(&format!("{stop}; replace the key and reload, or restart where it is a systemd credential"));
-                self.key = Some(KeyTrouble::refused(now));
-                (self.front.herald)(&News::KeyWorks(false));
-            }
-            Stop::Outage(_) | Stop::Broken(_) => {
-                (self.front.herald)(&News::ApiAnswers(false));
-                let pause = self.troubles.outage(now);
-                tracing::warn!(error = %stop, seconds = pause.as_secs(), "trying again later");
-                self.say(&stop.to_string());
-            }
-            Stop::Store(_) | Stop::Interrupted => {}
-        }
-    }
-
-    /// The API has said whose key it is.
-    fn key_works(&mut self) {
-        self.key = None;
-        self.troubles.all_is_well();
-        (self.front.herald)(&News::KeyWorks(true));
-        (self.front.herald)(&News::ApiAnswers(true));
     }
 
     fn now(&self) -> DateTime<Utc> {

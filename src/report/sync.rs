@@ -37,7 +37,10 @@ pub fn text(report: &Report) -> String {
             "outbox"
         ));
     }
-    text.push_str(&format!("pass {}: {} requests\n", report.pass, thousands(report.requests())));
+    if report.pass > 0 {
+        let requests = thousands(report.requests());
+        text.push_str(&format!("pass {}: {requests} requests\n", report.pass));
+    }
     text
 }
 
