@@ -5,6 +5,7 @@
 //! simulated hour passes in real seconds. A [`BootTime`] counts on through suspend and never steps,
 //! so waits that must survive a clock step are measured on it.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,19 @@ pub struct ManualClock {
     hands: Mutex<Hands>,
     moved: Notify,
     sleep_advances: bool,
+    agenda: Mutex<Vec<Deed>>,
+}
+
+/// What a simulation does at a time, counted since boot.
+struct Deed {
+    at: Duration,
+    deed: Box<dyn FnOnce() + Send>,
+}
+
+impl fmt::Debug for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a deed at {:?}", self.at)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -85,6 +99,7 @@ impl Clock {
             }),
             moved: Notify::new(),
             sleep_advances,
+            agenda: Mutex::default(),
         }))
     }
 
@@ -142,6 +157,15 @@ impl Clock {
         }
     }
 
+    /// Has a manual clock do something when it has been advanced by `after` from now, just then, in the
+    /// middle of the sleep that leads there: an outage begins, the clock is stepped, the machine sleeps.
+    pub fn plan(&self, after: Duration, deed: impl FnOnce() + Send + 'static) {
+        if let Self::Manual(clock) = self {
+            let deed = Deed { at: clock.hands().elapsed + after, deed: Box::new(deed) };
+            clock.agenda().push(deed);
+        }
+    }
+
     /// Steps a manual wall clock, as an administrator or NTP would; boot time is untouched.
     pub fn step_wall(&self, by: TimeDelta) {
         if let Self::Manual(clock) = self {
@@ -166,13 +190,38 @@ impl ManualClock {
         self.hands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn agenda(&self) -> MutexGuard<'_, Vec<Deed>> {
+        self.agenda.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn advance(&self, length: Duration) {
-        {
-            let mut hands = self.hands();
-            hands.wall += delta(length);
-            hands.elapsed += length;
+        let until = self.hands().elapsed + length;
+        // A deed may read the clock, or move it: no lock is held meanwhile.
+        while let Some(deed) = self.next_deed(until) {
+            self.move_to(deed.at);
+            (deed.deed)();
         }
+        self.move_to(until);
         self.moved.notify_waiters();
+    }
+
+    /// The first deed that is planned until then.
+    fn next_deed(&self, until: Duration) -> Option<Deed> {
+        let mut agenda = self.agenda();
+        let (place, _) = agenda
+            .iter()
+            .enumerate()
+            .filter(|(_, deed)| deed.at <= until)
+            .min_by_key(|(_, deed)| deed.at)?;
+        Some(agenda.remove(place))
+    }
+
+    /// Moves on to that time since boot, unless it is past already.
+    fn move_to(&self, elapsed: Duration) {
+        let mut hands = self.hands();
+        let length = elapsed.saturating_sub(hands.elapsed);
+        hands.wall += delta(length);
+        hands.elapsed += length;
     }
 }
 
@@ -237,6 +286,23 @@ mod tests {
         let clock = Clock::simulated(start());
         clock.sleep(Duration::from_secs(3_600)).await;
         assert_eq!(clock.now(), start() + TimeDelta::hours(1));
+    }
+
+    #[tokio::test]
+    async fn what_is_planned_happens_in_the_middle_of_a_sleep() {
+        let clock = Clock::simulated(start());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        for (after, step) in [(30, 0), (10, 100), (90, 0)] {
+            let (seen, hand) = (Arc::clone(&seen), clock.clone());
+            clock.plan(Duration::from_secs(after), move || {
+                seen.lock().unwrap().push((hand.now() - start()).num_seconds());
+                hand.advance(Duration::from_secs(step));
+            });
+        }
+        clock.sleep(Duration::from_secs(60)).await;
+        // The first moves the clock past the others, one of which it has thereby reached.
+        assert_eq!(*seen.lock().unwrap(), [10, 30, 90]);
+        assert_eq!(clock.now(), start() + TimeDelta::seconds(110));
     }
 
     #[tokio::test]

@@ -200,18 +200,43 @@ impl Deref for Failure {
 
 impl std::error::Error for Failure {}
 
+/// What happened, for a sentence that has told the verdict already.
+#[derive(Debug, Clone, Copy)]
+pub struct Story<'a>(&'a Failure);
+
+impl Failure {
+    /// The failure without its verdict.
+    pub const fn story(&self) -> Story<'_> {
+        Story(self)
+    }
+}
+
 /// One line: status, code, what happened, request id.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(status) = self.status {
+        if self.status.is_none() && self.code.is_none() {
+            write!(f, "{}: ", self.verdict)?;
+        }
+        self.story().fmt(f)
+    }
+}
+
+impl fmt::Display for Story<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { status, code, title, .. } = &*self.0.0;
+        if let Some(status) = status {
             write!(f, "{status} ")?;
         }
-        match &self.code {
-            Some(code) => write!(f, "{code}: ")?,
-            None if self.status.is_none() => write!(f, "{}: ", self.verdict)?,
-            None => {}
+        if let Some(code) = code {
+            write!(f, "{code}: ")?;
         }
-        f.write_str(&self.title)?;
+        f.write_str(title)?;
+        self.0.details(f)
+    }
+}
+
+impl Failure {
+    fn details(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.detail.is_empty() && self.detail != self.title {
             write!(f, ": {}", self.detail)?;
         }

@@ -65,7 +65,8 @@ fn sync(args: &SyncArgs, context: &Context, is_answered: &mut bool) -> Result<Ex
     let runtime = super::runtime_of_one()?;
     // The daemon has a key of its own: whoever asks it needs none.
     if place::is_locked(&context.config.database)
-        && let Handed::Done(answer) = runtime.block_on(handover::hand_over(context, &args.job()))?
+        && let Handed::Done(answer) =
+            runtime.block_on(handover::hand_over(context, &args.job(context)))?
     {
         *is_answered = true;
         return handover::relay(args.json, context, &answer);
@@ -128,8 +129,9 @@ fn answer(
 }
 
 impl SyncArgs {
-    fn job(&self) -> JobRequest {
+    fn job(&self, context: &Context) -> JobRequest {
         JobRequest {
+            max_wait_s: context.config.max_wait.as_secs(),
             full: self.full,
             accept_removals: self.accept_removals,
             only: self.only.iter().map(|kind| kind.name().to_owned()).collect(),

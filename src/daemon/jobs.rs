@@ -1,13 +1,15 @@
 //! Jobs of other processes: a `sync` or `backfill` beside the daemon hands its request over, because
 //! the daemon owns the rate gate and the budget.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::days::Handed;
 use super::{Daemon, Step};
-use crate::model::Kind;
+use crate::model::{Kind, instant};
 use crate::pass::backfill::Backfill;
-use crate::pass::{Order, Stop};
+use crate::pass::{Order, Report, Stop};
 use crate::plan::work::Wish;
 use crate::store::StoreResult;
 use crate::store::jobs::{self as queue, Job};
@@ -24,6 +26,8 @@ pub struct JobRequest {
     pub only: Vec<String>,
     /// No pass, but the daily metrics of so many days.
     pub backfill_days: Option<u32>,
+    /// How long whoever asks waits for a rate limit, and for the whole, seconds.
+    pub max_wait_s: u64,
 }
 
 /// What the process that handed a job over prints, and how it exits.
@@ -66,14 +70,34 @@ impl Daemon {
             ..Order::default()
         };
         tracing::info!(job = job.job, request = job.request, "doing a job for another process");
+        let wait = self.settings.manners.max_wait.max(self.wait_left(&job, request.max_wait_s));
         // Broken off by a stop, the job stays with the queue, for the next daemon.
-        let Some(report) = self.run_pass(&order).await else { return Ok(Step::End) };
-        let answer = (self.front.answer)(&report);
+        let Some(report) = self.run_pass(&order, wait).await else { return Ok(Step::End) };
+        self.answer_job(&job, &report)?;
+        self.digest(report)?;
+        Ok(Step::Go)
+    }
+
+    /// What is left of the time that whoever handed it over waits.
+    fn wait_left(&self, job: &Job, max_wait_s: u64) -> Duration {
+        let since = self.now() - instant::from_micros(job.created_at);
+        Duration::from_secs(max_wait_s).saturating_sub(since.to_std().unwrap_or_default())
+    }
+
+    /// Answers what cannot be done while the key is refused, rather than keep anybody waiting for it.
+    pub(super) fn refuse_job(&mut self, refusal: &Stop) -> Result<bool, Stop> {
+        let (Some(stop), Some(job)) = (refusal.about_key(), self.claim_job()?) else {
+            return Ok(false);
+        };
+        self.answer_job(&job, &Report::of_none(&self.desk, stop))?;
+        Ok(true)
+    }
+
+    fn answer_job(&self, job: &Job, report: &Report) -> StoreResult<()> {
+        let answer = (self.front.answer)(report);
         let exit_code = answer.exit_code;
         let answer = serde_json::to_string(&answer).unwrap_or_default();
         let at = self.desk.fetcher.stamp();
-        self.desk.store.write(|tx| queue::finish(tx, job.job, exit_code, &answer, at))?;
-        self.digest(report)?;
-        Ok(Step::Go)
+        self.desk.store.write(|tx| queue::finish(tx, job.job, exit_code, &answer, at))
     }
 }

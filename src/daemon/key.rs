@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{Daemon, Fresh, News, Step};
+use crate::api::Client;
 use crate::pass::{self, Stop};
 
 /// Between the first two probes; it doubles from there.
@@ -50,11 +51,12 @@ impl Daemon {
             Ok(fresh) => drop(self.take_up(fresh)),
             Err(error) => tracing::warn!(error, "the key could not be read again"),
         }
-        self.desk.fetcher.renew_patience();
+        self.desk.fetcher.try_once();
         match self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await {
             None => Ok(Step::End),
             Some(Ok(())) => {
                 tracing::info!("the key works");
+                self.unverified = None;
                 self.key_works();
                 Ok(Step::Go)
             }
@@ -70,47 +72,66 @@ impl Daemon {
         }
     }
 
-    /// Reads settings and key anew. A key is verified before it takes the old one's place.
+    /// Reads settings and key anew, as a call asked for.
     pub(super) async fn reload(&mut self) -> Step {
         (self.front.herald)(&News::Reloading);
-        let step = match (self.front.reload)() {
-            Err(error) => {
-                tracing::error!(error, "nothing is changed, because the settings cannot be read");
-                Step::Go
-            }
-            Ok(fresh) => {
-                let before = self.take_up(fresh);
-                self.desk.fetcher.renew_patience();
-                match self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await {
-                    None => Step::End,
-                    Some(Ok(())) => {
-                        tracing::info!("settings and key are taken up");
-                        self.key_works();
-                        Step::Go
-                    }
-                    Some(Err(stop)) => {
-                        tracing::error!(
-                            error = %stop,
-                            "the key does not work and the old one stays; a systemd credential only changes with a restart"
-                        );
-                        drop(self.take_up(before));
-                        Step::Go
-                    }
-                }
-            }
-        };
+        let step = self.renew().await;
         (self.front.herald)(&News::Ready);
         self.shown.clear();
         step
     }
 
-    /// Puts settings and key in force; gives back what they replace.
-    fn take_up(&mut self, fresh: Fresh) -> Fresh {
-        let client = self.desk.fetcher.replace_client(fresh.client);
+    /// Takes up new settings at once, and a new key when it is verified.
+    pub(super) async fn renew(&mut self) -> Step {
+        let fresh = match (self.front.reload)() {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                tracing::error!(error, "nothing is changed, because the settings cannot be read");
+                return Step::Go;
+            }
+        };
+        let former = self.take_up(fresh);
+        self.desk.fetcher.renew_patience();
+        match self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await {
+            None => return Step::End,
+            Some(Ok(())) => {
+                tracing::info!("settings and key are taken up");
+                self.unverified = None;
+                self.key_works();
+            }
+            Some(Err(stop)) => {
+                self.desk.fetcher.replace_client(former);
+                self.stay_with_old_key(&stop);
+            }
+        }
+        Step::Go
+    }
+
+    /// A key that is refused is left alone; one of which nobody could say anything is tried again.
+    fn stay_with_old_key(&mut self, stop: &Stop) {
+        if stop.about_key().is_some() {
+            self.unverified = None;
+            tracing::error!(
+                error = %stop,
+                "the key does not work and the old one stays; a systemd credential only changes with a restart"
+            );
+            return;
+        }
+        let now = self.uptime();
+        let trouble = self.unverified.map_or(KeyTrouble::refused(now), |before| before.later(now));
+        self.unverified = Some(trouble);
+        tracing::warn!(
+            error = %stop,
+            "settings are taken up; whether the key works cannot be told now, so the old one stays until it can"
+        );
+    }
+
+    /// Puts settings and key in force; gives back what sent with the old key.
+    fn take_up(&mut self, fresh: Fresh) -> Client {
         self.desk.fetcher.set_manners(fresh.settings.manners);
         self.desk.freshness = fresh.settings.freshness_target;
-        let settings = std::mem::replace(&mut self.settings, fresh.settings);
-        Fresh { client, settings }
+        self.settings = fresh.settings;
+        self.desk.fetcher.replace_client(fresh.client)
     }
 }
 

@@ -10,6 +10,7 @@ mod days;
 mod jobs;
 mod key;
 mod pulse;
+mod stops;
 mod trouble;
 mod wait;
 
@@ -23,7 +24,6 @@ pub use jobs::{Answer, JobRequest};
 pub use pulse::Pulse;
 
 use crate::api::Client;
-use crate::model::instant;
 use crate::pass::backfill::{self, Backfill, Backfilled};
 use crate::pass::{self, Order, PassSettings, Report, Stop};
 use crate::plan::work::Wish;
@@ -118,6 +118,10 @@ struct Daemon {
     handed: VecDeque<Handed>,
     /// The days that are asked for as they end.
     growth: Option<Backfill>,
+    /// Why the key does not work, where the API has said so.
+    refusal: Option<Stop>,
+    /// A new key that could not be verified yet; the old one is in use.
+    unverified: Option<KeyTrouble>,
     /// Calls that came in the middle of something.
     pending: Vec<Call>,
     shown: String,
@@ -139,6 +143,8 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
         key: None,
         handed: VecDeque::new(),
         growth: None,
+        refusal: None,
+        unverified: None,
         pending: Vec::new(),
         shown: String::new(),
         booted_at,
@@ -209,6 +215,11 @@ impl Daemon {
     /// Does what is to be done now, or says until when there is nothing.
     async fn step(&mut self) -> Result<Step, Stop> {
         let (now, uptime) = (self.now(), self.uptime());
+        if let Some(refusal) = self.refusal.as_ref().and_then(Stop::about_key)
+            && self.refuse_job(&refusal)?
+        {
+            return Ok(Step::Go);
+        }
         if let Some(trouble) = &self.key {
             return match trouble.rest_left(uptime) {
                 Some(left) => Ok(Step::Rest(left)),
@@ -217,6 +228,12 @@ impl Daemon {
         }
         if let Some(left) = self.troubles.rest_left(uptime) {
             return Ok(Step::Rest(left));
+        }
+        if self.troubles.is_down() {
+            return self.try_api().await;
+        }
+        if self.unverified.is_some_and(|trouble| trouble.rest_left(uptime).is_none()) {
+            return Ok(self.renew().await);
         }
         if let Some(job) = self.claim_job()? {
             return self.do_job(job).await;
@@ -233,7 +250,9 @@ impl Daemon {
                 }
                 let held = self.troubles.hold_left(uptime).map(|left| now + delta(left));
                 let days = self.days_at(now)?;
-                let at = [at, held, stretch.until, days].into_iter().flatten().min();
+                let unverified = self.unverified.and_then(|trouble| trouble.rest_left(uptime));
+                let unverified = unverified.map(|left| now + delta(left));
+                let at = [at, held, unverified, stretch.until, days].into_iter().flatten().min();
                 let until = at.unwrap_or(now + TimeDelta::days(1));
                 self.say_idle(until);
                 Ok(Step::Idle(until))
@@ -262,7 +281,7 @@ impl Daemon {
     }
 
     async fn pass(&mut self, order: Order) -> Result<Step, Stop> {
-        match self.run_pass(&order).await {
+        match self.run_pass(&order, self.settings.manners.max_wait).await {
             Some(report) => {
                 let is_fruitless =
                     report.requests() == 0 && !report.pushed.is_any() && report.stop.is_none();
@@ -277,9 +296,13 @@ impl Daemon {
         }
     }
 
-    /// Runs a pass to its end, or to a call to stop; then it is broken off and `None` comes back.
-    async fn run_pass(&mut self, order: &Order) -> Option<Report> {
-        self.desk.fetcher.renew_patience();
+    /// Runs a pass to its end, or to a call to stop; then it is broken off and `None` comes back. It
+    /// waits for the rate limit no longer than `wait`.
+    async fn run_pass(&mut self, order: &Order, wait: Duration) -> Option<Report> {
+        match self.troubles.is_recovering() {
+            true => self.desk.fetcher.try_once(),
+            false => self.desk.fetcher.renew_patience_for(wait),
+        }
         self.say("working");
         let settings = self.settings.pass.clone();
         let begun = self.desk.fetcher.clock().boot().elapsed;
@@ -298,53 +321,6 @@ impl Daemon {
             }
         }
         report
-    }
-
-    /// Draws the consequences of a pass for what comes next.
-    fn digest(&mut self, report: Report) -> Result<(), Stop> {
-        self.troubles.note_kinds(&report, self.uptime());
-        match report.stop {
-            None => {
-                (self.front.herald)(&News::ApiAnswers(true));
-                self.troubles.all_is_well();
-            }
-            Some(Stop::Store(error)) => return Err(Stop::Store(error)),
-            Some(stop) => self.note_stop(&stop),
-        }
-        Ok(())
-    }
-
-    /// Puts off the next attempt by what stopped the last one.
-    fn note_stop(&mut self, stop: &Stop) {
-        let now = self.uptime();
-        match stop {
-            Stop::RateLimited(wait) => {
-                self.troubles.rest(now.saturating_add(*wait));
-                let until = self.now() + delta(*wait);
-                self.say(&format!("rate limited until {}", instant::text(until)));
-            }
-            Stop::KeyRefused(_) | Stop::OtherOrganization { .. } => {
-                tracing::error!(error = %stop, "polling stops until the key works; replace the key and reload or restart");
-                self.say(&format!("{stop}; replace the key and reload, or restart where it is a systemd credential"));
-                self.key = Some(KeyTrouble::refused(now));
-                (self.front.herald)(&News::KeyWorks(false));
-            }
-            Stop::Outage(_) | Stop::Broken(_) => {
-                (self.front.herald)(&News::ApiAnswers(false));
-                let pause = self.troubles.outage(now);
-                tracing::warn!(error = %stop, seconds = pause.as_secs(), "trying again later");
-                self.say(&stop.to_string());
-            }
-            Stop::Store(_) | Stop::Interrupted => {}
-        }
-    }
-
-    /// The API has said whose key it is.
-    fn key_works(&mut self) {
-        self.key = None;
-        self.troubles.all_is_well();
-        (self.front.herald)(&News::KeyWorks(true));
-        (self.front.herald)(&News::ApiAnswers(true));
     }
 
     fn now(&self) -> DateTime<Utc> {

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::api::Failure;
 use crate::model::Kind;
-use crate::pass::Report;
+use crate::pass::{KindReport, Report};
 use crate::poll::settle::outcome;
 use crate::retry::{Next, RetryPolicy, Trouble};
 
@@ -30,6 +31,8 @@ const fn policy(first_s: u64, cap_s: u64) -> RetryPolicy {
 #[derive(Debug, Default)]
 pub struct Troubles {
     outages: u32,
+    /// Whether the API has answered since the last outage; what it can do is to be seen.
+    has_answered: bool,
     storage: u32,
     rest_until: Option<Duration>,
     kinds: BTreeMap<Kind, (u32, Duration)>,
@@ -51,9 +54,27 @@ impl Troubles {
     /// The API is down: rests, and says how long.
     pub fn outage(&mut self, now: Duration) -> Duration {
         self.outages = self.outages.saturating_add(1);
+        self.has_answered = false;
         let pause = pause(OUTAGE, self.outages);
         self.rest(now.saturating_add(pause));
         pause
+    }
+
+    /// Whether the API was down when it was asked last.
+    pub fn is_down(&self) -> bool {
+        self.outages > 0 && !self.has_answered
+    }
+
+    /// Whether it was down, and no pass has come to its end since.
+    pub fn is_recovering(&self) -> bool {
+        self.outages > 0
+    }
+
+    /// The API has answered a single request. How often it was down is only forgotten when a pass
+    /// comes to its end.
+    pub fn has_answered(&mut self) {
+        self.has_answered = true;
+        self.rest_until = None;
     }
 
     /// The database failed: says how long to wait.
@@ -72,14 +93,18 @@ impl Troubles {
     /// Notes which kinds came out well and which did not. The kind at whose turn a pass was stopped
     /// is not to blame: that is everybody's trouble, and rests by itself.
     pub fn note_kinds(&mut self, report: &Report, now: Duration) {
-        for turn in report.kinds.iter().map(|kind| &kind.turn) {
+        for KindReport { turn, failure } in &report.kinds {
             let Some(kind) = Kind::from_name(&turn.kind) else { continue };
             if !outcome::is_unfinished(Some(&turn.outcome)) {
                 self.kinds.remove(&kind);
             } else if report.stop.is_none() {
                 let (fails, _) = self.kinds.get(&kind).copied().unwrap_or_default();
                 let fails = fails.saturating_add(1);
-                self.kinds.insert(kind, (fails, now.saturating_add(pause(FLAWED, fails))));
+                let is_failing = |failure: &Failure| {
+                    matches!(failure.trouble(), Trouble::NoAnswer | Trouble::Failing)
+                };
+                let policy = if failure.as_ref().is_some_and(is_failing) { OUTAGE } else { FLAWED };
+                self.kinds.insert(kind, (fails, now.saturating_add(pause(policy, fails))));
             }
         }
     }
@@ -129,7 +154,7 @@ fn pause(policy: RetryPolicy, times: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pass::{KindReport, Stop};
+    use crate::pass::Stop;
     use crate::store::passes::{Tally, Turn};
 
     const NOW: Duration = Duration::from_secs(1_000);

@@ -53,7 +53,8 @@ impl Daemon {
         }
     }
 
-    /// Lets time pass in which nothing can be done; a job waits as well. Only calls are heard.
+    /// Lets time pass in which nothing can be done; a job waits as well, unless it is to be told that
+    /// the key is refused. Beside that only calls are heard.
     pub(super) async fn rest(&mut self, length: Duration) -> Step {
         if !self.pending.is_empty() {
             return self.answer_calls().await;
@@ -61,7 +62,7 @@ impl Daemon {
         let until = self.uptime().saturating_add(length);
         loop {
             let left = until.saturating_sub(self.uptime());
-            if left.is_zero() {
+            if left.is_zero() || (self.refusal.is_some() && self.job_waits()) {
                 return Step::Go;
             }
             if let Some(step) = self.tick(left).await {

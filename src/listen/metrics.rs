@@ -51,7 +51,8 @@ pub struct Metrics {
     overdue: PerKind,
     staleness: Family<OfKind, Histogram>,
     complete_as_of: SecondsPerKind,
-    last_pass: Gauge<i64, AtomicI64>,
+    /// Without labels; a family only because one has nothing in it until there is something to tell.
+    last_pass: Family<Vec<(&'static str, &'static str)>, Gauge<i64, AtomicI64>>,
 }
 
 impl Default for Metrics {
@@ -75,7 +76,7 @@ impl Default for Metrics {
                 Histogram::new(exponential_buckets(60.0, 4.0, 8))
             }),
             complete_as_of: Family::default(),
-            last_pass: Gauge::default(),
+            last_pass: Family::default(),
         };
         metrics.register();
         metrics
@@ -134,7 +135,7 @@ impl Metrics {
     /// Counts a pass that is over.
     pub fn count_pass(&self, report: &Report, took: Duration, now: DateTime<Utc>) {
         self.passes.observe(took.as_secs_f64());
-        self.last_pass.set(now.timestamp());
+        self.last_pass.get_or_create(&Vec::new()).set(now.timestamp());
         for kind in &report.kinds {
             let Some(name) = Kind::from_name(&kind.turn.kind).map(Kind::name) else { continue };
             let added = u64::try_from(kind.turn.tally.page.snapshots_added).unwrap_or(0);

@@ -35,7 +35,7 @@ pub enum Stop {
     #[error("rate limited for another {}", humantime::format_duration(Duration::from_secs(.0.as_secs() + 1)))]
     RateLimited(Duration),
     /// The API cannot be reached.
-    #[error("the API is unreachable: {0}")]
+    #[error("the API is unreachable: {}", .0.story())]
     Outage(Failure),
     /// The very first request failed for good.
     #[error("{what}: {0}", what = broken(.0))]
@@ -67,6 +67,19 @@ impl Stop {
             Self::Broken(_) => "failed",
             Self::Store(_) => "database",
             Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The same again, where it is about the key: whoever else asks is told so too.
+    pub fn about_key(&self) -> Option<Self> {
+        match self {
+            Self::KeyRefused(failure) => Some(Self::KeyRefused(failure.clone())),
+            Self::OtherOrganization { bound, found, key_name } => Some(Self::OtherOrganization {
+                bound: bound.clone(),
+                found: found.clone(),
+                key_name: key_name.clone(),
+            }),
+            _ => None,
         }
     }
 
@@ -162,6 +175,24 @@ impl Report {
             desk.store.read(instance::identity).ok().and_then(|found| found.api_key_name);
         let (kinds, pushed) = (kinds.collect(), desk.pushed);
         Self { pass: desk.pass, kinds, pushed, stop, key_name, daily: None }
+    }
+
+    /// Of a pass that did not take place.
+    pub fn of_none(desk: &Desk, stop: Stop) -> Self {
+        let key_name =
+            desk.store.read(instance::identity).ok().and_then(|found| found.api_key_name);
+        let (kinds, pushed) = (Vec::new(), Pushed::default());
+        Self { pass: 0, kinds, pushed, daily: None, stop: Some(stop), key_name }
+    }
+
+    /// The failure of an API that fails at everything: nothing that was asked for came to an answer.
+    pub fn breakdown(&self) -> Option<&Failure> {
+        let is_failing =
+            |failure: &&Failure| matches!(failure.trouble(), Trouble::NoAnswer | Trouble::Failing);
+        let mut asked = self.kinds.iter().filter(|kind| kind.turn.tally.requests > 0).peekable();
+        let first = asked.peek().and_then(|kind| kind.failure.as_ref()).filter(is_failing);
+        let all_fail = asked.all(|kind| kind.failure.as_ref().is_some_and(|f| is_failing(&f)));
+        first.filter(|_| all_fail && self.pushed.succeeded == 0 && self.stop.is_none())
     }
 
     /// Requests sent in all.

@@ -12,7 +12,7 @@ pub enum PollError {
     #[error("{0}")]
     Api(Failure),
     /// The API could not be reached for as long as we are patient: nothing else is worth trying.
-    #[error("the API is unreachable: {0}")]
+    #[error("the API is unreachable: {}", .0.story())]
     Outage(Failure),
     /// The key is refused: nothing else will be answered.
     #[error("the key is refused: {0}")]

@@ -63,6 +63,7 @@ pub struct Fetcher {
     manners: Manners,
     traffic: Traffic,
     chance: ChaCha8Rng,
+    retry: RetryPolicy,
     wait_left: Duration,
     /// The part of our share that may be spent on what is at hand.
     thrift: f64,
@@ -93,6 +94,7 @@ impl Fetcher {
             manners,
             traffic,
             chance,
+            retry: RETRY,
             wait_left,
             thrift: 1.0,
             sent: Tally::default(),
@@ -103,9 +105,22 @@ impl Fetcher {
 
     /// Begins a new account of the time spent waiting.
     pub fn renew_patience(&mut self) {
-        self.wait_left = self.manners.max_wait;
+        self.renew_patience_for(self.manners.max_wait);
+    }
+
+    /// The same, for somebody who waits for so long.
+    pub fn renew_patience_for(&mut self, wait: Duration) {
+        self.wait_left = wait;
         self.thrift = 1.0;
         self.silent_since = None;
+        self.retry = RETRY;
+    }
+
+    /// From here on nothing is tried twice: the API is known to be down, and only its return is of
+    /// interest. Until patience is renewed.
+    pub fn try_once(&mut self) {
+        self.renew_patience();
+        self.retry = RetryPolicy { attempts_max: 1, ..RETRY };
     }
 
     /// The same with another bound, and with a part of our share alone: the rest stays for what is more
@@ -193,7 +208,7 @@ impl Fetcher {
             attempt += 1;
             let spent = self.clock.boot().elapsed.saturating_sub(begun).max(self.silence());
             let chance = self.chance.random();
-            match RETRY.next(trouble, attempt, chance) {
+            match self.retry.next(trouble, attempt, chance) {
                 Next::Again { after } if spent + after <= PATIENCE => {
                     tracing::debug!(%request, attempt, error = %failure, "trying again");
                     self.watcher.tell(&Event::Waiting { reason: Wait::Retry, length: after });

@@ -40,7 +40,10 @@ pub fn text(report: &Report) -> String {
     if let Some(daily) = &report.daily {
         text.push_str(&super::backfill::text(daily));
     }
-    text.push_str(&format!("pass {}: {} requests\n", report.pass, thousands(report.requests())));
+    if report.pass > 0 {
+        let requests = thousands(report.requests());
+        text.push_str(&format!("pass {}: {requests} requests\n", report.pass));
+    }
     text
 }
 

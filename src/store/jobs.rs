@@ -11,6 +11,8 @@ pub struct Job {
     pub job: i64,
     /// What is wanted, as JSON.
     pub request: String,
+    /// When it was handed over, microseconds.
+    pub created_at: i64,
 }
 
 /// Where a job stands, for the process that handed it over.
@@ -34,8 +36,10 @@ pub fn hand_over(tx: &Transaction<'_>, request: &str, at: i64) -> StoreResult<i6
 pub fn claim(tx: &Transaction<'_>) -> StoreResult<Option<Job>> {
     let sql = "UPDATE job SET state = 'running'
                WHERE job = (SELECT min(job) FROM job WHERE state = 'queued')
-               RETURNING job, request";
-    let job = tx.query_row(sql, [], |row| Ok(Job { job: row.get(0)?, request: row.get(1)? }));
+               RETURNING job, request, created_at";
+    let job = tx.query_row(sql, [], |row| {
+        Ok(Job { job: row.get(0)?, request: row.get(1)?, created_at: row.get(2)? })
+    });
     Ok(job.optional()?)
 }
 

@@ -151,6 +151,13 @@ pub fn end(
         "UPDATE pass_kind SET finished_at = ?2, outcome = 'interrupted' WHERE pass = ?1 AND outcome = 'running'",
         (pass, at),
     )?;
+    // The turn that carries the first request of a pass, where there was none: a daemon's passes mostly
+    // begin without, and there are thousands of them a day.
+    tx.execute(
+        "DELETE FROM pass_kind
+         WHERE pass = ?1 AND kind = 'meta' AND trigger = 'start' AND outcome = 'polled' AND requests = 0",
+        [pass],
+    )?;
     let sql = "UPDATE pass SET finished_at = ?2, outcome = ?3, detail = ?4 WHERE pass = ?1";
     tx.execute(sql, (pass, at, outcome, detail))?;
     Ok(())

@@ -2,11 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use creatormirror::sandbox::SandboxKey;
 use rustix::process::Signal;
 
-use super::stage::{Daemon, still};
+use super::stage::{Daemon, Wire, still};
 use super::support::{Bed, KEY, calm, until};
 
 const NEW_KEY: &str = "the-new-key";
@@ -94,13 +95,19 @@ fn a_key_disabled_while_it_runs_stops_the_polling_until_it_works_again() {
     assert!(bed.text("SELECT condition FROM instance").contains("replace the key and reload"));
     let asked = bed.log().len();
 
-    // Neither a job nor a call makes it ask with a key that is known to be refused.
-    bed.sync(&["--max-wait", "1s"]).expect(75);
+    // Neither a job nor a call makes it ask with a key that is known to be refused; a job is told so at
+    // once, rather than when it has waited in vain.
+    let job = bed.sync(&["--json"]).expect(77).says("the API refuses the key");
+    assert!(job.took < Duration::from_secs(5), "{job:#?}");
+    assert_eq!(
+        (&job.json()["exit_code"], &job.json()["outcome"]),
+        (&77.into(), &"key_refused".into())
+    );
     daemon.process.signal(Signal::USR1);
     until("it answers", || daemon.process.stderr().contains("how things stand"));
     assert_eq!(bed.log().len(), asked, "nothing is asked between probes");
 
-    // The job that waited is done as soon as there is a key that works.
+    // Jobs are done again as soon as there is a key that works.
     add_key(&bed, &SandboxKey::default().organization_id);
     std::fs::write(&file, NEW_KEY).unwrap();
     reload(&daemon);
@@ -108,5 +115,39 @@ fn a_key_disabled_while_it_runs_stops_the_polling_until_it_works_again() {
     bed.sync_well(&["--full"]);
     bed.control.set_key_enabled(KEY, true);
     bed.compare();
+    daemon.stop();
+}
+
+#[test]
+fn a_reload_during_an_outage_takes_up_the_settings_and_the_key_when_it_can_be_verified() {
+    let (mut bed, file, folder) = with_key_file();
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, "freshness_target = \"5m\"\n").unwrap();
+    let mut wire = Wire::to(&mut bed);
+    let mut command = bed.command(&["run"]);
+    command.arg("--config").arg(&config);
+    let daemon = bed.start_daemon_by(command);
+    daemon.news.wait_for("STATUS=idle until");
+
+    wire.cut();
+    add_key(&bed, &SandboxKey::default().organization_id);
+    std::fs::write(&file, NEW_KEY).unwrap();
+    std::fs::write(&config, "freshness_target = \"7m\"\n").unwrap();
+    reload(&daemon);
+    until("it says what is the matter", || {
+        daemon.process.stderr().contains("whether the key works cannot be told now")
+    });
+    assert!(!daemon.process.stderr().contains("the key does not work"));
+    daemon.news.wait_for_status("idle until");
+    assert_eq!(bed.number("SELECT patience_s FROM instance"), 7 * 60, "the settings are in force");
+
+    wire.mend();
+    // The old key works until the new one is taken up, which is tried again after a minute.
+    bed.sync_well(&["--full", "--only", "overview"]);
+    assert_eq!(bed.text("SELECT api_key_name FROM instance"), "sandbox");
+    daemon.process.signal(Signal::HUP);
+    until("the new key is taken up", || {
+        bed.text("SELECT api_key_name FROM instance") == "the new one"
+    });
     daemon.stop();
 }

@@ -1,9 +1,7 @@
-//! What tests of the daemon stand on: the real binary's `run`, a notify socket that listens to it,
-//! and a wire to the sandbox that can be cut.
+//! What tests of the daemon stand on: the real binary's `run`, and a notify socket that listens to it.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -14,7 +12,9 @@ use creatormirror::sandbox::SandboxSettings;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::support::{Bed, PATIENCE, Run, Running, until};
+use super::support::{Bed, PATIENCE, Run, Running};
+
+pub use super::support::wire::Wire;
 
 /// Longer than this a daemon must not take to end.
 pub const STOP_MAX: Duration = Duration::from_secs(5);
@@ -39,8 +39,12 @@ pub struct Daemon {
 impl Bed {
     /// Starts `run` with a notify socket.
     pub fn start_daemon(&self) -> Daemon {
+        self.start_daemon_by(self.command(&["run"]))
+    }
+
+    /// Starts a command that is `run`, with a notify socket.
+    pub fn start_daemon_by(&self, mut command: Command) -> Daemon {
         let news = News::listen();
-        let mut command = self.command(&["run"]);
         command.env("NOTIFY_SOCKET", &news.path).env("WATCHDOG_USEC", "900000");
         Daemon { process: self.start(command), news }
     }
@@ -163,94 +167,4 @@ impl Drop for News {
             let _ = ear.join();
         }
     }
-}
-
-/// A port of its own that leads to the sandbox, until it is cut.
-pub struct Wire {
-    address: SocketAddr,
-    target: SocketAddr,
-    open: Option<Line>,
-}
-
-struct Line {
-    is_over: Arc<AtomicBool>,
-    acceptor: JoinHandle<()>,
-    streams: Arc<Mutex<Vec<TcpStream>>>,
-}
-
-impl Wire {
-    /// Leads to the bed's sandbox; the bed's runs go over it from now on.
-    pub fn to(bed: &mut Bed) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let (address, target) = (listener.local_addr().unwrap(), bed.address());
-        bed.base_url = format!("http://{address}/v2");
-        let open = Some(Line::open(listener, target));
-        Self { address, target, open }
-    }
-
-    /// From now on connections are refused, and those that stand are broken.
-    pub fn cut(&mut self) {
-        let Some(line) = self.open.take() else { return };
-        line.is_over.store(true, Ordering::Relaxed);
-        // Wakes the acceptor, whose listener closes as it ends.
-        drop(TcpStream::connect(self.address));
-        line.acceptor.join().unwrap();
-        for stream in line.streams.lock().unwrap().drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-
-    /// Leads to the sandbox again, from the same port.
-    pub fn mend(&mut self) {
-        until("the port is free again", || {
-            let listener = TcpListener::bind(self.address);
-            self.open = listener.ok().map(|listener| Line::open(listener, self.target));
-            self.open.is_some()
-        });
-    }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        self.cut();
-    }
-}
-
-impl Line {
-    fn open(listener: TcpListener, target: SocketAddr) -> Self {
-        let is_over = Arc::<AtomicBool>::default();
-        let streams = Arc::<Mutex<Vec<TcpStream>>>::default();
-        let acceptor = std::thread::spawn({
-            let (is_over, streams) = (Arc::clone(&is_over), Arc::clone(&streams));
-            move || {
-                for near in listener.incoming() {
-                    if is_over.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let (near, far) = (near.unwrap(), TcpStream::connect(target).unwrap());
-                    let mut streams = streams.lock().unwrap();
-                    for (from, to) in [(&near, &far), (&far, &near)] {
-                        let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                        std::thread::spawn(move || forward(from, to));
-                        // Both ends are kept, to be broken off.
-                    }
-                    streams.extend([near, far]);
-                }
-            }
-        });
-        Self { is_over, acceptor, streams }
-    }
-}
-
-/// Copies until either end is gone.
-fn forward(mut from: TcpStream, mut to: TcpStream) {
-    let mut buffer = [0; 16_384];
-    loop {
-        let copied: io::Result<usize> = from.read(&mut buffer);
-        match copied {
-            Ok(length) if length > 0 && to.write_all(&buffer[..length]).is_ok() => {}
-            _ => break,
-        }
-    }
-    let _ = to.shutdown(Shutdown::Write);
 }

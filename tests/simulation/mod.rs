@@ -5,30 +5,21 @@
 #![allow(dead_code)]
 
 mod figures;
+pub mod stage;
 mod truth;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use creatormirror::api::Client;
-use creatormirror::clock::Clock;
-use creatormirror::daemon::{self, Answer, Call, DaemonSettings, Front, News, Pulse};
-use creatormirror::model::settings::{ApiSettings, RemovalCeiling};
-use creatormirror::model::{Kind, Watcher};
-use creatormirror::pass::PassSettings;
-use creatormirror::plan::Sweep;
-use creatormirror::poll::fetch::Manners;
-use creatormirror::poll::{Desk, Fetcher};
-use creatormirror::sandbox::{self, Control, SandboxSettings};
-use creatormirror::store::Store;
-use creatormirror::store::open::IfMissing;
+use chrono::TimeDelta;
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Control, SandboxSettings};
 use rusqlite::Connection;
-use tokio::sync::mpsc;
 
+#[allow(unused_imports, reason = "the simulations print them, other tests do not")]
 pub use figures::{Figures, evenness_table, table};
+pub use stage::{Stage, begins_at};
 pub use truth::Truth;
 
 /// What is simulated.
@@ -125,11 +116,6 @@ impl Outcome {
     }
 }
 
-/// When every simulation begins: a Monday noon.
-pub fn begins_at() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_772_452_800, 0).unwrap()
-}
-
 /// Lets the days pass.
 pub fn run(scenario: &Scenario) -> Outcome {
     let runtime =
@@ -139,28 +125,17 @@ pub fn run(scenario: &Scenario) -> Outcome {
 
 async fn simulate(scenario: &Scenario) -> Outcome {
     let begun = std::time::Instant::now();
-    let clock = Clock::simulated(begins_at());
-    let end = begins_at() + TimeDelta::days(i64::from(scenario.days));
-    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let sandbox = sandbox::start(world(scenario), clock.clone(), listen).await.unwrap();
-    let control = sandbox.control();
-    deal_intervals(&control, &scenario.intervals);
+    let stage = Stage::set(world(scenario)).await;
+    let control = &stage.control;
+    deal_intervals(control, &scenario.intervals);
+    let spy = Spy::set(&stage.database());
+    let length = Duration::from_secs(u64::from(scenario.days) * 24 * 3_600);
+    stage.clock.plan(length, stage.stop());
+    stage.live(stage::settings(scenario.freshness)).await;
 
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("mirror.db");
-    let store = Store::open(&path, IfMissing::Create).unwrap();
-    let spy = Spy::set(&path);
-    let client = client(&sandbox.base_url(), &clock);
-    let pulse = Pulse::new(clock.clone());
-    let settings = settings(scenario);
-    let watcher: Watcher = pulse.watcher();
-    let fetcher =
-        Fetcher::new(client, store.clone(), clock.clone(), watcher, settings.manners).unwrap();
-    let desk = Desk::new(fetcher, store, scenario.freshness);
-    daemon::run(desk, settings, front(&clock, end, pulse)).await.unwrap();
-
+    let end = begins_at() + TimeDelta::from_std(length).unwrap();
     let counters = control.counters();
-    let truth = Truth::read(&control, begins_at(), end, scenario.freshness);
+    let truth = Truth::read(control, begins_at(), end, scenario.freshness);
     let requests = counters
         .by_route
         .iter()
@@ -199,66 +174,6 @@ fn deal_intervals(control: &Control, intervals: &[u32]) {
     }
     for (n, id) in control.ids(Kind::Video).iter().enumerate() {
         control.set_interval(Kind::Video, id, intervals[n % intervals.len()]);
-    }
-}
-
-fn client(base_url: &str, clock: &Clock) -> Client {
-    let settings = ApiSettings {
-        base_url: base_url.parse().unwrap(),
-        key: "sandbox-key".into(),
-        ca_file: None,
-        connect_timeout: Duration::from_secs(10),
-        request_timeout: Duration::from_secs(60),
-    };
-    Client::new(&settings).unwrap().with_clock(clock.clone())
-}
-
-fn settings(scenario: &Scenario) -> DaemonSettings {
-    let sweep = |kind| match kind {
-        Kind::Account | Kind::Creator | Kind::Overview => "@hourly",
-        Kind::Video | Kind::AccountVideo | Kind::Meta => "@daily",
-    };
-    let sweeps = Kind::ALL.map(|kind| (kind, Sweep::parse(sweep(kind), 4_711).unwrap()));
-    DaemonSettings {
-        pass: PassSettings {
-            sweeps: sweeps.into(),
-            timezone: chrono_tz::Tz::UTC,
-            max_removals: RemovalCeiling { fraction: 0.2 },
-            log_retention: Duration::from_secs(90 * 24 * 3_600),
-            outbox_retention: Duration::from_secs(90 * 24 * 3_600),
-            settle_after: Duration::from_secs(5),
-        },
-        manners: Manners { rate_share: 0.9, max_wait: Duration::from_secs(30), seed: 7 },
-        freshness_target: scenario.freshness,
-    }
-}
-
-/// A front that calls the daemon to stop as soon as it says something after `end`.
-fn front(clock: &Clock, end: DateTime<Utc>, pulse: Pulse) -> Front {
-    let (sender, calls) = mpsc::channel(1);
-    let clock = clock.clone();
-    let herald = move |news: &News| {
-        tracing::debug!(?news, now = %clock.now(), "news");
-        if clock.now() >= end {
-            // Full means that it was called already.
-            let _ = sender.try_send(Call::Stop);
-        }
-    };
-    let answer_of = |exit_code| Answer {
-        exit_code,
-        json: serde_json::Value::Null,
-        text: String::new(),
-        error: None,
-        hints: Vec::new(),
-    };
-    Front {
-        calls,
-        herald: Box::new(herald),
-        note: Box::new(|_, _| ()),
-        reload: Box::new(|| Err("nothing to read".to_owned())),
-        answer: Box::new(move |_| answer_of(0)),
-        answer_backfill: Box::new(move |_| answer_of(0)),
-        pulse,
     }
 }
 

@@ -8,6 +8,7 @@ pub mod compare;
 pub mod lived;
 pub mod looks;
 pub mod tools;
+pub mod wire;
 
 use std::fs::File;
 use std::io::{Read, Write};

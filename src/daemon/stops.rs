@@ -1,0 +1,82 @@
+//! What follows from a pass, and from what stopped it: how long everything rests, what is told, and
+//! the single requests by which an API that is down is tried again.
+
+use super::key::KeyTrouble;
+use super::{Daemon, News, Step, delta};
+use crate::model::instant;
+use crate::pass::{self, Report, Stop};
+
+impl Daemon {
+    /// Draws the consequences of a pass for what comes next.
+    pub(super) fn digest(&mut self, report: Report) -> Result<(), Stop> {
+        if let Some(failure) = report.breakdown() {
+            self.note_stop(&Stop::Broken(failure.clone()));
+            return Ok(());
+        }
+        self.troubles.note_kinds(&report, self.uptime());
+        match report.stop {
+            None => {
+                (self.front.herald)(&News::ApiAnswers(true));
+                self.troubles.all_is_well();
+            }
+            Some(Stop::Store(error)) => return Err(Stop::Store(error)),
+            Some(stop) => self.note_stop(&stop),
+        }
+        Ok(())
+    }
+
+    /// Puts off the next attempt by what stopped the last one.
+    pub(super) fn note_stop(&mut self, stop: &Stop) {
+        let now = self.uptime();
+        match stop {
+            Stop::RateLimited(wait) => {
+                self.troubles.rest(now.saturating_add(*wait));
+                let until = self.now() + delta(*wait);
+                self.say(&format!("rate limited until {}", instant::text(until)));
+            }
+            Stop::KeyRefused(_) | Stop::OtherOrganization { .. } => {
+                tracing::error!(error = %stop, "polling stops until the key works; replace the key and reload or restart");
+                self.say(&format!("{stop}; replace the key and reload, or restart where it is a systemd credential"));
+                self.key = Some(KeyTrouble::refused(now));
+                self.refusal = stop.about_key();
+                (self.front.herald)(&News::KeyWorks(false));
+            }
+            Stop::Outage(_) | Stop::Broken(_) => {
+                (self.front.herald)(&News::ApiAnswers(false));
+                let pause = self.troubles.outage(now);
+                tracing::warn!(error = %stop, seconds = pause.as_secs(), "trying again later");
+                self.say(&stop.to_string());
+            }
+            Stop::Store(_) | Stop::Interrupted => {}
+        }
+    }
+
+    /// The API has said whose key it is.
+    pub(super) fn key_works(&mut self) {
+        self.key = None;
+        self.refusal = None;
+        self.troubles.all_is_well();
+        (self.front.herald)(&News::KeyWorks(true));
+        (self.front.herald)(&News::ApiAnswers(true));
+    }
+
+    /// After an outage: a single request tells whether it is over, where a pass would try each thing
+    /// several times.
+    pub(super) async fn try_api(&mut self) -> Result<Step, Stop> {
+        self.desk.fetcher.try_once();
+        match self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await {
+            None => Ok(Step::End),
+            Some(Ok(())) => {
+                tracing::info!("the API answers again");
+                self.troubles.has_answered();
+                (self.front.herald)(&News::ApiAnswers(true));
+                Ok(Step::Go)
+            }
+            Some(Err(Stop::Store(error))) => Err(Stop::Store(error)),
+            Some(Err(stop)) => {
+                self.note_stop(&stop);
+                Ok(Step::Go)
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What became of a mirror in the time that was simulated.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use creatormirror::model::Kind;
+use creatormirror::sandbox::SandboxSettings;
+use rusqlite::{Connection, OpenFlags};
+
+use super::simulation::{Stage, begins_at, stage};
+
+/// `freshness_target`.
+const FRESHNESS: Duration = Duration::from_secs(900);
+/// What is due is read after this at the latest, when nothing is in the way: it waits for others, may
+/// be late, and waits again.
+const SEEN_WITHIN: Duration = Duration::from_secs(3 * 900);
+/// What ran when the story ended may be due by then, but no longer than this.
+const LEFT_DUE: Duration = Duration::from_secs(1_800);
+/// Pages of the list of videos.
+const PAGES: usize = 2;
+
+/// That many hours.
+pub const fn hours(count: u64) -> Duration {
+    Duration::from_secs(count * 3_600)
+}
+
+/// A story that is over. Times count from its beginning.
+pub struct Lived {
+    stage: Stage,
+    booted: Duration,
+    end: Duration,
+    /// When the trouble was over.
+    over: Duration,
+    /// The cursors of the pages that were due then, the one longest due first.
+    waiting: Vec<Option<String>>,
+}
+
+/// Lets the daemon live until `end`. `plan` says what befalls it, until `over`, and where it finds
+/// the API.
+pub fn live(over: Duration, end: Duration, plan: impl FnOnce(&Stage) -> String) -> Lived {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut stage = Stage::set(SandboxSettings {
+            accounts: 6,
+            creators: 2,
+            videos: 220,
+            account_videos: 40,
+            rate_limit: 1_000_000,
+            ..SandboxSettings::default()
+        })
+        .await;
+        let booted = stage.clock.boot().elapsed;
+        stage.base_url = plan(&stage);
+        let waiting = Arc::<Mutex<Vec<_>>>::default();
+        stage.clock.plan(over, {
+            let (waiting, path, clock) =
+                (Arc::clone(&waiting), stage.database(), stage.clock.clone());
+            move || *waiting.lock().unwrap() = pages_due(&path, clock.now())
+        });
+        stage.clock.plan(end, stage.stop());
+        stage.live(stage::settings(FRESHNESS)).await;
+        let waiting = std::mem::take(&mut *waiting.lock().unwrap());
+        Lived { stage, booted, end, over, waiting }
+    })
+}
+
+fn open(path: &Path) -> Connection {
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
+}
+
+fn pages_due(path: &Path, now: DateTime<Utc>) -> Vec<Option<String>> {
+    let sql = "SELECT p.cursor FROM video_due AS d JOIN video AS v ON v.key = d.video
+               JOIN page AS p ON p.page = v.page
+               WHERE d.due_at <= ?1 GROUP BY p.page ORDER BY min(d.due_at)";
+    let db = open(path);
+    let mut statement = db.prepare(sql).unwrap();
+    let cursors = statement.query_map([now.timestamp()], |row| row.get(0)).unwrap();
+    cursors.map(Result::unwrap).collect()
+}
+
+impl Lived {
+    /// The requests that were sent in that time: what they were answered with.
+    pub fn sent(&self, from: Duration, until: Duration) -> impl Iterator<Item = Option<u16>> {
+        let span = self.booted + from..self.booted + until;
+        let sent = self.stage.sent.lock().unwrap().clone();
+        sent.into_iter().filter(move |(at, _)| span.contains(at)).map(|(_, status)| status)
+    }
+
+    /// The cursors of the pages of videos that the server was asked for in that time.
+    fn asked(&self, from: Duration, until: Duration) -> Vec<Option<String>> {
+        let span = at(from)..at(until);
+        let log = self.stage.control.log();
+        let videos = log.iter().filter(|entry| entry.path == "/videos");
+        let asked = videos.filter(|entry| span.contains(&entry.server_time.to_utc()));
+        asked.map(|entry| entry.param("cursor").map(str::to_owned)).collect()
+    }
+
+    /// Whether the daemon said this of itself, by a clock that was right.
+    pub fn has_said(&self, from: Duration, until: Duration, start: &str) -> bool {
+        let span = at(from)..at(until);
+        let said = self.stage.said.lock().unwrap();
+        said.iter().any(|(when, text)| span.contains(when) && text.starts_with(start))
+    }
+
+    /// Insists that what waited was read at once, each page once, and the one longest due first.
+    #[track_caller]
+    pub fn read_oldest_first(&self, by: Duration) {
+        assert_eq!(self.waiting.len(), PAGES, "every page was due");
+        let asked = self.asked(self.over, by);
+        assert_eq!(asked.get(..PAGES), Some(self.waiting.as_slice()), "{asked:#?}");
+    }
+
+    /// Insists that `by` then all was caught up with, without a stampede, and that nothing is missing
+    /// or double that could be seen outside of the time in the `dark`.
+    #[track_caller]
+    pub fn caught_up(&self, by: Duration, dark: Option<(Duration, Duration)>) {
+        let pages: BTreeSet<_> = self.asked(self.over, by).into_iter().collect();
+        assert_eq!(pages.len(), PAGES, "not every page was read by then");
+        let soon = self.over + Duration::from_secs(1_800);
+        let (videos, all) = (self.asked(self.over, soon).len(), self.sent(self.over, soon).count());
+        assert!(videos <= 4 * PAGES, "{videos} pages in half an hour: a stampede");
+        assert!(all <= 4 * PAGES + 30, "{all} requests in half an hour: a stampede");
+        self.has_history(dark);
+        self.is_scheduled_sanely();
+    }
+
+    /// Insists that no more was asked for than in the hours before.
+    #[track_caller]
+    pub fn is_no_busier(&self, from: Duration, until: Duration) {
+        let usual = self.sent(hours(1), from).count() as f64 / (from - hours(1)).as_secs_f64();
+        let now = self.sent(from, until).count() as f64 / (until - from).as_secs_f64();
+        assert!(
+            now <= 1.5 * usual,
+            "{:.1} requests an hour, before {:.1}",
+            now * 3_600.0,
+            usual * 3_600.0
+        );
+    }
+
+    /// Insists that history holds what could be seen, and nothing that did not happen.
+    #[track_caller]
+    fn has_history(&self, dark: Option<(Duration, Duration)>) {
+        let db = open(&self.stage.database());
+        let mut held = BTreeMap::<String, BTreeMap<DateTime<Utc>, i64>>::new();
+        let sql = "SELECT video_id, scraped_at, view_count FROM video_history";
+        let mut statement = db.prepare(sql).unwrap();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let of_video = held.entry(row.get(0).unwrap()).or_default();
+            let scraped_at = row.get::<_, String>(1).unwrap().parse().unwrap();
+            let doubled = of_video.insert(scraped_at, row.get(2).unwrap());
+            assert_eq!(doubled, None, "a scrape is held twice");
+        }
+        let dark = dark.map(|(from, until)| (at(from), at(until)));
+        let (mut happened, mut missing) = (0, Vec::new());
+        for (video, scrapes) in self.stage.control.all_scrapes(Kind::Video) {
+            let mut of_video = held.remove(&video).unwrap_or_default();
+            for (n, scrape) in scrapes.iter().enumerate() {
+                let since: DateTime<Utc> = scrape.scraped_at.parse().unwrap();
+                let next = scrapes.get(n + 1).map(|next| next.scraped_at.parse().unwrap());
+                let until = next.unwrap_or(at(self.end)).min(at(self.end));
+                match of_video.remove(&since) {
+                    Some(views) => assert_eq!(views, scrape.view_count, "{video}"),
+                    None if lit(since.max(at(Duration::ZERO)), until, dark)
+                        > delta(SEEN_WITHIN) =>
+                    {
+                        missing.push((video.clone(), scrape.scraped_at.clone()));
+                    }
+                    None => {}
+                }
+                happened += usize::from(since >= at(Duration::ZERO));
+            }
+            assert!(of_video.is_empty(), "{video} was never scraped at {of_video:?}");
+        }
+        assert!(happened > 400, "only {happened} scrapes prove nothing");
+        assert!(
+            missing.is_empty(),
+            "{} of {happened} are missing: {:?}",
+            missing.len(),
+            &missing[..1]
+        );
+        assert!(held.is_empty(), "videos that never were");
+    }
+
+    /// Insists that nothing was left lying for long, and nothing put off for too long.
+    #[track_caller]
+    fn is_scheduled_sanely(&self) {
+        let now = self.stage.clock.now().timestamp();
+        let (late, far) = (now - LEFT_DUE.as_secs().cast_signed(), now + 48 * 3_600 + 120);
+        let sql = "SELECT count(*), sum(due_at < ?1), sum(due_at > ?2) FROM video_due";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let counts: (i64, i64, i64) =
+            open(&self.stage.database()).query_row(sql, (late, far), read).unwrap();
+        assert!(counts.0 > 150, "{counts:?}");
+        assert_eq!((counts.1, counts.2), (0, 0), "left lying, put off for too long: {counts:?}");
+    }
+}
+
+/// The server's time so long after the beginning.
+fn at(length: Duration) -> DateTime<Utc> {
+    begins_at() + delta(length)
+}
+
+fn delta(length: Duration) -> TimeDelta {
+    TimeDelta::from_std(length).unwrap()
+}
+
+/// How much of the time between was not dark.
+fn lit(
+    since: DateTime<Utc>,
+    until: DateTime<Utc>,
+    dark: Option<(DateTime<Utc>, DateTime<Utc>)>,
+) -> TimeDelta {
+    let Some((from, to)) = dark else { return until - since };
+    // What is seen before the dark or after it, it need not wait for both.
+    let before = from.min(until) - since;
+    let after = until - to.max(since);
+    before.max(after)
+}

@@ -1,0 +1,170 @@
+//! The real daemon and the sandbox in one process, over real HTTP, both on one simulated clock. What
+//! happens to them on the way is planned on that clock.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use creatormirror::api::Client;
+use creatormirror::clock::Clock;
+use creatormirror::daemon::{self, Answer, Call, DaemonSettings, Fresh, Front, News, Pulse};
+use creatormirror::model::settings::{ApiSettings, RemovalCeiling};
+use creatormirror::model::{Event, Kind, Watcher};
+use creatormirror::pass::{PassSettings, Stop};
+use creatormirror::plan::Sweep;
+use creatormirror::poll::fetch::Manners;
+use creatormirror::poll::{Desk, Fetcher};
+use creatormirror::sandbox::{self, Control, Sandbox, SandboxSettings};
+use creatormirror::store::Store;
+use creatormirror::store::open::IfMissing;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// When every simulation begins: a Monday noon.
+pub fn begins_at() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_772_452_800, 0).unwrap()
+}
+
+/// A sandbox, an empty mirror, and a clock that both live by.
+pub struct Stage {
+    pub clock: Clock,
+    pub control: Control,
+    /// Where the daemon finds the API.
+    pub base_url: String,
+    /// What the daemon said of itself, and when by the clock.
+    pub said: Arc<Mutex<Vec<(DateTime<Utc>, String)>>>,
+    /// The requests that the daemon sent, answered or not: when, since boot, and the status.
+    pub sent: Arc<Mutex<Vec<(Duration, Option<u16>)>>>,
+    sandbox: Sandbox,
+    calls: (mpsc::Sender<Call>, Mutex<Option<mpsc::Receiver<Call>>>),
+    folder: TempDir,
+}
+
+impl Stage {
+    /// Sets everything up. The database is there, and has its schema.
+    pub async fn set(world: SandboxSettings) -> Self {
+        let clock = Clock::simulated(begins_at());
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let sandbox = sandbox::start(world, clock.clone(), listen).await.unwrap();
+        let (sender, receiver) = mpsc::channel(16);
+        let stage = Self {
+            clock,
+            control: sandbox.control(),
+            base_url: sandbox.base_url(),
+            said: Arc::default(),
+            sent: Arc::default(),
+            sandbox,
+            calls: (sender, Mutex::new(Some(receiver))),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        drop(Store::open(&stage.database(), IfMissing::Create).unwrap());
+        stage
+    }
+
+    /// Where the mirror is.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("mirror.db")
+    }
+
+    /// Where the sandbox listens.
+    pub fn address(&self) -> SocketAddr {
+        self.sandbox.address()
+    }
+
+    /// A deed that calls the daemon to end.
+    pub fn stop(&self) -> impl FnOnce() + Send + 'static {
+        let sender = self.calls.0.clone();
+        move || sender.try_send(Call::Stop).unwrap()
+    }
+
+    /// Lets the daemon run until it is called to end. It has to go well.
+    pub async fn live(&self, settings: DaemonSettings) {
+        self.run(settings).await.unwrap();
+    }
+
+    /// Lets the daemon run to its end, whatever that is.
+    pub async fn run(&self, settings: DaemonSettings) -> Result<(), Stop> {
+        let store = Store::open(&self.database(), IfMissing::Refuse).unwrap();
+        let pulse = Pulse::new(self.clock.clone());
+        let client = client(&self.base_url, &self.clock);
+        let (clock, manners) = (self.clock.clone(), settings.manners);
+        let watcher = self.watcher(&pulse);
+        let fetcher = Fetcher::new(client, store.clone(), clock, watcher, manners).unwrap();
+        let desk = Desk::new(fetcher, store, settings.freshness_target);
+        let front = self.front(pulse, settings.clone());
+        daemon::run(desk, settings, front).await
+    }
+
+    fn watcher(&self, pulse: &Pulse) -> Watcher {
+        let (pulse, sent, clock) = (pulse.watcher(), Arc::clone(&self.sent), self.clock.clone());
+        Watcher::new(move |event| {
+            pulse.tell(event);
+            if let Event::Answered { status } = event {
+                sent.lock().unwrap().push((clock.boot().elapsed, *status));
+            }
+        })
+    }
+
+    fn front(&self, pulse: Pulse, settings: DaemonSettings) -> Front {
+        let (said, clock) = (Arc::clone(&self.said), self.clock.clone());
+        let herald = move |news: &News| {
+            tracing::debug!(?news, now = %clock.now(), "news");
+            if let News::Status(text) = news {
+                said.lock().unwrap().push((clock.now(), text.clone()));
+            }
+        };
+        let nothing = || Answer {
+            exit_code: 0,
+            json: serde_json::Value::Null,
+            text: String::new(),
+            error: None,
+            hints: Vec::new(),
+        };
+        let (base_url, clock) = (self.base_url.clone(), self.clock.clone());
+        let reload =
+            move || Ok(Fresh { client: client(&base_url, &clock), settings: settings.clone() });
+        Front {
+            calls: self.calls.1.lock().unwrap().take().unwrap(),
+            herald: Box::new(herald),
+            note: Box::new(|_, _| ()),
+            reload: Box::new(reload),
+            answer: Box::new(move |_| nothing()),
+            answer_backfill: Box::new(move |_| nothing()),
+            pulse,
+        }
+    }
+}
+
+fn client(base_url: &str, clock: &Clock) -> Client {
+    let settings = ApiSettings {
+        base_url: base_url.parse().unwrap(),
+        key: "sandbox-key".into(),
+        ca_file: None,
+        connect_timeout: Duration::from_secs(10),
+        request_timeout: Duration::from_secs(60),
+    };
+    Client::new(&settings).unwrap().with_clock(clock.clone())
+}
+
+/// The daemon's settings, as they are by default.
+pub fn settings(freshness: Duration) -> DaemonSettings {
+    let sweep = |kind| match kind {
+        Kind::Account | Kind::Creator | Kind::Overview => "@hourly",
+        Kind::Video | Kind::AccountVideo | Kind::Meta => "@daily",
+    };
+    let sweeps = Kind::ALL.map(|kind| (kind, Sweep::parse(sweep(kind), 4_711).unwrap()));
+    DaemonSettings {
+        pass: PassSettings {
+            sweeps: sweeps.into(),
+            timezone: chrono_tz::Tz::UTC,
+            max_removals: RemovalCeiling { fraction: 0.2 },
+            log_retention: Duration::from_secs(90 * 24 * 3_600),
+            outbox_retention: Duration::from_secs(90 * 24 * 3_600),
+            settle_after: Duration::from_secs(5),
+        },
+        manners: Manners { rate_share: 0.9, max_wait: Duration::from_secs(30), seed: 7 },
+        freshness_target: freshness,
+    }
+}
