@@ -66,23 +66,24 @@ CREATE TABLE metric (
 -- was not asked for, or that the API knows nothing of, has no row; a zero is a zero of the API's.
 CREATE VIEW daily_metrics AS
 SELECT
-    -- What is counted: account, video or account_video; the endpoint asked
+    -- What is counted: account or video or account_video, text; ours
     d.kind AS kind,
-    -- The id in accounts or videos; platform:id for account_video, whose ids are unique by platform; API: the key in data
+    -- The id in accounts or videos; platform:id for account_video, whose ids are unique by platform
+    -- alone, id; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, data
     s.id AS id,
-    -- The UTC day, YYYY-MM-DD; API: start_date and end_date of the request
+    -- The day the counts are of, UTC date; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, start_date and end_date
     d.date AS date,
-    -- Views on that day, count; API: views of POST /accounts/metrics, /videos/metrics, /account-videos/metrics
+    -- Views on that day, count or NULL; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, views
     m.views AS views,
-    -- Plays on that day, count, on TikTok the same as views; API: plays
+    -- Plays on that day; on TikTok the same as views, count or NULL; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, plays
     m.plays AS plays,
-    -- Likes on that day, count; API: likes
+    -- Likes on that day, count or NULL; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, likes
     m.likes AS likes,
-    -- Comments on that day, count; API: comments
+    -- Comments on that day, count or NULL; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, comments
     m.comments AS comments,
-    -- Shares on that day, count; API: shares
+    -- Shares on that day, count or NULL; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, shares
     m.shares AS shares,
-    -- Likes, comments and shares of that day together, count; API: engagement
+    -- Likes, comments and shares of that day together, count or NULL; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, engagement
     m.engagement AS engagement
 FROM metric_day AS d
 JOIN metric AS m ON m.slot = d.slot AND m.state < 2
