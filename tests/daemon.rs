@@ -21,3 +21,5 @@ mod stage;
 mod start;
 #[path = "daemon/stop.rs"]
 mod stop;
+#[path = "daemon/storage.rs"]
+mod storage;

@@ -18,18 +18,18 @@ fn show(outcome: &Outcome) {
 #[test]
 fn with_an_ample_budget_nothing_is_missed_and_little_more_is_spent_than_must_be() {
     let freshness = Duration::from_secs(900);
-    let outcome = run(&Scenario { videos: 1_000, days: 2, freshness, ..Scenario::default() });
+    let outcome = run(&Scenario { videos: 1_000, days: 1, freshness, ..Scenario::default() });
     show(&outcome);
     outcome.check_ample();
 }
 
 #[test]
 fn with_a_third_of_the_demand_still_nothing_is_missed_and_all_wait_alike() {
-    // Ample, it would spend about 97 requests an hour.
+    // Ample, it would spend about 50 requests an hour.
     let outcome = run(&Scenario {
-        videos: 2_000,
+        videos: 1_000,
         days: 1,
-        rate_limit: 8,
+        rate_limit: 4,
         rate_window: Duration::from_secs(900),
         ..Scenario::default()
     });

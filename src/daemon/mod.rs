@@ -344,10 +344,12 @@ impl Daemon {
         text.clone_into(&mut self.shown);
         (self.front.herald)(&News::Status(text.to_owned()));
         let patience_s = i64::try_from(self.patience.as_secs()).unwrap_or(i64::MAX);
-        if let Err(error) =
-            self.desk.store.write(|tx| instance::set_condition(tx, text, patience_s))
-        {
+        let kept =
+            self.desk.store.write_at_once(|tx| instance::set_condition(tx, text, patience_s));
+        if let Err(error) = kept {
             tracing::debug!(%error, "the condition could not be kept");
+            // So that it is told again.
+            self.shown.clear();
         }
     }
 }

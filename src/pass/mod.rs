@@ -186,6 +186,10 @@ async fn turn(
     desk.begin_turn(kind, trigger)?;
     let mut is_walk = !work.is_for_dues();
     let result = carry_out(desk, order, settings, kind, work).await;
+    // A database that fails is not asked for anything more: each further try may take as long.
+    if let Err(PollError::Store(error)) = result {
+        return Err(Stop::Store(error));
+    }
     // A poll that was refused became a walk.
     is_walk |= result.as_ref().is_ok_and(|ending| ending.outcome != outcome::POLLED);
     let ending = match &result {
@@ -306,7 +310,8 @@ fn note_walk(desk: &Desk, kind: Kind, ending: &Ending) -> StoreResult<()> {
 }
 
 fn close(desk: &mut Desk, settings: &PassSettings, stop: Option<Stop>) -> Report {
-    if desk.pass == 0 {
+    // Where the database has failed, the next pass notes that this one came to no end.
+    if desk.pass == 0 || matches!(stop, Some(Stop::Store(_))) {
         return Report::new(desk, Vec::new(), stop);
     }
     let outcome = stop.as_ref().map_or("finished", Stop::name);

@@ -159,6 +159,24 @@ impl Store {
         written
     }
 
+    /// Writes, unless another process does just now: what is only told must not hold up what is done.
+    pub fn write_at_once<T>(
+        &self,
+        f: impl FnOnce(&Transaction<'_>) -> StoreResult<T>,
+    ) -> StoreResult<T> {
+        let mut connection = self.connection();
+        connection.busy_timeout(Duration::ZERO)?;
+        let written = (|| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = f(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })();
+        connection.busy_timeout(open::BUSY_TIMEOUT)?;
+        written
+    }
+
     /// Moves everything from the WAL into the database and cuts the WAL to nothing, so that it does
     /// not stay large. A reader in the way is no error: the next one does it.
     pub fn tidy(&self) -> StoreResult<()> {

@@ -1,0 +1,144 @@
+//! A month of the real daemon on a simulated clock: memory stays flat, and nothing but history grows.
+//!
+//! The sandbox lives in the same process; what it remembers of requests is forgotten every day.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod simulation;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use creatormirror::clock::Clock;
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Control, SandboxSettings};
+use rusqlite::Connection;
+
+use simulation::{Stage, stage};
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+const DAYS: u32 = 30;
+/// By then everything has happened once, sweeps and pruning included.
+const SETTLED_DAYS: u32 = 6;
+/// How long passes are kept in the log here.
+const LOG_DAYS: u32 = 3;
+/// Memory may grow by this much: the allocator's, and what little more of the database is cached.
+const GROWTH_KIB_MAX: u64 = 1_024;
+/// The write-ahead log is cut to this by a checkpoint, and is no longer before one.
+const WAL_BYTES_MAX: u64 = 17 * 1_024 * 1_024;
+/// Real time is short: between its half-second looks the daemon sleeps for this much more.
+const STRIDE: Duration = Duration::from_secs(30);
+
+/// What was measured at the end of a day.
+#[derive(Debug)]
+struct Reading {
+    rss_kib: u64,
+    wal_bytes: u64,
+    passes: i64,
+    turns: i64,
+    walks: i64,
+    pages: i64,
+    history: i64,
+}
+
+#[test]
+fn a_month_costs_no_memory_and_nothing_but_history_grows() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let readings = runtime.block_on(month());
+    for (day, reading) in (1..).zip(&readings) {
+        println!("day {day}: {reading:?}");
+    }
+    let (settled, last) = (&readings[SETTLED_DAYS as usize - 1], readings.last().unwrap());
+    assert_eq!(readings.len(), DAYS as usize);
+
+    let growth = last.rss_kib.saturating_sub(settled.rss_kib);
+    assert!(growth <= GROWTH_KIB_MAX, "{growth} KiB more after a month than after some days");
+    for reading in &readings {
+        assert!(
+            reading.wal_bytes <= WAL_BYTES_MAX,
+            "a write-ahead log of {} bytes",
+            reading.wal_bytes
+        );
+    }
+    // The log is pruned, so that what is there is what some days make of it.
+    assert!(settled.passes > 100, "too little happened to prove anything");
+    for (before, after) in [
+        (settled.passes, last.passes),
+        (settled.turns, last.turns),
+        (settled.walks, last.walks),
+        (settled.pages, last.pages),
+    ] {
+        assert!(after <= before + before / 5 + 5, "{before} rows have become {after}");
+    }
+    // A month of scrapes: history is what the file is for.
+    assert!(last.history > 3 * settled.history, "{} scrapes", last.history);
+}
+
+async fn month() -> Vec<Reading> {
+    let stage = Stage::set(SandboxSettings {
+        accounts: 5,
+        creators: 2,
+        videos: 40,
+        account_videos: 30,
+        rate_limit: 1_000_000,
+        ..SandboxSettings::default()
+    })
+    .await;
+    for (n, id) in stage.control.ids(Kind::Video).iter().enumerate() {
+        stage.control.set_interval(Kind::Video, id, [12, 24, 48][n % 3]);
+    }
+    let readings = Arc::<Mutex<Vec<Reading>>>::default();
+    for day in 1..=DAYS {
+        let (control, path) = (stage.control.clone(), stage.database());
+        let readings = Arc::clone(&readings);
+        let (said, sent) = (Arc::clone(&stage.said), Arc::clone(&stage.sent));
+        stage.clock.plan(DAY * day, move || {
+            // What the test itself has noted is no memory of the daemon's.
+            *said.lock().unwrap() = Vec::new();
+            *sent.lock().unwrap() = Vec::new();
+            readings.lock().unwrap().push(read(&control, &path));
+        });
+    }
+    stage.clock.plan(DAY * DAYS + STRIDE, stage.stop());
+    hurry(stage.clock.clone());
+    let mut settings = stage::settings(Duration::from_secs(900));
+    settings.pass.log_retention = DAY * LOG_DAYS;
+    stage.live(settings).await;
+    let readings = std::mem::take(&mut *readings.lock().unwrap());
+    readings
+}
+
+/// Makes every sleep a longer one.
+fn hurry(clock: Clock) {
+    let hand = clock.clone();
+    clock.plan(Duration::from_millis(500), move || {
+        hand.advance(STRIDE);
+        hurry(hand);
+    });
+}
+
+fn read(control: &Control, path: &Path) -> Reading {
+    control.clear_log();
+    let db = Connection::open(path).unwrap();
+    let count = |table: &str| {
+        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    Reading {
+        rss_kib: rss_kib(),
+        wal_bytes: std::fs::metadata(path.with_extension("db-wal")).unwrap().len(),
+        passes: count("pass"),
+        turns: count("pass_kind"),
+        walks: count("walk"),
+        pages: count("page"),
+        history: count("video_history"),
+    }
+}
+
+/// What of this process is in memory.
+fn rss_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
