@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{CliError, Context, Exit, session};
 use crate::daemon::{Answer, JobRequest};
 use crate::model::instant;
+use crate::report::progress::View;
 use crate::store::jobs::{self, Progress};
 use crate::store::{Store, StoreError, StoreResult, instance, place};
 
@@ -50,6 +51,24 @@ pub async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed
         let length = LOOK.min(left);
         left -= length;
         context.clock.sleep(length).await;
+    }
+}
+
+/// The daemon's answer as our own.
+pub fn relay(context: &Context, answer: &Answer, as_json: bool) -> Result<Exit, CliError> {
+    if as_json {
+        super::answer(format!("{}\n", answer.json).as_bytes())?;
+    } else if context.output.progress != View::Silent {
+        super::answer(answer.text.as_bytes())?;
+    }
+    let exit = Exit::ALL.into_iter().find(|exit| exit.code() == answer.exit_code);
+    let exit = exit.unwrap_or(Exit::Partial);
+    match &answer.error {
+        None => Ok(exit),
+        Some(error) => {
+            let error = CliError::new(exit, error);
+            Err(answer.hints.iter().fold(error, |error, hint| error.hint(hint)))
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod sync;
 mod track;
 mod unlink;
 mod untrack;
+mod verify;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -112,6 +113,8 @@ pub enum Command {
     Status(status::StatusArgs),
     /// Check every precondition, a line each
     Check(check::CheckArgs),
+    /// Compare a sample of the mirror with the API, and repair what differs
+    Verify(verify::VerifyArgs),
     /// Copy the mirror to a file, also while others work on it
     Backup(backup::BackupArgs),
     /// Serve a made-up API on loopback, to try things against
@@ -150,6 +153,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
         Command::Outbox(args) => outbox::run(args, &context(None)?),
         Command::Status(args) => status::run(args, &context(None)?),
         Command::Check(args) => check::run(args, context(None), environment, output),
+        Command::Verify(args) => verify::run(args, &context(args.max_wait)?),
         Command::Backup(args) => backup::run(args, &context(None)?),
         Command::Sandbox(args) => sandbox::run(args, clock),
         Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), clock, output),
@@ -165,9 +169,11 @@ impl Cli {
             level => level.map(LevelFilter::from),
         };
         let default_level = match &self.command {
-            Command::Sync(_) | Command::Run(_) | Command::Sandbox(_) | Command::Demo(_) => {
-                LevelFilter::INFO
-            }
+            Command::Sync(_)
+            | Command::Run(_)
+            | Command::Verify(_)
+            | Command::Sandbox(_)
+            | Command::Demo(_) => LevelFilter::INFO,
             // Their answer says it all.
             _ => LevelFilter::WARN,
         };

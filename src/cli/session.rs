@@ -9,6 +9,7 @@ use super::{CliError, Context, Exit};
 use crate::api::{BuildError, Client, Failure, Verdict};
 use crate::clock::Clock;
 use crate::model::Watcher;
+use crate::pass::findings::{Findings, KindFindings};
 use crate::pass::{PassSettings, Report, Stop};
 use crate::poll::fetch::Manners;
 use crate::poll::{Desk, Fetcher};
@@ -43,6 +44,15 @@ pub fn open(context: &Context, key: SecretString, watcher: Watcher) -> Result<Se
         settings: settings(context, seed),
         seed,
     })
+}
+
+/// Insists on a mirror, for commands that do not make one.
+pub fn must_exist(context: &Context) -> Result<(), CliError> {
+    let database = &context.config.database;
+    match database.exists() {
+        true => Ok(()),
+        false => Err(storage(context, &StoreError::Missing(database.clone()))),
+    }
 }
 
 /// What passes go by, for an installation with this seed.
@@ -140,6 +150,9 @@ pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
         let parts = parts.join("; ");
         return Err(CliError::new(Exit::Partial, format!("not all is mirrored; {parts}")));
     }
+    if let Some(findings) = report.verified.as_ref().filter(|findings| findings.differ()) {
+        return Err(differs(findings));
+    }
     match (report.pushed.failed, report.pushed.left) {
         (0, 0) => Ok(Exit::Done),
         (failed, left) => Err(CliError::new(
@@ -147,6 +160,22 @@ pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
             format!("not all that was queued is done: {failed} entries failed, {left} are tried again later"),
         )
         .hint("`creatormirror outbox list` shows them")),
+    }
+}
+
+/// The mirror is not what it should be.
+fn differs(findings: &Findings) -> CliError {
+    let sum = |of: fn(&KindFindings) -> u64| findings.kinds.iter().map(of).sum::<u64>();
+    let (drifted, missing) = (sum(|kind| kind.drifted), sum(|kind| kind.missing));
+    let totals = sum(|kind| u64::from(kind.total.is_some_and(|total| total.differs())));
+    let parts = [(drifted, "rows (repaired)"), (missing, "rows that are gone"), (totals, "totals")];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
+    let message = format!("the mirror differed from the API: {}", parts.join(", "));
+    let error = CliError::new(Exit::Partial, message);
+    match totals + missing {
+        0 => error,
+        _ => error.hint("`creatormirror sync --full` walks everything and settles what is gone"),
     }
 }
 

@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::handover::{self, Handed};
 use super::{CliError, Context, Exit, session};
-use crate::daemon::{Answer, JobRequest};
+use crate::daemon::JobRequest;
 use crate::model::Kind;
 use crate::pass::{self, Order, Report, preview};
 use crate::plan::work::Wish;
@@ -67,7 +67,7 @@ fn sync(args: &SyncArgs, context: &Context, is_answered: &mut bool) -> Result<Ex
         && let Handed::Done(answer) = runtime.block_on(handover::hand_over(context, &args.job()))?
     {
         *is_answered = true;
-        return relay(args, context, &answer);
+        return handover::relay(context, &answer, args.json);
     }
     let (key, _) = context.key()?;
     let (watcher, progress) = progress::start(context.output.progress);
@@ -88,24 +88,6 @@ fn sync(args: &SyncArgs, context: &Context, is_answered: &mut bool) -> Result<Ex
     *is_answered = true;
     answer(args, context, &report, &verdict)?;
     verdict
-}
-
-/// The daemon's answer as our own.
-fn relay(args: &SyncArgs, context: &Context, answer: &Answer) -> Result<Exit, CliError> {
-    if args.json {
-        super::answer(format!("{}\n", answer.json).as_bytes())?;
-    } else if context.output.progress != View::Silent {
-        super::answer(answer.text.as_bytes())?;
-    }
-    let exit = Exit::ALL.into_iter().find(|exit| exit.code() == answer.exit_code);
-    let exit = exit.unwrap_or(Exit::Partial);
-    match &answer.error {
-        None => Ok(exit),
-        Some(error) => {
-            let error = CliError::new(exit, error);
-            Err(answer.hints.iter().fold(error, |error, hint| error.hint(hint)))
-        }
-    }
 }
 
 fn dry_run(args: &SyncArgs, context: &Context, order: &Order) -> Result<Exit, CliError> {
@@ -150,6 +132,7 @@ impl SyncArgs {
             full: self.full,
             accept_removals: self.accept_removals,
             only: self.only.iter().map(|kind| kind.name().to_owned()).collect(),
+            ..JobRequest::default()
         }
     }
 

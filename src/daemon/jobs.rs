@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Daemon, Step};
 use crate::model::Kind;
-use crate::pass::{Order, Stop};
+use crate::pass::{Order, Sampling, Stop};
 use crate::plan::work::Wish;
 use crate::store::StoreResult;
 use crate::store::jobs::{self as queue, Job};
@@ -20,6 +20,8 @@ pub struct JobRequest {
     pub accept_removals: bool,
     /// Only these kinds, by their names.
     pub only: Vec<String>,
+    /// Nothing but to compare the mirror with the API.
+    pub verify: Option<Sampling>,
 }
 
 /// What the process that handed a job over prints, and how it exits.
@@ -54,6 +56,7 @@ impl Daemon {
             only: request.only.iter().filter_map(|name| Kind::from_name(name)).collect(),
             settles: true,
             is_identified: true,
+            verify: request.verify,
             ..Order::default()
         };
         tracing::info!(job = job.job, request = job.request, "doing a job for another process");

@@ -127,6 +127,7 @@ mod tests {
             pushed: crate::model::outbox::Pushed::default(),
             stop,
             key_name: None,
+            verified: None,
         }
     }
 

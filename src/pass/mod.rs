@@ -5,12 +5,15 @@
 //! user's patience, a database that cannot be written. Whatever happens, each turn's outcome is
 //! written down.
 
+pub mod compare;
+pub mod findings;
 pub mod identify;
 mod next;
 pub mod preview;
 mod report;
 mod standing;
 mod stretch;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +21,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use tracing::Instrument;
 
+pub use findings::{Findings, Sampling};
 pub use next::next_at;
 pub use report::{KindReport, Report, Stop};
 pub use stretch::{Stretch, stretch};
@@ -80,6 +84,8 @@ pub struct Order {
     pub settles: bool,
     /// Whether it is settled whose key this is: a daemon asks once, not with every pass.
     pub is_identified: bool,
+    /// Nothing but to compare the mirror with the API.
+    pub verify: Option<Sampling>,
 }
 
 impl Order {
@@ -92,8 +98,9 @@ impl Order {
 pub async fn run(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Report {
     desk.pass = 0;
     let span = tracing::debug_span!("pass", trigger = order.trigger);
-    let stop = turns(desk, order, settings).instrument(span).await.err();
-    close(desk, settings, stop)
+    let mut verified = None;
+    let stop = turns(desk, order, settings, &mut verified).instrument(span).await.err();
+    Report { verified, ..close(desk, settings, stop) }
 }
 
 /// Ends a pass that was broken off from outside.
@@ -101,7 +108,12 @@ pub fn interrupt(desk: &mut Desk, settings: &PassSettings) -> Report {
     close(desk, settings, Some(Stop::Interrupted))
 }
 
-async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Result<(), Stop> {
+async fn turns(
+    desk: &mut Desk,
+    order: &Order,
+    settings: &PassSettings,
+    verified: &mut Option<Findings>,
+) -> Result<(), Stop> {
     if !order.is_identified {
         let identified = identify::identify(desk).await;
         // With another organization's key, not even the log is written.
@@ -116,7 +128,8 @@ async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Resul
     } else {
         desk.begin(order.trigger)?;
     }
-    let meta_is_due = order.wants(Kind::Meta)
+    let meta_is_due = order.verify.is_none()
+        && order.wants(Kind::Meta)
         && !matches!(
             standing::decide(desk, order, settings, Kind::Meta)?,
             Work::Nothing | Work::Unavailable
@@ -124,6 +137,9 @@ async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Resul
     if !meta_is_due {
         // The turn of `meta` carries the request that began the pass.
         end_turn(desk, Kind::Meta, &Ending { outcome: outcome::POLLED, ..Ending::default() })?;
+    }
+    if let Some(sampling) = order.verify {
+        return verify::verify(desk, sampling, verified).await;
     }
     // What a user waits for goes before what nobody has asked for just now.
     push::push(desk, settings.push(order)).await?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::findings::Findings;
 use crate::api::Failure;
 use crate::model::Kind;
 use crate::model::outbox::Pushed;
@@ -147,6 +148,8 @@ pub struct Report {
     pub stop: Option<Stop>,
     /// The key's name, as the API gave it last.
     pub key_name: Option<String>,
+    /// What came of comparing the mirror with the API, where that was wanted.
+    pub verified: Option<Findings>,
 }
 
 impl Report {
@@ -157,7 +160,14 @@ impl Report {
         });
         let key_name =
             desk.store.read(instance::identity).ok().and_then(|found| found.api_key_name);
-        Self { pass: desk.pass, kinds: kinds.collect(), pushed: desk.pushed, stop, key_name }
+        Self {
+            pass: desk.pass,
+            kinds: kinds.collect(),
+            pushed: desk.pushed,
+            stop,
+            key_name,
+            verified: None,
+        }
     }
 
     /// Requests sent in all.

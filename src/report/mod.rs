@@ -9,4 +9,5 @@ pub mod rate;
 pub mod status;
 pub mod sync;
 pub mod text;
+pub mod verify;
 pub mod week;

@@ -12,7 +12,8 @@
 //! **Reading order.** [`open`] and [`place`] make the connection; [`rows`] and [`pages`] write what
 //! the API said; [`walks`] and [`removals`] keep the promise about completeness; [`due`] is the
 //! schedule; [`outbox`] is the way back to the API; [`instance`], [`jobs`], [`passes`], [`refusals`]
-//! and [`documents`] are the bookkeeping; [`backup`] makes another mirror of it all;
+//! and [`documents`] are the bookkeeping; [`backup`] makes another mirror of it all,
+//! [`sample`] picks what proves it;
 //! [`status`] and [`freshness`] read it back.
 
 pub mod analysis;
@@ -30,6 +31,7 @@ pub mod place;
 pub mod refusals;
 pub mod removals;
 pub mod rows;
+pub mod sample;
 pub mod status;
 pub mod walks;
 
