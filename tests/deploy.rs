@@ -123,6 +123,14 @@ fn the_dashboard_is_json_and_metrics_are_spelled_alike() {
     serde_json::from_str::<serde_json::Value>(&dashboard).unwrap();
     let shown = metrics(&dashboard);
     assert!(shown.len() > 12, "{shown:?}");
+    // Writes that fail or wait are nobody's unless somebody is told.
+    for metric in ["creatormirror_outbox", "creatormirror_outbox_oldest_seconds"] {
+        assert!(shown.contains(metric), "{metric} in {shown:?}");
+    }
+    let told = read("prometheus-alerts.yml");
+    for state in ["failed", "unsure"] {
+        assert!(told.contains(&format!("creatormirror_outbox{{state=\"{state}\"}}")), "{state}");
+    }
     // The dashboard shows whatever an alert is about.
     let alerts = metrics(&read("prometheus-alerts.yml"));
     assert!(alerts.len() > 8, "{alerts:?}");

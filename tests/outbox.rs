@@ -12,6 +12,8 @@ mod crashes;
 mod doubts;
 #[path = "outbox/held.rs"]
 mod held;
+#[path = "outbox/pace.rs"]
+mod pace;
 #[path = "outbox/sql.rs"]
 mod sql;
 #[path = "outbox/verdicts.rs"]

@@ -295,23 +295,32 @@ fn foreign_body(head: &Head, body: &[u8]) -> String {
     format!("the body is no problem document ({kind}, {} bytes)", body.len())
 }
 
+/// For the tests of those who decide by failures.
 #[cfg(test)]
-mod tests {
-    use http::HeaderMap;
-
-    use super::*;
-
-    fn scrubber() -> Scrubber {
-        Scrubber::new("ca_live_0123456789")
-    }
-
-    fn refused(status: u16, lines: &[(&'static str, &str)], body: &str) -> Failure {
-        let mut headers = HeaderMap::new();
+impl Failure {
+    /// What an answer with this status, these headers and this body comes to.
+    pub fn of_answer(status: u16, lines: &[(&'static str, &str)], body: &str) -> Self {
+        let scrubber = Scrubber::new("ca_live_0123456789");
+        let mut headers = http::HeaderMap::new();
         for (name, value) in lines {
             headers.insert(*name, value.parse().unwrap());
         }
-        let head = Head::read(status, &headers, &scrubber(), DateTime::UNIX_EPOCH);
-        Failure::refused(&head, body.as_bytes(), &scrubber())
+        let head = Head::read(status, &headers, &scrubber, DateTime::UNIX_EPOCH);
+        Self::refused(&head, body.as_bytes(), &scrubber)
+    }
+
+    /// What no answer, or half of one, comes to.
+    pub fn of_verdict(verdict: Verdict) -> Self {
+        Self::found(verdict, "no answer", "")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, lines: &[(&'static str, &str)], body: &str) -> Failure {
+        Failure::of_answer(status, lines, body)
     }
 
     fn problem(code: &str) -> String {

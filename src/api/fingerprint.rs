@@ -42,6 +42,18 @@ pub fn of(kind: Kind, values: &[Value<'_>], extra: &BTreeMap<Cow<'_, str>, Cow<'
     hash.digest().cast_signed()
 }
 
+/// Whether two texts of a member are the same content.
+pub fn is_same_text(name: &str, one: &str, other: &str) -> bool {
+    without_query(name, one) == without_query(name, other)
+}
+
+/// Whether two JSON texts are the same content, in whatever order their members stand.
+pub fn is_same_json(one: &str, other: &str) -> bool {
+    let (one, other) = (without_nested_queries(one), without_nested_queries(other));
+    let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+    one == other || read(&one).zip(read(&other)).is_some_and(|(one, other)| one == other)
+}
+
 fn hash_text(hash: &mut Xxh3, text: &str) {
     hash.update(&(text.len() as u64).to_le_bytes());
     hash.update(text.as_bytes());

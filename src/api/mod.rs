@@ -27,6 +27,7 @@ pub use build::BuildError;
 pub use client::Client;
 pub use failure::{Failure, FieldError, Report, Verdict};
 pub use filters::{filters_contradict, filters_unasked};
+pub use fingerprint::{is_same_json, is_same_text};
 pub use gate::{Budget, Delay, Means, RateGate};
 pub use headers::RateHeaders;
 pub use hold::Hold;

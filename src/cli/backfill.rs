@@ -54,7 +54,7 @@ fn backfill(
         && let Handed::Done(answer) = runtime.block_on(handover::hand_over(context, &job))?
     {
         *is_answered = true;
-        return handover::relay(args.json, context, &answer);
+        return handover::relay(context, &answer, args.json);
     }
     let (key, _) = context.key()?;
     let (watcher, progress) = progress::start(context.output.progress);

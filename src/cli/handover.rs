@@ -66,6 +66,24 @@ pub async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed
     }
 }
 
+/// The daemon's answer as our own.
+pub fn relay(context: &Context, answer: &Answer, as_json: bool) -> Result<Exit, CliError> {
+    if as_json {
+        super::answer(format!("{}\n", answer.json).as_bytes())?;
+    } else if context.output.progress != View::Silent {
+        super::answer(answer.text.as_bytes())?;
+    }
+    let exit = Exit::ALL.into_iter().find(|exit| exit.code() == answer.exit_code);
+    let exit = exit.unwrap_or(Exit::Partial);
+    match &answer.error {
+        None => Ok(exit),
+        Some(error) => {
+            let error = CliError::new(exit, error);
+            Err(answer.hints.iter().fold(error, |error, hint| error.hint(hint)))
+        }
+    }
+}
+
 enum Look {
     /// The daemon has it; how far it is, where that was said.
     Waiting(Option<String>),
@@ -98,24 +116,6 @@ fn look(store: &Store, job: i64, takes_back: bool) -> StoreResult<Look> {
         false => {
             let is_ours_again = store.write(|tx| jobs::withdraw(tx, job))?;
             Ok(if is_ours_again { Look::Gone } else { Look::Waiting(progress) })
-        }
-    }
-}
-
-/// The daemon's answer as our own.
-pub fn relay(is_json: bool, context: &Context, answer: &Answer) -> Result<Exit, CliError> {
-    if is_json {
-        super::answer(format!("{}\n", answer.json).as_bytes())?;
-    } else if context.output.progress != View::Silent {
-        super::answer(answer.text.as_bytes())?;
-    }
-    let exit = Exit::ALL.into_iter().find(|exit| exit.code() == answer.exit_code);
-    let exit = exit.unwrap_or(Exit::Partial);
-    match &answer.error {
-        None => Ok(exit),
-        Some(error) => {
-            let error = CliError::new(exit, error);
-            Err(answer.hints.iter().fold(error, |error, hint| error.hint(hint)))
         }
     }
 }

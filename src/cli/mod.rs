@@ -24,6 +24,7 @@ mod sync;
 mod track;
 mod unlink;
 mod untrack;
+mod verify;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -119,6 +120,8 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Explain every view and column, without database or network
     Schema(schema::SchemaArgs),
+    /// Compare a sample of the mirror with the API, and repair what differs
+    Verify(verify::VerifyArgs),
     /// Copy the mirror to a file, also while others work on it
     Backup(backup::BackupArgs),
     /// Write tables and views to CSV, JSON Lines or Parquet, from one snapshot
@@ -160,6 +163,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
         Command::Outbox(args) => outbox::run(args, &context(None)?),
         Command::Status(args) => status::run(args, &context(None)?),
         Command::Check(args) => check::run(args, context(None), environment, output),
+        Command::Verify(args) => verify::run(args, &context(args.max_wait)?),
         Command::Backup(args) => backup::run(args, &context(None)?),
         Command::Export(args) => export::run(args, &context(None)?, environment),
         Command::Schema(args) => schema::run(args, cli.globals.database.as_deref()),
@@ -180,6 +184,7 @@ impl Cli {
             Command::Sync(_)
             | Command::Backfill(_)
             | Command::Run(_)
+            | Command::Verify(_)
             | Command::Sandbox(_)
             | Command::Demo(_) => LevelFilter::INFO,
             // Their answer says it all.

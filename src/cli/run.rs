@@ -16,7 +16,7 @@ use crate::listen::{self, Listener, Metrics};
 use crate::model::Watcher;
 use crate::pass::backfill::Backfilled;
 use crate::pass::{Report, Stop};
-use crate::report::sync as sync_report;
+use crate::report::{sync as sync_report, verify as verify_report};
 use crate::store::open::IfMissing;
 
 /// Waits for the rate limit that are longer than this are spent outside a pass, where signals and
@@ -218,10 +218,17 @@ fn answer(context: &Context) -> Box<dyn Fn(&Report) -> Answer + Send> {
         let verdict = session::verdict(&context, report);
         let exit = verdict.as_ref().map_or_else(|error| error.exit, |exit| *exit);
         let error = verdict.as_ref().err();
+        let (json, text) = match &report.verified {
+            Some(findings) => {
+                let text = verify_report::text(findings, report);
+                (verify_report::json(findings, report, exit.code()), text)
+            }
+            None => (sync_report::json(report, exit.code()), sync_report::text(report)),
+        };
         Answer {
             exit_code: exit.code(),
-            json: sync_report::json(report, exit.code()),
-            text: sync_report::text(report),
+            json,
+            text,
             error: error.map(|error| error.message.clone()),
             hints: error.map(|error| error.hints.clone()).unwrap_or_default(),
         }

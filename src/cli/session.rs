@@ -9,6 +9,7 @@ use super::{CliError, Context, Exit, backfill};
 use crate::api::{BuildError, Client, Failure, Verdict};
 use crate::clock::Clock;
 use crate::model::Watcher;
+use crate::pass::findings::{Findings, KindFindings};
 use crate::pass::{PassSettings, Report, Stop};
 use crate::poll::fetch::Manners;
 use crate::poll::{Desk, Fetcher};
@@ -48,6 +49,15 @@ pub fn open(
         settings: settings(context, seed),
         seed,
     })
+}
+
+/// Insists on a mirror, for commands that do not make one.
+pub fn must_exist(context: &Context) -> Result<(), CliError> {
+    let database = &context.config.database;
+    match database.exists() {
+        true => Ok(()),
+        false => Err(storage(context, &StoreError::Missing(database.clone()))),
+    }
 }
 
 /// What passes go by, for an installation with this seed.
@@ -145,6 +155,9 @@ pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
     if let Some(daily) = &report.daily {
         backfill::verdict(context, daily)?;
     }
+    if let Some(findings) = report.verified.as_ref().filter(|findings| findings.differ()) {
+        return Err(differs(findings));
+    }
     match (report.pushed.failed, report.pushed.left) {
         (0, 0) => Ok(Exit::Done),
         (failed, left) => Err(CliError::new(
@@ -161,6 +174,22 @@ pub fn ended(context: &Context, stop: &Stop, key_name: Option<&str>) -> CliError
         Stop::Store(error) => storage(context, error),
         Stop::KeyRefused(_) => which_key(context, key_name, stopped(stop)),
         stop => stopped(stop),
+    }
+}
+
+/// The mirror is not what it should be.
+fn differs(findings: &Findings) -> CliError {
+    let sum = |of: fn(&KindFindings) -> u64| findings.kinds.iter().map(of).sum::<u64>();
+    let (drifted, missing) = (sum(|kind| kind.drifted), sum(|kind| kind.missing));
+    let totals = sum(|kind| u64::from(kind.total.is_some_and(|total| total.differs())));
+    let parts = [(drifted, "rows (repaired)"), (missing, "rows that are gone"), (totals, "totals")];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
+    let message = format!("the mirror differed from the API: {}", parts.join(", "));
+    let error = CliError::new(Exit::Partial, message);
+    match totals + missing {
+        0 => error,
+        _ => error.hint("`creatormirror sync --full` walks everything and settles what is gone"),
     }
 }
 

@@ -69,7 +69,7 @@ fn sync(args: &SyncArgs, context: &Context, is_answered: &mut bool) -> Result<Ex
             runtime.block_on(handover::hand_over(context, &args.job(context)))?
     {
         *is_answered = true;
-        return handover::relay(args.json, context, &answer);
+        return handover::relay(context, &answer, args.json);
     }
     let (key, _) = context.key()?;
     let (watcher, progress) = progress::start(context.output.progress);
@@ -135,7 +135,7 @@ impl SyncArgs {
             full: self.full,
             accept_removals: self.accept_removals,
             only: self.only.iter().map(|kind| kind.name().to_owned()).collect(),
-            backfill_days: None,
+            ..JobRequest::default()
         }
     }
 

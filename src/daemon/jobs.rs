@@ -9,7 +9,7 @@ use super::days::Handed;
 use super::{Daemon, Step};
 use crate::model::{Kind, instant};
 use crate::pass::backfill::Backfill;
-use crate::pass::{Order, Report, Stop};
+use crate::pass::{Order, Report, Sampling, Stop};
 use crate::plan::work::Wish;
 use crate::store::StoreResult;
 use crate::store::jobs::{self as queue, Job};
@@ -28,6 +28,8 @@ pub struct JobRequest {
     pub backfill_days: Option<u32>,
     /// How long whoever asks waits for a rate limit, and for the whole, seconds.
     pub max_wait_s: u64,
+    /// Nothing but to compare the mirror with the API.
+    pub verify: Option<Sampling>,
 }
 
 /// What the process that handed a job over prints, and how it exits.
@@ -67,6 +69,7 @@ impl Daemon {
             only: request.only.iter().filter_map(|name| Kind::from_name(name)).collect(),
             settles: true,
             is_identified: true,
+            verify: request.verify,
             ..Order::default()
         };
         tracing::info!(job = job.job, request = job.request, "doing a job for another process");

@@ -277,6 +277,7 @@ impl Daemon {
             hold: self.troubles.held(self.uptime()),
             settles: false,
             is_identified: true,
+            verify: None,
         }
     }
 

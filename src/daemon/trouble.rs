@@ -176,6 +176,7 @@ mod tests {
             stop,
             key_name: None,
             daily: None,
+            verified: None,
         }
     }
 

@@ -14,9 +14,10 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crate::model::outbox::State;
 use crate::model::{Event, Kind};
 use crate::pass::Report;
-use crate::store::{Store, StoreResult, due, status};
+use crate::store::{Store, StoreResult, due, outbox, status};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfKind {
@@ -27,6 +28,11 @@ struct OfKind {
 struct OfRequest {
     kind: &'static str,
     outcome: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfState {
+    state: &'static str,
 }
 
 type PerKind = Family<OfKind, Gauge>;
@@ -53,6 +59,8 @@ pub struct Metrics {
     complete_as_of: SecondsPerKind,
     /// Without labels; a family only because one has nothing in it until there is something to tell.
     last_pass: Family<Vec<(&'static str, &'static str)>, Gauge<i64, AtomicI64>>,
+    outbox: Family<OfState, Gauge>,
+    outbox_oldest: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -77,6 +85,8 @@ impl Default for Metrics {
             }),
             complete_as_of: Family::default(),
             last_pass: Family::default(),
+            outbox: Family::default(),
+            outbox_oldest: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -113,6 +123,9 @@ impl Metrics {
         r.register("complete_as_of_timestamp_seconds", help, self.complete_as_of.clone());
         let help = "End of the last pass, Unix seconds";
         r.register("last_pass_timestamp_seconds", help, self.last_pass.clone());
+        r.register("outbox", "Entries of the outbox, by state", self.outbox.clone());
+        let help = "How long the oldest entry that is not at its end is queued, held ones aside";
+        r.register("outbox_oldest_seconds", help, self.outbox_oldest.clone());
     }
 
     /// Counts what a pass tells.
@@ -173,6 +186,15 @@ impl Metrics {
         for kind in Kind::LISTS.into_iter().filter(|kind| due::is_scheduled(*kind)) {
             self.read_lateness(store, kind, now)?;
         }
+        for state in State::ALL {
+            let count = snapshot.outbox.counts.iter().find(|(found, _)| *found == state);
+            let label = OfState { state: state.name() };
+            self.outbox.get_or_create(&label).set(count.map_or(0, |(_, count)| *count));
+        }
+        let oldest = store.read(outbox::oldest_open)?;
+        let age = oldest.map_or(0, |at| now.timestamp_micros().saturating_sub(at).max(0));
+        #[allow(clippy::cast_precision_loss)] // Ages are far below 2^53.
+        self.outbox_oldest.set(age as f64 / 1e6);
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = encode(&mut text, &self.registry);
@@ -194,5 +216,54 @@ impl Metrics {
             histogram.observe(seconds as f64);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::outbox::{Action, Checked, Draft};
+    use crate::store::open::IfMissing;
+    use crate::store::outbox::{by_hand, enqueue};
+
+    #[test]
+    fn every_state_of_the_outbox_is_always_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let metrics = Metrics::default();
+        let shown = |store: &Store| {
+            let text = metrics.render(store, now).unwrap();
+            let lines = text.lines().filter(|line| line.starts_with("creatormirror_outbox"));
+            let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let mut expected: Vec<String> = State::ALL
+            .into_iter()
+            .map(|state| format!("creatormirror_outbox{{state=\"{}\"}} 0", state.name()))
+            .collect();
+        expected.push("creatormirror_outbox_oldest_seconds 0.0".to_owned());
+        expected.sort();
+        assert_eq!(shown(&store), expected);
+
+        let draft = Draft {
+            kind: Kind::Creator,
+            action: Action::Track,
+            subject: None,
+            account: None,
+            body: Some(r#"{"name":"Ada"}"#.to_owned()),
+        };
+        let at = now.timestamp_micros() - 90_000_000;
+        let checked = Checked { path: Some("/creators".to_owned()), ..Checked::default() };
+        store.write(|tx| enqueue::add(tx, &draft, &checked, at)).unwrap();
+        let is_there = |line: &str| shown(&store).iter().any(|shown| shown == line);
+        assert!(is_there("creatormirror_outbox{state=\"queued\"} 1"));
+        assert!(is_there("creatormirror_outbox_oldest_seconds 90.0"));
+        // Those that are held wait for a hand, and say so by their number.
+        store.write(|tx| by_hand::hold_all(tx, at)).unwrap();
+        assert!(is_there("creatormirror_outbox{state=\"held\"} 1"));
+        assert!(is_there("creatormirror_outbox{state=\"queued\"} 0"));
+        assert!(is_there("creatormirror_outbox_oldest_seconds 0.0"));
     }
 }

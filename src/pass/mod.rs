@@ -6,12 +6,15 @@
 //! written down.
 
 pub mod backfill;
+pub mod compare;
+pub mod findings;
 pub mod identify;
 mod next;
 pub mod preview;
 mod report;
 mod standing;
 mod stretch;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,6 +22,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use tracing::Instrument;
 
+pub use findings::{Findings, Sampling};
 pub use next::next_at;
 pub use report::{KindReport, Report, Stop};
 pub use stretch::{Stretch, stretch};
@@ -81,6 +85,8 @@ pub struct Order {
     pub settles: bool,
     /// Whether it is settled whose key this is: a daemon asks once, not with every pass.
     pub is_identified: bool,
+    /// Nothing but to compare the mirror with the API.
+    pub verify: Option<Sampling>,
 }
 
 impl Order {
@@ -93,8 +99,9 @@ impl Order {
 pub async fn run(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Report {
     desk.pass = 0;
     let span = tracing::debug_span!("pass", trigger = order.trigger);
-    let stop = turns(desk, order, settings).instrument(span).await.err();
-    close(desk, settings, stop)
+    let mut verified = None;
+    let stop = turns(desk, order, settings, &mut verified).instrument(span).await.err();
+    Report { verified, ..close(desk, settings, stop) }
 }
 
 /// The same, and after it the days that have ended since the last backfill, if there was one: they are
@@ -130,9 +137,15 @@ async fn begin(desk: &mut Desk, trigger: &str, is_identified: bool) -> Result<()
     Ok(())
 }
 
-async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Result<(), Stop> {
+async fn turns(
+    desk: &mut Desk,
+    order: &Order,
+    settings: &PassSettings,
+    verified: &mut Option<Findings>,
+) -> Result<(), Stop> {
     begin(desk, order.trigger, order.is_identified).await?;
-    let meta_is_due = order.wants(Kind::Meta)
+    let meta_is_due = order.verify.is_none()
+        && order.wants(Kind::Meta)
         && !matches!(
             standing::decide(desk, order, settings, Kind::Meta)?,
             Work::Nothing | Work::Unavailable
@@ -140,6 +153,9 @@ async fn turns(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Resul
     if !meta_is_due {
         // The turn of `meta` carries the request that began the pass.
         end_turn(desk, Kind::Meta, &Ending { outcome: outcome::POLLED, ..Ending::default() })?;
+    }
+    if let Some(sampling) = order.verify {
+        return verify::verify(desk, sampling, verified).await;
     }
     // What a user waits for goes before what nobody has asked for just now.
     push::push(desk, settings.push(order)).await?;

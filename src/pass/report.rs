@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::backfill::Backfilled;
+use super::findings::Findings;
 use crate::api::Failure;
 use crate::model::Kind;
 use crate::model::outbox::Pushed;
@@ -163,6 +164,8 @@ pub struct Report {
     pub key_name: Option<String>,
     /// What came of the days that are asked for as they end, if any were.
     pub daily: Option<Backfilled>,
+    /// What came of comparing the mirror with the API, where that was wanted.
+    pub verified: Option<Findings>,
 }
 
 impl Report {
@@ -174,7 +177,7 @@ impl Report {
         let key_name =
             desk.store.read(instance::identity).ok().and_then(|found| found.api_key_name);
         let (kinds, pushed) = (kinds.collect(), desk.pushed);
-        Self { pass: desk.pass, kinds, pushed, stop, key_name, daily: None }
+        Self { pass: desk.pass, kinds, pushed, stop, key_name, daily: None, verified: None }
     }
 
     /// Of a pass that did not take place.
@@ -182,7 +185,7 @@ impl Report {
         let key_name =
             desk.store.read(instance::identity).ok().and_then(|found| found.api_key_name);
         let (kinds, pushed) = (Vec::new(), Pushed::default());
-        Self { pass: 0, kinds, pushed, daily: None, stop: Some(stop), key_name }
+        Self { pass: 0, kinds, pushed, daily: None, verified: None, stop: Some(stop), key_name }
     }
 
     /// The failure of an API that fails at everything: nothing that was asked for came to an answer.

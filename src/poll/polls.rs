@@ -96,7 +96,8 @@ async fn read_item(desk: &mut Desk, kind: Kind, key: i64, id: &str) -> PollResul
         Ok(fetched) => fetched,
         Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
             let ledger = desk.ledger(kind);
-            return Ok(write::not_found(&desk.store, &ledger, key, ledger.at)?);
+            write::not_found(&desk.store, &ledger, key, ledger.at)?;
+            return Ok(());
         }
         Err(error) => return Err(error),
     };

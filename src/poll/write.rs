@@ -149,12 +149,13 @@ pub fn loose(
     Ok(PageDone { counts, bad, ..PageDone::default() })
 }
 
-/// Notes that a resource asked for by its id is not there.
-pub fn not_found(store: &Store, ledger: &Ledger, key: i64, at: i64) -> StoreResult<()> {
+/// Notes that a resource asked for by its id is not there. Returns whether that made it removed.
+pub fn not_found(store: &Store, ledger: &Ledger, key: i64, at: i64) -> StoreResult<bool> {
     store.write(|tx| {
         let removed = removals::not_found(tx, ledger.kind, key, at)?;
         schedule::one(tx, ledger, key)?;
-        ledger.close(tx, &Tally { removed: i64::from(removed), ..Tally::default() })
+        ledger.close(tx, &Tally { removed: i64::from(removed), ..Tally::default() })?;
+        Ok(removed)
     })
 }
 

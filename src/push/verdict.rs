@@ -120,6 +120,74 @@ mod tests {
         assert_eq!(rest(40, settle, 1.0), Duration::from_secs(905));
     }
 
+    /// What every answer means, for a creation, a change, a deletion, a link and its end, and for the
+    /// deletions once more when the outcome of an earlier send is not known.
+    #[test]
+    fn every_answer_has_its_consequence_by_action() {
+        use Decision::{Adopt, AlreadySo, Fail, KeyRefused, Later, Unreachable, Unsure};
+        let problem = |code: &str| format!(r#"{{"type":"urn:x","title":"T","code":"{code}"}}"#);
+        let html = || "<html>no</html>".to_owned();
+        let again = [("retry-after", "7")];
+        let same = |decision| [decision; 7];
+        let there = [Adopt, Fail, Fail, Fail, Fail, Fail, Fail];
+        let gone = [Fail, Fail, Fail, Fail, Fail, AlreadySo, AlreadySo];
+        let cases = [
+            (422, &[][..], problem("VALIDATION_ERROR"), same(Fail)),
+            (422, &[], html(), same(Fail)),
+            (400, &[], problem("BAD_REQUEST"), same(Fail)),
+            (403, &[], problem("QUOTA_EXCEEDED"), same(Fail)),
+            (403, &[], problem("INSUFFICIENT_SCOPE"), same(Fail)),
+            (403, &[], problem("FORBIDDEN"), same(KeyRefused)),
+            (403, &[], html(), same(KeyRefused)),
+            (401, &[], problem("UNAUTHORIZED"), same(KeyRefused)),
+            (409, &[], problem("CONFLICT"), there),
+            (404, &[], problem("NOT_FOUND"), gone),
+            (410, &[], String::new(), gone),
+            (429, &again, problem("RATE_LIMITED"), same(Later)),
+            (429, &[], html(), same(Later)),
+            (503, &[], problem("SERVICE_UNAVAILABLE"), same(Later)),
+            (503, &again, problem("SERVICE_UNAVAILABLE"), same(Later)),
+            // A proxy does not know what the server behind it has done.
+            (503, &[], html(), same(Unsure)),
+            (503, &again, html(), same(Unsure)),
+            (503, &again, String::new(), same(Unsure)),
+            (500, &[], problem("INTERNAL_ERROR"), same(Unsure)),
+            (500, &[], html(), same(Unsure)),
+            (502, &[], problem("UPSTREAM_ERROR"), same(Unsure)),
+            (504, &[], html(), same(Unsure)),
+            (504, &[], problem("TIMEOUT"), same(Unsure)),
+            (408, &[], String::new(), same(Unsure)),
+            (405, &[], problem("METHOD_NOT_ALLOWED"), same(Fail)),
+            (307, &[], String::new(), same(Fail)),
+        ];
+        let refused = cases.map(|(status, headers, body, decisions)| {
+            (Failure::of_answer(status, headers, &body), decisions)
+        });
+        let lost = [
+            (Verdict::Unreachable, same(Unreachable)),
+            (Verdict::Lost, same(Unsure)),
+            (Verdict::Cut, same(Unsure)),
+            (Verdict::Malformed, same(Unsure)),
+        ];
+        let lost = lost.map(|(verdict, decisions)| (Failure::of_verdict(verdict), decisions));
+        let deletions = [Action::Untrack, Action::Unlink];
+        for (failure, decisions) in refused.into_iter().chain(lost) {
+            let sure = Action::ALL.map(|action| (action, false));
+            let doubtful = deletions.map(|action| (action, true));
+            for ((action, is_doubtful), decision) in sure.into_iter().chain(doubtful).zip(decisions)
+            {
+                let decided = decide(action, is_doubtful, &failure);
+                assert_eq!(decided, decision, "{action}, doubtful {is_doubtful}: {failure}");
+            }
+            // Of what is no deletion, doubt changes nothing.
+            for action in [Action::Track, Action::Set, Action::Link] {
+                let (sure, doubtful) =
+                    (decide(action, false, &failure), decide(action, true, &failure));
+                assert_eq!(sure, doubtful, "{action}: {failure}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn a_rest_is_never_shorter_than_settling_nor_endless(

@@ -13,4 +13,5 @@ pub mod schema;
 pub mod status;
 pub mod sync;
 pub mod text;
+pub mod verify;
 pub mod week;

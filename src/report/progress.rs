@@ -337,6 +337,24 @@ mod tests {
     }
 
     #[test]
+    fn the_outbox_has_a_line_that_stays_when_it_is_done_and_survives_a_wait() {
+        let pushed = |done| Event::Pushed { done, total: 1_000 };
+        let wait = Event::Waiting { reason: Wait::Pacing, length: Duration::from_secs(3) };
+        let board = board_after(&[pushed(1), pushed(400), wait]);
+        let board = board.lock().unwrap();
+        let bar = board.outbox.clone().unwrap();
+        assert_eq!((bar.position(), bar.length(), bar.is_finished()), (400, Some(1_000), false));
+        assert_eq!(
+            (bar.prefix(), bar.message()),
+            ("outbox".to_owned(), "400 of 1,000 entries".to_owned())
+        );
+        assert!(board.wait.is_some(), "why nothing moves is shown beside it");
+        let board = board_after(&[pushed(400), pushed(1_000)]);
+        let bar = board.lock().unwrap().outbox.clone().unwrap();
+        assert_eq!((bar.is_finished(), bar.message()), (true, "1,000 of 1,000 entries".to_owned()));
+    }
+
+    #[test]
     fn every_template_is_one() {
         for template in [COUNTED, UNCOUNTED, WAITING, FINISHED] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");

@@ -13,7 +13,7 @@
 //! the API said; [`walks`] and [`removals`] keep the promise about completeness; [`due`] is the
 //! schedule; [`metrics`] are the days; [`outbox`] is the way back to the API; [`instance`], [`jobs`],
 //! [`passes`], [`refusals`] and [`documents`] are the bookkeeping; [`backup`] and [`dump`] copy it all,
-//! for another mirror and for other tools; [`status`] and [`freshness`] read it back;
+//! for another mirror and for other tools; [`sample`] picks what proves it; [`status`] and [`freshness`] read it back;
 //! [`dictionary`] says what it all means, [`cookbook`] what to ask of it.
 
 pub mod analysis;
@@ -35,6 +35,7 @@ pub mod place;
 pub mod refusals;
 pub mod removals;
 pub mod rows;
+pub mod sample;
 pub mod status;
 pub mod walks;
 

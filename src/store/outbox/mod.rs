@@ -192,6 +192,13 @@ pub fn states(c: &Connection, entries: &[i64]) -> StoreResult<Vec<(i64, State)>>
     Ok(found)
 }
 
+/// When the oldest entry was queued that is neither at its end nor held.
+pub fn oldest_open(c: &Connection) -> StoreResult<Option<i64>> {
+    let sql =
+        format!("SELECT min(created_at) FROM outbox WHERE state IN {OPEN} AND state <> 'held'");
+    Ok(c.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
+}
+
 /// How the outbox is doing.
 pub fn summary(c: &Connection) -> StoreResult<Summary> {
     let mut statement = c.prepare_cached("SELECT state, count(*) FROM outbox GROUP BY state")?;

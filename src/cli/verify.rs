@@ -1,0 +1,96 @@
+//! `verify`: the mirror proves itself against the API, within a budget of requests.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::handover::{self, Handed};
+use super::{CliError, Context, Exit, session};
+use crate::daemon::JobRequest;
+use crate::pass::{self, Findings, Order, Sampling};
+use crate::report::progress::{self, View};
+use crate::report::{sync as sync_report, verify as report};
+use crate::store::open::IfMissing;
+use crate::store::place;
+
+/// Rows that are compared where nothing else is asked for.
+const SAMPLE: u32 = 50;
+/// More than this is better done by a walk.
+const SAMPLE_MAX: i64 = 100_000;
+
+/// Flags of `verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// Compare about so many rows, a request each
+    #[arg(long, value_name = "N", default_value_t = SAMPLE, value_parser = clap::value_parser!(u32).range(1..=SAMPLE_MAX))]
+    pub sample: u32,
+    /// Pick the rows that this seed picks; by chance if none is given
+    #[arg(long, value_name = "SEED")]
+    pub seed: Option<u64>,
+    /// Wait at most this long for a rate limit, else exit 75 with what was found kept
+    #[arg(long, value_name = "DURATION", value_parser = super::duration)]
+    pub max_wait: Option<Duration>,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command. With `--json` there is a document whatever happens.
+pub fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, CliError> {
+    let mut is_answered = false;
+    let result = verify(args, context, &mut is_answered);
+    if let Err(error) = &result
+        && args.json
+        && !is_answered
+    {
+        let document = sync_report::json_of_error(error.exit.code(), &error.message);
+        super::answer(format!("{document}\n").as_bytes())?;
+    }
+    result
+}
+
+fn verify(args: &VerifyArgs, context: &Context, is_answered: &mut bool) -> Result<Exit, CliError> {
+    // What is not there proves nothing, and only `sync` and `run` make it.
+    session::must_exist(context)?;
+    // Short, so that it is typed again without a mistake.
+    let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    let sampling = Sampling { rows: args.sample, seed };
+    tracing::info!("{}", report::before(sampling));
+    let runtime = super::runtime_of_one()?;
+    let max_wait_s = context.config.max_wait.as_secs();
+    let job = JobRequest { verify: Some(sampling), max_wait_s, ..JobRequest::default() };
+    // The daemon has a key of its own: whoever asks it needs none.
+    if place::is_locked(&context.config.database)
+        && let Handed::Done(answer) = runtime.block_on(handover::hand_over(context, &job))?
+    {
+        *is_answered = true;
+        return handover::relay(context, &answer, args.json);
+    }
+    let (key, _) = context.key()?;
+    let (watcher, progress) = progress::start(context.output.progress);
+    let mut session = session::open(context, key, watcher, IfMissing::Refuse)?;
+    let order = Order { trigger: "verify", verify: Some(sampling), ..Order::default() };
+    let report = runtime.block_on(async {
+        tokio::select! {
+            report = pass::run(&mut session.desk, &order, &session.settings) => Some(report),
+            () = super::stop_signal() => None,
+        }
+    });
+    let report = report.unwrap_or_else(|| pass::interrupt(&mut session.desk, &session.settings));
+    drop(progress);
+    if let Err(error) = session.desk.store.tidy() {
+        tracing::warn!(%error, "the write-ahead log could not be cut");
+    }
+    let verdict = session::verdict(context, &report);
+    let exit = verdict.as_ref().map_or_else(|error| error.exit, |exit| *exit);
+    *is_answered = true;
+    // Stopped before it began, it has found nothing.
+    let findings = report.verified.clone().unwrap_or_else(|| Findings::none(sampling));
+    if args.json {
+        let document = report::json(&findings, &report, exit.code());
+        super::answer(format!("{document}\n").as_bytes())?;
+    } else if context.output.progress != View::Silent {
+        super::answer(report::text(&findings, &report).as_bytes())?;
+    }
+    verdict
+}

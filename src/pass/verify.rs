@@ -1,0 +1,333 @@
+//! The mirror proves itself: a sample of its rows is read again and compared, and its totals are
+//! compared with the API's. What differs is repaired by the same write that mirrors everything.
+//!
+//! Accounts, creators and videos are read by their ids. Account videos cannot be; of them the pages on
+//! which the sample stands are read again, by the cursors that opened them.
+
+use super::compare::{self, Compared};
+use super::findings::{Findings, Sampling, Total, What};
+use super::{Stop, end_turn};
+use crate::api::{Failure, ListPage, Request, Verdict, decode, item};
+use crate::model::{Event, Kind, Row};
+use crate::poll::error::PollResult;
+use crate::poll::settle::{self, outcome};
+use crate::poll::write::{self, Content, PageWrite};
+use crate::poll::{Desk, PollError, query, walk};
+use crate::store::pages::{self, PageAddress};
+use crate::store::passes::Ending;
+use crate::store::sample::{self, Held, Picked, Stratum};
+use crate::store::{StoreResult, analysis};
+
+/// How the sample is shared out, in the order in which what is left over goes on.
+const SHARES: [(Kind, usize); 4] =
+    [(Kind::Video, 4), (Kind::Account, 2), (Kind::Creator, 1), (Kind::AccountVideo, 1)];
+
+/// Compares a sample and the totals. What was found so far is in `found` however it ends.
+pub async fn verify(
+    desk: &mut Desk,
+    sampling: Sampling,
+    found: &mut Option<Findings>,
+) -> Result<(), Stop> {
+    let findings = found.insert(Findings::none(sampling));
+    let wanted = usize::try_from(sampling.rows).unwrap_or(usize::MAX);
+    let shares = desk.store.read(|c| {
+        let mut there = Vec::new();
+        for (kind, _) in SHARES {
+            let rows = match kind {
+                Kind::AccountVideo => sample::kept_pages(c, kind)?,
+                _ => sample::rows(c, kind)?,
+            };
+            there.push(usize::try_from(rows).unwrap_or(0));
+        }
+        Ok(share(wanted, &there))
+    })?;
+    for kind in Kind::LISTS {
+        let at = SHARES.iter().position(|(shared, _)| *shared == kind);
+        let wanted = at.and_then(|at| shares.get(at)).copied().unwrap_or(0);
+        desk.begin_turn(kind, "verify")?;
+        desk.tell(&Event::Started { kind, resumed_pages: 0 });
+        let result = one_kind(desk, kind, wanted, findings).await;
+        let ending = match &result {
+            Ok(()) => Ending { outcome: outcome::POLLED, ..Ending::default() },
+            Err(error) => settle::error(error),
+        };
+        end_turn(desk, kind, &ending)?;
+        match result {
+            Err(error) if error.is_fatal() => return Err(Stop::from(error)),
+            Err(PollError::Api(failure)) => desk.note_failure(kind, &failure),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Shares `wanted` out among what is there of each kind. What one cannot use goes to the others.
+fn share(wanted: usize, there: &[usize]) -> Vec<usize> {
+    let parts: usize = SHARES.iter().map(|(_, part)| part).sum();
+    let own = SHARES.iter().zip(there);
+    let own = own.map(|((_, part), there)| (wanted * part / parts).min(*there));
+    let mut shares: Vec<usize> = own.collect();
+    let mut left = wanted.saturating_sub(shares.iter().sum());
+    for (share, there) in shares.iter_mut().zip(there) {
+        let more = left.min(there - *share);
+        *share += more;
+        left -= more;
+    }
+    shares
+}
+
+async fn one_kind(
+    desk: &mut Desk,
+    kind: Kind,
+    wanted: usize,
+    findings: &mut Findings,
+) -> PollResult<()> {
+    findings.of(kind);
+    if desk.refused.contains(&query::endpoint(kind)) {
+        findings.of(kind).skipped = Some("the API does not list them for this key".to_owned());
+        return Ok(());
+    }
+    // Before what the sample shows on its way can make up for what is missing.
+    total(desk, kind, findings).await?;
+    let seed = findings.sampling.seed;
+    // Of account videos it is the page that costs a request, and many of a sample share one.
+    let rows = if kind == Kind::AccountVideo { wanted.saturating_mul(4) } else { wanted };
+    let sample = desk.store.read(|c| sample::pick(c, kind, rows, seed))?;
+    match kind {
+        Kind::AccountVideo => pages_of(desk, &sample, wanted, findings).await?,
+        _ => {
+            for (at, picked) in sample.iter().enumerate() {
+                by_id(desk, kind, picked, findings).await?;
+                tell(desk, kind, at + 1, sample.len());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn tell(desk: &mut Desk, kind: Kind, read: usize, of: usize) {
+    let read = u64::try_from(read).unwrap_or(0);
+    let total = u64::try_from(of).ok();
+    desk.tell(&Event::Page { kind, pages: read, rows: read, total });
+}
+
+/// Reads one row, compares it, and writes what was said of it.
+async fn by_id(
+    desk: &mut Desk,
+    kind: Kind,
+    picked: &Picked,
+    findings: &mut Findings,
+) -> PollResult<()> {
+    let request = Request::get(kind.path()).segment(&picked.id);
+    let fetched = desk.fetcher.fetch(&request, |answer| {
+        let row = decode::row(kind, item(&answer.body)?.get().as_bytes());
+        match row.map_err(|bad| Failure::malformed(bad.reason))?.id == picked.id {
+            true => Ok(()),
+            false => Err(Failure::malformed("the answer is about another resource")),
+        }
+    });
+    let fetched = match fetched.await {
+        Ok(fetched) => fetched,
+        Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
+            let ledger = desk.ledger(kind);
+            let removed = write::not_found(&desk.store, &ledger, picked.key, ledger.at)?;
+            let of_kind = findings.of(kind);
+            of_kind.read += 1;
+            of_kind.missing += 1;
+            findings.tell(kind, &picked.id, Some(picked.stratum), What::Missing(removed));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let body = fetched.answer.body;
+    let Some(row) = item(&body).ok().and_then(|raw| decode::row(kind, raw.get().as_bytes()).ok())
+    else {
+        return Ok(());
+    };
+    judge(desk, kind, &row, Some(picked.stratum), findings)?;
+    let ledger = desk.ledger(kind);
+    write::item(&desk.store, &ledger, &row, fetched.as_of)?;
+    Ok(())
+}
+
+/// Compares a row with what is held of it. What drifted is made to be written anew.
+fn judge(
+    desk: &Desk,
+    kind: Kind,
+    row: &Row<'_>,
+    stratum: Option<Stratum>,
+    findings: &mut Findings,
+) -> StoreResult<()> {
+    let now = desk.fetcher.clock().now().timestamp();
+    let platform = row.value(kind, "platform").as_text();
+    let compared: Option<(Held, Compared)> = desk.store.read(|c| {
+        let Some(held) = sample::held(c, kind, &row.id, platform)? else { return Ok(None) };
+        let is_newer = kind == Kind::Creator
+            && (findings.moved.contains(&*row.id)
+                || sample::has_newer_scrape(c, &row.id, held.as_of, now)?);
+        let scrape = match row.scraped_at {
+            Some(at) => sample::scrape(c, kind, held.key, at)?,
+            None => None,
+        };
+        let compared = compare::compare(kind, &held, row, is_newer, scrape.as_deref());
+        Ok(Some((held, compared)))
+    })?;
+    // What is not held yet is news, and a row that is back was never the sample's.
+    let Some((held, compared)) = compared.filter(|(held, _)| !held.is_removed) else {
+        return Ok(());
+    };
+    if kind == Kind::Account && compare::is_later(kind, &held, row) {
+        let creator = row.value(kind, "creator_id").as_text();
+        findings.moved.extend(creator.map(str::to_owned));
+    }
+    // What was shown in passing may be picked as well.
+    let is_new = findings.seen.insert((kind, held.key));
+    if !is_new && compared == Compared::Equal {
+        return Ok(());
+    }
+    let of_kind = findings.of(kind);
+    of_kind.read += u64::from(is_new);
+    match compared {
+        Compared::Equal => of_kind.equal += 1,
+        Compared::Later => of_kind.later += 1,
+        Compared::Drift(differences) => {
+            of_kind.drifted += 1;
+            tracing::warn!(%kind, id = %row.id, columns = ?differences.iter().map(|one| &one.column).collect::<Vec<_>>(), "the mirror differed from the API");
+            desk.store.write(|tx| sample::distrust(tx, kind, held.key))?;
+            findings.tell(kind, &row.id, stratum, What::Columns(differences));
+        }
+    }
+    Ok(())
+}
+
+/// Reads again the pages on which the sample stands, and compares all rows they show.
+async fn pages_of(
+    desk: &mut Desk,
+    sample: &[Picked],
+    wanted: usize,
+    findings: &mut Findings,
+) -> PollResult<()> {
+    let kind = Kind::AccountVideo;
+    let mut kept: Vec<i64> = Vec::new();
+    for page in sample.iter().filter_map(|picked| picked.page) {
+        if kept.len() < wanted && !kept.contains(&page) {
+            kept.push(page);
+        }
+    }
+    if kept.is_empty() && !sample.is_empty() {
+        let why = "they have no endpoint by id, and none stands on a page that could be read again";
+        findings.of(kind).skipped = Some(why.to_owned());
+    }
+    for (at, page) in kept.iter().enumerate() {
+        let Some(address) = desk.store.read(|c| pages::address(c, *page))? else { continue };
+        if let Some(why) = one_page(desk, &address, sample, findings).await? {
+            findings.of(kind).skipped = Some(why);
+            break;
+        }
+        tell(desk, kind, at + 1, kept.len());
+    }
+    Ok(())
+}
+
+/// Reads a page again; says why it cannot be, if that is so.
+async fn one_page(
+    desk: &mut Desk,
+    address: &PageAddress,
+    sample: &[Picked],
+    findings: &mut Findings,
+) -> PollResult<Option<String>> {
+    let kind = Kind::AccountVideo;
+    let parameters = query::parameters(kind, &desk.refused);
+    let request = query::page(kind, &parameters, address.cursor.as_deref());
+    let fetched = desk.fetcher.fetch(&request, |answer| ListPage::parse(&answer.body)).await;
+    let fetched = match fetched {
+        Ok(fetched) => fetched,
+        Err(PollError::Api(failure)) if is_refusal(&failure) => {
+            return Ok(Some(format!("their pages cannot be read again: {failure}")));
+        }
+        Err(error) => return Err(error),
+    };
+    let page = fetched.checked;
+    for json in &page.rows {
+        let Ok(row) = decode::row(kind, json) else { continue };
+        let picked = sample.iter().find(|picked| picked.id == row.id);
+        judge(desk, kind, &row, picked.map(|picked| picked.stratum), findings)?;
+    }
+    let page = PageWrite {
+        url: walk::url(&request),
+        cursor: address.cursor.clone(),
+        etag: fetched.answer.etag,
+        next_cursor: page.next_cursor,
+        total_count: page.total_count.and_then(|total| i64::try_from(total).ok()),
+        as_of: fetched.as_of,
+        walk: None,
+        content: Content::Rows(page.rows),
+    };
+    let (store, ledger) = (desk.store.clone(), desk.ledger(kind));
+    write::off_thread(move || write::page(&store, &ledger, &page)).await?;
+    Ok(None)
+}
+
+/// Compares how many there are.
+async fn total(desk: &mut Desk, kind: Kind, findings: &mut Findings) -> PollResult<()> {
+    let asks = [("limit", "1"), ("include_total", "true")];
+    if asks.iter().any(|(name, _)| desk.refused.contains(&query::thing(kind, name))) {
+        return Ok(());
+    }
+    let (held, suspected) =
+        desk.store.read(|c| Ok((analysis::count(c, kind)?, sample::suspected(c, kind)?)))?;
+    let parameters = asks.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let request = query::page(kind, &parameters, None);
+    let fetched = desk.fetcher.fetch(&request, |answer| ListPage::parse(&answer.body)).await;
+    let fetched = match fetched {
+        Ok(fetched) => fetched,
+        Err(PollError::Api(failure)) if is_refusal(&failure) => {
+            tracing::debug!(%kind, %failure, "the API gives no total");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let page = fetched.checked;
+    if let Some(found) = page.total_count.and_then(|total| i64::try_from(total).ok()) {
+        let now = desk.fetcher.clock().now().timestamp();
+        // Posts are found by the scrapes of their accounts; nothing else grows by itself.
+        let is_explained = kind == Kind::AccountVideo
+            && found > held
+            && desk.store.read(|c| sample::awaits_feeds(c, now))?;
+        findings.of(kind).total = Some(Total { held, suspected, found, is_explained });
+    }
+    for json in &page.rows {
+        if let Ok(row) = decode::row(kind, json) {
+            judge(desk, kind, &row, None, findings)?;
+        }
+    }
+    let (store, ledger) = (desk.store.clone(), desk.ledger(kind));
+    write::off_thread(move || write::loose(&store, &ledger, &page.rows, fetched.as_of)).await?;
+    Ok(())
+}
+
+fn is_refusal(failure: &Failure) -> bool {
+    matches!(
+        failure.verdict,
+        Verdict::Invalid | Verdict::BadRequest | Verdict::NotFound | Verdict::ScopeMissing
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_shared_out_and_never_exceeds_what_was_wanted() {
+        assert_eq!(share(50, &[1_000, 1_000, 1_000, 1_000]), [26, 12, 6, 6]);
+        // What is not there goes to what is.
+        assert_eq!(share(50, &[1_000, 3, 0, 1]), [46, 3, 0, 1]);
+        assert_eq!(share(50, &[5, 3, 2, 1]), [5, 3, 2, 1]);
+        assert_eq!(share(4, &[9, 9, 9, 9]), [3, 1, 0, 0]);
+        assert_eq!(share(1, &[9, 9, 9, 9]), [1, 0, 0, 0]);
+        for wanted in 0..200 {
+            let shares = share(wanted, &[70, 11, 5, 3]);
+            assert_eq!(shares.iter().sum::<usize>(), wanted.min(89), "{wanted}");
+        }
+    }
+}

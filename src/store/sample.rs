@@ -1,0 +1,324 @@
+//! A sample of the mirror's rows, and what is held of each, for comparing them with the API's.
+//!
+//! The sample is stratified: what came last, what came first, what is watched most, and what chance
+//! picks. The same seed picks the same rows as long as the mirror stays as it is.
+
+use std::collections::BTreeSet;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Transaction};
+
+use super::{StoreResult, pages};
+use crate::model::{Instant, Kind, Value, columns};
+
+/// Draws that met only rows that were picked before, after which the rest is taken in order.
+const FRUITLESS_DRAWS_MAX: u32 = 20;
+
+/// Why a row is in the sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stratum {
+    /// It came last.
+    Newest,
+    /// It came first.
+    Oldest,
+    /// Nothing of its kind has more views, or followers.
+    MostViewed,
+    /// By chance.
+    Random,
+}
+
+impl Stratum {
+    /// One or two words.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Newest => "newest",
+            Self::Oldest => "oldest",
+            Self::MostViewed => "most viewed",
+            Self::Random => "random",
+        }
+    }
+}
+
+/// A row of the sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picked {
+    /// Its key in our tables.
+    pub key: i64,
+    /// The API's id.
+    pub id: String,
+    /// The page it stands on.
+    pub page: Option<i64>,
+    /// Why it was picked.
+    pub stratum: Stratum,
+}
+
+/// What is held of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// Its key in our tables.
+    pub key: i64,
+    /// One value per column of the kind, in their order.
+    pub values: Vec<Value<'static>>,
+    /// The members without a column.
+    pub extra: Option<String>,
+    /// When the API confirmed it last, a stamp.
+    pub as_of: i64,
+    /// Whether it is marked removed.
+    pub is_removed: bool,
+}
+
+/// How many rows of a kind may be picked: those that are not removed.
+pub fn rows(c: &Connection, kind: Kind) -> StoreResult<i64> {
+    let sql = format!("SELECT count(*) FROM {} WHERE removed_at IS NULL", kind.name());
+    Ok(c.query_row(&sql, [], |row| row.get(0))?)
+}
+
+/// How many rows of a kind a complete walk did not meet, so that they may be gone.
+pub fn suspected(c: &Connection, kind: Kind) -> StoreResult<i64> {
+    let sql = format!(
+        "SELECT count(*) FROM {} WHERE removed_at IS NULL AND (absent_walk IS NOT NULL OR not_found_at IS NOT NULL)",
+        kind.name()
+    );
+    Ok(c.query_row(&sql, [], |row| row.get(0))?)
+}
+
+/// How many pages of a kind are kept.
+pub fn kept_pages(c: &Connection, kind: Kind) -> StoreResult<i64> {
+    pages::count(c, kind)
+}
+
+/// Picks up to `wanted` rows of a kind.
+pub fn pick(c: &Connection, kind: Kind, wanted: usize, seed: u64) -> StoreResult<Vec<Picked>> {
+    let mut sample = Sample { c, kind, wanted, known: BTreeSet::new(), picked: Vec::new() };
+    let fame = if kind == Kind::Creator { "total_followers" } else { "view_count" };
+    for (stratum, order) in [
+        (Stratum::Newest, "key DESC".to_owned()),
+        (Stratum::Oldest, "key".to_owned()),
+        (Stratum::MostViewed, format!("{fame} DESC, key")),
+    ] {
+        // A row may be several of these at once.
+        let limit = sample.known.len() + wanted / 4;
+        sample.take_in_order(stratum, &order, limit, wanted / 4)?;
+    }
+    sample.take_by_chance(seed)?;
+    sample.take_in_order(Stratum::Random, "key", wanted, wanted)?;
+    Ok(sample.picked)
+}
+
+struct Sample<'a> {
+    c: &'a Connection,
+    kind: Kind,
+    wanted: usize,
+    known: BTreeSet<i64>,
+    picked: Vec<Picked>,
+}
+
+impl Sample<'_> {
+    fn add(&mut self, picked: Picked) -> bool {
+        let is_new = self.picked.len() < self.wanted && self.known.insert(picked.key);
+        if is_new {
+            self.picked.push(picked);
+        }
+        is_new
+    }
+
+    fn take_in_order(
+        &mut self,
+        stratum: Stratum,
+        order: &str,
+        limit: usize,
+        most: usize,
+    ) -> StoreResult<()> {
+        let sql = format!(
+            "SELECT key, id, page FROM {} WHERE removed_at IS NULL ORDER BY {order} LIMIT ?1",
+            self.kind.name()
+        );
+        let mut statement = self.c.prepare_cached(&sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = statement.query_map([limit], |row| picked(row, stratum))?;
+        let mut taken = 0;
+        for row in rows {
+            if taken >= most {
+                break;
+            }
+            taken += usize::from(self.add(row?));
+        }
+        Ok(())
+    }
+
+    fn take_by_chance(&mut self, seed: u64) -> StoreResult<()> {
+        let table = self.kind.name();
+        let sql = format!("SELECT min(key), max(key) FROM {table}");
+        let (Some(first), Some(last)) =
+            self.c.query_row(&sql, [], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?)))?
+        else {
+            return Ok(());
+        };
+        let last: i64 = last;
+        // Each kind has its own luck.
+        let mut chance = ChaCha8Rng::seed_from_u64(seed ^ (self.kind as u64) << 56);
+        let sql = format!(
+            "SELECT key, id, page FROM {table} WHERE key >= ?1 AND removed_at IS NULL ORDER BY key LIMIT 1"
+        );
+        let mut statement = self.c.prepare_cached(&sql)?;
+        let mut fruitless = 0;
+        while self.picked.len() < self.wanted && fruitless < FRUITLESS_DRAWS_MAX {
+            let from = chance.random_range(first..=last);
+            let found =
+                statement.query_row([from], |row| picked(row, Stratum::Random)).optional()?;
+            let is_new = found.is_some_and(|found| self.add(found));
+            fruitless = if is_new { 0 } else { fruitless + 1 };
+        }
+        Ok(())
+    }
+}
+
+fn picked(row: &SqlRow<'_>, stratum: Stratum) -> rusqlite::Result<Picked> {
+    Ok(Picked { key: row.get(0)?, id: row.get(1)?, page: row.get(2)?, stratum })
+}
+
+/// What is held of a resource. An account video is known by its platform, too.
+pub fn held(
+    c: &Connection,
+    kind: Kind,
+    id: &str,
+    platform: Option<&str>,
+) -> StoreResult<Option<Held>> {
+    let names: Vec<String> =
+        columns::columns(kind).iter().map(|column| format!("r.{}", column.name)).collect();
+    let sql = format!(
+        "SELECT r.key, r.extra, max(r.as_of, coalesce(p.as_of, 0)), r.removed_at IS NOT NULL, {}
+         FROM {} AS r LEFT JOIN page AS p ON p.page = r.page
+         WHERE r.id = ?1 AND (?2 IS NULL OR r.{} IS ?2)",
+        names.join(", "),
+        kind.name(),
+        if kind == Kind::AccountVideo { "platform" } else { "id" },
+    );
+    let platform = platform.filter(|_| kind == Kind::AccountVideo);
+    let held = c.prepare_cached(&sql)?.query_row((id, platform), |row| {
+        let values = (0..names.len()).map(|at| Ok(value(row.get_ref(at + 4)?)));
+        Ok(Held {
+            key: row.get(0)?,
+            extra: row.get(1)?,
+            as_of: row.get(2)?,
+            is_removed: row.get(3)?,
+            values: values.collect::<rusqlite::Result<_>>()?,
+        })
+    });
+    Ok(held.optional()?)
+}
+
+fn value(held: ValueRef<'_>) -> Value<'static> {
+    match held {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(text) | ValueRef::Blob(text) => {
+            Value::Text(String::from_utf8_lossy(text).into_owned().into())
+        }
+    }
+}
+
+/// The counts that history holds of a scrape, in the order of the kind's history; `None` when it
+/// does not hold the scrape.
+pub fn scrape(
+    c: &Connection,
+    kind: Kind,
+    key: i64,
+    at: Instant,
+) -> StoreResult<Option<Vec<Option<i64>>>> {
+    let (table, names) = (kind.name(), columns::history_columns(kind));
+    let sql = format!(
+        "SELECT {} FROM {table}_scrape WHERE {table} = ?1 AND at_s = ?2 AND at_ns = ?3",
+        names.join(", ")
+    );
+    let found = c.prepare_cached(&sql)?.query_row((key, at.seconds, at.nanos), |row| {
+        (0..names.len()).map(|column| row.get(column)).collect()
+    });
+    Ok(found.optional()?)
+}
+
+/// Whether one of a creator's accounts was scraped since `as_of` (microseconds), or should have been
+/// by `now` (Unix seconds), as far as the mirror knows.
+pub fn has_newer_scrape(c: &Connection, creator: &str, as_of: i64, now: i64) -> StoreResult<bool> {
+    let sql = "SELECT EXISTS (
+                   SELECT 1 FROM account AS a LEFT JOIN account_due AS d ON d.account = a.key
+                   WHERE a.removed_at IS NULL AND a.creator_id = ?1
+                     AND (CAST(strftime('%s', a.last_scrape_time) AS INTEGER) > ?2 / 1000000
+                          OR d.due_at <= ?3))";
+    Ok(c.prepare_cached(sql)?.query_row((creator, as_of, now), |row| row.get(0))?)
+}
+
+/// Whether any account was scraped, or should have been by `now` (Unix seconds), whose account videos
+/// have not been read since.
+pub fn awaits_feeds(c: &Connection, now: i64) -> StoreResult<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM feed_due)
+                   OR EXISTS (SELECT 1 FROM account_due WHERE due_at <= ?1)";
+    Ok(c.prepare_cached(sql)?.query_row([now], |row| row.get(0))?)
+}
+
+/// Makes the mirror take a row for unknown as to its content, so that the next answer writes it anew,
+/// whatever was done to it. No page vouches for it until then.
+pub fn distrust(tx: &Transaction<'_>, kind: Kind, key: i64) -> StoreResult<()> {
+    let sql = format!(
+        "UPDATE {} SET fingerprint = ~fingerprint WHERE key = ?1 RETURNING page",
+        kind.name()
+    );
+    let page: Option<i64> = tx.prepare_cached(&sql)?.query_row([key], |row| row.get(0))?;
+    page.map_or(Ok(()), |page| pages::void(tx, page))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::open::IfMissing;
+
+    fn mirror(videos: i64) -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        store
+            .write(|tx| {
+                for key in 1..=videos {
+                    let sql = "INSERT INTO video (key, id, view_count, fingerprint, as_of, first_mirrored_at, removed_at)
+                               VALUES (?1, 'v' || ?1, (?1 * 37) % 1000, 0, 0, 0, ?2)";
+                    tx.execute(sql, (key, (key % 10 == 0).then_some(1)))?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        (folder, store)
+    }
+
+    #[test]
+    fn a_sample_is_stratified_distinct_and_repeatable() {
+        let (_folder, store) = mirror(500);
+        let draw = |seed| store.read(|c| pick(c, Kind::Video, 20, seed)).unwrap();
+        let sample = draw(7);
+        assert_eq!(sample, draw(7));
+        assert_ne!(sample, draw(8));
+        assert_eq!(sample.len(), 20);
+        let keys: BTreeSet<i64> = sample.iter().map(|picked| picked.key).collect();
+        assert_eq!(keys.len(), 20);
+        assert!(keys.iter().all(|key| key % 10 != 0), "what is removed is not asked for");
+        let of = |stratum| {
+            let of = sample.iter().filter(|picked| picked.stratum == stratum);
+            of.map(|picked| picked.key).collect::<Vec<_>>()
+        };
+        assert_eq!(of(Stratum::Newest), [499, 498, 497, 496, 495]);
+        assert_eq!(of(Stratum::Oldest), [1, 2, 3, 4, 5]);
+        assert_eq!(of(Stratum::MostViewed).len(), 5);
+        assert_eq!(of(Stratum::Random).len(), 5);
+    }
+
+    #[test]
+    fn all_there_is_is_picked_where_that_is_little() {
+        for (videos, wanted, expected) in [(0, 5, 0), (9, 50, 9), (9, 9, 9), (9, 1, 1), (9, 0, 0)] {
+            let (_folder, store) = mirror(videos);
+            let sample = store.read(|c| pick(c, Kind::Video, wanted, 3)).unwrap();
+            assert_eq!(sample.len(), expected, "{videos} {wanted}");
+        }
+    }
+}

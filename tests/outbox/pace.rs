@@ -1,0 +1,69 @@
+//! Many entries at once: sent at the pace that the rate limit allows, each exactly once, and told of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::SandboxSettings;
+
+use crate::Outbox;
+use crate::support::{Bed, calm};
+
+const ENTRIES: u64 = 1_000;
+const FIRST: u64 = 7_300_000_000_000_000_000;
+const LIMIT: u32 = 400;
+/// Nine tenths of the limit.
+const OURS: usize = 360;
+const WINDOW: Duration = Duration::from_secs(2);
+
+#[test]
+fn a_thousand_entries_go_out_within_our_share_and_arrive_once() {
+    let bed = Bed::live(SandboxSettings { replicas: 4, ..calm() });
+    bed.sync_well(&[]);
+    let before = bed.control.count(Kind::Video);
+    let mut csv = "platform,identifier\n".to_owned();
+    for n in 0..ENTRIES {
+        writeln!(csv, "tiktok,{}", FIRST + n).unwrap();
+    }
+    let path = bed.folder().join("posts.csv");
+    std::fs::write(&path, csv).unwrap();
+    let queued = bed.run(&["track", "video", "--from", path.to_str().unwrap()]).expect(0);
+    assert_eq!(queued.stdout.lines().count() as u64, ENTRIES);
+    bed.control.set_rate_limit(LIMIT, WINDOW);
+    bed.control.clear_log();
+    let run = bed.sync_well(&["--json"]);
+    assert_eq!(run.json()["outbox"]["succeeded"], ENTRIES);
+
+    let log = bed.log();
+    assert!(log.iter().all(|entry| entry.status != Some(429)), "{run:#?}");
+    let mut windows: BTreeMap<u128, usize> = BTreeMap::new();
+    for entry in log.iter().filter(|entry| entry.has_authorization) {
+        let at = u128::from(entry.server_time.0.unsigned_abs()) / WINDOW.as_millis();
+        *windows.entry(at).or_default() += 1;
+    }
+    assert!(windows.values().all(|requests| *requests <= OURS), "{windows:?}");
+    assert!(windows.len() >= 3, "{windows:?}");
+    // One request each, oldest first, nothing looked up, nothing twice.
+    assert_eq!(bed.writes() as u64, ENTRIES);
+    let bodies: Vec<_> =
+        log.iter().filter(|entry| entry.method == "POST").map(|entry| &entry.body).collect();
+    assert!(bodies.is_sorted(), "in the order of the file");
+    assert_eq!(bed.control.count(Kind::Video), before + ENTRIES as usize);
+    let rows = bed.control.rows(Kind::Video);
+    let ids: BTreeSet<&str> = rows.iter().filter_map(|row| row["external_id"].as_str()).collect();
+    assert!((0..ENTRIES).all(|n| ids.contains((FIRST + n).to_string().as_str())));
+    assert_eq!(
+        bed.number("SELECT count(*) FROM outbox_log WHERE state = 'succeeded' AND attempts = 1"),
+        ENTRIES as i64
+    );
+
+    for told in [
+        "outbox: 100 of 1,000 entries",
+        "outbox: 900 of 1,000 entries",
+        "outbox: 1,000 of 1,000 entries",
+    ] {
+        assert_eq!(run.stderr.matches(told).count(), 1, "{told}: {}", run.stderr);
+    }
+    assert!(run.stderr.matches("outbox: ").count() < 20, "{}", run.stderr);
+}

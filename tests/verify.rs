@@ -1,0 +1,293 @@
+//! `verify`: the mirror proves itself within a budget; what drifted is found, told and repaired.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
+use serde_json::{Value, json};
+use support::{BINARY, Bed, Run, calm, until};
+
+/// More than there is.
+const ALL: &str = "2000";
+
+fn verify(bed: &Bed, arguments: &[&str]) -> Run {
+    bed.start(bed.command(&[&["verify"], arguments].concat())).wait()
+}
+
+fn mirrored(settings: SandboxSettings) -> Bed {
+    let bed = Bed::frozen(settings);
+    bed.sync_well(&[]);
+    bed.control.clear_log();
+    bed
+}
+
+/// What the document says of a kind.
+fn of(document: &Value, kind: Kind) -> Value {
+    let kinds = document["kinds"].as_array().unwrap();
+    kinds.iter().find(|one| one["kind"] == kind.name()).unwrap().clone()
+}
+
+/// The columns that differ, as `kind column`, sorted.
+fn columns(document: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for one in document["differences"].as_array().unwrap() {
+        for column in one["columns"].as_array().unwrap() {
+            let (kind, name) = (one["kind"].as_str().unwrap(), column["column"].as_str().unwrap());
+            found.push(format!("{kind} {name}"));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_clean_mirror_proves_itself_within_the_budget_that_was_told() {
+    let bed = mirrored(SandboxSettings { videos: 700, account_videos: 900, ..calm() });
+    let run = verify(&bed, &["--json", "--seed", "5"])
+        .expect(0)
+        .says("at most 55 requests")
+        .says("seed 5");
+    let document = run.json();
+    assert!(bed.log().len() <= 55, "{} requests", bed.log().len());
+    assert_eq!(document["requests"], bed.log().len());
+    assert_eq!((&document["is_equal"], &document["seed"]), (&json!(true), &json!(5)));
+    assert_eq!(document["differences"], json!([]));
+    for kind in Kind::LISTS {
+        let found = of(&document, kind);
+        assert!(found["compared"].as_u64().unwrap() > 0, "{found}");
+        assert_eq!(found["compared"], found["equal"], "{found}");
+        assert_eq!(found["total"]["held"], bed.control.count(kind), "{found}");
+        assert_eq!(found["total"]["held"], found["total"]["api"], "{found}");
+    }
+    // A page of account videos costs a request and shows two hundred.
+    assert!(of(&document, Kind::AccountVideo)["compared"].as_u64().unwrap() >= 200);
+    assert_eq!(
+        bed.text("SELECT DISTINCT trigger FROM sync_log WHERE pass = 2 AND kind <> 'meta'"),
+        "verify"
+    );
+    bed.compare();
+    bed.is_sound();
+    let told = verify(&bed, &[]).expect(0);
+    assert!(told.stdout.contains("700 in all on both sides"), "{told:#?}");
+    // What was read by id has not cost the pages their validators.
+    bed.control.clear_log();
+    bed.sync_well(&["--full", "--only", "videos"]);
+    assert_eq!(bed.last_number(Kind::Video, "not_modified"), 4);
+}
+
+#[test]
+fn the_same_seed_asks_for_the_same_rows() {
+    let bed = mirrored(SandboxSettings { videos: 700, ..calm() });
+    let asked = |seed: &str| {
+        bed.control.clear_log();
+        verify(&bed, &["--seed", seed, "--sample", "20"]).expect(0);
+        assert!(bed.log().len() <= 25);
+        bed.take_requests()
+    };
+    let first = asked("1");
+    assert_eq!(first, asked("1"));
+    assert_ne!(first, asked("2"));
+}
+
+#[test]
+fn what_was_altered_by_hand_is_found_repaired_and_equal_the_next_time() {
+    let bed = mirrored(calm());
+    let sql = "UPDATE video SET view_count = view_count + 1, is_active = 0 WHERE key = 3;
+               UPDATE video SET description = NULL, metadata = '{\"a\":\"b\"}' WHERE key = 4;
+               UPDATE video SET extra = '{\"odd\":1}' WHERE key = 5;
+               UPDATE account SET category = 'altered', follower_count = NULL WHERE key = 2;
+               UPDATE creator SET name = 'altered' WHERE key = 1;
+               UPDATE account_video SET like_count = 7777777 WHERE key = 9;
+               DELETE FROM video_scrape WHERE video = 6;
+               UPDATE account_scrape SET follower_count = 1 WHERE account = 3;";
+    bed.db_to_write().execute_batch(sql).unwrap();
+    let document = verify(&bed, &["--json", "--sample", ALL]).expect(1).says("(repaired)").json();
+    assert_eq!((&document["exit_code"], &document["is_equal"]), (&json!(1), &json!(false)));
+    let found = columns(&document);
+    for expected in [
+        "account category",
+        "account follower_count",
+        "account history.follower_count",
+        "account_video like_count",
+        "creator name",
+        "video description",
+        "video extra",
+        "video history.view_count",
+        "video is_active",
+        "video metadata",
+        "video view_count",
+    ] {
+        assert!(found.iter().any(|one| one == expected), "{expected} in {found:?}");
+    }
+    let sum = |name: &str| {
+        let kinds = Kind::LISTS.map(|kind| of(&document, kind)[name].as_u64().unwrap());
+        kinds.iter().sum::<u64>()
+    };
+    assert_eq!((sum("drifted"), sum("missing"), sum("later_scrape")), (8, 0, 0));
+    bed.compare();
+    let again = verify(&bed, &["--json", "--sample", ALL]).expect(0).json();
+    assert_eq!(columns(&again), Vec::<String>::new());
+    bed.sync_well(&["--full"]);
+    bed.compare();
+    bed.is_sound();
+}
+
+#[test]
+fn a_later_scrape_is_no_drift_but_a_changed_setting_is() {
+    let bed = mirrored(calm());
+    bed.clock.advance(Duration::from_secs(30 * 3_600));
+    let document = verify(&bed, &["--json", "--sample", ALL]).expect(0).json();
+    for kind in [Kind::Account, Kind::Video, Kind::AccountVideo] {
+        let found = of(&document, kind);
+        assert!(found["later_scrape"].as_u64().unwrap() > 0, "{found}");
+        assert_eq!(found["drifted"], 0, "{document:#}");
+    }
+    // What was read on the way is in the mirror.
+    let newest =
+        bed.number("SELECT count(*) FROM videos WHERE last_scrape_time > '2024-03-04T12:00:00Z'");
+    assert!(newest > 0);
+    assert_eq!(
+        of(&verify(&bed, &["--json", "--sample", ALL]).expect(0).json(), Kind::Video)["later_scrape"],
+        0
+    );
+
+    let rows = bed.control.rows(Kind::Video);
+    let active = rows.iter().find(|row| row["is_active"] == true).unwrap();
+    bed.control.pause(Kind::Video, active["id"].as_str().unwrap());
+    bed.clock.advance(Duration::from_secs(30 * 3_600));
+    let document = verify(&bed, &["--json", "--sample", ALL]).expect(1).json();
+    assert_eq!(columns(&document), ["video is_active"]);
+}
+
+#[test]
+fn what_is_gone_is_told_and_counts_as_a_sign_of_removal() {
+    let bed = mirrored(calm());
+    let id = bed.control.ids(Kind::Video).remove(0);
+    bed.control.delete(Kind::Video, &id);
+    let document =
+        verify(&bed, &["--json", "--sample", ALL]).expect(1).says("rows that are gone").json();
+    let found = of(&document, Kind::Video);
+    assert_eq!(
+        (&found["missing"], &found["total"]["held"], &found["total"]["api"]),
+        (&json!(1), &json!(60), &json!(59))
+    );
+    assert_eq!(document["differences"][0]["what"], "missing");
+    assert_eq!((bed.suspected(Kind::Video), bed.removed(Kind::Video)), (1, 0));
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.removed(Kind::Video), 1);
+    verify(&bed, &["--sample", ALL]).expect(0);
+    bed.compare();
+
+    // The other way round: a walk has missed it, and the 404 is the second sign.
+    let id = bed.control.ids(Kind::Account).remove(0);
+    bed.control.delete(Kind::Account, &id);
+    bed.sync_well(&["--full", "--only", "accounts"]);
+    assert_eq!(bed.removed(Kind::Account), 0);
+    let run = verify(&bed, &["--sample", ALL]).expect(1);
+    assert!(run.stdout.contains("the API answers 404; marked as removed"), "{run:#?}");
+    assert!(
+        run.stdout.contains("1 of them suspected to be gone") || bed.removed(Kind::Account) == 1
+    );
+    assert_eq!(bed.removed(Kind::Account), 1);
+}
+
+#[test]
+fn totals_that_differ_are_told_where_no_scrape_explains_them() {
+    let bed = mirrored(calm());
+    bed.control.add_creator("New here");
+    let document = verify(&bed, &["--json"]).expect(1).says("1 totals").says("sync --full").json();
+    assert_eq!(
+        of(&document, Kind::Creator)["total"],
+        json!({"held": 5, "suspected": 0, "api": 6, "is_explained": false})
+    );
+    bed.sync_well(&["--full"]);
+    verify(&bed, &[]).expect(0);
+    // Posts come by the scrapes of accounts, and nothing was scraped since.
+    let account = bed.control.ids(Kind::Account).remove(0);
+    let add = || bed.control.add_account_video(&account, bed.control.now().plus(-72 * 3_600_000));
+    add().unwrap();
+    let document = verify(&bed, &["--json"]).expect(1).json();
+    assert_eq!(
+        of(&document, Kind::AccountVideo)["total"],
+        json!({"held": 150, "suspected": 0, "api": 151, "is_explained": false})
+    );
+    bed.sync_well(&["--full"]);
+    bed.clock.advance(Duration::from_secs(30 * 3_600));
+    add().unwrap();
+    let document = verify(&bed, &["--json"]).expect(0).json();
+    assert_eq!(
+        of(&document, Kind::AccountVideo)["total"],
+        json!({"held": 151, "suspected": 0, "api": 152, "is_explained": true})
+    );
+}
+
+#[test]
+fn what_the_server_does_not_have_is_skipped_with_a_word() {
+    let bed = mirrored(calm());
+    bed.control.fault(Fault::on("GET", "/account-videos", Accident::status(404)).forever());
+    let run = verify(&bed, &[]).expect(0);
+    assert!(run.stdout.contains("not compared: their pages cannot be read again"), "{run:#?}");
+}
+
+#[test]
+fn beside_a_daemon_it_is_a_job_of_the_daemon() {
+    let bed = mirrored(calm());
+    bed.db_to_write().execute_batch("UPDATE video SET view_count = 1 WHERE key = 3").unwrap();
+    let daemon = bed.start(bed.command(&["run"]));
+    until("it runs", || bed.text("SELECT runner FROM instance") == "run");
+    // It has read what is late by then.
+    until("it is idle", || {
+        bed.text("SELECT ifnull(condition, '') FROM instance").starts_with("idle")
+    });
+    bed.db_to_write().execute_batch("UPDATE account SET category = 'x' WHERE key = 2").unwrap();
+    let mut command = bed.command(&["verify", "--json", "--sample", ALL]);
+    command.env("CREATORAUDIT_API_KEY", "");
+    let document = bed.start(command).wait().expect(1).says("the mirror differed").json();
+    assert!(columns(&document).contains(&"account category".to_owned()), "{document:#}");
+    assert_eq!(bed.number("SELECT count(*) FROM job WHERE state = 'done' AND exit_code = 1"), 1);
+    let text = verify(&bed, &["--sample", ALL]).expect(0);
+    assert!(text.stdout.contains("in all on both sides"), "{text:#?}");
+    daemon.terminate();
+    daemon.wait().expect(0);
+    bed.is_sound();
+}
+
+#[test]
+fn it_ends_with_the_usual_codes() {
+    let bed = Bed::frozen(calm());
+    verify(&bed, &[]).expect(78).says("there is no database at");
+    assert!(!bed.database().exists());
+    assert_eq!(verify(&bed, &["--json"]).expect(78).json()["exit_code"], 78);
+    bed.sync_well(&[]);
+    verify(&bed, &["--sample", "0"]).expect(2);
+    let mut command = bed.command_on(Path::new(BINARY), &bed.database(), &["verify"]);
+    command.env("CREATORAUDIT_API_KEY", "wrong");
+    bed.start(command).wait().expect(77);
+
+    bed.control.clear_log();
+    let slow = Accident::Slow(Duration::from_secs(600));
+    bed.control.fault(Fault::on("GET", "/creators", slow));
+    let sync = bed.start_sync(&["--full"]);
+    until("it is at work", || !bed.log_of("/creators").is_empty());
+    verify(&bed, &[]).expect(75).says("another creatormirror");
+    sync.kill();
+
+    let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(2_000) };
+    bed.control.fault(Fault::on("GET", "/videos/*", refuse));
+    let document = verify(&bed, &["--json", "--max-wait", "1s"]).expect(75).json();
+    assert_eq!(
+        (&document["outcome"], &document["exit_code"]),
+        (&json!("rate_limited"), &json!(75))
+    );
+    // What was compared before that is told.
+    assert!(of(&document, Kind::Account)["compared"].as_u64().unwrap() > 0);
+
+    let mut bed = mirrored(calm());
+    bed.stop_server();
+    verify(&bed, &[]).expect(69);
+}
