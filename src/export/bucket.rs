@@ -22,7 +22,7 @@ use super::manifest::NAME;
 use super::stage::{Changes, Staged};
 
 /// Larger files are uploaded in parts of this length, bytes; S3 allows 10,000 of them.
-const PART_BYTES: usize = 16 << 20;
+const PART_BYTES: usize = 8 << 20;
 
 /// Parts that are under way at a time.
 const PARTS_MAX: usize = 3;

@@ -164,32 +164,23 @@ impl Buffer {
         Some(VALUE_BYTES)
     }
 
-    /// Writes the values and forgets them.
+    /// Writes the values and gives their memory back: other files may need it before this one does.
     fn write(&mut self, column: &mut SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
-        let levels = Some(self.levels.as_slice());
-        match &mut self.values {
+        let buffer = std::mem::replace(self, Self::new(self.shape));
+        let levels = Some(buffer.levels.as_slice());
+        match &buffer.values {
             Values::Texts(texts) => {
-                column.typed::<ByteArrayType>().write_batch(texts, levels, None)?;
-                texts.clear();
+                column.typed::<ByteArrayType>().write_batch(texts, levels, None)
             }
-            Values::Longs(longs) => {
-                column.typed::<Int64Type>().write_batch(longs, levels, None)?;
-                longs.clear();
-            }
-            Values::Days(days) => {
-                column.typed::<Int32Type>().write_batch(days, levels, None)?;
-                days.clear();
-            }
+            Values::Longs(longs) => column.typed::<Int64Type>().write_batch(longs, levels, None),
+            Values::Days(days) => column.typed::<Int32Type>().write_batch(days, levels, None),
             Values::Doubles(doubles) => {
-                column.typed::<DoubleType>().write_batch(doubles, levels, None)?;
-                doubles.clear();
+                column.typed::<DoubleType>().write_batch(doubles, levels, None)
             }
             Values::Booleans(booleans) => {
-                column.typed::<BoolType>().write_batch(booleans, levels, None)?;
-                booleans.clear();
+                column.typed::<BoolType>().write_batch(booleans, levels, None)
             }
-        }
-        self.levels.clear();
+        }?;
         Ok(())
     }
 }

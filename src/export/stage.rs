@@ -16,10 +16,11 @@ use crate::model::Value;
 use crate::store::dump::{self, Table, Which};
 
 /// Memory for rows that wait to be written, over all open files, bytes.
-const WAITING_BYTES_MAX: usize = 48 << 20;
+const WAITING_BYTES_MAX: usize = 32 << 20;
 
-/// Months that are written in one reading; each is an open file.
-const OPEN_MONTHS_MAX: usize = 64;
+/// Months that are written in one reading. Each is an open file, and they share the memory: with more
+/// of them, row groups would be small.
+const OPEN_MONTHS_MAX: usize = 24;
 
 /// Whoever watches is told after so many rows.
 const TOLD_ROWS: u64 = 10_000;

@@ -1,0 +1,128 @@
+//! `export` of the real binary: what it writes is what the database says, row by row, read back by
+//! programs that know nothing of ours; and what happens when it is repeated, killed or misused.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+#[path = "export/again.rs"]
+mod again;
+#[path = "export/bucket.rs"]
+mod bucket;
+#[path = "export/formats.rs"]
+mod formats;
+#[path = "export/readers.rs"]
+mod readers;
+#[path = "export/trouble.rs"]
+mod trouble;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rusqlite::types::Value as Sql;
+use serde_json::Value;
+use support::{Bed, Run, calm};
+use tempfile::TempDir;
+
+/// What is exported when nothing is named, at the least.
+const TABLES: [&str; 16] = [
+    "account_history",
+    "account_video_history",
+    "account_videos",
+    "accounts",
+    "coverage",
+    "creator_rollup",
+    "creators",
+    "freshness",
+    "outbox_log",
+    "overview_history",
+    "sync_log",
+    "video_daily",
+    "video_growth",
+    "video_history",
+    "video_latest",
+    "videos",
+];
+
+/// Columns whose value is another one at every look.
+const MOVING: [&str; 2] = ["age_hours", "is_overdue"];
+
+/// A mirror with some months of history: a scrape a day of every video, with NULLs, fractions of a
+/// second and counts that go down, and a few odd texts.
+fn mirror() -> (Bed, TempDir) {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&["--full"]);
+    let db = bed.db_to_write();
+    db.execute_batch(
+        "WITH RECURSIVE day(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM day WHERE n < 99)
+         INSERT OR IGNORE INTO video_scrape (video, at_s, at_ns, view_count, like_count, saved_count)
+         SELECT key, 1702425600 + n * 86400 + key * 977, (n % 3) * 123456789,
+                CASE n % 11 WHEN 7 THEN NULL ELSE key * 1000 + n * n END, 500 - n, NULL
+         FROM video, day;
+         INSERT OR IGNORE INTO account_scrape (account, at_s, at_ns, follower_count)
+         SELECT key, 1702425600 + 40 * 86400, 5000, 9007199254740993 FROM account;
+         UPDATE video SET description = 'one \"two\", three' || char(13, 10) || 'four; ''five''' WHERE key = 1;
+         UPDATE video SET description = '' WHERE key = 2;
+         UPDATE video SET extra = '{\"n\": 1e400,' || char(10) || ' \"t\": \"a\\nb\"}' WHERE key = 3;",
+    )
+    .unwrap();
+    (bed, tempfile::tempdir().unwrap())
+}
+
+/// Runs an export to a folder and insists on exit code 0.
+#[track_caller]
+fn export(bed: &Bed, format: &str, out: &Path, more: &[&str]) -> Run {
+    let out = out.to_str().unwrap();
+    let arguments = [&["export", "--format", format, "--out", out], more].concat();
+    bed.start(bed.command(&arguments)).wait().expect(0)
+}
+
+/// The columns and rows of a table of the database.
+fn held(bed: &Bed, table: &str) -> (Vec<String>, Vec<Vec<Sql>>) {
+    let db = bed.db();
+    let mut statement = db.prepare(&format!("SELECT * FROM {table}")).unwrap();
+    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let rows = statement.query_map([], |row| (0..names.len()).map(|n| row.get(n)).collect());
+    let rows = rows.unwrap().map(Result::unwrap).collect();
+    (names, rows)
+}
+
+/// Every file below a folder, by its path from there, with its content.
+fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// The manifest of an export.
+fn manifest(root: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(root.join("manifest.json")).unwrap()).unwrap()
+}
+
+/// Runs one of our scripts with the Python among the tools; `None` where there is none.
+fn python(script: &str, arguments: &[&str]) -> Option<Value> {
+    let python = support::tools::tool("python")?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/export").join(script);
+    let output = Command::new(python).arg(script).args(arguments).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+/// Where an export keeps a table, as a pattern for its files.
+fn pattern(root: &Path, table: &str) -> String {
+    let folder: PathBuf = root.join(table);
+    format!("{}/**/*.parquet", folder.display())
+}

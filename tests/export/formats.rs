@@ -1,0 +1,107 @@
+//! CSV and JSON Lines, cell by cell.
+
+use std::collections::BTreeMap;
+
+use rusqlite::types::Value as Sql;
+use serde_json::value::RawValue;
+
+use super::{MOVING, TABLES, export, held, manifest, mirror};
+
+#[test]
+fn csv_says_what_the_database_says() {
+    let (bed, out) = mirror();
+    export(&bed, "csv", out.path(), &[]);
+    for table in TABLES {
+        let (names, rows) = held(&bed, table);
+        let path = out.path().join(format!("{table}.csv"));
+        let mut reader = csv::Reader::from_path(&path).unwrap();
+        assert_eq!(reader.headers().unwrap().iter().collect::<Vec<_>>(), names, "{table}");
+        let read: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        assert_eq!(read.len(), rows.len(), "{table}");
+        for (read, row) in read.iter().zip(&rows) {
+            for ((name, read), value) in names.iter().zip(read).zip(row) {
+                let is_same = match value {
+                    _ if MOVING.contains(&name.as_str()) => true,
+                    Sql::Null => read.is_empty(),
+                    Sql::Integer(number) => read == number.to_string(),
+                    Sql::Real(number) => read.parse() == Ok(*number),
+                    Sql::Text(text) => read == text,
+                    Sql::Blob(_) => false,
+                };
+                assert!(is_same, "{table}.{name}: {read:?} is not {value:?}");
+            }
+        }
+    }
+    // Nothing and empty text are two things, which readers that care can tell apart.
+    let text = std::fs::read_to_string(out.path().join("videos.csv")).unwrap();
+    assert!(text.contains(",\"\","), "no empty text");
+    assert!(text.contains(",,"), "no NULL");
+    assert!(!text.replace("\r\n", "").contains('\r'), "a line that ends otherwise");
+}
+
+#[test]
+fn json_lines_say_what_the_database_says() {
+    let (bed, out) = mirror();
+    export(&bed, "jsonl", out.path(), &[]);
+    for table in TABLES {
+        let (names, rows) = held(&bed, table);
+        let text = std::fs::read_to_string(out.path().join(format!("{table}.jsonl"))).unwrap();
+        let read: Vec<&str> = text.lines().collect();
+        assert_eq!(read.len(), rows.len(), "{table}");
+        for (line, row) in read.iter().zip(&rows) {
+            let read: BTreeMap<String, Box<RawValue>> = serde_json::from_str(line).unwrap();
+            assert_eq!(read.len(), names.len(), "{table}");
+            for (name, value) in names.iter().zip(row) {
+                if !MOVING.contains(&name.as_str()) {
+                    let read = read[name].get();
+                    assert!(is_json_of(read, name, value), "{table}.{name}: {read}, not {value:?}");
+                }
+            }
+        }
+    }
+    let text = std::fs::read_to_string(out.path().join("videos.jsonl")).unwrap();
+    assert!(text.contains(r#""extra":{"n": 1e400,  "t": "a\nb"}"#), "a number was changed");
+}
+
+/// Whether this is a value as JSON Lines have it.
+fn is_json_of(read: &str, name: &str, value: &Sql) -> bool {
+    let is_json = ["extra", "metadata", "platform_data", "accounts_by_platform"].contains(&name);
+    match value {
+        Sql::Null => read == "null",
+        Sql::Integer(number) if name.starts_with("is_") => read == (*number == 1).to_string(),
+        Sql::Integer(number) => read == number.to_string(),
+        Sql::Real(number) => read.parse() == Ok(*number),
+        Sql::Text(text) if is_json => read == text.replace('\n', " "),
+        Sql::Text(text) => serde_json::from_str::<String>(read).unwrap() == *text,
+        Sql::Blob(_) => false,
+    }
+}
+
+#[test]
+fn only_what_is_named_is_exported_and_only_since_when() {
+    let (bed, out) = mirror();
+    let since = ["accounts", "--table", "video_history,video_daily", "--since", "2024-02-20"];
+    let run = export(&bed, "csv", out.path(), &since);
+    assert!(run.stdout.contains("3 tables and views as of"), "{run:#?}");
+    let names: Vec<String> = super::files(out.path()).into_keys().collect();
+    assert_eq!(names, ["accounts.csv", "manifest.json", "video_daily.csv", "video_history.csv"]);
+    let rows = bed.number("SELECT count(*) FROM video_history WHERE scraped_at >= '2024-02'");
+    assert!(rows > 0 && rows < bed.number("SELECT count(*) FROM video_history"));
+    let recorded = &manifest(out.path())["tables"];
+    assert_eq!(recorded["video_history"]["rows"], rows);
+    assert_eq!(recorded["video_history"]["since"], "2024-02");
+    assert_eq!(recorded["accounts"]["rows"], bed.number("SELECT count(*) FROM accounts"));
+    let mut reader = csv::Reader::from_path(out.path().join("video_history.csv")).unwrap();
+    assert_eq!(reader.records().count() as i64, rows);
+}
+
+#[test]
+fn the_answer_is_a_document_when_asked_for_and_silence_when_told() {
+    let (bed, out) = mirror();
+    let run = export(&bed, "jsonl", out.path(), &["accounts", "--json"]);
+    let document = run.json();
+    assert_eq!(document["tables"][0]["name"], "accounts");
+    assert_eq!(document["snapshot_at"], manifest(out.path())["snapshot_at"]);
+    let quiet = export(&bed, "jsonl", out.path(), &["accounts", "--quiet"]);
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+}

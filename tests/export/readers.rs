@@ -1,0 +1,238 @@
+//! Parquet, read back with DuckDB and with Spark.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use rusqlite::types::Value as Sql;
+use serde_json::{Value, json};
+
+use super::{MOVING, TABLES, export, held, manifest, mirror, pattern, python};
+
+const PARTITIONED: [&str; 6] = [
+    "account_history",
+    "account_video_history",
+    "overview_history",
+    "video_daily",
+    "video_growth",
+    "video_history",
+];
+
+/// Column types as DuckDB should see them.
+fn duck_type(name: &str, values: &[&Sql]) -> &'static str {
+    let json = ["extra", "metadata", "platform_data", "accounts_by_platform"];
+    let reals =
+        ["duration", "hours", "views_per_hour", "engagement_rate", "age_hours", "engagement"];
+    match name {
+        "date" => "DATE",
+        "complete_as_of" => "TIMESTAMP WITH TIME ZONE",
+        _ if name.ends_with("_at") || name.ends_with("_time") => "TIMESTAMP WITH TIME ZONE",
+        _ if name.starts_with("is_") => "BOOLEAN",
+        _ if json.contains(&name) => "JSON",
+        _ if reals.contains(&name) => "DOUBLE",
+        _ if values.iter().any(|value| matches!(value, Sql::Integer(_))) => "BIGINT",
+        _ if values.iter().any(|value| matches!(value, Sql::Text(_))) => "VARCHAR",
+        // All NULL: nothing to go by here.
+        _ => "",
+    }
+}
+
+/// A value in the form in which the script tells it.
+fn told(kind: &str, value: &Sql) -> Value {
+    match (kind, value) {
+        (_, Sql::Null) => Value::Null,
+        ("TIMESTAMP WITH TIME ZONE", Sql::Text(text)) => {
+            let at: DateTime<Utc> = text.parse().unwrap();
+            json!(at.timestamp_micros())
+        }
+        ("DATE", Sql::Text(text)) => json!(text.parse::<NaiveDate>().unwrap().to_string()),
+        ("BOOLEAN", Sql::Integer(number)) => json!(*number == 1),
+        ("DOUBLE", Sql::Real(number)) => json!(format!("bits {:016x}", number.to_bits())),
+        ("DOUBLE", Sql::Integer(number)) => {
+            json!(format!("bits {:016x}", (*number as f64).to_bits()))
+        }
+        ("BIGINT", Sql::Integer(number)) => json!(number),
+        (_, Sql::Text(text)) => json!(text),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn duckdb_reads_every_row_as_the_database_has_it() {
+    let (bed, out) = mirror();
+    export(&bed, "parquet", out.path(), &[]);
+    let root = out.path().to_str().unwrap();
+    let Some(answer) = python("duck.py", &[root, &TABLES.join(",")]) else { return };
+    for table in TABLES {
+        let (names, rows) = held(&bed, table);
+        let read = &answer[table];
+        let mut columns: Vec<(&str, &str)> = read["columns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|column| (column[0].as_str().unwrap(), column[1].as_str().unwrap()))
+            .collect();
+        if PARTITIONED.contains(&table) {
+            assert_eq!(columns.pop(), Some(("month", "VARCHAR")), "{table}");
+        }
+        assert_eq!(columns.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names, "{table}");
+        for (at, (name, kind)) in columns.iter().enumerate() {
+            let values: Vec<&Sql> = rows.iter().map(|row| &row[at]).collect();
+            let expected = duck_type(name, &values);
+            assert!(expected.is_empty() || *kind == expected, "{table}.{name} is {kind}");
+        }
+        let time = names.iter().position(|name| {
+            ["scraped_at", "to_at", "observed_at", "date"].contains(&name.as_str())
+        });
+        let expected = rows.iter().map(|row| {
+            let cells = columns.iter().zip(row).map(|((name, kind), value)| {
+                if MOVING.contains(name) { Value::Null } else { told(kind, value) }
+            });
+            let mut cells: Vec<Value> = cells.collect();
+            if PARTITIONED.contains(&table) {
+                let Sql::Text(at) = &row[time.unwrap()] else { panic!("{row:?}") };
+                cells.push(json!(at[..7]));
+            }
+            Value::Array(cells).to_string()
+        });
+        let mut expected: Vec<String> = expected.collect();
+        let mut found: Vec<String> = read["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| {
+                let mut row = row.clone();
+                for (at, (name, _)) in columns.iter().enumerate() {
+                    if MOVING.contains(name) {
+                        row[at] = Value::Null;
+                    }
+                }
+                row.to_string()
+            })
+            .collect();
+        expected.sort();
+        found.sort();
+        assert_eq!(found.len(), expected.len(), "{table}");
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found, expected, "{table}");
+        }
+    }
+}
+
+/// The months of a table in an export, from the names of its folders.
+fn months(root: &Path, table: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root.join(table)).unwrap();
+    let name = |entry: std::fs::DirEntry| entry.file_name().into_string().unwrap();
+    let names = entries.map(|entry| name(entry.unwrap()).replacen("month=", "", 1));
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn history_lies_in_a_folder_per_month() {
+    let (bed, out) = mirror();
+    export(&bed, "parquet", out.path(), &[]);
+    let recorded = manifest(out.path());
+    for (table, time) in [("video_history", "scraped_at"), ("video_growth", "to_at")] {
+        let sql =
+            format!("SELECT substr({time}, 1, 7), count(*) FROM {table} GROUP BY 1 ORDER BY 1");
+        let expected: Vec<(String, i64)> = bed
+            .rows(&sql)
+            .into_iter()
+            .map(|row| match &row[..] {
+                [Sql::Text(month), Sql::Integer(rows)] => (month.clone(), *rows),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let told: Vec<(String, i64)> = recorded["tables"][table]["files"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|file| {
+                (file["month"].as_str().unwrap().to_owned(), file["rows"].as_i64().unwrap())
+            })
+            .collect();
+        assert!(expected.len() > 3, "{expected:?}");
+        assert_eq!(told, expected);
+        let names: Vec<String> = expected.into_iter().map(|(month, _)| month).collect();
+        assert_eq!(months(out.path(), table), names);
+    }
+}
+
+/// What the examples of the README ask, by month and platform.
+fn gained(bed: &super::Bed) -> i64 {
+    bed.number(
+        "SELECT count(*) FROM (SELECT DISTINCT substr(g.to_at, 1, 7), v.platform
+                               FROM video_growth AS g JOIN videos AS v ON v.id = g.video_id)",
+    )
+}
+
+#[test]
+fn the_example_for_duckdb_runs_as_it_is_written() {
+    let (bed, out) = mirror();
+    export(&bed, "parquet", out.path(), &["videos", "video_growth"]);
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let begin = readme.find("-- DuckDB").unwrap();
+    let example = readme[begin..].split("```").next().unwrap();
+    let root = out.path().to_str().unwrap();
+    let example = example.replace("/srv/export", root).replace("2026-09", "2023-12");
+    let Some(python) = super::support::tools::tool("python") else { return };
+    let program = "import duckdb, sys; print(len(duckdb.sql(sys.argv[1]).fetchall()))";
+    let output = Command::new(python).args(["-c", program, &example]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let count: i64 = String::from_utf8_lossy(&output.stdout).trim().parse().unwrap();
+    assert_eq!(count, gained(&bed), "{}", pattern(out.path(), "video_growth"));
+}
+
+#[test]
+fn spark_reads_the_same() {
+    let has_java =
+        Command::new("java").arg("-version").output().is_ok_and(|it| it.status.success());
+    if !has_java {
+        super::support::skip("spark_reads_the_same", "there is no Java");
+        return;
+    }
+    let (bed, out) = mirror();
+    export(&bed, "parquet", out.path(), &[]);
+    let root = out.path().to_str().unwrap();
+    let tables = ["video_history", "video_growth", "video_daily", "account_history", "videos"];
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let Some(answer) = python("spark.py", &[root, readme, &tables.join(",")]) else { return };
+    for table in tables {
+        let read = &answer[table];
+        let counts: Vec<&str> =
+            read["counts"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        let sums: String = counts.iter().map(|name| format!(", sum({name})")).collect();
+        let held = bed.rows(&format!("SELECT count(*){sums} FROM {table}")).remove(0);
+        for (read, held) in read["sums"].as_array().unwrap().iter().zip(held) {
+            assert_eq!(*read, told("BIGINT", &held), "{table}");
+        }
+        let types: BTreeMap<&str, &str> = read["columns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|column| (column[0].as_str().unwrap(), column[1].as_str().unwrap()))
+            .collect();
+        for (name, expected) in [
+            ("scraped_at", "timestamp"),
+            ("to_at", "timestamp"),
+            ("last_scrape_time", "timestamp"),
+            ("date", "date"),
+            ("is_gap", "boolean"),
+            ("is_active", "boolean"),
+            ("hours", "double"),
+            ("view_count", "bigint"),
+            ("follower_count", "bigint"),
+            ("metadata", "string"),
+            ("video_id", "string"),
+        ] {
+            assert!(types.get(name).is_none_or(|found| *found == expected), "{table}.{name}");
+        }
+    }
+    let shown = answer["example"].as_str().unwrap();
+    let lines = shown.lines().filter(|line| line.starts_with('|')).count() as i64;
+    assert_eq!(lines - 1, gained(&bed), "{shown}");
+}

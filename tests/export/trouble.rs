@@ -1,0 +1,218 @@
+//! Kills, full disks, writers at work, wrong names, and places that are somebody else's.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::support::{BINARY, until};
+use super::{export, files, manifest, mirror};
+
+#[test]
+fn a_name_that_is_none_is_wrong_usage_and_makes_nothing() {
+    let (bed, out) = mirror();
+    let place = out.path().join("new");
+    let out = place.to_str().unwrap();
+    for name in ["nonsense", "outbox_requests", "video_scrape", "sqlite_schema"] {
+        let arguments = ["export", "--format", "csv", "--out", out, name];
+        let run = bed.start(bed.command(&arguments)).wait().expect(2);
+        run.says(&format!("`{name}`")).says("video_history");
+    }
+    for wrong in [["--since", "yesterday"], ["--format", "xlsx"]] {
+        let arguments = [&["export", "--out", out, "--format", "csv"], &wrong[..]].concat();
+        bed.start(bed.command(&arguments)).wait().expect(2);
+    }
+    assert!(!place.exists());
+}
+
+#[test]
+fn without_a_database_it_is_78() {
+    let (bed, out) = mirror();
+    let place = out.path().join("new");
+    let mut command = bed.command(&["export", "--format", "csv", "--out", place.to_str().unwrap()]);
+    command.args(["--quiet"]);
+    std::fs::remove_file(bed.database()).unwrap();
+    bed.start(command).wait().expect(78).says("there is no database");
+    assert!(!place.exists());
+}
+
+#[test]
+fn it_needs_no_key_and_no_network() {
+    let (mut bed, out) = mirror();
+    bed.stop_server();
+    let place = out.path().to_str().unwrap();
+    let mut command = bed.command(&["export", "--format", "csv", "--out", place]);
+    command.env_remove("CREATORAUDIT_API_KEY");
+    bed.start(command).wait().expect(0);
+}
+
+#[test]
+fn what_is_not_ours_is_left_alone() {
+    let (bed, out) = mirror();
+    let root = out.path();
+    let run = |format: &str| {
+        let out = root.to_str().unwrap();
+        bed.start(bed.command(&["export", "--format", format, "--out", out])).wait()
+    };
+    std::fs::write(root.join("accounts.csv"), "mine").unwrap();
+    run("csv").expect(2).says("accounts.csv is there already");
+    let left = files(root);
+    assert_eq!(left.keys().collect::<Vec<_>>(), ["accounts.csv"]);
+    assert_eq!(left["accounts.csv"], b"mine");
+    std::fs::remove_file(root.join("accounts.csv")).unwrap();
+    // What does not stand in the way may stay.
+    std::fs::write(root.join("notes.txt"), "mine").unwrap();
+    run("csv").expect(0);
+    run("jsonl").expect(2).says("holds an export to csv");
+    std::fs::write(root.join("manifest.json"), "{}").unwrap();
+    run("csv").expect(2).says("manifest.json");
+    assert_eq!(std::fs::read(root.join("notes.txt")).unwrap(), b"mine");
+}
+
+#[test]
+fn two_exports_to_one_place_do_not_mix() {
+    let (bed, out) = mirror();
+    let lock = std::fs::File::open(out.path()).unwrap();
+    lock.lock().unwrap();
+    let place = out.path().to_str().unwrap();
+    let command = || bed.command(&["export", "--format", "csv", "--out", place]);
+    bed.start(command()).wait().expect(75).says("another export");
+    drop(lock);
+    bed.start(command()).wait().expect(0);
+}
+
+/// The files of an export, without those that wait aside.
+fn exported(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = files(root);
+    found.retain(|name, _| !name.starts_with(".creatormirror-export/"));
+    found
+}
+
+#[test]
+fn killed_at_any_point_it_leaves_whole_files_and_the_next_run_makes_it_good() {
+    let (bed, out) = mirror();
+    let root = out.path();
+    export(&bed, "parquet", root, &[]);
+    let mut random = ChaCha8Rng::seed_from_u64(20_261_121);
+    let mut cut_short = 0;
+    for round in 0..12 {
+        let sql = format!("UPDATE video_scrape SET like_count = {round} WHERE video % 7 = 1");
+        bed.db_to_write().execute_batch(&sql).unwrap();
+        let before = exported(root);
+        let place = root.to_str().unwrap();
+        let mut run = bed.start(bed.command(&["export", "--format", "parquet", "--out", place]));
+        until("it has begun", || root.join(".creatormirror-export").exists() || !run.is_running());
+        std::thread::sleep(Duration::from_micros(random.random_range(0..900_000)));
+        let killed = run.kill();
+        assert!(matches!(killed.code, None | Some(0)), "{killed:#?}");
+        let after = exported(root);
+        assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+        for (name, bytes) in after.iter().filter(|(name, _)| name.ends_with(".parquet")) {
+            assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"), "half a file: {name}");
+        }
+        if killed.code.is_none() && manifest(root).get("pending").is_none() {
+            cut_short += 1;
+            assert!(after == before, "files were put in place before all were written");
+        }
+    }
+    assert!(cut_short > 0, "no run was killed while it was writing");
+    export(&bed, "parquet", root, &[]);
+    assert!(!root.join(".creatormirror-export").exists());
+    let fresh = tempfile::tempdir().unwrap();
+    export(&bed, "parquet", fresh.path(), &[]);
+    let months = |root| manifest(root)["tables"]["video_history"]["months"].clone();
+    assert_eq!(months(root), months(fresh.path()));
+}
+
+#[test]
+fn what_a_kill_left_in_doubt_is_written_again() {
+    let (bed, out) = mirror();
+    let root = out.path();
+    export(&bed, "parquet", root, &[]);
+    // As if a run had been killed after it put a file in place that no longer is what there is.
+    let (stale, orphan) = (
+        "video_history/month=2024-01/part-0.parquet",
+        "video_history/month=2031-01/part-0.parquet",
+    );
+    let good = std::fs::read(root.join(stale)).unwrap();
+    let mut odd = good.clone();
+    odd[10] ^= 0xff;
+    std::fs::write(root.join(stale), &odd).unwrap();
+    std::fs::create_dir(root.join(orphan).parent().unwrap()).unwrap();
+    std::fs::write(root.join(orphan), "x").unwrap();
+    let mut left = manifest(root);
+    left["pending"] = serde_json::json!([stale, orphan]);
+    std::fs::write(root.join("manifest.json"), left.to_string()).unwrap();
+    // A run that does not look at the table knows no better.
+    export(&bed, "parquet", root, &["accounts"]);
+    assert_eq!(manifest(root)["pending"], serde_json::json!([stale]));
+    assert!(!root.join(orphan).exists());
+    export(&bed, "parquet", root, &[]);
+    assert!(manifest(root).get("pending").is_none());
+    assert_ne!(std::fs::read(root.join(stale)).unwrap(), odd);
+}
+
+#[test]
+fn a_full_disk_is_74_and_costs_nothing() {
+    let (bed, out) = mirror();
+    let root = out.path();
+    export(&bed, "csv", root, &[]);
+    let before = files(root);
+    bed.db_to_write().execute_batch("UPDATE video_scrape SET like_count = 7").unwrap();
+    // No file may grow beyond this many blocks of 512 bytes.
+    for blocks in ["100", "400"] {
+        let limited = "trap '' XFSZ; ulimit -f $0; exec \"$@\"";
+        let binary =
+            bed.command(&["export", "--format", "csv", "--quiet", "--out", root.to_str().unwrap()]);
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", limited, blocks, BINARY]).args(binary.get_args()).env_clear();
+        for (name, value) in binary.get_envs() {
+            command.env(name, value.unwrap());
+        }
+        bed.start(command).wait().expect(74).says("cannot write");
+        assert!(files(root) == before, "something was changed");
+    }
+    export(&bed, "csv", root, &[]);
+    assert!(files(root) != before);
+}
+
+#[test]
+fn a_writer_at_work_is_not_held_up_and_not_half_seen() {
+    let (bed, out) = mirror();
+    let is_over = AtomicBool::new(false);
+    let mut written = 0;
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut written = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                // Both or none of the two are to be seen.
+                let sql = format!(
+                    "BEGIN IMMEDIATE;
+                     INSERT INTO account_scrape (account, at_s, at_ns) VALUES (1, {0}, 0);
+                     INSERT INTO video_scrape (video, at_s, at_ns) VALUES (1, {0}, 0);
+                     COMMIT",
+                    1_900_000_000 + written
+                );
+                bed.db_to_write().execute_batch(&sql).unwrap();
+                written += 1;
+            }
+            written
+        });
+        for round in 0..3 {
+            let place = out.path().join(round.to_string());
+            export(&bed, "csv", &place, &[]);
+            let count = |table: &str| {
+                let text = std::fs::read_to_string(place.join(format!("{table}.csv"))).unwrap();
+                text.lines().filter(|line| line.contains(",2030-")).count()
+            };
+            assert_eq!(count("account_history"), count("video_history"));
+        }
+        is_over.store(true, Ordering::Relaxed);
+        written = writer.join().unwrap();
+    });
+    assert!(written > 3, "the writer waited for the readers");
+}
