@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::{Order, PassSettings, standing};
+use super::{Order, PassSettings, backfill, standing};
 use crate::model::{Kind, instant};
+use crate::plan::backfill::Task;
 use crate::plan::work::Work;
-use crate::poll::{documents, query, walk};
+use crate::poll::{documents, metrics, query, walk};
 use crate::push;
 use crate::store::due::DueFeed;
 use crate::store::{Store, StoreResult, pages, refusals, walks};
@@ -71,7 +72,20 @@ pub fn preview(
             }
         }
     }
+    if let Some(store) = store {
+        lines.extend(days(store, order, now)?);
+    }
     Ok(lines)
+}
+
+/// The days that are asked for after the pass.
+fn days(store: &Store, order: &Order, now: DateTime<Utc>) -> StoreResult<Vec<String>> {
+    let wants = |kind| order.only.is_empty() || order.only.contains(&kind);
+    let tasks = backfill::due(store, now, wants)?;
+    let of = |task: &Task| {
+        format!("{} for {}: {}", metrics::endpoint(task.lot), task.day, task.lot.member())
+    };
+    Ok(tasks.iter().map(of).collect())
 }
 
 /// What a pass does, in its order: what is due, and then the walks.

@@ -80,6 +80,7 @@ mod tests {
     use crate::model::{Instant, Lifecycle};
     use crate::store::freshness::Freshness;
     use crate::store::instance::Identity;
+    use crate::store::metrics::Reach;
     use crate::store::outbox::Summary;
     use crate::store::refusals::Refusal;
     use crate::store::status::{KindStatus, LastError, LastPass, Schedule};
@@ -146,6 +147,13 @@ mod tests {
                 }),
                 kinds: vec![kind(Kind::Account, 12), videos],
                 schedule: Schedule { scheduled: 19_000, overdue: 0, next_due_at: Some(NOW + 300) },
+                daily: vec![Reach {
+                    kind: Kind::Video,
+                    from: "2026-12-01".to_owned(),
+                    to: "2027-01-14".to_owned(),
+                    days: 45,
+                    is_growing: true,
+                }],
                 gate: "{}".to_owned(),
                 refusals: vec![Refusal {
                     thing: "GET /videos order_by".to_owned(),
@@ -185,6 +193,7 @@ mod tests {
             "last pass     12 by sync: finished 2027-01-15T07:58:30Z (1 min 30 s ago) after 10 s, 1,234 requests\n",
             "next due      2027-01-15T08:01:00Z (in 1 min): walk of accounts; \
              then 19,000 videos on schedule, the first 2027-01-15T08:05:00Z (in 5 min)\n",
+            "days          videos 2026-12-01 to 2027-01-14\n",
             "rate limit    open\n",
             "outbox        3 queued\n",
             "API           supported, as of 2027-01-15T06:00:00Z (2 h ago)\n",
@@ -242,6 +251,7 @@ mod tests {
         assert_eq!(videos["complete_as_of"], "2027-01-15T07:00:00Z");
         assert_eq!(videos["freshness"]["median_age_s"], 3_600);
         assert_eq!(videos["freshness"]["newest"], "2027-01-15T07:59:00Z");
+        assert_eq!(document["daily_metrics"][0]["from"], "2026-12-01");
         assert_eq!(document["videos_due"]["overdue"], 0);
         assert_eq!(document["last_error"]["request_id"], "req_9");
         assert_eq!(document["refusals"][0]["thing"], "GET /videos order_by");

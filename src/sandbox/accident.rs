@@ -61,6 +61,8 @@ pub enum Accident {
     RefuseCursor,
     /// 304 although nothing, or something else, is held.
     NotModified,
+    /// An answer of a batch endpoint that is not what was asked for.
+    Batch(Batch),
     /// A problem that repeats the `Authorization` header in `detail` and `X-Request-ID`.
     EchoKey(u16),
 }
@@ -130,6 +132,25 @@ pub enum BadRow {
     Text,
 }
 
+/// What is wrong with the answer of a batch endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Batch {
+    /// The first so many ids are neither in `data` nor in `meta.not_found`.
+    Omit(usize),
+    /// The first so many ids are in `meta.not_found` instead of `data`.
+    NotFound(usize),
+    /// It is for the 30 days that the server takes by default, and says so.
+    OtherWindow,
+    /// Ids are written in capitals.
+    Capitals,
+    /// The first id has a text for its views and no likes, the second is null.
+    WrongTypes,
+    /// There are ids that nobody asked for, and members that nobody knows.
+    Foreign,
+    /// `data` is a list.
+    List,
+}
+
 /// What happens between two pages. Positions are those of the walk that is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
@@ -173,6 +194,7 @@ impl Accident {
             Self::RefuseCursor => "refuse_cursor",
             Self::NotModified => "not_modified",
             Self::EchoKey(_) => "echo_key",
+            Self::Batch(_) => "batch",
         }
     }
 

@@ -13,8 +13,7 @@ use super::replies::{Answer, Problem};
 use super::world::{Row, World};
 use crate::model::Kind;
 
-/// Bounds of a batch.
-const IDS_MAX: usize = 200;
+/// Bounds of a batch, beside that of its ids.
 const WINDOWS_MAX: usize = 10;
 const WINDOW_DAYS_MAX: i64 = 365;
 const DEFAULT_WINDOWS: [i64; 4] = [1, 7, 14, 30];
@@ -86,7 +85,7 @@ fn asked_rows(
         return Ok(rows);
     }
     let field = if kind == Kind::Account { "account_ids" } else { "video_ids" };
-    let ids = ids(body, field)?.ok_or_else(|| Problem::field(field, "is required"))?;
+    let ids = ids(world, body, field)?.ok_or_else(|| Problem::field(field, "is required"))?;
     if ids.is_empty() {
         return Err(Problem::field(field, "must have at least 1 item"));
     }
@@ -111,14 +110,22 @@ fn post_rows(
         let row = place.map(|place| Row { kind: Kind::AccountVideo, place });
         Ok((id, row.filter(|row| world.is_listed(*row))))
     };
-    ids(body, field)?.unwrap_or_default().into_iter().map(row).collect()
+    ids(world, body, field)?.unwrap_or_default().into_iter().map(row).collect()
 }
 
-fn ids(body: &Map<String, Value>, field: &str) -> Result<Option<Vec<Value>>, Problem> {
+fn ids(
+    world: &World,
+    body: &Map<String, Value>,
+    field: &str,
+) -> Result<Option<Vec<Value>>, Problem> {
     let Some(value) = body.get(field).filter(|value| !value.is_null()) else { return Ok(None) };
     let list = value.as_array().ok_or_else(|| Problem::field(field, "must be an array"))?;
-    if list.len() > IDS_MAX {
-        return Err(Problem::field(field, format!("must have at most {IDS_MAX} items")));
+    let max = world.settings.batch_ids_max;
+    if list.len() > max && world.settings.batch_names_max {
+        return Err(Problem::field(field, format!("must have at most {max} items")));
+    }
+    if list.len() > max {
+        return Err(Problem::field(field, "has too many items"));
     }
     let mut seen = BTreeSet::new();
     let once = list.iter().filter(|id| seen.insert(id.to_string())).cloned();

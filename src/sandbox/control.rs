@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::figures::Totals;
 use super::journal::{Counters, Entry};
 use super::moment::Moment;
 use super::server::App;
@@ -103,6 +105,15 @@ impl Control {
         self.with(|state| {
             let world = &state.world;
             world.all(kind).map(|row| (world.id_text(row), scrapes(world, row))).collect()
+        })
+    }
+
+    /// What every row of a kind that the API would list now has gained on a day, by id.
+    pub fn daily(&self, kind: Kind, day: NaiveDate) -> BTreeMap<String, Totals> {
+        self.with(|state| {
+            let world = &state.world;
+            let listed = world.all(kind).filter(|row| world.is_listed(*row));
+            listed.map(|row| (world.id_text(row), world.totals(row, day, day))).collect()
         })
     }
 

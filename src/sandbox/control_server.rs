@@ -104,6 +104,14 @@ impl Control {
         self.with(|state| state.world.settings.account_cap = cap);
     }
 
+    /// Sets the most ids of one batch request, and whether the refusal of a larger one says so.
+    pub fn set_batch_bound(&self, ids_max: usize, is_named: bool) {
+        self.with(|state| {
+            state.world.settings.batch_ids_max = ids_max;
+            state.world.settings.batch_names_max = is_named;
+        });
+    }
+
     /// Adds a key.
     pub fn add_key(&self, key: SandboxKey) {
         self.with(|state| state.gate.keys.push(key));

@@ -62,9 +62,10 @@ mod words;
 mod world;
 mod writes;
 
-pub use accident::{Accident, BadRow, FaultBody, Mutation, Repeat, RetryAfter, Shape};
+pub use accident::{Accident, BadRow, Batch, FaultBody, Mutation, Repeat, RetryAfter, Shape};
 pub use control::{Control, Scrape};
 pub use faults::Fault;
+pub use figures::Totals;
 pub use growth::{Counts, Platform};
 pub use journal::{Counters, Entry};
 pub use moment::Moment;

@@ -42,6 +42,10 @@ pub struct SandboxSettings {
     pub signed_urls: bool,
     /// Cap on tracked accounts, refused with QUOTA_EXCEEDED.
     pub account_cap: Option<usize>,
+    /// The most ids of one batch request.
+    pub batch_ids_max: usize,
+    /// Whether the refusal of a larger one says so.
+    pub batch_names_max: bool,
     /// What a second POST of the same account or video gets.
     pub duplicates: Duplicates,
 }
@@ -67,6 +71,8 @@ impl Default for SandboxSettings {
             null_sort_first: false,
             signed_urls: false,
             account_cap: None,
+            batch_ids_max: 200,
+            batch_names_max: true,
             duplicates: Duplicates::Conflict,
         }
     }

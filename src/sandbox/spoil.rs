@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::accident::{Accident, BadRow, FaultBody, Repeat, RetryAfter, Shape};
+use super::accident::{Accident, BadRow, Batch, FaultBody, Repeat, RetryAfter, Shape};
 use super::call::Call;
 use super::headers::http_date;
 use super::moment::{Moment, millis};
@@ -34,6 +34,9 @@ pub struct UsedCursors {
 /// The body of a page after an accident; unchanged if the accident is not one of pages, or the
 /// body is not a page.
 pub fn spoil(body: Bytes, accident: &Accident, used: &UsedCursors) -> Bytes {
+    if let Accident::Batch(what) = accident {
+        return spoil_batch(body, *what);
+    }
     let Ok(page) = serde_json::from_slice::<RawPage>(&body) else { return body };
     match accident {
         Accident::RepeatCursor(which) => repeat(page, *which, used),
@@ -92,6 +95,55 @@ pub fn instead(
         }
         _ => return None,
     })
+}
+
+/// The answer of a batch endpoint after an accident; unchanged if the body is none.
+fn spoil_batch(body: Bytes, what: Batch) -> Bytes {
+    let Ok(mut answer) = serde_json::from_slice::<Value>(&body) else { return body };
+    let Some(data) = answer["data"].as_object().cloned() else { return body };
+    let ids: Vec<String> = data.keys().cloned().collect();
+    let (mut kept, mut missing) = (data, Vec::new());
+    match what {
+        Batch::Omit(count) => ids.iter().take(count).for_each(|id| drop(kept.remove(id))),
+        Batch::NotFound(count) => {
+            missing.extend(ids.iter().take(count));
+            missing.iter().for_each(|id| drop(kept.remove(*id)));
+        }
+        Batch::OtherWindow => {
+            answer["meta"]["period"] = json!("30d");
+            answer["meta"]["start_date"] = json!("2020-01-01");
+            answer["meta"]["days"] = json!(30);
+        }
+        Batch::Capitals => {
+            kept = kept.into_iter().map(|(id, figures)| (id.to_uppercase(), figures)).collect();
+        }
+        Batch::WrongTypes => {
+            if let Some(first) = ids.first().and_then(|id| kept.get_mut(id)?.as_object_mut()) {
+                first.insert("views".to_owned(), json!("12.3K"));
+                first.remove("likes");
+            }
+            if let Some(second) = ids.get(1) {
+                kept.insert(second.clone(), Value::Null);
+            }
+        }
+        Batch::Foreign => {
+            let figures = json!({ "views": 1, "plays": 1, "likes": 1, "saves": 9 });
+            kept.insert("00000000-0000-4000-8000-000000000000".to_owned(), figures);
+            kept.values_mut().for_each(|figures| figures["saves"] = json!(9));
+            answer["links"] = json!([]);
+        }
+        Batch::List => {
+            answer["data"] = kept.into_iter().map(|(_, figures)| figures).collect();
+            return bytes(&answer);
+        }
+    }
+    for id in missing {
+        if let Some(list) = answer["meta"]["not_found"].as_array_mut() {
+            list.push(json!(id));
+        }
+    }
+    answer["data"] = Value::Object(kept);
+    bytes(&answer)
 }
 
 fn repeat(mut page: RawPage, which: Repeat, used: &UsedCursors) -> Bytes {

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::freshness::{self, Freshness};
 use super::instance::{self, Identity};
+use super::metrics::{self, Reach};
 use super::outbox::{self, Summary};
 use super::place;
 use super::refusals::{self, Refusal};
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub kinds: Vec<KindStatus>,
     /// The schedule of videos.
     pub schedule: Schedule,
+    /// How far the daily metrics reach.
+    pub daily: Vec<Reach>,
     /// The rate gate as JSON.
     pub gate: String,
     /// What the server was found not to support.
@@ -142,6 +145,7 @@ pub fn read(c: &Connection, now: i64) -> StoreResult<Snapshot> {
         last_pass: last_pass(&moment)?,
         kinds: kinds?,
         schedule: schedule(&moment, now / 1_000_000)?,
+        daily: metrics::reach(&moment)?,
         gate: instance::traffic(&moment)?.0,
         refusals: refusals::in_force(&moment, now)?,
         outbox: outbox::summary(&moment)?,

@@ -24,7 +24,7 @@ use crate::poll::settle::{self, outcome};
 use crate::poll::{Desk, PollError};
 use crate::store::metrics::{self, Subject, Wanted};
 use crate::store::passes::{self, Ending};
-use crate::store::{StoreResult, instance, refusals};
+use crate::store::{Store, StoreResult, instance, refusals};
 
 use course::Goal;
 
@@ -69,13 +69,16 @@ pub async fn grow(desk: &mut Desk, settings: &PassSettings, only: &[Kind]) -> Op
 }
 
 /// What has ended or settled since the last backfill, and the server does not refuse.
-pub fn due(desk: &Desk, wants: impl Fn(Kind) -> bool) -> StoreResult<Vec<Task>> {
-    let now = desk.fetcher.clock().now();
-    let refused = desk.store.read(|c| refusals::in_force(c, instant::micros(now)))?;
-    let today = (now - spread(desk)?).date_naive();
+pub fn due(
+    store: &Store,
+    now: DateTime<Utc>,
+    wants: impl Fn(Kind) -> bool,
+) -> StoreResult<Vec<Task>> {
+    let refused = store.read(|c| refusals::in_force(c, instant::micros(now)))?;
+    let today = (now - spread(store)?).date_naive();
     let mut tasks = Vec::new();
     for kind in Lot::KINDS.into_iter().filter(|kind| wants(*kind)) {
-        let state = desk.store.read(|c| metrics::growing(c, kind))?;
+        let state = store.read(|c| metrics::growing(c, kind))?;
         let due = plan::growth(kind, state.from, &state.asked, &state.open, today);
         let is_refused = |task: &Task| refused.iter().any(|r| r.thing == endpoint(task.lot));
         tasks.extend(due.into_iter().filter(|task| !is_refused(task)));
@@ -89,20 +92,20 @@ pub fn due(desk: &Desk, wants: impl Fn(Kind) -> bool) -> StoreResult<Vec<Task>> 
 /// backfill.
 pub fn next_at(desk: &Desk, wants: impl Fn(Kind) -> bool) -> StoreResult<Option<DateTime<Utc>>> {
     let now = desk.fetcher.clock().now();
-    if !due(desk, wants)?.is_empty() {
+    if !due(&desk.store, now, wants)?.is_empty() {
         return Ok(Some(now));
     }
     let mut is_growing = false;
     for kind in Lot::KINDS {
         is_growing |= desk.store.read(|c| metrics::growing(c, kind))?.from.is_some();
     }
-    let spread = spread(desk)?;
+    let spread = spread(&desk.store)?;
     let tomorrow = (now - spread).date_naive().checked_add_days(Days::new(1));
     Ok(tomorrow.filter(|_| is_growing).map(|day| day.and_time(NaiveTime::MIN).and_utc() + spread))
 }
 
-fn spread(desk: &Desk) -> StoreResult<TimeDelta> {
-    let seconds = desk.store.read(instance::identity)?.seed() % SPREAD_S;
+fn spread(store: &Store) -> StoreResult<TimeDelta> {
+    let seconds = store.read(instance::identity)?.seed() % SPREAD_S;
     Ok(TimeDelta::seconds(seconds.cast_signed()))
 }
 

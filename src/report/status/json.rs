@@ -36,6 +36,13 @@ pub fn json(status: &Status) -> Value {
             "next_due_at": due_at(snapshot.schedule.next_due_at),
         },
         "kinds": kinds,
+        "daily_metrics": snapshot.daily.iter().map(|reach| value!({
+            "kind": reach.kind.name(),
+            "from": reach.from,
+            "to": reach.to,
+            "days": reach.days,
+            "is_growing": reach.is_growing,
+        })).collect::<Vec<_>>(),
         "rate_limit": status.rate.json(status.now),
         "outbox": outbox::counts(&snapshot.outbox),
         "refusals": snapshot.refusals.iter().map(of_refusal).collect::<Vec<_>>(),

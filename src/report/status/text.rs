@@ -10,6 +10,7 @@ use crate::model::{Instant, Kind};
 use crate::report::outbox;
 use crate::report::text::{bytes, moment, relative, span, thousands};
 use crate::store::freshness::Freshness;
+use crate::store::metrics::Reach;
 use crate::store::refusals::Refusal;
 use crate::store::status::KindStatus;
 
@@ -24,6 +25,7 @@ pub fn text(status: &Status) -> String {
         ("now", running(status)),
         ("last pass", last_pass(status)),
         ("next due", next_due(status)),
+        ("days", days(&status.snapshot.daily)),
         ("rate limit", status.rate.text(status.now)),
         ("outbox", outbox::phrase(&status.snapshot.outbox)),
         ("API", lifecycle(status)),
@@ -120,6 +122,19 @@ fn next_due(status: &Status) -> String {
             format!("{}: walk of {}{then}", moment(due, status.now), kind.plural())
         }
     }
+}
+
+/// How far the daily metrics reach back, and whether they go on.
+fn days(reaches: &[Reach]) -> String {
+    if reaches.is_empty() {
+        return "no daily metrics; `creatormirror backfill --days N` asks for them".to_owned();
+    }
+    let of = |reach: &Reach| {
+        let (kind, from, to) = (reach.kind.plural(), &reach.from, &reach.to);
+        let goes_on = if reach.is_growing { "" } else { " (the backfill is not finished)" };
+        format!("{kind} {from} to {to}{goes_on}")
+    };
+    reaches.iter().map(of).collect::<Vec<_>>().join("; ")
 }
 
 fn lifecycle(status: &Status) -> String {

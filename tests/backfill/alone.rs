@@ -1,0 +1,263 @@
+//! `backfill` by itself: exactly what is true, in the fewest requests, never repeated.
+
+use std::time::Duration;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{
+    Accident, Fault, IdStyle, RetryAfter, SandboxSettings, Scope, Switch,
+};
+
+use super::support::{Bed, KEY, calm, until};
+use super::truth::{KINDS, PATHS, day, ids, nothing_twice};
+
+/// More than one request of each kind per day, and posts of both platforms.
+fn settings() -> SandboxSettings {
+    SandboxSettings { accounts: 230, videos: 450, account_videos: 700, past_days: 20, ..calm() }
+}
+
+#[test]
+fn it_is_exact_to_the_last_count_in_the_fewest_requests() {
+    let bed = Bed::live(settings());
+    bed.sync_well(&[]);
+    bed.control.clear_log();
+    let document = bed.backfill_well(12);
+    let days = Bed::days_of(&document);
+    assert_eq!((days.len(), &document["days"]), (12, &12.into()));
+    bed.compare_days(&days);
+    assert!(bed.mirrored_figures().values().any(|figures| figures[0] > Some(0)));
+
+    let asked = bed.asked();
+    assert_eq!(asked.len(), bed.fewest(&days, 200));
+    assert_eq!(bed.log().len(), asked.len() + 1, "and one to ask whose key it is");
+    assert_eq!(document["requests"], bed.log().len());
+    let order: Vec<String> = asked.iter().map(day).collect();
+    assert!(order.is_sorted_by(|a, b| a >= b), "newest first: {order:?}");
+    nothing_twice(&asked);
+    assert!(asked.iter().all(|entry| (1..=200).contains(&ids(entry).1.len())));
+
+    for kind in KINDS {
+        assert_eq!(bed.last_outcome(kind), "complete");
+        let rows = format!("SELECT count(*) FROM daily_metrics WHERE kind = '{}'", kind.name());
+        assert_eq!(bed.last_number(kind, "rows_seen"), bed.number(&rows));
+        assert_eq!(bed.last_number(kind, "snapshots_added"), 0);
+    }
+    bed.is_sound();
+}
+
+#[test]
+fn what_was_asked_for_is_not_asked_for_again_and_what_was_added_is() {
+    let bed = Bed::live(settings());
+    bed.sync_well(&[]);
+    let first = bed.backfill_well(5);
+    bed.control.clear_log();
+    let again = bed.backfill_well(5);
+    // Unless midnight came in between.
+    if again["to"] == first["to"] {
+        assert_eq!((bed.asked().len(), &again["rows"]), (0, &0.into()));
+    }
+    let further = bed.backfill_well(8);
+    let days = Bed::days_of(&further);
+    let older: Vec<_> = days.iter().copied().take(3).collect();
+    if further["to"] == first["to"] {
+        assert_eq!(bed.asked().len(), bed.fewest(&older, 200), "the three days before alone");
+    }
+    bed.compare_days(&days);
+
+    let id = bed.control.add_account(creatormirror::sandbox::Platform::Tiktok, "new.one");
+    bed.sync_well(&["--full"]);
+    bed.control.clear_log();
+    let last = bed.backfill_well(8);
+    let asked = bed.asked();
+    assert!(asked.iter().all(|entry| ids(entry).1 == [id.as_str()]) || last["to"] != first["to"]);
+    bed.compare_days(&Bed::days_of(&last));
+}
+
+#[test]
+fn a_kill_while_any_request_is_on_its_way_repeats_that_one_alone() {
+    for nth in 0..7 {
+        let bed = Bed::live(settings());
+        bed.sync_well(&[]);
+        bed.control.clear_log();
+        let slow = Accident::Slow(Duration::from_secs(600));
+        bed.control.fault(Fault::on("*", "/*", slow).after(nth * 2));
+        let run = bed.start_backfill(&["--days", "3"]);
+        until("the request is on its way", || bed.log().len() as u64 == nth * 2 + 1);
+        std::thread::sleep(Duration::from_millis(nth * 5));
+        run.kill();
+        let lost = bed.log().last().unwrap().number;
+        let document = bed.backfill_well(3);
+        let days = Bed::days_of(&document);
+        bed.compare_days(&days);
+        let answered: Vec<_> =
+            bed.asked().into_iter().filter(|entry| entry.number != lost).collect();
+        nothing_twice(&answered);
+        assert_eq!(answered.len(), bed.fewest(&days, 200), "kill {nth}");
+        bed.is_sound();
+    }
+}
+
+#[test]
+fn a_rate_limit_beyond_max_wait_is_75_and_the_next_run_goes_on() {
+    let bed = Bed::live(settings());
+    bed.sync_well(&[]);
+    bed.control.clear_log();
+    let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(3) };
+    bed.control.fault(Fault::on("POST", "/videos/metrics", refuse).after(2));
+    let run = bed.backfill(&["--days", "4", "--max-wait", "1s"]).expect(75).says("--max-wait");
+    assert!(run.stdout.contains("the next backfill goes on from here"), "{run:#?}");
+    assert_eq!(bed.last_outcome(Kind::Video), "rate_limited");
+    let kept = bed.number("SELECT count(*) FROM daily_metrics");
+    assert!(kept >= 600, "what was done is kept: {kept}");
+    let asked = bed.asked().len();
+    bed.backfill(&["--days", "4", "--max-wait", "1s"]).expect(75);
+    assert_eq!(bed.asked().len(), asked, "nothing was asked before the wait was over");
+    let days = Bed::days_of(&bed.backfill_well(4));
+    let log = bed.asked();
+    let refused = log.iter().position(|entry| entry.status == Some(429)).unwrap();
+    assert!(log[refused + 1].received - log[refused].received >= Duration::from_secs(3));
+    nothing_twice(&log);
+    assert_eq!(log.len(), bed.fewest(&days, 200) + 1);
+    bed.compare_days(&days);
+}
+
+#[test]
+fn the_budget_is_kept_and_the_estimate_told_before() {
+    let bed = Bed::live(SandboxSettings {
+        rate_limit: 40,
+        rate_window: Duration::from_secs(2),
+        ..SandboxSettings { accounts: 3, videos: 30, account_videos: 20, ..calm() }
+    });
+    bed.sync_well(&[]);
+    let run = bed.backfill(&["--days", "30"]).expect(0);
+    assert!(run.stderr.contains("daily metrics of 30 days: 120 requests, about "), "{run:#?}");
+    assert!(run.stderr.contains("36 requests per window"), "{run:#?}");
+    assert_eq!(bed.log().iter().filter(|entry| entry.status == Some(429)).count(), 0);
+    assert!(run.stdout.starts_with("backfill of 30 days, "), "{run:#?}");
+    assert_eq!(run.stdout.lines().count(), 1);
+    let quiet = bed.backfill(&["--days", "31", "--quiet"]).expect(0);
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn what_it_cannot_do_has_its_code_and_its_words() {
+    let mut bed = Bed::live(SandboxSettings { account_videos: 30, ..calm() });
+    bed.backfill(&["--days", "3"]).expect(78).says("there is no database");
+    assert!(!bed.database().exists() && bed.log().is_empty());
+    for days in ["0", "-3", "4000", "x"] {
+        bed.backfill(&["--days", days]).expect(2);
+    }
+    bed.backfill(&[]).expect(2);
+    // An overview alone makes a database without rows.
+    bed.sync_well(&["--only", "overview"]);
+    bed.backfill(&["--days", "3"]).expect(1).says("creatormirror sync");
+    assert_eq!(bed.backfill(&["--days", "3", "--json"]).expect(1).json()["exit_code"], 1);
+    bed.sync_well(&[]);
+    bed.control.set_key_organization(KEY, "org-2");
+    bed.backfill(&["--days", "3"]).expect(77).says("org-2");
+    bed.control.set_key_organization(KEY, &bed.text("SELECT organization_id FROM instance"));
+    bed.control.set_key_enabled(KEY, false);
+    bed.backfill(&["--days", "3"]).expect(77);
+    bed.control.set_key_enabled(KEY, true);
+    assert_eq!(bed.asked().len(), 0);
+    bed.stop_server();
+    let run = bed.backfill(&["--days", "3"]).expect(69);
+    assert!(run.took < Duration::from_secs(60));
+}
+
+#[test]
+fn an_organization_without_anything_is_done_at_once() {
+    let bed = Bed::live(SandboxSettings {
+        accounts: 0,
+        creators: 0,
+        videos: 0,
+        account_videos: 0,
+        ..calm()
+    });
+    bed.sync_well(&[]);
+    assert_eq!(bed.backfill_well(30)["requests"], 1);
+}
+
+#[test]
+fn removed_rows_are_not_asked_for_and_paused_ones_are() {
+    let bed = Bed::live(SandboxSettings { videos: 40, account_videos: 30, ..calm() });
+    bed.sync_well(&[]);
+    let gone = bed.control.ids(Kind::Video).remove(3);
+    bed.control.delete(Kind::Video, &gone);
+    bed.sync_well(&["--full"]);
+    bed.sync_well(&["--full"]);
+    bed.control.pause(Kind::Video, &bed.control.ids(Kind::Video)[5]);
+    bed.control.clear_log();
+    let days = Bed::days_of(&bed.backfill_well(3));
+    assert!(bed.asked().iter().all(|entry| !entry.body.contains(&gone)));
+    bed.compare_days(&days);
+}
+
+#[test]
+fn account_videos_whose_ids_are_no_numbers_are_left_out_and_that_is_said_once() {
+    for (style, is_asked) in [(IdStyle::Text, true), (IdStyle::Uuid, false)] {
+        let bed = Bed::live(SandboxSettings { account_video_ids: style, ..settings() });
+        bed.sync_well(&[]);
+        bed.control.clear_log();
+        let run = bed.backfill(&["--days", "2"]).expect(0);
+        assert_eq!(bed.log_of("/account-videos/metrics").is_empty(), !is_asked);
+        let said = run.stderr.matches("account videos cannot be asked for").count();
+        assert_eq!(said, usize::from(!is_asked), "{run:#?}");
+        assert_eq!(run.stdout.contains("700 account videos that cannot be"), !is_asked);
+        let numbers = |entry: &_| ids(entry).1.iter().all(serde_json::Value::is_u64);
+        assert!(bed.log_of("/account-videos/metrics").iter().all(numbers));
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_not_there_is_asked_for_once_a_week() {
+    for status in [404, 405] {
+        let bed = Bed::live(settings());
+        bed.sync_well(&[]);
+        let (method, path) = ("POST".to_owned(), "/videos/metrics".to_owned());
+        bed.control.switch_off(Switch::Endpoint { method, path, status });
+        let run = bed.backfill(&["--days", "3"]).expect(1).says("video: ");
+        assert!(run.stderr.contains(&bed.log_of("/videos/metrics")[0].request_id), "{run:#?}");
+        assert_eq!(bed.log_of("/videos/metrics").len(), 1);
+        assert_eq!(bed.last_outcome(Kind::Video), "unavailable");
+        assert_eq!(bed.last_outcome(Kind::AccountVideo), "complete", "the others go on");
+        bed.control.switch_all_on();
+        bed.backfill(&["--days", "3"]).expect(1).says("tried again after");
+        assert_eq!(bed.log_of("/videos/metrics").len(), 1, "not a second time within the week");
+        bed.db_to_write().execute("UPDATE refusal SET retry_at = 0", []).unwrap();
+        let days = Bed::days_of(&bed.backfill_well(3));
+        bed.compare_days(&days);
+    }
+}
+
+#[test]
+fn a_key_without_the_scope_is_told_so_and_may_try_again_with_it() {
+    let bed = Bed::live(settings());
+    bed.sync_well(&[]);
+    let body = creatormirror::sandbox::FaultBody::Code("INSUFFICIENT_SCOPE");
+    let what = Accident::Status { code: 403, body, headers: Vec::new() };
+    bed.control.fault(Fault::on("POST", "/*", what).forever());
+    let run = bed.backfill(&["--days", "3"]).expect(1);
+    let run = run.says("INSUFFICIENT_SCOPE").says("scope `write`");
+    run.says("POST /accounts/metrics");
+    assert_eq!(bed.asked().len(), PATHS.len(), "one refused request each");
+    assert_eq!(bed.number("SELECT count(*) FROM refusal"), 3);
+    bed.control.clear_faults();
+    bed.control.set_key_scope(KEY, Scope::Write);
+    let days = Bed::days_of(&bed.backfill_well(3));
+    bed.compare_days(&days);
+    assert_eq!(bed.number("SELECT count(*) FROM refusal"), 0, "it is forgotten");
+}
+
+#[test]
+fn status_says_how_far_back_the_days_reach() {
+    let bed = Bed::live(SandboxSettings { account_videos: 30, ..calm() });
+    bed.sync_well(&[]);
+    let status = || bed.start(bed.command(&["status"])).wait().expect(0).stdout;
+    assert!(status().contains("no daily metrics"));
+    let document = bed.backfill_well(9);
+    let line = format!("accounts {} to {}", document["from"], document["to"]).replace('"', "");
+    assert!(status().contains(&line), "{line} in {}", status());
+    let json = bed.start(bed.command(&["status", "--json"])).wait().expect(0).json();
+    assert_eq!(json["daily_metrics"][1]["from"], document["from"]);
+    assert_eq!(json["daily_metrics"][1]["is_growing"], true);
+}

@@ -1,0 +1,283 @@
+//! Days that end and settle while time passes: in-process, on a clock that moves when it is slept on
+//! or told to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use creatormirror::api::Client;
+use creatormirror::clock::Clock;
+use creatormirror::daemon::{self, Answer, Call, DaemonSettings, Front, News, Pulse};
+use creatormirror::model::settings::{ApiSettings, RemovalCeiling};
+use creatormirror::model::{Kind, Watcher};
+use creatormirror::pass::backfill::{self, Backfill, Backfilled};
+use creatormirror::pass::{self, Order, PassSettings, Report};
+use creatormirror::plan::Sweep;
+use creatormirror::poll::fetch::Manners;
+use creatormirror::poll::{Desk, Fetcher};
+use creatormirror::sandbox::SandboxSettings;
+use creatormirror::store::Store;
+use creatormirror::store::open::IfMissing;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+use super::support::{Bed, KEY, calm};
+use super::truth::day;
+
+/// A Monday noon.
+fn begins_at() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_772_452_800, 0).unwrap()
+}
+
+fn settings() -> SandboxSettings {
+    SandboxSettings { accounts: 8, videos: 230, account_videos: 60, past_days: 30, ..calm() }
+}
+
+/// A bed whose binary is this process.
+struct Lab {
+    bed: Bed,
+    runtime: Runtime,
+}
+
+impl Lab {
+    fn new(settings: SandboxSettings) -> Self {
+        let bed = Bed::new(settings, Clock::simulated(begins_at()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { bed, runtime }
+    }
+
+    fn desk(&self) -> Desk {
+        let settings = ApiSettings {
+            base_url: self.bed.base_url.parse().unwrap(),
+            key: KEY.into(),
+            ca_file: None,
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(60),
+        };
+        let clock = self.bed.clock.clone();
+        let client = Client::new(&settings).unwrap().with_clock(clock.clone());
+        let store = Store::open(&self.bed.database(), IfMissing::Create).unwrap();
+        let fetcher =
+            Fetcher::new(client, store.clone(), clock, Watcher::silent(), manners()).unwrap();
+        Desk::new(fetcher, store, Duration::from_secs(300))
+    }
+
+    /// What `sync` does.
+    fn sync(&self) -> Report {
+        let mut desk = self.desk();
+        let order = Order { trigger: "sync", settles: true, ..Order::default() };
+        let report =
+            self.runtime.block_on(pass::run_and_grow(&mut desk, &order, &pass_settings("@daily")));
+        assert!(report.stop.is_none(), "{:?}", report.stop);
+        report
+    }
+
+    /// What `backfill` does.
+    fn backfill(&self, days: u32) -> Backfilled {
+        let (mut desk, mut work) = (self.desk(), Backfill::of_days(days));
+        let settings = pass_settings("@daily");
+        let course = backfill::run(&mut desk, &mut work, &settings, false, &|_| false);
+        let stop = self.runtime.block_on(course);
+        work.report(stop)
+    }
+
+    /// What `run` does, for so long.
+    fn daemon(&self, length: TimeDelta) {
+        let clock = self.bed.clock.clone();
+        let end = clock.now() + length;
+        let (sender, calls) = mpsc::channel(1);
+        let herald = move |_: &News| {
+            if clock.now() >= end {
+                // Full means that it was called already.
+                let _ = sender.try_send(Call::Stop);
+            }
+        };
+        let nothing = || Answer {
+            exit_code: 0,
+            json: serde_json::Value::Null,
+            text: String::new(),
+            error: None,
+            hints: Vec::new(),
+        };
+        let front = Front {
+            calls,
+            herald: Box::new(herald),
+            note: Box::new(|_, _| ()),
+            reload: Box::new(|| Err("nothing to read".to_owned())),
+            answer: Box::new(move |_| nothing()),
+            answer_backfill: Box::new(move |_| nothing()),
+            pulse: Pulse::new(self.bed.clock.clone()),
+        };
+        let settings = DaemonSettings {
+            pass: pass_settings("@hourly"),
+            manners: manners(),
+            freshness_target: Duration::from_secs(300),
+        };
+        self.runtime.block_on(daemon::run(self.desk(), settings, front)).unwrap();
+    }
+
+    fn today(&self) -> NaiveDate {
+        self.bed.clock.now().date_naive()
+    }
+
+    fn ago(&self, days: u64) -> NaiveDate {
+        self.today().checked_sub_days(Days::new(days)).unwrap()
+    }
+
+    /// The days from then to yesterday.
+    fn since(&self, first: NaiveDate) -> Vec<NaiveDate> {
+        let today = self.today();
+        first.iter_days().take_while(|day| *day < today).collect()
+    }
+
+    /// How many requests each day took since this was asked last.
+    fn asked(&self) -> BTreeMap<NaiveDate, usize> {
+        let mut days = BTreeMap::new();
+        for entry in self.bed.asked() {
+            *days.entry(day(&entry).parse().unwrap()).or_default() += 1;
+        }
+        self.bed.control.clear_log();
+        days
+    }
+
+    /// As many requests as each of these days takes, so many times.
+    fn expected(&self, days: &[(NaiveDate, usize)]) -> BTreeMap<NaiveDate, usize> {
+        days.iter().map(|(day, times)| (*day, times * self.bed.fewest(&[*day], 200))).collect()
+    }
+
+    fn days_pass(&self, days: u64) {
+        self.bed.clock.advance(Duration::from_secs(days * 24 * 3_600));
+    }
+}
+
+fn manners() -> Manners {
+    Manners { rate_share: 0.9, max_wait: Duration::from_secs(300), seed: 7 }
+}
+
+fn pass_settings(sweep: &str) -> PassSettings {
+    let sweeps = Kind::ALL.map(|kind| (kind, Sweep::parse(sweep, 4_711).unwrap()));
+    PassSettings {
+        sweeps: sweeps.into(),
+        timezone: chrono_tz::Tz::UTC,
+        max_removals: RemovalCeiling { fraction: 0.2 },
+        log_retention: Duration::from_secs(90 * 24 * 3_600),
+        outbox_retention: Duration::from_secs(90 * 24 * 3_600),
+        settle_after: Duration::from_secs(5),
+    }
+}
+
+/// A video that was scraped last on this day.
+fn scraped_on(lab: &Lab, day: NaiveDate) -> String {
+    let rows = lab.bed.control.rows(Kind::Video);
+    let is_of_day = |row: &&serde_json::Value| {
+        row["last_scrape_time"].as_str().is_some_and(|at| at.starts_with(&day.to_string()))
+    };
+    rows.iter().find(is_of_day).unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_day_that_may_settle_is_asked_for_once_more_when_it_has_and_never_again() {
+    let lab = Lab::new(settings());
+    lab.sync();
+    lab.asked();
+    let first = lab.ago(5);
+    lab.backfill(5);
+    assert_eq!(
+        lab.asked(),
+        lab.expected(&lab.since(first).iter().map(|d| (*d, 1)).collect::<Vec<_>>())
+    );
+    // Asked again at once, nothing has settled yet.
+    lab.backfill(5);
+    assert_eq!(lab.asked(), BTreeMap::new());
+    // The API counts something for yesterday after all.
+    let video = scraped_on(&lab, lab.ago(1));
+    lab.bed.control.revise(Kind::Video, &video, |counts| counts.view += 1_000);
+
+    lab.days_pass(1);
+    lab.backfill(6);
+    assert_eq!(lab.asked(), lab.expected(&[(lab.ago(1), 1), (lab.ago(3), 1)]));
+    lab.days_pass(1);
+    lab.backfill(7);
+    assert_eq!(lab.asked(), lab.expected(&[(lab.ago(1), 1), (lab.ago(3), 1)]));
+    lab.bed.compare_days(&lab.since(first));
+    lab.backfill(7);
+    assert_eq!(lab.asked(), BTreeMap::new());
+    lab.days_pass(9);
+    lab.backfill(16);
+    let new: Vec<_> = (1..=11).map(|ago| (lab.ago(ago), 1)).collect();
+    assert_eq!(lab.asked(), lab.expected(&new), "two of them for the second time");
+    lab.bed.compare_days(&lab.since(first));
+    assert_eq!(lab.bed.number("SELECT count(*) FROM metric_day WHERE asked_at IS NULL"), 0);
+}
+
+#[test]
+fn a_sync_keeps_up_with_the_days_after_a_backfill_and_not_before() {
+    let lab = Lab::new(settings());
+    lab.sync();
+    lab.days_pass(2);
+    assert!(lab.sync().daily.is_none());
+    assert_eq!(lab.asked(), BTreeMap::new(), "no backfill was ever done");
+    let first = lab.ago(3);
+    lab.backfill(3);
+    lab.asked();
+    assert!(lab.sync().daily.is_none());
+    for _ in 0..4 {
+        lab.days_pass(1);
+        let report = lab.sync();
+        let daily = report.daily.as_ref().unwrap();
+        assert_eq!(lab.asked(), lab.expected(&[(lab.ago(1), 1), (lab.ago(3), 1)]));
+        assert_eq!(daily.requests, lab.bed.fewest(&[lab.ago(1), lab.ago(3)], 200) as i64);
+        assert!(lab.sync().daily.is_none(), "once a day");
+        assert_eq!(lab.asked(), BTreeMap::new());
+        lab.bed.compare_days(&lab.since(first));
+    }
+    // A pause is made up for.
+    lab.days_pass(6);
+    lab.sync();
+    assert_eq!(lab.asked().len(), 8);
+    lab.bed.compare_days(&lab.since(first));
+    assert_eq!(lab.bed.last_outcome(Kind::Video), "complete");
+}
+
+#[test]
+fn the_daemon_keeps_up_with_the_days_one_day_behind() {
+    let lab = Lab::new(SandboxSettings { videos: 40, ..settings() });
+    lab.daemon(TimeDelta::hours(30));
+    assert_eq!(lab.asked(), BTreeMap::new(), "no backfill was ever done");
+    let first = lab.ago(4);
+    lab.backfill(4);
+    lab.asked();
+    lab.daemon(TimeDelta::hours(24 * 4));
+    let asked = lab.asked();
+    let mut expected: Vec<_> = (1..=6).map(|ago| (lab.ago(ago), 1)).collect();
+    // Those that have settled since they were asked for.
+    expected[2].1 = 2;
+    expected[3].1 = 2;
+    assert_eq!(asked, lab.expected(&expected));
+    lab.bed.compare_days(&lab.since(first));
+    let passes = lab.bed.number("SELECT count(*) FROM pass WHERE trigger = 'daily'");
+    assert!((4..=24).contains(&passes), "{passes} passes for four days: it spins");
+}
+
+#[test]
+fn a_daemon_asks_for_what_it_missed_and_leaves_a_refused_endpoint_alone() {
+    let lab = Lab::new(SandboxSettings { videos: 40, account_videos: 20, ..settings() });
+    lab.sync();
+    let first = lab.ago(2);
+    lab.backfill(2);
+    lab.asked();
+    let (method, path) = ("POST".to_owned(), "/videos/metrics".to_owned());
+    lab.bed.control.switch_off(creatormirror::sandbox::Switch::Endpoint {
+        method,
+        path,
+        status: 404,
+    });
+    lab.days_pass(3);
+    lab.daemon(TimeDelta::hours(30));
+    let refused = lab.bed.log_of("/videos/metrics").len();
+    assert_eq!(refused, 1, "it is remembered");
+    lab.bed.control.switch_all_on();
+    lab.days_pass(6);
+    lab.daemon(TimeDelta::hours(26));
+    lab.bed.compare_days(&lab.since(first));
+}

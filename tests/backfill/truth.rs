@@ -1,0 +1,159 @@
+//! What the daily metrics have to be, and the fewest requests that show them.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use creatormirror::model::Kind;
+use creatormirror::sandbox::Entry;
+use rusqlite::types::Value as Sql;
+use serde_json::Value;
+
+use super::support::compare::truth_key;
+use super::support::{Bed, Run, Running};
+
+/// The kinds that have daily metrics.
+pub const KINDS: [Kind; 3] = [Kind::Account, Kind::Video, Kind::AccountVideo];
+/// The paths at which they are asked for.
+pub const PATHS: [&str; 3] = ["/accounts/metrics", "/videos/metrics", "/account-videos/metrics"];
+
+/// By kind, id and day: views, plays, likes, comments, shares, engagement.
+pub type Figures = BTreeMap<(String, String, String), [Option<i64>; 6]>;
+
+impl Bed {
+    /// Starts `backfill` with these arguments.
+    pub fn start_backfill(&self, arguments: &[&str]) -> Running {
+        self.start(self.command(&[&["backfill"], arguments].concat()))
+    }
+
+    /// Runs `backfill` with these arguments to its end.
+    pub fn backfill(&self, arguments: &[&str]) -> Run {
+        self.start_backfill(arguments).wait()
+    }
+
+    /// Runs `backfill` of so many days, insists on exit code 0, and gives the document.
+    #[track_caller]
+    pub fn backfill_well(&self, days: usize) -> Value {
+        self.backfill(&["--days", &days.to_string(), "--json"]).expect(0).json()
+    }
+
+    /// What the sandbox says about these days, of everything that was published by then.
+    pub fn true_figures(&self, days: &[NaiveDate]) -> Figures {
+        let mut figures = Figures::new();
+        for kind in KINDS {
+            let published: BTreeMap<String, NaiveDate> = self.published(kind);
+            for day in days {
+                for (id, totals) in self.control.daily(kind, *day) {
+                    if published.get(&id).is_some_and(|published| published > day) {
+                        continue;
+                    }
+                    let t = totals;
+                    let counts =
+                        [t.views, t.plays, t.likes, t.comments, t.shares, t.engagement()].map(Some);
+                    figures.insert((kind.name().to_owned(), id, day.to_string()), counts);
+                }
+            }
+        }
+        figures
+    }
+
+    fn published(&self, kind: Kind) -> BTreeMap<String, NaiveDate> {
+        let rows = self.control.rows(kind);
+        let of = |row: &Value| {
+            let day = row["create_time"].as_str()?.get(..10)?.parse().ok()?;
+            Some((truth_key(kind, row), day))
+        };
+        rows.iter().filter_map(of).collect()
+    }
+
+    /// What the mirror says.
+    pub fn mirrored_figures(&self) -> Figures {
+        let sql = "SELECT kind, id, date, views, plays, likes, comments, shares, engagement FROM daily_metrics";
+        let rows = self.rows(sql);
+        let (count, text) = (rows.len(), |value: &Sql| match value {
+            Sql::Text(text) => text.clone(),
+            other => panic!("{other:?} is no text"),
+        });
+        let number = |value: &Sql| match value {
+            Sql::Integer(number) => Some(*number),
+            Sql::Null => None,
+            other => panic!("{other:?} is no count"),
+        };
+        let figures: Figures = rows
+            .iter()
+            .map(|row| {
+                let key = (text(&row[0]), text(&row[1]), text(&row[2]));
+                (key, std::array::from_fn(|n| number(&row[n + 3])))
+            })
+            .collect();
+        assert_eq!(figures.len(), count, "a day is there twice");
+        figures
+    }
+
+    /// Insists that the daily metrics are those of these days, and no others.
+    #[track_caller]
+    pub fn compare_days(&self, days: &[NaiveDate]) {
+        let (truth, mirror) = (self.true_figures(days), self.mirrored_figures());
+        let wrong: Vec<_> =
+            truth.iter().filter(|(key, figures)| mirror.get(*key) != Some(*figures)).collect();
+        let more: Vec<_> = mirror.keys().filter(|key| !truth.contains_key(*key)).collect();
+        assert!(
+            wrong.is_empty() && more.is_empty(),
+            "{} wrong or missing: {:#?}; {} too many: {:#?}",
+            wrong.len(),
+            wrong.iter().take(4).collect::<Vec<_>>(),
+            more.len(),
+            more.iter().take(4).collect::<Vec<_>>()
+        );
+    }
+
+    /// The fewest requests for these days, with so many ids in each.
+    pub fn fewest(&self, days: &[NaiveDate], ids_max: usize) -> usize {
+        let mut lots: BTreeMap<(String, String, String), usize> = BTreeMap::new();
+        for (kind, id, day) in self.true_figures(days).into_keys() {
+            let platform = id.split_once(':').map_or(String::new(), |(name, _)| name.to_owned());
+            *lots.entry((kind, platform, day)).or_default() += 1;
+        }
+        lots.values().map(|ids| ids.div_ceil(ids_max)).sum()
+    }
+
+    /// The requests for daily metrics, oldest first.
+    pub fn asked(&self) -> Vec<Entry> {
+        self.log().into_iter().filter(|entry| PATHS.contains(&entry.path.as_str())).collect()
+    }
+
+    /// The days between two dates of a document.
+    pub fn days_of(document: &Value) -> Vec<NaiveDate> {
+        let date = |name: &str| document[name].as_str().unwrap().parse::<NaiveDate>().unwrap();
+        date("from").iter_days().take_while(|day| *day <= date("to")).collect()
+    }
+}
+
+/// The day of a request.
+pub fn day(entry: &Entry) -> String {
+    let body: Value = serde_json::from_str(&entry.body).unwrap();
+    assert_eq!(body["period"], "custom");
+    assert_eq!(body["start_date"], body["end_date"]);
+    body["start_date"].as_str().unwrap().to_owned()
+}
+
+/// The ids of a request, and the member that holds them: there must be one alone.
+pub fn ids(entry: &Entry) -> (String, Vec<Value>) {
+    let body: Value = serde_json::from_str(&entry.body).unwrap();
+    let mut lists = body.as_object().unwrap().iter().filter(|(_, value)| value.is_array());
+    let (name, list) = lists.next().unwrap();
+    assert!(lists.next().is_none(), "one platform per call: {}", entry.body);
+    (name.clone(), list.as_array().unwrap().clone())
+}
+
+/// Insists that no resource was answered for twice on the same day.
+#[track_caller]
+pub fn nothing_twice(asked: &[Entry]) {
+    let mut seen = std::collections::BTreeSet::new();
+    for entry in asked.iter().filter(|entry| entry.status == Some(200)) {
+        let (name, ids) = ids(entry);
+        for id in ids {
+            let what = (name.clone(), id.to_string(), day(entry));
+            assert!(seen.insert(what.clone()), "{what:?} was asked for again");
+        }
+    }
+}
