@@ -115,7 +115,8 @@ fn directives(name: &str) -> Vec<String> {
 
 #[test]
 fn an_instance_differs_from_the_one_of_its_kind_by_its_name_alone() {
-    for unit in ["creatormirror.service", "creatormirror-sync.service", "creatormirror-sync.timer"] {
+    for unit in ["creatormirror.service", "creatormirror-sync.service", "creatormirror-sync.timer"]
+    {
         let of_one = directives(unit);
         let of_many = directives(&unit.replace('.', "@."));
         assert_eq!(of_one.len(), of_many.len(), "{unit}");
