@@ -13,6 +13,8 @@ mod idle;
 mod jobs;
 #[path = "daemon/keys.rs"]
 mod keys;
+#[path = "daemon/listen.rs"]
+mod listen;
 #[path = "daemon/outage.rs"]
 mod outage;
 #[path = "daemon/stage.rs"]

@@ -27,7 +27,7 @@ fn services() -> Vec<String> {
     let names = names.map(|name| name.into_string().unwrap());
     let mut services: Vec<_> = names.filter(|name| name.ends_with(".service")).collect();
     services.sort();
-    assert_eq!(services.len(), 5);
+    assert_eq!(services.len(), 6);
     services
 }
 
@@ -98,10 +98,37 @@ fn services_that_hold_a_key_are_hardened_alike() {
     };
     let one = hardening("creatormirror.service");
     assert!(one.lines().count() > 50);
-    for other in ["creatormirror@.service", "creatormirror-sync.service"] {
+    for other in
+        ["creatormirror@.service", "creatormirror-sync.service", "creatormirror-sync@.service"]
+    {
         assert_eq!(hardening(other), one, "{other}");
     }
     assert_eq!(hardening("creatormirror-key@.service"), hardening("creatormirror-key.service"));
+}
+
+/// What a unit does, without its comments.
+fn directives(name: &str) -> Vec<String> {
+    let text = read(name);
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn an_instance_differs_from_the_one_of_its_kind_by_its_name_alone() {
+    for unit in ["creatormirror.service", "creatormirror-sync.service", "creatormirror-sync.timer"]
+    {
+        let of_one = directives(unit);
+        let of_many = directives(&unit.replace('.', "@."));
+        assert_eq!(of_one.len(), of_many.len(), "{unit}");
+        for (one, many) in of_one.iter().zip(&of_many).filter(|(one, many)| one != many) {
+            let plain = many
+                .replace(" --instance %i", "")
+                .replace("/%i", "")
+                .replace("the CreatorAudit organization %i", "a CreatorAudit organization")
+                .replace("@%i", "");
+            assert_eq!(*one, plain, "{unit}");
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The numbers: counted as requests and passes go by, or read from the database when asked for.
 
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::last_pass::LastPass;
 use crate::model::outbox::State;
 use crate::model::{Event, Kind};
 use crate::pass::Report;
@@ -57,8 +58,7 @@ pub struct Metrics {
     overdue: PerKind,
     staleness: Family<OfKind, Histogram>,
     complete_as_of: SecondsPerKind,
-    /// Without labels; a family only because one has nothing in it until there is something to tell.
-    last_pass: Family<Vec<(&'static str, &'static str)>, Gauge<i64, AtomicI64>>,
+    last_pass: LastPass,
     outbox: Family<OfState, Gauge>,
     outbox_oldest: Gauge<f64, AtomicU64>,
 }
@@ -84,7 +84,7 @@ impl Default for Metrics {
                 Histogram::new(exponential_buckets(60.0, 4.0, 8))
             }),
             complete_as_of: Family::default(),
-            last_pass: Family::default(),
+            last_pass: LastPass::default(),
             outbox: Family::default(),
             outbox_oldest: Gauge::default(),
         };
@@ -121,8 +121,7 @@ impl Metrics {
         r.register("staleness_seconds", "How long resources have been due", self.staleness.clone());
         let help = "Start of the last complete walk, Unix seconds";
         r.register("complete_as_of_timestamp_seconds", help, self.complete_as_of.clone());
-        let help = "End of the last pass, Unix seconds";
-        r.register("last_pass_timestamp_seconds", help, self.last_pass.clone());
+        r.register_collector(Box::new(self.last_pass.clone()));
         r.register("outbox", "Entries of the outbox, by state", self.outbox.clone());
         let help = "How long the oldest entry that is not at its end is queued, held ones aside";
         r.register("outbox_oldest_seconds", help, self.outbox_oldest.clone());
@@ -148,7 +147,7 @@ impl Metrics {
     /// Counts a pass that is over.
     pub fn count_pass(&self, report: &Report, took: Duration, now: DateTime<Utc>) {
         self.passes.observe(took.as_secs_f64());
-        self.last_pass.get_or_create(&Vec::new()).set(now.timestamp());
+        self.last_pass.set(now.timestamp());
         for kind in &report.kinds {
             let Some(name) = Kind::from_name(&kind.turn.kind).map(Kind::name) else { continue };
             let added = u64::try_from(kind.turn.tally.page.snapshots_added).unwrap_or(0);

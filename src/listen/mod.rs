@@ -3,6 +3,7 @@
 //! It reads the database through a connection of its own and is told of requests and passes by the
 //! daemon; it never touches either.
 
+mod last_pass;
 mod metrics;
 
 use std::io;

@@ -237,6 +237,23 @@ mod tests {
     use crate::store::open::IfMissing;
 
     #[test]
+    fn a_turn_that_is_there_for_the_first_request_goes_where_there_was_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+        for (requests, outcome, kept) in [(0, "polled", 0), (1, "polled", 1), (0, "failed", 1)] {
+            let turns = store.write(|tx| {
+                let pass = begin(tx, "run", 1)?;
+                begin_kind(tx, pass, Kind::Meta, "start", 1)?;
+                count(tx, pass, Kind::Meta, &Tally { requests, ..Tally::default() })?;
+                end_kind(tx, pass, Kind::Meta, &Ending { outcome, ..Ending::default() }, 2)?;
+                end(tx, pass, "finished", None, 2)?;
+                turns(tx, pass)
+            });
+            assert_eq!(turns.unwrap().len(), kept, "{requests} {outcome}");
+        }
+    }
+
+    #[test]
     fn passes_that_ended_long_ago_are_forgotten_with_their_turns() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();

@@ -1,0 +1,61 @@
+//! The listener: numbers for Prometheus, and whether all is well.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use super::stage::{Daemon, Wire, still};
+use super::support::{calm, until};
+
+/// Where the daemon says that it listens.
+fn address(daemon: &Daemon) -> SocketAddr {
+    let mut found = None;
+    until("it listens", || {
+        let log = daemon.process.stderr();
+        let line = log.lines().find(|line| line.contains("listening"));
+        let word = line.and_then(|line| line.split("address=").nth(1));
+        found = word.and_then(|word| word.split_whitespace().next()?.parse().ok());
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+/// Status and body.
+fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[test]
+fn it_tells_what_is_known_and_nothing_of_what_was_not_yet() {
+    let mut bed = still(calm());
+    bed.set("CREATORMIRROR_LISTEN", "127.0.0.1:0");
+    let mut wire = Wire::to(&mut bed);
+    wire.cut();
+    let daemon = bed.start_daemon();
+    let address = address(&daemon);
+    daemon.news.wait_for("READY=1");
+    let (status, metrics) = get(address, "/metrics");
+    assert_eq!(status, 200, "{metrics}");
+    assert!(metrics.contains("creatormirror_api_up 0"), "{metrics}");
+    // No pass has ended yet: an instant that never was would look like 1970.
+    assert!(!metrics.contains("creatormirror_last_pass_timestamp_seconds "), "{metrics}");
+    assert_eq!((get(address, "/healthz").0, get(address, "/readyz").0), (200, 503));
+
+    wire.mend();
+    daemon.news.wait_for("STATUS=idle until");
+    let (_, metrics) = get(address, "/metrics");
+    let line = |name: &str| {
+        let found = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        found.unwrap_or_else(|| panic!("no {name} in {metrics}")).to_owned()
+    };
+    assert_eq!(line("creatormirror_api_up"), "1");
+    let at: i64 = line("creatormirror_last_pass_timestamp_seconds").parse().unwrap();
+    assert!((chrono::Utc::now().timestamp() - at).abs() < 600, "{at}");
+    assert_eq!(get(address, "/readyz").0, 200);
+    assert_eq!(get(address, "/elsewhere").0, 404);
+    daemon.stop();
+}
