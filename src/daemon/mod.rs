@@ -122,6 +122,8 @@ struct Daemon {
     refusal: Option<Stop>,
     /// A new key that could not be verified yet; the old one is in use.
     unverified: Option<KeyTrouble>,
+    /// When days were looked at last, in time since boot.
+    days_seen: Duration,
     /// Calls that came in the middle of something.
     pending: Vec<Call>,
     shown: String,
@@ -145,6 +147,7 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
         growth: None,
         refusal: None,
         unverified: None,
+        days_seen: Duration::ZERO,
         pending: Vec::new(),
         shown: String::new(),
         booted_at,
@@ -241,10 +244,13 @@ impl Daemon {
         let stretch = pass::stretch(&self.desk, &self.settings.pass, now)?;
         self.patience = stretch.patience;
         let order = self.order();
+        let is_short = self.patience > self.settings.freshness_target;
         match pass::next_at(&self.desk, &order, &self.settings.pass, now)? {
-            Some(at) if at <= now => self.pass(order).await,
+            Some(at) if at <= now => match self.days_between(is_short).await? {
+                Some(step) => Ok(step),
+                None => self.pass(order).await,
+            },
             at => {
-                let is_short = self.patience > self.settings.freshness_target;
                 if let Some(step) = self.days(at, is_short).await? {
                     return Ok(step);
                 }

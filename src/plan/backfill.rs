@@ -120,7 +120,7 @@ impl Bound {
             return Refused::Alone;
         }
         self.before_guess.get_or_insert(self.ids);
-        self.ids = (sent / 2).max(1);
+        self.ids = sent.div_ceil(2);
         Refused::Fewer
     }
 
