@@ -82,7 +82,7 @@ fn export(bed: &Bed, format: &str, out: &Path, more: &[&str]) -> Run {
 fn held(bed: &Bed, table: &str) -> (Vec<String>, Vec<Vec<Sql>>) {
     let db = bed.db();
     let mut statement = db.prepare(&format!("SELECT * FROM {table}")).unwrap();
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let rows = statement.query_map([], |row| (0..names.len()).map(|n| row.get(n)).collect());
     let rows = rows.unwrap().map(Result::unwrap).collect();
     (names, rows)

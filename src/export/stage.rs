@@ -61,6 +61,15 @@ pub struct Stage<'s> {
     watch: Watch<'s>,
 }
 
+/// What there is of a table.
+#[derive(Default)]
+struct Parts {
+    /// Fingerprints.
+    months: BTreeMap<String, String>,
+    written: Vec<FileEntry>,
+    kept: Vec<FileEntry>,
+}
+
 /// A file that is being written.
 struct Open {
     path: String,
@@ -105,19 +114,19 @@ impl<'s> Stage<'s> {
         let is_like = former.as_ref().is_none_or(|entry| entry.is_like(table));
         let since = since.filter(|_| table.time.is_some() && is_like);
         let is_by_month = table.time.is_some() && self.manifest.format == Format::Parquet;
-        let (months, files, kept) = match is_by_month {
+        let Parts { months, written, kept } = match is_by_month {
             true => self.by_month(table, former.as_ref().filter(|_| is_like), since)?,
-            false => (BTreeMap::new(), vec![self.whole(table, since)?], Vec::new()),
+            false => Parts { written: vec![self.whole(table, since)?], ..Parts::default() },
         };
         let mut exported = Exported {
             name: table.name.clone(),
             rows: 0,
-            written: files.len(),
+            written: written.len(),
             kept: kept.len(),
             removed: 0,
             bytes: 0,
         };
-        let mut all: Vec<FileEntry> = files.into_iter().chain(kept).collect();
+        let mut all: Vec<FileEntry> = written.into_iter().chain(kept).collect();
         all.sort_by(|one, other| one.path.cmp(&other.path));
         for file in &all {
             (exported.rows, exported.bytes) =
@@ -183,14 +192,13 @@ impl<'s> Stage<'s> {
         self.close(table, open)
     }
 
-    /// A table in a file per month: fingerprints, written files, kept files.
-    #[allow(clippy::type_complexity)]
+    /// A table in a file per month.
     fn by_month(
         &mut self,
         table: &Table,
         former: Option<&TableEntry>,
         since: Option<&str>,
-    ) -> Result<(BTreeMap<String, String>, Vec<FileEntry>, Vec<FileEntry>), ExportError> {
+    ) -> Result<Parts, ExportError> {
         let months = dump::months(self.c, table)?;
         let mut months: BTreeMap<String, String> =
             months.into_iter().map(|(month, sum)| (month, format!("{sum:032x}"))).collect();
@@ -214,7 +222,7 @@ impl<'s> Stage<'s> {
             let files = former.files.iter();
             kept.extend(files.filter(|file| file.month.as_ref().is_some_and(is_kept)).cloned());
         }
-        Ok((months, written, kept))
+        Ok(Parts { months, written, kept })
     }
 
     fn write_months(

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Datelike, Months, NaiveTime};
+use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use xxhash_rust::xxh3::xxh3_128;
@@ -161,11 +161,14 @@ impl Calendar {
     fn turn_to(&mut self, at_s: i64) {
         let at = DateTime::from_timestamp(at_s, 0).unwrap_or_default();
         let first = at.date_naive().with_day(1).unwrap_or_default();
-        let start = |day: chrono::NaiveDate| day.and_time(NaiveTime::MIN).and_utc().timestamp();
-        self.from_s = start(first);
-        self.to_s = first.checked_add_months(Months::new(1)).map_or(i64::MAX, start);
+        self.from_s = midnight(first);
+        self.to_s = first.checked_add_months(Months::new(1)).map_or(i64::MAX, midnight);
         self.month = first.format("%Y-%m").to_string();
     }
+}
+
+fn midnight(day: NaiveDate) -> i64 {
+    day.and_time(NaiveTime::MIN).and_utc().timestamp()
 }
 
 #[cfg(test)]

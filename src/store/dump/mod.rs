@@ -104,22 +104,22 @@ pub fn rows<E: From<StoreError>>(
     let lost = |error: rusqlite::Error| E::from(StoreError::from(error));
     let names: Vec<String> = table.columns.iter().map(|column| quoted(&column.name)).collect();
     let mut sql = format!("SELECT {} FROM {}", names.join(", "), quoted(&table.name));
-    let mut bounds = Vec::new();
-    if let Some(time) = table.time.and_then(|time| names.get(time)) {
-        // What begins with a month comes before that month and a tilde.
-        let (first, last) = match which {
-            Which::All => ("", "9999-12"),
-            Which::Since(month) => (month, "9999-12"),
-            Which::Of(months) => match months.first().zip(months.last()) {
-                Some((first, last)) => (first.as_str(), last.as_str()),
-                None => return Ok(()),
-            },
-        };
+    // What begins with a month comes before that month and a tilde.
+    let bounds = match which {
+        Which::All => None,
+        Which::Since(month) => Some((month, "9999-12")),
+        Which::Of(months) => match months.first().zip(months.last()) {
+            Some((first, last)) => Some((first.as_str(), last.as_str())),
+            None => return Ok(()),
+        },
+    };
+    let mut parameters = Vec::new();
+    if let Some((time, (first, last))) = table.time.and_then(|time| names.get(time)).zip(bounds) {
         sql.push_str(&format!(" WHERE {time} >= ?1 AND {time} < ?2"));
-        bounds.extend([first.to_owned(), format!("{last}~")]);
+        parameters.extend([first.to_owned(), format!("{last}~")]);
     }
     let mut statement = c.prepare(&sql).map_err(lost)?;
-    let mut rows = statement.query(params_from_iter(bounds)).map_err(lost)?;
+    let mut rows = statement.query(params_from_iter(parameters)).map_err(lost)?;
     while let Some(row) = rows.next().map_err(lost)? {
         let values = (0..table.columns.len()).map(|at| Ok(value(row.get_ref(at)?)));
         let values = values.collect::<Result<Vec<Value<'_>>, _>>().map_err(lost)?;
