@@ -9,6 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -31,8 +33,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
-/// Lives of an ordinary run.
-const LIVES: u64 = 250;
+/// Lives of an ordinary run. Each is a case of its own: 6 to 29 random events, and the rest after them.
+const LIVES: u64 = 2_000;
+const THREADS_MAX: usize = 4;
 /// Passes after which a life that has not come to rest is wrong.
 const PASSES_MAX: usize = 400;
 
@@ -54,6 +57,7 @@ struct Life {
     videos: BTreeSet<u64>,
     /// Entries that were queued.
     entries: Vec<i64>,
+    crashes: u64,
 }
 
 #[test]
@@ -63,22 +67,78 @@ fn each_thing_that_was_wanted_exists_exactly_once() {
         Some(seed) => vec![seed],
         None => (0..number("OUTBOX_LIVES").unwrap_or(LIVES)).collect(),
     };
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    for seed in seeds {
-        // Shown when the test fails.
-        println!("OUTBOX_SEED={seed}");
-        runtime.block_on(live(seed));
+    let folder = folder();
+    let template = folder.path().join("template.db");
+    Store::open(&template, IfMissing::Create).unwrap().tidy().unwrap();
+    let lived = Mutex::new(Lived::default());
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                // A whole life on one thread costs less than handing it from one to another.
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let _told = Told(*seed);
+                    let one = runtime.block_on(live(*seed, &template));
+                    lived.lock().unwrap().add(&one);
+                }
+            });
+        }
+    });
+    println!("{lived:?}");
+}
+
+/// Tells the seed of a life that ends in a panic.
+struct Told(u64);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("relive it with OUTBOX_SEED={}", self.0);
+        }
     }
 }
 
-async fn live(seed: u64) {
+/// What was lived through, in numbers.
+#[derive(Debug, Default)]
+struct Lived {
+    lives: u64,
+    entries: usize,
+    sends: i64,
+    unknown_outcomes: i64,
+    crashes: u64,
+}
+
+impl Lived {
+    fn add(&mut self, other: &Self) {
+        self.lives += other.lives;
+        self.entries += other.entries;
+        self.sends += other.sends;
+        self.unknown_outcomes += other.unknown_outcomes;
+        self.crashes += other.crashes;
+    }
+}
+
+/// Where nothing waits for a disk, if there is such a place: what is lost here is lost by crashes of
+/// the program, not of the machine.
+fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+async fn live(seed: u64, template: &Path) -> Lived {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let clock = Clock::simulated(start());
     let settings = SandboxSettings {
         accounts: random.random_range(0..6),
         creators: random.random_range(0..4),
-        videos: random.random_range(0..230),
+        // Mostly so few that a page holds them all.
+        videos: match random.random_bool(0.15) {
+            true => random.random_range(195..230),
+            false => random.random_range(0..12),
+        },
         account_videos: 0,
         replicas: 4,
         seed,
@@ -92,7 +152,9 @@ async fn live(seed: u64) {
     };
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let sandbox = sandbox::start(settings, clock.clone(), listen).await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
+    let database = folder.path().join("mirror.db");
+    std::fs::copy(template, &database).unwrap();
     let control = sandbox.control();
     let named = control.rows(Kind::Creator);
     let mut creators = BTreeMap::new();
@@ -105,20 +167,23 @@ async fn live(seed: u64) {
         clock,
         control,
         base_url: sandbox.base_url(),
-        database: folder.path().join("mirror.db"),
+        database,
         desk: None,
         creators,
         accounts: BTreeSet::new(),
         videos: BTreeSet::new(),
         entries: Vec::new(),
+        crashes: 0,
     };
     for _ in 0..life.random.random_range(6..30) {
         life.event().await;
     }
     life.come_to_rest().await;
     life.is_as_wanted();
+    let lived = life.count();
     drop(life);
     sandbox.stop().await;
+    lived
 }
 
 impl Life {
@@ -253,6 +318,7 @@ impl Life {
             .await;
         }
         self.desk = None;
+        self.crashes += 1;
     }
 
     /// The API is well again, and passes follow until nothing is left to do.
@@ -293,6 +359,18 @@ impl Life {
                 )
             })
             .collect()
+    }
+
+    fn count(&mut self) -> Lived {
+        let store = self.desk().store.clone();
+        let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+        Lived {
+            lives: 1,
+            entries: entries.len(),
+            sends: entries.iter().map(|entry| entry.attempts).sum(),
+            unknown_outcomes: entries.iter().map(|entry| entry.fails).sum(),
+            crashes: self.crashes,
+        }
     }
 
     fn is_as_wanted(&mut self) {
