@@ -62,6 +62,7 @@ fn help_states_every_exit_code_and_only_commands_that_are_there() {
             "check",
             "schema",
             "export",
+            "report",
             "sandbox",
             "demo",
             "completions",

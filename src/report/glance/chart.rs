@@ -25,7 +25,7 @@ const FONT: (&str, u32) = ("sans-serif", 16);
 /// Lines across, at most.
 const LINES: usize = 5;
 /// Pixels that a label below the chart needs.
-const LABEL_PX: usize = 64;
+const LABEL_PX: usize = 60;
 /// Part of a day's width that its bar leaves free on each side.
 const GAP: f64 = 0.14;
 
@@ -112,7 +112,7 @@ pub fn curve(frame: Frame, title: &str, labels: &[String], series: &Series) -> D
     let low = series.values.iter().copied().fold(first, f64::min);
     let high = series.values.iter().copied().fold(first, f64::max);
     // Room, so that a flat line has some too.
-    let room = ((high - low) * 0.15).max(high.abs() * 0.001).max(1.0);
+    let room = ((high - low) * 0.15).max(high.abs() * 0.000_2).max(1.0);
     let range = if low >= 0.0 { (low - room).max(0.0) } else { low - room }..high + room;
     draw(frame, title, |root| {
         let base = range.start;
@@ -171,11 +171,12 @@ fn extent(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
 fn grid<'a>(root: &Area<'a>, labels: &[String], range: Range<f64>) -> Result<Grid<'a>, ChartError> {
     let range = if range.end > range.start { range } else { range.start..range.start + 1.0 };
     let size = (range.start.abs().max(range.end.abs()), range.end - range.start);
+    let left = room_for_ticks(&range, size);
     let mut chart = ChartBuilder::on(root)
         .margin_top(10)
         .margin_right(6)
         .x_label_area_size(26)
-        .y_label_area_size(room_for_ticks(&range, size))
+        .y_label_area_size(left)
         .build_cartesian_2d(0.0..labels.len().max(1) as f64, range)?;
     let quiet = FONT.into_font().color(&QUIET);
     chart
@@ -190,12 +191,13 @@ fn grid<'a>(root: &Area<'a>, labels: &[String], range: Range<f64>) -> Result<Gri
         .label_style(quiet.clone())
         .draw()?;
     let (across, down) = root.dim_in_pixel();
-    let step = (labels.len() * LABEL_PX).div_ceil(across as usize).max(1);
+    let width = across.saturating_sub(left).max(1) as usize;
+    let step = (labels.len() * LABEL_PX).div_ceil(width).max(1);
     let below = quiet.pos(Pos::new(HPos::Center, VPos::Bottom));
     // The last day is told in any case, and others at even steps before it.
     for (at, label) in labels.iter().enumerate().rev().step_by(step) {
         let (x, _) = chart.backend_coord(&(at as f64 + 0.5, 0.0));
-        let x = x.min(across as i32 - 20);
+        let x = x.min(across as i32 - 24);
         root.draw(&Text::new(label.clone(), (x, down as i32 - 2), below.clone()))?;
     }
     Ok(chart)

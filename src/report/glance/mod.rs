@@ -23,7 +23,7 @@ const STYLE: &str = include_str!("style.css");
 /// The sizes of a chart, for a screen and for a phone: text in it must not shrink with it.
 const FRAMES: [(&str, Frame); 2] = [
     ("<div class=\"wide\">", Frame { width: 500, height: 240 }),
-    ("<div class=\"phone\">", Frame { width: 330, height: 220 }),
+    ("<div class=\"phone\">", Frame { width: 310, height: 205 }),
 ];
 
 /// What a page is made of.

@@ -56,8 +56,11 @@ pub fn freshness(
         html.raw("</td><td class=\"num\">");
         match standing.complete_as_of {
             Some(at) => {
-                let age = now.signed_duration_since(instant::from_micros(at));
-                html.text(rough(age.num_seconds() as f64)).raw(" ago")
+                let age = now.signed_duration_since(instant::from_micros(at)).num_seconds();
+                match age {
+                    ..60 => html.raw("just now"),
+                    _ => html.text(rough(age as f64)).raw(" ago"),
+                }
             }
             None => html.raw("<span class=\"quiet\">never</span>"),
         };
