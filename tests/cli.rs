@@ -63,7 +63,6 @@ fn help_states_every_exit_code_and_only_commands_that_are_there() {
             "check",
             "schema",
             "export",
-            "backfill",
             "verify",
             "backup",
             "report",

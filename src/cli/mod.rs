@@ -14,6 +14,7 @@ mod link;
 mod man;
 mod outbox;
 mod queueing;
+mod report;
 mod run;
 mod sandbox;
 mod schema;
@@ -118,6 +119,8 @@ pub enum Command {
     Status(status::StatusArgs),
     /// Check every precondition, a line each
     Check(check::CheckArgs),
+    /// Make a page of pictures: the organization at a glance, without key or network
+    Report(report::ReportArgs),
     /// Explain every view and column, without database or network
     Schema(schema::SchemaArgs),
     /// Compare a sample of the mirror with the API, and repair what differs
@@ -166,6 +169,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
         Command::Verify(args) => verify::run(args, &context(args.max_wait)?),
         Command::Backup(args) => backup::run(args, &context(None)?),
         Command::Export(args) => export::run(args, &context(None)?, environment),
+        Command::Report(args) => report::run(args, &context(None)?),
         Command::Schema(args) => schema::run(args, cli.globals.database.as_deref()),
         Command::Sandbox(args) => sandbox::run(args, clock),
         Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), clock, output),

@@ -6,6 +6,7 @@ pub mod check;
 pub mod datasette;
 pub mod demo;
 pub mod export;
+pub mod glance;
 pub mod outbox;
 pub mod progress;
 pub mod rate;

@@ -24,6 +24,7 @@ pub mod documents;
 pub mod due;
 pub mod dump;
 pub mod freshness;
+pub mod glance;
 pub mod instance;
 pub mod jobs;
 pub mod metrics;

@@ -13,3 +13,16 @@ pub fn tool(name: &str) -> Option<PathBuf> {
     }
     Some(path)
 }
+
+/// A Chromium; `None`, said aloud, where there is none.
+pub fn browser() -> Option<PathBuf> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let places =
+        std::env::split_paths(&folders).flat_map(|folder| names.map(|name| folder.join(name)));
+    let found = places.into_iter().find(|path| path.is_file());
+    if found.is_none() {
+        eprintln!("SKIPPED: no Chromium; `.ci/run` installs it where it may");
+    }
+    found
+}

@@ -1,0 +1,208 @@
+//! The report as a user has it made: from nothing, from little, from a week, beside a daemon; what it
+//! says is what the views say; and in Chromium it is whole, asks nobody for anything and fits a phone.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+#[path = "report/browser.rs"]
+mod browser;
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use browser::{Theme, picture, show};
+use creatormirror::model::Kind;
+use creatormirror::store::Store;
+use creatormirror::store::glance::{self, Glance, Subject};
+use creatormirror::store::open::IfMissing;
+use serde_json::json;
+use support::lived::lived;
+use support::{Bed, calm};
+
+/// What an attacker would call an account.
+const HOSTILE: &str = "\"><img src=\"https://evil.example/x\" onerror=alert(1)>\
+                       <script src=https://evil.example/y></script></style>&'\u{202e}";
+
+fn report(bed: &Bed, arguments: &[&str]) -> support::Run {
+    bed.start(bed.command(&[&["report"], arguments].concat())).wait()
+}
+
+#[test]
+fn an_empty_mirror_has_a_report_and_a_missing_one_has_none() {
+    let bed = Bed::frozen(calm());
+    report(&bed, &["--out", "-"]).expect(78).says("there is no database");
+    let store = Store::open(&bed.database(), IfMissing::Create).unwrap();
+    // As beside a daemon: the lock is held.
+    let page = report(&bed, &["--out", "-"]).expect(0).stdout;
+    drop(store);
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "{page}");
+    assert!(page.contains("nothing is mirrored yet"));
+    assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
+}
+
+#[test]
+fn the_file_is_put_in_place_whole_and_is_not_for_everybody() {
+    use std::os::unix::fs::PermissionsExt;
+    let bed = Bed::frozen(calm());
+    drop(Store::open(&bed.database(), IfMissing::Create).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let mut command = bed.command(&["report"]);
+        command.current_dir(folder.path());
+        let run = bed.start(command).wait().expect(0);
+        assert_eq!(run.stdout, "report.html\n");
+        let names: Vec<_> =
+            folder.path().read_dir().unwrap().map(|one| one.unwrap().file_name()).collect();
+        assert_eq!(names, ["report.html"]);
+    }
+    let path = folder.path().join("report.html");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+    let nowhere = folder.path().join("nowhere/report.html");
+    report(&bed, &["--out", nowhere.to_str().unwrap()]).expect(74).says("cannot write");
+}
+
+/// A week with names that nobody would want in a page.
+fn hostile_week() -> (Bed, Glance, String) {
+    let (bed, now) = lived();
+    for id in bed.control.ids(Kind::Creator) {
+        bed.control.rename(&id, HOSTILE);
+    }
+    for kind in [Kind::Account, Kind::Video, Kind::AccountVideo] {
+        let members: &[&str] = match kind {
+            Kind::Account => &["username", "name", "platform"],
+            _ => &["description", "account_username"],
+        };
+        for id in bed.control.ids(kind) {
+            for member in members {
+                bed.control.set_member(kind, &id, member, &json!(HOSTILE));
+            }
+        }
+    }
+    bed.sync(&["--full"]);
+    let sql = format!(
+        "UPDATE outbox SET detail = '{0}', target = '{0}' WHERE state = 'failed'",
+        HOSTILE.replace('\'', "''")
+    );
+    assert_eq!(bed.db_to_write().execute(&sql, []).unwrap(), 1);
+    let store = Store::open_to_read(&bed.database()).unwrap();
+    let glance = store.read(|c| glance::read(c, now.timestamp())).unwrap();
+    let page = report(&bed, &["--out", "-"]).expect(0).stdout;
+    (bed, glance, page)
+}
+
+#[test]
+fn a_week_is_shown_as_it_was_and_nothing_in_it_breaks_out() {
+    let (bed, glance, page) = hostile_week();
+    numbers_are_those_of_the_views(&bed, &glance);
+    names_stay_text(&page);
+    looks(&bed, &page);
+}
+
+fn numbers_are_those_of_the_views(bed: &Bed, glance: &Glance) {
+    let db = bed.db();
+    let mut statement = db
+        .prepare(
+            "SELECT CAST(strftime('%s', date) AS INTEGER) / 86400, sum(views_gained) FROM video_daily
+             WHERE views_gained IS NOT NULL GROUP BY date",
+        )
+        .unwrap();
+    let days = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let expected: BTreeMap<i64, i64> = days.collect::<Result<_, _>>().unwrap();
+    let found = glance.growth.days.iter().map(|(day, gain)| (*day, gain.videos));
+    // A video's first day has no gain among days, and what was seen in the course of it in the report.
+    let (mut found, mut told) = (found.collect::<BTreeMap<_, _>>(), expected.clone());
+    let sql = "SELECT CAST(strftime('%s', date) AS INTEGER) / 86400, sum(g.views_gained)
+               FROM video_daily AS d
+               JOIN video_growth AS g ON g.video_id = d.video_id AND substr(g.to_at, 1, 10) = d.date
+               WHERE d.views_gained IS NULL GROUP BY d.date";
+    let mut statement = db.prepare(sql).unwrap();
+    let first: Vec<(i64, i64)> = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    for (day, gain) in first {
+        *told.entry(day).or_default() += gain;
+    }
+    found.retain(|_, gain| *gain != 0);
+    told.retain(|_, gain| *gain != 0);
+    assert!(found.len() > 4, "{found:?}");
+    assert_eq!(found, told);
+
+    let total = bed.number("SELECT sum(follower_count) FROM accounts WHERE removed_at IS NULL");
+    assert_eq!(glance.followers.total, total);
+    // The new account was never scraped, and counts nowhere but in the total.
+    assert_eq!(*glance.followers.curve.values().last().unwrap(), total);
+    let posts = bed.number("SELECT sum(views_gained) FROM video_growth");
+    let week: i64 = glance.growth.days.values().map(|gain| gain.videos).sum();
+    assert_eq!(week, posts);
+    let first = &glance.growth.movers[0];
+    assert!(glance.growth.movers.windows(2).all(|pair| pair[0].gained >= pair[1].gained));
+    assert!(first.scrapes.len() > 1);
+    assert!(glance.growth.movers.iter().any(|mover| mover.subject == Subject::Video));
+    let engagement: i64 = glance.creators.iter().map(|one| one.engagement).sum();
+    let sum = "SELECT sum(like_count + comment_count + share_count) FROM accounts WHERE removed_at IS NULL
+               AND like_count IS NOT NULL";
+    assert_eq!(engagement, bed.number(sum));
+    let spent: i64 = glance.spent.values().map(|spent| spent.requests).sum();
+    assert_eq!(spent, i64::try_from(bed.control.log().len()).unwrap());
+}
+
+fn names_stay_text(page: &str) {
+    for tag in ["<img", "<script", "</style>&", "onerror=alert(1)>", "\u{202e}", " style="] {
+        assert!(!page.contains(tag), "{tag}");
+    }
+    assert!(page.matches("&quot;&gt;&lt;img src=").count() > 20);
+    assert!(page.contains("Writes that need a look"));
+    // Nothing but the namespace-less markup of our own: no address leads out.
+    let addresses = page.matches("://").count();
+    assert_eq!(addresses, page.matches("https://evil.example/").count(), "as text alone");
+    assert!(!page.contains("href=") && !page.contains("url(") && !page.contains("@import"));
+    assert!(!page.contains(support::KEY));
+}
+
+/// In both themes, on a desktop and on phones.
+fn looks(bed: &Bed, page: &str) {
+    let mut backs = Vec::new();
+    for theme in [Theme::Light, Theme::Dark] {
+        let Some(shown) = show(bed, page, theme) else { return };
+        assert!(shown.log.contains("the gauge is heard"), "{}", shown.log);
+        let complaints: Vec<_> = shown
+            .log
+            .lines()
+            .filter(|line| line.contains("CONSOLE") && !line.contains("the gauge is heard"))
+            .collect();
+        assert!(complaints.is_empty(), "{complaints:#?}");
+        assert!(!shown.asked.iter().any(|head| head.contains("evil")), "{:#?}", shown.asked);
+        let ours = shown.asked.iter().filter(|head| head.contains("report.test"));
+        let paths: Vec<_> = ours.filter_map(|head| head.split(' ').nth(1)).collect();
+        assert!(paths.iter().all(|path| ["/gauge", "/report"].contains(path)), "{paths:?}");
+        assert_eq!(shown.frames.len(), 3);
+        for frame in &shown.frames {
+            assert!(frame["scroll"].as_f64() <= frame["width"].as_f64(), "it scrolls: {frame}");
+            assert_eq!(frame["tiles"], "grid", "the style is not in force: {frame}");
+            assert_eq!(frame["charts"], 3, "{frame}");
+            assert_eq!(frame["scripts"], 0, "{frame}");
+            assert!(frame["labels"].as_f64().unwrap() > 10.0, "too small to read: {frame}");
+        }
+        backs.push((shown.frames[0]["back"].clone(), shown.frames[0]["bar"].clone()));
+    }
+    assert!(backs[0].0 != backs[1].0 && backs[0].1 != backs[1].1, "{backs:?}");
+    std::thread::scope(|scope| {
+        for theme in [Theme::Light, Theme::Dark] {
+            for size in [(1200, 1900), (390, 3600)] {
+                scope.spawn(move || {
+                    let path = picture(bed, page, theme, size).unwrap();
+                    assert!(is_a_picture(&path, size), "{}", path.display());
+                });
+            }
+        }
+    });
+}
+
+/// A PNG of this size with something to see on it.
+fn is_a_picture(path: &Path, (width, height): (u32, u32)) -> bool {
+    let bytes = std::fs::read(path).unwrap();
+    let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    bytes.len() > 50_000 && bytes[16..24] == size[..]
+}
