@@ -47,6 +47,10 @@
 //! disk before it is sent; the answer, the row it carries and the entry's end are one transaction. What
 //! has an unknown outcome is looked up before anything is sent again.
 //!
+//! **Past days.** [`pass::backfill`] works off a list of days and lots ([`plan::backfill`]), each request
+//! and its answer in [`poll::metrics`]. It may be broken off after any of them, which is how the daemon
+//! does it: in slices, while nothing else is due.
+//!
 //! **One-shot.** [`cli`] reads the settings, takes the lock, runs the same pass once, prints, and
 //! exits with the code.
 

@@ -52,6 +52,7 @@ fn help_states_every_exit_code_and_only_commands_that_are_there() {
         }
         for command in [
             "sync",
+            "backfill",
             "track",
             "set",
             "untrack",
@@ -69,7 +70,7 @@ fn help_states_every_exit_code_and_only_commands_that_are_there() {
         ] {
             assert!(ran.stdout.contains(&format!("\n  {command} ")), "{command}: {}", ran.stdout);
         }
-        for later in ["backfill"] {
+        for later in ["backup"] {
             assert!(!ran.stdout.contains(&format!("\n  {later} ")), "{later}: {}", ran.stdout);
         }
     }

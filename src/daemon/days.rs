@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Daemon, Step, wait};
+use super::{Daemon, Step, delta, wait};
 use crate::pass::Stop;
 use crate::pass::backfill::{self, Backfill};
 use crate::poll::Desk;
@@ -16,6 +16,10 @@ use crate::store::jobs as queue;
 const SLICE: Duration = Duration::from_secs(10);
 /// The longest that a slice waits for the rate limit; longer waits are spent outside.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A daemon that is never idle asks for days after so long all the same, and for so long.
+const BETWEEN_PASSES: Duration = Duration::from_secs(10);
+/// See [`BETWEEN_PASSES`].
+const SLICE_BETWEEN_PASSES: Duration = Duration::from_secs(2);
 /// The part of our share of the budget that days may have.
 const PART: f64 = 0.7;
 /// The same while the budget does not carry what falls due.
@@ -31,6 +35,16 @@ pub struct Handed {
 }
 
 impl Daemon {
+    /// Asks for days for a moment although something is due, if that has not been for a while: where
+    /// there is always something due, they would never be had.
+    pub(super) async fn days_between(&mut self, is_short: bool) -> Result<Option<Step>, Stop> {
+        if self.uptime().saturating_sub(self.days_seen) < BETWEEN_PASSES {
+            return Ok(None);
+        }
+        let until = self.now() + delta(SLICE_BETWEEN_PASSES);
+        self.days(Some(until), is_short).await
+    }
+
     /// Asks for days until then, or until something more urgent comes. `None` if there are none to be
     /// asked for now.
     pub(super) async fn days(
@@ -38,6 +52,7 @@ impl Daemon {
         until: Option<DateTime<Utc>>,
         is_short: bool,
     ) -> Result<Option<Step>, Stop> {
+        self.days_seen = self.uptime();
         if self.troubles.days_left(self.uptime()).is_some() {
             return Ok(None);
         }
@@ -97,6 +112,7 @@ impl Daemon {
             backfill::interrupt(&mut self.desk, work, &settings);
         }
         self.desk.fetcher.renew_patience();
+        self.days_seen = self.uptime();
         stop
     }
 

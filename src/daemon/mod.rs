@@ -118,6 +118,8 @@ struct Daemon {
     handed: VecDeque<Handed>,
     /// The days that are asked for as they end.
     growth: Option<Backfill>,
+    /// When days were looked at last, in time since boot.
+    days_seen: Duration,
     /// Why the key does not work, where the API has said so.
     refusal: Option<Stop>,
     /// A new key that could not be verified yet; the old one is in use.
@@ -143,6 +145,7 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
         key: None,
         handed: VecDeque::new(),
         growth: None,
+        days_seen: Duration::ZERO,
         refusal: None,
         unverified: None,
         pending: Vec::new(),
@@ -241,10 +244,13 @@ impl Daemon {
         let stretch = pass::stretch(&self.desk, &self.settings.pass, now)?;
         self.patience = stretch.patience;
         let order = self.order();
+        let is_short = self.patience > self.settings.freshness_target;
         match pass::next_at(&self.desk, &order, &self.settings.pass, now)? {
-            Some(at) if at <= now => self.pass(order).await,
+            Some(at) if at <= now => match self.days_between(is_short).await? {
+                Some(step) => Ok(step),
+                None => self.pass(order).await,
+            },
             at => {
-                let is_short = self.patience > self.settings.freshness_target;
                 if let Some(step) = self.days(at, is_short).await? {
                     return Ok(step);
                 }

@@ -14,14 +14,18 @@ pub fn text(report: &Backfilled) -> String {
         .filter(|kind| kind.done.rows > 0)
         .map(|kind| format!("{} of {}", thousands(kind.done.rows), kind.kind.plural()))
         .collect();
-    let answered = match kinds.is_empty() {
-        true => "no figures".to_owned(),
-        false => format!("{} daily figures", kinds.join(", ")),
+    let (rows, changed) = (report.sum(|done| done.rows), report.sum(|done| done.changed));
+    let mut text = match kinds.is_empty() {
+        true => format!("{}: nothing new", head(report)),
+        false => format!(
+            "{}: {} daily figures ({}), {} of them new or changed",
+            head(report),
+            thousands(rows),
+            kinds.join(", "),
+            thousands(changed)
+        ),
     };
-    let changed = thousands(report.sum(|done| done.changed));
     let requests = thousands(report.requests);
-    let mut text =
-        format!("{}: {answered}, {changed} of them new or other than before", head(report));
     let mut part = |count: u64, what: &str| {
         if count > 0 {
             text.push_str(&format!("; {} {what}", thousands(count)));
@@ -116,8 +120,8 @@ mod tests {
         };
         assert_eq!(
             text(&report),
-            "backfill of 30 days, 2026-10-21 to 2026-11-19: 360 of accounts, 54,000 of videos daily figures, \
-             54,360 of them new or other than before; 2 not known to the API; 1,200 requests.\n"
+            "backfill of 30 days, 2026-10-21 to 2026-11-19: 54,360 daily figures (360 of accounts, 54,000 of videos), \
+             54,360 of them new or changed; 2 not known to the API; 1,200 requests.\n"
         );
         let document = json(&report, 0);
         assert_eq!((&document["from"], &document["rows"]), (&"2026-10-21".into(), &54_360.into()));

@@ -84,8 +84,8 @@ fn refusals_that_no_size_mends_end_with_that_kind() {
     let bed = synced();
     bed.control.set_batch_bound(0, false);
     bed.backfill(&["--days", "2"]).expect(1).says("too many items");
-    // 200, 100, 50, 25, 12, 6, 3, 1.
-    assert_eq!(bed.log_of("/videos/metrics").len(), 8);
+    // 200, 100, 50, 25, 13, 7, 4, 2, 1.
+    assert_eq!(bed.log_of("/videos/metrics").len(), 9);
     bed.control.set_batch_bound(200, true);
     bed.compare_days(&Bed::days_of(&bed.backfill_well(2)));
 }

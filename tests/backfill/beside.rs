@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
 use creatormirror::sandbox::{SandboxSettings, Switch};
 
@@ -40,7 +41,7 @@ fn what_is_more_urgent_does_not_wait_for_a_long_backfill_nor_does_a_stop() {
     let daemon = bed.idle_daemon();
     bed.control.clear_log();
     bed.control.set_latency(Duration::from_millis(40));
-    let follower = bed.start_backfill(&["--days", "400", "--max-wait", "10m", "--json"]);
+    let follower = bed.start_backfill(&["--days", "150", "--max-wait", "10m", "--json"]);
     until("it is under way", || bed.asked().len() > 5);
     let begun = Instant::now();
     bed.sync_well(&["--full", "--only", "creators"]);
@@ -63,8 +64,8 @@ fn what_is_more_urgent_does_not_wait_for_a_long_backfill_nor_does_a_stop() {
     let daemon = bed.start_daemon();
     let run = follower.wait().expect(0);
     let days = Bed::days_of(&run.json());
-    assert!(days.len() == 400 && bed.asked().len() > asked + 100);
-    assert!(run.stderr.contains("daily metrics of 400 days: "), "{run:#?}");
+    assert!(days.len() == 150 && bed.asked().len() > asked + 100);
+    assert!(run.stderr.contains("daily metrics of 150 days: "), "{run:#?}");
     // What was on its way when the daemon was stopped was asked for again.
     assert!(bed.asked().len() <= bed.fewest(&days, 200) + 2);
     bed.compare_days(&days);
@@ -91,6 +92,27 @@ fn a_job_outlives_a_daemon_that_was_killed_and_a_follower_that_went_away() {
     let days = Bed::days_of(&bed.backfill_well(60));
     assert!(answered.len() <= bed.fewest(&days, 200) + 1);
     bed.compare_days(&days);
+    daemon.stop();
+}
+
+#[test]
+fn a_daemon_that_is_never_idle_does_it_all_the_same() {
+    let bed = Bed::new(settings(), Clock::System);
+    bed.sync_well(&[]);
+    // Whatever is put off is due again at once.
+    let always_due = "UPDATE video_due SET due_at = 0;
+        CREATE TRIGGER always_due AFTER UPDATE ON video_due WHEN new.due_at <> 0
+        BEGIN UPDATE video_due SET due_at = 0 WHERE video = new.video; END;
+        CREATE TRIGGER always_due_anew AFTER INSERT ON video_due WHEN new.due_at <> 0
+        BEGIN UPDATE video_due SET due_at = 0 WHERE video = new.video; END;";
+    bed.db_to_write().execute_batch(always_due).unwrap();
+    bed.control.set_latency(Duration::from_millis(20));
+    let daemon = bed.start_daemon();
+    until("it is busy", || bed.log_of("/videos").len() > 20);
+    let document = bed.backfill_well(4);
+    bed.compare_days(&Bed::days_of(&document));
+    let polls = bed.log_of("/videos").len();
+    until("it is still busy", || bed.log_of("/videos").len() > polls + 5);
     daemon.stop();
 }
 

@@ -200,10 +200,15 @@ impl Backfill {
             (Some(left), Some(each)) => {
                 // Rounded up to what people count in.
                 let time = plan::time(requests, left, each).as_secs().next_multiple_of(10);
-                let time = humantime::format_duration(Duration::from_secs(time));
-                format!("about {time} at {each} requests per window of the rate limit")
+                match Duration::from_secs(time) {
+                    Duration::ZERO => "all in this window of the rate limit".to_owned(),
+                    time => {
+                        let time = humantime::format_duration(time);
+                        format!("about {time} at {each} requests per window of the rate limit")
+                    }
+                }
             }
-            _ => "as fast as the API answers, for it names no rate limit".to_owned(),
+            _ => "no rate limit is known".to_owned(),
         };
         match self.goal {
             Goal::Days(days) => {

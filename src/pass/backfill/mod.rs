@@ -258,11 +258,10 @@ fn close(
         return stop;
     }
     let written = write_down(desk, work, &begun, settings, stop.as_ref());
-    desk.tell(&Event::Days {
-        kind: Kind::Meta,
-        done: work.done,
-        total: work.foreseen.max(work.done),
-    });
+    if work.done > 0 {
+        let total = work.foreseen.max(work.done);
+        desk.tell(&Event::Days { kind: Kind::Meta, done: work.done, total });
+    }
     let turns = desk.store.read(|c| passes::turns(c, desk.pass)).unwrap_or_default();
     work.pass = desk.pass;
     work.requests += turns.iter().map(|turn| turn.tally.requests).sum::<i64>();
