@@ -17,7 +17,7 @@ const SLICE: Duration = Duration::from_secs(10);
 /// The longest that a slice waits for the rate limit; longer waits are spent outside.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A daemon that is never idle asks for days after so long all the same, and for so long.
-const BETWEEN_PASSES: Duration = Duration::from_secs(10);
+const BETWEEN_PASSES: Duration = Duration::from_secs(5);
 /// See [`BETWEEN_PASSES`].
 const SLICE_BETWEEN_PASSES: Duration = Duration::from_secs(2);
 /// The part of our share of the budget that days may have.
