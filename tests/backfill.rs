@@ -15,7 +15,7 @@ mod beside;
 mod clock;
 #[path = "backfill/kept.rs"]
 mod kept;
-#[allow(dead_code)] // The tests of the daemon use all of it.
+#[allow(dead_code, unused_imports)] // The tests of the daemon use all of it.
 #[path = "daemon/stage.rs"]
 mod stage;
 #[path = "backfill/truth.rs"]

@@ -39,13 +39,23 @@ pub async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed
     let job = store.write(|tx| jobs::hand_over(tx, &text, at)).map_err(failed)?;
     tracing::info!(job, "handed over to the daemon");
     let mut left = context.config.max_wait;
-    let mut away_left = request.backfill_days.map_or(Duration::ZERO, |_| AWAY_MAX);
+    let away_max = request.backfill_days.map_or(Duration::ZERO, |_| AWAY_MAX);
+    let mut away_left = away_max;
     let mut told = None;
     loop {
         match look(&store, job, away_left.is_zero()).map_err(failed)? {
             Look::Done(answer) => return Ok(Handed::Done(answer)),
             Look::Gone => return Ok(Handed::Gone),
-            _ if left.is_zero() => {
+            Look::Away if left.is_zero() => {
+                return Err(CliError::new(
+                    Exit::TryAgain,
+                    "the daemon is gone, and has not come back within --max-wait",
+                )
+                .hint(
+                    "the next daemon does it; a `creatormirror backfill` without one does, too",
+                ));
+            }
+            Look::Waiting(_) if left.is_zero() => {
                 return Err(CliError::new(
                     Exit::TryAgain,
                     "the daemon has not done it within --max-wait",
@@ -57,7 +67,7 @@ pub async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed
                 if let Some(text) = progress.as_ref().filter(|_| progress != told) {
                     tracing::info!("{text}");
                 }
-                told = progress;
+                (told, away_left) = (progress, away_max);
             }
         }
         let length = LOOK.min(left);

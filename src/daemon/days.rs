@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Daemon, Step, delta, wait};
 use crate::pass::Stop;
-use crate::pass::backfill::{self, Backfill};
+use crate::pass::backfill::{self, Backfill, Backfilled};
 use crate::poll::Desk;
 use crate::push;
 use crate::store::jobs as queue;
@@ -17,7 +17,7 @@ const SLICE: Duration = Duration::from_secs(10);
 /// The longest that a slice waits for the rate limit; longer waits are spent outside.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A daemon that is never idle asks for days after so long all the same, and for so long.
-const BETWEEN_PASSES: Duration = Duration::from_secs(10);
+const BETWEEN_PASSES: Duration = Duration::from_secs(5);
 /// See [`BETWEEN_PASSES`].
 const SLICE_BETWEEN_PASSES: Duration = Duration::from_secs(2);
 /// The part of our share of the budget that days may have.
@@ -53,7 +53,7 @@ impl Daemon {
         is_short: bool,
     ) -> Result<Option<Step>, Stop> {
         self.days_seen = self.uptime();
-        if self.troubles.days_left(self.uptime()).is_some() {
+        if self.days_rest_until > self.uptime() {
             return Ok(None);
         }
         let (job, mut work) = match self.handed.pop_front() {
@@ -62,6 +62,7 @@ impl Daemon {
                 self.growth = None;
                 (Some(handed.job), handed.work)
             }
+            None if self.troubles.days_left(self.uptime()).is_some() => return Ok(None),
             None => {
                 let growth = match self.growth.take() {
                     Some(growth) => Some(growth),
@@ -131,7 +132,7 @@ impl Daemon {
                 return Ok(Step::Go);
             }
             Some(Stop::RateLimited(wait)) => {
-                self.troubles.rest_days(now.saturating_add(wait));
+                self.days_rest_until = now.saturating_add(wait);
                 self.note_progress(job, &work)?;
                 self.put_back(job, work);
                 return Ok(Step::Go);
@@ -143,18 +144,46 @@ impl Daemon {
             _ => {}
         }
         let report = work.report(stop);
-        match (&report.stop, report.kinds.iter().any(|kind| kind.ending.is_some())) {
-            (Some(stop), _) => self.note_stop(stop),
-            (None, true) => self.troubles.days_failed(now),
-            (None, false) => self.troubles.days_well(),
+        if let Some(stop) = &report.stop {
+            self.note_stop(stop);
         }
         if let Some(job) = job {
-            let answer = (self.front.answer_backfill)(&report);
-            let text = serde_json::to_string(&answer).unwrap_or_default();
-            let at = self.desk.fetcher.stamp();
-            self.desk.store.write(|tx| queue::finish(tx, job, answer.exit_code, &text, at))?;
+            self.answer_backfill(job, &report)?;
+            return Ok(Step::Go);
+        }
+        match report.stop.is_some() || report.kinds.iter().any(|kind| kind.ending.is_some()) {
+            true => self.troubles.days_failed(now),
+            false => self.troubles.days_well(),
         }
         Ok(Step::Go)
+    }
+
+    fn answer_backfill(&self, job: i64, report: &Backfilled) -> Result<(), Stop> {
+        let answer = (self.front.answer_backfill)(report);
+        let text = serde_json::to_string(&answer).unwrap_or_default();
+        let at = self.desk.fetcher.stamp();
+        Ok(self.desk.store.write(|tx| queue::finish(tx, job, answer.exit_code, &text, at))?)
+    }
+
+    /// Answers a backfill that cannot go on while the key is refused.
+    pub(super) fn refuse_handed(&mut self, refusal: &Stop) -> Result<bool, Stop> {
+        let (Some(stop), Some(handed)) = (refusal.about_key(), self.handed.pop_front()) else {
+            return Ok(false);
+        };
+        self.answer_backfill(handed.job, &handed.work.report(Some(stop)))?;
+        Ok(true)
+    }
+
+    /// When days are asked for next.
+    pub(super) fn days_at(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Stop> {
+        let uptime = self.uptime();
+        let rest = self.days_rest_until.saturating_sub(uptime);
+        let at = match self.troubles.days_left(uptime) {
+            _ if !self.handed.is_empty() => Some(now),
+            Some(left) => Some(now + delta(left)),
+            None => backfill::next_at(&self.desk, |_| true)?,
+        };
+        Ok(at.map(|at| at.max(now + delta(rest))))
     }
 
     fn put_back(&mut self, job: Option<i64>, work: Backfill) {

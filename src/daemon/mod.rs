@@ -24,7 +24,7 @@ pub use jobs::{Answer, JobRequest};
 pub use pulse::Pulse;
 
 use crate::api::Client;
-use crate::pass::backfill::{self, Backfill, Backfilled};
+use crate::pass::backfill::{Backfill, Backfilled};
 use crate::pass::{self, Order, PassSettings, Report, Stop};
 use crate::plan::work::Wish;
 use crate::poll::Desk;
@@ -118,12 +118,14 @@ struct Daemon {
     handed: VecDeque<Handed>,
     /// The days that are asked for as they end.
     growth: Option<Backfill>,
+    /// When days were looked at last, and until when the budget has none left for them, in time since
+    /// boot.
+    days_seen: Duration,
+    days_rest_until: Duration,
     /// Why the key does not work, where the API has said so.
     refusal: Option<Stop>,
     /// A new key that could not be verified yet; the old one is in use.
     unverified: Option<KeyTrouble>,
-    /// When days were looked at last, in time since boot.
-    days_seen: Duration,
     /// Calls that came in the middle of something.
     pending: Vec<Call>,
     shown: String,
@@ -145,9 +147,10 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
         key: None,
         handed: VecDeque::new(),
         growth: None,
+        days_seen: Duration::ZERO,
+        days_rest_until: Duration::ZERO,
         refusal: None,
         unverified: None,
-        days_seen: Duration::ZERO,
         pending: Vec::new(),
         shown: String::new(),
         booted_at,
@@ -219,7 +222,7 @@ impl Daemon {
     async fn step(&mut self) -> Result<Step, Stop> {
         let (now, uptime) = (self.now(), self.uptime());
         if let Some(refusal) = self.refusal.as_ref().and_then(Stop::about_key)
-            && self.refuse_job(&refusal)?
+            && (self.refuse_job(&refusal)? || self.refuse_handed(&refusal)?)
         {
             return Ok(Step::Go);
         }
@@ -263,14 +266,6 @@ impl Daemon {
                 self.say_idle(until);
                 Ok(Step::Idle(until))
             }
-        }
-    }
-
-    /// When days are asked for next.
-    fn days_at(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Stop> {
-        match self.troubles.days_left(self.uptime()) {
-            Some(left) => Ok(Some(now + delta(left))),
-            None => Ok(backfill::next_at(&self.desk, |_| true)?),
         }
     }
 

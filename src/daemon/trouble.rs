@@ -36,7 +36,7 @@ pub struct Troubles {
     storage: u32,
     rest_until: Option<Duration>,
     kinds: BTreeMap<Kind, (u32, Duration)>,
-    /// How often asking for days has failed, and until when it rests.
+    /// How often asking for the days that have ended has failed, and until when it rests.
     days: (u32, Duration),
 }
 
@@ -109,11 +109,6 @@ impl Troubles {
         }
     }
 
-    /// No days are asked for until then.
-    pub fn rest_days(&mut self, until: Duration) {
-        self.days.1 = until;
-    }
-
     /// Days could not be had.
     pub fn days_failed(&mut self, now: Duration) {
         let fails = self.days.0.saturating_add(1);
@@ -125,7 +120,8 @@ impl Troubles {
         self.days = (0, Duration::ZERO);
     }
 
-    /// How much longer no days are asked for; `None` when there is no reason not to.
+    /// How much longer no days are asked for unless somebody wants them; `None` when there is no reason
+    /// not to.
     pub fn days_left(&self, now: Duration) -> Option<Duration> {
         self.days.1.checked_sub(now).filter(|left| !left.is_zero())
     }

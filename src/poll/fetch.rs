@@ -126,7 +126,8 @@ impl Fetcher {
     /// The same with another bound, and with a part of our share alone: the rest stays for what is more
     /// urgent.
     pub fn be_thrifty(&mut self, part: f64, patience: Duration) {
-        (self.thrift, self.wait_left, self.silent_since) = (part, patience, None);
+        self.renew_patience_for(patience);
+        self.thrift = part;
     }
 
     /// What our share of each window of the budget is, as far as it is known.
