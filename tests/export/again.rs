@@ -70,6 +70,11 @@ fn what_did_not_change_is_not_written_and_what_did_is() {
             "DELETE FROM account_scrape WHERE at_s < unixepoch('2024-02-01')",
             vec![month("account_history", "2024-01")],
         ),
+        (
+            "UPDATE metric SET views = views + 1
+             WHERE key = 3 AND slot = (SELECT slot FROM metric_day WHERE date = '2024-02-01')",
+            vec![month("daily_metrics", "2024-02")],
+        ),
         ("UPDATE video SET description = 'new', view_count = 1", vec![]),
     ] {
         bed.db_to_write().execute_batch(sql).unwrap();
@@ -85,7 +90,7 @@ fn what_did_not_change_is_not_written_and_what_did_is() {
 fn after_any_changes_an_export_is_what_a_new_one_would_be() {
     let (bed, out) = mirror();
     let mut random = ChaCha8Rng::seed_from_u64(20_261_120);
-    let grows = "video_history,video_daily,video_growth,account_video_history,overview_history";
+    let grows = "daily_metrics,video_history,video_daily,video_growth,account_video_history,overview_history";
     for round in 0..5 {
         let db = bed.db_to_write();
         for _ in 0..random.random_range(1..4) {
