@@ -26,7 +26,7 @@ use support::{Bed, Run, calm};
 use tempfile::TempDir;
 
 /// What is exported when nothing is named, at the least.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 18] = [
     "account_history",
     "account_video_history",
     "account_videos",
@@ -34,11 +34,13 @@ const TABLES: [&str; 16] = [
     "coverage",
     "creator_rollup",
     "creators",
+    "daily_metrics",
     "freshness",
     "outbox_log",
     "overview_history",
     "sync_log",
     "video_daily",
+    "video_gains",
     "video_growth",
     "video_history",
     "video_latest",
@@ -62,6 +64,12 @@ fn mirror() -> (Bed, TempDir) {
          FROM video, day;
          INSERT OR IGNORE INTO account_scrape (account, at_s, at_ns, follower_count)
          SELECT key, 1702425600 + 40 * 86400, 5000, 9007199254740993 FROM account;
+         INSERT INTO metric_subject (kind, key, id) SELECT 'video', key, id FROM video;
+         WITH RECURSIVE day(n) AS (SELECT 19750 UNION ALL SELECT n + 1 FROM day WHERE n < 19760)
+         INSERT INTO metric_day (kind, day, date)
+         SELECT 'video', n, strftime('%Y-%m-%d', n * 86400, 'unixepoch') FROM day;
+         INSERT INTO metric (slot, key, state, views, likes, engagement)
+         SELECT slot, key, key % 3, key * 10 + slot, NULL, key FROM metric_day, video;
          UPDATE video SET description = 'one \"two\", three' || char(13, 10) || 'four; ''five''' WHERE key = 1;
          UPDATE video SET description = '' WHERE key = 2;
          UPDATE video SET extra = '{\"n\": 1e400,' || char(10) || ' \"t\": \"a\\nb\"}' WHERE key = 3;",

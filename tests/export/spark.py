@@ -3,10 +3,14 @@
 import contextlib
 import io
 import json
+import os
 import re
 import sys
 
 from pyspark.sql import SparkSession
+
+# What is over in seconds is not worth compiling well.
+os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 root, readme, names = sys.argv[1], sys.argv[2], sys.argv[3].split(",")
 spark = (

@@ -99,14 +99,16 @@ fn killed_at_any_point_it_leaves_whole_files_and_the_next_run_makes_it_good() {
     export(&bed, "parquet", root, &[]);
     let mut random = ChaCha8Rng::seed_from_u64(20_261_121);
     let mut cut_short = 0;
-    for round in 0..12 {
+    for round in 0..8 {
         let sql = format!("UPDATE video_scrape SET like_count = {round} WHERE video % 7 = 1");
         bed.db_to_write().execute_batch(&sql).unwrap();
         let before = exported(root);
         let place = root.to_str().unwrap();
         let mut run = bed.start(bed.command(&["export", "--format", "parquet", "--out", place]));
         until("it has begun", || root.join(".creatormirror-export").exists() || !run.is_running());
-        std::thread::sleep(Duration::from_micros(random.random_range(0..900_000)));
+        // The first ones surely while it is writing, the last ones perhaps later.
+        let micros = round * 60_000 + random.random_range(0..60_000);
+        std::thread::sleep(Duration::from_micros(micros));
         let killed = run.kill();
         assert!(matches!(killed.code, None | Some(0)), "{killed:#?}");
         let after = exported(root);
