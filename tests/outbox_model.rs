@@ -1,6 +1,7 @@
 //! A model of the outbox: random lives of queued writes against the sandbox's four processes, with
-//! lost answers, crashes, forgotten keys, deploys and rate limits. When all is quiet, each thing that
-//! was wanted exists exactly once, and each entry has a true end.
+//! lost answers, crashes, forgotten keys, deploys, rate limits, and copies that take the mirror's
+//! place. When all is quiet, each thing that was wanted exists exactly once, and each entry has a true
+//! end.
 //!
 //! `OUTBOX_LIVES` sets how many lives are lived, `OUTBOX_SEED` relives one.
 
@@ -27,6 +28,7 @@ use creatormirror::sandbox::{
     self, Accident, Control, Duplicates, Fault, FaultBody, RetryAfter, SandboxSettings,
 };
 use creatormirror::store::Store;
+use creatormirror::store::backup::{self, Existing};
 use creatormirror::store::open::IfMissing;
 use creatormirror::store::outbox::{self, by_hand, enqueue};
 use rand::{RngExt, SeedableRng};
@@ -58,6 +60,8 @@ struct Life {
     /// Entries that were queued.
     entries: Vec<i64>,
     crashes: u64,
+    /// How often a copy took the place of the mirror.
+    copies: u64,
 }
 
 #[test]
@@ -87,7 +91,7 @@ fn each_thing_that_was_wanted_exists_exactly_once() {
             });
         }
     });
-    println!("{lived:?}");
+    println!("{:?}", lived.into_inner().unwrap());
 }
 
 /// Tells the seed of a life that ends in a panic.
@@ -109,6 +113,7 @@ struct Lived {
     sends: i64,
     unknown_outcomes: i64,
     crashes: u64,
+    copies: u64,
 }
 
 impl Lived {
@@ -118,6 +123,7 @@ impl Lived {
         self.sends += other.sends;
         self.unknown_outcomes += other.unknown_outcomes;
         self.crashes += other.crashes;
+        self.copies += other.copies;
     }
 }
 
@@ -174,6 +180,7 @@ async fn live(seed: u64, template: &Path) -> Lived {
         videos: BTreeSet::new(),
         entries: Vec::new(),
         crashes: 0,
+        copies: 0,
     };
     for _ in 0..life.random.random_range(6..30) {
         life.event().await;
@@ -189,8 +196,16 @@ async fn live(seed: u64, template: &Path) -> Lived {
 impl Life {
     /// Something happens.
     async fn event(&mut self) {
-        match self.random.random_range(0..12) {
-            0..=3 => self.enqueue(),
+        match self.random.random_range(0..25) {
+            0..=7 => self.enqueue(),
+            8 => self.go_on_with_a_copy().await,
+            _ => self.accident().await,
+        }
+    }
+
+    /// Something happens that queues nothing.
+    async fn accident(&mut self) {
+        match self.random.random_range(4..12) {
             4..=6 => self.trouble(),
             7 => self.control.deploy(),
             8 => {
@@ -321,6 +336,35 @@ impl Life {
         self.crashes += 1;
     }
 
+    /// A copy is made; the original works on for a while, and is lost; the copy takes its place, not
+    /// knowing what the original has sent.
+    async fn go_on_with_a_copy(&mut self) {
+        let (copy, now) =
+            (self.database.with_extension(format!("{}.db", self.copies)), self.clock.now());
+        let store = self.desk().store.clone();
+        let made =
+            backup::copy(&store, &copy, Existing::Keep, instant::micros(now), |_| true).unwrap();
+        drop(store);
+        for _ in 0..self.random.random_range(0..5) {
+            self.accident().await;
+        }
+        self.desk = None;
+        self.database = copy;
+        self.copies += 1;
+        let now = instant::micros(self.clock.now());
+        let store = self.desk().store.clone();
+        let held = store.read(|c| outbox::list(c, &[State::Held], i64::MAX)).unwrap();
+        assert_eq!(held.len(), made.held, "seed {}", self.seed);
+        self.pass().await;
+        let after = store.read(|c| outbox::list(c, &[State::Held], i64::MAX)).unwrap();
+        assert_eq!(held, after, "seed {}: what is held is left alone", self.seed);
+        store
+            .write(|tx| {
+                held.iter().try_for_each(|entry| by_hand::retry(tx, entry.entry, now).map(drop))
+            })
+            .unwrap();
+    }
+
     /// The API is well again, and passes follow until nothing is left to do.
     async fn come_to_rest(&mut self) {
         self.control.clear_faults();
@@ -370,6 +414,7 @@ impl Life {
             sends: entries.iter().map(|entry| entry.attempts).sum(),
             unknown_outcomes: entries.iter().map(|entry| entry.fails).sum(),
             crashes: self.crashes,
+            copies: self.copies,
         }
     }
 
