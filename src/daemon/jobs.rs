@@ -75,10 +75,9 @@ impl Daemon {
         tracing::info!(job = job.job, request = job.request, "doing a job for another process");
         let wait = self.settings.manners.max_wait.max(self.wait_left(&job, request.max_wait_s));
         // Broken off by a stop, the job stays with the queue, for the next daemon.
-        let Some(report) = self.run_pass(&order, wait).await else { return Ok(Step::End) };
+        let Some(report) = self.run_pass(&order, Some(wait)).await else { return Ok(Step::End) };
         self.answer_job(&job, &report)?;
-        self.digest(report)?;
-        Ok(Step::Go)
+        self.digest(report).await
     }
 
     /// What is left of the time that whoever handed it over waits.

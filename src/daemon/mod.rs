@@ -283,15 +283,15 @@ impl Daemon {
     }
 
     async fn pass(&mut self, order: Order) -> Result<Step, Stop> {
-        match self.run_pass(&order, self.settings.manners.max_wait).await {
+        let wait = self.settings.manners.max_wait;
+        match self.run_pass(&order, (!self.troubles.is_recovering()).then_some(wait)).await {
             Some(report) => {
                 let is_fruitless =
                     report.requests() == 0 && !report.pushed.is_any() && report.stop.is_none();
-                self.digest(report)?;
                 // A plan that led to no request would lead to none again.
-                Ok(match is_fruitless {
-                    true => Step::Idle(self.now() + delta(FRUITLESS_PAUSE)),
-                    false => Step::Go,
+                Ok(match self.digest(report).await? {
+                    Step::Go if is_fruitless => Step::Idle(self.now() + delta(FRUITLESS_PAUSE)),
+                    step => step,
                 })
             }
             None => Ok(Step::End),
@@ -299,11 +299,11 @@ impl Daemon {
     }
 
     /// Runs a pass to its end, or to a call to stop; then it is broken off and `None` comes back. It
-    /// waits for the rate limit no longer than `wait`.
-    async fn run_pass(&mut self, order: &Order, wait: Duration) -> Option<Report> {
-        match self.troubles.is_recovering() {
-            true => self.desk.fetcher.try_once(),
-            false => self.desk.fetcher.renew_patience_for(wait),
+    /// waits for the rate limit for no longer than `wait`; without one it tries everything just once.
+    async fn run_pass(&mut self, order: &Order, wait: Option<Duration>) -> Option<Report> {
+        match wait {
+            None => self.desk.fetcher.try_once(),
+            Some(wait) => self.desk.fetcher.renew_patience_for(wait),
         }
         self.say("working");
         let settings = self.settings.pass.clone();

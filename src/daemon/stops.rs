@@ -8,10 +8,18 @@ use crate::pass::{self, Report, Stop};
 
 impl Daemon {
     /// Draws the consequences of a pass for what comes next.
-    pub(super) fn digest(&mut self, report: Report) -> Result<(), Stop> {
-        if let Some(failure) = report.breakdown() {
-            self.note_stop(&Stop::Broken(failure.clone()));
-            return Ok(());
+    pub(super) async fn digest(&mut self, report: Report) -> Result<Step, Stop> {
+        // Is it the API that fails, or what was asked for?
+        if report.is_all_failures() {
+            match self.knock().await {
+                None => return Ok(Step::End),
+                Some(Ok(())) => {}
+                Some(Err(Stop::Store(error))) => return Err(Stop::Store(error)),
+                Some(Err(stop)) => {
+                    self.note_stop(&stop);
+                    return Ok(Step::Go);
+                }
+            }
         }
         self.troubles.note_kinds(&report, self.uptime());
         match report.stop {
@@ -22,7 +30,13 @@ impl Daemon {
             Some(Stop::Store(error)) => return Err(Stop::Store(error)),
             Some(stop) => self.note_stop(&stop),
         }
-        Ok(())
+        Ok(Step::Go)
+    }
+
+    /// Asks once, whose key this is. `None`: called to stop.
+    async fn knock(&mut self) -> Option<Result<(), Stop>> {
+        self.desk.fetcher.try_once();
+        self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await
     }
 
     /// Puts off the next attempt by what stopped the last one.
@@ -63,8 +77,7 @@ impl Daemon {
     /// After an outage: a single request tells whether it is over, where a pass would try each thing
     /// several times.
     pub(super) async fn try_api(&mut self) -> Result<Step, Stop> {
-        self.desk.fetcher.try_once();
-        match self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await {
+        match self.knock().await {
             None => Ok(Step::End),
             Some(Ok(())) => {
                 tracing::info!("the API answers again");

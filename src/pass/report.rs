@@ -188,14 +188,15 @@ impl Report {
         Self { pass: 0, kinds, pushed, daily: None, verified: None, stop: Some(stop), key_name }
     }
 
-    /// The failure of an API that fails at everything: nothing that was asked for came to an answer.
-    pub fn breakdown(&self) -> Option<&Failure> {
-        let is_failing =
-            |failure: &&Failure| matches!(failure.trouble(), Trouble::NoAnswer | Trouble::Failing);
+    /// Whether nothing that was asked for came to an answer.
+    pub fn is_all_failures(&self) -> bool {
+        let is_failure = |kind: &KindReport| {
+            let trouble = kind.failure.as_ref().map(|failure| failure.trouble());
+            matches!(trouble, Some(Trouble::NoAnswer | Trouble::Failing))
+        };
         let mut asked = self.kinds.iter().filter(|kind| kind.turn.tally.requests > 0).peekable();
-        let first = asked.peek().and_then(|kind| kind.failure.as_ref()).filter(is_failing);
-        let all_fail = asked.all(|kind| kind.failure.as_ref().is_some_and(|f| is_failing(&f)));
-        first.filter(|_| all_fail && self.pushed.succeeded == 0 && self.stop.is_none())
+        let has_asked = asked.peek().is_some();
+        has_asked && asked.all(is_failure) && self.pushed.succeeded == 0 && self.stop.is_none()
     }
 
     /// Requests sent in all.

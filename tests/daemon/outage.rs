@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
-use creatormirror::sandbox::SandboxSettings;
+use creatormirror::sandbox::{Accident, Fault, FaultBody, SandboxSettings};
 
 use super::stage::{Wire, still};
 use super::support::{Bed, calm, until};
@@ -23,6 +23,19 @@ fn an_outage_is_said_and_outlived() {
     bed.sync_well(&["--full"]);
     daemon.news.wait_for_status("idle until");
     bed.compare();
+    daemon.stop();
+}
+
+#[test]
+fn one_list_that_fails_holds_up_nothing_else() {
+    let bed = still(calm());
+    let daemon = bed.idle_daemon();
+    let broken = Accident::Status { code: 500, body: FaultBody::Problem, headers: Vec::new() };
+    bed.control.fault(Fault::on("GET", "/overview", broken).forever());
+    bed.sync(&["--full", "--only", "overview"]).expect(69).says("the API keeps failing");
+    assert!(!daemon.news.status().contains("fail"), "{}", daemon.news.status());
+    bed.start(bed.command(&["track", "creator", "somebody new", "--wait=20s"])).wait().expect(0);
+    bed.sync_well(&["--full", "--only", "creators,videos"]);
     daemon.stop();
 }
 
