@@ -60,7 +60,7 @@ pub fn page(facts: &Facts<'_>) -> Result<String, ChartError> {
     let name = facts.database.file_name().unwrap_or_default();
     html.foreign(&name.to_string_lossy());
     html.raw(
-        ". Days are UTC. Numbers are those of the last scrapes the API has shown.</p></footer>",
+        ". Days are UTC. Numbers are those of the last scrapes; days before the mirror began are as the API counted them.</p></footer>",
     );
     html.raw("</body></html>\n");
     Ok(html.into_markup())

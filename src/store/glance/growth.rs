@@ -2,11 +2,12 @@
 //!
 //! Only the scrapes of the days in question are read, by primary key, and the last one before them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{CachedStatement, Connection};
 
 use super::{DAY_S, DAYS, day_of};
+use crate::model::Kind;
 use crate::store::StoreResult;
 
 /// Posts that are shown for what they gained.
@@ -17,7 +18,7 @@ pub const DAYS_OF_MOVERS: i64 = 7;
 /// Views gained in the last days.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Growth {
-    /// By day (since 1970), from the first on which a gain could be seen.
+    /// By day (since 1970), from the first on which a gain could be seen, or for which the API was asked.
     pub days: BTreeMap<i64, Gain>,
     /// In the 7 days until now.
     pub week: i64,
@@ -34,6 +35,15 @@ pub struct Gain {
     pub videos: i64,
     /// By posts of accounts, but for those that are tracked as videos too.
     pub posts: i64,
+}
+
+impl Gain {
+    const fn of(&mut self, subject: Subject) -> &mut i64 {
+        match subject {
+            Subject::Video => &mut self.videos,
+            Subject::Post => &mut self.posts,
+        }
+    }
 }
 
 /// Where a post comes from.
@@ -92,11 +102,7 @@ pub(super) fn views(c: &Connection, now: i64) -> StoreResult<Growth> {
             for step in history.windows(2) {
                 let [(_, before), (at, views)] = step else { continue };
                 let gain = views.saturating_sub(*before);
-                let day = growth.days.entry(day_of(*at)).or_default();
-                let of_day = match subject {
-                    Subject::Video => &mut day.videos,
-                    Subject::Post => &mut day.posts,
-                };
+                let of_day = growth.days.entry(day_of(*at)).or_default().of(subject);
                 *of_day = of_day.saturating_add(gain);
                 if *at >= since {
                     gained = gained.saturating_add(gain);
@@ -113,6 +119,7 @@ pub(super) fn views(c: &Connection, now: i64) -> StoreResult<Growth> {
     for day in day_of(first_gain)..=day_of(now) {
         growth.days.entry(day).or_default();
     }
+    before_the_mirror(c, first_day(now), day_of(first_gain).min(day_of(now)), &mut growth.days)?;
     // The first of these days may be seen in part.
     let reaches_back = first_gain <= since - (DAYS_OF_MOVERS - 1) * DAY_S;
     growth.week_before = reaches_back.then_some(week_before);
@@ -134,6 +141,35 @@ pub(super) fn views(c: &Connection, now: i64) -> StoreResult<Growth> {
         growth.movers.push(mover);
     }
     Ok(growth)
+}
+
+/// Adds what the API counted on days that the history does not reach, or reaches in part, where that
+/// was asked for.
+fn before_the_mirror(
+    c: &Connection,
+    first: i64,
+    last: i64,
+    days: &mut BTreeMap<i64, Gain>,
+) -> StoreResult<()> {
+    let sql = "SELECT d.day, m.key, m.views
+               FROM metric_day AS d JOIN metric AS m ON m.slot = d.slot
+               WHERE d.kind = ?1 AND d.day BETWEEN ?2 AND ?3 AND m.state < 2 AND m.views IS NOT NULL";
+    let mut statement = c.prepare(sql)?;
+    for subject in [Subject::Video, Subject::Post] {
+        let keys: BTreeSet<i64> = subject.keys(c)?.into_iter().map(|(key, _)| key).collect();
+        let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
+        let mut rows = statement.query((subject.kind().name(), first, last))?;
+        while let Some(row) = rows.next()? {
+            if keys.contains(&row.get(1)?) {
+                let sum = sums.entry(row.get(0)?).or_default();
+                *sum = sum.saturating_add(row.get(2)?);
+            }
+        }
+        for (day, sum) in sums {
+            *days.entry(day).or_default().of(subject) = sum;
+        }
+    }
+    Ok(())
 }
 
 /// Reads the followers until `now`, in Unix seconds.
@@ -191,6 +227,13 @@ fn read(
 }
 
 impl Subject {
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Video => Kind::Video,
+            Self::Post => Kind::AccountVideo,
+        }
+    }
+
     /// Keys, and whether the API still lists them.
     fn keys(self, c: &Connection) -> StoreResult<Vec<(i64, bool)>> {
         let sql = match self {

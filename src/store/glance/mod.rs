@@ -215,4 +215,36 @@ mod tests {
         assert_eq!(glance.growth.week, max);
         assert_eq!(glance.creators[0].views, max);
     }
+
+    #[test]
+    fn days_before_the_mirror_are_those_the_api_counted() {
+        let (_folder, store) = store();
+        let today = day_of(NOW);
+        // Video 2 and post 1 are the same; the figures of a resource that is unknown do not count.
+        let sql = format!(
+            "INSERT INTO video (key, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
+             VALUES (1, 'v', 'x', 'tiktok', 0, 0, 0), (2, 'w', 'y', 'tiktok', 0, 0, 0);
+             INSERT INTO account_video (key, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
+             VALUES (1, 'p', 'y', 'tiktok', 0, 0, 0), (2, 'q', 'z', 'tiktok', 0, 0, 0);
+             INSERT INTO video_scrape (video, at_s, at_ns, view_count)
+             VALUES (1, {yesterday}, 0, 10), (1, {yesterday} + 9, 0, 13), (1, {NOW} - 1, 0, 20);
+             INSERT INTO metric_day (slot, kind, day, date)
+             VALUES (1, 'video', {today} - 2, ''), (2, 'account_video', {today} - 2, '-'),
+                    (3, 'video', {today} - 1, '+'), (4, 'video', {today}, '=');
+             INSERT INTO metric (slot, key, state, views)
+             VALUES (1, 1, 1, 100), (1, 2, 1, {max}), (2, 1, 1, 7), (2, 2, 0, 8), (3, 1, 0, 40),
+                    (3, 2, 2, 5), (4, 1, 0, 50);",
+            yesterday = (today - 1) * DAY_S,
+            max = i64::MAX
+        );
+        store.write(|tx| Ok(tx.execute_batch(&sql)?)).unwrap();
+        let days = store.read(|c| read(c, NOW)).unwrap().growth.days;
+        let expected = [
+            (today - 2, Gain { videos: i64::MAX, posts: 8 }),
+            // The history has but a part of the first day, and all of those after it.
+            (today - 1, Gain { videos: 40, posts: 0 }),
+            (today, Gain { videos: 7, posts: 0 }),
+        ];
+        assert_eq!(days, BTreeMap::from(expected));
+    }
 }
