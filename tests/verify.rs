@@ -106,7 +106,8 @@ fn what_was_altered_by_hand_is_found_repaired_and_equal_the_next_time() {
                DELETE FROM video_scrape WHERE video = 6;
                UPDATE account_scrape SET follower_count = 1 WHERE account = 3;";
     bed.db_to_write().execute_batch(sql).unwrap();
-    let document = verify(&bed, &["--json", "--sample", ALL]).expect(1).says("(repaired)").json();
+    let document =
+        verify(&bed, &["--json", "--sample", ALL]).expect(1).says("8 rows, repaired").json();
     assert_eq!((&document["exit_code"], &document["is_equal"]), (&json!(1), &json!(false)));
     let found = columns(&document);
     for expected in [
@@ -170,7 +171,7 @@ fn what_is_gone_is_told_and_counts_as_a_sign_of_removal() {
     let id = bed.control.ids(Kind::Video).remove(0);
     bed.control.delete(Kind::Video, &id);
     let document =
-        verify(&bed, &["--json", "--sample", ALL]).expect(1).says("rows that are gone").json();
+        verify(&bed, &["--json", "--sample", ALL]).expect(1).says("1 row that is gone").json();
     let found = of(&document, Kind::Video);
     assert_eq!(
         (&found["missing"], &found["total"]["held"], &found["total"]["api"]),
@@ -200,7 +201,7 @@ fn what_is_gone_is_told_and_counts_as_a_sign_of_removal() {
 fn totals_that_differ_are_told_where_no_scrape_explains_them() {
     let bed = mirrored(calm());
     bed.control.add_creator("New here");
-    let document = verify(&bed, &["--json"]).expect(1).says("1 totals").says("sync --full").json();
+    let document = verify(&bed, &["--json"]).expect(1).says("1 total").says("sync --full").json();
     assert_eq!(
         of(&document, Kind::Creator)["total"],
         json!({"held": 5, "suspected": 0, "api": 6, "is_explained": false})
@@ -232,6 +233,26 @@ fn what_the_server_does_not_have_is_skipped_with_a_word() {
     bed.control.fault(Fault::on("GET", "/account-videos", Accident::status(404)).forever());
     let run = verify(&bed, &[]).expect(0);
     assert!(run.stdout.contains("not compared: their pages cannot be read again"), "{run:#?}");
+}
+
+#[test]
+fn an_endpoint_that_knows_no_id_at_all_is_no_sign_against_anything() {
+    let bed = mirrored(calm());
+    bed.control.fault(Fault::on("GET", "/creators/*", Accident::status(404)).forever());
+    let run = verify(&bed, &["--sample", ALL]).expect(0);
+    assert!(run.stdout.contains("not compared: the API answers 404 to every id"), "{run:#?}");
+    assert_eq!(bed.suspected(Kind::Creator), 0);
+}
+
+#[test]
+fn what_is_told_by_id_alone_is_no_difference_and_costs_no_validator() {
+    let bed = mirrored(calm());
+    // The list is held as it was; by id the sandbox tells one member more.
+    let id = bed.control.ids(Kind::Creator).remove(0);
+    bed.control.set_member(Kind::Creator, &id, "accounts", &json!([{"id": "a"}]));
+    verify(&bed, &["--sample", ALL]).expect(0);
+    let kept = "SELECT count(*) FROM page WHERE kind = 'creator' AND etag IS NOT NULL";
+    assert_eq!(bed.number(kept), 1);
 }
 
 #[test]

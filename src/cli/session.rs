@@ -182,10 +182,16 @@ fn differs(findings: &Findings) -> CliError {
     let sum = |of: fn(&KindFindings) -> u64| findings.kinds.iter().map(of).sum::<u64>();
     let (drifted, missing) = (sum(|kind| kind.drifted), sum(|kind| kind.missing));
     let totals = sum(|kind| u64::from(kind.total.is_some_and(|total| total.differs())));
-    let parts = [(drifted, "rows (repaired)"), (missing, "rows that are gone"), (totals, "totals")];
-    let parts = parts.iter().filter(|(count, _)| *count > 0);
-    let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
-    let message = format!("the mirror differed from the API: {}", parts.join(", "));
+    let parts = [
+        (drifted, "row, repaired", "rows, repaired"),
+        (missing, "row that is gone", "rows that are gone"),
+        (totals, "total", "totals"),
+    ];
+    let parts = parts.iter().filter(|(count, ..)| *count > 0);
+    let parts: Vec<String> = parts
+        .map(|(count, one, more)| format!("{count} {}", if *count == 1 { one } else { more }))
+        .collect();
+    let message = format!("the mirror differed from the API: {}", parts.join("; "));
     let error = CliError::new(Exit::Partial, message);
     match totals + missing {
         0 => error,

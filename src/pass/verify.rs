@@ -96,13 +96,44 @@ async fn one_kind(
     match kind {
         Kind::AccountVideo => pages_of(desk, &sample, wanted, findings).await?,
         _ => {
+            let mut missing = Vec::new();
             for (at, picked) in sample.iter().enumerate() {
-                by_id(desk, kind, picked, findings).await?;
+                if by_id(desk, kind, picked, findings).await? == Answered::NotFound {
+                    missing.push(picked);
+                }
                 tell(desk, kind, at + 1, sample.len());
+            }
+            // Not every endpoint is documented; one that knows nothing at all says nothing.
+            if missing.len() > 1 && missing.len() == sample.len() {
+                let why =
+                    "the API answers 404 to every id, as if they could not be read one by one";
+                findings.of(kind).skipped = Some(why.to_owned());
+                return Ok(());
+            }
+            for picked in missing {
+                gone(desk, kind, picked, findings)?;
             }
         }
     }
     Ok(())
+}
+
+/// A row that the API does not know has a sign of removal against it.
+fn gone(desk: &mut Desk, kind: Kind, picked: &Picked, findings: &mut Findings) -> StoreResult<()> {
+    let ledger = desk.ledger(kind);
+    let removed = write::not_found(&desk.store, &ledger, picked.key, ledger.at)?;
+    let of_kind = findings.of(kind);
+    of_kind.read += 1;
+    of_kind.missing += 1;
+    findings.tell(kind, &picked.id, Some(picked.stratum), What::Missing(removed));
+    Ok(())
+}
+
+/// What a request by id came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    Row,
+    NotFound,
 }
 
 fn tell(desk: &mut Desk, kind: Kind, read: usize, of: usize) {
@@ -117,7 +148,7 @@ async fn by_id(
     kind: Kind,
     picked: &Picked,
     findings: &mut Findings,
-) -> PollResult<()> {
+) -> PollResult<Answered> {
     let request = Request::get(kind.path()).segment(&picked.id);
     let fetched = desk.fetcher.fetch(&request, |answer| {
         let row = decode::row(kind, item(&answer.body)?.get().as_bytes());
@@ -129,25 +160,31 @@ async fn by_id(
     let fetched = match fetched.await {
         Ok(fetched) => fetched,
         Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
-            let ledger = desk.ledger(kind);
-            let removed = write::not_found(&desk.store, &ledger, picked.key, ledger.at)?;
-            let of_kind = findings.of(kind);
-            of_kind.read += 1;
-            of_kind.missing += 1;
-            findings.tell(kind, &picked.id, Some(picked.stratum), What::Missing(removed));
-            return Ok(());
+            return Ok(Answered::NotFound);
         }
         Err(error) => return Err(error),
     };
     let body = fetched.answer.body;
     let Some(row) = item(&body).ok().and_then(|raw| decode::row(kind, raw.get().as_bytes()).ok())
     else {
-        return Ok(());
+        return Ok(Answered::Row);
     };
-    judge(desk, kind, &row, Some(picked.stratum), findings)?;
-    let ledger = desk.ledger(kind);
-    write::item(&desk.store, &ledger, &row, fetched.as_of)?;
-    Ok(())
+    let judged = judge(desk, kind, &row, Some(picked.stratum), findings)?;
+    // The same content in another form, as in a list, is not worth a page's validator.
+    if judged != Judged::SameInOtherForm {
+        let ledger = desk.ledger(kind);
+        write::item(&desk.store, &ledger, &row, fetched.as_of)?;
+    }
+    Ok(Answered::Row)
+}
+
+/// What came of comparing a row with what is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Judged {
+    /// It is to be written.
+    News,
+    /// It says nothing that is not held, but not in the same words.
+    SameInOtherForm,
 }
 
 /// Compares a row with what is held of it. What drifted is made to be written anew.
@@ -157,7 +194,7 @@ fn judge(
     row: &Row<'_>,
     stratum: Option<Stratum>,
     findings: &mut Findings,
-) -> StoreResult<()> {
+) -> StoreResult<Judged> {
     let now = desk.fetcher.clock().now().timestamp();
     let platform = row.value(kind, "platform").as_text();
     let compared: Option<(Held, Compared)> = desk.store.read(|c| {
@@ -174,7 +211,11 @@ fn judge(
     })?;
     // What is not held yet is news, and a row that is back was never the sample's.
     let Some((held, compared)) = compared.filter(|(held, _)| !held.is_removed) else {
-        return Ok(());
+        return Ok(Judged::News);
+    };
+    let judged = match compared == Compared::Equal && held.fingerprint != row.fingerprint {
+        true => Judged::SameInOtherForm,
+        false => Judged::News,
     };
     if kind == Kind::Account && compare::is_later(kind, &held, row) {
         let creator = row.value(kind, "creator_id").as_text();
@@ -183,7 +224,7 @@ fn judge(
     // What was shown in passing may be picked as well.
     let is_new = findings.seen.insert((kind, held.key));
     if !is_new && compared == Compared::Equal {
-        return Ok(());
+        return Ok(judged);
     }
     let of_kind = findings.of(kind);
     of_kind.read += u64::from(is_new);
@@ -197,7 +238,7 @@ fn judge(
             findings.tell(kind, &row.id, stratum, What::Columns(differences));
         }
     }
-    Ok(())
+    Ok(judged)
 }
 
 /// Reads again the pages on which the sample stands, and compares all rows they show.

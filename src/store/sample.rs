@@ -63,6 +63,8 @@ pub struct Held {
     pub values: Vec<Value<'static>>,
     /// The members without a column.
     pub extra: Option<String>,
+    /// Hash of its content as it was received.
+    pub fingerprint: i64,
     /// When the API confirmed it last, a stamp.
     pub as_of: i64,
     /// Whether it is marked removed.
@@ -189,7 +191,7 @@ pub fn held(
     let names: Vec<String> =
         columns::columns(kind).iter().map(|column| format!("r.{}", column.name)).collect();
     let sql = format!(
-        "SELECT r.key, r.extra, max(r.as_of, coalesce(p.as_of, 0)), r.removed_at IS NOT NULL, {}
+        "SELECT r.key, r.extra, max(r.as_of, coalesce(p.as_of, 0)), r.removed_at IS NOT NULL, r.fingerprint, {}
          FROM {} AS r LEFT JOIN page AS p ON p.page = r.page
          WHERE r.id = ?1 AND (?2 IS NULL OR r.{} IS ?2)",
         names.join(", "),
@@ -198,12 +200,13 @@ pub fn held(
     );
     let platform = platform.filter(|_| kind == Kind::AccountVideo);
     let held = c.prepare_cached(&sql)?.query_row((id, platform), |row| {
-        let values = (0..names.len()).map(|at| Ok(value(row.get_ref(at + 4)?)));
+        let values = (0..names.len()).map(|at| Ok(value(row.get_ref(at + 5)?)));
         Ok(Held {
             key: row.get(0)?,
             extra: row.get(1)?,
             as_of: row.get(2)?,
             is_removed: row.get(3)?,
+            fingerprint: row.get(4)?,
             values: values.collect::<rusqlite::Result<_>>()?,
         })
     });
