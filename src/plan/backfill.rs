@@ -165,7 +165,7 @@ pub fn time(requests: u64, left: Means, per_window: u64) -> Duration {
         return Duration::ZERO;
     }
     let window = [60, 3_600, 86_400].into_iter().find(|seconds| left.time.as_secs() <= *seconds);
-    let window = Duration::from_secs(window.unwrap_or_else(|| left.time.as_secs()));
+    let window = Duration::from_secs(window.unwrap_or(left.time.as_secs()));
     let windows = rest.div_ceil(per_window.max(1)).saturating_sub(1);
     let whole = window.saturating_mul(u32::try_from(windows).unwrap_or(u32::MAX));
     left.time.saturating_add(whole)
