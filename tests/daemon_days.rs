@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use creatormirror::sandbox::{Accident, Fault, FaultBody};
+use creatormirror::sandbox::{Accident, Fault, FaultBody, RetryAfter};
 
 use lived::{hours, live};
 use simulation::Stage;
@@ -129,4 +129,29 @@ fn three_days_of_sleep_are_made_up_for_at_once() {
     });
     assert_eq!(lived.sent(FROM, FROM + asleep).count(), 0);
     lived.caught_up(FROM + asleep + SOON, Some((FROM, FROM + asleep)));
+}
+
+/// Hands a job over at `FROM`, just when the API begins to ask for a wait of five minutes.
+fn limited_job(stage: &Stage, max_wait_s: u64) -> String {
+    let (control, database, clock) = (stage.control.clone(), stage.database(), stage.clock.clone());
+    stage.clock.plan(FROM, move || {
+        let limit = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(300) };
+        control.fault(Fault::on("GET", "/overview", limit));
+        let request = format!(r#"{{"full":true,"only":["overview"],"max_wait_s":{max_wait_s}}}"#);
+        let sql = "INSERT INTO job (request, created_at) VALUES (?1, ?2)";
+        let now = clock.now().timestamp_micros();
+        rusqlite::Connection::open(database).unwrap().execute(sql, (request, now)).unwrap();
+    });
+    stage.base_url.clone()
+}
+
+#[test]
+fn a_rate_limit_in_the_middle_of_a_job_is_waited_out_for_as_long_as_whoever_asked_waits() {
+    // The daemon alone would wait for half a minute within a pass.
+    for (max_wait_s, exit_code) in [(600, 0), (200, 75)] {
+        let lived = live(FROM, FROM + hours(1), |stage| limited_job(stage, max_wait_s));
+        assert_eq!(lived.job_ended(), Some(exit_code), "{max_wait_s} s");
+        let limited = Duration::from_secs(300);
+        assert_eq!(lived.sent(FROM, FROM + limited).count(), 1, "it asked before it might");
+    }
 }

@@ -149,23 +149,6 @@ fn a_job_in_the_middle_of_a_rate_limit_waits_quietly_and_leaves_signals_to_be_he
 }
 
 #[test]
-fn a_rate_limit_in_the_middle_of_a_job_is_waited_out_for_as_long_as_the_job_waits() {
-    let bed = still(calm());
-    let daemon = bed.idle_daemon();
-    let refuse =
-        |seconds| Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(seconds) };
-    // Longer than the daemon would wait by itself.
-    bed.control.fault(Fault::on("GET", "/overview", refuse(33)));
-    let run = bed.sync_well(&["--full", "--only", "overview", "--max-wait", "90s"]);
-    assert!(run.took >= Duration::from_secs(33), "{run:#?}");
-    // Not longer than whoever asks would.
-    bed.control.fault(Fault::on("GET", "/overview", refuse(120)));
-    let run = bed.sync(&["--full", "--only", "overview", "--max-wait", "60s"]).expect(75);
-    assert!(run.took < Duration::from_secs(30), "{run:#?}");
-    daemon.stop();
-}
-
-#[test]
 fn a_sync_beside_a_sync_is_75_also_after_a_daemon_was_killed() {
     let bed = still(calm());
     bed.idle_daemon().process.kill();

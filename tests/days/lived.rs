@@ -90,6 +90,12 @@ impl Lived {
         sent.into_iter().filter(move |(at, _)| span.contains(at)).map(|(_, status)| status)
     }
 
+    /// The exit code of the job that was handed over, if it is done.
+    pub fn job_ended(&self) -> Option<i64> {
+        let db = open(&self.stage.database());
+        db.query_row("SELECT exit_code FROM job", [], |row| row.get(0)).unwrap()
+    }
+
     /// The cursors of the pages of videos that the server was asked for in that time.
     fn asked(&self, from: Duration, until: Duration) -> Vec<Option<String>> {
         let span = at(from)..at(until);
