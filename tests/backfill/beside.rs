@@ -96,6 +96,25 @@ fn a_job_outlives_a_daemon_that_was_killed_and_a_follower_that_went_away() {
 }
 
 #[test]
+fn a_part_of_the_budget_is_left_for_what_falls_due() {
+    let window = Duration::from_secs(3);
+    let bed = still(SandboxSettings { rate_limit: 60, rate_window: window, ..settings() });
+    let daemon = bed.idle_daemon();
+    bed.control.clear_log();
+    let document = bed.backfill_well(24);
+    let mut windows = std::collections::BTreeMap::<i64, usize>::new();
+    for entry in bed.log() {
+        *windows.entry(entry.server_time.0 / 3_000).or_default() += 1;
+        assert_ne!(entry.status, Some(429));
+    }
+    // Of 60 requests 54 are ours, and seven tenths of these are for days; at the border of two windows
+    // one may count in either.
+    assert!(windows.len() > 2 && windows.values().all(|count| *count <= 38), "{windows:?}");
+    bed.compare_days(&Bed::days_of(&document));
+    daemon.stop();
+}
+
+#[test]
 fn a_daemon_that_is_never_idle_does_it_all_the_same() {
     let bed = Bed::new(settings(), Clock::System);
     bed.sync_well(&[]);
