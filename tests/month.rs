@@ -106,8 +106,7 @@ async fn month() -> Vec<Reading> {
     let mut settings = stage::settings(Duration::from_secs(900));
     settings.pass.log_retention = DAY * LOG_DAYS;
     stage.live(settings).await;
-    let readings = std::mem::take(&mut *readings.lock().unwrap());
-    readings
+    std::mem::take(&mut *readings.lock().unwrap())
 }
 
 /// Makes every sleep a longer one.

@@ -27,6 +27,9 @@ pub fn begins_at() -> DateTime<Utc> {
     DateTime::from_timestamp(1_772_452_800, 0).unwrap()
 }
 
+/// What somebody else writes down while the daemon lives.
+pub type Noted<T> = Arc<Mutex<Vec<T>>>;
+
 /// A sandbox, an empty mirror, and a clock that both live by.
 pub struct Stage {
     pub clock: Clock,
@@ -34,9 +37,9 @@ pub struct Stage {
     /// Where the daemon finds the API.
     pub base_url: String,
     /// What the daemon said of itself, and when by the clock.
-    pub said: Arc<Mutex<Vec<(DateTime<Utc>, String)>>>,
+    pub said: Noted<(DateTime<Utc>, String)>,
     /// The requests that the daemon sent, answered or not: when, since boot, and the status.
-    pub sent: Arc<Mutex<Vec<(Duration, Option<u16>)>>>,
+    pub sent: Noted<(Duration, Option<u16>)>,
     sandbox: Sandbox,
     calls: (mpsc::Sender<Call>, Mutex<Option<mpsc::Receiver<Call>>>),
     folder: TempDir,
