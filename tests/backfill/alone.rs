@@ -121,6 +121,24 @@ fn a_rate_limit_beyond_max_wait_is_75_and_the_next_run_goes_on() {
 }
 
 #[test]
+fn a_signal_ends_it_with_what_was_done_kept() {
+    let bed = Bed::live(SandboxSettings { accounts: 30, account_videos: 90, ..settings() });
+    bed.sync_well(&[]);
+    bed.control.clear_log();
+    bed.control.fault(
+        Fault::on("POST", "/videos/metrics", Accident::Slow(Duration::from_secs(600))).after(4),
+    );
+    let run = bed.start_backfill(&["--days", "3"]);
+    until("it is under way", || bed.log_of("/videos/metrics").len() == 5);
+    run.terminate();
+    run.wait().expect(1).says("interrupted");
+    assert_eq!(bed.last_outcome(Kind::Video), "interrupted");
+    let days = Bed::days_of(&bed.backfill_well(3));
+    bed.compare_days(&days);
+    assert_eq!(bed.asked().len(), bed.fewest(&days, 200) + 1);
+}
+
+#[test]
 fn the_budget_is_kept_and_the_estimate_told_before() {
     let bed = Bed::live(SandboxSettings {
         rate_limit: 40,

@@ -280,6 +280,9 @@ fn write_down(
     for kind in begun.now.iter().chain(others).copied() {
         let ending = match (work.given_up.get(&kind), stop) {
             (Some((ending, _)), _) => ending.clone(),
+            (None, Some(Stop::Interrupted)) => {
+                Ending { outcome: outcome::INTERRUPTED, ..Ending::default() }
+            }
             (None, Some(stop)) if begun.now == Some(kind) => stop.ending(),
             (None, None) if work.is_done() => {
                 Ending { outcome: outcome::COMPLETE, ..Ending::default() }
