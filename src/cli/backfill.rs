@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::handover::{self, Handed};
-use super::{CliError, Context, Exit, session};
+use super::document::{self, Document};
+use super::{CliError, Context, Exit, handover, session};
 use crate::daemon::{Answer, JobRequest};
 use crate::pass::backfill::{self, Backfill, Backfilled};
 use crate::plan::backfill::DAYS_MAX;
+use crate::report::backfill as report;
 use crate::report::progress::{self, View};
-use crate::report::{backfill as report, sync as sync_report};
 use crate::retry::Trouble;
 use crate::store::open::IfMissing;
-use crate::store::place;
 
 /// Flags of `backfill`.
 #[derive(Debug, Clone, Args)]
@@ -31,30 +30,18 @@ pub struct BackfillArgs {
 
 /// Runs the command. With `--json` there is a document whatever happens.
 pub fn run(args: &BackfillArgs, context: &Context) -> Result<Exit, CliError> {
-    let mut is_answered = false;
-    let result = backfill(args, context, &mut is_answered);
-    if let Err(error) = &result
-        && args.json
-        && !is_answered
-    {
-        let document = sync_report::json_of_error(error.exit.code(), &error.message);
-        super::answer(format!("{document}\n").as_bytes())?;
-    }
-    result
+    document::promised(args.json, |document| backfill(args, context, document))
 }
 
 fn backfill(
     args: &BackfillArgs,
     context: &Context,
-    is_answered: &mut bool,
+    document: &mut Document,
 ) -> Result<Exit, CliError> {
     let runtime = super::runtime_of_one()?;
     let job = JobRequest { backfill_days: Some(args.days), ..JobRequest::default() };
-    if place::is_locked(&context.config.database)
-        && let Handed::Done(answer) = runtime.block_on(handover::hand_over(context, &job))?
-    {
-        *is_answered = true;
-        return handover::relay(context, &answer, args.json);
+    if let Some(exit) = handover::by_daemon(context, &runtime, &job, document)? {
+        return Ok(exit);
     }
     let (key, _) = context.key()?;
     let (watcher, progress) = progress::start(context.output.progress);
@@ -78,7 +65,7 @@ fn backfill(
     }
     let report = work.report(stop);
     let verdict = verdict(context, &report);
-    *is_answered = true;
+    document.is_out = true;
     print(args, context, &report, &verdict)?;
     verdict
 }

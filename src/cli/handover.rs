@@ -1,8 +1,11 @@
-//! A `sync` or `backfill` beside a daemon: the request is handed over, followed to its end, and its
+//! A `sync`, `backfill` or `verify` beside a daemon: the request is handed over, followed to its end, and its
 //! outcome is ours. The daemon owns the rate gate and the budget, so nothing is sent from here.
 
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
+
+use super::document::Document;
 use super::{CliError, Context, Exit, session};
 use crate::daemon::{Answer, JobRequest};
 use crate::model::instant;
@@ -18,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const AWAY_MAX: Duration = Duration::from_secs(20);
 
 /// What came of handing over.
-pub enum Handed {
+enum Handed {
     /// The daemon did it.
     Done(Box<Answer>),
     /// There is no daemon: whoever holds the lock does not take jobs.
@@ -27,8 +30,28 @@ pub enum Handed {
     Gone,
 }
 
+/// Has a daemon do it, where there is one; it has a key of its own, so whoever asks it needs none.
+/// `None` where it is to be done here.
+pub fn by_daemon(
+    context: &Context,
+    runtime: &Runtime,
+    request: &JobRequest,
+    document: &mut Document,
+) -> Result<Option<Exit>, CliError> {
+    if !place::is_locked(&context.config.database) {
+        return Ok(None);
+    }
+    match runtime.block_on(hand_over(context, request))? {
+        Handed::Done(answer) => {
+            document.is_out = true;
+            relay(context, &answer, document.is_wanted).map(Some)
+        }
+        Handed::NoDaemon | Handed::Gone => Ok(None),
+    }
+}
+
 /// Hands `request` to the daemon and waits for its answer, for as long as the user waits.
-pub async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed, CliError> {
+async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed, CliError> {
     let failed = |error: StoreError| session::storage(context, &error);
     let store = Store::open_beside(&context.config.database).map_err(failed)?;
     if store.read(instance::runner).map_err(failed)?.as_deref() != Some("run") {
@@ -77,7 +100,7 @@ pub async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed
 }
 
 /// The daemon's answer as our own.
-pub fn relay(context: &Context, answer: &Answer, as_json: bool) -> Result<Exit, CliError> {
+fn relay(context: &Context, answer: &Answer, as_json: bool) -> Result<Exit, CliError> {
     if as_json {
         super::answer(format!("{}\n", answer.json).as_bytes())?;
     } else if context.output.progress != View::Silent {

@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod context;
 mod demo;
+mod document;
 pub mod exit;
 mod export;
 mod handover;

@@ -32,6 +32,14 @@ pub struct QueueArgs {
     pub json: bool,
 }
 
+/// Flags of what has an interval of its own.
+#[derive(Debug, Clone, Args)]
+pub struct Scraping {
+    /// Scrape it every so many hours
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub interval: Option<u32>,
+}
+
 /// A request, and the line of the file it stands on.
 pub struct Asked {
     /// The line, counted from 1; `None` for what was asked on the command line.

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::queueing::{self, Common, QueueArgs, cap};
+use super::queueing::{self, Common, QueueArgs, Scraping, cap};
 use super::{CliError, Context, Exit};
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft};
@@ -48,13 +48,6 @@ enum What {
         #[command(flatten)]
         shared: Shared,
     },
-}
-
-#[derive(Debug, Clone, Args)]
-struct Scraping {
-    /// Scrape it every so many hours
-    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..))]
-    interval: Option<u32>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::handover::{self, Handed};
-use super::{CliError, Context, Exit, session};
+use super::document::{self, Document};
+use super::{CliError, Context, Exit, handover, session};
 use crate::daemon::JobRequest;
 use crate::model::Kind;
 use crate::pass::{self, Order, Report, preview};
@@ -14,7 +14,7 @@ use crate::plan::work::Wish;
 use crate::report::progress::{self, View};
 use crate::report::sync as sync_report;
 use crate::store::open::IfMissing;
-use crate::store::{Store, StoreError, place};
+use crate::store::{Store, StoreError};
 
 /// The kinds that `--only` may name.
 const KINDS: [Kind; 5] =
@@ -45,31 +45,17 @@ pub struct SyncArgs {
 
 /// Runs the command. With `--json` there is a document whatever happens.
 pub fn run(args: &SyncArgs, context: &Context) -> Result<Exit, CliError> {
-    let mut is_answered = false;
-    let result = sync(args, context, &mut is_answered);
-    if let Err(error) = &result
-        && args.json
-        && !is_answered
-    {
-        let document = sync_report::json_of_error(error.exit.code(), &error.message);
-        super::answer(format!("{document}\n").as_bytes())?;
-    }
-    result
+    document::promised(args.json, |document| sync(args, context, document))
 }
 
-fn sync(args: &SyncArgs, context: &Context, is_answered: &mut bool) -> Result<Exit, CliError> {
+fn sync(args: &SyncArgs, context: &Context, document: &mut Document) -> Result<Exit, CliError> {
     let order = args.order();
     if args.dry_run {
         return dry_run(args, context, &order);
     }
     let runtime = super::runtime_of_one()?;
-    // The daemon has a key of its own: whoever asks it needs none.
-    if place::is_locked(&context.config.database)
-        && let Handed::Done(answer) =
-            runtime.block_on(handover::hand_over(context, &args.job(context)))?
-    {
-        *is_answered = true;
-        return handover::relay(context, &answer, args.json);
+    if let Some(exit) = handover::by_daemon(context, &runtime, &args.job(context), document)? {
+        return Ok(exit);
     }
     let (key, _) = context.key()?;
     let (watcher, progress) = progress::start(context.output.progress);
@@ -87,7 +73,7 @@ fn sync(args: &SyncArgs, context: &Context, is_answered: &mut bool) -> Result<Ex
         tracing::warn!(%error, "the write-ahead log could not be cut");
     }
     let verdict = session::verdict(context, &report);
-    *is_answered = true;
+    document.is_out = true;
     answer(args, context, &report, &verdict)?;
     verdict
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::lines;
-use super::queueing::{self, Asked, Common, QueueArgs, cap};
+use super::queueing::{self, Asked, Common, QueueArgs, Scraping, cap};
 use super::{CliError, Context, Exit};
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft};
@@ -73,13 +73,6 @@ struct CreatorArgs {
     name: Option<String>,
     #[command(flatten)]
     shared: Shared,
-}
-
-#[derive(Debug, Clone, Args)]
-struct Scraping {
-    /// Scrape it every so many hours
-    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..))]
-    interval: Option<u32>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::handover::{self, Handed};
-use super::{CliError, Context, Exit, session};
+use super::document::{self, Document};
+use super::{CliError, Context, Exit, handover, session};
 use crate::daemon::JobRequest;
 use crate::pass::{self, Findings, Order, Sampling};
 use crate::report::progress::{self, View};
-use crate::report::{sync as sync_report, verify as report};
+use crate::report::verify as report;
 use crate::store::open::IfMissing;
-use crate::store::place;
 
 /// Rows that are compared where nothing else is asked for.
 const SAMPLE: u32 = 50;
@@ -37,19 +36,10 @@ pub struct VerifyArgs {
 
 /// Runs the command. With `--json` there is a document whatever happens.
 pub fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, CliError> {
-    let mut is_answered = false;
-    let result = verify(args, context, &mut is_answered);
-    if let Err(error) = &result
-        && args.json
-        && !is_answered
-    {
-        let document = sync_report::json_of_error(error.exit.code(), &error.message);
-        super::answer(format!("{document}\n").as_bytes())?;
-    }
-    result
+    document::promised(args.json, |document| verify(args, context, document))
 }
 
-fn verify(args: &VerifyArgs, context: &Context, is_answered: &mut bool) -> Result<Exit, CliError> {
+fn verify(args: &VerifyArgs, context: &Context, document: &mut Document) -> Result<Exit, CliError> {
     // What is not there proves nothing, and only `sync` and `run` make it.
     session::must_exist(context)?;
     // Short, so that it is typed again without a mistake.
@@ -59,12 +49,8 @@ fn verify(args: &VerifyArgs, context: &Context, is_answered: &mut bool) -> Resul
     let runtime = super::runtime_of_one()?;
     let max_wait_s = context.config.max_wait.as_secs();
     let job = JobRequest { verify: Some(sampling), max_wait_s, ..JobRequest::default() };
-    // The daemon has a key of its own: whoever asks it needs none.
-    if place::is_locked(&context.config.database)
-        && let Handed::Done(answer) = runtime.block_on(handover::hand_over(context, &job))?
-    {
-        *is_answered = true;
-        return handover::relay(context, &answer, args.json);
+    if let Some(exit) = handover::by_daemon(context, &runtime, &job, document)? {
+        return Ok(exit);
     }
     let (key, _) = context.key()?;
     let (watcher, progress) = progress::start(context.output.progress);
@@ -83,7 +69,7 @@ fn verify(args: &VerifyArgs, context: &Context, is_answered: &mut bool) -> Resul
     }
     let verdict = session::verdict(context, &report);
     let exit = verdict.as_ref().map_or_else(|error| error.exit, |exit| *exit);
-    *is_answered = true;
+    document.is_out = true;
     // Stopped before it began, it has found nothing.
     let findings = report.verified.clone().unwrap_or_else(|| Findings::none(sampling));
     if args.json {
