@@ -9,7 +9,7 @@ use super::super::report::Stop;
 use super::report::{Backfilled, KindBackfilled};
 use crate::api::{Failure, Verdict};
 use crate::model::metrics::number;
-use crate::model::{Kind, Lot, instant};
+use crate::model::{Event, Kind, Lot, instant};
 use crate::plan::backfill::{self as plan, Bound, Task};
 use crate::poll::metrics::{Done, endpoint};
 use crate::poll::settle::outcome;
@@ -128,8 +128,9 @@ impl Backfill {
         self.after = None;
     }
 
-    /// Decides what to do, and tells what it costs.
-    pub(super) fn plan(&mut self, desk: &Desk) -> StoreResult<()> {
+    /// Decides what to do, and tells what it costs. Long where many days are looked through again, so it
+    /// lets others have a turn meanwhile.
+    pub(super) async fn plan(&mut self, desk: &mut Desk) -> StoreResult<()> {
         let now = desk.fetcher.clock().now();
         self.today = now.date_naive();
         for kind in Lot::KINDS {
@@ -147,7 +148,7 @@ impl Backfill {
             self.tasks = Some(plan::tasks(&days));
             self.unaskable = desk.store.read(metrics::unaskable)?;
         }
-        self.foreseen = self.foresee(desk)?;
+        self.foreseen = self.foresee(desk).await?;
         self.announce(desk);
         Ok(())
     }
@@ -168,7 +169,7 @@ impl Backfill {
 
     /// The requests that it will take. A day that nobody has asked for yet takes as many ids as were
     /// published by then; only the others have to be looked through.
-    fn foresee(&self, desk: &Desk) -> StoreResult<u64> {
+    async fn foresee(&self, desk: &mut Desk) -> StoreResult<u64> {
         let mut published = BTreeMap::new();
         let mut requests = 0_u64;
         for task in self.tasks.iter().flatten() {
@@ -181,6 +182,9 @@ impl Backfill {
             let ids = if desk.store.read(|c| metrics::is_begun(c, kind, day))? {
                 let has_settled = plan::is_settled(task.day, self.today);
                 let wanted = metrics::Wanted { lot, day, date: &date, has_settled };
+                // Signs of life, and a chance to be stopped.
+                desk.tell(&Event::Days { kind, done: 0, total: requests.max(1) });
+                tokio::task::yield_now().await;
                 desk.store.read(|c| metrics::count(c, wanted))?
             } else {
                 if let std::collections::btree_map::Entry::Vacant(slot) = published.entry(lot) {

@@ -126,7 +126,7 @@ async fn slice(
     begin(desk, work.trigger(), is_identified).await?;
     end_turn(desk, Kind::Meta, &Ending { outcome: outcome::POLLED, ..Ending::default() })?;
     if work.bounds.is_empty() {
-        work.plan(desk)?;
+        work.plan(desk).await?;
     }
     while let Some(task) = work.task() {
         step(desk, work, begun, task).await?;
