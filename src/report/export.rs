@@ -55,7 +55,7 @@ fn line(table: &Exported) -> String {
     let mut parts = vec![
         format!("{} rows", thousands(table.rows)),
         bytes(table.bytes),
-        format!("{} files written", table.written),
+        format!("{} {} written", table.written, if table.written == 1 { "file" } else { "files" }),
     ];
     for (count, what) in [(table.kept, "unchanged"), (table.removed, "removed")] {
         if count > 0 {
@@ -102,9 +102,9 @@ mod tests {
         };
         assert_eq!(
             line(&table),
-            "video_history          12,345 rows, 2.0 kB, 1 files written, 11 unchanged\n"
+            "video_history          12,345 rows, 2.0 kB, 1 file written, 11 unchanged\n"
         );
         table.kept = 0;
-        assert!(line(&table).ends_with("1 files written\n"));
+        assert!(line(&table).ends_with("1 file written\n"));
     }
 }
