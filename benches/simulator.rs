@@ -1,6 +1,6 @@
 //! Full-size simulations of the planner, printed as tables; with `--check`, held to their goals.
 //!
-//! `cargo bench --bench simulator -- --check` takes some minutes. `--videos`, `--days`, `--freshness`
+//! `cargo bench --bench simulator -- --check` takes half an hour on a busy machine. `--videos`, `--days`, `--freshness`
 //! and `--window` (both in seconds) change the scenario; `--limit N` runs it once, with N requests per
 //! window.
 

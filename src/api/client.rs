@@ -1,5 +1,6 @@
 //! The funnel: builds one attempt, sends it, bounds and cleans what comes back, and classifies it.
 
+use std::error::Error;
 use std::fmt;
 
 use bytes::Bytes;
@@ -159,16 +160,29 @@ impl Client {
 
     /// The failure of an attempt that got no answer.
     fn unanswered(&self, error: reqwest::Error) -> Failure {
+        if error.is_connect() {
+            let cause = self.cause(error);
+            return Failure::found(Verdict::Unreachable, "no connection to the API", &cause);
+        }
         let (verdict, title) = if error.is_builder() {
             (Verdict::BadRequest, "the request cannot be sent")
-        } else if error.is_connect() {
-            (Verdict::Unreachable, "no connection to the API")
         } else if error.is_timeout() {
             (Verdict::Lost, "no answer in time")
         } else {
             (Verdict::Lost, "the connection broke before an answer came")
         };
         Failure::found(verdict, title, &self.story(error))
+    }
+
+    /// What is at the bottom of it: the name that is not known, the refusal, the certificate. The layers
+    /// above only say that it was about a connection.
+    fn cause(&self, error: reqwest::Error) -> String {
+        let error = error.without_url();
+        let mut cause: &dyn Error = &error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        self.scrubber.chain(cause, CHAIN_CHARS_MAX)
     }
 
     fn story(&self, error: reqwest::Error) -> String {
