@@ -56,7 +56,7 @@ pub fn one(context: &Context, draft: Draft, args: &QueueArgs) -> Result<Exit, Cl
 /// Queues requests: all of them, or none if any is wrong.
 pub fn all(context: &Context, asked: &[Asked], args: &QueueArgs) -> Result<Exit, CliError> {
     let failed = |error: StoreError| session::storage(context, &error);
-    let store = Store::open_beside(&context.config.database).map_err(failed)?;
+    let store = session::open_to_queue(context)?;
     let at = instant::micros(context.clock.now());
     let entries = store.write_durably(|tx| {
         let mut checked: Vec<Checked> = Vec::with_capacity(asked.len());

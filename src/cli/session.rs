@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::{CliError, Context, Exit, backfill};
 use crate::api::{BuildError, Client, Failure, Verdict};
 use crate::clock::Clock;
+use crate::config::{Origin, Setting};
 use crate::model::Watcher;
 use crate::pass::findings::{Findings, KindFindings};
 use crate::pass::{PassSettings, Report, Stop};
@@ -60,6 +61,21 @@ pub fn must_exist(context: &Context) -> Result<(), CliError> {
     }
 }
 
+/// Opens the database to queue a write, beside whoever works on it. One that is not there is made where
+/// the command line names it; a setting that is wrong must not make a mirror that nobody sends from.
+pub fn open_to_queue(context: &Context) -> Result<Store, CliError> {
+    let database = &context.config.database;
+    let is_named = matches!(context.config.origin(Setting::Database), Origin::Flag(_));
+    if is_named && !database.exists() {
+        match Store::open(database, IfMissing::Create) {
+            // Another process makes it at this moment, if it is locked.
+            Ok(_) | Err(StoreError::Locked(_)) => {}
+            Err(error) => return Err(storage(context, &error)),
+        }
+    }
+    Store::open_beside(database).map_err(|error| storage(context, &error))
+}
+
 /// What passes go by, for an installation with this seed.
 pub fn settings(context: &Context, seed: u64) -> PassSettings {
     let config = &context.config;
@@ -101,7 +117,6 @@ pub fn unbuildable(error: &BuildError) -> CliError {
 
 /// What a failure of the database means to the user.
 pub fn storage(context: &Context, error: &StoreError) -> CliError {
-    use crate::config::Setting;
     let origin = context.config.origin(Setting::Database);
     let found = |exit| CliError::from_error(exit, error);
     match error {

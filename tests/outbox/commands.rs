@@ -1,11 +1,13 @@
 //! Queueing: what is taken, what is refused with the reason, what is seen of it.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Instant;
 
 use creatormirror::model::Kind;
 use serde_json::json;
 
+use crate::support::BINARY;
 use crate::{Outbox, bed};
 
 #[test]
@@ -53,6 +55,28 @@ fn what_is_queued_is_sent_once_mirrored_at_once_and_kept_in_the_record() {
     bed.sync_well(&["--full"]);
     bed.compare();
     assert_eq!(bed.writes(), 3, "what is done is not done again");
+}
+
+#[test]
+fn a_database_that_is_not_there_is_made_for_a_write_where_the_command_line_names_it() {
+    let bed = bed();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.db");
+    let run = |arguments: &[&str]| {
+        bed.start(bed.command_on(Path::new(BINARY), &path, arguments)).wait().code
+    };
+    let mut by_setting = std::process::Command::new(BINARY);
+    by_setting.env_clear().env("HOME", folder.path()).env("CREATORMIRROR_DATABASE", &path);
+    let by_setting = bed.start({
+        by_setting.args(["track", "creator", "Ada"]);
+        by_setting
+    });
+    assert_eq!(by_setting.wait().code, Some(78), "a setting may be wrong");
+    assert_eq!(run(&["status"]), Some(78));
+    assert!(!path.exists());
+    assert_eq!(run(&["track", "creator", "Ada"]), Some(0));
+    assert_eq!(run(&["sync"]), Some(0));
+    assert_eq!(bed.writes(), 1, "it is sent by whoever works on the file then");
 }
 
 #[test]
