@@ -35,6 +35,8 @@ use days::Handed;
 use key::KeyTrouble;
 use trouble::Troubles;
 
+/// How long the start waits for a rate limit before it says that it is ready without an answer.
+const START_PATIENCE: Duration = Duration::from_secs(2);
 /// After a pass that found nothing to ask for.
 const FRUITLESS_PAUSE: Duration = Duration::from_secs(30);
 
@@ -197,8 +199,9 @@ impl Daemon {
     }
 
     /// Whose key is it? Without an answer the daemon starts all the same: a boot during an outage
-    /// must succeed.
+    /// must succeed. Nor is a rate limit sat out: whoever started it waits to hear that it is ready.
     async fn start(&mut self) -> Result<Step, Stop> {
+        self.desk.fetcher.renew_patience_for(START_PATIENCE);
         let identified = self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await;
         match identified {
             None => return Ok(Step::End),

@@ -5,6 +5,7 @@
 
 mod last_pass;
 mod metrics;
+mod text;
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,9 +25,6 @@ pub use metrics::Metrics;
 use crate::clock::Clock;
 use crate::daemon::Pulse;
 use crate::store::Store;
-
-/// What the Prometheus text format calls itself.
-const TEXT_FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What the listener answers from.
 #[derive(Debug)]
@@ -67,7 +65,10 @@ async fn metrics(State(listener): State<Arc<Listener>>) -> Response {
         listener.metrics.render(&store, listener.clock.now())
     };
     match tokio::task::spawn_blocking(read).await {
-        Ok(Ok(text)) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
+        Ok(Ok(numbers)) => {
+            let plain = text::from_open_metrics(&numbers);
+            ([(header::CONTENT_TYPE, text::CONTENT_TYPE)], plain).into_response()
+        }
         Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value as Json};
 
@@ -130,13 +131,19 @@ async fn known_video(
         let fetched = desk.fetcher.fetch(&request, |answer| {
             let raw = item(&answer.body)?;
             let row = decode::row(Kind::Video, raw.get().as_bytes());
-            row.map(|row| seen(Kind::Video, &row)).map_err(|bad| Failure::malformed(bad.reason))
+            let seen = row.map(|row| seen(Kind::Video, &row));
+            let seen = seen.map_err(|bad| Failure::malformed(bad.reason))?;
+            Ok((seen, Bytes::copy_from_slice(raw.get().as_bytes())))
         });
-        match fetched.await {
-            Ok(fetched) if is_it(&fetched.checked) => return Ok(Some(fetched.checked.id)),
-            Ok(_) => {}
-            Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {}
-            Err(error) => return Err(error),
+        let fetched = match fetched.await {
+            Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => continue,
+            fetched => fetched?,
+        };
+        let ((seen, row), as_of) = (fetched.checked, fetched.as_of);
+        let (store, ledger) = (desk.store.clone(), desk.ledger(Kind::Video));
+        write::off_thread(move || write::loose(&store, &ledger, &[row], as_of)).await?;
+        if is_it(&seen) {
+            return Ok(Some(seen.id));
         }
     }
     Ok(None)

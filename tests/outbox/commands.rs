@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use creatormirror::model::Kind;
+use creatormirror::sandbox::SandboxSettings;
 use serde_json::json;
 
-use crate::support::BINARY;
-use crate::{Outbox, bed};
+use crate::support::{BINARY, calm};
+use crate::{Outbox, bed, bed_of};
 
 #[test]
 fn what_is_queued_is_sent_once_mirrored_at_once_and_kept_in_the_record() {
@@ -194,4 +195,35 @@ fn entries_are_listed_waited_for_discarded_and_retried() {
     assert!(bed.run(&["outbox", "list"]).expect(0).stdout.contains("track creator `One`"));
     bed.run(&["outbox", "show", "1"]).expect(0);
     assert!(bed.run(&["status"]).expect(0).stdout.contains("outbox        empty"));
+}
+
+#[test]
+fn an_entry_that_needs_two_results_is_revived_by_the_last_that_was_missing() {
+    let bed = bed_of(SandboxSettings { account_cap: Some(12), ..calm() });
+    bed.queue(&["track", "account", "tiktok", "someone.else"]);
+    bed.queue(&["track", "creator", "Ada"]);
+    bed.queue(&["link", "@2", "@1"]);
+    bed.sync(&[]).expect(1);
+    assert_eq!(bed.states(), ["failed", "succeeded", "failed"]);
+    // The other result came while this one was failed.
+    bed.control.set_account_cap(None);
+    bed.run(&["outbox", "retry", "1"]).expect(0);
+    assert_eq!(bed.states(), ["queued", "succeeded", "waiting"]);
+    bed.sync_well(&[]);
+    assert_eq!(bed.states(), ["succeeded"; 3]);
+
+    // Both are missing, and one is retried: the other one is still named as what is missing.
+    bed.queue(&["track", "creator", "Bert"]);
+    bed.queue(&["track", "account", "tiktok", "another"]);
+    bed.queue(&["link", "@4", "@5"]);
+    bed.run(&["outbox", "discard", "4", "5"]).expect(0);
+    bed.run(&["outbox", "retry", "4"]).expect(0);
+    bed.sync(&[]).expect(1);
+    assert_eq!(bed.states()[3..], ["succeeded", "discarded", "failed"]);
+    assert!(bed.entry(6)["detail"].as_str().unwrap().contains("entry 5 was discarded"));
+    bed.run(&["outbox", "retry", "5"]).expect(0);
+    bed.sync_well(&[]);
+    assert_eq!(bed.states(), ["succeeded"; 6]);
+    bed.sync_well(&["--full"]);
+    bed.compare();
 }

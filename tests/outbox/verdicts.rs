@@ -28,6 +28,9 @@ fn what_is_there_already_is_adopted() {
             &text(&account, "platform"),
             &text(&account, "username").to_uppercase(),
         ]);
+        // It changed since the mirror saw it, and is seen again when it is adopted.
+        let id = text(&video, "id");
+        bed.control.set_member(Kind::Video, &id, "description", &json!("another"));
         // One that the mirror does not know yet.
         let unseen = bed.control.add_video(creatormirror::sandbox::Platform::Tiktok);
         let unseen = bed.control.row(Kind::Video, &unseen).unwrap();
@@ -41,6 +44,8 @@ fn what_is_there_already_is_adopted() {
         if duplicates == Duplicates::Conflict {
             assert_eq!(bed.entry(1)["detail"], "it was already there");
         }
+        let said = format!("SELECT description = 'another' FROM videos WHERE id = '{id}'");
+        assert_eq!(bed.number(&said), 1, "{duplicates:?}: the mirror shows what was there before");
     }
 }
 

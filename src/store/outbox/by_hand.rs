@@ -2,8 +2,9 @@
 
 use rusqlite::Transaction;
 
+use super::find::{Source, source};
 use super::queue::change_key;
-use super::settle::fail_dependents;
+use super::settle::{fail_dependents, fill_in};
 use super::{OPEN, one};
 use crate::model::outbox::State;
 use crate::store::StoreResult;
@@ -57,7 +58,8 @@ pub fn retry(tx: &Transaction<'_>, entry: i64, now: i64) -> StoreResult<Touched>
     Ok(Touched::Now(state))
 }
 
-/// What failed because this entry did, waits for it again.
+/// What failed because this entry did, waits for it again. What needs another entry besides, which
+/// came to its end meanwhile, is checked anew: nothing would tell it of that end.
 fn wait_again(tx: &Transaction<'_>, entry: i64) -> StoreResult<()> {
     let mut revived = vec![entry];
     while let Some(entry) = revived.pop() {
@@ -65,14 +67,38 @@ fn wait_again(tx: &Transaction<'_>, entry: i64) -> StoreResult<()> {
             "UPDATE outbox
              SET state = 'waiting', is_checked = 0, code = NULL, detail = NULL, hint = NULL, finished_at = NULL
              WHERE (subject = ?1 OR account = ?1) AND state = 'failed' AND code = 'DEPENDENCY'
-             RETURNING entry",
+             RETURNING entry, subject, account",
         )?;
-        let entries = statement.query_map([format!("@{entry}")], |row| row.get(0))?;
-        for entry in entries {
-            revived.push(entry?);
+        let named =
+            |name: Option<String>| name.and_then(|name| name.strip_prefix('@')?.parse().ok());
+        let entries = statement.query_map([format!("@{entry}")], |row| {
+            Ok((row.get(0)?, [named(row.get(1)?), named(row.get(2)?)]))
+        })?;
+        for found in entries {
+            let (entry, names): (i64, [Option<i64>; 2]) = found?;
+            for name in names.into_iter().flatten() {
+                make_up_for(tx, entry, name)?;
+            }
+            revived.push(entry);
         }
     }
     Ok(())
+}
+
+/// What a revived entry missed of another one that it names: its result is filled in; that there will
+/// be none, the check finds out.
+fn make_up_for(tx: &Transaction<'_>, entry: i64, named: i64) -> StoreResult<()> {
+    match source(tx, named)? {
+        Some(Source { state: State::Succeeded, result_id: Some(id), .. }) => {
+            fill_in(tx, named, &id)
+        }
+        Some(Source { state, .. }) if !state.is_final() => Ok(()),
+        _ => {
+            let sql = "UPDATE outbox SET state = 'queued' WHERE entry = ?1";
+            tx.execute(sql, [entry])?;
+            Ok(())
+        }
+    }
 }
 
 /// Takes an entry back. What was sent of it is not undone; what waits for it fails.

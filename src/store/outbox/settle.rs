@@ -66,7 +66,7 @@ fn end(
 }
 
 /// Puts a result where it was waited for. Entries that have all they need are ready to be checked.
-fn fill_in(tx: &Transaction<'_>, entry: i64, result_id: &str) -> StoreResult<()> {
+pub(super) fn fill_in(tx: &Transaction<'_>, entry: i64, result_id: &str) -> StoreResult<()> {
     let name = format!("@{entry}");
     for column in ["subject", "account"] {
         let sql = format!(
