@@ -91,6 +91,26 @@ fn figures_of_the_wrong_type_are_null_and_what_was_said_is_kept() {
 }
 
 #[test]
+fn only_a_headline_figure_makes_an_observation() {
+    let bed = Bed::frozen(calm());
+    let answers = [
+        r#"{"data":{"current":{"total_views":5},"previous":{"total_views":1}}}"#,
+        r#"{"data":{"current":{"total_views":5},"previous":{"total_views":2}}}"#,
+        r#"{"data":{"current":{"total_views":6},"previous":{"total_views":2}}}"#,
+    ];
+    for (answer, rows) in answers.into_iter().zip([1, 1, 2]) {
+        bed.control.fault(Fault::on("GET", "/overview", said(answer)));
+        bed.sync_well(&["--full", "--only", "overview"]);
+        assert_eq!(bed.number("SELECT count(*) FROM overview_history"), rows, "{answer}");
+        // What else was said is kept all the same.
+        let newest = "SELECT extra FROM overview_observation ORDER BY observed_at DESC LIMIT 1";
+        let extra: serde_json::Value = serde_json::from_str(&bed.text(newest)).unwrap();
+        let said: serde_json::Value = serde_json::from_str(answer).unwrap();
+        assert_eq!(extra["previous"], said["data"]["previous"]);
+    }
+}
+
+#[test]
 fn dates_of_deprecation_and_sunset_are_kept_and_shown() {
     let bed = Bed::frozen(calm());
     bed.control.set_lifecycle(Some("2027-01-01T00:00:00Z"), Some("2027-07-01T00:00:00Z"));

@@ -22,15 +22,25 @@ pub struct Figures {
     pub extra: Option<String>,
 }
 
-/// Adds an observation if any figure differs from the latest one of the period. Returns whether.
+/// Adds an observation if any figure differs from the latest one of the period. Returns whether. What
+/// else the answer says, such as the figures of the window before, makes no observation of its own: the
+/// latest one keeps the newest of it.
 pub fn observe(
     tx: &Transaction<'_>,
     period: &str,
     figures: &Figures,
     at: i64,
 ) -> StoreResult<bool> {
-    if latest(tx, period)?.as_ref() == Some(figures) {
-        return Ok(false);
+    if let Some((observed_at, held)) = latest(tx, period)? {
+        let is_same = Figures { extra: figures.extra.clone(), ..held.clone() } == *figures;
+        if is_same && held.extra != figures.extra {
+            let sql = "UPDATE overview_observation SET extra = ?3
+                       WHERE period = ?1 AND observed_at = ?2";
+            tx.execute(sql, (period, observed_at, &figures.extra))?;
+        }
+        if is_same {
+            return Ok(false);
+        }
     }
     let sql = "INSERT INTO overview_observation
                    (period, observed_at, total_views, engagement_rate, active_accounts,
@@ -53,18 +63,21 @@ pub fn observe(
     Ok(added > 0)
 }
 
-fn latest(c: &Connection, period: &str) -> StoreResult<Option<Figures>> {
-    let sql = "SELECT total_views, engagement_rate, active_accounts, account_videos, tracked_videos, extra
+fn latest(c: &Connection, period: &str) -> StoreResult<Option<(i64, Figures)>> {
+    let sql =
+        "SELECT total_views, engagement_rate, active_accounts, account_videos, tracked_videos,
+                      extra, observed_at
                FROM overview_observation WHERE period = ?1 ORDER BY observed_at DESC LIMIT 1";
     let figures = c.query_row(sql, [period], |row| {
-        Ok(Figures {
+        let figures = Figures {
             total_views: row.get(0)?,
             engagement_rate: row.get(1)?,
             active_accounts: row.get(2)?,
             account_videos: row.get(3)?,
             tracked_videos: row.get(4)?,
             extra: row.get(5)?,
-        })
+        };
+        Ok((row.get(6)?, figures))
     });
     Ok(figures.optional()?)
 }
