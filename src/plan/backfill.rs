@@ -84,8 +84,11 @@ pub fn growth(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
     ids: usize,
-    /// The bound before it was lowered by guessing, for as long as no answer has proved it right.
+    /// The bound before it was lowered by guessing.
     before_guess: Option<usize>,
+    /// Whether an answer has shown that so many are taken. That more are not is a guess still: a single
+    /// id may have been to blame.
+    is_proved: bool,
 }
 
 /// What a refusal of a request for its ids means.
@@ -100,7 +103,8 @@ pub enum Refused {
 impl Bound {
     /// The bound that was learned before, else the documented one.
     pub fn known(learned: Option<usize>) -> Self {
-        Self { ids: learned.unwrap_or(IDS_MAX).clamp(1, IDS_MAX), before_guess: None }
+        let ids = learned.unwrap_or(IDS_MAX).clamp(1, IDS_MAX);
+        Self { ids, before_guess: None, is_proved: false }
     }
 
     /// The most ids of the next request.
@@ -111,11 +115,12 @@ impl Bound {
     /// A request with so many ids was refused. `told` is the bound that the server has named.
     pub fn refused(&mut self, sent: usize, told: Option<usize>) -> Refused {
         if let Some(told) = told.filter(|told| (1..sent).contains(told)) {
-            (self.ids, self.before_guess) = (told, None);
+            *self = Self::known(Some(told));
             return Refused::Fewer;
         }
+        self.is_proved = false;
         if sent <= 1 {
-            // It was not their number.
+            // It was not their number, whatever was answered on the way down.
             self.ids = self.before_guess.take().unwrap_or(self.ids);
             return Refused::Alone;
         }
@@ -127,10 +132,8 @@ impl Bound {
     /// A request with so many ids was answered. Returns the bound if that is now known to be lower
     /// than it was thought to be.
     pub fn answered(&mut self, sent: usize) -> Option<usize> {
-        let is_proof = self.before_guess.is_some() && sent >= self.ids;
-        if is_proof {
-            self.before_guess = None;
-        }
+        let is_proof = self.before_guess.is_some() && !self.is_proved && sent >= self.ids;
+        self.is_proved |= is_proof;
         is_proof.then_some(self.ids)
     }
 }
@@ -262,6 +265,26 @@ mod tests {
         }
         assert_eq!(bound.refused(1, None), Refused::Alone);
         assert_eq!(bound.ids(), 8);
+    }
+
+    #[test]
+    fn an_id_that_is_refused_among_others_does_not_lower_the_bound() {
+        let mut bound = Bound::known(None);
+        let (mut asked, mut requests) = (0, 0);
+        while asked < 2_000 {
+            let sent = bound.ids();
+            requests += 1;
+            // The seventh of them is no id to the server.
+            let is_refused = (asked..asked + sent).contains(&7);
+            if !is_refused {
+                bound.answered(sent);
+                asked += sent;
+            } else if bound.refused(sent, None) == Refused::Alone {
+                asked += 1;
+            }
+        }
+        assert_eq!(bound.ids(), IDS_MAX);
+        assert!(requests < 30, "{requests}");
     }
 
     #[test]

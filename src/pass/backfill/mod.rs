@@ -233,6 +233,8 @@ async fn ask(
                 Refused::Alone if work.answering.contains(&kind) => {
                     tracing::warn!(%kind, error = %failure, "an id is refused; it is left out");
                     work.refused.extend(first.map(|key| (kind, key)));
+                    // What was learned on the way down to it was about it.
+                    asking::keep_bound(desk, lot, *bound).map_err(Stop::from)?;
                 }
                 Refused::Alone => work.give_up(lot, failure),
             }
