@@ -419,6 +419,22 @@ fn the_latest_state_knows_account_creator_and_rate() {
 }
 
 #[test]
+fn absurd_counts_do_not_make_a_view_unreadable() {
+    let mut mirror = Mirror::new();
+    mirror.put(Kind::Creator, &json!({"id": "c1", "name": "Ada"}));
+    for (id, likes) in [("a1", -3_i64), ("a2", 1 << 40), ("a3", -(1 << 50))] {
+        let views = i64::MAX;
+        mirror.put(
+            Kind::Account,
+            &json!({"id": id, "creator_id": "c1", "view_count": views, "like_count": likes}),
+        );
+    }
+    let rows = mirror.rows("SELECT views, likes FROM creator_rollup");
+    assert_eq!(rows[0][0].as_f64().unwrap(), 3.0 * i64::MAX as f64);
+    assert_eq!(rows[0][1], json!((1_i64 << 40) - (1 << 50) - 3));
+}
+
+#[test]
 fn a_creator_is_the_sum_of_the_accounts_that_are_there() {
     let mut mirror = Mirror::new();
     for (id, name) in [("c1", "Ada"), ("c2", "Ben"), ("c3", "gone")] {
