@@ -91,6 +91,29 @@ fn refusals_that_no_size_mends_end_with_that_kind() {
 }
 
 #[test]
+fn an_id_that_is_refused_is_left_out_and_holds_up_no_other() {
+    let bed = synced();
+    let odd = "UPDATE video SET id = 'legacy-7'
+               WHERE key = (SELECT key FROM video ORDER BY create_time LIMIT 1)";
+    assert_eq!(bed.db_to_write().execute(odd, []).unwrap(), 1);
+    let missing = "SELECT count(*) FROM videos AS v
+                   JOIN (SELECT DISTINCT date FROM daily_metrics WHERE kind = 'account') AS d
+                   WHERE v.id <> 'legacy-7' AND substr(v.create_time, 1, 10) <= d.date
+                       AND (v.id, d.date) NOT IN
+                           (SELECT id, date FROM daily_metrics WHERE kind = 'video')";
+    bed.backfill(&["--days", "3"]).expect(1).says("refuses 1 ids");
+    assert_eq!(bed.number(missing), 0);
+    assert!(sizes(&bed, "/videos/metrics", 422).len() < 10, "on one day alone");
+    bed.control.clear_log();
+    bed.backfill_well(3);
+    assert!(bed.asked().is_empty());
+    // The newest days, on which there is nothing but that id to ask for, are no end of it.
+    bed.backfill(&["--days", "5"]).expect(1).says("refuses 1 ids");
+    assert_eq!(bed.number(missing), 0);
+    assert_eq!(sizes(&bed, "/videos/metrics", 200).into_iter().max(), Some(200), "as many as ever");
+}
+
+#[test]
 fn ids_that_the_api_does_not_know_have_no_row_and_are_not_asked_for_again() {
     let bed = synced();
     let gone: Vec<String> = bed.control.ids(Kind::Video).drain(..7).collect();

@@ -22,7 +22,7 @@ use crate::plan::backfill::{self as plan, Bound, Refused, Task};
 use crate::poll::metrics::{self as asking, Asked, endpoint};
 use crate::poll::settle::{self, outcome};
 use crate::poll::{Desk, PollError};
-use crate::store::metrics::{self, Subject, Wanted};
+use crate::store::metrics::{self, Subject, Told, Wanted};
 use crate::store::passes::{self, Ending};
 use crate::store::{Store, StoreResult, instance, refusals};
 
@@ -173,7 +173,14 @@ async fn step(
         work.next_task();
         return Ok(());
     };
-    subjects.retain(|subject| !work.refused.contains(&(kind, subject.key)));
+    let is_refused = |subject: &Subject| work.refused.contains(&(kind, subject.key));
+    let left_out: Vec<Subject> = subjects.extract_if(.., |subject| is_refused(subject)).collect();
+    if !left_out.is_empty() {
+        // Remembered, or else a later run would have nothing but them to ask for, and take the refusal
+        // for one of everything.
+        let told: Vec<_> = left_out.into_iter().map(|one| (one, Told::NotFound)).collect();
+        desk.store.write(|tx| metrics::write(tx, wanted, &told))?;
+    }
     if !subjects.is_empty() {
         begun.now = Some(kind);
         if begun.kinds.insert(kind) {
