@@ -15,6 +15,7 @@ mod decide;
 mod destination;
 mod error;
 mod folder;
+mod json;
 pub mod manifest;
 mod parquet;
 mod stage;

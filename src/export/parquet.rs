@@ -14,6 +14,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::{Type, TypePtr};
 
+use super::json;
 use crate::model::{Instant, Value};
 use crate::store::dump::{Column, Shape};
 
@@ -146,7 +147,14 @@ impl Buffer {
 
     fn take(&mut self, value: &Value<'_>) -> Option<usize> {
         match &mut self.values {
-            Values::Texts(texts) => return Some(take_text(texts, value)),
+            Values::Texts(texts) => {
+                return Some(match value {
+                    Value::Text(text) if self.shape == Shape::Json => {
+                        take_text(texts, &Value::Text(json::paired(text)))
+                    }
+                    value => take_text(texts, value),
+                });
+            }
             Values::Longs(longs) if self.shape == Shape::Instant => longs.push(micros(value)?),
             Values::Longs(longs) => longs.push(value.as_integer()?),
             Values::Days(days) => days.push(day(value)?),

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use serde_json::value::RawValue;
 
+use super::json;
 use crate::model::Value;
 use crate::store::dump::{Column, Shape};
 
@@ -69,10 +70,11 @@ pub fn json_row(out: &mut impl Write, columns: &[Column], row: &[Value<'_>]) -> 
 /// Passes JSON on as it was received, number by number. In JSON line breaks stand only where a blank
 /// could stand too.
 fn json_value(out: &mut impl Write, text: &str) -> io::Result<()> {
-    match serde_json::from_str::<&RawValue>(text) {
+    let text = json::paired(text);
+    match serde_json::from_str::<&RawValue>(&text) {
         Ok(value) if !value.get().contains(['\r', '\n']) => out.write_all(value.get().as_bytes()),
         Ok(value) => out.write_all(value.get().replace(['\r', '\n'], " ").as_bytes()),
-        Err(_) => Ok(serde_json::to_writer(out, text)?),
+        Err(_) => Ok(serde_json::to_writer(out, &text)?),
     }
 }
 
