@@ -2,8 +2,7 @@
 //! the single requests by which an API that is down is tried again.
 
 use super::key::KeyTrouble;
-use super::{Daemon, News, Step, delta};
-use crate::model::instant;
+use super::{Daemon, News, SECONDS, Step, delta};
 use crate::pass::{self, Report, Stop};
 
 impl Daemon {
@@ -46,7 +45,7 @@ impl Daemon {
             Stop::RateLimited(wait) => {
                 self.troubles.rest(now.saturating_add(*wait));
                 let until = self.now() + delta(*wait);
-                self.say(&format!("rate limited until {}", instant::text(until)));
+                self.say(&format!("rate limited until {}", until.format(SECONDS)));
             }
             Stop::KeyRefused(_) | Stop::OtherOrganization { .. } => {
                 tracing::error!(error = %stop, "polling stops until the key works; replace the key and reload or restart");
