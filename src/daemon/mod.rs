@@ -231,6 +231,9 @@ impl Daemon {
         {
             return Ok(Step::Go);
         }
+        if let Some(step) = self.job_in_outage().await? {
+            return Ok(step);
+        }
         if let Some(trouble) = &self.key {
             return match trouble.rest_left(uptime) {
                 Some(left) => Ok(Step::Rest(left)),
