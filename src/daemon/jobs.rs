@@ -95,6 +95,33 @@ impl Daemon {
         Ok(true)
     }
 
+    /// A job while the API is down: whoever asks is told within moments, by a request of its own,
+    /// rather than kept waiting for the next attempt. `None`: there is none, or the API is not down.
+    pub(super) async fn job_in_outage(&mut self) -> Result<Option<Step>, Stop> {
+        if !self.troubles.is_down() {
+            return Ok(None);
+        }
+        let Some(job) = self.claim_job()? else { return Ok(None) };
+        let request: JobRequest = serde_json::from_str(&job.request).unwrap_or_default();
+        // A backfill is followed until the outage is over.
+        if request.backfill_days.is_some() {
+            return self.do_job(job).await.map(Some);
+        }
+        match self.knock().await {
+            None => Ok(Some(Step::End)),
+            Some(Ok(())) => {
+                self.answers_again();
+                self.do_job(job).await.map(Some)
+            }
+            Some(Err(Stop::Store(error))) => Err(Stop::Store(error)),
+            Some(Err(stop)) => {
+                self.note_stop(&stop);
+                self.answer_job(&job, &Report::of_none(&self.desk, stop))?;
+                Ok(Some(Step::Go))
+            }
+        }
+    }
+
     fn answer_job(&self, job: &Job, report: &Report) -> StoreResult<()> {
         let answer = (self.front.answer)(report);
         let exit_code = answer.exit_code;

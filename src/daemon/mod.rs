@@ -35,6 +35,8 @@ use days::Handed;
 use key::KeyTrouble;
 use trouble::Troubles;
 
+/// An instant in a line for people.
+const SECONDS: &str = "%Y-%m-%d %H:%M:%S UTC";
 /// How long the start waits for a rate limit before it says that it is ready without an answer.
 const START_PATIENCE: Duration = Duration::from_secs(2);
 /// After a pass that found nothing to ask for.
@@ -229,6 +231,9 @@ impl Daemon {
         {
             return Ok(Step::Go);
         }
+        if let Some(step) = self.job_in_outage().await? {
+            return Ok(step);
+        }
         if let Some(trouble) = &self.key {
             return match trouble.rest_left(uptime) {
                 Some(left) => Ok(Step::Rest(left)),
@@ -338,7 +343,7 @@ impl Daemon {
     }
 
     fn say_idle(&mut self, until: DateTime<Utc>) {
-        self.say(&format!("idle until {}", until.format("%Y-%m-%d %H:%M:%S UTC")));
+        self.say(&format!("idle until {}", until.format(SECONDS)));
     }
 
     /// Tells the service manager and `status` how things stand, when it has changed.

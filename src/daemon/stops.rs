@@ -2,8 +2,7 @@
 //! the single requests by which an API that is down is tried again.
 
 use super::key::KeyTrouble;
-use super::{Daemon, News, Step, delta};
-use crate::model::instant;
+use super::{Daemon, News, SECONDS, Step, delta};
 use crate::pass::{self, Report, Stop};
 
 impl Daemon {
@@ -34,7 +33,7 @@ impl Daemon {
     }
 
     /// Asks once, whose key this is. `None`: called to stop.
-    async fn knock(&mut self) -> Option<Result<(), Stop>> {
+    pub(super) async fn knock(&mut self) -> Option<Result<(), Stop>> {
         self.desk.fetcher.try_once();
         self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await
     }
@@ -46,7 +45,7 @@ impl Daemon {
             Stop::RateLimited(wait) => {
                 self.troubles.rest(now.saturating_add(*wait));
                 let until = self.now() + delta(*wait);
-                self.say(&format!("rate limited until {}", instant::text(until)));
+                self.say(&format!("rate limited until {}", until.format(SECONDS)));
             }
             Stop::KeyRefused(_) | Stop::OtherOrganization { .. } => {
                 tracing::error!(error = %stop, "polling stops until the key works; replace the key and reload or restart");
@@ -74,15 +73,23 @@ impl Daemon {
         (self.front.herald)(&News::ApiAnswers(true));
     }
 
+    /// The API has answered after an outage, and maybe for the first time.
+    pub(super) fn answers_again(&mut self) {
+        tracing::info!("the API answers again");
+        if self.key.is_some() {
+            self.key_works();
+        }
+        self.troubles.has_answered();
+        (self.front.herald)(&News::ApiAnswers(true));
+    }
+
     /// After an outage: a single request tells whether it is over, where a pass would try each thing
     /// several times.
     pub(super) async fn try_api(&mut self) -> Result<Step, Stop> {
         match self.knock().await {
             None => Ok(Step::End),
             Some(Ok(())) => {
-                tracing::info!("the API answers again");
-                self.troubles.has_answered();
-                (self.front.herald)(&News::ApiAnswers(true));
+                self.answers_again();
                 Ok(Step::Go)
             }
             Some(Err(Stop::Store(error))) => Err(Stop::Store(error)),

@@ -54,7 +54,7 @@ impl Daemon {
     }
 
     /// Lets time pass in which nothing can be done; a job waits as well, unless it is to be told that
-    /// the key is refused. Beside that only calls are heard.
+    /// the key is refused or the API is down. Beside that only calls are heard.
     pub(super) async fn rest(&mut self, length: Duration) -> Step {
         if !self.pending.is_empty() {
             return self.answer_calls().await;
@@ -62,11 +62,15 @@ impl Daemon {
         let until = self.uptime().saturating_add(length);
         loop {
             let left = until.saturating_sub(self.uptime());
-            if left.is_zero() || (self.refusal.is_some() && self.job_waits()) {
+            if left.is_zero() {
                 return Step::Go;
             }
             if let Some(step) = self.tick(left).await {
                 return step;
+            }
+            // Not before a moment has passed: what cannot be written cannot be answered either.
+            if (self.refusal.is_some() || self.troubles.is_down()) && self.job_waits() {
+                return Step::Go;
             }
         }
     }

@@ -19,7 +19,7 @@ fn an_outage_is_said_and_outlived() {
     bed.sync(&["--full"]).expect(69).says("the API is unreachable");
     daemon.news.wait_for_status("the API is unreachable");
     wire.mend();
-    // A job waits until the API is tried again, rather than being the one that tries.
+    // A job is an attempt of its own: it does not wait for the next one.
     bed.sync_well(&["--full"]);
     daemon.news.wait_for_status("idle until");
     bed.compare();
@@ -72,5 +72,24 @@ fn what_was_scraped_during_an_outage_is_caught_up_with_after_it() {
     bed.compare_kind(Kind::Video);
     let pages = bed.log_of("/videos").len();
     assert!(pages <= 4 * bed.pages(Kind::Video), "a stampede of {pages} requests");
+    daemon.stop();
+}
+
+#[test]
+fn a_sync_during_an_outage_is_told_at_once_rather_than_kept_waiting() {
+    let mut bed = still(calm());
+    let mut wire = Wire::to(&mut bed);
+    wire.cut();
+    let daemon = bed.start_daemon();
+    daemon.news.wait_for("READY=1");
+    // Before the first answer ever, and again when the pauses have grown.
+    for _ in 0..4 {
+        let begun = std::time::Instant::now();
+        bed.sync(&["--max-wait", "5m"]).expect(69);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
+    }
+    wire.mend();
+    bed.sync_well(&["--full"]);
+    bed.compare();
     daemon.stop();
 }
