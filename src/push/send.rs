@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::lookup::{self, Creators, Depth};
 use super::verdict::{self, Decision, FAILS_MAX};
 use super::{Push, SILENT_MAX};
-use crate::api::{Failure, Request};
+use crate::api::{Failure, Request, Verdict};
 use crate::model::Kind;
 use crate::model::outbox::Action;
 use crate::poll::PollError;
@@ -206,16 +206,24 @@ impl Push<'_> {
         }
     }
 
-    /// What could not be looked up is looked up later; until then nothing is sent.
+    /// What could not be looked up is looked up later; until then nothing is sent. A list that cannot be
+    /// read stays so until somebody mends the server: in the end the entry says so, and waits for its user.
     fn cannot_look(&mut self, entry: &Entry, error: PollError) -> PollResult<()> {
         if error.is_fatal() {
             return Err(error);
         }
+        let why = format!("could not be looked up: {error}");
+        let counts = error.failure().is_some_and(|found| found.verdict == Verdict::Malformed);
+        if counts && entry.fails >= FAILS_MAX {
+            let detail = Some(format!("gave up after {} tries; it {why}", entry.fails));
+            let hint = Some(RETRY_HINT.to_owned());
+            return self.fail(entry, Told { detail, hint, ..last_told(entry) });
+        }
         tracing::warn!(entry = entry.entry, %error, "could not be looked up; trying again later");
         let chance = self.desk.fetcher.chance();
-        let next_at = self.after(verdict::pause(3, chance));
-        let why = format!("could not be looked up: {error}");
-        Ok(self.desk.store.write(|tx| queue::put_off(tx, entry, next_at, &why))?)
+        let times = u32::try_from(entry.fails).unwrap_or(u32::MAX).max(3);
+        let next_at = self.after(verdict::pause(times, chance));
+        Ok(self.desk.store.write(|tx| queue::put_off(tx, entry, next_at, &why, counts))?)
     }
 }
 

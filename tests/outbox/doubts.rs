@@ -110,6 +110,28 @@ fn creators_of_one_name_are_as_many_as_were_asked_for() {
 }
 
 #[test]
+fn a_list_that_can_never_be_read_ends_an_entry_that_depends_on_it() {
+    let bed = bed();
+    bed.queue(&["track", "creator", "Ada"]);
+    let odd = Accident::WrongTypes { row: 0, members: vec![("id".to_owned(), "null".to_owned())] };
+    bed.control.fault(Fault::on("GET", "/creators", odd).forever());
+    bed.sync(&[]).expect(1);
+    assert_eq!(bed.states(), ["queued"], "it may pass");
+    // Hours later.
+    bed.db_to_write().execute_batch("UPDATE outbox SET next_at = 0, fails = 12").unwrap();
+    bed.sync(&[]).expect(1);
+    assert_eq!(bed.states(), ["failed"]);
+    let entry = bed.entry(1);
+    let detail = entry["detail"].as_str().unwrap();
+    assert!(detail.contains("12 tries; it could not be looked up"), "{detail}");
+    assert_eq!(bed.writes(), 0);
+    bed.control.clear_faults();
+    bed.run(&["outbox", "retry", "1"]).expect(0);
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.states(), ["succeeded"]);
+}
+
+#[test]
 fn a_creator_is_looked_for_twice_before_it_is_sent_again() {
     let bed = bed();
     bed.queue(&["track", "creator", "Ada"]);

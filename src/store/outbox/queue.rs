@@ -178,11 +178,18 @@ pub fn look_again(tx: &Transaction<'_>, entry: &Entry, next_at: i64) -> StoreRes
     Ok(())
 }
 
-/// An entry could not be looked for; nothing is known that was not known before.
-pub fn put_off(tx: &Transaction<'_>, entry: &Entry, next_at: i64, why: &str) -> StoreResult<()> {
-    let sql = "UPDATE outbox SET next_at = ?2, detail = ?3
+/// An entry could not be looked for; nothing is known that was not known before. `counts` where that
+/// will not go on for ever.
+pub fn put_off(
+    tx: &Transaction<'_>,
+    entry: &Entry,
+    next_at: i64,
+    why: &str,
+    counts: bool,
+) -> StoreResult<()> {
+    let sql = "UPDATE outbox SET next_at = ?2, detail = ?3, fails = fails + ?4
                WHERE entry = ?1 AND state IN ('queued', 'unsure')";
-    tx.execute(sql, (entry.entry, next_at, why))?;
+    tx.execute(sql, (entry.entry, next_at, why, counts))?;
     Ok(())
 }
 
