@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rusqlite::Transaction;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Push;
 use super::send::told;
@@ -38,7 +38,7 @@ impl Push<'_> {
     ) -> PollResult<()> {
         // Some proxy's page with status 200 does not say that anything was done.
         if !answer.body.is_empty()
-            && let Err(failure) = answer.json::<Map<String, Value>>()
+            && let Err(failure) = answer.json::<Value>()
         {
             return self.unsure(entry, failure);
         }
