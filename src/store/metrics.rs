@@ -49,11 +49,23 @@ pub enum Told {
     NotFound,
 }
 
+/// Whether something was published by a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Published {
+    /// By that day, as far as is known.
+    By,
+    /// Later than that.
+    Later,
+}
+
 /// The condition on the rows `r` of a lot: there still, in a form in which they can be asked for, and
-/// not published later than the day. `?1` is the day's text.
-fn eligible(lot: Lot) -> String {
+/// published by then or not. `?1` is the day's text.
+fn eligible(lot: Lot, published: Published) -> String {
     let there = "r.removed_at IS NULL";
-    let published = "(r.create_time IS NULL OR substr(r.create_time, 1, 10) <= ?1)";
+    let published = match published {
+        Published::By => "(r.create_time IS NULL OR substr(r.create_time, 1, 10) <= ?1)",
+        Published::Later => "substr(r.create_time, 1, 10) > ?1",
+    };
     match lot.platform() {
         None if lot == Lot::Accounts => format!("{there} AND ?1 = ?1"),
         None => format!("{there} AND {published}"),
@@ -65,8 +77,8 @@ fn eligible(lot: Lot) -> String {
     }
 }
 
-fn pending(lot: Lot, what: &str) -> String {
-    let (table, eligible) = (lot.kind().name(), eligible(lot));
+fn pending(lot: Lot, published: Published, what: &str) -> String {
+    let (table, eligible) = (lot.kind().name(), eligible(lot, published));
     format!(
         "SELECT {what}
          FROM {table} AS r
@@ -83,7 +95,26 @@ pub fn next(
     after: i64,
     limit: usize,
 ) -> StoreResult<Vec<Subject>> {
-    let sql = pending(wanted.lot, "r.key, r.id, m.state IS NOT NULL") + " ORDER BY r.key LIMIT ?5";
+    subjects(c, wanted, Published::By, after, limit)
+}
+
+/// Resources that were published after the day, for a request that has room for them.
+pub fn later(c: &Connection, wanted: Wanted<'_>, limit: usize) -> StoreResult<Vec<Subject>> {
+    match wanted.lot {
+        Lot::Accounts => Ok(Vec::new()),
+        _ => subjects(c, wanted, Published::Later, i64::MIN, limit),
+    }
+}
+
+fn subjects(
+    c: &Connection,
+    wanted: Wanted<'_>,
+    published: Published,
+    after: i64,
+    limit: usize,
+) -> StoreResult<Vec<Subject>> {
+    let what = "r.key, r.id, m.state IS NOT NULL";
+    let sql = pending(wanted.lot, published, what) + " ORDER BY r.key LIMIT ?5";
     let mut statement = c.prepare_cached(&sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let parameters = (wanted.date, wanted.day, wanted.has_settled, after, limit);
@@ -95,7 +126,7 @@ pub fn next(
 
 /// How many resources are to be asked for.
 pub fn count(c: &Connection, wanted: Wanted<'_>) -> StoreResult<u64> {
-    let sql = pending(wanted.lot, "count(*)");
+    let sql = pending(wanted.lot, Published::By, "count(*)");
     let parameters = (wanted.date, wanted.day, wanted.has_settled, i64::MIN);
     let count: i64 = c.prepare_cached(&sql)?.query_row(parameters, |row| row.get(0))?;
     Ok(count.unsigned_abs())
@@ -116,7 +147,7 @@ pub fn by_publication(c: &Connection, lot: Lot) -> StoreResult<BTreeMap<String, 
         Lot::Accounts => "''",
         _ => "coalesce(substr(r.create_time, 1, 10), '')",
     };
-    let (table, eligible) = (lot.kind().name(), eligible(lot));
+    let (table, eligible) = (lot.kind().name(), eligible(lot, Published::By));
     let sql = format!("SELECT {published}, count(*) FROM {table} AS r WHERE {eligible} GROUP BY 1");
     let mut statement = c.prepare(&sql)?;
     let rows =

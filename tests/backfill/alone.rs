@@ -45,6 +45,23 @@ fn it_is_exact_to_the_last_count_in_the_fewest_requests() {
 }
 
 #[test]
+fn what_was_published_later_is_asked_about_where_a_request_has_room() {
+    let settings = SandboxSettings { videos: 150, account_videos: 200, past_days: 20, ..calm() };
+    let bed = Bed::live(settings);
+    bed.sync_well(&[]);
+    let document = bed.backfill_well(4);
+    let days = Bed::days_of(&document);
+    assert_eq!(bed.asked().len(), bed.fewest(&days, 200), "it costs no request");
+    let (mirror, all) = (bed.mirrored_figures(), bed.all_figures(&days));
+    assert!(all.len() > bed.true_figures(&days).len(), "something was published meanwhile");
+    assert_eq!(mirror, all);
+    let again = bed.backfill_well(4);
+    if again["to"] == document["to"] {
+        assert_eq!(again["rows"], 0);
+    }
+}
+
+#[test]
 fn what_was_asked_for_is_not_asked_for_again_and_what_was_added_is() {
     let bed = Bed::live(settings());
     bed.sync_well(&[]);

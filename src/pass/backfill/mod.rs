@@ -173,6 +173,12 @@ async fn step(
         work.next_task();
         return Ok(());
     };
+    // Room in a request costs nothing. What was published later has counted nothing by then, which is
+    // the API's to say.
+    let room = bound.ids().saturating_sub(subjects.len());
+    if room > 0 {
+        subjects.extend(desk.store.read(|c| metrics::later(c, wanted, room))?);
+    }
     let is_refused = |subject: &Subject| work.refused.contains(&(kind, subject.key));
     let left_out: Vec<Subject> = subjects.extract_if(.., |subject| is_refused(subject)).collect();
     if !left_out.is_empty() {
