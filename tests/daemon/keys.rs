@@ -139,7 +139,7 @@ fn a_reload_during_an_outage_takes_up_the_settings_and_the_key_when_it_can_be_ve
     });
     assert!(!daemon.process.stderr().contains("the key does not work"));
     daemon.news.wait_for_status("idle until");
-    assert_eq!(bed.number("SELECT patience_s FROM instance"), 7 * 60, "the settings are in force");
+    until("the settings are in force", || bed.number("SELECT patience_s FROM instance") == 7 * 60);
 
     wire.mend();
     // The old key works until the new one is taken up, which is tried again after a minute.
