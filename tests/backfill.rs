@@ -15,6 +15,8 @@ mod beside;
 mod clock;
 #[path = "backfill/kept.rs"]
 mod kept;
+#[path = "simulation/settings.rs"]
+mod settings;
 #[allow(dead_code, unused_imports)] // The tests of the daemon use all of it.
 #[path = "daemon/stage.rs"]
 mod stage;

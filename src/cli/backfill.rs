@@ -6,12 +6,9 @@ use clap::Args;
 
 use super::document::{self, Document};
 use super::{CliError, Context, Exit, handover, session};
-use crate::daemon::{Answer, JobRequest};
+use crate::daemon::JobRequest;
 use crate::pass::backfill::{self, Backfill, Backfilled};
 use crate::plan::backfill::DAYS_MAX;
-use crate::report::backfill as report;
-use crate::report::progress::{self, View};
-use crate::retry::Trouble;
 use crate::store::open::IfMissing;
 
 /// Flags of `backfill`.
@@ -43,48 +40,24 @@ fn backfill(
     if let Some(exit) = handover::by_daemon(context, &runtime, &job, document)? {
         return Ok(exit);
     }
-    let (key, _) = context.key()?;
-    let (watcher, progress) = progress::start(context.output.progress);
-    let mut session = session::open(context, key, watcher, IfMissing::Refuse)?;
     let mut work = Backfill::of_days(args.days);
-    let ended = runtime.block_on(async {
-        let course =
-            backfill::run(&mut session.desk, &mut work, &session.settings, false, &|_| false);
-        tokio::select! {
-            stop = course => Some(stop),
-            () = super::stop_signal() => None,
-        }
-    });
-    // A signal drops the request that is under way; it is asked again by the next run.
-    let stop = ended.unwrap_or_else(|| {
-        Some(backfill::interrupt(&mut session.desk, &mut work, &session.settings))
-    });
-    drop(progress);
-    if let Err(error) = session.desk.store.tidy() {
-        tracing::warn!(%error, "the write-ahead log could not be cut");
-    }
-    let report = work.report(stop);
-    let verdict = verdict(context, &report);
-    document.is_out = true;
-    print(args, context, &report, &verdict)?;
+    let stop = session::with(context, IfMissing::Refuse, |session| {
+        let ended = runtime.block_on(async {
+            let course =
+                backfill::run(&mut session.desk, &mut work, &session.settings, false, &|_| false);
+            tokio::select! {
+                stop = course => Some(stop),
+                () = super::stop_signal() => None,
+            }
+        });
+        // A signal drops the request that is under way; it is asked again by the next run.
+        ended.unwrap_or_else(|| {
+            Some(backfill::interrupt(&mut session.desk, &mut work, &session.settings))
+        })
+    })?;
+    let (answer, verdict) = document::of_backfill(context, &work.report(stop));
+    document.give(context, &answer)?;
     verdict
-}
-
-fn print(
-    args: &BackfillArgs,
-    context: &Context,
-    backfilled: &Backfilled,
-    verdict: &Result<Exit, CliError>,
-) -> Result<(), CliError> {
-    let exit = verdict.as_ref().map_or_else(|error| error.exit, |exit| *exit);
-    if args.json {
-        let document = report::json(backfilled, exit.code());
-        return super::answer(format!("{document}\n").as_bytes());
-    }
-    if context.output.progress == View::Silent {
-        return Ok(());
-    }
-    super::answer(report::text(backfilled).as_bytes())
 }
 
 /// How a backfill ends the program: the error to print, or the code of its success.
@@ -96,12 +69,9 @@ pub fn verdict(context: &Context, report: &Backfilled) -> Result<Exit, CliError>
         return Err(CliError::new(Exit::Partial, "the mirror has no rows to ask for")
             .hint("run `creatormirror sync` first"));
     }
-    let failing =
-        |trouble| matches!(trouble, Trouble::NoAnswer | Trouble::Failing | Trouble::Limited(_));
-    let mut failures = report.kinds.iter().filter_map(|kind| kind.failure.as_ref());
-    if let Some(failure) = failures.find(|failure| failing(failure.trouble())) {
-        return Err(CliError::new(Exit::Unavailable, format!("the API keeps failing: {failure}"))
-            .hint("what was done is kept; the next run goes on from here"));
+    let failures = report.kinds.iter().filter_map(|kind| kind.failure.as_ref());
+    if let Some(error) = session::breakdown(failures) {
+        return Err(error);
     }
     let mut parts: Vec<String> = report
         .kinds
@@ -125,20 +95,6 @@ pub fn verdict(context: &Context, report: &Backfilled) -> Result<Exit, CliError>
             let parts = parts.join("; ");
             Err(CliError::new(Exit::Partial, format!("not all days could be had; {parts}")))
         }
-    }
-}
-
-/// What a process that handed a backfill over shall print.
-pub fn answer(context: &Context, backfilled: &Backfilled) -> Answer {
-    let verdict = verdict(context, backfilled);
-    let exit = verdict.as_ref().map_or_else(|error| error.exit, |exit| *exit);
-    let error = verdict.as_ref().err();
-    Answer {
-        exit_code: exit.code(),
-        json: report::json(backfilled, exit.code()),
-        text: report::text(backfilled),
-        error: error.map(|error| error.message.clone()),
-        hints: error.map(|error| error.hints.clone()).unwrap_or_default(),
     }
 }
 

@@ -1,15 +1,14 @@
-//! A `sync`, `backfill` or `verify` beside a daemon: the request is handed over, followed to its end, and its
-//! outcome is ours. The daemon owns the rate gate and the budget, so nothing is sent from here.
+//! A `sync`, `backfill` or `verify` beside a daemon: the request is handed over, followed to its end,
+//! and its outcome is ours. The daemon owns the rate gate and the budget, so nothing is sent from here.
 
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use super::document::Document;
+use super::document::{Document, Verdict};
 use super::{CliError, Context, Exit, session};
 use crate::daemon::{Answer, JobRequest};
 use crate::model::instant;
-use crate::report::progress::View;
 use crate::store::jobs::{self, Progress};
 use crate::store::{Store, StoreError, StoreResult, instance, place};
 
@@ -43,8 +42,8 @@ pub fn by_daemon(
     }
     match runtime.block_on(hand_over(context, request))? {
         Handed::Done(answer) => {
-            document.is_out = true;
-            relay(context, &answer, document.is_wanted).map(Some)
+            document.give(context, &answer)?;
+            verdict(&answer).map(Some)
         }
         Handed::NoDaemon | Handed::Gone => Ok(None),
     }
@@ -99,13 +98,8 @@ async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed, Cl
     }
 }
 
-/// The daemon's answer as our own.
-fn relay(context: &Context, answer: &Answer, as_json: bool) -> Result<Exit, CliError> {
-    if as_json {
-        super::answer(format!("{}\n", answer.json).as_bytes())?;
-    } else if context.output.progress != View::Silent {
-        super::answer(answer.text.as_bytes())?;
-    }
+/// How the daemon's answer ends the program.
+fn verdict(answer: &Answer) -> Verdict {
     let exit = Exit::ALL.into_iter().find(|exit| exit.code() == answer.exit_code);
     let exit = exit.unwrap_or(Exit::Partial);
     match &answer.error {

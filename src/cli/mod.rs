@@ -13,6 +13,7 @@ mod handover;
 mod lines;
 mod link;
 mod man;
+mod members;
 mod outbox;
 mod queueing;
 mod report;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{CliError, Context, Exit, session};
 use crate::model::instant;
@@ -30,14 +30,6 @@ pub struct QueueArgs {
     /// Print one JSON document on stdout
     #[arg(long)]
     pub json: bool,
-}
-
-/// Flags of what has an interval of its own.
-#[derive(Debug, Clone, Args)]
-pub struct Scraping {
-    /// Scrape it every so many hours
-    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub interval: Option<u32>,
 }
 
 /// A request, and the line of the file it stands on.
@@ -186,42 +178,5 @@ fn why(store: &Store, entry: &str) -> CliError {
     match found.hint {
         Some(hint) => error.hint(hint),
         None => error,
-    }
-}
-
-/// Flags that become members of a body.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Common {
-    /// An entry of the metadata map; give it again for more. A change replaces the whole map
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-    pub metadata: Vec<(String, String)>,
-}
-
-impl Common {
-    /// Adds what was given to a body.
-    pub fn add_to(&self, body: &mut Map<String, Value>) {
-        if !self.metadata.is_empty() {
-            let map: Map<String, Value> =
-                self.metadata.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
-            body.insert("metadata".to_owned(), Value::Object(map));
-        }
-    }
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("it is not of the form KEY=VALUE".to_owned()),
-    }
-}
-
-/// A cap of an account: a number, or `default` for the organization's.
-pub fn cap(text: &str) -> Result<Value, String> {
-    match text {
-        "default" => Ok(Value::Null),
-        _ => match text.parse::<u32>() {
-            Ok(number) if number > 0 => Ok(json!(number)),
-            _ => Err("it is neither a whole number of at least 1 nor `default`".to_owned()),
-        },
     }
 }

@@ -9,14 +9,13 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::{CliError, Context, Exit, backfill, session};
+use super::{CliError, Context, Exit, document, session};
 use crate::config::{Environment, Flags};
 use crate::daemon::{self, Answer, Call, DaemonSettings, Fresh, Front, News, Pulse};
 use crate::listen::{self, Listener, Metrics};
 use crate::model::Watcher;
 use crate::pass::backfill::Backfilled;
 use crate::pass::{Report, Stop};
-use crate::report::{sync as sync_report, verify as verify_report};
 use crate::store::open::IfMissing;
 
 /// Waits for the rate limit that are longer than this are spent outside a pass, where signals and
@@ -40,7 +39,7 @@ pub fn run(context: &Context, flags: &Flags, environment: &Environment) -> Resul
     let pulse = Pulse::new(context.clock.clone());
     let metrics = Arc::new(Metrics::default());
     let mut session = session::open(context, key, watcher(&pulse, &metrics), IfMissing::Create)?;
-    let settings = settings(context, &session);
+    let settings = settings(context, session.seed);
     session.desk.fetcher.set_manners(settings.manners);
     let ended = runtime.block_on(async {
         let is_ready = Arc::new(AtomicBool::new(false));
@@ -100,9 +99,9 @@ fn watcher(pulse: &Pulse, metrics: &Arc<Metrics>) -> Watcher {
     })
 }
 
-fn settings(context: &Context, session: &session::Session) -> DaemonSettings {
+fn settings(context: &Context, seed: u64) -> DaemonSettings {
     DaemonSettings {
-        pass: session.settings.clone(),
+        pass: session::settings(context, seed),
         manners: session::manners(context, WAIT_IN_PASS),
         freshness_target: context.config.freshness_target,
     }
@@ -203,39 +202,16 @@ fn reload(
         }
         let (key, _) = context.key().map_err(told)?;
         let client = session::client(&context, key).map_err(told)?;
-        let settings = DaemonSettings {
-            pass: session::settings(&context, seed),
-            manners: session::manners(&context, WAIT_IN_PASS),
-            freshness_target: context.config.freshness_target,
-        };
-        Ok(Fresh { client, settings })
+        Ok(Fresh { client, settings: settings(&context, seed) })
     })
 }
 
 fn answer(context: &Context) -> Box<dyn Fn(&Report) -> Answer + Send> {
     let context = context.clone();
-    Box::new(move |report| {
-        let verdict = session::verdict(&context, report);
-        let exit = verdict.as_ref().map_or_else(|error| error.exit, |exit| *exit);
-        let error = verdict.as_ref().err();
-        let (json, text) = match &report.verified {
-            Some(findings) => {
-                let text = verify_report::text(findings, report);
-                (verify_report::json(findings, report, exit.code()), text)
-            }
-            None => (sync_report::json(report, exit.code()), sync_report::text(report)),
-        };
-        Answer {
-            exit_code: exit.code(),
-            json,
-            text,
-            error: error.map(|error| error.message.clone()),
-            hints: error.map(|error| error.hints.clone()).unwrap_or_default(),
-        }
-    })
+    Box::new(move |report| document::of_pass(&context, report).0)
 }
 
 fn answer_backfill(context: &Context) -> Box<dyn Fn(&Backfilled) -> Answer + Send> {
     let context = context.clone();
-    Box::new(move |backfilled| backfill::answer(&context, backfilled))
+    Box::new(move |backfilled| document::of_backfill(&context, backfilled).0)
 }

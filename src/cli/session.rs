@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::runtime::Runtime;
 
 use super::{CliError, Context, Exit, backfill};
 use crate::api::{BuildError, Client, Failure, Verdict};
@@ -11,9 +12,10 @@ use crate::clock::Clock;
 use crate::config::{Origin, Setting};
 use crate::model::Watcher;
 use crate::pass::findings::{Findings, KindFindings};
-use crate::pass::{PassSettings, Report, Stop};
+use crate::pass::{self, Order, PassSettings, Report, Stop};
 use crate::poll::fetch::Manners;
 use crate::poll::{Desk, Fetcher};
+use crate::report::progress;
 use crate::retry::Trouble;
 use crate::store::open::IfMissing;
 use crate::store::{Store, StoreError, instance};
@@ -49,6 +51,42 @@ pub fn open(
         desk: Desk::new(fetcher, store, config.freshness_target),
         settings: settings(context, seed),
         seed,
+    })
+}
+
+/// Works on a mirror, from opening it to leaving it, with progress shown. `work` hears of a signal by
+/// itself.
+pub fn with<T>(
+    context: &Context,
+    if_missing: IfMissing,
+    work: impl FnOnce(&mut Session) -> T,
+) -> Result<T, CliError> {
+    let (key, _) = context.key()?;
+    let (watcher, progress) = progress::start(context.output.progress);
+    let mut session = open(context, key, watcher, if_missing)?;
+    let done = work(&mut session);
+    drop(progress);
+    if let Err(error) = session.desk.store.tidy() {
+        tracing::warn!(%error, "the write-ahead log could not be cut");
+    }
+    Ok(done)
+}
+
+/// Does one pass on a mirror. A signal drops it where it waits; a write that is under way still ends.
+pub fn pass(
+    context: &Context,
+    runtime: &Runtime,
+    if_missing: IfMissing,
+    order: &Order,
+) -> Result<Report, CliError> {
+    with(context, if_missing, |session| {
+        let report = runtime.block_on(async {
+            tokio::select! {
+                report = pass::run_and_grow(&mut session.desk, order, &session.settings) => Some(report),
+                () = super::stop_signal() => None,
+            }
+        });
+        report.unwrap_or_else(|| pass::interrupt(&mut session.desk, &session.settings))
     })
 }
 
@@ -142,17 +180,22 @@ pub fn storage(context: &Context, error: &StoreError) -> CliError {
     }
 }
 
+/// What failures mean of which one is that of an API that does not work.
+pub fn breakdown<'a>(mut failures: impl Iterator<Item = &'a Failure>) -> Option<CliError> {
+    let failing =
+        |trouble| matches!(trouble, Trouble::NoAnswer | Trouble::Failing | Trouble::Limited(_));
+    let failure = failures.find(|failure| failing(failure.trouble()))?;
+    let error = CliError::new(Exit::Unavailable, format!("the API keeps failing: {failure}"));
+    Some(error.hint("what was done is kept; the next run goes on from here"))
+}
+
 /// How a pass ends the program: the error to print, or the code of its success.
 pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
     if let Some(stop) = &report.stop {
         return Err(ended(context, stop, report.key_name.as_deref()));
     }
-    let failing =
-        |trouble| matches!(trouble, Trouble::NoAnswer | Trouble::Failing | Trouble::Limited(_));
-    let failures = report.kinds.iter().filter_map(|kind| kind.failure.as_ref());
-    if let Some(failure) = failures.clone().find(|failure| failing(failure.trouble())) {
-        return Err(CliError::new(Exit::Unavailable, format!("the API keeps failing: {failure}"))
-            .hint("what was done is kept; the next run goes on from here"));
+    if let Some(error) = breakdown(report.kinds.iter().filter_map(|kind| kind.failure.as_ref())) {
+        return Err(error);
     }
     let parts: Vec<String> = report
         .kinds

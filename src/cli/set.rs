@@ -3,7 +3,8 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::queueing::{self, Common, QueueArgs, Scraping, cap};
+use super::members::{Collecting, Common, Scraping, put};
+use super::queueing::{self, QueueArgs};
 use super::{CliError, Context, Exit};
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft};
@@ -29,14 +30,8 @@ enum What {
         /// A category of yours; an empty one takes it away
         #[arg(long, value_name = "TEXT")]
         category: Option<String>,
-        /// How many recent posts are collected, or `default`
-        #[arg(long, value_name = "N", value_parser = cap)]
-        max_posts: Option<Value>,
-        /// How old collected posts may be, or `default`
-        #[arg(long, value_name = "DAYS", value_parser = cap)]
-        lookback_days: Option<Value>,
         #[command(flatten)]
-        scraping: Scraping,
+        collecting: Collecting,
         #[command(flatten)]
         shared: Shared,
     },
@@ -70,31 +65,24 @@ struct Shared {
 /// Runs the command.
 pub fn run(args: &SetArgs, context: &Context) -> Result<Exit, CliError> {
     let mut body = Map::new();
-    let mut put = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            body.insert(name.to_owned(), value);
-        }
-    };
     let (kind, shared) = match &args.what {
         What::Video { scraping, shared } => {
-            put("scrape_interval_hours", scraping.interval.map(|hours| json!(hours)));
+            scraping.add_to(&mut body);
             (Kind::Video, shared)
         }
-        What::Account { category, max_posts, lookback_days, scraping, shared } => {
+        What::Account { category, collecting, shared } => {
             let or_none = |text: &String| if text.is_empty() { Value::Null } else { json!(text) };
-            put("category", category.as_ref().map(or_none));
-            put("max_recent_posts_per_account", max_posts.clone());
-            put("post_lookback_days", lookback_days.clone());
-            put("scrape_interval_hours", scraping.interval.map(|hours| json!(hours)));
+            put(&mut body, "category", category.as_ref().map(or_none).as_ref());
+            collecting.add_to(&mut body);
             (Kind::Account, shared)
         }
         What::Creator { name, shared } => {
-            put("name", name.as_ref().map(|name| json!(name)));
+            put(&mut body, "name", name.as_ref());
             (Kind::Creator, shared)
         }
     };
     if shared.paused || shared.active {
-        put("is_active", Some(json!(shared.active)));
+        put(&mut body, "is_active", Some(&shared.active));
     }
     shared.common.add_to(&mut body);
     let draft = Draft {

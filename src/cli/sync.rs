@@ -9,10 +9,8 @@ use super::document::{self, Document};
 use super::{CliError, Context, Exit, handover, session};
 use crate::daemon::JobRequest;
 use crate::model::Kind;
-use crate::pass::{self, Order, Report, preview};
+use crate::pass::{Order, preview};
 use crate::plan::work::Wish;
-use crate::report::progress::{self, View};
-use crate::report::sync as sync_report;
 use crate::store::open::IfMissing;
 use crate::store::{Store, StoreError};
 
@@ -57,24 +55,9 @@ fn sync(args: &SyncArgs, context: &Context, document: &mut Document) -> Result<E
     if let Some(exit) = handover::by_daemon(context, &runtime, &args.job(context), document)? {
         return Ok(exit);
     }
-    let (key, _) = context.key()?;
-    let (watcher, progress) = progress::start(context.output.progress);
-    let mut session = session::open(context, key, watcher, IfMissing::Create)?;
-    let report = runtime.block_on(async {
-        tokio::select! {
-            report = pass::run_and_grow(&mut session.desk, &order, &session.settings) => Some(report),
-            () = super::stop_signal() => None,
-        }
-    });
-    // A signal drops the pass where it waits; a write that is under way still ends.
-    let report = report.unwrap_or_else(|| pass::interrupt(&mut session.desk, &session.settings));
-    drop(progress);
-    if let Err(error) = session.desk.store.tidy() {
-        tracing::warn!(%error, "the write-ahead log could not be cut");
-    }
-    let verdict = session::verdict(context, &report);
-    document.is_out = true;
-    answer(args, context, &report, &verdict)?;
+    let report = session::pass(context, &runtime, IfMissing::Create, &order)?;
+    let (answer, verdict) = document::of_pass(context, &report);
+    document.give(context, &answer)?;
     verdict
 }
 
@@ -95,23 +78,6 @@ fn dry_run(args: &SyncArgs, context: &Context, order: &Order) -> Result<Exit, Cl
     };
     super::answer(format!("{text}\n").as_bytes())?;
     Ok(Exit::Done)
-}
-
-fn answer(
-    args: &SyncArgs,
-    context: &Context,
-    report: &Report,
-    verdict: &Result<Exit, CliError>,
-) -> Result<(), CliError> {
-    let exit = verdict.as_ref().map_or_else(|error| error.exit, |exit| *exit);
-    if args.json {
-        let document = sync_report::json(report, exit.code());
-        return super::answer(format!("{document}\n").as_bytes());
-    }
-    if context.output.progress == View::Silent {
-        return Ok(());
-    }
-    super::answer(sync_report::text(report).as_bytes())
 }
 
 impl SyncArgs {

@@ -6,7 +6,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::lines;
-use super::queueing::{self, Asked, Common, QueueArgs, Scraping, cap};
+use super::members::{Collecting, Common, Scraping, put};
+use super::queueing::{self, Asked, QueueArgs};
 use super::{CliError, Context, Exit};
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft};
@@ -54,14 +55,8 @@ struct AccountArgs {
     /// A category of yours
     #[arg(long, value_name = "TEXT")]
     category: Option<String>,
-    /// How many recent posts are collected, or `default`
-    #[arg(long, value_name = "N", value_parser = cap)]
-    max_posts: Option<Value>,
-    /// How old collected posts may be, or `default`
-    #[arg(long, value_name = "DAYS", value_parser = cap)]
-    lookback_days: Option<Value>,
     #[command(flatten)]
-    scraping: Scraping,
+    collecting: Collecting,
     #[command(flatten)]
     shared: Shared,
 }
@@ -161,21 +156,21 @@ fn complete(kind: Kind, mut body: Map<String, Value>) -> Result<Map<String, Valu
 
 impl VideoArgs {
     fn members(&self) -> Map<String, Value> {
-        let mut body = self.scraping.members();
+        let mut body = Map::new();
         put(&mut body, "identifier", self.identifier.as_ref());
         put(&mut body, "platform", self.platform.as_ref());
+        self.scraping.add_to(&mut body);
         body
     }
 }
 
 impl AccountArgs {
     fn members(&self) -> Map<String, Value> {
-        let mut body = self.scraping.members();
+        let mut body = Map::new();
         put(&mut body, "platform", self.platform.as_ref());
         put(&mut body, "username", self.username.as_ref());
         put(&mut body, "category", self.category.as_ref());
-        put(&mut body, "max_recent_posts_per_account", self.max_posts.as_ref());
-        put(&mut body, "post_lookback_days", self.lookback_days.as_ref());
+        self.collecting.add_to(&mut body);
         body
     }
 }
@@ -185,23 +180,5 @@ impl CreatorArgs {
         let mut body = Map::new();
         put(&mut body, "name", self.name.as_ref());
         body
-    }
-}
-
-impl Scraping {
-    fn members(&self) -> Map<String, Value> {
-        let mut body = Map::new();
-        put(&mut body, "scrape_interval_hours", self.interval.as_ref());
-        body
-    }
-}
-
-fn put(
-    body: &mut Map<String, Value>,
-    name: &str,
-    value: Option<&(impl serde::Serialize + ?Sized)>,
-) {
-    if let Some(value) = value {
-        body.insert(name.to_owned(), json!(value));
     }
 }

@@ -7,8 +7,7 @@ use clap::Args;
 use super::document::{self, Document};
 use super::{CliError, Context, Exit, handover, session};
 use crate::daemon::JobRequest;
-use crate::pass::{self, Findings, Order, Sampling};
-use crate::report::progress::{self, View};
+use crate::pass::{Findings, Order, Sampling};
 use crate::report::verify as report;
 use crate::store::open::IfMissing;
 
@@ -52,31 +51,11 @@ fn verify(args: &VerifyArgs, context: &Context, document: &mut Document) -> Resu
     if let Some(exit) = handover::by_daemon(context, &runtime, &job, document)? {
         return Ok(exit);
     }
-    let (key, _) = context.key()?;
-    let (watcher, progress) = progress::start(context.output.progress);
-    let mut session = session::open(context, key, watcher, IfMissing::Refuse)?;
     let order = Order { trigger: "verify", verify: Some(sampling), ..Order::default() };
-    let report = runtime.block_on(async {
-        tokio::select! {
-            report = pass::run(&mut session.desk, &order, &session.settings) => Some(report),
-            () = super::stop_signal() => None,
-        }
-    });
-    let report = report.unwrap_or_else(|| pass::interrupt(&mut session.desk, &session.settings));
-    drop(progress);
-    if let Err(error) = session.desk.store.tidy() {
-        tracing::warn!(%error, "the write-ahead log could not be cut");
-    }
-    let verdict = session::verdict(context, &report);
-    let exit = verdict.as_ref().map_or_else(|error| error.exit, |exit| *exit);
-    document.is_out = true;
+    let mut report = session::pass(context, &runtime, IfMissing::Refuse, &order)?;
     // Stopped before it began, it has found nothing.
-    let findings = report.verified.clone().unwrap_or_else(|| Findings::none(sampling));
-    if args.json {
-        let document = report::json(&findings, &report, exit.code());
-        super::answer(format!("{document}\n").as_bytes())?;
-    } else if context.output.progress != View::Silent {
-        super::answer(report::text(&findings, &report).as_bytes())?;
-    }
+    report.verified.get_or_insert_with(|| Findings::none(sampling));
+    let (answer, verdict) = document::of_pass(context, &report);
+    document.give(context, &answer)?;
     verdict
 }

@@ -28,11 +28,6 @@ impl Control {
         });
     }
 
-    /// Sets the chance of a random accident.
-    pub fn set_chaos(&self, chance: f64) {
-        self.with(|state| state.faults.chaos = chance);
-    }
-
     /// Sets the real time that every answer takes at least.
     pub fn set_latency(&self, latency: Duration) {
         self.with(|state| state.settings.latency = latency);

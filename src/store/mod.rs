@@ -135,11 +135,7 @@ impl Store {
 
     /// Writes in one transaction: all of `f`, or nothing of it.
     pub fn write<T>(&self, f: impl FnOnce(&Transaction<'_>) -> StoreResult<T>) -> StoreResult<T> {
-        let mut connection = self.connection();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let value = f(&transaction)?;
-        transaction.commit()?;
-        Ok(value)
+        in_transaction(&mut self.connection(), f)
     }
 
     /// Writes, and waits until it is on the disk: what somebody was told is kept, and what is about to
@@ -150,13 +146,7 @@ impl Store {
     ) -> StoreResult<T> {
         let mut connection = self.connection();
         connection.pragma_update(None, "synchronous", "full")?;
-        let written = (|| {
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = f(&transaction)?;
-            transaction.commit()?;
-            Ok(value)
-        })();
+        let written = in_transaction(&mut connection, f);
         connection.pragma_update(None, "synchronous", "normal")?;
         written
     }
@@ -168,13 +158,7 @@ impl Store {
     ) -> StoreResult<T> {
         let mut connection = self.connection();
         connection.busy_timeout(Duration::ZERO)?;
-        let written = (|| {
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = f(&transaction)?;
-            transaction.commit()?;
-            Ok(value)
-        })();
+        let written = in_transaction(&mut connection, f);
         connection.busy_timeout(open::BUSY_TIMEOUT)?;
         written
     }
@@ -196,4 +180,14 @@ impl Store {
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn in_transaction<T>(
+    connection: &mut Connection,
+    f: impl FnOnce(&Transaction<'_>) -> StoreResult<T>,
+) -> StoreResult<T> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let value = f(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
 }

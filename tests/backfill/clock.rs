@@ -5,14 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
-use creatormirror::api::Client;
 use creatormirror::clock::Clock;
 use creatormirror::daemon::{self, Answer, Call, DaemonSettings, Front, News, Pulse};
-use creatormirror::model::settings::{ApiSettings, RemovalCeiling};
 use creatormirror::model::{Kind, Watcher};
 use creatormirror::pass::backfill::{self, Backfill, Backfilled};
-use creatormirror::pass::{self, Order, PassSettings, Report};
-use creatormirror::plan::Sweep;
+use creatormirror::pass::{self, Order, Report};
 use creatormirror::poll::fetch::Manners;
 use creatormirror::poll::{Desk, Fetcher};
 use creatormirror::sandbox::SandboxSettings;
@@ -21,7 +18,8 @@ use creatormirror::store::open::IfMissing;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::support::{Bed, KEY, calm};
+use super::settings::{client, pass_settings};
+use super::support::{Bed, calm};
 use super::truth::day;
 
 /// A Monday noon.
@@ -47,15 +45,8 @@ impl Lab {
     }
 
     fn desk(&self) -> Desk {
-        let settings = ApiSettings {
-            base_url: self.bed.base_url.parse().unwrap(),
-            key: KEY.into(),
-            ca_file: None,
-            connect_timeout: Duration::from_secs(10),
-            request_timeout: Duration::from_secs(60),
-        };
         let clock = self.bed.clock.clone();
-        let client = Client::new(&settings).unwrap().with_clock(clock.clone());
+        let client = client(&self.bed.base_url, &clock);
         let store = Store::open(&self.bed.database(), IfMissing::Create).unwrap();
         let fetcher =
             Fetcher::new(client, store.clone(), clock, Watcher::silent(), manners()).unwrap();
@@ -66,8 +57,11 @@ impl Lab {
     fn sync(&self) -> Report {
         let mut desk = self.desk();
         let order = Order { trigger: "sync", settles: true, ..Order::default() };
-        let report =
-            self.runtime.block_on(pass::run_and_grow(&mut desk, &order, &pass_settings("@daily")));
+        let report = self.runtime.block_on(pass::run_and_grow(
+            &mut desk,
+            &order,
+            &pass_settings(|_| "@daily"),
+        ));
         assert!(report.stop.is_none(), "{:?}", report.stop);
         report
     }
@@ -75,7 +69,7 @@ impl Lab {
     /// What `backfill` does.
     fn backfill(&self, days: u32) -> Backfilled {
         let (mut desk, mut work) = (self.desk(), Backfill::of_days(days));
-        let settings = pass_settings("@daily");
+        let settings = pass_settings(|_| "@daily");
         let course = backfill::run(&mut desk, &mut work, &settings, false, &|_| false);
         let stop = self.runtime.block_on(course);
         work.report(stop)
@@ -109,7 +103,7 @@ impl Lab {
             pulse: Pulse::new(self.bed.clock.clone()),
         };
         let settings = DaemonSettings {
-            pass: pass_settings("@hourly"),
+            pass: pass_settings(|_| "@hourly"),
             manners: manners(),
             freshness_target: Duration::from_secs(300),
         };
@@ -152,18 +146,6 @@ impl Lab {
 
 fn manners() -> Manners {
     Manners { rate_share: 0.9, max_wait: Duration::from_secs(300), seed: 7 }
-}
-
-fn pass_settings(sweep: &str) -> PassSettings {
-    let sweeps = Kind::ALL.map(|kind| (kind, Sweep::parse(sweep, 4_711).unwrap()));
-    PassSettings {
-        sweeps: sweeps.into(),
-        timezone: chrono_tz::Tz::UTC,
-        max_removals: RemovalCeiling { fraction: 0.2 },
-        log_retention: Duration::from_secs(90 * 24 * 3_600),
-        outbox_retention: Duration::from_secs(90 * 24 * 3_600),
-        settle_after: Duration::from_secs(5),
-    }
 }
 
 /// A video that was scraped last on this day.

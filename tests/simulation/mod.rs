@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 mod figures;
+mod settings;
 pub mod stage;
 mod truth;
 

@@ -7,13 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use creatormirror::api::Client;
 use creatormirror::clock::Clock;
 use creatormirror::daemon::{self, Answer, Call, DaemonSettings, Fresh, Front, News, Pulse};
-use creatormirror::model::settings::{ApiSettings, RemovalCeiling};
 use creatormirror::model::{Event, Kind, Watcher};
-use creatormirror::pass::{PassSettings, Stop};
-use creatormirror::plan::Sweep;
+use creatormirror::pass::Stop;
 use creatormirror::poll::fetch::Manners;
 use creatormirror::poll::{Desk, Fetcher};
 use creatormirror::sandbox::{self, Control, Sandbox, SandboxSettings};
@@ -21,6 +18,8 @@ use creatormirror::store::Store;
 use creatormirror::store::open::IfMissing;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
+
+use super::settings::{client, pass_settings};
 
 /// When every simulation begins: a Monday noon.
 pub fn begins_at() -> DateTime<Utc> {
@@ -141,33 +140,14 @@ impl Stage {
     }
 }
 
-fn client(base_url: &str, clock: &Clock) -> Client {
-    let settings = ApiSettings {
-        base_url: base_url.parse().unwrap(),
-        key: "sandbox-key".into(),
-        ca_file: None,
-        connect_timeout: Duration::from_secs(10),
-        request_timeout: Duration::from_secs(60),
-    };
-    Client::new(&settings).unwrap().with_clock(clock.clone())
-}
-
 /// The daemon's settings, as they are by default.
 pub fn settings(freshness: Duration) -> DaemonSettings {
     let sweep = |kind| match kind {
         Kind::Account | Kind::Creator | Kind::Overview => "@hourly",
         Kind::Video | Kind::AccountVideo | Kind::Meta => "@daily",
     };
-    let sweeps = Kind::ALL.map(|kind| (kind, Sweep::parse(sweep(kind), 4_711).unwrap()));
     DaemonSettings {
-        pass: PassSettings {
-            sweeps: sweeps.into(),
-            timezone: chrono_tz::Tz::UTC,
-            max_removals: RemovalCeiling { fraction: 0.2 },
-            log_retention: Duration::from_secs(90 * 24 * 3_600),
-            outbox_retention: Duration::from_secs(90 * 24 * 3_600),
-            settle_after: Duration::from_secs(5),
-        },
+        pass: pass_settings(sweep),
         manners: Manners { rate_share: 0.9, max_wait: Duration::from_secs(30), seed: 7 },
         freshness_target: freshness,
     }

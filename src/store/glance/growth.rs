@@ -86,6 +86,20 @@ pub struct Followers {
     pub curve: BTreeMap<i64, i64>,
 }
 
+/// The scrapes of a resource, `?1`, that have this count: between two times, `?2` and `?3`, and the last
+/// before them.
+fn scrapes(kind: Kind, count: &str) -> String {
+    let table = kind.name();
+    format!(
+        "SELECT at_s, {count} FROM {table}_scrape
+         WHERE {table} = ?1 AND {count} IS NOT NULL AND at_s <= ?3
+           AND at_s >= coalesce((SELECT at_s FROM {table}_scrape
+                                 WHERE {table} = ?1 AND {count} IS NOT NULL AND at_s < ?2
+                                 ORDER BY at_s DESC LIMIT 1), ?2)
+         ORDER BY at_s, at_ns"
+    )
+}
+
 /// Reads what was gained until `now`, in Unix seconds.
 pub(super) fn views(c: &Connection, now: i64) -> StoreResult<Growth> {
     let mut growth = Growth::default();
@@ -94,7 +108,7 @@ pub(super) fn views(c: &Connection, now: i64) -> StoreResult<Growth> {
     let mut week_before = 0_i64;
     let since = now - DAYS_OF_MOVERS * DAY_S;
     for subject in [Subject::Video, Subject::Post] {
-        let mut scrapes = c.prepare_cached(subject.scrapes())?;
+        let mut scrapes = c.prepare_cached(&subject.scrapes())?;
         for (key, is_listed) in subject.keys(c)? {
             let history = read(&mut scrapes, key, first_day(now) * DAY_S, now)?;
             first_gain = history.get(1).map_or(first_gain, |(at, _)| first_gain.min(*at));
@@ -126,8 +140,8 @@ pub(super) fn views(c: &Connection, now: i64) -> StoreResult<Growth> {
     gainers.sort_by_key(|(gained, ..)| std::cmp::Reverse(*gained));
     gainers.truncate(MOVERS_MAX);
     for (gained, subject, key) in gainers {
-        let scrapes = read(&mut c.prepare_cached(subject.scrapes())?, key, since, now)?;
-        let mover = c.query_row(subject.row(), [key], |row| {
+        let scrapes = read(&mut c.prepare_cached(&subject.scrapes())?, key, since, now)?;
+        let mover = c.query_row(&subject.row(), [key], |row| {
             Ok(Mover {
                 subject,
                 account: row.get(0)?,
@@ -178,13 +192,7 @@ pub(super) fn followers(c: &Connection, now: i64) -> StoreResult<Followers> {
         .prepare("SELECT key, follower_count FROM account WHERE removed_at IS NULL")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let sql = "SELECT at_s, follower_count FROM account_scrape
-               WHERE account = ?1 AND follower_count IS NOT NULL AND at_s <= ?3
-                 AND at_s >= coalesce((SELECT at_s FROM account_scrape
-                                       WHERE account = ?1 AND follower_count IS NOT NULL AND at_s < ?2
-                                       ORDER BY at_s DESC LIMIT 1), ?2)
-               ORDER BY at_s, at_ns";
-    let mut scrapes = c.prepare_cached(sql)?;
+    let mut scrapes = c.prepare_cached(&scrapes(Kind::Account, "follower_count"))?;
     let mut found = Followers::default();
     let mut histories = Vec::new();
     for (key, count) in accounts {
@@ -251,36 +259,14 @@ impl Subject {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    const fn scrapes(self) -> &'static str {
-        match self {
-            Self::Video => {
-                "SELECT at_s, view_count FROM video_scrape
-                 WHERE video = ?1 AND view_count IS NOT NULL AND at_s <= ?3
-                   AND at_s >= coalesce((SELECT at_s FROM video_scrape
-                                         WHERE video = ?1 AND view_count IS NOT NULL AND at_s < ?2
-                                         ORDER BY at_s DESC LIMIT 1), ?2)
-                 ORDER BY at_s, at_ns"
-            }
-            Self::Post => {
-                "SELECT at_s, view_count FROM account_video_scrape
-                 WHERE account_video = ?1 AND view_count IS NOT NULL AND at_s <= ?3
-                   AND at_s >= coalesce((SELECT at_s FROM account_video_scrape
-                                         WHERE account_video = ?1 AND view_count IS NOT NULL AND at_s < ?2
-                                         ORDER BY at_s DESC LIMIT 1), ?2)
-                 ORDER BY at_s, at_ns"
-            }
-        }
+    fn scrapes(self) -> String {
+        scrapes(self.kind(), "view_count")
     }
 
-    const fn row(self) -> &'static str {
-        match self {
-            Self::Video => {
-                "SELECT account_username, platform, description, view_count FROM video WHERE key = ?1"
-            }
-            Self::Post => {
-                "SELECT account_username, platform, description, view_count
-                 FROM account_video WHERE key = ?1"
-            }
-        }
+    fn row(self) -> String {
+        let table = self.kind().name();
+        format!(
+            "SELECT account_username, platform, description, view_count FROM {table} WHERE key = ?1"
+        )
     }
 }

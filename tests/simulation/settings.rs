@@ -1,0 +1,36 @@
+//! How tests in one process reach the sandbox, and what their passes go by: the settings as they are by
+//! default.
+
+use std::time::Duration;
+
+use creatormirror::api::Client;
+use creatormirror::clock::Clock;
+use creatormirror::model::Kind;
+use creatormirror::model::settings::{ApiSettings, RemovalCeiling};
+use creatormirror::pass::PassSettings;
+use creatormirror::plan::Sweep;
+
+/// A client with the key that the sandbox lets in.
+pub fn client(base_url: &str, clock: &Clock) -> Client {
+    let settings = ApiSettings {
+        base_url: base_url.parse().unwrap(),
+        key: "sandbox-key".into(),
+        ca_file: None,
+        connect_timeout: Duration::from_secs(10),
+        request_timeout: Duration::from_secs(60),
+    };
+    Client::new(&settings).unwrap().with_clock(clock.clone())
+}
+
+/// What passes go by when every kind is swept like this.
+pub fn pass_settings(sweep: impl Fn(Kind) -> &'static str) -> PassSettings {
+    let sweeps = Kind::ALL.map(|kind| (kind, Sweep::parse(sweep(kind), 4_711).unwrap()));
+    PassSettings {
+        sweeps: sweeps.into(),
+        timezone: chrono_tz::Tz::UTC,
+        max_removals: RemovalCeiling { fraction: 0.2 },
+        log_retention: Duration::from_secs(90 * 24 * 3_600),
+        outbox_retention: Duration::from_secs(90 * 24 * 3_600),
+        settle_after: Duration::from_secs(5),
+    }
+}
