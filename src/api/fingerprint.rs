@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::model::row::DECODER_VERSION;
+use crate::model::row::{DECODER_VERSION, NO_FINGERPRINT};
 use crate::model::{ColumnType, Kind, Value, columns};
 
 /// Hashes what counts as content: values in column order, then `extra` by name, each with its
@@ -39,7 +39,10 @@ pub fn of(kind: Kind, values: &[Value<'_>], extra: &BTreeMap<Cow<'_, str>, Cow<'
         hash_text(&mut hash, name);
         hash_text(&mut hash, &without_nested_queries(without_query(name, raw)));
     }
-    hash.digest().cast_signed()
+    match hash.digest().cast_signed() {
+        NO_FINGERPRINT => 1,
+        digest => digest,
+    }
 }
 
 /// Whether two texts of a member are the same content.

@@ -10,6 +10,9 @@ use super::{Kind, columns};
 /// meaningless, so that every page is read anew once.
 pub const DECODER_VERSION: i64 = 1;
 
+/// The fingerprint of no content: a row that carries it is written anew by the next answer.
+pub const NO_FINGERPRINT: i64 = 0;
+
 /// A value on its way into a column.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {

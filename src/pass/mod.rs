@@ -9,6 +9,7 @@ pub mod backfill;
 pub mod compare;
 pub mod findings;
 pub mod identify;
+mod judge;
 mod next;
 pub mod preview;
 mod report;

@@ -4,18 +4,18 @@
 //! Accounts, creators and videos are read by their ids. Account videos cannot be; of them the pages on
 //! which the sample stands are read again, by the cursors that opened them.
 
-use super::compare::{self, Compared};
 use super::findings::{Findings, Sampling, Total, What};
+use super::judge::{self, Judge};
 use super::{Stop, end_turn};
 use crate::api::{Failure, ListPage, Request, Verdict, decode, item};
-use crate::model::{Event, Kind, Row};
+use crate::model::{Event, Kind};
 use crate::poll::error::PollResult;
 use crate::poll::settle::{self, outcome};
 use crate::poll::write::{self, Content, PageWrite};
 use crate::poll::{Desk, PollError, query, walk};
 use crate::store::pages::{self, PageAddress};
-use crate::store::passes::Ending;
-use crate::store::sample::{self, Held, Picked, Stratum};
+use crate::store::passes::{Ending, Tally};
+use crate::store::sample::{self, Picked};
 use crate::store::{StoreResult, analysis};
 
 /// How the sample is shared out, in the order in which what is left over goes on.
@@ -169,76 +169,24 @@ async fn by_id(
     else {
         return Ok(Answered::Row);
     };
-    let judged = judge(desk, kind, &row, Some(picked.stratum), findings)?;
-    // The same content in another form, as in a list, is not worth a page's validator.
-    if judged != Judged::SameInOtherForm {
-        let ledger = desk.ledger(kind);
-        write::item(&desk.store, &ledger, &row, fetched.as_of)?;
-    }
+    let judge = judge_of(desk, kind, fetched.as_of, findings);
+    let ledger = desk.ledger(kind);
+    let judged = desk.store.write(|tx| {
+        let judged = judge.row(tx, &row)?;
+        // The same content in another form, as in a list, is not worth a page's validator.
+        match judged.as_ref().is_some_and(|judged| judged.is_other_form) {
+            true => ledger.close(tx, &Tally::default())?,
+            false => _ = write::item(tx, &ledger, &row, fetched.as_of)?,
+        }
+        Ok(judged)
+    })?;
+    judge::note(findings, kind, judged, |_| Some(picked.stratum));
     Ok(Answered::Row)
 }
 
-/// What came of comparing a row with what is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Judged {
-    /// It is to be written.
-    News,
-    /// It says nothing that is not held, but not in the same words.
-    SameInOtherForm,
-}
-
-/// Compares a row with what is held of it. What drifted is made to be written anew.
-fn judge(
-    desk: &Desk,
-    kind: Kind,
-    row: &Row<'_>,
-    stratum: Option<Stratum>,
-    findings: &mut Findings,
-) -> StoreResult<Judged> {
+fn judge_of(desk: &Desk, kind: Kind, as_of: i64, findings: &Findings) -> Judge {
     let now = desk.fetcher.clock().now().timestamp();
-    let platform = row.value(kind, "platform").as_text();
-    let compared: Option<(Held, Compared)> = desk.store.read(|c| {
-        let Some(held) = sample::held(c, kind, &row.id, platform)? else { return Ok(None) };
-        let is_newer = kind == Kind::Creator
-            && (findings.moved.contains(&*row.id)
-                || sample::has_newer_scrape(c, &row.id, held.as_of, now)?);
-        let scrape = match row.scraped_at {
-            Some(at) => sample::scrape(c, kind, held.key, at)?,
-            None => None,
-        };
-        let compared = compare::compare(kind, &held, row, is_newer, scrape.as_deref());
-        Ok(Some((held, compared)))
-    })?;
-    // What is not held yet is news, and a row that is back was never the sample's.
-    let Some((held, compared)) = compared.filter(|(held, _)| !held.is_removed) else {
-        return Ok(Judged::News);
-    };
-    let judged = match compared == Compared::Equal && held.fingerprint != row.fingerprint {
-        true => Judged::SameInOtherForm,
-        false => Judged::News,
-    };
-    if kind == Kind::Account && compare::is_later(kind, &held, row) {
-        let creator = row.value(kind, "creator_id").as_text();
-        findings.moved.extend(creator.map(str::to_owned));
-    }
-    // What was shown in passing may be picked as well.
-    let is_new = findings.seen.insert((kind, held.key));
-    if !is_new && compared == Compared::Equal {
-        return Ok(judged);
-    }
-    let of_kind = findings.of(kind);
-    of_kind.read += u64::from(is_new);
-    match compared {
-        Compared::Equal => of_kind.equal += 1,
-        Compared::Later => of_kind.later += 1,
-        Compared::Drift(differences) => {
-            of_kind.drifted += 1;
-            tracing::warn!(%kind, id = %row.id, columns = ?differences.iter().map(|one| &one.column).collect::<Vec<_>>(), "the mirror differed from the API");
-            desk.store.write(|tx| sample::distrust(tx, kind, held.key))?;
-            findings.tell(kind, &row.id, stratum, What::Columns(differences));
-        }
-    }
-    Ok(judged)
+    Judge { kind, as_of, now, moved: findings.moved.clone() }
 }
 
 /// Reads again the pages on which the sample stands, and compares all rows they show.
@@ -289,11 +237,6 @@ async fn one_page(
         Err(error) => return Err(error),
     };
     let page = fetched.checked;
-    for json in &page.rows {
-        let Ok(row) = decode::row(kind, json) else { continue };
-        let picked = sample.iter().find(|picked| picked.id == row.id);
-        judge(desk, kind, &row, picked.map(|picked| picked.stratum), findings)?;
-    }
     let page = PageWrite {
         url: walk::url(&request),
         cursor: address.cursor.clone(),
@@ -304,8 +247,15 @@ async fn one_page(
         walk: None,
         content: Content::Rows(page.rows),
     };
+    let judge = judge_of(desk, kind, page.as_of, findings);
     let (store, ledger) = (desk.store.clone(), desk.ledger(kind));
-    write::off_thread(move || write::page(&store, &ledger, &page)).await?;
+    let written = write::off_thread(move || {
+        write::page_after(&store, &ledger, &page, |tx, rows| judge.rows(tx, rows))
+    });
+    let (_, judged) = written.await?;
+    judge::note(findings, kind, judged, |id| {
+        sample.iter().find(|picked| picked.id == id).map(|picked| picked.stratum)
+    });
     Ok(None)
 }
 
@@ -337,13 +287,14 @@ async fn total(desk: &mut Desk, kind: Kind, findings: &mut Findings) -> PollResu
             && desk.store.read(|c| sample::awaits_feeds(c, now))?;
         findings.of(kind).total = Some(Total { held, suspected, found, is_explained });
     }
-    for json in &page.rows {
-        if let Ok(row) = decode::row(kind, json) {
-            judge(desk, kind, &row, None, findings)?;
-        }
-    }
+    let judge = judge_of(desk, kind, fetched.as_of, findings);
     let (store, ledger) = (desk.store.clone(), desk.ledger(kind));
-    write::off_thread(move || write::loose(&store, &ledger, &page.rows, fetched.as_of)).await?;
+    let written = write::off_thread(move || {
+        let as_of = fetched.as_of;
+        write::loose_after(&store, &ledger, &page.rows, as_of, |tx, rows| judge.rows(tx, rows))
+    });
+    let (_, judged) = written.await?;
+    judge::note(findings, kind, judged, |_| None);
     Ok(())
 }
 

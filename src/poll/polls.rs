@@ -110,6 +110,6 @@ async fn read_item(desk: &mut Desk, kind: Kind, key: i64, id: &str) -> PollResul
         return Err(PollError::Api(Failure::malformed("the answer is about another resource")));
     }
     let ledger = desk.ledger(kind);
-    write::item(&desk.store, &ledger, &row, fetched.as_of)?;
+    desk.store.write(|tx| write::item(tx, &ledger, &row, fetched.as_of))?;
     Ok(())
 }

@@ -86,11 +86,22 @@ pub struct PageDone {
 
 /// Writes a page in one transaction, the cursor after it included.
 pub fn page(store: &Store, ledger: &Ledger, write: &PageWrite) -> StoreResult<PageDone> {
+    Ok(page_after(store, ledger, write, |_, _| Ok(()))?.0)
+}
+
+/// The same, after `look` was shown the decoded rows in that transaction.
+pub fn page_after<T>(
+    store: &Store,
+    ledger: &Ledger,
+    write: &PageWrite,
+    look: impl FnOnce(&Transaction<'_>, &[Row<'_>]) -> StoreResult<T>,
+) -> StoreResult<(PageDone, T)> {
     let (rows, bad) = match &write.content {
         Content::Rows(rows) => decode_rows(ledger.kind, rows),
         Content::Confirmed(_) => (Vec::new(), Vec::new()),
     };
-    let counts = store.write(|tx| {
+    let (counts, seen) = store.write(|tx| {
+        let seen = look(tx, &rows)?;
         let (page, counts) = match write.content {
             Content::Rows(_) => write_rows(tx, ledger, write, &rows, bad.len())?,
             Content::Confirmed(page) => confirm(tx, write, page)?,
@@ -101,23 +112,26 @@ pub fn page(store: &Store, ledger: &Ledger, write: &PageWrite) -> StoreResult<Pa
             walks::advance(tx, walk, next, &counts, write.total_count, ledger.at)?;
         }
         ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
-        Ok(counts)
+        Ok((counts, seen))
     })?;
     let next_cursor = write.next_cursor.clone();
-    Ok(PageDone { counts, bad, next_cursor, total_count: write.total_count })
+    Ok((PageDone { counts, bad, next_cursor, total_count: write.total_count }, seen))
 }
 
 /// Writes one resource that was asked for by its id.
-pub fn item(store: &Store, ledger: &Ledger, row: &Row<'_>, as_of: i64) -> StoreResult<Written> {
-    store.write(|tx| {
-        let written = RowWriter::new(tx, ledger.kind)?.write(row, Source { page: None, as_of })?;
-        schedule::row(tx, ledger, row, written, as_of)?;
-        schedule::one(tx, ledger, written.key)?;
-        let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
-        counts.count(row, written);
-        ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
-        Ok(written)
-    })
+pub fn item(
+    tx: &Transaction<'_>,
+    ledger: &Ledger,
+    row: &Row<'_>,
+    as_of: i64,
+) -> StoreResult<Written> {
+    let written = RowWriter::new(tx, ledger.kind)?.write(row, Source { page: None, as_of })?;
+    schedule::row(tx, ledger, row, written, as_of)?;
+    schedule::one(tx, ledger, written.key)?;
+    let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
+    counts.count(row, written);
+    ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
+    Ok(written)
 }
 
 /// Writes rows that came neither with a walk nor by id: their pages stay what they are.
@@ -127,8 +141,20 @@ pub fn loose(
     listed: &[Bytes],
     as_of: i64,
 ) -> StoreResult<PageDone> {
+    Ok(loose_after(store, ledger, listed, as_of, |_, _| Ok(()))?.0)
+}
+
+/// The same, after `look` was shown the decoded rows in the transaction that writes them.
+pub fn loose_after<T>(
+    store: &Store,
+    ledger: &Ledger,
+    listed: &[Bytes],
+    as_of: i64,
+    look: impl FnOnce(&Transaction<'_>, &[Row<'_>]) -> StoreResult<T>,
+) -> StoreResult<(PageDone, T)> {
     let (rows, bad) = decode_rows(ledger.kind, listed);
-    let counts = store.write(|tx| {
+    let (counts, seen) = store.write(|tx| {
+        let seen = look(tx, &rows)?;
         let mut writer = RowWriter::new(tx, ledger.kind)?;
         let dropped = i64::try_from(bad.len()).unwrap_or(i64::MAX);
         let mut counts = PageCounts {
@@ -144,9 +170,9 @@ pub fn loose(
         }
         drop(writer);
         ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
-        Ok(counts)
+        Ok((counts, seen))
     })?;
-    Ok(PageDone { counts, bad, ..PageDone::default() })
+    Ok((PageDone { counts, bad, ..PageDone::default() }, seen))
 }
 
 /// Notes that a resource asked for by its id is not there. Returns whether that made it removed.

@@ -11,6 +11,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Transaction};
 
 use super::{StoreResult, pages};
+use crate::model::row::NO_FINGERPRINT;
 use crate::model::{Instant, Kind, Value, columns};
 
 /// Draws that met only rows that were picked before, after which the rest is taken in order.
@@ -262,14 +263,12 @@ pub fn awaits_feeds(c: &Connection, now: i64) -> StoreResult<bool> {
     Ok(c.prepare_cached(sql)?.query_row([now], |row| row.get(0))?)
 }
 
-/// Makes the mirror take a row for unknown as to its content, so that the next answer writes it anew,
-/// whatever was done to it. No page vouches for it until then.
-pub fn distrust(tx: &Transaction<'_>, kind: Kind, key: i64) -> StoreResult<()> {
-    let sql = format!(
-        "UPDATE {} SET fingerprint = ~fingerprint WHERE key = ?1 RETURNING page",
-        kind.name()
-    );
-    let page: Option<i64> = tx.prepare_cached(&sql)?.query_row([key], |row| row.get(0))?;
+/// Invalidates what is held of a row, so that the next answer writes it anew whatever it holds. No
+/// page vouches for it until then. To be followed by that write in the same transaction.
+pub fn invalidate(tx: &Transaction<'_>, kind: Kind, key: i64) -> StoreResult<()> {
+    let sql = format!("UPDATE {} SET fingerprint = ?2 WHERE key = ?1 RETURNING page", kind.name());
+    let page: Option<i64> =
+        tx.prepare_cached(&sql)?.query_row((key, NO_FINGERPRINT), |row| row.get(0))?;
     page.map_or(Ok(()), |page| pages::void(tx, page))
 }
 
