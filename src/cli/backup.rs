@@ -70,6 +70,8 @@ fn failure(args: &BackupArgs, context: &Context, error: BackupError) -> CliError
         BackupError::Itself(_) => found(Exit::Usage).hint("name another file"),
         BackupError::InUse(_) => found(Exit::Storage).hint("name another file"),
         BackupError::Busy(_) => found(Exit::TryAgain),
+        BackupError::Damaged(_) => found(Exit::Storage)
+            .hint("no copy was made; `creatormirror check --deep` shows what is wrong"),
         BackupError::Stopped => found(Exit::Partial),
         BackupError::Store(StoreError::Io { .. } | StoreError::Sqlite(_)) => found(Exit::Storage)
             .hint(format!("the copy was to be {}; there is none", args.file.display())),

@@ -15,10 +15,14 @@ use super::{CliError, Context, Exit, Output};
 use crate::config::Environment;
 use crate::report::check::{self as report, Check};
 use crate::report::progress::View;
+use crate::store::status::Depth;
 
 /// Flags of `check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
+    /// Also compare indexes with their tables (`integrity_check`); takes longer
+    #[arg(long)]
+    pub deep: bool,
     /// Print one JSON document on stdout
     #[arg(long)]
     pub json: bool,
@@ -33,7 +37,7 @@ pub fn run(
     output: Output,
 ) -> Result<Exit, CliError> {
     let checks = match context {
-        Ok(context) => checks(&context, environment)?,
+        Ok(context) => checks(&context, environment, args.depth())?,
         Err(error) => vec![Check::failure("config", error)],
     };
     let error = report::decisive(&checks);
@@ -52,9 +56,22 @@ pub fn run(
     }
 }
 
-fn checks(context: &Context, environment: &Environment) -> Result<Vec<Check>, CliError> {
+impl CheckArgs {
+    const fn depth(&self) -> Depth {
+        match self.deep {
+            true => Depth::Deep,
+            false => Depth::Quick,
+        }
+    }
+}
+
+fn checks(
+    context: &Context,
+    environment: &Environment,
+    depth: Depth,
+) -> Result<Vec<Check>, CliError> {
     let mut checks = vec![local::config(context)];
-    let (database, mirror) = mirror::database(context);
+    let (database, mirror) = mirror::database(context, depth);
     checks.extend(database);
     checks.extend(mirror::place(context));
     let (key_source, key) = local::key(context);

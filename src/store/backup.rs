@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tempfile::TempPath;
 
 use super::outbox::by_hand;
+use super::status::{self, Depth};
 use super::{Store, StoreError, StoreResult, instance, jobs, passes, place};
 
 /// Pages that are copied before it is told how far the copy is.
@@ -50,6 +51,9 @@ pub enum BackupError {
     /// Another process makes the same copy.
     #[error("another backup to {} is under way", .0.display())]
     Busy(PathBuf),
+    /// The copy is damaged as the database is; it was not kept.
+    #[error("the database is damaged: {}", .0.join("; "))]
+    Damaged(Vec<String>),
     /// Whoever was told of the progress wanted no more.
     #[error("interrupted; no copy was made")]
     Stopped,
@@ -98,6 +102,10 @@ pub fn copy(
     let mut connection = open_partial(&partial.path)?;
     let bytes = source.read(|c| Ok(copy_pages(c, &mut connection, tell)))??;
     let held = make_it_its_own(&mut connection, now)?;
+    let damages = status::integrity(&connection, Depth::Deep)?;
+    if !damages.is_empty() {
+        return Err(BackupError::Damaged(damages));
+    }
     connection.close().map_err(|(_, error)| error)?;
     partial.finish(&path, existing)?;
     Ok(Copy { path, bytes, held })

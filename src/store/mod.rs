@@ -37,6 +37,7 @@ pub mod refusals;
 pub mod removals;
 pub mod rows;
 pub mod sample;
+pub mod schema_check;
 pub mod status;
 pub mod walks;
 

@@ -14,7 +14,7 @@ mod embedded {
     #![allow(missing_docs)]
     refinery::embed_migrations!("migrations");
 }
-use embedded::migrations;
+pub(super) use embedded::migrations;
 
 /// `CrMr`: tells this program's files from every other SQLite database.
 const APPLICATION_ID: i64 = 1_131_564_402;
@@ -90,13 +90,22 @@ impl Store {
 
     /// Opens for reading alone, beside whoever writes.
     pub fn open_to_read(path: &Path) -> StoreResult<Self> {
+        Self::open_read_only(path, Access::Reads)
+    }
+
+    /// The same for a look at the file itself: an older schema is no reason to refuse.
+    pub fn open_to_check(path: &Path) -> StoreResult<Self> {
+        Self::open_read_only(path, Access::Checks)
+    }
+
+    fn open_read_only(path: &Path, access: Access) -> StoreResult<Self> {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
         }
         let path = place::resolve(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = connect(&path, flags)?;
-        check_schema(&connection, &path, Access::Reads)?;
+        check_schema(&connection, &path, access)?;
         Ok(Self::new(connection, path, None))
     }
 }
@@ -147,6 +156,7 @@ fn prepare(connection: &Connection) -> StoreResult<()> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     Reads,
+    Checks,
     Writes,
 }
 

@@ -160,9 +160,29 @@ pub fn lifecycle(c: &Connection) -> StoreResult<Option<(Lifecycle, i64)>> {
     Ok(meta.and_then(|(json, at)| Some((Lifecycle::read(&json)?, at))))
 }
 
+/// How closely the database is looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// Every page and row, but not whether indexes hold what their tables do.
+    #[default]
+    Quick,
+    /// Indexes against their tables as well, which takes several times as long.
+    Deep,
+}
+
+impl Depth {
+    /// The pragma that does it.
+    pub const fn pragma(self) -> &'static str {
+        match self {
+            Self::Quick => "quick_check",
+            Self::Deep => "integrity_check",
+        }
+    }
+}
+
 /// What is damaged in the database; nothing, if it is sound. Reads the whole file.
-pub fn integrity(c: &Connection) -> StoreResult<Vec<String>> {
-    let mut statement = c.prepare(&format!("PRAGMA quick_check({DAMAGES_MAX})"))?;
+pub fn integrity(c: &Connection, depth: Depth) -> StoreResult<Vec<String>> {
+    let mut statement = c.prepare(&format!("PRAGMA {}({DAMAGES_MAX})", depth.pragma()))?;
     let lines: Vec<String> =
         statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(lines.into_iter().filter(|line| line != "ok").collect())
@@ -314,7 +334,7 @@ mod tests {
         assert_eq!((found.last_pass, found.last_error, found.lifecycle), (None, None, None));
         assert_eq!(found.schedule, Schedule::default());
         assert_eq!(found.schema_version, open::known_version());
-        assert_eq!(store.read(integrity).unwrap(), Vec::<String>::new());
+        assert_eq!(store.read(|c| integrity(c, Depth::Deep)).unwrap(), Vec::<String>::new());
     }
 
     #[test]

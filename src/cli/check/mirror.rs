@@ -8,7 +8,8 @@ use crate::config::Setting;
 use crate::report::check::Check;
 use crate::report::text::bytes;
 use crate::store::place::{self, FileSystem};
-use crate::store::{Store, StoreError, open, status};
+use crate::store::status::Depth;
+use crate::store::{Store, StoreError, open, schema_check, status};
 
 /// A longer write-ahead log is one that no checkpoint can cut.
 const WAL_BYTES_USUAL_MAX: u64 = 64 * 1024 * 1024;
@@ -18,6 +19,9 @@ const DISK_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 /// With less room than this somebody should make some.
 const DISK_BYTES_COMFORTABLE: u64 = 512 * 1024 * 1024;
+
+/// Objects of a schema that are named.
+const NAMED_MAX: usize = 5;
 
 /// What is at the database's path, for the checks that come after.
 #[derive(Debug)]
@@ -31,49 +35,99 @@ pub enum Mirror {
 }
 
 /// The database file: there, ours, of our schema, sound.
-pub fn database(context: &Context) -> (Vec<Check>, Mirror) {
+pub fn database(context: &Context, depth: Depth) -> (Vec<Check>, Mirror) {
     let path = &context.config.database;
     let origin = context.config.origin(Setting::Database);
-    let found = |size| Check::ok("database", format!("{}, {size}, from {origin}", path.display()));
     let size = bytes(status::sizes(path).database);
+    let found = Check::ok("database", format!("{}, {size}, from {origin}", path.display()));
     let failure = |name, error: &StoreError| Check::failure(name, session::storage(context, error));
     let skipped = |name| Check::skipped(name, "the database cannot be read");
-    match Store::open_to_read(path) {
-        Ok(store) => {
-            let version = Check::ok("schema", format!("version {}", open::known_version()));
-            (vec![found(size), version, integrity(context, &store)], Mirror::Open(store))
-        }
-        Err(StoreError::Older { found: version, known }) => {
-            let text = format!("version {version}; the next sync or run brings it to {known}");
-            let schema = Check::warning("schema", text);
-            (vec![found(size), schema, skipped("integrity")], Mirror::Unreadable)
+    let store = match Store::open_to_check(path) {
+        Ok(store) => store,
+        Err(StoreError::Missing(path)) => {
+            let text = format!("there is none at {} yet, from {origin}", path.display());
+            let check = Check::warning("database", text)
+                .hint("`creatormirror sync` makes it; --database FILE names another");
+            let skipped = |name| Check::skipped(name, "there is no database yet");
+            return (vec![check, skipped("schema"), skipped("integrity")], Mirror::Absent);
         }
         Err(error @ StoreError::Newer { .. }) => {
             let schema = failure("schema", &error);
-            (vec![found(size), schema, skipped("integrity")], Mirror::Unreadable)
+            return (vec![found, schema, skipped("integrity")], Mirror::Unreadable);
         }
         Err(error) => {
             let mirror = match &error {
-                StoreError::Missing(_) | StoreError::Foreign(_) => Mirror::Absent,
+                StoreError::Foreign(_) => Mirror::Absent,
                 _ => Mirror::Unreadable,
             };
-            (vec![failure("database", &error), skipped("schema"), skipped("integrity")], mirror)
+            let database = failure("database", &error);
+            return (vec![database, skipped("schema"), skipped("integrity")], mirror);
         }
+    };
+    let (schema, is_usable) = schema(context, &store);
+    let integrity = integrity(context, &store, depth);
+    let mirror = if is_usable { Mirror::Open(store) } else { Mirror::Unreadable };
+    (vec![found, schema, integrity], mirror)
+}
+
+/// Whether the schema is the one that the migrations make, and whether the mirror can be worked with.
+fn schema(context: &Context, store: &Store) -> (Check, bool) {
+    let report = match store.read(schema_check::read) {
+        Ok(report) => report,
+        Err(error) => return (Check::failure("schema", session::storage(context, &error)), false),
+    };
+    let (version, known) = (report.version, open::known_version());
+    if !report.faults.is_empty() {
+        let message = format!("the schema is damaged: {}", listed(&report.faults));
+        let error = in_its_place(CliError::new(Exit::Storage, message));
+        let is_usable = version == known && !report.is_table_at_fault;
+        return (Check::failure("schema", error), is_usable);
+    }
+    if version < known {
+        let text = format!("version {version}; the next sync or run brings it to {known}");
+        return (Check::warning("schema", text), false);
+    }
+    let count = report.compared;
+    let mut text =
+        format!("version {version}; its migrations and {count} objects are as they should be");
+    if !report.foreign.is_empty() {
+        text.push_str(&format!("; not ours: {}", listed(&report.foreign)));
+    }
+    (Check::ok("schema", text), true)
+}
+
+fn integrity(context: &Context, store: &Store, depth: Depth) -> Check {
+    match store.read(|c| status::integrity(c, depth)) {
+        Ok(damages) if damages.is_empty() => {
+            let rest = match depth {
+                Depth::Quick => "; `check --deep` also compares indexes with their tables",
+                Depth::Deep => ", indexes included",
+            };
+            Check::ok("integrity", format!("{} found nothing{rest}", depth.pragma()))
+        }
+        Ok(damages) => {
+            let message = format!("the database is damaged: {}", damages.join("; "));
+            Check::failure("integrity", in_its_place(CliError::new(Exit::Storage, message)))
+        }
+        Err(error) => Check::failure("integrity", in_its_place(session::storage(context, &error))),
     }
 }
 
-fn integrity(context: &Context, store: &Store) -> Check {
-    match store.read(status::integrity) {
-        Ok(damages) if damages.is_empty() => Check::ok("integrity", "quick_check found nothing"),
-        Ok(damages) => {
-            let message = format!("the database is damaged: {}", damages.join("; "));
-            let error = CliError::new(Exit::Storage, message)
-                .hint("put a backup in its place; without one, move it away and run `creatormirror sync --full`")
-                .hint("keep the damaged file: its history cannot be had from the API again");
-            Check::failure("integrity", error)
-        }
-        Err(error) => Check::failure("integrity", session::storage(context, &error)),
+/// What to do about a database that is not what it was.
+fn in_its_place(error: CliError) -> CliError {
+    error
+        .hint("put a backup in its place; without one, move it away and run `creatormirror sync --full`")
+        .hint("keep the damaged file: its history cannot be had from the API again")
+}
+
+/// The first of them, and how many more there are.
+fn listed(all: &[String]) -> String {
+    let mut text = all.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = all.len().saturating_sub(NAMED_MAX);
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
     }
+    text
 }
 
 /// The place of the database: its log, rights, file system, room, and lock.

@@ -1,0 +1,175 @@
+//! Whether the schema of a database is the one its migrations make: every object, and the record of
+//! the migrations themselves. Reads only, in the reader's snapshot.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+
+use super::open::{self, migrations};
+use super::{StoreError, StoreResult};
+
+/// The table in which the migrations that were made are recorded.
+const RECORD: &str = "refinery_schema_history";
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SchemaReport {
+    /// The version by the record of migrations; 0 without one.
+    pub version: i64,
+    /// Tables, views, indexes and triggers that were compared.
+    pub compared: usize,
+    /// What is missing or differs, a phrase each.
+    pub faults: Vec<String>,
+    /// Whether a table is among the faults, so that the mirror cannot be worked with.
+    pub is_table_at_fault: bool,
+    /// Objects that no migration makes, as `type name`.
+    pub foreign: Vec<String>,
+}
+
+/// Compares the schema with what the embedded migrations make, up to the database's own version.
+pub fn read(c: &Connection) -> StoreResult<SchemaReport> {
+    let moment = c.unchecked_transaction()?;
+    let version = open::schema_version(&moment)?;
+    let (found, expected) = (objects(&moment)?, expected(version)?);
+    let mut report = SchemaReport { version, compared: expected.len(), ..SchemaReport::default() };
+    for ((kind, name), sql) in &expected {
+        let fault = match found.get(&(kind.clone(), name.clone())) {
+            Some(held) if held == sql => continue,
+            Some(_) => format!("{kind} `{name}` is not as its migration makes it"),
+            None => format!("{kind} `{name}` is missing"),
+        };
+        report.is_table_at_fault |= kind == "table";
+        report.faults.push(fault);
+    }
+    let foreign = found.keys().filter(|key| !expected.contains_key(*key));
+    report.foreign = foreign.map(|(kind, name)| format!("{kind} `{name}`")).collect();
+    match version {
+        0 if !found.is_empty() => {
+            report.faults.push(format!("table `{RECORD}` is missing or empty"))
+        }
+        0 => {}
+        _ => report.faults.extend(migrations_at_fault(&moment, version)?),
+    }
+    report.is_table_at_fault |= version == 0 && !found.is_empty();
+    Ok(report)
+}
+
+type Objects = BTreeMap<(String, String), String>;
+
+/// The objects of a schema by type and name, with their SQL in one form. What SQLite makes by itself
+/// is left out.
+fn objects(c: &Connection) -> StoreResult<Objects> {
+    let sql = "SELECT type, name, coalesce(sql, '') FROM sqlite_schema
+               WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    let mut statement = c.prepare(sql)?;
+    let objects = statement.query_map([], |row| {
+        let sql: String = row.get(2)?;
+        let sql = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        Ok(((row.get(0)?, row.get(1)?), sql))
+    })?;
+    Ok(objects.collect::<Result<_, _>>()?)
+}
+
+/// What the embedded migrations make, up to `version`.
+fn expected(version: i64) -> StoreResult<Objects> {
+    let mut fresh = Connection::open_in_memory()?;
+    if version == 0 {
+        return Ok(Objects::new());
+    }
+    let target = refinery::Target::Version(version.try_into().unwrap_or_default());
+    migrations::runner().set_target(target).run(&mut fresh).map_err(Box::new)?;
+    objects(&fresh)
+}
+
+/// How the record of migrations differs from those embedded, up to `version`.
+fn migrations_at_fault(c: &Connection, version: i64) -> StoreResult<Vec<String>> {
+    let sql = format!("SELECT version, name, checksum FROM {RECORD}");
+    let mut statement = c.prepare(&sql)?;
+    let recorded = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+    let recorded: BTreeMap<i64, (String, String)> =
+        recorded.collect::<Result<_, _>>().map_err(StoreError::Sqlite)?;
+    let mut faults = Vec::new();
+    let runner = migrations::runner();
+    let known = runner.get_migrations().iter();
+    for migration in known.filter(|migration| i64::from(migration.version()) <= version) {
+        let (number, name) = (migration.version(), migration.name());
+        match recorded.get(&i64::from(number)) {
+            None => faults.push(format!("migration {number} (`{name}`) is not recorded")),
+            Some((held, checksum))
+                if held != name || *checksum != migration.checksum().to_string() =>
+            {
+                faults.push(format!("migration {number} (`{name}`) was made from another text"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(faults)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::open::IfMissing;
+
+    fn mirror() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        (folder, store)
+    }
+
+    fn after(sql: &str) -> SchemaReport {
+        let (_folder, store) = mirror();
+        store.write(|tx| Ok(tx.execute_batch(sql)?)).unwrap();
+        store.read(read).unwrap()
+    }
+
+    #[test]
+    fn a_fresh_mirror_is_as_it_should_be() {
+        let report = after("");
+        assert_eq!((report.version, report.faults.as_slice()), (open::known_version(), &[][..]));
+        assert!(report.compared > 50 && report.foreign.is_empty(), "{report:?}");
+        // Statistics are SQLite's own, and an analyst's view is nobody's fault.
+        let report = after("ANALYZE; CREATE VIEW mine AS SELECT 1");
+        assert_eq!((report.faults, report.foreign), (vec![], vec!["view `mine`".to_owned()]));
+    }
+
+    /// Every object that a migration makes is missed, whichever is dropped.
+    #[test]
+    fn every_dropped_object_is_missed() {
+        let (_folder, store) = mirror();
+        for (kind, name) in store.read(objects).unwrap().into_keys() {
+            let report = after(&format!("DROP {kind} {name}"));
+            let told = report.faults.iter().any(|fault| fault.contains(&format!("`{name}`")));
+            assert!(told, "{kind} {name}: {report:?}");
+            assert_eq!(report.is_table_at_fault, kind == "table", "{kind} {name}: {report:?}");
+        }
+    }
+
+    #[test]
+    fn a_changed_object_or_record_is_told() {
+        for (sql, part) in [
+            ("ALTER TABLE video ADD COLUMN x TEXT", "table `video` is not as"),
+            ("DROP VIEW videos; CREATE VIEW videos AS SELECT 1 AS id", "view `videos` is not as"),
+            (
+                "UPDATE refinery_schema_history SET checksum = '1' WHERE version = 2",
+                "migration 2 (",
+            ),
+            ("UPDATE refinery_schema_history SET name = 'x' WHERE version = 3", "migration 3 ("),
+            ("DELETE FROM refinery_schema_history WHERE version = 1", "migration 1 ("),
+            ("DELETE FROM refinery_schema_history", "refinery_schema_history"),
+        ] {
+            let report = after(sql);
+            assert!(report.faults.iter().any(|fault| fault.contains(part)), "{sql}: {report:?}");
+        }
+    }
+
+    #[test]
+    fn an_older_mirror_is_held_to_its_own_version() {
+        let mut older = Connection::open_in_memory().unwrap();
+        let target = refinery::Target::Version(2);
+        migrations::runner().set_target(target).run(&mut older).unwrap();
+        let report = read(&older).unwrap();
+        assert_eq!((report.version, report.faults), (2, vec![]));
+    }
+}
