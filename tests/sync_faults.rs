@@ -296,3 +296,52 @@ fn a_bad_day_ends_in_the_truth() {
         }
     });
 }
+
+/// A page that something between us and the API answers with.
+fn block_page(code: u16, kind: &'static str, text: &'static str) -> Accident {
+    Accident::Status { code, body: FaultBody::Raw(kind, text), headers: Vec::new() }
+}
+
+#[test]
+fn a_block_page_is_an_api_that_fails_and_refuses_no_key() {
+    let html = ("text/html", "<html>Attention required!</html>");
+    let gateway = ("application/json", r#"{"message":"Forbidden"}"#);
+    let cases = [(401, html), (403, html), (403, gateway), (403, ("text/plain", "")), (404, html)];
+    each(cases, |bed, (code, (kind, text))| {
+        bed.control.fault(Fault::on("*", "/*", block_page(code, kind, text)).forever());
+        bed.sync(&[]).expect(69).says("no problem document").says("block page");
+        assert!(bed.log_of("/whoami").len() > 1, "{code}: it is tried again");
+        bed.control.clear_faults();
+        bed.sync_well(&[]);
+        bed.compare();
+    });
+}
+
+#[test]
+fn a_block_page_on_one_list_is_69_and_teaches_nothing() {
+    let statuses = [400, 403, 404, 405, 422];
+    each(statuses, |bed, code| {
+        let page = block_page(code, "text/html", "<html>blocked</html>");
+        bed.control.fault(Fault::on("GET", "/account-videos", page.clone()).forever());
+        bed.control.fault(Fault::on("GET", "/overview", page).forever());
+        bed.sync(&[]).expect(69);
+        assert_eq!(bed.number("SELECT count(*) FROM refusal"), 0, "{code}");
+        bed.compare_kind(Kind::Video);
+        bed.control.clear_faults();
+        bed.sync_well(&[]);
+        bed.compare();
+    });
+}
+
+#[test]
+fn a_malformed_success_is_named_by_its_request_id() {
+    let shapes = SHAPES.map(Accident::WrongShape);
+    each(shapes.into_iter().chain([Accident::TruncatedJson]), |bed, what| {
+        bed.control.fault(on_page_three(what).forever());
+        let run = bed.sync(&[]).expect(1);
+        let request_id = bed.log_of("/videos").last().unwrap().request_id.clone();
+        run.says(&request_id);
+        let logged = "SELECT request_id FROM sync_log WHERE kind = 'video'";
+        assert_eq!(bed.text(logged), request_id);
+    });
+}

@@ -66,7 +66,7 @@ impl Answer {
     }
 
     /// The failure with what is known about this answer, so that its request can be found.
-    fn blame(&self, failure: Failure) -> Failure {
+    pub fn blame(&self, failure: Failure) -> Failure {
         failure.with_head(&Head {
             status: self.status,
             request_id: self.request_id.clone(),

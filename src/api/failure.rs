@@ -44,6 +44,8 @@ pub enum Verdict {
     BadRequest,
     /// The server points elsewhere, and we do not follow with the key.
     Redirected,
+    /// A refusal that the API did not write: a block page, a proxy, or another server.
+    Foreign,
     /// A success that is not what is documented.
     Malformed,
 }
@@ -66,8 +68,26 @@ impl Verdict {
             Self::Invalid => "invalid",
             Self::BadRequest => "bad_request",
             Self::Redirected => "redirected",
+            Self::Foreign => "foreign",
             Self::Malformed => "malformed",
         }
+    }
+}
+
+impl Verdict {
+    /// Whether this is a statement about the key, the resource or the request, which only the API
+    /// itself can make. A proxy that answers with the same status says nothing about them.
+    const fn is_for_the_api_to_say(self) -> bool {
+        matches!(
+            self,
+            Self::KeyRefused
+                | Self::ScopeMissing
+                | Self::QuotaExceeded
+                | Self::NotFound
+                | Self::Conflict
+                | Self::Invalid
+                | Self::BadRequest
+        )
     }
 }
 
@@ -113,7 +133,7 @@ pub struct Report {
     pub rate: RateHeaders,
     /// The server's clock.
     pub server_date: Option<DateTime<Utc>>,
-    /// Whether the body was a problem document, so that the API itself spoke and not a proxy.
+    /// Whether the body was the API's problem document, so that the API itself spoke and not a proxy.
     pub is_problem: bool,
 }
 
@@ -142,15 +162,20 @@ impl Failure {
 
     /// The answer a refusal or breakdown of the server gave.
     pub(super) fn refused(head: &Head, body: &[u8], scrubber: &Scrubber) -> Self {
-        let problem = Problem::read(body, scrubber);
+        let problem = Problem::read(head, body, scrubber);
         let is_problem = problem.is_some();
         let problem = problem.unwrap_or_default();
-        let verdict = judge(head, problem.code.as_deref());
+        let verdict = match judge(head, problem.code.as_deref()) {
+            verdict if !is_problem && verdict.is_for_the_api_to_say() => Verdict::Foreign,
+            verdict => verdict,
+        };
         let title = problem.title.unwrap_or_else(|| status_title(head.status));
         let detail = match (problem.detail, verdict) {
             (Some(detail), _) => detail,
             (None, Verdict::Redirected) => redirect_hint(head),
-            (None, _) if is_problem || body.is_empty() => String::new(),
+            (None, _) if is_problem => String::new(),
+            (None, Verdict::Foreign) => foreign_body(head, body),
+            (None, _) if body.is_empty() => String::new(),
             (None, _) => foreign_body(head, body),
         };
         let mut failure = Self::found(verdict, &title, &detail).with_head(head);
@@ -175,7 +200,9 @@ impl Failure {
     pub fn trouble(&self) -> Trouble {
         match self.verdict {
             Verdict::Unreachable | Verdict::Lost => Trouble::NoAnswer,
-            Verdict::Unavailable | Verdict::ServerError => Trouble::Failing,
+            // Nothing else would come of repeating a request that is too large for what is between.
+            Verdict::Foreign if matches!(self.status, Some(413 | 414 | 431)) => Trouble::Final,
+            Verdict::Unavailable | Verdict::ServerError | Verdict::Foreign => Trouble::Failing,
             Verdict::Cut | Verdict::Malformed => Trouble::WrongAnswer,
             Verdict::Limited => Trouble::Limited(self.retry_after),
             Verdict::KeyRefused
@@ -323,8 +350,9 @@ mod tests {
         Failure::of_answer(status, lines, body)
     }
 
-    fn problem(code: &str) -> String {
-        format!(r#"{{"type":"urn:x","title":"T","status":400,"detail":"D","code":"{code}"}}"#)
+    fn problem(status: u16, code: &str) -> String {
+        let kind = "urn:creatoraudit:error:x";
+        format!(r#"{{"type":"{kind}","title":"T","status":{status},"detail":"D","code":"{code}"}}"#)
     }
 
     #[test]
@@ -358,15 +386,46 @@ mod tests {
             (999, "", Malformed),
         ];
         for (status, code, verdict) in cases {
-            let failure = refused(status, &[], &problem(code));
+            let failure = refused(status, &[], &problem(status, code));
             assert_eq!(failure.verdict, verdict, "{status} {code}");
             assert!(failure.is_problem);
-            // A proxy's page must lead to the same verdict as far as the status alone tells.
+            // A proxy's page says nothing about the key, the resource or the request.
             let html = refused(status, &[("content-type", "text/html")], "<html>no</html>");
             assert!(!html.is_problem);
-            if status != 403 {
-                assert_eq!(html.verdict, verdict, "{status} html");
-            }
+            let verdict = if verdict.is_for_the_api_to_say() { Foreign } else { verdict };
+            assert_eq!(html.verdict, verdict, "{status} html");
+        }
+    }
+
+    #[test]
+    fn only_the_apis_own_problem_document_refuses_a_key() {
+        let problem_json = [("content-type", "application/problem+json")];
+        let json = [("content-type", "application/json")];
+        let cloudflare = r#"{"type":"https://developers.cloudflare.com/1xxx/error-1020/","status":403,
+            "title":"Error 1020: Access denied","detail":"blocked","error_code":1020,"error_name":"x"}"#;
+        for (headers, body) in [
+            (&[][..], ""),
+            (&[("content-type", "text/html")], "<html>Attention required!</html>"),
+            (&json, r#"{"message":"Forbidden"}"#),
+            (&json, r#"{"code":"FORBIDDEN","message":"by the gateway"}"#),
+            (&json, r#"{"code":"Forbidden","status":403}"#),
+            (&json, r#"{"code":403,"status":403,"title":"Forbidden"}"#),
+            (&json, cloudflare),
+            (&problem_json, cloudflare),
+            (&problem_json, r#"{"type":"about:blank","title":"Forbidden","status":403}"#),
+            (&problem_json, r#"{"code":"FORBIDDEN","status":200}"#),
+            (&problem_json, "<html></html>"),
+        ] {
+            let failure = refused(403, headers, body);
+            assert_eq!((failure.verdict, failure.is_problem), (Verdict::Foreign, false), "{body}");
+            assert_eq!(failure.trouble(), Trouble::Failing);
+        }
+        for (headers, body) in [
+            (&json[..], r#"{"code":"FORBIDDEN","status":403,"title":"Forbidden"}"#),
+            (&problem_json, r#"{"code":"SOMETHING_NEW","title":"x"}"#),
+            (&[], r#"{"type":"urn:creatoraudit:error:forbidden","title":"Forbidden"}"#),
+        ] {
+            assert_eq!(refused(403, headers, body).verdict, Verdict::KeyRefused, "{body}");
         }
     }
 
@@ -380,8 +439,8 @@ mod tests {
 
     #[test]
     fn it_reads_as_one_line() {
-        let body = r#"{"title":"Validation\nfailed","code":"VALIDATION_ERROR","detail":"bad input",
-            "request_id":"from_body","errors":[{"field":"limit","message":"too large"}]}"#;
+        let body = r#"{"type":"urn:creatoraudit:error:validation-error","title":"Validation\nfailed",
+            "code":"VALIDATION_ERROR","detail":"bad input","request_id":"from_body","errors":[{"field":"limit","message":"too large"}]}"#;
         assert_eq!(
             refused(422, &[("x-request-id", "req_9")], body).to_string(),
             "422 VALIDATION_ERROR: Validation failed: bad input; limit: too large (request id req_9)"

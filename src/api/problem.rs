@@ -3,12 +3,15 @@
 use serde_json::{Map, Value};
 
 use super::failure::FieldError;
+use super::headers::Head;
 use super::scrub::Scrubber;
 
 /// Longest code that is kept; the documented ones are shorter by far.
 const CODE_CHARS_MAX: usize = 64;
 /// Longest title, detail or message that is kept.
 pub(super) const TEXT_CHARS_MAX: usize = 500;
+/// What the type of every problem document of the API begins with.
+const TYPE_PREFIX: &str = "urn:creatoraudit:error:";
 /// Most field errors that are kept.
 const FIELDS_MAX: usize = 20;
 
@@ -23,19 +26,40 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// Reads a problem document, or nothing where the body is none: HTML, cut JSON, other JSON.
-    pub(super) fn read(body: &[u8], scrubber: &Scrubber) -> Option<Self> {
+    /// Reads a problem document of the API. `None` for everything else: HTML, cut JSON, other JSON, and
+    /// the problem documents that proxies write.
+    pub(super) fn read(head: &Head, body: &[u8], scrubber: &Scrubber) -> Option<Self> {
         let members: Map<String, Value> = serde_json::from_slice(body).ok()?;
+        if !is_of_the_api(head, &members) {
+            return None;
+        }
         let text = |name: &str, chars_max| member(&members, name, scrubber, chars_max);
-        let problem = Self {
+        Some(Self {
             code: text("code", CODE_CHARS_MAX),
             title: text("title", TEXT_CHARS_MAX),
             detail: text("detail", TEXT_CHARS_MAX),
             request_id: text("request_id", CODE_CHARS_MAX * 2),
             fields: fields(members.get("errors"), scrubber),
-        };
-        (problem.code.is_some() || problem.title.is_some()).then_some(problem)
+        })
     }
+}
+
+/// Whether the API wrote this document: its type is a URN of the API's, or it has a code in the API's
+/// spelling and is a problem document by its content type or its status. Proxies use problem documents
+/// of their own, with the same content type and status but without such a code.
+fn is_of_the_api(head: &Head, members: &Map<String, Value>) -> bool {
+    let status = members.get("status").and_then(Value::as_u64);
+    if status.is_some_and(|status| status != u64::from(head.status)) {
+        return false;
+    }
+    let text = |name| members.get(name).and_then(Value::as_str);
+    if text("type").is_some_and(|kind| kind.starts_with(TYPE_PREFIX)) {
+        return true;
+    }
+    let is_spelled = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let has_code =
+        text("code").is_some_and(|code| !code.is_empty() && code.chars().all(is_spelled));
+    has_code && (status.is_some() || head.content_type.starts_with("application/problem+json"))
 }
 
 fn member(
@@ -66,8 +90,15 @@ mod tests {
 
     use super::*;
 
+    fn head(status: u16) -> Head {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("content-type", "application/problem+json".parse().unwrap());
+        let scrubber = Scrubber::new("ca_live_0123456789");
+        Head::read(status, &headers, &scrubber, chrono::DateTime::UNIX_EPOCH)
+    }
+
     fn read(body: &str) -> Option<Problem> {
-        Problem::read(body.as_bytes(), &Scrubber::new("ca_live_0123456789"))
+        Problem::read(&head(422), body.as_bytes(), &Scrubber::new("ca_live_0123456789"))
     }
 
     #[test]
@@ -111,7 +142,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_body_is_survived(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Problem::read(&body, &Scrubber::new("ca_live_0123456789"));
+            let _ = Problem::read(&head(500), &body, &Scrubber::new("ca_live_0123456789"));
         }
     }
 }

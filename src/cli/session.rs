@@ -286,6 +286,9 @@ pub fn stopped(stop: &Stop) -> CliError {
             Verdict::NotFound | Verdict::Redirected | Verdict::Malformed => {
                 found(Exit::Unavailable).hint("is base_url right? It usually ends in /v2")
             }
+            Verdict::Foreign => found(Exit::Unavailable)
+                .hint("the answer is not the API's: is a proxy, a firewall or a block page in the way?")
+                .hint("is base_url right? It usually ends in /v2"),
             Verdict::ScopeMissing => found(Exit::Key).hint(key_hint(failure)),
             _ => found(Exit::Unavailable),
         },

@@ -191,11 +191,14 @@ impl Fetcher {
             self.pass_gate().await?;
             let as_of = self.stamp();
             let sent = self.send(request).await;
-            let failure =
-                match sent.and_then(|answer| check(&answer).map(|checked| (answer, checked))) {
-                    Ok((answer, checked)) => return Ok(Fetched { answer, checked, as_of }),
-                    Err(failure) => failure,
-                };
+            let checked = sent.and_then(|answer| match check(&answer) {
+                Ok(checked) => Ok((answer, checked)),
+                Err(failure) => Err(answer.blame(failure)),
+            });
+            let failure = match checked {
+                Ok((answer, checked)) => return Ok(Fetched { answer, checked, as_of }),
+                Err(failure) => failure,
+            };
             let trouble = failure.trouble();
             if let Trouble::Limited(_) = trouble {
                 limited += 1;

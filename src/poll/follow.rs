@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::error::{PollError, PollResult};
 use super::polls::Polled;
 use super::{Desk, query, schedule, write};
-use crate::api::{Failure, ListPage, Request, Verdict, decode, filters_contradict};
+use crate::api::{Answer, Failure, ListPage, Request, Verdict, decode, filters_contradict};
 use crate::model::Kind;
 use crate::plan::cover;
 use crate::store::due::{self, DueFeed, DueRow};
@@ -97,7 +97,7 @@ async fn chain(
     let mut seen = BTreeSet::new();
     loop {
         let request = query::page(kind, &parameters, cursor.as_deref());
-        let (link, as_of) = match link(desk, kind, &request, &parameters, &look).await {
+        let (link, answer, as_of) = match link(desk, kind, &request, &parameters, &look).await {
             Ok(link) => link,
             Err(PollError::Api(failure)) if cursor.is_none() && is_refusal(&failure) => {
                 desk.remember_refusal(thing, &failure)?;
@@ -108,7 +108,7 @@ async fn chain(
         if link.is_ignored {
             desk.remember_refusal(
                 thing,
-                &Failure::malformed("answered as if it had not been asked"),
+                &answer.blame(Failure::malformed("answered as if it had not been asked")),
             )?;
             return Ok(None);
         }
@@ -116,7 +116,8 @@ async fn chain(
         match link.next_cursor {
             Some(next) if !link.is_enough && seen.len() < PAGES_MAX => {
                 if !seen.insert(next.clone()) {
-                    return Err(PollError::Api(Failure::malformed("a cursor came twice")));
+                    let failure = Failure::malformed("a cursor came twice");
+                    return Err(PollError::Api(answer.blame(failure)));
                 }
                 cursor = Some(next);
             }
@@ -131,7 +132,7 @@ async fn link(
     request: &Request,
     parameters: &[(String, String)],
     look: &impl Fn(&[crate::model::Row<'_>]) -> (bool, bool),
-) -> PollResult<(Link, i64)> {
+) -> PollResult<(Link, Answer, i64)> {
     let fetched = desk.fetcher.fetch(request, |answer| {
         let page = ListPage::parse(&answer.body)?;
         let rows: Vec<_> = page.rows.iter().filter_map(|raw| decode::row(kind, raw).ok()).collect();
@@ -146,7 +147,7 @@ async fn link(
     let (store, ledger) = (desk.store.clone(), desk.ledger(kind));
     let ((rows, link), as_of) = (fetched.checked, fetched.as_of);
     write::off_thread(move || write::loose(&store, &ledger, &rows, as_of)).await?;
-    Ok((link, as_of))
+    Ok((link, fetched.answer, as_of))
 }
 
 fn is_refusal(failure: &Failure) -> bool {

@@ -126,8 +126,9 @@ pub async fn ask(
 }
 
 fn outcome(failure: Failure) -> PollResult<Asked> {
-    // 405 and 501 are about the method, 413 about the length of the body.
+    // 405 and 501 are about the method, 413 about the length of the body. A proxy may say the latter.
     match (failure.verdict, failure.status) {
+        (_, Some(400 | 405 | 501)) if !failure.is_problem => Err(PollError::Api(failure)),
         (Verdict::NotFound | Verdict::ScopeMissing, _) | (_, Some(405 | 501)) => {
             Ok(Asked::Refused(failure))
         }

@@ -105,9 +105,10 @@ async fn read_item(desk: &mut Desk, kind: Kind, key: i64, id: &str) -> PollResul
         .and_then(|raw| {
             decode::row(kind, raw.get().as_bytes()).map_err(|bad| Failure::malformed(bad.reason))
         })
-        .map_err(PollError::Api)?;
+        .map_err(|failure| PollError::Api(fetched.answer.blame(failure)))?;
     if row.id != id {
-        return Err(PollError::Api(Failure::malformed("the answer is about another resource")));
+        let failure = Failure::malformed("the answer is about another resource");
+        return Err(PollError::Api(fetched.answer.blame(failure)));
     }
     let ledger = desk.ledger(kind);
     desk.store.write(|tx| write::item(tx, &ledger, &row, fetched.as_of))?;

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value as Json};
 
 use super::{body, check};
-use crate::api::{Failure, ListPage, Request, Verdict, decode, item};
+use crate::api::{Answer, Failure, ListPage, Request, Verdict, decode, item};
 use crate::model::{Instant, Kind, Row, Value, instant};
 use crate::poll::error::{PollError, PollResult};
 use crate::poll::{Desk, query, write};
@@ -220,9 +220,10 @@ async fn chain(
         all.extend(rows);
         match next {
             _ if is_enough => return Ok(all),
-            None => return whole(all, total),
+            None => return whole(all, total, &fetched.answer),
             Some(next) if cursors.len() >= PAGES_MAX || !cursors.insert(next.clone()) => {
-                return Err(PollError::Api(Failure::malformed("a cursor came twice")));
+                let failure = Failure::malformed("a cursor came twice");
+                return Err(PollError::Api(fetched.answer.blame(failure)));
             }
             next => cursor = next,
         }
@@ -230,12 +231,14 @@ async fn chain(
 }
 
 /// A list that ended before all were seen might have hidden what was looked for.
-fn whole(all: Vec<Seen>, total: Option<u64>) -> PollResult<Vec<Seen>> {
+fn whole(all: Vec<Seen>, total: Option<u64>, last: &Answer) -> PollResult<Vec<Seen>> {
     let distinct: BTreeSet<&str> = all.iter().map(|seen| seen.id.as_str()).collect();
     match total {
-        Some(total) if (distinct.len() as u64) < total => Err(PollError::Api(Failure::malformed(
-            format!("the list ended after {} rows, but the API counts {total}", distinct.len()),
-        ))),
+        Some(total) if (distinct.len() as u64) < total => {
+            let rows = distinct.len();
+            let reason = format!("the list ended after {rows} rows, but the API counts {total}");
+            Err(PollError::Api(last.blame(Failure::malformed(reason))))
+        }
         _ => Ok(all),
     }
 }

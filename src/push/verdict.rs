@@ -53,6 +53,7 @@ pub fn decide(action: Action, is_doubtful: bool, failure: &Failure) -> Decision 
         | Verdict::ServerError
         | Verdict::Lost
         | Verdict::Cut
+        | Verdict::Foreign
         | Verdict::Malformed => Decision::Unsure,
         Verdict::Conflict if action == Action::Track => Decision::Adopt,
         Verdict::NotFound if is_deletion && is_doubtful => Decision::AlreadySo,
@@ -125,7 +126,9 @@ mod tests {
     #[test]
     fn every_answer_has_its_consequence_by_action() {
         use Decision::{Adopt, AlreadySo, Fail, KeyRefused, Later, Unreachable, Unsure};
-        let problem = |code: &str| format!(r#"{{"type":"urn:x","title":"T","code":"{code}"}}"#);
+        let problem = |code: &str| {
+            format!(r#"{{"type":"urn:creatoraudit:error:x","title":"T","code":"{code}"}}"#)
+        };
         let html = || "<html>no</html>".to_owned();
         let again = [("retry-after", "7")];
         let same = |decision| [decision; 7];
@@ -133,16 +136,20 @@ mod tests {
         let gone = [Fail, Fail, Fail, Fail, Fail, AlreadySo, AlreadySo];
         let cases = [
             (422, &[][..], problem("VALIDATION_ERROR"), same(Fail)),
-            (422, &[], html(), same(Fail)),
+            // Nor does a block page say what the API would have answered.
+            (422, &[], html(), same(Unsure)),
             (400, &[], problem("BAD_REQUEST"), same(Fail)),
             (403, &[], problem("QUOTA_EXCEEDED"), same(Fail)),
             (403, &[], problem("INSUFFICIENT_SCOPE"), same(Fail)),
             (403, &[], problem("FORBIDDEN"), same(KeyRefused)),
-            (403, &[], html(), same(KeyRefused)),
+            (403, &[], html(), same(Unsure)),
+            (401, &[], String::new(), same(Unsure)),
             (401, &[], problem("UNAUTHORIZED"), same(KeyRefused)),
             (409, &[], problem("CONFLICT"), there),
             (404, &[], problem("NOT_FOUND"), gone),
-            (410, &[], String::new(), gone),
+            (410, &[], problem("GONE"), gone),
+            (410, &[], String::new(), same(Unsure)),
+            (404, &[], html(), same(Unsure)),
             (429, &again, problem("RATE_LIMITED"), same(Later)),
             (429, &[], html(), same(Later)),
             (503, &[], problem("SERVICE_UNAVAILABLE"), same(Later)),

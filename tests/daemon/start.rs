@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use creatormirror::sandbox::{Accident, Fault, RetryAfter};
+use creatormirror::sandbox::{Accident, Fault, FaultBody, RetryAfter};
 
 use super::stage::{Wire, still};
 use super::support::{KEY, calm, until};
@@ -51,6 +51,22 @@ fn a_rate_limit_at_the_start_is_no_reason_not_to_be_ready() {
         let lines = daemon.news.lines();
         assert!(at(&lines, "STATUS=rate limited until") < at(&lines, "READY=1"), "{lines:#?}");
         assert_eq!(bed.log().len(), 1, "nothing is asked before Retry-After is over");
+        daemon.stop();
+    }
+}
+
+#[test]
+fn a_block_page_at_the_start_is_an_outage_and_no_refused_key() {
+    for code in [401, 403] {
+        let bed = still(calm());
+        let body = FaultBody::Raw("text/html", "<html>Attention required!</html>");
+        let page = Accident::Status { code, body, headers: Vec::new() };
+        bed.control.fault(Fault::on("*", "/*", page).forever());
+        let daemon = bed.start_daemon();
+        daemon.news.wait_for("READY=1");
+        bed.control.clear_faults();
+        daemon.news.wait_for("STATUS=idle until");
+        bed.compare();
         daemon.stop();
     }
 }

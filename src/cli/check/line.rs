@@ -128,7 +128,9 @@ impl<'a> Line<'a> {
                 self.gate.after_answer(&rate, date, after, &clock.boot());
             }
             self.timing = date.map(|date| Timing { before, after, date }).or(self.timing);
-            let failure = match sent.and_then(|answer| check(&answer)) {
+            let checked =
+                sent.and_then(|answer| check(&answer).map_err(|failure| answer.blame(failure)));
+            let failure = match checked {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
