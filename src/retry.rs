@@ -4,6 +4,8 @@
 //! the answer. The `backoff` crate is used as a calculator only, so that it can be replaced here
 //! without anybody noticing.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::time::Duration;
 
 use backoff::ExponentialBackoff;
@@ -103,7 +105,7 @@ impl RetryPolicy {
 }
 
 fn whole_micros(length: Duration) -> Duration {
-    Duration::new(length.as_secs(), length.subsec_micros() * 1_000)
+    Duration::new(length.as_secs(), length.subsec_micros().saturating_mul(1_000))
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 mod support;
 
+#[path = "daemon/absurd.rs"]
+mod absurd;
 #[path = "daemon/crash.rs"]
 mod crash;
 #[path = "daemon/idle.rs"]

@@ -1,5 +1,7 @@
 //! The funnel: builds one attempt, sends it, bounds and cleans what comes back, and classifies it.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::error::Error;
 use std::fmt;
 
@@ -143,7 +145,7 @@ impl Client {
         let mut body = Vec::with_capacity(length.unwrap_or(0).min(BODY_BYTES_EXPECTED_MAX));
         loop {
             match response.chunk().await {
-                Ok(Some(chunk)) if chunk.len() > self.body_bytes_max - body.len() => {
+                Ok(Some(chunk)) if chunk.len() > self.body_bytes_max.saturating_sub(body.len()) => {
                     let reason = format!("the body is over {} bytes long", self.body_bytes_max);
                     return Err(Failure::malformed(reason).with_head(head));
                 }
@@ -201,7 +203,7 @@ impl fmt::Debug for Client {
 async fn problem_body(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
-        let room = PROBLEM_BYTES_MAX - body.len();
+        let room = PROBLEM_BYTES_MAX.saturating_sub(body.len());
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() >= room {
             break;

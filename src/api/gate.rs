@@ -5,17 +5,18 @@
 //! [`RateGate::after_answer`] once it is over, whatever came of it; one that is abandoned counts
 //! as spent until then.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::headers::RateHeaders;
+use super::headers::{DELTA_SECONDS_MAX, RateHeaders};
 use super::hold::Hold;
+use super::retry_after::{WAIT_INSTEAD, WAIT_MAX, bounded_wait};
 use crate::clock::BootTime;
 
-/// A reset below this is a number of seconds from now, and above it a Unix time.
-const DELTA_SECONDS_MAX: u64 = 1_000_000;
 /// A window said to be longer than this is garbage, and waiting for its end would be as well.
 const WINDOW_SECONDS_MAX: u64 = 31 * 24 * 3_600;
 /// Resets of one window may be told this differently, since `Date` is cut to seconds. Any longer, and
@@ -76,9 +77,15 @@ impl Delay {
 
 impl RateGate {
     /// To be called once on a gate that was loaded, and the result kept: tells its waits in this
-    /// boot's time. Requests in flight when it was kept count as spent.
+    /// boot's time, and brings those that nobody would believe into bounds. Requests in flight when it
+    /// was kept count as spent.
     pub fn rebase(&mut self, now: DateTime<Utc>, boot: &BootTime) {
-        self.closed = self.closed.take().map(|hold| hold.rebased(now, boot));
+        let bounded = |hold: Hold| Hold { length: bounded_wait(hold.length), ..hold };
+        self.closed = self.closed.take().map(|hold| bounded(hold).rebased(now, boot));
+        self.budget = self
+            .budget
+            .take()
+            .filter(|budget| budget.window.length <= Duration::from_secs(WINDOW_SECONDS_MAX));
         self.last_sent = self.last_sent.take().map(|hold| hold.rebased(now, boot));
         if let Some(budget) = &mut self.budget {
             budget.window = budget.window.clone().rebased(now, boot);
@@ -115,8 +122,10 @@ impl RateGate {
         };
     }
 
-    /// The server asked to wait. A longer wait that is already running stays.
+    /// The server asked to wait. A longer wait that is already running stays; one that is taken for a
+    /// mistake is bounded.
     pub fn close(&mut self, wait: Duration, now: DateTime<Utc>, boot: &BootTime) {
+        let wait = bounded_wait(wait);
         if wait > self.remaining_wait(now, boot) {
             self.closed = Some(Hold::new(wait, now, boot));
         }
@@ -136,12 +145,16 @@ impl RateGate {
         let time_left = budget.window.left(now, boot);
         let ours = budget.limit.saturating_sub(reserve(budget.limit, share));
         let usable = self.usable(budget, share);
-        if usable == 0 {
+        let since_last = self.last_sent.as_ref().map(|sent| sent.passed(now, boot));
+        let since_last = since_last.unwrap_or(Duration::MAX);
+        if usable == 0 && time_left > WAIT_MAX {
+            // A window of days may be a mistake as well as a quota: now and then a request tells.
+            delay.must = delay.must.max(WAIT_INSTEAD.saturating_sub(since_last));
+        } else if usable == 0 {
             delay.must = delay.must.max(time_left);
         } else if usable < ours.div_ceil(2) {
-            let since_last = self.last_sent.as_ref().map(|sent| sent.passed(now, boot));
-            delay.should = spacing(ours, usable, time_left)
-                .saturating_sub(since_last.unwrap_or(Duration::MAX));
+            let spacing = spacing(ours, usable, time_left).min(WAIT_INSTEAD);
+            delay.should = spacing.saturating_sub(since_last);
         }
         delay
     }
@@ -152,12 +165,15 @@ impl RateGate {
         let budget = self.budget.as_ref()?;
         let (length, passed) = (budget.window.length, budget.window.passed(now, boot));
         if passed < length {
-            return Some(Means { requests: self.usable(budget, share), time: length - passed });
+            return Some(Means {
+                requests: self.usable(budget, share),
+                time: length.saturating_sub(passed),
+            });
         }
         let requests = budget.limit.saturating_sub(reserve(budget.limit, share));
         let into_next = passed.as_micros().checked_rem(length.as_micros())?;
         let into_next = Duration::from_micros(u64::try_from(into_next).unwrap_or(0));
-        Some(Means { requests, time: length - into_next })
+        Some(Means { requests, time: length.saturating_sub(into_next) })
     }
 
     /// What our share of each window is; nothing is known before the first reading.
@@ -228,7 +244,7 @@ fn reserve(limit: u64, share: f64) -> u64 {
 /// time that is left.
 fn spacing(ours: u64, usable: u64, time_left: Duration) -> Duration {
     let scarcity = (1.0 - 2.0 * usable as f64 / ours as f64).clamp(0.0, 1.0);
-    time_left.mul_f64(scarcity / usable as f64)
+    time_left.mul_f64(scarcity / usable.max(1) as f64)
 }
 
 #[cfg(test)]
@@ -401,6 +417,32 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_wait_of_over_a_day_is_an_hour_once_it_is_loaded() {
+        let clock = clock();
+        for length in [seconds(86_401), seconds(9_000_000_000_000), Duration::MAX] {
+            let closed = Some(Hold::new(length, clock.now(), &clock.boot()));
+            let mut gate = RateGate { closed, ..RateGate::default() };
+            let kept = serde_json::to_string(&gate).unwrap();
+            gate = serde_json::from_str(&kept).unwrap();
+            gate.rebase(clock.now(), &clock.boot());
+            assert_eq!(delay(&gate, 1.0, &clock).must, seconds(3_600));
+        }
+    }
+
+    #[test]
+    fn a_spent_budget_whose_window_lasts_for_days_is_tried_once_an_hour() {
+        let clock = clock();
+        let mut gate = RateGate::default();
+        for _ in 0..3 {
+            gate.note_sent(clock.now(), &clock.boot());
+            read(&mut gate, rate(100, 0, START + 20 * 86_400), &clock);
+            assert_eq!(delay(&gate, 1.0, &clock).must, seconds(3_600));
+            clock.advance(seconds(3_600));
+            assert_eq!(delay(&gate, 1.0, &clock).must, Duration::ZERO);
+        }
+    }
+
+    #[test]
     fn it_is_the_same_after_being_kept_as_json() {
         let clock = clock();
         let mut gate = RateGate::default();
@@ -485,7 +527,7 @@ mod tests {
 
         #[test]
         fn no_request_starts_before_the_wait_is_over(
-            wait in 1u64..100_000,
+            wait in 1u64..=86_400,
             moves in proptest::collection::vec(
                 (0u64..5_000, -1_000_000i64..1_000_000, any::<bool>()), 1..40,
             ),

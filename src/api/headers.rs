@@ -1,11 +1,13 @@
 //! What the headers of an answer say, read tolerantly: none of it can be wrong enough to matter.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, header};
 
-use super::retry_after::{parse_http_date, parse_retry_after};
+use super::retry_after::{bounded_wait, parse_http_date, parse_retry_after};
 use super::scrub::Scrubber;
 
 /// Longest request id that is kept.
@@ -14,6 +16,13 @@ const REQUEST_ID_CHARS_MAX: usize = 128;
 const ETAG_BYTES_MAX: usize = 1_024;
 /// Longest address that is shown.
 const LOCATION_CHARS_MAX: usize = 300;
+/// A reset below this is a number of seconds from now, and above it a Unix time.
+pub(super) const DELTA_SECONDS_MAX: u64 = 1_000_000;
+/// The least Unix times in milliseconds, microseconds and nanoseconds, and how many make a second. Read
+/// as the next larger unit, they would lie thousands of years ahead.
+const RESET_UNITS: [(f64, f64); 3] = [(1e17, 1e9), (1e14, 1e6), (1e11, 1e3)];
+/// From here on a number is no time in any unit.
+const RESET_MAX: f64 = 1e20;
 
 /// The rate-limit headers as sent; which of them is meaningful is up to the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,7 +31,7 @@ pub struct RateHeaders {
     pub limit: Option<u64>,
     /// Requests left in this window; a negative number counts as none.
     pub remaining: Option<u64>,
-    /// When the window resets, in Unix seconds, rounded up.
+    /// When the window resets, in Unix seconds, rounded up; seconds from now if below 1,000,000.
     pub reset: Option<u64>,
 }
 
@@ -62,13 +71,17 @@ impl Head {
             content_type: shown("content-type", 80).unwrap_or_default(),
             server_date,
             retry_after: text(headers, "retry-after")
-                .and_then(|value| parse_retry_after(&value, at)),
+                .and_then(|value| parse_retry_after(&value, at))
+                .map(|asked| kept_wait(status, asked)),
             rate: RateHeaders {
-                limit: number(headers, "x-ratelimit-limit").filter(|n| *n >= 0.0).map(floor),
-                remaining: number(headers, "x-ratelimit-remaining").map(floor),
-                reset: number(headers, "x-ratelimit-reset")
+                limit: text(headers, "x-ratelimit-limit")
+                    .and_then(|value| number(&value))
                     .filter(|n| *n >= 0.0)
-                    .map(|n| floor(n.ceil())),
+                    .map(floor),
+                remaining: text(headers, "x-ratelimit-remaining")
+                    .and_then(|value| number(&value))
+                    .map(floor),
+                reset: text(headers, "x-ratelimit-reset").and_then(|value| reset(&value)),
             },
         }
     }
@@ -81,10 +94,45 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 /// The number a header starts with; some servers add a policy after a comma or semicolon.
 ///
 /// A float holds every Unix second and every budget there will be exactly, and saturates.
-fn number(headers: &HeaderMap, name: &str) -> Option<f64> {
-    let value = text(headers, name)?;
+fn number(value: &str) -> Option<f64> {
     let number: f64 = value.split([',', ';']).next()?.trim().parse().ok()?;
     number.is_finite().then_some(number)
+}
+
+/// The wait that is kept to. One that is taken for a mistake is told, where it counts.
+fn kept_wait(status: u16, asked: Duration) -> Duration {
+    let kept = bounded_wait(asked);
+    if kept != asked && matches!(status, 429 | 503) {
+        let (asked_s, wait_s) = (asked.as_secs(), kept.as_secs());
+        tracing::warn!(asked_s, wait_s, "the API asks for a wait of over a day; trying earlier");
+    }
+    kept
+}
+
+/// When the window resets: seconds from now or a Unix time in some unit, a date, or a duration.
+fn reset(value: &str) -> Option<u64> {
+    if let Some(number) = number(value) {
+        let is_in = |(least, _): &&(f64, f64)| (*least..RESET_MAX).contains(&number);
+        let per_second = RESET_UNITS.iter().find(is_in).map_or(1.0, |(_, per_second)| *per_second);
+        return (number >= 0.0).then(|| floor((number / per_second).ceil()));
+    }
+    let date = parse_http_date(value)
+        .or_else(|| DateTime::parse_from_rfc3339(value).ok().map(|date| date.to_utc()));
+    match date {
+        Some(date) => u64::try_from(date.timestamp()).ok().map(|at| at.max(DELTA_SECONDS_MAX)),
+        None => duration_s(value).filter(|seconds| *seconds < DELTA_SECONDS_MAX),
+    }
+}
+
+/// The seconds of `90s`, `1.5s`, `250ms` or `1m30s`, rounded up.
+fn duration_s(value: &str) -> Option<u64> {
+    let decimal = |unit, per_second| Some(number(value.strip_suffix(unit)?)? / per_second);
+    let decimal = decimal("ms", 1e3).or_else(|| decimal("s", 1.0)).filter(|n| *n >= 0.0);
+    let seconds = match decimal {
+        Some(seconds) => seconds,
+        None => humantime::parse_duration(value).ok()?.as_secs_f64(),
+    };
+    Some(floor(seconds.ceil()))
 }
 
 /// Below zero becomes zero, beyond the range the greatest number.
@@ -144,6 +192,48 @@ mod tests {
         );
         assert_eq!(rate("many", "", "NaN"), RateHeaders::default());
         assert_eq!(rate("inf", "-inf", "soon"), RateHeaders::default());
+    }
+
+    #[test]
+    fn a_reset_in_milliseconds_as_a_date_or_as_a_duration_is_read() {
+        for (value, seconds) in [
+            ("1750000060", 1_750_000_060),
+            ("1750000060.5", 1_750_000_061),
+            ("1750000060000", 1_750_000_060),
+            ("1750000059001", 1_750_000_060),
+            ("1750000060000000", 1_750_000_060),
+            ("1750000060000000000", 1_750_000_060),
+            ("1.75e9", 1_750_000_000),
+            ("60", 60),
+            ("60, 600;w=60", 60),
+            ("0.2", 1),
+            ("60s", 60),
+            ("250ms", 1),
+            ("1.5s", 2),
+            ("1m30s", 90),
+            ("6m0s", 360),
+            ("1h 2m", 3_720),
+            ("Sun, 15 Jun 2025 15:07:40 GMT", 1_750_000_060),
+            ("2025-06-15T15:07:40Z", 1_750_000_060),
+            ("2025-06-15T17:07:39.5+02:00", 1_750_000_059),
+            ("1970-01-01T00:00:01Z", DELTA_SECONDS_MAX),
+        ] {
+            assert_eq!(rate("1", "1", value).reset, Some(seconds), "{value}");
+        }
+        for value in ["", "soon", "-60", "-60s", "400 days", "s", "1e999", "NaNs"] {
+            assert_eq!(rate("1", "1", value).reset, None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_wait_of_over_a_day_is_an_hour() {
+        let wait = |value| head(&[("retry-after", value)]).retry_after.map(|wait| wait.as_secs());
+        for value in
+            ["86401", "9000000000000", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"]
+        {
+            assert_eq!(wait(value), Some(3_600), "{value}");
+        }
+        assert_eq!(wait("86400"), Some(86_400));
     }
 
     #[test]

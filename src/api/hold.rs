@@ -3,6 +3,8 @@
 //! Within one boot it is measured on boot time, which never steps. After a reboot only the wall
 //! clock can tell what has passed, so what is left is bounded by what it was.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};

@@ -33,6 +33,6 @@ pub use headers::RateHeaders;
 pub use hold::Hold;
 pub use page::{ListPage, item};
 pub use request::Request;
-pub use retry_after::{parse_http_date, parse_retry_after};
+pub use retry_after::{bounded_wait, parse_http_date, parse_retry_after};
 pub use scrub::printable;
 pub use windowed::Windowed;

@@ -1,8 +1,20 @@
 //! Reading HTTP dates and `Retry-After`, which comes as seconds or as a date.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+
+/// A longer wait is taken for a mistake of the server.
+pub const WAIT_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// What is waited instead; the request after it tells how things are.
+pub const WAIT_INSTEAD: Duration = Duration::from_secs(3_600);
+
+/// The wait that is kept to, of one that was asked for.
+pub fn bounded_wait(asked: Duration) -> Duration {
+    if asked > WAIT_MAX { WAIT_INSTEAD } else { asked }
+}
 
 /// Reads an HTTP date in any of its three forms.
 pub fn parse_http_date(value: &str) -> Option<DateTime<Utc>> {
@@ -17,7 +29,7 @@ pub fn parse_http_date(value: &str) -> Option<DateTime<Utc>> {
 pub fn parse_retry_after(value: &str, at: DateTime<Utc>) -> Option<Duration> {
     let value = value.trim();
     if let Some(date) = parse_http_date(value) {
-        return Some((date - at).to_std().unwrap_or(Duration::ZERO));
+        return Some(date.signed_duration_since(at).to_std().unwrap_or(Duration::ZERO));
     }
     parse_seconds(value)
 }
@@ -85,6 +97,14 @@ mod tests {
         for value in ["", "soon", "-1", "+1", "1e3", ".", "1.", ".5", "1.5.2", "0x10", "1 2", "NaN"]
         {
             assert_eq!(wait(value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_wait_longer_than_a_day_is_an_hour() {
+        let day = 24 * 3_600;
+        for (asked, kept) in [(0, 0), (day, day), (day + 1, 3_600), (u64::MAX, 3_600)] {
+            assert_eq!(bounded_wait(Duration::from_secs(asked)), Duration::from_secs(kept));
         }
     }
 

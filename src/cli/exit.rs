@@ -51,13 +51,17 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Usage => "wrong usage",
-            Self::Key => "the API key is missing, refused, or of another organization",
+            Self::Key => {
+                "the API key is missing, refused by the API itself, or of another organization"
+            }
             Self::Config => "a setting or the configuration file is wrong",
             Self::Storage => "the database or the disk failed",
             Self::TryAgain => {
                 "try again later: the rate limit outlasts --max-wait, or the lock is held"
             }
-            Self::Unavailable => "the API is unreachable, or fails after retries",
+            Self::Unavailable => {
+                "the API is unreachable or fails after retries; a block page in its place included"
+            }
             Self::Partial => {
                 "finished, but some part failed; an incomplete walk and removals held back included"
             }

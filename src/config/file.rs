@@ -95,7 +95,7 @@ fn scalar(setting: Setting, value: &Value, origin: &Origin) -> Result<String, Co
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count().saturating_add(1)
 }
 
 #[cfg(test)]

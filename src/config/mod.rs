@@ -6,6 +6,8 @@
 //! - `value`: from text to typed values
 //! - `key`: the API key, which is no setting and is read only by who needs it
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 mod environment;
 mod error;
 mod file;

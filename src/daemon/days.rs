@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Daemon, Step, delta, wait};
+use super::{Daemon, Step, wait};
+use crate::model::instant;
 use crate::pass::Stop;
 use crate::pass::backfill::{self, Backfill, Backfilled};
 use crate::poll::Desk;
@@ -41,7 +42,7 @@ impl Daemon {
         if self.uptime().saturating_sub(self.days_seen) < BETWEEN_PASSES {
             return Ok(None);
         }
-        let until = self.now() + delta(SLICE_BETWEEN_PASSES);
+        let until = instant::later(self.now(), SLICE_BETWEEN_PASSES);
         self.days(Some(until), is_short).await
     }
 
@@ -180,10 +181,10 @@ impl Daemon {
         let rest = self.days_rest_until.saturating_sub(uptime);
         let at = match self.troubles.days_left(uptime) {
             _ if !self.handed.is_empty() => Some(now),
-            Some(left) => Some(now + delta(left)),
+            Some(left) => Some(instant::later(now, left)),
             None => backfill::next_at(&self.desk, |_| true)?,
         };
-        Ok(at.map(|at| at.max(now + delta(rest))))
+        Ok(at.map(|at| at.max(instant::later(now, rest))))
     }
 
     fn put_back(&mut self, job: Option<i64>, work: Backfill) {

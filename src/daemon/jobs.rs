@@ -82,7 +82,7 @@ impl Daemon {
 
     /// What is left of the time that whoever handed it over waits.
     fn wait_left(&self, job: &Job, max_wait_s: u64) -> Duration {
-        let since = self.now() - instant::from_micros(job.created_at);
+        let since = self.now().signed_duration_since(instant::from_micros(job.created_at));
         Duration::from_secs(max_wait_s).saturating_sub(since.to_std().unwrap_or_default())
     }
 

@@ -36,7 +36,7 @@ impl KeyTrouble {
     }
 
     fn later(self, now: Duration) -> Self {
-        let gap = (self.gap * 2).min(PROBE_MAX);
+        let gap = self.gap.saturating_mul(2).min(PROBE_MAX);
         Self { gap, next_probe: now.saturating_add(self.gap) }
     }
 }

@@ -6,6 +6,8 @@
 //! forward: what fails is tried again after a growing pause, per kind where it is a kind's own
 //! trouble, for everything where it is everybody's.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 mod days;
 mod jobs;
 mod key;
@@ -17,13 +19,14 @@ mod wait;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
 pub use jobs::{Answer, JobRequest};
 pub use pulse::Pulse;
 
 use crate::api::Client;
+use crate::model::instant;
 use crate::pass::backfill::{Backfill, Backfilled};
 use crate::pass::{self, Order, PassSettings, Report, Stop};
 use crate::plan::work::Wish;
@@ -41,6 +44,8 @@ const SECONDS: &str = "%Y-%m-%d %H:%M:%S UTC";
 const START_PATIENCE: Duration = Duration::from_secs(2);
 /// After a pass that found nothing to ask for.
 const FRUITLESS_PAUSE: Duration = Duration::from_secs(30);
+/// The longest idle time; then the loop looks again.
+const IDLE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -265,12 +270,12 @@ impl Daemon {
                 if let Some(step) = self.days(at, is_short).await? {
                     return Ok(step);
                 }
-                let held = self.troubles.hold_left(uptime).map(|left| now + delta(left));
+                let held = self.troubles.hold_left(uptime).map(|left| instant::later(now, left));
                 let days = self.days_at(now)?;
                 let unverified = self.unverified.and_then(|trouble| trouble.rest_left(uptime));
-                let unverified = unverified.map(|left| now + delta(left));
+                let unverified = unverified.map(|left| instant::later(now, left));
                 let at = [at, held, unverified, stretch.until, days].into_iter().flatten().min();
-                let until = at.unwrap_or(now + TimeDelta::days(1));
+                let until = at.unwrap_or_else(|| instant::later(now, IDLE_MAX));
                 self.say_idle(until);
                 Ok(Step::Idle(until))
             }
@@ -298,7 +303,9 @@ impl Daemon {
                     report.requests() == 0 && !report.pushed.is_any() && report.stop.is_none();
                 // A plan that led to no request would lead to none again.
                 Ok(match self.digest(report).await? {
-                    Step::Go if is_fruitless => Step::Idle(self.now() + delta(FRUITLESS_PAUSE)),
+                    Step::Go if is_fruitless => {
+                        Step::Idle(instant::later(self.now(), FRUITLESS_PAUSE))
+                    }
                     step => step,
                 })
             }
@@ -375,8 +382,4 @@ enum Step {
     Rest(Duration),
     /// The end.
     End,
-}
-
-fn delta(length: Duration) -> TimeDelta {
-    TimeDelta::from_std(length).unwrap_or(TimeDelta::days(365))
 }

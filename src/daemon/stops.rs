@@ -2,7 +2,8 @@
 //! the single requests by which an API that is down is tried again.
 
 use super::key::KeyTrouble;
-use super::{Daemon, News, SECONDS, Step, delta};
+use super::{Daemon, News, SECONDS, Step};
+use crate::model::instant;
 use crate::pass::{self, Report, Stop};
 
 impl Daemon {
@@ -44,7 +45,7 @@ impl Daemon {
         match stop {
             Stop::RateLimited(wait) => {
                 self.troubles.rest(now.saturating_add(*wait));
-                let until = self.now() + delta(*wait);
+                let until = instant::later(self.now(), *wait);
                 self.say(&format!("rate limited until {}", until.format(SECONDS)));
             }
             Stop::KeyRefused(_) | Stop::OtherOrganization { .. } => {

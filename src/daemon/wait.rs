@@ -4,10 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 
-use super::{Call, Daemon, Step, delta};
+use super::{Call, Daemon, Step};
 use crate::clock::Clock;
 use crate::poll::Desk;
 use crate::push;
@@ -22,7 +22,8 @@ const CLOCK_STEP_S_MIN: i64 = 2;
 
 /// When the machine booted, by its wall clock of now.
 pub(super) fn booted_at(clock: &Clock) -> DateTime<Utc> {
-    clock.now() - delta(clock.boot().elapsed)
+    let elapsed = TimeDelta::from_std(clock.boot().elapsed).unwrap_or(TimeDelta::MAX);
+    clock.now().checked_sub_signed(elapsed).unwrap_or_default()
 }
 
 impl Daemon {
@@ -35,7 +36,9 @@ impl Daemon {
             return self.answer_calls().await;
         }
         loop {
-            let Ok(left) = (until - clock.now()).to_std() else { return Step::Go };
+            let Ok(left) = until.signed_duration_since(clock.now()).to_std() else {
+                return Step::Go;
+            };
             if left.is_zero() {
                 return Step::Go;
             }
@@ -96,7 +99,7 @@ impl Daemon {
     /// is then brought back.
     fn note_clock_step(&mut self) -> bool {
         let before = std::mem::replace(&mut self.booted_at, booted_at(self.desk.fetcher.clock()));
-        let seconds = (self.booted_at - before).num_seconds();
+        let seconds = self.booted_at.signed_duration_since(before).num_seconds();
         if seconds.abs() < CLOCK_STEP_S_MIN {
             return false;
         }

@@ -4,9 +4,13 @@
 //! it is not zero, so that SQLite's date functions work on it. Scrape times are the identity of a
 //! history row, so they are kept to the nanosecond.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::borrow::Cow;
 
-use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 
 /// An instant to the nanosecond, as two numbers that pack well in SQLite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +80,12 @@ pub fn text(at: DateTime<Utc>) -> String {
     format!("{}.{}Z", whole.trim_end_matches('Z'), fraction.trim_end_matches('0'))
 }
 
+/// The instant `length` after `at`, or the last one there is.
+pub fn later(at: DateTime<Utc>, length: Duration) -> DateTime<Utc> {
+    let length = TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
+    at.checked_add_signed(length).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
 /// Microseconds since 1970, the unit of the mirror's own times.
 pub fn micros(at: DateTime<Utc>) -> i64 {
     at.timestamp_micros()
@@ -116,6 +126,15 @@ mod tests {
     fn what_is_no_instant_is_refused() {
         for given in ["", "yesterday", "2026-11-20", "2026-11-20T08:00:00", "20261120", "-1"] {
             assert_eq!(Instant::parse(given), None, "{given}");
+        }
+    }
+
+    #[test]
+    fn no_length_is_too_long_to_be_added() {
+        let at = from_micros(0);
+        assert_eq!(later(at, Duration::from_secs(1)), from_micros(1_000_000));
+        for length in [Duration::from_secs(9_000_000_000_000), Duration::MAX] {
+            assert_eq!(later(at, length), DateTime::<Utc>::MAX_UTC);
         }
     }
 

@@ -177,6 +177,6 @@ pub struct Pushed {
 impl Pushed {
     /// Whether there was anything to do.
     pub const fn is_any(self) -> bool {
-        self.sent + self.succeeded + self.failed + self.left > 0
+        self.sent > 0 || self.succeeded > 0 || self.failed > 0 || self.left > 0
     }
 }

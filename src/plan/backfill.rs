@@ -46,7 +46,7 @@ pub fn days(today: NaiveDate, count: u32) -> Vec<NaiveDate> {
 
 /// Whether the figures of a day are final, seen on `today`.
 pub fn is_settled(day: NaiveDate, today: NaiveDate) -> bool {
-    number(today) - number(day) > UNSETTLED_DAYS
+    number(today).saturating_sub(number(day)) > UNSETTLED_DAYS
 }
 
 /// All lots of these days, day by day.
@@ -69,8 +69,8 @@ pub fn growth(
     today: NaiveDate,
 ) -> Vec<Task> {
     let Some(grows_from) = grows_from else { return Vec::new() };
-    let yesterday = number(today) - 1;
-    let first = grows_from.max(yesterday - GROWTH_DAYS_MAX + 1);
+    let yesterday = number(today).saturating_sub(1);
+    let first = grows_from.max(yesterday.saturating_sub(GROWTH_DAYS_MAX).saturating_add(1));
     let mut days: Vec<NaiveDate> =
         (first..=yesterday).filter(|number| !asked.contains(number)).filter_map(day).collect();
     days.extend(open.iter().filter_map(|open| day(*open)).filter(|day| is_settled(*day, today)));

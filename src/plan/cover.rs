@@ -47,7 +47,7 @@ pub fn ripe(due: Vec<DueRow>, now: i64, patience_s: i64) -> Vec<DueRow> {
 
 /// Until when a due row may wait for others, Unix seconds.
 pub fn latest(row: &DueRow, patience_s: i64) -> i64 {
-    let longest = interval_s(row.interval_hours) / 4 * 3;
+    let longest = (interval_s(row.interval_hours) / 4).saturating_mul(3);
     row.due.due_at.saturating_add(patience_s.min(longest))
 }
 
@@ -88,7 +88,7 @@ pub fn follow_until(
 
 /// Whether reading the feeds one by one costs less than walking all of them.
 pub fn feeds_are_cheaper(feeds: &[DueFeed], walk_pages: i64) -> bool {
-    let pages = |feed: &DueFeed| (feed.videos.max(1) + PAGE_ROWS - 1) / PAGE_ROWS;
+    let pages = |feed: &DueFeed| feed.videos.max(1).saturating_add(PAGE_ROWS - 1) / PAGE_ROWS;
     feeds.iter().map(pages).sum::<i64>() < walk_pages
 }
 

@@ -96,7 +96,8 @@ impl Field {
         if (low..=high).all(|number| numbers.contains(&number)) {
             return "*".to_owned();
         }
-        let list: Vec<String> = numbers.iter().map(|number| (number + shift).to_string()).collect();
+        let list: Vec<String> =
+            numbers.iter().map(|number| number.saturating_add(shift).to_string()).collect();
         list.join(",")
     }
 
@@ -131,7 +132,7 @@ impl Field {
     fn ends(self, start: u32, end: u32) -> Result<(u32, u32), String> {
         match self {
             _ if start <= end => Ok((start, end)),
-            Self::DayOfWeek => Ok((start, end + 7)),
+            Self::DayOfWeek => Ok((start, end.saturating_add(7))),
             _ => Err(format!("the range {start}-{end} runs backwards")),
         }
     }
@@ -161,7 +162,7 @@ impl Field {
         let text = text.to_ascii_lowercase();
         let place =
             names.iter().position(|name| *name == text || name.get(..3) == Some(text.as_str()))?;
-        u32::try_from(place).ok().map(|place| place + first)
+        u32::try_from(place).ok().map(|place| place.saturating_add(first))
     }
 
     const fn names_hint(self) -> &'static str {

@@ -72,7 +72,7 @@ pub fn next(
 
 /// The interval in seconds, with absurd ones brought into bounds.
 pub fn interval_s(hours: Option<i64>) -> i64 {
-    hours.unwrap_or(INTERVAL_HOURS_DEFAULT).clamp(1, INTERVAL_HOURS_MAX) * 3_600
+    hours.unwrap_or(INTERVAL_HOURS_DEFAULT).clamp(1, INTERVAL_HOURS_MAX).saturating_mul(3_600)
 }
 
 #[cfg(test)]

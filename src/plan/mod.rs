@@ -1,5 +1,7 @@
 //! Pure planning: what is worth asking for, and when. No I/O and no clock; `now` is an argument.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 pub mod backfill;
 pub mod cover;
 mod crontab;

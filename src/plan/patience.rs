@@ -43,8 +43,8 @@ pub fn affordable(upcoming: &[Upcoming], now: i64, means: Means, target: Duratio
         return target;
     }
     // The short does not fit; whether the long does or not, nothing longer would be any good.
-    while long - short > 1 {
-        let middle = short + (long - short) / 2;
+    while long.saturating_sub(short) > 1 {
+        let middle = short.midpoint(long);
         match cost(middle) <= means.requests {
             true => long = middle,
             false => short = middle,
@@ -57,13 +57,13 @@ pub fn affordable(upcoming: &[Upcoming], now: i64, means: Means, target: Duratio
 
 /// Requests before then, if every page is read when its first due row has waited for so long.
 fn polls(upcoming: &[Upcoming], now: i64, until: i64, patience_s: i64) -> u64 {
-    let (mut polls, mut read) = (0, None);
+    let (mut polls, mut read) = (0_u64, None);
     for row in upcoming {
         if read.is_some_and(|(page, at)| page == row.page && row.due_at <= at) {
             continue;
         }
         let at = row.due_at.saturating_add(patience_s).max(now);
-        polls += u64::from(at < until);
+        polls = polls.saturating_add(u64::from(at < until));
         read = Some((row.page, at));
     }
     polls

@@ -134,7 +134,7 @@ pub fn decide(
         let Some(swept_at) = state.swept_at else { return Work::Walk(Reason::First) };
         let swept_at = instant::from_micros(swept_at);
         // A sweep of the future was noted by a clock that was wrong.
-        let is_nonsense = swept_at > now + SWEPT_AHEAD_MAX;
+        let is_nonsense = swept_at.signed_duration_since(now) > SWEPT_AHEAD_MAX;
         if is_nonsense || sweep.fires_between(swept_at, now, timezone) {
             return Work::Walk(Reason::Sweep);
         }
@@ -156,7 +156,7 @@ fn dues(kind: Kind, standing: &Standing) -> Work {
 /// does not wait for it where it costs less.
 fn goes_before_walks(dues: &Work, standing: &Standing) -> bool {
     let requests = match dues {
-        Work::Poll(cover) => cover.pages.len() + cover.items.len(),
+        Work::Poll(cover) => cover.pages.len().saturating_add(cover.items.len()),
         Work::Feeds(feeds) => feeds.len(),
         _ => 1,
     };
@@ -175,7 +175,9 @@ fn poll_or_walk(standing: &Standing) -> Work {
 /// cheaper to look at what moved last.
 fn follow_or_poll(standing: &Standing) -> Work {
     match poll_or_walk(standing) {
-        Work::Poll(cover) if cover.pages.len() + cover.items.len() == 1 => Work::Poll(cover),
+        Work::Poll(cover) if cover.pages.len().saturating_add(cover.items.len()) == 1 => {
+            Work::Poll(cover)
+        }
         Work::Nothing => Work::Nothing,
         other if standing.cannot_follow => other,
         _ => Work::Follow(standing.due.clone()),

@@ -1,5 +1,7 @@
 //! Why something could not be read.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::time::Duration;
 
 use crate::api::Failure;
@@ -27,7 +29,7 @@ pub enum PollError {
 
 /// Rounded up, as a wait is told to people.
 fn whole_seconds(length: Duration) -> Duration {
-    Duration::from_secs(length.as_secs() + u64::from(length.subsec_nanos() > 0))
+    Duration::from_secs(length.as_secs().saturating_add(u64::from(length.subsec_nanos() > 0)))
 }
 
 impl PollError {

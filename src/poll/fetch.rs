@@ -1,5 +1,7 @@
 //! One answer, however often it takes: behind the rate gate, within the user's patience, counted.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
@@ -185,8 +187,8 @@ impl Fetcher {
     ) -> PollResult<Fetched<T>> {
         let was_silent = self.silent_since.is_some();
         let begun = self.clock.boot().elapsed;
-        let mut attempt = 0;
-        let mut limited = 0;
+        let mut attempt = 0_u32;
+        let mut limited = 0_u32;
         loop {
             self.pass_gate().await?;
             let as_of = self.stamp();
@@ -201,7 +203,7 @@ impl Fetcher {
             };
             let trouble = failure.trouble();
             if let Trouble::Limited(_) = trouble {
-                limited += 1;
+                limited = limited.saturating_add(1);
                 self.close_gate(trouble, limited)?;
                 // A service that is unavailable again and again is not a rate limit to wait out.
                 if failure.status == Some(503) && limited >= RETRY.attempts_max {
@@ -209,11 +211,11 @@ impl Fetcher {
                 }
                 continue;
             }
-            attempt += 1;
+            attempt = attempt.saturating_add(1);
             let spent = self.clock.boot().elapsed.saturating_sub(begun).max(self.silence());
             let chance = self.chance.random();
             match self.retry.next(trouble, attempt, chance) {
-                Next::Again { after } if spent + after <= PATIENCE => {
+                Next::Again { after } if spent.saturating_add(after) <= PATIENCE => {
                     tracing::debug!(%request, attempt, error = %failure, "trying again");
                     self.watcher.tell(&Event::Waiting { reason: Wait::Retry, length: after });
                     self.clock.sleep(after).await;
@@ -258,7 +260,7 @@ impl Fetcher {
 
     /// One attempt, counted and told to the gate.
     async fn send(&mut self, request: &Request) -> Result<Answer, Failure> {
-        self.sent.requests += 1;
+        self.sent.requests = self.sent.requests.saturating_add(1);
         let begun = self.clock.boot();
         if request.authenticated {
             self.traffic.gate(|gate| gate.note_sent(self.clock.now(), &begun));
@@ -279,7 +281,7 @@ impl Fetcher {
             self.traffic.gate(|gate| gate.after_answer(&rate, server_date, now, &boot));
         }
         if result.as_ref().is_ok_and(|answer| answer.not_modified) {
-            self.sent.not_modified += 1;
+            self.sent.not_modified = self.sent.not_modified.saturating_add(1);
         }
         result
     }

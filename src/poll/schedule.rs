@@ -1,5 +1,7 @@
 //! Keeping the schedule, in the transaction that wrote the rows.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use rusqlite::Transaction;
 
 use super::write::Ledger;

@@ -4,6 +4,8 @@
 //! transactions commits last must keep the closed gate, so each keeps what is true at its commit
 //! rather than what was true when it was begun.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};

@@ -145,7 +145,9 @@ fn open(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walk> {
         && let Some(mut walk) = desk.store.read(|c| walks::open(c, kind))?
         && walk.query == line
     {
-        if walk.is_ground && (now - walk.touched_at).abs() > GROUND_MICROS_MAX {
+        if walk.is_ground
+            && now.saturating_sub(walk.touched_at).saturating_abs() > GROUND_MICROS_MAX
+        {
             desk.store.write(|tx| walks::lose_ground(tx, walk.walk))?;
             walk.is_ground = false;
         }
@@ -323,11 +325,11 @@ async fn join(
     bad: &mut Vec<BadRow>,
 ) -> PollResult<()> {
     let done = task.await.map_err(|_| StoreError::Interrupted)??;
-    walk.pages += 1;
+    walk.pages = walk.pages.saturating_add(1);
     walk.next_cursor = done.next_cursor;
     walk.total_count = done.total_count;
-    walk.rows_seen += done.counts.rows_new_to_walk;
-    walk.rows_dropped += done.counts.rows_dropped;
+    walk.rows_seen = walk.rows_seen.saturating_add(done.counts.rows_new_to_walk);
+    walk.rows_dropped = walk.rows_dropped.saturating_add(done.counts.rows_dropped);
     bad.extend(done.bad);
     desk.tell(&Event::Page {
         kind: walk.kind,

@@ -1,8 +1,10 @@
 //! The rate gate as people and programs want to see it.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::text::{moment, relative, span, thousands};
@@ -98,8 +100,7 @@ impl RateLimit {
 
 /// The instant after a wait, to the second that has certainly come by then.
 fn later(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
-    let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
-    let at = now.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let at = instant::later(now, wait);
     let is_whole = at.timestamp_subsec_nanos() == 0;
     let seconds = at.timestamp().saturating_add(i64::from(!is_whole));
     DateTime::from_timestamp(seconds, 0).unwrap_or(at)

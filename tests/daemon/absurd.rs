@@ -1,0 +1,128 @@
+//! Numbers that nobody means, from the API or from the database: they are bounded, and neither stop the
+//! daemon nor are obeyed for years.
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Fault, FaultBody, RetryAfter};
+use serde_json::json;
+
+use super::stage::still;
+use super::support::{Bed, Run, calm};
+
+/// `sync` finds the API closed for an hour at most.
+fn is_closed_for_an_hour(bed: &Bed) -> Run {
+    let run = bed.sync(&[]).expect(75).says("rate limited for another ");
+    let said = ["another 1h", "another 59m", "another 58m", "another 57m"];
+    assert!(said.iter().any(|words| run.stderr.contains(words)), "{run:#?}");
+    run
+}
+
+fn starts_and_stops(bed: &Bed) {
+    let daemon = bed.start_daemon();
+    daemon.news.wait_for("READY=1");
+    daemon.news.wait_for_status("rate limited until");
+    daemon.stop();
+}
+
+/// Every command that shows the rate limit.
+fn is_shown(bed: &Bed) {
+    for arguments in [&["status"][..], &["status", "--json"], &["report", "--out", "-"]] {
+        bed.start(bed.command(arguments)).wait().expect(0);
+    }
+    let check = bed.start(bed.command(&["check"])).wait();
+    assert!(matches!(check.code, Some(0 | 1 | 75)), "{check:#?}");
+}
+
+#[test]
+fn an_absurd_retry_after_is_an_hour_in_this_run_and_after_a_restart() {
+    let never = "Fri, 31 Dec 9999 23:59:59 GMT";
+    for asked in ["9000000000000", "999999999999", "315360000", "99999999999999999999999.5", never]
+    {
+        for code in [429, 503] {
+            let bed = still(calm());
+            let refuse = Accident::Refuse { code, retry_after: RetryAfter::Raw(asked.to_owned()) };
+            bed.control.fault(Fault::on("GET", "/videos", refuse));
+            is_closed_for_an_hour(&bed).says("the API asks for a wait of over a day");
+            let asked = bed.log().len();
+            is_closed_for_an_hour(&bed);
+            starts_and_stops(&bed);
+            is_shown(&bed);
+            assert_eq!(bed.log().len(), asked, "nothing is asked before the hour is over");
+            let over = r#"UPDATE instance SET gate = json_set(gate, '$.closed.length.secs', 0)"#;
+            bed.db_to_write().execute(over, []).unwrap();
+            bed.sync_well(&[]);
+            bed.compare();
+        }
+    }
+}
+
+#[test]
+fn an_absurd_wait_in_the_database_is_an_hour_once_it_is_loaded() {
+    for secs in ["9000000000000", "315360000", "18446744073709551615"] {
+        let bed = still(calm());
+        let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(5_000) };
+        bed.control.fault(Fault::on("GET", "/videos", refuse));
+        bed.sync(&[]).expect(75);
+        let gate = bed
+            .text("SELECT gate FROM instance")
+            .replace("\"secs\":5000", &format!("\"secs\":{secs}"));
+        assert!(gate.contains(secs), "{gate}");
+        bed.db_to_write().execute("UPDATE instance SET gate = ?1", [gate]).unwrap();
+        is_closed_for_an_hour(&bed);
+        starts_and_stops(&bed);
+        is_shown(&bed);
+    }
+}
+
+#[test]
+fn absurd_rate_limit_headers_are_survived() {
+    for reset in ["9223372036854775807", "1e300", "-1", "99999999999999", "soon", "584542046090y"] {
+        let bed = still(calm());
+        let headers = [
+            ("retry-after", "0"),
+            ("x-ratelimit-limit", "18446744073709551615"),
+            ("x-ratelimit-remaining", "18446744073709551615"),
+            ("x-ratelimit-reset", reset),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let what = Accident::Status { code: 429, body: FaultBody::Problem, headers };
+        bed.control.fault(Fault::on("GET", "/accounts", what));
+        bed.sync_well(&[]);
+        bed.compare();
+    }
+}
+
+#[test]
+fn rows_with_absurd_numbers_and_instants_neither_stop_the_daemon_nor_are_asked_for_without_end() {
+    let bed = still(calm());
+    let (least, most) = ("0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z");
+    let absurd = [
+        ("scrape_interval_hours", json!(i64::MAX)),
+        ("scrape_interval_hours", json!(i64::MIN)),
+        ("scrape_interval_hours", json!(0)),
+        ("scrape_interval_hours", json!(1e300)),
+        ("last_scrape_time", json!(most)),
+        ("last_scrape_time", json!(least)),
+        ("added_at", json!(most)),
+        ("added_at", json!(least)),
+        ("create_time", json!(most)),
+        ("create_time", json!(least)),
+        ("view_count", json!(i64::MAX)),
+        ("like_count", json!(i64::MAX)),
+        ("view_count", json!(i64::MIN)),
+        ("share_count", json!(u64::MAX)),
+    ];
+    for kind in [Kind::Account, Kind::Video] {
+        let mut ids = bed.control.ids(kind).into_iter().cycle();
+        for (name, value) in &absurd {
+            bed.control.set_member(kind, &ids.next().unwrap(), name, value);
+        }
+    }
+    let first = bed.sync(&[]);
+    assert!(matches!(first.code, Some(0 | 1)), "{first:#?}");
+    bed.control.clear_log();
+    let daemon = bed.idle_daemon();
+    is_shown(&bed);
+    daemon.stop();
+    assert!(bed.log().len() < 60, "{} requests", bed.log().len());
+    bed.is_sound();
+}
