@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::api::printable;
 use crate::model::Kind;
 use crate::model::outbox::Action;
 
@@ -10,6 +11,16 @@ use crate::model::outbox::Action;
 const METADATA_KEYS_MAX: usize = 20;
 /// The longest name, or key or value of a metadata map, characters.
 const TEXT_CHARS_MAX: usize = 255;
+
+/// The longest identifier of a post: a URL as browsers take it, characters.
+const IDENTIFIER_CHARS_MAX: usize = 2_048;
+/// The most of a wrong value that a message repeats, characters.
+const QUOTED_CHARS_MAX: usize = 120;
+
+/// A value from outside as a message repeats it: in backticks, on one line, of bounded length.
+pub fn quoted(text: &str) -> String {
+    format!("`{}`", printable(text, QUOTED_CHARS_MAX))
+}
 
 /// The members that a body may have.
 pub const fn members(kind: Kind, action: Action) -> &'static [&'static str] {
@@ -46,7 +57,7 @@ pub fn check(kind: Kind, action: Action, body: &Map<String, Value>) -> Result<()
     let known = members(kind, action);
     for (name, value) in body {
         if !known.contains(&name.as_str()) {
-            return Err(format!("`{name}` is not known; it may have {}", known.join(", ")));
+            return Err(format!("{} is not known; it may have {}", quoted(name), known.join(", ")));
         }
         check_member(name, value).map_err(|why| format!("{name} {why}"))?;
     }
@@ -81,12 +92,18 @@ fn check_member(name: &str, value: &Value) -> Result<(), String> {
         _ => match value.as_str().map(|text| text.trim().chars().count()) {
             None => Err("must be a text".to_owned()),
             Some(0) => Err("must not be empty".to_owned()),
-            // URLs may be longer.
-            Some(length) if length > TEXT_CHARS_MAX && name != "identifier" => {
-                Err(format!("has {length} characters; {TEXT_CHARS_MAX} are the most"))
+            Some(length) if length > chars_max(name) => {
+                Err(format!("has {length} characters; {} are the most", chars_max(name)))
             }
             Some(_) => Ok(()),
         },
+    }
+}
+
+fn chars_max(name: &str) -> usize {
+    match name {
+        "identifier" => IDENTIFIER_CHARS_MAX,
+        _ => TEXT_CHARS_MAX,
     }
 }
 
@@ -97,9 +114,11 @@ fn metadata(value: &Value) -> Result<(), String> {
     }
     let is_long = |text: &str| text.chars().count() > TEXT_CHARS_MAX;
     for (key, value) in map {
-        let Some(text) = value.as_str() else { return Err(format!("`{key}` must be a text")) };
+        let Some(text) = value.as_str() else {
+            return Err(format!("{} must be a text", quoted(key)));
+        };
         if is_long(key) || is_long(text) {
-            return Err(format!("has more than {TEXT_CHARS_MAX} characters in `{key}`"));
+            return Err(format!("has more than {TEXT_CHARS_MAX} characters in {}", quoted(key)));
         }
     }
     Ok(())
@@ -113,7 +132,7 @@ pub fn username(text: &str) -> Result<String, String> {
         return Err("the user name is empty".to_owned());
     }
     if name.contains(is_odd) {
-        return Err(format!("`{}` is not a user name", text.trim()));
+        return Err(format!("{} is not a user name", quoted(text)));
     }
     Ok(name)
 }

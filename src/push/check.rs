@@ -5,7 +5,7 @@
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
-use super::body;
+use super::body::{self, quoted};
 use super::post::{self, Platform, Post};
 use crate::api::Request;
 use crate::model::Kind;
@@ -46,8 +46,12 @@ pub fn check(c: &Connection, draft: &Draft) -> Result<Checked, CheckError> {
 fn parse(draft: &Draft) -> Result<Map<String, Value>, CheckError> {
     match draft.body.as_deref() {
         None => Ok(Map::new()),
-        Some(text) => serde_json::from_str(text)
-            .map_err(|error| CheckError::Refused(format!("the body is no JSON object: {error}"))),
+        Some(text) => serde_json::from_str(text).map_err(|error| {
+            CheckError::Refused(format!(
+                "the body is no JSON object: {}",
+                quoted(&error.to_string())
+            ))
+        }),
     }
 }
 
@@ -139,7 +143,8 @@ fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError
     if let Some((platform, username)) = named.split_once(':') {
         if kind != Kind::Account {
             return Err(CheckError::Refused(format!(
-                "`{named}`: only accounts are named by platform:username; a {kind} is named by its id"
+                "{}: only accounts are named by platform:username; a {kind} is named by its id",
+                quoted(named)
             )));
         }
         return by_username(c, platform, username);
@@ -148,7 +153,7 @@ fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError
         || named.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
         || named.starts_with('.')
     {
-        return Err(CheckError::Refused(format!("`{named}` is no id")));
+        return Err(CheckError::Refused(format!("{} is no id", quoted(named))));
     }
     let found = find::by_prefix(c, kind, named)?;
     match found.as_slice() {
@@ -157,10 +162,12 @@ fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError
         // The server may know one that the mirror does not know yet.
         [] if uuid::Uuid::try_parse(named).is_ok() => Ok(named.to_owned()),
         [] => Err(CheckError::Refused(format!(
-            "no {kind} in the mirror has an id that begins with `{named}`"
+            "no {kind} in the mirror has an id that begins with {}",
+            quoted(named)
         ))),
         _ => Err(CheckError::Refused(format!(
-            "`{named}` is the beginning of more than one {kind}'s id; give more of it"
+            "{} is the beginning of more than one {kind}'s id; give more of it",
+            quoted(named)
         ))),
     }
 }
@@ -168,22 +175,22 @@ fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError
 fn of_entry(c: &Connection, kind: Kind, named: &str, entry: i64) -> Result<String, CheckError> {
     let Some(source) = find::source(c, entry)? else {
         return Err(CheckError::Refused(format!(
-            "{named}: there is no entry {entry} in the outbox"
+            "@{entry}: there is no entry {entry} in the outbox"
         )));
     };
     if source.kind != kind {
         return Err(CheckError::Refused(format!(
-            "{named}: entry {entry} is about a {}, but a {kind} is needed",
+            "@{entry}: entry {entry} is about a {}, but a {kind} is needed",
             source.kind
         )));
     }
     match (source.state, source.result_id) {
         (State::Succeeded, Some(id)) => Ok(id),
         (State::Succeeded, None) => {
-            Err(CheckError::Refused(format!("{named}: entry {entry} left nothing to be named")))
+            Err(CheckError::Refused(format!("@{entry}: entry {entry} left nothing to be named")))
         }
         (State::Failed | State::Discarded, _) => Err(CheckError::Refused(format!(
-            "{named}: entry {entry} {}; `creatormirror outbox retry {entry}` queues it again",
+            "@{entry}: entry {entry} {}; `creatormirror outbox retry {entry}` queues it again",
             if source.state == State::Failed { "failed" } else { "was discarded" }
         ))),
         _ => Ok(named.to_owned()),
@@ -199,11 +206,13 @@ fn by_username(c: &Connection, platform: &str, username: &str) -> Result<String,
         [] => match find::creation(c, &format!("account:{platform}:{username}"))? {
             Some(entry) => Ok(format!("@{entry}")),
             None => Err(CheckError::Refused(format!(
-                "no account {platform}:{username} in the mirror, and none is queued"
+                "no account {} in the mirror, and none is queued",
+                quoted(&format!("{platform}:{username}"))
             ))),
         },
         _ => Err(CheckError::Refused(format!(
-            "there is more than one account {platform}:{username}; give the id"
+            "there is more than one account {}; give the id",
+            quoted(&format!("{platform}:{username}"))
         ))),
     }
 }

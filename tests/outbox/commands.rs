@@ -127,6 +127,11 @@ fn what_cannot_be_is_refused_with_the_reason_before_it_is_queued() {
     let bed = bed();
     for (arguments, reason) in [
         (&["track", "video", "https://vm.tiktok.com/ZM8/"][..], "short link"),
+        (&["track", "video", "https://www.instagram.com/reels/audio/123456/"], "it is a sound"),
+        (&["track", "video", "https://www.instagram.com/stories/luna/314159265/"], "it is a story"),
+        (&["track", "video", "https://www.tiktok.com/tag/cooking"], "it is a hashtag"),
+        (&["track", "video", "https://www.tiktok.com/@luna/live"], "it is a live stream"),
+        (&["track", "video", "https://www.tiktok.com/@luna"], "it is a profile"),
         (&["track", "video", "7300000000000000001"], "does not say which platform"),
         (&["track", "video", "C8abcDEF123", "--platform", "tiktok"], "no shortcodes"),
         (&["track", "account", "myspace", "tom"], "no platform of the API"),
