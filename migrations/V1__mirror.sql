@@ -17,6 +17,8 @@ CREATE TABLE instance (
     api_key_name TEXT,
     -- The rate gate and budget as JSON; outlives runs, steps of the clock and reboots.
     gate TEXT NOT NULL DEFAULT '{}',
+    -- Until when the API asked not to be sent anything, microseconds: holds where the JSON cannot be read.
+    cooldown_until INTEGER,
     -- The latest start of a request. Starts never go back, even when the clock does.
     last_stamp INTEGER NOT NULL DEFAULT 0,
     -- GET /meta as received, and when.

@@ -75,6 +75,18 @@ CREATE INDEX outbox_by_result ON outbox (result_id) WHERE result_id IS NOT NULL;
 CREATE INDEX outbox_subject ON outbox (subject) WHERE substr(subject, 1, 1) = '@';
 CREATE INDEX outbox_account ON outbox (account) WHERE substr(account, 1, 1) = '@';
 
+-- What a write has touched without its answer showing it: read again by id once the write is recorded.
+CREATE TABLE reread_due (
+    kind TEXT NOT NULL CHECK (kind IN ('account', 'creator', 'video')),
+    id TEXT NOT NULL,
+    -- When the write was recorded, a stamp: a request that begins later shows what it did.
+    since INTEGER NOT NULL,
+    -- Not tried before this, and how often it was tried in vain.
+    next_at INTEGER NOT NULL DEFAULT 0,
+    tries INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+
 -- Looking for a user name in the mirror.
 CREATE INDEX account_by_username ON account (lower(username));
 
@@ -97,6 +109,13 @@ SELECT
     state,
     -- How often it was sent, count; ours
     attempts,
+    -- When it is tried next: not before its own pause nor the wait that the API asked for is over; NULL
+    -- as soon as something runs that sends it, and when it is not tried by itself, UTC instant or NULL;
+    -- ours
+    CASE WHEN state IN ('queued', 'unsure') AND max(next_at, created_at, (SELECT coalesce(cooldown_until, 0) FROM instance)) > created_at THEN
+        strftime('%Y-%m-%dT%H:%M:%S', max(next_at, created_at, (SELECT coalesce(cooldown_until, 0) FROM instance)) / 1000000, 'unixepoch')
+        || CASE max(next_at, created_at, (SELECT coalesce(cooldown_until, 0) FROM instance)) % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', max(next_at, created_at, (SELECT coalesce(cooldown_until, 0) FROM instance)) % 1000000), '0') END || 'Z'
+    END AS next_attempt_at,
     -- The Idempotency-Key that it is sent with, text; ours
     idempotency_key,
     -- Status of the last answer, number or NULL; status line

@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "outbox/answers.rs"]
+mod answers;
 #[path = "outbox/commands.rs"]
 mod commands;
 #[path = "outbox/crashes.rs"]

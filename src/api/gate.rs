@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::headers::{DELTA_SECONDS_MAX, RateHeaders};
@@ -76,6 +76,40 @@ impl Delay {
 }
 
 impl RateGate {
+    /// Takes a gate up where it was kept as JSON, and as `cooldown_until` beside it. Where the JSON
+    /// cannot be read or knows of no wait, as when another version has kept it, the wait that the server
+    /// asked for still holds.
+    pub fn restore(
+        kept: &str,
+        cooldown_until: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+        boot: &BootTime,
+    ) -> Self {
+        let read: Result<Self, _> = serde_json::from_str(kept);
+        if let Err(error) = &read {
+            tracing::warn!(%error, "the stored rate state cannot be read; only the server's wait is kept");
+        }
+        let mut gate = read.unwrap_or_default();
+        gate.rebase(now, boot);
+        let left = cooldown_until.map(|until| until.signed_duration_since(now));
+        if gate.closed.is_none()
+            && let Some(left) = left.and_then(|left| left.to_std().ok())
+        {
+            gate.close(bounded_wait(left), now, boot);
+        }
+        gate
+    }
+
+    /// When the wait that the server asked for is over; `None` when there is none.
+    pub fn cooldown_until(&self, now: DateTime<Utc>, boot: &BootTime) -> Option<DateTime<Utc>> {
+        let left = self.remaining_wait(now, boot);
+        if left.is_zero() {
+            return None;
+        }
+        let left = TimeDelta::from_std(left).ok()?;
+        now.checked_add_signed(left)
+    }
+
     /// To be called once on a gate that was loaded, and the result kept: tells its waits in this
     /// boot's time, and brings those that nobody would believe into bounds. Requests in flight when it
     /// was kept count as spent.
@@ -452,6 +486,31 @@ mod tests {
         let kept = serde_json::to_string(&gate).unwrap();
         assert_eq!(serde_json::from_str::<RateGate>(&kept).unwrap(), gate);
         assert_eq!(serde_json::from_str::<RateGate>("{}").unwrap(), RateGate::default());
+    }
+
+    #[test]
+    fn a_rate_state_that_cannot_be_read_still_keeps_the_servers_wait() {
+        let clock = clock();
+        let restore = |kept: &str, ahead_s: Option<i64>| {
+            let until = ahead_s.map(|ahead_s| clock.now() + TimeDelta::seconds(ahead_s));
+            let gate = RateGate::restore(kept, until, clock.now(), &clock.boot());
+            gate.remaining_wait(clock.now(), &clock.boot())
+        };
+        for unreadable in ["", "no JSON", "null", "[7]", r#"{"closed":7}"#, r#"{"cooldown":{}}"#] {
+            assert_eq!(restore(unreadable, Some(600)), seconds(600), "{unreadable}");
+            assert_eq!(restore(unreadable, Some(-600)), Duration::ZERO, "{unreadable}");
+            assert_eq!(restore(unreadable, Some(i64::from(u32::MAX))), seconds(3_600));
+            assert_eq!(restore(unreadable, None), Duration::ZERO);
+        }
+        // What can be read is right whatever the wall clock says meanwhile.
+        let mut gate = RateGate::default();
+        gate.close(seconds(60), clock.now(), &clock.boot());
+        let until = gate.cooldown_until(clock.now(), &clock.boot()).unwrap();
+        assert_eq!(until, clock.now() + TimeDelta::seconds(60));
+        let kept = serde_json::to_string(&gate).unwrap();
+        assert_eq!(restore(&kept, Some(600)), seconds(60));
+        clock.advance(seconds(61));
+        assert_eq!(restore(&kept, Some(600)), Duration::ZERO);
     }
 
     #[test]

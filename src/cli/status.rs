@@ -51,7 +51,7 @@ fn read(context: &Context) -> StoreResult<Status> {
         database: store.path().to_owned(),
         sizes: status::sizes(store.path()),
         is_running,
-        rate: RateLimit::read(&snapshot.gate, context.config.rate_share, now, &boot),
+        rate: RateLimit::read(&snapshot.traffic, context.config.rate_share, now, &boot),
         walks: snapshot.kinds.iter().map(next).collect(),
         snapshot,
     })

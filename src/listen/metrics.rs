@@ -168,7 +168,8 @@ impl Metrics {
     /// Everything as text, the database's part read anew.
     pub fn render(&self, store: &Store, now: DateTime<Utc>) -> StoreResult<String> {
         let snapshot = store.read(|c| status::read(c, now.timestamp_micros()))?;
-        let gate: crate::api::RateGate = serde_json::from_str(&snapshot.gate).unwrap_or_default();
+        let gate = serde_json::from_str(&snapshot.traffic.gate);
+        let gate: crate::api::RateGate = gate.unwrap_or_default();
         if let Some(budget) = &gate.budget {
             self.limit.set(i64::try_from(budget.limit).unwrap_or(i64::MAX));
             self.remaining.set(i64::try_from(budget.remaining).unwrap_or(i64::MAX));

@@ -17,7 +17,7 @@ use crate::retry::{Next, RetryPolicy, Trouble};
 use crate::store::{Store, StoreResult, passes::Tally};
 
 /// How a read is repeated after trouble that may pass.
-const RETRY: RetryPolicy =
+pub const RETRY: RetryPolicy =
     RetryPolicy { first: Duration::from_millis(500), cap: Duration::from_secs(8), attempts_max: 5 };
 
 /// No attempt starts later than this after the first one that got no answer, nor after the first for
@@ -245,6 +245,13 @@ impl Fetcher {
             _ => self.limited = 0,
         }
         Ok(Sent { result, as_of })
+    }
+
+    /// Takes the length of a wait from what the user allows; `false` where that is not enough.
+    pub fn spend_wait(&mut self, length: Duration) -> bool {
+        let left = self.wait_left.checked_sub(length);
+        self.wait_left = left.unwrap_or(self.wait_left);
+        left.is_some()
     }
 
     /// A number between 0 and 1.

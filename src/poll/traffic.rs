@@ -14,7 +14,8 @@ use rusqlite::Transaction;
 use crate::api::RateGate;
 use crate::clock::Clock;
 use crate::model::instant;
-use crate::store::{Store, StoreResult, instance};
+use crate::store::instance::{self, StoredTraffic};
+use crate::store::{Store, StoreResult};
 
 /// Stamps further ahead of the clock than this come from a clock that was wrong, microseconds.
 const AHEAD_MAX: i64 = 60 * 1_000_000;
@@ -27,16 +28,17 @@ pub struct Traffic(Arc<Mutex<State>>);
 struct State {
     gate: RateGate,
     stamp: i64,
+    clock: Clock,
 }
 
 impl Traffic {
     /// Takes them up where the last run left them.
     pub fn load(store: &Store, clock: &Clock) -> StoreResult<Self> {
-        let (gate, stamp) = store.read(instance::traffic)?;
-        // A gate this program cannot read is no gate: another version may have kept it.
-        let mut gate: RateGate = serde_json::from_str(&gate).unwrap_or_default();
-        gate.rebase(clock.now(), &clock.boot());
-        let traffic = Self(Arc::new(Mutex::new(State { gate, stamp })));
+        let stored = store.read(instance::traffic)?;
+        let until = stored.cooldown_until.map(instant::from_micros);
+        let gate = RateGate::restore(&stored.gate, until, clock.now(), &clock.boot());
+        let state = State { gate, stamp: stored.stamp, clock: clock.clone() };
+        let traffic = Self(Arc::new(Mutex::new(state)));
         traffic.settle_stamps(store, clock)?;
         Ok(traffic)
     }
@@ -70,8 +72,13 @@ impl Traffic {
     /// Keeps both as they are now.
     pub fn keep(&self, tx: &Transaction<'_>) -> StoreResult<()> {
         let state = self.state();
-        let gate = serde_json::to_string(&state.gate).unwrap_or_else(|_| "{}".to_owned());
-        instance::keep_traffic(tx, &gate, state.stamp)
+        let (now, boot) = (state.clock.now(), state.clock.boot());
+        let stored = StoredTraffic {
+            gate: serde_json::to_string(&state.gate).unwrap_or_else(|_| "{}".to_owned()),
+            cooldown_until: state.gate.cooldown_until(now, &boot).map(instant::micros),
+            stamp: state.stamp,
+        };
+        instance::keep_traffic(tx, &stored)
     }
 
     /// A poisoned lock still holds a valid gate, so poisoning is of no interest here.

@@ -2,7 +2,8 @@
 //!
 //! [`check`] makes an entry of a request ([`body`], [`post`]); [`push`] sends what is ready.
 //! [`verdict`] says what a failure means; [`lookup`] finds what a lost answer would have told;
-//! [`settle`] writes an end with everything that belongs to it in one transaction.
+//! [`settle`] writes an end with everything that belongs to it in one transaction; [`reread`] shows what
+//! the answers did not.
 //!
 //! An entry is claimed, its attempt counted, in a write that is on the disk before anything is
 //! sent. So a crash leaves it either as it was or marked as on its way; what was on its way is never
@@ -12,15 +13,17 @@ pub mod body;
 pub mod check;
 pub mod lookup;
 pub mod post;
+mod reread;
 mod send;
 mod settle;
 pub mod verdict;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::api::Failure;
 use crate::model::event::Wait;
 use crate::model::outbox::{Action, State};
 use crate::model::{Event, Kind, instant};
@@ -28,7 +31,7 @@ use crate::poll::error::PollResult;
 use crate::poll::settle::{self as turns, outcome};
 use crate::poll::{Desk, PollError};
 use crate::store::outbox::queue::{self, Told};
-use crate::store::outbox::{self, Entry, enqueue, settle as ends};
+use crate::store::outbox::{self, Entry, enqueue, reread as rereads, settle as ends};
 use crate::store::passes::{Ending, Tally};
 use crate::store::{Store, StoreError, StoreResult};
 
@@ -60,8 +63,18 @@ struct Push<'a> {
     creators: Option<Creators>,
     /// Kinds whose turn has begun.
     kinds: BTreeSet<Kind>,
+    /// Kinds whose lists could not be read, and why: nothing more is looked for in them in this run.
+    unreadable: BTreeMap<Kind, Failure>,
+    /// Kinds of which something could not be read again, and why.
+    unread: BTreeMap<Kind, PollError>,
+    /// Entries that are tried again in this run, and when.
+    soon: BTreeMap<i64, i64>,
+    /// How often in this run the API could not take an entry just now.
+    tries: BTreeMap<i64, u32>,
     /// Sends on end without an answer.
     silent: u32,
+    /// Whether nothing more is sent in this run, because the API takes no writes.
+    is_resting: bool,
     /// Entries in sight, as counted last.
     total: u64,
 }
@@ -69,11 +82,23 @@ struct Push<'a> {
 /// Sends what is ready, oldest first, and looks up what is unsure.
 pub async fn push(desk: &mut Desk, settings: PushSettings) -> PollResult<()> {
     tidy(desk, settings)?;
-    if !desk.store.read(queue::is_busy)? {
+    let has_work = desk.store.read(|c| Ok(queue::is_busy(c)? || rereads::next_at(c)?.is_some()))?;
+    if !has_work {
         return Ok(());
     }
-    let mut push =
-        Push { desk, settings, creators: None, kinds: BTreeSet::new(), silent: 0, total: 0 };
+    let mut push = Push {
+        desk,
+        settings,
+        creators: None,
+        kinds: BTreeSet::new(),
+        unreadable: BTreeMap::new(),
+        unread: BTreeMap::new(),
+        soon: BTreeMap::new(),
+        tries: BTreeMap::new(),
+        silent: 0,
+        is_resting: false,
+        total: 0,
+    };
     push.begin()?;
     let result = push.work().await;
     push.end(result.as_ref().err())?;
@@ -82,7 +107,11 @@ pub async fn push(desk: &mut Desk, settings: PushSettings) -> PollResult<()> {
 
 /// When the outbox next has something to do.
 pub fn next_at(desk: &Desk, now: DateTime<Utc>) -> StoreResult<Option<DateTime<Utc>>> {
-    let at = desk.store.read(|c| queue::next_at(c, instant::micros(now)))?;
+    let now = instant::micros(now);
+    let at = desk.store.read(|c| {
+        let reread = rereads::next_at(c)?.map(|at| at.max(now));
+        Ok(queue::next_at(c, now)?.into_iter().chain(reread).min())
+    })?;
     Ok(at.map(instant::from_micros))
 }
 
@@ -147,21 +176,25 @@ impl Push<'_> {
         loop {
             self.check_new()?;
             let now = self.now();
-            match self.desk.store.read(|c| queue::ready(c, now))? {
-                Some(entry) => {
-                    self.begin_turn(entry.kind)?;
-                    self.one(&entry).await?;
-                    self.tell()?;
-                }
-                None => match self.time_to_stay()? {
-                    Some(length) => {
-                        let reason = Wait::Settling;
-                        self.desk.tell(&Event::Waiting { reason, length });
-                        self.desk.fetcher.clock().sleep(length).await;
-                    }
-                    None => return Ok(()),
-                },
+            // What the API cannot take just now it would not take of others either.
+            let ready = match self.is_resting || !self.soon.is_empty() {
+                true => None,
+                false => self.desk.store.read(|c| queue::ready(c, now))?,
+            };
+            if let Some(entry) = ready {
+                self.begin_turn(entry.kind)?;
+                self.one(&entry).await?;
+                self.tell()?;
+                continue;
             }
+            if self.reread().await? {
+                continue;
+            }
+            let Some(length) = self.time_to_stay()? else { return Ok(()) };
+            self.desk.tell(&Event::Waiting { reason: Wait::Settling, length });
+            self.desk.fetcher.clock().sleep(length).await;
+            let now = self.now();
+            self.soon.retain(|_, at| *at > now);
         }
     }
 
@@ -202,17 +235,23 @@ impl Push<'_> {
         Ok(())
     }
 
-    /// How long to wait for the next entry that may be looked up, if it is soon.
+    /// How long to wait for the next entry that may be looked up or tried again, if it is soon.
     fn time_to_stay(&self) -> StoreResult<Option<Duration>> {
-        if !self.settings.stays {
+        if !self.settings.stays || self.is_resting {
             return Ok(None);
         }
-        let Some(at) = self.desk.store.read(queue::next_look_at)? else { return Ok(None) };
-        let left = at.saturating_sub(self.now()).max(0);
-        let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
+        let now = self.now();
+        let left = |at: i64| {
+            let left = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
+            Duration::from_micros(left).max(Duration::from_millis(1))
+        };
+        if let Some(again) = self.soon.values().min() {
+            return Ok(Some(left(*again)));
+        }
+        let unreadable: Vec<Kind> = self.unreadable.keys().copied().collect();
+        let look = self.desk.store.read(|c| queue::next_look_at(c, &unreadable))?.map(left);
         // What has failed more often rests longer, and is the next run's.
-        let is_soon = left <= self.settings.settle_after;
-        Ok(is_soon.then_some(left.max(Duration::from_millis(1))))
+        Ok(look.filter(|length| *length <= self.settings.settle_after))
     }
 
     fn begin_turn(&mut self, kind: Kind) -> StoreResult<()> {
@@ -241,7 +280,8 @@ impl Push<'_> {
             Some(error) => turns::error(error),
         };
         for kind in std::mem::take(&mut self.kinds) {
-            turns::end(self.desk, kind, &ending)?;
+            let unread = self.unread.get(&kind).filter(|_| error.is_none()).map(turns::error);
+            turns::end(self.desk, kind, unread.as_ref().unwrap_or(&ending))?;
         }
         let left = self.desk.store.read(queue::left)?;
         self.desk.pushed.left = u64::try_from(left).unwrap_or(0);

@@ -1,5 +1,7 @@
 //! One entry's turn: sent, or looked for, and what follows from that.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Method;
 use rusqlite::Connection;
@@ -12,6 +14,8 @@ use crate::model::Kind;
 use crate::model::outbox::Action;
 use crate::poll::PollError;
 use crate::poll::error::PollResult;
+use crate::poll::fetch::RETRY;
+use crate::retry::{Next, Trouble};
 use crate::store::StoreResult;
 use crate::store::outbox::queue::{self, Back, Told};
 use crate::store::outbox::{Entry, find};
@@ -21,25 +25,32 @@ use crate::store::passes::Tally;
 const KEY_ERRORS_MAX: i64 = 2;
 /// Looks before a creator is sent again; its name alone does not keep the server from making two.
 const CREATOR_LOOKS: i64 = 2;
+/// Looks for what the API said to have created, after which its user has to decide.
+const ANSWERED_LOOKS: i64 = 5;
 
 impl Push<'_> {
     /// Sends an entry, once.
     pub(super) async fn send(&mut self, entry: &Entry) -> PollResult<()> {
         let is_new_creator = entry.kind == Kind::Creator && entry.action == Action::Track;
         // What is known before the first send tells later what is new.
-        if is_new_creator && entry.first_sent_at.is_none() && self.creators.is_none() {
-            match lookup::creators(self.desk).await {
-                Ok(creators) => self.creators = Some(creators),
-                Err(error) => return self.cannot_look(entry, error),
-            }
+        if is_new_creator
+            && entry.first_sent_at.is_none()
+            && self.creators.is_none()
+            && let Err(error) = self.search(entry, Depth::SinceFirstSend).await
+        {
+            return self.cannot_look(entry, error);
         }
         self.desk.fetcher.turn().await?;
         let now = self.now();
         let claimed = self.desk.store.write_durably(|tx| queue::claim(tx, entry, now))?;
         // A user may have taken it back meanwhile.
         let Some(entry) = claimed else { return Ok(()) };
+        let Some(request) = request(&entry) else {
+            let detail = Some("its method or path cannot be read".to_owned());
+            return self.fail(&entry, Told { detail, ..Told::default() });
+        };
         self.desk.pushed.sent += 1;
-        let sent = match self.desk.fetcher.send_once(&request(&entry)).await {
+        let sent = match self.desk.fetcher.send_once(&request).await {
             Ok(sent) => sent,
             Err(error) => {
                 self.put_back(&entry, Back::Untouched, now, &Told::default())?;
@@ -49,7 +60,7 @@ impl Push<'_> {
         match sent.result {
             Ok(answer) => {
                 self.silent = 0;
-                self.succeeded(&entry, &answer, sent.as_of).await
+                self.succeeded(&entry, &answer, sent.as_of)
             }
             Err(failure) => self.failed(&entry, failure).await,
         }
@@ -68,12 +79,18 @@ impl Push<'_> {
                 self.put_back(entry, Back::Untouched, self.now(), &told(&failure))?;
                 return Err(PollError::KeyRefused(failure));
             }
-            Decision::Unsure => return self.unsure(entry, failure),
+            Decision::Unsure => {
+                let told = told(&failure);
+                return self.unsure(entry, failure, told);
+            }
             Decision::Later => return self.later(entry, failure),
-            Decision::AlreadySo | Decision::Adopt | Decision::Fail => self.silent = 0,
+            Decision::AlreadySo | Decision::Applied | Decision::Adopt | Decision::Fail => {
+                self.silent = 0;
+            }
         }
         match decision {
-            Decision::AlreadySo => self.already_so(entry, &failure).await,
+            Decision::AlreadySo => self.already_so(entry, &failure),
+            Decision::Applied => self.applied(entry, &failure),
             Decision::Adopt => self.adopt(entry, &failure).await,
             _ => {
                 let hint = verdict::hint(entry.action, &failure).to_owned();
@@ -83,35 +100,70 @@ impl Push<'_> {
     }
 
     /// The outcome is not known: nothing is sent again before it was looked up.
-    pub(super) fn unsure(&mut self, entry: &Entry, failure: Failure) -> PollResult<()> {
+    pub(super) fn unsure(&mut self, entry: &Entry, failure: Failure, told: Told) -> PollResult<()> {
         let fails = entry.fails.saturating_add(1);
         if entry.action != Action::Track && fails >= FAILS_MAX {
             let story = format!("gave up after {fails} sends with an unknown outcome: {failure}");
-            let told =
-                Told { detail: Some(story), hint: Some(RETRY_HINT.to_owned()), ..told(&failure) };
+            let told = Told { detail: Some(story), hint: Some(RETRY_HINT.to_owned()), ..told };
             return self.fail(entry, told);
         }
+        let settle = self.settings.settle_after;
+        // A proxy that cannot take it just now is asked again as soon as for a read.
+        let soon = (failure.status == Some(503)).then(|| self.retry_soon(entry)).flatten();
         let chance = self.desk.fetcher.chance();
-        let next_at = self.after(verdict::rest(fails, self.settings.settle_after, chance));
-        self.put_back(entry, Back::Unsure, next_at, &told(&failure))?;
+        let rest = match soon {
+            Some(pause) => settle.saturating_add(pause),
+            None => verdict::rest(fails, settle, chance),
+        };
+        let next_at = self.after(rest);
+        self.put_back(entry, Back::Unsure, next_at, &told)?;
         tracing::info!(entry = entry.entry, error = %failure, "the outcome is not known; looking before sending again");
-        self.is_silent(failure)
+        match soon {
+            Some(_) => {
+                self.soon.insert(entry.entry, next_at);
+                Ok(())
+            }
+            None => self.is_silent(failure),
+        }
     }
 
     /// The server asked to come again.
     fn later(&mut self, entry: &Entry, failure: Failure) -> PollResult<()> {
         let is_gated = failure.status == Some(429) || failure.retry_after.is_some();
-        let times = u32::try_from(entry.attempts).unwrap_or(u32::MAX);
-        let next_at = match is_gated {
-            true => self.now(),
-            false => {
-                let chance = self.desk.fetcher.chance();
-                self.after(verdict::pause(times, chance))
-            }
-        };
-        self.put_back(entry, Back::Later, next_at, &told(&failure))?;
         // At the gate the next request waits as long as it was told to.
-        if is_gated { Ok(()) } else { self.is_silent(failure) }
+        if is_gated {
+            return self.put_back(entry, Back::Later, self.now(), &told(&failure));
+        }
+        let soon = self.retry_soon(entry);
+        let chance = self.desk.fetcher.chance();
+        let times = u32::try_from(entry.attempts).unwrap_or(u32::MAX);
+        let next_at = self.after(soon.unwrap_or_else(|| verdict::pause(times, chance)));
+        self.put_back(entry, Back::Later, next_at, &told(&failure))?;
+        match soon {
+            Some(_) => _ = self.soon.insert(entry.entry, next_at),
+            // The API answers, it only takes no writes: the reads of this run have their turn.
+            None => {
+                self.silent += 1;
+                self.is_resting = self.silent >= SILENT_MAX;
+            }
+        }
+        Ok(())
+    }
+
+    /// How long until what could not be taken just now is tried again in this run: as for reads, and as
+    /// often. `None` leaves it to a later run.
+    fn retry_soon(&mut self, entry: &Entry) -> Option<Duration> {
+        // Others were not taken either, as often as they were tried.
+        if !self.settings.stays || self.silent > 0 {
+            return None;
+        }
+        let tries = self.tries.entry(entry.entry).or_insert(0);
+        *tries += 1;
+        let tries = *tries;
+        match RETRY.next(Trouble::Failing, tries, self.desk.fetcher.chance()) {
+            Next::Again { after } => self.desk.fetcher.spend_wait(after).then_some(after),
+            Next::GiveUp => None,
+        }
     }
 
     /// Counts an attempt that the API did not serve; too many on end, and the rest is spared it.
@@ -141,12 +193,14 @@ impl Push<'_> {
 
     /// The server says that it exists. Where it can be found, that is what was wanted.
     async fn adopt(&mut self, entry: &Entry, failure: &Failure) -> PollResult<()> {
+        let next_at = self.after(verdict::pause(1, 1.0));
+        self.put_back(entry, Back::Later, next_at, &told(failure))?;
         let found = match self.search(entry, Depth::All).await {
             Ok(found) => found,
+            Err(error) if error.is_fatal() => return Err(error),
             Err(error) => {
-                let next_at = self.after(verdict::pause(1, 1.0));
-                self.put_back(entry, Back::Later, next_at, &told(failure))?;
-                return if error.is_fatal() { Err(error) } else { Ok(()) };
+                tracing::warn!(entry = entry.entry, %error, "exists, but could not be looked up; trying again later");
+                return Ok(());
             }
         };
         match found.first() {
@@ -173,6 +227,10 @@ impl Push<'_> {
             let detail = "the answer was lost; it was found by looking".to_owned();
             return self.found(entry, &id, Told { detail: Some(detail), ..Told::default() });
         }
+        let is_answered = entry.http_status.and_then(|status| u16::try_from(status).ok());
+        if let Some(status) = is_answered.filter(|status| verdict::is_success(*status)) {
+            return self.not_found_yet(entry, status);
+        }
         if entry.kind == Kind::Creator && entry.looks + 1 < CREATOR_LOOKS {
             let next_at = self.after(self.settings.settle_after);
             return Ok(self.desk.store.write(|tx| queue::look_again(tx, entry, next_at))?);
@@ -189,7 +247,39 @@ impl Push<'_> {
         Ok(self.desk.store.write(|tx| queue::send_again(tx, entry, new_key, now))?)
     }
 
+    /// The API answered that it created something, did not say what, and does not list it. However often
+    /// it is looked for, it is not sent again.
+    fn not_found_yet(&mut self, entry: &Entry, status: u16) -> PollResult<()> {
+        let looks = entry.looks.saturating_add(1);
+        if looks < ANSWERED_LOOKS {
+            let chance = self.desk.fetcher.chance();
+            let next_at = self.after(verdict::rest(looks, self.settings.settle_after, chance));
+            return Ok(self.desk.store.write(|tx| queue::look_again(tx, entry, next_at))?);
+        }
+        let detail = format!("the API answered {status}, but what it created is not listed");
+        let hint =
+            "look whether it is there; where it is not, `creatormirror outbox retry N` sends it";
+        let (detail, hint) = (Some(detail), Some(hint.to_owned()));
+        self.fail(entry, Told { detail, hint, ..last_told(entry) })
+    }
+
+    /// Looks for what an entry wants. A list that could not be read is not asked for again in this run
+    /// by another entry.
     async fn search(&mut self, entry: &Entry, depth: Depth) -> PollResult<Vec<String>> {
+        if let Some(failure) = self.unreadable.get(&entry.kind) {
+            return Err(PollError::Api(failure.clone()));
+        }
+        let found = self.search_anew(entry, depth).await;
+        if let Err(PollError::Api(failure)) = &found {
+            // An account is looked for by its name: a bad row of one answer is not in that of another.
+            if entry.kind != Kind::Account || failure.verdict != Verdict::Malformed {
+                self.unreadable.insert(entry.kind, failure.clone());
+            }
+        }
+        found
+    }
+
+    async fn search_anew(&mut self, entry: &Entry, depth: Depth) -> PollResult<Vec<String>> {
         match entry.kind {
             Kind::Account => lookup::account(self.desk, entry).await,
             Kind::Video => lookup::video(self.desk, entry, depth).await,
@@ -248,16 +338,16 @@ fn ours(c: &Connection, entry: &Entry, found: Vec<String>) -> StoreResult<Option
     Ok(ours.map(|(_, id)| id))
 }
 
-/// The request as it was frozen.
-fn request(entry: &Entry) -> Request {
-    let method = Method::from_bytes(entry.method.as_bytes()).unwrap_or(Method::POST);
-    let mut request = Request::new(method, entry.path.clone().unwrap_or_default());
+/// The request as it was frozen, if that can be read.
+fn request(entry: &Entry) -> Option<Request> {
+    let method = Method::from_bytes(entry.method.as_bytes()).ok()?;
+    let mut request = Request::new(method, entry.path.clone()?);
     request.body = entry.body.as_ref().map(|body| Bytes::from(body.clone()));
     // The API knows keys for creations alone.
     if entry.action == Action::Track {
         request = request.idempotency_key(&entry.idempotency_key);
     }
-    request
+    Some(request)
 }
 
 /// What the API said.

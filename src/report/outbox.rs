@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use comfy_table::Table;
 use serde_json::{Value, json};
 
-use super::text::moment;
+use super::text::{moment, relative};
 use crate::api::printable;
 use crate::model::instant;
 use crate::model::outbox::State;
@@ -56,7 +56,7 @@ pub fn table(entries: &[Entry], now: DateTime<Utc>) -> String {
     }
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["entry", "queued", "what", "state", "sends", "detail"]);
+    table.set_header(["entry", "queued", "what", "state", "sends", "next try", "detail"]);
     for entry in entries {
         let detail = entry.detail.as_deref().or(entry.result_id.as_deref()).unwrap_or_default();
         table.add_row([
@@ -65,6 +65,7 @@ pub fn table(entries: &[Entry], now: DateTime<Utc>) -> String {
             what(entry),
             entry.state.to_string(),
             entry.attempts.to_string(),
+            next_try(entry, now),
             printable(detail, DETAIL_CHARS_MAX),
         ]);
     }
@@ -72,6 +73,15 @@ pub fn table(entries: &[Entry], now: DateTime<Utc>) -> String {
         column.set_padding((0, 2));
     }
     format!("{}\n", table.trim_fmt())
+}
+
+/// When an entry is tried next; empty where it is not, by itself.
+fn next_try(entry: &Entry, now: DateTime<Utc>) -> String {
+    match (entry.state, entry.next_attempt_at) {
+        (_, Some(at)) if at > instant::micros(now) => relative(instant::from_micros(at), now),
+        (State::Queued | State::Unsure, _) => "next run".to_owned(),
+        _ => String::new(),
+    }
 }
 
 /// Everything about an entry.
@@ -94,8 +104,7 @@ pub fn text(entry: &Entry, now: DateTime<Utc>) -> String {
         .collect();
     let path = entry.path.as_deref().unwrap_or("(not known yet)");
     let former = Some(entry.former_keys.clone()).filter(|keys| keys != "[]");
-    let waits =
-        (!entry.state.is_final() && entry.next_at > instant::micros(now)).then_some(entry.next_at);
+    let waits = entry.next_attempt_at.filter(|at| *at > instant::micros(now));
     let facts = [
         ("entry", Some(entry.entry.to_string())),
         ("what", Some(what(entry))),
@@ -107,7 +116,7 @@ pub fn text(entry: &Entry, now: DateTime<Utc>) -> String {
         ("former keys", former),
         ("sends", Some(entry.attempts.to_string())),
         ("first sent", at(entry.first_sent_at)),
-        ("again", at(waits)),
+        ("next try", at(waits)),
         ("status", entry.http_status.map(|status| status.to_string())),
         ("code", entry.code.clone()),
         ("detail", entry.detail.clone()),
@@ -141,7 +150,7 @@ pub fn json(entry: &Entry) -> Value {
         "body": parsed(&entry.body),
         "idempotency_key": entry.idempotency_key,
         "former_keys": parsed(&Some(entry.former_keys.clone())),
-        "next_at": (!entry.state.is_final() && entry.next_at > 0).then(|| at(Some(entry.next_at))).flatten(),
+        "next_attempt_at": at(entry.next_attempt_at),
         "http_status": entry.http_status,
         "code": entry.code,
         "detail": entry.detail,

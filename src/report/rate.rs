@@ -11,6 +11,7 @@ use super::text::{moment, relative, span, thousands};
 use crate::api::RateGate;
 use crate::clock::BootTime;
 use crate::model::instant;
+use crate::store::instance::StoredTraffic;
 
 /// Whether requests may be sent, and how many are left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,11 +36,10 @@ pub struct Left {
 }
 
 impl RateLimit {
-    /// Reads a kept gate, `share` of the budget being ours. One that cannot be read is no gate:
-    /// another version may have kept it.
-    pub fn read(gate: &str, share: f64, now: DateTime<Utc>, boot: &BootTime) -> Self {
-        let mut gate: RateGate = serde_json::from_str(gate).unwrap_or_default();
-        gate.rebase(now, boot);
+    /// Reads a kept gate, `share` of the budget being ours.
+    pub fn read(stored: &StoredTraffic, share: f64, now: DateTime<Utc>, boot: &BootTime) -> Self {
+        let until = stored.cooldown_until.map(instant::from_micros);
+        let gate = RateGate::restore(&stored.gate, until, now, boot);
         let closed = gate.remaining_wait(now, boot);
         let blocked_for = gate.delay(share, now, boot).must;
         let budget = gate.budget.as_ref().map(|budget| Left {
@@ -118,7 +118,12 @@ mod tests {
 
     fn read(gate: &RateGate, clock: &Clock) -> RateLimit {
         let kept = serde_json::to_string(gate).unwrap();
-        RateLimit::read(&kept, 0.9, clock.now(), &clock.boot())
+        RateLimit::read(
+            &StoredTraffic { gate: kept, ..StoredTraffic::default() },
+            0.9,
+            clock.now(),
+            &clock.boot(),
+        )
     }
 
     fn gate(remaining: u64, clock: &Clock) -> RateGate {
@@ -156,11 +161,16 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_that_cannot_be_read_is_open() {
+    fn a_gate_that_cannot_be_read_is_open_but_for_the_wait_kept_beside_it() {
         let clock = clock();
         for kept in ["", "{}", "[]", "{\"closed\":7}"] {
-            let found = RateLimit::read(kept, 0.9, clock.now(), &clock.boot());
+            let kept = StoredTraffic { gate: kept.to_owned(), ..StoredTraffic::default() };
+            let found = RateLimit::read(&kept, 0.9, clock.now(), &clock.boot());
             assert_eq!(found, RateLimit::default());
+            let until = instant::micros(clock.now() + TimeDelta::seconds(41));
+            let kept = StoredTraffic { cooldown_until: Some(until), ..kept };
+            let found = RateLimit::read(&kept, 0.9, clock.now(), &clock.boot());
+            assert_eq!((found.is_closed, found.blocked_for), (true, Duration::from_secs(41)));
         }
     }
 }

@@ -154,7 +154,7 @@ mod tests {
                     days: 45,
                     is_growing: true,
                 }],
-                gate: "{}".to_owned(),
+                traffic: crate::store::instance::StoredTraffic::default(),
                 refusals: vec![Refusal {
                     thing: "GET /videos order_by".to_owned(),
                     status: Some(422),

@@ -26,8 +26,8 @@ impl Identity {
 /// Makes a copy an installation of its own, which has asked for nothing yet.
 pub fn begin_anew(tx: &Transaction<'_>) -> StoreResult<()> {
     let sql = "UPDATE instance
-               SET installation_id = lower(hex(randomblob(16))), gate = '{}', runner = NULL,
-                   patience_s = NULL, condition = NULL";
+               SET installation_id = lower(hex(randomblob(16))), gate = '{}', cooldown_until = NULL,
+                   runner = NULL, patience_s = NULL, condition = NULL";
     tx.execute(sql, [])?;
     Ok(())
 }
@@ -56,17 +56,30 @@ pub fn bind(
     Ok(())
 }
 
-/// The rate gate as JSON, and the latest stamp.
-pub fn traffic(c: &Connection) -> StoreResult<(String, i64)> {
-    Ok(c.query_row("SELECT gate, last_stamp FROM instance", [], |row| {
-        Ok((row.get(0)?, row.get(1)?))
+/// What all requests share, as it is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredTraffic {
+    /// The rate gate as JSON.
+    pub gate: String,
+    /// Until when the server asked to wait, microseconds; tells so also where `gate` cannot be read.
+    pub cooldown_until: Option<i64>,
+    /// The latest stamp.
+    pub stamp: i64,
+}
+
+/// The rate gate and the latest stamp.
+pub fn traffic(c: &Connection) -> StoreResult<StoredTraffic> {
+    let sql = "SELECT gate, cooldown_until, last_stamp FROM instance";
+    Ok(c.query_row(sql, [], |row| {
+        Ok(StoredTraffic { gate: row.get(0)?, cooldown_until: row.get(1)?, stamp: row.get(2)? })
     })?)
 }
 
 /// Keeps the rate gate and the latest stamp.
-pub fn keep_traffic(tx: &Transaction<'_>, gate: &str, stamp: i64) -> StoreResult<()> {
-    let sql = "UPDATE instance SET gate = ?1, last_stamp = max(last_stamp, ?2)";
-    tx.prepare_cached(sql)?.execute((gate, stamp))?;
+pub fn keep_traffic(tx: &Transaction<'_>, traffic: &StoredTraffic) -> StoreResult<()> {
+    let sql = "UPDATE instance
+               SET gate = ?1, cooldown_until = ?2, last_stamp = max(last_stamp, ?3)";
+    tx.prepare_cached(sql)?.execute((&traffic.gate, traffic.cooldown_until, traffic.stamp))?;
     Ok(())
 }
 
@@ -87,6 +100,7 @@ pub fn bring_stamps_back(tx: &Transaction<'_>, now: i64) -> StoreResult<()> {
     tx.execute("UPDATE page SET as_of = ?1 WHERE as_of > ?1", [now])?;
     tx.execute("UPDATE document SET as_of = ?1 WHERE as_of > ?1", [now])?;
     tx.execute("UPDATE feed_due SET since = ?1 WHERE since > ?1", [now])?;
+    tx.execute("UPDATE reread_due SET since = min(since, ?1), next_at = min(next_at, ?1)", [now])?;
     tx.execute(
         "UPDATE walk SET started_at = min(started_at, ?1), touched_at = min(touched_at, ?1), is_ground = 0
          WHERE touched_at > ?1",

@@ -39,8 +39,8 @@ pub struct Snapshot {
     pub schedule: Schedule,
     /// How far the daily metrics reach.
     pub daily: Vec<Reach>,
-    /// The rate gate as JSON.
-    pub gate: String,
+    /// The rate gate as it is kept.
+    pub traffic: instance::StoredTraffic,
     /// What the server was found not to support.
     pub refusals: Vec<Refusal>,
     /// How the outbox is doing.
@@ -146,7 +146,7 @@ pub fn read(c: &Connection, now: i64) -> StoreResult<Snapshot> {
         kinds: kinds?,
         schedule: schedule(&moment, now / 1_000_000)?,
         daily: metrics::reach(&moment)?,
-        gate: instance::traffic(&moment)?.0,
+        traffic: instance::traffic(&moment)?,
         refusals: refusals::in_force(&moment, now)?,
         outbox: outbox::summary(&moment)?,
         last_error: last_error(&moment)?,

@@ -9,12 +9,13 @@ use secrecy::SecretString;
 use super::mirror::Mirror;
 use crate::api::{Answer, Client, Failure, RateGate, Request, item};
 use crate::cli::{CliError, Context, session};
-use crate::model::{Kind, Lifecycle};
+use crate::model::{Kind, Lifecycle, instant};
 use crate::pass::identify::{self, Whoami};
 use crate::report::rate::RateLimit;
 use crate::retry::{Next, RetryPolicy, Trouble};
+use crate::store::instance::{self, StoredTraffic};
 use crate::store::open::IfMissing;
-use crate::store::{Store, StoreResult, instance};
+use crate::store::{Store, StoreResult};
 
 /// A check is repeated once: more patience is for those who need the answer.
 const RETRY: RetryPolicy =
@@ -75,9 +76,10 @@ impl<'a> Line<'a> {
         let mut gate = RateGate::default();
         if let Mirror::Open(store) = mirror {
             let kept = store.read(instance::traffic);
-            let (kept, _) = kept.map_err(|error| session::storage(context, &error))?;
-            gate = serde_json::from_str(&kept).unwrap_or_default();
-            gate.rebase(context.clock.now(), &context.clock.boot());
+            let kept = kept.map_err(|error| session::storage(context, &error))?;
+            let until = kept.cooldown_until.map(instant::from_micros);
+            let (now, boot) = (context.clock.now(), context.clock.boot());
+            gate = RateGate::restore(&kept.gate, until, now, &boot);
         }
         let client = client.with_clock(context.clock.clone());
         Ok(Self { context, client, gate, mirror, timing: None, not_kept: None })
@@ -146,7 +148,8 @@ impl<'a> Line<'a> {
     pub fn limit(&self) -> RateLimit {
         let clock = &self.context.clock;
         let gate = serde_json::to_string(&self.gate).unwrap_or_default();
-        RateLimit::read(&gate, self.context.config.rate_share, clock.now(), &clock.boot())
+        let stored = StoredTraffic { gate, ..StoredTraffic::default() };
+        RateLimit::read(&stored, self.context.config.rate_share, clock.now(), &clock.boot())
     }
 
     /// The answer that told the server's time.
@@ -192,10 +195,11 @@ impl NoAnswer {
 fn keep_closed(context: &Context, wait: Duration) -> StoreResult<()> {
     let store = Store::open(&context.config.database, IfMissing::Refuse)?;
     let (now, boot) = (context.clock.now(), context.clock.boot());
-    let (kept, stamp) = store.read(instance::traffic)?;
-    let mut gate: RateGate = serde_json::from_str(&kept).unwrap_or_default();
-    gate.rebase(now, &boot);
+    let mut stored = store.read(instance::traffic)?;
+    let until = stored.cooldown_until.map(instant::from_micros);
+    let mut gate = RateGate::restore(&stored.gate, until, now, &boot);
     gate.close(wait, now, &boot);
-    let kept = serde_json::to_string(&gate).unwrap_or(kept);
-    store.write(|tx| instance::keep_traffic(tx, &kept, stamp))
+    stored.gate = serde_json::to_string(&gate).unwrap_or(stored.gate);
+    stored.cooldown_until = gate.cooldown_until(now, &boot).map(instant::micros);
+    store.write(|tx| instance::keep_traffic(tx, &stored))
 }

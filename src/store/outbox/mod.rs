@@ -1,13 +1,15 @@
 //! The outbox: writes that wait for the API, and what came of them.
 //!
 //! [`enqueue`] adds entries, from any process; [`queue`] is the way of an entry from claim to end,
-//! walked only by whoever holds the lock; [`settle`] writes its end; [`by_hand`] is what a user may
-//! do to an entry; [`find`] looks names up; this file reads.
+//! walked only by whoever holds the lock; [`settle`] writes its end; [`reread`] is what has to be read
+//! again because of it; [`by_hand`] is what a user may do to an entry; [`find`] looks names up; this file
+//! reads.
 
 pub mod by_hand;
 pub mod enqueue;
 pub mod find;
 pub mod queue;
+pub mod reread;
 pub mod settle;
 
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -18,6 +20,11 @@ use crate::model::outbox::{Action, Draft, State};
 
 /// The states of an entry that is not at its end, as the indexes of open entries have them.
 const OPEN: &str = "('queued', 'waiting', 'held', 'sending', 'unsure')";
+
+/// When an entry is tried next, as the view `outbox_log` has it: not before its own pause nor the
+/// server's is over. NULL when it is not tried again by itself, or as soon as something runs.
+const NEXT_ATTEMPT_AT: &str = "CASE WHEN state IN ('queued', 'unsure') THEN nullif(
+        max(next_at, created_at, (SELECT coalesce(cooldown_until, 0) FROM instance)), created_at) END";
 
 /// An entry, whole. Times in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +69,8 @@ pub struct Entry {
     pub is_doubtful: bool,
     /// Nothing is done about it before this.
     pub next_at: i64,
+    /// When it is tried next, as `outbox_log` shows it.
+    pub next_attempt_at: Option<i64>,
     /// When it was first sent.
     pub first_sent_at: Option<i64>,
     /// The last creator that was known before that.
@@ -114,7 +123,7 @@ fn select(rest: &str) -> String {
         "SELECT entry, created_at, kind, action, target, subject, account, method, path, body,
                 idempotency_key, former_keys, key_used_at, key_errors, state, attempts, fails, looks,
                 is_doubtful, next_at, first_sent_at, known_creator, http_status, code, detail, fields,
-                hint, request_id, result_id, finished_at
+                hint, request_id, result_id, finished_at, {NEXT_ATTEMPT_AT} AS next_attempt_at
          FROM outbox AS e {rest}"
     )
 }
@@ -145,6 +154,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
         looks: row.get("looks")?,
         is_doubtful: row.get("is_doubtful")?,
         next_at: row.get("next_at")?,
+        next_attempt_at: row.get("next_attempt_at")?,
         first_sent_at: row.get("first_sent_at")?,
         known_creator: row.get("known_creator")?,
         http_status: row.get("http_status")?,

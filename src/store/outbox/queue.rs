@@ -4,6 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::{Entry, OPEN, read, select};
+use crate::model::Kind;
 use crate::store::StoreResult;
 
 /// No pause of ours is longer; one that seems to be was set by a clock that was wrong, microseconds.
@@ -79,13 +80,17 @@ pub fn next_at(c: &Connection, now: i64) -> StoreResult<Option<i64>> {
     Ok(c.prepare_cached(&sql)?.query_row((now, far), |row| row.get(0))?)
 }
 
-/// When the first entry whose outcome is not known may be looked up.
-pub fn next_look_at(c: &Connection) -> StoreResult<Option<i64>> {
+/// When the first entry whose outcome is not known may be looked up, those of `unreadable` kinds aside.
+pub fn next_look_at(c: &Connection, unreadable: &[Kind]) -> StoreResult<Option<i64>> {
     let sql = format!(
-        "SELECT min(next_at) FROM outbox AS e WHERE state IN {OPEN} AND state = 'unsure' AND {}",
+        "SELECT min(next_at) FROM outbox AS e
+         WHERE state IN {OPEN} AND state = 'unsure'
+           AND kind NOT IN (SELECT value FROM json_each(?1)) AND {}",
         lane_is_free()
     );
-    Ok(c.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
+    let names: Vec<&str> = unreadable.iter().map(|kind| kind.name()).collect();
+    let names = serde_json::to_string(&names).unwrap_or_default();
+    Ok(c.prepare_cached(&sql)?.query_row([names], |row| row.get(0))?)
 }
 
 /// Takes an entry up, just before it is sent: the attempt is counted whatever comes of it. `None`

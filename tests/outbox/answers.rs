@@ -1,0 +1,213 @@
+//! An answer is recorded before anything else is done, and what was answered with a 2xx is never sent
+//! again. What could not be taken just now is tried again in the same run, as reads are.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Fault, FaultBody, RetryAfter};
+
+use crate::support::{Bed, until};
+use crate::{Outbox, bed};
+
+/// An account that is linked to nobody, and a creator.
+fn free_account_and_creator(bed: &Bed) -> (String, String) {
+    let rows = bed.control.rows(Kind::Account);
+    let free = rows.iter().find(|row| row["creator_id"].is_null()).unwrap();
+    let account = free["id"].as_str().unwrap().to_owned();
+    (account, bed.control.ids(Kind::Creator).remove(0))
+}
+
+fn creator_of(bed: &Bed, account: &str) -> String {
+    bed.text(&format!("SELECT ifnull(creator_id, '') FROM accounts WHERE id = '{account}'"))
+}
+
+#[test]
+fn a_write_that_was_answered_is_not_sent_again_when_the_read_after_it_is_rate_limited() {
+    let bed = bed();
+    let (account, creator) = free_account_and_creator(&bed);
+    let wait = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(3) };
+    bed.control.fault(Fault::on("GET", "/accounts/*", wait));
+    bed.queue(&["link", &creator, &account]);
+    bed.sync(&["--max-wait", "1s"]).expect(75);
+    assert_eq!(bed.states(), ["succeeded"]);
+    assert_eq!(creator_of(&bed, &account), "", "not read again yet");
+    bed.sync_well(&[]);
+    assert_eq!((bed.writes(), creator_of(&bed, &account)), (1, creator));
+    assert_eq!(bed.number("SELECT count(*) FROM reread_due"), 0);
+    bed.sync_well(&["--full"]);
+    bed.compare();
+}
+
+#[test]
+fn a_write_that_was_answered_is_not_sent_again_when_the_program_dies_in_the_read_after_it() {
+    let bed = bed();
+    let (account, creator) = free_account_and_creator(&bed);
+    let slow = Accident::Slow(Duration::from_secs(600));
+    bed.control.fault(Fault::on("GET", "/accounts/*", slow));
+    bed.queue(&["link", &creator, &account]);
+    let run = bed.start_sync(&[]);
+    until("it is read again", || bed.log().iter().any(|e| e.path.starts_with("/accounts/")));
+    run.kill();
+    assert_eq!(bed.states(), ["succeeded"]);
+    bed.control.clear_faults();
+    bed.sync_well(&[]);
+    assert_eq!((bed.writes(), creator_of(&bed, &account)), (1, creator));
+    bed.sync_well(&["--full"]);
+    bed.compare();
+}
+
+#[test]
+fn what_cannot_be_read_again_is_told_and_tried_again_later() {
+    let bed = bed();
+    let (account, creator) = free_account_and_creator(&bed);
+    bed.control.fault(Fault::on("GET", "/accounts/*", Accident::status(500)).times(5));
+    bed.queue(&["link", &creator, &account]);
+    bed.sync(&[]).expect(1).says("not all is mirrored");
+    assert_eq!(bed.states(), ["succeeded"]);
+    bed.sync_well(&[]);
+    assert_eq!(creator_of(&bed, &account), "", "its pause is not over");
+    bed.db_to_write().execute("UPDATE reread_due SET next_at = 0", []).unwrap();
+    bed.sync_well(&[]);
+    assert_eq!((bed.writes(), creator_of(&bed, &account)), (1, creator));
+}
+
+#[test]
+fn a_change_that_was_answered_with_anything_at_all_is_done() {
+    let page = |content_type, text| Accident::Status {
+        code: 200,
+        body: FaultBody::Raw(content_type, text),
+        headers: Vec::new(),
+    };
+    for (answer, was_done) in [
+        (Accident::Html, false),
+        (page("application/json", "{\"data\":"), false),
+        (page("application/json", "[]"), false),
+        (page("text/plain", "ok"), false),
+        (Accident::Truncated, true),
+        (Accident::TruncatedJson, true),
+    ] {
+        let bed = bed();
+        let videos = bed.control.ids(Kind::Video);
+        let (account, creator) = free_account_and_creator(&bed);
+        bed.queue(&["set", "video", &videos[0], "--interval", "9"]);
+        bed.queue(&["link", &creator, &account]);
+        for method in ["PATCH", "PUT"] {
+            bed.control.fault(Fault::on(method, "/*", answer.clone()));
+        }
+        bed.sync_well(&[]);
+        assert_eq!(
+            (bed.writes(), bed.states()),
+            (2, vec!["succeeded".to_owned(); 2]),
+            "{answer:?}"
+        );
+        let interval =
+            format!("SELECT scrape_interval_hours FROM videos WHERE id = '{}'", videos[0]);
+        assert_eq!(bed.number(&interval) == 9, was_done, "{answer:?}: what is there was read");
+        bed.sync_well(&["--full"]);
+        bed.compare();
+    }
+}
+
+#[test]
+fn a_creation_that_was_answered_and_is_not_found_is_not_sent_again_by_itself() {
+    let bed = bed();
+    bed.queue(&["track", "creator", "Ada"]);
+    bed.control.fault(Fault::on("POST", "/creators", Accident::Html));
+    let mut runs = 0;
+    while bed.states() != ["failed"] {
+        bed.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
+        bed.sync(&[]).expect(1);
+        runs += 1;
+        assert!(runs < 20, "{}", bed.entry(1));
+    }
+    assert_eq!(bed.writes(), 1);
+    let detail = bed.entry(1)["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("answered 200, but what it created is not listed"), "{detail}");
+    // Whoever knows better says so.
+    bed.run(&["outbox", "retry", "1"]).expect(0);
+    bed.sync_well(&[]);
+    assert_eq!((bed.writes(), bed.states()), (2, vec!["succeeded".to_owned()]));
+    assert_eq!(bed.creators().iter().filter(|name| *name == "Ada").count(), 1);
+}
+
+#[test]
+fn a_transient_503_on_a_write_is_outlasted_in_the_same_run_with_the_same_key() {
+    let proxy = Accident::Status {
+        code: 503,
+        body: FaultBody::Raw("text/html", "<p>busy"),
+        headers: Vec::new(),
+    };
+    for (busy, times) in [(Accident::status(503), 4), (proxy, 2)] {
+        let bed = bed();
+        let video = bed.control.ids(Kind::Video).remove(0);
+        bed.queue(&["track", "creator", "Ada"]);
+        bed.queue(&["set", "video", &video, "--interval", "9"]);
+        bed.control.fault(Fault::on("POST", "/creators", busy.clone()).times(times));
+        bed.control.fault(Fault::on("PATCH", "/videos/*", busy.clone()).times(times));
+        let run = bed.sync_well(&[]);
+        assert_eq!(bed.states(), ["succeeded"; 2], "{busy:?}: {run:#?}");
+        let posts: Vec<_> = bed.log().into_iter().filter(|e| e.method == "POST").collect();
+        assert_eq!(posts.len() as u64, times + 1, "{busy:?}");
+        let keys: BTreeSet<_> = posts.iter().map(|e| e.headers.get("idempotency-key")).collect();
+        assert_eq!(keys.len(), 1, "{busy:?}");
+        assert_eq!(bed.creators().iter().filter(|name| *name == "Ada").count(), 1);
+    }
+}
+
+#[test]
+fn an_api_that_takes_no_writes_keeps_no_read_from_its_turn() {
+    let bed = bed();
+    for n in 0..7 {
+        bed.queue(&["track", "video", &format!("730000000000000000{n}"), "--platform", "tiktok"]);
+    }
+    bed.control.fault(Fault::on("POST", "/*", Accident::status(503)).forever());
+    bed.sync(&["--full"]).expect(1).says("tried again later");
+    bed.compare();
+    let sends = bed.writes();
+    assert!(
+        (5..=10).contains(&sends),
+        "{sends}: one is tried as often as a read, a few others once"
+    );
+    let open = "SELECT count(*) FROM outbox_log
+                WHERE state = 'queued' AND attempts > 0 AND next_attempt_at > created_at";
+    assert_eq!(bed.number(open), 5);
+    let untouched = "SELECT count(*) FROM outbox_log
+                     WHERE state = 'queued' AND attempts = 0 AND next_attempt_at IS NULL";
+    assert_eq!(bed.number(untouched), 2);
+    let list = bed.run(&["outbox", "list"]).expect(0).stdout;
+    assert!(list.contains("next try") && list.contains("next run"), "{list}");
+    assert_eq!(list.matches(" in ").count(), 5, "{list}");
+    assert!(bed.entry(1)["next_attempt_at"].is_string());
+    assert!(bed.entry(7)["next_attempt_at"].is_null());
+}
+
+#[test]
+fn the_next_attempt_is_not_before_the_wait_that_the_api_asked_for() {
+    let bed = bed();
+    let wait = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(600) };
+    bed.control.fault(Fault::on("POST", "/creators", wait));
+    bed.queue(&["track", "creator", "Ada"]);
+    bed.sync(&["--max-wait", "1s"]).expect(75);
+    let ahead = "SELECT (julianday(next_attempt_at) - julianday('now')) * 86400 FROM outbox_log";
+    let ahead = format!("SELECT CAST(({ahead}) AS INTEGER)");
+    let ahead = bed.number(&ahead);
+    assert!((500..=601).contains(&ahead), "{ahead}");
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_asked_for_once_in_a_run_whatever_is_queued() {
+    let bed = bed();
+    for n in 0..8 {
+        bed.queue(&["track", "creator", &format!("Creator {n}")]);
+    }
+    bed.control.fault(Fault::on("GET", "/creators", Accident::status(500)).forever());
+    let run = bed.sync(&[]).expect(1);
+    assert_eq!((bed.writes(), bed.log_of("/creators").len()), (0, 5), "{run:#?}");
+    assert!(run.took < Duration::from_secs(25), "{run:#?}");
+    assert_eq!(bed.states(), ["queued"; 8]);
+    bed.control.clear_faults();
+    bed.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
+    bed.sync_well(&[]);
+    assert_eq!(bed.states(), ["succeeded"; 8]);
+}
