@@ -120,6 +120,22 @@ fn a_wait_survives_kill_9() {
 }
 
 #[test]
+fn a_wait_survives_a_rate_state_that_cannot_be_read() {
+    let bed = Bed::live(pages());
+    bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(600))).after(2));
+    bed.sync(&["--max-wait", "1s"]).expect(75);
+    for unreadable in ["no JSON", "", "[]", r#"{"cooldown":{"until":7}}"#] {
+        let sql = "UPDATE instance SET gate = ?1";
+        bed.db_to_write().execute(sql, [unreadable]).unwrap();
+        bed.control.clear_log();
+        bed.sync(&["--max-wait", "1s"]).expect(75).says("rate limited");
+        assert_eq!(bed.log().len(), 0, "{unreadable}");
+        let status = bed.start(bed.command(&["status"])).wait().expect(0);
+        assert!(status.stdout.contains("closed by the API until"), "{status:#?}");
+    }
+}
+
+#[test]
 fn a_wait_beyond_belief_ends_the_run_and_keeps_what_was_done() {
     for retry_after in ["7200", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
         let bed = Bed::live(pages());

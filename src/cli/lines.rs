@@ -1,7 +1,7 @@
-//! The lines of `--from`: CSV with a header, or JSON Lines; which of them is told by the first
-//! character.
+//! Reads the lines of `--from`: CSV with a header, or JSON Lines; the first character tells which. The
+//! input may be of any length, so only one line of it is in memory at a time.
 
-use std::io::Read;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -9,10 +9,14 @@ use serde_json::{Map, Value, json};
 use super::{CliError, Exit};
 use crate::model::Kind;
 use crate::model::outbox::Action;
-use crate::push::body;
+use crate::push::body::{self, quoted};
 
-/// The largest file that is read, bytes.
-const FILE_BYTES_MAX: u64 = 256 << 20;
+/// The longest line, and the longest record of CSV that spans lines, bytes. The largest body that the
+/// API takes is a tenth of it.
+const LINE_BYTES_MAX: usize = 256 << 10;
+
+/// Marks UTF-8 at the start of files from spreadsheets.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One line, as members of a body, or what is wrong with it.
 #[derive(Debug)]
@@ -23,84 +27,217 @@ pub struct Line {
     pub members: Result<Map<String, Value>, String>,
 }
 
-/// Reads a file; `-` is stdin.
-pub fn read(file: &Path, kind: Kind) -> Result<Vec<Line>, CliError> {
-    let failed = |error: std::io::Error| {
+/// Reads a file; `-` is stdin. Each line is given to `take`. A line that is too long ends the reading,
+/// since it may have no end.
+pub fn read(
+    file: &Path,
+    kind: Kind,
+    take: impl FnMut(Line) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let failed = |error: io::Error| {
         CliError::new(Exit::Usage, format!("cannot read {}", file.display())).because(&error)
     };
-    let mut text = String::new();
-    let read = if file == Path::new("-") {
-        std::io::stdin().lock().take(FILE_BYTES_MAX).read_to_string(&mut text)
-    } else {
-        let open = std::fs::File::open(file).map_err(failed)?;
-        open.take(FILE_BYTES_MAX).read_to_string(&mut text)
-    };
-    read.map_err(failed)?;
-    parse(text.trim_start_matches('\u{feff}'), kind)
-}
-
-fn parse(text: &str, kind: Kind) -> Result<Vec<Line>, CliError> {
-    match text.trim_start().starts_with('{') {
-        true => Ok(json_lines(text)),
-        false => csv_lines(text, kind),
+    if file == Path::new("-") {
+        return parse(io::stdin().lock(), kind, take).map_err(|error| error.into_cli(failed));
     }
+    let file = std::fs::File::open(file).map_err(failed)?;
+    parse(BufReader::new(file), kind, take).map_err(|error| error.into_cli(failed))
 }
 
-fn json_lines(text: &str) -> Vec<Line> {
-    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    let read = |line: &str| {
-        serde_json::from_str(line).map_err(|error| format!("is no JSON object: {error}"))
-    };
-    lines.map(|(number, line)| Line { number, members: read(line) }).collect()
+/// Why reading ended early.
+#[derive(Debug)]
+enum ReadError {
+    Io(io::Error),
+    Cli(CliError),
 }
 
-fn csv_lines(text: &str, kind: Kind) -> Result<Vec<Line>, CliError> {
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
-    let known = body::members(kind, Action::Track);
-    let header = reader.headers().cloned().unwrap_or_default();
-    if let Some(odd) = header.iter().find(|name| !known.contains(name)) {
-        let known = known.join(", ");
-        return Err(CliError::new(
-            Exit::Usage,
-            format!("line 1: `{odd}` is no column; a file of {} may have {known}", kind.plural()),
-        )
-        .hint("the first line of CSV names the columns"));
-    }
-    let mut lines = Vec::new();
-    let mut record = csv::StringRecord::new();
-    let mut counted = Counted { text, byte: 0, line: 1 };
-    loop {
-        let number = counted.line_at(reader.position().byte());
-        let line = match reader.read_record(&mut record) {
-            Ok(false) => return Ok(lines),
-            Ok(true) => Line { number, members: row(&header, &record) },
-            Err(error) => Line { number, members: Err(format!("is no CSV: {error}")) },
-        };
-        lines.push(line);
-    }
-}
-
-/// Counts lines on the way through a text. The reader passes over empty ones without counting them
-/// to the record that follows.
-struct Counted<'a> {
-    text: &'a str,
-    byte: usize,
-    line: u64,
-}
-
-impl Counted<'_> {
-    /// The line of the first text at or after this byte.
-    fn line_at(&mut self, byte: u64) -> u64 {
-        let bytes = self.text.as_bytes();
-        let byte = usize::try_from(byte).unwrap_or(bytes.len());
-        while let Some(next) = bytes.get(self.byte)
-            && (self.byte < byte || matches!(next, b'\n' | b'\r'))
-        {
-            self.line += u64::from(*next == b'\n');
-            self.byte += 1;
+impl ReadError {
+    fn into_cli(self, failed: impl FnOnce(io::Error) -> CliError) -> CliError {
+        match self {
+            Self::Io(error) => failed(error),
+            Self::Cli(error) => error,
         }
-        self.line
+    }
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<CliError> for ReadError {
+    fn from(error: CliError) -> Self {
+        Self::Cli(error)
+    }
+}
+
+fn parse(
+    input: impl BufRead,
+    kind: Kind,
+    mut take: impl FnMut(Line) -> Result<(), CliError>,
+) -> Result<(), ReadError> {
+    let mut lines = Lines { input, number: 0, text: Vec::new() };
+    let mut header: Option<csv::StringRecord> = None;
+    let mut is_json = None;
+    loop {
+        let number = match lines.next()? {
+            Next::End => return Ok(()),
+            Next::TooLong => return Ok(take(too_long(lines.number))?),
+            Next::Line => lines.number,
+        };
+        let is_json =
+            *is_json.get_or_insert_with(|| lines.text.trim_ascii_start().starts_with(b"{"));
+        if is_json {
+            take(Line { number, members: json_line(&lines.text) })?;
+            continue;
+        }
+        if let Next::TooLong = lines.complete_record()? {
+            return Ok(take(too_long(number))?);
+        }
+        for record in records(&lines.text) {
+            match (&header, record) {
+                (Some(header), record) => {
+                    let members = record.and_then(|record| row(header, &record));
+                    take(Line { number, members })?;
+                }
+                (None, Ok(record)) => header = Some(checked_header(record, kind, number)?),
+                (None, Err(why)) => {
+                    return Err(CliError::new(Exit::Usage, format!("line {number}: {why}")).into());
+                }
+            }
+        }
+    }
+}
+
+fn too_long(number: u64) -> Line {
+    let why = format!("is longer than {} KiB; nothing was read behind it", LINE_BYTES_MAX / 1_024);
+    Line { number, members: Err(why) }
+}
+
+/// What became of reading a line.
+enum Next {
+    /// It is there.
+    Line,
+    /// It is longer than is allowed.
+    TooLong,
+    /// There is no other line.
+    End,
+}
+
+/// Reads line by line, of bounded length; lines without text are passed over.
+struct Lines<R> {
+    input: R,
+    /// The number of the last line that was read.
+    number: u64,
+    text: Vec<u8>,
+}
+
+impl<R: BufRead> Lines<R> {
+    fn next(&mut self) -> io::Result<Next> {
+        loop {
+            self.text.clear();
+            match self.append()? {
+                Next::Line if self.text.trim_ascii().is_empty() => {}
+                next => return Ok(next),
+            }
+        }
+    }
+
+    /// Adds the next line to the text that is there.
+    fn append(&mut self) -> io::Result<Next> {
+        let room = (LINE_BYTES_MAX + 1).saturating_sub(self.text.len());
+        let limit = u64::try_from(room).unwrap_or(0);
+        let read = self.input.by_ref().take(limit).read_until(b'\n', &mut self.text)?;
+        if read == 0 {
+            return Ok(Next::End);
+        }
+        self.number += 1;
+        if self.number == 1 && self.text.starts_with(BYTE_ORDER_MARK) {
+            self.text.drain(..BYTE_ORDER_MARK.len());
+        }
+        match self.text.len() > LINE_BYTES_MAX {
+            true => Ok(Next::TooLong),
+            false => Ok(Next::Line),
+        }
+    }
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Adds the lines that belong to the record of CSV that has begun.
+    fn complete_record(&mut self) -> io::Result<Next> {
+        let mut quotes = Quotes::default();
+        let mut from = 0;
+        while quotes.go_on_after(self.text.get(from..).unwrap_or_default()) {
+            from = self.text.len();
+            match self.append()? {
+                Next::Line => {}
+                next => return Ok(next),
+            }
+        }
+        Ok(Next::Line)
+    }
+}
+
+fn json_line(text: &[u8]) -> Result<Map<String, Value>, String> {
+    serde_json::from_slice(text)
+        .map_err(|error| format!("is no JSON object: {}", quoted(&error.to_string())))
+}
+
+/// Follows the quotes of a record of CSV, line by line.
+#[derive(Default)]
+struct Quotes {
+    is_open: bool,
+}
+
+impl Quotes {
+    /// Whether the record goes on behind this line, because a quoted field has not ended.
+    fn go_on_after(&mut self, line: &[u8]) -> bool {
+        let mut is_start = !self.is_open;
+        let mut bytes = line.iter().peekable();
+        while let Some(byte) = bytes.next() {
+            match byte {
+                b'"' if self.is_open => {
+                    // Two of them stand for one.
+                    self.is_open = bytes.next_if(|next| **next == b'"').is_some();
+                }
+                b'"' if is_start => self.is_open = true,
+                _ => {}
+            }
+            is_start = !self.is_open && matches!(byte, b',' | b'\n' | b'\r');
+        }
+        self.is_open
+    }
+}
+
+/// The records of a text: one, unless lines end with a carriage return alone.
+fn records(text: &[u8]) -> impl Iterator<Item = Result<csv::StringRecord, String>> + '_ {
+    let mut reader = csv::ReaderBuilder::new();
+    reader.has_headers(false).flexible(true).trim(csv::Trim::All).buffer_capacity(1_024);
+    let records = reader.from_reader(text).into_records();
+    records
+        .map(|record| record.map_err(|error| format!("is no CSV: {}", quoted(&error.to_string()))))
+}
+
+/// The names of the columns.
+fn checked_header(
+    header: csv::StringRecord,
+    kind: Kind,
+    number: u64,
+) -> Result<csv::StringRecord, CliError> {
+    let known = body::members(kind, Action::Track);
+    match header.iter().find(|name| !known.contains(name)) {
+        None => Ok(header),
+        Some(odd) => Err(CliError::new(
+            Exit::Usage,
+            format!(
+                "line {number}: {} is no column; a file of {} may have {}",
+                quoted(odd),
+                kind.plural(),
+                known.join(", ")
+            ),
+        )
+        .hint("the first line of CSV names the columns")),
     }
 }
 
@@ -119,31 +256,42 @@ fn row(
 }
 
 fn field(name: &str, text: &str) -> Result<Value, String> {
+    let wrong = |why: &str| format!("{name}: {} {why}", quoted(text));
     match name {
         "scrape_interval_hours" | "max_recent_posts_per_account" | "post_lookback_days" => {
             let number = text.parse::<i64>();
-            number.map(|n| json!(n)).map_err(|_| format!("{name}: `{text}` is no whole number"))
+            number.map(|n| json!(n)).map_err(|_| wrong("is no whole number"))
         }
         "is_active" => match text.to_lowercase().as_str() {
             "true" | "1" | "yes" => Ok(json!(true)),
             "false" | "0" | "no" => Ok(json!(false)),
-            _ => Err(format!("{name}: `{text}` is neither true nor false")),
+            _ => Err(wrong("is neither true nor false")),
         },
-        "metadata" => {
-            serde_json::from_str(text).map_err(|_| format!("{name}: `{text}` is no JSON object"))
-        }
+        "metadata" => serde_json::from_str(text).map_err(|_| wrong("is no JSON object")),
         _ => Ok(json!(text)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
+    fn lines(text: &[u8], kind: Kind) -> Result<Vec<Line>, CliError> {
+        let mut lines = Vec::new();
+        let read = parse(text, kind, |line| {
+            lines.push(line);
+            Ok(())
+        });
+        let failed = |error| CliError::new(Exit::Usage, error);
+        read.map(|()| lines).map_err(|error| error.into_cli(failed))
+    }
+
     fn said(text: &str, kind: Kind) -> Vec<(u64, Result<String, String>)> {
-        let lines = parse(text, kind).unwrap();
-        let text = |members: Map<String, Value>| Value::Object(members).to_string();
-        lines.into_iter().map(|line| (line.number, line.members.map(text))).collect()
+        let text_of = |members: Map<String, Value>| Value::Object(members).to_string();
+        let lines = lines(text.as_bytes(), kind).unwrap();
+        lines.into_iter().map(|line| (line.number, line.members.map(text_of))).collect()
     }
 
     #[test]
@@ -169,7 +317,7 @@ mod tests {
             (5, Err("scrape_interval_hours: `soon` is no whole number".to_owned()))
         );
         assert_eq!(said[3], (6, Err("has 6 fields, but the header has 4".to_owned())));
-        let error = parse("platform,url\n", Kind::Video).unwrap_err();
+        let error = lines(b"platform,url\n", Kind::Video).unwrap_err();
         assert!(error.message.starts_with("line 1: `url` is no column"), "{}", error.message);
     }
 
@@ -179,5 +327,91 @@ mod tests {
         assert_eq!(said.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 3, 4]);
         assert_eq!(said[0].1.as_deref(), Ok(r#"{"name":"Ada"}"#));
         assert!(said[1].1.as_ref().unwrap_err().starts_with("is no JSON object"));
+    }
+
+    #[test]
+    fn a_record_may_span_lines_and_lines_may_end_in_any_way() {
+        let text = "\u{feff}name,metadata\r\n\"Ada\nLovelace\",\"{\"\"a\"\":\"\"1,\n2\"\"}\"\r\nGrace \"H\",\r\n";
+        let found = said(text, Kind::Creator);
+        assert_eq!(found[0], (2, Err("metadata: `{\"a\":\"1, 2\"}` is no JSON object".to_owned())));
+        assert_eq!(found[1], (5, Ok(r#"{"name":"Grace \"H\""}"#.to_owned())));
+        let found = said("name\rAda\rGrace\r", Kind::Creator);
+        assert_eq!(found.len(), 2);
+        // One that never ends is found wrong, whatever follows it.
+        let found = said("name\nAda\n\"Grace\nLinus\n", Kind::Creator);
+        assert_eq!((found.len(), found[1].0), (2, 3));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_ends_the_reading() {
+        let long = "x".repeat(5_000_000);
+        for text in [
+            format!("name\nAda\n{long}\nGrace\n"),
+            format!("name\nAda\n\"{}\"\nGrace\n", "x\n".repeat(2_500_000)),
+            format!("{{\"name\":\"Ada\"}}\n\n{{\"name\":\"{long}\"}}\n{{\"name\":\"Grace\"}}\n"),
+        ] {
+            let found = said(&text, Kind::Creator);
+            assert_eq!(found.len(), 2);
+            assert!(found[1].0 == 3, "{}", found[1].0);
+            let why = found[1].1.as_ref().unwrap_err();
+            assert_eq!(why, "is longer than 256 KiB; nothing was read behind it");
+        }
+        let mut number = 0;
+        let endless = BufReader::new(io::repeat(0));
+        let read = parse(endless, Kind::Creator, |line| {
+            number = line.number;
+            Ok(())
+        });
+        assert!(read.is_ok());
+        assert_eq!(number, 1);
+    }
+
+    #[test]
+    fn a_line_that_is_no_utf_8_is_wrong_alone() {
+        for text in [
+            &b"name\nAda\nGra\xffce\nLinus\n"[..],
+            b"{\"name\":\"Ada\"}\n{\"name\":\"\xff\"}\n{}\n",
+        ] {
+            let found = lines(text, Kind::Creator).unwrap();
+            let wrong: Vec<bool> = found.iter().map(|line| line.members.is_err()).collect();
+            assert_eq!(wrong, [false, true, false]);
+        }
+    }
+
+    proptest! {
+        /// Reading in pieces finds what the CSV library finds in the whole.
+        #[test]
+        fn csv_in_pieces_is_csv_as_a_whole(text in "[ab,\"\n\r ]{0,60}") {
+            let whole = format!("name\n{text}");
+            let mut reader = csv::ReaderBuilder::new();
+            reader.has_headers(false).flexible(true).trim(csv::Trim::All);
+            let records = reader.from_reader(whole.as_bytes()).into_records();
+            let expected: Vec<csv::StringRecord> = records.map(Result::unwrap).collect();
+            let mut found = Vec::new();
+            let mut lines = Lines { input: whole.as_bytes(), number: 0, text: Vec::new() };
+            while let Next::Line = lines.next().unwrap() {
+                lines.complete_record().unwrap();
+                found.extend(records_of(&lines.text));
+            }
+            let is_blank = |record: &csv::StringRecord| record.len() == 1 && record[0].is_empty();
+            let kept = |records: Vec<csv::StringRecord>| -> Vec<csv::StringRecord> {
+                records.into_iter().filter(|record| !is_blank(record)).collect()
+            };
+            prop_assert_eq!(kept(found), kept(expected));
+        }
+
+        #[test]
+        fn no_input_panics_and_no_reason_is_long(text in proptest::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(lines) = lines(&text, Kind::Account) {
+                for line in lines {
+                    let length = line.members.err().map_or(0, |why| why.len());
+                    prop_assert!(length < 1_000, "{}", length);
+                }
+            }
+        }
+    }
+
+    fn records_of(text: &[u8]) -> Vec<csv::StringRecord> {
+        records(text).map(Result::unwrap).collect()
     }
 }

@@ -22,6 +22,7 @@ mod sandbox;
 mod schema;
 mod session;
 mod set;
+mod spool;
 mod status;
 mod sync;
 mod track;

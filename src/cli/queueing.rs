@@ -1,25 +1,32 @@
 //! What every command that queues a write has in common: the entry is on the disk when its number is
 //! printed, and `--wait` follows it to its end. Neither key nor network nor lock is needed.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::json;
 
 use super::{CliError, Context, Exit, session};
+use crate::api::printable;
 use crate::model::instant;
-use crate::model::outbox::{Checked, Draft, State};
+use crate::model::outbox::Draft;
 use crate::push::check::{CheckError, check};
 use crate::report::outbox as report;
 use crate::report::progress::View;
-use crate::store::outbox::{self, Entry, enqueue};
-use crate::store::{Store, StoreError, StoreResult, place};
+use crate::store::outbox::{self, enqueue};
+use crate::store::{Store, StoreError, place};
 
 /// How often an entry is looked at while it is waited for.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Bad lines of a file that are listed.
-const BAD_LINES_SHOWN: usize = 50;
+/// Bad lines of a file, and entries that are not done, that are listed.
+const LISTED_MAX: usize = 50;
+
+/// The most that is said about one bad line, characters.
+const REASON_CHARS_MAX: usize = 500;
+
+/// Entries that are in memory at once while they are printed.
+const PRINTED_AT_ONCE: i64 = 500;
 
 /// Flags of every command that queues.
 #[derive(Debug, Clone, Args)]
@@ -42,91 +49,163 @@ pub struct Asked {
 
 /// Queues one request.
 pub fn one(context: &Context, draft: Draft, args: &QueueArgs) -> Result<Exit, CliError> {
-    all(context, &[Asked { line: None, draft }], args)
+    all(context, std::iter::once(Ok(Asked { line: None, draft })), args)
 }
 
 /// Queues requests: all of them, or none if any is wrong.
-pub fn all(context: &Context, asked: &[Asked], args: &QueueArgs) -> Result<Exit, CliError> {
-    let failed = |error: StoreError| session::storage(context, &error);
+pub fn all(
+    context: &Context,
+    asked: impl Iterator<Item = Result<Asked, CliError>>,
+    args: &QueueArgs,
+) -> Result<Exit, CliError> {
     let store = session::open_to_queue(context)?;
-    let at = instant::micros(context.clock.now());
-    let entries = store.write_durably(|tx| {
-        let mut checked: Vec<Checked> = Vec::with_capacity(asked.len());
-        let mut wrong = Vec::new();
-        for one in asked {
-            match check(tx, &one.draft) {
-                Ok(done) => checked.push(done),
-                Err(CheckError::Refused(reason)) => wrong.push((one.line, reason)),
-                Err(CheckError::Store(error)) => return Err(error),
-            }
-        }
-        if !wrong.is_empty() {
-            return Ok(Err(refused(&wrong)));
-        }
-        let added: StoreResult<Vec<i64>> = asked
-            .iter()
-            .zip(&checked)
-            .map(|(one, checked)| enqueue::add(tx, &one.draft, checked, at))
-            .collect();
-        Ok(Ok(added?))
-    });
-    let entries = entries.map_err(failed)??;
-    let shown = read(&store, &entries).map_err(failed)?;
+    let entries = add(context, &store, asked)?;
     if !args.json {
-        let text: String = shown.iter().map(report::line).collect();
-        super::answer(text.as_bytes())?;
+        print(context, &store, &entries, Form::Lines)?;
     }
     let end = match args.wait {
         None => Ok(Exit::Done),
         Some(limit) => wait(context, &store, &entries, limit),
     };
-    let shown = read(&store, &entries).map_err(failed)?;
     if args.json {
-        let document = json!({ "entries": shown.iter().map(report::json).collect::<Vec<_>>() });
-        super::answer(format!("{document}\n").as_bytes())?;
+        print(context, &store, &entries, Form::Document)?;
     } else if args.wait.is_some() && context.output.progress != View::Silent {
-        let text: String = shown.iter().map(report::line).collect();
-        super::answer(text.as_bytes())?;
+        print(context, &store, &entries, Form::Lines)?;
     }
     end
 }
 
-fn read(store: &Store, entries: &[i64]) -> StoreResult<Vec<Entry>> {
-    store.read(|c| {
-        let found = entries.iter().map(|entry| outbox::one(c, *entry));
-        Ok(found.collect::<StoreResult<Vec<_>>>()?.into_iter().flatten().collect())
-    })
+/// Adds the entries in one transaction, so that their numbers follow each other.
+fn add(
+    context: &Context,
+    store: &Store,
+    asked: impl Iterator<Item = Result<Asked, CliError>>,
+) -> Result<RangeInclusive<i64>, CliError> {
+    let at = instant::micros(context.clock.now());
+    let mut wrong = Wrong::default();
+    let mut stopped = None;
+    let added = store.write_durably(|tx| {
+        let mut entries: Option<RangeInclusive<i64>> = None;
+        for one in asked {
+            let one = match one {
+                Ok(one) => one,
+                Err(error) => {
+                    stopped = Some(error);
+                    break;
+                }
+            };
+            match check(tx, &one.draft) {
+                Ok(checked) => {
+                    let entry = enqueue::add(tx, &one.draft, &checked, at)?;
+                    entries = Some(entries.map_or(entry, |found| *found.start())..=entry);
+                }
+                Err(CheckError::Refused(reason)) => wrong.add(one.line, &reason),
+                Err(CheckError::Store(error)) => return Err(error),
+            }
+        }
+        match entries {
+            Some(entries) if stopped.is_none() && wrong.is_none() => Ok(entries),
+            // What was added is rolled back.
+            _ => Err(StoreError::Interrupted),
+        }
+    });
+    match stopped {
+        Some(error) => Err(error),
+        None if !wrong.is_none() => Err(wrong.refusal()),
+        None => added.map_err(|error| session::storage(context, &error)),
+    }
 }
 
-/// What is wrong, line by line where it came from a file.
-pub fn refused(wrong: &[(Option<u64>, String)]) -> CliError {
-    if let [(None, reason)] = wrong {
-        return CliError::new(Exit::Usage, reason);
+/// How entries are printed.
+enum Form {
+    /// A line each.
+    Lines,
+    /// One JSON document.
+    Document,
+}
+
+fn print(
+    context: &Context,
+    store: &Store,
+    entries: &RangeInclusive<i64>,
+    form: Form,
+) -> Result<(), CliError> {
+    let mut next = *entries.start();
+    let mut begins_with = "{\"entries\":[";
+    loop {
+        let last = next.saturating_add(PRINTED_AT_ONCE - 1).min(*entries.end());
+        let found = store.read(|c| outbox::range(c, next..=last));
+        let found = found.map_err(|error| session::storage(context, &error))?;
+        let mut text = String::new();
+        for entry in &found {
+            match form {
+                Form::Lines => text.push_str(&report::line(entry)),
+                Form::Document => {
+                    text.push_str(begins_with);
+                    text.push_str(&report::json(entry).to_string());
+                    begins_with = ",";
+                }
+            }
+        }
+        if last == *entries.end() {
+            if let Form::Document = form {
+                text.push_str("]}\n");
+            }
+            return super::answer(text.as_bytes());
+        }
+        super::answer(text.as_bytes())?;
+        next = last + 1;
     }
-    let mut lines: Vec<String> = wrong
-        .iter()
-        .take(BAD_LINES_SHOWN)
-        .map(|(line, reason)| match line {
+}
+
+/// What is wrong with what was asked for, line by line where it came from a file.
+#[derive(Debug, Default)]
+pub struct Wrong {
+    count: usize,
+    listed: Vec<(Option<u64>, String)>,
+}
+
+impl Wrong {
+    /// Adds what is wrong with one line.
+    pub fn add(&mut self, line: Option<u64>, reason: &str) {
+        self.count += 1;
+        if self.listed.len() < LISTED_MAX {
+            self.listed.push((line, printable(reason, REASON_CHARS_MAX)));
+        }
+    }
+
+    /// Whether nothing is wrong.
+    pub const fn is_none(&self) -> bool {
+        self.count == 0
+    }
+
+    /// What the user is told.
+    pub fn refusal(&self) -> CliError {
+        if let [(None, reason)] = self.listed.as_slice() {
+            return CliError::new(Exit::Usage, reason);
+        }
+        let lines = self.listed.iter().map(|(line, reason)| match line {
             Some(line) => format!("  line {line}: {reason}"),
             None => format!("  {reason}"),
-        })
-        .collect();
-    if wrong.len() > BAD_LINES_SHOWN {
-        lines.push(format!("  and {} more", wrong.len() - BAD_LINES_SHOWN));
+        });
+        let mut lines: Vec<String> = lines.collect();
+        if self.count > self.listed.len() {
+            lines.push(format!("  and {} more", self.count - self.listed.len()));
+        }
+        let what = match self.count {
+            1 => "1 line is wrong".to_owned(),
+            count => format!("{count} lines are wrong"),
+        };
+        let lines = lines.join("\n");
+        CliError::new(Exit::Usage, format!("{what}, and nothing was queued:\n{lines}"))
     }
-    let many = if wrong.len() == 1 { "1 line is wrong" } else { "lines are wrong" };
-    let count = if wrong.len() == 1 { String::new() } else { format!("{} ", wrong.len()) };
-    CliError::new(
-        Exit::Usage,
-        format!("{count}{many}, and nothing was queued:\n{}", lines.join("\n")),
-    )
 }
 
 /// Follows entries to their ends.
 fn wait(
     context: &Context,
     store: &Store,
-    entries: &[i64],
+    entries: &RangeInclusive<i64>,
     limit: Option<Duration>,
 ) -> Result<Exit, CliError> {
     let failed = |error: StoreError| session::storage(context, &error);
@@ -137,26 +216,12 @@ fn wait(
     }
     let mut left = limit.unwrap_or(context.config.max_wait);
     super::runtime()?.block_on(async {
-        loop {
-            let states = store.read(|c| outbox::states(c, entries)).map_err(failed)?;
-            let open = states.iter().filter(|(_, state)| !state.is_final()).count();
-            if open == 0 {
-                let undone = states.iter().filter(|(_, state)| *state != State::Succeeded);
-                let undone: Vec<String> = undone.map(|(entry, _)| entry.to_string()).collect();
-                return match undone.as_slice() {
-                    [] => Ok(Exit::Done),
-                    [entry] => Err(why(store, entry)),
-                    _ => Err(CliError::new(
-                        Exit::Partial,
-                        format!("{} entries are not done: {}", undone.len(), undone.join(", ")),
-                    )
-                    .hint("`creatormirror outbox show N` tells why")),
-                };
-            }
+        while store.read(|c| outbox::has_open(c, entries)).map_err(failed)? {
             if left.is_zero() {
+                let open = store.read(|c| outbox::undone(c, entries, 0)).map_err(failed)?.open;
                 return Err(CliError::new(
                     Exit::TryAgain,
-                    format!("{open} of {} entries are still open", entries.len()),
+                    format!("{open} of {} entries are still open", count(entries)),
                 )
                 .hint("they stay queued; `creatormirror outbox list` shows them"));
             }
@@ -164,12 +229,33 @@ fn wait(
             left -= length;
             context.clock.sleep(length).await;
         }
+        let undone = store.read(|c| outbox::undone(c, entries, LISTED_MAX)).map_err(failed)?;
+        match undone.entries.as_slice() {
+            [] => Ok(Exit::Done),
+            [entry] => Err(why(store, *entry)),
+            listed => Err(not_done(undone.count, listed)),
+        }
     })
 }
 
+fn count(entries: &RangeInclusive<i64>) -> i64 {
+    entries.end() - entries.start() + 1
+}
+
+fn not_done(count: i64, listed: &[i64]) -> CliError {
+    let mut text: Vec<String> = listed.iter().map(ToString::to_string).collect();
+    let more = count.saturating_sub(i64::try_from(listed.len()).unwrap_or(i64::MAX));
+    if more > 0 {
+        text.push(format!("and {more} more"));
+    }
+    let text = text.join(", ");
+    CliError::new(Exit::Partial, format!("{count} entries are not done: {text}"))
+        .hint("`creatormirror outbox show N` tells why")
+}
+
 /// Why one entry is not done.
-fn why(store: &Store, entry: &str) -> CliError {
-    let found = entry.parse().ok().and_then(|n| store.read(|c| outbox::one(c, n)).ok().flatten());
+fn why(store: &Store, entry: i64) -> CliError {
+    let found = store.read(|c| outbox::one(c, entry)).ok().flatten();
     let Some(found) = found else {
         return CliError::new(Exit::Partial, format!("entry {entry} is not done"));
     };

@@ -293,6 +293,8 @@ pub fn stopped(stop: &Stop) -> CliError {
             _ => found(Exit::Unavailable),
         },
         Stop::Store(error) => CliError::from_error(Exit::Storage, error),
+        Stop::UnreadableJob(_) => found(Exit::Partial)
+            .hint("is it of another version? Restart it, and it is the one that is installed"),
         Stop::Interrupted => found(Exit::Partial),
     }
 }

@@ -1,17 +1,18 @@
 //! `track`: queues the creation of a video, an account or a creator, or of a file full of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::lines;
 use super::members::{Collecting, Common, Scraping, put};
-use super::queueing::{self, Asked, QueueArgs};
+use super::queueing::{self, QueueArgs, Wrong};
+use super::spool::Spool;
 use super::{CliError, Context, Exit};
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft};
-use crate::push::post;
+use crate::push::{check, post};
 
 /// Arguments of `track`.
 #[derive(Debug, Clone, Args)]
@@ -77,7 +78,8 @@ struct Shared {
     paused: bool,
     #[command(flatten)]
     common: Common,
-    /// Queue every line of this file (`-` for stdin): CSV with a header, or JSON Lines
+    /// Queue every line of this file (`-` for stdin), of any length: CSV with a header, or JSON Lines;
+    /// one bad line queues nothing
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     #[command(flatten)]
@@ -98,33 +100,48 @@ pub fn run(args: &TrackArgs, context: &Context) -> Result<Exit, CliError> {
     shared.common.add_to(&mut members);
     let Some(file) = &shared.from else {
         let body = complete(kind, members).map_err(|why| CliError::new(Exit::Usage, why))?;
-        return queueing::one(context, draft(kind, &body), &shared.queue);
+        return queueing::one(context, draft(kind, text(&body)), &shared.queue);
     };
-    let (mut asked, mut wrong) = (Vec::new(), Vec::new());
-    for line in lines::read(file, kind)? {
-        // What the command line says holds for every line that does not say otherwise.
+    let lines = checked(file, kind, &members)?;
+    queueing::all(context, lines.read()?, &shared.queue)
+}
+
+/// Reads and checks a file to its end before anything is queued: one bad line queues nothing.
+/// `members` is what the command line says; it holds for every line that does not say otherwise.
+fn checked(file: &Path, kind: Kind, members: &Map<String, Value>) -> Result<Spool, CliError> {
+    let mut spool = Spool::new(kind);
+    let mut wrong = Wrong::default();
+    lines::read(file, kind, |line| {
         let body = line.members.and_then(|own| {
             let mut body = members.clone();
             body.extend(own);
-            complete(kind, body)
+            let body = complete(kind, body)?;
+            check::creation(kind, &body).map_err(|error| error.to_string())?;
+            Ok(text(&body))
         });
         match body {
-            Ok(body) => asked.push(Asked { line: Some(line.number), draft: draft(kind, &body) }),
-            Err(reason) => wrong.push((Some(line.number), reason)),
+            Err(reason) => wrong.add(Some(line.number), &reason),
+            Ok(body) if wrong.is_none() => spool.add(line.number, &body)?,
+            Ok(_) => {}
         }
+        Ok(())
+    })?;
+    if !wrong.is_none() {
+        return Err(wrong.refusal());
     }
-    if !wrong.is_empty() {
-        return Err(queueing::refused(&wrong));
+    match spool.count {
+        0 => Err(CliError::new(Exit::Usage, "there is nothing in the file to be queued")),
+        _ => Ok(spool),
     }
-    if asked.is_empty() {
-        return Err(CliError::new(Exit::Usage, "there is nothing in the file to be queued"));
-    }
-    queueing::all(context, &asked, &shared.queue)
 }
 
-fn draft(kind: Kind, body: &Map<String, Value>) -> Draft {
-    let body = serde_json::to_string(body).unwrap_or_default();
+/// The request for a creation with this body.
+pub fn draft(kind: Kind, body: String) -> Draft {
     Draft { kind, action: Action::Track, subject: None, account: None, body: Some(body) }
+}
+
+fn text(body: &Map<String, Value>) -> String {
+    serde_json::to_string(body).unwrap_or_default()
 }
 
 /// Fills in what the rest tells: the platform from the post's URL, and the form that the API knows.

@@ -7,20 +7,19 @@ use clap::Args;
 use super::document::{self, Document};
 use super::{CliError, Context, Exit, handover, session};
 use crate::daemon::JobRequest;
+use crate::pass::findings::ROWS_MAX;
 use crate::pass::{Findings, Order, Sampling};
 use crate::report::verify as report;
 use crate::store::open::IfMissing;
 
 /// Rows that are compared where nothing else is asked for.
 const SAMPLE: u32 = 50;
-/// More than this is better done by a walk.
-const SAMPLE_MAX: i64 = 100_000;
 
 /// Flags of `verify`.
 #[derive(Debug, Clone, Args)]
 pub struct VerifyArgs {
     /// Compare about so many rows, a request each
-    #[arg(long, value_name = "N", default_value_t = SAMPLE, value_parser = clap::value_parser!(u32).range(1..=SAMPLE_MAX))]
+    #[arg(long, value_name = "N", default_value_t = SAMPLE, value_parser = clap::value_parser!(u32).range(1..=i64::from(ROWS_MAX)))]
     pub sample: u32,
     /// Pick the rows that this seed picks; by chance if none is given
     #[arg(long, value_name = "SEED")]

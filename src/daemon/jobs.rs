@@ -7,16 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use super::days::Handed;
 use super::{Daemon, Step};
+use crate::api::printable;
 use crate::model::{Kind, instant};
 use crate::pass::backfill::Backfill;
+use crate::pass::findings::ROWS_MAX as SAMPLE_ROWS_MAX;
 use crate::pass::{Order, Report, Sampling, Stop};
+use crate::plan::backfill::DAYS_MAX;
 use crate::plan::work::Wish;
 use crate::store::StoreResult;
 use crate::store::jobs::{self as queue, Job};
 
+/// Nobody waits longer, seconds.
+const WAIT_S_MAX: u64 = 31 * 24 * 3_600;
+/// The most of a job's request that is logged, characters.
+const LOGGED_CHARS_MAX: usize = 500;
+
 /// What a `sync` or `backfill` wants, as it is handed over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct JobRequest {
     /// New walks of everything.
     pub full: bool,
@@ -26,7 +34,8 @@ pub struct JobRequest {
     pub only: Vec<String>,
     /// No pass, but the daily metrics of so many days.
     pub backfill_days: Option<u32>,
-    /// How long whoever asks waits for a rate limit, and for the whole, seconds.
+    /// How long whoever asks waits for a rate limit, and for the whole, seconds; bounded by
+    /// [`WAIT_S_MAX`].
     pub max_wait_s: u64,
     /// Nothing but to compare the mirror with the API.
     pub verify: Option<Sampling>,
@@ -47,17 +56,55 @@ pub struct Answer {
     pub hints: Vec<String>,
 }
 
-impl Daemon {
-    pub(super) fn claim_job(&mut self) -> StoreResult<Option<Job>> {
-        if !self.desk.store.read(queue::is_waiting)? {
-            return Ok(None);
+impl JobRequest {
+    /// Reads a request as it was handed over, perhaps by another version. Says what is wrong with one
+    /// that asks for anything this version does not know: a part of it would be another job.
+    pub fn read(text: &str) -> Result<Self, String> {
+        // An array would be taken for the members in their order.
+        if !text.trim_start().starts_with('{') {
+            return Err("it is no JSON object".to_owned());
         }
-        self.desk.store.write(queue::claim)
+        let mut request: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if let Some(name) = request.only.iter().find(|name| Kind::from_name(name).is_none()) {
+            return Err(format!("`{name}` is no kind"));
+        }
+        if request.backfill_days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
+            return Err(format!("backfill_days must be from 1 to {DAYS_MAX}"));
+        }
+        let rows = request.verify.map(|sampling| sampling.rows);
+        if rows.is_some_and(|rows| !(1..=SAMPLE_ROWS_MAX).contains(&rows)) {
+            return Err(format!("rows must be from 1 to {SAMPLE_ROWS_MAX}"));
+        }
+        let is_sync = request.full || request.accept_removals || !request.only.is_empty();
+        let wants = [is_sync, request.backfill_days.is_some(), request.verify.is_some()];
+        if wants.into_iter().filter(|is_wanted| *is_wanted).count() > 1 {
+            return Err("it asks for more than one thing".to_owned());
+        }
+        request.max_wait_s = request.max_wait_s.min(WAIT_S_MAX);
+        Ok(request)
+    }
+}
+
+impl Daemon {
+    /// Takes up the oldest job that waits. Those before it that cannot be read fail.
+    pub(super) fn claim_job(&mut self) -> StoreResult<Option<(Job, JobRequest)>> {
+        while self.desk.store.read(queue::is_waiting)? {
+            let Some(job) = self.desk.store.write(queue::claim)? else { return Ok(None) };
+            match JobRequest::read(&job.request) {
+                Ok(request) => return Ok(Some((job, request))),
+                Err(why) => {
+                    let why = printable(&why, LOGGED_CHARS_MAX);
+                    let request = printable(&job.request, LOGGED_CHARS_MAX);
+                    tracing::warn!(job = job.job, why, request, "cannot read a job; it fails");
+                    self.answer_job(&job, &Report::of_none(&self.desk, Stop::UnreadableJob(why)))?;
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Does a job as a pass of its own, and leaves the answer for whoever asked.
-    pub(super) async fn do_job(&mut self, job: Job) -> Result<Step, Stop> {
-        let request: JobRequest = serde_json::from_str(&job.request).unwrap_or_default();
+    pub(super) async fn do_job(&mut self, job: Job, request: JobRequest) -> Result<Step, Stop> {
         if let Some(days) = request.backfill_days {
             tracing::info!(job = job.job, days, "a backfill was handed over");
             self.handed.push_back(Handed { job: job.job, work: Backfill::of_days(days) });
@@ -72,7 +119,8 @@ impl Daemon {
             verify: request.verify,
             ..Order::default()
         };
-        tracing::info!(job = job.job, request = job.request, "doing a job for another process");
+        let asked = printable(&job.request, LOGGED_CHARS_MAX);
+        tracing::info!(job = job.job, request = asked, "doing a job for another process");
         let wait = self.settings.manners.max_wait.max(self.wait_left(&job, request.max_wait_s));
         // Broken off by a stop, the job stays with the queue, for the next daemon.
         let Some(report) = self.run_pass(&order, Some(wait)).await else { return Ok(Step::End) };
@@ -88,7 +136,7 @@ impl Daemon {
 
     /// Answers what cannot be done while the key is refused, rather than keep anybody waiting for it.
     pub(super) fn refuse_job(&mut self, refusal: &Stop) -> Result<bool, Stop> {
-        let (Some(stop), Some(job)) = (refusal.about_key(), self.claim_job()?) else {
+        let (Some(stop), Some((job, _))) = (refusal.about_key(), self.claim_job()?) else {
             return Ok(false);
         };
         self.answer_job(&job, &Report::of_none(&self.desk, stop))?;
@@ -101,17 +149,16 @@ impl Daemon {
         if !self.troubles.is_down() {
             return Ok(None);
         }
-        let Some(job) = self.claim_job()? else { return Ok(None) };
-        let request: JobRequest = serde_json::from_str(&job.request).unwrap_or_default();
+        let Some((job, request)) = self.claim_job()? else { return Ok(None) };
         // A backfill is followed until the outage is over.
         if request.backfill_days.is_some() {
-            return self.do_job(job).await.map(Some);
+            return self.do_job(job, request).await.map(Some);
         }
         match self.knock().await {
             None => Ok(Some(Step::End)),
             Some(Ok(())) => {
                 self.answers_again();
-                self.do_job(job).await.map(Some)
+                self.do_job(job, request).await.map(Some)
             }
             Some(Err(Stop::Store(error))) => Err(Stop::Store(error)),
             Some(Err(stop)) => {
@@ -128,5 +175,61 @@ impl Daemon {
         let answer = serde_json::to_string(&answer).unwrap_or_default();
         let at = self.desk.fetcher.stamp();
         self.desk.store.write(|tx| queue::finish(tx, job.job, exit_code, &answer, at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_job_that_cannot_be_read_is_no_other_job() {
+        for text in [
+            "",
+            "null",
+            "[]",
+            "[true]",
+            "7",
+            "{",
+            r#"{"full":"yes"}"#,
+            r#"{"fulll":true}"#,
+            r#"{"restore":"/x.db"}"#,
+            r#"{"only":["videos","tags"]}"#,
+            r#"{"only":["tag"]}"#,
+            r#"{"only":"video"}"#,
+            r#"{"backfill_days":0}"#,
+            r#"{"backfill_days":4294967295}"#,
+            r#"{"backfill_days":3,"full":true}"#,
+            r#"{"max_wait_s":-1}"#,
+            r#"{"max_wait_s":1e300}"#,
+            r#"{"verify":{}}"#,
+            r#"{"verify":{"rows":0,"seed":1}}"#,
+            r#"{"verify":{"rows":5,"seed":1,"deep":true}}"#,
+            r#"{"verify":{"rows":5,"seed":1},"backfill_days":3}"#,
+            r#"{"full":true,"full":false}"#,
+        ] {
+            assert!(JobRequest::read(text).is_err(), "{text}");
+        }
+        let absurd = JobRequest::read(r#"{"max_wait_s":18446744073709551615}"#).unwrap();
+        assert_eq!(absurd, JobRequest { max_wait_s: WAIT_S_MAX, ..JobRequest::default() });
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_handed_over_is_what_is_read(
+            full: bool, accept_removals: bool, kinds in proptest::sample::subsequence(Kind::ALL.to_vec(), 0..=6),
+            max_wait_s in 0..=WAIT_S_MAX,
+        ) {
+            let only = kinds.iter().map(|kind| kind.name().to_owned()).collect();
+            let asked = JobRequest { full, accept_removals, only, max_wait_s, ..JobRequest::default() };
+            let text = serde_json::to_string(&asked).unwrap();
+            prop_assert_eq!(JobRequest::read(&text), Ok(asked));
+            // With any part of it missing it is either the same kind of job or none.
+            for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
+                prop_assert!(JobRequest::read(&text[..end]).is_err());
+            }
+        }
     }
 }

@@ -254,8 +254,8 @@ impl Daemon {
         if self.unverified.is_some_and(|trouble| trouble.rest_left(uptime).is_none()) {
             return Ok(self.renew().await);
         }
-        if let Some(job) = self.claim_job()? {
-            return self.do_job(job).await;
+        if let Some((job, request)) = self.claim_job()? {
+            return self.do_job(job, request).await;
         }
         let stretch = pass::stretch(&self.desk, &self.settings.pass, now)?;
         self.patience = stretch.patience;

@@ -61,7 +61,7 @@ impl Daemon {
                 tracing::warn!(error = %stop, seconds = pause.as_secs(), "trying again later");
                 self.say(&stop.to_string());
             }
-            Stop::Store(_) | Stop::Interrupted => {}
+            Stop::Store(_) | Stop::UnreadableJob(_) | Stop::Interrupted => {}
         }
     }
 

@@ -11,11 +11,15 @@ use crate::store::sample::Stratum;
 /// Requests beside those of the sample: whose key it is, and a total of each list.
 const OTHER_REQUESTS: u32 = 1 + Kind::LISTS.len() as u32;
 
+/// More rows than this are better compared by a full sync.
+pub const ROWS_MAX: u32 = 100_000;
+
 /// Differences that are told one by one.
 const DIFFERENCES_MAX: usize = 200;
 
 /// What is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sampling {
     /// Rows to read, a request each.
     pub rows: u32,

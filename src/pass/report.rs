@@ -44,6 +44,9 @@ pub enum Stop {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A job that another process handed over cannot be read.
+    #[error("the daemon cannot read this job: {0}")]
+    UnreadableJob(String),
     /// A signal.
     #[error("interrupted; the next run goes on from here")]
     Interrupted,
@@ -67,6 +70,7 @@ impl Stop {
             Self::Outage(_) => "unreachable",
             Self::Broken(_) => "failed",
             Self::Store(_) => "database",
+            Self::UnreadableJob(_) => "unreadable_job",
             Self::Interrupted => "interrupted",
         }
     }
@@ -93,6 +97,7 @@ impl Stop {
             Self::OtherOrganization { .. }
             | Self::RateLimited(_)
             | Self::Store(_)
+            | Self::UnreadableJob(_)
             | Self::Interrupted => None,
         }
     }

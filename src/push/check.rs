@@ -33,12 +33,13 @@ impl From<String> for CheckError {
 /// Checks a draft against the mirror and the outbox as they are.
 pub fn check(c: &Connection, draft: &Draft) -> Result<Checked, CheckError> {
     let body = parse(draft)?;
-    if matches!(draft.action, Action::Track | Action::Set) {
-        body::check(draft.kind, draft.action, &body)?;
-    }
     match draft.action {
         Action::Track => creation(draft.kind, &body),
-        Action::Set | Action::Untrack => change(c, draft),
+        Action::Set => {
+            body::check(draft.kind, draft.action, &body)?;
+            change(c, draft)
+        }
+        Action::Untrack => change(c, draft),
         Action::Link | Action::Unlink => link(c, draft),
     }
 }
@@ -59,7 +60,9 @@ fn text<'a>(body: &'a Map<String, Value>, name: &str) -> &'a str {
     body.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn creation(kind: Kind, body: &Map<String, Value>) -> Result<Checked, CheckError> {
+/// Checks the body of a creation, which needs neither the mirror nor the outbox.
+pub fn creation(kind: Kind, body: &Map<String, Value>) -> Result<Checked, CheckError> {
+    body::check(kind, Action::Track, body)?;
     let path = Some(kind.path().to_owned());
     let target = match kind {
         Kind::Creator => return Ok(Checked { path, ..Checked::default() }),

@@ -48,6 +48,26 @@ fn a_job_that_does_not_go_well_ends_with_its_own_code_and_words() {
 }
 
 #[test]
+fn a_job_that_the_daemon_cannot_read_fails_and_nothing_else_is_done_for_it() {
+    let bed = still(calm());
+    let daemon = bed.idle_daemon();
+    bed.control.clear_log();
+    for request in
+        ["no JSON", "[]", r#"{"only":["tags"]}"#, r#"{"restore":"/tmp/x.db","full":true}"#]
+    {
+        let sql = "INSERT INTO job (request, created_at) VALUES (?1, 0)";
+        bed.db_to_write().execute(sql, [request]).unwrap();
+    }
+    until("they are answered", || bed.number("SELECT count(*) FROM job WHERE state = 'done'") == 4);
+    assert_eq!(bed.number("SELECT count(*) FROM job WHERE exit_code = 1"), 4);
+    let answer = bed.text("SELECT answer FROM job LIMIT 1");
+    assert!(answer.contains("cannot read this job: it is no JSON object"), "{answer}");
+    assert_eq!(bed.log().len(), 0, "nothing was asked of the API");
+    bed.sync_well(&["--full"]);
+    daemon.stop();
+}
+
+#[test]
 fn the_daemon_wakes_within_a_second_for_a_job() {
     let bed = still(calm());
     let daemon = bed.idle_daemon();

@@ -1,14 +1,16 @@
 //! Queueing: what is taken, what is refused with the reason, what is seen of it.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Instant;
 
 use creatormirror::model::Kind;
 use creatormirror::sandbox::SandboxSettings;
 use serde_json::json;
+use wait4::Wait4 as _;
 
-use crate::support::{BINARY, calm};
+use crate::support::{BINARY, Bed, Run, calm};
 use crate::{Outbox, bed, bed_of};
 
 #[test]
@@ -231,4 +233,82 @@ fn an_entry_that_needs_two_results_is_revived_by_the_last_that_was_missing() {
     assert_eq!(bed.states(), ["succeeded"; 6]);
     bed.sync_well(&["--full"]);
     bed.compare();
+}
+
+/// Runs `track --from`, with the file as its standard input where `-` is named; gives the run and the
+/// most memory it had, KiB.
+fn track_from(bed: &Bed, kind: &str, named: &str, stdin: Option<&Path>) -> (Run, u64) {
+    let mut command = bed.command(&["track", kind, "--from", named]);
+    if let Some(path) = stdin {
+        command.stdin(File::open(path).unwrap());
+    }
+    let output = |name: &str| File::create(bed.folder().join(name)).unwrap();
+    command.stdout(output("stdout")).stderr(output("stderr"));
+    let mut child = command.spawn().unwrap();
+    let ended = child.wait4().unwrap();
+    let read = |name: &str| std::fs::read_to_string(bed.folder().join(name)).unwrap();
+    let run = Run {
+        code: ended.status.code(),
+        stdout: read("stdout"),
+        stderr: read("stderr"),
+        took: std::time::Duration::ZERO,
+    };
+    (run, ended.rusage.maxrss >> 10)
+}
+
+/// What the program may have in memory while it reads a file, KiB.
+const MEMORY_KIB_MAX: u64 = 64 << 10;
+
+#[test]
+fn a_file_of_any_length_is_queued_to_its_last_line_in_bounded_memory() {
+    const LINES: u64 = 60_000;
+    let bed = bed();
+    let path = bed.folder().join("long.jsonl");
+    let mut file = BufWriter::new(File::create(&path).unwrap());
+    let note = "n".repeat(250);
+    for n in 0..LINES {
+        let metadata = json!({ "a": note, "b": note, "c": note, "d": note });
+        let line = json!({ "name": format!("Creator {n}"), "metadata": metadata });
+        writeln!(file, "{line}").unwrap();
+    }
+    file.into_inner().unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() > 60_000_000);
+    let (run, memory) = track_from(&bed, "creator", "-", Some(&path));
+    let run = run.expect(0);
+    assert!(memory < MEMORY_KIB_MAX, "{memory} KiB");
+    assert_eq!(run.stdout.lines().count() as u64, LINES);
+    assert_eq!(bed.number("SELECT count(*) FROM outbox"), LINES as i64);
+    let last = "SELECT json_extract(body, '$.name') FROM outbox ORDER BY entry DESC LIMIT 1";
+    assert_eq!(bed.text(last), format!("Creator {}", LINES - 1));
+}
+
+#[test]
+fn what_is_no_file_of_lines_is_refused_in_few_words_and_little_memory() {
+    let bed = bed();
+    let path = bed.folder().join("odd");
+    let long = "x".repeat(5_000_000);
+    for (text, reason) in [
+        (format!("platform,identifier\ntiktok,1\ntiktok,{long}\n"), "line 3: is longer than"),
+        (format!("platform,identifier\ntiktok,{}\n", &long[..200_000]), "line 2: "),
+        (
+            format!("{{\"platform\":\"tiktok\",\"identifier\":\"{long}\"}}\n"),
+            "line 1: is longer than",
+        ),
+        (format!("{{\"{}\":1}}\n", &long[..200_000]), "line 1: "),
+        (format!("{}\n", &long[..200_000]), "is no column"),
+        (format!("platform,identifier\n{}", "tiktok,soon\n".repeat(100_000)), "and 99950 more"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let (run, memory) = track_from(&bed, "video", path.to_str().unwrap(), None);
+        let run = run.expect(2).says(reason);
+        assert!(run.stderr.len() < 10_000, "{} bytes", run.stderr.len());
+        assert!(memory < MEMORY_KIB_MAX, "{memory} KiB");
+    }
+    let zero = Path::new("/dev/zero");
+    for (named, stdin) in [("/dev/zero", None), ("-", Some(zero))] {
+        let (run, memory) = track_from(&bed, "video", named, stdin);
+        run.expect(2).says("line 1: is longer than");
+        assert!(memory < MEMORY_KIB_MAX, "{memory} KiB");
+    }
+    assert_eq!(bed.number("SELECT count(*) FROM outbox"), 0);
 }

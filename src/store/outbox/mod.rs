@@ -12,6 +12,8 @@ pub mod queue;
 pub mod reread;
 pub mod settle;
 
+use std::ops::RangeInclusive;
+
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::StoreResult;
@@ -190,16 +192,49 @@ pub fn list(c: &Connection, states: &[State], limit: i64) -> StoreResult<Vec<Ent
     Ok(entries)
 }
 
-/// The states of these entries, in their order.
-pub fn states(c: &Connection, entries: &[i64]) -> StoreResult<Vec<(i64, State)>> {
-    let mut statement = c.prepare_cached("SELECT state FROM outbox WHERE entry = ?1")?;
-    let mut found = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let state: Option<String> = statement.query_row([entry], |row| row.get(0)).optional()?;
-        let state = state.and_then(|state| State::from_name(&state)).unwrap_or(State::Discarded);
-        found.push((*entry, state));
-    }
-    Ok(found)
+/// The entries with these numbers.
+pub fn range(c: &Connection, entries: RangeInclusive<i64>) -> StoreResult<Vec<Entry>> {
+    let mut statement =
+        c.prepare_cached(&select("WHERE entry BETWEEN ?1 AND ?2 ORDER BY entry"))?;
+    let found = statement.query_map((entries.start(), entries.end()), read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Whether any of these entries is not at its end.
+pub fn has_open(c: &Connection, entries: &RangeInclusive<i64>) -> StoreResult<bool> {
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 FROM outbox WHERE state IN {OPEN} AND entry BETWEEN ?1 AND ?2)"
+    );
+    let bounds = (entries.start(), entries.end());
+    Ok(c.prepare_cached(&sql)?.query_row(bounds, |row| row.get(0))?)
+}
+
+/// Which of some entries did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undone {
+    /// How many are not at their end.
+    pub open: i64,
+    /// How many did not succeed, those that are open included.
+    pub count: i64,
+    /// The first of them.
+    pub entries: Vec<i64>,
+}
+
+/// Which of these entries did not succeed, up to `limit` of them by number.
+pub fn undone(c: &Connection, entries: &RangeInclusive<i64>, limit: usize) -> StoreResult<Undone> {
+    let sql = format!(
+        "SELECT count(*) FILTER (WHERE state IN {OPEN}), count(*) FROM outbox
+         WHERE entry BETWEEN ?1 AND ?2 AND state <> 'succeeded'"
+    );
+    let bounds = (entries.start(), entries.end());
+    let (open, count) =
+        c.prepare_cached(&sql)?.query_row(bounds, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let sql = "SELECT entry FROM outbox
+               WHERE entry BETWEEN ?1 AND ?2 AND state <> 'succeeded' ORDER BY entry LIMIT ?3";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = c.prepare_cached(sql)?;
+    let found = statement.query_map((entries.start(), entries.end(), limit), |row| row.get(0))?;
+    Ok(Undone { open, count, entries: found.collect::<Result<_, _>>()? })
 }
 
 /// When the oldest entry was queued that is neither at its end nor held.
