@@ -44,8 +44,9 @@
 //!
 //! **Queued write.** [`cli`] or SQL adds an entry ([`store::outbox`]), frozen and on the disk. [`push`],
 //! the first thing in a pass, claims the oldest ready entry of each target, its attempt counted on the
-//! disk before it is sent; the answer, the row it carries and the entry's end are one transaction. What
-//! has an unknown outcome is looked up before anything is sent again.
+//! disk before it is sent; the answer, the row it carries, what must be read again and the entry's end are
+//! one transaction, before any other request. What has an unknown outcome is looked up before anything is
+//! sent again.
 //!
 //! **Past days.** [`pass::backfill`] works off a list of days and lots ([`plan::backfill`]), each request
 //! and its answer in [`poll::metrics`]. It may be broken off after any of them, which is how the daemon

@@ -9,6 +9,7 @@ SELECT
     target,
     state,
     attempts,
+    next_attempt_at,
     http_status,
     code,
     detail,

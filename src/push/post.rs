@@ -482,7 +482,7 @@ mod tests {
             prop_assume!(!matches!(first.as_str(), "p" | "reel" | "reels" | "tv" | "v" | "embed" | "player"));
             prop_assume!(!matches!(second.as_str(), "p" | "reel" | "reels" | "tv"));
             for path in [
-                format!("{first}"),
+                first.clone(),
                 format!("{first}/{third}"),
                 format!("{first}/{second}/{third}"),
                 format!("explore/{second}/{third}"),
