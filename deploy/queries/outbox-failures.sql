@@ -9,7 +9,6 @@ SELECT
     target,
     state,
     attempts,
-    next_attempt_at,
     http_status,
     code,
     detail,

@@ -1,7 +1,8 @@
 //! Write direction: claim, send with a key, look up when unsure, settle.
 //!
 //! [`check`] makes an entry of a request ([`body`], [`post`]); [`push`] sends what is ready.
-//! [`verdict`] says what a failure means; [`lookup`] finds what a lost answer would have told;
+//! [`verdict`] says what a failure means; [`lookup`] finds what a lost answer would have told, [`confirm`]
+//! what an unreadable one did;
 //! [`settle`] writes an end with everything that belongs to it in one transaction; [`reread`] shows what
 //! the answers did not.
 //!
@@ -11,6 +12,7 @@
 
 pub mod body;
 pub mod check;
+mod confirm;
 pub mod lookup;
 pub mod post;
 mod reread;
@@ -199,8 +201,9 @@ impl Push<'_> {
     }
 
     async fn one(&mut self, entry: &Entry) -> PollResult<()> {
-        match (entry.state, entry.action) {
-            (State::Unsure, Action::Track) => self.look(entry).await,
+        match (entry.state, entry.action, confirm::answered(entry)) {
+            (State::Unsure, Action::Track, _) => self.look(entry).await,
+            (State::Unsure, _, Some(status)) => self.confirm(entry, status).await,
             _ => self.send(entry).await,
         }
     }

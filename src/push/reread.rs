@@ -83,7 +83,7 @@ impl Push<'_> {
     }
 }
 
-async fn read(desk: &mut Desk, kind: Kind, id: &str) -> PollResult<Fresh> {
+pub(super) async fn read(desk: &mut Desk, kind: Kind, id: &str) -> PollResult<Fresh> {
     let request = Request::get(kind.path()).segment(id);
     let wanted = id.to_owned();
     let fetched = desk.fetcher.fetch(&request, |answer| match id_of(kind, &answer.body)? {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::Method;
 use rusqlite::Connection;
 
+use super::confirm::{answered, last_told};
 use super::lookup::{self, Creators, Depth};
 use super::verdict::{self, Decision, FAILS_MAX};
 use super::{Push, SILENT_MAX};
@@ -25,8 +26,6 @@ use crate::store::passes::Tally;
 const KEY_ERRORS_MAX: i64 = 2;
 /// Looks before a creator is sent again; its name alone does not keep the server from making two.
 const CREATOR_LOOKS: i64 = 2;
-/// Looks for what the API said to have created, after which its user has to decide.
-const ANSWERED_LOOKS: i64 = 5;
 
 impl Push<'_> {
     /// Sends an entry, once.
@@ -84,13 +83,10 @@ impl Push<'_> {
                 return self.unsure(entry, failure, told);
             }
             Decision::Later => return self.later(entry, failure),
-            Decision::AlreadySo | Decision::Applied | Decision::Adopt | Decision::Fail => {
-                self.silent = 0;
-            }
+            Decision::AlreadySo | Decision::Adopt | Decision::Fail => self.silent = 0,
         }
         match decision {
             Decision::AlreadySo => self.already_so(entry, &failure),
-            Decision::Applied => self.applied(entry, &failure),
             Decision::Adopt => self.adopt(entry, &failure).await,
             _ => {
                 let hint = verdict::hint(entry.action, &failure).to_owned();
@@ -227,9 +223,8 @@ impl Push<'_> {
             let detail = "the answer was lost; it was found by looking".to_owned();
             return self.found(entry, &id, Told { detail: Some(detail), ..Told::default() });
         }
-        let is_answered = entry.http_status.and_then(|status| u16::try_from(status).ok());
-        if let Some(status) = is_answered.filter(|status| verdict::is_success(*status)) {
-            return self.not_found_yet(entry, status);
+        if let Some(status) = answered(entry) {
+            return self.not_shown_yet(entry, status);
         }
         if entry.kind == Kind::Creator && entry.looks + 1 < CREATOR_LOOKS {
             let next_at = self.after(self.settings.settle_after);
@@ -245,22 +240,6 @@ impl Push<'_> {
         }
         let new_key = entry.key_errors >= KEY_ERRORS_MAX;
         Ok(self.desk.store.write(|tx| queue::send_again(tx, entry, new_key, now))?)
-    }
-
-    /// The API answered that it created something, did not say what, and does not list it. However often
-    /// it is looked for, it is not sent again.
-    fn not_found_yet(&mut self, entry: &Entry, status: u16) -> PollResult<()> {
-        let looks = entry.looks.saturating_add(1);
-        if looks < ANSWERED_LOOKS {
-            let chance = self.desk.fetcher.chance();
-            let next_at = self.after(verdict::rest(looks, self.settings.settle_after, chance));
-            return Ok(self.desk.store.write(|tx| queue::look_again(tx, entry, next_at))?);
-        }
-        let detail = format!("the API answered {status}, but what it created is not listed");
-        let hint =
-            "look whether it is there; where it is not, `creatormirror outbox retry N` sends it";
-        let (detail, hint) = (Some(detail), Some(hint.to_owned()));
-        self.fail(entry, Told { detail, hint, ..last_told(entry) })
     }
 
     /// Looks for what an entry wants. A list that could not be read is not asked for again in this run
@@ -298,7 +277,7 @@ impl Push<'_> {
 
     /// What could not be looked up is looked up later; until then nothing is sent. A list that cannot be
     /// read stays so until somebody mends the server: in the end the entry says so, and waits for its user.
-    fn cannot_look(&mut self, entry: &Entry, error: PollError) -> PollResult<()> {
+    pub(super) fn cannot_look(&mut self, entry: &Entry, error: PollError) -> PollResult<()> {
         if error.is_fatal() {
             return Err(error);
         }
@@ -364,15 +343,5 @@ pub(super) fn told(failure: &Failure) -> Told {
         fields: (!fields.is_empty()).then(|| serde_json::Value::from(fields).to_string()),
         hint: None,
         request_id: failure.request_id.clone(),
-    }
-}
-
-/// What the API said last.
-fn last_told(entry: &Entry) -> Told {
-    Told {
-        http_status: entry.http_status.and_then(|status| u16::try_from(status).ok()),
-        code: entry.code.clone(),
-        request_id: entry.request_id.clone(),
-        ..Told::default()
     }
 }

@@ -25,14 +25,15 @@ impl Push<'_> {
         answer: &Answer,
         as_of: i64,
     ) -> PollResult<()> {
-        let mut told = Told {
+        let told = Told {
             http_status: Some(answer.status),
             request_id: answer.request_id.clone(),
             ..Told::default()
         };
-        let is_readable = answer.body.is_empty() || answer.json::<Value>().is_ok();
-        if !is_readable {
-            told.detail = Some(UNREADABLE.to_owned());
+        if !answer.body.is_empty()
+            && let Err(failure) = answer.json::<Value>()
+        {
+            return self.unreadable_answer(entry, failure, told);
         }
         let mut fresh = None;
         let mut result = entry.subject.clone();
@@ -45,8 +46,7 @@ impl Push<'_> {
                 }
                 // Something was created, but what?
                 Err(failure) if entry.action == Action::Track => {
-                    let story = format!("the API answered {}: {failure}", answer.status);
-                    return self.unsure(entry, failure, Told { detail: Some(story), ..told });
+                    return self.unreadable_answer(entry, failure, told);
                 }
                 // It was changed, but the answer does not show it.
                 _ => {}
@@ -60,11 +60,10 @@ impl Push<'_> {
         self.finish(entry, result, fresh, told)
     }
 
-    /// A change was answered with a 2xx whose body did not arrive whole: it is done, and what it did is
-    /// read again.
-    pub(super) fn applied(&mut self, entry: &Entry, failure: &Failure) -> PollResult<()> {
-        let told = Told { code: None, detail: Some(UNREADABLE.to_owned()), ..told(failure) };
-        self.finish(entry, entry.subject.clone(), None, told)
+    /// It is looked whether it was done, and with the status of the answer it is not sent again.
+    fn unreadable_answer(&mut self, entry: &Entry, failure: Failure, told: Told) -> PollResult<()> {
+        let detail = Some(failure.to_string());
+        self.unsure(entry, failure, Told { detail, ..told })
     }
 
     /// The server repeated what it had answered to this key, and what it had made was taken by another
@@ -91,7 +90,7 @@ impl Push<'_> {
     }
 
     /// Records the answer with what it shows, and makes due what it does not show.
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         entry: &Entry,
         result: Option<String>,
@@ -154,9 +153,6 @@ impl Push<'_> {
         Ok(())
     }
 }
-
-const UNREADABLE: &str =
-    "the API answered that it is done, with a body that cannot be read; what it did is read again";
 
 fn is_new_creator(entry: &Entry) -> bool {
     entry.kind == Kind::Creator && entry.action == Action::Track

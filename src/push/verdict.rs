@@ -22,8 +22,6 @@ const RETRY: RetryPolicy = RetryPolicy {
 pub enum Decision {
     /// What was wanted is so already.
     AlreadySo,
-    /// It was answered with a 2xx whose body is of no use: it is done.
-    Applied,
     /// It exists: look it up, and take it for the result.
     Adopt,
     /// It will not be done however often it is sent.
@@ -42,10 +40,6 @@ pub enum Decision {
 /// send is not known.
 pub fn decide(action: Action, is_doubtful: bool, failure: &Failure) -> Decision {
     let is_deletion = matches!(action, Action::Untrack | Action::Unlink);
-    // What a creation has made must be found yet.
-    if action != Action::Track && failure.status.is_some_and(is_success) {
-        return Decision::Applied;
-    }
     match failure.verdict {
         Verdict::Unreachable => Decision::Unreachable,
         Verdict::KeyRefused => Decision::KeyRefused,
@@ -207,17 +201,6 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever became of the body of a 2xx, the change is not made a second time.
-        #[test]
-        fn a_change_that_was_answered_2xx_is_never_sent_again(
-            status in 200_u16..300, body in ".{0,40}", is_doubtful: bool,
-        ) {
-            for action in Action::ALL.into_iter().filter(|action| *action != Action::Track) {
-                let failure = Failure::of_answer(status, &[], &body);
-                prop_assert_eq!(decide(action, is_doubtful, &failure), Decision::Applied);
-            }
-        }
-
         #[test]
         fn a_rest_is_never_shorter_than_settling_nor_endless(
             fails in 0_i64..100_000, chance in 0.0_f64..=1.0, settle_ms in 0_u64..100_000,

@@ -73,7 +73,7 @@ fn what_cannot_be_read_again_is_told_and_tried_again_later() {
 }
 
 #[test]
-fn a_change_that_was_answered_with_anything_at_all_is_done() {
+fn a_change_that_was_answered_with_a_2xx_is_looked_for_and_not_sent_again() {
     let page = |content_type, text| Accident::Status {
         code: 200,
         body: FaultBody::Raw(content_type, text),
@@ -82,7 +82,6 @@ fn a_change_that_was_answered_with_anything_at_all_is_done() {
     for (answer, was_done) in [
         (Accident::Html, false),
         (page("application/json", "{\"data\":"), false),
-        (page("application/json", "[]"), false),
         (page("text/plain", "ok"), false),
         (Accident::Truncated, true),
         (Accident::TruncatedJson, true),
@@ -95,15 +94,26 @@ fn a_change_that_was_answered_with_anything_at_all_is_done() {
         for method in ["PATCH", "PUT"] {
             bed.control.fault(Fault::on(method, "/*", answer.clone()));
         }
-        bed.sync_well(&[]);
-        assert_eq!(
-            (bed.writes(), bed.states()),
-            (2, vec!["succeeded".to_owned(); 2]),
-            "{answer:?}"
-        );
+        let mut runs = 0;
+        while bed.number("SELECT count(*) FROM outbox_log WHERE finished_at IS NULL") > 0 {
+            bed.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
+            bed.sync(&[]);
+            runs += 1;
+            assert!(runs < 20, "{}", bed.entry(1));
+        }
+        let state = if was_done { "succeeded" } else { "failed" };
+        assert_eq!((bed.writes(), bed.states()), (2, vec![state.to_owned(); 2]), "{answer:?}");
         let interval =
             format!("SELECT scrape_interval_hours FROM videos WHERE id = '{}'", videos[0]);
-        assert_eq!(bed.number(&interval) == 9, was_done, "{answer:?}: what is there was read");
+        assert_eq!(bed.number(&interval) == 9, was_done, "{answer:?}");
+        if !was_done {
+            let detail = bed.entry(1)["detail"].as_str().unwrap().to_owned();
+            assert!(detail.contains("answered 200, but does not show what it did"), "{detail}");
+            // Whoever knows better says so.
+            bed.run(&["outbox", "retry", "1", "2"]).expect(0);
+            bed.sync_well(&[]);
+            assert_eq!((bed.writes(), bed.number(&interval)), (4, 9), "{answer:?}");
+        }
         bed.sync_well(&["--full"]);
         bed.compare();
     }
@@ -123,7 +133,7 @@ fn a_creation_that_was_answered_and_is_not_found_is_not_sent_again_by_itself() {
     }
     assert_eq!(bed.writes(), 1);
     let detail = bed.entry(1)["detail"].as_str().unwrap().to_owned();
-    assert!(detail.contains("answered 200, but what it created is not listed"), "{detail}");
+    assert!(detail.contains("answered 200, but does not show what it did"), "{detail}");
     // Whoever knows better says so.
     bed.run(&["outbox", "retry", "1"]).expect(0);
     bed.sync_well(&[]);

@@ -1,0 +1,120 @@
+//! Looking whether a change was made that was answered with a 2xx whose body cannot be read: a page of
+//! some proxy, or half an answer. It is never sent again by itself.
+
+use serde_json::{Map, Value};
+
+use super::reread::{Fresh, read};
+use super::{Push, verdict};
+use crate::api::item;
+use crate::model::Kind;
+use crate::model::outbox::Action;
+use crate::poll::error::PollResult;
+use crate::store::outbox::Entry;
+use crate::store::outbox::queue::{self, Told};
+
+/// Looks for what the API said to have done, after which its user has to decide.
+const LOOKS_MAX: i64 = 5;
+
+impl Push<'_> {
+    /// Reads what an entry has changed, and ends it where the change shows.
+    pub(super) async fn confirm(&mut self, entry: &Entry, status: u16) -> PollResult<()> {
+        let (kind, id) = match entry.action {
+            Action::Link | Action::Unlink => (Kind::Account, entry.account.as_deref()),
+            _ => (entry.kind, entry.subject.as_deref()),
+        };
+        let fresh = match read(self.desk, kind, id.unwrap_or_default()).await {
+            Ok(fresh) => fresh,
+            Err(error) => return self.cannot_look(entry, error),
+        };
+        if !is_shown(entry, &fresh) {
+            return self.not_shown_yet(entry, status);
+        }
+        let detail = "the answer could not be read; the change was found by looking";
+        let told = Told { detail: Some(detail.to_owned()), ..last_told(entry) };
+        let fresh = (entry.action == Action::Set).then_some(fresh);
+        self.finish(entry, entry.subject.clone(), fresh, told)
+    }
+
+    /// The API said that it is done, and it does not show. However often it is looked for, it is not sent
+    /// again.
+    pub(super) fn not_shown_yet(&mut self, entry: &Entry, status: u16) -> PollResult<()> {
+        let looks = entry.looks.saturating_add(1);
+        if looks < LOOKS_MAX {
+            let chance = self.desk.fetcher.chance();
+            let next_at = self.after(verdict::rest(looks, self.settings.settle_after, chance));
+            return Ok(self.desk.store.write(|tx| queue::look_again(tx, entry, next_at))?);
+        }
+        let detail = format!("the API answered {status}, but does not show what it did");
+        let hint = "look whether it is done; if not, `creatormirror outbox retry N` sends it again";
+        let (detail, hint) = (Some(detail), Some(hint.to_owned()));
+        self.fail(entry, Told { detail, hint, ..last_told(entry) })
+    }
+}
+
+/// The status of an entry that was answered with a 2xx, though not with what is documented.
+pub(super) fn answered(entry: &Entry) -> Option<u16> {
+    let status = entry.http_status.and_then(|status| u16::try_from(status).ok());
+    status.filter(|status| verdict::is_success(*status))
+}
+
+/// What the API said last.
+pub(super) fn last_told(entry: &Entry) -> Told {
+    Told {
+        http_status: entry.http_status.and_then(|status| u16::try_from(status).ok()),
+        code: entry.code.clone(),
+        request_id: entry.request_id.clone(),
+        ..Told::default()
+    }
+}
+
+/// Whether a resource is as an entry wants it. What it does not tell counts as wanted.
+fn is_shown(entry: &Entry, fresh: &Fresh) -> bool {
+    let row = fresh.body.as_ref().and_then(|body| item(body).ok());
+    let row: Option<Map<String, Value>> = row.and_then(|row| serde_json::from_str(row.get()).ok());
+    let Some(row) = row else { return entry.action == Action::Untrack };
+    let creator = row.get("creator_id").map(|id| id.as_str() == entry.subject.as_deref());
+    match entry.action {
+        Action::Link => creator != Some(false),
+        Action::Unlink => creator != Some(true),
+        Action::Set => {
+            let body = entry.body.as_deref().unwrap_or_default();
+            let wanted: Map<String, Value> = serde_json::from_str(body).unwrap_or_default();
+            wanted.iter().all(|(name, wanted)| is_as_wanted(wanted, row.get(name)))
+        }
+        Action::Track | Action::Untrack => false,
+    }
+}
+
+/// NULL asks for the organization's default, whatever that is; texts may have been trimmed.
+fn is_as_wanted(wanted: &Value, found: Option<&Value>) -> bool {
+    match (wanted, found) {
+        (Value::Null, _) | (_, None) => true,
+        (Value::String(wanted), Some(Value::String(found))) => wanted.trim() == found.trim(),
+        (wanted, Some(found)) => wanted == found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_change_shows_unless_a_member_tells_otherwise() {
+        for (wanted, found, is_shown) in [
+            (json!(9), Some(json!(9)), true),
+            (json!(9), Some(json!(24)), false),
+            (json!(9), None, true),
+            (json!(null), Some(json!(30)), true),
+            (json!(" Ada "), Some(json!("Ada")), true),
+            (json!("Ada"), Some(json!("Grace")), false),
+            (json!(false), Some(json!(true)), false),
+            (json!({"team": "a"}), Some(json!({"team": "a"})), true),
+            (json!({"team": "a"}), Some(json!({})), false),
+            (json!("food"), Some(json!(null)), false),
+        ] {
+            assert_eq!(is_as_wanted(&wanted, found.as_ref()), is_shown, "{wanted} {found:?}");
+        }
+    }
+}
