@@ -108,6 +108,8 @@ fn later(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
     use crate::api::RateHeaders;
     use crate::clock::Clock;
