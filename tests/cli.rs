@@ -65,6 +65,7 @@ fn help_states_every_exit_code_and_only_commands_that_are_there() {
             "export",
             "verify",
             "backup",
+            "restore",
             "report",
             "sandbox",
             "demo",

@@ -74,7 +74,10 @@ fn files_are_for_the_owner_and_the_group_to_read() {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(database.parent().unwrap()).unwrap() {
             let path = entry.unwrap().path();
-            assert_eq!(mode(&path), 0o640, "{} under {umask}", path.display());
+            // Whoever could open the lock file could hold it.
+            let is_lock = path.extension().is_some_and(|end| end == "lock");
+            let expected = if is_lock { 0o600 } else { 0o640 };
+            assert_eq!(mode(&path), expected, "{} under {umask}", path.display());
             names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
         }
         names.sort();
@@ -128,6 +131,52 @@ fn as_another_user() {
     let videos = count("SELECT count(*) FROM videos");
     println!("read {videos} videos and {} scrapes", count("SELECT count(*) FROM video_history"));
     db.execute("DELETE FROM video", []).unwrap_err();
+}
+
+/// Not a test of its own: holds a lock on every file it can open, until it is killed.
+#[test]
+#[ignore = "run as another user by the test below"]
+fn as_another_user_who_locks() {
+    let Some(path) = std::env::var_os(TO_READ) else { return };
+    let open = |end: &str| std::fs::File::open(format!("{}{end}", path.display()));
+    let held: Vec<_> = ["", "-wal", "-shm", ".lock"].into_iter().flat_map(open).collect();
+    held.iter().for_each(|file| file.try_lock_shared().unwrap());
+    // Past the capture of the test harness.
+    std::io::Write::write_all(&mut std::io::stderr(), format!("holds {}\n", held.len()).as_bytes())
+        .unwrap();
+    std::thread::sleep(support::PATIENCE);
+}
+
+#[test]
+fn a_reader_of_the_group_cannot_lock_the_daemon_out() {
+    if !is_root() {
+        skip("a_reader_of_the_group…", "only root can run programs as other users");
+        return;
+    }
+    let programs = Programs::new();
+    let reader = programs.copy(&std::env::current_exe().unwrap());
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    for name in ["mirror.db", "mirror.db-wal", "mirror.db-shm", "mirror.db.lock"] {
+        chown(bed.folder().join(name), None, Some(GROUP)).unwrap();
+    }
+    set_mode(bed.folder(), 0o755);
+    let mut command = Command::new(&reader);
+    command
+        .args(["as_another_user_who_locks", "--exact", "--include-ignored", "--nocapture"])
+        .env_clear()
+        .env(TO_READ, bed.database())
+        .current_dir("/")
+        .uid(ANALYST)
+        .gid(GROUP);
+    let holder = bed.start(command);
+    until("it holds what it can", || holder.stderr().contains("holds 3"));
+    bed.sync_well(&["--full"]);
+    let daemon = bed.start(bed.command(&["run"]));
+    until("it runs", || bed.text("SELECT runner FROM instance") == "run");
+    daemon.terminate();
+    daemon.wait().expect(0);
+    holder.kill();
 }
 
 #[test]

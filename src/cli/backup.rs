@@ -1,5 +1,5 @@
 //! `backup`: a copy of the mirror, made while others work on it. It needs neither key nor network
-//! nor lock.
+//! nor lock. How a copy is shown and interrupted is the same for `restore`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::{CliError, Context, Exit, session};
 use crate::model::instant;
 use crate::report::backup as report;
 use crate::report::progress::View;
-use crate::store::backup::{self, BackupError, Existing};
+use crate::store::backup::{self, BackupError, Copied, Existing};
 use crate::store::{Store, StoreError};
 
 /// Arguments of `backup`.
@@ -31,13 +31,27 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Exit, CliError> {
     let source = source.map_err(|error| session::storage(context, &error))?;
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     let now = instant::micros(context.clock.now());
-    let (file, is_over) = (args.file.clone(), Arc::new(AtomicBool::new(false)));
+    let file = args.file.clone();
+    let copied = copying(context, move |tell| backup::copy(&source, &file, existing, now, tell))?;
+    let copy = copied.map_err(|error| failure(args, context, &error))?;
+    if context.output.progress != View::Silent {
+        super::answer(report::text(&copy).as_bytes())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Makes a copy with its progress shown. A signal ends it, and it takes away what it has.
+pub fn copying<T: Send + 'static>(
+    context: &Context,
+    copy: impl FnOnce(&mut dyn FnMut(Copied) -> bool) -> Result<T, BackupError> + Send + 'static,
+) -> Result<Result<T, BackupError>, CliError> {
+    let is_over = Arc::new(AtomicBool::new(false));
     let mut progress = report::start(context.output.progress);
     let ends = Arc::clone(&is_over);
     let copied = super::runtime()?.block_on(async {
         let stopped = super::stop_signal();
         let copying = tokio::task::spawn_blocking(move || {
-            backup::copy(&source, &file, existing, now, |copied| {
+            copy(&mut |copied| {
                 progress.tell(copied);
                 !ends.load(Ordering::Relaxed)
             })
@@ -45,30 +59,25 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Exit, CliError> {
         tokio::pin!(copying);
         tokio::select! {
             done = &mut copying => done,
-            // It ends of itself then, and takes away what it has.
             () = stopped => {
                 is_over.store(true, Ordering::Relaxed);
                 copying.await
             }
         }
     });
-    let copied = copied.unwrap_or(Err(BackupError::Store(StoreError::Interrupted)));
-    let copy = copied.map_err(|error| failure(args, context, error))?;
-    if context.output.progress != View::Silent {
-        super::answer(report::text(&copy).as_bytes())?;
-    }
-    Ok(Exit::Done)
+    Ok(copied.unwrap_or(Err(BackupError::Store(StoreError::Interrupted))))
 }
 
 /// What went wrong, as the user is told.
-fn failure(args: &BackupArgs, context: &Context, error: BackupError) -> CliError {
-    let found = |exit| CliError::from_error(exit, &error);
-    match &error {
+fn failure(args: &BackupArgs, context: &Context, error: &BackupError) -> CliError {
+    let found = |exit| CliError::from_error(exit, error);
+    match error {
         BackupError::Exists(path) if path.is_file() => found(Exit::Storage)
             .hint("--force replaces it once the copy is whole; or name another file"),
         BackupError::Exists(_) => found(Exit::Storage).hint("name a file that is not there"),
         BackupError::Itself(_) => found(Exit::Usage).hint("name another file"),
         BackupError::InUse(_) => found(Exit::Storage).hint("name another file"),
+        BackupError::OtherOrganization { .. } => found(Exit::Storage),
         BackupError::Busy(_) => found(Exit::TryAgain),
         BackupError::Damaged(_) => found(Exit::Storage)
             .hint("no copy was made; `creatormirror check --deep` shows what is wrong"),

@@ -10,7 +10,7 @@ use super::{CliError, Context, Exit, session};
 use crate::daemon::{Answer, JobRequest};
 use crate::model::instant;
 use crate::store::jobs::{self, Progress};
-use crate::store::{Store, StoreError, StoreResult, instance, place};
+use crate::store::{Store, StoreError, StoreResult, instance, instance_lock};
 
 /// How often the job is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -37,7 +37,7 @@ pub fn by_daemon(
     request: &JobRequest,
     document: &mut Document,
 ) -> Result<Option<Exit>, CliError> {
-    if !place::is_locked(&context.config.database) {
+    if !instance_lock::is_locked(&context.config.database) {
         return Ok(None);
     }
     match runtime.block_on(hand_over(context, request))? {
@@ -137,7 +137,7 @@ fn look(store: &Store, job: i64, takes_back: bool) -> StoreResult<Look> {
         Some(Progress::Running(progress)) => progress,
     };
     // Stopped or killed, also in the middle of it.
-    match place::is_locked(store.path()) {
+    match instance_lock::is_locked(store.path()) {
         true => Ok(Look::Waiting(progress)),
         false if !takes_back => Ok(Look::Away),
         false => {

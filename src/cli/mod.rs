@@ -17,6 +17,7 @@ mod members;
 mod outbox;
 mod queueing;
 mod report;
+mod restore;
 mod run;
 mod sandbox;
 mod schema;
@@ -130,6 +131,8 @@ pub enum Command {
     Verify(verify::VerifyArgs),
     /// Copy the mirror to a file, also while others work on it
     Backup(backup::BackupArgs),
+    /// Put a copy of the mirror in place of the database, safely; the replaced file is kept
+    Restore(restore::RestoreArgs),
     /// Write tables and views to CSV, JSON Lines or Parquet, from one snapshot
     Export(export::ExportArgs),
     /// Serve a made-up API on loopback, to try things against
@@ -171,6 +174,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
         Command::Check(args) => check::run(args, context(None), environment, output),
         Command::Verify(args) => verify::run(args, &context(args.max_wait)?),
         Command::Backup(args) => backup::run(args, &context(None)?),
+        Command::Restore(args) => restore::run(args, &context(None)?),
         Command::Export(args) => export::run(args, &context(None)?, environment),
         Command::Report(args) => report::run(args, &context(None)?),
         Command::Schema(args) => schema::run(args, cli.globals.database.as_deref()),

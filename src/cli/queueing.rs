@@ -14,7 +14,7 @@ use crate::push::check::{CheckError, check};
 use crate::report::outbox as report;
 use crate::report::progress::View;
 use crate::store::outbox::{self, enqueue};
-use crate::store::{Store, StoreError, place};
+use crate::store::{Store, StoreError, instance_lock};
 
 /// How often an entry is looked at while it is waited for.
 const LOOK: Duration = Duration::from_millis(100);
@@ -60,6 +60,8 @@ pub fn all(
 ) -> Result<Exit, CliError> {
     let store = session::open_to_queue(context)?;
     let entries = add(context, &store, asked)?;
+    // Nobody would send what was queued in a file that has been replaced.
+    store.check_in_place().map_err(|error| session::storage(context, &error))?;
     if !args.json {
         print(context, &store, &entries, Form::Lines)?;
     }
@@ -209,7 +211,7 @@ fn wait(
     limit: Option<Duration>,
 ) -> Result<Exit, CliError> {
     let failed = |error: StoreError| session::storage(context, &error);
-    if !place::is_locked(store.path()) {
+    if !instance_lock::is_locked(store.path()) {
         tracing::warn!(
             "nothing is running that would send it; start `creatormirror run` or `sync`"
         );

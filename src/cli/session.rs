@@ -66,6 +66,7 @@ pub fn with<T>(
     let mut session = open(context, key, watcher, if_missing)?;
     let done = work(&mut session);
     drop(progress);
+    session.desk.store.check_in_place().map_err(|error| storage(context, &error))?;
     if let Err(error) = session.desk.store.tidy() {
         tracing::warn!(%error, "the write-ahead log could not be cut");
     }
@@ -165,6 +166,16 @@ pub fn storage(context: &Context, error: &StoreError) -> CliError {
             found(Exit::Config).hint("put `database` on a local disk")
         }
         StoreError::Locked(_) => found(Exit::TryAgain).hint("it is running now; try again later"),
+        StoreError::OtherName(_) => found(Exit::TryAgain)
+            .hint("use the name that the running one uses, so that both use one write-ahead log")
+            .hint(format!("the path comes from {origin}")),
+        StoreError::ForeignWal(_) => found(Exit::Storage)
+            .hint("a copy was put over a database whose log was left; nothing was changed")
+            .hint("`creatormirror restore FILE` puts a copy in place safely; keep FILE elsewhere, and name it")
+            .hint(format!("the path comes from {origin}")),
+        StoreError::Replaced(_) => found(Exit::Storage)
+            .hint("what was written since then is not in the file that is there now; start it again")
+            .hint("to put a copy in place, stop the daemon and use `creatormirror restore FILE`"),
         StoreError::Foreign(_) => {
             found(Exit::Storage).hint(format!("the path comes from {origin}; name another file"))
         }

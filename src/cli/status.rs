@@ -12,7 +12,7 @@ use crate::poll::settle::outcome;
 use crate::report::rate::RateLimit;
 use crate::report::status::{self as report, NextWalk, Status};
 use crate::store::status::{self, KindStatus, Snapshot};
-use crate::store::{Store, StoreResult, place};
+use crate::store::{Store, StoreResult, instance_lock};
 
 /// Flags of `status`.
 #[derive(Debug, Clone, Args)]
@@ -38,9 +38,9 @@ fn read(context: &Context) -> StoreResult<Status> {
     let (now, boot) = (context.clock.now(), context.clock.boot());
     // Asked before and after the log is read, or a pass that begins or ends in between would seem
     // to have been killed.
-    let was_running = place::is_locked(store.path());
+    let was_running = instance_lock::is_locked(store.path());
     let snapshot = store.read(|c| status::read(c, instant::micros(now)))?;
-    let is_running = was_running || place::is_locked(store.path());
+    let is_running = was_running || instance_lock::is_locked(store.path());
     let sweeps = context.config.sweeps(snapshot.identity.seed());
     let next = |kind: &KindStatus| {
         let sweep = sweeps.get(&kind.kind).and_then(Option::as_ref);

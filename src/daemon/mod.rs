@@ -32,7 +32,7 @@ use crate::pass::{self, Order, PassSettings, Report, Stop};
 use crate::plan::work::Wish;
 use crate::poll::Desk;
 use crate::poll::fetch::Manners;
-use crate::store::{instance, jobs as queue};
+use crate::store::{StoreError, instance, jobs as queue};
 
 use days::Handed;
 use key::KeyTrouble;
@@ -143,7 +143,7 @@ struct Daemon {
 }
 
 /// Runs until it is called to stop. An error is one that no waiting mends: a key that is refused
-/// at the start, or a database that cannot be opened for what it is.
+/// at the start, or a database that was deleted or replaced.
 pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(), Stop> {
     let patience = settings.freshness_target;
     let booted_at = wait::booted_at(desk.fetcher.clock());
@@ -166,6 +166,10 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
     };
     let result = daemon.life().await;
     (daemon.front.herald)(&News::Stopping);
+    if let Err(Stop::Store(StoreError::Replaced(_))) = &result {
+        // What is at the path now is not ours to write to.
+        return result;
+    }
     let at_end = daemon.desk.store.write(|tx| instance::set_runner(tx, None));
     if let Err(error) = at_end.and_then(|()| daemon.desk.store.tidy()) {
         tracing::warn!(%error, "the database could not be tidied up");
@@ -185,6 +189,7 @@ impl Daemon {
         loop {
             let step = match self.step().await {
                 Ok(step) => step,
+                Err(stop @ Stop::Store(StoreError::Replaced(_))) => return Err(stop),
                 // A full disk or a busy database passes; until then nothing is asked of the API.
                 Err(Stop::Store(error)) => {
                     let pause = self.troubles.storage();
@@ -230,6 +235,7 @@ impl Daemon {
 
     /// Does what is to be done now, or says until when there is nothing.
     async fn step(&mut self) -> Result<Step, Stop> {
+        self.desk.store.check_in_place()?;
         let (now, uptime) = (self.now(), self.uptime());
         if let Some(refusal) = self.refusal.as_ref().and_then(Stop::about_key)
             && (self.refuse_job(&refusal)? || self.refuse_handed(&refusal)?)

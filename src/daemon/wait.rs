@@ -78,13 +78,15 @@ impl Daemon {
         }
     }
 
-    /// Sleeps for a moment. After a call is answered, and after a step of the clock, it is time to
-    /// look again.
+    /// Sleeps for a moment. After a call is answered, after a step of the clock, and when the database
+    /// is gone, it is time to look again.
     async fn tick(&mut self, left: Duration) -> Option<Step> {
         let clock = self.desk.fetcher.clock().clone();
         self.front.pulse.beat(TICK);
         tokio::select! {
-            () = clock.sleep(left.min(TICK)) => self.note_clock_step().then_some(Step::Go),
+            () = clock.sleep(left.min(TICK)) => {
+                (self.note_clock_step() || self.desk.store.check_in_place().is_err()).then_some(Step::Go)
+            }
             call = self.front.calls.recv() => match call {
                 None | Some(Call::Stop) => Some(Step::End),
                 Some(call) => {

@@ -6,6 +6,7 @@ use super::progress::View;
 use super::text::{bytes, thousands};
 use crate::logging;
 use crate::store::backup::{Copied, Copy};
+use crate::store::restore::Restored;
 
 const BAR: &str = "{prefix} [{bar:28}] {msg}";
 
@@ -52,17 +53,36 @@ fn far(copied: Copied) -> String {
     format!("{} of {}", bytes(copied.bytes), bytes(copied.total))
 }
 
-/// What came of it: the path by itself, so that a script can take it, and what to know about it.
+/// Result of a backup: the path by itself, so that a script can take it, and what to know about it.
 pub fn text(copy: &Copy) -> String {
-    let held = match copy.held {
-        0 => String::new(),
-        held => format!(
-            "{} unfinished outbox entries are held in it; where it takes the original's place, \
-             `creatormirror outbox retry --held` queues them again\n",
-            thousands(i64::try_from(held).unwrap_or(i64::MAX))
-        ),
-    };
+    let held = held(
+        copy.held,
+        "in it; where it takes the original's place, `creatormirror outbox retry --held` queues them again",
+    );
     format!("{}\n{}\n{held}", copy.path.display(), bytes(copy.bytes))
+}
+
+/// Result of a restore, likewise.
+pub fn restored(restored: &Restored) -> String {
+    let replaced = match &restored.replaced {
+        Some(path) => format!("the replaced file is kept as {}\n", path.display()),
+        None => String::new(),
+    };
+    let held = held(
+        restored.held,
+        "as they may have been sent since the copy was made; `creatormirror outbox retry --held` queues them again",
+    );
+    format!("{}\n{}\n{replaced}{held}", restored.path.display(), bytes(restored.bytes))
+}
+
+fn held(entries: usize, why: &str) -> String {
+    match entries {
+        0 => String::new(),
+        entries => {
+            let entries = thousands(i64::try_from(entries).unwrap_or(i64::MAX));
+            format!("{entries} unfinished outbox entries are held {why}\n")
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,30 +2,36 @@
 //!
 //! The pages come from one read snapshot, so the copy is of one moment, and neither the daemon nor
 //! readers wait for it; only the write-ahead log cannot be cut before it is done. The copy grows
-//! beside its place under another name, and takes its name when it is whole and on the disk. It is
-//! left without a write-ahead log, as one file that can be carried anywhere.
+//! beside its place under another name, and takes its name when it was checked and is on the disk. It
+//! is left without a write-ahead log, as one file that can be carried anywhere.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use tempfile::TempPath;
 
+use super::instance_lock::{self, FileId};
 use super::outbox::by_hand;
 use super::status::{self, Depth};
-use super::{Store, StoreError, StoreResult, instance, jobs, passes, place};
+use super::{Store, StoreError, StoreResult, instance, jobs, open, passes, place};
+use crate::clock::Clock;
 
 /// Pages that are copied before it is told how far the copy is.
 const STEP_PAGES: i32 = 1_024;
+
+/// How often it is asked whether to go on while a copy is checked.
+const CHECK_LOOK: Duration = Duration::from_millis(20);
 
 /// What is added to the name of a copy that is not whole yet.
 const PARTIAL: &str = ".partial";
 
 /// What SQLite keeps beside a database while it is written.
-const SIBLINGS: [&str; 3] = ["-journal", "-wal", "-shm"];
+pub(super) const SIBLINGS: [&str; 3] = ["-journal", "-wal", "-shm"];
 
 /// What becomes of a file that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +49,7 @@ pub enum BackupError {
     #[error("{} exists already; it is left as it is", .0.display())]
     Exists(PathBuf),
     /// The name is that of the database itself, or of a file that belongs to it.
-    #[error("{} is part of the database that is to be copied", .0.display())]
+    #[error("{} is part of the database itself", .0.display())]
     Itself(PathBuf),
     /// A database of this name is worked on, or left a log that would be taken for the copy's.
     #[error("{} is in use, or has a write-ahead log that would spoil the copy", .0.display())]
@@ -54,6 +60,16 @@ pub enum BackupError {
     /// The copy is damaged as the database is; it was not kept.
     #[error("the database is damaged: {}", .0.join("; "))]
     Damaged(Vec<String>),
+    /// The copy is of another organization's mirror.
+    #[error("{} is a mirror of organization {theirs}, the database it would replace of {ours}", .copy.display())]
+    OtherOrganization {
+        /// The copy.
+        copy: PathBuf,
+        /// Its organization.
+        theirs: String,
+        /// That of the database.
+        ours: String,
+    },
     /// Whoever was told of the progress wanted no more.
     #[error("interrupted; no copy was made")]
     Stopped,
@@ -94,18 +110,15 @@ pub fn copy(
     target: &Path,
     existing: Existing,
     now: i64,
-    tell: impl FnMut(Copied) -> bool,
+    mut tell: impl FnMut(Copied) -> bool,
 ) -> Result<Copy, BackupError> {
     let path = place::resolve(target)?;
     check_target(source, target, &path, existing)?;
     let partial = Partial::begin(&path)?;
     let mut connection = open_partial(&partial.path)?;
-    let bytes = source.read(|c| Ok(copy_pages(c, &mut connection, tell)))??;
+    let bytes = source.read(|c| Ok(copy_pages(c, &mut connection, &mut tell)))??;
+    check_pages(&mut connection, || tell(Copied { bytes, total: bytes }))?;
     let held = make_it_its_own(&mut connection, now)?;
-    let damages = status::integrity(&connection, Depth::Deep)?;
-    if !damages.is_empty() {
-        return Err(BackupError::Damaged(damages));
-    }
     connection.close().map_err(|(_, error)| error)?;
     partial.finish(&path, existing)?;
     Ok(Copy { path, bytes, held })
@@ -118,8 +131,8 @@ fn check_target(
     path: &Path,
     existing: Existing,
 ) -> Result<(), BackupError> {
-    let is_same = |one: &Path| match (std::fs::metadata(one), std::fs::metadata(path)) {
-        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+    let is_same = |one: &Path| match (FileId::of(one), FileId::of(path)) {
+        (Some(one), Some(other)) => one == other,
         _ => one == path,
     };
     let lock = place::lock_path(source.path());
@@ -135,15 +148,15 @@ fn check_target(
     let has_log = SIBLINGS[..2].iter().any(|ending| {
         std::fs::metadata(place::sibling(path, ending)).is_ok_and(|log| log.len() > 0)
     });
-    match has_log || place::is_locked(path) {
+    match has_log || instance_lock::is_locked(path) {
         true => Err(BackupError::InUse(named.to_owned())),
         false => Ok(()),
     }
 }
 
 /// A copy that is not whole yet. Dropped, it is taken away.
-struct Partial {
-    path: TempPath,
+pub(super) struct Partial {
+    pub(super) path: TempPath,
     /// Goes after it, and takes away what SQLite left beside it.
     _siblings: Siblings,
     /// Keeps others from making the same copy.
@@ -160,7 +173,7 @@ impl Drop for Siblings {
 
 impl Partial {
     /// Begins anew, also where a run that was killed left a part of a copy.
-    fn begin(target: &Path) -> Result<Self, BackupError> {
+    pub(super) fn begin(target: &Path) -> Result<Self, BackupError> {
         let path = place::sibling(target, PARTIAL);
         let io = |source| StoreError::Io { path: path.clone(), source };
         let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
@@ -191,12 +204,11 @@ impl Partial {
         Ok(Self { path, _siblings, file })
     }
 
-    /// Gives the copy its name, once it is on the disk.
-    fn finish(self, target: &Path, existing: Existing) -> Result<(), BackupError> {
+    /// Gives the copy its name, once it is on the disk, and takes away what SQLite left beside a file
+    /// that had this name.
+    pub(super) fn finish(self, target: &Path, existing: Existing) -> Result<(), BackupError> {
         let io = |source| StoreError::Io { path: target.to_owned(), source };
         self.file.sync_all().map_err(io)?;
-        // Empty ones, left by a copy of this name that was used.
-        sweep(target);
         let named = match existing {
             Existing::Replace => self.path.persist(target),
             Existing::Keep => self.path.persist_noclobber(target),
@@ -207,6 +219,9 @@ impl Partial {
             }
             named => named.map_err(io)?,
         }
+        // Not before: a file without its log has lost what is in it, but a copy beside a log that is
+        // not its own is refused.
+        sweep(target);
         let folder = target.parent().unwrap_or(Path::new("/"));
         Ok(File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?)
     }
@@ -222,7 +237,7 @@ fn sweep(path: &Path) {
 
 /// Nobody else knows of the file, so it needs no locks of SQLite's, which a network file system may
 /// not have; what is lost in a crash is made anew, so it needs no journal.
-fn open_partial(path: &Path) -> StoreResult<Connection> {
+pub(super) fn open_partial(path: &Path) -> StoreResult<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags_and_vfs(path, flags, c"unix-none")?;
     connection.pragma_update(None, "locking_mode", "exclusive")?;
@@ -232,7 +247,7 @@ fn open_partial(path: &Path) -> StoreResult<Connection> {
 }
 
 /// Copies all pages of one moment, and gives their size in bytes.
-fn copy_pages(
+pub(super) fn copy_pages(
     source: &Connection,
     target: &mut Connection,
     mut tell: impl FnMut(Copied) -> bool,
@@ -256,15 +271,49 @@ fn copy_pages(
     }
 }
 
-/// The copy is a new instance: it has its own sweeps, has asked for nothing, works on nothing, and
-/// sends nothing that the original may have sent. Returns how many entries of the outbox it holds.
-fn make_it_its_own(copy: &mut Connection, now: i64) -> StoreResult<usize> {
+/// Checks a copy for damage: pages are copied as they are.
+pub(super) fn check_pages(
+    copy: &mut Connection,
+    mut goes_on: impl FnMut() -> bool,
+) -> Result<(), BackupError> {
+    let handle = copy.get_interrupt_handle();
+    let mut is_stopped = false;
+    let damages = std::thread::scope(|scope| {
+        let check = scope.spawn(move || status::integrity(copy, Depth::Deep));
+        while !check.is_finished() {
+            if !goes_on() {
+                is_stopped = true;
+                handle.interrupt();
+            }
+            Clock::pause_thread(CHECK_LOOK);
+        }
+        check.join().unwrap_or(Err(StoreError::Interrupted))
+    });
+    match damages {
+        _ if is_stopped => Err(BackupError::Stopped),
+        Ok(damages) if damages.is_empty() => Ok(()),
+        Ok(damages) => Err(BackupError::Damaged(damages)),
+        // Damage at the root of a table ends the check itself.
+        Err(StoreError::Sqlite(error))
+            if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) =>
+        {
+            Err(BackupError::Damaged(vec![error.to_string()]))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The copy is a new instance: it has an id and sweeps of its own, has asked for nothing, works on
+/// nothing, and sends nothing that the original may have sent. Returns how many entries of the outbox
+/// it holds.
+pub(super) fn make_it_its_own(copy: &mut Connection, now: i64) -> StoreResult<usize> {
     // It came with the mark of a write-ahead log, and would need one even to be read.
     let mode: String = copy.query_row("PRAGMA journal_mode = delete", [], |row| row.get(0))?;
     if mode != "delete" {
         tracing::debug!(mode, "the copy keeps its journal mode");
     }
     copy.pragma_update(None, "journal_mode", "memory")?;
+    open::give_id(copy)?;
     let tx: Transaction<'_> = copy.transaction_with_behavior(TransactionBehavior::Immediate)?;
     instance::begin_anew(&tx)?;
     jobs::clear(&tx)?;

@@ -5,14 +5,14 @@
 //! request is in flight. This room never sees `api`: it is handed rows, not answers.
 //!
 //! **Files.** The database is in WAL mode and its `-wal` and `-shm` files stay when it is closed,
-//! so that a reader who may not write can always open it. The one-instance lock is on a sibling
-//! file, because opening and closing the database file outside SQLite would drop SQLite's own
-//! locks.
+//! so that a reader who may not write can always open it. Opening and closing the database file
+//! outside SQLite would drop SQLite's own locks; [`instance_lock`] is the only one to open it, and
+//! never closes it.
 //!
-//! **Reading order.** [`open`] and [`place`] make the connection; [`rows`] and [`pages`] write what
+//! **Reading order.** [`open`], [`place`], [`instance_lock`] and [`wal_check`] make the connection; [`rows`] and [`pages`] write what
 //! the API said; [`walks`] and [`removals`] keep the promise about completeness; [`due`] is the
 //! schedule; [`metrics`] are the days; [`outbox`] is the way back to the API; [`instance`], [`jobs`],
-//! [`passes`], [`refusals`] and [`documents`] are the bookkeeping; [`backup`] and [`dump`] copy it all,
+//! [`passes`], [`refusals`] and [`documents`] are the bookkeeping; [`backup`], [`restore`] and [`dump`] copy it all,
 //! for another mirror and for other tools; [`sample`] picks what proves it; [`status`] and [`freshness`] read it back;
 //! [`dictionary`] says what it all means, [`cookbook`] what to ask of it.
 
@@ -26,6 +26,7 @@ pub mod dump;
 pub mod freshness;
 pub mod glance;
 pub mod instance;
+pub mod instance_lock;
 pub mod jobs;
 pub mod metrics;
 pub mod open;
@@ -35,18 +36,22 @@ pub mod passes;
 pub mod place;
 pub mod refusals;
 pub mod removals;
+pub mod restore;
 pub mod rows;
 pub mod sample;
 pub mod schema_check;
 pub mod status;
+pub mod wal_check;
 pub mod walks;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+
+use instance_lock::{InstanceLock, OpenFiles};
 
 /// What can go wrong with the database, by what the user can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +62,15 @@ pub enum StoreError {
     /// Another daemon or `sync` holds the lock.
     #[error("another creatormirror is working on {}", .0.display())]
     Locked(PathBuf),
+    /// Another process works on the file by another name, and has another write-ahead log.
+    #[error("another creatormirror is working on {} under another name", .0.display())]
+    OtherName(PathBuf),
+    /// The write-ahead log is what is left of another database at this path.
+    #[error("the write-ahead log {}-wal belongs to another database than the file beside it", .0.display())]
+    ForeignWal(PathBuf),
+    /// The database is no longer the file that was opened.
+    #[error("{} was deleted or replaced while it was in use", .0.display())]
+    Replaced(PathBuf),
     /// The file holds something else.
     #[error("{} is not a creatormirror database; it is left as it is", .0.display())]
     Foreign(PathBuf),
@@ -111,17 +125,40 @@ pub type StoreResult<T> = Result<T, StoreError>;
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
     path: Arc<PathBuf>,
-    // Held for as long as any clone lives.
-    _lock: Option<Arc<File>>,
+    // Of a database that is open for writing.
+    files: Option<Arc<OpenFiles>>,
+    // Held for as long as any clone lives; the connection is closed before.
+    _lock: Option<Arc<InstanceLock>>,
 }
 
 impl Store {
-    fn new(connection: Connection, path: PathBuf, lock: Option<File>) -> Self {
+    fn new(
+        connection: Connection,
+        path: PathBuf,
+        files: Option<OpenFiles>,
+        lock: Option<InstanceLock>,
+    ) -> Self {
         Self {
             connection: Arc::new(Mutex::new(connection)),
             path: Arc::new(path),
+            files: files.map(Arc::new),
             _lock: lock.map(Arc::new),
         }
+    }
+
+    /// Checks that a database that is open for writing was not deleted or replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Replaced`]. Nothing of its log is then written into the file any more, which may
+    /// hold another database now.
+    pub fn check_in_place(&self) -> StoreResult<()> {
+        let checked = self.files.as_ref().map_or(Ok(()), |files| files.check_in_place());
+        if checked.is_err() {
+            let setting = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            self.connection().set_db_config(setting, true)?;
+        }
+        checked
     }
 
     /// Where the database is, symbolic links resolved.

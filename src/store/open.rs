@@ -6,8 +6,9 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl, OpenFlags};
 
-use super::place::{self, FileSystem};
-use super::{Store, StoreError, StoreResult};
+use super::instance_lock::{self, InstanceLock, OpenFiles};
+use super::place;
+use super::{Store, StoreError, StoreResult, wal_check};
 
 /// What is in `migrations/`, at the time of the build.
 mod embedded {
@@ -47,32 +48,24 @@ impl Store {
         if is_new && if_missing == IfMissing::Refuse {
             return Err(StoreError::Missing(path.to_owned()));
         }
-        if let FileSystem::Network(name) =
-            place::file_system(&std::path::absolute(path).unwrap_or_default())
-        {
-            return Err(StoreError::NetworkFileSystem { path: path.to_owned(), name });
-        }
-        if is_new {
-            place::make_folder(path)?;
-        }
-        let path = place::resolve(path)?;
-        if path.exists() && !path.is_file() {
-            return Err(StoreError::Foreign(path));
-        }
-        let lock = place::lock(&path)?;
+        let path = place::prepare(path)?;
+        let lock = InstanceLock::take(&path)?;
+        // Just locked.
+        let Some(file) = lock.database() else { return Err(StoreError::Missing(path)) };
+        wal_check::check(&path, file, Some(lock.file()))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = connect(&path, flags)?;
         check_schema(&connection, &path, Access::Writes)?;
-        if is_new {
-            place::set_permissions(&path)?;
-        }
+        begin(&connection)?;
+        let header = wal_check::header(file);
+        let header = header.map_err(|source| StoreError::Io { path: path.clone(), source })?;
+        instance_lock::record_id(&path, lock.file(), header.map_or(0, |header| header.id))?;
         prepare(&connection)?;
-        // Grouped, for otherwise a migration and the note that it was made are two transactions, and
-        // between them the disk may fill up.
-        migrations::runner().set_grouped(true).run(&mut connection).map_err(Box::new)?;
-        Ok(Self::new(connection, path, Some(lock)))
+        migrate(&mut connection)?;
+        let files = OpenFiles::of(&path, file)?;
+        Ok(Self::new(connection, path, Some(files), Some(lock)))
     }
 
     /// Opens for writing beside whoever holds the lock: to hand something over, not to mirror.
@@ -81,11 +74,23 @@ impl Store {
             return Err(StoreError::Missing(path.to_owned()));
         }
         let path = place::resolve(path)?;
+        let file = instance_lock::open_to_look(&path)?;
+        if instance_lock::is_locked_by_another_name(&path) {
+            return Err(StoreError::OtherName(path));
+        }
+        let lock = instance_lock::existing_lock_file(&path);
+        wal_check::check(&path, file, lock.as_ref())?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = connect(&path, flags)?;
         check_schema(&connection, &path, Access::Reads)?;
+        let header = wal_check::header(file);
+        let header = header.map_err(|source| StoreError::Io { path: path.clone(), source })?;
+        if let (Some(lock), Some(header)) = (&lock, header) {
+            instance_lock::record_id(&path, lock, header.id)?;
+        }
         prepare(&connection)?;
-        Ok(Self::new(connection, path, None))
+        let files = OpenFiles::of(&path, file)?;
+        Ok(Self::new(connection, path, Some(files), None))
     }
 
     /// Opens for reading alone, beside whoever writes.
@@ -103,11 +108,21 @@ impl Store {
             return Err(StoreError::Missing(path.to_owned()));
         }
         let path = place::resolve(path)?;
+        let lock = instance_lock::existing_lock_file(&path);
+        wal_check::check(&path, instance_lock::open_to_look(&path)?, lock.as_ref())?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = connect(&path, flags)?;
         check_schema(&connection, &path, access)?;
-        Ok(Self::new(connection, path, None))
+        Ok(Self::new(connection, path, None, None))
     }
+}
+
+/// Brings the schema up to date.
+pub(super) fn migrate(connection: &mut Connection) -> StoreResult<()> {
+    // Grouped, for otherwise a migration and the note that it was made are two transactions, and
+    // between them the disk may fill up.
+    migrations::runner().set_grouped(true).run(connection).map_err(Box::new)?;
+    Ok(())
 }
 
 /// The newest schema version this program knows.
@@ -134,11 +149,30 @@ fn connect(path: &Path, flags: OpenFlags) -> StoreResult<Connection> {
     Ok(connection)
 }
 
-/// Settings of a writing connection.
-fn prepare(connection: &Connection) -> StoreResult<()> {
+/// What is decided before a new database has its first page: the size of its pages, and its id. The
+/// id is only ever written in rollback mode, so that it is in the file and not in a log.
+fn begin(connection: &Connection) -> StoreResult<()> {
     // Two wide rows fit a page of the usual 4 KiB and leave a quarter of it empty; of this size five
     // do. Only a file without a page yet takes it up.
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    let id: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match mode != "wal" && id == 0 {
+        true => give_id(connection),
+        false => Ok(()),
+    }
+}
+
+/// Gives a database in rollback mode an id that no other has; see [`wal_check`].
+pub(super) fn give_id(connection: &Connection) -> StoreResult<()> {
+    let sql = "SELECT abs(random() % 2147483647) + 1";
+    let id: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+    connection.pragma_update(None, "user_version", id)?;
+    Ok(())
+}
+
+/// Settings of a writing connection.
+fn prepare(connection: &Connection) -> StoreResult<()> {
     // Readers see a snapshot and never wait; a commit appends and does not wait for the disk.
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
@@ -153,15 +187,23 @@ fn prepare(connection: &Connection) -> StoreResult<()> {
     Ok(())
 }
 
+/// What a database is opened for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
+pub(super) enum Access {
+    /// An older schema cannot be read.
     Reads,
+    /// Whatever schema there is, it is looked at.
     Checks,
+    /// An older schema is brought up to date.
     Writes,
 }
 
 /// Refuses what is not ours, or not ours yet, before anything is written.
-fn check_schema(connection: &Connection, path: &Path, access: Access) -> StoreResult<()> {
+pub(super) fn check_schema(
+    connection: &Connection,
+    path: &Path,
+    access: Access,
+) -> StoreResult<()> {
     let foreign = || StoreError::Foreign(path.to_owned());
     let not_a_database = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => foreign(),

@@ -1,12 +1,10 @@
-//! Where the database lives: its folder, its lock file, and whether the file system will do.
+//! Where the database lives: its folder, its sibling files, and whether the file system will do.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::{StoreError, StoreResult};
-use crate::clock::Clock;
 
 /// The database and its folder may be read by the group, so that analysts can be members of it.
 pub(super) const FILE_MODE: u32 = 0o640;
@@ -24,10 +22,6 @@ const NETWORK: &[(u32, &str)] = &[
     (0x7461_636f, "ocfs2"),
     (0x0116_1970, "gfs2"),
 ];
-
-/// How often, and how far apart, a held lock is tried again before it counts as another's.
-const LOOKS_SURVIVED: u32 = 10;
-const LOOK_LENGTH_MAX: Duration = Duration::from_millis(5);
 
 /// Links that are followed one after the other.
 const LINKS_MAX: u32 = 40;
@@ -71,6 +65,21 @@ fn beside_nothing(path: &Path) -> StoreResult<PathBuf> {
     Ok(folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).join(name))
 }
 
+/// Checks that a database may be at `path`, makes its folder, and resolves links.
+pub fn prepare(path: &Path) -> StoreResult<PathBuf> {
+    if let FileSystem::Network(name) = file_system(&std::path::absolute(path).unwrap_or_default()) {
+        return Err(StoreError::NetworkFileSystem { path: path.to_owned(), name });
+    }
+    if !path.exists() {
+        make_folder(path)?;
+    }
+    let path = resolve(path)?;
+    match path.exists() && !path.is_file() {
+        true => Err(StoreError::Foreign(path)),
+        false => Ok(path),
+    }
+}
+
 /// Makes the folder of `path` if it is not there.
 pub fn make_folder(path: &Path) -> StoreResult<()> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
@@ -104,35 +113,6 @@ pub(super) fn sibling(database: &Path, ending: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
-}
-
-/// Takes the one-instance lock; it falls when the file is dropped or the process ends.
-pub fn lock(database: &Path) -> StoreResult<File> {
-    let path = lock_path(database);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(FILE_MODE)
-        .open(&path)
-        .map_err(|source| StoreError::Io { path: path.clone(), source })?;
-    // Whoever only looks whether the lock is held, holds it for an instant.
-    for _ in 0..LOOKS_SURVIVED {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => Clock::pause_thread(LOOK_LENGTH_MAX),
-            Err(TryLockError::Error(source)) => return Err(StoreError::Io { path, source }),
-        }
-    }
-    Err(StoreError::Locked(database.to_owned()))
-}
-
-/// Whether somebody holds the lock of `database`, looked up without making a file. Shared, so that
-/// two who look at the same time do not take each other for the holder.
-pub fn is_locked(database: &Path) -> bool {
-    let Ok(path) = resolve(database) else { return false };
-    let Ok(file) = File::open(lock_path(&path)) else { return false };
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 /// The kind of file system that the nearest existing folder above `path` is on.
@@ -185,18 +165,6 @@ pub fn mode_of_others(path: &Path) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_one_can_hold_the_lock() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = folder.path().join("a.db");
-        let held = lock(&database).unwrap();
-        assert!(matches!(lock(&database), Err(StoreError::Locked(_))));
-        assert!(is_locked(&database));
-        drop(held);
-        assert!(!is_locked(&database));
-        lock(&database).unwrap();
-    }
 
     #[test]
     fn the_lock_belongs_to_the_resolved_path() {

@@ -139,3 +139,54 @@ fn a_database_that_another_process_holds_pauses_it_and_loses_nothing_of_the_outb
     bed.compare();
     daemon.stop();
 }
+
+/// A daemon that has nothing to do, and what it does when this happens to its files.
+fn ended_by(bed: &Bed, happens: impl FnOnce(&Path)) {
+    let copy = bed.folder().join("copy.db");
+    let daemon = bed.idle_daemon();
+    bed.start(bed.command(&["backup", copy.to_str().unwrap()])).wait().expect(0);
+    happens(&copy);
+    daemon.process.wait().expect(74).says("mirror.db was deleted or replaced while it was in use");
+}
+
+#[test]
+fn a_database_that_is_deleted_under_it_ends_it() {
+    for names in
+        [&["mirror.db"][..], &["mirror.db-wal"], &["mirror.db", "mirror.db-wal", "mirror.db-shm"]]
+    {
+        let bed = still(calm());
+        ended_by(&bed, |_| {
+            for name in names {
+                std::fs::remove_file(bed.folder().join(name)).unwrap();
+            }
+        });
+        bed.sync_well(&["--full"]);
+        bed.compare();
+        bed.is_sound();
+    }
+}
+
+#[test]
+fn a_database_that_is_replaced_under_it_ends_it_and_the_new_file_is_left_alone() {
+    for way in ["moved", "copied"] {
+        let bed = still(calm());
+        let mut expected = Vec::new();
+        ended_by(&bed, |copy| {
+            expected = std::fs::read(copy).unwrap();
+            let done = match way {
+                "moved" => std::fs::rename(copy, bed.database()),
+                _ => std::fs::copy(copy, bed.database()).map(|_| ()),
+            };
+            done.unwrap();
+        });
+        assert!(std::fs::read(bed.database()).unwrap() == expected, "{way}");
+        // Its log is still there, and is not the new file's.
+        bed.sync(&[]).expect(74).says("creatormirror restore");
+        let kept = bed.folder().join("kept.db");
+        std::fs::rename(bed.database(), &kept).unwrap();
+        bed.start(bed.command(&["restore", kept.to_str().unwrap()])).wait().expect(0);
+        bed.sync_well(&["--full"]);
+        bed.compare();
+        bed.is_sound();
+    }
+}

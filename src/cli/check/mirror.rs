@@ -7,6 +7,7 @@ use crate::cli::{CliError, Context, Exit, session};
 use crate::config::Setting;
 use crate::report::check::Check;
 use crate::report::text::bytes;
+use crate::store::instance_lock;
 use crate::store::place::{self, FileSystem};
 use crate::store::status::Depth;
 use crate::store::{Store, StoreError, open, schema_check, status};
@@ -116,7 +117,7 @@ fn integrity(context: &Context, store: &Store, depth: Depth) -> Check {
 /// What to do about a database that is not what it was.
 fn in_its_place(error: CliError) -> CliError {
     error
-        .hint("put a backup in its place; without one, move it away and run `creatormirror sync --full`")
+        .hint("put a backup in its place by `creatormirror restore FILE`; without one, move it away and run `creatormirror sync --full`")
         .hint("keep the damaged file: its history cannot be had from the API again")
 }
 
@@ -199,7 +200,7 @@ fn disk_space(path: &Path) -> Check {
 }
 
 fn lock(path: &Path) -> Check {
-    match place::is_locked(path) {
+    match instance_lock::is_locked(path) {
         true => Check::ok("lock", "held: a creatormirror is working on it now"),
         false => Check::ok("lock", "free"),
     }

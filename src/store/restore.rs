@@ -1,0 +1,191 @@
+//! `restore`: a copy of a mirror is checked and put in place of the database, safely.
+//!
+//! The copy may be of any origin: made by `backup`, or by another tool, with its own write-ahead log
+//! beside it. It is only read, without SQLite's locks, so that it may be where nothing can be written.
+//! As with `backup`, what takes its place is a new installation, and sends nothing by itself.
+//!
+//! The order of the last steps makes a crash harmless at any point: the replaced file and its log get
+//! second names, the copy takes the name by one rename, and the old log is removed last. In between
+//! the copy, in rollback mode, stands beside a log, which [`super::wal_check`] refuses.
+
+use std::fs::File;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+use url::Url;
+
+use super::backup::{self, BackupError, Copied, Existing, Partial};
+use super::instance::{self, StoredTraffic};
+use super::instance_lock::{self, FileId, InstanceLock};
+use super::open::{self, Access};
+use super::{StoreError, StoreResult, place, wal_check};
+
+/// What is added to the name of a file that was replaced.
+const REPLACED: &str = ".replaced";
+/// Replaced files that are kept aside, so that the search for a free name ends.
+const REPLACED_MAX: u32 = 1_000;
+
+/// A copy that was put in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// The database, symbolic links resolved.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Entries of its outbox that are held.
+    pub held: usize,
+    /// Where the replaced file is, if there was one.
+    pub replaced: Option<PathBuf>,
+}
+
+/// What the database that is replaced has that the copy cannot know.
+#[derive(Default)]
+struct Former {
+    organization_id: Option<String>,
+    /// A wait that the server asked for is kept to.
+    traffic: Option<StoredTraffic>,
+}
+
+/// Puts `copy` in place of `database`. `tell` hears how far it is, and says whether to go on.
+pub fn restore(
+    copy: &Path,
+    database: &Path,
+    now: i64,
+    mut tell: impl FnMut(Copied) -> bool,
+) -> Result<Restored, BackupError> {
+    let path = place::prepare(database)?;
+    let lock = InstanceLock::take_to_replace(&path)?;
+    let source = open_copy(copy, &path)?;
+    // A log that is not the old file's own belongs to nothing that is left.
+    let old = lock.database();
+    let is_sound = old.is_some_and(|file| wal_check::check(&path, file, Some(lock.file())).is_ok());
+    let former = if is_sound { former(&path) } else { Former::default() };
+
+    let partial = Partial::begin(&path)?;
+    let mut connection = backup::open_partial(&partial.path)?;
+    let bytes = backup::copy_pages(&source, &mut connection, &mut tell)?;
+    drop(source);
+    backup::check_pages(&mut connection, || tell(Copied { bytes, total: bytes }))?;
+    open::migrate(&mut connection)?;
+    check_organization(copy, &connection, &former)?;
+    let held = backup::make_it_its_own(&mut connection, now)?;
+    if let Some(traffic) = &former.traffic {
+        let tx = connection.transaction()?;
+        instance::keep_traffic(&tx, traffic)?;
+        tx.commit()?;
+    }
+    connection.close().map_err(|(_, error)| error)?;
+
+    let replaced = match old {
+        None => None,
+        Some(old) => {
+            give_owner(&partial, old)?;
+            Some(keep_aside(&path, is_sound)?)
+        }
+    };
+    partial.finish(&path, Existing::Replace)?;
+    Ok(Restored { path, bytes, held, replaced })
+}
+
+/// Opens the copy to be read, if it is one of ours.
+fn open_copy(copy: &Path, database: &Path) -> Result<Connection, BackupError> {
+    let path = place::resolve(copy)?;
+    let file = instance_lock::open_to_look(&path)?;
+    if FileId::of(&path) == FileId::of(database) {
+        return Err(BackupError::Itself(copy.to_owned()));
+    }
+    if instance_lock::is_locked(&path) {
+        return Err(StoreError::Locked(path).into());
+    }
+    wal_check::check(&path, file, instance_lock::existing_lock_file(&path).as_ref())?;
+    let connection = open_to_read_alone(&path)?;
+    open::check_schema(&connection, &path, Access::Writes)?;
+    match open::schema_version(&connection)? {
+        0 => Err(StoreError::Foreign(path).into()),
+        _ => Ok(connection),
+    }
+}
+
+/// Opens a database that nobody writes, without a lock, and without making or removing a file beside
+/// it, so that it may be where nothing can be written. A log is read into memory.
+fn open_to_read_alone(path: &Path) -> StoreResult<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if !wal_check::has_frames(&place::wal_path(path)) {
+        let mut address =
+            Url::from_file_path(path).map_err(|()| StoreError::Missing(path.to_owned()))?;
+        address.set_query(Some("immutable=1"));
+        let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+        return Ok(Connection::open_with_flags(address.as_str(), flags)?);
+    }
+    let connection = Connection::open_with_flags_and_vfs(path, flags, c"unix-none")?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "locking_mode", "exclusive")?;
+    Ok(connection)
+}
+
+/// Reads what can be read of the database that is replaced, which may be damaged.
+fn former(path: &Path) -> Former {
+    let read = || -> StoreResult<Former> {
+        let connection = open_to_read_alone(path)?;
+        open::check_schema(&connection, path, Access::Reads)?;
+        let organization_id = instance::identity(&connection)?.organization_id;
+        let traffic = Some(instance::traffic(&connection)?);
+        Ok(Former { organization_id, traffic })
+    };
+    read().unwrap_or_else(|error| {
+        tracing::debug!(%error, "the replaced database cannot be read");
+        Former::default()
+    })
+}
+
+fn check_organization(
+    copy: &Path,
+    connection: &Connection,
+    former: &Former,
+) -> Result<(), BackupError> {
+    let theirs = instance::identity(connection)?.organization_id;
+    match (theirs, former.organization_id.clone()) {
+        (Some(theirs), Some(ours)) if theirs != ours => {
+            Err(BackupError::OtherOrganization { copy: copy.to_owned(), theirs, ours })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The copy belongs to whom the replaced file belonged to, also when root restores it.
+fn give_owner(partial: &Partial, old: &File) -> StoreResult<()> {
+    let io = |source| StoreError::Io { path: partial.path.to_path_buf(), source };
+    let (old, new) = (old.metadata().map_err(io)?, partial.path.metadata().map_err(io)?);
+    match (old.uid(), old.gid()) == (new.uid(), new.gid()) {
+        true => Ok(()),
+        false => chown(&partial.path, Some(old.uid()), Some(old.gid())).map_err(io),
+    }
+}
+
+/// Gives the file at `path` a second name, and its log too if that is its own.
+fn keep_aside(path: &Path, has_own_log: bool) -> StoreResult<PathBuf> {
+    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    let aside = free_name(path)?;
+    let (log, log_aside) = (place::wal_path(path), place::wal_path(&aside));
+    if has_own_log && wal_check::has_frames(&log) {
+        std::fs::hard_link(&log, &log_aside).map_err(io)?;
+    }
+    std::fs::hard_link(path, &aside).map_err(io)?;
+    Ok(aside)
+}
+
+fn free_name(path: &Path) -> StoreResult<PathBuf> {
+    let names = (1..=REPLACED_MAX).map(|n| match n {
+        1 => place::sibling(path, REPLACED),
+        n => place::sibling(path, &format!("{REPLACED}-{n}")),
+    });
+    let is_free = |path: &PathBuf| {
+        [path.clone(), place::wal_path(path)].iter().all(|path| path.symlink_metadata().is_err())
+    };
+    names.into_iter().find(is_free).ok_or_else(|| StoreError::Io {
+        path: path.to_owned(),
+        source: std::io::Error::other("too many replaced files are kept beside it"),
+    })
+}

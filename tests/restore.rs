@@ -1,0 +1,460 @@
+//! Copies put in place of the database: by hand beside an old write-ahead log, which is refused, and
+//! by `restore`, which takes copies of any origin.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Fault, RetryAfter};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rusqlite::{Connection, OpenFlags};
+use serde_json::json;
+use support::{BINARY, Bed, Run, calm, looks, until};
+
+/// Tables that a restored copy has of its own.
+const ITS_OWN: [&str; 4] = ["instance", "job", "pass", "pass_kind"];
+
+/// A place for copies.
+struct Copies(tempfile::TempDir);
+
+impl Copies {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+fn run(bed: &Bed, arguments: &[&str]) -> Run {
+    bed.start(bed.command(arguments)).wait()
+}
+
+fn backup(bed: &Bed, copy: &Path) {
+    run(bed, &["backup", copy.to_str().unwrap(), "--force"]).expect(0);
+}
+
+fn restore(bed: &Bed, copy: &Path) -> Run {
+    run(bed, &["restore", copy.to_str().unwrap()])
+}
+
+fn sibling(path: &Path, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}{ending}", path.display()))
+}
+
+fn names(folder: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// Everything but what a copy has of its own.
+fn content(everything: BTreeMap<String, Vec<Vec<rusqlite::types::Value>>>) -> String {
+    let shared = everything.into_iter().filter(|(table, _)| !ITS_OWN.contains(&table.as_str()));
+    format!("{:?}", shared.collect::<Vec<_>>())
+}
+
+/// Runs a full sync that is killed in the middle, so that a log is left with rows in it.
+fn crash(bed: &Bed, database: &Path) {
+    let id = bed.control.ids(Kind::Account).remove(0);
+    let name = format!("seen by the run that crashed, after {}", bed.log().len());
+    bed.control.set_member(Kind::Account, &id, "name", &json!(name));
+    let slow = Accident::Slow(Duration::from_secs(600));
+    bed.control.fault(Fault::on("GET", "/videos", slow));
+    bed.control.clear_log();
+    let run = bed.start(bed.command_on(Path::new(BINARY), database, &["sync", "--full"]));
+    until("it is at work", || !bed.log_of("/videos").is_empty());
+    run.kill();
+    bed.control.clear_faults();
+    assert!(std::fs::metadata(sibling(database, "-wal")).unwrap().len() > 0);
+}
+
+#[test]
+fn a_backup_copied_over_a_crashed_mirror_is_refused_until_it_is_restored() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    let copies = Copies::new();
+    let copy = copies.path("copy.db");
+    backup(&bed, &copy);
+    crash(&bed, &bed.database());
+    std::fs::copy(&copy, bed.database()).unwrap();
+    let files = || ["", "-wal"].map(|end| std::fs::read(sibling(&bed.database(), end)).unwrap());
+    let before = files();
+    let other = copies.path("other.db");
+    for arguments in [
+        &["sync"][..],
+        &["run"],
+        &["track", "creator", "Ada"],
+        &["status"],
+        &["backup", other.to_str().unwrap()],
+    ] {
+        let run = run(&bed, arguments).expect(74);
+        run.says("belongs to another database").says("creatormirror restore");
+        assert_eq!(files(), before, "{arguments:?}");
+    }
+    let done = restore(&bed, &copy).expect(0);
+    assert!(done.stdout.contains("mirror.db.replaced"), "{done:#?}");
+    // The log belonged to a file that is no more.
+    assert!(!bed.folder().join("mirror.db.replaced-wal").exists());
+    assert_eq!(bed.text("PRAGMA integrity_check"), "ok");
+    bed.sync_well(&["--full"]);
+    bed.compare();
+    bed.is_sound();
+}
+
+#[test]
+fn a_used_copy_moved_over_a_crashed_mirror_is_refused_and_the_old_file_opens_again() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    let copies = Copies::new();
+    let copy = copies.path("copy.db");
+    backup(&bed, &copy);
+    // Used, it is in WAL mode like any other, and has an id of its own.
+    bed.start(bed.command_on(Path::new(BINARY), &copy, &["sync", "--full"])).wait().expect(0);
+    crash(&bed, &bed.database());
+    let old = bed.folder().join("old.db");
+    std::fs::rename(bed.database(), &old).unwrap();
+    std::fs::copy(&copy, bed.database()).unwrap();
+    bed.sync(&[]).expect(74).says("belongs to another database");
+    std::fs::rename(&old, bed.database()).unwrap();
+    bed.sync_well(&["--full"]);
+    bed.compare();
+    bed.is_sound();
+}
+
+#[test]
+fn a_log_left_by_our_own_crash_always_opens() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    let copies = Copies::new();
+    let copy = copies.path("copy.db");
+    backup(&bed, &copy);
+    let mut random = ChaCha8Rng::seed_from_u64(21);
+    for place in ["fresh", "copied over a closed one", "restored"] {
+        for first in [&["sync", "--full"][..], &["run"], &["track", "creator", "Ada"]] {
+            match place {
+                "fresh" => {
+                    for name in names(bed.folder()) {
+                        std::fs::remove_file(bed.folder().join(name)).unwrap();
+                    }
+                    std::fs::copy(&copy, bed.database()).unwrap();
+                }
+                // The lock file still names the database that was here.
+                "copied over a closed one" => {
+                    bed.sync_well(&[]);
+                    std::fs::copy(&copy, bed.database()).unwrap();
+                }
+                _ => _ = restore(&bed, &copy).expect(0),
+            }
+            for n in 0..6 {
+                let run = bed.start(bed.command(first));
+                std::thread::sleep(Duration::from_micros(random.random_range(0..150_000)));
+                run.kill();
+                if n % 2 == 1 {
+                    continue;
+                }
+                bed.sync_well(&[]);
+            }
+            crash(&bed, &bed.database());
+            bed.sync_well(&["--full"]);
+            bed.is_sound();
+        }
+    }
+    bed.compare();
+}
+
+#[test]
+fn a_log_written_by_another_program_opens() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    // It neither closes the database nor knows of our lock file.
+    let db = bed.db_to_write();
+    db.execute("UPDATE instance SET condition = 'theirs'", []).unwrap();
+    std::mem::forget(db);
+    bed.sync_well(&["--full"]);
+    bed.compare();
+}
+
+#[test]
+fn copies_of_any_origin_are_restored() {
+    for origin in ["backup", "cp", "cp with its log", "vacuum into", "sqlite backup"] {
+        let bed = Bed::frozen(calm());
+        bed.sync_well(&[]);
+        if origin == "cp with its log" {
+            crash(&bed, &bed.database());
+        }
+        let expected = content(bed.everything());
+        let copies = Copies::new();
+        let copy = copies.path("copy.db");
+        match origin {
+            "backup" => backup(&bed, &copy),
+            "vacuum into" => {
+                let sql = format!("VACUUM INTO '{}'", copy.display());
+                bed.db_to_write().execute_batch(&sql).unwrap();
+            }
+            "sqlite backup" => bed.db().backup("main", &copy, None::<fn(_)>).unwrap(),
+            _ => {
+                std::fs::copy(bed.database(), &copy).unwrap();
+                let log = sibling(&bed.database(), "-wal");
+                std::fs::copy(log, sibling(&copy, "-wal")).unwrap();
+            }
+        }
+        let before = names(copies.0.path());
+        // What happens after the copy was made, and a log that is left.
+        bed.control.add_creator("somebody new");
+        bed.sync_well(&["--full"]);
+        crash(&bed, &bed.database());
+        let replaced = content(bed.everything());
+        restore(&bed, &copy).expect(0);
+        assert_eq!(content(bed.everything()), expected, "{origin}");
+        assert_eq!(names(copies.0.path()), before, "{origin}: nothing is made beside the copy");
+        let mode = std::fs::metadata(bed.database()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o640, "{origin}");
+        // The replaced file is whole, with its log.
+        let kept = Connection::open(bed.folder().join("mirror.db.replaced")).unwrap();
+        assert_eq!(content(looks::everything(&kept)), replaced, "{origin}");
+        drop(kept);
+        bed.sync_well(&["--full"]);
+        bed.compare();
+        bed.is_sound();
+    }
+}
+
+#[test]
+fn a_database_that_is_missing_is_restored_and_old_logs_are_removed() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    let copies = Copies::new();
+    let copy = copies.path("copy.db");
+    backup(&bed, &copy);
+    crash(&bed, &bed.database());
+    std::fs::remove_file(bed.database()).unwrap();
+    let done = restore(&bed, &copy).expect(0);
+    assert!(!done.stdout.contains("replaced"), "{done:#?}");
+    let expected = ["mirror.db", "mirror.db.lock"].map(str::to_owned);
+    assert_eq!(names(bed.folder()), expected.into());
+    bed.sync_well(&["--full"]);
+    bed.compare();
+}
+
+#[test]
+fn what_must_not_be_restored_is_refused_and_the_database_is_left_alone() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    let copies = Copies::new();
+    let good = copies.path("good.db");
+    backup(&bed, &good);
+    let changed = |name: &str, sql: &str| {
+        let path = copies.path(name);
+        std::fs::copy(&good, &path).unwrap();
+        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        path
+    };
+    let theirs = changed("theirs.db", "UPDATE instance SET organization_id = 'theirs'");
+    let newer = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
+                 VALUES (999, 'later', '2030-01-01T00:00:00Z', '0')";
+    let newer = changed("newer.db", newer);
+    let foreign = copies.path("foreign.db");
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    let (empty, text) = (copies.path("empty.db"), copies.path("text.db"));
+    std::fs::write(&empty, "").unwrap();
+    std::fs::write(&text, "a shopping list. ".repeat(100)).unwrap();
+    let damaged = copies.path("damaged.db");
+    damage(&good, &damaged);
+
+    let before = (std::fs::read(bed.database()).unwrap(), names(bed.folder()));
+    let cases: [(&Path, i32, &str); 8] = [
+        (&theirs, 74, "is a mirror of organization theirs"),
+        (&newer, 74, "999"),
+        (&foreign, 74, "is not a creatormirror database"),
+        (&empty, 74, "is not a creatormirror database"),
+        (&text, 74, "is not a creatormirror database"),
+        (&damaged, 74, "damaged"),
+        (&copies.path("missing.db"), 74, "missing.db"),
+        (&bed.database(), 2, "is part of the database itself"),
+    ];
+    for (copy, code, words) in cases {
+        restore(&bed, copy).expect(code).says(words);
+        let after = (std::fs::read(bed.database()).unwrap(), names(bed.folder()));
+        assert!(after == before, "{} changed something", copy.display());
+    }
+
+    // A daemon, on the database and then on the copy.
+    for at_work in [bed.database(), good.clone()] {
+        let daemon = bed.start(bed.command_on(Path::new(BINARY), &at_work, &["run"]));
+        until("it runs", || {
+            let db =
+                Connection::open_with_flags(&at_work, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+            let runner = db.query_row("SELECT runner FROM instance", [], |row| row.get(0));
+            runner.is_ok_and(|runner: Option<String>| runner.as_deref() == Some("run"))
+        });
+        restore(&bed, &good).expect(75).says("another creatormirror is working on");
+        daemon.terminate();
+        daemon.wait().expect(0);
+    }
+    restore(&bed, &good).expect(0);
+    bed.sync_well(&["--full"]);
+    bed.compare();
+}
+
+/// Makes a copy with a page that no longer is what it was.
+fn damage(good: &Path, damaged: &Path) {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let db = Connection::open_with_flags(good, flags).unwrap();
+    let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap() as usize;
+    let root = number("SELECT rootpage FROM sqlite_schema WHERE name = 'creator'");
+    let page_bytes = number("PRAGMA page_size");
+    let mut bytes = std::fs::read(good).unwrap();
+    bytes[(root - 1) * page_bytes..][..page_bytes].fill(0xAA);
+    std::fs::write(damaged, bytes).unwrap();
+}
+
+#[test]
+fn a_backup_of_a_damaged_file_fails_and_keeps_the_earlier_one() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    let copies = Copies::new();
+    let copy = copies.path("copy.db");
+    backup(&bed, &copy);
+    let before = std::fs::read(&copy).unwrap();
+    // All of it is in the one file.
+    bed.db_to_write().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    damage(&bed.database(), &bed.database());
+    run(&bed, &["backup", copy.to_str().unwrap(), "--force"]).expect(74).says("damaged");
+    assert_eq!(std::fs::read(&copy).unwrap(), before);
+    assert_eq!(names(copies.0.path()), BTreeSet::from(["copy.db".to_owned()]));
+    // A damaged database can be replaced.
+    restore(&bed, &copy).expect(0);
+    bed.sync_well(&["--full"]);
+    bed.compare();
+}
+
+#[test]
+fn restoring_sends_nothing_twice_and_keeps_to_a_wait_that_was_asked_for() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    run(&bed, &["track", "creator", "Ada"]).expect(0);
+    let copies = Copies::new();
+    let copy = copies.path("copy.db");
+    for end in ["", "-wal"] {
+        std::fs::copy(sibling(&bed.database(), end), sibling(&copy, end)).unwrap();
+    }
+    bed.sync_well(&[]);
+    let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(2_000) };
+    bed.control.fault(Fault::on("GET", "/overview", refuse));
+    bed.sync(&["--full", "--max-wait", "1s"]).expect(75);
+    bed.control.clear_faults();
+
+    let done = restore(&bed, &copy).expect(0);
+    assert!(done.stdout.contains("1 unfinished outbox entries are held"), "{done:#?}");
+    assert_eq!(bed.text("SELECT state FROM outbox_log"), "held");
+    bed.control.clear_log();
+    bed.sync(&["--full", "--max-wait", "1s"]).expect(75);
+    assert!(bed.log().is_empty(), "{:#?}", bed.log());
+    let rows = bed.control.rows(Kind::Creator);
+    assert_eq!(rows.iter().filter(|row| row["name"] == "Ada").count(), 1);
+}
+
+#[test]
+fn a_restore_that_is_killed_at_any_point_loses_neither_file() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    let copies = Copies::new();
+    let copy = copies.path("copy.db");
+    backup(&bed, &copy);
+    crash(&bed, &bed.database());
+    let count = "SELECT count(*) FROM account WHERE name LIKE 'seen by the run that crashed%'";
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let (mut old, mut new) = (0, 0);
+    for _ in 0..30 {
+        let run = bed.start(bed.command(&["restore", copy.to_str().unwrap()]));
+        std::thread::sleep(Duration::from_micros(random.random_range(0..80_000)));
+        run.kill();
+        // One of the two is there, or it says what to do.
+        let status = bed.start(bed.command(&["status"])).wait();
+        match status.code {
+            Some(0) if bed.number(count) == 1 => old += 1,
+            Some(0) => new += 1,
+            _ => _ = status.expect(74).says("creatormirror restore"),
+        }
+    }
+    restore(&bed, &copy).expect(0);
+    // What was replaced is still to be had, with what was in its log.
+    let kept = names(bed.folder()).into_iter().filter(|name| {
+        name.contains(".replaced") && !name.ends_with("-wal") && !name.ends_with("-shm")
+    });
+    let kept: Vec<PathBuf> = kept.map(|name| bed.folder().join(name)).collect();
+    let has_all = |path: &PathBuf| {
+        let db = Connection::open(path).unwrap();
+        db.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap() == 1
+    };
+    assert!(kept.iter().any(has_all), "{old} times the old one, {new} times the new: {kept:#?}");
+    bed.sync_well(&["--full"]);
+    bed.compare();
+}
+
+#[test]
+fn a_second_name_of_the_file_does_not_lead_past_the_lock() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    let other = bed.folder().join("other.db");
+    std::fs::hard_link(bed.database(), &other).unwrap();
+    let run_on_other =
+        |arguments: &[&str]| bed.start(bed.command_on(Path::new(BINARY), &other, arguments)).wait();
+    let daemon = bed.start(bed.command(&["run"]));
+    until("it runs", || bed.text("SELECT runner FROM instance") == "run");
+    for arguments in [&["sync"][..], &["run"], &["track", "creator", "Ada"], &["verify"]] {
+        run_on_other(arguments).expect(75).says("another creatormirror is working on");
+    }
+    // Nor does a lock file that somebody has deleted.
+    std::fs::remove_file(bed.folder().join("mirror.db.lock")).unwrap();
+    run(&bed, &["run"]).expect(75).says("another creatormirror is working on");
+    daemon.terminate();
+    daemon.wait().expect(0);
+    // Without another writer it is a file like any other.
+    run_on_other(&["sync", "--full"]).expect(0);
+    bed.sync_well(&["--full"]);
+    bed.compare();
+    bed.is_sound();
+}
+
+#[test]
+fn a_bind_mount_of_the_one_file_does_not_lead_past_the_lock() {
+    let test = "a_bind_mount_of_the_one_file_does_not_lead_past_the_lock";
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    let container = tempfile::tempdir().unwrap();
+    let inside = container.path().join("inside.db");
+    std::fs::write(&inside, "").unwrap();
+    let daemon = bed.start(bed.command(&["run"]));
+    until("it runs", || bed.text("SELECT runner FROM instance") == "run");
+    let mounted = |arguments: &[&str]| {
+        let command = bed.command_on(Path::new(BINARY), &inside, arguments);
+        let mut by = Command::new("unshare");
+        by.args(["--mount", "sh", "-c", r#"mount --bind "$1" "$2" && shift 2 && exec "$@""#, "sh"])
+            .args([&bed.database(), &inside])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        by
+    };
+    let tried = mounted(&["schema"]).output();
+    if !tried.is_ok_and(|output| output.status.success()) {
+        return support::skip(test, "no mount can be made here");
+    }
+    for arguments in [&["sync"][..], &["track", "creator", "Ada"]] {
+        bed.start(mounted(arguments)).wait().expect(75).says("is working on");
+    }
+    daemon.terminate();
+    daemon.wait().expect(0);
+    bed.compare();
+    bed.is_sound();
+}
