@@ -37,9 +37,11 @@
 //!
 //! # Flows
 //!
-//! **Poll.** [`pass::run`] asks [`plan::work`] what to do for each kind. A walk ([`poll::walk`])
-//! fetches page n+1 while page n is written ([`poll::write`]); dues are polled by kept cursors
-//! ([`poll::polls`]). [`poll::fetch`] is behind every request: it waits at the gate, sends, repeats
+//! **Poll.** [`pass::run`] asks [`plan::work`] what to do for each kind; several kinds are at work at a time.
+//! A walk ([`poll::walk`]) fetches page n+1 while page n is written ([`poll::write`]), and asks for the
+//! pages after it by the cursors of the last walk ([`poll::ahead`]); dues are polled by kept cursors
+//! ([`poll::polls`]). [`poll::fetch`] is behind every request: it waits for its turn, which
+//! [`poll::permits`] gives to at most `max_concurrent_requests` within the rate limit, sends, repeats
 //! what may pass, and persists a closed gate before anything else. [`poll::settle`] closes the walk.
 //!
 //! **Queued write.** [`cli`] or SQL adds an entry ([`store::outbox`]), frozen and on the disk. [`push`],

@@ -34,7 +34,7 @@ pub fn bed() -> Bed {
 /// The same with other settings.
 pub fn bed_of(settings: SandboxSettings) -> Bed {
     let mut bed = Bed::frozen(settings);
-    bed.set("CREATORMIRROR_SETTLE_AFTER", "50ms");
+    bed.set("CREATORMIRROR_RECONCILE_AFTER", "50ms");
     bed.sync_well(&[]);
     bed.control.clear_log();
     bed

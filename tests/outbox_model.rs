@@ -457,7 +457,7 @@ impl Life {
 
 fn settings(stays: bool) -> PushSettings {
     PushSettings {
-        settle_after: Duration::from_secs(5),
+        reconcile_after: Duration::from_secs(5),
         retention: Duration::from_secs(90 * 86_400),
         stays,
     }
@@ -473,7 +473,12 @@ fn open(base_url: &str, clock: &Clock, database: &Path, seed: u64) -> Desk {
     };
     let client = Client::new(&settings).unwrap().with_clock(clock.clone());
     let store = Store::open(database, IfMissing::Create).unwrap();
-    let manners = Manners { rate_share: 1.0, max_wait: Duration::from_secs(600), seed };
+    let manners = Manners {
+        rate_share: 1.0,
+        max_wait: Duration::from_secs(600),
+        max_concurrent_requests: 4,
+        seed,
+    };
     let fetcher =
         Fetcher::new(client, store.clone(), clock.clone(), Watcher::silent(), manners).unwrap();
     Desk::new(fetcher, store, Duration::from_secs(300))

@@ -197,8 +197,9 @@ fn kept_cursors_that_have_expired_cost_one_fresh_walk() {
     bed.sync_well(&[]);
     let asked = bed.log_of("/videos");
     let refused = asked.iter().filter(|entry| entry.status == Some(422)).count();
-    assert_eq!(refused, 1, "{asked:#?}");
-    assert!(asked.len() <= 2 + 4, "{asked:#?}");
+    // As many as were in flight when the first was refused.
+    assert!((1..=4).contains(&refused), "{asked:#?}");
+    assert!(asked.len() <= refused + 5, "{asked:#?}");
     bed.compare();
 }
 

@@ -31,10 +31,13 @@ fn seconds(n: u64) -> RetryAfter {
     RetryAfter::Seconds(n)
 }
 
-/// The time between a refused request and the one after it.
+/// The time between a refused request and the next one that was not on its way already.
 fn pause_after_refusal(log: &[Entry]) -> Duration {
     let refused = log.iter().position(|e| e.fault == Some("refuse")).expect("a refusal");
-    log[refused + 1].received - log[refused].received
+    let later = log[refused + 1..].iter().map(|e| e.received - log[refused].received);
+    let (on_their_way, paused): (Vec<_>, Vec<_>) = later.partition(|t| *t < Duration::from_secs(1));
+    assert!(on_their_way.len() <= 3, "{on_their_way:?}");
+    paused[0]
 }
 
 #[test]
@@ -96,7 +99,8 @@ fn no_later_run_asks_before_the_wait_is_over() {
     bed.sync_well(&[]);
     let pause = pause_after_refusal(&bed.log());
     assert!(pause >= Duration::from_secs(5), "{pause:?}");
-    let second_page = asked.last().unwrap().param("cursor").map(str::to_owned);
+    let second_page = asked.iter().rfind(|entry| entry.path == "/videos").unwrap();
+    let second_page = second_page.param("cursor").map(str::to_owned);
     let next = bed.log_of("/videos")[2].param("cursor").map(str::to_owned);
     assert_eq!(next, second_page, "the walk goes on where it was refused");
     bed.compare_lists();
@@ -236,10 +240,15 @@ impl Sender {
             request_timeout: Duration::from_secs(10),
         };
         let client = Client::new(&settings).unwrap().with_clock(self.clock.clone());
-        let manners = Manners { rate_share: 0.9, max_wait: Duration::from_secs(7_200), seed: 1 };
+        let manners = Manners {
+            rate_share: 0.9,
+            max_wait: Duration::from_secs(7_200),
+            max_concurrent_requests: 4,
+            seed: 1,
+        };
         let (store, clock) = (self.store.clone(), self.clock.clone());
         let fetcher = Fetcher::new(client, store, clock, Watcher::silent(), manners);
-        let mut fetcher = fetcher.unwrap();
+        let fetcher = fetcher.unwrap();
         self.runtime
             .spawn(async move { fetcher.fetch(&Request::get("/whoami"), |_| Ok(())).await.is_ok() })
     }

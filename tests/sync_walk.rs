@@ -108,8 +108,9 @@ fn spy_on_writes(bed: &Bed) {
 fn only_the_kinds_asked_for_are_read() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&["--only", "creators,overview"]);
-    let paths: Vec<String> = bed.log().into_iter().map(|entry| entry.path).collect();
-    assert_eq!(paths, ["/whoami", "/creators", "/overview"]);
+    let mut paths: Vec<String> = bed.log().into_iter().map(|entry| entry.path).collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["/creators", "/overview", "/whoami"]);
     bed.compare_kind(Kind::Creator);
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 0);
     bed.sync_well(&[]);
@@ -132,10 +133,14 @@ fn a_dry_run_prints_the_requests_that_are_then_made() {
         bed.sync_well(arguments);
         let printed: Vec<&str> = run.stdout.lines().collect();
         let made = bed.take_requests();
+        // Side by side, they are made in any order.
         // The overview's period is a parameter that the walk's line does not name.
-        let made: Vec<&str> = made.iter().map(|line| line.trim_end_matches("?period=7d")).collect();
-        let printed: Vec<&str> =
+        let mut made: Vec<&str> =
+            made.iter().map(|line| line.trim_end_matches("?period=7d")).collect();
+        let mut printed: Vec<&str> =
             printed.iter().map(|line| line.trim_end_matches("?period=7d")).collect();
+        made.sort_unstable();
+        printed.sort_unstable();
         assert_eq!(printed, made, "{arguments:?}");
     }
 }
@@ -211,9 +216,8 @@ fn of_two_at_once_the_second_is_told_to_try_again() {
     bed.control.fault(Fault::on("GET", "/videos", Accident::Slow(Duration::from_secs(2))));
     let first = bed.start_sync(&[]);
     until("the first is at work", || !bed.log_of("/videos").is_empty());
-    let requests = bed.log().len();
     bed.sync(&[]).expect(75).says("another creatormirror is working on");
-    assert_eq!(bed.log().len(), requests, "the second asked nothing");
+    assert_eq!(bed.log_of("/whoami").len(), 1, "the second asked nothing");
     first.wait().expect(0);
     bed.sync_well(&[]);
     bed.compare();

@@ -193,6 +193,18 @@ impl RateGate {
         delay
     }
 
+    /// How many requests may be in flight at a time, `max` at most. Between two windows it is one: the first
+    /// answer of the new one says what is left of it.
+    pub fn concurrency(&self, max: u32, now: DateTime<Utc>, boot: &BootTime) -> u32 {
+        match &self.budget {
+            // A window shorter than what a header can tell never ends.
+            Some(budget) if budget.window.length >= RESET_JITTER => {
+                if budget.window.left(now, boot).is_zero() { 1 } else { max }
+            }
+            _ => max,
+        }
+    }
+
     /// What may still be sent, and in what time: of the window that was read last, or, when that is
     /// over, of one like it that follows it. Nothing is known before the first reading.
     pub fn means(&self, share: f64, now: DateTime<Utc>, boot: &BootTime) -> Option<Means> {

@@ -38,7 +38,7 @@ pub fn run(context: &Context, flags: &Flags, environment: &Environment) -> Resul
     let runtime = super::runtime()?;
     let pulse = Pulse::new(context.clock.clone());
     let metrics = Arc::new(Metrics::default());
-    let mut session = session::open(context, key, watcher(&pulse, &metrics), IfMissing::Create)?;
+    let session = session::open(context, key, watcher(&pulse, &metrics), IfMissing::Create)?;
     let settings = settings(context, session.seed);
     session.desk.fetcher.set_manners(settings.manners);
     let ended = runtime.block_on(async {

@@ -124,13 +124,18 @@ pub fn settings(context: &Context, seed: u64) -> PassSettings {
         max_removals: config.max_removals,
         log_retention: config.log_retention,
         outbox_retention: config.outbox_retention,
-        settle_after: config.settle_after,
+        reconcile_after: config.reconcile_after,
     }
 }
 
 /// How requests are bounded, when a pass may wait so long for the rate limit.
 pub fn manners(context: &Context, max_wait: Duration) -> Manners {
-    Manners { rate_share: context.config.rate_share, max_wait, seed: jitter_seed(&context.clock) }
+    Manners {
+        rate_share: context.config.rate_share,
+        max_wait,
+        max_concurrent_requests: context.config.max_concurrent_requests,
+        seed: jitter_seed(&context.clock),
+    }
 }
 
 /// The number that seeds the minutes of this installation's sweeps.

@@ -70,12 +70,14 @@ fn unknown(key: &str, origin: &Origin) -> ConfigError {
     error.with_hint(format!("the settings are {}", names.join(", ")))
 }
 
-/// The value as text. Only a share is written as a number; the rest are strings.
+/// The value as text. Shares and counts are written as numbers; the rest are strings.
 fn scalar(setting: Setting, value: &Value, origin: &Origin) -> Result<String, ConfigError> {
     let found = match (value, setting) {
         (Value::String(text), _) => return Ok(text.clone()),
         (Value::Float(number), Setting::RateShare) => return Ok(number.to_string()),
-        (Value::Integer(number), Setting::RateShare) => return Ok(number.to_string()),
+        (Value::Integer(number), Setting::RateShare | Setting::MaxConcurrentRequests) => {
+            return Ok(number.to_string());
+        }
         (Value::Integer(number), _) => format!("the integer {number}"),
         (Value::Float(number), _) => format!("the number {number}"),
         (Value::Boolean(truth), _) => format!("the boolean {truth}"),

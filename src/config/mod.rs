@@ -75,6 +75,8 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// The share of the key's budget that is ours, above 0 and at most 1.
     pub rate_share: f64,
+    /// The most requests in flight at a time, 1 to 16.
+    pub max_concurrent_requests: u32,
     /// How long to wait for a rate limit.
     pub max_wait: Duration,
     /// How long dues in one page wait for each other.
@@ -88,7 +90,7 @@ pub struct Config {
     /// How long rows of `sync_log` are kept.
     pub log_retention: Duration,
     /// How long after a lost answer its outcome is looked up.
-    pub settle_after: Duration,
+    pub reconcile_after: Duration,
     /// The loopback address for metrics and health.
     pub listen: Option<SocketAddr>,
     /// The configuration file that was read.
@@ -147,20 +149,21 @@ impl Config {
         let ca_file = raws.get(&Setting::CaFile).map(|raw| Entry { setting: Setting::CaFile, raw });
         let mut sweeps = BTreeMap::new();
         for kind in Kind::ALL {
-            sweeps.insert(kind, entry(Setting::Sweep(kind))?.sweep()?);
+            sweeps.insert(kind, entry(Setting::FullSync(kind))?.sweep()?);
         }
         Ok(Self {
             database: entry(Setting::Database)?.path()?,
             base_url: entry(Setting::BaseUrl)?.base_url()?,
             ca_file: ca_file.map(Entry::existing_file).transpose()?,
             rate_share: entry(Setting::RateShare)?.share()?,
+            max_concurrent_requests: entry(Setting::MaxConcurrentRequests)?.concurrency()?,
             max_wait: entry(Setting::MaxWait)?.duration()?,
             freshness_target: entry(Setting::FreshnessTarget)?.duration()?,
             max_removals: entry(Setting::MaxRemovals)?.removal_ceiling()?,
             timezone: entry(Setting::Timezone)?.timezone()?,
             outbox_retention: entry(Setting::OutboxRetention)?.duration()?,
             log_retention: entry(Setting::LogRetention)?.duration()?,
-            settle_after: entry(Setting::SettleAfter)?.duration()?,
+            reconcile_after: entry(Setting::ReconcileAfter)?.duration()?,
             listen: entry(Setting::Listen)?.listen()?,
             sweeps,
             provenance: raws.into_iter().map(|(setting, raw)| (setting, raw.origin)).collect(),
@@ -322,13 +325,14 @@ mod tests {
             Path::new("/home/a/.local/share/creatormirror/creatormirror.db")
         );
         assert_eq!(config.rate_share.to_string(), "0.9");
+        assert_eq!(config.max_concurrent_requests, 4);
         assert_eq!(config.max_wait, Duration::from_secs(300));
         assert_eq!(config.freshness_target, Duration::from_secs(300));
         assert_eq!(config.max_removals, RemovalCeiling { fraction: 0.2 });
         assert_eq!(config.timezone, Tz::UTC);
         assert_eq!(config.outbox_retention, Duration::from_secs(90 * 86_400));
         assert_eq!(config.log_retention, config.outbox_retention);
-        assert_eq!(config.settle_after, Duration::from_secs(5));
+        assert_eq!(config.reconcile_after, Duration::from_secs(5));
         assert_eq!(
             (config.ca_file.as_ref(), config.listen, config.file.as_ref()),
             (None, None, None)
@@ -341,18 +345,18 @@ mod tests {
     #[test]
     fn flag_beats_environment_beats_file_beats_default() {
         let (folder, mut flags) = with_file(
-            "database = 'file.db'\nmax_wait = '1m'\nsettle_after = '1s'\nrate_share = 0.5\n",
+            "database = 'file.db'\nmax_wait = '1m'\nreconcile_after = '1s'\nrate_share = 0.5\n",
         );
         flags.database = Some("flag.db".into());
         flags.max_wait = Some(Duration::from_millis(1_500));
-        let pairs = [("CREATORMIRROR_DATABASE", "env.db"), ("CREATORMIRROR_SETTLE_AFTER", "2s")];
+        let pairs = [("CREATORMIRROR_DATABASE", "env.db"), ("CREATORMIRROR_RECONCILE_AFTER", "2s")];
         let config = Config::load(&flags, &environment(&pairs)).unwrap();
         assert_eq!(config.database, Path::new("flag.db"));
         assert_eq!(config.origin(Setting::Database).to_string(), "flag --database");
         assert_eq!(config.max_wait, Duration::from_millis(1_500));
-        assert_eq!(config.settle_after, Duration::from_secs(2));
-        let variable = "environment variable CREATORMIRROR_SETTLE_AFTER";
-        assert_eq!(config.origin(Setting::SettleAfter).to_string(), variable);
+        assert_eq!(config.reconcile_after, Duration::from_secs(2));
+        let variable = "environment variable CREATORMIRROR_RECONCILE_AFTER";
+        assert_eq!(config.origin(Setting::ReconcileAfter).to_string(), variable);
         let line = format!("{}:4", folder.path().join("config.toml").display());
         assert_eq!(config.origin(Setting::RateShare).to_string(), line);
         flags.database = None;
@@ -389,10 +393,10 @@ mod tests {
 
     #[test]
     fn wrong_values_say_where_they_are() {
-        let pairs = [("CREATORMIRROR_SWEEP_VIDEOS", "0 25 * * *")];
+        let pairs = [("CREATORMIRROR_FULL_SYNC_VIDEOS", "0 25 * * *")];
         let error = Config::load(&Flags::default(), &environment(&pairs)).unwrap_err().to_string();
         assert!(
-            error.contains("CREATORMIRROR_SWEEP_VIDEOS: `sweep_videos`: hour field"),
+            error.contains("CREATORMIRROR_FULL_SYNC_VIDEOS: `full_sync_videos`: hour field"),
             "{error}"
         );
         let (_folder, flags) = with_file("\nca_file = 'absent.pem'\n");
@@ -427,7 +431,7 @@ mod tests {
 
     #[test]
     fn sweeps_are_spread_by_seed_and_kind() {
-        let pairs = [("CREATORMIRROR_SWEEP_META", "off")];
+        let pairs = [("CREATORMIRROR_FULL_SYNC_META", "off")];
         let config = Config::load(&Flags::default(), &environment(&pairs)).unwrap();
         let minutes = |seed: u64| -> Vec<u32> {
             let sweeps = config.sweeps(seed).into_values().flatten();

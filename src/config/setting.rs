@@ -21,14 +21,16 @@ pub enum Setting {
     CaFile,
     /// The share of the key's budget that is ours.
     RateShare,
+    /// The most requests in flight at a time.
+    MaxConcurrentRequests,
     /// How long to wait for a rate limit.
     MaxWait,
     /// How long dues in one page wait for each other.
     FreshnessTarget,
     /// The largest part of a kind that one walk may remove.
     MaxRemovals,
-    /// When a kind is swept.
-    Sweep(Kind),
+    /// When a kind is listed in full.
+    FullSync(Kind),
     /// The zone of the sweeps.
     Timezone,
     /// How long finished entries of the outbox are kept.
@@ -36,7 +38,7 @@ pub enum Setting {
     /// How long rows of `sync_log` are kept.
     LogRetention,
     /// How long after a lost answer its outcome is looked up.
-    SettleAfter,
+    ReconcileAfter,
     /// The loopback address for metrics and health.
     Listen,
 }
@@ -63,25 +65,26 @@ pub enum Origin {
 
 impl Setting {
     /// Every setting, in the order of the table.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Database,
         Self::ApiKeyFile,
         Self::BaseUrl,
         Self::CaFile,
         Self::RateShare,
+        Self::MaxConcurrentRequests,
         Self::MaxWait,
         Self::FreshnessTarget,
         Self::MaxRemovals,
-        Self::Sweep(Kind::Account),
-        Self::Sweep(Kind::Creator),
-        Self::Sweep(Kind::Video),
-        Self::Sweep(Kind::AccountVideo),
-        Self::Sweep(Kind::Overview),
-        Self::Sweep(Kind::Meta),
+        Self::FullSync(Kind::Account),
+        Self::FullSync(Kind::Creator),
+        Self::FullSync(Kind::Video),
+        Self::FullSync(Kind::AccountVideo),
+        Self::FullSync(Kind::Overview),
+        Self::FullSync(Kind::Meta),
         Self::Timezone,
         Self::OutboxRetention,
         Self::LogRetention,
-        Self::SettleAfter,
+        Self::ReconcileAfter,
         Self::Listen,
     ];
 
@@ -93,14 +96,17 @@ impl Setting {
             Self::BaseUrl => "base_url",
             Self::CaFile => "ca_file",
             Self::RateShare => "rate_share",
+            Self::MaxConcurrentRequests => "max_concurrent_requests",
             Self::MaxWait => "max_wait",
             Self::FreshnessTarget => "freshness_target",
             Self::MaxRemovals => "max_removals",
-            Self::Sweep(kind) => return format!("sweep_{}", kind.plural().replace('-', "_")),
+            Self::FullSync(kind) => {
+                return format!("full_sync_{}", kind.plural().replace('-', "_"));
+            }
             Self::Timezone => "timezone",
             Self::OutboxRetention => "outbox_retention",
             Self::LogRetention => "log_retention",
-            Self::SettleAfter => "settle_after",
+            Self::ReconcileAfter => "reconcile_after",
             Self::Listen => "listen",
         };
         name.to_owned()
@@ -125,13 +131,14 @@ impl Setting {
             Self::Database | Self::ApiKeyFile | Self::CaFile => None,
             Self::BaseUrl => Some("https://api.creatoraudit.com/v2"),
             Self::RateShare => Some("0.9"),
+            Self::MaxConcurrentRequests => Some("4"),
             Self::MaxWait | Self::FreshnessTarget => Some("5m"),
             Self::MaxRemovals => Some("20%"),
-            Self::Sweep(Kind::Account | Kind::Creator | Kind::Overview) => Some("@hourly"),
-            Self::Sweep(Kind::Video | Kind::AccountVideo | Kind::Meta) => Some("@daily"),
+            Self::FullSync(Kind::Account | Kind::Creator | Kind::Overview) => Some("@hourly"),
+            Self::FullSync(Kind::Video | Kind::AccountVideo | Kind::Meta) => Some("@daily"),
             Self::Timezone => Some("UTC"),
             Self::OutboxRetention | Self::LogRetention => Some("90d"),
-            Self::SettleAfter => Some("5s"),
+            Self::ReconcileAfter => Some("5s"),
             Self::Listen => Some("off"),
         }
     }
@@ -143,7 +150,7 @@ impl Setting {
             | Self::FreshnessTarget
             | Self::OutboxRetention
             | Self::LogRetention
-            | Self::SettleAfter => Some("s"),
+            | Self::ReconcileAfter => Some("s"),
             Self::MaxRemovals => Some("%"),
             _ => None,
         }
@@ -157,13 +164,14 @@ impl Setting {
             Self::CaFile => "the path of an existing PEM file",
             Self::BaseUrl => "an https address, or an http one on loopback",
             Self::RateShare => "a number above 0 and at most 1",
+            Self::MaxConcurrentRequests => "a whole number from 1 to 16",
             Self::MaxWait
             | Self::FreshnessTarget
             | Self::OutboxRetention
             | Self::LogRetention
-            | Self::SettleAfter => "a duration such as `90s`, `5m`, `1h 30m` or `90d`",
+            | Self::ReconcileAfter => "a duration such as `90s`, `5m`, `1h 30m` or `90d`",
             Self::MaxRemovals => "a percentage from `0%` to `100%`",
-            Self::Sweep(_) => {
+            Self::FullSync(_) => {
                 "a crontab expression of five fields, `@daily` and the like, or `off`"
             }
             Self::Timezone => "an IANA name such as `Europe/Berlin`",
@@ -199,17 +207,17 @@ mod tests {
         for setting in Setting::ALL {
             assert_eq!(Setting::from_name(&setting.name()), Some(setting));
         }
-        assert_eq!(Setting::Sweep(Kind::AccountVideo).name(), "sweep_account_videos");
+        assert_eq!(Setting::FullSync(Kind::AccountVideo).name(), "full_sync_account_videos");
         assert_eq!(
-            Setting::Sweep(Kind::AccountVideo).variable(),
-            "CREATORMIRROR_SWEEP_ACCOUNT_VIDEOS"
+            Setting::FullSync(Kind::AccountVideo).variable(),
+            "CREATORMIRROR_FULL_SYNC_ACCOUNT_VIDEOS"
         );
     }
 
     #[test]
     fn every_kind_has_a_sweep() {
         for kind in Kind::ALL {
-            assert!(Setting::ALL.contains(&Setting::Sweep(kind)), "{kind}");
+            assert!(Setting::ALL.contains(&Setting::FullSync(kind)), "{kind}");
         }
     }
 }

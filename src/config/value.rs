@@ -1,6 +1,7 @@
 //! From the text of a setting to its value. Pure, apart from looking whether a named file exists.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use crate::plan::Sweep;
 
 /// Durations longer than this would only overflow dates.
 const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+/// How many requests may be in flight at a time.
+const CONCURRENT_REQUESTS: RangeInclusive<u32> = 1..=16;
 
 /// A setting with its raw text, ready to be read as one type or another.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +74,12 @@ impl Entry<'_> {
             Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
             _ => Err(self.unexpected()),
         }
+    }
+
+    /// A number of requests.
+    pub fn concurrency(self) -> Result<u32, ConfigError> {
+        let number = self.text()?.parse::<u32>().ok();
+        number.filter(|n| CONCURRENT_REQUESTS.contains(n)).ok_or_else(|| self.unexpected())
     }
 
     /// A percentage of removals.
@@ -247,6 +257,21 @@ mod tests {
         }
         for text in ["NaN", "-1", "90%", ""] {
             assert!(Entry { setting: Setting::RateShare, raw: &raw(text) }.share().is_err());
+        }
+    }
+
+    #[test]
+    fn from_1_to_16_requests_may_be_in_flight() {
+        for (text, number) in [
+            ("1", Some(1)),
+            ("16", Some(16)),
+            ("0", None),
+            ("17", None),
+            ("-1", None),
+            ("4.5", None),
+        ] {
+            let entry = Entry { setting: Setting::MaxConcurrentRequests, raw: &raw(text) };
+            assert_eq!(entry.concurrency().ok(), number, "{text}");
         }
     }
 

@@ -40,7 +40,7 @@ impl Kind {
         }
     }
 
-    /// The name on the command line (`--only`) and, with `_` for `-`, in `sweep_…` settings.
+    /// The name on the command line (`--only`) and, with `_` for `-`, in `full_sync_…` settings.
     pub const fn plural(self) -> &'static str {
         match self {
             Self::Meta => "meta",

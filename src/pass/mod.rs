@@ -1,6 +1,7 @@
-//! One pass: push what is ready, poll what is due. Daemon, one-shot and demo all call [`run`].
+//! One pass: push what is ready, poll what is due, list what is to be listed. Daemon, one-shot and demo all
+//! call [`run`].
 //!
-//! A pass takes the kinds in turn. A kind that fails does not keep the others from their turn,
+//! Several kinds are at work at a time. A kind that fails does not keep the others from their turn,
 //! unless the trouble is everybody's: a refused key, an unreachable API, a rate limit beyond the
 //! user's patience, a database that cannot be written. Whatever happens, each turn's outcome is
 //! written down.
@@ -11,6 +12,7 @@ pub mod findings;
 pub mod identify;
 mod judge;
 mod next;
+mod phases;
 pub mod preview;
 mod report;
 mod standing;
@@ -56,13 +58,13 @@ pub struct PassSettings {
     /// How long finished entries of the outbox are kept.
     pub outbox_retention: Duration,
     /// How long after a lost answer its outcome is looked up.
-    pub settle_after: Duration,
+    pub reconcile_after: Duration,
 }
 
 impl PassSettings {
     fn push(&self, order: &Order) -> PushSettings {
         PushSettings {
-            settle_after: self.settle_after,
+            reconcile_after: self.reconcile_after,
             retention: self.outbox_retention,
             stays: order.settles,
         }
@@ -101,7 +103,10 @@ pub async fn run(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Rep
     desk.pass = 0;
     let span = tracing::debug_span!("pass", trigger = order.trigger);
     let mut verified = None;
-    let stop = turns(desk, order, settings, &mut verified).instrument(span).await.err();
+    let mut stop = turns(desk, order, settings, &mut verified).instrument(span).await.err();
+    if let Some(reason) = stop.as_ref().filter(|reason| !matches!(reason, Stop::Store(_))) {
+        stop = phases::end_others(desk, reason).err().or(stop);
+    }
     Report { verified, ..close(desk, settings, stop) }
 }
 
@@ -160,29 +165,10 @@ async fn turns(
     }
     // What a user waits for goes before what nobody has asked for just now.
     push::push(desk, settings.push(order)).await?;
-    let mut polled = Vec::new();
-    // What is due comes before what is swept, and of that what has waited longest: a small budget
-    // must not be spent by those whose turn happens to be first.
-    for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
-        let work = standing::decide(desk, order, settings, kind)?;
-        if work.is_for_dues() {
-            turn(desk, order, settings, kind, work).await?;
-            polled.push(kind);
-        }
-    }
-    for kind in standing::by_last_sweep(&desk.store)?.into_iter().filter(|kind| order.wants(*kind))
-    {
-        if desk.failures.contains_key(&kind) {
-            continue;
-        }
-        let work = standing::decide(desk, order, settings, kind)?;
-        // What a poll has left due is for the next pass.
-        if work.is_for_dues() && polled.contains(&kind) {
-            continue;
-        }
-        turn(desk, order, settings, kind, work).await?;
-    }
-    Ok(())
+    // What is due comes before what is swept: a small budget must not be spent by those whose turn
+    // happens to be first.
+    let polled = phases::polls(desk, order, settings).await?;
+    phases::listings(desk, order, settings, &polled).await
 }
 
 /// A kind's turn. An error of its own is logged with it; an error of everybody's ends the pass.

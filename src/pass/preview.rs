@@ -8,7 +8,7 @@ use super::{Order, PassSettings, backfill, standing};
 use crate::model::{Kind, instant};
 use crate::plan::backfill::Task;
 use crate::plan::work::Work;
-use crate::poll::{documents, metrics, query, walk};
+use crate::poll::{documents, metrics, page, query};
 use crate::push;
 use crate::store::due::DueFeed;
 use crate::store::{Store, StoreResult, pages, refusals, walks};
@@ -131,7 +131,7 @@ fn chain(
     loop {
         let request = query::page(kind, parameters, cursor.as_deref());
         let known = match store {
-            Some(store) => store.read(|c| pages::find(c, &walk::url(&request)))?,
+            Some(store) => store.read(|c| pages::find(c, &page::url(&request)))?,
             None => None,
         };
         lines.push(request.to_string());

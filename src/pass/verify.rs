@@ -12,7 +12,7 @@ use crate::model::{Event, Kind};
 use crate::poll::error::PollResult;
 use crate::poll::settle::{self, outcome};
 use crate::poll::write::{self, Content, PageWrite};
-use crate::poll::{Desk, PollError, query, walk};
+use crate::poll::{Desk, PollError, page, query};
 use crate::store::pages::{self, PageAddress};
 use crate::store::passes::{Ending, Tally};
 use crate::store::sample::{self, Picked};
@@ -238,7 +238,7 @@ async fn one_page(
     };
     let page = fetched.checked;
     let page = PageWrite {
-        url: walk::url(&request),
+        url: page::url(&request),
         cursor: address.cursor.clone(),
         etag: fetched.answer.etag,
         next_cursor: page.next_cursor,

@@ -112,6 +112,11 @@ impl Bound {
         self.ids
     }
 
+    /// Whether the bound is being looked for, so that each request depends on the answer before.
+    pub fn is_sought(self) -> bool {
+        self.before_guess.is_some() && !self.is_proved
+    }
+
     /// A request with so many ids was refused. `told` is the bound that the server has named.
     pub fn refused(&mut self, sent: usize, told: Option<usize>) -> Refused {
         if let Some(told) = told.filter(|told| (1..sent).contains(told)) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::write::Ledger;
-use super::{Fetcher, query};
+use super::{Fetcher, Priority, query};
 use crate::api::{Failure, Verdict};
 use crate::model::outbox::Pushed;
 use crate::model::{Event, Kind, instant};
@@ -36,6 +36,8 @@ pub struct Desk {
     pub pushed: Pushed,
     /// Pages and rows of the present turn, as shown last.
     shown: (u64, u64),
+    /// The fetchers of the tasks that work side by side.
+    lent: Vec<Fetcher>,
 }
 
 impl Desk {
@@ -51,7 +53,32 @@ impl Desk {
             failures: BTreeMap::new(),
             pushed: Pushed::default(),
             shown: (0, 0),
+            lent: Vec::new(),
         }
+    }
+
+    /// The same for one task among several that work side by side; see [`Desk::absorb`].
+    pub fn lend(&mut self, priority: Priority) -> Self {
+        let fetcher = self.fetcher.lend(priority);
+        self.lent.push(fetcher.clone());
+        Self {
+            fetcher,
+            store: self.store.clone(),
+            freshness: self.freshness,
+            pass: self.pass,
+            refused: self.refused.clone(),
+            turn_began_at: self.turn_began_at,
+            failures: BTreeMap::new(),
+            pushed: Pushed::default(),
+            shown: (0, 0),
+            lent: Vec::new(),
+        }
+    }
+
+    /// Takes over what such a task has found out.
+    pub fn absorb(&mut self, lent: Self) {
+        self.refused.extend(lent.refused);
+        self.failures.extend(lent.failures);
     }
 
     /// Begins a pass in the log; its first turn is that of `meta`, which carries what comes before
@@ -91,7 +118,10 @@ impl Desk {
         let at = self.fetcher.stamp();
         let retention = i64::try_from(log_retention.as_micros()).unwrap_or(i64::MAX);
         // Requests of a turn that broke off belong to `meta`, the turn that is always there.
-        let ledger = self.ledger(Kind::Meta);
+        let mut ledger = self.ledger(Kind::Meta);
+        for lent in self.lent.drain(..) {
+            ledger.sent.add(&lent.take_sent());
+        }
         let pass = self.pass;
         self.store.write(|tx| {
             ledger.close(tx, &passes::Tally::default())?;
@@ -103,7 +133,7 @@ impl Desk {
     }
 
     /// What the next write carries along.
-    pub fn ledger(&mut self, kind: Kind) -> Ledger {
+    pub fn ledger(&self, kind: Kind) -> Ledger {
         Ledger {
             pass: self.pass,
             kind,

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::Desk;
 use super::error::PollResult;
-use super::walk;
+use super::page;
 use crate::api::{Request, decode, item};
 use crate::model::{Column, ColumnType, Kind, Value};
 use crate::store::documents::{self, Figures};
@@ -24,7 +24,7 @@ pub fn overview_request() -> Request {
 /// Reads `GET /overview`; its figures are kept if any has changed.
 pub async fn overview(desk: &mut Desk) -> PollResult<()> {
     let request = overview_request();
-    let url = walk::url(&request);
+    let url = page::url(&request);
     let etag = desk.store.read(|c| documents::etag(c, &url))?;
     let request = request.if_none_match(etag);
     let fetched = desk

@@ -2,13 +2,19 @@
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use tokio::sync::Notify;
 
 use super::error::{PollError, PollResult};
+use super::permits::{Permits, Priority};
 use super::traffic::Traffic;
+pub use super::turns::Manners;
+use super::turns::{Permit, Shared, State, Then, lock};
 use crate::api::{Answer, Client, Failure, Means, Request, Verdict};
 use crate::clock::Clock;
 use crate::model::event::Wait;
@@ -23,17 +29,6 @@ pub const RETRY: RetryPolicy =
 /// No attempt starts later than this after the first one that got no answer, nor after the first for
 /// the same request. With the longest time an attempt takes, a silent API is given up within a minute.
 const PATIENCE: Duration = Duration::from_secs(25);
-
-/// How the user and the key's other clients bound us.
-#[derive(Debug, Clone, Copy)]
-pub struct Manners {
-    /// The part of the key's budget that is ours, 0 to 1.
-    pub rate_share: f64,
-    /// The time a pass may spend waiting for the rate limit.
-    pub max_wait: Duration,
-    /// Seeds the jitter of retries.
-    pub seed: u64,
-}
 
 /// An answer, and when its request started.
 #[derive(Debug)]
@@ -55,25 +50,14 @@ pub struct Sent {
     pub as_of: i64,
 }
 
-/// Sends requests, one at a time.
-#[derive(Debug)]
+/// Sends requests, several at a time. Clones send under the same limits and are counted together;
+/// those of [`Fetcher::lend`] are counted apart.
+#[derive(Debug, Clone)]
 pub struct Fetcher {
-    client: Client,
-    store: Store,
-    clock: Clock,
-    watcher: Watcher,
-    manners: Manners,
-    traffic: Traffic,
-    chance: ChaCha8Rng,
-    retry: RetryPolicy,
-    wait_left: Duration,
-    /// The part of our share that may be spent on what is at hand.
-    thrift: f64,
-    sent: Tally,
-    /// Boot time of the first attempt that got no answer, since the last answer.
-    silent_since: Option<Duration>,
-    /// Writes on end that the API asked to send later.
-    limited: u32,
+    shared: Arc<Shared>,
+    priority: Priority,
+    sent: Arc<Mutex<Tally>>,
+    has_sent: Arc<AtomicBool>,
 }
 
 impl Fetcher {
@@ -86,113 +70,148 @@ impl Fetcher {
         manners: Manners,
     ) -> StoreResult<Self> {
         let traffic = Traffic::load(&store, &clock)?;
-        let chance = ChaCha8Rng::seed_from_u64(manners.seed);
-        let wait_left = manners.max_wait;
-        Ok(Self {
+        let state = Mutex::new(State {
             client,
-            store,
-            clock,
-            watcher,
-            manners,
-            traffic,
-            chance,
+            permits: Permits::new(manners.max_concurrent_requests),
+            chance: ChaCha8Rng::seed_from_u64(manners.seed),
             retry: RETRY,
-            wait_left,
+            wait_left: manners.max_wait,
             thrift: 1.0,
-            sent: Tally::default(),
             silent_since: None,
+            has_given_up: false,
             limited: 0,
+            manners,
+        });
+        let shared = Shared { store, clock, watcher, traffic, state, changed: Notify::new() };
+        Ok(Self {
+            shared: Arc::new(shared),
+            priority: Priority::First,
+            sent: Arc::default(),
+            has_sent: Arc::default(),
         })
     }
 
+    /// The same for one task among several: with a priority and a count of its own.
+    #[must_use]
+    pub fn lend(&self, priority: Priority) -> Self {
+        let shared = Arc::clone(&self.shared);
+        Self { shared, priority, sent: Arc::default(), has_sent: Arc::default() }
+    }
+
+    /// The same for one request whose answer may turn out to be of no use.
+    #[must_use]
+    pub fn ahead(&self) -> Self {
+        Self { priority: self.priority.ahead(), has_sent: Arc::default(), ..self.clone() }
+    }
+
+    /// Whether a request was sent with this one or a clone of it.
+    pub fn has_sent(&self) -> bool {
+        self.has_sent.load(Ordering::Relaxed)
+    }
+
     /// Begins a new account of the time spent waiting.
-    pub fn renew_patience(&mut self) {
-        self.renew_patience_for(self.manners.max_wait);
+    pub fn renew_patience(&self) {
+        let max_wait = self.state().manners.max_wait;
+        self.renew_patience_for(max_wait);
     }
 
     /// The same, for somebody who waits for so long.
-    pub fn renew_patience_for(&mut self, wait: Duration) {
-        self.wait_left = wait;
-        self.thrift = 1.0;
-        self.silent_since = None;
-        self.retry = RETRY;
+    pub fn renew_patience_for(&self, wait: Duration) {
+        let mut state = self.state();
+        state.wait_left = wait;
+        state.thrift = 1.0;
+        state.silent_since = None;
+        state.has_given_up = false;
+        state.retry = RETRY;
     }
 
     /// From here on nothing is tried twice: the API is known to be down, and only its return is of
     /// interest. Until patience is renewed.
-    pub fn try_once(&mut self) {
+    pub fn try_once(&self) {
         self.renew_patience();
-        self.retry = RetryPolicy { attempts_max: 1, ..RETRY };
+        self.state().retry = RetryPolicy { attempts_max: 1, ..RETRY };
     }
 
     /// The same with another bound, and with a part of our share alone: the rest stays for what is more
     /// urgent.
-    pub fn be_thrifty(&mut self, part: f64, patience: Duration) {
+    pub fn be_thrifty(&self, part: f64, patience: Duration) {
         self.renew_patience_for(patience);
-        self.thrift = part;
+        self.state().thrift = part;
     }
 
     /// What our share of each window of the budget is, as far as it is known.
     pub fn allowance(&self) -> Option<u64> {
-        self.traffic.gate(|gate| gate.allowance(self.manners.rate_share))
+        let share = self.state().manners.rate_share;
+        self.traffic().gate(|gate| gate.allowance(share))
     }
 
     /// What is left of our share of the budget, as far as it is known.
     pub fn means(&self) -> Option<Means> {
-        let (now, boot) = (self.clock.now(), self.clock.boot());
-        self.traffic.gate(|gate| gate.means(self.manners.rate_share, now, &boot))
+        let (now, boot) = (self.clock().now(), self.clock().boot());
+        let share = self.state().manners.rate_share;
+        self.traffic().gate(|gate| gate.means(share, now, &boot))
+    }
+
+    /// The most requests that may be in flight at a time.
+    pub fn max_concurrent_requests(&self) -> usize {
+        usize::try_from(self.state().permits.max()).unwrap_or(1)
     }
 
     /// Sends with another client from now on; returns the one before.
-    pub fn replace_client(&mut self, client: Client) -> Client {
-        std::mem::replace(&mut self.client, client)
+    pub fn replace_client(&self, client: Client) -> Client {
+        std::mem::replace(&mut self.state().client, client)
     }
 
     /// Changes the bounds from now on.
-    pub fn set_manners(&mut self, manners: Manners) {
-        self.manners = manners;
+    pub fn set_manners(&self, manners: Manners) {
+        let mut state = self.state();
+        state.permits.set_max(manners.max_concurrent_requests);
+        state.manners = manners;
     }
 
     /// The clock that everything in this pass goes by.
     pub fn clock(&self) -> &Clock {
-        &self.clock
+        &self.shared.clock
     }
 
     /// The watcher of this pass.
     pub fn watcher(&self) -> &Watcher {
-        &self.watcher
+        &self.shared.watcher
     }
 
     /// The rate gate and the stamps.
     pub fn traffic(&self) -> &Traffic {
-        &self.traffic
+        &self.shared.traffic
     }
 
     /// The start of something; see [`Traffic::stamp`].
     pub fn stamp(&self) -> i64 {
-        self.traffic.stamp(self.clock.now())
+        self.traffic().stamp(self.clock().now())
     }
 
     /// The requests sent since this was asked last.
-    pub fn take_sent(&mut self) -> Tally {
-        std::mem::take(&mut self.sent)
+    pub fn take_sent(&self) -> Tally {
+        std::mem::take(&mut lock(&self.sent))
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Tally)) {
+        change(&mut lock(&self.sent));
     }
 
     /// Gets an answer that passes `check`. An answer that does not is asked for again like one that
     /// never came; in the end the last failure is returned.
     pub async fn fetch<T>(
-        &mut self,
+        &self,
         request: &Request,
         check: impl Fn(&Answer) -> Result<T, Failure>,
     ) -> PollResult<Fetched<T>> {
-        let was_silent = self.silent_since.is_some();
-        let begun = self.clock.boot().elapsed;
+        let begun = self.clock().boot().elapsed;
         let mut attempt = 0_u32;
         let mut limited = 0_u32;
         loop {
-            self.pass_gate().await?;
-            let as_of = self.stamp();
-            let sent = self.send(request).await;
+            let permit = self.shared.permit(self.priority, request.authenticated).await?;
+            let as_of = permit.as_of;
+            let sent = self.send(request, permit).await;
             let checked = sent.and_then(|answer| match check(&answer) {
                 Ok(checked) => Ok((answer, checked)),
                 Err(failure) => Err(answer.blame(failure)),
@@ -204,7 +223,7 @@ impl Fetcher {
             let trouble = failure.trouble();
             if let Trouble::Limited(_) = trouble {
                 limited = limited.saturating_add(1);
-                self.close_gate(trouble, limited)?;
+                self.close_gate(&failure, limited)?;
                 // A service that is unavailable again and again is not a rate limit to wait out.
                 if failure.status == Some(503) && limited >= RETRY.attempts_max {
                     return Err(PollError::Api(failure));
@@ -212,129 +231,148 @@ impl Fetcher {
                 continue;
             }
             attempt = attempt.saturating_add(1);
-            let spent = self.clock.boot().elapsed.saturating_sub(begun).max(self.silence());
-            let chance = self.chance.random();
-            match self.retry.next(trouble, attempt, chance) {
+            let spent = self.clock().boot().elapsed.saturating_sub(begun).max(self.silence());
+            let next = {
+                let mut state = self.state();
+                let chance = state.chance.random();
+                state.retry.next(trouble, attempt, chance)
+            };
+            match next {
                 Next::Again { after } if spent.saturating_add(after) <= PATIENCE => {
                     tracing::debug!(%request, attempt, error = %failure, "trying again");
-                    self.watcher.tell(&Event::Waiting { reason: Wait::Retry, length: after });
-                    self.clock.sleep(after).await;
+                    self.watcher().tell(&Event::Waiting { reason: Wait::Retry, length: after });
+                    self.clock().sleep(after).await;
                 }
-                _ => return Err(give_up(failure, was_silent)),
+                _ => return Err(self.give_up(failure)),
             }
+        }
+    }
+
+    /// One attempt at a read.
+    pub async fn fetch_once<T>(
+        &self,
+        request: &Request,
+        check: impl Fn(&Answer) -> Result<T, Failure>,
+    ) -> PollResult<Fetched<T>> {
+        let Sent { result, as_of } = self.send_once(request).await?;
+        let answer = result.map_err(PollError::Api)?;
+        match check(&answer) {
+            Ok(checked) => Ok(Fetched { answer, checked, as_of }),
+            Err(failure) => Err(PollError::Api(answer.blame(failure))),
         }
     }
 
     /// Waits until a request may be sent, so that nothing stands between a decision to send and the
     /// sending.
-    pub async fn turn(&mut self) -> PollResult<()> {
-        self.pass_gate().await
+    pub async fn turn(&self) -> PollResult<()> {
+        self.shared.wait(&self.shared.queue(self.priority), Then::Return).await.map(|_| ())
     }
 
-    /// One attempt at a write, whatever comes of it: only whoever knows what it wanted to do may
-    /// repeat it. It waits at the gate, counts, and closes the gate like any other request.
-    pub async fn send_once(&mut self, request: &Request) -> PollResult<Sent> {
-        self.pass_gate().await?;
-        let as_of = self.stamp();
-        let result = self.send(request).await;
-        match result.as_ref().map_err(|failure| failure.trouble()) {
-            Err(trouble @ Trouble::Limited(_)) => {
-                self.limited = self.limited.saturating_add(1);
-                self.close_gate(trouble, self.limited)?;
+    /// One attempt, whatever comes of it: only who knows what a write wanted to do may repeat it. It waits at the gate, counts, and closes the gate like any other request.
+    pub async fn send_once(&self, request: &Request) -> PollResult<Sent> {
+        let permit = self.shared.permit(self.priority, request.authenticated).await?;
+        let as_of = permit.as_of;
+        let result = self.send(request, permit).await;
+        match &result {
+            Err(failure) if matches!(failure.trouble(), Trouble::Limited(_)) => {
+                let times = {
+                    let mut state = self.state();
+                    state.limited = state.limited.saturating_add(1);
+                    state.limited
+                };
+                self.close_gate(failure, times)?;
             }
-            _ => self.limited = 0,
+            _ => self.state().limited = 0,
         }
         Ok(Sent { result, as_of })
     }
 
     /// Takes the length of a wait from what the user allows; `false` where that is not enough.
-    pub fn spend_wait(&mut self, length: Duration) -> bool {
-        let left = self.wait_left.checked_sub(length);
-        self.wait_left = left.unwrap_or(self.wait_left);
+    pub fn spend_wait(&self, length: Duration) -> bool {
+        let mut state = self.state();
+        let left = state.wait_left.checked_sub(length);
+        state.wait_left = left.unwrap_or(state.wait_left);
         left.is_some()
     }
 
     /// A number between 0 and 1.
-    pub fn chance(&mut self) -> f64 {
-        self.chance.random()
+    pub fn chance(&self) -> f64 {
+        self.state().chance.random()
     }
 
     /// For how long the API has not answered at all.
     fn silence(&self) -> Duration {
-        let since = self.silent_since.map(|since| self.clock.boot().elapsed.saturating_sub(since));
-        since.unwrap_or(Duration::ZERO)
+        let since = self.state().silent_since;
+        since.map_or(Duration::ZERO, |since| self.clock().boot().elapsed.saturating_sub(since))
     }
 
     /// One attempt, counted and told to the gate.
-    async fn send(&mut self, request: &Request) -> Result<Answer, Failure> {
-        self.sent.requests = self.sent.requests.saturating_add(1);
-        let begun = self.clock.boot();
-        if request.authenticated {
-            self.traffic.gate(|gate| gate.note_sent(self.clock.now(), &begun));
-        }
-        let result = self.client.send(request).await;
-        let boot = self.clock.boot();
-        match result.as_ref().map_err(|failure| failure.trouble()) {
-            Err(Trouble::NoAnswer) => _ = self.silent_since.get_or_insert(begun.elapsed),
-            _ => self.silent_since = None,
+    async fn send(&self, request: &Request, permit: Permit<'_>) -> Result<Answer, Failure> {
+        self.count(|sent| sent.requests = sent.requests.saturating_add(1));
+        self.has_sent.store(true, Ordering::Relaxed);
+        let begun = self.clock().boot();
+        let client = self.state().client.clone();
+        let result = client.send(request).await;
+        let boot = self.clock().boot();
+        {
+            let mut state = self.state();
+            if matches!(
+                result.as_ref().map_err(|failure| failure.trouble()),
+                Err(Trouble::NoAnswer)
+            ) {
+                state.silent_since.get_or_insert(begun.elapsed);
+            } else {
+                (state.silent_since, state.has_given_up) = (None, false);
+            }
+            if result.is_ok() {
+                state.permits.succeeded();
+            }
         }
         let (rate, server_date, status) = match &result {
             Ok(answer) => (answer.rate, answer.server_date, Some(answer.status)),
             Err(failure) => (failure.rate, failure.server_date, failure.status),
         };
-        self.watcher.tell(&Event::Answered { status });
-        if request.authenticated {
-            let now = self.clock.now();
-            self.traffic.gate(|gate| gate.after_answer(&rate, server_date, now, &boot));
-        }
+        permit.over(&rate, server_date, &boot);
+        self.watcher().tell(&Event::Answered { status });
         if result.as_ref().is_ok_and(|answer| answer.not_modified) {
-            self.sent.not_modified = self.sent.not_modified.saturating_add(1);
+            self.count(|sent| sent.not_modified = sent.not_modified.saturating_add(1));
         }
         result
     }
 
-    /// Waits until a request may be sent, if the user's patience allows.
-    async fn pass_gate(&mut self) -> PollResult<()> {
-        loop {
-            let (now, boot) = (self.clock.now(), self.clock.boot());
-            let share = self.manners.rate_share * self.thrift;
-            let delay = self.traffic.gate(|gate| gate.delay(share, now, &boot));
-            if delay.must.is_zero() && delay.should.is_zero() {
-                return Ok(());
+    /// Closes the gate, and keeps it closed over a crash, before anything else is done.
+    fn close_gate(&self, failure: &Failure, times: u32) -> StoreResult<()> {
+        let next = {
+            let mut state = self.state();
+            if failure.status == Some(429) || times > 1 {
+                state.permits.back_off();
             }
-            if delay.must > self.wait_left {
-                return Err(PollError::RateLimited(delay.must));
-            }
-            // Spreading is a courtesy: without patience left for it, what is ours is spent at once.
-            let length = delay.must.max(delay.should.min(self.wait_left));
-            if length.is_zero() {
-                return Ok(());
-            }
-            let reason = if delay.must.is_zero() { Wait::Pacing } else { Wait::RateLimited };
-            self.watcher.tell(&Event::Waiting { reason, length });
-            self.wait_left = self.wait_left.saturating_sub(length);
-            self.clock.sleep(length).await;
+            let chance = state.chance.random();
+            RETRY.next(failure.trouble(), times, chance)
+        };
+        let Next::Again { after } = next else { return Ok(()) };
+        let (now, boot) = (self.clock().now(), self.clock().boot());
+        self.traffic().gate(|gate| gate.close(after, now, &boot));
+        tracing::info!(seconds = after.as_secs_f64(), "the API asks to wait");
+        self.shared.store.write(|tx| self.traffic().keep(tx))
+    }
+
+    /// An API that cannot be reached, or that has kept silent for two requests on end, is down; one that
+    /// dropped a single request may answer the next.
+    fn give_up(&self, failure: Failure) -> PollError {
+        let was_silent = match failure.trouble() {
+            Trouble::NoAnswer => std::mem::replace(&mut self.state().has_given_up, true),
+            _ => false,
+        };
+        match failure.verdict {
+            Verdict::KeyRefused => PollError::KeyRefused(failure),
+            Verdict::Unreachable => PollError::Outage(failure),
+            Verdict::Lost if was_silent => PollError::Outage(failure),
+            _ => PollError::Api(failure),
         }
     }
 
-    /// Closes the gate, and keeps it closed over a crash, before anything else is done.
-    fn close_gate(&mut self, trouble: Trouble, times: u32) -> StoreResult<()> {
-        let chance = self.chance.random();
-        let Next::Again { after } = RETRY.next(trouble, times, chance) else { return Ok(()) };
-        let (now, boot) = (self.clock.now(), self.clock.boot());
-        self.traffic.gate(|gate| gate.close(after, now, &boot));
-        tracing::info!(seconds = after.as_secs_f64(), "the API asks to wait");
-        self.store.write(|tx| self.traffic.keep(tx))
-    }
-}
-
-/// An API that cannot be reached, or that has kept silent for two requests on end, is down; one that
-/// dropped a single request may answer the next.
-fn give_up(failure: Failure, was_silent: bool) -> PollError {
-    match failure.verdict {
-        Verdict::KeyRefused => PollError::KeyRefused(failure),
-        Verdict::Unreachable => PollError::Outage(failure),
-        Verdict::Lost if was_silent => PollError::Outage(failure),
-        _ => PollError::Api(failure),
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state()
     }
 }

@@ -7,8 +7,10 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::{StreamExt, stream};
+
 use super::error::{PollError, PollResult};
-use super::polls::Polled;
+use super::polls::{Polled, all_of};
 use super::{Desk, query, schedule, write};
 use crate::api::{Answer, Failure, ListPage, Request, Verdict, decode, filters_contradict};
 use crate::model::Kind;
@@ -35,14 +37,13 @@ pub async fn accounts(desk: &mut Desk, due: &[DueRow]) -> PollResult<Polled> {
     let scraped_at = |row: &DueRow| schedule::seconds(row.last_scrape_time.as_deref());
     let until = cover::follow_until(due, scraped_at, SCRAPE_SHOWS_S_MAX);
     let asked = [("order_by", "last_scrape_time"), ("order_direction", "desc")];
-    let thing = query::follow_thing();
     // Rows that were never scraped may stand at either end; they say nothing about the order.
     let is_past = |scraped: Option<i64>| scraped.is_some_and(|at| at < until);
-    let polled = chain(desk, Kind::Account, &asked, &thing, |rows| {
+    let followed = chain(desk, Kind::Account, &asked, |rows| {
         (rows.iter().any(|row| is_past(row.scraped_at.map(|at| at.seconds))), false)
     });
-    if polled.await?.is_none() {
-        return Ok(Polled::Refused);
+    if let Chain::Refused(failure) = followed.await? {
+        return refused(desk, &query::follow_thing(), &failure);
     }
     let ledger = desk.ledger(Kind::Account);
     desk.store.write(|tx| {
@@ -54,41 +55,61 @@ pub async fn accounts(desk: &mut Desk, due: &[DueRow]) -> PollResult<Polled> {
     Ok(Polled::Done)
 }
 
-/// Reads the videos of accounts that were scraped, account by account.
+/// Reads the videos of accounts that were scraped, several accounts at a time.
 pub async fn feeds(desk: &mut Desk, feeds: &[DueFeed]) -> PollResult<Polled> {
-    let thing = query::feed_thing();
-    for feed in feeds {
-        let asked = [("account_id", feed.id.as_str())];
-        let is_foreign = |owner: Option<&str>| owner.is_some_and(|owner| owner != feed.id);
-        let begun = chain(desk, Kind::AccountVideo, &asked, &thing, |rows| {
-            let owner = |row: &crate::model::Row<'_>| {
-                is_foreign(row.value(Kind::AccountVideo, "account_id").as_text())
-            };
-            (false, rows.iter().any(owner))
-        });
-        let begun = match begun.await {
-            Ok(Some(begun)) => begun,
-            Ok(None) => return Ok(Polled::Refused),
-            // The account is gone; its walk will tell.
-            Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
-                desk.fetcher.stamp()
-            }
-            Err(error) => return Err(error),
-        };
-        desk.store.write(|tx| due::feed_read(tx, feed.account, begun))?;
+    let at_once = desk.fetcher.max_concurrent_requests();
+    let shared = &*desk;
+    let chains = stream::iter(feeds.iter().map(|feed| read_feed(shared, feed)));
+    let is_refused = |chain: &Chain| matches!(chain, Chain::Refused(_));
+    match all_of(chains.buffer_unordered(at_once), is_refused).await? {
+        Some(Chain::Refused(failure)) => refused(desk, &query::feed_thing(), &failure),
+        _ => Ok(Polled::Done),
     }
-    Ok(Polled::Done)
 }
 
-/// Follows a chain of pages and mirrors their rows. Returns the start of the first request, or `None`
-/// when the server refuses or ignores what was asked; that is remembered as `thing`.
+async fn read_feed(desk: &Desk, feed: &DueFeed) -> PollResult<Chain> {
+    let asked = [("account_id", feed.id.as_str())];
+    let is_foreign = |owner: Option<&str>| owner.is_some_and(|owner| owner != feed.id);
+    let read = chain(desk, Kind::AccountVideo, &asked, |rows| {
+        let owner = |row: &crate::model::Row<'_>| {
+            is_foreign(row.value(Kind::AccountVideo, "account_id").as_text())
+        };
+        (false, rows.iter().any(owner))
+    });
+    let begun = match read.await {
+        Ok(Chain::Read(begun)) => begun,
+        Ok(refused) => return Ok(refused),
+        // The account is gone; its walk will tell.
+        Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
+            desk.fetcher.stamp()
+        }
+        Err(error) => return Err(error),
+    };
+    desk.store.write(|tx| due::feed_read(tx, feed.account, begun))?;
+    Ok(Chain::Read(begun))
+}
+
+/// Remembers what the server refuses or ignores.
+fn refused(desk: &mut Desk, thing: &str, failure: &Failure) -> PollResult<Polled> {
+    desk.remember_refusal(thing, failure)?;
+    Ok(Polled::Refused)
+}
+
+/// How a chain of pages came out.
+enum Chain {
+    /// The start of its first request.
+    Read(i64),
+    /// The server refuses or ignores what was asked.
+    Refused(Failure),
+}
+
+/// Follows a chain of pages and mirrors their rows.
 async fn chain(
-    desk: &mut Desk,
+    desk: &Desk,
     kind: Kind,
     asked: &[(&str, &str)],
-    thing: &str,
     look: impl Fn(&[crate::model::Row<'_>]) -> (bool, bool),
-) -> PollResult<Option<i64>> {
+) -> PollResult<Chain> {
     let mut parameters: Vec<(String, String)> = query::parameters(kind, &desk.refused);
     parameters.retain(|(name, _)| name == "limit");
     parameters.extend(asked.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -100,17 +121,13 @@ async fn chain(
         let (link, answer, as_of) = match link(desk, kind, &request, &parameters, &look).await {
             Ok(link) => link,
             Err(PollError::Api(failure)) if cursor.is_none() && is_refusal(&failure) => {
-                desk.remember_refusal(thing, &failure)?;
-                return Ok(None);
+                return Ok(Chain::Refused(failure));
             }
             Err(error) => return Err(error),
         };
         if link.is_ignored {
-            desk.remember_refusal(
-                thing,
-                &answer.blame(Failure::malformed("answered as if it had not been asked")),
-            )?;
-            return Ok(None);
+            let failure = Failure::malformed("answered as if it had not been asked");
+            return Ok(Chain::Refused(answer.blame(failure)));
         }
         let begun = *begun.get_or_insert(as_of);
         match link.next_cursor {
@@ -121,13 +138,13 @@ async fn chain(
                 }
                 cursor = Some(next);
             }
-            _ => return Ok(Some(begun)),
+            _ => return Ok(Chain::Read(begun)),
         }
     }
 }
 
 async fn link(
-    desk: &mut Desk,
+    desk: &Desk,
     kind: Kind,
     request: &Request,
     parameters: &[(String, String)],

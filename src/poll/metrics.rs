@@ -65,11 +65,11 @@ pub fn request(lot: Lot, date: &str, subjects: &[Subject]) -> Request {
 /// Asks for resources on one day, and writes what is answered. A bound that the answer proves is
 /// remembered with it.
 pub async fn ask(
-    desk: &mut Desk,
+    desk: &Desk,
     lot: Lot,
     day: NaiveDate,
     subjects: Vec<Subject>,
-    bound: &mut Bound,
+    mut bound: Bound,
 ) -> PollResult<Asked> {
     let date = day.to_string();
     let request = request(lot, &date, &subjects);
@@ -105,7 +105,7 @@ pub async fn ask(
     let ledger = desk.ledger(lot.kind());
     let wanted = Wanted { lot, day: number(day), date: &date, has_settled: is_settled };
     let thing = endpoint(lot);
-    let was_refused = desk.refused.remove(&thing);
+    let was_refused = desk.refused.contains(&thing);
     let changed = desk.store.write(|tx| {
         let changed = metrics::write(tx, wanted, &told)?;
         if let Some(ids) = learned {

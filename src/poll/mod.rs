@@ -7,20 +7,25 @@
 //! [`documents`] reads the overview and the API's lifecycle, [`metrics`] the figures of single days.
 //! [`write`] is where an answer becomes a transaction.
 
+pub mod ahead;
 pub mod desk;
 pub mod documents;
 pub mod error;
 pub mod fetch;
 pub mod follow;
 pub mod metrics;
+pub mod page;
+pub mod permits;
 pub mod polls;
 pub mod query;
 pub mod schedule;
 pub mod settle;
 pub mod traffic;
+mod turns;
 pub mod walk;
 pub mod write;
 
 pub use desk::Desk;
 pub use error::PollError;
 pub use fetch::Fetcher;
+pub use permits::Priority;

@@ -2,10 +2,12 @@
 //!
 //! These are not walks. What they show is mirrored; what they do not show proves nothing.
 
+use futures_util::{Stream, StreamExt, stream};
+
 use super::Desk;
 use super::error::{PollError, PollResult};
+use super::page;
 use super::query;
-use super::walk;
 use super::write::{self, Content, PageWrite};
 use crate::api::{Failure, ListPage, Request, Verdict, decode, item};
 use crate::model::Kind;
@@ -21,24 +23,44 @@ pub enum Polled {
     Refused,
 }
 
-/// Sends the requests of a cover.
-pub async fn poll(desk: &mut Desk, kind: Kind, cover: &Cover) -> PollResult<Polled> {
-    for page in &cover.pages {
-        let Some(address) = desk.store.read(|c| pages::address(c, *page))? else { continue };
-        if read_page(desk, kind, &address).await? == Polled::Refused {
-            return Ok(Polled::Refused);
-        }
+/// Sends the requests of a cover, several at a time.
+pub async fn poll(desk: &Desk, kind: Kind, cover: &Cover) -> PollResult<Polled> {
+    let at_once = desk.fetcher.max_concurrent_requests();
+    let pages = cover.pages.iter().map(|page| read_page(desk, kind, *page));
+    let is_refused = |polled: &Polled| *polled == Polled::Refused;
+    if all_of(stream::iter(pages).buffer_unordered(at_once), is_refused).await?.is_some() {
+        return Ok(Polled::Refused);
     }
-    for (key, id) in &cover.items {
-        read_item(desk, kind, *key, id).await?;
-    }
+    let items = cover.items.iter().map(|(key, id)| read_item(desk, kind, *key, id));
+    all_of(stream::iter(items).buffer_unordered(at_once), |()| false).await?;
     Ok(Polled::Done)
 }
 
-async fn read_page(desk: &mut Desk, kind: Kind, address: &PageAddress) -> PollResult<Polled> {
+/// Waits for reads that go on side by side, until one of them ends it: by its outcome or by an error. Where
+/// the rate limit ends it, what is on its way still arrives, for it is paid for.
+pub(super) async fn all_of<T>(
+    mut reads: impl Stream<Item = PollResult<T>> + Unpin,
+    ends_it: impl Fn(&T) -> bool,
+) -> PollResult<Option<T>> {
+    let mut limited = None;
+    while let Some(read) = reads.next().await {
+        match read {
+            Ok(read) if ends_it(&read) => return Ok(Some(read)),
+            Ok(_) => {}
+            Err(error @ PollError::RateLimited(_)) => limited = limited.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    limited.map_or(Ok(None), Err)
+}
+
+async fn read_page(desk: &Desk, kind: Kind, page: i64) -> PollResult<Polled> {
+    let Some(address) = desk.store.read(|c| pages::address(c, page))? else {
+        return Ok(Polled::Done);
+    };
     let parameters = query::parameters(kind, &desk.refused);
     let request = query::page(kind, &parameters, address.cursor.as_deref());
-    let url = walk::url(&request);
+    let url = page::url(&request);
     // Parameters may have changed since the page was read; then its validator is another page's.
     let known = desk.store.read(|c| pages::find(c, &url))?;
     let request = request.if_none_match(known.as_ref().and_then(|page| page.etag.clone()));
@@ -55,7 +77,7 @@ async fn read_page(desk: &mut Desk, kind: Kind, address: &PageAddress) -> PollRe
         .await;
     let fetched = match fetched {
         Ok(fetched) => fetched,
-        Err(PollError::Api(failure)) if is_cursor_refused(address, &failure) => {
+        Err(PollError::Api(failure)) if is_cursor_refused(&address, &failure) => {
             return Ok(Polled::Refused);
         }
         Err(error) => return Err(error),
@@ -89,7 +111,7 @@ fn is_cursor_refused(address: &PageAddress, failure: &Failure) -> bool {
 }
 
 /// Reads one resource. A 404 is a sign of its removal, not a failure.
-async fn read_item(desk: &mut Desk, kind: Kind, key: i64, id: &str) -> PollResult<()> {
+async fn read_item(desk: &Desk, kind: Kind, key: i64, id: &str) -> PollResult<()> {
     let request = Request::get(kind.path()).segment(id);
     let fetched = desk.fetcher.fetch(&request, |answer| item(&answer.body).map(|_| ())).await;
     let fetched = match fetched {

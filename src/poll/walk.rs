@@ -8,15 +8,14 @@
 use tokio::task::JoinHandle;
 
 use super::Desk;
+use super::ahead::{Ahead, Guess};
 use super::error::{PollError, PollResult};
-use super::fetch::Fetched;
+use super::page::{Asked, Guesses, Target, aim, ask, look_ahead, still_vouches, unchanged, url};
 use super::query;
-use super::write::{self, Content, PageDone, PageWrite};
-use crate::api::{
-    Answer, Failure, ListPage, Request, Verdict, filters_contradict, filters_unasked,
-};
+use super::write::{self, PageDone, PageWrite};
+use crate::api::{Failure, Verdict};
 use crate::model::{BadRow, Event, Kind};
-use crate::store::pages::{self, KnownPage};
+use crate::store::pages;
 use crate::store::walks::{self, End, Walk};
 use crate::store::{StoreError, StoreResult};
 
@@ -71,23 +70,6 @@ pub enum Flaw {
     Filtered(Vec<String>),
     /// The whole list is refused: it is not there for us.
     EndpointRefused(Failure),
-}
-
-/// What a page says of itself, and its rows as they came.
-#[derive(Debug)]
-struct Head {
-    content: Content,
-    next_cursor: Option<String>,
-    total_count: Option<i64>,
-    ignored: Vec<String>,
-    unasked: Vec<String>,
-}
-
-/// The page to ask for next.
-struct Target {
-    cursor: Option<String>,
-    request: Request,
-    known: Option<KnownPage>,
 }
 
 /// How one run over the list ended.
@@ -170,17 +152,42 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
     if walks::is_at_its_end(walk) {
         return finish(desk, walk);
     }
+    // The page in front is one of those that may be in flight.
+    let mut ahead = Ahead::new(desk.fetcher.max_concurrent_requests() - 1);
+    let ended = follow(desk, walk, bad, &mut ahead).await?;
+    ahead.give_up().await;
+    Ok(ended)
+}
+
+async fn follow(
+    desk: &mut Desk,
+    walk: &mut Walk,
+    bad: &mut Vec<BadRow>,
+    ahead: &mut Guesses,
+) -> PollResult<Ended> {
     let parameters = query::parameters(walk.kind, &desk.refused);
     let mut target = aim(desk, walk, &parameters, walk.next_cursor.clone())?;
+    let mut guess: Option<Guess<Target, Asked>> = None;
     let mut writing: Option<JoinHandle<StoreResult<PageDone>>> = None;
     let mut repeats = 0;
     let mut fruitless = 0;
     loop {
-        let fetched = ask(desk, walk, &target, &parameters).await;
+        look_ahead(desk, walk, &parameters, guess.as_ref().map_or(&target, |g| &g.page), ahead)?;
+        let guessed = match guess.take() {
+            Some(guess) => {
+                target.known = guess.page.known.clone();
+                ahead.during(guess.answer()).await.ok()
+            }
+            None => None,
+        };
+        let fetched = match guessed {
+            Some(fetched) => Ok(fetched),
+            None => ahead.during(ask(&desk.fetcher, walk, &target, &parameters)).await,
+        };
         // The page before is in before anything is concluded from this one.
         if let Some(task) = writing.take() {
             let met = walk.rows_seen;
-            join(desk, walk, task, bad).await?;
+            ahead.during(join(desk, walk, task, bad)).await?;
             fruitless = if walk.rows_seen > met { 0 } else { fruitless + 1 };
         }
         let fetched = match fetched {
@@ -232,6 +239,7 @@ async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollRes
             }
             Some(next) if !is_repeated && fruitless < FRUITLESS_PAGES_MAX => {
                 writing = Some(task);
+                guess = ahead.claim(next.cursor.as_deref()).await;
                 target = next;
             }
             Some(_) => {
@@ -255,66 +263,6 @@ fn finish(desk: &Desk, walk: &Walk) -> PollResult<Ended> {
             Ok(Ended::Flawed(Flaw::EndedShort { seen: walk.rows_seen, total }))
         }
         _ => Ok(Ended::Whole),
-    }
-}
-
-fn aim(
-    desk: &Desk,
-    walk: &Walk,
-    parameters: &[(String, String)],
-    cursor: Option<String>,
-) -> StoreResult<Target> {
-    let request = query::page(walk.kind, parameters, cursor.as_deref());
-    let known = desk.store.read(|c| pages::find(c, &url(&request)))?;
-    Ok(Target { cursor, request, known })
-}
-
-/// Whether a 304 says anything: writing the page before may have moved a row away from this one.
-fn still_vouches(desk: &Desk, target: &Target) -> StoreResult<bool> {
-    let known = desk.store.read(|c| pages::find(c, &url(&target.request)))?;
-    Ok(known.is_some_and(|page| page.etag.is_some()))
-}
-
-/// Asks for a page, conditionally where a 304 would say something.
-async fn ask(
-    desk: &mut Desk,
-    walk: &Walk,
-    target: &Target,
-    parameters: &[(String, String)],
-) -> PollResult<Fetched<Option<Head>>> {
-    let known = target.known.as_ref().filter(|_| !walk.is_clean);
-    let etag = known.and_then(|page| page.etag.clone());
-    let request = target.request.clone().if_none_match(etag);
-    desk.fetcher.fetch(&request, |answer| check(answer, parameters)).await
-}
-
-/// The head of a page, or `None` for a 304.
-fn check(answer: &Answer, parameters: &[(String, String)]) -> Result<Option<Head>, Failure> {
-    if answer.not_modified {
-        return Ok(None);
-    }
-    let page = ListPage::parse(&answer.body)?;
-    let ignored = page.filters.as_ref().map(|echo| filters_contradict(parameters, echo));
-    let unasked = page.filters.as_ref().map(|echo| filters_unasked(parameters, echo));
-    Ok(Some(Head {
-        content: Content::Rows(page.rows),
-        next_cursor: page.next_cursor,
-        total_count: page.total_count.and_then(|total| i64::try_from(total).ok()),
-        ignored: ignored.unwrap_or_default(),
-        unasked: unasked.unwrap_or_default(),
-    }))
-}
-
-/// What a page says after a 304: what is held of it. A 304 is only accepted to a validator, and that
-/// came from a known page.
-fn unchanged(target: &Target) -> Head {
-    let known = target.known.as_ref();
-    Head {
-        content: known.map_or(Content::Rows(Vec::new()), |page| Content::Confirmed(page.page)),
-        next_cursor: known.and_then(|page| page.next_cursor.clone()),
-        total_count: known.and_then(|page| page.total_count),
-        ignored: Vec::new(),
-        unasked: Vec::new(),
     }
 }
 
@@ -371,10 +319,4 @@ fn refused(
         _ => return Err(PollError::Api(failure)),
     };
     Ok(ended)
-}
-
-/// The address by which a page is known: path and query, host aside.
-pub fn url(request: &Request) -> String {
-    let line = request.to_string();
-    line.split_once(' ').map_or(line.clone(), |(_, url)| url.to_owned())
 }

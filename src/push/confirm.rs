@@ -41,7 +41,7 @@ impl Push<'_> {
         let looks = entry.looks.saturating_add(1);
         if looks < LOOKS_MAX {
             let chance = self.desk.fetcher.chance();
-            let next_at = self.after(verdict::rest(looks, self.settings.settle_after, chance));
+            let next_at = self.after(verdict::rest(looks, self.settings.reconcile_after, chance));
             return Ok(self.desk.store.write(|tx| queue::look_again(tx, entry, next_at))?);
         }
         let detail = format!("the API answered {status}, but does not show what it did");

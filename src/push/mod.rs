@@ -50,7 +50,7 @@ const COUNTED_ENTRIES: u64 = 50;
 #[derive(Debug, Clone, Copy)]
 pub struct PushSettings {
     /// How long after a lost answer its outcome is looked up.
-    pub settle_after: Duration,
+    pub reconcile_after: Duration,
     /// How long finished entries are kept.
     pub retention: Duration,
     /// Whether to stay until lost answers are looked up, rather than leave that to the next pass.
@@ -158,7 +158,7 @@ impl Push<'_> {
 
     /// Takes up what a crash left behind. Requests sent until now are not the outbox's.
     fn begin(&mut self) -> StoreResult<()> {
-        let settle = i64::try_from(self.settings.settle_after.as_micros()).unwrap_or(i64::MAX);
+        let settle = i64::try_from(self.settings.reconcile_after.as_micros()).unwrap_or(i64::MAX);
         let now = self.now();
         let ledger = self.desk.ledger(Kind::Meta);
         let lost = self.desk.store.write(|tx| {
@@ -254,7 +254,7 @@ impl Push<'_> {
         let unreadable: Vec<Kind> = self.unreadable.keys().copied().collect();
         let look = self.desk.store.read(|c| queue::next_look_at(c, &unreadable))?.map(left);
         // What has failed more often rests longer, and is the next run's.
-        Ok(look.filter(|length| *length <= self.settings.settle_after))
+        Ok(look.filter(|length| *length <= self.settings.reconcile_after))
     }
 
     fn begin_turn(&mut self, kind: Kind) -> StoreResult<()> {

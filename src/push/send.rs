@@ -103,7 +103,7 @@ impl Push<'_> {
             let told = Told { detail: Some(story), hint: Some(RETRY_HINT.to_owned()), ..told };
             return self.fail(entry, told);
         }
-        let settle = self.settings.settle_after;
+        let settle = self.settings.reconcile_after;
         // A proxy that cannot take it just now is asked again as soon as for a read.
         let soon = (failure.status == Some(503)).then(|| self.retry_soon(entry)).flatten();
         let chance = self.desk.fetcher.chance();
@@ -227,7 +227,7 @@ impl Push<'_> {
             return self.not_shown_yet(entry, status);
         }
         if entry.kind == Kind::Creator && entry.looks + 1 < CREATOR_LOOKS {
-            let next_at = self.after(self.settings.settle_after);
+            let next_at = self.after(self.settings.reconcile_after);
             return Ok(self.desk.store.write(|tx| queue::look_again(tx, entry, next_at))?);
         }
         if entry.fails >= FAILS_MAX {

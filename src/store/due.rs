@@ -4,7 +4,7 @@
 use rusqlite::{Connection, Transaction};
 
 use super::StoreResult;
-use crate::model::Kind;
+use crate::model::{Kind, instant};
 
 /// When a resource is due, and after how long a gap it will be asked again if nothing has moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,9 +199,19 @@ pub fn feed_read(tx: &Transaction<'_>, account: i64, read_at: i64) -> StoreResul
     Ok(())
 }
 
-/// All feeds were read, by a walk that began at `read_at`.
+/// How much later than the scrape of an account its posts may show in the API, microseconds.
+const SCRAPE_SHOWS_MICROS_MAX: i64 = 600 * 1_000_000;
+
+/// All feeds were read, by a walk that began at `read_at`. Accounts may have been read beside it: what was
+/// scraped well before it began, it has shown, however late we heard of the scrape.
 pub fn feeds_read(tx: &Transaction<'_>, read_at: i64) -> StoreResult<()> {
-    tx.execute("DELETE FROM feed_due WHERE since < ?1", [read_at])?;
+    let shown = instant::from_micros(read_at.saturating_sub(SCRAPE_SHOWS_MICROS_MAX));
+    tx.execute(
+        "DELETE FROM feed_due
+         WHERE since < ?1
+            OR account IN (SELECT key FROM account WHERE last_scrape_time < ?2)",
+        (read_at, instant::text(shown)),
+    )?;
     Ok(())
 }
 

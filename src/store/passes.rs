@@ -195,6 +195,15 @@ pub struct Turn {
     pub request_id: Option<String>,
 }
 
+/// The kinds of a pass whose turns are not over.
+pub fn running(c: &Connection, pass: i64) -> StoreResult<Vec<Kind>> {
+    let sql = "SELECT kind FROM pass_kind WHERE pass = ?1 AND outcome = 'running'";
+    let mut statement = c.prepare_cached(sql)?;
+    let names = statement.query_map([pass], |row| row.get::<_, String>(0))?;
+    let names: Vec<String> = names.collect::<Result<_, _>>()?;
+    Ok(names.iter().filter_map(|name| Kind::from_name(name)).collect())
+}
+
 /// The turns of a pass, in the order in which kinds take theirs.
 pub fn turns(c: &Connection, pass: i64) -> StoreResult<Vec<Turn>> {
     let sql =

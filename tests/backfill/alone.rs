@@ -146,13 +146,15 @@ fn a_signal_ends_it_with_what_was_done_kept() {
         Fault::on("POST", "/videos/metrics", Accident::Slow(Duration::from_secs(600))).after(4),
     );
     let run = bed.start_backfill(&["--days", "3"]);
-    until("it is under way", || bed.log_of("/videos/metrics").len() == 5);
+    until("it is under way", || bed.log_of("/videos/metrics").len() >= 5);
     run.terminate();
     run.wait().expect(1).says("interrupted");
     assert_eq!(bed.last_outcome(Kind::Video), "interrupted");
     let days = Bed::days_of(&bed.backfill_well(3));
     bed.compare_days(&days);
-    assert_eq!(bed.asked().len(), bed.fewest(&days, 200) + 1);
+    // What was in flight is asked for again.
+    let fewest = bed.fewest(&days, 200);
+    assert!((fewest + 1..=fewest + 4).contains(&bed.asked().len()), "{}", bed.asked().len());
 }
 
 #[test]

@@ -145,7 +145,12 @@ impl Lab {
 }
 
 fn manners() -> Manners {
-    Manners { rate_share: 0.9, max_wait: Duration::from_secs(300), seed: 7 }
+    Manners {
+        rate_share: 0.9,
+        max_wait: Duration::from_secs(300),
+        max_concurrent_requests: 4,
+        seed: 7,
+    }
 }
 
 /// A video that was scraped last on this day.

@@ -31,6 +31,6 @@ pub fn pass_settings(sweep: impl Fn(Kind) -> &'static str) -> PassSettings {
         max_removals: RemovalCeiling { fraction: 0.2 },
         log_retention: Duration::from_secs(90 * 24 * 3_600),
         outbox_retention: Duration::from_secs(90 * 24 * 3_600),
-        settle_after: Duration::from_secs(5),
+        reconcile_after: Duration::from_secs(5),
     }
 }

@@ -148,7 +148,12 @@ pub fn settings(freshness: Duration) -> DaemonSettings {
     };
     DaemonSettings {
         pass: pass_settings(sweep),
-        manners: Manners { rate_share: 0.9, max_wait: Duration::from_secs(30), seed: 7 },
+        manners: Manners {
+            rate_share: 0.9,
+            max_wait: Duration::from_secs(30),
+            max_concurrent_requests: 4,
+            seed: 7,
+        },
         freshness_target: freshness,
     }
 }

@@ -146,7 +146,7 @@ impl Bed {
             .env("CREATORAUDIT_API_KEY", KEY)
             .stdin(Stdio::null());
         for kind in ["ACCOUNTS", "CREATORS", "VIDEOS", "ACCOUNT_VIDEOS", "OVERVIEW", "META"] {
-            command.env(format!("CREATORMIRROR_SWEEP_{kind}"), NEVER);
+            command.env(format!("CREATORMIRROR_FULL_SYNC_{kind}"), NEVER);
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command

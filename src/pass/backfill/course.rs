@@ -30,6 +30,14 @@ pub(super) enum Goal {
     Growth,
 }
 
+/// How far a backfill is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    at: usize,
+    after: Option<i64>,
+    pub(super) is_settled: bool,
+}
+
 /// A backfill under way.
 #[derive(Debug)]
 pub struct Backfill {
@@ -126,6 +134,42 @@ impl Backfill {
     pub(super) fn next_task(&mut self) {
         self.at += 1;
         self.after = None;
+    }
+
+    /// How far it is.
+    pub(super) fn place(&self) -> Place {
+        Place { at: self.at, after: self.after, is_settled: self.is_settled }
+    }
+
+    /// Takes the work up again from there.
+    pub(super) fn go_back(&mut self, place: Place) {
+        (self.at, self.after, self.is_settled) = (place.at, place.after, place.is_settled);
+    }
+
+    /// The most ids that a request of this kind takes, as far as it is known.
+    pub(super) fn bound(&self, kind: Kind) -> Bound {
+        self.bounds.get(&kind).copied().unwrap_or(Bound::known(None))
+    }
+
+    /// What the present task asks for.
+    pub(super) fn wanted<'a>(&self, task: Task, date: &'a str) -> metrics::Wanted<'a> {
+        let (lot, day) = (task.lot, number(task.day));
+        metrics::Wanted { lot, day, date, has_settled: self.is_settled }
+    }
+
+    /// A request for so many resources was answered.
+    pub(super) fn answered(&mut self, kind: Kind, sent: usize, done: Done) {
+        let mut bound = self.bound(kind);
+        bound.answered(sent);
+        self.bounds.insert(kind, bound);
+        self.answering.insert(kind);
+        self.done += 1;
+        let total = self.totals.entry(kind).or_default();
+        total.rows += done.rows;
+        total.changed += done.changed;
+        total.odd += done.odd;
+        total.not_found += done.not_found;
+        total.passed_over += done.passed_over;
     }
 
     /// Decides what to do, and tells what it costs. Long where many days are looked through again, so it

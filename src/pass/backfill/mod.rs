@@ -10,23 +10,26 @@ mod report;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 
 pub use course::Backfill;
 pub use report::{Backfilled, KindBackfilled};
 
 use super::report::Stop;
 use super::{PassSettings, begin, end_turn};
+use crate::api::Failure;
 use crate::model::metrics::number;
 use crate::model::{Event, Kind, Lot, instant};
 use crate::plan::backfill::{self as plan, Bound, Refused, Task};
+use crate::poll::error::PollResult;
 use crate::poll::metrics::{self as asking, Asked, endpoint};
 use crate::poll::settle::{self, outcome};
 use crate::poll::{Desk, PollError};
-use crate::store::metrics::{self, Subject, Told, Wanted};
+use crate::store::metrics::{self, Subject, Told};
 use crate::store::passes::{self, Ending};
 use crate::store::{Store, StoreResult, instance, refusals};
 
-use course::Goal;
+use course::{Goal, Place};
 
 /// Days are asked for up to so many seconds after they have ended, so that many installations do not
 /// strike together.
@@ -128,8 +131,9 @@ async fn slice(
     if work.bounds.is_empty() {
         work.plan(desk).await?;
     }
-    while let Some(task) = work.task() {
-        step(desk, work, begun, task).await?;
+    while !work.is_done() {
+        let group = gather(desk, work, begun)?;
+        ask_all(desk, work, group).await?;
         if yields(desk) {
             return Ok(());
         }
@@ -144,34 +148,72 @@ async fn slice(
     Ok(())
 }
 
-/// One request, or the end of a task that has none left.
-async fn step(
-    desk: &mut Desk,
-    work: &mut Backfill,
-    begun: &mut Turns,
+/// A part of a backfill that is done at once: a request, or what ends a task.
+struct Step {
+    /// Where the backfill stands before it.
+    at: Place,
     task: Task,
-) -> Result<(), Stop> {
-    let (lot, kind) = (task.lot, task.lot.kind());
-    if work.given_up.contains_key(&kind) {
-        work.next_task();
-        return Ok(());
+    /// The resources to ask for; none where the task has come to its end.
+    subjects: Vec<Subject>,
+}
+
+/// The next requests that do not depend on each other's answers: one until the endpoint is known to
+/// answer, then as many as may be in flight.
+fn gather(desk: &mut Desk, work: &mut Backfill, begun: &mut Turns) -> Result<Vec<Step>, Stop> {
+    let at_once = desk.fetcher.max_concurrent_requests();
+    let (mut steps, mut requests, mut of) = (Vec::new(), 0, None);
+    while let Some(task) = work.task() {
+        let kind = task.lot.kind();
+        if work.given_up.contains_key(&kind) {
+            work.next_task();
+            continue;
+        }
+        if requests >= at_once || of.is_some_and(|of| of != kind) {
+            break;
+        }
+        if work.after.is_none() {
+            let today = desk.fetcher.clock().now().date_naive();
+            work.is_settled = plan::is_settled(task.day, today);
+        }
+        let bound = work.bound(kind);
+        let at = work.place();
+        let (subjects, last) = subjects(desk, work, task, bound)?;
+        match last {
+            None => work.next_task(),
+            Some(last) => work.after = Some(last),
+        }
+        if last.is_some() && subjects.is_empty() {
+            continue;
+        }
+        if !subjects.is_empty() {
+            begun.now = Some(kind);
+            if begun.kinds.insert(kind) {
+                desk.begin_turn(kind, work.trigger())?;
+            }
+            (requests, of) = (requests + 1, Some(kind));
+        }
+        steps.push(Step { at, task, subjects });
+        if requests > 0 && (bound.is_sought() || !work.answering.contains(&kind)) {
+            break;
+        }
     }
+    Ok(steps)
+}
+
+/// The resources of a task's next request, and the key of the last one looked at; `None` where none are
+/// left.
+fn subjects(
+    desk: &Desk,
+    work: &Backfill,
+    task: Task,
+    bound: Bound,
+) -> StoreResult<(Vec<Subject>, Option<i64>)> {
+    let date = task.day.to_string();
+    let wanted = work.wanted(task, &date);
     let after = work.after.unwrap_or(i64::MIN);
-    if work.after.is_none() {
-        let today = desk.fetcher.clock().now().date_naive();
-        work.is_settled = plan::is_settled(task.day, today);
-    }
-    let mut bound = work.bounds.get(&kind).copied().unwrap_or(Bound::known(None));
-    let (day, date) = (number(task.day), task.day.to_string());
-    let wanted = Wanted { lot, day, date: &date, has_settled: work.is_settled };
     let mut subjects = desk.store.read(|c| metrics::next(c, wanted, after, bound.ids()))?;
     let Some(last) = subjects.last().map(|subject| subject.key) else {
-        if lot.is_last_of_kind() {
-            let (is_settled, at) = (work.is_settled, desk.fetcher.stamp());
-            desk.store.write(|tx| metrics::day_done(tx, kind, day, &date, is_settled, at))?;
-        }
-        work.next_task();
-        return Ok(());
+        return Ok((Vec::new(), None));
     };
     // Room in a request costs nothing. What was published later has counted nothing by then, which is
     // the API's to say.
@@ -179,7 +221,7 @@ async fn step(
     if room > 0 {
         subjects.extend(desk.store.read(|c| metrics::later(c, wanted, room))?);
     }
-    let is_refused = |subject: &Subject| work.refused.contains(&(kind, subject.key));
+    let is_refused = |subject: &Subject| work.refused.contains(&(task.lot.kind(), subject.key));
     let left_out: Vec<Subject> = subjects.extract_if(.., |subject| is_refused(subject)).collect();
     if !left_out.is_empty() {
         // Remembered, or else a later run would have nothing but them to ask for, and take the refusal
@@ -187,43 +229,68 @@ async fn step(
         let told: Vec<_> = left_out.into_iter().map(|one| (one, Told::NotFound)).collect();
         desk.store.write(|tx| metrics::write(tx, wanted, &told))?;
     }
-    if !subjects.is_empty() {
-        begun.now = Some(kind);
-        if begun.kinds.insert(kind) {
-            desk.begin_turn(kind, work.trigger())?;
+    Ok((subjects, Some(last)))
+}
+
+/// Sends the requests of these steps side by side. From the first that was refused on, the work is taken
+/// up again; what was answered behind it is not asked for again.
+async fn ask_all(desk: &mut Desk, work: &mut Backfill, steps: Vec<Step>) -> Result<(), Stop> {
+    let requests = steps.iter().filter(|step| !step.subjects.is_empty());
+    let answers: Vec<PollResult<Asked>> = {
+        let (desk, work) = (&*desk, &*work);
+        join_all(requests.map(|step| {
+            let (lot, bound) = (step.task.lot, work.bound(step.task.lot.kind()));
+            asking::ask(desk, lot, step.task.day, step.subjects.clone(), bound)
+        }))
+        .await
+    };
+    let mut answers = answers.into_iter();
+    let (mut is_whole, mut stop) = (true, None);
+    for step in steps {
+        if step.subjects.is_empty() {
+            if is_whole {
+                end_task(desk, step.task, step.at)?;
+            }
+            continue;
         }
-        let total = work.foreseen.max(work.done + 1);
-        desk.tell(&Event::Days { kind, done: work.done, total });
-        let is_taken = ask(desk, work, task, subjects, &mut bound).await?;
-        work.bounds.insert(kind, bound);
-        if !is_taken {
-            return Ok(());
+        let Some(answer) = answers.next() else { continue };
+        let is_taken = take(desk, work, &step, answer).unwrap_or_else(|reason| {
+            stop.get_or_insert(reason);
+            false
+        });
+        if !is_taken && is_whole {
+            work.go_back(step.at);
+            is_whole = false;
         }
+        let (kind, done) = (step.task.lot.kind(), work.done);
+        desk.tell(&Event::Days { kind, done, total: work.foreseen.max(done + 1) });
     }
-    work.after = Some(last);
+    stop.map_or(Ok(()), Err)
+}
+
+/// Notes that everything was asked for on a day, where this task is the last of its kind.
+fn end_task(desk: &Desk, task: Task, at: Place) -> StoreResult<()> {
+    let (lot, day) = (task.lot, task.day);
+    if lot.is_last_of_kind() {
+        let (kind, date, now) = (lot.kind(), day.to_string(), desk.fetcher.stamp());
+        desk.store
+            .write(|tx| metrics::day_done(tx, kind, number(day), &date, at.is_settled, now))?;
+    }
     Ok(())
 }
 
-/// Asks for resources on one day. Returns whether they are done with.
-async fn ask(
+/// Goes by the answer to a request. Returns whether its resources are done with.
+fn take(
     desk: &mut Desk,
     work: &mut Backfill,
-    task: Task,
-    subjects: Vec<Subject>,
-    bound: &mut Bound,
+    step: &Step,
+    answer: PollResult<Asked>,
 ) -> Result<bool, Stop> {
-    let (lot, kind) = (task.lot, task.lot.kind());
-    let (sent, first) = (subjects.len(), subjects.first().map(|subject| subject.key));
-    match asking::ask(desk, lot, task.day, subjects, bound).await {
+    let lot = step.task.lot;
+    match answer {
         Ok(Asked::Answered(done)) => {
-            work.answering.insert(kind);
-            work.done += 1;
-            let total = work.totals.entry(kind).or_default();
-            total.rows += done.rows;
-            total.changed += done.changed;
-            total.odd += done.odd;
-            total.not_found += done.not_found;
-            total.passed_over += done.passed_over;
+            desk.refused.remove(&endpoint(lot));
+            work.answered(lot.kind(), step.subjects.len(), done);
             Ok(true)
         }
         Ok(Asked::Refused(failure)) => {
@@ -231,26 +298,8 @@ async fn ask(
             work.give_up_refused(lot, &failure);
             Ok(false)
         }
-        Ok(Asked::Invalid(failure)) if asking::blames_window(&failure) => {
-            work.give_up(lot, failure);
-            Ok(false)
-        }
         Ok(Asked::Invalid(failure)) => {
-            let told = plan::told_bound(&asking::words(&failure), sent);
-            match bound.refused(sent, told) {
-                Refused::Fewer if told.is_some() => {
-                    asking::keep_bound(desk, lot, *bound).map_err(Stop::from)?;
-                }
-                Refused::Fewer => {}
-                // One that is refused where others were answered is itself to blame.
-                Refused::Alone if work.answering.contains(&kind) => {
-                    tracing::warn!(%kind, error = %failure, "an id is refused; it is left out");
-                    work.refused.extend(first.map(|key| (kind, key)));
-                    // What was learned on the way down to it was about it.
-                    asking::keep_bound(desk, lot, *bound).map_err(Stop::from)?;
-                }
-                Refused::Alone => work.give_up(lot, failure),
-            }
+            invalid(desk, work, step, failure)?;
             Ok(false)
         }
         Err(PollError::Api(failure)) => {
@@ -259,6 +308,38 @@ async fn ask(
         }
         Err(error) => Err(Stop::from(error)),
     }
+}
+
+/// The server refuses a request: for the number of its ids, for one of them, or for something else.
+fn invalid(desk: &Desk, work: &mut Backfill, step: &Step, failure: Failure) -> Result<(), Stop> {
+    let (lot, kind) = (step.task.lot, step.task.lot.kind());
+    if asking::blames_window(&failure) {
+        work.give_up(lot, failure);
+        return Ok(());
+    }
+    let (sent, first) = (step.subjects.len(), step.subjects.first().map(|subject| subject.key));
+    let told = plan::told_bound(&asking::words(&failure), sent);
+    let mut bound = work.bound(kind);
+    // Of requests that were refused together, the first has told what there is to learn.
+    if sent > bound.ids() {
+        return Ok(());
+    }
+    match bound.refused(sent, told) {
+        Refused::Fewer if told.is_some() => {
+            asking::keep_bound(desk, lot, bound).map_err(Stop::from)?;
+        }
+        Refused::Fewer => {}
+        // One that is refused where others were answered is itself to blame.
+        Refused::Alone if work.answering.contains(&kind) => {
+            tracing::warn!(%kind, error = %failure, "an id is refused; it is left out");
+            work.refused.extend(first.map(|key| (kind, key)));
+            // What was learned on the way down to it was about it.
+            asking::keep_bound(desk, lot, bound).map_err(Stop::from)?;
+        }
+        Refused::Alone => work.give_up(lot, failure),
+    }
+    work.bounds.insert(kind, bound);
+    Ok(())
 }
 
 /// Writes down how it went, kind by kind.

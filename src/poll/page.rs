@@ -1,0 +1,133 @@
+//! One page of a listing: the request for it, what its answer says, and the pages that are asked for ahead of it.
+
+use super::ahead::Ahead;
+use super::error::PollResult;
+use super::fetch::Fetched;
+use super::query;
+use super::write::Content;
+use super::{Desk, Fetcher};
+use crate::api::{Answer, Failure, ListPage, Request, filters_contradict, filters_unasked};
+use crate::store::StoreResult;
+use crate::store::pages::{self, KnownPage};
+use crate::store::walks::Walk;
+
+/// What a page says of itself, and its rows as they came.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub content: Content,
+    pub next_cursor: Option<String>,
+    pub total_count: Option<i64>,
+    pub ignored: Vec<String>,
+    pub unasked: Vec<String>,
+}
+
+/// The page to ask for next.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub cursor: Option<String>,
+    pub request: Request,
+    pub known: Option<KnownPage>,
+}
+
+/// What a request for a page brought; no content for a 304.
+pub(super) type Asked = PollResult<Fetched<Option<Head>>>;
+/// Pages that are asked for ahead.
+pub(super) type Guesses = Ahead<Target, Asked>;
+
+pub(super) fn aim(
+    desk: &Desk,
+    walk: &Walk,
+    parameters: &[(String, String)],
+    cursor: Option<String>,
+) -> StoreResult<Target> {
+    let request = query::page(walk.kind, parameters, cursor.as_deref());
+    let known = desk.store.read(|c| pages::find(c, &url(&request)))?;
+    Ok(Target { cursor, request, known })
+}
+
+/// Asks for the pages that followed this one when it was read last.
+pub(super) fn look_ahead(
+    desk: &Desk,
+    walk: &Walk,
+    parameters: &[(String, String)],
+    target: &Target,
+    ahead: &mut Guesses,
+) -> StoreResult<()> {
+    while ahead.has_room() && !walk.is_clean {
+        let known = ahead.last().unwrap_or(target).known.as_ref();
+        let Some(cursor) = known.and_then(|page| page.next_cursor.clone()) else { break };
+        let next = aim(desk, walk, parameters, Some(cursor.clone()))?;
+        // What this walk has read already is no guess, but a circle.
+        if next.known.as_ref().is_none_or(|page| page.walk == Some(walk.walk)) {
+            break;
+        }
+        let (request, parameters) = (conditional(walk, &next), parameters.to_vec());
+        let fetcher = desk.fetcher.ahead();
+        let sender = fetcher.clone();
+        ahead.push((cursor, next), fetcher, async move {
+            sender.fetch_once(&request, |answer| check(answer, &parameters)).await
+        });
+    }
+    Ok(())
+}
+
+/// Whether a 304 says anything: writing the page before may have moved a row away from this one.
+pub(super) fn still_vouches(desk: &Desk, target: &Target) -> StoreResult<bool> {
+    let known = desk.store.read(|c| pages::find(c, &url(&target.request)))?;
+    let asked = target.known.as_ref().and_then(|page| page.etag.as_ref());
+    Ok(known.is_some_and(|page| page.etag.is_some() && page.etag.as_ref() == asked))
+}
+
+/// Asks for a page, conditionally where a 304 would say something.
+pub(super) async fn ask(
+    fetcher: &Fetcher,
+    walk: &Walk,
+    target: &Target,
+    parameters: &[(String, String)],
+) -> Asked {
+    fetcher.fetch(&conditional(walk, target), |answer| check(answer, parameters)).await
+}
+
+fn conditional(walk: &Walk, target: &Target) -> Request {
+    let known = target.known.as_ref().filter(|_| !walk.is_clean);
+    target.request.clone().if_none_match(known.and_then(|page| page.etag.clone()))
+}
+
+/// The head of a page, or `None` for a 304.
+pub(super) fn check(
+    answer: &Answer,
+    parameters: &[(String, String)],
+) -> Result<Option<Head>, Failure> {
+    if answer.not_modified {
+        return Ok(None);
+    }
+    let page = ListPage::parse(&answer.body)?;
+    let ignored = page.filters.as_ref().map(|echo| filters_contradict(parameters, echo));
+    let unasked = page.filters.as_ref().map(|echo| filters_unasked(parameters, echo));
+    Ok(Some(Head {
+        content: Content::Rows(page.rows),
+        next_cursor: page.next_cursor,
+        total_count: page.total_count.and_then(|total| i64::try_from(total).ok()),
+        ignored: ignored.unwrap_or_default(),
+        unasked: unasked.unwrap_or_default(),
+    }))
+}
+
+/// What a page says after a 304: what is held of it. A 304 is only accepted to a validator, and that
+/// came from a known page.
+pub(super) fn unchanged(target: &Target) -> Head {
+    let known = target.known.as_ref();
+    Head {
+        content: known.map_or(Content::Rows(Vec::new()), |page| Content::Confirmed(page.page)),
+        next_cursor: known.and_then(|page| page.next_cursor.clone()),
+        total_count: known.and_then(|page| page.total_count),
+        ignored: Vec::new(),
+        unasked: Vec::new(),
+    }
+}
+
+/// The address by which a page is known: path and query, host aside.
+pub fn url(request: &Request) -> String {
+    let line = request.to_string();
+    line.split_once(' ').map_or(line.clone(), |(_, url)| url.to_owned())
+}

@@ -1,0 +1,153 @@
+//! Requests in flight at the same time: how many, in which order, and that nothing of what a run promises
+//! depends on the order of the answers.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::time::Duration;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Fault, SandboxSettings};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use support::{Bed, calm};
+
+const LATENCY: Duration = Duration::from_millis(150);
+
+fn pages() -> SandboxSettings {
+    SandboxSettings { accounts: 30, creators: 10, videos: 1_700, account_videos: 900, ..calm() }
+}
+
+/// When the requests came in, since the first.
+fn arrivals(bed: &Bed) -> Vec<Duration> {
+    let mut arrivals: Vec<_> = bed.log().into_iter().map(|entry| entry.received).collect();
+    arrivals.sort_unstable();
+    arrivals
+}
+
+#[test]
+fn never_more_requests_are_in_flight_than_allowed_and_as_many_as_are_of_use() {
+    std::thread::scope(|scope| {
+        for at_once in [1_usize, 2, 4, 7] {
+            scope.spawn(move || {
+                let mut bed = Bed::frozen(pages());
+                bed.set("CREATORMIRROR_MAX_CONCURRENT_REQUESTS", &at_once.to_string());
+                bed.control.set_latency(LATENCY);
+                for arguments in [&[][..], &["--full"]] {
+                    bed.control.clear_log();
+                    bed.sync_well(arguments);
+                    let arrivals = arrivals(&bed);
+                    // A request takes at least as long as the latency, so one more than may be in flight
+                    // cannot arrive before the first of them was answered.
+                    let too_close = |pair: &[Duration]| pair[pair.len() - 1] - pair[0] < LATENCY;
+                    let too_many = arrivals.windows(at_once + 1).filter(|some| too_close(some));
+                    assert_eq!(too_many.count(), 0, "{at_once} {arguments:?}: {arrivals:?}");
+                    let most = arrivals.windows(at_once.min(4)).filter(|some| too_close(some));
+                    assert!(at_once == 1 || most.count() > 0, "{at_once}: {arrivals:?}");
+                }
+                bed.compare();
+            });
+        }
+    });
+}
+
+#[test]
+fn a_later_listing_guesses_ahead_and_costs_no_request_more() {
+    let bed = Bed::frozen(pages());
+    bed.sync_well(&[]);
+    let first = bed.take_requests();
+    bed.sync_well(&["--full"]);
+    let log = bed.log();
+    assert_eq!(log.len(), first.len());
+    let confirmed = log.iter().filter(|entry| entry.status == Some(304)).count();
+    assert_eq!(
+        confirmed,
+        9 + 5 + 1 + 1 + 1,
+        "videos, account videos, accounts, creators, overview"
+    );
+    bed.compare();
+}
+
+#[test]
+fn a_wrong_guess_costs_at_most_what_was_in_flight() {
+    let bed = Bed::frozen(pages());
+    bed.sync_well(&[]);
+    // The last row of the third page is gone, so every cursor after it is another.
+    let gone = bed.control.ids(Kind::Video).remove(599);
+    assert!(bed.control.delete(Kind::Video, &gone));
+    bed.control.clear_log();
+    bed.sync_well(&["--full", "--only", "videos"]);
+    let asked = bed.log_of("/videos").len();
+    assert!((9..=9 + 2 * 3).contains(&asked), "{asked}");
+    assert_eq!(bed.last_outcome(Kind::Video), "complete");
+    assert_eq!(bed.suspected(Kind::Video), 1);
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.removed(Kind::Video), 1);
+    bed.compare();
+}
+
+#[test]
+fn cursors_that_all_have_expired_are_no_obstacle() {
+    let bed = Bed::frozen(pages());
+    bed.sync_well(&[]);
+    bed.control.expire_cursors();
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.last_outcome(Kind::Video), "complete");
+    bed.compare();
+}
+
+#[test]
+fn a_small_limit_is_shared_without_a_429() {
+    let bed = Bed::live(SandboxSettings {
+        rate_limit: 20,
+        rate_window: Duration::from_secs(4),
+        ..pages()
+    });
+    bed.control.set_latency(Duration::from_millis(40));
+    for arguments in [&[][..], &["--full"]] {
+        bed.sync_well(arguments);
+        assert!(bed.log().iter().all(|entry| entry.status != Some(429)), "{:#?}", bed.log());
+    }
+    bed.compare_lists();
+}
+
+/// Answers that overtake each other, rows that come and go while they are on their way, and runs that are
+/// killed: after it has calmed down, the mirror is what the API holds.
+#[test]
+fn answers_in_any_order_and_kills_at_any_time_leave_the_truth() {
+    for seed in 0..8 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let bed = Bed::frozen(SandboxSettings { videos: 900, account_videos: 500, ..pages() });
+        for round in 0..4 {
+            bed.control.clear_faults();
+            for _ in 0..10 {
+                let slow = Accident::Slow(Duration::from_millis(random.random_range(1..120)));
+                bed.control.fault(Fault::on("*", "/*", slow).after(random.random_range(0..18)));
+            }
+            let run = bed.start_sync(if round % 2 == 0 { &["--full"] } else { &[] });
+            for _ in 0..4 {
+                std::thread::sleep(Duration::from_millis(random.random_range(0..40)));
+                let kind = [Kind::Video, Kind::AccountVideo][random.random_range(0..2)];
+                let ids = bed.control.ids(kind);
+                let id = &ids[random.random_range(0..ids.len())];
+                match random.random_range(0..3) {
+                    0 => _ = bed.control.delete(kind, id),
+                    1 => _ = bed.control.revise(kind, id, |counts| counts.like += 1),
+                    _ => _ = bed.control.add_creator(&format!("new {seed} {round}")),
+                }
+            }
+            match random.random_range(0..2) {
+                0 => _ = run.kill(),
+                _ => _ = run.wait(),
+            }
+        }
+        bed.control.clear_faults();
+        // A row that is gone is removed at its second absence.
+        for _ in 0..2 {
+            bed.sync_well(&["--full", "--accept-removals"]);
+        }
+        bed.compare();
+        bed.is_sound();
+    }
+}
