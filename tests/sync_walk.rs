@@ -244,3 +244,30 @@ fn a_sigterm_ends_the_run_cleanly_and_the_next_goes_on() {
     assert_eq!(bed.log_of("/videos").len(), 7 - 4);
     bed.compare();
 }
+
+#[test]
+fn a_signal_ends_every_command_soon_although_another_process_holds_the_database() {
+    for (command, expected) in
+        [(&["sync", "--full"][..], 1), (&["backfill", "--days", "3"], 1), (&["run"], 0)]
+    {
+        let bed = Bed::live(many_videos(1_300));
+        bed.sync_well(&[]);
+        bed.control.clear_log();
+        bed.control.set_latency(Duration::from_millis(300));
+        let run = bed.start(bed.command(command));
+        until("it is at work", || !bed.log().is_empty());
+        let db = bed.db_to_write();
+        db.execute_batch("BEGIN IMMEDIATE").unwrap();
+        // Now or soon it waits for the database, for half a minute if nobody asks it to end.
+        std::thread::sleep(Duration::from_millis(700));
+        run.terminate();
+        let asked = std::time::Instant::now();
+        let run = run.wait();
+        assert!(asked.elapsed() < Duration::from_secs(15), "{command:?} {:?}", asked.elapsed());
+        drop(db);
+        run.expect(expected);
+        bed.sync_well(&["--full"]);
+        bed.compare_lists();
+        bed.is_sound();
+    }
+}

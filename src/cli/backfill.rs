@@ -55,6 +55,7 @@ fn backfill(
             Some(backfill::interrupt(&mut session.desk, &mut work, &session.settings))
         })
     })?;
+    let stop = stop.map(session::interrupted);
     let (answer, verdict) = document::of_backfill(context, &work.report(stop));
     document.give(context, &answer)?;
     verdict

@@ -44,6 +44,7 @@ pub use exit::{CliError, Exit};
 use crate::clock::Clock;
 use crate::config::{self, Environment, Flags};
 use crate::logging::{self, LogFormat, LogSettings};
+use crate::store::busy;
 
 /// Keeps one SQLite file in step with one CreatorAudit organization, with history.
 #[derive(Debug, Parser)]
@@ -237,10 +238,20 @@ fn answer(text: &[u8]) -> Result<(), CliError> {
     written.map_err(|error| CliError::answer(&error))
 }
 
+/// A busy database is waited for no longer once a signal has come.
+fn note_end() {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        if let Err(error) = signal_hook::flag::register(signal, busy::ending()) {
+            tracing::warn!(%error, "cannot listen for signals");
+        }
+    }
+}
+
 /// Waits for SIGINT or SIGTERM. From this call on, not from when it is first waited for, they do not end
 /// the process. To be called within a runtime.
 fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
+    note_end();
     let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
     let wait = async |signal: io::Result<tokio::signal::unix::Signal>| match signal {
         Ok(mut signal) => drop(signal.recv().await),

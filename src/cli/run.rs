@@ -80,8 +80,8 @@ pub fn run(context: &Context, flags: &Flags, environment: &Environment) -> Resul
         tracing::info!(version = env!("CARGO_PKG_VERSION"), database = %session.desk.store.path().display(), "running");
         Ok::<_, CliError>(daemon::run(session.desk, settings, front).await)
     })?;
-    match ended {
-        Ok(()) => {
+    match ended.map_err(session::interrupted) {
+        Ok(()) | Err(Stop::Interrupted) => {
             tracing::info!("stopped");
             Ok(Exit::Done)
         }
@@ -112,6 +112,7 @@ fn settings(context: &Context, seed: u64) -> DaemonSettings {
 fn calls(pulse: Pulse) -> Result<mpsc::Receiver<Call>, CliError> {
     let (sender, receiver) = mpsc::channel(16);
     let is_stopping = Arc::new(AtomicBool::new(false));
+    super::note_end();
     let signals = [
         (SignalKind::terminate(), Call::Stop),
         (SignalKind::interrupt(), Call::Stop),

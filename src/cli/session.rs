@@ -18,7 +18,7 @@ use crate::poll::{Desk, Fetcher};
 use crate::report::progress;
 use crate::retry::Trouble;
 use crate::store::open::IfMissing;
-use crate::store::{Store, StoreError, instance};
+use crate::store::{Store, StoreError, busy, instance};
 
 /// An open mirror and a way to fill it.
 pub struct Session {
@@ -87,8 +87,19 @@ pub fn pass(
                 () = super::stop_signal() => None,
             }
         });
-        report.unwrap_or_else(|| pass::interrupt(&mut session.desk, &session.settings))
+        let mut report =
+            report.unwrap_or_else(|| pass::interrupt(&mut session.desk, &session.settings));
+        report.stop = report.stop.map(interrupted);
+        report
     })
+}
+
+/// A database that was busy when the program was to end was not waited for: that is a signal's doing.
+pub fn interrupted(stop: Stop) -> Stop {
+    match stop {
+        Stop::Store(_) if busy::is_ending() => Stop::Interrupted,
+        stop => stop,
+    }
 }
 
 /// Insists on a mirror, for commands that do not make one.

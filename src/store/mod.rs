@@ -18,6 +18,7 @@
 
 pub mod analysis;
 pub mod backup;
+pub mod busy;
 pub mod cookbook;
 pub mod dictionary;
 pub mod documents;
@@ -46,7 +47,6 @@ pub mod walks;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
@@ -184,9 +184,7 @@ impl Store {
     ) -> StoreResult<T> {
         let mut connection = self.connection();
         connection.pragma_update(None, "synchronous", "full")?;
-        let written = in_transaction(&mut connection, f);
-        connection.pragma_update(None, "synchronous", "normal")?;
-        written
+        in_transaction(Usual(&mut connection).0, f)
     }
 
     /// Writes, unless another process does just now: what is only told must not hold up what is done.
@@ -195,19 +193,17 @@ impl Store {
         f: impl FnOnce(&Transaction<'_>) -> StoreResult<T>,
     ) -> StoreResult<T> {
         let mut connection = self.connection();
-        connection.busy_timeout(Duration::ZERO)?;
-        let written = in_transaction(&mut connection, f);
-        connection.busy_timeout(open::BUSY_TIMEOUT)?;
-        written
+        busy::do_not_wait(&connection)?;
+        in_transaction(Usual(&mut connection).0, f)
     }
 
     /// Moves everything from the WAL into the database and cuts the WAL to nothing, so that it does
     /// not stay large. A reader in the way is no error: the next one does it.
     pub fn tidy(&self) -> StoreResult<()> {
-        let connection = self.connection();
-        connection.busy_timeout(Duration::ZERO)?;
+        let mut connection = self.connection();
+        busy::do_not_wait(&connection)?;
         let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        connection.busy_timeout(open::BUSY_TIMEOUT)?;
+        busy::wait(&mut connection)?;
         match done {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
             done => Ok(done?),
@@ -220,6 +216,18 @@ impl Store {
     }
 }
 
+/// A connection whose settings are the usual ones again once this is dropped, even by a panic.
+struct Usual<'a>(&'a mut Connection);
+
+impl Drop for Usual<'_> {
+    fn drop(&mut self) {
+        let usual = self.0.pragma_update(None, "synchronous", "normal");
+        if let Err(error) = usual.and_then(|()| busy::wait(self.0)) {
+            tracing::warn!(%error, "the settings of the database connection could not be restored");
+        }
+    }
+}
+
 fn in_transaction<T>(
     connection: &mut Connection,
     f: impl FnOnce(&Transaction<'_>) -> StoreResult<T>,
@@ -228,4 +236,36 @@ fn in_transaction<T>(
     let value = f(&transaction)?;
     transaction.commit()?;
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::open::IfMissing;
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_write_changes_neither_rows_nor_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+        let synchronous = || {
+            let read = |c: &Connection| {
+                Ok(c.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?)
+            };
+            store.read(read).unwrap()
+        };
+        let before = synchronous();
+        let panics = |tx: &Transaction<'_>| -> StoreResult<()> {
+            tx.execute("DELETE FROM instance", [])?;
+            panic!("as a test");
+        };
+        assert!(catch_unwind(AssertUnwindSafe(|| store.write_durably(panics))).is_err());
+        assert!(catch_unwind(AssertUnwindSafe(|| store.write_at_once(panics))).is_err());
+        assert_eq!(synchronous(), before);
+        let rows = store.read(|c| {
+            Ok(c.query_row("SELECT count(*) FROM instance", [], |row| row.get::<_, i64>(0))?)
+        });
+        assert_eq!(rows.unwrap(), 1);
+    }
 }

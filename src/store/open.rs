@@ -1,14 +1,13 @@
 //! Opening: whose file it is, the connection's settings, and the schema's version.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl, OpenFlags};
 
 use super::instance_lock::{self, InstanceLock, OpenFiles};
 use super::place;
-use super::{Store, StoreError, StoreResult, wal_check};
+use super::{Store, StoreError, StoreResult, busy, wal_check};
 
 /// What is in `migrations/`, at the time of the build.
 mod embedded {
@@ -19,9 +18,6 @@ pub(super) use embedded::migrations;
 
 /// `CrMr`: tells this program's files from every other SQLite database.
 const APPLICATION_ID: i64 = 1_131_564_402;
-
-/// How long a statement waits for another process's write, in all.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most that stays of the WAL after a checkpoint, bytes.
 const WAL_BYTES_KEPT: i64 = 16 * 1024 * 1024;
@@ -144,8 +140,8 @@ pub(super) fn scripts() -> Vec<String> {
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> StoreResult<Connection> {
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    busy::wait(&mut connection)?;
     Ok(connection)
 }
 
