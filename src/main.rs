@@ -11,6 +11,9 @@ use rustix::fs::Mode;
 fn main() -> ExitCode {
     // The mirror is for its owner and group: database, WAL and lock become 0640, folders 0750.
     rustix::process::umask(Mode::from_raw_mode(0o027));
-    let cli = Cli::parse();
-    cli::run(&cli, &Environment::of_process(), &Clock::System).into()
+    let environment = Environment::of_process();
+    match Cli::try_parse() {
+        Ok(cli) => cli::run(&cli, &environment, &Clock::System).into(),
+        Err(error) => cli::refuse(&error, &environment).into(),
+    }
 }

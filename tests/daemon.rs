@@ -17,6 +17,8 @@ mod jobs;
 mod keys;
 #[path = "daemon/listen.rs"]
 mod listen;
+#[path = "daemon/log_reader.rs"]
+mod log_reader;
 #[path = "daemon/outage.rs"]
 mod outage;
 #[path = "daemon/stage.rs"]

@@ -111,7 +111,7 @@ fn what_belongs_in_one_room_is_nowhere_else() {
         &["SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM", "PRAGMA "],
         &["store", "report/demo.rs"],
     );
-    nowhere_but(&["println!", "eprintln!", "print!("], &["cli", "report", "logging.rs"]);
+    nowhere_but(&["println!", "eprintln!", "print!("], &["cli", "report", "logging"]);
     nowhere_but(&["std::env::var", "env::vars"], &["config", "main.rs"]);
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, SandboxKey, SandboxSettings};
+use creatormirror::sandbox::{Accident, Fault, FaultBody, SandboxKey, SandboxSettings};
 use rusqlite::Connection;
 use serde_json::json;
 use support::{Bed, KEY, Run, calm};
@@ -214,4 +214,77 @@ fn an_api_that_is_not_there_is_69_within_a_minute_and_costs_nothing() {
     let run = bed.sync(&["--full"]).expect(69).says("unreachable");
     assert!(run.took < Duration::from_secs(60), "{run:#?}");
     assert_eq!(bed.content(), before);
+}
+
+/// `/whoami` answers with this organization and key name, as JSON strings.
+fn whoami_says(bed: &Bed, organization: &str, name: &str) {
+    let body =
+        format!("{{\"data\":{{\"organization_id\":{organization},\"api_key_name\":{name}}}}}");
+    let body = FaultBody::Raw("application/json", body.leak());
+    let what = Accident::Status { code: 200, body, headers: Vec::new() };
+    bed.control.clear_faults();
+    bed.control.fault(Fault::on("GET", "/whoami", what).forever());
+}
+
+/// Runs every command that shows whose the key is, and looks at what it wrote.
+fn shows_nothing_raw(bed: &Bed) {
+    for arguments in [&["status"][..], &["status", "--json"], &["check"], &["check", "--json"]] {
+        let run = bed.start(bed.command(arguments)).wait();
+        for text in [&run.stdout, &run.stderr] {
+            let steers = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+            assert!(!text.contains(steers) && text.len() < 20_000, "{arguments:?}: {run:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_key_name_that_would_steer_a_terminal_or_fill_it_is_shown_escaped_and_short() {
+    let long = "x".repeat(1_000_000);
+    for name in [r"\u001b[2J\u001b]0;title\u0007\r\n\u009b31m\u202e", &long, r"\u0000\u007f"] {
+        let bed = Bed::frozen(calm());
+        whoami_says(&bed, "\"org-1\"", &format!("\"key {name}\""));
+        let run = bed.sync_well(&["--log-level", "trace"]);
+        assert!(!run.stderr.contains('\u{1b}') && !run.stderr.contains('\u{9b}'));
+        assert!(bed.number("SELECT length(api_key_name) FROM instance") < 300);
+        shows_nothing_raw(&bed);
+        // Another organization, with the same name of its key.
+        whoami_says(&bed, "\"org-2\"", &format!("\"key {name}\""));
+        let run = bed.sync(&[]).expect(77);
+        assert!(!run.stderr.contains('\u{1b}') && run.stderr.len() < 10_000, "{run:#?}");
+        // An id that cannot be shown is none.
+        whoami_says(&bed, &format!("\"org {name}\""), "\"key\"");
+        let run = bed.sync(&[]).expect(69).says("organization_id");
+        assert!(!run.stderr.contains('\u{1b}') && run.stderr.len() < 10_000, "{run:#?}");
+        shows_nothing_raw(&bed);
+    }
+}
+
+#[test]
+fn a_key_of_special_characters_is_nowhere_however_the_server_spells_it() {
+    let key = r#"ca_"quo\te~d/9f3J"#;
+    for spelling in [
+        r#"ca_\"quo\\te~d/9f3J"#,
+        r"ca_\u0022quo\u005cte~d/9f3J",
+        r"ca_\u0022quo\u005Cte\u007ed\/9f3J",
+        "ca_%22quo%5Cte%7Ed%2F9f3J",
+        "ca_%22quo%5cte%7ed/9f3J",
+        r"\u0063a_%22quo\\te%7Ed/9f3\u004A",
+        r#"ca_\\\"quo\\\\te~d/9f3J"#,
+    ] {
+        let mut bed = Bed::frozen(calm());
+        bed.control.rotate_key(KEY, key);
+        bed.set("CREATORAUDIT_API_KEY", key);
+        whoami_says(&bed, "\"org-1\"", &format!("\"echo {spelling}!\""));
+        let run = bed.sync_well(&["--log-level", "trace"]);
+        assert_eq!(bed.text("SELECT api_key_name FROM instance"), "echo [redacted]!", "{spelling}");
+        let status = bed.start(bed.command(&["status", "--json"])).wait();
+        for text in [run.stderr, run.stdout, status.stdout] {
+            assert!(!text.contains("9f3J"), "{spelling}: {text}");
+        }
+        // In a problem as well, and in the headers.
+        bed.control.fault(Fault::on("GET", "/videos", Accident::EchoKey(500)).forever());
+        let run = bed.sync(&["--full", "--log-level", "trace"]).expect(69);
+        assert!(!run.stderr.contains("9f3J"), "{run:#?}");
+        assert_eq!(bed.number("SELECT count(*) FROM sync_log WHERE detail LIKE '%9f3J%'"), 0);
+    }
 }

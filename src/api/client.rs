@@ -103,7 +103,7 @@ impl Client {
             Head::read(status.as_u16(), response.headers(), &self.scrubber, self.clock.now());
         if status.is_success() {
             let body = self.whole_body(response, &head).await?;
-            return Ok(Answer::new(head, self.scrubber.bytes(body)));
+            return Ok(Answer::new(head, self.scrubber.body(body)));
         }
         if status.as_u16() == 304 {
             return if is_conditional {

@@ -9,7 +9,8 @@ use http::StatusCode;
 
 use super::headers::{Head, RateHeaders};
 use super::problem::{Problem, TEXT_CHARS_MAX};
-use super::scrub::{Scrubber, printable};
+use super::scrub::Scrubber;
+use crate::model::shown::printable;
 use crate::retry::Trouble;
 
 /// What to do about a failure. A variant exists because somebody acts on it.

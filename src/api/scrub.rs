@@ -5,8 +5,9 @@ use std::error::Error;
 use std::fmt;
 
 use bytes::Bytes;
-use memchr::memmem::{self, Finder};
-use url::form_urlencoded;
+
+use super::redact::Needle;
+use crate::model::shown::printable;
 
 /// What stands where the key stood.
 const REDACTED: &str = "[redacted]";
@@ -14,49 +15,49 @@ const REDACTED: &str = "[redacted]";
 /// A shorter key is no secret, and looking for it would mangle words that are not it.
 const KEY_CHARS_MIN: usize = 8;
 
-/// Removes one key from bytes and text. Does not show it when printed.
+/// Removes one key from bytes and text, however it is spelled in them. Does not show it when printed.
 #[derive(Clone)]
-pub(super) struct Scrubber {
-    needles: Vec<Finder<'static>>,
-}
+pub struct Scrubber(Option<Needle>);
 
 impl Scrubber {
-    /// Looks for `key` as it is, and as JSON and addresses would spell it.
-    pub(super) fn new(key: &str) -> Self {
-        let mut needles = Vec::new();
-        if key.len() >= KEY_CHARS_MIN {
-            let in_json = key.replace('\\', "\\\\").replace('"', "\\\"");
-            let in_address = form_urlencoded::byte_serialize(key.as_bytes()).collect();
-            needles = vec![key.to_owned(), in_json.replace('/', "\\/"), in_json, in_address];
-            needles.sort();
-            needles.dedup();
-        }
-        Self { needles: needles.iter().map(|n| Finder::new(n.as_bytes()).into_owned()).collect() }
+    /// Looks for `key`.
+    pub fn new(key: &str) -> Self {
+        Self((key.len() >= KEY_CHARS_MIN).then(|| Needle::new(key)))
     }
 
     /// The bytes without the key. They are searched, and copied only when it is there.
-    pub(super) fn bytes(&self, mut bytes: Bytes) -> Bytes {
-        // JSON may spell the key by escapes, and decoding would put it together again.
-        if let Some(plain) = unescaped(&bytes)
-            && self.needles.iter().any(|needle| needle.find(&plain).is_some())
-        {
-            bytes = plain.into();
+    pub fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let Some(needle) = &self.0 else { return Cow::Borrowed(bytes) };
+        let mut found = needle.find(bytes, 0);
+        if found.is_none() {
+            return Cow::Borrowed(bytes);
         }
-        for needle in &self.needles {
-            if needle.find(&bytes).is_some() {
-                bytes = replace(&bytes, needle).into();
-            }
+        let mut clean = Vec::with_capacity(bytes.len());
+        let mut from = 0;
+        while let Some(place) = found {
+            clean.extend_from_slice(bytes.get(from..place.start).unwrap_or_default());
+            clean.extend_from_slice(REDACTED.as_bytes());
+            from = place.end;
+            found = needle.find(bytes, from);
         }
-        bytes
+        clean.extend_from_slice(bytes.get(from..).unwrap_or_default());
+        Cow::Owned(clean)
+    }
+
+    /// A body without the key, copied only when it is there.
+    pub(super) fn body(&self, body: Bytes) -> Bytes {
+        match self.bytes(&body) {
+            Cow::Borrowed(_) => body,
+            Cow::Owned(clean) => clean.into(),
+        }
     }
 
     /// The text without the key.
     pub(super) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if self.needles.iter().all(|needle| needle.find(text.as_bytes()).is_none()) {
-            return Cow::Borrowed(text);
+        match self.bytes(text.as_bytes()) {
+            Cow::Borrowed(_) => Cow::Borrowed(text),
+            Cow::Owned(clean) => Cow::Owned(String::from_utf8_lossy(&clean).into_owned()),
         }
-        let clean = self.bytes(Bytes::copy_from_slice(text.as_bytes()));
-        Cow::Owned(String::from_utf8_lossy(&clean).into_owned())
     }
 
     /// Text from a server, fit to be shown: without the key, control characters or excess length.
@@ -87,66 +88,6 @@ impl fmt::Debug for Scrubber {
     }
 }
 
-/// The same JSON with escapes such as `\u0061` written as the character they stand for; `None` where
-/// there are none. Quotes, backslashes and control characters stay escaped.
-fn unescaped(bytes: &[u8]) -> Option<Vec<u8>> {
-    const ESCAPE: &[u8] = b"\\u00";
-    memmem::find(bytes, ESCAPE)?;
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((&byte, after)) = rest.split_first() {
-        if byte != b'\\' {
-            plain.push(byte);
-            rest = after;
-            continue;
-        }
-        let code = rest.strip_prefix(ESCAPE).and_then(|hex| hex.get(..2)).and_then(hex_byte);
-        match code.filter(|code| code.is_ascii_graphic() && !b"\"\\".contains(code)) {
-            Some(code) => {
-                plain.push(code);
-                rest = rest.get(ESCAPE.len() + 2..).unwrap_or_default();
-            }
-            // A backslash and what it escapes belong together.
-            None => {
-                let pair = rest.len().min(2);
-                plain.extend_from_slice(rest.get(..pair).unwrap_or_default());
-                rest = rest.get(pair..).unwrap_or_default();
-            }
-        }
-    }
-    Some(plain)
-}
-
-fn hex_byte(digits: &[u8]) -> Option<u8> {
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-}
-
-fn replace(bytes: &[u8], needle: &Finder<'_>) -> Vec<u8> {
-    let mut clean = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some(at) = needle.find(rest) {
-        clean.extend_from_slice(&rest[..at]);
-        clean.extend_from_slice(REDACTED.as_bytes());
-        rest = &rest[at + needle.needle().len()..];
-    }
-    clean.extend_from_slice(rest);
-    clean
-}
-
-/// One line of bounded length; what would steer a terminal or turn text around becomes a space.
-pub fn printable(text: &str, chars_max: usize) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut chars = text.trim().chars().map(|c| if steers(c) { ' ' } else { c });
-    let mut line: String = chars.by_ref().take(chars_max).collect();
-    if chars.next().is_some() {
-        line.push('…');
-    }
-    line
-}
-
 /// The text with `user:password@` cut out of every address in it.
 fn without_userinfo(text: &str) -> String {
     let mut parts = text.split("://");
@@ -173,7 +114,7 @@ mod tests {
         let scrubber = Scrubber::new(KEY);
         let body = Bytes::from(format!("{{\"a\":\"{KEY}\",\"b\":\"Bearer {KEY}{KEY}\"}}"));
         assert_eq!(
-            scrubber.bytes(body),
+            scrubber.body(body),
             r#"{"a":"[redacted]","b":"Bearer [redacted][redacted]"}"#.as_bytes()
         );
     }
@@ -181,7 +122,7 @@ mod tests {
     #[test]
     fn bytes_without_the_key_are_not_copied() {
         let body = Bytes::from_static(b"nothing to see");
-        let clean = Scrubber::new(KEY).bytes(body.clone());
+        let clean = Scrubber::new(KEY).body(body.clone());
         assert_eq!(clean.as_ptr(), body.as_ptr());
     }
 
@@ -189,7 +130,7 @@ mod tests {
     fn a_key_spelled_by_escapes_is_found() {
         let scrubber = Scrubber::new("secret-key-123");
         let spelled = br#"{"a":"\u0073ecret\u002dkey-12\u0033","b":"\\u0073\u00e9"}"#;
-        let clean = scrubber.bytes(Bytes::from_static(spelled));
+        let clean = scrubber.bytes(spelled);
         assert_eq!(clean.as_ref(), br#"{"a":"[redacted]","b":"\\u0073\u00e9"}"#);
     }
 
@@ -201,6 +142,12 @@ mod tests {
             r#"ab/cd\"ef\\gh+="#,
             r#"ab\/cd\"ef\\gh+="#,
             "ab%2Fcd%22ef%5Cgh%2B%3D",
+            "ab%2fcd%22ef%5cgh%2b%3d",
+            r"ab/cd\u0022ef\u005cgh+=",
+            r"\u0061b\/cd\u0022ef\u005Cgh\u002b\u003D",
+            r#"ab/cd\\\"ef\\\\gh+="#,
+            r"ab/cd\\u0022ef\\u005cgh+=",
+            "%61%62/cd%2522ef%255Cgh+=",
         ] {
             assert_eq!(scrubber.text(spelling), REDACTED, "{spelling}");
         }
@@ -209,13 +156,6 @@ mod tests {
     #[test]
     fn a_word_too_short_to_be_a_secret_is_left_alone() {
         assert_eq!(Scrubber::new("test").text("a test"), "a test");
-    }
-
-    #[test]
-    fn shown_text_is_one_short_line() {
-        assert_eq!(printable(" a\r\nb\u{1b}[31m\u{202e}c ", 80), "a  b [31m c");
-        assert_eq!(printable("abcdef", 3), "abc…");
-        assert_eq!(printable("äöü", 3), "äöü");
     }
 
     #[test]
@@ -233,7 +173,68 @@ mod tests {
         );
     }
 
+    /// A string of JSON that says `text`, each character spelled as `chance` has it.
+    fn spelled(text: &str, mut chance: impl FnMut() -> u8) -> String {
+        let mut json = String::new();
+        for c in text.chars() {
+            let code = u32::from(c);
+            json += &match chance() % 6 {
+                0 => format!("\\u{code:04x}"),
+                1 => format!("\\u{code:04X}"),
+                2 => format!("%{code:02X}"),
+                3 => format!("%{code:02x}"),
+                _ if c == '"' || c == '\\' => format!("\\{c}"),
+                4 if c == '/' => "\\/".to_owned(),
+                _ => c.to_string(),
+            };
+        }
+        json
+    }
+
+    fn percent_decoded(text: &str) -> String {
+        url::form_urlencoded::parse(
+            text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D").as_bytes(),
+        )
+        .map(|(name, _)| name.into_owned())
+        .collect()
+    }
+
     proptest! {
+        #[test]
+        fn no_spelling_of_the_key_is_left_and_the_json_stays_json(
+            key in "[!-~]{8,40}", before in "[ -~\u{e4}\n]{0,20}", after in "[ -~\u{e4}\n]{0,20}",
+            chances in proptest::collection::vec(any::<u8>(), 40), times in 1_usize..3,
+        ) {
+            let outer = |text: &str| {
+                let json = serde_json::to_string(text).unwrap();
+                json[1..json.len() - 1].to_owned()
+            };
+            let mut chance = chances.iter().copied().cycle();
+            let key_spelled = spelled(&key, || chance.next().unwrap()).repeat(times);
+            let body = format!("{{\"a\":\"{}{key_spelled}{}\"}}", outer(&before), outer(&after));
+            let read = |body: &[u8]| {
+                let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+                body["a"].as_str().unwrap().to_owned()
+            };
+            let scrubber = Scrubber::new(&key);
+            let clean = scrubber.bytes(body.as_bytes());
+            let text = read(&clean);
+            prop_assert!(!text.contains(&key), "{body} {text}");
+            prop_assert!(!percent_decoded(&text).contains(&key), "{body} {text}");
+            // The same once more as a string within a string.
+            let quoted = serde_json::json!({ "a": body }).to_string();
+            let inner = read(&scrubber.bytes(quoted.as_bytes()));
+            prop_assert!(!inner.contains(&key) && !read(inner.as_bytes()).contains(&key), "{inner}");
+        }
+
+        #[test]
+        fn any_bytes_are_survived(
+            key in "[\\\\\"%u0a]{8,12}", text in "[\\\\\"%u025acC]{0,200}",
+        ) {
+            let clean = Scrubber::new(&key).bytes(text.as_bytes()).into_owned();
+            prop_assert!(!String::from_utf8_lossy(&clean).contains(&key));
+        }
+
         #[test]
         fn no_text_keeps_the_key(before in ".*", after in ".*") {
             let scrubber = Scrubber::new(KEY);

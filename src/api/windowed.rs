@@ -101,7 +101,7 @@ fn check_window(meta: &Value, day: &str) -> Result<(), Failure> {
         None => Ok(()),
         Some(what) => Err(Failure::malformed(format!(
             "the answer is for another window than {day}: {}",
-            super::printable(&what, 80)
+            crate::model::shown::printable(&what, 80)
         ))),
     }
 }

@@ -44,6 +44,7 @@ pub use exit::{CliError, Exit};
 use crate::clock::Clock;
 use crate::config::{self, Environment, Flags};
 use crate::logging::{self, LogFormat, LogSettings};
+use crate::model::shown::escaped;
 use crate::store::busy;
 
 /// Keeps one SQLite file in step with one CreatorAudit organization, with history.
@@ -149,10 +150,28 @@ pub enum Command {
 /// Sets logging up and does what was typed. Returns how it ended, printed errors included.
 pub fn run(cli: &Cli, environment: &Environment, clock: &Clock) -> Exit {
     logging::init(cli.log_settings(), environment, clock);
-    match dispatch(cli, environment, clock) {
+    let exit = match dispatch(cli, environment, clock) {
         Ok(exit) => exit,
         Err(error) => error.report(),
+    };
+    logging::flush(logging::FLUSH_MAX);
+    exit
+}
+
+/// Says what is wrong with the command line, or what help was asked for, and returns the exit code.
+pub fn refuse(error: &clap::Error, environment: &Environment) -> Exit {
+    let text = error.render();
+    if !error.use_stderr() {
+        // A reader that has read enough is no error.
+        let _ = error.print();
+        return Exit::Done;
     }
+    match logging::has_colour(environment) {
+        true => logging::print_usage(&text.ansi().to_string()),
+        false => logging::print_usage(&text.to_string()),
+    }
+    logging::flush(logging::FLUSH_MAX);
+    Exit::Usage
 }
 
 fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit, CliError> {
@@ -231,10 +250,14 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
-/// Writes an answer to stdout.
+/// Writes an answer to stdout: text, JSON, or a page. What it says of the API's data is escaped here, if
+/// it was not before.
 fn answer(text: &[u8]) -> Result<(), CliError> {
+    // On a terminal, progress is taken away before the answer stands there.
+    logging::flush(logging::FLUSH_MAX);
+    let text = String::from_utf8_lossy(text);
     let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(text).and_then(|()| stdout.flush());
+    let written = stdout.write_all(escaped(&text).as_bytes()).and_then(|()| stdout.flush());
     written.map_err(|error| CliError::answer(&error))
 }
 

@@ -13,6 +13,7 @@ use super::{CliError, Context, Exit, document, session};
 use crate::config::{Environment, Flags};
 use crate::daemon::{self, Answer, Call, DaemonSettings, Fresh, Front, News, Pulse};
 use crate::listen::{self, Listener, Metrics};
+use crate::logging;
 use crate::model::Watcher;
 use crate::pass::backfill::Backfilled;
 use crate::pass::{Report, Stop};
@@ -24,6 +25,9 @@ const WAIT_IN_PASS: Duration = Duration::from_secs(30);
 
 /// A stop is over by then, whatever is in its way.
 const STOP_MAX: Duration = Duration::from_secs(4);
+
+/// How long lines may take to be written when the process ends at once.
+const FLUSH_AT_ONCE: Duration = Duration::from_millis(200);
 
 /// How often the watchdog looks for a sign of life, if the service manager does not say.
 const PULSE_LOOK: Duration = Duration::from_secs(10);
@@ -128,6 +132,7 @@ fn calls(pulse: Pulse) -> Result<mpsc::Receiver<Call>, CliError> {
             while signal.recv().await.is_some() {
                 if call == Call::Stop {
                     if is_stopping.swap(true, Ordering::Relaxed) {
+                        logging::flush(FLUSH_AT_ONCE);
                         std::process::exit(i32::from(Exit::Partial.code()));
                     }
                     tokio::spawn(end_in_time());
@@ -146,6 +151,7 @@ fn calls(pulse: Pulse) -> Result<mpsc::Receiver<Call>, CliError> {
 async fn end_in_time() {
     crate::clock::Clock::System.sleep(STOP_MAX).await;
     tracing::warn!("ended in the middle of something; what is committed is safe");
+    logging::flush(FLUSH_AT_ONCE);
     std::process::exit(i32::from(Exit::Done.code()));
 }
 

@@ -2,6 +2,11 @@
 
 use serde_json::{Map, Value};
 
+use super::shown::printable;
+
+/// Longest text of a member that is kept.
+const TEXT_CHARS_MAX: usize = 200;
+
 /// The API's lifecycle document, as far as anybody acts on it. The form of its dates is not
 /// documented, so they are text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,8 +27,8 @@ impl Lifecycle {
         let text = |name: &str| match members.get(name)? {
             Value::Null | Value::Bool(false) => None,
             Value::String(text) if text.is_empty() => None,
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
+            Value::String(text) => Some(printable(text, TEXT_CHARS_MAX)),
+            other => Some(printable(&other.to_string(), TEXT_CHARS_MAX)),
         };
         Some(Self {
             status: text("status"),

@@ -9,6 +9,7 @@ pub mod metrics;
 pub mod outbox;
 pub mod row;
 pub mod settings;
+pub mod shown;
 
 pub use columns::{Column, ColumnType};
 pub use event::{Event, Watcher};

@@ -7,8 +7,12 @@ use serde_json::value::RawValue;
 
 use super::report::Stop;
 use crate::api::{Answer, Failure, Request, decode};
+use crate::model::shown::printable;
 use crate::poll::Desk;
 use crate::store::instance;
+
+/// Longest organization id that is believed, and longest key name that is kept. They are shown to people.
+const CHARS_MAX: usize = 200;
 
 /// Whose key it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +44,16 @@ pub fn question() -> Request {
 /// The answer.
 pub fn read(answer: &Answer) -> Result<Whoami, Failure> {
     let members = answer.json::<Envelope<'_>>()?.data;
-    match members.organization_id.is_empty() {
-        true => Err(Failure::malformed("an empty organization_id")),
-        false => Ok(Whoami {
-            organization_id: members.organization_id,
-            api_key_name: members.api_key_name.and_then(decode::text).map(Cow::into_owned),
-        }),
+    let organization_id = members.organization_id;
+    if organization_id.is_empty() {
+        return Err(Failure::malformed("an empty organization_id"));
     }
+    if printable(&organization_id, CHARS_MAX) != organization_id {
+        return Err(Failure::malformed("an organization_id that is too long or no plain text"));
+    }
+    let name: Option<Cow<'_, str>> = members.api_key_name.and_then(decode::text);
+    let api_key_name = name.map(|name| printable(&name, CHARS_MAX));
+    Ok(Whoami { organization_id, api_key_name })
 }
 
 /// Refuses to mix two organizations. `bound` is that of the database.

@@ -1,6 +1,6 @@
 //! A copy of the mirror: how far it is, and what came of it.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::progress::View;
 use super::text::{bytes, thousands};
@@ -17,7 +17,7 @@ pub struct Copying(Option<ProgressBar>);
 /// Begins to show a copy in this way; nothing off a terminal, for it is done in seconds.
 pub fn start(view: View) -> Copying {
     Copying((view == View::Terminal).then(|| {
-        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let bars = MultiProgress::with_draw_target(logging::draw_target());
         logging::attach_progress(bars.clone());
         bars.add(bar())
     }))

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::api::printable;
 use crate::cli::{CliError, Exit};
+use crate::model::shown::printable;
 
 /// Width of the column of names.
 const NAME_WIDTH: usize = 14;

@@ -1,6 +1,6 @@
 //! What an export came to, for people and for programs, and how far it is.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
+use indicatif::{MultiProgress, ProgressBar};
 use serde_json::{Value, json};
 
 use super::progress::View;
@@ -19,7 +19,7 @@ impl Reading {
         if view != View::Terminal {
             return Self(None);
         }
-        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let bars = MultiProgress::with_draw_target(logging::draw_target());
         logging::attach_progress(bars.clone());
         Self(Some(bars.add(ProgressBar::new_spinner())))
     }

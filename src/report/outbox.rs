@@ -5,9 +5,9 @@ use comfy_table::Table;
 use serde_json::{Value, json};
 
 use super::text::{moment, relative};
-use crate::api::printable;
 use crate::model::instant;
 use crate::model::outbox::State;
+use crate::model::shown::printable;
 use crate::store::outbox::{Entry, Summary};
 
 /// Longest detail in a line of a list.

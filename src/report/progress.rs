@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use super::text::{span, thousands};
 use crate::logging;
@@ -59,7 +59,7 @@ pub fn start(view: View) -> (Watcher, Progress) {
         View::Silent => (Watcher::silent(), Progress(None)),
         View::Log => (Watcher::new(log), Progress(None)),
         View::Terminal => {
-            let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+            let bars = MultiProgress::with_draw_target(logging::draw_target());
             logging::attach_progress(bars.clone());
             on_board(bars)
         }
@@ -273,6 +273,8 @@ fn remaining(length: Duration, elapsed: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use indicatif::ProgressDrawTarget;
+
     use super::*;
 
     fn board_after(events: &[Event]) -> Arc<Mutex<Board>> {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::text::thousands;
-use crate::api::printable;
+use crate::model::shown::printable;
 use crate::pass::Report;
 use crate::pass::findings::{Findings, RowDifference, Sampling, Total, What};
 

@@ -1,6 +1,6 @@
 //! Progress of a simulated week: a bar over its hours on a terminal, a line per day elsewhere.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::progress::View;
 use super::text::thousands;
@@ -20,7 +20,7 @@ pub struct Week {
 /// Begins to show a week in this way.
 pub fn start(view: View) -> Week {
     let bar = (view == View::Terminal).then(|| {
-        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let bars = MultiProgress::with_draw_target(logging::draw_target());
         logging::attach_progress(bars.clone());
         bars.add(bar())
     });

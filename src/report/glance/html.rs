@@ -4,7 +4,7 @@
 use std::fmt::Display;
 
 use super::chart::Svg;
-use crate::api::printable;
+use crate::model::shown::printable;
 
 /// Longest foreign text that is shown.
 const CHARS_MAX: usize = 120;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table};
 
 use super::{NextWalk, Status, at};
-use crate::api::printable;
+use crate::model::shown::printable;
 use crate::model::{Instant, Kind};
 use crate::report::outbox;
 use crate::report::text::{bytes, moment, relative, span, thousands};

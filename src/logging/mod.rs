@@ -1,16 +1,20 @@
-//! Everything that goes to stderr: logs, the final error, panics. One door, so that one place can
-//! take the key out of every line, whatever crate wrote it and at whatever level.
+//! Everything that goes to stderr: logs, the final error, panics, progress. One door, so that one place
+//! can take the key out of every line, whatever crate wrote it and at whatever level, and so that nobody
+//! waits for whoever reads it.
+
+mod fields;
+mod screen;
+mod stderr;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 use chrono::SecondsFormat;
 use indicatif::MultiProgress;
-use memchr::memmem;
-use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -22,14 +26,25 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+pub use screen::draw_target;
+pub use stderr::flush;
+
+use crate::api::Scrubber;
 use crate::clock::Clock;
 use crate::config::Environment;
+use crate::model::shown::escaped;
 
-/// What stands where a key was.
-const REDACTED: &[u8] = b"[redacted]";
+use fields::EscapedFields;
+use stderr::Chunk;
 
-/// What must not leave by stderr, in every spelling it may be written in, the longest first.
-static SECRETS: RwLock<Vec<Zeroizing<Vec<u8>>>> = RwLock::new(Vec::new());
+/// A longer line is cut.
+const LINE_BYTES_MAX: usize = 32 * 1024;
+
+/// On the way out, stderr is waited for no longer than this.
+pub const FLUSH_MAX: Duration = Duration::from_secs(1);
+
+/// What must not leave by stderr.
+static SECRETS: RwLock<Vec<Scrubber>> = RwLock::new(Vec::new());
 
 /// The progress that is on the terminal. Lines are written above it.
 static BARS: RwLock<Option<MultiProgress>> = RwLock::new(None);
@@ -65,8 +80,10 @@ pub fn init(settings: LogSettings, environment: &Environment, clock: &Clock) {
     let stamp = Stamp(clock.clone());
     let plain = layer().with_ansi(has_colour(environment)).with_writer(|| Stderr);
     let events = match (settings.format, journal) {
-        (LogFormat::Text, false) => plain.with_timer(stamp).boxed(),
-        (LogFormat::Text, true) => plain.event_format(Prefixed(format().without_time())).boxed(),
+        (LogFormat::Text, false) => plain.fmt_fields(EscapedFields).with_timer(stamp).boxed(),
+        (LogFormat::Text, true) => {
+            plain.fmt_fields(EscapedFields).event_format(Prefixed(format().without_time())).boxed()
+        }
         (LogFormat::Json, false) => plain.json().with_timer(stamp).flatten_event(true).boxed(),
         (LogFormat::Json, true) => plain
             .fmt_fields(JsonFields::new())
@@ -84,17 +101,10 @@ pub fn init(settings: LogSettings, environment: &Environment, clock: &Clock) {
 
 /// From now on the key is taken out of whatever is written to stderr.
 pub fn hide(key: &SecretString) {
-    let mut secrets = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
-    let mut spelling = key.expose_secret().to_owned();
-    // As it is, as a string within text or JSON, and as such a string quoted once more.
-    for _ in 0..3 {
-        let bytes = Zeroizing::new(spelling.clone().into_bytes());
-        if !bytes.is_empty() && !secrets.contains(&bytes) {
-            secrets.push(bytes);
-        }
-        spelling = spelling.escape_debug().to_string();
+    let key = key.expose_secret();
+    if matches!(redact(key.as_bytes()), Cow::Borrowed(_)) {
+        SECRETS.write().unwrap_or_else(PoisonError::into_inner).push(Scrubber::new(key));
     }
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
 }
 
 /// Lets log lines appear above this progress, until [`detach_progress`].
@@ -116,7 +126,12 @@ pub fn has_colour(environment: &Environment) -> bool {
 
 /// Writes the lines of an error to stderr.
 pub fn print_error(text: &str) {
-    write_above_progress(prefixed(text).as_bytes());
+    write_above_progress(Chunk::Error, &shown(prefixed(text).as_bytes()));
+}
+
+/// Writes what is wrong with the command line. It may be coloured.
+pub fn print_usage(text: &str) {
+    stderr::write(Chunk::Error, text.as_bytes());
 }
 
 fn filter(settings: LogSettings, rust_log: Option<&str>) -> (EnvFilter, Option<String>) {
@@ -140,35 +155,21 @@ fn filter(settings: LogSettings, rust_log: Option<&str>) -> (EnvFilter, Option<S
 
 /// The bytes without any secret.
 fn redact(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
     let mut clean = Cow::Borrowed(bytes);
-    for secret in secrets.iter() {
-        if memmem::find(&clean, secret).is_none() {
-            continue;
+    for secret in SECRETS.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        if let Cow::Owned(without) = secret.bytes(&clean) {
+            clean = Cow::Owned(without);
         }
-        let mut kept = Vec::with_capacity(clean.len());
-        let mut rest = 0;
-        for place in memmem::find_iter(&clean, secret.as_slice()) {
-            kept.extend_from_slice(clean.get(rest..place).unwrap_or_default());
-            kept.extend_from_slice(REDACTED);
-            rest = place + secret.len();
-        }
-        kept.extend_from_slice(clean.get(rest..).unwrap_or_default());
-        clean = Cow::Owned(kept);
     }
     clean
 }
 
-/// Writes to stderr without secrets. A stderr that is gone is no reason to fail.
-fn write_clean(bytes: &[u8]) {
-    let _ = io::stderr().lock().write_all(&redact(bytes));
-}
-
-fn write_above_progress(bytes: &[u8]) {
+fn write_above_progress(chunk: Chunk, bytes: &[u8]) {
     let bars = BARS.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let write = || stderr::write(chunk, &redact(bytes));
     match bars {
-        Some(bars) => bars.suspend(|| write_clean(bytes)),
-        None => write_clean(bytes),
+        Some(bars) => bars.suspend(write),
+        None => write(),
     }
 }
 
@@ -191,7 +192,8 @@ fn report_panic(info: &PanicHookInfo<'_>) {
     if trace.status() == std::backtrace::BacktraceStatus::Captured {
         text.push_str(&format!("\n{trace}"));
     }
-    write_clean(prefixed(&text).as_bytes());
+    stderr::write(Chunk::Error, &redact(&shown(prefixed(&text).as_bytes())));
+    flush(FLUSH_MAX);
 }
 
 fn is_journal(environment: &Environment) -> bool {
@@ -207,7 +209,7 @@ struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        write_above_progress(&one_line(event));
+        write_above_progress(Chunk::Line, &one_line(event));
         Ok(event.len())
     }
 
@@ -216,15 +218,44 @@ impl Write for Stderr {
     }
 }
 
+/// An event as one line, cut where it is too long.
 fn one_line(event: &[u8]) -> Cow<'_, [u8]> {
     let body = event.strip_suffix(b"\n").unwrap_or(event);
-    if !body.contains(&b'\n') {
-        return Cow::Borrowed(event);
+    if body.len() <= LINE_BYTES_MAX && !body.contains(&b'\n') {
+        return shown(event);
     }
-    let parts: Vec<&[u8]> = body.split(|byte| *byte == b'\n').collect();
-    let mut line = parts.join(&b"\\n"[..]);
-    line.push(b'\n');
+    let (head, end) = match body.get(..LINE_BYTES_MAX) {
+        Some(head) if body.len() > LINE_BYTES_MAX => (head, "…\n"),
+        _ => (body, "\n"),
+    };
+    let parts: Vec<&[u8]> = head.split(|byte| *byte == b'\n').collect();
+    let mut line = shown(&parts.join(&b"\\n"[..])).into_owned();
+    line.extend_from_slice(end.as_bytes());
     Cow::Owned(line)
+}
+
+/// Lines in which what would steer the terminal is escaped. Colours stay.
+fn shown(lines: &[u8]) -> Cow<'_, [u8]> {
+    let text = String::from_utf8_lossy(lines);
+    if let (Cow::Borrowed(_), Cow::Borrowed(_)) = (&text, escaped(&text)) {
+        return Cow::Borrowed(lines);
+    }
+    let mut clean = String::with_capacity(text.len());
+    for part in text.split_inclusive('m') {
+        // A colour ends with its `m`, so it is the end of a part.
+        let at = part.rfind('\x1b').filter(|at| part.get(*at..).is_some_and(is_colour));
+        let (before, colour) = part.split_at(at.unwrap_or(part.len()));
+        clean.push_str(&escaped(before));
+        clean.push_str(colour);
+    }
+    Cow::Owned(clean.into_bytes())
+}
+
+/// Whether this is a colour sequence. Ours are the only ones: those in texts of others are escaped before
+/// they are part of an event.
+fn is_colour(text: &str) -> bool {
+    let parameters = text.strip_prefix("\x1b[").and_then(|text| text.strip_suffix('m'));
+    parameters.is_some_and(|text| text.chars().all(|c| c.is_ascii_digit() || c == ';'))
 }
 
 /// Puts the journal's priority before each event.
@@ -284,6 +315,44 @@ mod tests {
     fn an_event_stays_one_line() {
         assert_eq!(&*one_line(b"a\n"), b"a\n");
         assert_eq!(&*one_line(b"a\nb\n\n"), b"a\\nb\\n\n");
+    }
+
+    #[test]
+    fn what_would_steer_the_terminal_is_escaped_and_colours_stay() {
+        for (line, clean) in [
+            ("\u{1b}[32m INFO\u{1b}[0m a\tb", "\u{1b}[32m INFO\u{1b}[0m a\tb"),
+            ("a\rb\u{1b}]0;title\u{7}", "a\\u000db\\u001b]0;title\\u0007"),
+            ("\u{1b}[2J\u{1b}[1;31mx\u{1b}[", "\\u001b[2J\u{1b}[1;31mx\\u001b["),
+            ("\u{9b}2J \u{202e}x\u{7f}", "\\u009b2J \\u202ex\\u007f"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&one_line(line.as_bytes())), clean);
+        }
+        assert_eq!(String::from_utf8_lossy(&one_line(b"a\xffb")), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn colours_in_texts_of_others_are_escaped_before_they_are_part_of_an_event() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let events = layer()
+            .fmt_fields(EscapedFields)
+            .with_ansi(true)
+            .without_time()
+            .with_writer(move || Sink(Arc::clone(&sink)));
+        let name = "\u{1b}[31mred";
+        let error = std::io::Error::other(name);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(events), || {
+            tracing::info!(%name, ?name, name, error = %error, cause = &error as &dyn std::error::Error, "{name}");
+        });
+        let found = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+        assert!(!found.contains(name) && found.contains("[31mred"), "{found:?}");
+    }
+
+    #[test]
+    fn an_endless_line_is_cut() {
+        let line = one_line(format!("{}\n", "x".repeat(5_000_000)).as_bytes()).into_owned();
+        assert_eq!(line.len(), LINE_BYTES_MAX + "…\n".len());
+        assert!(line.ends_with("x…\n".as_bytes()));
     }
 
     #[test]

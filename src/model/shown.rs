@@ -1,0 +1,66 @@
+//! Text from outside, made fit for terminals, logs and pages.
+
+use std::borrow::Cow;
+
+/// Whether a character would steer a terminal, end a line or turn text around.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// One line of bounded length; what would steer a terminal or turn text around becomes a space.
+pub fn printable(text: &str, chars_max: usize) -> String {
+    let mut chars = text.trim().chars().map(|c| if steers(c) { ' ' } else { c });
+    let mut line: String = chars.by_ref().take(chars_max).collect();
+    if chars.next().is_some() {
+        line.push('…');
+    }
+    line
+}
+
+/// Lines of text or of JSON in which what would steer a terminal or turn text around is written as
+/// `\u001b`. Ends of lines and tabs stay.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    let is_escaped = |c: char| steers(c) && !matches!(c, '\n' | '\t');
+    if !text.contains(is_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_escaped(c) {
+            true => clean.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => clean.push(c),
+        }
+    }
+    Cow::Owned(clean)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn shown_text_is_one_short_line() {
+        assert_eq!(printable(" a\r\nb\u{1b}[31m\u{202e}c ", 80), "a  b [31m c");
+        assert_eq!(printable("abcdef", 3), "abc…");
+        assert_eq!(printable("äöü", 3), "äöü");
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped() {
+        assert_eq!(escaped("a\tb\nc"), "a\tb\nc");
+        assert_eq!(escaped("\u{1b}[2J\r\u{9b}2J\u{202e}"), "\\u001b[2J\\u000d\\u009b2J\\u202e");
+    }
+
+    proptest! {
+        #[test]
+        fn escaped_json_says_the_same(text in any::<String>()) {
+            let json = serde_json::to_string(&text).unwrap();
+            let shown = escaped(&json);
+            prop_assert!(!shown.contains(char::is_control));
+            prop_assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Whoever reads stderr has stopped reading: nothing waits for it.
+
+use std::io::{PipeReader, PipeWriter, Read};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::SandboxSettings;
+use rustix::fs::OFlags;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::stage::{STOP_MAX, still};
+use super::support::{BINARY, Bed, KEY, calm, until};
+
+/// A pipe that is full.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let flags = rustix::fs::fcntl_getfl(&writer).unwrap();
+    rustix::fs::fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();
+    while rustix::io::write(&writer, &[b'x'; 512]).is_ok() {}
+    while rustix::io::write(&writer, b"x").is_ok() {}
+    rustix::fs::fcntl_setfl(&writer, flags).unwrap();
+    (reader, writer)
+}
+
+fn spawn(mut command: Command, stderr: PipeWriter) -> Child {
+    command.stdout(std::process::Stdio::null()).stderr(stderr).spawn().unwrap()
+}
+
+/// Waits for its end, which must come in time.
+#[track_caller]
+fn ends_in_time(mut child: Child) -> ExitStatus {
+    let begun = Instant::now();
+    while begun.elapsed() < STOP_MAX {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    panic!("it does not end");
+}
+
+fn terminate(child: &Child) {
+    kill_process(Pid::from_child(child), Signal::TERM).unwrap();
+}
+
+/// Waits until the mirror is whole and the daemon has nothing more to do.
+fn wait_for_mirror(bed: &Bed) {
+    until("all is mirrored", || {
+        bed.database().exists()
+            && bed.log_of("/overview").len() == 1
+            && bed.text("SELECT condition FROM instance").starts_with("idle until")
+    });
+}
+
+#[test]
+fn a_daemon_whose_log_is_not_read_works_and_stops_in_time() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let bed = still(calm());
+        let (reader, writer) = full_pipe();
+        let child = spawn(bed.command(&["run", "--log-level", "trace"]), writer);
+        wait_for_mirror(&bed);
+        bed.compare_kind(Kind::Video);
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(ends_in_time(child).code(), Some(0));
+        assert_eq!(bed.text("SELECT runner FROM instance"), "");
+        drop(reader);
+    }
+}
+
+#[test]
+fn dropped_lines_are_counted_and_told_when_the_reader_is_back() {
+    let bed = still(SandboxSettings { videos: 3_000, account_videos: 3_000, ..calm() });
+    let (mut reader, writer) = full_pipe();
+    let child = spawn(bed.command(&["run", "--log-level", "trace"]), writer);
+    wait_for_mirror(&bed);
+    // A request is some kilobytes at this level: more than is kept for a reader.
+    for _ in 0..8 {
+        bed.sync_well(&["--full"]);
+    }
+    let ear = std::thread::spawn(move || {
+        let mut heard = String::new();
+        reader.read_to_string(&mut heard).unwrap();
+        heard
+    });
+    terminate(&child);
+    assert_eq!(ends_in_time(child).code(), Some(0));
+    let heard = ear.join().unwrap();
+    let told = heard.lines().find(|line| line.contains("log lines dropped"));
+    let told = told.unwrap_or_else(|| panic!("not told in {} bytes", heard.len()));
+    let lines: u64 = told.rsplit_once("lines=").unwrap().1.parse().unwrap();
+    assert!(lines > 0, "{told}");
+    assert!(heard.ends_with("stopped\n"), "what comes after is read: {heard}");
+}
+
+#[test]
+fn an_error_at_the_end_does_not_wait_for_its_reader() {
+    let bed = still(calm());
+    bed.control.rotate_key(KEY, "another-key");
+    let (reader, writer) = full_pipe();
+    let child = spawn(bed.command(&["sync", "--log-level", "trace"]), writer);
+    assert_eq!(ends_in_time(child).code(), Some(77));
+    drop(reader);
+    let (reader, writer) = full_pipe();
+    let mut command = Command::new(BINARY);
+    command.arg("--no-such-flag");
+    assert_eq!(ends_in_time(spawn(command, writer)).code(), Some(2));
+    drop(reader);
+}
