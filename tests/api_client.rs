@@ -260,8 +260,8 @@ async fn each_refusal_gets_its_verdict() {
     ];
     for (status, headers, code, verdict) in cases {
         let body = format!(
-            r#"{{"title":"T","code":"{code}","detail":"D {KEY}","request_id":"req_b",
-                "errors":[{{"field":"f","message":"m {KEY}"}}]}}"#
+            r#"{{"type":"urn:creatoraudit:error:x","title":"T","code":"{code}","detail":"D {KEY}",
+                "request_id":"req_b","errors":[{{"field":"f","message":"m {KEY}"}}]}}"#
         );
         let failure = ask(status, headers, body).await.unwrap_err();
         assert_eq!(failure.verdict, verdict, "{status}");
@@ -275,7 +275,7 @@ async fn each_refusal_gets_its_verdict() {
 }
 
 #[tokio::test]
-async fn a_refusal_stands_even_if_its_body_is_foreign_cut_or_endless() {
+async fn a_foreign_cut_or_endless_body_of_a_refusal_says_no_more_than_its_status() {
     let html = ask("502 Bad Gateway", "content-type: text/html\r\n", "<html>").await.unwrap_err();
     assert_eq!((html.verdict, html.is_problem), (Verdict::ServerError, false));
 
@@ -288,7 +288,7 @@ async fn a_refusal_stands_even_if_its_body_is_foreign_cut_or_endless() {
     }
 
     let long = ask("404 Not Found", "", vec![b'x'; 1 << 20]).await.unwrap_err();
-    assert_eq!(long.verdict, Verdict::NotFound);
+    assert_eq!((long.verdict, long.is_problem), (Verdict::Foreign, false));
 }
 
 #[tokio::test]
