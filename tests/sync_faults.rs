@@ -298,6 +298,17 @@ fn a_bad_day_ends_in_the_truth() {
     });
 }
 
+#[test]
+fn a_list_that_goes_wrong_page_by_page_is_named_by_its_last_request_id() {
+    each([Accident::RepeatCursor(Repeat::Own), Accident::EarlyEnd], |bed, what| {
+        bed.control.fault(on_page_three(what).forever());
+        bed.sync(&[]).expect(1);
+        let request_id = bed.log_of("/videos").last().unwrap().request_id.clone();
+        let logged = "SELECT request_id FROM sync_log WHERE kind = 'video'";
+        assert_eq!(bed.text(logged), request_id);
+    });
+}
+
 /// A page that something between us and the API answers with.
 fn block_page(code: u16, kind: &'static str, text: &'static str) -> Accident {
     Accident::Status { code, body: FaultBody::Raw(kind, text), headers: Vec::new() }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{CliError, Context, Exit, session};
-use crate::api::printable;
 use crate::model::instant;
 use crate::model::outbox::Draft;
+use crate::model::shown::printable;
 use crate::push::check::{CheckError, check};
 use crate::report::outbox as report;
 use crate::report::progress::View;

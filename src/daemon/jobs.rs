@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::days::Handed;
 use super::{Daemon, Step};
-use crate::api::printable;
+use crate::model::shown::printable;
 use crate::model::{Kind, instant};
 use crate::pass::backfill::Backfill;
 use crate::pass::findings::ROWS_MAX as SAMPLE_ROWS_MAX;

@@ -126,7 +126,7 @@ fn flawed(desk: &mut Desk, walked: &Walked, flaw: &Flaw) -> PollResult<Ending> {
         outcome: outcome::INCOMPLETE,
         error_code: Some(code.to_owned()),
         detail: Some(detail),
-        request_id: None,
+        request_id: walked.request_id.clone(),
     };
     Ok(match flaw {
         Flaw::CursorRepeated => {

@@ -46,6 +46,8 @@ pub struct Walked {
     pub walk: Walk,
     /// Why it is not complete, if it is not.
     pub flaw: Option<Flaw>,
+    /// The server's name for the last request that was answered.
+    pub request_id: Option<String>,
     /// Rows that could not be decoded, in this run.
     pub bad: Vec<BadRow>,
 }
@@ -84,10 +86,11 @@ enum Ended {
 pub async fn walk(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walked> {
     let mut restarts = 0;
     let mut bad = Vec::new();
+    let mut request_id = None;
     let mut walk = open(desk, kind, begin)?;
     let resumed_at = (walk.pages > 0).then_some(walk.pages);
     loop {
-        let ended = run(desk, &mut walk, &mut bad).await;
+        let ended = run(desk, &mut walk, &mut bad, &mut request_id).await;
         // A page that fails again right after a resume would fail the next time as well, and keep
         // the pages before it from ever being read anew.
         if matches!(ended, Err(PollError::Api(_))) && resumed_at == Some(walk.pages) {
@@ -111,7 +114,7 @@ pub async fn walk(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walke
             // cursor is refused for age or by another replica; a short end may be a passing fault.
             Some(Flaw::CursorRefused(_)) if restarts < RESTARTS_MAX => {}
             Some(Flaw::EndedShort { .. }) if restarts == 0 => {}
-            _ => return Ok(Walked { walk, flaw, bad }),
+            _ => return Ok(Walked { walk, flaw, request_id, bad }),
         }
         restarts += 1;
         tracing::info!(%kind, ?flaw, "starting the walk over");
@@ -148,13 +151,18 @@ fn start(desk: &mut Desk, kind: Kind, is_clean: bool) -> PollResult<Walk> {
 }
 
 /// One run along the chain.
-async fn run(desk: &mut Desk, walk: &mut Walk, bad: &mut Vec<BadRow>) -> PollResult<Ended> {
+async fn run(
+    desk: &mut Desk,
+    walk: &mut Walk,
+    bad: &mut Vec<BadRow>,
+    request_id: &mut Option<String>,
+) -> PollResult<Ended> {
     if walks::is_at_its_end(walk) {
         return finish(desk, walk);
     }
     // The page in front is one of those that may be in flight.
     let mut ahead = Ahead::new(desk.fetcher.max_concurrent_requests() - 1);
-    let ended = follow(desk, walk, bad, &mut ahead).await?;
+    let ended = follow(desk, walk, bad, &mut ahead, request_id).await?;
     ahead.give_up().await;
     Ok(ended)
 }
@@ -164,6 +172,7 @@ async fn follow(
     walk: &mut Walk,
     bad: &mut Vec<BadRow>,
     ahead: &mut Guesses,
+    request_id: &mut Option<String>,
 ) -> PollResult<Ended> {
     let parameters = query::parameters(walk.kind, &desk.refused);
     let mut target = aim(desk, walk, &parameters, walk.next_cursor.clone())?;
@@ -195,6 +204,7 @@ async fn follow(
             Err(PollError::Api(failure)) => return refused(walk, &target, &parameters, failure),
             Err(error) => return Err(error),
         };
+        request_id.clone_from(&fetched.answer.request_id);
         if fetched.checked.is_none() && !still_vouches(desk, &target)? {
             target.known = None;
             continue;

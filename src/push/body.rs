@@ -3,9 +3,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::api::printable;
 use crate::model::Kind;
 use crate::model::outbox::Action;
+use crate::model::shown::printable;
 
 /// The most entries of a metadata map.
 const METADATA_KEYS_MAX: usize = 20;
