@@ -1,7 +1,8 @@
 //! Whoever reads stderr has stopped reading: nothing waits for it.
 
-use std::io::{PipeReader, PipeWriter, Read};
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use creatormirror::model::Kind;
@@ -10,7 +11,7 @@ use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::stage::{STOP_MAX, still};
-use super::support::{BINARY, Bed, KEY, calm, until};
+use super::support::{BINARY, Bed, KEY, PATIENCE, calm, until};
 
 /// A pipe that is full.
 fn full_pipe() -> (PipeReader, PipeWriter) {
@@ -72,26 +73,33 @@ fn a_daemon_whose_log_is_not_read_works_and_stops_in_time() {
 #[test]
 fn dropped_lines_are_counted_and_told_when_the_reader_is_back() {
     let bed = still(SandboxSettings { videos: 3_000, account_videos: 3_000, ..calm() });
-    let (mut reader, writer) = full_pipe();
+    let (reader, writer) = full_pipe();
     let child = spawn(bed.command(&["run", "--log-level", "trace"]), writer);
     wait_for_mirror(&bed);
     // A request is some kilobytes at this level: more than is kept for a reader.
     for _ in 0..8 {
         bed.sync_well(&["--full"]);
     }
-    let ear = std::thread::spawn(move || {
-        let mut heard = String::new();
-        reader.read_to_string(&mut heard).unwrap();
-        heard
+    let (sender, heard) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(reader).split(b'\n') {
+            let line = String::from_utf8_lossy(&line.unwrap()).into_owned();
+            let _ = sender.send(line);
+        }
     });
-    terminate(&child);
-    assert_eq!(ends_in_time(child).code(), Some(0));
-    let heard = ear.join().unwrap();
-    let told = heard.lines().find(|line| line.contains("log lines dropped"));
-    let told = told.unwrap_or_else(|| panic!("not told in {} bytes", heard.len()));
+    // It is told once there is room for it, and from then on every line arrives.
+    let next = |what: &str| loop {
+        let line = heard.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no `{what}`"));
+        if line.contains(what) {
+            return line;
+        }
+    };
+    let told = next("log lines dropped");
     let lines: u64 = told.rsplit_once("lines=").unwrap().1.parse().unwrap();
     assert!(lines > 0, "{told}");
-    assert!(heard.ends_with("stopped\n"), "what comes after is read: {heard}");
+    terminate(&child);
+    assert_eq!(ends_in_time(child).code(), Some(0));
+    next(" stopped");
 }
 
 #[test]
