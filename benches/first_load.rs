@@ -165,7 +165,7 @@ impl Unchanged {
     /// Adds what the last pass says of itself, and rows that show a later write than `newest`.
     fn add(&mut self, mirror: &Path, newest: i64) -> Outcome<()> {
         let last = |column| {
-            let of_last = "FROM sync_log WHERE kind = 'video' ORDER BY pass DESC LIMIT 1";
+            let of_last = "FROM sync_log WHERE kind = 'video' ORDER BY run_id DESC LIMIT 1";
             ask(mirror, &format!("SELECT {column} {of_last}"))
         };
         self.requests += last("requests")?;

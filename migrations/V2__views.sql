@@ -1,7 +1,7 @@
 -- The views that users query. They hold no data: dropping and making them again loses nothing.
 --
 -- The comment before a view and those before its columns are the documentation: `schema` prints them,
--- and `src/store/dictionary.rs` reads them. A column's is `what it is, unit; where the API says it`,
+-- and `src/store/dictionary` reads them. A column's is `what it is, unit; where the API says it`,
 -- the unit with `or NULL` where that may be; `ours` is what the mirror itself says or works out.
 
 -- Tracked profiles as the API last showed them, removed ones included; key id.
@@ -390,7 +390,7 @@ SELECT
     total_views,
     -- (likes + comments + shares) / views in the window, as the API gives it; whether 1 or 100 is
     -- the whole is not documented, rate or NULL; GET /overview, Overview.current.engagement_rate
-    engagement_rate,
+    api_engagement_rate,
     -- Accounts tracked and not paused, count or NULL; GET /overview,
     -- Overview.current.active_accounts
     active_accounts,
@@ -401,17 +401,43 @@ SELECT
     tracked_videos
 FROM overview_observation;
 
--- What every pass did, a row per pass and kind that had a turn; key pass, kind. Kept for
--- log_retention.
+-- What was counted on each UTC day, one row per resource and day that the API answered for. A day that
+-- was not asked for, or that the API knows nothing of, has no row; a zero is a zero of the API's.
+CREATE VIEW daily_metrics AS
+SELECT
+    -- What is counted: account or video or account_video, text; ours
+    d.kind AS kind,
+    -- The id in accounts or videos; platform:id for account_video, whose ids are unique by platform
+    -- alone, id; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, data
+    s.id AS id,
+    -- The day the counts are of, UTC date; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, start_date and end_date
+    d.date AS date,
+    -- Views on that day, count or NULL; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, views
+    m.views AS views,
+    -- Plays on that day; on TikTok the same as views, count or NULL; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, plays
+    m.plays AS plays,
+    -- Likes on that day, count or NULL; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, likes
+    m.likes AS likes,
+    -- Comments on that day, count or NULL; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, comments
+    m.comments AS comments,
+    -- Shares on that day, count or NULL; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, shares
+    m.shares AS shares,
+    -- Likes, comments and shares of that day together, count or NULL; POST /accounts/metrics, /videos/metrics, /account-videos/metrics, engagement
+    m.engagement AS engagement
+FROM metric_day AS d
+JOIN metric AS m ON m.slot = d.slot AND m.state < 2
+JOIN metric_subject AS s ON s.kind = d.kind AND s.key = m.key;
+
+-- What every run did, a row per run and kind it worked on; key run_id, kind. Kept for log_retention.
 CREATE VIEW sync_log AS
 SELECT
-    -- Number of the pass, in order of time, number; ours
-    pass,
-    -- When the kind's turn began, UTC instant; ours
+    -- Number of the run, in order of time, number; ours
+    run_id,
+    -- When the run began with this kind, UTC instant; ours
     strftime('%Y-%m-%dT%H:%M:%S', started_at / 1000000, 'unixepoch') || CASE started_at % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', started_at % 1000000), '0') END || 'Z' AS started_at,
     -- When it ended; NULL while it runs, UTC instant or NULL; ours
     strftime('%Y-%m-%dT%H:%M:%S', finished_at / 1000000, 'unixepoch') || CASE finished_at % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', finished_at % 1000000), '0') END || 'Z' AS finished_at,
-    -- Why the kind had a turn: first, sweep, due, resume, unfinished, full or accept_removals,
+    -- Why the run worked on this kind: first, full_sync, due, resume, unfinished, full or accept_removals,
     -- text; ours
     trigger,
     -- account, creator, video, account_video, overview or meta, text; ours
@@ -425,7 +451,7 @@ SELECT
     -- Rows new or changed, count; ours
     rows_changed,
     -- Rows with a member that was not of its documented type, count; ours
-    rows_odd,
+    type_mismatches,
     -- Scrapes new in the history, count; ours
     snapshots_added,
     -- Scrapes in the history whose counts a newer answer changed, count; ours
@@ -448,7 +474,7 @@ CREATE VIEW coverage AS
 SELECT
     -- account, creator, video, account_video, overview or meta, text; ours
     k.kind,
-    -- Start of the last complete walk: everything the API listed then is in the mirror; NULL before
+    -- Start of the last complete listing: everything the API listed then is in the mirror; NULL before
     -- the first, UTC instant or NULL; ours
     strftime('%Y-%m-%dT%H:%M:%S', k.complete_as_of / 1000000, 'unixepoch') || CASE k.complete_as_of % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', k.complete_as_of % 1000000), '0') END || 'Z' AS complete_as_of,
     -- Rows that the API lists, as far as the mirror knows, count; ours
@@ -468,8 +494,431 @@ SELECT
         WHEN 'account_video' THEN (SELECT count(*) FROM account_video WHERE removed_at IS NOT NULL)
         ELSE 0
     END AS removed,
-    -- Start of the last walk, whatever came of it, UTC instant or NULL; ours
-    strftime('%Y-%m-%dT%H:%M:%S', k.last_walk_at / 1000000, 'unixepoch') || CASE k.last_walk_at % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', k.last_walk_at % 1000000), '0') END || 'Z' AS last_walk_at,
-    -- What came of it, in the words of sync_log, text or NULL; ours
+    -- Start of the last full sync, or of the last request where the kind is one document, UTC instant or
+    -- NULL; ours
+    strftime('%Y-%m-%dT%H:%M:%S', k.last_full_sync_at / 1000000, 'unixepoch') || CASE k.last_full_sync_at % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', k.last_full_sync_at % 1000000), '0') END || 'Z' AS last_full_sync_at,
+    -- Its outcome, in the words of sync_log, text or NULL; ours
     k.last_outcome
 FROM kind_state AS k;
+
+-- The outbox: every queued write and what came of it; key entry. Finished entries are kept for
+-- outbox_retention.
+CREATE VIEW outbox_log AS
+SELECT
+    -- Number of the entry, number; ours
+    entry,
+    -- When it was queued, UTC instant; ours
+    strftime('%Y-%m-%dT%H:%M:%S', created_at / 1000000, 'unixepoch') || CASE created_at % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', created_at % 1000000), '0') END || 'Z' AS created_at,
+    -- account, creator or video, text; ours
+    kind,
+    -- track, set, untrack, link or unlink, text; ours
+    action,
+    -- What it is about: platform:identifier of what is created, else the id; NULL for a new
+    -- creator, text or NULL; ours
+    target,
+    -- queued, waiting, held, sending, unsure, succeeded, failed or discarded, text; ours
+    state,
+    -- How often it was sent, count; ours
+    attempts,
+    -- When it is tried next: not before its own pause nor the wait that the API asked for is over; NULL
+    -- as soon as something runs that sends it, and when it is not tried by itself, UTC instant or NULL;
+    -- ours
+    CASE WHEN state IN ('queued', 'unsure') AND max(next_at, created_at, (SELECT coalesce(cooldown_until, 0) FROM instance)) > created_at THEN
+        strftime('%Y-%m-%dT%H:%M:%S', max(next_at, created_at, (SELECT coalesce(cooldown_until, 0) FROM instance)) / 1000000, 'unixepoch')
+        || CASE max(next_at, created_at, (SELECT coalesce(cooldown_until, 0) FROM instance)) % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', max(next_at, created_at, (SELECT coalesce(cooldown_until, 0) FROM instance)) % 1000000), '0') END || 'Z'
+    END AS next_attempt_at,
+    -- The Idempotency-Key that it is sent with, text; ours
+    idempotency_key,
+    -- Status of the last answer, number or NULL; status line
+    http_status,
+    -- The API's code for what is wrong, text or NULL; Problem.code
+    code,
+    -- What is to be said about how it stands, text or NULL; Problem.detail, or ours
+    detail,
+    -- The API's id of the last request, text or NULL; X-Request-ID
+    request_id,
+    -- The resource that was created or changed, id or NULL; id of the answer
+    result_id,
+    -- When it came to its end, UTC instant or NULL; ours
+    strftime('%Y-%m-%dT%H:%M:%S', finished_at / 1000000, 'unixepoch') || CASE finished_at % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', finished_at % 1000000), '0') END || 'Z' AS finished_at
+FROM outbox;
+
+-- Insert here to queue a write from SQL; triggers refuse what they can see is wrong. Reading shows
+-- what was asked for.
+CREATE VIEW outbox_requests AS
+SELECT
+    -- account, creator or video, text; ours
+    kind,
+    -- track, set, untrack, link or unlink, text; ours
+    action,
+    -- What it is about: an id, platform:username, or @N for the result of entry N; NULL with track,
+    -- text or NULL; ours
+    target,
+    -- What the API documents for the request; for link and unlink an object with account_id; NULL
+    -- with untrack, JSON object or NULL; AccountCreate, AccountUpdate, VideoCreate, VideoUpdate,
+    -- CreatorCreate, CreatorUpdate
+    CASE
+        WHEN action IN ('link', 'unlink') THEN json_object('account_id', account)
+        ELSE body
+    END AS body
+FROM outbox;
+
+-- Messages are constants: an expression there would make the file unreadable for older SQLite.
+CREATE TRIGGER outbox_requests_insert INSTEAD OF INSERT ON outbox_requests
+BEGIN
+    SELECT RAISE(ABORT, 'kind must be account, creator or video')
+    WHERE coalesce(new.kind NOT IN ('account', 'creator', 'video'), 1);
+    SELECT RAISE(ABORT, 'action must be track, set, untrack, link or unlink')
+    WHERE coalesce(new.action NOT IN ('track', 'set', 'untrack', 'link', 'unlink'), 1);
+    SELECT RAISE(ABORT, 'link and unlink are actions of kind creator')
+    WHERE new.action IN ('link', 'unlink') AND new.kind <> 'creator';
+
+    SELECT RAISE(ABORT, 'target must be NULL with track; what is tracked is named in body')
+    WHERE new.action = 'track' AND new.target IS NOT NULL;
+    SELECT RAISE(ABORT, 'target must name the resource: an id, platform:username, or @N')
+    WHERE new.action <> 'track'
+      AND (new.target IS NULL OR typeof(new.target) <> 'text' OR trim(new.target) = '');
+    SELECT RAISE(ABORT, 'body must be NULL with untrack')
+    WHERE new.action = 'untrack' AND new.body IS NOT NULL;
+    SELECT RAISE(ABORT, 'body must be a JSON object')
+    WHERE new.action <> 'untrack'
+      AND CASE
+            WHEN new.body IS NULL THEN 1
+            WHEN json_valid(new.body) THEN json_type(new.body) <> 'object'
+            ELSE 1
+          END;
+
+    SELECT RAISE(ABORT, 'body must have platform, instagram or tiktok')
+    WHERE new.action = 'track' AND new.kind IN ('account', 'video')
+      AND coalesce(json_extract(new.body, '$.platform') NOT IN ('instagram', 'tiktok'), 1);
+    SELECT RAISE(ABORT, 'body must have identifier, a text: a post URL, numeric id or shortcode')
+    WHERE new.action = 'track' AND new.kind = 'video'
+      AND (coalesce(json_type(new.body, '$.identifier') <> 'text', 1)
+           OR trim(json_extract(new.body, '$.identifier')) = '');
+    SELECT RAISE(ABORT, 'body must have username, a text')
+    WHERE new.action = 'track' AND new.kind = 'account'
+      AND (coalesce(json_type(new.body, '$.username') <> 'text', 1)
+           OR trim(json_extract(new.body, '$.username')) = '');
+    SELECT RAISE(ABORT, 'body must have name, a text of 1 to 255 characters')
+    WHERE (new.action = 'track' OR json_type(new.body, '$.name') IS NOT NULL)
+      AND new.kind = 'creator' AND new.action IN ('track', 'set')
+      AND (coalesce(json_type(new.body, '$.name') <> 'text', 1)
+           OR length(json_extract(new.body, '$.name')) NOT BETWEEN 1 AND 255);
+    SELECT RAISE(ABORT, 'body must have account_id, a text: an id, platform:username, or @N')
+    WHERE new.action IN ('link', 'unlink')
+      AND (coalesce(json_type(new.body, '$.account_id') <> 'text', 1)
+           OR trim(json_extract(new.body, '$.account_id')) = '');
+    SELECT RAISE(ABORT, 'body must have at least one member')
+    WHERE new.action = 'set' AND NOT EXISTS (SELECT 1 FROM json_each(new.body));
+
+    SELECT RAISE(ABORT, 'scrape_interval_hours must be a whole number of at least 1')
+    WHERE json_type(new.body, '$.scrape_interval_hours') IS NOT NULL
+      AND (json_type(new.body, '$.scrape_interval_hours') <> 'integer'
+           OR json_extract(new.body, '$.scrape_interval_hours') < 1);
+    SELECT RAISE(ABORT, 'is_active must be true or false')
+    WHERE json_type(new.body, '$.is_active') NOT IN ('true', 'false');
+    SELECT RAISE(ABORT, 'category must be a text or null')
+    WHERE json_type(new.body, '$.category') NOT IN ('text', 'null');
+    SELECT RAISE(ABORT, 'metadata must be an object of at most 20 texts')
+    WHERE json_type(new.body, '$.metadata') IS NOT NULL
+      AND CASE json_type(new.body, '$.metadata')
+            WHEN 'object' THEN
+                (SELECT count(*) > 20 OR coalesce(sum(type <> 'text'), 0) > 0
+                 FROM json_each(new.body, '$.metadata'))
+            ELSE 1
+          END;
+    SELECT RAISE(ABORT, 'body has a member that this kind and action do not know')
+    WHERE EXISTS (
+        SELECT 1 FROM json_each(new.body)
+        WHERE key NOT IN (
+            SELECT value FROM json_each(CASE
+                WHEN new.action IN ('link', 'unlink') THEN '["account_id"]'
+                WHEN new.kind = 'video' AND new.action = 'track' THEN
+                    '["platform","identifier","metadata","is_active","scrape_interval_hours"]'
+                WHEN new.kind = 'video' THEN '["metadata","is_active","scrape_interval_hours"]'
+                WHEN new.kind = 'account' AND new.action = 'track' THEN
+                    '["platform","username","category","metadata","is_active","scrape_interval_hours","max_recent_posts_per_account","post_lookback_days"]'
+                WHEN new.kind = 'account' THEN
+                    '["category","metadata","is_active","scrape_interval_hours","max_recent_posts_per_account","post_lookback_days"]'
+                ELSE '["name","is_active","metadata"]'
+            END)
+        )
+    );
+    SELECT RAISE(ABORT, '@N must name an earlier entry of the outbox')
+    WHERE EXISTS (
+        SELECT 1
+        FROM (SELECT new.target AS named
+              UNION ALL SELECT json_extract(new.body, '$.account_id') WHERE new.action IN ('link', 'unlink'))
+        WHERE substr(named, 1, 1) = '@'
+          AND (substr(named, 2) = '' OR substr(named, 2) GLOB '*[^0-9]*'
+               OR NOT EXISTS (SELECT 1 FROM outbox WHERE entry = CAST(substr(named, 2) AS INTEGER)))
+    );
+
+    INSERT INTO outbox (kind, action, target, subject, account, method, path, body, state)
+    VALUES (
+        new.kind,
+        new.action,
+        CASE
+            WHEN new.action <> 'track' THEN trim(new.target)
+            WHEN new.kind = 'video' THEN
+                json_extract(new.body, '$.platform') || ':' || json_extract(new.body, '$.identifier')
+            WHEN new.kind = 'account' THEN
+                json_extract(new.body, '$.platform') || ':'
+                || lower(ltrim(trim(json_extract(new.body, '$.username')), '@'))
+        END,
+        trim(new.target),
+        CASE WHEN new.action IN ('link', 'unlink') THEN trim(json_extract(new.body, '$.account_id')) END,
+        CASE new.action WHEN 'track' THEN 'POST' WHEN 'set' THEN 'PATCH' WHEN 'link' THEN 'PUT' ELSE 'DELETE' END,
+        CASE WHEN new.action = 'track' THEN '/' || new.kind || 's' END,
+        CASE WHEN new.action IN ('track', 'set') THEN new.body END,
+        CASE
+            WHEN EXISTS (
+                SELECT 1
+                FROM (SELECT new.target AS named
+                      UNION ALL SELECT json_extract(new.body, '$.account_id') WHERE new.action IN ('link', 'unlink')) AS n
+                JOIN outbox AS o ON o.entry = CAST(substr(trim(n.named), 2) AS INTEGER)
+                WHERE substr(trim(n.named), 1, 1) = '@'
+                  AND o.state IN ('queued', 'waiting', 'held', 'sending', 'unsure')
+            ) THEN 'waiting'
+            ELSE 'queued'
+        END
+    );
+END;
+
+-- Ready-made answers over the current state and the history. They keep to what SQLite 3.37 knows, the
+-- first that reads STRICT tables, because they run in the analyst's own shell or library.
+
+-- What a video gained from one scrape to the next; key video_id, to_at. The first scrape has
+-- nothing before it and no row. Gains are plain differences: negative where a count went down, NULL
+-- where either scrape has no number. Removed and paused videos keep their rows.
+CREATE VIEW video_growth AS
+SELECT
+    -- The video, id; GET /videos, Video.id
+    r.id AS video_id,
+    -- The earlier scrape, UTC instant; ours
+    strftime('%Y-%m-%dT%H:%M:%S', p.at_s, 'unixepoch') || CASE p.at_ns WHEN 0 THEN '' ELSE '.' || rtrim(printf('%09d', p.at_ns), '0') END || 'Z' AS from_at,
+    -- The later scrape, UTC instant; ours
+    strftime('%Y-%m-%dT%H:%M:%S', s.at_s, 'unixepoch') || CASE s.at_ns WHEN 0 THEN '' ELSE '.' || rtrim(printf('%09d', s.at_ns), '0') END || 'Z' AS to_at,
+    -- Time between the two, hours; ours
+    ((s.at_s - p.at_s) + (s.at_ns - p.at_ns) / 1e9) / 3600 AS hours,
+    -- Views more than at the earlier scrape; negative where they went down, count or NULL; ours
+    s.view_count - p.view_count AS views_gained,
+    -- Likes more, count or NULL; ours
+    s.like_count - p.like_count AS likes_gained,
+    -- Comments more, count or NULL; ours
+    s.comment_count - p.comment_count AS comments_gained,
+    -- Shares more, count or NULL; ours
+    s.share_count - p.share_count AS shares_gained,
+    -- views_gained over hours, per hour or NULL; ours
+    (s.view_count - p.view_count) / (((s.at_s - p.at_s) + (s.at_ns - p.at_ns) / 1e9) / 3600) AS views_per_hour,
+    -- 1 when hours is over 1.5 times the interval the video has now (24 hours where the API gives
+    -- none), so that scrapes between may have been overwritten unseen, 0/1; ours
+    ((s.at_s - p.at_s) + (s.at_ns - p.at_ns) / 1e9) / 3600 > 1.5 * max(coalesce(r.scrape_interval_hours, 24), 1) AS is_gap
+FROM video_scrape AS s
+JOIN video AS r ON r.key = s.video
+JOIN video_scrape AS p
+    ON p.video = s.video
+    -- Looked up by primary key rather than by a window function, so that any filter reaches the
+    -- history itself: one video costs its own scrapes, also when joined.
+    AND (p.at_s, p.at_ns) = (
+        SELECT q.at_s, q.at_ns
+        FROM video_scrape AS q
+        WHERE q.video = s.video AND (q.at_s, q.at_ns) < (s.at_s, s.at_ns)
+        ORDER BY q.at_s DESC, q.at_ns DESC
+        LIMIT 1
+    );
+
+-- The last scrape of each UTC day, and what was gained since the last scrape of an earlier day; key
+-- video_id, date. Days without a scrape have no row, so a gain may span several days; a video's
+-- first day has NULL gains. Differences are as in video_growth.
+CREATE VIEW video_daily AS
+SELECT
+    -- The video, id; GET /videos, Video.id
+    r.id AS video_id,
+    -- The UTC day, midnight being its first instant, UTC date; ours
+    strftime('%Y-%m-%d', s.at_s, 'unixepoch') AS date,
+    -- Views at the last scrape of the day, count or NULL; GET /videos, Video.view_count
+    s.view_count,
+    -- Likes at the last scrape of the day, count or NULL; GET /videos, Video.like_count
+    s.like_count,
+    -- Comments at the last scrape of the day, count or NULL; GET /videos, Video.comment_count
+    s.comment_count,
+    -- Shares at the last scrape of the day, count or NULL; GET /videos, Video.share_count
+    s.share_count,
+    -- Plays at the last scrape of the day, which TikTok does not tell from views, count or NULL;
+    -- GET /videos, Video.play_count
+    s.play_count,
+    -- Saves at the last scrape of the day, Instagram alone, count or NULL; GET /videos,
+    -- Video.saved_count
+    s.saved_count,
+    -- Views more than at the last scrape of an earlier day; NULL on the first day, count or NULL;
+    -- ours
+    s.view_count - p.view_count AS views_gained,
+    -- Likes more, count or NULL; ours
+    s.like_count - p.like_count AS likes_gained,
+    -- Comments more, count or NULL; ours
+    s.comment_count - p.comment_count AS comments_gained,
+    -- Shares more, count or NULL; ours
+    s.share_count - p.share_count AS shares_gained
+FROM video_scrape AS s
+JOIN video AS r ON r.key = s.video
+LEFT JOIN video_scrape AS p
+    ON p.video = s.video
+    AND (p.at_s, p.at_ns) = (
+        -- The remainder is brought above zero, so that days before 1970 begin at midnight too.
+        SELECT q.at_s, q.at_ns
+        FROM video_scrape AS q
+        WHERE q.video = s.video AND q.at_s < s.at_s - (s.at_s % 86400 + 86400) % 86400
+        ORDER BY q.at_s DESC, q.at_ns DESC
+        LIMIT 1
+    )
+WHERE NOT EXISTS (
+    SELECT 1
+    FROM video_scrape AS n
+    WHERE n.video = s.video
+        AND (n.at_s, n.at_ns) > (s.at_s, s.at_ns)
+        AND n.at_s < s.at_s - (s.at_s % 86400 + 86400) % 86400 + 86400
+);
+
+-- What every video gained in the last 1, 7, 14, 30 and 90 days, as far as its history reaches back; key
+-- video_id, days: from its last scrape before that time, or else its first one, to its last. Differences are as in
+-- video_growth, and removed videos keep their rows. Ask with `WHERE days = 7`: each video then costs a
+-- few look-ups, however long its history is.
+CREATE VIEW video_gains AS
+SELECT
+    -- The video, id; GET /videos, Video.id
+    r.id AS video_id,
+    -- Length of the window, which ends now: 1 or 7 or 14 or 30 or 90, whole days; ours
+    w.days AS days,
+    -- The scrape the gains count from, UTC instant; ours
+    strftime('%Y-%m-%dT%H:%M:%S', p.at_s, 'unixepoch') || CASE p.at_ns WHEN 0 THEN '' ELSE '.' || rtrim(printf('%09d', p.at_ns), '0') END || 'Z' AS from_at,
+    -- The latest scrape, UTC instant; ours
+    strftime('%Y-%m-%dT%H:%M:%S', s.at_s, 'unixepoch') || CASE s.at_ns WHEN 0 THEN '' ELSE '.' || rtrim(printf('%09d', s.at_ns), '0') END || 'Z' AS to_at,
+    -- Views more than at that scrape; negative where they went down, count or NULL; ours
+    s.view_count - p.view_count AS views_gained,
+    -- Likes more, count or NULL; ours
+    s.like_count - p.like_count AS likes_gained,
+    -- Comments more, count or NULL; ours
+    s.comment_count - p.comment_count AS comments_gained,
+    -- Shares more, count or NULL; ours
+    s.share_count - p.share_count AS shares_gained,
+    -- 1 when the history begins only within the window, so that gains are those since then, 0/1; ours
+    p.at_s > CAST(strftime('%s', 'now') AS INTEGER) - w.days * 86400 AS is_partial
+FROM video AS r
+CROSS JOIN (SELECT 1 AS days UNION ALL SELECT 7 UNION ALL SELECT 14 UNION ALL SELECT 30 UNION ALL SELECT 90) AS w
+JOIN video_scrape AS s
+    ON s.video = r.key
+    AND (s.at_s, s.at_ns) = (
+        SELECT q.at_s, q.at_ns FROM video_scrape AS q WHERE q.video = r.key ORDER BY q.at_s DESC, q.at_ns DESC LIMIT 1
+    )
+JOIN video_scrape AS p
+    ON p.video = r.key
+    AND (p.at_s, p.at_ns) = (
+        SELECT q.at_s, q.at_ns
+        FROM video_scrape AS q
+        WHERE q.video = r.key
+            AND q.at_s <= max(
+                CAST(strftime('%s', 'now') AS INTEGER) - w.days * 86400,
+                (SELECT f.at_s FROM video_scrape AS f WHERE f.video = r.key ORDER BY f.at_s LIMIT 1)
+            )
+        ORDER BY q.at_s DESC, q.at_ns DESC
+        LIMIT 1
+    );
+
+-- The current state of every video, removed ones included, with the account that posted it and that
+-- account's creator where they are mirrored; key id.
+CREATE VIEW video_latest AS
+SELECT
+    v.*,
+    -- Name of the account that posted it, text or NULL; GET /accounts, Account.name
+    a.name AS account_name,
+    -- That account's creator, id or NULL; GET /accounts, Account.creator_id
+    a.creator_id,
+    -- Name of that creator, text or NULL; GET /creators, Creator.name
+    coalesce(c.name, a.creator_name) AS creator_name,
+    -- (likes + comments + shares) / views; NULL without views, or where one of them is NULL,
+    -- fraction or NULL; ours
+    (v.like_count + v.comment_count + v.share_count) * 1.0 / nullif(v.view_count, 0) AS engagement_rate
+FROM videos AS v
+LEFT JOIN account AS a ON a.id = v.account_id
+LEFT JOIN creator AS c ON c.id = a.creator_id;
+
+-- The sums are taken in two halves of 32 bits: SQLite's sum() fails where 64 bits do not hold the result,
+-- and one absurd count in an answer must not make the view unreadable.
+
+-- Creators that are not removed, over their accounts that are not removed, paused ones included;
+-- key creator_id. Totals are those of the accounts that have a number; NULL when none has, as for a
+-- creator without accounts.
+CREATE VIEW creator_rollup AS
+SELECT
+    -- The creator, id; GET /creators, Creator.id
+    c.id AS creator_id,
+    -- Name, text or NULL; GET /creators, Creator.name
+    c.name AS creator_name,
+    -- Linked accounts that are not removed, paused ones included, count; ours
+    count(a.key) AS accounts,
+    -- Sum over these accounts, count or NULL; GET /accounts, Account.follower_count
+    sum(a.follower_count >> 32) * 4294967296 + sum(a.follower_count & 4294967295) AS followers,
+    -- Sum over these accounts, count or NULL; GET /accounts, Account.view_count
+    sum(a.view_count >> 32) * 4294967296 + sum(a.view_count & 4294967295) AS views,
+    -- Sum over these accounts, count or NULL; GET /accounts, Account.like_count
+    sum(a.like_count >> 32) * 4294967296 + sum(a.like_count & 4294967295) AS likes,
+    -- Sum over these accounts, count or NULL; GET /accounts, Account.comment_count
+    sum(a.comment_count >> 32) * 4294967296 + sum(a.comment_count & 4294967295) AS comments,
+    -- Sum over these accounts, count or NULL; GET /accounts, Account.share_count
+    sum(a.share_count >> 32) * 4294967296 + sum(a.share_count & 4294967295) AS shares,
+    -- (likes + comments + shares) / views of the sums shown, fraction or NULL; ours
+    (sum(a.like_count * 1.0) + sum(a.comment_count * 1.0) + sum(a.share_count * 1.0)) / nullif(sum(a.view_count * 1.0), 0) AS engagement_rate
+FROM creator AS c
+LEFT JOIN account AS a ON a.creator_id = c.id AND a.removed_at IS NULL
+WHERE c.removed_at IS NULL
+GROUP BY c.key;
+
+-- How old our newest scrape of everything is that is not removed, and when the next is expected;
+-- key kind, id. What was never scraped has no expectation.
+CREATE VIEW freshness AS
+SELECT
+    -- account, video or account_video, text; ours
+    'account' AS kind,
+    -- Its id; of an account video platform:id, as its id alone is not unique, id; GET /accounts,
+    -- /videos, /account-videos
+    r.id AS id,
+    -- When the API last read it from the platform, UTC instant or NULL; last_scrape_time of the
+    -- resource
+    r.last_scrape_time,
+    -- Time between scrapes; of an account video that of its account, whole hours or NULL;
+    -- scrape_interval_hours of the resource
+    r.scrape_interval_hours AS scrape_interval_hours,
+    -- When the next scrape is expected: an interval after the last, or 24 hours where the API gives
+    -- none; NULL before the first, UTC instant or NULL; ours
+    strftime('%Y-%m-%dT%H:%M:%S', substr(r.last_scrape_time, 1, 19), '+' || max(coalesce(r.scrape_interval_hours, 24), 1) || ' hours') || substr(r.last_scrape_time, 20) AS expected_at,
+    -- Time since the last scrape, hours or NULL; ours
+    (julianday('now') - julianday(r.last_scrape_time)) * 24 AS age_hours,
+    -- 1 when expected_at is past and it is still being collected: not paused, not unavailable, and
+    -- an account video's account neither and not removed, 0/1; ours
+    coalesce(julianday(r.last_scrape_time) + max(coalesce(r.scrape_interval_hours, 24), 1) / 24.0 < julianday('now'), 0) AND NOT (r.is_active IS 0 OR r.is_unavailable IS 1) AS is_overdue
+FROM account AS r
+WHERE r.removed_at IS NULL
+UNION ALL
+SELECT
+    'video' AS kind,
+    r.id AS id,
+    r.last_scrape_time,
+    r.scrape_interval_hours AS scrape_interval_hours,
+    strftime('%Y-%m-%dT%H:%M:%S', substr(r.last_scrape_time, 1, 19), '+' || max(coalesce(r.scrape_interval_hours, 24), 1) || ' hours') || substr(r.last_scrape_time, 20) AS expected_at,
+    (julianday('now') - julianday(r.last_scrape_time)) * 24 AS age_hours,
+    coalesce(julianday(r.last_scrape_time) + max(coalesce(r.scrape_interval_hours, 24), 1) / 24.0 < julianday('now'), 0) AND NOT (r.is_active IS 0 OR r.is_unavailable IS 1) AS is_overdue
+FROM video AS r
+WHERE r.removed_at IS NULL
+UNION ALL
+SELECT
+    'account_video' AS kind,
+    r.platform || ':' || r.id AS id,
+    r.last_scrape_time,
+    a.scrape_interval_hours AS scrape_interval_hours,
+    strftime('%Y-%m-%dT%H:%M:%S', substr(r.last_scrape_time, 1, 19), '+' || max(coalesce(a.scrape_interval_hours, 24), 1) || ' hours') || substr(r.last_scrape_time, 20) AS expected_at,
+    (julianday('now') - julianday(r.last_scrape_time)) * 24 AS age_hours,
+    coalesce(julianday(r.last_scrape_time) + max(coalesce(a.scrape_interval_hours, 24), 1) / 24.0 < julianday('now'), 0) AND NOT (r.is_unavailable IS 1 OR a.is_active IS 0 OR a.is_unavailable IS 1 OR a.removed_at IS NOT NULL) AS is_overdue
+FROM account_video AS r
+LEFT JOIN account AS a ON a.id = r.account_id
+WHERE r.removed_at IS NULL;

@@ -39,7 +39,7 @@ fn a_kill_while_any_request_is_on_its_way_costs_no_page_twice() {
             let (pages, most) = (bed.pages(kind), bed.pages(kind) + 2);
             assert!((pages..=most).contains(&asked), "{nth}: {asked} requests for {pages} {kind}");
         }
-        let runs = "SELECT group_concat(outcome) FROM (SELECT outcome FROM pass ORDER BY pass)";
+        let runs = "SELECT group_concat(outcome) FROM (SELECT outcome FROM pass ORDER BY run_id)";
         // A run begins once it knows whose key it has.
         let told = if nth == 0 { "finished" } else { "interrupted,finished" };
         assert_eq!(bed.text(runs), told);

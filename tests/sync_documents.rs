@@ -80,10 +80,10 @@ fn figures_of_the_wrong_type_are_null_and_what_was_said_is_kept() {
     );
     bed.control.fault(Fault::on("GET", "/overview", answer));
     bed.sync_well(&[]);
-    let columns = "total_views IS NULL AND engagement_rate = 0.25 AND active_accounts = 3
+    let columns = "total_views IS NULL AND api_engagement_rate = 0.25 AND active_accounts = 3
                    AND account_videos IS NULL AND tracked_videos IS NULL";
     assert_eq!(bed.number(&format!("SELECT {columns} FROM overview_history")), 1);
-    assert_eq!(bed.last_number(Kind::Overview, "rows_odd"), 1);
+    assert_eq!(bed.last_number(Kind::Overview, "type_mismatches"), 1);
     let extra = bed.text("SELECT extra FROM overview_observation");
     for kept in ["\"many\"", "\"good\"", "\"previous\""] {
         assert!(extra.contains(kept), "{extra}");

@@ -101,10 +101,10 @@ fn values_of_the_wrong_type_are_kept_in_extra_and_counted() {
         bed.compare_kind(kind);
     }
     let expected = i64::try_from(odd.len()).unwrap();
-    assert_eq!(bed.last_number(Kind::Video, "rows_odd"), expected);
-    assert_eq!(bed.last_number(Kind::Account, "rows_odd"), 1);
-    assert_eq!(bed.last_number(Kind::Creator, "rows_odd"), 1);
-    assert_eq!(bed.last_number(Kind::AccountVideo, "rows_odd"), 0);
+    assert_eq!(bed.last_number(Kind::Video, "type_mismatches"), expected);
+    assert_eq!(bed.last_number(Kind::Account, "type_mismatches"), 1);
+    assert_eq!(bed.last_number(Kind::Creator, "type_mismatches"), 1);
+    assert_eq!(bed.last_number(Kind::AccountVideo, "type_mismatches"), 0);
     let parts = "accounts_total IS NULL AND accounts_by_platform = '{\"tiktok\":2}'
                  AND total_followers = 5 AND extra = '{\"accounts_summary\":{\"total\":\"two\"}}'";
     assert_eq!(bed.number(&format!("SELECT {parts} FROM creators WHERE id = '{creator}'")), 1);
@@ -116,7 +116,7 @@ fn values_of_the_wrong_type_are_kept_in_extra_and_counted() {
     bed.control.reset_members(Kind::Account, &account);
     bed.control.reset_members(Kind::Creator, &creator);
     bed.sync_well(&["--full"]);
-    assert_eq!(bed.last_number(Kind::Video, "rows_odd"), 0);
+    assert_eq!(bed.last_number(Kind::Video, "type_mismatches"), 0);
     bed.compare();
 }
 
@@ -141,7 +141,7 @@ fn numbers_are_read_exactly_as_far_as_they_go() {
         let sql = "SELECT CAST(view_count AS TEXT) FROM video_history WHERE video_id";
         assert_eq!(bed.text(&format!("{sql} = '{id}'")), kept, "{given}");
     }
-    assert_eq!(bed.last_number(Kind::Video, "rows_odd"), 0);
+    assert_eq!(bed.last_number(Kind::Video, "type_mismatches"), 0);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn unknown_members_are_kept_and_missing_ones_are_null() {
     bed.sync_well(&[]);
     bed.compare();
     for kind in Kind::LISTS {
-        assert_eq!(bed.last_number(kind, "rows_odd"), 0, "{kind}: new members are not odd");
+        assert_eq!(bed.last_number(kind, "type_mismatches"), 0, "{kind}: new members are not odd");
     }
 }
 

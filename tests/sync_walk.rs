@@ -206,7 +206,7 @@ fn after_kill_9_the_next_run_goes_on_at_the_very_page() {
     assert!(bed.log_of("/accounts").is_empty(), "what was complete is not read again");
     bed.compare();
     bed.is_sound();
-    let interrupted = "SELECT outcome FROM sync_log WHERE kind = 'video' ORDER BY pass LIMIT 1";
+    let interrupted = "SELECT outcome FROM sync_log WHERE kind = 'video' ORDER BY run_id LIMIT 1";
     assert_eq!(bed.text(interrupted), "interrupted");
 }
 

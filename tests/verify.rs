@@ -67,7 +67,7 @@ fn a_clean_mirror_proves_itself_within_the_budget_that_was_told() {
     // A page of account videos costs a request and shows two hundred.
     assert!(of(&document, Kind::AccountVideo)["compared"].as_u64().unwrap() >= 200);
     assert_eq!(
-        bed.text("SELECT DISTINCT trigger FROM sync_log WHERE pass = 2 AND kind <> 'meta'"),
+        bed.text("SELECT DISTINCT trigger FROM sync_log WHERE run_id = 2 AND kind <> 'meta'"),
         "verify"
     );
     bed.compare();

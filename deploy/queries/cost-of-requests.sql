@@ -1,6 +1,6 @@
 -- Cost of requests by kind
 -- What the mirror asked of the API in the last 7 days, and what it got for it. A request answered with
--- 304 found nothing changed; the kind meta carries what begins every pass.
+-- 304 found nothing changed; the kind meta carries what begins every run.
 SELECT
     kind,
     sum(requests) AS requests,

@@ -72,12 +72,12 @@ fn next_walk(
     if kind.open_walk.is_some() || outcome::is_unfinished(kind.last_outcome.as_deref()) {
         return NextWalk::Now;
     }
-    match (sweep, kind.swept_at) {
+    match (sweep, kind.full_sync_due_after) {
         (None, _) => NextWalk::Never,
         (Some(_), None) => NextWalk::Now,
-        (Some(sweep), Some(swept_at)) => {
-            let swept_at = instant::from_micros(swept_at);
-            match sweep.next_after(swept_at, context.config.timezone) {
+        (Some(sweep), Some(full_sync_due_after)) => {
+            let full_sync_due_after = instant::from_micros(full_sync_due_after);
+            match sweep.next_after(full_sync_due_after, context.config.timezone) {
                 None => NextWalk::Never,
                 Some(due) if due <= now => NextWalk::Now,
                 Some(due) => NextWalk::At(due),

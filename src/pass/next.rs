@@ -47,8 +47,8 @@ pub fn next_at(
 /// When a kind is swept next; `None` where it never was, or never is.
 pub fn sweep_at(state: &KindState, settings: &PassSettings, kind: Kind) -> Option<DateTime<Utc>> {
     let sweep = settings.sweeps.get(&kind)?.as_ref()?;
-    let swept_at = instant::from_micros(state.swept_at?);
-    sweep.next_after(swept_at, settings.timezone)
+    let full_sync_due_after = instant::from_micros(state.full_sync_due_after?);
+    sweep.next_after(full_sync_due_after, settings.timezone)
 }
 
 /// The earliest time by which a due row will have waited enough.

@@ -29,12 +29,12 @@ pub fn decide(
 
 /// The kinds, those first that were walked longest ago or never.
 pub fn by_last_sweep(store: &Store) -> StoreResult<Vec<Kind>> {
-    let swept_at = |kind| store.read(|c| Ok(walks::state(c, kind)?.swept_at));
+    let full_sync_due_after = |kind| store.read(|c| Ok(walks::state(c, kind)?.full_sync_due_after));
     let mut kinds = Vec::new();
     for kind in Kind::ALL {
-        kinds.push((swept_at(kind)?, kind));
+        kinds.push((full_sync_due_after(kind)?, kind));
     }
-    kinds.sort_by_key(|(swept_at, _)| *swept_at);
+    kinds.sort_by_key(|(full_sync_due_after, _)| *full_sync_due_after);
     Ok(kinds.into_iter().map(|(_, kind)| kind).collect())
 }
 

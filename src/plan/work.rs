@@ -63,7 +63,7 @@ impl Reason {
             Self::First => "first",
             Self::Unfinished => "unfinished",
             Self::HeldRemovals => "accept_removals",
-            Self::Sweep => "sweep",
+            Self::Sweep => "full_sync",
             Self::Dues => "due",
         }
     }
@@ -131,11 +131,13 @@ pub fn decide(
         return Work::Walk(Reason::Unfinished);
     }
     if let Some(sweep) = sweep {
-        let Some(swept_at) = state.swept_at else { return Work::Walk(Reason::First) };
-        let swept_at = instant::from_micros(swept_at);
+        let Some(full_sync_due_after) = state.full_sync_due_after else {
+            return Work::Walk(Reason::First);
+        };
+        let full_sync_due_after = instant::from_micros(full_sync_due_after);
         // A sweep of the future was noted by a clock that was wrong.
-        let is_nonsense = swept_at.signed_duration_since(now) > SWEPT_AHEAD_MAX;
-        if is_nonsense || sweep.fires_between(swept_at, now, timezone) {
+        let is_nonsense = full_sync_due_after.signed_duration_since(now) > SWEPT_AHEAD_MAX;
+        if is_nonsense || sweep.fires_between(full_sync_due_after, now, timezone) {
             return Work::Walk(Reason::Sweep);
         }
     }
@@ -208,8 +210,11 @@ mod tests {
     }
 
     fn swept(ago_s: i64) -> Standing {
-        let swept_at = Some((now().timestamp() - ago_s) * 1_000_000);
-        Standing { state: KindState { swept_at, ..KindState::default() }, ..Standing::default() }
+        let full_sync_due_after = Some((now().timestamp() - ago_s) * 1_000_000);
+        Standing {
+            state: KindState { full_sync_due_after, ..KindState::default() },
+            ..Standing::default()
+        }
     }
 
     fn decide_for(standing: &Standing, wish: Wish) -> Work {

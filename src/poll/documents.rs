@@ -42,7 +42,7 @@ pub async fn overview(desk: &mut Desk) -> PollResult<()> {
             let is_new = documents::observe(tx, PERIOD, figures, fetched.as_of)?;
             done.page.rows_changed = i64::from(is_new);
             done.page.snapshots_added = i64::from(is_new);
-            done.page.rows_odd = i64::from(*is_odd);
+            done.page.type_mismatches = i64::from(*is_odd);
             documents::keep_etag(tx, &url, fetched.answer.etag.as_deref(), fetched.as_of)?;
         }
         walks::answered(tx, Kind::Overview, fetched.as_of)?;

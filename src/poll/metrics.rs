@@ -116,7 +116,7 @@ pub async fn ask(
         }
         let mut tally = Tally::default();
         tally.page.rows_seen = i64::try_from(done.rows).unwrap_or(i64::MAX);
-        tally.page.rows_odd = i64::try_from(done.odd).unwrap_or(i64::MAX);
+        tally.page.type_mismatches = i64::try_from(done.odd).unwrap_or(i64::MAX);
         tally.page.rows_changed = changed;
         ledger.close(tx, &tally)?;
         Ok(changed)

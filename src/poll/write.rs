@@ -160,7 +160,7 @@ pub fn loose_after<T>(
         let mut counts = PageCounts {
             rows_seen: i64::try_from(rows.len()).unwrap_or(i64::MAX).saturating_add(dropped),
             rows_dropped: dropped,
-            rows_odd: dropped,
+            type_mismatches: dropped,
             ..PageCounts::default()
         };
         for row in &rows {

@@ -59,7 +59,7 @@ fn head(report: &Backfilled) -> String {
 /// The same as one JSON document.
 pub fn json(report: &Backfilled, exit_code: u8) -> Value {
     json!({
-        "pass": report.pass,
+        "run_id": report.pass,
         "exit_code": exit_code,
         "outcome": report.stop.as_ref().map_or("finished", |stop| stop.name()),
         "detail": report.stop.as_ref().map(ToString::to_string),
@@ -83,7 +83,7 @@ fn of_kind(kind: &KindBackfilled) -> Value {
         "outcome": ending.map_or(outcome::COMPLETE, |ending| ending.outcome),
         "rows": kind.done.rows,
         "rows_changed": kind.done.changed,
-        "rows_odd": kind.done.odd,
+        "type_mismatches": kind.done.odd,
         "not_found": kind.done.not_found,
         "passed_over": kind.done.passed_over,
         "error_code": ending.and_then(|ending| ending.error_code.as_deref()),

@@ -24,7 +24,7 @@ pub fn text(report: &Report) -> String {
         part(page.snapshots_added, "scrapes added");
         part(page.snapshots_revised, "scrapes revised");
         part(turn.tally.removed, "removed");
-        part(page.rows_odd, "odd");
+        part(page.type_mismatches, "with a type mismatch");
         part(turn.tally.not_modified, "pages unchanged");
         text.push_str(&format!("{:<14} {:<16} {}\n", turn.kind, turn.outcome, parts.join(", ")));
     }
@@ -62,7 +62,7 @@ pub fn json(report: &Report, exit_code: u8) -> Value {
                 "not_modified": turn.tally.not_modified,
                 "rows_seen": page.rows_seen,
                 "rows_changed": page.rows_changed,
-                "rows_odd": page.rows_odd,
+                "type_mismatches": page.type_mismatches,
                 "rows_dropped": page.rows_dropped,
                 "snapshots_added": page.snapshots_added,
                 "snapshots_revised": page.snapshots_revised,
@@ -74,7 +74,7 @@ pub fn json(report: &Report, exit_code: u8) -> Value {
         })
         .collect();
     json!({
-        "pass": report.pass,
+        "run_id": report.pass,
         "exit_code": exit_code,
         "outcome": report.stop.as_ref().map_or("finished", |stop| stop.name()),
         "detail": report.stop.as_ref().map(ToString::to_string),
@@ -93,7 +93,7 @@ pub fn json(report: &Report, exit_code: u8) -> Value {
 /// A document in place of a report, for a run that ended before it could begin.
 pub fn json_of_error(exit_code: u8, message: &str) -> Value {
     json!({
-        "pass": null,
+        "run_id": null,
         "exit_code": exit_code,
         "outcome": "failed",
         "detail": message,

@@ -106,7 +106,7 @@ pub fn json(findings: &Findings, report: &Report, exit_code: u8) -> Value {
         "exit_code": exit_code,
         "outcome": report.stop.as_ref().map_or("finished", |stop| stop.name()),
         "error": report.stop.as_ref().map(ToString::to_string),
-        "pass": report.pass,
+        "run_id": report.pass,
         "requests": report.requests(),
         "requests_max": findings.sampling.requests_max(),
         "sample": findings.sampling.rows,

@@ -43,7 +43,7 @@ pub fn observe(
         }
     }
     let sql = "INSERT INTO overview_observation
-                   (period, observed_at, total_views, engagement_rate, active_accounts,
+                   (period, observed_at, total_views, api_engagement_rate, active_accounts,
                     account_videos, tracked_videos, extra)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                ON CONFLICT DO NOTHING";
@@ -65,7 +65,7 @@ pub fn observe(
 
 fn latest(c: &Connection, period: &str) -> StoreResult<Option<(i64, Figures)>> {
     let sql =
-        "SELECT total_views, engagement_rate, active_accounts, account_videos, tracked_videos,
+        "SELECT total_views, api_engagement_rate, active_accounts, account_videos, tracked_videos,
                       extra, observed_at
                FROM overview_observation WHERE period = ?1 ORDER BY observed_at DESC LIMIT 1";
     let figures = c.query_row(sql, [period], |row| {

@@ -108,8 +108,8 @@ pub fn bring_stamps_back(tx: &Transaction<'_>, now: i64) -> StoreResult<()> {
     )?;
     tx.execute(
         "UPDATE kind_state
-         SET complete_as_of = min(complete_as_of, ?1), last_walk_at = min(last_walk_at, ?1), swept_at = NULL
-         WHERE swept_at > ?1 OR complete_as_of > ?1 OR last_walk_at > ?1",
+         SET complete_as_of = min(complete_as_of, ?1), last_full_sync_at = min(last_full_sync_at, ?1), full_sync_due_after = NULL
+         WHERE full_sync_due_after > ?1 OR complete_as_of > ?1 OR last_full_sync_at > ?1",
         [now],
     )?;
     // A pause that began then would end then.

@@ -57,7 +57,7 @@ pub struct PageCounts {
     /// Rows that were new, changed, or came back.
     pub rows_changed: i64,
     /// Rows with a member of an undocumented type.
-    pub rows_odd: i64,
+    pub type_mismatches: i64,
     /// Rows that could not be decoded.
     pub rows_dropped: i64,
     /// Scrapes added to history.
@@ -70,7 +70,7 @@ impl PageCounts {
     /// Counts a row that was written.
     pub fn count(&mut self, row: &Row<'_>, written: Written) {
         self.rows_changed += i64::from(matches!(written.state, State::New | State::Changed));
-        self.rows_odd += i64::from(row.is_odd);
+        self.type_mismatches += i64::from(row.is_odd);
         self.snapshots_added += i64::from(written.scrape == Scrape::Added);
         self.snapshots_revised += i64::from(written.scrape == Scrape::Revised);
     }
@@ -125,7 +125,7 @@ pub fn write(
         rows_seen: i64::try_from(rows.len()).unwrap_or(i64::MAX) + i64::from(new.dropped),
         rows_new_to_walk: i64::from(new.dropped),
         rows_dropped: i64::from(new.dropped),
-        rows_odd: i64::from(new.dropped),
+        type_mismatches: i64::from(new.dropped),
         ..PageCounts::default()
     };
     let mut writer = RowWriter::new(tx, new.kind)?;

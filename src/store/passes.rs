@@ -29,7 +29,7 @@ impl Tally {
         page.rows_seen += more.rows_seen;
         page.rows_new_to_walk += more.rows_new_to_walk;
         page.rows_changed += more.rows_changed;
-        page.rows_odd += more.rows_odd;
+        page.type_mismatches += more.type_mismatches;
         page.rows_dropped += more.rows_dropped;
         page.snapshots_added += more.snapshots_added;
         page.snapshots_revised += more.snapshots_revised;
@@ -61,7 +61,7 @@ pub fn begin(tx: &Transaction<'_>, trigger: &str, at: i64) -> StoreResult<i64> {
 pub fn interrupt(tx: &Transaction<'_>, at: i64) -> StoreResult<()> {
     tx.execute(
         "UPDATE pass_kind SET outcome = 'interrupted', finished_at = ?1
-         WHERE outcome = 'running' AND pass IN (SELECT pass FROM pass WHERE outcome = 'running')",
+         WHERE outcome = 'running' AND run_id IN (SELECT run_id FROM pass WHERE outcome = 'running')",
         [at],
     )?;
     tx.execute(
@@ -79,8 +79,8 @@ pub fn begin_kind(
     trigger: &str,
     at: i64,
 ) -> StoreResult<()> {
-    let sql = "INSERT INTO pass_kind (pass, kind, trigger, started_at) VALUES (?1, ?2, ?3, ?4)
-               ON CONFLICT (pass, kind) DO UPDATE
+    let sql = "INSERT INTO pass_kind (run_id, kind, trigger, started_at) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (run_id, kind) DO UPDATE
                SET outcome = 'running', finished_at = NULL,
                    trigger = CASE WHEN trigger IN ('start', 'outbox') THEN excluded.trigger ELSE trigger END";
     tx.execute(sql, (pass, kind.name(), trigger, at))?;
@@ -92,10 +92,10 @@ pub fn count(tx: &Transaction<'_>, pass: i64, kind: Kind, tally: &Tally) -> Stor
     let sql = "UPDATE pass_kind
                SET requests = requests + ?3, not_modified = not_modified + ?4,
                    rows_seen = rows_seen + ?5, rows_changed = rows_changed + ?6,
-                   rows_odd = rows_odd + ?7, rows_dropped = rows_dropped + ?8,
+                   type_mismatches = type_mismatches + ?7, rows_dropped = rows_dropped + ?8,
                    snapshots_added = snapshots_added + ?9,
                    snapshots_revised = snapshots_revised + ?10, removed = removed + ?11
-               WHERE pass = ?1 AND kind = ?2";
+               WHERE run_id = ?1 AND kind = ?2";
     let page = &tally.page;
     tx.prepare_cached(sql)?.execute((
         pass,
@@ -104,7 +104,7 @@ pub fn count(tx: &Transaction<'_>, pass: i64, kind: Kind, tally: &Tally) -> Stor
         tally.not_modified,
         page.rows_seen,
         page.rows_changed,
-        page.rows_odd,
+        page.type_mismatches,
         page.rows_dropped,
         page.snapshots_added,
         page.snapshots_revised,
@@ -123,7 +123,7 @@ pub fn end_kind(
 ) -> StoreResult<()> {
     let sql = "UPDATE pass_kind
                SET finished_at = ?3, outcome = ?4, error_code = ?5, detail = ?6, request_id = ?7
-               WHERE pass = ?1 AND kind = ?2";
+               WHERE run_id = ?1 AND kind = ?2";
     tx.execute(
         sql,
         (
@@ -148,17 +148,17 @@ pub fn end(
     at: i64,
 ) -> StoreResult<()> {
     tx.execute(
-        "UPDATE pass_kind SET finished_at = ?2, outcome = 'interrupted' WHERE pass = ?1 AND outcome = 'running'",
+        "UPDATE pass_kind SET finished_at = ?2, outcome = 'interrupted' WHERE run_id = ?1 AND outcome = 'running'",
         (pass, at),
     )?;
     // The turn that carries the first request of a pass, where there was none: a daemon's passes mostly
     // begin without, and there are thousands of them a day.
     tx.execute(
         "DELETE FROM pass_kind
-         WHERE pass = ?1 AND kind = 'meta' AND trigger = 'start' AND outcome = 'polled' AND requests = 0",
+         WHERE run_id = ?1 AND kind = 'meta' AND trigger = 'start' AND outcome = 'polled' AND requests = 0",
         [pass],
     )?;
-    let sql = "UPDATE pass SET finished_at = ?2, outcome = ?3, detail = ?4 WHERE pass = ?1";
+    let sql = "UPDATE pass SET finished_at = ?2, outcome = ?3, detail = ?4 WHERE run_id = ?1";
     tx.execute(sql, (pass, at, outcome, detail))?;
     Ok(())
 }
@@ -166,13 +166,13 @@ pub fn end(
 /// Deletes passes that ended before `before`. They stand in the order of time, so this looks no
 /// further than the first that is kept: a busy daemon makes ten thousand a day.
 pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<()> {
-    let sql = "SELECT pass FROM pass WHERE finished_at >= ?1 OR finished_at IS NULL
-               ORDER BY pass LIMIT 1";
+    let sql = "SELECT run_id FROM pass WHERE finished_at >= ?1 OR finished_at IS NULL
+               ORDER BY run_id LIMIT 1";
     let kept: Option<i64> =
         tx.prepare_cached(sql)?.query_row([before], |row| row.get(0)).optional()?;
     let kept = kept.unwrap_or(i64::MAX);
-    tx.prepare_cached("DELETE FROM pass WHERE pass < ?1")?.execute([kept])?;
-    tx.prepare_cached("DELETE FROM pass_kind WHERE pass < ?1")?.execute([kept])?;
+    tx.prepare_cached("DELETE FROM pass WHERE run_id < ?1")?.execute([kept])?;
+    tx.prepare_cached("DELETE FROM pass_kind WHERE run_id < ?1")?.execute([kept])?;
     Ok(())
 }
 
@@ -197,7 +197,7 @@ pub struct Turn {
 
 /// The kinds of a pass whose turns are not over.
 pub fn running(c: &Connection, pass: i64) -> StoreResult<Vec<Kind>> {
-    let sql = "SELECT kind FROM pass_kind WHERE pass = ?1 AND outcome = 'running'";
+    let sql = "SELECT kind FROM pass_kind WHERE run_id = ?1 AND outcome = 'running'";
     let mut statement = c.prepare_cached(sql)?;
     let names = statement.query_map([pass], |row| row.get::<_, String>(0))?;
     let names: Vec<String> = names.collect::<Result<_, _>>()?;
@@ -208,9 +208,9 @@ pub fn running(c: &Connection, pass: i64) -> StoreResult<Vec<Kind>> {
 pub fn turns(c: &Connection, pass: i64) -> StoreResult<Vec<Turn>> {
     let sql =
         "SELECT kind, trigger, outcome, error_code, detail, request_id, requests, not_modified,
-                      rows_seen, rows_changed, rows_odd, rows_dropped, snapshots_added,
+                      rows_seen, rows_changed, type_mismatches, rows_dropped, snapshots_added,
                       snapshots_revised, removed
-               FROM pass_kind WHERE pass = ?1 ORDER BY started_at";
+               FROM pass_kind WHERE run_id = ?1 ORDER BY started_at";
     let mut statement = c.prepare_cached(sql)?;
     let turns = statement.query_map([pass], |row| {
         Ok(Turn {
@@ -227,7 +227,7 @@ pub fn turns(c: &Connection, pass: i64) -> StoreResult<Vec<Turn>> {
                     rows_seen: row.get(8)?,
                     rows_new_to_walk: 0,
                     rows_changed: row.get(9)?,
-                    rows_odd: row.get(10)?,
+                    type_mismatches: row.get(10)?,
                     rows_dropped: row.get(11)?,
                     snapshots_added: row.get(12)?,
                     snapshots_revised: row.get(13)?,

@@ -82,11 +82,11 @@ pub struct KindStatus {
     /// Start of the last complete walk.
     pub complete_as_of: Option<i64>,
     /// Start of the last walk.
-    pub last_walk_at: Option<i64>,
+    pub last_full_sync_at: Option<i64>,
     /// What came of it.
     pub last_outcome: Option<String>,
     /// A sweep after this makes the kind due.
-    pub swept_at: Option<i64>,
+    pub full_sync_due_after: Option<i64>,
     /// Rows whose removal is held back.
     pub held_removals: i64,
     /// The walk that is under way, or was interrupted.
@@ -205,16 +205,16 @@ fn daemon(c: &Connection) -> StoreResult<Option<(String, i64)>> {
 fn kind_status(c: &Connection, kind: Kind) -> StoreResult<KindStatus> {
     let (rows, removed) = counts(c, kind)?;
     let state = walks::state(c, kind)?;
-    let sql = "SELECT last_walk_at FROM kind_state WHERE kind = ?1";
-    let last_walk_at = c.query_row(sql, [kind.name()], |row| row.get(0)).optional()?;
+    let sql = "SELECT last_full_sync_at FROM kind_state WHERE kind = ?1";
+    let last_full_sync_at = c.query_row(sql, [kind.name()], |row| row.get(0)).optional()?;
     Ok(KindStatus {
         kind,
         rows,
         removed,
         complete_as_of: state.complete_as_of,
-        last_walk_at: last_walk_at.flatten(),
+        last_full_sync_at: last_full_sync_at.flatten(),
         last_outcome: state.last_outcome,
-        swept_at: state.swept_at,
+        full_sync_due_after: state.full_sync_due_after,
         held_removals: state.held_removals,
         open_walk: walks::open(c, kind)?,
         freshness: freshness::read(c, kind)?,
@@ -248,9 +248,9 @@ fn schedule(c: &Connection, now: i64) -> StoreResult<Schedule> {
 }
 
 fn last_pass(c: &Connection) -> StoreResult<Option<LastPass>> {
-    let sql = "SELECT pass, trigger, started_at, finished_at, outcome, detail,
-                      (SELECT coalesce(sum(k.requests), 0) FROM pass_kind AS k WHERE k.pass = p.pass)
-               FROM pass AS p ORDER BY pass DESC LIMIT 1";
+    let sql = "SELECT run_id, trigger, started_at, finished_at, outcome, detail,
+                      (SELECT coalesce(sum(k.requests), 0) FROM pass_kind AS k WHERE k.run_id = p.run_id)
+               FROM pass AS p ORDER BY run_id DESC LIMIT 1";
     let pass = c.query_row(sql, [], |row| {
         Ok(LastPass {
             pass: row.get(0)?,
@@ -268,17 +268,17 @@ fn last_pass(c: &Connection) -> StoreResult<Option<LastPass>> {
 /// The later of a kind's last error and of what last stopped a whole pass. Where both tell of the
 /// same pass, the kind's is the one that knows the request.
 fn last_error(c: &Connection) -> StoreResult<Option<LastError>> {
-    let sql = "SELECT pass, at, kind, code, detail, request_id
-               FROM (SELECT pass, coalesce(finished_at, started_at) AS at, kind, error_code AS code,
+    let sql = "SELECT run_id, at, kind, code, detail, request_id
+               FROM (SELECT run_id, coalesce(finished_at, started_at) AS at, kind, error_code AS code,
                             detail, request_id
                      FROM pass_kind
-                     WHERE error_code IS NOT NULL AND pass > (SELECT max(pass) FROM pass) - ?1
+                     WHERE error_code IS NOT NULL AND run_id > (SELECT max(run_id) FROM pass) - ?1
                      UNION ALL
-                     SELECT pass, coalesce(finished_at, started_at), NULL, outcome, detail, NULL
+                     SELECT run_id, coalesce(finished_at, started_at), NULL, outcome, detail, NULL
                      FROM pass
                      WHERE outcome NOT IN ('finished', 'running', 'interrupted')
-                       AND pass > (SELECT max(pass) FROM pass) - ?1)
-               ORDER BY pass DESC, kind IS NULL, at DESC LIMIT 1";
+                       AND run_id > (SELECT max(run_id) FROM pass) - ?1)
+               ORDER BY run_id DESC, kind IS NULL, at DESC LIMIT 1";
     let error = c.query_row(sql, [PASSES_SEARCHED], |row| {
         Ok(LastError {
             pass: row.get(0)?,

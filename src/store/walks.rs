@@ -69,7 +69,7 @@ pub fn start(
     }
     let sql = "INSERT INTO walk (kind, query, started_at, touched_at, is_clean) VALUES (?1, ?2, ?3, ?3, ?4)";
     let walk = tx.prepare_cached(sql)?.insert((kind.name(), query, at, is_clean))?;
-    tx.execute("UPDATE kind_state SET last_walk_at = ?2 WHERE kind = ?1", (kind.name(), at))?;
+    tx.execute("UPDATE kind_state SET last_full_sync_at = ?2 WHERE kind = ?1", (kind.name(), at))?;
     Ok(Walk {
         walk,
         kind,
@@ -163,7 +163,7 @@ pub fn complete(tx: &Transaction<'_>, kind: Kind, started_at: i64) -> StoreResul
 /// Notes that a single document was answered, by a request that began at `started_at`.
 pub fn answered(tx: &Transaction<'_>, kind: Kind, started_at: i64) -> StoreResult<()> {
     tx.execute(
-        "UPDATE kind_state SET last_walk_at = ?2 WHERE kind = ?1",
+        "UPDATE kind_state SET last_full_sync_at = ?2 WHERE kind = ?1",
         (kind.name(), started_at),
     )?;
     complete(tx, kind, started_at)
@@ -175,7 +175,7 @@ pub struct KindState {
     /// Start of the last complete walk.
     pub complete_as_of: Option<i64>,
     /// A cron time after this makes the kind due.
-    pub swept_at: Option<i64>,
+    pub full_sync_due_after: Option<i64>,
     /// Rows whose removal is held back.
     pub held_removals: i64,
     /// How the last turn came out.
@@ -184,11 +184,11 @@ pub struct KindState {
 
 /// Where a kind stands.
 pub fn state(c: &Connection, kind: Kind) -> StoreResult<KindState> {
-    let sql = "SELECT complete_as_of, swept_at, held_removals, last_outcome FROM kind_state WHERE kind = ?1";
+    let sql = "SELECT complete_as_of, full_sync_due_after, held_removals, last_outcome FROM kind_state WHERE kind = ?1";
     let state = c.query_row(sql, [kind.name()], |row| {
         Ok(KindState {
             complete_as_of: row.get(0)?,
-            swept_at: row.get(1)?,
+            full_sync_due_after: row.get(1)?,
             held_removals: row.get(2)?,
             last_outcome: row.get(3)?,
         })
@@ -204,7 +204,10 @@ pub fn note_outcome(tx: &Transaction<'_>, kind: Kind, outcome: &str) -> StoreRes
 
 /// Notes that a kind's sweep is answered for, up to `at`.
 pub fn swept(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<()> {
-    tx.execute("UPDATE kind_state SET swept_at = ?2 WHERE kind = ?1", (kind.name(), at))?;
+    tx.execute(
+        "UPDATE kind_state SET full_sync_due_after = ?2 WHERE kind = ?1",
+        (kind.name(), at),
+    )?;
     Ok(())
 }
 

@@ -192,7 +192,7 @@ fn a_figure_that_is_no_number_is_null_and_counted() {
     bed.control.fault(on_videos(Batch::WrongTypes));
     let run = bed.backfill(&["--days", "1"]).expect(1).says("1 daily figures");
     assert!(run.stdout.contains("1 with a figure that is no number"), "{run:#?}");
-    assert_eq!(bed.last_number(Kind::Video, "rows_odd"), 1);
+    assert_eq!(bed.last_number(Kind::Video, "type_mismatches"), 1);
     let odd: Figures =
         bed.mirrored_figures().into_iter().filter(|(_, figures)| figures[0].is_none()).collect();
     let (key, figures) = odd.first_key_value().unwrap();

@@ -23,7 +23,14 @@ const PARTITIONED: [&str; 7] = [
 /// Column types as DuckDB should see them.
 fn duck_type(name: &str, values: &[&Sql]) -> &'static str {
     let json = ["extra", "metadata", "platform_data", "accounts_by_platform"];
-    let reals = ["duration", "hours", "views_per_hour", "engagement_rate", "age_hours"];
+    let reals = [
+        "duration",
+        "hours",
+        "views_per_hour",
+        "engagement_rate",
+        "api_engagement_rate",
+        "age_hours",
+    ];
     match name {
         "date" => "DATE",
         "complete_as_of" => "TIMESTAMP WITH TIME ZONE",

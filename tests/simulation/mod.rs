@@ -148,7 +148,7 @@ async fn simulate(scenario: &Scenario) -> Outcome {
         truth,
         by_route: counters.by_route,
         by_status: counters.by_status,
-        passes: spy.number("SELECT max(pass) FROM pass"),
+        passes: spy.number("SELECT max(run_id) FROM pass"),
         patience_max: Duration::from_secs(
             spy.number("SELECT coalesce(max(patience_s), 0) FROM spy_patience").unsigned_abs(),
         ),

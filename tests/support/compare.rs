@@ -85,11 +85,12 @@ impl Bed {
     fn compare_overview(&self) {
         let truth = &self.get("/overview?period=7d")["data"]["current"];
         let columns =
-            "total_views, engagement_rate, active_accounts, account_videos, tracked_videos";
+            "total_views, api_engagement_rate, active_accounts, account_videos, tracked_videos";
         let sql =
             format!("SELECT {columns} FROM overview_history ORDER BY observed_at DESC LIMIT 1");
         let shown = self.rows(&sql).remove(0);
-        for (name, mirrored) in columns.split(", ").zip(shown) {
+        for (column, mirrored) in columns.split(", ").zip(shown) {
+            let name = column.trim_start_matches("api_");
             let is_right = match mirrored {
                 Sql::Integer(number) => truth[name].as_i64() == Some(number),
                 Sql::Real(number) => truth[name].as_f64() == Some(number),

@@ -56,7 +56,7 @@ impl Bed {
     #[track_caller]
     pub fn last_turn(&self, kind: Kind) -> BTreeMap<String, Sql> {
         let sql = format!(
-            "SELECT * FROM sync_log WHERE kind = '{}' ORDER BY pass DESC LIMIT 1",
+            "SELECT * FROM sync_log WHERE kind = '{}' ORDER BY run_id DESC LIMIT 1",
             kind.name()
         );
         let db = self.db();

@@ -47,7 +47,7 @@ pub fn json(status: &Status) -> Value {
         "outbox": outbox::counts(&snapshot.outbox),
         "refusals": snapshot.refusals.iter().map(of_refusal).collect::<Vec<_>>(),
         "last_error": snapshot.last_error.as_ref().map(|error| value!({
-            "pass": error.pass,
+            "run_id": error.pass,
             "at": micros(Some(error.at)),
             "kind": error.kind,
             "code": error.code,
@@ -69,7 +69,7 @@ fn of_pass(status: &Status, pass: &LastPass) -> Value {
         _ => &pass.outcome,
     };
     value!({
-        "pass": pass.pass,
+        "run_id": pass.pass,
         "trigger": pass.trigger,
         "started_at": micros(Some(pass.started_at)),
         "finished_at": micros(pass.finished_at),
@@ -90,7 +90,7 @@ fn of_kind(status: &Status, kind: &KindStatus) -> Value {
         "rows": kind.rows,
         "removed": kind.removed,
         "complete_as_of": micros(kind.complete_as_of),
-        "last_walk_at": micros(kind.last_walk_at),
+        "last_full_sync_at": micros(kind.last_full_sync_at),
         "last_outcome": kind.last_outcome,
         "held_removals": kind.held_removals,
         "open_walk": kind.open_walk.as_ref().map(|walk| value!({

@@ -1,5 +1,5 @@
 -- The mirror of one organization: who it belongs to, what the API said page by page, the current
--- state of every resource, its history, and the log of every pass.
+-- state of every resource, its history, the log of every run, the outbox, and the daily metrics.
 --
 -- Names in the singular are tables and are ours; what users query are the views in the plural and
 -- the ..._history and ..._log views. Our own times are microseconds since 1970 (columns as_of,
@@ -10,7 +10,7 @@ PRAGMA application_id = 1131564402; -- 'CrMr'
 -- One row: the identity of this mirror and what all requests share.
 CREATE TABLE instance (
     instance INTEGER PRIMARY KEY CHECK (instance = 1),
-    -- Seeds the minutes of sweeps, so that many installations do not strike together.
+    -- Seeds the minutes of full syncs, so that many installations do not strike together.
     installation_id TEXT NOT NULL DEFAULT (lower(hex(randomblob(16)))),
     -- The organization this database is bound to, GET /whoami; NULL until the first answer.
     organization_id TEXT,
@@ -145,6 +145,7 @@ CREATE TABLE account (
     not_found_at INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX account_by_id ON account (id);
+CREATE INDEX account_by_username ON account (lower(username));
 CREATE INDEX account_loose ON account (key) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX account_removed ON account (removed_at) WHERE removed_at IS NOT NULL;
 
@@ -226,6 +227,8 @@ CREATE TABLE video (
     not_found_at INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX video_by_id ON video (id);
+CREATE INDEX video_by_account ON video (account_id);
+CREATE INDEX video_by_username ON video (account_username);
 CREATE INDEX video_loose ON video (key) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX video_removed ON video (removed_at) WHERE removed_at IS NOT NULL;
 
@@ -349,7 +352,7 @@ CREATE TABLE overview_observation (
     period TEXT NOT NULL,
     observed_at INTEGER NOT NULL,
     total_views INTEGER,
-    engagement_rate REAL,
+    api_engagement_rate REAL,
     active_accounts INTEGER,
     account_videos INTEGER,
     tracked_videos INTEGER,
@@ -370,11 +373,11 @@ CREATE TABLE kind_state (
     kind TEXT PRIMARY KEY,
     -- Start of the last complete walk, or of the last good answer of a single document.
     complete_as_of INTEGER,
-    -- Start of the last walk, whatever came of it.
-    last_walk_at INTEGER,
+    -- Start of the last full listing or document request, whatever its outcome.
+    last_full_sync_at INTEGER,
     last_outcome TEXT,
-    -- When the last sweep was answered for; a later cron time makes the kind due.
-    swept_at INTEGER,
+    -- A time of the kind's full-sync schedule after this one makes a full sync due.
+    full_sync_due_after INTEGER,
     -- Rows whose removal the ceiling holds back.
     held_removals INTEGER NOT NULL DEFAULT 0
 ) STRICT;
@@ -392,14 +395,16 @@ CREATE TABLE job (
     finished_at INTEGER,
     exit_code INTEGER,
     -- What the asking process prints: JSON, text, and lines for stderr.
-    answer TEXT
+    answer TEXT,
+    -- How far it is, a sentence for the process that asked.
+    progress TEXT
 ) STRICT;
 
 CREATE INDEX job_open ON job (job) WHERE state <> 'done';
 
 -- A run over whatever was due, by `sync` or by the daemon.
 CREATE TABLE pass (
-    pass INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id INTEGER PRIMARY KEY AUTOINCREMENT,
     trigger TEXT NOT NULL,
     started_at INTEGER NOT NULL,
     finished_at INTEGER,
@@ -407,11 +412,11 @@ CREATE TABLE pass (
     detail TEXT
 ) STRICT;
 
-CREATE INDEX pass_running ON pass (pass) WHERE outcome = 'running';
+CREATE INDEX pass_running ON pass (run_id) WHERE outcome = 'running';
 
--- What a pass did for one kind, counted up in the transactions that did it.
+-- What a run did for one kind, counted up in the transactions that did it.
 CREATE TABLE pass_kind (
-    pass INTEGER NOT NULL,
+    run_id INTEGER NOT NULL,
     kind TEXT NOT NULL,
     trigger TEXT NOT NULL,
     started_at INTEGER NOT NULL,
@@ -420,7 +425,7 @@ CREATE TABLE pass_kind (
     not_modified INTEGER NOT NULL DEFAULT 0,
     rows_seen INTEGER NOT NULL DEFAULT 0,
     rows_changed INTEGER NOT NULL DEFAULT 0,
-    rows_odd INTEGER NOT NULL DEFAULT 0,
+    type_mismatches INTEGER NOT NULL DEFAULT 0,
     rows_dropped INTEGER NOT NULL DEFAULT 0,
     snapshots_added INTEGER NOT NULL DEFAULT 0,
     snapshots_revised INTEGER NOT NULL DEFAULT 0,
@@ -429,5 +434,152 @@ CREATE TABLE pass_kind (
     error_code TEXT,
     detail TEXT,
     request_id TEXT,
-    PRIMARY KEY (pass, kind)
+    PRIMARY KEY (run_id, kind)
+) STRICT, WITHOUT ROWID;
+
+-- Queued writes and their outcomes; `outbox_log` shows them and `outbox_requests` queues them from SQL.
+-- What is sent is frozen when it is queued (method, path, body, key). Only an id that another entry has
+-- yet to return, or that was given as a prefix or a user name, is filled in later.
+CREATE TABLE outbox (
+    entry INTEGER PRIMARY KEY AUTOINCREMENT,
+    created_at INTEGER NOT NULL
+        DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000),
+    kind TEXT NOT NULL CHECK (kind IN ('account', 'creator', 'video')),
+    action TEXT NOT NULL CHECK (action IN ('track', 'set', 'untrack', 'link', 'unlink')),
+    -- What it is about: platform:identifier of what is created, else the id; NULL for a new creator.
+    target TEXT,
+    -- The id of the resource, as it was named until it is known; @N stands for the result of entry N.
+    subject TEXT,
+    -- The account of a link, likewise.
+    account TEXT,
+    method TEXT NOT NULL,
+    -- NULL until the ids in it are known.
+    path TEXT,
+    body TEXT,
+    -- Entries that share a lane are sent one after the other.
+    lane TEXT,
+    other_lane TEXT,
+    -- 1 once what SQL cannot check was checked, and path and lanes are final.
+    is_checked INTEGER NOT NULL DEFAULT 0,
+    idempotency_key TEXT NOT NULL DEFAULT (
+        lower(hex(randomblob(4))) || '-' || lower(hex(randomblob(2)))
+        || '-4' || substr(lower(hex(randomblob(2))), 2)
+        || '-' || substr('89ab', 1 + (random() & 3), 1) || substr(lower(hex(randomblob(2))), 2)
+        || '-' || lower(hex(randomblob(6)))
+    ),
+    -- JSON array of the keys before it.
+    former_keys TEXT NOT NULL DEFAULT '[]',
+    -- When the key was first sent, and how often it was answered with 500 or 502.
+    key_used_at INTEGER,
+    key_errors INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'queued' CHECK (
+        state IN ('queued', 'waiting', 'held', 'sending', 'unsure', 'succeeded', 'failed', 'discarded')
+    ),
+    -- Sends, and those of them that count against the bound.
+    attempts INTEGER NOT NULL DEFAULT 0,
+    fails INTEGER NOT NULL DEFAULT 0,
+    -- Times it was looked for in vain since the last send.
+    looks INTEGER NOT NULL DEFAULT 0,
+    -- 1 when the outcome of any send is not known.
+    is_doubtful INTEGER NOT NULL DEFAULT 0,
+    -- Nothing is done about it before this.
+    next_at INTEGER NOT NULL DEFAULT 0,
+    first_sent_at INTEGER,
+    sent_at INTEGER,
+    -- The last creator that was known before the first send.
+    known_creator INTEGER,
+    http_status INTEGER,
+    code TEXT,
+    detail TEXT,
+    -- JSON array of {field, message}.
+    fields TEXT,
+    hint TEXT,
+    request_id TEXT,
+    result_id TEXT,
+    finished_at INTEGER
+) STRICT;
+
+CREATE INDEX outbox_open ON outbox (entry)
+WHERE state IN ('queued', 'waiting', 'held', 'sending', 'unsure');
+CREATE INDEX outbox_lane ON outbox (lane)
+WHERE state IN ('queued', 'waiting', 'held', 'sending', 'unsure');
+CREATE INDEX outbox_other_lane ON outbox (other_lane)
+WHERE state IN ('queued', 'waiting', 'held', 'sending', 'unsure');
+CREATE INDEX outbox_by_state ON outbox (state, entry);
+CREATE INDEX outbox_by_end ON outbox (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX outbox_by_result ON outbox (result_id) WHERE result_id IS NOT NULL;
+CREATE INDEX outbox_subject ON outbox (subject) WHERE substr(subject, 1, 1) = '@';
+CREATE INDEX outbox_account ON outbox (account) WHERE substr(account, 1, 1) = '@';
+
+-- What a write has touched without its answer showing it: read again by id once the write is recorded.
+CREATE TABLE reread_due (
+    kind TEXT NOT NULL CHECK (kind IN ('account', 'creator', 'video')),
+    id TEXT NOT NULL,
+    -- When the write was recorded, a stamp: a request that begins later shows what it did.
+    since INTEGER NOT NULL,
+    -- Not tried before this, and how often it was tried in vain.
+    next_at INTEGER NOT NULL DEFAULT 0,
+    tries INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+
+-- Daily metrics: what the API counts for each account, video and account video on each UTC day. The
+-- table `metric` is clustered by kind and day, because answers come by the day; the days of one resource
+-- are found through the short list of days. Days are counted from 1970-01-01.
+
+-- Where each kind stands as a whole.
+CREATE TABLE metric_kind (
+    kind TEXT PRIMARY KEY,
+    -- The first day that no backfill was for: from here on days are asked for as they end. NULL before
+    -- the first backfill was done.
+    grows_from INTEGER,
+    -- How many ids one request may have, where the server has said or shown less than is documented,
+    -- and until when that is believed, microseconds.
+    ids_max INTEGER,
+    ids_max_until INTEGER
+) STRICT;
+
+INSERT INTO metric_kind (kind) VALUES ('account'), ('video'), ('account_video');
+
+-- The days that were asked for, by kind.
+CREATE TABLE metric_day (
+    slot INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    -- The same as text, YYYY-MM-DD.
+    date TEXT NOT NULL,
+    -- When everything known by then had been asked for; and when that was once more, or at once, after
+    -- the figures had had their time to settle. Microseconds.
+    asked_at INTEGER,
+    settled_at INTEGER
+) STRICT;
+
+CREATE UNIQUE INDEX metric_day_by_day ON metric_day (kind, day);
+CREATE UNIQUE INDEX metric_day_by_date ON metric_day (kind, date);
+
+-- The ids of what was asked for, as daily_metrics shows them, so that one join finds all kinds.
+CREATE TABLE metric_subject (
+    kind TEXT NOT NULL,
+    -- The key in the table of the kind.
+    key INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX metric_subject_by_id ON metric_subject (id);
+
+-- One row per day and resource that was answered for. State 0: the figures may settle yet, and are
+-- asked for once more when they have; 1: they are final; 2: the API does not know the resource, and
+-- is not asked about that day again.
+CREATE TABLE metric (
+    slot INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    state INTEGER NOT NULL CHECK (state IN (0, 1, 2)),
+    views INTEGER,
+    plays INTEGER,
+    likes INTEGER,
+    comments INTEGER,
+    shares INTEGER,
+    engagement INTEGER,
+    PRIMARY KEY (slot, key)
 ) STRICT, WITHOUT ROWID;
