@@ -27,10 +27,10 @@ use creatormirror::report::outbox as report;
 use creatormirror::sandbox::{
     self, Accident, Control, Duplicates, Fault, FaultBody, RetryAfter, SandboxSettings,
 };
-use creatormirror::store::Store;
 use creatormirror::store::backup::{self, Existing};
 use creatormirror::store::open::IfMissing;
 use creatormirror::store::outbox::{self, by_hand, enqueue};
+use creatormirror::store::{Store, StoreError};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
@@ -463,6 +463,17 @@ fn settings(stays: bool) -> PushSettings {
     }
 }
 
+/// A write that was under way when its run was dropped goes on to its end, and holds the lock until then.
+fn reopen(database: &Path) -> Store {
+    for _ in 0..1_000 {
+        match Store::open(database, IfMissing::Create) {
+            Err(StoreError::Locked(_)) => std::thread::sleep(Duration::from_millis(10)),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("the database stays locked");
+}
+
 fn open(base_url: &str, clock: &Clock, database: &Path, seed: u64) -> Desk {
     let settings = ApiSettings {
         base_url: base_url.parse().unwrap(),
@@ -472,7 +483,7 @@ fn open(base_url: &str, clock: &Clock, database: &Path, seed: u64) -> Desk {
         request_timeout: Duration::from_secs(30),
     };
     let client = Client::new(&settings).unwrap().with_clock(clock.clone());
-    let store = Store::open(database, IfMissing::Create).unwrap();
+    let store = reopen(database);
     let manners = Manners {
         rate_share: 1.0,
         max_wait: Duration::from_secs(600),

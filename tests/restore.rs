@@ -66,12 +66,17 @@ fn content(everything: BTreeMap<String, Vec<Vec<rusqlite::types::Value>>>) -> St
 fn crash(bed: &Bed, database: &Path) {
     let id = bed.control.ids(Kind::Account).remove(0);
     let name = format!("seen by the run that crashed, after {}", bed.log().len());
-    bed.control.set_member(Kind::Account, &id, "name", &json!(name));
+    bed.control.set_member(Kind::Account, &id, "name", &json!(&name));
     let slow = Accident::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", "/videos", slow));
     bed.control.clear_log();
     let run = bed.start(bed.command_on(Path::new(BINARY), database, &["sync", "--full"]));
-    until("it is at work", || !bed.log_of("/videos").is_empty());
+    let is_written = || {
+        let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let sql = "SELECT count(*) FROM account WHERE name = ?1";
+        db.query_row(sql, [&name], |row| row.get::<_, i64>(0)).unwrap() == 1
+    };
+    until("it is at work", || !bed.log_of("/videos").is_empty() && is_written());
     run.kill();
     bed.control.clear_faults();
     assert!(std::fs::metadata(sibling(database, "-wal")).unwrap().len() > 0);
