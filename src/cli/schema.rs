@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{CliError, Exit};
 use crate::report::{datasette, schema as report};
-use crate::store::dictionary::{self, View};
+use crate::store::schema_docs::{TABLES, VIEWS, ViewFact};
 use crate::store::{cookbook, open};
 
 /// What Datasette calls a database, unless the file is called otherwise.
@@ -40,8 +40,7 @@ pub fn run(args: &SchemaArgs, database: Option<&Path>) -> Result<Exit, CliError>
         SchemaArgs { datasette: true, .. } => {
             let name = database.and_then(Path::file_stem).map(|name| name.to_string_lossy());
             let name = name.as_deref().unwrap_or(DATABASE);
-            let (tables, recipes) = (dictionary::tables(), cookbook::recipes());
-            format!("{:#}\n", datasette::metadata(name, &views, &tables, &recipes))
+            format!("{:#}\n", datasette::metadata(name, &views, TABLES, &cookbook::recipes()))
         }
         _ => report::text(&views),
     };
@@ -49,13 +48,13 @@ pub fn run(args: &SchemaArgs, database: Option<&Path>) -> Result<Exit, CliError>
     Ok(Exit::Done)
 }
 
-fn chosen(names: &[String]) -> Result<Vec<View>, CliError> {
-    let all = dictionary::views();
-    if let Some(name) = names.iter().find(|name| !all.iter().any(|one| one.name == **name)) {
-        let known: Vec<_> = all.iter().map(|view| view.name.as_str()).collect();
+fn chosen(names: &[String]) -> Result<Vec<ViewFact>, CliError> {
+    if let Some(name) = names.iter().find(|name| !VIEWS.iter().any(|one| one.name == **name)) {
+        let known: Vec<_> = VIEWS.iter().map(|view| view.name).collect();
         let error = CliError::new(Exit::Usage, format!("there is no view `{name}`"));
         return Err(error.hint(format!("there are {}", known.join(", "))));
     }
-    let is_wanted = |view: &View| names.is_empty() || names.contains(&view.name);
-    Ok(all.into_iter().filter(is_wanted).collect())
+    let is_wanted =
+        |view: &&ViewFact| names.is_empty() || names.iter().any(|name| name == view.name);
+    Ok(VIEWS.iter().filter(is_wanted).copied().collect())
 }

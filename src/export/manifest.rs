@@ -147,8 +147,8 @@ impl TableEntry {
 /// A table's columns as they are recorded.
 pub fn columns(table: &Table) -> Vec<ColumnEntry> {
     let entry = |column: &crate::store::dump::Column| ColumnEntry {
-        name: column.name.clone(),
-        ty: column.shape.name().to_owned(),
+        name: column.name.to_owned(),
+        ty: column.value_type.name().to_owned(),
     };
     table.columns.iter().map(entry).collect()
 }

@@ -146,13 +146,14 @@ fn read(
 
 /// The tables of these names; all of them when none is named.
 fn selected(all: Vec<dump::Table>, names: &[String]) -> Result<Vec<dump::Table>, ExportError> {
-    let known: BTreeSet<&str> = all.iter().map(|table| table.name.as_str()).collect();
+    let known: BTreeSet<&str> = all.iter().map(|table| table.name).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(name.as_str())) {
         return Err(ExportError::UnknownTable {
             name: unknown.clone(),
             known: known.into_iter().map(str::to_owned).collect(),
         });
     }
-    let is_wanted = |table: &dump::Table| names.is_empty() || names.contains(&table.name);
+    let is_wanted =
+        |table: &dump::Table| names.is_empty() || names.iter().any(|name| name == table.name);
     Ok(all.into_iter().filter(is_wanted).collect())
 }

@@ -16,7 +16,8 @@ use parquet::schema::types::{Type, TypePtr};
 
 use super::json;
 use crate::model::{Instant, Value};
-use crate::store::dump::{Column, Shape};
+use crate::store::dump::Column;
+use crate::store::schema_docs::ValueType;
 
 /// A row group is written when it has as many rows: readers share out work by row groups.
 const GROUP_ROWS_MAX: usize = 122_880;
@@ -39,7 +40,7 @@ pub struct ParquetFile {
 
 /// A column of the row group that is being collected.
 struct Buffer {
-    shape: Shape,
+    value_type: ValueType,
     /// 1 for a value, 0 for NULL.
     levels: Vec<i16>,
     values: Values,
@@ -72,7 +73,7 @@ impl ParquetFile {
         let schema = schema(table, columns).map_err(io_error)?;
         let writer =
             SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(io_error)?;
-        let buffers = columns.iter().map(|column| Buffer::new(column.shape)).collect();
+        let buffers = columns.iter().map(|column| Buffer::new(column.value_type)).collect();
         Ok(Self { writer, buffers, group_rows: 0, group_bytes: 0, unfit: 0 })
     }
 
@@ -124,15 +125,15 @@ impl ParquetFile {
 }
 
 impl Buffer {
-    fn new(shape: Shape) -> Self {
-        let values = match shape {
-            Shape::Text | Shape::Json => Values::Texts(Vec::new()),
-            Shape::Integer | Shape::Instant => Values::Longs(Vec::new()),
-            Shape::Date => Values::Days(Vec::new()),
-            Shape::Real => Values::Doubles(Vec::new()),
-            Shape::Boolean => Values::Booleans(Vec::new()),
+    fn new(value_type: ValueType) -> Self {
+        let values = match value_type {
+            ValueType::Text | ValueType::Json => Values::Texts(Vec::new()),
+            ValueType::Integer | ValueType::Instant => Values::Longs(Vec::new()),
+            ValueType::Date => Values::Days(Vec::new()),
+            ValueType::Real => Values::Doubles(Vec::new()),
+            ValueType::Boolean => Values::Booleans(Vec::new()),
         };
-        Self { shape, levels: Vec::new(), values }
+        Self { value_type, levels: Vec::new(), values }
     }
 
     /// Adds a value. Returns what it takes in memory, and whether it was of the column's type.
@@ -149,13 +150,15 @@ impl Buffer {
         match &mut self.values {
             Values::Texts(texts) => {
                 return Some(match value {
-                    Value::Text(text) if self.shape == Shape::Json => {
+                    Value::Text(text) if self.value_type == ValueType::Json => {
                         take_text(texts, &Value::Text(json::paired(text)))
                     }
                     value => take_text(texts, value),
                 });
             }
-            Values::Longs(longs) if self.shape == Shape::Instant => longs.push(micros(value)?),
+            Values::Longs(longs) if self.value_type == ValueType::Instant => {
+                longs.push(micros(value)?)
+            }
             Values::Longs(longs) => longs.push(value.as_integer()?),
             Values::Days(days) => days.push(day(value)?),
             Values::Doubles(doubles) => doubles.push(match value {
@@ -174,7 +177,7 @@ impl Buffer {
 
     /// Writes the values and gives their memory back: other files may need it before this one does.
     fn write(&mut self, column: &mut SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
-        let buffer = std::mem::replace(self, Self::new(self.shape));
+        let buffer = std::mem::replace(self, Self::new(self.value_type));
         let levels = Some(buffer.levels.as_slice());
         match &buffer.values {
             Values::Texts(texts) => {
@@ -235,18 +238,18 @@ fn day(value: &Value<'_>) -> Option<i32> {
 
 fn schema(table: &str, columns: &[Column]) -> Result<TypePtr, ParquetError> {
     let fields = columns.iter().map(|column| {
-        let (physical, logical) = match column.shape {
-            Shape::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
-            Shape::Json => (Physical::BYTE_ARRAY, Some(LogicalType::Json)),
-            Shape::Integer => (Physical::INT64, None),
-            Shape::Real => (Physical::DOUBLE, None),
-            Shape::Boolean => (Physical::BOOLEAN, None),
-            Shape::Date => (Physical::INT32, Some(LogicalType::Date)),
-            Shape::Instant => {
+        let (physical, logical) = match column.value_type {
+            ValueType::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+            ValueType::Json => (Physical::BYTE_ARRAY, Some(LogicalType::Json)),
+            ValueType::Integer => (Physical::INT64, None),
+            ValueType::Real => (Physical::DOUBLE, None),
+            ValueType::Boolean => (Physical::BOOLEAN, None),
+            ValueType::Date => (Physical::INT32, Some(LogicalType::Date)),
+            ValueType::Instant => {
                 (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::MICROS)))
             }
         };
-        let field = Type::primitive_type_builder(&column.name, physical)
+        let field = Type::primitive_type_builder(column.name, physical)
             .with_repetition(Repetition::OPTIONAL)
             .with_logical_type(logical)
             .build()?;

@@ -109,7 +109,7 @@ impl<'s> Stage<'s> {
 
     /// Writes what is new of a table.
     pub fn table(&mut self, table: &Table, since: Option<&str>) -> Result<Exported, ExportError> {
-        let former = self.recorded.tables.remove(&table.name);
+        let former = self.recorded.tables.remove(table.name);
         // Months that would be written otherwise today are written, however early they are.
         let is_like = former.as_ref().is_none_or(|entry| entry.is_like(table));
         let since = since.filter(|_| table.time.is_some() && is_like);
@@ -119,7 +119,7 @@ impl<'s> Stage<'s> {
             false => Parts { written: vec![self.whole(table, since)?], ..Parts::default() },
         };
         let mut exported = Exported {
-            name: table.name.clone(),
+            name: table.name.to_owned(),
             rows: 0,
             written: written.len(),
             kept: kept.len(),
@@ -147,7 +147,7 @@ impl<'s> Stage<'s> {
             definition: manifest::definition(table),
             months,
         };
-        self.manifest.tables.insert(table.name.clone(), entry);
+        self.manifest.tables.insert(table.name.to_owned(), entry);
         Ok(exported)
     }
 
@@ -185,7 +185,7 @@ impl<'s> Stage<'s> {
             open.push(table, row)?;
             open.make_room(WAITING_BYTES_MAX)?;
             if open.rows.is_multiple_of(TOLD_ROWS) {
-                watch(&table.name, open.rows);
+                watch(table.name, open.rows);
             }
             Ok::<_, ExportError>(())
         })?;
@@ -254,7 +254,7 @@ impl<'s> Stage<'s> {
             }
             rows += 1;
             if rows % TOLD_ROWS == 0 {
-                (self.watch)(&table.name, rows);
+                (self.watch)(table.name, rows);
             }
             Ok::<_, ExportError>(())
         })?;
@@ -283,8 +283,8 @@ impl<'s> Stage<'s> {
                 }
                 Format::Jsonl => Sink::Jsonl(BufWriter::new(file)),
                 Format::Parquet => {
-                    let notes = self.notes(&table.name);
-                    let file = ParquetFile::create(file, &table.name, &table.columns, &notes)?;
+                    let notes = self.notes(table.name);
+                    let file = ParquetFile::create(file, table.name, &table.columns, &notes)?;
                     Sink::Parquet(Box::new(file))
                 }
             })
@@ -317,7 +317,7 @@ impl<'s> Stage<'s> {
         };
         let (bytes, unfit) = ended().map_err(at(&aside))?;
         if unfit > 0 {
-            let table = &table.name;
+            let table = table.name;
             tracing::warn!(table, unfit, "values that do not fit their column are NULL in {path}");
         }
         self.files.push(Staged { path: path.clone(), aside });

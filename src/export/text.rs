@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 use super::json;
 use crate::model::Value;
-use crate::store::dump::{Column, Shape};
+use crate::store::dump::Column;
+use crate::store::schema_docs::ValueType;
 
 /// Writes the first line of a CSV file.
 pub fn csv_header(out: &mut impl Write, columns: &[Column]) -> io::Result<()> {
@@ -18,7 +19,7 @@ pub fn csv_header(out: &mut impl Write, columns: &[Column]) -> io::Result<()> {
         if at > 0 {
             out.write_all(b",")?;
         }
-        csv_text(out, &column.name)?;
+        csv_text(out, column.name)?;
     }
     out.write_all(b"\r\n")
 }
@@ -52,15 +53,15 @@ fn csv_text(out: &mut impl Write, text: &str) -> io::Result<()> {
 pub fn json_row(out: &mut impl Write, columns: &[Column], row: &[Value<'_>]) -> io::Result<()> {
     for (at, (column, value)) in columns.iter().zip(row).enumerate() {
         out.write_all(if at == 0 { b"{" } else { b"," })?;
-        serde_json::to_writer(&mut *out, &column.name)?;
+        serde_json::to_writer(&mut *out, column.name)?;
         out.write_all(b":")?;
-        match (value, column.shape) {
+        match (value, column.value_type) {
             (Value::Null, _) => out.write_all(b"null")?,
-            (Value::Integer(0), Shape::Boolean) => out.write_all(b"false")?,
-            (Value::Integer(1), Shape::Boolean) => out.write_all(b"true")?,
+            (Value::Integer(0), ValueType::Boolean) => out.write_all(b"false")?,
+            (Value::Integer(1), ValueType::Boolean) => out.write_all(b"true")?,
             (Value::Integer(number), _) => write!(out, "{number}")?,
             (Value::Real(number), _) => serde_json::to_writer(&mut *out, number)?,
-            (Value::Text(text), Shape::Json) => json_value(out, text)?,
+            (Value::Text(text), ValueType::Json) => json_value(out, text)?,
             (Value::Text(text), _) => serde_json::to_writer(&mut *out, text)?,
         }
     }
@@ -83,8 +84,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn column(name: &str, shape: Shape) -> Column {
-        Column { name: name.to_owned(), shape }
+    fn column(name: &'static str, value_type: ValueType) -> Column {
+        Column { name, value_type }
     }
 
     fn csv(row: &[Value<'_>]) -> String {
@@ -93,9 +94,9 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    fn json(shape: Shape, value: Value<'_>) -> String {
+    fn json(value_type: ValueType, value: Value<'_>) -> String {
         let mut out = Vec::new();
-        json_row(&mut out, &[column("c", shape)], &[value]).unwrap();
+        json_row(&mut out, &[column("c", value_type)], &[value]).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -106,18 +107,18 @@ mod tests {
 
     #[test]
     fn json_keeps_what_it_was_given() {
-        for (shape, value, expected) in [
-            (Shape::Boolean, Value::Integer(1), "true"),
-            (Shape::Boolean, Value::Integer(7), "7"),
-            (Shape::Integer, Value::Integer(i64::MAX), "9223372036854775807"),
-            (Shape::Real, Value::Real(0.1), "0.1"),
-            (Shape::Json, Value::Text(r#"{"n":1e400,"n":1}"#.into()), r#"{"n":1e400,"n":1}"#),
-            (Shape::Json, Value::Text("{\n\"a\": \"\\n\"\r\n}".into()), "{ \"a\": \"\\n\"  }"),
-            (Shape::Json, Value::Text("{oops".into()), "\"{oops\""),
-            (Shape::Text, Value::Text("{}".into()), "\"{}\""),
-            (Shape::Text, Value::Text("a\n\"b\"\u{2028}".into()), "\"a\\n\\\"b\\\"\u{2028}\""),
+        for (value_type, value, expected) in [
+            (ValueType::Boolean, Value::Integer(1), "true"),
+            (ValueType::Boolean, Value::Integer(7), "7"),
+            (ValueType::Integer, Value::Integer(i64::MAX), "9223372036854775807"),
+            (ValueType::Real, Value::Real(0.1), "0.1"),
+            (ValueType::Json, Value::Text(r#"{"n":1e400,"n":1}"#.into()), r#"{"n":1e400,"n":1}"#),
+            (ValueType::Json, Value::Text("{\n\"a\": \"\\n\"\r\n}".into()), "{ \"a\": \"\\n\"  }"),
+            (ValueType::Json, Value::Text("{oops".into()), "\"{oops\""),
+            (ValueType::Text, Value::Text("{}".into()), "\"{}\""),
+            (ValueType::Text, Value::Text("a\n\"b\"\u{2028}".into()), "\"a\\n\\\"b\\\"\u{2028}\""),
         ] {
-            assert_eq!(json(shape, value), format!("{{\"c\":{expected}}}\n"));
+            assert_eq!(json(value_type, value), format!("{{\"c\":{expected}}}\n"));
         }
     }
 

@@ -4,16 +4,16 @@
 use serde_json::{Map, Value, json};
 
 use crate::store::cookbook::Recipe;
-use crate::store::dictionary::{Described, View};
+use crate::store::schema_docs::{ColumnFact, ViewFact};
 
 /// Tables that are there besides ours.
 const OTHER_TABLES: [&str; 2] = ["refinery_schema_history", "sqlite_sequence"];
 
 /// Datasette's metadata for the database that it knows by this name.
-pub fn metadata(name: &str, views: &[View], tables: &[String], recipes: &[Recipe]) -> Value {
+pub fn metadata(name: &str, views: &[ViewFact], tables: &[&str], recipes: &[Recipe]) -> Value {
     let mut told: Map<String, Value> =
-        views.iter().map(|view| (view.name.clone(), described(view))).collect();
-    for table in tables.iter().map(String::as_str).chain(OTHER_TABLES) {
+        views.iter().map(|view| (view.name.to_owned(), described(view))).collect();
+    for table in tables.iter().copied().chain(OTHER_TABLES) {
         told.insert(table.to_owned(), json!({ "hidden": true }));
     }
     let queries: Map<String, Value> =
@@ -29,15 +29,15 @@ pub fn metadata(name: &str, views: &[View], tables: &[String], recipes: &[Recipe
     })
 }
 
-fn described(view: &View) -> Value {
+fn described(view: &ViewFact) -> Value {
     let columns: Map<String, Value> =
-        view.columns.iter().map(|column| (column.name.clone(), meaning(column).into())).collect();
+        view.columns().map(|column| (column.name.to_owned(), meaning(column).into())).collect();
     json!({ "description": view.text, "columns": columns })
 }
 
-fn meaning(column: &Described) -> String {
+fn meaning(column: &ColumnFact) -> String {
     let null = if column.is_nullable { " or NULL" } else { "" };
-    format!("{} ({}{null}; {})", column.meaning, column.unit, column.source)
+    format!("{} ({}{null}; {})", column.meaning, column.unit.name, column.source)
 }
 
 fn canned(recipe: &Recipe) -> Value {

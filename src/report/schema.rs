@@ -1,9 +1,9 @@
-//! The data dictionary for people, for programs, and for pages of documentation.
+//! The documentation of views and columns for people, for programs, and for pages of documentation.
 
 use serde_json::{Value, json};
 
 use super::text::wrapped;
-use crate::store::dictionary::{Described, View};
+use crate::store::schema_docs::{ColumnFact, ViewFact};
 
 /// Characters of a line.
 const WIDTH: usize = 112;
@@ -15,23 +15,23 @@ const TYPE_WIDTH: usize = 7;
 const UNIT_WIDTH: usize = 19;
 
 /// As text: for each view what it is, and its columns below one another.
-pub fn text(views: &[View]) -> String {
+pub fn text(views: &[ViewFact]) -> String {
     views.iter().map(section).collect::<Vec<_>>().join("\n")
 }
 
-fn section(view: &View) -> String {
+fn section(view: &ViewFact) -> String {
     let mut text = format!("{}\n", view.name);
-    for line in wrapped(&view.text, WIDTH) {
+    for line in wrapped(view.text, WIDTH) {
         text.push_str(&format!("{line}\n"));
     }
     text.push('\n');
-    for column in &view.columns {
+    for column in view.columns() {
         text.push_str(&described(column));
     }
     text
 }
 
-fn described(column: &Described) -> String {
+fn described(column: &ColumnFact) -> String {
     let indent = 2 + NAME_WIDTH + 1 + TYPE_WIDTH + 1 + UNIT_WIDTH + 2;
     let mut text = format!("  {:<NAME_WIDTH$}", column.name);
     if column.name.chars().count() > NAME_WIDTH {
@@ -46,27 +46,27 @@ fn described(column: &Described) -> String {
     text
 }
 
-fn unit(column: &Described) -> String {
+fn unit(column: &ColumnFact) -> String {
     match column.is_nullable {
-        true => format!("{} or NULL", column.unit),
-        false => column.unit.clone(),
+        true => format!("{} or NULL", column.unit.name),
+        false => column.unit.name.to_owned(),
     }
 }
 
 /// As Markdown: a heading, what it is, and a table for each view.
-pub fn markdown(views: &[View]) -> String {
+pub fn markdown(views: &[ViewFact]) -> String {
     let mut text = "# Views and columns\n".to_owned();
     for view in views {
-        text.push_str(&format!("\n## {}\n\n{}\n\n", view.name, cell(&view.text)));
+        text.push_str(&format!("\n## {}\n\n{}\n\n", view.name, cell(view.text)));
         text.push_str("| column | type | unit | meaning | source |\n|---|---|---|---|---|\n");
-        for column in &view.columns {
+        for column in view.columns() {
             text.push_str(&format!(
                 "| `{}` | {} | {} | {} | {} |\n",
                 column.name,
                 column.sql_type(),
                 unit(column),
-                cell(&column.meaning),
-                cell(&column.source)
+                cell(column.meaning),
+                cell(column.source)
             ));
         }
     }
@@ -86,13 +86,13 @@ fn cell(text: &str) -> String {
 }
 
 /// As one JSON document.
-pub fn json(views: &[View], version: i64) -> Value {
+pub fn json(views: &[ViewFact], version: i64) -> Value {
     let views = views.iter().map(|view| {
-        let columns = view.columns.iter().map(|column| {
+        let columns = view.columns().map(|column| {
             json!({
                 "name": column.name,
                 "type": column.sql_type(),
-                "unit": column.unit,
+                "unit": column.unit.name,
                 "nullable": column.is_nullable,
                 "meaning": column.meaning,
                 "source": column.source,
@@ -110,28 +110,21 @@ pub fn json(views: &[View], version: i64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::dictionary;
+    use crate::store::schema_docs::{Unit, VIEWS, ValueType};
 
-    fn view() -> View {
-        let column = |name: &str, meaning: &str| Described {
-            name: name.to_owned(),
-            meaning: meaning.to_owned(),
-            unit: "count".to_owned(),
-            is_nullable: true,
-            source: "ours".to_owned(),
-        };
-        View {
-            name: "things".to_owned(),
-            text: "What there is.".to_owned(),
-            columns: vec![
-                column(
-                    "weight",
-                    "How much of it there is, in a text that is long enough to be wrapped",
-                ),
-                column("a_name_that_is_longer_than_others", "a|b_c"),
-            ],
-        }
+    const COUNT: Unit = Unit { name: "count", value_type: ValueType::Integer };
+
+    const fn column(name: &'static str, meaning: &'static str) -> ColumnFact {
+        ColumnFact { name, unit: COUNT, is_nullable: true, meaning, source: "ours" }
     }
+
+    const COLUMNS: &[ColumnFact] = &[
+        column("weight", "How much of it there is, in a text that is long enough to be wrapped"),
+        column("a_name_that_is_longer_than_others", "a|b_c"),
+    ];
+
+    const THINGS: ViewFact =
+        ViewFact { name: "things", text: "What there is.", groups: &[COLUMNS] };
 
     #[test]
     fn text_has_columns_that_line_up() {
@@ -144,19 +137,19 @@ What there is.
   a_name_that_is_longer_than_others
                            integer count or NULL        a|b_c [ours]
 ";
-        assert_eq!(text(&[view()]), expected);
+        assert_eq!(text(&[THINGS]), expected);
     }
 
     #[test]
     fn nothing_in_markdown_breaks_its_table() {
-        let text = markdown(&[view()]);
+        let text = markdown(&[THINGS]);
         assert!(text.contains("| `weight` | integer | count or NULL | How much"), "{text}");
         assert!(text.contains("| a\\|b\\_c | ours |"), "{text}");
     }
 
     #[test]
     fn the_whole_of_it_keeps_to_its_width() {
-        let all = text(&dictionary::views());
+        let all = text(VIEWS);
         let long: Vec<_> = all.lines().filter(|line| line.chars().count() > WIDTH).collect();
         assert!(long.is_empty(), "{long:#?}");
     }

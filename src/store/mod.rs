@@ -14,13 +14,12 @@
 //! schedule; [`metrics`] are the days; [`outbox`] is the way back to the API; [`instance`], [`jobs`],
 //! [`passes`], [`refusals`] and [`documents`] are the bookkeeping; [`backup`], [`restore`] and [`dump`] copy it all,
 //! for another mirror and for other tools; [`sample`] picks what proves it; [`status`] and [`freshness`] read it back;
-//! [`dictionary`] says what it all means, [`cookbook`] what to ask of it.
+//! [`schema_docs`] says what it all means, [`cookbook`] what to ask of it.
 
 pub mod analysis;
 pub mod backup;
 pub mod busy;
 pub mod cookbook;
-pub mod dictionary;
 pub mod documents;
 pub mod due;
 pub mod dump;
@@ -41,6 +40,7 @@ pub mod restore;
 pub mod rows;
 pub mod sample;
 pub mod schema_check;
+pub mod schema_docs;
 pub mod status;
 pub mod wal_check;
 pub mod walks;

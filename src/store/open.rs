@@ -131,14 +131,6 @@ pub fn known_version() -> i64 {
         .unwrap_or(0)
 }
 
-/// What the migrations say, in their order.
-pub(super) fn scripts() -> Vec<String> {
-    let runner = migrations::runner();
-    let mut known: Vec<_> = runner.get_migrations().iter().collect();
-    known.sort_by_key(|migration| migration.version());
-    known.into_iter().filter_map(|migration| migration.sql().map(str::to_owned)).collect()
-}
-
 fn connect(path: &Path, flags: OpenFlags) -> StoreResult<Connection> {
     let mut connection = Connection::open_with_flags(path, flags)?;
     busy::wait(&mut connection)?;

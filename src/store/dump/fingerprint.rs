@@ -29,7 +29,7 @@ enum Reach {
 
 /// The fingerprint of each month, `YYYY-MM`; nothing for what does not grow with time.
 pub fn months(c: &Connection, table: &Table) -> StoreResult<BTreeMap<String, u128>> {
-    match table.name.as_str() {
+    match table.name {
         "account_history" => of_scrapes(c, Kind::Account, Reach::Alone),
         "account_video_history" => of_scrapes(c, Kind::AccountVideo, Reach::Alone),
         "video_history" => of_scrapes(c, Kind::Video, Reach::Alone),

@@ -3,7 +3,6 @@
 //! calls them tables.)
 
 mod fingerprint;
-mod shape;
 
 use std::collections::BTreeSet;
 
@@ -11,9 +10,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 
 pub use fingerprint::months;
-pub use shape::{Column, Shape};
 
-use super::dictionary::{self, View};
+use super::schema_docs::{self, ValueType, ViewFact};
 use super::{Store, StoreError, StoreResult};
 use crate::model::Value;
 
@@ -34,11 +32,20 @@ const BY_TIME: [(&str, &str); 7] = [
 /// `YYYY-MM`.
 const MONTH_LETTERS: usize = 7;
 
+/// A column and what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds, where it is not NULL.
+    pub value_type: ValueType,
+}
+
 /// What is public.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Its name.
-    pub name: String,
+    pub name: &'static str,
     /// Its columns, in order.
     pub columns: Vec<Column>,
     /// Which column says when, in what grows with time.
@@ -67,20 +74,23 @@ pub fn snapshot<T, E: From<StoreError>>(
 
 /// Every view that is there to be read, by name.
 pub fn tables(c: &Connection) -> StoreResult<Vec<Table>> {
-    let mut views = dictionary::views();
-    views.retain(|view| view.name != WRITE_ONLY);
-    views.sort_by(|one, other| one.name.cmp(&other.name));
-    views.iter().map(|view| table(c, view)).collect()
+    let views = schema_docs::VIEWS.iter().filter(|view| view.name != WRITE_ONLY);
+    let mut tables = views.map(|view| table(c, view)).collect::<StoreResult<Vec<Table>>>()?;
+    tables.sort_by_key(|table| table.name);
+    Ok(tables)
 }
 
-fn table(c: &Connection, view: &View) -> StoreResult<Table> {
+fn table(c: &Connection, view: &ViewFact) -> StoreResult<Table> {
     let sql = "SELECT sql FROM sqlite_schema WHERE name = ?1";
-    let sql: String = c.query_row(sql, [&view.name], |row| row.get(0))?;
-    let columns = shape::columns(c, view)?;
+    let sql: String = c.query_row(sql, [view.name], |row| row.get(0))?;
+    let columns = view
+        .columns()
+        .map(|column| Column { name: column.name, value_type: column.unit.value_type });
+    let columns: Vec<Column> = columns.collect();
     let by_time = BY_TIME.iter().find(|(name, _)| *name == view.name);
     let time = by_time.and_then(|(_, time)| columns.iter().position(|one| one.name == *time));
     let definition = xxhash_rust::xxh3::xxh3_64(sql.as_bytes());
-    Ok(Table { name: view.name.clone(), columns, time, definition })
+    Ok(Table { name: view.name, columns, time, definition })
 }
 
 /// Which rows of what grows with time; of anything else it is always all.
@@ -102,8 +112,8 @@ pub fn rows<E: From<StoreError>>(
     mut each: impl FnMut(&[Value<'_>]) -> Result<(), E>,
 ) -> Result<(), E> {
     let lost = |error: rusqlite::Error| E::from(StoreError::from(error));
-    let names: Vec<String> = table.columns.iter().map(|column| quoted(&column.name)).collect();
-    let mut sql = format!("SELECT {} FROM {}", names.join(", "), quoted(&table.name));
+    let names: Vec<String> = table.columns.iter().map(|column| quoted(column.name)).collect();
+    let mut sql = format!("SELECT {} FROM {}", names.join(", "), quoted(table.name));
     // What begins with a month comes before that month and a tilde.
     let bounds = match which {
         Which::All => None,
