@@ -8,9 +8,12 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::model::row::{DECODER_VERSION, NO_FINGERPRINT};
 use crate::model::{ColumnType, Kind, Value, columns};
 
+/// How the names of members end whose values are addresses.
+const URL_ENDS: [&str; 2] = ["_url", "_url_original"];
+
 /// Hashes what counts as content: values in column order, then `extra` by name, each with its
-/// length, so that no two contents share a byte stream. Query strings of `*_url` members are left
-/// out, because signed media addresses change without the resource changing.
+/// length, so that no two contents share a byte stream. Query strings of URL members are left out,
+/// because signed media addresses change without the resource changing.
 pub fn of(kind: Kind, values: &[Value<'_>], extra: &BTreeMap<Cow<'_, str>, Cow<'_, str>>) -> i64 {
     let mut hash = Xxh3::new();
     hash.update(&DECODER_VERSION.to_le_bytes());
@@ -63,30 +66,33 @@ fn hash_text(hash: &mut Xxh3, text: &str) {
 }
 
 fn without_query<'a>(name: &str, text: &'a str) -> &'a str {
-    if !name.ends_with("_url") {
+    if !URL_ENDS.iter().any(|end| name.ends_with(end)) {
         return text;
     }
     text.split_once('?').map_or(text, |(address, _)| address)
 }
 
-/// JSON without the query strings of the `*_url` members anywhere in it.
+/// JSON without the query strings of the URL members anywhere in it.
 fn without_nested_queries(json: &str) -> Cow<'_, str> {
-    const NAME_END: &str = "_url\"";
-    if !json.contains(NAME_END) {
+    const NAME_PART: &str = "_url";
+    if !json.contains(NAME_PART) {
         return Cow::Borrowed(json);
     }
     let mut kept = String::with_capacity(json.len());
     let mut rest = json;
-    while let Some((before, after)) = rest.split_once(NAME_END) {
+    while let Some((before, after)) = rest.split_once(NAME_PART) {
         kept.push_str(before);
-        kept.push_str(NAME_END);
+        kept.push_str(NAME_PART);
         rest = after;
+        let name_end = after.strip_prefix("_original").unwrap_or(after);
+        let Some(after) = name_end.strip_prefix('"') else { continue };
         let value = after.trim_start().strip_prefix(':').map(str::trim_start);
         let Some(address) = value.and_then(|value| value.strip_prefix('"')) else { continue };
         // An address ends at the next quote; one that holds an escaped quote is no address.
         let Some(end) = address.find('"') else { continue };
         let (address, after) = address.split_at(end);
-        kept.push_str(":\"");
+        kept.push_str(rest.strip_suffix(name_end).unwrap_or_default());
+        kept.push_str("\":\"");
         kept.push_str(address.split_once('?').map_or(address, |(address, _)| address));
         rest = after;
     }

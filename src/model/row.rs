@@ -55,10 +55,12 @@ pub struct Row<'a> {
     pub extra: Option<String>,
     /// Whether a member had another type than the documented one.
     pub is_odd: bool,
-    /// Hash of everything but the query strings of `*_url` members. Equal means unchanged.
+    /// Hash of everything but the query strings of URL members. Equal means unchanged.
     pub fingerprint: i64,
     /// `last_scrape_time`, where there is one.
     pub scraped_at: Option<Instant>,
+    /// Whether there is a `last_scrape_time` that cannot be read: history stops for this row.
+    pub has_unreadable_scrape: bool,
 }
 
 impl Row<'_> {
