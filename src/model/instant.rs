@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 
+/// Length of `YYYY-MM-DD`; a sign after it belongs to the offset.
+const DATE_BYTES: usize = 10;
+
 /// An instant to the nanosecond, as two numbers that pack well in SQLite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant {
@@ -22,10 +25,10 @@ pub struct Instant {
 }
 
 impl Instant {
-    /// Reads an RFC 3339 instant of a year SQLite's date functions know. A zone is required: a time
-    /// without one would be a guess.
+    /// Reads an RFC 3339 instant of a year SQLite's date functions know, also where the offset is written
+    /// as `+0000` or `+00`. A zone is required: a time without one would be a guess.
     pub fn parse(text: &str) -> Option<Self> {
-        let at = DateTime::parse_from_rfc3339(text.trim()).ok()?.to_utc();
+        let at = DateTime::parse_from_rfc3339(&with_whole_offset(text.trim())).ok()?.to_utc();
         // A leap second is written as nanoseconds beyond the second; it belongs to the next one.
         let carry = i64::from(at.timestamp_subsec_nanos() / 1_000_000_000);
         let nanos = at.timestamp_subsec_nanos() % 1_000_000_000;
@@ -46,6 +49,23 @@ impl Instant {
     /// The instant as the mirror shows it.
     pub fn to_text(self) -> String {
         self.to_utc().map(text).unwrap_or_default()
+    }
+}
+
+/// The text with its offset as RFC 3339 writes it, `+05:30`, where it is one that ISO 8601 allows as well:
+/// `+0530`, `+05`, or apart from the time.
+fn with_whole_offset(text: &str) -> Cow<'_, str> {
+    let Some(at) = text.rfind(['+', '-']).filter(|at| *at > DATE_BYTES) else {
+        return Cow::Borrowed(text);
+    };
+    let (time, offset) = text.split_at(at);
+    let time = time.trim_end();
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    match offset.len() {
+        3 if digits(&offset[1..]) => Cow::Owned(format!("{time}{offset}:00")),
+        5 if digits(&offset[1..]) => Cow::Owned(format!("{time}{}:{}", &offset[..3], &offset[3..])),
+        6 if time.len() < at => Cow::Owned(format!("{time}{offset}")),
+        _ => Cow::Borrowed(text),
     }
 }
 
@@ -124,7 +144,22 @@ mod tests {
 
     #[test]
     fn what_is_no_instant_is_refused() {
-        for given in ["", "yesterday", "2026-11-20", "2026-11-20T08:00:00", "20261120", "-1"] {
+        for given in [
+            "",
+            "yesterday",
+            "2026-11-20",
+            "2026-11-20T08:00:00",
+            "20261120",
+            "-1",
+            "1763625600",
+            "1763625600000",
+            "2026-11-20 08:00:00",
+            "2026-11-20T08:00:00+0",
+            "2026-11-20T08:00:00+000",
+            "2026-11-20T08:00:00+99",
+            "2026-11-20T08:00:00 CET",
+            "2026-11-20T08:00:00+00000",
+        ] {
             assert_eq!(Instant::parse(given), None, "{given}");
         }
     }
@@ -161,6 +196,36 @@ mod tests {
             prop_assert_eq!(read.shown(given.into()), read.to_text());
             let text = instant.to_text();
             prop_assert!(matches!(instant.shown(text.as_str().into()), Cow::Borrowed(_)));
+        }
+
+        #[test]
+        fn an_offset_is_read_in_every_unambiguous_spelling(
+            seconds in 0_i64..=4_000_000_000, minutes in -14 * 60_i64..=14 * 60, fraction in 0_u32..1_000,
+            between in prop::sample::select(vec!["T", "t", " "]), apart in prop::sample::select(vec!["", " "]),
+        ) {
+            let local = DateTime::from_timestamp(seconds + minutes * 60, 0).unwrap();
+            let local = format!(
+                "{}{between}{}.{fraction:03}", local.format("%Y-%m-%d"), local.format("%H:%M:%S")
+            );
+            let sign = if minutes < 0 { '-' } else { '+' };
+            let (hours, rest) = (minutes.abs() / 60, minutes.abs() % 60);
+            let mut spellings = vec![
+                format!("{local}{apart}{sign}{hours:02}:{rest:02}"),
+                format!("{local}{apart}{sign}{hours:02}{rest:02}"),
+            ];
+            if rest == 0 {
+                spellings.push(format!("{local}{apart}{sign}{hours:02}"));
+            }
+            if minutes == 0 {
+                spellings.extend([format!("{local}Z"), format!("{local}z")]);
+            }
+            let expected = Instant { seconds, nanos: fraction * 1_000_000 };
+            for given in spellings {
+                let read = Instant::parse(&given);
+                prop_assert_eq!(read, Some(expected), "{}", given);
+                prop_assert_eq!(expected.shown(given.as_str().into()), expected.to_text());
+            }
+            prop_assert_eq!(Instant::parse(&local), None, "no zone");
         }
 
         #[test]
