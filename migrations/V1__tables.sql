@@ -132,6 +132,8 @@ CREATE TABLE account (
     effective_max_recent_posts_per_account INTEGER,
     effective_post_lookback_days INTEGER,
     extra TEXT,
+    -- 1 while it comes with a last_scrape_time that cannot be read: no scrape of it enters history.
+    scrape_unreadable INTEGER NOT NULL DEFAULT 0,
     -- Hash of the content; equal means unchanged.
     fingerprint INTEGER NOT NULL,
     -- The page that was its last source; NULL when it came from elsewhere or left its page.
@@ -146,6 +148,7 @@ CREATE TABLE account (
 ) STRICT;
 CREATE UNIQUE INDEX account_by_id ON account (id);
 CREATE INDEX account_by_username ON account (lower(username));
+CREATE INDEX account_unreadable ON account (id) WHERE scrape_unreadable = 1 AND removed_at IS NULL;
 CREATE INDEX account_loose ON account (key) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX account_removed ON account (removed_at) WHERE removed_at IS NOT NULL;
 
@@ -214,6 +217,8 @@ CREATE TABLE video (
     platform_account_id TEXT,
     platform_data TEXT,
     extra TEXT,
+    -- 1 while it comes with a last_scrape_time that cannot be read: no scrape of it enters history.
+    scrape_unreadable INTEGER NOT NULL DEFAULT 0,
     -- Hash of the content; equal means unchanged.
     fingerprint INTEGER NOT NULL,
     -- The page that was its last source; NULL when it came from elsewhere or left its page.
@@ -229,6 +234,7 @@ CREATE TABLE video (
 CREATE UNIQUE INDEX video_by_id ON video (id);
 CREATE INDEX video_by_account ON video (account_id);
 CREATE INDEX video_by_username ON video (account_username);
+CREATE INDEX video_unreadable ON video (id) WHERE scrape_unreadable = 1 AND removed_at IS NULL;
 CREATE INDEX video_loose ON video (key) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX video_removed ON video (removed_at) WHERE removed_at IS NOT NULL;
 
@@ -259,6 +265,8 @@ CREATE TABLE account_video (
     play_count INTEGER,
     saved_count INTEGER,
     extra TEXT,
+    -- 1 while it comes with a last_scrape_time that cannot be read: no scrape of it enters history.
+    scrape_unreadable INTEGER NOT NULL DEFAULT 0,
     -- Hash of the content; equal means unchanged.
     fingerprint INTEGER NOT NULL,
     -- The page that was its last source; NULL when it came from elsewhere or left its page.
@@ -273,6 +281,7 @@ CREATE TABLE account_video (
 ) STRICT;
 CREATE UNIQUE INDEX account_video_by_id ON account_video (id, platform);
 CREATE INDEX account_video_by_account ON account_video (account_id);
+CREATE INDEX account_video_unreadable ON account_video (id) WHERE scrape_unreadable = 1 AND removed_at IS NULL;
 CREATE INDEX account_video_loose ON account_video (key) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX account_video_removed ON account_video (removed_at) WHERE removed_at IS NOT NULL;
 

@@ -229,7 +229,7 @@ async fn a_body_without_end_is_not_read_to_its_end() {
         let server = Server::start(Deed::Send(canned("200 OK", headers, body))).await;
         let client = Client::new(&settings(&server.base)).unwrap().with_body_bytes_max(4_096);
         let failure = client.send(&Request::get("/videos")).await.unwrap_err();
-        assert_eq!((failure.verdict, failure.status), (Verdict::Malformed, Some(200)));
+        assert_eq!((failure.verdict, failure.status), (Verdict::TooLarge, Some(200)));
         assert!(failure.to_string().contains("over 4096 bytes"), "{failure}");
     }
 }

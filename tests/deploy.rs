@@ -73,6 +73,13 @@ fn every_setting_of_the_packaged_file_can_be_uncommented() {
 }
 
 #[test]
+fn what_reads_answers_has_bounded_memory() {
+    for name in services().iter().filter(|name| !name.contains("-key")) {
+        assert!(read(name).contains("\nMemoryMax=256M\n"), "{name}");
+    }
+}
+
+#[test]
 fn every_line_of_hardening_has_its_reason() {
     for name in services() {
         let text = read(&name);

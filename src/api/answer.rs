@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::failure::Failure;
 use super::headers::{Head, RateHeaders};
+use super::mend::{Mend, mend};
 use super::page::{ListPage, item};
 use super::windowed::Windowed;
 
@@ -28,6 +29,8 @@ pub struct Answer {
     pub rate: RateHeaders,
     /// Where a created resource is.
     pub location: Option<String>,
+    /// Which places of the body were repaired; see [`Answer::mended`].
+    pub mends: Vec<Mend>,
 }
 
 impl Answer {
@@ -41,7 +44,14 @@ impl Answer {
             server_date: head.server_date,
             rate: head.rate,
             location: head.location,
+            mends: Vec::new(),
         }
+    }
+
+    /// The same answer with single bad values of its JSON repaired; `None` where that does not help.
+    pub fn mended(&self) -> Option<Self> {
+        let (body, mends) = mend(&self.body)?;
+        Some(Self { body: body.into(), mends, ..self.clone() })
     }
 
     /// Reads the body as a JSON document. Content types are not looked at, since they lie.
@@ -52,7 +62,7 @@ impl Answer {
 
     /// Reads the body as a page of a list.
     pub fn page(&self) -> Result<ListPage, Failure> {
-        ListPage::parse(&self.body).map_err(|failure| self.blame(failure))
+        ListPage::parse(&self.body, &self.mends).map_err(|failure| self.blame(failure))
     }
 
     /// Reads the body as the sums of one UTC day, `YYYY-MM-DD`.

@@ -18,14 +18,14 @@ use super::build::{BuildError, authorization, check_base_url, transport};
 use super::failure::{Failure, Verdict};
 use super::headers::Head;
 use super::request::Request;
+use super::room::{FREE_BYTES, Place, Room};
 use super::scrub::Scrubber;
 use crate::clock::Clock;
 use crate::model::settings::ApiSettings;
 
-/// Longest body of a success, after decompression.
-const BODY_BYTES_MAX: usize = 32 << 20;
-/// The most that is reserved for a body on the word of its header.
-const BODY_BYTES_EXPECTED_MAX: usize = 1 << 20;
+/// Longest body of a success, after decompression: 20 KiB for each row of a page of 200. A longer page is
+/// asked for with fewer rows.
+const BODY_BYTES_MAX: usize = 4 << 20;
 /// What is read of the body of a refusal; the status alone decides, so the rest can be lost.
 const PROBLEM_BYTES_MAX: usize = 256 << 10;
 /// Longest story told about a broken connection.
@@ -40,6 +40,7 @@ pub struct Client {
     http: reqwest::Client,
     clock: Clock,
     body_bytes_max: usize,
+    room: Room,
 }
 
 impl Client {
@@ -53,6 +54,7 @@ impl Client {
             scrubber,
             clock: Clock::System,
             body_bytes_max: BODY_BYTES_MAX,
+            room: Room::new(),
         })
     }
 
@@ -66,7 +68,7 @@ impl Client {
     /// Another bound on the length of a body.
     #[must_use]
     pub fn with_body_bytes_max(mut self, body_bytes_max: usize) -> Self {
-        self.body_bytes_max = body_bytes_max;
+        self.body_bytes_max = body_bytes_max.min(BODY_BYTES_MAX);
         self
     }
 
@@ -102,8 +104,8 @@ impl Client {
         let head =
             Head::read(status.as_u16(), response.headers(), &self.scrubber, self.clock.now());
         if status.is_success() {
-            let body = self.whole_body(response, &head).await?;
-            return Ok(Answer::new(head, self.scrubber.body(body)));
+            let (body, place) = self.whole_body(request, response, &head).await?;
+            return Ok(Answer::new(head, place.hold(self.scrubber.body(body))));
         }
         if status.as_u16() == 304 {
             return if is_conditional {
@@ -139,25 +141,50 @@ impl Client {
         Ok(headers)
     }
 
-    /// The body of a success. Half of it would be taken for all of it, so it is all or nothing.
-    async fn whole_body(&self, mut response: Response, head: &Head) -> Result<Bytes, Failure> {
-        let length = response.content_length().and_then(|length| usize::try_from(length).ok());
-        let mut body = Vec::with_capacity(length.unwrap_or(0).min(BODY_BYTES_EXPECTED_MAX));
+    /// The body of a success, and the room it takes. Half of it would be taken for all of it, so it is all
+    /// or nothing.
+    async fn whole_body(
+        &self,
+        request: &Request,
+        mut response: Response,
+        head: &Head,
+    ) -> Result<(Bytes, Place), Failure> {
+        let max = self.body_bytes_max;
+        let length = response.content_length().map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        if length.is_some_and(|length| length > max) {
+            return Err(self.too_large(head));
+        }
+        let mut place = Place::default();
+        let mut body = Vec::with_capacity(length.unwrap_or(0).min(FREE_BYTES));
         loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if chunk.len() > self.body_bytes_max.saturating_sub(body.len()) => {
-                    let reason = format!("the body is over {} bytes long", self.body_bytes_max);
-                    return Err(Failure::malformed(reason).with_head(head));
-                }
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return Ok(body.into()),
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return Ok((body.into(), place)),
                 Err(error) => {
                     let story = self.story(error);
                     return Err(Failure::found(Verdict::Cut, "the answer broke off", &story)
                         .with_head(head));
                 }
+            };
+            let longer = body.len().saturating_add(chunk.len());
+            if longer > max {
+                return Err(self.too_large(head));
             }
+            match request.is_guess {
+                false => self.room.grow(&mut place, longer).await,
+                true if self.room.try_grow(&mut place, longer) => {}
+                true => {
+                    let title = "no room for an answer that was only guessed to be of use";
+                    return Err(Failure::found(Verdict::Cut, title, "").with_head(head));
+                }
+            }
+            body.extend_from_slice(&chunk);
         }
+    }
+
+    fn too_large(&self, head: &Head) -> Failure {
+        let detail = format!("the body is over {} bytes long", self.body_bytes_max);
+        Failure::found(Verdict::TooLarge, "the answer is too large", &detail).with_head(head)
     }
 
     /// The failure of an attempt that got no answer.

@@ -12,6 +12,8 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::fingerprint;
+use super::mend::Damage;
+use super::page::ListedRow;
 use crate::model::{BadRow, Column, ColumnType, Instant, Kind, Row, Value, columns};
 
 /// An id is shortened to this many bytes where it is only named in an outcome.
@@ -19,6 +21,15 @@ const NAMED_ID_BYTES_MAX: usize = 80;
 
 /// The most digits of a 64-bit number.
 const I64_DIGITS_MAX: usize = 19;
+
+/// The member by which a scrape is known.
+const SCRAPE_TIME: &str = "last_scrape_time";
+
+/// The most members an object may have. The largest documented one has 37.
+const MEMBERS_MAX: usize = 1_000;
+
+/// What is wrong with a row that [`members`] refuses.
+const NO_OBJECT: &str = "not a JSON object of at most 1,000 members";
 
 /// Names and JSON texts of members.
 pub type Extra<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
@@ -60,7 +71,7 @@ pub fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
 /// Decodes one element of a list's `data`, or the `data` of an item: JSON that was read before.
 pub fn row(kind: Kind, json: &[u8]) -> Result<Row<'_>, BadRow> {
     let members = str::from_utf8(json).ok().and_then(members);
-    let members = members.ok_or(BadRow { id: None, reason: "not a JSON object" })?;
+    let members = members.ok_or(BadRow { id: None, reason: NO_OBJECT })?;
     let known = columns::columns(kind);
     let mut draft = Draft { values: vec![Value::Null; known.len()], ..Draft::default() };
     // Members mostly come in the order of the columns, so the next column is tried first.
@@ -78,6 +89,21 @@ pub fn row(kind: Kind, json: &[u8]) -> Result<Row<'_>, BadRow> {
         }
     }
     draft.finish(kind)
+}
+
+/// Decodes a row of a page, which may have been repaired.
+pub fn listed(kind: Kind, listed: &ListedRow) -> Result<Row<'_>, BadRow> {
+    if let Some(Damage::Lost(id)) = &listed.damage {
+        return Err(BadRow { id: id.clone(), reason: "not valid JSON" });
+    }
+    let mut row = row(kind, listed)?;
+    if listed.damage.is_some() {
+        if row.id.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(BadRow { id: None, reason: "its id is not valid UTF-8" });
+        }
+        row.is_odd = true;
+    }
+    Ok(row)
 }
 
 fn find(known: &[Column], name: &str, guess: usize) -> Option<usize> {
@@ -102,7 +128,7 @@ impl<'a> Draft<'a> {
     fn keep(&mut self, at: usize, column: &Column, name: Cow<'a, str>, raw: &'a str) {
         match value(column.ty, raw) {
             Some((value, instant)) => {
-                if column.name == "last_scrape_time" {
+                if column.name == SCRAPE_TIME {
                     self.scraped_at = instant;
                 }
                 self.values[at] = value;
@@ -112,7 +138,7 @@ impl<'a> Draft<'a> {
             None => {
                 self.is_odd = true;
                 self.values[at] = Value::Null;
-                if column.name == "last_scrape_time" {
+                if column.name == SCRAPE_TIME {
                     self.scraped_at = None;
                 }
                 self.extra.insert(name, Cow::Borrowed(raw));
@@ -171,8 +197,19 @@ impl<'a> Draft<'a> {
             *platform = Value::Text(Cow::Borrowed(""));
         }
         let fingerprint = fingerprint::of(kind, &values, &self.extra);
+        // A member that has a column stands in `extra` only if it could not be read.
+        let has_unreadable_scrape =
+            columns::position(kind, SCRAPE_TIME).is_some() && self.extra.contains_key(SCRAPE_TIME);
         let extra = (!self.extra.is_empty()).then(|| object(&self.extra));
-        Ok(Row { id, values, extra, is_odd: self.is_odd, fingerprint, scraped_at: self.scraped_at })
+        Ok(Row {
+            id,
+            values,
+            extra,
+            is_odd: self.is_odd,
+            fingerprint,
+            scraped_at: self.scraped_at,
+            has_unreadable_scrape,
+        })
     }
 }
 
@@ -283,7 +320,7 @@ pub fn object(members: &Extra<'_>) -> String {
     text
 }
 
-/// The members of a JSON object in their order; `None` if it is not an object.
+/// The members of a JSON object in their order; `None` if it is not an object, or has too many.
 pub(super) fn members(raw: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
     let mut json = serde_json::Deserializer::from_str(raw);
     json.deserialize_map(Members).ok()
@@ -301,6 +338,9 @@ impl<'de> Visitor<'de> for Members {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Vec::with_capacity(40);
         while let Some((Name(name), raw)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+            if members.len() == MEMBERS_MAX {
+                return Err(serde::de::Error::custom("too many members"));
+            }
             members.push((name, raw));
         }
         Ok(members)
@@ -442,6 +482,25 @@ mod tests {
             print(r#"{"id":"v","description":"a?1"}"#),
             print(r#"{"id":"v","description":"a?2"}"#)
         );
+    }
+
+    proptest! {
+        #[test]
+        fn signatures_of_original_addresses_are_not_content(
+            one in "[a-z0-9=&]{1,20}", other in "[a-z0-9=&]{1,20}", space in "[ ]{0,2}",
+        ) {
+            let print = |json: String| row(Kind::Video, json.as_bytes()).unwrap().fingerprint;
+            for name in ["video_url_original", "cover_image_url_original", "new_url_original"] {
+                let column = |query: &str| format!(r#"{{"id":"v","{name}":"https://x/a?{query}"}}"#);
+                prop_assert_eq!(print(column(&one)), print(column(&other)));
+                let nested = |query: &str| format!(
+                    r#"{{"id":"v","platform_data":{{"{name}"{space}:{space}"https://x/a?{query}","b":2}}}}"#
+                );
+                prop_assert_eq!(print(nested(&one)), print(nested(&other)));
+                prop_assert_ne!(print(nested(&one)), print(nested(&one).replace("x/a", "x/b")));
+                prop_assert_ne!(print(nested(&one)), print(nested(&one).replace(name, "another")));
+            }
+        }
     }
 
     #[test]

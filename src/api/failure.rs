@@ -47,6 +47,8 @@ pub enum Verdict {
     Redirected,
     /// A refusal that the API did not write: a block page, a proxy, or another server.
     Foreign,
+    /// A success that is longer than we read. Fewer rows may fit.
+    TooLarge,
     /// A success that is not what is documented.
     Malformed,
 }
@@ -70,6 +72,7 @@ impl Verdict {
             Self::BadRequest => "bad_request",
             Self::Redirected => "redirected",
             Self::Foreign => "foreign",
+            Self::TooLarge => "too_large",
             Self::Malformed => "malformed",
         }
     }
@@ -213,8 +216,15 @@ impl Failure {
             | Verdict::Conflict
             | Verdict::Invalid
             | Verdict::BadRequest
-            | Verdict::Redirected => Trouble::Final,
+            | Verdict::Redirected
+            | Verdict::TooLarge => Trouble::Final,
         }
+    }
+
+    /// Whether the answer may have been too much for the server or for us, so that half of it is worth
+    /// asking for.
+    pub fn is_heavy(&self) -> bool {
+        self.verdict == Verdict::TooLarge || matches!(self.status, Some(500 | 504))
     }
 }
 

@@ -5,22 +5,32 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::failure::Failure;
+use super::mend::{Damage, Mend};
 
+/// The most rows of a page. At most 200 are asked for; a server that takes no notice may give more.
+pub(super) const ROWS_MAX: usize = 1_000;
+/// Longest echo of the filters that is looked at.
+const FILTERS_BYTES_MAX: usize = 64 << 10;
+/// Longest JSON of a resource that is asked for alone.
+const RESOURCE_BYTES_MAX: usize = 1 << 20;
 /// Longest cursor that can be sent back in an address that servers and proxies accept.
 const CURSOR_BYTES_MAX: usize = 8_192;
 
 /// A page of a list.
 #[derive(Debug)]
 pub struct ListPage {
-    /// The rows, each the JSON text of one resource as received; they share the body's memory.
-    pub rows: Vec<Bytes>,
+    /// The rows, unread.
+    pub rows: Vec<ListedRow>,
     /// Whether another page follows.
     pub has_next: bool,
     /// What opens the next page; there exactly when `has_next` is true.
@@ -31,11 +41,34 @@ pub struct ListPage {
     pub filters: Option<BTreeMap<String, Value>>,
 }
 
+/// A row of a page. It dereferences to its JSON text.
+#[derive(Debug, Clone)]
+pub struct ListedRow {
+    /// The JSON text of one resource as received; it shares the body's memory.
+    pub json: Bytes,
+    /// What was wrong with that text, if it had to be repaired.
+    pub damage: Option<Damage>,
+}
+
+impl From<Bytes> for ListedRow {
+    fn from(json: Bytes) -> Self {
+        Self { json, damage: None }
+    }
+}
+
+impl Deref for ListedRow {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.json
+    }
+}
+
 /// Members that decide are strict; the rest is taken as text and read forgivingly.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
-    data: Vec<&'a RawValue>,
+    data: Elements<'a>,
     #[serde(borrow)]
     pagination: Pagination<'a>,
     #[serde(borrow)]
@@ -51,6 +84,38 @@ struct Pagination<'a> {
     total_count: Option<&'a RawValue>,
 }
 
+/// The elements of an array, which are not collected beyond [`ROWS_MAX`].
+struct Elements<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_seq(ElementsVisitor)
+    }
+}
+
+struct ElementsVisitor;
+
+impl<'de> Visitor<'de> for ElementsVisitor {
+    type Value = Elements<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = array.next_element::<&'de RawValue>()? {
+            if elements.len() == ROWS_MAX {
+                return Err(A::Error::custom(format_args!(
+                    "the page has more than {ROWS_MAX} rows, far more than were asked for"
+                )));
+            }
+            elements.push(element);
+        }
+        Ok(Elements(elements))
+    }
+}
+
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -61,29 +126,59 @@ struct Resource<'a> {
 }
 
 impl ListPage {
-    /// Reads a page, or says what is wrong with it.
-    pub fn parse(body: &Bytes) -> Result<Self, Failure> {
+    /// Reads a page, or says what is wrong with it. `mends` are the places of the body that were repaired.
+    pub fn parse(body: &Bytes, mends: &[Mend]) -> Result<Self, Failure> {
         let envelope: Envelope<'_> = read(body)?;
         let pagination = envelope.pagination;
-        let next_cursor =
-            if pagination.has_next { Some(cursor(pagination.next_cursor)?) } else { None };
+        let next_cursor = match pagination.next_cursor {
+            // A cursor is passed on as it came, or not at all.
+            Some(raw) if pagination.has_next && mends.iter().any(|mend| is_in(body, raw, mend)) => {
+                return Err(Failure::malformed("next_cursor is not valid JSON"));
+            }
+            raw if pagination.has_next => Some(cursor(raw)?),
+            _ => None,
+        };
+        let mut mends = mends.iter().peekable();
+        let rows = envelope.data.0.into_iter().map(|raw| {
+            let json = body.slice_ref(raw.get().as_bytes());
+            let end = offset(body, raw) + json.len();
+            // Repairs stand in the order of the body. Of several in a row, the last is as good as any.
+            let mut damage = None;
+            while let Some(mend) = mends.next_if(|mend| mend.at < end) {
+                damage = is_in(body, raw, mend).then(|| mend.what.clone()).or(damage);
+            }
+            ListedRow { json, damage }
+        });
+        let filters = envelope.filters.filter(|raw| raw.get().len() <= FILTERS_BYTES_MAX);
         Ok(Self {
-            rows: envelope.data.iter().map(|raw| body.slice_ref(raw.get().as_bytes())).collect(),
+            rows: rows.collect(),
             has_next: pagination.has_next,
             next_cursor,
             total_count: pagination.total_count.and_then(total),
-            filters: envelope.filters.and_then(|raw| serde_json::from_str(raw.get()).ok()),
+            filters: filters.and_then(|raw| serde_json::from_str(raw.get()).ok()),
         })
     }
+}
+
+/// Where a part of the body begins.
+fn offset(body: &Bytes, part: &RawValue) -> usize {
+    (part.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize)
+}
+
+fn is_in(body: &Bytes, part: &RawValue, mend: &Mend) -> bool {
+    let begin = offset(body, part);
+    (begin..begin + part.get().len()).contains(&mend.at)
 }
 
 /// Reads one resource out of `{"data": {…}}`.
 pub fn item(body: &[u8]) -> Result<&RawValue, Failure> {
     let resource: Resource<'_> = read(body)?;
-    if resource.data.get().starts_with('{') {
-        Ok(resource.data)
-    } else {
-        Err(Failure::malformed("data is not an object"))
+    match resource.data.get() {
+        json if !json.starts_with('{') => Err(Failure::malformed("data is not an object")),
+        json if json.len() > RESOURCE_BYTES_MAX => {
+            Err(Failure::malformed(format!("data is over {RESOURCE_BYTES_MAX} bytes long")))
+        }
+        _ => Ok(resource.data),
     }
 }
 
@@ -128,7 +223,7 @@ mod tests {
         "filters":{"order_by":"added_at","is_active":null}}"#;
 
     fn parse(body: &str) -> Result<ListPage, Failure> {
-        ListPage::parse(&Bytes::copy_from_slice(body.as_bytes()))
+        ListPage::parse(&Bytes::copy_from_slice(body.as_bytes()), &[])
     }
 
     fn with_pagination(pagination: &str) -> String {
@@ -153,8 +248,38 @@ mod tests {
     #[test]
     fn rows_are_parts_of_the_body() {
         let body = Bytes::from_static(PAGE.as_bytes());
-        let page = ListPage::parse(&body).unwrap();
+        let page = ListPage::parse(&body, &[]).unwrap();
         assert!(page.rows.iter().all(|row| body.as_ptr_range().contains(&row.as_ptr())));
+    }
+
+    #[test]
+    fn a_page_of_far_too_many_rows_is_refused() {
+        let page = |rows: usize| {
+            format!(
+                r#"{{"data":[{}],"pagination":{{"has_next":false}}}}"#,
+                vec!["{}"; rows].join(",")
+            )
+        };
+        assert_eq!(parse(&page(ROWS_MAX)).unwrap().rows.len(), ROWS_MAX);
+        assert!(reason(&page(ROWS_MAX + 1)).contains("more than 1000 rows"));
+        let long = format!(r#"{{"data":{{"a":"{}"}}}}"#, "x".repeat(RESOURCE_BYTES_MAX));
+        assert!(item(long.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_repair_is_told_of_its_row_and_not_allowed_in_a_cursor() {
+        let read = |body: &str| {
+            let (body, mends) = crate::api::mend::mend(body.as_bytes()).unwrap();
+            ListPage::parse(&body.into(), &mends)
+        };
+        let page = r#"{"x":NaN,"data":[{"id":"a"},{"id":"b","n":NaN},{"id":"c",}],
+            "pagination":{"has_next":true,"next_cursor":"C","total_count":NaN}}"#;
+        let rows = read(page).unwrap().rows;
+        assert_eq!(rows[0].damage, None);
+        assert_eq!(rows[1].damage, Some(Damage::Repaired("a number that JSON does not have")));
+        assert_eq!(rows[2].damage, Some(Damage::Lost(Some("c".to_owned()))));
+        assert!(read(&page.replace("\"C\"", "\"C\n\"")).is_err());
+        assert!(read(&page.replace("true", "NaN")).is_err());
     }
 
     #[test]
@@ -241,7 +366,7 @@ mod tests {
             let mut body = PAGE.as_bytes().to_vec();
             body[position] = byte;
             body.truncate(end);
-            if let Ok(page) = ListPage::parse(&Bytes::copy_from_slice(&body)) {
+            if let Ok(page) = ListPage::parse(&Bytes::copy_from_slice(&body), &[]) {
                 prop_assert_eq!(page.has_next, page.next_cursor.is_some());
             }
             let _ = item(&body);
@@ -249,7 +374,7 @@ mod tests {
 
         #[test]
         fn any_body_is_survived(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = ListPage::parse(&Bytes::copy_from_slice(&body));
+            let _ = ListPage::parse(&Bytes::copy_from_slice(&body), &[]);
             let _ = item(&body);
         }
     }

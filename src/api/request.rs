@@ -24,6 +24,8 @@ pub struct Request {
     pub idempotency_key: Option<String>,
     /// Whether the key is sent. Only what is open to everyone goes without.
     pub authenticated: bool,
+    /// Whether the answer may turn out to be of no use, so that it takes no memory from others.
+    pub is_guess: bool,
 }
 
 impl Request {
@@ -37,6 +39,7 @@ impl Request {
             body: None,
             idempotency_key: None,
             authenticated: true,
+            is_guess: false,
         }
     }
 
@@ -83,6 +86,13 @@ impl Request {
     #[must_use]
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// Marks a request whose answer may turn out to be of no use.
+    #[must_use]
+    pub fn as_guess(mut self) -> Self {
+        self.is_guess = true;
         self
     }
 

@@ -15,6 +15,9 @@ use super::page::read;
 use crate::model::metrics::{Metrics, NAMES};
 use crate::model::{Column, ColumnType};
 
+/// Longest `meta`, which repeats at most the ids that were asked for.
+const META_BYTES_MAX: usize = 64 << 10;
+
 /// Length of a date at the beginning of an instant.
 const DATE_BYTES: usize = 10;
 
@@ -37,6 +40,9 @@ impl Windowed {
     /// Reads the answer for a day, `YYYY-MM-DD`.
     pub(super) fn parse(body: &[u8], day: &str) -> Result<Self, Failure> {
         let envelope: Envelope<'_> = read(body)?;
+        if envelope.meta.is_some_and(|raw| raw.get().len() > META_BYTES_MAX) {
+            return Err(Failure::malformed(format!("meta is over {META_BYTES_MAX} bytes long")));
+        }
         let meta = envelope.meta.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
         let meta = meta.unwrap_or(Value::Null);
         check_window(&meta, day)?;

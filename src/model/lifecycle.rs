@@ -7,6 +7,9 @@ use super::shown::printable;
 /// Longest text of a member that is kept.
 const TEXT_CHARS_MAX: usize = 200;
 
+/// Longest document that is looked at.
+const JSON_BYTES_MAX: usize = 64 << 10;
+
 /// The API's lifecycle document, as far as anybody acts on it. The form of its dates is not
 /// documented, so they are text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +26,9 @@ impl Lifecycle {
     /// Reads the document. Members of another type than documented are taken as they are written:
     /// a notice must not be missed because of its form.
     pub fn read(json: &str) -> Option<Self> {
+        if json.len() > JSON_BYTES_MAX {
+            return None;
+        }
         let members: Map<String, Value> = serde_json::from_str(json).ok()?;
         let text = |name: &str| match members.get(name)? {
             Value::Null | Value::Bool(false) => None,

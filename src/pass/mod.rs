@@ -196,7 +196,7 @@ async fn turn(
     // A poll that was refused became a walk.
     is_walk |= result.as_ref().is_ok_and(|ending| ending.outcome != outcome::POLLED);
     let ending = match &result {
-        Ok(ending) => ending.clone(),
+        Ok(ending) => settle::with_unreadable_scrapes(desk, kind, ending.clone())?,
         Err(error) => settle::error(error),
     };
     end_turn(desk, kind, &ending)?;

@@ -7,7 +7,7 @@
 use super::findings::{Findings, Sampling, Total, What};
 use super::judge::{self, Judge};
 use super::{Stop, end_turn};
-use crate::api::{Failure, ListPage, Request, Verdict, decode, item};
+use crate::api::{Failure, Request, Verdict, decode, item};
 use crate::model::{Event, Kind};
 use crate::poll::error::PollResult;
 use crate::poll::settle::{self, outcome};
@@ -228,7 +228,7 @@ async fn one_page(
     let kind = Kind::AccountVideo;
     let parameters = query::parameters(kind, &desk.refused);
     let request = query::page(kind, &parameters, address.cursor.as_deref());
-    let fetched = desk.fetcher.fetch(&request, |answer| ListPage::parse(&answer.body)).await;
+    let fetched = desk.fetcher.fetch(&request, |answer| answer.page()).await;
     let fetched = match fetched {
         Ok(fetched) => fetched,
         Err(PollError::Api(failure)) if is_refusal(&failure) => {
@@ -269,7 +269,7 @@ async fn total(desk: &mut Desk, kind: Kind, findings: &mut Findings) -> PollResu
         desk.store.read(|c| Ok((analysis::count(c, kind)?, sample::suspected(c, kind)?)))?;
     let parameters = asks.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let request = query::page(kind, &parameters, None);
-    let fetched = desk.fetcher.fetch(&request, |answer| ListPage::parse(&answer.body)).await;
+    let fetched = desk.fetcher.fetch(&request, |answer| answer.page()).await;
     let fetched = match fetched {
         Ok(fetched) => fetched,
         Err(PollError::Api(failure)) if is_refusal(&failure) => {

@@ -170,7 +170,8 @@ impl Desk {
         tracing::warn!(thing, error = %failure, "the server does not support this; trying again in a week");
         self.remember(Refusal {
             thing: thing.to_owned(),
-            status: failure.status.map(i64::from),
+            // An answer that is too long is a success to the server.
+            status: failure.status.filter(|status| *status >= 300).map(i64::from),
             code: failure.code.clone(),
             detail: Some(failure.to_string()),
             request_id: failure.request_id.clone(),

@@ -212,11 +212,7 @@ impl Fetcher {
             let permit = self.shared.permit(self.priority, request.authenticated).await?;
             let as_of = permit.as_of;
             let sent = self.send(request, permit).await;
-            let checked = sent.and_then(|answer| match check(&answer) {
-                Ok(checked) => Ok((answer, checked)),
-                Err(failure) => Err(answer.blame(failure)),
-            });
-            let failure = match checked {
+            let failure = match sent.and_then(|answer| checked(answer, &check)) {
                 Ok((answer, checked)) => return Ok(Fetched { answer, checked, as_of }),
                 Err(failure) => failure,
             };
@@ -255,11 +251,9 @@ impl Fetcher {
         check: impl Fn(&Answer) -> Result<T, Failure>,
     ) -> PollResult<Fetched<T>> {
         let Sent { result, as_of } = self.send_once(request).await?;
-        let answer = result.map_err(PollError::Api)?;
-        match check(&answer) {
-            Ok(checked) => Ok(Fetched { answer, checked, as_of }),
-            Err(failure) => Err(PollError::Api(answer.blame(failure))),
-        }
+        let (answer, checked) =
+            result.and_then(|answer| checked(answer, check)).map_err(PollError::Api)?;
+        Ok(Fetched { answer, checked, as_of })
     }
 
     /// Waits until a request may be sent, so that nothing stands between a decision to send and the
@@ -375,4 +369,19 @@ impl Fetcher {
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state()
     }
+}
+
+/// The answer with what the check makes of it, repaired if it is not valid JSON as it is.
+fn checked<T>(
+    answer: Answer,
+    check: impl Fn(&Answer) -> Result<T, Failure>,
+) -> Result<(Answer, T), Failure> {
+    let failure = match check(&answer) {
+        Ok(checked) => return Ok((answer, checked)),
+        Err(failure) => answer.blame(failure),
+    };
+    let mended = (failure.verdict == Verdict::Malformed).then(|| answer.mended()).flatten();
+    let mended = mended.ok_or_else(|| failure.clone())?;
+    let checked = check(&mended).map_err(|_| failure)?;
+    Ok((mended, checked))
 }

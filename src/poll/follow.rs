@@ -11,8 +11,9 @@ use futures_util::{StreamExt, stream};
 
 use super::error::{PollError, PollResult};
 use super::polls::{Polled, all_of};
+use super::smaller::{self, Heavy};
 use super::{Desk, query, schedule, write};
-use crate::api::{Answer, Failure, ListPage, Request, Verdict, decode, filters_contradict};
+use crate::api::{Answer, Failure, Request, Verdict, decode, filters_contradict};
 use crate::model::Kind;
 use crate::plan::cover;
 use crate::store::due::{self, DueFeed, DueRow};
@@ -123,6 +124,17 @@ async fn chain(
             Err(PollError::Api(failure)) if cursor.is_none() && is_refusal(&failure) => {
                 return Ok(Chain::Refused(failure));
             }
+            Err(PollError::Api(failure)) if failure.is_heavy() => {
+                let cursor = cursor.as_deref();
+                let heavy = Heavy { kind, cursor, parameters: &parameters, failure: &failure };
+                let found = smaller::find(&desk.fetcher, heavy).await?;
+                // Or else it only failed for a moment, but longer than was waited for.
+                if found.is_cursor_refused || found.too_heavy.is_empty() {
+                    return Err(PollError::Api(failure));
+                }
+                parameters = found.parameters;
+                continue;
+            }
             Err(error) => return Err(error),
         };
         if link.is_ignored {
@@ -151,8 +163,9 @@ async fn link(
     look: &impl Fn(&[crate::model::Row<'_>]) -> (bool, bool),
 ) -> PollResult<(Link, Answer, i64)> {
     let fetched = desk.fetcher.fetch(request, |answer| {
-        let page = ListPage::parse(&answer.body)?;
-        let rows: Vec<_> = page.rows.iter().filter_map(|raw| decode::row(kind, raw).ok()).collect();
+        let page = answer.page()?;
+        let rows: Vec<_> =
+            page.rows.iter().filter_map(|row| decode::listed(kind, row).ok()).collect();
         let (is_enough, is_foreign) = look(&rows);
         let echo = page.filters.as_ref().map(|echo| filters_contradict(parameters, echo));
         let is_ignored = is_foreign || echo.is_some_and(|ignored| !ignored.is_empty());

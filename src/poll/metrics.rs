@@ -132,7 +132,9 @@ fn outcome(failure: Failure) -> PollResult<Asked> {
         (Verdict::NotFound | Verdict::ScopeMissing, _) | (_, Some(405 | 501)) => {
             Ok(Asked::Refused(failure))
         }
-        (Verdict::Invalid, _) | (_, Some(400 | 413)) => Ok(Asked::Invalid(failure)),
+        (Verdict::Invalid | Verdict::TooLarge, _) | (_, Some(400 | 413)) => {
+            Ok(Asked::Invalid(failure))
+        }
         _ => Err(PollError::Api(failure)),
     }
 }

@@ -20,9 +20,11 @@ pub mod polls;
 pub mod query;
 pub mod schedule;
 pub mod settle;
+mod smaller;
 pub mod traffic;
 mod turns;
 pub mod walk;
+pub mod walked;
 pub mod write;
 
 pub use desk::Desk;

@@ -6,7 +6,7 @@ use super::fetch::Fetched;
 use super::query;
 use super::write::Content;
 use super::{Desk, Fetcher};
-use crate::api::{Answer, Failure, ListPage, Request, filters_contradict, filters_unasked};
+use crate::api::{Answer, Failure, Request, filters_contradict, filters_unasked};
 use crate::store::StoreResult;
 use crate::store::pages::{self, KnownPage};
 use crate::store::walks::Walk;
@@ -61,7 +61,7 @@ pub(super) fn look_ahead(
         if next.known.as_ref().is_none_or(|page| page.walk == Some(walk.walk)) {
             break;
         }
-        let (request, parameters) = (conditional(walk, &next), parameters.to_vec());
+        let (request, parameters) = (conditional(walk, &next).as_guess(), parameters.to_vec());
         let fetcher = desk.fetcher.ahead();
         let sender = fetcher.clone();
         ahead.push((cursor, next), fetcher, async move {
@@ -101,7 +101,7 @@ pub(super) fn check(
     if answer.not_modified {
         return Ok(None);
     }
-    let page = ListPage::parse(&answer.body)?;
+    let page = answer.page()?;
     let ignored = page.filters.as_ref().map(|echo| filters_contradict(parameters, echo));
     let unasked = page.filters.as_ref().map(|echo| filters_unasked(parameters, echo));
     Ok(Some(Head {

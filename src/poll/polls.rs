@@ -9,7 +9,7 @@ use super::error::{PollError, PollResult};
 use super::page;
 use super::query;
 use super::write::{self, Content, PageWrite};
-use crate::api::{Failure, ListPage, Request, Verdict, decode, item};
+use crate::api::{Failure, Request, Verdict, decode, item};
 use crate::model::Kind;
 use crate::plan::cover::Cover;
 use crate::store::pages::{self, PageAddress};
@@ -61,6 +61,9 @@ async fn read_page(desk: &Desk, kind: Kind, page: i64) -> PollResult<Polled> {
     let parameters = query::parameters(kind, &desk.refused);
     let request = query::page(kind, &parameters, address.cursor.as_deref());
     let url = page::url(&request);
+    if !query::is_same_size(&address.url, &url) {
+        return Ok(Polled::Refused);
+    }
     // Parameters may have changed since the page was read; then its validator is another page's.
     let known = desk.store.read(|c| pages::find(c, &url))?;
     let request = request.if_none_match(known.as_ref().and_then(|page| page.etag.clone()));
@@ -70,7 +73,7 @@ async fn read_page(desk: &Desk, kind: Kind, page: i64) -> PollResult<Polled> {
             if answer.not_modified {
                 return Ok(None);
             }
-            let page = ListPage::parse(&answer.body)?;
+            let page = answer.page()?;
             let total = page.total_count.and_then(|total| i64::try_from(total).ok());
             Ok(Some((page.rows, page.next_cursor, total)))
         })
@@ -79,6 +82,9 @@ async fn read_page(desk: &Desk, kind: Kind, page: i64) -> PollResult<Polled> {
         Ok(fetched) => fetched,
         Err(PollError::Api(failure)) if is_cursor_refused(&address, &failure) => {
             return Ok(Polled::Refused);
+        }
+        Err(PollError::Api(failure)) if failure.is_heavy() => {
+            return heavy(desk, kind, &address, failure).await;
         }
         Err(error) => return Err(error),
     };
@@ -104,6 +110,26 @@ async fn read_page(desk: &Desk, kind: Kind, page: i64) -> PollResult<Polled> {
     Ok(Polled::Done)
 }
 
+/// A page that can be had with fewer rows has to be listed anew, so that its rows are found again.
+async fn heavy(
+    desk: &Desk,
+    kind: Kind,
+    address: &PageAddress,
+    failure: Failure,
+) -> PollResult<Polled> {
+    let parameters = query::parameters(kind, &desk.refused);
+    let Some(size) = query::page_sizes(&parameters).get(1).copied() else {
+        return Err(PollError::Api(failure));
+    };
+    let smaller = query::with_limit(&parameters, size);
+    let request = query::page(kind, &smaller, address.cursor.as_deref());
+    match desk.fetcher.fetch_once(&request, |answer| answer.page().map(|_| ())).await {
+        Ok(_) => Ok(Polled::Refused),
+        Err(PollError::Api(_)) => Err(PollError::Api(failure)),
+        Err(error) => Err(error),
+    }
+}
+
 fn is_cursor_refused(address: &PageAddress, failure: &Failure) -> bool {
     let is_refusal =
         matches!(failure.verdict, Verdict::Invalid | Verdict::BadRequest | Verdict::NotFound);
@@ -123,11 +149,12 @@ async fn read_item(desk: &Desk, kind: Kind, key: i64, id: &str) -> PollResult<()
         }
         Err(error) => return Err(error),
     };
-    let row = item(&fetched.answer.body)
+    let mut row = item(&fetched.answer.body)
         .and_then(|raw| {
             decode::row(kind, raw.get().as_bytes()).map_err(|bad| Failure::malformed(bad.reason))
         })
         .map_err(|failure| PollError::Api(fetched.answer.blame(failure)))?;
+    row.is_odd |= !fetched.answer.mends.is_empty();
     if row.id != id {
         let failure = Failure::malformed("the answer is about another resource");
         return Err(PollError::Api(fetched.answer.blame(failure)));

@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use crate::api::{Failure, Request};
 use crate::model::Kind;
 
-/// The most rows the API gives per page.
-const PAGE_ROWS: &str = "200";
+/// Parameters of a request, in their order.
+pub type Parameters = Vec<(String, String)>;
+
+/// How many rows a page is asked to have: the most that the API gives, or less where that is too heavy.
+const PAGE_SIZES: [u32; 8] = [200, 100, 50, 25, 12, 6, 3, 1];
 
 /// Parameters that the API documents only in general, or that it may refuse on some list. A page
 /// without them is still a page.
@@ -14,14 +17,16 @@ const OPTIONAL: [&str; 4] = ["include_total", "order_by", "order_direction", "li
 
 /// The parameters of a walk over a list, cursor aside. Sorted by what does not change while we
 /// walk, so that pages are stable blocks and new rows come at the end.
-pub fn parameters(kind: Kind, refused: &BTreeSet<String>) -> Vec<(String, String)> {
+pub fn parameters(kind: Kind, refused: &BTreeSet<String>) -> Parameters {
     let order: &[(&str, &str)] = match kind {
         Kind::Account | Kind::Video => &[("order_by", "added_at"), ("order_direction", "asc")],
         Kind::Creator => &[("order_by", "name"), ("order_direction", "asc")],
         // Nothing is documented about this list's order.
         Kind::AccountVideo | Kind::Overview | Kind::Meta => &[],
     };
-    let all = [("limit", PAGE_ROWS), ("include_total", "true")];
+    let is_light = |size: &&u32| !refused.contains(&size_thing(kind, **size));
+    let size = PAGE_SIZES.iter().find(is_light).unwrap_or(&1).to_string();
+    let all = [("limit", size.as_str()), ("include_total", "true")];
     all.iter()
         .chain(order)
         .filter(|(name, _)| !refused.contains(&thing(kind, name)))
@@ -47,6 +52,36 @@ pub fn line(parameters: &[(String, String)]) -> String {
 /// The name under which a refused parameter is remembered.
 pub fn thing(kind: Kind, parameter: &str) -> String {
     format!("{} {parameter}", endpoint(kind))
+}
+
+/// The name under which it is remembered that pages of this size are too heavy.
+pub fn size_thing(kind: Kind, size: u32) -> String {
+    thing(kind, &format!("limit={size}"))
+}
+
+/// The size of page that is asked for and the smaller ones, largest first; nothing if none is asked for.
+pub fn page_sizes(parameters: &[(String, String)]) -> Vec<u32> {
+    let asked = parameters.iter().find(|(name, _)| name == "limit");
+    let asked: Option<u32> = asked.and_then(|(_, value)| value.parse().ok());
+    PAGE_SIZES.into_iter().filter(|size| asked.is_some_and(|asked| *size <= asked)).collect()
+}
+
+/// The same parameters with another size of page.
+pub fn with_limit(parameters: &[(String, String)], size: u32) -> Parameters {
+    let value = |name: &String, value: &String| match name.as_str() {
+        "limit" => size.to_string(),
+        _ => value.clone(),
+    };
+    parameters.iter().map(|(name, old)| (name.clone(), value(name, old))).collect()
+}
+
+/// Whether two addresses ask for pages of the same size, so that a cursor opens the same rows in both.
+pub fn is_same_size(one: &str, other: &str) -> bool {
+    let size = |url: &str| {
+        let query = url.split_once('?').map_or("", |(_, query)| query);
+        query.split('&').find_map(|pair| pair.strip_prefix("limit=")).map(str::to_owned)
+    };
+    size(one) == size(other)
 }
 
 /// The name under which it is remembered that accounts cannot be sorted by their last scrape.
@@ -107,6 +142,18 @@ mod tests {
             "limit=200&order_by=added_at&order_direction=asc"
         );
         assert!(line(&parameters(Kind::Account, &refused)).contains("include_total=true"));
+    }
+
+    #[test]
+    fn pages_that_are_too_heavy_are_asked_for_with_fewer_rows() {
+        let refused = BTreeSet::from([size_thing(Kind::Video, 200), size_thing(Kind::Video, 100)]);
+        let asked = parameters(Kind::Video, &refused);
+        assert!(line(&asked).starts_with("limit=50&"));
+        assert_eq!(page_sizes(&asked), [50, 25, 12, 6, 3, 1]);
+        assert!(line(&with_limit(&asked, 3)).starts_with("limit=3&include_total=true"));
+        assert!(line(&parameters(Kind::Account, &refused)).starts_with("limit=200&"));
+        assert!(is_same_size("/videos?limit=50&cursor=a", "/videos?order_by=x&limit=50"));
+        assert!(!is_same_size("/videos?limit=50", "/videos?limit=5"));
     }
 
     #[test]

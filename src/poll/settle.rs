@@ -3,13 +3,18 @@
 use super::Desk;
 use super::error::{PollError, PollResult};
 use super::query;
-use super::walk::{Flaw, Walked};
+use super::walked::{Flaw, Walked};
 use crate::api::{Failure, Verdict};
+use crate::model::shown::printable;
 use crate::model::{BadRow, Kind};
 use crate::store::due;
 use crate::store::passes::{self, Ending, Tally};
 use crate::store::removals::{self, Policy, Removals};
+use crate::store::rows::{self, UnreadableScrapes};
 use crate::store::walks::{self, End};
+
+/// Longest part of an answer that is repeated in an outcome.
+const NAMED_CHARS_MAX: usize = 80;
 
 /// How many undecodable rows are named.
 const NAMED_MAX: usize = 5;
@@ -30,6 +35,8 @@ pub mod outcome {
     pub const UNAVAILABLE: &str = "unavailable";
     /// The same, though the user wanted every row confirmed.
     pub const UNCONFIRMED: &str = "unconfirmed";
+    /// All was read, but not the `last_scrape_time` of some rows: their history stops.
+    pub const SCRAPES_UNREADABLE: &str = "scrapes_unreadable";
     /// A request failed for good.
     pub const FAILED: &str = "failed";
     /// The rate limit lasts longer than allowed.
@@ -79,9 +86,16 @@ fn whole(desk: &mut Desk, walked: &Walked, policy: Policy) -> PollResult<Ending>
         return Ok(held(walk.kind, removals.held));
     }
     if walk.rows_dropped > 0 {
-        return Ok(dropped(walk.rows_dropped, &walked.bad));
+        return Ok(dropped(walk.rows_dropped, &walked.notes.bad));
     }
-    Ok(Ending { outcome: outcome::COMPLETE, ..Ending::default() })
+    let detail = (!walked.notes.repaired.is_empty()).then(|| {
+        format!(
+            "the JSON of {} rows was repaired: {}",
+            walked.notes.repaired.len(),
+            named(&walked.notes.repaired)
+        )
+    });
+    Ok(Ending { outcome: outcome::COMPLETE, detail, ..Ending::default() })
 }
 
 fn held(kind: Kind, rows: i64) -> Ending {
@@ -98,7 +112,8 @@ fn held(kind: Kind, rows: i64) -> Ending {
     }
 }
 
-fn dropped(rows: i64, bad: &[BadRow]) -> Ending {
+/// A few of the rows, and what is wrong with each.
+fn named(bad: &[BadRow]) -> String {
     // Those that can be found again come first.
     let (known, unknown): (Vec<_>, Vec<_>) = bad.iter().partition(|row| row.id.is_some());
     let named: Vec<String> = known
@@ -110,10 +125,14 @@ fn dropped(rows: i64, bad: &[BadRow]) -> Ending {
             None => row.reason.to_owned(),
         })
         .collect();
+    named.join("; ")
+}
+
+fn dropped(rows: i64, bad: &[BadRow]) -> Ending {
     Ending {
         outcome: outcome::ROWS_DROPPED,
         error_code: Some("undecodable_rows".to_owned()),
-        detail: Some(format!("{rows} rows could not be decoded: {}", named.join("; "))),
+        detail: Some(format!("{rows} rows could not be decoded: {}", named(bad))),
         request_id: None,
     }
 }
@@ -126,7 +145,7 @@ fn flawed(desk: &mut Desk, walked: &Walked, flaw: &Flaw) -> PollResult<Ending> {
         outcome: outcome::INCOMPLETE,
         error_code: Some(code.to_owned()),
         detail: Some(detail),
-        request_id: walked.request_id.clone(),
+        request_id: walked.notes.request_id.clone(),
     };
     Ok(match flaw {
         Flaw::CursorRepeated => {
@@ -135,6 +154,12 @@ fn flawed(desk: &mut Desk, walked: &Walked, flaw: &Flaw) -> PollResult<Ending> {
         Flaw::Endless => {
             incomplete("endless", format!("nothing new for many of its {} pages", walk.pages))
         }
+        Flaw::TooLong { seen, expected } => incomplete(
+            "endless",
+            format!(
+                "the list goes on after {seen} rows, though at most {expected} were to be expected"
+            ),
+        ),
         Flaw::Filtered(names) => incomplete(
             "filtered",
             format!(
@@ -158,11 +183,46 @@ fn flawed(desk: &mut Desk, walked: &Walked, flaw: &Flaw) -> PollResult<Ending> {
     })
 }
 
+/// A turn that went well all the same fails where scrapes cannot enter history, which nobody would notice.
+pub fn with_unreadable_scrapes(desk: &Desk, kind: Kind, ending: Ending) -> PollResult<Ending> {
+    let Some(found) = desk.store.read(|c| rows::unreadable_scrapes(c, kind))? else {
+        return Ok(ending);
+    };
+    let detail = unreadable_text(kind, &found);
+    let detail = match &ending.detail {
+        Some(before) => format!("{before}; {detail}"),
+        None => detail,
+    };
+    Ok(match outcome::is_good(ending.outcome) {
+        true => Ending {
+            outcome: outcome::SCRAPES_UNREADABLE,
+            error_code: Some("last_scrape_time".to_owned()),
+            detail: Some(detail),
+            request_id: ending.request_id,
+        },
+        false => Ending { detail: Some(detail), ..ending },
+    })
+}
+
+/// What it means that scrape times cannot be read, for people.
+pub fn unreadable_text(kind: Kind, found: &UnreadableScrapes) -> String {
+    let UnreadableScrapes { rows, id, given } = found;
+    let given = given.as_ref().map(|given| format!(" `{}`", printable(given, NAMED_CHARS_MAX)));
+    format!(
+        "last_scrape_time of {rows} {} cannot be read, so their history stops: {} has{}",
+        kind.plural(),
+        printable(id, NAMED_CHARS_MAX),
+        given.unwrap_or_else(|| " no text".to_owned())
+    )
+}
+
 /// The ending of a kind whose turn broke off with an error.
 pub fn error(error: &PollError) -> Ending {
     match error {
         // The API answers, but not with what a list is made of.
-        PollError::Api(failure) if matches!(failure.verdict, Verdict::Malformed | Verdict::Cut) => {
+        PollError::Api(failure)
+            if matches!(failure.verdict, Verdict::Malformed | Verdict::Cut | Verdict::TooLarge) =>
+        {
             api(outcome::INCOMPLETE, failure)
         }
         PollError::Api(failure) | PollError::Outage(failure) | PollError::KeyRefused(failure) => {

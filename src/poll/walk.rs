@@ -12,9 +12,11 @@ use super::ahead::{Ahead, Guess};
 use super::error::{PollError, PollResult};
 use super::page::{Asked, Guesses, Target, aim, ask, look_ahead, still_vouches, unchanged, url};
 use super::query;
+use super::smaller::{self, Heavy, Smaller};
+use super::walked::{Flaw, Notes, Walked, rows_max};
 use super::write::{self, PageDone, PageWrite};
 use crate::api::{Failure, Verdict};
-use crate::model::{BadRow, Event, Kind};
+use crate::model::{Event, Kind};
 use crate::store::pages;
 use crate::store::walks::{self, End, Walk};
 use crate::store::{StoreError, StoreResult};
@@ -39,58 +41,24 @@ pub enum Begin {
     Clean,
 }
 
-/// How a walk came out.
-#[derive(Debug)]
-pub struct Walked {
-    /// The walk, with its numbers.
-    pub walk: Walk,
-    /// Why it is not complete, if it is not.
-    pub flaw: Option<Flaw>,
-    /// The server's name for the last request that was answered.
-    pub request_id: Option<String>,
-    /// Rows that could not be decoded, in this run.
-    pub bad: Vec<BadRow>,
-}
-
-/// What makes a walk incomplete.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Flaw {
-    /// A cursor came twice: the list goes in a circle.
-    CursorRepeated,
-    /// The cursor was refused again and again.
-    CursorRefused(Failure),
-    /// The list ended before the number of rows the server itself gives.
-    EndedShort {
-        /// Rows met.
-        seen: i64,
-        /// Rows there are, by the server.
-        total: i64,
-    },
-    /// Page after page without anything new.
-    Endless,
-    /// The server says that it left rows out by a filter that was not asked for.
-    Filtered(Vec<String>),
-    /// The whole list is refused: it is not there for us.
-    EndpointRefused(Failure),
-}
-
 /// How one run over the list ended.
 enum Ended {
     Whole,
     Flawed(Flaw),
     CursorRefused(Failure),
     ParameterRefused(Vec<String>, Failure),
+    /// Its pages are too heavy, and the cursor is not good for smaller ones.
+    TooHeavy,
 }
 
 /// Walks a list to its end, starting over where that can help.
 pub async fn walk(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walked> {
     let mut restarts = 0;
-    let mut bad = Vec::new();
-    let mut request_id = None;
+    let mut notes = Notes::default();
     let mut walk = open(desk, kind, begin)?;
     let resumed_at = (walk.pages > 0).then_some(walk.pages);
     loop {
-        let ended = run(desk, &mut walk, &mut bad, &mut request_id).await;
+        let ended = run(desk, &mut walk, &mut notes).await;
         // A page that fails again right after a resume would fail the next time as well, and keep
         // the pages before it from ever being read anew.
         if matches!(ended, Err(PollError::Api(_))) && resumed_at == Some(walk.pages) {
@@ -107,6 +75,11 @@ pub async fn walk(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walke
                 walk = start(desk, kind, walk.is_clean)?;
                 continue;
             }
+            // Each time with smaller pages.
+            Ended::TooHeavy => {
+                walk = start(desk, kind, walk.is_clean)?;
+                continue;
+            }
             Ended::CursorRefused(failure) => Some(Flaw::CursorRefused(failure)),
         };
         match flaw {
@@ -114,11 +87,11 @@ pub async fn walk(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walke
             // cursor is refused for age or by another replica; a short end may be a passing fault.
             Some(Flaw::CursorRefused(_)) if restarts < RESTARTS_MAX => {}
             Some(Flaw::EndedShort { .. }) if restarts == 0 => {}
-            _ => return Ok(Walked { walk, flaw, request_id, bad }),
+            _ => return Ok(Walked { walk, flaw, notes }),
         }
         restarts += 1;
         tracing::info!(%kind, ?flaw, "starting the walk over");
-        bad.clear();
+        notes = Notes::default();
         walk = start(desk, kind, true)?;
     }
 }
@@ -151,18 +124,13 @@ fn start(desk: &mut Desk, kind: Kind, is_clean: bool) -> PollResult<Walk> {
 }
 
 /// One run along the chain.
-async fn run(
-    desk: &mut Desk,
-    walk: &mut Walk,
-    bad: &mut Vec<BadRow>,
-    request_id: &mut Option<String>,
-) -> PollResult<Ended> {
+async fn run(desk: &mut Desk, walk: &mut Walk, notes: &mut Notes) -> PollResult<Ended> {
     if walks::is_at_its_end(walk) {
         return finish(desk, walk);
     }
     // The page in front is one of those that may be in flight.
     let mut ahead = Ahead::new(desk.fetcher.max_concurrent_requests() - 1);
-    let ended = follow(desk, walk, bad, &mut ahead, request_id).await?;
+    let ended = follow(desk, walk, notes, &mut ahead).await?;
     ahead.give_up().await;
     Ok(ended)
 }
@@ -170,16 +138,17 @@ async fn run(
 async fn follow(
     desk: &mut Desk,
     walk: &mut Walk,
-    bad: &mut Vec<BadRow>,
+    notes: &mut Notes,
     ahead: &mut Guesses,
-    request_id: &mut Option<String>,
 ) -> PollResult<Ended> {
-    let parameters = query::parameters(walk.kind, &desk.refused);
+    let mut parameters = query::parameters(walk.kind, &desk.refused);
     let mut target = aim(desk, walk, &parameters, walk.next_cursor.clone())?;
     let mut guess: Option<Guess<Target, Asked>> = None;
     let mut writing: Option<JoinHandle<StoreResult<PageDone>>> = None;
     let mut repeats = 0;
     let mut fruitless = 0;
+    let mut recovered = 0;
+    let mut expected = None;
     loop {
         look_ahead(desk, walk, &parameters, guess.as_ref().map_or(&target, |g| &g.page), ahead)?;
         let guessed = match guess.take() {
@@ -196,15 +165,35 @@ async fn follow(
         // The page before is in before anything is concluded from this one.
         if let Some(task) = writing.take() {
             let met = walk.rows_seen;
-            ahead.during(join(desk, walk, task, bad)).await?;
+            ahead.during(join(desk, walk, task, notes)).await?;
             fruitless = if walk.rows_seen > met { 0 } else { fruitless + 1 };
         }
         let fetched = match fetched {
             Ok(fetched) => fetched,
+            Err(PollError::Api(failure)) if failure.is_heavy() => {
+                ahead.give_up().await;
+                let cursor = target.cursor.as_deref();
+                let heavy =
+                    Heavy { kind: walk.kind, cursor, parameters: &parameters, failure: &failure };
+                let found = smaller::find(&desk.fetcher, heavy).await?;
+                if found.too_heavy.is_empty() {
+                    recovered += 1;
+                }
+                if recovered > REPEATS_MAX {
+                    return Err(PollError::Api(failure));
+                }
+                keep_to(desk, walk, &found, &failure)?;
+                if found.is_cursor_refused {
+                    return Ok(Ended::TooHeavy);
+                }
+                parameters = found.parameters;
+                target = aim(desk, walk, &parameters, target.cursor)?;
+                continue;
+            }
             Err(PollError::Api(failure)) => return refused(walk, &target, &parameters, failure),
             Err(error) => return Err(error),
         };
-        request_id.clone_from(&fetched.answer.request_id);
+        notes.request_id.clone_from(&fetched.answer.request_id);
         if fetched.checked.is_none() && !still_vouches(desk, &target)? {
             target.known = None;
             continue;
@@ -216,6 +205,10 @@ async fn follow(
             desk.store.write(|tx| walks::lose_ground(tx, walk.walk))?;
             walk.is_ground = false;
         }
+        let expected = match expected {
+            Some(expected) => expected,
+            None => *expected.insert(rows_expected(desk, walk, head.total_count)?),
+        };
         let next = match &head.next_cursor {
             None => None,
             Some(cursor) => Some(aim(desk, walk, &parameters, Some(cursor.clone()))?),
@@ -244,25 +237,52 @@ async fn follow(
         let task = tokio::task::spawn_blocking(move || write::page(&store, &ledger, &page));
         match next {
             _ if !head.unasked.is_empty() => {
-                join(desk, walk, task, bad).await?;
+                join(desk, walk, task, notes).await?;
                 return Ok(Ended::Flawed(Flaw::Filtered(head.unasked)));
             }
-            Some(next) if !is_repeated && fruitless < FRUITLESS_PAGES_MAX => {
+            Some(next)
+                if !is_repeated
+                    && fruitless < FRUITLESS_PAGES_MAX
+                    && walk.rows_seen <= expected =>
+            {
                 writing = Some(task);
                 guess = ahead.claim(next.cursor.as_deref()).await;
                 target = next;
             }
             Some(_) => {
-                join(desk, walk, task, bad).await?;
-                let flaw = if is_repeated { Flaw::CursorRepeated } else { Flaw::Endless };
-                return Ok(Ended::Flawed(flaw));
+                join(desk, walk, task, notes).await?;
+                return Ok(Ended::Flawed(match is_repeated {
+                    true => Flaw::CursorRepeated,
+                    false if fruitless >= FRUITLESS_PAGES_MAX => Flaw::Endless,
+                    false => Flaw::TooLong { seen: walk.rows_seen, expected },
+                }));
             }
             None => {
-                join(desk, walk, task, bad).await?;
+                join(desk, walk, task, notes).await?;
                 return finish(desk, walk);
             }
         }
     }
+}
+
+/// The pages to come are asked for in the size that was found, also after a restart.
+fn keep_to(
+    desk: &mut Desk,
+    walk: &mut Walk,
+    found: &Smaller,
+    failure: &Failure,
+) -> StoreResult<()> {
+    for size in &found.too_heavy {
+        desk.remember_refusal(&query::size_thing(walk.kind, *size), failure)?;
+    }
+    walk.query = query::line(&found.parameters);
+    desk.store.write(|tx| walks::set_query(tx, walk.walk, &walk.query))
+}
+
+/// How many rows the list may have, whatever it says later on.
+fn rows_expected(desk: &Desk, walk: &Walk, total_count: Option<i64>) -> StoreResult<i64> {
+    let last = desk.store.read(|c| walks::last_rows(c, walk.kind))?;
+    Ok(rows_max(walk.total_count.or(total_count), last))
 }
 
 /// The last page is in: were all rows there?
@@ -280,7 +300,7 @@ async fn join(
     desk: &mut Desk,
     walk: &mut Walk,
     task: JoinHandle<StoreResult<PageDone>>,
-    bad: &mut Vec<BadRow>,
+    notes: &mut Notes,
 ) -> PollResult<()> {
     let done = task.await.map_err(|_| StoreError::Interrupted)??;
     walk.pages = walk.pages.saturating_add(1);
@@ -288,7 +308,7 @@ async fn join(
     walk.total_count = done.total_count;
     walk.rows_seen = walk.rows_seen.saturating_add(done.counts.rows_new_to_walk);
     walk.rows_dropped = walk.rows_dropped.saturating_add(done.counts.rows_dropped);
-    bad.extend(done.bad);
+    notes.add(done.bad, done.repaired);
     desk.tell(&Event::Page {
         kind: walk.kind,
         pages: u64::try_from(walk.pages).unwrap_or(0),

@@ -1,16 +1,19 @@
 //! Where an answer becomes a transaction: decode, upsert, schedule, count, and move the walk on.
 
-use bytes::Bytes;
 use rusqlite::Transaction;
 
 use super::schedule;
 use super::traffic::Traffic;
-use crate::api::decode;
+use crate::api::{Damage, ListedRow, decode};
+use crate::model::shown::printable;
 use crate::model::{BadRow, Kind, Row};
 use crate::store::pages::{self, NewPage, PageCounts};
 use crate::store::passes::{self, Tally};
 use crate::store::rows::{RowWriter, Source, Written};
 use crate::store::{Store, StoreError, StoreResult, removals, walks};
+
+/// Longest id that is named in an outcome.
+const ID_CHARS_MAX: usize = 80;
 
 /// What every write of a pass carries along.
 #[derive(Debug, Clone)]
@@ -45,7 +48,7 @@ impl Ledger {
 #[derive(Debug)]
 pub enum Content {
     /// Rows to decode.
-    Rows(Vec<Bytes>),
+    Rows(Vec<ListedRow>),
     /// A 304: the page of this key holds still.
     Confirmed(i64),
 }
@@ -78,6 +81,8 @@ pub struct PageDone {
     pub counts: PageCounts,
     /// Rows that could not be decoded.
     pub bad: Vec<BadRow>,
+    /// Rows that were kept after their JSON was repaired.
+    pub repaired: Vec<BadRow>,
     /// The cursor of the page after it.
     pub next_cursor: Option<String>,
     /// How many rows the server says there are.
@@ -96,9 +101,9 @@ pub fn page_after<T>(
     write: &PageWrite,
     look: impl FnOnce(&Transaction<'_>, &[Row<'_>]) -> StoreResult<T>,
 ) -> StoreResult<(PageDone, T)> {
-    let (rows, bad) = match &write.content {
+    let (rows, bad, repaired) = match &write.content {
         Content::Rows(rows) => decode_rows(ledger.kind, rows),
-        Content::Confirmed(_) => (Vec::new(), Vec::new()),
+        Content::Confirmed(_) => (Vec::new(), Vec::new(), Vec::new()),
     };
     let (counts, seen) = store.write(|tx| {
         let seen = look(tx, &rows)?;
@@ -115,7 +120,7 @@ pub fn page_after<T>(
         Ok((counts, seen))
     })?;
     let next_cursor = write.next_cursor.clone();
-    Ok((PageDone { counts, bad, next_cursor, total_count: write.total_count }, seen))
+    Ok((PageDone { counts, bad, repaired, next_cursor, total_count: write.total_count }, seen))
 }
 
 /// Writes one resource that was asked for by its id.
@@ -138,7 +143,7 @@ pub fn item(
 pub fn loose(
     store: &Store,
     ledger: &Ledger,
-    listed: &[Bytes],
+    listed: &[ListedRow],
     as_of: i64,
 ) -> StoreResult<PageDone> {
     Ok(loose_after(store, ledger, listed, as_of, |_, _| Ok(()))?.0)
@@ -148,11 +153,11 @@ pub fn loose(
 pub fn loose_after<T>(
     store: &Store,
     ledger: &Ledger,
-    listed: &[Bytes],
+    listed: &[ListedRow],
     as_of: i64,
     look: impl FnOnce(&Transaction<'_>, &[Row<'_>]) -> StoreResult<T>,
 ) -> StoreResult<(PageDone, T)> {
-    let (rows, bad) = decode_rows(ledger.kind, listed);
+    let (rows, bad, repaired) = decode_rows(ledger.kind, listed);
     let (counts, seen) = store.write(|tx| {
         let seen = look(tx, &rows)?;
         let mut writer = RowWriter::new(tx, ledger.kind)?;
@@ -172,7 +177,7 @@ pub fn loose_after<T>(
         ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
         Ok((counts, seen))
     })?;
-    Ok((PageDone { counts, bad, ..PageDone::default() }, seen))
+    Ok((PageDone { counts, bad, repaired, ..PageDone::default() }, seen))
 }
 
 /// Notes that a resource asked for by its id is not there. Returns whether that made it removed.
@@ -192,15 +197,26 @@ pub async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(write).await.map_err(|_| StoreError::Interrupted)?
 }
 
-fn decode_rows(kind: Kind, listed: &[Bytes]) -> (Vec<Row<'_>>, Vec<BadRow>) {
-    let (mut rows, mut bad) = (Vec::with_capacity(listed.len()), Vec::new());
+/// The rows, those that cannot be decoded, and of the former those that were repaired.
+fn decode_rows(kind: Kind, listed: &[ListedRow]) -> (Vec<Row<'_>>, Vec<BadRow>, Vec<BadRow>) {
+    let (mut rows, mut bad, mut repaired) =
+        (Vec::with_capacity(listed.len()), Vec::new(), Vec::new());
     for json in listed {
-        match decode::row(kind, json) {
-            Ok(row) => rows.push(row),
+        match decode::listed(kind, json) {
+            Ok(row) => {
+                if let Some(Damage::Repaired(reason)) = json.damage {
+                    repaired.push(BadRow { id: Some(printable(&row.id, ID_CHARS_MAX)), reason });
+                }
+                rows.push(row);
+            }
             Err(row) => bad.push(row),
         }
     }
-    (rows, bad)
+    if let Some(first) = repaired.first() {
+        let (rows, id) = (repaired.len(), first.id.as_deref());
+        tracing::warn!(%kind, rows, id, reason = first.reason, "rows with invalid JSON were repaired");
+    }
+    (rows, bad, repaired)
 }
 
 fn write_rows(

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value as Json};
 
 use super::{body, check};
-use crate::api::{Answer, Failure, ListPage, Request, Verdict, decode, item};
+use crate::api::{Answer, Failure, Request, Verdict, decode, item};
 use crate::model::{Instant, Kind, Row, Value, instant};
 use crate::poll::error::{PollError, PollResult};
 use crate::poll::{Desk, query, write};
@@ -141,7 +141,7 @@ async fn known_video(
         };
         let ((seen, row), as_of) = (fetched.checked, fetched.as_of);
         let (store, ledger) = (desk.store.clone(), desk.ledger(Kind::Video));
-        write::off_thread(move || write::loose(&store, &ledger, &[row], as_of)).await?;
+        write::off_thread(move || write::loose(&store, &ledger, &[row.into()], as_of)).await?;
         if is_it(&seen) {
             return Ok(Some(seen.id));
         }
@@ -202,8 +202,8 @@ async fn chain(
     loop {
         let request = query::page(kind, &parameters, cursor.as_deref());
         let fetched = desk.fetcher.fetch(&request, |answer| {
-            let page = ListPage::parse(&answer.body)?;
-            let rows = page.rows.iter().map(|json| match decode::row(kind, json) {
+            let page = answer.page()?;
+            let rows = page.rows.iter().map(|json| match decode::listed(kind, json) {
                 Ok(row) => Ok(seen(kind, &row)),
                 // The one that cannot be read might be the one that is looked for.
                 Err(bad) => Err(Failure::malformed(bad.reason)),

@@ -2,7 +2,7 @@
 //! transaction, before any other request is sent.
 
 use rusqlite::{Connection, Transaction};
-use serde_json::Value;
+use serde::de::IgnoredAny;
 
 use super::Push;
 use super::reread::{Fresh, id_of, mirror};
@@ -31,7 +31,7 @@ impl Push<'_> {
             ..Told::default()
         };
         if !answer.body.is_empty()
-            && let Err(failure) = answer.json::<Value>()
+            && let Err(failure) = answer.json::<IgnoredAny>()
         {
             return self.unreadable_answer(entry, failure, told);
         }

@@ -53,6 +53,7 @@ pub fn decide(action: Action, is_doubtful: bool, failure: &Failure) -> Decision 
         | Verdict::ServerError
         | Verdict::Lost
         | Verdict::Cut
+        | Verdict::TooLarge
         | Verdict::Foreign
         | Verdict::Malformed => Decision::Unsure,
         Verdict::Conflict if action == Action::Track => Decision::Adopt,
@@ -179,6 +180,7 @@ mod tests {
             (Verdict::Unreachable, same(Unreachable)),
             (Verdict::Lost, same(Unsure)),
             (Verdict::Cut, same(Unsure)),
+            (Verdict::TooLarge, same(Unsure)),
             (Verdict::Malformed, same(Unsure)),
         ];
         let lost = lost.map(|(verdict, decisions)| (Failure::of_verdict(verdict), decisions));

@@ -107,6 +107,7 @@ mod tests {
             held_removals: 0,
             open_walk: None,
             freshness: None,
+            unreadable_scrapes: None,
         }
     }
 

@@ -98,12 +98,16 @@ pub fn find(c: &Connection, url: &str) -> StoreResult<Option<KnownPage>> {
 pub struct PageAddress {
     /// The cursor that opened it; `None` for the first page.
     pub cursor: Option<String>,
+    /// Path and query string it was asked for with.
+    pub url: String,
 }
 
 /// How to ask for the page of this key again, if it is still part of its list.
 pub fn address(c: &Connection, page: i64) -> StoreResult<Option<PageAddress>> {
-    let mut statement = c.prepare_cached("SELECT cursor FROM page WHERE page = ?1")?;
-    Ok(statement.query_row([page], |row| Ok(PageAddress { cursor: row.get(0)? })).optional()?)
+    let mut statement = c.prepare_cached("SELECT cursor, url FROM page WHERE page = ?1")?;
+    let address = statement
+        .query_row([page], |row| Ok(PageAddress { cursor: row.get(0)?, url: row.get(1)? }));
+    Ok(address.optional()?)
 }
 
 /// How many pages the last complete walk over a kind had.

@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, OptionalExtension, Params, ToSql, Transaction, params_from_iter};
+use rusqlite::{
+    CachedStatement, Connection, OptionalExtension, Params, ToSql, Transaction, params_from_iter,
+};
 
 use super::StoreResult;
 use crate::model::{Instant, Kind, Row, Value, columns};
@@ -169,13 +171,15 @@ impl<'t> RowWriter<'t> {
             return Ok(if found.is_marked { State::Changed } else { State::Same });
         }
         let head: [&dyn ToSql; 3] = [&found.key, &page, &source.as_of];
-        self.update.execute(bind(&head, row))?;
+        let flag = self.history.as_ref().map(|_| &row.has_unreadable_scrape);
+        self.update.execute(bind(&head, row, flag))?;
         Ok(State::Changed)
     }
 
     fn insert(&mut self, row: &Row<'_>, source: Source) -> StoreResult<i64> {
         let head: [&dyn ToSql; 3] = [&row.id, &source.page, &source.as_of];
-        Ok(self.insert.insert(bind(&head, row))?)
+        let flag = self.history.as_ref().map(|_| &row.has_unreadable_scrape);
+        Ok(self.insert.insert(bind(&head, row, flag))?)
     }
 
     fn record(&mut self, key: i64, row: &Row<'_>) -> StoreResult<Scrape> {
@@ -210,12 +214,18 @@ impl ToSql for Value<'_> {
     }
 }
 
-/// The parameters of an insert or an update: three of its own, then the row.
-fn bind<'a>(head: &'a [&'a dyn ToSql; 3], row: &'a Row<'_>) -> impl Params + 'a {
+/// The parameters of an insert or an update: three of its own, then the row. `flag` is there for kinds
+/// that have scrapes.
+fn bind<'a>(
+    head: &'a [&'a dyn ToSql; 3],
+    row: &'a Row<'_>,
+    flag: Option<&'a bool>,
+) -> impl Params + 'a {
     let own = head.iter().copied();
     let values = row.values.iter().map(|value| value as &dyn ToSql);
     let tail: [&dyn ToSql; 2] = [&row.extra, &row.fingerprint];
-    params_from_iter(own.chain(tail).chain(values))
+    let flag = flag.map(|flag| flag as &dyn ToSql);
+    params_from_iter(own.chain(tail).chain(flag).chain(values))
 }
 
 /// The parameters of a history row: whose, when, and its counts.
@@ -223,6 +233,33 @@ fn counts<'a>(places: &'a [usize], key: i64, at: Instant, row: &'a Row<'_>) -> i
     let own = [Some(key), Some(at.seconds), Some(i64::from(at.nanos))];
     let counts = places.iter().map(|place| row.values.get(*place).and_then(Value::as_integer));
     params_from_iter(own.into_iter().chain(counts))
+}
+
+/// Rows of a kind whose scrapes do not enter history, because their `last_scrape_time` cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableScrapes {
+    /// How many.
+    pub rows: i64,
+    /// The id of one of them.
+    pub id: String,
+    /// How its time is written.
+    pub given: Option<String>,
+}
+
+/// What of a kind does not enter history, if anything.
+pub fn unreadable_scrapes(c: &Connection, kind: Kind) -> StoreResult<Option<UnreadableScrapes>> {
+    if columns::history_columns(kind).is_empty() {
+        return Ok(None);
+    }
+    let sql = format!(
+        "SELECT count(*), min(id), CASE WHEN json_valid(extra) THEN substr(extra ->> '$.last_scrape_time', 1, 80) END
+         FROM {} WHERE scrape_unreadable = 1 AND removed_at IS NULL",
+        kind.name()
+    );
+    Ok(c.query_row(&sql, [], |row| {
+        let (rows, given) = (row.get(0)?, row.get(2)?);
+        Ok(row.get::<_, Option<String>>(1)?.map(|id| UnreadableScrapes { rows, id, given }))
+    })?)
 }
 
 struct Sql {
@@ -244,7 +281,9 @@ fn sql(kind: Kind) -> &'static Sql {
 
 fn compose(kind: Kind) -> Sql {
     let table = kind.name();
-    let names: Vec<&str> = columns::columns(kind).iter().map(|column| column.name).collect();
+    let flag = (!columns::history_columns(kind).is_empty()).then_some("scrape_unreadable");
+    let names = columns::columns(kind).iter().map(|column| column.name);
+    let names: Vec<&str> = flag.into_iter().chain(names).collect();
     let by_id =
         if kind == Kind::AccountVideo { "r.id = ?1 AND r.platform = ?2" } else { "r.id = ?1" };
     // Parameters 1 to 3 are the statement's own, 4 and 5 are extra and fingerprint.

@@ -11,6 +11,7 @@ use super::metrics::{self, Reach};
 use super::outbox::{self, Summary};
 use super::place;
 use super::refusals::{self, Refusal};
+use super::rows::{self, UnreadableScrapes};
 use super::walks::{self, Walk};
 use super::{StoreResult, open};
 use crate::model::{Kind, Lifecycle};
@@ -93,6 +94,8 @@ pub struct KindStatus {
     pub open_walk: Option<Walk>,
     /// How old its figures are.
     pub freshness: Option<Freshness>,
+    /// Rows whose history stops.
+    pub unreadable_scrapes: Option<UnreadableScrapes>,
 }
 
 /// When videos are due; times in Unix seconds.
@@ -218,6 +221,7 @@ fn kind_status(c: &Connection, kind: Kind) -> StoreResult<KindStatus> {
         held_removals: state.held_removals,
         open_walk: walks::open(c, kind)?,
         freshness: freshness::read(c, kind)?,
+        unreadable_scrapes: rows::unreadable_scrapes(c, kind)?,
     })
 }
 

@@ -117,6 +117,18 @@ pub fn lose_ground(tx: &Transaction<'_>, walk: i64) -> StoreResult<()> {
     Ok(())
 }
 
+/// The pages to come are asked for with these parameters.
+pub fn set_query(tx: &Transaction<'_>, walk: i64, query: &str) -> StoreResult<()> {
+    tx.execute("UPDATE walk SET query = ?2 WHERE walk = ?1", (walk, query))?;
+    Ok(())
+}
+
+/// How many rows the last complete walk over a kind met, as far as that is known.
+pub fn last_rows(c: &Connection, kind: Kind) -> StoreResult<Option<i64>> {
+    let sql = "SELECT rows_seen FROM walk WHERE kind = ?1 AND state = 'complete' ORDER BY walk DESC LIMIT 1";
+    Ok(c.query_row(sql, [kind.name()], |row| row.get(0)).optional()?)
+}
+
 /// Moves on to the page that `next_cursor` opens, or past the last one.
 pub fn advance(
     tx: &Transaction<'_>,

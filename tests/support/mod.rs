@@ -7,6 +7,7 @@
 pub mod compare;
 pub mod lived;
 pub mod looks;
+pub mod meddler;
 pub mod tools;
 pub mod wire;
 

@@ -5,10 +5,13 @@ use std::path::Path;
 
 use crate::cli::{CliError, Context, Exit, session};
 use crate::config::Setting;
+use crate::model::Kind;
+use crate::poll::settle::unreadable_text;
 use crate::report::check::Check;
 use crate::report::text::bytes;
 use crate::store::instance_lock;
 use crate::store::place::{self, FileSystem};
+use crate::store::rows;
 use crate::store::status::Depth;
 use crate::store::{Store, StoreError, open, schema_check, status};
 
@@ -67,8 +70,12 @@ pub fn database(context: &Context, depth: Depth) -> (Vec<Check>, Mirror) {
     };
     let (schema, is_usable) = schema(context, &store);
     let integrity = integrity(context, &store, depth);
-    let mirror = if is_usable { Mirror::Open(store) } else { Mirror::Unreadable };
-    (vec![found, schema, integrity], mirror)
+    let mut checks = vec![found, schema, integrity];
+    if !is_usable {
+        return (checks, Mirror::Unreadable);
+    }
+    checks.extend(scrape_times(context, &store));
+    (checks, Mirror::Open(store))
 }
 
 /// Whether the schema is the one that the migrations make, and whether the mirror can be worked with.
@@ -129,6 +136,24 @@ fn listed(all: &[String]) -> String {
         text.push_str(&format!(" and {more} more"));
     }
     text
+}
+
+/// Scrape times that cannot be read, if there are any: history stops, which nobody would notice.
+fn scrape_times(context: &Context, store: &Store) -> Option<Check> {
+    const NAME: &str = "last_scrape_time";
+    let mut found = Vec::new();
+    for kind in Kind::LISTS {
+        match store.read(|c| rows::unreadable_scrapes(c, kind)) {
+            Ok(unreadable) => found.extend(unreadable.map(|one| unreadable_text(kind, &one))),
+            Err(error) => return Some(Check::failure(NAME, session::storage(context, &error))),
+        }
+    }
+    (!found.is_empty()).then(|| {
+        let error = CliError::new(Exit::Partial, found.join("; ")).hint(
+            "the API writes them in a way that this version does not know; the rows have it in `extra`",
+        );
+        Check::failure(NAME, error)
+    })
 }
 
 /// The place of the database: its log, rights, file system, room, and lock.

@@ -281,7 +281,9 @@ impl Backfill {
     pub(super) fn give_up(&mut self, lot: Lot, failure: Failure) {
         let kind = lot.kind();
         let ending = match failure.verdict {
-            Verdict::Malformed | Verdict::Cut => ending(outcome::INCOMPLETE, &failure),
+            Verdict::Malformed | Verdict::Cut | Verdict::TooLarge => {
+                ending(outcome::INCOMPLETE, &failure)
+            }
             _ => ending(outcome::FAILED, &failure),
         };
         self.given_up.insert(kind, (ending, Some(failure)));

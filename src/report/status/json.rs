@@ -99,6 +99,7 @@ fn of_kind(status: &Status, kind: &KindStatus) -> Value {
             "pages": walk.pages,
             "rows_seen": walk.rows_seen,
         })),
+        "unreadable_last_scrape_time": kind.unreadable_scrapes.as_ref().map_or(0, |found| found.rows),
         "next_walk_at": next_walk_at.map(instant::text),
         "freshness": kind.freshness.as_ref().map(|freshness| of_freshness(status, freshness)),
     })

@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, Table};
 use super::{NextWalk, Status, at};
 use crate::model::shown::printable;
 use crate::model::{Instant, Kind};
+use crate::poll::settle::unreadable_text;
 use crate::report::outbox;
 use crate::report::text::{bytes, moment, relative, span, thousands};
 use crate::store::freshness::Freshness;
@@ -232,6 +233,10 @@ fn notes(status: &Status) -> Vec<String> {
                 thousands(kind.held_removals)
             ));
         }
+        let unreadable = kind.unreadable_scrapes.as_ref();
+        notes.extend(
+            unreadable.map(|found| format!("{name}: {}", unreadable_text(kind.kind, found))),
+        );
         notes.extend(not_scraped(kind.kind, kind.freshness.as_ref()));
     }
     notes.extend(status.snapshot.refusals.iter().map(|refusal| refused(status, refusal)));

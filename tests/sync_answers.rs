@@ -1,0 +1,395 @@
+//! Answers that are documented in shape but not in measure: spellings, bad values, weight, length.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::SandboxSettings;
+use support::meddler::{Meddler, Reply};
+use support::{Bed, calm};
+
+/// The most memory that any answer may make the process take, bytes.
+const PEAK_BYTES_MAX: u64 = 64 << 20;
+
+/// Four pages of videos, a few rows of everything else.
+fn pages() -> SandboxSettings {
+    SandboxSettings { videos: 700, accounts: 9, account_videos: 40, ..calm() }
+}
+
+fn few() -> SandboxSettings {
+    SandboxSettings { videos: 5, accounts: 3, account_videos: 4, creators: 2, ..calm() }
+}
+
+fn is_list(path: &str, list: &str) -> bool {
+    path.split('?').next() == Some(list)
+}
+
+/// The number of rows that is asked for.
+fn limit(path: &str) -> u32 {
+    let limit = path.split(['?', '&']).find_map(|pair| pair.strip_prefix("limit="));
+    limit.unwrap().parse().unwrap()
+}
+
+/// Writes every scrape time of an answer in another way.
+fn respell(reply: &mut Reply, spell: impl Fn(&str) -> String) {
+    const NAME: &str = r#""last_scrape_time":""#;
+    let text = reply.text();
+    let mut parts = text.split(NAME);
+    let mut out = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (time, rest) = part.split_once('"').unwrap();
+        out.push_str(&format!(r#""last_scrape_time":{}{rest}"#, spell(time)));
+    }
+    reply.body = out.into_bytes();
+}
+
+#[test]
+fn scrape_times_in_another_unambiguous_spelling_enter_history() {
+    let spellings: [fn(&str) -> String; 5] = [
+        |time| format!(r#""{}+0000""#, time.trim_end_matches('Z')),
+        |time| format!(r#""{}+00""#, time.trim_end_matches('Z')),
+        |time| format!(r#""{}""#, time.replace('T', " ")),
+        |time| format!(r#""{}""#, time.to_lowercase()),
+        |time| format!(r#""{} -0000""#, time.trim_end_matches('Z').replace('T', " ")),
+    ];
+    for spell in spellings {
+        let mut bed = Bed::frozen(few());
+        let _meddler = Meddler::on(&mut bed, move |_, reply| respell(reply, spell));
+        bed.sync_well(&[]);
+        bed.compare();
+    }
+}
+
+#[test]
+fn scrape_times_that_cannot_be_read_fail_the_run_and_are_named() {
+    let spellings: [fn(&str) -> String; 2] =
+        [|time| format!(r#""{}""#, time.trim_end_matches('Z')), |_| "1763625600".to_owned()];
+    for spell in spellings {
+        let mut bed = Bed::frozen(few());
+        let meddler = Meddler::on(&mut bed, move |path, reply| {
+            if is_list(path, "/videos") {
+                respell(reply, spell);
+                reply.headers = reply.headers.replace("etag: \"", "etag: \"other-");
+            }
+        });
+        // A page that is confirmed by a 304 is no better than one that is read.
+        for _ in 0..2 {
+            bed.sync(&["--full"]).expect(1).says("last_scrape_time of 5 videos cannot be read");
+            assert_eq!(bed.last_outcome(Kind::Video), "scrapes_unreadable");
+        }
+        assert_eq!(bed.number("SELECT count(*) FROM video_history"), 0);
+        assert!(bed.number("SELECT count(*) FROM account_history") > 0);
+        let status = bed.start(bed.command(&["status"])).wait().expect(0);
+        assert!(status.stdout.contains("last_scrape_time of 5 videos"), "{status:#?}");
+        let check = bed.start(bed.command(&["check"])).wait().expect(1);
+        assert!(check.stdout.contains("last_scrape_time of 5 videos"), "{check:#?}");
+        drop(meddler);
+        bed.base_url = format!("http://{}/v2", bed.address());
+        bed.sync_well(&["--full"]);
+        bed.compare();
+        let check = bed.start(bed.command(&["check"])).wait();
+        assert!(!check.stdout.contains("last_scrape_time"), "{check:#?}");
+    }
+}
+
+#[test]
+fn one_bad_value_costs_no_other_row() {
+    let damages: [fn(&mut Reply); 6] = [
+        |reply| reply.body.splice(0..0, *b"\xef\xbb\xbf").for_each(drop),
+        |reply| reply.replace(r#""duration":"#, br#""ratio":NaN,"duration":"#),
+        |reply| reply.replace(r#""duration":"#, br#""ratio":-Infinity,"duration":"#),
+        |reply| reply.replace(r#""description":""#, b"\"description\":\"\xff"),
+        |reply| reply.replace(r#""description":""#, b"\"description\":\"\x01\n"),
+        |reply| reply.replace(r#""description":""#, br#""description":"\x"#),
+    ];
+    for (number, damage) in damages.into_iter().enumerate() {
+        let mut bed = Bed::frozen(SandboxSettings { videos: 600, ..pages() });
+        let _meddler = Meddler::on(&mut bed, move |path, reply| {
+            if is_list(path, "/videos") && !path.contains("cursor=") && reply.status == 200 {
+                damage(reply);
+            }
+        });
+        bed.sync_well(&[]);
+        assert_eq!(bed.number("SELECT count(*) FROM videos"), 600);
+        let detail = bed.text("SELECT detail FROM sync_log WHERE kind = 'video'");
+        let odd = bed.number("SELECT rows_odd FROM sync_log WHERE kind = 'video'");
+        let is_named = detail.contains("the JSON of 1 rows was repaired: ");
+        assert_eq!((is_named, odd), (number > 0, i64::from(number > 0)), "{number}: {detail}");
+    }
+}
+
+#[test]
+fn a_row_that_is_no_json_costs_that_row_and_is_named() {
+    let mut bed = Bed::frozen(SandboxSettings { videos: 600, ..pages() });
+    let _meddler = Meddler::on(&mut bed, |path, reply| {
+        if is_list(path, "/videos") && !path.contains("cursor=") && reply.status == 200 {
+            reply.replace(r#""duration":"#, br#""ratio":,"duration":"#);
+        }
+    });
+    bed.sync(&[]).expect(1).says("not valid JSON");
+    assert_eq!(bed.last_outcome(Kind::Video), "rows_dropped");
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 599);
+}
+
+#[test]
+fn a_page_whose_rows_cannot_be_told_apart_fails_alone() {
+    let mut bed = Bed::frozen(pages());
+    let _meddler = Meddler::on(&mut bed, |path, reply| {
+        if is_list(path, "/videos") && reply.status == 200 {
+            reply.replace("}", b"");
+        }
+    });
+    bed.sync(&[]).expect(1);
+    assert_eq!(bed.last_outcome(Kind::Video), "incomplete");
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 0);
+    for kind in [Kind::Account, Kind::Creator, Kind::AccountVideo] {
+        bed.compare_kind(kind);
+    }
+}
+
+#[test]
+fn a_page_too_heavy_for_the_server_is_asked_for_with_fewer_rows() {
+    for (status, code) in [(500, "INTERNAL_ERROR"), (504, "UPSTREAM_TIMEOUT")] {
+        let mut bed = Bed::frozen(pages());
+        let meddler = Meddler::on(&mut bed, move |path, reply| {
+            if is_list(path, "/videos") && limit(path) > 60 {
+                reply.fail(status, code);
+            }
+        });
+        bed.sync_well(&[]);
+        bed.compare();
+        // It is remembered, and shown.
+        meddler.take_asked();
+        bed.sync_well(&["--full"]);
+        let asked: Vec<_> =
+            meddler.take_asked().into_iter().filter(|path| is_list(path, "/videos")).collect();
+        assert_eq!(asked.len(), 700 / 50, "{asked:#?}");
+        assert!(asked.iter().all(|path| limit(path) == 50), "{asked:#?}");
+        let status = bed.start(bed.command(&["status"])).wait().expect(0);
+        assert!(status.stdout.contains("GET /videos limit=200"), "{status:#?}");
+        // After a week it is tried again.
+        bed.db_to_write().execute("UPDATE refusal SET retry_at = 0", []).unwrap();
+        bed.sync_well(&["--full"]);
+        assert!(meddler.take_asked().iter().any(|path| path.contains("limit=200")));
+        bed.compare();
+    }
+}
+
+#[test]
+fn a_page_that_is_too_long_for_us_is_asked_for_with_fewer_rows() {
+    let mut bed = Bed::frozen(SandboxSettings { videos: 300, ..pages() });
+    let meddler = Meddler::on(&mut bed, |path, reply| {
+        if is_list(path, "/videos") && reply.status == 200 {
+            let text = reply.text();
+            let long = format!(r#""padding":"{}","duration":"#, "x".repeat(50_000));
+            reply.body = text.replace(r#""duration":"#, &long).into_bytes();
+        }
+    });
+    bed.sync_well(&[]);
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 300);
+    let asked = meddler.take_asked();
+    let asked: Vec<u32> =
+        asked.iter().filter(|path| is_list(path, "/videos")).map(|path| limit(path)).collect();
+    // Twice halved; then the page that showed it, and all pages.
+    assert_eq!(asked, [[200, 100, 50].as_slice(), &[50; 6]].concat());
+}
+
+#[test]
+fn a_cursor_that_is_refused_with_fewer_rows_begins_the_list_anew() {
+    let mut bed = Bed::frozen(pages());
+    let has_refused = AtomicBool::new(false);
+    let meddler = Meddler::on(&mut bed, move |path, reply| {
+        if !is_list(path, "/videos") || !path.contains("cursor=") {
+            return;
+        }
+        match limit(path) {
+            200 => reply.fail(500, "INTERNAL_ERROR"),
+            // The first one was given out for pages of 200.
+            _ if !has_refused.swap(true, Ordering::Relaxed) => reply.fail(422, "VALIDATION_ERROR"),
+            _ => {}
+        }
+    });
+    bed.sync_well(&[]);
+    bed.compare();
+    let asked = meddler.take_asked();
+    let whole = asked.iter().filter(|path| is_list(path, "/videos") && limit(path) == 100).count();
+    assert_eq!(whole, 1 + 7, "{asked:#?}");
+}
+
+#[test]
+fn a_server_that_failed_only_for_a_while_is_not_asked_for_small_pages() {
+    let mut bed = Bed::frozen(pages());
+    let failures = AtomicU32::new(0);
+    let meddler = Meddler::on(&mut bed, move |path, reply| {
+        if is_list(path, "/videos")
+            && path.contains("cursor=")
+            && failures.fetch_add(1, Ordering::Relaxed) < 7
+        {
+            reply.fail(500, "INTERNAL_ERROR");
+        }
+    });
+    bed.sync_well(&[]);
+    bed.compare();
+    assert_eq!(bed.number("SELECT count(*) FROM refusal"), 0);
+    meddler.take_asked();
+    bed.sync_well(&["--full"]);
+    let asked = meddler.take_asked();
+    assert_eq!(asked.iter().filter(|path| is_list(path, "/videos")).count(), 4, "{asked:#?}");
+}
+
+#[test]
+fn a_row_that_the_server_can_never_serve_fails_as_before() {
+    let mut bed = Bed::frozen(pages());
+    let meddler = Meddler::on(&mut bed, |path, reply| {
+        if is_list(path, "/videos") && path.contains("cursor=") {
+            reply.fail(500, "INTERNAL_ERROR");
+        }
+    });
+    bed.sync(&[]).expect(69).says("500 INTERNAL_ERROR");
+    assert_eq!(bed.number("SELECT count(*) FROM refusal"), 0, "nothing was learned");
+    assert!(meddler.take_asked().len() < 30);
+    bed.compare_kind(Kind::Account);
+}
+
+#[test]
+fn an_endless_list_of_new_rows_is_left() {
+    let mut bed = Bed::frozen(few());
+    let page = AtomicU32::new(0);
+    let meddler = Meddler::on(&mut bed, move |path, reply| {
+        if !is_list(path, "/videos") {
+            return;
+        }
+        let page = page.fetch_add(1, Ordering::Relaxed);
+        let rows: Vec<String> =
+            (0..200).map(|row| format!(r#"{{"id":"v-{page}-{row}"}}"#)).collect();
+        // It grows as it is read.
+        let total = 1_000 + page * 200;
+        reply.status = 200;
+        reply.body = format!(
+            r#"{{"data":[{}],"pagination":{{"has_next":true,"next_cursor":"c{page}","total_count":{total}}}}}"#,
+            rows.join(",")
+        )
+        .into_bytes();
+    });
+    bed.sync(&[]).expect(1).says("at most 2000 were to be expected");
+    assert_eq!(bed.last_outcome(Kind::Video), "incomplete");
+    let asked = meddler.take_asked();
+    assert!(asked.iter().filter(|path| is_list(path, "/videos")).count() <= 12, "{asked:#?}");
+    assert_eq!(bed.removed(Kind::Video), 0);
+}
+
+#[test]
+fn only_the_signatures_of_original_addresses_are_no_change() {
+    let mut bed = Bed::frozen(few());
+    let signature = AtomicU32::new(0);
+    let _meddler = Meddler::on(&mut bed, move |_, reply| {
+        let number = signature.fetch_add(1, Ordering::Relaxed);
+        let sign = format!(r#""foo_url_original":"https://x/a?sig={number}","id":"#);
+        reply.headers = reply
+            .headers
+            .lines()
+            .filter(|line| !line.starts_with("etag"))
+            .map(|line| format!("{line}\r\n"))
+            .collect();
+        reply.body = reply.text().replace(r#""id":"#, &sign).into_bytes();
+    });
+    bed.sync_well(&[]);
+    bed.sync_well(&["--full"]);
+    let sql =
+        "SELECT sum(rows_changed) FROM sync_log WHERE pass = 2 AND kind IN ('account', 'video')";
+    assert_eq!(bed.number(sql), 0);
+}
+
+/// Answers that would take far more memory than they are long.
+fn floods() -> Vec<(&'static str, fn(&mut Reply))> {
+    vec![
+        ("a million and a half rows", |reply| flood(reply, &vec!["{}"; 1_500_000].join(","), "")),
+        ("rows up to the bound", |reply| flood(reply, &vec!["{}"; 1_300_000].join(","), "")),
+        ("nine million objects", |reply| flood(reply, "", &vec!["{}"; 9_000_000].join(","))),
+        ("a million objects beside the rows", |reply| {
+            flood(reply, "", &vec!["{}"; 1_000_000].join(","))
+        }),
+        ("deep nesting", |reply| flood(reply, "", &"[".repeat(3_000_000))),
+        ("a deep row", |reply| {
+            let deep = format!("{}{}", "[".repeat(1_500_000), "]".repeat(1_500_000));
+            flood(reply, &format!(r#"{{"id":"a","x":{deep}}}"#), "");
+        }),
+        ("a row of many members", |reply| {
+            let members: Vec<String> = (0..350_000).map(|n| format!(r#""{n}":1"#)).collect();
+            flood(reply, &format!("{{{}}}", members.join(",")), "");
+        }),
+        ("many bad bytes", |reply| {
+            flood(reply, "", "");
+            reply.body = vec![0xff; 4_000_000];
+        }),
+        ("many control characters", |reply| {
+            flood(reply, &format!("\"{}\"", "\u{1}".repeat(4_000_000)), "");
+        }),
+    ]
+}
+
+fn flood(reply: &mut Reply, rows: &str, more: &str) {
+    reply.status = 200;
+    reply.body = format!(
+        r#"{{"data":[{rows}],"filters":{{"x":[{more}]}},"more":[{more}],"pagination":{{"has_next":false}}}}"#
+    )
+    .into_bytes();
+}
+
+#[test]
+fn no_page_takes_the_process_over_64_mib() {
+    for (name, flood) in floods() {
+        let mut bed = Bed::frozen(few());
+        let _meddler = Meddler::on(&mut bed, move |path, reply| {
+            if is_list(path, "/videos") {
+                flood(reply);
+            }
+        });
+        is_in_bounds(&bed, name);
+    }
+}
+
+#[test]
+fn no_other_answer_takes_the_process_over_64_mib() {
+    for path in ["/whoami", "/overview", "/meta"] {
+        let bodies = [
+            format!(r#"{{"data":{{"x":[{}]}}}}"#, vec!["[]"; 1_300_000].join(",")),
+            format!(r#"{{"data":{{"current":{{{}}}}}}}"#, vec![r#""a":1"#; 600_000].join(",")),
+            format!(r#"{{"data":{{"organization_id":"{}"}}}}"#, "x".repeat(3_900_000)),
+            "[".repeat(30_000_000),
+        ];
+        for (number, body) in bodies.into_iter().enumerate() {
+            let mut bed = Bed::frozen(few());
+            let _meddler = Meddler::on(&mut bed, move |asked, reply| {
+                if is_list(asked, path) {
+                    reply.status = 200;
+                    reply.body = body.clone().into_bytes();
+                }
+            });
+            is_in_bounds(&bed, &format!("{path} {number}"));
+        }
+    }
+}
+
+/// The peak is asked of the kernel while the process lives: what it tells afterwards includes the memory
+/// of the process that started it.
+#[track_caller]
+fn is_in_bounds(bed: &Bed, name: &str) {
+    let mut run = bed.start_sync(&[]);
+    let mut peak = 0;
+    while run.is_running() {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", run.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+        let kib = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0);
+        peak = peak.max(kib << 10);
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let run = run.wait();
+    eprintln!("{name}: {} MiB, {:?}", peak >> 20, run.code);
+    assert!(peak > 0 && peak < PEAK_BYTES_MAX, "{name}: {} MiB, {run:#?}", peak >> 20);
+    assert!(run.code.is_some(), "{name}: {run:#?}");
+}
