@@ -119,6 +119,7 @@ fn video(n: u64, round: u64, precision: Precision) -> Row<'static> {
         is_odd: false,
         fingerprint: mix(n, round).cast_signed(),
         scraped_at: Some(at),
+        has_unreadable_scrape: false,
     }
 }
 

@@ -119,7 +119,7 @@ fn one_bad_value_costs_no_other_row() {
         bed.sync_well(&[]);
         assert_eq!(bed.number("SELECT count(*) FROM videos"), 600);
         let detail = bed.text("SELECT detail FROM sync_log WHERE kind = 'video'");
-        let odd = bed.number("SELECT rows_odd FROM sync_log WHERE kind = 'video'");
+        let odd = bed.number("SELECT type_mismatches FROM sync_log WHERE kind = 'video'");
         let is_named = detail.contains("the JSON of 1 rows was repaired: ");
         assert_eq!((is_named, odd), (number > 0, i64::from(number > 0)), "{number}: {detail}");
     }
@@ -303,7 +303,7 @@ fn only_the_signatures_of_original_addresses_are_no_change() {
     bed.sync_well(&[]);
     bed.sync_well(&["--full"]);
     let sql =
-        "SELECT sum(rows_changed) FROM sync_log WHERE pass = 2 AND kind IN ('account', 'video')";
+        "SELECT sum(rows_changed) FROM sync_log WHERE run_id = 2 AND kind IN ('account', 'video')";
     assert_eq!(bed.number(sql), 0);
 }
 
