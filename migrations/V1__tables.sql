@@ -394,6 +394,19 @@ CREATE TABLE kind_state (
 INSERT INTO kind_state (kind)
 VALUES ('account'), ('creator'), ('video'), ('account_video'), ('overview'), ('meta');
 
+-- What failed and is left alone for a while. No row: it went well last.
+CREATE TABLE backoff (
+    kind TEXT NOT NULL,
+    -- The whole list or document, what is due of it, or its daily metrics.
+    scope TEXT NOT NULL CHECK (scope IN ('listing', 'poll', 'days')),
+    -- Failures in a row.
+    failures INTEGER NOT NULL,
+    retry_at INTEGER NOT NULL,
+    -- The run that failed last.
+    run_id INTEGER NOT NULL,
+    PRIMARY KEY (kind, scope)
+) STRICT, WITHOUT ROWID;
+
 -- What another process asks the daemon to do, and what came of it.
 CREATE TABLE job (
     job INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -74,6 +74,7 @@ fn is_told(bed: &Bed, what: Accident, code: i32) {
         bed.compare_kind(kind);
     }
     bed.control.clear_faults();
+    pass_time(bed, 24 * 3_600);
     bed.sync_well(&[]);
     bed.sync_well(&["--full"]);
     assert_eq!(bed.removed(Kind::Video), 3);
@@ -340,6 +341,7 @@ fn a_block_page_on_one_list_is_69_and_teaches_nothing() {
         assert_eq!(bed.number("SELECT count(*) FROM refusal"), 0, "{code}");
         bed.compare_kind(Kind::Video);
         bed.control.clear_faults();
+        pass_time(bed, 24 * 3_600);
         bed.sync_well(&[]);
         bed.compare();
     });
@@ -356,4 +358,128 @@ fn a_malformed_success_is_named_by_its_request_id() {
         let logged = "SELECT request_id FROM sync_log WHERE kind = 'video'";
         assert_eq!(bed.text(logged), request_id);
     });
+}
+
+/// Lets time pass for what is paused.
+fn pass_time(bed: &Bed, seconds: i64) {
+    let micros = seconds * 1_000_000;
+    let sql = format!("UPDATE backoff SET retry_at = retry_at - {micros}");
+    bed.db_to_write().execute_batch(&sql).unwrap();
+}
+
+/// Runs by cron every five minutes; of each the exit code and how often `path` was asked for.
+fn by_cron(bed: &Bed, runs: usize, path: &str) -> Vec<(i32, usize)> {
+    let run = |_| {
+        bed.control.clear_log();
+        let code = bed.sync(&[]).code.unwrap();
+        pass_time(bed, 300);
+        (code, bed.log_of(path).len())
+    };
+    (0..runs).map(run).collect()
+}
+
+#[test]
+fn a_total_count_off_by_one_is_not_listed_in_full_by_every_run() {
+    let bed = Bed::frozen(SandboxSettings { accounts: 500, videos: 40, ..calm() });
+    bed.sync_well(&[]);
+    // The last page is missing, as if more were promised than there is.
+    bed.control.fault(Fault::on("GET", "/accounts", Accident::EarlyEnd).after(1).forever());
+    bed.sync(&["--full", "--only", "accounts"]).expect(1).says("kind=account");
+    pass_time(&bed, 300);
+    let runs = by_cron(&bed, 36, "/accounts");
+    let listings = runs.iter().filter(|(code, _)| *code == 1).count();
+    // The pauses double from five minutes on, and each is at least half of its bound.
+    assert!((3..=6).contains(&listings), "{runs:?}");
+    assert!(runs.iter().all(|(code, asked)| *code == 1 || *asked <= 1), "{runs:?}");
+
+    let run = bed.sync_well(&[]);
+    assert!(run.stdout.contains("failures in a row; `sync --full` tries at once"), "{run:#?}");
+    let paused = bed.sync_well(&["--json"]).json()["paused"].clone();
+    assert_eq!((&paused[0]["kind"], &paused[0]["scope"]), (&"account".into(), &"listing".into()));
+    let command = bed.command(&["status", "--json"]);
+    let status = bed.start(command).wait().expect(0).json();
+    assert_eq!(status["paused"], paused);
+    let accounts = status["kinds"].as_array().unwrap().iter().find(|k| k["kind"] == "account");
+    assert!(accounts.unwrap().to_string().contains(paused[0]["retry_at"].as_str().unwrap()));
+    let check = bed.start(bed.command(&["check"])).wait();
+    let line = check.stdout.lines().find(|line| line.contains(" listings ")).unwrap().to_owned();
+    assert!(line.starts_with("warning") && line.contains("accounts incomplete"), "{line}");
+
+    // Whoever wants everything does not wait, and a success ends the pause.
+    bed.sync(&["--full", "--only", "accounts"]).expect(1);
+    bed.control.clear_faults();
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.number("SELECT count(*) FROM backoff"), 0);
+    bed.compare();
+}
+
+#[test]
+fn documents_and_lists_that_fail_for_hours_are_asked_for_ever_less() {
+    std::thread::scope(|scope| {
+        for path in ["/overview", "/meta", "/creators"] {
+            scope.spawn(move || {
+                let bed = Bed::frozen(SandboxSettings { videos: 40, ..calm() });
+                bed.sync_well(&[]);
+                bed.control.fault(Fault::on("GET", path, Accident::status(500)).forever());
+                bed.sync(&["--full"]).expect(69);
+                let runs = by_cron(&bed, 8, path);
+                let asked = runs.iter().filter(|(_, asked)| *asked > 0).count();
+                assert!((2..=4).contains(&asked), "{path}: {runs:?}");
+                assert!(runs.iter().all(|(code, asked)| (*code == 69) == (*asked > 0)), "{runs:?}");
+                bed.control.clear_faults();
+                pass_time(&bed, 24 * 3_600);
+                bed.sync_well(&[]);
+                assert_eq!(bed.number("SELECT count(*) FROM backoff"), 0);
+                bed.compare();
+            });
+        }
+    });
+}
+
+#[test]
+fn a_listing_that_gets_on_goes_on_with_the_next_run_and_one_that_does_not_is_paused() {
+    let bed = Bed::frozen(SandboxSettings { creators: 900, videos: 40, ..calm() });
+    let fails = |after| {
+        bed.control.clear_faults();
+        bed.control.clear_log();
+        let fault = Fault::on("GET", "/creators", Accident::status(500)).after(after).forever();
+        bed.control.fault(fault);
+    };
+    for _ in 0..2 {
+        fails(2);
+        bed.sync(&[]).expect(69);
+        assert!(bed.log_of("/creators").len() > 2, "it has read two pages more");
+    }
+    fails(0);
+    bed.sync(&[]).expect(69);
+    bed.control.clear_log();
+    bed.sync_well(&[]);
+    assert!(bed.log_of("/creators").is_empty());
+    bed.control.clear_faults();
+    pass_time(&bed, 24 * 3_600);
+    bed.sync_well(&[]);
+    bed.compare();
+}
+
+#[test]
+fn a_feed_that_fails_keeps_no_other_from_being_read_and_is_paused() {
+    let bed = Bed::frozen(SandboxSettings { accounts: 12, account_videos: 900, ..calm() });
+    bed.sync_well(&[]);
+    let ids = bed.control.ids(Kind::Account);
+    let due = "INSERT OR REPLACE INTO feed_due (account, since) SELECT key, key FROM account WHERE key <= 4";
+    bed.db_to_write().execute_batch(due).unwrap();
+    let bad = bed.text("SELECT id FROM account WHERE key = 1");
+    assert!(ids.contains(&bad));
+    let fault = Fault::on("GET", "/account-videos", Accident::status(500)).query(&bad).forever();
+    bed.control.fault(fault);
+    bed.sync(&["--only", "account-videos"]).expect(69);
+    assert_eq!(bed.number("SELECT count(*) FROM feed_due"), 1);
+    bed.control.clear_log();
+    bed.sync_well(&["--only", "account-videos"]);
+    assert!(bed.log_of("/account-videos").is_empty(), "{:?}", bed.log());
+    bed.control.clear_faults();
+    pass_time(&bed, 3_600);
+    bed.sync_well(&["--only", "account-videos"]);
+    assert_eq!(bed.number("SELECT count(*) FROM feed_due"), 0);
+    assert_eq!(bed.number("SELECT count(*) FROM backoff"), 0);
 }

@@ -79,5 +79,6 @@ fn checks(
     checks.push(local::proxy(context, environment));
     checks.extend(super::runtime()?.block_on(remote::checks(context, &mirror, key)));
     checks.push(local::capabilities(context, &mirror));
+    checks.push(local::listings(context, &mirror));
     Ok(checks)
 }

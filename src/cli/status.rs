@@ -11,6 +11,7 @@ use crate::poll::query;
 use crate::poll::settle::outcome;
 use crate::report::rate::RateLimit;
 use crate::report::status::{self as report, NextWalk, Status};
+use crate::store::pauses::BackoffScope;
 use crate::store::status::{self, KindStatus, Snapshot};
 use crate::store::{Store, StoreResult, instance_lock};
 
@@ -68,6 +69,11 @@ fn next_walk(
     let endpoint = query::endpoint(kind.kind);
     if snapshot.refusals.iter().any(|refusal| refusal.thing == endpoint) {
         return NextWalk::Never;
+    }
+    let paused = snapshot.paused.iter();
+    let mut listings = paused.filter(|paused| paused.scope == BackoffScope::Listing);
+    if let Some(paused) = listings.find(|paused| paused.kind == kind.kind) {
+        return NextWalk::At(instant::from_micros(paused.retry_at));
     }
     if kind.open_walk.is_some() || outcome::is_unfinished(kind.last_outcome.as_deref()) {
         return NextWalk::Now;

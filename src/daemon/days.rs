@@ -63,11 +63,10 @@ impl Daemon {
                 self.growth = None;
                 (Some(handed.job), handed.work)
             }
-            None if self.troubles.days_left(self.uptime()).is_some() => return Ok(None),
             None => {
                 let growth = match self.growth.take() {
                     Some(growth) => Some(growth),
-                    None => Backfill::of_growth(&self.desk, |_| true)?,
+                    None => backfill::of_growth(&self.desk, |_| true)?,
                 };
                 match growth {
                     Some(growth) => (None, growth),
@@ -152,10 +151,6 @@ impl Daemon {
             self.answer_backfill(job, &report)?;
             return Ok(Step::Go);
         }
-        match report.stop.is_some() || report.kinds.iter().any(|kind| kind.ending.is_some()) {
-            true => self.troubles.days_failed(now),
-            false => self.troubles.days_well(),
-        }
         Ok(Step::Go)
     }
 
@@ -179,10 +174,9 @@ impl Daemon {
     pub(super) fn days_at(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Stop> {
         let uptime = self.uptime();
         let rest = self.days_rest_until.saturating_sub(uptime);
-        let at = match self.troubles.days_left(uptime) {
-            _ if !self.handed.is_empty() => Some(now),
-            Some(left) => Some(instant::later(now, left)),
-            None => backfill::next_at(&self.desk, |_| true)?,
+        let at = match self.handed.is_empty() {
+            false => Some(now),
+            true => backfill::next_at(&self.desk)?,
         };
         Ok(at.map(|at| at.max(instant::later(now, rest))))
     }

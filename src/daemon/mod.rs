@@ -47,6 +47,9 @@ const FRUITLESS_PAUSE: Duration = Duration::from_secs(30);
 /// The longest idle time; then the loop looks again.
 const IDLE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
+/// After a pass in which a kind failed: what goes on without a pause of its own does so after this.
+const FAILED_PAUSE: Duration = Duration::from_secs(10);
+
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
@@ -276,11 +279,10 @@ impl Daemon {
                 if let Some(step) = self.days(at, is_short).await? {
                     return Ok(step);
                 }
-                let held = self.troubles.hold_left(uptime).map(|left| instant::later(now, left));
                 let days = self.days_at(now)?;
                 let unverified = self.unverified.and_then(|trouble| trouble.rest_left(uptime));
                 let unverified = unverified.map(|left| instant::later(now, left));
-                let at = [at, held, unverified, stretch.until, days].into_iter().flatten().min();
+                let at = [at, unverified, stretch.until, days].into_iter().flatten().min();
                 let until = at.unwrap_or_else(|| instant::later(now, IDLE_MAX));
                 self.say_idle(until);
                 Ok(Step::Idle(until))
@@ -288,13 +290,12 @@ impl Daemon {
         }
     }
 
-    fn order(&mut self) -> Order {
+    fn order(&self) -> Order {
         Order {
             trigger: "run",
             wish: Wish::default(),
             only: Vec::new(),
             patience: self.patience,
-            hold: self.troubles.held(self.uptime()),
             settles: false,
             is_identified: true,
             verify: None,
@@ -307,11 +308,13 @@ impl Daemon {
             Some(report) => {
                 let is_fruitless =
                     report.requests() == 0 && !report.pushed.is_any() && report.stop.is_none();
+                let has_failed = report.kinds.iter().any(|kind| !kind.is_good());
                 // A plan that led to no request would lead to none again.
                 Ok(match self.digest(report).await? {
                     Step::Go if is_fruitless => {
                         Step::Idle(instant::later(self.now(), FRUITLESS_PAUSE))
                     }
+                    Step::Go if has_failed => Step::Idle(instant::later(self.now(), FAILED_PAUSE)),
                     step => step,
                 })
             }

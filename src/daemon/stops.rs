@@ -16,12 +16,12 @@ impl Daemon {
                 Some(Ok(())) => {}
                 Some(Err(Stop::Store(error))) => return Err(Stop::Store(error)),
                 Some(Err(stop)) => {
+                    pass::pauses::take_back(&self.desk)?;
                     self.note_stop(&stop);
                     return Ok(Step::Go);
                 }
             }
         }
-        self.troubles.note_kinds(&report, self.uptime());
         match report.stop {
             None => {
                 (self.front.herald)(&News::ApiAnswers(true));

@@ -9,8 +9,10 @@ use tokio::sync::mpsc;
 
 use super::{Call, Daemon, Step};
 use crate::clock::Clock;
+use crate::model::instant;
 use crate::poll::Desk;
 use crate::push;
+use crate::store::pauses::{self, Backoff};
 use crate::store::{StoreResult, jobs as queue};
 
 /// How often the loop looks whether another process has written. Also the longest that a step of
@@ -154,11 +156,22 @@ impl Daemon {
         }
     }
 
+    /// What is left alone for now, and until when.
+    fn paused(&self) -> Vec<String> {
+        let now = instant::micros(self.desk.fetcher.clock().now());
+        let paused = self.desk.store.read(|c| pauses::in_force(c, now)).unwrap_or_default();
+        let of = |one: &Backoff| {
+            let until = instant::text(instant::from_micros(one.retry_at));
+            format!("{} {} until {until}", one.kind, one.scope.name())
+        };
+        paused.iter().map(of).collect()
+    }
+
     fn summarize(&self) {
         tracing::info!(
             condition = self.shown,
             patience_s = self.patience.as_secs(),
-            held = ?self.troubles.held(self.uptime()),
+            paused = ?self.paused(),
             "how things stand"
         );
     }

@@ -12,6 +12,7 @@ pub mod findings;
 pub mod identify;
 mod judge;
 mod next;
+pub mod pauses;
 mod phases;
 pub mod preview;
 mod report;
@@ -41,8 +42,12 @@ use crate::poll::walk::Begin;
 use crate::poll::{Desk, PollError, documents, follow, polls, query, walk};
 use crate::push::{self, PushSettings};
 use crate::store::passes::{self, Ending};
+use crate::store::pauses::BackoffScope;
 use crate::store::removals::Policy;
 use crate::store::{StoreResult, walks};
+
+/// The code of a poll that could only go on as a listing, which is paused.
+const LIST_PAUSED: &str = "list_paused";
 
 /// What a pass goes by.
 #[derive(Debug, Clone)]
@@ -82,8 +87,6 @@ pub struct Order {
     pub only: Vec<Kind>,
     /// How long what is due on one page waits for more.
     pub patience: Duration,
-    /// Kinds that are left alone for now, because their last turn failed.
-    pub hold: Vec<Kind>,
     /// Whether to stay until lost answers to writes are looked up.
     pub settles: bool,
     /// Whether it is settled whose key this is: a daemon asks once, not with every pass.
@@ -94,7 +97,7 @@ pub struct Order {
 
 impl Order {
     fn wants(&self, kind: Kind) -> bool {
-        (self.only.is_empty() || self.only.contains(&kind)) && !self.hold.contains(&kind)
+        self.only.is_empty() || self.only.contains(&kind)
     }
 }
 
@@ -107,7 +110,9 @@ pub async fn run(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Rep
     if let Some(reason) = stop.as_ref().filter(|reason| !matches!(reason, Stop::Store(_))) {
         stop = phases::end_others(desk, reason).err().or(stop);
     }
-    Report { verified, ..close(desk, settings, stop) }
+    let mut report = Report { verified, ..close(desk, settings, stop) };
+    report.paused.retain(|paused| order.wants(paused.kind));
+    report
 }
 
 /// The same, and after it the days that have ended since the last backfill, if there was one: they are
@@ -187,6 +192,7 @@ async fn turn(
         Work::Poll(_) | Work::Follow(_) | Work::Feeds(_) => "due",
     };
     desk.begin_turn(kind, trigger)?;
+    let before = desk.store.read(|c| walks::open(c, kind))?;
     let mut is_walk = !work.is_for_dues();
     let result = carry_out(desk, order, settings, kind, work).await;
     // A database that fails is not asked for anything more: each further try may take as long.
@@ -194,14 +200,21 @@ async fn turn(
         return Err(Stop::Store(error));
     }
     // A poll that was refused became a walk.
-    is_walk |= result.as_ref().is_ok_and(|ending| ending.outcome != outcome::POLLED);
+    is_walk |= result.as_ref().is_ok_and(|ending| {
+        ending.outcome != outcome::POLLED && ending.error_code.as_deref() != Some(LIST_PAUSED)
+    });
     let ending = match &result {
         Ok(ending) => settle::with_unreadable_scrapes(desk, kind, ending.clone())?,
         Err(error) => settle::error(error),
     };
     end_turn(desk, kind, &ending)?;
-    if is_walk {
-        note_walk(desk, kind, &ending)?;
+    let is_fatal = result.as_ref().is_err_and(PollError::is_fatal);
+    match is_walk {
+        // What stops the whole pass is no kind's own failure.
+        true if is_fatal => note_walk(desk, kind, &ending)?,
+        true => pauses::note_listing(desk, settings, kind, ending.outcome, before.as_ref())?,
+        false if is_fatal => {}
+        false => pauses::note(desk, settings, kind, BackoffScope::Poll, ending.outcome)?,
     }
     match result {
         Err(error) if error.is_fatal() => Err(Stop::from(error)),
@@ -247,7 +260,10 @@ async fn carry_out(
         (Some(Polled::Done), _) => {
             return Ok(Ending { outcome: outcome::POLLED, ..Ending::default() });
         }
-        (Some(Polled::Refused), _) => Begin::Clean,
+        (Some(Polled::Refused), _) => match is_listing_paused(desk, kind)? {
+            true => return Ok(list_paused()),
+            false => Begin::Clean,
+        },
         (None, Work::Resume) => Begin::Resume,
         (None, _) => Begin::Afresh,
     };
@@ -266,6 +282,22 @@ async fn carry_out(
             }
             Ok(ending)
         }
+    }
+}
+
+fn is_listing_paused(desk: &Desk, kind: Kind) -> StoreResult<bool> {
+    Ok(pauses::paused(desk, BackoffScope::Listing, desk.fetcher.clock().now())?.contains_key(&kind))
+}
+
+/// The ending of a poll that would have become a listing, which failed lately.
+fn list_paused() -> Ending {
+    let detail = "the server refuses a kept cursor or a shortcut, and the list, which failed lately, \
+                  is not read again yet";
+    Ending {
+        outcome: outcome::INCOMPLETE,
+        error_code: Some(LIST_PAUSED.to_owned()),
+        detail: Some(detail.to_owned()),
+        request_id: None,
     }
 }
 
@@ -317,10 +349,14 @@ fn close(desk: &mut Desk, settings: &PassSettings, stop: Option<Stop>) -> Report
     if desk.pass == 0 || matches!(stop, Some(Stop::Store(_))) {
         return Report::new(desk, Vec::new(), stop);
     }
+    let taken_back = match stop {
+        Some(Stop::Outage(_)) => pauses::take_back(desk).err(),
+        _ => None,
+    };
     let outcome = stop.as_ref().map_or("finished", Stop::name);
     let detail = stop.as_ref().map(ToString::to_string);
     let result = desk.end(outcome, detail.as_deref(), settings.log_retention);
-    let stop = stop.or(result.err().map(Stop::Store));
+    let stop = stop.or(result.err().or(taken_back).map(Stop::Store));
     let kinds = desk.store.read(|c| passes::turns(c, desk.pass)).unwrap_or_default();
     Report::new(desk, kinds, stop)
 }

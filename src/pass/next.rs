@@ -36,9 +36,15 @@ pub fn next_at(
             Work::Nothing => {}
             _ => return Ok(Some(now)),
         }
-        consider(sweep_at(&standing.state, settings, kind));
-        if due::is_scheduled(kind) {
-            consider(due_at(desk, order, kind, now)?);
+        // What is paused is nothing to wake up for before its time.
+        match standing.listing_retry_at {
+            Some(at) => consider(Some(instant::from_micros(at))),
+            None => consider(sweep_at(&standing.state, settings, kind)),
+        }
+        match standing.polls_retry_at {
+            Some(at) => consider(Some(instant::from_micros(at))),
+            None if due::is_scheduled(kind) => consider(due_at(desk, order, kind, now)?),
+            None => {}
         }
     }
     Ok(next)

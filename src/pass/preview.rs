@@ -11,6 +11,7 @@ use crate::plan::work::Work;
 use crate::poll::{documents, metrics, page, query};
 use crate::push;
 use crate::store::due::DueFeed;
+use crate::store::pauses::{BackoffScope, in_force};
 use crate::store::{Store, StoreResult, pages, refusals, walks};
 
 /// One line per request, and one where the number is not known. `store` is `None` before the first
@@ -80,7 +81,10 @@ pub fn preview(
 
 /// The days that are asked for after the pass.
 fn days(store: &Store, order: &Order, now: DateTime<Utc>) -> StoreResult<Vec<String>> {
-    let wants = |kind| order.only.is_empty() || order.only.contains(&kind);
+    let paused = store.read(|c| in_force(c, instant::micros(now)))?;
+    let is_paused =
+        |kind| paused.iter().any(|one| one.kind == kind && one.scope == BackoffScope::Days);
+    let wants = |kind| order.wants(kind) && !is_paused(kind);
     let tasks = backfill::due(store, now, wants)?;
     let of = |task: &Task| {
         format!("{} for {}: {}", metrics::endpoint(task.lot), task.day, task.lot.member())

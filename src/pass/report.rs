@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::backfill::Backfilled;
 use super::findings::Findings;
 use crate::api::Failure;
-use crate::model::Kind;
 use crate::model::outbox::Pushed;
+use crate::model::{Kind, instant};
 use crate::poll::settle::outcome;
 use crate::poll::{Desk, PollError};
 use crate::retry::Trouble;
 use crate::store::passes::{Ending, Turn};
+use crate::store::pauses::{self, Backoff};
 use crate::store::{StoreError, instance};
 
 /// What stopped a pass before its end.
@@ -163,6 +164,8 @@ pub struct Report {
     pub kinds: Vec<KindReport>,
     /// What it did about the outbox.
     pub pushed: Pushed,
+    /// What is left alone for now because it failed, here or in an earlier pass.
+    pub paused: Vec<Backoff>,
     /// What stopped it, if anything did.
     pub stop: Option<Stop>,
     /// The key's name, as the API gave it last.
@@ -182,7 +185,10 @@ impl Report {
         let key_name =
             desk.store.read(instance::identity).ok().and_then(|found| found.api_key_name);
         let (kinds, pushed) = (kinds.collect(), desk.pushed);
-        Self { pass: desk.pass, kinds, pushed, stop, key_name, daily: None, verified: None }
+        let now = instant::micros(desk.fetcher.clock().now());
+        let paused = desk.store.read(|c| pauses::in_force(c, now)).unwrap_or_default();
+        let (daily, verified) = (None, None);
+        Self { pass: desk.pass, kinds, pushed, paused, stop, key_name, daily, verified }
     }
 
     /// Of a pass that did not take place.
@@ -190,7 +196,8 @@ impl Report {
         let key_name =
             desk.store.read(instance::identity).ok().and_then(|found| found.api_key_name);
         let (kinds, pushed) = (Vec::new(), Pushed::default());
-        Self { pass: 0, kinds, pushed, daily: None, verified: None, stop: Some(stop), key_name }
+        let (paused, daily, verified) = (Vec::new(), None, None);
+        Self { pass: 0, kinds, pushed, paused, daily, verified, stop: Some(stop), key_name }
     }
 
     /// Whether nothing that was asked for came to an answer.

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::{Order, PassSettings};
-use crate::model::Kind;
+use crate::model::{Kind, instant};
 use crate::plan::cover;
 use crate::plan::work::{self, Standing, Work};
 use crate::poll::settle::outcome;
 use crate::poll::{Desk, query};
+use crate::store::pauses::{self, BackoffScope};
 use crate::store::{Store, StoreResult, due, pages, walks};
 
 /// The most due rows a pass takes up at once; what is left is found by the next.
@@ -56,7 +57,7 @@ pub fn read(
     refused: &BTreeSet<String>,
     order: &Order,
     kind: Kind,
-    now: DateTime<Utc>,
+    at: DateTime<Utc>,
 ) -> StoreResult<Standing> {
     let beginning = Standing {
         is_refused: refused.contains(&query::endpoint(kind)),
@@ -66,9 +67,14 @@ pub fn read(
     };
     let Some(store) = store else { return Ok(beginning) };
     let (now, patience_s) =
-        (now.timestamp(), i64::try_from(order.patience.as_secs()).unwrap_or(i64::MAX));
+        (at.timestamp(), i64::try_from(order.patience.as_secs()).unwrap_or(i64::MAX));
     store.read(|c| {
         let state = walks::state(c, kind)?;
+        let paused = pauses::in_force(c, instant::micros(at))?;
+        let retry_at = |scope| {
+            let found = paused.iter().find(|one| (one.kind, one.scope) == (kind, scope));
+            found.map(|one| one.retry_at)
+        };
         let due = match due::is_scheduled(kind) {
             true => cover::ripe(due::find(c, kind, now, DUE_MAX)?, now, patience_s),
             false => Vec::new(),
@@ -84,6 +90,8 @@ pub fn read(
             due,
             feeds,
             state,
+            listing_retry_at: retry_at(BackoffScope::Listing),
+            polls_retry_at: retry_at(BackoffScope::Poll),
             ..beginning
         })
     })

@@ -7,6 +7,7 @@ pub mod cover;
 mod crontab;
 pub mod due;
 pub mod patience;
+pub mod pauses;
 pub mod sweep;
 pub mod work;
 

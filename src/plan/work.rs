@@ -90,6 +90,17 @@ pub struct Standing {
     pub cannot_feed: bool,
     /// Pages of its list.
     pub pages: i64,
+    /// When its list may be read again after failures, microseconds; `None` when it may.
+    pub listing_retry_at: Option<i64>,
+    /// When what is due may be read again after failures, microseconds; `None` when it may.
+    pub polls_retry_at: Option<i64>,
+}
+
+impl Standing {
+    /// What reading the whole list costs in requests; more than anything while that is paused.
+    fn listing_pages(&self) -> i64 {
+        self.listing_retry_at.map_or(self.pages, |_| i64::MAX)
+    }
 }
 
 /// What the user or the daemon wants of this pass.
@@ -117,15 +128,23 @@ pub fn decide(
     if wish.full {
         return Work::Walk(Reason::Full);
     }
-    let dues = dues(kind, standing);
+    let dues = match standing.polls_retry_at {
+        None => dues(kind, standing),
+        Some(_) => Work::Nothing,
+    };
+    let is_paused = standing.listing_retry_at.is_some();
     if dues.is_for_dues() && goes_before_walks(&dues, standing) {
         return dues;
     }
-    if standing.has_open_walk {
+    if standing.has_open_walk && !is_paused {
         return Work::Resume;
     }
     if wish.accept_removals && state.held_removals > 0 {
         return Work::Walk(Reason::HeldRemovals);
+    }
+    // What is due is read all the same: it would lose scrapes.
+    if is_paused {
+        return dues;
     }
     if standing.is_unfinished {
         return Work::Walk(Reason::Unfinished);
@@ -166,7 +185,7 @@ fn goes_before_walks(dues: &Work, standing: &Standing) -> bool {
 }
 
 fn poll_or_walk(standing: &Standing) -> Work {
-    match cover::choose(&standing.due, standing.pages) {
+    match cover::choose(&standing.due, standing.listing_pages()) {
         Choice::Nothing => Work::Nothing,
         Choice::Polls(cover) => Work::Poll(cover),
         Choice::Walk => Work::Walk(Reason::Dues),
@@ -190,9 +209,11 @@ fn feed_or_walk(standing: &Standing) -> Work {
     if standing.feeds.is_empty() {
         return Work::Nothing;
     }
-    match !standing.cannot_feed && cover::feeds_are_cheaper(&standing.feeds, standing.pages) {
-        true => Work::Feeds(standing.feeds.clone()),
-        false => Work::Walk(Reason::Dues),
+    let is_cheaper = cover::feeds_are_cheaper(&standing.feeds, standing.listing_pages());
+    match (standing.cannot_feed, standing.listing_retry_at) {
+        (false, _) if is_cheaper => Work::Feeds(standing.feeds.clone()),
+        (_, None) => Work::Walk(Reason::Dues),
+        (_, Some(_)) => Work::Nothing,
     }
 }
 
@@ -267,6 +288,36 @@ mod tests {
         assert_eq!(decide_for(&standing, wish), Work::Nothing);
         standing.state.held_removals = 11;
         assert_eq!(decide_for(&standing, wish), Work::Walk(Reason::HeldRemovals));
+    }
+
+    #[test]
+    fn a_listing_that_is_paused_waits_and_what_is_due_does_not() {
+        let row = DueRow {
+            key: 1,
+            id: "v1".to_owned(),
+            page: Some(7),
+            due: Due { due_at: 0, gap_s: 0 },
+            as_of: 0,
+            interval_hours: None,
+            last_scrape_time: None,
+            added_at: None,
+        };
+        let paused = Standing { listing_retry_at: Some(1), is_unfinished: true, ..swept(9_000) };
+        let none = Wish::default();
+        let of = |standing: &Standing, wish| {
+            decide(Kind::Video, standing, wish, Some(&hourly()), now(), Tz::UTC)
+        };
+        assert_eq!(of(&paused, none), Work::Nothing);
+        assert_eq!(of(&Standing { has_open_walk: true, ..paused.clone() }, none), Work::Nothing);
+        let all_due = Standing { due: vec![row], pages: 1, ..paused.clone() };
+        assert!(matches!(of(&all_due, none), Work::Poll(_)));
+        let resting = Standing { polls_retry_at: Some(1), ..all_due.clone() };
+        assert_eq!(of(&resting, none), Work::Nothing);
+        // Polls that are paused hold up no listing, and whoever wants everything gets it.
+        let polls = Standing { listing_retry_at: None, ..resting.clone() };
+        assert_eq!(of(&polls, none), Work::Walk(Reason::Unfinished));
+        let full = Wish { full: true, ..none };
+        assert_eq!(of(&resting, full), Work::Walk(Reason::Full));
     }
 
     #[test]

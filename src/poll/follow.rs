@@ -84,6 +84,12 @@ async fn read_feed(desk: &Desk, feed: &DueFeed) -> PollResult<Chain> {
         Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
             desk.fetcher.stamp()
         }
+        Err(error @ PollError::Api(_)) => {
+            // The others go before it the next time.
+            let now = desk.fetcher.stamp();
+            desk.store.write(|tx| due::feed_failed(tx, feed.account, now))?;
+            return Err(error);
+        }
         Err(error) => return Err(error),
     };
     desk.store.write(|tx| due::feed_read(tx, feed.account, begun))?;

@@ -2,7 +2,7 @@
 //!
 //! These are not walks. What they show is mirrored; what they do not show proves nothing.
 
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 
 use super::Desk;
 use super::error::{PollError, PollResult};
@@ -23,35 +23,43 @@ pub enum Polled {
     Refused,
 }
 
+/// Failures in a row after which the others are not tried: it is the endpoint that fails.
+const FAILURES_MAX: u32 = 3;
+
 /// Sends the requests of a cover, several at a time.
 pub async fn poll(desk: &Desk, kind: Kind, cover: &Cover) -> PollResult<Polled> {
     let at_once = desk.fetcher.max_concurrent_requests();
-    let pages = cover.pages.iter().map(|page| read_page(desk, kind, *page));
-    let is_refused = |polled: &Polled| *polled == Polled::Refused;
-    if all_of(stream::iter(pages).buffer_unordered(at_once), is_refused).await?.is_some() {
-        return Ok(Polled::Refused);
-    }
-    let items = cover.items.iter().map(|(key, id)| read_item(desk, kind, *key, id));
-    all_of(stream::iter(items).buffer_unordered(at_once), |()| false).await?;
-    Ok(Polled::Done)
+    let pages = cover.pages.iter().map(|page| read_page(desk, kind, *page).left_future());
+    let items = cover.items.iter().map(|(key, id)| read_item(desk, kind, *key, id).right_future());
+    let reads = stream::iter(pages.chain(items)).buffer_unordered(at_once);
+    let refused = all_of(reads, |polled| *polled == Polled::Refused).await?;
+    Ok(refused.unwrap_or(Polled::Done))
 }
 
 /// Waits for reads that go on side by side, until one of them ends it: by its outcome or by an error. Where
-/// the rate limit ends it, what is on its way still arrives, for it is paid for.
+/// the rate limit ends it, what is on its way still arrives, for it is paid for. One that fails by itself
+/// does not keep the others from being made, unless several do in a row; the first failure is returned.
 pub(super) async fn all_of<T>(
     mut reads: impl Stream<Item = PollResult<T>> + Unpin,
     ends_it: impl Fn(&T) -> bool,
 ) -> PollResult<Option<T>> {
-    let mut limited = None;
+    let (mut limited, mut failed, mut in_a_row) = (None, None, 0);
     while let Some(read) = reads.next().await {
         match read {
             Ok(read) if ends_it(&read) => return Ok(Some(read)),
-            Ok(_) => {}
+            Ok(_) => in_a_row = 0,
             Err(error @ PollError::RateLimited(_)) => limited = limited.or(Some(error)),
+            Err(error @ PollError::Api(_)) => {
+                in_a_row += 1;
+                failed = failed.or(Some(error));
+                if in_a_row >= FAILURES_MAX {
+                    break;
+                }
+            }
             Err(error) => return Err(error),
         }
     }
-    limited.map_or(Ok(None), Err)
+    limited.or(failed).map_or(Ok(None), Err)
 }
 
 async fn read_page(desk: &Desk, kind: Kind, page: i64) -> PollResult<Polled> {
@@ -137,7 +145,7 @@ fn is_cursor_refused(address: &PageAddress, failure: &Failure) -> bool {
 }
 
 /// Reads one resource. A 404 is a sign of its removal, not a failure.
-async fn read_item(desk: &Desk, kind: Kind, key: i64, id: &str) -> PollResult<()> {
+async fn read_item(desk: &Desk, kind: Kind, key: i64, id: &str) -> PollResult<Polled> {
     let request = Request::get(kind.path()).segment(id);
     let fetched = desk.fetcher.fetch(&request, |answer| item(&answer.body).map(|_| ())).await;
     let fetched = match fetched {
@@ -145,7 +153,7 @@ async fn read_item(desk: &Desk, kind: Kind, key: i64, id: &str) -> PollResult<()
         Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
             let ledger = desk.ledger(kind);
             write::not_found(&desk.store, &ledger, key, ledger.at)?;
-            return Ok(());
+            return Ok(Polled::Done);
         }
         Err(error) => return Err(error),
     };
@@ -161,5 +169,5 @@ async fn read_item(desk: &Desk, kind: Kind, key: i64, id: &str) -> PollResult<()
     }
     let ledger = desk.ledger(kind);
     desk.store.write(|tx| write::item(tx, &ledger, &row, fetched.as_of))?;
-    Ok(())
+    Ok(Polled::Done)
 }

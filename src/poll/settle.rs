@@ -49,6 +49,12 @@ pub mod outcome {
         matches!(outcome, Some(INCOMPLETE | FAILED | RATE_LIMITED | INTERRUPTED))
     }
 
+    /// Whether the kind's own work failed, so that it is tried again after a pause. A rate limit has a
+    /// deadline of its own, and what was interrupted goes on.
+    pub fn is_failure(outcome: &str) -> bool {
+        matches!(outcome, INCOMPLETE | FAILED)
+    }
+
     /// Whether all went as the user would expect.
     pub fn is_good(outcome: &str) -> bool {
         matches!(outcome, COMPLETE | POLLED | UNAVAILABLE)

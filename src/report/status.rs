@@ -82,6 +82,7 @@ mod tests {
     use crate::store::instance::Identity;
     use crate::store::metrics::Reach;
     use crate::store::outbox::Summary;
+    use crate::store::pauses::{Backoff, BackoffScope};
     use crate::store::refusals::Refusal;
     use crate::store::status::{KindStatus, LastError, LastPass, Schedule};
 
@@ -165,6 +166,12 @@ mod tests {
                     refused_at: micros(600),
                     retry_at: micros(-600_000),
                 }],
+                paused: vec![Backoff {
+                    kind: Kind::Video,
+                    scope: BackoffScope::Listing,
+                    failures: 3,
+                    retry_at: micros(-1_200),
+                }],
                 outbox: Summary {
                     counts: vec![(State::Queued, 3), (State::Succeeded, 40)],
                     failed: Vec::new(),
@@ -201,6 +208,7 @@ mod tests {
             "last error    2027-01-15T06:00:00Z (2 h ago) in pass 9, video: 500 INTERNAL_ERROR: Internal error (request id req_9)\n",
             "videos    20,000        7  2027-01-15T07:00:00Z (1 h ago)  complete   ~1 min  ~1 h    ~1 d  never\n",
             "videos: 4,000 removals are held back",
+            "videos: listing tried again at 2027-01-15T08:20:00Z, after 3 failures in a row; `sync --full` tries at once",
             "videos: 2 of the 1,000 looked at have not been scraped yet",
             "not supported by the server: GET /videos order_by (422 VALIDATION_ERROR, request id req_7); tried again",
         ] {
@@ -256,6 +264,8 @@ mod tests {
         assert_eq!(document["videos_due"]["overdue"], 0);
         assert_eq!(document["last_error"]["request_id"], "req_9");
         assert_eq!(document["refusals"][0]["thing"], "GET /videos order_by");
+        assert_eq!(document["paused"][0]["scope"], "listing");
+        assert_eq!(document["paused"][0]["retry_at"], "2027-01-15T08:20:00Z");
         assert_eq!(document["rate_limit"]["is_open"], true);
         assert_eq!(document["api"]["sunset"], serde_json::Value::Null);
     }

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::text::thousands;
+use crate::model::instant;
 use crate::pass::Report;
+use crate::store::pauses::{Backoff, BackoffScope};
 
 /// One line per kind, and one for the whole.
 pub fn text(report: &Report) -> String {
@@ -28,6 +30,9 @@ pub fn text(report: &Report) -> String {
         part(turn.tally.not_modified, "pages unchanged");
         text.push_str(&format!("{:<14} {:<16} {}\n", turn.kind, turn.outcome, parts.join(", ")));
     }
+    for paused in &report.paused {
+        text.push_str(&format!("{:<14} {:<16} {}\n", paused.kind.name(), "paused", pause(paused)));
+    }
     let pushed = report.pushed;
     if pushed.is_any() {
         let (succeeded, failed) = (thousands(pushed.succeeded), thousands(pushed.failed));
@@ -45,6 +50,32 @@ pub fn text(report: &Report) -> String {
         text.push_str(&format!("pass {}: {requests} requests\n", report.pass));
     }
     text
+}
+
+/// What is left alone, since when, and how to have it at once.
+pub fn pause(paused: &Backoff) -> String {
+    let (what, at_once) = match paused.scope {
+        BackoffScope::Listing => ("listing", "; `sync --full` tries at once"),
+        BackoffScope::Poll => ("what is due", "; `sync --full` tries at once"),
+        BackoffScope::Days => ("daily metrics", "; `backfill` tries at once"),
+    };
+    let times = if paused.failures == 1 {
+        "1 failure".to_owned()
+    } else {
+        format!("{} failures in a row", paused.failures)
+    };
+    let at = instant::text(instant::from_micros(paused.retry_at));
+    format!("{what} tried again at {at}, after {times}{at_once}")
+}
+
+/// One pause as JSON.
+pub fn pause_json(paused: &Backoff) -> Value {
+    json!({
+        "kind": paused.kind.name(),
+        "scope": paused.scope.name(),
+        "failures": paused.failures,
+        "retry_at": instant::text(instant::from_micros(paused.retry_at)),
+    })
 }
 
 /// The same as one JSON document.
@@ -86,6 +117,7 @@ pub fn json(report: &Report, exit_code: u8) -> Value {
             "left": report.pushed.left,
         },
         "kinds": kinds,
+        "paused": report.paused.iter().map(pause_json).collect::<Vec<_>>(),
         "daily_metrics": report.daily.as_ref().map(|daily| super::backfill::json(daily, exit_code)),
     })
 }

@@ -199,6 +199,12 @@ pub fn feed_read(tx: &Transaction<'_>, account: i64, read_at: i64) -> StoreResul
     Ok(())
 }
 
+/// A feed could not be read at `now`, a stamp: the others go before it.
+pub fn feed_failed(tx: &Transaction<'_>, account: i64, now: i64) -> StoreResult<()> {
+    tx.execute("UPDATE feed_due SET since = ?2 WHERE account = ?1", (account, now))?;
+    Ok(())
+}
+
 /// How much later than the scrape of an account its posts may show in the API, microseconds.
 const SCRAPE_SHOWS_MICROS_MAX: i64 = 600 * 1_000_000;
 

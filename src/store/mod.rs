@@ -33,6 +33,7 @@ pub mod open;
 pub mod outbox;
 pub mod pages;
 pub mod passes;
+pub mod pauses;
 pub mod place;
 pub mod refusals;
 pub mod removals;

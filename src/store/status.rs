@@ -9,6 +9,7 @@ use super::freshness::{self, Freshness};
 use super::instance::{self, Identity};
 use super::metrics::{self, Reach};
 use super::outbox::{self, Summary};
+use super::pauses::{self, Backoff};
 use super::place;
 use super::refusals::{self, Refusal};
 use super::rows::{self, UnreadableScrapes};
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub traffic: instance::StoredTraffic,
     /// What the server was found not to support.
     pub refusals: Vec<Refusal>,
+    /// What is left alone for now because it failed.
+    pub paused: Vec<Backoff>,
     /// How the outbox is doing.
     pub outbox: Summary,
     /// What went wrong last.
@@ -151,6 +154,7 @@ pub fn read(c: &Connection, now: i64) -> StoreResult<Snapshot> {
         daily: metrics::reach(&moment)?,
         traffic: instance::traffic(&moment)?,
         refusals: refusals::in_force(&moment, now)?,
+        paused: pauses::in_force(&moment, now)?,
         outbox: outbox::summary(&moment)?,
         last_error: last_error(&moment)?,
         lifecycle: lifecycle(&moment)?,

@@ -50,7 +50,8 @@ fn a_synced_mirror_is_all_ok_and_nothing_is_changed() {
             "key",
             "organization",
             "scopes",
-            "capabilities"
+            "capabilities",
+            "listings"
         ]
     );
     assert_eq!(std::fs::read(bench.database()).unwrap(), before);

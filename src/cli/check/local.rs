@@ -7,11 +7,13 @@ use super::mirror::Mirror;
 use crate::cli::{Context, session};
 use crate::config::Environment;
 use crate::logging;
-use crate::model::instant;
+use crate::model::{Kind, instant};
+use crate::poll::settle::outcome;
 use crate::report::check::Check;
 use crate::report::status::refusal_text;
+use crate::report::sync;
 use crate::report::text::moment;
-use crate::store::refusals;
+use crate::store::{pauses, refusals, walks};
 
 /// The settings were loaded; which file they are in, and what is odd about them.
 pub fn config(context: &Context) -> Check {
@@ -89,6 +91,32 @@ pub fn capabilities(context: &Context, mirror: &Mirror) -> Check {
     });
     let parts: Vec<String> = parts.collect();
     Check::warning("capabilities", format!("the server refuses {}", parts.join("; ")))
+}
+
+/// What is not whole, or left alone for now because it failed.
+pub fn listings(context: &Context, mirror: &Mirror) -> Check {
+    let Mirror::Open(store) = mirror else {
+        return Check::skipped("listings", "there is no mirror that remembers");
+    };
+    let now = instant::micros(context.clock.now());
+    let read = |c: &_| {
+        let mut unfinished = Vec::new();
+        for kind in Kind::ALL {
+            let outcome = walks::state(c, kind)?.last_outcome;
+            let outcome = outcome.filter(|outcome| outcome::is_unfinished(Some(outcome)));
+            unfinished.extend(outcome.map(|outcome| format!("{} {outcome}", kind.plural())));
+        }
+        Ok((unfinished, pauses::in_force(c, now)?))
+    };
+    let (mut parts, paused) = match store.read(read) {
+        Ok(found) => found,
+        Err(error) => return Check::failure("listings", session::storage(context, &error)),
+    };
+    parts.extend(paused.iter().map(|one| format!("{}: {}", one.kind.plural(), sync::pause(one))));
+    match parts.is_empty() {
+        true => Check::ok("listings", "none failed last"),
+        false => Check::warning("listings", parts.join("; ")),
+    }
 }
 
 #[cfg(test)]

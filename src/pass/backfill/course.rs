@@ -78,7 +78,10 @@ impl Backfill {
 
     /// What has ended or settled since the last backfill, of kinds that `wants` wants; `None` if there
     /// is nothing to do.
-    pub fn of_growth(desk: &Desk, wants: impl Fn(Kind) -> bool) -> StoreResult<Option<Self>> {
+    pub(super) fn of_growth(
+        desk: &Desk,
+        wants: impl Fn(Kind) -> bool,
+    ) -> StoreResult<Option<Self>> {
         let tasks = super::due(&desk.store, desk.fetcher.clock().now(), wants)?;
         let growth = Self { tasks: Some(tasks), ..Self::new(Goal::Growth) };
         Ok(growth.tasks.as_ref().is_some_and(|tasks| !tasks.is_empty()).then_some(growth))

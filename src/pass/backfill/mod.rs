@@ -5,35 +5,33 @@
 //! A kind that fails does not keep the others from their days.
 
 mod course;
+mod growth;
 mod report;
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
 pub use course::Backfill;
+pub use growth::{due, next_at};
 pub use report::{Backfilled, KindBackfilled};
 
 use super::report::Stop;
-use super::{PassSettings, begin, end_turn};
+use super::{PassSettings, begin, end_turn, pauses};
 use crate::api::Failure;
 use crate::model::metrics::number;
-use crate::model::{Event, Kind, Lot, instant};
+use crate::model::{Event, Kind, Lot};
 use crate::plan::backfill::{self as plan, Bound, Refused, Task};
 use crate::poll::error::PollResult;
 use crate::poll::metrics::{self as asking, Asked, endpoint};
 use crate::poll::settle::{self, outcome};
 use crate::poll::{Desk, PollError};
+use crate::store::StoreResult;
 use crate::store::metrics::{self, Subject, Told};
 use crate::store::passes::{self, Ending};
-use crate::store::{Store, StoreResult, instance, refusals};
+use crate::store::pauses::BackoffScope;
 
 use course::{Goal, Place};
-
-/// Days are asked for up to so many seconds after they have ended, so that many installations do not
-/// strike together.
-const SPREAD_S: u64 = 1_800;
 
 /// Whether something more urgent waits.
 pub type Yields<'a> = dyn Fn(&Desk) -> bool + Sync + 'a;
@@ -63,7 +61,7 @@ pub fn interrupt(desk: &mut Desk, work: &mut Backfill, settings: &PassSettings) 
 /// back, where there are none or no backfill was ever done.
 pub async fn grow(desk: &mut Desk, settings: &PassSettings, only: &[Kind]) -> Option<Backfilled> {
     let wants = |kind| only.is_empty() || only.contains(&kind);
-    let mut work = match Backfill::of_growth(desk, wants) {
+    let mut work = match of_growth(desk, wants) {
         Ok(work) => work?,
         Err(error) => return Some(Backfill::of_days(0).report(Some(Stop::Store(error)))),
     };
@@ -71,45 +69,10 @@ pub async fn grow(desk: &mut Desk, settings: &PassSettings, only: &[Kind]) -> Op
     Some(work.report(stop))
 }
 
-/// What has ended or settled since the last backfill, and the server does not refuse.
-pub fn due(
-    store: &Store,
-    now: DateTime<Utc>,
-    wants: impl Fn(Kind) -> bool,
-) -> StoreResult<Vec<Task>> {
-    let refused = store.read(|c| refusals::in_force(c, instant::micros(now)))?;
-    let today = (now - spread(store)?).date_naive();
-    let mut tasks = Vec::new();
-    for kind in Lot::KINDS.into_iter().filter(|kind| wants(*kind)) {
-        let state = store.read(|c| metrics::growing(c, kind))?;
-        let due = plan::growth(kind, state.from, &state.asked, &state.open, today);
-        let is_refused = |task: &Task| refused.iter().any(|r| r.thing == endpoint(task.lot));
-        tasks.extend(due.into_iter().filter(|task| !is_refused(task)));
-    }
-    // The newest days of all kinds come first.
-    tasks.sort_by_key(|task| (std::cmp::Reverse(task.day), task.lot));
-    Ok(tasks)
-}
-
-/// When days are to be asked for next: now, or when the present one has ended; `None` without a
-/// backfill.
-pub fn next_at(desk: &Desk, wants: impl Fn(Kind) -> bool) -> StoreResult<Option<DateTime<Utc>>> {
-    let now = desk.fetcher.clock().now();
-    if !due(&desk.store, now, wants)?.is_empty() {
-        return Ok(Some(now));
-    }
-    let mut is_growing = false;
-    for kind in Lot::KINDS {
-        is_growing |= desk.store.read(|c| metrics::growing(c, kind))?.from.is_some();
-    }
-    let spread = spread(&desk.store)?;
-    let tomorrow = (now - spread).date_naive().checked_add_days(Days::new(1));
-    Ok(tomorrow.filter(|_| is_growing).map(|day| day.and_time(NaiveTime::MIN).and_utc() + spread))
-}
-
-fn spread(store: &Store) -> StoreResult<TimeDelta> {
-    let seconds = store.read(instance::identity)?.seed() % SPREAD_S;
-    Ok(TimeDelta::seconds(seconds.cast_signed()))
+/// What has ended or settled since the last backfill, of kinds that are wanted and not paused.
+pub fn of_growth(desk: &Desk, wants: impl Fn(Kind) -> bool) -> StoreResult<Option<Backfill>> {
+    let paused = pauses::paused(desk, BackoffScope::Days, desk.fetcher.clock().now())?;
+    Backfill::of_growth(desk, |kind| wants(kind) && !paused.contains_key(&kind))
 }
 
 /// The kinds whose turns were begun in this pass, and the one at work.
@@ -389,6 +352,10 @@ fn write_down(
             tracing::warn!(%kind, outcome = ending.outcome, detail = ending.detail, "not all went well");
         }
         settle::end(desk, kind, &ending)?;
+        // What stops everything is no kind's own failure.
+        if stop.is_none() {
+            pauses::note(desk, settings, kind, BackoffScope::Days, ending.outcome)?;
+        }
     }
     let outcome = stop.map_or("finished", Stop::name);
     let detail = stop.map(ToString::to_string);

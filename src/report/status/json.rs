@@ -4,7 +4,7 @@ use serde_json::{Value, json as value};
 
 use super::{NextWalk, Status, at};
 use crate::model::{Instant, instant};
-use crate::report::outbox;
+use crate::report::{outbox, sync};
 use crate::store::freshness::Freshness;
 use crate::store::refusals::Refusal;
 use crate::store::status::{KindStatus, LastPass};
@@ -44,6 +44,7 @@ pub fn json(status: &Status) -> Value {
             "is_growing": reach.is_growing,
         })).collect::<Vec<_>>(),
         "rate_limit": status.rate.json(status.now),
+        "paused": snapshot.paused.iter().map(sync::pause_json).collect::<Vec<_>>(),
         "outbox": outbox::counts(&snapshot.outbox),
         "refusals": snapshot.refusals.iter().map(of_refusal).collect::<Vec<_>>(),
         "last_error": snapshot.last_error.as_ref().map(|error| value!({

@@ -8,10 +8,11 @@ use super::{NextWalk, Status, at};
 use crate::model::shown::printable;
 use crate::model::{Instant, Kind};
 use crate::poll::settle::unreadable_text;
-use crate::report::outbox;
 use crate::report::text::{bytes, moment, relative, span, thousands};
+use crate::report::{outbox, sync};
 use crate::store::freshness::Freshness;
 use crate::store::metrics::Reach;
+use crate::store::pauses::Backoff;
 use crate::store::refusals::Refusal;
 use crate::store::status::KindStatus;
 
@@ -239,6 +240,8 @@ fn notes(status: &Status) -> Vec<String> {
         );
         notes.extend(not_scraped(kind.kind, kind.freshness.as_ref()));
     }
+    let pause = |one: &Backoff| format!("{}: {}", one.kind.plural(), sync::pause(one));
+    notes.extend(status.snapshot.paused.iter().map(pause));
     notes.extend(status.snapshot.refusals.iter().map(|refusal| refused(status, refusal)));
     notes
 }
