@@ -67,7 +67,9 @@ impl Push<'_> {
 
     /// Draws the consequences of an attempt that failed.
     async fn failed(&mut self, entry: &Entry, failure: Failure) -> PollResult<()> {
-        let decision = verdict::decide(entry.action, entry.is_doubtful, &failure);
+        // Some answer 503 to what they did all the same; to send again is safe where that ends in a 404.
+        let is_doubtful = entry.is_doubtful || entry.http_status == Some(503);
+        let decision = verdict::decide(entry.action, is_doubtful, &failure);
         tracing::debug!(entry = entry.entry, ?decision, error = %failure, "an entry was not done");
         match decision {
             Decision::Unreachable => {

@@ -221,3 +221,23 @@ fn a_list_that_cannot_be_read_is_asked_for_once_in_a_run_whatever_is_queued() {
     bed.sync_well(&[]);
     assert_eq!(bed.states(), ["succeeded"; 8]);
 }
+
+#[test]
+fn a_deletion_that_was_done_although_it_was_answered_503_succeeds() {
+    let bed = bed();
+    bed.sync_well(&[]);
+    let video = bed.control.ids(Kind::Video).remove(0);
+    bed.queue(&["untrack", "video", &video]);
+    bed.control.fault(Fault::on("DELETE", "/videos/*", Accident::status(503)));
+    bed.control.delete(Kind::Video, &video);
+    bed.sync_well(&[]);
+    assert_eq!((bed.states(), bed.writes()), (vec!["succeeded".to_owned()], 2));
+    // One that was never there fails, also after a rate limit.
+    let wait = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(1) };
+    let other = bed.control.ids(Kind::Video).remove(0);
+    bed.queue(&["untrack", "video", &other]);
+    bed.control.fault(Fault::on("DELETE", "/videos/*", wait));
+    bed.control.delete(Kind::Video, &other);
+    bed.sync(&[]).expect(1);
+    assert_eq!(bed.states()[1], "failed");
+}
