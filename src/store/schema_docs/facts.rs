@@ -49,6 +49,7 @@ pub const TABLES: &[&str] = &[
     "overview_observation",
     "document",
     "kind_state",
+    "backoff",
     "job",
     "pass",
     "pass_kind",
