@@ -1,5 +1,5 @@
-//! Looking whether a change was made that was answered with a 2xx whose body cannot be read: a page of
-//! some proxy, or half an answer. It is never sent again by itself.
+//! Looking whether a change was made whose answer was lost, or that was answered with a 2xx whose body
+//! cannot be read: a page of some proxy, or half an answer. The latter is never sent again by itself.
 
 use serde_json::{Map, Value};
 
@@ -16,8 +16,9 @@ use crate::store::outbox::queue::{self, Told};
 const LOOKS_MAX: i64 = 5;
 
 impl Push<'_> {
-    /// Reads what an entry has changed, and ends it where the change shows.
-    pub(super) async fn confirm(&mut self, entry: &Entry, status: u16) -> PollResult<()> {
+    /// Reads what an entry has changed, and ends it where the change shows. `status` is that of its answer;
+    /// where there was none, the entry is sent again unless the change shows for certain.
+    pub(super) async fn confirm(&mut self, entry: &Entry, status: Option<u16>) -> PollResult<()> {
         let (kind, id) = match entry.action {
             Action::Link | Action::Unlink => (Kind::Account, entry.account.as_deref()),
             _ => (entry.kind, entry.subject.as_deref()),
@@ -26,10 +27,12 @@ impl Push<'_> {
             Ok(fresh) => fresh,
             Err(error) => return self.cannot_look(entry, error),
         };
-        if !is_shown(entry, &fresh) {
-            return self.not_shown_yet(entry, status);
-        }
-        let detail = "the answer could not be read; the change was found by looking";
+        let detail = match (is_shown(entry, &fresh), status) {
+            (Some(false), Some(status)) => return self.not_shown_yet(entry, status),
+            (Some(true), None) => "the answer was lost; the change was found by looking",
+            (_, None) => return self.send(entry).await,
+            (_, Some(_)) => "the answer could not be read; the change was found by looking",
+        };
         let told = Told { detail: Some(detail.to_owned()), ..last_told(entry) };
         let fresh = (entry.action == Action::Set).then_some(fresh);
         self.finish(entry, entry.subject.clone(), fresh, told)
@@ -67,30 +70,32 @@ pub(super) fn last_told(entry: &Entry) -> Told {
     }
 }
 
-/// Whether a resource is as an entry wants it. What it does not tell counts as wanted.
-fn is_shown(entry: &Entry, fresh: &Fresh) -> bool {
+/// Whether a resource is as an entry wants it; `None` where it does not tell.
+fn is_shown(entry: &Entry, fresh: &Fresh) -> Option<bool> {
     let row = fresh.body.as_ref().and_then(|body| item(body).ok());
     let row: Option<Map<String, Value>> = row.and_then(|row| serde_json::from_str(row.get()).ok());
-    let Some(row) = row else { return entry.action == Action::Untrack };
+    let Some(row) = row else { return Some(entry.action == Action::Untrack) };
     let creator = row.get("creator_id").map(|id| id.as_str() == entry.subject.as_deref());
     match entry.action {
-        Action::Link => creator != Some(false),
-        Action::Unlink => creator != Some(true),
+        Action::Link => creator,
+        Action::Unlink => creator.map(|is_linked| !is_linked),
         Action::Set => {
             let body = entry.body.as_deref().unwrap_or_default();
             let wanted: Map<String, Value> = serde_json::from_str(body).unwrap_or_default();
-            wanted.iter().all(|(name, wanted)| is_as_wanted(wanted, row.get(name)))
+            let members = wanted.iter().map(|(name, wanted)| is_as_wanted(wanted, row.get(name)));
+            // One that differs decides; else one that is not told leaves it open.
+            members.min_by_key(|shown| shown.map_or(1, |shown| if shown { 2 } else { 0 })).flatten()
         }
-        Action::Track | Action::Untrack => false,
+        Action::Track | Action::Untrack => Some(false),
     }
 }
 
 /// NULL asks for the organization's default, whatever that is; texts may have been trimmed.
-fn is_as_wanted(wanted: &Value, found: Option<&Value>) -> bool {
+fn is_as_wanted(wanted: &Value, found: Option<&Value>) -> Option<bool> {
     match (wanted, found) {
-        (Value::Null, _) | (_, None) => true,
-        (Value::String(wanted), Some(Value::String(found))) => wanted.trim() == found.trim(),
-        (wanted, Some(found)) => wanted == found,
+        (Value::Null, _) | (_, None) => None,
+        (Value::String(wanted), Some(Value::String(found))) => Some(wanted.trim() == found.trim()),
+        (wanted, Some(found)) => Some(wanted == found),
     }
 }
 
@@ -101,18 +106,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_shows_unless_a_member_tells_otherwise() {
+    fn a_change_shows_or_does_not_or_cannot_be_told() {
         for (wanted, found, is_shown) in [
-            (json!(9), Some(json!(9)), true),
-            (json!(9), Some(json!(24)), false),
-            (json!(9), None, true),
-            (json!(null), Some(json!(30)), true),
-            (json!(" Ada "), Some(json!("Ada")), true),
-            (json!("Ada"), Some(json!("Grace")), false),
-            (json!(false), Some(json!(true)), false),
-            (json!({"team": "a"}), Some(json!({"team": "a"})), true),
-            (json!({"team": "a"}), Some(json!({})), false),
-            (json!("food"), Some(json!(null)), false),
+            (json!(9), Some(json!(9)), Some(true)),
+            (json!(9), Some(json!(24)), Some(false)),
+            (json!(9), None, None),
+            (json!(null), Some(json!(30)), None),
+            (json!(" Ada "), Some(json!("Ada")), Some(true)),
+            (json!("Ada"), Some(json!("Grace")), Some(false)),
+            (json!(false), Some(json!(true)), Some(false)),
+            (json!({"team": "a"}), Some(json!({"team": "a"})), Some(true)),
+            (json!({"team": "a"}), Some(json!({})), Some(false)),
+            (json!("food"), Some(json!(null)), Some(false)),
         ] {
             assert_eq!(is_as_wanted(&wanted, found.as_ref()), is_shown, "{wanted} {found:?}");
         }

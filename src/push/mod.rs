@@ -203,7 +203,7 @@ impl Push<'_> {
     async fn one(&mut self, entry: &Entry) -> PollResult<()> {
         match (entry.state, entry.action, confirm::answered(entry)) {
             (State::Unsure, Action::Track, _) => self.look(entry).await,
-            (State::Unsure, _, Some(status)) => self.confirm(entry, status).await,
+            (State::Unsure, _, status) => self.confirm(entry, status).await,
             _ => self.send(entry).await,
         }
     }

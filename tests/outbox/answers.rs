@@ -241,3 +241,22 @@ fn a_deletion_that_was_done_although_it_was_answered_503_succeeds() {
     bed.sync(&[]).expect(1);
     assert_eq!(bed.states()[1], "failed");
 }
+
+#[test]
+fn a_change_whose_answer_was_lost_is_looked_for_before_it_is_sent_again() {
+    let bed = bed();
+    let video = bed.control.ids(Kind::Video).remove(0);
+    // Done, and the answer lost: it shows, and is not sent again.
+    bed.control.fault(Fault::on("PATCH", "/videos/*", Accident::ResetAfter));
+    bed.queue(&["set", "video", &video, "--interval", "9"]);
+    bed.sync_well(&[]);
+    assert_eq!((bed.states(), bed.writes()), (vec!["succeeded".to_owned()], 1));
+    assert_eq!(bed.control.row(Kind::Video, &video).unwrap()["scrape_interval_hours"], 9);
+    // Not done: it does not show, and is sent again.
+    bed.control.fault(Fault::on("PATCH", "/videos/*", Accident::ResetBefore));
+    bed.queue(&["set", "video", &video, "--interval", "7"]);
+    bed.sync_well(&[]);
+    assert_eq!((bed.states()[1].as_str(), bed.writes()), ("succeeded", 3));
+    bed.sync_well(&["--full"]);
+    bed.compare();
+}
