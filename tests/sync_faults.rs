@@ -288,6 +288,7 @@ fn a_bad_day_ends_in_the_truth() {
                 assert!(done, "seed {seed}: no sync was complete");
                 bed.sync(&["--full"]);
                 bed.control.clear_faults();
+                pass_time(&bed, 24 * 3_600);
                 bed.sync_well(&[]);
                 bed.compare();
                 bed.is_sound();
