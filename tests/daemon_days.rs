@@ -47,7 +47,7 @@ fn a_key_disabled_for_eight_hours_is_hardly_used_and_all_is_caught_up_with() {
     assert!((20..=45).contains(&refused), "{refused} requests with a key that is refused");
     assert!(lived.has_said(FROM, UNTIL, "the API refuses the key"));
     // Up to a quarter of an hour may pass until the next probe.
-    lived.read_oldest_first(UNTIL + Duration::from_secs(15 * 60));
+    lived.read_once(UNTIL + Duration::from_secs(15 * 60));
     lived.caught_up(UNTIL + Duration::from_secs(15 * 60), Some((FROM, UNTIL)));
 }
 
@@ -70,7 +70,7 @@ fn an_api_that_cannot_be_reached_for_eight_hours_is_tried_again_by_single_reques
     assert!((96..=TRIES_MAX).contains(&tries), "{tries} tries");
     assert!(lived.sent(FROM, UNTIL).all(|status| status.is_none()));
     assert!(lived.has_said(FROM, UNTIL, "the API is unreachable"));
-    lived.read_oldest_first(UNTIL + Duration::from_secs(5 * 60));
+    lived.read_once(UNTIL + Duration::from_secs(5 * 60));
     lived.caught_up(UNTIL + Duration::from_secs(5 * 60), Some((FROM, UNTIL)));
 }
 
@@ -88,7 +88,7 @@ fn an_api_that_fails_for_eight_hours_is_tried_again_by_single_requests() {
     let lived = live(UNTIL, END, breakdown);
     let tries = lived.sent(FROM, UNTIL).count();
     assert!((96..=TRIES_MAX).contains(&tries), "{tries} tries");
-    lived.read_oldest_first(UNTIL + Duration::from_secs(5 * 60));
+    lived.read_once(UNTIL + Duration::from_secs(5 * 60));
     lived.caught_up(UNTIL + Duration::from_secs(5 * 60), Some((FROM, UNTIL)));
 }
 
