@@ -4,11 +4,11 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::failure::Failure;
-use super::headers::{Head, RateHeaders};
-use super::mend::{Mend, mend};
-use super::page::{ListPage, item};
-use super::windowed::Windowed;
+use crate::api::failure::Failure;
+use crate::api::headers::{Head, RateHeaders};
+use crate::api::mend::{Mend, mend};
+use crate::api::page::{ListPage, item};
+use crate::api::windowed::Windowed;
 
 /// What the server answered. The key cannot be in it, even if the server repeated it.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use reqwest::{Certificate, ClientBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
-use super::scrub::Scrubber;
+use crate::api::scrub::Scrubber;
 use crate::model::settings::ApiSettings;
 
 /// Common servers drop a connection that was idle for 5 s; one that is about to be dropped would

@@ -13,13 +13,13 @@ use tracing::field::Empty;
 use tracing::{Instrument, debug, debug_span};
 use url::Url;
 
-use super::answer::Answer;
-use super::build::{BuildError, authorization, check_base_url, transport};
-use super::failure::{Failure, Verdict};
-use super::headers::Head;
-use super::request::Request;
-use super::room::{FREE_BYTES, Place, Room};
-use super::scrub::Scrubber;
+use crate::api::answer::Answer;
+use crate::api::build::{BuildError, authorization, check_base_url, transport};
+use crate::api::failure::{Failure, Verdict};
+use crate::api::headers::Head;
+use crate::api::request::Request;
+use crate::api::room::{FREE_BYTES, Place, Room};
+use crate::api::scrub::Scrubber;
 use crate::clock::Clock;
 use crate::model::settings::ApiSettings;
 

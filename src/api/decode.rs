@@ -11,9 +11,9 @@ use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::fingerprint;
-use super::mend::Damage;
-use super::page::ListedRow;
+use crate::api::fingerprint;
+use crate::api::mend::Damage;
+use crate::api::page::ListedRow;
 use crate::model::{BadRow, Column, ColumnType, Instant, Kind, Row, Value, columns};
 
 /// An id is shortened to this many bytes where it is only named in an outcome.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 
-use super::headers::{Head, RateHeaders};
-use super::problem::{Problem, TEXT_CHARS_MAX};
-use super::scrub::Scrubber;
+use crate::api::headers::{Head, RateHeaders};
+use crate::api::problem::{Problem, TEXT_CHARS_MAX};
+use crate::api::scrub::Scrubber;
 use crate::model::shown::printable;
 use crate::retry::Trouble;
 

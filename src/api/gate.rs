@@ -12,9 +12,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::headers::{DELTA_SECONDS_MAX, RateHeaders};
-use super::hold::Hold;
-use super::retry_after::{WAIT_INSTEAD, WAIT_MAX, bounded_wait};
+use crate::api::headers::{DELTA_SECONDS_MAX, RateHeaders};
+use crate::api::hold::Hold;
+use crate::api::retry_after::{WAIT_INSTEAD, WAIT_MAX, bounded_wait};
 use crate::clock::BootTime;
 
 /// A window said to be longer than this is garbage, and waiting for its end would be as well.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, header};
 
-use super::retry_after::{bounded_wait, parse_http_date, parse_retry_after};
-use super::scrub::Scrubber;
+use crate::api::retry_after::{bounded_wait, parse_http_date, parse_retry_after};
+use crate::api::scrub::Scrubber;
 
 /// Longest request id that is kept.
 const REQUEST_ID_CHARS_MAX: usize = 128;

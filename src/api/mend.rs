@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
-use super::page::ROWS_MAX;
+use crate::api::page::ROWS_MAX;
 
 /// The most repairs of one body; a body with more is not JSON with bad values but something else.
 const MENDS_MAX: usize = 10_000;

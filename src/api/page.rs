@@ -14,8 +14,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::failure::Failure;
-use super::mend::{Damage, Mend};
+use crate::api::failure::Failure;
+use crate::api::mend::{Damage, Mend};
 
 /// The most rows of a page. At most 200 are asked for; a server that takes no notice may give more.
 pub(super) const ROWS_MAX: usize = 1_000;

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::failure::FieldError;
-use super::headers::Head;
-use super::scrub::Scrubber;
+use crate::api::failure::FieldError;
+use crate::api::headers::Head;
+use crate::api::scrub::Scrubber;
 
 /// Longest code that is kept; the documented ones are shorter by far.
 const CODE_CHARS_MAX: usize = 64;

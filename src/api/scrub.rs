@@ -6,7 +6,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::redact::Needle;
+use crate::api::redact::Needle;
 use crate::model::shown::printable;
 
 /// What stands where the key stood.

@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::decode;
-use super::failure::Failure;
-use super::page::read;
+use crate::api::decode;
+use crate::api::failure::Failure;
+use crate::api::page::read;
 use crate::model::metrics::{Metrics, NAMES};
 use crate::model::{Column, ColumnType};
 

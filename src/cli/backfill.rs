@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::document::{self, Document};
-use super::{CliError, Context, Exit, handover, session};
+use crate::cli::document::{self, Document};
+use crate::cli::{CliError, Context, Exit, handover, session};
 use crate::daemon::JobRequest;
 use crate::pass::backfill::{self, Backfill, Backfilled};
 use crate::plan::backfill::DAYS_MAX;
@@ -18,7 +18,7 @@ pub struct BackfillArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
     pub days: u32,
     /// Wait at most this long for a rate limit, else exit 75 with what was done kept
-    #[arg(long, value_name = "DURATION", value_parser = super::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = crate::cli::duration)]
     pub max_wait: Option<Duration>,
     /// Print one JSON document on stdout
     #[arg(long)]
@@ -35,7 +35,7 @@ fn backfill(
     context: &Context,
     document: &mut Document,
 ) -> Result<Exit, CliError> {
-    let runtime = super::runtime_of_one()?;
+    let runtime = crate::cli::runtime_of_one()?;
     let job = JobRequest { backfill_days: Some(args.days), ..JobRequest::default() };
     if let Some(exit) = handover::by_daemon(context, &runtime, &job, document)? {
         return Ok(exit);
@@ -47,7 +47,7 @@ fn backfill(
                 backfill::run(&mut session.desk, &mut work, &session.settings, false, &|_| false);
             tokio::select! {
                 stop = course => Some(stop),
-                () = super::stop_signal() => None,
+                () = crate::cli::stop_signal() => None,
             }
         });
         // A signal drops the request that is under way; it is asked again by the next run.

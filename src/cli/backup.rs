@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
-use super::{CliError, Context, Exit, session};
+use crate::cli::{CliError, Context, Exit, session};
 use crate::model::instant;
 use crate::report::backup as report;
 use crate::report::progress::View;
@@ -35,7 +35,7 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Exit, CliError> {
     let copied = copying(context, move |tell| backup::copy(&source, &file, existing, now, tell))?;
     let copy = copied.map_err(|error| failure(args, context, &error))?;
     if context.output.progress != View::Silent {
-        super::answer(report::text(&copy).as_bytes())?;
+        crate::cli::answer(report::text(&copy).as_bytes())?;
     }
     Ok(Exit::Done)
 }
@@ -48,8 +48,8 @@ pub fn copying<T: Send + 'static>(
     let is_over = Arc::new(AtomicBool::new(false));
     let mut progress = report::start(context.output.progress);
     let ends = Arc::clone(&is_over);
-    let copied = super::runtime()?.block_on(async {
-        let stopped = super::stop_signal();
+    let copied = crate::cli::runtime()?.block_on(async {
+        let stopped = crate::cli::stop_signal();
         let copying = tokio::task::spawn_blocking(move || {
             copy(&mut |copied| {
                 progress.tell(copied);

@@ -11,7 +11,7 @@ mod remote;
 
 use clap::Args;
 
-use super::{CliError, Context, Exit, Output};
+use crate::cli::{CliError, Context, Exit, Output};
 use crate::config::Environment;
 use crate::report::check::{self as report, Check};
 use crate::report::progress::View;
@@ -49,7 +49,7 @@ pub fn run(
         }
         (false, _) => report::text(&checks),
     };
-    super::answer(text.as_bytes())?;
+    crate::cli::answer(text.as_bytes())?;
     match error {
         Some(error) => Err(error.clone()),
         None => Ok(exit),
@@ -77,7 +77,7 @@ fn checks(
     let (key_source, key) = local::key(context);
     checks.push(key_source);
     checks.push(local::proxy(context, environment));
-    checks.extend(super::runtime()?.block_on(remote::checks(context, &mirror, key)));
+    checks.extend(crate::cli::runtime()?.block_on(remote::checks(context, &mirror, key)));
     checks.push(local::capabilities(context, &mirror));
     checks.push(local::listings(context, &mirror));
     Ok(checks)

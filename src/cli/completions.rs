@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{Cli, CliError, Exit};
+use crate::cli::{Cli, CliError, Exit};
 
 /// Arguments of `completions`.
 #[derive(Debug, Clone, Args)]
@@ -17,6 +17,6 @@ pub struct CompletionsArgs {
 pub fn run(args: &CompletionsArgs) -> Result<Exit, CliError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "creatormirror", &mut script);
-    super::answer(&script)?;
+    crate::cli::answer(&script)?;
     Ok(Exit::Done)
 }

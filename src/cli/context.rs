@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use secrecy::SecretString;
 use tokio::runtime::{Builder, Runtime};
 
-use super::{CliError, Exit, Globals};
+use crate::cli::{CliError, Exit, Globals};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Flags, KeySource};
 use crate::logging::{self, LogFormat};

@@ -9,8 +9,8 @@ use clap::Args;
 use secrecy::SecretString;
 use tempfile::TempDir;
 
-use super::session::{self, Session};
-use super::{CliError, Context, Exit, Output};
+use crate::cli::session::{self, Session};
+use crate::cli::{CliError, Context, Exit, Output};
 use crate::clock::Clock;
 use crate::config::{Config, Flags};
 use crate::demo::{self, Progress};
@@ -48,11 +48,11 @@ pub fn run(
     output: Output,
 ) -> Result<Exit, CliError> {
     let place = Place::find(database)?;
-    super::runtime()?.block_on(async {
+    crate::cli::runtime()?.block_on(async {
         tokio::select! {
             // Signals are heard before anything is begun.
             biased;
-            () = super::stop_signal() => Err(place.interrupted()),
+            () = crate::cli::stop_signal() => Err(place.interrupted()),
             done = simulate(args, &place, clock, output) => done,
         }
     })?;
@@ -98,7 +98,7 @@ async fn simulate(
     let report = demo_report::text(&findings);
     session.desk.store.tidy().map_err(|error| session::storage(&context, &error))?;
     sandbox.stop().await;
-    super::answer(report.as_bytes())
+    crate::cli::answer(report.as_bytes())
 }
 
 /// The settings of `sync` where nothing is set, but for how long due videos wait.

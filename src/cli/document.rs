@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{CliError, Context, Exit, backfill, session};
+use crate::cli::{CliError, Context, Exit, backfill, session};
 use crate::daemon::Answer;
 use crate::pass::Report;
 use crate::pass::backfill::Backfilled;
@@ -29,7 +29,7 @@ pub fn promised(is_wanted: bool, command: impl FnOnce(&mut Document) -> Verdict)
         && !document.is_out
     {
         let error = sync_report::json_of_error(error.exit.code(), &error.message);
-        super::answer(format!("{error}\n").as_bytes())?;
+        crate::cli::answer(format!("{error}\n").as_bytes())?;
     }
     result
 }
@@ -39,9 +39,9 @@ impl Document {
     pub fn give(&mut self, context: &Context, answer: &Answer) -> Result<(), CliError> {
         self.is_out = true;
         if self.is_wanted {
-            super::answer(format!("{}\n", answer.json).as_bytes())
+            crate::cli::answer(format!("{}\n", answer.json).as_bytes())
         } else if context.output.progress != View::Silent {
-            super::answer(answer.text.as_bytes())
+            crate::cli::answer(answer.text.as_bytes())
         } else {
             Ok(())
         }

@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use secrecy::SecretString;
 
-use super::{CliError, Context, Exit, session};
+use crate::cli::{CliError, Context, Exit, session};
 use crate::config::Environment;
 use crate::export::{self, Destination, ExportError, Format, Options, Request};
 use crate::logging;
@@ -63,7 +63,7 @@ pub fn run(
     let mut destination = match Destination::is_bucket(&args.out) {
         false => Destination::folder(Path::new(&args.out)).map_err(failed)?,
         true => {
-            let runtime = super::runtime_of_one()?;
+            let runtime = crate::cli::runtime_of_one()?;
             Destination::bucket(&args.out, &options(environment), runtime).map_err(failed)?
         }
     };
@@ -73,9 +73,11 @@ pub fn run(
     drop(reading);
     let outcome = outcome.map_err(failed)?;
     if args.json {
-        super::answer(format!("{}\n", report::json(&outcome, &request, &args.out)).as_bytes())?;
+        crate::cli::answer(
+            format!("{}\n", report::json(&outcome, &request, &args.out)).as_bytes(),
+        )?;
     } else if context.output.progress != View::Silent {
-        super::answer(report::text(&outcome, &args.out).as_bytes())?;
+        crate::cli::answer(report::text(&outcome, &args.out).as_bytes())?;
     }
     Ok(Exit::Done)
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use super::document::{Document, Verdict};
-use super::{CliError, Context, Exit, session};
+use crate::cli::document::{Document, Verdict};
+use crate::cli::{CliError, Context, Exit, session};
 use crate::daemon::{Answer, JobRequest};
 use crate::model::instant;
 use crate::store::jobs::{self, Progress};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{CliError, Exit};
+use crate::cli::{CliError, Exit};
 use crate::model::Kind;
 use crate::model::outbox::Action;
 use crate::push::body::{self, quoted};

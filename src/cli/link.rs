@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::queueing::{self, QueueArgs};
-use super::{CliError, Context, Exit};
+use crate::cli::queueing::{self, QueueArgs};
+use crate::cli::{CliError, Context, Exit};
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft};
 

@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory};
 use clap_mangen::Man;
 
-use super::{Cli, CliError, Exit};
+use crate::cli::{Cli, CliError, Exit};
 
 /// Arguments of `man`.
 #[derive(Debug, Clone, Args)]
@@ -16,7 +16,7 @@ pub struct ManArgs {
 pub fn run(args: &ManArgs) -> Result<Exit, CliError> {
     let mut page = Vec::new();
     render(args.command.as_deref(), &mut page)?;
-    super::answer(&page)?;
+    crate::cli::answer(&page)?;
     Ok(Exit::Done)
 }
 

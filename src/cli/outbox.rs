@@ -4,7 +4,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{CliError, Context, Exit, session};
+use crate::cli::{CliError, Context, Exit, session};
 use crate::model::instant;
 use crate::model::outbox::State;
 use crate::report::outbox as report;
@@ -98,7 +98,7 @@ fn list(
         true => document(&entries),
         false => report::table(&entries, context.clock.now()),
     };
-    super::answer(text.as_bytes())?;
+    crate::cli::answer(text.as_bytes())?;
     Ok(Exit::Done)
 }
 
@@ -116,7 +116,7 @@ fn show(context: &Context, entry: i64, json: bool) -> Result<Exit, CliError> {
         true => format!("{}\n", report::json(&found)),
         false => report::text(&found, context.clock.now()),
     };
-    super::answer(text.as_bytes())?;
+    crate::cli::answer(text.as_bytes())?;
     Ok(Exit::Done)
 }
 
@@ -161,7 +161,7 @@ fn touch(
         let found: Vec<Entry> = found.map_err(failed)?.into_iter().flatten().collect();
         text = document(&found);
     }
-    super::answer(text.as_bytes())?;
+    crate::cli::answer(text.as_bytes())?;
     match problems.is_empty() {
         true => Ok(Exit::Done),
         false => Err(CliError::new(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{CliError, Context, Exit, session};
+use crate::cli::{CliError, Context, Exit, session};
 use crate::model::instant;
 use crate::model::outbox::Draft;
 use crate::model::shown::printable;
@@ -32,7 +32,7 @@ const PRINTED_AT_ONCE: i64 = 500;
 #[derive(Debug, Clone, Args)]
 pub struct QueueArgs {
     /// Wait for the outcome, for this long at most (as long as `max_wait` if no time is given)
-    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = super::duration)]
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = crate::cli::duration)]
     pub wait: Option<Option<Duration>>,
     /// Print one JSON document on stdout
     #[arg(long)]
@@ -153,9 +153,9 @@ fn print(
             if let Form::Document = form {
                 text.push_str("]}\n");
             }
-            return super::answer(text.as_bytes());
+            return crate::cli::answer(text.as_bytes());
         }
-        super::answer(text.as_bytes())?;
+        crate::cli::answer(text.as_bytes())?;
         next = last + 1;
     }
 }
@@ -217,7 +217,7 @@ fn wait(
         );
     }
     let mut left = limit.unwrap_or(context.config.max_wait);
-    super::runtime()?.block_on(async {
+    crate::cli::runtime()?.block_on(async {
         while store.read(|c| outbox::has_open(c, entries)).map_err(failed)? {
             if left.is_zero() {
                 let open = store.read(|c| outbox::undone(c, entries, 0)).map_err(failed)?.open;

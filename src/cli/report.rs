@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use uuid::Uuid;
 
-use super::{CliError, Context, Exit, session};
+use crate::cli::{CliError, Context, Exit, session};
 use crate::report::glance::{self as page, Facts};
 use crate::store::{Store, glance};
 
@@ -29,13 +29,13 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<Exit, CliError> {
     let facts = Facts { glance: &glance, now, database: store.path(), nonce: &nonce };
     let page = page::page(&facts).map_err(|error| CliError::from_error(Exit::Partial, &error))?;
     if args.out == Path::new("-") {
-        super::answer(page.as_bytes())?;
+        crate::cli::answer(page.as_bytes())?;
         return Ok(Exit::Done);
     }
     write(&args.out, page.as_bytes()).map_err(|error| {
         CliError::new(Exit::Storage, format!("cannot write {}", args.out.display())).because(&error)
     })?;
-    super::answer(format!("{}\n", args.out.display()).as_bytes())?;
+    crate::cli::answer(format!("{}\n", args.out.display()).as_bytes())?;
     Ok(Exit::Done)
 }
 

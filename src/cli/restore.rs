@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CliError, Context, Exit, backup, session};
+use crate::cli::{CliError, Context, Exit, backup, session};
 use crate::model::instant;
 use crate::report::backup as report;
 use crate::report::progress::View;
@@ -29,7 +29,7 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<Exit, CliError> {
         backup::copying(context, move |tell| restore::restore(&file, &database, now, tell))?;
     let restored = copied.map_err(|error| failure(context, &error))?;
     if context.output.progress != View::Silent {
-        super::answer(report::restored(&restored).as_bytes())?;
+        crate::cli::answer(report::restored(&restored).as_bytes())?;
     }
     Ok(Exit::Done)
 }

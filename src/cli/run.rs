@@ -9,7 +9,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::{CliError, Context, Exit, document, session};
+use crate::cli::{CliError, Context, Exit, document, session};
 use crate::config::{Environment, Flags};
 use crate::daemon::{self, Answer, Call, DaemonSettings, Fresh, Front, News, Pulse};
 use crate::listen::{self, Listener, Metrics};
@@ -39,7 +39,7 @@ pub struct RunArgs {}
 /// Runs the command. `flags` and `environment` are read again on SIGHUP.
 pub fn run(context: &Context, flags: &Flags, environment: &Environment) -> Result<Exit, CliError> {
     let (key, _) = context.key()?;
-    let runtime = super::runtime()?;
+    let runtime = crate::cli::runtime()?;
     let pulse = Pulse::new(context.clock.clone());
     let metrics = Arc::new(Metrics::default());
     let session = session::open(context, key, watcher(&pulse, &metrics), IfMissing::Create)?;
@@ -116,7 +116,7 @@ fn settings(context: &Context, seed: u64) -> DaemonSettings {
 fn calls(pulse: Pulse) -> Result<mpsc::Receiver<Call>, CliError> {
     let (sender, receiver) = mpsc::channel(16);
     let is_stopping = Arc::new(AtomicBool::new(false));
-    super::note_end();
+    crate::cli::note_end();
     let signals = [
         (SignalKind::terminate(), Call::Stop),
         (SignalKind::interrupt(), Call::Stop),

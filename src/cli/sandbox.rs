@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{CliError, Exit};
+use crate::cli::{CliError, Exit};
 use crate::clock::Clock;
 use crate::sandbox::{self, SandboxSettings};
 
@@ -35,10 +35,10 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "N", default_value = "600")]
     pub rate_limit: NonZeroU32,
     /// The length of that window
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = super::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::cli::duration)]
     pub rate_window: Duration,
     /// Answer this much later
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = super::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = crate::cli::duration)]
     pub latency: Duration,
     /// The share of requests that go wrong in some way, from 0 to 1
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability)]
@@ -49,12 +49,12 @@ pub struct SandboxArgs {
 pub fn run(args: &SandboxArgs, clock: &Clock) -> Result<Exit, CliError> {
     let settings = args.settings();
     let key = settings.keys.first().map(|key| key.key.clone()).unwrap_or_default();
-    super::runtime()?.block_on(async {
+    crate::cli::runtime()?.block_on(async {
         let sandbox = sandbox::start(settings, clock.clone(), args.listen).await.map_err(|error| {
             CliError::new(Exit::Unavailable, format!("cannot listen on {}", args.listen)).because(&error)
         })?;
         let url = sandbox.base_url();
-        super::answer(
+        crate::cli::answer(
             format!(
                 "serving {url}, key {key}\n\n  \
                  CREATORAUDIT_API_KEY={key} creatormirror --base-url {url} --database ./sandbox.db sync\n\n\
@@ -62,7 +62,7 @@ pub fn run(args: &SandboxArgs, clock: &Clock) -> Result<Exit, CliError> {
             )
             .as_bytes(),
         )?;
-        super::stop_signal().await;
+        crate::cli::stop_signal().await;
         sandbox.stop().await;
         Ok(Exit::Done)
     })

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::{CliError, Exit};
+use crate::cli::{CliError, Exit};
 use crate::report::{datasette, schema as report};
 use crate::store::schema_docs::{TABLES, VIEWS, ViewFact};
 use crate::store::{cookbook, open};
@@ -44,7 +44,7 @@ pub fn run(args: &SchemaArgs, database: Option<&Path>) -> Result<Exit, CliError>
         }
         _ => report::text(&views),
     };
-    super::answer(text.as_bytes())?;
+    crate::cli::answer(text.as_bytes())?;
     Ok(Exit::Done)
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::runtime::Runtime;
 
-use super::{CliError, Context, Exit, backfill};
 use crate::api::{BuildError, Client, Failure, Verdict};
+use crate::cli::{CliError, Context, Exit, backfill};
 use crate::clock::Clock;
 use crate::config::{Origin, Setting};
 use crate::model::Watcher;
@@ -84,7 +84,7 @@ pub fn pass(
         let report = runtime.block_on(async {
             tokio::select! {
                 report = pass::run_and_grow(&mut session.desk, order, &session.settings) => Some(report),
-                () = super::stop_signal() => None,
+                () = crate::cli::stop_signal() => None,
             }
         });
         let mut report =

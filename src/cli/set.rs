@@ -3,9 +3,9 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::members::{Collecting, Common, Scraping, put};
-use super::queueing::{self, QueueArgs};
-use super::{CliError, Context, Exit};
+use crate::cli::members::{Collecting, Common, Scraping, put};
+use crate::cli::queueing::{self, QueueArgs};
+use crate::cli::{CliError, Context, Exit};
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft};
 

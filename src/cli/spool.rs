@@ -5,9 +5,9 @@ use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
 
 use tempfile::SpooledTempFile;
 
-use super::queueing::Asked;
-use super::track::draft;
-use super::{CliError, Exit};
+use crate::cli::queueing::Asked;
+use crate::cli::track::draft;
+use crate::cli::{CliError, Exit};
 use crate::model::Kind;
 
 /// What is kept in memory, bytes.

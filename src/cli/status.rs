@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use clap::Args;
 
-use super::{CliError, Context, Exit, session};
+use crate::cli::{CliError, Context, Exit, session};
 use crate::model::instant;
 use crate::plan::Sweep;
 use crate::poll::query;
@@ -30,7 +30,7 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit, CliError> {
         true => format!("{}\n", report::json(&status)),
         false => report::text(&status),
     };
-    super::answer(text.as_bytes())?;
+    crate::cli::answer(text.as_bytes())?;
     Ok(Exit::Done)
 }
 

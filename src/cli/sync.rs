@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::document::{self, Document};
-use super::{CliError, Context, Exit, handover, session};
+use crate::cli::document::{self, Document};
+use crate::cli::{CliError, Context, Exit, handover, session};
 use crate::daemon::JobRequest;
 use crate::model::Kind;
 use crate::pass::{Order, preview};
@@ -28,7 +28,7 @@ pub struct SyncArgs {
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kinds())]
     pub only: Vec<Kind>,
     /// Wait at most this long for a rate limit, else exit 75 with what was done kept
-    #[arg(long, value_name = "DURATION", value_parser = super::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = crate::cli::duration)]
     pub max_wait: Option<Duration>,
     /// Print the requests it would make, and make none
     #[arg(long)]
@@ -51,7 +51,7 @@ fn sync(args: &SyncArgs, context: &Context, document: &mut Document) -> Result<E
     if args.dry_run {
         return dry_run(args, context, &order);
     }
-    let runtime = super::runtime_of_one()?;
+    let runtime = crate::cli::runtime_of_one()?;
     if let Some(exit) = handover::by_daemon(context, &runtime, &args.job(context), document)? {
         return Ok(exit);
     }
@@ -76,7 +76,7 @@ fn dry_run(args: &SyncArgs, context: &Context, order: &Order) -> Result<Exit, Cl
         true => serde_json::json!({ "requests": requests }).to_string(),
         false => requests.join("\n"),
     };
-    super::answer(format!("{text}\n").as_bytes())?;
+    crate::cli::answer(format!("{text}\n").as_bytes())?;
     Ok(Exit::Done)
 }
 

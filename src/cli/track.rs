@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::lines;
-use super::members::{Collecting, Common, Scraping, put};
-use super::queueing::{self, QueueArgs, Wrong};
-use super::spool::Spool;
-use super::{CliError, Context, Exit};
+use crate::cli::lines;
+use crate::cli::members::{Collecting, Common, Scraping, put};
+use crate::cli::queueing::{self, QueueArgs, Wrong};
+use crate::cli::spool::Spool;
+use crate::cli::{CliError, Context, Exit};
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft};
 use crate::push::{check, post};

@@ -1,7 +1,7 @@
 //! `unlink`: queues the unlinking of an account from a creator.
 
-use super::link::{self, LinkArgs};
-use super::{CliError, Context, Exit};
+use crate::cli::link::{self, LinkArgs};
+use crate::cli::{CliError, Context, Exit};
 use crate::model::outbox::Action;
 
 /// Runs the command.

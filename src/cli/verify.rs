@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::document::{self, Document};
-use super::{CliError, Context, Exit, handover, session};
+use crate::cli::document::{self, Document};
+use crate::cli::{CliError, Context, Exit, handover, session};
 use crate::daemon::JobRequest;
 use crate::pass::findings::ROWS_MAX;
 use crate::pass::{Findings, Order, Sampling};
@@ -25,7 +25,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "SEED")]
     pub seed: Option<u64>,
     /// Wait at most this long for a rate limit, else exit 75 with what was found kept
-    #[arg(long, value_name = "DURATION", value_parser = super::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = crate::cli::duration)]
     pub max_wait: Option<Duration>,
     /// Print one JSON document on stdout
     #[arg(long)]
@@ -44,7 +44,7 @@ fn verify(args: &VerifyArgs, context: &Context, document: &mut Document) -> Resu
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let sampling = Sampling { rows: args.sample, seed };
     tracing::info!("{}", report::before(sampling));
-    let runtime = super::runtime_of_one()?;
+    let runtime = crate::cli::runtime_of_one()?;
     let max_wait_s = context.config.max_wait.as_secs();
     let job = JobRequest { verify: Some(sampling), max_wait_s, ..JobRequest::default() };
     if let Some(exit) = handover::by_daemon(context, &runtime, &job, document)? {

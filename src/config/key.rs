@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::ConfigError;
-use super::setting::Origin;
+use crate::config::ConfigError;
+use crate::config::setting::Origin;
 
 /// The vendor's own variable for the key.
 pub(super) const KEY_VARIABLE: &str = "CREATORAUDIT_API_KEY";

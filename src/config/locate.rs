@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::setting::Origin;
-use super::{ConfigError, Environment, Flags};
+use crate::config::setting::Origin;
+use crate::config::{ConfigError, Environment, Flags};
 
 const FILE_NAME: &str = "config.toml";
 

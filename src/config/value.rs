@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use url::{Host, Url};
 
-use super::setting::{Origin, Setting};
-use super::{ConfigError, Raw};
+use crate::config::setting::{Origin, Setting};
+use crate::config::{ConfigError, Raw};
 use crate::model::settings::RemovalCeiling;
 use crate::plan::Sweep;
 

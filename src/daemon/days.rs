@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Daemon, Step, wait};
+use crate::daemon::{Daemon, Step, wait};
 use crate::model::instant;
 use crate::pass::Stop;
 use crate::pass::backfill::{self, Backfill, Backfilled};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::days::Handed;
-use super::{Daemon, Step};
+use crate::daemon::days::Handed;
+use crate::daemon::{Daemon, Step};
 use crate::model::shown::printable;
 use crate::model::{Kind, instant};
 use crate::pass::backfill::Backfill;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::{Daemon, Fresh, News, Step};
 use crate::api::Client;
+use crate::daemon::{Daemon, Fresh, News, Step};
 use crate::pass::{self, Stop};
 
 /// Between the first two probes; it doubles from there.

@@ -1,8 +1,8 @@
 //! What follows from a pass, and from what stopped it: how long everything rests, what is told, and
 //! the single requests by which an API that is down is tried again.
 
-use super::key::KeyTrouble;
-use super::{Daemon, News, SECONDS, Step};
+use crate::daemon::key::KeyTrouble;
+use crate::daemon::{Daemon, News, SECONDS, Step};
 use crate::model::instant;
 use crate::pass::{self, Report, Stop};
 

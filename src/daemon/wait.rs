@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 
-use super::{Call, Daemon, Step};
 use crate::clock::Clock;
+use crate::daemon::{Call, Daemon, Step};
 use crate::model::instant;
 use crate::poll::Desk;
 use crate::push;

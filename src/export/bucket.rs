@@ -16,10 +16,10 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStoreExt, PutPayload, RetryConfig, WriteMultipart};
 use tempfile::TempDir;
 
-use super::ExportError;
-use super::error::at;
-use super::manifest::NAME;
-use super::stage::{Changes, Staged};
+use crate::export::ExportError;
+use crate::export::error::at;
+use crate::export::manifest::NAME;
+use crate::export::stage::{Changes, Staged};
 
 /// Larger files are uploaded in parts of this length, bytes; S3 allows 10,000 of them.
 const PART_BYTES: usize = 8 << 20;

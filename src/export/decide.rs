@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::manifest::{FileEntry, TableEntry};
+use crate::export::manifest::{FileEntry, TableEntry};
 
 /// What is done about the months of a table.
 #[derive(Debug, Default, PartialEq, Eq)]

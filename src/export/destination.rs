@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use tokio::runtime::Runtime;
 
-use super::ExportError;
-use super::bucket::{Bucket, Options};
-use super::folder::Folder;
-use super::stage::Changes;
+use crate::export::ExportError;
+use crate::export::bucket::{Bucket, Options};
+use crate::export::folder::Folder;
+use crate::export::stage::Changes;
 
 /// What an address of a bucket begins with.
 const S3: &str = "s3://";

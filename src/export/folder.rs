@@ -6,10 +6,10 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::ExportError;
-use super::error::at;
-use super::manifest::NAME;
-use super::stage::Changes;
+use crate::export::ExportError;
+use crate::export::error::at;
+use crate::export::manifest::NAME;
+use crate::export::stage::Changes;
 
 /// Where files are written. Whatever is in it was left by a run that was killed.
 const ASIDE: &str = ".creatormirror-export";

@@ -9,7 +9,7 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExportError, Format};
+use crate::export::{ExportError, Format};
 use crate::store::dump::Table;
 
 /// Where it is, at the root of an export.

@@ -14,7 +14,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::{Type, TypePtr};
 
-use super::json;
+use crate::export::json;
 use crate::model::{Instant, Value};
 use crate::store::dump::Column;
 use crate::store::schema_docs::ValueType;

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use super::decide::decide;
-use super::error::at;
-use super::manifest::{self, FileEntry, Manifest, TableEntry};
-use super::parquet::ParquetFile;
-use super::{Destination, ExportError, Exported, Format, Watch, text};
+use crate::export::decide::decide;
+use crate::export::error::at;
+use crate::export::manifest::{self, FileEntry, Manifest, TableEntry};
+use crate::export::parquet::ParquetFile;
+use crate::export::{Destination, ExportError, Exported, Format, Watch, text};
 use crate::model::Value;
 use crate::store::dump::{self, Table, Which};
 

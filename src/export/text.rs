@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use serde_json::value::RawValue;
 
-use super::json;
+use crate::export::json;
 use crate::model::Value;
 use crate::store::dump::Column;
 use crate::store::schema_docs::ValueType;

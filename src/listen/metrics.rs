@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::last_pass::LastPass;
+use crate::listen::last_pass::LastPass;
 use crate::model::outbox::State;
 use crate::model::{Event, Kind};
 use crate::pass::Report;

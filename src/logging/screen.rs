@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressDrawTarget, TermLike};
 
-use super::stderr::{self, Chunk};
+use crate::logging::stderr::{self, Chunk};
 
 /// Columns and rows of a terminal that does not tell.
 const SIZE_USUAL: (u16, u16) = (80, 24);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Kind;
+use crate::model::Kind;
 
 /// Something a watcher may want to show.
 #[derive(Debug, Clone, PartialEq, Eq)]

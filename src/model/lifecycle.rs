@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::shown::printable;
+use crate::model::shown::printable;
 
 /// Longest text of a member that is kept.
 const TEXT_CHARS_MAX: usize = 200;

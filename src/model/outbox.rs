@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Kind;
+use crate::model::Kind;
 
 /// What is done to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::instant::Instant;
-use super::{Kind, columns};
+use crate::model::instant::Instant;
+use crate::model::{Kind, columns};
 
 /// Raised whenever decoding changes in a way that makes an old fingerprint or a stored ETag
 /// meaningless, so that every page is read anew once.

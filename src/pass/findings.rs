@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::compare::Difference;
 use crate::model::Kind;
+use crate::pass::compare::Difference;
 use crate::store::sample::Stratum;
 
 /// Requests beside those of the sample: whose key it is, and a total of each list.

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::report::Stop;
 use crate::api::{Answer, Failure, Request, decode};
 use crate::model::shown::printable;
+use crate::pass::report::Stop;
 use crate::poll::Desk;
 use crate::store::instance;
 

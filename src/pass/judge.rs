@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Transaction};
 
-use super::compare::{self, Compared};
-use super::findings::{Findings, What};
 use crate::model::row::NO_FINGERPRINT;
 use crate::model::{Kind, Row};
+use crate::pass::compare::{self, Compared};
+use crate::pass::findings::{Findings, What};
 use crate::store::StoreResult;
 use crate::store::sample::{self, Held, Stratum};
 

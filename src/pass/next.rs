@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Order, PassSettings, standing};
 use crate::model::{Kind, instant};
+use crate::pass::{Order, PassSettings, standing};
 use crate::plan::cover;
 use crate::plan::work::Work;
 use crate::poll::Desk;

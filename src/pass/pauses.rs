@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::PassSettings;
 use crate::model::{Kind, instant};
+use crate::pass::PassSettings;
 use crate::plan::pauses::pause;
 use crate::poll::Desk;
 use crate::poll::settle::outcome;

@@ -4,9 +4,9 @@
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::report::Stop;
-use super::{Order, PassSettings, end_turn, standing, turn};
 use crate::model::Kind;
+use crate::pass::report::Stop;
+use crate::pass::{Order, PassSettings, end_turn, standing, turn};
 use crate::poll::{Desk, Priority};
 use crate::store::passes;
 

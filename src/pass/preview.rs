@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::{Order, PassSettings, backfill, standing};
 use crate::model::{Kind, instant};
+use crate::pass::{Order, PassSettings, backfill, standing};
 use crate::plan::backfill::Task;
 use crate::plan::work::Work;
 use crate::poll::{documents, metrics, page, query};

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::backfill::Backfilled;
-use super::findings::Findings;
 use crate::api::Failure;
 use crate::model::outbox::Pushed;
 use crate::model::{Kind, instant};
+use crate::pass::backfill::Backfilled;
+use crate::pass::findings::Findings;
 use crate::poll::settle::outcome;
 use crate::poll::{Desk, PollError};
 use crate::retry::Trouble;

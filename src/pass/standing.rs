@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::{Order, PassSettings};
 use crate::model::{Kind, instant};
+use crate::pass::{Order, PassSettings};
 use crate::plan::cover;
 use crate::plan::work::{self, Standing, Work};
 use crate::poll::settle::outcome;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{PassSettings, next};
 use crate::api::Means;
 use crate::model::Kind;
+use crate::pass::{PassSettings, next};
 use crate::plan::patience::{self, Upcoming};
 use crate::poll::Desk;
 use crate::store::{StoreResult, due, pages, walks};

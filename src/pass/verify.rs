@@ -4,11 +4,11 @@
 //! Accounts, creators and videos are read by their ids. Account videos cannot be; of them the pages on
 //! which the sample stands are read again, by the cursors that opened them.
 
-use super::findings::{Findings, Sampling, Total, What};
-use super::judge::{self, Judge};
-use super::{Stop, end_turn};
 use crate::api::{Failure, Request, Verdict, decode, item};
 use crate::model::{Event, Kind};
+use crate::pass::findings::{Findings, Sampling, Total, What};
+use crate::pass::judge::{self, Judge};
+use crate::pass::{Stop, end_turn};
 use crate::poll::error::PollResult;
 use crate::poll::settle::{self, outcome};
 use crate::poll::write::{self, Content, PageWrite};

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::due::interval_s;
+use crate::plan::due::interval_s;
 use crate::store::due::{DueFeed, DueRow};
 
 /// The most rows on a page.

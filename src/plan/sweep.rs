@@ -12,7 +12,7 @@ use chrono::{DateTime, MappedLocalTime, NaiveDateTime, TimeDelta, TimeZone, Utc}
 use chrono_tz::Tz;
 use cron::Schedule;
 
-use super::crontab::{Field, FieldError, Values};
+use crate::plan::crontab::{Field, FieldError, Values};
 
 /// Local times tried before giving up: those of a repeated day, each minute, fit in.
 const CANDIDATES_MAX: usize = 3_000;

@@ -3,9 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-use super::Sweep;
-use super::cover::{self, Choice, Cover};
 use crate::model::{Kind, instant};
+use crate::plan::Sweep;
+use crate::plan::cover::{self, Choice, Cover};
 use crate::store::due::{DueFeed, DueRow};
 use crate::store::walks::KindState;
 

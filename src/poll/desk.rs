@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::write::Ledger;
-use super::{Fetcher, Priority, query};
 use crate::api::{Failure, Verdict};
 use crate::model::outbox::Pushed;
 use crate::model::{Event, Kind, instant};
+use crate::poll::write::Ledger;
+use crate::poll::{Fetcher, Priority, query};
 use crate::store::refusals::{self, Refusal};
 use crate::store::{Store, StoreResult, jobs, passes, walks};
 

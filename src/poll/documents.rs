@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::Desk;
-use super::error::PollResult;
-use super::page;
 use crate::api::{Request, decode, item};
 use crate::model::{Column, ColumnType, Kind, Value};
+use crate::poll::Desk;
+use crate::poll::error::PollResult;
+use crate::poll::page;
 use crate::store::documents::{self, Figures};
 use crate::store::passes::Tally;
 use crate::store::{instance, walks};

@@ -10,15 +10,15 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::Notify;
 
-use super::error::{PollError, PollResult};
-use super::permits::{Permits, Priority};
-use super::traffic::Traffic;
-pub use super::turns::Manners;
-use super::turns::{Permit, Shared, State, Then, lock};
 use crate::api::{Answer, Client, Failure, Means, Request, Verdict};
 use crate::clock::Clock;
 use crate::model::event::Wait;
 use crate::model::{Event, Watcher};
+use crate::poll::error::{PollError, PollResult};
+use crate::poll::permits::{Permits, Priority};
+use crate::poll::traffic::Traffic;
+pub use crate::poll::turns::Manners;
+use crate::poll::turns::{Permit, Shared, State, Then, lock};
 use crate::retry::{Next, RetryPolicy, Trouble};
 use crate::store::{Store, StoreResult, passes::Tally};
 

@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, stream};
 
-use super::error::{PollError, PollResult};
-use super::polls::{Polled, all_of};
-use super::smaller::{self, Heavy};
-use super::{Desk, query, schedule, write};
 use crate::api::{Answer, Failure, Request, Verdict, decode, filters_contradict};
 use crate::model::Kind;
 use crate::plan::cover;
+use crate::poll::error::{PollError, PollResult};
+use crate::poll::polls::{Polled, all_of};
+use crate::poll::smaller::{self, Heavy};
+use crate::poll::{Desk, query, schedule, write};
 use crate::store::due::{self, DueFeed, DueRow};
 use crate::store::passes::Tally;
 

@@ -3,12 +3,12 @@
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
-use super::Desk;
-use super::error::{PollError, PollResult};
 use crate::api::{Failure, Request, Verdict};
 use crate::model::Lot;
 use crate::model::metrics::number;
 use crate::plan::backfill::{self, Bound};
+use crate::poll::Desk;
+use crate::poll::error::{PollError, PollResult};
 use crate::store::metrics::{self, Subject, Told, Wanted};
 use crate::store::passes::Tally;
 use crate::store::refusals;

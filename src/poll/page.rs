@@ -1,12 +1,12 @@
 //! One page of a listing: the request for it, what its answer says, and the pages that are asked for ahead of it.
 
-use super::ahead::Ahead;
-use super::error::PollResult;
-use super::fetch::Fetched;
-use super::query;
-use super::write::Content;
-use super::{Desk, Fetcher};
 use crate::api::{Answer, Failure, Request, filters_contradict, filters_unasked};
+use crate::poll::ahead::Ahead;
+use crate::poll::error::PollResult;
+use crate::poll::fetch::Fetched;
+use crate::poll::query;
+use crate::poll::write::Content;
+use crate::poll::{Desk, Fetcher};
 use crate::store::StoreResult;
 use crate::store::pages::{self, KnownPage};
 use crate::store::walks::Walk;

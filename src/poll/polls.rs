@@ -4,14 +4,14 @@
 
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 
-use super::Desk;
-use super::error::{PollError, PollResult};
-use super::page;
-use super::query;
-use super::write::{self, Content, PageWrite};
 use crate::api::{Failure, Request, Verdict, decode, item};
 use crate::model::Kind;
 use crate::plan::cover::Cover;
+use crate::poll::Desk;
+use crate::poll::error::{PollError, PollResult};
+use crate::poll::page;
+use crate::poll::query;
+use crate::poll::write::{self, Content, PageWrite};
 use crate::store::pages::{self, PageAddress};
 
 /// How the polls went.

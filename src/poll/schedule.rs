@@ -4,10 +4,10 @@
 
 use rusqlite::Transaction;
 
-use super::write::Ledger;
 use crate::model::row::{Row, Value};
 use crate::model::{Instant, Kind};
 use crate::plan::due::{self as plan, Facts, Seen};
+use crate::poll::write::Ledger;
 use crate::store::StoreResult;
 use crate::store::due::{self, DueRow};
 use crate::store::rows::{Scrape, State, Written};

@@ -1,12 +1,12 @@
 //! What a kind's turn came to: closing the walk, drawing its consequences, writing the log.
 
-use super::Desk;
-use super::error::{PollError, PollResult};
-use super::query;
-use super::walked::{Flaw, Walked};
 use crate::api::{Failure, Verdict};
 use crate::model::shown::printable;
 use crate::model::{BadRow, Kind};
+use crate::poll::Desk;
+use crate::poll::error::{PollError, PollResult};
+use crate::poll::query;
+use crate::poll::walked::{Flaw, Walked};
 use crate::store::due;
 use crate::store::passes::{self, Ending, Tally};
 use crate::store::removals::{self, Policy, Removals};

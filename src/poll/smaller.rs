@@ -4,11 +4,11 @@
 //! that a server which only failed for a moment is not asked for small pages for a week. Nothing is kept
 //! of these answers; the page is then asked for in the size that was found.
 
-use super::Fetcher;
-use super::error::{PollError, PollResult};
-use super::query::{self, Parameters};
 use crate::api::{Failure, Verdict};
 use crate::model::Kind;
+use crate::poll::Fetcher;
+use crate::poll::error::{PollError, PollResult};
+use crate::poll::query::{self, Parameters};
 use crate::retry::Trouble;
 
 /// How often a size is asked for while the server asks to wait.

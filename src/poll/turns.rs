@@ -10,13 +10,13 @@ use chrono::{DateTime, Utc};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::Notify;
 
-use super::error::{PollError, PollResult};
-use super::permits::{Permits, Priority, Ticket};
-use super::traffic::Traffic;
 use crate::api::{Client, RateHeaders};
 use crate::clock::{BootTime, Clock};
 use crate::model::event::Wait;
 use crate::model::{Event, Watcher};
+use crate::poll::error::{PollError, PollResult};
+use crate::poll::permits::{Permits, Priority, Ticket};
+use crate::poll::traffic::Traffic;
 use crate::retry::RetryPolicy;
 use crate::store::Store;
 

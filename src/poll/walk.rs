@@ -7,16 +7,18 @@
 
 use tokio::task::JoinHandle;
 
-use super::Desk;
-use super::ahead::{Ahead, Guess};
-use super::error::{PollError, PollResult};
-use super::page::{Asked, Guesses, Target, aim, ask, look_ahead, still_vouches, unchanged, url};
-use super::query;
-use super::smaller::{self, Heavy, Smaller};
-use super::walked::{Flaw, Notes, Walked, rows_max};
-use super::write::{self, PageDone, PageWrite};
 use crate::api::{Failure, Verdict};
 use crate::model::{Event, Kind};
+use crate::poll::Desk;
+use crate::poll::ahead::{Ahead, Guess};
+use crate::poll::error::{PollError, PollResult};
+use crate::poll::page::{
+    Asked, Guesses, Target, aim, ask, look_ahead, still_vouches, unchanged, url,
+};
+use crate::poll::query;
+use crate::poll::smaller::{self, Heavy, Smaller};
+use crate::poll::walked::{Flaw, Notes, Walked, rows_max};
+use crate::poll::write::{self, PageDone, PageWrite};
 use crate::store::pages;
 use crate::store::walks::{self, End, Walk};
 use crate::store::{StoreError, StoreResult};

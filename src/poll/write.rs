@@ -2,11 +2,11 @@
 
 use rusqlite::Transaction;
 
-use super::schedule;
-use super::traffic::Traffic;
 use crate::api::{Damage, ListedRow, decode};
 use crate::model::shown::printable;
 use crate::model::{BadRow, Kind, Row};
+use crate::poll::schedule;
+use crate::poll::traffic::Traffic;
 use crate::store::pages::{self, NewPage, PageCounts};
 use crate::store::passes::{self, Tally};
 use crate::store::rows::{RowWriter, Source, Written};

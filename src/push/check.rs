@@ -5,11 +5,11 @@
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
-use super::body::{self, quoted};
-use super::post::{self, Platform, Post};
 use crate::api::Request;
 use crate::model::Kind;
 use crate::model::outbox::{Action, Checked, Draft, State};
+use crate::push::body::{self, quoted};
+use crate::push::post::{self, Platform, Post};
 use crate::store::outbox::find;
 use crate::store::{StoreError, StoreResult};
 

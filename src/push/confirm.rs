@@ -3,12 +3,12 @@
 
 use serde_json::{Map, Value};
 
-use super::reread::{Fresh, read};
-use super::{Push, verdict};
 use crate::api::item;
 use crate::model::Kind;
 use crate::model::outbox::Action;
 use crate::poll::error::PollResult;
+use crate::push::reread::{Fresh, read};
+use crate::push::{Push, verdict};
 use crate::store::outbox::Entry;
 use crate::store::outbox::queue::{self, Told};
 

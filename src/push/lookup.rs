@@ -9,11 +9,11 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value as Json};
 
-use super::{body, check};
 use crate::api::{Answer, Failure, Request, Verdict, decode, item};
 use crate::model::{Instant, Kind, Row, Value, instant};
 use crate::poll::error::{PollError, PollResult};
 use crate::poll::{Desk, query, write};
+use crate::push::{body, check};
 use crate::store::outbox::{Entry, find};
 
 /// Pages after which a list is taken for endless.
@@ -119,7 +119,7 @@ pub async fn video(desk: &mut Desk, entry: &Entry, depth: Depth) -> PollResult<V
 /// A video that the mirror knows, if the API still does.
 async fn known_video(
     desk: &mut Desk,
-    post: &super::post::Post,
+    post: &crate::push::post::Post,
     is_it: impl Fn(&Seen) -> bool,
 ) -> PollResult<Option<String>> {
     let number = post.number.map(|number| number.to_string());

@@ -5,7 +5,7 @@
 
 use url::Url;
 
-use super::body::quoted;
+use crate::push::body::quoted;
 
 /// Hosts whose pages can be posts; the others are shops, help pages and the like.
 const POST_HOSTS: [&str; 8] = [

@@ -4,12 +4,12 @@
 use bytes::Bytes;
 use rusqlite::Transaction;
 
-use super::{Push, verdict};
 use crate::api::{Failure, Request, Verdict, decode, item};
 use crate::model::Kind;
 use crate::poll::error::PollResult;
 use crate::poll::write::Ledger;
 use crate::poll::{Desk, PollError, schedule};
+use crate::push::{Push, verdict};
 use crate::store::outbox::find;
 use crate::store::outbox::reread::{self, Reread};
 use crate::store::pages::PageCounts;

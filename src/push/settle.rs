@@ -4,14 +4,14 @@
 use rusqlite::{Connection, Transaction};
 use serde::de::IgnoredAny;
 
-use super::Push;
-use super::reread::{Fresh, id_of, mirror};
-use super::send::told;
 use crate::api::{Answer, Failure};
 use crate::model::Kind;
 use crate::model::outbox::Action;
 use crate::poll::error::PollResult;
 use crate::poll::write::Ledger;
+use crate::push::Push;
+use crate::push::reread::{Fresh, id_of, mirror};
+use crate::push::send::told;
 use crate::store::outbox::queue::{self, Told};
 use crate::store::outbox::{Entry, find, reread, settle};
 use crate::store::passes::Tally;

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::text::thousands;
 use crate::pass::backfill::{Backfilled, KindBackfilled};
 use crate::poll::settle::outcome;
+use crate::report::text::thousands;
 
 /// One paragraph.
 pub fn text(report: &Backfilled) -> String {

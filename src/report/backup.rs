@@ -2,9 +2,9 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::progress::View;
-use super::text::{bytes, thousands};
 use crate::logging;
+use crate::report::progress::View;
+use crate::report::text::{bytes, thousands};
 use crate::store::backup::{Copied, Copy};
 use crate::store::restore::Restored;
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, LineStyle, Table, presets};
 
-use super::outbox;
-use super::text::{span, sparkline, thousands};
 use crate::demo::{Coverage, FRESHNESS, Progress};
 use crate::model::{Kind, instant};
+use crate::report::outbox;
+use crate::report::text::{span, sparkline, thousands};
 use crate::store::analysis::{Ages, Grower, Spent};
 use crate::store::outbox::Entry;
 

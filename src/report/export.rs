@@ -3,11 +3,11 @@
 use indicatif::{MultiProgress, ProgressBar};
 use serde_json::{Value, json};
 
-use super::progress::View;
-use super::text::{bytes, thousands};
 use crate::export::{Exported, Outcome, Request};
 use crate::logging;
 use crate::model::instant;
+use crate::report::progress::View;
+use crate::report::text::{bytes, thousands};
 
 /// A line on the terminal that says which table is being read. It goes when it is dropped.
 #[derive(Debug)]

@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use comfy_table::Table;
 use serde_json::{Value, json};
 
-use super::text::{moment, relative};
 use crate::model::instant;
 use crate::model::outbox::State;
 use crate::model::shown::printable;
+use crate::report::text::{moment, relative};
 use crate::store::outbox::{Entry, Summary};
 
 /// Longest detail in a line of a list.
@@ -169,8 +169,8 @@ pub fn phrase(summary: &Summary) -> String {
         .iter()
         .filter(|(state, _)| !matches!(state, State::Succeeded | State::Discarded))
         .map(|(state, count)| match state {
-            State::Failed => format!("{} FAILED", super::text::thousands(*count)),
-            state => format!("{} {state}", super::text::thousands(*count)),
+            State::Failed => format!("{} FAILED", crate::report::text::thousands(*count)),
+            state => format!("{} {state}", crate::report::text::thousands(*count)),
         })
         .collect();
     match open.is_empty() {

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
-use super::text::{span, thousands};
 use crate::logging;
 use crate::model::event::Wait;
 use crate::model::{Event, Kind, Watcher};
+use crate::report::text::{span, thousands};
 
 /// Shorter waits are over before they are read.
 const SHOWN_WAIT_MIN: Duration = Duration::from_secs(1);

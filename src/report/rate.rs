@@ -7,10 +7,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::text::{moment, relative, span, thousands};
 use crate::api::RateGate;
 use crate::clock::BootTime;
 use crate::model::instant;
+use crate::report::text::{moment, relative, span, thousands};
 use crate::store::instance::StoredTraffic;
 
 /// Whether requests may be sent, and how many are left.

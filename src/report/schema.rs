@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::text::wrapped;
+use crate::report::text::wrapped;
 use crate::store::schema_docs::{ColumnFact, ViewFact};
 
 /// Characters of a line.

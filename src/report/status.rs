@@ -11,8 +11,8 @@ use chrono::{DateTime, Utc};
 pub use json::json;
 pub use text::{refusal_text, text};
 
-use super::rate::RateLimit;
 use crate::model::{Kind, instant};
+use crate::report::rate::RateLimit;
 use crate::store::status::{Sizes, Snapshot};
 
 /// Everything `status` shows.

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::text::thousands;
 use crate::model::instant;
 use crate::pass::Report;
+use crate::report::text::thousands;
 use crate::store::pauses::{Backoff, BackoffScope};
 
 /// One line per kind, and one for the whole.
@@ -43,7 +43,7 @@ pub fn text(report: &Report) -> String {
         ));
     }
     if let Some(daily) = &report.daily {
-        text.push_str(&super::backfill::text(daily));
+        text.push_str(&crate::report::backfill::text(daily));
     }
     if report.pass > 0 {
         let requests = thousands(report.requests());
@@ -118,7 +118,7 @@ pub fn json(report: &Report, exit_code: u8) -> Value {
         },
         "kinds": kinds,
         "paused": report.paused.iter().map(pause_json).collect::<Vec<_>>(),
-        "daily_metrics": report.daily.as_ref().map(|daily| super::backfill::json(daily, exit_code)),
+        "daily_metrics": report.daily.as_ref().map(|daily| crate::report::backfill::json(daily, exit_code)),
     })
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::text::thousands;
 use crate::model::shown::printable;
 use crate::pass::Report;
 use crate::pass::findings::{Findings, RowDifference, Sampling, Total, What};
+use crate::report::text::thousands;
 
 /// Longest value that is shown.
 const VALUE_CHARS_MAX: usize = 60;

@@ -2,10 +2,10 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::progress::View;
-use super::text::thousands;
 use crate::demo::{DAYS, Progress};
 use crate::logging;
+use crate::report::progress::View;
+use crate::report::text::thousands;
 
 const BAR: &str = "{prefix} [{bar:28}] {msg}";
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::call::Call;
+use crate::sandbox::call::Call;
 
 /// What goes wrong.
 #[derive(Debug, Clone)]

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
-use super::call::Call;
-use super::figures::days_before;
-use super::growth::Platform;
-use super::moment::DAY;
-use super::replies::{Answer, Problem};
-use super::world::{Row, World};
 use crate::model::Kind;
+use crate::sandbox::call::Call;
+use crate::sandbox::figures::days_before;
+use crate::sandbox::growth::Platform;
+use crate::sandbox::moment::DAY;
+use crate::sandbox::replies::{Answer, Problem};
+use crate::sandbox::world::{Row, World};
 
 /// Bounds of a batch, beside that of its ids.
 const WINDOWS_MAX: usize = 10;

@@ -4,8 +4,8 @@ use axum::http::HeaderMap;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::growth::Platform;
-use super::replies::Problem;
+use crate::sandbox::growth::Platform;
+use crate::sandbox::replies::Problem;
 
 /// One request.
 #[derive(Debug, Clone)]

@@ -6,13 +6,13 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::figures::Totals;
-use super::journal::{Counters, Entry};
-use super::moment::Moment;
-use super::server::App;
-use super::state::State;
-use super::world::{Row, World};
 use crate::model::Kind;
+use crate::sandbox::figures::Totals;
+use crate::sandbox::journal::{Counters, Entry};
+use crate::sandbox::moment::Moment;
+use crate::sandbox::server::App;
+use crate::sandbox::state::State;
+use crate::sandbox::world::{Row, World};
 
 /// A hand in a running sandbox. Clones share it, and it may be used from any thread.
 #[derive(Debug, Clone)]
@@ -129,7 +129,7 @@ impl Control {
 
     /// Forgets the log and its totals.
     pub fn clear_log(&self) {
-        self.app.state().journal = super::journal::Journal::default();
+        self.app.state().journal = crate::sandbox::journal::Journal::default();
     }
 }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::control::Control;
-use super::faults::Fault;
-use super::settings::{SandboxKey, Scope};
-use super::switches::Switch;
+use crate::sandbox::control::Control;
+use crate::sandbox::faults::Fault;
+use crate::sandbox::settings::{SandboxKey, Scope};
+use crate::sandbox::switches::Switch;
 
 impl Control {
     /// Lets an accident wait for its request.

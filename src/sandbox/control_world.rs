@@ -3,11 +3,11 @@
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::control::Control;
-use super::growth::{Counts, Platform};
-use super::moment::Moment;
-use super::world::{Row, World};
 use crate::model::Kind;
+use crate::sandbox::control::Control;
+use crate::sandbox::growth::{Counts, Platform};
+use crate::sandbox::moment::Moment;
+use crate::sandbox::world::{Row, World};
 
 /// Rows are named by kind and id; an account video's id is `platform:id`. A change of a row that
 /// does not exist does nothing and returns `false`.

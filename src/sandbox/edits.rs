@@ -1,13 +1,13 @@
 //! Changes to the world: what clients may do to it, and what tests may.
 
-use super::accident::Mutation;
-use super::growth::{Platform, hours};
-use super::lists::ListQuery;
-use super::moment::{HOUR, Moment};
-use super::population::{insert_sorted, post_key};
-use super::words;
-use super::world::{Row, World};
 use crate::model::Kind;
+use crate::sandbox::accident::Mutation;
+use crate::sandbox::growth::{Platform, hours};
+use crate::sandbox::lists::ListQuery;
+use crate::sandbox::moment::{HOUR, Moment};
+use crate::sandbox::population::{insert_sorted, post_key};
+use crate::sandbox::words;
+use crate::sandbox::world::{Row, World};
 
 /// Posts found in the feed of an account that is tracked later.
 const POSTS_OF_NEW_ACCOUNT: i64 = 6;

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
-use super::growth::Platform;
-use super::words;
-use super::world::{Row, World};
 use crate::model::Kind;
+use crate::sandbox::growth::Platform;
+use crate::sandbox::words;
+use crate::sandbox::world::{Row, World};
 
 impl World {
     /// Every row of a kind, deleted ones included.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::accident::{Accident, RetryAfter};
-use super::call::Call;
-use super::words;
+use crate::sandbox::accident::{Accident, RetryAfter};
+use crate::sandbox::call::Call;
+use crate::sandbox::words;
 
 /// An accident and the requests that it strikes.
 #[derive(Debug, Clone)]

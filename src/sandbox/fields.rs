@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::growth::Platform;
-use super::replies::Problem;
-use super::world::Metadata;
+use crate::sandbox::growth::Platform;
+use crate::sandbox::replies::Problem;
+use crate::sandbox::world::Metadata;
 
 /// Bounds of metadata maps, names and intervals.
 const METADATA_KEYS_MAX: usize = 20;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use chrono::{Days, NaiveDate};
 use serde_json::{Value, json};
 
-use super::call::Call;
-use super::growth::Counts;
-use super::moment::Moment;
-use super::replies::{Answer, Problem};
-use super::world::{Row, World};
 use crate::model::Kind;
+use crate::sandbox::call::Call;
+use crate::sandbox::growth::Counts;
+use crate::sandbox::moment::Moment;
+use crate::sandbox::replies::{Answer, Problem};
+use crate::sandbox::world::{Row, World};
 
 /// Most results of the small lists, and most per section of a search whatever was asked.
 const SMALL_LIMIT_MAX: usize = 25;

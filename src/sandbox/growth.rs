@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::moment::{DAY, HOUR, Moment};
+use crate::sandbox::moment::{DAY, HOUR, Moment};
 
 /// A platform that the API serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

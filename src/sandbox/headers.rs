@@ -2,11 +2,11 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::accident::Accident;
-use super::call::Call;
-use super::moment::Moment;
-use super::replies::{Answer, Problem};
-use super::state::Progress;
+use crate::sandbox::accident::Accident;
+use crate::sandbox::call::Call;
+use crate::sandbox::moment::Moment;
+use crate::sandbox::replies::{Answer, Problem};
+use crate::sandbox::state::Progress;
 
 /// Adds what every answer carries, and answers 304 where the client has it already.
 pub fn finish(mut answer: Answer, call: &Call, progress: &Progress, request_id: &str) -> Answer {

@@ -2,8 +2,8 @@
 
 use url::Url;
 
-use super::growth::Platform;
-use super::words;
+use crate::sandbox::growth::Platform;
+use crate::sandbox::words;
 
 /// A post, resolved.
 #[derive(Debug, PartialEq, Eq)]

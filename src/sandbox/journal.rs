@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::call::Call;
-use super::moment::Moment;
 use crate::clock::Clock;
+use crate::sandbox::call::Call;
+use crate::sandbox::moment::Moment;
 
 /// Requests kept; older ones are forgotten but stay counted.
 const ENTRIES_MAX: usize = 20_000;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::call::Call;
-use super::moment::{Moment, SECOND, millis};
-use super::replies::Problem;
-use super::settings::{SandboxKey, Scope};
+use crate::sandbox::call::Call;
+use crate::sandbox::moment::{Moment, SECOND, millis};
+use crate::sandbox::replies::Problem;
+use crate::sandbox::settings::{SandboxKey, Scope};
 
 /// The keys, and what they have used of their budgets.
 #[derive(Debug)]

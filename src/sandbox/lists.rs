@@ -7,15 +7,15 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::call::Call;
-use super::cursor::{Place, Seal, SortValue};
-use super::growth::Platform;
-use super::order::{SortKey, read_order};
-use super::replies::Problem;
-use super::views::RowView;
-use super::walks::refused_cursor;
-use super::world::{Row, World};
 use crate::model::Kind;
+use crate::sandbox::call::Call;
+use crate::sandbox::cursor::{Place, Seal, SortValue};
+use crate::sandbox::growth::Platform;
+use crate::sandbox::order::{SortKey, read_order};
+use crate::sandbox::replies::Problem;
+use crate::sandbox::views::RowView;
+use crate::sandbox::walks::refused_cursor;
+use crate::sandbox::world::{Row, World};
 
 /// Largest and usual number of rows of a page.
 const LIMIT_MAX: usize = 200;

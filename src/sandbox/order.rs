@@ -1,12 +1,12 @@
 //! The keys that lists can be sorted by, and how a request names them.
 
-use super::call::Call;
-use super::cursor::SortValue;
-use super::growth::Counts;
-use super::moment::Moment;
-use super::replies::Problem;
-use super::world::{Row, World};
 use crate::model::Kind;
+use crate::sandbox::call::Call;
+use crate::sandbox::cursor::SortValue;
+use crate::sandbox::growth::Counts;
+use crate::sandbox::moment::Moment;
+use crate::sandbox::replies::Problem;
+use crate::sandbox::world::{Row, World};
 
 /// A key that some list can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,12 +2,12 @@
 
 use rand::RngExt;
 
-use super::growth::{AccountGrowth, Platform, PostGrowth, hours};
-use super::moment::{DAY, HOUR, Moment, SECOND};
-use super::schedule::Schedule;
-use super::words;
-use super::world::{Account, Creator, Metadata, Post, Row, Video, World};
 use crate::model::Kind;
+use crate::sandbox::growth::{AccountGrowth, Platform, PostGrowth, hours};
+use crate::sandbox::moment::{DAY, HOUR, Moment, SECOND};
+use crate::sandbox::schedule::Schedule;
+use crate::sandbox::words;
+use crate::sandbox::world::{Account, Creator, Metadata, Post, Row, Video, World};
 
 const VIDEO_INTERVALS: [u32; 8] = [1, 3, 6, 12, 24, 24, 24, 48];
 const ACCOUNT_INTERVALS: [u32; 4] = [24, 12, 24, 6];

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::call::Call;
-use super::moment::{Moment, SECOND};
-use super::replies::Answer;
+use crate::sandbox::call::Call;
+use crate::sandbox::moment::{Moment, SECOND};
+use crate::sandbox::replies::Answer;
 
 /// How long a process remembers a key.
 const REMEMBERED_MS: i64 = 600 * SECOND;

@@ -1,7 +1,7 @@
 //! Which path means what, and which methods it takes.
 
-use super::replies::Problem;
 use crate::model::Kind;
+use crate::sandbox::replies::Problem;
 
 /// What a path addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::growth::{Counts, Platform};
-use super::moment::DAY;
-use super::settings::IdStyle;
-use super::views::{
+use crate::model::Kind;
+use crate::sandbox::growth::{Counts, Platform};
+use crate::sandbox::moment::DAY;
+use crate::sandbox::settings::IdStyle;
+use crate::sandbox::views::{
     AccountView, AccountsSummary, CreatorView, PlatformData, PostId, PostView, RowView, Shown,
     VideoView,
 };
-use super::words;
-use super::world::{Row, World};
-use crate::model::Kind;
+use crate::sandbox::words;
+use crate::sandbox::world::{Row, World};
 
 impl World {
     /// The row as the API shows it now.

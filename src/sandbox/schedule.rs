@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::moment::{Moment, SECOND};
+use crate::sandbox::moment::{Moment, SECOND};
 
 /// The most that a scrape is late, in milliseconds, and as a part of the interval.
 const JITTER_MS_MAX: i64 = 90 * SECOND;

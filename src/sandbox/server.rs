@@ -11,11 +11,11 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::call::Call;
-use super::replies::Answer;
-use super::state::{Breakage, Outcome, State};
-use super::wire::Wire;
 use crate::clock::Clock;
+use crate::sandbox::call::Call;
+use crate::sandbox::replies::Answer;
+use crate::sandbox::state::{Breakage, Outcome, State};
+use crate::sandbox::wire::Wire;
 
 /// Largest body that is read.
 const BODY_BYTES_MAX: usize = 1 << 20;

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::accident::{Accident, BadRow, Batch, FaultBody, Repeat, RetryAfter, Shape};
-use super::call::Call;
-use super::headers::http_date;
-use super::moment::{Moment, millis};
-use super::replies::{Answer, Problem};
-use super::walks::refused_cursor;
+use crate::sandbox::accident::{Accident, BadRow, Batch, FaultBody, Repeat, RetryAfter, Shape};
+use crate::sandbox::call::Call;
+use crate::sandbox::headers::http_date;
+use crate::sandbox::moment::{Moment, millis};
+use crate::sandbox::replies::{Answer, Problem};
+use crate::sandbox::walks::refused_cursor;
 
 /// A page taken apart without understanding its rows.
 #[derive(Serialize, Deserialize)]

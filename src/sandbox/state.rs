@@ -4,25 +4,25 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::accident::Accident;
-use super::call::Call;
-use super::faults::Faults;
-use super::headers::{check_accept, finish};
-use super::journal::Journal;
-use super::limits::{Budget, Gate, need_write};
-use super::lists::ListQuery;
-use super::moment::{Moment, ServerTime};
-use super::replicas::Replicas;
-use super::replies::{Answer, Problem};
-use super::routes::Target;
-use super::settings::SandboxSettings;
-use super::spoil::{instead, spoil};
-use super::switches::{self, Switch};
-use super::walks::{Served, Walks};
-use super::world::World;
-use super::{batch, figures, words, writes};
 use crate::clock::Clock;
 use crate::model::Kind;
+use crate::sandbox::accident::Accident;
+use crate::sandbox::call::Call;
+use crate::sandbox::faults::Faults;
+use crate::sandbox::headers::{check_accept, finish};
+use crate::sandbox::journal::Journal;
+use crate::sandbox::limits::{Budget, Gate, need_write};
+use crate::sandbox::lists::ListQuery;
+use crate::sandbox::moment::{Moment, ServerTime};
+use crate::sandbox::replicas::Replicas;
+use crate::sandbox::replies::{Answer, Problem};
+use crate::sandbox::routes::Target;
+use crate::sandbox::settings::SandboxSettings;
+use crate::sandbox::spoil::{instead, spoil};
+use crate::sandbox::switches::{self, Switch};
+use crate::sandbox::walks::{Served, Walks};
+use crate::sandbox::world::World;
+use crate::sandbox::{batch, figures, words, writes};
 
 /// What the API says about its own future.
 #[derive(Debug, Clone, Default)]

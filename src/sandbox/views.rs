@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::moment::Moment;
-use super::world::Metadata;
+use crate::sandbox::moment::Moment;
+use crate::sandbox::world::Metadata;
 
 /// One row, ready to be written.
 #[derive(Serialize)]

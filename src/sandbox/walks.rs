@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::call::Call;
-use super::lists::ListQuery;
-use super::moment::{Moment, millis};
-use super::replies::Problem;
-use super::spoil::UsedCursors;
-use super::world::Row;
+use crate::sandbox::call::Call;
+use crate::sandbox::lists::ListQuery;
+use crate::sandbox::moment::{Moment, millis};
+use crate::sandbox::replies::Problem;
+use crate::sandbox::spoil::UsedCursors;
+use crate::sandbox::world::Row;
 use std::time::Duration;
 
 /// Memory of cursors.

@@ -8,11 +8,11 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::growth::{AccountGrowth, Counts, Platform, PostGrowth};
-use super::moment::{DAY, Moment};
-use super::schedule::Schedule;
-use super::settings::SandboxSettings;
 use crate::model::Kind;
+use crate::sandbox::growth::{AccountGrowth, Counts, Platform, PostGrowth};
+use crate::sandbox::moment::{DAY, Moment};
+use crate::sandbox::schedule::Schedule;
+use crate::sandbox::settings::SandboxSettings;
 
 /// Client-owned tags of a row.
 pub type Metadata = BTreeMap<String, String>;

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::call::Call;
-use super::fields::Fields;
-use super::identifier;
-use super::replies::{Answer, Problem};
-use super::settings::Duplicates;
-use super::world::{Row, World};
 use crate::model::Kind;
+use crate::sandbox::call::Call;
+use crate::sandbox::fields::Fields;
+use crate::sandbox::identifier;
+use crate::sandbox::replies::{Answer, Problem};
+use crate::sandbox::settings::Duplicates;
+use crate::sandbox::world::{Row, World};
 
 /// Bound of the caps that an account may have of its own.
 const OWN_CAP_MAX: i64 = 10_000;

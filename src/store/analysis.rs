@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 
-use super::StoreResult;
 use crate::model::{Instant, Kind};
+use crate::store::StoreResult;
 
 /// A video and what it gained over its whole history.
 #[derive(Debug, Clone, PartialEq, Eq)]

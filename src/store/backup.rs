@@ -15,11 +15,11 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use tempfile::TempPath;
 
-use super::instance_lock::{self, FileId};
-use super::outbox::by_hand;
-use super::status::{self, Depth};
-use super::{Store, StoreError, StoreResult, instance, jobs, open, passes, place};
 use crate::clock::Clock;
+use crate::store::instance_lock::{self, FileId};
+use crate::store::outbox::by_hand;
+use crate::store::status::{self, Depth};
+use crate::store::{Store, StoreError, StoreResult, instance, jobs, open, passes, place};
 
 /// Pages that are copied before it is told how far the copy is.
 const STEP_PAGES: i32 = 1_024;

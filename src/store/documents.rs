@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::StoreResult;
 use crate::model::row::DECODER_VERSION;
+use crate::store::StoreResult;
 
 /// The figures of one `GET /overview`.
 #[derive(Debug, Clone, PartialEq, Default)]

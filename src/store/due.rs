@@ -3,8 +3,8 @@
 
 use rusqlite::{Connection, Transaction};
 
-use super::StoreResult;
 use crate::model::{Kind, instant};
+use crate::store::StoreResult;
 
 /// When a resource is due, and after how long a gap it will be asked again if nothing has moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 
 use rusqlite::{Connection, Row};
 
-use super::StoreResult;
 use crate::model::{Instant, Kind};
+use crate::store::StoreResult;
 
 /// Kinds with no more rows than this are read whole.
 const ROWS_EXACT_MAX: i64 = 2_000;

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, Transaction};
 
-use super::StoreResult;
+use crate::store::StoreResult;
 
 /// Whose mirror this is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,9 +19,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
-use super::place::{FILE_MODE, lock_path, resolve, wal_path};
-use super::{StoreError, StoreResult, wal_check};
 use crate::clock::Clock;
+use crate::store::place::{FILE_MODE, lock_path, resolve, wal_path};
+use crate::store::{StoreError, StoreResult, wal_check};
 
 /// The byte that is locked in both files. SQLite's are at 1 GiB.
 const LOCK_BYTE: i64 = 1 << 62;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::StoreResult;
+use crate::store::StoreResult;
 
 /// A job the daemon has taken up.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::StoreResult;
 use crate::model::metrics::Metrics;
 use crate::model::{Kind, Lot};
+use crate::store::StoreResult;
 
 /// How long a bound that was learned is believed, microseconds.
 const BOUND_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;

@@ -5,9 +5,9 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl, OpenFlags};
 
-use super::instance_lock::{self, InstanceLock, OpenFiles};
-use super::place;
-use super::{Store, StoreError, StoreResult, busy, wal_check};
+use crate::store::instance_lock::{self, InstanceLock, OpenFiles};
+use crate::store::place;
+use crate::store::{Store, StoreError, StoreResult, busy, wal_check};
 
 /// What is in `migrations/`, at the time of the build.
 mod embedded {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::StoreResult;
-use super::rows::{RowWriter, Scrape, Source, State, Written};
 use crate::model::row::DECODER_VERSION;
 use crate::model::{Kind, Row};
+use crate::store::StoreResult;
+use crate::store::rows::{RowWriter, Scrape, Source, State, Written};
 
 /// A page as the mirror knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

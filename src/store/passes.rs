@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::StoreResult;
-use super::pages::PageCounts;
 use crate::model::Kind;
+use crate::store::StoreResult;
+use crate::store::pages::PageCounts;
 
 /// Counters of a pass and kind, added to what is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::StoreResult;
 use crate::model::Kind;
+use crate::store::StoreResult;
 
 /// No pause is longer. One that ends later was noted by a clock that was wrong, and is over.
 pub const PAUSE_MICROS_MAX: i64 = 24 * 3_600 * 1_000_000;

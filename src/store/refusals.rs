@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Transaction};
 
-use super::StoreResult;
+use crate::store::StoreResult;
 
 /// Something the server refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

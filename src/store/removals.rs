@@ -6,11 +6,11 @@
 
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::StoreResult;
-use super::due;
-use super::walks::Walk;
 use crate::model::Kind;
 use crate::model::settings::RemovalCeiling;
+use crate::store::StoreResult;
+use crate::store::due;
+use crate::store::walks::Walk;
 
 /// The ceiling only holds back removals of more rows than this.
 const ROWS_ALWAYS_ALLOWED: i64 = 10;
@@ -76,7 +76,7 @@ pub fn not_found(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreRe
     let Some((page, is_second_sign)) = found else { return Ok(false) };
     // The page it stands on could otherwise vouch for it by a 304.
     if let Some(page) = page {
-        super::pages::void(tx, page)?;
+        crate::store::pages::void(tx, page)?;
     }
     let removed_at = is_second_sign.then_some(at);
     tx.execute(
@@ -98,7 +98,7 @@ pub fn deleted(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResu
     let page: Option<i64> =
         tx.query_row(&format!("SELECT page FROM {table} WHERE key = ?1"), [key], |row| row.get(0))?;
     if let Some(page) = page {
-        super::pages::void(tx, page)?;
+        crate::store::pages::void(tx, page)?;
     }
     let sql = format!(
         "UPDATE {table} SET removed_at = ?2, not_found_at = ?2, as_of = max(as_of, ?2)

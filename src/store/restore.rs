@@ -6,7 +6,7 @@
 //!
 //! The order of the last steps makes a crash harmless at any point: the replaced file and its log get
 //! second names, the copy takes the name by one rename, and the old log is removed last. In between
-//! the copy, in rollback mode, stands beside a log, which [`super::wal_check`] refuses.
+//! the copy, in rollback mode, stands beside a log, which [`crate::store::wal_check`] refuses.
 
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -16,11 +16,11 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use url::Url;
 
-use super::backup::{self, BackupError, Copied, Existing, Partial};
-use super::instance::{self, StoredTraffic};
-use super::instance_lock::{self, FileId, InstanceLock};
-use super::open::{self, Access};
-use super::{StoreError, StoreResult, place, wal_check};
+use crate::store::backup::{self, BackupError, Copied, Existing, Partial};
+use crate::store::instance::{self, StoredTraffic};
+use crate::store::instance_lock::{self, FileId, InstanceLock};
+use crate::store::open::{self, Access};
+use crate::store::{StoreError, StoreResult, place, wal_check};
 
 /// What is added to the name of a file that was replaced.
 const REPLACED: &str = ".replaced";

@@ -7,15 +7,15 @@ use rusqlite::{
     CachedStatement, Connection, OptionalExtension, Params, ToSql, Transaction, params_from_iter,
 };
 
-use super::StoreResult;
 use crate::model::{Instant, Kind, Row, Value, columns};
+use crate::store::StoreResult;
 
 /// Where a row came from.
 #[derive(Debug, Clone, Copy)]
 pub struct Source {
     /// The list page it stood on; `None` for an answer about the resource alone.
     pub page: Option<i64>,
-    /// Start of the request, a stamp of [`super::instance`].
+    /// Start of the request, a stamp of [`crate::store::instance`].
     pub as_of: i64,
 }
 

@@ -10,9 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Transaction};
 
-use super::{StoreResult, pages};
 use crate::model::row::NO_FINGERPRINT;
 use crate::model::{Instant, Kind, Value, columns};
+use crate::store::{StoreResult, pages};
 
 /// Draws that met only rows that were picked before, after which the rest is taken in order.
 const FRUITLESS_DRAWS_MAX: u32 = 20;

@@ -5,17 +5,17 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::freshness::{self, Freshness};
-use super::instance::{self, Identity};
-use super::metrics::{self, Reach};
-use super::outbox::{self, Summary};
-use super::pauses::{self, Backoff};
-use super::place;
-use super::refusals::{self, Refusal};
-use super::rows::{self, UnreadableScrapes};
-use super::walks::{self, Walk};
-use super::{StoreResult, open};
 use crate::model::{Kind, Lifecycle};
+use crate::store::freshness::{self, Freshness};
+use crate::store::instance::{self, Identity};
+use crate::store::metrics::{self, Reach};
+use crate::store::outbox::{self, Summary};
+use crate::store::pauses::{self, Backoff};
+use crate::store::place;
+use crate::store::refusals::{self, Refusal};
+use crate::store::rows::{self, UnreadableScrapes};
+use crate::store::walks::{self, Walk};
+use crate::store::{StoreResult, open};
 
 /// Passes that are searched for the last error. The log may hold months of them.
 const PASSES_SEARCHED: i64 = 1_000;

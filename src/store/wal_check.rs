@@ -16,7 +16,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::{StoreError, StoreResult, instance_lock, place};
+use crate::store::{StoreError, StoreResult, instance_lock, place};
 
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8] = b"SQLite format 3\0";

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::StoreResult;
-use super::pages::PageCounts;
 use crate::model::Kind;
+use crate::store::StoreResult;
+use crate::store::pages::PageCounts;
 
 /// A walk that is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]

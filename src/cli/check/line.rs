@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use super::mirror::Mirror;
 use crate::api::{Answer, Client, Failure, RateGate, Request, item};
+use crate::cli::check::mirror::Mirror;
 use crate::cli::{CliError, Context, session};
 use crate::model::{Kind, Lifecycle, instant};
 use crate::pass::identify::{self, Whoami};

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use url::Url;
 
-use super::mirror::Mirror;
+use crate::cli::check::mirror::Mirror;
 use crate::cli::{Context, session};
 use crate::config::Environment;
 use crate::logging;

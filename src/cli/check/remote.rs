@@ -4,9 +4,9 @@
 use chrono::TimeDelta;
 use secrecy::SecretString;
 
-use super::line::{Asked, Line, NoAnswer, Timing};
-use super::mirror::Mirror;
 use crate::api::{Failure, Verdict};
+use crate::cli::check::line::{Asked, Line, NoAnswer, Timing};
+use crate::cli::check::mirror::Mirror;
 use crate::cli::{CliError, Context, Exit, session};
 use crate::config::Setting;
 use crate::model::{Lifecycle, instant};

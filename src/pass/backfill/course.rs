@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 
-use super::super::report::Stop;
-use super::report::{Backfilled, KindBackfilled};
 use crate::api::{Failure, Verdict};
 use crate::model::metrics::number;
 use crate::model::{Event, Kind, Lot, instant};
+use crate::pass::backfill::report::{Backfilled, KindBackfilled};
+use crate::pass::report::Stop;
 use crate::plan::backfill::{self as plan, Bound, Task};
 use crate::poll::metrics::{Done, endpoint};
 use crate::poll::settle::outcome;
@@ -82,7 +82,7 @@ impl Backfill {
         desk: &Desk,
         wants: impl Fn(Kind) -> bool,
     ) -> StoreResult<Option<Self>> {
-        let tasks = super::due(&desk.store, desk.fetcher.clock().now(), wants)?;
+        let tasks = crate::pass::backfill::due(&desk.store, desk.fetcher.clock().now(), wants)?;
         let growth = Self { tasks: Some(tasks), ..Self::new(Goal::Growth) };
         Ok(growth.tasks.as_ref().is_some_and(|tasks| !tasks.is_empty()).then_some(growth))
     }

@@ -16,11 +16,11 @@ pub use course::Backfill;
 pub use growth::{due, next_at};
 pub use report::{Backfilled, KindBackfilled};
 
-use super::report::Stop;
-use super::{PassSettings, begin, end_turn, pauses};
 use crate::api::Failure;
 use crate::model::metrics::number;
 use crate::model::{Event, Kind, Lot};
+use crate::pass::report::Stop;
+use crate::pass::{PassSettings, begin, end_turn, pauses};
 use crate::plan::backfill::{self as plan, Bound, Refused, Task};
 use crate::poll::error::PollResult;
 use crate::poll::metrics::{self as asking, Asked, endpoint};

@@ -2,9 +2,9 @@
 
 use chrono::NaiveDate;
 
-use super::super::report::Stop;
 use crate::api::Failure;
 use crate::model::Kind;
+use crate::pass::report::Stop;
 use crate::poll::metrics::Done;
 use crate::store::passes::Ending;
 

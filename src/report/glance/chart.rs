@@ -7,7 +7,7 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::html::push_escaped;
+use crate::report::glance::html::push_escaped;
 
 /// Text and lines of axes.
 const QUIET: RGBColor = RGBColor(0x66, 0x70, 0x85);

@@ -1,8 +1,8 @@
 //! What has grown: views and followers by day, the posts that moved most, creators by engagement.
 
-use super::chart::{self, ChartError, Frame, SERIES, Series, compact};
-use super::html::Html;
-use super::{day, empty, framed, thousands};
+use crate::report::glance::chart::{self, ChartError, Frame, SERIES, Series, compact};
+use crate::report::glance::html::Html;
+use crate::report::glance::{day, empty, framed, thousands};
 use crate::store::glance::{DAY_S, DAYS_OF_MOVERS, Engagement, Followers, Growth, Mover, Subject};
 
 const SPARK: Frame = Frame { width: 150, height: 34 };

@@ -3,8 +3,8 @@
 
 use std::fmt::Display;
 
-use super::chart::Svg;
 use crate::model::shown::printable;
+use crate::report::glance::chart::Svg;
 
 /// Longest foreign text that is shown.
 const CHARS_MAX: usize = 120;

@@ -14,8 +14,8 @@ pub use chart::ChartError;
 use chart::{Frame, Svg, compact};
 use html::Html;
 
-use super::text::thousands;
 use crate::model::Kind;
+use crate::report::text::thousands;
 use crate::store::glance::{DAY_S, DAYS_OF_REQUESTS, Glance, Standing};
 
 const STYLE: &str = include_str!("style.css");

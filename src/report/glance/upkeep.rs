@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::chart::{self, ChartError, Frame, SERIES, Series};
-use super::html::Html;
-use super::{day, empty, framed, percent, thousands};
 use crate::model::outbox::State;
 use crate::model::{Kind, instant};
 use crate::poll::settle::outcome;
+use crate::report::glance::chart::{self, ChartError, Frame, SERIES, Series};
+use crate::report::glance::html::Html;
+use crate::report::glance::{day, empty, framed, percent, thousands};
 use crate::report::text::moment;
 use crate::store::glance::{DAYS_OF_REQUESTS, Glance, Spent, Standing, day_of};
 

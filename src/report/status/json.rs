@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json as value};
 
-use super::{NextWalk, Status, at};
 use crate::model::{Instant, instant};
+use crate::report::status::{NextWalk, Status, at};
 use crate::report::{outbox, sync};
 use crate::store::freshness::Freshness;
 use crate::store::refusals::Refusal;

@@ -12,8 +12,8 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Table, Which, rows};
 use crate::model::{Kind, Value};
+use crate::store::dump::{Table, Which, rows};
 use crate::store::{StoreError, StoreResult};
 
 /// What the rows of a view over scrapes are made of.

@@ -11,9 +11,9 @@ use rusqlite::{Connection, params_from_iter};
 
 pub use fingerprint::months;
 
-use super::schema_docs::{self, ValueType, ViewFact};
-use super::{Store, StoreError, StoreResult};
 use crate::model::Value;
+use crate::store::schema_docs::{self, ValueType, ViewFact};
+use crate::store::{Store, StoreError, StoreResult};
 
 /// The one view that is there to be written to.
 const WRITE_ONLY: &str = "outbox_requests";

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{CachedStatement, Connection};
 
-use super::{DAY_S, DAYS, day_of};
 use crate::model::Kind;
 use crate::store::StoreResult;
+use crate::store::glance::{DAY_S, DAYS, day_of};
 
 /// Posts that are shown for what they gained.
 const MOVERS_MAX: usize = 10;

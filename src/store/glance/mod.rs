@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use super::analysis::{self, Ages};
-use super::instance::{self, Identity};
-use super::outbox::{self, Summary};
-use super::{StoreError, StoreResult};
 use crate::model::Kind;
+use crate::store::analysis::{self, Ages};
+use crate::store::instance::{self, Identity};
+use crate::store::outbox::{self, Summary};
+use crate::store::{StoreError, StoreResult};
 
 pub use growth::{DAYS_OF_MOVERS, Followers, Gain, Growth, Mover, Subject};
 

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, Transaction};
 
-use super::{Entry, OPEN, read, select};
 use crate::model::outbox::{Checked, Draft};
 use crate::store::StoreResult;
+use crate::store::outbox::{Entry, OPEN, read, select};
 
 /// Adds an entry; returns its number. What is checked is not looked at again.
 pub fn add(tx: &Transaction<'_>, draft: &Draft, checked: &Checked, at: i64) -> StoreResult<i64> {

@@ -16,9 +16,9 @@ use std::ops::RangeInclusive;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::StoreResult;
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft, State};
+use crate::store::StoreResult;
 
 /// The states of an entry that is not at its end, as the indexes of open entries have them.
 const OPEN: &str = "('queued', 'waiting', 'held', 'sending', 'unsure')";

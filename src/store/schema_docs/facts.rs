@@ -1,7 +1,7 @@
 //! The declarations: one line per column, in the order of the view. `tests/schema.rs` holds them against
 //! the schema and against the values of a filled mirror.
 
-use super::fact::{
+use crate::store::schema_docs::fact::{
     COUNT, ColumnFact, DATE, FLAG, FRACTION, HOURS, ID, INSTANT, NUMBER, OBJECT, PER_HOUR, RATE,
     SECONDS, TEXT, URL, ViewFact, WHOLE_DAYS, WHOLE_HOURS, always, maybe, view,
 };
