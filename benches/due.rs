@@ -10,7 +10,7 @@ use std::time::Duration;
 use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
 use creatormirror::store::open::IfMissing;
-use creatormirror::store::{Store, StoreResult, due};
+use creatormirror::store::{Database, StoreResult, due};
 use criterion::Criterion;
 use tempfile::TempDir;
 
@@ -49,7 +49,7 @@ fn main() -> Outcome<ExitCode> {
 
 /// The least time of a search that finds all of [`DUE`]: whatever else the machine does only adds to
 /// it.
-fn find(store: &Store, name: &str) -> Outcome<Duration> {
+fn find(store: &Database, name: &str) -> Outcome<Duration> {
     let mut samples = Vec::new();
     Criterion::default().bench_function(name, |bencher| {
         bencher.iter_custom(|times| {
@@ -67,16 +67,16 @@ fn find(store: &Store, name: &str) -> Outcome<Duration> {
     samples.into_iter().min().ok_or_else(|| "nothing was measured".into())
 }
 
-fn search(store: &Store) -> StoreResult<usize> {
+fn search(store: &Database) -> StoreResult<usize> {
     Ok(store.read(|c| due::find(c, Kind::Video, NOW_S, 10_000))?.len())
 }
 
 /// A mirror of this many videos on pages of 200, of which [`DUE`], evenly scattered, are due. Rows
 /// are narrower than real ones, but far too many for the page cache, so that each one that is found
 /// is read from the file as it would be.
-fn mirror(videos: u32) -> Outcome<(TempDir, Store)> {
+fn mirror(videos: u32) -> Outcome<(TempDir, Database)> {
     let folder = tempfile::tempdir()?;
-    let store = Store::open(&folder.path().join("due.db"), IfMissing::Create)?;
+    let store = Database::open(&folder.path().join("due.db"), IfMissing::Create)?;
     let every = videos / DUE;
     let numbers = |last: u32| {
         format!(

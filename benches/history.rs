@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use creatormirror::clock::Clock;
 use creatormirror::model::{Instant, Kind, Row, Value, columns};
-use creatormirror::store::Store;
+use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
 use creatormirror::store::rows::{RowWriter, Source};
 
@@ -57,7 +57,7 @@ fn main() -> Outcome<ExitCode> {
 
 fn bytes_per_scrape(precision: Precision, order: Order) -> Outcome<f64> {
     let folder = tempfile::tempdir()?;
-    let store = Store::open(&folder.path().join("history.db"), IfMissing::Create)?;
+    let store = Database::open(&folder.path().join("history.db"), IfMissing::Create)?;
     let pages = VIDEOS / PAGE_ROWS;
     for round in 0..ROUNDS {
         for turn in 0..pages {
@@ -78,7 +78,7 @@ fn bytes_per_scrape(precision: Precision, order: Order) -> Outcome<f64> {
 }
 
 /// A page of videos, each with a scrape of its own day.
-fn write_page(store: &Store, page: u64, stamp: u64, precision: Precision) -> Outcome<()> {
+fn write_page(store: &Database, page: u64, stamp: u64, precision: Precision) -> Outcome<()> {
     let source = Source { page: None, as_of: i64::try_from(stamp)? };
     let rows = (page * PAGE_ROWS..(page + 1) * PAGE_ROWS)
         .map(|n| video(n, stamp / (VIDEOS / PAGE_ROWS), precision))

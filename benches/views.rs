@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use creatormirror::clock::Clock;
 use creatormirror::store::open::IfMissing;
-use creatormirror::store::{Store, StoreResult};
+use creatormirror::store::{Database, StoreResult};
 use tempfile::TempDir;
 
 const ACCOUNTS: u32 = 1_000;
@@ -79,7 +79,7 @@ fn main() -> Outcome<ExitCode> {
 }
 
 /// The median time of a question, every value of every row read, and how many rows there were.
-fn ask(store: &Store, sql: &str) -> Outcome<(Duration, usize)> {
+fn ask(store: &Database, sql: &str) -> Outcome<(Duration, usize)> {
     let mut times = Vec::new();
     let mut rows = 0;
     for _ in 0..ROUNDS {
@@ -107,9 +107,9 @@ fn count(c: &rusqlite::Connection, sql: &str) -> StoreResult<usize> {
 
 /// A mirror whose videos were scraped daily for a hundred days, the last time within the last 25 hours.
 /// Rows are as wide as real ones.
-fn mirror() -> Outcome<(TempDir, Store)> {
+fn mirror() -> Outcome<(TempDir, Database)> {
     let folder = tempfile::tempdir()?;
-    let store = Store::open(&folder.path().join("views.db"), IfMissing::Create)?;
+    let store = Database::open(&folder.path().join("views.db"), IfMissing::Create)?;
     let numbers = |last: u32| {
         format!(
             "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {last})"

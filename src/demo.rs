@@ -140,7 +140,7 @@ fn track(desk: &Desk) -> StoreResult<i64> {
     let draft =
         Draft { kind: Kind::Video, action: Action::Track, subject: None, account: None, body };
     let at = instant::micros(desk.fetcher.clock().now());
-    desk.store.write_durably(|tx| match check(tx, &draft) {
+    desk.store.database().write_durably(|tx| match check(tx, &draft) {
         Ok(checked) => enqueue::add(tx, &draft, &checked, at),
         Err(CheckError::Store(error)) => Err(error),
         // It is a post: a test tracks it.
@@ -169,7 +169,7 @@ pub fn coverage(
 ) -> StoreResult<Vec<Coverage>> {
     let since = Instant::from(since);
     let compare = |kind| {
-        let held = desk.store.read(|c| analysis::scrapes(c, kind))?;
+        let held = desk.store.database().read(|c| analysis::scrapes(c, kind))?;
         let mut coverage = Coverage { kind, mirrored: 0, to_come: 0, missed: 0 };
         for (id, scrapes) in control.all_scrapes(kind) {
             let times = scrapes.iter().filter_map(|one| Instant::parse(&one.scraped_at));

@@ -30,7 +30,7 @@ use creatormirror::sandbox::{
 use creatormirror::store::backup::{self, Existing};
 use creatormirror::store::open::IfMissing;
 use creatormirror::store::outbox::{self, by_hand, enqueue};
-use creatormirror::store::{Store, StoreError};
+use creatormirror::store::{Database, Store, StoreError};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
@@ -73,7 +73,7 @@ fn each_thing_that_was_wanted_exists_exactly_once() {
     };
     let folder = folder();
     let template = folder.path().join("template.db");
-    Store::open(&template, IfMissing::Create).unwrap().tidy().unwrap();
+    Database::open(&template, IfMissing::Create).unwrap().tidy().unwrap();
     let lived = Mutex::new(Lived::default());
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
@@ -265,6 +265,7 @@ impl Life {
         let at = instant::micros(self.clock.now());
         let store = self.desk().store.clone();
         let entry = store
+            .database()
             .write_durably(|tx| {
                 let checked = check::check(tx, draft).unwrap();
                 enqueue::add(tx, draft, &checked, at)
@@ -343,7 +344,8 @@ impl Life {
             (self.database.with_extension(format!("{}.db", self.copies)), self.clock.now());
         let store = self.desk().store.clone();
         let made =
-            backup::copy(&store, &copy, Existing::Keep, instant::micros(now), |_| true).unwrap();
+            backup::copy(&store.database(), &copy, Existing::Keep, instant::micros(now), |_| true)
+                .unwrap();
         drop(store);
         for _ in 0..self.random.random_range(0..5) {
             self.accident().await;
@@ -353,12 +355,13 @@ impl Life {
         self.copies += 1;
         let now = instant::micros(self.clock.now());
         let store = self.desk().store.clone();
-        let held = store.read(|c| outbox::list(c, &[State::Held], i64::MAX)).unwrap();
+        let held = store.database().read(|c| outbox::list(c, &[State::Held], i64::MAX)).unwrap();
         assert_eq!(held.len(), made.held, "seed {}", self.seed);
         self.pass().await;
-        let after = store.read(|c| outbox::list(c, &[State::Held], i64::MAX)).unwrap();
+        let after = store.database().read(|c| outbox::list(c, &[State::Held], i64::MAX)).unwrap();
         assert_eq!(held, after, "seed {}: what is held is left alone", self.seed);
         store
+            .database()
             .write(|tx| {
                 held.iter().try_for_each(|entry| by_hand::retry(tx, entry.entry, now).map(drop))
             })
@@ -371,19 +374,19 @@ impl Life {
         for _ in 0..PASSES_MAX {
             let now = instant::micros(self.clock.now());
             let store = self.desk().store.clone();
-            let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+            let entries = store.database().read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
             if entries.iter().all(|entry| entry.state == State::Succeeded) {
                 return;
             }
             // What was given up while the API was ill is taken up again by hand.
             for entry in entries.iter().filter(|entry| entry.state == State::Failed) {
-                store.write(|tx| by_hand::retry(tx, entry.entry, now)).unwrap();
+                store.database().write(|tx| by_hand::retry(tx, entry.entry, now)).unwrap();
             }
             self.pass().await;
             self.clock.advance(Duration::from_secs(60));
         }
         let store = self.desk().store.clone();
-        let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+        let entries = store.database().read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
         panic!("seed {}: no rest: {entries:#?}", self.seed);
     }
 
@@ -407,7 +410,7 @@ impl Life {
 
     fn count(&mut self) -> Lived {
         let store = self.desk().store.clone();
-        let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+        let entries = store.database().read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
         Lived {
             lives: 1,
             entries: entries.len(),
@@ -425,7 +428,7 @@ impl Life {
             *found.entry(row["name"].as_str().unwrap().to_owned()).or_insert(0) += 1;
         }
         let store = self.desk().store.clone();
-        let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+        let entries = store.database().read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
         let record: Vec<String> = entries.iter().map(report::line).collect();
         assert_eq!(found, self.creators, "seed {seed}: {record:#?}\n{:#?}", self.requests());
         let count = |kind: Kind, member: &str, value: &str| {
@@ -441,7 +444,7 @@ impl Life {
         }
         let store = self.desk().store.clone();
         let mut owners = BTreeMap::new();
-        for entry in store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap() {
+        for entry in store.database().read(|c| outbox::list(c, &[], i64::MAX)).unwrap() {
             let result = entry.result_id.clone().unwrap();
             let row = self.control.row(entry.kind, &result);
             let row = row.unwrap_or_else(|| panic!("seed {seed}: {entry:#?} does not exist"));
@@ -464,9 +467,9 @@ fn settings(stays: bool) -> PushSettings {
 }
 
 /// A write that was under way when its run was dropped goes on to its end, and holds the lock until then.
-fn reopen(database: &Path) -> Store {
+fn reopen(database: &Path) -> Database {
     for _ in 0..1_000 {
-        match Store::open(database, IfMissing::Create) {
+        match Database::open(database, IfMissing::Create) {
             Err(StoreError::Locked(_)) => std::thread::sleep(Duration::from_millis(10)),
             opened => return opened.unwrap(),
         }
@@ -483,7 +486,7 @@ fn open(base_url: &str, clock: &Clock, database: &Path, seed: u64) -> Desk {
         request_timeout: Duration::from_secs(30),
     };
     let client = Client::new(&settings).unwrap().with_clock(clock.clone());
-    let store = reopen(database);
+    let store = Store::start(reopen(database)).unwrap();
     let manners = Manners {
         rate_share: 1.0,
         max_wait: Duration::from_secs(600),

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use browser::{Theme, picture, show};
 use creatormirror::model::Kind;
-use creatormirror::store::Store;
+use creatormirror::store::Database;
 use creatormirror::store::glance::{self, Glance, Subject};
 use creatormirror::store::open::IfMissing;
 use serde_json::json;
@@ -31,7 +31,7 @@ fn report(bed: &Bed, arguments: &[&str]) -> support::Run {
 fn an_empty_mirror_has_a_report_and_a_missing_one_has_none() {
     let bed = Bed::frozen(calm());
     report(&bed, &["--out", "-"]).expect(78).says("there is no database");
-    let store = Store::open(&bed.database(), IfMissing::Create).unwrap();
+    let store = Database::open(&bed.database(), IfMissing::Create).unwrap();
     // As beside a daemon: the lock is held.
     let page = report(&bed, &["--out", "-"]).expect(0).stdout;
     drop(store);
@@ -44,7 +44,7 @@ fn an_empty_mirror_has_a_report_and_a_missing_one_has_none() {
 fn the_file_is_put_in_place_whole_and_is_not_for_everybody() {
     use std::os::unix::fs::PermissionsExt;
     let bed = Bed::frozen(calm());
-    drop(Store::open(&bed.database(), IfMissing::Create).unwrap());
+    drop(Database::open(&bed.database(), IfMissing::Create).unwrap());
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..2 {
         let mut command = bed.command(&["report"]);
@@ -84,7 +84,7 @@ fn hostile_week() -> (Bed, Glance, String) {
         HOSTILE.replace('\'', "''")
     );
     assert_eq!(bed.db_to_write().execute(&sql, []).unwrap(), 1);
-    let store = Store::open_to_read(&bed.database()).unwrap();
+    let store = Database::open_to_read(&bed.database()).unwrap();
     let glance = store.read(|c| glance::read(c, now.timestamp())).unwrap();
     let page = report(&bed, &["--out", "-"]).expect(0).stdout;
     (bed, glance, page)

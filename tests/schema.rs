@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use creatormirror::model::Kind;
 use creatormirror::model::columns::{ColumnType, columns};
-use creatormirror::store::Store;
+use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
 use creatormirror::store::schema_docs::{TABLES, VIEWS, ViewFact};
 use rusqlite::Connection;
@@ -72,7 +72,7 @@ const OTHER_VIEWS: [&str; 10] = [
 fn fresh() -> (tempfile::TempDir, Connection) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mirror.db");
-    drop(Store::open(&path, IfMissing::Create).unwrap());
+    drop(Database::open(&path, IfMissing::Create).unwrap());
     (folder, Connection::open(path).unwrap())
 }
 

@@ -15,8 +15,8 @@ use creatormirror::model::{Kind, Watcher};
 use creatormirror::poll::Fetcher;
 use creatormirror::poll::fetch::Manners;
 use creatormirror::sandbox::{Accident, Entry, Fault, RetryAfter, SandboxSettings};
-use creatormirror::store::Store;
 use creatormirror::store::open::IfMissing;
+use creatormirror::store::{Database, Store};
 use support::{Bed, KEY, calm, frozen_at, until};
 
 fn pages() -> SandboxSettings {
@@ -221,7 +221,9 @@ impl Sender {
         let bed = Bed::frozen(calm());
         bed.control.fault(Fault::on("GET", "/whoami", refuse(429, seconds(600))));
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let path = folder.path().join("m.db");
+        let database = Database::open(&path, IfMissing::Create).unwrap();
+        let store = Store::start(database).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -258,7 +260,7 @@ impl Sender {
         until("the refusal is kept", || {
             let gate =
                 self.store.read(|c| Ok(c.query_row(sql, [], |row| row.get::<_, String>(0))?));
-            gate.unwrap().contains("\"secs\":600")
+            self.runtime.block_on(gate).unwrap().contains("\"secs\":600")
         });
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -11,7 +11,7 @@ use creatormirror::clock::Clock;
 use creatormirror::model::{Instant, Kind};
 use creatormirror::store::open::IfMissing;
 use creatormirror::store::rows::{RowWriter, Source};
-use creatormirror::store::{Store, instance};
+use creatormirror::store::{Database, instance};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::{Map, Value, json};
@@ -28,14 +28,14 @@ const DAY_S: i64 = 86_400;
 
 struct Mirror {
     _folder: tempfile::TempDir,
-    store: Store,
+    store: Database,
     stamp: i64,
 }
 
 impl Mirror {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+        let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
         Self { _folder: folder, store, stamp: 0 }
     }
 

@@ -12,7 +12,7 @@ use crate::model::instant;
 use crate::report::backup as report;
 use crate::report::progress::View;
 use crate::store::backup::{self, BackupError, Copied, Existing};
-use crate::store::{Store, StoreError};
+use crate::store::{Database, StoreError};
 
 /// Arguments of `backup`.
 #[derive(Debug, Clone, Args)]
@@ -27,7 +27,7 @@ pub struct BackupArgs {
 
 /// Runs the command.
 pub fn run(args: &BackupArgs, context: &Context) -> Result<Exit, CliError> {
-    let source = Store::open_to_read(&context.config.database);
+    let source = Database::open_to_read(&context.config.database);
     let source = source.map_err(|error| session::storage(context, &error))?;
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     let now = instant::micros(context.clock.now());

@@ -96,7 +96,7 @@ async fn simulate(
     let mut findings = findings.map_err(|error| session::storage(&context, &error))?;
     findings.took = real.boot().elapsed.saturating_sub(began);
     let report = demo_report::text(&findings);
-    session.desk.store.tidy().map_err(|error| session::storage(&context, &error))?;
+    session.desk.store.database().tidy().map_err(|error| session::storage(&context, &error))?;
     sandbox.stop().await;
     crate::cli::answer(report.as_bytes())
 }
@@ -126,7 +126,7 @@ fn findings<'a>(
 ) -> StoreResult<Findings<'a>> {
     let store = &session.desk.store;
     let coverage = demo::coverage(&session.desk, &sandbox.control(), start)?;
-    store.read(|c| {
+    store.database().read(|c| {
         let counted = Kind::LISTS.into_iter().map(|kind| Ok((kind, analysis::count(c, kind)?)));
         let counts: Vec<_> = counted.collect::<StoreResult<_>>()?;
         let growers = analysis::growers(c, GROWERS)?.into_iter().map(|grower| {

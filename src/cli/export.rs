@@ -15,7 +15,7 @@ use crate::logging;
 use crate::model::Instant;
 use crate::report::export::{self as report, Reading};
 use crate::report::progress::View;
-use crate::store::Store;
+use crate::store::Database;
 
 const FORMATS: [Format; 3] = [Format::Csv, Format::Jsonl, Format::Parquet];
 
@@ -57,7 +57,7 @@ pub fn run(
         since: args.since.clone(),
     };
     let failed = |error: ExportError| told(context, &error);
-    let store = Store::open_to_read(&context.config.database)
+    let store = Database::open_to_read(&context.config.database)
         .map_err(|error| session::storage(context, &error))?;
     export::check(&store, &request).map_err(failed)?;
     let mut destination = match Destination::is_bucket(&args.out) {

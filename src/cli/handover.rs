@@ -10,7 +10,7 @@ use crate::cli::{CliError, Context, Exit, session};
 use crate::daemon::{Answer, JobRequest};
 use crate::model::instant;
 use crate::store::jobs::{self, Progress};
-use crate::store::{Store, StoreError, StoreResult, instance, instance_lock};
+use crate::store::{Database, StoreError, StoreResult, instance, instance_lock};
 
 /// How often the job is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -52,7 +52,7 @@ pub fn by_daemon(
 /// Hands `request` to the daemon and waits for its answer, for as long as the user waits.
 async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed, CliError> {
     let failed = |error: StoreError| session::storage(context, &error);
-    let store = Store::open_beside(&context.config.database).map_err(failed)?;
+    let store = Database::open_beside(&context.config.database).map_err(failed)?;
     if store.read(instance::runner).map_err(failed)?.as_deref() != Some("run") {
         return Ok(Handed::NoDaemon);
     }
@@ -120,7 +120,7 @@ enum Look {
     Gone,
 }
 
-fn look(store: &Store, job: i64, takes_back: bool) -> StoreResult<Look> {
+fn look(store: &Database, job: i64, takes_back: bool) -> StoreResult<Look> {
     let progress = match store.read(|c| jobs::progress(c, job))? {
         None => return Ok(Look::Gone),
         Some(Progress::Done(exit_code, answer)) => {

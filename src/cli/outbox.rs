@@ -10,7 +10,7 @@ use crate::model::outbox::State;
 use crate::report::outbox as report;
 use crate::store::outbox::by_hand::{self, Touched};
 use crate::store::outbox::{self, Entry};
-use crate::store::{Store, StoreError};
+use crate::store::{Database, StoreError};
 
 /// Arguments of `outbox`.
 #[derive(Debug, Clone, Args)]
@@ -91,7 +91,7 @@ fn list(
     json: bool,
 ) -> Result<Exit, CliError> {
     let failed = |error: StoreError| session::storage(context, &error);
-    let store = Store::open_to_read(&context.config.database).map_err(failed)?;
+    let store = Database::open_to_read(&context.config.database).map_err(failed)?;
     let limit = limit.map_or(i64::MAX, i64::from);
     let entries = store.read(|c| outbox::list(c, states, limit)).map_err(failed)?;
     let text = match json {
@@ -109,7 +109,7 @@ fn document(entries: &[Entry]) -> String {
 
 fn show(context: &Context, entry: i64, json: bool) -> Result<Exit, CliError> {
     let failed = |error: StoreError| session::storage(context, &error);
-    let store = Store::open_to_read(&context.config.database).map_err(failed)?;
+    let store = Database::open_to_read(&context.config.database).map_err(failed)?;
     let found = store.read(|c| outbox::one(c, entry)).map_err(failed)?;
     let found = found.ok_or_else(|| missing(entry))?;
     let text = match json {
@@ -130,7 +130,7 @@ fn touch(
     if named.entries.is_empty() && states.is_empty() {
         return Err(CliError::new(Exit::Usage, "which entries? Give their numbers"));
     }
-    let store = Store::open_beside(&context.config.database).map_err(failed)?;
+    let store = Database::open_beside(&context.config.database).map_err(failed)?;
     let now = instant::micros(context.clock.now());
     let touched = store.write_durably(|tx| {
         let mut entries = named.entries.clone();

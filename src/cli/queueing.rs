@@ -14,7 +14,7 @@ use crate::push::check::{CheckError, check};
 use crate::report::outbox as report;
 use crate::report::progress::View;
 use crate::store::outbox::{self, enqueue};
-use crate::store::{Store, StoreError, instance_lock};
+use crate::store::{Database, StoreError, instance_lock};
 
 /// How often an entry is looked at while it is waited for.
 const LOOK: Duration = Duration::from_millis(100);
@@ -80,7 +80,7 @@ pub fn all(
 /// Adds the entries in one transaction, so that their numbers follow each other.
 fn add(
     context: &Context,
-    store: &Store,
+    store: &Database,
     asked: impl Iterator<Item = Result<Asked, CliError>>,
 ) -> Result<RangeInclusive<i64>, CliError> {
     let at = instant::micros(context.clock.now());
@@ -128,7 +128,7 @@ enum Form {
 
 fn print(
     context: &Context,
-    store: &Store,
+    store: &Database,
     entries: &RangeInclusive<i64>,
     form: Form,
 ) -> Result<(), CliError> {
@@ -206,7 +206,7 @@ impl Wrong {
 /// Follows entries to their ends.
 fn wait(
     context: &Context,
-    store: &Store,
+    store: &Database,
     entries: &RangeInclusive<i64>,
     limit: Option<Duration>,
 ) -> Result<Exit, CliError> {
@@ -256,7 +256,7 @@ fn not_done(count: i64, listed: &[i64]) -> CliError {
 }
 
 /// Why one entry is not done.
-fn why(store: &Store, entry: i64) -> CliError {
+fn why(store: &Database, entry: i64) -> CliError {
     let found = store.read(|c| outbox::one(c, entry)).ok().flatten();
     let Some(found) = found else {
         return CliError::new(Exit::Partial, format!("entry {entry} is not done"));

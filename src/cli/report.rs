@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::cli::{CliError, Context, Exit, session};
 use crate::report::glance::{self as page, Facts};
-use crate::store::{Store, glance};
+use crate::store::{Database, glance};
 
 /// Flags of `report`.
 #[derive(Debug, Clone, Args)]
@@ -22,7 +22,7 @@ pub struct ReportArgs {
 /// Runs the command.
 pub fn run(args: &ReportArgs, context: &Context) -> Result<Exit, CliError> {
     let storage = |error| session::storage(context, &error);
-    let store = Store::open_to_read(&context.config.database).map_err(storage)?;
+    let store = Database::open_to_read(&context.config.database).map_err(storage)?;
     let now = context.clock.now();
     let glance = store.read(|c| glance::read(c, now.timestamp())).map_err(storage)?;
     let nonce = Uuid::new_v4().simple().to_string();

@@ -18,7 +18,7 @@ use crate::poll::{Desk, Fetcher};
 use crate::report::progress;
 use crate::retry::Trouble;
 use crate::store::open::IfMissing;
-use crate::store::{Store, StoreError, busy, instance};
+use crate::store::{Database, Store, StoreError, busy, instance};
 
 /// An open mirror and a way to fill it.
 pub struct Session {
@@ -39,11 +39,12 @@ pub fn open(
 ) -> Result<Session, CliError> {
     let config = &context.config;
     let client = client(context, key)?;
-    let store =
-        Store::open(&config.database, if_missing).map_err(|error| storage(context, &error))?;
-    let seed = seed(&store).map_err(|error| storage(context, &error))?;
+    let failed = |error| storage(context, &error);
+    let database = Database::open(&config.database, if_missing).map_err(failed)?;
+    let seed = seed(&database).map_err(failed)?;
     // A daemon that was killed left its name here; nobody is to hand jobs to us for it.
-    store.write(|tx| instance::set_runner(tx, None)).map_err(|error| storage(context, &error))?;
+    database.write(|tx| instance::set_runner(tx, None)).map_err(failed)?;
+    let store = Store::start(database).map_err(|error| storage(context, &error))?;
     let manners = manners(context, config.max_wait);
     let fetcher = Fetcher::new(client, store.clone(), context.clock.clone(), watcher, manners)
         .map_err(|error| storage(context, &error))?;
@@ -66,8 +67,8 @@ pub fn with<T>(
     let mut session = open(context, key, watcher, if_missing)?;
     let done = work(&mut session);
     drop(progress);
-    session.desk.store.check_in_place().map_err(|error| storage(context, &error))?;
-    if let Err(error) = session.desk.store.tidy() {
+    session.desk.store.database().check_in_place().map_err(|error| storage(context, &error))?;
+    if let Err(error) = session.desk.store.database().tidy() {
         tracing::warn!(%error, "the write-ahead log could not be cut");
     }
     Ok(done)
@@ -113,17 +114,17 @@ pub fn must_exist(context: &Context) -> Result<(), CliError> {
 
 /// Opens the database to queue a write, beside whoever works on it. One that is not there is made where
 /// the command line names it; a setting that is wrong must not make a mirror that nobody sends from.
-pub fn open_to_queue(context: &Context) -> Result<Store, CliError> {
+pub fn open_to_queue(context: &Context) -> Result<Database, CliError> {
     let database = &context.config.database;
     let is_named = matches!(context.config.origin(Setting::Database), Origin::Flag(_));
     if is_named && !database.exists() {
-        match Store::open(database, IfMissing::Create) {
+        match Database::open(database, IfMissing::Create) {
             // Another process makes it at this moment, if it is locked.
             Ok(_) | Err(StoreError::Locked(_)) => {}
             Err(error) => return Err(storage(context, &error)),
         }
     }
-    Store::open_beside(database).map_err(|error| storage(context, &error))
+    Database::open_beside(database).map_err(|error| storage(context, &error))
 }
 
 /// What passes go by, for an installation with this seed.
@@ -150,7 +151,7 @@ pub fn manners(context: &Context, max_wait: Duration) -> Manners {
 }
 
 /// The number that seeds the minutes of this installation's sweeps.
-pub fn seed(store: &Store) -> Result<u64, StoreError> {
+pub fn seed(store: &Database) -> Result<u64, StoreError> {
     Ok(store.read(instance::identity)?.seed())
 }
 

@@ -13,7 +13,7 @@ use crate::report::rate::RateLimit;
 use crate::report::status::{self as report, NextWalk, Status};
 use crate::store::pauses::BackoffScope;
 use crate::store::status::{self, KindStatus, Snapshot};
-use crate::store::{Store, StoreResult, instance_lock};
+use crate::store::{Database, StoreResult, instance_lock};
 
 /// Flags of `status`.
 #[derive(Debug, Clone, Args)]
@@ -35,7 +35,7 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit, CliError> {
 }
 
 fn read(context: &Context) -> StoreResult<Status> {
-    let store = Store::open_to_read(&context.config.database)?;
+    let store = Database::open_to_read(&context.config.database)?;
     let (now, boot) = (context.clock.now(), context.clock.boot());
     // Asked before and after the log is read, or a pass that begins or ends in between would seem
     // to have been killed.

@@ -12,7 +12,7 @@ use crate::model::Kind;
 use crate::pass::{Order, preview};
 use crate::plan::work::Wish;
 use crate::store::open::IfMissing;
-use crate::store::{Store, StoreError};
+use crate::store::{Database, StoreError};
 
 /// The kinds that `--only` may name.
 const KINDS: [Kind; 5] =
@@ -63,15 +63,19 @@ fn sync(args: &SyncArgs, context: &Context, document: &mut Document) -> Result<E
 
 fn dry_run(args: &SyncArgs, context: &Context, order: &Order) -> Result<Exit, CliError> {
     let failed = |error| session::storage(context, &error);
-    let store = match Store::open_to_read(&context.config.database) {
+    let store = match Database::open_to_read(&context.config.database) {
         Ok(store) => Some(store),
         Err(StoreError::Missing(_)) => None,
         Err(error) => return Err(failed(error)),
     };
     let seed = store.as_ref().map(session::seed).transpose().map_err(failed)?.unwrap_or(0);
     let settings = session::settings(context, seed);
-    let requests =
-        preview::preview(store.as_ref(), order, &settings, context.clock.now()).map_err(failed)?;
+    let now = context.clock.now();
+    let requests = match &store {
+        Some(database) => database.read(|c| preview::preview(Some(c), order, &settings, now)),
+        None => preview::preview(None, order, &settings, now),
+    };
+    let requests = requests.map_err(failed)?;
     let text = match args.json {
         true => serde_json::json!({ "requests": requests }).to_string(),
         false => requests.join("\n"),

@@ -158,7 +158,11 @@ impl Daemon {
         let answer = (self.front.answer_backfill)(report);
         let text = serde_json::to_string(&answer).unwrap_or_default();
         let at = self.desk.fetcher.stamp();
-        Ok(self.desk.store.write(|tx| queue::finish(tx, job, answer.exit_code, &text, at))?)
+        Ok(self
+            .desk
+            .store
+            .database()
+            .write(|tx| queue::finish(tx, job, answer.exit_code, &text, at))?)
     }
 
     /// Answers a backfill that cannot go on while the key is refused.
@@ -191,12 +195,12 @@ impl Daemon {
     fn note_progress(&self, job: Option<i64>, work: &Backfill) -> Result<(), Stop> {
         let Some(job) = job else { return Ok(()) };
         let progress = work.progress();
-        Ok(self.desk.store.write(|tx| queue::note_progress(tx, job, &progress))?)
+        Ok(self.desk.store.database().write(|tx| queue::note_progress(tx, job, &progress))?)
     }
 }
 
 /// Whether a job or a write waits.
 fn is_wanted(desk: &Desk, now: DateTime<Utc>) -> bool {
-    desk.store.read(queue::is_waiting).unwrap_or(false)
+    desk.store.database().read(queue::is_waiting).unwrap_or(false)
         || push::next_at(desk, now).ok().flatten().is_some_and(|at| at <= now)
 }

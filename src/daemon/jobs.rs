@@ -88,8 +88,10 @@ impl JobRequest {
 impl Daemon {
     /// Takes up the oldest job that waits. Those before it that cannot be read fail.
     pub(super) fn claim_job(&mut self) -> StoreResult<Option<(Job, JobRequest)>> {
-        while self.desk.store.read(queue::is_waiting)? {
-            let Some(job) = self.desk.store.write(queue::claim)? else { return Ok(None) };
+        while self.desk.store.database().read(queue::is_waiting)? {
+            let Some(job) = self.desk.store.database().write(queue::claim)? else {
+                return Ok(None);
+            };
             match JobRequest::read(&job.request) {
                 Ok(request) => return Ok(Some((job, request))),
                 Err(why) => {
@@ -174,7 +176,7 @@ impl Daemon {
         let exit_code = answer.exit_code;
         let answer = serde_json::to_string(&answer).unwrap_or_default();
         let at = self.desk.fetcher.stamp();
-        self.desk.store.write(|tx| queue::finish(tx, job.job, exit_code, &answer, at))
+        self.desk.store.database().write(|tx| queue::finish(tx, job.job, exit_code, &answer, at))
     }
 }
 

@@ -173,8 +173,8 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
         // What is at the path now is not ours to write to.
         return result;
     }
-    let at_end = daemon.desk.store.write(|tx| instance::set_runner(tx, None));
-    if let Err(error) = at_end.and_then(|()| daemon.desk.store.tidy()) {
+    let at_end = daemon.desk.store.database().write(|tx| instance::set_runner(tx, None));
+    if let Err(error) = at_end.and_then(|()| daemon.desk.store.database().tidy()) {
         tracing::warn!(%error, "the database could not be tidied up");
     }
     result
@@ -182,7 +182,7 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
 
 impl Daemon {
     async fn life(&mut self) -> Result<(), Stop> {
-        self.desk.store.write(|tx| {
+        self.desk.store.database().write(|tx| {
             queue::requeue(tx)?;
             instance::set_runner(tx, Some("run"))
         })?;
@@ -238,7 +238,7 @@ impl Daemon {
 
     /// Does what is to be done now, or says until when there is nothing.
     async fn step(&mut self) -> Result<Step, Stop> {
-        self.desk.store.check_in_place()?;
+        self.desk.store.database().check_in_place()?;
         let (now, uptime) = (self.now(), self.uptime());
         if let Some(refusal) = self.refusal.as_ref().and_then(Stop::about_key)
             && (self.refuse_job(&refusal)? || self.refuse_handed(&refusal)?)
@@ -370,8 +370,11 @@ impl Daemon {
         text.clone_into(&mut self.shown);
         (self.front.herald)(&News::Status(text.to_owned()));
         let patience_s = i64::try_from(self.patience.as_secs()).unwrap_or(i64::MAX);
-        let kept =
-            self.desk.store.write_at_once(|tx| instance::set_condition(tx, text, patience_s));
+        let kept = self
+            .desk
+            .store
+            .database()
+            .write_at_once(|tx| instance::set_condition(tx, text, patience_s));
         if let Err(error) = kept {
             tracing::debug!(%error, "the condition could not be kept");
             // So that it is told again.

@@ -87,7 +87,7 @@ impl Daemon {
         self.front.pulse.beat(TICK);
         tokio::select! {
             () = clock.sleep(left.min(TICK)) => {
-                (self.note_clock_step() || self.desk.store.check_in_place().is_err()).then_some(Step::Go)
+                (self.note_clock_step() || self.desk.store.database().check_in_place().is_err()).then_some(Step::Go)
             }
             call = self.front.calls.recv() => match call {
                 None | Some(Call::Stop) => Some(Step::End),
@@ -132,7 +132,7 @@ impl Daemon {
     }
 
     fn job_waits(&self) -> bool {
-        self.desk.store.read(queue::is_waiting).unwrap_or(false)
+        self.desk.store.database().read(queue::is_waiting).unwrap_or(false)
     }
 
     /// Whether something was queued that can be sent now.
@@ -142,7 +142,7 @@ impl Daemon {
     }
 
     fn data_version(&self) -> StoreResult<i64> {
-        self.desk.store.read(queue::data_version)
+        self.desk.store.database().read(queue::data_version)
     }
 
     /// Does something at the desk, unless a call to stop comes first: then `None`.
@@ -159,7 +159,8 @@ impl Daemon {
     /// What is left alone for now, and until when.
     fn paused(&self) -> Vec<String> {
         let now = instant::micros(self.desk.fetcher.clock().now());
-        let paused = self.desk.store.read(|c| pauses::in_force(c, now)).unwrap_or_default();
+        let paused =
+            self.desk.store.database().read(|c| pauses::in_force(c, now)).unwrap_or_default();
         let of = |one: &Backoff| {
             let until = instant::text(instant::from_micros(one.retry_at));
             format!("{} {} until {until}", one.kind, one.scope.name())

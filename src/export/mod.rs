@@ -33,7 +33,7 @@ pub use error::ExportError;
 
 use crate::clock::Clock;
 use crate::model::instant;
-use crate::store::{Store, dump, instance};
+use crate::store::{Database, dump, instance};
 use manifest::Manifest;
 use stage::Stage;
 
@@ -101,14 +101,14 @@ pub struct Exported {
 pub type Watch<'w> = &'w mut dyn FnMut(&str, u64);
 
 /// Sees whether there is what is asked for, before anything is made.
-pub fn check(store: &Store, request: &Request) -> Result<(), ExportError> {
+pub fn check(store: &Database, request: &Request) -> Result<(), ExportError> {
     selected(store.read(dump::tables)?, &request.tables)?;
     Ok(())
 }
 
 /// Exports the database to where `destination` is.
 pub fn run(
-    store: &Store,
+    store: &Database,
     clock: &Clock,
     request: &Request,
     destination: &mut Destination,

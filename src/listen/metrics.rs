@@ -18,7 +18,7 @@ use crate::listen::last_pass::LastPass;
 use crate::model::outbox::State;
 use crate::model::{Event, Kind};
 use crate::pass::Report;
-use crate::store::{Store, StoreResult, due, outbox, status};
+use crate::store::{Database, StoreResult, due, outbox, status};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfKind {
@@ -166,7 +166,7 @@ impl Metrics {
     }
 
     /// Everything as text, the database's part read anew.
-    pub fn render(&self, store: &Store, now: DateTime<Utc>) -> StoreResult<String> {
+    pub fn render(&self, store: &Database, now: DateTime<Utc>) -> StoreResult<String> {
         let snapshot = store.read(|c| status::read(c, now.timestamp_micros()))?;
         let gate = serde_json::from_str(&snapshot.traffic.gate);
         let gate: crate::api::RateGate = gate.unwrap_or_default();
@@ -201,7 +201,7 @@ impl Metrics {
         Ok(text)
     }
 
-    fn read_lateness(&self, store: &Store, kind: Kind, now: DateTime<Utc>) -> StoreResult<()> {
+    fn read_lateness(&self, store: &Database, kind: Kind, now: DateTime<Utc>) -> StoreResult<()> {
         const OVERDUE_S: i64 = 15 * 60;
         let late = store.read(|c| due::lateness(c, kind, now.timestamp()))?;
         let label = OfKind { kind: kind.name() };
@@ -229,10 +229,10 @@ mod tests {
     #[test]
     fn every_state_of_the_outbox_is_always_there() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let metrics = Metrics::default();
-        let shown = |store: &Store| {
+        let shown = |store: &Database| {
             let text = metrics.render(store, now).unwrap();
             let lines = text.lines().filter(|line| line.starts_with("creatormirror_outbox"));
             let mut lines: Vec<String> = lines.map(str::to_owned).collect();

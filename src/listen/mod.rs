@@ -24,7 +24,7 @@ pub use metrics::Metrics;
 
 use crate::clock::Clock;
 use crate::daemon::Pulse;
-use crate::store::Store;
+use crate::store::Database;
 
 /// What the listener answers from.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub async fn start(address: SocketAddr, listener: Listener) -> io::Result<Socket
 
 async fn metrics(State(listener): State<Arc<Listener>>) -> Response {
     let read = move || {
-        let store = Store::open_to_read(&listener.database)?;
+        let store = Database::open_to_read(&listener.database)?;
         listener.metrics.render(&store, listener.clock.now())
     };
     match tokio::task::spawn_blocking(read).await {

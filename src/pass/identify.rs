@@ -73,8 +73,8 @@ pub async fn identify(desk: &mut Desk) -> Result<(), Stop> {
     let question = question();
     let fetched = desk.fetcher.fetch(&question, read);
     let whoami = fetched.await.map_err(Stop::at_start)?.checked;
-    let bound = desk.store.read(instance::identity)?.organization_id;
+    let bound = desk.store.database().read(instance::identity)?.organization_id;
     compare(bound.as_deref(), &whoami)?;
     let (organization, key_name) = (&whoami.organization_id, whoami.api_key_name.as_deref());
-    Ok(desk.store.write(|tx| instance::bind(tx, organization, key_name))?)
+    Ok(desk.store.database().write(|tx| instance::bind(tx, organization, key_name))?)
 }

@@ -127,7 +127,7 @@ mod tests {
     use crate::api::decode;
     use crate::store::open::IfMissing;
     use crate::store::rows::{RowWriter, Source};
-    use crate::store::{Store, StoreError};
+    use crate::store::{Database, StoreError};
 
     const TRUTH: &str = r#"{"id":"v","last_scrape_time":"2026-01-01T00:00:00Z","view_count":5}"#;
 
@@ -137,9 +137,9 @@ mod tests {
         Ok(())
     }
 
-    fn mirror() -> (tempfile::TempDir, Store) {
+    fn mirror() -> (tempfile::TempDir, Database) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         store.write(|tx| write(tx, 1)).unwrap();
         (folder, store)
     }

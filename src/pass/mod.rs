@@ -192,7 +192,7 @@ async fn turn(
         Work::Poll(_) | Work::Follow(_) | Work::Feeds(_) => "due",
     };
     desk.begin_turn(kind, trigger)?;
-    let before = desk.store.read(|c| walks::open(c, kind))?;
+    let before = desk.store.database().read(|c| walks::open(c, kind))?;
     let mut is_walk = !work.is_for_dues();
     let result = carry_out(desk, order, settings, kind, work).await;
     // A database that fails is not asked for anything more: each further try may take as long.
@@ -228,7 +228,8 @@ async fn turn(
 
 /// Everything was wanted, and a list that is mirrored cannot be had: its rows stay unconfirmed.
 fn unconfirmed(desk: &mut Desk, kind: Kind) -> Result<(), Stop> {
-    let was_mirrored = desk.store.read(|c| walks::state(c, kind))?.complete_as_of.is_some();
+    let was_mirrored =
+        desk.store.database().read(|c| walks::state(c, kind))?.complete_as_of.is_some();
     if !was_mirrored {
         return Ok(());
     }
@@ -277,7 +278,8 @@ async fn carry_out(
             let walked = walk::walk(desk, kind, begin).await?;
             let mut ending = settle::walk(desk, &walked, policy)?;
             if order.wish.full && ending.outcome == outcome::UNAVAILABLE {
-                let was_mirrored = desk.store.read(|c| walks::state(c, kind))?.complete_as_of;
+                let was_mirrored =
+                    desk.store.database().read(|c| walks::state(c, kind))?.complete_as_of;
                 ending.outcome = was_mirrored.map_or(ending.outcome, |_| outcome::UNCONFIRMED);
             }
             Ok(ending)
@@ -338,7 +340,7 @@ fn end_turn(desk: &mut Desk, kind: Kind, ending: &Ending) -> Result<(), Stop> {
 /// The sweep is answered for as of the turn's begin: what fires after that is another's.
 fn note_walk(desk: &Desk, kind: Kind, ending: &Ending) -> StoreResult<()> {
     let began = desk.turn_began_at;
-    desk.store.write(|tx| {
+    desk.store.database().write(|tx| {
         walks::note_outcome(tx, kind, ending.outcome)?;
         walks::swept(tx, kind, began)
     })
@@ -357,6 +359,6 @@ fn close(desk: &mut Desk, settings: &PassSettings, stop: Option<Stop>) -> Report
     let detail = stop.as_ref().map(ToString::to_string);
     let result = desk.end(outcome, detail.as_deref(), settings.log_retention);
     let stop = stop.or(result.err().or(taken_back).map(Stop::Store));
-    let kinds = desk.store.read(|c| passes::turns(c, desk.pass)).unwrap_or_default();
+    let kinds = desk.store.database().read(|c| passes::turns(c, desk.pass)).unwrap_or_default();
     Report::new(desk, kinds, stop)
 }

@@ -30,7 +30,10 @@ pub fn next_at(
     };
     consider(push::next_at(desk, now)?);
     for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
-        let standing = standing::read(Some(&desk.store), &desk.refused, order, kind, now)?;
+        let standing = desk
+            .store
+            .database()
+            .read(|c| standing::read(Some(c), &desk.refused, order, kind, now))?;
         match standing::weigh(&standing, order, settings, kind, now) {
             Work::Unavailable => continue,
             Work::Nothing => {}
@@ -65,7 +68,7 @@ fn due_at(
     now: DateTime<Utc>,
 ) -> StoreResult<Option<DateTime<Utc>>> {
     let patience_s = i64::try_from(order.patience.as_secs()).unwrap_or(i64::MAX);
-    let (waiting, next) = desk.store.read(|c| {
+    let (waiting, next) = desk.store.database().read(|c| {
         let waiting = due::find(c, kind, now.timestamp(), i64::MAX)?;
         Ok((waiting, due::after(c, kind, now.timestamp())?))
     })?;

@@ -23,7 +23,7 @@ pub fn note_listing(
     outcome: &str,
     before: Option<&Walk>,
 ) -> StoreResult<()> {
-    let open = desk.store.read(|c| walks::open(c, kind))?;
+    let open = desk.store.database().read(|c| walks::open(c, kind))?;
     let has_gone_on = before
         .zip(open.as_ref())
         .is_some_and(|(before, now)| before.walk == now.walk && before.pages < now.pages);
@@ -43,7 +43,7 @@ pub fn note_listing(
     };
     let began = desk.turn_began_at;
     let run = desk.pass;
-    desk.store.write(|tx| {
+    desk.store.database().write(|tx| {
         walks::note_outcome(tx, kind, outcome)?;
         walks::swept(tx, kind, began)?;
         match &failed {
@@ -65,15 +65,15 @@ pub fn note(
     outcome: &str,
 ) -> StoreResult<()> {
     if !outcome::is_failure(outcome) {
-        return desk.store.write(|tx| pauses::clear(tx, kind, scope));
+        return desk.store.database().write(|tx| pauses::clear(tx, kind, scope));
     }
     let failed = next(desk, settings, kind, scope)?;
-    desk.store.write(|tx| pauses::note(tx, &failed, desk.pass))
+    desk.store.database().write(|tx| pauses::note(tx, &failed, desk.pass))
 }
 
 /// Takes back what the present run noted as failures: the whole API is down, no kind is to blame.
 pub fn take_back(desk: &Desk) -> StoreResult<()> {
-    desk.store.write(|tx| pauses::take_back(tx, desk.pass))
+    desk.store.database().write(|tx| pauses::take_back(tx, desk.pass))
 }
 
 /// The pauses of a scope that are in force, by kind: when each ends.
@@ -82,7 +82,7 @@ pub fn paused(
     scope: BackoffScope,
     now: DateTime<Utc>,
 ) -> StoreResult<BTreeMap<Kind, DateTime<Utc>>> {
-    let all = desk.store.read(|c| pauses::in_force(c, instant::micros(now)))?;
+    let all = desk.store.database().read(|c| pauses::in_force(c, instant::micros(now)))?;
     let of_scope = all.into_iter().filter(|one| one.scope == scope);
     Ok(of_scope.map(|one| (one.kind, instant::from_micros(one.retry_at))).collect())
 }
@@ -94,7 +94,8 @@ fn next(
     kind: Kind,
     scope: BackoffScope,
 ) -> StoreResult<Backoff> {
-    let failures = desk.store.read(|c| pauses::failures(c, kind, scope))?.saturating_add(1);
+    let failures =
+        desk.store.database().read(|c| pauses::failures(c, kind, scope))?.saturating_add(1);
     let now = desk.fetcher.clock().now();
     let pause = pause(scope, failures, interval(settings, kind, now), desk.fetcher.chance());
     let pause = i64::try_from(pause.as_micros()).unwrap_or(pauses::PAUSE_MICROS_MAX);

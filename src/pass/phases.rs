@@ -74,7 +74,7 @@ pub(super) async fn listings(
     polled: &[Kind],
 ) -> Result<(), Stop> {
     let mut turns = FuturesUnordered::new();
-    let kinds = standing::by_last_sweep(&desk.store)?;
+    let kinds = desk.store.database().read(standing::by_last_sweep)?;
     for (place, kind) in (0..).zip(kinds.into_iter().filter(|kind| order.wants(*kind))) {
         if desk.failures.contains_key(&kind) {
             continue;
@@ -100,7 +100,8 @@ pub(super) async fn listings(
 
 /// Ends the kinds at work beside the one that `stop` has stopped, for the same reason.
 pub(super) fn end_others(desk: &mut Desk, stop: &Stop) -> Result<(), Stop> {
-    for kind in desk.store.read(|c| passes::running(c, desk.pass))? {
+    let running = desk.store.database().read(|c| passes::running(c, desk.pass))?;
+    for kind in running {
         end_turn(desk, kind, &stop.ending())?;
     }
     Ok(())

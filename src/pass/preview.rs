@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use rusqlite::Connection;
 
 use crate::model::{Kind, instant};
 use crate::pass::{Order, PassSettings, backfill, standing};
@@ -12,26 +13,26 @@ use crate::poll::{documents, metrics, page, query};
 use crate::push;
 use crate::store::due::DueFeed;
 use crate::store::pauses::{BackoffScope, in_force};
-use crate::store::{Store, StoreResult, pages, refusals, walks};
+use crate::store::{StoreResult, pages, refusals, walks};
 
-/// One line per request, and one where the number is not known. `store` is `None` before the first
+/// One line per request, and one where the number is not known. `c` is `None` before the first
 /// pass.
 pub fn preview(
-    store: Option<&Store>,
+    c: Option<&Connection>,
     order: &Order,
     settings: &PassSettings,
     now: DateTime<Utc>,
 ) -> StoreResult<Vec<String>> {
     let mut lines = vec!["GET /whoami".to_owned()];
-    if let Some(store) = store {
-        lines.extend(push::preview(store)?);
+    if let Some(c) = c {
+        lines.extend(push::preview(c)?);
     }
-    let refused = match store {
-        Some(store) => store.read(|c| refusals::in_force(c, instant::micros(now)))?,
+    let refused = match c {
+        Some(c) => refusals::in_force(c, instant::micros(now))?,
         None => Vec::new(),
     };
     let refused = refused.into_iter().map(|refusal| refusal.thing).collect();
-    for (kind, work) in agenda(store, &refused, order, settings, now)? {
+    for (kind, work) in agenda(c, &refused, order, settings, now)? {
         let parameters = query::parameters(kind, &refused);
         match work {
             Work::Nothing | Work::Unavailable => {}
@@ -39,15 +40,15 @@ pub fn preview(
                 lines.push(documents::overview_request().to_string());
             }
             Work::Walk(_) | Work::Resume if kind == Kind::Meta => lines.push(query::endpoint(kind)),
-            Work::Walk(_) => chain(store, kind, &parameters, None, &mut lines)?,
+            Work::Walk(_) => chain(c, kind, &parameters, None, &mut lines)?,
             Work::Resume => {
-                let open = store.map(|store| store.read(|c| walks::open(c, kind))).transpose()?;
+                let open = c.map(|c| walks::open(c, kind)).transpose()?;
                 let cursor = open.flatten().and_then(|walk| walk.next_cursor);
-                chain(store, kind, &parameters, cursor, &mut lines)?;
+                chain(c, kind, &parameters, cursor, &mut lines)?;
             }
             Work::Poll(cover) => {
                 for page in cover.pages {
-                    let address = store.map(|store| store.read(|c| pages::address(c, page)));
+                    let address = c.map(|c| pages::address(c, page));
                     let address = address.transpose()?.flatten();
                     let cursor = address.and_then(|address| address.cursor);
                     lines.push(query::page(kind, &parameters, cursor.as_deref()).to_string());
@@ -73,19 +74,19 @@ pub fn preview(
             }
         }
     }
-    if let Some(store) = store {
-        lines.extend(days(store, order, now)?);
+    if let Some(c) = c {
+        lines.extend(days(c, order, now)?);
     }
     Ok(lines)
 }
 
 /// The days that are asked for after the pass.
-fn days(store: &Store, order: &Order, now: DateTime<Utc>) -> StoreResult<Vec<String>> {
-    let paused = store.read(|c| in_force(c, instant::micros(now)))?;
+fn days(c: &Connection, order: &Order, now: DateTime<Utc>) -> StoreResult<Vec<String>> {
+    let paused = in_force(c, instant::micros(now))?;
     let is_paused =
         |kind| paused.iter().any(|one| one.kind == kind && one.scope == BackoffScope::Days);
     let wants = |kind| order.wants(kind) && !is_paused(kind);
-    let tasks = backfill::due(store, now, wants)?;
+    let tasks = backfill::due(c, now, wants)?;
     let of = |task: &Task| {
         format!("{} for {}: {}", metrics::endpoint(task.lot), task.day, task.lot.member())
     };
@@ -94,19 +95,19 @@ fn days(store: &Store, order: &Order, now: DateTime<Utc>) -> StoreResult<Vec<Str
 
 /// What a pass does, in its order: what is due, and then the walks.
 fn agenda(
-    store: Option<&Store>,
+    c: Option<&Connection>,
     refused: &BTreeSet<String>,
     order: &Order,
     settings: &PassSettings,
     now: DateTime<Utc>,
 ) -> StoreResult<Vec<(Kind, Work)>> {
     let (mut dues, mut walks) = (Vec::new(), Vec::new());
-    let kinds = store.map(standing::by_last_sweep).transpose()?;
+    let kinds = c.map(standing::by_last_sweep).transpose()?;
     for kind in kinds.unwrap_or_else(|| Kind::ALL.to_vec()) {
         if !order.wants(kind) {
             continue;
         }
-        let mut standing = standing::read(store, refused, order, kind, now)?;
+        let mut standing = standing::read(c, refused, order, kind, now)?;
         let mut work = standing::weigh(&standing, order, settings, kind, now);
         if work.is_for_dues() {
             dues.push((kind, work));
@@ -122,20 +123,20 @@ fn agenda(
 
 /// The pages of a walk as far as the last one knew them.
 fn chain(
-    store: Option<&Store>,
+    c: Option<&Connection>,
     kind: Kind,
     parameters: &[(String, String)],
     mut cursor: Option<String>,
     lines: &mut Vec<String>,
 ) -> StoreResult<()> {
-    let mut left = match store {
-        Some(store) => store.read(|c| pages::count(c, kind))?,
+    let mut left = match c {
+        Some(c) => pages::count(c, kind)?,
         None => 0,
     };
     loop {
         let request = query::page(kind, parameters, cursor.as_deref());
-        let known = match store {
-            Some(store) => store.read(|c| pages::find(c, &page::url(&request)))?,
+        let known = match c {
+            Some(c) => pages::find(c, &page::url(&request))?,
             None => None,
         };
         lines.push(request.to_string());

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use rusqlite::Connection;
 
 use crate::model::{Kind, instant};
 use crate::pass::{Order, PassSettings};
@@ -11,7 +12,7 @@ use crate::plan::work::{self, Standing, Work};
 use crate::poll::settle::outcome;
 use crate::poll::{Desk, query};
 use crate::store::pauses::{self, BackoffScope};
-use crate::store::{Store, StoreResult, due, pages, walks};
+use crate::store::{StoreResult, due, pages, walks};
 
 /// The most due rows a pass takes up at once; what is left is found by the next.
 const DUE_MAX: i64 = 100_000;
@@ -24,16 +25,16 @@ pub fn decide(
     kind: Kind,
 ) -> StoreResult<Work> {
     let now = desk.fetcher.clock().now();
-    let standing = read(Some(&desk.store), &desk.refused, order, kind, now)?;
+    let standing =
+        desk.store.database().read(|c| read(Some(c), &desk.refused, order, kind, now))?;
     Ok(weigh(&standing, order, settings, kind, now))
 }
 
 /// The kinds, those first that were walked longest ago or never.
-pub fn by_last_sweep(store: &Store) -> StoreResult<Vec<Kind>> {
-    let full_sync_due_after = |kind| store.read(|c| Ok(walks::state(c, kind)?.full_sync_due_after));
+pub fn by_last_sweep(c: &Connection) -> StoreResult<Vec<Kind>> {
     let mut kinds = Vec::new();
     for kind in Kind::ALL {
-        kinds.push((full_sync_due_after(kind)?, kind));
+        kinds.push((walks::state(c, kind)?.full_sync_due_after, kind));
     }
     kinds.sort_by_key(|(full_sync_due_after, _)| *full_sync_due_after);
     Ok(kinds.into_iter().map(|(_, kind)| kind).collect())
@@ -53,7 +54,7 @@ pub fn weigh(
 
 /// Where a kind stands. Without a database: at the very beginning.
 pub fn read(
-    store: Option<&Store>,
+    c: Option<&Connection>,
     refused: &BTreeSet<String>,
     order: &Order,
     kind: Kind,
@@ -65,34 +66,32 @@ pub fn read(
         cannot_feed: refused.contains(&query::feed_thing()),
         ..Standing::default()
     };
-    let Some(store) = store else { return Ok(beginning) };
+    let Some(c) = c else { return Ok(beginning) };
     let (now, patience_s) =
         (at.timestamp(), i64::try_from(order.patience.as_secs()).unwrap_or(i64::MAX));
-    store.read(|c| {
-        let state = walks::state(c, kind)?;
-        let paused = pauses::in_force(c, instant::micros(at))?;
-        let retry_at = |scope| {
-            let found = paused.iter().find(|one| (one.kind, one.scope) == (kind, scope));
-            found.map(|one| one.retry_at)
-        };
-        let due = match due::is_scheduled(kind) {
-            true => cover::ripe(due::find(c, kind, now, DUE_MAX)?, now, patience_s),
-            false => Vec::new(),
-        };
-        let feeds = match kind {
-            Kind::AccountVideo => due::feeds(c, DUE_MAX)?,
-            _ => Vec::new(),
-        };
-        Ok(Standing {
-            is_unfinished: outcome::is_unfinished(state.last_outcome.as_deref()),
-            has_open_walk: walks::open(c, kind)?.is_some(),
-            pages: pages::count(c, kind)?,
-            due,
-            feeds,
-            state,
-            listing_retry_at: retry_at(BackoffScope::Listing),
-            polls_retry_at: retry_at(BackoffScope::Poll),
-            ..beginning
-        })
+    let state = walks::state(c, kind)?;
+    let paused = pauses::in_force(c, instant::micros(at))?;
+    let retry_at = |scope| {
+        let found = paused.iter().find(|one| (one.kind, one.scope) == (kind, scope));
+        found.map(|one| one.retry_at)
+    };
+    let due = match due::is_scheduled(kind) {
+        true => cover::ripe(due::find(c, kind, now, DUE_MAX)?, now, patience_s),
+        false => Vec::new(),
+    };
+    let feeds = match kind {
+        Kind::AccountVideo => due::feeds(c, DUE_MAX)?,
+        _ => Vec::new(),
+    };
+    Ok(Standing {
+        is_unfinished: outcome::is_unfinished(state.last_outcome.as_deref()),
+        has_open_walk: walks::open(c, kind)?.is_some(),
+        pages: pages::count(c, kind)?,
+        due,
+        feeds,
+        state,
+        listing_retry_at: retry_at(BackoffScope::Listing),
+        polls_retry_at: retry_at(BackoffScope::Poll),
+        ..beginning
     })
 }

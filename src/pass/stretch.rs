@@ -27,8 +27,10 @@ pub fn stretch(desk: &Desk, settings: &PassSettings, now: DateTime<Utc>) -> Stor
     let Some(window) = desk.fetcher.means() else { return Ok(unstretched) };
     let mut means = patience::within_horizon(window);
     let horizon = now + TimeDelta::from_std(means.time).unwrap_or_default();
-    let accounts = desk.store.read(|c| due::count_until(c, Kind::Account, horizon.timestamp()))?;
-    let videos = desk.store.read(|c| due::count_until(c, Kind::Video, horizon.timestamp()))?;
+    let accounts =
+        desk.store.database().read(|c| due::count_until(c, Kind::Account, horizon.timestamp()))?;
+    let videos =
+        desk.store.database().read(|c| due::count_until(c, Kind::Video, horizon.timestamp()))?;
     // Looking ahead is only worth it where the budget might be short.
     if accounts.saturating_add(videos).saturating_mul(2) < means.requests {
         return Ok(unstretched);
@@ -36,7 +38,7 @@ pub fn stretch(desk: &Desk, settings: &PassSettings, now: DateTime<Utc>) -> Stor
     means.requests = dues_share(means, accounts.saturating_add(sweeps(desk, settings, horizon)?));
     let mut upcoming = Vec::new();
     for kind in [Kind::Account, Kind::Video] {
-        let rows = desk.store.read(|c| due::until(c, kind, horizon.timestamp()))?;
+        let rows = desk.store.database().read(|c| due::until(c, kind, horizon.timestamp()))?;
         upcoming.extend(rows.into_iter().map(|(page, due_at)| Upcoming { page, due_at }));
     }
     let patience = patience::affordable(&upcoming, now.timestamp(), means, target);
@@ -54,10 +56,10 @@ fn dues_share(means: Means, others: u64) -> u64 {
 fn sweeps(desk: &Desk, settings: &PassSettings, before: DateTime<Utc>) -> StoreResult<u64> {
     let mut requests = 0;
     for kind in Kind::ALL {
-        let state = desk.store.read(|c| walks::state(c, kind))?;
+        let state = desk.store.database().read(|c| walks::state(c, kind))?;
         let at = next::sweep_at(&state, settings, kind);
         if at.is_some_and(|at| at <= before) {
-            let pages = desk.store.read(|c| pages::count(c, kind))?;
+            let pages = desk.store.database().read(|c| pages::count(c, kind))?;
             requests += pages.max(1).unsigned_abs();
         }
     }

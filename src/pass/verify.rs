@@ -30,7 +30,7 @@ pub async fn verify(
 ) -> Result<(), Stop> {
     let findings = found.insert(Findings::none(sampling));
     let wanted = usize::try_from(sampling.rows).unwrap_or(usize::MAX);
-    let shares = desk.store.read(|c| {
+    let shares = desk.store.database().read(|c| {
         let mut there = Vec::new();
         for (kind, _) in SHARES {
             let rows = match kind {
@@ -92,7 +92,7 @@ async fn one_kind(
     let seed = findings.sampling.seed;
     // Of account videos it is the page that costs a request, and many of a sample share one.
     let rows = if kind == Kind::AccountVideo { wanted.saturating_mul(4) } else { wanted };
-    let sample = desk.store.read(|c| sample::pick(c, kind, rows, seed))?;
+    let sample = desk.store.database().read(|c| sample::pick(c, kind, rows, seed))?;
     match kind {
         Kind::AccountVideo => pages_of(desk, &sample, wanted, findings).await?,
         _ => {
@@ -171,7 +171,7 @@ async fn by_id(
     };
     let judge = judge_of(desk, kind, fetched.as_of, findings);
     let ledger = desk.ledger(kind);
-    let judged = desk.store.write(|tx| {
+    let judged = desk.store.database().write(|tx| {
         let judged = judge.row(tx, &row)?;
         // The same content in another form, as in a list, is not worth a page's validator.
         match judged.as_ref().is_some_and(|judged| judged.is_other_form) {
@@ -208,7 +208,9 @@ async fn pages_of(
         findings.of(kind).skipped = Some(why.to_owned());
     }
     for (at, page) in kept.iter().enumerate() {
-        let Some(address) = desk.store.read(|c| pages::address(c, *page))? else { continue };
+        let Some(address) = desk.store.database().read(|c| pages::address(c, *page))? else {
+            continue;
+        };
         if let Some(why) = one_page(desk, &address, sample, findings).await? {
             findings.of(kind).skipped = Some(why);
             break;
@@ -265,8 +267,10 @@ async fn total(desk: &mut Desk, kind: Kind, findings: &mut Findings) -> PollResu
     if asks.iter().any(|(name, _)| desk.refused.contains(&query::thing(kind, name))) {
         return Ok(());
     }
-    let (held, suspected) =
-        desk.store.read(|c| Ok((analysis::count(c, kind)?, sample::suspected(c, kind)?)))?;
+    let (held, suspected) = desk
+        .store
+        .database()
+        .read(|c| Ok((analysis::count(c, kind)?, sample::suspected(c, kind)?)))?;
     let parameters = asks.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let request = query::page(kind, &parameters, None);
     let fetched = desk.fetcher.fetch(&request, |answer| answer.page()).await;
@@ -284,7 +288,7 @@ async fn total(desk: &mut Desk, kind: Kind, findings: &mut Findings) -> PollResu
         // Posts are found by the scrapes of their accounts; nothing else grows by itself.
         let is_explained = kind == Kind::AccountVideo
             && found > held
-            && desk.store.read(|c| sample::awaits_feeds(c, now))?;
+            && desk.store.database().read(|c| sample::awaits_feeds(c, now))?;
         findings.of(kind).total = Some(Total { held, suspected, found, is_explained });
     }
     let judge = judge_of(desk, kind, fetched.as_of, findings);

@@ -85,12 +85,12 @@ impl Desk {
     /// all others.
     pub fn begin(&mut self, trigger: &str) -> StoreResult<()> {
         let at = self.fetcher.stamp();
-        let refused = self.store.read(|c| refusals::in_force(c, at))?;
+        let refused = self.store.database().read(|c| refusals::in_force(c, at))?;
         self.refused = refused.into_iter().map(|refusal| refusal.thing).collect();
         self.failures.clear();
         self.pushed = Pushed::default();
         let traffic = self.fetcher.traffic().clone();
-        self.pass = self.store.write(|tx| {
+        self.pass = self.store.database().write(|tx| {
             let pass = passes::begin(tx, trigger, at)?;
             passes::begin_kind(tx, pass, Kind::Meta, "start", at)?;
             // A gate taken over from another boot is kept in this boot's time from here on.
@@ -105,7 +105,7 @@ impl Desk {
     pub fn begin_turn(&mut self, kind: Kind, trigger: &str) -> StoreResult<()> {
         self.turn_began_at = instant::micros(self.fetcher.clock().now());
         let (pass, at) = (self.pass, self.fetcher.stamp());
-        self.store.write(|tx| passes::begin_kind(tx, pass, kind, trigger, at))
+        self.store.database().write(|tx| passes::begin_kind(tx, pass, kind, trigger, at))
     }
 
     /// Ends the pass in the log, and deletes from the log what is older than `log_retention`.
@@ -123,7 +123,7 @@ impl Desk {
             ledger.sent.add(&lent.take_sent());
         }
         let pass = self.pass;
-        self.store.write(|tx| {
+        self.store.database().write(|tx| {
             ledger.close(tx, &passes::Tally::default())?;
             passes::end(tx, pass, outcome, detail, at)?;
             jobs::prune(tx, at.saturating_sub(retention))?;
@@ -206,7 +206,7 @@ impl Desk {
         let now = self.fetcher.stamp();
         let refusal =
             Refusal { refused_at: now, retry_at: now.saturating_add(REFUSAL_MICROS), ..refusal };
-        self.store.write(|tx| refusals::remember(tx, &refusal))?;
+        self.store.database().write(|tx| refusals::remember(tx, &refusal))?;
         self.refused.insert(refusal.thing);
         Ok(())
     }

@@ -25,7 +25,7 @@ pub fn overview_request() -> Request {
 pub async fn overview(desk: &mut Desk) -> PollResult<()> {
     let request = overview_request();
     let url = page::url(&request);
-    let etag = desk.store.read(|c| documents::etag(c, &url))?;
+    let etag = desk.store.database().read(|c| documents::etag(c, &url))?;
     let request = request.if_none_match(etag);
     let fetched = desk
         .fetcher
@@ -35,7 +35,7 @@ pub async fn overview(desk: &mut Desk) -> PollResult<()> {
         })
         .await?;
     let ledger = desk.ledger(Kind::Overview);
-    desk.store.write(|tx| {
+    desk.store.database().write(|tx| {
         let mut done = Tally::default();
         done.page.rows_seen = 1;
         if let Some((figures, is_odd)) = &fetched.checked {
@@ -59,7 +59,7 @@ pub async fn meta(desk: &mut Desk) -> PollResult<()> {
         .fetch(&request, |answer| item(&answer.body).map(|raw| raw.get().to_owned()))
         .await?;
     let ledger = desk.ledger(Kind::Meta);
-    desk.store.write(|tx| {
+    desk.store.database().write(|tx| {
         let before = instance::api_meta(tx)?;
         let is_new = before.is_none_or(|(meta, _)| meta != fetched.checked);
         let mut done = Tally::default();

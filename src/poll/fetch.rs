@@ -348,7 +348,7 @@ impl Fetcher {
         let (now, boot) = (self.clock().now(), self.clock().boot());
         self.traffic().gate(|gate| gate.close(after, now, &boot));
         tracing::info!(seconds = after.as_secs_f64(), "the API asks to wait");
-        self.shared.store.write(|tx| self.traffic().keep(tx))
+        self.shared.store.database().write(|tx| self.traffic().keep(tx))
     }
 
     /// An API that cannot be reached, or that has kept silent for two requests on end, is down; one that

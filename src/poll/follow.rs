@@ -47,7 +47,7 @@ pub async fn accounts(desk: &mut Desk, due: &[DueRow]) -> PollResult<Polled> {
         return refused(desk, &query::follow_thing(), &failure);
     }
     let ledger = desk.ledger(Kind::Account);
-    desk.store.write(|tx| {
+    desk.store.database().write(|tx| {
         for row in due {
             schedule::one(tx, &ledger, row.key)?;
         }
@@ -87,12 +87,12 @@ async fn read_feed(desk: &Desk, feed: &DueFeed) -> PollResult<Chain> {
         Err(error @ PollError::Api(_)) => {
             // The others go before it the next time.
             let now = desk.fetcher.stamp();
-            desk.store.write(|tx| due::feed_failed(tx, feed.account, now))?;
+            desk.store.database().write(|tx| due::feed_failed(tx, feed.account, now))?;
             return Err(error);
         }
         Err(error) => return Err(error),
     };
-    desk.store.write(|tx| due::feed_read(tx, feed.account, begun))?;
+    desk.store.database().write(|tx| due::feed_read(tx, feed.account, begun))?;
     Ok(Chain::Read(begun))
 }
 

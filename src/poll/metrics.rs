@@ -106,7 +106,7 @@ pub async fn ask(
     let wanted = Wanted { lot, day: number(day), date: &date, has_settled: is_settled };
     let thing = endpoint(lot);
     let was_refused = desk.refused.contains(&thing);
-    let changed = desk.store.write(|tx| {
+    let changed = desk.store.database().write(|tx| {
         let changed = metrics::write(tx, wanted, &told)?;
         if let Some(ids) = learned {
             metrics::learn_bound(tx, lot.kind(), ids, ledger.at)?;
@@ -142,7 +142,7 @@ fn outcome(failure: Failure) -> PollResult<Asked> {
 /// Remembers a bound that the server has named.
 pub fn keep_bound(desk: &Desk, lot: Lot, bound: Bound) -> PollResult<()> {
     let now = desk.fetcher.stamp();
-    Ok(desk.store.write(|tx| metrics::learn_bound(tx, lot.kind(), bound.ids(), now))?)
+    Ok(desk.store.database().write(|tx| metrics::learn_bound(tx, lot.kind(), bound.ids(), now))?)
 }
 
 /// Whether a refusal is about the window rather than the ids.

@@ -41,7 +41,7 @@ pub(super) fn aim(
     cursor: Option<String>,
 ) -> StoreResult<Target> {
     let request = query::page(walk.kind, parameters, cursor.as_deref());
-    let known = desk.store.read(|c| pages::find(c, &url(&request)))?;
+    let known = desk.store.database().read(|c| pages::find(c, &url(&request)))?;
     Ok(Target { cursor, request, known })
 }
 
@@ -73,7 +73,7 @@ pub(super) fn look_ahead(
 
 /// Whether a 304 says anything: writing the page before may have moved a row away from this one.
 pub(super) fn still_vouches(desk: &Desk, target: &Target) -> StoreResult<bool> {
-    let known = desk.store.read(|c| pages::find(c, &url(&target.request)))?;
+    let known = desk.store.database().read(|c| pages::find(c, &url(&target.request)))?;
     let asked = target.known.as_ref().and_then(|page| page.etag.as_ref());
     Ok(known.is_some_and(|page| page.etag.is_some() && page.etag.as_ref() == asked))
 }

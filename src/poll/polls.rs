@@ -63,7 +63,7 @@ pub(super) async fn all_of<T>(
 }
 
 async fn read_page(desk: &Desk, kind: Kind, page: i64) -> PollResult<Polled> {
-    let Some(address) = desk.store.read(|c| pages::address(c, page))? else {
+    let Some(address) = desk.store.database().read(|c| pages::address(c, page))? else {
         return Ok(Polled::Done);
     };
     let parameters = query::parameters(kind, &desk.refused);
@@ -73,7 +73,7 @@ async fn read_page(desk: &Desk, kind: Kind, page: i64) -> PollResult<Polled> {
         return Ok(Polled::Refused);
     }
     // Parameters may have changed since the page was read; then its validator is another page's.
-    let known = desk.store.read(|c| pages::find(c, &url))?;
+    let known = desk.store.database().read(|c| pages::find(c, &url))?;
     let request = request.if_none_match(known.as_ref().and_then(|page| page.etag.clone()));
     let fetched = desk
         .fetcher
@@ -168,6 +168,6 @@ async fn read_item(desk: &Desk, kind: Kind, key: i64, id: &str) -> PollResult<Po
         return Err(PollError::Api(fetched.answer.blame(failure)));
     }
     let ledger = desk.ledger(kind);
-    desk.store.write(|tx| write::item(tx, &ledger, &row, fetched.as_of))?;
+    desk.store.database().write(|tx| write::item(tx, &ledger, &row, fetched.as_of))?;
     Ok(Polled::Done)
 }

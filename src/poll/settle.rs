@@ -75,7 +75,7 @@ fn whole(desk: &mut Desk, walked: &Walked, policy: Policy) -> PollResult<Ending>
     let is_ground = walk.is_ground && walk.rows_dropped == 0;
     let now = desk.fetcher.stamp();
     let ledger = desk.ledger(walk.kind);
-    let removals = desk.store.write(|tx| {
+    let removals = desk.store.database().write(|tx| {
         walks::end(tx, walk.walk, End::Complete, now)?;
         walks::complete(tx, walk.kind, walk.started_at)?;
         if walk.kind == Kind::AccountVideo {
@@ -146,7 +146,7 @@ fn dropped(rows: i64, bad: &[BadRow]) -> Ending {
 fn flawed(desk: &mut Desk, walked: &Walked, flaw: &Flaw) -> PollResult<Ending> {
     let walk = &walked.walk;
     let now = desk.fetcher.stamp();
-    desk.store.write(|tx| walks::end(tx, walk.walk, End::Incomplete, now))?;
+    desk.store.database().write(|tx| walks::end(tx, walk.walk, End::Incomplete, now))?;
     let incomplete = |code: &str, detail: String| Ending {
         outcome: outcome::INCOMPLETE,
         error_code: Some(code.to_owned()),
@@ -191,7 +191,7 @@ fn flawed(desk: &mut Desk, walked: &Walked, flaw: &Flaw) -> PollResult<Ending> {
 
 /// A turn that went well all the same fails where scrapes cannot enter history, which nobody would notice.
 pub fn with_unreadable_scrapes(desk: &Desk, kind: Kind, ending: Ending) -> PollResult<Ending> {
-    let Some(found) = desk.store.read(|c| rows::unreadable_scrapes(c, kind))? else {
+    let Some(found) = desk.store.database().read(|c| rows::unreadable_scrapes(c, kind))? else {
         return Ok(ending);
     };
     let detail = unreadable_text(kind, &found);
@@ -263,7 +263,7 @@ pub fn end(desk: &mut Desk, kind: Kind, ending: &Ending) -> PollResult<()> {
     let now = desk.fetcher.stamp();
     let ledger = desk.ledger(kind);
     let pass = desk.pass;
-    desk.store.write(|tx| {
+    desk.store.database().write(|tx| {
         ledger.close(tx, &Tally::default())?;
         passes::end_kind(tx, pass, kind, ending, now)
     })?;

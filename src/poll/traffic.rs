@@ -34,7 +34,7 @@ struct State {
 impl Traffic {
     /// Takes them up where the last run left them.
     pub fn load(store: &Store, clock: &Clock) -> StoreResult<Self> {
-        let stored = store.read(instance::traffic)?;
+        let stored = store.database().read(instance::traffic)?;
         let until = stored.cooldown_until.map(instant::from_micros);
         let gate = RateGate::restore(&stored.gate, until, clock.now(), &clock.boot());
         let state = State { gate, stamp: stored.stamp, clock: clock.clone() };
@@ -51,7 +51,7 @@ impl Traffic {
             return Ok(());
         }
         tracing::warn!("the clock was ahead when the mirror was written; bringing its times back");
-        store.write(|tx| instance::bring_stamps_back(tx, now))?;
+        store.database().write(|tx| instance::bring_stamps_back(tx, now))?;
         self.state().stamp = now;
         Ok(())
     }

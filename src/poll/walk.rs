@@ -65,7 +65,7 @@ pub async fn walk(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walke
         // the pages before it from ever being read anew.
         if matches!(ended, Err(PollError::Api(_))) && resumed_at == Some(walk.pages) {
             let now = desk.fetcher.stamp();
-            desk.store.write(|tx| walks::end(tx, walk.walk, End::Incomplete, now))?;
+            desk.store.database().write(|tx| walks::end(tx, walk.walk, End::Incomplete, now))?;
         }
         let flaw = match ended? {
             Ended::Whole => None,
@@ -101,14 +101,15 @@ pub async fn walk(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walke
 fn open(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walk> {
     let line = query::line(&query::parameters(kind, &desk.refused));
     let now = desk.fetcher.stamp();
+    let open = desk.store.database().read(|c| walks::open(c, kind))?;
     if begin == Begin::Resume
-        && let Some(mut walk) = desk.store.read(|c| walks::open(c, kind))?
+        && let Some(mut walk) = open
         && walk.query == line
     {
         if walk.is_ground
             && now.saturating_sub(walk.touched_at).saturating_abs() > GROUND_MICROS_MAX
         {
-            desk.store.write(|tx| walks::lose_ground(tx, walk.walk))?;
+            desk.store.database().write(|tx| walks::lose_ground(tx, walk.walk))?;
             walk.is_ground = false;
         }
         let resumed_pages = u64::try_from(walk.pages).unwrap_or(0);
@@ -122,7 +123,7 @@ fn open(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walk> {
 fn start(desk: &mut Desk, kind: Kind, is_clean: bool) -> PollResult<Walk> {
     let line = query::line(&query::parameters(kind, &desk.refused));
     let now = desk.fetcher.stamp();
-    Ok(desk.store.write(|tx| walks::start(tx, kind, &line, now, is_clean))?)
+    Ok(desk.store.database().write(|tx| walks::start(tx, kind, &line, now, is_clean))?)
 }
 
 /// One run along the chain.
@@ -204,7 +205,7 @@ async fn follow(
         if !head.ignored.is_empty() {
             desk.note_ignored(walk.kind, &head.ignored)?;
             // In another order than was thought, rows may have slipped by.
-            desk.store.write(|tx| walks::lose_ground(tx, walk.walk))?;
+            desk.store.database().write(|tx| walks::lose_ground(tx, walk.walk))?;
             walk.is_ground = false;
         }
         let expected = match expected {
@@ -278,12 +279,12 @@ fn keep_to(
         desk.remember_refusal(&query::size_thing(walk.kind, *size), failure)?;
     }
     walk.query = query::line(&found.parameters);
-    desk.store.write(|tx| walks::set_query(tx, walk.walk, &walk.query))
+    desk.store.database().write(|tx| walks::set_query(tx, walk.walk, &walk.query))
 }
 
 /// How many rows the list may have, whatever it says later on.
 fn rows_expected(desk: &Desk, walk: &Walk, total_count: Option<i64>) -> StoreResult<i64> {
-    let last = desk.store.read(|c| walks::last_rows(c, walk.kind))?;
+    let last = desk.store.database().read(|c| walks::last_rows(c, walk.kind))?;
     Ok(rows_max(walk.total_count.or(total_count), last))
 }
 
@@ -291,7 +292,7 @@ fn rows_expected(desk: &Desk, walk: &Walk, total_count: Option<i64>) -> StoreRes
 fn finish(desk: &Desk, walk: &Walk) -> PollResult<Ended> {
     match walk.total_count {
         Some(total) if walk.rows_seen < total => {
-            desk.store.write(|tx| pages::void_last(tx, walk.walk))?;
+            desk.store.database().write(|tx| pages::void_last(tx, walk.walk))?;
             Ok(Ended::Flawed(Flaw::EndedShort { seen: walk.rows_seen, total }))
         }
         _ => Ok(Ended::Whole),

@@ -105,7 +105,7 @@ pub fn page_after<T>(
         Content::Rows(rows) => decode_rows(ledger.kind, rows),
         Content::Confirmed(_) => (Vec::new(), Vec::new(), Vec::new()),
     };
-    let (counts, seen) = store.write(|tx| {
+    let (counts, seen) = store.database().write(|tx| {
         let seen = look(tx, &rows)?;
         let (page, counts) = match write.content {
             Content::Rows(_) => write_rows(tx, ledger, write, &rows, bad.len())?,
@@ -158,7 +158,7 @@ pub fn loose_after<T>(
     look: impl FnOnce(&Transaction<'_>, &[Row<'_>]) -> StoreResult<T>,
 ) -> StoreResult<(PageDone, T)> {
     let (rows, bad, repaired) = decode_rows(ledger.kind, listed);
-    let (counts, seen) = store.write(|tx| {
+    let (counts, seen) = store.database().write(|tx| {
         let seen = look(tx, &rows)?;
         let mut writer = RowWriter::new(tx, ledger.kind)?;
         let dropped = i64::try_from(bad.len()).unwrap_or(i64::MAX);
@@ -182,7 +182,7 @@ pub fn loose_after<T>(
 
 /// Notes that a resource asked for by its id is not there. Returns whether that made it removed.
 pub fn not_found(store: &Store, ledger: &Ledger, key: i64, at: i64) -> StoreResult<bool> {
-    store.write(|tx| {
+    store.database().write(|tx| {
         let removed = removals::not_found(tx, ledger.kind, key, at)?;
         schedule::one(tx, ledger, key)?;
         ledger.close(tx, &Tally { removed: i64::from(removed), ..Tally::default() })?;

@@ -45,7 +45,11 @@ impl Push<'_> {
         if looks < LOOKS_MAX {
             let chance = self.desk.fetcher.chance();
             let next_at = self.after(verdict::rest(looks, self.settings.reconcile_after, chance));
-            return Ok(self.desk.store.write(|tx| queue::look_again(tx, entry, next_at))?);
+            return Ok(self
+                .desk
+                .store
+                .database()
+                .write(|tx| queue::look_again(tx, entry, next_at))?);
         }
         let detail = format!("the API answered {status}, but does not show what it did");
         let hint = "look whether it is done; if not, `creatormirror outbox retry N` sends it again";

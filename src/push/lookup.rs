@@ -123,7 +123,7 @@ async fn known_video(
     is_it: impl Fn(&Seen) -> bool,
 ) -> PollResult<Option<String>> {
     let number = post.number.map(|number| number.to_string());
-    let known = desk.store.read(|c| {
+    let known = desk.store.database().read(|c| {
         find::by_post(c, post.platform.name(), number.as_deref(), post.code.as_deref())
     })?;
     for id in known {

@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rusqlite::Connection;
 
 use crate::api::Failure;
 use crate::model::event::Wait;
@@ -35,7 +36,7 @@ use crate::poll::{Desk, PollError};
 use crate::store::outbox::queue::{self, Told};
 use crate::store::outbox::{self, Entry, enqueue, reread as rereads, settle as ends};
 use crate::store::passes::{Ending, Tally};
-use crate::store::{Store, StoreError, StoreResult};
+use crate::store::{StoreError, StoreResult};
 
 use check::CheckError;
 use lookup::Creators;
@@ -84,7 +85,8 @@ struct Push<'a> {
 /// Sends what is ready, oldest first, and looks up what is unsure.
 pub async fn push(desk: &mut Desk, settings: PushSettings) -> PollResult<()> {
     tidy(desk, settings)?;
-    let has_work = desk.store.read(|c| Ok(queue::is_busy(c)? || rereads::next_at(c)?.is_some()))?;
+    let has_work =
+        desk.store.database().read(|c| Ok(queue::is_busy(c)? || rereads::next_at(c)?.is_some()))?;
     if !has_work {
         return Ok(());
     }
@@ -110,7 +112,7 @@ pub async fn push(desk: &mut Desk, settings: PushSettings) -> PollResult<()> {
 /// When the outbox next has something to do.
 pub fn next_at(desk: &Desk, now: DateTime<Utc>) -> StoreResult<Option<DateTime<Utc>>> {
     let now = instant::micros(now);
-    let at = desk.store.read(|c| {
+    let at = desk.store.database().read(|c| {
         let reread = rereads::next_at(c)?.map(|at| at.max(now));
         Ok(queue::next_at(c, now)?.into_iter().chain(reread).min())
     })?;
@@ -118,9 +120,9 @@ pub fn next_at(desk: &Desk, now: DateTime<Utc>) -> StoreResult<Option<DateTime<U
 }
 
 /// The writes that a pass would make, as far as they are known, for `sync --dry-run`.
-pub fn preview(store: &Store) -> StoreResult<Vec<String>> {
+pub fn preview(c: &Connection) -> StoreResult<Vec<String>> {
     let open = [State::Queued, State::Unsure, State::Sending, State::Waiting];
-    let entries = store.read(|c| outbox::list(c, &open, i64::MAX))?;
+    let entries = outbox::list(c, &open, i64::MAX)?;
     let line = |entry: &Entry| {
         let path = entry.path.as_deref().unwrap_or("…");
         match entry.state {
@@ -140,8 +142,8 @@ pub fn preview(store: &Store) -> StoreResult<Vec<String>> {
 fn tidy(desk: &Desk, settings: PushSettings) -> StoreResult<()> {
     let retention = i64::try_from(settings.retention.as_micros()).unwrap_or(i64::MAX);
     let before = instant::micros(desk.fetcher.clock().now()).saturating_sub(retention);
-    if desk.store.read(|c| queue::is_prunable(c, before))? {
-        let pruned = desk.store.write(|tx| queue::prune(tx, before))?;
+    if desk.store.database().read(|c| queue::is_prunable(c, before))? {
+        let pruned = desk.store.database().write(|tx| queue::prune(tx, before))?;
         tracing::info!(entries = pruned, "finished entries of the outbox were kept long enough");
     }
     Ok(())
@@ -161,7 +163,7 @@ impl Push<'_> {
         let settle = i64::try_from(self.settings.reconcile_after.as_micros()).unwrap_or(i64::MAX);
         let now = self.now();
         let ledger = self.desk.ledger(Kind::Meta);
-        let lost = self.desk.store.write(|tx| {
+        let lost = self.desk.store.database().write(|tx| {
             ledger.close(tx, &Tally::default())?;
             queue::recover(tx, settle, now)
         })?;
@@ -181,7 +183,7 @@ impl Push<'_> {
             // What the API cannot take just now it would not take of others either.
             let ready = match self.is_resting || !self.soon.is_empty() {
                 true => None,
-                false => self.desk.store.read(|c| queue::ready(c, now))?,
+                false => self.desk.store.database().read(|c| queue::ready(c, now))?,
             };
             if let Some(entry) = ready {
                 self.begin_turn(entry.kind)?;
@@ -210,12 +212,12 @@ impl Push<'_> {
 
     /// Makes entries ready whose names can now be resolved. What is wrong with one fails it.
     fn check_new(&mut self) -> StoreResult<()> {
-        let unchecked = self.desk.store.read(enqueue::unchecked)?;
+        let unchecked = self.desk.store.database().read(enqueue::unchecked)?;
         if unchecked.is_empty() {
             return Ok(());
         }
         let now = self.now();
-        let failed = self.desk.store.write(|tx| {
+        let failed = self.desk.store.database().write(|tx| {
             let mut failed = 0;
             for entry in &unchecked {
                 match check::check(tx, &entry.draft()) {
@@ -252,7 +254,8 @@ impl Push<'_> {
             return Ok(Some(left(*again)));
         }
         let unreadable: Vec<Kind> = self.unreadable.keys().copied().collect();
-        let look = self.desk.store.read(|c| queue::next_look_at(c, &unreadable))?.map(left);
+        let look =
+            self.desk.store.database().read(|c| queue::next_look_at(c, &unreadable))?.map(left);
         // What has failed more often rests longer, and is the next run's.
         Ok(look.filter(|length| *length <= self.settings.reconcile_after))
     }
@@ -270,7 +273,7 @@ impl Push<'_> {
         // Counting costs more than telling.
         if done >= self.total || done.is_multiple_of(COUNTED_ENTRIES) {
             let now = self.now();
-            let ready = self.desk.store.read(|c| queue::waiting(c, now))?;
+            let ready = self.desk.store.database().read(|c| queue::waiting(c, now))?;
             self.total = done.saturating_add(u64::try_from(ready).unwrap_or(0));
         }
         self.desk.tell(&Event::Pushed { done, total: self.total });
@@ -286,7 +289,7 @@ impl Push<'_> {
             let unread = self.unread.get(&kind).filter(|_| error.is_none()).map(turns::error);
             turns::end(self.desk, kind, unread.as_ref().unwrap_or(&ending))?;
         }
-        let left = self.desk.store.read(queue::left)?;
+        let left = self.desk.store.database().read(queue::left)?;
         self.desk.pushed.left = u64::try_from(left).unwrap_or(0);
         let pushed = self.desk.pushed;
         if pushed.is_any() {

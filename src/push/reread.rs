@@ -33,7 +33,7 @@ impl Push<'_> {
     /// Reads again what is due. Returns whether anything was.
     pub(super) async fn reread(&mut self) -> PollResult<bool> {
         let now = self.now();
-        let due = self.desk.store.read(|c| reread::ready(c, now))?;
+        let due = self.desk.store.database().read(|c| reread::ready(c, now))?;
         for one in &due {
             self.begin_turn(one.kind)?;
             match read(self.desk, one.kind, &one.id).await {
@@ -47,7 +47,7 @@ impl Push<'_> {
 
     fn show(&mut self, one: &Reread, fresh: &Fresh) -> StoreResult<()> {
         let ledger = self.desk.ledger(one.kind);
-        self.desk.store.write(|tx| {
+        self.desk.store.database().write(|tx| {
             let mut done = Tally::default();
             mirror(tx, &ledger, fresh, &mut done)?;
             reread::done(tx, one, fresh.as_of)?;
@@ -63,7 +63,7 @@ impl Push<'_> {
         let next_at = self.after(pause);
         let ledger = self.desk.ledger(kind);
         let is_over = tries >= TRIES_MAX;
-        self.desk.store.write(|tx| {
+        self.desk.store.database().write(|tx| {
             match is_over {
                 true => reread::done(tx, one, ledger.at)?,
                 false => reread::put_off(tx, one, next_at)?,

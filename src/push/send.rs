@@ -41,7 +41,8 @@ impl Push<'_> {
         }
         self.desk.fetcher.turn().await?;
         let now = self.now();
-        let claimed = self.desk.store.write_durably(|tx| queue::claim(tx, entry, now))?;
+        let claimed =
+            self.desk.store.database().write_durably(|tx| queue::claim(tx, entry, now))?;
         // A user may have taken it back meanwhile.
         let Some(entry) = claimed else { return Ok(()) };
         let Some(request) = request(&entry) else {
@@ -182,7 +183,7 @@ impl Push<'_> {
         told: &Told,
     ) -> PollResult<()> {
         let ledger = self.desk.ledger(entry.kind);
-        self.desk.store.write(|tx| {
+        self.desk.store.database().write(|tx| {
             queue::put_back(tx, entry, back, next_at, told)?;
             ledger.close(tx, &Tally::default())
         })?;
@@ -219,7 +220,7 @@ impl Push<'_> {
             Ok(found) => found,
             Err(error) => return self.cannot_look(entry, error),
         };
-        let ours = self.desk.store.read(|c| ours(c, entry, found))?;
+        let ours = self.desk.store.database().read(|c| ours(c, entry, found))?;
         let now = self.now();
         if let Some(id) = ours {
             let detail = "the answer was lost; it was found by looking".to_owned();
@@ -230,7 +231,11 @@ impl Push<'_> {
         }
         if entry.kind == Kind::Creator && entry.looks + 1 < CREATOR_LOOKS {
             let next_at = self.after(self.settings.reconcile_after);
-            return Ok(self.desk.store.write(|tx| queue::look_again(tx, entry, next_at))?);
+            return Ok(self
+                .desk
+                .store
+                .database()
+                .write(|tx| queue::look_again(tx, entry, next_at))?);
         }
         if entry.fails >= FAILS_MAX {
             let before = entry.detail.as_deref().unwrap_or("no answer");
@@ -241,7 +246,7 @@ impl Push<'_> {
             );
         }
         let new_key = entry.key_errors >= KEY_ERRORS_MAX;
-        Ok(self.desk.store.write(|tx| queue::send_again(tx, entry, new_key, now))?)
+        Ok(self.desk.store.database().write(|tx| queue::send_again(tx, entry, new_key, now))?)
     }
 
     /// Looks for what an entry wants. A list that could not be read is not asked for again in this run
@@ -294,7 +299,11 @@ impl Push<'_> {
         let chance = self.desk.fetcher.chance();
         let times = u32::try_from(entry.fails).unwrap_or(u32::MAX).max(3);
         let next_at = self.after(verdict::pause(times, chance));
-        Ok(self.desk.store.write(|tx| queue::put_off(tx, entry, next_at, &why, counts))?)
+        Ok(self
+            .desk
+            .store
+            .database()
+            .write(|tx| queue::put_off(tx, entry, next_at, &why, counts))?)
     }
 }
 

@@ -53,7 +53,7 @@ impl Push<'_> {
             }
         }
         if let Some(id) = result.as_deref().filter(|_| is_new_creator(entry))
-            && self.desk.store.read(|c| find::is_taken(c, entry.entry, id))?
+            && self.desk.store.database().read(|c| find::is_taken(c, entry.entry, id))?
         {
             return self.replayed(entry, answer);
         }
@@ -75,7 +75,7 @@ impl Push<'_> {
             "the API repeated itself; asking anew"
         );
         let ledger = self.desk.ledger(entry.kind);
-        self.desk.store.write(|tx| {
+        self.desk.store.database().write(|tx| {
             queue::begin_anew(tx, entry)?;
             ledger.close(tx, &Tally::default())
         })?;
@@ -147,7 +147,7 @@ impl Push<'_> {
         write: impl FnOnce(&Transaction<'_>, &Ledger) -> StoreResult<bool>,
     ) -> PollResult<()> {
         let ledger = self.desk.ledger(entry.kind);
-        if !self.desk.store.write(|tx| write(tx, &ledger))? {
+        if !self.desk.store.database().write(|tx| write(tx, &ledger))? {
             tracing::info!(entry = entry.entry, "was discarded while it was looked up");
         }
         Ok(())

@@ -138,13 +138,13 @@ pub fn scrapes(c: &Connection, kind: Kind) -> StoreResult<BTreeSet<(String, Inst
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::store::Database;
     use crate::store::open::IfMissing;
 
     /// Three videos with two scrapes each, an hour apart: one grew, one shrank, one is unknown.
-    fn mirror() -> (tempfile::TempDir, Store) {
+    fn mirror() -> (tempfile::TempDir, Database) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         store
             .write(|tx| {
                 for (key, before, now) in [(1, Some(5), Some(9)), (2, Some(5), Some(4)), (3, None, Some(7))] {

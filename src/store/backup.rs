@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::store::instance_lock::{self, FileId};
 use crate::store::outbox::by_hand;
 use crate::store::status::{self, Depth};
-use crate::store::{Store, StoreError, StoreResult, instance, jobs, open, passes, place};
+use crate::store::{Database, StoreError, StoreResult, instance, jobs, open, passes, place};
 
 /// Pages that are copied before it is told how far the copy is.
 const STEP_PAGES: i32 = 1_024;
@@ -106,7 +106,7 @@ pub struct Copy {
 
 /// Copies the database to `target`. `tell` hears how far it is, and says whether to go on.
 pub fn copy(
-    source: &Store,
+    source: &Database,
     target: &Path,
     existing: Existing,
     now: i64,
@@ -126,7 +126,7 @@ pub fn copy(
 
 /// Whether the copy may have this name.
 fn check_target(
-    source: &Store,
+    source: &Database,
     named: &Path,
     path: &Path,
     existing: Existing,

@@ -107,13 +107,13 @@ fn summarize(rows: Vec<Option<Instant>>) -> Freshness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::store::Database;
     use crate::store::open::IfMissing;
 
     /// A mirror with this many videos, scraped a minute apart, the first one first.
-    fn videos(count: i64) -> (tempfile::TempDir, Store) {
+    fn videos(count: i64) -> (tempfile::TempDir, Database) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         store
             .write(|tx| {
                 let sql = "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < ?1)

@@ -5,9 +5,11 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl, OpenFlags};
 
+use crate::store::database::Database;
+use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance_lock::{self, InstanceLock, OpenFiles};
 use crate::store::place;
-use crate::store::{Store, StoreError, StoreResult, busy, wal_check};
+use crate::store::{busy, wal_check};
 
 /// What is in `migrations/`, at the time of the build.
 mod embedded {
@@ -25,6 +27,9 @@ const WAL_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 /// Page cache of a connection in KiB; the largest part of the memory a pass needs.
 const CACHE_KIB: i64 = 4 * 1024;
 
+/// The same of one that reads beside the one that writes: there may be several.
+const READER_CACHE_KIB: i64 = 512;
+
 /// Size of a page of a new database, bytes.
 const PAGE_BYTES: i64 = 8 * 1024;
 
@@ -37,7 +42,7 @@ pub enum IfMissing {
     Refuse,
 }
 
-impl Store {
+impl Database {
     /// Opens for writing, under the one-instance lock, and brings the schema up to date.
     pub fn open(path: &Path, if_missing: IfMissing) -> StoreResult<Self> {
         let is_new = !path.exists();
@@ -134,6 +139,16 @@ pub fn known_version() -> i64 {
 fn connect(path: &Path, flags: OpenFlags) -> StoreResult<Connection> {
     let mut connection = Connection::open_with_flags(path, flags)?;
     busy::wait(&mut connection)?;
+    Ok(connection)
+}
+
+/// Another connection to a database that is open, to read.
+pub(super) fn reader(path: &Path) -> StoreResult<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = connect(path, flags)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 
@@ -284,7 +299,7 @@ mod tests {
     #[test]
     fn every_view_can_be_read() {
         let (_folder, path) = temp();
-        let store = Store::open(&path, IfMissing::Create).unwrap();
+        let store = Database::open(&path, IfMissing::Create).unwrap();
         let views = store
             .read(|c| {
                 Ok(schema(c).into_iter().filter(|(ty, _, _)| ty == "view").collect::<Vec<_>>())
@@ -306,7 +321,7 @@ mod tests {
     #[test]
     fn a_newer_database_is_refused_untouched() {
         let (_folder, path) = temp();
-        drop(Store::open(&path, IfMissing::Create).unwrap());
+        drop(Database::open(&path, IfMissing::Create).unwrap());
         let raw = Connection::open(&path).unwrap();
         raw.execute(
             "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
@@ -316,7 +331,7 @@ mod tests {
         .unwrap();
         drop(raw);
         let before = std::fs::read(&path).unwrap();
-        let error = Store::open(&path, IfMissing::Create).unwrap_err();
+        let error = Database::open(&path, IfMissing::Create).unwrap_err();
         assert!(matches!(error, StoreError::Newer { found: 999, .. }), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
@@ -326,20 +341,20 @@ mod tests {
         let (folder, path) = temp();
         std::fs::write(&path, "a shopping list, longer than a hundred bytes: ".repeat(40)).unwrap();
         let before = std::fs::read(&path).unwrap();
-        assert!(matches!(Store::open(&path, IfMissing::Create), Err(StoreError::Foreign(_))));
+        assert!(matches!(Database::open(&path, IfMissing::Create), Err(StoreError::Foreign(_))));
         assert_eq!(std::fs::read(&path).unwrap(), before);
 
         let other = folder.path().join("other.db");
         Connection::open(&other).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
         let before = std::fs::read(&other).unwrap();
-        assert!(matches!(Store::open(&other, IfMissing::Create), Err(StoreError::Foreign(_))));
+        assert!(matches!(Database::open(&other, IfMissing::Create), Err(StoreError::Foreign(_))));
         assert_eq!(std::fs::read(&other).unwrap(), before);
     }
 
     #[test]
     fn a_cached_statement_is_planned_once() {
         let (_folder, path) = temp();
-        let store = Store::open(&path, IfMissing::Create).unwrap();
+        let store = Database::open(&path, IfMissing::Create).unwrap();
         let planned_again = store.read(|c| {
             let sql = "SELECT count(*) FROM video_due AS d JOIN video AS v ON v.key = d.video
                        LEFT JOIN page AS p ON p.page = v.page WHERE d.video = ?1";
@@ -354,20 +369,20 @@ mod tests {
     #[test]
     fn wal_and_shm_stay_after_closing() {
         let (folder, path) = temp();
-        drop(Store::open(&path, IfMissing::Create).unwrap());
+        drop(Database::open(&path, IfMissing::Create).unwrap());
         for name in ["mirror.db", "mirror.db-wal", "mirror.db-shm"] {
             use std::os::unix::fs::PermissionsExt;
             let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o640, "{name}");
         }
-        Store::open_to_read(&path).unwrap();
+        Database::open_to_read(&path).unwrap();
     }
 
     #[test]
     fn a_missing_file_is_only_made_when_asked() {
         let (_folder, path) = temp();
-        assert!(matches!(Store::open(&path, IfMissing::Refuse), Err(StoreError::Missing(_))));
-        assert!(matches!(Store::open_to_read(&path), Err(StoreError::Missing(_))));
+        assert!(matches!(Database::open(&path, IfMissing::Refuse), Err(StoreError::Missing(_))));
+        assert!(matches!(Database::open_to_read(&path), Err(StoreError::Missing(_))));
         assert!(!path.exists());
     }
 }

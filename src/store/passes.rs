@@ -242,13 +242,13 @@ pub fn turns(c: &Connection, pass: i64) -> StoreResult<Vec<Turn>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::store::Database;
     use crate::store::open::IfMissing;
 
     #[test]
     fn a_turn_that_is_there_for_the_first_request_goes_where_there_was_none() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+        let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
         for (requests, outcome, kept) in [(0, "polled", 0), (1, "polled", 1), (0, "failed", 1)] {
             let turns = store.write(|tx| {
                 let pass = begin(tx, "run", 1)?;
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn passes_that_ended_long_ago_are_forgotten_with_their_turns() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+        let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
         let left = |before| {
             store
                 .write(|tx| {

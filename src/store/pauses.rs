@@ -118,12 +118,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::Store;
+    use crate::store::Database;
     use crate::store::open::IfMissing;
 
-    fn mirror() -> (tempfile::TempDir, Store) {
+    fn mirror() -> (tempfile::TempDir, Database) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         (folder, store)
     }
 

@@ -349,22 +349,22 @@ fn compose_history(kind: Kind) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::store::Database;
     use crate::store::open::IfMissing;
 
-    fn mirror() -> (tempfile::TempDir, Store) {
+    fn mirror() -> (tempfile::TempDir, Database) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         (folder, store)
     }
 
-    fn write(store: &Store, json: &str, as_of: i64) -> Written {
+    fn write(store: &Database, json: &str, as_of: i64) -> Written {
         let row = crate::api::decode::row(Kind::Video, json.as_bytes()).unwrap();
         let source = Source { page: None, as_of };
         store.write(|tx| RowWriter::new(tx, Kind::Video)?.write(&row, source)).unwrap()
     }
 
-    fn history(store: &Store) -> Vec<(String, Option<i64>)> {
+    fn history(store: &Database) -> Vec<(String, Option<i64>)> {
         store
             .read(|c| {
                 let sql = "SELECT scraped_at, view_count FROM video_history ORDER BY scraped_at";

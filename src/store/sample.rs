@@ -275,12 +275,12 @@ pub fn invalidate(tx: &Transaction<'_>, kind: Kind, key: i64) -> StoreResult<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::store::Database;
     use crate::store::open::IfMissing;
 
-    fn mirror(videos: i64) -> (tempfile::TempDir, Store) {
+    fn mirror(videos: i64) -> (tempfile::TempDir, Database) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         store
             .write(|tx| {
                 for key in 1..=videos {

@@ -303,18 +303,18 @@ fn last_error(c: &Connection) -> StoreResult<Option<LastError>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::store::Database;
     use crate::store::open::IfMissing;
     use crate::store::passes::{self, Ending, Tally};
 
-    fn mirror() -> (tempfile::TempDir, Store) {
+    fn mirror() -> (tempfile::TempDir, Database) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         (folder, store)
     }
 
     /// A pass whose turn of accounts ended with this error, and which was itself stopped by that.
-    fn failed_pass(store: &Store, at: i64, code: Option<&str>, outcome: &str) {
+    fn failed_pass(store: &Database, at: i64, code: Option<&str>, outcome: &str) {
         let ending = Ending {
             outcome: "failed",
             error_code: code.map(str::to_owned),

@@ -13,8 +13,8 @@ use creatormirror::pass::{self, Order, Report};
 use creatormirror::poll::fetch::Manners;
 use creatormirror::poll::{Desk, Fetcher};
 use creatormirror::sandbox::SandboxSettings;
-use creatormirror::store::Store;
 use creatormirror::store::open::IfMissing;
+use creatormirror::store::{Database, Store};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -47,7 +47,8 @@ impl Lab {
     fn desk(&self) -> Desk {
         let clock = self.bed.clock.clone();
         let client = client(&self.bed.base_url, &clock);
-        let store = Store::open(&self.bed.database(), IfMissing::Create).unwrap();
+        let database = Database::open(&self.bed.database(), IfMissing::Create).unwrap();
+        let store = Store::start(database).unwrap();
         let fetcher =
             Fetcher::new(client, store.clone(), clock, Watcher::silent(), manners()).unwrap();
         Desk::new(fetcher, store, Duration::from_secs(300))

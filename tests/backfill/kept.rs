@@ -9,20 +9,20 @@ use creatormirror::model::{Kind, Lot};
 use creatormirror::store::metrics::{self, Subject, Told, Wanted};
 use creatormirror::store::open::IfMissing;
 use creatormirror::store::rows::{RowWriter, Source};
-use creatormirror::store::{Store, StoreResult};
+use creatormirror::store::{Database, StoreResult};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::{Value, json};
 
 struct Mirror {
     _folder: tempfile::TempDir,
-    store: Store,
+    store: Database,
 }
 
 impl Mirror {
     fn new(kind: Kind, rows: &[Value]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+        let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
         let mirror = Self { _folder: folder, store };
         let written = mirror.store.write(|tx| {
             let mut writer = RowWriter::new(tx, kind)?;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use chrono::TimeDelta;
 use creatormirror::sandbox::{Accident, Fault, RetryAfter, Switch};
-use creatormirror::store::Store;
+use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
 use rusqlite::Connection;
 
@@ -61,7 +61,7 @@ fn a_synced_mirror_is_all_ok_and_nothing_is_changed() {
 #[test]
 fn beside_a_held_lock_it_is_ok_too() {
     let bench = Bench::synced();
-    let held = Store::open(&bench.database(), IfMissing::Refuse).unwrap();
+    let held = Database::open(&bench.database(), IfMissing::Refuse).unwrap();
     let ran = bench.run(&["check"]);
     assert_eq!((ran.code, ran.level("lock")), (Some(0), "ok"), "{ran:?}");
     assert!(ran.line("lock").contains("held"), "{ran:?}");
@@ -239,7 +239,7 @@ fn a_dropped_view_table_or_index_and_a_changed_migration_are_74() {
         ("DELETE FROM refinery_schema_history", "`refinery_schema_history` is missing or empty"),
     ] {
         let bench = Bench::synced();
-        let writer = Store::open(&bench.database(), IfMissing::Refuse).unwrap();
+        let writer = Database::open(&bench.database(), IfMissing::Refuse).unwrap();
         writer.write(|tx| Ok(tx.execute_batch(sql)?)).unwrap();
         // Beside a writer as well.
         let ran = bench.run(&["check"]);
@@ -324,7 +324,7 @@ fn a_429_is_remembered_and_nothing_more_is_sent() {
 #[test]
 fn a_429_beside_a_held_lock_is_honoured_but_not_kept() {
     let bench = Bench::synced();
-    let held = Store::open(&bench.database(), IfMissing::Refuse).unwrap();
+    let held = Database::open(&bench.database(), IfMissing::Refuse).unwrap();
     let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(120) };
     bench.control.fault(Fault::on("GET", "/whoami", refuse));
     let ran = bench.run(&["check"]);

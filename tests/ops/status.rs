@@ -6,7 +6,7 @@ use std::path::Path;
 
 use creatormirror::model::Kind;
 use creatormirror::sandbox::{Accident, Fault};
-use creatormirror::store::Store;
+use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
 use serde_json::Value;
 
@@ -65,7 +65,7 @@ fn after_a_sync_it_tells_everything_without_key_and_network() {
 #[test]
 fn beside_a_held_lock_it_says_that_somebody_is_running() {
     let bench = Bench::synced();
-    let held = Store::open(&bench.database(), IfMissing::Refuse).unwrap();
+    let held = Database::open(&bench.database(), IfMissing::Refuse).unwrap();
     let ran = bench.run_with(ALONE, &["status"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("now           running\n"), "{ran:?}");
@@ -153,7 +153,7 @@ fn a_member_of_the_group_who_may_only_read_sees_it_too() {
     let ran = as_nobody(&["status", "--json"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(ran.json()["is_running"], false);
-    let held = Store::open(&bench.database(), IfMissing::Refuse).unwrap();
+    let held = Database::open(&bench.database(), IfMissing::Refuse).unwrap();
     assert_eq!(as_nobody(&["status", "--json"]).json()["is_running"], true);
     drop(held);
     let ran = as_nobody(&["check"]);

@@ -14,8 +14,8 @@ use creatormirror::pass::Stop;
 use creatormirror::poll::fetch::Manners;
 use creatormirror::poll::{Desk, Fetcher};
 use creatormirror::sandbox::{self, Control, Sandbox, SandboxSettings};
-use creatormirror::store::Store;
 use creatormirror::store::open::IfMissing;
+use creatormirror::store::{Database, Store};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -61,7 +61,7 @@ impl Stage {
             calls: (sender, Mutex::new(Some(receiver))),
             folder: tempfile::tempdir().unwrap(),
         };
-        drop(Store::open(&stage.database(), IfMissing::Create).unwrap());
+        drop(Database::open(&stage.database(), IfMissing::Create).unwrap());
         stage
     }
 
@@ -88,7 +88,8 @@ impl Stage {
 
     /// Lets the daemon run to its end, whatever that is.
     pub async fn run(&self, settings: DaemonSettings) -> Result<(), Stop> {
-        let store = Store::open(&self.database(), IfMissing::Refuse).unwrap();
+        let database = Database::open(&self.database(), IfMissing::Refuse).unwrap();
+        let store = Store::start(database).unwrap();
         let pulse = Pulse::new(self.clock.clone());
         let client = client(&self.base_url, &self.clock);
         let (clock, manners) = (self.clock.clone(), settings.manners);

@@ -15,7 +15,7 @@ use crate::report::rate::RateLimit;
 use crate::retry::{Next, RetryPolicy, Trouble};
 use crate::store::instance::{self, StoredTraffic};
 use crate::store::open::IfMissing;
-use crate::store::{Store, StoreResult};
+use crate::store::{Database, StoreResult};
 
 /// A check is repeated once: more patience is for those who need the answer.
 const RETRY: RetryPolicy =
@@ -193,7 +193,7 @@ impl NoAnswer {
 /// Remembers in the database that the API asked to wait. Only the lock's holder may: one that works
 /// on the database now has a gate of its own, and will be told by the API itself.
 fn keep_closed(context: &Context, wait: Duration) -> StoreResult<()> {
-    let store = Store::open(&context.config.database, IfMissing::Refuse)?;
+    let store = Database::open(&context.config.database, IfMissing::Refuse)?;
     let (now, boot) = (context.clock.now(), context.clock.boot());
     let mut stored = store.read(instance::traffic)?;
     let until = stored.cooldown_until.map(instant::from_micros);

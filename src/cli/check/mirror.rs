@@ -13,7 +13,7 @@ use crate::store::instance_lock;
 use crate::store::place::{self, FileSystem};
 use crate::store::rows;
 use crate::store::status::Depth;
-use crate::store::{Store, StoreError, open, schema_check, status};
+use crate::store::{Database, StoreError, open, schema_check, status};
 
 /// A longer write-ahead log is one that no checkpoint can cut.
 const WAL_BYTES_USUAL_MAX: u64 = 64 * 1024 * 1024;
@@ -31,7 +31,7 @@ const NAMED_MAX: usize = 5;
 #[derive(Debug)]
 pub enum Mirror {
     /// A mirror that can be read.
-    Open(Store),
+    Open(Database),
     /// Nothing, or nothing of ours.
     Absent,
     /// Perhaps a mirror, but it cannot be read.
@@ -46,7 +46,7 @@ pub fn database(context: &Context, depth: Depth) -> (Vec<Check>, Mirror) {
     let found = Check::ok("database", format!("{}, {size}, from {origin}", path.display()));
     let failure = |name, error: &StoreError| Check::failure(name, session::storage(context, error));
     let skipped = |name| Check::skipped(name, "the database cannot be read");
-    let store = match Store::open_to_check(path) {
+    let store = match Database::open_to_check(path) {
         Ok(store) => store,
         Err(StoreError::Missing(path)) => {
             let text = format!("there is none at {} yet, from {origin}", path.display());
@@ -79,7 +79,7 @@ pub fn database(context: &Context, depth: Depth) -> (Vec<Check>, Mirror) {
 }
 
 /// Whether the schema is the one that the migrations make, and whether the mirror can be worked with.
-fn schema(context: &Context, store: &Store) -> (Check, bool) {
+fn schema(context: &Context, store: &Database) -> (Check, bool) {
     let report = match store.read(schema_check::read) {
         Ok(report) => report,
         Err(error) => return (Check::failure("schema", session::storage(context, &error)), false),
@@ -104,7 +104,7 @@ fn schema(context: &Context, store: &Store) -> (Check, bool) {
     (Check::ok("schema", text), true)
 }
 
-fn integrity(context: &Context, store: &Store, depth: Depth) -> Check {
+fn integrity(context: &Context, store: &Database, depth: Depth) -> Check {
     match store.read(|c| status::integrity(c, depth)) {
         Ok(damages) if damages.is_empty() => {
             let rest = match depth {
@@ -139,7 +139,7 @@ fn listed(all: &[String]) -> String {
 }
 
 /// Scrape times that cannot be read, if there are any: history stops, which nobody would notice.
-fn scrape_times(context: &Context, store: &Store) -> Option<Check> {
+fn scrape_times(context: &Context, store: &Database) -> Option<Check> {
     const NAME: &str = "last_scrape_time";
     let mut found = Vec::new();
     for kind in Kind::LISTS {

@@ -82,7 +82,10 @@ impl Backfill {
         desk: &Desk,
         wants: impl Fn(Kind) -> bool,
     ) -> StoreResult<Option<Self>> {
-        let tasks = crate::pass::backfill::due(&desk.store, desk.fetcher.clock().now(), wants)?;
+        let tasks = desk
+            .store
+            .database()
+            .read(|c| crate::pass::backfill::due(c, desk.fetcher.clock().now(), wants))?;
         let growth = Self { tasks: Some(tasks), ..Self::new(Goal::Growth) };
         Ok(growth.tasks.as_ref().is_some_and(|tasks| !tasks.is_empty()).then_some(growth))
     }
@@ -181,11 +184,12 @@ impl Backfill {
         let now = desk.fetcher.clock().now();
         self.today = now.date_naive();
         for kind in Lot::KINDS {
-            let learned = desk.store.read(|c| metrics::bound(c, kind, instant::micros(now)))?;
+            let learned =
+                desk.store.database().read(|c| metrics::bound(c, kind, instant::micros(now)))?;
             self.bounds.insert(kind, Bound::known(learned));
         }
         if let Goal::Days(count) = self.goal {
-            let (has_rows, is_mirrored) = desk.store.read(metrics::has_rows)?;
+            let (has_rows, is_mirrored) = desk.store.database().read(metrics::has_rows)?;
             self.is_unfilled = !has_rows && !is_mirrored;
             self.leave_refused(desk)?;
             let days = match self.is_unfilled {
@@ -193,7 +197,7 @@ impl Backfill {
                 false => plan::days(self.today, count),
             };
             self.tasks = Some(plan::tasks(&days));
-            self.unaskable = desk.store.read(metrics::unaskable)?;
+            self.unaskable = desk.store.database().read(metrics::unaskable)?;
         }
         self.foreseen = self.foresee(desk).await?;
         self.announce(desk);
@@ -203,7 +207,7 @@ impl Backfill {
     /// Leaves alone what the server refused lately. What it refused the key's scope may have changed.
     fn leave_refused(&mut self, desk: &Desk) -> StoreResult<()> {
         let now = instant::micros(desk.fetcher.clock().now());
-        let refused = desk.store.read(|c| refusals::in_force(c, now))?;
+        let refused = desk.store.database().read(|c| refusals::in_force(c, now))?;
         for lot in Lot::ALL {
             let known = refused.iter().find(|refusal| refusal.thing == endpoint(lot));
             let known = known.filter(|refusal| refusal.code.as_deref() != Some(SCOPE_CODE));
@@ -226,16 +230,16 @@ impl Backfill {
                 continue;
             };
             let date = task.day.to_string();
-            let ids = if desk.store.read(|c| metrics::is_begun(c, kind, day))? {
+            let ids = if desk.store.database().read(|c| metrics::is_begun(c, kind, day))? {
                 let has_settled = plan::is_settled(task.day, self.today);
                 let wanted = metrics::Wanted { lot, day, date: &date, has_settled };
                 // Signs of life, and a chance to be stopped.
                 desk.tell(&Event::Days { kind, done: 0, total: requests.max(1) });
                 tokio::task::yield_now().await;
-                desk.store.read(|c| metrics::count(c, wanted))?
+                desk.store.database().read(|c| metrics::count(c, wanted))?
             } else {
                 if let std::collections::btree_map::Entry::Vacant(slot) = published.entry(lot) {
-                    slot.insert(desk.store.read(|c| metrics::by_publication(c, lot))?);
+                    slot.insert(desk.store.database().read(|c| metrics::by_publication(c, lot))?);
                 }
                 published.get(&lot).map_or(0, |days| days.range(..=date).map(|(_, n)| *n).sum())
             };

@@ -1,6 +1,7 @@
 //! The days that are asked for as they end, once there was a backfill.
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
+use rusqlite::Connection;
 
 use crate::model::{Kind, Lot, instant};
 use crate::pass::pauses;
@@ -8,7 +9,7 @@ use crate::plan::backfill::{self as plan, Task};
 use crate::poll::Desk;
 use crate::poll::metrics::endpoint;
 use crate::store::pauses::BackoffScope;
-use crate::store::{Store, StoreResult, instance, metrics, refusals};
+use crate::store::{StoreResult, instance, metrics, refusals};
 
 /// Days are asked for up to so many seconds after they have ended, so that many installations do not
 /// strike together.
@@ -16,15 +17,15 @@ const SPREAD_S: u64 = 1_800;
 
 /// What has ended or settled since the last backfill, and the server does not refuse.
 pub fn due(
-    store: &Store,
+    c: &Connection,
     now: DateTime<Utc>,
     wants: impl Fn(Kind) -> bool,
 ) -> StoreResult<Vec<Task>> {
-    let refused = store.read(|c| refusals::in_force(c, instant::micros(now)))?;
-    let today = (now - spread(store)?).date_naive();
+    let refused = refusals::in_force(c, instant::micros(now))?;
+    let today = (now - spread(c)?).date_naive();
     let mut tasks = Vec::new();
     for kind in Lot::KINDS.into_iter().filter(|kind| wants(*kind)) {
-        let state = store.read(|c| metrics::growing(c, kind))?;
+        let state = metrics::growing(c, kind)?;
         let due = plan::growth(kind, state.from, &state.asked, &state.open, today);
         let is_refused = |task: &Task| refused.iter().any(|r| r.thing == endpoint(task.lot));
         tasks.extend(due.into_iter().filter(|task| !is_refused(task)));
@@ -39,21 +40,23 @@ pub fn due(
 pub fn next_at(desk: &Desk) -> StoreResult<Option<DateTime<Utc>>> {
     let now = desk.fetcher.clock().now();
     let paused = pauses::paused(desk, BackoffScope::Days, now)?;
-    if !due(&desk.store, now, |kind| !paused.contains_key(&kind))?.is_empty() {
-        return Ok(Some(now));
-    }
-    let mut is_growing = false;
-    for kind in Lot::KINDS {
-        is_growing |= desk.store.read(|c| metrics::growing(c, kind))?.from.is_some();
-    }
-    let spread = spread(&desk.store)?;
-    let tomorrow = (now - spread).date_naive().checked_add_days(Days::new(1));
-    let tomorrow = tomorrow.map(|day| day.and_time(NaiveTime::MIN).and_utc() + spread);
-    let next = tomorrow.into_iter().chain(paused.into_values()).min();
-    Ok(next.filter(|_| is_growing))
+    desk.store.database().read(|c| {
+        if !due(c, now, |kind| !paused.contains_key(&kind))?.is_empty() {
+            return Ok(Some(now));
+        }
+        let mut is_growing = false;
+        for kind in Lot::KINDS {
+            is_growing |= metrics::growing(c, kind)?.from.is_some();
+        }
+        let spread = spread(c)?;
+        let tomorrow = (now - spread).date_naive().checked_add_days(Days::new(1));
+        let tomorrow = tomorrow.map(|day| day.and_time(NaiveTime::MIN).and_utc() + spread);
+        let next = tomorrow.into_iter().chain(paused.into_values()).min();
+        Ok(next.filter(|_| is_growing))
+    })
 }
 
-fn spread(store: &Store) -> StoreResult<TimeDelta> {
-    let seconds = store.read(instance::identity)?.seed() % SPREAD_S;
+fn spread(c: &Connection) -> StoreResult<TimeDelta> {
+    let seconds = instance::identity(c)?.seed() % SPREAD_S;
     Ok(TimeDelta::seconds(seconds.cast_signed()))
 }

@@ -104,7 +104,7 @@ async fn slice(
     if work.goal != Goal::Growth && !work.is_unfilled {
         let today = number(work.today);
         let whole = Lot::KINDS.into_iter().filter(|kind| !work.given_up.contains_key(kind));
-        desk.store.write(|tx| {
+        desk.store.database().write(|tx| {
             whole.into_iter().try_for_each(|kind| metrics::grow_from(tx, kind, today))
         })?;
     }
@@ -174,7 +174,8 @@ fn subjects(
     let date = task.day.to_string();
     let wanted = work.wanted(task, &date);
     let after = work.after.unwrap_or(i64::MIN);
-    let mut subjects = desk.store.read(|c| metrics::next(c, wanted, after, bound.ids()))?;
+    let mut subjects =
+        desk.store.database().read(|c| metrics::next(c, wanted, after, bound.ids()))?;
     let Some(last) = subjects.last().map(|subject| subject.key) else {
         return Ok((Vec::new(), None));
     };
@@ -182,7 +183,7 @@ fn subjects(
     // the API's to say.
     let room = bound.ids().saturating_sub(subjects.len());
     if room > 0 {
-        subjects.extend(desk.store.read(|c| metrics::later(c, wanted, room))?);
+        subjects.extend(desk.store.database().read(|c| metrics::later(c, wanted, room))?);
     }
     let is_refused = |subject: &Subject| work.refused.contains(&(task.lot.kind(), subject.key));
     let left_out: Vec<Subject> = subjects.extract_if(.., |subject| is_refused(subject)).collect();
@@ -190,7 +191,7 @@ fn subjects(
         // Remembered, or else a later run would have nothing but them to ask for, and take the refusal
         // for one of everything.
         let told: Vec<_> = left_out.into_iter().map(|one| (one, Told::NotFound)).collect();
-        desk.store.write(|tx| metrics::write(tx, wanted, &told))?;
+        desk.store.database().write(|tx| metrics::write(tx, wanted, &told))?;
     }
     Ok((subjects, Some(last)))
 }
@@ -237,6 +238,7 @@ fn end_task(desk: &Desk, task: Task, at: Place) -> StoreResult<()> {
     if lot.is_last_of_kind() {
         let (kind, date, now) = (lot.kind(), day.to_string(), desk.fetcher.stamp());
         desk.store
+            .database()
             .write(|tx| metrics::day_done(tx, kind, number(day), &date, at.is_settled, now))?;
     }
     Ok(())
@@ -321,7 +323,7 @@ fn close(
         let total = work.foreseen.max(work.done);
         desk.tell(&Event::Days { kind: Kind::Meta, done: work.done, total });
     }
-    let turns = desk.store.read(|c| passes::turns(c, desk.pass)).unwrap_or_default();
+    let turns = desk.store.database().read(|c| passes::turns(c, desk.pass)).unwrap_or_default();
     work.pass = desk.pass;
     work.requests += turns.iter().map(|turn| turn.tally.requests).sum::<i64>();
     stop.or(written.err())

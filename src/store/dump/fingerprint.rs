@@ -174,7 +174,7 @@ fn midnight(day: NaiveDate) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::store::Database;
     use crate::store::dump::tables;
     use crate::store::open::IfMissing;
 
@@ -183,9 +183,9 @@ mod tests {
     const START_S: i64 = 1_774_872_000;
 
     /// Two videos with a scrape every day from 30 March 2026 on.
-    fn mirror(days: i64) -> (tempfile::TempDir, Store) {
+    fn mirror(days: i64) -> (tempfile::TempDir, Database) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         store
             .write(|tx| {
                 for key in 1..=2 {
@@ -207,7 +207,7 @@ mod tests {
 
     /// The months of a view that differ before and after a change, by fingerprint, and by what the
     /// view itself says.
-    fn changed(store: &Store, view: &str, sql: &str) -> (Vec<String>, Vec<String>) {
+    fn changed(store: &Database, view: &str, sql: &str) -> (Vec<String>, Vec<String>) {
         let look = || {
             store
                 .read(|c| {

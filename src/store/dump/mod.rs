@@ -13,7 +13,7 @@ pub use fingerprint::months;
 
 use crate::model::Value;
 use crate::store::schema_docs::{self, ValueType, ViewFact};
-use crate::store::{Store, StoreError, StoreResult};
+use crate::store::{Database, StoreError, StoreResult};
 
 /// The one view that is there to be written to.
 const WRITE_ONLY: &str = "outbox_requests";
@@ -63,7 +63,7 @@ impl Table {
 
 /// Runs `f` in one read transaction: all it reads is of one instant. Writers go on meanwhile.
 pub fn snapshot<T, E: From<StoreError>>(
-    store: &Store,
+    store: &Database,
     f: impl FnOnce(&Connection) -> Result<T, E>,
 ) -> Result<T, E> {
     store.read(|c| {

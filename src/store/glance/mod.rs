@@ -175,14 +175,14 @@ fn spent(c: &Connection, now: i64) -> StoreResult<BTreeMap<(i64, String), Spent>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::store::Database;
     use crate::store::open::IfMissing;
 
     const NOW: i64 = 1_780_000_000;
 
-    fn store() -> (tempfile::TempDir, Store) {
+    fn store() -> (tempfile::TempDir, Database) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         (folder, store)
     }
 
