@@ -79,7 +79,7 @@ pub fn verdict(context: &Context, report: &Backfilled) -> Result<Exit, CliError>
         .iter()
         .filter_map(|kind| kind.ending.as_ref().map(|ending| (kind.kind, ending)))
         .map(|(kind, ending)| {
-            format!("{kind}: {}", ending.detail.as_deref().unwrap_or(ending.outcome))
+            format!("{kind}: {}", ending.detail.as_deref().unwrap_or(ending.outcome.name()))
         })
         .collect();
     if report.refused_ids > 0 {

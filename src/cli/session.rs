@@ -230,7 +230,7 @@ pub fn verdict(context: &Context, report: &Report) -> Result<Exit, CliError> {
         .iter()
         .filter(|kind| !kind.is_good())
         .map(|kind| {
-            let detail = kind.turn.detail.as_deref().unwrap_or(&kind.turn.outcome);
+            let detail = kind.turn.detail.as_deref().unwrap_or(kind.turn.outcome.name());
             format!("{}: {detail}", kind.turn.kind)
         })
         .collect();

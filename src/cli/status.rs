@@ -5,10 +5,10 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 
 use crate::cli::{CliError, Context, Exit, session};
+use crate::model::Outcome;
 use crate::model::instant;
 use crate::plan::Sweep;
 use crate::poll::query;
-use crate::poll::settle::outcome;
 use crate::report::rate::RateLimit;
 use crate::report::status::{self as report, NextWalk, Status};
 use crate::store::pauses::BackoffScope;
@@ -75,7 +75,7 @@ fn next_walk(
     if let Some(paused) = listings.find(|paused| paused.kind == kind.kind) {
         return NextWalk::At(instant::from_micros(paused.retry_at));
     }
-    if kind.open_walk.is_some() || outcome::is_unfinished(kind.last_outcome.as_deref()) {
+    if kind.open_walk.is_some() || kind.last_outcome.is_some_and(Outcome::is_unfinished) {
         return NextWalk::Now;
     }
     match (sweep, kind.full_sync_due_after) {

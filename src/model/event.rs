@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::Kind;
+use crate::model::Outcome;
 
 /// Something a watcher may want to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub enum Event {
         /// Which kind.
         kind: Kind,
         /// The outcome as in `sync_log.outcome`.
-        outcome: &'static str,
+        outcome: Outcome,
         /// Pages done.
         pages: u64,
         /// Rows seen.

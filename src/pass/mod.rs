@@ -32,16 +32,18 @@ pub use report::{KindReport, Report, Stop};
 pub use stretch::{Stretch, stretch};
 
 use crate::api::Verdict;
+use crate::model::Ending;
+use crate::model::Outcome;
 use crate::model::settings::RemovalCeiling;
 use crate::model::{Event, Kind};
 use crate::plan::Sweep;
 use crate::plan::work::{Wish, Work};
 use crate::poll::polls::Polled;
-use crate::poll::settle::{self, outcome};
+use crate::poll::settle;
 use crate::poll::walk::Begin;
 use crate::poll::{Desk, PollError, documents, follow, polls, query, walk};
 use crate::push::{self, PushSettings};
-use crate::store::passes::{self, Ending};
+use crate::store::passes;
 use crate::store::pauses::BackoffScope;
 use crate::store::removals::Policy;
 use crate::store::{StoreResult, walks};
@@ -163,7 +165,7 @@ async fn turns(
         );
     if !meta_is_due {
         // The turn of `meta` carries the request that began the pass.
-        end_turn(desk, Kind::Meta, &Ending { outcome: outcome::POLLED, ..Ending::default() })?;
+        end_turn(desk, Kind::Meta, &Ending::of(Outcome::Polled))?;
     }
     if let Some(sampling) = order.verify {
         return verify::verify(desk, sampling, verified).await;
@@ -201,7 +203,7 @@ async fn turn(
     }
     // A poll that was refused became a walk.
     is_walk |= result.as_ref().is_ok_and(|ending| {
-        ending.outcome != outcome::POLLED && ending.error_code.as_deref() != Some(LIST_PAUSED)
+        ending.outcome != Outcome::Polled && ending.error_code.as_deref() != Some(LIST_PAUSED)
     });
     let ending = match &result {
         Ok(ending) => settle::with_unreadable_scrapes(desk, kind, ending.clone())?,
@@ -236,8 +238,8 @@ fn unconfirmed(desk: &mut Desk, kind: Kind) -> Result<(), Stop> {
     desk.begin_turn(kind, "full")?;
     let detail = "the server refuses this list; what is mirrored of it could not be confirmed";
     let ending = Ending {
-        outcome: outcome::UNCONFIRMED,
-        error_code: Some(outcome::UNAVAILABLE.to_owned()),
+        outcome: Outcome::Unconfirmed,
+        error_code: Some(Outcome::Unavailable.name().to_owned()),
         detail: Some(detail.to_owned()),
         request_id: None,
     };
@@ -259,7 +261,7 @@ async fn carry_out(
     };
     let begin = match (polled, work) {
         (Some(Polled::Done), _) => {
-            return Ok(Ending { outcome: outcome::POLLED, ..Ending::default() });
+            return Ok(Ending::of(Outcome::Polled));
         }
         (Some(Polled::Refused), _) => match is_listing_paused(desk, kind)? {
             true => return Ok(list_paused()),
@@ -277,10 +279,10 @@ async fn carry_out(
             };
             let walked = walk::walk(desk, kind, begin).await?;
             let mut ending = settle::walk(desk, &walked, policy)?;
-            if order.wish.full && ending.outcome == outcome::UNAVAILABLE {
+            if order.wish.full && ending.outcome == Outcome::Unavailable {
                 let was_mirrored =
                     desk.store.database().read(|c| walks::state(c, kind))?.complete_as_of;
-                ending.outcome = was_mirrored.map_or(ending.outcome, |_| outcome::UNCONFIRMED);
+                ending.outcome = was_mirrored.map_or(ending.outcome, |_| Outcome::Unconfirmed);
             }
             Ok(ending)
         }
@@ -296,7 +298,7 @@ fn list_paused() -> Ending {
     let detail = "the server refuses a kept cursor or a shortcut, and the list, which failed lately, \
                   is not read again yet";
     Ending {
-        outcome: outcome::INCOMPLETE,
+        outcome: Outcome::Incomplete,
         error_code: Some(LIST_PAUSED.to_owned()),
         detail: Some(detail.to_owned()),
         request_id: None,
@@ -318,21 +320,21 @@ async fn document(desk: &mut Desk, kind: Kind) -> Result<Ending, PollError> {
         {
             desk.remember_refusal(&query::endpoint(kind), &failure)?;
             Ok(Ending {
-                outcome: outcome::UNAVAILABLE,
+                outcome: Outcome::Unavailable,
                 detail: Some(failure.to_string()),
-                ..Ending::default()
+                ..Ending::of(Outcome::Complete)
             })
         }
         Err(error) => Err(error),
-        Ok(()) => Ok(Ending { outcome: outcome::COMPLETE, ..Ending::default() }),
+        Ok(()) => Ok(Ending::of(Outcome::Complete)),
     }
 }
 
 fn end_turn(desk: &mut Desk, kind: Kind, ending: &Ending) -> Result<(), Stop> {
     settle::end(desk, kind, ending)?;
     desk.tell_finished(kind, ending.outcome);
-    if !outcome::is_good(ending.outcome) {
-        tracing::warn!(%kind, outcome = ending.outcome, detail = ending.detail, "not all went well");
+    if !ending.outcome.is_good() {
+        tracing::warn!(%kind, outcome = %ending.outcome, detail = ending.detail, "not all went well");
     }
     Ok(())
 }

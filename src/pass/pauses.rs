@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::model::Outcome;
 use crate::model::{Kind, instant};
 use crate::pass::PassSettings;
 use crate::plan::pauses::pause;
 use crate::poll::Desk;
-use crate::poll::settle::outcome;
 use crate::store::StoreResult;
 use crate::store::pauses::{self, Backoff, BackoffScope};
 use crate::store::walks::{self, Walk};
@@ -20,14 +20,14 @@ pub fn note_listing(
     desk: &Desk,
     settings: &PassSettings,
     kind: Kind,
-    outcome: &str,
+    outcome: Outcome,
     before: Option<&Walk>,
 ) -> StoreResult<()> {
     let open = desk.store.database().read(|c| walks::open(c, kind))?;
     let has_gone_on = before
         .zip(open.as_ref())
         .is_some_and(|(before, now)| before.walk == now.walk && before.pages < now.pages);
-    let failed = match outcome::is_failure(outcome) {
+    let failed = match outcome.is_failure() {
         false => None,
         true => {
             let mut failed = next(desk, settings, kind, BackoffScope::Listing)?;
@@ -62,9 +62,9 @@ pub fn note(
     settings: &PassSettings,
     kind: Kind,
     scope: BackoffScope,
-    outcome: &str,
+    outcome: Outcome,
 ) -> StoreResult<()> {
-    if !outcome::is_failure(outcome) {
+    if !outcome.is_failure() {
         return desk.store.database().write(|tx| pauses::clear(tx, kind, scope));
     }
     let failed = next(desk, settings, kind, scope)?;

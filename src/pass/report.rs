@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use crate::api::Failure;
+use crate::model::Ending;
+use crate::model::Outcome;
 use crate::model::outbox::Pushed;
 use crate::model::{Kind, instant};
 use crate::pass::backfill::Backfilled;
 use crate::pass::findings::Findings;
-use crate::poll::settle::outcome;
 use crate::poll::{Desk, PollError};
 use crate::retry::Trouble;
-use crate::store::passes::{Ending, Turn};
+use crate::store::passes::Turn;
 use crate::store::pauses::{self, Backoff};
 use crate::store::{StoreError, instance};
 
@@ -109,8 +110,8 @@ impl Stop {
         let code = failure.and_then(|failure| failure.code.clone());
         Ending {
             outcome: match self {
-                Self::RateLimited(_) => outcome::RATE_LIMITED,
-                _ => outcome::FAILED,
+                Self::RateLimited(_) => Outcome::RateLimited,
+                _ => Outcome::Failed,
             },
             error_code: Some(code.unwrap_or_else(|| self.name().to_owned())),
             detail: Some(self.to_string()),
@@ -151,7 +152,7 @@ pub struct KindReport {
 impl KindReport {
     /// Whether all went as the user would expect.
     pub fn is_good(&self) -> bool {
-        outcome::is_good(&self.turn.outcome)
+        self.turn.outcome.is_good()
     }
 }
 

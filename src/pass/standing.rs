@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
+use crate::model::Outcome;
 use crate::model::{Kind, instant};
 use crate::pass::{Order, PassSettings};
 use crate::plan::cover;
 use crate::plan::work::{self, Standing, Work};
-use crate::poll::settle::outcome;
 use crate::poll::{Desk, query};
 use crate::store::pauses::{self, BackoffScope};
 use crate::store::{StoreResult, due, pages, walks};
@@ -84,7 +84,7 @@ pub fn read(
         _ => Vec::new(),
     };
     Ok(Standing {
-        is_unfinished: outcome::is_unfinished(state.last_outcome.as_deref()),
+        is_unfinished: state.last_outcome.is_some_and(Outcome::is_unfinished),
         has_open_walk: walks::open(c, kind)?.is_some(),
         pages: pages::count(c, kind)?,
         due,

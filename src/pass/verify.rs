@@ -5,16 +5,18 @@
 //! which the sample stands are read again, by the cursors that opened them.
 
 use crate::api::{Failure, Request, Verdict, decode, item};
+use crate::model::Ending;
+use crate::model::Outcome;
 use crate::model::{Event, Kind};
 use crate::pass::findings::{Findings, Sampling, Total, What};
 use crate::pass::judge::{self, Judge};
 use crate::pass::{Stop, end_turn};
 use crate::poll::error::PollResult;
-use crate::poll::settle::{self, outcome};
+use crate::poll::settle;
 use crate::poll::write::{self, Content, PageWrite};
 use crate::poll::{Desk, PollError, page, query};
 use crate::store::pages::{self, PageAddress};
-use crate::store::passes::{Ending, Tally};
+use crate::store::passes::Tally;
 use crate::store::sample::{self, Picked};
 use crate::store::{StoreResult, analysis};
 
@@ -48,7 +50,7 @@ pub async fn verify(
         desk.tell(&Event::Started { kind, resumed_pages: 0 });
         let result = one_kind(desk, kind, wanted, findings).await;
         let ending = match &result {
-            Ok(()) => Ending { outcome: outcome::POLLED, ..Ending::default() },
+            Ok(()) => Ending::of(Outcome::Polled),
             Err(error) => settle::error(error),
         };
         end_turn(desk, kind, &ending)?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::api::{Failure, Verdict};
+use crate::model::Outcome;
 use crate::model::outbox::Pushed;
 use crate::model::{Event, Kind, instant};
 use crate::poll::write::Ledger;
@@ -160,7 +161,7 @@ impl Desk {
     }
 
     /// Tells the watcher that a turn is over, with what was shown of it last.
-    pub fn tell_finished(&mut self, kind: Kind, outcome: &'static str) {
+    pub fn tell_finished(&mut self, kind: Kind, outcome: Outcome) {
         let (pages, rows) = self.shown;
         self.tell(&Event::Finished { kind, outcome, pages, rows });
     }

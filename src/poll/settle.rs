@@ -1,6 +1,8 @@
 //! What a kind's turn came to: closing the walk, drawing its consequences, writing the log.
 
 use crate::api::{Failure, Verdict};
+use crate::model::Ending;
+use crate::model::Outcome;
 use crate::model::shown::printable;
 use crate::model::{BadRow, Kind};
 use crate::poll::Desk;
@@ -8,7 +10,7 @@ use crate::poll::error::{PollError, PollResult};
 use crate::poll::query;
 use crate::poll::walked::{Flaw, Walked};
 use crate::store::due;
-use crate::store::passes::{self, Ending, Tally};
+use crate::store::passes::{self, Tally};
 use crate::store::removals::{self, Policy, Removals};
 use crate::store::rows::{self, UnreadableScrapes};
 use crate::store::walks::{self, End};
@@ -18,48 +20,6 @@ const NAMED_CHARS_MAX: usize = 80;
 
 /// How many undecodable rows are named.
 const NAMED_MAX: usize = 5;
-
-/// The words of `sync_log.outcome`.
-pub mod outcome {
-    /// Everything was confirmed.
-    pub const COMPLETE: &str = "complete";
-    /// What was due was read; no walk.
-    pub const POLLED: &str = "polled";
-    /// The walk has a flaw; the next pass walks again.
-    pub const INCOMPLETE: &str = "incomplete";
-    /// Complete, but some rows could not be decoded.
-    pub const ROWS_DROPPED: &str = "rows_dropped";
-    /// Complete, but the ceiling holds removals back.
-    pub const REMOVALS_HELD: &str = "removals_held";
-    /// The server does not have it, or not for this key.
-    pub const UNAVAILABLE: &str = "unavailable";
-    /// The same, though the user wanted every row confirmed.
-    pub const UNCONFIRMED: &str = "unconfirmed";
-    /// All was read, but not the `last_scrape_time` of some rows: their history stops.
-    pub const SCRAPES_UNREADABLE: &str = "scrapes_unreadable";
-    /// A request failed for good.
-    pub const FAILED: &str = "failed";
-    /// The rate limit lasts longer than allowed.
-    pub const RATE_LIMITED: &str = "rate_limited";
-    /// Stopped or crashed on the way.
-    pub const INTERRUPTED: &str = "interrupted";
-
-    /// Whether a kind with this outcome has to be walked again before its next sweep.
-    pub fn is_unfinished(outcome: Option<&str>) -> bool {
-        matches!(outcome, Some(INCOMPLETE | FAILED | RATE_LIMITED | INTERRUPTED))
-    }
-
-    /// Whether the kind's own work failed, so that it is tried again after a pause. A rate limit has a
-    /// deadline of its own, and what was interrupted goes on.
-    pub fn is_failure(outcome: &str) -> bool {
-        matches!(outcome, INCOMPLETE | FAILED)
-    }
-
-    /// Whether all went as the user would expect.
-    pub fn is_good(outcome: &str) -> bool {
-        matches!(outcome, COMPLETE | POLLED | UNAVAILABLE)
-    }
-}
 
 /// Closes a walk, whole or flawed.
 pub fn walk(desk: &mut Desk, walked: &Walked, policy: Policy) -> PollResult<Ending> {
@@ -101,7 +61,7 @@ fn whole(desk: &mut Desk, walked: &Walked, policy: Policy) -> PollResult<Ending>
             named(&walked.notes.repaired)
         )
     });
-    Ok(Ending { outcome: outcome::COMPLETE, detail, ..Ending::default() })
+    Ok(Ending { outcome: Outcome::Complete, detail, ..Ending::of(Outcome::Complete) })
 }
 
 fn held(kind: Kind, rows: i64) -> Ending {
@@ -111,7 +71,7 @@ fn held(kind: Kind, rows: i64) -> Ending {
         kind.plural()
     );
     Ending {
-        outcome: outcome::REMOVALS_HELD,
+        outcome: Outcome::RemovalsHeld,
         error_code: Some("removals_held".to_owned()),
         detail: Some(detail),
         request_id: None,
@@ -136,7 +96,7 @@ fn named(bad: &[BadRow]) -> String {
 
 fn dropped(rows: i64, bad: &[BadRow]) -> Ending {
     Ending {
-        outcome: outcome::ROWS_DROPPED,
+        outcome: Outcome::RowsDropped,
         error_code: Some("undecodable_rows".to_owned()),
         detail: Some(format!("{rows} rows could not be decoded: {}", named(bad))),
         request_id: None,
@@ -148,7 +108,7 @@ fn flawed(desk: &mut Desk, walked: &Walked, flaw: &Flaw) -> PollResult<Ending> {
     let now = desk.fetcher.stamp();
     desk.store.database().write(|tx| walks::end(tx, walk.walk, End::Incomplete, now))?;
     let incomplete = |code: &str, detail: String| Ending {
-        outcome: outcome::INCOMPLETE,
+        outcome: Outcome::Incomplete,
         error_code: Some(code.to_owned()),
         detail: Some(detail),
         request_id: walked.notes.request_id.clone(),
@@ -178,13 +138,13 @@ fn flawed(desk: &mut Desk, walked: &Walked, flaw: &Flaw) -> PollResult<Ending> {
             format!("the list ended after {seen} rows, but the API counts {total}"),
         ),
         Flaw::CursorRefused(failure) => {
-            let mut ending = api(outcome::INCOMPLETE, failure);
+            let mut ending = api(Outcome::Incomplete, failure);
             ending.error_code.get_or_insert_with(|| "cursor_refused".to_owned());
             ending
         }
         Flaw::EndpointRefused(failure) => {
             desk.remember_refusal(&query::endpoint(walk.kind), failure)?;
-            api(outcome::UNAVAILABLE, failure)
+            api(Outcome::Unavailable, failure)
         }
     })
 }
@@ -199,9 +159,9 @@ pub fn with_unreadable_scrapes(desk: &Desk, kind: Kind, ending: Ending) -> PollR
         Some(before) => format!("{before}; {detail}"),
         None => detail,
     };
-    Ok(match outcome::is_good(ending.outcome) {
+    Ok(match ending.outcome.is_good() {
         true => Ending {
-            outcome: outcome::SCRAPES_UNREADABLE,
+            outcome: Outcome::ScrapesUnreadable,
             error_code: Some("last_scrape_time".to_owned()),
             detail: Some(detail),
             request_id: ending.request_id,
@@ -229,19 +189,19 @@ pub fn error(error: &PollError) -> Ending {
         PollError::Api(failure)
             if matches!(failure.verdict, Verdict::Malformed | Verdict::Cut | Verdict::TooLarge) =>
         {
-            api(outcome::INCOMPLETE, failure)
+            api(Outcome::Incomplete, failure)
         }
         PollError::Api(failure) | PollError::Outage(failure) | PollError::KeyRefused(failure) => {
-            api(outcome::FAILED, failure)
+            api(Outcome::Failed, failure)
         }
         PollError::RateLimited(_) => Ending {
-            outcome: outcome::RATE_LIMITED,
+            outcome: Outcome::RateLimited,
             error_code: Some("rate_limited".to_owned()),
             detail: Some(error.to_string()),
             request_id: None,
         },
         PollError::Store(_) => Ending {
-            outcome: outcome::FAILED,
+            outcome: Outcome::Failed,
             error_code: Some("database".to_owned()),
             detail: Some(error.to_string()),
             request_id: None,
@@ -249,7 +209,7 @@ pub fn error(error: &PollError) -> Ending {
     }
 }
 
-fn api(outcome: &'static str, failure: &Failure) -> Ending {
+fn api(outcome: Outcome, failure: &Failure) -> Ending {
     Ending {
         outcome,
         error_code: Some(failure.code.clone().unwrap_or_else(|| failure.verdict.name().to_owned())),

@@ -27,15 +27,17 @@ use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
 use crate::api::Failure;
+use crate::model::Ending;
+use crate::model::Outcome;
 use crate::model::event::Wait;
 use crate::model::outbox::{Action, State};
 use crate::model::{Event, Kind, instant};
 use crate::poll::error::PollResult;
-use crate::poll::settle::{self as turns, outcome};
+use crate::poll::settle as turns;
 use crate::poll::{Desk, PollError};
 use crate::store::outbox::queue::{self, Told};
 use crate::store::outbox::{self, Entry, enqueue, reread as rereads, settle as ends};
-use crate::store::passes::{Ending, Tally};
+use crate::store::passes::Tally;
 use crate::store::{StoreError, StoreResult};
 
 use check::CheckError;
@@ -282,7 +284,7 @@ impl Push<'_> {
 
     fn end(&mut self, error: Option<&PollError>) -> PollResult<()> {
         let ending = match error {
-            None => Ending { outcome: outcome::POLLED, ..Ending::default() },
+            None => Ending::of(Outcome::Polled),
             Some(error) => turns::error(error),
         };
         for kind in std::mem::take(&mut self.kinds) {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::model::Outcome;
 use crate::pass::backfill::{Backfilled, KindBackfilled};
-use crate::poll::settle::outcome;
 use crate::report::text::thousands;
 
 /// One paragraph.
@@ -80,7 +80,7 @@ fn of_kind(kind: &KindBackfilled) -> Value {
     let ending = kind.ending.as_ref();
     json!({
         "kind": kind.kind.name(),
-        "outcome": ending.map_or(outcome::COMPLETE, |ending| ending.outcome),
+        "outcome": ending.map_or(Outcome::Complete, |ending| ending.outcome),
         "rows": kind.done.rows,
         "rows_changed": kind.done.changed,
         "type_mismatches": kind.done.odd,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::logging;
+use crate::model::Outcome;
 use crate::model::event::Wait;
 use crate::model::{Event, Kind, Watcher};
 use crate::report::text::{span, thousands};
@@ -144,7 +145,7 @@ impl Board {
             Event::Finished { kind, outcome, pages, rows } => {
                 let bar = self.bar(*kind);
                 bar.set_style(style(FINISHED));
-                bar.finish_with_message(finished(outcome, *pages, *rows));
+                bar.finish_with_message(finished(*outcome, *pages, *rows));
             }
         }
     }
@@ -226,7 +227,7 @@ fn log(event: &Event) {
             tracing::info!("waiting {}: {reason}", span(*length));
         }
         Event::Finished { kind, outcome, pages, rows } => {
-            tracing::info!("{}: {}", kind.plural(), finished(outcome, *pages, *rows));
+            tracing::info!("{}: {}", kind.plural(), finished(*outcome, *pages, *rows));
         }
     }
 }
@@ -256,7 +257,7 @@ fn asked(done: u64, total: u64) -> String {
     format!("{} of {} requests", thousands(done), thousands(total))
 }
 
-fn finished(outcome: &str, pages: u64, rows: u64) -> String {
+fn finished(outcome: Outcome, pages: u64, rows: u64) -> String {
     format!("{outcome}: {}", counts(pages, rows, None))
 }
 
@@ -319,7 +320,7 @@ mod tests {
     #[test]
     fn what_is_done_stays_and_may_begin_again() {
         let kind = Kind::Creator;
-        let done = Event::Finished { kind, outcome: "complete", pages: 2, rows: 300 };
+        let done = Event::Finished { kind, outcome: Outcome::Complete, pages: 2, rows: 300 };
         let board = board_after(std::slice::from_ref(&done));
         let bar = board.lock().unwrap().kinds[&kind].clone();
         assert!(bar.is_finished());

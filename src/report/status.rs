@@ -103,7 +103,7 @@ mod tests {
             removed: 0,
             complete_as_of: Some(micros(3_600)),
             last_full_sync_at: Some(micros(3_600)),
-            last_outcome: Some("complete".to_owned()),
+            last_outcome: Some(crate::model::Outcome::Complete),
             full_sync_due_after: Some(micros(3_600)),
             held_removals: 0,
             open_walk: None,

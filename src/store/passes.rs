@@ -1,10 +1,23 @@
 //! The log of passes: what each did for each kind, counted in the transactions that did it.
 
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use crate::model::Kind;
+use crate::model::{Ending, Kind, Outcome};
 use crate::store::StoreResult;
 use crate::store::pages::PageCounts;
+
+impl ToSql for Outcome {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.name().into())
+    }
+}
+
+impl FromSql for Outcome {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Self::from_name(value.as_str()?).ok_or(FromSqlError::InvalidType)
+    }
+}
 
 /// Counters of a pass and kind, added to what is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,19 +47,6 @@ impl Tally {
         page.snapshots_added += more.snapshots_added;
         page.snapshots_revised += more.snapshots_revised;
     }
-}
-
-/// How a pass went for a kind.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ending {
-    /// One word, as in `sync_log.outcome`.
-    pub outcome: &'static str,
-    /// The API's error code, or ours.
-    pub error_code: Option<String>,
-    /// A sentence for people.
-    pub detail: Option<String>,
-    /// The API's id of the request that failed.
-    pub request_id: Option<String>,
 }
 
 /// Begins a pass. Passes that a crash left running are marked as interrupted.
@@ -186,7 +186,7 @@ pub struct Turn {
     /// What was done.
     pub tally: Tally,
     /// One word.
-    pub outcome: String,
+    pub outcome: Outcome,
     /// The API's error code, or ours.
     pub error_code: Option<String>,
     /// A sentence for people.
@@ -249,12 +249,14 @@ mod tests {
     fn a_turn_that_is_there_for_the_first_request_goes_where_there_was_none() {
         let folder = tempfile::tempdir().unwrap();
         let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
-        for (requests, outcome, kept) in [(0, "polled", 0), (1, "polled", 1), (0, "failed", 1)] {
+        for (requests, outcome, kept) in
+            [(0, Outcome::Polled, 0), (1, Outcome::Polled, 1), (0, Outcome::Failed, 1)]
+        {
             let turns = store.write(|tx| {
                 let pass = begin(tx, "run", 1)?;
                 begin_kind(tx, pass, Kind::Meta, "start", 1)?;
                 count(tx, pass, Kind::Meta, &Tally { requests, ..Tally::default() })?;
-                end_kind(tx, pass, Kind::Meta, &Ending { outcome, ..Ending::default() }, 2)?;
+                end_kind(tx, pass, Kind::Meta, &Ending::of(outcome), 2)?;
                 end(tx, pass, "finished", None, 2)?;
                 turns(tx, pass)
             });

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::model::Outcome;
 use crate::model::{Kind, Lifecycle};
 use crate::store::freshness::{self, Freshness};
 use crate::store::instance::{self, Identity};
@@ -88,7 +89,7 @@ pub struct KindStatus {
     /// Start of the last walk.
     pub last_full_sync_at: Option<i64>,
     /// What came of it.
-    pub last_outcome: Option<String>,
+    pub last_outcome: Option<Outcome>,
     /// A sweep after this makes the kind due.
     pub full_sync_due_after: Option<i64>,
     /// Rows whose removal is held back.
@@ -303,9 +304,10 @@ fn last_error(c: &Connection) -> StoreResult<Option<LastError>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Ending;
     use crate::store::Database;
     use crate::store::open::IfMissing;
-    use crate::store::passes::{self, Ending, Tally};
+    use crate::store::passes::{self, Tally};
 
     fn mirror() -> (tempfile::TempDir, Database) {
         let folder = tempfile::tempdir().unwrap();
@@ -316,7 +318,7 @@ mod tests {
     /// A pass whose turn of accounts ended with this error, and which was itself stopped by that.
     fn failed_pass(store: &Database, at: i64, code: Option<&str>, outcome: &str) {
         let ending = Ending {
-            outcome: "failed",
+            outcome: Outcome::Failed,
             error_code: code.map(str::to_owned),
             detail: None,
             request_id: code.map(|code| format!("req_{code}")),

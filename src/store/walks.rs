@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::model::Kind;
+use crate::model::Outcome;
 use crate::store::StoreResult;
 use crate::store::pages::PageCounts;
 
@@ -191,7 +192,7 @@ pub struct KindState {
     /// Rows whose removal is held back.
     pub held_removals: i64,
     /// How the last turn came out.
-    pub last_outcome: Option<String>,
+    pub last_outcome: Option<Outcome>,
 }
 
 /// Where a kind stands.
@@ -209,7 +210,7 @@ pub fn state(c: &Connection, kind: Kind) -> StoreResult<KindState> {
 }
 
 /// Notes how the last walk over a kind, or the last reading of a document, came out.
-pub fn note_outcome(tx: &Transaction<'_>, kind: Kind, outcome: &str) -> StoreResult<()> {
+pub fn note_outcome(tx: &Transaction<'_>, kind: Kind, outcome: Outcome) -> StoreResult<()> {
     tx.execute("UPDATE kind_state SET last_outcome = ?2 WHERE kind = ?1", (kind.name(), outcome))?;
     Ok(())
 }

@@ -8,7 +8,6 @@ use crate::cli::{Context, session};
 use crate::config::Environment;
 use crate::logging;
 use crate::model::{Kind, instant};
-use crate::poll::settle::outcome;
 use crate::report::check::Check;
 use crate::report::status::refusal_text;
 use crate::report::sync;
@@ -103,7 +102,7 @@ pub fn listings(context: &Context, mirror: &Mirror) -> Check {
         let mut unfinished = Vec::new();
         for kind in Kind::ALL {
             let outcome = walks::state(c, kind)?.last_outcome;
-            let outcome = outcome.filter(|outcome| outcome::is_unfinished(Some(outcome)));
+            let outcome = outcome.filter(|outcome| outcome.is_unfinished());
             unfinished.extend(outcome.map(|outcome| format!("{} {outcome}", kind.plural())));
         }
         Ok((unfinished, pauses::in_force(c, now)?))

@@ -6,15 +6,15 @@ use std::time::Duration;
 use chrono::NaiveDate;
 
 use crate::api::{Failure, Verdict};
+use crate::model::Ending;
+use crate::model::Outcome;
 use crate::model::metrics::number;
 use crate::model::{Event, Kind, Lot, instant};
 use crate::pass::backfill::report::{Backfilled, KindBackfilled};
 use crate::pass::report::Stop;
 use crate::plan::backfill::{self as plan, Bound, Task};
 use crate::poll::metrics::{Done, endpoint};
-use crate::poll::settle::outcome;
 use crate::poll::{Desk, metrics as asking};
-use crate::store::passes::Ending;
 use crate::store::refusals::{self, Refusal};
 use crate::store::{StoreResult, metrics};
 
@@ -289,16 +289,16 @@ impl Backfill {
         let kind = lot.kind();
         let ending = match failure.verdict {
             Verdict::Malformed | Verdict::Cut | Verdict::TooLarge => {
-                ending(outcome::INCOMPLETE, &failure)
+                ending(Outcome::Incomplete, &failure)
             }
-            _ => ending(outcome::FAILED, &failure),
+            _ => ending(Outcome::Failed, &failure),
         };
         self.given_up.insert(kind, (ending, Some(failure)));
     }
 
     /// The same because the server does not have it, or not for this key.
     pub(super) fn give_up_refused(&mut self, lot: Lot, failure: &Failure) {
-        let mut ending = ending(outcome::UNAVAILABLE, failure);
+        let mut ending = ending(Outcome::Unavailable, failure);
         if failure.verdict == Verdict::ScopeMissing {
             ending.detail = Some(format!(
                 "the key lacks the scope for {}, which is a POST and as such may need the scope `write`: {failure}",
@@ -339,7 +339,7 @@ impl Backfill {
     }
 }
 
-fn ending(outcome: &'static str, failure: &Failure) -> Ending {
+fn ending(outcome: Outcome, failure: &Failure) -> Ending {
     Ending {
         outcome,
         error_code: Some(failure.code.clone().unwrap_or_else(|| failure.verdict.name().to_owned())),
@@ -352,7 +352,7 @@ fn known_refusal(refusal: &Refusal) -> Ending {
     let again = instant::text(instant::from_micros(refusal.retry_at));
     let detail = refusal.detail.as_deref().unwrap_or("it is not supported");
     Ending {
-        outcome: outcome::UNAVAILABLE,
+        outcome: Outcome::Unavailable,
         error_code: refusal.code.clone(),
         detail: Some(format!("{} was refused: {detail}; tried again after {again}", refusal.thing)),
         request_id: refusal.request_id.clone(),

@@ -17,6 +17,8 @@ pub use growth::{due, next_at};
 pub use report::{Backfilled, KindBackfilled};
 
 use crate::api::Failure;
+use crate::model::Ending;
+use crate::model::Outcome;
 use crate::model::metrics::number;
 use crate::model::{Event, Kind, Lot};
 use crate::pass::report::Stop;
@@ -24,11 +26,11 @@ use crate::pass::{PassSettings, begin, end_turn, pauses};
 use crate::plan::backfill::{self as plan, Bound, Refused, Task};
 use crate::poll::error::PollResult;
 use crate::poll::metrics::{self as asking, Asked, endpoint};
-use crate::poll::settle::{self, outcome};
+use crate::poll::settle;
 use crate::poll::{Desk, PollError};
 use crate::store::StoreResult;
 use crate::store::metrics::{self, Subject, Told};
-use crate::store::passes::{self, Ending};
+use crate::store::passes;
 use crate::store::pauses::BackoffScope;
 
 use course::{Goal, Place};
@@ -90,7 +92,7 @@ async fn slice(
     yields: &Yields<'_>,
 ) -> Result<(), Stop> {
     begin(desk, work.trigger(), is_identified).await?;
-    end_turn(desk, Kind::Meta, &Ending { outcome: outcome::POLLED, ..Ending::default() })?;
+    end_turn(desk, Kind::Meta, &Ending::of(Outcome::Polled))?;
     if work.bounds.is_empty() {
         work.plan(desk).await?;
     }
@@ -341,17 +343,13 @@ fn write_down(
     for kind in begun.now.iter().chain(others).copied() {
         let ending = match (work.given_up.get(&kind), stop) {
             (Some((ending, _)), _) => ending.clone(),
-            (None, Some(Stop::Interrupted)) => {
-                Ending { outcome: outcome::INTERRUPTED, ..Ending::default() }
-            }
+            (None, Some(Stop::Interrupted)) => Ending::of(Outcome::Interrupted),
             (None, Some(stop)) if begun.now == Some(kind) => stop.ending(),
-            (None, None) if work.is_done() => {
-                Ending { outcome: outcome::COMPLETE, ..Ending::default() }
-            }
-            _ => Ending { outcome: outcome::POLLED, ..Ending::default() },
+            (None, None) if work.is_done() => Ending::of(Outcome::Complete),
+            _ => Ending::of(Outcome::Polled),
         };
-        if !outcome::is_good(ending.outcome) {
-            tracing::warn!(%kind, outcome = ending.outcome, detail = ending.detail, "not all went well");
+        if !ending.outcome.is_good() {
+            tracing::warn!(%kind, outcome = %ending.outcome, detail = ending.detail, "not all went well");
         }
         settle::end(desk, kind, &ending)?;
         // What stops everything is no kind's own failure.

@@ -3,10 +3,10 @@
 use chrono::NaiveDate;
 
 use crate::api::Failure;
+use crate::model::Ending;
 use crate::model::Kind;
 use crate::pass::report::Stop;
 use crate::poll::metrics::Done;
-use crate::store::passes::Ending;
 
 /// What came of a backfill, or of the days that are asked for as they end.
 #[derive(Debug)]

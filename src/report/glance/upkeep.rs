@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 
 use crate::model::outbox::State;
 use crate::model::{Kind, instant};
-use crate::poll::settle::outcome;
 use crate::report::glance::chart::{self, ChartError, Frame, SERIES, Series};
 use crate::report::glance::html::Html;
 use crate::report::glance::{day, empty, framed, percent, thousands};
@@ -68,9 +67,11 @@ pub fn freshness(
             html.raw("<br><span class=\"small quiet\">oldest scrape ");
             html.text(rough(ages.oldest_hours * 3_600.0)).raw("</span>");
         }
-        let trouble = standing.last_outcome.as_deref().filter(|word| !outcome::is_good(word));
+        let trouble = standing.last_outcome.filter(|word| !word.is_good());
         if let Some(word) = trouble {
-            html.raw("<br><span class=\"chip bad\">").text(word.replace('_', " ")).raw("</span>");
+            html.raw("<br><span class=\"chip bad\">")
+                .text(word.name().replace('_', " "))
+                .raw("</span>");
         }
         html.raw("</td></tr>");
     }

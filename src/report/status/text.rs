@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table};
 
+use crate::model::Outcome;
 use crate::model::shown::printable;
 use crate::model::{Instant, Kind};
 use crate::poll::settle::unreadable_text;
@@ -207,7 +208,7 @@ fn row(status: &Status, kind: &KindStatus) -> Vec<String> {
         thousands(kind.rows),
         thousands(kind.removed),
         kind.complete_as_of.map_or("never".to_owned(), |as_of| moment(at(as_of), status.now)),
-        kind.last_outcome.clone().unwrap_or_else(|| "none".to_owned()),
+        kind.last_outcome.map_or("none", Outcome::name).to_owned(),
         age(|freshness| freshness.newest),
         age(|freshness| freshness.median),
         age(|freshness| freshness.p95),

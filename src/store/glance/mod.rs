@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 
 use crate::model::Kind;
+use crate::model::Outcome;
 use crate::store::analysis::{self, Ages};
 use crate::store::instance::{self, Identity};
 use crate::store::outbox::{self, Summary};
@@ -56,7 +57,7 @@ pub struct Standing {
     /// Start of the last complete walk, microseconds.
     pub complete_as_of: Option<i64>,
     /// What came of the last walk.
-    pub last_outcome: Option<String>,
+    pub last_outcome: Option<Outcome>,
     /// The ages of what is being collected; `None` where nothing is.
     pub ages: Option<Ages>,
 }
