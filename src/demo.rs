@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::{Connection, Transaction};
 
 use serde_json::json;
 
@@ -108,7 +109,7 @@ pub async fn live(
         if is_last {
             return Ok(done);
         }
-        let next = match pass::next_at(desk, &order, settings, done.now) {
+        let next = match pass::next_at(desk, &order, settings, done.now).await {
             Ok(next) => next,
             Err(error) => return Err(Box::new(Report { stop: Some(error.into()), ..report })),
         };
@@ -121,7 +122,7 @@ pub async fn live(
         let step = next.min(end) - done.now;
         clock.advance(step.to_std().unwrap_or_default());
         if is_time_to_track {
-            match track(desk) {
+            match track(desk).await {
                 Ok(entry) => done.tracked = Some(entry),
                 Err(error) => return Err(Box::new(Report { stop: Some(error.into()), ..report })),
             }
@@ -130,7 +131,7 @@ pub async fn live(
 }
 
 /// Queues the post as `track video` does. The next pass finds it and sends it.
-fn track(desk: &Desk) -> StoreResult<i64> {
+async fn track(desk: &Desk) -> StoreResult<i64> {
     let body = json!({
         "platform": "tiktok",
         "identifier": POST,
@@ -140,12 +141,13 @@ fn track(desk: &Desk) -> StoreResult<i64> {
     let draft =
         Draft { kind: Kind::Video, action: Action::Track, subject: None, account: None, body };
     let at = instant::micros(desk.fetcher.clock().now());
-    desk.store.database().write_durably(|tx| match check(tx, &draft) {
+    let queue = move |tx: &Transaction<'_>| match check(tx, &draft) {
         Ok(checked) => enqueue::add(tx, &draft, &checked, at),
         Err(CheckError::Store(error)) => Err(error),
         // It is a post: a test tracks it.
         Err(CheckError::Refused(_)) => Ok(0),
-    })
+    };
+    desk.store.write_durably(queue).await
 }
 
 /// What became of the scrapes of one kind that happened in the week.
@@ -163,13 +165,13 @@ pub struct Coverage {
 
 /// Compares the mirror's history with what really happened after `since`, by the sandbox's truth.
 pub fn coverage(
-    desk: &Desk,
+    c: &Connection,
     control: &Control,
     since: DateTime<Utc>,
 ) -> StoreResult<Vec<Coverage>> {
     let since = Instant::from(since);
     let compare = |kind| {
-        let held = desk.store.database().read(|c| analysis::scrapes(c, kind))?;
+        let held = analysis::scrapes(c, kind)?;
         let mut coverage = Coverage { kind, mirrored: 0, to_come: 0, missed: 0 };
         for (id, scrapes) in control.all_scrapes(kind) {
             let times = scrapes.iter().filter_map(|one| Instant::parse(&one.scraped_at));

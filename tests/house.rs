@@ -36,14 +36,13 @@ const KNOWN_CYCLES: [&str; 10] = [
 ];
 
 /// Modules whose children import from them.
-const KNOWN_PARENTS: [&str; 16] = [
+const KNOWN_PARENTS: [&str; 15] = [
     "cli",
     "config",
     "daemon",
     "export",
     "model",
     "pass",
-    "pass::backfill",
     "plan",
     "poll",
     "push",

@@ -30,7 +30,7 @@ use creatormirror::sandbox::{
 use creatormirror::store::backup::{self, Existing};
 use creatormirror::store::open::IfMissing;
 use creatormirror::store::outbox::{self, by_hand, enqueue};
-use creatormirror::store::{Database, Store, StoreError};
+use creatormirror::store::{Database, StoreError};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
@@ -263,9 +263,8 @@ impl Life {
 
     fn add(&mut self, draft: &Draft) {
         let at = instant::micros(self.clock.now());
-        let store = self.desk().store.clone();
+        let store = Database::open_beside(&self.database).unwrap();
         let entry = store
-            .database()
             .write_durably(|tx| {
                 let checked = check::check(tx, draft).unwrap();
                 enqueue::add(tx, draft, &checked, at)
@@ -308,18 +307,18 @@ impl Life {
         let settings = settings(self.random.random_bool(0.5));
         let desk = self.desk();
         desk.fetcher.renew_patience();
-        desk.begin("test").unwrap();
+        desk.begin("test").await.unwrap();
         // What goes wrong in a pass is the next one's to mend.
         let _ = push::push(desk, settings).await;
     }
 
     /// A process that dies somewhere in a pass: nothing it would have done after that is done.
     async fn crash_in_a_pass(&mut self) {
-        let polls = self.random.random_range(1..60);
+        let polls = self.random.random_range(1..150);
         let settings = settings(false);
         let desk = self.desk();
         desk.fetcher.renew_patience();
-        desk.begin("test").unwrap();
+        desk.begin("test").await.unwrap();
         {
             let mut pass = Box::pin(push::push(desk, settings));
             let mut left = polls;
@@ -342,10 +341,9 @@ impl Life {
     async fn go_on_with_a_copy(&mut self) {
         let (copy, now) =
             (self.database.with_extension(format!("{}.db", self.copies)), self.clock.now());
-        let store = self.desk().store.clone();
+        let store = Database::open_beside(&self.database).unwrap();
         let made =
-            backup::copy(&store.database(), &copy, Existing::Keep, instant::micros(now), |_| true)
-                .unwrap();
+            backup::copy(&store, &copy, Existing::Keep, instant::micros(now), |_| true).unwrap();
         drop(store);
         for _ in 0..self.random.random_range(0..5) {
             self.accident().await;
@@ -354,14 +352,13 @@ impl Life {
         self.database = copy;
         self.copies += 1;
         let now = instant::micros(self.clock.now());
-        let store = self.desk().store.clone();
-        let held = store.database().read(|c| outbox::list(c, &[State::Held], i64::MAX)).unwrap();
+        let store = Database::open_beside(&self.database).unwrap();
+        let held = store.read(|c| outbox::list(c, &[State::Held], i64::MAX)).unwrap();
         assert_eq!(held.len(), made.held, "seed {}", self.seed);
         self.pass().await;
-        let after = store.database().read(|c| outbox::list(c, &[State::Held], i64::MAX)).unwrap();
+        let after = store.read(|c| outbox::list(c, &[State::Held], i64::MAX)).unwrap();
         assert_eq!(held, after, "seed {}: what is held is left alone", self.seed);
         store
-            .database()
             .write(|tx| {
                 held.iter().try_for_each(|entry| by_hand::retry(tx, entry.entry, now).map(drop))
             })
@@ -373,20 +370,20 @@ impl Life {
         self.control.clear_faults();
         for _ in 0..PASSES_MAX {
             let now = instant::micros(self.clock.now());
-            let store = self.desk().store.clone();
-            let entries = store.database().read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+            let store = Database::open_beside(&self.database).unwrap();
+            let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
             if entries.iter().all(|entry| entry.state == State::Succeeded) {
                 return;
             }
             // What was given up while the API was ill is taken up again by hand.
             for entry in entries.iter().filter(|entry| entry.state == State::Failed) {
-                store.database().write(|tx| by_hand::retry(tx, entry.entry, now)).unwrap();
+                store.write(|tx| by_hand::retry(tx, entry.entry, now)).unwrap();
             }
             self.pass().await;
             self.clock.advance(Duration::from_secs(60));
         }
-        let store = self.desk().store.clone();
-        let entries = store.database().read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+        let store = Database::open_beside(&self.database).unwrap();
+        let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
         panic!("seed {}: no rest: {entries:#?}", self.seed);
     }
 
@@ -409,8 +406,8 @@ impl Life {
     }
 
     fn count(&mut self) -> Lived {
-        let store = self.desk().store.clone();
-        let entries = store.database().read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+        let store = Database::open_beside(&self.database).unwrap();
+        let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
         Lived {
             lives: 1,
             entries: entries.len(),
@@ -427,8 +424,8 @@ impl Life {
         for row in self.control.rows(Kind::Creator) {
             *found.entry(row["name"].as_str().unwrap().to_owned()).or_insert(0) += 1;
         }
-        let store = self.desk().store.clone();
-        let entries = store.database().read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+        let store = Database::open_beside(&self.database).unwrap();
+        let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
         let record: Vec<String> = entries.iter().map(report::line).collect();
         assert_eq!(found, self.creators, "seed {seed}: {record:#?}\n{:#?}", self.requests());
         let count = |kind: Kind, member: &str, value: &str| {
@@ -442,9 +439,9 @@ impl Life {
             let number = number.to_string();
             assert_eq!(count(Kind::Video, "external_id", &number), 1, "seed {seed}: {number}");
         }
-        let store = self.desk().store.clone();
+        let store = Database::open_beside(&self.database).unwrap();
         let mut owners = BTreeMap::new();
-        for entry in store.database().read(|c| outbox::list(c, &[], i64::MAX)).unwrap() {
+        for entry in store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap() {
             let result = entry.result_id.clone().unwrap();
             let row = self.control.row(entry.kind, &result);
             let row = row.unwrap_or_else(|| panic!("seed {seed}: {entry:#?} does not exist"));
@@ -486,7 +483,6 @@ fn open(base_url: &str, clock: &Clock, database: &Path, seed: u64) -> Desk {
         request_timeout: Duration::from_secs(30),
     };
     let client = Client::new(&settings).unwrap().with_clock(clock.clone());
-    let store = Store::start(reopen(database)).unwrap();
     let manners = Manners {
         rate_share: 1.0,
         max_wait: Duration::from_secs(600),
@@ -494,6 +490,6 @@ fn open(base_url: &str, clock: &Clock, database: &Path, seed: u64) -> Desk {
         seed,
     };
     let fetcher =
-        Fetcher::new(client, store.clone(), clock.clone(), Watcher::silent(), manners).unwrap();
-    Desk::new(fetcher, store, Duration::from_secs(300))
+        Fetcher::open(client, reopen(database), clock.clone(), Watcher::silent(), manners).unwrap();
+    Desk::new(fetcher, Duration::from_secs(300))
 }

@@ -15,8 +15,8 @@ use creatormirror::model::{Kind, Watcher};
 use creatormirror::poll::Fetcher;
 use creatormirror::poll::fetch::Manners;
 use creatormirror::sandbox::{Accident, Entry, Fault, RetryAfter, SandboxSettings};
+use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
-use creatormirror::store::{Database, Store};
 use support::{Bed, KEY, calm, frozen_at, until};
 
 fn pages() -> SandboxSettings {
@@ -206,13 +206,12 @@ fn what_other_clients_spend_is_not_there_for_us() {
     bed.compare_lists();
 }
 
-/// A way to send on a clock that is moved by hand, and the store behind it.
+/// A way to send on a clock that is moved by hand, and the database behind it.
 struct Sender {
     bed: Bed,
     clock: Clock,
-    store: Store,
     runtime: tokio::runtime::Runtime,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Sender {
@@ -221,15 +220,13 @@ impl Sender {
         let bed = Bed::frozen(calm());
         bed.control.fault(Fault::on("GET", "/whoami", refuse(429, seconds(600))));
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("m.db");
-        let database = Database::open(&path, IfMissing::Create).unwrap();
-        let store = Store::start(database).unwrap();
+        drop(Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        Self { bed, clock: Clock::manual(frozen_at()), store, runtime, _folder: folder }
+        Self { bed, clock: Clock::manual(frozen_at()), runtime, folder }
     }
 
     /// Asks, as a run that has just begun would.
@@ -248,19 +245,24 @@ impl Sender {
             max_concurrent_requests: 4,
             seed: 1,
         };
-        let (store, clock) = (self.store.clone(), self.clock.clone());
-        let fetcher = Fetcher::new(client, store, clock, Watcher::silent(), manners);
+        let database = Database::open_beside(&self.database()).unwrap();
+        let fetcher =
+            Fetcher::open(client, database, self.clock.clone(), Watcher::silent(), manners);
         let fetcher = fetcher.unwrap();
         self.runtime
             .spawn(async move { fetcher.fetch(&Request::get("/whoami"), |_| Ok(())).await.is_ok() })
     }
 
+    fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("m.db")
+    }
+
     fn wait_for_refusal(&self) {
         let sql = "SELECT gate FROM instance";
         until("the refusal is kept", || {
-            let gate =
-                self.store.read(|c| Ok(c.query_row(sql, [], |row| row.get::<_, String>(0))?));
-            self.runtime.block_on(gate).unwrap().contains("\"secs\":600")
+            let database = Database::open_to_read(&self.database()).unwrap();
+            let gate = database.read(|c| Ok(c.query_row(sql, [], |row| row.get::<_, String>(0))?));
+            gate.unwrap().contains("\"secs\":600")
         });
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::document::{self, Document};
-use crate::cli::{CliError, Context, Exit, handover, session};
+use crate::cli::session::{self, Session};
+use crate::cli::{CliError, Context, Exit, handover};
 use crate::daemon::JobRequest;
 use crate::pass::backfill::{self, Backfill, Backfilled};
 use crate::plan::backfill::DAYS_MAX;
@@ -41,20 +42,23 @@ fn backfill(
         return Ok(exit);
     }
     let mut work = Backfill::of_days(args.days);
-    let stop = session::with(context, IfMissing::Refuse, |session| {
-        let ended = runtime.block_on(async {
-            let course =
-                backfill::run(&mut session.desk, &mut work, &session.settings, false, &|_| false);
-            tokio::select! {
-                stop = course => Some(stop),
+    let stop = session::with(
+        context,
+        &runtime,
+        IfMissing::Refuse,
+        async |session: &mut Session| {
+            let settings = &session.settings;
+            let ended = tokio::select! {
+                stop = backfill::run(&mut session.desk, &mut work, settings, false, async |_| false) => Some(stop),
                 () = crate::cli::stop_signal() => None,
+            };
+            // A signal drops the request that is under way; it is asked again by the next run.
+            match ended {
+                Some(stop) => stop,
+                None => Some(backfill::interrupt(&mut session.desk, &mut work, settings).await),
             }
-        });
-        // A signal drops the request that is under way; it is asked again by the next run.
-        ended.unwrap_or_else(|| {
-            Some(backfill::interrupt(&mut session.desk, &mut work, &session.settings))
-        })
-    })?;
+        },
+    )?;
     let stop = stop.map(session::interrupted);
     let (answer, verdict) = document::of_backfill(context, &work.report(stop));
     document.give(context, &answer)?;

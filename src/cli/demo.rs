@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
+use rusqlite::Connection;
 use secrecy::SecretString;
 use tempfile::TempDir;
 
@@ -92,11 +93,11 @@ async fn simulate(
             return Err(CliError::new(Exit::Partial, "a pass of the demo came to a bad end"));
         }
     };
-    let findings = findings(&session, &sandbox, start, done);
+    let findings = findings(&session, &sandbox, start, done).await;
     let mut findings = findings.map_err(|error| session::storage(&context, &error))?;
     findings.took = real.boot().elapsed.saturating_sub(began);
     let report = demo_report::text(&findings);
-    session.desk.store.database().tidy().map_err(|error| session::storage(&context, &error))?;
+    session.desk.store.tidy().await.map_err(|error| session::storage(&context, &error))?;
     sandbox.stop().await;
     crate::cli::answer(report.as_bytes())
 }
@@ -118,15 +119,15 @@ fn context(
     Ok(Context { config, clock, output })
 }
 
-fn findings<'a>(
-    session: &'a Session,
+async fn findings(
+    session: &Session,
     sandbox: &Sandbox,
     start: DateTime<Utc>,
     done: Progress,
-) -> StoreResult<Findings<'a>> {
-    let store = &session.desk.store;
-    let coverage = demo::coverage(&session.desk, &sandbox.control(), start)?;
-    store.database().read(|c| {
+) -> StoreResult<Findings> {
+    let (control, database) = (sandbox.control(), session.desk.store.path().to_owned());
+    let read = move |c: &Connection| {
+        let coverage = demo::coverage(c, &control, start)?;
         let counted = Kind::LISTS.into_iter().map(|kind| Ok((kind, analysis::count(c, kind)?)));
         let counts: Vec<_> = counted.collect::<StoreResult<_>>()?;
         let growers = analysis::growers(c, GROWERS)?.into_iter().map(|grower| {
@@ -144,7 +145,7 @@ fn findings<'a>(
         };
         Ok(Findings {
             tracked,
-            database: store.path(),
+            database,
             took: Duration::ZERO,
             start,
             done,
@@ -156,7 +157,8 @@ fn findings<'a>(
             walking: demo::walking_requests(counts.iter().map(|(_, rows)| *rows)),
             counts,
         })
-    })
+    };
+    session.desk.store.read(read).await
 }
 
 /// Where the mirror goes.

@@ -18,7 +18,7 @@ use crate::poll::{Desk, Fetcher};
 use crate::report::progress;
 use crate::retry::Trouble;
 use crate::store::open::IfMissing;
-use crate::store::{Database, Store, StoreError, busy, instance};
+use crate::store::{Database, StoreError, busy, instance};
 
 /// An open mirror and a way to fill it.
 pub struct Session {
@@ -44,12 +44,11 @@ pub fn open(
     let seed = seed(&database).map_err(failed)?;
     // A daemon that was killed left its name here; nobody is to hand jobs to us for it.
     database.write(|tx| instance::set_runner(tx, None)).map_err(failed)?;
-    let store = Store::start(database).map_err(|error| storage(context, &error))?;
     let manners = manners(context, config.max_wait);
-    let fetcher = Fetcher::new(client, store.clone(), context.clock.clone(), watcher, manners)
+    let fetcher = Fetcher::open(client, database, context.clock.clone(), watcher, manners)
         .map_err(|error| storage(context, &error))?;
     Ok(Session {
-        desk: Desk::new(fetcher, store, config.freshness_target),
+        desk: Desk::new(fetcher, config.freshness_target),
         settings: settings(context, seed),
         seed,
     })
@@ -59,19 +58,23 @@ pub fn open(
 /// itself.
 pub fn with<T>(
     context: &Context,
+    runtime: &Runtime,
     if_missing: IfMissing,
-    work: impl FnOnce(&mut Session) -> T,
+    work: impl AsyncFnOnce(&mut Session) -> T,
 ) -> Result<T, CliError> {
     let (key, _) = context.key()?;
     let (watcher, progress) = progress::start(context.output.progress);
     let mut session = open(context, key, watcher, if_missing)?;
-    let done = work(&mut session);
-    drop(progress);
-    session.desk.store.database().check_in_place().map_err(|error| storage(context, &error))?;
-    if let Err(error) = session.desk.store.database().tidy() {
-        tracing::warn!(%error, "the write-ahead log could not be cut");
-    }
-    Ok(done)
+    runtime.block_on(async {
+        let done = work(&mut session).await;
+        drop(progress);
+        let store = &session.desk.store;
+        store.check_in_place().await.map_err(|error| storage(context, &error))?;
+        if let Err(error) = store.tidy().await {
+            tracing::warn!(%error, "the write-ahead log could not be cut");
+        }
+        Ok(done)
+    })
 }
 
 /// Does one pass on a mirror. A signal drops it where it waits; a write that is under way still ends.
@@ -81,15 +84,15 @@ pub fn pass(
     if_missing: IfMissing,
     order: &Order,
 ) -> Result<Report, CliError> {
-    with(context, if_missing, |session| {
-        let report = runtime.block_on(async {
-            tokio::select! {
-                report = pass::run_and_grow(&mut session.desk, order, &session.settings) => Some(report),
-                () = crate::cli::stop_signal() => None,
-            }
-        });
-        let mut report =
-            report.unwrap_or_else(|| pass::interrupt(&mut session.desk, &session.settings));
+    with(context, runtime, if_missing, async |session: &mut Session| {
+        let report = tokio::select! {
+            report = pass::run_and_grow(&mut session.desk, order, &session.settings) => Some(report),
+            () = crate::cli::stop_signal() => None,
+        };
+        let mut report = match report {
+            Some(report) => report,
+            None => pass::interrupt(&mut session.desk, &session.settings).await,
+        };
         report.stop = report.stop.map(interrupted);
         report
     })

@@ -66,7 +66,7 @@ impl Daemon {
             None => {
                 let growth = match self.growth.take() {
                     Some(growth) => Some(growth),
-                    None => backfill::of_growth(&self.desk, |_| true)?,
+                    None => backfill::of_growth(&self.desk, |_| true).await?,
                 };
                 match growth {
                     Some(growth) => (None, growth),
@@ -80,7 +80,7 @@ impl Daemon {
         }
         let stop = self.slice(&mut work, until, is_short).await;
         let Some(stop) = stop else { return Ok(Some(Step::End)) };
-        self.settle_slice(job, work, stop).map(Some)
+        self.settle_slice(job, work, stop).await.map(Some)
     }
 
     /// `None` if it was called to stop.
@@ -90,19 +90,19 @@ impl Daemon {
         until: Option<DateTime<Utc>>,
         is_short: bool,
     ) -> Option<Option<Stop>> {
-        self.say(&format!("asking for past days: {}", work.progress()));
+        self.say(&format!("asking for past days: {}", work.progress())).await;
         let part = if is_short { PART_WHEN_SHORT } else { PART };
         self.desk.fetcher.be_thrifty(part, PATIENCE);
         let ends = self.uptime().saturating_add(SLICE);
-        let yields = move |desk: &Desk| {
+        let yields = async move |desk: &Desk| {
             let clock = desk.fetcher.clock();
             until.is_some_and(|until| until <= clock.now())
                 || clock.boot().elapsed >= ends
-                || is_wanted(desk, clock.now())
+                || is_wanted(desk, clock.now()).await
         };
         let settings = self.settings.pass.clone();
         let stop = {
-            let course = backfill::run(&mut self.desk, work, &settings, true, &yields);
+            let course = backfill::run(&mut self.desk, work, &settings, true, yields);
             tokio::select! {
                 stop = course => Some(stop),
                 () = wait::stop_called(&mut self.front.calls, &mut self.pending) => None,
@@ -110,7 +110,7 @@ impl Daemon {
         };
         if stop.is_none() {
             // Broken off by a stop, a job stays with the queue, for the next daemon.
-            backfill::interrupt(&mut self.desk, work, &settings);
+            backfill::interrupt(&mut self.desk, work, &settings).await;
         }
         self.desk.fetcher.renew_patience();
         self.days_seen = self.uptime();
@@ -118,7 +118,7 @@ impl Daemon {
     }
 
     /// Draws the consequences of a slice.
-    fn settle_slice(
+    async fn settle_slice(
         &mut self,
         job: Option<i64>,
         work: Backfill,
@@ -127,13 +127,13 @@ impl Daemon {
         let now = self.uptime();
         match stop {
             None if !work.is_done() => {
-                self.note_progress(job, &work)?;
+                self.note_progress(job, &work).await?;
                 self.put_back(job, work);
                 return Ok(Step::Go);
             }
             Some(Stop::RateLimited(wait)) => {
                 self.days_rest_until = now.saturating_add(wait);
-                self.note_progress(job, &work)?;
+                self.note_progress(job, &work).await?;
                 self.put_back(job, work);
                 return Ok(Step::Go);
             }
@@ -145,42 +145,42 @@ impl Daemon {
         }
         let report = work.report(stop);
         if let Some(stop) = &report.stop {
-            self.note_stop(stop);
+            self.note_stop(stop).await;
         }
         if let Some(job) = job {
-            self.answer_backfill(job, &report)?;
+            self.answer_backfill(job, &report).await?;
             return Ok(Step::Go);
         }
         Ok(Step::Go)
     }
 
-    fn answer_backfill(&self, job: i64, report: &Backfilled) -> Result<(), Stop> {
+    async fn answer_backfill(&self, job: i64, report: &Backfilled) -> Result<(), Stop> {
         let answer = (self.front.answer_backfill)(report);
         let text = serde_json::to_string(&answer).unwrap_or_default();
         let at = self.desk.fetcher.stamp();
         Ok(self
             .desk
             .store
-            .database()
-            .write(|tx| queue::finish(tx, job, answer.exit_code, &text, at))?)
+            .write(move |tx| queue::finish(tx, job, answer.exit_code, &text, at))
+            .await?)
     }
 
     /// Answers a backfill that cannot go on while the key is refused.
-    pub(super) fn refuse_handed(&mut self, refusal: &Stop) -> Result<bool, Stop> {
+    pub(super) async fn refuse_handed(&mut self, refusal: &Stop) -> Result<bool, Stop> {
         let (Some(stop), Some(handed)) = (refusal.about_key(), self.handed.pop_front()) else {
             return Ok(false);
         };
-        self.answer_backfill(handed.job, &handed.work.report(Some(stop)))?;
+        self.answer_backfill(handed.job, &handed.work.report(Some(stop))).await?;
         Ok(true)
     }
 
     /// When days are asked for next.
-    pub(super) fn days_at(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Stop> {
+    pub(super) async fn days_at(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Stop> {
         let uptime = self.uptime();
         let rest = self.days_rest_until.saturating_sub(uptime);
         let at = match self.handed.is_empty() {
             false => Some(now),
-            true => backfill::next_at(&self.desk)?,
+            true => backfill::next_at(&self.desk).await?,
         };
         Ok(at.map(|at| at.max(instant::later(now, rest))))
     }
@@ -192,15 +192,15 @@ impl Daemon {
         }
     }
 
-    fn note_progress(&self, job: Option<i64>, work: &Backfill) -> Result<(), Stop> {
+    async fn note_progress(&self, job: Option<i64>, work: &Backfill) -> Result<(), Stop> {
         let Some(job) = job else { return Ok(()) };
         let progress = work.progress();
-        Ok(self.desk.store.database().write(|tx| queue::note_progress(tx, job, &progress))?)
+        Ok(self.desk.store.write(move |tx| queue::note_progress(tx, job, &progress)).await?)
     }
 }
 
 /// Whether a job or a write waits.
-fn is_wanted(desk: &Desk, now: DateTime<Utc>) -> bool {
-    desk.store.database().read(queue::is_waiting).unwrap_or(false)
-        || push::next_at(desk, now).ok().flatten().is_some_and(|at| at <= now)
+async fn is_wanted(desk: &Desk, now: DateTime<Utc>) -> bool {
+    desk.store.read(queue::is_waiting).await.unwrap_or(false)
+        || push::next_at(desk, now).await.ok().flatten().is_some_and(|at| at <= now)
 }

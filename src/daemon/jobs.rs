@@ -87,9 +87,9 @@ impl JobRequest {
 
 impl Daemon {
     /// Takes up the oldest job that waits. Those before it that cannot be read fail.
-    pub(super) fn claim_job(&mut self) -> StoreResult<Option<(Job, JobRequest)>> {
-        while self.desk.store.database().read(queue::is_waiting)? {
-            let Some(job) = self.desk.store.database().write(queue::claim)? else {
+    pub(super) async fn claim_job(&mut self) -> StoreResult<Option<(Job, JobRequest)>> {
+        while self.desk.store.read(queue::is_waiting).await? {
+            let Some(job) = self.desk.store.write(queue::claim).await? else {
                 return Ok(None);
             };
             match JobRequest::read(&job.request) {
@@ -98,7 +98,11 @@ impl Daemon {
                     let why = printable(&why, LOGGED_CHARS_MAX);
                     let request = printable(&job.request, LOGGED_CHARS_MAX);
                     tracing::warn!(job = job.job, why, request, "cannot read a job; it fails");
-                    self.answer_job(&job, &Report::of_none(&self.desk, Stop::UnreadableJob(why)))?;
+                    self.answer_job(
+                        &job,
+                        &Report::of_none(&self.desk, Stop::UnreadableJob(why)).await,
+                    )
+                    .await?;
                 }
             }
         }
@@ -126,7 +130,7 @@ impl Daemon {
         let wait = self.settings.manners.max_wait.max(self.wait_left(&job, request.max_wait_s));
         // Broken off by a stop, the job stays with the queue, for the next daemon.
         let Some(report) = self.run_pass(&order, Some(wait)).await else { return Ok(Step::End) };
-        self.answer_job(&job, &report)?;
+        self.answer_job(&job, &report).await?;
         self.digest(report).await
     }
 
@@ -137,11 +141,11 @@ impl Daemon {
     }
 
     /// Answers what cannot be done while the key is refused, rather than keep anybody waiting for it.
-    pub(super) fn refuse_job(&mut self, refusal: &Stop) -> Result<bool, Stop> {
-        let (Some(stop), Some((job, _))) = (refusal.about_key(), self.claim_job()?) else {
+    pub(super) async fn refuse_job(&mut self, refusal: &Stop) -> Result<bool, Stop> {
+        let (Some(stop), Some((job, _))) = (refusal.about_key(), self.claim_job().await?) else {
             return Ok(false);
         };
-        self.answer_job(&job, &Report::of_none(&self.desk, stop))?;
+        self.answer_job(&job, &Report::of_none(&self.desk, stop).await).await?;
         Ok(true)
     }
 
@@ -151,7 +155,7 @@ impl Daemon {
         if !self.troubles.is_down() {
             return Ok(None);
         }
-        let Some((job, request)) = self.claim_job()? else { return Ok(None) };
+        let Some((job, request)) = self.claim_job().await? else { return Ok(None) };
         // A backfill is followed until the outage is over.
         if request.backfill_days.is_some() {
             return self.do_job(job, request).await.map(Some);
@@ -164,19 +168,19 @@ impl Daemon {
             }
             Some(Err(Stop::Store(error))) => Err(Stop::Store(error)),
             Some(Err(stop)) => {
-                self.note_stop(&stop);
-                self.answer_job(&job, &Report::of_none(&self.desk, stop))?;
+                self.note_stop(&stop).await;
+                self.answer_job(&job, &Report::of_none(&self.desk, stop).await).await?;
                 Ok(Some(Step::Go))
             }
         }
     }
 
-    fn answer_job(&self, job: &Job, report: &Report) -> StoreResult<()> {
+    async fn answer_job(&self, job: &Job, report: &Report) -> StoreResult<()> {
         let answer = (self.front.answer)(report);
         let exit_code = answer.exit_code;
         let answer = serde_json::to_string(&answer).unwrap_or_default();
-        let at = self.desk.fetcher.stamp();
-        self.desk.store.database().write(|tx| queue::finish(tx, job.job, exit_code, &answer, at))
+        let (job, at) = (job.job, self.desk.fetcher.stamp());
+        self.desk.store.write(move |tx| queue::finish(tx, job, exit_code, &answer, at)).await
     }
 }
 

@@ -63,7 +63,7 @@ impl Daemon {
             Some(Err(Stop::Store(error))) => Err(Stop::Store(error)),
             Some(Err(stop)) => {
                 let before = self.key;
-                self.note_stop(&stop);
+                self.note_stop(&stop).await;
                 if matches!(stop, Stop::KeyRefused(_) | Stop::OtherOrganization { .. }) {
                     self.key = before.map(|trouble| trouble.later(self.uptime()));
                 }

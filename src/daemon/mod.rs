@@ -173,8 +173,9 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
         // What is at the path now is not ours to write to.
         return result;
     }
-    let at_end = daemon.desk.store.database().write(|tx| instance::set_runner(tx, None));
-    if let Err(error) = at_end.and_then(|()| daemon.desk.store.database().tidy()) {
+    let store = &daemon.desk.store;
+    let at_end = store.write(|tx| instance::set_runner(tx, None)).await;
+    if let Err(error) = at_end.and(store.tidy().await) {
         tracing::warn!(%error, "the database could not be tidied up");
     }
     result
@@ -182,10 +183,13 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
 
 impl Daemon {
     async fn life(&mut self) -> Result<(), Stop> {
-        self.desk.store.database().write(|tx| {
-            queue::requeue(tx)?;
-            instance::set_runner(tx, Some("run"))
-        })?;
+        self.desk
+            .store
+            .write(move |tx| {
+                queue::requeue(tx)?;
+                instance::set_runner(tx, Some("run"))
+            })
+            .await?;
         if self.start().await? == Step::End {
             return Ok(());
         }
@@ -197,7 +201,7 @@ impl Daemon {
                 Err(Stop::Store(error)) => {
                     let pause = self.troubles.storage();
                     tracing::error!(%error, seconds = pause.as_secs(), "the database cannot be written; trying again");
-                    self.say(&format!("the database cannot be written: {error}"));
+                    self.say(&format!("the database cannot be written: {error}")).await;
                     Step::Rest(pause)
                 }
                 Err(stop) => return Err(stop),
@@ -228,7 +232,7 @@ impl Daemon {
             }
             Some(Err(stop)) => {
                 tracing::warn!(error = %stop, "starting without an answer from the API");
-                self.note_stop(&stop);
+                self.note_stop(&stop).await;
                 self.key = Some(KeyTrouble::unknown(self.uptime()));
             }
         }
@@ -238,10 +242,10 @@ impl Daemon {
 
     /// Does what is to be done now, or says until when there is nothing.
     async fn step(&mut self) -> Result<Step, Stop> {
-        self.desk.store.database().check_in_place()?;
+        self.desk.store.check_in_place().await?;
         let (now, uptime) = (self.now(), self.uptime());
         if let Some(refusal) = self.refusal.as_ref().and_then(Stop::about_key)
-            && (self.refuse_job(&refusal)? || self.refuse_handed(&refusal)?)
+            && (self.refuse_job(&refusal).await? || self.refuse_handed(&refusal).await?)
         {
             return Ok(Step::Go);
         }
@@ -263,14 +267,14 @@ impl Daemon {
         if self.unverified.is_some_and(|trouble| trouble.rest_left(uptime).is_none()) {
             return Ok(self.renew().await);
         }
-        if let Some((job, request)) = self.claim_job()? {
+        if let Some((job, request)) = self.claim_job().await? {
             return self.do_job(job, request).await;
         }
-        let stretch = pass::stretch(&self.desk, &self.settings.pass, now)?;
+        let stretch = pass::stretch(&self.desk, &self.settings.pass, now).await?;
         self.patience = stretch.patience;
         let order = self.order();
         let is_short = self.patience > self.settings.freshness_target;
-        match pass::next_at(&self.desk, &order, &self.settings.pass, now)? {
+        match pass::next_at(&self.desk, &order, &self.settings.pass, now).await? {
             Some(at) if at <= now => match self.days_between(is_short).await? {
                 Some(step) => Ok(step),
                 None => self.pass(order).await,
@@ -279,12 +283,12 @@ impl Daemon {
                 if let Some(step) = self.days(at, is_short).await? {
                     return Ok(step);
                 }
-                let days = self.days_at(now)?;
+                let days = self.days_at(now).await?;
                 let unverified = self.unverified.and_then(|trouble| trouble.rest_left(uptime));
                 let unverified = unverified.map(|left| instant::later(now, left));
                 let at = [at, unverified, stretch.until, days].into_iter().flatten().min();
                 let until = at.unwrap_or_else(|| instant::later(now, IDLE_MAX));
-                self.say_idle(until);
+                self.say_idle(until).await;
                 Ok(Step::Idle(until))
             }
         }
@@ -329,7 +333,7 @@ impl Daemon {
             None => self.desk.fetcher.try_once(),
             Some(wait) => self.desk.fetcher.renew_patience_for(wait),
         }
-        self.say("working");
+        self.say("working").await;
         let settings = self.settings.pass.clone();
         let begun = self.desk.fetcher.clock().boot().elapsed;
         let report = {
@@ -340,7 +344,7 @@ impl Daemon {
             }
         };
         match &report {
-            None => _ = pass::interrupt(&mut self.desk, &settings),
+            None => _ = pass::interrupt(&mut self.desk, &settings).await,
             Some(report) => {
                 let ended = self.desk.fetcher.clock().boot().elapsed;
                 (self.front.note)(report, ended.saturating_sub(begun));
@@ -358,23 +362,22 @@ impl Daemon {
         self.desk.fetcher.clock().boot().elapsed
     }
 
-    fn say_idle(&mut self, until: DateTime<Utc>) {
-        self.say(&format!("idle until {}", until.format(SECONDS)));
+    async fn say_idle(&mut self, until: DateTime<Utc>) {
+        self.say(&format!("idle until {}", until.format(SECONDS))).await;
     }
 
     /// Tells the service manager and `status` how things stand, when it has changed.
-    fn say(&mut self, text: &str) {
+    async fn say(&mut self, text: &str) {
         if self.shown == text {
             return;
         }
         text.clone_into(&mut self.shown);
         (self.front.herald)(&News::Status(text.to_owned()));
         let patience_s = i64::try_from(self.patience.as_secs()).unwrap_or(i64::MAX);
-        let kept = self
-            .desk
-            .store
-            .database()
-            .write_at_once(|tx| instance::set_condition(tx, text, patience_s));
+        let text = text.to_owned();
+        let kept =
+            self.desk.store.write_at_once(move |tx| instance::set_condition(tx, &text, patience_s));
+        let kept = kept.await;
         if let Err(error) = kept {
             tracing::debug!(%error, "the condition could not be kept");
             // So that it is told again.

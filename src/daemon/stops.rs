@@ -16,8 +16,8 @@ impl Daemon {
                 Some(Ok(())) => {}
                 Some(Err(Stop::Store(error))) => return Err(Stop::Store(error)),
                 Some(Err(stop)) => {
-                    pass::pauses::take_back(&self.desk)?;
-                    self.note_stop(&stop);
+                    pass::pauses::take_back(&self.desk).await?;
+                    self.note_stop(&stop).await;
                     return Ok(Step::Go);
                 }
             }
@@ -28,7 +28,7 @@ impl Daemon {
                 self.troubles.all_is_well();
             }
             Some(Stop::Store(error)) => return Err(Stop::Store(error)),
-            Some(stop) => self.note_stop(&stop),
+            Some(stop) => self.note_stop(&stop).await,
         }
         Ok(Step::Go)
     }
@@ -40,17 +40,17 @@ impl Daemon {
     }
 
     /// Puts off the next attempt by what stopped the last one.
-    pub(super) fn note_stop(&mut self, stop: &Stop) {
+    pub(super) async fn note_stop(&mut self, stop: &Stop) {
         let now = self.uptime();
         match stop {
             Stop::RateLimited(wait) => {
                 self.troubles.rest(now.saturating_add(*wait));
                 let until = instant::later(self.now(), *wait);
-                self.say(&format!("rate limited until {}", until.format(SECONDS)));
+                self.say(&format!("rate limited until {}", until.format(SECONDS))).await;
             }
             Stop::KeyRefused(_) | Stop::OtherOrganization { .. } => {
                 tracing::error!(error = %stop, "polling stops until the key works; replace the key and reload or restart");
-                self.say(&format!("{stop}; replace the key and reload, or restart where it is a systemd credential"));
+                self.say(&format!("{stop}; replace the key and reload, or restart where it is a systemd credential")).await;
                 self.key = Some(KeyTrouble::refused(now));
                 self.refusal = stop.about_key();
                 (self.front.herald)(&News::KeyWorks(false));
@@ -59,7 +59,7 @@ impl Daemon {
                 (self.front.herald)(&News::ApiAnswers(false));
                 let pause = self.troubles.outage(now);
                 tracing::warn!(error = %stop, seconds = pause.as_secs(), "trying again later");
-                self.say(&stop.to_string());
+                self.say(&stop.to_string()).await;
             }
             Stop::Store(_) | Stop::UnreadableJob(_) | Stop::Interrupted => {}
         }
@@ -95,7 +95,7 @@ impl Daemon {
             }
             Some(Err(Stop::Store(error))) => Err(Stop::Store(error)),
             Some(Err(stop)) => {
-                self.note_stop(&stop);
+                self.note_stop(&stop).await;
                 Ok(Step::Go)
             }
         }

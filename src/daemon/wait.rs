@@ -33,8 +33,8 @@ impl Daemon {
     pub(super) async fn wait(&mut self, until: DateTime<Utc>) -> Step {
         let clock = self.desk.fetcher.clock().clone();
         // Listen before looking: what is written from here on moves the version.
-        let mut seen = self.data_version().ok();
-        if self.job_waits() || self.write_waits() || !self.pending.is_empty() {
+        let mut seen = self.data_version().await.ok();
+        if self.job_waits().await || self.write_waits().await || !self.pending.is_empty() {
             return self.answer_calls().await;
         }
         loop {
@@ -48,10 +48,10 @@ impl Daemon {
                 return step;
             }
             // Only a write of another process moves the version that this connection sees.
-            let version = self.data_version().ok();
+            let version = self.data_version().await.ok();
             if version != seen {
                 seen = version;
-                if self.job_waits() || self.write_waits() {
+                if self.job_waits().await || self.write_waits().await {
                     return Step::Go;
                 }
             }
@@ -74,7 +74,7 @@ impl Daemon {
                 return step;
             }
             // Not before a moment has passed: what cannot be written cannot be answered either.
-            if (self.refusal.is_some() || self.troubles.is_down()) && self.job_waits() {
+            if (self.refusal.is_some() || self.troubles.is_down()) && self.job_waits().await {
                 return Step::Go;
             }
         }
@@ -87,7 +87,7 @@ impl Daemon {
         self.front.pulse.beat(TICK);
         tokio::select! {
             () = clock.sleep(left.min(TICK)) => {
-                (self.note_clock_step() || self.desk.store.database().check_in_place().is_err()).then_some(Step::Go)
+                (self.note_clock_step().await || self.desk.store.check_in_place().await.is_err()).then_some(Step::Go)
             }
             call = self.front.calls.recv() => match call {
                 None | Some(Call::Stop) => Some(Step::End),
@@ -101,7 +101,7 @@ impl Daemon {
 
     /// Whether the wall clock was stepped since this was asked last. What it had put off for too long
     /// is then brought back.
-    fn note_clock_step(&mut self) -> bool {
+    async fn note_clock_step(&mut self) -> bool {
         let before = std::mem::replace(&mut self.booted_at, booted_at(self.desk.fetcher.clock()));
         let seconds = self.booted_at.signed_duration_since(before).num_seconds();
         if seconds.abs() < CLOCK_STEP_S_MIN {
@@ -109,7 +109,7 @@ impl Daemon {
         }
         tracing::warn!(seconds, "the clock was stepped");
         let (traffic, clock) = (self.desk.fetcher.traffic(), self.desk.fetcher.clock());
-        if let Err(error) = traffic.settle_stamps(&self.desk.store, clock) {
+        if let Err(error) = traffic.settle_stamps(&self.desk.store, clock).await {
             tracing::warn!(%error, "what was written by the former clock stays as it is");
         }
         true
@@ -120,7 +120,7 @@ impl Daemon {
         for call in std::mem::take(&mut self.pending) {
             match call {
                 Call::Stop => return Step::End,
-                Call::Summary => self.summarize(),
+                Call::Summary => self.summarize().await,
                 Call::Reload => {
                     if self.reload().await == Step::End {
                         return Step::End;
@@ -131,18 +131,18 @@ impl Daemon {
         Step::Go
     }
 
-    fn job_waits(&self) -> bool {
-        self.desk.store.database().read(queue::is_waiting).unwrap_or(false)
+    async fn job_waits(&self) -> bool {
+        self.desk.store.read(queue::is_waiting).await.unwrap_or(false)
     }
 
     /// Whether something was queued that can be sent now.
-    fn write_waits(&self) -> bool {
+    async fn write_waits(&self) -> bool {
         let now = self.desk.fetcher.clock().now();
-        push::next_at(&self.desk, now).ok().flatten().is_some_and(|at| at <= now)
+        push::next_at(&self.desk, now).await.ok().flatten().is_some_and(|at| at <= now)
     }
 
-    fn data_version(&self) -> StoreResult<i64> {
-        self.desk.store.database().read(queue::data_version)
+    async fn data_version(&self) -> StoreResult<i64> {
+        self.desk.store.data_version().await
     }
 
     /// Does something at the desk, unless a call to stop comes first: then `None`.
@@ -157,10 +157,10 @@ impl Daemon {
     }
 
     /// What is left alone for now, and until when.
-    fn paused(&self) -> Vec<String> {
+    async fn paused(&self) -> Vec<String> {
         let now = instant::micros(self.desk.fetcher.clock().now());
         let paused =
-            self.desk.store.database().read(|c| pauses::in_force(c, now)).unwrap_or_default();
+            self.desk.store.read(move |c| pauses::in_force(c, now)).await.unwrap_or_default();
         let of = |one: &Backoff| {
             let until = instant::text(instant::from_micros(one.retry_at));
             format!("{} {} until {until}", one.kind, one.scope.name())
@@ -168,11 +168,11 @@ impl Daemon {
         paused.iter().map(of).collect()
     }
 
-    fn summarize(&self) {
+    async fn summarize(&self) {
         tracing::info!(
             condition = self.shown,
             patience_s = self.patience.as_secs(),
-            paused = ?self.paused(),
+            paused = ?self.paused().await,
             "how things stand"
         );
     }

@@ -64,6 +64,25 @@ pub struct Row<'a> {
 }
 
 impl Row<'_> {
+    /// The same without the JSON it was read from.
+    pub fn into_owned(self) -> Row<'static> {
+        let owned = |value| match value {
+            Value::Null => Value::Null,
+            Value::Integer(number) => Value::Integer(number),
+            Value::Real(number) => Value::Real(number),
+            Value::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+        };
+        Row {
+            id: Cow::Owned(self.id.into_owned()),
+            values: self.values.into_iter().map(owned).collect(),
+            extra: self.extra,
+            is_odd: self.is_odd,
+            fingerprint: self.fingerprint,
+            scraped_at: self.scraped_at,
+            has_unreadable_scrape: self.has_unreadable_scrape,
+        }
+    }
+
     /// The value of the column of this name, `Null` if the kind has none such.
     pub fn value(&self, kind: Kind, name: &str) -> &Value<'_> {
         columns::position(kind, name).and_then(|at| self.values.get(at)).unwrap_or(&Value::Null)

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use rusqlite::Transaction;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -73,8 +74,10 @@ pub async fn identify(desk: &mut Desk) -> Result<(), Stop> {
     let question = question();
     let fetched = desk.fetcher.fetch(&question, read);
     let whoami = fetched.await.map_err(Stop::at_start)?.checked;
-    let bound = desk.store.database().read(instance::identity)?.organization_id;
+    let bound = desk.store.read(instance::identity).await?.organization_id;
     compare(bound.as_deref(), &whoami)?;
-    let (organization, key_name) = (&whoami.organization_id, whoami.api_key_name.as_deref());
-    Ok(desk.store.database().write(|tx| instance::bind(tx, organization, key_name))?)
+    let bind = move |tx: &Transaction<'_>| {
+        instance::bind(tx, &whoami.organization_id, whoami.api_key_name.as_deref())
+    };
+    Ok(desk.store.write(bind).await?)
 }

@@ -110,9 +110,9 @@ pub async fn run(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Rep
     let mut verified = None;
     let mut stop = turns(desk, order, settings, &mut verified).instrument(span).await.err();
     if let Some(reason) = stop.as_ref().filter(|reason| !matches!(reason, Stop::Store(_))) {
-        stop = phases::end_others(desk, reason).err().or(stop);
+        stop = phases::end_others(desk, reason).await.err().or(stop);
     }
-    let mut report = Report { verified, ..close(desk, settings, stop) };
+    let mut report = Report { verified, ..close(desk, settings, stop).await };
     report.paused.retain(|paused| order.wants(paused.kind));
     report
 }
@@ -128,23 +128,23 @@ pub async fn run_and_grow(desk: &mut Desk, order: &Order, settings: &PassSetting
 }
 
 /// Ends a pass that was broken off from outside.
-pub fn interrupt(desk: &mut Desk, settings: &PassSettings) -> Report {
-    close(desk, settings, Some(Stop::Interrupted))
+pub async fn interrupt(desk: &mut Desk, settings: &PassSettings) -> Report {
+    close(desk, settings, Some(Stop::Interrupted)).await
 }
 
 /// Begins a pass in the log, once it is settled whose key it is.
 async fn begin(desk: &mut Desk, trigger: &str, is_identified: bool) -> Result<(), Stop> {
     if is_identified {
-        return Ok(desk.begin(trigger)?);
+        return Ok(desk.begin(trigger).await?);
     }
     let identified = identify::identify(desk).await;
     // With another organization's key, not even the log is written.
     if let Err(stop @ Stop::OtherOrganization { .. }) = identified {
         return Err(stop);
     }
-    desk.begin(trigger)?;
+    desk.begin(trigger).await?;
     if let Err(stop) = identified {
-        end_turn(desk, Kind::Meta, &stop.ending())?;
+        end_turn(desk, Kind::Meta, &stop.ending()).await?;
         return Err(stop);
     }
     Ok(())
@@ -160,12 +160,12 @@ async fn turns(
     let meta_is_due = order.verify.is_none()
         && order.wants(Kind::Meta)
         && !matches!(
-            standing::decide(desk, order, settings, Kind::Meta)?,
+            standing::decide(desk, order, settings, Kind::Meta).await?,
             Work::Nothing | Work::Unavailable
         );
     if !meta_is_due {
         // The turn of `meta` carries the request that began the pass.
-        end_turn(desk, Kind::Meta, &Ending::of(Outcome::Polled))?;
+        end_turn(desk, Kind::Meta, &Ending::of(Outcome::Polled)).await?;
     }
     if let Some(sampling) = order.verify {
         return verify::verify(desk, sampling, verified).await;
@@ -187,14 +187,14 @@ async fn turn(
     work: Work,
 ) -> Result<(), Stop> {
     let trigger = match &work {
-        Work::Unavailable if order.wish.full => return unconfirmed(desk, kind),
+        Work::Unavailable if order.wish.full => return unconfirmed(desk, kind).await,
         Work::Nothing | Work::Unavailable => return Ok(()),
         Work::Resume => "resume",
         Work::Walk(reason) => reason.name(),
         Work::Poll(_) | Work::Follow(_) | Work::Feeds(_) => "due",
     };
-    desk.begin_turn(kind, trigger)?;
-    let before = desk.store.database().read(|c| walks::open(c, kind))?;
+    desk.begin_turn(kind, trigger).await?;
+    let before = desk.store.read(move |c| walks::open(c, kind)).await?;
     let mut is_walk = !work.is_for_dues();
     let result = carry_out(desk, order, settings, kind, work).await;
     // A database that fails is not asked for anything more: each further try may take as long.
@@ -206,17 +206,17 @@ async fn turn(
         ending.outcome != Outcome::Polled && ending.error_code.as_deref() != Some(LIST_PAUSED)
     });
     let ending = match &result {
-        Ok(ending) => settle::with_unreadable_scrapes(desk, kind, ending.clone())?,
+        Ok(ending) => settle::with_unreadable_scrapes(desk, kind, ending.clone()).await?,
         Err(error) => settle::error(error),
     };
-    end_turn(desk, kind, &ending)?;
+    end_turn(desk, kind, &ending).await?;
     let is_fatal = result.as_ref().is_err_and(PollError::is_fatal);
     match is_walk {
         // What stops the whole pass is no kind's own failure.
-        true if is_fatal => note_walk(desk, kind, &ending)?,
-        true => pauses::note_listing(desk, settings, kind, ending.outcome, before.as_ref())?,
+        true if is_fatal => note_walk(desk, kind, &ending).await?,
+        true => pauses::note_listing(desk, settings, kind, ending.outcome, before.as_ref()).await?,
         false if is_fatal => {}
-        false => pauses::note(desk, settings, kind, BackoffScope::Poll, ending.outcome)?,
+        false => pauses::note(desk, settings, kind, BackoffScope::Poll, ending.outcome).await?,
     }
     match result {
         Err(error) if error.is_fatal() => Err(Stop::from(error)),
@@ -229,13 +229,13 @@ async fn turn(
 }
 
 /// Everything was wanted, and a list that is mirrored cannot be had: its rows stay unconfirmed.
-fn unconfirmed(desk: &mut Desk, kind: Kind) -> Result<(), Stop> {
+async fn unconfirmed(desk: &mut Desk, kind: Kind) -> Result<(), Stop> {
     let was_mirrored =
-        desk.store.database().read(|c| walks::state(c, kind))?.complete_as_of.is_some();
+        desk.store.read(move |c| walks::state(c, kind)).await?.complete_as_of.is_some();
     if !was_mirrored {
         return Ok(());
     }
-    desk.begin_turn(kind, "full")?;
+    desk.begin_turn(kind, "full").await?;
     let detail = "the server refuses this list; what is mirrored of it could not be confirmed";
     let ending = Ending {
         outcome: Outcome::Unconfirmed,
@@ -243,7 +243,7 @@ fn unconfirmed(desk: &mut Desk, kind: Kind) -> Result<(), Stop> {
         detail: Some(detail.to_owned()),
         request_id: None,
     };
-    end_turn(desk, kind, &ending)
+    end_turn(desk, kind, &ending).await
 }
 
 async fn carry_out(
@@ -263,7 +263,7 @@ async fn carry_out(
         (Some(Polled::Done), _) => {
             return Ok(Ending::of(Outcome::Polled));
         }
-        (Some(Polled::Refused), _) => match is_listing_paused(desk, kind)? {
+        (Some(Polled::Refused), _) => match is_listing_paused(desk, kind).await? {
             true => return Ok(list_paused()),
             false => Begin::Clean,
         },
@@ -278,10 +278,10 @@ async fn carry_out(
                 false => Policy::Ceiling(settings.max_removals),
             };
             let walked = walk::walk(desk, kind, begin).await?;
-            let mut ending = settle::walk(desk, &walked, policy)?;
+            let mut ending = settle::walk(desk, &walked, policy).await?;
             if order.wish.full && ending.outcome == Outcome::Unavailable {
                 let was_mirrored =
-                    desk.store.database().read(|c| walks::state(c, kind))?.complete_as_of;
+                    desk.store.read(move |c| walks::state(c, kind)).await?.complete_as_of;
                 ending.outcome = was_mirrored.map_or(ending.outcome, |_| Outcome::Unconfirmed);
             }
             Ok(ending)
@@ -289,8 +289,10 @@ async fn carry_out(
     }
 }
 
-fn is_listing_paused(desk: &Desk, kind: Kind) -> StoreResult<bool> {
-    Ok(pauses::paused(desk, BackoffScope::Listing, desk.fetcher.clock().now())?.contains_key(&kind))
+async fn is_listing_paused(desk: &Desk, kind: Kind) -> StoreResult<bool> {
+    Ok(pauses::paused(desk, BackoffScope::Listing, desk.fetcher.clock().now())
+        .await?
+        .contains_key(&kind))
 }
 
 /// The ending of a poll that would have become a listing, which failed lately.
@@ -318,7 +320,7 @@ async fn document(desk: &mut Desk, kind: Kind) -> Result<Ending, PollError> {
                 Verdict::NotFound | Verdict::Invalid | Verdict::BadRequest
             ) =>
         {
-            desk.remember_refusal(&query::endpoint(kind), &failure)?;
+            desk.remember_refusal(&query::endpoint(kind), &failure).await?;
             Ok(Ending {
                 outcome: Outcome::Unavailable,
                 detail: Some(failure.to_string()),
@@ -330,8 +332,8 @@ async fn document(desk: &mut Desk, kind: Kind) -> Result<Ending, PollError> {
     }
 }
 
-fn end_turn(desk: &mut Desk, kind: Kind, ending: &Ending) -> Result<(), Stop> {
-    settle::end(desk, kind, ending)?;
+async fn end_turn(desk: &mut Desk, kind: Kind, ending: &Ending) -> Result<(), Stop> {
+    settle::end(desk, kind, ending).await?;
     desk.tell_finished(kind, ending.outcome);
     if !ending.outcome.is_good() {
         tracing::warn!(%kind, outcome = %ending.outcome, detail = ending.detail, "not all went well");
@@ -340,27 +342,30 @@ fn end_turn(desk: &mut Desk, kind: Kind, ending: &Ending) -> Result<(), Stop> {
 }
 
 /// The sweep is answered for as of the turn's begin: what fires after that is another's.
-fn note_walk(desk: &Desk, kind: Kind, ending: &Ending) -> StoreResult<()> {
-    let began = desk.turn_began_at;
-    desk.store.database().write(|tx| {
-        walks::note_outcome(tx, kind, ending.outcome)?;
-        walks::swept(tx, kind, began)
-    })
+async fn note_walk(desk: &Desk, kind: Kind, ending: &Ending) -> StoreResult<()> {
+    let (began, outcome) = (desk.turn_began_at, ending.outcome);
+    desk.store
+        .write(move |tx| {
+            walks::note_outcome(tx, kind, outcome)?;
+            walks::swept(tx, kind, began)
+        })
+        .await
 }
 
-fn close(desk: &mut Desk, settings: &PassSettings, stop: Option<Stop>) -> Report {
+async fn close(desk: &mut Desk, settings: &PassSettings, stop: Option<Stop>) -> Report {
     // Where the database has failed, the next pass notes that this one came to no end.
     if desk.pass == 0 || matches!(stop, Some(Stop::Store(_))) {
-        return Report::new(desk, Vec::new(), stop);
+        return Report::new(desk, Vec::new(), stop).await;
     }
     let taken_back = match stop {
-        Some(Stop::Outage(_)) => pauses::take_back(desk).err(),
+        Some(Stop::Outage(_)) => pauses::take_back(desk).await.err(),
         _ => None,
     };
+    let run = desk.pass;
     let outcome = stop.as_ref().map_or("finished", Stop::name);
     let detail = stop.as_ref().map(ToString::to_string);
-    let result = desk.end(outcome, detail.as_deref(), settings.log_retention);
+    let result = desk.end(outcome, detail.as_deref(), settings.log_retention).await;
     let stop = stop.or(result.err().or(taken_back).map(Stop::Store));
-    let kinds = desk.store.database().read(|c| passes::turns(c, desk.pass)).unwrap_or_default();
-    Report::new(desk, kinds, stop)
+    let kinds = desk.store.read(move |c| passes::turns(c, run)).await.unwrap_or_default();
+    Report::new(desk, kinds, stop).await
 }

@@ -16,7 +16,7 @@ const PATIENCE_S_MAX: i64 = 45 * 60;
 
 /// When the next pass has something to do; `now` when it has already, `None` when nothing is ever
 /// due, because all sweeps are off and nothing is on the schedule.
-pub fn next_at(
+pub async fn next_at(
     desk: &Desk,
     order: &Order,
     settings: &PassSettings,
@@ -28,12 +28,9 @@ pub fn next_at(
             next = Some(next.map_or(at, |next| next.min(at)));
         }
     };
-    consider(push::next_at(desk, now)?);
+    consider(push::next_at(desk, now).await?);
     for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
-        let standing = desk
-            .store
-            .database()
-            .read(|c| standing::read(Some(c), &desk.refused, order, kind, now))?;
+        let standing = standing::now_of(desk, order, kind, now).await?;
         match standing::weigh(&standing, order, settings, kind, now) {
             Work::Unavailable => continue,
             Work::Nothing => {}
@@ -46,7 +43,7 @@ pub fn next_at(
         }
         match standing.polls_retry_at {
             Some(at) => consider(Some(instant::from_micros(at))),
-            None if due::is_scheduled(kind) => consider(due_at(desk, order, kind, now)?),
+            None if due::is_scheduled(kind) => consider(due_at(desk, order, kind, now).await?),
             None => {}
         }
     }
@@ -61,17 +58,20 @@ pub fn sweep_at(state: &KindState, settings: &PassSettings, kind: Kind) -> Optio
 }
 
 /// The earliest time by which a due row will have waited enough.
-fn due_at(
+async fn due_at(
     desk: &Desk,
     order: &Order,
     kind: Kind,
     now: DateTime<Utc>,
 ) -> StoreResult<Option<DateTime<Utc>>> {
     let patience_s = i64::try_from(order.patience.as_secs()).unwrap_or(i64::MAX);
-    let (waiting, next) = desk.store.database().read(|c| {
-        let waiting = due::find(c, kind, now.timestamp(), i64::MAX)?;
-        Ok((waiting, due::after(c, kind, now.timestamp())?))
-    })?;
+    let (waiting, next) = desk
+        .store
+        .read(move |c| {
+            let waiting = due::find(c, kind, now.timestamp(), i64::MAX)?;
+            Ok((waiting, due::after(c, kind, now.timestamp())?))
+        })
+        .await?;
     let waiting = waiting.iter().map(|row| cover::latest(row, patience_s)).min();
     // Its interval is not known yet; what is woken up too early for is found waiting then.
     let next = next.map(|at| at.saturating_add(patience_s.min(PATIENCE_S_MAX)));

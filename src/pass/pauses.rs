@@ -16,21 +16,21 @@ use crate::store::walks::{self, Walk};
 
 /// Notes the outcome of a listing, together with what the next run goes by. `before` is the listing
 /// that was open when it began.
-pub fn note_listing(
+pub async fn note_listing(
     desk: &Desk,
     settings: &PassSettings,
     kind: Kind,
     outcome: Outcome,
     before: Option<&Walk>,
 ) -> StoreResult<()> {
-    let open = desk.store.database().read(|c| walks::open(c, kind))?;
+    let open = desk.store.read(move |c| walks::open(c, kind)).await?;
     let has_gone_on = before
         .zip(open.as_ref())
         .is_some_and(|(before, now)| before.walk == now.walk && before.pages < now.pages);
     let failed = match outcome.is_failure() {
         false => None,
         true => {
-            let mut failed = next(desk, settings, kind, BackoffScope::Listing)?;
+            let mut failed = next(desk, settings, kind, BackoffScope::Listing).await?;
             if has_gone_on {
                 failed = Backoff { failures: 1, ..failed };
             }
@@ -43,21 +43,23 @@ pub fn note_listing(
     };
     let began = desk.turn_began_at;
     let run = desk.pass;
-    desk.store.database().write(|tx| {
-        walks::note_outcome(tx, kind, outcome)?;
-        walks::swept(tx, kind, began)?;
-        match &failed {
-            Some(failed) => pauses::note(tx, failed, run),
-            None => {
-                pauses::clear(tx, kind, BackoffScope::Listing)?;
-                pauses::clear(tx, kind, BackoffScope::Poll)
+    desk.store
+        .write(move |tx| {
+            walks::note_outcome(tx, kind, outcome)?;
+            walks::swept(tx, kind, began)?;
+            match &failed {
+                Some(failed) => pauses::note(tx, failed, run),
+                None => {
+                    pauses::clear(tx, kind, BackoffScope::Listing)?;
+                    pauses::clear(tx, kind, BackoffScope::Poll)
+                }
             }
-        }
-    })
+        })
+        .await
 }
 
 /// Notes the outcome of work that is no listing.
-pub fn note(
+pub async fn note(
     desk: &Desk,
     settings: &PassSettings,
     kind: Kind,
@@ -65,37 +67,39 @@ pub fn note(
     outcome: Outcome,
 ) -> StoreResult<()> {
     if !outcome.is_failure() {
-        return desk.store.database().write(|tx| pauses::clear(tx, kind, scope));
+        return desk.store.write(move |tx| pauses::clear(tx, kind, scope)).await;
     }
-    let failed = next(desk, settings, kind, scope)?;
-    desk.store.database().write(|tx| pauses::note(tx, &failed, desk.pass))
+    let failed = next(desk, settings, kind, scope).await?;
+    let run = desk.pass;
+    desk.store.write(move |tx| pauses::note(tx, &failed, run)).await
 }
 
 /// Takes back what the present run noted as failures: the whole API is down, no kind is to blame.
-pub fn take_back(desk: &Desk) -> StoreResult<()> {
-    desk.store.database().write(|tx| pauses::take_back(tx, desk.pass))
+pub async fn take_back(desk: &Desk) -> StoreResult<()> {
+    let run = desk.pass;
+    desk.store.write(move |tx| pauses::take_back(tx, run)).await
 }
 
 /// The pauses of a scope that are in force, by kind: when each ends.
-pub fn paused(
+pub async fn paused(
     desk: &Desk,
     scope: BackoffScope,
     now: DateTime<Utc>,
 ) -> StoreResult<BTreeMap<Kind, DateTime<Utc>>> {
-    let all = desk.store.database().read(|c| pauses::in_force(c, instant::micros(now)))?;
+    let all = desk.store.read(move |c| pauses::in_force(c, instant::micros(now))).await?;
     let of_scope = all.into_iter().filter(|one| one.scope == scope);
     Ok(of_scope.map(|one| (one.kind, instant::from_micros(one.retry_at))).collect())
 }
 
 /// The state after one failure more.
-fn next(
+async fn next(
     desk: &Desk,
     settings: &PassSettings,
     kind: Kind,
     scope: BackoffScope,
 ) -> StoreResult<Backoff> {
     let failures =
-        desk.store.database().read(|c| pauses::failures(c, kind, scope))?.saturating_add(1);
+        desk.store.read(move |c| pauses::failures(c, kind, scope)).await?.saturating_add(1);
     let now = desk.fetcher.clock().now();
     let pause = pause(scope, failures, interval(settings, kind, now), desk.fetcher.chance());
     let pause = i64::try_from(pause.as_micros()).unwrap_or(pauses::PAUSE_MICROS_MAX);

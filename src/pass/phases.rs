@@ -57,7 +57,7 @@ async fn poll_line(
     polled: &mut Vec<Kind>,
 ) -> Result<(), Stop> {
     for kind in line.iter().copied().filter(|kind| order.wants(*kind)) {
-        let work = standing::decide(desk, order, settings, kind)?;
+        let work = standing::decide(desk, order, settings, kind).await?;
         if work.is_for_dues() {
             turn(desk, order, settings, kind, work).await?;
             polled.push(kind);
@@ -74,12 +74,12 @@ pub(super) async fn listings(
     polled: &[Kind],
 ) -> Result<(), Stop> {
     let mut turns = FuturesUnordered::new();
-    let kinds = desk.store.database().read(standing::by_last_sweep)?;
+    let kinds = desk.store.read(standing::by_last_sweep).await?;
     for (place, kind) in (0..).zip(kinds.into_iter().filter(|kind| order.wants(*kind))) {
         if desk.failures.contains_key(&kind) {
             continue;
         }
-        let work = standing::decide(desk, order, settings, kind)?;
+        let work = standing::decide(desk, order, settings, kind).await?;
         // What a poll has left due is for the next pass.
         if work.is_for_dues() && polled.contains(&kind) {
             continue;
@@ -99,10 +99,11 @@ pub(super) async fn listings(
 }
 
 /// Ends the kinds at work beside the one that `stop` has stopped, for the same reason.
-pub(super) fn end_others(desk: &mut Desk, stop: &Stop) -> Result<(), Stop> {
-    let running = desk.store.database().read(|c| passes::running(c, desk.pass))?;
+pub(super) async fn end_others(desk: &mut Desk, stop: &Stop) -> Result<(), Stop> {
+    let run = desk.pass;
+    let running = desk.store.read(move |c| passes::running(c, run)).await?;
     for kind in running {
-        end_turn(desk, kind, &stop.ending())?;
+        end_turn(desk, kind, &stop.ending()).await?;
     }
     Ok(())
 }

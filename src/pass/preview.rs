@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
-use crate::model::{Kind, instant};
+use crate::model::{Kind, Lot, instant};
 use crate::pass::{Order, PassSettings, backfill, standing};
 use crate::plan::backfill::Task;
 use crate::plan::work::Work;
@@ -85,8 +85,8 @@ fn days(c: &Connection, order: &Order, now: DateTime<Utc>) -> StoreResult<Vec<St
     let paused = in_force(c, instant::micros(now))?;
     let is_paused =
         |kind| paused.iter().any(|one| one.kind == kind && one.scope == BackoffScope::Days);
-    let wants = |kind| order.wants(kind) && !is_paused(kind);
-    let tasks = backfill::due(c, now, wants)?;
+    let wanted = Lot::KINDS.into_iter().filter(|kind| order.wants(*kind) && !is_paused(*kind));
+    let tasks = backfill::due(c, now, &wanted.collect::<Vec<_>>())?;
     let of = |task: &Task| {
         format!("{} for {}: {}", metrics::endpoint(task.lot), task.day, task.lot.member())
     };

@@ -178,32 +178,24 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(desk: &Desk, turns: Vec<Turn>, stop: Option<Stop>) -> Self {
+    pub(super) async fn new(desk: &Desk, turns: Vec<Turn>, stop: Option<Stop>) -> Self {
         let kinds = turns.into_iter().map(|turn| KindReport {
             failure: Kind::from_name(&turn.kind).and_then(|kind| desk.failures.get(&kind).cloned()),
             turn,
         });
-        let key_name = desk
-            .store
-            .database()
-            .read(instance::identity)
-            .ok()
-            .and_then(|found| found.api_key_name);
+        let key_name =
+            desk.store.read(instance::identity).await.ok().and_then(|found| found.api_key_name);
         let (kinds, pushed) = (kinds.collect(), desk.pushed);
         let now = instant::micros(desk.fetcher.clock().now());
-        let paused = desk.store.database().read(|c| pauses::in_force(c, now)).unwrap_or_default();
+        let paused = desk.store.read(move |c| pauses::in_force(c, now)).await.unwrap_or_default();
         let (daily, verified) = (None, None);
         Self { pass: desk.pass, kinds, pushed, paused, stop, key_name, daily, verified }
     }
 
     /// Of a pass that did not take place.
-    pub fn of_none(desk: &Desk, stop: Stop) -> Self {
-        let key_name = desk
-            .store
-            .database()
-            .read(instance::identity)
-            .ok()
-            .and_then(|found| found.api_key_name);
+    pub async fn of_none(desk: &Desk, stop: Stop) -> Self {
+        let key_name =
+            desk.store.read(instance::identity).await.ok().and_then(|found| found.api_key_name);
         let (kinds, pushed) = (Vec::new(), Pushed::default());
         let (paused, daily, verified) = (Vec::new(), None, None);
         Self { pass: 0, kinds, pushed, paused, daily, verified, stop: Some(stop), key_name }

@@ -18,16 +18,26 @@ use crate::store::{StoreResult, due, pages, walks};
 const DUE_MAX: i64 = 100_000;
 
 /// What to do for `kind` in this pass.
-pub fn decide(
+pub async fn decide(
     desk: &Desk,
     order: &Order,
     settings: &PassSettings,
     kind: Kind,
 ) -> StoreResult<Work> {
     let now = desk.fetcher.clock().now();
-    let standing =
-        desk.store.database().read(|c| read(Some(c), &desk.refused, order, kind, now))?;
+    let standing = now_of(desk, order, kind, now).await?;
     Ok(weigh(&standing, order, settings, kind, now))
+}
+
+/// Where a kind stands.
+pub async fn now_of(
+    desk: &Desk,
+    order: &Order,
+    kind: Kind,
+    now: DateTime<Utc>,
+) -> StoreResult<Standing> {
+    let (refused, order) = (desk.refused.clone(), order.clone());
+    desk.store.read(move |c| read(Some(c), &refused, &order, kind, now)).await
 }
 
 /// The kinds, those first that were walked longest ago or never.

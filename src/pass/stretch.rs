@@ -21,24 +21,29 @@ pub struct Stretch {
 }
 
 /// The patience that the budget asks for now.
-pub fn stretch(desk: &Desk, settings: &PassSettings, now: DateTime<Utc>) -> StoreResult<Stretch> {
+pub async fn stretch(
+    desk: &Desk,
+    settings: &PassSettings,
+    now: DateTime<Utc>,
+) -> StoreResult<Stretch> {
     let target = desk.freshness;
     let unstretched = Stretch { patience: target, until: None };
     let Some(window) = desk.fetcher.means() else { return Ok(unstretched) };
     let mut means = patience::within_horizon(window);
     let horizon = now + TimeDelta::from_std(means.time).unwrap_or_default();
     let accounts =
-        desk.store.database().read(|c| due::count_until(c, Kind::Account, horizon.timestamp()))?;
+        desk.store.read(move |c| due::count_until(c, Kind::Account, horizon.timestamp())).await?;
     let videos =
-        desk.store.database().read(|c| due::count_until(c, Kind::Video, horizon.timestamp()))?;
+        desk.store.read(move |c| due::count_until(c, Kind::Video, horizon.timestamp())).await?;
     // Looking ahead is only worth it where the budget might be short.
     if accounts.saturating_add(videos).saturating_mul(2) < means.requests {
         return Ok(unstretched);
     }
-    means.requests = dues_share(means, accounts.saturating_add(sweeps(desk, settings, horizon)?));
+    means.requests =
+        dues_share(means, accounts.saturating_add(sweeps(desk, settings, horizon).await?));
     let mut upcoming = Vec::new();
     for kind in [Kind::Account, Kind::Video] {
-        let rows = desk.store.database().read(|c| due::until(c, kind, horizon.timestamp()))?;
+        let rows = desk.store.read(move |c| due::until(c, kind, horizon.timestamp())).await?;
         upcoming.extend(rows.into_iter().map(|(page, due_at)| Upcoming { page, due_at }));
     }
     let patience = patience::affordable(&upcoming, now.timestamp(), means, target);
@@ -53,13 +58,13 @@ fn dues_share(means: Means, others: u64) -> u64 {
 }
 
 /// Requests of the sweeps that begin before then.
-fn sweeps(desk: &Desk, settings: &PassSettings, before: DateTime<Utc>) -> StoreResult<u64> {
+async fn sweeps(desk: &Desk, settings: &PassSettings, before: DateTime<Utc>) -> StoreResult<u64> {
     let mut requests = 0;
     for kind in Kind::ALL {
-        let state = desk.store.database().read(|c| walks::state(c, kind))?;
+        let state = desk.store.read(move |c| walks::state(c, kind)).await?;
         let at = next::sweep_at(&state, settings, kind);
         if at.is_some_and(|at| at <= before) {
-            let pages = desk.store.database().read(|c| pages::count(c, kind))?;
+            let pages = desk.store.read(move |c| pages::count(c, kind)).await?;
             requests += pages.max(1).unsigned_abs();
         }
     }

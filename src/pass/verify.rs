@@ -32,28 +32,31 @@ pub async fn verify(
 ) -> Result<(), Stop> {
     let findings = found.insert(Findings::none(sampling));
     let wanted = usize::try_from(sampling.rows).unwrap_or(usize::MAX);
-    let shares = desk.store.database().read(|c| {
-        let mut there = Vec::new();
-        for (kind, _) in SHARES {
-            let rows = match kind {
-                Kind::AccountVideo => sample::kept_pages(c, kind)?,
-                _ => sample::rows(c, kind)?,
-            };
-            there.push(usize::try_from(rows).unwrap_or(0));
-        }
-        Ok(share(wanted, &there))
-    })?;
+    let shares = desk
+        .store
+        .read(move |c| {
+            let mut there = Vec::new();
+            for (kind, _) in SHARES {
+                let rows = match kind {
+                    Kind::AccountVideo => sample::kept_pages(c, kind)?,
+                    _ => sample::rows(c, kind)?,
+                };
+                there.push(usize::try_from(rows).unwrap_or(0));
+            }
+            Ok(share(wanted, &there))
+        })
+        .await?;
     for kind in Kind::LISTS {
         let at = SHARES.iter().position(|(shared, _)| *shared == kind);
         let wanted = at.and_then(|at| shares.get(at)).copied().unwrap_or(0);
-        desk.begin_turn(kind, "verify")?;
+        desk.begin_turn(kind, "verify").await?;
         desk.tell(&Event::Started { kind, resumed_pages: 0 });
         let result = one_kind(desk, kind, wanted, findings).await;
         let ending = match &result {
             Ok(()) => Ending::of(Outcome::Polled),
             Err(error) => settle::error(error),
         };
-        end_turn(desk, kind, &ending)?;
+        end_turn(desk, kind, &ending).await?;
         match result {
             Err(error) if error.is_fatal() => return Err(Stop::from(error)),
             Err(PollError::Api(failure)) => desk.note_failure(kind, &failure),
@@ -94,7 +97,7 @@ async fn one_kind(
     let seed = findings.sampling.seed;
     // Of account videos it is the page that costs a request, and many of a sample share one.
     let rows = if kind == Kind::AccountVideo { wanted.saturating_mul(4) } else { wanted };
-    let sample = desk.store.database().read(|c| sample::pick(c, kind, rows, seed))?;
+    let sample = desk.store.read(move |c| sample::pick(c, kind, rows, seed)).await?;
     match kind {
         Kind::AccountVideo => pages_of(desk, &sample, wanted, findings).await?,
         _ => {
@@ -113,7 +116,7 @@ async fn one_kind(
                 return Ok(());
             }
             for picked in missing {
-                gone(desk, kind, picked, findings)?;
+                gone(desk, kind, picked, findings).await?;
             }
         }
     }
@@ -121,9 +124,15 @@ async fn one_kind(
 }
 
 /// A row that the API does not know has a sign of removal against it.
-fn gone(desk: &mut Desk, kind: Kind, picked: &Picked, findings: &mut Findings) -> StoreResult<()> {
+async fn gone(
+    desk: &mut Desk,
+    kind: Kind,
+    picked: &Picked,
+    findings: &mut Findings,
+) -> StoreResult<()> {
     let ledger = desk.ledger(kind);
-    let removed = write::not_found(&desk.store, &ledger, picked.key, ledger.at)?;
+    let at = ledger.at;
+    let removed = write::not_found(&desk.store, ledger, picked.key, at).await?;
     let of_kind = findings.of(kind);
     of_kind.read += 1;
     of_kind.missing += 1;
@@ -166,22 +175,26 @@ async fn by_id(
         }
         Err(error) => return Err(error),
     };
-    let body = fetched.answer.body;
+    let (body, as_of) = (fetched.answer.body, fetched.as_of);
     let Some(row) = item(&body).ok().and_then(|raw| decode::row(kind, raw.get().as_bytes()).ok())
     else {
         return Ok(Answered::Row);
     };
-    let judge = judge_of(desk, kind, fetched.as_of, findings);
+    let row = row.into_owned();
+    let judge = judge_of(desk, kind, as_of, findings);
     let ledger = desk.ledger(kind);
-    let judged = desk.store.database().write(|tx| {
-        let judged = judge.row(tx, &row)?;
-        // The same content in another form, as in a list, is not worth a page's validator.
-        match judged.as_ref().is_some_and(|judged| judged.is_other_form) {
-            true => ledger.close(tx, &Tally::default())?,
-            false => _ = write::item(tx, &ledger, &row, fetched.as_of)?,
-        }
-        Ok(judged)
-    })?;
+    let judged = desk
+        .store
+        .write(move |tx| {
+            let judged = judge.row(tx, &row)?;
+            // The same content in another form, as in a list, is not worth a page's validator.
+            match judged.as_ref().is_some_and(|judged| judged.is_other_form) {
+                true => ledger.close(tx, &Tally::default())?,
+                false => _ = write::item(tx, &ledger, &row, as_of)?,
+            }
+            Ok(judged)
+        })
+        .await?;
     judge::note(findings, kind, judged, |_| Some(picked.stratum));
     Ok(Answered::Row)
 }
@@ -209,8 +222,8 @@ async fn pages_of(
         let why = "they have no endpoint by id, and none stands on a page that could be read again";
         findings.of(kind).skipped = Some(why.to_owned());
     }
-    for (at, page) in kept.iter().enumerate() {
-        let Some(address) = desk.store.database().read(|c| pages::address(c, *page))? else {
+    for (at, page) in kept.iter().copied().enumerate() {
+        let Some(address) = desk.store.read(move |c| pages::address(c, page)).await? else {
             continue;
         };
         if let Some(why) = one_page(desk, &address, sample, findings).await? {
@@ -252,10 +265,10 @@ async fn one_page(
         content: Content::Rows(page.rows),
     };
     let judge = judge_of(desk, kind, page.as_of, findings);
-    let (store, ledger) = (desk.store.clone(), desk.ledger(kind));
-    let written = write::off_thread(move || {
-        write::page_after(&store, &ledger, &page, |tx, rows| judge.rows(tx, rows))
-    });
+    let ledger = desk.ledger(kind);
+    let written = desk
+        .store
+        .write(move |tx| write::page_after(tx, &ledger, &page, |tx, rows| judge.rows(tx, rows)));
     let (_, judged) = written.await?;
     judge::note(findings, kind, judged, |id| {
         sample.iter().find(|picked| picked.id == id).map(|picked| picked.stratum)
@@ -271,8 +284,8 @@ async fn total(desk: &mut Desk, kind: Kind, findings: &mut Findings) -> PollResu
     }
     let (held, suspected) = desk
         .store
-        .database()
-        .read(|c| Ok((analysis::count(c, kind)?, sample::suspected(c, kind)?)))?;
+        .read(move |c| Ok((analysis::count(c, kind)?, sample::suspected(c, kind)?)))
+        .await?;
     let parameters = asks.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let request = query::page(kind, &parameters, None);
     let fetched = desk.fetcher.fetch(&request, |answer| answer.page()).await;
@@ -290,14 +303,13 @@ async fn total(desk: &mut Desk, kind: Kind, findings: &mut Findings) -> PollResu
         // Posts are found by the scrapes of their accounts; nothing else grows by itself.
         let is_explained = kind == Kind::AccountVideo
             && found > held
-            && desk.store.database().read(|c| sample::awaits_feeds(c, now))?;
+            && desk.store.read(move |c| sample::awaits_feeds(c, now)).await?;
         findings.of(kind).total = Some(Total { held, suspected, found, is_explained });
     }
     let judge = judge_of(desk, kind, fetched.as_of, findings);
-    let (store, ledger) = (desk.store.clone(), desk.ledger(kind));
-    let written = write::off_thread(move || {
-        let as_of = fetched.as_of;
-        write::loose_after(&store, &ledger, &page.rows, as_of, |tx, rows| judge.rows(tx, rows))
+    let (ledger, as_of) = (desk.ledger(kind), fetched.as_of);
+    let written = desk.store.write(move |tx| {
+        write::loose_after(tx, &ledger, &page.rows, as_of, |tx, rows| judge.rows(tx, rows))
     });
     let (_, judged) = written.await?;
     judge::note(findings, kind, judged, |_| None);

@@ -43,10 +43,10 @@ pub struct Desk {
 
 impl Desk {
     /// Sets up for a pass.
-    pub fn new(fetcher: Fetcher, store: Store, freshness: Duration) -> Self {
+    pub fn new(fetcher: Fetcher, freshness: Duration) -> Self {
         Self {
+            store: fetcher.store().clone(),
             fetcher,
-            store,
             freshness,
             pass: 0,
             refused: BTreeSet::new(),
@@ -84,33 +84,36 @@ impl Desk {
 
     /// Begins a pass in the log; its first turn is that of `meta`, which carries what comes before
     /// all others.
-    pub fn begin(&mut self, trigger: &str) -> StoreResult<()> {
+    pub async fn begin(&mut self, trigger: &str) -> StoreResult<()> {
         let at = self.fetcher.stamp();
-        let refused = self.store.database().read(|c| refusals::in_force(c, at))?;
+        let refused = self.store.read(move |c| refusals::in_force(c, at)).await?;
         self.refused = refused.into_iter().map(|refusal| refusal.thing).collect();
         self.failures.clear();
         self.pushed = Pushed::default();
-        let traffic = self.fetcher.traffic().clone();
-        self.pass = self.store.database().write(|tx| {
-            let pass = passes::begin(tx, trigger, at)?;
-            passes::begin_kind(tx, pass, Kind::Meta, "start", at)?;
-            // A gate taken over from another boot is kept in this boot's time from here on.
-            traffic.keep(tx)?;
-            Ok(pass)
-        })?;
+        let (traffic, trigger) = (self.fetcher.traffic().clone(), trigger.to_owned());
+        self.pass = self
+            .store
+            .write(move |tx| {
+                let pass = passes::begin(tx, &trigger, at)?;
+                passes::begin_kind(tx, pass, Kind::Meta, "start", at)?;
+                // A gate taken over from another boot is kept in this boot's time from here on.
+                traffic.keep(tx)?;
+                Ok(pass)
+            })
+            .await?;
         self.turn_began_at = instant::micros(self.fetcher.clock().now());
         Ok(())
     }
 
     /// Begins a kind's turn.
-    pub fn begin_turn(&mut self, kind: Kind, trigger: &str) -> StoreResult<()> {
+    pub async fn begin_turn(&mut self, kind: Kind, trigger: &str) -> StoreResult<()> {
         self.turn_began_at = instant::micros(self.fetcher.clock().now());
-        let (pass, at) = (self.pass, self.fetcher.stamp());
-        self.store.database().write(|tx| passes::begin_kind(tx, pass, kind, trigger, at))
+        let (pass, at, trigger) = (self.pass, self.fetcher.stamp(), trigger.to_owned());
+        self.store.write(move |tx| passes::begin_kind(tx, pass, kind, &trigger, at)).await
     }
 
     /// Ends the pass in the log, and deletes from the log what is older than `log_retention`.
-    pub fn end(
+    pub async fn end(
         &mut self,
         outcome: &str,
         detail: Option<&str>,
@@ -123,14 +126,16 @@ impl Desk {
         for lent in self.lent.drain(..) {
             ledger.sent.add(&lent.take_sent());
         }
-        let pass = self.pass;
-        self.store.database().write(|tx| {
-            ledger.close(tx, &passes::Tally::default())?;
-            passes::end(tx, pass, outcome, detail, at)?;
-            jobs::prune(tx, at.saturating_sub(retention))?;
-            passes::prune(tx, at.saturating_sub(retention))?;
-            walks::prune(tx, at.saturating_sub(retention))
-        })
+        let (pass, outcome, detail) = (self.pass, outcome.to_owned(), detail.map(str::to_owned));
+        self.store
+            .write(move |tx| {
+                ledger.close(tx, &passes::Tally::default())?;
+                passes::end(tx, pass, &outcome, detail.as_deref(), at)?;
+                jobs::prune(tx, at.saturating_sub(retention))?;
+                passes::prune(tx, at.saturating_sub(retention))?;
+                walks::prune(tx, at.saturating_sub(retention))
+            })
+            .await
     }
 
     /// What the next write carries along.
@@ -167,7 +172,7 @@ impl Desk {
     }
 
     /// Remembers that the server refuses something, and says so, once.
-    pub fn remember_refusal(&mut self, thing: &str, failure: &Failure) -> StoreResult<()> {
+    pub async fn remember_refusal(&mut self, thing: &str, failure: &Failure) -> StoreResult<()> {
         tracing::warn!(thing, error = %failure, "the server does not support this; trying again in a week");
         self.remember(Refusal {
             thing: thing.to_owned(),
@@ -179,10 +184,11 @@ impl Desk {
             refused_at: 0,
             retry_at: 0,
         })
+        .await
     }
 
     /// Remembers that the server answers as if it had not been asked for something.
-    pub fn note_ignored(&mut self, kind: Kind, parameters: &[String]) -> StoreResult<()> {
+    pub async fn note_ignored(&mut self, kind: Kind, parameters: &[String]) -> StoreResult<()> {
         for parameter in parameters {
             let thing = query::thing(kind, parameter);
             if self.refused.contains(&thing) {
@@ -198,17 +204,18 @@ impl Desk {
                 request_id: None,
                 refused_at: 0,
                 retry_at: 0,
-            })?;
+            })
+            .await?;
         }
         Ok(())
     }
 
-    fn remember(&mut self, refusal: Refusal) -> StoreResult<()> {
+    async fn remember(&mut self, refusal: Refusal) -> StoreResult<()> {
         let now = self.fetcher.stamp();
         let refusal =
             Refusal { refused_at: now, retry_at: now.saturating_add(REFUSAL_MICROS), ..refusal };
-        self.store.database().write(|tx| refusals::remember(tx, &refusal))?;
-        self.refused.insert(refusal.thing);
+        self.refused.insert(refusal.thing.clone());
+        self.store.write(move |tx| refusals::remember(tx, &refusal)).await?;
         Ok(())
     }
 

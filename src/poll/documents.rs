@@ -25,7 +25,8 @@ pub fn overview_request() -> Request {
 pub async fn overview(desk: &mut Desk) -> PollResult<()> {
     let request = overview_request();
     let url = page::url(&request);
-    let etag = desk.store.database().read(|c| documents::etag(c, &url))?;
+    let asked = url.clone();
+    let etag = desk.store.read(move |c| documents::etag(c, &asked)).await?;
     let request = request.if_none_match(etag);
     let fetched = desk
         .fetcher
@@ -35,19 +36,21 @@ pub async fn overview(desk: &mut Desk) -> PollResult<()> {
         })
         .await?;
     let ledger = desk.ledger(Kind::Overview);
-    desk.store.database().write(|tx| {
-        let mut done = Tally::default();
-        done.page.rows_seen = 1;
-        if let Some((figures, is_odd)) = &fetched.checked {
-            let is_new = documents::observe(tx, PERIOD, figures, fetched.as_of)?;
-            done.page.rows_changed = i64::from(is_new);
-            done.page.snapshots_added = i64::from(is_new);
-            done.page.type_mismatches = i64::from(*is_odd);
-            documents::keep_etag(tx, &url, fetched.answer.etag.as_deref(), fetched.as_of)?;
-        }
-        walks::answered(tx, Kind::Overview, fetched.as_of)?;
-        ledger.close(tx, &done)
-    })?;
+    desk.store
+        .write(move |tx| {
+            let mut done = Tally::default();
+            done.page.rows_seen = 1;
+            if let Some((figures, is_odd)) = &fetched.checked {
+                let is_new = documents::observe(tx, PERIOD, figures, fetched.as_of)?;
+                done.page.rows_changed = i64::from(is_new);
+                done.page.snapshots_added = i64::from(is_new);
+                done.page.type_mismatches = i64::from(*is_odd);
+                documents::keep_etag(tx, &url, fetched.answer.etag.as_deref(), fetched.as_of)?;
+            }
+            walks::answered(tx, Kind::Overview, fetched.as_of)?;
+            ledger.close(tx, &done)
+        })
+        .await?;
     Ok(())
 }
 
@@ -59,16 +62,18 @@ pub async fn meta(desk: &mut Desk) -> PollResult<()> {
         .fetch(&request, |answer| item(&answer.body).map(|raw| raw.get().to_owned()))
         .await?;
     let ledger = desk.ledger(Kind::Meta);
-    desk.store.database().write(|tx| {
-        let before = instance::api_meta(tx)?;
-        let is_new = before.is_none_or(|(meta, _)| meta != fetched.checked);
-        let mut done = Tally::default();
-        done.page.rows_seen = 1;
-        done.page.rows_changed = i64::from(is_new);
-        instance::keep_api_meta(tx, &fetched.checked, fetched.as_of)?;
-        walks::answered(tx, Kind::Meta, fetched.as_of)?;
-        ledger.close(tx, &done)
-    })?;
+    desk.store
+        .write(move |tx| {
+            let before = instance::api_meta(tx)?;
+            let is_new = before.is_none_or(|(meta, _)| meta != fetched.checked);
+            let mut done = Tally::default();
+            done.page.rows_seen = 1;
+            done.page.rows_changed = i64::from(is_new);
+            instance::keep_api_meta(tx, &fetched.checked, fetched.as_of)?;
+            walks::answered(tx, Kind::Meta, fetched.as_of)?;
+            ledger.close(tx, &done)
+        })
+        .await?;
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use crate::poll::traffic::Traffic;
 pub use crate::poll::turns::Manners;
 use crate::poll::turns::{Permit, Shared, State, Then, lock};
 use crate::retry::{Next, RetryPolicy, Trouble};
-use crate::store::{Store, StoreResult, passes::Tally};
+use crate::store::{Database, Store, StoreResult, passes::Tally};
 
 /// How a read is repeated after trouble that may pass.
 pub const RETRY: RetryPolicy =
@@ -62,14 +62,15 @@ pub struct Fetcher {
 
 impl Fetcher {
     /// Takes up the rate gate where the last run left it.
-    pub fn new(
+    pub fn open(
         client: Client,
-        store: Store,
+        database: Database,
         clock: Clock,
         watcher: Watcher,
         manners: Manners,
     ) -> StoreResult<Self> {
-        let traffic = Traffic::load(&store, &clock)?;
+        let traffic = Traffic::load(&database, &clock)?;
+        let store = Store::start(database)?;
         let state = Mutex::new(State {
             client,
             permits: Permits::new(manners.max_concurrent_requests),
@@ -169,6 +170,11 @@ impl Fetcher {
         state.manners = manners;
     }
 
+    /// The mirror.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
     /// The clock that everything in this pass goes by.
     pub fn clock(&self) -> &Clock {
         &self.shared.clock
@@ -219,7 +225,7 @@ impl Fetcher {
             let trouble = failure.trouble();
             if let Trouble::Limited(_) = trouble {
                 limited = limited.saturating_add(1);
-                self.close_gate(&failure, limited)?;
+                self.close_gate(&failure, limited).await?;
                 // A service that is unavailable again and again is not a rate limit to wait out.
                 if failure.status == Some(503) && limited >= RETRY.attempts_max {
                     return Err(PollError::Api(failure));
@@ -274,7 +280,7 @@ impl Fetcher {
                     state.limited = state.limited.saturating_add(1);
                     state.limited
                 };
-                self.close_gate(failure, times)?;
+                self.close_gate(failure, times).await?;
             }
             _ => self.state().limited = 0,
         }
@@ -335,7 +341,7 @@ impl Fetcher {
     }
 
     /// Closes the gate, and keeps it closed over a crash, before anything else is done.
-    fn close_gate(&self, failure: &Failure, times: u32) -> StoreResult<()> {
+    async fn close_gate(&self, failure: &Failure, times: u32) -> StoreResult<()> {
         let next = {
             let mut state = self.state();
             if failure.status == Some(429) || times > 1 {
@@ -348,7 +354,8 @@ impl Fetcher {
         let (now, boot) = (self.clock().now(), self.clock().boot());
         self.traffic().gate(|gate| gate.close(after, now, &boot));
         tracing::info!(seconds = after.as_secs_f64(), "the API asks to wait");
-        self.shared.store.database().write(|tx| self.traffic().keep(tx))
+        let traffic = self.traffic().clone();
+        self.shared.store.write(move |tx| traffic.keep(tx)).await
     }
 
     /// An API that cannot be reached, or that has kept silent for two requests on end, is down; one that

@@ -44,15 +44,18 @@ pub async fn accounts(desk: &mut Desk, due: &[DueRow]) -> PollResult<Polled> {
         (rows.iter().any(|row| is_past(row.scraped_at.map(|at| at.seconds))), false)
     });
     if let Chain::Refused(failure) = followed.await? {
-        return refused(desk, &query::follow_thing(), &failure);
+        return refused(desk, &query::follow_thing(), &failure).await;
     }
     let ledger = desk.ledger(Kind::Account);
-    desk.store.database().write(|tx| {
-        for row in due {
-            schedule::one(tx, &ledger, row.key)?;
-        }
-        ledger.close(tx, &Tally::default())
-    })?;
+    let keys: Vec<i64> = due.iter().map(|row| row.key).collect();
+    desk.store
+        .write(move |tx| {
+            for key in keys {
+                schedule::one(tx, &ledger, key)?;
+            }
+            ledger.close(tx, &Tally::default())
+        })
+        .await?;
     Ok(Polled::Done)
 }
 
@@ -63,12 +66,13 @@ pub async fn feeds(desk: &mut Desk, feeds: &[DueFeed]) -> PollResult<Polled> {
     let chains = stream::iter(feeds.iter().map(|feed| read_feed(shared, feed)));
     let is_refused = |chain: &Chain| matches!(chain, Chain::Refused(_));
     match all_of(chains.buffer_unordered(at_once), is_refused).await? {
-        Some(Chain::Refused(failure)) => refused(desk, &query::feed_thing(), &failure),
+        Some(Chain::Refused(failure)) => refused(desk, &query::feed_thing(), &failure).await,
         _ => Ok(Polled::Done),
     }
 }
 
 async fn read_feed(desk: &Desk, feed: &DueFeed) -> PollResult<Chain> {
+    let account = feed.account;
     let asked = [("account_id", feed.id.as_str())];
     let is_foreign = |owner: Option<&str>| owner.is_some_and(|owner| owner != feed.id);
     let read = chain(desk, Kind::AccountVideo, &asked, |rows| {
@@ -87,18 +91,18 @@ async fn read_feed(desk: &Desk, feed: &DueFeed) -> PollResult<Chain> {
         Err(error @ PollError::Api(_)) => {
             // The others go before it the next time.
             let now = desk.fetcher.stamp();
-            desk.store.database().write(|tx| due::feed_failed(tx, feed.account, now))?;
+            desk.store.write(move |tx| due::feed_failed(tx, account, now)).await?;
             return Err(error);
         }
         Err(error) => return Err(error),
     };
-    desk.store.database().write(|tx| due::feed_read(tx, feed.account, begun))?;
+    desk.store.write(move |tx| due::feed_read(tx, account, begun)).await?;
     Ok(Chain::Read(begun))
 }
 
 /// Remembers what the server refuses or ignores.
-fn refused(desk: &mut Desk, thing: &str, failure: &Failure) -> PollResult<Polled> {
-    desk.remember_refusal(thing, failure)?;
+async fn refused(desk: &mut Desk, thing: &str, failure: &Failure) -> PollResult<Polled> {
+    desk.remember_refusal(thing, failure).await?;
     Ok(Polled::Refused)
 }
 
@@ -180,9 +184,8 @@ async fn link(
     });
     let fetched = fetched.await?;
     // What a server shows unasked is true all the same.
-    let (store, ledger) = (desk.store.clone(), desk.ledger(kind));
     let ((rows, link), as_of) = (fetched.checked, fetched.as_of);
-    write::off_thread(move || write::loose(&store, &ledger, &rows, as_of)).await?;
+    write::loose(&desk.store, desk.ledger(kind), rows, as_of).await?;
     Ok((link, fetched.answer, as_of))
 }
 

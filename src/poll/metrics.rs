@@ -103,24 +103,27 @@ pub async fn ask(
     }
     let learned = bound.answered(sent);
     let ledger = desk.ledger(lot.kind());
-    let wanted = Wanted { lot, day: number(day), date: &date, has_settled: is_settled };
     let thing = endpoint(lot);
     let was_refused = desk.refused.contains(&thing);
-    let changed = desk.store.database().write(|tx| {
-        let changed = metrics::write(tx, wanted, &told)?;
-        if let Some(ids) = learned {
-            metrics::learn_bound(tx, lot.kind(), ids, ledger.at)?;
-        }
-        if was_refused {
-            refusals::forget(tx, &thing)?;
-        }
-        let mut tally = Tally::default();
-        tally.page.rows_seen = i64::try_from(done.rows).unwrap_or(i64::MAX);
-        tally.page.type_mismatches = i64::try_from(done.odd).unwrap_or(i64::MAX);
-        tally.page.rows_changed = changed;
-        ledger.close(tx, &tally)?;
-        Ok(changed)
-    })?;
+    let changed = desk
+        .store
+        .write(move |tx| {
+            let wanted = Wanted { lot, day: number(day), date, has_settled: is_settled };
+            let changed = metrics::write(tx, &wanted, &told)?;
+            if let Some(ids) = learned {
+                metrics::learn_bound(tx, lot.kind(), ids, ledger.at)?;
+            }
+            if was_refused {
+                refusals::forget(tx, &thing)?;
+            }
+            let mut tally = Tally::default();
+            tally.page.rows_seen = i64::try_from(done.rows).unwrap_or(i64::MAX);
+            tally.page.type_mismatches = i64::try_from(done.odd).unwrap_or(i64::MAX);
+            tally.page.rows_changed = changed;
+            ledger.close(tx, &tally)?;
+            Ok(changed)
+        })
+        .await?;
     done.changed = changed.unsigned_abs();
     Ok(Asked::Answered(done))
 }
@@ -140,9 +143,9 @@ fn outcome(failure: Failure) -> PollResult<Asked> {
 }
 
 /// Remembers a bound that the server has named.
-pub fn keep_bound(desk: &Desk, lot: Lot, bound: Bound) -> PollResult<()> {
+pub async fn keep_bound(desk: &Desk, lot: Lot, bound: Bound) -> PollResult<()> {
     let now = desk.fetcher.stamp();
-    Ok(desk.store.database().write(|tx| metrics::learn_bound(tx, lot.kind(), bound.ids(), now))?)
+    Ok(desk.store.write(move |tx| metrics::learn_bound(tx, lot.kind(), bound.ids(), now)).await?)
 }
 
 /// Whether a refusal is about the window rather than the ids.

@@ -34,19 +34,19 @@ pub(super) type Asked = PollResult<Fetched<Option<Head>>>;
 /// Pages that are asked for ahead.
 pub(super) type Guesses = Ahead<Target, Asked>;
 
-pub(super) fn aim(
+pub(super) async fn aim(
     desk: &Desk,
     walk: &Walk,
     parameters: &[(String, String)],
     cursor: Option<String>,
 ) -> StoreResult<Target> {
     let request = query::page(walk.kind, parameters, cursor.as_deref());
-    let known = desk.store.database().read(|c| pages::find(c, &url(&request)))?;
+    let known = known(desk, &url(&request)).await?;
     Ok(Target { cursor, request, known })
 }
 
 /// Asks for the pages that followed this one when it was read last.
-pub(super) fn look_ahead(
+pub(super) async fn look_ahead(
     desk: &Desk,
     walk: &Walk,
     parameters: &[(String, String)],
@@ -56,7 +56,7 @@ pub(super) fn look_ahead(
     while ahead.has_room() && !walk.is_clean {
         let known = ahead.last().unwrap_or(target).known.as_ref();
         let Some(cursor) = known.and_then(|page| page.next_cursor.clone()) else { break };
-        let next = aim(desk, walk, parameters, Some(cursor.clone()))?;
+        let next = aim(desk, walk, parameters, Some(cursor.clone())).await?;
         // What this walk has read already is no guess, but a circle.
         if next.known.as_ref().is_none_or(|page| page.walk == Some(walk.walk)) {
             break;
@@ -71,9 +71,15 @@ pub(super) fn look_ahead(
     Ok(())
 }
 
+/// What is mirrored of the page at this path and query string.
+pub(super) async fn known(desk: &Desk, url: &str) -> StoreResult<Option<KnownPage>> {
+    let url = url.to_owned();
+    desk.store.read(move |c| pages::find(c, &url)).await
+}
+
 /// Whether a 304 says anything: writing the page before may have moved a row away from this one.
-pub(super) fn still_vouches(desk: &Desk, target: &Target) -> StoreResult<bool> {
-    let known = desk.store.database().read(|c| pages::find(c, &url(&target.request)))?;
+pub(super) async fn still_vouches(desk: &Desk, target: &Target) -> StoreResult<bool> {
+    let known = known(desk, &url(&target.request)).await?;
     let asked = target.known.as_ref().and_then(|page| page.etag.as_ref());
     Ok(known.is_some_and(|page| page.etag.is_some() && page.etag.as_ref() == asked))
 }

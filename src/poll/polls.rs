@@ -63,7 +63,7 @@ pub(super) async fn all_of<T>(
 }
 
 async fn read_page(desk: &Desk, kind: Kind, page: i64) -> PollResult<Polled> {
-    let Some(address) = desk.store.database().read(|c| pages::address(c, page))? else {
+    let Some(address) = desk.store.read(move |c| pages::address(c, page)).await? else {
         return Ok(Polled::Done);
     };
     let parameters = query::parameters(kind, &desk.refused);
@@ -73,7 +73,7 @@ async fn read_page(desk: &Desk, kind: Kind, page: i64) -> PollResult<Polled> {
         return Ok(Polled::Refused);
     }
     // Parameters may have changed since the page was read; then its validator is another page's.
-    let known = desk.store.database().read(|c| pages::find(c, &url))?;
+    let known = page::known(desk, &url).await?;
     let request = request.if_none_match(known.as_ref().and_then(|page| page.etag.clone()));
     let fetched = desk
         .fetcher
@@ -113,8 +113,7 @@ async fn read_page(desk: &Desk, kind: Kind, page: i64) -> PollResult<Polled> {
         walk: None,
         content,
     };
-    let (store, ledger) = (desk.store.clone(), desk.ledger(kind));
-    write::off_thread(move || write::page(&store, &ledger, &page)).await?;
+    write::page(&desk.store, desk.ledger(kind), page).await?;
     Ok(Polled::Done)
 }
 
@@ -152,7 +151,8 @@ async fn read_item(desk: &Desk, kind: Kind, key: i64, id: &str) -> PollResult<Po
         Ok(fetched) => fetched,
         Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
             let ledger = desk.ledger(kind);
-            write::not_found(&desk.store, &ledger, key, ledger.at)?;
+            let at = ledger.at;
+            write::not_found(&desk.store, ledger, key, at).await?;
             return Ok(Polled::Done);
         }
         Err(error) => return Err(error),
@@ -167,7 +167,7 @@ async fn read_item(desk: &Desk, kind: Kind, key: i64, id: &str) -> PollResult<Po
         let failure = Failure::malformed("the answer is about another resource");
         return Err(PollError::Api(fetched.answer.blame(failure)));
     }
-    let ledger = desk.ledger(kind);
-    desk.store.database().write(|tx| write::item(tx, &ledger, &row, fetched.as_of))?;
+    let (ledger, row, as_of) = (desk.ledger(kind), row.into_owned(), fetched.as_of);
+    desk.store.write(move |tx| write::item(tx, &ledger, &row, as_of)).await?;
     Ok(Polled::Done)
 }

@@ -22,32 +22,37 @@ const NAMED_CHARS_MAX: usize = 80;
 const NAMED_MAX: usize = 5;
 
 /// Closes a walk, whole or flawed.
-pub fn walk(desk: &mut Desk, walked: &Walked, policy: Policy) -> PollResult<Ending> {
+pub async fn walk(desk: &mut Desk, walked: &Walked, policy: Policy) -> PollResult<Ending> {
     match &walked.flaw {
-        None => whole(desk, walked, policy),
-        Some(flaw) => flawed(desk, walked, flaw),
+        None => whole(desk, walked, policy).await,
+        Some(flaw) => flawed(desk, walked, flaw).await,
     }
 }
 
-fn whole(desk: &mut Desk, walked: &Walked, policy: Policy) -> PollResult<Ending> {
+async fn whole(desk: &mut Desk, walked: &Walked, policy: Policy) -> PollResult<Ending> {
     let walk = &walked.walk;
     // A row that could not be decoded may be any of those that seem to be absent.
     let is_ground = walk.is_ground && walk.rows_dropped == 0;
     let now = desk.fetcher.stamp();
     let ledger = desk.ledger(walk.kind);
-    let removals = desk.store.database().write(|tx| {
-        walks::end(tx, walk.walk, End::Complete, now)?;
-        walks::complete(tx, walk.kind, walk.started_at)?;
-        if walk.kind == Kind::AccountVideo {
-            due::feeds_read(tx, walk.started_at)?;
-        }
-        let removals = match is_ground {
-            true => removals::settle(tx, walk, policy, now)?,
-            false => Removals::default(),
-        };
-        ledger.close(tx, &Tally { removed: removals.removed, ..Tally::default() })?;
-        Ok(removals)
-    })?;
+    let of = walk.clone();
+    let removals = desk
+        .store
+        .write(move |tx| {
+            let walk = &of;
+            walks::end(tx, walk.walk, End::Complete, now)?;
+            walks::complete(tx, walk.kind, walk.started_at)?;
+            if walk.kind == Kind::AccountVideo {
+                due::feeds_read(tx, walk.started_at)?;
+            }
+            let removals = match is_ground {
+                true => removals::settle(tx, walk, policy, now)?,
+                false => Removals::default(),
+            };
+            ledger.close(tx, &Tally { removed: removals.removed, ..Tally::default() })?;
+            Ok(removals)
+        })
+        .await?;
     if removals.held > 0 {
         return Ok(held(walk.kind, removals.held));
     }
@@ -103,10 +108,10 @@ fn dropped(rows: i64, bad: &[BadRow]) -> Ending {
     }
 }
 
-fn flawed(desk: &mut Desk, walked: &Walked, flaw: &Flaw) -> PollResult<Ending> {
+async fn flawed(desk: &mut Desk, walked: &Walked, flaw: &Flaw) -> PollResult<Ending> {
     let walk = &walked.walk;
-    let now = desk.fetcher.stamp();
-    desk.store.database().write(|tx| walks::end(tx, walk.walk, End::Incomplete, now))?;
+    let (number, now) = (walk.walk, desk.fetcher.stamp());
+    desk.store.write(move |tx| walks::end(tx, number, End::Incomplete, now)).await?;
     let incomplete = |code: &str, detail: String| Ending {
         outcome: Outcome::Incomplete,
         error_code: Some(code.to_owned()),
@@ -143,15 +148,19 @@ fn flawed(desk: &mut Desk, walked: &Walked, flaw: &Flaw) -> PollResult<Ending> {
             ending
         }
         Flaw::EndpointRefused(failure) => {
-            desk.remember_refusal(&query::endpoint(walk.kind), failure)?;
+            desk.remember_refusal(&query::endpoint(walk.kind), failure).await?;
             api(Outcome::Unavailable, failure)
         }
     })
 }
 
 /// A turn that went well all the same fails where scrapes cannot enter history, which nobody would notice.
-pub fn with_unreadable_scrapes(desk: &Desk, kind: Kind, ending: Ending) -> PollResult<Ending> {
-    let Some(found) = desk.store.database().read(|c| rows::unreadable_scrapes(c, kind))? else {
+pub async fn with_unreadable_scrapes(
+    desk: &Desk,
+    kind: Kind,
+    ending: Ending,
+) -> PollResult<Ending> {
+    let Some(found) = desk.store.read(move |c| rows::unreadable_scrapes(c, kind)).await? else {
         return Ok(ending);
     };
     let detail = unreadable_text(kind, &found);
@@ -219,13 +228,15 @@ fn api(outcome: Outcome, failure: &Failure) -> Ending {
 }
 
 /// Writes the end of a kind's turn, with the requests that no page has accounted for.
-pub fn end(desk: &mut Desk, kind: Kind, ending: &Ending) -> PollResult<()> {
+pub async fn end(desk: &mut Desk, kind: Kind, ending: &Ending) -> PollResult<()> {
     let now = desk.fetcher.stamp();
     let ledger = desk.ledger(kind);
-    let pass = desk.pass;
-    desk.store.database().write(|tx| {
-        ledger.close(tx, &Tally::default())?;
-        passes::end_kind(tx, pass, kind, ending, now)
-    })?;
+    let (pass, ending) = (desk.pass, ending.clone());
+    desk.store
+        .write(move |tx| {
+            ledger.close(tx, &Tally::default())?;
+            passes::end_kind(tx, pass, kind, &ending, now)
+        })
+        .await?;
     Ok(())
 }

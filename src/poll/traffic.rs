@@ -15,7 +15,7 @@ use crate::api::RateGate;
 use crate::clock::Clock;
 use crate::model::instant;
 use crate::store::instance::{self, StoredTraffic};
-use crate::store::{Store, StoreResult};
+use crate::store::{Database, Store, StoreResult};
 
 /// Stamps further ahead of the clock than this come from a clock that was wrong, microseconds.
 const AHEAD_MAX: i64 = 60 * 1_000_000;
@@ -33,27 +33,39 @@ struct State {
 
 impl Traffic {
     /// Takes them up where the last run left them.
-    pub fn load(store: &Store, clock: &Clock) -> StoreResult<Self> {
-        let stored = store.database().read(instance::traffic)?;
+    pub fn load(database: &Database, clock: &Clock) -> StoreResult<Self> {
+        let stored = database.read(instance::traffic)?;
         let until = stored.cooldown_until.map(instant::from_micros);
         let gate = RateGate::restore(&stored.gate, until, clock.now(), &clock.boot());
         let state = State { gate, stamp: stored.stamp, clock: clock.clone() };
         let traffic = Self(Arc::new(Mutex::new(state)));
-        traffic.settle_stamps(store, clock)?;
+        if let Some(now) = traffic.is_ahead_of(clock) {
+            database.write(|tx| instance::bring_stamps_back(tx, now))?;
+            traffic.state().stamp = now;
+        }
         Ok(traffic)
     }
 
     /// Brings back the times of what was written while the clock was ahead. To be called whenever
     /// the clock may have been stepped.
-    pub fn settle_stamps(&self, store: &Store, clock: &Clock) -> StoreResult<()> {
-        let now = instant::micros(clock.now());
-        if self.state().stamp <= now.saturating_add(AHEAD_MAX) {
-            return Ok(());
+    pub async fn settle_stamps(&self, store: &Store, clock: &Clock) -> StoreResult<()> {
+        if let Some(now) = self.is_ahead_of(clock) {
+            store.write(move |tx| instance::bring_stamps_back(tx, now)).await?;
+            self.state().stamp = now;
         }
-        tracing::warn!("the clock was ahead when the mirror was written; bringing its times back");
-        store.database().write(|tx| instance::bring_stamps_back(tx, now))?;
-        self.state().stamp = now;
         Ok(())
+    }
+
+    /// The present time, if what was written is from a later one.
+    fn is_ahead_of(&self, clock: &Clock) -> Option<i64> {
+        let now = instant::micros(clock.now());
+        let is_ahead = self.state().stamp > now.saturating_add(AHEAD_MAX);
+        is_ahead.then(|| {
+            tracing::warn!(
+                "the clock was ahead when the mirror was written; bringing its times back"
+            );
+            now
+        })
     }
 
     /// The start of something, as a number that never goes back even if the clock does. Answers are

@@ -5,8 +5,6 @@
 //! reach the number the server gives. Page n is written while page n+1 is on its way; a page's rows
 //! and the cursor after it are one transaction, so a walk that dies goes on where it stopped.
 
-use tokio::task::JoinHandle;
-
 use crate::api::{Failure, Verdict};
 use crate::model::{Event, Kind};
 use crate::poll::Desk;
@@ -21,7 +19,7 @@ use crate::poll::walked::{Flaw, Notes, Walked, rows_max};
 use crate::poll::write::{self, PageDone, PageWrite};
 use crate::store::pages;
 use crate::store::walks::{self, End, Walk};
-use crate::store::{StoreError, StoreResult};
+use crate::store::{Pending, StoreResult};
 
 /// A walk taken up again later than this after its last page says nothing about removals.
 const GROUND_MICROS_MAX: i64 = 3_600 * 1_000_000;
@@ -57,7 +55,7 @@ enum Ended {
 pub async fn walk(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walked> {
     let mut restarts = 0;
     let mut notes = Notes::default();
-    let mut walk = open(desk, kind, begin)?;
+    let mut walk = open(desk, kind, begin).await?;
     let resumed_at = (walk.pages > 0).then_some(walk.pages);
     loop {
         let ended = run(desk, &mut walk, &mut notes).await;
@@ -65,21 +63,22 @@ pub async fn walk(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walke
         // the pages before it from ever being read anew.
         if matches!(ended, Err(PollError::Api(_))) && resumed_at == Some(walk.pages) {
             let now = desk.fetcher.stamp();
-            desk.store.database().write(|tx| walks::end(tx, walk.walk, End::Incomplete, now))?;
+            let number = walk.walk;
+            desk.store.write(move |tx| walks::end(tx, number, End::Incomplete, now)).await?;
         }
         let flaw = match ended? {
             Ended::Whole => None,
             Ended::Flawed(flaw) => Some(flaw),
             Ended::ParameterRefused(names, failure) => {
                 for name in &names {
-                    desk.remember_refusal(&query::thing(kind, name), &failure)?;
+                    desk.remember_refusal(&query::thing(kind, name), &failure).await?;
                 }
-                walk = start(desk, kind, walk.is_clean)?;
+                walk = start(desk, kind, walk.is_clean).await?;
                 continue;
             }
             // Each time with smaller pages.
             Ended::TooHeavy => {
-                walk = start(desk, kind, walk.is_clean)?;
+                walk = start(desk, kind, walk.is_clean).await?;
                 continue;
             }
             Ended::CursorRefused(failure) => Some(Flaw::CursorRefused(failure)),
@@ -94,14 +93,14 @@ pub async fn walk(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walke
         restarts += 1;
         tracing::info!(%kind, ?flaw, "starting the walk over");
         notes = Notes::default();
-        walk = start(desk, kind, true)?;
+        walk = start(desk, kind, true).await?;
     }
 }
 
-fn open(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walk> {
+async fn open(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walk> {
     let line = query::line(&query::parameters(kind, &desk.refused));
     let now = desk.fetcher.stamp();
-    let open = desk.store.database().read(|c| walks::open(c, kind))?;
+    let open = desk.store.read(move |c| walks::open(c, kind)).await?;
     if begin == Begin::Resume
         && let Some(mut walk) = open
         && walk.query == line
@@ -109,7 +108,8 @@ fn open(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walk> {
         if walk.is_ground
             && now.saturating_sub(walk.touched_at).saturating_abs() > GROUND_MICROS_MAX
         {
-            desk.store.database().write(|tx| walks::lose_ground(tx, walk.walk))?;
+            let number = walk.walk;
+            desk.store.write(move |tx| walks::lose_ground(tx, number)).await?;
             walk.is_ground = false;
         }
         let resumed_pages = u64::try_from(walk.pages).unwrap_or(0);
@@ -117,19 +117,19 @@ fn open(desk: &mut Desk, kind: Kind, begin: Begin) -> PollResult<Walk> {
         return Ok(walk);
     }
     desk.tell(&Event::Started { kind, resumed_pages: 0 });
-    start(desk, kind, begin == Begin::Clean)
+    start(desk, kind, begin == Begin::Clean).await
 }
 
-fn start(desk: &mut Desk, kind: Kind, is_clean: bool) -> PollResult<Walk> {
+async fn start(desk: &mut Desk, kind: Kind, is_clean: bool) -> PollResult<Walk> {
     let line = query::line(&query::parameters(kind, &desk.refused));
     let now = desk.fetcher.stamp();
-    Ok(desk.store.database().write(|tx| walks::start(tx, kind, &line, now, is_clean))?)
+    Ok(desk.store.write(move |tx| walks::start(tx, kind, &line, now, is_clean)).await?)
 }
 
 /// One run along the chain.
 async fn run(desk: &mut Desk, walk: &mut Walk, notes: &mut Notes) -> PollResult<Ended> {
     if walks::is_at_its_end(walk) {
-        return finish(desk, walk);
+        return finish(desk, walk).await;
     }
     // The page in front is one of those that may be in flight.
     let mut ahead = Ahead::new(desk.fetcher.max_concurrent_requests() - 1);
@@ -145,15 +145,16 @@ async fn follow(
     ahead: &mut Guesses,
 ) -> PollResult<Ended> {
     let mut parameters = query::parameters(walk.kind, &desk.refused);
-    let mut target = aim(desk, walk, &parameters, walk.next_cursor.clone())?;
+    let mut target = aim(desk, walk, &parameters, walk.next_cursor.clone()).await?;
     let mut guess: Option<Guess<Target, Asked>> = None;
-    let mut writing: Option<JoinHandle<StoreResult<PageDone>>> = None;
+    let mut writing: Option<Pending<PageDone>> = None;
     let mut repeats = 0;
     let mut fruitless = 0;
     let mut recovered = 0;
     let mut expected = None;
     loop {
-        look_ahead(desk, walk, &parameters, guess.as_ref().map_or(&target, |g| &g.page), ahead)?;
+        look_ahead(desk, walk, &parameters, guess.as_ref().map_or(&target, |g| &g.page), ahead)
+            .await?;
         let guessed = match guess.take() {
             Some(guess) => {
                 target.known = guess.page.known.clone();
@@ -185,36 +186,37 @@ async fn follow(
                 if recovered > REPEATS_MAX {
                     return Err(PollError::Api(failure));
                 }
-                keep_to(desk, walk, &found, &failure)?;
+                keep_to(desk, walk, &found, &failure).await?;
                 if found.is_cursor_refused {
                     return Ok(Ended::TooHeavy);
                 }
                 parameters = found.parameters;
-                target = aim(desk, walk, &parameters, target.cursor)?;
+                target = aim(desk, walk, &parameters, target.cursor).await?;
                 continue;
             }
             Err(PollError::Api(failure)) => return refused(walk, &target, &parameters, failure),
             Err(error) => return Err(error),
         };
         notes.request_id.clone_from(&fetched.answer.request_id);
-        if fetched.checked.is_none() && !still_vouches(desk, &target)? {
+        if fetched.checked.is_none() && !still_vouches(desk, &target).await? {
             target.known = None;
             continue;
         }
         let head = fetched.checked.unwrap_or_else(|| unchanged(&target));
         if !head.ignored.is_empty() {
-            desk.note_ignored(walk.kind, &head.ignored)?;
+            desk.note_ignored(walk.kind, &head.ignored).await?;
             // In another order than was thought, rows may have slipped by.
-            desk.store.database().write(|tx| walks::lose_ground(tx, walk.walk))?;
+            let number = walk.walk;
+            desk.store.write(move |tx| walks::lose_ground(tx, number)).await?;
             walk.is_ground = false;
         }
         let expected = match expected {
             Some(expected) => expected,
-            None => *expected.insert(rows_expected(desk, walk, head.total_count)?),
+            None => *expected.insert(rows_expected(desk, walk, head.total_count).await?),
         };
         let next = match &head.next_cursor {
             None => None,
-            Some(cursor) => Some(aim(desk, walk, &parameters, Some(cursor.clone()))?),
+            Some(cursor) => Some(aim(desk, walk, &parameters, Some(cursor.clone())).await?),
         };
         let is_repeated = next.as_ref().is_some_and(|next| {
             next.cursor == target.cursor
@@ -236,8 +238,7 @@ async fn follow(
             walk: Some(walk.walk),
             content: head.content,
         };
-        let (store, ledger) = (desk.store.clone(), desk.ledger(walk.kind));
-        let task = tokio::task::spawn_blocking(move || write::page(&store, &ledger, &page));
+        let task = write::page(&desk.store, desk.ledger(walk.kind), page);
         match next {
             _ if !head.unasked.is_empty() => {
                 join(desk, walk, task, notes).await?;
@@ -262,37 +263,40 @@ async fn follow(
             }
             None => {
                 join(desk, walk, task, notes).await?;
-                return finish(desk, walk);
+                return finish(desk, walk).await;
             }
         }
     }
 }
 
 /// The pages to come are asked for in the size that was found, also after a restart.
-fn keep_to(
+async fn keep_to(
     desk: &mut Desk,
     walk: &mut Walk,
     found: &Smaller,
     failure: &Failure,
 ) -> StoreResult<()> {
     for size in &found.too_heavy {
-        desk.remember_refusal(&query::size_thing(walk.kind, *size), failure)?;
+        desk.remember_refusal(&query::size_thing(walk.kind, *size), failure).await?;
     }
     walk.query = query::line(&found.parameters);
-    desk.store.database().write(|tx| walks::set_query(tx, walk.walk, &walk.query))
+    let (number, query) = (walk.walk, walk.query.clone());
+    desk.store.write(move |tx| walks::set_query(tx, number, &query)).await
 }
 
 /// How many rows the list may have, whatever it says later on.
-fn rows_expected(desk: &Desk, walk: &Walk, total_count: Option<i64>) -> StoreResult<i64> {
-    let last = desk.store.database().read(|c| walks::last_rows(c, walk.kind))?;
+async fn rows_expected(desk: &Desk, walk: &Walk, total_count: Option<i64>) -> StoreResult<i64> {
+    let kind = walk.kind;
+    let last = desk.store.read(move |c| walks::last_rows(c, kind)).await?;
     Ok(rows_max(walk.total_count.or(total_count), last))
 }
 
 /// The last page is in: were all rows there?
-fn finish(desk: &Desk, walk: &Walk) -> PollResult<Ended> {
+async fn finish(desk: &Desk, walk: &Walk) -> PollResult<Ended> {
     match walk.total_count {
         Some(total) if walk.rows_seen < total => {
-            desk.store.database().write(|tx| pages::void_last(tx, walk.walk))?;
+            let number = walk.walk;
+            desk.store.write(move |tx| pages::void_last(tx, number)).await?;
             Ok(Ended::Flawed(Flaw::EndedShort { seen: walk.rows_seen, total }))
         }
         _ => Ok(Ended::Whole),
@@ -302,10 +306,10 @@ fn finish(desk: &Desk, walk: &Walk) -> PollResult<Ended> {
 async fn join(
     desk: &mut Desk,
     walk: &mut Walk,
-    task: JoinHandle<StoreResult<PageDone>>,
+    task: Pending<PageDone>,
     notes: &mut Notes,
 ) -> PollResult<()> {
-    let done = task.await.map_err(|_| StoreError::Interrupted)??;
+    let done = task.await?;
     walk.pages = walk.pages.saturating_add(1);
     walk.next_cursor = done.next_cursor;
     walk.total_count = done.total_count;

@@ -10,7 +10,7 @@ use crate::poll::traffic::Traffic;
 use crate::store::pages::{self, NewPage, PageCounts};
 use crate::store::passes::{self, Tally};
 use crate::store::rows::{RowWriter, Source, Written};
-use crate::store::{Store, StoreError, StoreResult, removals, walks};
+use crate::store::{Pending, Store, StoreResult, removals, walks};
 
 /// Longest id that is named in an outcome.
 const ID_CHARS_MAX: usize = 80;
@@ -90,13 +90,13 @@ pub struct PageDone {
 }
 
 /// Writes a page in one transaction, the cursor after it included.
-pub fn page(store: &Store, ledger: &Ledger, write: &PageWrite) -> StoreResult<PageDone> {
-    Ok(page_after(store, ledger, write, |_, _| Ok(()))?.0)
+pub fn page(store: &Store, ledger: Ledger, write: PageWrite) -> Pending<PageDone> {
+    store.write(move |tx| Ok(page_after(tx, &ledger, &write, |_, _| Ok(()))?.0))
 }
 
-/// The same, after `look` was shown the decoded rows in that transaction.
+/// The same in a transaction that is open, after `look` was shown the decoded rows.
 pub fn page_after<T>(
-    store: &Store,
+    tx: &Transaction<'_>,
     ledger: &Ledger,
     write: &PageWrite,
     look: impl FnOnce(&Transaction<'_>, &[Row<'_>]) -> StoreResult<T>,
@@ -105,20 +105,17 @@ pub fn page_after<T>(
         Content::Rows(rows) => decode_rows(ledger.kind, rows),
         Content::Confirmed(_) => (Vec::new(), Vec::new(), Vec::new()),
     };
-    let (counts, seen) = store.database().write(|tx| {
-        let seen = look(tx, &rows)?;
-        let (page, counts) = match write.content {
-            Content::Rows(_) => write_rows(tx, ledger, write, &rows, bad.len())?,
-            Content::Confirmed(page) => confirm(tx, write, page)?,
-        };
-        schedule::page(tx, ledger, page)?;
-        if let Some(walk) = write.walk {
-            let next = write.next_cursor.as_deref();
-            walks::advance(tx, walk, next, &counts, write.total_count, ledger.at)?;
-        }
-        ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
-        Ok((counts, seen))
-    })?;
+    let seen = look(tx, &rows)?;
+    let (page, counts) = match write.content {
+        Content::Rows(_) => write_rows(tx, ledger, write, &rows, bad.len())?,
+        Content::Confirmed(page) => confirm(tx, write, page)?,
+    };
+    schedule::page(tx, ledger, page)?;
+    if let Some(walk) = write.walk {
+        let next = write.next_cursor.as_deref();
+        walks::advance(tx, walk, next, &counts, write.total_count, ledger.at)?;
+    }
+    ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
     let next_cursor = write.next_cursor.clone();
     Ok((PageDone { counts, bad, repaired, next_cursor, total_count: write.total_count }, seen))
 }
@@ -142,59 +139,49 @@ pub fn item(
 /// Writes rows that came neither with a walk nor by id: their pages stay what they are.
 pub fn loose(
     store: &Store,
-    ledger: &Ledger,
-    listed: &[ListedRow],
+    ledger: Ledger,
+    listed: Vec<ListedRow>,
     as_of: i64,
-) -> StoreResult<PageDone> {
-    Ok(loose_after(store, ledger, listed, as_of, |_, _| Ok(()))?.0)
+) -> Pending<PageDone> {
+    store.write(move |tx| Ok(loose_after(tx, &ledger, &listed, as_of, |_, _| Ok(()))?.0))
 }
 
-/// The same, after `look` was shown the decoded rows in the transaction that writes them.
+/// The same in a transaction that is open, after `look` was shown the decoded rows.
 pub fn loose_after<T>(
-    store: &Store,
+    tx: &Transaction<'_>,
     ledger: &Ledger,
     listed: &[ListedRow],
     as_of: i64,
     look: impl FnOnce(&Transaction<'_>, &[Row<'_>]) -> StoreResult<T>,
 ) -> StoreResult<(PageDone, T)> {
     let (rows, bad, repaired) = decode_rows(ledger.kind, listed);
-    let (counts, seen) = store.database().write(|tx| {
-        let seen = look(tx, &rows)?;
-        let mut writer = RowWriter::new(tx, ledger.kind)?;
-        let dropped = i64::try_from(bad.len()).unwrap_or(i64::MAX);
-        let mut counts = PageCounts {
-            rows_seen: i64::try_from(rows.len()).unwrap_or(i64::MAX).saturating_add(dropped),
-            rows_dropped: dropped,
-            type_mismatches: dropped,
-            ..PageCounts::default()
-        };
-        for row in &rows {
-            let written = writer.write(row, Source { page: None, as_of })?;
-            counts.count(row, written);
-            schedule::row(tx, ledger, row, written, as_of)?;
-        }
-        drop(writer);
-        ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
-        Ok((counts, seen))
-    })?;
+    let seen = look(tx, &rows)?;
+    let mut writer = RowWriter::new(tx, ledger.kind)?;
+    let dropped = i64::try_from(bad.len()).unwrap_or(i64::MAX);
+    let mut counts = PageCounts {
+        rows_seen: i64::try_from(rows.len()).unwrap_or(i64::MAX).saturating_add(dropped),
+        rows_dropped: dropped,
+        type_mismatches: dropped,
+        ..PageCounts::default()
+    };
+    for row in &rows {
+        let written = writer.write(row, Source { page: None, as_of })?;
+        counts.count(row, written);
+        schedule::row(tx, ledger, row, written, as_of)?;
+    }
+    drop(writer);
+    ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
     Ok((PageDone { counts, bad, repaired, ..PageDone::default() }, seen))
 }
 
 /// Notes that a resource asked for by its id is not there. Returns whether that made it removed.
-pub fn not_found(store: &Store, ledger: &Ledger, key: i64, at: i64) -> StoreResult<bool> {
-    store.database().write(|tx| {
+pub fn not_found(store: &Store, ledger: Ledger, key: i64, at: i64) -> Pending<bool> {
+    store.write(move |tx| {
         let removed = removals::not_found(tx, ledger.kind, key, at)?;
-        schedule::one(tx, ledger, key)?;
+        schedule::one(tx, &ledger, key)?;
         ledger.close(tx, &Tally { removed: i64::from(removed), ..Tally::default() })?;
         Ok(removed)
     })
-}
-
-/// Runs a write where it may block, and gives back what came of it.
-pub async fn off_thread<T: Send + 'static>(
-    write: impl FnOnce() -> StoreResult<T> + Send + 'static,
-) -> StoreResult<T> {
-    tokio::task::spawn_blocking(write).await.map_err(|_| StoreError::Interrupted)?
 }
 
 /// The rows, those that cannot be decoded, and of the former those that were repaired.

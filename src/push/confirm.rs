@@ -25,36 +25,34 @@ impl Push<'_> {
         };
         let fresh = match read(self.desk, kind, id.unwrap_or_default()).await {
             Ok(fresh) => fresh,
-            Err(error) => return self.cannot_look(entry, error),
+            Err(error) => return self.cannot_look(entry, error).await,
         };
         let detail = match (is_shown(entry, &fresh), status) {
-            (Some(false), Some(status)) => return self.not_shown_yet(entry, status),
+            (Some(false), Some(status)) => return self.not_shown_yet(entry, status).await,
             (Some(true), None) => "the answer was lost; the change was found by looking",
             (_, None) => return self.send(entry).await,
             (_, Some(_)) => "the answer could not be read; the change was found by looking",
         };
         let told = Told { detail: Some(detail.to_owned()), ..last_told(entry) };
         let fresh = (entry.action == Action::Set).then_some(fresh);
-        self.finish(entry, entry.subject.clone(), fresh, told)
+        self.finish(entry, entry.subject.clone(), fresh, told).await
     }
 
     /// The API said that it is done, and it does not show. However often it is looked for, it is not sent
     /// again.
-    pub(super) fn not_shown_yet(&mut self, entry: &Entry, status: u16) -> PollResult<()> {
+    pub(super) async fn not_shown_yet(&mut self, entry: &Entry, status: u16) -> PollResult<()> {
         let looks = entry.looks.saturating_add(1);
         if looks < LOOKS_MAX {
             let chance = self.desk.fetcher.chance();
             let next_at = self.after(verdict::rest(looks, self.settings.reconcile_after, chance));
-            return Ok(self
-                .desk
-                .store
-                .database()
-                .write(|tx| queue::look_again(tx, entry, next_at))?);
+            let entry = entry.clone();
+            let write = self.desk.store.write(move |tx| queue::look_again(tx, &entry, next_at));
+            return Ok(write.await?);
         }
         let detail = format!("the API answered {status}, but does not show what it did");
         let hint = "look whether it is done; if not, `creatormirror outbox retry N` sends it again";
         let (detail, hint) = (Some(detail), Some(hint.to_owned()));
-        self.fail(entry, Told { detail, hint, ..last_told(entry) })
+        self.fail(entry, Told { detail, hint, ..last_told(entry) }).await
     }
 }
 

@@ -123,9 +123,11 @@ async fn known_video(
     is_it: impl Fn(&Seen) -> bool,
 ) -> PollResult<Option<String>> {
     let number = post.number.map(|number| number.to_string());
-    let known = desk.store.database().read(|c| {
-        find::by_post(c, post.platform.name(), number.as_deref(), post.code.as_deref())
-    })?;
+    let (platform, code) = (post.platform.name(), post.code.clone());
+    let known = desk
+        .store
+        .read(move |c| find::by_post(c, platform, number.as_deref(), code.as_deref()))
+        .await?;
     for id in known {
         let request = Request::get(Kind::Video.path()).segment(&id);
         let fetched = desk.fetcher.fetch(&request, |answer| {
@@ -140,8 +142,7 @@ async fn known_video(
             fetched => fetched?,
         };
         let ((seen, row), as_of) = (fetched.checked, fetched.as_of);
-        let (store, ledger) = (desk.store.clone(), desk.ledger(Kind::Video));
-        write::off_thread(move || write::loose(&store, &ledger, &[row.into()], as_of)).await?;
+        write::loose(&desk.store, desk.ledger(Kind::Video), vec![row.into()], as_of).await?;
         if is_it(&seen) {
             return Ok(Some(seen.id));
         }
@@ -214,8 +215,7 @@ async fn chain(
         let fetched = fetched.await?;
         let ((rows, page), as_of) = (fetched.checked, fetched.as_of);
         let (next, total) = (page.next_cursor, page.total_count);
-        let (store, ledger) = (desk.store.clone(), desk.ledger(kind));
-        write::off_thread(move || write::loose(&store, &ledger, &page.rows, as_of)).await?;
+        write::loose(&desk.store, desk.ledger(kind), page.rows, as_of).await?;
         let is_enough = enough(&PageSeen { rows: &rows, server_date: fetched.answer.server_date });
         all.extend(rows);
         match next {

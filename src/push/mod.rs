@@ -86,9 +86,9 @@ struct Push<'a> {
 
 /// Sends what is ready, oldest first, and looks up what is unsure.
 pub async fn push(desk: &mut Desk, settings: PushSettings) -> PollResult<()> {
-    tidy(desk, settings)?;
+    tidy(desk, settings).await?;
     let has_work =
-        desk.store.database().read(|c| Ok(queue::is_busy(c)? || rereads::next_at(c)?.is_some()))?;
+        desk.store.read(move |c| Ok(queue::is_busy(c)? || rereads::next_at(c)?.is_some())).await?;
     if !has_work {
         return Ok(());
     }
@@ -105,19 +105,22 @@ pub async fn push(desk: &mut Desk, settings: PushSettings) -> PollResult<()> {
         is_resting: false,
         total: 0,
     };
-    push.begin()?;
+    push.begin().await?;
     let result = push.work().await;
-    push.end(result.as_ref().err())?;
+    push.end(result.as_ref().err()).await?;
     result
 }
 
 /// When the outbox next has something to do.
-pub fn next_at(desk: &Desk, now: DateTime<Utc>) -> StoreResult<Option<DateTime<Utc>>> {
+pub async fn next_at(desk: &Desk, now: DateTime<Utc>) -> StoreResult<Option<DateTime<Utc>>> {
     let now = instant::micros(now);
-    let at = desk.store.database().read(|c| {
-        let reread = rereads::next_at(c)?.map(|at| at.max(now));
-        Ok(queue::next_at(c, now)?.into_iter().chain(reread).min())
-    })?;
+    let at = desk
+        .store
+        .read(move |c| {
+            let reread = rereads::next_at(c)?.map(|at| at.max(now));
+            Ok(queue::next_at(c, now)?.into_iter().chain(reread).min())
+        })
+        .await?;
     Ok(at.map(instant::from_micros))
 }
 
@@ -141,11 +144,11 @@ pub fn preview(c: &Connection) -> StoreResult<Vec<String>> {
 }
 
 /// Deletes what was kept long enough.
-fn tidy(desk: &Desk, settings: PushSettings) -> StoreResult<()> {
+async fn tidy(desk: &Desk, settings: PushSettings) -> StoreResult<()> {
     let retention = i64::try_from(settings.retention.as_micros()).unwrap_or(i64::MAX);
     let before = instant::micros(desk.fetcher.clock().now()).saturating_sub(retention);
-    if desk.store.database().read(|c| queue::is_prunable(c, before))? {
-        let pruned = desk.store.database().write(|tx| queue::prune(tx, before))?;
+    if desk.store.read(move |c| queue::is_prunable(c, before)).await? {
+        let pruned = desk.store.write(move |tx| queue::prune(tx, before)).await?;
         tracing::info!(entries = pruned, "finished entries of the outbox were kept long enough");
     }
     Ok(())
@@ -161,14 +164,18 @@ impl Push<'_> {
     }
 
     /// Takes up what a crash left behind. Requests sent until now are not the outbox's.
-    fn begin(&mut self) -> StoreResult<()> {
+    async fn begin(&mut self) -> StoreResult<()> {
         let settle = i64::try_from(self.settings.reconcile_after.as_micros()).unwrap_or(i64::MAX);
         let now = self.now();
         let ledger = self.desk.ledger(Kind::Meta);
-        let lost = self.desk.store.database().write(|tx| {
-            ledger.close(tx, &Tally::default())?;
-            queue::recover(tx, settle, now)
-        })?;
+        let lost = self
+            .desk
+            .store
+            .write(move |tx| {
+                ledger.close(tx, &Tally::default())?;
+                queue::recover(tx, settle, now)
+            })
+            .await?;
         if lost > 0 {
             tracing::info!(
                 entries = lost,
@@ -180,23 +187,23 @@ impl Push<'_> {
 
     async fn work(&mut self) -> PollResult<()> {
         loop {
-            self.check_new()?;
+            self.check_new().await?;
             let now = self.now();
             // What the API cannot take just now it would not take of others either.
             let ready = match self.is_resting || !self.soon.is_empty() {
                 true => None,
-                false => self.desk.store.database().read(|c| queue::ready(c, now))?,
+                false => self.desk.store.read(move |c| queue::ready(c, now)).await?,
             };
             if let Some(entry) = ready {
-                self.begin_turn(entry.kind)?;
+                self.begin_turn(entry.kind).await?;
                 self.one(&entry).await?;
-                self.tell()?;
+                self.tell().await?;
                 continue;
             }
             if self.reread().await? {
                 continue;
             }
-            let Some(length) = self.time_to_stay()? else { return Ok(()) };
+            let Some(length) = self.time_to_stay().await? else { return Ok(()) };
             self.desk.tell(&Event::Waiting { reason: Wait::Settling, length });
             self.desk.fetcher.clock().sleep(length).await;
             let now = self.now();
@@ -213,37 +220,41 @@ impl Push<'_> {
     }
 
     /// Makes entries ready whose names can now be resolved. What is wrong with one fails it.
-    fn check_new(&mut self) -> StoreResult<()> {
-        let unchecked = self.desk.store.database().read(enqueue::unchecked)?;
+    async fn check_new(&mut self) -> StoreResult<()> {
+        let unchecked = self.desk.store.read(enqueue::unchecked).await?;
         if unchecked.is_empty() {
             return Ok(());
         }
         let now = self.now();
-        let failed = self.desk.store.database().write(|tx| {
-            let mut failed = 0;
-            for entry in &unchecked {
-                match check::check(tx, &entry.draft()) {
-                    Ok(checked) => enqueue::keep_checked(tx, entry.entry, &checked)?,
-                    Err(CheckError::Store(error)) => return Err::<u64, StoreError>(error),
-                    Err(CheckError::Refused(reason)) => {
-                        tracing::warn!(
-                            entry = entry.entry,
-                            reason,
-                            "an entry of the outbox cannot be sent"
-                        );
-                        ends::fail(tx, entry, &refused(entry, reason), now)?;
-                        failed += 1;
+        let failed = self
+            .desk
+            .store
+            .write(move |tx| {
+                let mut failed = 0;
+                for entry in &unchecked {
+                    match check::check(tx, &entry.draft()) {
+                        Ok(checked) => enqueue::keep_checked(tx, entry.entry, &checked)?,
+                        Err(CheckError::Store(error)) => return Err::<u64, StoreError>(error),
+                        Err(CheckError::Refused(reason)) => {
+                            tracing::warn!(
+                                entry = entry.entry,
+                                reason,
+                                "an entry of the outbox cannot be sent"
+                            );
+                            ends::fail(tx, entry, &refused(entry, reason), now)?;
+                            failed += 1;
+                        }
                     }
                 }
-            }
-            Ok(failed)
-        })?;
+                Ok(failed)
+            })
+            .await?;
         self.desk.pushed.failed += failed;
         Ok(())
     }
 
     /// How long to wait for the next entry that may be looked up or tried again, if it is soon.
-    fn time_to_stay(&self) -> StoreResult<Option<Duration>> {
+    async fn time_to_stay(&self) -> StoreResult<Option<Duration>> {
         if !self.settings.stays || self.is_resting {
             return Ok(None);
         }
@@ -257,41 +268,41 @@ impl Push<'_> {
         }
         let unreadable: Vec<Kind> = self.unreadable.keys().copied().collect();
         let look =
-            self.desk.store.database().read(|c| queue::next_look_at(c, &unreadable))?.map(left);
+            self.desk.store.read(move |c| queue::next_look_at(c, &unreadable)).await?.map(left);
         // What has failed more often rests longer, and is the next run's.
         Ok(look.filter(|length| *length <= self.settings.reconcile_after))
     }
 
-    fn begin_turn(&mut self, kind: Kind) -> StoreResult<()> {
+    async fn begin_turn(&mut self, kind: Kind) -> StoreResult<()> {
         match self.kinds.insert(kind) {
-            true => self.desk.begin_turn(kind, "outbox"),
+            true => self.desk.begin_turn(kind, "outbox").await,
             false => Ok(()),
         }
     }
 
-    fn tell(&mut self) -> StoreResult<()> {
+    async fn tell(&mut self) -> StoreResult<()> {
         let pushed = self.desk.pushed;
         let done = pushed.succeeded + pushed.failed;
         // Counting costs more than telling.
         if done >= self.total || done.is_multiple_of(COUNTED_ENTRIES) {
             let now = self.now();
-            let ready = self.desk.store.database().read(|c| queue::waiting(c, now))?;
+            let ready = self.desk.store.read(move |c| queue::waiting(c, now)).await?;
             self.total = done.saturating_add(u64::try_from(ready).unwrap_or(0));
         }
         self.desk.tell(&Event::Pushed { done, total: self.total });
         Ok(())
     }
 
-    fn end(&mut self, error: Option<&PollError>) -> PollResult<()> {
+    async fn end(&mut self, error: Option<&PollError>) -> PollResult<()> {
         let ending = match error {
             None => Ending::of(Outcome::Polled),
             Some(error) => turns::error(error),
         };
         for kind in std::mem::take(&mut self.kinds) {
             let unread = self.unread.get(&kind).filter(|_| error.is_none()).map(turns::error);
-            turns::end(self.desk, kind, unread.as_ref().unwrap_or(&ending))?;
+            turns::end(self.desk, kind, unread.as_ref().unwrap_or(&ending)).await?;
         }
-        let left = self.desk.store.database().read(queue::left)?;
+        let left = self.desk.store.read(queue::left).await?;
         self.desk.pushed.left = u64::try_from(left).unwrap_or(0);
         let pushed = self.desk.pushed;
         if pushed.is_any() {

@@ -33,43 +33,49 @@ impl Push<'_> {
     /// Reads again what is due. Returns whether anything was.
     pub(super) async fn reread(&mut self) -> PollResult<bool> {
         let now = self.now();
-        let due = self.desk.store.database().read(|c| reread::ready(c, now))?;
+        let due = self.desk.store.read(move |c| reread::ready(c, now)).await?;
         for one in &due {
-            self.begin_turn(one.kind)?;
+            self.begin_turn(one.kind).await?;
             match read(self.desk, one.kind, &one.id).await {
-                Ok(fresh) => self.show(one, &fresh)?,
+                Ok(fresh) => self.show(one.clone(), fresh).await?,
                 Err(error) if error.is_fatal() => return Err(error),
-                Err(error) => self.put_off_reread(one, error)?,
+                Err(error) => self.put_off_reread(one, error).await?,
             }
         }
         Ok(!due.is_empty())
     }
 
-    fn show(&mut self, one: &Reread, fresh: &Fresh) -> StoreResult<()> {
+    async fn show(&mut self, one: Reread, fresh: Fresh) -> StoreResult<()> {
         let ledger = self.desk.ledger(one.kind);
-        self.desk.store.database().write(|tx| {
-            let mut done = Tally::default();
-            mirror(tx, &ledger, fresh, &mut done)?;
-            reread::done(tx, one, fresh.as_of)?;
-            ledger.close(tx, &done)
-        })
+        self.desk
+            .store
+            .write(move |tx| {
+                let mut done = Tally::default();
+                mirror(tx, &ledger, &fresh, &mut done)?;
+                reread::done(tx, &one, fresh.as_of)?;
+                ledger.close(tx, &done)
+            })
+            .await
     }
 
-    fn put_off_reread(&mut self, one: &Reread, error: PollError) -> StoreResult<()> {
+    async fn put_off_reread(&mut self, one: &Reread, error: PollError) -> StoreResult<()> {
         let (kind, id) = (one.kind, &one.id);
         let tries = one.tries.saturating_add(1);
         let chance = self.desk.fetcher.chance();
         let pause = verdict::pause(u32::try_from(tries).unwrap_or(u32::MAX), chance);
         let next_at = self.after(pause);
         let ledger = self.desk.ledger(kind);
-        let is_over = tries >= TRIES_MAX;
-        self.desk.store.database().write(|tx| {
-            match is_over {
-                true => reread::done(tx, one, ledger.at)?,
-                false => reread::put_off(tx, one, next_at)?,
-            }
-            ledger.close(tx, &Tally::default())
-        })?;
+        let (is_over, due) = (tries >= TRIES_MAX, one.clone());
+        self.desk
+            .store
+            .write(move |tx| {
+                match is_over {
+                    true => reread::done(tx, &due, ledger.at)?,
+                    false => reread::put_off(tx, &due, next_at)?,
+                }
+                ledger.close(tx, &Tally::default())
+            })
+            .await?;
         match is_over {
             true => {
                 tracing::warn!(%kind, id, %error, "cannot be read again; the next full sync will");

@@ -37,30 +37,31 @@ impl Push<'_> {
             && self.creators.is_none()
             && let Err(error) = self.search(entry, Depth::SinceFirstSend).await
         {
-            return self.cannot_look(entry, error);
+            return self.cannot_look(entry, error).await;
         }
         self.desk.fetcher.turn().await?;
         let now = self.now();
-        let claimed =
-            self.desk.store.database().write_durably(|tx| queue::claim(tx, entry, now))?;
+        let queued = entry.clone();
+        let claim = self.desk.store.write_durably(move |tx| queue::claim(tx, &queued, now));
+        let claimed = claim.await?;
         // A user may have taken it back meanwhile.
         let Some(entry) = claimed else { return Ok(()) };
         let Some(request) = request(&entry) else {
             let detail = Some("its method or path cannot be read".to_owned());
-            return self.fail(&entry, Told { detail, ..Told::default() });
+            return self.fail(&entry, Told { detail, ..Told::default() }).await;
         };
         self.desk.pushed.sent += 1;
         let sent = match self.desk.fetcher.send_once(&request).await {
             Ok(sent) => sent,
             Err(error) => {
-                self.put_back(&entry, Back::Untouched, now, &Told::default())?;
+                self.put_back(&entry, Back::Untouched, now, &Told::default()).await?;
                 return Err(error);
             }
         };
         match sent.result {
             Ok(answer) => {
                 self.silent = 0;
-                self.succeeded(&entry, &answer, sent.as_of)
+                self.succeeded(&entry, &answer, sent.as_of).await
             }
             Err(failure) => self.failed(&entry, failure).await,
         }
@@ -74,37 +75,42 @@ impl Push<'_> {
         tracing::debug!(entry = entry.entry, ?decision, error = %failure, "an entry was not done");
         match decision {
             Decision::Unreachable => {
-                self.put_back(entry, Back::Untouched, self.now(), &told(&failure))?;
+                self.put_back(entry, Back::Untouched, self.now(), &told(&failure)).await?;
                 return Err(PollError::Outage(failure));
             }
             Decision::KeyRefused => {
-                self.put_back(entry, Back::Untouched, self.now(), &told(&failure))?;
+                self.put_back(entry, Back::Untouched, self.now(), &told(&failure)).await?;
                 return Err(PollError::KeyRefused(failure));
             }
             Decision::Unsure => {
                 let told = told(&failure);
-                return self.unsure(entry, failure, told);
+                return self.unsure(entry, failure, told).await;
             }
-            Decision::Later => return self.later(entry, failure),
+            Decision::Later => return self.later(entry, failure).await,
             Decision::AlreadySo | Decision::Adopt | Decision::Fail => self.silent = 0,
         }
         match decision {
-            Decision::AlreadySo => self.already_so(entry, &failure),
+            Decision::AlreadySo => self.already_so(entry, &failure).await,
             Decision::Adopt => self.adopt(entry, &failure).await,
             _ => {
                 let hint = verdict::hint(entry.action, &failure).to_owned();
-                self.fail(entry, Told { hint: Some(hint), ..told(&failure) })
+                self.fail(entry, Told { hint: Some(hint), ..told(&failure) }).await
             }
         }
     }
 
     /// The outcome is not known: nothing is sent again before it was looked up.
-    pub(super) fn unsure(&mut self, entry: &Entry, failure: Failure, told: Told) -> PollResult<()> {
+    pub(super) async fn unsure(
+        &mut self,
+        entry: &Entry,
+        failure: Failure,
+        told: Told,
+    ) -> PollResult<()> {
         let fails = entry.fails.saturating_add(1);
         if entry.action != Action::Track && fails >= FAILS_MAX {
             let story = format!("gave up after {fails} sends with an unknown outcome: {failure}");
             let told = Told { detail: Some(story), hint: Some(RETRY_HINT.to_owned()), ..told };
-            return self.fail(entry, told);
+            return self.fail(entry, told).await;
         }
         let settle = self.settings.reconcile_after;
         // A proxy that cannot take it just now is asked again as soon as for a read.
@@ -115,7 +121,7 @@ impl Push<'_> {
             None => verdict::rest(fails, settle, chance),
         };
         let next_at = self.after(rest);
-        self.put_back(entry, Back::Unsure, next_at, &told)?;
+        self.put_back(entry, Back::Unsure, next_at, &told).await?;
         tracing::info!(entry = entry.entry, error = %failure, "the outcome is not known; looking before sending again");
         match soon {
             Some(_) => {
@@ -127,17 +133,17 @@ impl Push<'_> {
     }
 
     /// The server asked to come again.
-    fn later(&mut self, entry: &Entry, failure: Failure) -> PollResult<()> {
+    async fn later(&mut self, entry: &Entry, failure: Failure) -> PollResult<()> {
         let is_gated = failure.status == Some(429) || failure.retry_after.is_some();
         // At the gate the next request waits as long as it was told to.
         if is_gated {
-            return self.put_back(entry, Back::Later, self.now(), &told(&failure));
+            return self.put_back(entry, Back::Later, self.now(), &told(&failure)).await;
         }
         let soon = self.retry_soon(entry);
         let chance = self.desk.fetcher.chance();
         let times = u32::try_from(entry.attempts).unwrap_or(u32::MAX);
         let next_at = self.after(soon.unwrap_or_else(|| verdict::pause(times, chance)));
-        self.put_back(entry, Back::Later, next_at, &told(&failure))?;
+        self.put_back(entry, Back::Later, next_at, &told(&failure)).await?;
         match soon {
             Some(_) => _ = self.soon.insert(entry.entry, next_at),
             // The API answers, it only takes no writes: the reads of this run have their turn.
@@ -175,7 +181,7 @@ impl Push<'_> {
     }
 
     /// Puts a claimed entry back into the queue.
-    pub(super) fn put_back(
+    pub(super) async fn put_back(
         &mut self,
         entry: &Entry,
         back: Back,
@@ -183,17 +189,21 @@ impl Push<'_> {
         told: &Told,
     ) -> PollResult<()> {
         let ledger = self.desk.ledger(entry.kind);
-        self.desk.store.database().write(|tx| {
-            queue::put_back(tx, entry, back, next_at, told)?;
-            ledger.close(tx, &Tally::default())
-        })?;
+        let (entry, told) = (entry.clone(), told.clone());
+        self.desk
+            .store
+            .write(move |tx| {
+                queue::put_back(tx, &entry, back, next_at, &told)?;
+                ledger.close(tx, &Tally::default())
+            })
+            .await?;
         Ok(())
     }
 
     /// The server says that it exists. Where it can be found, that is what was wanted.
     async fn adopt(&mut self, entry: &Entry, failure: &Failure) -> PollResult<()> {
         let next_at = self.after(verdict::pause(1, 1.0));
-        self.put_back(entry, Back::Later, next_at, &told(failure))?;
+        self.put_back(entry, Back::Later, next_at, &told(failure)).await?;
         let found = match self.search(entry, Depth::All).await {
             Ok(found) => found,
             Err(error) if error.is_fatal() => return Err(error),
@@ -205,11 +215,11 @@ impl Push<'_> {
         match found.first() {
             Some(id) => {
                 let detail = Some("it was already there".to_owned());
-                self.found(entry, id, Told { detail, ..told(failure) })
+                self.found(entry, id, Told { detail, ..told(failure) }).await
             }
             None => {
                 let hint = "the API says that it exists, but does not list it";
-                self.fail(entry, Told { hint: Some(hint.to_owned()), ..told(failure) })
+                self.fail(entry, Told { hint: Some(hint.to_owned()), ..told(failure) }).await
             }
         }
     }
@@ -218,35 +228,40 @@ impl Push<'_> {
     pub(super) async fn look(&mut self, entry: &Entry) -> PollResult<()> {
         let found = match self.search(entry, Depth::SinceFirstSend).await {
             Ok(found) => found,
-            Err(error) => return self.cannot_look(entry, error),
+            Err(error) => return self.cannot_look(entry, error).await,
         };
-        let ours = self.desk.store.database().read(|c| ours(c, entry, found))?;
+        let queued = entry.clone();
+        let ours = self.desk.store.read(move |c| ours(c, &queued, found)).await?;
         let now = self.now();
         if let Some(id) = ours {
             let detail = "the answer was lost; it was found by looking".to_owned();
-            return self.found(entry, &id, Told { detail: Some(detail), ..Told::default() });
+            return self.found(entry, &id, Told { detail: Some(detail), ..Told::default() }).await;
         }
         if let Some(status) = answered(entry) {
-            return self.not_shown_yet(entry, status);
+            return self.not_shown_yet(entry, status).await;
         }
         if entry.kind == Kind::Creator && entry.looks + 1 < CREATOR_LOOKS {
             let next_at = self.after(self.settings.reconcile_after);
-            return Ok(self
-                .desk
-                .store
-                .database()
-                .write(|tx| queue::look_again(tx, entry, next_at))?);
+            let entry = entry.clone();
+            let write = self.desk.store.write(move |tx| queue::look_again(tx, &entry, next_at));
+            return Ok(write.await?);
         }
         if entry.fails >= FAILS_MAX {
             let before = entry.detail.as_deref().unwrap_or("no answer");
             let story = format!("gave up after {} sends; it is not there: {before}", entry.fails);
-            return self.fail(
-                entry,
-                Told { detail: Some(story), hint: Some(RETRY_HINT.to_owned()), ..last_told(entry) },
-            );
+            return self
+                .fail(
+                    entry,
+                    Told {
+                        detail: Some(story),
+                        hint: Some(RETRY_HINT.to_owned()),
+                        ..last_told(entry)
+                    },
+                )
+                .await;
         }
-        let new_key = entry.key_errors >= KEY_ERRORS_MAX;
-        Ok(self.desk.store.database().write(|tx| queue::send_again(tx, entry, new_key, now))?)
+        let (entry, new_key) = (entry.clone(), entry.key_errors >= KEY_ERRORS_MAX);
+        Ok(self.desk.store.write(move |tx| queue::send_again(tx, &entry, new_key, now)).await?)
     }
 
     /// Looks for what an entry wants. A list that could not be read is not asked for again in this run
@@ -284,7 +299,7 @@ impl Push<'_> {
 
     /// What could not be looked up is looked up later; until then nothing is sent. A list that cannot be
     /// read stays so until somebody mends the server: in the end the entry says so, and waits for its user.
-    pub(super) fn cannot_look(&mut self, entry: &Entry, error: PollError) -> PollResult<()> {
+    pub(super) async fn cannot_look(&mut self, entry: &Entry, error: PollError) -> PollResult<()> {
         if error.is_fatal() {
             return Err(error);
         }
@@ -293,17 +308,16 @@ impl Push<'_> {
         if counts && entry.fails >= FAILS_MAX {
             let detail = Some(format!("gave up after {} tries; it {why}", entry.fails));
             let hint = Some(RETRY_HINT.to_owned());
-            return self.fail(entry, Told { detail, hint, ..last_told(entry) });
+            return self.fail(entry, Told { detail, hint, ..last_told(entry) }).await;
         }
         tracing::warn!(entry = entry.entry, %error, "could not be looked up; trying again later");
         let chance = self.desk.fetcher.chance();
         let times = u32::try_from(entry.fails).unwrap_or(u32::MAX).max(3);
         let next_at = self.after(verdict::pause(times, chance));
-        Ok(self
-            .desk
-            .store
-            .database()
-            .write(|tx| queue::put_off(tx, entry, next_at, &why, counts))?)
+        let entry = entry.clone();
+        let write =
+            self.desk.store.write(move |tx| queue::put_off(tx, &entry, next_at, &why, counts));
+        Ok(write.await?)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::store::{StoreResult, removals};
 
 impl Push<'_> {
     /// The API did it.
-    pub(super) fn succeeded(
+    pub(super) async fn succeeded(
         &mut self,
         entry: &Entry,
         answer: &Answer,
@@ -33,7 +33,7 @@ impl Push<'_> {
         if !answer.body.is_empty()
             && let Err(failure) = answer.json::<IgnoredAny>()
         {
-            return self.unreadable_answer(entry, failure, told);
+            return self.unreadable_answer(entry, failure, told).await;
         }
         let mut fresh = None;
         let mut result = entry.subject.clone();
@@ -46,51 +46,60 @@ impl Push<'_> {
                 }
                 // Something was created, but what?
                 Err(failure) if entry.action == Action::Track => {
-                    return self.unreadable_answer(entry, failure, told);
+                    return self.unreadable_answer(entry, failure, told).await;
                 }
                 // It was changed, but the answer does not show it.
                 _ => {}
             }
         }
-        if let Some(id) = result.as_deref().filter(|_| is_new_creator(entry))
-            && self.desk.store.database().read(|c| find::is_taken(c, entry.entry, id))?
-        {
-            return self.replayed(entry, answer);
+        if let Some(id) = result.clone().filter(|_| is_new_creator(entry)) {
+            let number = entry.entry;
+            if self.desk.store.read(move |c| find::is_taken(c, number, &id)).await? {
+                return self.replayed(entry, answer).await;
+            }
         }
-        self.finish(entry, result, fresh, told)
+        self.finish(entry, result, fresh, told).await
     }
 
     /// It is looked whether it was done, and with the status of the answer it is not sent again.
-    fn unreadable_answer(&mut self, entry: &Entry, failure: Failure, told: Told) -> PollResult<()> {
+    async fn unreadable_answer(
+        &mut self,
+        entry: &Entry,
+        failure: Failure,
+        told: Told,
+    ) -> PollResult<()> {
         let detail = Some(failure.to_string());
-        self.unsure(entry, failure, Told { detail, ..told })
+        self.unsure(entry, failure, Told { detail, ..told }).await
     }
 
     /// The server repeated what it had answered to this key, and what it had made was taken by another
     /// entry that wanted one of the same name: this one still has none, and asks under another key.
-    fn replayed(&mut self, entry: &Entry, answer: &Answer) -> PollResult<()> {
+    async fn replayed(&mut self, entry: &Entry, answer: &Answer) -> PollResult<()> {
         tracing::info!(
             entry = entry.entry,
             request_id = answer.request_id,
             "the API repeated itself; asking anew"
         );
-        let ledger = self.desk.ledger(entry.kind);
-        self.desk.store.database().write(|tx| {
-            queue::begin_anew(tx, entry)?;
-            ledger.close(tx, &Tally::default())
-        })?;
+        let (ledger, entry) = (self.desk.ledger(entry.kind), entry.clone());
+        self.desk
+            .store
+            .write(move |tx| {
+                queue::begin_anew(tx, &entry)?;
+                ledger.close(tx, &Tally::default())
+            })
+            .await?;
         Ok(())
     }
 
     /// What was to be deleted is not there, after a send whose outcome was not known.
-    pub(super) fn already_so(&mut self, entry: &Entry, failure: &Failure) -> PollResult<()> {
+    pub(super) async fn already_so(&mut self, entry: &Entry, failure: &Failure) -> PollResult<()> {
         let detail = Some("an earlier send whose answer was lost had done it".to_owned());
         let told = Told { detail, ..told(failure) };
-        self.finish(entry, entry.subject.clone(), None, told)
+        self.finish(entry, entry.subject.clone(), None, told).await
     }
 
     /// Records the answer with what it shows, and makes due what it does not show.
-    pub(super) fn finish(
+    pub(super) async fn finish(
         &mut self,
         entry: &Entry,
         result: Option<String>,
@@ -98,7 +107,7 @@ impl Push<'_> {
         told: Told,
     ) -> PollResult<()> {
         let is_deleted = entry.action == Action::Untrack;
-        self.end_with(entry, |tx, ledger| {
+        self.end_with(entry, move |tx, entry, ledger| {
             let mut done = Tally::default();
             for (kind, id) in touched(tx, entry, fresh.as_ref())? {
                 reread::add(tx, kind, &id, ledger.at)?;
@@ -114,40 +123,44 @@ impl Push<'_> {
             }
             ledger.close(tx, &done)?;
             settle::succeed(tx, entry, result.as_deref(), &told, ledger.at)
-        })?;
+        })
+        .await?;
         self.desk.pushed.succeeded += 1;
         Ok(())
     }
 
     /// What an entry wanted was found.
-    pub(super) fn found(&mut self, entry: &Entry, id: &str, told: Told) -> PollResult<()> {
-        self.end_with(entry, |tx, ledger| {
+    pub(super) async fn found(&mut self, entry: &Entry, id: &str, told: Told) -> PollResult<()> {
+        let id = id.to_owned();
+        self.end_with(entry, move |tx, entry, ledger| {
             ledger.close(tx, &Tally::default())?;
-            settle::succeed(tx, entry, Some(id), &told, ledger.at)
-        })?;
+            settle::succeed(tx, entry, Some(&id), &told, ledger.at)
+        })
+        .await?;
         self.desk.pushed.succeeded += 1;
         Ok(())
     }
 
     /// It will not be done.
-    pub(super) fn fail(&mut self, entry: &Entry, told: Told) -> PollResult<()> {
+    pub(super) async fn fail(&mut self, entry: &Entry, told: Told) -> PollResult<()> {
         let detail = told.detail.as_deref().unwrap_or_default();
         tracing::warn!(entry = entry.entry, detail, "an entry of the outbox failed");
-        self.end_with(entry, |tx, ledger| {
+        self.end_with(entry, move |tx, entry, ledger| {
             ledger.close(tx, &Tally::default())?;
             settle::fail(tx, entry, &told, ledger.at)
-        })?;
+        })
+        .await?;
         self.desk.pushed.failed += 1;
         Ok(())
     }
 
-    fn end_with(
+    async fn end_with(
         &mut self,
         entry: &Entry,
-        write: impl FnOnce(&Transaction<'_>, &Ledger) -> StoreResult<bool>,
+        write: impl FnOnce(&Transaction<'_>, &Entry, &Ledger) -> StoreResult<bool> + Send + 'static,
     ) -> PollResult<()> {
-        let ledger = self.desk.ledger(entry.kind);
-        if !self.desk.store.database().write(|tx| write(tx, &ledger))? {
+        let (ended, ledger) = (entry.clone(), self.desk.ledger(entry.kind));
+        if !self.desk.store.write(move |tx| write(tx, &ended, &ledger)).await? {
             tracing::info!(entry = entry.entry, "was discarded while it was looked up");
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What a demo has to show for itself: what grew, how fresh it is, what it cost, and where it is.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -22,9 +22,9 @@ const PYTHON: &str = "python3 -c 'import sqlite3, sys; [print(*row, sep=\"|\") f
 
 /// Everything the report says.
 #[derive(Debug)]
-pub struct Findings<'a> {
+pub struct Findings {
     /// The database, absolute.
-    pub database: &'a Path,
+    pub database: PathBuf,
     /// How long it all took.
     pub took: Duration,
     /// When the week began.
@@ -50,7 +50,7 @@ pub struct Findings<'a> {
 }
 
 /// The whole report.
-pub fn text(findings: &Findings<'_>) -> String {
+pub fn text(findings: &Findings) -> String {
     let sections = [
         head(findings),
         format!("Fastest growing videos of the week\n\n{}", growers(findings)),
@@ -63,7 +63,7 @@ pub fn text(findings: &Findings<'_>) -> String {
     sections.join("\n\n") + "\n"
 }
 
-fn head(findings: &Findings<'_>) -> String {
+fn head(findings: &Findings) -> String {
     let counts: Vec<String> = findings
         .counts
         .iter()
@@ -78,7 +78,7 @@ fn head(findings: &Findings<'_>) -> String {
     )
 }
 
-fn growers(findings: &Findings<'_>) -> String {
+fn growers(findings: &Findings) -> String {
     let mut table =
         table(&["account", "platform", "views", "gained", "views over the week"], &[2, 3]);
     for (grower, scrapes) in &findings.growers {
@@ -108,7 +108,7 @@ fn resample(scrapes: &[(i64, i64)], start: DateTime<Utc>, end: DateTime<Utc>) ->
 }
 
 /// The entry, and what the API has shown of the video since.
-fn tracked(findings: &Findings<'_>) -> String {
+fn tracked(findings: &Findings) -> String {
     let Some((entry, scrapes)) = &findings.tracked else { return "nothing was queued".to_owned() };
     let line = outbox::line(entry);
     let line = line.trim_end();
@@ -127,7 +127,7 @@ fn tracked(findings: &Findings<'_>) -> String {
     )
 }
 
-fn freshness(findings: &Findings<'_>) -> String {
+fn freshness(findings: &Findings) -> String {
     let header = ["", "newest scrape", "oldest", "overdue", "mirrored", "to come", "missed"];
     let mut table = table(&header, &[1, 2, 3, 4, 5, 6]);
     let ago =
@@ -152,7 +152,7 @@ fn count(number: usize) -> String {
     thousands(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-fn requests(findings: &Findings<'_>) -> String {
+fn requests(findings: &Findings) -> String {
     let mut table = table(&["", "requests", "of these 304"], &[1, 2]);
     for spent in &findings.spent {
         let name = match Kind::from_name(&spent.kind) {
@@ -180,7 +180,7 @@ fn requests(findings: &Findings<'_>) -> String {
     )
 }
 
-fn queries(findings: &Findings<'_>) -> String {
+fn queries(findings: &Findings) -> String {
     let path = quoted(&findings.database.to_string_lossy());
     let lines = sql(findings).map(|sql| format!("sqlite3 {path} \"{sql}\""));
     format!(
@@ -190,7 +190,7 @@ fn queries(findings: &Findings<'_>) -> String {
 }
 
 /// The queries, free of what means something to a shell between double quotes.
-fn sql(findings: &Findings<'_>) -> [String; 2] {
+fn sql(findings: &Findings) -> [String; 2] {
     let fastest = findings.growers.first().map_or("", |(grower, _)| grower.video_id.as_str());
     [
         format!(

@@ -23,14 +23,14 @@ pub struct Subject {
 }
 
 /// A day and what to look for on it.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+#[derive(Debug, Clone)]
+pub struct Wanted {
     /// What of.
     pub lot: Lot,
     /// The day as a number.
     pub day: i64,
     /// The day as text.
-    pub date: &'a str,
+    pub date: String,
     /// Whether figures that were not final when they were asked for are so by now.
     pub has_settled: bool,
 }
@@ -91,7 +91,7 @@ fn pending(lot: Lot, published: Published, what: &str) -> String {
 /// The next resources after the key `after` that are to be asked for, in the order of their keys.
 pub fn next(
     c: &Connection,
-    wanted: Wanted<'_>,
+    wanted: &Wanted,
     after: i64,
     limit: usize,
 ) -> StoreResult<Vec<Subject>> {
@@ -99,7 +99,7 @@ pub fn next(
 }
 
 /// Resources that were published after the day, for a request that has room for them.
-pub fn later(c: &Connection, wanted: Wanted<'_>, limit: usize) -> StoreResult<Vec<Subject>> {
+pub fn later(c: &Connection, wanted: &Wanted, limit: usize) -> StoreResult<Vec<Subject>> {
     match wanted.lot {
         Lot::Accounts => Ok(Vec::new()),
         _ => subjects(c, wanted, Published::Later, i64::MIN, limit),
@@ -108,7 +108,7 @@ pub fn later(c: &Connection, wanted: Wanted<'_>, limit: usize) -> StoreResult<Ve
 
 fn subjects(
     c: &Connection,
-    wanted: Wanted<'_>,
+    wanted: &Wanted,
     published: Published,
     after: i64,
     limit: usize,
@@ -117,7 +117,7 @@ fn subjects(
     let sql = pending(wanted.lot, published, what) + " ORDER BY r.key LIMIT ?5";
     let mut statement = c.prepare_cached(&sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let parameters = (wanted.date, wanted.day, wanted.has_settled, after, limit);
+    let parameters = (&wanted.date, wanted.day, wanted.has_settled, after, limit);
     let rows = statement.query_map(parameters, |row| {
         Ok(Subject { key: row.get(0)?, id: row.get(1)?, is_again: row.get(2)? })
     })?;
@@ -125,9 +125,9 @@ fn subjects(
 }
 
 /// How many resources are to be asked for.
-pub fn count(c: &Connection, wanted: Wanted<'_>) -> StoreResult<u64> {
+pub fn count(c: &Connection, wanted: &Wanted) -> StoreResult<u64> {
     let sql = pending(wanted.lot, Published::By, "count(*)");
-    let parameters = (wanted.date, wanted.day, wanted.has_settled, i64::MIN);
+    let parameters = (&wanted.date, wanted.day, wanted.has_settled, i64::MIN);
     let count: i64 = c.prepare_cached(&sql)?.query_row(parameters, |row| row.get(0))?;
     Ok(count.unsigned_abs())
 }
@@ -166,13 +166,9 @@ pub fn unaskable(c: &Connection) -> StoreResult<u64> {
 }
 
 /// Writes what was answered for a day. Returns how many rows are new or other than before.
-pub fn write(
-    tx: &Transaction<'_>,
-    wanted: Wanted<'_>,
-    told: &[(Subject, Told)],
-) -> StoreResult<i64> {
+pub fn write(tx: &Transaction<'_>, wanted: &Wanted, told: &[(Subject, Told)]) -> StoreResult<i64> {
     let kind = wanted.lot.kind();
-    let slot = slot(tx, kind, wanted.day, wanted.date)?;
+    let slot = slot(tx, kind, wanted.day, &wanted.date)?;
     let mut changed = 0;
     for (subject, told) in told {
         name(tx, wanted.lot, subject)?;

@@ -51,4 +51,4 @@ pub mod walks;
 
 pub use database::Database;
 pub use error::{StoreError, StoreResult};
-pub use shared::Store;
+pub use shared::{Pending, Store};

@@ -32,8 +32,6 @@ struct Shared {
     readers: Readers,
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
-    // Until all callers await their reads and writes.
-    database: Arc<Mutex<Database>>,
 }
 
 impl Store {
@@ -46,16 +44,10 @@ impl Store {
         let readers = Readers::beside(&database);
         let (jobs, queue) = mpsc::channel::<Job>();
         let path = database.path().to_owned();
-        let database = Arc::new(Mutex::new(database));
-        let writes = Arc::clone(&database);
-        let work = move || {
-            for job in queue {
-                job(&writes.lock().unwrap_or_else(PoisonError::into_inner));
-            }
-        };
+        let work = move || queue.into_iter().for_each(|job| job(&database));
         let writer = thread::Builder::new().name("sqlite-writer".to_owned()).spawn(work);
         let writer = writer.map_err(|source| StoreError::Io { path, source })?;
-        let shared = Shared { readers, jobs: Some(jobs), writer: Some(writer), database };
+        let shared = Shared { readers, jobs: Some(jobs), writer: Some(writer) };
         Ok(Self(Arc::new(shared)))
     }
 
@@ -152,11 +144,6 @@ impl Store {
         // Without a writer there is nobody to answer, which the caller hears of.
         let _ = self.0.jobs.as_ref().map(|jobs| jobs.send(Box::new(job)));
         Pending(told)
-    }
-
-    /// To be replaced by [`Self::read`] and [`Self::write`].
-    pub fn database(&self) -> std::sync::MutexGuard<'_, Database> {
-        self.0.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -13,8 +13,8 @@ use creatormirror::pass::{self, Order, Report};
 use creatormirror::poll::fetch::Manners;
 use creatormirror::poll::{Desk, Fetcher};
 use creatormirror::sandbox::SandboxSettings;
+use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
-use creatormirror::store::{Database, Store};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -48,10 +48,8 @@ impl Lab {
         let clock = self.bed.clock.clone();
         let client = client(&self.bed.base_url, &clock);
         let database = Database::open(&self.bed.database(), IfMissing::Create).unwrap();
-        let store = Store::start(database).unwrap();
-        let fetcher =
-            Fetcher::new(client, store.clone(), clock, Watcher::silent(), manners()).unwrap();
-        Desk::new(fetcher, store, Duration::from_secs(300))
+        let fetcher = Fetcher::open(client, database, clock, Watcher::silent(), manners()).unwrap();
+        Desk::new(fetcher, Duration::from_secs(300))
     }
 
     /// What `sync` does.
@@ -71,7 +69,7 @@ impl Lab {
     fn backfill(&self, days: u32) -> Backfilled {
         let (mut desk, mut work) = (self.desk(), Backfill::of_days(days));
         let settings = pass_settings(|_| "@daily");
-        let course = backfill::run(&mut desk, &mut work, &settings, false, &|_| false);
+        let course = backfill::run(&mut desk, &mut work, &settings, false, async |_| false);
         let stop = self.runtime.block_on(course);
         work.report(stop)
     }

@@ -108,7 +108,7 @@ proptest! {
             let today = 4 + round as i64;
             for number in 0..today.min(6) {
                 let (date, has_settled) = (text(number), today - number > 2);
-                let wanted = Wanted { lot: Lot::Videos, day: 20_000 + number, date: &date, has_settled };
+                let wanted = Wanted { lot: Lot::Videos, day: 20_000 + number, date, has_settled };
                 let expected: Vec<String> = published.iter().enumerate()
                     .filter(|(_, day)| day.is_none_or(|day| day <= number))
                     .map(|(n, _)| format!("v{n}"))
@@ -117,11 +117,11 @@ proptest! {
                         Some((_, is_final)) => has_settled && !is_final,
                     })
                     .collect();
-                let count = mirror.store.read(|c| metrics::count(c, wanted)).unwrap();
+                let count = mirror.store.read(|c| metrics::count(c, &wanted)).unwrap();
                 prop_assert_eq!(count as usize, expected.len());
                 let (mut found, mut after) = (Vec::new(), i64::MIN);
                 loop {
-                    let subjects = mirror.store.read(|c| metrics::next(c, wanted, after, limit)).unwrap();
+                    let subjects = mirror.store.read(|c| metrics::next(c, &wanted, after, limit)).unwrap();
                     let Some(last) = subjects.last() else { break };
                     after = last.key;
                     found.extend(subjects.iter().map(|subject| subject.id.clone()));
@@ -146,7 +146,7 @@ proptest! {
                             Said::Nothing => {}
                         }
                     }
-                    mirror.store.write(|tx| metrics::write(tx, wanted, &told)).unwrap();
+                    mirror.store.write(|tx| metrics::write(tx, &wanted, &told)).unwrap();
                 }
                 prop_assert_eq!(found, expected);
             }

@@ -14,8 +14,8 @@ use creatormirror::pass::Stop;
 use creatormirror::poll::fetch::Manners;
 use creatormirror::poll::{Desk, Fetcher};
 use creatormirror::sandbox::{self, Control, Sandbox, SandboxSettings};
+use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
-use creatormirror::store::{Database, Store};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -89,13 +89,12 @@ impl Stage {
     /// Lets the daemon run to its end, whatever that is.
     pub async fn run(&self, settings: DaemonSettings) -> Result<(), Stop> {
         let database = Database::open(&self.database(), IfMissing::Refuse).unwrap();
-        let store = Store::start(database).unwrap();
         let pulse = Pulse::new(self.clock.clone());
         let client = client(&self.base_url, &self.clock);
         let (clock, manners) = (self.clock.clone(), settings.manners);
         let watcher = self.watcher(&pulse);
-        let fetcher = Fetcher::new(client, store.clone(), clock, watcher, manners).unwrap();
-        let desk = Desk::new(fetcher, store, settings.freshness_target);
+        let fetcher = Fetcher::open(client, database, clock, watcher, manners).unwrap();
+        let desk = Desk::new(fetcher, settings.freshness_target);
         let front = self.front(pulse, settings.clone());
         daemon::run(desk, settings, front).await
     }

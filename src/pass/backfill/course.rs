@@ -10,6 +10,7 @@ use crate::model::Ending;
 use crate::model::Outcome;
 use crate::model::metrics::number;
 use crate::model::{Event, Kind, Lot, instant};
+use crate::pass::backfill::growth::due;
 use crate::pass::backfill::report::{Backfilled, KindBackfilled};
 use crate::pass::report::Stop;
 use crate::plan::backfill::{self as plan, Bound, Task};
@@ -78,14 +79,14 @@ impl Backfill {
 
     /// What has ended or settled since the last backfill, of kinds that `wants` wants; `None` if there
     /// is nothing to do.
-    pub(super) fn of_growth(
+    pub(super) async fn of_growth(
         desk: &Desk,
         wants: impl Fn(Kind) -> bool,
     ) -> StoreResult<Option<Self>> {
-        let tasks = desk
-            .store
-            .database()
-            .read(|c| crate::pass::backfill::due(c, desk.fetcher.clock().now(), wants))?;
+        let (now, wanted) =
+            (desk.fetcher.clock().now(), Lot::KINDS.into_iter().filter(|kind| wants(*kind)));
+        let wanted: Vec<Kind> = wanted.collect();
+        let tasks = desk.store.read(move |c| due(c, now, &wanted)).await?;
         let growth = Self { tasks: Some(tasks), ..Self::new(Goal::Growth) };
         Ok(growth.tasks.as_ref().is_some_and(|tasks| !tasks.is_empty()).then_some(growth))
     }
@@ -158,8 +159,8 @@ impl Backfill {
     }
 
     /// What the present task asks for.
-    pub(super) fn wanted<'a>(&self, task: Task, date: &'a str) -> metrics::Wanted<'a> {
-        let (lot, day) = (task.lot, number(task.day));
+    pub(super) fn wanted(&self, task: Task) -> metrics::Wanted {
+        let (lot, day, date) = (task.lot, number(task.day), task.day.to_string());
         metrics::Wanted { lot, day, date, has_settled: self.is_settled }
     }
 
@@ -185,19 +186,19 @@ impl Backfill {
         self.today = now.date_naive();
         for kind in Lot::KINDS {
             let learned =
-                desk.store.database().read(|c| metrics::bound(c, kind, instant::micros(now)))?;
+                desk.store.read(move |c| metrics::bound(c, kind, instant::micros(now))).await?;
             self.bounds.insert(kind, Bound::known(learned));
         }
         if let Goal::Days(count) = self.goal {
-            let (has_rows, is_mirrored) = desk.store.database().read(metrics::has_rows)?;
+            let (has_rows, is_mirrored) = desk.store.read(metrics::has_rows).await?;
             self.is_unfilled = !has_rows && !is_mirrored;
-            self.leave_refused(desk)?;
+            self.leave_refused(desk).await?;
             let days = match self.is_unfilled {
                 true => Vec::new(),
                 false => plan::days(self.today, count),
             };
             self.tasks = Some(plan::tasks(&days));
-            self.unaskable = desk.store.database().read(metrics::unaskable)?;
+            self.unaskable = desk.store.read(metrics::unaskable).await?;
         }
         self.foreseen = self.foresee(desk).await?;
         self.announce(desk);
@@ -205,9 +206,9 @@ impl Backfill {
     }
 
     /// Leaves alone what the server refused lately. What it refused the key's scope may have changed.
-    fn leave_refused(&mut self, desk: &Desk) -> StoreResult<()> {
+    async fn leave_refused(&mut self, desk: &Desk) -> StoreResult<()> {
         let now = instant::micros(desk.fetcher.clock().now());
-        let refused = desk.store.database().read(|c| refusals::in_force(c, now))?;
+        let refused = desk.store.read(move |c| refusals::in_force(c, now)).await?;
         for lot in Lot::ALL {
             let known = refused.iter().find(|refusal| refusal.thing == endpoint(lot));
             let known = known.filter(|refusal| refusal.code.as_deref() != Some(SCOPE_CODE));
@@ -230,16 +231,16 @@ impl Backfill {
                 continue;
             };
             let date = task.day.to_string();
-            let ids = if desk.store.database().read(|c| metrics::is_begun(c, kind, day))? {
+            let ids = if desk.store.read(move |c| metrics::is_begun(c, kind, day)).await? {
                 let has_settled = plan::is_settled(task.day, self.today);
-                let wanted = metrics::Wanted { lot, day, date: &date, has_settled };
+                let wanted = metrics::Wanted { lot, day, date, has_settled };
                 // Signs of life, and a chance to be stopped.
                 desk.tell(&Event::Days { kind, done: 0, total: requests.max(1) });
                 tokio::task::yield_now().await;
-                desk.store.database().read(|c| metrics::count(c, wanted))?
+                desk.store.read(move |c| metrics::count(c, &wanted)).await?
             } else {
                 if let std::collections::btree_map::Entry::Vacant(slot) = published.entry(lot) {
-                    slot.insert(desk.store.database().read(|c| metrics::by_publication(c, lot))?);
+                    slot.insert(desk.store.read(move |c| metrics::by_publication(c, lot)).await?);
                 }
                 published.get(&lot).map_or(0, |days| days.range(..=date).map(|(_, n)| *n).sum())
             };

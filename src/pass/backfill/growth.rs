@@ -16,15 +16,11 @@ use crate::store::{StoreResult, instance, metrics, refusals};
 const SPREAD_S: u64 = 1_800;
 
 /// What has ended or settled since the last backfill, and the server does not refuse.
-pub fn due(
-    c: &Connection,
-    now: DateTime<Utc>,
-    wants: impl Fn(Kind) -> bool,
-) -> StoreResult<Vec<Task>> {
+pub fn due(c: &Connection, now: DateTime<Utc>, wanted: &[Kind]) -> StoreResult<Vec<Task>> {
     let refused = refusals::in_force(c, instant::micros(now))?;
     let today = (now - spread(c)?).date_naive();
     let mut tasks = Vec::new();
-    for kind in Lot::KINDS.into_iter().filter(|kind| wants(*kind)) {
+    for kind in wanted.iter().copied() {
         let state = metrics::growing(c, kind)?;
         let due = plan::growth(kind, state.from, &state.asked, &state.open, today);
         let is_refused = |task: &Task| refused.iter().any(|r| r.thing == endpoint(task.lot));
@@ -37,23 +33,27 @@ pub fn due(
 
 /// When days are to be asked for next: now, or when the present one has ended; `None` without a
 /// backfill.
-pub fn next_at(desk: &Desk) -> StoreResult<Option<DateTime<Utc>>> {
+pub async fn next_at(desk: &Desk) -> StoreResult<Option<DateTime<Utc>>> {
     let now = desk.fetcher.clock().now();
-    let paused = pauses::paused(desk, BackoffScope::Days, now)?;
-    desk.store.database().read(|c| {
-        if !due(c, now, |kind| !paused.contains_key(&kind))?.is_empty() {
-            return Ok(Some(now));
-        }
-        let mut is_growing = false;
-        for kind in Lot::KINDS {
-            is_growing |= metrics::growing(c, kind)?.from.is_some();
-        }
-        let spread = spread(c)?;
-        let tomorrow = (now - spread).date_naive().checked_add_days(Days::new(1));
-        let tomorrow = tomorrow.map(|day| day.and_time(NaiveTime::MIN).and_utc() + spread);
-        let next = tomorrow.into_iter().chain(paused.into_values()).min();
-        Ok(next.filter(|_| is_growing))
-    })
+    let paused = pauses::paused(desk, BackoffScope::Days, now).await?;
+    desk.store
+        .read(move |c| {
+            let wanted: Vec<Kind> =
+                Lot::KINDS.into_iter().filter(|kind| !paused.contains_key(kind)).collect();
+            if !due(c, now, &wanted)?.is_empty() {
+                return Ok(Some(now));
+            }
+            let mut is_growing = false;
+            for kind in Lot::KINDS {
+                is_growing |= metrics::growing(c, kind)?.from.is_some();
+            }
+            let spread = spread(c)?;
+            let tomorrow = (now - spread).date_naive().checked_add_days(Days::new(1));
+            let tomorrow = tomorrow.map(|day| day.and_time(NaiveTime::MIN).and_utc() + spread);
+            let next = tomorrow.into_iter().chain(paused.into_values()).min();
+            Ok(next.filter(|_| is_growing))
+        })
+        .await
 }
 
 fn spread(c: &Connection) -> StoreResult<TimeDelta> {

@@ -11,6 +11,7 @@ mod report;
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
+use rusqlite::Connection;
 
 pub use course::Backfill;
 pub use growth::{due, next_at};
@@ -29,14 +30,11 @@ use crate::poll::metrics::{self as asking, Asked, endpoint};
 use crate::poll::settle;
 use crate::poll::{Desk, PollError};
 use crate::store::StoreResult;
-use crate::store::metrics::{self, Subject, Told};
+use crate::store::metrics::{self, Subject, Told, Wanted};
 use crate::store::passes;
 use crate::store::pauses::BackoffScope;
 
 use course::{Goal, Place};
-
-/// Whether something more urgent waits.
-pub type Yields<'a> = dyn Fn(&Desk) -> bool + Sync + 'a;
 
 /// Works on `work` until it is done, `yields` says that something else is more urgent, or something
 /// stops it.
@@ -45,36 +43,36 @@ pub async fn run(
     work: &mut Backfill,
     settings: &PassSettings,
     is_identified: bool,
-    yields: &Yields<'_>,
+    yields: impl AsyncFn(&Desk) -> bool,
 ) -> Option<Stop> {
     desk.pass = 0;
     let mut begun = Turns::default();
     let stop = slice(desk, work, &mut begun, is_identified, yields).await.err();
-    close(desk, work, begun, settings, stop)
+    close(desk, work, begun, settings, stop).await
 }
 
 /// Ends what was broken off from outside.
-pub fn interrupt(desk: &mut Desk, work: &mut Backfill, settings: &PassSettings) -> Stop {
+pub async fn interrupt(desk: &mut Desk, work: &mut Backfill, settings: &PassSettings) -> Stop {
     let begun = Turns { kinds: Lot::KINDS.into(), now: work.task().map(|task| task.lot.kind()) };
-    close(desk, work, begun, settings, Some(Stop::Interrupted)).unwrap_or(Stop::Interrupted)
+    close(desk, work, begun, settings, Some(Stop::Interrupted)).await.unwrap_or(Stop::Interrupted)
 }
 
 /// The days that have ended or settled since the last backfill. Nothing happens, and `None` comes
 /// back, where there are none or no backfill was ever done.
 pub async fn grow(desk: &mut Desk, settings: &PassSettings, only: &[Kind]) -> Option<Backfilled> {
     let wants = |kind| only.is_empty() || only.contains(&kind);
-    let mut work = match of_growth(desk, wants) {
+    let mut work = match of_growth(desk, wants).await {
         Ok(work) => work?,
         Err(error) => return Some(Backfill::of_days(0).report(Some(Stop::Store(error)))),
     };
-    let stop = run(desk, &mut work, settings, true, &|_| false).await;
+    let stop = run(desk, &mut work, settings, true, async |_| false).await;
     Some(work.report(stop))
 }
 
 /// What has ended or settled since the last backfill, of kinds that are wanted and not paused.
-pub fn of_growth(desk: &Desk, wants: impl Fn(Kind) -> bool) -> StoreResult<Option<Backfill>> {
-    let paused = pauses::paused(desk, BackoffScope::Days, desk.fetcher.clock().now())?;
-    Backfill::of_growth(desk, |kind| wants(kind) && !paused.contains_key(&kind))
+pub async fn of_growth(desk: &Desk, wants: impl Fn(Kind) -> bool) -> StoreResult<Option<Backfill>> {
+    let paused = pauses::paused(desk, BackoffScope::Days, desk.fetcher.clock().now()).await?;
+    Backfill::of_growth(desk, |kind| wants(kind) && !paused.contains_key(&kind)).await
 }
 
 /// The kinds whose turns were begun in this pass, and the one at work.
@@ -89,26 +87,29 @@ async fn slice(
     work: &mut Backfill,
     begun: &mut Turns,
     is_identified: bool,
-    yields: &Yields<'_>,
+    yields: impl AsyncFn(&Desk) -> bool,
 ) -> Result<(), Stop> {
     begin(desk, work.trigger(), is_identified).await?;
-    end_turn(desk, Kind::Meta, &Ending::of(Outcome::Polled))?;
+    end_turn(desk, Kind::Meta, &Ending::of(Outcome::Polled)).await?;
     if work.bounds.is_empty() {
         work.plan(desk).await?;
     }
     while !work.is_done() {
-        let group = gather(desk, work, begun)?;
+        let group = gather(desk, work, begun).await?;
         ask_all(desk, work, group).await?;
-        if yields(desk) {
+        if yields(desk).await {
             return Ok(());
         }
     }
     if work.goal != Goal::Growth && !work.is_unfilled {
         let today = number(work.today);
         let whole = Lot::KINDS.into_iter().filter(|kind| !work.given_up.contains_key(kind));
-        desk.store.database().write(|tx| {
-            whole.into_iter().try_for_each(|kind| metrics::grow_from(tx, kind, today))
-        })?;
+        let whole: Vec<Kind> = whole.collect();
+        desk.store
+            .write(move |tx| {
+                whole.into_iter().try_for_each(|kind| metrics::grow_from(tx, kind, today))
+            })
+            .await?;
     }
     Ok(())
 }
@@ -124,7 +125,11 @@ struct Step {
 
 /// The next requests that do not depend on each other's answers: one until the endpoint is known to
 /// answer, then as many as may be in flight.
-fn gather(desk: &mut Desk, work: &mut Backfill, begun: &mut Turns) -> Result<Vec<Step>, Stop> {
+async fn gather(
+    desk: &mut Desk,
+    work: &mut Backfill,
+    begun: &mut Turns,
+) -> Result<Vec<Step>, Stop> {
     let at_once = desk.fetcher.max_concurrent_requests();
     let (mut steps, mut requests, mut of) = (Vec::new(), 0, None);
     while let Some(task) = work.task() {
@@ -142,7 +147,7 @@ fn gather(desk: &mut Desk, work: &mut Backfill, begun: &mut Turns) -> Result<Vec
         }
         let bound = work.bound(kind);
         let at = work.place();
-        let (subjects, last) = subjects(desk, work, task, bound)?;
+        let (subjects, last) = subjects(desk, work, task, bound).await?;
         match last {
             None => work.next_task(),
             Some(last) => work.after = Some(last),
@@ -153,7 +158,7 @@ fn gather(desk: &mut Desk, work: &mut Backfill, begun: &mut Turns) -> Result<Vec
         if !subjects.is_empty() {
             begun.now = Some(kind);
             if begun.kinds.insert(kind) {
-                desk.begin_turn(kind, work.trigger())?;
+                desk.begin_turn(kind, work.trigger()).await?;
             }
             (requests, of) = (requests + 1, Some(kind));
         }
@@ -167,17 +172,16 @@ fn gather(desk: &mut Desk, work: &mut Backfill, begun: &mut Turns) -> Result<Vec
 
 /// The resources of a task's next request, and the key of the last one looked at; `None` where none are
 /// left.
-fn subjects(
+async fn subjects(
     desk: &Desk,
     work: &Backfill,
     task: Task,
     bound: Bound,
 ) -> StoreResult<(Vec<Subject>, Option<i64>)> {
-    let date = task.day.to_string();
-    let wanted = work.wanted(task, &date);
+    let wanted = work.wanted(task);
     let after = work.after.unwrap_or(i64::MIN);
     let mut subjects =
-        desk.store.database().read(|c| metrics::next(c, wanted, after, bound.ids()))?;
+        read(desk, &wanted, move |c, wanted| metrics::next(c, wanted, after, bound.ids())).await?;
     let Some(last) = subjects.last().map(|subject| subject.key) else {
         return Ok((Vec::new(), None));
     };
@@ -185,7 +189,8 @@ fn subjects(
     // the API's to say.
     let room = bound.ids().saturating_sub(subjects.len());
     if room > 0 {
-        subjects.extend(desk.store.database().read(|c| metrics::later(c, wanted, room))?);
+        subjects
+            .extend(read(desk, &wanted, move |c, wanted| metrics::later(c, wanted, room)).await?);
     }
     let is_refused = |subject: &Subject| work.refused.contains(&(task.lot.kind(), subject.key));
     let left_out: Vec<Subject> = subjects.extract_if(.., |subject| is_refused(subject)).collect();
@@ -193,9 +198,18 @@ fn subjects(
         // Remembered, or else a later run would have nothing but them to ask for, and take the refusal
         // for one of everything.
         let told: Vec<_> = left_out.into_iter().map(|one| (one, Told::NotFound)).collect();
-        desk.store.database().write(|tx| metrics::write(tx, wanted, &told))?;
+        desk.store.write(move |tx| metrics::write(tx, &wanted, &told)).await?;
     }
     Ok((subjects, Some(last)))
+}
+
+async fn read(
+    desk: &Desk,
+    wanted: &Wanted,
+    f: impl FnOnce(&Connection, &Wanted) -> StoreResult<Vec<Subject>> + Send + 'static,
+) -> StoreResult<Vec<Subject>> {
+    let wanted = wanted.clone();
+    desk.store.read(move |c| f(c, &wanted)).await
 }
 
 /// Sends the requests of these steps side by side. From the first that was refused on, the work is taken
@@ -215,12 +229,12 @@ async fn ask_all(desk: &mut Desk, work: &mut Backfill, steps: Vec<Step>) -> Resu
     for step in steps {
         if step.subjects.is_empty() {
             if is_whole {
-                end_task(desk, step.task, step.at)?;
+                end_task(desk, step.task, step.at).await?;
             }
             continue;
         }
         let Some(answer) = answers.next() else { continue };
-        let is_taken = take(desk, work, &step, answer).unwrap_or_else(|reason| {
+        let is_taken = take(desk, work, &step, answer).await.unwrap_or_else(|reason| {
             stop.get_or_insert(reason);
             false
         });
@@ -235,19 +249,19 @@ async fn ask_all(desk: &mut Desk, work: &mut Backfill, steps: Vec<Step>) -> Resu
 }
 
 /// Notes that everything was asked for on a day, where this task is the last of its kind.
-fn end_task(desk: &Desk, task: Task, at: Place) -> StoreResult<()> {
+async fn end_task(desk: &Desk, task: Task, at: Place) -> StoreResult<()> {
     let (lot, day) = (task.lot, task.day);
     if lot.is_last_of_kind() {
         let (kind, date, now) = (lot.kind(), day.to_string(), desk.fetcher.stamp());
         desk.store
-            .database()
-            .write(|tx| metrics::day_done(tx, kind, number(day), &date, at.is_settled, now))?;
+            .write(move |tx| metrics::day_done(tx, kind, number(day), &date, at.is_settled, now))
+            .await?;
     }
     Ok(())
 }
 
 /// Goes by the answer to a request. Returns whether its resources are done with.
-fn take(
+async fn take(
     desk: &mut Desk,
     work: &mut Backfill,
     step: &Step,
@@ -261,12 +275,12 @@ fn take(
             Ok(true)
         }
         Ok(Asked::Refused(failure)) => {
-            desk.remember_refusal(&endpoint(lot), &failure)?;
+            desk.remember_refusal(&endpoint(lot), &failure).await?;
             work.give_up_refused(lot, &failure);
             Ok(false)
         }
         Ok(Asked::Invalid(failure)) => {
-            invalid(desk, work, step, failure)?;
+            invalid(desk, work, step, failure).await?;
             Ok(false)
         }
         Err(PollError::Api(failure)) => {
@@ -278,7 +292,12 @@ fn take(
 }
 
 /// The server refuses a request: for the number of its ids, for one of them, or for something else.
-fn invalid(desk: &Desk, work: &mut Backfill, step: &Step, failure: Failure) -> Result<(), Stop> {
+async fn invalid(
+    desk: &Desk,
+    work: &mut Backfill,
+    step: &Step,
+    failure: Failure,
+) -> Result<(), Stop> {
     let (lot, kind) = (step.task.lot, step.task.lot.kind());
     if asking::blames_window(&failure) {
         work.give_up(lot, failure);
@@ -293,7 +312,7 @@ fn invalid(desk: &Desk, work: &mut Backfill, step: &Step, failure: Failure) -> R
     }
     match bound.refused(sent, told) {
         Refused::Fewer if told.is_some() => {
-            asking::keep_bound(desk, lot, bound).map_err(Stop::from)?;
+            asking::keep_bound(desk, lot, bound).await?;
         }
         Refused::Fewer => {}
         // One that is refused where others were answered is itself to blame.
@@ -301,7 +320,7 @@ fn invalid(desk: &Desk, work: &mut Backfill, step: &Step, failure: Failure) -> R
             tracing::warn!(%kind, error = %failure, "an id is refused; it is left out");
             work.refused.extend(first.map(|key| (kind, key)));
             // What was learned on the way down to it was about it.
-            asking::keep_bound(desk, lot, bound).map_err(Stop::from)?;
+            asking::keep_bound(desk, lot, bound).await?;
         }
         Refused::Alone => work.give_up(lot, failure),
     }
@@ -310,7 +329,7 @@ fn invalid(desk: &Desk, work: &mut Backfill, step: &Step, failure: Failure) -> R
 }
 
 /// Writes down how it went, kind by kind.
-fn close(
+async fn close(
     desk: &mut Desk,
     work: &mut Backfill,
     begun: Turns,
@@ -320,18 +339,19 @@ fn close(
     if desk.pass == 0 {
         return stop;
     }
-    let written = write_down(desk, work, &begun, settings, stop.as_ref());
+    let written = write_down(desk, work, &begun, settings, stop.as_ref()).await;
     if work.done > 0 {
         let total = work.foreseen.max(work.done);
         desk.tell(&Event::Days { kind: Kind::Meta, done: work.done, total });
     }
-    let turns = desk.store.database().read(|c| passes::turns(c, desk.pass)).unwrap_or_default();
+    let run = desk.pass;
+    let turns = desk.store.read(move |c| passes::turns(c, run)).await.unwrap_or_default();
     work.pass = desk.pass;
     work.requests += turns.iter().map(|turn| turn.tally.requests).sum::<i64>();
     stop.or(written.err())
 }
 
-fn write_down(
+async fn write_down(
     desk: &mut Desk,
     work: &Backfill,
     begun: &Turns,
@@ -351,13 +371,13 @@ fn write_down(
         if !ending.outcome.is_good() {
             tracing::warn!(%kind, outcome = %ending.outcome, detail = ending.detail, "not all went well");
         }
-        settle::end(desk, kind, &ending)?;
+        settle::end(desk, kind, &ending).await?;
         // What stops everything is no kind's own failure.
         if stop.is_none() {
-            pauses::note(desk, settings, kind, BackoffScope::Days, ending.outcome)?;
+            pauses::note(desk, settings, kind, BackoffScope::Days, ending.outcome).await?;
         }
     }
     let outcome = stop.map_or("finished", Stop::name);
     let detail = stop.map(ToString::to_string);
-    Ok(desk.end(outcome, detail.as_deref(), settings.log_retention)?)
+    Ok(desk.end(outcome, detail.as_deref(), settings.log_retention).await?)
 }
