@@ -14,6 +14,7 @@ use crate::export::parquet::ParquetFile;
 use crate::export::{Destination, ExportError, Exported, Format, Watch, text};
 use crate::model::Value;
 use crate::store::dump::{self, Table, Which};
+use crate::store::fingerprint;
 
 /// Memory for rows that wait to be written, over all open files, bytes.
 const WAITING_BYTES_MAX: usize = 32 << 20;
@@ -199,7 +200,7 @@ impl<'s> Stage<'s> {
         former: Option<&TableEntry>,
         since: Option<&str>,
     ) -> Result<Parts, ExportError> {
-        let months = dump::months(self.c, table)?;
+        let months = fingerprint::months(self.c, table)?;
         let mut months: BTreeMap<String, String> =
             months.into_iter().map(|(month, sum)| (month, format!("{sum:032x}"))).collect();
         let is_intact = |file: &FileEntry| {

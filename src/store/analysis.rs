@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use crate::model::{Instant, Kind};
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 /// A video and what it gained over its whole history.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,10 +16,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use tempfile::TempPath;
 
 use crate::clock::Clock;
+use crate::store::database::Database;
+use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance_lock::{self, FileId};
 use crate::store::outbox::by_hand;
 use crate::store::status::{self, Depth};
-use crate::store::{Database, StoreError, StoreResult, instance, jobs, open, passes, place};
+use crate::store::{instance, jobs, open, passes, place};
 
 /// Pages that are copied before it is told how far the copy is.
 const STEP_PAGES: i32 = 1_024;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::model::row::DECODER_VERSION;
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 /// The figures of one `GET /overview`.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, Transaction};
 
 use crate::model::{Kind, instant};
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 /// When a resource is due, and after how long a gap it will be asked again if nothing has moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, Row};
 
 use crate::model::{Instant, Kind};
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 /// Kinds with no more rows than this are read whole.
 const ROWS_EXACT_MAX: i64 = 2_000;

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, Transaction};
 
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 /// Whose mirror this is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -20,17 +20,15 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use crate::clock::Clock;
+use crate::store::error::{StoreError, StoreResult};
 use crate::store::place::{FILE_MODE, lock_path, resolve, wal_path};
-use crate::store::{StoreError, StoreResult, wal_check};
+use crate::store::wal_check;
 
 /// The byte that is locked in both files. SQLite's are at 1 GiB.
 const LOCK_BYTE: i64 = 1 << 62;
 
 /// Readers must not be able to open the lock file.
 const LOCK_MODE: u32 = 0o600;
-
-/// Length of the record in the lock file: an id as hexadecimal digits, and the end of the line.
-const RECORD_BYTES: usize = 9;
 
 /// How often, and how far apart, a lock that is half taken is looked at again: its owner may be
 /// starting or ending.
@@ -155,24 +153,6 @@ pub fn existing_lock_file(database: &Path) -> Option<File> {
     open_lock_file(&lock_path(database), &mut OpenOptions::new()).ok()
 }
 
-/// The id of the database that the log beside it belongs to, as the lock file has it.
-pub fn recorded_id(lock: &File) -> Option<u32> {
-    let mut bytes = [0; RECORD_BYTES];
-    lock.read_exact_at(&mut bytes, 0).ok()?;
-    let text = std::str::from_utf8(&bytes).ok()?.strip_suffix('\n')?;
-    u32::from_str_radix(text, 16).ok()
-}
-
-/// Records the id of the database before anything is written to its log, if it is not recorded yet.
-pub fn record_id(database: &Path, lock: &File, id: u32) -> StoreResult<()> {
-    if recorded_id(lock) == Some(id) {
-        return Ok(());
-    }
-    let record = format!("{id:08x}\n");
-    let written = lock.write_all_at(record.as_bytes(), 0).and_then(|()| lock.sync_data());
-    written.map_err(|source| StoreError::Io { path: lock_path(database), source })
-}
-
 /// A descriptor of the database for reading, the same for each file, never closed.
 pub fn open_to_look(path: &Path) -> StoreResult<&'static File> {
     let io = |source| StoreError::Io { path: path.to_owned(), source };
@@ -251,7 +231,7 @@ fn kind(value: libc::c_int) -> libc::c_short {
 pub struct OpenFiles {
     path: PathBuf,
     file: &'static File,
-    id: u32,
+    id: Option<u32>,
     database: Option<FileId>,
     wal: Option<FileId>,
 }
@@ -263,7 +243,7 @@ impl OpenFiles {
         Ok(Self {
             path: path.to_owned(),
             file,
-            id: wal_check::header(file).map_err(io)?.map_or(0, |header| header.id),
+            id: wal_check::id(path, file)?,
             database: Some(FileId::from(&file.metadata().map_err(io)?)),
             wal: FileId::of(&wal_path(path)),
         })
@@ -277,8 +257,9 @@ impl OpenFiles {
     pub fn check_in_place(&self) -> StoreResult<()> {
         let is_there = FileId::of(&self.path) == self.database
             && FileId::of(&wal_path(&self.path)) == self.wal;
-        let header = wal_check::header(self.file).ok().flatten();
-        match is_there && header.is_some_and(|header| header.id == self.id) {
+        let is_same =
+            || wal_check::id(&self.path, self.file).is_ok_and(|id| id.is_some() && id == self.id);
+        match is_there && is_same() {
             true => Ok(()),
             false => Err(StoreError::Replaced(self.path.clone())),
         }
@@ -329,22 +310,5 @@ mod tests {
         });
         InstanceLock::take(&database).unwrap();
         drop(flocked);
-    }
-
-    #[test]
-    fn the_record_is_read_back_and_a_torn_one_is_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = folder.path().join("a.db");
-        let lock = InstanceLock::take(&database).unwrap();
-        assert_eq!(recorded_id(lock.file()), None);
-        for id in [0, 7, u32::MAX] {
-            record_id(&database, lock.file(), id).unwrap();
-            assert_eq!(recorded_id(lock.file()), Some(id));
-        }
-        for torn in ["", "0000", "wrong tx\n", "00000001x"] {
-            lock.file().set_len(0).unwrap();
-            lock.file().write_all_at(torn.as_bytes(), 0).unwrap();
-            assert_eq!(recorded_id(lock.file()), None, "{torn:?}");
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 /// A job the daemon has taken up.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::model::metrics::Metrics;
 use crate::model::{Kind, Lot};
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 /// How long a bound that was learned is believed, microseconds.
 const BOUND_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;

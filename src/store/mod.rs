@@ -12,7 +12,7 @@
 //! **Reading order.** [`open`], [`place`], [`instance_lock`] and [`wal_check`] make the connection; [`rows`] and [`pages`] write what
 //! the API said; [`walks`] and [`removals`] keep the promise about completeness; [`due`] is the
 //! schedule; [`metrics`] are the days; [`outbox`] is the way back to the API; [`instance`], [`jobs`],
-//! [`passes`], [`refusals`] and [`documents`] are the bookkeeping; [`backup`], [`restore`] and [`dump`] copy it all,
+//! [`passes`], [`refusals`] and [`documents`] are the bookkeeping; [`backup`], [`restore`], [`dump`] and [`fingerprint`] copy it all,
 //! for another mirror and for other tools; [`sample`] picks what proves it; [`status`] and [`freshness`] read it back;
 //! [`schema_docs`] says what it all means, [`cookbook`] what to ask of it.
 
@@ -25,6 +25,7 @@ pub mod documents;
 pub mod due;
 pub mod dump;
 pub mod error;
+pub mod fingerprint;
 pub mod freshness;
 pub mod glance;
 pub mod instance;

@@ -60,9 +60,7 @@ impl Database {
         let mut connection = connect(&path, flags)?;
         check_schema(&connection, &path, Access::Writes)?;
         begin(&connection)?;
-        let header = wal_check::header(file);
-        let header = header.map_err(|source| StoreError::Io { path: path.clone(), source })?;
-        instance_lock::record_id(&path, lock.file(), header.map_or(0, |header| header.id))?;
+        wal_check::record(&path, file, lock.file())?;
         prepare(&connection)?;
         migrate(&mut connection)?;
         let files = OpenFiles::of(&path, file)?;
@@ -84,10 +82,8 @@ impl Database {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = connect(&path, flags)?;
         check_schema(&connection, &path, Access::Reads)?;
-        let header = wal_check::header(file);
-        let header = header.map_err(|source| StoreError::Io { path: path.clone(), source })?;
-        if let (Some(lock), Some(header)) = (&lock, header) {
-            instance_lock::record_id(&path, lock, header.id)?;
+        if let Some(lock) = &lock {
+            wal_check::record(&path, file, lock)?;
         }
         prepare(&connection)?;
         let files = OpenFiles::of(&path, file)?;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::model::row::DECODER_VERSION;
 use crate::model::{Kind, Row};
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 use crate::store::rows::{RowWriter, Scrape, Source, State, Written};
 
 /// A page as the mirror knows it.

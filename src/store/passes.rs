@@ -4,7 +4,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::model::{Ending, Kind, Outcome};
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 use crate::store::pages::PageCounts;
 
 impl ToSql for Outcome {

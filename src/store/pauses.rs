@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::model::Kind;
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 /// No pause is longer. One that ends later was noted by a clock that was wrong, and is over.
 pub const PAUSE_MICROS_MAX: i64 = 24 * 3_600 * 1_000_000;

@@ -4,7 +4,7 @@ use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::store::{StoreError, StoreResult};
+use crate::store::error::{StoreError, StoreResult};
 
 /// The database and its folder may be read by the group, so that analysts can be members of it.
 pub(super) const FILE_MODE: u32 = 0o640;

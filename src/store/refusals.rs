@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Transaction};
 
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 /// Something the server refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

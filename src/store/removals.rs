@@ -8,8 +8,8 @@ use rusqlite::{OptionalExtension, Transaction};
 
 use crate::model::Kind;
 use crate::model::settings::RemovalCeiling;
-use crate::store::StoreResult;
 use crate::store::due;
+use crate::store::error::StoreResult;
 use crate::store::walks::Walk;
 
 /// The ceiling only holds back removals of more rows than this.

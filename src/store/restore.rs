@@ -17,10 +17,11 @@ use rusqlite::{Connection, OpenFlags};
 use url::Url;
 
 use crate::store::backup::{self, BackupError, Copied, Existing, Partial};
+use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance::{self, StoredTraffic};
 use crate::store::instance_lock::{self, FileId, InstanceLock};
 use crate::store::open::{self, Access};
-use crate::store::{StoreError, StoreResult, place, wal_check};
+use crate::store::{place, wal_check};
 
 /// What is added to the name of a file that was replaced.
 const REPLACED: &str = ".replaced";

@@ -8,7 +8,7 @@ use rusqlite::{
 };
 
 use crate::model::{Instant, Kind, Row, Value, columns};
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 /// Where a row came from.
 #[derive(Debug, Clone, Copy)]

@@ -12,7 +12,8 @@ use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Transaction};
 
 use crate::model::row::NO_FINGERPRINT;
 use crate::model::{Instant, Kind, Value, columns};
-use crate::store::{StoreResult, pages};
+use crate::store::error::StoreResult;
+use crate::store::pages;
 
 /// Draws that met only rows that were picked before, after which the rest is taken in order.
 const FRUITLESS_DRAWS_MAX: u32 = 20;

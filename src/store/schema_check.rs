@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
+use crate::store::error::{StoreError, StoreResult};
 use crate::store::open::{self, migrations};
-use crate::store::{StoreError, StoreResult};
 
 /// The table in which the migrations that were made are recorded.
 const RECORD: &str = "refinery_schema_history";

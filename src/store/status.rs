@@ -7,16 +7,17 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::model::Outcome;
 use crate::model::{Kind, Lifecycle};
+use crate::store::error::StoreResult;
 use crate::store::freshness::{self, Freshness};
 use crate::store::instance::{self, Identity};
 use crate::store::metrics::{self, Reach};
+use crate::store::open;
 use crate::store::outbox::{self, Summary};
 use crate::store::pauses::{self, Backoff};
 use crate::store::place;
 use crate::store::refusals::{self, Refusal};
 use crate::store::rows::{self, UnreadableScrapes};
 use crate::store::walks::{self, Walk};
-use crate::store::{StoreResult, open};
 
 /// Passes that are searched for the last error. The log may hold months of them.
 const PASSES_SEARCHED: i64 = 1_000;

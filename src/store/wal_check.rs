@@ -16,7 +16,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::store::{StoreError, StoreResult, instance_lock, place};
+use crate::store::error::{StoreError, StoreResult};
+use crate::store::place::{lock_path, wal_path};
 
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -27,6 +28,9 @@ const READ_VERSION_AT: usize = 19;
 /// Where the header has `user_version`, big-endian.
 const USER_VERSION_AT: usize = 60;
 
+/// Length of the record in the lock file: an id as hexadecimal digits, and the end of the line.
+const RECORD_BYTES: usize = 9;
+
 /// Length of the header of a log and of the header of its first frame, bytes.
 const WAL_START_BYTES: usize = 32 + 24;
 /// A log begins with this, or with the next number, big-endian.
@@ -36,25 +40,29 @@ const WAL_SALTS: std::ops::Range<usize> = 16..24;
 const FRAME_SALTS: std::ops::Range<usize> = 40..48;
 
 /// What a database says of itself on its first page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
-    /// Tells it from its copies; 0 where it was not made by this program.
-    pub id: u32,
+struct Header {
+    id: u32,
     /// Whether it has been opened in WAL mode.
-    pub has_wal_mode: bool,
+    has_wal_mode: bool,
 }
 
 /// Reads the header of a database; `None` for a file that is none yet, or something else.
-pub fn header(database: &File) -> io::Result<Option<Header>> {
+fn header(path: &Path, database: &File) -> StoreResult<Option<Header>> {
     let mut bytes = [0; HEADER_BYTES];
     match database.read_exact_at(&mut bytes, 0) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        read => read?,
+        read => read.map_err(|source| StoreError::Io { path: path.to_owned(), source })?,
     }
     Ok(bytes.starts_with(MAGIC).then(|| Header {
         id: number(&bytes[USER_VERSION_AT..]),
         has_wal_mode: bytes[READ_VERSION_AT] == 2,
     }))
+}
+
+/// Tells a database from its copies; 0 where it was not made by this program, `None` for a file that is
+/// none.
+pub fn id(path: &Path, database: &File) -> StoreResult<Option<u32>> {
+    Ok(header(path, database)?.map(|header| header.id))
 }
 
 /// Refuses a log that is not that of `database`. `lock` is its lock file, where it can be read.
@@ -64,18 +72,35 @@ pub fn header(database: &File) -> io::Result<Option<Header>> {
 /// [`StoreError::ForeignWal`], before anything was changed.
 pub fn check(path: &Path, database: &File, lock: Option<&File>) -> StoreResult<()> {
     // The log is read first: whoever wrote a frame had written the rest before.
-    if !has_frames(&place::wal_path(path)) {
+    if !has_frames(&wal_path(path)) {
         return Ok(());
     }
-    let recorded = lock.and_then(instance_lock::recorded_id);
+    let recorded = lock.and_then(recorded_id);
     // SQLite deletes the log of an empty file, and refuses what is no database.
-    let header = header(database);
-    let header = header.map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
-    let Some(header) = header else { return Ok(()) };
+    let Some(header) = header(path, database)? else { return Ok(()) };
     match header.has_wal_mode && recorded.is_none_or(|id| id == header.id) {
         true => Ok(()),
         false => Err(StoreError::ForeignWal(path.to_owned())),
     }
+}
+
+/// The id of the database that the log beside it belongs to, as the lock file has it.
+fn recorded_id(lock: &File) -> Option<u32> {
+    let mut bytes = [0; RECORD_BYTES];
+    lock.read_exact_at(&mut bytes, 0).ok()?;
+    let text = std::str::from_utf8(&bytes).ok()?.strip_suffix('\n')?;
+    u32::from_str_radix(text, 16).ok()
+}
+
+/// Records the id of the database before anything is written to its log, if it is not recorded yet.
+pub fn record(path: &Path, database: &File, lock: &File) -> StoreResult<()> {
+    let id = id(path, database)?.unwrap_or(0);
+    if recorded_id(lock) == Some(id) {
+        return Ok(());
+    }
+    let record = format!("{id:08x}\n");
+    let written = lock.write_all_at(record.as_bytes(), 0).and_then(|()| lock.sync_data());
+    written.map_err(|source| StoreError::Io { path: lock_path(path), source })
 }
 
 /// Whether a log holds anything that SQLite would replay.
@@ -88,4 +113,30 @@ pub fn has_frames(wal: &Path) -> bool {
 
 fn number(bytes: &[u8]) -> u32 {
     bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Database;
+    use crate::store::instance_lock::existing_lock_file;
+    use crate::store::open::IfMissing;
+
+    #[test]
+    fn the_record_is_read_back_and_a_torn_one_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        drop(Database::open(&path, IfMissing::Create).unwrap());
+        let (lock, file) = (existing_lock_file(&path).unwrap(), File::open(&path).unwrap());
+        let id = id(&path, &file).unwrap().unwrap();
+        assert!(id > 0);
+        assert_eq!(recorded_id(&lock), Some(id));
+        for torn in ["", "0000", "wrong tx\n", "00000001x"] {
+            lock.set_len(0).unwrap();
+            lock.write_all_at(torn.as_bytes(), 0).unwrap();
+            assert_eq!(recorded_id(&lock), None, "{torn:?}");
+            record(&path, &file, &lock).unwrap();
+            assert_eq!(recorded_id(&lock), Some(id), "{torn:?}");
+        }
+    }
 }

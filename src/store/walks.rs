@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::model::Kind;
 use crate::model::Outcome;
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 use crate::store::pages::PageCounts;
 
 /// A walk that is under way.

@@ -7,9 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{CachedStatement, Connection};
 
 use crate::model::Kind;
-use crate::store::StoreResult;
-use crate::store::glance::{DAY_S, DAYS, day_of};
+use crate::store::error::StoreResult;
 
+/// Seconds of a day.
+pub const DAY_S: i64 = 86_400;
+/// Days that curves reach back, today included.
+pub const DAYS: i64 = 30;
 /// Posts that are shown for what they gained.
 const MOVERS_MAX: usize = 10;
 /// Days over which posts compete.
@@ -217,6 +220,11 @@ pub(super) fn followers(c: &Connection, now: i64) -> StoreResult<Followers> {
 fn at(history: &[(i64, i64)], second: i64) -> Option<i64> {
     let seen = history.partition_point(|(at, _)| *at <= second);
     history.get(seen.saturating_sub(1)).map(|(_, count)| *count)
+}
+
+/// The day since 1970 that a Unix second is in.
+pub fn day_of(second: i64) -> i64 {
+    second.div_euclid(DAY_S)
 }
 
 fn first_day(now: i64) -> i64 {

@@ -11,18 +11,14 @@ use rusqlite::Connection;
 use crate::model::Kind;
 use crate::model::Outcome;
 use crate::store::analysis::{self, Ages};
+use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance::{self, Identity};
 use crate::store::outbox::{self, Summary};
-use crate::store::{StoreError, StoreResult};
 
-pub use growth::{DAYS_OF_MOVERS, Followers, Gain, Growth, Mover, Subject};
+pub use growth::{DAY_S, DAYS, DAYS_OF_MOVERS, Followers, Gain, Growth, Mover, Subject, day_of};
 
-/// Days that curves reach back, today included.
-pub const DAYS: i64 = 30;
 /// Days of requests that are told apart.
 pub const DAYS_OF_REQUESTS: i64 = 14;
-/// Seconds of a day.
-pub const DAY_S: i64 = 86_400;
 /// Creators that are shown.
 const CREATORS_MAX: usize = 12;
 
@@ -107,11 +103,6 @@ pub fn read(c: &Connection, now: i64) -> StoreResult<Glance> {
         spent: spent(&moment, now)?,
         outbox: outbox::summary(&moment)?,
     })
-}
-
-/// The day since 1970 that a Unix second is in.
-pub fn day_of(second: i64) -> i64 {
-    second.div_euclid(DAY_S)
 }
 
 fn standings(c: &Connection) -> StoreResult<Vec<Standing>> {

@@ -3,11 +3,11 @@
 use rusqlite::Transaction;
 
 use crate::model::outbox::State;
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
+use crate::store::outbox::entry::{OPEN, one};
 use crate::store::outbox::find::{Source, source};
 use crate::store::outbox::queue::change_key;
 use crate::store::outbox::settle::{fail_dependents, fill_in};
-use crate::store::outbox::{OPEN, one};
 
 /// The server may remember a key for so long; an older one says nothing to it, microseconds.
 const KEY_REMEMBERED: i64 = 600_000_000;

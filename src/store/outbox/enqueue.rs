@@ -3,8 +3,8 @@
 use rusqlite::{Connection, Transaction};
 
 use crate::model::outbox::{Checked, Draft};
-use crate::store::StoreResult;
-use crate::store::outbox::{Entry, OPEN, read, select};
+use crate::store::error::StoreResult;
+use crate::store::outbox::entry::{Entry, OPEN, read, select};
 
 /// Adds an entry; returns its number. What is checked is not looked at again.
 pub fn add(tx: &Transaction<'_>, draft: &Draft, checked: &Checked, at: i64) -> StoreResult<i64> {

@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::model::Kind;
 use crate::model::outbox::State;
-use crate::store::StoreResult;
-use crate::store::outbox::OPEN;
+use crate::store::error::StoreResult;
+use crate::store::outbox::entry::OPEN;
 
 /// Up to two ids of a kind that begin like this, those that are removed last.
 pub fn by_prefix(c: &Connection, kind: Kind, prefix: &str) -> StoreResult<Vec<String>> {

@@ -4,8 +4,8 @@
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::model::Kind;
-use crate::store::StoreResult;
-use crate::store::outbox::{Entry, OPEN, read, select};
+use crate::store::error::StoreResult;
+use crate::store::outbox::entry::{Entry, OPEN, one, read, select};
 
 /// No pause of ours is longer; one that seems to be was set by a clock that was wrong, microseconds.
 const PAUSE_MAX: i64 = 3_600_000_000;
@@ -106,7 +106,7 @@ pub fn claim(tx: &Transaction<'_>, entry: &Entry, now: i64) -> StoreResult<Optio
     if tx.execute(sql, (entry.entry, entry.state.name(), now))? == 0 {
         return Ok(None);
     }
-    crate::store::outbox::one(tx, entry.entry)
+    one(tx, entry.entry)
 }
 
 /// How an entry that was claimed goes back to the queue.

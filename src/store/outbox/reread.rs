@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction};
 
 use crate::model::Kind;
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 /// A resource that is to be read again.
 #[derive(Debug, Clone, PartialEq, Eq)]

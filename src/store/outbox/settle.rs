@@ -2,9 +2,9 @@
 
 use rusqlite::Transaction;
 
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
+use crate::store::outbox::entry::{Entry, OPEN};
 use crate::store::outbox::queue::Told;
-use crate::store::outbox::{Entry, OPEN};
 
 /// Entries in a chain of waiting ones that fail together; a longer chain fails step by step.
 const CHAIN_MAX: usize = 10_000;

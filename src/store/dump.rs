@@ -2,18 +2,15 @@
 //! rows of each, all within one read transaction, which is one snapshot. (Who looks from outside
 //! calls them tables.)
 
-mod fingerprint;
-
 use std::collections::BTreeSet;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 
-pub use fingerprint::months;
-
 use crate::model::Value;
+use crate::store::database::Database;
+use crate::store::error::{StoreError, StoreResult};
 use crate::store::schema_docs::{self, ValueType, ViewFact};
-use crate::store::{Database, StoreError, StoreResult};
 
 /// The one view that is there to be written to.
 const WRITE_ONLY: &str = "outbox_requests";

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::{Kind, Value};
 use crate::store::dump::{Table, Which, rows};
-use crate::store::{StoreError, StoreResult};
+use crate::store::error::{StoreError, StoreResult};
 
 /// What the rows of a view over scrapes are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
