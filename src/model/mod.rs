@@ -3,6 +3,7 @@
 pub mod columns;
 pub mod event;
 pub mod instant;
+pub mod interval;
 pub mod kind;
 pub mod lifecycle;
 pub mod metrics;

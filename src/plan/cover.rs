@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::plan::due::interval_s;
+use crate::model::interval;
 use crate::store::due::{DueFeed, DueRow};
 
 /// The most rows on a page.
@@ -47,8 +47,7 @@ pub fn ripe(due: Vec<DueRow>, now: i64, patience_s: i64) -> Vec<DueRow> {
 
 /// Until when a due row may wait for others, Unix seconds.
 pub fn latest(row: &DueRow, patience_s: i64) -> i64 {
-    let longest = (interval_s(row.interval_hours) / 4).saturating_mul(3);
-    row.due.due_at.saturating_add(patience_s.min(longest))
+    row.due.due_at.saturating_add(patience_s.min(interval::longest_wait_s(row.interval_hours)))
 }
 
 /// Chooses for `due`, the most overdue first, when a walk costs `walk_pages` requests.
@@ -79,8 +78,8 @@ pub fn follow_until(
     margin_s: i64,
 ) -> i64 {
     let earliest = |row: &DueRow| {
-        let expected =
-            scraped_at(row).map_or(0, |at| at.saturating_add(interval_s(row.interval_hours)));
+        let expected = scraped_at(row)
+            .map_or(0, |at| at.saturating_add(interval::seconds(row.interval_hours)));
         expected.max(row.as_of / 1_000_000).saturating_sub(margin_s)
     };
     due.iter().map(earliest).min().unwrap_or(i64::MAX)

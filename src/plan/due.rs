@@ -3,6 +3,7 @@
 //! A video changes when the API scrapes it, `scrape_interval_hours` after its last scrape. It is due
 //! just after that. If the scrape has not happened by then, it is asked again after growing gaps.
 
+use crate::model::interval;
 use crate::store::due::Due;
 
 /// How long after its expected scrape a video is asked for, seconds: a scrape takes a moment.
@@ -11,10 +12,6 @@ const MARGIN_S: i64 = 30;
 const FIRST_SCRAPE_S_MIN: i64 = 5;
 /// And at least this often, seconds; from there on the daily sweep would see it anyway.
 const FIRST_SCRAPE_S_MAX: i64 = 24 * 3_600;
-/// The API's documented default, for a video that does not say.
-const INTERVAL_HOURS_DEFAULT: i64 = 24;
-/// Longest interval that is believed, hours.
-const INTERVAL_HOURS_MAX: i64 = 24 * 366;
 
 /// What decides about a video's next poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,7 +52,7 @@ pub fn next(
         let gap_s = (age / 10).clamp(FIRST_SCRAPE_S_MIN, FIRST_SCRAPE_S_MAX);
         return Some(Due { due_at: now.saturating_add(gap_s), gap_s });
     };
-    let interval_s = interval_s(facts.interval_hours);
+    let interval_s = interval::seconds(facts.interval_hours);
     let expected = last_scrape.saturating_add(interval_s).saturating_add(MARGIN_S);
     if expected > now {
         return Some(Due { due_at: expected, gap_s: 0 });
@@ -68,11 +65,6 @@ pub fn next(
     let doubled = before.map_or(0, |due| due.gap_s.saturating_mul(2));
     let gap_s = doubled.max(freshness_s).min(interval_s / 4).max(1);
     Some(Due { due_at: now.saturating_add(gap_s), gap_s })
-}
-
-/// The interval in seconds, with absurd ones brought into bounds.
-pub fn interval_s(hours: Option<i64>) -> i64 {
-    hours.unwrap_or(INTERVAL_HOURS_DEFAULT).clamp(1, INTERVAL_HOURS_MAX).saturating_mul(3_600)
 }
 
 #[cfg(test)]

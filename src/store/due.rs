@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, Transaction};
 
+use crate::model::interval::{self, HOURS_DEFAULT, HOURS_MAX, WAIT_S_PER_HOUR};
 use crate::model::{Kind, instant};
 use crate::store::error::StoreResult;
 
@@ -98,7 +99,7 @@ pub fn until(c: &Connection, kind: Kind, until: i64) -> StoreResult<Vec<(i64, i6
 /// The rows on a page that are due at `now`.
 pub fn on_page(c: &Connection, kind: Kind, page: i64, now: i64) -> StoreResult<Vec<DueRow>> {
     // Mostly nothing is due at all, which one look at the index tells.
-    if earliest(c, kind)?.is_none_or(|due_at| due_at > now) {
+    if first_due_at(c, kind)?.is_none_or(|due_at| due_at > now) {
         return Ok(Vec::new());
     }
     let sql = format!(
@@ -153,7 +154,22 @@ pub fn after(c: &Connection, kind: Kind, now: i64) -> StoreResult<Option<i64>> {
     Ok(c.prepare_cached(&sql)?.query_row([now], |row| row.get(0))?)
 }
 
-fn earliest(c: &Connection, kind: Kind) -> StoreResult<Option<i64>> {
+/// When the first row of a kind will have waited long enough for others that become due, Unix seconds: for
+/// `wait_s` (seconds), or as long as its interval allows.
+pub fn earliest(c: &Connection, kind: Kind, wait_s: i64) -> StoreResult<Option<i64>> {
+    // What is due later than the first one with its whole wait cannot be earlier.
+    let sql = format!(
+        "SELECT min(d.due_at + min(?1, {WAIT_S_PER_HOUR} * max(1, min(
+                    coalesce(r.scrape_interval_hours, {HOURS_DEFAULT}), {HOURS_MAX}))))
+         FROM {table}_due AS d JOIN {table} AS r ON r.key = d.{table}
+         WHERE d.due_at <= (SELECT min(due_at) FROM {table}_due) + ?1",
+        table = kind.name()
+    );
+    let wait_s = wait_s.min(interval::longest_wait_s(Some(HOURS_MAX)));
+    Ok(c.prepare_cached(&sql)?.query_row([wait_s], |row| row.get(0))?)
+}
+
+fn first_due_at(c: &Connection, kind: Kind) -> StoreResult<Option<i64>> {
     let sql = format!("SELECT min(due_at) FROM {}_due", kind.name());
     Ok(c.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
 }
@@ -232,4 +248,43 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<DueRow> {
         last_scrape_time: row.get(7)?,
         added_at: row.get(8)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::Database;
+    use crate::store::open::IfMissing;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
+        /// The minimum over all rows of when each has waited long enough.
+        #[test]
+        fn the_earliest_is_that_of_all_rows(
+            rows in prop::collection::vec((0..200_000_i64, any::<Option<i64>>(), 0..30_i64), 0..20),
+            wait_s in prop_oneof![0..200_000_i64, Just(i64::MAX)],
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+            // Mostly sensible intervals.
+            let hours = |absurd: Option<i64>, usual| if usual > 5 { Some(usual) } else { absurd };
+            store.write(|tx| {
+                for (key, (due_at, absurd, usual)) in rows.iter().enumerate() {
+                    let key = i64::try_from(key).unwrap();
+                    let sql = "INSERT INTO video (key, id, scrape_interval_hours, fingerprint, as_of, first_mirrored_at)
+                               VALUES (?1, 'v' || ?1, ?2, 0, 0, 0)";
+                    tx.execute(sql, (key, hours(*absurd, *usual)))?;
+                    set(tx, Kind::Video, key, Some(Due { due_at: *due_at, gap_s: 0 }))?;
+                }
+                Ok(())
+            }).unwrap();
+            let of_row = |(due_at, absurd, usual): &(i64, Option<i64>, i64)| {
+                due_at + wait_s.min(interval::longest_wait_s(hours(*absurd, *usual)))
+            };
+            let found = store.read(|c| earliest(c, Kind::Video, wait_s)).unwrap();
+            prop_assert_eq!(found, rows.iter().map(of_row).min());
+        }
+    }
 }

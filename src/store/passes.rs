@@ -1,7 +1,7 @@
 //! The log of passes: what each did for each kind, counted in the transactions that did it.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use crate::model::{Ending, Kind, Outcome};
 use crate::store::error::StoreResult;
@@ -139,18 +139,14 @@ pub fn end_kind(
     Ok(())
 }
 
-/// Ends a pass.
+/// Ends a pass, and with it what is still under way. Returns its turns, in the order in which they began.
 pub fn end(
     tx: &Transaction<'_>,
     pass: i64,
     outcome: &str,
     detail: Option<&str>,
     at: i64,
-) -> StoreResult<()> {
-    tx.execute(
-        "UPDATE pass_kind SET finished_at = ?2, outcome = 'interrupted' WHERE run_id = ?1 AND outcome = 'running'",
-        (pass, at),
-    )?;
+) -> StoreResult<Vec<Turn>> {
     // The turn that carries the first request of a pass, where there was none: a daemon's passes mostly
     // begin without, and there are thousands of them a day.
     tx.execute(
@@ -160,7 +156,17 @@ pub fn end(
     )?;
     let sql = "UPDATE pass SET finished_at = ?2, outcome = ?3, detail = ?4 WHERE run_id = ?1";
     tx.execute(sql, (pass, at, outcome, detail))?;
-    Ok(())
+    let sql = format!(
+        "UPDATE pass_kind
+         SET finished_at = coalesce(finished_at, ?2),
+             outcome = CASE outcome WHEN 'running' THEN 'interrupted' ELSE outcome END
+         WHERE run_id = ?1 RETURNING started_at, {TURN}"
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    let turns = statement.query_map((pass, at), |row| Ok((row.get("started_at")?, turn(row)?)))?;
+    let mut turns: Vec<(i64, Turn)> = turns.collect::<Result<_, _>>()?;
+    turns.sort_by_key(|(started_at, _)| *started_at);
+    Ok(turns.into_iter().map(|(_, turn)| turn).collect())
 }
 
 /// Deletes passes that ended before `before`. They stand in the order of time, so this looks no
@@ -204,38 +210,40 @@ pub fn running(c: &Connection, pass: i64) -> StoreResult<Vec<Kind>> {
     Ok(names.iter().filter_map(|name| Kind::from_name(name)).collect())
 }
 
+/// The columns of a turn.
+const TURN: &str = "kind, trigger, outcome, error_code, detail, request_id, requests, not_modified,
+    rows_seen, rows_changed, type_mismatches, rows_dropped, snapshots_added, snapshots_revised, removed";
+
+fn turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
+    Ok(Turn {
+        kind: row.get("kind")?,
+        trigger: row.get("trigger")?,
+        outcome: row.get("outcome")?,
+        error_code: row.get("error_code")?,
+        detail: row.get("detail")?,
+        request_id: row.get("request_id")?,
+        tally: Tally {
+            requests: row.get("requests")?,
+            not_modified: row.get("not_modified")?,
+            page: PageCounts {
+                rows_seen: row.get("rows_seen")?,
+                rows_new_to_walk: 0,
+                rows_changed: row.get("rows_changed")?,
+                type_mismatches: row.get("type_mismatches")?,
+                rows_dropped: row.get("rows_dropped")?,
+                snapshots_added: row.get("snapshots_added")?,
+                snapshots_revised: row.get("snapshots_revised")?,
+            },
+            removed: row.get("removed")?,
+        },
+    })
+}
+
 /// The turns of a pass, in the order in which kinds take theirs.
 pub fn turns(c: &Connection, pass: i64) -> StoreResult<Vec<Turn>> {
-    let sql =
-        "SELECT kind, trigger, outcome, error_code, detail, request_id, requests, not_modified,
-                      rows_seen, rows_changed, type_mismatches, rows_dropped, snapshots_added,
-                      snapshots_revised, removed
-               FROM pass_kind WHERE run_id = ?1 ORDER BY started_at";
-    let mut statement = c.prepare_cached(sql)?;
-    let turns = statement.query_map([pass], |row| {
-        Ok(Turn {
-            kind: row.get(0)?,
-            trigger: row.get(1)?,
-            outcome: row.get(2)?,
-            error_code: row.get(3)?,
-            detail: row.get(4)?,
-            request_id: row.get(5)?,
-            tally: Tally {
-                requests: row.get(6)?,
-                not_modified: row.get(7)?,
-                page: PageCounts {
-                    rows_seen: row.get(8)?,
-                    rows_new_to_walk: 0,
-                    rows_changed: row.get(9)?,
-                    type_mismatches: row.get(10)?,
-                    rows_dropped: row.get(11)?,
-                    snapshots_added: row.get(12)?,
-                    snapshots_revised: row.get(13)?,
-                },
-                removed: row.get(14)?,
-            },
-        })
-    })?;
+    let sql = format!("SELECT {TURN} FROM pass_kind WHERE run_id = ?1 ORDER BY started_at");
+    let mut statement = c.prepare_cached(&sql)?;
+    let turns = statement.query_map([pass], turn)?;
     Ok(turns.collect::<Result<_, _>>()?)
 }
 
@@ -257,11 +265,30 @@ mod tests {
                 begin_kind(tx, pass, Kind::Meta, "start", 1)?;
                 count(tx, pass, Kind::Meta, &Tally { requests, ..Tally::default() })?;
                 end_kind(tx, pass, Kind::Meta, &Ending::of(outcome), 2)?;
-                end(tx, pass, "finished", None, 2)?;
-                turns(tx, pass)
+                let told = end(tx, pass, "finished", None, 2)?;
+                assert_eq!(told, turns(tx, pass)?);
+                Ok(told)
             });
             assert_eq!(turns.unwrap().len(), kept, "{requests} {outcome}");
         }
+    }
+
+    #[test]
+    fn what_is_under_way_when_a_pass_ends_is_told_as_interrupted() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+        let turns = store.write(|tx| {
+            let pass = begin(tx, "sync", 1)?;
+            begin_kind(tx, pass, Kind::Video, "full", 3)?;
+            begin_kind(tx, pass, Kind::Account, "full", 2)?;
+            count(tx, pass, Kind::Video, &Tally { requests: 4, removed: 1, ..Tally::default() })?;
+            end_kind(tx, pass, Kind::Account, &Ending::of(Outcome::Complete), 4)?;
+            end(tx, pass, "interrupted", None, 5)
+        });
+        let turns = turns.unwrap();
+        let told = turns.iter().map(|turn| (turn.kind.as_str(), turn.outcome, turn.tally.requests));
+        let expected = [("account", Outcome::Complete, 0), ("video", Outcome::Interrupted, 4)];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
     }
 
     #[test]

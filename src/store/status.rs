@@ -331,7 +331,8 @@ mod tests {
                 let tally = Tally { requests: 3, ..Tally::default() };
                 passes::count(tx, pass, Kind::Account, &tally)?;
                 passes::end_kind(tx, pass, Kind::Account, &ending, at + 1)?;
-                passes::end(tx, pass, outcome, None, at + 2)
+                passes::end(tx, pass, outcome, None, at + 2)?;
+                Ok(())
             })
             .unwrap();
     }
