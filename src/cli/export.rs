@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use crate::cli::{CliError, Context, Exit, session};
 use crate::config::Environment;
-use crate::export::{self, Destination, ExportError, Format, Options, Request};
+use crate::export::{self, Bucket, Destination, ExportError, Folder, Format, Request};
 use crate::logging;
 use crate::model::Instant;
 use crate::report::export::{self as report, Reading};
@@ -60,16 +60,17 @@ pub fn run(
     let store = Database::open_to_read(&context.config.database)
         .map_err(|error| session::storage(context, &error))?;
     export::check(&store, &request).map_err(failed)?;
-    let mut destination = match Destination::is_bucket(&args.out) {
-        false => Destination::folder(Path::new(&args.out)).map_err(failed)?,
+    let destination: Box<dyn Destination> = match Bucket::is_address(&args.out) {
+        false => Box::new(Folder::open(Path::new(&args.out)).map_err(failed)?),
         true => {
             let runtime = crate::cli::runtime_of_one()?;
-            Destination::bucket(&args.out, &options(environment), runtime).map_err(failed)?
+            let bucket = Bucket::open(&args.out, variables(environment), runtime);
+            Box::new(bucket.map_err(failed)?)
         }
     };
     let reading = Reading::start(context.output.progress);
     let mut watch = |table: &str, rows: u64| reading.tell(table, rows);
-    let outcome = export::run(&store, &context.clock, &request, &mut destination, &mut watch);
+    let outcome = export::run(&store, &context.clock, &request, &*destination, &mut watch);
     drop(reading);
     let outcome = outcome.map_err(failed)?;
     if args.json {
@@ -84,7 +85,7 @@ pub fn run(
 
 /// The variables that say how to reach S3. From here on what is secret of them cannot appear on
 /// stderr.
-fn options(environment: &Environment) -> Options {
+fn variables(environment: &Environment) -> Vec<(String, String)> {
     let names = environment.names(export::VARIABLES);
     let variables = names.filter_map(|name| {
         let value = environment.text(name)?.to_owned();
@@ -93,7 +94,7 @@ fn options(environment: &Environment) -> Options {
         }
         Some((name.to_owned(), value))
     });
-    Options::new(variables)
+    variables.collect()
 }
 
 /// What a failure means to the user.

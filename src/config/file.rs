@@ -9,8 +9,8 @@ use std::path::Path;
 
 use toml::{Spanned, Value};
 
-use crate::config::setting::{Origin, Setting};
-use crate::config::{ConfigError, Raw};
+use crate::config::error::ConfigError;
+use crate::config::setting::{Origin, Raw, Setting};
 
 /// A larger file is not a configuration.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::ConfigError;
+use crate::config::error::ConfigError;
 use crate::config::setting::Origin;
 
 /// The vendor's own variable for the key.

@@ -1,11 +1,30 @@
 //! Which configuration file is used, and where the database is if no setting says so.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::config::environment::Environment;
+use crate::config::error::ConfigError;
 use crate::config::setting::Origin;
-use crate::config::{ConfigError, Environment, Flags};
 
 const FILE_NAME: &str = "config.toml";
+
+/// What the command line says about settings.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// The instance whose configuration file is used.
+    pub instance: Option<String>,
+    /// The setting `database`.
+    pub database: Option<PathBuf>,
+    /// The setting `base_url`.
+    pub base_url: Option<String>,
+    /// The file that holds the key.
+    pub api_key_file: Option<PathBuf>,
+    /// The setting `max_wait`.
+    pub max_wait: Option<Duration>,
+}
 
 /// The configuration file to read. One that was named must exist; of the usual places the first
 /// that has one counts, and none need have.

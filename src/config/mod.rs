@@ -30,7 +30,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use key::KeySource;
-pub use locate::instance_name;
+pub use locate::{Flags, instance_name};
 pub use setting::{Origin, Setting};
 pub use value::duration;
 
@@ -38,7 +38,7 @@ use crate::model::Kind;
 use crate::model::settings::{ApiSettings, RemovalCeiling};
 use crate::plan::Sweep;
 use key::{KEY_VARIABLE, KeyPlaces};
-use setting::VARIABLE_PREFIX;
+use setting::{Raw, VARIABLE_PREFIX};
 use value::Entry;
 
 /// How long connecting to the API may take.
@@ -46,23 +46,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long one request may take from its start to the last byte of its answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
-
-/// What the command line says about settings.
-#[derive(Debug, Clone, Default)]
-pub struct Flags {
-    /// The configuration file.
-    pub config: Option<PathBuf>,
-    /// The instance whose configuration file is used.
-    pub instance: Option<String>,
-    /// The setting `database`.
-    pub database: Option<PathBuf>,
-    /// The setting `base_url`.
-    pub base_url: Option<String>,
-    /// The file that holds the key.
-    pub api_key_file: Option<PathBuf>,
-    /// The setting `max_wait`.
-    pub max_wait: Option<Duration>,
-}
 
 /// Every setting, checked.
 #[derive(Debug, Clone)]
@@ -100,13 +83,6 @@ pub struct Config {
     sweeps: BTreeMap<Kind, String>,
     provenance: BTreeMap<Setting, Origin>,
     key_places: KeyPlaces,
-}
-
-/// A setting's text before it is checked.
-#[derive(Debug, Clone)]
-struct Raw {
-    value: OsString,
-    origin: Origin,
 }
 
 impl Config {

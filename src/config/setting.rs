@@ -1,5 +1,6 @@
 //! The table of settings: names, variables, defaults and what a value looks like.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -61,6 +62,13 @@ pub enum Origin {
     DefaultFrom(&'static str),
     /// The default.
     Default,
+}
+
+/// A setting's text before it is checked.
+#[derive(Debug, Clone)]
+pub(super) struct Raw {
+    pub value: OsString,
+    pub origin: Origin,
 }
 
 impl Setting {

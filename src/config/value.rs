@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use url::{Host, Url};
 
-use crate::config::setting::{Origin, Setting};
-use crate::config::{ConfigError, Raw};
+use crate::config::error::ConfigError;
+use crate::config::setting::{Origin, Raw, Setting};
 use crate::model::settings::RemovalCeiling;
 use crate::plan::Sweep;
 

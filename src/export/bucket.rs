@@ -3,7 +3,6 @@
 //! then uploaded: an object is replaced as a whole, when its last byte has arrived.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,11 +14,14 @@ use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path as Key;
 use object_store::{ObjectStoreExt, PutPayload, RetryConfig, WriteMultipart};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
-use crate::export::ExportError;
-use crate::export::error::at;
+use crate::export::destination::{Changes, Destination, Staged};
+use crate::export::error::{ExportError, at};
 use crate::export::manifest::NAME;
-use crate::export::stage::{Changes, Staged};
+
+/// What an address of a bucket begins with.
+const S3: &str = "s3://";
 
 /// Larger files are uploaded in parts of this length, bytes; S3 allows 10,000 of them.
 const PART_BYTES: usize = 8 << 20;
@@ -34,24 +36,6 @@ const RETRIES_MAX: usize = 5;
 /// What variables of the environment that say how to reach S3 begin with.
 pub const VARIABLES: &str = "AWS_";
 
-/// How to reach the bucket and who asks: `AWS_ACCESS_KEY_ID` and the other usual variables.
-#[derive(Clone, Default)]
-pub struct Options(BTreeMap<String, String>);
-
-impl Options {
-    /// Options by the names of their variables.
-    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(variables.into_iter().collect())
-    }
-}
-
-/// Values may be secret, so only the names are shown.
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
 /// A prefix in a bucket that holds an export, or will.
 pub struct Bucket {
     address: String,
@@ -60,24 +44,28 @@ pub struct Bucket {
     recorded: Option<Vec<u8>>,
     lengths: BTreeMap<String, u64>,
     aside: TempDir,
-}
-
-impl fmt::Debug for Bucket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Bucket").field(&self.address).finish()
-    }
+    runtime: Runtime,
 }
 
 impl Bucket {
-    /// Looks at what is there.
-    pub async fn open(
+    /// Whether an address is that of a bucket.
+    pub fn is_address(address: &str) -> bool {
+        address.contains("://")
+    }
+
+    /// Looks at what is there. `variables` say how to reach the bucket and who asks:
+    /// `AWS_ACCESS_KEY_ID` and the other usual ones.
+    pub fn open(
         address: &str,
-        name: &str,
-        prefix: &str,
-        options: &Options,
+        variables: impl IntoIterator<Item = (String, String)>,
+        runtime: Runtime,
     ) -> Result<Self, ExportError> {
         let unusable =
             |reason: String| ExportError::Address { address: address.to_owned(), reason };
+        let Some(place) = address.strip_prefix(S3) else {
+            return Err(unusable("only folders and s3:// are known".to_owned()));
+        };
+        let (name, prefix) = place.split_once('/').unwrap_or((place, ""));
         if name.is_empty() {
             return Err(unusable("it names no bucket".to_owned()));
         }
@@ -89,7 +77,7 @@ impl Bucket {
             ..RetryConfig::default()
         };
         let mut builder = AmazonS3Builder::new().with_retry(retry);
-        for (name, value) in &options.0 {
+        for (name, value) in variables {
             // Variables that are not about S3 are somebody else's.
             if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
                 builder = builder.with_config(key, value);
@@ -100,33 +88,48 @@ impl Bucket {
         let aside = tempfile::tempdir().map_err(at(Path::new("a temporary folder")))?;
         let mut bucket = Self {
             address: address.trim_end_matches('/').to_owned(),
-            prefix: prefix.to_owned(),
+            prefix: prefix.trim_matches('/').to_owned(),
             store: Arc::new(store),
             recorded: None,
             lengths: BTreeMap::new(),
             aside,
+            runtime,
         };
-        bucket.look().await?;
+        (bucket.recorded, bucket.lengths) = bucket.runtime.block_on(bucket.look())?;
         Ok(bucket)
     }
 
-    /// The manifest that is there.
-    pub fn recorded(&self) -> Option<&[u8]> {
-        self.recorded.as_deref()
-    }
-
-    /// The length of an object.
-    pub fn length(&self, path: &str) -> Option<u64> {
-        self.lengths.get(path).copied()
-    }
-
-    /// Where files are written.
-    pub fn aside(&self) -> &Path {
-        self.aside.path()
+    /// Reads the manifest, and what objects there are.
+    async fn look(&self) -> Result<(Option<Vec<u8>>, BTreeMap<String, u64>), ExportError> {
+        let failed = |error| self.failed(NAME, error);
+        let recorded = match self.store.get(&self.key(NAME)).await {
+            Ok(found) => Some(found.bytes().await.map_err(failed)?.to_vec()),
+            Err(object_store::Error::NotFound { .. }) => None,
+            Err(error) => return Err(failed(error)),
+        };
+        let prefix = match self.prefix.as_str() {
+            "" => String::new(),
+            prefix => format!("{prefix}/"),
+        };
+        let (mut lengths, mut page_token) = (BTreeMap::new(), None);
+        loop {
+            let options = PaginatedListOptions { page_token, ..PaginatedListOptions::default() };
+            let page = self.store.list_paginated(Some(&prefix), options).await;
+            let page = page.map_err(|error| self.failed("", error))?;
+            for object in page.result.objects {
+                if let Some(path) = object.location.as_ref().strip_prefix(&prefix) {
+                    lengths.insert(path.to_owned(), object.size);
+                }
+            }
+            page_token = page.page_token;
+            if page_token.is_none() {
+                return Ok((recorded, lengths));
+            }
+        }
     }
 
     /// Puts everything in its place.
-    pub async fn put(&self, changes: Changes) -> Result<(), ExportError> {
+    async fn put_all(&self, changes: Changes) -> Result<(), ExportError> {
         self.put_bytes(NAME, changes.before.into()).await?;
         for file in &changes.files {
             self.upload(file).await?;
@@ -136,35 +139,6 @@ impl Bucket {
             removed.map_err(|error| self.failed(path, error))?;
         }
         self.put_bytes(NAME, changes.after.into()).await
-    }
-
-    /// Reads the manifest, and what objects there are.
-    async fn look(&mut self) -> Result<(), ExportError> {
-        let failed = |error| self.failed(NAME, error);
-        self.recorded = match self.store.get(&self.key(NAME)).await {
-            Ok(found) => Some(found.bytes().await.map_err(failed)?.to_vec()),
-            Err(object_store::Error::NotFound { .. }) => None,
-            Err(error) => return Err(failed(error)),
-        };
-        let prefix = match self.prefix.as_str() {
-            "" => String::new(),
-            prefix => format!("{prefix}/"),
-        };
-        let mut page_token = None;
-        loop {
-            let options = PaginatedListOptions { page_token, ..PaginatedListOptions::default() };
-            let page = self.store.list_paginated(Some(&prefix), options).await;
-            let page = page.map_err(|error| self.failed("", error))?;
-            for object in page.result.objects {
-                if let Some(path) = object.location.as_ref().strip_prefix(&prefix) {
-                    self.lengths.insert(path.to_owned(), object.size);
-                }
-            }
-            page_token = page.page_token;
-            if page_token.is_none() {
-                return Ok(());
-            }
-        }
     }
 
     async fn upload(&self, staged: &Staged) -> Result<(), ExportError> {
@@ -211,5 +185,23 @@ impl Bucket {
     fn failed(&self, path: &str, source: object_store::Error) -> ExportError {
         let address = format!("{}/{path}", self.address);
         ExportError::Bucket { address, source }
+    }
+}
+
+impl Destination for Bucket {
+    fn recorded(&self) -> Option<&[u8]> {
+        self.recorded.as_deref()
+    }
+
+    fn length(&self, path: &str) -> Option<u64> {
+        self.lengths.get(path).copied()
+    }
+
+    fn aside(&self) -> &Path {
+        self.aside.path()
+    }
+
+    fn put(&self, changes: Changes) -> Result<(), ExportError> {
+        self.runtime.block_on(self.put_all(changes))
     }
 }

@@ -1,84 +1,43 @@
-//! Where an export goes: a folder or a bucket, behind one face.
+//! What an export needs of the place where it goes.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tokio::runtime::Runtime;
-
-use crate::export::ExportError;
-use crate::export::bucket::{Bucket, Options};
-use crate::export::folder::Folder;
-use crate::export::stage::Changes;
-
-/// What an address of a bucket begins with.
-const S3: &str = "s3://";
+use crate::export::error::ExportError;
 
 /// Where an export goes.
-#[derive(Debug)]
-pub enum Destination {
-    /// A folder on this machine.
-    Folder(Folder),
-    /// A prefix in a bucket.
-    Bucket(Box<Bucket>, Runtime),
-}
-
-impl Destination {
-    /// Whether an address is that of a bucket.
-    pub fn is_bucket(address: &str) -> bool {
-        address.contains("://")
-    }
-
-    /// A folder, which is made if it is not there.
-    pub fn folder(path: &Path) -> Result<Self, ExportError> {
-        Ok(Self::Folder(Folder::open(path)?))
-    }
-
-    /// A bucket, by its address and settings.
-    pub fn bucket(address: &str, options: &Options, runtime: Runtime) -> Result<Self, ExportError> {
-        let Some((name, prefix)) = address.strip_prefix(S3).map(split) else {
-            return Err(ExportError::Address {
-                address: address.to_owned(),
-                reason: "only folders and s3:// are known".to_owned(),
-            });
-        };
-        let bucket = runtime.block_on(Bucket::open(address, name, prefix, options))?;
-        Ok(Self::Bucket(Box::new(bucket), runtime))
-    }
-
+pub trait Destination {
     /// The manifest of the export that is there.
-    pub(super) fn recorded(&self) -> Option<&[u8]> {
-        match self {
-            Self::Folder(folder) => folder.recorded(),
-            Self::Bucket(bucket, _) => bucket.recorded(),
-        }
-    }
+    fn recorded(&self) -> Option<&[u8]>;
 
     /// The length of the file that is there.
-    pub(super) fn length(&self, path: &str) -> Option<u64> {
-        match self {
-            Self::Folder(folder) => folder.length(path),
-            Self::Bucket(bucket, _) => bucket.length(path),
-        }
-    }
+    fn length(&self, path: &str) -> Option<u64>;
 
-    /// A place aside for a file that is being written.
-    pub(super) fn aside(&self, number: usize) -> PathBuf {
-        match self {
-            Self::Folder(folder) => folder.aside().join(number.to_string()),
-            Self::Bucket(bucket, _) => bucket.aside().join(number.to_string()),
-        }
-    }
+    /// A folder for files that are being written.
+    fn aside(&self) -> &Path;
 
     /// Puts everything in its place, the manifest last.
-    pub(super) fn put(&mut self, changes: Changes) -> Result<(), ExportError> {
-        match self {
-            Self::Folder(folder) => folder.put(changes),
-            Self::Bucket(bucket, runtime) => runtime.block_on(bucket.put(changes)),
-        }
-    }
+    fn put(&self, changes: Changes) -> Result<(), ExportError>;
 }
 
-/// Bucket and prefix.
-fn split(rest: &str) -> (&str, &str) {
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    (bucket, prefix.trim_matches('/'))
+/// A file that is written and waits at a place aside.
+#[derive(Debug)]
+pub struct Staged {
+    /// Where it belongs.
+    pub path: String,
+    /// Where it is.
+    pub aside: PathBuf,
+}
+
+/// What is to be put in its place.
+#[derive(Debug)]
+pub struct Changes {
+    /// New files.
+    pub files: Vec<Staged>,
+    /// Files to be removed.
+    pub removed: BTreeSet<String>,
+    /// The manifest for the time in between, when anything changes.
+    pub before: Vec<u8>,
+    /// The manifest for when all is in place.
+    pub after: Vec<u8>,
 }

@@ -6,10 +6,9 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::export::ExportError;
-use crate::export::error::at;
+use crate::export::destination::{Changes, Destination};
+use crate::export::error::{ExportError, at};
 use crate::export::manifest::NAME;
-use crate::export::stage::Changes;
 
 /// Where files are written. Whatever is in it was left by a run that was killed.
 const ASIDE: &str = ".creatormirror-export";
@@ -18,6 +17,7 @@ const ASIDE: &str = ".creatormirror-export";
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
+    aside: PathBuf,
     recorded: Option<Vec<u8>>,
     // Holds the lock on the folder itself, so that nothing needs to lie beside the files.
     _lock: File,
@@ -39,31 +39,66 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(at(&manifest)(error)),
         };
-        let folder = Self { root: root.to_owned(), recorded, _lock: lock };
+        let (root, aside) = (root.to_owned(), root.join(ASIDE));
+        let folder = Self { root, aside, recorded, _lock: lock };
         folder.clear_aside()?;
-        let aside = folder.aside();
-        std::fs::create_dir(&aside).map_err(at(&aside))?;
+        std::fs::create_dir(&folder.aside).map_err(at(&folder.aside))?;
         Ok(folder)
     }
 
-    /// The manifest that is there.
-    pub fn recorded(&self) -> Option<&[u8]> {
+    /// Removes a file, and the folders that are empty without it.
+    fn remove(&self, path: &str) -> Result<(), ExportError> {
+        let place = self.root.join(path);
+        match std::fs::remove_file(&place) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&place)(error)),
+            _ => {}
+        }
+        let above = place.ancestors().skip(1);
+        for folder in above.take_while(|folder| *folder != self.root) {
+            if std::fs::remove_dir(folder).is_err() {
+                // Something else is in it.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_manifest(&self, bytes: &[u8]) -> Result<(), ExportError> {
+        let (aside, place) = (self.aside.join(NAME), self.root.join(NAME));
+        let written = || -> io::Result<()> {
+            let mut file = File::create(&aside)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&aside, &place)
+        };
+        written().map_err(at(&place))?;
+        sync(&self.root)
+    }
+
+    fn clear_aside(&self) -> Result<(), ExportError> {
+        match std::fs::remove_dir_all(&self.aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&self.aside)(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Destination for Folder {
+    fn recorded(&self) -> Option<&[u8]> {
         self.recorded.as_deref()
     }
 
     /// The length of a file; of whatever else stands there, something that no file has.
-    pub fn length(&self, path: &str) -> Option<u64> {
+    fn length(&self, path: &str) -> Option<u64> {
         let found = std::fs::symlink_metadata(self.root.join(path)).ok()?;
         Some(if found.is_file() { found.len() } else { u64::MAX })
     }
 
-    /// Where files are written.
-    pub fn aside(&self) -> PathBuf {
-        self.root.join(ASIDE)
+    fn aside(&self) -> &Path {
+        &self.aside
     }
 
-    /// Puts everything in its place.
-    pub fn put(&self, changes: Changes) -> Result<(), ExportError> {
+    fn put(&self, changes: Changes) -> Result<(), ExportError> {
         self.write_manifest(&changes.before)?;
         let mut folders = BTreeSet::new();
         for file in &changes.files {
@@ -86,43 +121,6 @@ impl Folder {
             sync(folder)?;
         }
         self.write_manifest(&changes.after)
-    }
-
-    /// Removes a file, and the folders that are empty without it.
-    fn remove(&self, path: &str) -> Result<(), ExportError> {
-        let place = self.root.join(path);
-        match std::fs::remove_file(&place) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&place)(error)),
-            _ => {}
-        }
-        let above = place.ancestors().skip(1);
-        for folder in above.take_while(|folder| *folder != self.root) {
-            if std::fs::remove_dir(folder).is_err() {
-                // Something else is in it.
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_manifest(&self, bytes: &[u8]) -> Result<(), ExportError> {
-        let (aside, place) = (self.aside().join(NAME), self.root.join(NAME));
-        let written = || -> io::Result<()> {
-            let mut file = File::create(&aside)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&aside, &place)
-        };
-        written().map_err(at(&place))?;
-        sync(&self.root)
-    }
-
-    fn clear_aside(&self) -> Result<(), ExportError> {
-        let aside = self.aside();
-        match std::fs::remove_dir_all(&aside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&aside)(error)),
-            _ => Ok(()),
-        }
     }
 }
 

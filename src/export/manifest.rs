@@ -9,7 +9,7 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::export::{ExportError, Format};
+use crate::export::error::ExportError;
 use crate::store::dump::Table;
 
 /// Where it is, at the root of an export.
@@ -17,6 +17,29 @@ pub const NAME: &str = "manifest.json";
 
 /// Raised when an export is laid out in another way.
 const LAYOUT: u32 = 1;
+
+/// What files are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Comma-separated values with a header; a file per table.
+    Csv,
+    /// An object per line; a file per table.
+    Jsonl,
+    /// Parquet; a folder per table, of what grows with time a folder per month in it.
+    Parquet,
+}
+
+impl Format {
+    /// Its name, which is also how its files end.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+            Self::Parquet => "parquet",
+        }
+    }
+}
 
 /// What an export holds.
 #[derive(Debug, Clone, Serialize, Deserialize)]

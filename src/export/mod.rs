@@ -25,40 +25,20 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
-use serde::{Deserialize, Serialize};
 
-pub use bucket::{Options, VARIABLES};
+pub use bucket::{Bucket, VARIABLES};
 pub use destination::Destination;
 pub use error::ExportError;
+pub use folder::Folder;
+pub use manifest::Format;
+pub use stage::{Exported, Watch};
 
 use crate::clock::Clock;
 use crate::model::instant;
 use crate::store::{Database, dump, instance};
+use destination::Changes;
 use manifest::Manifest;
 use stage::Stage;
-
-/// What files are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Comma-separated values with a header; a file per table.
-    Csv,
-    /// An object per line; a file per table.
-    Jsonl,
-    /// Parquet; a folder per table, of what grows with time a folder per month in it.
-    Parquet,
-}
-
-impl Format {
-    /// Its name, which is also how its files end.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Jsonl => "jsonl",
-            Self::Parquet => "parquet",
-        }
-    }
-}
 
 /// What is to be exported.
 #[derive(Debug, Clone)]
@@ -80,26 +60,6 @@ pub struct Outcome {
     pub tables: Vec<Exported>,
 }
 
-/// What was exported of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exported {
-    /// Its name.
-    pub name: String,
-    /// Rows in all of its files.
-    pub rows: u64,
-    /// Files that were written.
-    pub written: usize,
-    /// Files that are as they were.
-    pub kept: usize,
-    /// Files that were removed.
-    pub removed: usize,
-    /// Length of all its files.
-    pub bytes: u64,
-}
-
-/// How far it is, for whoever watches: a table, and how many rows of it were read.
-pub type Watch<'w> = &'w mut dyn FnMut(&str, u64);
-
 /// Sees whether there is what is asked for, before anything is made.
 pub fn check(store: &Database, request: &Request) -> Result<(), ExportError> {
     selected(store.read(dump::tables)?, &request.tables)?;
@@ -111,7 +71,7 @@ pub fn run(
     store: &Database,
     clock: &Clock,
     request: &Request,
-    destination: &mut Destination,
+    destination: &dyn Destination,
     watch: Watch<'_>,
 ) -> Result<Outcome, ExportError> {
     let (changes, outcome) =
@@ -125,9 +85,9 @@ fn read(
     c: &Connection,
     clock: &Clock,
     request: &Request,
-    destination: &Destination,
+    destination: &dyn Destination,
     watch: Watch<'_>,
-) -> Result<(stage::Changes, Outcome), ExportError> {
+) -> Result<(Changes, Outcome), ExportError> {
     // The first to read, and so the beginning of the snapshot.
     let identity = instance::identity(c)?;
     let at = instant::from_micros(instant::micros(clock.now()));

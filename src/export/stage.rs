@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 
 use crate::export::decide::decide;
-use crate::export::error::at;
-use crate::export::manifest::{self, FileEntry, Manifest, TableEntry};
+use crate::export::destination::{Changes, Destination, Staged};
+use crate::export::error::{ExportError, at};
+use crate::export::manifest::{self, FileEntry, Format, Manifest, TableEntry};
 use crate::export::parquet::ParquetFile;
-use crate::export::{Destination, ExportError, Exported, Format, Watch, text};
+use crate::export::text;
 use crate::model::Value;
 use crate::store::dump::{self, Table, Which};
 use crate::store::fingerprint;
@@ -26,32 +27,30 @@ const OPEN_MONTHS_MAX: usize = 24;
 /// Whoever watches is told after so many rows.
 const TOLD_ROWS: u64 = 10_000;
 
-/// A file that is written and waits at a place aside.
-#[derive(Debug)]
-pub struct Staged {
-    /// Where it belongs.
-    pub path: String,
-    /// Where it is.
-    pub aside: PathBuf,
+/// What was exported of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// Its name.
+    pub name: String,
+    /// Rows in all of its files.
+    pub rows: u64,
+    /// Files that were written.
+    pub written: usize,
+    /// Files that are as they were.
+    pub kept: usize,
+    /// Files that were removed.
+    pub removed: usize,
+    /// Length of all its files.
+    pub bytes: u64,
 }
 
-/// What is to be put in its place.
-#[derive(Debug)]
-pub struct Changes {
-    /// New files.
-    pub files: Vec<Staged>,
-    /// Files to be removed.
-    pub removed: BTreeSet<String>,
-    /// The manifest for the time in between, when anything changes.
-    pub before: Vec<u8>,
-    /// The manifest for when all is in place.
-    pub after: Vec<u8>,
-}
+/// How far it is, for whoever watches: a table, and how many rows of it were read.
+pub type Watch<'w> = &'w mut dyn FnMut(&str, u64);
 
 /// An export that is being written.
 pub struct Stage<'s> {
     c: &'s Connection,
-    destination: &'s Destination,
+    destination: &'s dyn Destination,
     recorded: Manifest,
     manifest: Manifest,
     /// Files of earlier runs, finished or not.
@@ -90,7 +89,7 @@ impl<'s> Stage<'s> {
     /// Begins, given the manifest of what is there and the instant of the snapshot.
     pub fn new(
         c: &'s Connection,
-        destination: &'s Destination,
+        destination: &'s dyn Destination,
         recorded: Manifest,
         snapshot_at: String,
         watch: Watch<'s>,
@@ -273,7 +272,7 @@ impl<'s> Stage<'s> {
             return Err(ExportError::NotOurs(path));
         }
         self.opened += 1;
-        let aside = self.destination.aside(self.opened);
+        let aside = self.destination.aside().join(self.opened.to_string());
         let options = OpenOptions::new().write(true).create_new(true).clone();
         let begun = options.open(&aside).and_then(|file| {
             Ok(match self.manifest.format {

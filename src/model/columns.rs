@@ -4,7 +4,7 @@
 //! migrations and code together. Names are the API's own member names; a creator's
 //! `accounts_summary` is spread over three columns.
 
-use crate::model::Kind;
+use crate::model::kind::Kind;
 
 /// What a member's value must be to enter its column. Anything else is kept in `extra`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::Kind;
-use crate::model::Outcome;
+use crate::model::kind::Kind;
+use crate::model::outcome::Outcome;
 
 /// Something a watcher may want to show.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use crate::model::Kind;
+use crate::model::kind::Kind;
 
 /// The figures of a day, in the order of [`NAMES`]. What the API did not give is `None`.
 pub type Metrics = [Option<i64>; 6];

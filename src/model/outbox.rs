@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::Kind;
+use crate::model::kind::Kind;
 
 /// What is done to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

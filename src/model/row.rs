@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 
+use crate::model::columns;
 use crate::model::instant::Instant;
-use crate::model::{Kind, columns};
+use crate::model::kind::Kind;
 
 /// Raised whenever decoding changes in a way that makes an old fingerprint or a stored ETag
 /// meaningless, so that every page is read anew once.

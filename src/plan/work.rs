@@ -4,8 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::model::{Kind, instant};
-use crate::plan::Sweep;
 use crate::plan::cover::{self, Choice, Cover};
+use crate::plan::sweep::Sweep;
 use crate::store::due::{DueFeed, DueRow};
 use crate::store::walks::KindState;
 
