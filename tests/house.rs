@@ -38,7 +38,6 @@ const KNOWN_CYCLES: [&str; 9] = [
 const KNOWN_PARENTS: [&str; 11] = [
     "cli",
     "config",
-    "daemon",
     "export",
     "model",
     "pass",

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::daemon::{Daemon, Step, wait};
+use crate::daemon::front::stop_called;
+use crate::daemon::service::{Daemon, Handed, Step};
 use crate::model::instant;
 use crate::pass::Stop;
 use crate::pass::backfill::{self, Backfill, Backfilled};
@@ -25,15 +26,6 @@ const SLICE_BETWEEN_PASSES: Duration = Duration::from_secs(2);
 const PART: f64 = 0.7;
 /// The same while the budget does not carry what falls due.
 const PART_WHEN_SHORT: f64 = 0.1;
-
-/// A backfill that another process has handed over.
-#[derive(Debug)]
-pub struct Handed {
-    /// Its number in the queue.
-    pub job: i64,
-    /// How far it is.
-    pub work: Backfill,
-}
 
 impl Daemon {
     /// Asks for days for a moment although something is due, if that has not been for a while: where
@@ -105,7 +97,7 @@ impl Daemon {
             let course = backfill::run(&mut self.desk, work, &settings, true, yields);
             tokio::select! {
                 stop = course => Some(stop),
-                () = wait::stop_called(&mut self.front.calls, &mut self.pending) => None,
+                () = stop_called(&mut self.front.calls, &mut self.pending) => None,
             }
         };
         if stop.is_none() {

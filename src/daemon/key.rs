@@ -1,52 +1,15 @@
 //! A key that does not work: polling stops, the process and what is queued stay, and the key source
 //! is read again and tried, slowly, until it works.
 
-use std::time::Duration;
-
 use crate::api::Client;
-use crate::daemon::{Daemon, Fresh, News, Step};
+use crate::daemon::front::{Fresh, News};
+use crate::daemon::service::{Daemon, Step};
+use crate::daemon::state::Probe;
 use crate::pass::{self, Stop};
-
-/// Between the first two probes; it doubles from there.
-const PROBE_FIRST: Duration = Duration::from_secs(60);
-/// And never grows beyond this.
-const PROBE_MAX: Duration = Duration::from_secs(15 * 60);
-
-/// When it is tried again, in time since boot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyTrouble {
-    gap: Duration,
-    next_probe: Duration,
-}
-
-impl KeyTrouble {
-    /// The key was refused.
-    pub fn refused(now: Duration) -> Self {
-        Self { gap: PROBE_FIRST, next_probe: now.saturating_add(PROBE_FIRST) }
-    }
-
-    /// Nobody has answered yet whose key it is.
-    pub fn unknown(now: Duration) -> Self {
-        Self { gap: PROBE_FIRST, next_probe: now }
-    }
-
-    /// How much longer the key is not tried; `None` when it is time.
-    pub fn rest_left(&self, now: Duration) -> Option<Duration> {
-        self.next_probe.checked_sub(now).filter(|left| !left.is_zero())
-    }
-
-    fn later(self, now: Duration) -> Self {
-        let gap = self.gap.saturating_mul(2).min(PROBE_MAX);
-        Self { gap, next_probe: now.saturating_add(self.gap) }
-    }
-}
 
 impl Daemon {
     /// Reads the key again and asks whose it is.
     pub(super) async fn probe_key(&mut self) -> Result<Step, Stop> {
-        if let Some(left) = self.troubles.rest_left(self.uptime()) {
-            return Ok(Step::Rest(left));
-        }
         match (self.front.reload)() {
             Ok(fresh) => drop(self.take_up(fresh)),
             Err(error) => tracing::warn!(error, "the key could not be read again"),
@@ -62,11 +25,7 @@ impl Daemon {
             }
             Some(Err(Stop::Store(error))) => Err(Stop::Store(error)),
             Some(Err(stop)) => {
-                let before = self.key;
                 self.note_stop(&stop).await;
-                if matches!(stop, Stop::KeyRefused(_) | Stop::OtherOrganization { .. }) {
-                    self.key = before.map(|trouble| trouble.later(self.uptime()));
-                }
                 Ok(Step::Go)
             }
         }
@@ -118,7 +77,7 @@ impl Daemon {
             return;
         }
         let now = self.uptime();
-        let trouble = self.unverified.map_or(KeyTrouble::refused(now), |before| before.later(now));
+        let trouble = self.unverified.map_or(Probe::first(now), |before| before.later(now));
         self.unverified = Some(trouble);
         tracing::warn!(
             error = %stop,
@@ -132,23 +91,5 @@ impl Daemon {
         self.desk.freshness = fresh.settings.freshness_target;
         self.settings = fresh.settings;
         self.desk.fetcher.replace_client(fresh.client)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn probes_come_slower_up_to_a_quarter_of_an_hour() {
-        let now = Duration::from_secs(1_000);
-        let mut trouble = KeyTrouble::refused(now);
-        let mut gaps = vec![(trouble.next_probe - now).as_secs()];
-        for _ in 0..6 {
-            let at = trouble.next_probe;
-            trouble = trouble.later(at);
-            gaps.push((trouble.next_probe - at).as_secs());
-        }
-        assert_eq!(gaps, [60, 60, 120, 240, 480, 900, 900]);
     }
 }

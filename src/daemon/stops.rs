@@ -1,8 +1,9 @@
 //! What follows from a pass, and from what stopped it: how long everything rests, what is told, and
 //! the single requests by which an API that is down is tried again.
 
-use crate::daemon::key::KeyTrouble;
-use crate::daemon::{Daemon, News, SECONDS, Step};
+use crate::daemon::front::News;
+use crate::daemon::service::{Daemon, SECONDS, Step};
+use crate::daemon::state::State;
 use crate::model::instant;
 use crate::pass::{self, Report, Stop};
 
@@ -25,7 +26,8 @@ impl Daemon {
         match report.stop {
             None => {
                 (self.front.herald)(&News::ApiAnswers(true));
-                self.troubles.all_is_well();
+                self.state.all_is_well();
+                self.storage_failures = 0;
             }
             Some(Stop::Store(error)) => return Err(Stop::Store(error)),
             Some(stop) => self.note_stop(&stop).await,
@@ -44,20 +46,21 @@ impl Daemon {
         let now = self.uptime();
         match stop {
             Stop::RateLimited(wait) => {
-                self.troubles.rest(now.saturating_add(*wait));
+                self.state.limited(now.saturating_add(*wait));
                 let until = instant::later(self.now(), *wait);
                 self.say(&format!("rate limited until {}", until.format(SECONDS))).await;
             }
             Stop::KeyRefused(_) | Stop::OtherOrganization { .. } => {
                 tracing::error!(error = %stop, "polling stops until the key works; replace the key and reload or restart");
                 self.say(&format!("{stop}; replace the key and reload, or restart where it is a systemd credential")).await;
-                self.key = Some(KeyTrouble::refused(now));
-                self.refusal = stop.about_key();
+                if let Some(refusal) = stop.about_key() {
+                    self.state.key_refused(refusal, now);
+                }
                 (self.front.herald)(&News::KeyWorks(false));
             }
             Stop::Outage(_) | Stop::Broken(_) => {
                 (self.front.herald)(&News::ApiAnswers(false));
-                let pause = self.troubles.outage(now);
+                let pause = self.state.no_answer(now, self.desk.fetcher.chance());
                 tracing::warn!(error = %stop, seconds = pause.as_secs(), "trying again later");
                 self.say(&stop.to_string()).await;
             }
@@ -67,9 +70,7 @@ impl Daemon {
 
     /// The API has said whose key it is.
     pub(super) fn key_works(&mut self) {
-        self.key = None;
-        self.refusal = None;
-        self.troubles.all_is_well();
+        self.state.all_is_well();
         (self.front.herald)(&News::KeyWorks(true));
         (self.front.herald)(&News::ApiAnswers(true));
     }
@@ -77,10 +78,10 @@ impl Daemon {
     /// The API has answered after an outage, and maybe for the first time.
     pub(super) fn answers_again(&mut self) {
         tracing::info!("the API answers again");
-        if self.key.is_some() {
+        if let State::Starting { .. } = self.state {
             self.key_works();
         }
-        self.troubles.has_answered();
+        self.state.answered();
         (self.front.herald)(&News::ApiAnswers(true));
     }
 

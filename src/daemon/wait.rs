@@ -4,11 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::mpsc;
+use chrono::{DateTime, Utc};
 
-use crate::clock::Clock;
-use crate::daemon::{Call, Daemon, Step};
+use crate::daemon::front::{Call, stop_called};
+use crate::daemon::service::{Daemon, Step, booted_at};
+use crate::daemon::state::State;
 use crate::model::instant;
 use crate::poll::Desk;
 use crate::push;
@@ -21,12 +21,6 @@ const TICK: Duration = Duration::from_millis(500);
 
 /// A difference of the clocks below this is no step.
 const CLOCK_STEP_S_MIN: i64 = 2;
-
-/// When the machine booted, by its wall clock of now.
-pub(super) fn booted_at(clock: &Clock) -> DateTime<Utc> {
-    let elapsed = TimeDelta::from_std(clock.boot().elapsed).unwrap_or(TimeDelta::MAX);
-    clock.now().checked_sub_signed(elapsed).unwrap_or_default()
-}
 
 impl Daemon {
     /// Sleeps until then, unless a call, a job or a write comes before.
@@ -74,7 +68,9 @@ impl Daemon {
                 return step;
             }
             // Not before a moment has passed: what cannot be written cannot be answered either.
-            if (self.refusal.is_some() || self.troubles.is_down()) && self.job_waits().await {
+            if (self.state.is_unanswered() || matches!(self.state, State::KeyRefused { .. }))
+                && self.job_waits().await
+            {
                 return Step::Go;
             }
         }
@@ -170,21 +166,11 @@ impl Daemon {
 
     async fn summarize(&self) {
         tracing::info!(
+            state = self.state.name(),
             condition = self.shown,
             patience_s = self.patience.as_secs(),
             paused = ?self.paused().await,
             "how things stand"
         );
-    }
-}
-
-/// Returns when a call to stop comes. Other calls are kept for later.
-pub(super) async fn stop_called(calls: &mut mpsc::Receiver<Call>, pending: &mut Vec<Call>) {
-    loop {
-        match calls.recv().await {
-            None | Some(Call::Stop) => return,
-            Some(call) if pending.contains(&call) => {}
-            Some(call) => pending.push(call),
-        }
     }
 }
