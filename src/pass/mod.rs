@@ -43,7 +43,6 @@ use crate::poll::settle;
 use crate::poll::walk::Begin;
 use crate::poll::{Desk, PollError, documents, follow, polls, query, walk};
 use crate::push::{self, PushSettings};
-use crate::store::passes;
 use crate::store::pauses::BackoffScope;
 use crate::store::removals::Policy;
 use crate::store::{StoreResult, walks};
@@ -361,11 +360,11 @@ async fn close(desk: &mut Desk, settings: &PassSettings, stop: Option<Stop>) -> 
         Some(Stop::Outage(_)) => pauses::take_back(desk).await.err(),
         _ => None,
     };
-    let run = desk.pass;
     let outcome = stop.as_ref().map_or("finished", Stop::name);
     let detail = stop.as_ref().map(ToString::to_string);
-    let result = desk.end(outcome, detail.as_deref(), settings.log_retention).await;
-    let stop = stop.or(result.err().or(taken_back).map(Stop::Store));
-    let kinds = desk.store.read(move |c| passes::turns(c, run)).await.unwrap_or_default();
-    Report::new(desk, kinds, stop).await
+    let (turns, failed) = match desk.end(outcome, detail.as_deref(), settings.log_retention).await {
+        Ok(turns) => (turns, taken_back),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    Report::new(desk, turns, stop.or(failed.map(Stop::Store))).await
 }

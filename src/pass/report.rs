@@ -183,22 +183,27 @@ impl Report {
             failure: Kind::from_name(&turn.kind).and_then(|kind| desk.failures.get(&kind).cloned()),
             turn,
         });
-        let key_name =
-            desk.store.read(instance::identity).await.ok().and_then(|found| found.api_key_name);
-        let (kinds, pushed) = (kinds.collect(), desk.pushed);
         let now = instant::micros(desk.fetcher.clock().now());
-        let paused = desk.store.read(move |c| pauses::in_force(c, now)).await.unwrap_or_default();
-        let (daily, verified) = (None, None);
-        Self { pass: desk.pass, kinds, pushed, paused, stop, key_name, daily, verified }
+        let known = desk
+            .store
+            .read(move |c| Ok((instance::identity(c)?.api_key_name, pauses::in_force(c, now)?)));
+        let (key_name, paused) = known.await.unwrap_or_default();
+        Self {
+            pass: desk.pass,
+            kinds: kinds.collect(),
+            pushed: desk.pushed,
+            paused,
+            stop,
+            key_name,
+            daily: None,
+            verified: None,
+        }
     }
 
-    /// Of a pass that did not take place.
+    /// Of a run that did not take place.
     pub async fn of_none(desk: &Desk, stop: Stop) -> Self {
-        let key_name =
-            desk.store.read(instance::identity).await.ok().and_then(|found| found.api_key_name);
-        let (kinds, pushed) = (Vec::new(), Pushed::default());
-        let (paused, daily, verified) = (Vec::new(), None, None);
-        Self { pass: 0, kinds, pushed, paused, daily, verified, stop: Some(stop), key_name }
+        let report = Self::new(desk, Vec::new(), Some(stop)).await;
+        Self { pass: 0, pushed: Pushed::default(), paused: Vec::new(), ..report }
     }
 
     /// Whether nothing that was asked for came to an answer.

@@ -10,6 +10,7 @@ use crate::model::outbox::Pushed;
 use crate::model::{Event, Kind, instant};
 use crate::poll::write::Ledger;
 use crate::poll::{Fetcher, Priority, query};
+use crate::store::passes::Turn;
 use crate::store::refusals::{self, Refusal};
 use crate::store::{Store, StoreResult, jobs, passes, walks};
 
@@ -112,13 +113,14 @@ impl Desk {
         self.store.write(move |tx| passes::begin_kind(tx, pass, kind, &trigger, at)).await
     }
 
-    /// Ends the pass in the log, and deletes from the log what is older than `log_retention`.
+    /// Ends the pass in the log, and deletes from the log what is older than `log_retention`. Returns what was
+    /// done, kind by kind.
     pub async fn end(
         &mut self,
         outcome: &str,
         detail: Option<&str>,
         log_retention: Duration,
-    ) -> StoreResult<()> {
+    ) -> StoreResult<Vec<Turn>> {
         let at = self.fetcher.stamp();
         let retention = i64::try_from(log_retention.as_micros()).unwrap_or(i64::MAX);
         // Requests of a turn that broke off belong to `meta`, the turn that is always there.
@@ -130,10 +132,11 @@ impl Desk {
         self.store
             .write(move |tx| {
                 ledger.close(tx, &passes::Tally::default())?;
-                passes::end(tx, pass, &outcome, detail.as_deref(), at)?;
+                let turns = passes::end(tx, pass, &outcome, detail.as_deref(), at)?;
                 jobs::prune(tx, at.saturating_sub(retention))?;
                 passes::prune(tx, at.saturating_sub(retention))?;
-                walks::prune(tx, at.saturating_sub(retention))
+                walks::prune(tx, at.saturating_sub(retention))?;
+                Ok(turns)
             })
             .await
     }

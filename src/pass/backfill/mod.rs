@@ -31,7 +31,7 @@ use crate::poll::settle;
 use crate::poll::{Desk, PollError};
 use crate::store::StoreResult;
 use crate::store::metrics::{self, Subject, Told, Wanted};
-use crate::store::passes;
+use crate::store::passes::Turn;
 use crate::store::pauses::BackoffScope;
 
 use course::{Goal, Place};
@@ -339,16 +339,17 @@ async fn close(
     if desk.pass == 0 {
         return stop;
     }
-    let written = write_down(desk, work, &begun, settings, stop.as_ref()).await;
+    let (turns, failed) = match write_down(desk, work, &begun, settings, stop.as_ref()).await {
+        Ok(turns) => (turns, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
     if work.done > 0 {
         let total = work.foreseen.max(work.done);
         desk.tell(&Event::Days { kind: Kind::Meta, done: work.done, total });
     }
-    let run = desk.pass;
-    let turns = desk.store.read(move |c| passes::turns(c, run)).await.unwrap_or_default();
     work.pass = desk.pass;
     work.requests += turns.iter().map(|turn| turn.tally.requests).sum::<i64>();
-    stop.or(written.err())
+    stop.or(failed)
 }
 
 async fn write_down(
@@ -357,7 +358,7 @@ async fn write_down(
     begun: &Turns,
     settings: &PassSettings,
     stop: Option<&Stop>,
-) -> Result<(), Stop> {
+) -> Result<Vec<Turn>, Stop> {
     // Requests that no answer has accounted for are those of the kind at work.
     let others = begun.kinds.iter().filter(|kind| Some(**kind) != begun.now);
     for kind in begun.now.iter().chain(others).copied() {
