@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use http::StatusCode;
 
 use crate::api::headers::{Head, RateHeaders};
-use crate::api::problem::{Problem, TEXT_CHARS_MAX};
+use crate::api::problem::{FieldError, Problem, TEXT_CHARS_MAX};
 use crate::api::scrub::Scrubber;
 use crate::model::shown::printable;
 use crate::retry::Trouble;
@@ -99,15 +99,6 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// What the server says about one field of a refused request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldError {
-    /// The field; empty when the server did not say.
-    pub field: String,
-    /// What is wrong with it.
-    pub message: String,
 }
 
 /// A failed request. Its members are those of [`Report`]; nothing in them can carry the key.

@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
-use crate::api::page::ROWS_MAX;
-
+/// The most rows of a page. At most 200 are asked for; a server that takes no notice may give more.
+pub(super) const ROWS_MAX: usize = 1_000;
 /// The most repairs of one body; a body with more is not JSON with bad values but something else.
 const MENDS_MAX: usize = 10_000;
 /// The most bytes that repairs may add.

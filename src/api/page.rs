@@ -15,10 +15,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::api::failure::Failure;
-use crate::api::mend::{Damage, Mend};
+use crate::api::mend::{Damage, Mend, ROWS_MAX};
 
-/// The most rows of a page. At most 200 are asked for; a server that takes no notice may give more.
-pub(super) const ROWS_MAX: usize = 1_000;
 /// Longest echo of the filters that is looked at.
 const FILTERS_BYTES_MAX: usize = 64 << 10;
 /// Longest JSON of a resource that is asked for alone.

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::api::failure::FieldError;
 use crate::api::headers::Head;
 use crate::api::scrub::Scrubber;
 
@@ -14,6 +13,15 @@ pub(super) const TEXT_CHARS_MAX: usize = 500;
 const TYPE_PREFIX: &str = "urn:creatoraudit:error:";
 /// Most field errors that are kept.
 const FIELDS_MAX: usize = 20;
+
+/// What the server says about one field of a refused request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// The field; empty when the server did not say.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
 
 /// The members of a problem document that are of use. Each may be missing or of a wrong type.
 #[derive(Debug, Default, PartialEq, Eq)]

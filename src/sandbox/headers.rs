@@ -4,9 +4,22 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::sandbox::accident::Accident;
 use crate::sandbox::call::Call;
+use crate::sandbox::limits::Budget;
 use crate::sandbox::moment::Moment;
 use crate::sandbox::replies::{Answer, Problem};
-use crate::sandbox::state::Progress;
+
+/// What is known about a request while it is being answered.
+#[derive(Debug)]
+pub struct Progress {
+    /// The server's time when it came in.
+    pub now: Moment,
+    /// The process that answers it.
+    pub replica: usize,
+    /// What is left of its key's budget, once it was counted.
+    pub budget: Option<Budget>,
+    /// What struck it.
+    pub accident: Option<Accident>,
+}
 
 /// Adds what every answer carries, and answers 304 where the client has it already.
 pub fn finish(mut answer: Answer, call: &Call, progress: &Progress, request_id: &str) -> Answer {

@@ -14,7 +14,6 @@ use crate::sandbox::growth::Platform;
 use crate::sandbox::order::{SortKey, read_order};
 use crate::sandbox::replies::Problem;
 use crate::sandbox::views::RowView;
-use crate::sandbox::walks::refused_cursor;
 use crate::sandbox::world::{Row, World};
 
 /// Largest and usual number of rows of a page.
@@ -93,7 +92,7 @@ impl ListQuery {
         query.seal.binding = Seal::binding(&bound_to);
         if let Some(cursor) = call.param("cursor") {
             let place = query.seal.read(cursor);
-            query.after = Some(place.ok_or_else(refused_cursor)?);
+            query.after = Some(place.ok_or_else(Problem::refused_cursor)?);
         }
         Ok(query)
     }

@@ -98,6 +98,11 @@ impl Problem {
         Self { errors, ..Self::new(422, said.unwrap_or_else(|| "Invalid input".to_owned())) }
     }
 
+    /// 422 about a cursor that cannot be used.
+    pub fn refused_cursor() -> Self {
+        Self::field("cursor", "is not valid for this filter and sort, or has expired")
+    }
+
     /// 404.
     pub fn not_found(what: &str) -> Self {
         Self::new(404, format!("{what} not found in this organization"))

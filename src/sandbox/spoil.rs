@@ -12,7 +12,6 @@ use crate::sandbox::call::Call;
 use crate::sandbox::headers::http_date;
 use crate::sandbox::moment::{Moment, millis};
 use crate::sandbox::replies::{Answer, Problem};
-use crate::sandbox::walks::refused_cursor;
 
 /// A page taken apart without understanding its rows.
 #[derive(Serialize, Deserialize)]
@@ -87,7 +86,7 @@ pub fn instead(
             "text/html; charset=utf-8",
             "<!doctype html><html><body><h1>Please sign in to the guest network</h1></body></html>",
         )),
-        Accident::RefuseCursor => Err(refused_cursor()),
+        Accident::RefuseCursor => Err(Problem::refused_cursor()),
         Accident::NotModified => Ok(Answer::empty(304)),
         Accident::EchoKey(code) => {
             let key = call.header("authorization").unwrap_or_default();

@@ -9,9 +9,9 @@ use crate::model::Kind;
 use crate::sandbox::accident::Accident;
 use crate::sandbox::call::Call;
 use crate::sandbox::faults::Faults;
-use crate::sandbox::headers::{check_accept, finish};
+use crate::sandbox::headers::{Progress, check_accept, finish};
 use crate::sandbox::journal::Journal;
-use crate::sandbox::limits::{Budget, Gate, need_write};
+use crate::sandbox::limits::{Gate, need_write};
 use crate::sandbox::lists::ListQuery;
 use crate::sandbox::moment::{Moment, ServerTime};
 use crate::sandbox::replicas::Replicas;
@@ -20,8 +20,8 @@ use crate::sandbox::routes::Target;
 use crate::sandbox::settings::SandboxSettings;
 use crate::sandbox::spoil::{instead, spoil};
 use crate::sandbox::switches::{self, Switch};
-use crate::sandbox::walks::{Served, Walks};
-use crate::sandbox::world::World;
+use crate::sandbox::walks::Walks;
+use crate::sandbox::world::{Row, World};
 use crate::sandbox::{batch, figures, words, writes};
 
 /// What the API says about its own future.
@@ -48,7 +48,8 @@ pub struct State {
     pub(super) lifecycle: Lifecycle,
     base_url: String,
     received: u64,
-    served: Option<Served>,
+    /// The page that was served last.
+    served: Option<(ListQuery, Vec<Row>)>,
 }
 
 /// What the server is to do with one request.
@@ -71,19 +72,6 @@ pub enum Breakage {
     Reset,
     /// It is closed in the middle of the body.
     Cut,
-}
-
-/// What is known about a request while it is being answered.
-#[derive(Debug)]
-pub struct Progress {
-    /// The server's time when it came in.
-    pub now: Moment,
-    /// The process that answers it.
-    pub replica: usize,
-    /// What is left of its key's budget, once it was counted.
-    pub budget: Option<Budget>,
-    /// What struck it.
-    pub accident: Option<Accident>,
 }
 
 impl State {
@@ -138,8 +126,10 @@ impl State {
             answer.body.truncate(answer.body.len() / 2);
         }
         let answer = finish(answer, &call, &progress, &entry.request_id);
-        if let (Some(Accident::Mutate(mutation)), Some(served)) = (&accident, self.served.take()) {
-            self.world.mutate(*mutation, &served.query, &served.rows);
+        if let (Some(Accident::Mutate(mutation)), Some((query, rows))) =
+            (&accident, self.served.take())
+        {
+            self.world.mutate(*mutation, &query, &rows);
         }
         let breakage = match accident {
             Some(Accident::ResetBefore | Accident::ResetAfter) => Breakage::Reset,
@@ -265,7 +255,7 @@ impl State {
             .map_err(|error| Problem::new(500, error.to_string()))?;
         self.walks.note(call, page.next_cursor(), now);
         let rows = page.rows;
-        self.served = Some(Served { query, rows });
+        self.served = Some((query, rows));
         Ok(Answer::bytes(200, body).with("link", link))
     }
 

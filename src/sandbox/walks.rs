@@ -1,14 +1,12 @@
 //! What the server remembers of walks: which cursors it gave out, when, and which came first.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use crate::sandbox::call::Call;
-use crate::sandbox::lists::ListQuery;
 use crate::sandbox::moment::{Moment, millis};
 use crate::sandbox::replies::Problem;
 use crate::sandbox::spoil::UsedCursors;
-use crate::sandbox::world::Row;
-use std::time::Duration;
 
 /// Memory of cursors.
 #[derive(Debug, Default)]
@@ -18,15 +16,6 @@ pub struct Walks {
     lifetime: Option<(Moment, i64)>,
     issued: HashMap<String, Moment>,
     firsts: BTreeMap<String, String>,
-}
-
-/// The page that was served last.
-#[derive(Debug)]
-pub struct Served {
-    /// What was asked.
-    pub query: ListQuery,
-    /// What was answered.
-    pub rows: Vec<Row>,
 }
 
 impl Walks {
@@ -45,7 +34,7 @@ impl Walks {
         if now.0 - issued.0 <= lifetime {
             return Ok(());
         }
-        Err(refused_cursor())
+        Err(Problem::refused_cursor())
     }
 
     /// Notes the cursor that a page gives out.
@@ -64,9 +53,4 @@ impl Walks {
         let own = call.param("cursor").map(str::to_owned);
         UsedCursors { own, first: self.firsts.get(&call.path).cloned() }
     }
-}
-
-/// What is said about a cursor that is of no use.
-pub fn refused_cursor() -> Problem {
-    Problem::field("cursor", "is not valid for this filter and sort, or has expired")
 }
