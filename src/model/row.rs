@@ -28,6 +28,16 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
+    /// The same without the text it was read from.
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Integer(number) => Value::Integer(number),
+            Self::Real(number) => Value::Real(number),
+            Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+        }
+    }
+
     /// The whole number, where there is one.
     pub fn as_integer(&self) -> Option<i64> {
         match self {
@@ -67,15 +77,9 @@ pub struct Row<'a> {
 impl Row<'_> {
     /// The same without the JSON it was read from.
     pub fn into_owned(self) -> Row<'static> {
-        let owned = |value| match value {
-            Value::Null => Value::Null,
-            Value::Integer(number) => Value::Integer(number),
-            Value::Real(number) => Value::Real(number),
-            Value::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
-        };
         Row {
             id: Cow::Owned(self.id.into_owned()),
-            values: self.values.into_iter().map(owned).collect(),
+            values: self.values.into_iter().map(Value::into_owned).collect(),
             extra: self.extra,
             is_odd: self.is_odd,
             fingerprint: self.fingerprint,

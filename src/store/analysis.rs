@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use crate::model::{Instant, Kind};
 use crate::store::error::StoreResult;
+use crate::store::query::{Query, from_row};
 
 /// A video and what it gained over its whole history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,25 +23,18 @@ pub struct Grower {
     pub gained: i64,
 }
 
+from_row!(Grower: video_id, account, platform, views, gained);
+
 /// The videos that gained the most views, the fastest first.
 pub fn growers(c: &Connection, limit: u32) -> StoreResult<Vec<Grower>> {
-    let sql = "SELECT v.id, v.account_username, v.platform, v.view_count, g.gained
+    let sql = "SELECT v.id AS video_id, v.account_username AS account, v.platform, v.view_count AS views,
+                      g.gained
                FROM (SELECT video_id, sum(views_gained) AS gained FROM video_growth GROUP BY video_id) AS g
                JOIN video_latest AS v ON v.id = g.video_id
                WHERE g.gained > 0
                ORDER BY g.gained DESC, v.id
                LIMIT ?1";
-    let mut statement = c.prepare(sql)?;
-    let rows = statement.query_map([limit], |row| {
-        Ok(Grower {
-            video_id: row.get(0)?,
-            account: row.get(1)?,
-            platform: row.get(2)?,
-            views: row.get(3)?,
-            gained: row.get(4)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    c.all(sql, [limit], Grower::from_row)
 }
 
 /// When each of a video's scrapes was, in Unix seconds, and the views it found.
@@ -49,9 +43,7 @@ pub fn views(c: &Connection, video_id: &str) -> StoreResult<Vec<(i64, i64)>> {
                FROM video_scrape AS s JOIN video AS v ON v.key = s.video
                WHERE v.id = ?1 AND s.view_count IS NOT NULL
                ORDER BY s.at_s, s.at_ns";
-    let mut statement = c.prepare_cached(sql)?;
-    let rows = statement.query_map([video_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    c.all(sql, [video_id], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// How old the figures of a kind are. Only what is still being collected counts.
@@ -69,25 +61,18 @@ pub struct Ages {
     pub overdue: i64,
 }
 
+from_row!(Ages: kind, rows, newest_hours, oldest_hours, overdue);
+
 /// The ages by kind, at SQLite's own now.
 pub fn ages(c: &Connection) -> StoreResult<Vec<Ages>> {
     // What is past its expectation without being overdue is paused or unavailable.
-    let sql = "SELECT kind, count(*), min(age_hours), max(age_hours), sum(is_overdue)
+    let sql = "SELECT kind, count(*) AS rows, min(age_hours) AS newest_hours, max(age_hours) AS oldest_hours,
+                      sum(is_overdue) AS overdue
                FROM freshness
                WHERE is_overdue = 1 OR julianday(expected_at) >= julianday('now')
                GROUP BY kind
                ORDER BY kind";
-    let mut statement = c.prepare(sql)?;
-    let rows = statement.query_map([], |row| {
-        Ok(Ages {
-            kind: row.get(0)?,
-            rows: row.get(1)?,
-            newest_hours: row.get(2)?,
-            oldest_hours: row.get(3)?,
-            overdue: row.get(4)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    c.all(sql, [], Ages::from_row)
 }
 
 /// What was spent on a kind.
@@ -101,21 +86,18 @@ pub struct Spent {
     pub not_modified: i64,
 }
 
+from_row!(Spent: kind, requests, not_modified);
+
 /// Requests by kind, over every pass in the log.
 pub fn spent(c: &Connection) -> StoreResult<Vec<Spent>> {
-    let sql =
-        "SELECT kind, sum(requests), sum(not_modified) FROM sync_log GROUP BY kind ORDER BY kind";
-    let mut statement = c.prepare(sql)?;
-    let rows = statement.query_map([], |row| {
-        Ok(Spent { kind: row.get(0)?, requests: row.get(1)?, not_modified: row.get(2)? })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let sql = "SELECT kind, sum(requests) AS requests, sum(not_modified) AS not_modified FROM sync_log GROUP BY kind ORDER BY kind";
+    c.all(sql, [], Spent::from_row)
 }
 
 /// How many resources of a kind the API lists, as far as the mirror knows.
 pub fn count(c: &Connection, kind: Kind) -> StoreResult<i64> {
     let sql = "SELECT rows FROM coverage WHERE kind = ?1";
-    Ok(c.query_row(sql, [kind.name()], |row| row.get(0))?)
+    c.value(sql, [kind.name()])
 }
 
 /// Every scrape of a kind in the history: of what, and when. An account video is `platform:id`.
@@ -128,11 +110,7 @@ pub fn scrapes(c: &Connection, kind: Kind) -> StoreResult<BTreeSet<(String, Inst
     let sql = format!(
         "SELECT {id}, s.at_s, s.at_ns FROM {table}_scrape AS s JOIN {table} AS r ON r.key = s.{table}"
     );
-    let mut statement = c.prepare(&sql)?;
-    let rows = statement.query_map([], |row| {
-        Ok((row.get(0)?, Instant { seconds: row.get(1)?, nanos: row.get(2)? }))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    c.all(&sql, [], |row| Ok((row.get(0)?, Instant { seconds: row.get(1)?, nanos: row.get(2)? })))
 }
 
 #[cfg(test)]

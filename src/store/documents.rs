@@ -1,9 +1,10 @@
 //! Single documents: the overview, whose figures are kept whenever they change, and validators.
 
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, Transaction};
 
 use crate::model::row::DECODER_VERSION;
 use crate::store::error::StoreResult;
+use crate::store::query::Query;
 
 /// The figures of one `GET /overview`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -68,7 +69,7 @@ fn latest(c: &Connection, period: &str) -> StoreResult<Option<(i64, Figures)>> {
         "SELECT total_views, api_engagement_rate, active_accounts, account_videos, tracked_videos,
                       extra, observed_at
                FROM overview_observation WHERE period = ?1 ORDER BY observed_at DESC LIMIT 1";
-    let figures = c.query_row(sql, [period], |row| {
+    c.optional(sql, [period], |row| {
         let figures = Figures {
             total_views: row.get(0)?,
             engagement_rate: row.get(1)?,
@@ -78,15 +79,13 @@ fn latest(c: &Connection, period: &str) -> StoreResult<Option<(i64, Figures)>> {
             extra: row.get(5)?,
         };
         Ok((row.get(6)?, figures))
-    });
-    Ok(figures.optional()?)
+    })
 }
 
 /// The validator of a document, if this decoder read it.
 pub fn etag(c: &Connection, url: &str) -> StoreResult<Option<String>> {
     let sql = "SELECT etag FROM document WHERE url = ?1 AND decoder = ?2";
-    let etag = c.query_row(sql, (url, DECODER_VERSION), |row| row.get(0));
-    Ok(etag.optional()?.flatten())
+    Ok(c.optional(sql, (url, DECODER_VERSION), |row| row.get(0))?.flatten())
 }
 
 /// Keeps the validator of a document; `None` for a 304 keeps the one there is.
@@ -94,6 +93,5 @@ pub fn keep_etag(tx: &Transaction<'_>, url: &str, etag: Option<&str>, at: i64) -
     let sql = "INSERT INTO document (url, etag, decoder, as_of) VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT (url) DO UPDATE
                SET etag = excluded.etag, decoder = excluded.decoder, as_of = excluded.as_of";
-    tx.execute(sql, (url, etag, DECODER_VERSION, at))?;
-    Ok(())
+    tx.exec(sql, (url, etag, DECODER_VERSION, at))
 }

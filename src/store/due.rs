@@ -6,6 +6,7 @@ use rusqlite::{Connection, Transaction};
 use crate::model::interval::{self, HOURS_DEFAULT, HOURS_MAX, WAIT_S_PER_HOUR};
 use crate::model::{Kind, instant};
 use crate::store::error::StoreResult;
+use crate::store::query::{Query, from_row};
 
 /// When a resource is due, and after how long a gap it will be asked again if nothing has moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct DueFeed {
     pub since: i64,
 }
 
+from_row!(DueFeed: account, id, since, videos);
+
 /// The kinds that have a schedule.
 pub const fn is_scheduled(kind: Kind) -> bool {
     matches!(kind, Kind::Account | Kind::Video)
@@ -69,16 +72,13 @@ fn select(kind: Kind) -> String {
 /// Up to `limit` rows of a kind due at `now`, Unix seconds, the most overdue first.
 pub fn find(c: &Connection, kind: Kind, now: i64, limit: i64) -> StoreResult<Vec<DueRow>> {
     let sql = format!("{} WHERE d.due_at <= ?1 ORDER BY d.due_at LIMIT ?2", select(kind));
-    let mut statement = c.prepare_cached(&sql)?;
-    let rows = statement.query_map((now, limit), read)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    c.all(&sql, (now, limit), read)
 }
 
 /// How many rows of a kind are due until then, Unix seconds.
 pub fn count_until(c: &Connection, kind: Kind, until: i64) -> StoreResult<u64> {
     let sql = format!("SELECT count(*) FROM {}_due WHERE due_at <= ?1", kind.name());
-    let count: i64 = c.prepare_cached(&sql)?.query_row([until], |row| row.get(0))?;
-    Ok(count.unsigned_abs())
+    Ok(c.value::<i64>(&sql, [until])?.unsigned_abs())
 }
 
 /// The rows of a kind that are due until then, by page and time: where each stands, or a number of
@@ -91,9 +91,7 @@ pub fn until(c: &Connection, kind: Kind, until: i64) -> StoreResult<Vec<(i64, i6
          WHERE d.due_at <= ?1
          ORDER BY place, d.due_at"
     );
-    let mut statement = c.prepare_cached(&sql)?;
-    let rows = statement.query_map([until], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    c.all(&sql, [until], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// The rows on a page that are due at `now`.
@@ -108,27 +106,21 @@ pub fn on_page(c: &Connection, kind: Kind, page: i64, now: i64) -> StoreResult<V
         select(kind),
         kind.name()
     );
-    let mut statement = c.prepare_cached(&sql)?;
-    let rows = statement.query_map((page, now), read)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    c.all(&sql, (page, now), read)
 }
 
 /// The row of this key, if it is on the schedule.
 pub fn one(c: &Connection, kind: Kind, key: i64) -> StoreResult<Option<DueRow>> {
-    let mut statement =
-        c.prepare_cached(&format!("{} WHERE d.{} = ?1", select(kind), kind.name()))?;
-    let mut rows = statement.query_map([key], read)?;
-    Ok(rows.next().transpose()?)
+    c.optional(&format!("{} WHERE d.{} = ?1", select(kind), kind.name()), [key], read)
 }
 
 /// Sets when a row is due; `None` takes it off the schedule.
 pub fn set(tx: &Transaction<'_>, kind: Kind, key: i64, due: Option<Due>) -> StoreResult<()> {
     let (put, delete) = statements(kind);
     match due {
-        Some(due) => tx.prepare_cached(put)?.execute((key, due.due_at, due.gap_s))?,
-        None => tx.prepare_cached(delete)?.execute([key])?,
-    };
-    Ok(())
+        Some(due) => tx.exec(put, (key, due.due_at, due.gap_s)),
+        None => tx.exec(delete, [key]),
+    }
 }
 
 /// How a row of a kind is put on the schedule and taken off; written out, because this runs for
@@ -151,7 +143,7 @@ const fn statements(kind: Kind) -> (&'static str, &'static str) {
 /// When the first row of a kind after `now` is due, Unix seconds.
 pub fn after(c: &Connection, kind: Kind, now: i64) -> StoreResult<Option<i64>> {
     let sql = format!("SELECT min(due_at) FROM {}_due WHERE due_at > ?1", kind.name());
-    Ok(c.prepare_cached(&sql)?.query_row([now], |row| row.get(0))?)
+    c.value(&sql, [now])
 }
 
 /// When the first row of a kind will have waited long enough for others that become due, Unix seconds: for
@@ -166,59 +158,45 @@ pub fn earliest(c: &Connection, kind: Kind, wait_s: i64) -> StoreResult<Option<i
         table = kind.name()
     );
     let wait_s = wait_s.min(interval::longest_wait_s(Some(HOURS_MAX)));
-    Ok(c.prepare_cached(&sql)?.query_row([wait_s], |row| row.get(0))?)
+    c.value(&sql, [wait_s])
 }
 
 fn first_due_at(c: &Connection, kind: Kind) -> StoreResult<Option<i64>> {
     let sql = format!("SELECT min(due_at) FROM {}_due", kind.name());
-    Ok(c.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
+    c.value(&sql, [])
 }
 
 /// How long each row of a kind that is due at `now` has been so, seconds.
 pub fn lateness(c: &Connection, kind: Kind, now: i64) -> StoreResult<Vec<i64>> {
     let sql = format!("SELECT ?1 - due_at FROM {}_due WHERE due_at <= ?1", kind.name());
-    let mut statement = c.prepare_cached(&sql)?;
-    let rows = statement.query_map([now], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    c.all(&sql, [now], |row| row.get(0))
 }
 
 /// An account was scraped, as an answer asked for at `since` shows: its videos have news.
 pub fn feed_has_news(tx: &Transaction<'_>, account: i64, since: i64) -> StoreResult<()> {
     let sql = "INSERT INTO feed_due (account, since) VALUES (?1, ?2)
                ON CONFLICT (account) DO UPDATE SET since = excluded.since";
-    tx.prepare_cached(sql)?.execute((account, since))?;
-    Ok(())
+    tx.exec(sql, (account, since))
 }
 
 /// The feeds to be read, those that wait longest first.
 pub fn feeds(c: &Connection, limit: i64) -> StoreResult<Vec<DueFeed>> {
     let sql = "SELECT d.account, a.id, d.since,
-                      (SELECT count(*) FROM account_video AS v WHERE v.account_id = a.id)
+                      (SELECT count(*) FROM account_video AS v WHERE v.account_id = a.id) AS videos
                FROM feed_due AS d JOIN account AS a ON a.key = d.account
                WHERE a.removed_at IS NULL
                ORDER BY d.since LIMIT ?1";
-    let mut statement = c.prepare_cached(sql)?;
-    let feeds = statement.query_map([limit], |row| {
-        Ok(DueFeed {
-            account: row.get(0)?,
-            id: row.get(1)?,
-            since: row.get(2)?,
-            videos: row.get(3)?,
-        })
-    })?;
-    Ok(feeds.collect::<Result<_, _>>()?)
+    c.all(sql, [limit], DueFeed::from_row)
 }
 
 /// A feed was read, by requests that began at `read_at`.
 pub fn feed_read(tx: &Transaction<'_>, account: i64, read_at: i64) -> StoreResult<()> {
-    tx.execute("DELETE FROM feed_due WHERE account = ?1 AND since < ?2", (account, read_at))?;
-    Ok(())
+    tx.exec("DELETE FROM feed_due WHERE account = ?1 AND since < ?2", (account, read_at))
 }
 
 /// A feed could not be read at `now`, a stamp: the others go before it.
 pub fn feed_failed(tx: &Transaction<'_>, account: i64, now: i64) -> StoreResult<()> {
-    tx.execute("UPDATE feed_due SET since = ?2 WHERE account = ?1", (account, now))?;
-    Ok(())
+    tx.exec("UPDATE feed_due SET since = ?2 WHERE account = ?1", (account, now))
 }
 
 /// How much later than the scrape of an account its posts may show in the API, microseconds.
@@ -228,13 +206,12 @@ const SCRAPE_SHOWS_MICROS_MAX: i64 = 600 * 1_000_000;
 /// scraped well before it began, it has shown, however late we heard of the scrape.
 pub fn feeds_read(tx: &Transaction<'_>, read_at: i64) -> StoreResult<()> {
     let shown = instant::from_micros(read_at.saturating_sub(SCRAPE_SHOWS_MICROS_MAX));
-    tx.execute(
+    tx.exec(
         "DELETE FROM feed_due
          WHERE since < ?1
             OR account IN (SELECT key FROM account WHERE last_scrape_time < ?2)",
         (read_at, instant::text(shown)),
-    )?;
-    Ok(())
+    )
 }
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<DueRow> {

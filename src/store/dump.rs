@@ -4,13 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::model::Value;
 use crate::store::database::Database;
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::schema_docs::{self, ValueType, ViewFact};
+use crate::store::stored::value;
 
 /// The one view that is there to be written to.
 const WRITE_ONLY: &str = "outbox_requests";
@@ -141,17 +141,6 @@ pub fn rows<E: From<StoreError>>(
         }
     }
     Ok(())
-}
-
-fn value(read: ValueRef<'_>) -> Value<'_> {
-    match read {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(number) => Value::Integer(number),
-        ValueRef::Real(number) => Value::Real(number),
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
-            Value::Text(String::from_utf8_lossy(bytes))
-        }
-    }
 }
 
 fn quoted(name: &str) -> String {

@@ -12,9 +12,10 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::model::{Kind, Value};
+use crate::model::Kind;
 use crate::store::dump::{Table, Which, rows};
 use crate::store::error::{StoreError, StoreResult};
+use crate::store::stored::value_ref;
 
 /// What the rows of a view over scrapes are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,7 @@ fn of_rows(c: &Connection, table: &Table) -> StoreResult<BTreeMap<String, u128>>
     rows(c, table, Which::All, |row| {
         if let Some(month) = table.month(row) {
             bytes.clear();
-            row.iter().for_each(|value| push_value(&mut bytes, value));
+            row.iter().for_each(|value| push(&mut bytes, value_ref(value)));
             add(&mut found, month, &bytes);
         }
         Ok::<_, StoreError>(())
@@ -108,18 +109,6 @@ fn add(found: &mut BTreeMap<String, u128>, month: &str, bytes: &[u8]) {
             found.insert(month.to_owned(), hash);
         }
     }
-}
-
-fn push_value(bytes: &mut Vec<u8>, value: &Value<'_>) {
-    push(
-        bytes,
-        match value {
-            Value::Null => ValueRef::Null,
-            Value::Integer(number) => ValueRef::Integer(*number),
-            Value::Real(number) => ValueRef::Real(*number),
-            Value::Text(text) => ValueRef::Text(text.as_bytes()),
-        },
-    );
 }
 
 /// Adds a value in a form that no other value and no two values together have.

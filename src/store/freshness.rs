@@ -5,6 +5,7 @@ use rusqlite::{Connection, Row};
 
 use crate::model::{Instant, Kind};
 use crate::store::error::StoreResult;
+use crate::store::query::Query;
 
 /// Kinds with no more rows than this are read whole.
 const ROWS_EXACT_MAX: i64 = 2_000;
@@ -41,8 +42,7 @@ pub fn read(c: &Connection, kind: Kind) -> StoreResult<Option<Freshness>> {
     };
     let is_counted = format!("removed_at IS NULL AND {is_counted}");
     let table = kind.name();
-    let last_key: i64 =
-        c.query_row(&format!("SELECT coalesce(max(key), 0) FROM {table}"), [], |row| row.get(0))?;
+    let last_key: i64 = c.value(&format!("SELECT coalesce(max(key), 0) FROM {table}"), [])?;
     let is_sample = last_key > ROWS_EXACT_MAX;
     let rows = match is_sample {
         true => sample(c, table, &is_counted, last_key)?,
@@ -53,9 +53,7 @@ pub fn read(c: &Connection, kind: Kind) -> StoreResult<Option<Freshness>> {
 
 fn all(c: &Connection, table: &str, is_counted: &str) -> StoreResult<Vec<Option<Instant>>> {
     let sql = format!("SELECT last_scrape_time FROM {table} WHERE {is_counted}");
-    let mut statement = c.prepare(&sql)?;
-    let rows = statement.query_map([], scrape_time)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    c.all(&sql, [], scrape_time)
 }
 
 /// Every so many keys one row. Keys follow the order of discovery, so old and new rows both count.
@@ -69,14 +67,11 @@ fn sample(
         "SELECT last_scrape_time FROM
              (SELECT * FROM {table} WHERE key >= ?1 ORDER BY key LIMIT 1) WHERE {is_counted}"
     );
-    let mut statement = c.prepare(&sql)?;
     let mut found = Vec::new();
     for number in 0..SAMPLE_ROWS {
         // Row counts are far below what would overflow here.
         let key = 1 + number.saturating_mul(last_key) / SAMPLE_ROWS;
-        if let Some(row) = statement.query_map([key], scrape_time)?.next() {
-            found.push(row?);
-        }
+        found.extend(c.optional(&sql, [key], scrape_time)?);
     }
     Ok(found)
 }

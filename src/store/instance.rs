@@ -4,6 +4,7 @@
 use rusqlite::{Connection, Transaction};
 
 use crate::store::error::StoreResult;
+use crate::store::query::{Query, from_row};
 
 /// Whose mirror this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Identity {
     /// The key's name as the API gave it last.
     pub api_key_name: Option<String>,
 }
+
+from_row!(Identity: installation_id, organization_id, api_key_name);
 
 impl Identity {
     /// A number that differs between installations and stays the same in each.
@@ -28,20 +31,13 @@ pub fn begin_anew(tx: &Transaction<'_>) -> StoreResult<()> {
     let sql = "UPDATE instance
                SET installation_id = lower(hex(randomblob(16))), gate = '{}', cooldown_until = NULL,
                    runner = NULL, patience_s = NULL, condition = NULL";
-    tx.execute(sql, [])?;
-    Ok(())
+    tx.exec(sql, [])
 }
 
 /// Reads the identity.
 pub fn identity(c: &Connection) -> StoreResult<Identity> {
     let sql = "SELECT installation_id, organization_id, api_key_name FROM instance";
-    Ok(c.query_row(sql, [], |row| {
-        Ok(Identity {
-            installation_id: row.get(0)?,
-            organization_id: row.get(1)?,
-            api_key_name: row.get(2)?,
-        })
-    })?)
+    c.one(sql, [], Identity::from_row)
 }
 
 /// Binds the database to an organization, for good, and notes the key's name.
@@ -52,8 +48,7 @@ pub fn bind(
 ) -> StoreResult<()> {
     let sql =
         "UPDATE instance SET organization_id = coalesce(organization_id, ?1), api_key_name = ?2";
-    tx.execute(sql, (organization_id, api_key_name))?;
-    Ok(())
+    tx.exec(sql, (organization_id, api_key_name))
 }
 
 /// What all requests share, as it is kept.
@@ -67,20 +62,19 @@ pub struct StoredTraffic {
     pub stamp: i64,
 }
 
+from_row!(StoredTraffic: gate, cooldown_until, stamp);
+
 /// The rate gate and the latest stamp.
 pub fn traffic(c: &Connection) -> StoreResult<StoredTraffic> {
-    let sql = "SELECT gate, cooldown_until, last_stamp FROM instance";
-    Ok(c.query_row(sql, [], |row| {
-        Ok(StoredTraffic { gate: row.get(0)?, cooldown_until: row.get(1)?, stamp: row.get(2)? })
-    })?)
+    let sql = "SELECT gate, cooldown_until, last_stamp AS stamp FROM instance";
+    c.one(sql, [], StoredTraffic::from_row)
 }
 
 /// Keeps the rate gate and the latest stamp.
 pub fn keep_traffic(tx: &Transaction<'_>, traffic: &StoredTraffic) -> StoreResult<()> {
     let sql = "UPDATE instance
                SET gate = ?1, cooldown_until = ?2, last_stamp = max(last_stamp, ?3)";
-    tx.prepare_cached(sql)?.execute((&traffic.gate, traffic.cooldown_until, traffic.stamp))?;
-    Ok(())
+    tx.exec(sql, (&traffic.gate, traffic.cooldown_until, traffic.stamp))
 }
 
 /// Brings stamps that are ahead of `now` back to it: the clock was wrong when they were made. What
@@ -119,8 +113,7 @@ pub fn bring_stamps_back(tx: &Transaction<'_>, now: i64) -> StoreResult<()> {
         );
         tx.execute(&sql, [now / 1_000_000])?;
     }
-    tx.execute("UPDATE instance SET last_stamp = ?1", [now])?;
-    Ok(())
+    tx.exec("UPDATE instance SET last_stamp = ?1", [now])
 }
 
 /// What the API said of its own lifecycle, and when, in microseconds.
@@ -133,31 +126,28 @@ pub fn api_meta(c: &Connection) -> StoreResult<Option<(String, i64)>> {
 
 /// Keeps what the API said of its lifecycle.
 pub fn keep_api_meta(tx: &Transaction<'_>, meta: &str, at: i64) -> StoreResult<()> {
-    tx.execute("UPDATE instance SET api_meta = ?1, api_meta_at = ?2", (meta, at))?;
-    Ok(())
+    tx.exec("UPDATE instance SET api_meta = ?1, api_meta_at = ?2", (meta, at))
 }
 
 /// Says what holds the lock: `run` for a daemon, nothing otherwise.
 pub fn set_runner(tx: &Transaction<'_>, runner: Option<&str>) -> StoreResult<()> {
-    tx.execute("UPDATE instance SET runner = ?1", [runner])?;
-    Ok(())
+    tx.exec("UPDATE instance SET runner = ?1", [runner])
 }
 
 /// What holds the lock, if anything does: to be believed only while the lock is held.
 pub fn runner(c: &Connection) -> StoreResult<Option<String>> {
-    Ok(c.query_row("SELECT runner FROM instance", [], |row| row.get(0))?)
+    c.value("SELECT runner FROM instance", [])
 }
 
 /// How the daemon is doing, for `status`: a sentence, and how long dues wait for each other.
 pub fn set_condition(tx: &Transaction<'_>, condition: &str, patience_s: i64) -> StoreResult<()> {
     let sql = "UPDATE instance SET condition = ?1, patience_s = ?2
                WHERE condition IS NOT ?1 OR patience_s IS NOT ?2";
-    tx.prepare_cached(sql)?.execute((condition, patience_s))?;
-    Ok(())
+    tx.exec(sql, (condition, patience_s))
 }
 
 /// The daemon's condition and patience, as it said last.
 pub fn condition(c: &Connection) -> StoreResult<(Option<String>, Option<i64>)> {
     let sql = "SELECT condition, patience_s FROM instance";
-    Ok(c.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    c.one(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }

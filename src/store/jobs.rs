@@ -1,8 +1,9 @@
 //! Jobs that other processes hand to the daemon, which owns the rate gate and the budget.
 
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, Transaction};
 
 use crate::store::error::StoreResult;
+use crate::store::query::{Query, from_row};
 
 /// A job the daemon has taken up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Job {
     /// When it was handed over, microseconds.
     pub created_at: i64,
 }
+
+from_row!(Job: job, request, created_at);
 
 /// Where a job stands, for the process that handed it over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,28 +40,23 @@ pub fn claim(tx: &Transaction<'_>) -> StoreResult<Option<Job>> {
     let sql = "UPDATE job SET state = 'running'
                WHERE job = (SELECT min(job) FROM job WHERE state = 'queued')
                RETURNING job, request, created_at";
-    let job = tx.query_row(sql, [], |row| {
-        Ok(Job { job: row.get(0)?, request: row.get(1)?, created_at: row.get(2)? })
-    });
-    Ok(job.optional()?)
+    tx.optional(sql, [], Job::from_row)
 }
 
 /// Whether a job waits.
 pub fn is_waiting(c: &Connection) -> StoreResult<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM job WHERE state = 'queued')";
-    Ok(c.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    c.value(sql, [])
 }
 
 /// Jobs that a daemon had taken up when it died are taken up again.
 pub fn requeue(tx: &Transaction<'_>) -> StoreResult<()> {
-    tx.execute("UPDATE job SET state = 'queued' WHERE state = 'running'", [])?;
-    Ok(())
+    tx.exec("UPDATE job SET state = 'queued' WHERE state = 'running'", [])
 }
 
 /// Says how far a job is.
 pub fn note_progress(tx: &Transaction<'_>, job: i64, progress: &str) -> StoreResult<()> {
-    tx.execute("UPDATE job SET progress = ?2 WHERE job = ?1", (job, progress))?;
-    Ok(())
+    tx.exec("UPDATE job SET progress = ?2 WHERE job = ?1", (job, progress))
 }
 
 /// Ends a job.
@@ -70,8 +68,7 @@ pub fn finish(
     at: i64,
 ) -> StoreResult<()> {
     let sql = "UPDATE job SET state = 'done', exit_code = ?2, answer = ?3, finished_at = ?4 WHERE job = ?1";
-    tx.execute(sql, (job, exit_code, answer, at))?;
-    Ok(())
+    tx.exec(sql, (job, exit_code, answer, at))
 }
 
 /// Takes a job back that nobody works on. Returns whether it was still there to be taken back.
@@ -82,30 +79,27 @@ pub fn withdraw(tx: &Transaction<'_>, job: i64) -> StoreResult<bool> {
 /// Where a job stands; `None` when there is no such job.
 pub fn progress(c: &Connection, job: i64) -> StoreResult<Option<Progress>> {
     let sql = "SELECT state, exit_code, answer, progress FROM job WHERE job = ?1";
-    let progress = c.query_row(sql, [job], |row| {
+    c.optional(sql, [job], |row| {
         let state: String = row.get(0)?;
         Ok(match state.as_str() {
             "queued" => Progress::Queued,
             "running" => Progress::Running(row.get(3)?),
             _ => Progress::Done(row.get(1)?, row.get(2)?),
         })
-    });
-    Ok(progress.optional()?)
+    })
 }
 
 /// Deletes all jobs: a copy of the mirror was asked for nothing.
 pub fn clear(tx: &Transaction<'_>) -> StoreResult<()> {
-    tx.execute("DELETE FROM job", [])?;
-    Ok(())
+    tx.exec("DELETE FROM job", [])
 }
 
 /// Deletes jobs that ended before `before`.
 pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<()> {
-    tx.execute("DELETE FROM job WHERE state = 'done' AND finished_at < ?1", [before])?;
-    Ok(())
+    tx.exec("DELETE FROM job WHERE state = 'done' AND finished_at < ?1", [before])
 }
 
 /// A number that changes whenever another process has written.
 pub fn data_version(c: &Connection) -> StoreResult<i64> {
-    Ok(c.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+    c.value("PRAGMA data_version", [])
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, Transaction};
 
 use crate::model::metrics::Metrics;
 use crate::model::{Kind, Lot};
 use crate::store::error::StoreResult;
+use crate::store::query::{Query, from_row};
 
 /// How long a bound that was learned is believed, microseconds.
 const BOUND_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
@@ -21,6 +22,8 @@ pub struct Subject {
     /// Whether it was asked for before its figures had settled.
     pub is_again: bool,
 }
+
+from_row!(Subject: key, id, is_again);
 
 /// A day and what to look for on it.
 #[derive(Debug, Clone)]
@@ -113,23 +116,18 @@ fn subjects(
     after: i64,
     limit: usize,
 ) -> StoreResult<Vec<Subject>> {
-    let what = "r.key, r.id, m.state IS NOT NULL";
+    let what = "r.key, r.id, m.state IS NOT NULL AS is_again";
     let sql = pending(wanted.lot, published, what) + " ORDER BY r.key LIMIT ?5";
-    let mut statement = c.prepare_cached(&sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let parameters = (&wanted.date, wanted.day, wanted.has_settled, after, limit);
-    let rows = statement.query_map(parameters, |row| {
-        Ok(Subject { key: row.get(0)?, id: row.get(1)?, is_again: row.get(2)? })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    c.all(&sql, parameters, Subject::from_row)
 }
 
 /// How many resources are to be asked for.
 pub fn count(c: &Connection, wanted: &Wanted) -> StoreResult<u64> {
     let sql = pending(wanted.lot, Published::By, "count(*)");
     let parameters = (&wanted.date, wanted.day, wanted.has_settled, i64::MIN);
-    let count: i64 = c.prepare_cached(&sql)?.query_row(parameters, |row| row.get(0))?;
-    Ok(count.unsigned_abs())
+    Ok(c.value::<i64>(&sql, parameters)?.unsigned_abs())
 }
 
 /// Whether anything was answered for on that day.
@@ -137,7 +135,7 @@ pub fn is_begun(c: &Connection, kind: Kind, day: i64) -> StoreResult<bool> {
     let sql = "SELECT EXISTS (
                    SELECT 1 FROM metric_day AS d JOIN metric AS m ON m.slot = d.slot
                    WHERE d.kind = ?1 AND d.day = ?2)";
-    Ok(c.prepare_cached(sql)?.query_row((kind.name(), day), |row| row.get(0))?)
+    c.value(sql, (kind.name(), day))
 }
 
 /// How many resources of a lot there are by the day they were published, `YYYY-MM-DD`; those whose
@@ -149,11 +147,7 @@ pub fn by_publication(c: &Connection, lot: Lot) -> StoreResult<BTreeMap<String, 
     };
     let (table, eligible) = (lot.kind().name(), eligible(lot, Published::By));
     let sql = format!("SELECT {published}, count(*) FROM {table} AS r WHERE {eligible} GROUP BY 1");
-    let mut statement = c.prepare(&sql)?;
-    let rows =
-        statement.query_map(["9999-12-31"], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
-    rows.map(|row| row.map(|(date, count)| (date, count.unsigned_abs())).map_err(Into::into))
-        .collect()
+    c.all(&sql, ["9999-12-31"], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))
 }
 
 /// Account videos that cannot be asked for, because of their platform or their id.
@@ -161,8 +155,7 @@ pub fn unaskable(c: &Connection) -> StoreResult<u64> {
     let sql = "SELECT count(*) FROM account_video
                WHERE removed_at IS NULL
                  AND NOT (platform IN ('instagram', 'tiktok') AND id = CAST(CAST(id AS INTEGER) AS TEXT))";
-    let count: i64 = c.query_row(sql, [], |row| row.get(0))?;
-    Ok(count.unsigned_abs())
+    Ok(c.value::<i64>(sql, [])?.unsigned_abs())
 }
 
 /// Writes what was answered for a day. Returns how many rows are new or other than before.
@@ -184,9 +177,7 @@ pub fn write(tx: &Transaction<'_>, wanted: &Wanted, told: &[(Subject, Told)]) ->
 
 fn slot(tx: &Transaction<'_>, kind: Kind, day: i64, date: &str) -> StoreResult<i64> {
     let sql = "SELECT slot FROM metric_day WHERE kind = ?1 AND day = ?2";
-    let found =
-        tx.prepare_cached(sql)?.query_row((kind.name(), day), |row| row.get(0)).optional()?;
-    match found {
+    match tx.optional(sql, (kind, day), |row| row.get(0))? {
         Some(slot) => Ok(slot),
         None => {
             let sql = "INSERT INTO metric_day (kind, day, date) VALUES (?1, ?2, ?3)";
@@ -199,15 +190,12 @@ fn slot(tx: &Transaction<'_>, kind: Kind, day: i64, date: &str) -> StoreResult<i
 fn name(tx: &Transaction<'_>, lot: Lot, subject: &Subject) -> StoreResult<()> {
     let sql =
         "INSERT INTO metric_subject (kind, key, id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-    let mut statement = tx.prepare_cached(sql)?;
     match lot.platform() {
-        None => statement.execute((lot.kind().name(), subject.key, &subject.id))?,
+        None => tx.exec(sql, (lot.kind(), subject.key, &subject.id)),
         Some(platform) => {
-            let id = format!("{platform}:{}", subject.id);
-            statement.execute((lot.kind().name(), subject.key, id))?
+            tx.exec(sql, (lot.kind(), subject.key, format!("{platform}:{}", subject.id)))
         }
-    };
-    Ok(())
+    }
 }
 
 /// A figure that a later answer does not give any more stays.
@@ -220,12 +208,9 @@ fn figures(
 ) -> StoreResult<i64> {
     let before = "SELECT views, plays, likes, comments, shares, engagement
                   FROM metric WHERE slot = ?1 AND key = ?2 AND state < 2";
-    let before: Option<Metrics> = tx
-        .prepare_cached(before)?
-        .query_row((slot, key), |row| {
-            Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?])
-        })
-        .optional()?;
+    let before: Option<Metrics> = tx.optional(before, (slot, key), |row| {
+        Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?])
+    })?;
     let mut now = *metrics;
     for (figure, before) in now.iter_mut().zip(before.unwrap_or_default()) {
         *figure = figure.or(before);
@@ -235,7 +220,7 @@ fn figures(
                    (slot, key, state, views, plays, likes, comments, shares, engagement)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let row = (slot, key, is_final, views, plays, likes, comments, shares, engagement);
-    tx.prepare_cached(sql)?.execute(row)?;
+    tx.exec(sql, row)?;
     Ok(i64::from(before != Some(now)))
 }
 
@@ -243,7 +228,7 @@ fn figures(
 fn not_found(tx: &Transaction<'_>, slot: i64, key: i64) -> StoreResult<i64> {
     let sql = "INSERT INTO metric (slot, key, state) VALUES (?1, ?2, 2)
                ON CONFLICT DO UPDATE SET state = max(state, 1)";
-    tx.prepare_cached(sql)?.execute((slot, key))?;
+    tx.exec(sql, (slot, key))?;
     Ok(0)
 }
 
@@ -261,8 +246,7 @@ pub fn day_done(
                SET asked_at = coalesce(asked_at, ?2),
                    settled_at = CASE WHEN ?3 THEN coalesce(settled_at, ?2) ELSE settled_at END
                WHERE slot = ?1";
-    tx.execute(sql, (slot, at, is_settled))?;
-    Ok(())
+    tx.exec(sql, (slot, at, is_settled))
 }
 
 /// Where a kind stands.
@@ -279,7 +263,7 @@ pub struct Growing {
 /// Where a kind stands.
 pub fn growing(c: &Connection, kind: Kind) -> StoreResult<Growing> {
     let sql = "SELECT grows_from FROM metric_kind WHERE kind = ?1";
-    let from: Option<i64> = c.prepare_cached(sql)?.query_row([kind.name()], |row| row.get(0))?;
+    let from: Option<i64> = c.value(sql, [kind])?;
     if from.is_none() {
         return Ok(Growing::default());
     }
@@ -303,14 +287,13 @@ pub fn growing(c: &Connection, kind: Kind) -> StoreResult<Growing> {
 /// From this day on days are asked for as they end, if they are not already.
 pub fn grow_from(tx: &Transaction<'_>, kind: Kind, day: i64) -> StoreResult<()> {
     let sql = "UPDATE metric_kind SET grows_from = coalesce(grows_from, ?2) WHERE kind = ?1";
-    tx.execute(sql, (kind.name(), day))?;
-    Ok(())
+    tx.exec(sql, (kind.name(), day))
 }
 
 /// How many ids a request of the kind may have, where that was learned and is still believed.
 pub fn bound(c: &Connection, kind: Kind, now: i64) -> StoreResult<Option<usize>> {
     let sql = "SELECT ids_max FROM metric_kind WHERE kind = ?1 AND ids_max_until > ?2";
-    let bound: Option<i64> = c.query_row(sql, (kind.name(), now), |row| row.get(0)).optional()?;
+    let bound: Option<i64> = c.optional(sql, (kind, now), |row| row.get(0))?;
     Ok(bound.and_then(|bound| usize::try_from(bound).ok()))
 }
 
@@ -318,8 +301,7 @@ pub fn bound(c: &Connection, kind: Kind, now: i64) -> StoreResult<Option<usize>>
 pub fn learn_bound(tx: &Transaction<'_>, kind: Kind, ids: usize, now: i64) -> StoreResult<()> {
     let sql = "UPDATE metric_kind SET ids_max = ?2, ids_max_until = ?3 WHERE kind = ?1";
     let ids = i64::try_from(ids).unwrap_or(i64::MAX);
-    tx.execute(sql, (kind.name(), ids, now.saturating_add(BOUND_MICROS)))?;
-    Ok(())
+    tx.exec(sql, (kind.name(), ids, now.saturating_add(BOUND_MICROS)))
 }
 
 /// How far the daily metrics of a kind reach.
@@ -337,25 +319,15 @@ pub struct Reach {
     pub is_growing: bool,
 }
 
+from_row!(Reach: kind, from, to, days, is_growing);
+
 /// How far the daily metrics reach, of the kinds that have any.
 pub fn reach(c: &Connection) -> StoreResult<Vec<Reach>> {
-    let sql = "SELECT min(date), max(date), count(*),
-                      (SELECT grows_from IS NOT NULL FROM metric_kind AS k WHERE k.kind = d.kind)
+    let sql = "SELECT kind, min(date) AS \"from\", max(date) AS \"to\", count(*) AS days,
+                      (SELECT grows_from IS NOT NULL FROM metric_kind AS k WHERE k.kind = d.kind) AS is_growing
                FROM metric_day AS d WHERE kind = ?1 AND asked_at IS NOT NULL HAVING count(*) > 0";
-    let mut found = Vec::new();
-    for kind in Lot::KINDS {
-        let reach = c.query_row(sql, [kind.name()], |row| {
-            Ok(Reach {
-                kind,
-                from: row.get(0)?,
-                to: row.get(1)?,
-                days: row.get(2)?,
-                is_growing: row.get(3)?,
-            })
-        });
-        found.extend(reach.optional()?);
-    }
-    Ok(found)
+    let found = Lot::KINDS.into_iter().map(|kind| c.optional(sql, [kind], Reach::from_row));
+    found.filter_map(Result::transpose).collect()
 }
 
 /// Whether there is anything to ask for, and whether the lists of it were ever mirrored whole.
@@ -364,5 +336,5 @@ pub fn has_rows(c: &Connection) -> StoreResult<(bool, bool)> {
                       OR EXISTS (SELECT 1 FROM account_video),
                       EXISTS (SELECT 1 FROM kind_state
                               WHERE kind IN ('account', 'video', 'account_video') AND complete_as_of IS NOT NULL)";
-    Ok(c.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    c.one(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }

@@ -38,6 +38,7 @@ pub mod pages;
 pub mod passes;
 pub mod pauses;
 pub mod place;
+mod query;
 pub mod refusals;
 pub mod removals;
 pub mod restore;
@@ -47,6 +48,7 @@ pub mod schema_check;
 pub mod schema_docs;
 mod shared;
 pub mod status;
+mod stored;
 pub mod wal_check;
 pub mod walks;
 

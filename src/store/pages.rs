@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, Transaction};
 
 use crate::model::row::DECODER_VERSION;
 use crate::model::{Kind, Row};
 use crate::store::error::StoreResult;
+use crate::store::query::{Query, from_row};
 use crate::store::rows::{RowWriter, Scrape, Source, State, Written};
 
 /// A page as the mirror knows it.
@@ -23,6 +24,8 @@ pub struct KnownPage {
     /// The walk that last passed here.
     pub walk: Option<i64>,
 }
+
+from_row!(KnownPage: page, etag, next_cursor, total_count, walk);
 
 /// A page as it was just answered.
 #[derive(Debug)]
@@ -78,19 +81,10 @@ impl PageCounts {
 
 /// The page at `url`, if it was seen before. A validator taken by another decoder does not count.
 pub fn find(c: &Connection, url: &str) -> StoreResult<Option<KnownPage>> {
-    let sql = "SELECT page, CASE WHEN decoder = ?2 THEN etag END, next_cursor, total_count, walk
+    let sql =
+        "SELECT page, CASE WHEN decoder = ?2 THEN etag END AS etag, next_cursor, total_count, walk
                FROM page WHERE url = ?1";
-    let mut statement = c.prepare_cached(sql)?;
-    let page = statement.query_row((url, DECODER_VERSION), |row| {
-        Ok(KnownPage {
-            page: row.get(0)?,
-            etag: row.get(1)?,
-            next_cursor: row.get(2)?,
-            total_count: row.get(3)?,
-            walk: row.get(4)?,
-        })
-    });
-    Ok(page.optional()?)
+    c.optional(sql, (url, DECODER_VERSION), KnownPage::from_row)
 }
 
 /// How a page is asked for again.
@@ -102,18 +96,17 @@ pub struct PageAddress {
     pub url: String,
 }
 
+from_row!(PageAddress: cursor, url);
+
 /// How to ask for the page of this key again, if it is still part of its list.
 pub fn address(c: &Connection, page: i64) -> StoreResult<Option<PageAddress>> {
-    let mut statement = c.prepare_cached("SELECT cursor, url FROM page WHERE page = ?1")?;
-    let address = statement
-        .query_row([page], |row| Ok(PageAddress { cursor: row.get(0)?, url: row.get(1)? }));
-    Ok(address.optional()?)
+    c.optional("SELECT cursor, url FROM page WHERE page = ?1", [page], PageAddress::from_row)
 }
 
 /// How many pages the last complete walk over a kind had.
 pub fn count(c: &Connection, kind: Kind) -> StoreResult<i64> {
     let sql = "SELECT count(*) FROM page WHERE kind = ?1";
-    Ok(c.query_row(sql, [kind.name()], |row| row.get(0))?)
+    c.value(sql, [kind.name()])
 }
 
 /// Writes a page and its rows. `each` is told of every row, to keep the schedule.
@@ -157,27 +150,23 @@ pub fn write(
 pub fn confirm(tx: &Transaction<'_>, page: i64, walk: Option<i64>, as_of: i64) -> StoreResult<i64> {
     let sql = "UPDATE page SET as_of = max(as_of, ?2), walk = coalesce(?3, walk) WHERE page = ?1
                RETURNING json_array_length(members)";
-    Ok(tx.prepare_cached(sql)?.query_row((page, as_of, walk), |row| row.get(0))?)
+    tx.value(sql, (page, as_of, walk))
 }
 
 /// The keys of the rows on a page.
 pub fn members(c: &Connection, page: i64) -> StoreResult<BTreeSet<i64>> {
     let sql = "SELECT j.value FROM page AS p, json_each(p.members) AS j WHERE p.page = ?1";
-    let mut statement = c.prepare_cached(sql)?;
-    let keys = statement.query_map([page], |row| row.get(0))?;
-    Ok(keys.collect::<Result<_, _>>()?)
+    c.all(sql, [page], |row| row.get(0))
 }
 
 /// Takes the validator of a page away, so that it is read in full the next time.
 pub fn void(tx: &Transaction<'_>, page: i64) -> StoreResult<()> {
-    tx.execute("UPDATE page SET etag = NULL WHERE page = ?1", [page])?;
-    Ok(())
+    tx.exec("UPDATE page SET etag = NULL WHERE page = ?1", [page])
 }
 
 /// Takes the validator of a walk's last page away.
 pub fn void_last(tx: &Transaction<'_>, walk: i64) -> StoreResult<()> {
-    tx.execute("UPDATE page SET etag = NULL WHERE walk = ?1 AND next_cursor IS NULL", [walk])?;
-    Ok(())
+    tx.exec("UPDATE page SET etag = NULL WHERE walk = ?1 AND next_cursor IS NULL", [walk])
 }
 
 /// The page's key, made if it was never seen, and the rows that stood on it until now.
@@ -222,15 +211,17 @@ fn settle(
                SET etag = ?2, decoder = ?3, next_cursor = ?4, total_count = ?5,
                    as_of = max(as_of, ?6), walk = coalesce(?7, walk), members = ?8
                WHERE page = ?1";
-    tx.prepare_cached(sql)?.execute((
-        page,
-        etag,
-        DECODER_VERSION,
-        new.next_cursor,
-        new.total_count,
-        new.as_of,
-        new.walk,
-        members,
-    ))?;
-    Ok(())
+    tx.exec(
+        sql,
+        (
+            page,
+            etag,
+            DECODER_VERSION,
+            new.next_cursor,
+            new.total_count,
+            new.as_of,
+            new.walk,
+            members,
+        ),
+    )
 }

@@ -1,23 +1,11 @@
 //! The log of passes: what each did for each kind, counted in the transactions that did it.
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+use rusqlite::{Connection, Row, Transaction};
 
 use crate::model::{Ending, Kind, Outcome};
 use crate::store::error::StoreResult;
 use crate::store::pages::PageCounts;
-
-impl ToSql for Outcome {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.name().into())
-    }
-}
-
-impl FromSql for Outcome {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        Self::from_name(value.as_str()?).ok_or(FromSqlError::InvalidType)
-    }
-}
+use crate::store::query::Query;
 
 /// Counters of a pass and kind, added to what is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,11 +52,10 @@ pub fn interrupt(tx: &Transaction<'_>, at: i64) -> StoreResult<()> {
          WHERE outcome = 'running' AND run_id IN (SELECT run_id FROM pass WHERE outcome = 'running')",
         [at],
     )?;
-    tx.execute(
+    tx.exec(
         "UPDATE pass SET outcome = 'interrupted', finished_at = ?1 WHERE outcome = 'running'",
         [at],
-    )?;
-    Ok(())
+    )
 }
 
 /// Begins a kind within a pass; a kind may be taken up more than once.
@@ -83,8 +70,7 @@ pub fn begin_kind(
                ON CONFLICT (run_id, kind) DO UPDATE
                SET outcome = 'running', finished_at = NULL,
                    trigger = CASE WHEN trigger IN ('start', 'outbox') THEN excluded.trigger ELSE trigger END";
-    tx.execute(sql, (pass, kind.name(), trigger, at))?;
-    Ok(())
+    tx.exec(sql, (pass, kind.name(), trigger, at))
 }
 
 /// Adds to the counters of a kind.
@@ -97,20 +83,22 @@ pub fn count(tx: &Transaction<'_>, pass: i64, kind: Kind, tally: &Tally) -> Stor
                    snapshots_revised = snapshots_revised + ?10, removed = removed + ?11
                WHERE run_id = ?1 AND kind = ?2";
     let page = &tally.page;
-    tx.prepare_cached(sql)?.execute((
-        pass,
-        kind.name(),
-        tally.requests,
-        tally.not_modified,
-        page.rows_seen,
-        page.rows_changed,
-        page.type_mismatches,
-        page.rows_dropped,
-        page.snapshots_added,
-        page.snapshots_revised,
-        tally.removed,
-    ))?;
-    Ok(())
+    tx.exec(
+        sql,
+        (
+            pass,
+            kind.name(),
+            tally.requests,
+            tally.not_modified,
+            page.rows_seen,
+            page.rows_changed,
+            page.type_mismatches,
+            page.rows_dropped,
+            page.snapshots_added,
+            page.snapshots_revised,
+            tally.removed,
+        ),
+    )
 }
 
 /// Ends a kind within a pass.
@@ -124,7 +112,7 @@ pub fn end_kind(
     let sql = "UPDATE pass_kind
                SET finished_at = ?3, outcome = ?4, error_code = ?5, detail = ?6, request_id = ?7
                WHERE run_id = ?1 AND kind = ?2";
-    tx.execute(
+    tx.exec(
         sql,
         (
             pass,
@@ -135,8 +123,7 @@ pub fn end_kind(
             &ending.detail,
             &ending.request_id,
         ),
-    )?;
-    Ok(())
+    )
 }
 
 /// Ends a pass, and with it what is still under way. Returns its turns, in the order in which they began.
@@ -156,15 +143,12 @@ pub fn end(
     )?;
     let sql = "UPDATE pass SET finished_at = ?2, outcome = ?3, detail = ?4 WHERE run_id = ?1";
     tx.execute(sql, (pass, at, outcome, detail))?;
-    let sql = format!(
-        "UPDATE pass_kind
-         SET finished_at = coalesce(finished_at, ?2),
-             outcome = CASE outcome WHEN 'running' THEN 'interrupted' ELSE outcome END
-         WHERE run_id = ?1 RETURNING started_at, {TURN}"
-    );
-    let mut statement = tx.prepare_cached(&sql)?;
-    let turns = statement.query_map((pass, at), |row| Ok((row.get("started_at")?, turn(row)?)))?;
-    let mut turns: Vec<(i64, Turn)> = turns.collect::<Result<_, _>>()?;
+    let sql = "UPDATE pass_kind
+               SET finished_at = coalesce(finished_at, ?2),
+                   outcome = CASE outcome WHEN 'running' THEN 'interrupted' ELSE outcome END
+               WHERE run_id = ?1 RETURNING *";
+    let mut turns: Vec<(i64, Turn)> =
+        tx.all(sql, (pass, at), |row| Ok((row.get("started_at")?, turn(row)?)))?;
     turns.sort_by_key(|(started_at, _)| *started_at);
     Ok(turns.into_iter().map(|(_, turn)| turn).collect())
 }
@@ -174,12 +158,9 @@ pub fn end(
 pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<()> {
     let sql = "SELECT run_id FROM pass WHERE finished_at >= ?1 OR finished_at IS NULL
                ORDER BY run_id LIMIT 1";
-    let kept: Option<i64> =
-        tx.prepare_cached(sql)?.query_row([before], |row| row.get(0)).optional()?;
-    let kept = kept.unwrap_or(i64::MAX);
+    let kept = tx.optional(sql, [before], |row| row.get(0))?.unwrap_or(i64::MAX);
     tx.prepare_cached("DELETE FROM pass WHERE run_id < ?1")?.execute([kept])?;
-    tx.prepare_cached("DELETE FROM pass_kind WHERE run_id < ?1")?.execute([kept])?;
-    Ok(())
+    tx.exec("DELETE FROM pass_kind WHERE run_id < ?1", [kept])
 }
 
 /// A kind's turn within a pass, as in the log.
@@ -204,15 +185,8 @@ pub struct Turn {
 /// The kinds of a pass whose turns are not over.
 pub fn running(c: &Connection, pass: i64) -> StoreResult<Vec<Kind>> {
     let sql = "SELECT kind FROM pass_kind WHERE run_id = ?1 AND outcome = 'running'";
-    let mut statement = c.prepare_cached(sql)?;
-    let names = statement.query_map([pass], |row| row.get::<_, String>(0))?;
-    let names: Vec<String> = names.collect::<Result<_, _>>()?;
-    Ok(names.iter().filter_map(|name| Kind::from_name(name)).collect())
+    c.all(sql, [pass], |row| row.get(0))
 }
-
-/// The columns of a turn.
-const TURN: &str = "kind, trigger, outcome, error_code, detail, request_id, requests, not_modified,
-    rows_seen, rows_changed, type_mismatches, rows_dropped, snapshots_added, snapshots_revised, removed";
 
 fn turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
     Ok(Turn {

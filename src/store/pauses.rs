@@ -1,10 +1,12 @@
 //! What is left alone for a while because it failed, per kind and sort of work. In the database, so
 //! that runs by cron and restarts of the daemon keep to it.
 
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, Transaction};
 
 use crate::model::Kind;
 use crate::store::error::StoreResult;
+use crate::store::query::Query;
+use crate::store::stored::stored_by_name;
 
 /// No pause is longer. One that ends later was noted by a clock that was wrong, and is over.
 pub const PAUSE_MICROS_MAX: i64 = 24 * 3_600 * 1_000_000;
@@ -34,7 +36,13 @@ impl BackoffScope {
             Self::Days => "days",
         }
     }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
 }
+
+stored_by_name!(BackoffScope);
 
 /// Retry state after failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,26 +60,25 @@ pub struct Backoff {
 /// How often this failed in a row.
 pub fn failures(c: &Connection, kind: Kind, scope: BackoffScope) -> StoreResult<u32> {
     let sql = "SELECT failures FROM backoff WHERE kind = ?1 AND scope = ?2";
-    let failures = c.query_row(sql, (kind.name(), scope.name()), |row| row.get::<_, i64>(0));
-    let failures = failures.optional()?.unwrap_or(0);
-    Ok(u32::try_from(failures).unwrap_or(0).min(FAILURES_MAX))
+    Ok(c.optional(sql, (kind, scope), |row| Ok(bounded(row.get(0)?)))?.unwrap_or(0))
 }
 
 /// The pauses in force at `now` (microseconds), the first to end first.
 pub fn in_force(c: &Connection, now: i64) -> StoreResult<Vec<Backoff>> {
     let sql = "SELECT kind, scope, failures, retry_at FROM backoff
                WHERE retry_at > ?1 AND retry_at <= ?2 ORDER BY retry_at, kind, scope";
-    let mut statement = c.prepare_cached(sql)?;
-    let rows = statement.query_map((now, now.saturating_add(PAUSE_MICROS_MAX)), |row| {
-        let (kind, scope): (String, String) = (row.get(0)?, row.get(1)?);
-        let scope = BackoffScope::ALL.into_iter().find(|one| one.name() == scope);
-        let (failures, retry_at) = (row.get::<_, i64>(2)?, row.get(3)?);
-        let failures = u32::try_from(failures).unwrap_or(0).min(FAILURES_MAX);
-        let found = Kind::from_name(&kind).zip(scope);
-        Ok(found.map(|(kind, scope)| Backoff { kind, scope, failures, retry_at }))
-    })?;
-    let rows: Vec<Option<Backoff>> = rows.collect::<Result<_, _>>()?;
-    Ok(rows.into_iter().flatten().collect())
+    c.all(sql, (now, now.saturating_add(PAUSE_MICROS_MAX)), |row| {
+        Ok(Backoff {
+            kind: row.get(0)?,
+            scope: row.get(1)?,
+            failures: bounded(row.get(2)?),
+            retry_at: row.get(3)?,
+        })
+    })
+}
+
+fn bounded(failures: i64) -> u32 {
+    u32::try_from(failures).unwrap_or(0).min(FAILURES_MAX)
 }
 
 /// When the pause of this ends; `None` if none is in force at `now`.
@@ -92,16 +99,13 @@ pub fn note(tx: &Transaction<'_>, backoff: &Backoff, run: i64) -> StoreResult<()
                VALUES (?1, ?2, ?3, ?4, ?5)
                ON CONFLICT DO UPDATE SET failures = excluded.failures,
                    retry_at = excluded.retry_at, run_id = excluded.run_id";
-    let (kind, scope) = (backoff.kind.name(), backoff.scope.name());
-    tx.execute(sql, (kind, scope, backoff.failures, backoff.retry_at, run))?;
-    Ok(())
+    tx.exec(sql, (backoff.kind, backoff.scope, backoff.failures, backoff.retry_at, run))
 }
 
 /// Notes a success.
 pub fn clear(tx: &Transaction<'_>, kind: Kind, scope: BackoffScope) -> StoreResult<()> {
     let sql = "DELETE FROM backoff WHERE kind = ?1 AND scope = ?2";
-    tx.execute(sql, (kind.name(), scope.name()))?;
-    Ok(())
+    tx.exec(sql, (kind.name(), scope.name()))
 }
 
 /// Takes back the failures of a run: it was the whole API that failed.
@@ -109,8 +113,7 @@ pub fn take_back(tx: &Transaction<'_>, run: i64) -> StoreResult<()> {
     let sql =
         "UPDATE backoff SET failures = failures - 1, retry_at = 0, run_id = 0 WHERE run_id = ?1";
     tx.execute(sql, [run])?;
-    tx.execute("DELETE FROM backoff WHERE failures <= 0", [])?;
-    Ok(())
+    tx.exec("DELETE FROM backoff WHERE failures <= 0", [])
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, Transaction};
 
 use crate::store::error::StoreResult;
+use crate::store::query::{Query, from_row};
 
 /// Something the server refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,30 +24,20 @@ pub struct Refusal {
     pub retry_at: i64,
 }
 
+from_row!(Refusal: thing, status, code, detail, request_id, refused_at, retry_at);
+
 /// Everything refused that is not to be tried at `now`, in microseconds.
 pub fn in_force(c: &Connection, now: i64) -> StoreResult<Vec<Refusal>> {
     let sql = "SELECT thing, status, code, detail, request_id, refused_at, retry_at
                FROM refusal WHERE retry_at > ?1 ORDER BY thing";
-    let mut statement = c.prepare_cached(sql)?;
-    let rows = statement.query_map([now], |row| {
-        Ok(Refusal {
-            thing: row.get(0)?,
-            status: row.get(1)?,
-            code: row.get(2)?,
-            detail: row.get(3)?,
-            request_id: row.get(4)?,
-            refused_at: row.get(5)?,
-            retry_at: row.get(6)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    c.all(sql, [now], Refusal::from_row)
 }
 
 /// Remembers a refusal.
 pub fn remember(tx: &Transaction<'_>, refusal: &Refusal) -> StoreResult<()> {
     let sql = "INSERT OR REPLACE INTO refusal (thing, status, code, detail, request_id, refused_at, retry_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    tx.execute(
+    tx.exec(
         sql,
         (
             &refusal.thing,
@@ -57,12 +48,10 @@ pub fn remember(tx: &Transaction<'_>, refusal: &Refusal) -> StoreResult<()> {
             refusal.refused_at,
             refusal.retry_at,
         ),
-    )?;
-    Ok(())
+    )
 }
 
 /// Forgets a refusal: the server has done it after all.
 pub fn forget(tx: &Transaction<'_>, thing: &str) -> StoreResult<()> {
-    tx.execute("DELETE FROM refusal WHERE thing = ?1", [thing])?;
-    Ok(())
+    tx.exec("DELETE FROM refusal WHERE thing = ?1", [thing])
 }

@@ -4,12 +4,14 @@
 //! or absence from a second complete walk, is the second; then the row is marked removed. Its
 //! history stays, and it comes back unmarked when the API lists it again.
 
-use rusqlite::{OptionalExtension, Transaction};
+use rusqlite::Transaction;
 
 use crate::model::Kind;
 use crate::model::settings::RemovalCeiling;
 use crate::store::due;
 use crate::store::error::StoreResult;
+use crate::store::pages;
+use crate::store::query::Query;
 use crate::store::walks::Walk;
 
 /// The ceiling only holds back removals of more rows than this.
@@ -39,15 +41,12 @@ pub fn settle(tx: &Transaction<'_>, walk: &Walk, policy: Policy, at: i64) -> Sto
     collect_absent(tx, walk)?;
     let table = walk.kind.name();
     // Looked up from the few that are absent; a join is free to read through the whole table instead.
-    let candidates: i64 = tx.query_row(
-        &format!(
-            "SELECT count(*) FROM {table}
-             WHERE key IN (SELECT key FROM temp.absent)
-               AND (absent_walk IS NOT NULL OR not_found_at IS NOT NULL)"
-        ),
-        [],
-        |row| row.get(0),
-    )?;
+    let sql = format!(
+        "SELECT count(*) FROM {table}
+         WHERE key IN (SELECT key FROM temp.absent)
+           AND (absent_walk IS NOT NULL OR not_found_at IS NOT NULL)"
+    );
+    let candidates: i64 = tx.query_row(&sql, [], |row| row.get(0))?;
     let is_held = match policy {
         Policy::Ceiling(ceiling) if candidates > ROWS_ALWAYS_ALLOWED => {
             exceeds(candidates, listed(tx, walk.kind)?, ceiling)
@@ -66,17 +65,15 @@ pub fn settle(tx: &Transaction<'_>, walk: &Walk, policy: Policy, at: i64) -> Sto
 /// signs. Returns whether the row was removed.
 pub fn not_found(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResult<bool> {
     let table = kind.name();
-    let found: Option<(Option<i64>, bool)> = tx
-        .query_row(
-            &format!("SELECT page, absent_walk IS NOT NULL AND removed_at IS NULL FROM {table} WHERE key = ?1"),
-            [key],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .optional()?;
+    let sql = format!(
+        "SELECT page, absent_walk IS NOT NULL AND removed_at IS NULL FROM {table} WHERE key = ?1"
+    );
+    let found: Option<(Option<i64>, bool)> =
+        tx.optional(&sql, [key], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let Some((page, is_second_sign)) = found else { return Ok(false) };
     // The page it stands on could otherwise vouch for it by a 304.
     if let Some(page) = page {
-        crate::store::pages::void(tx, page)?;
+        pages::void(tx, page)?;
     }
     let removed_at = is_second_sign.then_some(at);
     tx.execute(
@@ -95,10 +92,9 @@ pub fn not_found(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreRe
 /// then.
 pub fn deleted(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResult<bool> {
     let table = kind.name();
-    let page: Option<i64> =
-        tx.query_row(&format!("SELECT page FROM {table} WHERE key = ?1"), [key], |row| row.get(0))?;
+    let page: Option<i64> = tx.value(&format!("SELECT page FROM {table} WHERE key = ?1"), [key])?;
     if let Some(page) = page {
-        crate::store::pages::void(tx, page)?;
+        pages::void(tx, page)?;
     }
     let sql = format!(
         "UPDATE {table} SET removed_at = ?2, not_found_at = ?2, as_of = max(as_of, ?2)
@@ -118,7 +114,7 @@ fn listed(tx: &Transaction<'_>, kind: Kind) -> StoreResult<i64> {
         "SELECT (SELECT count(*) FROM {table})
               - (SELECT count(*) FROM {table} WHERE removed_at IS NOT NULL)"
     );
-    Ok(tx.query_row(&sql, [], |row| row.get(0))?)
+    tx.value(&sql, [])
 }
 
 fn exceeds(candidates: i64, listed: i64, ceiling: RemovalCeiling) -> bool {
@@ -155,7 +151,7 @@ fn collect_absent(tx: &Transaction<'_>, walk: &Walk) -> StoreResult<()> {
         [walk.started_at],
     )?;
     // Rows on pages that go away are let loose, absent or not.
-    tx.execute(
+    tx.exec(
         &format!(
             "UPDATE {table} AS r
              SET page = NULL, as_of = max(r.as_of, p.as_of)
@@ -163,8 +159,7 @@ fn collect_absent(tx: &Transaction<'_>, walk: &Walk) -> StoreResult<()> {
              WHERE r.key = j.value AND p.kind = ?1 AND p.walk IS NOT ?2 AND r.page = p.page"
         ),
         (table, walk.walk),
-    )?;
-    Ok(())
+    )
 }
 
 fn remove(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<i64> {
@@ -197,6 +192,5 @@ fn mark(tx: &Transaction<'_>, walk: &Walk) -> StoreResult<()> {
          WHERE key IN (SELECT key FROM temp.absent) AND absent_walk IS NULL AND removed_at IS NULL",
         walk.kind.name()
     );
-    tx.execute(&sql, [walk.walk])?;
-    Ok(())
+    tx.exec(&sql, [walk.walk])
 }

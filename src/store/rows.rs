@@ -2,13 +2,13 @@
 
 use std::sync::OnceLock;
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{
     CachedStatement, Connection, OptionalExtension, Params, ToSql, Transaction, params_from_iter,
 };
 
 use crate::model::{Instant, Kind, Row, Value, columns};
 use crate::store::error::StoreResult;
+use crate::store::query::Query;
 
 /// Where a row came from.
 #[derive(Debug, Clone, Copy)]
@@ -203,17 +203,6 @@ impl<'t> RowWriter<'t> {
     }
 }
 
-impl ToSql for Value<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Self::Null => ValueRef::Null,
-            Self::Integer(number) => ValueRef::Integer(*number),
-            Self::Real(number) => ValueRef::Real(*number),
-            Self::Text(text) => ValueRef::Text(text.as_bytes()),
-        }))
-    }
-}
-
 /// The parameters of an insert or an update: three of its own, then the row. `flag` is there for kinds
 /// that have scrapes.
 fn bind<'a>(
@@ -256,10 +245,10 @@ pub fn unreadable_scrapes(c: &Connection, kind: Kind) -> StoreResult<Option<Unre
          FROM {} WHERE scrape_unreadable = 1 AND removed_at IS NULL",
         kind.name()
     );
-    Ok(c.query_row(&sql, [], |row| {
+    c.one(&sql, [], |row| {
         let (rows, given) = (row.get(0)?, row.get(2)?);
         Ok(row.get::<_, Option<String>>(1)?.map(|id| UnreadableScrapes { rows, id, given }))
-    })?)
+    })
 }
 
 struct Sql {

@@ -7,13 +7,14 @@ use std::collections::BTreeSet;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Transaction};
+use rusqlite::{Connection, Row as SqlRow, Transaction};
 
 use crate::model::row::NO_FINGERPRINT;
 use crate::model::{Instant, Kind, Value, columns};
 use crate::store::error::StoreResult;
 use crate::store::pages;
+use crate::store::query::Query;
+use crate::store::stored::value;
 
 /// Draws that met only rows that were picked before, after which the rest is taken in order.
 const FRUITLESS_DRAWS_MAX: u32 = 20;
@@ -76,7 +77,7 @@ pub struct Held {
 /// How many rows of a kind may be picked: those that are not removed.
 pub fn rows(c: &Connection, kind: Kind) -> StoreResult<i64> {
     let sql = format!("SELECT count(*) FROM {} WHERE removed_at IS NULL", kind.name());
-    Ok(c.query_row(&sql, [], |row| row.get(0))?)
+    c.value(&sql, [])
 }
 
 /// How many rows of a kind a complete walk did not meet, so that they may be gone.
@@ -85,7 +86,7 @@ pub fn suspected(c: &Connection, kind: Kind) -> StoreResult<i64> {
         "SELECT count(*) FROM {} WHERE removed_at IS NULL AND (absent_walk IS NOT NULL OR not_found_at IS NOT NULL)",
         kind.name()
     );
-    Ok(c.query_row(&sql, [], |row| row.get(0))?)
+    c.value(&sql, [])
 }
 
 /// How many pages of a kind are kept.
@@ -156,7 +157,7 @@ impl Sample<'_> {
         let table = self.kind.name();
         let sql = format!("SELECT min(key), max(key) FROM {table}");
         let (Some(first), Some(last)) =
-            self.c.query_row(&sql, [], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?)))?
+            self.c.one(&sql, [], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?)))?
         else {
             return Ok(());
         };
@@ -166,12 +167,10 @@ impl Sample<'_> {
         let sql = format!(
             "SELECT key, id, page FROM {table} WHERE key >= ?1 AND removed_at IS NULL ORDER BY key LIMIT 1"
         );
-        let mut statement = self.c.prepare_cached(&sql)?;
         let mut fruitless = 0;
         while self.picked.len() < self.wanted && fruitless < FRUITLESS_DRAWS_MAX {
             let from = chance.random_range(first..=last);
-            let found =
-                statement.query_row([from], |row| picked(row, Stratum::Random)).optional()?;
+            let found = self.c.optional(&sql, [from], |row| picked(row, Stratum::Random))?;
             let is_new = found.is_some_and(|found| self.add(found));
             fruitless = if is_new { 0 } else { fruitless + 1 };
         }
@@ -201,8 +200,8 @@ pub fn held(
         if kind == Kind::AccountVideo { "platform" } else { "id" },
     );
     let platform = platform.filter(|_| kind == Kind::AccountVideo);
-    let held = c.prepare_cached(&sql)?.query_row((id, platform), |row| {
-        let values = (0..names.len()).map(|at| Ok(value(row.get_ref(at + 5)?)));
+    c.optional(&sql, (id, platform), |row| {
+        let values = (0..names.len()).map(|at| Ok(value(row.get_ref(at + 5)?).into_owned()));
         Ok(Held {
             key: row.get(0)?,
             extra: row.get(1)?,
@@ -211,19 +210,7 @@ pub fn held(
             fingerprint: row.get(4)?,
             values: values.collect::<rusqlite::Result<_>>()?,
         })
-    });
-    Ok(held.optional()?)
-}
-
-fn value(held: ValueRef<'_>) -> Value<'static> {
-    match held {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(number) => Value::Integer(number),
-        ValueRef::Real(number) => Value::Real(number),
-        ValueRef::Text(text) | ValueRef::Blob(text) => {
-            Value::Text(String::from_utf8_lossy(text).into_owned().into())
-        }
-    }
+    })
 }
 
 /// The counts that history holds of a scrape, in the order of the kind's history; `None` when it
@@ -239,10 +226,9 @@ pub fn scrape(
         "SELECT {} FROM {table}_scrape WHERE {table} = ?1 AND at_s = ?2 AND at_ns = ?3",
         names.join(", ")
     );
-    let found = c.prepare_cached(&sql)?.query_row((key, at.seconds, at.nanos), |row| {
+    c.optional(&sql, (key, at.seconds, at.nanos), |row| {
         (0..names.len()).map(|column| row.get(column)).collect()
-    });
-    Ok(found.optional()?)
+    })
 }
 
 /// Whether one of a creator's accounts was scraped since `as_of` (microseconds), or should have been
@@ -253,7 +239,7 @@ pub fn has_newer_scrape(c: &Connection, creator: &str, as_of: i64, now: i64) -> 
                    WHERE a.removed_at IS NULL AND a.creator_id = ?1
                      AND (CAST(strftime('%s', a.last_scrape_time) AS INTEGER) > ?2 / 1000000
                           OR d.due_at <= ?3))";
-    Ok(c.prepare_cached(sql)?.query_row((creator, as_of, now), |row| row.get(0))?)
+    c.value(sql, (creator, as_of, now))
 }
 
 /// Whether any account was scraped, or should have been by `now` (Unix seconds), whose account videos
@@ -261,15 +247,14 @@ pub fn has_newer_scrape(c: &Connection, creator: &str, as_of: i64, now: i64) -> 
 pub fn awaits_feeds(c: &Connection, now: i64) -> StoreResult<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM feed_due)
                    OR EXISTS (SELECT 1 FROM account_due WHERE due_at <= ?1)";
-    Ok(c.prepare_cached(sql)?.query_row([now], |row| row.get(0))?)
+    c.value(sql, [now])
 }
 
 /// Invalidates what is held of a row, so that the next answer writes it anew whatever it holds. No
 /// page vouches for it until then. To be followed by that write in the same transaction.
 pub fn invalidate(tx: &Transaction<'_>, kind: Kind, key: i64) -> StoreResult<()> {
     let sql = format!("UPDATE {} SET fingerprint = ?2 WHERE key = ?1 RETURNING page", kind.name());
-    let page: Option<i64> =
-        tx.prepare_cached(&sql)?.query_row((key, NO_FINGERPRINT), |row| row.get(0))?;
+    let page: Option<i64> = tx.value(&sql, (key, NO_FINGERPRINT))?;
     page.map_or(Ok(()), |page| pages::void(tx, page))
 }
 

@@ -15,6 +15,7 @@ use crate::store::open;
 use crate::store::outbox::{self, Summary};
 use crate::store::pauses::{self, Backoff};
 use crate::store::place;
+use crate::store::query::{Query, from_row};
 use crate::store::refusals::{self, Refusal};
 use crate::store::rows::{self, UnreadableScrapes};
 use crate::store::walks::{self, Walk};
@@ -76,6 +77,8 @@ pub struct LastPass {
     pub requests: i64,
 }
 
+from_row!(LastPass: pass, trigger, started_at, finished_at, outcome, detail, requests);
+
 /// Where a kind stands; times in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KindStatus {
@@ -114,6 +117,8 @@ pub struct Schedule {
     pub next_due_at: Option<i64>,
 }
 
+from_row!(Schedule: scheduled, overdue, next_due_at);
+
 /// Something that went wrong; time in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastError {
@@ -130,6 +135,8 @@ pub struct LastError {
     /// The API's id of the request.
     pub request_id: Option<String>,
 }
+
+from_row!(LastError: pass, at, kind, code, detail, request_id);
 
 /// Bytes on the disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -191,9 +198,8 @@ impl Depth {
 
 /// What is damaged in the database; nothing, if it is sound. Reads the whole file.
 pub fn integrity(c: &Connection, depth: Depth) -> StoreResult<Vec<String>> {
-    let mut statement = c.prepare(&format!("PRAGMA {}({DAMAGES_MAX})", depth.pragma()))?;
-    let lines: Vec<String> =
-        statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let sql = format!("PRAGMA {}({DAMAGES_MAX})", depth.pragma());
+    let lines: Vec<String> = c.all(&sql, [], |row| row.get(0))?;
     Ok(lines.into_iter().filter(|line| line != "ok").collect())
 }
 
@@ -233,7 +239,7 @@ fn kind_status(c: &Connection, kind: Kind) -> StoreResult<KindStatus> {
 
 /// Rows that the API lists, and removed ones.
 fn counts(c: &Connection, kind: Kind) -> StoreResult<(i64, i64)> {
-    let one = |sql: &str| c.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let one = |sql: &str| c.value::<i64>(sql, []);
     Ok(match kind {
         Kind::Overview => (one("SELECT count(*) FROM overview_observation")?, 0),
         Kind::Meta => (one("SELECT count(api_meta) FROM instance")?, 0),
@@ -248,37 +254,23 @@ fn counts(c: &Connection, kind: Kind) -> StoreResult<(i64, i64)> {
 }
 
 fn schedule(c: &Connection, now: i64) -> StoreResult<Schedule> {
-    let sql = "SELECT (SELECT count(*) FROM video_due),
-                      (SELECT count(*) FROM video_due WHERE due_at <= ?1),
-                      (SELECT min(due_at) FROM video_due)";
-    let schedule = c.query_row(sql, [now], |row| {
-        Ok(Schedule { scheduled: row.get(0)?, overdue: row.get(1)?, next_due_at: row.get(2)? })
-    });
-    Ok(schedule?)
+    let sql = "SELECT (SELECT count(*) FROM video_due) AS scheduled,
+                      (SELECT count(*) FROM video_due WHERE due_at <= ?1) AS overdue,
+                      (SELECT min(due_at) FROM video_due) AS next_due_at";
+    c.one(sql, [now], Schedule::from_row)
 }
 
 fn last_pass(c: &Connection) -> StoreResult<Option<LastPass>> {
-    let sql = "SELECT run_id, trigger, started_at, finished_at, outcome, detail,
-                      (SELECT coalesce(sum(k.requests), 0) FROM pass_kind AS k WHERE k.run_id = p.run_id)
+    let sql = "SELECT run_id AS pass, trigger, started_at, finished_at, outcome, detail,
+                      (SELECT coalesce(sum(k.requests), 0) FROM pass_kind AS k WHERE k.run_id = p.run_id) AS requests
                FROM pass AS p ORDER BY run_id DESC LIMIT 1";
-    let pass = c.query_row(sql, [], |row| {
-        Ok(LastPass {
-            pass: row.get(0)?,
-            trigger: row.get(1)?,
-            started_at: row.get(2)?,
-            finished_at: row.get(3)?,
-            outcome: row.get(4)?,
-            detail: row.get(5)?,
-            requests: row.get(6)?,
-        })
-    });
-    Ok(pass.optional()?)
+    c.optional(sql, [], LastPass::from_row)
 }
 
 /// The later of a kind's last error and of what last stopped a whole pass. Where both tell of the
 /// same pass, the kind's is the one that knows the request.
 fn last_error(c: &Connection) -> StoreResult<Option<LastError>> {
-    let sql = "SELECT run_id, at, kind, code, detail, request_id
+    let sql = "SELECT run_id AS pass, at, kind, code, detail, request_id
                FROM (SELECT run_id, coalesce(finished_at, started_at) AS at, kind, error_code AS code,
                             detail, request_id
                      FROM pass_kind
@@ -289,17 +281,7 @@ fn last_error(c: &Connection) -> StoreResult<Option<LastError>> {
                      WHERE outcome NOT IN ('finished', 'running', 'interrupted')
                        AND run_id > (SELECT max(run_id) FROM pass) - ?1)
                ORDER BY run_id DESC, kind IS NULL, at DESC LIMIT 1";
-    let error = c.query_row(sql, [PASSES_SEARCHED], |row| {
-        Ok(LastError {
-            pass: row.get(0)?,
-            at: row.get(1)?,
-            kind: row.get(2)?,
-            code: row.get(3)?,
-            detail: row.get(4)?,
-            request_id: row.get(5)?,
-        })
-    });
-    Ok(error.optional()?)
+    c.optional(sql, [PASSES_SEARCHED], LastError::from_row)
 }
 
 #[cfg(test)]

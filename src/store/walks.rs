@@ -6,6 +6,7 @@ use crate::model::Kind;
 use crate::model::Outcome;
 use crate::store::error::StoreResult;
 use crate::store::pages::PageCounts;
+use crate::store::query::{Query, from_row};
 
 /// A walk that is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,9 @@ pub struct Walk {
     /// Whether stored validators are left out.
     pub is_clean: bool,
 }
+
+from_row!(Walk: walk, kind, query, started_at, touched_at, next_cursor, pages, rows_seen, rows_dropped,
+    total_count, is_ground, is_clean);
 
 /// How a walk ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,45 +93,23 @@ pub fn start(
 
 /// The walk of this kind that is under way.
 pub fn open(c: &Connection, kind: Kind) -> StoreResult<Option<Walk>> {
-    let sql = "SELECT walk, query, started_at, touched_at, next_cursor, pages, rows_seen,
-                      rows_dropped, total_count, is_ground, is_clean
-               FROM walk WHERE kind = ?1 AND state = 'open'";
-    let mut statement = c.prepare_cached(sql)?;
-    let walk = statement.query_row([kind.name()], |row| {
-        Ok(Walk {
-            walk: row.get(0)?,
-            kind,
-            query: row.get(1)?,
-            started_at: row.get(2)?,
-            touched_at: row.get(3)?,
-            next_cursor: row.get(4)?,
-            pages: row.get(5)?,
-            rows_seen: row.get(6)?,
-            rows_dropped: row.get(7)?,
-            total_count: row.get(8)?,
-            is_ground: row.get(9)?,
-            is_clean: row.get(10)?,
-        })
-    });
-    Ok(walk.optional()?)
+    c.optional("SELECT * FROM walk WHERE kind = ?1 AND state = 'open'", [kind], Walk::from_row)
 }
 
 /// A walk taken up again after a long pause says nothing about removals any more.
 pub fn lose_ground(tx: &Transaction<'_>, walk: i64) -> StoreResult<()> {
-    tx.execute("UPDATE walk SET is_ground = 0 WHERE walk = ?1", [walk])?;
-    Ok(())
+    tx.exec("UPDATE walk SET is_ground = 0 WHERE walk = ?1", [walk])
 }
 
 /// The pages to come are asked for with these parameters.
 pub fn set_query(tx: &Transaction<'_>, walk: i64, query: &str) -> StoreResult<()> {
-    tx.execute("UPDATE walk SET query = ?2 WHERE walk = ?1", (walk, query))?;
-    Ok(())
+    tx.exec("UPDATE walk SET query = ?2 WHERE walk = ?1", (walk, query))
 }
 
 /// How many rows the last complete walk over a kind met, as far as that is known.
 pub fn last_rows(c: &Connection, kind: Kind) -> StoreResult<Option<i64>> {
     let sql = "SELECT rows_seen FROM walk WHERE kind = ?1 AND state = 'complete' ORDER BY walk DESC LIMIT 1";
-    Ok(c.query_row(sql, [kind.name()], |row| row.get(0)).optional()?)
+    c.optional(sql, [kind], |row| row.get(0))
 }
 
 /// Moves on to the page that `next_cursor` opens, or past the last one.
@@ -143,15 +125,7 @@ pub fn advance(
                SET next_cursor = ?2, pages = pages + 1, rows_seen = rows_seen + ?3,
                    rows_dropped = rows_dropped + ?4, total_count = ?5, touched_at = ?6
                WHERE walk = ?1";
-    tx.prepare_cached(sql)?.execute((
-        walk,
-        next_cursor,
-        counts.rows_new_to_walk,
-        counts.rows_dropped,
-        total_count,
-        at,
-    ))?;
-    Ok(())
+    tx.exec(sql, (walk, next_cursor, counts.rows_new_to_walk, counts.rows_dropped, total_count, at))
 }
 
 /// Whether the last page is in already, and only the end of the walk is missing.
@@ -162,15 +136,13 @@ pub fn is_at_its_end(walk: &Walk) -> bool {
 /// Closes a walk.
 pub fn end(tx: &Transaction<'_>, walk: i64, end: End, at: i64) -> StoreResult<()> {
     let sql = "UPDATE walk SET state = ?2, finished_at = ?3 WHERE walk = ?1";
-    tx.execute(sql, (walk, end.name(), at))?;
-    Ok(())
+    tx.exec(sql, (walk, end.name(), at))
 }
 
 /// Notes that everything of the kind was confirmed by a walk that began at `started_at`.
 pub fn complete(tx: &Transaction<'_>, kind: Kind, started_at: i64) -> StoreResult<()> {
     let sql = "UPDATE kind_state SET complete_as_of = max(coalesce(complete_as_of, 0), ?2) WHERE kind = ?1";
-    tx.execute(sql, (kind.name(), started_at))?;
-    Ok(())
+    tx.exec(sql, (kind.name(), started_at))
 }
 
 /// Notes that a single document was answered, by a request that began at `started_at`.
@@ -195,33 +167,23 @@ pub struct KindState {
     pub last_outcome: Option<Outcome>,
 }
 
+from_row!(KindState: complete_as_of, full_sync_due_after, held_removals, last_outcome);
+
 /// Where a kind stands.
 pub fn state(c: &Connection, kind: Kind) -> StoreResult<KindState> {
     let sql = "SELECT complete_as_of, full_sync_due_after, held_removals, last_outcome FROM kind_state WHERE kind = ?1";
-    let state = c.query_row(sql, [kind.name()], |row| {
-        Ok(KindState {
-            complete_as_of: row.get(0)?,
-            full_sync_due_after: row.get(1)?,
-            held_removals: row.get(2)?,
-            last_outcome: row.get(3)?,
-        })
-    });
+    let state = c.query_row(sql, [kind.name()], KindState::from_row);
     Ok(state.optional()?.unwrap_or_default())
 }
 
 /// Notes how the last walk over a kind, or the last reading of a document, came out.
 pub fn note_outcome(tx: &Transaction<'_>, kind: Kind, outcome: Outcome) -> StoreResult<()> {
-    tx.execute("UPDATE kind_state SET last_outcome = ?2 WHERE kind = ?1", (kind.name(), outcome))?;
-    Ok(())
+    tx.exec("UPDATE kind_state SET last_outcome = ?2 WHERE kind = ?1", (kind.name(), outcome))
 }
 
 /// Notes that a kind's sweep is answered for, up to `at`.
 pub fn swept(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<()> {
-    tx.execute(
-        "UPDATE kind_state SET full_sync_due_after = ?2 WHERE kind = ?1",
-        (kind.name(), at),
-    )?;
-    Ok(())
+    tx.exec("UPDATE kind_state SET full_sync_due_after = ?2 WHERE kind = ?1", (kind.name(), at))
 }
 
 /// Deletes walks that ended before `before` and that no page remembers.
@@ -229,6 +191,5 @@ pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<()> {
     let sql = "DELETE FROM walk
                WHERE state <> 'open' AND finished_at < ?1
                  AND walk NOT IN (SELECT walk FROM page WHERE walk IS NOT NULL)";
-    tx.execute(sql, [before])?;
-    Ok(())
+    tx.exec(sql, [before])
 }

@@ -14,6 +14,7 @@ use crate::store::analysis::{self, Ages};
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance::{self, Identity};
 use crate::store::outbox::{self, Summary};
+use crate::store::query::Query;
 
 pub use growth::{DAY_S, DAYS, DAYS_OF_MOVERS, Followers, Gain, Growth, Mover, Subject, day_of};
 
@@ -156,12 +157,10 @@ fn spent(c: &Connection, now: i64) -> StoreResult<BTreeMap<(i64, String), Spent>
     let first = (day_of(now) - DAYS_OF_REQUESTS + 1) * DAY_S;
     let sql = "SELECT started_at / 86400000000, kind, sum(requests), sum(not_modified)
                FROM pass_kind WHERE started_at >= ?1 * 1000000 GROUP BY 1, 2";
-    let mut statement = c.prepare(sql)?;
-    let rows = statement.query_map([first], |row| {
+    c.all(sql, [first], |row| {
         let spent = Spent { requests: row.get(2)?, not_modified: row.get(3)? };
         Ok(((row.get(0)?, row.get(1)?), spent))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }
 
 #[cfg(test)]

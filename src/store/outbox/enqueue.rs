@@ -4,7 +4,8 @@ use rusqlite::{Connection, Transaction};
 
 use crate::model::outbox::{Checked, Draft};
 use crate::store::error::StoreResult;
-use crate::store::outbox::entry::{Entry, OPEN, read, select};
+use crate::store::outbox::entry::{Entry, OPEN, select};
+use crate::store::query::Query;
 
 /// Adds an entry; returns its number. What is checked is not looked at again.
 pub fn add(tx: &Transaction<'_>, draft: &Draft, checked: &Checked, at: i64) -> StoreResult<i64> {
@@ -35,9 +36,7 @@ pub fn add(tx: &Transaction<'_>, draft: &Draft, checked: &Checked, at: i64) -> S
 pub fn unchecked(c: &Connection) -> StoreResult<Vec<Entry>> {
     let sql =
         format!("WHERE state IN {OPEN} AND state = 'queued' AND is_checked = 0 ORDER BY entry");
-    let mut statement = c.prepare_cached(&select(&sql))?;
-    let entries = statement.query_map([], read)?;
-    Ok(entries.collect::<Result<_, _>>()?)
+    c.all(&select(&sql), [], Entry::from_row)
 }
 
 /// Keeps what checking an entry found out.
@@ -48,16 +47,18 @@ pub fn keep_checked(tx: &Transaction<'_>, entry: i64, checked: &Checked) -> Stor
                    state = CASE WHEN ?9 = 'queued' AND is_doubtful THEN 'unsure' ELSE ?9 END
                WHERE entry = ?1 AND state = 'queued'";
     let is_waiting = checked.is_waiting();
-    tx.prepare_cached(sql)?.execute((
-        entry,
-        &checked.target,
-        &checked.subject,
-        &checked.account,
-        &checked.path,
-        &checked.lane,
-        &checked.other_lane,
-        !is_waiting,
-        if is_waiting { "waiting" } else { "queued" },
-    ))?;
-    Ok(())
+    tx.exec(
+        sql,
+        (
+            entry,
+            &checked.target,
+            &checked.subject,
+            &checked.account,
+            &checked.path,
+            &checked.lane,
+            &checked.other_lane,
+            !is_waiting,
+            if is_waiting { "waiting" } else { "queued" },
+        ),
+    )
 }

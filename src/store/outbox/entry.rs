@@ -1,10 +1,11 @@
 //! An entry of the outbox as it is read.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::Connection;
 
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft, State};
 use crate::store::error::StoreResult;
+use crate::store::query::{Query, from_row};
 
 /// The states of an entry that is not at its end, as the indexes of open entries have them.
 pub(super) const OPEN: &str = "('queued', 'waiting', 'held', 'sending', 'unsure')";
@@ -81,6 +82,11 @@ pub struct Entry {
     pub finished_at: Option<i64>,
 }
 
+from_row!(Entry: entry, created_at, kind, action, target, subject, account, method, path, body,
+    idempotency_key, former_keys, key_used_at, key_errors, state, attempts, fails, looks, is_doubtful,
+    next_at, next_attempt_at, first_sent_at, known_creator, http_status, code, detail, fields, hint,
+    request_id, result_id, finished_at);
+
 impl Entry {
     /// The request as it was asked for.
     pub fn draft(&self) -> Draft {
@@ -95,57 +101,10 @@ impl Entry {
 }
 
 pub(super) fn select(rest: &str) -> String {
-    format!(
-        "SELECT entry, created_at, kind, action, target, subject, account, method, path, body,
-                idempotency_key, former_keys, key_used_at, key_errors, state, attempts, fails, looks,
-                is_doubtful, next_at, first_sent_at, known_creator, http_status, code, detail, fields,
-                hint, request_id, result_id, finished_at, {NEXT_ATTEMPT_AT} AS next_attempt_at
-         FROM outbox AS e {rest}"
-    )
-}
-
-pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    // The table's checks leave no other words.
-    let kind: String = row.get("kind")?;
-    let action: String = row.get("action")?;
-    let state: String = row.get("state")?;
-    Ok(Entry {
-        entry: row.get("entry")?,
-        created_at: row.get("created_at")?,
-        kind: Kind::from_name(&kind).unwrap_or(Kind::Video),
-        action: Action::from_name(&action).unwrap_or(Action::Set),
-        target: row.get("target")?,
-        subject: row.get("subject")?,
-        account: row.get("account")?,
-        method: row.get("method")?,
-        path: row.get("path")?,
-        body: row.get("body")?,
-        idempotency_key: row.get("idempotency_key")?,
-        former_keys: row.get("former_keys")?,
-        key_used_at: row.get("key_used_at")?,
-        key_errors: row.get("key_errors")?,
-        state: State::from_name(&state).unwrap_or(State::Held),
-        attempts: row.get("attempts")?,
-        fails: row.get("fails")?,
-        looks: row.get("looks")?,
-        is_doubtful: row.get("is_doubtful")?,
-        next_at: row.get("next_at")?,
-        next_attempt_at: row.get("next_attempt_at")?,
-        first_sent_at: row.get("first_sent_at")?,
-        known_creator: row.get("known_creator")?,
-        http_status: row.get("http_status")?,
-        code: row.get("code")?,
-        detail: row.get("detail")?,
-        fields: row.get("fields")?,
-        hint: row.get("hint")?,
-        request_id: row.get("request_id")?,
-        result_id: row.get("result_id")?,
-        finished_at: row.get("finished_at")?,
-    })
+    format!("SELECT *, {NEXT_ATTEMPT_AT} AS next_attempt_at FROM outbox AS e {rest}")
 }
 
 /// The entry of this number.
 pub fn one(c: &Connection, entry: i64) -> StoreResult<Option<Entry>> {
-    let found = c.prepare_cached(&select("WHERE entry = ?1"))?.query_row([entry], read);
-    Ok(found.optional()?)
+    c.optional(&select("WHERE entry = ?1"), [entry], Entry::from_row)
 }

@@ -1,11 +1,12 @@
 //! Finding what a user names: resources of the mirror, and entries of the outbox.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use crate::model::Kind;
 use crate::model::outbox::State;
 use crate::store::error::StoreResult;
 use crate::store::outbox::entry::OPEN;
+use crate::store::query::{Query, from_row};
 
 /// Up to two ids of a kind that begin like this, those that are removed last.
 pub fn by_prefix(c: &Connection, kind: Kind, prefix: &str) -> StoreResult<Vec<String>> {
@@ -14,18 +15,14 @@ pub fn by_prefix(c: &Connection, kind: Kind, prefix: &str) -> StoreResult<Vec<St
          ORDER BY removed_at IS NOT NULL LIMIT 2",
         kind.name()
     );
-    let mut statement = c.prepare_cached(&sql)?;
-    let ids = statement.query_map([prefix], |row| row.get(0))?;
-    Ok(ids.collect::<Result<_, _>>()?)
+    c.all(&sql, [prefix], |row| row.get(0))
 }
 
 /// The ids of the accounts with this platform and user name that the API lists.
 pub fn by_username(c: &Connection, platform: &str, username: &str) -> StoreResult<Vec<String>> {
     let sql = "SELECT id FROM account
                WHERE lower(username) = lower(?2) AND platform = ?1 AND removed_at IS NULL LIMIT 2";
-    let mut statement = c.prepare_cached(sql)?;
-    let ids = statement.query_map((platform, username), |row| row.get(0))?;
-    Ok(ids.collect::<Result<_, _>>()?)
+    c.all(sql, (platform, username), |row| row.get(0))
 }
 
 /// The open entry that was queued last to create what this lane is about.
@@ -33,7 +30,7 @@ pub fn creation(c: &Connection, lane: &str) -> StoreResult<Option<i64>> {
     let sql = format!(
         "SELECT max(entry) FROM outbox WHERE lane = ?1 AND action = 'track' AND state IN {OPEN}"
     );
-    Ok(c.prepare_cached(&sql)?.query_row([lane], |row| row.get(0))?)
+    c.value(&sql, [lane])
 }
 
 /// What another entry can give to those that name it.
@@ -47,18 +44,12 @@ pub struct Source {
     pub result_id: Option<String>,
 }
 
+from_row!(Source: kind, state, result_id);
+
 /// The entry that `@N` names.
 pub fn source(c: &Connection, entry: i64) -> StoreResult<Option<Source>> {
     let sql = "SELECT kind, state, result_id FROM outbox WHERE entry = ?1";
-    let found = c.prepare_cached(sql)?.query_row([entry], |row| {
-        let (kind, state): (String, String) = (row.get(0)?, row.get(1)?);
-        Ok(Source {
-            kind: Kind::from_name(&kind).unwrap_or(Kind::Video),
-            state: State::from_name(&state).unwrap_or(State::Held),
-            result_id: row.get(2)?,
-        })
-    });
-    Ok(found.optional()?)
+    c.optional(sql, [entry], Source::from_row)
 }
 
 /// Platform and user name of an account, or platform and post of a video, as the mirror has them.
@@ -69,7 +60,7 @@ pub fn identity(c: &Connection, kind: Kind, id: &str) -> StoreResult<Option<(Str
         _ => return Ok(None),
     };
     let found: Option<(Option<String>, Option<String>)> =
-        c.prepare_cached(sql)?.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        c.optional(sql, [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(found.and_then(|(platform, name)| platform.zip(name)))
 }
 
@@ -84,36 +75,30 @@ pub fn by_post(
                WHERE platform = ?1 AND removed_at IS NULL
                  AND (external_id = ?2 OR external_id GLOB ?2 || '_*' OR shortcode = ?3)
                LIMIT 5";
-    let mut statement = c.prepare_cached(sql)?;
-    let ids = statement.query_map((platform, number, code), |row| row.get(0))?;
-    Ok(ids.collect::<Result<_, _>>()?)
+    c.all(sql, (platform, number, code), |row| row.get(0))
 }
 
 /// Whether an entry other than this one has this result.
 pub fn is_taken(c: &Connection, entry: i64, result_id: &str) -> StoreResult<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE result_id = ?2 AND entry <> ?1
                               AND action = 'track')";
-    Ok(c.prepare_cached(sql)?.query_row((entry, result_id), |row| row.get(0))?)
+    c.value(sql, (entry, result_id))
 }
 
 /// Our key of a resource.
 pub fn key(c: &Connection, kind: Kind, id: &str) -> StoreResult<Option<i64>> {
     let sql = format!("SELECT key FROM {} WHERE id = ?1", kind.name());
-    Ok(c.prepare_cached(&sql)?.query_row([id], |row| row.get(0)).optional()?)
+    c.optional(&sql, [id], |row| row.get(0))
 }
 
 /// The ids of a creator's accounts.
 pub fn accounts_of(c: &Connection, creator: &str) -> StoreResult<Vec<String>> {
     let sql = "SELECT id FROM account WHERE creator_id = ?1 AND removed_at IS NULL ORDER BY key";
-    let mut statement = c.prepare_cached(sql)?;
-    let ids = statement.query_map([creator], |row| row.get(0))?;
-    Ok(ids.collect::<Result<_, _>>()?)
+    c.all(sql, [creator], |row| row.get(0))
 }
 
 /// The creator of an account.
 pub fn creator_of(c: &Connection, account: &str) -> StoreResult<Option<String>> {
     let sql = "SELECT creator_id FROM account WHERE id = ?1";
-    let found: Option<Option<String>> =
-        c.prepare_cached(sql)?.query_row([account], |row| row.get(0)).optional()?;
-    Ok(found.flatten())
+    Ok(c.optional(sql, [account], |row| row.get(0))?.flatten())
 }

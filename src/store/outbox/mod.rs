@@ -19,7 +19,8 @@ use rusqlite::Connection;
 
 use crate::model::outbox::State;
 use crate::store::error::StoreResult;
-use crate::store::outbox::entry::{OPEN, read, select};
+use crate::store::outbox::entry::{OPEN, select};
+use crate::store::query::Query;
 
 pub use entry::{Entry, one};
 
@@ -45,7 +46,7 @@ pub fn list(c: &Connection, states: &[State], limit: i64) -> StoreResult<Vec<Ent
          ORDER BY entry DESC LIMIT ?2",
     );
     let mut statement = c.prepare_cached(&sql)?;
-    let entries = statement.query_map((names, limit), read)?;
+    let entries = statement.query_map((names, limit), Entry::from_row)?;
     let mut entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
     entries.reverse();
     Ok(entries)
@@ -53,10 +54,11 @@ pub fn list(c: &Connection, states: &[State], limit: i64) -> StoreResult<Vec<Ent
 
 /// The entries with these numbers.
 pub fn range(c: &Connection, entries: RangeInclusive<i64>) -> StoreResult<Vec<Entry>> {
-    let mut statement =
-        c.prepare_cached(&select("WHERE entry BETWEEN ?1 AND ?2 ORDER BY entry"))?;
-    let found = statement.query_map((entries.start(), entries.end()), read)?;
-    Ok(found.collect::<Result<_, _>>()?)
+    c.all(
+        &select("WHERE entry BETWEEN ?1 AND ?2 ORDER BY entry"),
+        (entries.start(), entries.end()),
+        Entry::from_row,
+    )
 }
 
 /// Whether any of these entries is not at its end.
@@ -65,7 +67,7 @@ pub fn has_open(c: &Connection, entries: &RangeInclusive<i64>) -> StoreResult<bo
         "SELECT EXISTS (SELECT 1 FROM outbox WHERE state IN {OPEN} AND entry BETWEEN ?1 AND ?2)"
     );
     let bounds = (entries.start(), entries.end());
-    Ok(c.prepare_cached(&sql)?.query_row(bounds, |row| row.get(0))?)
+    c.value(&sql, bounds)
 }
 
 /// Which of some entries did not succeed.
@@ -100,7 +102,7 @@ pub fn undone(c: &Connection, entries: &RangeInclusive<i64>, limit: usize) -> St
 pub fn oldest_open(c: &Connection) -> StoreResult<Option<i64>> {
     let sql =
         format!("SELECT min(created_at) FROM outbox WHERE state IN {OPEN} AND state <> 'held'");
-    Ok(c.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
+    c.value(&sql, [])
 }
 
 /// How the outbox is doing.
@@ -115,6 +117,6 @@ pub fn summary(c: &Connection) -> StoreResult<Summary> {
     let counts = counts.collect();
     let mut statement =
         c.prepare_cached(&select("WHERE state = 'failed' ORDER BY entry DESC LIMIT ?1"))?;
-    let failed = statement.query_map([NAMED_MAX], read)?.collect::<Result<_, _>>()?;
+    let failed = statement.query_map([NAMED_MAX], Entry::from_row)?.collect::<Result<_, _>>()?;
     Ok(Summary { counts, failed })
 }

@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::model::Kind;
 use crate::store::error::StoreResult;
-use crate::store::outbox::entry::{Entry, OPEN, one, read, select};
+use crate::store::outbox::entry::{Entry, OPEN, one, select};
+use crate::store::query::Query;
 
 /// No pause of ours is longer; one that seems to be was set by a clock that was wrong, microseconds.
 const PAUSE_MAX: i64 = 3_600_000_000;
@@ -38,7 +39,7 @@ pub fn recover(tx: &Transaction<'_>, settle: i64, now: i64) -> StoreResult<usize
 /// Whether anything in the outbox is not at its end.
 pub fn is_busy(c: &Connection) -> StoreResult<bool> {
     let sql = format!("SELECT EXISTS (SELECT 1 FROM outbox WHERE state IN {OPEN})");
-    Ok(c.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
+    c.value(&sql, [])
 }
 
 /// The oldest entry that is ready.
@@ -46,7 +47,7 @@ pub fn ready(c: &Connection, now: i64) -> StoreResult<Option<Entry>> {
     let rest =
         format!("WHERE state IN {OPEN} AND {READY} AND {} ORDER BY entry LIMIT 1", lane_is_free());
     let far = now.saturating_add(PAUSE_MAX);
-    let found = c.prepare_cached(&select(&rest))?.query_row((now, far), read);
+    let found = c.prepare_cached(&select(&rest))?.query_row((now, far), Entry::from_row);
     Ok(found.optional()?)
 }
 
@@ -54,7 +55,7 @@ pub fn ready(c: &Connection, now: i64) -> StoreResult<Option<Entry>> {
 pub fn waiting(c: &Connection, now: i64) -> StoreResult<i64> {
     let sql = format!("SELECT count(*) FROM outbox WHERE state IN {OPEN} AND {READY}");
     let far = now.saturating_add(PAUSE_MAX);
-    Ok(c.prepare_cached(&sql)?.query_row((now, far), |row| row.get(0))?)
+    c.value(&sql, (now, far))
 }
 
 /// How many entries were tried and are not at their end.
@@ -63,7 +64,7 @@ pub fn left(c: &Connection) -> StoreResult<i64> {
         "SELECT count(*) FROM outbox
          WHERE state IN {OPEN} AND state IN ('queued', 'unsure') AND (attempts > 0 OR next_at > 0)"
     );
-    Ok(c.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
+    c.value(&sql, [])
 }
 
 /// When the first entry will be ready: at once for one that was not checked yet, or that a crash
@@ -77,7 +78,7 @@ pub fn next_at(c: &Connection, now: i64) -> StoreResult<Option<i64>> {
         lane_is_free()
     );
     let far = now.saturating_add(PAUSE_MAX);
-    Ok(c.prepare_cached(&sql)?.query_row((now, far), |row| row.get(0))?)
+    c.value(&sql, (now, far))
 }
 
 /// When the first entry whose outcome is not known may be looked up, those of `unreadable` kinds aside.
@@ -90,7 +91,7 @@ pub fn next_look_at(c: &Connection, unreadable: &[Kind]) -> StoreResult<Option<i
     );
     let names: Vec<&str> = unreadable.iter().map(|kind| kind.name()).collect();
     let names = serde_json::to_string(&names).unwrap_or_default();
-    Ok(c.prepare_cached(&sql)?.query_row([names], |row| row.get(0))?)
+    c.value(&sql, [names])
 }
 
 /// Takes an entry up, just before it is sent: the attempt is counted whatever comes of it. `None`
@@ -147,15 +148,10 @@ pub fn put_back(
              key_errors = key_errors + coalesce(?3 IN (500, 502), 0)
          WHERE entry = ?1 AND state = 'sending'"
     );
-    tx.prepare_cached(&sql)?.execute((
-        entry.entry,
-        next_at,
-        told.http_status,
-        &told.code,
-        &told.detail,
-        &told.request_id,
-    ))?;
-    Ok(())
+    tx.exec(
+        &sql,
+        (entry.entry, next_at, told.http_status, &told.code, &told.detail, &told.request_id),
+    )
 }
 
 /// What the API said, as an entry keeps it.
@@ -179,8 +175,7 @@ pub struct Told {
 pub fn look_again(tx: &Transaction<'_>, entry: &Entry, next_at: i64) -> StoreResult<()> {
     let sql = "UPDATE outbox SET looks = looks + 1, next_at = ?2
                WHERE entry = ?1 AND state = 'unsure'";
-    tx.execute(sql, (entry.entry, next_at))?;
-    Ok(())
+    tx.exec(sql, (entry.entry, next_at))
 }
 
 /// An entry could not be looked for; nothing is known that was not known before. `counts` where that
@@ -194,8 +189,7 @@ pub fn put_off(
 ) -> StoreResult<()> {
     let sql = "UPDATE outbox SET next_at = ?2, detail = ?3, fails = fails + ?4
                WHERE entry = ?1 AND state IN ('queued', 'unsure')";
-    tx.execute(sql, (entry.entry, next_at, why, counts))?;
-    Ok(())
+    tx.exec(sql, (entry.entry, next_at, why, counts))
 }
 
 /// An entry is to be sent again: it was looked for in vain, or may be repeated as it is. With
@@ -206,8 +200,7 @@ pub fn send_again(tx: &Transaction<'_>, entry: &Entry, new_key: bool, now: i64) 
     }
     let sql =
         "UPDATE outbox SET state = 'queued', next_at = ?2 WHERE entry = ?1 AND state = 'unsure'";
-    tx.execute(sql, (entry.entry, now))?;
-    Ok(())
+    tx.exec(sql, (entry.entry, now))
 }
 
 /// Queues an entry that was claimed as if it had never been sent, under another key.
@@ -217,8 +210,7 @@ pub fn begin_anew(tx: &Transaction<'_>, entry: &Entry) -> StoreResult<()> {
                SET state = 'queued', next_at = 0, is_doubtful = 0, looks = 0, first_sent_at = NULL,
                    known_creator = NULL
                WHERE entry = ?1 AND state = 'sending'";
-    tx.execute(sql, [entry.entry])?;
-    Ok(())
+    tx.exec(sql, [entry.entry])
 }
 
 /// Gives an entry another key; the one before stays in its record.
@@ -227,15 +219,14 @@ pub(super) fn change_key(tx: &Transaction<'_>, entry: i64) -> StoreResult<()> {
                SET former_keys = json_insert(former_keys, '$[#]', idempotency_key),
                    idempotency_key = ?2, key_used_at = NULL, key_errors = 0
                WHERE entry = ?1";
-    tx.execute(sql, (entry, uuid::Uuid::new_v4().to_string()))?;
-    Ok(())
+    tx.exec(sql, (entry, uuid::Uuid::new_v4().to_string()))
 }
 
 /// Whether any entry ended before `before`.
 pub fn is_prunable(c: &Connection, before: i64) -> StoreResult<bool> {
     let sql =
         "SELECT EXISTS (SELECT 1 FROM outbox WHERE finished_at < ?1 AND finished_at IS NOT NULL)";
-    Ok(c.prepare_cached(sql)?.query_row([before], |row| row.get(0))?)
+    c.value(sql, [before])
 }
 
 /// Deletes entries that ended before `before`, but for those that open ones wait for. Returns how

@@ -5,6 +5,7 @@ use rusqlite::Transaction;
 use crate::store::error::StoreResult;
 use crate::store::outbox::entry::{Entry, OPEN};
 use crate::store::outbox::queue::Told;
+use crate::store::query::Query;
 
 /// Entries in a chain of waiting ones that fail together; a longer chain fails step by step.
 const CHAIN_MAX: usize = 10_000;
@@ -81,8 +82,7 @@ pub(super) fn fill_in(tx: &Transaction<'_>, entry: i64, result_id: &str) -> Stor
          WHERE state IN {OPEN} AND state = 'waiting'
            AND coalesce(substr(subject, 1, 1) <> '@', 1) AND coalesce(substr(account, 1, 1) <> '@', 1)"
     );
-    tx.execute(&sql, [])?;
-    Ok(())
+    tx.exec(&sql, [])
 }
 
 /// Fails what waits for this entry, and what waits for that.
