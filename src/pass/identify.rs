@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::api::{Answer, Failure, Request, decode};
 use crate::model::shown::printable;
-use crate::pass::report::Stop;
+use crate::pass::stop::Stop;
 use crate::poll::Desk;
 use crate::store::instance;
 

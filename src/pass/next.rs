@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{Kind, instant};
-use crate::pass::{Order, PassSettings, standing};
+use crate::pass::order::{Order, PassSettings};
+use crate::pass::standing;
 use crate::plan::cover;
 use crate::plan::work::Work;
 use crate::poll::Desk;

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::model::Outcome;
 use crate::model::{Kind, instant};
-use crate::pass::PassSettings;
+use crate::pass::order::PassSettings;
 use crate::plan::pauses::pause;
 use crate::poll::Desk;
 use crate::store::StoreResult;

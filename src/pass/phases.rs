@@ -5,8 +5,10 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use crate::model::Kind;
-use crate::pass::report::Stop;
-use crate::pass::{Order, PassSettings, end_turn, standing, turn};
+use crate::pass::order::{Order, PassSettings};
+use crate::pass::standing;
+use crate::pass::stop::Stop;
+use crate::pass::turn::{end_turn, turn};
 use crate::poll::{Desk, Priority};
 use crate::store::passes;
 

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
 use crate::model::{Kind, Lot, instant};
-use crate::pass::{Order, PassSettings, backfill, standing};
+use crate::pass::order::{Order, PassSettings};
+use crate::pass::{backfill, standing};
 use crate::plan::backfill::Task;
 use crate::plan::work::Work;
 use crate::poll::{documents, metrics, page, query};

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::model::Outcome;
 use crate::model::{Kind, instant};
-use crate::pass::{Order, PassSettings};
+use crate::pass::order::{Order, PassSettings};
 use crate::plan::cover;
 use crate::plan::work::{self, Standing, Work};
 use crate::poll::{Desk, query};

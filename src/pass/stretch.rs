@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::Means;
 use crate::model::Kind;
-use crate::pass::{PassSettings, next};
+use crate::pass::next;
+use crate::pass::order::PassSettings;
 use crate::plan::patience::{self, Upcoming};
 use crate::poll::Desk;
 use crate::store::{StoreResult, due, pages, walks};

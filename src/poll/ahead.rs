@@ -9,7 +9,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use crate::poll::Fetcher;
+use crate::poll::fetch::Fetcher;
 
 /// A request for the page that a cursor opens, sent on a guess.
 pub struct Guess<P, T> {

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::api::{Request, decode, item};
 use crate::model::{Column, ColumnType, Kind, Value};
-use crate::poll::Desk;
+use crate::poll::desk::Desk;
 use crate::poll::error::PollResult;
 use crate::poll::page;
 use crate::store::documents::{self, Figures};

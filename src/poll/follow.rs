@@ -12,10 +12,11 @@ use futures_util::{StreamExt, stream};
 use crate::api::{Answer, Failure, Request, Verdict, decode, filters_contradict};
 use crate::model::Kind;
 use crate::plan::cover;
+use crate::poll::desk::Desk;
 use crate::poll::error::{PollError, PollResult};
 use crate::poll::polls::{Polled, all_of};
 use crate::poll::smaller::{self, Heavy};
-use crate::poll::{Desk, query, schedule, write};
+use crate::poll::{query, schedule, write};
 use crate::store::due::{self, DueFeed, DueRow};
 use crate::store::passes::Tally;
 

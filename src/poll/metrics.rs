@@ -7,7 +7,7 @@ use crate::api::{Failure, Request, Verdict};
 use crate::model::Lot;
 use crate::model::metrics::number;
 use crate::plan::backfill::{self, Bound};
-use crate::poll::Desk;
+use crate::poll::desk::Desk;
 use crate::poll::error::{PollError, PollResult};
 use crate::store::metrics::{self, Subject, Told, Wanted};
 use crate::store::passes::Tally;

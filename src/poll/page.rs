@@ -2,11 +2,12 @@
 
 use crate::api::{Answer, Failure, Request, filters_contradict, filters_unasked};
 use crate::poll::ahead::Ahead;
+use crate::poll::desk::Desk;
 use crate::poll::error::PollResult;
 use crate::poll::fetch::Fetched;
+use crate::poll::fetch::Fetcher;
 use crate::poll::query;
 use crate::poll::write::Content;
-use crate::poll::{Desk, Fetcher};
 use crate::store::StoreResult;
 use crate::store::pages::{self, KnownPage};
 use crate::store::walks::Walk;

@@ -1,6 +1,6 @@
 //! Who may send next: at most so many requests at a time, the most urgent first.
 //!
-//! A plain value without a clock or a wait; [`crate::poll::Fetcher`] does the waiting.
+//! A plain value without a clock or a wait; [`crate::poll::fetch::Fetcher`] does the waiting.
 
 use std::collections::BTreeSet;
 

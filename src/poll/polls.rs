@@ -7,7 +7,7 @@ use futures_util::{FutureExt, Stream, StreamExt, stream};
 use crate::api::{Failure, Request, Verdict, decode, item};
 use crate::model::Kind;
 use crate::plan::cover::Cover;
-use crate::poll::Desk;
+use crate::poll::desk::Desk;
 use crate::poll::error::{PollError, PollResult};
 use crate::poll::page;
 use crate::poll::query;

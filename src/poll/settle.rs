@@ -5,7 +5,7 @@ use crate::model::Ending;
 use crate::model::Outcome;
 use crate::model::shown::printable;
 use crate::model::{BadRow, Kind};
-use crate::poll::Desk;
+use crate::poll::desk::Desk;
 use crate::poll::error::{PollError, PollResult};
 use crate::poll::query;
 use crate::poll::walked::{Flaw, Walked};

@@ -6,8 +6,8 @@
 
 use crate::api::{Failure, Verdict};
 use crate::model::Kind;
-use crate::poll::Fetcher;
 use crate::poll::error::{PollError, PollResult};
+use crate::poll::fetch::Fetcher;
 use crate::poll::query::{self, Parameters};
 use crate::retry::Trouble;
 

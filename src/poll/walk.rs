@@ -7,8 +7,8 @@
 
 use crate::api::{Failure, Verdict};
 use crate::model::{Event, Kind};
-use crate::poll::Desk;
 use crate::poll::ahead::{Ahead, Guess};
+use crate::poll::desk::Desk;
 use crate::poll::error::{PollError, PollResult};
 use crate::poll::page::{
     Asked, Guesses, Target, aim, ask, look_ahead, still_vouches, unchanged, url,

@@ -8,7 +8,8 @@ use crate::model::Kind;
 use crate::model::outbox::Action;
 use crate::poll::error::PollResult;
 use crate::push::reread::{Fresh, read};
-use crate::push::{Push, verdict};
+use crate::push::run::Push;
+use crate::push::verdict;
 use crate::store::outbox::Entry;
 use crate::store::outbox::queue::{self, Told};
 
@@ -54,12 +55,6 @@ impl Push<'_> {
         let (detail, hint) = (Some(detail), Some(hint.to_owned()));
         self.fail(entry, Told { detail, hint, ..last_told(entry) }).await
     }
-}
-
-/// The status of an entry that was answered with a 2xx, though not with what is documented.
-pub(super) fn answered(entry: &Entry) -> Option<u16> {
-    let status = entry.http_status.and_then(|status| u16::try_from(status).ok());
-    status.filter(|status| verdict::is_success(*status))
 }
 
 /// What the API said last.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::api::{Failure, Verdict};
 use crate::model::outbox::Action;
 use crate::retry::{Next, RetryPolicy, Trouble};
+use crate::store::outbox::Entry;
 
 /// Sends whose outcome is not known, after which an entry that cannot be found fails.
 pub const FAILS_MAX: i64 = 12;
@@ -111,6 +112,12 @@ pub fn hint(action: Action, failure: &Failure) -> &'static str {
         Verdict::Redirected => "is base_url right? Redirects are not followed with the key",
         _ => "see the API's answer",
     }
+}
+
+/// The status of an entry that was answered with a 2xx, though not with what is documented.
+pub fn answered(entry: &Entry) -> Option<u16> {
+    let status = entry.http_status.and_then(|status| u16::try_from(status).ok());
+    status.filter(|status| is_success(*status))
 }
 
 #[cfg(test)]

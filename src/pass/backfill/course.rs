@@ -12,7 +12,7 @@ use crate::model::metrics::number;
 use crate::model::{Event, Kind, Lot, instant};
 use crate::pass::backfill::growth::due;
 use crate::pass::backfill::report::{Backfilled, KindBackfilled};
-use crate::pass::report::Stop;
+use crate::pass::stop::Stop;
 use crate::plan::backfill::{self as plan, Bound, Task};
 use crate::poll::metrics::{Done, endpoint};
 use crate::poll::{Desk, metrics as asking};

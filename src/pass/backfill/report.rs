@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use crate::api::Failure;
 use crate::model::Ending;
 use crate::model::Kind;
-use crate::pass::report::Stop;
+use crate::pass::stop::Stop;
 use crate::poll::metrics::Done;
 
 /// What came of a backfill, or of the days that are asked for as they end.
