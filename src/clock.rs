@@ -1,9 +1,8 @@
 //! The only reader of the wall clock and the only sleeper.
 //!
-//! Three clocks share one face: the system's; a manual one that tests move by hand (and that a
-//! simulation lets advance by itself whenever somebody sleeps on it); and a scaled one, on which a
-//! simulated hour passes in real seconds. A [`BootTime`] counts on through suspend and never steps,
-//! so waits that must survive a clock step are measured on it.
+//! A clock is the system's, or a manual one that tests move by hand and that a simulation lets advance by
+//! itself whenever somebody sleeps on it. A [`BootTime`] counts on through suspend and never steps, so
+//! waits that must survive a clock step are measured on it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -30,8 +29,6 @@ pub enum Clock {
     System,
     /// A clock that only moves when told, or when slept on if it is a simulation.
     Manual(Arc<ManualClock>),
-    /// The machine's clock, sped up by a factor from a chosen start.
-    Scaled(Arc<ScaledClock>),
 }
 
 /// State of a manual clock. See [`Clock::manual`] and [`Clock::simulated`].
@@ -62,14 +59,6 @@ struct Hands {
     elapsed: Duration,
 }
 
-/// State of a scaled clock. See [`Clock::scaled`].
-#[derive(Debug)]
-pub struct ScaledClock {
-    start: DateTime<Utc>,
-    factor: u32,
-    real_start: Duration,
-}
-
 impl Clock {
     /// A clock that stands at `start` until [`Clock::advance`] moves it.
     pub fn manual(start: DateTime<Utc>) -> Self {
@@ -79,15 +68,6 @@ impl Clock {
     /// A manual clock on which a sleep returns at once and moves the clock by its length.
     pub fn simulated(start: DateTime<Utc>) -> Self {
         Self::by_hand(start, true)
-    }
-
-    /// A clock that shows `start` now and runs `factor` times as fast as the machine's.
-    pub fn scaled(start: DateTime<Utc>, factor: u32) -> Self {
-        Self::Scaled(Arc::new(ScaledClock {
-            start,
-            factor: factor.max(1),
-            real_start: system_boot_time().elapsed,
-        }))
     }
 
     fn by_hand(start: DateTime<Utc>, sleep_advances: bool) -> Self {
@@ -108,7 +88,6 @@ impl Clock {
         match self {
             Self::System => Utc::now(),
             Self::Manual(clock) => clock.hands().wall,
-            Self::Scaled(clock) => clock.start + delta(clock.elapsed()),
         }
     }
 
@@ -120,9 +99,6 @@ impl Clock {
                 let hands = clock.hands();
                 BootTime { boot_id: hands.boot_id.clone(), elapsed: hands.elapsed }
             }
-            Self::Scaled(clock) => {
-                BootTime { boot_id: "scaled".to_owned(), elapsed: clock.elapsed() }
-            }
         }
     }
 
@@ -130,7 +106,6 @@ impl Clock {
     pub async fn sleep(&self, length: Duration) {
         match self {
             Self::System => tokio::time::sleep(length).await,
-            Self::Scaled(clock) => tokio::time::sleep(length / clock.factor).await,
             Self::Manual(clock) if clock.sleep_advances => clock.advance(length),
             Self::Manual(clock) => {
                 let wake_at = clock.hands().elapsed + length;
@@ -220,19 +195,9 @@ impl ManualClock {
     fn move_to(&self, elapsed: Duration) {
         let mut hands = self.hands();
         let length = elapsed.saturating_sub(hands.elapsed);
-        hands.wall += delta(length);
+        hands.wall += TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
         hands.elapsed += length;
     }
-}
-
-impl ScaledClock {
-    fn elapsed(&self) -> Duration {
-        system_boot_time().elapsed.saturating_sub(self.real_start) * self.factor
-    }
-}
-
-fn delta(length: Duration) -> TimeDelta {
-    TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)
 }
 
 #[cfg(target_os = "linux")]

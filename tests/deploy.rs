@@ -45,7 +45,7 @@ fn the_packaged_settings_name_every_setting_with_its_default() {
     let config = load(&text);
     assert_eq!(config.database, Path::new("/var/lib/creatormirror/creatormirror.db"));
     assert!(config.key().unwrap_err().to_string().contains("/api_key"));
-    for setting in Setting::ALL {
+    for setting in Setting::all() {
         let name = setting.name();
         let lines: Vec<_> = text
             .lines()
@@ -61,7 +61,7 @@ fn the_packaged_settings_name_every_setting_with_its_default() {
 
 #[test]
 fn every_setting_of_the_packaged_file_can_be_uncommented() {
-    let names: Vec<String> = Setting::ALL.into_iter().map(Setting::name).collect();
+    let names: Vec<&str> = Setting::all().map(Setting::name).collect();
     let is_setting = |line: &str| names.iter().any(|name| line.starts_with(&format!("{name} = ")));
     let text = read("config.toml");
     let lines = text.lines().map(|line| match line.strip_prefix("# ") {

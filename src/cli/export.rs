@@ -17,8 +17,6 @@ use crate::report::export::{self as report, Reading};
 use crate::report::progress::View;
 use crate::store::Database;
 
-const FORMATS: [Format; 3] = [Format::Csv, Format::Jsonl, Format::Parquet];
-
 /// Variables whose values must not be seen.
 const SECRET: [&str; 3] = ["SECRET", "TOKEN", "KEY"];
 
@@ -136,8 +134,8 @@ fn month(text: &str) -> Result<String, String> {
 }
 
 fn formats() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(FORMATS.map(Format::name))
-        .try_map(|name| FORMATS.into_iter().find(|format| format.name() == name).ok_or("no format"))
+    PossibleValuesParser::new(Format::ALL.map(Format::name))
+        .try_map(|name| Format::from_name(&name).ok_or("no format"))
 }
 
 #[cfg(test)]

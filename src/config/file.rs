@@ -66,7 +66,7 @@ fn unknown(key: &str, origin: &Origin) -> ConfigError {
     if Setting::from_name(&plain).is_some() {
         return error.with_hint(format!("did you mean `{plain}`?"));
     }
-    let names: Vec<String> = Setting::ALL.into_iter().map(Setting::name).collect();
+    let names: Vec<_> = Setting::all().map(Setting::name).collect();
     error.with_hint(format!("the settings are {}", names.join(", ")))
 }
 

@@ -198,7 +198,7 @@ fn overlay_environment(
                 "name a file with CREATORMIRROR_API_KEY_FILE, or use the vendor's {KEY_VARIABLE}"
             )));
         }
-        if Setting::ALL.into_iter().all(|setting| setting.variable() != name) {
+        if Setting::all().all(|setting| setting.variable() != name) {
             let instead = match name {
                 "CREATORMIRROR_BASE_URL" => "; the vendor's name for it is CREATORAUDIT_BASE_URL",
                 _ => "",
@@ -206,7 +206,7 @@ fn overlay_environment(
             warnings.push(format!("environment variable {name} is no setting{instead}"));
         }
     }
-    for setting in Setting::ALL {
+    for setting in Setting::all() {
         let name = setting.variable();
         if let Some(value) = environment.get(&name) {
             let raw = Raw { value: value.to_owned(), origin: Origin::Variable(name) };
@@ -233,7 +233,7 @@ fn overlay_flags(raws: &mut BTreeMap<Setting, Raw>, flags: &Flags) {
 }
 
 fn overlay_defaults(raws: &mut BTreeMap<Setting, Raw>, environment: &Environment) {
-    for setting in Setting::ALL {
+    for setting in Setting::all() {
         let default = match setting {
             Setting::Database => locate::database(environment)
                 .map(|(path, origin)| Raw { value: path.into_os_string(), origin }),

@@ -71,53 +71,67 @@ pub(super) struct Raw {
     pub origin: Origin,
 }
 
+/// What a value looks like, for messages.
+const DURATION: &str = "a duration such as `90s`, `5m`, `1h 30m` or `90d`";
+const PERCENTAGE: &str = "a percentage from `0%` to `100%`";
+const SCHEDULE: &str = "a crontab expression of five fields, `@daily` and the like, or `off`";
+
+/// Each setting with its name in the file, its default as one would write it (none where it is derived,
+/// or is nothing), and what a value looks like.
+const TABLE: [(Setting, &str, Option<&str>, &str); 20] = [
+    (Setting::Database, "database", None, "a path"),
+    (Setting::ApiKeyFile, "api_key_file", None, "the path of a file that holds the key"),
+    (
+        Setting::BaseUrl,
+        "base_url",
+        Some("https://api.creatoraudit.com/v2"),
+        "an https address, or an http one on loopback",
+    ),
+    (Setting::CaFile, "ca_file", None, "the path of an existing PEM file"),
+    (Setting::RateShare, "rate_share", Some("0.9"), "a number above 0 and at most 1"),
+    (
+        Setting::MaxConcurrentRequests,
+        "max_concurrent_requests",
+        Some("4"),
+        "a whole number from 1 to 16",
+    ),
+    (Setting::MaxWait, "max_wait", Some("5m"), DURATION),
+    (Setting::FreshnessTarget, "freshness_target", Some("5m"), DURATION),
+    (Setting::MaxRemovals, "max_removals", Some("20%"), PERCENTAGE),
+    (Setting::FullSync(Kind::Account), "full_sync_accounts", Some("@hourly"), SCHEDULE),
+    (Setting::FullSync(Kind::Creator), "full_sync_creators", Some("@hourly"), SCHEDULE),
+    (Setting::FullSync(Kind::Video), "full_sync_videos", Some("@daily"), SCHEDULE),
+    (Setting::FullSync(Kind::AccountVideo), "full_sync_account_videos", Some("@daily"), SCHEDULE),
+    (Setting::FullSync(Kind::Overview), "full_sync_overview", Some("@hourly"), SCHEDULE),
+    (Setting::FullSync(Kind::Meta), "full_sync_meta", Some("@daily"), SCHEDULE),
+    (Setting::Timezone, "timezone", Some("UTC"), "an IANA name such as `Europe/Berlin`"),
+    (Setting::OutboxRetention, "outbox_retention", Some("90d"), DURATION),
+    (Setting::LogRetention, "log_retention", Some("90d"), DURATION),
+    (Setting::ReconcileAfter, "reconcile_after", Some("5s"), DURATION),
+    (
+        Setting::Listen,
+        "listen",
+        Some("off"),
+        "a loopback address such as `127.0.0.1:9095`, or `off`",
+    ),
+];
+
 impl Setting {
     /// Every setting, in the order of the table.
-    pub const ALL: [Self; 20] = [
-        Self::Database,
-        Self::ApiKeyFile,
-        Self::BaseUrl,
-        Self::CaFile,
-        Self::RateShare,
-        Self::MaxConcurrentRequests,
-        Self::MaxWait,
-        Self::FreshnessTarget,
-        Self::MaxRemovals,
-        Self::FullSync(Kind::Account),
-        Self::FullSync(Kind::Creator),
-        Self::FullSync(Kind::Video),
-        Self::FullSync(Kind::AccountVideo),
-        Self::FullSync(Kind::Overview),
-        Self::FullSync(Kind::Meta),
-        Self::Timezone,
-        Self::OutboxRetention,
-        Self::LogRetention,
-        Self::ReconcileAfter,
-        Self::Listen,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|(setting, ..)| *setting)
+    }
+
+    fn row(self) -> (&'static str, Option<&'static str>, &'static str) {
+        let row = TABLE.iter().find(|(setting, ..)| *setting == self);
+        row.map_or_else(Default::default, |(_, name, default, expected)| {
+            (*name, *default, *expected)
+        })
+    }
 
     /// The name in the file.
-    pub fn name(self) -> String {
-        let name = match self {
-            Self::Database => "database",
-            Self::ApiKeyFile => "api_key_file",
-            Self::BaseUrl => "base_url",
-            Self::CaFile => "ca_file",
-            Self::RateShare => "rate_share",
-            Self::MaxConcurrentRequests => "max_concurrent_requests",
-            Self::MaxWait => "max_wait",
-            Self::FreshnessTarget => "freshness_target",
-            Self::MaxRemovals => "max_removals",
-            Self::FullSync(kind) => {
-                return format!("full_sync_{}", kind.plural().replace('-', "_"));
-            }
-            Self::Timezone => "timezone",
-            Self::OutboxRetention => "outbox_retention",
-            Self::LogRetention => "log_retention",
-            Self::ReconcileAfter => "reconcile_after",
-            Self::Listen => "listen",
-        };
-        name.to_owned()
+    pub fn name(self) -> &'static str {
+        self.row().0
     }
 
     /// The environment variable. The vendor's own name is used where there is one.
@@ -130,67 +144,32 @@ impl Setting {
 
     /// The setting with this name in the file.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|setting| setting.name() == name)
+        Self::all().find(|setting| setting.name() == name)
     }
 
     /// The default as one would write it. None where the default is derived, or is nothing.
-    pub const fn default_text(self) -> Option<&'static str> {
-        match self {
-            Self::Database | Self::ApiKeyFile | Self::CaFile => None,
-            Self::BaseUrl => Some("https://api.creatoraudit.com/v2"),
-            Self::RateShare => Some("0.9"),
-            Self::MaxConcurrentRequests => Some("4"),
-            Self::MaxWait | Self::FreshnessTarget => Some("5m"),
-            Self::MaxRemovals => Some("20%"),
-            Self::FullSync(Kind::Account | Kind::Creator | Kind::Overview) => Some("@hourly"),
-            Self::FullSync(Kind::Video | Kind::AccountVideo | Kind::Meta) => Some("@daily"),
-            Self::Timezone => Some("UTC"),
-            Self::OutboxRetention | Self::LogRetention => Some("90d"),
-            Self::ReconcileAfter => Some("5s"),
-            Self::Listen => Some("off"),
-        }
-    }
-
-    /// The unit that somebody who wrote a bare number most likely meant.
-    pub(super) const fn unit(self) -> Option<&'static str> {
-        match self {
-            Self::MaxWait
-            | Self::FreshnessTarget
-            | Self::OutboxRetention
-            | Self::LogRetention
-            | Self::ReconcileAfter => Some("s"),
-            Self::MaxRemovals => Some("%"),
-            _ => None,
-        }
+    pub fn default_text(self) -> Option<&'static str> {
+        self.row().1
     }
 
     /// What a value looks like, for messages.
-    pub const fn expected(self) -> &'static str {
-        match self {
-            Self::Database => "a path",
-            Self::ApiKeyFile => "the path of a file that holds the key",
-            Self::CaFile => "the path of an existing PEM file",
-            Self::BaseUrl => "an https address, or an http one on loopback",
-            Self::RateShare => "a number above 0 and at most 1",
-            Self::MaxConcurrentRequests => "a whole number from 1 to 16",
-            Self::MaxWait
-            | Self::FreshnessTarget
-            | Self::OutboxRetention
-            | Self::LogRetention
-            | Self::ReconcileAfter => "a duration such as `90s`, `5m`, `1h 30m` or `90d`",
-            Self::MaxRemovals => "a percentage from `0%` to `100%`",
-            Self::FullSync(_) => {
-                "a crontab expression of five fields, `@daily` and the like, or `off`"
-            }
-            Self::Timezone => "an IANA name such as `Europe/Berlin`",
-            Self::Listen => "a loopback address such as `127.0.0.1:9095`, or `off`",
+    pub fn expected(self) -> &'static str {
+        self.row().2
+    }
+
+    /// The unit that somebody who wrote a bare number most likely meant.
+    pub(super) fn unit(self) -> Option<&'static str> {
+        match self.expected() {
+            DURATION => Some("s"),
+            PERCENTAGE => Some("%"),
+            _ => None,
         }
     }
 }
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name())
+        f.write_str(self.name())
     }
 }
 
@@ -212,8 +191,8 @@ mod tests {
 
     #[test]
     fn every_name_finds_its_setting() {
-        for setting in Setting::ALL {
-            assert_eq!(Setting::from_name(&setting.name()), Some(setting));
+        for setting in Setting::all() {
+            assert_eq!(Setting::from_name(setting.name()), Some(setting));
         }
         assert_eq!(Setting::FullSync(Kind::AccountVideo).name(), "full_sync_account_videos");
         assert_eq!(
@@ -225,7 +204,7 @@ mod tests {
     #[test]
     fn every_kind_has_a_sweep() {
         for kind in Kind::ALL {
-            assert!(Setting::ALL.contains(&Setting::FullSync(kind)), "{kind}");
+            assert!(Setting::all().any(|setting| setting == Setting::FullSync(kind)), "{kind}");
         }
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Component, Path};
 use serde::{Deserialize, Serialize};
 
 use crate::export::error::ExportError;
+use crate::model::named::named;
 use crate::store::dump::Table;
 
 /// Where it is, at the root of an export.
@@ -18,26 +19,17 @@ pub const NAME: &str = "manifest.json";
 /// Raised when an export is laid out in another way.
 const LAYOUT: u32 = 1;
 
-/// What files are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Comma-separated values with a header; a file per table.
-    Csv,
-    /// An object per line; a file per table.
-    Jsonl,
-    /// Parquet; a folder per table, of what grows with time a folder per month in it.
-    Parquet,
-}
-
-impl Format {
-    /// Its name, which is also how its files end.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Jsonl => "jsonl",
-            Self::Parquet => "parquet",
-        }
+named! {
+    /// What files are written, by what their names end in.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Format {
+        /// Comma-separated values with a header; a file per table.
+        Csv = "csv",
+        /// An object per line; a file per table.
+        Jsonl = "jsonl",
+        /// Parquet; a folder per table, of what grows with time a folder per month in it.
+        Parquet = "parquet",
     }
 }
 

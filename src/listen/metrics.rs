@@ -12,9 +12,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
-use crate::listen::last_pass::LastPass;
 use crate::model::outbox::State;
 use crate::model::{Event, Kind};
 use crate::pass::Report;
@@ -58,75 +57,70 @@ pub struct Metrics {
     overdue: PerKind,
     staleness: Family<OfKind, Histogram>,
     complete_as_of: SecondsPerKind,
-    last_pass: LastPass,
+    /// When the last pass ended, Unix seconds. A family shows nothing before it has a member; a gauge
+    /// would show zero, an instant like any other.
+    last_pass: Family<[(&'static str, &'static str); 0], Gauge>,
     outbox: Family<OfState, Gauge>,
     outbox_oldest: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut metrics = Self {
-            registry: Registry::with_prefix("creatormirror"),
+        let mut registry = Registry::with_prefix("creatormirror");
+        let r = &mut registry;
+        let version = vec![("version", env!("CARGO_PKG_VERSION"))];
+        r.register("build", "Which creatormirror this is", Info::new(version));
+        let lateness: Family<OfKind, Histogram> =
+            Family::new_with_constructor(|| Histogram::new(exponential_buckets(60.0, 4.0, 8)));
+        let passes = Histogram::new(exponential_buckets(0.05, 3.0, 10));
+        Self {
             turn: Mutex::new(Kind::Meta),
-            requests: Family::default(),
-            rate_limited: Counter::default(),
-            scrapes: Family::default(),
-            passes: Histogram::new(exponential_buckets(0.05, 3.0, 10)),
-            key_ok: Gauge::default(),
-            api_up: Gauge::default(),
-            limit: Gauge::default(),
-            remaining: Gauge::default(),
-            rows: Family::default(),
-            removed: Family::default(),
-            due: Family::default(),
-            overdue: Family::default(),
-            staleness: Family::new_with_constructor(|| {
-                Histogram::new(exponential_buckets(60.0, 4.0, 8))
-            }),
-            complete_as_of: Family::default(),
-            last_pass: LastPass::default(),
-            outbox: Family::default(),
-            outbox_oldest: Gauge::default(),
-        };
-        metrics.register();
-        metrics
+            requests: add(r, "requests", "Requests sent, by kind and HTTP status"),
+            rate_limited: add(r, "rate_limited", "Answers with status 429"),
+            scrapes: add(r, "scrapes", "Scrapes added to history"),
+            passes: registered(r, "pass_duration_seconds", "How long passes take", passes),
+            key_ok: add(r, "key_ok", "1 while the API accepts the key"),
+            api_up: add(r, "api_up", "1 while the API answers"),
+            limit: add(r, "rate_limit_limit", "Requests per window, as the API says"),
+            remaining: add(r, "rate_limit_remaining", "Requests left, as the API says"),
+            rows: add(r, "rows", "Resources that the API lists"),
+            removed: add(r, "removed", "Resources marked removed"),
+            due: add(r, "due", "Resources whose next scrape is expected by now"),
+            overdue: add(r, "overdue", "Resources due for more than a quarter of an hour"),
+            staleness: registered(
+                r,
+                "staleness_seconds",
+                "How long resources have been due",
+                lateness,
+            ),
+            complete_as_of: add(
+                r,
+                "complete_as_of_timestamp_seconds",
+                "Start of the last complete walk, Unix seconds",
+            ),
+            last_pass: add(r, "last_pass_timestamp_seconds", "End of the last pass, Unix seconds"),
+            outbox: add(r, "outbox", "Entries of the outbox, by state"),
+            outbox_oldest: add(
+                r,
+                "outbox_oldest_seconds",
+                "How long the oldest entry that is not at its end is queued, held ones aside",
+            ),
+            registry,
+        }
     }
 }
 
-impl Metrics {
-    fn register(&mut self) {
-        let r = &mut self.registry;
-        let version = vec![("version", env!("CARGO_PKG_VERSION"))];
-        r.register("build", "Which creatormirror this is", Info::new(version));
-        r.register("requests", "Requests sent, by kind and HTTP status", self.requests.clone());
-        r.register("rate_limited", "Answers with status 429", self.rate_limited.clone());
-        r.register("scrapes", "Scrapes added to history", self.scrapes.clone());
-        r.register("pass_duration_seconds", "How long passes take", self.passes.clone());
-        r.register("key_ok", "1 while the API accepts the key", self.key_ok.clone());
-        r.register("api_up", "1 while the API answers", self.api_up.clone());
-        r.register("rate_limit_limit", "Requests per window, as the API says", self.limit.clone());
-        r.register(
-            "rate_limit_remaining",
-            "Requests left, as the API says",
-            self.remaining.clone(),
-        );
-        r.register("rows", "Resources that the API lists", self.rows.clone());
-        r.register("removed", "Resources marked removed", self.removed.clone());
-        r.register("due", "Resources whose next scrape is expected by now", self.due.clone());
-        r.register(
-            "overdue",
-            "Resources due for more than a quarter of an hour",
-            self.overdue.clone(),
-        );
-        r.register("staleness_seconds", "How long resources have been due", self.staleness.clone());
-        let help = "Start of the last complete walk, Unix seconds";
-        r.register("complete_as_of_timestamp_seconds", help, self.complete_as_of.clone());
-        r.register_collector(Box::new(self.last_pass.clone()));
-        r.register("outbox", "Entries of the outbox, by state", self.outbox.clone());
-        let help = "How long the oldest entry that is not at its end is queued, held ones aside";
-        r.register("outbox_oldest_seconds", help, self.outbox_oldest.clone());
-    }
+/// A metric that is registered under this name.
+fn registered<M: Metric + Clone>(r: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    r.register(name, help, metric.clone());
+    metric
+}
 
+fn add<M: Metric + Clone + Default>(r: &mut Registry, name: &str, help: &str) -> M {
+    registered(r, name, help, M::default())
+}
+
+impl Metrics {
     /// Counts what a pass tells.
     pub fn count(&self, event: &Event) {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,7 +141,7 @@ impl Metrics {
     /// Counts a pass that is over.
     pub fn count_pass(&self, report: &Report, took: Duration, now: DateTime<Utc>) {
         self.passes.observe(took.as_secs_f64());
-        self.last_pass.set(now.timestamp());
+        self.last_pass.get_or_create(&[]).set(now.timestamp());
         for kind in &report.kinds {
             let Some(name) = Kind::from_name(&kind.turn.kind).map(Kind::name) else { continue };
             let added = u64::try_from(kind.turn.tally.page.snapshots_added).unwrap_or(0);
@@ -179,7 +173,6 @@ impl Metrics {
             self.rows.get_or_create(&label).set(kind.rows);
             self.removed.get_or_create(&label).set(kind.removed);
             if let Some(at) = kind.complete_as_of {
-                #[allow(clippy::cast_precision_loss)] // Seconds are far below 2^53.
                 self.complete_as_of.get_or_create(&label).set(at as f64 / 1e6);
             }
         }
@@ -193,7 +186,6 @@ impl Metrics {
         }
         let oldest = store.read(outbox::oldest_open)?;
         let age = oldest.map_or(0, |at| now.timestamp_micros().saturating_sub(at).max(0));
-        #[allow(clippy::cast_precision_loss)] // Ages are far below 2^53.
         self.outbox_oldest.set(age as f64 / 1e6);
         let mut text = String::new();
         // Writing to a string does not fail.
@@ -212,7 +204,6 @@ impl Metrics {
         self.staleness.remove(&label);
         let histogram = self.staleness.get_or_create(&label);
         for seconds in late {
-            #[allow(clippy::cast_precision_loss)] // Seconds are far below 2^53.
             histogram.observe(seconds as f64);
         }
         Ok(())

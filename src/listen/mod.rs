@@ -3,7 +3,6 @@
 //! It reads the database through a connection of its own and is told of requests and passes by the
 //! daemon; it never touches either.
 
-mod last_pass;
 mod metrics;
 mod text;
 

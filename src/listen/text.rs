@@ -12,7 +12,8 @@ pub fn from_open_metrics(text: &str) -> String {
     let mut help = None;
     for line in text.lines() {
         let Some(comment) = line.strip_prefix("# ") else {
-            push(&mut plain, &[line]);
+            // A sample without labels; the library writes the empty set of them.
+            push(&mut plain, &[&line.replacen("{} ", " ", 1)]);
             continue;
         };
         let mut words = comment.splitn(3, ' ');

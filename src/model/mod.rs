@@ -7,6 +7,7 @@ pub mod interval;
 pub mod kind;
 pub mod lifecycle;
 pub mod metrics;
+pub mod named;
 pub mod outbox;
 pub mod outcome;
 pub mod row;

@@ -1,39 +1,25 @@
 //! What the outbox is made of: actions, states, and a request to queue.
 
-use std::fmt;
-
 use crate::model::kind::Kind;
+use crate::model::named::named;
 
-/// What is done to a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Action {
-    /// It is created.
-    Track,
-    /// It is changed.
-    Set,
-    /// It is deleted.
-    Untrack,
-    /// An account becomes a creator's.
-    Link,
-    /// It is a creator's no longer.
-    Unlink,
+named! {
+    /// What is done to a resource.
+    pub enum Action {
+        /// It is created.
+        Track = "track",
+        /// It is changed.
+        Set = "set",
+        /// It is deleted.
+        Untrack = "untrack",
+        /// An account becomes a creator's.
+        Link = "link",
+        /// It is a creator's no longer.
+        Unlink = "unlink",
+    }
 }
 
 impl Action {
-    /// Every action.
-    pub const ALL: [Self; 5] = [Self::Track, Self::Set, Self::Untrack, Self::Link, Self::Unlink];
-
-    /// The word in SQL and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Track => "track",
-            Self::Set => "set",
-            Self::Untrack => "untrack",
-            Self::Link => "link",
-            Self::Unlink => "unlink",
-        }
-    }
-
     /// The HTTP method.
     pub const fn method(self) -> &'static str {
         match self {
@@ -43,81 +29,34 @@ impl Action {
             Self::Untrack | Self::Unlink => "DELETE",
         }
     }
-
-    /// The action of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.name() == name)
-    }
 }
 
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+named! {
+    /// Where an entry stands.
+    pub enum State {
+        /// To be sent, or to be sent again.
+        Queued = "queued",
+        /// Needs the result of another entry first.
+        Waiting = "waiting",
+        /// In a copy of a mirror: not sent until `outbox retry` says that the original has not.
+        Held = "held",
+        /// On its way. Found at the start of a pass, it tells of a crash.
+        Sending = "sending",
+        /// Sent, and it is not known what came of it.
+        Unsure = "unsure",
+        /// It is done.
+        Succeeded = "succeeded",
+        /// It is not done, and will not be unless it is retried by hand.
+        Failed = "failed",
+        /// It was taken back by hand.
+        Discarded = "discarded",
     }
-}
-
-/// Where an entry stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
-    /// To be sent, or to be sent again.
-    Queued,
-    /// Needs the result of another entry first.
-    Waiting,
-    /// In a copy of a mirror: not sent until `outbox retry` says that the original has not.
-    Held,
-    /// On its way. Found at the start of a pass, it tells of a crash.
-    Sending,
-    /// Sent, and it is not known what came of it.
-    Unsure,
-    /// It is done.
-    Succeeded,
-    /// It is not done, and will not be unless it is retried by hand.
-    Failed,
-    /// It was taken back by hand.
-    Discarded,
 }
 
 impl State {
-    /// Every state, in the order of a life.
-    pub const ALL: [Self; 8] = [
-        Self::Queued,
-        Self::Waiting,
-        Self::Held,
-        Self::Sending,
-        Self::Unsure,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Discarded,
-    ];
-
-    /// The word in SQL.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Waiting => "waiting",
-            Self::Held => "held",
-            Self::Sending => "sending",
-            Self::Unsure => "unsure",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Discarded => "discarded",
-        }
-    }
-
     /// Whether nothing more happens to it by itself.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Discarded)
-    }
-
-    /// The state of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -30,15 +30,6 @@ pub struct Task {
     pub day: NaiveDate,
 }
 
-/// A day of a kind that was asked for and may have to be once more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Round {
-    /// The kind.
-    pub kind: Kind,
-    /// The day, as a number.
-    pub day: i64,
-}
-
 /// The `count` days that end yesterday, newest first.
 pub fn days(today: NaiveDate, count: u32) -> Vec<NaiveDate> {
     (1..=u64::from(count)).map_while(|ago| today.checked_sub_days(Days::new(ago))).collect()

@@ -6,65 +6,42 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{Month, Weekday};
+
+use crate::model::named::named;
+
 /// What is wrong with one field: which, its text, and why.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct FieldError {
+pub struct FieldError {
     pub field: Field,
     pub text: String,
     pub reason: String,
 }
 
-/// One of the five fields, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
-    Minute,
-    Hour,
-    DayOfMonth,
-    Month,
-    DayOfWeek,
+named! {
+    /// One of the five fields, in their order.
+    pub enum Field {
+        /// 0 to 59.
+        Minute = "minute",
+        /// 0 to 23.
+        Hour = "hour",
+        /// 1 to 31.
+        DayOfMonth = "day of month",
+        /// 1 to 12, or a name.
+        Month = "month",
+        /// 0 to 7, or a name; 0 and 7 are Sunday.
+        DayOfWeek = "day of week",
+    }
 }
 
 /// A field's numbers, in crontab's counting (Sunday is 0), and whether its text began with `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Values {
+pub struct Values {
     pub numbers: BTreeSet<u32>,
     pub starred: bool,
 }
 
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-
-const DAYS: [&str; 7] =
-    ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
-
 impl Field {
-    /// The fields as they stand in a line.
-    pub const ALL: [Self; 5] =
-        [Self::Minute, Self::Hour, Self::DayOfMonth, Self::Month, Self::DayOfWeek];
-
-    /// The field's name in messages.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Minute => "minute",
-            Self::Hour => "hour",
-            Self::DayOfMonth => "day of month",
-            Self::Month => "month",
-            Self::DayOfWeek => "day of week",
-        }
-    }
-
     /// The least and the greatest number that may be written.
     const fn bounds(self) -> (u32, u32) {
         match self {
@@ -154,15 +131,11 @@ impl Field {
     }
 
     fn named(self, text: &str) -> Option<u32> {
-        let (names, first): (&[&str], u32) = match self {
-            Self::Month => (&MONTHS, 1),
-            Self::DayOfWeek => (&DAYS, 0),
-            _ => return None,
-        };
-        let text = text.to_ascii_lowercase();
-        let place =
-            names.iter().position(|name| *name == text || name.get(..3) == Some(text.as_str()))?;
-        u32::try_from(place).ok().map(|place| place.saturating_add(first))
+        match self {
+            Self::Month => text.parse::<Month>().ok().map(|month| month.number_from_month()),
+            Self::DayOfWeek => text.parse::<Weekday>().ok().map(|day| day.num_days_from_sunday()),
+            _ => None,
+        }
     }
 
     const fn names_hint(self) -> &'static str {

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+use crate::model::named::named;
 use crate::model::{Kind, instant};
 use crate::plan::cover::{self, Choice, Cover};
 use crate::plan::sweep::Sweep;
@@ -38,34 +39,21 @@ impl Work {
     }
 }
 
-/// Why a walk is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// The user asked for everything.
-    Full,
-    /// There has never been one.
-    First,
-    /// The last one is not complete.
-    Unfinished,
-    /// Removals are held back, and the user accepts them now.
-    HeldRemovals,
-    /// Its cron time has come.
-    Sweep,
-    /// So much is due that a walk is the cheapest way to see it.
-    Dues,
-}
-
-impl Reason {
-    /// The word in `sync_log.trigger`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::First => "first",
-            Self::Unfinished => "unfinished",
-            Self::HeldRemovals => "accept_removals",
-            Self::Sweep => "full_sync",
-            Self::Dues => "due",
-        }
+named! {
+    /// Why a walk is due, as `sync_log.trigger` names it.
+    pub enum Reason {
+        /// The user asked for everything.
+        Full = "full",
+        /// There has never been one.
+        First = "first",
+        /// The last one is not complete.
+        Unfinished = "unfinished",
+        /// Removals are held back, and the user accepts them now.
+        HeldRemovals = "accept_removals",
+        /// Its cron time has come.
+        Sweep = "full_sync",
+        /// So much is due that a walk is the cheapest way to see it.
+        Dues = "due",
     }
 }
 

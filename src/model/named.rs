@@ -1,0 +1,42 @@
+//! Enums whose variants have a name in SQL and JSON.
+
+/// Declares such an enum, its variants each with its name, and `ALL`, `name`, `from_name` and `Display`.
+macro_rules! named {
+    (
+        $(#[$about:meta])*
+        pub enum $Enum:ident {
+            $($(#[$doc:meta])* $Variant:ident = $name:literal,)+
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $Enum {
+            $($(#[$doc])* $Variant,)+
+        }
+
+        impl $Enum {
+            /// All of them, in their order.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$Variant),+];
+
+            /// Its name.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$Variant => $name,)+
+                }
+            }
+
+            /// The one of this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|one| one.name() == name)
+            }
+        }
+
+        impl std::fmt::Display for $Enum {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+    };
+}
+
+pub(crate) use named;
