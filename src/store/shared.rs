@@ -1,5 +1,5 @@
 //! The database of a program that does several things at once: one thread writes, in the order in which it
-//! was asked to; reads have connections of their own, on threads that may block. Nothing here blocks the
+//! was asked to; reads have connections and threads of their own. Nothing here blocks the
 //! thread that awaits it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -17,38 +17,52 @@ use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance_lock::OpenFiles;
 use crate::store::{jobs, open};
 
-/// Connections for reading that are kept for the next read.
-const IDLE_MAX: usize = 4;
+/// Threads that read, each with a connection of its own.
+const READERS: usize = 2;
 
-type Job = Box<dyn FnOnce(&Database) + Send>;
+type Answer<T> = thread::Result<StoreResult<T>>;
+type Write = Box<dyn FnOnce(&Database) + Send>;
+type Read = Box<dyn FnOnce(StoreResult<&Connection>) + Send>;
 
-/// The database. Clones share the writer thread; when the last is dropped, it finishes what it was asked to
-/// write, closes the database and lets go of the lock.
+/// The database. Clones share the threads; when the last is dropped, what was asked for is finished, the
+/// database closed and the lock let go.
 #[derive(Debug, Clone)]
 pub struct Store(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    readers: Readers,
-    jobs: Option<mpsc::Sender<Job>>,
+    path: PathBuf,
+    // `None` while the last clone is dropped.
+    queues: Option<(mpsc::Sender<Read>, mpsc::Sender<Write>)>,
+    readers: Vec<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
 }
 
 impl Store {
-    /// Hands the database to a thread of its own.
+    /// Hands the database to threads of its own.
     ///
     /// # Errors
     ///
     /// [`StoreError::Io`] where there can be no thread.
     pub fn start(database: Database) -> StoreResult<Self> {
-        let readers = Readers::beside(&database);
-        let (jobs, queue) = mpsc::channel::<Job>();
-        let path = database.path().to_owned();
-        let work = move || queue.into_iter().for_each(|job| job(&database));
-        let writer = thread::Builder::new().name("sqlite-writer".to_owned()).spawn(work);
-        let writer = writer.map_err(|source| StoreError::Io { path, source })?;
-        let shared = Shared { readers, jobs: Some(jobs), writer: Some(writer) };
-        Ok(Self(Arc::new(shared)))
+        let (path, files) = (database.path().to_owned(), database.files());
+        let io = |source| StoreError::Io { path: path.clone(), source };
+        let (reads, queue) = mpsc::channel::<Read>();
+        let queue = Arc::new(Mutex::new(queue));
+        let mut readers = Vec::new();
+        for _ in 0..READERS {
+            let (queue, path, files) = (Arc::clone(&queue), path.clone(), files.clone());
+            let read = move || read_all(&queue, &path, files.as_deref());
+            readers.push(
+                thread::Builder::new().name("sqlite-reader".to_owned()).spawn(read).map_err(io)?,
+            );
+        }
+        let (writes, queue) = mpsc::channel::<Write>();
+        let write = move || queue.into_iter().for_each(|job| job(&database));
+        let writer =
+            thread::Builder::new().name("sqlite-writer".to_owned()).spawn(write).map_err(io)?;
+        let (queues, writer) = (Some((reads, writes)), Some(writer));
+        Ok(Self(Arc::new(Shared { path, queues, readers, writer })))
     }
 
     /// Reads what is committed.
@@ -56,11 +70,14 @@ impl Store {
     /// # Errors
     ///
     /// Those of `f`, and of opening another connection.
-    pub async fn read<T: Send + 'static>(
+    pub fn read<T: Send + 'static>(
         &self,
         f: impl FnOnce(&Connection) -> StoreResult<T> + Send + 'static,
-    ) -> StoreResult<T> {
-        self.0.readers.read(f).await
+    ) -> Pending<T> {
+        let (tell, told) = oneshot::channel();
+        let job = |connection: StoreResult<&Connection>| answer(tell, || f(connection?));
+        let _ = self.0.queues.as_ref().map(|(reads, _)| reads.send(Box::new(job)));
+        Pending(told)
     }
 
     /// Writes in one transaction: all of `f`, or nothing of it. What is asked for is done, in this order,
@@ -129,7 +146,7 @@ impl Store {
 
     /// Where the database is, symbolic links resolved.
     pub fn path(&self) -> &Path {
-        &self.0.readers.0.path
+        &self.0.path
     }
 
     fn ask<T: Send + 'static>(
@@ -137,29 +154,51 @@ impl Store {
         f: impl FnOnce(&Database) -> StoreResult<T> + Send + 'static,
     ) -> Pending<T> {
         let (tell, told) = oneshot::channel();
-        let job = move |database: &Database| {
-            // The caller may be gone; what it asked for is done all the same.
-            let _ = tell.send(catch_unwind(AssertUnwindSafe(|| f(database))));
-        };
-        // Without a writer there is nobody to answer, which the caller hears of.
-        let _ = self.0.jobs.as_ref().map(|jobs| jobs.send(Box::new(job)));
+        let job = |database: &Database| answer(tell, || f(database));
+        let _ = self.0.queues.as_ref().map(|(_, writes)| writes.send(Box::new(job)));
         Pending(told)
+    }
+}
+
+/// The caller may be gone; what it asked for is done all the same. A panic is the caller's, not the thread's.
+fn answer<T>(tell: oneshot::Sender<Answer<T>>, f: impl FnOnce() -> StoreResult<T>) {
+    let _ = tell.send(catch_unwind(AssertUnwindSafe(f)));
+}
+
+/// Reads what is asked for with one connection, which is opened when there is something to read.
+fn read_all(queue: &Mutex<mpsc::Receiver<Read>>, path: &Path, files: Option<&OpenFiles>) {
+    let mut connection = None;
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = next else { return };
+        let opened = match connection.take() {
+            Some(opened) => Ok(opened),
+            None => open::reader(path).and_then(|opened| {
+                // Another file at this path would tell of another mirror.
+                files.map_or(Ok(()), OpenFiles::check_in_place).map(|()| opened)
+            }),
+        };
+        match opened {
+            Ok(opened) => job(Ok(connection.insert(opened))),
+            Err(error) => job(Err(error)),
+        }
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.readers.close();
-        drop(self.jobs.take());
-        // A panic of a write was its caller's.
-        let _ = self.writer.take().map(JoinHandle::join);
+        drop(self.queues.take());
+        // The writer is the last to close, as it moves the log into the database; a panic was its caller's.
+        for thread in self.readers.drain(..).chain(self.writer.take()) {
+            let _ = thread.join();
+        }
     }
 }
 
-/// The answer of a write, which is done whether or not this is awaited.
+/// The answer of a read or a write, which is done whether or not this is awaited.
 #[derive(Debug)]
-#[must_use = "whether it could be written is only known to whoever awaits this"]
-pub struct Pending<T>(oneshot::Receiver<thread::Result<StoreResult<T>>>);
+#[must_use = "what came of it is only known to whoever awaits this"]
+pub struct Pending<T>(oneshot::Receiver<Answer<T>>);
 
 impl<T> Future for Pending<T> {
     type Output = StoreResult<T>;
@@ -170,72 +209,5 @@ impl<T> Future for Pending<T> {
             Ok(Err(panic)) => resume_unwind(panic),
             Err(_) => Err(StoreError::Interrupted),
         })
-    }
-}
-
-/// Connections that only read, for as many as read at the same time.
-#[derive(Debug, Clone)]
-struct Readers(Arc<Pool>);
-
-#[derive(Debug)]
-struct Pool {
-    path: PathBuf,
-    files: Option<Arc<OpenFiles>>,
-    idle: Mutex<Vec<Connection>>,
-}
-
-impl Readers {
-    fn beside(database: &Database) -> Self {
-        let (path, files) = (database.path().to_owned(), database.files());
-        Self(Arc::new(Pool { path, files, idle: Mutex::default() }))
-    }
-
-    /// Reads what is committed.
-    ///
-    /// # Errors
-    ///
-    /// Those of `f`, and of opening another connection.
-    async fn read<T: Send + 'static>(
-        &self,
-        f: impl FnOnce(&Connection) -> StoreResult<T> + Send + 'static,
-    ) -> StoreResult<T> {
-        let pool = Arc::clone(&self.0);
-        let work = move || {
-            let connection = pool.take()?;
-            let found = f(&connection);
-            pool.give_back(connection);
-            found
-        };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(found) => found,
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            Err(_) => Err(StoreError::Interrupted),
-        }
-    }
-
-    fn close(&self) {
-        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
-impl Pool {
-    fn take(&self) -> StoreResult<Connection> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(connection) => Ok(connection),
-            None => {
-                let connection = open::reader(&self.path)?;
-                // Another file at this path would tell of another mirror.
-                self.files.as_ref().map_or(Ok(()), |files| files.check_in_place())?;
-                Ok(connection)
-            }
-        }
-    }
-
-    fn give_back(&self, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_MAX {
-            idle.push(connection);
-        }
     }
 }
