@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
-use crate::cli::{CliError, Context, Exit, session};
+use crate::cli::context::Context;
+use crate::cli::runtime;
 use crate::model::instant;
-use crate::report::backup as report;
-use crate::report::progress::View;
+use crate::report::{Answer, CliError, Exit, backup as report};
+use crate::store::StoreError;
 use crate::store::backup::{self, BackupError, Copied, Existing};
-use crate::store::{Database, StoreError};
 
 /// Arguments of `backup`.
 #[derive(Debug, Clone, Args)]
@@ -26,18 +26,14 @@ pub struct BackupArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &BackupArgs, context: &Context) -> Result<Exit, CliError> {
-    let source = Database::open_to_read(&context.config.database);
-    let source = source.map_err(|error| session::storage(context, &error))?;
+pub fn run(args: &BackupArgs, context: &Context) -> Result<Answer, CliError> {
+    let source = context.open_to_read()?;
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     let now = instant::micros(context.clock.now());
     let file = args.file.clone();
     let copied = copying(context, move |tell| backup::copy(&source, &file, existing, now, tell))?;
     let copy = copied.map_err(|error| failure(args, context, &error))?;
-    if context.output.progress != View::Silent {
-        crate::cli::answer(report::text(&copy).as_bytes())?;
-    }
-    Ok(Exit::Done)
+    Ok(Answer::remark(report::text(&copy)))
 }
 
 /// Makes a copy with its progress shown. A signal ends it, and it takes away what it has.
@@ -48,8 +44,8 @@ pub fn copying<T: Send + 'static>(
     let is_over = Arc::new(AtomicBool::new(false));
     let mut progress = report::start(context.output.progress);
     let ends = Arc::clone(&is_over);
-    let copied = crate::cli::runtime()?.block_on(async {
-        let stopped = crate::cli::stop_signal();
+    let copied = runtime::runtime()?.block_on(async {
+        let stopped = runtime::stop_signal();
         let copying = tokio::task::spawn_blocking(move || {
             copy(&mut |copied| {
                 progress.tell(copied);
@@ -84,6 +80,6 @@ fn failure(args: &BackupArgs, context: &Context, error: &BackupError) -> CliErro
         BackupError::Stopped => found(Exit::Partial),
         BackupError::Store(StoreError::Io { .. } | StoreError::Sqlite(_)) => found(Exit::Storage)
             .hint(format!("the copy was to be {}; there is none", args.file.display())),
-        BackupError::Store(error) => session::storage(context, error),
+        BackupError::Store(error) => context.storage(error),
     }
 }

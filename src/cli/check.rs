@@ -11,10 +11,12 @@ mod remote;
 
 use clap::Args;
 
-use crate::cli::{CliError, Context, Exit, Output};
+use crate::cli::context::{Context, Output};
+use crate::cli::runtime;
 use crate::config::Environment;
 use crate::report::check::{self as report, Check};
 use crate::report::progress::View;
+use crate::report::{Answer, CliError, Exit};
 use crate::store::status::Depth;
 
 /// Flags of `check`.
@@ -35,25 +37,19 @@ pub fn run(
     context: Result<Context, CliError>,
     environment: &Environment,
     output: Output,
-) -> Result<Exit, CliError> {
+) -> Result<Answer, CliError> {
     let checks = match context {
         Ok(context) => checks(&context, environment, args.depth())?,
         Err(error) => vec![Check::failure("config", error)],
     };
     let error = report::decisive(&checks);
     let exit = error.map_or(Exit::Done, |error| error.exit);
-    let text = match (args.json, output.progress) {
-        (true, _) => format!("{}\n", report::json(&checks, exit)),
-        (false, View::Silent) => {
-            report::text(checks.iter().filter(|check| check.error().is_some()))
-        }
-        (false, _) => report::text(&checks),
+    let text = || match output.progress {
+        View::Silent => report::text(checks.iter().filter(|check| check.error().is_some())),
+        _ => report::text(&checks),
     };
-    crate::cli::answer(text.as_bytes())?;
-    match error {
-        Some(error) => Err(error.clone()),
-        None => Ok(exit),
-    }
+    let answer = Answer::of(args.json, text, || report::json(&checks, exit));
+    Ok(answer.ending(error.cloned().map_or(Ok(()), Err)))
 }
 
 impl CheckArgs {
@@ -77,7 +73,7 @@ fn checks(
     let (key_source, key) = local::key(context);
     checks.push(key_source);
     checks.push(local::proxy(context, environment));
-    checks.extend(crate::cli::runtime()?.block_on(remote::checks(context, &mirror, key)));
+    checks.extend(runtime::runtime()?.block_on(remote::checks(context, &mirror, key)));
     checks.push(local::capabilities(context, &mirror));
     checks.push(local::listings(context, &mirror));
     Ok(checks)

@@ -1,9 +1,9 @@
 //! `completions`: what a shell needs to complete our commands.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::cli::{Cli, CliError, Exit};
+use crate::report::Answer;
 
 /// Arguments of `completions`.
 #[derive(Debug, Clone, Args)]
@@ -13,10 +13,9 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
-/// Runs the command.
-pub fn run(args: &CompletionsArgs) -> Result<Exit, CliError> {
+/// Runs the command for this command line.
+pub fn run(args: &CompletionsArgs, mut program: Command) -> Answer {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "creatormirror", &mut script);
-    crate::cli::answer(&script)?;
-    Ok(Exit::Done)
+    clap_complete::generate(args.shell, &mut program, "creatormirror", &mut script);
+    Answer::text(String::from_utf8_lossy(&script).into_owned())
 }

@@ -3,16 +3,13 @@
 use std::io::{self, IsTerminal};
 
 use secrecy::SecretString;
-use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::{CliError, Exit, Globals};
+use crate::cli::globals::Globals;
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Flags, KeySource};
 use crate::logging::{self, LogFormat};
+use crate::report::CliError;
 use crate::report::progress::View;
-
-/// One worker decodes while the other writes; more would only wait.
-const WORKERS: usize = 2;
 
 /// How a command talks to whoever started it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +33,7 @@ pub struct Context {
 
 impl Output {
     /// How to talk with these flags on these streams.
-    pub(super) fn of(globals: &Globals) -> Self {
+    pub fn of(globals: &Globals) -> Self {
         let progress = match globals.log_format {
             _ if globals.quiet => View::Silent,
             LogFormat::Text if io::stderr().is_terminal() => View::Terminal,
@@ -48,7 +45,7 @@ impl Output {
 
 impl Context {
     /// Loads the settings and logs what is odd about them.
-    pub(super) fn load(
+    pub fn load(
         flags: &Flags,
         environment: &Environment,
         clock: Clock,
@@ -70,20 +67,4 @@ impl Context {
         }
         Ok((key, source))
     }
-}
-
-/// The runtime for commands that talk to the API or serve it, and do several things at a time.
-pub fn runtime() -> Result<Runtime, CliError> {
-    started(Builder::new_multi_thread().worker_threads(WORKERS))
-}
-
-/// The runtime for a command that does one thing and ends. An answer need not change threads on its
-/// way in; what blocks has a thread of its own all the same.
-pub fn runtime_of_one() -> Result<Runtime, CliError> {
-    started(&mut Builder::new_current_thread())
-}
-
-fn started(builder: &mut Builder) -> Result<Runtime, CliError> {
-    let failed = |error| CliError::new(Exit::Storage, "cannot start the runtime").because(&error);
-    builder.enable_all().build().map_err(failed)
 }

@@ -10,15 +10,16 @@ use rusqlite::Connection;
 use secrecy::SecretString;
 use tempfile::TempDir;
 
+use crate::cli::context::{Context, Output};
 use crate::cli::session::{self, Session};
-use crate::cli::{CliError, Context, Exit, Output};
+use crate::cli::{outcome, runtime};
 use crate::clock::Clock;
 use crate::config::{Config, Flags};
 use crate::demo::{self, Progress};
 use crate::logging;
 use crate::model::{Kind, Watcher};
 use crate::report::demo::Findings;
-use crate::report::{demo as demo_report, week};
+use crate::report::{Answer, CliError, Exit, answer, demo as demo_report, week};
 use crate::sandbox::{self, Sandbox};
 use crate::store::open::IfMissing;
 use crate::store::{StoreResult, analysis, outbox};
@@ -47,18 +48,18 @@ pub fn run(
     database: Option<&Path>,
     clock: &Clock,
     output: Output,
-) -> Result<Exit, CliError> {
+) -> Result<Answer, CliError> {
     let place = Place::find(database)?;
-    crate::cli::runtime()?.block_on(async {
+    runtime::runtime()?.block_on(async {
         tokio::select! {
             // Signals are heard before anything is begun.
             biased;
-            () = crate::cli::stop_signal() => Err(place.interrupted()),
+            () = runtime::stop_signal() => Err(place.interrupted()),
             done = simulate(args, &place, clock, output) => done,
         }
     })?;
     place.keep();
-    Ok(Exit::Done)
+    Ok(Answer::none())
 }
 
 async fn simulate(
@@ -89,17 +90,17 @@ async fn simulate(
     let done = match lived {
         Ok(done) => done,
         Err(report) => {
-            session::verdict(&context, &report)?;
+            outcome::verdict(&context, &report)?;
             return Err(CliError::new(Exit::Partial, "a pass of the demo came to a bad end"));
         }
     };
     let findings = findings(&session, &sandbox, start, done).await;
-    let mut findings = findings.map_err(|error| session::storage(&context, &error))?;
+    let mut findings = findings.map_err(|error| context.storage(&error))?;
     findings.took = real.boot().elapsed.saturating_sub(began);
     let report = demo_report::text(&findings);
-    session.desk.store.tidy().await.map_err(|error| session::storage(&context, &error))?;
+    session.desk.store.tidy().await.map_err(|error| context.storage(&error))?;
     sandbox.stop().await;
-    crate::cli::answer(report.as_bytes())
+    answer::print(&report)
 }
 
 /// The settings of `sync` where nothing is set, but for how long due videos wait.

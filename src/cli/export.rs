@@ -8,14 +8,14 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use secrecy::SecretString;
 
-use crate::cli::{CliError, Context, Exit, session};
+use crate::cli::context::Context;
+use crate::cli::runtime;
 use crate::config::Environment;
 use crate::export::{self, Bucket, Destination, ExportError, Folder, Format, Request};
 use crate::logging;
 use crate::model::Instant;
 use crate::report::export::{self as report, Reading};
-use crate::report::progress::View;
-use crate::store::Database;
+use crate::report::{Answer, CliError, Exit};
 
 /// Variables whose values must not be seen.
 const SECRET: [&str; 3] = ["SECRET", "TOKEN", "KEY"];
@@ -48,20 +48,19 @@ pub fn run(
     args: &ExportArgs,
     context: &Context,
     environment: &Environment,
-) -> Result<Exit, CliError> {
+) -> Result<Answer, CliError> {
     let request = Request {
         format: args.format,
         tables: args.tables.iter().chain(&args.table).cloned().collect(),
         since: args.since.clone(),
     };
     let failed = |error: ExportError| told(context, &error);
-    let store = Database::open_to_read(&context.config.database)
-        .map_err(|error| session::storage(context, &error))?;
+    let store = context.open_to_read()?;
     export::check(&store, &request).map_err(failed)?;
     let destination: Box<dyn Destination> = match Bucket::is_address(&args.out) {
         false => Box::new(Folder::open(Path::new(&args.out)).map_err(failed)?),
         true => {
-            let runtime = crate::cli::runtime_of_one()?;
+            let runtime = runtime::runtime_of_one()?;
             let bucket = Bucket::open(&args.out, variables(environment), runtime);
             Box::new(bucket.map_err(failed)?)
         }
@@ -71,14 +70,11 @@ pub fn run(
     let outcome = export::run(&store, &context.clock, &request, &*destination, &mut watch);
     drop(reading);
     let outcome = outcome.map_err(failed)?;
-    if args.json {
-        crate::cli::answer(
-            format!("{}\n", report::json(&outcome, &request, &args.out)).as_bytes(),
-        )?;
-    } else if context.output.progress != View::Silent {
-        crate::cli::answer(report::text(&outcome, &args.out).as_bytes())?;
-    }
-    Ok(Exit::Done)
+    Ok(Answer::report(
+        args.json,
+        || report::text(&outcome, &args.out),
+        || report::json(&outcome, &request, &args.out),
+    ))
 }
 
 /// The variables that say how to reach S3. From here on what is secret of them cannot appear on
@@ -99,7 +95,7 @@ fn variables(environment: &Environment) -> Vec<(String, String)> {
 fn told(context: &Context, error: &ExportError) -> CliError {
     let found = |exit| CliError::from_error(exit, error);
     match error {
-        ExportError::Store(error) => session::storage(context, error),
+        ExportError::Store(error) => context.storage(error),
         ExportError::UnknownTable { known, .. } => {
             found(Exit::Usage).hint(format!("there are {}", known.join(", ")))
         }

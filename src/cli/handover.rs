@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use crate::cli::document::{Document, Verdict};
-use crate::cli::{CliError, Context, Exit, session};
+use crate::cli::context::Context;
 use crate::daemon::{Answer, JobRequest};
 use crate::model::instant;
+use crate::report::{CliError, Exit, Verdict};
 use crate::store::jobs::{self, Progress};
 use crate::store::{Database, StoreError, StoreResult, instance, instance_lock};
 
@@ -19,42 +19,30 @@ const LOOK: Duration = Duration::from_millis(100);
 /// to start it again, as a backfill may last for hours that the daemon must not be locked out for.
 const AWAY_MAX: Duration = Duration::from_secs(20);
 
-/// What came of handing over.
-enum Handed {
-    /// The daemon did it.
-    Done(Box<Answer>),
-    /// There is no daemon: whoever holds the lock does not take jobs.
-    NoDaemon,
-    /// The daemon went away before the job was done; the lock may be free now.
-    Gone,
-}
-
 /// Has a daemon do it, where there is one; it has a key of its own, so whoever asks it needs none.
 /// `None` where it is to be done here.
 pub fn by_daemon(
     context: &Context,
     runtime: &Runtime,
     request: &JobRequest,
-    document: &mut Document,
-) -> Result<Option<Exit>, CliError> {
+) -> Result<Option<(Answer, Verdict)>, CliError> {
     if !instance_lock::is_locked(&context.config.database) {
         return Ok(None);
     }
-    match runtime.block_on(hand_over(context, request))? {
-        Handed::Done(answer) => {
-            document.give(context, &answer)?;
-            verdict(&answer).map(Some)
-        }
-        Handed::NoDaemon | Handed::Gone => Ok(None),
-    }
+    let answer = runtime.block_on(hand_over(context, request))?;
+    Ok(answer.map(|answer| {
+        let verdict = verdict(&answer);
+        (answer, verdict)
+    }))
 }
 
-/// Hands `request` to the daemon and waits for its answer, for as long as the user waits.
-async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed, CliError> {
-    let failed = |error: StoreError| session::storage(context, &error);
+/// Hands `request` to the daemon and waits for its answer, for as long as the user waits. `None` where
+/// there is no daemon, or it went away before the job was done; the lock may be free now.
+async fn hand_over(context: &Context, request: &JobRequest) -> Result<Option<Answer>, CliError> {
+    let failed = |error: StoreError| context.storage(&error);
     let store = Database::open_beside(&context.config.database).map_err(failed)?;
     if store.read(instance::runner).map_err(failed)?.as_deref() != Some("run") {
-        return Ok(Handed::NoDaemon);
+        return Ok(None);
     }
     let text = serde_json::to_string(request).unwrap_or_default();
     let at = instant::micros(context.clock.now());
@@ -66,8 +54,8 @@ async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed, Cl
     let mut told = None;
     loop {
         match look(&store, job, away_left.is_zero()).map_err(failed)? {
-            Look::Done(answer) => return Ok(Handed::Done(answer)),
-            Look::Gone => return Ok(Handed::Gone),
+            Look::Done(answer) => return Ok(Some(*answer)),
+            Look::Gone => return Ok(None),
             Look::Away if left.is_zero() => {
                 return Err(CliError::new(
                     Exit::TryAgain,
@@ -102,13 +90,11 @@ async fn hand_over(context: &Context, request: &JobRequest) -> Result<Handed, Cl
 fn verdict(answer: &Answer) -> Verdict {
     let exit = Exit::ALL.into_iter().find(|exit| exit.code() == answer.exit_code);
     let exit = exit.unwrap_or(Exit::Partial);
-    match &answer.error {
-        None => Ok(exit),
-        Some(error) => {
-            let error = CliError::new(exit, error);
-            Err(answer.hints.iter().fold(error, |error, hint| error.hint(hint)))
-        }
+    if exit == Exit::Done && answer.error.is_none() {
+        return Ok(());
     }
+    let error = CliError::new(exit, answer.error.as_deref().unwrap_or_default());
+    Err(CliError { hints: answer.hints.clone(), ..error })
 }
 
 enum Look {

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::cli::{CliError, Exit};
 use crate::model::Kind;
 use crate::model::outbox::Action;
 use crate::push::body::{self, quoted};
+use crate::report::{CliError, Exit};
 
 /// The longest line, and the longest record of CSV that spans lines, bytes. The largest body that the
 /// API takes is a tenth of it.

@@ -1,11 +1,12 @@
-//! `link`: queues the linking of an account to a creator.
+//! `link` and `unlink`: queue the linking of an account to a creator, and its end.
 
 use clap::Args;
 
+use crate::cli::context::Context;
 use crate::cli::queueing::{self, QueueArgs};
-use crate::cli::{CliError, Context, Exit};
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft};
+use crate::report::{Answer, CliError};
 
 /// Arguments of `link` and `unlink`.
 #[derive(Debug, Clone, Args)]
@@ -21,13 +22,8 @@ pub struct LinkArgs {
     pub queue: QueueArgs,
 }
 
-/// Runs the command.
-pub fn run(args: &LinkArgs, context: &Context) -> Result<Exit, CliError> {
-    queue(args, Action::Link, context)
-}
-
-/// Queues what is done to a link.
-pub(super) fn queue(args: &LinkArgs, action: Action, context: &Context) -> Result<Exit, CliError> {
+/// Runs the command: `link` or `unlink`.
+pub fn run(args: &LinkArgs, action: Action, context: &Context) -> Result<Answer, CliError> {
     let draft = Draft {
         kind: Kind::Creator,
         action,

@@ -1,9 +1,11 @@
 //! `man`: the manual page of the program, or of one of its commands, in roff.
 
-use clap::{Args, CommandFactory};
+use std::io;
+
+use clap::{Args, Command};
 use clap_mangen::Man;
 
-use crate::cli::{Cli, CliError, Exit};
+use crate::report::{Answer, CliError, Exit};
 
 /// Arguments of `man`.
 #[derive(Debug, Clone, Args)]
@@ -12,40 +14,36 @@ pub struct ManArgs {
     pub command: Option<String>,
 }
 
-/// Runs the command.
-pub fn run(args: &ManArgs) -> Result<Exit, CliError> {
-    let mut page = Vec::new();
-    render(args.command.as_deref(), &mut page)?;
-    crate::cli::answer(&page)?;
-    Ok(Exit::Done)
+/// Runs the command for this command line.
+pub fn run(args: &ManArgs, program: Command) -> Result<Answer, CliError> {
+    let page = page(args.command.as_deref(), program).map_err(|error| CliError::answer(&error))?;
+    page.map(Answer::text).ok_or_else(|| {
+        let name = args.command.as_deref().unwrap_or_default();
+        CliError::new(Exit::Usage, format!("there is no command `{name}` to describe"))
+    })
 }
 
-fn render(name: Option<&str>, page: &mut Vec<u8>) -> Result<(), CliError> {
-    let mut program = Cli::command().disable_help_subcommand(true);
+/// The page of the program, or of a command of this name if there is one.
+fn page(name: Option<&str>, program: Command) -> io::Result<Option<String>> {
+    let mut program = program.disable_help_subcommand(true);
     program.build();
     let command = match name {
-        None => program,
-        Some(name) => program.find_subcommand(name).cloned().ok_or_else(|| {
-            CliError::new(Exit::Usage, format!("there is no command `{name}` to describe"))
-        })?,
+        None => Some(program),
+        Some(name) => program.find_subcommand(name).cloned(),
     };
+    let Some(command) = command else { return Ok(None) };
     let has_commands = command.has_subcommands();
     let man = Man::new(command).manual("creatormirror");
-    let sections = [
-        Man::render_title,
-        Man::render_name_section,
-        Man::render_synopsis_section,
-        Man::render_description_section,
-        Man::render_options_section,
-    ];
-    for section in sections {
-        section(&man, page).map_err(|error| CliError::answer(&error))?;
-    }
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
     if has_commands {
-        man.render_subcommands_section(page).map_err(|error| CliError::answer(&error))?;
+        man.render_subcommands_section(&mut page)?;
     }
-    page.extend_from_slice(exit_status().as_bytes());
-    Ok(())
+    Ok(Some(String::from_utf8_lossy(&page).into_owned() + &exit_status()))
 }
 
 /// The exit codes under the heading where manual pages have them.
@@ -61,18 +59,20 @@ fn exit_status() -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::cli::Cli;
 
     #[test]
     fn every_command_has_a_page() {
         for command in Cli::command().get_subcommands() {
-            let mut page = Vec::new();
-            render(Some(command.get_name()), &mut page).unwrap();
-            let page = String::from_utf8(page).unwrap();
+            let page = page(Some(command.get_name()), Cli::command()).unwrap().unwrap();
             let title = format!(".TH creatormirror-{} 1", command.get_name());
             assert!(page.contains(&title), "{page}");
             assert!(page.contains("EXIT STATUS"));
         }
-        assert_eq!(render(Some("fly"), &mut Vec::new()).unwrap_err().exit, Exit::Usage);
+        let args = ManArgs { command: Some("fly".to_owned()) };
+        assert_eq!(run(&args, Cli::command()).unwrap_err().exit, Exit::Usage);
     }
 }

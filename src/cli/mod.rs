@@ -6,19 +6,21 @@ mod check;
 mod completions;
 mod context;
 mod demo;
-mod document;
-pub mod exit;
+mod errors;
 mod export;
+mod globals;
 mod handover;
 mod lines;
 mod link;
 mod man;
 mod members;
 mod outbox;
+mod outcome;
 mod queueing;
 mod report;
 mod restore;
 mod run;
+mod runtime;
 mod sandbox;
 mod schema;
 mod session;
@@ -27,25 +29,20 @@ mod spool;
 mod status;
 mod sync;
 mod track;
-mod unlink;
 mod untrack;
 mod verify;
 
-use std::io::{self, Write};
-use std::path::PathBuf;
-use std::time::Duration;
-
-use clap::{Args, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-pub use context::{Context, Output, runtime, runtime_of_one};
-pub use exit::{CliError, Exit};
+use context::{Context, Output};
+use globals::Globals;
 
 use crate::clock::Clock;
-use crate::config::{self, Environment, Flags};
-use crate::logging::{self, LogFormat, LogSettings};
-use crate::model::shown::escaped;
-use crate::store::busy;
+use crate::config::Environment;
+use crate::logging::{self, LogSettings};
+use crate::model::outbox::Action;
+use crate::report::{Answer, CliError, Exit, exit};
 
 /// Keeps one SQLite file in step with one CreatorAudit organization, with history.
 #[derive(Debug, Parser)]
@@ -57,47 +54,6 @@ pub struct Cli {
     /// The command.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Flags that every command takes.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Globals {
-    /// Read the settings from this file
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "instance")]
-    pub config: Option<PathBuf>,
-    /// Read the settings from /etc/creatormirror/NAME/config.toml
-    #[arg(long, global = true, value_name = "NAME", value_parser = config::instance_name)]
-    pub instance: Option<String>,
-    /// The mirror's file
-    #[arg(long, global = true, value_name = "FILE")]
-    pub database: Option<PathBuf>,
-    /// Where the API is: https, or http on loopback
-    #[arg(long, global = true, value_name = "URL")]
-    pub base_url: Option<String>,
-    /// Read the API key from this file
-    #[arg(long, global = true, value_name = "FILE")]
-    pub api_key_file: Option<PathBuf>,
-    /// Log this level and above; without it RUST_LOG counts
-    #[arg(long, global = true, value_name = "LEVEL", value_enum, conflicts_with = "quiet")]
-    pub log_level: Option<LogLevel>,
-    /// Write a line of text or a JSON object per log event
-    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
-    pub log_format: LogFormat,
-    /// Say nothing but errors
-    #[arg(long, short, global = true)]
-    pub quiet: bool,
-}
-
-/// A level of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-#[expect(missing_docs, reason = "the names are the documentation, and would show in the help")]
-pub enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
 }
 
 /// The commands.
@@ -150,8 +106,9 @@ pub enum Command {
 /// Sets logging up and does what was typed. Returns how it ended, printed errors included.
 pub fn run(cli: &Cli, environment: &Environment, clock: &Clock) -> Exit {
     logging::init(cli.log_settings(), environment, clock);
-    let exit = match dispatch(cli, environment, clock) {
-        Ok(exit) => exit,
+    let answer = dispatch(cli, environment, clock);
+    let exit = match answer.and_then(|answer| answer.print(cli.globals.quiet)) {
+        Ok(()) => Exit::Done,
         Err(error) => error.report(),
     };
     logging::flush(logging::FLUSH_MAX);
@@ -174,7 +131,7 @@ pub fn refuse(error: &clap::Error, environment: &Environment) -> Exit {
     Exit::Usage
 }
 
-fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit, CliError> {
+fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Answer, CliError> {
     let output = Output::of(&cli.globals);
     let context = |max_wait| {
         let flags = cli.globals.flags(max_wait);
@@ -187,8 +144,8 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
         Command::Track(args) => track::run(args, &context(None)?),
         Command::Set(args) => set::run(args, &context(None)?),
         Command::Untrack(args) => untrack::run(args, &context(None)?),
-        Command::Link(args) => link::run(args, &context(None)?),
-        Command::Unlink(args) => unlink::run(args, &context(None)?),
+        Command::Link(args) => link::run(args, Action::Link, &context(None)?),
+        Command::Unlink(args) => link::run(args, Action::Unlink, &context(None)?),
         Command::Outbox(args) => outbox::run(args, &context(None)?),
         Command::Status(args) => status::run(args, &context(None)?),
         Command::Check(args) => check::run(args, context(None), environment, output),
@@ -200,8 +157,8 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Exit,
         Command::Schema(args) => schema::run(args, cli.globals.database.as_deref()),
         Command::Sandbox(args) => sandbox::run(args, clock),
         Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), clock, output),
-        Command::Completions(args) => completions::run(args),
-        Command::Man(args) => man::run(args),
+        Command::Completions(args) => Ok(completions::run(args, Cli::command())),
+        Command::Man(args) => man::run(args, Cli::command()),
     }
 }
 
@@ -223,75 +180,6 @@ impl Cli {
         };
         LogSettings { level, default_level, format: self.globals.log_format }
     }
-}
-
-impl Globals {
-    fn flags(&self, max_wait: Option<Duration>) -> Flags {
-        Flags {
-            config: self.config.clone(),
-            instance: self.instance.clone(),
-            database: self.database.clone(),
-            base_url: self.base_url.clone(),
-            api_key_file: self.api_key_file.clone(),
-            max_wait,
-        }
-    }
-}
-
-impl From<LogLevel> for LevelFilter {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Error => Self::ERROR,
-            LogLevel::Warn => Self::WARN,
-            LogLevel::Info => Self::INFO,
-            LogLevel::Debug => Self::DEBUG,
-            LogLevel::Trace => Self::TRACE,
-        }
-    }
-}
-
-/// Writes an answer to stdout: text, JSON, or a page. What it says of the API's data is escaped here, if
-/// it was not before.
-fn answer(text: &[u8]) -> Result<(), CliError> {
-    // On a terminal, progress is taken away before the answer stands there.
-    logging::flush(logging::FLUSH_MAX);
-    let text = String::from_utf8_lossy(text);
-    let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(escaped(&text).as_bytes()).and_then(|()| stdout.flush());
-    written.map_err(|error| CliError::answer(&error))
-}
-
-/// A busy database is waited for no longer once a signal has come.
-fn note_end() {
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        if let Err(error) = signal_hook::flag::register(signal, busy::ending()) {
-            tracing::warn!(%error, "cannot listen for signals");
-        }
-    }
-}
-
-/// Waits for SIGINT or SIGTERM. From this call on, not from when it is first waited for, they do not end
-/// the process. To be called within a runtime.
-fn stop_signal() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    note_end();
-    let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
-    let wait = async |signal: io::Result<tokio::signal::unix::Signal>| match signal {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => std::future::pending().await,
-    };
-    async move {
-        tokio::select! {
-            () = wait(interrupt) => {}
-            () = wait(terminate) => {}
-        }
-    }
-}
-
-/// Reads a duration on the command line.
-fn duration(text: &str) -> Result<Duration, String> {
-    config::duration(text)
-        .map_err(|why| format!("it {why}; durations are written `90s`, `5m`, `1h 30m` or `90d`"))
 }
 
 #[cfg(test)]
@@ -316,10 +204,5 @@ mod tests {
         assert_eq!(level(&["status", "-q"]), (Some(LevelFilter::ERROR), LevelFilter::WARN));
         let asked = (Some(LevelFilter::TRACE), LevelFilter::INFO);
         assert_eq!(level(&["--log-level", "trace", "sync"]), asked);
-    }
-
-    #[test]
-    fn durations_that_lack_a_unit_are_explained() {
-        assert!(duration("90").unwrap_err().starts_with("it has no unit; durations are written"));
     }
 }

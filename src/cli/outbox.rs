@@ -2,15 +2,15 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::cli::{CliError, Context, Exit, session};
+use crate::cli::context::Context;
 use crate::model::instant;
 use crate::model::outbox::State;
-use crate::report::outbox as report;
+use crate::report::{Answer, CliError, Exit, outbox as report};
 use crate::store::outbox::by_hand::{self, Touched};
 use crate::store::outbox::{self, Entry};
-use crate::store::{Database, StoreError};
+use crate::store::{Database, StoreError, StoreResult};
 
 /// Arguments of `outbox`.
 #[derive(Debug, Clone, Args)]
@@ -70,7 +70,7 @@ struct Named {
 }
 
 /// Runs the command.
-pub fn run(args: &OutboxArgs, context: &Context) -> Result<Exit, CliError> {
+pub fn run(args: &OutboxArgs, context: &Context) -> Result<Answer, CliError> {
     match &args.what {
         What::List { state, limit, json } => list(context, state, *limit, *json),
         What::Show { entry, json } => show(context, *entry, *json),
@@ -89,44 +89,34 @@ fn list(
     states: &[State],
     limit: Option<u32>,
     json: bool,
-) -> Result<Exit, CliError> {
-    let failed = |error: StoreError| session::storage(context, &error);
-    let store = Database::open_to_read(&context.config.database).map_err(failed)?;
+) -> Result<Answer, CliError> {
+    let store = context.open_to_read()?;
     let limit = limit.map_or(i64::MAX, i64::from);
-    let entries = store.read(|c| outbox::list(c, states, limit)).map_err(failed)?;
-    let text = match json {
-        true => document(&entries),
-        false => report::table(&entries, context.clock.now()),
-    };
-    crate::cli::answer(text.as_bytes())?;
-    Ok(Exit::Done)
+    let entries = store.read(|c| outbox::list(c, states, limit));
+    let entries = entries.map_err(|error| context.storage(&error))?;
+    let text = || report::table(&entries, context.clock.now());
+    Ok(Answer::of(json, text, || document(&entries)))
 }
 
-fn document(entries: &[Entry]) -> String {
-    let entries: Vec<_> = entries.iter().map(report::json).collect();
-    format!("{}\n", json!({ "entries": entries }))
+fn document(entries: &[Entry]) -> Value {
+    json!({ "entries": entries.iter().map(report::json).collect::<Vec<_>>() })
 }
 
-fn show(context: &Context, entry: i64, json: bool) -> Result<Exit, CliError> {
-    let failed = |error: StoreError| session::storage(context, &error);
-    let store = Database::open_to_read(&context.config.database).map_err(failed)?;
-    let found = store.read(|c| outbox::one(c, entry)).map_err(failed)?;
+fn show(context: &Context, entry: i64, json: bool) -> Result<Answer, CliError> {
+    let store = context.open_to_read()?;
+    let found = store.read(|c| outbox::one(c, entry)).map_err(|error| context.storage(&error))?;
     let found = found.ok_or_else(|| missing(entry))?;
-    let text = match json {
-        true => format!("{}\n", report::json(&found)),
-        false => report::text(&found, context.clock.now()),
-    };
-    crate::cli::answer(text.as_bytes())?;
-    Ok(Exit::Done)
+    let text = || report::text(&found, context.clock.now());
+    Ok(Answer::of(json, text, || report::json(&found)))
 }
 
 fn touch(
     context: &Context,
     named: &Named,
     states: &[State],
-    deed: fn(&rusqlite::Transaction<'_>, i64, i64) -> crate::store::StoreResult<Touched>,
-) -> Result<Exit, CliError> {
-    let failed = |error: StoreError| session::storage(context, &error);
+    deed: fn(&rusqlite::Transaction<'_>, i64, i64) -> StoreResult<Touched>,
+) -> Result<Answer, CliError> {
+    let failed = |error: StoreError| context.storage(&error);
     if named.entries.is_empty() && states.is_empty() {
         return Err(CliError::new(Exit::Usage, "which entries? Give their numbers"));
     }
@@ -140,7 +130,7 @@ fn touch(
         entries
             .into_iter()
             .map(|entry| Ok((entry, deed(tx, entry, now)?)))
-            .collect::<Result<Vec<_>, StoreError>>()
+            .collect::<StoreResult<Vec<_>>>()
     });
     let touched = touched.map_err(failed)?;
     let mut text = String::new();
@@ -152,23 +142,19 @@ fn touch(
             Touched::Cannot(state) => problems.push(format!("entry {entry} is {state}")),
         }
     }
-    if named.json {
-        let numbers: Vec<i64> = touched.iter().map(|(entry, _)| *entry).collect();
-        let found = store.read(|c| {
-            let found = numbers.iter().map(|entry| outbox::one(c, *entry));
-            found.collect::<Result<Vec<_>, StoreError>>()
-        });
-        let found: Vec<Entry> = found.map_err(failed)?.into_iter().flatten().collect();
-        text = document(&found);
-    }
-    crate::cli::answer(text.as_bytes())?;
-    match problems.is_empty() {
-        true => Ok(Exit::Done),
+    let found = store.read(|c| {
+        let found = touched.iter().map(|(entry, _)| outbox::one(c, *entry));
+        found.filter_map(Result::transpose).collect::<StoreResult<Vec<Entry>>>()
+    });
+    let found = found.map_err(failed)?;
+    let answer = Answer::of(named.json, || text, || document(&found));
+    Ok(answer.ending(match problems.is_empty() {
+        true => Ok(()),
         false => Err(CliError::new(
             Exit::Partial,
             format!("nothing was changed about these: {}", problems.join("; ")),
         )),
-    }
+    }))
 }
 
 fn missing(entry: i64) -> CliError {

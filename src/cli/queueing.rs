@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::{CliError, Context, Exit, session};
-use crate::model::instant;
-use crate::model::outbox::Draft;
+use crate::cli::context::Context;
+use crate::cli::{runtime, session};
+use crate::model::outbox::{Action, Draft};
 use crate::model::shown::printable;
+use crate::model::{Kind, instant};
 use crate::push::check::{CheckError, check};
-use crate::report::outbox as report;
+use crate::report::answer;
 use crate::report::progress::View;
+use crate::report::{Answer, CliError, Exit, Verdict, outbox as report};
 use crate::store::outbox::{self, enqueue};
 use crate::store::{Database, StoreError, instance_lock};
 
@@ -32,7 +34,7 @@ const PRINTED_AT_ONCE: i64 = 500;
 #[derive(Debug, Clone, Args)]
 pub struct QueueArgs {
     /// Wait for the outcome, for this long at most (as long as `max_wait` if no time is given)
-    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = crate::cli::duration)]
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = crate::cli::globals::duration)]
     pub wait: Option<Option<Duration>>,
     /// Print one JSON document on stdout
     #[arg(long)]
@@ -47,8 +49,16 @@ pub struct Asked {
     pub draft: Draft,
 }
 
+impl Asked {
+    /// The creation with this body.
+    pub fn creation(kind: Kind, body: String, line: Option<u64>) -> Self {
+        let (action, body) = (Action::Track, Some(body));
+        Self { line, draft: Draft { kind, action, subject: None, account: None, body } }
+    }
+}
+
 /// Queues one request.
-pub fn one(context: &Context, draft: Draft, args: &QueueArgs) -> Result<Exit, CliError> {
+pub fn one(context: &Context, draft: Draft, args: &QueueArgs) -> Result<Answer, CliError> {
     all(context, std::iter::once(Ok(Asked { line: None, draft })), args)
 }
 
@@ -57,16 +67,16 @@ pub fn all(
     context: &Context,
     asked: impl Iterator<Item = Result<Asked, CliError>>,
     args: &QueueArgs,
-) -> Result<Exit, CliError> {
+) -> Result<Answer, CliError> {
     let store = session::open_to_queue(context)?;
     let entries = add(context, &store, asked)?;
     // Nobody would send what was queued in a file that has been replaced.
-    store.check_in_place().map_err(|error| session::storage(context, &error))?;
+    store.check_in_place().map_err(|error| context.storage(&error))?;
     if !args.json {
         print(context, &store, &entries, Form::Lines)?;
     }
     let end = match args.wait {
-        None => Ok(Exit::Done),
+        None => Ok(()),
         Some(limit) => wait(context, &store, &entries, limit),
     };
     if args.json {
@@ -74,7 +84,7 @@ pub fn all(
     } else if args.wait.is_some() && context.output.progress != View::Silent {
         print(context, &store, &entries, Form::Lines)?;
     }
-    end
+    Ok(Answer::none().ending(end))
 }
 
 /// Adds the entries in one transaction, so that their numbers follow each other.
@@ -114,7 +124,7 @@ fn add(
     match stopped {
         Some(error) => Err(error),
         None if !wrong.is_none() => Err(wrong.refusal()),
-        None => added.map_err(|error| session::storage(context, &error)),
+        None => added.map_err(|error| context.storage(&error)),
     }
 }
 
@@ -131,13 +141,13 @@ fn print(
     store: &Database,
     entries: &RangeInclusive<i64>,
     form: Form,
-) -> Result<(), CliError> {
+) -> Verdict {
     let mut next = *entries.start();
     let mut begins_with = "{\"entries\":[";
     loop {
         let last = next.saturating_add(PRINTED_AT_ONCE - 1).min(*entries.end());
         let found = store.read(|c| outbox::range(c, next..=last));
-        let found = found.map_err(|error| session::storage(context, &error))?;
+        let found = found.map_err(|error| context.storage(&error))?;
         let mut text = String::new();
         for entry in &found {
             match form {
@@ -153,9 +163,9 @@ fn print(
             if let Form::Document = form {
                 text.push_str("]}\n");
             }
-            return crate::cli::answer(text.as_bytes());
+            return answer::print(&text);
         }
-        crate::cli::answer(text.as_bytes())?;
+        answer::print(&text)?;
         next = last + 1;
     }
 }
@@ -209,15 +219,15 @@ fn wait(
     store: &Database,
     entries: &RangeInclusive<i64>,
     limit: Option<Duration>,
-) -> Result<Exit, CliError> {
-    let failed = |error: StoreError| session::storage(context, &error);
+) -> Verdict {
+    let failed = |error: StoreError| context.storage(&error);
     if !instance_lock::is_locked(store.path()) {
         tracing::warn!(
             "nothing is running that would send it; start `creatormirror run` or `sync`"
         );
     }
     let mut left = limit.unwrap_or(context.config.max_wait);
-    crate::cli::runtime()?.block_on(async {
+    runtime::runtime()?.block_on(async {
         while store.read(|c| outbox::has_open(c, entries)).map_err(failed)? {
             if left.is_zero() {
                 let open = store.read(|c| outbox::undone(c, entries, 0)).map_err(failed)?.open;
@@ -233,7 +243,7 @@ fn wait(
         }
         let undone = store.read(|c| outbox::undone(c, entries, LISTED_MAX)).map_err(failed)?;
         match undone.entries.as_slice() {
-            [] => Ok(Exit::Done),
+            [] => Ok(()),
             [entry] => Err(why(store, *entry)),
             listed => Err(not_done(undone.count, listed)),
         }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use uuid::Uuid;
 
-use crate::cli::{CliError, Context, Exit, session};
+use crate::cli::context::Context;
 use crate::report::glance::{self as page, Facts};
-use crate::store::{Database, glance};
+use crate::report::{Answer, CliError, Exit};
+use crate::store::glance;
 
 /// Flags of `report`.
 #[derive(Debug, Clone, Args)]
@@ -20,23 +21,22 @@ pub struct ReportArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &ReportArgs, context: &Context) -> Result<Exit, CliError> {
-    let storage = |error| session::storage(context, &error);
-    let store = Database::open_to_read(&context.config.database).map_err(storage)?;
+pub fn run(args: &ReportArgs, context: &Context) -> Result<Answer, CliError> {
+    let store = context.open_to_read()?;
     let now = context.clock.now();
-    let glance = store.read(|c| glance::read(c, now.timestamp())).map_err(storage)?;
+    let glance = store
+        .read(|c| glance::read(c, now.timestamp()))
+        .map_err(|error| context.storage(&error))?;
     let nonce = Uuid::new_v4().simple().to_string();
     let facts = Facts { glance: &glance, now, database: store.path(), nonce: &nonce };
     let page = page::page(&facts).map_err(|error| CliError::from_error(Exit::Partial, &error))?;
     if args.out == Path::new("-") {
-        crate::cli::answer(page.as_bytes())?;
-        return Ok(Exit::Done);
+        return Ok(Answer::text(page));
     }
     write(&args.out, page.as_bytes()).map_err(|error| {
         CliError::new(Exit::Storage, format!("cannot write {}", args.out.display())).because(&error)
     })?;
-    crate::cli::answer(format!("{}\n", args.out.display()).as_bytes())?;
-    Ok(Exit::Done)
+    Ok(Answer::text(format!("{}\n", args.out.display())))
 }
 
 /// Puts the file in its place when it is whole, so that nobody sees half of it.

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::{CliError, Context, Exit, backup, session};
+use crate::cli::backup;
+use crate::cli::context::Context;
 use crate::model::instant;
-use crate::report::backup as report;
-use crate::report::progress::View;
+use crate::report::{Answer, CliError, Exit, backup as report};
 use crate::store::StoreError;
 use crate::store::backup::BackupError;
 use crate::store::restore;
@@ -22,16 +22,13 @@ pub struct RestoreArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &RestoreArgs, context: &Context) -> Result<Exit, CliError> {
+pub fn run(args: &RestoreArgs, context: &Context) -> Result<Answer, CliError> {
     let now = instant::micros(context.clock.now());
     let (file, database) = (args.file.clone(), context.config.database.clone());
     let copied =
         backup::copying(context, move |tell| restore::restore(&file, &database, now, tell))?;
     let restored = copied.map_err(|error| failure(context, &error))?;
-    if context.output.progress != View::Silent {
-        crate::cli::answer(report::restored(&restored).as_bytes())?;
-    }
-    Ok(Exit::Done)
+    Ok(Answer::remark(report::restored(&restored)))
 }
 
 /// What went wrong, as the user is told.
@@ -51,7 +48,7 @@ fn failure(context: &Context, error: &BackupError) -> CliError {
         BackupError::Store(error) => match error {
             StoreError::Locked(_) => found(Exit::TryAgain)
                 .hint("stop it first, as with `systemctl stop creatormirror`, and restore then"),
-            StoreError::NetworkFileSystem { .. } => session::storage(context, error),
+            StoreError::NetworkFileSystem { .. } => context.storage(error),
             StoreError::ForeignWal(_) => found(Exit::Storage)
                 .hint("copy FILE alone to another place, and restore it from there"),
             StoreError::Newer { .. } => {

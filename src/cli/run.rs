@@ -9,14 +9,16 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::cli::{CliError, Context, Exit, document, session};
+use crate::cli::context::Context;
+use crate::cli::{errors, outcome, runtime, session};
 use crate::config::{Environment, Flags};
-use crate::daemon::{self, Answer, Call, DaemonSettings, Fresh, Front, News, Pulse};
+use crate::daemon::{self, Answer as JobAnswer, Call, DaemonSettings, Fresh, Front, News, Pulse};
 use crate::listen::{self, Listener, Metrics};
 use crate::logging;
 use crate::model::Watcher;
 use crate::pass::backfill::Backfilled;
 use crate::pass::{Report, Stop};
+use crate::report::{Answer, CliError, Exit};
 use crate::store::open::IfMissing;
 
 /// Waits for the rate limit that are longer than this are spent outside a pass, where signals and
@@ -37,9 +39,13 @@ const PULSE_LOOK: Duration = Duration::from_secs(10);
 pub struct RunArgs {}
 
 /// Runs the command. `flags` and `environment` are read again on SIGHUP.
-pub fn run(context: &Context, flags: &Flags, environment: &Environment) -> Result<Exit, CliError> {
+pub fn run(
+    context: &Context,
+    flags: &Flags,
+    environment: &Environment,
+) -> Result<Answer, CliError> {
     let (key, _) = context.key()?;
-    let runtime = crate::cli::runtime()?;
+    let runtime = runtime::runtime()?;
     let pulse = Pulse::new(context.clock.clone());
     let metrics = Arc::new(Metrics::default());
     let session = session::open(context, key, watcher(&pulse, &metrics), IfMissing::Create)?;
@@ -87,10 +93,10 @@ pub fn run(context: &Context, flags: &Flags, environment: &Environment) -> Resul
     match ended.map_err(session::interrupted) {
         Ok(()) | Err(Stop::Interrupted) => {
             tracing::info!("stopped");
-            Ok(Exit::Done)
+            Ok(Answer::none())
         }
-        Err(Stop::Store(error)) => Err(session::storage(context, &error)),
-        Err(stop) => Err(session::stopped(&stop)),
+        Err(Stop::Store(error)) => Err(context.storage(&error)),
+        Err(stop) => Err(errors::stopped(&stop)),
     }
 }
 
@@ -116,7 +122,7 @@ fn settings(context: &Context, seed: u64) -> DaemonSettings {
 fn calls(pulse: Pulse) -> Result<mpsc::Receiver<Call>, CliError> {
     let (sender, receiver) = mpsc::channel(16);
     let is_stopping = Arc::new(AtomicBool::new(false));
-    crate::cli::note_end();
+    runtime::note_end();
     let signals = [
         (SignalKind::terminate(), Call::Stop),
         (SignalKind::interrupt(), Call::Stop),
@@ -213,12 +219,12 @@ fn reload(
     })
 }
 
-fn answer(context: &Context) -> Box<dyn Fn(&Report) -> Answer + Send> {
+fn answer(context: &Context) -> Box<dyn Fn(&Report) -> JobAnswer + Send> {
     let context = context.clone();
-    Box::new(move |report| document::of_pass(&context, report).0)
+    Box::new(move |report| outcome::of_pass(&context, report).0)
 }
 
-fn answer_backfill(context: &Context) -> Box<dyn Fn(&Backfilled) -> Answer + Send> {
+fn answer_backfill(context: &Context) -> Box<dyn Fn(&Backfilled) -> JobAnswer + Send> {
     let context = context.clone();
-    Box::new(move |backfilled| document::of_backfill(&context, backfilled).0)
+    Box::new(move |backfilled| outcome::of_backfill(&context, backfilled).0)
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::{CliError, Exit};
+use crate::cli::runtime;
 use crate::clock::Clock;
+use crate::report::{Answer, CliError, Exit, answer};
 use crate::sandbox::{self, SandboxSettings};
 
 /// Flags of `sandbox`.
@@ -35,10 +36,10 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "N", default_value = "600")]
     pub rate_limit: NonZeroU32,
     /// The length of that window
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::cli::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::cli::globals::duration)]
     pub rate_window: Duration,
     /// Answer this much later
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = crate::cli::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = crate::cli::globals::duration)]
     pub latency: Duration,
     /// The share of requests that go wrong in some way, from 0 to 1
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability)]
@@ -46,25 +47,22 @@ pub struct SandboxArgs {
 }
 
 /// Runs the command: serves until a signal comes.
-pub fn run(args: &SandboxArgs, clock: &Clock) -> Result<Exit, CliError> {
+pub fn run(args: &SandboxArgs, clock: &Clock) -> Result<Answer, CliError> {
     let settings = args.settings();
     let key = settings.keys.first().map(|key| key.key.clone()).unwrap_or_default();
-    crate::cli::runtime()?.block_on(async {
+    runtime::runtime()?.block_on(async {
         let sandbox = sandbox::start(settings, clock.clone(), args.listen).await.map_err(|error| {
             CliError::new(Exit::Unavailable, format!("cannot listen on {}", args.listen)).because(&error)
         })?;
         let url = sandbox.base_url();
-        crate::cli::answer(
-            format!(
-                "serving {url}, key {key}\n\n  \
-                 CREATORAUDIT_API_KEY={key} creatormirror --base-url {url} --database ./sandbox.db sync\n\n\
-                 Press Ctrl-C to stop.\n"
-            )
-            .as_bytes(),
-        )?;
-        crate::cli::stop_signal().await;
+        answer::print(&format!(
+            "serving {url}, key {key}\n\n  \
+             CREATORAUDIT_API_KEY={key} creatormirror --base-url {url} --database ./sandbox.db sync\n\n\
+             Press Ctrl-C to stop.\n"
+        ))?;
+        runtime::stop_signal().await;
         sandbox.stop().await;
-        Ok(Exit::Done)
+        Ok(Answer::none())
     })
 }
 

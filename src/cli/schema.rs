@@ -4,8 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cli::{CliError, Exit};
-use crate::report::{datasette, schema as report};
+use crate::report::{Answer, CliError, Exit, datasette, schema as report};
 use crate::store::schema_docs::{TABLES, VIEWS, ViewFact};
 use crate::store::{cookbook, open};
 
@@ -30,22 +29,19 @@ pub struct SchemaArgs {
 }
 
 /// Runs the command. Of the database only the name matters.
-pub fn run(args: &SchemaArgs, database: Option<&Path>) -> Result<Exit, CliError> {
+pub fn run(args: &SchemaArgs, database: Option<&Path>) -> Result<Answer, CliError> {
     let views = chosen(&args.names)?;
-    let text = match args {
-        SchemaArgs { json: true, .. } => {
-            format!("{}\n", report::json(&views, open::known_version()))
-        }
-        SchemaArgs { markdown: true, .. } => report::markdown(&views),
-        SchemaArgs { datasette: true, .. } => {
-            let name = database.and_then(Path::file_stem).map(|name| name.to_string_lossy());
-            let name = name.as_deref().unwrap_or(DATABASE);
-            format!("{:#}\n", datasette::metadata(name, &views, TABLES, &cookbook::recipes()))
-        }
-        _ => report::text(&views),
-    };
-    crate::cli::answer(text.as_bytes())?;
-    Ok(Exit::Done)
+    if args.markdown {
+        return Ok(Answer::text(report::markdown(&views)));
+    }
+    if args.datasette {
+        let name = database.and_then(Path::file_stem).map(|name| name.to_string_lossy());
+        let name = name.as_deref().unwrap_or(DATABASE);
+        let metadata = datasette::metadata(name, &views, TABLES, &cookbook::recipes());
+        return Ok(Answer::text(format!("{metadata:#}\n")));
+    }
+    let json = || report::json(&views, open::known_version());
+    Ok(Answer::of(args.json, || report::text(&views), json))
 }
 
 fn chosen(names: &[String]) -> Result<Vec<ViewFact>, CliError> {

@@ -3,11 +3,12 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use crate::cli::context::Context;
 use crate::cli::members::{Collecting, Common, Scraping, put};
 use crate::cli::queueing::{self, QueueArgs};
-use crate::cli::{CliError, Context, Exit};
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft};
+use crate::report::{Answer, CliError};
 
 /// Arguments of `set`.
 #[derive(Debug, Clone, Args)]
@@ -63,7 +64,7 @@ struct Shared {
 }
 
 /// Runs the command.
-pub fn run(args: &SetArgs, context: &Context) -> Result<Exit, CliError> {
+pub fn run(args: &SetArgs, context: &Context) -> Result<Answer, CliError> {
     let mut body = Map::new();
     let (kind, shared) = match &args.what {
         What::Video { scraping, shared } => {

@@ -6,9 +6,8 @@ use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
 use tempfile::SpooledTempFile;
 
 use crate::cli::queueing::Asked;
-use crate::cli::track::draft;
-use crate::cli::{CliError, Exit};
 use crate::model::Kind;
+use crate::report::{CliError, Exit};
 
 /// What is kept in memory, bytes.
 const MEMORY_BYTES_MAX: usize = 1 << 20;
@@ -42,7 +41,7 @@ impl Spool {
         Ok(BufReader::new(file).lines().map(move |line| {
             let line = line.map_err(failed)?;
             let (number, body) = line.split_once(' ').unwrap_or_default();
-            Ok(Asked { line: number.parse().ok(), draft: draft(kind, body.to_owned()) })
+            Ok(Asked::creation(kind, body.to_owned(), number.parse().ok()))
         }))
     }
 }

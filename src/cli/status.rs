@@ -4,13 +4,14 @@
 use chrono::{DateTime, Utc};
 use clap::Args;
 
-use crate::cli::{CliError, Context, Exit, session};
+use crate::cli::context::Context;
 use crate::model::Outcome;
 use crate::model::instant;
 use crate::plan::Sweep;
 use crate::poll::query;
 use crate::report::rate::RateLimit;
 use crate::report::status::{self as report, NextWalk, Status};
+use crate::report::{Answer, CliError};
 use crate::store::pauses::BackoffScope;
 use crate::store::status::{self, KindStatus, Snapshot};
 use crate::store::{Database, StoreResult, instance_lock};
@@ -24,14 +25,9 @@ pub struct StatusArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit, CliError> {
-    let status = read(context).map_err(|error| session::storage(context, &error))?;
-    let text = match args.json {
-        true => format!("{}\n", report::json(&status)),
-        false => report::text(&status),
-    };
-    crate::cli::answer(text.as_bytes())?;
-    Ok(Exit::Done)
+pub fn run(args: &StatusArgs, context: &Context) -> Result<Answer, CliError> {
+    let status = read(context).map_err(|error| context.storage(&error))?;
+    Ok(Answer::of(args.json, || report::text(&status), || report::json(&status)))
 }
 
 fn read(context: &Context) -> StoreResult<Status> {

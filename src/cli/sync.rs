@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::json;
 
-use crate::cli::document::{self, Document};
-use crate::cli::{CliError, Context, Exit, handover, session};
+use crate::cli::context::Context;
+use crate::cli::{handover, outcome, runtime, session};
 use crate::daemon::JobRequest;
 use crate::model::Kind;
 use crate::pass::{Order, preview};
 use crate::plan::work::Wish;
+use crate::report::{Answer, CliError};
 use crate::store::open::IfMissing;
 use crate::store::{Database, StoreError};
 
@@ -28,7 +30,7 @@ pub struct SyncArgs {
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kinds())]
     pub only: Vec<Kind>,
     /// Wait at most this long for a rate limit, else exit 75 with what was done kept
-    #[arg(long, value_name = "DURATION", value_parser = crate::cli::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = crate::cli::globals::duration)]
     pub max_wait: Option<Duration>,
     /// Print the requests it would make, and make none
     #[arg(long)]
@@ -42,27 +44,25 @@ pub struct SyncArgs {
 }
 
 /// Runs the command. With `--json` there is a document whatever happens.
-pub fn run(args: &SyncArgs, context: &Context) -> Result<Exit, CliError> {
-    document::promised(args.json, |document| sync(args, context, document))
+pub fn run(args: &SyncArgs, context: &Context) -> Result<Answer, CliError> {
+    outcome::promised(args.json, sync(args, context))
 }
 
-fn sync(args: &SyncArgs, context: &Context, document: &mut Document) -> Result<Exit, CliError> {
+fn sync(args: &SyncArgs, context: &Context) -> Result<Answer, CliError> {
     let order = args.order();
     if args.dry_run {
         return dry_run(args, context, &order);
     }
-    let runtime = crate::cli::runtime_of_one()?;
-    if let Some(exit) = handover::by_daemon(context, &runtime, &args.job(context), document)? {
-        return Ok(exit);
+    let runtime = runtime::runtime_of_one()?;
+    if let Some(done) = handover::by_daemon(context, &runtime, &args.job(context))? {
+        return Ok(outcome::answer(args.json, done));
     }
     let report = session::pass(context, &runtime, IfMissing::Create, &order)?;
-    let (answer, verdict) = document::of_pass(context, &report);
-    document.give(context, &answer)?;
-    verdict
+    Ok(outcome::answer(args.json, outcome::of_pass(context, &report)))
 }
 
-fn dry_run(args: &SyncArgs, context: &Context, order: &Order) -> Result<Exit, CliError> {
-    let failed = |error| session::storage(context, &error);
+fn dry_run(args: &SyncArgs, context: &Context, order: &Order) -> Result<Answer, CliError> {
+    let failed = |error| context.storage(&error);
     let store = match Database::open_to_read(&context.config.database) {
         Ok(store) => Some(store),
         Err(StoreError::Missing(_)) => None,
@@ -76,12 +76,8 @@ fn dry_run(args: &SyncArgs, context: &Context, order: &Order) -> Result<Exit, Cl
         None => preview::preview(None, order, &settings, now),
     };
     let requests = requests.map_err(failed)?;
-    let text = match args.json {
-        true => serde_json::json!({ "requests": requests }).to_string(),
-        false => requests.join("\n"),
-    };
-    crate::cli::answer(format!("{text}\n").as_bytes())?;
-    Ok(Exit::Done)
+    let text = || requests.join("\n") + "\n";
+    Ok(Answer::of(args.json, text, || json!({ "requests": requests })))
 }
 
 impl SyncArgs {

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use crate::cli::context::Context;
 use crate::cli::lines;
 use crate::cli::members::{Collecting, Common, Scraping, put};
-use crate::cli::queueing::{self, QueueArgs, Wrong};
+use crate::cli::queueing::{self, Asked, QueueArgs, Wrong};
 use crate::cli::spool::Spool;
-use crate::cli::{CliError, Context, Exit};
 use crate::model::Kind;
-use crate::model::outbox::{Action, Draft};
 use crate::push::{check, post};
+use crate::report::{Answer, CliError, Exit};
 
 /// Arguments of `track`.
 #[derive(Debug, Clone, Args)]
@@ -87,7 +87,7 @@ struct Shared {
 }
 
 /// Runs the command.
-pub fn run(args: &TrackArgs, context: &Context) -> Result<Exit, CliError> {
+pub fn run(args: &TrackArgs, context: &Context) -> Result<Answer, CliError> {
     let (kind, own, shared) = match &args.what {
         What::Video(args) => (Kind::Video, args.members(), &args.shared),
         What::Account(args) => (Kind::Account, args.members(), &args.shared),
@@ -100,7 +100,11 @@ pub fn run(args: &TrackArgs, context: &Context) -> Result<Exit, CliError> {
     shared.common.add_to(&mut members);
     let Some(file) = &shared.from else {
         let body = complete(kind, members).map_err(|why| CliError::new(Exit::Usage, why))?;
-        return queueing::one(context, draft(kind, text(&body)), &shared.queue);
+        return queueing::one(
+            context,
+            Asked::creation(kind, text(&body), None).draft,
+            &shared.queue,
+        );
     };
     let lines = checked(file, kind, &members)?;
     queueing::all(context, lines.read()?, &shared.queue)
@@ -133,11 +137,6 @@ fn checked(file: &Path, kind: Kind, members: &Map<String, Value>) -> Result<Spoo
         0 => Err(CliError::new(Exit::Usage, "there is nothing in the file to be queued")),
         _ => Ok(spool),
     }
-}
-
-/// The request for a creation with this body.
-pub fn draft(kind: Kind, body: String) -> Draft {
-    Draft { kind, action: Action::Track, subject: None, account: None, body: Some(body) }
 }
 
 fn text(body: &Map<String, Value>) -> String {

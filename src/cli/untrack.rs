@@ -2,10 +2,11 @@
 
 use clap::{Args, Subcommand};
 
+use crate::cli::context::Context;
 use crate::cli::queueing::{self, QueueArgs};
-use crate::cli::{CliError, Context, Exit};
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft};
+use crate::report::{Answer, CliError};
 
 /// Arguments of `untrack`.
 #[derive(Debug, Clone, Args)]
@@ -34,7 +35,7 @@ struct Named {
 }
 
 /// Runs the command.
-pub fn run(args: &UntrackArgs, context: &Context) -> Result<Exit, CliError> {
+pub fn run(args: &UntrackArgs, context: &Context) -> Result<Answer, CliError> {
     let (kind, named) = match &args.what {
         What::Video(named) => (Kind::Video, named),
         What::Account(named) => (Kind::Account, named),

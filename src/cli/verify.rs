@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::document::{self, Document};
-use crate::cli::{CliError, Context, Exit, handover, session};
+use crate::cli::context::Context;
+use crate::cli::{handover, outcome, runtime, session};
 use crate::daemon::JobRequest;
 use crate::pass::findings::ROWS_MAX;
 use crate::pass::{Findings, Order, Sampling};
-use crate::report::verify as report;
+use crate::report::{Answer, CliError, verify as report};
 use crate::store::open::IfMissing;
 
 /// Rows that are compared where nothing else is asked for.
@@ -25,7 +25,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "SEED")]
     pub seed: Option<u64>,
     /// Wait at most this long for a rate limit, else exit 75 with what was found kept
-    #[arg(long, value_name = "DURATION", value_parser = crate::cli::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = crate::cli::globals::duration)]
     pub max_wait: Option<Duration>,
     /// Print one JSON document on stdout
     #[arg(long)]
@@ -33,28 +33,26 @@ pub struct VerifyArgs {
 }
 
 /// Runs the command. With `--json` there is a document whatever happens.
-pub fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, CliError> {
-    document::promised(args.json, |document| verify(args, context, document))
+pub fn run(args: &VerifyArgs, context: &Context) -> Result<Answer, CliError> {
+    outcome::promised(args.json, verify(args, context))
 }
 
-fn verify(args: &VerifyArgs, context: &Context, document: &mut Document) -> Result<Exit, CliError> {
+fn verify(args: &VerifyArgs, context: &Context) -> Result<Answer, CliError> {
     // What is not there proves nothing, and only `sync` and `run` make it.
     session::must_exist(context)?;
     // Short, so that it is typed again without a mistake.
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let sampling = Sampling { rows: args.sample, seed };
     tracing::info!("{}", report::before(sampling));
-    let runtime = crate::cli::runtime_of_one()?;
+    let runtime = runtime::runtime_of_one()?;
     let max_wait_s = context.config.max_wait.as_secs();
     let job = JobRequest { verify: Some(sampling), max_wait_s, ..JobRequest::default() };
-    if let Some(exit) = handover::by_daemon(context, &runtime, &job, document)? {
-        return Ok(exit);
+    if let Some(done) = handover::by_daemon(context, &runtime, &job)? {
+        return Ok(outcome::answer(args.json, done));
     }
     let order = Order { trigger: "verify", verify: Some(sampling), ..Order::default() };
     let mut report = session::pass(context, &runtime, IfMissing::Refuse, &order)?;
     // Stopped before it began, it has found nothing.
     report.verified.get_or_insert_with(|| Findings::none(sampling));
-    let (answer, verdict) = document::of_pass(context, &report);
-    document.give(context, &answer)?;
-    verdict
+    Ok(outcome::answer(args.json, outcome::of_pass(context, &report)))
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::{CliError, Exit};
 use crate::model::shown::printable;
+use crate::report::exit::{CliError, Exit};
 
 /// Width of the column of names.
 const NAME_WIDTH: usize = 14;

@@ -1,10 +1,12 @@
-//! What people see: progress while something runs, and the shapes of numbers in answers.
+//! What people see: progress while something runs, answers as text and as JSON, and how the program ends.
 
+pub mod answer;
 pub mod backfill;
 pub mod backup;
 pub mod check;
 pub mod datasette;
 pub mod demo;
+pub mod exit;
 pub mod export;
 pub mod glance;
 pub mod outbox;
@@ -16,3 +18,6 @@ pub mod sync;
 pub mod text;
 pub mod verify;
 pub mod week;
+
+pub use answer::{Answer, Verdict};
+pub use exit::{CliError, Exit};

@@ -8,9 +8,11 @@ use secrecy::SecretString;
 
 use crate::api::{Answer, Client, Failure, RateGate, Request, item};
 use crate::cli::check::mirror::Mirror;
-use crate::cli::{CliError, Context, session};
+use crate::cli::context::Context;
+use crate::cli::errors;
 use crate::model::{Kind, Lifecycle, instant};
 use crate::pass::identify::{self, Whoami};
+use crate::report::CliError;
 use crate::report::rate::RateLimit;
 use crate::retry::{Next, RetryPolicy, Trouble};
 use crate::store::instance::{self, StoredTraffic};
@@ -72,11 +74,11 @@ impl<'a> Line<'a> {
         let key = key.unwrap_or_else(|| SecretString::from("none"));
         let mut settings = context.config.api(key);
         settings.request_timeout = REQUEST_TIMEOUT;
-        let client = Client::new(&settings).map_err(|error| session::unbuildable(&error))?;
+        let client = Client::new(&settings).map_err(|error| errors::unbuildable(&error))?;
         let mut gate = RateGate::default();
         if let Mirror::Open(store) = mirror {
             let kept = store.read(instance::traffic);
-            let kept = kept.map_err(|error| session::storage(context, &error))?;
+            let kept = kept.map_err(|error| context.storage(&error))?;
             let until = kept.cooldown_until.map(instant::from_micros);
             let (now, boot) = (context.clock.now(), context.clock.boot());
             gate = RateGate::restore(&kept.gate, until, now, &boot);

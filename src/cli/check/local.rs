@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::cli::check::mirror::Mirror;
-use crate::cli::{Context, session};
+use crate::cli::context::Context;
 use crate::config::Environment;
 use crate::logging;
 use crate::model::{Kind, instant};
@@ -79,7 +79,7 @@ pub fn capabilities(context: &Context, mirror: &Mirror) -> Check {
     let now = context.clock.now();
     let refused = match store.read(|c| refusals::in_force(c, instant::micros(now))) {
         Ok(refused) => refused,
-        Err(error) => return Check::failure("capabilities", session::storage(context, &error)),
+        Err(error) => return Check::failure("capabilities", context.storage(&error)),
     };
     if refused.is_empty() {
         return Check::ok("capabilities", "the server has refused none");
@@ -109,7 +109,7 @@ pub fn listings(context: &Context, mirror: &Mirror) -> Check {
     };
     let (mut parts, paused) = match store.read(read) {
         Ok(found) => found,
-        Err(error) => return Check::failure("listings", session::storage(context, &error)),
+        Err(error) => return Check::failure("listings", context.storage(&error)),
     };
     parts.extend(paused.iter().map(|one| format!("{}: {}", one.kind.plural(), sync::pause(one))));
     match parts.is_empty() {

@@ -3,12 +3,13 @@
 
 use std::path::Path;
 
-use crate::cli::{CliError, Context, Exit, session};
+use crate::cli::context::Context;
 use crate::config::Setting;
 use crate::model::Kind;
 use crate::poll::settle::unreadable_text;
 use crate::report::check::Check;
 use crate::report::text::bytes;
+use crate::report::{CliError, Exit};
 use crate::store::instance_lock;
 use crate::store::place::{self, FileSystem};
 use crate::store::rows;
@@ -44,7 +45,7 @@ pub fn database(context: &Context, depth: Depth) -> (Vec<Check>, Mirror) {
     let origin = context.config.origin(Setting::Database);
     let size = bytes(status::sizes(path).database);
     let found = Check::ok("database", format!("{}, {size}, from {origin}", path.display()));
-    let failure = |name, error: &StoreError| Check::failure(name, session::storage(context, error));
+    let failure = |name, error: &StoreError| Check::failure(name, context.storage(error));
     let skipped = |name| Check::skipped(name, "the database cannot be read");
     let store = match Database::open_to_check(path) {
         Ok(store) => store,
@@ -82,7 +83,7 @@ pub fn database(context: &Context, depth: Depth) -> (Vec<Check>, Mirror) {
 fn schema(context: &Context, store: &Database) -> (Check, bool) {
     let report = match store.read(schema_check::read) {
         Ok(report) => report,
-        Err(error) => return (Check::failure("schema", session::storage(context, &error)), false),
+        Err(error) => return (Check::failure("schema", context.storage(&error)), false),
     };
     let (version, known) = (report.version, open::known_version());
     if !report.faults.is_empty() {
@@ -117,7 +118,7 @@ fn integrity(context: &Context, store: &Database, depth: Depth) -> Check {
             let message = format!("the database is damaged: {}", damages.join("; "));
             Check::failure("integrity", in_its_place(CliError::new(Exit::Storage, message)))
         }
-        Err(error) => Check::failure("integrity", in_its_place(session::storage(context, &error))),
+        Err(error) => Check::failure("integrity", in_its_place(context.storage(&error))),
     }
 }
 
@@ -145,7 +146,7 @@ fn scrape_times(context: &Context, store: &Database) -> Option<Check> {
     for kind in Kind::LISTS {
         match store.read(|c| rows::unreadable_scrapes(c, kind)) {
             Ok(unreadable) => found.extend(unreadable.map(|one| unreadable_text(kind, &one))),
-            Err(error) => return Some(Check::failure(NAME, session::storage(context, &error))),
+            Err(error) => return Some(Check::failure(NAME, context.storage(&error))),
         }
     }
     (!found.is_empty()).then(|| {
@@ -202,7 +203,7 @@ fn file_system(context: &Context, path: &Path) -> Check {
         }
         FileSystem::Network(name) => {
             let error = StoreError::NetworkFileSystem { path: path.to_owned(), name };
-            Check::failure("file_system", session::storage(context, &error))
+            Check::failure("file_system", context.storage(&error))
         }
     }
 }

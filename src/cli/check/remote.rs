@@ -7,13 +7,15 @@ use secrecy::SecretString;
 use crate::api::{Failure, Verdict};
 use crate::cli::check::line::{Asked, Line, NoAnswer, Timing};
 use crate::cli::check::mirror::Mirror;
-use crate::cli::{CliError, Context, Exit, session};
+use crate::cli::context::Context;
+use crate::cli::errors;
 use crate::config::Setting;
 use crate::model::{Lifecycle, instant};
 use crate::pass::Stop;
 use crate::pass::identify::{self, Whoami};
 use crate::report::check::Check;
 use crate::report::text::{moment, span};
+use crate::report::{CliError, Exit};
 use crate::retry::Trouble;
 use crate::store::{instance, status};
 
@@ -102,7 +104,7 @@ fn unavailable(context: &Context, failure: &Failure) -> CliError {
                 .hint(format!("base_url is {}, from {origin}", context.config.base_url))
                 .hint("is a firewall or a proxy in the way?")
         }
-        _ => session::stopped(&Stop::Broken(failure.clone())),
+        _ => errors::stopped(&Stop::Broken(failure.clone())),
     }
 }
 
@@ -114,7 +116,7 @@ fn key_valid(context: &Context, whoami: &Asked<Whoami>) -> Check {
         Ok(_) => Check::ok("key", "accepted"),
         Err(NoAnswer::NotSent(reason)) => Check::skipped("key", reason),
         Err(NoAnswer::Failed(failure)) if failure.verdict == Verdict::KeyRefused => {
-            Check::failure("key", session::stopped(&Stop::KeyRefused(failure.clone())))
+            Check::failure("key", errors::stopped(&Stop::KeyRefused(failure.clone())))
         }
         Err(NoAnswer::Failed(failure)) => Check::failure("key", unavailable(context, failure)),
     }
@@ -151,11 +153,11 @@ fn organization(context: &Context, mirror: &Mirror, whoami: &Asked<Whoami>) -> C
     };
     let bound = match identity {
         Ok(identity) => identity.and_then(|identity| identity.organization_id),
-        Err(error) => return Check::failure("organization", session::storage(context, &error)),
+        Err(error) => return Check::failure("organization", context.storage(&error)),
     };
     let id = &whoami.organization_id;
     match identify::compare(bound.as_deref(), whoami) {
-        Err(stop) => Check::failure("organization", session::stopped(&stop)),
+        Err(stop) => Check::failure("organization", errors::stopped(&stop)),
         Ok(()) if bound.is_some() => Check::ok("organization", format!("{id}, as the database")),
         Ok(()) => {
             Check::ok("organization", format!("{id}; the first sync binds the database to it"))

@@ -1,0 +1,129 @@
+//! What failures of the API, of the database and of the settings mean to the user: message, hints, exit code.
+
+use crate::api::{BuildError, Failure, Verdict};
+use crate::cli::context::Context;
+use crate::config::Setting;
+use crate::pass::Stop;
+use crate::report::{CliError, Exit};
+use crate::retry::Trouble;
+use crate::store::{Database, StoreError};
+
+/// What settings that cannot make a client mean to the user.
+pub fn unbuildable(error: &BuildError) -> CliError {
+    let exit = match error {
+        BuildError::Key { .. } => Exit::Key,
+        _ => Exit::Config,
+    };
+    CliError::from_error(exit, error)
+}
+
+impl Context {
+    /// What a failure of the database means to the user.
+    pub fn storage(&self, error: &StoreError) -> CliError {
+        let origin = self.config.origin(Setting::Database);
+        let found = |exit| CliError::from_error(exit, error);
+        match error {
+            StoreError::Missing(_) => found(Exit::Config)
+                .hint(format!("the path comes from {origin}"))
+                .hint("`creatormirror sync` makes the database; --database FILE names another"),
+            StoreError::NetworkFileSystem { .. } => {
+                found(Exit::Config).hint("put `database` on a local disk")
+            }
+            StoreError::Locked(_) => found(Exit::TryAgain).hint("it is running now; try again later"),
+            StoreError::OtherName(_) => found(Exit::TryAgain)
+                .hint("use the name that the running one uses, so that both use one write-ahead log")
+                .hint(format!("the path comes from {origin}")),
+            StoreError::ForeignWal(_) => found(Exit::Storage)
+                .hint("a copy was put over a database whose log was left; nothing was changed")
+                .hint("`creatormirror restore FILE` puts a copy in place safely; keep FILE elsewhere, and name it")
+                .hint(format!("the path comes from {origin}")),
+            StoreError::Replaced(_) => found(Exit::Storage)
+                .hint("what was written since then is not in the file that is there now; start it again")
+                .hint("to put a copy in place, stop the daemon and use `creatormirror restore FILE`"),
+            StoreError::Foreign(_) => {
+                found(Exit::Storage).hint(format!("the path comes from {origin}; name another file"))
+            }
+            StoreError::Newer { .. } => {
+                found(Exit::Storage).hint("install the newer creatormirror; the file was not touched")
+            }
+            StoreError::Older { .. } => {
+                found(Exit::Storage).hint("`creatormirror sync` or `run` brings the schema up to date")
+            }
+            StoreError::Io { .. } | StoreError::Sqlite(_) => found(Exit::Storage)
+                .hint(format!("the database is {}, from {origin}", self.config.database.display())),
+            StoreError::Migration(_) | StoreError::Interrupted => found(Exit::Storage),
+        }
+    }
+
+    /// Opens the database to read it, beside whoever writes.
+    pub fn open_to_read(&self) -> Result<Database, CliError> {
+        Database::open_to_read(&self.config.database).map_err(|error| self.storage(&error))
+    }
+}
+
+/// What failures mean of which one is that of an API that does not work.
+pub fn breakdown<'a>(mut failures: impl Iterator<Item = &'a Failure>) -> Option<CliError> {
+    let failing =
+        |trouble| matches!(trouble, Trouble::NoAnswer | Trouble::Failing | Trouble::Limited(_));
+    let failure = failures.find(|failure| failing(failure.trouble()))?;
+    let error = CliError::new(Exit::Unavailable, format!("the API keeps failing: {failure}"));
+    Some(error.hint("what was done is kept; the next run goes on from here"))
+}
+
+/// What stopped a run, as the user is told.
+pub fn ended(context: &Context, stop: &Stop, key_name: Option<&str>) -> CliError {
+    match stop {
+        Stop::Store(error) => context.storage(error),
+        Stop::KeyRefused(_) => which_key(context, key_name, stopped(stop)),
+        stop => stopped(stop),
+    }
+}
+
+/// Says which key was refused: its name as the API gave it once, and where it was read.
+fn which_key(context: &Context, key_name: Option<&str>, error: CliError) -> CliError {
+    let error = match key_name {
+        Some(name) => error.hint(format!("its name was `{name}` when it worked")),
+        None => error,
+    };
+    match context.config.key() {
+        Ok((_, source)) => error.hint(format!("it was read from {source}")),
+        Err(_) => error,
+    }
+}
+
+/// What stopped a pass, as the user is told.
+pub fn stopped(stop: &Stop) -> CliError {
+    let found = |exit| CliError::new(exit, stop);
+    match stop {
+        Stop::KeyRefused(failure) => found(Exit::Key).hint(key_hint(failure)),
+        Stop::OtherOrganization { .. } => found(Exit::Key)
+            .hint("use this organization's key, or another database file for the other one"),
+        Stop::RateLimited(_) => {
+            found(Exit::TryAgain).hint("what was done is kept; a longer --max-wait waits it out")
+        }
+        Stop::Outage(_) => {
+            found(Exit::Unavailable).hint("what was done is kept; the next run goes on from here")
+        }
+        Stop::Broken(failure) => match failure.verdict {
+            Verdict::NotFound | Verdict::Redirected | Verdict::Malformed => {
+                found(Exit::Unavailable).hint("is base_url right? It usually ends in /v2")
+            }
+            Verdict::Foreign => found(Exit::Unavailable)
+                .hint("the answer is not the API's: is a proxy, a firewall or a block page in the way?")
+                .hint("is base_url right? It usually ends in /v2"),
+            Verdict::ScopeMissing => found(Exit::Key).hint(key_hint(failure)),
+            _ => found(Exit::Unavailable),
+        },
+        Stop::Store(error) => CliError::from_error(Exit::Storage, error),
+        Stop::UnreadableJob(_) => found(Exit::Partial)
+            .hint("is it of another version? Restart it, and it is the one that is installed"),
+        Stop::Interrupted => found(Exit::Partial),
+    }
+}
+
+fn key_hint(failure: &Failure) -> &'static str {
+    match failure.status {
+        Some(403) => "the key or the subscription is inactive; see the dashboard under API keys",
+        _ => "is the key complete and of this API? Keys are made on the dashboard under API keys",
+    }
+}
