@@ -5,15 +5,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::model::{Kind, instant};
 use crate::pass::order::{Order, PassSettings};
 use crate::pass::standing;
-use crate::plan::cover;
 use crate::plan::work::Work;
 use crate::poll::Desk;
 use crate::push;
+use crate::store::StoreResult;
 use crate::store::walks::KindState;
-use crate::store::{StoreResult, due};
-
-/// Dues wait for each other at most this long before an hourly video would suffer, seconds.
-const PATIENCE_S_MAX: i64 = 45 * 60;
 
 /// When the next pass has something to do; `now` when it has already, `None` when nothing is ever
 /// due, because all sweeps are off and nothing is on the schedule.
@@ -44,8 +40,7 @@ pub async fn next_at(
         }
         match standing.polls_retry_at {
             Some(at) => consider(Some(instant::from_micros(at))),
-            None if due::is_scheduled(kind) => consider(due_at(desk, order, kind, now).await?),
-            None => {}
+            None => consider(standing.ripe_at.map(|at| after(now, at))),
         }
     }
     Ok(next)
@@ -58,24 +53,7 @@ pub fn sweep_at(state: &KindState, settings: &PassSettings, kind: Kind) -> Optio
     sweep.next_after(full_sync_due_after, settings.timezone)
 }
 
-/// The earliest time by which a due row will have waited enough.
-async fn due_at(
-    desk: &Desk,
-    order: &Order,
-    kind: Kind,
-    now: DateTime<Utc>,
-) -> StoreResult<Option<DateTime<Utc>>> {
-    let patience_s = i64::try_from(order.patience.as_secs()).unwrap_or(i64::MAX);
-    let (waiting, next) = desk
-        .store
-        .read(move |c| {
-            let waiting = due::find(c, kind, now.timestamp(), i64::MAX)?;
-            Ok((waiting, due::after(c, kind, now.timestamp())?))
-        })
-        .await?;
-    let waiting = waiting.iter().map(|row| cover::latest(row, patience_s)).min();
-    // Its interval is not known yet; what is woken up too early for is found waiting then.
-    let next = next.map(|at| at.saturating_add(patience_s.min(PATIENCE_S_MAX)));
-    let at = [waiting, next].into_iter().flatten().min();
-    Ok(at.map(|at| now + TimeDelta::seconds((at - now.timestamp()).clamp(0, 366 * 86_400))))
+/// An instant, given in Unix seconds, that is not before `now` and within a year of it.
+fn after(now: DateTime<Utc>, at: i64) -> DateTime<Utc> {
+    now + TimeDelta::seconds(at.saturating_sub(now.timestamp()).clamp(0, 366 * 86_400))
 }

@@ -85,7 +85,11 @@ pub fn read(
         let found = paused.iter().find(|one| (one.kind, one.scope) == (kind, scope));
         found.map(|one| one.retry_at)
     };
-    let due = match due::is_scheduled(kind) {
+    let ripe_at = match due::is_scheduled(kind) {
+        true => due::earliest(c, kind, patience_s)?,
+        false => None,
+    };
+    let due = match ripe_at.is_some_and(|at| at <= now) {
         true => cover::ripe(due::find(c, kind, now, DUE_MAX)?, now, patience_s),
         false => Vec::new(),
     };
@@ -97,6 +101,7 @@ pub fn read(
         is_unfinished: state.last_outcome.is_some_and(Outcome::is_unfinished),
         has_open_walk: walks::open(c, kind)?.is_some(),
         pages: pages::count(c, kind)?,
+        ripe_at,
         due,
         feeds,
         state,

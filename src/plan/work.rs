@@ -68,6 +68,8 @@ pub struct Standing {
     pub is_unfinished: bool,
     /// Whether the server refused the endpoint lately.
     pub is_refused: bool,
+    /// When the first due row has waited long enough for others, Unix seconds.
+    pub ripe_at: Option<i64>,
     /// Rows that are due and have waited for each other.
     pub due: Vec<DueRow>,
     /// Accounts whose videos have news.

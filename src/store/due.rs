@@ -140,12 +140,6 @@ const fn statements(kind: Kind) -> (&'static str, &'static str) {
     }
 }
 
-/// When the first row of a kind after `now` is due, Unix seconds.
-pub fn after(c: &Connection, kind: Kind, now: i64) -> StoreResult<Option<i64>> {
-    let sql = format!("SELECT min(due_at) FROM {}_due WHERE due_at > ?1", kind.name());
-    c.value(&sql, [now])
-}
-
 /// When the first row of a kind will have waited long enough for others that become due, Unix seconds: for
 /// `wait_s` (seconds), or as long as its interval allows.
 pub fn earliest(c: &Connection, kind: Kind, wait_s: i64) -> StoreResult<Option<i64>> {

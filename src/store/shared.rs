@@ -211,3 +211,151 @@ impl<T> Future for Pending<T> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::AssertUnwindSafe;
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::store::instance_lock;
+    use crate::store::open::IfMissing;
+    use crate::store::query::Query;
+
+    fn opened() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+        (folder, Store::start(database).unwrap())
+    }
+
+    fn add(store: &Store, number: i64) -> Pending<i64> {
+        store.write(move |tx| jobs::hand_over(tx, "{}", number))
+    }
+
+    fn numbers(c: &Connection) -> StoreResult<Vec<i64>> {
+        c.all("SELECT created_at FROM job ORDER BY job", [], |row| row.get(0))
+    }
+
+    fn synchronous(c: &Connection) -> StoreResult<i64> {
+        c.value("PRAGMA synchronous", [])
+    }
+
+    fn panics(tx: &Transaction<'_>) -> StoreResult<()> {
+        tx.execute("DELETE FROM instance", [])?;
+        panic!("as a test");
+    }
+
+    #[tokio::test]
+    async fn writes_are_done_in_the_order_asked_whether_or_not_they_are_awaited() {
+        let (_folder, store) = opened();
+        for number in 0..200 {
+            let pending = add(&store, number);
+            if number % 3 == 0 {
+                pending.await.unwrap();
+            }
+        }
+        // Asked for after all of them, so done after all of them.
+        let found = store.write(|tx| numbers(tx)).await.unwrap();
+        assert_eq!(found, (0..200).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_write_is_its_callers_and_changes_nothing() {
+        let (folder, store) = opened();
+        let before = store.write(|tx| synchronous(tx)).await.unwrap();
+        for pending in
+            [store.write(panics), store.write_durably(panics), store.write_at_once(panics)]
+        {
+            let panic = AssertUnwindSafe(pending).catch_unwind().await.unwrap_err();
+            assert_eq!(panic.downcast_ref::<&str>(), Some(&"as a test"));
+        }
+        let found = store
+            .write(|tx| Ok((synchronous(tx)?, tx.value("SELECT count(*) FROM instance", [])?)));
+        assert_eq!(found.await.unwrap(), (before, 1_i64));
+        // It waits for another's lock again, too.
+        let other = Connection::open(folder.path().join("mirror.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let mut pending = add(&store, 1);
+        assert!((&mut pending).now_or_never().is_none());
+        other.execute_batch("COMMIT").unwrap();
+        pending.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_read_is_its_callers() {
+        let (_folder, store) = opened();
+        let read = store.read::<()>(|_| panic!("as a test"));
+        assert!(AssertUnwindSafe(read).catch_unwind().await.is_err());
+        assert!(store.read(numbers).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn reads_see_what_is_committed_while_a_write_is_under_way() {
+        let (_folder, store) = opened();
+        add(&store, 1).await.unwrap();
+        let (go_on, may_go_on) = mpsc::channel();
+        let (tell_begun, begun) = oneshot::channel();
+        let write = store.write(move |tx| {
+            jobs::hand_over(tx, "{}", 2)?;
+            tell_begun.send(()).unwrap();
+            may_go_on.recv().unwrap();
+            Ok(())
+        });
+        begun.await.unwrap();
+        let both = tokio::join!(store.read(numbers), store.read(numbers));
+        assert_eq!((both.0.unwrap(), both.1.unwrap()), (vec![1], vec![1]));
+        go_on.send(()).unwrap();
+        write.await.unwrap();
+        assert_eq!(store.read(numbers).await.unwrap(), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn the_last_clone_finishes_the_writes_and_lets_go_of_the_lock() {
+        let (folder, store) = opened();
+        let path = folder.path().join("mirror.db");
+        assert!(store.read(numbers).await.unwrap().is_empty());
+        let clone = store.clone();
+        drop(store);
+        assert!(instance_lock::is_locked(&path));
+        for number in 0..50 {
+            drop(add(&clone, number));
+        }
+        drop(clone);
+        assert!(!instance_lock::is_locked(&path));
+        let database = Database::open(&path, IfMissing::Refuse).unwrap();
+        assert_eq!(database.read(numbers).unwrap(), (0..50).collect::<Vec<_>>());
+    }
+
+    /// On a runtime of one thread, whatever blocked it would block all of this.
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_runtime_goes_on_while_another_holds_the_write_lock() {
+        let (folder, store) = opened();
+        let other = Connection::open(folder.path().join("mirror.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert!(store.write_at_once(jobs::clear).await.is_err());
+        let mut pending = add(&store, 1);
+        let waiting = store.clone();
+        let task = tokio::spawn(async move { add(&waiting, 2).await });
+        Clock::System.sleep(Duration::from_millis(60)).await;
+        assert!(store.read(numbers).await.unwrap().is_empty());
+        assert!((&mut pending).now_or_never().is_none() && !task.is_finished());
+        other.execute_batch("COMMIT").unwrap();
+        pending.await.unwrap();
+        task.await.unwrap().unwrap();
+        assert_eq!(store.read(numbers).await.unwrap(), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn another_database_in_its_place_is_not_read() {
+        let (folder, store) = opened();
+        let path = folder.path().join("mirror.db");
+        std::fs::rename(&path, folder.path().join("moved.db")).unwrap();
+        drop(Database::open(&folder.path().join("new.db"), IfMissing::Create).unwrap());
+        std::fs::rename(folder.path().join("new.db"), &path).unwrap();
+        assert!(matches!(store.read(numbers).await, Err(StoreError::Replaced(_))));
+        assert!(matches!(store.check_in_place().await, Err(StoreError::Replaced(_))));
+    }
+}
