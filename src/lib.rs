@@ -9,9 +9,9 @@
 //! | [`clock`] | the only reader of the wall clock and the only sleeper |
 //! | [`model`] | plain data: kinds, columns, rows, instants, settings, events |
 //! | [`retry`] | pure: trouble and attempt in, wait or give up out |
+//! | [`plan`] | pure: what is due, which requests cover it, cron sweeps |
 //! | [`api`] | the remote side: requests, answers, verdicts, page and row decoding, the rate gate |
 //! | [`store`] | the local side: the only home of SQL beside `migrations/` |
-//! | [`plan`] | pure: what is due, which requests cover it, cron sweeps |
 //! | [`poll`] | read direction: fetch, walk, write |
 //! | [`push`] | write direction: claim, send, look up when unsure, settle |
 //! | [`pass`] | one pass over all kinds, and what came of it |
@@ -27,7 +27,8 @@
 //!
 //! - A page's rows, its history, its schedule and the cursor after it are one transaction. None is
 //!   open while a request is in flight.
-//! - `api` never sees `store`, and `store` never sees `api`; `poll` stands between them.
+//! - `api` never sees `store`, and `store` never sees `api`; `poll` stands between them. `plan` sees
+//!   neither: what it decides is given to them, the rule for a row's next due time included.
 //! - Answers are ordered by stamps: the start of their request, never going back even if the clock
 //!   does. The current state is that of the newest.
 //! - A page's ETag is kept only while a 304 to it would confirm exactly what is held.

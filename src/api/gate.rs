@@ -16,6 +16,7 @@ use crate::api::headers::{DELTA_SECONDS_MAX, RateHeaders};
 use crate::api::hold::Hold;
 use crate::api::retry_after::{WAIT_INSTEAD, WAIT_MAX, bounded_wait};
 use crate::clock::BootTime;
+use crate::model::Means;
 
 /// A window said to be longer than this is garbage, and waiting for its end would be as well.
 const WINDOW_SECONDS_MAX: u64 = 31 * 24 * 3_600;
@@ -57,15 +58,6 @@ pub struct Delay {
     pub must: Duration,
     /// Sending earlier would use up our share long before the window ends.
     pub should: Duration,
-}
-
-/// Requests, and the time they have to last for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Means {
-    /// Requests.
-    pub requests: u64,
-    /// Time.
-    pub time: Duration,
 }
 
 impl Delay {

@@ -31,7 +31,7 @@ pub use client::Client;
 pub use failure::{Failure, Report, Verdict};
 pub use filters::{filters_contradict, filters_unasked};
 pub use fingerprint::{is_same_json, is_same_text};
-pub use gate::{Budget, Delay, Means, RateGate};
+pub use gate::{Budget, Delay, RateGate};
 pub use headers::RateHeaders;
 pub use hold::Hold;
 pub use mend::{Damage, Mend};

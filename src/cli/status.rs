@@ -5,14 +5,12 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 
 use crate::cli::context::Context;
-use crate::model::Outcome;
-use crate::model::instant;
+use crate::model::{BackoffScope, Outcome, instant};
 use crate::plan::Sweep;
 use crate::poll::query;
 use crate::report::rate::RateLimit;
 use crate::report::status::{self as report, NextWalk, Status};
 use crate::report::{Answer, CliError};
-use crate::store::pauses::BackoffScope;
 use crate::store::status::{self, KindStatus, Snapshot};
 use crate::store::{Database, StoreResult, instance_lock};
 

@@ -9,7 +9,6 @@ use crate::plan::work::Work;
 use crate::poll::Desk;
 use crate::push;
 use crate::store::StoreResult;
-use crate::store::walks::KindState;
 
 /// When the next pass has something to do; `now` when it has already, `None` when nothing is ever
 /// due, because all sweeps are off and nothing is on the schedule.
@@ -36,7 +35,7 @@ pub async fn next_at(
         // What is paused is nothing to wake up for before its time.
         match standing.listing_retry_at {
             Some(at) => consider(Some(instant::from_micros(at))),
-            None => consider(sweep_at(&standing.state, settings, kind)),
+            None => consider(sweep_at(standing.full_sync_due_after, settings, kind)),
         }
         match standing.polls_retry_at {
             Some(at) => consider(Some(instant::from_micros(at))),
@@ -47,10 +46,13 @@ pub async fn next_at(
 }
 
 /// When a kind is swept next; `None` where it never was, or never is.
-pub fn sweep_at(state: &KindState, settings: &PassSettings, kind: Kind) -> Option<DateTime<Utc>> {
+pub fn sweep_at(
+    due_after: Option<i64>,
+    settings: &PassSettings,
+    kind: Kind,
+) -> Option<DateTime<Utc>> {
     let sweep = settings.sweeps.get(&kind)?.as_ref()?;
-    let full_sync_due_after = instant::from_micros(state.full_sync_due_after?);
-    sweep.next_after(full_sync_due_after, settings.timezone)
+    sweep.next_after(instant::from_micros(due_after?), settings.timezone)
 }
 
 /// An instant, given in Unix seconds, that is not before `now` and within a year of it.

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::Outcome;
-use crate::model::{Kind, instant};
+use crate::model::pause::PAUSE_MICROS_MAX;
+use crate::model::{BackoffScope, Kind, Outcome, instant};
 use crate::pass::order::PassSettings;
 use crate::plan::pauses::pause;
 use crate::poll::Desk;
 use crate::store::StoreResult;
-use crate::store::pauses::{self, Backoff, BackoffScope};
+use crate::store::pauses::{self, Backoff};
 use crate::store::walks::{self, Walk};
 
 /// Notes the outcome of a listing, together with what the next run goes by. `before` is the listing
@@ -102,7 +102,7 @@ async fn next(
         desk.store.read(move |c| pauses::failures(c, kind, scope)).await?.saturating_add(1);
     let now = desk.fetcher.clock().now();
     let pause = pause(scope, failures, interval(settings, kind, now), desk.fetcher.chance());
-    let pause = i64::try_from(pause.as_micros()).unwrap_or(pauses::PAUSE_MICROS_MAX);
+    let pause = i64::try_from(pause.as_micros()).unwrap_or(PAUSE_MICROS_MAX);
     let retry_at = instant::micros(now).saturating_add(pause);
     Ok(Backoff { kind, scope, failures, retry_at })
 }

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
-use crate::model::{Kind, Lot, instant};
+use crate::model::due::DueFeed;
+use crate::model::{BackoffScope, Kind, Lot, instant};
 use crate::pass::order::{Order, PassSettings};
 use crate::pass::{backfill, standing};
 use crate::plan::backfill::Task;
 use crate::plan::work::Work;
 use crate::poll::{documents, metrics, page, query};
 use crate::push;
-use crate::store::due::DueFeed;
-use crate::store::pauses::{BackoffScope, in_force};
+use crate::store::pauses::in_force;
 use crate::store::{StoreResult, pages, refusals, walks};
 
 /// One line per request, and one where the number is not known. `c` is `None` before the first

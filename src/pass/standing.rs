@@ -5,14 +5,12 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
-use crate::model::Outcome;
-use crate::model::{Kind, instant};
+use crate::model::{BackoffScope, Kind, Outcome, instant};
 use crate::pass::order::{Order, PassSettings};
 use crate::plan::cover;
 use crate::plan::work::{self, Standing, Work};
 use crate::poll::{Desk, query};
-use crate::store::pauses::{self, BackoffScope};
-use crate::store::{StoreResult, due, pages, walks};
+use crate::store::{StoreResult, due, pages, pauses, walks};
 
 /// The most due rows a pass takes up at once; what is left is found by the next.
 const DUE_MAX: i64 = 100_000;
@@ -98,13 +96,14 @@ pub fn read(
         _ => Vec::new(),
     };
     Ok(Standing {
+        full_sync_due_after: state.full_sync_due_after,
+        holds_removals: state.held_removals > 0,
         is_unfinished: state.last_outcome.is_some_and(Outcome::is_unfinished),
         has_open_walk: walks::open(c, kind)?.is_some(),
         pages: pages::count(c, kind)?,
         ripe_at,
         due,
         feeds,
-        state,
         listing_retry_at: retry_at(BackoffScope::Listing),
         polls_retry_at: retry_at(BackoffScope::Poll),
         ..beginning

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::api::Means;
-use crate::model::Kind;
+use crate::model::{Kind, Means};
 use crate::pass::next;
 use crate::pass::order::PassSettings;
 use crate::plan::patience::{self, Upcoming};
@@ -63,7 +62,7 @@ async fn sweeps(desk: &Desk, settings: &PassSettings, before: DateTime<Utc>) -> 
     let mut requests = 0;
     for kind in Kind::ALL {
         let state = desk.store.read(move |c| walks::state(c, kind)).await?;
-        let at = next::sweep_at(&state, settings, kind);
+        let at = next::sweep_at(state.full_sync_due_after, settings, kind);
         if at.is_some_and(|at| at <= before) {
             let pages = desk.store.read(move |c| pages::count(c, kind)).await?;
             requests += pages.max(1).unsigned_abs();

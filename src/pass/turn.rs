@@ -1,9 +1,7 @@
 //! The turn of one kind within a run: the work, its outcome in the log, and what follows from it.
 
 use crate::api::Verdict;
-use crate::model::Ending;
-use crate::model::Outcome;
-use crate::model::{Event, Kind};
+use crate::model::{BackoffScope, Ending, Event, Kind, Outcome};
 use crate::pass::order::{Order, PassSettings};
 use crate::pass::stop::Stop;
 use crate::pass::{identify, pauses};
@@ -12,7 +10,6 @@ use crate::poll::polls::Polled;
 use crate::poll::settle;
 use crate::poll::walk::Begin;
 use crate::poll::{Desk, PollError, documents, follow, polls, query, walk};
-use crate::store::pauses::BackoffScope;
 use crate::store::removals::Policy;
 use crate::store::{StoreResult, walks};
 

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
 
-use crate::api::Means;
 use crate::model::metrics::{day, number};
-use crate::model::{Kind, Lot};
+use crate::model::{Kind, Lot, Means};
 
 /// The most ids of one request, as documented.
 pub const IDS_MAX: usize = 200;

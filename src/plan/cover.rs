@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::due::{DueFeed, DueRow};
 use crate::model::interval;
-use crate::store::due::{DueFeed, DueRow};
 
 /// The most rows on a page.
 const PAGE_ROWS: i64 = 200;
@@ -47,7 +47,9 @@ pub fn ripe(due: Vec<DueRow>, now: i64, patience_s: i64) -> Vec<DueRow> {
 
 /// Until when a due row may wait for others, Unix seconds.
 pub fn latest(row: &DueRow, patience_s: i64) -> i64 {
-    row.due.due_at.saturating_add(patience_s.min(interval::longest_wait_s(row.interval_hours)))
+    row.due
+        .due_at
+        .saturating_add(patience_s.min(interval::longest_wait_s(row.facts.interval_hours)))
 }
 
 /// Chooses for `due`, the most overdue first, when a walk costs `walk_pages` requests.
@@ -72,14 +74,10 @@ pub fn choose(due: &[DueRow], walk_pages: i64) -> Choice {
 
 /// Where a look at the accounts, newest scrape first, may stop: no due account can have been scraped
 /// before this (Unix seconds) without our having seen it. `margin_s` is how late a scrape may show.
-pub fn follow_until(
-    due: &[DueRow],
-    scraped_at: impl Fn(&DueRow) -> Option<i64>,
-    margin_s: i64,
-) -> i64 {
+pub fn follow_until(due: &[DueRow], margin_s: i64) -> i64 {
     let earliest = |row: &DueRow| {
-        let expected = scraped_at(row)
-            .map_or(0, |at| at.saturating_add(interval::seconds(row.interval_hours)));
+        let interval_s = interval::seconds(row.facts.interval_hours);
+        let expected = row.facts.last_scrape.map_or(0, |at| at.saturating_add(interval_s));
         expected.max(row.as_of / 1_000_000).saturating_sub(margin_s)
     };
     due.iter().map(earliest).min().unwrap_or(i64::MAX)
@@ -94,7 +92,7 @@ pub fn feeds_are_cheaper(feeds: &[DueFeed], walk_pages: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::due::Due;
+    use crate::model::due::{Due, Facts};
 
     fn video(key: i64, page: Option<i64>) -> DueRow {
         DueRow {
@@ -103,9 +101,7 @@ mod tests {
             page,
             due: Due { due_at: 0, gap_s: 0 },
             as_of: 0,
-            interval_hours: None,
-            last_scrape_time: None,
-            added_at: None,
+            facts: Facts::default(),
         }
     }
 
@@ -145,7 +141,8 @@ mod tests {
         assert_eq!(keys(400, 300), [1, 2]);
         assert_eq!(keys(400, 0), [1, 2, 3]);
         // However long we may wait, an hourly video waits for three quarters of its hour at most.
-        let hourly = DueRow { interval_hours: Some(1), ..at(4, 9, 0) };
+        let facts = Facts { interval_hours: Some(1), ..Facts::default() };
+        let hourly = DueRow { facts, ..at(4, 9, 0) };
         assert_eq!(latest(&hourly, i64::MAX), 2_700);
     }
 
@@ -158,12 +155,14 @@ mod tests {
 
     #[test]
     fn following_stops_where_no_due_account_can_be() {
+        let hourly =
+            |last_scrape| Facts { interval_hours: Some(1), last_scrape, ..Facts::default() };
         let due = [
-            DueRow { as_of: 5_000_000_000, interval_hours: Some(1), ..video(1, None) },
-            DueRow { as_of: 1_000_000_000, interval_hours: Some(1), ..video(2, None) },
+            DueRow { as_of: 5_000_000_000, facts: hourly(None), ..video(1, None) },
+            DueRow { as_of: 1_000_000_000, facts: hourly(Some(4_000)), ..video(2, None) },
         ];
         // The first was seen at 5,000 s; the second is expected at 4,000 + 3,600 s.
-        assert_eq!(follow_until(&due, |row| (row.key == 2).then_some(4_000), 600), 4_400);
-        assert_eq!(follow_until(&[], |_| None, 600), i64::MAX);
+        assert_eq!(follow_until(&due, 600), 4_400);
+        assert_eq!(follow_until(&[], 600), i64::MAX);
     }
 }

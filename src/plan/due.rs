@@ -3,8 +3,8 @@
 //! A video changes when the API scrapes it, `scrape_interval_hours` after its last scrape. It is due
 //! just after that. If the scrape has not happened by then, it is asked again after growing gaps.
 
+use crate::model::due::{Due, Facts, Seen};
 use crate::model::interval;
-use crate::store::due::Due;
 
 /// How long after its expected scrape a video is asked for, seconds: a scrape takes a moment.
 const MARGIN_S: i64 = 30;
@@ -12,28 +12,6 @@ const MARGIN_S: i64 = 30;
 const FIRST_SCRAPE_S_MIN: i64 = 5;
 /// And at least this often, seconds; from there on the daily sweep would see it anyway.
 const FIRST_SCRAPE_S_MAX: i64 = 24 * 3_600;
-
-/// What decides about a video's next poll.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Facts {
-    /// Paused, or gone from its platform: the sweeps alone look at it.
-    pub is_idle: bool,
-    /// Hours between scrapes, where the API says.
-    pub interval_hours: Option<i64>,
-    /// Last scrape, Unix seconds; `None` before the first.
-    pub last_scrape: Option<i64>,
-    /// When tracking began, Unix seconds.
-    pub added_at: Option<i64>,
-}
-
-/// What a poll has just shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
-    /// A scrape that was not known before, or a video that was not.
-    News,
-    /// The scrape that was known already.
-    Nothing,
-}
 
 /// When the video is due next, seen at `now` (Unix seconds) with `before` as its schedule until
 /// then. `freshness_s` is how long a due video may wait. `None`: on no schedule.

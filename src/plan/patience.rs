@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::api::Means;
+use crate::model::Means;
 
 /// Beyond this an hourly video could be scraped again before its scrape was read.
 const PATIENCE_S_MAX: i64 = 45 * 60;

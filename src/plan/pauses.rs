@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::pause::{BackoffScope, PAUSE_MICROS_MAX};
 use crate::retry::{Next, RetryPolicy, Trouble};
-use crate::store::pauses::{BackoffScope, PAUSE_MICROS_MAX};
 
 /// A listing that fails costs all its pages.
 const LISTING_FIRST: Duration = Duration::from_secs(5 * 60);

@@ -3,12 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+use crate::model::due::{DueFeed, DueRow};
 use crate::model::named::named;
 use crate::model::{Kind, instant};
 use crate::plan::cover::{self, Choice, Cover};
 use crate::plan::sweep::Sweep;
-use crate::store::due::{DueFeed, DueRow};
-use crate::store::walks::KindState;
 
 /// Clocks are set by this much without anybody noticing.
 const SWEPT_AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
@@ -60,8 +59,10 @@ named! {
 /// Where a kind stands.
 #[derive(Debug, Clone, Default)]
 pub struct Standing {
-    /// What the last turns came to.
-    pub state: KindState,
+    /// A cron time after this makes the kind due, microseconds.
+    pub full_sync_due_after: Option<i64>,
+    /// Whether removals are held back.
+    pub holds_removals: bool,
     /// Whether an interrupted walk waits.
     pub has_open_walk: bool,
     /// Whether the last turn left something undone.
@@ -111,7 +112,6 @@ pub fn decide(
     now: DateTime<Utc>,
     timezone: Tz,
 ) -> Work {
-    let state = &standing.state;
     if standing.is_refused {
         return Work::Unavailable;
     }
@@ -129,7 +129,7 @@ pub fn decide(
     if standing.has_open_walk && !is_paused {
         return Work::Resume;
     }
-    if wish.accept_removals && state.held_removals > 0 {
+    if wish.accept_removals && standing.holds_removals {
         return Work::Walk(Reason::HeldRemovals);
     }
     // What is due is read all the same: it would lose scrapes.
@@ -140,7 +140,7 @@ pub fn decide(
         return Work::Walk(Reason::Unfinished);
     }
     if let Some(sweep) = sweep {
-        let Some(full_sync_due_after) = state.full_sync_due_after else {
+        let Some(full_sync_due_after) = standing.full_sync_due_after else {
             return Work::Walk(Reason::First);
         };
         let full_sync_due_after = instant::from_micros(full_sync_due_after);
@@ -210,7 +210,7 @@ fn feed_or_walk(standing: &Standing) -> Work {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::due::Due;
+    use crate::model::due::{Due, Facts};
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000, 0).unwrap()
@@ -222,9 +222,17 @@ mod tests {
 
     fn swept(ago_s: i64) -> Standing {
         let full_sync_due_after = Some((now().timestamp() - ago_s) * 1_000_000);
-        Standing {
-            state: KindState { full_sync_due_after, ..KindState::default() },
-            ..Standing::default()
+        Standing { full_sync_due_after, ..Standing::default() }
+    }
+
+    fn due_video() -> DueRow {
+        DueRow {
+            key: 1,
+            id: "v1".to_owned(),
+            page: Some(7),
+            due: Due { due_at: 0, gap_s: 0 },
+            as_of: 0,
+            facts: Facts::default(),
         }
     }
 
@@ -251,18 +259,8 @@ mod tests {
 
     #[test]
     fn what_is_due_does_not_wait_for_a_long_walk() {
-        let row = DueRow {
-            key: 1,
-            id: "v1".to_owned(),
-            page: Some(7),
-            due: Due { due_at: 0, gap_s: 0 },
-            as_of: 0,
-            interval_hours: None,
-            last_scrape_time: None,
-            added_at: None,
-        };
         let of = |pages, has_open_walk| {
-            let standing = Standing { due: vec![row.clone()], pages, has_open_walk, ..swept(60) };
+            let standing = Standing { due: vec![due_video()], pages, has_open_walk, ..swept(60) };
             decide(Kind::Video, &standing, Wish::default(), Some(&hourly()), now(), Tz::UTC)
         };
         assert!(of(2, true).is_for_dues());
@@ -276,22 +274,12 @@ mod tests {
         let mut standing = swept(0);
         let wish = Wish { accept_removals: true, ..Wish::default() };
         assert_eq!(decide_for(&standing, wish), Work::Nothing);
-        standing.state.held_removals = 11;
+        standing.holds_removals = true;
         assert_eq!(decide_for(&standing, wish), Work::Walk(Reason::HeldRemovals));
     }
 
     #[test]
     fn a_listing_that_is_paused_waits_and_what_is_due_does_not() {
-        let row = DueRow {
-            key: 1,
-            id: "v1".to_owned(),
-            page: Some(7),
-            due: Due { due_at: 0, gap_s: 0 },
-            as_of: 0,
-            interval_hours: None,
-            last_scrape_time: None,
-            added_at: None,
-        };
         let paused = Standing { listing_retry_at: Some(1), is_unfinished: true, ..swept(9_000) };
         let none = Wish::default();
         let of = |standing: &Standing, wish| {
@@ -299,7 +287,7 @@ mod tests {
         };
         assert_eq!(of(&paused, none), Work::Nothing);
         assert_eq!(of(&Standing { has_open_walk: true, ..paused.clone() }, none), Work::Nothing);
-        let all_due = Standing { due: vec![row], pages: 1, ..paused.clone() };
+        let all_due = Standing { due: vec![due_video()], pages: 1, ..paused.clone() };
         assert!(matches!(of(&all_due, none), Work::Poll(_)));
         let resting = Standing { polls_retry_at: Some(1), ..all_due.clone() };
         assert_eq!(of(&resting, none), Work::Nothing);

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use crate::api::{Failure, Verdict};
 use crate::model::Outcome;
+use crate::model::due::DueRule;
 use crate::model::outbox::Pushed;
 use crate::model::{Event, Kind, instant};
+use crate::plan;
 use crate::poll::fetch::Fetcher;
 use crate::poll::permits::Priority;
 use crate::poll::query;
@@ -151,8 +153,11 @@ impl Desk {
             sent: self.fetcher.take_sent(),
             traffic: self.fetcher.traffic().clone(),
             at: self.fetcher.stamp(),
-            now: self.fetcher.clock().now().timestamp(),
-            freshness_s: i64::try_from(self.freshness.as_secs()).unwrap_or(i64::MAX),
+            due: DueRule {
+                next: plan::due::next,
+                now: self.fetcher.clock().now().timestamp(),
+                freshness_s: i64::try_from(self.freshness.as_secs()).unwrap_or(i64::MAX),
+            },
         }
     }
 

@@ -10,10 +10,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::Notify;
 
-use crate::api::{Answer, Client, Failure, Means, Request, Verdict};
+use crate::api::{Answer, Client, Failure, Request, Verdict};
 use crate::clock::Clock;
 use crate::model::event::Wait;
-use crate::model::{Event, Watcher};
+use crate::model::{Event, Means, Watcher};
 use crate::poll::error::{PollError, PollResult};
 use crate::poll::permits::{Permits, Priority};
 use crate::poll::traffic::Traffic;

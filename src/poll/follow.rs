@@ -11,13 +11,14 @@ use futures_util::{StreamExt, stream};
 
 use crate::api::{Answer, Failure, Request, Verdict, decode, filters_contradict};
 use crate::model::Kind;
+use crate::model::due::{DueFeed, DueRow};
 use crate::plan::cover;
 use crate::poll::desk::Desk;
 use crate::poll::error::{PollError, PollResult};
 use crate::poll::polls::{Polled, all_of};
 use crate::poll::smaller::{self, Heavy};
-use crate::poll::{query, schedule, write};
-use crate::store::due::{self, DueFeed, DueRow};
+use crate::poll::{query, write};
+use crate::store::due;
 use crate::store::passes::Tally;
 
 /// How much later than its time a scrape may show in the API, seconds.
@@ -36,8 +37,7 @@ struct Link {
 
 /// Looks at the accounts, newest scrape first, until no due one can follow.
 pub async fn accounts(desk: &mut Desk, due: &[DueRow]) -> PollResult<Polled> {
-    let scraped_at = |row: &DueRow| schedule::seconds(row.last_scrape_time.as_deref());
-    let until = cover::follow_until(due, scraped_at, SCRAPE_SHOWS_S_MAX);
+    let until = cover::follow_until(due, SCRAPE_SHOWS_S_MAX);
     let asked = [("order_by", "last_scrape_time"), ("order_direction", "desc")];
     // Rows that were never scraped may stand at either end; they say nothing about the order.
     let is_past = |scraped: Option<i64>| scraped.is_some_and(|at| at < until);
@@ -52,7 +52,7 @@ pub async fn accounts(desk: &mut Desk, due: &[DueRow]) -> PollResult<Polled> {
     desk.store
         .write(move |tx| {
             for key in keys {
-                schedule::one(tx, &ledger, key)?;
+                due::row_read(tx, &ledger.due, ledger.kind, key)?;
             }
             ledger.close(tx, &Tally::default())
         })

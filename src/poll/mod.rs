@@ -18,7 +18,6 @@ pub mod page;
 pub mod permits;
 pub mod polls;
 pub mod query;
-pub mod schedule;
 pub mod settle;
 mod smaller;
 pub mod traffic;

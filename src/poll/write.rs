@@ -3,14 +3,14 @@
 use rusqlite::Transaction;
 
 use crate::api::{Damage, ListedRow, decode};
+use crate::model::due::DueRule;
 use crate::model::shown::printable;
 use crate::model::{BadRow, Kind, Row};
-use crate::poll::schedule;
 use crate::poll::traffic::Traffic;
 use crate::store::pages::{self, NewPage, PageCounts};
 use crate::store::passes::{self, Tally};
 use crate::store::rows::{RowWriter, Source, Written};
-use crate::store::{Pending, Store, StoreResult, removals, walks};
+use crate::store::{Pending, Store, StoreResult, due, removals, walks};
 
 /// Longest id that is named in an outcome.
 const ID_CHARS_MAX: usize = 80;
@@ -28,10 +28,8 @@ pub struct Ledger {
     pub traffic: Traffic,
     /// When this was put together, a stamp.
     pub at: i64,
-    /// Unix seconds.
-    pub now: i64,
-    /// How long a due video may wait, seconds.
-    pub freshness_s: i64,
+    /// When what is written is due next.
+    pub due: DueRule,
 }
 
 impl Ledger {
@@ -110,7 +108,7 @@ pub fn page_after<T>(
         Content::Rows(_) => write_rows(tx, ledger, write, &rows, bad.len())?,
         Content::Confirmed(page) => confirm(tx, write, page)?,
     };
-    schedule::page(tx, ledger, page)?;
+    due::page_read(tx, &ledger.due, ledger.kind, page)?;
     if let Some(walk) = write.walk {
         let next = write.next_cursor.as_deref();
         walks::advance(tx, walk, next, &counts, write.total_count, ledger.at)?;
@@ -128,8 +126,8 @@ pub fn item(
     as_of: i64,
 ) -> StoreResult<Written> {
     let written = RowWriter::new(tx, ledger.kind)?.write(row, Source { page: None, as_of })?;
-    schedule::row(tx, ledger, row, written, as_of)?;
-    schedule::one(tx, ledger, written.key)?;
+    due::row_written(tx, &ledger.due, ledger.kind, (row, written), as_of)?;
+    due::row_read(tx, &ledger.due, ledger.kind, written.key)?;
     let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
     counts.count(row, written);
     ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
@@ -167,7 +165,7 @@ pub fn loose_after<T>(
     for row in &rows {
         let written = writer.write(row, Source { page: None, as_of })?;
         counts.count(row, written);
-        schedule::row(tx, ledger, row, written, as_of)?;
+        due::row_written(tx, &ledger.due, ledger.kind, (row, written), as_of)?;
     }
     drop(writer);
     ledger.close(tx, &Tally { page: counts, ..Tally::default() })?;
@@ -178,7 +176,7 @@ pub fn loose_after<T>(
 pub fn not_found(store: &Store, ledger: Ledger, key: i64, at: i64) -> Pending<bool> {
     store.write(move |tx| {
         let removed = removals::not_found(tx, ledger.kind, key, at)?;
-        schedule::one(tx, &ledger, key)?;
+        due::row_read(tx, &ledger.due, ledger.kind, key)?;
         ledger.close(tx, &Tally { removed: i64::from(removed), ..Tally::default() })?;
         Ok(removed)
     })
@@ -225,7 +223,9 @@ fn write_rows(
         dropped: u32::try_from(dropped).unwrap_or(u32::MAX),
     };
     let as_of = write.as_of;
-    pages::write(tx, &new, rows, |row, written| schedule::row(tx, ledger, row, written, as_of))
+    pages::write(tx, &new, rows, |row, written| {
+        due::row_written(tx, &ledger.due, ledger.kind, (row, written), as_of)
+    })
 }
 
 fn confirm(tx: &Transaction<'_>, write: &PageWrite, page: i64) -> StoreResult<(i64, PageCounts)> {

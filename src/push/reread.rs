@@ -8,7 +8,7 @@ use crate::api::{Failure, Request, Verdict, decode, item};
 use crate::model::Kind;
 use crate::poll::error::PollResult;
 use crate::poll::write::Ledger;
-use crate::poll::{Desk, PollError, schedule};
+use crate::poll::{Desk, PollError};
 use crate::push::run::Push;
 use crate::push::verdict;
 use crate::store::outbox::find;
@@ -16,7 +16,7 @@ use crate::store::outbox::reread::{self, Reread};
 use crate::store::pages::PageCounts;
 use crate::store::passes::Tally;
 use crate::store::rows::{RowWriter, Source};
-use crate::store::{StoreResult, removals};
+use crate::store::{StoreResult, due, removals};
 
 /// Tries after which a resource is left to the next full sync.
 const TRIES_MAX: i64 = 12;
@@ -134,8 +134,8 @@ pub(super) fn mirror(
     };
     let source = Source { page: None, as_of: fresh.as_of };
     let written = RowWriter::new(tx, fresh.kind)?.write(&row, source)?;
-    schedule::row(tx, &ledger, &row, written, fresh.as_of)?;
-    schedule::one(tx, &ledger, written.key)?;
+    due::row_written(tx, &ledger.due, fresh.kind, (&row, written), fresh.as_of)?;
+    due::row_read(tx, &ledger.due, fresh.kind, written.key)?;
     let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
     counts.count(&row, written);
     done.add(&Tally { page: counts, ..Tally::default() });

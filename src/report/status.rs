@@ -76,13 +76,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::BackoffScope;
     use crate::model::outbox::State;
     use crate::model::{Instant, Lifecycle};
     use crate::store::freshness::Freshness;
     use crate::store::instance::Identity;
     use crate::store::metrics::Reach;
     use crate::store::outbox::Summary;
-    use crate::store::pauses::{Backoff, BackoffScope};
+    use crate::store::pauses::Backoff;
     use crate::store::refusals::Refusal;
     use crate::store::status::{KindStatus, LastError, LastPass, Schedule};
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::model::instant;
+use crate::model::{BackoffScope, instant};
 use crate::pass::Report;
 use crate::report::text::thousands;
-use crate::store::pauses::{Backoff, BackoffScope};
+use crate::store::pauses::Backoff;
 
 /// One line per kind, and one for the whole.
 pub fn text(report: &Report) -> String {

@@ -3,53 +3,12 @@
 
 use rusqlite::{Connection, Transaction};
 
+use crate::model::due::{Due, DueFeed, DueRow, DueRule, Facts, Seen, seconds};
 use crate::model::interval::{self, HOURS_DEFAULT, HOURS_MAX, WAIT_S_PER_HOUR};
-use crate::model::{Kind, instant};
+use crate::model::{Kind, Row, instant};
 use crate::store::error::StoreResult;
 use crate::store::query::{Query, from_row};
-
-/// When a resource is due, and after how long a gap it will be asked again if nothing has moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Due {
-    /// Unix seconds.
-    pub due_at: i64,
-    /// Seconds between the last two fruitless polls; 0 after a scrape was seen.
-    pub gap_s: i64,
-}
-
-/// A resource whose time has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueRow {
-    /// Its key in our tables.
-    pub key: i64,
-    /// The API's id.
-    pub id: String,
-    /// The page it stands on.
-    pub page: Option<i64>,
-    /// Its schedule until now.
-    pub due: Due,
-    /// When it was last seen, a stamp.
-    pub as_of: i64,
-    /// Its `scrape_interval_hours`.
-    pub interval_hours: Option<i64>,
-    /// Its `last_scrape_time`, as text.
-    pub last_scrape_time: Option<String>,
-    /// Its `added_at`, as text.
-    pub added_at: Option<String>,
-}
-
-/// An account whose videos are to be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueFeed {
-    /// The account's key in our tables.
-    pub account: i64,
-    /// The API's id of the account.
-    pub id: String,
-    /// How many account videos are held of it.
-    pub videos: i64,
-    /// Since when, a stamp.
-    pub since: i64,
-}
+use crate::store::rows::{Scrape, State, Written};
 
 from_row!(DueFeed: account, id, since, videos);
 
@@ -95,7 +54,7 @@ pub fn until(c: &Connection, kind: Kind, until: i64) -> StoreResult<Vec<(i64, i6
 }
 
 /// The rows on a page that are due at `now`.
-pub fn on_page(c: &Connection, kind: Kind, page: i64, now: i64) -> StoreResult<Vec<DueRow>> {
+fn on_page(c: &Connection, kind: Kind, page: i64, now: i64) -> StoreResult<Vec<DueRow>> {
     // Mostly nothing is due at all, which one look at the index tells.
     if first_due_at(c, kind)?.is_none_or(|due_at| due_at > now) {
         return Ok(Vec::new());
@@ -110,7 +69,7 @@ pub fn on_page(c: &Connection, kind: Kind, page: i64, now: i64) -> StoreResult<V
 }
 
 /// The row of this key, if it is on the schedule.
-pub fn one(c: &Connection, kind: Kind, key: i64) -> StoreResult<Option<DueRow>> {
+fn one(c: &Connection, kind: Kind, key: i64) -> StoreResult<Option<DueRow>> {
     c.optional(&format!("{} WHERE d.{} = ?1", select(kind), kind.name()), [key], read)
 }
 
@@ -120,6 +79,59 @@ pub fn set(tx: &Transaction<'_>, kind: Kind, key: i64, due: Option<Due>) -> Stor
     match due {
         Some(due) => tx.exec(put, (key, due.due_at, due.gap_s)),
         None => tx.exec(delete, [key]),
+    }
+}
+
+/// Sets the next poll of a row that was written as an answer asked for at `as_of` showed it. An account's new
+/// scrape makes its feed due.
+pub fn row_written(
+    tx: &Transaction<'_>,
+    rule: &DueRule,
+    kind: Kind,
+    (row, written): (&Row<'_>, Written),
+    as_of: i64,
+) -> StoreResult<()> {
+    if !is_scheduled(kind) {
+        return Ok(());
+    }
+    let before = match written.state {
+        State::New => None,
+        State::Changed => one(tx, kind, written.key)?.map(|row| row.due),
+        State::Same | State::Outdated => return Ok(()),
+    };
+    let is_news = written.scrape == Scrape::Added;
+    if is_news && kind == Kind::Account {
+        feed_has_news(tx, written.key, as_of)?;
+    }
+    let seen = if is_news { Seen::News } else { Seen::Nothing };
+    let next = rule.apply(Facts::of(kind, row), before, seen);
+    if next.is_none() && written.state == State::New {
+        return Ok(());
+    }
+    set(tx, kind, written.key, next)
+}
+
+/// What was due on a page that was read and has not moved is due again later.
+pub fn page_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind, page: i64) -> StoreResult<()> {
+    if !is_scheduled(kind) {
+        return Ok(());
+    }
+    for row in on_page(tx, kind, page, rule.now)? {
+        set(tx, kind, row.key, rule.apply(row.facts, Some(row.due), Seen::Nothing))?;
+    }
+    Ok(())
+}
+
+/// A row that was read is due again later, unless its schedule has moved on by itself.
+pub fn row_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind, key: i64) -> StoreResult<()> {
+    if !is_scheduled(kind) {
+        return Ok(());
+    }
+    match one(tx, kind, key)? {
+        Some(row) if row.due.due_at <= rule.now => {
+            set(tx, kind, key, rule.apply(row.facts, Some(row.due), Seen::Nothing))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -167,7 +179,7 @@ pub fn lateness(c: &Connection, kind: Kind, now: i64) -> StoreResult<Vec<i64>> {
 }
 
 /// An account was scraped, as an answer asked for at `since` shows: its videos have news.
-pub fn feed_has_news(tx: &Transaction<'_>, account: i64, since: i64) -> StoreResult<()> {
+fn feed_has_news(tx: &Transaction<'_>, account: i64, since: i64) -> StoreResult<()> {
     let sql = "INSERT INTO feed_due (account, since) VALUES (?1, ?2)
                ON CONFLICT (account) DO UPDATE SET since = excluded.since";
     tx.exec(sql, (account, since))
@@ -209,15 +221,19 @@ pub fn feeds_read(tx: &Transaction<'_>, read_at: i64) -> StoreResult<()> {
 }
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<DueRow> {
+    let instant_at = |at| Ok::<_, rusqlite::Error>(seconds(row.get_ref(at)?.as_str_or_null()?));
     Ok(DueRow {
         key: row.get(0)?,
         id: row.get(1)?,
         page: row.get(2)?,
         due: Due { due_at: row.get(3)?, gap_s: row.get(4)? },
         as_of: row.get(5)?,
-        interval_hours: row.get(6)?,
-        last_scrape_time: row.get(7)?,
-        added_at: row.get(8)?,
+        facts: Facts {
+            is_idle: false,
+            interval_hours: row.get(6)?,
+            last_scrape: instant_at(7)?,
+            added_at: instant_at(8)?,
+        },
     })
 }
 

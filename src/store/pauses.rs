@@ -3,46 +3,13 @@
 
 use rusqlite::{Connection, Transaction};
 
-use crate::model::Kind;
+use crate::model::pause::PAUSE_MICROS_MAX;
+use crate::model::{BackoffScope, Kind};
 use crate::store::error::StoreResult;
 use crate::store::query::Query;
-use crate::store::stored::stored_by_name;
-
-/// No pause is longer. One that ends later was noted by a clock that was wrong, and is over.
-pub const PAUSE_MICROS_MAX: i64 = 24 * 3_600 * 1_000_000;
 
 /// Failures in a row beyond this no longer count.
 const FAILURES_MAX: u32 = 1_000;
-
-/// The sort of work that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum BackoffScope {
-    /// Reading the whole list, or the document.
-    Listing,
-    /// Reading again what is due.
-    Poll,
-    /// Daily metrics.
-    Days,
-}
-
-impl BackoffScope {
-    const ALL: [Self; 3] = [Self::Listing, Self::Poll, Self::Days];
-
-    /// Its name in the database.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Listing => "listing",
-            Self::Poll => "poll",
-            Self::Days => "days",
-        }
-    }
-
-    fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.name() == name)
-    }
-}
-
-stored_by_name!(BackoffScope);
 
 /// Retry state after failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

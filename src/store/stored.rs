@@ -1,34 +1,29 @@
 //! How types of the model are stored: those that have names as these, values as what they are.
 
 use rusqlite::ToSql;
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 
 use crate::model::outbox::{Action, State};
-use crate::model::{Kind, Outcome, Value};
+use crate::model::{BackoffScope, Kind, Outcome, Value};
 
 /// Stores a type by its `name`, and reads it with its `from_name`.
 macro_rules! stored_by_name {
     ($($type:ty),+) => {$(
-        impl rusqlite::ToSql for $type {
-            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        impl ToSql for $type {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
                 Ok(self.name().into())
             }
         }
 
-        impl rusqlite::types::FromSql for $type {
-            fn column_result(
-                value: rusqlite::types::ValueRef<'_>,
-            ) -> rusqlite::types::FromSqlResult<Self> {
-                let found = Self::from_name(value.as_str()?);
-                found.ok_or(rusqlite::types::FromSqlError::InvalidType)
+        impl FromSql for $type {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                Self::from_name(value.as_str()?).ok_or(FromSqlError::InvalidType)
             }
         }
     )+};
 }
 
-pub(super) use stored_by_name;
-
-stored_by_name!(Action, Kind, Outcome, State);
+stored_by_name!(Action, BackoffScope, Kind, Outcome, State);
 
 impl ToSql for Value<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -3,12 +3,11 @@
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use rusqlite::Connection;
 
-use crate::model::{Kind, Lot, instant};
+use crate::model::{BackoffScope, Kind, Lot, instant};
 use crate::pass::pauses;
 use crate::plan::backfill::{self as plan, Task};
 use crate::poll::Desk;
 use crate::poll::metrics::endpoint;
-use crate::store::pauses::BackoffScope;
 use crate::store::{StoreResult, instance, metrics, refusals};
 
 /// Days are asked for up to so many seconds after they have ended, so that many installations do not

@@ -18,10 +18,8 @@ pub use growth::{due, next_at};
 pub use report::{Backfilled, KindBackfilled};
 
 use crate::api::Failure;
-use crate::model::Ending;
-use crate::model::Outcome;
 use crate::model::metrics::number;
-use crate::model::{Event, Kind, Lot};
+use crate::model::{BackoffScope, Ending, Event, Kind, Lot, Outcome};
 use crate::pass::order::PassSettings;
 use crate::pass::pauses;
 use crate::pass::stop::Stop;
@@ -34,7 +32,6 @@ use crate::poll::{Desk, PollError};
 use crate::store::StoreResult;
 use crate::store::metrics::{self, Subject, Told, Wanted};
 use crate::store::passes::Turn;
-use crate::store::pauses::BackoffScope;
 
 use course::{Goal, Place};
 
