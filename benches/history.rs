@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use bytes::Bytes;
 use creatormirror::clock::Clock;
 use creatormirror::model::{Instant, Kind, Row, Value, columns};
 use creatormirror::store::Database;
@@ -93,7 +94,7 @@ fn write_page(store: &Database, page: u64, stamp: u64, precision: Precision) -> 
     Ok(())
 }
 
-fn video(n: u64, round: u64, precision: Precision) -> Row<'static> {
+fn video(n: u64, round: u64, precision: Precision) -> Row {
     let hour = mix(n, 0) % 86_400;
     let nanos = match precision {
         Precision::Seconds => 0,
@@ -112,15 +113,12 @@ fn video(n: u64, round: u64, precision: Precision) -> Row<'static> {
         "share_count" => Value::Integer(views / 400),
         _ => Value::Null,
     };
-    Row {
-        id: format!("{:016x}", mix(n, 3)).into(),
-        values: columns::columns(Kind::Video).iter().map(|column| count(column.name)).collect(),
-        extra: None,
-        is_odd: false,
-        fingerprint: mix(n, round).cast_signed(),
-        scraped_at: Some(at),
-        has_unreadable_scrape: false,
-    }
+    let values: Vec<Value<'_>> =
+        columns::columns(Kind::Video).iter().map(|column| count(column.name)).collect();
+    let mut row = Row::new(Bytes::new(), &format!("{:016x}", mix(n, 3)), &values);
+    row.fingerprint = mix(n, round).cast_signed();
+    row.scraped_at = Some(at);
+    row
 }
 
 /// Splitmix64 of two numbers: well mixed, and the same in every run.

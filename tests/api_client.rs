@@ -8,7 +8,8 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use creatormirror::api::{Answer, BuildError, Client, Failure, Request, Verdict};
+use creatormirror::api::{Answer, BuildError, Client, Failure, Page, Request, Verdict, document};
+use creatormirror::model::Kind;
 use creatormirror::model::settings::ApiSettings;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -146,12 +147,12 @@ async fn a_documented_answer_is_handed_over() {
         x-ratelimit-limit: 600\r\nx-ratelimit-remaining: 599\r\nx-ratelimit-reset: 784111800\r\n";
     let answer =
         ask("200 OK", headers, r#"{"data":[],"pagination":{"has_next":false}}"#).await.unwrap();
-    assert_eq!((answer.status, answer.not_modified), (200, false));
-    assert_eq!(answer.etag.as_deref(), Some("\"e1\""));
-    assert_eq!(answer.request_id.as_deref(), Some("req_1"));
-    assert_eq!(answer.server_date.unwrap().timestamp(), 784_111_777);
-    assert_eq!(answer.rate.remaining, Some(599));
-    assert!(!answer.page().unwrap().has_next);
+    assert_eq!((answer.head.status, answer.is_not_modified()), (200, false));
+    assert_eq!(answer.head.etag.as_deref(), Some("\"e1\""));
+    assert_eq!(answer.head.request_id.as_deref(), Some("req_1"));
+    assert_eq!(answer.head.server_date.unwrap().timestamp(), 784_111_777);
+    assert_eq!(answer.head.rate.remaining, Some(599));
+    assert_eq!(Page::read(Kind::Video, &[], &answer).unwrap().next_cursor, None);
 }
 
 #[tokio::test]
@@ -160,7 +161,7 @@ async fn a_request_is_sent_as_described() {
         Server::start(Deed::Send(canned("201 Created", "location: /v2/videos/1\r\n", "{}"))).await;
     let client = Client::new(&settings(&server.base)).unwrap();
     let post = Request::post("/videos", r#"{"platform":"tiktok"}"#).idempotency_key("k1");
-    assert_eq!(client.send(&post).await.unwrap().location.as_deref(), Some("/v2/videos/1"));
+    assert_eq!(client.send(&post).await.unwrap().head.location.unwrap(), "/v2/videos/1");
     let get = Request::get("/videos")
         .segment("a/b")
         .query("cursor", "x=y&z")
@@ -192,7 +193,7 @@ async fn a_304_is_an_answer_only_if_it_was_asked_for() {
     let deed = Deed::Send(b"HTTP/1.1 304 Not Modified\r\nx-request-id: r\r\n\r\n".to_vec());
     let conditional = Request::get("/videos").if_none_match(Some("\"e1\"".to_owned()));
     let answer = ask_with(deed.clone(), conditional).await.unwrap();
-    assert!(answer.not_modified && answer.body.is_empty());
+    assert!(answer.is_not_modified() && answer.body.is_empty());
     let failure = failure(deed).await;
     assert_eq!((failure.verdict, failure.status), (Verdict::Malformed, Some(304)));
     assert_eq!(failure.request_id.as_deref(), Some("r"));
@@ -202,7 +203,7 @@ async fn a_304_is_an_answer_only_if_it_was_asked_for() {
 async fn a_gzip_body_is_unpacked() {
     let packed = gzip(br#"{"data":{"id":"v1"}}"#);
     let answer = ask("200 OK", "content-encoding: gzip\r\n", packed).await.unwrap();
-    assert_eq!(answer.item().unwrap().get(), r#"{"id":"v1"}"#);
+    assert_eq!(document(&answer).unwrap().get(), r#"{"id":"v1"}"#);
 }
 
 #[tokio::test]
@@ -365,8 +366,8 @@ async fn a_redirect_is_not_followed() {
 async fn an_html_page_with_status_200_is_found_to_be_none_of_ours() {
     let answer =
         ask("200 OK", "content-type: text/html\r\n", "<!doctype html><p>login").await.unwrap();
-    assert_eq!(answer.page().unwrap_err().verdict, Verdict::Malformed);
-    assert_eq!(answer.item().unwrap_err().verdict, Verdict::Malformed);
+    assert_eq!(Page::read(Kind::Video, &[], &answer).unwrap_err().verdict, Verdict::Malformed);
+    assert_eq!(document(&answer).unwrap_err().verdict, Verdict::Malformed);
     assert_eq!(answer.json::<serde_json::Value>().unwrap_err().verdict, Verdict::Malformed);
 }
 
@@ -378,8 +379,8 @@ async fn a_server_that_repeats_the_key_is_not_listened_to() {
     let packed = format!("{headers}content-encoding: gzip\r\n");
     let unpacked = ask("200 OK", &packed, gzip(body.as_bytes())).await.unwrap();
     for answer in [plain, unpacked] {
-        assert_eq!(answer.item().unwrap().get(), r#"{"id":"a","note":"Bearer [redacted]"}"#);
-        assert_eq!(answer.request_id.as_deref(), Some("[redacted]"));
+        assert_eq!(document(&answer).unwrap().get(), r#"{"id":"a","note":"Bearer [redacted]"}"#);
+        assert_eq!(answer.head.request_id.as_deref(), Some("[redacted]"));
     }
 }
 
@@ -472,7 +473,7 @@ async fn a_private_authority_can_be_added() {
     std::fs::write(&ca_file, pem).unwrap();
     let client = Client::new(&ApiSettings { ca_file: Some(ca_file), ..settings(&base) }).unwrap();
     let answer = client.send(&Request::get("/videos")).await.unwrap();
-    assert_eq!(answer.item().unwrap().get(), "{}");
+    assert_eq!(document(&answer).unwrap().get(), "{}");
 }
 
 #[tokio::test]

@@ -51,8 +51,7 @@ impl Mirror {
             let mut writer = RowWriter::new(tx, kind)?;
             for row in rows {
                 stamp += 1;
-                let text = row.to_string();
-                let row = decode::row(kind, text.as_bytes()).unwrap();
+                let row = decode::row(kind, row.to_string()).unwrap();
                 writer.write(&row, Source { page: None, as_of: stamp })?;
             }
             Ok(())

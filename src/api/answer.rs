@@ -1,57 +1,34 @@
 //! A success: a 2xx with its body, or the 304 that was asked for.
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::api::failure::Failure;
-use crate::api::headers::{Head, RateHeaders};
+use crate::api::headers::Head;
 use crate::api::mend::{Mend, mend};
-use crate::api::page::{ListPage, item};
 use crate::api::windowed::Windowed;
 
 /// What the server answered. The key cannot be in it, even if the server repeated it.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// A 2xx, or 304.
-    pub status: u16,
-    /// The strong validator of the body.
-    pub etag: Option<String>,
-    /// The server's name for the request.
-    pub request_id: Option<String>,
+    /// What the headers say; the status is a 2xx or 304.
+    pub head: Head,
     /// The body as received, decompressed; empty for a 304.
     pub body: Bytes,
-    /// Whether the server confirmed what we hold.
-    pub not_modified: bool,
-    /// The server's clock.
-    pub server_date: Option<DateTime<Utc>>,
-    /// The rate-limit headers.
-    pub rate: RateHeaders,
-    /// Where a created resource is.
-    pub location: Option<String>,
-    /// Which places of the body were repaired; see [`Answer::mended`].
-    pub mends: Vec<Mend>,
 }
 
 impl Answer {
-    pub(super) fn new(head: Head, body: Bytes) -> Self {
-        Self {
-            status: head.status,
-            etag: head.etag,
-            request_id: head.request_id,
-            body,
-            not_modified: head.status == 304,
-            server_date: head.server_date,
-            rate: head.rate,
-            location: head.location,
-            mends: Vec::new(),
-        }
+    /// Whether the server confirmed what we hold.
+    pub fn is_not_modified(&self) -> bool {
+        self.head.status == 304
     }
 
-    /// The same answer with single bad values of its JSON repaired; `None` where that does not help.
-    pub fn mended(&self) -> Option<Self> {
-        let (body, mends) = mend(&self.body)?;
-        Some(Self { body: body.into(), mends, ..self.clone() })
+    /// What `read` makes of it; `None` for a 304.
+    pub fn if_modified<T>(
+        &self,
+        read: impl FnOnce(&Self) -> Result<T, Failure>,
+    ) -> Result<Option<T>, Failure> {
+        if self.is_not_modified() { Ok(None) } else { read(self).map(Some) }
     }
 
     /// Reads the body as a JSON document. Content types are not looked at, since they lie.
@@ -60,38 +37,35 @@ impl Answer {
             .map_err(|error| self.blame(Failure::malformed(error.to_string())))
     }
 
-    /// Reads the body as a page of a list.
-    pub fn page(&self) -> Result<ListPage, Failure> {
-        ListPage::parse(&self.body, &self.mends).map_err(|failure| self.blame(failure))
-    }
-
     /// Reads the body as the sums of one UTC day, `YYYY-MM-DD`.
     pub fn windowed(&self, day: &str) -> Result<Windowed, Failure> {
-        Windowed::parse(&self.body, day).map_err(|failure| self.blame(failure))
+        self.parse(|body, _| Windowed::parse(body, day))
     }
 
-    /// Reads the body as one resource in its envelope.
-    pub fn item(&self) -> Result<&serde_json::value::RawValue, Failure> {
-        item(&self.body).map_err(|failure| self.blame(failure))
+    /// Parses the body, or what it becomes when single bad values of its JSON are repaired.
+    pub(super) fn parse<T>(
+        &self,
+        parse: impl Fn(&Bytes, &[Mend]) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let failure = match parse(&self.body, &[]) {
+            Ok(parsed) => return Ok(parsed),
+            Err(failure) => self.blame(failure),
+        };
+        match mend(&self.body) {
+            Some((body, mends)) => parse(&body.into(), &mends).map_err(|_| failure),
+            None => Err(failure),
+        }
     }
 
     /// The failure with what is known about this answer, so that its request can be found.
     pub fn blame(&self, failure: Failure) -> Failure {
-        failure.with_head(&Head {
-            status: self.status,
-            request_id: self.request_id.clone(),
-            etag: None,
-            location: None,
-            content_type: String::new(),
-            server_date: self.server_date,
-            retry_after: None,
-            rate: self.rate,
-        })
+        failure.with_head(&self.head)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
     use http::HeaderMap;
 
     use super::*;
@@ -102,7 +76,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-request-id", "req_1".parse().unwrap());
         let head = Head::read(200, &headers, &Scrubber::new(""), DateTime::UNIX_EPOCH);
-        Answer::new(head, Bytes::from_static(body.as_bytes()))
+        Answer { head, body: Bytes::from_static(body.as_bytes()) }
     }
 
     #[test]
@@ -112,8 +86,6 @@ mod tests {
             assert_eq!(failure.verdict, Verdict::Malformed);
             assert_eq!((failure.status, failure.request_id.as_deref()), (Some(200), Some("req_1")));
         }
-        assert_eq!(answer("<html>").page().unwrap_err().verdict, Verdict::Malformed);
-        assert_eq!(answer("<html>").item().unwrap_err().verdict, Verdict::Malformed);
     }
 
     #[test]

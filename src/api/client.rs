@@ -78,7 +78,7 @@ impl Client {
         let span = debug_span!("request", %request, status = Empty, request_id = Empty, duration_ms = Empty);
         let outcome = self.attempt(request).instrument(span.clone()).await;
         let (status, request_id, verdict) = match &outcome {
-            Ok(answer) => (Some(answer.status), answer.request_id.as_deref(), None),
+            Ok(answer) => (Some(answer.head.status), answer.head.request_id.as_deref(), None),
             Err(failure) => {
                 (failure.status, failure.request_id.as_deref(), Some(failure.verdict.name()))
             }
@@ -105,11 +105,12 @@ impl Client {
             Head::read(status.as_u16(), response.headers(), &self.scrubber, self.clock.now());
         if status.is_success() {
             let (body, place) = self.whole_body(request, response, &head).await?;
-            return Ok(Answer::new(head, place.hold(self.scrubber.body(body))));
+            let body = place.hold(self.scrubber.body(body));
+            return Ok(Answer { head, body });
         }
         if status.as_u16() == 304 {
             return if is_conditional {
-                Ok(Answer::new(head, Bytes::new()))
+                Ok(Answer { head, body: Bytes::new() })
             } else {
                 Err(Failure::malformed("304 to a request that was not conditional")
                     .with_head(&head))

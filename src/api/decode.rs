@@ -7,13 +7,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use bytes::Bytes;
 use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::api::fingerprint;
 use crate::api::mend::Damage;
-use crate::api::page::ListedRow;
 use crate::model::{BadRow, Column, ColumnType, Instant, Kind, Row, Value, columns};
 
 /// An id is shortened to this many bytes where it is only named in an outcome.
@@ -69,8 +69,9 @@ pub fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
 }
 
 /// Decodes one element of a list's `data`, or the `data` of an item: JSON that was read before.
-pub fn row(kind: Kind, json: &[u8]) -> Result<Row<'_>, BadRow> {
-    let members = str::from_utf8(json).ok().and_then(members);
+pub fn row(kind: Kind, json: impl Into<Bytes>) -> Result<Row, BadRow> {
+    let json = json.into();
+    let members = str::from_utf8(&json).ok().and_then(members);
     let members = members.ok_or(BadRow { id: None, reason: NO_OBJECT })?;
     let known = columns::columns(kind);
     let mut draft = Draft { values: vec![Value::Null; known.len()], ..Draft::default() };
@@ -88,17 +89,17 @@ pub fn row(kind: Kind, json: &[u8]) -> Result<Row<'_>, BadRow> {
             draft.extra.insert(name, Cow::Borrowed(raw.get()));
         }
     }
-    draft.finish(kind)
+    draft.finish(kind, &json)
 }
 
-/// Decodes a row of a page, which may have been repaired.
-pub fn listed(kind: Kind, listed: &ListedRow) -> Result<Row<'_>, BadRow> {
-    if let Some(Damage::Lost(id)) = &listed.damage {
+/// Decodes a row that may have been repaired.
+pub(super) fn listed(kind: Kind, json: Bytes, damage: Option<&Damage>) -> Result<Row, BadRow> {
+    if let Some(Damage::Lost(id)) = damage {
         return Err(BadRow { id: id.clone(), reason: "not valid JSON" });
     }
-    let mut row = row(kind, listed)?;
-    if listed.damage.is_some() {
-        if row.id.contains(char::REPLACEMENT_CHARACTER) {
+    let mut row = row(kind, json)?;
+    if damage.is_some() {
+        if row.id().contains(char::REPLACEMENT_CHARACTER) {
             return Err(BadRow { id: None, reason: "its id is not valid UTF-8" });
         }
         row.is_odd = true;
@@ -177,7 +178,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish(self, kind: Kind) -> Result<Row<'a>, BadRow> {
+    fn finish(self, kind: Kind, json: &Bytes) -> Result<Row, BadRow> {
         let bad = |reason| BadRow { id: self.id.map(named), reason };
         let id = match self.id {
             None => return Err(bad("no id")),
@@ -201,15 +202,13 @@ impl<'a> Draft<'a> {
         let has_unreadable_scrape =
             columns::position(kind, SCRAPE_TIME).is_some() && self.extra.contains_key(SCRAPE_TIME);
         let extra = (!self.extra.is_empty()).then(|| object(&self.extra));
-        Ok(Row {
-            id,
-            values,
-            extra,
-            is_odd: self.is_odd,
-            fingerprint,
-            scraped_at: self.scraped_at,
-            has_unreadable_scrape,
-        })
+        let mut row = Row::new(json.clone(), &id, &values);
+        row.extra = extra;
+        row.is_odd = self.is_odd;
+        row.fingerprint = fingerprint;
+        row.scraped_at = self.scraped_at;
+        row.has_unreadable_scrape = has_unreadable_scrape;
+        Ok(row)
     }
 }
 
@@ -393,9 +392,9 @@ mod tests {
     type Decoded = (Vec<(String, String)>, Option<String>, bool);
 
     fn decode(kind: Kind, json: &str) -> Result<Decoded, BadRow> {
-        let row = row(kind, json.as_bytes())?;
-        let set = columns::columns(kind).iter().zip(&row.values);
-        let set = set.filter(|(_, value)| **value != Value::Null);
+        let row = row(kind, json.to_owned())?;
+        let set = columns::columns(kind).iter().zip(row.values());
+        let set = set.filter(|(_, value)| *value != Value::Null);
         let set =
             set.map(|(column, value)| (column.name.to_owned(), format!("{value:?}"))).collect();
         Ok((set, row.extra.clone(), row.is_odd))
@@ -403,7 +402,7 @@ mod tests {
 
     fn count_of(raw: &str) -> (Option<i64>, Option<String>) {
         let json = format!(r#"{{"id":"v","view_count":{raw}}}"#);
-        let row = row(Kind::Video, json.as_bytes()).unwrap();
+        let row = row(Kind::Video, json.to_owned()).unwrap();
         (row.value(Kind::Video, "view_count").as_integer(), row.extra.clone())
     }
 
@@ -446,7 +445,7 @@ mod tests {
 
     #[test]
     fn ids_are_strings_or_whole_numbers_where_the_documentation_is_silent() {
-        let id = |kind, json: &str| row(kind, json.as_bytes()).map(|row| row.id.into_owned());
+        let id = |kind, json: &str| row(kind, json.to_owned()).map(|row| row.id().into_owned());
         assert_eq!(id(Kind::AccountVideo, r#"{"id":7,"platform":"tiktok"}"#).unwrap(), "7");
         assert_eq!(id(Kind::AccountVideo, r#"{"id":"x-1","platform":"tiktok"}"#).unwrap(), "x-1");
         assert_eq!(id(Kind::AccountVideo, r#"{"id":7}"#).unwrap(), "7");
@@ -458,7 +457,7 @@ mod tests {
 
     #[test]
     fn only_the_query_of_an_address_is_not_content() {
-        let print = |json: &str| row(Kind::Video, json.as_bytes()).unwrap().fingerprint;
+        let print = |json: &str| row(Kind::Video, json.to_owned()).unwrap().fingerprint;
         let one = print(r#"{"id":"v","video_url":"https://x/a?sig=1","foo_url":"https://x/b?1"}"#);
         assert_eq!(
             one,
@@ -489,7 +488,7 @@ mod tests {
         fn signatures_of_original_addresses_are_not_content(
             one in "[a-z0-9=&]{1,20}", other in "[a-z0-9=&]{1,20}", space in "[ ]{0,2}",
         ) {
-            let print = |json: String| row(Kind::Video, json.as_bytes()).unwrap().fingerprint;
+            let print = |json: String| row(Kind::Video, json).unwrap().fingerprint;
             for name in ["video_url_original", "cover_image_url_original", "new_url_original"] {
                 let column = |query: &str| format!(r#"{{"id":"v","{name}":"https://x/a?{query}"}}"#);
                 prop_assert_eq!(print(column(&one)), print(column(&other)));
@@ -522,7 +521,7 @@ mod tests {
             for kind in Kind::LISTS {
                 for column in columns::columns(kind) {
                     let json = format!(r#"{{"id":{raw},"platform":"tiktok","{}":{raw}}}"#, column.name);
-                    let _ = row(kind, json.as_bytes());
+                    let _ = row(kind, json.to_owned());
                 }
             }
         }

@@ -182,7 +182,8 @@ impl Failure {
     }
 
     /// Adds what the headers said.
-    pub(super) fn with_head(mut self, head: &Head) -> Self {
+    #[must_use]
+    pub fn with_head(mut self, head: &Head) -> Self {
         self.0.status = Some(head.status);
         self.0.request_id.clone_from(&head.request_id);
         self.0.retry_after = head.retry_after;

@@ -37,14 +37,22 @@ pub struct RateHeaders {
 
 /// Everything of interest in an answer before its body.
 #[derive(Debug, Clone)]
-pub(super) struct Head {
+pub struct Head {
+    /// The status.
     pub status: u16,
+    /// The server's name for the request.
     pub request_id: Option<String>,
+    /// The strong validator of the body.
     pub etag: Option<String>,
+    /// Where a created or moved resource is.
     pub location: Option<String>,
+    /// What the body is said to be.
     pub content_type: String,
+    /// The server's clock.
     pub server_date: Option<DateTime<Utc>>,
+    /// How long the server asks to wait, counted from its answer.
     pub retry_after: Option<Duration>,
+    /// The rate-limit headers.
     pub rate: RateHeaders,
 }
 

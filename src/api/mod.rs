@@ -1,9 +1,8 @@
 //! The remote side: one funnel for every request, and what comes back as answers and verdicts.
 //!
 //! In reading order: a [`Request`] is plain data; the [`Client`] sends it, once, and returns an
-//! [`Answer`] or a [`Failure`] with a [`Verdict`]; [`ListPage`] and [`item`] open the envelopes,
-//! leaving rows unread; [`filters_contradict`] compares an echo with what was asked. The
-//! [`RateGate`] is a value that says how long to hold back. Nothing here sleeps or tries again.
+//! [`Answer`] or a [`Failure`] with a [`Verdict`]; [`Page`], [`Item`] and [`document`] read answers,
+//! decoding their rows. The [`RateGate`] is a value that says how long to hold back. Nothing here sleeps or tries again.
 
 mod answer;
 mod build;
@@ -15,6 +14,7 @@ mod fingerprint;
 mod gate;
 mod headers;
 mod hold;
+mod item;
 mod mend;
 mod page;
 mod problem;
@@ -29,13 +29,12 @@ pub use answer::Answer;
 pub use build::BuildError;
 pub use client::Client;
 pub use failure::{Failure, Report, Verdict};
-pub use filters::{filters_contradict, filters_unasked};
 pub use fingerprint::{is_same_json, is_same_text};
 pub use gate::{Budget, Delay, RateGate};
-pub use headers::RateHeaders;
+pub use headers::{Head, RateHeaders};
 pub use hold::Hold;
-pub use mend::{Damage, Mend};
-pub use page::{ListPage, ListedRow, item};
+pub use item::{Item, document};
+pub use page::Page;
 pub use problem::FieldError;
 pub use request::Request;
 pub use retry_after::{bounded_wait, parse_http_date, parse_retry_after};

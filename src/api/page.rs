@@ -1,12 +1,8 @@
-//! The envelopes: a page of a list, and one resource. Rows are left as they are, unread.
-//!
-//! A page is read once, where its answer comes in; its rows are parts of the body and can be decoded
-//! later, elsewhere, without reading the envelope again.
+//! A page of a list: its envelope, and its rows as far as they can be decoded.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Deref;
 
 use bytes::Bytes;
 use serde::de::{Error as _, SeqAccess, Visitor};
@@ -14,51 +10,47 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::api::answer::Answer;
+use crate::api::decode;
 use crate::api::failure::Failure;
+use crate::api::filters::{filters_contradict, filters_unasked};
 use crate::api::mend::{Damage, Mend, ROWS_MAX};
+use crate::model::shown::printable;
+use crate::model::{BadRow, Kind, Row};
 
 /// Longest echo of the filters that is looked at.
 const FILTERS_BYTES_MAX: usize = 64 << 10;
-/// Longest JSON of a resource that is asked for alone.
-const RESOURCE_BYTES_MAX: usize = 1 << 20;
 /// Longest cursor that can be sent back in an address that servers and proxies accept.
 const CURSOR_BYTES_MAX: usize = 8_192;
+/// Longest id that is named in an outcome.
+const ID_CHARS_MAX: usize = 80;
 
 /// A page of a list.
-#[derive(Debug)]
-pub struct ListPage {
-    /// The rows, unread.
-    pub rows: Vec<ListedRow>,
-    /// Whether another page follows.
-    pub has_next: bool,
-    /// What opens the next page; there exactly when `has_next` is true.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// The rows that could be decoded.
+    pub rows: Vec<Row>,
+    /// The rows that could not.
+    pub bad: Vec<BadRow>,
+    /// Those of `rows` whose JSON was repaired.
+    pub repaired: Vec<BadRow>,
+    /// What opens the next page; `None` on the last one.
     pub next_cursor: Option<String>,
     /// How many rows the whole list has, where the server says so.
-    pub total_count: Option<u64>,
-    /// The filter and sort that the server says made this page.
-    pub filters: Option<BTreeMap<String, Value>>,
+    pub total_count: Option<i64>,
+    /// Parameters that the server says it did not follow.
+    pub ignored: Vec<String>,
+    /// Filters that the server says it applied without being asked.
+    pub unasked: Vec<String>,
 }
 
-/// A row of a page. It dereferences to its JSON text.
-#[derive(Debug, Clone)]
-pub struct ListedRow {
-    /// The JSON text of one resource as received; it shares the body's memory.
-    pub json: Bytes,
-    /// What was wrong with that text, if it had to be repaired.
-    pub damage: Option<Damage>,
-}
-
-impl From<Bytes> for ListedRow {
-    fn from(json: Bytes) -> Self {
-        Self { json, damage: None }
-    }
-}
-
-impl Deref for ListedRow {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.json
+impl Page {
+    /// Reads the answer to a request for a page of `kind` with the parameters `asked`.
+    ///
+    /// # Errors
+    /// Malformed, if the envelope is not what is documented.
+    pub fn read(kind: Kind, asked: &[(String, String)], answer: &Answer) -> Result<Self, Failure> {
+        answer.parse(|body, mends| parse(kind, asked, body, mends))
     }
 }
 
@@ -117,45 +109,55 @@ impl<'de> Visitor<'de> for ElementsVisitor {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-#[derive(Deserialize)]
-struct Resource<'a> {
-    #[serde(borrow)]
-    data: &'a RawValue,
-}
-
-impl ListPage {
-    /// Reads a page, or says what is wrong with it. `mends` are the places of the body that were repaired.
-    pub fn parse(body: &Bytes, mends: &[Mend]) -> Result<Self, Failure> {
-        let envelope: Envelope<'_> = read(body)?;
-        let pagination = envelope.pagination;
-        let next_cursor = match pagination.next_cursor {
-            // A cursor is passed on as it came, or not at all.
-            Some(raw) if pagination.has_next && mends.iter().any(|mend| is_in(body, raw, mend)) => {
-                return Err(Failure::malformed("next_cursor is not valid JSON"));
+fn parse(
+    kind: Kind,
+    asked: &[(String, String)],
+    body: &Bytes,
+    mends: &[Mend],
+) -> Result<Page, Failure> {
+    let envelope: Envelope<'_> = read(body)?;
+    let pagination = envelope.pagination;
+    let next_cursor = match pagination.next_cursor {
+        // A cursor is passed on as it came, or not at all.
+        Some(raw) if pagination.has_next && mends.iter().any(|mend| is_in(body, raw, mend)) => {
+            return Err(Failure::malformed("next_cursor is not valid JSON"));
+        }
+        raw if pagination.has_next => Some(cursor(raw)?),
+        _ => None,
+    };
+    let echo = envelope.filters.filter(|raw| raw.get().len() <= FILTERS_BYTES_MAX);
+    let echo: Option<BTreeMap<String, Value>> =
+        echo.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let echo = echo.unwrap_or_default();
+    let mut page = Page {
+        rows: Vec::with_capacity(envelope.data.0.len()),
+        next_cursor,
+        total_count: pagination.total_count.and_then(total),
+        ignored: filters_contradict(asked, &echo),
+        unasked: filters_unasked(asked, &echo),
+        ..Page::default()
+    };
+    let mut mends = mends.iter().peekable();
+    for raw in envelope.data.0 {
+        let json = body.slice_ref(raw.get().as_bytes());
+        let end = offset(body, raw) + json.len();
+        // Repairs stand in the order of the body. Of several in a row, the last is as good as any.
+        let mut damage = None;
+        while let Some(mend) = mends.next_if(|mend| mend.at < end) {
+            damage = is_in(body, raw, mend).then_some(&mend.what).or(damage);
+        }
+        match decode::listed(kind, json, damage) {
+            Ok(row) => {
+                if let Some(Damage::Repaired(reason)) = damage {
+                    let id = Some(printable(&row.id(), ID_CHARS_MAX));
+                    page.repaired.push(BadRow { id, reason });
+                }
+                page.rows.push(row);
             }
-            raw if pagination.has_next => Some(cursor(raw)?),
-            _ => None,
-        };
-        let mut mends = mends.iter().peekable();
-        let rows = envelope.data.0.into_iter().map(|raw| {
-            let json = body.slice_ref(raw.get().as_bytes());
-            let end = offset(body, raw) + json.len();
-            // Repairs stand in the order of the body. Of several in a row, the last is as good as any.
-            let mut damage = None;
-            while let Some(mend) = mends.next_if(|mend| mend.at < end) {
-                damage = is_in(body, raw, mend).then(|| mend.what.clone()).or(damage);
-            }
-            ListedRow { json, damage }
-        });
-        let filters = envelope.filters.filter(|raw| raw.get().len() <= FILTERS_BYTES_MAX);
-        Ok(Self {
-            rows: rows.collect(),
-            has_next: pagination.has_next,
-            next_cursor,
-            total_count: pagination.total_count.and_then(total),
-            filters: filters.and_then(|raw| serde_json::from_str(raw.get()).ok()),
-        })
+            Err(bad) => page.bad.push(bad),
+        }
     }
+    Ok(page)
 }
 
 /// Where a part of the body begins.
@@ -166,18 +168,6 @@ fn offset(body: &Bytes, part: &RawValue) -> usize {
 fn is_in(body: &Bytes, part: &RawValue, mend: &Mend) -> bool {
     let begin = offset(body, part);
     (begin..begin + part.get().len()).contains(&mend.at)
-}
-
-/// Reads one resource out of `{"data": {…}}`.
-pub fn item(body: &[u8]) -> Result<&RawValue, Failure> {
-    let resource: Resource<'_> = read(body)?;
-    match resource.data.get() {
-        json if !json.starts_with('{') => Err(Failure::malformed("data is not an object")),
-        json if json.len() > RESOURCE_BYTES_MAX => {
-            Err(Failure::malformed(format!("data is over {RESOURCE_BYTES_MAX} bytes long")))
-        }
-        _ => Ok(resource.data),
-    }
 }
 
 /// Derived readers also take an array for an object, which is not what is documented.
@@ -205,9 +195,9 @@ fn cursor(raw: Option<&RawValue>) -> Result<String, Failure> {
 }
 
 /// A whole number, also when it is written as a float or a string.
-fn total(raw: &RawValue) -> Option<u64> {
+fn total(raw: &RawValue) -> Option<i64> {
     let text = raw.get().trim_matches('"');
-    text.strip_suffix(".0").unwrap_or(text).parse().ok()
+    text.strip_suffix(".0").unwrap_or(text).parse().ok().filter(|total| *total >= 0)
 }
 
 #[cfg(test)]
@@ -220,8 +210,8 @@ mod tests {
         "pagination":{"has_next":true,"limit":200,"next_cursor":"c\u002f1","total_count":7},
         "filters":{"order_by":"added_at","is_active":null}}"#;
 
-    fn parse(body: &str) -> Result<ListPage, Failure> {
-        ListPage::parse(&Bytes::copy_from_slice(body.as_bytes()), &[])
+    fn parse(body: &str) -> Result<Page, Failure> {
+        super::parse(Kind::Video, &[], &Bytes::copy_from_slice(body.as_bytes()), &[])
     }
 
     fn with_pagination(pagination: &str) -> String {
@@ -235,19 +225,34 @@ mod tests {
     #[test]
     fn a_documented_page_is_read() {
         let page = parse(PAGE).unwrap();
-        let rows: Vec<&[u8]> = page.rows.iter().map(|row| &row[..]).collect();
-        assert_eq!(rows, [&br#"{"id":"a"}"#[..], br#"{"id":"b","n":1e400}"#]);
-        assert!(page.has_next);
+        let rows = page.rows.iter().map(|row| (row.id(), row.extra.as_deref()));
+        let b = (Cow::from("b"), Some(r#"{"n":1e400}"#));
+        assert_eq!(rows.collect::<Vec<_>>(), [(Cow::from("a"), None), b]);
         assert_eq!(page.next_cursor.as_deref(), Some("c/1"));
         assert_eq!(page.total_count, Some(7));
-        assert_eq!(page.filters.unwrap()["order_by"], "added_at");
+        assert!(page.ignored.is_empty() && page.unasked.is_empty());
     }
 
     #[test]
-    fn rows_are_parts_of_the_body() {
-        let body = Bytes::from_static(PAGE.as_bytes());
-        let page = ListPage::parse(&body, &[]).unwrap();
-        assert!(page.rows.iter().all(|row| body.as_ptr_range().contains(&row.as_ptr())));
+    fn what_the_server_says_it_did_is_compared_with_what_was_asked() {
+        let asked = [("order_by".to_owned(), "username".to_owned())];
+        let body = PAGE.replace("null}}", "true}}");
+        let page = super::parse(Kind::Video, &asked, &body.into(), &[]).unwrap();
+        assert_eq!(
+            (page.ignored, page.unasked),
+            (vec!["order_by".to_owned()], vec!["is_active".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_decoded_costs_itself_alone() {
+        let body = r#"{"data":[{"id":"a"},{"id":7},null],"pagination":{"has_next":false}}"#;
+        let page = parse(body).unwrap();
+        assert_eq!(page.rows.len(), 1);
+        assert_eq!(
+            page.bad.iter().map(|bad| bad.id.as_deref()).collect::<Vec<_>>(),
+            [Some("7"), None]
+        );
     }
 
     #[test]
@@ -255,29 +260,28 @@ mod tests {
         let page = |rows: usize| {
             format!(
                 r#"{{"data":[{}],"pagination":{{"has_next":false}}}}"#,
-                vec!["{}"; rows].join(",")
+                vec![r#"{"id":"a"}"#; rows].join(",")
             )
         };
         assert_eq!(parse(&page(ROWS_MAX)).unwrap().rows.len(), ROWS_MAX);
         assert!(reason(&page(ROWS_MAX + 1)).contains("more than 1000 rows"));
-        let long = format!(r#"{{"data":{{"a":"{}"}}}}"#, "x".repeat(RESOURCE_BYTES_MAX));
-        assert!(item(long.as_bytes()).is_err());
     }
 
     #[test]
     fn a_repair_is_told_of_its_row_and_not_allowed_in_a_cursor() {
         let read = |body: &str| {
             let (body, mends) = crate::api::mend::mend(body.as_bytes()).unwrap();
-            ListPage::parse(&body.into(), &mends)
+            super::parse(Kind::Video, &[], &body.into(), &mends)
         };
-        let page = r#"{"x":NaN,"data":[{"id":"a"},{"id":"b","n":NaN},{"id":"c",}],
+        let text = r#"{"x":NaN,"data":[{"id":"a"},{"id":"b","n":NaN},{"id":"c",}],
             "pagination":{"has_next":true,"next_cursor":"C","total_count":NaN}}"#;
-        let rows = read(page).unwrap().rows;
-        assert_eq!(rows[0].damage, None);
-        assert_eq!(rows[1].damage, Some(Damage::Repaired("a number that JSON does not have")));
-        assert_eq!(rows[2].damage, Some(Damage::Lost(Some("c".to_owned()))));
-        assert!(read(&page.replace("\"C\"", "\"C\n\"")).is_err());
-        assert!(read(&page.replace("true", "NaN")).is_err());
+        let page = read(text).unwrap();
+        assert_eq!(page.rows.iter().map(|row| row.is_odd).collect::<Vec<_>>(), [false, true]);
+        let of = |id: &str, reason| vec![BadRow { id: Some(id.to_owned()), reason }];
+        assert_eq!(page.repaired, of("b", "a number that JSON does not have"));
+        assert_eq!(page.bad, of("c", "not valid JSON"));
+        assert!(read(&text.replace("\"C\"", "\"C\n\"")).is_err());
+        assert!(read(&text.replace("true", "NaN")).is_err());
     }
 
     #[test]
@@ -286,7 +290,8 @@ mod tests {
             let body = with_pagination(&format!(r#"{{"has_next":false,"next_cursor":{cursor}}}"#));
             assert_eq!(parse(&body).unwrap().next_cursor, None, "{cursor}");
         }
-        assert!(!parse(&with_pagination(r#"{"has_next":false}"#)).unwrap().has_next);
+        let body = with_pagination(r#"{"has_next":false}"#);
+        assert_eq!(parse(&body).unwrap().next_cursor, None);
     }
 
     #[test]
@@ -344,15 +349,7 @@ mod tests {
             assert_eq!(parse(&page(total, "null")).unwrap().total_count, expected, "{total}");
         }
         for filters in ["null", "[]", "\"x\"", "7"] {
-            assert!(parse(&page("1", filters)).unwrap().filters.is_none(), "{filters}");
-        }
-    }
-
-    #[test]
-    fn an_item_is_an_object_in_an_envelope() {
-        assert_eq!(item(br#"{"data":{"id":1},"x":2}"#).unwrap().get(), r#"{"id":1}"#);
-        for body in ["", "{}", "[]", r#"{"data":[]}"#, r#"{"data":null}"#, "<html>", "[{}]"] {
-            assert!(item(body.as_bytes()).is_err(), "{body}");
+            assert!(parse(&page("1", filters)).unwrap().ignored.is_empty(), "{filters}");
         }
     }
 
@@ -364,16 +361,12 @@ mod tests {
             let mut body = PAGE.as_bytes().to_vec();
             body[position] = byte;
             body.truncate(end);
-            if let Ok(page) = ListPage::parse(&Bytes::copy_from_slice(&body), &[]) {
-                prop_assert_eq!(page.has_next, page.next_cursor.is_some());
-            }
-            let _ = item(&body);
+            let _ = super::parse(Kind::Video, &[], &body.into(), &[]);
         }
 
         #[test]
         fn any_body_is_survived(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = ListPage::parse(&Bytes::copy_from_slice(&body), &[]);
-            let _ = item(&body);
+            let _ = super::parse(Kind::Video, &[], &body.into(), &[]);
         }
     }
 }

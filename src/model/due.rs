@@ -58,7 +58,7 @@ pub struct Facts {
 
 impl Facts {
     /// Those of a decoded row.
-    pub fn of(kind: Kind, row: &Row<'_>) -> Self {
+    pub fn of(kind: Kind, row: &Row) -> Self {
         let number = |name| row.value(kind, name).as_integer();
         Self {
             is_idle: number("is_active") == Some(0) || number("is_unavailable") == Some(1),

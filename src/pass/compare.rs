@@ -68,16 +68,16 @@ pub enum Compared {
 pub fn compare(
     kind: Kind,
     held: &Held,
-    found: &Row<'_>,
+    found: &Row,
     is_newer: bool,
     scrape: Option<&[Option<i64>]>,
 ) -> Compared {
     let is_later = is_later(kind, held, found);
     let (mut differences, mut is_explained) = (Vec::new(), false);
     for ((column, mine), theirs) in
-        columns::columns(kind).iter().zip(&held.values).zip(&found.values)
+        columns::columns(kind).iter().zip(&held.values).zip(found.values())
     {
-        if is_same(column.name, column.ty, mine, theirs) {
+        if is_same(column.name, column.ty, mine, &theirs) {
             continue;
         }
         if explains(kind, column.name, is_later, is_newer) {
@@ -85,7 +85,7 @@ pub fn compare(
             continue;
         }
         let column = Cow::Borrowed(column.name);
-        differences.push(Difference { column, held: shown(mine), found: shown(theirs) });
+        differences.push(Difference { column, held: shown(mine), found: shown(&theirs) });
     }
     let is_same_extra = is_same_extra(kind, held.extra.as_deref(), found.extra.as_deref());
     if !is_same_extra && is_later {
@@ -105,7 +105,7 @@ pub fn compare(
 }
 
 /// Whether the API shows a later scrape than the one that is held.
-pub fn is_later(kind: Kind, held: &Held, found: &Row<'_>) -> bool {
+pub fn is_later(kind: Kind, held: &Held, found: &Row) -> bool {
     found.scraped_at.is_some() && found.scraped_at > scrape_of(kind, held)
 }
 
@@ -149,7 +149,7 @@ fn is_same_extra(kind: Kind, mine: Option<&str>, theirs: Option<&str>) -> bool {
 
 /// What history lacks of the scrape that is shown. A number that it has and the API no longer gives
 /// is no lack.
-fn in_history(kind: Kind, found: &Row<'_>, scrape: Option<&[Option<i64>]>) -> Vec<Difference> {
+fn in_history(kind: Kind, found: &Row, scrape: Option<&[Option<i64>]>) -> Vec<Difference> {
     let mut differences = Vec::new();
     for (at, name) in columns::history_columns(kind).iter().enumerate() {
         let Some(count) = found.value(kind, name).as_integer() else { continue };
@@ -180,16 +180,10 @@ mod tests {
     use crate::api::decode;
 
     fn held(kind: Kind, json: &str) -> Held {
-        let row = decode::row(kind, json.as_bytes()).unwrap();
-        let own = |value: &Value<'_>| match value {
-            Value::Text(text) => Value::Text(text.clone().into_owned().into()),
-            Value::Null => Value::Null,
-            Value::Integer(number) => Value::Integer(*number),
-            Value::Real(number) => Value::Real(*number),
-        };
+        let row = decode::row(kind, json.to_owned()).unwrap();
         Held {
             key: 1,
-            values: row.values.iter().map(own).collect(),
+            values: row.values().map(Value::into_owned).collect(),
             extra: row.extra.clone(),
             fingerprint: row.fingerprint,
             as_of: 0,
@@ -198,7 +192,7 @@ mod tests {
     }
 
     fn columns_of(kind: Kind, mine: &str, theirs: &str) -> Option<Vec<String>> {
-        let (held, found) = (held(kind, mine), decode::row(kind, theirs.as_bytes()).unwrap());
+        let (held, found) = (held(kind, mine), decode::row(kind, theirs.to_owned()).unwrap());
         let names = columns::history_columns(kind).iter();
         let counts: Vec<_> = names
             .map(|name| columns::position(kind, name).and_then(|at| held.values[at].as_integer()))
@@ -248,7 +242,7 @@ mod tests {
         let mine = r#"{"id":"c","name":"Ada","accounts_summary":{"total":1,"total_followers":5}}"#;
         let theirs = mine.replace(":5", ":6");
         let (held, found) =
-            (held(Kind::Creator, mine), decode::row(Kind::Creator, theirs.as_bytes()).unwrap());
+            (held(Kind::Creator, mine), decode::row(Kind::Creator, theirs.to_owned()).unwrap());
         assert_eq!(compare(Kind::Creator, &held, &found, true, None), Compared::Later);
         assert!(matches!(
             compare(Kind::Creator, &held, &found, false, None),
@@ -256,10 +250,10 @@ mod tests {
         ));
         // By id the API may tell more of it than in a list.
         let more = mine.replace("}}", r#"},"accounts":[{"id":"a"}]}"#);
-        let found = decode::row(Kind::Creator, more.as_bytes()).unwrap();
+        let found = decode::row(Kind::Creator, more.to_owned()).unwrap();
         assert_eq!(compare(Kind::Creator, &held, &found, false, None), Compared::Equal);
         let theirs = theirs.replace("Ada", "Eva");
-        let found = decode::row(Kind::Creator, theirs.as_bytes()).unwrap();
+        let found = decode::row(Kind::Creator, theirs.to_owned()).unwrap();
         assert!(matches!(
             compare(Kind::Creator, &held, &found, true, None),
             Compared::Drift(found) if found[0].column == "name"

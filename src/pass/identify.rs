@@ -73,7 +73,7 @@ pub fn compare(bound: Option<&str>, whoami: &Whoami) -> Result<(), Stop> {
 pub async fn identify(desk: &mut Desk) -> Result<(), Stop> {
     let question = question();
     let fetched = desk.fetcher.fetch(&question, read);
-    let whoami = fetched.await.map_err(Stop::at_start)?.checked;
+    let whoami = fetched.await.map_err(Stop::at_start)?.value;
     let bound = desk.store.read(instance::identity).await?.organization_id;
     compare(bound.as_deref(), &whoami)?;
     let bind = move |tx: &Transaction<'_>| {

@@ -3,6 +3,7 @@
 //! The comparison, the mark that forces a row to be rewritten, and the rewrite are one transaction:
 //! what is reported as repaired is repaired, whatever ends the process in between.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Transaction};
@@ -41,7 +42,7 @@ pub struct Judged {
 
 impl Judge {
     /// Compares all rows, each resource once.
-    pub fn rows(&self, tx: &Transaction<'_>, rows: &[Row<'_>]) -> StoreResult<Vec<Judged>> {
+    pub fn rows(&self, tx: &Transaction<'_>, rows: &[Row]) -> StoreResult<Vec<Judged>> {
         let (mut seen, mut all) = (BTreeSet::new(), Vec::new());
         for row in rows {
             if let Some(judged) = self.row(tx, row)?
@@ -55,9 +56,11 @@ impl Judge {
 
     /// Compares a row. One that drifted is invalidated, so that the write that follows in this
     /// transaction rewrites it. `None`: nothing is held of it, or a newer answer is.
-    pub fn row(&self, tx: &Transaction<'_>, row: &Row<'_>) -> StoreResult<Option<Judged>> {
-        let platform = row.value(self.kind, "platform").as_text();
-        let Some(held) = sample::held(tx, self.kind, &row.id, platform)? else { return Ok(None) };
+    pub fn row(&self, tx: &Transaction<'_>, row: &Row) -> StoreResult<Option<Judged>> {
+        let platform = row.value(self.kind, "platform");
+        let Some(held) = sample::held(tx, self.kind, &row.id(), platform.as_text())? else {
+            return Ok(None);
+        };
         // A row that is back was never the sample's.
         if held.is_removed || self.as_of < held.as_of {
             return Ok(None);
@@ -67,21 +70,21 @@ impl Judge {
             sample::invalidate(tx, self.kind, held.key)?;
         }
         let is_scraped = self.kind == Kind::Account && compare::is_later(self.kind, &held, row);
-        let creator = row.value(self.kind, "creator_id").as_text().filter(|_| is_scraped);
+        let creator = row.value(self.kind, "creator_id").into_text().filter(|_| is_scraped);
         Ok(Some(Judged {
             key: held.key,
-            id: row.id.clone().into_owned(),
-            moved: creator.map(str::to_owned),
+            id: row.id().into_owned(),
+            moved: creator.map(Cow::into_owned),
             is_other_form: compared == Compared::Equal
                 && ![row.fingerprint, NO_FINGERPRINT].contains(&held.fingerprint),
             compared,
         }))
     }
 
-    fn compare(&self, c: &Connection, held: &Held, row: &Row<'_>) -> StoreResult<Compared> {
+    fn compare(&self, c: &Connection, held: &Held, row: &Row) -> StoreResult<Compared> {
         let is_newer = self.kind == Kind::Creator
-            && (self.moved.contains(&*row.id)
-                || sample::has_newer_scrape(c, &row.id, held.as_of, self.now)?);
+            && (self.moved.contains(&*row.id())
+                || sample::has_newer_scrape(c, &row.id(), held.as_of, self.now)?);
         let scrape = match row.scraped_at {
             Some(at) => sample::scrape(c, self.kind, held.key, at)?,
             None => None,
@@ -132,7 +135,7 @@ mod tests {
     const TRUTH: &str = r#"{"id":"v","last_scrape_time":"2026-01-01T00:00:00Z","view_count":5}"#;
 
     fn write(tx: &Transaction<'_>, as_of: i64) -> StoreResult<()> {
-        let row = decode::row(Kind::Video, TRUTH.as_bytes()).unwrap();
+        let row = decode::row(Kind::Video, TRUTH.to_owned()).unwrap();
         RowWriter::new(tx, Kind::Video)?.write(&row, Source { page: None, as_of })?;
         Ok(())
     }
@@ -145,7 +148,7 @@ mod tests {
     }
 
     fn judge(tx: &Transaction<'_>, as_of: i64) -> StoreResult<Vec<Judged>> {
-        let rows = [TRUTH, TRUTH].map(|json| decode::row(Kind::Video, json.as_bytes()).unwrap());
+        let rows = [TRUTH, TRUTH].map(|json| decode::row(Kind::Video, json.to_owned()).unwrap());
         let judge = Judge { kind: Kind::Video, as_of, now: 0, moved: BTreeSet::new() };
         judge.rows(tx, &rows)
     }

@@ -4,7 +4,7 @@
 //! Accounts, creators and videos are read by their ids. Account videos cannot be; of them the pages on
 //! which the sample stands are read again, by the cursors that opened them.
 
-use crate::api::{Failure, Request, Verdict, decode, item};
+use crate::api::{Failure, Item, Page, Request, Verdict};
 use crate::model::Ending;
 use crate::model::Outcome;
 use crate::model::{Event, Kind};
@@ -14,7 +14,7 @@ use crate::pass::stop::Stop;
 use crate::pass::turn::end_turn;
 use crate::poll::error::PollResult;
 use crate::poll::settle;
-use crate::poll::write::{self, Content, PageWrite};
+use crate::poll::write::{self, PageWrite};
 use crate::poll::{Desk, PollError, page, query};
 use crate::store::pages::{self, PageAddress};
 use crate::store::passes::Tally;
@@ -162,13 +162,7 @@ async fn by_id(
     findings: &mut Findings,
 ) -> PollResult<Answered> {
     let request = Request::get(kind.path()).segment(&picked.id);
-    let fetched = desk.fetcher.fetch(&request, |answer| {
-        let row = decode::row(kind, item(&answer.body)?.get().as_bytes());
-        match row.map_err(|bad| Failure::malformed(bad.reason))?.id == picked.id {
-            true => Ok(()),
-            false => Err(Failure::malformed("the answer is about another resource")),
-        }
-    });
+    let fetched = desk.fetcher.fetch(&request, |answer| Item::read_of(kind, &picked.id, answer));
     let fetched = match fetched.await {
         Ok(fetched) => fetched,
         Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
@@ -176,12 +170,7 @@ async fn by_id(
         }
         Err(error) => return Err(error),
     };
-    let (body, as_of) = (fetched.answer.body, fetched.as_of);
-    let Some(row) = item(&body).ok().and_then(|raw| decode::row(kind, raw.get().as_bytes()).ok())
-    else {
-        return Ok(Answered::Row);
-    };
-    let row = row.into_owned();
+    let (row, as_of) = (fetched.value.row, fetched.as_of);
     let judge = judge_of(desk, kind, as_of, findings);
     let ledger = desk.ledger(kind);
     let judged = desk
@@ -246,7 +235,8 @@ async fn one_page(
     let kind = Kind::AccountVideo;
     let parameters = query::parameters(kind, &desk.refused);
     let request = query::page(kind, &parameters, address.cursor.as_deref());
-    let fetched = desk.fetcher.fetch(&request, |answer| answer.page()).await;
+    let fetched =
+        desk.fetcher.fetch(&request, |answer| Page::read(kind, &parameters, answer)).await;
     let fetched = match fetched {
         Ok(fetched) => fetched,
         Err(PollError::Api(failure)) if is_refusal(&failure) => {
@@ -254,22 +244,20 @@ async fn one_page(
         }
         Err(error) => return Err(error),
     };
-    let page = fetched.checked;
     let page = PageWrite {
         url: page::url(&request),
         cursor: address.cursor.clone(),
-        etag: fetched.answer.etag,
-        next_cursor: page.next_cursor,
-        total_count: page.total_count.and_then(|total| i64::try_from(total).ok()),
+        etag: fetched.head.etag,
         as_of: fetched.as_of,
         walk: None,
-        content: Content::Rows(page.rows),
+        page: fetched.value,
+        confirmed: None,
     };
     let judge = judge_of(desk, kind, page.as_of, findings);
     let ledger = desk.ledger(kind);
     let written = desk
         .store
-        .write(move |tx| write::page_after(tx, &ledger, &page, |tx, rows| judge.rows(tx, rows)));
+        .write(move |tx| write::page_after(tx, &ledger, page, |tx, rows| judge.rows(tx, rows)));
     let (_, judged) = written.await?;
     judge::note(findings, kind, judged, |id| {
         sample.iter().find(|picked| picked.id == id).map(|picked| picked.stratum)
@@ -289,7 +277,8 @@ async fn total(desk: &mut Desk, kind: Kind, findings: &mut Findings) -> PollResu
         .await?;
     let parameters = asks.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let request = query::page(kind, &parameters, None);
-    let fetched = desk.fetcher.fetch(&request, |answer| answer.page()).await;
+    let fetched =
+        desk.fetcher.fetch(&request, |answer| Page::read(kind, &parameters, answer)).await;
     let fetched = match fetched {
         Ok(fetched) => fetched,
         Err(PollError::Api(failure)) if is_refusal(&failure) => {
@@ -298,8 +287,8 @@ async fn total(desk: &mut Desk, kind: Kind, findings: &mut Findings) -> PollResu
         }
         Err(error) => return Err(error),
     };
-    let page = fetched.checked;
-    if let Some(found) = page.total_count.and_then(|total| i64::try_from(total).ok()) {
+    let page = fetched.value;
+    if let Some(found) = page.total_count {
         let now = desk.fetcher.clock().now().timestamp();
         // Posts are found by the scrapes of their accounts; nothing else grows by itself.
         let is_explained = kind == Kind::AccountVideo
@@ -310,7 +299,7 @@ async fn total(desk: &mut Desk, kind: Kind, findings: &mut Findings) -> PollResu
     let judge = judge_of(desk, kind, fetched.as_of, findings);
     let (ledger, as_of) = (desk.ledger(kind), fetched.as_of);
     let written = desk.store.write(move |tx| {
-        write::loose_after(tx, &ledger, &page.rows, as_of, |tx, rows| judge.rows(tx, rows))
+        write::loose_after(tx, &ledger, page, as_of, |tx, rows| judge.rows(tx, rows))
     });
     let (_, judged) = written.await?;
     judge::note(findings, kind, judged, |_| None);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::api::{Request, decode, item};
+use crate::api::{Request, decode, document};
 use crate::model::{Column, ColumnType, Kind, Value};
 use crate::poll::desk::Desk;
 use crate::poll::error::PollResult;
@@ -30,22 +30,19 @@ pub async fn overview(desk: &mut Desk) -> PollResult<()> {
     let request = request.if_none_match(etag);
     let fetched = desk
         .fetcher
-        .fetch(&request, |answer| match answer.not_modified {
-            true => Ok(None),
-            false => item(&answer.body).map(|raw| Some(figures(raw))),
-        })
+        .fetch(&request, |answer| answer.if_modified(|answer| Ok(figures(&document(answer)?))))
         .await?;
     let ledger = desk.ledger(Kind::Overview);
     desk.store
         .write(move |tx| {
             let mut done = Tally::default();
             done.page.rows_seen = 1;
-            if let Some((figures, is_odd)) = &fetched.checked {
+            if let Some((figures, is_odd)) = &fetched.value {
                 let is_new = documents::observe(tx, PERIOD, figures, fetched.as_of)?;
                 done.page.rows_changed = i64::from(is_new);
                 done.page.snapshots_added = i64::from(is_new);
                 done.page.type_mismatches = i64::from(*is_odd);
-                documents::keep_etag(tx, &url, fetched.answer.etag.as_deref(), fetched.as_of)?;
+                documents::keep_etag(tx, &url, fetched.head.etag.as_deref(), fetched.as_of)?;
             }
             walks::answered(tx, Kind::Overview, fetched.as_of)?;
             ledger.close(tx, &done)
@@ -59,17 +56,17 @@ pub async fn meta(desk: &mut Desk) -> PollResult<()> {
     let request = Request::get(Kind::Meta.path()).without_key();
     let fetched = desk
         .fetcher
-        .fetch(&request, |answer| item(&answer.body).map(|raw| raw.get().to_owned()))
+        .fetch(&request, |answer| document(answer).map(|raw| raw.get().to_owned()))
         .await?;
     let ledger = desk.ledger(Kind::Meta);
     desk.store
         .write(move |tx| {
             let before = instance::api_meta(tx)?;
-            let is_new = before.is_none_or(|(meta, _)| meta != fetched.checked);
+            let is_new = before.is_none_or(|(meta, _)| meta != fetched.value);
             let mut done = Tally::default();
             done.page.rows_seen = 1;
             done.page.rows_changed = i64::from(is_new);
-            instance::keep_api_meta(tx, &fetched.checked, fetched.as_of)?;
+            instance::keep_api_meta(tx, &fetched.value, fetched.as_of)?;
             walks::answered(tx, Kind::Meta, fetched.as_of)?;
             ledger.close(tx, &done)
         })

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::Notify;
 
-use crate::api::{Answer, Client, Failure, Request, Verdict};
+use crate::api::{Answer, Client, Failure, Head, Request, Verdict};
 use crate::clock::Clock;
 use crate::model::event::Wait;
 use crate::model::{Event, Means, Watcher};
@@ -30,13 +30,13 @@ pub const RETRY: RetryPolicy =
 /// the same request. With the longest time an attempt takes, a silent API is given up within a minute.
 const PATIENCE: Duration = Duration::from_secs(25);
 
-/// An answer, and when its request started.
+/// What was read from an answer, and when its request started.
 #[derive(Debug)]
 pub struct Fetched<T> {
-    /// What the API said.
-    pub answer: Answer,
-    /// What the caller made of it.
-    pub checked: T,
+    /// What the headers said.
+    pub head: Head,
+    /// What the caller read.
+    pub value: T,
     /// Start of the request, a stamp.
     pub as_of: i64,
 }
@@ -204,12 +204,12 @@ impl Fetcher {
         change(&mut lock(&self.sent));
     }
 
-    /// Gets an answer that passes `check`. An answer that does not is asked for again like one that
+    /// Gets an answer that can be read. One that cannot is asked for again like one that
     /// never came; in the end the last failure is returned.
     pub async fn fetch<T>(
         &self,
         request: &Request,
-        check: impl Fn(&Answer) -> Result<T, Failure>,
+        read: impl Fn(&Answer) -> Result<T, Failure>,
     ) -> PollResult<Fetched<T>> {
         let begun = self.clock().boot().elapsed;
         let mut attempt = 0_u32;
@@ -218,8 +218,8 @@ impl Fetcher {
             let permit = self.shared.permit(self.priority, request.authenticated).await?;
             let as_of = permit.as_of;
             let sent = self.send(request, permit).await;
-            let failure = match sent.and_then(|answer| checked(answer, &check)) {
-                Ok((answer, checked)) => return Ok(Fetched { answer, checked, as_of }),
+            let failure = match sent.and_then(|answer| read_as(answer, &read)) {
+                Ok((head, value)) => return Ok(Fetched { head, value, as_of }),
                 Err(failure) => failure,
             };
             let trouble = failure.trouble();
@@ -254,12 +254,12 @@ impl Fetcher {
     pub async fn fetch_once<T>(
         &self,
         request: &Request,
-        check: impl Fn(&Answer) -> Result<T, Failure>,
+        read: impl Fn(&Answer) -> Result<T, Failure>,
     ) -> PollResult<Fetched<T>> {
         let Sent { result, as_of } = self.send_once(request).await?;
-        let (answer, checked) =
-            result.and_then(|answer| checked(answer, check)).map_err(PollError::Api)?;
-        Ok(Fetched { answer, checked, as_of })
+        let read = result.and_then(|answer| read_as(answer, read));
+        let (head, value) = read.map_err(PollError::Api)?;
+        Ok(Fetched { head, value, as_of })
     }
 
     /// Waits until a request may be sent, so that nothing stands between a decision to send and the
@@ -329,12 +329,12 @@ impl Fetcher {
             }
         }
         let (rate, server_date, status) = match &result {
-            Ok(answer) => (answer.rate, answer.server_date, Some(answer.status)),
+            Ok(answer) => (answer.head.rate, answer.head.server_date, Some(answer.head.status)),
             Err(failure) => (failure.rate, failure.server_date, failure.status),
         };
         permit.over(&rate, server_date, &boot);
         self.watcher().tell(&Event::Answered { status });
-        if result.as_ref().is_ok_and(|answer| answer.not_modified) {
+        if result.as_ref().is_ok_and(Answer::is_not_modified) {
             self.count(|sent| sent.not_modified = sent.not_modified.saturating_add(1));
         }
         result
@@ -378,17 +378,12 @@ impl Fetcher {
     }
 }
 
-/// The answer with what the check makes of it, repaired if it is not valid JSON as it is.
-fn checked<T>(
+fn read_as<T>(
     answer: Answer,
-    check: impl Fn(&Answer) -> Result<T, Failure>,
-) -> Result<(Answer, T), Failure> {
-    let failure = match check(&answer) {
-        Ok(checked) => return Ok((answer, checked)),
-        Err(failure) => answer.blame(failure),
-    };
-    let mended = (failure.verdict == Verdict::Malformed).then(|| answer.mended()).flatten();
-    let mended = mended.ok_or_else(|| failure.clone())?;
-    let checked = check(&mended).map_err(|_| failure)?;
-    Ok((mended, checked))
+    read: impl Fn(&Answer) -> Result<T, Failure>,
+) -> Result<(Head, T), Failure> {
+    match read(&answer) {
+        Ok(value) => Ok((answer.head, value)),
+        Err(failure) => Err(answer.blame(failure)),
+    }
 }

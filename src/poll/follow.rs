@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, stream};
 
-use crate::api::{Answer, Failure, Request, Verdict, decode, filters_contradict};
-use crate::model::Kind;
+use crate::api::{Failure, Head, Page, Request, Verdict};
 use crate::model::due::{DueFeed, DueRow};
+use crate::model::{Kind, Row};
 use crate::plan::cover;
 use crate::poll::desk::Desk;
 use crate::poll::error::{PollError, PollResult};
@@ -77,9 +77,7 @@ async fn read_feed(desk: &Desk, feed: &DueFeed) -> PollResult<Chain> {
     let asked = [("account_id", feed.id.as_str())];
     let is_foreign = |owner: Option<&str>| owner.is_some_and(|owner| owner != feed.id);
     let read = chain(desk, Kind::AccountVideo, &asked, |rows| {
-        let owner = |row: &crate::model::Row<'_>| {
-            is_foreign(row.value(Kind::AccountVideo, "account_id").as_text())
-        };
+        let owner = |row: &Row| is_foreign(row.value(Kind::AccountVideo, "account_id").as_text());
         (false, rows.iter().any(owner))
     });
     let begun = match read.await {
@@ -120,7 +118,7 @@ async fn chain(
     desk: &Desk,
     kind: Kind,
     asked: &[(&str, &str)],
-    look: impl Fn(&[crate::model::Row<'_>]) -> (bool, bool),
+    look: impl Fn(&[Row]) -> (bool, bool),
 ) -> PollResult<Chain> {
     let mut parameters: Vec<(String, String)> = query::parameters(kind, &desk.refused);
     parameters.retain(|(name, _)| name == "limit");
@@ -130,7 +128,7 @@ async fn chain(
     let mut seen = BTreeSet::new();
     loop {
         let request = query::page(kind, &parameters, cursor.as_deref());
-        let (link, answer, as_of) = match link(desk, kind, &request, &parameters, &look).await {
+        let (link, head, as_of) = match link(desk, kind, &request, &parameters, &look).await {
             Ok(link) => link,
             Err(PollError::Api(failure)) if cursor.is_none() && is_refusal(&failure) => {
                 return Ok(Chain::Refused(failure));
@@ -150,14 +148,14 @@ async fn chain(
         };
         if link.is_ignored {
             let failure = Failure::malformed("answered as if it had not been asked");
-            return Ok(Chain::Refused(answer.blame(failure)));
+            return Ok(Chain::Refused(failure.with_head(&head)));
         }
         let begun = *begun.get_or_insert(as_of);
         match link.next_cursor {
             Some(next) if !link.is_enough && seen.len() < PAGES_MAX => {
                 if !seen.insert(next.clone()) {
                     let failure = Failure::malformed("a cursor came twice");
-                    return Err(PollError::Api(answer.blame(failure)));
+                    return Err(PollError::Api(failure.with_head(&head)));
                 }
                 cursor = Some(next);
             }
@@ -171,23 +169,17 @@ async fn link(
     kind: Kind,
     request: &Request,
     parameters: &[(String, String)],
-    look: &impl Fn(&[crate::model::Row<'_>]) -> (bool, bool),
-) -> PollResult<(Link, Answer, i64)> {
-    let fetched = desk.fetcher.fetch(request, |answer| {
-        let page = answer.page()?;
-        let rows: Vec<_> =
-            page.rows.iter().filter_map(|row| decode::listed(kind, row).ok()).collect();
-        let (is_enough, is_foreign) = look(&rows);
-        let echo = page.filters.as_ref().map(|echo| filters_contradict(parameters, echo));
-        let is_ignored = is_foreign || echo.is_some_and(|ignored| !ignored.is_empty());
-        drop(rows);
-        Ok((page.rows, Link { next_cursor: page.next_cursor, is_enough, is_ignored }))
-    });
-    let fetched = fetched.await?;
+    look: &impl Fn(&[Row]) -> (bool, bool),
+) -> PollResult<(Link, Head, i64)> {
+    let fetched =
+        desk.fetcher.fetch(request, |answer| Page::read(kind, parameters, answer)).await?;
+    let (page, as_of) = (fetched.value, fetched.as_of);
+    let (is_enough, is_foreign) = look(&page.rows);
+    let is_ignored = is_foreign || !page.ignored.is_empty();
+    let link = Link { next_cursor: page.next_cursor.clone(), is_enough, is_ignored };
     // What a server shows unasked is true all the same.
-    let ((rows, link), as_of) = (fetched.checked, fetched.as_of);
-    write::loose(&desk.store, desk.ledger(kind), rows, as_of).await?;
-    Ok((link, fetched.answer, as_of))
+    write::loose(&desk.store, desk.ledger(kind), page, as_of).await?;
+    Ok((link, fetched.head, as_of))
 }
 
 fn is_refusal(failure: &Failure) -> bool {

@@ -81,20 +81,20 @@ pub async fn ask(
     };
     // What a clock that runs ahead takes for settled may not even be over.
     let today = desk.fetcher.clock().now().date_naive();
-    let server_day = fetched.answer.server_date.map_or(today, |date| date.date_naive());
+    let server_day = fetched.head.server_date.map_or(today, |date| date.date_naive());
     let is_settled = backfill::is_settled(day, today.min(server_day));
     let mut done = Done::default();
     let sent = subjects.len();
     let mut told = Vec::with_capacity(sent);
     for subject in subjects {
-        match fetched.checked.of(&subject.id) {
+        match fetched.value.of(&subject.id) {
             Some((metrics, is_odd)) => {
                 done.rows += 1;
                 done.odd += u64::from(is_odd);
                 let is_final = is_settled || subject.is_again;
                 told.push((subject, Told::Figures { metrics, is_final }));
             }
-            None if fetched.checked.is_not_found(&subject.id) => {
+            None if fetched.value.is_not_found(&subject.id) => {
                 done.not_found += 1;
                 told.push((subject, Told::NotFound));
             }

@@ -1,26 +1,16 @@
 //! One page of a listing: the request for it, what its answer says, and the pages that are asked for ahead of it.
 
-use crate::api::{Answer, Failure, Request, filters_contradict, filters_unasked};
+use crate::api::{Answer, Failure, Page, Request};
+use crate::model::Kind;
 use crate::poll::ahead::Ahead;
 use crate::poll::desk::Desk;
 use crate::poll::error::PollResult;
 use crate::poll::fetch::Fetched;
 use crate::poll::fetch::Fetcher;
 use crate::poll::query;
-use crate::poll::write::Content;
 use crate::store::StoreResult;
 use crate::store::pages::{self, KnownPage};
 use crate::store::walks::Walk;
-
-/// What a page says of itself, and its rows as they came.
-#[derive(Debug)]
-pub(super) struct Head {
-    pub content: Content,
-    pub next_cursor: Option<String>,
-    pub total_count: Option<i64>,
-    pub ignored: Vec<String>,
-    pub unasked: Vec<String>,
-}
 
 /// The page to ask for next.
 #[derive(Clone)]
@@ -30,8 +20,8 @@ pub(super) struct Target {
     pub known: Option<KnownPage>,
 }
 
-/// What a request for a page brought; no content for a 304.
-pub(super) type Asked = PollResult<Fetched<Option<Head>>>;
+/// What a request for a page brought; `None` for a 304.
+pub(super) type Asked = PollResult<Fetched<Option<Page>>>;
 /// Pages that are asked for ahead.
 pub(super) type Guesses = Ahead<Target, Asked>;
 
@@ -62,11 +52,12 @@ pub(super) async fn look_ahead(
         if next.known.as_ref().is_none_or(|page| page.walk == Some(walk.walk)) {
             break;
         }
-        let (request, parameters) = (conditional(walk, &next).as_guess(), parameters.to_vec());
+        let (kind, parameters) = (walk.kind, parameters.to_vec());
+        let request = conditional(walk, &next).as_guess();
         let fetcher = desk.fetcher.ahead();
         let sender = fetcher.clone();
         ahead.push((cursor, next), fetcher, async move {
-            sender.fetch_once(&request, |answer| check(answer, &parameters)).await
+            sender.fetch_once(&request, |answer| read(kind, &parameters, answer)).await
         });
     }
     Ok(())
@@ -92,7 +83,8 @@ pub(super) async fn ask(
     target: &Target,
     parameters: &[(String, String)],
 ) -> Asked {
-    fetcher.fetch(&conditional(walk, target), |answer| check(answer, parameters)).await
+    let request = conditional(walk, target);
+    fetcher.fetch(&request, |answer| read(walk.kind, parameters, answer)).await
 }
 
 fn conditional(walk: &Walk, target: &Target) -> Request {
@@ -100,36 +92,20 @@ fn conditional(walk: &Walk, target: &Target) -> Request {
     target.request.clone().if_none_match(known.and_then(|page| page.etag.clone()))
 }
 
-/// The head of a page, or `None` for a 304.
-pub(super) fn check(
-    answer: &Answer,
+fn read(
+    kind: Kind,
     parameters: &[(String, String)],
-) -> Result<Option<Head>, Failure> {
-    if answer.not_modified {
-        return Ok(None);
-    }
-    let page = answer.page()?;
-    let ignored = page.filters.as_ref().map(|echo| filters_contradict(parameters, echo));
-    let unasked = page.filters.as_ref().map(|echo| filters_unasked(parameters, echo));
-    Ok(Some(Head {
-        content: Content::Rows(page.rows),
-        next_cursor: page.next_cursor,
-        total_count: page.total_count.and_then(|total| i64::try_from(total).ok()),
-        ignored: ignored.unwrap_or_default(),
-        unasked: unasked.unwrap_or_default(),
-    }))
+    answer: &Answer,
+) -> Result<Option<Page>, Failure> {
+    answer.if_modified(|answer| Page::read(kind, parameters, answer))
 }
 
-/// What a page says after a 304: what is held of it. A 304 is only accepted to a validator, and that
-/// came from a known page.
-pub(super) fn unchanged(target: &Target) -> Head {
-    let known = target.known.as_ref();
-    Head {
-        content: known.map_or(Content::Rows(Vec::new()), |page| Content::Confirmed(page.page)),
+/// What a page says after a 304, its rows aside: what is held of it.
+pub(super) fn unchanged(known: Option<&KnownPage>) -> Page {
+    Page {
         next_cursor: known.and_then(|page| page.next_cursor.clone()),
         total_count: known.and_then(|page| page.total_count),
-        ignored: Vec::new(),
-        unasked: Vec::new(),
+        ..Page::default()
     }
 }
 

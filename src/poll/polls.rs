@@ -4,14 +4,14 @@
 
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 
-use crate::api::{Failure, Request, Verdict, decode, item};
+use crate::api::{Failure, Item, Page, Request, Verdict};
 use crate::model::Kind;
 use crate::plan::cover::Cover;
 use crate::poll::desk::Desk;
 use crate::poll::error::{PollError, PollResult};
 use crate::poll::page;
 use crate::poll::query;
-use crate::poll::write::{self, Content, PageWrite};
+use crate::poll::write::{self, PageWrite};
 use crate::store::pages::{self, PageAddress};
 
 /// How the polls went.
@@ -78,12 +78,7 @@ async fn read_page(desk: &Desk, kind: Kind, page: i64) -> PollResult<Polled> {
     let fetched = desk
         .fetcher
         .fetch(&request, |answer| {
-            if answer.not_modified {
-                return Ok(None);
-            }
-            let page = answer.page()?;
-            let total = page.total_count.and_then(|total| i64::try_from(total).ok());
-            Ok(Some((page.rows, page.next_cursor, total)))
+            answer.if_modified(|answer| Page::read(kind, &parameters, answer))
         })
         .await;
     let fetched = match fetched {
@@ -96,22 +91,19 @@ async fn read_page(desk: &Desk, kind: Kind, page: i64) -> PollResult<Polled> {
         }
         Err(error) => return Err(error),
     };
-    let (content, next_cursor, total_count) = match (fetched.checked, known) {
-        (None, Some(known)) => {
-            (Content::Confirmed(known.page), known.next_cursor, known.total_count)
-        }
+    let (page, confirmed) = match (fetched.value, known) {
+        (None, Some(known)) => (page::unchanged(Some(&known)), Some(known.page)),
         (None, None) => return Ok(Polled::Done),
-        (Some((rows, next, total)), _) => (Content::Rows(rows), next, total),
+        (Some(page), _) => (page, None),
     };
     let page = PageWrite {
         url,
         cursor: address.cursor.clone(),
-        etag: fetched.answer.etag,
-        next_cursor,
-        total_count,
+        etag: fetched.head.etag,
         as_of: fetched.as_of,
         walk: None,
-        content,
+        page,
+        confirmed,
     };
     write::page(&desk.store, desk.ledger(kind), page).await?;
     Ok(Polled::Done)
@@ -130,7 +122,8 @@ async fn heavy(
     };
     let smaller = query::with_limit(&parameters, size);
     let request = query::page(kind, &smaller, address.cursor.as_deref());
-    match desk.fetcher.fetch_once(&request, |answer| answer.page().map(|_| ())).await {
+    let read = |answer: &_| Page::read(kind, &smaller, answer).map(drop);
+    match desk.fetcher.fetch_once(&request, read).await {
         Ok(_) => Ok(Polled::Refused),
         Err(PollError::Api(_)) => Err(PollError::Api(failure)),
         Err(error) => Err(error),
@@ -146,7 +139,7 @@ fn is_cursor_refused(address: &PageAddress, failure: &Failure) -> bool {
 /// Reads one resource. A 404 is a sign of its removal, not a failure.
 async fn read_item(desk: &Desk, kind: Kind, key: i64, id: &str) -> PollResult<Polled> {
     let request = Request::get(kind.path()).segment(id);
-    let fetched = desk.fetcher.fetch(&request, |answer| item(&answer.body).map(|_| ())).await;
+    let fetched = desk.fetcher.fetch(&request, |answer| Item::read_of(kind, id, answer)).await;
     let fetched = match fetched {
         Ok(fetched) => fetched,
         Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
@@ -157,17 +150,7 @@ async fn read_item(desk: &Desk, kind: Kind, key: i64, id: &str) -> PollResult<Po
         }
         Err(error) => return Err(error),
     };
-    let mut row = item(&fetched.answer.body)
-        .and_then(|raw| {
-            decode::row(kind, raw.get().as_bytes()).map_err(|bad| Failure::malformed(bad.reason))
-        })
-        .map_err(|failure| PollError::Api(fetched.answer.blame(failure)))?;
-    row.is_odd |= !fetched.answer.mends.is_empty();
-    if row.id != id {
-        let failure = Failure::malformed("the answer is about another resource");
-        return Err(PollError::Api(fetched.answer.blame(failure)));
-    }
-    let (ledger, row, as_of) = (desk.ledger(kind), row.into_owned(), fetched.as_of);
+    let (ledger, row, as_of) = (desk.ledger(kind), fetched.value.row, fetched.as_of);
     desk.store.write(move |tx| write::item(tx, &ledger, &row, as_of)).await?;
     Ok(Polled::Done)
 }

@@ -4,7 +4,7 @@
 //! that a server which only failed for a moment is not asked for small pages for a week. Nothing is kept
 //! of these answers; the page is then asked for in the size that was found.
 
-use crate::api::{Failure, Verdict};
+use crate::api::{Failure, Page, Verdict};
 use crate::model::Kind;
 use crate::poll::error::{PollError, PollResult};
 use crate::poll::fetch::Fetcher;
@@ -81,7 +81,8 @@ async fn probe(fetcher: &Fetcher, heavy: &Heavy<'_>, size: u32) -> PollResult<Re
     let request = query::page(heavy.kind, &parameters, heavy.cursor);
     let mut limited = 0;
     loop {
-        match fetcher.fetch_once(&request, |answer| answer.page().map(|_| ())).await {
+        let read = |answer: &_| Page::read(heavy.kind, &parameters, answer).map(drop);
+        match fetcher.fetch_once(&request, read).await {
             Ok(_) => return Ok(Ok(())),
             // The next one waits for as long as the server wishes.
             Err(PollError::Api(failure))

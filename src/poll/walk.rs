@@ -197,14 +197,16 @@ async fn follow(
             Err(PollError::Api(failure)) => return refused(walk, &target, &parameters, failure),
             Err(error) => return Err(error),
         };
-        notes.request_id.clone_from(&fetched.answer.request_id);
-        if fetched.checked.is_none() && !still_vouches(desk, &target).await? {
+        notes.request_id.clone_from(&fetched.head.request_id);
+        if fetched.value.is_none() && !still_vouches(desk, &target).await? {
             target.known = None;
             continue;
         }
-        let head = fetched.checked.unwrap_or_else(|| unchanged(&target));
-        if !head.ignored.is_empty() {
-            desk.note_ignored(walk.kind, &head.ignored).await?;
+        let known = target.known.as_ref();
+        let confirmed = known.filter(|_| fetched.value.is_none()).map(|page| page.page);
+        let mut page = fetched.value.unwrap_or_else(|| unchanged(known));
+        if !page.ignored.is_empty() {
+            desk.note_ignored(walk.kind, &page.ignored).await?;
             // In another order than was thought, rows may have slipped by.
             let number = walk.walk;
             desk.store.write(move |tx| walks::lose_ground(tx, number)).await?;
@@ -212,9 +214,9 @@ async fn follow(
         }
         let expected = match expected {
             Some(expected) => expected,
-            None => *expected.insert(rows_expected(desk, walk, head.total_count).await?),
+            None => *expected.insert(rows_expected(desk, walk, page.total_count).await?),
         };
-        let next = match &head.next_cursor {
+        let next = match &page.next_cursor {
             None => None,
             Some(cursor) => Some(aim(desk, walk, &parameters, Some(cursor.clone())).await?),
         };
@@ -228,21 +230,21 @@ async fn follow(
             continue;
         }
         // A page that leads in a circle must not be vouched for by a 304 later.
+        let unasked = std::mem::take(&mut page.unasked);
         let page = PageWrite {
             url: url(&target.request),
             cursor: target.cursor.clone(),
-            etag: fetched.answer.etag.clone().filter(|_| !is_repeated),
-            next_cursor: head.next_cursor,
-            total_count: head.total_count,
+            etag: fetched.head.etag.filter(|_| !is_repeated),
             as_of: fetched.as_of,
             walk: Some(walk.walk),
-            content: head.content,
+            page,
+            confirmed,
         };
         let task = write::page(&desk.store, desk.ledger(walk.kind), page);
         match next {
-            _ if !head.unasked.is_empty() => {
+            _ if !unasked.is_empty() => {
                 join(desk, walk, task, notes).await?;
-                return Ok(Ended::Flawed(Flaw::Filtered(head.unasked)));
+                return Ok(Ended::Flawed(Flaw::Filtered(unasked)));
             }
             Some(next)
                 if !is_repeated

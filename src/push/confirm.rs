@@ -3,7 +3,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::api::item;
 use crate::model::Kind;
 use crate::model::outbox::Action;
 use crate::poll::error::PollResult;
@@ -69,9 +68,8 @@ pub(super) fn last_told(entry: &Entry) -> Told {
 
 /// Whether a resource is as an entry wants it; `None` where it does not tell.
 fn is_shown(entry: &Entry, fresh: &Fresh) -> Option<bool> {
-    let row = fresh.body.as_ref().and_then(|body| item(body).ok());
-    let row: Option<Map<String, Value>> = row.and_then(|row| serde_json::from_str(row.get()).ok());
-    let Some(row) = row else { return Some(entry.action == Action::Untrack) };
+    let Some(item) = &fresh.item else { return Some(entry.action == Action::Untrack) };
+    let row: Map<String, Value> = serde_json::from_slice(&item.json).unwrap_or_default();
     let creator = row.get("creator_id").map(|id| id.as_str() == entry.subject.as_deref());
     match entry.action {
         Action::Link => creator,

@@ -3,14 +3,14 @@
 //! What is seen on the way is mirrored. A list that cannot be read to its end says nothing, and is
 //! an error.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value as Json};
 
-use crate::api::{Answer, Failure, Request, Verdict, decode, item};
-use crate::model::{Instant, Kind, Row, Value, instant};
+use crate::api::{Failure, Head, Item, Page, Request, Verdict};
+use crate::model::{Instant, Kind, Row, instant};
 use crate::poll::error::{PollError, PollResult};
 use crate::poll::{Desk, query, write};
 use crate::push::{body, check};
@@ -130,19 +130,15 @@ async fn known_video(
         .await?;
     for id in known {
         let request = Request::get(Kind::Video.path()).segment(&id);
-        let fetched = desk.fetcher.fetch(&request, |answer| {
-            let raw = item(&answer.body)?;
-            let row = decode::row(Kind::Video, raw.get().as_bytes());
-            let seen = row.map(|row| seen(Kind::Video, &row));
-            let seen = seen.map_err(|bad| Failure::malformed(bad.reason))?;
-            Ok((seen, Bytes::copy_from_slice(raw.get().as_bytes())))
-        });
+        let fetched = desk.fetcher.fetch(&request, |answer| Item::read(Kind::Video, answer));
         let fetched = match fetched.await {
             Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => continue,
             fetched => fetched?,
         };
-        let ((seen, row), as_of) = (fetched.checked, fetched.as_of);
-        write::loose(&desk.store, desk.ledger(Kind::Video), vec![row.into()], as_of).await?;
+        let (row, as_of) = (fetched.value.row, fetched.as_of);
+        let seen = seen(Kind::Video, &row);
+        let page = Page { rows: vec![row], ..Page::default() };
+        write::loose(&desk.store, desk.ledger(Kind::Video), page, as_of).await?;
         if is_it(&seen) {
             return Ok(Some(seen.id));
         }
@@ -203,27 +199,26 @@ async fn chain(
     loop {
         let request = query::page(kind, &parameters, cursor.as_deref());
         let fetched = desk.fetcher.fetch(&request, |answer| {
-            let page = answer.page()?;
-            let rows = page.rows.iter().map(|json| match decode::listed(kind, json) {
-                Ok(row) => Ok(seen(kind, &row)),
-                // The one that cannot be read might be the one that is looked for.
-                Err(bad) => Err(Failure::malformed(bad.reason)),
-            });
-            let rows = rows.collect::<Result<Vec<Seen>, Failure>>()?;
-            Ok((rows, page))
+            let page = Page::read(kind, &parameters, answer)?;
+            // The one that cannot be read might be the one that is looked for.
+            match page.bad.first() {
+                Some(bad) => Err(Failure::malformed(bad.reason)),
+                None => Ok(page),
+            }
         });
         let fetched = fetched.await?;
-        let ((rows, page), as_of) = (fetched.checked, fetched.as_of);
-        let (next, total) = (page.next_cursor, page.total_count);
-        write::loose(&desk.store, desk.ledger(kind), page.rows, as_of).await?;
-        let is_enough = enough(&PageSeen { rows: &rows, server_date: fetched.answer.server_date });
+        let (page, as_of) = (fetched.value, fetched.as_of);
+        let rows: Vec<Seen> = page.rows.iter().map(|row| seen(kind, row)).collect();
+        let (next, total) = (page.next_cursor.clone(), page.total_count);
+        write::loose(&desk.store, desk.ledger(kind), page, as_of).await?;
+        let is_enough = enough(&PageSeen { rows: &rows, server_date: fetched.head.server_date });
         all.extend(rows);
         match next {
             _ if is_enough => return Ok(all),
-            None => return whole(all, total, &fetched.answer),
+            None => return whole(all, total, &fetched.head),
             Some(next) if cursors.len() >= PAGES_MAX || !cursors.insert(next.clone()) => {
                 let failure = Failure::malformed("a cursor came twice");
-                return Err(PollError::Api(fetched.answer.blame(failure)));
+                return Err(PollError::Api(failure.with_head(&fetched.head)));
             }
             next => cursor = next,
         }
@@ -231,34 +226,31 @@ async fn chain(
 }
 
 /// A list that ended before all were seen might have hidden what was looked for.
-fn whole(all: Vec<Seen>, total: Option<u64>, last: &Answer) -> PollResult<Vec<Seen>> {
+fn whole(all: Vec<Seen>, total: Option<i64>, last: &Head) -> PollResult<Vec<Seen>> {
     let distinct: BTreeSet<&str> = all.iter().map(|seen| seen.id.as_str()).collect();
+    let rows = i64::try_from(distinct.len()).unwrap_or(i64::MAX);
     match total {
-        Some(total) if (distinct.len() as u64) < total => {
-            let rows = distinct.len();
+        Some(total) if rows < total => {
             let reason = format!("the list ended after {rows} rows, but the API counts {total}");
-            Err(PollError::Api(last.blame(Failure::malformed(reason))))
+            Err(PollError::Api(Failure::malformed(reason).with_head(last)))
         }
         _ => Ok(all),
     }
 }
 
-fn seen(kind: Kind, row: &Row<'_>) -> Seen {
-    let text = |name: &str| row.value(kind, name).as_text().map(str::to_owned);
+fn seen(kind: Kind, row: &Row) -> Seen {
+    let text = |name: &str| row.value(kind, name).into_text().map(Cow::into_owned);
     let name = match kind {
         Kind::Account => "username",
         Kind::Video => "shortcode",
         _ => "name",
     };
     Seen {
-        id: row.id.clone().into_owned(),
+        id: row.id().into_owned(),
         name: text(name),
         platform: text("platform"),
         external_id: text("external_id"),
-        added_at: match row.value(kind, "added_at") {
-            Value::Text(text) => Instant::parse(text),
-            _ => None,
-        },
+        added_at: row.value(kind, "added_at").as_text().and_then(Instant::parse),
     }
 }
 

@@ -1,10 +1,9 @@
 //! Reading again what writes have touched without their answers showing it. By then the writes are
 //! recorded, so nothing that happens here can have one sent again.
 
-use bytes::Bytes;
 use rusqlite::Transaction;
 
-use crate::api::{Failure, Request, Verdict, decode, item};
+use crate::api::{Item, Request, Verdict};
 use crate::model::Kind;
 use crate::poll::error::PollResult;
 use crate::poll::write::Ledger;
@@ -25,8 +24,8 @@ const TRIES_MAX: i64 = 12;
 pub(super) struct Fresh {
     pub kind: Kind,
     pub id: String,
-    /// The answer about it; `None` when it is not there.
-    pub body: Option<Bytes>,
+    /// As the API shows it; `None` when it is not there.
+    pub item: Option<Item>,
     pub as_of: i64,
 }
 
@@ -92,28 +91,15 @@ impl Push<'_> {
 
 pub(super) async fn read(desk: &mut Desk, kind: Kind, id: &str) -> PollResult<Fresh> {
     let request = Request::get(kind.path()).segment(id);
-    let wanted = id.to_owned();
-    let fetched = desk.fetcher.fetch(&request, |answer| match id_of(kind, &answer.body)? {
-        id if id == wanted => Ok(()),
-        _ => Err(Failure::malformed("the answer is about another resource")),
-    });
-    match fetched.await {
-        Ok(fetched) => {
-            let body = Some(fetched.answer.body);
-            Ok(Fresh { kind, id: id.to_owned(), body, as_of: fetched.as_of })
-        }
+    let fetched = desk.fetcher.fetch(&request, |answer| Item::read_of(kind, id, answer));
+    let (item, as_of) = match fetched.await {
+        Ok(fetched) => (Some(fetched.value), fetched.as_of),
         Err(PollError::Api(failure)) if failure.verdict == Verdict::NotFound => {
-            Ok(Fresh { kind, id: id.to_owned(), body: None, as_of: desk.fetcher.stamp() })
+            (None, desk.fetcher.stamp())
         }
-        Err(error) => Err(error),
-    }
-}
-
-/// The id of the resource that an answer is about.
-pub(super) fn id_of(kind: Kind, body: &Bytes) -> Result<String, Failure> {
-    let row = decode::row(kind, item(body)?.get().as_bytes())
-        .map_err(|bad| Failure::malformed(bad.reason))?;
-    Ok(row.id.into_owned())
+        Err(error) => return Err(error),
+    };
+    Ok(Fresh { kind, id: id.to_owned(), item, as_of })
 }
 
 /// Writes a resource. It is counted with the entry's kind.
@@ -124,20 +110,18 @@ pub(super) fn mirror(
     done: &mut Tally,
 ) -> StoreResult<()> {
     let ledger = Ledger { kind: fresh.kind, ..ledger.clone() };
-    let row = fresh.body.as_ref().and_then(|body| item(body).ok());
-    let row = row.and_then(|raw| decode::row(fresh.kind, raw.get().as_bytes()).ok());
-    let Some(row) = row else {
+    let Some(Item { row, .. }) = &fresh.item else {
         if let Some(key) = find::key(tx, fresh.kind, &fresh.id)? {
             done.removed += i64::from(removals::not_found(tx, fresh.kind, key, fresh.as_of)?);
         }
         return Ok(());
     };
     let source = Source { page: None, as_of: fresh.as_of };
-    let written = RowWriter::new(tx, fresh.kind)?.write(&row, source)?;
-    due::row_written(tx, &ledger.due, fresh.kind, (&row, written), fresh.as_of)?;
+    let written = RowWriter::new(tx, fresh.kind)?.write(row, source)?;
+    due::row_written(tx, &ledger.due, fresh.kind, (row, written), fresh.as_of)?;
     due::row_read(tx, &ledger.due, fresh.kind, written.key)?;
     let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
-    counts.count(&row, written);
+    counts.count(row, written);
     done.add(&Tally { page: counts, ..Tally::default() });
     Ok(())
 }

@@ -4,12 +4,12 @@
 use rusqlite::{Connection, Transaction};
 use serde::de::IgnoredAny;
 
-use crate::api::{Answer, Failure};
+use crate::api::{Answer, Failure, Item};
 use crate::model::Kind;
 use crate::model::outbox::Action;
 use crate::poll::error::PollResult;
 use crate::poll::write::Ledger;
-use crate::push::reread::{Fresh, id_of, mirror};
+use crate::push::reread::{Fresh, mirror};
 use crate::push::run::Push;
 use crate::push::send::told;
 use crate::store::outbox::queue::{self, Told};
@@ -26,8 +26,8 @@ impl Push<'_> {
         as_of: i64,
     ) -> PollResult<()> {
         let told = Told {
-            http_status: Some(answer.status),
-            request_id: answer.request_id.clone(),
+            http_status: Some(answer.head.status),
+            request_id: answer.head.request_id.clone(),
             ..Told::default()
         };
         if !answer.body.is_empty()
@@ -38,10 +38,14 @@ impl Push<'_> {
         let mut fresh = None;
         let mut result = entry.subject.clone();
         if matches!(entry.action, Action::Track | Action::Set) {
-            match id_of(entry.kind, &answer.body) {
-                Ok(id) if entry.action == Action::Track || Some(&id) == entry.subject.as_ref() => {
-                    let body = Some(answer.body.clone());
-                    fresh = Some(Fresh { kind: entry.kind, id: id.clone(), body, as_of });
+            let item =
+                Item::read(entry.kind, answer).map(|item| (item.row.id().into_owned(), item));
+            match item {
+                Ok((id, item))
+                    if entry.action == Action::Track || Some(&id) == entry.subject.as_ref() =>
+                {
+                    let (kind, item) = (entry.kind, Some(item));
+                    fresh = Some(Fresh { kind, id: id.clone(), item, as_of });
                     result = Some(id);
                 }
                 // Something was created, but what?
@@ -77,7 +81,7 @@ impl Push<'_> {
     async fn replayed(&mut self, entry: &Entry, answer: &Answer) -> PollResult<()> {
         tracing::info!(
             entry = entry.entry,
-            request_id = answer.request_id,
+            request_id = answer.head.request_id,
             "the API repeated itself; asking anew"
         );
         let (ledger, entry) = (self.desk.ledger(entry.kind), entry.clone());

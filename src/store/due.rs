@@ -88,7 +88,7 @@ pub fn row_written(
     tx: &Transaction<'_>,
     rule: &DueRule,
     kind: Kind,
-    (row, written): (&Row<'_>, Written),
+    (row, written): (&Row, Written),
     as_of: i64,
 ) -> StoreResult<()> {
     if !is_scheduled(kind) {

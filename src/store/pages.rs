@@ -71,7 +71,7 @@ pub struct PageCounts {
 
 impl PageCounts {
     /// Counts a row that was written.
-    pub fn count(&mut self, row: &Row<'_>, written: Written) {
+    pub fn count(&mut self, row: &Row, written: Written) {
         self.rows_changed += i64::from(matches!(written.state, State::New | State::Changed));
         self.type_mismatches += i64::from(row.is_odd);
         self.snapshots_added += i64::from(written.scrape == Scrape::Added);
@@ -113,8 +113,8 @@ pub fn count(c: &Connection, kind: Kind) -> StoreResult<i64> {
 pub fn write(
     tx: &Transaction<'_>,
     new: &NewPage<'_>,
-    rows: &[Row<'_>],
-    mut each: impl FnMut(&Row<'_>, Written) -> StoreResult<()>,
+    rows: &[Row],
+    mut each: impl FnMut(&Row, Written) -> StoreResult<()>,
 ) -> StoreResult<(i64, PageCounts)> {
     let (page, former) = place(tx, new)?;
     let source = Source { page: Some(page), as_of: new.as_of };

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use rusqlite::{
-    CachedStatement, Connection, OptionalExtension, Params, ToSql, Transaction, params_from_iter,
+    CachedStatement, Connection, OptionalExtension, Params, Transaction, params_from_iter,
 };
 
 use crate::model::{Instant, Kind, Row, Value, columns};
@@ -112,7 +112,7 @@ impl<'t> RowWriter<'t> {
     }
 
     /// Writes `row` as far as it is news.
-    pub fn write(&mut self, row: &Row<'_>, source: Source) -> StoreResult<Written> {
+    pub fn write(&mut self, row: &Row, source: Source) -> StoreResult<Written> {
         let Some(found) = self.find(row)? else {
             let key = self.insert(row, source)?;
             let scrape = self.record(key, row)?;
@@ -128,7 +128,7 @@ impl<'t> RowWriter<'t> {
         Ok(Written { key: found.key, state, scrape, last_walk: found.walk })
     }
 
-    fn find(&mut self, row: &Row<'_>) -> StoreResult<Option<Found>> {
+    fn find(&mut self, row: &Row) -> StoreResult<Option<Found>> {
         let read = |r: &rusqlite::Row<'_>| {
             let page_as_of: Option<i64> = r.get(4)?;
             Ok(Found {
@@ -140,18 +140,16 @@ impl<'t> RowWriter<'t> {
                 is_marked: r.get(6)?,
             })
         };
-        let found = if self.kind == Kind::AccountVideo {
-            let platform = row.values.first().and_then(Value::as_text);
-            self.find.query_row((&row.id, platform), read)
-        } else {
-            self.find.query_row((&row.id,), read)
+        let found = match self.kind {
+            Kind::AccountVideo => self.find.query_row((row.id(), row.value_at(0)), read),
+            _ => self.find.query_row((row.id(),), read),
         };
         Ok(found.optional()?)
     }
 
     /// Brings the current state up to date. A row that changes, or moves, takes the ETag of the
     /// page it stood on with it: a later 304 there would confirm what is no longer held.
-    fn settle(&mut self, found: &Found, row: &Row<'_>, source: Source) -> StoreResult<State> {
+    fn settle(&mut self, found: &Found, row: &Row, source: Source) -> StoreResult<State> {
         if source.as_of < found.as_of {
             return Ok(State::Outdated);
         }
@@ -170,19 +168,17 @@ impl<'t> RowWriter<'t> {
             self.place.execute((found.key, page, source.as_of))?;
             return Ok(if found.is_marked { State::Changed } else { State::Same });
         }
-        let head: [&dyn ToSql; 3] = [&found.key, &page, &source.as_of];
-        let flag = self.history.as_ref().map(|_| &row.has_unreadable_scrape);
-        self.update.execute(bind(&head, row, flag))?;
+        let head = [Value::Integer(found.key), integer(page), Value::Integer(source.as_of)];
+        self.update.execute(bind(head, row, self.history.is_some()))?;
         Ok(State::Changed)
     }
 
-    fn insert(&mut self, row: &Row<'_>, source: Source) -> StoreResult<i64> {
-        let head: [&dyn ToSql; 3] = [&row.id, &source.page, &source.as_of];
-        let flag = self.history.as_ref().map(|_| &row.has_unreadable_scrape);
-        Ok(self.insert.insert(bind(&head, row, flag))?)
+    fn insert(&mut self, row: &Row, source: Source) -> StoreResult<i64> {
+        let head = [Value::Text(row.id()), integer(source.page), Value::Integer(source.as_of)];
+        Ok(self.insert.insert(bind(head, row, self.history.is_some()))?)
     }
 
-    fn record(&mut self, key: i64, row: &Row<'_>) -> StoreResult<Scrape> {
+    fn record(&mut self, key: i64, row: &Row) -> StoreResult<Scrape> {
         let added = self.add_scrape(key, row)?;
         if added == Scrape::Added {
             return Ok(added);
@@ -194,7 +190,7 @@ impl<'t> RowWriter<'t> {
         Ok(if revised > 0 { Scrape::Revised } else { Scrape::Held })
     }
 
-    fn add_scrape(&mut self, key: i64, row: &Row<'_>) -> StoreResult<Scrape> {
+    fn add_scrape(&mut self, key: i64, row: &Row) -> StoreResult<Scrape> {
         let (Some(history), Some(at)) = (&mut self.history, row.scraped_at) else {
             return Ok(Scrape::Held);
         };
@@ -203,24 +199,23 @@ impl<'t> RowWriter<'t> {
     }
 }
 
-/// The parameters of an insert or an update: three of its own, then the row. `flag` is there for kinds
-/// that have scrapes.
-fn bind<'a>(
-    head: &'a [&'a dyn ToSql; 3],
-    row: &'a Row<'_>,
-    flag: Option<&'a bool>,
-) -> impl Params + 'a {
-    let own = head.iter().copied();
-    let values = row.values.iter().map(|value| value as &dyn ToSql);
-    let tail: [&dyn ToSql; 2] = [&row.extra, &row.fingerprint];
-    let flag = flag.map(|flag| flag as &dyn ToSql);
-    params_from_iter(own.chain(tail).chain(flag).chain(values))
+fn integer(number: Option<i64>) -> Value<'static> {
+    number.map_or(Value::Null, Value::Integer)
+}
+
+/// The parameters of an insert or an update: three of its own, then the row. Kinds that have scrapes also
+/// have a flag about them.
+fn bind<'a>(head: [Value<'a>; 3], row: &'a Row, has_flag: bool) -> impl Params + 'a {
+    let extra = row.extra.as_deref().map_or(Value::Null, |extra| Value::Text(extra.into()));
+    let flag = has_flag.then_some(Value::Integer(row.has_unreadable_scrape.into()));
+    let own = head.into_iter().chain([extra, Value::Integer(row.fingerprint)]).chain(flag);
+    params_from_iter(own.chain(row.values()))
 }
 
 /// The parameters of a history row: whose, when, and its counts.
-fn counts<'a>(places: &'a [usize], key: i64, at: Instant, row: &'a Row<'_>) -> impl Params + 'a {
+fn counts<'a>(places: &'a [usize], key: i64, at: Instant, row: &'a Row) -> impl Params + 'a {
     let own = [Some(key), Some(at.seconds), Some(i64::from(at.nanos))];
-    let counts = places.iter().map(|place| row.values.get(*place).and_then(Value::as_integer));
+    let counts = places.iter().map(|place| row.value_at(*place).as_integer());
     params_from_iter(own.into_iter().chain(counts))
 }
 
@@ -348,7 +343,7 @@ mod tests {
     }
 
     fn write(store: &Database, json: &str, as_of: i64) -> Written {
-        let row = crate::api::decode::row(Kind::Video, json.as_bytes()).unwrap();
+        let row = crate::api::decode::row(Kind::Video, json.to_owned()).unwrap();
         let source = Source { page: None, as_of };
         store.write(|tx| RowWriter::new(tx, Kind::Video)?.write(&row, source)).unwrap()
     }

@@ -27,8 +27,7 @@ impl Mirror {
         let written = mirror.store.write(|tx| {
             let mut writer = RowWriter::new(tx, kind)?;
             for (stamp, row) in rows.iter().enumerate() {
-                let text = row.to_string();
-                let row = decode::row(kind, text.as_bytes()).unwrap();
+                let row = decode::row(kind, row.to_string()).unwrap();
                 writer.write(&row, Source { page: None, as_of: stamp as i64 })?;
             }
             Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use crate::api::{Answer, Client, Failure, RateGate, Request, item};
+use crate::api::{Answer, Client, Failure, RateGate, Request, document};
 use crate::cli::check::mirror::Mirror;
 use crate::cli::context::Context;
 use crate::cli::errors;
@@ -90,7 +90,7 @@ impl<'a> Line<'a> {
     /// `GET /meta`.
     pub async fn meta(&mut self) -> Asked<Lifecycle> {
         self.ask(&Request::get(Kind::Meta.path()).without_key(), |answer| {
-            let lifecycle = item(&answer.body).map(|raw| Lifecycle::read(raw.get()))?;
+            let lifecycle = Lifecycle::read(document(answer)?.get());
             lifecycle.ok_or_else(|| Failure::malformed("no lifecycle document"))
         })
         .await
@@ -125,7 +125,7 @@ impl<'a> Line<'a> {
             let sent = self.client.send(request).await;
             let after = clock.now();
             let (rate, date) = match &sent {
-                Ok(answer) => (answer.rate, answer.server_date),
+                Ok(answer) => (answer.head.rate, answer.head.server_date),
                 Err(failure) => (failure.rate, failure.server_date),
             };
             if request.authenticated {
