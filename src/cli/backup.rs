@@ -10,6 +10,7 @@ use clap::Args;
 use crate::cli::context::Context;
 use crate::cli::runtime;
 use crate::model::instant;
+use crate::report::progress::Progress;
 use crate::report::{Answer, CliError, Exit, backup as report};
 use crate::store::StoreError;
 use crate::store::backup::{self, BackupError, Copied, Existing};
@@ -42,13 +43,13 @@ pub fn copying<T: Send + 'static>(
     copy: impl FnOnce(&mut dyn FnMut(Copied) -> bool) -> Result<T, BackupError> + Send + 'static,
 ) -> Result<Result<T, BackupError>, CliError> {
     let is_over = Arc::new(AtomicBool::new(false));
-    let mut progress = report::start(context.output.progress);
+    let progress = Progress::of_one(context.output.progress);
     let ends = Arc::clone(&is_over);
     let copied = runtime::runtime()?.block_on(async {
         let stopped = runtime::stop_signal();
         let copying = tokio::task::spawn_blocking(move || {
             copy(&mut |copied| {
-                progress.tell(copied);
+                report::tell(&progress, copied);
                 !ends.load(Ordering::Relaxed)
             })
         });

@@ -14,8 +14,9 @@ use crate::config::Environment;
 use crate::export::{self, Bucket, Destination, ExportError, Folder, Format, Request};
 use crate::logging;
 use crate::model::Instant;
-use crate::report::export::{self as report, Reading};
-use crate::report::{Answer, CliError, Exit};
+use crate::report::progress::Progress;
+use crate::report::text::thousands;
+use crate::report::{Answer, CliError, Exit, export as report};
 
 /// Variables whose values must not be seen.
 const SECRET: [&str; 3] = ["SECRET", "TOKEN", "KEY"];
@@ -65,10 +66,12 @@ pub fn run(
             Box::new(bucket.map_err(failed)?)
         }
     };
-    let reading = Reading::start(context.output.progress);
-    let mut watch = |table: &str, rows: u64| reading.tell(table, rows);
+    let progress = Progress::of_one(context.output.progress);
+    let mut watch = |table: &str, rows: u64| {
+        progress.spin(format!("{table}: {} rows", thousands(rows)));
+    };
     let outcome = export::run(&store, &context.clock, &request, &*destination, &mut watch);
-    drop(reading);
+    drop(progress);
     let outcome = outcome.map_err(failed)?;
     Ok(Answer::report(
         args.json,

@@ -1,52 +1,13 @@
 //! A copy of the mirror: how far it is, and what came of it.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-
-use crate::logging;
-use crate::report::progress::View;
+use crate::report::progress::Progress;
 use crate::report::text::{bytes, thousands};
 use crate::store::backup::{Copied, Copy};
 use crate::store::restore::Restored;
 
-const BAR: &str = "{prefix} [{bar:28}] {msg}";
-
-/// Shows how far a copy is. When it is dropped, the bar is taken off the terminal.
-#[derive(Debug)]
-pub struct Copying(Option<ProgressBar>);
-
-/// Begins to show a copy in this way; nothing off a terminal, for it is done in seconds.
-pub fn start(view: View) -> Copying {
-    Copying((view == View::Terminal).then(|| {
-        let bars = MultiProgress::with_draw_target(logging::draw_target());
-        logging::attach_progress(bars.clone());
-        bars.add(bar())
-    }))
-}
-
-fn bar() -> ProgressBar {
-    // The template is our own constant, and a test reads it.
-    let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::no_length().with_style(style.progress_chars("=> ")).with_prefix("copying")
-}
-
-impl Copying {
-    /// Shows where things stand.
-    pub fn tell(&mut self, copied: Copied) {
-        if let Some(bar) = &self.0 {
-            bar.set_length(copied.total);
-            bar.set_position(copied.bytes);
-            bar.set_message(far(copied));
-        }
-    }
-}
-
-impl Drop for Copying {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-            logging::detach_progress();
-        }
-    }
+/// Shows how far a copy is.
+pub fn tell(progress: &Progress, copied: Copied) {
+    progress.tell("copying", copied.bytes, copied.total, far(copied));
 }
 
 fn far(copied: Copied) -> String {
@@ -90,8 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bar_and_the_answer_read_well() {
-        assert!(ProgressStyle::with_template(BAR).is_ok());
+    fn progress_and_answer_read_well() {
         assert_eq!(far(Copied { bytes: 500, total: 14_260_000 }), "500 B of 14.2 MB");
         let mut copy = Copy { path: "/b/m.db".into(), bytes: 14_260_000, held: 0 };
         assert_eq!(text(&copy), "/b/m.db\n14.2 MB\n");

@@ -1,46 +1,10 @@
-//! What an export came to, for people and for programs, and how far it is.
+//! What an export came to, for people and for programs.
 
-use indicatif::{MultiProgress, ProgressBar};
 use serde_json::{Value, json};
 
 use crate::export::{Exported, Outcome, Request};
-use crate::logging;
 use crate::model::instant;
-use crate::report::progress::View;
 use crate::report::text::{bytes, thousands};
-
-/// A line on the terminal that says which table is being read. It goes when it is dropped.
-#[derive(Debug)]
-pub struct Reading(Option<ProgressBar>);
-
-impl Reading {
-    /// Begins to show, where progress is shown.
-    pub fn start(view: View) -> Self {
-        if view != View::Terminal {
-            return Self(None);
-        }
-        let bars = MultiProgress::with_draw_target(logging::draw_target());
-        logging::attach_progress(bars.clone());
-        Self(Some(bars.add(ProgressBar::new_spinner())))
-    }
-
-    /// So many rows of a table were read.
-    pub fn tell(&self, table: &str, rows: u64) {
-        if let Some(bar) = &self.0 {
-            bar.set_message(format!("{table}: {} rows", thousands(rows)));
-            bar.tick();
-        }
-    }
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-            logging::detach_progress();
-        }
-    }
-}
 
 /// One line per table, and one for the whole.
 pub fn text(outcome: &Outcome, out: &str) -> String {

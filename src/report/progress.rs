@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::logging;
 use crate::model::Outcome;
@@ -23,11 +23,13 @@ const LOGGED_ENTRIES: u64 = 100;
 /// How often the time that is left is drawn again.
 const COUNTDOWN_TICK: Duration = Duration::from_millis(250);
 
-/// The lines: with a total and without, a wait, and what is done.
+/// The lines: with a total and without, a wait, what is done, and one alone.
 const COUNTED: &str = "{prefix:<15} [{bar:24}] {msg}";
 const UNCOUNTED: &str = "{prefix:<15} {spinner} {msg}";
 const WAITING: &str = "{prefix:<15} {msg}, {left}";
 const FINISHED: &str = "{prefix:<15} {msg}";
+const ONE: &str = "{prefix} [{bar:28}] {msg}";
+const SPINNING: &str = "{spinner} {msg}";
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,59 +42,100 @@ pub enum View {
     Silent,
 }
 
-/// Keeps the bars on the terminal. When it is dropped, what still moves is taken away and the lines
-/// of what is done stay.
+/// Keeps bars on the terminal: a line for each kind that is at work and for the rest of a run, or one line
+/// for something shorter. When it is dropped, what is done stays, and one line goes.
 #[derive(Debug)]
 pub struct Progress(Option<Arc<Mutex<Board>>>);
 
 #[derive(Debug)]
 struct Board {
     bars: MultiProgress,
-    kinds: BTreeMap<Kind, ProgressBar>,
-    outbox: Option<ProgressBar>,
-    days: Option<ProgressBar>,
+    lines: BTreeMap<&'static str, ProgressBar>,
     wait: Option<ProgressBar>,
+    /// Whether nothing is left on the terminal at the end.
+    is_cleared: bool,
 }
 
-/// A watcher that shows progress in this way, and what keeps it on the terminal.
+/// A watcher that shows a run in this way, and what keeps it on the terminal.
 pub fn start(view: View) -> (Watcher, Progress) {
     match view {
         View::Silent => (Watcher::silent(), Progress(None)),
         View::Log => (Watcher::new(log), Progress(None)),
-        View::Terminal => {
-            let bars = MultiProgress::with_draw_target(logging::draw_target());
-            logging::attach_progress(bars.clone());
-            on_board(bars)
-        }
+        View::Terminal => watched(Progress::on(logging::draw_target(), false)),
     }
 }
 
-fn on_board(bars: MultiProgress) -> (Watcher, Progress) {
-    let board = Board { bars, kinds: BTreeMap::new(), outbox: None, days: None, wait: None };
-    let board = Arc::new(Mutex::new(board));
-    let shown = Arc::clone(&board);
+fn watched(progress: Progress) -> (Watcher, Progress) {
+    let board = progress.0.clone();
     let watcher = Watcher::new(move |event| {
-        shown.lock().unwrap_or_else(PoisonError::into_inner).show(event);
+        if let Some(board) = &board {
+            locked(board).show(event);
+        }
     });
-    (watcher, Progress(Some(board)))
+    (watcher, progress)
+}
+
+fn locked(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
+    board.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Progress {
+    /// Shows one line on a terminal, and nothing elsewhere.
+    pub fn of_one(view: View) -> Self {
+        match view {
+            View::Terminal => Self::on(logging::draw_target(), true),
+            View::Log | View::Silent => Self(None),
+        }
+    }
+
+    fn on(target: ProgressDrawTarget, is_cleared: bool) -> Self {
+        let bars = MultiProgress::with_draw_target(target);
+        logging::attach_progress(bars.clone());
+        let board = Board { bars, lines: BTreeMap::new(), wait: None, is_cleared };
+        Self(Some(Arc::new(Mutex::new(board))))
+    }
+
+    /// Says how far the one thing is.
+    pub fn tell(&self, name: &'static str, done: u64, total: u64, message: String) {
+        if let Some(board) = &self.0 {
+            count(&locked(board).line(name, ONE), done, total, message);
+        }
+    }
+
+    /// Says what is being done, where nobody knows how much there is.
+    pub fn spin(&self, message: String) {
+        if let Some(board) = &self.0 {
+            let bar = locked(board).line("", SPINNING);
+            bar.set_message(message);
+            bar.tick();
+        }
+    }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         let Some(board) = &self.0 else { return };
-        let mut board = board.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut board = locked(board);
         board.end_wait();
-        for bar in board
-            .kinds
-            .values()
-            .chain(&board.outbox)
-            .chain(&board.days)
-            .filter(|bar| !bar.is_finished())
-        {
-            bar.abandon();
+        for bar in board.lines.values().filter(|bar| !bar.is_finished()) {
+            match board.is_cleared {
+                true => bar.finish_and_clear(),
+                false => bar.abandon(),
+            }
         }
         logging::detach_progress();
     }
+}
+
+fn count(bar: &ProgressBar, done: u64, total: u64, message: String) {
+    bar.set_length(total);
+    bar.set_position(done);
+    bar.set_message(message);
+}
+
+fn finish(bar: &ProgressBar, message: String) {
+    bar.set_style(style(FINISHED));
+    bar.finish_with_message(message);
 }
 
 impl Board {
@@ -103,13 +146,13 @@ impl Board {
         }
         match event {
             Event::Started { kind, resumed_pages } => {
-                let bar = self.bar(*kind);
+                let bar = self.line(kind.plural(), UNCOUNTED);
                 bar.reset();
                 bar.set_style(style(UNCOUNTED));
                 bar.set_message(started(*resumed_pages));
             }
             Event::Page { kind, pages, rows, total } => {
-                let bar = self.bar(*kind);
+                let bar = self.line(kind.plural(), UNCOUNTED);
                 if let Some(total) = total
                     && bar.length() != Some(*total)
                 {
@@ -120,57 +163,35 @@ impl Board {
                 bar.set_message(counts(*pages, *rows, *total));
             }
             Event::Pushed { done, total } => {
-                let bar = self.outbox();
-                bar.set_length(*total);
-                bar.set_position(*done);
-                bar.set_message(pushed(*done, *total));
+                let bar = self.line("outbox", COUNTED);
+                count(&bar, *done, *total, pushed(*done, *total));
                 if done >= total {
-                    bar.set_style(style(FINISHED));
-                    bar.finish();
+                    finish(&bar, pushed(*done, *total));
                 }
             }
             Event::Days { kind: Kind::Meta, done, total } => {
-                let bar = self.days();
-                bar.set_style(style(FINISHED));
-                bar.finish_with_message(asked(*done, *total));
+                finish(&self.line("days", COUNTED), asked(*done, *total));
             }
             Event::Days { done, total, .. } => {
-                let bar = self.days();
-                bar.set_length(*total);
-                bar.set_position(*done);
-                bar.set_message(asked(*done, *total));
+                count(&self.line("days", COUNTED), *done, *total, asked(*done, *total));
             }
             Event::Waiting { reason, length } => self.begin_wait(*reason, *length),
             Event::Answered { .. } => {}
             Event::Finished { kind, outcome, pages, rows } => {
-                let bar = self.bar(*kind);
-                bar.set_style(style(FINISHED));
-                bar.finish_with_message(finished(*outcome, *pages, *rows));
+                let bar = self.line(kind.plural(), UNCOUNTED);
+                finish(&bar, finished(*outcome, *pages, *rows));
             }
         }
     }
 
-    fn bar(&mut self, kind: Kind) -> ProgressBar {
+    /// The line of this name. It is made with this template where it is not there yet.
+    fn line(&mut self, name: &'static str, template: &str) -> ProgressBar {
         let bars = &self.bars;
         let new = || {
-            let bar = ProgressBar::no_length().with_style(style(UNCOUNTED));
-            bars.add(bar.with_prefix(kind.plural()))
+            let bar = ProgressBar::no_length().with_style(style(template));
+            bars.add(bar.with_prefix(name))
         };
-        self.kinds.entry(kind).or_insert_with(new).clone()
-    }
-
-    fn outbox(&mut self) -> ProgressBar {
-        let bars = &self.bars;
-        let new =
-            || bars.add(ProgressBar::no_length().with_style(style(COUNTED)).with_prefix("outbox"));
-        self.outbox.get_or_insert_with(new).clone()
-    }
-
-    fn days(&mut self) -> ProgressBar {
-        let bars = &self.bars;
-        let new =
-            || bars.add(ProgressBar::no_length().with_style(style(COUNTED)).with_prefix("days"));
-        self.days.get_or_insert_with(new).clone()
+        self.lines.entry(name).or_insert_with(new).clone()
     }
 
     fn begin_wait(&mut self, reason: Wait, length: Duration) {
@@ -274,13 +295,10 @@ fn remaining(length: Duration, elapsed: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use indicatif::ProgressDrawTarget;
-
     use super::*;
 
     fn board_after(events: &[Event]) -> Arc<Mutex<Board>> {
-        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        let (watcher, mut progress) = on_board(bars);
+        let (watcher, mut progress) = watched(Progress::on(ProgressDrawTarget::hidden(), false));
         for event in events {
             watcher.tell(event);
         }
@@ -296,7 +314,7 @@ mod tests {
             Event::Started { kind: other, resumed_pages: 50 },
         ]);
         let board = board.lock().unwrap();
-        let (videos, others) = (&board.kinds[&kind], &board.kinds[&other]);
+        let (videos, others) = (&board.lines[kind.plural()], &board.lines[other.plural()]);
         assert_eq!((videos.position(), videos.length()), (10_000, Some(20_000)));
         assert_eq!(videos.message(), "50 pages, 10,000 of 20,000 rows");
         assert_eq!(others.message(), "going on after page 50");
@@ -314,7 +332,7 @@ mod tests {
         let board = board_after(&[wait, page]);
         let board = board.lock().unwrap();
         assert!(board.wait.is_none());
-        assert_eq!(board.kinds[&Kind::Account].message(), "1 page, 200 rows");
+        assert_eq!(board.lines[Kind::Account.plural()].message(), "1 page, 200 rows");
     }
 
     #[test]
@@ -322,11 +340,11 @@ mod tests {
         let kind = Kind::Creator;
         let done = Event::Finished { kind, outcome: Outcome::Complete, pages: 2, rows: 300 };
         let board = board_after(std::slice::from_ref(&done));
-        let bar = board.lock().unwrap().kinds[&kind].clone();
+        let bar = board.lock().unwrap().lines[kind.plural()].clone();
         assert!(bar.is_finished());
         assert_eq!(bar.message(), "complete: 2 pages, 300 rows");
         let board = board_after(&[done, Event::Started { kind, resumed_pages: 3 }]);
-        let bar = board.lock().unwrap().kinds[&kind].clone();
+        let bar = board.lock().unwrap().lines[kind.plural()].clone();
         assert!(!bar.is_finished());
         assert_eq!(bar.message(), "going on after page 3");
     }
@@ -345,7 +363,7 @@ mod tests {
         let wait = Event::Waiting { reason: Wait::Pacing, length: Duration::from_secs(3) };
         let board = board_after(&[pushed(1), pushed(400), wait]);
         let board = board.lock().unwrap();
-        let bar = board.outbox.clone().unwrap();
+        let bar = board.lines["outbox"].clone();
         assert_eq!((bar.position(), bar.length(), bar.is_finished()), (400, Some(1_000), false));
         assert_eq!(
             (bar.prefix(), bar.message()),
@@ -353,13 +371,13 @@ mod tests {
         );
         assert!(board.wait.is_some(), "why nothing moves is shown beside it");
         let board = board_after(&[pushed(400), pushed(1_000)]);
-        let bar = board.lock().unwrap().outbox.clone().unwrap();
+        let bar = board.lock().unwrap().lines["outbox"].clone();
         assert_eq!((bar.is_finished(), bar.message()), (true, "1,000 of 1,000 entries".to_owned()));
     }
 
     #[test]
     fn every_template_is_one() {
-        for template in [COUNTED, UNCOUNTED, WAITING, FINISHED] {
+        for template in [COUNTED, UNCOUNTED, WAITING, FINISHED, ONE, SPINNING] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

@@ -1,91 +1,32 @@
 //! `status` for people and for programs: how the mirror is doing, as of one moment.
 
+mod facts;
 mod json;
 mod text;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-use chrono::{DateTime, Utc};
-
+pub use facts::{NextWalk, Status};
 pub use json::json;
 pub use text::{refusal_text, text};
 
-use crate::model::{Kind, instant};
-use crate::report::rate::RateLimit;
-use crate::store::status::{Sizes, Snapshot};
-
-/// Everything `status` shows.
-#[derive(Debug, Clone)]
-pub struct Status {
-    /// When it was asked.
-    pub now: DateTime<Utc>,
-    /// The mirror's file.
-    pub database: PathBuf,
-    /// Its size.
-    pub sizes: Sizes,
-    /// Whether somebody works on it.
-    pub is_running: bool,
-    /// What it says.
-    pub snapshot: Snapshot,
-    /// Whether requests may be sent.
-    pub rate: RateLimit,
-    /// When each kind is walked next.
-    pub walks: BTreeMap<Kind, NextWalk>,
-}
-
-/// When a kind is walked next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NextWalk {
-    /// Its sweeps are off, or the server does not have it.
-    Never,
-    /// It is due.
-    Now,
-    /// At its next sweep.
-    At(DateTime<Utc>),
-}
-
-impl Status {
-    /// What is due now: videos by their schedule, and kinds to be walked.
-    fn due_now(&self) -> (i64, Vec<Kind>) {
-        let is_due = |(kind, walk): (&Kind, &NextWalk)| (*walk == NextWalk::Now).then_some(*kind);
-        (self.snapshot.schedule.overdue, self.walks.iter().filter_map(is_due).collect())
-    }
-
-    /// When something is due next, and whether it is a kind's walk or, if none, videos.
-    fn next_due(&self) -> Option<(DateTime<Utc>, Option<Kind>)> {
-        let walks = self.walks.iter().filter_map(|(kind, walk)| match walk {
-            NextWalk::Never => None,
-            NextWalk::Now => Some((self.now, Some(*kind))),
-            NextWalk::At(at) => Some((*at, Some(*kind))),
-        });
-        let seconds = self.snapshot.schedule.next_due_at;
-        let videos = seconds.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-        let videos = videos.map(|at| (at.max(self.now), None));
-        walks.chain(videos).min_by_key(|(at, _)| *at)
-    }
-}
-
-/// Microseconds as the type that can be shown.
-fn at(micros: i64) -> DateTime<Utc> {
-    instant::from_micros(micros)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Duration;
+
+    use chrono::DateTime;
 
     use super::*;
     use crate::model::BackoffScope;
     use crate::model::outbox::State;
-    use crate::model::{Instant, Lifecycle};
+    use crate::model::{Instant, Kind, Lifecycle};
+    use crate::report::rate::RateLimit;
     use crate::store::freshness::Freshness;
     use crate::store::instance::Identity;
     use crate::store::metrics::Reach;
     use crate::store::outbox::Summary;
     use crate::store::pauses::Backoff;
     use crate::store::refusals::Refusal;
-    use crate::store::status::{KindStatus, LastError, LastPass, Schedule};
+    use crate::store::status::{KindStatus, LastError, LastPass, Schedule, Sizes, Snapshot};
 
     const NOW: i64 = 1_800_000_000;
 

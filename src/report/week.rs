@@ -1,69 +1,42 @@
 //! Progress of a simulated week: a bar over its hours on a terminal, a line per day elsewhere.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-
-use crate::demo::{DAYS, Progress};
-use crate::logging;
-use crate::report::progress::View;
+use crate::demo::{self, DAYS};
+use crate::report::progress::{Progress, View};
 use crate::report::text::thousands;
 
-const BAR: &str = "{prefix} [{bar:28}] {msg}";
-
-/// Shows how far a week has come. When it is dropped, the bar is taken off the terminal.
+/// Shows how far a week has come.
 #[derive(Debug)]
 pub struct Week {
-    bar: Option<ProgressBar>,
+    bar: Progress,
     lines: bool,
     days_told: i64,
 }
 
 /// Begins to show a week in this way.
 pub fn start(view: View) -> Week {
-    let bar = (view == View::Terminal).then(|| {
-        let bars = MultiProgress::with_draw_target(logging::draw_target());
-        logging::attach_progress(bars.clone());
-        bars.add(bar())
-    });
-    Week { bar, lines: view == View::Log, days_told: 0 }
-}
-
-fn bar() -> ProgressBar {
-    // The template is our own constant, and a test reads it.
-    let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let hours = u64::try_from(DAYS * 24).unwrap_or(0);
-    ProgressBar::new(hours).with_style(style.progress_chars("=> ")).with_prefix("a week")
+    Week { bar: Progress::of_one(view), lines: view == View::Log, days_told: 0 }
 }
 
 impl Week {
     /// Shows where things stand.
-    pub fn tell(&mut self, progress: &Progress) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(u64::try_from(progress.elapsed.num_hours()).unwrap_or(0));
-            bar.set_message(format!("day {} of {DAYS}: {}", day(progress), counts(progress)));
-        }
-        let days = progress.elapsed.num_days();
+    pub fn tell(&mut self, done: &demo::Progress) {
+        let days = done.elapsed.num_days();
+        let hours = |hours: i64| u64::try_from(hours).unwrap_or(0);
+        let message = format!("day {} of {DAYS}: {}", day(done), counts(done));
+        self.bar.tell("a week", hours(done.elapsed.num_hours()), hours(DAYS * 24), message);
         if self.lines && days > self.days_told {
             self.days_told = days;
-            tracing::info!("day {days} of {DAYS} is over: {}", counts(progress));
-        }
-    }
-}
-
-impl Drop for Week {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-            logging::detach_progress();
+            tracing::info!("day {days} of {DAYS} is over: {}", counts(done));
         }
     }
 }
 
 /// The day that it is, from 1.
-fn day(progress: &Progress) -> i64 {
+fn day(progress: &demo::Progress) -> i64 {
     (progress.elapsed.num_days() + 1).clamp(1, DAYS)
 }
 
-fn counts(progress: &Progress) -> String {
+fn counts(progress: &demo::Progress) -> String {
     format!("{} requests, {} scrapes", thousands(progress.requests), thousands(progress.scrapes))
 }
 
@@ -73,10 +46,10 @@ mod tests {
 
     use super::*;
 
-    fn after(hours: i64) -> Progress {
+    fn after(hours: i64) -> demo::Progress {
         let elapsed = TimeDelta::hours(hours);
         let now = DateTime::UNIX_EPOCH + elapsed;
-        Progress { now, elapsed, passes: 1, requests: 1_234, scrapes: 56_789, tracked: None }
+        demo::Progress { now, elapsed, passes: 1, requests: 1_234, scrapes: 56_789, tracked: None }
     }
 
     #[test]
@@ -85,10 +58,5 @@ mod tests {
             assert_eq!(day(&after(hours)), expected);
         }
         assert_eq!(counts(&after(0)), "1,234 requests, 56,789 scrapes");
-    }
-
-    #[test]
-    fn the_template_is_one() {
-        assert!(ProgressStyle::with_template(BAR).is_ok());
     }
 }

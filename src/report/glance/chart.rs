@@ -7,7 +7,7 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::report::glance::html::push_escaped;
+use crate::report::glance::html::{Svg, escaped};
 
 /// Text and lines of axes.
 const QUIET: RGBColor = RGBColor(0x66, 0x70, 0x85);
@@ -43,17 +43,6 @@ impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for Chart
 type Drawn = Result<Svg, ChartError>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Grid<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-
-/// A drawing, as markup.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Svg(String);
-
-impl Svg {
-    /// The markup.
-    pub fn markup(&self) -> &str {
-        &self.0
-    }
-}
 
 /// The size of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,13 +209,9 @@ fn draw(
     match title {
         // What is beside it says it all.
         "" => named.push_str("aria-hidden=\"true\" preserveAspectRatio=\"none\">"),
-        title => {
-            named.push_str("role=\"img\" aria-label=\"");
-            push_escaped(&mut named, title);
-            named.push_str("\">");
-        }
+        title => named.push_str(&format!("role=\"img\" aria-label=\"{}\">", escaped(title))),
     }
-    Ok(Svg(named + inside.trim()))
+    Ok(Svg::of(named + inside.trim()))
 }
 
 /// Pixels for the labels of an axis: any value between may be one.

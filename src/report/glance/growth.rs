@@ -2,54 +2,42 @@
 
 use crate::report::glance::chart::{self, ChartError, Frame, SERIES, Series, compact};
 use crate::report::glance::html::Html;
-use crate::report::glance::{day, empty, framed, thousands};
-use crate::store::glance::{DAY_S, DAYS_OF_MOVERS, Engagement, Followers, Growth, Mover, Subject};
+use crate::report::glance::parts::{METER, day, framed};
+use crate::report::text::thousands;
+use crate::store::glance::{
+    DAY_S, DAYS_OF_MOVERS, Engagement, Followers, Gain, Growth, Mover, Subject,
+};
 
 const SPARK: Frame = Frame { width: 150, height: 34 };
-const METER: Frame = Frame { width: 200, height: 8 };
 
 /// Views gained on each day.
 pub fn views(html: &mut Html, growth: &Growth) -> Result<(), ChartError> {
-    html.raw("<section class=\"card\"><div class=\"head\"><h2>Views gained per day</h2>");
+    html.begin_card("Views gained per day");
     if growth.days.len() < 2 {
-        html.raw("</div>");
-        empty(html, "Growth shows from the second day of scrapes on.");
+        html.end_head().end_empty("Growth shows from the second day of scrapes on.");
         return Ok(());
     }
     html.raw("<ul class=\"legend\"><li class=\"k1\">tracked videos</li>");
-    html.raw("<li class=\"k2\">other posts of accounts</li></ul></div>");
+    html.raw("<li class=\"k2\">other posts of accounts</li></ul>").end_head();
     let labels: Vec<String> = growth.days.keys().map(|at| day(*at)).collect();
+    let values = |of: fn(&Gain) -> i64| growth.days.values().map(|gain| of(gain) as f64).collect();
     let series = [
-        Series {
-            values: growth.days.values().map(|gain| gain.videos as f64).collect(),
-            color: SERIES[0],
-        },
-        Series {
-            values: growth.days.values().map(|gain| gain.posts as f64).collect(),
-            color: SERIES[1],
-        },
+        Series { values: values(|gain| gain.videos), color: SERIES[0] },
+        Series { values: values(|gain| gain.posts), color: SERIES[1] },
     ];
     let title = format!("Views gained on each of {} days; the numbers are below", labels.len());
     framed(html, |frame| chart::bars(frame, &title, &labels, &series))?;
-    html.raw("<details><summary>The numbers</summary><table><thead><tr><th scope=\"col\">day</th>");
-    html.raw("<th scope=\"col\" class=\"num\">tracked videos</th>");
-    html.raw("<th scope=\"col\" class=\"num\">other posts</th></tr></thead><tbody>");
-    for (at, gain) in growth.days.iter().rev() {
-        html.raw("<tr><th scope=\"row\">").text(day(*at)).raw("</th><td class=\"num\">");
-        html.text(thousands(gain.videos)).raw("</td><td class=\"num\">");
-        html.text(thousands(gain.posts)).raw("</td></tr>");
-    }
-    html.raw("</tbody></table></details></section>");
+    let rows = growth.days.iter().rev();
+    let rows = rows.map(|(at, gain)| (*at, vec![thousands(gain.videos), thousands(gain.posts)]));
+    numbers(html, &["tracked videos", "other posts"], rows);
     Ok(())
 }
 
 /// Followers at the end of each day.
 pub fn followers(html: &mut Html, followers: &Followers) -> Result<(), ChartError> {
-    html.raw(
-        "<section class=\"card\"><div class=\"head\"><h2>Followers of all accounts</h2></div>",
-    );
+    html.begin_card("Followers of all accounts").end_head();
     if followers.curve.len() < 2 {
-        empty(html, "The curve begins with the second day of scrapes.");
+        html.end_empty("The curve begins with the second day of scrapes.");
         return Ok(());
     }
     let labels: Vec<String> = followers.curve.keys().map(|at| day(*at)).collect();
@@ -58,27 +46,32 @@ pub fn followers(html: &mut Html, followers: &Followers) -> Result<(), ChartErro
     let title =
         format!("Followers at the end of each of {} days; the numbers are below", labels.len());
     framed(html, |frame| chart::curve(frame, &title, &labels, &series))?;
-    html.raw("<details><summary>The numbers</summary><table><thead><tr><th scope=\"col\">day</th>");
-    html.raw("<th scope=\"col\" class=\"num\">followers</th></tr></thead><tbody>");
-    for (at, count) in followers.curve.iter().rev() {
-        html.raw("<tr><th scope=\"row\">").text(day(*at)).raw("</th><td class=\"num\">");
-        html.text(thousands(*count)).raw("</td></tr>");
-    }
-    html.raw("</tbody></table></details></section>");
+    let rows = followers.curve.iter().rev();
+    numbers(html, &["followers"], rows.map(|(at, count)| (*at, vec![thousands(*count)])));
     Ok(())
+}
+
+/// What a chart shows, a row for each day, and the end of its card.
+fn numbers(
+    html: &mut Html,
+    columns: &[&'static str],
+    rows: impl Iterator<Item = (i64, Vec<String>)>,
+) {
+    html.raw("<details><summary>The numbers</summary>").begin_table(&["day"], columns);
+    for (at, numbers) in rows {
+        html.row(day(at), &numbers);
+    }
+    html.end_table().raw("</details>").end_card();
 }
 
 /// The posts that gained the most views.
 pub fn movers(html: &mut Html, movers: &[Mover], now: i64) -> Result<(), ChartError> {
-    html.raw(
-        "<section class=\"card\"><div class=\"head\"><h2>Top movers of the last 7 days</h2></div>",
-    );
+    html.begin_card("Top movers of the last 7 days").end_head();
     if movers.is_empty() {
-        empty(html, "No post is known to have gained views in the last 7 days.");
+        html.end_empty("No post is known to have gained views in the last 7 days.");
         return Ok(());
     }
-    html.raw("<table><thead><tr><th scope=\"col\">post</th><th scope=\"col\">views</th>");
-    html.raw("<th scope=\"col\" class=\"num\">gained</th></tr></thead><tbody>");
+    html.begin_table(&["post", "views"], &["gained"]);
     let span = now - DAYS_OF_MOVERS * DAY_S..now;
     for mover in movers {
         html.raw("<tr><th scope=\"row\"><span class=\"title\">");
@@ -105,7 +98,7 @@ pub fn movers(html: &mut Html, movers: &[Mover], now: i64) -> Result<(), ChartEr
         }
         html.raw("</span></td></tr>");
     }
-    html.raw("</tbody></table></section>");
+    html.end_table().end_card();
     Ok(())
 }
 
@@ -119,15 +112,14 @@ fn platform_name(html: &mut Html, platform: &str) {
 
 /// Creators by what their views come with.
 pub fn creators(html: &mut Html, creators: &[Engagement]) -> Result<(), ChartError> {
-    html.raw("<section class=\"card\"><div class=\"head\"><h2>Engagement by creator</h2>");
-    html.raw("<p class=\"small quiet\">likes, comments and shares per view</p></div>");
+    html.begin_card("Engagement by creator");
+    html.raw("<p class=\"small quiet\">likes, comments and shares per view</p>").end_head();
     if creators.is_empty() {
-        empty(html, "No account is mirrored yet.");
+        html.end_empty("No account is mirrored yet.");
         return Ok(());
     }
     let best = creators.iter().filter_map(Engagement::rate).fold(f64::MIN_POSITIVE, f64::max);
-    html.raw("<table><thead><tr><th scope=\"col\">creator</th><th scope=\"col\">engagement</th>");
-    html.raw("<th scope=\"col\" class=\"num\">views</th></tr></thead><tbody>");
+    html.begin_table(&["creator", "engagement"], &["views"]);
     for one in creators {
         html.raw("<tr><th scope=\"row\">");
         match &one.creator {
@@ -146,6 +138,6 @@ pub fn creators(html: &mut Html, creators: &[Engagement]) -> Result<(), ChartErr
         }
         html.raw("</td><td class=\"num\">").text(compact(one.views as f64)).raw("</td></tr>");
     }
-    html.raw("</tbody></table></section>");
+    html.end_table().end_card();
     Ok(())
 }

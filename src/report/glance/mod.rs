@@ -4,6 +4,7 @@
 mod chart;
 mod growth;
 mod html;
+mod parts;
 mod upkeep;
 
 use std::path::Path;
@@ -11,20 +12,15 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 pub use chart::ChartError;
-use chart::{Frame, Svg, compact};
+use chart::compact;
 use html::Html;
+use parts::percent;
 
 use crate::model::Kind;
 use crate::report::text::thousands;
-use crate::store::glance::{DAY_S, DAYS_OF_REQUESTS, Glance, Standing};
+use crate::store::glance::{DAYS_OF_REQUESTS, Glance, Standing};
 
 const STYLE: &str = include_str!("style.css");
-
-/// The sizes of a chart, for a screen and for a phone: text in it must not shrink with it.
-const FRAMES: [(&str, Frame); 2] = [
-    ("<div class=\"wide\">", Frame { width: 500, height: 240 }),
-    ("<div class=\"phone\">", Frame { width: 310, height: 205 }),
-];
 
 /// What a page is made of.
 #[derive(Debug)]
@@ -175,41 +171,7 @@ fn freshness(kinds: &[Standing]) -> (String, Remark) {
     }
 }
 
-/// A share as people read it; only all of it is 100 %.
-fn percent(part: i64, whole: i64) -> String {
-    if whole <= 0 {
-        return "–".to_owned();
-    }
-    let share = part as f64 / whole as f64 * 100.0;
-    match share {
-        share if part < whole && share > 99.0 => format!("{:.1} %", share.min(99.9)),
-        share => format!("{share:.0} %"),
-    }
-}
-
 /// A headline number: exact while that is short.
 fn short(count: i64) -> String {
     if count.unsigned_abs() < 100_000 { thousands(count) } else { compact(count as f64) }
-}
-
-/// `12 Nov`.
-fn day(day: i64) -> String {
-    let at = DateTime::from_timestamp(day.saturating_mul(DAY_S), 0);
-    at.map_or_else(String::new, |at| at.format("%-d %b").to_string())
-}
-
-/// Says why there is nothing to be seen, and ends the section.
-fn empty(html: &mut Html, why: &'static str) {
-    html.raw("<p class=\"empty\">").raw(why).raw("</p></section>");
-}
-
-/// A chart in all its sizes.
-fn framed(
-    html: &mut Html,
-    draw: impl Fn(Frame) -> Result<Svg, ChartError>,
-) -> Result<(), ChartError> {
-    for (begin, frame) in FRAMES {
-        html.raw(begin).chart(&draw(frame)?).raw("</div>");
-    }
-    Ok(())
 }

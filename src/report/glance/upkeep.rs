@@ -6,13 +6,11 @@ use chrono::{DateTime, Utc};
 
 use crate::model::outbox::State;
 use crate::model::{Kind, instant};
-use crate::report::glance::chart::{self, ChartError, Frame, SERIES, Series};
+use crate::report::glance::chart::{self, ChartError, SERIES, Series};
 use crate::report::glance::html::Html;
-use crate::report::glance::{day, empty, framed, percent, thousands};
-use crate::report::text::moment;
+use crate::report::glance::parts::{METER, day, framed, percent};
+use crate::report::text::{moment, thousands};
 use crate::store::glance::{DAYS_OF_REQUESTS, Glance, Spent, Standing, day_of};
-
-const METER: Frame = Frame { width: 200, height: 8 };
 
 /// The kinds that have a colour of their own among requests, and all others together.
 const GROUPS: [(&str, &str); 4] = [
@@ -28,9 +26,8 @@ pub fn freshness(
     kinds: &[Standing],
     now: DateTime<Utc>,
 ) -> Result<(), ChartError> {
-    html.raw("<section class=\"card\"><div class=\"head\"><h2>Freshness and coverage</h2></div>");
-    html.raw("<table><thead><tr><th scope=\"col\">kind</th><th scope=\"col\">up to date</th>");
-    html.raw("<th scope=\"col\" class=\"num\">complete as of</th></tr></thead><tbody>");
+    html.begin_card("Freshness and coverage").end_head();
+    html.begin_table(&["kind", "up to date"], &["complete as of"]);
     for standing in kinds {
         html.raw("<tr><th scope=\"row\">").text(plural(standing.kind));
         html.raw("<br><span class=\"small quiet\">").text(thousands(standing.rows)).raw(" listed");
@@ -75,7 +72,7 @@ pub fn freshness(
         }
         html.raw("</td></tr>");
     }
-    html.raw("</tbody></table></section>");
+    html.end_table().end_card();
     Ok(())
 }
 
@@ -101,15 +98,14 @@ pub fn requests(
 ) -> Result<(), ChartError> {
     html.raw("<section class=\"card last\"><div class=\"head\"><h2>Requests per day</h2>");
     if spent.is_empty() {
-        html.raw("</div>");
-        empty(html, "No request was sent in the last two weeks.");
+        html.end_head().end_empty("No request was sent in the last two weeks.");
         return Ok(());
     }
     html.raw("<ul class=\"legend\">");
     for (_, key) in GROUPS {
         html.raw(key);
     }
-    html.raw("</ul></div>");
+    html.raw("</ul>").end_head();
     let today = day_of(now.timestamp());
     let days: Vec<i64> = (today - DAYS_OF_REQUESTS + 1..=today).collect();
     let series: Vec<Series> = GROUPS
@@ -134,16 +130,14 @@ pub fn requests(
         sum.requests += one.requests;
         sum.not_modified += one.not_modified;
     }
-    html.raw("</div><table class=\"dense\"><thead><tr><th scope=\"col\">kind</th>");
-    html.raw("<th scope=\"col\" class=\"num\">requests</th>");
-    html.raw("<th scope=\"col\" class=\"num\">unchanged (304)</th></tr></thead><tbody>");
+    html.raw("</div><table class=\"dense\">");
+    html.table_head(&["kind"], &["requests", "unchanged (304)"]);
     for (kind, sum) in sums {
         let name = Kind::from_name(kind).map_or_else(|| kind.to_owned(), plural);
-        html.raw("<tr><th scope=\"row\">").text(name).raw("</th><td class=\"num\">");
-        html.text(thousands(sum.requests)).raw("</td><td class=\"num\">");
-        html.text(percent(sum.not_modified, sum.requests)).raw("</td></tr>");
+        let unchanged = percent(sum.not_modified, sum.requests);
+        html.row(name, &[thousands(sum.requests), unchanged]);
     }
-    html.raw("</tbody></table></div></section>");
+    html.end_table().raw("</div>").end_card();
     Ok(())
 }
 
@@ -168,11 +162,10 @@ pub fn outbox(html: &mut Html, glance: &Glance, now: DateTime<Utc>) {
     }
     html.raw("</p></div>");
     if glance.outbox.failed.is_empty() {
-        html.raw("</section>");
+        html.end_card();
         return;
     }
-    html.raw("<table><thead><tr><th scope=\"col\">entry</th><th scope=\"col\">what</th>");
-    html.raw("<th scope=\"col\">why</th></tr></thead><tbody>");
+    html.begin_table(&["entry", "what", "why"], &[]);
     for entry in &glance.outbox.failed {
         html.raw("<tr><td>").text(entry.entry).raw("</td><th scope=\"row\">").text(entry.action);
         html.raw(" ")
@@ -184,5 +177,5 @@ pub fn outbox(html: &mut Html, glance: &Glance, now: DateTime<Utc>) {
         html.foreign(entry.detail.as_deref().or(entry.code.as_deref()).unwrap_or("–"));
         html.raw("</td></tr>");
     }
-    html.raw("</tbody></table></section>");
+    html.end_table().end_card();
 }

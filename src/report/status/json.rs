@@ -3,7 +3,7 @@
 use serde_json::{Value, json as value};
 
 use crate::model::{Instant, instant};
-use crate::report::status::{NextWalk, Status, at};
+use crate::report::status::facts::{NextWalk, Status};
 use crate::report::{outbox, sync};
 use crate::store::freshness::Freshness;
 use crate::store::refusals::Refusal;
@@ -133,5 +133,5 @@ fn of_refusal(refusal: &Refusal) -> Value {
 }
 
 fn micros(micros: Option<i64>) -> Option<String> {
-    micros.map(|micros| instant::text(at(micros)))
+    micros.map(|micros| instant::text(instant::from_micros(micros)))
 }

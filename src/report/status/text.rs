@@ -5,10 +5,11 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table};
 
 use crate::model::Outcome;
+use crate::model::instant::from_micros as at;
 use crate::model::shown::printable;
 use crate::model::{Instant, Kind};
 use crate::poll::settle::unreadable_text;
-use crate::report::status::{NextWalk, Status, at};
+use crate::report::status::facts::{NextWalk, Status};
 use crate::report::text::{bytes, moment, relative, span, thousands};
 use crate::report::{outbox, sync};
 use crate::store::freshness::Freshness;
