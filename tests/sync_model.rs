@@ -1,0 +1,307 @@
+//! Runs with many requests in flight against one that sends them one by one: seeded lives in which answers
+//! come late and in any order, requests fail, and runs are killed between any two steps. Whatever happened, a
+//! run that comes to its end leaves what the sequential one leaves.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+#[path = "simulation/settings.rs"]
+mod settings;
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use creatormirror::clock::Clock;
+use creatormirror::model::{Kind, Watcher};
+use creatormirror::pass::{self, Order, Report};
+use creatormirror::plan::work::Wish;
+use creatormirror::poll::fetch::Manners;
+use creatormirror::poll::{Desk, Fetcher};
+use creatormirror::sandbox::{Accident, Fault, Mutation, Platform, RetryAfter, SandboxSettings};
+use creatormirror::store::Database;
+use creatormirror::store::open::IfMissing;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rusqlite::Connection;
+use rusqlite::types::Value as Sql;
+use settings::{client, pass_settings};
+use support::meddler::Meddler;
+use support::{Bed, calm, frozen_at};
+use tokio::runtime::Runtime;
+
+/// Changes of the world, each followed by runs.
+const STEPS: usize = 5;
+/// The longest that an answer is held back, milliseconds.
+const LATE_MS_MAX: u64 = 8;
+
+/// What each list and its history say, the times of mirroring aside.
+const SHOWN: [(&str, &str); 7] = [
+    ("accounts", "id"),
+    ("creators", "id"),
+    ("videos", "id"),
+    ("account_videos", "platform, id"),
+    ("account_history", "account_id, scraped_at"),
+    ("video_history", "video_id, scraped_at"),
+    ("account_video_history", "platform, account_video_id, scraped_at"),
+];
+const OF_MIRRORING: [&str; 3] = ["first_mirrored_at", "mirrored_at", "observed_at"];
+
+/// A mirror, and how many requests its runs may have in flight.
+struct Mirror {
+    database: PathBuf,
+    max_concurrent_requests: u32,
+    base_url: String,
+}
+
+struct Life {
+    seed: u64,
+    bed: Bed,
+    random: ChaCha8Rng,
+    runtime: Runtime,
+    side_by_side: Mirror,
+    one_by_one: Mirror,
+    deleted: Vec<(Kind, String)>,
+}
+
+impl Life {
+    fn new(seed: u64) -> Self {
+        let settings = SandboxSettings {
+            seed,
+            accounts: 20,
+            creators: 5,
+            videos: 620,
+            account_videos: 410,
+            new_posts_per_day: 0.1,
+            null_sort_first: seed.is_multiple_of(2),
+            ..calm()
+        };
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut bed = Bed::new(settings, Clock::simulated(frozen_at()));
+        let direct = bed.base_url.clone();
+        let asked = AtomicU64::new(seed);
+        Meddler::on(&mut bed, move |_, _| {
+            let mut late = ChaCha8Rng::seed_from_u64(asked.fetch_add(1, Ordering::Relaxed));
+            std::thread::sleep(Duration::from_millis(late.random_range(0..=LATE_MS_MAX)));
+        });
+        let side_by_side = Mirror {
+            database: bed.database(),
+            max_concurrent_requests: random.random_range(2..=8),
+            base_url: bed.base_url.clone(),
+        };
+        let one_by_one = Mirror {
+            database: bed.folder().join("one_by_one.db"),
+            max_concurrent_requests: 1,
+            base_url: direct,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { seed, bed, random, runtime, side_by_side, one_by_one, deleted: Vec::new() }
+    }
+
+    fn live(mut self) {
+        for step in 0..STEPS {
+            for _ in 0..self.random.random_range(0..6) {
+                self.change();
+            }
+            let hours = self.random.random_range(0..9);
+            self.bed.clock.advance(Duration::from_secs(hours * 3_600));
+            for _ in 0..self.random.random_range(0..3) {
+                self.trouble();
+                self.perhaps_killed();
+                self.every_scrape_held_has_happened();
+            }
+            self.bed.control.clear_faults();
+            // A row is gone when two listings have missed it.
+            for _ in 0..2 {
+                for mirror in [&self.side_by_side, &self.one_by_one] {
+                    self.run_well(mirror);
+                }
+            }
+            self.bed.compare_lists();
+            self.compare_mirrors(step);
+        }
+        self.every_scrape_held_has_happened();
+    }
+
+    fn id(&mut self, kind: Kind) -> String {
+        let mut ids = self.bed.control.ids(kind);
+        ids.swap_remove(self.random.random_range(0..ids.len()))
+    }
+
+    fn change(&mut self) {
+        let kind = Kind::LISTS[self.random.random_range(0..4)];
+        let id = self.id(kind);
+        let control = &self.bed.control;
+        match self.random.random_range(0..8) {
+            0 | 1 => _ = control.add_video(Platform::Tiktok),
+            2 => _ = control.add_creator("Aaron Newcomer"),
+            3 | 4 => {
+                control.delete(kind, &id);
+                self.deleted.push((kind, id));
+            }
+            5 => {
+                if let Some((kind, id)) = self.deleted.pop() {
+                    control.restore(kind, &id);
+                }
+            }
+            6 => _ = control.pause(kind, &id),
+            _ => _ = control.resume(kind, &id),
+        }
+    }
+
+    fn trouble(&mut self) {
+        for _ in 0..self.random.random_range(0..4) {
+            let kind = Kind::LISTS[self.random.random_range(0..4)];
+            let refuse = |code, retry_after| Accident::Refuse { code, retry_after };
+            let accident = match self.random.random_range(0..9) {
+                0 => Accident::ResetBefore,
+                1 => Accident::ResetAfter,
+                2 => Accident::Truncated,
+                3 => Accident::status(500),
+                4 => refuse(429, RetryAfter::Seconds(2)),
+                5 => refuse(503, RetryAfter::Absent),
+                6 => Accident::RefuseCursor,
+                7 => Accident::Mutate(Mutation::DeleteBorder),
+                _ => Accident::EarlyEnd,
+            };
+            let (skip, times) = (self.random.random_range(0..6), self.random.random_range(1..4));
+            let fault = Fault::on("GET", &format!("{}*", kind.path()), accident);
+            self.bed.control.fault(fault.after(skip).times(times));
+        }
+    }
+
+    /// A run in trouble; half of them die somewhere on the way.
+    fn perhaps_killed(&mut self) {
+        let full = self.random.random_bool(0.5);
+        let polls_max = match self.random.random_bool(0.5) {
+            true => self.random.random_range(1..400),
+            false => u32::MAX,
+        };
+        let _ = self.run(&self.side_by_side, full, polls_max);
+    }
+
+    fn run_well(&self, mirror: &Mirror) {
+        let report = self.run(mirror, true, u32::MAX).unwrap();
+        let is_good = report.stop.is_none() && report.kinds.iter().all(|kind| kind.is_good());
+        assert!(is_good, "seed {}: {report:#?}", self.seed);
+    }
+
+    /// A run as a process of its own; `None` where it was killed.
+    fn run(&self, mirror: &Mirror, full: bool, polls_max: u32) -> Option<Report> {
+        let clock = self.bed.clock.clone();
+        let manners = Manners {
+            rate_share: 0.9,
+            max_wait: Duration::from_secs(3_600),
+            max_concurrent_requests: mirror.max_concurrent_requests,
+            seed: self.seed,
+        };
+        let database = Database::open(&mirror.database, IfMissing::Create).unwrap();
+        let client = client(&mirror.base_url, &clock);
+        let fetcher = Fetcher::open(client, database, clock, Watcher::silent(), manners).unwrap();
+        let mut desk = Desk::new(fetcher, Duration::from_secs(300));
+        let wish = Wish { full, accept_removals: true };
+        let order = Order { trigger: "test", wish, ..Order::default() };
+        let settings = pass_settings(|_| "@yearly");
+        let mut run = Box::pin(pass::run(&mut desk, &order, &settings));
+        let mut polls = 0;
+        self.runtime.block_on(poll_fn(|context| {
+            polls += 1;
+            match run.as_mut().poll(context) {
+                Poll::Ready(report) => Poll::Ready(Some(report)),
+                Poll::Pending if polls >= polls_max => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        }))
+    }
+
+    /// What the two mirrors hold in common is the same, row by row. A row that came and went between two
+    /// runs, or a scrape, may be known to one alone.
+    fn compare_mirrors(&self, step: usize) {
+        let [one, other] = [&self.side_by_side, &self.one_by_one].map(|mirror| {
+            let db = Connection::open(&mirror.database).unwrap();
+            SHOWN.map(|(view, key)| shown(&db, view, key))
+        });
+        for (((view, _), one), other) in SHOWN.iter().zip(one).zip(other) {
+            let is_history = view.ends_with("_history");
+            for (key, row) in &one {
+                let same = other.get(key).is_none_or(|of_other| of_other == row);
+                assert!(
+                    same,
+                    "seed {}, step {step}, {view} {key:?}: {row:?}, not {:?}",
+                    self.seed, other[key]
+                );
+            }
+            let present = |rows: &BTreeMap<String, BTreeMap<String, Sql>>| -> BTreeSet<String> {
+                let is_present =
+                    |row: &BTreeMap<String, Sql>| row.get("removed_at") == Some(&Sql::Null);
+                rows.iter().filter(|(_, row)| is_present(row)).map(|(key, _)| key.clone()).collect()
+            };
+            assert!(
+                is_history || present(&one) == present(&other),
+                "seed {}, step {step}: {view}",
+                self.seed
+            );
+        }
+    }
+
+    fn every_scrape_held_has_happened(&self) {
+        let Ok(db) = Database::open_to_read(&self.side_by_side.database) else { return };
+        let happened = self.bed.control.all_scrapes(Kind::Video);
+        let sql = "SELECT video_id, scraped_at, view_count FROM video_history";
+        db.read(|c| {
+            let mut statement = c.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let (id, at): (String, String) = (row.get(0)?, row.get(1)?);
+                let at: chrono::DateTime<chrono::Utc> = at.parse().unwrap();
+                let scrape = happened[&id].iter().find(|scrape| {
+                    scrape.scraped_at.parse::<chrono::DateTime<chrono::Utc>>() == Ok(at)
+                });
+                let scrape = scrape.unwrap_or_else(|| panic!("{id} was not scraped at {at}"));
+                assert_eq!(Some(scrape.view_count), row.get(2)?, "seed {}: {id} {at}", self.seed);
+            }
+            Ok(())
+        })
+        .unwrap();
+    }
+}
+
+/// The rows of a view by key: column to value. Whether a row is removed counts, not when it was seen to be.
+fn shown(db: &Connection, view: &str, key: &str) -> BTreeMap<String, BTreeMap<String, Sql>> {
+    let mut statement = db.prepare(&format!("SELECT * FROM {view} ORDER BY {key}")).unwrap();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let row_of = |row: &rusqlite::Row<'_>| {
+        let mut values = BTreeMap::new();
+        for (at, name) in names.iter().enumerate() {
+            let value = match row.get(at)? {
+                Sql::Text(_) if name == "removed_at" => Sql::Text("removed".to_owned()),
+                value => value,
+            };
+            values.insert(name.clone(), value);
+        }
+        Ok(values)
+    };
+    let rows: Vec<BTreeMap<String, Sql>> =
+        statement.query_map([], row_of).unwrap().map(Result::unwrap).collect();
+    let keyed = rows.into_iter().map(|mut row| {
+        let key: Vec<String> = key.split(", ").map(|column| format!("{:?}", row[column])).collect();
+        row.retain(|name, _| !OF_MIRRORING.contains(&name.as_str()));
+        (key.join(" "), row)
+    });
+    keyed.collect()
+}
+
+#[test]
+fn runs_side_by_side_leave_what_a_sequential_one_leaves() {
+    let seeds = match std::env::var("MODEL_SEED") {
+        Ok(seed) => vec![seed.parse().unwrap()],
+        Err(_) => (0..3).collect(),
+    };
+    for seed in seeds {
+        println!("relive it with MODEL_SEED={seed}");
+        Life::new(seed).live();
+    }
+}
