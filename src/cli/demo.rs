@@ -22,7 +22,7 @@ use crate::report::demo::Findings;
 use crate::report::{Answer, CliError, Exit, answer, demo as demo_report, week};
 use crate::sandbox::{self, Sandbox};
 use crate::store::open::IfMissing;
-use crate::store::{StoreResult, analysis, outbox};
+use crate::store::{StoreResult, analysis, outbox, walks};
 
 /// How many of the fastest growing videos are shown.
 const GROWERS: u32 = 8;
@@ -129,7 +129,7 @@ async fn findings(
     let (control, database) = (sandbox.control(), session.desk.store.path().to_owned());
     let read = move |c: &Connection| {
         let coverage = demo::coverage(c, &control, start)?;
-        let counted = Kind::LISTS.into_iter().map(|kind| Ok((kind, analysis::count(c, kind)?)));
+        let counted = Kind::LISTS.into_iter().map(|kind| Ok((kind, walks::counts(c, kind)?.0)));
         let counts: Vec<_> = counted.collect::<StoreResult<_>>()?;
         let growers = analysis::growers(c, GROWERS)?.into_iter().map(|grower| {
             let views = analysis::views(c, &grower.video_id)?;
@@ -154,7 +154,7 @@ async fn findings(
             ages: analysis::ages(c)?,
             coverage,
             spent: analysis::spent(c)?,
-            naive: demo::naive_requests(analysis::count(c, Kind::Video)?),
+            naive: demo::naive_requests(walks::counts(c, Kind::Video)?.0),
             walking: demo::walking_requests(counts.iter().map(|(_, rows)| *rows)),
             counts,
         })

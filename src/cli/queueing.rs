@@ -228,7 +228,7 @@ fn wait(
     }
     let mut left = limit.unwrap_or(context.config.max_wait);
     runtime::runtime()?.block_on(async {
-        while store.read(|c| outbox::has_open(c, entries)).map_err(failed)? {
+        while store.read(|c| outbox::undone(c, entries, 0)).map_err(failed)?.open > 0 {
             if left.is_zero() {
                 let open = store.read(|c| outbox::undone(c, entries, 0)).map_err(failed)?.open;
                 return Err(CliError::new(

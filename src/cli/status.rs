@@ -69,10 +69,10 @@ fn next_walk(
     if let Some(paused) = listings.find(|paused| paused.kind == kind.kind) {
         return NextWalk::At(instant::from_micros(paused.retry_at));
     }
-    if kind.open_walk.is_some() || kind.last_outcome.is_some_and(Outcome::is_unfinished) {
+    if kind.open_walk.is_some() || kind.state.last_outcome.is_some_and(Outcome::is_unfinished) {
         return NextWalk::Now;
     }
-    match (sweep, kind.full_sync_due_after) {
+    match (sweep, kind.state.full_sync_due_after) {
         (None, _) => NextWalk::Never,
         (Some(_), None) => NextWalk::Now,
         (Some(sweep), Some(full_sync_due_after)) => {

@@ -172,7 +172,7 @@ impl Metrics {
             let label = OfKind { kind: kind.kind.name() };
             self.rows.get_or_create(&label).set(kind.rows);
             self.removed.get_or_create(&label).set(kind.removed);
-            if let Some(at) = kind.complete_as_of {
+            if let Some(at) = kind.state.complete_as_of {
                 self.complete_as_of.get_or_create(&label).set(at as f64 / 1e6);
             }
         }

@@ -19,7 +19,7 @@ use crate::poll::{Desk, PollError, page, query};
 use crate::store::pages::{self, PageAddress};
 use crate::store::passes::Tally;
 use crate::store::sample::{self, Picked};
-use crate::store::{StoreResult, analysis};
+use crate::store::{StoreResult, walks};
 
 /// How the sample is shared out, in the order in which what is left over goes on.
 const SHARES: [(Kind, usize); 4] =
@@ -39,8 +39,8 @@ pub async fn verify(
             let mut there = Vec::new();
             for (kind, _) in SHARES {
                 let rows = match kind {
-                    Kind::AccountVideo => sample::kept_pages(c, kind)?,
-                    _ => sample::rows(c, kind)?,
+                    Kind::AccountVideo => pages::count(c, kind)?,
+                    _ => walks::counts(c, kind)?.0,
                 };
                 there.push(usize::try_from(rows).unwrap_or(0));
             }
@@ -273,7 +273,7 @@ async fn total(desk: &mut Desk, kind: Kind, findings: &mut Findings) -> PollResu
     }
     let (held, suspected) = desk
         .store
-        .read(move |c| Ok((analysis::count(c, kind)?, sample::suspected(c, kind)?)))
+        .read(move |c| Ok((walks::counts(c, kind)?.0, sample::suspected(c, kind)?)))
         .await?;
     let parameters = asks.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let request = query::page(kind, &parameters, None);

@@ -27,6 +27,7 @@ mod tests {
     use crate::store::pauses::Backoff;
     use crate::store::refusals::Refusal;
     use crate::store::status::{KindStatus, LastError, LastPass, Schedule, Sizes, Snapshot};
+    use crate::store::walks::KindState;
 
     const NOW: i64 = 1_800_000_000;
 
@@ -43,11 +44,13 @@ mod tests {
             kind,
             rows,
             removed: 0,
-            complete_as_of: Some(micros(3_600)),
-            last_full_sync_at: Some(micros(3_600)),
-            last_outcome: Some(crate::model::Outcome::Complete),
-            full_sync_due_after: Some(micros(3_600)),
-            held_removals: 0,
+            state: KindState {
+                complete_as_of: Some(micros(3_600)),
+                last_full_sync_at: Some(micros(3_600)),
+                last_outcome: Some(crate::model::Outcome::Complete),
+                full_sync_due_after: Some(micros(3_600)),
+                held_removals: 0,
+            },
             open_walk: None,
             freshness: None,
             unreadable_scrapes: None,
@@ -66,7 +69,8 @@ mod tests {
             oldest: scraped(90_000),
         };
         let mut videos = kind(Kind::Video, 20_000);
-        (videos.freshness, videos.held_removals, videos.removed) = (Some(freshness), 4_000, 7);
+        (videos.freshness, videos.state.held_removals, videos.removed) =
+            (Some(freshness), 4_000, 7);
         Status {
             now,
             database: "/m.db".into(),

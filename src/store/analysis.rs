@@ -94,12 +94,6 @@ pub fn spent(c: &Connection) -> StoreResult<Vec<Spent>> {
     c.all(sql, [], Spent::from_row)
 }
 
-/// How many resources of a kind the API lists, as far as the mirror knows.
-pub fn count(c: &Connection, kind: Kind) -> StoreResult<i64> {
-    let sql = "SELECT rows FROM coverage WHERE kind = ?1";
-    c.value(sql, [kind.name()])
-}
-
 /// Every scrape of a kind in the history: of what, and when. An account video is `platform:id`.
 pub fn scrapes(c: &Connection, kind: Kind) -> StoreResult<BTreeSet<(String, Instant)>> {
     let table = kind.name();

@@ -177,7 +177,7 @@ impl Partial {
     /// Begins anew, also where a run that was killed left a part of a copy.
     pub(super) fn begin(target: &Path) -> Result<Self, BackupError> {
         let path = place::sibling(target, PARTIAL);
-        let io = |source| StoreError::Io { path: path.clone(), source };
+        let io = StoreError::io(&path);
         let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
         let file = OpenOptions::new()
             .create(true)
@@ -209,7 +209,7 @@ impl Partial {
     /// Gives the copy its name, once it is on the disk, and takes away what SQLite left beside a file
     /// that had this name.
     pub(super) fn finish(self, target: &Path, existing: Existing) -> Result<(), BackupError> {
-        let io = |source| StoreError::Io { path: target.to_owned(), source };
+        let io = StoreError::io(target);
         self.file.sync_all().map_err(io)?;
         let named = match existing {
             Existing::Replace => self.path.persist(target),

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Transaction};
 
 use crate::model::row::DECODER_VERSION;
 use crate::store::error::StoreResult;
-use crate::store::query::Query;
+use crate::store::query::{Query, from_row};
 
 /// The figures of one `GET /overview`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,6 +22,8 @@ pub struct Figures {
     /// The rest of the answer, as received.
     pub extra: Option<String>,
 }
+
+from_row!(Figures: total_views, engagement_rate, active_accounts, account_videos, tracked_videos, extra);
 
 /// Adds an observation if any figure differs from the latest one of the period. Returns whether. What
 /// else the answer says, such as the figures of the window before, makes no observation of its own: the
@@ -65,21 +67,9 @@ pub fn observe(
 }
 
 fn latest(c: &Connection, period: &str) -> StoreResult<Option<(i64, Figures)>> {
-    let sql =
-        "SELECT total_views, api_engagement_rate, active_accounts, account_videos, tracked_videos,
-                      extra, observed_at
-               FROM overview_observation WHERE period = ?1 ORDER BY observed_at DESC LIMIT 1";
-    c.optional(sql, [period], |row| {
-        let figures = Figures {
-            total_views: row.get(0)?,
-            engagement_rate: row.get(1)?,
-            active_accounts: row.get(2)?,
-            account_videos: row.get(3)?,
-            tracked_videos: row.get(4)?,
-            extra: row.get(5)?,
-        };
-        Ok((row.get(6)?, figures))
-    })
+    let sql = "SELECT *, api_engagement_rate AS engagement_rate FROM overview_observation
+               WHERE period = ?1 ORDER BY observed_at DESC LIMIT 1";
+    c.optional(sql, [period], |row| Ok((row.get("observed_at")?, Figures::from_row(row)?)))
 }
 
 /// The validator of a document, if this decoder read it.

@@ -1,6 +1,6 @@
 //! What can go wrong with the database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can go wrong with the database, by what the user can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +64,13 @@ pub enum StoreError {
     /// The task that was writing ended without an answer.
     #[error("a write ended without an answer")]
     Interrupted,
+}
+
+impl StoreError {
+    /// Turns what went wrong with a file or folder into an error that names it.
+    pub(super) fn io(path: &Path) -> impl Fn(std::io::Error) -> Self + Copy {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
 }
 
 /// Result of everything in this room.

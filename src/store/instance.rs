@@ -118,10 +118,9 @@ pub fn bring_stamps_back(tx: &Transaction<'_>, now: i64) -> StoreResult<()> {
 
 /// What the API said of its own lifecycle, and when, in microseconds.
 pub fn api_meta(c: &Connection) -> StoreResult<Option<(String, i64)>> {
-    let sql = "SELECT api_meta, api_meta_at FROM instance";
-    let (meta, at): (Option<String>, Option<i64>) =
-        c.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(meta.zip(at))
+    let sql = "SELECT api_meta, api_meta_at FROM instance
+               WHERE api_meta IS NOT NULL AND api_meta_at IS NOT NULL";
+    c.optional(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Keeps what the API said of its lifecycle.
@@ -146,8 +145,9 @@ pub fn set_condition(tx: &Transaction<'_>, condition: &str, patience_s: i64) -> 
     tx.exec(sql, (condition, patience_s))
 }
 
-/// The daemon's condition and patience, as it said last.
-pub fn condition(c: &Connection) -> StoreResult<(Option<String>, Option<i64>)> {
-    let sql = "SELECT condition, patience_s FROM instance";
-    c.one(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+/// The condition and patience that a daemon said last, unless it has ended.
+pub fn condition(c: &Connection) -> StoreResult<Option<(String, i64)>> {
+    let sql = "SELECT condition, patience_s FROM instance
+               WHERE runner = 'run' AND condition IS NOT NULL AND patience_s IS NOT NULL";
+    c.optional(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }

@@ -88,7 +88,7 @@ impl InstanceLock {
 
     fn of_name(database: &Path) -> StoreResult<Self> {
         let path = lock_path(database);
-        let io = |source| StoreError::Io { path: path.clone(), source };
+        let io = StoreError::io(&path);
         let name = open_lock_file(&path, OpenOptions::new().create(true)).map_err(io)?;
         name.set_permissions(Permissions::from_mode(LOCK_MODE)).map_err(io)?;
         match lock_byte(&name).map_err(io)? {
@@ -120,7 +120,7 @@ impl Drop for InstanceLock {
 
 /// Opens the database and locks its byte.
 fn lock_file(path: &Path) -> StoreResult<&'static File> {
-    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    let io = StoreError::io(path);
     let is_new = !path.exists();
     let mut options = OpenOptions::new();
     let file =
@@ -155,7 +155,7 @@ pub fn existing_lock_file(database: &Path) -> Option<File> {
 
 /// A descriptor of the database for reading, the same for each file, never closed.
 pub fn open_to_look(path: &Path) -> StoreResult<&'static File> {
-    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    let io = StoreError::io(path);
     let metadata = std::fs::metadata(path).map_err(io)?;
     if !metadata.is_file() {
         return Err(StoreError::Foreign(path.to_owned()));
@@ -239,7 +239,7 @@ pub struct OpenFiles {
 impl OpenFiles {
     /// The files of a database that is open for writing by `path`.
     pub fn of(path: &Path, file: &'static File) -> StoreResult<Self> {
-        let io = |source| StoreError::Io { path: path.to_owned(), source };
+        let io = StoreError::io(path);
         Ok(Self {
             path: path.to_owned(),
             file,

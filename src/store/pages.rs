@@ -69,6 +69,9 @@ pub struct PageCounts {
     pub snapshots_revised: i64,
 }
 
+from_row!(PageCounts: rows_seen, rows_new_to_walk, rows_changed, type_mismatches, rows_dropped, snapshots_added,
+    snapshots_revised);
+
 impl PageCounts {
     /// Counts a row that was written.
     pub fn count(&mut self, row: &Row, written: Written) {

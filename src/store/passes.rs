@@ -146,7 +146,7 @@ pub fn end(
     let sql = "UPDATE pass_kind
                SET finished_at = coalesce(finished_at, ?2),
                    outcome = CASE outcome WHEN 'running' THEN 'interrupted' ELSE outcome END
-               WHERE run_id = ?1 RETURNING *";
+               WHERE run_id = ?1 RETURNING *, 0 AS rows_new_to_walk";
     let mut turns: Vec<(i64, Turn)> =
         tx.all(sql, (pass, at), |row| Ok((row.get("started_at")?, turn(row)?)))?;
     turns.sort_by_key(|(started_at, _)| *started_at);
@@ -199,15 +199,7 @@ fn turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
         tally: Tally {
             requests: row.get("requests")?,
             not_modified: row.get("not_modified")?,
-            page: PageCounts {
-                rows_seen: row.get("rows_seen")?,
-                rows_new_to_walk: 0,
-                rows_changed: row.get("rows_changed")?,
-                type_mismatches: row.get("type_mismatches")?,
-                rows_dropped: row.get("rows_dropped")?,
-                snapshots_added: row.get("snapshots_added")?,
-                snapshots_revised: row.get("snapshots_revised")?,
-            },
+            page: PageCounts::from_row(row)?,
             removed: row.get("removed")?,
         },
     })

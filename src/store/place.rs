@@ -57,7 +57,7 @@ pub fn resolve(path: &Path) -> StoreResult<PathBuf> {
 }
 
 fn beside_nothing(path: &Path) -> StoreResult<PathBuf> {
-    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    let io = StoreError::io(path);
     let absolute = std::path::absolute(path).map_err(io)?;
     let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
         return Err(io(std::io::Error::other("not a file name")));
@@ -89,13 +89,12 @@ pub fn make_folder(path: &Path) -> StoreResult<()> {
         .recursive(true)
         .mode(FOLDER_MODE)
         .create(folder)
-        .map_err(|source| StoreError::Io { path: folder.to_owned(), source })
+        .map_err(StoreError::io(folder))
 }
 
 /// Gives a database that was just made its permissions. By path: the file is not opened.
 pub fn set_permissions(path: &Path) -> StoreResult<()> {
-    std::fs::set_permissions(path, Permissions::from_mode(FILE_MODE))
-        .map_err(|source| StoreError::Io { path: path.to_owned(), source })
+    std::fs::set_permissions(path, Permissions::from_mode(FILE_MODE)).map_err(StoreError::io(path))
 }
 
 /// The sibling that carries the lock of `database`.

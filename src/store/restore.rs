@@ -167,7 +167,7 @@ fn give_owner(partial: &Partial, old: &File) -> StoreResult<()> {
 
 /// Gives the file at `path` a second name, and its log too if that is its own.
 fn keep_aside(path: &Path, has_own_log: bool) -> StoreResult<PathBuf> {
-    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    let io = StoreError::io(path);
     let aside = free_name(path)?;
     let (log, log_aside) = (place::wal_path(path), place::wal_path(&aside));
     if has_own_log && wal_check::has_frames(&log) {

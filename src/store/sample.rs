@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::{Connection, Row as SqlRow, Transaction};
 
+use crate::model::named::named;
 use crate::model::row::NO_FINGERPRINT;
 use crate::model::{Instant, Kind, Value, columns};
 use crate::store::error::StoreResult;
@@ -19,28 +20,17 @@ use crate::store::stored::value;
 /// Draws that met only rows that were picked before, after which the rest is taken in order.
 const FRUITLESS_DRAWS_MAX: u32 = 20;
 
-/// Why a row is in the sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stratum {
-    /// It came last.
-    Newest,
-    /// It came first.
-    Oldest,
-    /// Nothing of its kind has more views, or followers.
-    MostViewed,
-    /// By chance.
-    Random,
-}
-
-impl Stratum {
-    /// One or two words.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Newest => "newest",
-            Self::Oldest => "oldest",
-            Self::MostViewed => "most viewed",
-            Self::Random => "random",
-        }
+named! {
+    /// Why a row is in the sample.
+    pub enum Stratum {
+        /// It came last.
+        Newest = "newest",
+        /// It came first.
+        Oldest = "oldest",
+        /// Nothing of its kind has more views, or followers.
+        MostViewed = "most viewed",
+        /// By chance.
+        Random = "random",
     }
 }
 
@@ -74,12 +64,6 @@ pub struct Held {
     pub is_removed: bool,
 }
 
-/// How many rows of a kind may be picked: those that are not removed.
-pub fn rows(c: &Connection, kind: Kind) -> StoreResult<i64> {
-    let sql = format!("SELECT count(*) FROM {} WHERE removed_at IS NULL", kind.name());
-    c.value(&sql, [])
-}
-
 /// How many rows of a kind a complete walk did not meet, so that they may be gone.
 pub fn suspected(c: &Connection, kind: Kind) -> StoreResult<i64> {
     let sql = format!(
@@ -87,11 +71,6 @@ pub fn suspected(c: &Connection, kind: Kind) -> StoreResult<i64> {
         kind.name()
     );
     c.value(&sql, [])
-}
-
-/// How many pages of a kind are kept.
-pub fn kept_pages(c: &Connection, kind: Kind) -> StoreResult<i64> {
-    pages::count(c, kind)
 }
 
 /// Picks up to `wanted` rows of a kind.

@@ -46,7 +46,7 @@ impl Store {
     /// [`StoreError::Io`] where there can be no thread.
     pub fn start(database: Database) -> StoreResult<Self> {
         let (path, files) = (database.path().to_owned(), database.files());
-        let io = |source| StoreError::Io { path: path.clone(), source };
+        let io = StoreError::io(&path);
         let (reads, queue) = mpsc::channel::<Read>();
         let queue = Arc::new(Mutex::new(queue));
         let mut readers = Vec::new();

@@ -3,9 +3,8 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
-use crate::model::Outcome;
 use crate::model::{Kind, Lifecycle};
 use crate::store::error::StoreResult;
 use crate::store::freshness::{self, Freshness};
@@ -18,7 +17,7 @@ use crate::store::place;
 use crate::store::query::{Query, from_row};
 use crate::store::refusals::{self, Refusal};
 use crate::store::rows::{self, UnreadableScrapes};
-use crate::store::walks::{self, Walk};
+use crate::store::walks::{self, KindState, Walk};
 
 /// Passes that are searched for the last error. The log may hold months of them.
 const PASSES_SEARCHED: i64 = 1_000;
@@ -88,16 +87,8 @@ pub struct KindStatus {
     pub rows: i64,
     /// Resources marked removed.
     pub removed: i64,
-    /// Start of the last complete walk.
-    pub complete_as_of: Option<i64>,
-    /// Start of the last walk.
-    pub last_full_sync_at: Option<i64>,
-    /// What came of it.
-    pub last_outcome: Option<Outcome>,
-    /// A sweep after this makes the kind due.
-    pub full_sync_due_after: Option<i64>,
-    /// Rows whose removal is held back.
-    pub held_removals: i64,
+    /// What its walks came to.
+    pub state: KindState,
     /// The walk that is under way, or was interrupted.
     pub open_walk: Option<Walk>,
     /// How old its figures are.
@@ -156,7 +147,7 @@ pub fn read(c: &Connection, now: i64) -> StoreResult<Snapshot> {
     Ok(Snapshot {
         identity: instance::identity(&moment)?,
         schema_version: open::schema_version(&moment)?,
-        daemon: daemon(&moment)?,
+        daemon: instance::condition(&moment)?,
         last_pass: last_pass(&moment)?,
         kinds: kinds?,
         schedule: schedule(&moment, now / 1_000_000)?,
@@ -209,47 +200,16 @@ pub fn sizes(database: &Path) -> Sizes {
     Sizes { database: length(database), wal: length(&place::wal_path(database)) }
 }
 
-fn daemon(c: &Connection) -> StoreResult<Option<(String, i64)>> {
-    if instance::runner(c)?.as_deref() != Some("run") {
-        return Ok(None);
-    }
-    let (condition, patience_s) = instance::condition(c)?;
-    Ok(condition.zip(patience_s))
-}
-
 fn kind_status(c: &Connection, kind: Kind) -> StoreResult<KindStatus> {
-    let (rows, removed) = counts(c, kind)?;
-    let state = walks::state(c, kind)?;
-    let sql = "SELECT last_full_sync_at FROM kind_state WHERE kind = ?1";
-    let last_full_sync_at = c.query_row(sql, [kind.name()], |row| row.get(0)).optional()?;
+    let (rows, removed) = walks::counts(c, kind)?;
     Ok(KindStatus {
         kind,
         rows,
         removed,
-        complete_as_of: state.complete_as_of,
-        last_full_sync_at: last_full_sync_at.flatten(),
-        last_outcome: state.last_outcome,
-        full_sync_due_after: state.full_sync_due_after,
-        held_removals: state.held_removals,
+        state: walks::state(c, kind)?,
         open_walk: walks::open(c, kind)?,
         freshness: freshness::read(c, kind)?,
         unreadable_scrapes: rows::unreadable_scrapes(c, kind)?,
-    })
-}
-
-/// Rows that the API lists, and removed ones.
-fn counts(c: &Connection, kind: Kind) -> StoreResult<(i64, i64)> {
-    let one = |sql: &str| c.value::<i64>(sql, []);
-    Ok(match kind {
-        Kind::Overview => (one("SELECT count(*) FROM overview_observation")?, 0),
-        Kind::Meta => (one("SELECT count(api_meta) FROM instance")?, 0),
-        _ => {
-            let table = kind.name();
-            let all = one(&format!("SELECT count(*) FROM {table}"))?;
-            let removed =
-                one(&format!("SELECT count(*) FROM {table} WHERE removed_at IS NOT NULL"))?;
-            (all - removed, removed)
-        }
     })
 }
 
@@ -287,7 +247,7 @@ fn last_error(c: &Connection) -> StoreResult<Option<LastError>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Ending;
+    use crate::model::{Ending, Outcome};
     use crate::store::Database;
     use crate::store::open::IfMissing;
     use crate::store::passes::{self, Tally};

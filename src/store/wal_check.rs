@@ -51,7 +51,7 @@ fn header(path: &Path, database: &File) -> StoreResult<Option<Header>> {
     let mut bytes = [0; HEADER_BYTES];
     match database.read_exact_at(&mut bytes, 0) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        read => read.map_err(|source| StoreError::Io { path: path.to_owned(), source })?,
+        read => read.map_err(StoreError::io(path))?,
     }
     Ok(bytes.starts_with(MAGIC).then(|| Header {
         id: number(&bytes[USER_VERSION_AT..]),

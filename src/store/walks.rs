@@ -1,9 +1,9 @@
 //! Walks over a list: opening, resuming, advancing with every page, ending.
 
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, Transaction};
 
-use crate::model::Kind;
-use crate::model::Outcome;
+use crate::model::named::named;
+use crate::model::{Kind, Outcome};
 use crate::store::error::StoreResult;
 use crate::store::pages::PageCounts;
 use crate::store::query::{Query, from_row};
@@ -40,24 +40,15 @@ pub struct Walk {
 from_row!(Walk: walk, kind, query, started_at, touched_at, next_cursor, pages, rows_seen, rows_dropped,
     total_count, is_ground, is_clean);
 
-/// How a walk ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Every page was there.
-    Complete,
-    /// It broke off for good; the next one starts from the first page.
-    Incomplete,
-    /// Another walk takes its place.
-    Abandoned,
-}
-
-impl End {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Incomplete => "incomplete",
-            Self::Abandoned => "abandoned",
-        }
+named! {
+    /// How a walk ended.
+    pub enum End {
+        /// Every page was there.
+        Complete = "complete",
+        /// It broke off for good; the next one starts from the first page.
+        Incomplete = "incomplete",
+        /// Another walk takes its place.
+        Abandoned = "abandoned",
     }
 }
 
@@ -154,11 +145,13 @@ pub fn answered(tx: &Transaction<'_>, kind: Kind, started_at: i64) -> StoreResul
     complete(tx, kind, started_at)
 }
 
-/// When a kind's last sweep was answered for, and whether it was ever complete.
+/// When a kind's last sweep was answered for, and whether it was ever complete; times in microseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KindState {
     /// Start of the last complete walk.
     pub complete_as_of: Option<i64>,
+    /// Start of the last walk.
+    pub last_full_sync_at: Option<i64>,
     /// A cron time after this makes the kind due.
     pub full_sync_due_after: Option<i64>,
     /// Rows whose removal is held back.
@@ -167,13 +160,18 @@ pub struct KindState {
     pub last_outcome: Option<Outcome>,
 }
 
-from_row!(KindState: complete_as_of, full_sync_due_after, held_removals, last_outcome);
+from_row!(KindState: complete_as_of, last_full_sync_at, full_sync_due_after, held_removals, last_outcome);
 
 /// Where a kind stands.
 pub fn state(c: &Connection, kind: Kind) -> StoreResult<KindState> {
-    let sql = "SELECT complete_as_of, full_sync_due_after, held_removals, last_outcome FROM kind_state WHERE kind = ?1";
-    let state = c.query_row(sql, [kind.name()], KindState::from_row);
-    Ok(state.optional()?.unwrap_or_default())
+    let sql = "SELECT * FROM kind_state WHERE kind = ?1";
+    Ok(c.optional(sql, [kind], KindState::from_row)?.unwrap_or_default())
+}
+
+/// How many rows of a kind the API lists, as far as the mirror knows, and how many are removed.
+pub fn counts(c: &Connection, kind: Kind) -> StoreResult<(i64, i64)> {
+    let sql = "SELECT rows, removed FROM coverage WHERE kind = ?1";
+    c.one(sql, [kind], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Notes how the last walk over a kind, or the last reading of a document, came out.

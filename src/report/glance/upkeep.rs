@@ -50,7 +50,7 @@ pub fn freshness(
             }
         }
         html.raw("</td><td class=\"num\">");
-        match standing.complete_as_of {
+        match standing.state.complete_as_of {
             Some(at) => {
                 let age = now.signed_duration_since(instant::from_micros(at)).num_seconds();
                 match age {
@@ -64,7 +64,7 @@ pub fn freshness(
             html.raw("<br><span class=\"small quiet\">oldest scrape ");
             html.text(rough(ages.oldest_hours * 3_600.0)).raw("</span>");
         }
-        let trouble = standing.last_outcome.filter(|word| !word.is_good());
+        let trouble = standing.state.last_outcome.filter(|word| !word.is_good());
         if let Some(word) = trouble {
             html.raw("<br><span class=\"chip bad\">")
                 .text(word.name().replace('_', " "))

@@ -208,8 +208,8 @@ fn row(status: &Status, kind: &KindStatus) -> Vec<String> {
         kind.kind.plural().to_owned(),
         thousands(kind.rows),
         thousands(kind.removed),
-        kind.complete_as_of.map_or("never".to_owned(), |as_of| moment(at(as_of), status.now)),
-        kind.last_outcome.map_or("none", Outcome::name).to_owned(),
+        kind.state.complete_as_of.map_or("never".to_owned(), |as_of| moment(at(as_of), status.now)),
+        kind.state.last_outcome.map_or("none", Outcome::name).to_owned(),
         age(|freshness| freshness.newest),
         age(|freshness| freshness.median),
         age(|freshness| freshness.p95),
@@ -230,10 +230,10 @@ fn notes(status: &Status) -> Vec<String> {
                 "{name}: a walk is {state}, {pages} pages and {rows} rows so far, last {touched}"
             ));
         }
-        if kind.held_removals > 0 {
+        if kind.state.held_removals > 0 {
             notes.push(format!(
                 "{name}: {} removals are held back; if they are right, run `creatormirror sync --accept-removals`",
-                thousands(kind.held_removals)
+                thousands(kind.state.held_removals)
             ));
         }
         let unreadable = kind.unreadable_scrapes.as_ref();

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 
 use crate::model::Kind;
-use crate::model::Outcome;
 use crate::store::analysis::{self, Ages};
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance::{self, Identity};
 use crate::store::outbox::{self, Summary};
 use crate::store::query::Query;
+use crate::store::walks::{self, KindState};
 
 pub use growth::{DAY_S, DAYS, DAYS_OF_MOVERS, Followers, Gain, Growth, Mover, Subject, day_of};
 
@@ -51,10 +51,8 @@ pub struct Standing {
     pub rows: i64,
     /// Rows that it no longer lists.
     pub removed: i64,
-    /// Start of the last complete walk, microseconds.
-    pub complete_as_of: Option<i64>,
-    /// What came of the last walk.
-    pub last_outcome: Option<Outcome>,
+    /// What its walks came to.
+    pub state: KindState,
     /// The ages of what is being collected; `None` where nothing is.
     pub ages: Option<Ages>,
 }
@@ -108,22 +106,12 @@ pub fn read(c: &Connection, now: i64) -> StoreResult<Glance> {
 
 fn standings(c: &Connection) -> StoreResult<Vec<Standing>> {
     let ages = analysis::ages(c)?;
-    let sql = "SELECT v.rows, v.removed, k.complete_as_of, k.last_outcome
-               FROM coverage AS v JOIN kind_state AS k ON k.kind = v.kind
-               WHERE v.kind = ?1";
     let standing = |kind: Kind| {
-        c.query_row(sql, [kind.name()], |row| {
-            Ok(Standing {
-                kind,
-                rows: row.get(0)?,
-                removed: row.get(1)?,
-                complete_as_of: row.get(2)?,
-                last_outcome: row.get(3)?,
-                ages: ages.iter().find(|ages| ages.kind == kind.name()).cloned(),
-            })
-        })
+        let (rows, removed) = walks::counts(c, kind)?;
+        let ages = ages.iter().find(|ages| ages.kind == kind.name()).cloned();
+        Ok(Standing { kind, rows, removed, state: walks::state(c, kind)?, ages })
     };
-    Ok(Kind::LISTS.into_iter().map(standing).collect::<Result<_, _>>()?)
+    Kind::LISTS.into_iter().map(standing).collect()
 }
 
 fn creators(c: &Connection) -> StoreResult<Vec<Engagement>> {

@@ -61,15 +61,6 @@ pub fn range(c: &Connection, entries: RangeInclusive<i64>) -> StoreResult<Vec<En
     )
 }
 
-/// Whether any of these entries is not at its end.
-pub fn has_open(c: &Connection, entries: &RangeInclusive<i64>) -> StoreResult<bool> {
-    let sql = format!(
-        "SELECT EXISTS (SELECT 1 FROM outbox WHERE state IN {OPEN} AND entry BETWEEN ?1 AND ?2)"
-    );
-    let bounds = (entries.start(), entries.end());
-    c.value(&sql, bounds)
-}
-
 /// Which of some entries did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undone {
