@@ -27,10 +27,12 @@ pub async fn next_at(
     consider(push::next_at(desk, now).await?);
     for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
         let standing = standing::now_of(desk, order, kind, now).await?;
-        match standing::weigh(&standing, order, settings, kind, now) {
-            Work::Unavailable => continue,
-            Work::Nothing => {}
-            _ => return Ok(Some(now)),
+        let decision = standing::weigh(&standing, order, settings, kind, now);
+        if decision.is_any() {
+            return Ok(Some(now));
+        }
+        if decision.listing == Work::Unavailable {
+            continue;
         }
         // What is paused is nothing to wake up for before its time.
         match standing.listing_retry_at {

@@ -9,32 +9,35 @@ use crate::pass::order::{Order, PassSettings};
 use crate::pass::standing;
 use crate::pass::stop::Stop;
 use crate::pass::turn::{end_turn, turn};
+use crate::plan::work::Decision;
 use crate::poll::{Desk, Priority};
 use crate::store::passes;
 
 /// Kinds that may be polled side by side; of those in one line, the first may make the next due.
-const LINES: [&[Kind]; 2] = [&[Kind::Account, Kind::AccountVideo], &[Kind::Creator, Kind::Video]];
+const LINES: [&[Kind]; 3] =
+    [&[Kind::Account, Kind::AccountVideo], &[Kind::Creator, Kind::Video], &[Kind::Overview]];
 
-/// Reads what is due, several kinds at a time. Returns the kinds that were due.
+/// Decides what to do for each kind, and reads what is due, several kinds at a time. Returns what is left to be
+/// listed.
 pub(super) async fn polls(
     desk: &mut Desk,
     order: &Order,
     settings: &PassSettings,
-) -> Result<Vec<Kind>, Stop> {
+) -> Result<Vec<(Kind, Decision)>, Stop> {
     let mut lines = FuturesUnordered::new();
     for line in LINES {
         let mut lent = desk.lend(Priority::DuePoll);
         lines.push(async move {
-            let mut polled = Vec::new();
-            let result = poll_line(&mut lent, order, settings, line, &mut polled).await;
-            (lent, polled, result)
+            let mut to_list = Vec::new();
+            let result = poll_line(&mut lent, order, settings, line, &mut to_list).await;
+            (lent, to_list, result)
         });
     }
     let (mut all, mut stop) = (Vec::new(), None);
-    while let Some((lent, polled, result)) = lines.next().await {
+    while let Some((lent, to_list, result)) = lines.next().await {
         desk.absorb(lent);
         go_on(result, &mut stop)?;
-        all.extend(polled);
+        all.extend(to_list);
     }
     stop.map_or(Ok(all), Err)
 }
@@ -56,13 +59,16 @@ async fn poll_line(
     order: &Order,
     settings: &PassSettings,
     line: &[Kind],
-    polled: &mut Vec<Kind>,
+    to_list: &mut Vec<(Kind, Decision)>,
 ) -> Result<(), Stop> {
     for kind in line.iter().copied().filter(|kind| order.wants(*kind)) {
-        let work = standing::decide(desk, order, settings, kind).await?;
-        if work.is_for_dues() {
-            turn(desk, order, settings, kind, work).await?;
-            polled.push(kind);
+        let mut decision = standing::decide(desk, order, settings, kind).await?;
+        let is_listed = match decision.polls.take() {
+            Some(polls) => turn(desk, order, settings, kind, polls).await?,
+            None => false,
+        };
+        if !is_listed {
+            to_list.push((kind, decision));
         }
     }
     Ok(())
@@ -73,23 +79,16 @@ pub(super) async fn listings(
     desk: &mut Desk,
     order: &Order,
     settings: &PassSettings,
-    polled: &[Kind],
+    mut to_list: Vec<(Kind, Decision)>,
 ) -> Result<(), Stop> {
+    to_list.retain(|(kind, _)| !desk.failures.contains_key(kind));
+    to_list.sort_by_key(|(kind, decision)| (decision.waits_since, *kind));
     let mut turns = FuturesUnordered::new();
-    let kinds = desk.store.read(standing::by_last_sweep).await?;
-    for (place, kind) in (0..).zip(kinds.into_iter().filter(|kind| order.wants(*kind))) {
-        if desk.failures.contains_key(&kind) {
-            continue;
-        }
-        let work = standing::decide(desk, order, settings, kind).await?;
-        // What a poll has left due is for the next pass.
-        if work.is_for_dues() && polled.contains(&kind) {
-            continue;
-        }
+    for (place, (kind, decision)) in (0..).zip(to_list) {
         let mut lent = desk.lend(Priority::Listing(place));
         turns.push(async move {
-            let result = turn(&mut lent, order, settings, kind, work).await;
-            (lent, result)
+            let result = turn(&mut lent, order, settings, kind, decision.listing).await;
+            (lent, result.map(drop))
         });
     }
     let mut stop = None;

@@ -102,24 +102,16 @@ fn agenda(
     settings: &PassSettings,
     now: DateTime<Utc>,
 ) -> StoreResult<Vec<(Kind, Work)>> {
-    let (mut dues, mut walks) = (Vec::new(), Vec::new());
-    let kinds = c.map(standing::by_last_sweep).transpose()?;
-    for kind in kinds.unwrap_or_else(|| Kind::ALL.to_vec()) {
-        if !order.wants(kind) {
-            continue;
-        }
-        let mut standing = standing::read(c, refused, order, kind, now)?;
-        let mut work = standing::weigh(&standing, order, settings, kind, now);
-        if work.is_for_dues() {
-            dues.push((kind, work));
-            (standing.due, standing.feeds) = (Vec::new(), Vec::new());
-            work = standing::weigh(&standing, order, settings, kind, now);
-        }
-        walks.push((kind, work));
+    let (mut polls, mut listings) = (Vec::new(), Vec::new());
+    for kind in Kind::ALL.into_iter().filter(|kind| order.wants(*kind)) {
+        let standing = standing::read(c, refused, order, kind, now)?;
+        let decision = standing::weigh(&standing, order, settings, kind, now);
+        polls.extend(decision.polls.map(|work| (kind, work)));
+        listings.push((decision.waits_since, kind, decision.listing));
     }
-    dues.sort_by_key(|(kind, _)| Kind::ALL.iter().position(|one| one == kind));
-    dues.extend(walks);
-    Ok(dues)
+    listings.sort_by_key(|(waits_since, ..)| *waits_since);
+    polls.extend(listings.into_iter().map(|(_, kind, work)| (kind, work)));
+    Ok(polls)
 }
 
 /// The pages of a walk as far as the last one knew them.

@@ -11,9 +11,8 @@ use crate::pass::report::Report;
 use crate::pass::stop::Stop;
 use crate::pass::turn::{begin, end_turn};
 use crate::pass::{backfill, pauses, phases, standing, verify};
-use crate::plan::work::Work;
 use crate::poll::Desk;
-use crate::push::{self};
+use crate::push;
 
 /// Runs a pass to its end, or to what stops it. The report says what came of it in either case.
 pub async fn run(desk: &mut Desk, order: &Order, settings: &PassSettings) -> Report {
@@ -51,13 +50,11 @@ async fn turns(
     verified: &mut Option<Findings>,
 ) -> Result<(), Stop> {
     begin(desk, order.trigger, order.is_identified).await?;
-    let meta_is_due = order.verify.is_none()
-        && order.wants(Kind::Meta)
-        && !matches!(
-            standing::decide(desk, order, settings, Kind::Meta).await?,
-            Work::Nothing | Work::Unavailable
-        );
-    if !meta_is_due {
+    let mut to_list = Vec::new();
+    if order.verify.is_none() && order.wants(Kind::Meta) {
+        to_list.push((Kind::Meta, standing::decide(desk, order, settings, Kind::Meta).await?));
+    }
+    if !to_list.iter().any(|(_, meta)| meta.is_any()) {
         // The turn of `meta` carries the request that began the pass.
         end_turn(desk, Kind::Meta, &Ending::of(Outcome::Polled)).await?;
     }
@@ -68,8 +65,8 @@ async fn turns(
     push::push(desk, settings.push(order)).await?;
     // What is due comes before what is swept: a small budget must not be spent by those whose turn
     // happens to be first.
-    let polled = phases::polls(desk, order, settings).await?;
-    phases::listings(desk, order, settings, &polled).await
+    to_list.extend(phases::polls(desk, order, settings).await?);
+    phases::listings(desk, order, settings, to_list).await
 }
 
 async fn close(desk: &mut Desk, settings: &PassSettings, stop: Option<Stop>) -> Report {

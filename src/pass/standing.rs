@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::model::{BackoffScope, Kind, Outcome, instant};
 use crate::pass::order::{Order, PassSettings};
 use crate::plan::cover;
-use crate::plan::work::{self, Standing, Work};
+use crate::plan::work::{self, Decision, Standing};
 use crate::poll::{Desk, query};
 use crate::store::{StoreResult, due, pages, pauses, walks};
 
@@ -21,7 +21,7 @@ pub async fn decide(
     order: &Order,
     settings: &PassSettings,
     kind: Kind,
-) -> StoreResult<Work> {
+) -> StoreResult<Decision> {
     let now = desk.fetcher.clock().now();
     let standing = now_of(desk, order, kind, now).await?;
     Ok(weigh(&standing, order, settings, kind, now))
@@ -38,16 +38,6 @@ pub async fn now_of(
     desk.store.read(move |c| read(Some(c), &refused, &order, kind, now)).await
 }
 
-/// The kinds, those first that were walked longest ago or never.
-pub fn by_last_sweep(c: &Connection) -> StoreResult<Vec<Kind>> {
-    let mut kinds = Vec::new();
-    for kind in Kind::ALL {
-        kinds.push((walks::state(c, kind)?.full_sync_due_after, kind));
-    }
-    kinds.sort_by_key(|(full_sync_due_after, _)| *full_sync_due_after);
-    Ok(kinds.into_iter().map(|(_, kind)| kind).collect())
-}
-
 /// The same from what was read already.
 pub fn weigh(
     standing: &Standing,
@@ -55,7 +45,7 @@ pub fn weigh(
     settings: &PassSettings,
     kind: Kind,
     now: DateTime<Utc>,
-) -> Work {
+) -> Decision {
     let sweep = settings.sweeps.get(&kind).and_then(Option::as_ref);
     work::decide(kind, standing, order.wish, sweep, now, settings.timezone)
 }

@@ -34,17 +34,21 @@ pub(super) async fn begin(desk: &mut Desk, trigger: &str, is_identified: bool) -
     Ok(())
 }
 
-/// A kind's turn. An error of its own is logged with it; an error of everybody's ends the pass.
+/// A kind's turn. An error of its own is logged with it; an error of everybody's ends the pass. Returns
+/// whether the list was read, or at least begun.
 pub(super) async fn turn(
     desk: &mut Desk,
     order: &Order,
     settings: &PassSettings,
     kind: Kind,
     work: Work,
-) -> Result<(), Stop> {
+) -> Result<bool, Stop> {
     let trigger = match &work {
-        Work::Unavailable if order.wish.full => return unconfirmed(desk, kind).await,
-        Work::Nothing | Work::Unavailable => return Ok(()),
+        Work::Unavailable if order.wish.full => {
+            unconfirmed(desk, kind).await?;
+            return Ok(false);
+        }
+        Work::Nothing | Work::Unavailable => return Ok(false),
         Work::Resume => "resume",
         Work::Walk(reason) => reason.name(),
         Work::Poll(_) | Work::Follow(_) | Work::Feeds(_) => "due",
@@ -78,9 +82,9 @@ pub(super) async fn turn(
         Err(error) if error.is_fatal() => Err(Stop::from(error)),
         Err(PollError::Api(failure)) => {
             desk.note_failure(kind, &failure);
-            Ok(())
+            Ok(is_walk)
         }
-        _ => Ok(()),
+        _ => Ok(is_walk),
     }
 }
 

@@ -103,9 +103,49 @@ pub struct Wish {
     pub accept_removals: bool,
 }
 
+/// What a run does for a kind: it reads what is due, and then its list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Reading what is due, where that is worth requests of its own.
+    pub polls: Option<Work>,
+    /// Reading the list, or the document.
+    pub listing: Work,
+    /// Those that wait longest are listed first: [`Standing::full_sync_due_after`].
+    pub waits_since: Option<i64>,
+}
+
+impl Decision {
+    /// Whether there is anything to do.
+    pub fn is_any(&self) -> bool {
+        self.polls.is_some() || !matches!(self.listing, Work::Nothing | Work::Unavailable)
+    }
+}
+
 /// Decides what to do for `kind` at `now`. `sweep` is `None` when its sweeps are off.
 pub fn decide(
     kind: Kind,
+    standing: &Standing,
+    wish: Wish,
+    sweep: Option<&Sweep>,
+    now: DateTime<Utc>,
+    timezone: Tz,
+) -> Decision {
+    let listing = listing(standing, wish, sweep, now, timezone);
+    let dues = match (&listing, standing.polls_retry_at) {
+        (Work::Unavailable | Work::Walk(Reason::Full), _) | (_, Some(_)) => Work::Nothing,
+        _ => dues(kind, standing),
+    };
+    let (polls, listing) = match (dues.is_for_dues(), listing) {
+        (false, Work::Nothing) => (None, dues),
+        (true, Work::Nothing) => (Some(dues), Work::Nothing),
+        (true, listing) if goes_before_walks(&dues, standing) => (Some(dues), listing),
+        (_, listing) => (None, listing),
+    };
+    Decision { polls, listing, waits_since: standing.full_sync_due_after }
+}
+
+/// Why the list is read now, if it is; what is due aside.
+fn listing(
     standing: &Standing,
     wish: Wish,
     sweep: Option<&Sweep>,
@@ -118,39 +158,29 @@ pub fn decide(
     if wish.full {
         return Work::Walk(Reason::Full);
     }
-    let dues = match standing.polls_retry_at {
-        None => dues(kind, standing),
-        Some(_) => Work::Nothing,
-    };
     let is_paused = standing.listing_retry_at.is_some();
-    if dues.is_for_dues() && goes_before_walks(&dues, standing) {
-        return dues;
-    }
     if standing.has_open_walk && !is_paused {
         return Work::Resume;
     }
     if wish.accept_removals && standing.holds_removals {
         return Work::Walk(Reason::HeldRemovals);
     }
-    // What is due is read all the same: it would lose scrapes.
     if is_paused {
-        return dues;
+        return Work::Nothing;
     }
     if standing.is_unfinished {
         return Work::Walk(Reason::Unfinished);
     }
-    if let Some(sweep) = sweep {
-        let Some(full_sync_due_after) = standing.full_sync_due_after else {
-            return Work::Walk(Reason::First);
-        };
-        let full_sync_due_after = instant::from_micros(full_sync_due_after);
-        // A sweep of the future was noted by a clock that was wrong.
-        let is_nonsense = full_sync_due_after.signed_duration_since(now) > SWEPT_AHEAD_MAX;
-        if is_nonsense || sweep.fires_between(full_sync_due_after, now, timezone) {
-            return Work::Walk(Reason::Sweep);
-        }
+    let Some(sweep) = sweep else { return Work::Nothing };
+    let Some(full_sync_due_after) = standing.full_sync_due_after.map(instant::from_micros) else {
+        return Work::Walk(Reason::First);
+    };
+    // A sweep of the future was noted by a clock that was wrong.
+    let is_nonsense = full_sync_due_after.signed_duration_since(now) > SWEPT_AHEAD_MAX;
+    match is_nonsense || sweep.fires_between(full_sync_due_after, now, timezone) {
+        true => Work::Walk(Reason::Sweep),
+        false => Work::Nothing,
     }
-    dues
 }
 
 /// The cheapest way to see what is due.
@@ -237,7 +267,7 @@ mod tests {
     }
 
     fn decide_for(standing: &Standing, wish: Wish) -> Work {
-        decide(Kind::Account, standing, wish, Some(&hourly()), now(), Tz::UTC)
+        decide(Kind::Account, standing, wish, Some(&hourly()), now(), Tz::UTC).listing
     }
 
     #[test]
@@ -263,10 +293,14 @@ mod tests {
             let standing = Standing { due: vec![due_video()], pages, has_open_walk, ..swept(60) };
             decide(Kind::Video, &standing, Wish::default(), Some(&hourly()), now(), Tz::UTC)
         };
-        assert!(of(2, true).is_for_dues());
-        assert!(of(2, false).is_for_dues());
+        let sweep = Work::Walk(Reason::Sweep);
+        let both = of(2, true);
+        assert_eq!((both.polls.is_some(), both.listing), (true, Work::Resume));
+        let both = of(2, false);
+        assert_eq!((both.polls.is_some(), both.listing), (true, sweep.clone()));
         // The walk costs no more.
-        assert_eq!((of(1, true), of(1, false)), (Work::Resume, Work::Walk(Reason::Sweep)));
+        assert_eq!((of(1, true).polls, of(1, true).listing), (None, Work::Resume));
+        assert_eq!((of(1, false).polls, of(1, false).listing), (None, sweep));
     }
 
     #[test]
@@ -285,23 +319,27 @@ mod tests {
         let of = |standing: &Standing, wish| {
             decide(Kind::Video, standing, wish, Some(&hourly()), now(), Tz::UTC)
         };
-        assert_eq!(of(&paused, none), Work::Nothing);
-        assert_eq!(of(&Standing { has_open_walk: true, ..paused.clone() }, none), Work::Nothing);
+        let listing = |standing: &Standing, wish| of(standing, wish).listing;
+        assert_eq!(listing(&paused, none), Work::Nothing);
+        assert_eq!(
+            listing(&Standing { has_open_walk: true, ..paused.clone() }, none),
+            Work::Nothing
+        );
         let all_due = Standing { due: vec![due_video()], pages: 1, ..paused.clone() };
-        assert!(matches!(of(&all_due, none), Work::Poll(_)));
+        assert!(matches!(of(&all_due, none).polls, Some(Work::Poll(_))));
         let resting = Standing { polls_retry_at: Some(1), ..all_due.clone() };
-        assert_eq!(of(&resting, none), Work::Nothing);
+        assert!(!of(&resting, none).is_any());
         // Polls that are paused hold up no listing, and whoever wants everything gets it.
         let polls = Standing { listing_retry_at: None, ..resting.clone() };
-        assert_eq!(of(&polls, none), Work::Walk(Reason::Unfinished));
+        assert_eq!(listing(&polls, none), Work::Walk(Reason::Unfinished));
         let full = Wish { full: true, ..none };
-        assert_eq!(of(&resting, full), Work::Walk(Reason::Full));
+        assert_eq!(listing(&resting, full), Work::Walk(Reason::Full));
     }
 
     #[test]
     fn sweeps_that_are_off_leave_the_kind_alone() {
         let standing = Standing::default();
         let work = decide(Kind::Account, &standing, Wish::default(), None, now(), Tz::UTC);
-        assert_eq!(work, Work::Nothing);
+        assert!(!work.is_any());
     }
 }

@@ -80,7 +80,7 @@ impl Query for Connection {
 macro_rules! from_row {
     ($type:ident: $($field:ident),+) => {
         impl $type {
-            pub(in crate::store) fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+            pub(crate) fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
                 Ok(Self { $($field: row.get(stringify!($field))?),+ })
             }
         }
