@@ -248,7 +248,7 @@ impl Sender {
         let database = Database::open_beside(&self.database()).unwrap();
         let fetcher =
             Fetcher::open(client, database, self.clock.clone(), Watcher::silent(), manners);
-        let fetcher = fetcher.unwrap();
+        let (fetcher, _) = fetcher.unwrap();
         self.runtime
             .spawn(async move { fetcher.fetch(&Request::get("/whoami"), |_| Ok(())).await.is_ok() })
     }

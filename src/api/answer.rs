@@ -6,7 +6,6 @@ use serde::Deserialize;
 use crate::api::failure::Failure;
 use crate::api::headers::Head;
 use crate::api::mend::{Mend, mend};
-use crate::api::windowed::Windowed;
 
 /// What the server answered. The key cannot be in it, even if the server repeated it.
 #[derive(Debug, Clone)]
@@ -35,11 +34,6 @@ impl Answer {
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
         serde_json::from_slice(&self.body)
             .map_err(|error| self.blame(Failure::malformed(error.to_string())))
-    }
-
-    /// Reads the body as the sums of one UTC day, `YYYY-MM-DD`.
-    pub fn windowed(&self, day: &str) -> Result<Windowed, Failure> {
-        self.parse(|body, _| Windowed::parse(body, day))
     }
 
     /// Parses the body, or what it becomes when single bad values of its JSON are repaired.

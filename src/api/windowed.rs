@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::api::answer::Answer;
 use crate::api::decode;
 use crate::api::failure::Failure;
 use crate::api::page::read;
@@ -37,8 +38,12 @@ struct Envelope<'a> {
 }
 
 impl Windowed {
-    /// Reads the answer for a day, `YYYY-MM-DD`.
-    pub(super) fn parse(body: &[u8], day: &str) -> Result<Self, Failure> {
+    /// Reads the answer to a request for a day, `YYYY-MM-DD`.
+    pub fn read(day: &str, answer: &Answer) -> Result<Self, Failure> {
+        answer.parse(|body, _| Self::parse(body, day))
+    }
+
+    fn parse(body: &[u8], day: &str) -> Result<Self, Failure> {
         let envelope: Envelope<'_> = read(body)?;
         if envelope.meta.is_some_and(|raw| raw.get().len() > META_BYTES_MAX) {
             return Err(Failure::malformed(format!("meta is over {META_BYTES_MAX} bytes long")));

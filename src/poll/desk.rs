@@ -48,10 +48,10 @@ pub struct Desk {
 
 impl Desk {
     /// Sets up for a pass.
-    pub fn new(fetcher: Fetcher, freshness: Duration) -> Self {
+    pub fn new((fetcher, store): (Fetcher, Store), freshness: Duration) -> Self {
         Self {
-            store: fetcher.store().clone(),
             fetcher,
+            store,
             freshness,
             pass: 0,
             refused: BTreeSet::new(),

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::RngExt;
 use tokio::sync::Notify;
 
 use crate::api::{Answer, Client, Failure, Head, Request, Verdict};
@@ -15,7 +14,7 @@ use crate::clock::Clock;
 use crate::model::event::Wait;
 use crate::model::{Event, Means, Watcher};
 use crate::poll::error::{PollError, PollResult};
-use crate::poll::permits::{Permits, Priority};
+use crate::poll::permits::Priority;
 use crate::poll::traffic::Traffic;
 pub use crate::poll::turns::Manners;
 use crate::poll::turns::{Permit, Shared, State, Then, lock};
@@ -61,35 +60,40 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// Takes up the rate gate where the last run left it.
+    /// Opens the mirror for a run, and takes up the rate gate where the last one left it.
     pub fn open(
         client: Client,
         database: Database,
         clock: Clock,
         watcher: Watcher,
         manners: Manners,
-    ) -> StoreResult<Self> {
+    ) -> StoreResult<(Self, Store)> {
         let traffic = Traffic::load(&database, &clock)?;
         let store = Store::start(database)?;
-        let state = Mutex::new(State {
-            client,
-            permits: Permits::new(manners.max_concurrent_requests),
-            chance: ChaCha8Rng::seed_from_u64(manners.seed),
-            retry: RETRY,
-            wait_left: manners.max_wait,
-            thrift: 1.0,
-            silent_since: None,
-            has_given_up: false,
-            limited: 0,
-            manners,
-        });
+        let fetcher = Self::new(client, traffic, Some(store.clone()), (clock, watcher), manners);
+        Ok((fetcher, store))
+    }
+
+    /// Sends beside whoever works on the mirror, and writes nothing.
+    pub fn beside(client: Client, traffic: Traffic, clock: Clock, manners: Manners) -> Self {
+        Self::new(client, traffic, None, (clock, Watcher::silent()), manners)
+    }
+
+    fn new(
+        client: Client,
+        traffic: Traffic,
+        store: Option<Store>,
+        (clock, watcher): (Clock, Watcher),
+        manners: Manners,
+    ) -> Self {
+        let state = Mutex::new(State::new(client, manners, RETRY));
         let shared = Shared { store, clock, watcher, traffic, state, changed: Notify::new() };
-        Ok(Self {
+        Self {
             shared: Arc::new(shared),
             priority: Priority::First,
             sent: Arc::default(),
             has_sent: Arc::default(),
-        })
+        }
     }
 
     /// The same for one task among several: with a priority and a count of its own.
@@ -130,7 +134,12 @@ impl Fetcher {
     /// interest. Until patience is renewed.
     pub fn try_once(&self) {
         self.renew_patience();
-        self.state().retry = RetryPolicy { attempts_max: 1, ..RETRY };
+        self.limit_attempts(1);
+    }
+
+    /// Sends each request at most so often, until patience is renewed.
+    pub fn limit_attempts(&self, attempts_max: u32) {
+        self.state().retry = RetryPolicy { attempts_max, ..RETRY };
     }
 
     /// The same with another bound, and with a part of our share alone: the rest stays for what is more
@@ -170,11 +179,6 @@ impl Fetcher {
         state.manners = manners;
     }
 
-    /// The mirror.
-    pub fn store(&self) -> &Store {
-        &self.shared.store
-    }
-
     /// The clock that everything in this pass goes by.
     pub fn clock(&self) -> &Clock {
         &self.shared.clock
@@ -204,8 +208,8 @@ impl Fetcher {
         change(&mut lock(&self.sent));
     }
 
-    /// Gets an answer that can be read. One that cannot is asked for again like one that
-    /// never came; in the end the last failure is returned.
+    /// Reads an answer. One that cannot be read is asked for again like one that never came; in the end
+    /// the last failure is returned.
     pub async fn fetch<T>(
         &self,
         request: &Request,
@@ -218,8 +222,8 @@ impl Fetcher {
             let permit = self.shared.permit(self.priority, request.authenticated).await?;
             let as_of = permit.as_of;
             let sent = self.send(request, permit).await;
-            let failure = match sent.and_then(|answer| read_as(answer, &read)) {
-                Ok((head, value)) => return Ok(Fetched { head, value, as_of }),
+            let failure = match sent.and_then(|answer| Fetched::read(answer, &read, as_of)) {
+                Ok(fetched) => return Ok(fetched),
                 Err(failure) => failure,
             };
             let trouble = failure.trouble();
@@ -257,9 +261,8 @@ impl Fetcher {
         read: impl Fn(&Answer) -> Result<T, Failure>,
     ) -> PollResult<Fetched<T>> {
         let Sent { result, as_of } = self.send_once(request).await?;
-        let read = result.and_then(|answer| read_as(answer, read));
-        let (head, value) = read.map_err(PollError::Api)?;
-        Ok(Fetched { head, value, as_of })
+        let read = result.and_then(|answer| Fetched::read(answer, read, as_of));
+        read.map_err(PollError::Api)
     }
 
     /// Waits until a request may be sent, so that nothing stands between a decision to send and the
@@ -268,7 +271,8 @@ impl Fetcher {
         self.shared.wait(&self.shared.queue(self.priority), Then::Return).await.map(|_| ())
     }
 
-    /// One attempt, whatever comes of it: only who knows what a write wanted to do may repeat it. It waits at the gate, counts, and closes the gate like any other request.
+    /// One attempt, whatever comes of it: only who knows what a write wanted to do may repeat it. It waits
+    /// for the rate limit and counts like any other request.
     pub async fn send_once(&self, request: &Request) -> PollResult<Sent> {
         let permit = self.shared.permit(self.priority, request.authenticated).await?;
         let as_of = permit.as_of;
@@ -354,8 +358,9 @@ impl Fetcher {
         let (now, boot) = (self.clock().now(), self.clock().boot());
         self.traffic().gate(|gate| gate.close(after, now, &boot));
         tracing::info!(seconds = after.as_secs_f64(), "the API asks to wait");
+        let Some(store) = &self.shared.store else { return Ok(()) };
         let traffic = self.traffic().clone();
-        self.shared.store.write(move |tx| traffic.keep(tx)).await
+        store.write(move |tx| traffic.keep(tx)).await
     }
 
     /// An API that cannot be reached, or that has kept silent for two requests on end, is down; one that
@@ -378,12 +383,13 @@ impl Fetcher {
     }
 }
 
-fn read_as<T>(
-    answer: Answer,
-    read: impl Fn(&Answer) -> Result<T, Failure>,
-) -> Result<(Head, T), Failure> {
-    match read(&answer) {
-        Ok(value) => Ok((answer.head, value)),
-        Err(failure) => Err(answer.blame(failure)),
+impl<T> Fetched<T> {
+    fn read(
+        answer: Answer,
+        read: impl Fn(&Answer) -> Result<T, Failure>,
+        as_of: i64,
+    ) -> Result<Self, Failure> {
+        let value = read(&answer).map_err(|failure| answer.blame(failure))?;
+        Ok(Self { head: answer.head, value, as_of })
     }
 }

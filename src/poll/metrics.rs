@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
-use crate::api::{Failure, Request, Verdict};
+use crate::api::{Failure, Request, Verdict, Windowed};
 use crate::model::Lot;
 use crate::model::metrics::number;
 use crate::plan::backfill::{self, Bound};
@@ -73,7 +73,7 @@ pub async fn ask(
 ) -> PollResult<Asked> {
     let date = day.to_string();
     let request = request(lot, &date, &subjects);
-    let fetched = desk.fetcher.fetch(&request, |answer| answer.windowed(&date)).await;
+    let fetched = desk.fetcher.fetch(&request, |answer| Windowed::read(&date, answer)).await;
     let fetched = match fetched {
         Ok(fetched) => fetched,
         Err(PollError::Api(failure)) => return outcome(failure),

@@ -32,13 +32,17 @@ struct State {
 }
 
 impl Traffic {
-    /// Takes them up where the last run left them.
-    pub fn load(database: &Database, clock: &Clock) -> StoreResult<Self> {
-        let stored = database.read(instance::traffic)?;
+    /// Those that were stored.
+    pub fn new(stored: &StoredTraffic, clock: &Clock) -> Self {
         let until = stored.cooldown_until.map(instant::from_micros);
         let gate = RateGate::restore(&stored.gate, until, clock.now(), &clock.boot());
         let state = State { gate, stamp: stored.stamp, clock: clock.clone() };
-        let traffic = Self(Arc::new(Mutex::new(state)));
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// Takes them up where the last run left them.
+    pub fn load(database: &Database, clock: &Clock) -> StoreResult<Self> {
+        let traffic = Self::new(&database.read(instance::traffic)?, clock);
         if let Some(now) = traffic.is_ahead_of(clock) {
             database.write(|tx| instance::bring_stamps_back(tx, now))?;
             traffic.state().stamp = now;

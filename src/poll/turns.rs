@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::Notify;
 
@@ -36,7 +37,8 @@ pub struct Manners {
 /// What all who send share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub store: Store,
+    /// Where waits that the API asks for are kept; `None` if they are not.
+    pub store: Option<Store>,
     pub clock: Clock,
     pub watcher: Watcher,
     pub traffic: Traffic,
@@ -94,6 +96,23 @@ pub(super) enum Then {
     Return,
     /// A request is sent, with the key or without.
     Send { is_authenticated: bool },
+}
+
+impl State {
+    pub fn new(client: Client, manners: Manners, retry: RetryPolicy) -> Self {
+        Self {
+            client,
+            permits: Permits::new(manners.max_concurrent_requests),
+            chance: ChaCha8Rng::seed_from_u64(manners.seed),
+            retry,
+            wait_left: manners.max_wait,
+            thrift: 1.0,
+            silent_since: None,
+            has_given_up: false,
+            limited: 0,
+            manners,
+        }
+    }
 }
 
 impl Shared {

@@ -12,16 +12,17 @@ use crate::cli::context::Context;
 use crate::cli::errors;
 use crate::model::{Kind, Lifecycle, instant};
 use crate::pass::identify::{self, Whoami};
+use crate::poll::PollError;
+use crate::poll::fetch::{Fetcher, Manners};
+use crate::poll::traffic::Traffic;
 use crate::report::CliError;
 use crate::report::rate::RateLimit;
-use crate::retry::{Next, RetryPolicy, Trouble};
 use crate::store::instance::{self, StoredTraffic};
 use crate::store::open::IfMissing;
 use crate::store::{Database, StoreResult};
 
-/// A check is repeated once: more patience is for those who need the answer.
-const RETRY: RetryPolicy =
-    RetryPolicy { first: Duration::from_secs(1), cap: Duration::from_secs(60), attempts_max: 2 };
+/// A request is repeated once: more patience is for those who need the answer.
+const ATTEMPTS_MAX: u32 = 2;
 
 /// One request may take this long; a check is not worth the patience of a pass.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,9 +31,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Line<'a> {
     context: &'a Context,
-    client: Client,
-    gate: RateGate,
-    /// Whether the gate is one that could be read and can be kept.
+    fetcher: Fetcher,
+    /// Whether the rate limit is one that could be read and can be kept.
     mirror: &'a Mirror,
     /// The latest answer that told the server's time.
     timing: Option<Timing>,
@@ -75,16 +75,22 @@ impl<'a> Line<'a> {
         let mut settings = context.config.api(key);
         settings.request_timeout = REQUEST_TIMEOUT;
         let client = Client::new(&settings).map_err(|error| errors::unbuildable(&error))?;
-        let mut gate = RateGate::default();
+        let mut stored = StoredTraffic::default();
         if let Mirror::Open(store) = mirror {
-            let kept = store.read(instance::traffic);
-            let kept = kept.map_err(|error| context.storage(&error))?;
-            let until = kept.cooldown_until.map(instant::from_micros);
-            let (now, boot) = (context.clock.now(), context.clock.boot());
-            gate = RateGate::restore(&kept.gate, until, now, &boot);
+            stored = store.read(instance::traffic).map_err(|error| context.storage(&error))?;
+            // Nothing is written that would be ordered by it.
+            stored.stamp = 0;
         }
-        let client = client.with_clock(context.clock.clone());
-        Ok(Self { context, client, gate, mirror, timing: None, not_kept: None })
+        let (client, clock) = (client.with_clock(context.clock.clone()), context.clock.clone());
+        let manners = Manners {
+            rate_share: context.config.rate_share,
+            max_wait: Duration::ZERO,
+            max_concurrent_requests: 1,
+            seed: 0,
+        };
+        let fetcher = Fetcher::beside(client, Traffic::new(&stored, &clock), clock, manners);
+        fetcher.limit_attempts(ATTEMPTS_MAX);
+        Ok(Self { context, fetcher, mirror, timing: None, not_kept: None })
     }
 
     /// `GET /meta`.
@@ -101,55 +107,40 @@ impl<'a> Line<'a> {
         self.ask(&identify::question(), identify::read).await
     }
 
-    /// One question, asked once more if that may help. Not asked at all while the gate is closed.
+    /// One question, asked once more if that may help. Not asked at all while the API asks to wait.
     async fn ask<T>(
         &mut self,
         request: &Request,
-        check: impl Fn(&Answer) -> Result<T, Failure>,
+        read: impl Fn(&Answer) -> Result<T, Failure>,
     ) -> Asked<T> {
-        let clock = &self.context.clock;
-        let mut attempt = 0;
-        loop {
-            if matches!(self.mirror, Mirror::Unreadable) {
-                let reason = "whether the rate limit allows it cannot be read from the database";
-                return Err(NoAnswer::NotSent(reason.to_owned()));
-            }
-            if let Some(reason) = self.limit().reason() {
-                return Err(NoAnswer::NotSent(reason));
-            }
-            attempt += 1;
-            let before = clock.now();
-            if request.authenticated {
-                self.gate.note_sent(before, &clock.boot());
-            }
-            let sent = self.client.send(request).await;
-            let after = clock.now();
-            let (rate, date) = match &sent {
-                Ok(answer) => (answer.head.rate, answer.head.server_date),
-                Err(failure) => (failure.rate, failure.server_date),
-            };
-            if request.authenticated {
-                self.gate.after_answer(&rate, date, after, &clock.boot());
-            }
-            self.timing = date.map(|date| Timing { before, after, date }).or(self.timing);
-            let checked =
-                sent.and_then(|answer| check(&answer).map_err(|failure| answer.blame(failure)));
-            let failure = match checked {
-                Ok(value) => return Ok(value),
-                Err(failure) => failure,
-            };
-            match (failure.trouble(), RETRY.next(failure.trouble(), attempt, 1.0)) {
-                (Trouble::Limited(_), Next::Again { after }) => self.close(after),
-                (_, Next::Again { after }) => clock.sleep(after).await,
-                (_, Next::GiveUp) => return Err(NoAnswer::Failed(failure)),
-            }
+        if matches!(self.mirror, Mirror::Unreadable) {
+            let reason = "whether the rate limit allows it cannot be read from the database";
+            return Err(NoAnswer::NotSent(reason.to_owned()));
         }
+        let begun = self.context.clock.now();
+        let asked = self.fetcher.fetch(request, read).await;
+        let after = self.context.clock.now();
+        let (before, date) = match &asked {
+            Ok(fetched) => (instant::from_micros(fetched.as_of), fetched.head.server_date),
+            Err(error) => (begun, error.failure().and_then(|failure| failure.server_date)),
+        };
+        self.timing = date.map(|date| Timing { before, after, date }).or(self.timing);
+        if self.fetcher.has_sent() {
+            self.keep_cooldown();
+        }
+        asked.map(|fetched| fetched.value).map_err(|error| match error {
+            PollError::Api(failure)
+            | PollError::KeyRefused(failure)
+            | PollError::Outage(failure) => NoAnswer::Failed(failure),
+            error => NoAnswer::NotSent(self.limit().reason().unwrap_or_else(|| error.to_string())),
+        })
     }
 
     /// The rate limit as it stands.
     pub fn limit(&self) -> RateLimit {
         let clock = &self.context.clock;
-        let gate = serde_json::to_string(&self.gate).unwrap_or_default();
+        let gate =
+            self.fetcher.traffic().gate(|gate| serde_json::to_string(gate).unwrap_or_default());
         let stored = StoredTraffic { gate, ..StoredTraffic::default() };
         RateLimit::read(&stored, self.context.config.rate_share, clock.now(), &clock.boot())
     }
@@ -164,11 +155,13 @@ impl<'a> Line<'a> {
         self.not_kept.as_deref()
     }
 
-    /// Closes the gate, for whoever comes after as well.
-    fn close(&mut self, wait: Duration) {
+    /// Keeps a wait that the API asked for, for whoever comes after.
+    fn keep_cooldown(&mut self) {
         let clock = &self.context.clock;
-        self.gate.close(wait, clock.now(), &clock.boot());
-        if matches!(self.mirror, Mirror::Open(_)) {
+        let until =
+            self.fetcher.traffic().gate(|gate| gate.cooldown_until(clock.now(), &clock.boot()));
+        let wait = until.and_then(|until| (until - clock.now()).to_std().ok());
+        if let (Some(wait), Mirror::Open(_)) = (wait, self.mirror) {
             self.not_kept = keep_closed(self.context, wait).err().map(|error| error.to_string());
         }
     }
