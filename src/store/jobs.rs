@@ -45,8 +45,7 @@ pub fn claim(tx: &Transaction<'_>) -> StoreResult<Option<Job>> {
 
 /// Whether a job waits.
 pub fn is_waiting(c: &Connection) -> StoreResult<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM job WHERE state = 'queued')";
-    c.value(sql, [])
+    c.value("SELECT EXISTS (SELECT 1 FROM job WHERE state = 'queued')", [])
 }
 
 /// Jobs that a daemon had taken up when it died are taken up again.
@@ -78,8 +77,7 @@ pub fn withdraw(tx: &Transaction<'_>, job: i64) -> StoreResult<bool> {
 
 /// Where a job stands; `None` when there is no such job.
 pub fn progress(c: &Connection, job: i64) -> StoreResult<Option<Progress>> {
-    let sql = "SELECT state, exit_code, answer, progress FROM job WHERE job = ?1";
-    c.optional(sql, [job], |row| {
+    c.optional("SELECT state, exit_code, answer, progress FROM job WHERE job = ?1", [job], |row| {
         let state: String = row.get(0)?;
         Ok(match state.as_str() {
             "queued" => Progress::Queued,

@@ -1,6 +1,7 @@
 //! Opening: whose file it is, the connection's settings, and the schema's version.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl, OpenFlags};
@@ -69,15 +70,10 @@ impl Database {
 
     /// Opens for writing beside whoever holds the lock: to hand something over, not to mirror.
     pub fn open_beside(path: &Path) -> StoreResult<Self> {
-        if !path.exists() {
-            return Err(StoreError::Missing(path.to_owned()));
-        }
-        let path = place::resolve(path)?;
-        let file = instance_lock::open_to_look(&path)?;
+        let (path, file, lock) = existing(path)?;
         if instance_lock::is_locked_by_another_name(&path) {
             return Err(StoreError::OtherName(path));
         }
-        let lock = instance_lock::existing_lock_file(&path);
         wal_check::check(&path, file, lock.as_ref())?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = connect(&path, flags)?;
@@ -101,17 +97,24 @@ impl Database {
     }
 
     fn open_read_only(path: &Path, access: Access) -> StoreResult<Self> {
-        if !path.exists() {
-            return Err(StoreError::Missing(path.to_owned()));
-        }
-        let path = place::resolve(path)?;
-        let lock = instance_lock::existing_lock_file(&path);
-        wal_check::check(&path, instance_lock::open_to_look(&path)?, lock.as_ref())?;
+        let (path, file, lock) = existing(path)?;
+        wal_check::check(&path, file, lock.as_ref())?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = connect(&path, flags)?;
         check_schema(&connection, &path, access)?;
         Ok(Self::new(connection, path, None, None))
     }
+}
+
+/// A database that another process may be working on: its path, links resolved, itself, and its lock file.
+fn existing(path: &Path) -> StoreResult<(PathBuf, &'static File, Option<File>)> {
+    if !path.exists() {
+        return Err(StoreError::Missing(path.to_owned()));
+    }
+    let path = place::resolve(path)?;
+    let (file, lock) =
+        (instance_lock::open_to_look(&path)?, instance_lock::existing_lock_file(&path));
+    Ok((path, file, lock))
 }
 
 /// Brings the schema up to date.

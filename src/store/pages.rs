@@ -108,8 +108,7 @@ pub fn address(c: &Connection, page: i64) -> StoreResult<Option<PageAddress>> {
 
 /// How many pages the last complete walk over a kind had.
 pub fn count(c: &Connection, kind: Kind) -> StoreResult<i64> {
-    let sql = "SELECT count(*) FROM page WHERE kind = ?1";
-    c.value(sql, [kind.name()])
+    c.value("SELECT count(*) FROM page WHERE kind = ?1", [kind.name()])
 }
 
 /// Writes a page and its rows. `each` is told of every row, to keep the schedule.
@@ -162,9 +161,13 @@ pub fn members(c: &Connection, page: i64) -> StoreResult<BTreeSet<i64>> {
     c.all(sql, [page], |row| row.get(0))
 }
 
-/// Takes the validator of a page away, so that it is read in full the next time.
-pub fn void(tx: &Transaction<'_>, page: i64) -> StoreResult<()> {
-    tx.exec("UPDATE page SET etag = NULL WHERE page = ?1", [page])
+/// Clears the ETag of the page that a resource stands on, so that the page is read in full the next time.
+pub fn clear_etag(tx: &Transaction<'_>, kind: Kind, key: i64) -> StoreResult<()> {
+    let sql = format!(
+        "UPDATE page SET etag = NULL WHERE page = (SELECT page FROM {} WHERE key = ?1)",
+        kind.name()
+    );
+    tx.exec(&sql, [key])
 }
 
 /// Takes the validator of a walk's last page away.

@@ -40,8 +40,7 @@ impl Tally {
 /// Begins a pass. Passes that a crash left running are marked as interrupted.
 pub fn begin(tx: &Transaction<'_>, trigger: &str, at: i64) -> StoreResult<i64> {
     interrupt(tx, at)?;
-    let sql = "INSERT INTO pass (trigger, started_at) VALUES (?1, ?2)";
-    tx.execute(sql, (trigger, at))?;
+    tx.execute("INSERT INTO pass (trigger, started_at) VALUES (?1, ?2)", (trigger, at))?;
     Ok(tx.last_insert_rowid())
 }
 

@@ -71,8 +71,7 @@ pub fn note(tx: &Transaction<'_>, backoff: &Backoff, run: i64) -> StoreResult<()
 
 /// Notes a success.
 pub fn clear(tx: &Transaction<'_>, kind: Kind, scope: BackoffScope) -> StoreResult<()> {
-    let sql = "DELETE FROM backoff WHERE kind = ?1 AND scope = ?2";
-    tx.exec(sql, (kind.name(), scope.name()))
+    tx.exec("DELETE FROM backoff WHERE kind = ?1 AND scope = ?2", (kind.name(), scope.name()))
 }
 
 /// Takes back the failures of a run: it was the whole API that failed.

@@ -12,7 +12,7 @@ use crate::store::due;
 use crate::store::error::StoreResult;
 use crate::store::pages;
 use crate::store::query::Query;
-use crate::store::walks::Walk;
+use crate::store::walks::{self, Walk};
 
 /// The ceiling only holds back removals of more rows than this.
 const ROWS_ALWAYS_ALLOWED: i64 = 10;
@@ -49,7 +49,9 @@ pub fn settle(tx: &Transaction<'_>, walk: &Walk, policy: Policy, at: i64) -> Sto
     let candidates: i64 = tx.query_row(&sql, [], |row| row.get(0))?;
     let is_held = match policy {
         Policy::Ceiling(ceiling) if candidates > ROWS_ALWAYS_ALLOWED => {
-            exceeds(candidates, listed(tx, walk.kind)?, ceiling)
+            let (listed, _) = walks::counts(tx, walk.kind)?;
+            // Row counts are far below 2^53.
+            candidates as f64 > listed as f64 * ceiling.fraction
         }
         Policy::Ceiling(_) | Policy::Accept => false,
     };
@@ -66,22 +68,16 @@ pub fn settle(tx: &Transaction<'_>, walk: &Walk, policy: Policy, at: i64) -> Sto
 pub fn not_found(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResult<bool> {
     let table = kind.name();
     let sql = format!(
-        "SELECT page, absent_walk IS NOT NULL AND removed_at IS NULL FROM {table} WHERE key = ?1"
+        "SELECT absent_walk IS NOT NULL AND removed_at IS NULL FROM {table} WHERE key = ?1"
     );
-    let found: Option<(Option<i64>, bool)> =
-        tx.optional(&sql, [key], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let Some((page, is_second_sign)) = found else { return Ok(false) };
+    let found: Option<bool> = tx.optional(&sql, [key], |row| row.get(0))?;
+    let Some(is_second_sign) = found else { return Ok(false) };
     // The page it stands on could otherwise vouch for it by a 304.
-    if let Some(page) = page {
-        pages::void(tx, page)?;
-    }
-    let removed_at = is_second_sign.then_some(at);
-    tx.execute(
-        &format!(
-            "UPDATE {table} SET not_found_at = ?2, removed_at = coalesce(removed_at, ?3) WHERE key = ?1"
-        ),
-        (key, at, removed_at),
-    )?;
+    pages::clear_etag(tx, kind, key)?;
+    let sql = format!(
+        "UPDATE {table} SET not_found_at = ?2, removed_at = coalesce(removed_at, ?3) WHERE key = ?1"
+    );
+    tx.execute(&sql, (key, at, is_second_sign.then_some(at)))?;
     if is_second_sign && due::is_scheduled(kind) {
         due::set(tx, kind, key, None)?;
     }
@@ -92,10 +88,7 @@ pub fn not_found(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreRe
 /// then.
 pub fn deleted(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResult<bool> {
     let table = kind.name();
-    let page: Option<i64> = tx.value(&format!("SELECT page FROM {table} WHERE key = ?1"), [key])?;
-    if let Some(page) = page {
-        pages::void(tx, page)?;
-    }
+    pages::clear_etag(tx, kind, key)?;
     let sql = format!(
         "UPDATE {table} SET removed_at = ?2, not_found_at = ?2, as_of = max(as_of, ?2)
          WHERE key = ?1 AND removed_at IS NULL"
@@ -105,24 +98,6 @@ pub fn deleted(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResu
         due::set(tx, kind, key, None)?;
     }
     Ok(removed > 0)
-}
-
-/// Rows of a kind that are not removed.
-fn listed(tx: &Transaction<'_>, kind: Kind) -> StoreResult<i64> {
-    let table = kind.name();
-    let sql = format!(
-        "SELECT (SELECT count(*) FROM {table})
-              - (SELECT count(*) FROM {table} WHERE removed_at IS NOT NULL)"
-    );
-    tx.value(&sql, [])
-}
-
-fn exceeds(candidates: i64, listed: i64, ceiling: RemovalCeiling) -> bool {
-    #[allow(clippy::cast_precision_loss)] // Row counts are far below 2^53.
-    let allowed = listed as f64 * ceiling.fraction;
-    #[allow(clippy::cast_precision_loss)]
-    let wanted = candidates as f64;
-    candidates > ROWS_ALWAYS_ALLOWED && wanted > allowed
 }
 
 /// Lists the rows the walk did not meet: those on pages it did not pass, and those on no page. A row
@@ -164,23 +139,19 @@ fn collect_absent(tx: &Transaction<'_>, walk: &Walk) -> StoreResult<()> {
 
 fn remove(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<i64> {
     let table = kind.name();
-    let removed = tx.execute(
-        &format!(
-            "UPDATE {table} SET removed_at = ?1
-             WHERE key IN (SELECT key FROM temp.absent)
-               AND (absent_walk IS NOT NULL OR not_found_at IS NOT NULL)"
-        ),
-        [at],
-    )?;
+    let sql = format!(
+        "UPDATE {table} SET removed_at = ?1
+         WHERE key IN (SELECT key FROM temp.absent)
+           AND (absent_walk IS NOT NULL OR not_found_at IS NOT NULL)"
+    );
+    let removed = tx.execute(&sql, [at])?;
     if due::is_scheduled(kind) {
-        tx.execute(
-            &format!(
-                "DELETE FROM {table}_due
-                 WHERE {table} IN (SELECT a.key FROM temp.absent AS a JOIN {table} AS r USING (key)
-                                   WHERE r.removed_at IS NOT NULL)"
-            ),
-            [],
-        )?;
+        let sql = format!(
+            "DELETE FROM {table}_due
+             WHERE {table} IN (SELECT a.key FROM temp.absent AS a JOIN {table} AS r USING (key)
+                               WHERE r.removed_at IS NOT NULL)"
+        );
+        tx.execute(&sql, [])?;
     }
     Ok(i64::try_from(removed).unwrap_or(i64::MAX))
 }

@@ -232,9 +232,9 @@ pub fn awaits_feeds(c: &Connection, now: i64) -> StoreResult<bool> {
 /// Invalidates what is held of a row, so that the next answer writes it anew whatever it holds. No
 /// page vouches for it until then. To be followed by that write in the same transaction.
 pub fn invalidate(tx: &Transaction<'_>, kind: Kind, key: i64) -> StoreResult<()> {
-    let sql = format!("UPDATE {} SET fingerprint = ?2 WHERE key = ?1 RETURNING page", kind.name());
-    let page: Option<i64> = tx.value(&sql, (key, NO_FINGERPRINT))?;
-    page.map_or(Ok(()), |page| pages::void(tx, page))
+    let sql = format!("UPDATE {} SET fingerprint = ?2 WHERE key = ?1", kind.name());
+    tx.exec(&sql, (key, NO_FINGERPRINT))?;
+    pages::clear_etag(tx, kind, key)
 }
 
 #[cfg(test)]

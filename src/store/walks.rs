@@ -63,23 +63,10 @@ pub fn start(
     if let Some(open) = open(tx, kind)? {
         end(tx, open.walk, End::Abandoned, at)?;
     }
-    let sql = "INSERT INTO walk (kind, query, started_at, touched_at, is_clean) VALUES (?1, ?2, ?3, ?3, ?4)";
-    let walk = tx.prepare_cached(sql)?.insert((kind.name(), query, at, is_clean))?;
-    tx.execute("UPDATE kind_state SET last_full_sync_at = ?2 WHERE kind = ?1", (kind.name(), at))?;
-    Ok(Walk {
-        walk,
-        kind,
-        query: query.to_owned(),
-        started_at: at,
-        touched_at: at,
-        next_cursor: None,
-        pages: 0,
-        rows_seen: 0,
-        rows_dropped: 0,
-        total_count: None,
-        is_ground: true,
-        is_clean,
-    })
+    tx.execute("UPDATE kind_state SET last_full_sync_at = ?2 WHERE kind = ?1", (kind, at))?;
+    let sql = "INSERT INTO walk (kind, query, started_at, touched_at, is_clean)
+               VALUES (?1, ?2, ?3, ?3, ?4) RETURNING *";
+    tx.one(sql, (kind, query, at, is_clean), Walk::from_row)
 }
 
 /// The walk of this kind that is under way.
@@ -126,8 +113,7 @@ pub fn is_at_its_end(walk: &Walk) -> bool {
 
 /// Closes a walk.
 pub fn end(tx: &Transaction<'_>, walk: i64, end: End, at: i64) -> StoreResult<()> {
-    let sql = "UPDATE walk SET state = ?2, finished_at = ?3 WHERE walk = ?1";
-    tx.exec(sql, (walk, end.name(), at))
+    tx.exec("UPDATE walk SET state = ?2, finished_at = ?3 WHERE walk = ?1", (walk, end.name(), at))
 }
 
 /// Notes that everything of the kind was confirmed by a walk that began at `started_at`.

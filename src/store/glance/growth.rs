@@ -8,6 +8,7 @@ use rusqlite::{CachedStatement, Connection};
 
 use crate::model::Kind;
 use crate::store::error::StoreResult;
+use crate::store::query::Query;
 
 /// Seconds of a day.
 pub const DAY_S: i64 = 86_400;
@@ -144,7 +145,7 @@ pub(super) fn views(c: &Connection, now: i64) -> StoreResult<Growth> {
     gainers.truncate(MOVERS_MAX);
     for (gained, subject, key) in gainers {
         let scrapes = read(&mut c.prepare_cached(&subject.scrapes())?, key, since, now)?;
-        let mover = c.query_row(&subject.row(), [key], |row| {
+        let mover = c.one(&subject.row(), [key], |row| {
             Ok(Mover {
                 subject,
                 account: row.get(0)?,
@@ -191,10 +192,8 @@ fn before_the_mirror(
 
 /// Reads the followers until `now`, in Unix seconds.
 pub(super) fn followers(c: &Connection, now: i64) -> StoreResult<Followers> {
-    let accounts: Vec<(i64, Option<i64>)> = c
-        .prepare("SELECT key, follower_count FROM account WHERE removed_at IS NULL")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
+    let sql = "SELECT key, follower_count FROM account WHERE removed_at IS NULL";
+    let accounts: Vec<(i64, Option<i64>)> = c.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut scrapes = c.prepare_cached(&scrapes(Kind::Account, "follower_count"))?;
     let mut found = Followers::default();
     let mut histories = Vec::new();
@@ -262,9 +261,7 @@ impl Subject {
                  WHERE v.key IS NULL"
             }
         };
-        let mut statement = c.prepare(sql)?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        c.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     fn scrapes(self) -> String {

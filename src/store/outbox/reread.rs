@@ -35,8 +35,7 @@ pub fn ready(c: &Connection, now: i64) -> StoreResult<Vec<Reread>> {
 
 /// When the first resource is due, microseconds.
 pub fn next_at(c: &Connection) -> StoreResult<Option<i64>> {
-    let sql = "SELECT min(next_at) FROM reread_due";
-    c.value(sql, [])
+    c.value("SELECT min(next_at) FROM reread_due", [])
 }
 
 /// A resource was read by a request that began at `as_of`, a stamp.
