@@ -57,6 +57,24 @@
 //!
 //! **One-shot.** [`cli`] reads the settings, takes the lock, runs the same pass once, prints, and
 //! exits with the code.
+//!
+//! # Development
+//!
+//! `.ci/run` does what a developer does before a commit: format, clippy with warnings denied, the tests, the release
+//! build, the Debian package, and the demo.
+//!
+//! Tests use real sockets, real SQLite files, and the real binary under `kill -9`; [`sandbox`] serves faults on
+//! request. `tests/outbox_model.rs` runs 2,000 random histories of the outbox (`OUTBOX_LIVES=N` for more,
+//! `OUTBOX_SEED` repeats one), `tests/sync_model.rs` compares concurrent runs with a sequential one (`MODEL_SEED`).
+//! Property tests draw the same cases every time; `PROPTEST_RNG_SEED=7 cargo test` draws others.
+//! `tests/tools/install` puts the external readers (DuckDB, Spark, Datasette, an S3 server) into `target/tools`;
+//! `tests/systemd.rs` installs the package under a real systemd where there is root and systemd-nspawn. A test whose
+//! tool is missing says so and passes.
+//!
+//! To add a migration: until the first release, edit `migrations/V1__tables.sql` and `V2__views.sql` in place;
+//! after it, add a file. A new table or column also needs a row in `store::schema_docs::facts`.
+//!
+//! The `backoff` crate is unmaintained (RUSTSEC-2025-0012) and used as a calculator in [`retry`] alone.
 
 pub mod api;
 pub mod cli;

@@ -169,7 +169,7 @@ fn history_lies_in_a_folder_per_month() {
     }
 }
 
-/// What the examples of the README ask, by month and platform.
+/// What the examples of deploy/README.md ask, by month and platform.
 fn gained(bed: &super::Bed) -> i64 {
     bed.number(
         "SELECT count(*) FROM (SELECT DISTINCT substr(g.to_at, 1, 7), v.platform
@@ -182,7 +182,7 @@ fn the_example_for_duckdb_runs_as_it_is_written() {
     let (bed, out) = mirror();
     export(&bed, "parquet", out.path(), &["videos", "video_growth"]);
     let readme =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/README.md")).unwrap();
     let begin = readme.find("-- DuckDB").unwrap();
     let example = readme[begin..].split("```").next().unwrap();
     let root = out.path().to_str().unwrap();
@@ -207,7 +207,7 @@ fn spark_reads_the_same() {
     export(&bed, "parquet", out.path(), &[]);
     let root = out.path().to_str().unwrap();
     let tables = ["video_growth", "video_daily", "account_history", "videos"];
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/README.md");
     let Some(answer) = python("spark.py", &[root, readme, &tables.join(",")]) else { return };
     for table in tables {
         let read = &answer[table];
