@@ -43,7 +43,7 @@ pub fn copying<T: Send + 'static>(
     copy: impl FnOnce(&mut dyn FnMut(Copied) -> bool) -> Result<T, BackupError> + Send + 'static,
 ) -> Result<Result<T, BackupError>, CliError> {
     let is_over = Arc::new(AtomicBool::new(false));
-    let progress = Progress::of_one(context.output.progress);
+    let progress = Progress::of_one(context.view);
     let ends = Arc::clone(&is_over);
     let copied = runtime::runtime()?.block_on(async {
         let stopped = runtime::stop_signal();

@@ -11,7 +11,7 @@ mod remote;
 
 use clap::Args;
 
-use crate::cli::context::{Context, Output};
+use crate::cli::context::Context;
 use crate::cli::runtime;
 use crate::config::Environment;
 use crate::report::check::{self as report, Check};
@@ -36,29 +36,23 @@ pub fn run(
     args: &CheckArgs,
     context: Result<Context, CliError>,
     environment: &Environment,
-    output: Output,
+    view: View,
 ) -> Result<Answer, CliError> {
     let checks = match context {
-        Ok(context) => checks(&context, environment, args.depth())?,
+        Ok(context) => {
+            let depth = if args.deep { Depth::Deep } else { Depth::Quick };
+            checks(&context, environment, depth)?
+        }
         Err(error) => vec![Check::failure("config", error)],
     };
     let error = report::decisive(&checks);
     let exit = error.map_or(Exit::Done, |error| error.exit);
-    let text = || match output.progress {
+    let text = || match view {
         View::Silent => report::text(checks.iter().filter(|check| check.error().is_some())),
         _ => report::text(&checks),
     };
     let answer = Answer::of(args.json, text, || report::json(&checks, exit));
     Ok(answer.ending(error.cloned().map_or(Ok(()), Err)))
-}
-
-impl CheckArgs {
-    const fn depth(&self) -> Depth {
-        match self.deep {
-            true => Depth::Deep,
-            false => Depth::Quick,
-        }
-    }
 }
 
 fn checks(

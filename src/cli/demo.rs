@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use secrecy::SecretString;
 use tempfile::TempDir;
 
-use crate::cli::context::{Context, Output};
+use crate::cli::context::Context;
 use crate::cli::session::{self, Session};
 use crate::cli::{outcome, runtime};
 use crate::clock::Clock;
@@ -19,6 +19,7 @@ use crate::demo::{self, Progress};
 use crate::logging;
 use crate::model::{Kind, Watcher};
 use crate::report::demo::Findings;
+use crate::report::progress::View;
 use crate::report::{Answer, CliError, Exit, answer, demo as demo_report, week};
 use crate::sandbox::{self, Sandbox};
 use crate::store::open::IfMissing;
@@ -47,7 +48,7 @@ pub fn run(
     args: &DemoArgs,
     database: Option<&Path>,
     clock: &Clock,
-    output: Output,
+    view: View,
 ) -> Result<Answer, CliError> {
     let place = Place::find(database)?;
     runtime::runtime()?.block_on(async {
@@ -55,7 +56,7 @@ pub fn run(
             // Signals are heard before anything is begun.
             biased;
             () = runtime::stop_signal() => Err(place.interrupted()),
-            done = simulate(args, &place, clock, output) => done,
+            done = simulate(args, &place, clock, view) => done,
         }
     })?;
     place.keep();
@@ -66,7 +67,7 @@ async fn simulate(
     args: &DemoArgs,
     place: &Place,
     real: &Clock,
-    output: Output,
+    view: View,
 ) -> Result<(), CliError> {
     let began = real.boot().elapsed;
     let simulated = Clock::simulated(real.now() - TimeDelta::days(demo::DAYS));
@@ -80,10 +81,10 @@ async fn simulate(
     let sandbox = sandbox.map_err(|error| {
         CliError::new(Exit::Unavailable, format!("cannot listen on {listen}")).because(&error)
     })?;
-    let context = context(place, &sandbox, simulated, output)?;
+    let context = context(place, &sandbox, simulated, view)?;
     let mut session = session::open(&context, key, Watcher::silent(), IfMissing::Create)?;
 
-    let mut week = week::start(output.progress);
+    let mut week = week::start(view);
     let lived =
         demo::live(&mut session.desk, &session.settings, real, |done| week.tell(done)).await;
     drop(week);
@@ -108,7 +109,7 @@ fn context(
     place: &Place,
     sandbox: &Sandbox,
     clock: Clock,
-    output: Output,
+    view: View,
 ) -> Result<Context, CliError> {
     let flags = Flags {
         database: Some(place.database.clone()),
@@ -117,7 +118,7 @@ fn context(
     };
     let mut config = Config::of_flags(&flags)?;
     config.freshness_target = demo::FRESHNESS;
-    Ok(Context { config, clock, output })
+    Ok(Context { config, clock, view })
 }
 
 async fn findings(

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use secrecy::SecretString;
 
 use crate::cli::context::Context;
+use crate::cli::globals::one_of;
 use crate::cli::runtime;
 use crate::config::Environment;
 use crate::export::{self, Bucket, Destination, ExportError, Folder, Format, Request};
@@ -31,7 +31,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "TABLE", value_delimiter = ',')]
     table: Vec<String>,
     /// What to write
-    #[arg(long, value_name = "FORMAT", value_parser = formats())]
+    #[arg(long, value_name = "FORMAT", value_parser = one_of(&Format::ALL, Format::name))]
     format: Format,
     /// Where to: a folder, or s3://BUCKET/PREFIX with the usual AWS_ variables
     #[arg(long, value_name = "DIR")]
@@ -66,7 +66,7 @@ pub fn run(
             Box::new(bucket.map_err(failed)?)
         }
     };
-    let progress = Progress::of_one(context.output.progress);
+    let progress = Progress::of_one(context.view);
     let mut watch = |table: &str, rows: u64| {
         progress.spin(format!("{table}: {} rows", thousands(rows)));
     };
@@ -130,11 +130,6 @@ fn month(text: &str) -> Result<String, String> {
         Some(day) => Ok(day.format("%Y-%m").to_string()),
         None => Err("a date is written 2026-11-20, an instant 2026-11-20T08:00:00Z".to_owned()),
     }
-}
-
-fn formats() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(Format::ALL.map(Format::name))
-        .try_map(|name| Format::from_name(&name).ok_or("no format"))
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! The flags that every command takes.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::{self, Flags};
 use crate::logging::LogFormat;
+use crate::report::progress::View;
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -29,8 +32,8 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
     /// Log this level and above; without it RUST_LOG counts
-    #[arg(long, global = true, value_name = "LEVEL", value_enum, conflicts_with = "quiet")]
-    pub log_level: Option<LogLevel>,
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = levels(), conflicts_with = "quiet")]
+    pub log_level: Option<LevelFilter>,
     /// Write a line of text or a JSON object per log event
     #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -39,17 +42,16 @@ pub struct Globals {
     pub quiet: bool,
 }
 
-/// A level of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
 impl Globals {
+    /// How progress is shown.
+    pub fn view(&self) -> View {
+        match self.log_format {
+            _ if self.quiet => View::Silent,
+            LogFormat::Text if io::stderr().is_terminal() => View::Terminal,
+            _ => View::Log,
+        }
+    }
+
     /// As the settings take them.
     pub fn flags(&self, max_wait: Option<Duration>) -> Flags {
         Flags {
@@ -63,16 +65,19 @@ impl Globals {
     }
 }
 
-impl From<LogLevel> for LevelFilter {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Error => Self::ERROR,
-            LogLevel::Warn => Self::WARN,
-            LogLevel::Info => Self::INFO,
-            LogLevel::Debug => Self::DEBUG,
-            LogLevel::Trace => Self::TRACE,
-        }
-    }
+/// Reads one of these values by its name.
+pub fn one_of<T: Copy + Send + Sync + 'static>(
+    values: &'static [T],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let named = move |text: String| values.iter().copied().find(|value| name(*value) == text);
+    PossibleValuesParser::new(values.iter().map(|value| name(*value)))
+        .try_map(move |text| named(text).ok_or("not known"))
+}
+
+fn levels() -> impl TypedValueParser<Value = LevelFilter> {
+    PossibleValuesParser::new(["error", "warn", "info", "debug", "trace"])
+        .try_map(|name| name.parse::<LevelFilter>())
 }
 
 /// Reads a duration on the command line.

@@ -2,6 +2,8 @@
 
 mod backfill;
 mod backup;
+mod bulk_input;
+mod change;
 mod check;
 mod completions;
 mod context;
@@ -10,8 +12,6 @@ mod errors;
 mod export;
 mod globals;
 mod handover;
-mod lines;
-mod link;
 mod man;
 mod members;
 mod outbox;
@@ -24,18 +24,15 @@ mod runtime;
 mod sandbox;
 mod schema;
 mod session;
-mod set;
-mod spool;
 mod status;
 mod sync;
 mod track;
-mod untrack;
 mod verify;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-use context::{Context, Output};
+use context::Context;
 use globals::Globals;
 
 use crate::clock::Clock;
@@ -68,13 +65,13 @@ pub enum Command {
     /// Queue the creation of a video, an account or a creator
     Track(track::TrackArgs),
     /// Queue a change of a video, an account or a creator
-    Set(set::SetArgs),
+    Set(change::SetArgs),
     /// Queue the deletion of a video, an account or a creator
-    Untrack(untrack::UntrackArgs),
+    Untrack(change::UntrackArgs),
     /// Queue the linking of an account to a creator
-    Link(link::LinkArgs),
+    Link(change::LinkArgs),
     /// Queue the unlinking of an account from a creator
-    Unlink(link::LinkArgs),
+    Unlink(change::LinkArgs),
     /// The queue, its outcomes, its dead letters
     Outbox(outbox::OutboxArgs),
     /// Show at a glance how the mirror is doing, without key or network
@@ -132,23 +129,23 @@ pub fn refuse(error: &clap::Error, environment: &Environment) -> Exit {
 }
 
 fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Answer, CliError> {
-    let output = Output::of(&cli.globals);
+    let view = cli.globals.view();
     let context = |max_wait| {
         let flags = cli.globals.flags(max_wait);
-        Context::load(&flags, environment, clock.clone(), output)
+        Context::load(&flags, environment, clock.clone(), view)
     };
     match &cli.command {
         Command::Sync(args) => sync::run(args, &context(args.max_wait)?),
         Command::Backfill(args) => backfill::run(args, &context(args.max_wait)?),
         Command::Run(_) => run::run(&context(None)?, &cli.globals.flags(None), environment),
         Command::Track(args) => track::run(args, &context(None)?),
-        Command::Set(args) => set::run(args, &context(None)?),
-        Command::Untrack(args) => untrack::run(args, &context(None)?),
-        Command::Link(args) => link::run(args, Action::Link, &context(None)?),
-        Command::Unlink(args) => link::run(args, Action::Unlink, &context(None)?),
+        Command::Set(args) => change::set(args, &context(None)?),
+        Command::Untrack(args) => change::untrack(args, &context(None)?),
+        Command::Link(args) => change::link(args, Action::Link, &context(None)?),
+        Command::Unlink(args) => change::link(args, Action::Unlink, &context(None)?),
         Command::Outbox(args) => outbox::run(args, &context(None)?),
         Command::Status(args) => status::run(args, &context(None)?),
-        Command::Check(args) => check::run(args, context(None), environment, output),
+        Command::Check(args) => check::run(args, context(None), environment, view),
         Command::Verify(args) => verify::run(args, &context(args.max_wait)?),
         Command::Backup(args) => backup::run(args, &context(None)?),
         Command::Restore(args) => restore::run(args, &context(None)?),
@@ -156,7 +153,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Answe
         Command::Report(args) => report::run(args, &context(None)?),
         Command::Schema(args) => schema::run(args, cli.globals.database.as_deref()),
         Command::Sandbox(args) => sandbox::run(args, clock),
-        Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), clock, output),
+        Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), clock, view),
         Command::Completions(args) => Ok(completions::run(args, Cli::command())),
         Command::Man(args) => man::run(args, Cli::command()),
     }
@@ -166,7 +163,7 @@ impl Cli {
     fn log_settings(&self) -> LogSettings {
         let level = match self.globals.log_level {
             _ if self.globals.quiet => Some(LevelFilter::ERROR),
-            level => level.map(LevelFilter::from),
+            level => level,
         };
         let default_level = match &self.command {
             Command::Sync(_)

@@ -1,10 +1,10 @@
 //! `outbox`: the queue, its outcomes, its dead letters, and what can be done about them by hand.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::context::Context;
+use crate::cli::globals::one_of;
 use crate::model::instant;
 use crate::model::outbox::State;
 use crate::report::{Answer, CliError, Exit, outbox as report};
@@ -24,7 +24,7 @@ enum What {
     /// List entries, the latest last
     List {
         /// Only entries in these states, separated by commas
-        #[arg(long, value_name = "STATES", value_delimiter = ',', value_parser = states())]
+        #[arg(long, value_name = "STATES", value_delimiter = ',', value_parser = one_of(&State::ALL, State::name))]
         state: Vec<State>,
         /// Only the last so many
         #[arg(long, value_name = "N")]
@@ -160,9 +160,4 @@ fn touch(
 fn missing(entry: i64) -> CliError {
     CliError::new(Exit::Partial, format!("there is no entry {entry} in the outbox"))
         .hint("`creatormirror outbox list` shows them")
-}
-
-fn states() -> impl TypedValueParser<Value = State> {
-    PossibleValuesParser::new(State::ALL.map(State::name))
-        .try_map(|name| State::from_name(&name).ok_or("no state"))
 }

@@ -81,7 +81,7 @@ pub fn all(
     };
     if args.json {
         print(context, &store, &entries, Form::Document)?;
-    } else if args.wait.is_some() && context.output.progress != View::Silent {
+    } else if args.wait.is_some() && context.view != View::Silent {
         print(context, &store, &entries, Form::Lines)?;
     }
     Ok(Answer::none().ending(end))

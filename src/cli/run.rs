@@ -204,12 +204,12 @@ fn reload(
     session: &session::Session,
 ) -> Box<dyn FnMut() -> Result<Fresh, String> + Send> {
     let (flags, environment) = (flags.clone(), environment.clone());
-    let (clock, output) = (context.clock.clone(), context.output);
+    let (clock, view) = (context.clock.clone(), context.view);
     let database = context.config.database.clone();
     let seed = session.seed;
     Box::new(move || {
         let told = |error: CliError| error.message;
-        let context = Context::load(&flags, &environment, clock.clone(), output).map_err(told)?;
+        let context = Context::load(&flags, &environment, clock.clone(), view).map_err(told)?;
         if context.config.database != database {
             tracing::warn!("`database` changes with a restart only");
         }

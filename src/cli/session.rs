@@ -62,7 +62,7 @@ pub fn with<T>(
     work: impl AsyncFnOnce(&mut Session) -> T,
 ) -> Result<T, CliError> {
     let (key, _) = context.key()?;
-    let (watcher, progress) = progress::start(context.output.progress);
+    let (watcher, progress) = progress::start(context.view);
     let mut session = open(context, key, watcher, if_missing)?;
     runtime.block_on(async {
         let done = work(&mut session).await;

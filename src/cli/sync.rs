@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
 use crate::cli::context::Context;
+use crate::cli::globals::one_of;
 use crate::cli::{handover, outcome, runtime, session};
 use crate::daemon::JobRequest;
 use crate::model::Kind;
@@ -27,7 +27,7 @@ pub struct SyncArgs {
     #[arg(long)]
     pub full: bool,
     /// Only these kinds, separated by commas
-    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kinds())]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = one_of(&KINDS, Kind::plural))]
     pub only: Vec<Kind>,
     /// Wait at most this long for a rate limit, else exit 75 with what was done kept
     #[arg(long, value_name = "DURATION", value_parser = crate::cli::globals::duration)]
@@ -95,12 +95,6 @@ impl SyncArgs {
         let wish = Wish { full: self.full, accept_removals: self.accept_removals };
         Order { trigger: "sync", wish, only: self.only.clone(), settles: true, ..Order::default() }
     }
-}
-
-fn kinds() -> impl TypedValueParser<Value = Kind> {
-    let named = |name: String| KINDS.into_iter().find(|kind| kind.plural() == name);
-    PossibleValuesParser::new(KINDS.map(Kind::plural))
-        .try_map(move |name| named(name).ok_or("not a kind that can be synced"))
 }
 
 #[cfg(test)]

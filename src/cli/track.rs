@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use crate::cli::bulk_input::{self, Spool};
 use crate::cli::context::Context;
-use crate::cli::lines;
 use crate::cli::members::{Collecting, Common, Scraping, put};
 use crate::cli::queueing::{self, Asked, QueueArgs, Wrong};
-use crate::cli::spool::Spool;
 use crate::model::Kind;
 use crate::push::{check, post};
 use crate::report::{Answer, CliError, Exit};
@@ -115,7 +114,7 @@ pub fn run(args: &TrackArgs, context: &Context) -> Result<Answer, CliError> {
 fn checked(file: &Path, kind: Kind, members: &Map<String, Value>) -> Result<Spool, CliError> {
     let mut spool = Spool::new(kind);
     let mut wrong = Wrong::default();
-    lines::read(file, kind, |line| {
+    bulk_input::read(file, kind, |line| {
         let body = line.members.and_then(|own| {
             let mut body = members.clone();
             body.extend(own);

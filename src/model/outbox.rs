@@ -101,7 +101,7 @@ impl Checked {
 }
 
 /// What a pass did about the outbox.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Pushed {
     /// Writes sent.
     pub sent: u64,

@@ -133,15 +133,11 @@ impl CliError {
         self
     }
 
-    /// The end that is none: whoever reads our answer has read enough.
-    pub fn pipe_closed() -> Self {
-        Self::new(Exit::Done, "")
-    }
-
     /// An answer that could not be written.
     pub fn answer(error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::pipe_closed(),
+            // The reader closed the pipe: it has what it wanted.
+            io::ErrorKind::BrokenPipe => Self::new(Exit::Done, ""),
             _ => Self::new(Exit::Storage, format!("cannot write the answer: {error}")),
         }
     }

@@ -1,13 +1,12 @@
 //! Entries of the outbox for people and for programs.
 
 use chrono::{DateTime, Utc};
-use comfy_table::Table;
 use serde_json::{Value, json};
 
 use crate::model::instant;
 use crate::model::outbox::State;
 use crate::model::shown::printable;
-use crate::report::text::{moment, relative};
+use crate::report::text::{self, moment, relative, thousands};
 use crate::store::outbox::{Entry, Summary};
 
 /// Longest detail in a line of a list.
@@ -54,12 +53,9 @@ pub fn table(entries: &[Entry], now: DateTime<Utc>) -> String {
     if entries.is_empty() {
         return "no entries\n".to_owned();
     }
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["entry", "queued", "what", "state", "sends", "next try", "detail"]);
-    for entry in entries {
+    let rows = entries.iter().map(|entry| {
         let detail = entry.detail.as_deref().or(entry.result_id.as_deref()).unwrap_or_default();
-        table.add_row([
+        vec![
             entry.entry.to_string(),
             moment(instant::from_micros(entry.created_at), now),
             what(entry),
@@ -67,12 +63,10 @@ pub fn table(entries: &[Entry], now: DateTime<Utc>) -> String {
             entry.attempts.to_string(),
             next_try(entry, now),
             printable(detail, DETAIL_CHARS_MAX),
-        ]);
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    format!("{}\n", table.trim_fmt())
+        ]
+    });
+    let header = ["entry", "queued", "what", "state", "sends", "next try", "detail"];
+    text::table(&header, &[], rows) + "\n"
 }
 
 /// When an entry is tried next; empty where it is not, by itself.
@@ -169,8 +163,8 @@ pub fn phrase(summary: &Summary) -> String {
         .iter()
         .filter(|(state, _)| !matches!(state, State::Succeeded | State::Discarded))
         .map(|(state, count)| match state {
-            State::Failed => format!("{} FAILED", crate::report::text::thousands(*count)),
-            state => format!("{} {state}", crate::report::text::thousands(*count)),
+            State::Failed => format!("{} FAILED", thousands(*count)),
+            state => format!("{} {state}", thousands(*count)),
         })
         .collect();
     match open.is_empty() {

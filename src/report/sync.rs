@@ -80,43 +80,14 @@ pub fn pause_json(paused: &Backoff) -> Value {
 
 /// The same as one JSON document.
 pub fn json(report: &Report, exit_code: u8) -> Value {
-    let kinds: Vec<Value> = report
-        .kinds
-        .iter()
-        .map(|kind| {
-            let (turn, page) = (&kind.turn, &kind.turn.tally.page);
-            json!({
-                "kind": turn.kind,
-                "trigger": turn.trigger,
-                "outcome": turn.outcome,
-                "requests": turn.tally.requests,
-                "not_modified": turn.tally.not_modified,
-                "rows_seen": page.rows_seen,
-                "rows_changed": page.rows_changed,
-                "type_mismatches": page.type_mismatches,
-                "rows_dropped": page.rows_dropped,
-                "snapshots_added": page.snapshots_added,
-                "snapshots_revised": page.snapshots_revised,
-                "removed": turn.tally.removed,
-                "error_code": turn.error_code,
-                "detail": turn.detail,
-                "request_id": turn.request_id,
-            })
-        })
-        .collect();
     json!({
         "run_id": report.pass,
         "exit_code": exit_code,
         "outcome": report.stop.as_ref().map_or("finished", |stop| stop.name()),
         "detail": report.stop.as_ref().map(ToString::to_string),
         "requests": report.requests(),
-        "outbox": {
-            "sent": report.pushed.sent,
-            "succeeded": report.pushed.succeeded,
-            "failed": report.pushed.failed,
-            "left": report.pushed.left,
-        },
-        "kinds": kinds,
+        "outbox": report.pushed,
+        "kinds": report.kinds.iter().map(|kind| &kind.turn).collect::<Vec<_>>(),
         "paused": report.paused.iter().map(pause_json).collect::<Vec<_>>(),
         "daily_metrics": report.daily.as_ref().map(|daily| crate::report::backfill::json(daily, exit_code)),
     })

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use comfy_table::{CellAlignment, Table, presets};
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -120,6 +121,24 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
 
 fn thousands_of(count: u128) -> String {
     thousands(i128::try_from(count).unwrap_or(i128::MAX))
+}
+
+/// A table without lines, the columns two spaces apart; those of these places hold numbers.
+pub fn table(
+    header: &[&str],
+    numbers: &[usize],
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.iter().copied());
+    table.add_rows(rows);
+    for (place, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if numbers.contains(&place) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
 }
 
 #[cfg(test)]

@@ -51,11 +51,12 @@ pub struct NewPage<'a> {
 }
 
 /// What writing a page did, in numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct PageCounts {
     /// Rows on the page.
     pub rows_seen: i64,
     /// Rows of it that this walk had not seen yet.
+    #[serde(skip)]
     pub rows_new_to_walk: i64,
     /// Rows that were new, changed, or came back.
     pub rows_changed: i64,

@@ -8,13 +8,14 @@ use crate::store::pages::PageCounts;
 use crate::store::query::Query;
 
 /// Counters of a pass and kind, added to what is there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
     /// Requests sent, repeated attempts included.
     pub requests: i64,
     /// Of these, answered 304.
     pub not_modified: i64,
     /// What the pages brought.
+    #[serde(flatten)]
     pub page: PageCounts,
     /// Rows marked removed.
     pub removed: i64,
@@ -163,13 +164,14 @@ pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<()> {
 }
 
 /// A kind's turn within a pass, as in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Turn {
     /// The kind's name.
     pub kind: String,
     /// Why it was its turn.
     pub trigger: String,
     /// What was done.
+    #[serde(flatten)]
     pub tally: Tally,
     /// One word.
     pub outcome: Outcome,

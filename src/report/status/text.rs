@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table};
-
 use crate::model::Outcome;
 use crate::model::instant::from_micros as at;
 use crate::model::shown::printable;
 use crate::model::{Instant, Kind};
 use crate::poll::settle::unreadable_text;
 use crate::report::status::facts::{NextWalk, Status};
-use crate::report::text::{bytes, moment, relative, span, thousands};
+use crate::report::text::{self, bytes, moment, relative, span, thousands};
 use crate::report::{outbox, sync};
 use crate::store::freshness::Freshness;
 use crate::store::metrics::Reach;
@@ -165,9 +163,7 @@ fn last_error(status: &Status) -> String {
 }
 
 fn table(status: &Status) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_header([
+    let header = [
         "kind",
         "rows",
         "removed",
@@ -177,17 +173,9 @@ fn table(status: &Status) -> String {
         "median",
         "p95",
         "next walk",
-    ]);
-    for kind in &status.snapshot.kinds {
-        table.add_row(row(status, kind));
-    }
-    for (number, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if matches!(number, 1 | 2) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.trim_fmt()
+    ];
+    let rows = status.snapshot.kinds.iter().map(|kind| row(status, kind));
+    text::table(&header, &[1, 2], rows)
 }
 
 fn row(status: &Status, kind: &KindStatus) -> Vec<String> {

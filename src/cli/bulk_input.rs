@@ -1,11 +1,15 @@
 //! Reads the lines of `--from`: CSV with a header, or JSON Lines; the first character tells which. The
-//! input may be of any length, so only one line of it is in memory at a time.
+//! input may be of any length, so only one line of it is in memory at a time. Until all lines are known to be
+//! right, those that were checked are kept: in memory while they are few, in a temporary file else. So
+//! nothing is locked while the input is read, which may be slow.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
+use tempfile::SpooledTempFile;
 
+use crate::cli::queueing::Asked;
 use crate::model::Kind;
 use crate::model::outbox::Action;
 use crate::push::body::{self, quoted};
@@ -14,6 +18,9 @@ use crate::report::{CliError, Exit};
 /// The longest line, and the longest record of CSV that spans lines, bytes. The largest body that the
 /// API takes is a tenth of it.
 const LINE_BYTES_MAX: usize = 256 << 10;
+
+/// What is kept in memory, bytes.
+const MEMORY_BYTES_MAX: usize = 1 << 20;
 
 /// Marks UTF-8 at the start of files from spreadsheets.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -38,52 +45,25 @@ pub fn read(
         CliError::new(Exit::Usage, format!("cannot read {}", file.display())).because(&error)
     };
     if file == Path::new("-") {
-        return parse(io::stdin().lock(), kind, take).map_err(|error| error.into_cli(failed));
+        return parse(io::stdin().lock(), kind, take, failed);
     }
     let file = std::fs::File::open(file).map_err(failed)?;
-    parse(BufReader::new(file), kind, take).map_err(|error| error.into_cli(failed))
-}
-
-/// Why reading ended early.
-#[derive(Debug)]
-enum ReadError {
-    Io(io::Error),
-    Cli(CliError),
-}
-
-impl ReadError {
-    fn into_cli(self, failed: impl FnOnce(io::Error) -> CliError) -> CliError {
-        match self {
-            Self::Io(error) => failed(error),
-            Self::Cli(error) => error,
-        }
-    }
-}
-
-impl From<io::Error> for ReadError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<CliError> for ReadError {
-    fn from(error: CliError) -> Self {
-        Self::Cli(error)
-    }
+    parse(BufReader::new(file), kind, take, failed)
 }
 
 fn parse(
     input: impl BufRead,
     kind: Kind,
     mut take: impl FnMut(Line) -> Result<(), CliError>,
-) -> Result<(), ReadError> {
+    failed: impl Fn(io::Error) -> CliError,
+) -> Result<(), CliError> {
     let mut lines = Lines { input, number: 0, text: Vec::new() };
     let mut header: Option<csv::StringRecord> = None;
     let mut is_json = None;
     loop {
-        let number = match lines.next()? {
+        let number = match lines.next().map_err(&failed)? {
             Next::End => return Ok(()),
-            Next::TooLong => return Ok(take(too_long(lines.number))?),
+            Next::TooLong => return take(too_long(lines.number)),
             Next::Line => lines.number,
         };
         let is_json =
@@ -92,8 +72,8 @@ fn parse(
             take(Line { number, members: json_line(&lines.text) })?;
             continue;
         }
-        if let Next::TooLong = lines.complete_record()? {
-            return Ok(take(too_long(number))?);
+        if let Next::TooLong = lines.complete_record().map_err(&failed)? {
+            return take(too_long(number));
         }
         for record in records(&lines.text) {
             match (&header, record) {
@@ -103,7 +83,7 @@ fn parse(
                 }
                 (None, Ok(record)) => header = Some(checked_header(record, kind, number)?),
                 (None, Err(why)) => {
-                    return Err(CliError::new(Exit::Usage, format!("line {number}: {why}")).into());
+                    return Err(CliError::new(Exit::Usage, format!("line {number}: {why}")));
                 }
             }
         }
@@ -161,9 +141,7 @@ impl<R: BufRead> Lines<R> {
             false => Ok(Next::Line),
         }
     }
-}
 
-impl<R: BufRead> Lines<R> {
     /// Adds the lines that belong to the record of CSV that has begun.
     fn complete_record(&mut self) -> io::Result<Next> {
         let mut quotes = Quotes::default();
@@ -272,6 +250,46 @@ fn field(name: &str, text: &str) -> Result<Value, String> {
     }
 }
 
+/// Lines that were checked, in their order.
+pub struct Spool {
+    kind: Kind,
+    lines: BufWriter<SpooledTempFile>,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl Spool {
+    /// One without lines.
+    pub fn new(kind: Kind) -> Self {
+        let file = SpooledTempFile::new(MEMORY_BYTES_MAX);
+        Self { kind, lines: BufWriter::new(file), count: 0 }
+    }
+
+    /// Adds a line: its number in the input, and its body, which is on one line.
+    pub fn add(&mut self, number: u64, body: &str) -> Result<(), CliError> {
+        self.count += 1;
+        writeln!(self.lines, "{number} {body}").map_err(unkept)
+    }
+
+    /// Gives the lines back.
+    pub fn read(self) -> Result<impl Iterator<Item = Result<Asked, CliError>>, CliError> {
+        let kind = self.kind;
+        let mut file = self.lines.into_inner().map_err(|error| unkept(error.into_error()))?;
+        file.rewind().map_err(unkept)?;
+        Ok(BufReader::new(file).lines().map(move |line| {
+            let line = line.map_err(unkept)?;
+            let (number, body) = line.split_once(' ').unwrap_or_default();
+            Ok(Asked::creation(kind, body.to_owned(), number.parse().ok()))
+        }))
+    }
+}
+
+fn unkept(error: io::Error) -> CliError {
+    CliError::new(Exit::Storage, "cannot keep the input in a temporary file")
+        .because(&error)
+        .hint("TMPDIR names a folder with more room")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -280,12 +298,11 @@ mod tests {
 
     fn lines(text: &[u8], kind: Kind) -> Result<Vec<Line>, CliError> {
         let mut lines = Vec::new();
-        let read = parse(text, kind, |line| {
+        let take = |line| {
             lines.push(line);
             Ok(())
-        });
-        let failed = |error| CliError::new(Exit::Usage, error);
-        read.map(|()| lines).map_err(|error| error.into_cli(failed))
+        };
+        parse(text, kind, take, unkept).map(|()| lines)
     }
 
     fn said(text: &str, kind: Kind) -> Vec<(u64, Result<String, String>)> {
@@ -358,10 +375,11 @@ mod tests {
         }
         let mut number = 0;
         let endless = BufReader::new(io::repeat(0));
-        let read = parse(endless, Kind::Creator, |line| {
+        let take = |line: Line| {
             number = line.number;
             Ok(())
-        });
+        };
+        let read = parse(endless, Kind::Creator, take, unkept);
         assert!(read.is_ok());
         assert_eq!(number, 1);
     }

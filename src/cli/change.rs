@@ -1,4 +1,5 @@
-//! `set`: queues a change of a video, an account or a creator.
+//! `set`, `untrack`, `link` and `unlink`: queue a change, a deletion, and what is done to a link. What is
+//! mirrored of what is deleted stays, marked as removed.
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -14,11 +15,11 @@ use crate::report::{Answer, CliError};
 #[derive(Debug, Clone, Args)]
 pub struct SetArgs {
     #[command(subcommand)]
-    what: What,
+    what: Change,
 }
 
 #[derive(Debug, Clone, Subcommand)]
-enum What {
+enum Change {
     /// Change a tracked video
     Video {
         #[command(flatten)]
@@ -63,21 +64,61 @@ struct Shared {
     queue: QueueArgs,
 }
 
-/// Runs the command.
-pub fn run(args: &SetArgs, context: &Context) -> Result<Answer, CliError> {
+/// Arguments of `untrack`.
+#[derive(Debug, Clone, Args)]
+pub struct UntrackArgs {
+    #[command(subcommand)]
+    what: Deletion,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Deletion {
+    /// Stop tracking a video
+    Video(Named),
+    /// Stop tracking an account
+    Account(Named),
+    /// Delete a creator; its accounts stay
+    Creator(Named),
+}
+
+#[derive(Debug, Clone, Args)]
+struct Named {
+    /// Its id, the beginning of its id, for an account platform:username, or @N for the result of entry N
+    #[arg(value_name = "ID")]
+    id: String,
+    #[command(flatten)]
+    queue: QueueArgs,
+}
+
+/// Arguments of `link` and `unlink`.
+#[derive(Debug, Clone, Args)]
+pub struct LinkArgs {
+    /// The creator: its id, the beginning of its id, or @N for the result of entry N
+    #[arg(value_name = "CREATOR")]
+    pub creator: String,
+    /// The account: likewise, or platform:username
+    #[arg(value_name = "ACCOUNT")]
+    pub account: String,
+    /// How to queue.
+    #[command(flatten)]
+    pub queue: QueueArgs,
+}
+
+/// Runs `set`.
+pub fn set(args: &SetArgs, context: &Context) -> Result<Answer, CliError> {
     let mut body = Map::new();
     let (kind, shared) = match &args.what {
-        What::Video { scraping, shared } => {
+        Change::Video { scraping, shared } => {
             scraping.add_to(&mut body);
             (Kind::Video, shared)
         }
-        What::Account { category, collecting, shared } => {
+        Change::Account { category, collecting, shared } => {
             let or_none = |text: &String| if text.is_empty() { Value::Null } else { json!(text) };
             put(&mut body, "category", category.as_ref().map(or_none).as_ref());
             collecting.add_to(&mut body);
             (Kind::Account, shared)
         }
-        What::Creator { name, shared } => {
+        Change::Creator { name, shared } => {
             put(&mut body, "name", name.as_ref());
             (Kind::Creator, shared)
         }
@@ -94,4 +135,28 @@ pub fn run(args: &SetArgs, context: &Context) -> Result<Answer, CliError> {
         body: Some(serde_json::to_string(&body).unwrap_or_default()),
     };
     queueing::one(context, draft, &shared.queue)
+}
+
+/// Runs `untrack`.
+pub fn untrack(args: &UntrackArgs, context: &Context) -> Result<Answer, CliError> {
+    let (kind, named) = match &args.what {
+        Deletion::Video(named) => (Kind::Video, named),
+        Deletion::Account(named) => (Kind::Account, named),
+        Deletion::Creator(named) => (Kind::Creator, named),
+    };
+    let subject = Some(named.id.clone());
+    let draft = Draft { kind, action: Action::Untrack, subject, account: None, body: None };
+    queueing::one(context, draft, &named.queue)
+}
+
+/// Runs `link` or `unlink`.
+pub fn link(args: &LinkArgs, action: Action, context: &Context) -> Result<Answer, CliError> {
+    let draft = Draft {
+        kind: Kind::Creator,
+        action,
+        subject: Some(args.creator.clone()),
+        account: Some(args.account.clone()),
+        body: None,
+    };
+    queueing::one(context, draft, &args.queue)
 }
