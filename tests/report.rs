@@ -65,7 +65,7 @@ fn the_file_is_put_in_place_whole_and_is_not_for_everybody() {
 fn hostile_week() -> (Bed, Glance, String) {
     let (bed, now) = lived();
     for id in bed.control.ids(Kind::Creator) {
-        bed.control.rename(&id, HOSTILE);
+        bed.control.set_member(Kind::Creator, &id, "name", &HOSTILE.into());
     }
     for kind in [Kind::Account, Kind::Video, Kind::AccountVideo] {
         let members: &[&str] = match kind {

@@ -1,4 +1,4 @@
-//! The batch endpoints: windowed totals and look-backs for many ids at once.
+//! The batch endpoints: windowed totals for many ids at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,10 @@ use crate::model::Kind;
 use crate::sandbox::call::Call;
 use crate::sandbox::figures::days_before;
 use crate::sandbox::growth::Platform;
-use crate::sandbox::moment::DAY;
 use crate::sandbox::replies::{Answer, Problem};
 use crate::sandbox::world::{Row, World};
 
-/// Bounds of a batch, beside that of its ids.
-const WINDOWS_MAX: usize = 10;
-const WINDOW_DAYS_MAX: i64 = 365;
-const DEFAULT_WINDOWS: [i64; 4] = [1, 7, 14, 30];
+/// The most days between the first and the last of a window.
 const SPAN_DAYS_MAX: i64 = 366;
 
 /// `POST /accounts/metrics`, `/videos/metrics`, `/account-videos/metrics`.
@@ -42,35 +38,6 @@ pub fn metrics(world: &World, kind: Kind, call: &Call) -> Result<Answer, Problem
         "not_found": not_found,
     });
     Ok(Answer::json(200, &json!({ "data": data, "meta": meta })))
-}
-
-/// `POST /videos/deltas`.
-pub fn deltas(world: &World, call: &Call) -> Result<Answer, Problem> {
-    let body: Map<String, Value> = call.json()?;
-    let windows = windows(&body)?;
-    let mut data = BTreeMap::new();
-    let mut not_found = Vec::new();
-    for (id, row) in asked_rows(world, Kind::Video, &body)? {
-        match row {
-            Some(row) => {
-                let deltas = windows
-                    .iter()
-                    .map(|days| (format!("{days}d"), views_gained(world, row, *days)));
-                data.insert(world.id_text(row), deltas.collect::<BTreeMap<_, _>>());
-            }
-            None => not_found.push(id),
-        }
-    }
-    let meta = json!({ "windows": windows, "video_count": data.len(), "not_found": not_found });
-    Ok(Answer::json(200, &json!({ "data": data, "meta": meta })))
-}
-
-/// Views between the last scrape before the window, or the first one ever, and the latest.
-fn views_gained(world: &World, row: Row, days: i64) -> i64 {
-    let Some(schedule) = world.schedule(row) else { return 0 };
-    let (Some(first), Some(last)) = (schedule.first(), schedule.last()) else { return 0 };
-    let base = schedule.last_before(world.now.plus(-days * DAY)).unwrap_or(first);
-    world.counts_at(row, last).view - world.counts_at(row, base).view
 }
 
 /// The ids that were sent, each once, with the row that it names.
@@ -130,25 +97,6 @@ fn ids(
     let mut seen = BTreeSet::new();
     let once = list.iter().filter(|id| seen.insert(id.to_string())).cloned();
     Ok(Some(once.collect()))
-}
-
-fn windows(body: &Map<String, Value>) -> Result<Vec<i64>, Problem> {
-    let Some(value) = body.get("windows").filter(|value| !value.is_null()) else {
-        return Ok(DEFAULT_WINDOWS.to_vec());
-    };
-    let list = value.as_array().filter(|list| (1..=WINDOWS_MAX).contains(&list.len()));
-    let list = list
-        .ok_or_else(|| Problem::field("windows", format!("must have 1 to {WINDOWS_MAX} items")))?;
-    let mut windows: Vec<i64> = Vec::new();
-    for item in list {
-        let days = item.as_i64().filter(|days| (1..=WINDOW_DAYS_MAX).contains(days));
-        let refused = || format!("must be integers from 1 to {WINDOW_DAYS_MAX}");
-        let days = days.ok_or_else(|| Problem::field("windows", refused()))?;
-        if !windows.contains(&days) {
-            windows.push(days);
-        }
-    }
-    Ok(windows)
 }
 
 fn window(

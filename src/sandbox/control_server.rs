@@ -68,14 +68,6 @@ impl Control {
         self.with(|state| state.walks.epoch += 1);
     }
 
-    /// From now on a cursor lives this long after it was last handed out.
-    pub fn set_cursor_lifetime(&self, lifetime: Option<Duration>) {
-        self.with(|state| {
-            let now = state.world.now;
-            state.walks.set_lifetime(lifetime, now);
-        });
-    }
-
     /// Sets the dates that `/meta` shows.
     pub fn set_lifecycle(&self, deprecation: Option<&str>, sunset: Option<&str>) {
         self.with(|state| {

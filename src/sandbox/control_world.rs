@@ -90,30 +90,6 @@ impl Control {
         })
     }
 
-    /// Renames a creator.
-    pub fn rename(&self, creator: &str, name: &str) -> bool {
-        self.edit(Kind::Creator, creator, |world, row| {
-            world.creators[row.place as usize].name = name.to_owned();
-        })
-    }
-
-    /// Links an account to a creator, away from any other.
-    pub fn link(&self, creator: &str, account: &str) -> bool {
-        self.with(|state| {
-            let world = &mut state.world;
-            let creator = world.find(Kind::Creator, creator);
-            let account = world.find(Kind::Account, account);
-            let (Some(creator), Some(account)) = (creator, account) else { return false };
-            world.unlink(account.place);
-            world.link(creator.place, account.place).is_some()
-        })
-    }
-
-    /// Gives a row another place in its list by `added_at`, or `create_time` of account videos.
-    pub fn move_to(&self, kind: Kind, id: &str, at: Moment) -> bool {
-        self.edit(kind, id, |world, row| world.move_to(row, at))
-    }
-
     /// Replaces a member of the row as shown, whatever it is. A foreign name adds a member.
     pub fn set_member(&self, kind: Kind, id: &str, name: &str, value: &Value) -> bool {
         let Ok(value) = to_raw_value(value) else { return false };

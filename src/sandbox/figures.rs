@@ -1,4 +1,4 @@
-//! Figures over many rows: the overview, the best creators, a creator's days, the search.
+//! Figures over many rows: the overview.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,6 @@ use crate::sandbox::growth::Counts;
 use crate::sandbox::moment::Moment;
 use crate::sandbox::replies::{Answer, Problem};
 use crate::sandbox::world::{Row, World};
-
-/// Most results of the small lists, and most per section of a search whatever was asked.
-const SMALL_LIMIT_MAX: usize = 25;
-const SMALL_LIMIT_DEFAULT: usize = 10;
-const SECTION_MAX: usize = 10;
-const QUERY_LENGTH_MAX: usize = 128;
-const ANALYTICS_DAYS_MAX: i64 = 366;
 
 /// Totals over some days.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -128,116 +121,6 @@ pub fn overview(world: &World, call: &Call) -> Result<Answer, Problem> {
     Ok(Answer::data(200, &data))
 }
 
-/// `GET /creators/top`: by views gained.
-pub fn top(world: &World, call: &Call) -> Result<Answer, Problem> {
-    let limit = call.number_param("limit", SMALL_LIMIT_DEFAULT, SMALL_LIMIT_MAX)?;
-    let days = preset_days(call, "7d")?;
-    let (start, end) = (days_before(world.now.date(), days - 1), world.now.date());
-    let creators = world.all(Kind::Creator).filter(|row| world.is_listed(*row));
-    let mut ranked: Vec<(Totals, u32)> =
-        creators.map(|row| (creator_totals(world, row.place, start, end), row.place)).collect();
-    ranked.sort_by_key(|(totals, place)| (std::cmp::Reverse(totals.views), *place));
-    let rows: Vec<Value> = ranked
-        .iter()
-        .take(limit)
-        .enumerate()
-        .map(|(n, (totals, place))| {
-            let creator = &world.creators[*place as usize];
-            let mut row = totals.json();
-            row["rank"] = json!(n + 1);
-            row["id"] = json!(creator.id.to_string());
-            row["name"] = json!(creator.name);
-            row["engagement_rate"] = json!(rate(totals));
-            row
-        })
-        .collect();
-    Ok(Answer::data(200, &rows))
-}
-
-/// `GET /creators/{id}/analytics`: one row per day.
-pub fn analytics(world: &World, id: &str, call: &Call) -> Result<Answer, Problem> {
-    let row = world.find(Kind::Creator, id).filter(|row| world.is_listed(*row));
-    let row = row.ok_or_else(|| Problem::not_found("Creator"))?;
-    let today = world.now.date();
-    let end = date_param(call, "end_date")?.unwrap_or(today);
-    let start = date_param(call, "start_date")?.unwrap_or_else(|| days_before(end, 29));
-    if start > end || (end - start).num_days() > ANALYTICS_DAYS_MAX {
-        let message = format!("must be from 0 to {ANALYTICS_DAYS_MAX} days before end_date");
-        return Err(Problem::field("start_date", message));
-    }
-    let days: Vec<Value> = start
-        .iter_days()
-        .take_while(|date| *date <= end)
-        .map(|date| {
-            let mut day = creator_totals(world, row.place, date, date).json();
-            day["date"] = json!(date.to_string());
-            day["followers"] = json!(creator_followers(world, row.place, date));
-            day
-        })
-        .collect();
-    Ok(Answer::data(200, &days))
-}
-
-/// `GET /search`.
-pub fn search(world: &World, call: &Call) -> Result<Answer, Problem> {
-    let limit = call.number_param("limit", SMALL_LIMIT_DEFAULT, SMALL_LIMIT_MAX)?;
-    let asked = call.param("q").unwrap_or_default();
-    if asked.chars().count() > QUERY_LENGTH_MAX {
-        return Err(Problem::field("q", format!("at most {QUERY_LENGTH_MAX} characters")));
-    }
-    let (cap, q) = (limit.min(SECTION_MAX), asked.trim().to_lowercase());
-    let found = |kind| -> Vec<Row> {
-        let rows = world.all(kind).filter(|row| !q.is_empty() && world.is_listed(*row));
-        rows.filter(|row| world.searchable(*row).to_lowercase().contains(&q)).take(cap).collect()
-    };
-    let section = |kind, members: &[(&str, &str)]| -> Vec<Value> {
-        let shown = |row: &Row| {
-            let full = serde_json::to_value(world.view(*row)).unwrap_or_default();
-            let pairs =
-                members.iter().map(|(name, from)| ((*name).to_owned(), full[*from].clone()));
-            Value::Object(pairs.collect())
-        };
-        found(kind).iter().map(shown).collect()
-    };
-    let account = [("id", "id"), ("platform", "platform"), ("username", "username")];
-    let account = [&account[..], &[("display_name", "name")]].concat();
-    let video = [("id", "id"), ("platform", "platform"), ("caption", "description")];
-    let video =
-        [&video[..], &[("account_id", "account_id"), ("account_username", "account_username")]];
-    Ok(Answer::json(
-        200,
-        &json!({
-            "data": {
-                "accounts": section(Kind::Account, &account),
-                "creators": section(Kind::Creator, &[("id", "id"), ("name", "name")]),
-                "videos": section(Kind::Video, &video.concat()),
-            },
-            "meta": {
-                "query": asked,
-                "limit_per_section": limit,
-                "effective_caps": { "accounts": cap, "creators": cap, "videos": cap },
-            },
-        }),
-    ))
-}
-
-fn creator_totals(world: &World, creator: u32, start: NaiveDate, end: NaiveDate) -> Totals {
-    let mut sum = Totals::default();
-    for place in &world.creators[creator as usize].accounts {
-        sum.add(world.totals(Row { kind: Kind::Account, place: *place }, start, end));
-    }
-    sum
-}
-
-fn creator_followers(world: &World, creator: u32, date: NaiveDate) -> i64 {
-    let end = Moment::start_of(date.checked_add_days(Days::new(1)).unwrap_or(date)).plus(-1);
-    let accounts = world.creators[creator as usize].accounts.iter();
-    accounts
-        .map(|place| &world.accounts[*place as usize])
-        .filter_map(|account| Some(account.growth.followers(account.schedule.last_before(end)?)))
-        .sum()
-}
-
 fn preset_days(call: &Call, default: &str) -> Result<u64, Problem> {
     match call.param("period").unwrap_or(default) {
         "7d" => Ok(7),
@@ -245,11 +128,6 @@ fn preset_days(call: &Call, default: &str) -> Result<u64, Problem> {
         "90d" => Ok(90),
         _ => Err(Problem::field("period", "must be 7d, 30d or 90d")),
     }
-}
-
-fn date_param(call: &Call, name: &str) -> Result<Option<NaiveDate>, Problem> {
-    let Some(text) = call.param(name) else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| Problem::field(name, "must be a date, YYYY-MM-DD"))
 }
 
 /// The date `days` before `date`.

@@ -13,7 +13,7 @@ use crate::sandbox::cursor::{Place, Seal, SortValue};
 use crate::sandbox::growth::Platform;
 use crate::sandbox::order::{SortKey, read_order};
 use crate::sandbox::replies::Problem;
-use crate::sandbox::views::RowView;
+use crate::sandbox::rows::RowView;
 use crate::sandbox::world::{Row, World};
 
 /// Largest and usual number of rows of a page.

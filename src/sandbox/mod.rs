@@ -8,7 +8,7 @@
 //! Accidents strike requests that were let in by key and rate limit, and count against both.
 //!
 //! `world` and its parts (`growth`, `schedule`, `population`, `edits`, `words`) are what exists.
-//! `rows` and `views`, `lists` (`order`, `cursor`), `figures` and `batch` show it; `writes`
+//! `rows`, `lists` (`order`, `cursor`), `figures` and `batch` show it; `writes`
 //! (`fields`, `identifier`) change it. `state` leads a request through `limits`, `faults`,
 //! `routes` and `switches` to an answer, which `spoil` may ruin; `server` and `wire` are the HTTP
 //! around it. [`Control`] is a test's hand in all of this.
@@ -55,7 +55,6 @@ mod settings;
 mod spoil;
 mod state;
 mod switches;
-mod views;
 mod walks;
 mod wire;
 mod words;

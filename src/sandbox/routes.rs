@@ -6,28 +6,18 @@ use crate::sandbox::replies::Problem;
 /// What a path addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// `/health`.
-    Health,
     /// `/meta`.
     Meta,
     /// `/whoami`.
     Whoami,
     /// `/overview`.
     Overview,
-    /// `/search`.
-    Search,
     /// One of the four lists.
     List(Kind),
     /// One row of the accounts, videos or creators.
     Item(Kind, String),
     /// Windowed totals of accounts, videos or account videos.
     Metrics(Kind),
-    /// `/videos/deltas`.
-    Deltas,
-    /// `/creators/top`.
-    Top,
-    /// `/creators/{id}/analytics`.
-    Analytics(String),
     /// `/creators/{id}/accounts/{id}`.
     Link(String, String),
 }
@@ -37,24 +27,19 @@ impl Target {
     pub fn of(path: &str) -> Result<Self, Problem> {
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let target = match parts.as_slice() {
-            ["health"] => Self::Health,
             ["meta"] => Self::Meta,
             ["whoami"] => Self::Whoami,
             ["overview"] => Self::Overview,
-            ["search"] => Self::Search,
             ["accounts"] => Self::List(Kind::Account),
             ["accounts", "metrics"] => Self::Metrics(Kind::Account),
             ["accounts", id] => Self::Item(Kind::Account, (*id).to_owned()),
             ["videos"] => Self::List(Kind::Video),
             ["videos", "metrics"] => Self::Metrics(Kind::Video),
-            ["videos", "deltas"] => Self::Deltas,
             ["videos", id] => Self::Item(Kind::Video, (*id).to_owned()),
             ["account-videos"] => Self::List(Kind::AccountVideo),
             ["account-videos", "metrics"] => Self::Metrics(Kind::AccountVideo),
             ["creators"] => Self::List(Kind::Creator),
-            ["creators", "top"] => Self::Top,
             ["creators", id] => Self::Item(Kind::Creator, (*id).to_owned()),
-            ["creators", id, "analytics"] => Self::Analytics((*id).to_owned()),
             ["creators", creator, "accounts", account] => {
                 Self::Link((*creator).to_owned(), (*account).to_owned())
             }
@@ -65,7 +50,7 @@ impl Target {
 
     /// Whether no key is needed, and nothing counted.
     pub fn is_open(&self) -> bool {
-        matches!(self, Self::Health | Self::Meta)
+        *self == Self::Meta
     }
 
     /// The methods that are understood here.
@@ -74,7 +59,7 @@ impl Target {
             Self::List(Kind::AccountVideo) => &["GET"],
             Self::List(_) => &["GET", "POST"],
             Self::Item(..) => &["GET", "PATCH", "DELETE"],
-            Self::Metrics(_) | Self::Deltas => &["POST"],
+            Self::Metrics(_) => &["POST"],
             Self::Link(..) => &["PUT", "DELETE"],
             _ => &["GET"],
         }
@@ -91,6 +76,6 @@ impl Target {
 
     /// Whether this request changes something, as against reading by POST.
     pub fn is_write(&self, method: &str) -> bool {
-        method != "GET" && !matches!(self, Self::Metrics(_) | Self::Deltas)
+        method != "GET" && !matches!(self, Self::Metrics(_))
     }
 }

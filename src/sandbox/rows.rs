@@ -1,37 +1,79 @@
 //! Rows as the API shows them now, patched where a test says so.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::model::Kind;
 use crate::sandbox::growth::{Counts, Platform};
 use crate::sandbox::moment::DAY;
 use crate::sandbox::settings::IdStyle;
-use crate::sandbox::views::{
-    AccountView, AccountsSummary, CreatorView, PlatformData, PostId, PostView, RowView, Shown,
-    VideoView,
-};
 use crate::sandbox::words;
-use crate::sandbox::world::{Row, World};
+use crate::sandbox::world::{Overrides, Row, World};
+
+/// A row of the world, written as the API shows it now.
+pub struct RowView<'a> {
+    world: &'a World,
+    row: Row,
+}
+
+impl RowView<'_> {
+    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (world, row, mut out) = (self.world, self.row, serializer.serialize_map(None)?);
+        match row.kind {
+            Kind::Account => world.account(row, &mut out),
+            Kind::Creator => world.creator(row, &mut out),
+            Kind::Video => world.video(row, &mut out),
+            _ => world.post(row, &mut out),
+        }?;
+        out.end()
+    }
+
+    /// The members, with those that a test has replaced.
+    fn patched(&self, overrides: &Overrides) -> BTreeMap<String, Box<RawValue>> {
+        let mut plain = Vec::new();
+        let _ = self.write(&mut serde_json::Serializer::new(&mut plain));
+        let mut members: BTreeMap<String, Box<RawValue>> =
+            serde_json::from_slice(&plain).unwrap_or_default();
+        for (name, value) in overrides {
+            match value {
+                Some(value) => members.insert(name.clone(), value.clone()),
+                None => members.remove(name),
+            };
+        }
+        members
+    }
+}
+
+impl Serialize for RowView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.world.overridden(self.row) {
+            Some(overrides) => self.patched(overrides).serialize(serializer),
+            None => self.write(serializer),
+        }
+    }
+}
+
+/// A value that JSON shows as the text it displays.
+struct Shown<T>(T);
+
+impl<T: Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
 
 impl World {
     /// The row as the API shows it now.
     pub fn view(&self, row: Row) -> RowView<'_> {
-        let view = match row.kind {
-            Kind::Account => RowView::Account(Box::new(self.account_view(row))),
-            Kind::Creator => RowView::Creator(self.creator_view(row)),
-            Kind::Video => RowView::Video(Box::new(self.video_view(row))),
-            _ => RowView::Post(Box::new(self.post_view(row))),
-        };
-        match self.overridden(row) {
-            Some(overrides) => patched(&view, overrides),
-            None => view,
-        }
+        RowView { world: self, row }
     }
 
-    fn account_view(&self, row: Row) -> AccountView<'_> {
+    fn account<M: SerializeMap>(&self, row: Row, out: &mut M) -> Result<(), M::Error> {
         let account = &self.accounts[row.place as usize];
         let scraped = self.true_last_scrape(row);
         let counts = self.counts(row).unwrap_or_default();
@@ -41,46 +83,57 @@ impl World {
             account.posts.iter().filter(|n| self.is_found(&self.posts[**n as usize])).count();
         let posts = posts as i64;
         let picture = |host| self.media(host, "avatar", account.text, "jpg");
-        AccountView {
-            id: Shown(account.id),
-            platform: account.platform.name(),
-            username: &account.username,
-            r#type: "account",
-            name: words::display_name(account.text),
-            description: scraped.map(|_| words::bio(account.text)),
-            profile_pic_url: scraped.map(|_| picture("media")),
-            profile_pic_url_original: scraped.map(|_| picture(account.platform.name())),
-            is_verified: account.text.is_multiple_of(9),
-            is_active: account.is_active,
-            is_unavailable: account.is_unavailable,
-            link_in_bio: (account.text.is_multiple_of(3))
+        out.serialize_entry("id", &Shown(account.id))?;
+        out.serialize_entry("platform", &account.platform.name())?;
+        out.serialize_entry("username", &account.username)?;
+        out.serialize_entry("type", "account")?;
+        out.serialize_entry("name", &words::display_name(account.text))?;
+        out.serialize_entry("description", &scraped.map(|_| words::bio(account.text)))?;
+        out.serialize_entry("profile_pic_url", &scraped.map(|_| picture("media")))?;
+        out.serialize_entry(
+            "profile_pic_url_original",
+            &scraped.map(|_| picture(account.platform.name())),
+        )?;
+        out.serialize_entry("is_verified", &account.text.is_multiple_of(9))?;
+        out.serialize_entry("is_active", &account.is_active)?;
+        out.serialize_entry("is_unavailable", &account.is_unavailable)?;
+        out.serialize_entry(
+            "link_in_bio",
+            &(account.text.is_multiple_of(3))
                 .then(|| format!("https://links.example/{}", account.username)),
-            creator_id: creator.map(|creator| Shown(creator.id)),
-            creator_name: creator.map(|creator| creator.name.as_str()),
-            category: account.category.as_deref(),
-            metadata: &account.metadata,
-            added_at: account.added_at,
-            first_scrape_time: self.first_scrape(row),
-            last_scrape_time: self.last_scrape(row),
-            scrape_interval_hours: account.interval_hours,
-            follower_count: self.followers(row.place),
-            following_count: scraped.map_or(0, |_| account.growth.following),
-            profile_post_count: scraped.map_or(0, |_| account.growth.earlier_posts + posts),
-            total_post_count: posts,
-            view_count: counts.view,
-            like_count: counts.like,
-            comment_count: counts.comment,
-            share_count: counts.share,
-            play_count: counts.play,
-            saved_count: counts.saved,
-            fb_play_count: instagram.then_some(counts.play / 11),
-            ig_play_count: instagram.then_some(counts.play - counts.play / 11),
-            fb_like_count: instagram.then_some(counts.like / 17),
-            max_recent_posts_per_account: account.max_posts,
-            post_lookback_days: account.lookback_days,
-            effective_max_recent_posts_per_account: account.max_posts.or(Some(100)),
-            effective_post_lookback_days: account.lookback_days.or(Some(180)),
-        }
+        )?;
+        out.serialize_entry("creator_id", &creator.map(|creator| Shown(creator.id)))?;
+        out.serialize_entry("creator_name", &creator.map(|creator| creator.name.as_str()))?;
+        out.serialize_entry("category", &account.category.as_deref())?;
+        out.serialize_entry("metadata", &account.metadata)?;
+        out.serialize_entry("added_at", &account.added_at)?;
+        out.serialize_entry("first_scrape_time", &self.first_scrape(row))?;
+        out.serialize_entry("last_scrape_time", &self.last_scrape(row))?;
+        out.serialize_entry("scrape_interval_hours", &account.interval_hours)?;
+        out.serialize_entry("follower_count", &self.followers(row.place))?;
+        out.serialize_entry("following_count", &scraped.map_or(0, |_| account.growth.following))?;
+        out.serialize_entry(
+            "profile_post_count",
+            &scraped.map_or(0, |_| account.growth.earlier_posts + posts),
+        )?;
+        out.serialize_entry("total_post_count", &posts)?;
+        out.serialize_entry("view_count", &counts.view)?;
+        out.serialize_entry("like_count", &counts.like)?;
+        out.serialize_entry("comment_count", &counts.comment)?;
+        out.serialize_entry("share_count", &counts.share)?;
+        out.serialize_entry("play_count", &counts.play)?;
+        out.serialize_entry("saved_count", &counts.saved)?;
+        out.serialize_entry("fb_play_count", &instagram.then_some(counts.play / 11))?;
+        out.serialize_entry("ig_play_count", &instagram.then_some(counts.play - counts.play / 11))?;
+        out.serialize_entry("fb_like_count", &instagram.then_some(counts.like / 17))?;
+        out.serialize_entry("max_recent_posts_per_account", &account.max_posts)?;
+        out.serialize_entry("post_lookback_days", &account.lookback_days)?;
+        out.serialize_entry(
+            "effective_max_recent_posts_per_account",
+            &account.max_posts.or(Some(100)),
+        )?;
+        out.serialize_entry("effective_post_lookback_days", &account.lookback_days.or(Some(180)))?;
+        Ok(())
     }
 
     /// Followers at the last scrape.
@@ -89,29 +142,26 @@ impl World {
         account.schedule.last().map_or(0, |at| account.growth.followers(at))
     }
 
-    fn creator_view(&self, row: Row) -> CreatorView<'_> {
+    fn creator<M: SerializeMap>(&self, row: Row, out: &mut M) -> Result<(), M::Error> {
         let creator = &self.creators[row.place as usize];
-        let mut platforms = BTreeMap::new();
+        let mut platforms: BTreeMap<_, usize> = BTreeMap::new();
         let mut total_followers = 0;
         for place in &creator.accounts {
             *platforms.entry(self.accounts[*place as usize].platform.name()).or_default() += 1;
             total_followers += self.followers(*place);
         }
-        CreatorView {
-            id: Shown(creator.id),
-            name: &creator.name,
-            r#type: "creator",
-            is_active: creator.is_active,
-            metadata: &creator.metadata,
-            accounts_summary: AccountsSummary {
-                total: creator.accounts.len(),
-                platforms,
-                total_followers,
-            },
-        }
+        out.serialize_entry("id", &Shown(creator.id))?;
+        out.serialize_entry("name", &creator.name)?;
+        out.serialize_entry("type", "creator")?;
+        out.serialize_entry("is_active", &creator.is_active)?;
+        out.serialize_entry("metadata", &creator.metadata)?;
+        out.serialize_entry("accounts_summary", &json!({
+                "total": creator.accounts.len(), "platforms": platforms, "total_followers": total_followers,
+            }))?;
+        Ok(())
     }
 
-    fn video_view(&self, row: Row) -> VideoView<'_> {
+    fn video<M: SerializeMap>(&self, row: Row, out: &mut M) -> Result<(), M::Error> {
         let video = &self.videos[row.place as usize];
         let scraped = self.true_last_scrape(row);
         let counts = scraped.map(|at| self.counts_at(row, at));
@@ -120,81 +170,85 @@ impl World {
         let (text, host) = (video.text, video.platform.name());
         let media = |host, what, end| scraped.map(|_| self.media(host, what, text, end));
         let author = || owner.map_or_else(|| words::username(text >> 40), |o| o.username.clone());
-        VideoView {
-            id: Shown(video.id),
-            external_id: Shown(video.external_id),
-            platform: video.platform.name(),
-            r#type: "video",
-            shortcode: self.shortcode(video.platform, video.external_id),
-            is_active: video.is_active,
-            scrape_interval_hours: video.interval_hours,
-            metadata: &video.metadata,
-            added_at: video.added_at,
-            updated_at: video.updated_at,
-            first_scrape_time: self.first_scrape(row),
-            last_scrape_time: self.last_scrape(row),
-            description: scraped.map(|_| words::caption(text)),
-            create_time: scraped.map(|_| video.growth.published),
-            media_type: scraped.map(|_| media_type(video.platform, text)),
-            duration: scraped.map(|_| duration(text)),
-            is_unavailable: scraped.map(|_| video.is_unavailable),
-            cover_image_url: media("media", "cover", "jpg"),
-            cover_image_url_original: media(host, "cover", "jpg"),
-            video_url: media("media", "video", "mp4"),
-            video_url_original: media(host, "video", "mp4"),
-            view_count: count(|c| c.view),
-            like_count: count(|c| c.like),
-            comment_count: count(|c| c.comment),
-            share_count: count(|c| c.share),
-            play_count: count(|c| c.play),
-            saved_count: counts.and_then(|c| c.saved),
-            total_views: count(|c| c.view),
-            total_plays: count(|c| c.play),
-            account_id: owner.map(|owner| Shown(owner.id)),
-            account_username: video.username.clone().or_else(|| scraped.map(|_| author())),
-            platform_account_id: scraped.map(|_| Shown(text >> 8)),
-            platform_data: scraped
-                .map(|_| PlatformData { is_ad: text.is_multiple_of(13), music: "original sound" }),
-        }
+        out.serialize_entry("id", &Shown(video.id))?;
+        out.serialize_entry("external_id", &Shown(video.external_id))?;
+        out.serialize_entry("platform", &video.platform.name())?;
+        out.serialize_entry("type", "video")?;
+        out.serialize_entry("shortcode", &self.shortcode(video.platform, video.external_id))?;
+        out.serialize_entry("is_active", &video.is_active)?;
+        out.serialize_entry("scrape_interval_hours", &video.interval_hours)?;
+        out.serialize_entry("metadata", &video.metadata)?;
+        out.serialize_entry("added_at", &video.added_at)?;
+        out.serialize_entry("updated_at", &video.updated_at)?;
+        out.serialize_entry("first_scrape_time", &self.first_scrape(row))?;
+        out.serialize_entry("last_scrape_time", &self.last_scrape(row))?;
+        out.serialize_entry("description", &scraped.map(|_| words::caption(text)))?;
+        out.serialize_entry("create_time", &scraped.map(|_| video.growth.published))?;
+        out.serialize_entry("media_type", &scraped.map(|_| media_type(video.platform, text)))?;
+        out.serialize_entry("duration", &scraped.map(|_| duration(text)))?;
+        out.serialize_entry("is_unavailable", &scraped.map(|_| video.is_unavailable))?;
+        out.serialize_entry("cover_image_url", &media("media", "cover", "jpg"))?;
+        out.serialize_entry("cover_image_url_original", &media(host, "cover", "jpg"))?;
+        out.serialize_entry("video_url", &media("media", "video", "mp4"))?;
+        out.serialize_entry("video_url_original", &media(host, "video", "mp4"))?;
+        out.serialize_entry("view_count", &count(|c| c.view))?;
+        out.serialize_entry("like_count", &count(|c| c.like))?;
+        out.serialize_entry("comment_count", &count(|c| c.comment))?;
+        out.serialize_entry("share_count", &count(|c| c.share))?;
+        out.serialize_entry("play_count", &count(|c| c.play))?;
+        out.serialize_entry("saved_count", &counts.and_then(|c| c.saved))?;
+        out.serialize_entry("total_views", &count(|c| c.view))?;
+        out.serialize_entry("total_plays", &count(|c| c.play))?;
+        out.serialize_entry("account_id", &owner.map(|owner| Shown(owner.id)))?;
+        out.serialize_entry(
+            "account_username",
+            &video.username.clone().or_else(|| scraped.map(|_| author())),
+        )?;
+        out.serialize_entry("platform_account_id", &scraped.map(|_| Shown(text >> 8)))?;
+        out.serialize_entry(
+            "platform_data",
+            &scraped
+                .map(|_| json!({ "is_ad": text.is_multiple_of(13), "music": "original sound" })),
+        )?;
+        Ok(())
     }
 
-    fn post_view(&self, row: Row) -> PostView<'_> {
+    fn post<M: SerializeMap>(&self, row: Row, out: &mut M) -> Result<(), M::Error> {
         let post = &self.posts[row.place as usize];
         let owner = &self.accounts[post.account as usize];
         let counts = self.counts(row).unwrap_or_default();
-        PostView {
-            id: self.post_id(row.place),
-            platform: post.platform.name(),
-            r#type: "account_video",
-            external_id: Shown(post.external_id),
-            shortcode: self.shortcode(post.platform, post.external_id),
-            account_id: Shown(owner.id),
-            account_username: &owner.username,
-            description: words::caption(post.text),
-            create_time: post.growth.published,
-            media_type: media_type(post.platform, post.text),
-            duration: duration(post.text),
-            is_unavailable: false,
-            first_scrape_time: self.first_scrape(row),
-            last_scrape_time: self.last_scrape(row),
-            cover_image_url: self.media("media", "cover", post.text, "jpg"),
-            video_url: self.media("media", "video", post.text, "mp4"),
-            view_count: counts.view,
-            like_count: counts.like,
-            comment_count: counts.comment,
-            share_count: counts.share,
-            play_count: counts.play,
-            saved_count: counts.saved,
-            is_pinned: post.text.is_multiple_of(23),
-        }
+        out.serialize_entry("id", &self.post_id(row.place))?;
+        out.serialize_entry("platform", &post.platform.name())?;
+        out.serialize_entry("type", "account_video")?;
+        out.serialize_entry("external_id", &Shown(post.external_id))?;
+        out.serialize_entry("shortcode", &self.shortcode(post.platform, post.external_id))?;
+        out.serialize_entry("account_id", &Shown(owner.id))?;
+        out.serialize_entry("account_username", &owner.username)?;
+        out.serialize_entry("description", &words::caption(post.text))?;
+        out.serialize_entry("create_time", &post.growth.published)?;
+        out.serialize_entry("media_type", &media_type(post.platform, post.text))?;
+        out.serialize_entry("duration", &duration(post.text))?;
+        out.serialize_entry("is_unavailable", &false)?;
+        out.serialize_entry("first_scrape_time", &self.first_scrape(row))?;
+        out.serialize_entry("last_scrape_time", &self.last_scrape(row))?;
+        out.serialize_entry("cover_image_url", &self.media("media", "cover", post.text, "jpg"))?;
+        out.serialize_entry("video_url", &self.media("media", "video", post.text, "mp4"))?;
+        out.serialize_entry("view_count", &counts.view)?;
+        out.serialize_entry("like_count", &counts.like)?;
+        out.serialize_entry("comment_count", &counts.comment)?;
+        out.serialize_entry("share_count", &counts.share)?;
+        out.serialize_entry("play_count", &counts.play)?;
+        out.serialize_entry("saved_count", &counts.saved)?;
+        out.serialize_entry("is_pinned", &post.text.is_multiple_of(23))?;
+        Ok(())
     }
 
-    fn post_id(&self, place: u32) -> PostId {
+    fn post_id(&self, place: u32) -> Value {
         let post = &self.posts[place as usize];
         match self.settings.account_video_ids {
-            IdStyle::Integer => PostId::Integer(post.number),
-            IdStyle::Text => PostId::Text(post.number.to_string()),
-            IdStyle::Uuid => PostId::Text(words::uuid(post.external_id, post.number).to_string()),
+            IdStyle::Integer => post.number.into(),
+            IdStyle::Text => post.number.to_string().into(),
+            IdStyle::Uuid => words::uuid(post.external_id, post.number).to_string().into(),
         }
     }
 
@@ -222,8 +276,8 @@ impl World {
             _ => {
                 let platform = self.posts[place].platform.name();
                 match self.post_id(row.place) {
-                    PostId::Integer(number) => format!("{platform}:{number}"),
-                    PostId::Text(id) => format!("{platform}:{id}"),
+                    Value::String(id) => format!("{platform}:{id}"),
+                    number => format!("{platform}:{number}"),
                 }
             }
         }
@@ -250,22 +304,6 @@ impl World {
         };
         place.map(|place| Row { kind, place })
     }
-}
-
-fn patched<'a>(
-    view: &RowView<'a>,
-    overrides: &BTreeMap<String, Option<Box<RawValue>>>,
-) -> RowView<'a> {
-    let plain = serde_json::to_string(view).unwrap_or_default();
-    let mut members: BTreeMap<String, Box<RawValue>> =
-        serde_json::from_str(&plain).unwrap_or_default();
-    for (name, value) in overrides {
-        match value {
-            Some(value) => members.insert(name.clone(), value.clone()),
-            None => members.remove(name),
-        };
-    }
-    RowView::Patched(members)
 }
 
 fn media_type(platform: Platform, text: u64) -> &'static str {

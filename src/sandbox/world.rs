@@ -17,6 +17,9 @@ use crate::sandbox::settings::SandboxSettings;
 /// Client-owned tags of a row.
 pub type Metadata = BTreeMap<String, String>;
 
+/// The members of a row that a test has replaced, or removed.
+pub type Overrides = BTreeMap<String, Option<Box<RawValue>>>;
+
 /// A row, by kind and place. Places are never used twice, so they outlive deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Row {
@@ -115,7 +118,7 @@ pub struct World {
     pub(super) post_order: Vec<u32>,
     pub(super) due: BinaryHeap<Reverse<(Moment, Row)>>,
     /// Members that a test has replaced, or removed.
-    pub(super) overrides: BTreeMap<Row, BTreeMap<String, Option<Box<RawValue>>>>,
+    pub(super) overrides: BTreeMap<Row, Overrides>,
     /// Counts that a test has changed after a scrape, by the scrape they belong to.
     pub(super) revised: BTreeMap<(Row, Moment), Counts>,
     /// `last_scrape_time` that a test has set back; forgotten at the next scrape.
@@ -291,7 +294,7 @@ impl World {
     }
 
     /// The members of this row that a test has replaced.
-    pub(super) fn overridden(&self, row: Row) -> Option<&BTreeMap<String, Option<Box<RawValue>>>> {
+    pub(super) fn overridden(&self, row: Row) -> Option<&Overrides> {
         if self.overrides.is_empty() { None } else { self.overrides.get(&row) }
     }
 }
