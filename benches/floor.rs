@@ -2,6 +2,8 @@
 //! of a list in SQLite. It downloads page after page, parses, and upserts one flat table in one
 //! transaction per page. It keeps no history, no validators and no place to resume at; it does not
 //! pace, retry, or doubt anything it is told.
+//!
+//! `cargo bench --bench first_load` runs it. By itself it has nothing to do.
 
 use std::error::Error;
 

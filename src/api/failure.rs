@@ -10,71 +10,48 @@ use http::StatusCode;
 use crate::api::headers::{Head, RateHeaders};
 use crate::api::problem::{FieldError, Problem, TEXT_CHARS_MAX};
 use crate::api::scrub::Scrubber;
+use crate::model::named::named;
 use crate::model::shown::printable;
 use crate::retry::Trouble;
 
-/// What to do about a failure. A variant exists because somebody acts on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Verdict {
-    /// Nothing can have reached the server: no name, no connection, no TLS. A write may be
-    /// repeated as it is.
-    Unreachable,
-    /// Sent, but no answer began. Whether the server acted on it is unknown.
-    Lost,
-    /// A success began to arrive and broke off. The server acted; what it said is unknown.
-    Cut,
-    /// The server asks to wait: 429, or 503 with Retry-After. Closes the gate.
-    Limited,
-    /// The server cannot serve just now: 503 without Retry-After, and its like.
-    Unavailable,
-    /// The server failed: any other 5xx.
-    ServerError,
-    /// The key is not accepted. Nothing further will be.
-    KeyRefused,
-    /// The key may not do this; it may do other things.
-    ScopeMissing,
-    /// The organization's cap is reached.
-    QuotaExceeded,
-    /// The resource or the endpoint is not there.
-    NotFound,
-    /// The request contradicts what the server holds, such as a duplicate.
-    Conflict,
-    /// The server refuses a value; the fields say which.
-    Invalid,
-    /// The server refuses the request as such.
-    BadRequest,
-    /// The server points elsewhere, and we do not follow with the key.
-    Redirected,
-    /// A refusal that the API did not write: a block page, a proxy, or another server.
-    Foreign,
-    /// A success that is longer than we read. Fewer rows may fit.
-    TooLarge,
-    /// A success that is not what is documented.
-    Malformed,
-}
-
-impl Verdict {
-    /// A word for logs and tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Lost => "lost",
-            Self::Cut => "cut",
-            Self::Limited => "limited",
-            Self::Unavailable => "unavailable",
-            Self::ServerError => "server_error",
-            Self::KeyRefused => "key_refused",
-            Self::ScopeMissing => "scope_missing",
-            Self::QuotaExceeded => "quota_exceeded",
-            Self::NotFound => "not_found",
-            Self::Conflict => "conflict",
-            Self::Invalid => "invalid",
-            Self::BadRequest => "bad_request",
-            Self::Redirected => "redirected",
-            Self::Foreign => "foreign",
-            Self::TooLarge => "too_large",
-            Self::Malformed => "malformed",
-        }
+named! {
+    /// What to do about a failure. A variant exists because somebody acts on it.
+    pub enum Verdict {
+        /// Nothing can have reached the server: no name, no connection, no TLS. A write may be
+        /// repeated as it is.
+        Unreachable = "unreachable",
+        /// Sent, but no answer began. Whether the server acted on it is unknown.
+        Lost = "lost",
+        /// A success began to arrive and broke off. The server acted; what it said is unknown.
+        Cut = "cut",
+        /// The server asks to wait: 429, or 503 with Retry-After. Closes the gate.
+        Limited = "limited",
+        /// The server cannot serve just now: 503 without Retry-After, and its like.
+        Unavailable = "unavailable",
+        /// The server failed: any other 5xx.
+        ServerError = "server_error",
+        /// The key is not accepted. Nothing further will be.
+        KeyRefused = "key_refused",
+        /// The key may not do this; it may do other things.
+        ScopeMissing = "scope_missing",
+        /// The organization's cap is reached.
+        QuotaExceeded = "quota_exceeded",
+        /// The resource or the endpoint is not there.
+        NotFound = "not_found",
+        /// The request contradicts what the server holds, such as a duplicate.
+        Conflict = "conflict",
+        /// The server refuses a value; the fields say which.
+        Invalid = "invalid",
+        /// The server refuses the request as such.
+        BadRequest = "bad_request",
+        /// The server points elsewhere, and we do not follow with the key.
+        Redirected = "redirected",
+        /// A refusal that the API did not write: a block page, a proxy, or another server.
+        Foreign = "foreign",
+        /// A success that is longer than we read. Fewer rows may fit.
+        TooLarge = "too_large",
+        /// A success that is not what is documented.
+        Malformed = "malformed",
     }
 }
 
@@ -92,12 +69,6 @@ impl Verdict {
                 | Self::Invalid
                 | Self::BadRequest
         )
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

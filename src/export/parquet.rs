@@ -1,6 +1,7 @@
 //! Rows as Parquet: columns with their proper types, every one of them nullable, compressed with
 //! zstd, in row groups that are collected in memory.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -198,18 +199,11 @@ impl Buffer {
 
 /// Adds a text. One that was there just before, as ids in a history are, is kept once.
 fn take_text(texts: &mut Vec<ByteArray>, value: &Value<'_>) -> usize {
-    let number;
-    let text = match value {
-        Value::Text(text) => text.as_ref(),
-        Value::Integer(one) => {
-            number = one.to_string();
-            &number
-        }
-        Value::Real(one) => {
-            number = format!("{one:?}");
-            &number
-        }
-        Value::Null => "",
+    let text: Cow<'_, str> = match value {
+        Value::Text(text) => text.as_ref().into(),
+        Value::Integer(number) => number.to_string().into(),
+        Value::Real(number) => format!("{number:?}").into(),
+        Value::Null => "".into(),
     };
     match texts.last() {
         Some(last) if last.data() == text.as_bytes() => {

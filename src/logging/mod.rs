@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ static SECRETS: RwLock<Vec<Scrubber>> = RwLock::new(Vec::new());
 static BARS: RwLock<Option<MultiProgress>> = RwLock::new(None);
 
 /// Whether stderr is the journal, which gives each line a priority by its prefix.
-static JOURNAL: RwLock<bool> = RwLock::new(false);
+static JOURNAL: AtomicBool = AtomicBool::new(false);
 
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -76,7 +77,7 @@ pub struct LogSettings {
 pub fn init(settings: LogSettings, environment: &Environment, clock: &Clock) {
     std::panic::set_hook(Box::new(report_panic));
     let journal = is_journal(environment);
-    *JOURNAL.write().unwrap_or_else(PoisonError::into_inner) = journal;
+    JOURNAL.store(journal, Ordering::Relaxed);
     let stamp = Stamp(clock.clone());
     let plain = layer().with_ansi(has_colour(environment)).with_writer(|| Stderr);
     let events = match (settings.format, journal) {
@@ -175,8 +176,7 @@ fn write_above_progress(chunk: Chunk, bytes: &[u8]) {
 
 /// Lines for stderr, marked as errors where that is the journal.
 fn prefixed(text: &str) -> String {
-    let journal = *JOURNAL.read().unwrap_or_else(PoisonError::into_inner);
-    let prefix = if journal { "<3>" } else { "" };
+    let prefix = if JOURNAL.load(Ordering::Relaxed) { "<3>" } else { "" };
     text.lines().map(|line| format!("{prefix}{line}\n")).collect()
 }
 

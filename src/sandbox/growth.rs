@@ -3,32 +3,16 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use crate::model::named::named;
 use crate::sandbox::moment::{DAY, HOUR, Moment};
 
-/// A platform that the API serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Platform {
-    /// Instagram.
-    Instagram,
-    /// TikTok.
-    Tiktok,
-}
-
-impl Platform {
-    /// Both, in the order of their names.
-    pub const ALL: [Self; 2] = [Self::Instagram, Self::Tiktok];
-
-    /// The name in the API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Instagram => "instagram",
-            Self::Tiktok => "tiktok",
-        }
-    }
-
-    /// The platform with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|platform| platform.name() == name)
+named! {
+    /// A platform that the API serves.
+    pub enum Platform {
+        /// Instagram.
+        Instagram = "instagram",
+        /// TikTok.
+        Tiktok = "tiktok",
     }
 }
 

@@ -1,38 +1,28 @@
 //! What is declared of a view and of a column.
 
-/// What a column holds, where it is not NULL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValueType {
-    /// Text.
-    Text,
-    /// A whole number of 64 bits.
-    Integer,
-    /// A floating-point number.
-    Real,
-    /// 0 or 1.
-    Boolean,
-    /// An instant in UTC, `YYYY-MM-DDTHH:MM:SSZ`, with a fraction where it is not zero.
-    Instant,
-    /// A day in UTC, `YYYY-MM-DD`.
-    Date,
-    /// A JSON document.
-    Json,
+use crate::model::named::named;
+
+named! {
+    /// What a column holds, where it is not NULL.
+    pub enum ValueType {
+        /// Text.
+        Text = "text",
+        /// A whole number of 64 bits.
+        Integer = "integer",
+        /// A floating-point number.
+        Real = "real",
+        /// 0 or 1.
+        Boolean = "boolean",
+        /// An instant in UTC, `YYYY-MM-DDTHH:MM:SSZ`, with a fraction where it is not zero.
+        Instant = "timestamp",
+        /// A day in UTC, `YYYY-MM-DD`.
+        Date = "date",
+        /// A JSON document.
+        Json = "json",
+    }
 }
 
 impl ValueType {
-    /// Its name in manifests of exports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Integer => "integer",
-            Self::Real => "real",
-            Self::Boolean => "boolean",
-            Self::Instant => "timestamp",
-            Self::Date => "date",
-            Self::Json => "json",
-        }
-    }
-
     /// The SQLite type that holds it.
     pub const fn sql_type(self) -> &'static str {
         match self {
