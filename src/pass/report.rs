@@ -1,8 +1,8 @@
 //! What came of a pass.
 
 use crate::api::Failure;
+use crate::model::instant;
 use crate::model::outbox::Pushed;
-use crate::model::{Kind, instant};
 use crate::pass::backfill::Backfilled;
 use crate::pass::findings::Findings;
 use crate::pass::stop::Stop;
@@ -51,10 +51,9 @@ pub struct Report {
 
 impl Report {
     pub(super) async fn new(desk: &Desk, turns: Vec<Turn>, stop: Option<Stop>) -> Self {
-        let kinds = turns.into_iter().map(|turn| KindReport {
-            failure: Kind::from_name(&turn.kind).and_then(|kind| desk.failures.get(&kind).cloned()),
-            turn,
-        });
+        let kinds = turns
+            .into_iter()
+            .map(|turn| KindReport { failure: desk.failures.get(&turn.kind).cloned(), turn });
         let now = instant::micros(desk.fetcher.clock().now());
         let known = desk
             .store

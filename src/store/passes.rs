@@ -159,15 +159,15 @@ pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<()> {
     let sql = "SELECT run_id FROM pass WHERE finished_at >= ?1 OR finished_at IS NULL
                ORDER BY run_id LIMIT 1";
     let kept = tx.optional(sql, [before], |row| row.get(0))?.unwrap_or(i64::MAX);
-    tx.prepare_cached("DELETE FROM pass WHERE run_id < ?1")?.execute([kept])?;
+    tx.exec("DELETE FROM pass WHERE run_id < ?1", [kept])?;
     tx.exec("DELETE FROM pass_kind WHERE run_id < ?1", [kept])
 }
 
 /// A kind's turn within a pass, as in the log.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Turn {
-    /// The kind's name.
-    pub kind: String,
+    /// Which kind.
+    pub kind: Kind,
     /// Why it was its turn.
     pub trigger: String,
     /// What was done.
@@ -243,8 +243,9 @@ mod tests {
             end(tx, pass, "interrupted", None, 5)
         });
         let turns = turns.unwrap();
-        let told = turns.iter().map(|turn| (turn.kind.as_str(), turn.outcome, turn.tally.requests));
-        let expected = [("account", Outcome::Complete, 0), ("video", Outcome::Interrupted, 4)];
+        let told = turns.iter().map(|turn| (turn.kind, turn.outcome, turn.tally.requests));
+        let expected =
+            [(Kind::Account, Outcome::Complete, 0), (Kind::Video, Outcome::Interrupted, 4)];
         assert_eq!(told.collect::<Vec<_>>(), expected);
     }
 

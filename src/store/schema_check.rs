@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use crate::store::error::{StoreError, StoreResult};
+use crate::store::error::StoreResult;
 use crate::store::open::{self, migrations};
+use crate::store::query::Query;
 
 /// The table in which the migrations that were made are recorded.
 const RECORD: &str = "refinery_schema_history";
@@ -61,13 +62,11 @@ type Objects = BTreeMap<(String, String), String>;
 fn objects(c: &Connection) -> StoreResult<Objects> {
     let sql = "SELECT type, name, coalesce(sql, '') FROM sqlite_schema
                WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
-    let mut statement = c.prepare(sql)?;
-    let objects = statement.query_map([], |row| {
+    c.all(sql, [], |row| {
         let sql: String = row.get(2)?;
         let sql = sql.split_whitespace().collect::<Vec<_>>().join(" ");
         Ok(((row.get(0)?, row.get(1)?), sql))
-    })?;
-    Ok(objects.collect::<Result<_, _>>()?)
+    })
 }
 
 /// What the embedded migrations make, up to `version`.
@@ -84,10 +83,8 @@ fn expected(version: i64) -> StoreResult<Objects> {
 /// How the record of migrations differs from those embedded, up to `version`.
 fn migrations_at_fault(c: &Connection, version: i64) -> StoreResult<Vec<String>> {
     let sql = format!("SELECT version, name, checksum FROM {RECORD}");
-    let mut statement = c.prepare(&sql)?;
-    let recorded = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
     let recorded: BTreeMap<i64, (String, String)> =
-        recorded.collect::<Result<_, _>>().map_err(StoreError::Sqlite)?;
+        c.all(&sql, [], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
     let mut faults = Vec::new();
     let runner = migrations::runner();
     let known = runner.get_migrations().iter();

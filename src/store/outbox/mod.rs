@@ -45,9 +45,7 @@ pub fn list(c: &Connection, states: &[State], limit: i64) -> StoreResult<Vec<Ent
         "WHERE json_array_length(?1) = 0 OR state IN (SELECT value FROM json_each(?1))
          ORDER BY entry DESC LIMIT ?2",
     );
-    let mut statement = c.prepare_cached(&sql)?;
-    let entries = statement.query_map((names, limit), Entry::from_row)?;
-    let mut entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
+    let mut entries: Vec<Entry> = c.all(&sql, (names, limit), Entry::from_row)?;
     entries.reverse();
     Ok(entries)
 }
@@ -79,14 +77,12 @@ pub fn undone(c: &Connection, entries: &RangeInclusive<i64>, limit: usize) -> St
          WHERE entry BETWEEN ?1 AND ?2 AND state <> 'succeeded'"
     );
     let bounds = (entries.start(), entries.end());
-    let (open, count) =
-        c.prepare_cached(&sql)?.query_row(bounds, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (open, count) = c.one(&sql, bounds, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let sql = "SELECT entry FROM outbox
                WHERE entry BETWEEN ?1 AND ?2 AND state <> 'succeeded' ORDER BY entry LIMIT ?3";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement = c.prepare_cached(sql)?;
-    let found = statement.query_map((entries.start(), entries.end(), limit), |row| row.get(0))?;
-    Ok(Undone { open, count, entries: found.collect::<Result<_, _>>()? })
+    let entries = c.all(sql, (entries.start(), entries.end(), limit), |row| row.get(0))?;
+    Ok(Undone { open, count, entries })
 }
 
 /// When the oldest entry was queued that is neither at its end nor held.
@@ -98,16 +94,9 @@ pub fn oldest_open(c: &Connection) -> StoreResult<Option<i64>> {
 
 /// How the outbox is doing.
 pub fn summary(c: &Connection) -> StoreResult<Summary> {
-    let mut statement = c.prepare_cached("SELECT state, count(*) FROM outbox GROUP BY state")?;
-    let counts = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
-    let counts: Vec<(String, i64)> = counts.collect::<Result<_, _>>()?;
-    let counts = State::ALL.into_iter().filter_map(|state| {
-        let found = counts.iter().find(|(name, _)| name == state.name());
-        found.map(|(_, count)| (state, *count))
-    });
-    let counts = counts.collect();
-    let mut statement =
-        c.prepare_cached(&select("WHERE state = 'failed' ORDER BY entry DESC LIMIT ?1"))?;
-    let failed = statement.query_map([NAMED_MAX], Entry::from_row)?.collect::<Result<_, _>>()?;
-    Ok(Summary { counts, failed })
+    let sql = "SELECT state, count(*) FROM outbox GROUP BY state";
+    let mut counts: Vec<(State, i64)> = c.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    counts.sort_unstable();
+    let sql = select("WHERE state = 'failed' ORDER BY entry DESC LIMIT ?1");
+    Ok(Summary { counts, failed: c.all(&sql, [NAMED_MAX], Entry::from_row)? })
 }

@@ -1,7 +1,7 @@
 //! The way of an entry through the queue: found ready, claimed before it is sent, put back when
 //! nothing happened or when nobody knows what did. Only whoever holds the lock walks it.
 
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, Transaction};
 
 use crate::model::Kind;
 use crate::store::error::StoreResult;
@@ -47,8 +47,7 @@ pub fn ready(c: &Connection, now: i64) -> StoreResult<Option<Entry>> {
     let rest =
         format!("WHERE state IN {OPEN} AND {READY} AND {} ORDER BY entry LIMIT 1", lane_is_free());
     let far = now.saturating_add(PAUSE_MAX);
-    let found = c.prepare_cached(&select(&rest))?.query_row((now, far), Entry::from_row);
-    Ok(found.optional()?)
+    c.optional(&select(&rest), (now, far), Entry::from_row)
 }
 
 /// How many entries are ready, or will be as soon as their lanes are free.
