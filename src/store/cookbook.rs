@@ -66,6 +66,7 @@ mod tests {
         let mut files: Vec<_> = std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".sql"))
             .collect();
         files.sort();
         let mut known: Vec<_> = FILES.iter().map(|(name, _)| format!("{name}.sql")).collect();
