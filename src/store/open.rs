@@ -29,7 +29,7 @@ const WAL_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 const CACHE_KIB: i64 = 4 * 1024;
 
 /// The same of one that reads beside the one that writes: there may be several.
-const READER_CACHE_KIB: i64 = 512;
+const READER_CACHE_KIB: i64 = 256;
 
 /// Size of a page of a new database, bytes.
 const PAGE_BYTES: i64 = 8 * 1024;
