@@ -39,7 +39,6 @@ pub struct Client {
     scrubber: Scrubber,
     http: reqwest::Client,
     clock: Clock,
-    body_bytes_max: usize,
     room: Room,
 }
 
@@ -53,7 +52,6 @@ impl Client {
             http: transport(settings, &scrubber)?,
             scrubber,
             clock: Clock::System,
-            body_bytes_max: BODY_BYTES_MAX,
             room: Room::new(),
         })
     }
@@ -62,13 +60,6 @@ impl Client {
     #[must_use]
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
-        self
-    }
-
-    /// Another bound on the length of a body.
-    #[must_use]
-    pub fn with_body_bytes_max(mut self, body_bytes_max: usize) -> Self {
-        self.body_bytes_max = body_bytes_max.min(BODY_BYTES_MAX);
         self
     }
 
@@ -150,10 +141,9 @@ impl Client {
         mut response: Response,
         head: &Head,
     ) -> Result<(Bytes, Place), Failure> {
-        let max = self.body_bytes_max;
         let length = response.content_length().map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-        if length.is_some_and(|length| length > max) {
-            return Err(self.too_large(head));
+        if length.is_some_and(|length| length > BODY_BYTES_MAX) {
+            return Err(too_large(head));
         }
         let mut place = Place::default();
         let mut body = Vec::with_capacity(length.unwrap_or(0).min(FREE_BYTES));
@@ -168,8 +158,8 @@ impl Client {
                 }
             };
             let longer = body.len().saturating_add(chunk.len());
-            if longer > max {
-                return Err(self.too_large(head));
+            if longer > BODY_BYTES_MAX {
+                return Err(too_large(head));
             }
             match request.is_guess {
                 false => self.room.grow(&mut place, longer).await,
@@ -181,11 +171,6 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-    }
-
-    fn too_large(&self, head: &Head) -> Failure {
-        let detail = format!("the body is over {} bytes long", self.body_bytes_max);
-        Failure::found(Verdict::TooLarge, "the answer is too large", &detail).with_head(head)
     }
 
     /// The failure of an attempt that got no answer.
@@ -238,6 +223,11 @@ async fn problem_body(mut response: Response) -> Vec<u8> {
         }
     }
     body
+}
+
+fn too_large(head: &Head) -> Failure {
+    let detail = format!("the body is over {BODY_BYTES_MAX} bytes long");
+    Failure::found(Verdict::TooLarge, "the answer is too large", &detail).with_head(head)
 }
 
 fn unsendable(part: &str) -> Failure {

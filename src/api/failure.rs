@@ -184,6 +184,16 @@ impl Failure {
         }
     }
 
+    /// Whether the server refuses the request as such, or a value in it.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.verdict, Verdict::Invalid | Verdict::BadRequest)
+    }
+
+    /// The same, or that what it names is not there, as a cursor may be.
+    pub fn is_refusal_or_not_found(&self) -> bool {
+        self.is_refusal() || self.verdict == Verdict::NotFound
+    }
+
     /// Whether the answer may have been too much for the server or for us, so that half of it is worth
     /// asking for.
     pub fn is_heavy(&self) -> bool {

@@ -307,10 +307,7 @@ async fn total(desk: &mut Desk, kind: Kind, findings: &mut Findings) -> PollResu
 }
 
 fn is_refusal(failure: &Failure) -> bool {
-    matches!(
-        failure.verdict,
-        Verdict::Invalid | Verdict::BadRequest | Verdict::NotFound | Verdict::ScopeMissing
-    )
+    failure.is_refusal_or_not_found() || failure.verdict == Verdict::ScopeMissing
 }
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ async fn chain(
         let request = query::page(kind, &parameters, cursor.as_deref());
         let (link, head, as_of) = match link(desk, kind, &request, &parameters, &look).await {
             Ok(link) => link,
-            Err(PollError::Api(failure)) if cursor.is_none() && is_refusal(&failure) => {
+            Err(PollError::Api(failure)) if cursor.is_none() && failure.is_refusal() => {
                 return Ok(Chain::Refused(failure));
             }
             Err(PollError::Api(failure)) if failure.is_heavy() => {
@@ -180,8 +180,4 @@ async fn link(
     // What a server shows unasked is true all the same.
     write::loose(&desk.store, desk.ledger(kind), page, as_of).await?;
     Ok((link, fetched.head, as_of))
-}
-
-fn is_refusal(failure: &Failure) -> bool {
-    matches!(failure.verdict, Verdict::Invalid | Verdict::BadRequest)
 }

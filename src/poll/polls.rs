@@ -83,7 +83,9 @@ async fn read_page(desk: &Desk, kind: Kind, page: i64) -> PollResult<Polled> {
         .await;
     let fetched = match fetched {
         Ok(fetched) => fetched,
-        Err(PollError::Api(failure)) if is_cursor_refused(&address, &failure) => {
+        Err(PollError::Api(failure))
+            if address.cursor.is_some() && failure.is_refusal_or_not_found() =>
+        {
             return Ok(Polled::Refused);
         }
         Err(PollError::Api(failure)) if failure.is_heavy() => {
@@ -128,12 +130,6 @@ async fn heavy(
         Err(PollError::Api(_)) => Err(PollError::Api(failure)),
         Err(error) => Err(error),
     }
-}
-
-fn is_cursor_refused(address: &PageAddress, failure: &Failure) -> bool {
-    let is_refusal =
-        matches!(failure.verdict, Verdict::Invalid | Verdict::BadRequest | Verdict::NotFound);
-    address.cursor.is_some() && is_refusal
 }
 
 /// Reads one resource. A 404 is a sign of its removal, not a failure.

@@ -51,7 +51,7 @@ pub async fn find(fetcher: &Fetcher, heavy: Heavy<'_>) -> PollResult<Smaller> {
                 break;
             }
             Err(failure) if failure.is_heavy() => last = failure,
-            Err(failure) if heavy.cursor.is_some() && is_refusal(&failure) => {
+            Err(failure) if heavy.cursor.is_some() && failure.is_refusal_or_not_found() => {
                 let parameters = query::with_limit(heavy.parameters, *size);
                 let too_heavy = sizes.iter().take(at).copied().collect();
                 return Ok(Smaller { parameters, too_heavy, is_cursor_refused: true });
@@ -94,8 +94,4 @@ async fn probe(fetcher: &Fetcher, heavy: &Heavy<'_>, size: u32) -> PollResult<Re
             Err(error) => return Err(error),
         }
     }
-}
-
-fn is_refusal(failure: &Failure) -> bool {
-    matches!(failure.verdict, Verdict::Invalid | Verdict::BadRequest | Verdict::NotFound)
 }

@@ -64,7 +64,7 @@ pub async fn account(desk: &mut Desk, entry: &Entry) -> PollResult<Vec<String>> 
     };
     let pages = match chain(desk, Kind::Account, &narrow, |_| false).await {
         // A server that does not know these filters is asked for all.
-        Err(PollError::Api(failure)) if is_refusal(&failure) => {
+        Err(PollError::Api(failure)) if failure.is_refusal() => {
             chain(desk, Kind::Account, &[], |_| false).await?
         }
         pages => pages?,
@@ -108,7 +108,7 @@ pub async fn video(desk: &mut Desk, entry: &Entry, depth: Depth) -> PollResult<V
         is_in_order && latest.is_some() && edge.is_some_and(|edge| latest < Some(edge))
     };
     let pages = match chain(desk, Kind::Video, &newest_first, enough).await {
-        Err(PollError::Api(failure)) if is_refusal(&failure) => {
+        Err(PollError::Api(failure)) if failure.is_refusal() => {
             chain(desk, Kind::Video, &[], |page| page.rows.iter().any(is_it)).await?
         }
         pages => pages?,
@@ -156,7 +156,7 @@ pub async fn creators(desk: &mut Desk) -> PollResult<Creators> {
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     let seen = match chain(desk, Kind::Creator, &asked, |_| false).await {
-        Err(PollError::Api(failure)) if is_refusal(&failure) => {
+        Err(PollError::Api(failure)) if failure.is_refusal() => {
             chain(desk, Kind::Creator, &[], |_| false).await?
         }
         seen => seen?,
@@ -252,8 +252,4 @@ fn seen(kind: Kind, row: &Row) -> Seen {
         external_id: text("external_id"),
         added_at: row.value(kind, "added_at").as_text().and_then(Instant::parse),
     }
-}
-
-fn is_refusal(failure: &Failure) -> bool {
-    matches!(failure.verdict, Verdict::Invalid | Verdict::BadRequest)
 }
