@@ -49,7 +49,7 @@ enum Change {
 
 #[derive(Debug, Clone, Args)]
 struct Shared {
-    /// Its id, the beginning of its id, for an account platform:username, or @N for the result of entry N
+    /// Its id or at least its first 8 characters, for an account platform:username, or @N for the result of entry N
     #[arg(value_name = "ID")]
     id: String,
     /// Stop collecting
@@ -83,7 +83,7 @@ enum Deletion {
 
 #[derive(Debug, Clone, Args)]
 struct Named {
-    /// Its id, the beginning of its id, for an account platform:username, or @N for the result of entry N
+    /// Its id or at least its first 8 characters, for an account platform:username, or @N for the result of entry N
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
@@ -93,7 +93,7 @@ struct Named {
 /// Arguments of `link` and `unlink`.
 #[derive(Debug, Clone, Args)]
 pub struct LinkArgs {
-    /// The creator: its id, the beginning of its id, or @N for the result of entry N
+    /// The creator: its id or at least its first 8 characters, or @N for the result of entry N
     #[arg(value_name = "CREATOR")]
     pub creator: String,
     /// The account: likewise, or platform:username

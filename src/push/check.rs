@@ -13,6 +13,10 @@ use crate::push::post::{self, Platform, Post};
 use crate::store::outbox::find;
 use crate::store::{StoreError, StoreResult};
 
+/// The shortest abbreviation of an id, characters: in a small organization one letter can be unique,
+/// and a slip of the hand would delete something.
+const PREFIX_CHARS_MIN: usize = 8;
+
 /// Why a request cannot be queued.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
@@ -160,8 +164,13 @@ fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError
     }
     let found = find::by_prefix(c, kind, named)?;
     match found.as_slice() {
-        [id] => Ok(id.clone()),
         [first, ..] if first == named => Ok(first.clone()),
+        _ if named.chars().count() < PREFIX_CHARS_MIN => Err(CheckError::Refused(format!(
+            "no {kind} in the mirror has the id {}; to abbreviate an id, give at least its first \
+             {PREFIX_CHARS_MIN} characters",
+            quoted(named)
+        ))),
+        [id] => Ok(id.clone()),
         // The server may know one that the mirror does not know yet.
         [] if uuid::Uuid::try_parse(named).is_ok() => Ok(named.to_owned()),
         [] => Err(CheckError::Refused(format!(

@@ -140,7 +140,6 @@ fn what_cannot_be_is_refused_with_the_reason_before_it_is_queued() {
         (&["track", "account", "tiktok", "a b"], "is not a user name"),
         (&["track", "creator", ""], "name must not be empty"),
         (&["set", "video", "ffff-no-such", "--paused"], "begins with"),
-        (&["set", "video", "0", "--paused"], "more than one"),
         (&["set", "creator", "@7", "--paused"], "no entry 7"),
         (&["set", "account", "tiktok:nobody", "--paused"], "none is queued"),
         (&["set", "account", "tiktok:nobody"], "nothing is to be changed"),
@@ -152,6 +151,48 @@ fn what_cannot_be_is_refused_with_the_reason_before_it_is_queued() {
     assert_eq!(count, 0);
     let elsewhere = bed.command(&["track", "creator", "x", "--database", "/nonexistent/x.db"]);
     drop(elsewhere);
+}
+
+/// `untrack video a` deleted the one video whose id began with an `a`.
+#[test]
+fn an_abbreviated_id_has_at_least_8_characters() {
+    let bed = bed();
+    let id = bed.text("SELECT id FROM videos ORDER BY id LIMIT 1");
+    for end in 1..8 {
+        let abbreviated = &id[..end];
+        for command in ["untrack", "set"] {
+            let paused = (command == "set").then_some("--paused");
+            let arguments = [command, "video", abbreviated].into_iter().chain(paused);
+            let arguments: Vec<&str> = arguments.collect();
+            bed.run(&arguments).expect(2).says("at least its first 8 characters");
+        }
+    }
+    let (creator, account) =
+        (bed.text("SELECT min(id) FROM creators"), bed.text("SELECT min(id) FROM accounts"));
+    bed.run(&["link", &creator[..7], &account]).expect(2).says("at least its first 8 characters");
+    bed.run(&["unlink", &creator, &account[..7]]).expect(2).says("at least its first 8 characters");
+    bed.db_to_write()
+        .execute_batch(
+            "INSERT INTO outbox_requests (kind, action, target) VALUES ('video', 'untrack', 'a')",
+        )
+        .unwrap();
+    bed.sync(&[]).expect(1);
+    assert_eq!(bed.entry(1)["state"], "failed");
+    assert_eq!(bed.writes(), 0);
+
+    // A whole id may be shorter, and be the beginning of another.
+    let renamed = format!(
+        "UPDATE video SET id = CASE id WHEN '{id}' THEN 'abc' ELSE 'abcdefgh' || substr(id, 9) END
+         WHERE key IN (SELECT key FROM video ORDER BY id LIMIT 3)"
+    );
+    bed.db_to_write().execute(&renamed, []).unwrap();
+    bed.queue(&["untrack", "video", "abc"]);
+    assert_eq!(bed.entry(2)["target"], "abc");
+    bed.run(&["untrack", "video", "abcdefg"]).expect(2).says("at least its first 8 characters");
+    bed.run(&["untrack", "video", "abcdefgh"]).expect(2).says("more than one");
+    let other = bed.text("SELECT max(id) FROM video WHERE id LIKE 'abcdefgh%'");
+    bed.queue(&["untrack", "video", &other[..13]]);
+    assert_eq!(bed.entry(3)["target"], other.as_str());
 }
 
 #[test]

@@ -8,11 +8,11 @@ use crate::store::error::StoreResult;
 use crate::store::outbox::entry::OPEN;
 use crate::store::query::{Query, from_row};
 
-/// Up to two ids of a kind that begin like this, those that are removed last.
+/// Up to two ids of a kind that begin like this: first the id that is exactly this, removed ones last.
 pub fn by_prefix(c: &Connection, kind: Kind, prefix: &str) -> StoreResult<Vec<String>> {
     let sql = format!(
         "SELECT id FROM {} WHERE id >= ?1 AND id < ?1 || char(0x10ffff)
-         ORDER BY removed_at IS NOT NULL LIMIT 2",
+         ORDER BY id <> ?1, removed_at IS NOT NULL LIMIT 2",
         kind.name()
     );
     c.all(&sql, [prefix], |row| row.get(0))
