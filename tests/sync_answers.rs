@@ -307,6 +307,24 @@ fn only_the_signatures_of_original_addresses_are_no_change() {
     assert_eq!(bed.number(sql), 0);
 }
 
+#[test]
+fn pages_whose_etags_a_proxy_made_weak_are_still_confirmed_by_304() {
+    let confirmed = |weaken: bool| {
+        let mut bed = Bed::frozen(few());
+        let _meddler = Meddler::on(&mut bed, move |_, reply| {
+            if weaken {
+                reply.headers = reply.headers.replace("etag: \"", "etag: W/\"");
+            }
+        });
+        bed.sync_well(&["--full"]);
+        bed.sync_well(&["--full"]);
+        bed.number("SELECT sum(not_modified) FROM sync_log WHERE run_id = 2")
+    };
+    let strong = confirmed(false);
+    assert!(strong >= 4, "{strong}");
+    assert_eq!(confirmed(true), strong);
+}
+
 type Flood = fn(&mut Reply);
 
 /// Answers that would take far more memory than they are long.

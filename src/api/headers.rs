@@ -42,7 +42,7 @@ pub struct Head {
     pub status: u16,
     /// The server's name for the request.
     pub request_id: Option<String>,
-    /// The strong validator of the body.
+    /// The validator of the body as it was sent, with its `W/` if it is weak.
     pub etag: Option<String>,
     /// Where a created or moved resource is.
     pub location: Option<String>,
@@ -74,7 +74,7 @@ impl Head {
         Self {
             status,
             request_id: shown("x-request-id", REQUEST_ID_CHARS_MAX),
-            etag: strong_etag(headers).map(|etag| scrubber.text(&etag).into_owned()),
+            etag: etag(headers).map(|etag| scrubber.text(&etag).into_owned()),
             location: shown("location", LOCATION_CHARS_MAX),
             content_type: shown("content-type", 80).unwrap_or_default(),
             server_date,
@@ -148,12 +148,14 @@ fn floor(number: f64) -> u64 {
     number as u64
 }
 
-/// A strong validator that can be sent back. A weak one promises too little to skip a page on.
-fn strong_etag(headers: &HeaderMap) -> Option<String> {
+/// A validator that can be sent back. A weak one will do: `If-None-Match` compares weakly (RFC 9110,
+/// 13.1.2), and a proxy that compresses makes every validator weak.
+fn etag(headers: &HeaderMap) -> Option<String> {
     let etag = headers.get(header::ETAG)?.to_str().ok()?.trim();
-    let inside = etag.strip_prefix('"')?.strip_suffix('"')?;
-    let is_strong = !inside.is_empty() && !inside.contains('"') && etag.len() <= ETAG_BYTES_MAX;
-    is_strong.then(|| etag.to_owned())
+    let quoted = etag.strip_prefix("W/").unwrap_or(etag);
+    let opaque = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    let is_usable = !opaque.is_empty() && !opaque.contains('"') && etag.len() <= ETAG_BYTES_MAX;
+    is_usable.then(|| etag.to_owned())
 }
 
 #[cfg(test)]
@@ -245,10 +247,19 @@ mod tests {
     }
 
     #[test]
-    fn only_strong_validators_are_kept() {
+    fn only_validators_that_can_be_sent_back_are_kept() {
         let etag = |value| head(&[("etag", value)]).etag;
-        assert_eq!(etag("\"abc\"").as_deref(), Some("\"abc\""));
-        for value in ["W/\"abc\"", "abc", "\"\"", "\"", "\"a\"b\"", "\"\u{e4}\""] {
+        for value in [
+            "W/abc",
+            "w/\"abc\"",
+            "W/\"\"",
+            "W/W/\"abc\"",
+            "abc",
+            "\"\"",
+            "\"",
+            "\"a\"b\"",
+            "\"\u{e4}\"",
+        ] {
             assert_eq!(etag(value), None, "{value}");
         }
         assert_eq!(etag(&format!("\"{}\"", "x".repeat(ETAG_BYTES_MAX))), None);
@@ -273,6 +284,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn weak_and_strong_validators_are_kept_as_they_were_sent(
+            prefix in prop_oneof![Just(""), Just("W/")], opaque in "[!#-~]{1,60}",
+        ) {
+            let sent = format!("{prefix}\"{opaque}\"");
+            prop_assert_eq!(head(&[("etag", &sent)]).etag, Some(sent));
+        }
+
         #[test]
         fn any_header_is_survived(value in proptest::collection::vec(32u8.., 0..60)) {
             let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };

@@ -16,7 +16,7 @@ pub struct Request {
     pub path: String,
     /// Parameters in the order they are sent, not yet encoded.
     pub query: Vec<(String, String)>,
-    /// A strong ETag: the answer may then be a 304.
+    /// An ETag, strong or weak: the answer may then be a 304.
     pub if_none_match: Option<String>,
     /// A JSON body.
     pub body: Option<Bytes>,
