@@ -119,6 +119,34 @@ fn a_folder_that_cannot_be_written_is_74() {
     }
 }
 
+/// A command that may not write files beyond this many blocks of 512 bytes.
+fn limited(blocks: u32, command: &Command) -> Command {
+    let mut by_shell = Command::new("/bin/sh");
+    by_shell
+        .args(["-c", "ulimit -f $0; exec \"$@\""])
+        .arg(blocks.to_string())
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    by_shell
+}
+
+#[test]
+fn a_file_size_limit_is_74_and_not_a_death_by_sigxfsz() {
+    let bed = Bed::frozen(calm());
+    // Within the first migration, and within the first listing.
+    for blocks in [100, 1_000] {
+        let run = bed.start(limited(blocks, &bed.command(&["sync"]))).wait().expect(74);
+        run.says("disk I/O error").says("file size limit");
+    }
+    bed.sync_well(&["--full"]);
+    bed.is_sound();
+    bed.compare();
+    // Too little for `-shm`.
+    bed.start(limited(8, &bed.command(&["status"]))).wait().expect(74).says("file size limit");
+}
+
 /// Not a test of its own: what the analyst runs.
 #[test]
 #[ignore = "run as another user by the test below"]

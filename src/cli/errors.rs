@@ -8,6 +8,9 @@ use crate::report::{CliError, Exit};
 use crate::retry::Trouble;
 use crate::store::{Database, StoreError};
 
+const IO_FAILURE_HINT: &str =
+    "is the disk full, or is a quota or a file size limit (`ulimit -f`, `LimitFSIZE=`) reached?";
+
 /// What settings that cannot make a client mean to the user.
 pub fn unbuildable(error: &BuildError) -> CliError {
     let exit = match error {
@@ -21,7 +24,10 @@ impl Context {
     /// What a failure of the database means to the user.
     pub fn storage(&self, error: &StoreError) -> CliError {
         let origin = self.config.origin(Setting::Database);
-        let found = |exit| CliError::from_error(exit, error);
+        let found = |exit| match CliError::from_error(exit, error) {
+            found if error.is_io_failure() => found.hint(IO_FAILURE_HINT),
+            found => found,
+        };
         match error {
             StoreError::Missing(_) => found(Exit::Config)
                 .hint(format!("the path comes from {origin}"))

@@ -103,6 +103,7 @@ pub enum Command {
 /// Sets logging up and does what was typed. Returns how it ended, printed errors included.
 pub fn run(cli: &Cli, environment: &Environment, clock: &Clock) -> Exit {
     logging::init(cli.log_settings(), environment, clock);
+    runtime::survive_file_size_limit();
     let answer = dispatch(cli, environment, clock);
     let exit = match answer.and_then(|answer| answer.print(cli.globals.quiet)) {
         Ok(()) => Exit::Done,

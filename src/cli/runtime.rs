@@ -1,6 +1,7 @@
 //! The runtimes of commands, and the signals that end them.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -25,6 +26,15 @@ pub fn runtime_of_one() -> Result<Runtime, CliError> {
 fn started(builder: &mut Builder) -> Result<Runtime, CliError> {
     let failed = |error| CliError::new(Exit::Storage, "cannot start the runtime").because(&error);
     builder.enable_all().build().map_err(failed)
+}
+
+/// Lets a write beyond the file size limit fail like one on a full disk. By default SIGXFSZ ends the
+/// process without a message.
+pub fn survive_file_size_limit() {
+    let flag = Arc::default();
+    if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, flag) {
+        tracing::warn!(%error, "cannot handle SIGXFSZ: the file size limit would end the process");
+    }
 }
 
 /// A busy database is waited for no longer once a signal has come.

@@ -1,6 +1,9 @@
 //! What can go wrong with the database.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
 
 /// What can go wrong with the database, by what the user can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the system refused to read or write. SQLite reports a reached file size limit or quota
+    /// like this, and a full disk while `-shm` grows.
+    pub fn is_io_failure(&self) -> bool {
+        let mut next: Option<&(dyn Error + 'static)> = Some(self);
+        while let Some(error) = next {
+            let code = error.downcast_ref().and_then(rusqlite::Error::sqlite_error_code);
+            if code == Some(ErrorCode::SystemIoFailure) {
+                return true;
+            }
+            next = error.source();
+        }
+        false
+    }
+
     /// Turns what went wrong with a file or folder into an error that names it.
     pub(super) fn io(path: &Path) -> impl Fn(std::io::Error) -> Self + Copy {
         move |source| Self::Io { path: path.to_owned(), source }
