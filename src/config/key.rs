@@ -16,7 +16,8 @@ use crate::config::setting::Origin;
 /// The vendor's own variable for the key.
 pub(super) const KEY_VARIABLE: &str = "CREATORAUDIT_API_KEY";
 
-/// Read and write permission for "others".
+/// Read and write permission for the group and for others.
+const GROUP: u32 = 0o060;
 const OTHERS: u32 = 0o006;
 
 /// A larger file is not a key.
@@ -102,8 +103,13 @@ fn from_file(path: &Path, origin: Origin) -> Result<(SecretString, KeySource), C
     let key = checked(text, &place)?;
     let mode = metadata.permissions().mode() & 0o777;
     let mut warnings = Vec::new();
-    if metadata.is_file() && mode & OTHERS != 0 {
-        warnings.push(format!("{place} has mode {mode:04o}, so others can get at the API key"));
+    let who = match mode {
+        mode if mode & OTHERS != 0 => Some("everybody"),
+        mode if mode & GROUP != 0 => Some("its group"),
+        _ => None,
+    };
+    if let Some(who) = who.filter(|_| metadata.is_file()) {
+        warnings.push(format!("{place} has mode {mode:04o}, so {who} can get at the API key"));
     }
     Ok((key, KeySource { file: Some(path.to_owned()), origin, warnings }))
 }
@@ -210,10 +216,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_read_is_warned_about() {
-        let (folder, path) = file(b"key", 0o644);
-        let (_, source) = resolve(&by_setting(path)).unwrap();
-        assert!(source.warnings.concat().contains("mode 0644"), "{source:?}");
+    fn a_file_that_group_or_others_can_read_is_warned_about() {
+        let warnings = |mode| {
+            let (_folder, path) = file(b"key", mode);
+            resolve(&by_setting(path)).unwrap().1.warnings.concat()
+        };
+        assert_eq!(warnings(0o600), "");
+        assert!(warnings(0o644).contains("mode 0644, so everybody"));
+        assert!(warnings(0o640).contains("mode 0640, so its group"));
+        let (folder, _) = file(b"key", 0o644);
         let credentials =
             KeyPlaces { credentials: Some(folder.path().to_owned()), ..KeyPlaces::default() };
         assert!(resolve(&credentials).unwrap().1.warnings.is_empty());

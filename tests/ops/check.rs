@@ -105,14 +105,16 @@ fn a_key_of_another_organization_is_77() {
 }
 
 #[test]
-fn a_key_file_that_others_can_read_is_a_warning() {
+fn a_key_file_that_group_or_others_can_read_is_a_warning() {
     let bench = Bench::synced();
     let file = bench.folder.path().join("key");
     std::fs::write(&file, "sandbox-key\n").unwrap();
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
-    let ran = bench.run(&["check", "--api-key-file", file.to_str().unwrap()]);
-    assert_eq!((ran.code, ran.level("key_source")), (Some(0), "warning"), "{ran:?}");
-    assert!(ran.line("key_source").contains("mode 0644"), "{ran:?}");
+    for (mode, shown) in [(0o644, "mode 0644"), (0o640, "mode 0640")] {
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        let ran = bench.run(&["check", "--api-key-file", file.to_str().unwrap()]);
+        assert_eq!((ran.code, ran.level("key_source")), (Some(0), "warning"), "{ran:?}");
+        assert!(ran.line("key_source").contains(shown), "{ran:?}");
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub fn key(context: &Context) -> (Check, Option<SecretString>) {
             let check = match source.warnings.is_empty() {
                 true => Check::ok("key_source", source.to_string()),
                 false => Check::warning("key_source", source.warnings.join("; "))
-                    .hint("chmod 0600 keeps others out"),
+                    .hint("`chmod 0600` leaves it to its owner"),
             };
             (check, Some(key))
         }
