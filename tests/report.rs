@@ -61,6 +61,22 @@ fn the_file_is_put_in_place_whole_and_is_not_for_everybody() {
     report(&bed, &["--out", nowhere.to_str().unwrap()]).expect(74).says("cannot write");
 }
 
+#[test]
+fn a_page_that_a_web_server_may_read_stays_readable_to_it() {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+    let bed = Bed::frozen(calm());
+    drop(Database::open(&bed.database(), IfMissing::Create).unwrap());
+    let page = bed.folder().join("page.html");
+    for mode in [0o644, 0o604, 0o600] {
+        std::fs::write(&page, "older").unwrap();
+        std::fs::set_permissions(&page, Permissions::from_mode(mode)).unwrap();
+        report(&bed, &["--out", page.to_str().unwrap()]).expect(0);
+        assert!(std::fs::read_to_string(&page).unwrap().starts_with("<!doctype html>"));
+        assert_eq!(page.metadata().unwrap().permissions().mode() & 0o777, mode);
+    }
+}
+
 /// A week with names that nobody would want in a page.
 fn hostile_week() -> (Bed, Glance, String) {
     let (bed, now) = lived();

@@ -1,7 +1,9 @@
 //! `report`: the organization at a glance, as one HTML page. Like `status` it needs neither key nor
 //! network nor lock.
 
+use std::fs::Permissions;
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,6 +13,9 @@ use crate::cli::context::Context;
 use crate::report::glance::{self as page, Facts};
 use crate::report::{Answer, CliError, Exit};
 use crate::store::glance;
+
+/// Mode of a new page: for its owner and group, like the mirror.
+const MODE: u32 = 0o640;
 
 /// Flags of `report`.
 #[derive(Debug, Clone, Args)]
@@ -39,21 +44,22 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<Answer, CliError> {
     Ok(Answer::text(format!("{}\n", args.out.display())))
 }
 
-/// Puts the file in its place when it is whole, so that nobody sees half of it.
+/// Puts the file in its place when it is whole, so that nobody sees half of it. Where one is already,
+/// its mode is kept, and its group where that is allowed: a web server may have to read it.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = tempfile::Builder::new()
         .prefix(".report-")
-        .permissions(permissions())
+        .permissions(Permissions::from_mode(MODE))
         .tempfile_in(folder.unwrap_or(Path::new(".")))?;
     file.write_all(bytes)?;
+    if let Ok(replaced) = std::fs::metadata(path) {
+        // Giving a file to a group takes being in it; without that, the group stays ours.
+        let _ = std::os::unix::fs::fchown(file.as_file(), None, Some(replaced.gid()));
+        let mode = replaced.permissions().mode() & 0o777;
+        file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    }
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
-}
-
-/// For its owner and group, like the mirror.
-fn permissions() -> std::fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::Permissions::from_mode(0o640)
 }
