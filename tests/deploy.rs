@@ -60,6 +60,39 @@ fn the_packaged_settings_name_every_setting_with_its_default() {
 }
 
 #[test]
+fn readers_are_told_which_sqlite_can_read_the_file() {
+    let root = deploy().join("..");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    for name in ["README.md", "deploy/queries/README.md"] {
+        assert!(read(name).contains("SQLite 3.37 or later"), "{name}");
+    }
+    assert!(read("deploy/queries/README.md").contains("\"STRICT\": syntax error"));
+    // What came with SQLite 3.38 and later would make that untrue.
+    for name in ["migrations/V1__tables.sql", "migrations/V2__views.sql"] {
+        let sql = read(name).to_lowercase();
+        let code: Vec<_> = sql.lines().map(|line| line.split("--").next().unwrap()).collect();
+        for newer in [
+            "->",
+            "unixepoch(",
+            "format(",
+            "full join",
+            "right join",
+            "distinct from",
+            "octet_length",
+            "concat(",
+            "string_agg",
+            "timediff",
+            "'subsec",
+            "jsonb",
+            "unhex(",
+        ] {
+            let found = code.iter().find(|line| line.contains(newer));
+            assert!(found.is_none(), "{name}: {newer}: {found:?}");
+        }
+    }
+}
+
+#[test]
 fn every_setting_of_the_packaged_file_can_be_uncommented() {
     let names: Vec<&str> = Setting::all().map(Setting::name).collect();
     let is_setting = |line: &str| names.iter().any(|name| line.starts_with(&format!("{name} = ")));
