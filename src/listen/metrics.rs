@@ -55,7 +55,8 @@ pub struct Metrics {
     removed: PerKind,
     due: PerKind,
     overdue: PerKind,
-    staleness: Family<OfKind, Histogram>,
+    staleness_median: PerKind,
+    staleness_p95: PerKind,
     complete_as_of: SecondsPerKind,
     /// When the last pass ended, Unix seconds. A family shows nothing before it has a member; a gauge
     /// would show zero, an instant like any other.
@@ -70,8 +71,6 @@ impl Default for Metrics {
         let r = &mut registry;
         let version = vec![("version", env!("CARGO_PKG_VERSION"))];
         r.register("build", "Which creatormirror this is", Info::new(version));
-        let lateness: Family<OfKind, Histogram> =
-            Family::new_with_constructor(|| Histogram::new(exponential_buckets(60.0, 4.0, 8)));
         let passes = Histogram::new(exponential_buckets(0.05, 3.0, 10));
         Self {
             turn: Mutex::new(Kind::Meta),
@@ -87,11 +86,15 @@ impl Default for Metrics {
             removed: add(r, "removed", "Resources marked removed"),
             due: add(r, "due", "Resources whose next scrape is expected by now"),
             overdue: add(r, "overdue", "Resources due for more than a quarter of an hour"),
-            staleness: registered(
+            staleness_median: add(
                 r,
-                "staleness_seconds",
-                "How long resources have been due",
-                lateness,
+                "staleness_median_seconds",
+                "How long the due resources have been due: the median now, 0 when none is due",
+            ),
+            staleness_p95: add(
+                r,
+                "staleness_p95_seconds",
+                "How long the due resources have been due: the 95th percentile now",
             ),
             complete_as_of: add(
                 r,
@@ -200,18 +203,26 @@ impl Metrics {
         self.due.get_or_create(&label).set(count(late.len()));
         let overdue = late.iter().filter(|seconds| **seconds > OVERDUE_S).count();
         self.overdue.get_or_create(&label).set(count(overdue));
-        self.staleness.remove(&label);
-        let histogram = self.staleness.get_or_create(&label);
-        for seconds in late {
-            histogram.observe(seconds as f64);
-        }
+        // A histogram would have to fall when rows are read; whoever scrapes takes that for a restart.
+        self.staleness_median.get_or_create(&label).set(percentile(&late, 50));
+        self.staleness_p95.get_or_create(&label).set(percentile(&late, 95));
         Ok(())
     }
 }
 
+/// The smallest of these values, in ascending order, that this percentage of them does not exceed;
+/// 0 when there are none.
+fn percentile(ascending: &[i64], percent: usize) -> i64 {
+    let rank = (ascending.len() * percent).div_ceil(100);
+    ascending.get(rank.saturating_sub(1)).copied().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::model::due::Due;
     use crate::model::outbox::{Action, Checked, Draft};
     use crate::store::open::IfMissing;
     use crate::store::outbox::{by_hand, enqueue};
@@ -255,5 +266,58 @@ mod tests {
         assert!(is_there("creatormirror_outbox{state=\"held\"} 1"));
         assert!(is_there("creatormirror_outbox{state=\"queued\"} 0"));
         assert!(is_there("creatormirror_outbox_oldest_seconds 0.0"));
+    }
+
+    /// The samples of counters and histograms, by name and labels, and those of gauges.
+    fn samples(text: &str) -> (BTreeMap<String, f64>, BTreeMap<String, f64>) {
+        let (mut counters, mut gauges) = (BTreeMap::new(), BTreeMap::new());
+        let mut is_counter = false;
+        for line in text.lines() {
+            if let Some(family) = line.strip_prefix("# TYPE ") {
+                is_counter = family.ends_with(" counter") || family.ends_with(" histogram");
+            } else if let Some((name, value)) = line.rsplit_once(' ')
+                && !line.starts_with('#')
+            {
+                let samples = if is_counter { &mut counters } else { &mut gauges };
+                samples.insert(name.to_owned(), value.parse().unwrap());
+            }
+        }
+        (counters, gauges)
+    }
+
+    /// The histogram of how late rows are was filled anew at each scrape.
+    #[test]
+    fn no_counter_falls_when_overdue_rows_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let metrics = Metrics::default();
+        metrics.count(&Event::Answered { status: Some(429) });
+        let set_due = |key: i64, late_s: Option<i64>| {
+            let due = late_s.map(|late_s| Due { due_at: now.timestamp() - late_s, gap_s: 0 });
+            store.write(|tx| due::set(tx, Kind::Video, key, due)).unwrap();
+        };
+        for key in 1..=20 {
+            set_due(key, Some(key * 100));
+        }
+        let (before, gauges) = samples(&metrics.render(&store, now).unwrap());
+        let of_videos = |gauges: &BTreeMap<String, f64>, name: &str| {
+            gauges[&format!("creatormirror_staleness_{name}_seconds{{kind=\"video\"}}")]
+        };
+        assert_eq!(of_videos(&gauges, "median"), 1_000.0);
+        assert_eq!(of_videos(&gauges, "p95"), 1_900.0);
+        assert!(!before.is_empty());
+
+        for key in 2..=20 {
+            set_due(key, None);
+        }
+        let (after, gauges) = samples(&metrics.render(&store, now).unwrap());
+        assert_eq!((of_videos(&gauges, "median"), of_videos(&gauges, "p95")), (100.0, 100.0));
+        for (name, value) in &before {
+            assert!(after.get(name).is_some_and(|now| now >= value), "{name} has fallen");
+        }
+        set_due(1, None);
+        let (_, gauges) = samples(&metrics.render(&store, now).unwrap());
+        assert_eq!((of_videos(&gauges, "median"), of_videos(&gauges, "p95")), (0.0, 0.0));
     }
 }

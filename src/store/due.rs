@@ -172,9 +172,12 @@ fn first_due_at(c: &Connection, kind: Kind) -> StoreResult<Option<i64>> {
     c.value(&sql, [])
 }
 
-/// How long each row of a kind that is due at `now` has been so, seconds.
+/// How long each row of a kind that is due at `now` has been so, seconds, in ascending order.
 pub fn lateness(c: &Connection, kind: Kind, now: i64) -> StoreResult<Vec<i64>> {
-    let sql = format!("SELECT ?1 - due_at FROM {}_due WHERE due_at <= ?1", kind.name());
+    let sql = format!(
+        "SELECT ?1 - due_at FROM {}_due WHERE due_at <= ?1 ORDER BY due_at DESC",
+        kind.name()
+    );
     c.all(&sql, [now], |row| row.get(0))
 }
 
