@@ -3,17 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use toml::{Spanned, Value};
 
 use crate::config::error::ConfigError;
+use crate::config::input;
 use crate::config::setting::{Origin, Raw, Setting};
 
 /// A larger file is not a configuration.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
+const FILE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Reads the file at `path` into raw values by setting.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<Setting, Raw>, ConfigError> {
@@ -23,12 +22,12 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<Setting, Raw>, ConfigError> {
             path.display()
         ))
     };
-    let file = File::open(path).map_err(|error| fault(&error))?;
-    let mut text = String::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| fault(&error))?;
-    if u64::try_from(text.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
+    let mut bytes = Vec::new();
+    input::read(path, FILE_BYTES_MAX, &mut bytes).map_err(|error| fault(&error))?;
+    if bytes.len() > FILE_BYTES_MAX {
         return Err(fault(&"it is larger than 1 MiB"));
     }
+    let text = String::from_utf8(bytes).map_err(|_| fault(&"it is not UTF-8 text"))?;
     parse(path, &text)
 }
 

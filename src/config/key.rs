@@ -2,8 +2,6 @@
 //! wiped, in a type that does not print; what is said about it names its place and never itself.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +9,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::error::ConfigError;
+use crate::config::input;
 use crate::config::setting::Origin;
 
 /// The vendor's own variable for the key.
@@ -84,16 +83,10 @@ pub(super) fn resolve(places: &KeyPlaces) -> Result<(SecretString, KeySource), C
 }
 
 fn from_file(path: &Path, origin: Origin) -> Result<(SecretString, KeySource), ConfigError> {
-    let fault = |error: std::io::Error| unreadable(path, &error);
-    let file = File::open(path).map_err(fault)?;
-    let metadata = file.metadata().map_err(fault)?;
-    if metadata.is_dir() {
-        return Err(unreadable(path, &ErrorKind::IsADirectory.into()));
-    }
     let place = path.display().to_string();
     let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_BYTES_MAX + 1));
-    let limit = u64::try_from(KEY_BYTES_MAX + 1).unwrap_or(u64::MAX);
-    file.take(limit).read_to_end(&mut bytes).map_err(fault)?;
+    let metadata =
+        input::read(path, KEY_BYTES_MAX, &mut bytes).map_err(|error| unreadable(path, &error))?;
     if bytes.len() > KEY_BYTES_MAX {
         return Err(ConfigError::key(format!(
             "{place} is larger than 64 KiB, which is no API key"

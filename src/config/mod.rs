@@ -3,6 +3,7 @@
 //! - `environment`: the process's variables as a value
 //! - `setting`: the table of settings
 //! - `file`, `locate`: the configuration file, and which one
+//! - `input`: reads both files, which may be pipes
 //! - `value`: from text to typed values
 //! - `key`: the API key, which is no setting and is read only by who needs it
 
@@ -11,6 +12,7 @@
 mod environment;
 mod error;
 mod file;
+mod input;
 mod key;
 mod locate;
 mod setting;

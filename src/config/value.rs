@@ -49,6 +49,8 @@ impl Entry<'_> {
         let path = self.path()?;
         match std::fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => Err(self.wrong("is a folder")),
+            // Reading a pipe could wait for ever.
+            Ok(metadata) if !metadata.is_file() => Err(self.wrong("is not a regular file")),
             Ok(_) => Ok(path),
             Err(error) => Err(self.fault(format!("cannot use {}: {error}", path.display()))),
         }

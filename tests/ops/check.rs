@@ -2,6 +2,7 @@
 
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use chrono::TimeDelta;
 use creatormirror::sandbox::{Accident, Fault, RetryAfter, Switch};
@@ -9,7 +10,7 @@ use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
 use rusqlite::Connection;
 
-use super::bench::{Bench, Ran};
+use super::bench::{Bench, Ran, finish};
 
 fn levels(ran: &Ran) -> Vec<&str> {
     let words = ran.stdout.lines().filter_map(|line| line.split_whitespace().next());
@@ -115,6 +116,30 @@ fn a_key_file_that_group_or_others_can_read_is_a_warning() {
         assert_eq!((ran.code, ran.level("key_source")), (Some(0), "warning"), "{ran:?}");
         assert!(ran.line("key_source").contains(shown), "{ran:?}");
     }
+}
+
+#[test]
+fn a_key_or_configuration_from_a_pipe_that_nobody_writes_to_does_not_hang() {
+    let bench = Bench::new();
+    let pipe = bench.folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let pipe = pipe.to_str().unwrap();
+    for (flag, code) in [("--api-key-file", 77), ("--config", 78)] {
+        let ran = bench.run(&["sync", flag, pipe]);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        assert!(ran.stderr.contains("it is a pipe that nobody writes to"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_key_from_a_process_substitution_works() {
+    let bench = Bench::new();
+    let script = r#""$0" "$@" --api-key-file <(echo sandbox-key)"#;
+    let arguments = ["-c", script, env!("CARGO_BIN_EXE_creatormirror"), "sync"];
+    let mut command = bench.command(Path::new("/bin/bash"), &arguments);
+    command.env_remove("CREATORAUDIT_API_KEY");
+    let ran = finish(command);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
 }
 
 #[test]
