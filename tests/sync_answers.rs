@@ -126,6 +126,25 @@ fn one_bad_value_costs_no_other_row() {
 }
 
 #[test]
+fn text_cut_within_an_emoji_keeps_the_rest() {
+    let mut bed = Bed::frozen(few());
+    let _meddler = Meddler::on(&mut bed, |path, reply| {
+        if is_list(path, "/videos") && reply.status == 200 {
+            let cut = br#""new":{"\ud83d":"b\ude00"},"description":"\ud83d\ude00 a\ud83d"#;
+            reply.replace(r#""description":""#, &[&cut[..], br#"","x":""#].concat());
+        }
+    });
+    bed.sync_well(&[]);
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 5);
+    let cut = "FROM videos WHERE extra ->> 'new' IS NOT NULL";
+    assert_eq!(bed.text(&format!("SELECT description {cut}")), "\u{1f600} a\u{fffd}");
+    let extra = bed.text(&format!("SELECT extra -> 'new' {cut}"));
+    let extra: serde_json::Value = serde_json::from_str(&extra).unwrap();
+    assert_eq!(extra, serde_json::json!({"\u{fffd}": "b\u{fffd}"}));
+    assert_eq!(bed.number("SELECT type_mismatches FROM sync_log WHERE kind = 'video'"), 0);
+}
+
+#[test]
 fn a_row_that_is_no_json_costs_that_row_and_is_named() {
     let mut bed = Bed::frozen(SandboxSettings { videos: 600, ..pages() });
     let _meddler = Meddler::on(&mut bed, |path, reply| {

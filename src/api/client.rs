@@ -20,6 +20,7 @@ use crate::api::headers::Head;
 use crate::api::request::Request;
 use crate::api::room::{FREE_BYTES, Place, Room};
 use crate::api::scrub::Scrubber;
+use crate::api::surrogates::replace_lone_surrogates;
 use crate::clock::Clock;
 use crate::model::settings::ApiSettings;
 
@@ -150,7 +151,10 @@ impl Client {
         loop {
             let chunk = match response.chunk().await {
                 Ok(Some(chunk)) => chunk,
-                Ok(None) => return Ok((body.into(), place)),
+                Ok(None) => {
+                    replace_lone_surrogates(&mut body);
+                    return Ok((body.into(), place));
+                }
                 Err(error) => {
                     let story = self.story(error);
                     return Err(Failure::found(Verdict::Cut, "the answer broke off", &story)
@@ -222,6 +226,7 @@ async fn problem_body(mut response: Response) -> Vec<u8> {
             break;
         }
     }
+    replace_lone_surrogates(&mut body);
     body
 }
 

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
-use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::api::fingerprint;
@@ -98,12 +98,7 @@ pub(super) fn listed(kind: Kind, json: Bytes, damage: Option<&Damage>) -> Result
         return Err(BadRow { id: id.clone(), reason: "not valid JSON" });
     }
     let mut row = row(kind, json)?;
-    if damage.is_some() {
-        if row.id().contains(char::REPLACEMENT_CHARACTER) {
-            return Err(BadRow { id: None, reason: "its id is not valid UTF-8" });
-        }
-        row.is_odd = true;
-    }
+    row.is_odd |= damage.is_some();
     Ok(row)
 }
 
@@ -188,6 +183,10 @@ impl<'a> Draft<'a> {
         };
         if id.is_empty() {
             return Err(bad("its id is empty"));
+        }
+        // Two ids that differ in what was lost would become one row, and neither could be asked for.
+        if id.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(bad("its id is not valid Unicode text"));
         }
         // An account video is known by platform and id together; without a platform it is still kept.
         let mut values = self.values;
@@ -336,7 +335,7 @@ impl<'de> Visitor<'de> for Members {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Vec::with_capacity(40);
-        while let Some((Name(name), raw)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+        while let Some((Text(name), raw)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
             if members.len() == MEMBERS_MAX {
                 return Err(serde::de::Error::custom("too many members"));
             }
@@ -346,42 +345,9 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
-/// A member's name, borrowed unless it holds escapes. Read as bytes, because a name may hold half of
-/// a surrogate pair, which no text can; it is then kept with a replacement character.
-struct Name<'a>(Cow<'a, str>);
-
-impl<'de> serde::Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_bytes(NameVisitor)
-    }
-}
-
-struct NameVisitor;
-
-impl<'de> Visitor<'de> for NameVisitor {
-    type Value = Name<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a member's name")
-    }
-
-    fn visit_borrowed_bytes<E: serde::de::Error>(self, name: &'de [u8]) -> Result<Self::Value, E> {
-        let whole = str::from_utf8(name).map(Cow::Borrowed);
-        Ok(Name(whole.unwrap_or_else(|_| String::from_utf8_lossy(name))))
-    }
-
-    fn visit_bytes<E: serde::de::Error>(self, name: &[u8]) -> Result<Self::Value, E> {
-        Ok(Name(Cow::Owned(String::from_utf8_lossy(name).into_owned())))
-    }
-
-    fn visit_borrowed_str<E: serde::de::Error>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Name(Cow::Borrowed(name)))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Name(Cow::Owned(name.to_owned())))
-    }
-}
+/// A JSON string, borrowed unless it holds escapes.
+#[derive(Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
@@ -503,12 +469,19 @@ mod tests {
     }
 
     #[test]
-    fn escapes_and_lone_surrogates_survive() {
+    fn escapes_survive() {
         let (set, extra, _) =
-            decode(Kind::Video, r#"{"id":"v","description":"a\"\u00e9","shortcode":"\ud800"}"#)
-                .unwrap();
+            decode(Kind::Video, r#"{"id":"v","description":"a\"\u00e9","new":"\u00e9"}"#).unwrap();
         assert_eq!(set, [("description".to_owned(), r#"Text("a\"é")"#.to_owned())]);
-        assert_eq!(extra.as_deref(), Some(r#"{"shortcode":"\ud800"}"#));
+        assert_eq!(extra.as_deref(), Some(r#"{"new":"\u00e9"}"#));
+    }
+
+    #[test]
+    fn an_id_that_lost_a_character_is_no_id() {
+        for kind in [Kind::Video, Kind::AccountVideo] {
+            let bad = decode(kind, r#"{"id":"v\ufffd"}"#).unwrap_err();
+            assert_eq!(bad.reason, "its id is not valid Unicode text");
+        }
     }
 
     proptest! {

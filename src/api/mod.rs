@@ -23,6 +23,7 @@ mod request;
 mod retry_after;
 mod room;
 mod scrub;
+mod surrogates;
 mod windowed;
 
 pub use answer::Answer;

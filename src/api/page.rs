@@ -1,6 +1,5 @@
 //! A page of a list: its envelope, and its rows as far as they can be decoded.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -11,7 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::api::answer::Answer;
-use crate::api::decode;
+use crate::api::decode::{self, Text};
 use crate::api::failure::Failure;
 use crate::api::filters::{filters_contradict, filters_unasked};
 use crate::api::mend::{Damage, Mend, ROWS_MAX};
@@ -106,9 +105,6 @@ impl<'de> Visitor<'de> for ElementsVisitor {
     }
 }
 
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
 fn parse(
     kind: Kind,
     asked: &[(String, String)],
@@ -189,6 +185,9 @@ fn cursor(raw: Option<&RawValue>) -> Result<String, Failure> {
     };
     match cursor.len() {
         0 => Err(Failure::malformed("has_next is true and next_cursor is empty")),
+        _ if cursor.contains(char::REPLACEMENT_CHARACTER) => {
+            Err(Failure::malformed("next_cursor is not valid Unicode text"))
+        }
         1..=CURSOR_BYTES_MAX => Ok(cursor.into_owned()),
         _ => Err(Failure::malformed("next_cursor is too long to be sent back")),
     }
@@ -202,6 +201,8 @@ fn total(raw: &RawValue) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -296,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_next_page_without_a_usable_cursor_is_malformed() {
-        for cursor in ["null", "\"\"", "7", "{}", "[\"x\"]", "\"\\ud800\""] {
+        for cursor in ["null", "\"\"", "7", "{}", "[\"x\"]", "\"\\ufffd\""] {
             let body = with_pagination(&format!(r#"{{"has_next":true,"next_cursor":{cursor}}}"#));
             assert!(reason(&body).contains("cursor"), "{cursor}");
         }

@@ -15,7 +15,6 @@ mod decide;
 mod destination;
 mod error;
 mod folder;
-mod json;
 pub mod manifest;
 mod parquet;
 mod stage;

@@ -15,7 +15,6 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::{Type, TypePtr};
 
-use crate::export::json;
 use crate::model::{Instant, Value};
 use crate::store::dump::Column;
 use crate::store::schema_docs::ValueType;
@@ -150,12 +149,7 @@ impl Buffer {
     fn take(&mut self, value: &Value<'_>) -> Option<usize> {
         match &mut self.values {
             Values::Texts(texts) => {
-                return Some(match value {
-                    Value::Text(text) if self.value_type == ValueType::Json => {
-                        take_text(texts, &Value::Text(json::paired(text)))
-                    }
-                    value => take_text(texts, value),
-                });
+                return Some(take_text(texts, value));
             }
             Values::Longs(longs) if self.value_type == ValueType::Instant => {
                 longs.push(micros(value)?)

@@ -8,7 +8,6 @@ use std::io::{self, Write};
 
 use serde_json::value::RawValue;
 
-use crate::export::json;
 use crate::model::Value;
 use crate::store::dump::Column;
 use crate::store::schema_docs::ValueType;
@@ -71,11 +70,10 @@ pub fn json_row(out: &mut impl Write, columns: &[Column], row: &[Value<'_>]) -> 
 /// Passes JSON on as it was received, number by number. In JSON line breaks stand only where a blank
 /// could stand too.
 fn json_value(out: &mut impl Write, text: &str) -> io::Result<()> {
-    let text = json::paired(text);
-    match serde_json::from_str::<&RawValue>(&text) {
+    match serde_json::from_str::<&RawValue>(text) {
         Ok(value) if !value.get().contains(['\r', '\n']) => out.write_all(value.get().as_bytes()),
         Ok(value) => out.write_all(value.get().replace(['\r', '\n'], " ").as_bytes()),
-        Err(_) => Ok(serde_json::to_writer(out, &text)?),
+        Err(_) => Ok(serde_json::to_writer(out, text)?),
     }
 }
 
