@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use toml::{Spanned, Value};
@@ -14,8 +15,14 @@ use crate::config::setting::{Origin, Raw, Setting};
 /// A larger file is not a configuration.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Reads the file at `path` into raw values by setting.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<Setting, Raw>, ConfigError> {
+/// Write permission for "others".
+const OTHERS_WRITE: u32 = 0o002;
+
+/// Raw values by setting.
+pub(super) type Values = BTreeMap<Setting, Raw>;
+
+/// Reads the file at `path`. Returns its values, and a warning where anyone can change the file.
+pub(super) fn read(path: &Path) -> Result<(Values, Option<String>), ConfigError> {
     let fault = |why: &dyn std::fmt::Display| {
         ConfigError::setting(format!(
             "cannot read the configuration file {}: {why}",
@@ -23,15 +30,23 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<Setting, Raw>, ConfigError> {
         ))
     };
     let mut bytes = Vec::new();
-    input::read(path, FILE_BYTES_MAX, &mut bytes).map_err(|error| fault(&error))?;
+    let metadata = input::read(path, FILE_BYTES_MAX, &mut bytes).map_err(|error| fault(&error))?;
     if bytes.len() > FILE_BYTES_MAX {
         return Err(fault(&"it is larger than 1 MiB"));
     }
     let text = String::from_utf8(bytes).map_err(|_| fault(&"it is not UTF-8 text"))?;
-    parse(path, &text)
+    let mode = metadata.permissions().mode() & 0o777;
+    let warning = (metadata.is_file() && mode & OTHERS_WRITE != 0).then(|| {
+        format!(
+            "{} has mode {mode:04o}, so any user of this machine can change `base_url` and be \
+             sent the API key; use chmod o-w",
+            path.display()
+        )
+    });
+    Ok((parse(path, &text)?, warning))
 }
 
-fn parse(path: &Path, text: &str) -> Result<BTreeMap<Setting, Raw>, ConfigError> {
+fn parse(path: &Path, text: &str) -> Result<Values, ConfigError> {
     let at = |offset: usize| Origin::File { path: path.to_owned(), line: line_of(text, offset) };
     let table: BTreeMap<Spanned<String>, Spanned<Value>> =
         toml::from_str(text).map_err(|error| {

@@ -91,11 +91,13 @@ impl Config {
     /// Puts the settings together.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
         let file = locate::file(flags, environment)?;
-        let raws = match &file {
+        let (raws, warning) = match &file {
             Some(path) => file::read(path)?,
-            None => BTreeMap::new(),
+            None => Default::default(),
         };
-        Self::assemble(raws, file, flags, environment)
+        let mut config = Self::assemble(raws, file, flags, environment)?;
+        config.warnings.extend(warning);
+        Ok(config)
     }
 
     /// The settings of flags and defaults alone. Neither a file nor the environment is looked at.

@@ -119,6 +119,24 @@ fn a_key_file_that_group_or_others_can_read_is_a_warning() {
 }
 
 #[test]
+fn a_configuration_file_that_anyone_can_write_is_warned_about() {
+    let bench = Bench::new();
+    let file = bench.folder.path().join("config.toml");
+    std::fs::write(&file, "").unwrap();
+    let name = file.to_str().unwrap();
+    for (mode, is_bad) in [(0o664, false), (0o666, true), (0o602, true)] {
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        let ran = bench.run(&["sync", "--config", name]);
+        let warning = format!("has mode {mode:04o}, so any user of this machine can change");
+        assert_eq!((ran.code, ran.stderr.contains(&warning)), (Some(0), is_bad), "{ran:?}");
+        let ran = bench.run(&["check", "--config", name]);
+        let level = if is_bad { "warning" } else { "ok" };
+        assert_eq!((ran.code, ran.level("config")), (Some(0), level), "{ran:?}");
+        assert_eq!(ran.stdout.contains(&warning), is_bad, "{ran:?}");
+    }
+}
+
+#[test]
 fn a_key_or_configuration_from_a_pipe_that_nobody_writes_to_does_not_hang() {
     let bench = Bench::new();
     let pipe = bench.folder.path().join("pipe");
