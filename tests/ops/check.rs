@@ -150,6 +150,24 @@ fn a_key_or_configuration_from_a_pipe_that_nobody_writes_to_does_not_hang() {
 }
 
 #[test]
+fn no_core_is_dumped_once_the_key_is_read() {
+    let bench = Bench::new();
+    let pipe = bench.folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let arguments = ["sync", "--api-key-file", pipe.to_str().unwrap()];
+    let mut command = bench.command(Path::new(env!("CARGO_BIN_EXE_creatormirror")), &arguments);
+    let mut child = command.spawn().unwrap();
+    // Opens when the program has opened it to read the key.
+    let mut writer = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    writer.write_all(b"sandbox-key").unwrap();
+    drop(writer);
+    assert!(child.wait().unwrap().success());
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>(), ["0", "0", "bytes"]);
+}
+
+#[test]
 fn a_key_from_a_process_substitution_works() {
     let bench = Bench::new();
     let script = r#""$0" "$@" --api-key-file <(echo sandbox-key)"#;
