@@ -21,6 +21,9 @@ use crate::report::{Answer, CliError, Exit, export as report};
 /// Variables whose values must not be seen.
 const SECRET: [&str; 3] = ["SECRET", "TOKEN", "KEY"];
 
+/// What `--format` takes; to `Format::Excel` leads `--excel`.
+const FORMATS: [Format; 3] = [Format::Csv, Format::Jsonl, Format::Parquet];
+
 /// Arguments of `export`.
 #[derive(Debug, Clone, Args)]
 pub struct ExportArgs {
@@ -31,8 +34,12 @@ pub struct ExportArgs {
     #[arg(long, value_name = "TABLE", value_delimiter = ',')]
     table: Vec<String>,
     /// What to write
-    #[arg(long, value_name = "FORMAT", value_parser = one_of(&Format::ALL, Format::name))]
+    #[arg(long, value_name = "FORMAT", value_parser = one_of(&FORMATS, Format::name))]
     format: Format,
+    /// Write CSV that spreadsheets open safely: with a byte order mark, ids as text, formulas of
+    /// others as text, and instants as Excel knows them
+    #[arg(long)]
+    excel: bool,
     /// Where to: a folder, or s3://BUCKET/PREFIX with the usual AWS_ variables
     #[arg(long, value_name = "DIR")]
     out: String,
@@ -50,8 +57,16 @@ pub fn run(
     context: &Context,
     environment: &Environment,
 ) -> Result<Answer, CliError> {
+    let format = match (args.format, args.excel) {
+        (Format::Csv, true) => Format::Excel,
+        (format, false) => format,
+        (format, true) => {
+            let message = format!("`--excel` is for CSV, not for `--format {format}`");
+            return Err(CliError::new(Exit::Usage, message).hint("`--format csv --excel`"));
+        }
+    };
     let request = Request {
-        format: args.format,
+        format,
         tables: args.tables.iter().chain(&args.table).cloned().collect(),
         since: args.since.clone(),
     };

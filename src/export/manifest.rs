@@ -20,16 +20,28 @@ pub const NAME: &str = "manifest.json";
 const LAYOUT: u32 = 1;
 
 named! {
-    /// What files are written, by what their names end in.
+    /// What files are written.
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "lowercase")]
     pub enum Format {
         /// Comma-separated values with a header; a file per table.
         Csv = "csv",
+        /// The same, written so that spreadsheets read it safely.
+        Excel = "excel",
         /// An object per line; a file per table.
         Jsonl = "jsonl",
         /// Parquet; a folder per table, of what grows with time a folder per month in it.
         Parquet = "parquet",
+    }
+}
+
+impl Format {
+    /// What the names of its files end in.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Excel => Self::Csv.name(),
+            other => other.name(),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod bucket;
 mod decide;
 mod destination;
 mod error;
+mod excel;
 mod folder;
 pub mod manifest;
 mod parquet;

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use crate::export::decide::decide;
 use crate::export::destination::{Changes, Destination, Staged};
 use crate::export::error::{ExportError, at};
+use crate::export::excel;
 use crate::export::manifest::{self, FileEntry, Format, Manifest, TableEntry};
 use crate::export::parquet::ParquetFile;
 use crate::export::text;
@@ -81,6 +82,7 @@ struct Open {
 
 enum Sink {
     Csv(BufWriter<File>),
+    Excel(BufWriter<File>),
     Jsonl(BufWriter<File>),
     Parquet(Box<ParquetFile>),
 }
@@ -176,7 +178,7 @@ impl<'s> Stage<'s> {
         let format = self.manifest.format;
         let path = match format {
             Format::Parquet => format!("{}/part-0.parquet", table.name),
-            _ => format!("{}.{}", table.name, format.name()),
+            _ => format!("{}.{}", table.name, format.extension()),
         };
         let mut open = self.open(table, path, None)?;
         let which = since.map_or(Which::All, Which::Since);
@@ -281,6 +283,11 @@ impl<'s> Stage<'s> {
                     text::csv_header(&mut out, &table.columns)?;
                     Sink::Csv(out)
                 }
+                Format::Excel => {
+                    let mut out = BufWriter::new(file);
+                    excel::header(&mut out, &table.columns)?;
+                    Sink::Excel(out)
+                }
                 Format::Jsonl => Sink::Jsonl(BufWriter::new(file)),
                 Format::Parquet => {
                     let notes = self.notes(table.name);
@@ -309,7 +316,7 @@ impl<'s> Stage<'s> {
         let Open { path, aside, month, sink, rows } = open;
         let ended = || -> io::Result<(u64, u64)> {
             let (file, unfit) = match sink {
-                Sink::Csv(out) | Sink::Jsonl(out) => (out.into_inner()?, 0),
+                Sink::Csv(out) | Sink::Excel(out) | Sink::Jsonl(out) => (out.into_inner()?, 0),
                 Sink::Parquet(file) => file.finish()?,
             };
             file.sync_all()?;
@@ -329,6 +336,7 @@ impl Open {
     fn push(&mut self, table: &Table, row: &[Value<'_>]) -> Result<(), ExportError> {
         let pushed = match &mut self.sink {
             Sink::Csv(out) => text::csv_row(out, row),
+            Sink::Excel(out) => excel::row(out, &table.columns, row),
             Sink::Jsonl(out) => text::json_row(out, &table.columns, row),
             Sink::Parquet(file) => file.push(row),
         };
@@ -339,7 +347,7 @@ impl Open {
     /// Memory of the rows that wait to be written.
     fn waiting_bytes(&self) -> usize {
         match &self.sink {
-            Sink::Csv(_) | Sink::Jsonl(_) => 0,
+            Sink::Csv(_) | Sink::Excel(_) | Sink::Jsonl(_) => 0,
             Sink::Parquet(file) => file.waiting_bytes(),
         }
     }

@@ -39,6 +39,58 @@ fn csv_says_what_the_database_says() {
     assert!(!text.replace("\r\n", "").contains('\r'), "a line that ends otherwise");
 }
 
+/// Spreadsheets ran formulas of captions, rounded ids of 19 digits, and took instants for text.
+#[test]
+fn csv_for_spreadsheets_holds_no_formula_of_others_and_keeps_every_id() {
+    let (bed, out) = mirror();
+    bed.db_to_write()
+        .execute_batch(
+            "UPDATE video SET description = '=WEBSERVICE(\"http://x/\")' WHERE key = 5;
+             UPDATE account_video SET id = 7300000000000000000 + key WHERE key < 9",
+        )
+        .unwrap();
+    export(&bed, "csv", out.path(), &["--excel"]);
+    let read = |table: &str| {
+        let text = std::fs::read_to_string(out.path().join(format!("{table}.csv"))).unwrap();
+        let text = text.strip_prefix('\u{feff}').unwrap().to_owned();
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let names = reader.headers().unwrap().clone();
+        let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        let column = |name: &str| {
+            let at = names.iter().position(|one| one == name).unwrap();
+            records.iter().map(|record| record[at].to_owned()).collect::<Vec<_>>()
+        };
+        ["id", "last_scrape_time", "description"].map(column)
+    };
+    let [_, instants, descriptions] = read("videos");
+    assert!(descriptions.iter().any(|text| text == "'=WEBSERVICE(\"http://x/\")"));
+    assert!(descriptions.iter().all(|text| !text.starts_with(['=', '+', '-', '@'])));
+    let instants: Vec<&String> = instants.iter().filter(|text| !text.is_empty()).collect();
+    assert!(!instants.is_empty());
+    for text in instants {
+        assert!(chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").is_ok(), "{text}");
+    }
+    let [ids, ..] = read("account_videos");
+    let held = bed.rows("SELECT id FROM account_videos");
+    let text = |row: Vec<Sql>| match row.into_iter().next() {
+        Some(Sql::Text(id)) => id,
+        other => panic!("{other:?} is no id"),
+    };
+    let held: Vec<String> = held.into_iter().map(text).collect();
+    assert!(held.iter().any(|id| id.len() > 15 && id.bytes().all(|byte| byte.is_ascii_digit())));
+    for (read, held) in ids.iter().zip(&held) {
+        let is_number = held.bytes().all(|byte| byte.is_ascii_digit());
+        let expected = if is_number { format!("=\"{held}\"") } else { held.clone() };
+        assert_eq!(*read, expected);
+    }
+    // The two kinds of CSV do not mix in a folder, and other formats have no such kind.
+    for (format, more) in [("csv", &[][..]), ("parquet", &["--excel"])] {
+        let place = out.path().to_str().unwrap();
+        let arguments = [&["export", "--format", format, "--out", place], more].concat();
+        bed.start(bed.command(&arguments)).wait().expect(2).says("excel");
+    }
+}
+
 #[test]
 fn json_lines_say_what_the_database_says() {
     let (bed, out) = mirror();
