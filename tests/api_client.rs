@@ -207,6 +207,24 @@ async fn a_gzip_body_is_unpacked() {
 }
 
 #[tokio::test]
+async fn gzip_by_another_name_or_in_several_members_is_unpacked() {
+    let members = [gzip(br#"{"data":"#), gzip(b""), gzip(br#"{"id":"v1"}}"#)].concat();
+    for coding in ["gzip", "GZIP", "x-gzip", "identity, gzip"] {
+        for packed in [&members, &gzip(br#"{"data":{"id":"v1"}}"#)] {
+            let headers = format!("content-encoding: {coding}\r\n");
+            let answer = ask("200 OK", &headers, packed).await.unwrap();
+            assert_eq!(document(&answer).unwrap().get(), r#"{"id":"v1"}"#, "{coding}");
+        }
+    }
+    let problem = gzip(br#"{"type":"urn:creatoraudit:error:x","code":"QUOTA_EXCEEDED"}"#);
+    let failure = ask("403 Forbidden", "content-encoding: X-GZIP\r\n", problem).await.unwrap_err();
+    assert_eq!(failure.verdict, Verdict::QuotaExceeded);
+    // A proxy may say so of an answer that has no body.
+    let empty = ask("204 No Content", "content-encoding: gzip\r\n", "").await.unwrap();
+    assert!(empty.body.is_empty());
+}
+
+#[tokio::test]
 async fn a_gzip_body_that_is_cut_or_damaged_is_a_cut_answer() {
     let packed = gzip(&b"{\"data\":[]}".repeat(100));
     let cut = &packed[..packed.len() - 12];

@@ -96,7 +96,6 @@ pub(super) fn transport(
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
-        .gzip(true)
         .redirect(Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())

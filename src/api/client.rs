@@ -16,6 +16,7 @@ use url::Url;
 use crate::api::answer::Answer;
 use crate::api::build::{BuildError, authorization, check_base_url, transport};
 use crate::api::failure::{Failure, Verdict};
+use crate::api::gzip::{Unpacker, is_gzip};
 use crate::api::headers::Head;
 use crate::api::request::Request;
 use crate::api::room::{FREE_BYTES, Place, Room};
@@ -29,6 +30,8 @@ use crate::model::settings::ApiSettings;
 const BODY_BYTES_MAX: usize = 4 << 20;
 /// What is read of the body of a refusal; the status alone decides, so the rest can be lost.
 const PROBLEM_BYTES_MAX: usize = 256 << 10;
+/// What is unpacked at a time.
+const UNPACK_BYTES: usize = 64 << 10;
 /// Longest story told about a broken connection.
 const CHAIN_CHARS_MAX: usize = 500;
 
@@ -115,6 +118,7 @@ impl Client {
     fn headers(&self, request: &Request) -> Result<HeaderMap, Failure> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         if request.authenticated {
             headers.insert(header::AUTHORIZATION, self.authorization.clone());
         }
@@ -148,33 +152,58 @@ impl Client {
         }
         let mut place = Place::default();
         let mut body = Vec::with_capacity(length.unwrap_or(0).min(FREE_BYTES));
-        loop {
-            let chunk = match response.chunk().await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => {
-                    replace_lone_surrogates(&mut body);
-                    return Ok((body.into(), place));
-                }
-                Err(error) => {
-                    let story = self.story(error);
-                    return Err(Failure::found(Verdict::Cut, "the answer broke off", &story)
-                        .with_head(head));
-                }
-            };
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| cut(head, &self.story(error)))?
+        {
             let longer = body.len().saturating_add(chunk.len());
             if longer > BODY_BYTES_MAX {
                 return Err(too_large(head));
             }
-            match request.is_guess {
-                false => self.room.grow(&mut place, longer).await,
-                true if self.room.try_grow(&mut place, longer) => {}
-                true => {
-                    let title = "no room for an answer that was only guessed to be of use";
-                    return Err(Failure::found(Verdict::Cut, title, "").with_head(head));
-                }
-            }
+            self.make_room(request, &mut place, longer, head).await?;
             body.extend_from_slice(&chunk);
         }
+        if is_gzip(response.headers()) && !body.is_empty() {
+            body = self.unpack(request, &body, &mut place, head).await?;
+        }
+        replace_lone_surrogates(&mut body);
+        Ok((body.into(), place))
+    }
+
+    async fn unpack(
+        &self,
+        request: &Request,
+        packed: &[u8],
+        place: &mut Place,
+        head: &Head,
+    ) -> Result<Vec<u8>, Failure> {
+        let mut unpacker = Unpacker::new(packed);
+        let mut body = Vec::new();
+        loop {
+            let held = packed.len().saturating_add(body.len());
+            self.make_room(request, place, held.saturating_add(UNPACK_BYTES), head).await?;
+            match unpacker.append(&mut body, UNPACK_BYTES) {
+                Ok(0) => return Ok(body),
+                Ok(_) if body.len() > BODY_BYTES_MAX => return Err(too_large(head)),
+                Ok(_) => {}
+                Err(error) => return Err(cut(head, &error.to_string())),
+            }
+        }
+    }
+
+    async fn make_room(
+        &self,
+        request: &Request,
+        place: &mut Place,
+        bytes: usize,
+        head: &Head,
+    ) -> Result<(), Failure> {
+        if !request.is_guess {
+            self.room.grow(place, bytes).await;
+        } else if !self.room.try_grow(place, bytes) {
+            let title = "no room for an answer that was only guessed to be of use";
+            return Err(Failure::found(Verdict::Cut, title, "").with_head(head));
+        }
+        Ok(())
     }
 
     /// The failure of an attempt that got no answer.
@@ -226,8 +255,17 @@ async fn problem_body(mut response: Response) -> Vec<u8> {
             break;
         }
     }
+    if is_gzip(response.headers()) {
+        let packed = std::mem::take(&mut body);
+        // What is cut is unpacked as far as it goes.
+        let _ = Unpacker::new(&packed).append(&mut body, PROBLEM_BYTES_MAX);
+    }
     replace_lone_surrogates(&mut body);
     body
+}
+
+fn cut(head: &Head, story: &str) -> Failure {
+    Failure::found(Verdict::Cut, "the answer broke off", story).with_head(head)
 }
 
 fn too_large(head: &Head) -> Failure {

@@ -12,6 +12,7 @@ mod failure;
 mod filters;
 mod fingerprint;
 mod gate;
+mod gzip;
 mod headers;
 mod hold;
 mod item;
