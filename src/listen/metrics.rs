@@ -1,7 +1,7 @@
 //! The numbers: counted as requests and passes go by, or read from the database when asked for.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -43,6 +43,7 @@ type SecondsPerKind = Family<OfKind, Gauge<f64, AtomicU64>>;
 pub struct Metrics {
     registry: Registry,
     turn: Mutex<Kind>,
+    rendering: Arc<tokio::sync::Mutex<()>>,
     requests: Family<OfRequest, Counter>,
     rate_limited: Counter,
     scrapes: Family<OfKind, Counter>,
@@ -74,6 +75,7 @@ impl Default for Metrics {
         let passes = Histogram::new(exponential_buckets(0.05, 3.0, 10));
         Self {
             turn: Mutex::new(Kind::Meta),
+            rendering: Arc::default(),
             requests: add(r, "requests", "Requests sent, by kind and HTTP status"),
             rate_limited: add(r, "rate_limited", "Answers with status 429"),
             scrapes: add(r, "scrapes", "Scrapes added to history"),
@@ -149,6 +151,11 @@ impl Metrics {
             let added = u64::try_from(kind.turn.tally.page.snapshots_added).unwrap_or(0);
             self.scrapes.get_or_create(&OfKind { kind: kind.turn.kind.name() }).inc_by(added);
         }
+    }
+
+    /// Waits until no other scrape is being rendered; none begins until the guard is dropped.
+    pub(super) async fn begin_rendering(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.rendering).lock_owned().await
     }
 
     /// Notes whether the key works.

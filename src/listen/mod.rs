@@ -3,23 +3,28 @@
 //! It reads the database through a connection of its own and is told of requests and passes by the
 //! daemon; it never touches either.
 
+mod connections;
 mod metrics;
 mod text;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
 pub use metrics::Metrics;
+
+use connections::BoundedListener;
 
 use crate::clock::Clock;
 use crate::daemon::Pulse;
@@ -49,8 +54,11 @@ pub async fn start(address: SocketAddr, listener: Listener) -> io::Result<Socket
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .with_state(Arc::new(listener));
+        .layer(middleware::from_fn(guard));
+    let clock = listener.clock.clone();
+    let app = app.with_state(Arc::new(listener));
     tokio::spawn(async move {
+        let socket = BoundedListener::new(socket, clock);
         if let Err(error) = axum::serve(socket, app).await {
             tracing::error!(%error, "the listener has ended");
         }
@@ -58,8 +66,34 @@ pub async fn start(address: SocketAddr, listener: Listener) -> io::Result<Socket
     Ok(address)
 }
 
+/// Refuses what a web page sends by a name of its own that it made point to loopback, and closes
+/// each connection after one answer: the number of connections is bounded.
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = match request.headers().get_all(header::HOST).iter().all(is_loopback) {
+        true => next.run(request).await,
+        false => {
+            let why = "the Host header must name localhost or a loopback address\n";
+            (StatusCode::MISDIRECTED_REQUEST, why).into_response()
+        }
+    };
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn is_loopback(host: &HeaderValue) -> bool {
+    let Ok(authority) = Authority::try_from(host.as_bytes()) else { return false };
+    let name = authority.host().trim_matches(['[', ']']);
+    match name.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => name.eq_ignore_ascii_case("localhost"),
+    }
+}
+
 async fn metrics(State(listener): State<Arc<Listener>>) -> Response {
+    // Each opens the database for itself; side by side they would take much memory.
+    let rendering = listener.metrics.begin_rendering().await;
     let read = move || {
+        let _rendering = rendering;
         let store = Database::open_to_read(&listener.database)?;
         listener.metrics.render(&store, listener.clock.now())
     };
@@ -86,5 +120,31 @@ async fn readyz(State(listener): State<Arc<Listener>>) -> (StatusCode, &'static 
     match listener.is_ready.load(Ordering::Relaxed) {
         true => (StatusCode::OK, "ok\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "the API does not accept us at present\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_answered() {
+        for (host, is_fine) in [
+            ("localhost", true),
+            ("LocalHost:9464", true),
+            ("127.0.0.1:9464", true),
+            ("127.8.8.8", true),
+            ("[::1]:9464", true),
+            ("[::1]", true),
+            ("", false),
+            ("rebound.example:9464", false),
+            ("localhost.rebound.example", false),
+            ("127.0.0.1.rebound.example", false),
+            ("192.168.0.1", false),
+            ("0.0.0.0:9464", false),
+            ("[::]", false),
+        ] {
+            assert_eq!(is_loopback(&HeaderValue::from_static(host)), is_fine, "{host}");
+        }
     }
 }

@@ -21,8 +21,17 @@ fn address(daemon: &Daemon) -> SocketAddr {
 
 /// Status and body.
 fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    answer(ask(address, "localhost", path))
+}
+
+fn ask(address: SocketAddr, host: &str, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+    stream
+}
+
+/// Reads to the end of the connection, which is closed after one answer.
+fn answer(mut stream: TcpStream) -> (u16, String) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -62,5 +71,39 @@ fn it_tells_what_is_known_and_nothing_of_what_was_not_yet() {
     }
     assert_eq!(get(address, "/readyz").0, 200);
     assert_eq!(get(address, "/elsewhere").0, 404);
+    daemon.stop();
+}
+
+#[test]
+fn a_web_page_that_points_its_own_name_at_loopback_is_refused() {
+    let mut bed = still(calm());
+    bed.set("CREATORMIRROR_LISTEN", "127.0.0.1:0");
+    let daemon = bed.idle_daemon();
+    let address = address(&daemon);
+    for path in ["/metrics", "/healthz"] {
+        assert_eq!(answer(ask(address, "rebound.example:80", path)).0, 421);
+        assert_eq!(answer(ask(address, &address.to_string(), path)).0, 200);
+    }
+    daemon.stop();
+}
+
+#[test]
+fn many_scrapes_at_once_are_all_answered_and_take_little_memory() {
+    let mut bed = still(calm());
+    bed.set("CREATORMIRROR_LISTEN", "127.0.0.1:0");
+    let daemon = bed.idle_daemon();
+    let address = address(&daemon);
+    let peak_kib = || -> u64 {
+        let status = format!("/proc/{}/status", daemon.process.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    assert_eq!(get(address, "/metrics").0, 200);
+    let before = peak_kib();
+    let asked: Vec<_> = (0..200).map(|_| ask(address, "localhost", "/metrics")).collect();
+    assert!(asked.into_iter().all(|stream| answer(stream).0 == 200));
+    let (after, more) = (peak_kib(), peak_kib() - before);
+    assert!(more < 16 * 1024, "{before} KiB, then {after} KiB");
     daemon.stop();
 }
