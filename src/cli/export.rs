@@ -11,7 +11,9 @@ use crate::cli::context::Context;
 use crate::cli::globals::one_of;
 use crate::cli::runtime;
 use crate::config::Environment;
-use crate::export::{self, Bucket, Destination, ExportError, Folder, Format, Request};
+use crate::export::{
+    self, Bucket, Destination, ExportError, Folder, Format, Request, StagingFolder,
+};
 use crate::logging;
 use crate::model::Instant;
 use crate::report::progress::Progress;
@@ -23,6 +25,9 @@ const SECRET: [&str; 3] = ["SECRET", "TOKEN", "KEY"];
 
 /// What `--format` takes; to `Format::Excel` leads `--excel`.
 const FORMATS: [Format; 3] = [Format::Csv, Format::Jsonl, Format::Parquet];
+
+/// Where Linux keeps temporary files that are too large for memory, file-hierarchy(7).
+const LARGE_FILES: &str = "/var/tmp";
 
 /// Arguments of `export`.
 #[derive(Debug, Clone, Args)]
@@ -77,7 +82,10 @@ pub fn run(
         false => Box::new(Folder::open(Path::new(&args.out)).map_err(failed)?),
         true => {
             let runtime = runtime::runtime_of_one()?;
-            let bucket = Bucket::open(&args.out, variables(environment), runtime);
+            let otherwise = environment.text("TMPDIR").unwrap_or(LARGE_FILES);
+            let aside = StagingFolder::create(store.path(), Path::new(otherwise));
+            let aside = aside.map_err(failed)?;
+            let bucket = Bucket::open(&args.out, variables(environment), aside, runtime);
             Box::new(bucket.map_err(failed)?)
         }
     };

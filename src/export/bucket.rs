@@ -1,6 +1,6 @@
-//! An export in a bucket of S3 or of anything that speaks like it. Files are written to a temporary
-//! folder on this machine first, so that the database is not read at the pace of the network, and
-//! then uploaded: an object is replaced as a whole, when its last byte has arrived.
+//! An export in a bucket of S3 or of anything that speaks like it. Files are written to a folder on
+//! this machine first ([`StagingFolder`]), so that the database is not read at the pace of the network,
+//! and then uploaded: an object is replaced as a whole, when its last byte has arrived.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -13,12 +13,12 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path as Key;
 use object_store::{ObjectStoreExt, PutPayload, RetryConfig, WriteMultipart};
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::export::destination::{Changes, Destination, Staged};
 use crate::export::error::{ExportError, at};
 use crate::export::manifest::NAME;
+use crate::export::staging_folder::StagingFolder;
 
 /// What an address of a bucket begins with.
 const S3: &str = "s3://";
@@ -43,7 +43,7 @@ pub struct Bucket {
     store: Arc<AmazonS3>,
     recorded: Option<Vec<u8>>,
     lengths: BTreeMap<String, u64>,
-    aside: TempDir,
+    aside: StagingFolder,
     runtime: Runtime,
 }
 
@@ -58,6 +58,7 @@ impl Bucket {
     pub fn open(
         address: &str,
         variables: impl IntoIterator<Item = (String, String)>,
+        aside: StagingFolder,
         runtime: Runtime,
     ) -> Result<Self, ExportError> {
         let unusable =
@@ -85,7 +86,6 @@ impl Bucket {
         }
         let store = builder.with_bucket_name(name).build();
         let store = store.map_err(|error| unusable(error.to_string()))?;
-        let aside = tempfile::tempdir().map_err(at(Path::new("a temporary folder")))?;
         let mut bucket = Self {
             address: address.trim_end_matches('/').to_owned(),
             prefix: prefix.trim_matches('/').to_owned(),
@@ -142,8 +142,12 @@ impl Bucket {
     }
 
     async fn upload(&self, staged: &Staged) -> Result<(), ExportError> {
+        let file = std::fs::File::open(&staged.aside).map_err(at(&staged.aside))?;
+        self.upload_from(file, staged).await
+    }
+
+    async fn upload_from(&self, mut file: impl Read, staged: &Staged) -> Result<(), ExportError> {
         let failed = |error| self.failed(&staged.path, error);
-        let mut file = std::fs::File::open(&staged.aside).map_err(at(&staged.aside))?;
         let mut part = || -> Result<Bytes, ExportError> {
             let mut bytes = Vec::new();
             let read = (&mut file).take(PART_BYTES as u64).read_to_end(&mut bytes);
@@ -156,15 +160,21 @@ impl Bucket {
         }
         let upload = self.store.put_multipart(&self.key(&staged.path)).await.map_err(failed)?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-        while !next.is_empty() {
-            if let Err(error) = upload.wait_for_capacity(PARTS_MAX).await {
-                // The parts that arrived cost money as long as they are kept.
-                let _ = upload.abort().await;
-                return Err(failed(error));
+        let sent: Result<(), ExportError> = async {
+            while !next.is_empty() {
+                upload.wait_for_capacity(PARTS_MAX).await.map_err(failed)?;
+                upload.put(next);
+                next = part()?;
             }
-            upload.put(next);
-            next = part()?;
+            Ok(())
         }
+        .await;
+        if let Err(error) = sent {
+            // The parts that arrived cost money as long as they are kept.
+            let _ = upload.abort().await;
+            return Err(error);
+        }
+        // Aborts by itself when it fails.
         upload.finish().await.map_err(failed)?;
         Ok(())
     }
@@ -203,5 +213,84 @@ impl Destination for Bucket {
 
     fn put(&self, changes: Changes) -> Result<(), ExportError> {
         self.runtime.block_on(self.put_all(changes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::net::TcpListener;
+    use std::sync::{Mutex, PoisonError};
+
+    use axum::Router;
+    use axum::extract::{Request, State};
+    use axum::http::{StatusCode, header};
+    use axum::response::{IntoResponse, Response};
+
+    use super::*;
+
+    type Seen = Arc<Mutex<Vec<String>>>;
+
+    /// An empty bucket that takes what it is sent, and notes methods and queries.
+    async fn answer(State(seen): State<Seen>, request: Request) -> Response {
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let method = request.method().to_string();
+        seen.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{method} {query}"));
+        let _ = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+        match method.as_str() {
+            "GET" if query.contains("list-type") => "<ListBucketResult/>".into_response(),
+            "GET" => StatusCode::NOT_FOUND.into_response(),
+            "POST" => "<InitiateMultipartUploadResult><UploadId>u</UploadId>\
+                       </InitiateMultipartUploadResult>"
+                .into_response(),
+            "DELETE" => StatusCode::NO_CONTENT.into_response(),
+            _ => [(header::ETAG, "\"e\"")].into_response(),
+        }
+    }
+
+    fn serve(seen: Seen) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            Runtime::new().unwrap().block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                let app = Router::new().fallback(answer).with_state(seen);
+                axum::serve(listener, app).await
+            })
+        });
+        format!("http://{address}")
+    }
+
+    /// A disk that fails.
+    struct Broken;
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("input/output error"))
+        }
+    }
+
+    /// They cost money until somebody finds them.
+    #[test]
+    fn a_read_error_leaves_no_uploaded_parts_behind() {
+        let seen = Seen::default();
+        let folder = tempfile::tempdir().unwrap();
+        let variables = [
+            ("AWS_ENDPOINT_URL", serve(Arc::clone(&seen))),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "id".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value));
+        let aside = StagingFolder::create(&folder.path().join("m.db"), folder.path()).unwrap();
+        let bucket = Bucket::open("s3://b/x", variables, aside, Runtime::new().unwrap()).unwrap();
+        let source = io::repeat(b'x').take(PART_BYTES as u64 * 2 + 1).chain(Broken);
+        let staged = Staged { path: "a.csv".to_owned(), aside: bucket.aside().join("1") };
+        let failed = bucket.runtime.block_on(bucket.upload_from(source, &staged)).unwrap_err();
+        assert!(matches!(failed, ExportError::Io { .. }), "{failed}");
+        let seen = seen.lock().unwrap();
+        assert!(seen.iter().any(|request| request.starts_with("POST uploads")), "{seen:?}");
+        assert!(seen.iter().any(|request| request == "DELETE uploadId=u"), "{seen:?}");
     }
 }

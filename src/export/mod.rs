@@ -19,6 +19,7 @@ mod folder;
 pub mod manifest;
 mod parquet;
 mod stage;
+mod staging_folder;
 mod text;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,7 @@ pub use error::ExportError;
 pub use folder::Folder;
 pub use manifest::Format;
 pub use stage::{Exported, Watch};
+pub use staging_folder::StagingFolder;
 
 use crate::clock::Clock;
 use crate::model::instant;
