@@ -23,6 +23,7 @@ mod run;
 mod runtime;
 mod sandbox;
 mod schema;
+mod service_manager;
 mod session;
 mod status;
 mod sync;

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::cli::context::Context;
+use crate::cli::service_manager::ServiceManager;
 use crate::cli::{errors, outcome, runtime, session};
 use crate::config::{Environment, Flags};
 use crate::daemon::{self, Answer as JobAnswer, Call, DaemonSettings, Fresh, Front, News, Pulse};
@@ -68,8 +69,9 @@ pub fn run(
         }
         let counted = Arc::clone(&metrics);
         let clock = context.clock.clone();
+        let manager = Arc::new(ServiceManager::new(environment));
         let front = Front {
-            calls: calls(pulse.clone())?,
+            calls: calls(pulse.clone(), Arc::clone(&manager))?,
             herald: Box::new(move |news| {
                 match news {
                     News::KeyWorks(works) => {
@@ -79,7 +81,7 @@ pub fn run(
                     News::ApiAnswers(answers) => metrics.set_api_up(*answers),
                     _ => {}
                 }
-                herald(news);
+                herald(&manager, news);
             }),
             note: Box::new(move |report, took| counted.count_pass(report, took, clock.now())),
             reload: reload(context, flags, environment, &session),
@@ -119,7 +121,7 @@ fn settings(context: &Context, seed: u64) -> DaemonSettings {
 
 /// Listens for signals. A second call to stop, or a stop that takes too long, ends the process where
 /// it stands: what is committed is safe.
-fn calls(pulse: Pulse) -> Result<mpsc::Receiver<Call>, CliError> {
+fn calls(pulse: Pulse, manager: Arc<ServiceManager>) -> Result<mpsc::Receiver<Call>, CliError> {
     let (sender, receiver) = mpsc::channel(16);
     let is_stopping = Arc::new(AtomicBool::new(false));
     runtime::note_end();
@@ -149,7 +151,7 @@ fn calls(pulse: Pulse) -> Result<mpsc::Receiver<Call>, CliError> {
             }
         });
     }
-    tokio::spawn(watchdog(pulse));
+    tokio::spawn(watchdog(pulse, manager));
     Ok(receiver)
 }
 
@@ -162,37 +164,30 @@ async fn end_in_time() {
 }
 
 /// Tells the service manager that all is well, for as long as it is.
-async fn watchdog(pulse: Pulse) {
+async fn watchdog(pulse: Pulse, manager: Arc<ServiceManager>) {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     let clock = crate::clock::Clock::System;
     loop {
         if pulse.is_good() {
-            notify(&[NotifyState::Watchdog]);
+            manager.notify(&[NotifyState::Watchdog]);
         }
         clock.sleep((limit / 3).min(PULSE_LOOK)).await;
     }
 }
 
-fn herald(news: &News) {
+fn herald(manager: &ServiceManager, news: &News) {
     match news {
-        News::Ready => notify(&[NotifyState::Ready]),
+        News::Ready => manager.notify(&[NotifyState::Ready]),
         News::Status(text) => {
             tracing::debug!("{text}");
-            notify(&[NotifyState::Status(text)]);
+            manager.notify(&[NotifyState::Status(text)]);
         }
         News::Reloading => match NotifyState::monotonic_usec_now() {
-            Ok(now) => notify(&[NotifyState::Reloading, now]),
-            Err(_) => notify(&[NotifyState::Reloading]),
+            Ok(now) => manager.notify(&[NotifyState::Reloading, now]),
+            Err(_) => manager.notify(&[NotifyState::Reloading]),
         },
-        News::Stopping => notify(&[NotifyState::Stopping]),
+        News::Stopping => manager.notify(&[NotifyState::Stopping]),
         News::KeyWorks(_) | News::ApiAnswers(_) => {}
-    }
-}
-
-/// Without a service manager there is nobody to tell, and that is no error.
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "the service manager could not be told");
     }
 }
 

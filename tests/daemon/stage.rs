@@ -1,6 +1,8 @@
 //! What tests of the daemon stand on: the real binary's `run`, and a notify socket that listens to it.
 
-use std::os::unix::net::UnixDatagram;
+use std::ffi::OsString;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -43,9 +45,13 @@ impl Bed {
     }
 
     /// Starts a command that is `run`, with a notify socket.
-    pub fn start_daemon_by(&self, mut command: Command) -> Daemon {
-        let news = News::listen();
-        command.env("NOTIFY_SOCKET", &news.path).env("WATCHDOG_USEC", "900000");
+    pub fn start_daemon_by(&self, command: Command) -> Daemon {
+        self.start_daemon_told(command, News::listen())
+    }
+
+    /// Starts a command that is `run`, with this notify socket.
+    pub fn start_daemon_told(&self, mut command: Command, news: News) -> Daemon {
+        command.env("NOTIFY_SOCKET", &news.address).env("WATCHDOG_USEC", "900000");
         Daemon { process: self.start(command), news }
     }
 
@@ -77,18 +83,29 @@ impl Daemon {
 
 /// What the service manager was told, line by line, and when.
 pub struct News {
-    path: std::path::PathBuf,
+    address: OsString,
     lines: Arc<Mutex<Vec<(Instant, String)>>>,
     is_over: Arc<AtomicBool>,
     ear: Option<JoinHandle<()>>,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 impl News {
     fn listen() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
-        let socket = UnixDatagram::bind(&path).unwrap();
+        Self::of(UnixDatagram::bind(&path).unwrap(), path.into(), Some(folder))
+    }
+
+    /// Listens on an abstract socket.
+    pub fn listen_abstractly() -> Self {
+        let name = format!("creatormirror-{}", uuid::Uuid::new_v4());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let socket = UnixDatagram::bind_addr(&address).unwrap();
+        Self::of(socket, format!("@{name}").into(), None)
+    }
+
+    fn of(socket: UnixDatagram, address: OsString, folder: Option<TempDir>) -> Self {
         socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let lines = Arc::<Mutex<Vec<_>>>::default();
         let is_over = Arc::<AtomicBool>::default();
@@ -104,7 +121,7 @@ impl News {
                 }
             }
         });
-        Self { path, lines, is_over, ear: Some(ear), _folder: folder }
+        Self { address, lines, is_over, ear: Some(ear), _folder: folder }
     }
 
     /// Everything so far, signs of life aside.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use creatormirror::sandbox::{Accident, Fault, FaultBody, RetryAfter};
 
-use super::stage::{Wire, still};
+use super::stage::{News, Wire, still};
 use super::support::{KEY, calm, until};
 
 #[test]
@@ -20,6 +20,29 @@ fn it_is_ready_once_whoami_has_answered() {
     daemon.news.wait_for("STATUS=idle until");
     bed.compare();
     daemon.stop();
+}
+
+#[test]
+fn an_abstract_notify_socket_is_told_that_it_is_ready() {
+    let bed = still(calm());
+    let daemon = bed.start_daemon_told(bed.command(&["run"]), News::listen_abstractly());
+    daemon.news.wait_for("READY=1");
+    daemon.news.wait_for("STATUS=idle until");
+    assert!(!daemon.stop().stderr.contains("cannot notify"));
+}
+
+#[test]
+fn a_notify_socket_that_is_not_there_is_warned_about_once() {
+    let bed = still(calm());
+    let mut command = bed.command(&["run"]);
+    command.env("NOTIFY_SOCKET", "@creatormirror-nobody-listens");
+    let process = bed.start(command);
+    until("it has synced", || {
+        process.stderr().contains("cannot notify") && !bed.log_of("/meta").is_empty()
+    });
+    process.signal(rustix::process::Signal::TERM);
+    let run = process.wait().expect(0);
+    assert_eq!(run.stderr.matches("cannot notify the service manager").count(), 1, "{run:#?}");
 }
 
 #[test]
