@@ -19,7 +19,7 @@ const CONFIG_SOURCES: &[&str] = &[
      unknown setting is an error that names its line. Paths are relative to the file.",
     "Durations are written 90s, 5m, 2h, 1h 30m or 90d. Schedules are crontab(5) expressions with five fields, names and steps; @hourly, \
      @daily, @weekly and @monthly, at a minute that differs between installations; or off.",
-    "Proxies come from HTTPS_PROXY, NO_PROXY and their like; over http, which is allowed on loopback alone, none is used.",
+    "Proxies come from HTTPS_PROXY, ALL_PROXY and NO_PROXY; they are http or https, not SOCKS. Over http, which is allowed on loopback alone, none is used.",
 ];
 
 const FILES: &[(&str, &str)] = &[

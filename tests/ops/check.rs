@@ -179,6 +179,35 @@ fn a_key_from_a_process_substitution_works() {
 }
 
 #[test]
+fn the_proxy_is_the_one_that_requests_go_through() {
+    let bench = Bench::synced();
+    // Nobody listens there, nor where the proxies are said to be.
+    let base_url = ("CREATORAUDIT_BASE_URL", "https://127.0.0.1:1/v2");
+    let proxy = ("HTTPS_PROXY", "http://user:s3cret@127.0.0.1:2/");
+    for (variables, level, shown) in [
+        (vec![], "ok", "none is set"),
+        (vec![proxy], "ok", "http://127.0.0.1:2 (HTTPS_PROXY)"),
+        (vec![("all_proxy", "user:s3cret@127.0.0.1:2")], "ok", "http://127.0.0.1:2 (all_proxy)"),
+        (vec![proxy, ("no_proxy", "example.com")], "ok", "http://127.0.0.1:2 (HTTPS_PROXY)"),
+        (vec![proxy, ("NO_PROXY", "127.0.0.0/8")], "ok", "none is used: NO_PROXY exempts"),
+        (vec![proxy, ("no_proxy", "127.0.0.1")], "ok", "none is used: NO_PROXY exempts"),
+        (
+            vec![("ALL_PROXY", "socks5://[::1]:2")],
+            "failure",
+            "socks5://[::1]:2 (ALL_PROXY) is a SOCKS",
+        ),
+        (vec![("https_proxy", "ftp://127.0.0.1:2")], "warning", "https_proxy is no proxy address"),
+    ] {
+        let ran = bench.run_with(&[&variables[..], &[base_url]].concat(), &["check"]);
+        assert_eq!(ran.level("proxy"), level, "{variables:?} {ran:?}");
+        assert!(ran.line("proxy").contains(shown), "{variables:?} {ran:?}");
+        assert!(!format!("{ran:?}").contains("s3cret"), "{ran:?}");
+        let code = if level == "failure" { 78 } else { 69 };
+        assert_eq!(ran.code, Some(code), "{variables:?} {ran:?}");
+    }
+}
+
+#[test]
 fn an_api_that_is_not_there_is_69() {
     let mut bench = Bench::synced();
     bench.stop();

@@ -1,7 +1,8 @@
 //! The settings, the key, and what else can be told without network or a look at the files.
 
+use http::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
 use secrecy::SecretString;
-use url::Url;
 
 use crate::cli::check::mirror::Mirror;
 use crate::cli::context::Context;
@@ -12,7 +13,11 @@ use crate::report::check::Check;
 use crate::report::status::refusal_text;
 use crate::report::sync;
 use crate::report::text::moment;
+use crate::report::{CliError, Exit};
 use crate::store::{pauses, refusals, walks};
+
+/// What may name a proxy for https, the first usable one counting.
+const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
 /// The settings were loaded; which file they are in, and what is odd about them.
 pub fn config(context: &Context) -> Check {
@@ -43,32 +48,55 @@ pub fn key(context: &Context) -> (Check, Option<SecretString>) {
     }
 }
 
-/// The proxies that requests go through. Their passwords are not shown.
+/// The proxy that requests go through, decided by the code that the client itself uses. Its password is
+/// not shown.
 pub fn proxy(context: &Context, environment: &Environment) -> Check {
-    if context.config.base_url.scheme() == "http" {
+    let base_url = &context.config.base_url;
+    if base_url.scheme() == "http" {
         return Check::ok("proxy", "none is used on loopback");
     }
-    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    let set = names.into_iter().filter_map(|name| Some((name, environment.get(name)?)));
-    let mut parts = Vec::new();
-    for (name, value) in set {
-        match value.to_str().and_then(proxy_address) {
-            Some(address) => parts.push(format!("{address} ({name})")),
-            None => return Check::warning("proxy", format!("{name} holds no address")),
-        }
+    let Ok(target) = base_url.as_str().parse::<Uri>() else {
+        return Check::skipped("proxy", "base_url is no URI");
+    };
+    let is_set = |name: &&str| environment.get(name).is_some();
+    let named = PROXY_VARIABLES.into_iter().filter(is_set).find_map(|name| {
+        let matcher = Matcher::builder().https(environment.text(name)?).build();
+        Some((name, address(matcher.intercept(&target)?.uri())?))
+    });
+    let name = named.as_ref().map(|(name, _)| *name).unwrap_or_default();
+    if let Some(used) = Matcher::from_env().intercept(&target) {
+        let shown = format!("{} ({name})", address(used.uri()).unwrap_or_default());
+        return match used.uri().scheme_str() {
+            Some("http" | "https") => Check::ok("proxy", shown),
+            _ => {
+                let message = format!("{shown} is a SOCKS proxy, which is not supported");
+                let error = CliError::new(Exit::Config, message);
+                let host = base_url.host_str().unwrap_or_default();
+                Check::failure(
+                    "proxy",
+                    error
+                        .hint(format!("name an http:// or https:// proxy, or set NO_PROXY={host}")),
+                )
+            }
+        };
     }
-    match parts.is_empty() {
-        true => Check::ok("proxy", "none is set"),
-        false => Check::ok("proxy", parts.join(", ")),
+    match named {
+        Some((name, address)) => Check::ok(
+            "proxy",
+            format!("none is used: NO_PROXY exempts the API from {address} ({name})"),
+        ),
+        None => match PROXY_VARIABLES.iter().find(|name| is_set(name)) {
+            Some(name) => {
+                Check::warning("proxy", format!("none is used: {name} is no proxy address"))
+            }
+            None => Check::ok("proxy", "none is set"),
+        },
     }
 }
 
-/// Host and port of a proxy, without its user and password.
-fn proxy_address(text: &str) -> Option<String> {
-    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let url = Url::parse(&text).ok()?;
-    let port = url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
-    Some(format!("{}://{}{port}", url.scheme(), url.host_str()?))
+/// Scheme, host and port of a proxy.
+fn address(proxy: &Uri) -> Option<String> {
+    Some(format!("{}://{}", proxy.scheme_str()?, proxy.authority()?))
 }
 
 /// What the server was found not to support.
@@ -115,24 +143,5 @@ pub fn listings(context: &Context, mirror: &Mirror) -> Check {
     match parts.is_empty() {
         true => Check::ok("listings", "none failed last"),
         false => Check::warning("listings", parts.join("; ")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_proxy_is_shown_without_its_password() {
-        for (text, shown) in [
-            ("http://user:s3cret@proxy:3128/", Some("http://proxy:3128")),
-            ("user:s3cret@proxy:3128", Some("http://proxy:3128")),
-            ("socks5://[::1]:1080", Some("socks5://[::1]:1080")),
-            ("https://proxy", Some("https://proxy:443")),
-            ("http://", None),
-            ("a b", None),
-        ] {
-            assert_eq!(proxy_address(text).as_deref(), shown, "{text}");
-        }
     }
 }
