@@ -1,7 +1,8 @@
 //! `export`: tables and views for tools outside SQLite. It needs neither key nor network (but for a
 //! bucket) nor lock, so that it works beside whoever writes.
 
-use std::path::Path;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use clap::Args;
@@ -16,9 +17,11 @@ use crate::export::{
 };
 use crate::logging;
 use crate::model::Instant;
-use crate::report::progress::Progress;
+use crate::model::shown::escaped;
+use crate::report::progress::{Progress, View};
 use crate::report::text::thousands;
 use crate::report::{Answer, CliError, Exit, export as report};
+use crate::store::Database;
 
 /// Variables whose values must not be seen.
 const SECRET: [&str; 3] = ["SECRET", "TOKEN", "KEY"];
@@ -45,9 +48,9 @@ pub struct ExportArgs {
     /// others as text, and instants as Excel knows them
     #[arg(long)]
     excel: bool,
-    /// Where to: a folder, or s3://BUCKET/PREFIX with the usual AWS_ variables
+    /// Where to: a folder, s3://BUCKET/PREFIX with the usual AWS_ variables, or - for one table on stdout
     #[arg(long, value_name = "DIR")]
-    out: String,
+    out: PathBuf,
     /// Of what grows with time, only rows of the month this date or instant is in, and later ones
     #[arg(long, value_name = "DATE", value_parser = month)]
     since: Option<String>,
@@ -55,6 +58,9 @@ pub struct ExportArgs {
     #[arg(long)]
     json: bool,
 }
+
+/// What `--out` names to export to stdout.
+const STDOUT: &str = "-";
 
 /// Runs the command.
 pub fn run(
@@ -78,14 +84,23 @@ pub fn run(
     let failed = |error: ExportError| told(context, &error);
     let store = context.open_to_read()?;
     export::check(&store, &request).map_err(failed)?;
-    let destination: Box<dyn Destination> = match Bucket::is_address(&args.out) {
-        false => Box::new(Folder::open(Path::new(&args.out)).map_err(failed)?),
-        true => {
+    if args.out == Path::new(STDOUT) {
+        if args.json {
+            let message = "`--json` reports on files; `--out -` writes the table itself to stdout";
+            return Err(CliError::new(Exit::Usage, message).hint("`--format jsonl` writes JSON"));
+        }
+        to_stdout(&store, &request, context.view).map_err(failed)?;
+        return Ok(Answer::none());
+    }
+    let address = args.out.to_str().filter(|out| Bucket::is_address(out));
+    let destination: Box<dyn Destination> = match address {
+        None => Box::new(Folder::open(&args.out).map_err(failed)?),
+        Some(address) => {
             let runtime = runtime::runtime_of_one()?;
             let otherwise = environment.text("TMPDIR").unwrap_or(LARGE_FILES);
             let aside = StagingFolder::create(store.path(), Path::new(otherwise));
             let aside = aside.map_err(failed)?;
-            let bucket = Bucket::open(&args.out, variables(environment), aside, runtime);
+            let bucket = Bucket::open(address, variables(environment), aside, runtime);
             Box::new(bucket.map_err(failed)?)
         }
     };
@@ -96,11 +111,33 @@ pub fn run(
     let outcome = export::run(&store, &context.clock, &request, &*destination, &mut watch);
     drop(progress);
     let outcome = outcome.map_err(failed)?;
+    let out = args.out.display().to_string();
     Ok(Answer::report(
         args.json,
-        || report::text(&outcome, &args.out),
-        || report::json(&outcome, &request, &args.out),
+        || report::text(&outcome, &out),
+        || report::json(&outcome, &request, &out),
     ))
+}
+
+/// Writes one table to stdout: as it is, but for a terminal, which it must not steer.
+fn to_stdout(store: &Database, request: &Request, view: View) -> Result<(), ExportError> {
+    let stdout = io::stdout().lock();
+    let is_terminal = stdout.is_terminal();
+    let progress = Progress::of_one(if is_terminal { View::Silent } else { view });
+    let mut out = BufWriter::new(stdout);
+    let mut write = |line: &[u8]| match is_terminal {
+        true if line.is_empty() => Ok(()),
+        true => {
+            let line = String::from_utf8_lossy(line);
+            writeln!(out, "{}", escaped(line.trim_end_matches(['\r', '\n'])))
+        }
+        false => out.write_all(line),
+    };
+    let mut watch = |table: &str, rows: u64| {
+        progress.spin(format!("{table}: {} rows", thousands(rows)));
+    };
+    export::stream(store, request, &mut write, &mut watch)?;
+    out.flush().map_err(ExportError::Stream)
 }
 
 /// The variables that say how to reach S3. From here on what is secret of them cannot appear on
@@ -134,6 +171,9 @@ fn told(context: &Context, error: &ExportError) -> CliError {
         ExportError::Busy(_) => found(Exit::TryAgain),
         ExportError::Address { .. } => found(Exit::Config)
             .hint("AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL say how to reach it"),
+        ExportError::NoStream(_) => found(Exit::Usage)
+            .hint("`export --format csv --out - videos` writes one table; `--out DIR` writes several"),
+        ExportError::Stream(error) => CliError::answer(error),
         ExportError::Io { .. } => {
             found(Exit::Storage).hint("the next run makes good what this one left undone")
         }

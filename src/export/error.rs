@@ -36,6 +36,12 @@ pub enum ExportError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What is asked for cannot be written to stdout.
+    #[error("cannot export to stdout: {0}")]
+    NoStream(&'static str),
+    /// A line could not be written to stdout.
+    #[error("cannot write to stdout: {0}")]
+    Stream(#[source] io::Error),
     /// A file could not be written.
     #[error("cannot write {}: {source}", .path.display())]
     Io {

@@ -23,6 +23,7 @@ mod staging_folder;
 mod text;
 
 use std::collections::BTreeSet;
+use std::io;
 
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
@@ -37,10 +38,11 @@ pub use staging_folder::StagingFolder;
 
 use crate::clock::Clock;
 use crate::model::instant;
+use crate::store::dump::Which;
 use crate::store::{Database, dump, instance};
 use destination::Changes;
 use manifest::Manifest;
-use stage::Stage;
+use stage::{Stage, WATCHED_ROWS};
 
 /// What is to be exported.
 #[derive(Debug, Clone)]
@@ -80,6 +82,48 @@ pub fn run(
         dump::snapshot(store, |c| read(c, clock, request, destination, watch))?;
     destination.put(changes)?;
     Ok(outcome)
+}
+
+/// Writes one table as CSV or JSON Lines: hands each line of one snapshot to `write`, with its end.
+pub fn stream(
+    store: &Database,
+    request: &Request,
+    write: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    watch: Watch<'_>,
+) -> Result<(), ExportError> {
+    let tables = selected(store.read(dump::tables)?, &request.tables)?;
+    let [table] = &tables[..] else {
+        return Err(ExportError::NoStream("it takes one table: name one"));
+    };
+    let columns = &table.columns;
+    let mut line = Vec::new();
+    let begun = match request.format {
+        Format::Csv => text::csv_header(&mut line, columns),
+        Format::Excel => excel::header(&mut line, columns),
+        Format::Jsonl => Ok(()),
+        Format::Parquet => {
+            return Err(ExportError::NoStream("Parquet files have to be written to a folder"));
+        }
+    };
+    begun.and_then(|()| write(&line)).map_err(ExportError::Stream)?;
+    let which = request.since.as_deref().map_or(Which::All, Which::Since);
+    let mut rows = 0;
+    dump::snapshot(store, |c| {
+        dump::rows(c, table, which, |row| {
+            line.clear();
+            let written = match request.format {
+                Format::Csv => text::csv_row(&mut line, row),
+                Format::Excel => excel::row(&mut line, columns, row),
+                Format::Jsonl | Format::Parquet => text::json_row(&mut line, columns, row),
+            };
+            written.and_then(|()| write(&line)).map_err(ExportError::Stream)?;
+            rows += 1;
+            if rows % WATCHED_ROWS == 0 {
+                watch(table.name, rows);
+            }
+            Ok(())
+        })
+    })
 }
 
 /// Reads the snapshot into files aside.

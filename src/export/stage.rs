@@ -26,7 +26,7 @@ const WAITING_BYTES_MAX: usize = 32 << 20;
 const OPEN_MONTHS_MAX: usize = 24;
 
 /// Whoever watches is told after so many rows.
-const TOLD_ROWS: u64 = 10_000;
+pub(super) const WATCHED_ROWS: u64 = 10_000;
 
 /// What was exported of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,7 +186,7 @@ impl<'s> Stage<'s> {
         dump::rows(self.c, table, which, |row| {
             open.push(table, row)?;
             open.make_room(WAITING_BYTES_MAX)?;
-            if open.rows.is_multiple_of(TOLD_ROWS) {
+            if open.rows.is_multiple_of(WATCHED_ROWS) {
                 watch(table.name, open.rows);
             }
             Ok::<_, ExportError>(())
@@ -255,7 +255,7 @@ impl<'s> Stage<'s> {
                 }
             }
             rows += 1;
-            if rows % TOLD_ROWS == 0 {
+            if rows % WATCHED_ROWS == 0 {
                 (self.watch)(table.name, rows);
             }
             Ok::<_, ExportError>(())

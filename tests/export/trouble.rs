@@ -30,6 +30,60 @@ fn a_name_that_is_none_is_wrong_usage_and_makes_nothing() {
 }
 
 #[test]
+fn a_dash_is_stdout_and_no_folder() {
+    let (bed, out) = mirror();
+    let run = |arguments: &[&str]| {
+        let mut command = bed.command(&[&["export", "--out", "-"], arguments].concat());
+        command.current_dir(out.path());
+        bed.start(command).wait()
+    };
+    for format in ["csv", "jsonl"] {
+        export(&bed, format, &out.path().join(format), &["accounts", "video_history"]);
+        for table in ["accounts", "video_history"] {
+            let written = out.path().join(format!("{format}/{table}.{format}"));
+            let stdout = run(&["--format", format, table]).expect(0).stdout;
+            assert_eq!(stdout, std::fs::read_to_string(written).unwrap(), "{format}");
+        }
+    }
+    let for_excel = run(&["--format", "csv", "--excel", "accounts"]).expect(0).stdout;
+    assert!(for_excel.starts_with("\u{feff}id,"), "{for_excel}");
+    let all = run(&["--format", "csv", "video_history"]).stdout;
+    let since = run(&["--format", "csv", "--since", "2024-02", "video_history"]).expect(0).stdout;
+    assert!(since.len() > 100 && since.len() < all.len());
+    for (arguments, why) in [
+        (&["--format", "csv"][..], "it takes one table"),
+        (&["--format", "csv", "accounts", "videos"], "it takes one table"),
+        (&["--format", "parquet", "videos"], "Parquet"),
+        (&["--format", "csv", "--json", "videos"], "--json"),
+        (&["--format", "csv", "nonsense"], "`nonsense`"),
+    ] {
+        assert_eq!(run(arguments).expect(2).says(why).stdout, "", "{arguments:?}");
+    }
+    assert!(!out.path().join("-").exists());
+}
+
+#[test]
+fn a_reader_of_stdout_who_has_read_enough_is_no_failure() {
+    let (bed, _out) = mirror();
+    let mut command = bed.command(&["export", "--out", "-", "--format", "csv", "video_history"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command.stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
+}
+
+#[test]
+fn a_folder_whose_name_is_not_utf_8_is_as_good_as_another() {
+    use std::os::unix::ffi::OsStrExt;
+    let (bed, out) = mirror();
+    let folder = out.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+    let mut command = bed.command(&["export", "--format", "csv", "accounts"]);
+    command.arg("--out").arg(&folder);
+    bed.start(command).wait().expect(0);
+    assert!(folder.join("accounts.csv").exists());
+}
+
+#[test]
 fn without_a_database_it_is_78() {
     let (bed, out) = mirror();
     let place = out.path().join("new");
