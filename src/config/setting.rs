@@ -191,7 +191,8 @@ const TABLE: [Row; 20] = [
         "timezone",
         Some("UTC"),
         "an IANA name such as `Europe/Berlin`",
-        "The time zone of the full-sync schedules.",
+        "The time zone of the full-sync schedules. When clocks are set forward or back, a fixed time runs \
+         once; `*` and `*/n` hours and minutes follow elapsed time.",
     ),
     (
         Setting::OutboxRetention,

@@ -1,9 +1,14 @@
 //! When a kind is swept: crontab(5) expressions, their shorthands at seeded times, and time zones.
 //!
 //! A schedule is followed in local time without looking at offsets, and each local time is then
-//! turned into an instant: one that a spring gap skips becomes the end of the gap, one that an
-//! autumn repeats becomes its first occurrence. That map never goes backwards, so a job in a gap
-//! runs once and a repeated one is not run again.
+//! turned into instants.
+//!
+//! A schedule of fixed hours and minutes gets one instant for each local time: one that a spring gap
+//! skips becomes the end of the gap, one that an autumn repeats becomes its first occurrence. That map
+//! never goes backwards, so a job in a gap runs once and a repeated one is not run again.
+//!
+//! A schedule with `*` or `*/n` for its hours or minutes follows elapsed time: a local time that a gap
+//! skips counts on from before the gap, and one that is repeated is due both times.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,12 +25,18 @@ const CANDIDATES_MAX: usize = 3_000;
 /// Minutes a gap in local time may have; the greatest known is a day.
 const GAP_MINUTES_MAX: i64 = 2 * 24 * 60;
 
+/// By how much clocks are set forward or back, at most, when a schedule follows elapsed time. After a
+/// greater change it goes on like one of fixed times.
+const SHIFT_MAX: TimeDelta = TimeDelta::hours(3);
+
 /// A schedule for full walks of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sweep {
     text: String,
     /// Two when either of two restricted day fields will do, else one.
     schedules: Vec<Schedule>,
+    /// Whether hours or minutes begin with `*`.
+    follows_elapsed_time: bool,
 }
 
 /// Why a text is no schedule. The message names the field.
@@ -45,7 +56,13 @@ impl Sweep {
             _ if text.starts_with('@') => shorthand(text, seed)?,
             _ => text.to_owned(),
         };
-        let sweep = Self { text: text.to_owned(), schedules: schedules(&expression)? };
+        let fields = fields(&expression)?;
+        let is_time = |field| matches!(field, Field::Minute | Field::Hour);
+        let sweep = Self {
+            text: text.to_owned(),
+            schedules: schedules(&fields)?,
+            follows_elapsed_time: fields.iter().any(|(field, v)| is_time(*field) && v.starred),
+        };
         // February the 30th is a valid line of a crontab that never runs: surely a mistake.
         if sweep.next_local(DateTime::UNIX_EPOCH.naive_utc()).next().is_none() {
             return Err(SweepError(format!("`{text}` never comes: no such date exists")));
@@ -56,10 +73,35 @@ impl Sweep {
     /// The first instant after `after` at which the sweep is due in the zone `tz`.
     pub fn next_after(&self, after: DateTime<Utc>, tz: Tz) -> Option<DateTime<Utc>> {
         let local = after.with_timezone(&tz).naive_local();
+        if self.follows_elapsed_time {
+            return self.next_elapsed(after, local, tz);
+        }
         self.next_local(local)
             .take(CANDIDATES_MAX)
             .filter_map(|local| instant_of(local, tz))
             .find(|instant| *instant > after)
+    }
+
+    /// The same where elapsed time is followed. A change of the clocks can bring instants out of the order
+    /// of their local times, by as much as it changes them.
+    fn next_elapsed(
+        &self,
+        after: DateTime<Utc>,
+        local: NaiveDateTime,
+        tz: Tz,
+    ) -> Option<DateTime<Utc>> {
+        let is_past = |local: NaiveDateTime, next: DateTime<Utc>| {
+            local.signed_duration_since(next.with_timezone(&tz).naive_local()) > SHIFT_MAX
+        };
+        let mut next: Option<DateTime<Utc>> = None;
+        for local in self.next_local(local.checked_sub_signed(SHIFT_MAX)?).take(CANDIDATES_MAX) {
+            if next.is_some_and(|next| is_past(local, next)) {
+                break;
+            }
+            let due = instants_of(local, tz).into_iter().flatten().filter(|due| *due > after);
+            next = due.chain(next).min();
+        }
+        next
     }
 
     /// Whether the sweep is due at an instant after `after` and not after `until`.
@@ -113,7 +155,7 @@ fn shorthand(text: &str, seed: u64) -> Result<String, SweepError> {
     })
 }
 
-fn schedules(expression: &str) -> Result<Vec<Schedule>, SweepError> {
+fn fields(expression: &str) -> Result<Vec<(Field, Values)>, SweepError> {
     let texts: Vec<&str> = expression.split_whitespace().collect();
     let [minute, hour, day_of_month, month, day_of_week] = texts.as_slice() else {
         return Err(SweepError(format!(
@@ -126,14 +168,18 @@ fn schedules(expression: &str) -> Result<Vec<Schedule>, SweepError> {
     for (field, text) in Field::ALL.into_iter().zip(texts) {
         fields.push((field, field.parse(text)?));
     }
+    Ok(fields)
+}
+
+fn schedules(fields: &[(Field, Values)]) -> Result<Vec<Schedule>, SweepError> {
     let either_day = fields.iter().filter(|(field, _)| is_day(*field)).all(|(_, v)| !v.starred);
     if !either_day {
-        return Ok(vec![one_schedule(&fields, None)?]);
+        return Ok(vec![one_schedule(fields, None)?]);
     }
     // Both day fields are restricted, which in a crontab means that either of them will do.
     Ok(vec![
-        one_schedule(&fields, Some(Field::DayOfWeek))?,
-        one_schedule(&fields, Some(Field::DayOfMonth))?,
+        one_schedule(fields, Some(Field::DayOfWeek))?,
+        one_schedule(fields, Some(Field::DayOfMonth))?,
     ])
 }
 
@@ -169,6 +215,22 @@ fn instant_of(local: NaiveDateTime, tz: Tz) -> Option<DateTime<Utc>> {
             MappedLocalTime::None => None,
         }
     })
+}
+
+/// The instants of a local time: both of one that is repeated, and for one that a gap skips what a clock
+/// that is not set forward shows as that time.
+fn instants_of(local: NaiveDateTime, tz: Tz) -> [Option<DateTime<Utc>>; 2] {
+    let utc = |at: DateTime<Tz>| at.with_timezone(&Utc);
+    match tz.from_local_datetime(&local) {
+        MappedLocalTime::Single(at) => [Some(utc(at)), None],
+        MappedLocalTime::Ambiguous(first, second) => [Some(utc(first)), Some(utc(second))],
+        MappedLocalTime::None => {
+            let before = local.checked_sub_signed(SHIFT_MAX);
+            let before = before.and_then(|before| tz.from_local_datetime(&before).latest());
+            let elapsed = before.and_then(|at| utc(at).checked_add_signed(SHIFT_MAX));
+            [elapsed.or_else(|| instant_of(local, tz)), None]
+        }
+    }
 }
 
 #[cfg(test)]
@@ -246,7 +308,7 @@ mod tests {
     fn a_job_in_a_spring_gap_runs_once_right_after_it() {
         let berlin = dues("30 2 * * *", "2026-03-28T12:00:00Z", Tz::Europe__Berlin, 2);
         assert_eq!(berlin, ["03-29 03:00 +0200", "03-30 02:30 +0200"]);
-        let york = dues("*/20 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 2);
+        let york = dues("0,20,40 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 2);
         assert_eq!(york, ["03-08 03:00 -0400", "03-09 02:00 -0400"]);
         // Half an hour is skipped there: from 02:00 to 02:30.
         let lord_howe =
@@ -261,13 +323,48 @@ mod tests {
     fn a_job_in_an_autumn_repeat_runs_once() {
         let berlin = dues("30 2 * * *", "2026-10-24T12:00:00Z", Tz::Europe__Berlin, 2);
         assert_eq!(berlin, ["10-25 02:30 +0200", "10-26 02:30 +0100"]);
-        let york = dues("*/30 1 * * *", "2026-11-01T04:00:00Z", Tz::America__New_York, 3);
+        let york = dues("0,30 1 * * *", "2026-11-01T04:00:00Z", Tz::America__New_York, 3);
         assert_eq!(york, ["11-01 01:00 -0400", "11-01 01:30 -0400", "11-02 01:00 -0500"]);
         let lord_howe = dues("45 1 * * *", "2026-04-04T12:00:00Z", Tz::Australia__Lord_Howe, 2);
         assert_eq!(lord_howe, ["04-05 01:45 +1100", "04-06 01:45 +1030"]);
         // Asked within the second occurrence, the first is over.
         let within = dues("45 1 * * *", "2026-04-04T15:05:00Z", Tz::Australia__Lord_Howe, 1);
         assert_eq!(within, ["04-06 01:45 +1030"]);
+    }
+
+    #[test]
+    fn hourly_and_starred_schedules_do_not_skip_the_repeated_hour_in_autumn() {
+        let hourly =
+            ["10-25 01:00 +0200", "10-25 02:00 +0200", "10-25 02:00 +0100", "10-25 03:00 +0100"];
+        for text in ["@hourly", "0 * * * *", "0 */1 * * *"] {
+            assert_eq!(dues(text, "2026-10-24T22:30:00Z", Tz::Europe__Berlin, 4), hourly, "{text}");
+        }
+        let berlin = dues("*/30 2 * * *", "2026-10-24T22:30:00Z", Tz::Europe__Berlin, 5);
+        assert_eq!(
+            berlin,
+            [
+                "10-25 02:00 +0200",
+                "10-25 02:30 +0200",
+                "10-25 02:00 +0100",
+                "10-25 02:30 +0100",
+                "10-26 02:00 +0100"
+            ]
+        );
+        let lord_howe = dues("45 * * * *", "2026-04-04T14:00:00Z", Tz::Australia__Lord_Howe, 3);
+        assert_eq!(lord_howe, ["04-05 01:45 +1100", "04-05 01:45 +1030", "04-05 02:45 +1030"]);
+    }
+
+    #[test]
+    fn hourly_and_starred_schedules_keep_their_pace_over_a_spring_gap() {
+        let berlin = dues("7 * * * *", "2026-03-28T23:30:00Z", Tz::Europe__Berlin, 3);
+        assert_eq!(berlin, ["03-29 01:07 +0100", "03-29 03:07 +0200", "03-29 04:07 +0200"]);
+        let every_other = dues("0 */2 * * *", "2026-03-28T22:30:00Z", Tz::Europe__Berlin, 3);
+        assert_eq!(every_other, ["03-29 00:00 +0100", "03-29 03:00 +0200", "03-29 04:00 +0200"]);
+        let york = dues("*/20 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 4);
+        assert_eq!(
+            york,
+            ["03-08 03:00 -0400", "03-08 03:20 -0400", "03-08 03:40 -0400", "03-09 02:00 -0400"]
+        );
     }
 
     #[test]
@@ -347,6 +444,31 @@ mod tests {
                     prop_assert!(error.to_string().contains("no such date"), "{}", error);
                 }
             }
+        }
+
+        #[test]
+        fn elapsed_time_agrees_with_a_clock_that_is_read_every_minute(
+            zone in prop::sample::select(vec![
+                Tz::Europe__Berlin, Tz::America__New_York, Tz::Australia__Lord_Howe, Tz::Africa__Cairo,
+            ]),
+            minutes in (field(0, 59), field(0, 23)),
+            day in 0..366_i64, minute in 0..1440_i64,
+        ) {
+            let ((minute_text, of_minute), (hour_text, of_hour)) = minutes;
+            prop_assume!(of_minute.1 || of_hour.1);
+            let sweep = sweep(&format!("{minute_text} {hour_text} * * *"));
+            let after = at("2026-01-01T00:00:00Z") + TimeDelta::days(day) + TimeDelta::minutes(minute);
+            let fits = |local: NaiveDateTime| {
+                of_minute.0.contains(&local.minute()) && of_hour.0.contains(&local.hour())
+            };
+            let is_due = |instant: &DateTime<Utc>| {
+                let earlier = (*instant - TimeDelta::hours(3)).with_timezone(&zone).naive_local();
+                let unchanged = earlier + TimeDelta::hours(3);
+                fits(instant.with_timezone(&zone).naive_local())
+                    || (fits(unchanged) && zone.from_local_datetime(&unchanged).latest().is_none())
+            };
+            let expected = (1..=26 * 60).map(|n| after + TimeDelta::minutes(n)).find(is_due);
+            prop_assert_eq!(sweep.next_after(after, zone), expected);
         }
 
         #[test]
