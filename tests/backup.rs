@@ -209,6 +209,25 @@ fn a_kill_at_any_point_leaves_no_half_copy_and_the_next_one_begins_anew() {
 }
 
 #[test]
+fn the_unfinished_copy_of_a_killed_backup_is_removed_and_nothing_else_of_that_name() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    let copies = Copies::of(&bed);
+    let (copy, partial) = (copies.path("copy.db"), copies.path("copy.db.partial"));
+    let bytes = std::fs::read(bed.database()).unwrap();
+    for unfinished in [&bytes[..50_000], &[0; 4_096]] {
+        std::fs::write(&partial, unfinished).unwrap();
+        let run = copies.backup(&copy, &["--force"]);
+        run.expect(0).says("removing the unfinished copy of a backup that was killed");
+        assert_eq!(copies.names(), BTreeSet::from(["copy.db".to_owned()]));
+        assert_eq!(text(&copy, "PRAGMA integrity_check"), "ok");
+    }
+    std::fs::write(&partial, "somebody's notes").unwrap();
+    copies.backup(&copy, &["--force"]).expect(74).says("copy.db.partial exists already");
+    assert_eq!(std::fs::read_to_string(&partial).unwrap(), "somebody's notes");
+}
+
+#[test]
 fn what_must_not_be_overwritten_is_left_alone() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);

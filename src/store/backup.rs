@@ -6,7 +6,7 @@
 //! is left without a write-ahead log, as one file that can be carried anywhere.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -182,6 +182,7 @@ impl Partial {
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
+            .read(true)
             .write(true)
             .mode(place::FILE_MODE)
             .custom_flags(no_follow)
@@ -197,6 +198,13 @@ impl Partial {
         let (ours, found) = (file.metadata().map_err(io)?, std::fs::metadata(&path).map_err(io)?);
         if ours.ino() != found.ino() {
             return Err(BackupError::Busy(target.to_owned()));
+        }
+        if ours.len() > 0 {
+            if !may_be_copy(&file).map_err(io)? {
+                return Err(BackupError::Exists(path));
+            }
+            let (path, bytes) = (path.display(), ours.len());
+            tracing::warn!(%path, bytes, "removing the unfinished copy of a backup that was killed");
         }
         file.set_len(0).map_err(io)?;
         place::set_permissions(&path)?;
@@ -227,6 +235,13 @@ impl Partial {
         let folder = target.parent().unwrap_or(Path::new("/"));
         Ok(File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?)
     }
+}
+
+/// Whether a file begins like a database, or like one whose first page is not written yet.
+fn may_be_copy(file: &File) -> io::Result<bool> {
+    let mut start = Vec::new();
+    file.take(16).read_to_end(&mut start)?;
+    Ok(start.iter().all(|byte| *byte == 0) || start == b"SQLite format 3\0")
 }
 
 /// Takes away what SQLite may have left beside a file that is not in use.
