@@ -147,6 +147,37 @@ fn a_file_size_limit_is_74_and_not_a_death_by_sigxfsz() {
     bed.start(limited(8, &bed.command(&["status"]))).wait().expect(74).says("file size limit");
 }
 
+#[test]
+fn a_full_disk_is_named_where_sqlite_says_disk_io_error() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    let disk = tempfile::tempdir().unwrap();
+    let copy = disk.path().join("m.db");
+    // Without room for `-shm`, which every reader needs.
+    let script = r#"mount -t tmpfs -o size=8m,mode=755 tmpfs "$1" && cp "$2" "$1/m.db" || exit 99
+        : > "$1/m.db-wal"; : > "$1/m.db-shm"; cat /dev/zero > "$1/ballast" 2> /dev/null; shift 2; exec "$@""#;
+    let command = bed.command_on(Path::new(BINARY), &copy, &["status"]);
+    let ways: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
+    for way in ways {
+        let mut on_disk = Command::new("unshare");
+        on_disk
+            .args(way)
+            .args(["sh", "-c", script, "sh"])
+            .args([disk.path(), &bed.database()])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let run = bed.start(on_disk).wait();
+        if !matches!(run.code, Some(1 | 99)) {
+            run.expect(74).says("disk I/O error").says("the disk is full: 0 B free");
+            return;
+        }
+    }
+    eprintln!("not tested: this user may not mount a disk");
+}
+
 /// Not a test of its own: what the analyst runs.
 #[test]
 #[ignore = "run as another user by the test below"]

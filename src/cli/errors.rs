@@ -1,15 +1,18 @@
 //! What failures of the API, of the database and of the settings mean to the user: message, hints, exit code.
 
+use std::path::Path;
+
 use crate::api::{BuildError, Failure, Verdict};
 use crate::cli::context::Context;
 use crate::config::Setting;
 use crate::pass::Stop;
+use crate::report::text::bytes;
 use crate::report::{CliError, Exit};
 use crate::retry::Trouble;
-use crate::store::{Database, StoreError};
+use crate::store::{Database, StoreError, place};
 
-const IO_FAILURE_HINT: &str =
-    "is the disk full, or is a quota or a file size limit (`ulimit -f`, `LimitFSIZE=`) reached?";
+/// With less free, what SQLite could not write is taken for the effect of a full disk.
+const FREE_BYTES_MIN: u64 = 1 << 20;
 
 /// What settings that cannot make a client mean to the user.
 pub fn unbuildable(error: &BuildError) -> CliError {
@@ -20,12 +23,24 @@ pub fn unbuildable(error: &BuildError) -> CliError {
     CliError::from_error(exit, error)
 }
 
+/// Why the system may have refused to write: SQLite says "disk I/O error" for all of it.
+fn io_failure_hint(database: &Path) -> String {
+    let limits = "is a quota or a file size limit (`ulimit -f`, `LimitFSIZE=`) reached?";
+    match database.ancestors().find_map(place::free_bytes) {
+        Some(free) if free < FREE_BYTES_MIN => {
+            format!("the disk is full: {} free where the database is; make room", bytes(free))
+        }
+        Some(free) => format!("the disk is not full ({} free): {limits}", bytes(free)),
+        None => format!("is the disk full? If not, {limits}"),
+    }
+}
+
 impl Context {
     /// What a failure of the database means to the user.
     pub fn storage(&self, error: &StoreError) -> CliError {
         let origin = self.config.origin(Setting::Database);
         let found = |exit| match CliError::from_error(exit, error) {
-            found if error.is_io_failure() => found.hint(IO_FAILURE_HINT),
+            found if error.is_io_failure() => found.hint(io_failure_hint(&self.config.database)),
             found => found,
         };
         match error {

@@ -15,7 +15,7 @@ use crate::pass::backfill::Backfill;
 use crate::pass::{self, Order, Report, Stop};
 use crate::plan::work::Wish;
 use crate::poll::Desk;
-use crate::store::{StoreError, instance, jobs as queue};
+use crate::store::{StoreError, instance, jobs as queue, place};
 
 /// An instant in a line for people.
 pub(super) const SECONDS: &str = "%Y-%m-%d %H:%M:%S UTC";
@@ -112,7 +112,8 @@ impl Daemon {
                     let (failures, now) = (self.storage_failures, self.uptime());
                     let pause =
                         self.state.storage_failed(failures, now, self.desk.fetcher.chance());
-                    tracing::error!(%error, seconds = pause.as_secs(), "the database cannot be written; trying again");
+                    let free_bytes = place::free_bytes(self.desk.store.path());
+                    tracing::error!(%error, seconds = pause.as_secs(), free_bytes, "the database cannot be written; trying again");
                     self.say(&format!("the database cannot be written: {error}")).await;
                     Step::Rest(pause)
                 }
