@@ -26,7 +26,7 @@ const APPLICATION_ID: i64 = 1_131_564_402;
 const WAL_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 
 /// Page cache of a connection in KiB; the largest part of the memory a pass needs.
-const CACHE_KIB: i64 = 3 * 1024 + 512;
+const CACHE_KIB: i64 = 3 * 1024;
 
 /// The same of one that reads beside the one that writes: there may be several.
 const READER_CACHE_KIB: i64 = 256;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{SandboxSettings, Switch};
+use creatormirror::sandbox::{Accident, Fault, SandboxSettings, Switch};
 
 use super::stage::still;
 use super::support::{Bed, calm, until};
@@ -139,9 +139,10 @@ fn a_daemon_that_is_never_idle_does_it_all_the_same() {
 fn without_a_daemon_the_lock_of_a_sync_is_not_waited_for() {
     let bed = still(settings());
     bed.sync_well(&[]);
-    bed.control.set_latency(Duration::from_millis(300));
+    let slow = Accident::Slow(Duration::from_secs(15));
+    bed.control.fault(Fault::on("GET", Kind::Creator.path(), slow));
     let sync = bed.start_sync(&["--full"]);
-    until("it is at work", || bed.log_of(Kind::Video.path()).len() > 2);
+    until("it is at work", || !bed.log_of(Kind::Creator.path()).is_empty());
     bed.backfill(&["--days", "2"]).expect(75);
     sync.wait().expect(0);
     nothing_twice(&bed.asked());
