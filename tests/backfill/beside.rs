@@ -139,6 +139,7 @@ fn a_daemon_that_is_never_idle_does_it_all_the_same() {
 fn without_a_daemon_the_lock_of_a_sync_is_not_waited_for() {
     let bed = still(settings());
     bed.sync_well(&[]);
+    bed.control.clear_log();
     let slow = Accident::Slow(Duration::from_secs(15));
     bed.control.fault(Fault::on("GET", Kind::Creator.path(), slow));
     let sync = bed.start_sync(&["--full"]);
