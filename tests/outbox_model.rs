@@ -36,7 +36,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
 /// Lives of an ordinary run. Each is a case of its own: 6 to 29 random events, and the rest after them.
-const LIVES: u64 = 1_000;
+const LIVES: u64 = 500;
 const THREADS_MAX: usize = 4;
 /// Passes after which a life that has not come to rest is wrong.
 const PASSES_MAX: usize = 400;
