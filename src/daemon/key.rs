@@ -14,8 +14,7 @@ impl Daemon {
             Ok(fresh) => drop(self.take_up(fresh)),
             Err(error) => tracing::warn!(error, "the key could not be read again"),
         }
-        self.desk.fetcher.try_once();
-        match self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await {
+        match self.knock().await {
             None => Ok(Step::End),
             Some(Ok(())) => {
                 tracing::info!("the key works");

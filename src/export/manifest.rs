@@ -21,7 +21,7 @@ const LAYOUT: u32 = 1;
 
 named! {
     /// What files are written.
-    #[derive(Serialize, Deserialize)]
+    #[derive(Deserialize)]
     #[serde(rename_all = "lowercase")]
     pub enum Format {
         /// Comma-separated values with a header; a file per table.

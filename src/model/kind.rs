@@ -5,8 +5,6 @@ use crate::model::named::named;
 named! {
     /// A kind of thing that is mirrored. The order is the order of a pass: accounts and creators
     /// before the videos that refer to them.
-    #[derive(serde::Serialize)]
-    #[serde(rename_all = "snake_case")]
     pub enum Kind {
         /// The API's lifecycle document, `GET /meta`.
         Meta = "meta",

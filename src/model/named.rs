@@ -1,6 +1,7 @@
 //! Enums whose variants have a name in SQL and JSON.
 
-/// Declares such an enum, its variants each with its name, and `ALL`, `name`, `from_name` and `Display`.
+/// Declares such an enum, its variants each with its name, and `ALL`, `name`, `from_name`, and its name for
+/// `Display` and serde.
 macro_rules! named {
     (
         $(#[$about:meta])*
@@ -28,6 +29,12 @@ macro_rules! named {
             /// The one of this name.
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.into_iter().find(|one| one.name() == name)
+            }
+        }
+
+        impl serde::Serialize for $Enum {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
             }
         }
 

@@ -1,13 +1,9 @@
 //! How a run ended for a kind, in one word.
 
-use serde::Serialize;
-
 use crate::model::named::named;
 
 named! {
     /// How a run ended for a kind: `sync_log.outcome` and `coverage.last_outcome`.
-    #[derive(Serialize)]
-    #[serde(rename_all = "snake_case")]
     pub enum Outcome {
         /// Everything was confirmed.
         Complete = "complete",

@@ -117,12 +117,7 @@ impl World {
             &scraped.map_or(0, |_| account.growth.earlier_posts + posts),
         )?;
         out.serialize_entry("total_post_count", &posts)?;
-        out.serialize_entry("view_count", &counts.view)?;
-        out.serialize_entry("like_count", &counts.like)?;
-        out.serialize_entry("comment_count", &counts.comment)?;
-        out.serialize_entry("share_count", &counts.share)?;
-        out.serialize_entry("play_count", &counts.play)?;
-        out.serialize_entry("saved_count", &counts.saved)?;
+        serialize_counts(&counts, out)?;
         out.serialize_entry("fb_play_count", &instagram.then_some(counts.play / 11))?;
         out.serialize_entry("ig_play_count", &instagram.then_some(counts.play - counts.play / 11))?;
         out.serialize_entry("fb_like_count", &instagram.then_some(counts.like / 17))?;
@@ -233,12 +228,7 @@ impl World {
         out.serialize_entry("last_scrape_time", &self.last_scrape(row))?;
         out.serialize_entry("cover_image_url", &self.media("media", "cover", post.text, "jpg"))?;
         out.serialize_entry("video_url", &self.media("media", "video", post.text, "mp4"))?;
-        out.serialize_entry("view_count", &counts.view)?;
-        out.serialize_entry("like_count", &counts.like)?;
-        out.serialize_entry("comment_count", &counts.comment)?;
-        out.serialize_entry("share_count", &counts.share)?;
-        out.serialize_entry("play_count", &counts.play)?;
-        out.serialize_entry("saved_count", &counts.saved)?;
+        serialize_counts(&counts, out)?;
         out.serialize_entry("is_pinned", &post.text.is_multiple_of(23))?;
         Ok(())
     }
@@ -316,4 +306,15 @@ fn media_type(platform: Platform, text: u64) -> &'static str {
 
 fn duration(text: u64) -> f64 {
     (50 + text % 1_700) as f64 / 10.0
+}
+
+/// The counts that accounts and their posts have in common, which both always show.
+fn serialize_counts<M: SerializeMap>(counts: &Counts, out: &mut M) -> Result<(), M::Error> {
+    out.serialize_entry("view_count", &counts.view)?;
+    out.serialize_entry("like_count", &counts.like)?;
+    out.serialize_entry("comment_count", &counts.comment)?;
+    out.serialize_entry("share_count", &counts.share)?;
+    out.serialize_entry("play_count", &counts.play)?;
+    out.serialize_entry("saved_count", &counts.saved)?;
+    Ok(())
 }
