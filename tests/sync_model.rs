@@ -127,8 +127,7 @@ impl Life {
     }
 
     fn id(&mut self, kind: Kind) -> String {
-        let mut ids = self.bed.control.ids(kind);
-        ids.swap_remove(self.random.random_range(0..ids.len()))
+        self.bed.any_id(kind, &mut self.random)
     }
 
     fn change(&mut self) {
@@ -248,24 +247,9 @@ impl Life {
     }
 
     fn every_scrape_held_has_happened(&self) {
-        let Ok(db) = Database::open_to_read(&self.side_by_side.database) else { return };
-        let happened = self.bed.control.all_scrapes(Kind::Video);
-        let sql = "SELECT video_id, scraped_at, view_count FROM video_history";
-        db.read(|c| {
-            let mut statement = c.prepare(sql)?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let (id, at): (String, String) = (row.get(0)?, row.get(1)?);
-                let at: chrono::DateTime<chrono::Utc> = at.parse().unwrap();
-                let scrape = happened[&id].iter().find(|scrape| {
-                    scrape.scraped_at.parse::<chrono::DateTime<chrono::Utc>>() == Ok(at)
-                });
-                let scrape = scrape.unwrap_or_else(|| panic!("{id} was not scraped at {at}"));
-                assert_eq!(Some(scrape.view_count), row.get(2)?, "seed {}: {id} {at}", self.seed);
-            }
-            Ok(())
-        })
-        .unwrap();
+        for kind in [Kind::Account, Kind::Video, Kind::AccountVideo] {
+            self.bed.scrapes_held(kind, &BTreeSet::new());
+        }
     }
 }
 

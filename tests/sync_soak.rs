@@ -8,12 +8,10 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use creatormirror::model::Kind;
 use creatormirror::sandbox::{Accident, Fault, Mutation, Platform, SandboxSettings};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rusqlite::types::Value as Sql;
 use serde_json::json;
 use support::{Bed, calm};
 
@@ -49,8 +47,7 @@ impl Life {
     }
 
     fn id(&mut self, kind: Kind) -> String {
-        let mut ids = self.bed.control.ids(kind);
-        ids.swap_remove(self.random.random_range(0..ids.len()))
+        self.bed.any_id(kind, &mut self.random)
     }
 
     /// Something happens on the dashboard, or to the API.
@@ -130,32 +127,9 @@ impl Life {
         self.bed.compare();
         self.bed.is_sound();
         for kind in [Kind::Account, Kind::Video, Kind::AccountVideo] {
-            self.every_scrape_held_has_happened(kind);
+            let held = self.bed.scrapes_held(kind, &self.revised);
+            assert!(held > self.bed.control.count(kind), "{kind}: {held} scrapes, time did pass");
         }
-    }
-
-    fn every_scrape_held_has_happened(&self, kind: Kind) {
-        let id = match kind {
-            Kind::AccountVideo => "platform || ':' || account_video_id".to_owned(),
-            _ => format!("{}_id", kind.name()),
-        };
-        let sql = format!("SELECT {id}, scraped_at, view_count FROM {}_history", kind.name());
-        let happened = self.bed.control.all_scrapes(kind);
-        let mut held = 0;
-        for row in self.bed.rows(&sql) {
-            let [Sql::Text(id), Sql::Text(at), Sql::Integer(views)] = &row[..] else {
-                panic!("{row:?}")
-            };
-            let at: DateTime<Utc> = at.parse().unwrap();
-            let is_it = |shown: &str| shown.parse::<DateTime<Utc>>() == Ok(at);
-            let scrape = happened[id].iter().find(|scrape| is_it(&scrape.scraped_at));
-            let scrape = scrape.unwrap_or_else(|| panic!("{kind} {id} was not scraped at {at}"));
-            if !self.revised.contains(id) {
-                assert_eq!(scrape.view_count, *views, "{kind} {id} {at}");
-            }
-            held += 1;
-        }
-        assert!(held > self.bed.control.count(kind), "{kind}: {held} scrapes, time did pass");
     }
 }
 

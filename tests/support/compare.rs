@@ -1,6 +1,6 @@
 //! Holds the mirror against the truth, column by column, knowing nothing of how the product decodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use creatormirror::model::Kind;
@@ -79,6 +79,32 @@ impl Bed {
         let (count, kind) = (wrong.len(), kind.name());
         wrong.truncate(SHOWN_MAX);
         assert!(wrong.is_empty(), "{count} differences of {kind}: {wrong:#?}");
+    }
+
+    /// Insists that every scrape in the history of `kind` has happened, and with these views unless the counts of
+    /// the resource were `revised` after it. Returns how many are held.
+    #[track_caller]
+    pub fn scrapes_held(&self, kind: Kind, revised: &BTreeSet<String>) -> usize {
+        let id = match kind {
+            Kind::AccountVideo => "platform || ':' || account_video_id".to_owned(),
+            _ => format!("{}_id", kind.name()),
+        };
+        let sql = format!("SELECT {id}, scraped_at, view_count FROM {}_history", kind.name());
+        let happened = self.control.all_scrapes(kind);
+        let rows = self.rows(&sql);
+        for row in &rows {
+            let [Sql::Text(id), Sql::Text(at), Sql::Integer(views)] = &row[..] else {
+                panic!("{row:?}")
+            };
+            let at: DateTime<Utc> = at.parse().unwrap();
+            let is_it = |shown: &str| shown.parse::<DateTime<Utc>>() == Ok(at);
+            let scrape = happened[id].iter().find(|scrape| is_it(&scrape.scraped_at));
+            let scrape = scrape.unwrap_or_else(|| panic!("{kind} {id} was not scraped at {at}"));
+            if !revised.contains(id) {
+                assert_eq!(scrape.view_count, *views, "{kind} {id} {at}");
+            }
+        }
+        rows.len()
     }
 
     #[track_caller]

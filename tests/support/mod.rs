@@ -22,6 +22,7 @@ use chrono::{DateTime, Utc};
 use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
 use creatormirror::sandbox::{self, Control, Sandbox, SandboxSettings};
+use rand::RngExt;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -95,6 +96,12 @@ impl Bed {
             folder: tempfile::tempdir().unwrap(),
             output: tempfile::tempdir().unwrap(),
         }
+    }
+
+    /// The id of one resource that the sandbox lists, picked by chance.
+    pub fn any_id(&self, kind: Kind, random: &mut impl RngExt) -> String {
+        let mut ids = self.control.ids(kind);
+        ids.swap_remove(random.random_range(0..ids.len()))
     }
 
     /// Sets an environment variable of the runs to come; an earlier value of it is forgotten.
