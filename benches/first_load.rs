@@ -162,7 +162,7 @@ fn ask(database: &Path, sql: &str) -> Outcome<i64> {
 }
 
 impl Unchanged {
-    /// Adds what the last pass says of itself, and rows that show a later write than `newest`.
+    /// Adds what the last run says of itself, and rows that show a later write than `newest`.
     fn add(&mut self, mirror: &Path, newest: i64) -> Outcome<()> {
         let last = |column| {
             let of_last = "FROM sync_log WHERE kind = 'video' ORDER BY run_id DESC LIMIT 1";

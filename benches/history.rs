@@ -31,7 +31,7 @@ enum Precision {
 
 /// In which order a round takes the pages.
 #[derive(Clone, Copy)]
-enum Order {
+enum RunOptions {
     Listed,
     Scattered,
 }
@@ -39,13 +39,13 @@ enum Order {
 fn main() -> Outcome<ExitCode> {
     println!("\n{} scrapes of {VIDEOS} videos in {ROUNDS} rounds", VIDEOS * ROUNDS);
     let mut is_met = true;
-    for (name, precision, order) in [
-        ("whole seconds, page by page", Precision::Seconds, Order::Listed),
-        ("microseconds, page by page", Precision::Microseconds, Order::Listed),
-        ("microseconds, pages in any order", Precision::Microseconds, Order::Scattered),
+    for (name, precision, options) in [
+        ("whole seconds, page by page", Precision::Seconds, RunOptions::Listed),
+        ("microseconds, page by page", Precision::Microseconds, RunOptions::Listed),
+        ("microseconds, pages in any options", Precision::Microseconds, RunOptions::Scattered),
     ] {
         let begun = Clock::System.boot().elapsed;
-        let bytes = bytes_per_scrape(precision, order)?;
+        let bytes = bytes_per_scrape(precision, options)?;
         let seconds = (Clock::System.boot().elapsed - begun).as_secs_f64();
         is_met &= bytes <= BYTES_MAX;
         println!("{name:<34} {bytes:>6.1} bytes a scrape ({seconds:.1} s)");
@@ -56,18 +56,18 @@ fn main() -> Outcome<ExitCode> {
     Ok(if is_checked && !is_met { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn bytes_per_scrape(precision: Precision, order: Order) -> Outcome<f64> {
+fn bytes_per_scrape(precision: Precision, options: RunOptions) -> Outcome<f64> {
     let folder = tempfile::tempdir()?;
     let store = Database::open(&folder.path().join("history.db"), IfMissing::Create)?;
     let pages = VIDEOS / PAGE_ROWS;
     for round in 0..ROUNDS {
-        for turn in 0..pages {
-            let page = match order {
+        for kind_run in 0..pages {
+            let page = match options {
                 // The first round makes the videos, in the order in which they are listed.
-                Order::Scattered if round > 0 => mix(turn, round) % pages,
-                _ => turn,
+                RunOptions::Scattered if round > 0 => mix(kind_run, round) % pages,
+                _ => kind_run,
             };
-            write_page(&store, page, round * pages + turn, precision)?;
+            write_page(&store, page, round * pages + kind_run, precision)?;
         }
     }
     store.tidy()?;

@@ -29,13 +29,13 @@ fn show(title: &str, outcome: &Outcome, is_pressed: bool) {
         truth.videos.len(),
         truth.pages,
         truth.days(),
-        outcome.passes,
-        outcome.patience_max,
+        outcome.runs,
+        outcome.batch_delay_max,
         outcome.took
     );
     println!("{:?} {:?}", outcome.by_route, outcome.by_status);
     let per_hour = is_pressed.then(|| ours.requests as f64 / (truth.days() * 24) as f64);
-    print!("{}", table(truth, &[ours, &truth.get_per_due(per_hour), &truth.walks(per_hour)]));
+    print!("{}", table(truth, &[ours, &truth.get_per_due(per_hour), &truth.listings(per_hour)]));
     print!("{}", evenness_table(ours));
 }
 

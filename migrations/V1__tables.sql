@@ -15,8 +15,8 @@ CREATE TABLE instance (
     -- The organization this database is bound to, GET /whoami; NULL until the first answer.
     organization_id TEXT,
     api_key_name TEXT,
-    -- The rate gate and budget as JSON; outlives runs, steps of the clock and reboots.
-    gate TEXT NOT NULL DEFAULT '{}',
+    -- The rate limiter and budget as JSON; outlives runs, steps of the clock and reboots.
+    rate_limiter TEXT NOT NULL DEFAULT '{}',
     -- Until when the API asked not to be sent anything, microseconds: holds where the JSON cannot be read.
     cooldown_until INTEGER,
     -- The latest start of a request. Starts never go back, even when the clock does.
@@ -27,15 +27,15 @@ CREATE TABLE instance (
     -- What holds the lock: 'run' while a daemon does, so that a `sync` knows to hand over its job.
     runner TEXT,
     -- How long the daemon lets dues wait for each other, seconds, and how it is doing, for `status`.
-    patience_s INTEGER,
+    batch_delay_s INTEGER,
     condition TEXT
 ) STRICT;
 
 INSERT INTO instance (instance) VALUES (1);
 
 -- What the server was found not to support: an endpoint, or a parameter of one.
-CREATE TABLE refusal (
-    thing TEXT PRIMARY KEY,
+CREATE TABLE unsupported_feature (
+    feature TEXT PRIMARY KEY,
     status INTEGER,
     code TEXT,
     detail TEXT,
@@ -44,15 +44,15 @@ CREATE TABLE refusal (
     retry_at INTEGER NOT NULL
 ) STRICT;
 
--- A walk over a list from its first page to its last. At most one is open per kind.
-CREATE TABLE walk (
-    walk INTEGER PRIMARY KEY AUTOINCREMENT,
+-- A listing over a list from its first page to its last. At most one is open per kind.
+CREATE TABLE listing (
+    listing INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,
-    -- The parameters every page of this walk is asked with, cursor aside.
+    -- The parameters every page of this listing is asked with, cursor aside.
     query TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'complete', 'incomplete', 'abandoned')),
     started_at INTEGER NOT NULL,
-    touched_at INTEGER NOT NULL,
+    last_page_at INTEGER NOT NULL,
     finished_at INTEGER,
     -- Opens the next page; NULL stands for the first page.
     next_cursor TEXT,
@@ -61,13 +61,13 @@ CREATE TABLE walk (
     rows_seen INTEGER NOT NULL DEFAULT 0,
     rows_dropped INTEGER NOT NULL DEFAULT 0,
     total_count INTEGER,
-    -- 1 while absence from this walk would say something about removal.
-    is_ground INTEGER NOT NULL DEFAULT 1,
+    -- 1 while absence from this listing would say something about removal.
+    is_evidence INTEGER NOT NULL DEFAULT 1,
     -- 1 when stored ETags are not to be used, because the last attempt ended short.
     is_clean INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
-CREATE UNIQUE INDEX walk_open ON walk (kind) WHERE state = 'open';
+CREATE UNIQUE INDEX listing_open ON listing (kind) WHERE state = 'open';
 
 -- A page of a list as last answered. A 304 to its ETag confirms the rows whose page it is.
 CREATE TABLE page (
@@ -83,13 +83,13 @@ CREATE TABLE page (
     total_count INTEGER,
     -- Start of the request that last read or confirmed it.
     as_of INTEGER NOT NULL,
-    -- The walk that last passed here; NULL when a poll by kept cursor made it.
-    walk INTEGER,
+    -- The listing that last passed here; NULL when a poll by kept cursor made it.
+    listing INTEGER,
     -- JSON array of the keys of the rows on it.
     members TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 
-CREATE INDEX page_by_kind ON page (kind, walk);
+CREATE INDEX page_by_kind ON page (kind, listing);
 
 -- A tracked profile, GET /accounts. Shown by the view accounts.
 CREATE TABLE account (
@@ -142,8 +142,8 @@ CREATE TABLE account (
     as_of INTEGER NOT NULL,
     first_mirrored_at INTEGER NOT NULL,
     removed_at INTEGER,
-    -- First signs of removal: absent from this complete walk; answered 404 at this time.
-    absent_walk INTEGER,
+    -- First signs of removal: absent from this complete listing; answered 404 at this time.
+    absent_listing INTEGER,
     not_found_at INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX account_by_id ON account (id);
@@ -172,8 +172,8 @@ CREATE TABLE creator (
     as_of INTEGER NOT NULL,
     first_mirrored_at INTEGER NOT NULL,
     removed_at INTEGER,
-    -- First signs of removal: absent from this complete walk; answered 404 at this time.
-    absent_walk INTEGER,
+    -- First signs of removal: absent from this complete listing; answered 404 at this time.
+    absent_listing INTEGER,
     not_found_at INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX creator_by_id ON creator (id);
@@ -227,8 +227,8 @@ CREATE TABLE video (
     as_of INTEGER NOT NULL,
     first_mirrored_at INTEGER NOT NULL,
     removed_at INTEGER,
-    -- First signs of removal: absent from this complete walk; answered 404 at this time.
-    absent_walk INTEGER,
+    -- First signs of removal: absent from this complete listing; answered 404 at this time.
+    absent_listing INTEGER,
     not_found_at INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX video_by_id ON video (id);
@@ -275,8 +275,8 @@ CREATE TABLE account_video (
     as_of INTEGER NOT NULL,
     first_mirrored_at INTEGER NOT NULL,
     removed_at INTEGER,
-    -- First signs of removal: absent from this complete walk; answered 404 at this time.
-    absent_walk INTEGER,
+    -- First signs of removal: absent from this complete listing; answered 404 at this time.
+    absent_listing INTEGER,
     not_found_at INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX account_video_by_id ON account_video (id, platform);
@@ -351,7 +351,7 @@ CREATE INDEX video_due_by_time ON video_due (due_at);
 
 -- Accounts that were scraped and whose account videos have not been read since. A stamp says since
 -- when.
-CREATE TABLE feed_due (
+CREATE TABLE account_list_due (
     account INTEGER PRIMARY KEY,
     since INTEGER NOT NULL
 ) STRICT;
@@ -380,7 +380,7 @@ CREATE TABLE document (
 -- Where each kind stands.
 CREATE TABLE kind_state (
     kind TEXT PRIMARY KEY,
-    -- Start of the last complete walk, or of the last good answer of a single document.
+    -- Start of the last complete listing, or of the last good answer of a single document.
     complete_as_of INTEGER,
     -- Start of the last full listing or document request, whatever its outcome.
     last_full_sync_at INTEGER,
@@ -425,7 +425,7 @@ CREATE TABLE job (
 CREATE INDEX job_open ON job (job) WHERE state <> 'done';
 
 -- A run over whatever was due, by `sync` or by the daemon.
-CREATE TABLE pass (
+CREATE TABLE run (
     run_id INTEGER PRIMARY KEY AUTOINCREMENT,
     trigger TEXT NOT NULL,
     started_at INTEGER NOT NULL,
@@ -434,10 +434,10 @@ CREATE TABLE pass (
     detail TEXT
 ) STRICT;
 
-CREATE INDEX pass_running ON pass (run_id) WHERE outcome = 'running';
+CREATE INDEX run_running ON run (run_id) WHERE outcome = 'running';
 
 -- What a run did for one kind, counted up in the transactions that did it.
-CREATE TABLE pass_kind (
+CREATE TABLE kind_run (
     run_id INTEGER NOT NULL,
     kind TEXT NOT NULL,
     trigger TEXT NOT NULL,
@@ -478,9 +478,9 @@ CREATE TABLE outbox (
     -- NULL until the ids in it are known.
     path TEXT,
     body TEXT,
-    -- Entries that share a lane are sent one after the other.
-    lane TEXT,
-    other_lane TEXT,
+    -- Entries that share a serial_key are sent one after the other.
+    serial_key TEXT,
+    other_serial_key TEXT,
     -- 1 once what SQL cannot check was checked, and path and lanes are final.
     is_checked INTEGER NOT NULL DEFAULT 0,
     idempotency_key TEXT NOT NULL DEFAULT (
@@ -523,9 +523,9 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_open ON outbox (entry)
 WHERE state IN ('queued', 'waiting', 'held', 'sending', 'unsure');
-CREATE INDEX outbox_lane ON outbox (lane)
+CREATE INDEX outbox_serial_key ON outbox (serial_key)
 WHERE state IN ('queued', 'waiting', 'held', 'sending', 'unsure');
-CREATE INDEX outbox_other_lane ON outbox (other_lane)
+CREATE INDEX outbox_other_lane ON outbox (other_serial_key)
 WHERE state IN ('queued', 'waiting', 'held', 'sending', 'unsure');
 CREATE INDEX outbox_by_state ON outbox (state, entry);
 CREATE INDEX outbox_by_end ON outbox (finished_at) WHERE finished_at IS NOT NULL;

@@ -225,7 +225,7 @@ SELECT
     error_code,
     request_id,
     detail
-FROM pass_kind;
+FROM kind_run;
 
 CREATE VIEW coverage AS
 SELECT

@@ -1,4 +1,4 @@
-//! A week in the life of a made-up organization: the same pass as in `sync`, again and again on a
+//! A week in the life of a made-up organization: the same run as in `sync`, again and again on a
 //! clock that leaps from one due time to the next, against the sandbox over real HTTP.
 
 use std::time::Duration;
@@ -9,19 +9,19 @@ use rusqlite::{Connection, Transaction};
 use serde_json::json;
 
 use crate::clock::Clock;
+use crate::fetch::SyncContext;
 use crate::model::outbox::{Action, Draft};
 use crate::model::{Instant, Kind, instant};
-use crate::pass::{self, Order, PassSettings, Report};
-use crate::poll::Desk;
-use crate::push::check::{CheckError, check};
+use crate::outbox::validate::{CheckError, check};
 use crate::sandbox::{Control, SandboxSettings};
 use crate::store::outbox::enqueue;
 use crate::store::{StoreResult, analysis};
+use crate::sync::{self, Report, RunOptions, SyncSettings};
 
 /// How long the simulation lasts.
 pub const DAYS: i64 = 7;
 
-/// A pass comes at least this much after the one before.
+/// A run comes at least this much after the one before.
 const STEP_MIN: TimeDelta = TimeDelta::seconds(1);
 
 /// How long due videos wait for each other. Longer than by default, so that the week passes in
@@ -62,7 +62,7 @@ pub struct Progress {
     /// How much of the week is over.
     pub elapsed: TimeDelta,
     /// Passes run.
-    pub passes: u64,
+    pub runs: u64,
     /// Requests sent.
     pub requests: i64,
     /// Scrapes added to the history.
@@ -71,21 +71,22 @@ pub struct Progress {
     pub tracked: Option<i64>,
 }
 
-/// Lives through the time from where `desk`'s clock stands until the real clock's now. `Err` is the
+/// Lives through the time from where `ctx`'s clock stands until the real clock's now. `Err` is the
 /// pass that did not go well.
 pub async fn live(
-    desk: &mut Desk,
-    settings: &PassSettings,
+    ctx: &mut SyncContext,
+    settings: &SyncSettings,
     real: &Clock,
     mut tell: impl FnMut(&Progress),
 ) -> Result<Progress, Box<Report>> {
-    let clock = desk.fetcher.clock().clone();
+    let clock = ctx.fetcher.clock().clone();
     let start = clock.now();
-    let mut order = Order { trigger: "demo", patience: desk.freshness, ..Order::default() };
+    let mut options =
+        RunOptions { trigger: "demo", batch_delay: ctx.freshness, ..RunOptions::default() };
     let mut done = Progress {
         now: start,
         elapsed: TimeDelta::zero(),
-        passes: 0,
+        runs: 0,
         requests: 0,
         scrapes: 0,
         tracked: None,
@@ -93,14 +94,14 @@ pub async fn live(
     let track_at = start + TimeDelta::days(DAYS) - POST_BEFORE_END;
     let mut is_last = false;
     loop {
-        let report = pass::run(desk, &order, settings).await;
-        order.is_identified = true;
+        let report = sync::run(ctx, &options, settings).await;
+        options.is_identified = true;
         done.now = clock.now();
         done.elapsed = done.now - start;
-        done.passes += 1;
+        done.runs += 1;
         done.requests += report.requests();
         done.scrapes +=
-            report.kinds.iter().map(|kind| kind.turn.tally.page.snapshots_added).sum::<i64>();
+            report.kinds.iter().map(|kind| kind.kind_run.tally.page.snapshots_added).sum::<i64>();
         tell(&done);
         let is_good = report.stop.is_none() && report.kinds.iter().all(|kind| kind.is_good());
         if !is_good {
@@ -109,11 +110,11 @@ pub async fn live(
         if is_last {
             return Ok(done);
         }
-        let next = match pass::next_at(desk, &order, settings, done.now).await {
+        let next = match sync::next_at(ctx, &options, settings, done.now).await {
             Ok(next) => next,
             Err(error) => return Err(Box::new(Report { stop: Some(error.into()), ..report })),
         };
-        // The real clock goes on during each pass, so its now is caught up with once, by the last.
+        // The real clock goes on during each run, so its now is caught up with once, by the last.
         let end = real.now();
         let next = next.unwrap_or(end).max(done.now + STEP_MIN);
         let is_time_to_track = done.tracked.is_none() && next >= track_at;
@@ -122,7 +123,7 @@ pub async fn live(
         let step = next.min(end) - done.now;
         clock.advance(step.to_std().unwrap_or_default());
         if is_time_to_track {
-            match track(desk).await {
+            match track(ctx).await {
                 Ok(entry) => done.tracked = Some(entry),
                 Err(error) => return Err(Box::new(Report { stop: Some(error.into()), ..report })),
             }
@@ -130,8 +131,8 @@ pub async fn live(
     }
 }
 
-/// Queues the post as `track video` does. The next pass finds it and sends it.
-async fn track(desk: &Desk) -> StoreResult<i64> {
+/// Queues the post as `track video` does. The next run finds it and sends it.
+async fn track(ctx: &SyncContext) -> StoreResult<i64> {
     let body = json!({
         "platform": "tiktok",
         "identifier": POST,
@@ -140,14 +141,14 @@ async fn track(desk: &Desk) -> StoreResult<i64> {
     let body = Some(body.to_string());
     let draft =
         Draft { kind: Kind::Video, action: Action::Track, subject: None, account: None, body };
-    let at = instant::micros(desk.fetcher.clock().now());
+    let at = instant::micros(ctx.fetcher.clock().now());
     let queue = move |tx: &Transaction<'_>| match check(tx, &draft) {
         Ok(checked) => enqueue::add(tx, &draft, &checked, at),
         Err(CheckError::Store(error)) => Err(error),
         // It is a post: a test tracks it.
         Err(CheckError::Refused(_)) => Ok(0),
     };
-    desk.store.write_durably(queue).await
+    ctx.store.write_durably(queue).await
 }
 
 /// What became of the scrapes of one kind that happened in the week.
@@ -195,8 +196,8 @@ pub const fn naive_requests(videos: i64) -> i64 {
     videos.saturating_mul(DAYS * 24)
 }
 
-/// Requests of a script that walks the lists of so many rows, and reads the overview, once an hour.
-pub fn walking_requests(rows: impl IntoIterator<Item = i64>) -> i64 {
+/// Requests of a script that lists the lists of so many rows, and reads the overview, once an hour.
+pub fn listing_requests(rows: impl IntoIterator<Item = i64>) -> i64 {
     const PAGE_ROWS: i64 = 200;
     let pages = rows.into_iter().map(|rows| (rows + PAGE_ROWS - 1) / PAGE_ROWS);
     pages.map(|pages| pages.max(1)).sum::<i64>().saturating_add(1).saturating_mul(DAYS * 24)
@@ -210,6 +211,6 @@ mod tests {
     fn other_ways_are_counted_by_the_hour() {
         assert_eq!(naive_requests(300), 50_400);
         // Two pages of videos, one of nothing, four of account videos, and the overview.
-        assert_eq!(walking_requests([300, 0, 800]), 168 * 8);
+        assert_eq!(listing_requests([300, 0, 800]), 168 * 8);
     }
 }

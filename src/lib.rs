@@ -2,61 +2,56 @@
 //!
 //! # Layers
 //!
-//! A room imports only from rooms above it in this list; `tests/house.rs` holds it to that.
+//! A module imports only from modules above it in this list; `tests/house.rs` checks it.
 //!
-//! | room | is for |
+//! | module | responsibility |
 //! |---|---|
-//! | [`clock`] | the only reader of the wall clock and the only sleeper |
-//! | [`model`] | plain data: kinds, columns, rows, instants, settings, events |
-//! | [`retry`] | pure: trouble and attempt in, wait or give up out |
-//! | [`plan`] | pure: what is due, which requests cover it, cron sweeps |
-//! | [`api`] | the remote side: requests, answers, verdicts, page and row decoding, the rate gate |
-//! | [`store`] | the local side: the only home of SQL beside `migrations/` |
-//! | [`poll`] | read direction: fetch, walk, write |
-//! | [`push`] | write direction: claim, send, look up when unsure, settle |
-//! | [`pass`] | one pass over all kinds, and what came of it |
-//! | [`daemon`] | the loop: deadline, job, signal, stop; readiness and signs of life |
-//! | [`export`] | tables and views for tools outside SQLite, to a folder or a bucket |
-//! | [`config`], [`logging`], [`report`], [`listen`], [`cli`] | the front; nothing above reads the environment |
+//! | [`clock`] | the only reader of the wall clock and the only sleeper: system, manual, scaled |
+//! | [`model`] | plain data shared by all layers: kinds, columns, rows, instants, settings, events, outcomes |
+//! | [`retry`] | pure: cause of a failure and number of the attempt → wait, or give up |
+//! | [`schedule`] | pure: what is due, the request plan that covers it, full-sync schedules (cron), backoff between runs |
+//! | [`api`] | the HTTP client: requests, answers, decoding to owned rows, errors by what to do about them, the rate limiter |
+//! | [`store`] | SQLite: open, migrate, lock, read, write; the only place for SQL beside `migrations/` |
+//! | [`fetch`] | one request within the rate limit, with retries, and the transaction that its answer becomes |
+//! | [`outbox`] | queued writes: validate, send with an idempotency key, reconcile after a lost answer, record |
+//! | [`sync`] | one run: queued writes, polls, listings with pagination, removals, daily metrics, `verify`, run report |
+//! | [`daemon`] | the scheduler loop: next due time, job, signal; readiness and watchdog heartbeat through hooks |
+//! | [`export`] | views as Parquet, CSV or JSON Lines, to a folder or a bucket |
+//! | [`config`], [`logging`], [`report`], [`listen`], [`cli`] | the front end: settings, logs, output and exit codes, `/metrics`, commands |
 //!
-//! [`sandbox`], the embedded API for tests, benches and the demo, stands beside them and shares
-//! nothing with them but `clock` and `model`. [`demo`], a part of the front, is the only one to bring
-//! the two together.
+//! [`sandbox`] is the embedded API for tests, benches and the demo. It shares nothing with the rest but `clock` and
+//! `model`. [`demo`] runs both together.
 //!
 //! # Invariants
 //!
-//! - A page's rows, its history, its schedule and the cursor after it are one transaction. None is
-//!   open while a request is in flight.
-//! - `api` never sees `store`, and `store` never sees `api`; `poll` stands between them. `plan` sees
-//!   neither: what it decides is given to them, the rule for a row's next due time included.
-//! - Answers are ordered by stamps: the start of their request, never going back even if the clock
-//!   does. The current state is that of the newest.
-//! - A page's ETag is kept only while a 304 to it would confirm exactly what is held.
-//! - Nothing is removed on the word of an incomplete walk.
-//! - A write whose outcome is not known is not sent again before it was looked for.
-//! - The key is a secret type from the moment it is read, and answers are scrubbed of it.
+//! - A page's rows, their history, their next due times and the cursor after the page are one transaction. No
+//!   transaction is open while a request is in flight.
+//! - `api` does not import `store`, nor `store` `api`; `fetch` connects them. `schedule` imports neither: its rule for a
+//!   row's next due time is passed to the writer as data.
+//! - Answers are ordered by the start of their request, a number that never goes back even if the clock does. The
+//!   current state of a row is that of the newest answer.
+//! - A page's ETag is kept only while a 304 to it would confirm exactly the rows held.
+//! - An incomplete listing removes nothing.
+//! - A queued write whose answer was lost is reconciled (looked for) before it is sent again.
+//! - The API key is a `secrecy` type from the moment it is read, and is redacted from answers.
 //!
 //! # Flows
 //!
-//! **Poll.** [`pass::run`] asks [`plan::work`] what to do for each kind; several kinds are at work at a time.
-//! A walk ([`poll::walk`]) fetches page n+1 while page n is written ([`poll::write`]), and asks for the
-//! pages after it by the cursors of the last walk ([`poll::ahead`]); dues are polled by kept cursors
-//! ([`poll::polls`]). [`poll::fetch`] is behind every request: it waits for its turn, which
-//! [`poll::permits`] gives to at most `max_concurrent_requests` within the rate limit, sends, repeats
-//! what may pass, and persists a closed gate before anything else. [`poll::settle`] closes the walk.
+//! **Poll.** [`sync::run`] asks [`schedule::decision`] what to do for each kind; several kinds are at work at a time.
+//! Due rows are read again by the requests of a [`schedule::request_plan`] ([`sync::poll`], [`sync::poll_accounts`]).
+//! A listing ([`sync::listing`]) requests page n+1 while page n is written, and guesses further pages by the cursors of the
+//! last listing ([`sync::guess_ahead`]). Every request goes through [`fetch::fetcher`], which waits for a permit
+//! ([`fetch::permits`]: at most `max_concurrent_requests`, within the rate limit), sends, retries, and saves a cooldown
+//! before anything else. [`fetch::write`] writes the answer; [`sync::finish`] records the kind's outcome.
 //!
-//! **Queued write.** [`cli`] or SQL adds an entry ([`store::outbox`]), frozen and on the disk. [`push`],
-//! the first thing in a pass, claims the oldest ready entry of each target, its attempt counted on the
-//! disk before it is sent; the answer, the row it carries, what must be read again and the entry's end are
-//! one transaction, before any other request. What has an unknown outcome is looked up before anything is
-//! sent again.
+//! **Queued write.** [`cli`] or SQL adds an entry ([`store::outbox`]); its bytes and idempotency key never change. A run
+//! begins with [`outbox`]: it claims the oldest ready entry of each target, records the attempt, sends it, and records
+//! the answer before any other request. A lost answer is reconciled before the entry is sent again.
 //!
-//! **Past days.** [`pass::backfill`] works off a list of days and lots ([`plan::backfill`]), each request
-//! and its answer in [`poll::metrics`]. It may be broken off after any of them, which is how the daemon
-//! does it: in slices, while nothing else is due.
+//! **Daily metrics.** [`sync::backfill`] works off a list of days ([`schedule::backfill`]), one request and transaction at a
+//! time ([`sync::daily_metrics`]), and can stop after any of them. The daemon does it in slices while nothing else is due.
 //!
-//! **One-shot.** [`cli`] reads the settings, takes the lock, runs the same pass once, prints, and
-//! exits with the code.
+//! **One-shot.** [`cli`] reads the settings, takes the instance lock, runs the same run once, prints, and exits.
 //!
 //! # Development
 //!
@@ -69,7 +64,7 @@
 //! Property tests draw the same cases every time; `PROPTEST_RNG_SEED=7 cargo test` draws others.
 //! `tests/tools/install` puts the external readers (DuckDB, Spark, Datasette, an S3 server) into `target/tools`;
 //! `tests/systemd.rs` installs the package under a real systemd where there is root and systemd-nspawn. A test whose
-//! tool is missing says so and passes.
+//! tool is missing says so and runs.
 //!
 //! To add a migration: until the first release, edit `migrations/V1__tables.sql` and `V2__views.sql` in place;
 //! after it, add a file. A new table or column also needs a row in `store::schema_docs::facts`.
@@ -83,14 +78,14 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod export;
+pub mod fetch;
 pub mod listen;
 pub mod logging;
 pub mod model;
-pub mod pass;
-pub mod plan;
-pub mod poll;
-pub mod push;
+pub mod outbox;
 pub mod report;
 pub mod retry;
 pub mod sandbox;
+pub mod schedule;
 pub mod store;
+pub mod sync;

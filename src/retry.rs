@@ -16,7 +16,7 @@ const STEPS_MAX: u32 = 64;
 
 /// What went wrong, as far as trying again is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
+pub enum RetryCause {
     /// Nothing reached the server, or no answer came back.
     NoAnswer,
     /// The server says it cannot serve now, or failed.
@@ -53,7 +53,7 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Decides after attempt number `attempt` (the first is 1) ended in `trouble`.
+    /// Decides after attempt number `attempt` (the first is 1) ended in `cause`.
     ///
     /// `chance` lies in 0..=1 and picks the wait between nothing and the current bound: full
     /// jitter, so that clients which failed together do not come back together.
@@ -61,12 +61,12 @@ impl RetryPolicy {
     /// A rate limit never makes this give up, because the server is well and the caller bounds the
     /// time it is willing to wait. A limit without a wait still gets a growing one, so that the
     /// caller's bound is reached.
-    pub fn next(&self, trouble: Trouble, attempt: u32, chance: f64) -> Next {
-        match trouble {
-            Trouble::Final => Next::GiveUp,
-            Trouble::Limited(Some(wait)) if !wait.is_zero() => Next::Again { after: wait },
-            Trouble::Limited(_) => Next::Again { after: self.jittered(attempt, chance) },
-            Trouble::NoAnswer | Trouble::Failing | Trouble::WrongAnswer => {
+    pub fn next(&self, cause: RetryCause, attempt: u32, chance: f64) -> Next {
+        match cause {
+            RetryCause::Final => Next::GiveUp,
+            RetryCause::Limited(Some(wait)) if !wait.is_zero() => Next::Again { after: wait },
+            RetryCause::Limited(_) => Next::Again { after: self.jittered(attempt, chance) },
+            RetryCause::NoAnswer | RetryCause::Failing | RetryCause::WrongAnswer => {
                 if attempt >= self.attempts_max {
                     Next::GiveUp
                 } else {
@@ -128,32 +128,35 @@ mod tests {
     fn the_bound_doubles_up_to_the_cap_and_chance_scales_it() {
         let patient = RetryPolicy { attempts_max: u32::MAX, ..POLICY };
         let bounds: Vec<Next> =
-            (1..=9).map(|attempt| patient.next(Trouble::NoAnswer, attempt, 1.0)).collect();
+            (1..=9).map(|attempt| patient.next(RetryCause::NoAnswer, attempt, 1.0)).collect();
         let expected = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000];
         assert_eq!(bounds, expected.map(again));
-        assert_eq!(patient.next(Trouble::Failing, 3, 0.25), again(500));
-        assert_eq!(patient.next(Trouble::Failing, 3, 0.0), again(0));
+        assert_eq!(patient.next(RetryCause::Failing, 3, 0.25), again(500));
+        assert_eq!(patient.next(RetryCause::Failing, 3, 0.0), again(0));
     }
 
     #[test]
     fn it_gives_up_after_the_last_attempt_and_at_once_when_asking_again_is_useless() {
-        for trouble in [Trouble::NoAnswer, Trouble::Failing, Trouble::WrongAnswer] {
-            assert_ne!(POLICY.next(trouble, 4, 0.5), Next::GiveUp);
-            assert_eq!(POLICY.next(trouble, 5, 0.5), Next::GiveUp);
+        for cause in [RetryCause::NoAnswer, RetryCause::Failing, RetryCause::WrongAnswer] {
+            assert_ne!(POLICY.next(cause, 4, 0.5), Next::GiveUp);
+            assert_eq!(POLICY.next(cause, 5, 0.5), Next::GiveUp);
         }
-        assert_eq!(POLICY.next(Trouble::Final, 1, 0.5), Next::GiveUp);
+        assert_eq!(POLICY.next(RetryCause::Final, 1, 0.5), Next::GiveUp);
     }
 
     #[test]
     fn a_limit_is_waited_out_for_exactly_as_long_as_the_server_said() {
         let wait = Duration::from_secs(77);
-        assert_eq!(POLICY.next(Trouble::Limited(Some(wait)), 99, 0.1), Next::Again { after: wait });
+        assert_eq!(
+            POLICY.next(RetryCause::Limited(Some(wait)), 99, 0.1),
+            Next::Again { after: wait }
+        );
     }
 
     #[test]
     fn a_limit_that_names_no_wait_backs_off() {
-        assert_eq!(POLICY.next(Trouble::Limited(None), 2, 1.0), again(1_000));
-        assert_eq!(POLICY.next(Trouble::Limited(Some(Duration::ZERO)), 99, 1.0), again(30_000));
+        assert_eq!(POLICY.next(RetryCause::Limited(None), 2, 1.0), again(1_000));
+        assert_eq!(POLICY.next(RetryCause::Limited(Some(Duration::ZERO)), 99, 1.0), again(30_000));
     }
 
     proptest! {
@@ -167,7 +170,7 @@ mod tests {
                 cap: Duration::from_millis(cap),
                 attempts_max: u32::MAX,
             };
-            match policy.next(Trouble::Limited(None), attempt, chance) {
+            match policy.next(RetryCause::Limited(None), attempt, chance) {
                 Next::Again { after } => prop_assert!(after <= policy.cap),
                 Next::GiveUp => prop_assert!(false),
             }

@@ -103,7 +103,7 @@ fn copies_made_beside_a_busy_daemon_are_whole_and_of_one_moment() {
                               WHERE p.page = v.page AND m.value = v.key)";
             assert_eq!(number(&path, strays), 0);
             assert_eq!(number(&path, "SELECT count(*) FROM job"), 0);
-            let running = "SELECT count(*) FROM pass_kind WHERE outcome = 'running'";
+            let running = "SELECT count(*) FROM kind_run WHERE outcome = 'running'";
             assert_eq!(number(&path, running), 0);
         }
         is_over.store(true, Ordering::Relaxed);
@@ -129,7 +129,7 @@ fn a_copy_is_one_file_that_anybody_of_the_group_reads_and_becomes_a_mirror_when_
         let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(2_000) };
         bed.control.fault(Fault::on("GET", "/overview", refuse));
         bed.sync(&["--full", "--max-wait", "1s"]).expect(75);
-        let sql = "UPDATE instance SET runner = 'run', condition = 'idle', patience_s = 300;
+        let sql = "UPDATE instance SET runner = 'run', condition = 'idle', batch_delay_s = 300;
                    INSERT INTO job (request, created_at) VALUES ('{}', 0);";
         bed.db_to_write().execute_batch(sql).unwrap();
         let copies = Copies::of(&bed);
@@ -145,12 +145,12 @@ fn a_copy_is_one_file_that_anybody_of_the_group_reads_and_becomes_a_mirror_when_
         let mut expected = bed.everything();
         let found = looks::everything(&open(&copy));
         for (table, rows) in &found {
-            if !["instance", "job", "pass", "pass_kind"].contains(&table.as_str()) {
+            if !["instance", "job", "run", "kind_run"].contains(&table.as_str()) {
                 assert_eq!(Some(rows), expected.remove(table).as_ref(), "{table}");
             }
         }
         let traces =
-            "SELECT gate || ifnull(runner, '') || ifnull(condition, '') || ifnull(patience_s, '')
+            "SELECT rate_limiter || ifnull(runner, '') || ifnull(condition, '') || ifnull(batch_delay_s, '')
                       FROM instance";
         assert_eq!(text(&copy, traces), "{}");
         let status = copies.run_on(&copy, &["status"]).expect(0);

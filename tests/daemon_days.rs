@@ -57,7 +57,7 @@ fn cut(stage: &Stage) -> String {
     let wire = Arc::new(Mutex::new(wire));
     let (again, at_end) = (Arc::clone(&wire), Arc::clone(&wire));
     stage.clock.plan(FROM, move || wire.lock().unwrap().cut());
-    stage.clock.plan(UNTIL, move || again.lock().unwrap().mend());
+    stage.clock.plan(UNTIL, move || again.lock().unwrap().repair());
     // It would be cut when nobody held it.
     stage.clock.plan(END, move || drop(at_end));
     base_url
@@ -147,7 +147,7 @@ fn limited_job(stage: &Stage, max_wait_s: u64) -> String {
 
 #[test]
 fn a_rate_limit_in_the_middle_of_a_job_is_waited_out_for_as_long_as_whoever_asked_waits() {
-    // The daemon alone would wait for half a minute within a pass.
+    // The daemon alone would wait for half a minute within a run.
     for (max_wait_s, exit_code) in [(600, 0), (200, 75)] {
         let lived = live(FROM, FROM + hours(1), |stage| limited_job(stage, max_wait_s));
         assert_eq!(lived.job_ended(), Some(exit_code), "{max_wait_s} s");

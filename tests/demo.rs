@@ -84,10 +84,10 @@ fn a_week_is_mirrored_and_told_about() {
     let mirror = Mirror::open(&path);
 
     // The week ended when the program did, and began seven days before the program. The log has no row
-    // of a last pass that had nothing to ask.
+    // of a last run that had nothing to ask.
     let last = "strftime('%Y-%m-%dT%H:%M:%S', max(finished_at) / 1000000, 'unixepoch')
                 || printf('.%06dZ', max(finished_at) % 1000000)";
-    let last = mirror.instant(&format!("SELECT {last} FROM pass"));
+    let last = mirror.instant(&format!("SELECT {last} FROM run"));
     assert!(last >= began && last <= ended, "{began} {last} {ended}");
     let first = mirror.instant("SELECT min(started_at) FROM sync_log");
     assert!((first - began + TimeDelta::days(7)).abs() < TimeDelta::seconds(10), "{first}");

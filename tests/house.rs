@@ -13,8 +13,10 @@ use imports::Imports;
 
 /// The ladder: a room imports only from rooms above it, and from itself. The front's rooms, from
 /// `config` on, may use each other.
-const LADDER: [&str; 11] =
-    ["clock", "model", "retry", "plan", "api", "store", "poll", "push", "pass", "daemon", "export"];
+const LADDER: [&str; 11] = [
+    "clock", "model", "retry", "schedule", "api", "store", "fetch", "outbox", "sync", "daemon",
+    "export",
+];
 
 // What is known to be wrong, to be emptied. What is mended is taken off, or its test fails.
 
@@ -112,8 +114,8 @@ fn rooms_import_only_from_above() {
             _ if from == to => true,
             _ if from == "model" || (from, to) == ("store", "api") => false,
             // Planning is pure, and whoever sends or writes is given what was planned.
-            _ if from == "plan" => matches!(to, "model" | "retry"),
-            _ if to == "plan" && matches!(from, "api" | "store") => false,
+            _ if from == "schedule" => matches!(to, "model" | "retry"),
+            _ if to == "schedule" && matches!(from, "api" | "store") => false,
             (Some(from), Some(to)) => to < from,
             (Some(_), None) => false,
             (None, _) => true,

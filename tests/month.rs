@@ -19,7 +19,7 @@ use simulation::{Stage, stage};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const DAYS: u32 = 30;
-/// By then everything has happened once, sweeps and pruning included, and the cache of every connection is full.
+/// By then everything has happened once, full syncs and pruning included, and the cache of every connection is full.
 const SETTLED_DAYS: u32 = 12;
 /// How long passes are kept in the log here.
 const LOG_DAYS: u32 = 3;
@@ -35,9 +35,9 @@ const STRIDE: Duration = Duration::from_secs(30);
 struct Reading {
     rss_kib: u64,
     wal_bytes: u64,
-    passes: i64,
-    turns: i64,
-    walks: i64,
+    runs: i64,
+    kind_runs: i64,
+    listings: i64,
     pages: i64,
     history: i64,
 }
@@ -63,11 +63,11 @@ fn a_month_costs_no_memory_and_nothing_but_history_grows() {
         );
     }
     // The log is pruned, so that what is there is what some days make of it.
-    assert!(settled.passes > 100, "too little happened to prove anything");
+    assert!(settled.runs > 100, "too little happened to prove anything");
     for (before, after) in [
-        (settled.passes, last.passes),
-        (settled.turns, last.turns),
-        (settled.walks, last.walks),
+        (settled.runs, last.runs),
+        (settled.kind_runs, last.kind_runs),
+        (settled.listings, last.listings),
         (settled.pages, last.pages),
     ] {
         assert!(after <= before + before / 5 + 5, "{before} rows have become {after}");
@@ -104,7 +104,7 @@ async fn month() -> Vec<Reading> {
     stage.clock.plan(DAY * DAYS + STRIDE, stage.stop());
     hurry(stage.clock.clone());
     let mut settings = stage::settings(Duration::from_secs(900));
-    settings.pass.log_retention = DAY * LOG_DAYS;
+    settings.run_id.log_retention = DAY * LOG_DAYS;
     stage.live(settings).await;
     std::mem::take(&mut *readings.lock().unwrap())
 }
@@ -127,9 +127,9 @@ fn read(control: &Control, path: &Path) -> Reading {
     Reading {
         rss_kib: rss_kib(),
         wal_bytes: std::fs::metadata(path.with_extension("db-wal")).unwrap().len(),
-        passes: count("pass"),
-        turns: count("pass_kind"),
-        walks: count("walk"),
+        runs: count("run"),
+        kind_runs: count("kind_run"),
+        listings: count("listing"),
         pages: count("page"),
         history: count("video_history"),
     }

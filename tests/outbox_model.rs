@@ -17,19 +17,19 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use creatormirror::api::Client;
 use creatormirror::clock::Clock;
+use creatormirror::fetch::fetcher::RequestSettings;
+use creatormirror::fetch::{Fetcher, SyncContext};
 use creatormirror::model::outbox::{Action, Draft, State};
 use creatormirror::model::settings::ApiSettings;
 use creatormirror::model::{Kind, Watcher, instant};
-use creatormirror::poll::fetch::Manners;
-use creatormirror::poll::{Desk, Fetcher};
-use creatormirror::push::{self, PushSettings, check};
+use creatormirror::outbox::{self, OutboxSettings, validate};
 use creatormirror::report::outbox as report;
 use creatormirror::sandbox::{
     self, Accident, Control, Duplicates, Fault, FaultBody, RetryAfter, SandboxSettings,
 };
 use creatormirror::store::backup::{self, Existing};
 use creatormirror::store::open::IfMissing;
-use creatormirror::store::outbox::{self, by_hand, enqueue};
+use creatormirror::store::outbox::{self as stored, enqueue, manual};
 use creatormirror::store::{Database, StoreError};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -39,7 +39,7 @@ use serde_json::json;
 const LIVES: u64 = 500;
 const THREADS_MAX: usize = 4;
 /// Passes after which a life that has not come to rest is wrong.
-const PASSES_MAX: usize = 400;
+const RUNS_MAX: usize = 400;
 
 fn start() -> DateTime<Utc> {
     "2026-03-04T12:00:00Z".parse().unwrap()
@@ -52,7 +52,7 @@ struct Life {
     control: Control,
     base_url: String,
     database: std::path::PathBuf,
-    desk: Option<Desk>,
+    ctx: Option<SyncContext>,
     /// Names of creators that were asked for, with how often.
     creators: BTreeMap<String, usize>,
     accounts: BTreeSet<String>,
@@ -174,7 +174,7 @@ async fn live(seed: u64, template: &Path) -> Lived {
         control,
         base_url: sandbox.base_url(),
         database,
-        desk: None,
+        ctx: None,
         creators,
         accounts: BTreeSet::new(),
         videos: BTreeSet::new(),
@@ -216,8 +216,8 @@ impl Life {
                 let seconds = self.random.random_range(0..900);
                 self.clock.advance(Duration::from_secs(seconds));
             }
-            10 => self.crash_in_a_pass().await,
-            _ => self.pass().await,
+            10 => self.crash_in_a_run().await,
+            _ => self.run_id().await,
         }
     }
 
@@ -266,7 +266,7 @@ impl Life {
         let store = Database::open_beside(&self.database).unwrap();
         let entry = store
             .write_durably(|tx| {
-                let checked = check::check(tx, draft).unwrap();
+                let checked = validate::check(tx, draft).unwrap();
                 enqueue::add(tx, draft, &checked, at)
             })
             .unwrap();
@@ -296,35 +296,35 @@ impl Life {
         self.control.fault(Fault::on(method, "/*", accident).after(skip).times(times));
     }
 
-    fn desk(&mut self) -> &mut Desk {
-        if self.desk.is_none() {
-            self.desk = Some(open(&self.base_url, &self.clock, &self.database, self.seed));
+    fn ctx(&mut self) -> &mut SyncContext {
+        if self.ctx.is_none() {
+            self.ctx = Some(open(&self.base_url, &self.clock, &self.database, self.seed));
         }
-        self.desk.as_mut().unwrap()
+        self.ctx.as_mut().unwrap()
     }
 
-    async fn pass(&mut self) {
+    async fn run_id(&mut self) {
         let settings = settings(self.random.random_bool(0.5));
-        let desk = self.desk();
-        desk.fetcher.renew_patience();
-        desk.begin("test").await.unwrap();
-        // What goes wrong in a pass is the next one's to mend.
-        let _ = push::push(desk, settings).await;
+        let ctx = self.ctx();
+        ctx.fetcher.reset_wait();
+        ctx.begin("test").await.unwrap();
+        // What goes wrong in a run is the next one's to mend.
+        let _ = outbox::push(ctx, settings).await;
     }
 
-    /// A process that dies somewhere in a pass: nothing it would have done after that is done.
-    async fn crash_in_a_pass(&mut self) {
+    /// A process that dies somewhere in a run: nothing it would have done after that is done.
+    async fn crash_in_a_run(&mut self) {
         let polls = self.random.random_range(1..150);
         let settings = settings(false);
-        let desk = self.desk();
-        desk.fetcher.renew_patience();
-        desk.begin("test").await.unwrap();
+        let ctx = self.ctx();
+        ctx.fetcher.reset_wait();
+        ctx.begin("test").await.unwrap();
         {
-            let mut pass = Box::pin(push::push(desk, settings));
+            let mut run_id = Box::pin(outbox::push(ctx, settings));
             let mut left = polls;
             std::future::poll_fn(|context| {
                 left -= 1;
-                match pass.as_mut().poll(context) {
+                match run_id.as_mut().poll(context) {
                     std::task::Poll::Ready(_) => std::task::Poll::Ready(()),
                     std::task::Poll::Pending if left == 0 => std::task::Poll::Ready(()),
                     std::task::Poll::Pending => std::task::Poll::Pending,
@@ -332,7 +332,7 @@ impl Life {
             })
             .await;
         }
-        self.desk = None;
+        self.ctx = None;
         self.crashes += 1;
     }
 
@@ -348,42 +348,42 @@ impl Life {
         for _ in 0..self.random.random_range(0..5) {
             self.accident().await;
         }
-        self.desk = None;
+        self.ctx = None;
         self.database = copy;
         self.copies += 1;
         let now = instant::micros(self.clock.now());
         let store = Database::open_beside(&self.database).unwrap();
-        let held = store.read(|c| outbox::list(c, &[State::Held], i64::MAX)).unwrap();
+        let held = store.read(|c| stored::list(c, &[State::Held], i64::MAX)).unwrap();
         assert_eq!(held.len(), made.held, "seed {}", self.seed);
-        self.pass().await;
-        let after = store.read(|c| outbox::list(c, &[State::Held], i64::MAX)).unwrap();
+        self.run_id().await;
+        let after = store.read(|c| stored::list(c, &[State::Held], i64::MAX)).unwrap();
         assert_eq!(held, after, "seed {}: what is held is left alone", self.seed);
         store
             .write(|tx| {
-                held.iter().try_for_each(|entry| by_hand::retry(tx, entry.entry, now).map(drop))
+                held.iter().try_for_each(|entry| manual::retry(tx, entry.entry, now).map(drop))
             })
             .unwrap();
     }
 
-    /// The API is well again, and passes follow until nothing is left to do.
+    /// The API is well again, and runs follow until nothing is left to do.
     async fn come_to_rest(&mut self) {
         self.control.clear_faults();
-        for _ in 0..PASSES_MAX {
+        for _ in 0..RUNS_MAX {
             let now = instant::micros(self.clock.now());
             let store = Database::open_beside(&self.database).unwrap();
-            let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+            let entries = store.read(|c| stored::list(c, &[], i64::MAX)).unwrap();
             if entries.iter().all(|entry| entry.state == State::Succeeded) {
                 return;
             }
             // What was given up while the API was ill is taken up again by hand.
             for entry in entries.iter().filter(|entry| entry.state == State::Failed) {
-                store.write(|tx| by_hand::retry(tx, entry.entry, now)).unwrap();
+                store.write(|tx| manual::retry(tx, entry.entry, now)).unwrap();
             }
-            self.pass().await;
+            self.run_id().await;
             self.clock.advance(Duration::from_secs(60));
         }
         let store = Database::open_beside(&self.database).unwrap();
-        let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+        let entries = store.read(|c| stored::list(c, &[], i64::MAX)).unwrap();
         panic!("seed {}: no rest: {entries:#?}", self.seed);
     }
 
@@ -407,7 +407,7 @@ impl Life {
 
     fn count(&mut self) -> Lived {
         let store = Database::open_beside(&self.database).unwrap();
-        let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+        let entries = store.read(|c| stored::list(c, &[], i64::MAX)).unwrap();
         Lived {
             lives: 1,
             entries: entries.len(),
@@ -425,7 +425,7 @@ impl Life {
             *found.entry(row["name"].as_str().unwrap().to_owned()).or_insert(0) += 1;
         }
         let store = Database::open_beside(&self.database).unwrap();
-        let entries = store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap();
+        let entries = store.read(|c| stored::list(c, &[], i64::MAX)).unwrap();
         let record: Vec<String> = entries.iter().map(report::line).collect();
         assert_eq!(found, self.creators, "seed {seed}: {record:#?}\n{:#?}", self.requests());
         let count = |kind: Kind, member: &str, value: &str| {
@@ -441,7 +441,7 @@ impl Life {
         }
         let store = Database::open_beside(&self.database).unwrap();
         let mut owners = BTreeMap::new();
-        for entry in store.read(|c| outbox::list(c, &[], i64::MAX)).unwrap() {
+        for entry in store.read(|c| stored::list(c, &[], i64::MAX)).unwrap() {
             let result = entry.result_id.clone().unwrap();
             let row = self.control.row(entry.kind, &result);
             let row = row.unwrap_or_else(|| panic!("seed {seed}: {entry:#?} does not exist"));
@@ -455,8 +455,8 @@ impl Life {
     }
 }
 
-fn settings(stays: bool) -> PushSettings {
-    PushSettings {
+fn settings(stays: bool) -> OutboxSettings {
+    OutboxSettings {
         reconcile_after: Duration::from_secs(5),
         retention: Duration::from_secs(90 * 86_400),
         stays,
@@ -474,7 +474,7 @@ fn reopen(database: &Path) -> Database {
     panic!("the database stays locked");
 }
 
-fn open(base_url: &str, clock: &Clock, database: &Path, seed: u64) -> Desk {
+fn open(base_url: &str, clock: &Clock, database: &Path, seed: u64) -> SyncContext {
     let settings = ApiSettings {
         base_url: base_url.parse().unwrap(),
         key: "sandbox-key".to_owned().into(),
@@ -483,13 +483,14 @@ fn open(base_url: &str, clock: &Clock, database: &Path, seed: u64) -> Desk {
         request_timeout: Duration::from_secs(30),
     };
     let client = Client::new(&settings).unwrap().with_clock(clock.clone());
-    let manners = Manners {
+    let request_settings = RequestSettings {
         rate_share: 1.0,
         max_wait: Duration::from_secs(600),
         max_concurrent_requests: 4,
         seed,
     };
     let fetcher =
-        Fetcher::open(client, reopen(database), clock.clone(), Watcher::silent(), manners).unwrap();
-    Desk::new(fetcher, Duration::from_secs(300))
+        Fetcher::open(client, reopen(database), clock.clone(), Watcher::silent(), request_settings)
+            .unwrap();
+    SyncContext::new(fetcher, Duration::from_secs(300))
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use browser::{Theme, picture, show};
 use creatormirror::model::Kind;
 use creatormirror::store::Database;
-use creatormirror::store::glance::{self, Glance, Subject};
+use creatormirror::store::dashboard::{self, Dashboard, Subject};
 use creatormirror::store::open::IfMissing;
 use serde_json::json;
 use support::lived::lived;
@@ -78,7 +78,7 @@ fn a_page_that_a_web_server_may_read_stays_readable_to_it() {
 }
 
 /// A week with names that nobody would want in a page.
-fn hostile_week() -> (Bed, Glance, String) {
+fn hostile_week() -> (Bed, Dashboard, String) {
     let (bed, now) = lived();
     for id in bed.control.ids(Kind::Creator) {
         bed.control.set_member(Kind::Creator, &id, "name", &HOSTILE.into());
@@ -101,20 +101,20 @@ fn hostile_week() -> (Bed, Glance, String) {
     );
     assert_eq!(bed.db_to_write().execute(&sql, []).unwrap(), 1);
     let store = Database::open_to_read(&bed.database()).unwrap();
-    let glance = store.read(|c| glance::read(c, now.timestamp())).unwrap();
+    let dashboard = store.read(|c| dashboard::read(c, now.timestamp())).unwrap();
     let page = report(&bed, &["--out", "-"]).expect(0).stdout;
-    (bed, glance, page)
+    (bed, dashboard, page)
 }
 
 #[test]
 fn a_week_is_shown_as_it_was_and_nothing_in_it_breaks_out() {
-    let (bed, glance, page) = hostile_week();
-    numbers_are_those_of_the_views(&bed, &glance);
+    let (bed, dashboard, page) = hostile_week();
+    numbers_are_those_of_the_views(&bed, &dashboard);
     names_stay_text(&page);
     looks(&bed, &page);
 }
 
-fn numbers_are_those_of_the_views(bed: &Bed, glance: &Glance) {
+fn numbers_are_those_of_the_views(bed: &Bed, dashboard: &Dashboard) {
     let db = bed.db();
     let mut statement = db
         .prepare(
@@ -124,7 +124,7 @@ fn numbers_are_those_of_the_views(bed: &Bed, glance: &Glance) {
         .unwrap();
     let days = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     let expected: BTreeMap<i64, i64> = days.collect::<Result<_, _>>().unwrap();
-    let found = glance.growth.days.iter().map(|(day, gain)| (*day, gain.videos));
+    let found = dashboard.growth.days.iter().map(|(day, gain)| (*day, gain.videos));
     // A video's first day has no gain among days, and what was seen in the course of it in the report.
     let (mut found, mut told) = (found.collect::<BTreeMap<_, _>>(), expected.clone());
     let sql = "SELECT CAST(strftime('%s', date) AS INTEGER) / 86400, sum(g.views_gained)
@@ -146,21 +146,21 @@ fn numbers_are_those_of_the_views(bed: &Bed, glance: &Glance) {
     assert_eq!(found, told);
 
     let total = bed.number("SELECT sum(follower_count) FROM accounts WHERE removed_at IS NULL");
-    assert_eq!(glance.followers.total, total);
+    assert_eq!(dashboard.followers.total, total);
     // The new account was never scraped, and counts nowhere but in the total.
-    assert_eq!(*glance.followers.curve.values().last().unwrap(), total);
+    assert_eq!(*dashboard.followers.curve.values().last().unwrap(), total);
     let posts = bed.number("SELECT sum(views_gained) FROM video_growth");
-    let week: i64 = glance.growth.days.values().map(|gain| gain.videos).sum();
+    let week: i64 = dashboard.growth.days.values().map(|gain| gain.videos).sum();
     assert_eq!(week, posts);
-    let first = &glance.growth.movers[0];
-    assert!(glance.growth.movers.windows(2).all(|pair| pair[0].gained >= pair[1].gained));
+    let first = &dashboard.growth.movers[0];
+    assert!(dashboard.growth.movers.windows(2).all(|pair| pair[0].gained >= pair[1].gained));
     assert!(first.scrapes.len() > 1);
-    assert!(glance.growth.movers.iter().any(|mover| mover.subject == Subject::Video));
-    let engagement: i64 = glance.creators.iter().map(|one| one.engagement).sum();
+    assert!(dashboard.growth.movers.iter().any(|mover| mover.subject == Subject::Video));
+    let engagement: i64 = dashboard.creators.iter().map(|one| one.engagement).sum();
     let sum = "SELECT sum(like_count + comment_count + share_count) FROM accounts WHERE removed_at IS NULL
                AND like_count IS NOT NULL";
     assert_eq!(engagement, bed.number(sum));
-    let spent: i64 = glance.spent.values().map(|spent| spent.requests).sum();
+    let spent: i64 = dashboard.spent.values().map(|spent| spent.requests).sum();
     assert_eq!(spent, i64::try_from(bed.control.log().len()).unwrap());
 }
 

@@ -20,7 +20,7 @@ use serde_json::json;
 use support::{BINARY, Bed, Run, calm, looks, until};
 
 /// Tables that a restored copy has of its own.
-const ITS_OWN: [&str; 4] = ["instance", "job", "pass", "pass_kind"];
+const ITS_OWN: [&str; 4] = ["instance", "job", "run", "kind_run"];
 
 /// A place for copies.
 struct Copies(tempfile::TempDir);

@@ -194,7 +194,7 @@ fn a_page_too_heavy_for_the_server_is_asked_for_with_fewer_rows() {
         let status = bed.start(bed.command(&["status"])).wait().expect(0);
         assert!(status.stdout.contains("GET /videos limit=200"), "{status:#?}");
         // After a week it is tried again.
-        bed.db_to_write().execute("UPDATE refusal SET retry_at = 0", []).unwrap();
+        bed.db_to_write().execute("UPDATE unsupported_feature SET retry_at = 0", []).unwrap();
         bed.sync_well(&["--full"]);
         assert!(meddler.take_asked().iter().any(|path| path.contains("limit=200")));
         bed.compare();
@@ -256,7 +256,7 @@ fn a_server_that_failed_only_for_a_while_is_not_asked_for_small_pages() {
     });
     bed.sync_well(&[]);
     bed.compare();
-    assert_eq!(bed.number("SELECT count(*) FROM refusal"), 0);
+    assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 0);
     meddler.take_asked();
     bed.sync_well(&["--full"]);
     let asked = meddler.take_asked();
@@ -272,7 +272,7 @@ fn a_row_that_the_server_can_never_serve_fails_as_before() {
         }
     });
     bed.sync(&[]).expect(69).says("500 INTERNAL_ERROR");
-    assert_eq!(bed.number("SELECT count(*) FROM refusal"), 0, "nothing was learned");
+    assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 0, "nothing was learned");
     assert!(meddler.take_asked().len() < 30);
     bed.compare_kind(Kind::Account);
 }

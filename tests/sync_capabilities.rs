@@ -40,7 +40,7 @@ fn an_endpoint_that_is_not_there_is_asked_for_once_a_week() {
     for kind in [Kind::Account, Kind::Creator, Kind::Video] {
         bed.compare_kind(kind);
     }
-    bed.db_to_write().execute("UPDATE refusal SET retry_at = 0", []).unwrap();
+    bed.db_to_write().execute("UPDATE unsupported_feature SET retry_at = 0", []).unwrap();
     bed.sync_well(&["--full"]);
     bed.compare();
 }
@@ -78,7 +78,7 @@ fn a_refused_parameter_costs_one_request_and_is_left_out_from_then_on() {
 }
 
 #[test]
-fn an_ignored_sort_is_noticed_by_its_missing_echo_and_the_walk_is_still_whole() {
+fn an_ignored_sort_is_noticed_by_its_missing_echo_and_the_listing_is_still_whole() {
     for path in ["/videos", "/accounts"] {
         let bed = Bed::frozen(settings());
         bed.control.switch_off(ignored(path, "order_direction", None));
@@ -92,7 +92,7 @@ fn an_ignored_sort_is_noticed_by_its_missing_echo_and_the_walk_is_still_whole() 
 }
 
 #[test]
-fn without_the_count_a_walk_ends_where_the_server_says() {
+fn without_the_count_a_listing_ends_where_the_server_says() {
     let bed = Bed::frozen(settings());
     bed.control.switch_off(ignored("*", "include_total", None));
     bed.sync_well(&[]);
@@ -130,7 +130,7 @@ fn accounts_that_cannot_be_followed_are_read_page_by_page() {
 }
 
 #[test]
-fn feeds_that_cannot_be_told_apart_are_walked_together() {
+fn feeds_that_cannot_be_told_apart_are_listed_together() {
     for switch in [
         refused("/account-videos", "account_id", None),
         ignored("/account-videos", "account_id", None),
@@ -145,8 +145,9 @@ fn feeds_that_cannot_be_told_apart_are_walked_together() {
             bed.sync_well(&[]);
         }
         let asked = bed.log_of("/account-videos");
-        let feeds = asked.iter().filter(|entry| entry.param("account_id").is_some()).count();
-        assert!(feeds <= 1, "asked for once, not again: {asked:#?}");
+        let account_lists =
+            asked.iter().filter(|entry| entry.param("account_id").is_some()).count();
+        assert!(account_lists <= 1, "asked for once, not again: {asked:#?}");
         bed.compare_kind(Kind::AccountVideo);
     }
 }

@@ -43,7 +43,7 @@ fn a_kill_while_any_request_is_on_its_way_costs_no_page_twice() {
             let most = if is_polled { 2 * pages } else { pages + 2 };
             assert!((pages..=most).contains(&asked), "{nth}: {asked} requests for {pages} {kind}");
         }
-        let runs = "SELECT group_concat(outcome) FROM (SELECT outcome FROM pass ORDER BY run_id)";
+        let runs = "SELECT group_concat(outcome) FROM (SELECT outcome FROM run ORDER BY run_id)";
         // A run begins once it knows whose key it has.
         let told = if nth == 0 { "finished" } else { "interrupted,finished" };
         assert_eq!(bed.text(runs), told);
@@ -115,14 +115,14 @@ fn kills_at_random_points_leave_a_mirror_that_the_next_sync_makes_whole() {
     bed.is_sound();
     let scraped = "SELECT count(*) FROM videos WHERE last_scrape_time IS NOT NULL";
     assert_eq!(bed.number("SELECT count(*) FROM video_history"), bed.number(scraped));
-    assert_eq!(bed.number("SELECT count(*) FROM walk WHERE state = 'open'"), 0);
+    assert_eq!(bed.number("SELECT count(*) FROM listing WHERE state = 'open'"), 0);
 }
 
 #[test]
-fn a_run_that_dies_between_the_last_page_and_the_end_of_the_walk_is_taken_up_there() {
+fn a_run_that_dies_between_the_last_page_and_the_end_of_the_listing_is_taken_up_there() {
     let bed = Bed::frozen(videos(700));
     bed.sync_well(&["--only", "overview"]);
-    let disk_fails = "CREATE TRIGGER disk_fails BEFORE UPDATE ON walk
+    let disk_fails = "CREATE TRIGGER disk_fails BEFORE UPDATE ON listing
                       WHEN new.state = 'complete' AND new.kind = 'video'
                       BEGIN SELECT RAISE(ABORT, 'the disk fails here'); END";
     bed.db_to_write().execute_batch(disk_fails).unwrap();

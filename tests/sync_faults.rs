@@ -94,7 +94,7 @@ fn a_list_that_goes_in_a_circle_is_left_and_told() {
 }
 
 #[test]
-fn a_list_that_ends_early_is_walked_once_more_before_it_is_told() {
+fn a_list_that_ends_early_is_listed_once_more_before_it_is_told() {
     each([false, true], |bed, stays| match stays {
         false => {
             is_survived(bed, Accident::EarlyEnd);
@@ -117,7 +117,7 @@ fn truncated_foreign_and_unasked_for_answers_are_asked_for_again() {
 }
 
 #[test]
-fn answers_that_stay_misshapen_truncated_or_foreign_make_the_walk_incomplete() {
+fn answers_that_stay_misshapen_truncated_or_foreign_make_the_listing_incomplete() {
     let shapes = SHAPES.map(Accident::WrongShape);
     let broken = [Accident::Truncated, Accident::TruncatedJson, Accident::Html];
     each(shapes.into_iter().chain(broken), |bed, what| is_told(bed, what, 1));
@@ -172,7 +172,7 @@ fn an_api_that_only_hangs_up_is_given_up_within_a_minute() {
 }
 
 #[test]
-fn a_cursor_refused_in_the_middle_restarts_the_walk() {
+fn a_cursor_refused_in_the_middle_restarts_the_listing() {
     let bed = Bed::frozen(pages());
     bed.control.fault(Fault::on("GET", "/videos", Accident::RefuseCursor).after(1));
     bed.sync_well(&[]);
@@ -181,12 +181,12 @@ fn a_cursor_refused_in_the_middle_restarts_the_walk() {
 }
 
 #[test]
-fn a_cursor_refused_again_and_again_makes_the_walk_incomplete() {
+fn a_cursor_refused_again_and_again_makes_the_listing_incomplete() {
     each([Accident::RefuseCursor], |bed, what| is_told(bed, what, 1));
 }
 
 #[test]
-fn kept_cursors_that_have_expired_cost_one_fresh_walk() {
+fn kept_cursors_that_have_expired_cost_one_fresh_listing() {
     let mut bed = Bed::frozen(pages());
     bed.set("CREATORMIRROR_FRESHNESS_TARGET", "1s");
     bed.sync_well(&[]);
@@ -205,7 +205,7 @@ fn kept_cursors_that_have_expired_cost_one_fresh_walk() {
 }
 
 #[test]
-fn a_walk_whose_cursor_expired_while_it_lay_still_begins_anew() {
+fn a_listing_whose_cursor_expired_while_it_lay_still_begins_anew() {
     let bed = Bed::frozen(pages());
     bed.control.fault(on_page_three(Accident::Slow(Duration::from_secs(600))));
     let run = bed.start_sync(&[]);
@@ -249,7 +249,7 @@ fn rows_that_come_go_and_move_between_two_pages_end_in_the_truth() {
         bed.control.fault(fault);
         bed.sync_well(&["--only", kind.plural()]);
         assert_eq!(bed.control.faults_waiting(), 0);
-        // What is gone takes two complete walks to be believed.
+        // What is gone takes two complete listings to be believed.
         bed.sync_well(&["--full", "--only", kind.plural()]);
         bed.sync_well(&["--full", "--only", kind.plural()]);
         bed.compare_kind(kind);
@@ -339,7 +339,7 @@ fn a_block_page_on_one_list_is_69_and_teaches_nothing() {
         bed.control.fault(Fault::on("GET", "/account-videos", page.clone()).forever());
         bed.control.fault(Fault::on("GET", "/overview", page).forever());
         bed.sync(&[]).expect(69);
-        assert_eq!(bed.number("SELECT count(*) FROM refusal"), 0, "{code}");
+        assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 0, "{code}");
         bed.compare_kind(Kind::Video);
         bed.control.clear_faults();
         pass_time(bed, 24 * 3_600);
@@ -467,20 +467,20 @@ fn a_feed_that_fails_keeps_no_other_from_being_read_and_is_paused() {
     let bed = Bed::frozen(SandboxSettings { accounts: 12, account_videos: 900, ..calm() });
     bed.sync_well(&[]);
     let ids = bed.control.ids(Kind::Account);
-    let due = "INSERT OR REPLACE INTO feed_due (account, since) SELECT key, key FROM account WHERE key <= 4";
+    let due = "INSERT OR REPLACE INTO account_list_due (account, since) SELECT key, key FROM account WHERE key <= 4";
     bed.db_to_write().execute_batch(due).unwrap();
     let bad = bed.text("SELECT id FROM account WHERE key = 1");
     assert!(ids.contains(&bad));
     let fault = Fault::on("GET", "/account-videos", Accident::status(500)).query(&bad).forever();
     bed.control.fault(fault);
     bed.sync(&["--only", "account-videos"]).expect(69);
-    assert_eq!(bed.number("SELECT count(*) FROM feed_due"), 1);
+    assert_eq!(bed.number("SELECT count(*) FROM account_list_due"), 1);
     bed.control.clear_log();
     bed.sync_well(&["--only", "account-videos"]);
     assert!(bed.log_of("/account-videos").is_empty(), "{:?}", bed.log());
     bed.control.clear_faults();
     pass_time(&bed, 3_600);
     bed.sync_well(&["--only", "account-videos"]);
-    assert_eq!(bed.number("SELECT count(*) FROM feed_due"), 0);
+    assert_eq!(bed.number("SELECT count(*) FROM account_list_due"), 0);
     assert_eq!(bed.number("SELECT count(*) FROM backoff"), 0);
 }

@@ -203,7 +203,7 @@ fn as_another_user_who_locks() {
     // Past the capture of the test harness.
     std::io::Write::write_all(&mut std::io::stderr(), format!("holds {}\n", held.len()).as_bytes())
         .unwrap();
-    std::thread::sleep(support::PATIENCE);
+    std::thread::sleep(support::TIMEOUT);
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn a_key_of_another_organization_is_refused_and_no_row_is_changed() {
         run.says("their key").says("0197ffff-0000-7000-8000-00000000beef");
     }
     assert_eq!(bed.take_requests(), ["GET /whoami", "GET /whoami"]);
-    assert_eq!(bed.everything(), before, "not even the log of passes");
+    assert_eq!(bed.everything(), before, "not even the log of runs");
     bed.sync_well(&["--full"]);
     bed.compare();
 }

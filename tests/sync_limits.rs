@@ -10,10 +10,10 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use creatormirror::api::{Client, Request};
 use creatormirror::clock::Clock;
+use creatormirror::fetch::Fetcher;
+use creatormirror::fetch::fetcher::RequestSettings;
 use creatormirror::model::settings::ApiSettings;
 use creatormirror::model::{Kind, Watcher};
-use creatormirror::poll::Fetcher;
-use creatormirror::poll::fetch::Manners;
 use creatormirror::sandbox::{Accident, Entry, Fault, RetryAfter, SandboxSettings};
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
@@ -102,7 +102,7 @@ fn no_later_run_asks_before_the_wait_is_over() {
     let second_page = asked.iter().rfind(|entry| entry.path == "/videos").unwrap();
     let second_page = second_page.param("cursor").map(str::to_owned);
     let next = bed.log_of("/videos")[2].param("cursor").map(str::to_owned);
-    assert_eq!(next, second_page, "the walk goes on where it was refused");
+    assert_eq!(next, second_page, "the listing goes on where it was refused");
     bed.compare_lists();
 }
 
@@ -111,10 +111,10 @@ fn a_wait_survives_kill_9() {
     let bed = Bed::live(pages());
     bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(4))).after(2));
     let run = bed.start_sync(&[]);
-    let gate = "SELECT json_extract(gate, '$.closed.length.secs') FROM instance";
-    until("the gate is closed in the database", || {
+    let limiter = "SELECT json_extract(rate_limiter, '$.closed.length.secs') FROM instance";
+    until("the rate limiter is closed in the database", || {
         bed.log_of("/videos").len() == 3
-            && bed.text(&format!("SELECT CAST(({gate}) AS TEXT)")) == "4"
+            && bed.text(&format!("SELECT CAST(({limiter}) AS TEXT)")) == "4"
     });
     run.kill();
     bed.sync_well(&[]);
@@ -129,7 +129,7 @@ fn a_wait_survives_a_rate_state_that_cannot_be_read() {
     bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(600))).after(2));
     bed.sync(&["--max-wait", "1s"]).expect(75);
     for unreadable in ["no JSON", "", "[]", r#"{"cooldown":{"until":7}}"#] {
-        let sql = "UPDATE instance SET gate = ?1";
+        let sql = "UPDATE instance SET rate_limiter = ?1";
         bed.db_to_write().execute(sql, [unreadable]).unwrap();
         bed.control.clear_log();
         bed.sync(&["--max-wait", "1s"]).expect(75).says("rate limited");
@@ -239,15 +239,20 @@ impl Sender {
             request_timeout: Duration::from_secs(10),
         };
         let client = Client::new(&settings).unwrap().with_clock(self.clock.clone());
-        let manners = Manners {
+        let request_settings = RequestSettings {
             rate_share: 0.9,
             max_wait: Duration::from_secs(7_200),
             max_concurrent_requests: 4,
             seed: 1,
         };
         let database = Database::open_beside(&self.database()).unwrap();
-        let fetcher =
-            Fetcher::open(client, database, self.clock.clone(), Watcher::silent(), manners);
+        let fetcher = Fetcher::open(
+            client,
+            database,
+            self.clock.clone(),
+            Watcher::silent(),
+            request_settings,
+        );
         let (fetcher, _) = fetcher.unwrap();
         self.runtime
             .spawn(async move { fetcher.fetch(&Request::get("/whoami"), |_| Ok(())).await.is_ok() })
@@ -258,11 +263,12 @@ impl Sender {
     }
 
     fn wait_for_refusal(&self) {
-        let sql = "SELECT gate FROM instance";
+        let sql = "SELECT rate_limiter FROM instance";
         until("the refusal is kept", || {
             let database = Database::open_to_read(&self.database()).unwrap();
-            let gate = database.read(|c| Ok(c.query_row(sql, [], |row| row.get::<_, String>(0))?));
-            gate.unwrap().contains("\"secs\":600")
+            let limiter =
+                database.read(|c| Ok(c.query_row(sql, [], |row| row.get::<_, String>(0))?));
+            limiter.unwrap().contains("\"secs\":600")
         });
         std::thread::sleep(Duration::from_millis(50));
     }

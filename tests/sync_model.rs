@@ -16,19 +16,19 @@ use std::task::Poll;
 use std::time::Duration;
 
 use creatormirror::clock::Clock;
+use creatormirror::fetch::fetcher::RequestSettings;
+use creatormirror::fetch::{Fetcher, SyncContext};
 use creatormirror::model::{Kind, Watcher};
-use creatormirror::pass::{self, Order, Report};
-use creatormirror::plan::work::Wish;
-use creatormirror::poll::fetch::Manners;
-use creatormirror::poll::{Desk, Fetcher};
 use creatormirror::sandbox::{Accident, Fault, Mutation, Platform, RetryAfter, SandboxSettings};
+use creatormirror::schedule::decision::RunScope;
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
+use creatormirror::sync::{self, Report, RunOptions};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
-use settings::{client, pass_settings};
+use settings::{client, sync_settings};
 use support::meddler::Meddler;
 use support::{Bed, calm, frozen_at};
 use tokio::runtime::Runtime;
@@ -191,7 +191,7 @@ impl Life {
     /// A run as a process of its own; `None` where it was killed.
     fn run(&self, mirror: &Mirror, full: bool, polls_max: u32) -> Option<Report> {
         let clock = self.bed.clock.clone();
-        let manners = Manners {
+        let request_settings = RequestSettings {
             rate_share: 0.9,
             max_wait: Duration::from_secs(3_600),
             max_concurrent_requests: mirror.max_concurrent_requests,
@@ -199,12 +199,13 @@ impl Life {
         };
         let database = Database::open(&mirror.database, IfMissing::Create).unwrap();
         let client = client(&mirror.base_url, &clock);
-        let fetcher = Fetcher::open(client, database, clock, Watcher::silent(), manners).unwrap();
-        let mut desk = Desk::new(fetcher, Duration::from_secs(300));
-        let wish = Wish { full, accept_removals: true };
-        let order = Order { trigger: "test", wish, ..Order::default() };
-        let settings = pass_settings(|_| "@yearly");
-        let mut run = Box::pin(pass::run(&mut desk, &order, &settings));
+        let fetcher =
+            Fetcher::open(client, database, clock, Watcher::silent(), request_settings).unwrap();
+        let mut ctx = SyncContext::new(fetcher, Duration::from_secs(300));
+        let scope = RunScope { full, accept_removals: true };
+        let options = RunOptions { trigger: "test", scope, ..RunOptions::default() };
+        let settings = sync_settings(|_| "@yearly");
+        let mut run = Box::pin(sync::run(&mut ctx, &options, &settings));
         let mut polls = 0;
         self.runtime.block_on(poll_fn(|context| {
             polls += 1;

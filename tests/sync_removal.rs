@@ -77,7 +77,7 @@ fn a_row_that_returns_is_unremoved_and_its_history_never_left() {
 }
 
 #[test]
-fn a_row_that_is_back_before_the_second_walk_loses_its_sign() {
+fn a_row_that_is_back_before_the_second_listing_loses_its_sign() {
     let (bed, gone) = without(Kind::Account, 2);
     bed.sync_well(&["--full"]);
     assert_eq!(marks(&bed, Kind::Account), (2, 0));
@@ -140,7 +140,7 @@ fn a_list_that_is_suddenly_empty_removes_nothing() {
 }
 
 #[test]
-fn an_incomplete_walk_is_no_ground_for_removal() {
+fn an_incomplete_listing_is_no_ground_for_removal() {
     let (bed, _) = without(Kind::Video, 5);
     for _ in 0..3 {
         let early = Fault::on("GET", "/videos", Accident::EarlyEnd).forever();
@@ -156,13 +156,13 @@ fn an_incomplete_walk_is_no_ground_for_removal() {
     bed.control.fault(Fault::on("GET", "/videos", Accident::EarlyEnd).forever());
     bed.sync(&["--full"]).expect(1);
     bed.control.clear_faults();
-    assert_eq!(marks(&bed, Kind::Video), (5, 0), "an incomplete walk is no second sign either");
+    assert_eq!(marks(&bed, Kind::Video), (5, 0), "an incomplete listing is no second sign either");
     bed.sync_well(&["--full"]);
     assert_eq!(bed.removed(Kind::Video), 5);
 }
 
 #[test]
-fn a_walk_resumed_after_more_than_an_hour_is_no_ground_for_removal() {
+fn a_listing_resumed_after_more_than_an_hour_is_no_ground_for_removal() {
     let (mut bed, _) = without(Kind::Video, 5);
     // Page after page, so that it is the second that is interrupted.
     bed.set("CREATORMIRROR_MAX_CONCURRENT_REQUESTS", "1");
@@ -171,14 +171,15 @@ fn a_walk_resumed_after_more_than_an_hour_is_no_ground_for_removal() {
         bed.control.fault(Fault::on("GET", "/videos", slow).after(1));
         bed.control.clear_log();
         let run = bed.start_sync(&["--full", "--only", "videos"]);
-        let pages = "SELECT coalesce(max(pages), 0) FROM walk WHERE state = 'open'";
+        let pages = "SELECT coalesce(max(pages), 0) FROM listing WHERE state = 'open'";
         until("the first page is in", || {
             bed.log_of("/videos").len() == 2 && bed.number(pages) == 1
         });
         run.kill();
     };
     interrupt();
-    let an_hour_ago = "UPDATE walk SET touched_at = touched_at - 3700000000 WHERE state = 'open'";
+    let an_hour_ago =
+        "UPDATE listing SET last_page_at = last_page_at - 3700000000 WHERE state = 'open'";
     assert_eq!(bed.db_to_write().execute(an_hour_ago, []).unwrap(), 1);
     bed.sync_well(&[]);
     assert_eq!(bed.last_outcome(Kind::Video), "complete");

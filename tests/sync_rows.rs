@@ -36,7 +36,7 @@ fn a_bad_row_is_counted_and_named_and_costs_nothing_but_itself() {
 }
 
 #[test]
-fn a_row_that_turns_bad_is_named_by_its_id_and_not_removed() {
+fn a_row_that_kind_runs_bad_is_named_by_its_id_and_not_removed() {
     let bed = Bed::frozen(two_pages());
     bed.sync_well(&[]);
     let id = bed.control.ids(Kind::Video).remove(5);

@@ -1,4 +1,4 @@
-//! A long life in short: seeded weeks of changes, polls, walks, accidents and kills, and the mirror
+//! A long life in short: seeded weeks of changes, polls, listings, accidents and kills, and the mirror
 //! is the truth in the end.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]

@@ -2,7 +2,7 @@
 //! `tests/systemd/checks` installs the package there and looks whether the units keep their promises.
 //!
 //! It needs root, systemd-nspawn and a package that `deploy/build-deb` made of the present sources.
-//! Where one of these is missing it says so and passes.
+//! Where one of these is missing it says so and runs.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
@@ -69,7 +69,7 @@ fn newest(path: &Path) -> Option<SystemTime> {
     entries.filter_map(|entry| newest(&entry.unwrap().path())).max()
 }
 
-/// Past the test harness, which keeps what tests that pass print to itself.
+/// Past the test harness, which keeps what tests that run print to itself.
 fn say(text: &str) {
     let line = format!("systemd: {}\n", text.trim_end());
     std::io::stderr().write_all(line.as_bytes()).unwrap();

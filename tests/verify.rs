@@ -197,7 +197,7 @@ fn what_is_gone_is_told_and_counts_as_a_sign_of_removal() {
     verify(&bed, &["--sample", ALL]).expect(0);
     bed.compare();
 
-    // The other way round: a walk has missed it, and the 404 is the second sign.
+    // The other way round: a listing has missed it, and the 404 is the second sign.
     let id = bed.control.ids(Kind::Account).remove(0);
     bed.control.delete(Kind::Account, &id);
     bed.sync_well(&["--full", "--only", "accounts"]);

@@ -115,7 +115,7 @@ fn gain(now: Option<i64>, before: Option<i64>) -> Value {
     json!(now.zip(before).map(|(now, before)| now - before))
 }
 
-/// `video_growth`, computed by walking along the history.
+/// `video_growth`, computed by listing along the history.
 fn growth(id: &str, interval: Option<i64>, history: &History) -> Vec<Vec<Value>> {
     let pairs = history.iter().zip(history.iter().skip(1));
     pairs

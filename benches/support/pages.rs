@@ -7,7 +7,7 @@ pub const PAGE_ROWS: usize = 200;
 /// First second of the world these videos live in.
 const EPOCH_S: i64 = 1_780_000_000;
 
-/// The answers to a walk, page by page; page `n` is opened by the cursor [`cursor`] gives for it.
+/// The answers to a listing, page by page; page `n` is opened by the cursor [`cursor`] gives for it.
 pub fn render(rows: usize) -> Vec<String> {
     let pages = rows.div_ceil(PAGE_ROWS);
     (0..pages).map(|page| render_page(page, pages, rows)).collect()

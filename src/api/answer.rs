@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::api::failure::Failure;
 use crate::api::headers::Head;
-use crate::api::mend::{Mend, mend};
+use crate::api::repair::{Repair, repair};
 
 /// What the server answered. The key cannot be in it, even if the server repeated it.
 #[derive(Debug, Clone)]
@@ -39,13 +39,13 @@ impl Answer {
     /// Parses the body, or what it becomes when single bad values of its JSON are repaired.
     pub(super) fn parse<T>(
         &self,
-        parse: impl Fn(&Bytes, &[Mend]) -> Result<T, Failure>,
+        parse: impl Fn(&Bytes, &[Repair]) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let failure = match parse(&self.body, &[]) {
             Ok(parsed) => return Ok(parsed),
             Err(failure) => self.blame(failure),
         };
-        match mend(&self.body) {
+        match repair(&self.body) {
             Some((body, mends)) => parse(&body.into(), &mends).map_err(|_| failure),
             None => Err(failure),
         }

@@ -15,11 +15,11 @@ use url::Url;
 
 use crate::api::answer::Answer;
 use crate::api::build::{BuildError, authorization, check_base_url, transport};
+use crate::api::byte_budget::{ByteBudget, FREE_BYTES, Reservation};
 use crate::api::failure::{Failure, Verdict};
 use crate::api::gzip::{Unpacker, is_gzip};
 use crate::api::headers::Head;
 use crate::api::request::Request;
-use crate::api::room::{FREE_BYTES, Place, Room};
 use crate::api::scrub::Scrubber;
 use crate::api::surrogates::replace_lone_surrogates;
 use crate::clock::Clock;
@@ -43,7 +43,7 @@ pub struct Client {
     scrubber: Scrubber,
     http: reqwest::Client,
     clock: Clock,
-    room: Room,
+    room: ByteBudget,
 }
 
 impl Client {
@@ -56,7 +56,7 @@ impl Client {
             http: transport(settings, &scrubber)?,
             scrubber,
             clock: Clock::System,
-            room: Room::new(),
+            room: ByteBudget::new(),
         })
     }
 
@@ -67,7 +67,7 @@ impl Client {
         self
     }
 
-    /// Makes exactly one attempt. Does not wait for any gate and does not try again.
+    /// Makes exactly one attempt. Does not wait for any rate limiter and does not try again.
     pub async fn send(&self, request: &Request) -> Result<Answer, Failure> {
         let started = self.clock.boot().elapsed;
         let span = debug_span!("request", %request, status = Empty, request_id = Empty, duration_ms = Empty);
@@ -99,8 +99,8 @@ impl Client {
         let head =
             Head::read(status.as_u16(), response.headers(), &self.scrubber, self.clock.now());
         if status.is_success() {
-            let (body, place) = self.whole_body(request, response, &head).await?;
-            let body = place.hold(self.scrubber.body(body));
+            let (body, reservation) = self.whole_body(request, response, &head).await?;
+            let body = reservation.cooldown(self.scrubber.body(body));
             return Ok(Answer { head, body });
         }
         if status.as_u16() == 304 {
@@ -145,12 +145,12 @@ impl Client {
         request: &Request,
         mut response: Response,
         head: &Head,
-    ) -> Result<(Bytes, Place), Failure> {
+    ) -> Result<(Bytes, Reservation), Failure> {
         let length = response.content_length().map(|n| usize::try_from(n).unwrap_or(usize::MAX));
         if length.is_some_and(|length| length > BODY_BYTES_MAX) {
             return Err(too_large(head));
         }
-        let mut place = Place::default();
+        let mut reservation = Reservation::default();
         let mut body = Vec::with_capacity(length.unwrap_or(0).min(FREE_BYTES));
         while let Some(chunk) =
             response.chunk().await.map_err(|error| cut(head, &self.story(error)))?
@@ -159,28 +159,28 @@ impl Client {
             if longer > BODY_BYTES_MAX {
                 return Err(too_large(head));
             }
-            self.make_room(request, &mut place, longer, head).await?;
+            self.make_room(request, &mut reservation, longer, head).await?;
             body.extend_from_slice(&chunk);
         }
         if is_gzip(response.headers()) && !body.is_empty() {
-            body = self.unpack(request, &body, &mut place, head).await?;
+            body = self.unpack(request, &body, &mut reservation, head).await?;
         }
         replace_lone_surrogates(&mut body);
-        Ok((body.into(), place))
+        Ok((body.into(), reservation))
     }
 
     async fn unpack(
         &self,
         request: &Request,
         packed: &[u8],
-        place: &mut Place,
+        reservation: &mut Reservation,
         head: &Head,
     ) -> Result<Vec<u8>, Failure> {
         let mut unpacker = Unpacker::new(packed);
         let mut body = Vec::new();
         loop {
             let held = packed.len().saturating_add(body.len());
-            self.make_room(request, place, held.saturating_add(UNPACK_BYTES), head).await?;
+            self.make_room(request, reservation, held.saturating_add(UNPACK_BYTES), head).await?;
             match unpacker.append(&mut body, UNPACK_BYTES) {
                 Ok(0) => return Ok(body),
                 Ok(_) if body.len() > BODY_BYTES_MAX => return Err(too_large(head)),
@@ -193,13 +193,13 @@ impl Client {
     async fn make_room(
         &self,
         request: &Request,
-        place: &mut Place,
+        reservation: &mut Reservation,
         bytes: usize,
         head: &Head,
     ) -> Result<(), Failure> {
         if !request.is_guess {
-            self.room.grow(place, bytes).await;
-        } else if !self.room.try_grow(place, bytes) {
+            self.room.grow(reservation, bytes).await;
+        } else if !self.room.try_grow(reservation, bytes) {
             let title = "no room for an answer that was only guessed to be of use";
             return Err(Failure::found(Verdict::Cut, title, "").with_head(head));
         }
@@ -319,8 +319,8 @@ mod tests {
         let client = client();
         let stale = Request::get("/videos").if_none_match(Some("\"a\nb\"".to_owned()));
         assert!(!client.headers(&stale).unwrap().contains_key(header::IF_NONE_MATCH));
-        let odd = Request::post("/videos", "{}").idempotency_key("a\nb");
-        assert_eq!(client.headers(&odd).unwrap_err().verdict, Verdict::BadRequest);
+        let type_mismatches = Request::post("/videos", "{}").idempotency_key("a\nb");
+        assert_eq!(client.headers(&type_mismatches).unwrap_err().verdict, Verdict::BadRequest);
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::api::fingerprint;
-use crate::api::mend::Damage;
+use crate::api::repair::Damage;
 use crate::model::{BadRow, Column, ColumnType, Instant, Kind, Row, Value, columns};
 
 /// An id is shortened to this many bytes where it is only named in an outcome.
@@ -37,14 +37,17 @@ pub type Extra<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
 /// The values of an object's members that are asked for, as `columns` wants them, and the rest of it as
 /// JSON. A member of another type than its column's goes with the rest; whether there was one is told.
 pub fn pick<'a>(raw: &'a RawValue, columns: &[Column]) -> Option<Picked<'a>> {
-    let mut picked =
-        Picked { values: vec![Value::Null; columns.len()], rest: BTreeMap::new(), is_odd: false };
+    let mut picked = Picked {
+        values: vec![Value::Null; columns.len()],
+        rest: BTreeMap::new(),
+        is_type_mismatch: false,
+    };
     for (name, raw) in members(raw.get())? {
         let known = columns.iter().position(|column| column.name == name);
         match known.map(|at| (at, value(columns[at].ty, raw.get()))) {
             Some((at, Some((value, _)))) => picked.values[at] = value,
             found => {
-                picked.is_odd |= found.is_some();
+                picked.is_type_mismatch |= found.is_some();
                 picked.rest.insert(name, Cow::Borrowed(raw.get()));
             }
         }
@@ -60,7 +63,7 @@ pub struct Picked<'a> {
     /// Name and JSON text of everything else.
     pub rest: Extra<'a>,
     /// Whether a member had another type than the documented one.
-    pub is_odd: bool,
+    pub is_type_mismatch: bool,
 }
 
 /// The text of a JSON string; `None` where it is another value, or no text at all.
@@ -98,7 +101,7 @@ pub(super) fn listed(kind: Kind, json: Bytes, damage: Option<&Damage>) -> Result
         return Err(BadRow { id: id.clone(), reason: "not valid JSON" });
     }
     let mut row = row(kind, json)?;
-    row.is_odd |= damage.is_some();
+    row.is_type_mismatch |= damage.is_some();
     Ok(row)
 }
 
@@ -115,7 +118,7 @@ struct Draft<'a> {
     id: Option<&'a RawValue>,
     values: Vec<Value<'a>>,
     extra: Extra<'a>,
-    is_odd: bool,
+    is_type_mismatch: bool,
     scraped_at: Option<Instant>,
 }
 
@@ -132,7 +135,7 @@ impl<'a> Draft<'a> {
                 self.extra.remove(&name);
             }
             None => {
-                self.is_odd = true;
+                self.is_type_mismatch = true;
                 self.values[at] = Value::Null;
                 if column.name == SCRAPE_TIME {
                     self.scraped_at = None;
@@ -149,7 +152,7 @@ impl<'a> Draft<'a> {
             return;
         }
         let Some(inner) = members(raw.get()) else {
-            self.is_odd = true;
+            self.is_type_mismatch = true;
             self.extra.insert(name, Cow::Borrowed(raw.get()));
             return;
         };
@@ -163,7 +166,7 @@ impl<'a> Draft<'a> {
             match value(known[at].ty, raw.get()) {
                 Some((value, _)) => self.values[at] = value,
                 None => {
-                    self.is_odd = true;
+                    self.is_type_mismatch = true;
                     rest.insert(member, Cow::Borrowed(raw.get()));
                 }
             }
@@ -203,7 +206,7 @@ impl<'a> Draft<'a> {
         let extra = (!self.extra.is_empty()).then(|| object(&self.extra));
         let mut row = Row::new(json.clone(), &id, &values);
         row.extra = extra;
-        row.is_odd = self.is_odd;
+        row.is_type_mismatch = self.is_type_mismatch;
         row.fingerprint = fingerprint;
         row.scraped_at = self.scraped_at;
         row.has_unreadable_scrape = has_unreadable_scrape;
@@ -363,7 +366,7 @@ mod tests {
         let set = set.filter(|(_, value)| *value != Value::Null);
         let set =
             set.map(|(column, value)| (column.name.to_owned(), format!("{value:?}"))).collect();
-        Ok((set, row.extra.clone(), row.is_odd))
+        Ok((set, row.extra.clone(), row.is_type_mismatch))
     }
 
     fn count_of(raw: &str) -> (Option<i64>, Option<String>) {
@@ -380,33 +383,37 @@ mod tests {
         assert_eq!(count_of("9007199254740993"), (Some(9_007_199_254_740_993), None));
         assert_eq!(count_of("9007199254740993.0"), (Some(9_007_199_254_740_993), None));
         assert_eq!(count_of("null"), (None, None));
-        for odd in
+        for type_mismatches in
             [r#""12.3K""#, r#""7""#, "12.5", "9223372036854775808", "1e400", "true", "[1]", "{}"]
         {
-            assert_eq!(count_of(odd), (None, Some(format!(r#"{{"view_count":{odd}}}"#))), "{odd}");
+            assert_eq!(
+                count_of(type_mismatches),
+                (None, Some(format!(r#"{{"view_count":{type_mismatches}}}"#))),
+                "{type_mismatches}"
+            );
         }
     }
 
     #[test]
     fn unknown_members_are_kept() {
-        let (set, extra, is_odd) =
+        let (set, extra, is_type_mismatch) =
             decode(Kind::Video, r#"{"id":"v","b":null,"platform":"tiktok","a":{"x":[1, 2]}}"#)
                 .unwrap();
         assert_eq!(set, [("platform".to_owned(), r#"Text("tiktok")"#.to_owned())]);
         assert_eq!(extra.as_deref(), Some(r#"{"a":{"x":[1, 2]},"b":null}"#));
-        assert!(!is_odd);
+        assert!(!is_type_mismatch);
     }
 
     #[test]
     fn a_creators_summary_is_spread_and_its_rest_kept() {
         let json = r#"{"id":"c","accounts_summary":{"total":2,"platforms":{"tiktok":2},"total_followers":"many","new":1}}"#;
-        let (set, extra, is_odd) = decode(Kind::Creator, json).unwrap();
+        let (set, extra, is_type_mismatch) = decode(Kind::Creator, json).unwrap();
         assert_eq!(set.len(), 2);
         assert_eq!(
             extra.as_deref(),
             Some(r#"{"accounts_summary":{"new":1,"total_followers":"many"}}"#)
         );
-        assert!(is_odd);
+        assert!(is_type_mismatch);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::api::problem::{FieldError, Problem, TEXT_CHARS_MAX};
 use crate::api::scrub::Scrubber;
 use crate::model::named::named;
 use crate::model::shown::printable;
-use crate::retry::Trouble;
+use crate::retry::RetryCause;
 
 named! {
     /// What to do about a failure. A variant exists because somebody acts on it.
@@ -24,7 +24,7 @@ named! {
         Lost = "lost",
         /// A success began to arrive and broke off. The server acted; what it said is unknown.
         Cut = "cut",
-        /// The server asks to wait: 429, or 503 with Retry-After. Closes the gate.
+        /// The server asks to wait: 429, or 503 with Retry-After. Closes the rate limiter.
         Limited = "limited",
         /// The server cannot serve just now: 503 without Retry-After, and its like.
         Unavailable = "unavailable",
@@ -164,14 +164,14 @@ impl Failure {
     }
 
     /// What this means for trying again, where the request is one that may be repeated.
-    pub fn trouble(&self) -> Trouble {
+    pub fn cause(&self) -> RetryCause {
         match self.verdict {
-            Verdict::Unreachable | Verdict::Lost => Trouble::NoAnswer,
+            Verdict::Unreachable | Verdict::Lost => RetryCause::NoAnswer,
             // Nothing else would come of repeating a request that is too large for what is between.
-            Verdict::Foreign if matches!(self.status, Some(413 | 414 | 431)) => Trouble::Final,
-            Verdict::Unavailable | Verdict::ServerError | Verdict::Foreign => Trouble::Failing,
-            Verdict::Cut | Verdict::Malformed => Trouble::WrongAnswer,
-            Verdict::Limited => Trouble::Limited(self.retry_after),
+            Verdict::Foreign if matches!(self.status, Some(413 | 414 | 431)) => RetryCause::Final,
+            Verdict::Unavailable | Verdict::ServerError | Verdict::Foreign => RetryCause::Failing,
+            Verdict::Cut | Verdict::Malformed => RetryCause::WrongAnswer,
+            Verdict::Limited => RetryCause::Limited(self.retry_after),
             Verdict::KeyRefused
             | Verdict::ScopeMissing
             | Verdict::QuotaExceeded
@@ -180,7 +180,7 @@ impl Failure {
             | Verdict::Invalid
             | Verdict::BadRequest
             | Verdict::Redirected
-            | Verdict::TooLarge => Trouble::Final,
+            | Verdict::TooLarge => RetryCause::Final,
         }
     }
 
@@ -402,7 +402,7 @@ mod tests {
         ] {
             let failure = refused(403, headers, body);
             assert_eq!((failure.verdict, failure.is_problem), (Verdict::Foreign, false), "{body}");
-            assert_eq!(failure.trouble(), Trouble::Failing);
+            assert_eq!(failure.cause(), RetryCause::Failing);
         }
         for (headers, body) in [
             (&json[..], r#"{"code":"FORBIDDEN","status":403,"title":"Forbidden"}"#),
@@ -417,7 +417,7 @@ mod tests {
     fn a_503_that_says_when_to_come_back_is_a_limit() {
         let limited = refused(503, &[("retry-after", "7")], "");
         assert_eq!(limited.verdict, Verdict::Limited);
-        assert_eq!(limited.trouble(), Trouble::Limited(Some(Duration::from_secs(7))));
+        assert_eq!(limited.cause(), RetryCause::Limited(Some(Duration::from_secs(7))));
         assert_eq!(refused(503, &[("retry-after", "soon")], "").verdict, Verdict::Unavailable);
     }
 

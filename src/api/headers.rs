@@ -24,7 +24,7 @@ const RESET_UNITS: [(f64, f64); 3] = [(1e17, 1e9), (1e14, 1e6), (1e11, 1e3)];
 /// From here on a number is no time in any unit.
 const RESET_MAX: f64 = 1e20;
 
-/// The rate-limit headers as sent; which of them is meaningful is up to the gate.
+/// The rate-limit headers as sent; which of them is meaningful is up to the rate limiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RateHeaders {
     /// Requests allowed in a window.

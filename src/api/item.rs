@@ -30,7 +30,7 @@ impl Item {
     pub fn read(kind: Kind, answer: &Answer) -> Result<Self, Failure> {
         answer.parse(|body, mends| {
             let json = data(body)?;
-            let damage = mends.last().map(|mend| &mend.what);
+            let damage = mends.last().map(|repair| &repair.what);
             let row = decode::listed(kind, json.clone(), damage);
             let row = row.map_err(|bad| Failure::malformed(bad.reason))?;
             Ok(Self { row, json })
@@ -104,7 +104,7 @@ mod tests {
     fn an_item_may_be_repaired_but_not_its_id() {
         let read = |body| Item::read(Kind::Video, &answer(body));
         let item = read(r#"{"data":{"id":"a","view_count":NaN}}"#).unwrap();
-        assert!(item.row.is_odd && item.row.extra.is_some());
+        assert!(item.row.is_type_mismatch && item.row.extra.is_some());
         let body = Bytes::from_static(b"{\"data\":{\"id\":\"a\xff\"}}");
         let damaged = Answer { body, ..answer("") };
         assert!(Item::read(Kind::Video, &damaged).is_err());

@@ -13,7 +13,7 @@ use crate::api::answer::Answer;
 use crate::api::decode::{self, Text};
 use crate::api::failure::Failure;
 use crate::api::filters::{filters_contradict, filters_unasked};
-use crate::api::mend::{Damage, Mend, ROWS_MAX};
+use crate::api::repair::{Damage, ROWS_MAX, Repair};
 use crate::model::shown::printable;
 use crate::model::{BadRow, Kind, Row};
 
@@ -109,13 +109,13 @@ fn parse(
     kind: Kind,
     asked: &[(String, String)],
     body: &Bytes,
-    mends: &[Mend],
+    mends: &[Repair],
 ) -> Result<Page, Failure> {
     let envelope: Envelope<'_> = read(body)?;
     let pagination = envelope.pagination;
     let next_cursor = match pagination.next_cursor {
         // A cursor is passed on as it came, or not at all.
-        Some(raw) if pagination.has_next && mends.iter().any(|mend| is_in(body, raw, mend)) => {
+        Some(raw) if pagination.has_next && mends.iter().any(|repair| is_in(body, raw, repair)) => {
             return Err(Failure::malformed("next_cursor is not valid JSON"));
         }
         raw if pagination.has_next => Some(cursor(raw)?),
@@ -139,8 +139,8 @@ fn parse(
         let end = offset(body, raw) + json.len();
         // Repairs stand in the order of the body. Of several in a row, the last is as good as any.
         let mut damage = None;
-        while let Some(mend) = mends.next_if(|mend| mend.at < end) {
-            damage = is_in(body, raw, mend).then_some(&mend.what).or(damage);
+        while let Some(repair) = mends.next_if(|repair| repair.at < end) {
+            damage = is_in(body, raw, repair).then_some(&repair.what).or(damage);
         }
         match decode::listed(kind, json, damage) {
             Ok(row) => {
@@ -161,9 +161,9 @@ fn offset(body: &Bytes, part: &RawValue) -> usize {
     (part.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize)
 }
 
-fn is_in(body: &Bytes, part: &RawValue, mend: &Mend) -> bool {
+fn is_in(body: &Bytes, part: &RawValue, repair: &Repair) -> bool {
     let begin = offset(body, part);
-    (begin..begin + part.get().len()).contains(&mend.at)
+    (begin..begin + part.get().len()).contains(&repair.at)
 }
 
 /// Derived readers also take an array for an object, which is not what is documented.
@@ -271,13 +271,16 @@ mod tests {
     #[test]
     fn a_repair_is_told_of_its_row_and_not_allowed_in_a_cursor() {
         let read = |body: &str| {
-            let (body, mends) = crate::api::mend::mend(body.as_bytes()).unwrap();
+            let (body, mends) = crate::api::repair::repair(body.as_bytes()).unwrap();
             super::parse(Kind::Video, &[], &body.into(), &mends)
         };
         let text = r#"{"x":NaN,"data":[{"id":"a"},{"id":"b","n":NaN},{"id":"c",}],
             "pagination":{"has_next":true,"next_cursor":"C","total_count":NaN}}"#;
         let page = read(text).unwrap();
-        assert_eq!(page.rows.iter().map(|row| row.is_odd).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(
+            page.rows.iter().map(|row| row.is_type_mismatch).collect::<Vec<_>>(),
+            [false, true]
+        );
         let of = |id: &str, reason| vec![BadRow { id: Some(id.to_owned()), reason }];
         assert_eq!(page.repaired, of("b", "a number that JSON does not have"));
         assert_eq!(page.bad, of("c", "not valid JSON"));

@@ -85,7 +85,7 @@ fn figures(data: &RawValue) -> Result<BTreeMap<String, (Metrics, bool)>, Failure
         for (metric, value) in metrics.iter_mut().zip(&picked.values) {
             *metric = value.as_integer();
         }
-        Some((metrics, picked.is_odd))
+        Some((metrics, picked.is_type_mismatch))
     };
     Ok(members.into_iter().filter_map(|(id, raw)| Some((id.to_lowercase(), read(raw)?))).collect())
 }

@@ -6,12 +6,12 @@ use clap::Args;
 
 use crate::cli::context::Context;
 use crate::cli::session::{self, Session};
-use crate::cli::{handover, outcome, runtime};
+use crate::cli::{outcome, runtime, submit_job};
 use crate::daemon::JobRequest;
-use crate::pass::backfill::{self, Backfill};
-use crate::plan::backfill::DAYS_MAX;
 use crate::report::{Answer, CliError};
+use crate::schedule::backfill::DAYS_MAX;
 use crate::store::open::IfMissing;
+use crate::sync::backfill::{self, Backfill};
 
 /// Flags of `backfill`.
 #[derive(Debug, Clone, Args)]
@@ -35,7 +35,7 @@ pub fn run(args: &BackfillArgs, context: &Context) -> Result<Answer, CliError> {
 fn backfill(args: &BackfillArgs, context: &Context) -> Result<Answer, CliError> {
     let runtime = runtime::runtime_of_one()?;
     let job = JobRequest { backfill_days: Some(args.days), ..JobRequest::default() };
-    if let Some(done) = handover::by_daemon(context, &runtime, &job)? {
+    if let Some(done) = submit_job::by_daemon(context, &runtime, &job)? {
         return Ok(outcome::answer(args.json, done));
     }
     let mut work = Backfill::of_days(args.days);
@@ -46,13 +46,13 @@ fn backfill(args: &BackfillArgs, context: &Context) -> Result<Answer, CliError> 
         async |session: &mut Session| {
             let settings = &session.settings;
             let ended = tokio::select! {
-                stop = backfill::run(&mut session.desk, &mut work, settings, false, async |_| false) => Some(stop),
+                stop = backfill::run(&mut session.ctx, &mut work, settings, false, async |_| false) => Some(stop),
                 () = runtime::stop_signal() => None,
             };
             // A signal drops the request that is under way; it is asked again by the next run.
             match ended {
                 Some(stop) => stop,
-                None => Some(backfill::interrupt(&mut session.desk, &mut work, settings).await),
+                None => Some(backfill::interrupt(&mut session.ctx, &mut work, settings).await),
             }
         },
     )?;

@@ -12,7 +12,7 @@ use tempfile::SpooledTempFile;
 use crate::cli::queueing::Asked;
 use crate::model::Kind;
 use crate::model::outbox::Action;
-use crate::push::body::{self, quoted};
+use crate::outbox::body::{self, quoted};
 use crate::report::{CliError, Exit};
 
 /// The longest line, and the longest record of CSV that spans lines, bytes. The largest body that the
@@ -206,11 +206,11 @@ fn checked_header(
     let known = body::members(kind, Action::Track);
     match header.iter().find(|name| !known.contains(name)) {
         None => Ok(header),
-        Some(odd) => Err(CliError::new(
+        Some(type_mismatches) => Err(CliError::new(
             Exit::Usage,
             format!(
                 "line {number}: {} is no column; a file of {} may have {}",
-                quoted(odd),
+                quoted(type_mismatches),
                 kind.plural(),
                 known.join(", ")
             ),

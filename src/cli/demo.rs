@@ -18,12 +18,12 @@ use crate::config::{Config, Flags};
 use crate::demo::{self, Progress};
 use crate::logging;
 use crate::model::{Kind, Watcher};
-use crate::report::demo::Findings;
+use crate::report::demo::DemoSummary;
 use crate::report::progress::View;
 use crate::report::{Answer, CliError, Exit, answer, demo as demo_report, week};
 use crate::sandbox::{self, Sandbox};
 use crate::store::open::IfMissing;
-use crate::store::{StoreResult, analysis, outbox, walks};
+use crate::store::{StoreResult, analysis, listings, outbox};
 
 /// How many of the fastest growing videos are shown.
 const GROWERS: u32 = 8;
@@ -85,21 +85,20 @@ async fn simulate(
     let mut session = session::open(&context, key, Watcher::silent(), IfMissing::Create)?;
 
     let mut week = week::start(view);
-    let lived =
-        demo::live(&mut session.desk, &session.settings, real, |done| week.tell(done)).await;
+    let lived = demo::live(&mut session.ctx, &session.settings, real, |done| week.tell(done)).await;
     drop(week);
     let done = match lived {
         Ok(done) => done,
         Err(report) => {
             outcome::verdict(&context, &report)?;
-            return Err(CliError::new(Exit::Partial, "a pass of the demo came to a bad end"));
+            return Err(CliError::new(Exit::Partial, "a run of the demo came to a bad end"));
         }
     };
-    let findings = findings(&session, &sandbox, start, done).await;
-    let mut findings = findings.map_err(|error| context.storage(&error))?;
-    findings.took = real.boot().elapsed.saturating_sub(began);
-    let report = demo_report::text(&findings);
-    session.desk.store.tidy().await.map_err(|error| context.storage(&error))?;
+    let summary = summary(&session, &sandbox, start, done).await;
+    let mut summary = summary.map_err(|error| context.storage(&error))?;
+    summary.took = real.boot().elapsed.saturating_sub(began);
+    let report = demo_report::text(&summary);
+    session.ctx.store.tidy().await.map_err(|error| context.storage(&error))?;
     sandbox.stop().await;
     answer::print(&report)
 }
@@ -121,16 +120,16 @@ fn context(
     Ok(Context { config, clock, view })
 }
 
-async fn findings(
+async fn summary(
     session: &Session,
     sandbox: &Sandbox,
     start: DateTime<Utc>,
     done: Progress,
-) -> StoreResult<Findings> {
-    let (control, database) = (sandbox.control(), session.desk.store.path().to_owned());
+) -> StoreResult<DemoSummary> {
+    let (control, database) = (sandbox.control(), session.ctx.store.path().to_owned());
     let read = move |c: &Connection| {
         let coverage = demo::coverage(c, &control, start)?;
-        let counted = Kind::LISTS.into_iter().map(|kind| Ok((kind, walks::counts(c, kind)?.0)));
+        let counted = Kind::LISTS.into_iter().map(|kind| Ok((kind, listings::counts(c, kind)?.0)));
         let counts: Vec<_> = counted.collect::<StoreResult<_>>()?;
         let growers = analysis::growers(c, GROWERS)?.into_iter().map(|grower| {
             let views = analysis::views(c, &grower.video_id)?;
@@ -145,7 +144,7 @@ async fn findings(
                 Some((entry, views))
             }
         };
-        Ok(Findings {
+        Ok(DemoSummary {
             tracked,
             database,
             took: Duration::ZERO,
@@ -155,12 +154,12 @@ async fn findings(
             ages: analysis::ages(c)?,
             coverage,
             spent: analysis::spent(c)?,
-            naive: demo::naive_requests(walks::counts(c, Kind::Video)?.0),
-            walking: demo::walking_requests(counts.iter().map(|(_, rows)| *rows)),
+            naive: demo::naive_requests(listings::counts(c, Kind::Video)?.0),
+            listing: demo::listing_requests(counts.iter().map(|(_, rows)| *rows)),
             counts,
         })
     };
-    session.desk.store.read(read).await
+    session.ctx.store.read(read).await
 }
 
 /// Where the mirror goes.

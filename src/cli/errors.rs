@@ -5,11 +5,11 @@ use std::path::Path;
 use crate::api::{BuildError, Failure, Verdict};
 use crate::cli::context::Context;
 use crate::config::Setting;
-use crate::pass::Stop;
 use crate::report::text::bytes;
 use crate::report::{CliError, Exit};
-use crate::retry::Trouble;
-use crate::store::{Database, StoreError, place};
+use crate::retry::RetryCause;
+use crate::store::{Database, StoreError, database_path};
+use crate::sync::RunError;
 
 /// With less free, what SQLite could not write is taken for the effect of a full disk.
 const FREE_BYTES_MIN: u64 = 1 << 20;
@@ -26,7 +26,7 @@ pub fn unbuildable(error: &BuildError) -> CliError {
 /// Why the system may have refused to write: SQLite says "disk I/O error" for all of it.
 fn io_failure_hint(database: &Path) -> String {
     let limits = "is a quota or a file size limit (`ulimit -f`, `LimitFSIZE=`) reached?";
-    match database.ancestors().find_map(place::free_bytes) {
+    match database.ancestors().find_map(database_path::free_bytes) {
         Some(free) if free < FREE_BYTES_MIN => {
             format!("the disk is full: {} free where the database is; make room", bytes(free))
         }
@@ -84,18 +84,19 @@ impl Context {
 
 /// What failures mean of which one is that of an API that does not work.
 pub fn breakdown<'a>(mut failures: impl Iterator<Item = &'a Failure>) -> Option<CliError> {
-    let failing =
-        |trouble| matches!(trouble, Trouble::NoAnswer | Trouble::Failing | Trouble::Limited(_));
-    let failure = failures.find(|failure| failing(failure.trouble()))?;
+    let failing = |trouble| {
+        matches!(trouble, RetryCause::NoAnswer | RetryCause::Failing | RetryCause::Limited(_))
+    };
+    let failure = failures.find(|failure| failing(failure.cause()))?;
     let error = CliError::new(Exit::Unavailable, format!("the API keeps failing: {failure}"));
     Some(error.hint("what was done is kept; the next run goes on from here"))
 }
 
 /// What stopped a run, as the user is told.
-pub fn ended(context: &Context, stop: &Stop, key_name: Option<&str>) -> CliError {
+pub fn ended(context: &Context, stop: &RunError, key_name: Option<&str>) -> CliError {
     match stop {
-        Stop::Store(error) => context.storage(error),
-        Stop::KeyRefused(_) => which_key(context, key_name, stopped(stop)),
+        RunError::Store(error) => context.storage(error),
+        RunError::KeyRefused(_) => which_key(context, key_name, stopped(stop)),
         stop => stopped(stop),
     }
 }
@@ -112,20 +113,20 @@ fn which_key(context: &Context, key_name: Option<&str>, error: CliError) -> CliE
     }
 }
 
-/// What stopped a pass, as the user is told.
-pub fn stopped(stop: &Stop) -> CliError {
+/// What stopped a run, as the user is told.
+pub fn stopped(stop: &RunError) -> CliError {
     let found = |exit| CliError::new(exit, stop);
     match stop {
-        Stop::KeyRefused(failure) => found(Exit::Key).hint(key_hint(failure)),
-        Stop::OtherOrganization { .. } => found(Exit::Key)
+        RunError::KeyRefused(failure) => found(Exit::Key).hint(key_hint(failure)),
+        RunError::OtherOrganization { .. } => found(Exit::Key)
             .hint("use this organization's key, or another database file for the other one"),
-        Stop::RateLimited(_) => {
+        RunError::RateLimited(_) => {
             found(Exit::TryAgain).hint("what was done is kept; a longer --max-wait waits it out")
         }
-        Stop::Outage(_) => {
+        RunError::Outage(_) => {
             found(Exit::Unavailable).hint("what was done is kept; the next run goes on from here")
         }
-        Stop::Broken(failure) => match failure.verdict {
+        RunError::Broken(failure) => match failure.verdict {
             Verdict::NotFound | Verdict::Redirected | Verdict::Malformed => {
                 found(Exit::Unavailable).hint("is base_url right? It usually ends in /v2")
             }
@@ -135,10 +136,10 @@ pub fn stopped(stop: &Stop) -> CliError {
             Verdict::ScopeMissing => found(Exit::Key).hint(key_hint(failure)),
             _ => found(Exit::Unavailable),
         },
-        Stop::Store(error) => CliError::from_error(Exit::Storage, error),
-        Stop::UnreadableJob(_) => found(Exit::Partial)
+        RunError::Store(error) => CliError::from_error(Exit::Storage, error),
+        RunError::UnreadableJob(_) => found(Exit::Partial)
             .hint("is it of another version? Restart it, and it is the one that is installed"),
-        Stop::Interrupted => found(Exit::Partial),
+        RunError::Interrupted => found(Exit::Partial),
     }
 }
 

@@ -11,7 +11,6 @@ mod demo;
 mod errors;
 mod export;
 mod globals;
-mod handover;
 mod man;
 mod members;
 mod outbox;
@@ -26,6 +25,7 @@ mod schema;
 mod service_manager;
 mod session;
 mod status;
+mod submit_job;
 mod sync;
 mod track;
 mod verify;
@@ -57,9 +57,9 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Bring the mirror up to date once: one pass over what is due, then exit
+    /// Bring the mirror up to date once: one run over what is due, then exit
     Sync(sync::SyncArgs),
-    /// Keep the mirror up to date: the same pass again and again, until a signal comes
+    /// Keep the mirror up to date: the same run again and again, until a signal comes
     Run(run::RunArgs),
     /// Ask for the daily metrics of past days, also of those before the mirror existed
     Backfill(backfill::BackfillArgs),
@@ -75,11 +75,11 @@ pub enum Command {
     Unlink(change::LinkArgs),
     /// The queue, its outcomes, its dead letters
     Outbox(outbox::OutboxArgs),
-    /// Show at a glance how the mirror is doing, without key or network
+    /// Show at a dashboard how the mirror is doing, without key or network
     Status(status::StatusArgs),
     /// Check every precondition, a line each
     Check(check::CheckArgs),
-    /// Make a page of pictures: the organization at a glance, without key or network
+    /// Make a page of pictures: the organization at a dashboard, without key or network
     Report(report::ReportArgs),
     /// Explain every view and column, without database or network
     Schema(schema::SchemaArgs),

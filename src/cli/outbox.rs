@@ -8,7 +8,7 @@ use crate::cli::globals::one_of;
 use crate::model::instant;
 use crate::model::outbox::State;
 use crate::report::{Answer, CliError, Exit, outbox as report};
-use crate::store::outbox::by_hand::{self, Touched};
+use crate::store::outbox::manual::{self, ManualChange};
 use crate::store::outbox::{self, Entry};
 use crate::store::{Database, StoreError, StoreResult};
 
@@ -78,9 +78,9 @@ pub fn run(args: &OutboxArgs, context: &Context) -> Result<Answer, CliError> {
             let mut states = Vec::new();
             states.extend(held.then_some(State::Held));
             states.extend(failed.then_some(State::Failed));
-            touch(context, named, &states, by_hand::retry)
+            touch(context, named, &states, manual::retry)
         }
-        What::Discard { named } => touch(context, named, &[], by_hand::discard),
+        What::Discard { named } => touch(context, named, &[], manual::discard),
     }
 }
 
@@ -114,7 +114,7 @@ fn touch(
     context: &Context,
     named: &Named,
     states: &[State],
-    deed: fn(&rusqlite::Transaction<'_>, i64, i64) -> StoreResult<Touched>,
+    deed: fn(&rusqlite::Transaction<'_>, i64, i64) -> StoreResult<ManualChange>,
 ) -> Result<Answer, CliError> {
     let failed = |error: StoreError| context.storage(&error);
     if named.entries.is_empty() && states.is_empty() {
@@ -137,9 +137,11 @@ fn touch(
     let mut problems = Vec::new();
     for (entry, came) in &touched {
         match came {
-            Touched::Now(state) => text.push_str(&format!("{entry} {state}\n")),
-            Touched::Missing => problems.push(format!("there is no entry {entry} in the outbox")),
-            Touched::Cannot(state) => problems.push(format!("entry {entry} is {state}")),
+            ManualChange::Now(state) => text.push_str(&format!("{entry} {state}\n")),
+            ManualChange::Missing => {
+                problems.push(format!("there is no entry {entry} in the outbox"))
+            }
+            ManualChange::Cannot(state) => problems.push(format!("entry {entry} is {state}")),
         }
     }
     let found = store.read(|c| {
@@ -148,7 +150,7 @@ fn touch(
     });
     let found = found.map_err(failed)?;
     let answer = Answer::of(named.json, || text, || document(&found));
-    Ok(answer.ending(match problems.is_empty() {
+    Ok(answer.kind_outcome(match problems.is_empty() {
         true => Ok(()),
         false => Err(CliError::new(
             Exit::Partial,

@@ -6,18 +6,18 @@ use serde_json::Value;
 use crate::cli::context::Context;
 use crate::cli::errors;
 use crate::daemon::Answer as JobAnswer;
-use crate::pass::Report;
-use crate::pass::backfill::Backfilled;
-use crate::pass::findings::{Findings, KindFindings};
 use crate::report::{Answer, CliError, Exit, Verdict};
 use crate::report::{backfill as backfill_report, sync as sync_report, verify as verify_report};
+use crate::sync::Report;
+use crate::sync::backfill::Backfilled;
+use crate::sync::verify_report::{KindVerifyReport, VerifyReport};
 
 /// Answers with the document that `--json` promises, where the command ended before it had one.
 pub fn promised(is_json: bool, answer: Result<Answer, CliError>) -> Result<Answer, CliError> {
     match answer {
         Err(error) if is_json => {
             let document = sync_report::json_of_error(error.exit.code(), &error.message);
-            Ok(Answer::of(true, String::new, || document).ending(Err(error)))
+            Ok(Answer::of(true, String::new, || document).kind_outcome(Err(error)))
         }
         answer => answer,
     }
@@ -25,15 +25,15 @@ pub fn promised(is_json: bool, answer: Result<Answer, CliError>) -> Result<Answe
 
 /// Answers with what came of it, here or in the daemon.
 pub fn answer(is_json: bool, (job, verdict): (JobAnswer, Verdict)) -> Answer {
-    Answer::report(is_json, || job.text, || job.json).ending(verdict)
+    Answer::report(is_json, || job.text, || job.json).kind_outcome(verdict)
 }
 
 /// What came of a run.
-pub fn of_pass(context: &Context, report: &Report) -> (JobAnswer, Verdict) {
+pub fn of_run(context: &Context, report: &Report) -> (JobAnswer, Verdict) {
     let told = |exit_code| match &report.verified {
-        Some(findings) => (
-            verify_report::json(findings, report, exit_code),
-            verify_report::text(findings, report),
+        Some(verify_report) => (
+            verify_report::json(verify_report, report, exit_code),
+            verify_report::text(verify_report, report),
         ),
         None => (sync_report::json(report, exit_code), sync_report::text(report)),
     };
@@ -61,7 +61,7 @@ fn answered(verdict: Verdict, told: impl FnOnce(u8) -> (Value, String)) -> (JobA
     (answer, verdict)
 }
 
-/// How a pass ends the program: the error to print, or the code of its success.
+/// How a run ends the program: the error to print, or the code of its success.
 pub fn verdict(context: &Context, report: &Report) -> Verdict {
     if let Some(stop) = &report.stop {
         return Err(errors::ended(context, stop, report.key_name.as_deref()));
@@ -76,8 +76,8 @@ pub fn verdict(context: &Context, report: &Report) -> Verdict {
         .iter()
         .filter(|kind| !kind.is_good())
         .map(|kind| {
-            let detail = kind.turn.detail.as_deref().unwrap_or(kind.turn.outcome.name());
-            format!("{}: {detail}", kind.turn.kind)
+            let detail = kind.kind_run.detail.as_deref().unwrap_or(kind.kind_run.outcome.name());
+            format!("{}: {detail}", kind.kind_run.kind)
         })
         .collect();
     if !parts.is_empty() {
@@ -87,8 +87,10 @@ pub fn verdict(context: &Context, report: &Report) -> Verdict {
     if let Some(daily) = &report.daily {
         verdict_of_backfill(context, daily)?;
     }
-    if let Some(findings) = report.verified.as_ref().filter(|findings| findings.differ()) {
-        return Err(differs(findings));
+    if let Some(verify_report) =
+        report.verified.as_ref().filter(|verify_report| verify_report.differ())
+    {
+        return Err(differs(verify_report));
     }
     match (report.pushed.failed, report.pushed.left) {
         (0, 0) => Ok(()),
@@ -101,8 +103,8 @@ pub fn verdict(context: &Context, report: &Report) -> Verdict {
 }
 
 /// The mirror is not what it should be.
-fn differs(findings: &Findings) -> CliError {
-    let sum = |of: fn(&KindFindings) -> u64| findings.kinds.iter().map(of).sum::<u64>();
+fn differs(verify_report: &VerifyReport) -> CliError {
+    let sum = |of: fn(&KindVerifyReport) -> u64| verify_report.kinds.iter().map(of).sum::<u64>();
     let (drifted, missing) = (sum(|kind| kind.drifted), sum(|kind| kind.missing));
     let totals = sum(|kind| u64::from(kind.total.is_some_and(|total| total.differs())));
     let parts = [
@@ -118,7 +120,7 @@ fn differs(findings: &Findings) -> CliError {
     let error = CliError::new(Exit::Partial, message);
     match totals + missing {
         0 => error,
-        _ => error.hint("`creatormirror sync --full` walks everything and settles what is gone"),
+        _ => error.hint("`creatormirror sync --full` lists everything and settles what is gone"),
     }
 }
 
@@ -138,9 +140,12 @@ fn verdict_of_backfill(context: &Context, report: &Backfilled) -> Verdict {
     let mut parts: Vec<String> = report
         .kinds
         .iter()
-        .filter_map(|kind| kind.ending.as_ref().map(|ending| (kind.kind, ending)))
-        .map(|(kind, ending)| {
-            format!("{kind}: {}", ending.detail.as_deref().unwrap_or(ending.outcome.name()))
+        .filter_map(|kind| kind.kind_outcome.as_ref().map(|kind_outcome| (kind.kind, kind_outcome)))
+        .map(|(kind, kind_outcome)| {
+            format!(
+                "{kind}: {}",
+                kind_outcome.detail.as_deref().unwrap_or(kind_outcome.outcome.name())
+            )
         })
         .collect();
     if report.refused_ids > 0 {

@@ -11,7 +11,7 @@ use crate::cli::{runtime, session};
 use crate::model::outbox::{Action, Draft};
 use crate::model::shown::printable;
 use crate::model::{Kind, instant};
-use crate::push::check::{CheckError, check};
+use crate::outbox::validate::{CheckError, check};
 use crate::report::answer;
 use crate::report::progress::View;
 use crate::report::{Answer, CliError, Exit, Verdict, outbox as report};
@@ -84,7 +84,7 @@ pub fn all(
     } else if args.wait.is_some() && context.view != View::Silent {
         print(context, &store, &entries, Form::Lines)?;
     }
-    Ok(Answer::none().ending(end))
+    Ok(Answer::none().kind_outcome(end))
 }
 
 /// Adds the entries in one transaction, so that their numbers follow each other.

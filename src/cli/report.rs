@@ -1,4 +1,4 @@
-//! `report`: the organization at a glance, as one HTML page. Like `status` it needs neither key nor
+//! `report`: the organization at a dashboard, as one HTML page. Like `status` it needs neither key nor
 //! network nor lock.
 
 use std::fs::Permissions;
@@ -10,9 +10,9 @@ use clap::Args;
 use uuid::Uuid;
 
 use crate::cli::context::Context;
-use crate::report::glance::{self as page, Facts};
+use crate::report::dashboard::{self as page, Facts};
 use crate::report::{Answer, CliError, Exit};
-use crate::store::glance;
+use crate::store::dashboard;
 
 /// Mode of a new page: for its owner and group, like the mirror.
 const MODE: u32 = 0o640;
@@ -29,11 +29,11 @@ pub struct ReportArgs {
 pub fn run(args: &ReportArgs, context: &Context) -> Result<Answer, CliError> {
     let store = context.open_to_read()?;
     let now = context.clock.now();
-    let glance = store
-        .read(|c| glance::read(c, now.timestamp()))
+    let dashboard = store
+        .read(|c| dashboard::read(c, now.timestamp()))
         .map_err(|error| context.storage(&error))?;
     let nonce = Uuid::new_v4().simple().to_string();
-    let facts = Facts { glance: &glance, now, database: store.path(), nonce: &nonce };
+    let facts = Facts { dashboard: &dashboard, now, database: store.path(), nonce: &nonce };
     let page = page::page(&facts).map_err(|error| CliError::from_error(Exit::Partial, &error))?;
     if args.out == Path::new("-") {
         return Ok(Answer::text(page));

@@ -13,18 +13,21 @@ use crate::cli::context::Context;
 use crate::cli::service_manager::ServiceManager;
 use crate::cli::{errors, outcome, runtime, session};
 use crate::config::{Environment, Flags};
-use crate::daemon::{self, Answer as JobAnswer, Call, DaemonSettings, Fresh, Front, News, Pulse};
+use crate::daemon::{
+    self, Answer as JobAnswer, DaemonHooks, DaemonSettings, Heartbeat, Reloaded, ServiceState,
+    Signal,
+};
 use crate::listen::{self, Listener, Metrics};
 use crate::logging;
 use crate::model::Watcher;
-use crate::pass::backfill::Backfilled;
-use crate::pass::{Report, Stop};
 use crate::report::{Answer, CliError, Exit};
 use crate::store::open::IfMissing;
+use crate::sync::backfill::Backfilled;
+use crate::sync::{Report, RunError};
 
-/// Waits for the rate limit that are longer than this are spent outside a pass, where signals and
+/// Waits for the rate limit that are longer than this are spent outside a run, where signals and
 /// jobs are heard.
-const WAIT_IN_PASS: Duration = Duration::from_secs(30);
+const WAIT_IN_RUN: Duration = Duration::from_secs(30);
 
 /// A stop is over by then, whatever is in its way.
 const STOP_MAX: Duration = Duration::from_secs(4);
@@ -33,7 +36,7 @@ const STOP_MAX: Duration = Duration::from_secs(4);
 const FLUSH_AT_ONCE: Duration = Duration::from_millis(200);
 
 /// How often the watchdog looks for a sign of life, if the service manager does not say.
-const PULSE_LOOK: Duration = Duration::from_secs(10);
+const HEARTBEAT_LOOK: Duration = Duration::from_secs(10);
 
 /// Flags of `run`.
 #[derive(Debug, Clone, Args)]
@@ -47,19 +50,19 @@ pub fn run(
 ) -> Result<Answer, CliError> {
     let (key, _) = context.key()?;
     let runtime = runtime::runtime()?;
-    let pulse = Pulse::new(context.clock.clone());
+    let heartbeat = Heartbeat::new(context.clock.clone());
     let metrics = Arc::new(Metrics::default());
-    let session = session::open(context, key, watcher(&pulse, &metrics), IfMissing::Create)?;
+    let session = session::open(context, key, watcher(&heartbeat, &metrics), IfMissing::Create)?;
     let settings = settings(context, session.seed);
-    session.desk.fetcher.set_manners(settings.manners);
+    session.ctx.fetcher.set_request_settings(settings.request_settings);
     let ended = runtime.block_on(async {
         let is_ready = Arc::new(AtomicBool::new(false));
         if let Some(address) = context.config.listen {
             let listener = Listener {
                 metrics: Arc::clone(&metrics),
                 is_ready: Arc::clone(&is_ready),
-                pulse: pulse.clone(),
-                database: session.desk.store.path().to_owned(),
+                heartbeat: heartbeat.clone(),
+                database: session.ctx.store.path().to_owned(),
                 clock: context.clock.clone(),
             };
             let address = listen::start(address, listener).await.map_err(|error| {
@@ -70,66 +73,69 @@ pub fn run(
         let counted = Arc::clone(&metrics);
         let clock = context.clock.clone();
         let manager = Arc::new(ServiceManager::new(environment));
-        let front = Front {
-            calls: calls(pulse.clone(), Arc::clone(&manager))?,
-            herald: Box::new(move |news| {
+        let hooks = DaemonHooks {
+            signals: signals(heartbeat.clone(), Arc::clone(&manager))?,
+            notify: Box::new(move |news| {
                 match news {
-                    News::KeyWorks(works) => {
+                    ServiceState::KeyWorks(works) => {
                         metrics.set_key_ok(*works);
                         is_ready.store(*works, Ordering::Relaxed);
                     }
-                    News::ApiAnswers(answers) => metrics.set_api_up(*answers),
+                    ServiceState::ApiAnswers(answers) => metrics.set_api_up(*answers),
                     _ => {}
                 }
-                herald(&manager, news);
+                notify(&manager, news);
             }),
-            note: Box::new(move |report, took| counted.count_pass(report, took, clock.now())),
+            note: Box::new(move |report, took| counted.count_run(report, took, clock.now())),
             reload: reload(context, flags, environment, &session),
             answer: answer(context),
             answer_backfill: answer_backfill(context),
-            pulse,
+            heartbeat,
         };
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), database = %session.desk.store.path().display(), "running");
-        Ok::<_, CliError>(daemon::run(session.desk, settings, front).await)
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), database = %session.ctx.store.path().display(), "running");
+        Ok::<_, CliError>(daemon::run(session.ctx, settings, hooks).await)
     })?;
     match ended.map_err(session::interrupted) {
-        Ok(()) | Err(Stop::Interrupted) => {
+        Ok(()) | Err(RunError::Interrupted) => {
             tracing::info!("stopped");
             Ok(Answer::none())
         }
-        Err(Stop::Store(error)) => Err(context.storage(&error)),
+        Err(RunError::Store(error)) => Err(context.storage(&error)),
         Err(stop) => Err(errors::stopped(&stop)),
     }
 }
 
 /// Every event is a sign of life, and counts.
-fn watcher(pulse: &Pulse, metrics: &Arc<Metrics>) -> Watcher {
-    let (pulse, metrics) = (pulse.watcher(), Arc::clone(metrics));
+fn watcher(heartbeat: &Heartbeat, metrics: &Arc<Metrics>) -> Watcher {
+    let (heartbeat, metrics) = (heartbeat.watcher(), Arc::clone(metrics));
     Watcher::new(move |event| {
-        pulse.tell(event);
+        heartbeat.tell(event);
         metrics.count(event);
     })
 }
 
 fn settings(context: &Context, seed: u64) -> DaemonSettings {
     DaemonSettings {
-        pass: session::settings(context, seed),
-        manners: session::manners(context, WAIT_IN_PASS),
+        run_id: session::settings(context, seed),
+        request_settings: session::request_settings(context, WAIT_IN_RUN),
         freshness_target: context.config.freshness_target,
     }
 }
 
 /// Listens for signals. A second call to stop, or a stop that takes too long, ends the process where
 /// it stands: what is committed is safe.
-fn calls(pulse: Pulse, manager: Arc<ServiceManager>) -> Result<mpsc::Receiver<Call>, CliError> {
+fn signals(
+    heartbeat: Heartbeat,
+    manager: Arc<ServiceManager>,
+) -> Result<mpsc::Receiver<Signal>, CliError> {
     let (sender, receiver) = mpsc::channel(16);
     let is_stopping = Arc::new(AtomicBool::new(false));
     runtime::note_end();
     let signals = [
-        (SignalKind::terminate(), Call::Stop),
-        (SignalKind::interrupt(), Call::Stop),
-        (SignalKind::hangup(), Call::Reload),
-        (SignalKind::user_defined1(), Call::Summary),
+        (SignalKind::terminate(), Signal::Terminate),
+        (SignalKind::interrupt(), Signal::Terminate),
+        (SignalKind::hangup(), Signal::Reload),
+        (SignalKind::user_defined1(), Signal::Summary),
     ];
     for (kind, call) in signals {
         let mut signal = signal(kind).map_err(|error| {
@@ -138,7 +144,7 @@ fn calls(pulse: Pulse, manager: Arc<ServiceManager>) -> Result<mpsc::Receiver<Ca
         let (sender, is_stopping) = (sender.clone(), Arc::clone(&is_stopping));
         tokio::spawn(async move {
             while signal.recv().await.is_some() {
-                if call == Call::Stop {
+                if call == Signal::Terminate {
                     if is_stopping.swap(true, Ordering::Relaxed) {
                         logging::flush(FLUSH_AT_ONCE);
                         std::process::exit(i32::from(Exit::Partial.code()));
@@ -151,7 +157,7 @@ fn calls(pulse: Pulse, manager: Arc<ServiceManager>) -> Result<mpsc::Receiver<Ca
             }
         });
     }
-    tokio::spawn(watchdog(pulse, manager));
+    tokio::spawn(watchdog(heartbeat, manager));
     Ok(receiver)
 }
 
@@ -164,30 +170,30 @@ async fn end_in_time() {
 }
 
 /// Tells the service manager that all is well, for as long as it is.
-async fn watchdog(pulse: Pulse, manager: Arc<ServiceManager>) {
+async fn watchdog(heartbeat: Heartbeat, manager: Arc<ServiceManager>) {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     let clock = crate::clock::Clock::System;
     loop {
-        if pulse.is_good() {
+        if heartbeat.is_good() {
             manager.notify(&[NotifyState::Watchdog]);
         }
-        clock.sleep((limit / 3).min(PULSE_LOOK)).await;
+        clock.sleep((limit / 3).min(HEARTBEAT_LOOK)).await;
     }
 }
 
-fn herald(manager: &ServiceManager, news: &News) {
+fn notify(manager: &ServiceManager, news: &ServiceState) {
     match news {
-        News::Ready => manager.notify(&[NotifyState::Ready]),
-        News::Status(text) => {
+        ServiceState::Ready => manager.notify(&[NotifyState::Ready]),
+        ServiceState::Status(text) => {
             tracing::debug!("{text}");
             manager.notify(&[NotifyState::Status(text)]);
         }
-        News::Reloading => match NotifyState::monotonic_usec_now() {
+        ServiceState::Reloading => match NotifyState::monotonic_usec_now() {
             Ok(now) => manager.notify(&[NotifyState::Reloading, now]),
             Err(_) => manager.notify(&[NotifyState::Reloading]),
         },
-        News::Stopping => manager.notify(&[NotifyState::Stopping]),
-        News::KeyWorks(_) | News::ApiAnswers(_) => {}
+        ServiceState::Stopping => manager.notify(&[NotifyState::Stopping]),
+        ServiceState::KeyWorks(_) | ServiceState::ApiAnswers(_) => {}
     }
 }
 
@@ -197,7 +203,7 @@ fn reload(
     flags: &Flags,
     environment: &Environment,
     session: &session::Session,
-) -> Box<dyn FnMut() -> Result<Fresh, String> + Send> {
+) -> Box<dyn FnMut() -> Result<Reloaded, String> + Send> {
     let (flags, environment) = (flags.clone(), environment.clone());
     let (clock, view) = (context.clock.clone(), context.view);
     let database = context.config.database.clone();
@@ -210,13 +216,13 @@ fn reload(
         }
         let (key, _) = context.key().map_err(told)?;
         let client = session::client(&context, key).map_err(told)?;
-        Ok(Fresh { client, settings: settings(&context, seed) })
+        Ok(Reloaded { client, settings: settings(&context, seed) })
     })
 }
 
 fn answer(context: &Context) -> Box<dyn Fn(&Report) -> JobAnswer + Send> {
     let context = context.clone();
-    Box::new(move |report| outcome::of_pass(&context, report).0)
+    Box::new(move |report| outcome::of_run(&context, report).0)
 }
 
 fn answer_backfill(context: &Context) -> Box<dyn Fn(&Backfilled) -> JobAnswer + Send> {

@@ -11,20 +11,20 @@ use crate::cli::context::Context;
 use crate::cli::{errors, runtime};
 use crate::clock::Clock;
 use crate::config::{Origin, Setting};
+use crate::fetch::fetcher::RequestSettings;
+use crate::fetch::{Fetcher, SyncContext};
 use crate::model::Watcher;
-use crate::pass::{self, Order, PassSettings, Report, Stop};
-use crate::poll::fetch::Manners;
-use crate::poll::{Desk, Fetcher};
 use crate::report::{CliError, progress};
 use crate::store::open::IfMissing;
 use crate::store::{Database, StoreError, busy, instance};
+use crate::sync::{self, Report, RunError, RunOptions, SyncSettings};
 
 /// An open mirror and a way to fill it.
 pub struct Session {
     /// Where passes work.
-    pub desk: Desk,
+    pub ctx: SyncContext,
     /// What they go by.
-    pub settings: PassSettings,
+    pub settings: SyncSettings,
     /// What differs between installations.
     pub seed: u64,
 }
@@ -43,11 +43,11 @@ pub fn open(
     let seed = seed(&database).map_err(failed)?;
     // A daemon that was killed left its name here; nobody is to hand jobs to us for it.
     database.write(|tx| instance::set_runner(tx, None)).map_err(failed)?;
-    let manners = manners(context, config.max_wait);
-    let fetcher = Fetcher::open(client, database, context.clock.clone(), watcher, manners)
+    let request_settings = request_settings(context, config.max_wait);
+    let fetcher = Fetcher::open(client, database, context.clock.clone(), watcher, request_settings)
         .map_err(|error| context.storage(&error))?;
     Ok(Session {
-        desk: Desk::new(fetcher, config.freshness_target),
+        ctx: SyncContext::new(fetcher, config.freshness_target),
         settings: settings(context, seed),
         seed,
     })
@@ -67,7 +67,7 @@ pub fn with<T>(
     runtime.block_on(async {
         let done = work(&mut session).await;
         drop(progress);
-        let store = &session.desk.store;
+        let store = &session.ctx.store;
         store.check_in_place().await.map_err(|error| context.storage(&error))?;
         if let Err(error) = store.tidy().await {
             tracing::warn!(%error, "the write-ahead log could not be cut");
@@ -76,21 +76,21 @@ pub fn with<T>(
     })
 }
 
-/// Does one pass on a mirror. A signal drops it where it waits; a write that is under way still ends.
-pub fn pass(
+/// Does one run on a mirror. A signal drops it where it waits; a write that is under way still ends.
+pub fn run_id(
     context: &Context,
     runtime: &Runtime,
     if_missing: IfMissing,
-    order: &Order,
+    options: &RunOptions,
 ) -> Result<Report, CliError> {
     with(context, runtime, if_missing, async |session: &mut Session| {
         let report = tokio::select! {
-            report = pass::run_and_grow(&mut session.desk, order, &session.settings) => Some(report),
+            report = sync::run_and_grow(&mut session.ctx, options, &session.settings) => Some(report),
             () = runtime::stop_signal() => None,
         };
         let mut report = match report {
             Some(report) => report,
-            None => pass::interrupt(&mut session.desk, &session.settings).await,
+            None => sync::interrupt(&mut session.ctx, &session.settings).await,
         };
         report.stop = report.stop.map(interrupted);
         report
@@ -98,9 +98,9 @@ pub fn pass(
 }
 
 /// A database that was busy when the program was to end was not waited for: that is a signal's doing.
-pub fn interrupted(stop: Stop) -> Stop {
+pub fn interrupted(stop: RunError) -> RunError {
     match stop {
-        Stop::Store(_) if busy::is_ending() => Stop::Interrupted,
+        RunError::Store(_) if busy::is_ending() => RunError::Interrupted,
         stop => stop,
     }
 }
@@ -130,10 +130,10 @@ pub fn open_to_queue(context: &Context) -> Result<Database, CliError> {
 }
 
 /// What passes go by, for an installation with this seed.
-pub fn settings(context: &Context, seed: u64) -> PassSettings {
+pub fn settings(context: &Context, seed: u64) -> SyncSettings {
     let config = &context.config;
-    PassSettings {
-        sweeps: config.sweeps(seed),
+    SyncSettings {
+        full_syncs: config.full_syncs(seed),
         timezone: config.timezone,
         max_removals: config.max_removals,
         log_retention: config.log_retention,
@@ -142,9 +142,9 @@ pub fn settings(context: &Context, seed: u64) -> PassSettings {
     }
 }
 
-/// How requests are bounded, when a pass may wait so long for the rate limit.
-pub fn manners(context: &Context, max_wait: Duration) -> Manners {
-    Manners {
+/// How requests are bounded, when a run may wait so long for the rate limit.
+pub fn request_settings(context: &Context, max_wait: Duration) -> RequestSettings {
+    RequestSettings {
         rate_share: context.config.rate_share,
         max_wait,
         max_concurrent_requests: context.config.max_concurrent_requests,
@@ -152,7 +152,7 @@ pub fn manners(context: &Context, max_wait: Duration) -> Manners {
     }
 }
 
-/// The number that seeds the minutes of this installation's sweeps.
+/// The number that seeds the minutes of this installation's full syncs.
 pub fn seed(store: &Database) -> Result<u64, StoreError> {
     Ok(store.read(instance::identity)?.seed())
 }

@@ -5,12 +5,12 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 
 use crate::cli::context::Context;
+use crate::fetch::query;
 use crate::model::{BackoffScope, Outcome, instant};
-use crate::plan::Sweep;
-use crate::poll::query;
 use crate::report::rate::RateLimit;
-use crate::report::status::{self as report, NextWalk, Status};
+use crate::report::status::{self as report, NextListing, Status};
 use crate::report::{Answer, CliError};
+use crate::schedule::FullSyncSchedule;
 use crate::store::status::{self, KindStatus, Snapshot};
 use crate::store::{Database, StoreResult, instance_lock};
 
@@ -31,56 +31,56 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<Answer, CliError> {
 fn read(context: &Context) -> StoreResult<Status> {
     let store = Database::open_to_read(&context.config.database)?;
     let (now, boot) = (context.clock.now(), context.clock.boot());
-    // Asked before and after the log is read, or a pass that begins or ends in between would seem
+    // Asked before and after the log is read, or a run that begins or ends in between would seem
     // to have been killed.
     let was_running = instance_lock::is_locked(store.path());
     let snapshot = store.read(|c| status::read(c, instant::micros(now)))?;
     let is_running = was_running || instance_lock::is_locked(store.path());
-    let sweeps = context.config.sweeps(snapshot.identity.seed());
+    let full_syncs = context.config.full_syncs(snapshot.identity.seed());
     let next = |kind: &KindStatus| {
-        let sweep = sweeps.get(&kind.kind).and_then(Option::as_ref);
-        (kind.kind, next_walk(context, &snapshot, kind, sweep, now))
+        let full_sync = full_syncs.get(&kind.kind).and_then(Option::as_ref);
+        (kind.kind, next_listing(context, &snapshot, kind, full_sync, now))
     };
     Ok(Status {
         now,
         database: store.path().to_owned(),
         sizes: status::sizes(store.path()),
         is_running,
-        rate: RateLimit::read(&snapshot.traffic, context.config.rate_share, now, &boot),
-        walks: snapshot.kinds.iter().map(next).collect(),
+        rate: RateLimit::read(&snapshot.request_state, context.config.rate_share, now, &boot),
+        listings: snapshot.kinds.iter().map(next).collect(),
         snapshot,
     })
 }
 
-/// When a kind is walked next, by the rules that a pass goes by.
-fn next_walk(
+/// When a kind is listed next, by the rules that a run goes by.
+fn next_listing(
     context: &Context,
     snapshot: &Snapshot,
     kind: &KindStatus,
-    sweep: Option<&Sweep>,
+    full_sync: Option<&FullSyncSchedule>,
     now: DateTime<Utc>,
-) -> NextWalk {
+) -> NextListing {
     let endpoint = query::endpoint(kind.kind);
-    if snapshot.refusals.iter().any(|refusal| refusal.thing == endpoint) {
-        return NextWalk::Never;
+    if snapshot.unsupported.iter().any(|refusal| refusal.feature == endpoint) {
+        return NextListing::Never;
     }
     let paused = snapshot.paused.iter();
     let mut listings = paused.filter(|paused| paused.scope == BackoffScope::Listing);
     if let Some(paused) = listings.find(|paused| paused.kind == kind.kind) {
-        return NextWalk::At(instant::from_micros(paused.retry_at));
+        return NextListing::At(instant::from_micros(paused.retry_at));
     }
-    if kind.open_walk.is_some() || kind.state.last_outcome.is_some_and(Outcome::is_unfinished) {
-        return NextWalk::Now;
+    if kind.open_listing.is_some() || kind.state.last_outcome.is_some_and(Outcome::is_unfinished) {
+        return NextListing::Now;
     }
-    match (sweep, kind.state.full_sync_due_after) {
-        (None, _) => NextWalk::Never,
-        (Some(_), None) => NextWalk::Now,
-        (Some(sweep), Some(full_sync_due_after)) => {
+    match (full_sync, kind.state.full_sync_due_after) {
+        (None, _) => NextListing::Never,
+        (Some(_), None) => NextListing::Now,
+        (Some(full_sync), Some(full_sync_due_after)) => {
             let full_sync_due_after = instant::from_micros(full_sync_due_after);
-            match sweep.next_after(full_sync_due_after, context.config.timezone) {
-                None => NextWalk::Never,
-                Some(due) if due <= now => NextWalk::Now,
-                Some(due) => NextWalk::At(due),
+            match full_sync.next_after(full_sync_due_after, context.config.timezone) {
+                None => NextListing::Never,
+                Some(due) if due <= now => NextListing::Now,
+                Some(due) => NextListing::At(due),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `sync`: one pass, then exit.
+//! `sync`: one run, then exit.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use serde_json::json;
 
 use crate::cli::context::Context;
 use crate::cli::globals::one_of;
-use crate::cli::{handover, outcome, runtime, session};
+use crate::cli::{outcome, runtime, session, submit_job};
 use crate::daemon::JobRequest;
 use crate::model::Kind;
-use crate::pass::{Order, preview};
-use crate::plan::work::Wish;
 use crate::report::{Answer, CliError};
+use crate::schedule::decision::RunScope;
 use crate::store::open::IfMissing;
 use crate::store::{Database, StoreError};
+use crate::sync::{RunOptions, dry_run};
 
 /// The kinds that `--only` may name.
 const KINDS: [Kind; 5] =
@@ -23,7 +23,7 @@ const KINDS: [Kind; 5] =
 /// Flags of `sync`.
 #[derive(Debug, Clone, Args)]
 pub struct SyncArgs {
-    /// Walk everything anew: on exit 0 every row was confirmed after the command began
+    /// Listing everything anew: on exit 0 every row was confirmed after the command began
     #[arg(long)]
     pub full: bool,
     /// Only these kinds, separated by commas
@@ -35,7 +35,7 @@ pub struct SyncArgs {
     /// Print the requests it would make, and make none
     #[arg(long)]
     pub dry_run: bool,
-    /// Mark rows as removed even where the walks would remove more than `max_removals` of a kind
+    /// Mark rows as removed even where the listings would remove more than `max_removals` of a kind
     #[arg(long)]
     pub accept_removals: bool,
     /// Print one JSON document on stdout
@@ -49,19 +49,19 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Answer, CliError> {
 }
 
 fn sync(args: &SyncArgs, context: &Context) -> Result<Answer, CliError> {
-    let order = args.order();
+    let options = args.options();
     if args.dry_run {
-        return dry_run(args, context, &order);
+        return dry_run(args, context, &options);
     }
     let runtime = runtime::runtime_of_one()?;
-    if let Some(done) = handover::by_daemon(context, &runtime, &args.job(context))? {
+    if let Some(done) = submit_job::by_daemon(context, &runtime, &args.job(context))? {
         return Ok(outcome::answer(args.json, done));
     }
-    let report = session::pass(context, &runtime, IfMissing::Create, &order)?;
-    Ok(outcome::answer(args.json, outcome::of_pass(context, &report)))
+    let report = session::run_id(context, &runtime, IfMissing::Create, &options)?;
+    Ok(outcome::answer(args.json, outcome::of_run(context, &report)))
 }
 
-fn dry_run(args: &SyncArgs, context: &Context, order: &Order) -> Result<Answer, CliError> {
+fn dry_run(args: &SyncArgs, context: &Context, options: &RunOptions) -> Result<Answer, CliError> {
     let failed = |error| context.storage(&error);
     let store = match Database::open_to_read(&context.config.database) {
         Ok(store) => Some(store),
@@ -72,8 +72,8 @@ fn dry_run(args: &SyncArgs, context: &Context, order: &Order) -> Result<Answer, 
     let settings = session::settings(context, seed);
     let now = context.clock.now();
     let requests = match &store {
-        Some(database) => database.read(|c| preview::preview(Some(c), order, &settings, now)),
-        None => preview::preview(None, order, &settings, now),
+        Some(database) => database.read(|c| dry_run::preview(Some(c), options, &settings, now)),
+        None => dry_run::preview(None, options, &settings, now),
     };
     let requests = requests.map_err(failed)?;
     let text = || requests.join("\n") + "\n";
@@ -91,9 +91,15 @@ impl SyncArgs {
         }
     }
 
-    fn order(&self) -> Order {
-        let wish = Wish { full: self.full, accept_removals: self.accept_removals };
-        Order { trigger: "sync", wish, only: self.only.clone(), settles: true, ..Order::default() }
+    fn options(&self) -> RunOptions {
+        let scope = RunScope { full: self.full, accept_removals: self.accept_removals };
+        RunOptions {
+            trigger: "sync",
+            scope,
+            only: self.only.clone(),
+            settles: true,
+            ..RunOptions::default()
+        }
     }
 }
 

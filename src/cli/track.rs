@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::members::{Collecting, Common, Scraping, put};
 use crate::cli::queueing::{self, Asked, QueueArgs, Wrong};
 use crate::model::Kind;
-use crate::push::{check, post};
+use crate::outbox::{post, validate};
 use crate::report::{Answer, CliError, Exit};
 
 /// Arguments of `track`.
@@ -119,7 +119,7 @@ fn checked(file: &Path, kind: Kind, members: &Map<String, Value>) -> Result<Spoo
             let mut body = members.clone();
             body.extend(own);
             let body = complete(kind, body)?;
-            check::creation(kind, &body).map_err(|error| error.to_string())?;
+            validate::creation(kind, &body).map_err(|error| error.to_string())?;
             Ok(text(&body))
         });
         match body {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::context::Context;
-use crate::cli::{handover, outcome, runtime, session};
+use crate::cli::{outcome, runtime, session, submit_job};
 use crate::daemon::JobRequest;
-use crate::pass::findings::ROWS_MAX;
-use crate::pass::{Findings, Order, Sampling};
 use crate::report::{Answer, CliError, verify as report};
 use crate::store::open::IfMissing;
+use crate::sync::verify_report::ROWS_MAX;
+use crate::sync::{RunOptions, Sampling, VerifyReport};
 
 /// Rows that are compared where nothing else is asked for.
 const SAMPLE: u32 = 50;
@@ -47,12 +47,12 @@ fn verify(args: &VerifyArgs, context: &Context) -> Result<Answer, CliError> {
     let runtime = runtime::runtime_of_one()?;
     let max_wait_s = context.config.max_wait.as_secs();
     let job = JobRequest { verify: Some(sampling), max_wait_s, ..JobRequest::default() };
-    if let Some(done) = handover::by_daemon(context, &runtime, &job)? {
+    if let Some(done) = submit_job::by_daemon(context, &runtime, &job)? {
         return Ok(outcome::answer(args.json, done));
     }
-    let order = Order { trigger: "verify", verify: Some(sampling), ..Order::default() };
-    let mut report = session::pass(context, &runtime, IfMissing::Refuse, &order)?;
+    let options = RunOptions { trigger: "verify", verify: Some(sampling), ..RunOptions::default() };
+    let mut report = session::run_id(context, &runtime, IfMissing::Refuse, &options)?;
     // Stopped before it began, it has found nothing.
-    report.verified.get_or_insert_with(|| Findings::none(sampling));
-    Ok(outcome::answer(args.json, outcome::of_pass(context, &report)))
+    report.verified.get_or_insert_with(|| VerifyReport::none(sampling));
+    Ok(outcome::answer(args.json, outcome::of_run(context, &report)))
 }

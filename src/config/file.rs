@@ -139,8 +139,8 @@ mod tests {
     fn unknown_keys_name_key_and_line() {
         let found = message("rate_share = 1\nfreshness = '5m'\n");
         assert!(found.starts_with("/c.toml:2: unknown key `freshness`"), "{found}");
-        let found = message("[sweeps]\nvideos = 'off'\n");
-        assert!(found.starts_with("/c.toml:1: unknown key `sweeps`"), "{found}");
+        let found = message("[full syncs]\nvideos = 'off'\n");
+        assert!(found.starts_with("/c.toml:1: unknown key `full syncs`"), "{found}");
         assert!(message("rate-share = 1").contains("did you mean `rate_share`?"));
     }
 

@@ -38,7 +38,7 @@ pub use value::duration;
 
 use crate::model::Kind;
 use crate::model::settings::{ApiSettings, RemovalCeiling};
-use crate::plan::Sweep;
+use crate::schedule::FullSyncSchedule;
 use key::{KEY_VARIABLE, KeyPlaces};
 use setting::{Raw, VARIABLE_PREFIX};
 use value::Entry;
@@ -66,9 +66,9 @@ pub struct Config {
     pub max_wait: Duration,
     /// How long dues in one page wait for each other.
     pub freshness_target: Duration,
-    /// The largest part of a kind that one walk may remove.
+    /// The largest part of a kind that one listing may remove.
     pub max_removals: RemovalCeiling,
-    /// The zone of the sweeps.
+    /// The zone of the full syncs.
     pub timezone: Tz,
     /// How long finished entries of the outbox are kept.
     pub outbox_retention: Duration,
@@ -82,7 +82,7 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// What is odd without being wrong.
     pub warnings: Vec<String>,
-    sweeps: BTreeMap<Kind, String>,
+    full_syncs: BTreeMap<Kind, String>,
     provenance: BTreeMap<Setting, Origin>,
     key_places: KeyPlaces,
 }
@@ -127,9 +127,9 @@ impl Config {
             .with_hint("name the file with --database")),
         };
         let ca_file = raws.get(&Setting::CaFile).map(|raw| Entry { setting: Setting::CaFile, raw });
-        let mut sweeps = BTreeMap::new();
+        let mut full_syncs = BTreeMap::new();
         for kind in Kind::ALL {
-            sweeps.insert(kind, entry(Setting::FullSync(kind))?.sweep()?);
+            full_syncs.insert(kind, entry(Setting::FullSync(kind))?.full_sync()?);
         }
         Ok(Self {
             database: entry(Setting::Database)?.path()?,
@@ -145,7 +145,7 @@ impl Config {
             log_retention: entry(Setting::LogRetention)?.duration()?,
             reconcile_after: entry(Setting::ReconcileAfter)?.duration()?,
             listen: entry(Setting::Listen)?.listen()?,
-            sweeps,
+            full_syncs,
             provenance: raws.into_iter().map(|(setting, raw)| (setting, raw.origin)).collect(),
             key_places,
             file,
@@ -174,15 +174,15 @@ impl Config {
         }
     }
 
-    /// When each kind is swept. The seed, one per database, spreads the shorthands over the hour;
+    /// The full-sync schedule of each kind. The seed, one per database, spreads the shorthands over the hour;
     /// each kind gets a minute of its own from it.
-    pub fn sweeps(&self, seed: u64) -> BTreeMap<Kind, Option<Sweep>> {
+    pub fn full_syncs(&self, seed: u64) -> BTreeMap<Kind, Option<FullSyncSchedule>> {
         let read = |(kind, text): (&Kind, &String)| {
             let seed = xxh3_64_with_seed(kind.name().as_bytes(), seed);
             // The texts were checked when they were loaded, so none fails here.
-            (*kind, Sweep::parse(text, seed).unwrap_or_default())
+            (*kind, FullSyncSchedule::parse(text, seed).unwrap_or_default())
         };
-        self.sweeps.iter().map(read).collect()
+        self.full_syncs.iter().map(read).collect()
     }
 }
 
@@ -414,12 +414,14 @@ mod tests {
         let pairs = [("CREATORMIRROR_FULL_SYNC_META", "off")];
         let config = Config::load(&Flags::default(), &environment(&pairs)).unwrap();
         let minutes = |seed: u64| -> Vec<u32> {
-            let sweeps = config.sweeps(seed).into_values().flatten();
-            sweeps
-                .map(|sweep| sweep.next_after(DateTime::UNIX_EPOCH, Tz::UTC).unwrap().minute())
+            let full_syncs = config.full_syncs(seed).into_values().flatten();
+            full_syncs
+                .map(|full_sync| {
+                    full_sync.next_after(DateTime::UNIX_EPOCH, Tz::UTC).unwrap().minute()
+                })
                 .collect()
         };
-        assert_eq!(config.sweeps(7)[&Kind::Meta], None);
+        assert_eq!(config.full_syncs(7)[&Kind::Meta], None);
         assert_eq!(minutes(7).len(), 5);
         assert_eq!(minutes(7), minutes(7));
         assert_ne!(minutes(7), minutes(8));

@@ -28,11 +28,11 @@ pub enum Setting {
     MaxWait,
     /// How long dues in one page wait for each other.
     FreshnessTarget,
-    /// The largest part of a kind that one walk may remove.
+    /// The largest part of a kind that one listing may remove.
     MaxRemovals,
     /// When a kind is listed in full.
     FullSync(Kind),
-    /// The zone of the sweeps.
+    /// The zone of the full syncs.
     Timezone,
     /// How long finished entries of the outbox are kept.
     OutboxRetention,

@@ -11,7 +11,7 @@ use url::{Host, Url};
 use crate::config::error::ConfigError;
 use crate::config::setting::{Origin, Raw, Setting};
 use crate::model::settings::RemovalCeiling;
-use crate::plan::Sweep;
+use crate::schedule::FullSyncSchedule;
 
 /// Durations longer than this would only overflow dates.
 const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
@@ -121,9 +121,9 @@ impl Entry<'_> {
     }
 
     /// The text of a schedule that has been checked. It is read for good once the seed is known.
-    pub fn sweep(self) -> Result<String, ConfigError> {
+    pub fn full_sync(self) -> Result<String, ConfigError> {
         let text = self.text()?;
-        Sweep::parse(text, 0)
+        FullSyncSchedule::parse(text, 0)
             .map_err(|error| self.fault(format!("`{}`: {error}", self.setting)))?;
         Ok(text.to_owned())
     }

@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::daemon::front::stop_called;
-use crate::daemon::service::{Daemon, Handed, Step};
+use crate::daemon::hooks::stop_signal_received;
+use crate::daemon::service::{BackfillJob, Daemon, Step};
+use crate::fetch::SyncContext;
 use crate::model::instant;
-use crate::pass::Stop;
-use crate::pass::backfill::{self, Backfill, Backfilled};
-use crate::poll::Desk;
-use crate::push;
+use crate::outbox;
 use crate::store::jobs as queue;
+use crate::sync::RunError;
+use crate::sync::backfill::{self, Backfill, Backfilled};
 
 /// The longest that days are asked for on end; then calls are heard and the plan is made anew.
 const SLICE: Duration = Duration::from_secs(10);
 /// The longest that a slice waits for the rate limit; longer waits are spent outside.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// A daemon that is never idle asks for days after so long all the same, and for so long.
-const BETWEEN_PASSES: Duration = Duration::from_secs(5);
-/// See [`BETWEEN_PASSES`].
-const SLICE_BETWEEN_PASSES: Duration = Duration::from_secs(2);
+const BETWEEN_RUNS: Duration = Duration::from_secs(5);
+/// See [`BETWEEN_RUNS`].
+const SLICE_BETWEEN_RUNS: Duration = Duration::from_secs(2);
 /// The part of our share of the budget that days may have.
 const PART: f64 = 0.7;
 /// The same while the budget does not carry what falls due.
@@ -30,11 +30,11 @@ const PART_WHEN_SHORT: f64 = 0.1;
 impl Daemon {
     /// Asks for days for a moment although something is due, if that has not been for a while: where
     /// there is always something due, they would never be had.
-    pub(super) async fn days_between(&mut self, is_short: bool) -> Result<Option<Step>, Stop> {
-        if self.uptime().saturating_sub(self.days_seen) < BETWEEN_PASSES {
+    pub(super) async fn days_between(&mut self, is_short: bool) -> Result<Option<Step>, RunError> {
+        if self.uptime().saturating_sub(self.days_seen) < BETWEEN_RUNS {
             return Ok(None);
         }
-        let until = instant::later(self.now(), SLICE_BETWEEN_PASSES);
+        let until = instant::later(self.now(), SLICE_BETWEEN_RUNS);
         self.days(Some(until), is_short).await
     }
 
@@ -44,21 +44,21 @@ impl Daemon {
         &mut self,
         until: Option<DateTime<Utc>>,
         is_short: bool,
-    ) -> Result<Option<Step>, Stop> {
+    ) -> Result<Option<Step>, RunError> {
         self.days_seen = self.uptime();
         if self.days_rest_until > self.uptime() {
             return Ok(None);
         }
-        let (job, mut work) = match self.handed.pop_front() {
-            Some(handed) => {
+        let (job, mut work) = match self.backfill_job.pop_front() {
+            Some(backfill_job) => {
                 // It covers what would be due of itself.
                 self.growth = None;
-                (Some(handed.job), handed.work)
+                (Some(backfill_job.job), backfill_job.work)
             }
             None => {
                 let growth = match self.growth.take() {
                     Some(growth) => Some(growth),
-                    None => backfill::of_growth(&self.desk, |_| true).await?,
+                    None => backfill::of_growth(&self.ctx, |_| true).await?,
                 };
                 match growth {
                     Some(growth) => (None, growth),
@@ -81,30 +81,30 @@ impl Daemon {
         work: &mut Backfill,
         until: Option<DateTime<Utc>>,
         is_short: bool,
-    ) -> Option<Option<Stop>> {
+    ) -> Option<Option<RunError>> {
         self.say(&format!("asking for past days: {}", work.progress())).await;
         let part = if is_short { PART_WHEN_SHORT } else { PART };
-        self.desk.fetcher.be_thrifty(part, PATIENCE);
+        self.ctx.fetcher.limit_budget_share(part, TIMEOUT);
         let ends = self.uptime().saturating_add(SLICE);
-        let yields = async move |desk: &Desk| {
-            let clock = desk.fetcher.clock();
+        let yields = async move |ctx: &SyncContext| {
+            let clock = ctx.fetcher.clock();
             until.is_some_and(|until| until <= clock.now())
                 || clock.boot().elapsed >= ends
-                || is_wanted(desk, clock.now()).await
+                || is_wanted(ctx, clock.now()).await
         };
-        let settings = self.settings.pass.clone();
+        let settings = self.settings.run_id.clone();
         let stop = {
-            let course = backfill::run(&mut self.desk, work, &settings, true, yields);
+            let course = backfill::run(&mut self.ctx, work, &settings, true, yields);
             tokio::select! {
                 stop = course => Some(stop),
-                () = stop_called(&mut self.front.calls, &mut self.pending) => None,
+                () = stop_signal_received(&mut self.hooks.signals, &mut self.pending) => None,
             }
         };
         if stop.is_none() {
             // Broken off by a stop, a job stays with the queue, for the next daemon.
-            backfill::interrupt(&mut self.desk, work, &settings).await;
+            backfill::interrupt(&mut self.ctx, work, &settings).await;
         }
-        self.desk.fetcher.renew_patience();
+        self.ctx.fetcher.reset_wait();
         self.days_seen = self.uptime();
         stop
     }
@@ -114,8 +114,8 @@ impl Daemon {
         &mut self,
         job: Option<i64>,
         work: Backfill,
-        stop: Option<Stop>,
-    ) -> Result<Step, Stop> {
+        stop: Option<RunError>,
+    ) -> Result<Step, RunError> {
         let now = self.uptime();
         match stop {
             None if !work.is_done() => {
@@ -123,15 +123,15 @@ impl Daemon {
                 self.put_back(job, work);
                 return Ok(Step::Go);
             }
-            Some(Stop::RateLimited(wait)) => {
+            Some(RunError::RateLimited(wait)) => {
                 self.days_rest_until = now.saturating_add(wait);
                 self.note_progress(job, &work).await?;
                 self.put_back(job, work);
                 return Ok(Step::Go);
             }
-            Some(Stop::Store(error)) => {
+            Some(RunError::Store(error)) => {
                 self.put_back(job, work);
-                return Err(Stop::Store(error));
+                return Err(RunError::Store(error));
             }
             _ => {}
         }
@@ -146,53 +146,60 @@ impl Daemon {
         Ok(Step::Go)
     }
 
-    async fn answer_backfill(&self, job: i64, report: &Backfilled) -> Result<(), Stop> {
-        let answer = (self.front.answer_backfill)(report);
+    async fn answer_backfill(&self, job: i64, report: &Backfilled) -> Result<(), RunError> {
+        let answer = (self.hooks.answer_backfill)(report);
         let text = serde_json::to_string(&answer).unwrap_or_default();
-        let at = self.desk.fetcher.stamp();
+        let at = self.ctx.fetcher.stamp();
         Ok(self
-            .desk
+            .ctx
             .store
             .write(move |tx| queue::finish(tx, job, answer.exit_code, &text, at))
             .await?)
     }
 
     /// Answers a backfill that cannot go on while the key is refused.
-    pub(super) async fn refuse_handed(&mut self, refusal: &Stop) -> Result<bool, Stop> {
-        let (Some(stop), Some(handed)) = (refusal.about_key(), self.handed.pop_front()) else {
+    pub(super) async fn refuse_backfill_job(
+        &mut self,
+        refusal: &RunError,
+    ) -> Result<bool, RunError> {
+        let (Some(stop), Some(backfill_job)) = (refusal.about_key(), self.backfill_job.pop_front())
+        else {
             return Ok(false);
         };
-        self.answer_backfill(handed.job, &handed.work.report(Some(stop))).await?;
+        self.answer_backfill(backfill_job.job, &backfill_job.work.report(Some(stop))).await?;
         Ok(true)
     }
 
     /// When days are asked for next.
-    pub(super) async fn days_at(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Stop> {
+    pub(super) async fn days_at(
+        &self,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, RunError> {
         let uptime = self.uptime();
         let rest = self.days_rest_until.saturating_sub(uptime);
-        let at = match self.handed.is_empty() {
+        let at = match self.backfill_job.is_empty() {
             false => Some(now),
-            true => backfill::next_at(&self.desk).await?,
+            true => backfill::next_at(&self.ctx).await?,
         };
         Ok(at.map(|at| at.max(instant::later(now, rest))))
     }
 
     fn put_back(&mut self, job: Option<i64>, work: Backfill) {
         match job {
-            Some(job) => self.handed.push_front(Handed { job, work }),
+            Some(job) => self.backfill_job.push_front(BackfillJob { job, work }),
             None => self.growth = Some(work),
         }
     }
 
-    async fn note_progress(&self, job: Option<i64>, work: &Backfill) -> Result<(), Stop> {
+    async fn note_progress(&self, job: Option<i64>, work: &Backfill) -> Result<(), RunError> {
         let Some(job) = job else { return Ok(()) };
         let progress = work.progress();
-        Ok(self.desk.store.write(move |tx| queue::note_progress(tx, job, &progress)).await?)
+        Ok(self.ctx.store.write(move |tx| queue::note_progress(tx, job, &progress)).await?)
     }
 }
 
 /// Whether a job or a write waits.
-async fn is_wanted(desk: &Desk, now: DateTime<Utc>) -> bool {
-    desk.store.read(queue::is_waiting).await.unwrap_or(false)
-        || push::next_at(desk, now).await.ok().flatten().is_some_and(|at| at <= now)
+async fn is_wanted(ctx: &SyncContext, now: DateTime<Utc>) -> bool {
+    ctx.store.read(queue::is_waiting).await.unwrap_or(false)
+        || outbox::next_at(ctx, now).await.ok().flatten().is_some_and(|at| at <= now)
 }

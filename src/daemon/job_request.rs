@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::Kind;
-use crate::pass::Sampling;
-use crate::pass::findings::ROWS_MAX as SAMPLE_ROWS_MAX;
-use crate::plan::backfill::DAYS_MAX;
+use crate::schedule::backfill::DAYS_MAX;
+use crate::sync::Sampling;
+use crate::sync::verify_report::ROWS_MAX as SAMPLE_ROWS_MAX;
 
 /// Nobody waits longer, seconds.
 const WAIT_S_MAX: u64 = 31 * 24 * 3_600;
@@ -14,7 +14,7 @@ const WAIT_S_MAX: u64 = 31 * 24 * 3_600;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct JobRequest {
-    /// New walks of everything.
+    /// New listings of everything.
     pub full: bool,
     /// Removals beyond the ceiling are right.
     pub accept_removals: bool,

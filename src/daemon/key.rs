@@ -2,19 +2,19 @@
 //! is read again and tried, slowly, until it works.
 
 use crate::api::Client;
-use crate::daemon::front::{Fresh, News};
+use crate::daemon::hooks::{Reloaded, ServiceState};
 use crate::daemon::service::{Daemon, Step};
 use crate::daemon::state::Probe;
-use crate::pass::{self, Stop};
+use crate::sync::{self, RunError};
 
 impl Daemon {
     /// Reads the key again and asks whose it is.
-    pub(super) async fn probe_key(&mut self) -> Result<Step, Stop> {
-        match (self.front.reload)() {
-            Ok(fresh) => drop(self.take_up(fresh)),
+    pub(super) async fn probe_key(&mut self) -> Result<Step, RunError> {
+        match (self.hooks.reload)() {
+            Ok(reloaded) => drop(self.take_up(reloaded)),
             Err(error) => tracing::warn!(error, "the key could not be read again"),
         }
-        match self.knock().await {
+        match self.try_key().await {
             None => Ok(Step::End),
             Some(Ok(())) => {
                 tracing::info!("the key works");
@@ -22,7 +22,7 @@ impl Daemon {
                 self.key_works();
                 Ok(Step::Go)
             }
-            Some(Err(Stop::Store(error))) => Err(Stop::Store(error)),
+            Some(Err(RunError::Store(error))) => Err(RunError::Store(error)),
             Some(Err(stop)) => {
                 self.note_stop(&stop).await;
                 Ok(Step::Go)
@@ -32,25 +32,25 @@ impl Daemon {
 
     /// Reads settings and key anew, as a call asked for.
     pub(super) async fn reload(&mut self) -> Step {
-        (self.front.herald)(&News::Reloading);
+        (self.hooks.notify)(&ServiceState::Reloading);
         let step = self.renew().await;
-        (self.front.herald)(&News::Ready);
+        (self.hooks.notify)(&ServiceState::Ready);
         self.shown.clear();
         step
     }
 
     /// Takes up new settings at once, and a new key when it is verified.
     pub(super) async fn renew(&mut self) -> Step {
-        let fresh = match (self.front.reload)() {
-            Ok(fresh) => fresh,
+        let reloaded = match (self.hooks.reload)() {
+            Ok(reloaded) => reloaded,
             Err(error) => {
                 tracing::error!(error, "nothing is changed, because the settings cannot be read");
                 return Step::Go;
             }
         };
-        let former = self.take_up(fresh);
-        self.desk.fetcher.renew_patience();
-        match self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await {
+        let former = self.take_up(reloaded);
+        self.ctx.fetcher.reset_wait();
+        match self.or_stop(|ctx| Box::pin(sync::identify::identify(ctx))).await {
             None => return Step::End,
             Some(Ok(())) => {
                 tracing::info!("settings and key are taken up");
@@ -58,7 +58,7 @@ impl Daemon {
                 self.key_works();
             }
             Some(Err(stop)) => {
-                self.desk.fetcher.replace_client(former);
+                self.ctx.fetcher.replace_client(former);
                 self.stay_with_old_key(&stop);
             }
         }
@@ -66,7 +66,7 @@ impl Daemon {
     }
 
     /// A key that is refused is left alone; one of which nobody could say anything is tried again.
-    fn stay_with_old_key(&mut self, stop: &Stop) {
+    fn stay_with_old_key(&mut self, stop: &RunError) {
         if stop.about_key().is_some() {
             self.unverified = None;
             tracing::error!(
@@ -85,10 +85,10 @@ impl Daemon {
     }
 
     /// Puts settings and key in force; gives back what sent with the old key.
-    fn take_up(&mut self, fresh: Fresh) -> Client {
-        self.desk.fetcher.set_manners(fresh.settings.manners);
-        self.desk.freshness = fresh.settings.freshness_target;
-        self.settings = fresh.settings;
-        self.desk.fetcher.replace_client(fresh.client)
+    fn take_up(&mut self, reloaded: Reloaded) -> Client {
+        self.ctx.fetcher.set_request_settings(reloaded.settings.request_settings);
+        self.ctx.freshness = reloaded.settings.freshness_target;
+        self.settings = reloaded.settings;
+        self.ctx.fetcher.replace_client(reloaded.client)
     }
 }

@@ -8,38 +8,40 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock::Clock;
-use crate::daemon::front::{Call, DaemonSettings, Front, News, stop_called};
+use crate::daemon::hooks::{
+    DaemonHooks, DaemonSettings, ServiceState, Signal, stop_signal_received,
+};
 use crate::daemon::state::{Probe, State};
+use crate::fetch::SyncContext;
 use crate::model::instant;
-use crate::pass::backfill::Backfill;
-use crate::pass::{self, Order, Report, Stop};
-use crate::plan::work::Wish;
-use crate::poll::Desk;
-use crate::store::{StoreError, instance, jobs as queue, place};
+use crate::schedule::decision::RunScope;
+use crate::store::{StoreError, database_path, instance, jobs as queue};
+use crate::sync::backfill::Backfill;
+use crate::sync::{self, Report, RunError, RunOptions};
 
 /// An instant in a line for people.
 pub(super) const SECONDS: &str = "%Y-%m-%d %H:%M:%S UTC";
 /// How long the start waits for a rate limit before it says that it is ready without an answer.
-const START_PATIENCE: Duration = Duration::from_secs(2);
-/// After a pass that found nothing to ask for.
+const START_TIMEOUT: Duration = Duration::from_secs(2);
+/// After a run that found nothing to ask for.
 const FRUITLESS_PAUSE: Duration = Duration::from_secs(30);
 /// The longest idle time; then the loop looks again.
 const IDLE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
-/// After a pass in which a kind failed: what goes on without a pause of its own does so after this.
+/// After a run in which a kind failed: what goes on without a pause of its own does so after this.
 const FAILED_PAUSE: Duration = Duration::from_secs(10);
 
 /// The daemon at work.
 pub(super) struct Daemon {
-    pub desk: Desk,
+    pub ctx: SyncContext,
     pub settings: DaemonSettings,
-    pub front: Front,
-    pub patience: Duration,
+    pub hooks: DaemonHooks,
+    pub batch_delay: Duration,
     pub state: State,
     /// How often the database has failed on end.
     pub storage_failures: u32,
     /// Backfills that other processes have handed over.
-    pub handed: VecDeque<Handed>,
+    pub backfill_job: VecDeque<BackfillJob>,
     /// The days that are asked for as they end.
     pub growth: Option<Backfill>,
     /// When days were looked at last, and until when the budget has none left for them, in time since
@@ -49,7 +51,7 @@ pub(super) struct Daemon {
     /// A new key that could not be verified yet; the old one is in use.
     pub unverified: Option<Probe>,
     /// Calls that came in the middle of something.
-    pub pending: Vec<Call>,
+    pub pending: Vec<Signal>,
     pub shown: String,
     /// When the machine booted, by the wall clock; it moves when that clock is stepped.
     pub booted_at: DateTime<Utc>,
@@ -57,17 +59,21 @@ pub(super) struct Daemon {
 
 /// Runs until it is called to stop. An error is one that no waiting mends: a key that is refused
 /// at the start, or a database that was deleted or replaced.
-pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(), Stop> {
-    let patience = settings.freshness_target;
-    let booted_at = booted_at(desk.fetcher.clock());
+pub async fn run(
+    ctx: SyncContext,
+    settings: DaemonSettings,
+    hooks: DaemonHooks,
+) -> Result<(), RunError> {
+    let batch_delay = settings.freshness_target;
+    let booted_at = booted_at(ctx.fetcher.clock());
     let mut daemon = Daemon {
-        desk,
+        ctx,
         settings,
-        front,
-        patience,
+        hooks,
+        batch_delay,
         state: State::STARTING,
         storage_failures: 0,
-        handed: VecDeque::new(),
+        backfill_job: VecDeque::new(),
         growth: None,
         days_seen: Duration::ZERO,
         days_rest_until: Duration::ZERO,
@@ -77,12 +83,12 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
         booted_at,
     };
     let result = daemon.life().await;
-    (daemon.front.herald)(&News::Stopping);
-    if let Err(Stop::Store(StoreError::Replaced(_))) = &result {
+    (daemon.hooks.notify)(&ServiceState::Stopping);
+    if let Err(RunError::Store(StoreError::Replaced(_))) = &result {
         // What is at the path now is not ours to write to.
         return result;
     }
-    let store = &daemon.desk.store;
+    let store = &daemon.ctx.store;
     let at_end = store.write(|tx| instance::set_runner(tx, None)).await;
     if let Err(error) = at_end.and(store.tidy().await) {
         tracing::warn!(%error, "the database could not be tidied up");
@@ -91,8 +97,8 @@ pub async fn run(desk: Desk, settings: DaemonSettings, front: Front) -> Result<(
 }
 
 impl Daemon {
-    async fn life(&mut self) -> Result<(), Stop> {
-        self.desk
+    async fn life(&mut self) -> Result<(), RunError> {
+        self.ctx
             .store
             .write(move |tx| {
                 queue::requeue(tx)?;
@@ -105,14 +111,13 @@ impl Daemon {
         loop {
             let step = match self.step().await {
                 Ok(step) => step,
-                Err(stop @ Stop::Store(StoreError::Replaced(_))) => return Err(stop),
+                Err(stop @ RunError::Store(StoreError::Replaced(_))) => return Err(stop),
                 // A full disk or a busy database passes; until then nothing is asked of the API.
-                Err(Stop::Store(error)) => {
+                Err(RunError::Store(error)) => {
                     self.storage_failures = self.storage_failures.saturating_add(1);
                     let (failures, now) = (self.storage_failures, self.uptime());
-                    let pause =
-                        self.state.storage_failed(failures, now, self.desk.fetcher.chance());
-                    let free_bytes = place::free_bytes(self.desk.store.path());
+                    let pause = self.state.storage_failed(failures, now, self.ctx.fetcher.chance());
+                    let free_bytes = database_path::free_bytes(self.ctx.store.path());
                     tracing::error!(%error, seconds = pause.as_secs(), free_bytes, "the database cannot be written; trying again");
                     self.say(&format!("the database cannot be written: {error}")).await;
                     Step::Rest(pause)
@@ -133,14 +138,16 @@ impl Daemon {
 
     /// Whose key is it? Without an answer the daemon starts all the same: a boot during an outage
     /// must succeed. Nor is a rate limit sat out: whoever started it waits to hear that it is ready.
-    async fn start(&mut self) -> Result<Step, Stop> {
-        self.desk.fetcher.renew_patience_for(START_PATIENCE);
-        let identified = self.or_stop(|desk| Box::pin(pass::identify::identify(desk))).await;
+    async fn start(&mut self) -> Result<Step, RunError> {
+        self.ctx.fetcher.reset_wait_to(START_TIMEOUT);
+        let identified = self.or_stop(|ctx| Box::pin(sync::identify::identify(ctx))).await;
         match identified {
             None => return Ok(Step::End),
             Some(Ok(())) => self.key_works(),
             Some(Err(
-                stop @ (Stop::KeyRefused(_) | Stop::OtherOrganization { .. } | Stop::Store(_)),
+                stop @ (RunError::KeyRefused(_)
+                | RunError::OtherOrganization { .. }
+                | RunError::Store(_)),
             )) => {
                 return Err(stop);
             }
@@ -149,13 +156,13 @@ impl Daemon {
                 self.note_stop(&stop).await;
             }
         }
-        (self.front.herald)(&News::Ready);
+        (self.hooks.notify)(&ServiceState::Ready);
         Ok(Step::Go)
     }
 
     /// Does what is to be done now, or says until when there is nothing.
-    async fn step(&mut self) -> Result<Step, Stop> {
-        self.desk.store.check_in_place().await?;
+    async fn step(&mut self) -> Result<Step, RunError> {
+        self.ctx.store.check_in_place().await?;
         if let State::StorageFailed { .. } = self.state {
             if let Some(left) = self.state.rest_left(self.uptime()) {
                 return Ok(Step::Rest(left));
@@ -164,7 +171,7 @@ impl Daemon {
         }
         if let State::KeyRefused { refusal, .. } = &self.state
             && let Some(refusal) = refusal.about_key()
-            && (self.refuse_job(&refusal).await? || self.refuse_handed(&refusal).await?)
+            && (self.refuse_job(&refusal).await? || self.refuse_backfill_job(&refusal).await?)
         {
             return Ok(Step::Go);
         }
@@ -183,7 +190,7 @@ impl Daemon {
     }
 
     /// The next job or run, or until when there is none.
-    async fn poll(&mut self) -> Result<Step, Stop> {
+    async fn poll(&mut self) -> Result<Step, RunError> {
         let (now, uptime) = (self.now(), self.uptime());
         if self.unverified.is_some_and(|trouble| trouble.rest_left(uptime).is_none()) {
             return Ok(self.renew().await);
@@ -191,14 +198,14 @@ impl Daemon {
         if let Some((job, request)) = self.claim_job().await? {
             return self.do_job(job, request).await;
         }
-        let stretch = pass::stretch(&self.desk, &self.settings.pass, now).await?;
-        self.patience = stretch.patience;
-        let order = self.order();
-        let is_short = self.patience > self.settings.freshness_target;
-        match pass::next_at(&self.desk, &order, &self.settings.pass, now).await? {
+        let batch_delay = sync::batch_delay(&self.ctx, &self.settings.run_id, now).await?;
+        self.batch_delay = batch_delay.batch_delay;
+        let options = self.options();
+        let is_short = self.batch_delay > self.settings.freshness_target;
+        match sync::next_at(&self.ctx, &options, &self.settings.run_id, now).await? {
             Some(at) if at <= now => match self.days_between(is_short).await? {
                 Some(step) => Ok(step),
-                None => self.pass(order).await,
+                None => self.run_id(options).await,
             },
             at => {
                 if let Some(step) = self.days(at, is_short).await? {
@@ -207,7 +214,7 @@ impl Daemon {
                 let days = self.days_at(now).await?;
                 let unverified = self.unverified.and_then(|trouble| trouble.rest_left(uptime));
                 let unverified = unverified.map(|left| instant::later(now, left));
-                let at = [at, unverified, stretch.until, days].into_iter().flatten().min();
+                let at = [at, unverified, batch_delay.until, days].into_iter().flatten().min();
                 let until = at.unwrap_or_else(|| instant::later(now, IDLE_MAX));
                 self.say_idle(until).await;
                 Ok(Step::Idle(until))
@@ -215,21 +222,21 @@ impl Daemon {
         }
     }
 
-    fn order(&self) -> Order {
-        Order {
+    fn options(&self) -> RunOptions {
+        RunOptions {
             trigger: "run",
-            wish: Wish::default(),
+            scope: RunScope::default(),
             only: Vec::new(),
-            patience: self.patience,
+            batch_delay: self.batch_delay,
             settles: false,
             is_identified: true,
             verify: None,
         }
     }
 
-    async fn pass(&mut self, order: Order) -> Result<Step, Stop> {
-        let wait = self.settings.manners.max_wait;
-        match self.run_pass(&order, (!self.state.is_recovering()).then_some(wait)).await {
+    async fn run_id(&mut self, options: RunOptions) -> Result<Step, RunError> {
+        let wait = self.settings.request_settings.max_wait;
+        match self.sync_once(&options, (!self.state.is_recovering()).then_some(wait)).await {
             Some(report) => {
                 let is_fruitless =
                     report.requests() == 0 && !report.pushed.is_any() && report.stop.is_none();
@@ -247,44 +254,44 @@ impl Daemon {
         }
     }
 
-    /// Runs a pass to its end, or to a call to stop; then it is broken off and `None` comes back. It
+    /// Runs a run to its end, or to a call to stop; then it is broken off and `None` comes back. It
     /// waits for the rate limit for no longer than `wait`; without one it tries everything just once.
-    pub(super) async fn run_pass(
+    pub(super) async fn sync_once(
         &mut self,
-        order: &Order,
+        options: &RunOptions,
         wait: Option<Duration>,
     ) -> Option<Report> {
         match wait {
-            None => self.desk.fetcher.try_once(),
-            Some(wait) => self.desk.fetcher.renew_patience_for(wait),
+            None => self.ctx.fetcher.try_once(),
+            Some(wait) => self.ctx.fetcher.reset_wait_to(wait),
         }
         self.say("working").await;
-        let settings = self.settings.pass.clone();
-        let begun = self.desk.fetcher.clock().boot().elapsed;
+        let settings = self.settings.run_id.clone();
+        let begun = self.ctx.fetcher.clock().boot().elapsed;
         let report = {
-            let pass = pass::run(&mut self.desk, order, &settings);
+            let run_id = sync::run(&mut self.ctx, options, &settings);
             tokio::select! {
-                report = pass => Some(report),
-                () = stop_called(&mut self.front.calls, &mut self.pending) => None,
+                report = run_id => Some(report),
+                () = stop_signal_received(&mut self.hooks.signals, &mut self.pending) => None,
             }
         };
         match &report {
-            None => _ = pass::interrupt(&mut self.desk, &settings).await,
+            None => _ = sync::interrupt(&mut self.ctx, &settings).await,
             Some(report) => {
-                let ended = self.desk.fetcher.clock().boot().elapsed;
-                (self.front.note)(report, ended.saturating_sub(begun));
+                let ended = self.ctx.fetcher.clock().boot().elapsed;
+                (self.hooks.note)(report, ended.saturating_sub(begun));
             }
         }
         report
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {
-        self.desk.fetcher.clock().now()
+        self.ctx.fetcher.clock().now()
     }
 
     /// Time since boot, for pauses.
     pub(super) fn uptime(&self) -> Duration {
-        self.desk.fetcher.clock().boot().elapsed
+        self.ctx.fetcher.clock().boot().elapsed
     }
 
     async fn say_idle(&mut self, until: DateTime<Utc>) {
@@ -297,11 +304,13 @@ impl Daemon {
             return;
         }
         text.clone_into(&mut self.shown);
-        (self.front.herald)(&News::Status(text.to_owned()));
-        let patience_s = i64::try_from(self.patience.as_secs()).unwrap_or(i64::MAX);
+        (self.hooks.notify)(&ServiceState::Status(text.to_owned()));
+        let batch_delay_s = i64::try_from(self.batch_delay.as_secs()).unwrap_or(i64::MAX);
         let text = text.to_owned();
-        let kept =
-            self.desk.store.write_at_once(move |tx| instance::set_condition(tx, &text, patience_s));
+        let kept = self
+            .ctx
+            .store
+            .write_at_once(move |tx| instance::set_condition(tx, &text, batch_delay_s));
         let kept = kept.await;
         if let Err(error) = kept {
             tracing::debug!(%error, "the condition could not be kept");
@@ -313,7 +322,7 @@ impl Daemon {
 
 /// A backfill that another process has handed over.
 #[derive(Debug)]
-pub struct Handed {
+pub struct BackfillJob {
     /// Its number in the queue.
     pub job: i64,
     /// How far it is.

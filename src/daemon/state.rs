@@ -14,8 +14,8 @@
 
 use std::time::Duration;
 
-use crate::pass::Stop;
-use crate::retry::{Next, RetryPolicy, Trouble};
+use crate::retry::{Next, RetryCause, RetryPolicy};
+use crate::sync::RunError;
 
 /// An API that is down is tried again after at most five minutes.
 const OUTAGE: RetryPolicy = policy(10, 300);
@@ -55,7 +55,7 @@ pub enum State {
     /// The API does not accept the key. Nothing is asked with it, but from time to time whether it works.
     KeyRefused {
         /// Its words.
-        refusal: Stop,
+        refusal: RunError,
         /// When it is tried again.
         probe: Probe,
         /// Attempts on end that came to no answer at all.
@@ -166,7 +166,7 @@ impl State {
     }
 
     /// The API does not accept the key.
-    pub fn key_refused(&mut self, refusal: Stop, now: Duration) {
+    pub fn key_refused(&mut self, refusal: RunError, now: Duration) {
         let probe = match self {
             Self::KeyRefused { probe, .. } => probe.later(now),
             _ => Probe::first(now),
@@ -217,7 +217,7 @@ impl Probe {
 
 /// Between half of the bound and the whole, so that it is never nothing.
 fn pause(policy: RetryPolicy, times: u32, chance: f64) -> Duration {
-    match policy.next(Trouble::Failing, times, chance.mul_add(0.5, 0.5)) {
+    match policy.next(RetryCause::Failing, times, chance.mul_add(0.5, 0.5)) {
         Next::Again { after } => after,
         Next::GiveUp => policy.cap,
     }
@@ -233,8 +233,8 @@ mod tests {
         State::Polling { failures: 0, until: Duration::ZERO }
     }
 
-    fn refusal() -> Stop {
-        Stop::OtherOrganization { bound: "a".to_owned(), found: "b".to_owned(), key_name: None }
+    fn refusal() -> RunError {
+        RunError::OtherOrganization { bound: "a".to_owned(), found: "b".to_owned(), key_name: None }
     }
 
     #[test]

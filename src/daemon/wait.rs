@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::daemon::front::{Call, stop_called};
+use crate::daemon::hooks::{Signal, stop_signal_received};
 use crate::daemon::service::{Daemon, Step, booted_at};
 use crate::daemon::state::State;
+use crate::fetch::SyncContext;
 use crate::model::instant;
-use crate::poll::Desk;
-use crate::push;
-use crate::store::pauses::{self, Backoff};
+use crate::outbox;
+use crate::store::backoff::{self, Backoff};
 use crate::store::{StoreResult, jobs as queue};
 
 /// How often the loop looks whether another process has written. Also the longest that a step of
@@ -25,7 +25,7 @@ const CLOCK_STEP_S_MIN: i64 = 2;
 impl Daemon {
     /// Sleeps until then, unless a call, a job or a write comes before.
     pub(super) async fn wait(&mut self, until: DateTime<Utc>) -> Step {
-        let clock = self.desk.fetcher.clock().clone();
+        let clock = self.ctx.fetcher.clock().clone();
         // Listen before looking: what is written from here on moves the version.
         let mut seen = self.data_version().await.ok();
         if self.job_waits().await || self.write_waits().await || !self.pending.is_empty() {
@@ -79,14 +79,14 @@ impl Daemon {
     /// Sleeps for a moment. After a call is answered, after a step of the clock, and when the database
     /// is gone, it is time to look again.
     async fn tick(&mut self, left: Duration) -> Option<Step> {
-        let clock = self.desk.fetcher.clock().clone();
-        self.front.pulse.beat(TICK);
+        let clock = self.ctx.fetcher.clock().clone();
+        self.hooks.heartbeat.beat(TICK);
         tokio::select! {
             () = clock.sleep(left.min(TICK)) => {
-                (self.note_clock_step().await || self.desk.store.check_in_place().await.is_err()).then_some(Step::Go)
+                (self.note_clock_step().await || self.ctx.store.check_in_place().await.is_err()).then_some(Step::Go)
             }
-            call = self.front.calls.recv() => match call {
-                None | Some(Call::Stop) => Some(Step::End),
+            call = self.hooks.signals.recv() => match call {
+                None | Some(Signal::Terminate) => Some(Step::End),
                 Some(call) => {
                     self.pending.push(call);
                     Some(self.answer_calls().await)
@@ -98,14 +98,14 @@ impl Daemon {
     /// Whether the wall clock was stepped since this was asked last. What it had put off for too long
     /// is then brought back.
     async fn note_clock_step(&mut self) -> bool {
-        let before = std::mem::replace(&mut self.booted_at, booted_at(self.desk.fetcher.clock()));
+        let before = std::mem::replace(&mut self.booted_at, booted_at(self.ctx.fetcher.clock()));
         let seconds = self.booted_at.signed_duration_since(before).num_seconds();
         if seconds.abs() < CLOCK_STEP_S_MIN {
             return false;
         }
         tracing::warn!(seconds, "the clock was stepped");
-        let (traffic, clock) = (self.desk.fetcher.traffic(), self.desk.fetcher.clock());
-        if let Err(error) = traffic.settle_stamps(&self.desk.store, clock).await {
+        let (request_state, clock) = (self.ctx.fetcher.request_state(), self.ctx.fetcher.clock());
+        if let Err(error) = request_state.correct_stamps(&self.ctx.store, clock).await {
             tracing::warn!(%error, "what was written by the former clock stays as it is");
         }
         true
@@ -115,9 +115,9 @@ impl Daemon {
     async fn answer_calls(&mut self) -> Step {
         for call in std::mem::take(&mut self.pending) {
             match call {
-                Call::Stop => return Step::End,
-                Call::Summary => self.summarize().await,
-                Call::Reload => {
+                Signal::Terminate => return Step::End,
+                Signal::Summary => self.summarize().await,
+                Signal::Reload => {
                     if self.reload().await == Step::End {
                         return Step::End;
                     }
@@ -128,35 +128,35 @@ impl Daemon {
     }
 
     async fn job_waits(&self) -> bool {
-        self.desk.store.read(queue::is_waiting).await.unwrap_or(false)
+        self.ctx.store.read(queue::is_waiting).await.unwrap_or(false)
     }
 
     /// Whether something was queued that can be sent now.
     async fn write_waits(&self) -> bool {
-        let now = self.desk.fetcher.clock().now();
-        push::next_at(&self.desk, now).await.ok().flatten().is_some_and(|at| at <= now)
+        let now = self.ctx.fetcher.clock().now();
+        outbox::next_at(&self.ctx, now).await.ok().flatten().is_some_and(|at| at <= now)
     }
 
     async fn data_version(&self) -> StoreResult<i64> {
-        self.desk.store.data_version().await
+        self.ctx.store.data_version().await
     }
 
-    /// Does something at the desk, unless a call to stop comes first: then `None`.
+    /// Does something at the context, unless a call to stop comes first: then `None`.
     pub(super) async fn or_stop<T>(
         &mut self,
-        work: impl for<'a> FnOnce(&'a mut Desk) -> Pin<Box<dyn Future<Output = T> + Send + 'a>>,
+        work: impl for<'a> FnOnce(&'a mut SyncContext) -> Pin<Box<dyn Future<Output = T> + Send + 'a>>,
     ) -> Option<T> {
         tokio::select! {
-            done = work(&mut self.desk) => Some(done),
-            () = stop_called(&mut self.front.calls, &mut self.pending) => None,
+            done = work(&mut self.ctx) => Some(done),
+            () = stop_signal_received(&mut self.hooks.signals, &mut self.pending) => None,
         }
     }
 
     /// What is left alone for now, and until when.
     async fn paused(&self) -> Vec<String> {
-        let now = instant::micros(self.desk.fetcher.clock().now());
+        let now = instant::micros(self.ctx.fetcher.clock().now());
         let paused =
-            self.desk.store.read(move |c| pauses::in_force(c, now)).await.unwrap_or_default();
+            self.ctx.store.read(move |c| backoff::in_force(c, now)).await.unwrap_or_default();
         let of = |one: &Backoff| {
             let until = instant::text(instant::from_micros(one.retry_at));
             format!("{} {} until {until}", one.kind, one.scope.name())
@@ -168,7 +168,7 @@ impl Daemon {
         tracing::info!(
             state = self.state.name(),
             condition = self.shown,
-            patience_s = self.patience.as_secs(),
+            batch_delay_s = self.batch_delay.as_secs(),
             paused = ?self.paused().await,
             "how things stand"
         );

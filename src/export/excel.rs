@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 
 use crate::export::text::{csv_header, csv_row};
 use crate::model::{Instant, Value};
-use crate::store::dump::Column;
+use crate::store::public_tables::Column;
 use crate::store::schema_docs::ValueType;
 
 /// Without it Excel reads the file in the code page of the country.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::export::error::ExportError;
 use crate::model::named::named;
-use crate::store::dump::Table;
+use crate::store::public_tables::Table;
 
 /// Where it is, at the root of an export.
 pub const NAME: &str = "manifest.json";
@@ -173,7 +173,7 @@ impl TableEntry {
 
 /// A table's columns as they are recorded.
 pub fn columns(table: &Table) -> Vec<ColumnEntry> {
-    let entry = |column: &crate::store::dump::Column| ColumnEntry {
+    let entry = |column: &crate::store::public_tables::Column| ColumnEntry {
         name: column.name.to_owned(),
         ty: column.value_type.name().to_owned(),
     };

@@ -38,8 +38,8 @@ pub use staging_folder::StagingFolder;
 
 use crate::clock::Clock;
 use crate::model::instant;
-use crate::store::dump::Which;
-use crate::store::{Database, dump, instance};
+use crate::store::public_tables::Which;
+use crate::store::{Database, instance, public_tables};
 use destination::Changes;
 use manifest::Manifest;
 use stage::{Stage, WATCHED_ROWS};
@@ -66,7 +66,7 @@ pub struct Outcome {
 
 /// Sees whether there is what is asked for, before anything is made.
 pub fn check(store: &Database, request: &Request) -> Result<(), ExportError> {
-    selected(store.read(dump::tables)?, &request.tables)?;
+    selected(store.read(public_tables::tables)?, &request.tables)?;
     Ok(())
 }
 
@@ -79,7 +79,7 @@ pub fn run(
     watch: Watch<'_>,
 ) -> Result<Outcome, ExportError> {
     let (changes, outcome) =
-        dump::snapshot(store, |c| read(c, clock, request, destination, watch))?;
+        public_tables::snapshot(store, |c| read(c, clock, request, destination, watch))?;
     destination.put(changes)?;
     Ok(outcome)
 }
@@ -91,7 +91,7 @@ pub fn stream(
     write: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     watch: Watch<'_>,
 ) -> Result<(), ExportError> {
-    let tables = selected(store.read(dump::tables)?, &request.tables)?;
+    let tables = selected(store.read(public_tables::tables)?, &request.tables)?;
     let [table] = &tables[..] else {
         return Err(ExportError::NoStream("it takes one table: name one"));
     };
@@ -108,8 +108,8 @@ pub fn stream(
     begun.and_then(|()| write(&line)).map_err(ExportError::Stream)?;
     let which = request.since.as_deref().map_or(Which::All, Which::Since);
     let mut rows = 0;
-    dump::snapshot(store, |c| {
-        dump::rows(c, table, which, |row| {
+    public_tables::snapshot(store, |c| {
+        public_tables::rows(c, table, which, |row| {
             line.clear();
             let written = match request.format {
                 Format::Csv => text::csv_row(&mut line, row),
@@ -137,7 +137,7 @@ fn read(
     // The first to read, and so the beginning of the snapshot.
     let identity = instance::identity(c)?;
     let at = instant::from_micros(instant::micros(clock.now()));
-    let tables = selected(dump::tables(c)?, &request.tables)?;
+    let tables = selected(public_tables::tables(c)?, &request.tables)?;
     let organization = identity.organization_id.as_deref();
     let recorded = destination.recorded();
     let manifest = match recorded {
@@ -151,7 +151,10 @@ fn read(
 }
 
 /// The tables of these names; all of them when none is named.
-fn selected(all: Vec<dump::Table>, names: &[String]) -> Result<Vec<dump::Table>, ExportError> {
+fn selected(
+    all: Vec<public_tables::Table>,
+    names: &[String],
+) -> Result<Vec<public_tables::Table>, ExportError> {
     let known: BTreeSet<&str> = all.iter().map(|table| table.name).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(name.as_str())) {
         return Err(ExportError::UnknownTable {
@@ -159,7 +162,8 @@ fn selected(all: Vec<dump::Table>, names: &[String]) -> Result<Vec<dump::Table>,
             known: known.into_iter().map(str::to_owned).collect(),
         });
     }
-    let is_wanted =
-        |table: &dump::Table| names.is_empty() || names.iter().any(|name| name == table.name);
+    let is_wanted = |table: &public_tables::Table| {
+        names.is_empty() || names.iter().any(|name| name == table.name)
+    };
     Ok(all.into_iter().filter(is_wanted).collect())
 }

@@ -16,7 +16,7 @@ use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::{Type, TypePtr};
 
 use crate::model::{Instant, Value};
-use crate::store::dump::Column;
+use crate::store::public_tables::Column;
 use crate::store::schema_docs::ValueType;
 
 /// A row group is written when it has as many rows: readers share out work by row groups.

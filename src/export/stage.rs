@@ -15,8 +15,8 @@ use crate::export::manifest::{self, FileEntry, Format, Manifest, TableEntry};
 use crate::export::parquet::ParquetFile;
 use crate::export::text;
 use crate::model::Value;
-use crate::store::dump::{self, Table, Which};
 use crate::store::fingerprint;
+use crate::store::public_tables::{self, Table, Which};
 
 /// Memory for rows that wait to be written, over all open files, bytes.
 const WAITING_BYTES_MAX: usize = 32 << 20;
@@ -183,7 +183,7 @@ impl<'s> Stage<'s> {
         let mut open = self.open(table, path, None)?;
         let which = since.map_or(Which::All, Which::Since);
         let watch = &mut self.watch;
-        dump::rows(self.c, table, which, |row| {
+        public_tables::rows(self.c, table, which, |row| {
             open.push(table, row)?;
             open.make_room(WAITING_BYTES_MAX)?;
             if open.rows.is_multiple_of(WATCHED_ROWS) {
@@ -235,7 +235,7 @@ impl<'s> Stage<'s> {
         let mut open: BTreeMap<String, Open> = BTreeMap::new();
         let (mut rows, mut waiting) = (0, 0);
         let c = self.c;
-        dump::rows(c, table, Which::Of(months), |row| {
+        public_tables::rows(c, table, Which::Of(months), |row| {
             let Some(month) = table.month(row) else { return Ok(()) };
             if !open.contains_key(month) {
                 let path = format!("{}/month={month}/part-0.parquet", table.name);

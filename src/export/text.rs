@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use serde_json::value::RawValue;
 
 use crate::model::Value;
-use crate::store::dump::Column;
+use crate::store::public_tables::Column;
 use crate::store::schema_docs::ValueType;
 
 /// Writes the first line of a CSV file.

@@ -1,4 +1,4 @@
-//! The numbers: counted as requests and passes go by, or read from the database when asked for.
+//! The numbers: counted as requests and runs go by, or read from the database when asked for.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,8 +16,8 @@ use prometheus_client::registry::{Metric, Registry};
 
 use crate::model::outbox::State;
 use crate::model::{Event, Kind};
-use crate::pass::Report;
 use crate::store::{Database, StoreResult, due, outbox, status};
+use crate::sync::Report;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfKind {
@@ -42,12 +42,12 @@ type SecondsPerKind = Family<OfKind, Gauge<f64, AtomicU64>>;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    turn: Mutex<Kind>,
+    kind_run: Mutex<Kind>,
     rendering: Arc<tokio::sync::Mutex<()>>,
     requests: Family<OfRequest, Counter>,
     rate_limited: Counter,
     scrapes: Family<OfKind, Counter>,
-    passes: Histogram,
+    runs: Histogram,
     key_ok: Gauge,
     api_up: Gauge,
     limit: Gauge,
@@ -59,9 +59,9 @@ pub struct Metrics {
     staleness_median: PerKind,
     staleness_p95: PerKind,
     complete_as_of: SecondsPerKind,
-    /// When the last pass ended, Unix seconds. A family shows nothing before it has a member; a gauge
+    /// When the last run ended, Unix seconds. A family shows nothing before it has a member; a gauge
     /// would show zero, an instant like any other.
-    last_pass: Family<[(&'static str, &'static str); 0], Gauge>,
+    last_run: Family<[(&'static str, &'static str); 0], Gauge>,
     outbox: Family<OfState, Gauge>,
     outbox_oldest: Gauge<f64, AtomicU64>,
 }
@@ -72,14 +72,14 @@ impl Default for Metrics {
         let r = &mut registry;
         let version = vec![("version", env!("CARGO_PKG_VERSION"))];
         r.register("build", "Which creatormirror this is", Info::new(version));
-        let passes = Histogram::new(exponential_buckets(0.05, 3.0, 10));
+        let runs = Histogram::new(exponential_buckets(0.05, 3.0, 10));
         Self {
-            turn: Mutex::new(Kind::Meta),
+            kind_run: Mutex::new(Kind::Meta),
             rendering: Arc::default(),
             requests: add(r, "requests", "Requests sent, by kind and HTTP status"),
             rate_limited: add(r, "rate_limited", "Answers with status 429"),
             scrapes: add(r, "scrapes", "Scrapes added to history"),
-            passes: registered(r, "pass_duration_seconds", "How long passes take", passes),
+            runs: registered(r, "pass_duration_seconds", "How long passes take", runs),
             key_ok: add(r, "key_ok", "1 while the API accepts the key"),
             api_up: add(r, "api_up", "1 while the API answers"),
             limit: add(r, "rate_limit_limit", "Requests per window, as the API says"),
@@ -101,9 +101,9 @@ impl Default for Metrics {
             complete_as_of: add(
                 r,
                 "complete_as_of_timestamp_seconds",
-                "Start of the last complete walk, Unix seconds",
+                "Start of the last complete listing, Unix seconds",
             ),
-            last_pass: add(r, "last_pass_timestamp_seconds", "End of the last pass, Unix seconds"),
+            last_run: add(r, "last_pass_timestamp_seconds", "End of the last run, Unix seconds"),
             outbox: add(r, "outbox", "Entries of the outbox, by state"),
             outbox_oldest: add(
                 r,
@@ -126,15 +126,15 @@ fn add<M: Metric + Clone + Default>(r: &mut Registry, name: &str, help: &str) ->
 }
 
 impl Metrics {
-    /// Counts what a pass tells.
+    /// Counts what a run tells.
     pub fn count(&self, event: &Event) {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kind_run = self.kind_run.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Started { kind, .. } | Event::Days { kind, .. } => *turn = *kind,
-            Event::Finished { .. } => *turn = Kind::Meta,
+            Event::Started { kind, .. } | Event::Days { kind, .. } => *kind_run = *kind,
+            Event::Finished { .. } => *kind_run = Kind::Meta,
             Event::Answered { status } => {
                 let outcome = status.map_or("none".to_owned(), |status| status.to_string());
-                self.requests.get_or_create(&OfRequest { kind: turn.name(), outcome }).inc();
+                self.requests.get_or_create(&OfRequest { kind: kind_run.name(), outcome }).inc();
                 if *status == Some(429) {
                     self.rate_limited.inc();
                 }
@@ -143,13 +143,13 @@ impl Metrics {
         }
     }
 
-    /// Counts a pass that is over.
-    pub fn count_pass(&self, report: &Report, took: Duration, now: DateTime<Utc>) {
-        self.passes.observe(took.as_secs_f64());
-        self.last_pass.get_or_create(&[]).set(now.timestamp());
+    /// Counts a run that is over.
+    pub fn count_run(&self, report: &Report, took: Duration, now: DateTime<Utc>) {
+        self.runs.observe(took.as_secs_f64());
+        self.last_run.get_or_create(&[]).set(now.timestamp());
         for kind in &report.kinds {
-            let added = u64::try_from(kind.turn.tally.page.snapshots_added).unwrap_or(0);
-            self.scrapes.get_or_create(&OfKind { kind: kind.turn.kind.name() }).inc_by(added);
+            let added = u64::try_from(kind.kind_run.tally.page.snapshots_added).unwrap_or(0);
+            self.scrapes.get_or_create(&OfKind { kind: kind.kind_run.kind.name() }).inc_by(added);
         }
     }
 
@@ -171,9 +171,9 @@ impl Metrics {
     /// Everything as text, the database's part read anew.
     pub fn render(&self, store: &Database, now: DateTime<Utc>) -> StoreResult<String> {
         let snapshot = store.read(|c| status::read(c, now.timestamp_micros()))?;
-        let gate = serde_json::from_str(&snapshot.traffic.gate);
-        let gate: crate::api::RateGate = gate.unwrap_or_default();
-        if let Some(budget) = &gate.budget {
+        let limiter = serde_json::from_str(&snapshot.request_state.rate_limiter);
+        let limiter: crate::api::RateLimiter = limiter.unwrap_or_default();
+        if let Some(budget) = &limiter.budget {
             self.limit.set(i64::try_from(budget.limit).unwrap_or(i64::MAX));
             self.remaining.set(i64::try_from(budget.remaining).unwrap_or(i64::MAX));
         }
@@ -232,7 +232,7 @@ mod tests {
     use crate::model::due::Due;
     use crate::model::outbox::{Action, Checked, Draft};
     use crate::store::open::IfMissing;
-    use crate::store::outbox::{by_hand, enqueue};
+    use crate::store::outbox::{enqueue, manual};
 
     #[test]
     fn every_state_of_the_outbox_is_always_there() {
@@ -269,7 +269,7 @@ mod tests {
         assert!(is_there("creatormirror_outbox{state=\"queued\"} 1"));
         assert!(is_there("creatormirror_outbox_oldest_seconds 90.0"));
         // Those that are held wait for a hand, and say so by their number.
-        store.write(|tx| by_hand::hold_all(tx, at)).unwrap();
+        store.write(|tx| manual::hold_all(tx, at)).unwrap();
         assert!(is_there("creatormirror_outbox{state=\"held\"} 1"));
         assert!(is_there("creatormirror_outbox{state=\"queued\"} 0"));
         assert!(is_there("creatormirror_outbox_oldest_seconds 0.0"));

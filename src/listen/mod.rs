@@ -1,6 +1,6 @@
 //! The optional HTTP listener on loopback: `/metrics` in Prometheus text, `/healthz`, `/readyz`.
 //!
-//! It reads the database through a connection of its own and is told of requests and passes by the
+//! It reads the database through a connection of its own and is told of requests and runs by the
 //! daemon; it never touches either.
 
 mod connections;
@@ -27,7 +27,7 @@ pub use metrics::Metrics;
 use connections::BoundedListener;
 
 use crate::clock::Clock;
-use crate::daemon::Pulse;
+use crate::daemon::Heartbeat;
 use crate::store::Database;
 
 /// What the listener answers from.
@@ -38,7 +38,7 @@ pub struct Listener {
     /// Whether the daemon has identified itself to the API since the key last failed.
     pub is_ready: Arc<AtomicBool>,
     /// The daemon's sign of life.
-    pub pulse: Pulse,
+    pub heartbeat: Heartbeat,
     /// The mirror.
     pub database: PathBuf,
     /// The time.
@@ -109,7 +109,7 @@ async fn metrics(State(listener): State<Arc<Listener>>) -> Response {
 
 /// Whether the loop is alive: a restart would mend a "no".
 async fn healthz(State(listener): State<Arc<Listener>>) -> (StatusCode, &'static str) {
-    match listener.pulse.is_good() {
+    match listener.heartbeat.is_good() {
         true => (StatusCode::OK, "ok\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "no progress\n"),
     }

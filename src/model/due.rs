@@ -32,7 +32,7 @@ pub struct DueRow {
 
 /// An account whose videos are to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueFeed {
+pub struct DueAccountList {
     /// The account's key in our tables.
     pub account: i64,
     /// The API's id of the account.
@@ -78,7 +78,7 @@ pub fn seconds(text: Option<&str>) -> Option<i64> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
     /// A scrape that was not known before, or a resource that was not.
-    News,
+    ServiceState,
     /// The scrape that was known already.
     Nothing,
 }

@@ -1,4 +1,4 @@
-//! What a pass tells whoever watches it: progress, waits and their reasons. Carries no secrets.
+//! What a run tells whoever watches it: progress, waits and their reasons. Carries no secrets.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::model::outcome::Outcome;
 /// Something a watcher may want to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A kind is being worked on. `resumed_pages` is above 0 when an interrupted walk goes on.
+    /// A kind is being worked on. `resumed_pages` is above 0 when an interrupted listing goes on.
     Started {
         /// Which kind.
         kind: Kind,
@@ -21,9 +21,9 @@ pub enum Event {
     Page {
         /// Which kind.
         kind: Kind,
-        /// Pages done in this walk, earlier runs included.
+        /// Pages done in this listing, earlier runs included.
         pages: u64,
-        /// Rows seen in this walk, earlier runs included.
+        /// Rows seen in this listing, earlier runs included.
         rows: u64,
         /// Rows the server says there are, where it says so.
         total: Option<u64>,
@@ -35,7 +35,7 @@ pub enum Event {
     },
     /// An entry of the outbox is at its end, or put off.
     Pushed {
-        /// Entries done in this pass.
+        /// Entries done in this run.
         done: u64,
         /// These, and those that are ready.
         total: u64,
@@ -56,7 +56,7 @@ pub enum Event {
         /// How long.
         length: Duration,
     },
-    /// A kind is done for this pass.
+    /// A kind is done for this run.
     Finished {
         /// Which kind.
         kind: Kind,
@@ -93,7 +93,7 @@ impl fmt::Display for Wait {
     }
 }
 
-/// Receives events. Called from the pass, so it must be quick.
+/// Receives events. Called from the run, so it must be quick.
 #[derive(Clone)]
 pub struct Watcher(Arc<dyn Fn(&Event) + Send + Sync>);
 

@@ -3,7 +3,7 @@
 use crate::model::named::named;
 
 named! {
-    /// A kind of thing that is mirrored. The order is the order of a pass: accounts and creators
+    /// A kind of thing that is mirrored. The order is the order of a run: accounts and creators
     /// before the videos that refer to them.
     pub enum Kind {
         /// The API's lifecycle document, `GET /meta`.

@@ -13,7 +13,7 @@ pub const NAMES: [&str; 6] = ["views", "plays", "likes", "comments", "shares", "
 /// What one batch request is about: a kind, and of account videos one platform, as the ids of two
 /// platforms may be equal and the answer does not tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lot {
+pub enum SubjectKind {
     /// Tracked profiles.
     Accounts,
     /// Individually tracked posts.
@@ -24,7 +24,7 @@ pub enum Lot {
     TiktokPosts,
 }
 
-impl Lot {
+impl SubjectKind {
     /// Every lot, in the order in which a day is asked for.
     pub const ALL: [Self; 4] =
         [Self::Accounts, Self::Videos, Self::InstagramPosts, Self::TiktokPosts];

@@ -40,7 +40,7 @@ named! {
         Waiting = "waiting",
         /// In a copy of a mirror: not sent until `outbox retry` says that the original has not.
         Held = "held",
-        /// On its way. Found at the start of a pass, it tells of a crash.
+        /// On its way. Found at the start of a run, it tells of a crash.
         Sending = "sending",
         /// Sent, and it is not known what came of it.
         Unsure = "unsure",
@@ -87,10 +87,10 @@ pub struct Checked {
     pub account: Option<String>,
     /// Where the request goes; `None` while an id is to come.
     pub path: Option<String>,
-    /// Entries that share a lane are sent one after the other.
-    pub lane: Option<String>,
-    /// The other lane it keeps to.
-    pub other_lane: Option<String>,
+    /// Entries that share a serial_key are sent one after the other.
+    pub serial_key: Option<String>,
+    /// The other serial_key it keeps to.
+    pub other_serial_key: Option<String>,
 }
 
 impl Checked {
@@ -100,7 +100,7 @@ impl Checked {
     }
 }
 
-/// What a pass did about the outbox.
+/// What a run did about the outbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Pushed {
     /// Writes sent.

@@ -52,7 +52,7 @@ impl Outcome {
 
 /// How a run ended for a kind, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
+pub struct KindOutcome {
     /// In one word.
     pub outcome: Outcome,
     /// The API's error code, or ours.
@@ -63,7 +63,7 @@ pub struct Ending {
     pub request_id: Option<String>,
 }
 
-impl Ending {
+impl KindOutcome {
     /// One that needs no explanation.
     pub const fn of(outcome: Outcome) -> Self {
         Self { outcome, error_code: None, detail: None, request_id: None }

@@ -78,7 +78,7 @@ pub struct Row {
     /// A JSON object of the members that have no column or an undocumented type.
     pub extra: Option<String>,
     /// Whether a member had another type than the documented one.
-    pub is_odd: bool,
+    pub is_type_mismatch: bool,
     /// Hash of everything but the query strings of URL members. Equal means unchanged.
     pub fingerprint: i64,
     /// `last_scrape_time`, where there is one.
@@ -106,7 +106,7 @@ impl Row {
             id: Cell::Null,
             cells: Vec::with_capacity(values.len()),
             extra: None,
-            is_odd: false,
+            is_type_mismatch: false,
             fingerprint: NO_FINGERPRINT,
             scraped_at: None,
             has_unreadable_scrape: false,

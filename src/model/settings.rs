@@ -21,7 +21,7 @@ pub struct ApiSettings {
     pub request_timeout: Duration,
 }
 
-/// The largest part of a kind that one walk may mark as removed.
+/// The largest part of a kind that one listing may mark as removed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RemovalCeiling {
     /// A fraction from 0 to 1 of the kind's rows that are not removed.

@@ -54,7 +54,7 @@ impl Answer {
     }
 
     /// Ends the program like this, after it is printed.
-    pub fn ending(self, verdict: Verdict) -> Self {
+    pub fn kind_outcome(self, verdict: Verdict) -> Self {
         Self { verdict, ..self }
     }
 

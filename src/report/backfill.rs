@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::model::Outcome;
-use crate::pass::backfill::{Backfilled, KindBackfilled};
 use crate::report::text::thousands;
+use crate::sync::backfill::{Backfilled, KindBackfilled};
 
 /// One paragraph.
 pub fn text(report: &Backfilled) -> String {
@@ -33,7 +33,7 @@ pub fn text(report: &Backfilled) -> String {
     };
     part(report.sum(|done| done.not_found), "not known to the API");
     part(report.sum(|done| done.passed_over), "passed over by the API");
-    part(report.sum(|done| done.odd), "with a figure that is no number");
+    part(report.sum(|done| done.type_mismatches), "with a figure that is no number");
     part(report.unaskable, "account videos that cannot be asked for");
     text.push_str(&format!("; {requests} requests"));
     if report.stop.is_some() {
@@ -59,7 +59,7 @@ fn head(report: &Backfilled) -> String {
 /// The same as one JSON document.
 pub fn json(report: &Backfilled, exit_code: u8) -> Value {
     json!({
-        "run_id": report.pass,
+        "run_id": report.run_id,
         "exit_code": exit_code,
         "outcome": report.stop.as_ref().map_or("finished", |stop| stop.name()),
         "detail": report.stop.as_ref().map(ToString::to_string),
@@ -77,18 +77,18 @@ pub fn json(report: &Backfilled, exit_code: u8) -> Value {
 }
 
 fn of_kind(kind: &KindBackfilled) -> Value {
-    let ending = kind.ending.as_ref();
+    let kind_outcome = kind.kind_outcome.as_ref();
     json!({
         "kind": kind.kind.name(),
-        "outcome": ending.map_or(Outcome::Complete, |ending| ending.outcome),
+        "outcome": kind_outcome.map_or(Outcome::Complete, |kind_outcome| kind_outcome.outcome),
         "rows": kind.done.rows,
         "rows_changed": kind.done.changed,
-        "type_mismatches": kind.done.odd,
+        "type_mismatches": kind.done.type_mismatches,
         "not_found": kind.done.not_found,
         "passed_over": kind.done.passed_over,
-        "error_code": ending.and_then(|ending| ending.error_code.as_deref()),
-        "detail": ending.and_then(|ending| ending.detail.as_deref()),
-        "request_id": ending.and_then(|ending| ending.request_id.as_deref()),
+        "error_code": kind_outcome.and_then(|kind_outcome| kind_outcome.error_code.as_deref()),
+        "detail": kind_outcome.and_then(|kind_outcome| kind_outcome.detail.as_deref()),
+        "request_id": kind_outcome.and_then(|kind_outcome| kind_outcome.request_id.as_deref()),
     })
 }
 
@@ -96,18 +96,18 @@ fn of_kind(kind: &KindBackfilled) -> Value {
 mod tests {
     use super::*;
     use crate::model::Kind;
-    use crate::poll::metrics::Done;
+    use crate::sync::daily_metrics::Done;
 
     #[test]
     fn it_is_one_paragraph() {
         let kind = |kind, rows, not_found| KindBackfilled {
             kind,
             done: Done { rows, changed: rows, not_found, ..Done::default() },
-            ending: None,
+            kind_outcome: None,
             failure: None,
         };
         let report = Backfilled {
-            pass: 4,
+            run_id: 4,
             days: Some(30),
             from: "2026-10-21".parse().ok(),
             to: "2026-11-19".parse().ok(),

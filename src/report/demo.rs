@@ -22,7 +22,7 @@ const PYTHON: &str = "python3 -c 'import sqlite3, sys; [print(*row, sep=\"|\") f
 
 /// Everything the report says.
 #[derive(Debug)]
-pub struct Findings {
+pub struct DemoSummary {
     /// The database, absolute.
     pub database: PathBuf,
     /// How long it all took.
@@ -45,26 +45,26 @@ pub struct Findings {
     pub spent: Vec<Spent>,
     /// Requests of a script that asks for every video every hour.
     pub naive: i64,
-    /// Requests of a script that walks every list every hour.
-    pub walking: i64,
+    /// Requests of a script that lists every list every hour.
+    pub listing: i64,
 }
 
 /// The whole report.
-pub fn text(findings: &Findings) -> String {
+pub fn text(summary: &DemoSummary) -> String {
     let sections = [
-        head(findings),
-        format!("Fastest growing videos of the week\n\n{}", growers(findings)),
-        format!("Tracked through the outbox\n\n{}", tracked(findings)),
-        format!("Freshness, and what became of the scrapes of the week\n\n{}", freshness(findings)),
-        format!("Requests\n\n{}", requests(findings)),
-        format!("The database\n\n{}", findings.database.display()),
-        format!("Two queries to paste\n\n{}", queries(findings)),
+        head(summary),
+        format!("Fastest growing videos of the week\n\n{}", growers(summary)),
+        format!("Tracked through the outbox\n\n{}", tracked(summary)),
+        format!("Freshness, and what became of the scrapes of the week\n\n{}", freshness(summary)),
+        format!("Requests\n\n{}", requests(summary)),
+        format!("The database\n\n{}", summary.database.display()),
+        format!("Two queries to paste\n\n{}", queries(summary)),
     ];
     sections.join("\n\n") + "\n"
 }
 
-fn head(findings: &Findings) -> String {
-    let counts: Vec<String> = findings
+fn head(summary: &DemoSummary) -> String {
+    let counts: Vec<String> = summary
         .counts
         .iter()
         .map(|(kind, rows)| format!("{} {}", thousands(*rows), kind.plural().replace('-', " ")))
@@ -73,22 +73,22 @@ fn head(findings: &Findings) -> String {
         "A simulated week of a made-up organization ({}),\n\
          mirrored over HTTP in {}, in {} passes.",
         counts.join(", "),
-        span(findings.took),
-        thousands(findings.done.passes)
+        span(summary.took),
+        thousands(summary.done.runs)
     )
 }
 
-fn growers(findings: &Findings) -> String {
+fn growers(summary: &DemoSummary) -> String {
     let mut table =
         table(&["account", "platform", "views", "gained", "views over the week"], &[2, 3]);
-    for (grower, scrapes) in &findings.growers {
+    for (grower, scrapes) in &summary.growers {
         let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         table.add_row([
             shown(&grower.account),
             shown(&grower.platform),
             grower.views.map_or_else(|| "-".to_owned(), thousands),
             format!("+{}", thousands(grower.gained)),
-            sparkline(&resample(scrapes, findings.start, findings.done.now)),
+            sparkline(&resample(scrapes, summary.start, summary.done.now)),
         ]);
     }
     table.trim_fmt()
@@ -108,8 +108,8 @@ fn resample(scrapes: &[(i64, i64)], start: DateTime<Utc>, end: DateTime<Utc>) ->
 }
 
 /// The entry, and what the API has shown of the video since.
-fn tracked(findings: &Findings) -> String {
-    let Some((entry, scrapes)) = &findings.tracked else { return "nothing was queued".to_owned() };
+fn tracked(summary: &DemoSummary) -> String {
+    let Some((entry, scrapes)) = &summary.tracked else { return "nothing was queued".to_owned() };
     let line = outbox::line(entry);
     let line = line.trim_end();
     let (Some(ended), [(first, views), ..]) = (entry.finished_at, scrapes.as_slice()) else {
@@ -127,13 +127,13 @@ fn tracked(findings: &Findings) -> String {
     )
 }
 
-fn freshness(findings: &Findings) -> String {
+fn freshness(summary: &DemoSummary) -> String {
     let header = ["", "newest scrape", "oldest", "overdue", "mirrored", "to come", "missed"];
     let mut table = table(&header, &[1, 2, 3, 4, 5, 6]);
     let ago =
         |hours: f64| format!("{} ago", span(Duration::from_secs_f64(hours.max(0.0) * 3_600.0)));
-    for coverage in &findings.coverage {
-        let ages = findings.ages.iter().find(|ages| ages.kind == coverage.kind.name());
+    for coverage in &summary.coverage {
+        let ages = summary.ages.iter().find(|ages| ages.kind == coverage.kind.name());
         let of = |shown: &dyn Fn(&Ages) -> String| ages.map_or_else(|| "-".to_owned(), shown);
         table.add_row([
             coverage.kind.plural().replace('-', " "),
@@ -152,18 +152,18 @@ fn count(number: usize) -> String {
     thousands(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-fn requests(findings: &Findings) -> String {
+fn requests(summary: &DemoSummary) -> String {
     let mut table = table(&["", "requests", "of these 304"], &[1, 2]);
-    for spent in &findings.spent {
+    for spent in &summary.spent {
         let name = match Kind::from_name(&spent.kind) {
-            // Its turn carries the request that begins every pass.
+            // Its turn carries the request that begins every run.
             Some(Kind::Meta) => "whoami and meta".to_owned(),
             Some(kind) => kind.plural().replace('-', " "),
             None => spent.kind.clone(),
         };
         table.add_row([name, thousands(spent.requests), thousands(spent.not_modified)]);
     }
-    let total = |of: fn(&Spent) -> i64| findings.spent.iter().map(of).sum::<i64>();
+    let total = |of: fn(&Spent) -> i64| summary.spent.iter().map(of).sum::<i64>();
     table.add_row([
         "in all".to_owned(),
         thousands(total(|spent| spent.requests)),
@@ -174,15 +174,15 @@ fn requests(findings: &Findings) -> String {
          Asking for every video by itself, once an hour, would have cost {}.\n\
          Walking every list once an hour: {}, with scrapes seen up to an hour late rather than {}.",
         table.trim_fmt(),
-        thousands(findings.naive),
-        thousands(findings.walking),
+        thousands(summary.naive),
+        thousands(summary.listing),
         span(FRESHNESS)
     )
 }
 
-fn queries(findings: &Findings) -> String {
-    let path = quoted(&findings.database.to_string_lossy());
-    let lines = sql(findings).map(|sql| format!("sqlite3 {path} \"{sql}\""));
+fn queries(summary: &DemoSummary) -> String {
+    let path = quoted(&summary.database.to_string_lossy());
+    let lines = sql(summary).map(|sql| format!("sqlite3 {path} \"{sql}\""));
     format!(
         "{}\n\nWhere there is no sqlite3 (3.37 or newer), this does instead of that word:\n{PYTHON}",
         lines.join("\n")
@@ -190,8 +190,8 @@ fn queries(findings: &Findings) -> String {
 }
 
 /// The queries, free of what means something to a shell between double quotes.
-fn sql(findings: &Findings) -> [String; 2] {
-    let fastest = findings.growers.first().map_or("", |(grower, _)| grower.video_id.as_str());
+fn sql(summary: &DemoSummary) -> [String; 2] {
+    let fastest = summary.growers.first().map_or("", |(grower, _)| grower.video_id.as_str());
     [
         format!(
             "SELECT date, view_count, views_gained FROM video_daily \

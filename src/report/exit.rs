@@ -63,7 +63,7 @@ impl Exit {
                 "the API is unreachable or fails after retries; a block page in its place included"
             }
             Self::Partial => {
-                "finished, but some part failed; an incomplete walk and removals held back included"
+                "finished, but some part failed; an incomplete listing and removals held back included"
             }
             Self::Done => "done",
         }

@@ -1,4 +1,4 @@
-//! The rate gate as people and programs want to see it.
+//! The rate limiter as people and programs want to see it.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -7,11 +7,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::api::RateGate;
+use crate::api::RateLimiter;
 use crate::clock::BootTime;
 use crate::model::instant;
 use crate::report::text::{moment, relative, span, thousands};
-use crate::store::instance::StoredTraffic;
+use crate::store::instance::StoredRequestState;
 
 /// Whether requests may be sent, and how many are left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,13 +36,18 @@ pub struct Left {
 }
 
 impl RateLimit {
-    /// Reads a kept gate, `share` of the budget being ours.
-    pub fn read(stored: &StoredTraffic, share: f64, now: DateTime<Utc>, boot: &BootTime) -> Self {
+    /// Reads a kept rate limiter, `share` of the budget being ours.
+    pub fn read(
+        stored: &StoredRequestState,
+        share: f64,
+        now: DateTime<Utc>,
+        boot: &BootTime,
+    ) -> Self {
         let until = stored.cooldown_until.map(instant::from_micros);
-        let gate = RateGate::restore(&stored.gate, until, now, boot);
-        let closed = gate.remaining_wait(now, boot);
-        let blocked_for = gate.delay(share, now, boot).must;
-        let budget = gate.budget.as_ref().map(|budget| Left {
+        let limiter = RateLimiter::restore(&stored.rate_limiter, until, now, boot);
+        let closed = limiter.remaining_wait(now, boot);
+        let blocked_for = limiter.delay(share, now, boot).must;
+        let budget = limiter.budget.as_ref().map(|budget| Left {
             limit: budget.limit,
             remaining: budget.remaining,
             resets_in: budget.window.left(now, boot),
@@ -118,59 +123,62 @@ mod tests {
         Clock::manual(DateTime::from_timestamp(1_750_000_000, 0).unwrap())
     }
 
-    fn read(gate: &RateGate, clock: &Clock) -> RateLimit {
-        let kept = serde_json::to_string(gate).unwrap();
+    fn read(limiter: &RateLimiter, clock: &Clock) -> RateLimit {
+        let kept = serde_json::to_string(limiter).unwrap();
         RateLimit::read(
-            &StoredTraffic { gate: kept, ..StoredTraffic::default() },
+            &StoredRequestState { rate_limiter: kept, ..StoredRequestState::default() },
             0.9,
             clock.now(),
             &clock.boot(),
         )
     }
 
-    fn gate(remaining: u64, clock: &Clock) -> RateGate {
-        let mut gate = RateGate::default();
+    fn limiter(remaining: u64, clock: &Clock) -> RateLimiter {
+        let mut limiter = RateLimiter::default();
         let rate = RateHeaders { limit: Some(600), remaining: Some(remaining), reset: Some(30) };
-        gate.after_answer(&rate, Some(clock.now()), clock.now(), &clock.boot());
-        gate
+        limiter.after_answer(&rate, Some(clock.now()), clock.now(), &clock.boot());
+        limiter
     }
 
     #[test]
     fn what_is_left_is_shown_until_its_window_ends() {
         let clock = clock();
-        let gate = gate(540, &clock);
-        let found = read(&gate, &clock);
+        let limiter = limiter(540, &clock);
+        let found = read(&limiter, &clock);
         assert_eq!(found.text(clock.now()), "open; 540 of 600 requests left, renewed in 30 s");
         assert_eq!(found.json(clock.now())["resets_at"], "2025-06-15T15:07:10Z");
         clock.advance(Duration::from_secs(30));
-        assert_eq!(read(&gate, &clock), RateLimit::default());
-        assert_eq!(read(&gate, &clock).text(clock.now()), "open");
+        assert_eq!(read(&limiter, &clock), RateLimit::default());
+        assert_eq!(read(&limiter, &clock).text(clock.now()), "open");
     }
 
     #[test]
-    fn a_closed_gate_says_until_when_and_why() {
+    fn a_closed_rate_limiter_says_until_when_and_why() {
         let clock = clock();
-        let mut closed = gate(540, &clock);
+        let mut closed = limiter(540, &clock);
         closed.close(Duration::from_millis(41_500), clock.now(), &clock.boot());
         let found = read(&closed, &clock);
         assert!(found.is_closed && !found.is_open());
         let text = "closed by the API until 2025-06-15T15:07:22Z (in 42 s)";
         assert_eq!(found.text(clock.now()), text);
-        let found = read(&gate(60, &clock), &clock);
+        let found = read(&limiter(60, &clock), &clock);
         assert!(!found.is_closed && !found.is_open());
         assert!(found.text(clock.now()).starts_with("our share of the budget is spent"));
         assert_eq!(found.reason().as_deref(), Some("rate limited for another 30 s"));
     }
 
     #[test]
-    fn a_gate_that_cannot_be_read_is_open_but_for_the_wait_kept_beside_it() {
+    fn a_rate_limiter_that_cannot_be_read_is_open_but_for_the_wait_kept_beside_it() {
         let clock = clock();
         for kept in ["", "{}", "[]", "{\"closed\":7}"] {
-            let kept = StoredTraffic { gate: kept.to_owned(), ..StoredTraffic::default() };
+            let kept = StoredRequestState {
+                rate_limiter: kept.to_owned(),
+                ..StoredRequestState::default()
+            };
             let found = RateLimit::read(&kept, 0.9, clock.now(), &clock.boot());
             assert_eq!(found, RateLimit::default());
             let until = instant::micros(clock.now() + TimeDelta::seconds(41));
-            let kept = StoredTraffic { cooldown_until: Some(until), ..kept };
+            let kept = StoredRequestState { cooldown_until: Some(until), ..kept };
             let found = RateLimit::read(&kept, 0.9, clock.now(), &clock.boot());
             assert_eq!((found.is_closed, found.blocked_for), (true, Duration::from_secs(41)));
         }

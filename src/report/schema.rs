@@ -123,7 +123,7 @@ mod tests {
         column("a_name_that_is_longer_than_others", "a|b_c"),
     ];
 
-    const THINGS: ViewFact =
+    const FEATURES: ViewFact =
         ViewFact { name: "things", text: "What there is.", groups: &[COLUMNS] };
 
     #[test]
@@ -137,12 +137,12 @@ What there is.
   a_name_that_is_longer_than_others
                            integer count or NULL        a|b_c [ours]
 ";
-        assert_eq!(text(&[THINGS]), expected);
+        assert_eq!(text(&[FEATURES]), expected);
     }
 
     #[test]
     fn nothing_in_markdown_breaks_its_table() {
-        let text = markdown(&[THINGS]);
+        let text = markdown(&[FEATURES]);
         assert!(text.contains("| `weight` | integer | count or NULL | How much"), "{text}");
         assert!(text.contains("| a\\|b\\_c | ours |"), "{text}");
     }

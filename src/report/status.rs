@@ -4,7 +4,7 @@ mod facts;
 mod json;
 mod text;
 
-pub use facts::{NextWalk, Status};
+pub use facts::{NextListing, Status};
 pub use json::json;
 pub use text::{refusal_text, text};
 
@@ -20,14 +20,14 @@ mod tests {
     use crate::model::outbox::State;
     use crate::model::{Instant, Kind, Lifecycle};
     use crate::report::rate::RateLimit;
+    use crate::store::backoff::Backoff;
     use crate::store::freshness::Freshness;
     use crate::store::instance::Identity;
+    use crate::store::listings::KindState;
     use crate::store::metrics::Reach;
     use crate::store::outbox::Summary;
-    use crate::store::pauses::Backoff;
-    use crate::store::refusals::Refusal;
-    use crate::store::status::{KindStatus, LastError, LastPass, Schedule, Sizes, Snapshot};
-    use crate::store::walks::KindState;
+    use crate::store::status::{KindStatus, LastError, LastRun, Schedule, Sizes, Snapshot};
+    use crate::store::unsupported::UnsupportedFeature;
 
     const NOW: i64 = 1_800_000_000;
 
@@ -51,7 +51,7 @@ mod tests {
                 full_sync_due_after: Some(micros(3_600)),
                 held_removals: 0,
             },
-            open_walk: None,
+            open_listing: None,
             freshness: None,
             unreadable_scrapes: None,
         }
@@ -84,8 +84,8 @@ mod tests {
                 },
                 schema_version: 2,
                 daemon: Some(("idle until noon".to_owned(), 450)),
-                last_pass: Some(LastPass {
-                    pass: 12,
+                last_run: Some(LastRun {
+                    run_id: 12,
                     trigger: "sync".to_owned(),
                     started_at: micros(100),
                     finished_at: Some(micros(90)),
@@ -102,9 +102,9 @@ mod tests {
                     days: 45,
                     is_growing: true,
                 }],
-                traffic: crate::store::instance::StoredTraffic::default(),
-                refusals: vec![Refusal {
-                    thing: "GET /videos order_by".to_owned(),
+                request_state: crate::store::instance::StoredRequestState::default(),
+                unsupported: vec![UnsupportedFeature {
+                    feature: "GET /videos order_by".to_owned(),
                     status: Some(422),
                     code: Some("VALIDATION_ERROR".to_owned()),
                     detail: None,
@@ -123,7 +123,7 @@ mod tests {
                     failed: Vec::new(),
                 },
                 last_error: Some(LastError {
-                    pass: 9,
+                    run_id: 9,
                     at: micros(7_200),
                     kind: Some("video".to_owned()),
                     code: "INTERNAL_ERROR".to_owned(),
@@ -133,7 +133,10 @@ mod tests {
                 lifecycle: Some((Lifecycle::default(), micros(7_200))),
             },
             rate: RateLimit::default(),
-            walks: BTreeMap::from([(Kind::Account, NextWalk::At(now + Duration::from_secs(60)))]),
+            listings: BTreeMap::from([(
+                Kind::Account,
+                NextListing::At(now + Duration::from_secs(60)),
+            )]),
         }
     }
 
@@ -144,14 +147,14 @@ mod tests {
             "organization  org-1, key `nightly [31m`\n",
             "database      /m.db, 12.0 MB, schema version 2\n",
             "now           not running\n",
-            "last pass     12 by sync: finished 2027-01-15T07:58:30Z (1 min 30 s ago) after 10 s, 1,234 requests\n",
-            "next due      2027-01-15T08:01:00Z (in 1 min): walk of accounts; \
+            "last run     12 by sync: finished 2027-01-15T07:58:30Z (1 min 30 s ago) after 10 s, 1,234 requests\n",
+            "next due      2027-01-15T08:01:00Z (in 1 min): listing of accounts; \
              then 19,000 videos on schedule, the first 2027-01-15T08:05:00Z (in 5 min)\n",
             "days          videos 2026-12-01 to 2027-01-14\n",
             "rate limit    open\n",
             "outbox        3 queued\n",
             "API           supported, as of 2027-01-15T06:00:00Z (2 h ago)\n",
-            "last error    2027-01-15T06:00:00Z (2 h ago) in pass 9, video: 500 INTERNAL_ERROR: Internal error (request id req_9)\n",
+            "last error    2027-01-15T06:00:00Z (2 h ago) in run 9, video: 500 INTERNAL_ERROR: Internal error (request id req_9)\n",
             "videos    20,000        7  2027-01-15T07:00:00Z (1 h ago)  complete   ~1 min  ~1 h    ~1 d  never\n",
             "videos: 4,000 removals are held back",
             "videos: listing tried again at 2027-01-15T08:20:00Z, after 3 failures in a row; `sync --full` tries at once",
@@ -170,22 +173,22 @@ mod tests {
     fn what_is_due_now_comes_first() {
         let mut status = status();
         status.snapshot.schedule.overdue = 35;
-        status.walks.insert(Kind::Video, NextWalk::Now);
+        status.listings.insert(Kind::Video, NextListing::Now);
         let text = text(&status);
-        assert!(text.contains("next due      now: 35 videos, walk of videos\n"), "{text}");
+        assert!(text.contains("next due      now: 35 videos, listing of videos\n"), "{text}");
         assert_eq!(json(&status)["next_due_at"], "2027-01-15T08:00:00Z");
     }
 
     #[test]
-    fn a_pass_that_never_ended_runs_or_was_killed() {
+    fn a_run_that_never_ended_runs_or_was_killed() {
         let mut status = status();
-        let pass = status.snapshot.last_pass.as_mut().unwrap();
-        (pass.finished_at, pass.outcome) = (None, "running".to_owned());
+        let run_id = status.snapshot.last_run.as_mut().unwrap();
+        (run_id.finished_at, run_id.outcome) = (None, "running".to_owned());
         assert!(
             text(&status)
                 .contains("12 by sync: began 2027-01-15T07:58:20Z (1 min 40 s ago) and was killed")
         );
-        assert_eq!(json(&status)["last_pass"]["outcome"], "killed");
+        assert_eq!(json(&status)["last_run"]["outcome"], "killed");
         assert!(text(&status).contains("not running"));
         status.is_running = true;
         assert!(
@@ -193,7 +196,7 @@ mod tests {
         );
         assert_eq!(json(&status)["daemon"]["patience_seconds"], 450);
         assert!(text(&status).contains("12 by sync: running since 2027-01-15T07:58:20Z"));
-        assert_eq!(json(&status)["last_pass"]["outcome"], "running");
+        assert_eq!(json(&status)["last_run"]["outcome"], "running");
     }
 
     #[test]

@@ -3,17 +3,17 @@
 use serde_json::{Value, json};
 
 use crate::model::{BackoffScope, instant};
-use crate::pass::Report;
 use crate::report::text::thousands;
-use crate::store::pauses::Backoff;
+use crate::store::backoff::Backoff;
+use crate::sync::Report;
 
 /// One line per kind, and one for the whole.
 pub fn text(report: &Report) -> String {
     let mut text = String::new();
     for kind in
-        report.kinds.iter().filter(|kind| kind.turn.tally.page.rows_seen > 0 || !kind.is_good())
+        report.kinds.iter().filter(|kind| kind.kind_run.tally.page.rows_seen > 0 || !kind.is_good())
     {
-        let (turn, page) = (&kind.turn, &kind.turn.tally.page);
+        let (kind_run, page) = (&kind.kind_run, &kind.kind_run.tally.page);
         let mut parts = vec![
             format!("{} rows", thousands(page.rows_seen)),
             format!("{} changed", thousands(page.rows_changed)),
@@ -25,10 +25,15 @@ pub fn text(report: &Report) -> String {
         };
         part(page.snapshots_added, "scrapes added");
         part(page.snapshots_revised, "scrapes revised");
-        part(turn.tally.removed, "removed");
+        part(kind_run.tally.removed, "removed");
         part(page.type_mismatches, "with a type mismatch");
-        part(turn.tally.not_modified, "pages unchanged");
-        text.push_str(&format!("{:<14} {:<16} {}\n", turn.kind, turn.outcome, parts.join(", ")));
+        part(kind_run.tally.not_modified, "pages unchanged");
+        text.push_str(&format!(
+            "{:<14} {:<16} {}\n",
+            kind_run.kind,
+            kind_run.outcome,
+            parts.join(", ")
+        ));
     }
     for paused in &report.paused {
         text.push_str(&format!("{:<14} {:<16} {}\n", paused.kind.name(), "paused", pause(paused)));
@@ -45,9 +50,9 @@ pub fn text(report: &Report) -> String {
     if let Some(daily) = &report.daily {
         text.push_str(&crate::report::backfill::text(daily));
     }
-    if report.pass > 0 {
+    if report.run_id > 0 {
         let requests = thousands(report.requests());
-        text.push_str(&format!("pass {}: {requests} requests\n", report.pass));
+        text.push_str(&format!("pass {}: {requests} requests\n", report.run_id));
     }
     text
 }
@@ -81,13 +86,13 @@ pub fn pause_json(paused: &Backoff) -> Value {
 /// The same as one JSON document.
 pub fn json(report: &Report, exit_code: u8) -> Value {
     json!({
-        "run_id": report.pass,
+        "run_id": report.run_id,
         "exit_code": exit_code,
         "outcome": report.stop.as_ref().map_or("finished", |stop| stop.name()),
         "detail": report.stop.as_ref().map(ToString::to_string),
         "requests": report.requests(),
         "outbox": report.pushed,
-        "kinds": report.kinds.iter().map(|kind| &kind.turn).collect::<Vec<_>>(),
+        "kinds": report.kinds.iter().map(|kind| &kind.kind_run).collect::<Vec<_>>(),
         "paused": report.paused.iter().map(pause_json).collect::<Vec<_>>(),
         "daily_metrics": report.daily.as_ref().map(|daily| crate::report::backfill::json(daily, exit_code)),
     })

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::model::shown::printable;
-use crate::pass::Report;
-use crate::pass::findings::{Findings, RowDifference, Sampling, Total, What};
 use crate::report::text::thousands;
+use crate::sync::Report;
+use crate::sync::verify_report::{RowDifference, Sampling, Total, VerifyReport, What};
 
 /// Longest value that is shown.
 const VALUE_CHARS_MAX: usize = 60;
@@ -23,9 +23,9 @@ pub fn before(sampling: Sampling) -> String {
 }
 
 /// A line per kind, one per difference, and one for the whole.
-pub fn text(findings: &Findings, report: &Report) -> String {
+pub fn text(verify_report: &VerifyReport, report: &Report) -> String {
     let mut text = String::new();
-    for kind in &findings.kinds {
+    for kind in &verify_report.kinds {
         let read = thousands(i128::from(kind.read));
         let mut parts = vec![format!("{read} compared")];
         for (count, what) in [
@@ -42,11 +42,11 @@ pub fn text(findings: &Findings, report: &Report) -> String {
         parts.extend(kind.skipped.as_ref().map(|why| format!("not compared: {}", shown(why))));
         text.push_str(&format!("{:<14} {}\n", kind.kind.name(), parts.join(", ")));
     }
-    for one in &findings.differences {
+    for one in &verify_report.differences {
         text.push_str(&difference(one));
     }
-    let (pass, requests) = (report.pass, thousands(report.requests()));
-    text + &format!("pass {pass}: {requests} requests, seed {}\n", findings.sampling.seed)
+    let (run_id, requests) = (report.run_id, thousands(report.requests()));
+    text + &format!("run {run_id}: {requests} requests, seed {}\n", verify_report.sampling.seed)
 }
 
 fn total(total: Total) -> String {
@@ -84,8 +84,8 @@ fn shown(text: impl AsRef<str>) -> String {
 }
 
 /// The same as one JSON document.
-pub fn json(findings: &Findings, report: &Report, exit_code: u8) -> Value {
-    let kinds = findings.kinds.iter().map(|kind| {
+pub fn json(verify_report: &VerifyReport, report: &Report, exit_code: u8) -> Value {
+    let kinds = verify_report.kinds.iter().map(|kind| {
         json!({
             "kind": kind.kind.name(),
             "compared": kind.read,
@@ -106,14 +106,14 @@ pub fn json(findings: &Findings, report: &Report, exit_code: u8) -> Value {
         "exit_code": exit_code,
         "outcome": report.stop.as_ref().map_or("finished", |stop| stop.name()),
         "error": report.stop.as_ref().map(ToString::to_string),
-        "run_id": report.pass,
+        "run_id": report.run_id,
         "requests": report.requests(),
-        "requests_max": findings.sampling.requests_max(),
-        "sample": findings.sampling.rows,
-        "seed": findings.sampling.seed,
-        "is_equal": !findings.differ(),
+        "requests_max": verify_report.sampling.requests_max(),
+        "sample": verify_report.sampling.rows,
+        "seed": verify_report.sampling.seed,
+        "is_equal": !verify_report.differ(),
         "kinds": kinds.collect::<Vec<_>>(),
-        "differences": findings.differences.iter().map(document).collect::<Vec<_>>(),
+        "differences": verify_report.differences.iter().map(document).collect::<Vec<_>>(),
     })
 }
 

@@ -49,7 +49,7 @@ mod tests {
     fn after(hours: i64) -> demo::Progress {
         let elapsed = TimeDelta::hours(hours);
         let now = DateTime::UNIX_EPOCH + elapsed;
-        demo::Progress { now, elapsed, passes: 1, requests: 1_234, scrapes: 56_789, tracked: None }
+        demo::Progress { now, elapsed, runs: 1, requests: 1_234, scrapes: 56_789, tracked: None }
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub struct Spent {
 
 from_row!(Spent: kind, requests, not_modified);
 
-/// Requests by kind, over every pass in the log.
+/// Requests by kind, over every run in the log.
 pub fn spent(c: &Connection) -> StoreResult<Vec<Spent>> {
     let sql = "SELECT kind, sum(requests) AS requests, sum(not_modified) AS not_modified FROM sync_log GROUP BY kind ORDER BY kind";
     c.all(sql, [], Spent::from_row)

@@ -19,9 +19,9 @@ use crate::clock::Clock;
 use crate::store::database::Database;
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance_lock::{self, FileId};
-use crate::store::outbox::by_hand;
+use crate::store::outbox::manual;
 use crate::store::status::{self, Depth};
-use crate::store::{instance, jobs, open, passes, place};
+use crate::store::{database_path, instance, jobs, open, runs};
 
 /// Pages that are copied before it is told how far the copy is.
 const STEP_PAGES: i32 = 1_024;
@@ -114,7 +114,7 @@ pub fn copy(
     now: i64,
     mut tell: impl FnMut(Copied) -> bool,
 ) -> Result<Copy, BackupError> {
-    let path = place::resolve(target)?;
+    let path = database_path::resolve(target)?;
     check_target(source, target, &path, existing)?;
     let partial = Partial::begin(&path)?;
     let mut connection = open_partial(&partial.path)?;
@@ -137,8 +137,8 @@ fn check_target(
         (Some(one), Some(other)) => one == other,
         _ => one == path,
     };
-    let lock = place::lock_path(source.path());
-    let siblings = SIBLINGS.map(|ending| place::sibling(source.path(), ending));
+    let lock = database_path::lock_path(source.path());
+    let siblings = SIBLINGS.map(|kind_outcome| database_path::sibling(source.path(), kind_outcome));
     if is_same(source.path()) || is_same(&lock) || siblings.iter().any(|one| is_same(one)) {
         return Err(BackupError::Itself(named.to_owned()));
     }
@@ -147,8 +147,8 @@ fn check_target(
         return Err(BackupError::Exists(named.to_owned()));
     }
     // Its log would be played into the copy when that is opened.
-    let has_log = SIBLINGS[..2].iter().any(|ending| {
-        std::fs::metadata(place::sibling(path, ending)).is_ok_and(|log| log.len() > 0)
+    let has_log = SIBLINGS[..2].iter().any(|kind_outcome| {
+        std::fs::metadata(database_path::sibling(path, kind_outcome)).is_ok_and(|log| log.len() > 0)
     });
     match has_log || instance_lock::is_locked(path) {
         true => Err(BackupError::InUse(named.to_owned())),
@@ -169,14 +169,14 @@ struct Siblings(PathBuf);
 
 impl Drop for Siblings {
     fn drop(&mut self) {
-        sweep(&self.0);
+        full_sync(&self.0);
     }
 }
 
 impl Partial {
     /// Begins anew, also where a run that was killed left a part of a copy.
     pub(super) fn begin(target: &Path) -> Result<Self, BackupError> {
-        let path = place::sibling(target, PARTIAL);
+        let path = database_path::sibling(target, PARTIAL);
         let io = StoreError::io(&path);
         let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
         let file = OpenOptions::new()
@@ -184,7 +184,7 @@ impl Partial {
             .truncate(false)
             .read(true)
             .write(true)
-            .mode(place::FILE_MODE)
+            .mode(database_path::FILE_MODE)
             .custom_flags(no_follow)
             .open(&path)
             .map_err(io)?;
@@ -207,8 +207,8 @@ impl Partial {
             tracing::warn!(%path, bytes, "removing the unfinished copy of a backup that was killed");
         }
         file.set_len(0).map_err(io)?;
-        place::set_permissions(&path)?;
-        sweep(&path);
+        database_path::set_permissions(&path)?;
+        full_sync(&path);
         let _siblings = Siblings(path.clone());
         let path = TempPath::try_from_path(&path).map_err(io)?;
         Ok(Self { path, _siblings, file })
@@ -231,7 +231,7 @@ impl Partial {
         }
         // Not before: a file without its log has lost what is in it, but a copy beside a log that is
         // not its own is refused.
-        sweep(target);
+        full_sync(target);
         let folder = target.parent().unwrap_or(Path::new("/"));
         Ok(File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?)
     }
@@ -245,10 +245,10 @@ fn may_be_copy(file: &File) -> io::Result<bool> {
 }
 
 /// Takes away what SQLite may have left beside a file that is not in use.
-fn sweep(path: &Path) {
-    for ending in SIBLINGS {
+fn full_sync(path: &Path) {
+    for kind_outcome in SIBLINGS {
         // Mostly there is none.
-        let _ = std::fs::remove_file(place::sibling(path, ending));
+        let _ = std::fs::remove_file(database_path::sibling(path, kind_outcome));
     }
 }
 
@@ -320,7 +320,7 @@ pub(super) fn check_pages(
     }
 }
 
-/// The copy is a new instance: it has an id and sweeps of its own, has asked for nothing, works on
+/// The copy is a new instance: it has an id and full syncs of its own, has asked for nothing, works on
 /// nothing, and sends nothing that the original may have sent. Returns how many entries of the outbox
 /// it holds.
 pub(super) fn make_it_its_own(copy: &mut Connection, now: i64) -> StoreResult<usize> {
@@ -334,8 +334,8 @@ pub(super) fn make_it_its_own(copy: &mut Connection, now: i64) -> StoreResult<us
     let tx: Transaction<'_> = copy.transaction_with_behavior(TransactionBehavior::Immediate)?;
     instance::begin_anew(&tx)?;
     jobs::clear(&tx)?;
-    passes::interrupt(&tx, now)?;
-    let held = by_hand::hold_all(&tx, now)?;
+    runs::interrupt(&tx, now)?;
+    let held = manual::hold_all(&tx, now)?;
     tx.commit()?;
     Ok(held)
 }

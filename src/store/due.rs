@@ -3,14 +3,14 @@
 
 use rusqlite::{Connection, Transaction};
 
-use crate::model::due::{Due, DueFeed, DueRow, DueRule, Facts, Seen, seconds};
+use crate::model::due::{Due, DueAccountList, DueRow, DueRule, Facts, Seen, seconds};
 use crate::model::interval::{self, HOURS_DEFAULT, HOURS_MAX, WAIT_S_PER_HOUR};
 use crate::model::{Kind, Row, instant};
 use crate::store::error::StoreResult;
 use crate::store::query::{Query, from_row};
 use crate::store::rows::{Scrape, State, Written};
 
-from_row!(DueFeed: account, id, since, videos);
+from_row!(DueAccountList: account, id, since, videos);
 
 /// The kinds that have a schedule.
 pub const fn is_scheduled(kind: Kind) -> bool {
@@ -103,7 +103,7 @@ pub fn row_written(
     if is_news && kind == Kind::Account {
         feed_has_news(tx, written.key, as_of)?;
     }
-    let seen = if is_news { Seen::News } else { Seen::Nothing };
+    let seen = if is_news { Seen::ServiceState } else { Seen::Nothing };
     let next = rule.apply(Facts::of(kind, row), before, seen);
     if next.is_none() && written.state == State::New {
         return Ok(());
@@ -183,40 +183,40 @@ pub fn lateness(c: &Connection, kind: Kind, now: i64) -> StoreResult<Vec<i64>> {
 
 /// An account was scraped, as an answer asked for at `since` shows: its videos have news.
 fn feed_has_news(tx: &Transaction<'_>, account: i64, since: i64) -> StoreResult<()> {
-    let sql = "INSERT INTO feed_due (account, since) VALUES (?1, ?2)
+    let sql = "INSERT INTO account_list_due (account, since) VALUES (?1, ?2)
                ON CONFLICT (account) DO UPDATE SET since = excluded.since";
     tx.exec(sql, (account, since))
 }
 
 /// The feeds to be read, those that wait longest first.
-pub fn feeds(c: &Connection, limit: i64) -> StoreResult<Vec<DueFeed>> {
+pub fn account_lists(c: &Connection, limit: i64) -> StoreResult<Vec<DueAccountList>> {
     let sql = "SELECT d.account, a.id, d.since,
                       (SELECT count(*) FROM account_video AS v WHERE v.account_id = a.id) AS videos
-               FROM feed_due AS d JOIN account AS a ON a.key = d.account
+               FROM account_list_due AS d JOIN account AS a ON a.key = d.account
                WHERE a.removed_at IS NULL
                ORDER BY d.since LIMIT ?1";
-    c.all(sql, [limit], DueFeed::from_row)
+    c.all(sql, [limit], DueAccountList::from_row)
 }
 
 /// A feed was read, by requests that began at `read_at`.
 pub fn feed_read(tx: &Transaction<'_>, account: i64, read_at: i64) -> StoreResult<()> {
-    tx.exec("DELETE FROM feed_due WHERE account = ?1 AND since < ?2", (account, read_at))
+    tx.exec("DELETE FROM account_list_due WHERE account = ?1 AND since < ?2", (account, read_at))
 }
 
 /// A feed could not be read at `now`, a stamp: the others go before it.
 pub fn feed_failed(tx: &Transaction<'_>, account: i64, now: i64) -> StoreResult<()> {
-    tx.exec("UPDATE feed_due SET since = ?2 WHERE account = ?1", (account, now))
+    tx.exec("UPDATE account_list_due SET since = ?2 WHERE account = ?1", (account, now))
 }
 
 /// How much later than the scrape of an account its posts may show in the API, microseconds.
 const SCRAPE_SHOWS_MICROS_MAX: i64 = 600 * 1_000_000;
 
-/// All feeds were read, by a walk that began at `read_at`. Accounts may have been read beside it: what was
+/// All feeds were read, by a listing that began at `read_at`. Accounts may have been read beside it: what was
 /// scraped well before it began, it has shown, however late we heard of the scrape.
 pub fn feeds_read(tx: &Transaction<'_>, read_at: i64) -> StoreResult<()> {
     let shown = instant::from_micros(read_at.saturating_sub(SCRAPE_SHOWS_MICROS_MAX));
     tx.exec(
-        "DELETE FROM feed_due
+        "DELETE FROM account_list_due
          WHERE since < ?1
             OR account IN (SELECT key FROM account WHERE last_scrape_time < ?2)",
         (read_at, instant::text(shown)),

@@ -2,7 +2,7 @@
 //! any change shows, a revised count as much as a new row.
 //!
 //! The number is a sum over hashes of rows, so that the order in which they are read is of no
-//! account. For what follows from scrapes these are read as they are stored, in one pass over all
+//! account. For what follows from scrapes these are read as they are stored, in one run over all
 //! months, which is many times cheaper than reading the views.
 
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use rusqlite::types::ValueRef;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::Kind;
-use crate::store::dump::{Table, Which, rows};
 use crate::store::error::{StoreError, StoreResult};
+use crate::store::public_tables::{Table, Which, rows};
 use crate::store::stored::value_ref;
 
 /// What the rows of a view over scrapes are made of.
@@ -164,8 +164,8 @@ fn midnight(day: NaiveDate) -> i64 {
 mod tests {
     use super::*;
     use crate::store::Database;
-    use crate::store::dump::tables;
     use crate::store::open::IfMissing;
+    use crate::store::public_tables::tables;
 
     const DAY_S: i64 = 86_400;
     /// 2026-03-30T12:00:00Z.

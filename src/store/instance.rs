@@ -1,4 +1,4 @@
-//! The one row that says whose mirror this is, and what all requests share: the rate gate, and the
+//! The one row that says whose mirror this is, and what all requests share: the rate limiter, and the
 //! stamps that order answers by when their requests started.
 
 use rusqlite::{Connection, Transaction};
@@ -9,7 +9,7 @@ use crate::store::query::{Query, from_row};
 /// Whose mirror this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Names this installation; seeds the minutes of its sweeps.
+    /// Names this installation; seeds the minutes of its full syncs.
     pub installation_id: String,
     /// The organization the database is bound to.
     pub organization_id: Option<String>,
@@ -29,8 +29,8 @@ impl Identity {
 /// Makes a copy an installation of its own, which has asked for nothing yet.
 pub fn begin_anew(tx: &Transaction<'_>) -> StoreResult<()> {
     let sql = "UPDATE instance
-               SET installation_id = lower(hex(randomblob(16))), gate = '{}', cooldown_until = NULL,
-                   runner = NULL, patience_s = NULL, condition = NULL";
+               SET installation_id = lower(hex(randomblob(16))), rate_limiter = '{}', cooldown_until = NULL,
+                   runner = NULL, batch_delay_s = NULL, condition = NULL";
     tx.exec(sql, [])
 }
 
@@ -53,28 +53,31 @@ pub fn bind(
 
 /// What all requests share, as it is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StoredTraffic {
-    /// The rate gate as JSON.
-    pub gate: String,
-    /// Until when the server asked to wait, microseconds; tells so also where `gate` cannot be read.
+pub struct StoredRequestState {
+    /// The rate limiter as JSON.
+    pub rate_limiter: String,
+    /// Until when the server asked to wait, microseconds; tells so also where `rate_limiter` cannot be read.
     pub cooldown_until: Option<i64>,
     /// The latest stamp.
     pub stamp: i64,
 }
 
-from_row!(StoredTraffic: gate, cooldown_until, stamp);
+from_row!(StoredRequestState: rate_limiter, cooldown_until, stamp);
 
-/// The rate gate and the latest stamp.
-pub fn traffic(c: &Connection) -> StoreResult<StoredTraffic> {
-    let sql = "SELECT gate, cooldown_until, last_stamp AS stamp FROM instance";
-    c.one(sql, [], StoredTraffic::from_row)
+/// The rate limiter and the latest stamp.
+pub fn request_state(c: &Connection) -> StoreResult<StoredRequestState> {
+    let sql = "SELECT rate_limiter, cooldown_until, last_stamp AS stamp FROM instance";
+    c.one(sql, [], StoredRequestState::from_row)
 }
 
-/// Keeps the rate gate and the latest stamp.
-pub fn keep_traffic(tx: &Transaction<'_>, traffic: &StoredTraffic) -> StoreResult<()> {
+/// Keeps the rate limiter and the latest stamp.
+pub fn save_request_state(
+    tx: &Transaction<'_>,
+    request_state: &StoredRequestState,
+) -> StoreResult<()> {
     let sql = "UPDATE instance
-               SET gate = ?1, cooldown_until = ?2, last_stamp = max(last_stamp, ?3)";
-    tx.exec(sql, (&traffic.gate, traffic.cooldown_until, traffic.stamp))
+               SET rate_limiter = ?1, cooldown_until = ?2, last_stamp = max(last_stamp, ?3)";
+    tx.exec(sql, (&request_state.rate_limiter, request_state.cooldown_until, request_state.stamp))
 }
 
 /// Brings stamps that are ahead of `now` back to it: the clock was wrong when they were made. What
@@ -93,11 +96,11 @@ pub fn bring_stamps_back(tx: &Transaction<'_>, now: i64) -> StoreResult<()> {
     }
     tx.execute("UPDATE page SET as_of = ?1 WHERE as_of > ?1", [now])?;
     tx.execute("UPDATE document SET as_of = ?1 WHERE as_of > ?1", [now])?;
-    tx.execute("UPDATE feed_due SET since = ?1 WHERE since > ?1", [now])?;
+    tx.execute("UPDATE account_list_due SET since = ?1 WHERE since > ?1", [now])?;
     tx.execute("UPDATE reread_due SET since = min(since, ?1), next_at = min(next_at, ?1)", [now])?;
     tx.execute(
-        "UPDATE walk SET started_at = min(started_at, ?1), touched_at = min(touched_at, ?1), is_ground = 0
-         WHERE touched_at > ?1",
+        "UPDATE listing SET started_at = min(started_at, ?1), last_page_at = min(last_page_at, ?1), is_evidence = 0
+         WHERE last_page_at > ?1",
         [now],
     )?;
     tx.execute(
@@ -139,15 +142,15 @@ pub fn runner(c: &Connection) -> StoreResult<Option<String>> {
 }
 
 /// How the daemon is doing, for `status`: a sentence, and how long dues wait for each other.
-pub fn set_condition(tx: &Transaction<'_>, condition: &str, patience_s: i64) -> StoreResult<()> {
-    let sql = "UPDATE instance SET condition = ?1, patience_s = ?2
-               WHERE condition IS NOT ?1 OR patience_s IS NOT ?2";
-    tx.exec(sql, (condition, patience_s))
+pub fn set_condition(tx: &Transaction<'_>, condition: &str, batch_delay_s: i64) -> StoreResult<()> {
+    let sql = "UPDATE instance SET condition = ?1, batch_delay_s = ?2
+               WHERE condition IS NOT ?1 OR batch_delay_s IS NOT ?2";
+    tx.exec(sql, (condition, batch_delay_s))
 }
 
 /// The condition and patience that a daemon said last, unless it has ended.
 pub fn condition(c: &Connection) -> StoreResult<Option<(String, i64)>> {
-    let sql = "SELECT condition, patience_s FROM instance
-               WHERE runner = 'run' AND condition IS NOT NULL AND patience_s IS NOT NULL";
+    let sql = "SELECT condition, batch_delay_s FROM instance
+               WHERE runner = 'run' AND condition IS NOT NULL AND batch_delay_s IS NOT NULL";
     c.optional(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }

@@ -20,8 +20,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use crate::clock::Clock;
+use crate::store::database_path::{FILE_MODE, lock_path, resolve, wal_path};
 use crate::store::error::{StoreError, StoreResult};
-use crate::store::place::{FILE_MODE, lock_path, resolve, wal_path};
 use crate::store::wal_check;
 
 /// The byte that is locked in both files. SQLite's are at 1 GiB.

@@ -1,4 +1,4 @@
-//! Jobs that other processes hand to the daemon, which owns the rate gate and the budget.
+//! Jobs that other processes hand to the daemon, which owns the rate limiter and the budget.
 
 use rusqlite::{Connection, Transaction};
 

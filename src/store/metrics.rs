@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, Transaction};
 
 use crate::model::metrics::Metrics;
-use crate::model::{Kind, Lot};
+use crate::model::{Kind, SubjectKind};
 use crate::store::error::StoreResult;
 use crate::store::query::{Query, from_row};
 
@@ -29,7 +29,7 @@ from_row!(Subject: key, id, is_again);
 #[derive(Debug, Clone)]
 pub struct Wanted {
     /// What of.
-    pub lot: Lot,
+    pub subject_kind: SubjectKind,
     /// The day as a number.
     pub day: i64,
     /// The day as text.
@@ -40,7 +40,7 @@ pub struct Wanted {
 
 /// What is known of a resource and a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum DayMetrics {
     /// The figures; they may change while they are not final.
     Figures {
         /// What was counted.
@@ -63,14 +63,14 @@ enum Published {
 
 /// The condition on the rows `r` of a lot: there still, in a form in which they can be asked for, and
 /// published by then or not. `?1` is the day's text.
-fn eligible(lot: Lot, published: Published) -> String {
+fn eligible(subject_kind: SubjectKind, published: Published) -> String {
     let there = "r.removed_at IS NULL";
     let published = match published {
         Published::By => "(r.create_time IS NULL OR substr(r.create_time, 1, 10) <= ?1)",
         Published::Later => "substr(r.create_time, 1, 10) > ?1",
     };
-    match lot.platform() {
-        None if lot == Lot::Accounts => format!("{there} AND ?1 = ?1"),
+    match subject_kind.platform() {
+        None if subject_kind == SubjectKind::Accounts => format!("{there} AND ?1 = ?1"),
         None => format!("{there} AND {published}"),
         // The request takes whole numbers, and the answer is keyed by them as they are usually written.
         Some(platform) => format!(
@@ -80,8 +80,8 @@ fn eligible(lot: Lot, published: Published) -> String {
     }
 }
 
-fn pending(lot: Lot, published: Published, what: &str) -> String {
-    let (table, eligible) = (lot.kind().name(), eligible(lot, published));
+fn pending(subject_kind: SubjectKind, published: Published, what: &str) -> String {
+    let (table, eligible) = (subject_kind.kind().name(), eligible(subject_kind, published));
     format!(
         "SELECT {what}
          FROM {table} AS r
@@ -103,8 +103,8 @@ pub fn next(
 
 /// Resources that were published after the day, for a request that has room for them.
 pub fn later(c: &Connection, wanted: &Wanted, limit: usize) -> StoreResult<Vec<Subject>> {
-    match wanted.lot {
-        Lot::Accounts => Ok(Vec::new()),
+    match wanted.subject_kind {
+        SubjectKind::Accounts => Ok(Vec::new()),
         _ => subjects(c, wanted, Published::Later, i64::MIN, limit),
     }
 }
@@ -117,7 +117,7 @@ fn subjects(
     limit: usize,
 ) -> StoreResult<Vec<Subject>> {
     let what = "r.key, r.id, m.state IS NOT NULL AS is_again";
-    let sql = pending(wanted.lot, published, what) + " ORDER BY r.key LIMIT ?5";
+    let sql = pending(wanted.subject_kind, published, what) + " ORDER BY r.key LIMIT ?5";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let parameters = (&wanted.date, wanted.day, wanted.has_settled, after, limit);
     c.all(&sql, parameters, Subject::from_row)
@@ -125,7 +125,7 @@ fn subjects(
 
 /// How many resources are to be asked for.
 pub fn count(c: &Connection, wanted: &Wanted) -> StoreResult<u64> {
-    let sql = pending(wanted.lot, Published::By, "count(*)");
+    let sql = pending(wanted.subject_kind, Published::By, "count(*)");
     let parameters = (&wanted.date, wanted.day, wanted.has_settled, i64::MIN);
     Ok(c.value::<i64>(&sql, parameters)?.unsigned_abs())
 }
@@ -140,12 +140,15 @@ pub fn is_begun(c: &Connection, kind: Kind, day: i64) -> StoreResult<bool> {
 
 /// How many resources of a lot there are by the day they were published, `YYYY-MM-DD`; those whose
 /// day is not known are under the empty text, which is before all others.
-pub fn by_publication(c: &Connection, lot: Lot) -> StoreResult<BTreeMap<String, u64>> {
-    let published = match lot {
-        Lot::Accounts => "''",
+pub fn by_publication(
+    c: &Connection,
+    subject_kind: SubjectKind,
+) -> StoreResult<BTreeMap<String, u64>> {
+    let published = match subject_kind {
+        SubjectKind::Accounts => "''",
         _ => "coalesce(substr(r.create_time, 1, 10), '')",
     };
-    let (table, eligible) = (lot.kind().name(), eligible(lot, Published::By));
+    let (table, eligible) = (subject_kind.kind().name(), eligible(subject_kind, Published::By));
     let sql = format!("SELECT {published}, count(*) FROM {table} AS r WHERE {eligible} GROUP BY 1");
     c.all(&sql, ["9999-12-31"], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))
 }
@@ -159,17 +162,21 @@ pub fn unaskable(c: &Connection) -> StoreResult<u64> {
 }
 
 /// Writes what was answered for a day. Returns how many rows are new or other than before.
-pub fn write(tx: &Transaction<'_>, wanted: &Wanted, told: &[(Subject, Told)]) -> StoreResult<i64> {
-    let kind = wanted.lot.kind();
+pub fn write(
+    tx: &Transaction<'_>,
+    wanted: &Wanted,
+    told: &[(Subject, DayMetrics)],
+) -> StoreResult<i64> {
+    let kind = wanted.subject_kind.kind();
     let slot = slot(tx, kind, wanted.day, &wanted.date)?;
     let mut changed = 0;
     for (subject, told) in told {
-        name(tx, wanted.lot, subject)?;
+        name(tx, wanted.subject_kind, subject)?;
         changed += match told {
-            Told::Figures { metrics, is_final } => {
+            DayMetrics::Figures { metrics, is_final } => {
                 figures(tx, slot, subject.key, metrics, *is_final)?
             }
-            Told::NotFound => not_found(tx, slot, subject.key)?,
+            DayMetrics::NotFound => not_found(tx, slot, subject.key)?,
         };
     }
     Ok(changed)
@@ -187,13 +194,13 @@ fn slot(tx: &Transaction<'_>, kind: Kind, day: i64, date: &str) -> StoreResult<i
 }
 
 /// Notes under which id a resource is shown.
-fn name(tx: &Transaction<'_>, lot: Lot, subject: &Subject) -> StoreResult<()> {
+fn name(tx: &Transaction<'_>, subject_kind: SubjectKind, subject: &Subject) -> StoreResult<()> {
     let sql =
         "INSERT INTO metric_subject (kind, key, id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-    match lot.platform() {
-        None => tx.exec(sql, (lot.kind(), subject.key, &subject.id)),
+    match subject_kind.platform() {
+        None => tx.exec(sql, (subject_kind.kind(), subject.key, &subject.id)),
         Some(platform) => {
-            tx.exec(sql, (lot.kind(), subject.key, format!("{platform}:{}", subject.id)))
+            tx.exec(sql, (subject_kind.kind(), subject.key, format!("{platform}:{}", subject.id)))
         }
     }
 }
@@ -326,7 +333,7 @@ pub fn reach(c: &Connection) -> StoreResult<Vec<Reach>> {
     let sql = "SELECT kind, min(date) AS \"from\", max(date) AS \"to\", count(*) AS days,
                       (SELECT grows_from IS NOT NULL FROM metric_kind AS k WHERE k.kind = d.kind) AS is_growing
                FROM metric_day AS d WHERE kind = ?1 AND asked_at IS NOT NULL HAVING count(*) > 0";
-    let found = Lot::KINDS.into_iter().map(|kind| c.optional(sql, [kind], Reach::from_row));
+    let found = SubjectKind::KINDS.into_iter().map(|kind| c.optional(sql, [kind], Reach::from_row));
     found.filter_map(Result::transpose).collect()
 }
 

@@ -10,47 +10,47 @@
 //! never closes it.
 //!
 //! **Reading order.** [`open`], [`place`], [`instance_lock`] and [`wal_check`] make the connection; [`rows`] and [`pages`] write what
-//! the API said; [`walks`] and [`removals`] keep the promise about completeness; [`due`] is the
+//! the API said; [`listings`] and [`removals`] keep the promise about completeness; [`due`] is the
 //! schedule; [`metrics`] are the days; [`outbox`] is the way back to the API; [`instance`], [`jobs`],
-//! [`passes`], [`refusals`] and [`documents`] are the bookkeeping; [`backup`], [`restore`], [`dump`] and [`fingerprint`] copy it all,
+//! [`runs`], [`unsupported`] and [`documents`] are the bookkeeping; [`backup`], [`restore`], [`dump`] and [`fingerprint`] copy it all,
 //! for another mirror and for other tools; [`sample`] picks what proves it; [`status`] and [`freshness`] read it back;
 //! [`schema_docs`] says what it all means, [`cookbook`] what to ask of it.
 
 pub mod analysis;
+pub mod backoff;
 pub mod backup;
 pub mod busy;
 pub mod cookbook;
+pub mod dashboard;
 mod database;
+pub mod database_path;
 pub mod documents;
 pub mod due;
-pub mod dump;
 pub mod error;
 pub mod fingerprint;
 pub mod freshness;
-pub mod glance;
 pub mod instance;
 pub mod instance_lock;
 pub mod jobs;
+pub mod listings;
 pub mod metrics;
 pub mod open;
 pub mod outbox;
 pub mod pages;
-pub mod passes;
-pub mod pauses;
-pub mod place;
+pub mod public_tables;
 mod query;
-pub mod refusals;
 pub mod removals;
 pub mod restore;
 pub mod rows;
+pub mod runs;
 pub mod sample;
 pub mod schema_check;
 pub mod schema_docs;
 mod shared;
 pub mod status;
 mod stored;
+pub mod unsupported;
 pub mod wal_check;
-pub mod walks;
 
 pub use database::Database;
 pub use error::{StoreError, StoreResult};

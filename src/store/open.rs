@@ -7,9 +7,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl, OpenFlags};
 
 use crate::store::database::Database;
+use crate::store::database_path;
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance_lock::{self, InstanceLock, OpenFiles};
-use crate::store::place;
 use crate::store::{busy, wal_check};
 
 /// What is in `migrations/`, at the time of the build.
@@ -25,7 +25,7 @@ const APPLICATION_ID: i64 = 1_131_564_402;
 /// The most that stays of the WAL after a checkpoint, bytes.
 const WAL_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 
-/// Page cache of a connection in KiB; the largest part of the memory a pass needs.
+/// Page cache of a connection in KiB; the largest part of the memory a run needs.
 const CACHE_KIB: i64 = 3 * 1024;
 
 /// The same of one that reads beside the one that writes: there may be several.
@@ -50,7 +50,7 @@ impl Database {
         if is_new && if_missing == IfMissing::Refuse {
             return Err(StoreError::Missing(path.to_owned()));
         }
-        let path = place::prepare(path)?;
+        let path = database_path::prepare(path)?;
         let lock = InstanceLock::take(&path)?;
         // Just locked.
         let Some(file) = lock.database() else { return Err(StoreError::Missing(path)) };
@@ -111,7 +111,7 @@ fn existing(path: &Path) -> StoreResult<(PathBuf, &'static File, Option<File>)> 
     if !path.exists() {
         return Err(StoreError::Missing(path.to_owned()));
     }
-    let path = place::resolve(path)?;
+    let path = database_path::resolve(path)?;
     let (file, lock) =
         (instance_lock::open_to_look(&path)?, instance_lock::existing_lock_file(&path));
     Ok((path, file, lock))

@@ -21,11 +21,11 @@ pub struct KnownPage {
     pub next_cursor: Option<String>,
     /// The number of resources it said there are.
     pub total_count: Option<i64>,
-    /// The walk that last passed here.
-    pub walk: Option<i64>,
+    /// The listing that last passed here.
+    pub listing: Option<i64>,
 }
 
-from_row!(KnownPage: page, etag, next_cursor, total_count, walk);
+from_row!(KnownPage: page, etag, next_cursor, total_count, listing);
 
 /// A page as it was just answered.
 #[derive(Debug)]
@@ -44,8 +44,8 @@ pub struct NewPage<'a> {
     pub total_count: Option<i64>,
     /// Start of the request.
     pub as_of: i64,
-    /// The walk it belongs to; `None` for a poll by kept cursor.
-    pub walk: Option<i64>,
+    /// The listing it belongs to; `None` for a poll by kept cursor.
+    pub listing: Option<i64>,
     /// Rows that could not be decoded.
     pub dropped: u32,
 }
@@ -55,9 +55,9 @@ pub struct NewPage<'a> {
 pub struct PageCounts {
     /// Rows on the page.
     pub rows_seen: i64,
-    /// Rows of it that this walk had not seen yet.
+    /// Rows of it that this listing had not seen yet.
     #[serde(skip)]
-    pub rows_new_to_walk: i64,
+    pub rows_new_to_listing: i64,
     /// Rows that were new, changed, or came back.
     pub rows_changed: i64,
     /// Rows with a member of an undocumented type.
@@ -70,14 +70,14 @@ pub struct PageCounts {
     pub snapshots_revised: i64,
 }
 
-from_row!(PageCounts: rows_seen, rows_new_to_walk, rows_changed, type_mismatches, rows_dropped, snapshots_added,
+from_row!(PageCounts: rows_seen, rows_new_to_listing, rows_changed, type_mismatches, rows_dropped, snapshots_added,
     snapshots_revised);
 
 impl PageCounts {
     /// Counts a row that was written.
     pub fn count(&mut self, row: &Row, written: Written) {
         self.rows_changed += i64::from(matches!(written.state, State::New | State::Changed));
-        self.type_mismatches += i64::from(row.is_odd);
+        self.type_mismatches += i64::from(row.is_type_mismatch);
         self.snapshots_added += i64::from(written.scrape == Scrape::Added);
         self.snapshots_revised += i64::from(written.scrape == Scrape::Revised);
     }
@@ -86,7 +86,7 @@ impl PageCounts {
 /// The page at `url`, if it was seen before. A validator taken by another decoder does not count.
 pub fn find(c: &Connection, url: &str) -> StoreResult<Option<KnownPage>> {
     let sql =
-        "SELECT page, CASE WHEN decoder = ?2 THEN etag END AS etag, next_cursor, total_count, walk
+        "SELECT page, CASE WHEN decoder = ?2 THEN etag END AS etag, next_cursor, total_count, listing
                FROM page WHERE url = ?1";
     c.optional(sql, (url, DECODER_VERSION), KnownPage::from_row)
 }
@@ -107,7 +107,7 @@ pub fn address(c: &Connection, page: i64) -> StoreResult<Option<PageAddress>> {
     c.optional("SELECT cursor, url FROM page WHERE page = ?1", [page], PageAddress::from_row)
 }
 
-/// How many pages the last complete walk over a kind had.
+/// How many pages the last complete listing of a kind had.
 pub fn count(c: &Connection, kind: Kind) -> StoreResult<i64> {
     c.value("SELECT count(*) FROM page WHERE kind = ?1", [kind.name()])
 }
@@ -123,7 +123,7 @@ pub fn write(
     let source = Source { page: Some(page), as_of: new.as_of };
     let mut counts = PageCounts {
         rows_seen: i64::try_from(rows.len()).unwrap_or(i64::MAX) + i64::from(new.dropped),
-        rows_new_to_walk: i64::from(new.dropped),
+        rows_new_to_listing: i64::from(new.dropped),
         rows_dropped: i64::from(new.dropped),
         type_mismatches: i64::from(new.dropped),
         ..PageCounts::default()
@@ -136,8 +136,9 @@ pub fn write(
         is_held &= written.state != State::Outdated;
         counts.count(row, written);
         let is_first = members.insert(written.key);
-        let is_new_to_walk = written.last_walk.is_none() || written.last_walk != new.walk;
-        counts.rows_new_to_walk += i64::from(is_first && is_new_to_walk);
+        let is_new_to_listing =
+            written.last_listing.is_none() || written.last_listing != new.listing;
+        counts.rows_new_to_listing += i64::from(is_first && is_new_to_listing);
         each(row, written)?;
     }
     drop(writer);
@@ -150,10 +151,16 @@ pub fn write(
 }
 
 /// Records that the API confirmed a page by a 304. Returns how many rows that confirms.
-pub fn confirm(tx: &Transaction<'_>, page: i64, walk: Option<i64>, as_of: i64) -> StoreResult<i64> {
-    let sql = "UPDATE page SET as_of = max(as_of, ?2), walk = coalesce(?3, walk) WHERE page = ?1
+pub fn confirm(
+    tx: &Transaction<'_>,
+    page: i64,
+    listing: Option<i64>,
+    as_of: i64,
+) -> StoreResult<i64> {
+    let sql =
+        "UPDATE page SET as_of = max(as_of, ?2), listing = coalesce(?3, listing) WHERE page = ?1
                RETURNING json_array_length(members)";
-    tx.value(sql, (page, as_of, walk))
+    tx.value(sql, (page, as_of, listing))
 }
 
 /// The keys of the rows on a page.
@@ -171,9 +178,9 @@ pub fn clear_etag(tx: &Transaction<'_>, kind: Kind, key: i64) -> StoreResult<()>
     tx.exec(&sql, [key])
 }
 
-/// Takes the validator of a walk's last page away.
-pub fn void_last(tx: &Transaction<'_>, walk: i64) -> StoreResult<()> {
-    tx.exec("UPDATE page SET etag = NULL WHERE walk = ?1 AND next_cursor IS NULL", [walk])
+/// Takes the validator of a listing's last page away.
+pub fn clear_last_etag(tx: &Transaction<'_>, listing: i64) -> StoreResult<()> {
+    tx.exec("UPDATE page SET etag = NULL WHERE listing = ?1 AND next_cursor IS NULL", [listing])
 }
 
 /// The page's key, made if it was never seen, and the rows that stood on it until now.
@@ -181,7 +188,7 @@ fn place(tx: &Transaction<'_>, new: &NewPage<'_>) -> StoreResult<(i64, BTreeSet<
     if let Some(known) = find(tx, new.url)? {
         return Ok((known.page, members(tx, known.page)?));
     }
-    // Its as_of and walk are set when its rows are in: until then it has confirmed nothing.
+    // Its as_of and listing are set when its rows are in: until then it has confirmed nothing.
     let sql = "INSERT INTO page (kind, url, cursor, decoder, as_of) VALUES (?1, ?2, ?3, ?4, 0)";
     let page =
         tx.prepare_cached(sql)?.insert((new.kind.name(), new.url, new.cursor, DECODER_VERSION))?;
@@ -216,7 +223,7 @@ fn settle(
     let members = serde_json::Value::from_iter(members.iter().copied()).to_string();
     let sql = "UPDATE page
                SET etag = ?2, decoder = ?3, next_cursor = ?4, total_count = ?5,
-                   as_of = max(as_of, ?6), walk = coalesce(?7, walk), members = ?8
+                   as_of = max(as_of, ?6), listing = coalesce(?7, listing), members = ?8
                WHERE page = ?1";
     tx.exec(
         sql,
@@ -227,7 +234,7 @@ fn settle(
             new.next_cursor,
             new.total_count,
             new.as_of,
-            new.walk,
+            new.listing,
             members,
         ),
     )

@@ -1,7 +1,7 @@
-//! Removal: two signs, a ceiling, and nothing at all on the word of an incomplete walk.
+//! Removal: two signs, a ceiling, and nothing at all on the word of an incomplete listing.
 //!
-//! A row that a complete walk did not meet has one sign against it. A 404 on the resource itself,
-//! or absence from a second complete walk, is the second; then the row is marked removed. Its
+//! A row that a complete listing did not meet has one sign against it. A 404 on the resource itself,
+//! or absence from a second complete listing, is the second; then the row is marked removed. Its
 //! history stays, and it comes back unmarked when the API lists it again.
 
 use rusqlite::Transaction;
@@ -10,14 +10,14 @@ use crate::model::Kind;
 use crate::model::settings::RemovalCeiling;
 use crate::store::due;
 use crate::store::error::StoreResult;
+use crate::store::listings::{self, Listing};
 use crate::store::pages;
 use crate::store::query::Query;
-use crate::store::walks::{self, Walk};
 
 /// The ceiling only holds back removals of more rows than this.
 const ROWS_ALWAYS_ALLOWED: i64 = 10;
 
-/// What a complete walk meant for removals.
+/// What a complete listing meant for removals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Removals {
     /// Rows marked removed.
@@ -35,40 +35,45 @@ pub enum Policy {
     Accept,
 }
 
-/// Draws the consequences of a complete walk: marks what it did not meet, removes what has two
+/// Draws the consequences of a complete listing: marks what it did not meet, removes what has two
 /// signs, and forgets pages that are no longer part of the list.
-pub fn settle(tx: &Transaction<'_>, walk: &Walk, policy: Policy, at: i64) -> StoreResult<Removals> {
-    collect_absent(tx, walk)?;
-    let table = walk.kind.name();
+pub fn settle(
+    tx: &Transaction<'_>,
+    listing: &Listing,
+    policy: Policy,
+    at: i64,
+) -> StoreResult<Removals> {
+    collect_absent(tx, listing)?;
+    let table = listing.kind.name();
     // Looked up from the few that are absent; a join is free to read through the whole table instead.
     let sql = format!(
         "SELECT count(*) FROM {table}
          WHERE key IN (SELECT key FROM temp.absent)
-           AND (absent_walk IS NOT NULL OR not_found_at IS NOT NULL)"
+           AND (absent_listing IS NOT NULL OR not_found_at IS NOT NULL)"
     );
     let candidates: i64 = tx.query_row(&sql, [], |row| row.get(0))?;
     let is_held = match policy {
         Policy::Ceiling(ceiling) if candidates > ROWS_ALWAYS_ALLOWED => {
-            let (listed, _) = walks::counts(tx, walk.kind)?;
+            let (listed, _) = listings::counts(tx, listing.kind)?;
             // Row counts are far below 2^53.
             candidates as f64 > listed as f64 * ceiling.fraction
         }
         Policy::Ceiling(_) | Policy::Accept => false,
     };
-    let removed = if is_held { 0 } else { remove(tx, walk.kind, at)? };
-    mark(tx, walk)?;
+    let removed = if is_held { 0 } else { remove(tx, listing.kind, at)? };
+    mark(tx, listing)?;
     let held = candidates - removed;
     tx.execute("UPDATE kind_state SET held_removals = ?2 WHERE kind = ?1", (table, held))?;
-    tx.execute("DELETE FROM page WHERE kind = ?1 AND walk IS NOT ?2", (table, walk.walk))?;
+    tx.execute("DELETE FROM page WHERE kind = ?1 AND listing IS NOT ?2", (table, listing.listing))?;
     Ok(Removals { removed, held })
 }
 
-/// Notes that the API answered 404 for a resource. With absence from a complete walk that makes two
+/// Notes that the API answered 404 for a resource. With absence from a complete listing that makes two
 /// signs. Returns whether the row was removed.
 pub fn not_found(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResult<bool> {
     let table = kind.name();
     let sql = format!(
-        "SELECT absent_walk IS NOT NULL AND removed_at IS NULL FROM {table} WHERE key = ?1"
+        "SELECT absent_listing IS NOT NULL AND removed_at IS NULL FROM {table} WHERE key = ?1"
     );
     let found: Option<bool> = tx.optional(&sql, [key], |row| row.get(0))?;
     let Some(is_second_sign) = found else { return Ok(false) };
@@ -100,10 +105,10 @@ pub fn deleted(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResu
     Ok(removed > 0)
 }
 
-/// Lists the rows the walk did not meet: those on pages it did not pass, and those on no page. A row
-/// that another answer confirmed after the walk began says nothing.
-fn collect_absent(tx: &Transaction<'_>, walk: &Walk) -> StoreResult<()> {
-    let table = walk.kind.name();
+/// Lists the rows the listing did not meet: those on pages it did not pass, and those on no page. A row
+/// that another answer confirmed after the listing began says nothing.
+fn collect_absent(tx: &Transaction<'_>, listing: &Listing) -> StoreResult<()> {
+    let table = listing.kind.name();
     tx.execute_batch(
         "CREATE TEMP TABLE IF NOT EXISTS absent (key INTEGER PRIMARY KEY);
          DELETE FROM temp.absent;",
@@ -113,17 +118,17 @@ fn collect_absent(tx: &Transaction<'_>, walk: &Walk) -> StoreResult<()> {
             "INSERT OR IGNORE INTO temp.absent
              SELECT r.key
              FROM page AS p, json_each(p.members) AS j JOIN {table} AS r ON r.key = j.value
-             WHERE p.kind = ?1 AND p.walk IS NOT ?2 AND r.page = p.page
+             WHERE p.kind = ?1 AND p.listing IS NOT ?2 AND r.page = p.page
                AND r.removed_at IS NULL AND max(r.as_of, p.as_of) < ?3"
         ),
-        (table, walk.walk, walk.started_at),
+        (table, listing.listing, listing.started_at),
     )?;
     tx.execute(
         &format!(
             "INSERT OR IGNORE INTO temp.absent
              SELECT key FROM {table} WHERE page IS NULL AND removed_at IS NULL AND as_of < ?1"
         ),
-        [walk.started_at],
+        [listing.started_at],
     )?;
     // Rows on pages that go away are let loose, absent or not.
     tx.exec(
@@ -131,9 +136,9 @@ fn collect_absent(tx: &Transaction<'_>, walk: &Walk) -> StoreResult<()> {
             "UPDATE {table} AS r
              SET page = NULL, as_of = max(r.as_of, p.as_of)
              FROM page AS p, json_each(p.members) AS j
-             WHERE r.key = j.value AND p.kind = ?1 AND p.walk IS NOT ?2 AND r.page = p.page"
+             WHERE r.key = j.value AND p.kind = ?1 AND p.listing IS NOT ?2 AND r.page = p.page"
         ),
-        (table, walk.walk),
+        (table, listing.listing),
     )
 }
 
@@ -142,7 +147,7 @@ fn remove(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<i64> {
     let sql = format!(
         "UPDATE {table} SET removed_at = ?1
          WHERE key IN (SELECT key FROM temp.absent)
-           AND (absent_walk IS NOT NULL OR not_found_at IS NOT NULL)"
+           AND (absent_listing IS NOT NULL OR not_found_at IS NOT NULL)"
     );
     let removed = tx.execute(&sql, [at])?;
     if due::is_scheduled(kind) {
@@ -156,12 +161,12 @@ fn remove(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<i64> {
     Ok(i64::try_from(removed).unwrap_or(i64::MAX))
 }
 
-/// The walk is the first sign against what it did not meet and what is still there.
-fn mark(tx: &Transaction<'_>, walk: &Walk) -> StoreResult<()> {
+/// The listing is the first sign against what it did not meet and what is still there.
+fn mark(tx: &Transaction<'_>, listing: &Listing) -> StoreResult<()> {
     let sql = format!(
-        "UPDATE {} SET absent_walk = ?1
-         WHERE key IN (SELECT key FROM temp.absent) AND absent_walk IS NULL AND removed_at IS NULL",
-        walk.kind.name()
+        "UPDATE {} SET absent_listing = ?1
+         WHERE key IN (SELECT key FROM temp.absent) AND absent_listing IS NULL AND removed_at IS NULL",
+        listing.kind.name()
     );
-    tx.exec(&sql, [walk.walk])
+    tx.exec(&sql, [listing.listing])
 }

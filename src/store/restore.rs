@@ -18,10 +18,10 @@ use url::Url;
 
 use crate::store::backup::{self, BackupError, Copied, Existing, Partial};
 use crate::store::error::{StoreError, StoreResult};
-use crate::store::instance::{self, StoredTraffic};
+use crate::store::instance::{self, StoredRequestState};
 use crate::store::instance_lock::{self, FileId, InstanceLock};
 use crate::store::open::{self, Access};
-use crate::store::{place, wal_check};
+use crate::store::{database_path, wal_check};
 
 /// What is added to the name of a file that was replaced.
 const REPLACED: &str = ".replaced";
@@ -46,7 +46,7 @@ pub struct Restored {
 struct Former {
     organization_id: Option<String>,
     /// A wait that the server asked for is kept to.
-    traffic: Option<StoredTraffic>,
+    request_state: Option<StoredRequestState>,
 }
 
 /// Puts `copy` in place of `database`. `tell` hears how far it is, and says whether to go on.
@@ -56,7 +56,7 @@ pub fn restore(
     now: i64,
     mut tell: impl FnMut(Copied) -> bool,
 ) -> Result<Restored, BackupError> {
-    let path = place::prepare(database)?;
+    let path = database_path::prepare(database)?;
     let lock = InstanceLock::take_to_replace(&path)?;
     let source = open_copy(copy, &path)?;
     // A log that is not the old file's own belongs to nothing that is left.
@@ -72,9 +72,9 @@ pub fn restore(
     open::migrate(&mut connection)?;
     check_organization(copy, &connection, &former)?;
     let held = backup::make_it_its_own(&mut connection, now)?;
-    if let Some(traffic) = &former.traffic {
+    if let Some(request_state) = &former.request_state {
         let tx = connection.transaction()?;
-        instance::keep_traffic(&tx, traffic)?;
+        instance::save_request_state(&tx, request_state)?;
         tx.commit()?;
     }
     connection.close().map_err(|(_, error)| error)?;
@@ -92,7 +92,7 @@ pub fn restore(
 
 /// Opens the copy to be read, if it is one of ours.
 fn open_copy(copy: &Path, database: &Path) -> Result<Connection, BackupError> {
-    let path = place::resolve(copy)?;
+    let path = database_path::resolve(copy)?;
     let file = instance_lock::open_to_look(&path)?;
     if FileId::of(&path) == FileId::of(database) {
         return Err(BackupError::Itself(copy.to_owned()));
@@ -113,7 +113,7 @@ fn open_copy(copy: &Path, database: &Path) -> Result<Connection, BackupError> {
 /// it, so that it may be where nothing can be written. A log is read into memory.
 fn open_to_read_alone(path: &Path) -> StoreResult<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    if !wal_check::has_frames(&place::wal_path(path)) {
+    if !wal_check::has_frames(&database_path::wal_path(path)) {
         let mut address =
             Url::from_file_path(path).map_err(|()| StoreError::Missing(path.to_owned()))?;
         address.set_query(Some("immutable=1"));
@@ -132,8 +132,8 @@ fn former(path: &Path) -> Former {
         let connection = open_to_read_alone(path)?;
         open::check_schema(&connection, path, Access::Reads)?;
         let organization_id = instance::identity(&connection)?.organization_id;
-        let traffic = Some(instance::traffic(&connection)?);
-        Ok(Former { organization_id, traffic })
+        let request_state = Some(instance::request_state(&connection)?);
+        Ok(Former { organization_id, request_state })
     };
     read().unwrap_or_else(|error| {
         tracing::debug!(%error, "the replaced database cannot be read");
@@ -169,7 +169,7 @@ fn give_owner(partial: &Partial, old: &File) -> StoreResult<()> {
 fn keep_aside(path: &Path, has_own_log: bool) -> StoreResult<PathBuf> {
     let io = StoreError::io(path);
     let aside = free_name(path)?;
-    let (log, log_aside) = (place::wal_path(path), place::wal_path(&aside));
+    let (log, log_aside) = (database_path::wal_path(path), database_path::wal_path(&aside));
     if has_own_log && wal_check::has_frames(&log) {
         std::fs::hard_link(&log, &log_aside).map_err(io)?;
     }
@@ -179,11 +179,13 @@ fn keep_aside(path: &Path, has_own_log: bool) -> StoreResult<PathBuf> {
 
 fn free_name(path: &Path) -> StoreResult<PathBuf> {
     let names = (1..=REPLACED_MAX).map(|n| match n {
-        1 => place::sibling(path, REPLACED),
-        n => place::sibling(path, &format!("{REPLACED}-{n}")),
+        1 => database_path::sibling(path, REPLACED),
+        n => database_path::sibling(path, &format!("{REPLACED}-{n}")),
     });
     let is_free = |path: &PathBuf| {
-        [path.clone(), place::wal_path(path)].iter().all(|path| path.symlink_metadata().is_err())
+        [path.clone(), database_path::wal_path(path)]
+            .iter()
+            .all(|path| path.symlink_metadata().is_err())
     };
     names.into_iter().find(is_free).ok_or_else(|| StoreError::Io {
         path: path.to_owned(),

@@ -28,8 +28,8 @@ pub struct Written {
     pub state: State,
     /// What became of its history.
     pub scrape: Scrape,
-    /// The walk in which its former page was last seen.
-    pub last_walk: Option<i64>,
+    /// The listing in which its former page was last seen.
+    pub last_listing: Option<i64>,
 }
 
 /// What became of a row's current state.
@@ -63,7 +63,7 @@ pub struct RowWriter<'t> {
     insert: CachedStatement<'t>,
     update: CachedStatement<'t>,
     place: CachedStatement<'t>,
-    void: CachedStatement<'t>,
+    clear_etag: CachedStatement<'t>,
     history: Option<History<'t>>,
 }
 
@@ -79,7 +79,7 @@ struct Found {
     fingerprint: i64,
     page: Option<i64>,
     as_of: i64,
-    walk: Option<i64>,
+    listing: Option<i64>,
     is_marked: bool,
 }
 
@@ -104,7 +104,7 @@ impl<'t> RowWriter<'t> {
             insert: tx.prepare_cached(&sql.insert)?,
             update: tx.prepare_cached(&sql.update)?,
             place: tx.prepare_cached(&sql.place)?,
-            void: tx.prepare_cached(
+            clear_etag: tx.prepare_cached(
                 "UPDATE page SET etag = NULL WHERE page = ?1 AND etag IS NOT NULL",
             )?,
             history,
@@ -116,7 +116,7 @@ impl<'t> RowWriter<'t> {
         let Some(found) = self.find(row)? else {
             let key = self.insert(row, source)?;
             let scrape = self.record(key, row)?;
-            return Ok(Written { key, state: State::New, scrape, last_walk: None });
+            return Ok(Written { key, state: State::New, scrape, last_listing: None });
         };
         let state = self.settle(&found, row, source)?;
         let scrape = match state {
@@ -125,7 +125,7 @@ impl<'t> RowWriter<'t> {
             // An older answer may still hold a scrape that was overwritten since.
             State::Outdated => self.add_scrape(found.key, row)?,
         };
-        Ok(Written { key: found.key, state, scrape, last_walk: found.walk })
+        Ok(Written { key: found.key, state, scrape, last_listing: found.listing })
     }
 
     fn find(&mut self, row: &Row) -> StoreResult<Option<Found>> {
@@ -136,7 +136,7 @@ impl<'t> RowWriter<'t> {
                 fingerprint: r.get(1)?,
                 page: r.get(2)?,
                 as_of: r.get::<_, i64>(3)?.max(page_as_of.unwrap_or(i64::MIN)),
-                walk: r.get(5)?,
+                listing: r.get(5)?,
                 is_marked: r.get(6)?,
             })
         };
@@ -162,7 +162,7 @@ impl<'t> RowWriter<'t> {
         if let Some(former) = found.page
             && (!stays || (source.page.is_none() && (!is_same || found.is_marked)))
         {
-            self.void.execute([former])?;
+            self.clear_etag.execute([former])?;
         }
         if is_same {
             self.place.execute((found.key, page, source.as_of))?;
@@ -278,8 +278,8 @@ fn compose(kind: Kind) -> Sql {
     let list = names.join(", ");
     Sql {
         find: format!(
-            "SELECT r.key, r.fingerprint, r.page, r.as_of, p.as_of, p.walk,
-                    r.removed_at IS NOT NULL OR r.absent_walk IS NOT NULL OR r.not_found_at IS NOT NULL
+            "SELECT r.key, r.fingerprint, r.page, r.as_of, p.as_of, p.listing,
+                    r.removed_at IS NOT NULL OR r.absent_listing IS NOT NULL OR r.not_found_at IS NOT NULL
              FROM {table} AS r LEFT JOIN page AS p ON p.page = r.page
              WHERE {by_id}"
         ),
@@ -290,12 +290,12 @@ fn compose(kind: Kind) -> Sql {
         update: format!(
             "UPDATE {table}
              SET page = ?2, as_of = ?3, extra = ?4, fingerprint = ?5,
-                 removed_at = NULL, absent_walk = NULL, not_found_at = NULL, {sets}
+                 removed_at = NULL, absent_listing = NULL, not_found_at = NULL, {sets}
              WHERE key = ?1"
         ),
         place: format!(
             "UPDATE {table}
-             SET page = ?2, as_of = ?3, removed_at = NULL, absent_walk = NULL, not_found_at = NULL
+             SET page = ?2, as_of = ?3, removed_at = NULL, absent_listing = NULL, not_found_at = NULL
              WHERE key = ?1"
         ),
         history: compose_history(kind),

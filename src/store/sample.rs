@@ -64,10 +64,10 @@ pub struct Held {
     pub is_removed: bool,
 }
 
-/// How many rows of a kind a complete walk did not meet, so that they may be gone.
+/// How many rows of a kind a complete listing did not meet, so that they may be gone.
 pub fn suspected(c: &Connection, kind: Kind) -> StoreResult<i64> {
     let sql = format!(
-        "SELECT count(*) FROM {} WHERE removed_at IS NULL AND (absent_walk IS NOT NULL OR not_found_at IS NOT NULL)",
+        "SELECT count(*) FROM {} WHERE removed_at IS NULL AND (absent_listing IS NOT NULL OR not_found_at IS NOT NULL)",
         kind.name()
     );
     c.value(&sql, [])
@@ -223,8 +223,8 @@ pub fn has_newer_scrape(c: &Connection, creator: &str, as_of: i64, now: i64) -> 
 
 /// Whether any account was scraped, or should have been by `now` (Unix seconds), whose account videos
 /// have not been read since.
-pub fn awaits_feeds(c: &Connection, now: i64) -> StoreResult<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM feed_due)
+pub fn awaits_account_lists(c: &Connection, now: i64) -> StoreResult<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM account_list_due)
                    OR EXISTS (SELECT 1 FROM account_due WHERE due_at <= ?1)";
     c.value(sql, [now])
 }

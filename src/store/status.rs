@@ -6,21 +6,21 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use crate::model::{Kind, Lifecycle};
+use crate::store::backoff::{self, Backoff};
+use crate::store::database_path;
 use crate::store::error::StoreResult;
 use crate::store::freshness::{self, Freshness};
 use crate::store::instance::{self, Identity};
+use crate::store::listings::{self, KindState, Listing};
 use crate::store::metrics::{self, Reach};
 use crate::store::open;
 use crate::store::outbox::{self, Summary};
-use crate::store::pauses::{self, Backoff};
-use crate::store::place;
 use crate::store::query::{Query, from_row};
-use crate::store::refusals::{self, Refusal};
 use crate::store::rows::{self, UnreadableScrapes};
-use crate::store::walks::{self, KindState, Walk};
+use crate::store::unsupported::{self, UnsupportedFeature};
 
 /// Passes that are searched for the last error. The log may hold months of them.
-const PASSES_SEARCHED: i64 = 1_000;
+const RUNS_SEARCHED: i64 = 1_000;
 
 /// Damages that [`integrity`] names.
 const DAMAGES_MAX: i64 = 5;
@@ -35,18 +35,18 @@ pub struct Snapshot {
     /// What the daemon says of itself, and how long it lets dues wait for each other, seconds. Of
     /// value while a daemon runs.
     pub daemon: Option<(String, i64)>,
-    /// The pass that began last.
-    pub last_pass: Option<LastPass>,
-    /// Where each kind stands, in the order of a pass.
+    /// The run that began last.
+    pub last_run: Option<LastRun>,
+    /// Where each kind stands, in the order of a run.
     pub kinds: Vec<KindStatus>,
     /// The schedule of videos.
     pub schedule: Schedule,
     /// How far the daily metrics reach.
     pub daily: Vec<Reach>,
-    /// The rate gate as it is kept.
-    pub traffic: instance::StoredTraffic,
+    /// The rate limiter as it is kept.
+    pub request_state: instance::StoredRequestState,
     /// What the server was found not to support.
-    pub refusals: Vec<Refusal>,
+    pub unsupported: Vec<UnsupportedFeature>,
     /// What is left alone for now because it failed.
     pub paused: Vec<Backoff>,
     /// How the outbox is doing.
@@ -57,11 +57,11 @@ pub struct Snapshot {
     pub lifecycle: Option<(Lifecycle, i64)>,
 }
 
-/// A pass as in the log; times in microseconds.
+/// A run as in the log; times in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastPass {
+pub struct LastRun {
     /// Its number.
-    pub pass: i64,
+    pub run_id: i64,
     /// Who asked for it.
     pub trigger: String,
     /// When it began.
@@ -76,7 +76,7 @@ pub struct LastPass {
     pub requests: i64,
 }
 
-from_row!(LastPass: pass, trigger, started_at, finished_at, outcome, detail, requests);
+from_row!(LastRun: run_id, trigger, started_at, finished_at, outcome, detail, requests);
 
 /// Where a kind stands; times in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,10 +87,10 @@ pub struct KindStatus {
     pub rows: i64,
     /// Resources marked removed.
     pub removed: i64,
-    /// What its walks came to.
+    /// What its listings came to.
     pub state: KindState,
-    /// The walk that is under way, or was interrupted.
-    pub open_walk: Option<Walk>,
+    /// The listing that is under way, or was interrupted.
+    pub open_listing: Option<Listing>,
     /// How old its figures are.
     pub freshness: Option<Freshness>,
     /// Rows whose history stops.
@@ -100,7 +100,7 @@ pub struct KindStatus {
 /// When videos are due; times in Unix seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Schedule {
-    /// Videos that are polled by their intervals; the others are left to the sweeps.
+    /// Videos that are polled by their intervals; the others are left to the full syncs.
     pub scheduled: i64,
     /// Of these, due by now.
     pub overdue: i64,
@@ -114,10 +114,10 @@ from_row!(Schedule: scheduled, overdue, next_due_at);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastError {
     /// In which pass.
-    pub pass: i64,
+    pub run_id: i64,
     /// When.
     pub at: i64,
-    /// With which kind; `None` if it stopped the whole pass.
+    /// With which kind; `None` if it stopped the whole run.
     pub kind: Option<String>,
     /// The API's code for it, or ours.
     pub code: String,
@@ -127,7 +127,7 @@ pub struct LastError {
     pub request_id: Option<String>,
 }
 
-from_row!(LastError: pass, at, kind, code, detail, request_id);
+from_row!(LastError: run_id, at, kind, code, detail, request_id);
 
 /// Bytes on the disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -148,13 +148,13 @@ pub fn read(c: &Connection, now: i64) -> StoreResult<Snapshot> {
         identity: instance::identity(&moment)?,
         schema_version: open::schema_version(&moment)?,
         daemon: instance::condition(&moment)?,
-        last_pass: last_pass(&moment)?,
+        last_run: last_run(&moment)?,
         kinds: kinds?,
         schedule: schedule(&moment, now / 1_000_000)?,
         daily: metrics::reach(&moment)?,
-        traffic: instance::traffic(&moment)?,
-        refusals: refusals::in_force(&moment, now)?,
-        paused: pauses::in_force(&moment, now)?,
+        request_state: instance::request_state(&moment)?,
+        unsupported: unsupported::in_force(&moment, now)?,
+        paused: backoff::in_force(&moment, now)?,
         outbox: outbox::summary(&moment)?,
         last_error: last_error(&moment)?,
         lifecycle: lifecycle(&moment)?,
@@ -197,17 +197,17 @@ pub fn integrity(c: &Connection, depth: Depth) -> StoreResult<Vec<String>> {
 /// Sizes by name alone: the files are not opened.
 pub fn sizes(database: &Path) -> Sizes {
     let length = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    Sizes { database: length(database), wal: length(&place::wal_path(database)) }
+    Sizes { database: length(database), wal: length(&database_path::wal_path(database)) }
 }
 
 fn kind_status(c: &Connection, kind: Kind) -> StoreResult<KindStatus> {
-    let (rows, removed) = walks::counts(c, kind)?;
+    let (rows, removed) = listings::counts(c, kind)?;
     Ok(KindStatus {
         kind,
         rows,
         removed,
-        state: walks::state(c, kind)?,
-        open_walk: walks::open(c, kind)?,
+        state: listings::state(c, kind)?,
+        open_listing: listings::open(c, kind)?,
         freshness: freshness::read(c, kind)?,
         unreadable_scrapes: rows::unreadable_scrapes(c, kind)?,
     })
@@ -220,37 +220,37 @@ fn schedule(c: &Connection, now: i64) -> StoreResult<Schedule> {
     c.one(sql, [now], Schedule::from_row)
 }
 
-fn last_pass(c: &Connection) -> StoreResult<Option<LastPass>> {
+fn last_run(c: &Connection) -> StoreResult<Option<LastRun>> {
     let sql = "SELECT run_id AS pass, trigger, started_at, finished_at, outcome, detail,
-                      (SELECT coalesce(sum(k.requests), 0) FROM pass_kind AS k WHERE k.run_id = p.run_id) AS requests
-               FROM pass AS p ORDER BY run_id DESC LIMIT 1";
-    c.optional(sql, [], LastPass::from_row)
+                      (SELECT coalesce(sum(k.requests), 0) FROM kind_run AS k WHERE k.run_id = p.run_id) AS requests
+               FROM run AS p ORDER BY run_id DESC LIMIT 1";
+    c.optional(sql, [], LastRun::from_row)
 }
 
-/// The later of a kind's last error and of what last stopped a whole pass. Where both tell of the
-/// same pass, the kind's is the one that knows the request.
+/// The later of a kind's last error and of what last stopped a whole run. Where both tell of the
+/// same run, the kind's is the one that knows the request.
 fn last_error(c: &Connection) -> StoreResult<Option<LastError>> {
     let sql = "SELECT run_id AS pass, at, kind, code, detail, request_id
                FROM (SELECT run_id, coalesce(finished_at, started_at) AS at, kind, error_code AS code,
                             detail, request_id
-                     FROM pass_kind
-                     WHERE error_code IS NOT NULL AND run_id > (SELECT max(run_id) FROM pass) - ?1
+                     FROM kind_run
+                     WHERE error_code IS NOT NULL AND run_id > (SELECT max(run_id) FROM run) - ?1
                      UNION ALL
                      SELECT run_id, coalesce(finished_at, started_at), NULL, outcome, detail, NULL
-                     FROM pass
+                     FROM run
                      WHERE outcome NOT IN ('finished', 'running', 'interrupted')
-                       AND run_id > (SELECT max(run_id) FROM pass) - ?1)
+                       AND run_id > (SELECT max(run_id) FROM run) - ?1)
                ORDER BY run_id DESC, kind IS NULL, at DESC LIMIT 1";
-    c.optional(sql, [PASSES_SEARCHED], LastError::from_row)
+    c.optional(sql, [RUNS_SEARCHED], LastError::from_row)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Ending, Outcome};
+    use crate::model::{KindOutcome, Outcome};
     use crate::store::Database;
     use crate::store::open::IfMissing;
-    use crate::store::passes::{self, Tally};
+    use crate::store::runs::{self, Tally};
 
     fn mirror() -> (tempfile::TempDir, Database) {
         let folder = tempfile::tempdir().unwrap();
@@ -258,9 +258,9 @@ mod tests {
         (folder, store)
     }
 
-    /// A pass whose turn of accounts ended with this error, and which was itself stopped by that.
-    fn failed_pass(store: &Database, at: i64, code: Option<&str>, outcome: &str) {
-        let ending = Ending {
+    /// A run whose turn of accounts ended with this error, and which was itself stopped by that.
+    fn failed_run(store: &Database, at: i64, code: Option<&str>, outcome: &str) {
+        let kind_outcome = KindOutcome {
             outcome: Outcome::Failed,
             error_code: code.map(str::to_owned),
             detail: None,
@@ -268,12 +268,12 @@ mod tests {
         };
         store
             .write(|tx| {
-                let pass = passes::begin(tx, "sync", at)?;
-                passes::begin_kind(tx, pass, Kind::Account, "full", at)?;
+                let run_id = runs::begin(tx, "sync", at)?;
+                runs::begin_kind(tx, run_id, Kind::Account, "full", at)?;
                 let tally = Tally { requests: 3, ..Tally::default() };
-                passes::count(tx, pass, Kind::Account, &tally)?;
-                passes::end_kind(tx, pass, Kind::Account, &ending, at + 1)?;
-                passes::end(tx, pass, outcome, None, at + 2)?;
+                runs::count(tx, run_id, Kind::Account, &tally)?;
+                runs::end_kind(tx, run_id, Kind::Account, &kind_outcome, at + 1)?;
+                runs::end(tx, run_id, outcome, None, at + 2)?;
                 Ok(())
             })
             .unwrap();
@@ -285,7 +285,7 @@ mod tests {
         let found = store.read(|c| read(c, 0)).unwrap();
         assert_eq!(found.kinds.iter().map(|kind| kind.kind).collect::<Vec<_>>(), Kind::ALL);
         assert!(found.kinds.iter().all(|kind| (kind.rows, kind.removed) == (0, 0)));
-        assert_eq!((found.last_pass, found.last_error, found.lifecycle), (None, None, None));
+        assert_eq!((found.last_run, found.last_error, found.lifecycle), (None, None, None));
         assert_eq!(found.schedule, Schedule::default());
         assert_eq!(found.schema_version, open::known_version());
         assert_eq!(store.read(|c| integrity(c, Depth::Deep)).unwrap(), Vec::<String>::new());
@@ -294,30 +294,33 @@ mod tests {
     #[test]
     fn the_last_error_knows_its_request_where_one_kind_had_it() {
         let (_folder, store) = mirror();
-        failed_pass(&store, 10, Some("ONE"), "finished");
-        failed_pass(&store, 20, Some("TWO"), "unreachable");
-        failed_pass(&store, 30, None, "finished");
+        failed_run(&store, 10, Some("ONE"), "finished");
+        failed_run(&store, 20, Some("TWO"), "unreachable");
+        failed_run(&store, 30, None, "finished");
         let error = store.read(last_error).unwrap().unwrap();
-        assert_eq!((error.pass, error.at, error.code.as_str()), (2, 21, "TWO"));
+        assert_eq!((error.run_id, error.at, error.code.as_str()), (2, 21, "TWO"));
         assert_eq!(error.request_id.as_deref(), Some("req_TWO"));
-        failed_pass(&store, 40, None, "other_organization");
+        failed_run(&store, 40, None, "other_organization");
         let error = store.read(last_error).unwrap().unwrap();
-        assert_eq!((error.pass, error.kind, error.code.as_str()), (4, None, "other_organization"));
-        let pass = store.read(last_pass).unwrap().unwrap();
-        assert_eq!((pass.pass, pass.requests, pass.finished_at), (4, 3, Some(42)));
+        assert_eq!(
+            (error.run_id, error.kind, error.code.as_str()),
+            (4, None, "other_organization")
+        );
+        let run_id = store.read(last_run).unwrap().unwrap();
+        assert_eq!((run_id.run_id, run_id.requests, run_id.finished_at), (4, 3, Some(42)));
     }
 
     #[test]
     fn an_error_of_long_ago_is_not_searched_for() {
         let (_folder, store) = mirror();
-        failed_pass(&store, 10, Some("ONE"), "finished");
+        failed_run(&store, 10, Some("ONE"), "finished");
         store
             .write(|tx| {
-                tx.execute("UPDATE sqlite_sequence SET seq = 5000 WHERE name = 'pass'", [])?;
+                tx.execute("UPDATE sqlite_sequence SET seq = 5000 WHERE name = 'run'", [])?;
                 Ok(())
             })
             .unwrap();
-        failed_pass(&store, 20, None, "finished");
+        failed_run(&store, 20, None, "finished");
         assert_eq!(store.read(last_error).unwrap(), None);
     }
 

@@ -16,8 +16,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::store::database_path::{lock_path, wal_path};
 use crate::store::error::{StoreError, StoreResult};
-use crate::store::place::{lock_path, wal_path};
 
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8] = b"SQLite format 3\0";

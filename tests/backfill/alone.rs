@@ -262,7 +262,7 @@ fn an_endpoint_that_is_not_there_is_asked_for_once_a_week() {
         bed.control.switch_all_on();
         bed.backfill(&["--days", "3"]).expect(1).says("tried again after");
         assert_eq!(bed.log_of("/videos/metrics").len(), 1, "not a second time within the week");
-        bed.db_to_write().execute("UPDATE refusal SET retry_at = 0", []).unwrap();
+        bed.db_to_write().execute("UPDATE unsupported_feature SET retry_at = 0", []).unwrap();
         let days = Bed::days_of(&bed.backfill_well(3));
         bed.compare_days(&days);
     }
@@ -279,12 +279,12 @@ fn a_key_without_the_scope_is_told_so_and_may_try_again_with_it() {
     let run = run.says("INSUFFICIENT_SCOPE").says("scope `write`");
     run.says("POST /accounts/metrics");
     assert_eq!(bed.asked().len(), PATHS.len(), "one refused request each");
-    assert_eq!(bed.number("SELECT count(*) FROM refusal"), 3);
+    assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 3);
     bed.control.clear_faults();
     bed.control.set_key_scope(KEY, Scope::Write);
     let days = Bed::days_of(&bed.backfill_well(3));
     bed.compare_days(&days);
-    assert_eq!(bed.number("SELECT count(*) FROM refusal"), 0, "it is forgotten");
+    assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 0, "it is forgotten");
 }
 
 #[test]

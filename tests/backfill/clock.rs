@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use creatormirror::clock::Clock;
-use creatormirror::daemon::{self, Answer, Call, DaemonSettings, Front, News, Pulse};
+use creatormirror::daemon::{
+    self, Answer, DaemonHooks, DaemonSettings, Heartbeat, ServiceState, Signal,
+};
+use creatormirror::fetch::fetcher::RequestSettings;
+use creatormirror::fetch::{Fetcher, SyncContext};
 use creatormirror::model::{Kind, Watcher};
-use creatormirror::pass::backfill::{self, Backfill, Backfilled};
-use creatormirror::pass::{self, Order, Report};
-use creatormirror::poll::fetch::Manners;
-use creatormirror::poll::{Desk, Fetcher};
 use creatormirror::sandbox::SandboxSettings;
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
+use creatormirror::sync::backfill::{self, Backfill, Backfilled};
+use creatormirror::sync::{self, Report, RunOptions};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::settings::{client, pass_settings};
+use super::settings::{client, sync_settings};
 use super::support::{Bed, calm};
 use super::truth::day;
 
@@ -44,22 +46,23 @@ impl Lab {
         Self { bed, runtime }
     }
 
-    fn desk(&self) -> Desk {
+    fn ctx(&self) -> SyncContext {
         let clock = self.bed.clock.clone();
         let client = client(&self.bed.base_url, &clock);
         let database = Database::open(&self.bed.database(), IfMissing::Create).unwrap();
-        let fetcher = Fetcher::open(client, database, clock, Watcher::silent(), manners()).unwrap();
-        Desk::new(fetcher, Duration::from_secs(300))
+        let fetcher =
+            Fetcher::open(client, database, clock, Watcher::silent(), request_settings()).unwrap();
+        SyncContext::new(fetcher, Duration::from_secs(300))
     }
 
     /// What `sync` does.
     fn sync(&self) -> Report {
-        let mut desk = self.desk();
-        let order = Order { trigger: "sync", settles: true, ..Order::default() };
-        let report = self.runtime.block_on(pass::run_and_grow(
-            &mut desk,
-            &order,
-            &pass_settings(|_| "@daily"),
+        let mut ctx = self.ctx();
+        let options = RunOptions { trigger: "sync", settles: true, ..RunOptions::default() };
+        let report = self.runtime.block_on(sync::run_and_grow(
+            &mut ctx,
+            &options,
+            &sync_settings(|_| "@daily"),
         ));
         assert!(report.stop.is_none(), "{:?}", report.stop);
         report
@@ -67,9 +70,9 @@ impl Lab {
 
     /// What `backfill` does.
     fn backfill(&self, days: u32) -> Backfilled {
-        let (mut desk, mut work) = (self.desk(), Backfill::of_days(days));
-        let settings = pass_settings(|_| "@daily");
-        let course = backfill::run(&mut desk, &mut work, &settings, false, async |_| false);
+        let (mut ctx, mut work) = (self.ctx(), Backfill::of_days(days));
+        let settings = sync_settings(|_| "@daily");
+        let course = backfill::run(&mut ctx, &mut work, &settings, false, async |_| false);
         let stop = self.runtime.block_on(course);
         work.report(stop)
     }
@@ -78,11 +81,11 @@ impl Lab {
     fn daemon(&self, length: TimeDelta) {
         let clock = self.bed.clock.clone();
         let end = clock.now() + length;
-        let (sender, calls) = mpsc::channel(1);
-        let herald = move |_: &News| {
+        let (sender, signals) = mpsc::channel(1);
+        let notify = move |_: &ServiceState| {
             if clock.now() >= end {
                 // Full means that it was called already.
-                let _ = sender.try_send(Call::Stop);
+                let _ = sender.try_send(Signal::Terminate);
             }
         };
         let nothing = || Answer {
@@ -92,21 +95,21 @@ impl Lab {
             error: None,
             hints: Vec::new(),
         };
-        let front = Front {
-            calls,
-            herald: Box::new(herald),
+        let hooks = DaemonHooks {
+            signals,
+            notify: Box::new(notify),
             note: Box::new(|_, _| ()),
             reload: Box::new(|| Err("nothing to read".to_owned())),
             answer: Box::new(move |_| nothing()),
             answer_backfill: Box::new(move |_| nothing()),
-            pulse: Pulse::new(self.bed.clock.clone()),
+            heartbeat: Heartbeat::new(self.bed.clock.clone()),
         };
         let settings = DaemonSettings {
-            pass: pass_settings(|_| "@hourly"),
-            manners: manners(),
+            run_id: sync_settings(|_| "@hourly"),
+            request_settings: request_settings(),
             freshness_target: Duration::from_secs(300),
         };
-        self.runtime.block_on(daemon::run(self.desk(), settings, front)).unwrap();
+        self.runtime.block_on(daemon::run(self.ctx(), settings, hooks)).unwrap();
     }
 
     fn today(&self) -> NaiveDate {
@@ -143,8 +146,8 @@ impl Lab {
     }
 }
 
-fn manners() -> Manners {
-    Manners {
+fn request_settings() -> RequestSettings {
+    RequestSettings {
         rate_share: 0.9,
         max_wait: Duration::from_secs(300),
         max_concurrent_requests: 4,
@@ -246,8 +249,8 @@ fn the_daemon_keeps_up_with_the_days_one_day_behind() {
         assert_eq!(lab.asked(), lab.expected(&[(lab.ago(1), 1), (lab.ago(3), 1)]));
         lab.bed.compare_days(&lab.since(first));
     }
-    let passes = lab.bed.number("SELECT count(*) FROM pass WHERE trigger = 'daily'");
-    assert!((4..=12).contains(&passes), "{passes} passes for four days: it spins");
+    let runs = lab.bed.number("SELECT count(*) FROM run WHERE trigger = 'daily'");
+    assert!((4..=12).contains(&runs), "{runs} runs for four days: it spins");
 }
 
 #[test]

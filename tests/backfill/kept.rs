@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use creatormirror::api::decode;
 use creatormirror::model::metrics::{Metrics, day};
-use creatormirror::model::{Kind, Lot};
-use creatormirror::store::metrics::{self, Subject, Told, Wanted};
+use creatormirror::model::{Kind, SubjectKind};
+use creatormirror::store::metrics::{self, DayMetrics, Subject, Wanted};
 use creatormirror::store::open::IfMissing;
 use creatormirror::store::rows::{RowWriter, Source};
 use creatormirror::store::{Database, StoreResult};
@@ -107,7 +107,7 @@ proptest! {
             let today = 4 + round as i64;
             for number in 0..today.min(6) {
                 let (date, has_settled) = (text(number), today - number > 2);
-                let wanted = Wanted { lot: Lot::Videos, day: 20_000 + number, date, has_settled };
+                let wanted = Wanted { subject_kind: SubjectKind::Videos, day: 20_000 + number, date, has_settled };
                 let expected: Vec<String> = published.iter().enumerate()
                     .filter(|(_, day)| day.is_none_or(|day| day <= number))
                     .map(|(n, _)| format!("v{n}"))
@@ -124,7 +124,7 @@ proptest! {
                     let Some(last) = subjects.last() else { break };
                     after = last.key;
                     found.extend(subjects.iter().map(|subject| subject.id.clone()));
-                    let mut told: Vec<(Subject, Told)> = Vec::new();
+                    let mut told: Vec<(Subject, DayMetrics)> = Vec::new();
                     for subject in subjects {
                         let n: usize = subject.id[1..].parse().unwrap();
                         let is_final = has_settled || subject.is_again;
@@ -135,12 +135,12 @@ proptest! {
                                 let before = before.unwrap_or_default();
                                 let kept = std::array::from_fn(|n| metrics[n].or(before[n]));
                                 known.insert(entry, (Some(kept), is_final));
-                                told.push((subject, Told::Figures { metrics, is_final }));
+                                told.push((subject, DayMetrics::Figures { metrics, is_final }));
                             }
                             Said::NotFound => {
                                 let before = known.get(&entry).and_then(|(before, _)| *before);
                                 known.insert(entry, (before, true));
-                                told.push((subject, Told::NotFound));
+                                told.push((subject, DayMetrics::NotFound));
                             }
                             Said::Nothing => {}
                         }

@@ -119,12 +119,12 @@ impl Bed {
 
     /// The fewest requests for these days, with so many ids in each.
     pub fn fewest(&self, days: &[NaiveDate], ids_max: usize) -> usize {
-        let mut lots: BTreeMap<(String, String, String), usize> = BTreeMap::new();
+        let mut subject_kinds: BTreeMap<(String, String, String), usize> = BTreeMap::new();
         for (kind, id, day) in self.true_figures(days).into_keys() {
             let platform = id.split_once(':').map_or(String::new(), |(name, _)| name.to_owned());
-            *lots.entry((kind, platform, day)).or_default() += 1;
+            *subject_kinds.entry((kind, platform, day)).or_default() += 1;
         }
-        lots.values().map(|ids| ids.div_ceil(ids_max)).sum()
+        subject_kinds.values().map(|ids| ids.div_ceil(ids_max)).sum()
     }
 
     /// The requests for daily metrics, oldest first.

@@ -47,7 +47,7 @@ fn an_absurd_retry_after_is_an_hour_in_this_run_and_after_a_restart() {
             starts_and_stops(&bed);
             is_shown(&bed);
             assert_eq!(bed.log().len(), asked, "nothing is asked before the hour is over");
-            let over = r#"UPDATE instance SET gate = json_set(gate, '$.closed.length.secs', 0)"#;
+            let over = r#"UPDATE instance SET rate_limiter = json_set(rate_limiter, '$.closed.length.secs', 0)"#;
             bed.db_to_write().execute(over, []).unwrap();
             bed.sync_well(&[]);
             bed.compare();
@@ -62,11 +62,11 @@ fn an_absurd_wait_in_the_database_is_an_hour_once_it_is_loaded() {
         let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(5_000) };
         bed.control.fault(Fault::on("GET", "/videos", refuse));
         bed.sync(&[]).expect(75);
-        let gate = bed
-            .text("SELECT gate FROM instance")
+        let limiter = bed
+            .text("SELECT rate_limiter FROM instance")
             .replace("\"secs\":5000", &format!("\"secs\":{secs}"));
-        assert!(gate.contains(secs), "{gate}");
-        bed.db_to_write().execute("UPDATE instance SET gate = ?1", [gate]).unwrap();
+        assert!(limiter.contains(secs), "{limiter}");
+        bed.db_to_write().execute("UPDATE instance SET rate_limiter = ?1", [limiter]).unwrap();
         is_closed_for_an_hour(&bed);
         starts_and_stops(&bed);
         is_shown(&bed);

@@ -34,5 +34,5 @@ fn a_daemon_that_is_killed_again_and_again_ends_with_a_whole_mirror() {
     daemon.stop();
     let scraped = "SELECT count(*) FROM videos WHERE last_scrape_time IS NOT NULL";
     assert_eq!(bed.number("SELECT count(*) FROM video_history"), bed.number(scraped));
-    assert_eq!(bed.number("SELECT count(*) FROM walk WHERE state = 'open'"), 0);
+    assert_eq!(bed.number("SELECT count(*) FROM listing WHERE state = 'open'"), 0);
 }

@@ -139,9 +139,11 @@ fn a_reload_during_an_outage_takes_up_the_settings_and_the_key_when_it_can_be_ve
     });
     assert!(!daemon.process.stderr().contains("the key does not work"));
     daemon.news.wait_for_status("idle until");
-    until("the settings are in force", || bed.number("SELECT patience_s FROM instance") == 7 * 60);
+    until("the settings are in force", || {
+        bed.number("SELECT batch_delay_s FROM instance") == 7 * 60
+    });
 
-    wire.mend();
+    wire.repair();
     // The old key works until the new one is taken up, which is tried again after a minute.
     bed.sync_well(&["--full", "--only", "overview"]);
     assert_eq!(bed.text("SELECT api_key_name FROM instance"), "sandbox");

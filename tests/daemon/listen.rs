@@ -54,7 +54,7 @@ fn it_tells_what_is_known_and_nothing_of_what_was_not_yet() {
     assert!(!metrics.contains("creatormirror_last_pass_timestamp_seconds "), "{metrics}");
     assert_eq!((get(address, "/healthz").0, get(address, "/readyz").0), (200, 503));
 
-    wire.mend();
+    wire.repair();
     daemon.news.wait_for("STATUS=idle until");
     let (_, metrics) = get(address, "/metrics");
     let line = |name: &str| {

@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::stage::{STOP_MAX, still};
-use super::support::{BINARY, Bed, KEY, PATIENCE, calm, until};
+use super::support::{BINARY, Bed, KEY, TIMEOUT, calm, until};
 
 /// A pipe that is full.
 fn full_pipe() -> (PipeReader, PipeWriter) {
@@ -89,7 +89,7 @@ fn dropped_lines_are_counted_and_told_when_the_reader_is_back() {
     });
     // It is told once there is room for it, and from then on every line arrives.
     let next = |what: &str| loop {
-        let line = heard.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no `{what}`"));
+        let line = heard.recv_timeout(TIMEOUT).unwrap_or_else(|_| panic!("no `{what}`"));
         if line.contains(what) {
             return line;
         }

@@ -18,7 +18,7 @@ fn an_outage_is_said_and_outlived() {
     wire.cut();
     bed.sync(&["--full"]).expect(69).says("the API is unreachable");
     daemon.news.wait_for_status("the API is unreachable");
-    wire.mend();
+    wire.repair();
     // A job is an attempt of its own: it does not wait for the next one.
     bed.sync_well(&["--full"]);
     daemon.news.wait_for_status("idle until");
@@ -56,7 +56,7 @@ fn what_was_scraped_during_an_outage_is_caught_up_with_after_it() {
     daemon.news.wait_for_status("the API is unreachable");
     world.advance(behind);
     bed.control.clear_log();
-    wire.mend();
+    wire.repair();
     let scraped_now = |bed: &Bed| {
         let truth = bed.control.rows(Kind::Video);
         let newest = truth.iter().filter_map(|row| row["last_scrape_time"].as_str());
@@ -88,7 +88,7 @@ fn a_sync_during_an_outage_is_told_at_once_rather_than_kept_waiting() {
         bed.sync(&["--max-wait", "5m"]).expect(69);
         assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
     }
-    wire.mend();
+    wire.repair();
     bed.sync_well(&["--full"]);
     bed.compare();
     daemon.stop();

@@ -14,7 +14,7 @@ use creatormirror::sandbox::SandboxSettings;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::support::{Bed, PATIENCE, Run, Running};
+use super::support::{Bed, Run, Running, TIMEOUT};
 
 pub use super::support::wire::Wire;
 
@@ -35,7 +35,7 @@ pub fn still(settings: SandboxSettings) -> Bed {
 /// A daemon that runs.
 pub struct Daemon {
     pub process: Running,
-    pub news: News,
+    pub news: ServiceState,
 }
 
 impl Bed {
@@ -46,11 +46,11 @@ impl Bed {
 
     /// Starts a command that is `run`, with a notify socket.
     pub fn start_daemon_by(&self, command: Command) -> Daemon {
-        self.start_daemon_told(command, News::listen())
+        self.start_daemon_told(command, ServiceState::listen())
     }
 
     /// Starts a command that is `run`, with this notify socket.
-    pub fn start_daemon_told(&self, mut command: Command, news: News) -> Daemon {
+    pub fn start_daemon_told(&self, mut command: Command, news: ServiceState) -> Daemon {
         command.env("NOTIFY_SOCKET", &news.address).env("WATCHDOG_USEC", "900000");
         Daemon { process: self.start(command), news }
     }
@@ -82,7 +82,7 @@ impl Daemon {
 }
 
 /// What the service manager was told, line by line, and when.
-pub struct News {
+pub struct ServiceState {
     address: OsString,
     lines: Arc<Mutex<Vec<(Instant, String)>>>,
     is_over: Arc<AtomicBool>,
@@ -90,7 +90,7 @@ pub struct News {
     _folder: Option<TempDir>,
 }
 
-impl News {
+impl ServiceState {
     fn listen() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
@@ -160,7 +160,7 @@ impl News {
     pub fn wait_for_more(&self, start: &str, heard: usize) {
         let begun = Instant::now();
         while self.times(start).len() <= heard {
-            assert!(begun.elapsed() < PATIENCE, "no `{start}` in {:#?}", self.lines());
+            assert!(begun.elapsed() < TIMEOUT, "no `{start}` in {:#?}", self.lines());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -170,13 +170,13 @@ impl News {
     pub fn wait_for_status(&self, part: &str) {
         let begun = Instant::now();
         while !self.status().contains(part) {
-            assert!(begun.elapsed() < PATIENCE, "no `{part}` in {:#?}", self.lines());
+            assert!(begun.elapsed() < TIMEOUT, "no `{part}` in {:#?}", self.lines());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
 
-impl Drop for News {
+impl Drop for ServiceState {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
         if let Some(ear) = self.ear.take() {

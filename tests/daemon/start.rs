@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use creatormirror::sandbox::{Accident, Fault, FaultBody, RetryAfter};
 
-use super::stage::{News, Wire, still};
+use super::stage::{ServiceState, Wire, still};
 use super::support::{KEY, calm, until};
 
 #[test]
@@ -25,7 +25,7 @@ fn it_is_ready_once_whoami_has_answered() {
 #[test]
 fn an_abstract_notify_socket_is_told_that_it_is_ready() {
     let bed = still(calm());
-    let daemon = bed.start_daemon_told(bed.command(&["run"]), News::listen_abstractly());
+    let daemon = bed.start_daemon_told(bed.command(&["run"]), ServiceState::listen_abstractly());
     daemon.news.wait_for("READY=1");
     daemon.news.wait_for("STATUS=idle until");
     assert!(!daemon.stop().stderr.contains("cannot notify"));
@@ -56,7 +56,7 @@ fn a_boot_during_an_outage_succeeds_and_the_mirror_fills_when_it_is_over() {
     let (ready, status) = (at(&lines, "READY=1"), at(&lines, "STATUS=the API is unreachable"));
     assert!(status < ready, "STATUS does not say why: {lines:#?}");
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 0);
-    wire.mend();
+    wire.repair();
     daemon.news.wait_for("STATUS=idle until");
     bed.compare();
     daemon.stop();
@@ -64,7 +64,7 @@ fn a_boot_during_an_outage_succeeds_and_the_mirror_fills_when_it_is_over() {
 
 #[test]
 fn a_rate_limit_at_the_start_is_no_reason_not_to_be_ready() {
-    // Longer than anybody waits, and one that a pass would sit out.
+    // Longer than anybody waits, and one that a run would sit out.
     for seconds in [3_600, 120] {
         let bed = still(calm());
         let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(seconds) };

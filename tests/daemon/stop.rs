@@ -17,7 +17,7 @@ fn sigterm_and_sigint_end_it_in_order() {
         daemon.news.wait_for("STOPPING=1");
         daemon.process.wait().expect(0).says("stopped");
         assert_eq!(bed.text("SELECT runner FROM instance"), "");
-        assert_eq!(bed.number("SELECT count(*) FROM pass WHERE finished_at IS NULL"), 0);
+        assert_eq!(bed.number("SELECT count(*) FROM run WHERE finished_at IS NULL"), 0);
         bed.compare();
         bed.is_sound();
     }
@@ -33,7 +33,7 @@ fn a_stop_in_the_middle_of_a_slow_request_abandons_it_and_the_next_start_goes_on
     until("the third is in", || bed.number("SELECT count(*) FROM video") == 600);
     let page = bed.log_of("/videos")[3].param("cursor").unwrap().to_owned();
     daemon.stop();
-    assert_eq!(bed.number("SELECT count(*) FROM pass WHERE outcome = 'interrupted'"), 1);
+    assert_eq!(bed.number("SELECT count(*) FROM run WHERE outcome = 'interrupted'"), 1);
     bed.control.clear_log();
     let daemon = bed.idle_daemon();
     assert_eq!(bed.log_of("/videos")[0].param("cursor"), Some(page.as_str()));
@@ -53,16 +53,18 @@ fn a_stop_is_heard_while_whoami_is_slow_before_anything_has_begun() {
 
 #[test]
 fn a_stop_is_heard_while_it_waits_for_retry_after() {
-    // One that is waited for in the pass, and one that the loop waits for.
+    // One that is waited for in the run, and one that the loop waits for.
     for seconds in [20, 2_000] {
         let bed = still(calm());
         let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(seconds) };
         bed.control.fault(Fault::on("GET", "/videos", refuse));
         let daemon = bed.start_daemon();
         until("it is limited", || !bed.log_of("/videos").is_empty());
-        until("the gate is kept", || bed.text("SELECT gate FROM instance").contains("closed\":{"));
+        until("the rate limiter is kept", || {
+            bed.text("SELECT rate_limiter FROM instance").contains("closed\":{")
+        });
         daemon.stop();
-        // The gate outlives the run.
+        // The rate limiter outlives the run.
         bed.control.clear_log();
         let again = bed.start_daemon();
         again.news.wait_for(if seconds > 30 { "STATUS=rate limited until" } else { "WATCHDOG" });

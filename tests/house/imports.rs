@@ -5,7 +5,7 @@ use std::path::Path;
 
 use syn::visit::{self, Visit};
 
-/// The path of a module below the crate: `["poll", "walk"]`; empty for `lib.rs` and `main.rs`.
+/// The path of a module below the crate: `["poll", "listing"]`; empty for `lib.rs` and `main.rs`.
 pub type Module = Vec<String>;
 
 /// Every module that is a file, and the modules of this crate that it imports.

@@ -407,7 +407,7 @@ fn a_429_is_remembered_and_nothing_more_is_sent() {
     assert!(ran.stderr.contains("outlasts max_wait, 5 s"), "{ran:?}");
     assert_eq!((ran.level("api"), ran.level("lifecycle")), ("warning", "ok"), "{ran:?}");
     assert_eq!(bench.run_with(&short, &["sync"]).code, Some(75));
-    assert_eq!(bench.control.log().len(), sent, "something was sent through a closed gate");
+    assert_eq!(bench.control.log().len(), sent, "something was sent through a closed rate limiter");
     let document = bench.run(&["status", "--json"]).json();
     assert_eq!(document["rate_limit"]["closed_by_api"], true);
     assert!(document["rate_limit"]["closed_until"].is_string());

@@ -38,7 +38,7 @@ fn after_a_sync_it_tells_everything_without_key_and_network() {
     for part in [
         "organization  0197a1b2-7c3d-7e4f-8a5b-000000000001, key `sandbox`",
         "now           not running",
-        "last pass     1 by sync: finished ",
+        "last run     1 by sync: finished ",
         "API           supported",
         "last error    none",
     ] {
@@ -54,7 +54,7 @@ fn after_a_sync_it_tells_everything_without_key_and_network() {
         assert_eq!(found["last_outcome"], "complete");
         assert!(found["complete_as_of"].as_str().unwrap().ends_with('Z'));
     }
-    assert_eq!(document["last_pass"]["outcome"], "finished");
+    assert_eq!(document["last_run"]["outcome"], "finished");
     assert_eq!((&document["is_running"], &document["last_error"]), (&false.into(), &Value::Null));
     assert!(document["rate_limit"]["remaining"].as_u64().unwrap() > 0);
     assert!(document["videos_due"]["scheduled"].as_u64().unwrap() > 0);
@@ -84,7 +84,7 @@ fn beside_a_held_lock_it_says_that_somebody_is_running() {
 }
 
 #[test]
-fn an_interrupted_walk_is_shown_with_how_far_it_got() {
+fn an_interrupted_listing_is_shown_with_how_far_it_got() {
     let bench = Bench::new();
     let fault = Fault::on("GET", "/videos", Accident::ResetBefore).forever();
     bench.control.fault(fault);
@@ -92,8 +92,8 @@ fn an_interrupted_walk_is_shown_with_how_far_it_got() {
     assert_ne!(ran.code, Some(0), "{ran:?}");
     bench.control.clear_faults();
     let ran = bench.run(&["status"]);
-    assert!(ran.stdout.contains("next due      now: walk of "), "{ran:?}");
-    assert!(ran.stdout.contains("videos: a walk is interrupted, 0 pages"), "{ran:?}");
+    assert!(ran.stdout.contains("next due      now: listing of "), "{ran:?}");
+    assert!(ran.stdout.contains("videos: a listing is interrupted, 0 pages"), "{ran:?}");
     assert!(!ran.stdout.contains("last error    none"), "{ran:?}");
 }
 

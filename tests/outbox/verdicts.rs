@@ -89,7 +89,7 @@ fn a_key_that_is_refused_pauses_the_queue_and_consumes_nothing() {
     for name in ["One", "Two"] {
         bed.queue(&["track", "creator", name]);
     }
-    // Refused in the middle of the pass: the identity was still told.
+    // Refused in the middle of the run: the identity was still told.
     let disabled = Accident::Status {
         code: 403,
         body: creatormirror::sandbox::FaultBody::Code("FORBIDDEN"),
@@ -118,7 +118,7 @@ fn when_the_server_asks_to_wait_nothing_has_happened() {
     assert_eq!(bed.creators().len(), before + 2);
     let looked =
         bed.log().iter().filter(|entry| entry.path == "/creators" && entry.method == "GET").count();
-    assert_eq!(looked, 2, "only what is known is looked up, once a pass");
+    assert_eq!(looked, 2, "only what is known is looked up, once a run");
     let failed = "SELECT max(fails) FROM outbox";
     assert_eq!(bed.number(failed), 0);
 }

@@ -129,19 +129,19 @@ fn evenness(hours: i64, videos: &[OfVideo]) -> Evenness {
     let mut shares: Vec<f64> =
         with_scrapes.iter().map(|video| share(video.missed, video.happened)).collect();
     shares.sort_unstable_by(f64::total_cmp);
-    let mut means: Vec<i64> = with_scrapes
+    let mut remaining: Vec<i64> = with_scrapes
         .iter()
         .filter(|video| video.happened > video.missed)
         .map(|video| mean(video.staleness, video.happened - video.missed))
         .collect();
-    means.sort_unstable();
+    remaining.sort_unstable();
     Evenness {
         hours,
         videos: videos.len(),
         missed: share(missed, happened),
         missed_p05_p95: (percentile(&shares, 5), percentile(&shares, 95)),
         staleness: mean(staleness, happened - missed),
-        staleness_p05_p95: (percentile(&means, 5), percentile(&means, 95)),
+        staleness_p05_p95: (percentile(&remaining, 5), percentile(&remaining, 95)),
         dark_max: videos.iter().map(|video| video.dark).max().unwrap_or(0) as f64
             / (hours * 3_600_000) as f64,
     }

@@ -28,7 +28,7 @@ pub use truth::Truth;
 pub struct Scenario {
     /// Videos of the organization.
     pub videos: usize,
-    /// Days that pass.
+    /// Days that run.
     pub days: u32,
     /// How often videos are scraped, hours; dealt out to them in turn.
     pub intervals: Vec<u32>,
@@ -68,9 +68,9 @@ pub struct Outcome {
     /// Answers by status.
     pub by_status: BTreeMap<u16, u64>,
     /// Passes that the daemon ran.
-    pub passes: i64,
+    pub runs: i64,
     /// The longest that dues waited for each other.
-    pub patience_max: Duration,
+    pub batch_delay_max: Duration,
     /// How long the simulation took.
     pub took: Duration,
 }
@@ -148,9 +148,9 @@ async fn simulate(scenario: &Scenario) -> Outcome {
         truth,
         by_route: counters.by_route,
         by_status: counters.by_status,
-        passes: spy.number("SELECT max(run_id) FROM pass"),
-        patience_max: Duration::from_secs(
-            spy.number("SELECT coalesce(max(patience_s), 0) FROM spy_patience").unsigned_abs(),
+        runs: spy.number("SELECT max(run_id) FROM run"),
+        batch_delay_max: Duration::from_secs(
+            spy.number("SELECT coalesce(max(batch_delay_s), 0) FROM spy_patience").unsigned_abs(),
         ),
         took: begun.elapsed(),
     }
@@ -187,14 +187,14 @@ impl Spy {
         db.execute_batch(
             "CREATE TABLE spy (video INTEGER, at_s INTEGER, at_ns INTEGER, seen_at INTEGER);
              CREATE INDEX spy_unstamped ON spy (video) WHERE seen_at IS NULL;
-             CREATE TABLE spy_patience (patience_s INTEGER PRIMARY KEY);
+             CREATE TABLE spy_patience (batch_delay_s INTEGER PRIMARY KEY);
              CREATE TRIGGER spy_scrape AFTER INSERT ON video_scrape
              BEGIN INSERT INTO spy VALUES (new.video, new.at_s, new.at_ns, NULL); END;
              -- The stamp of a request is kept in the transaction that writes its answer.
              CREATE TRIGGER spy_stamp AFTER UPDATE OF last_stamp ON instance
              BEGIN UPDATE spy SET seen_at = new.last_stamp WHERE seen_at IS NULL; END;
-             CREATE TRIGGER spy_patience AFTER UPDATE OF patience_s ON instance
-             BEGIN INSERT OR IGNORE INTO spy_patience VALUES (new.patience_s); END;",
+             CREATE TRIGGER spy_patience AFTER UPDATE OF batch_delay_s ON instance
+             BEGIN INSERT OR IGNORE INTO spy_patience VALUES (new.batch_delay_s); END;",
         )
         .unwrap();
         Self(db)

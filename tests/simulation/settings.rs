@@ -7,8 +7,8 @@ use creatormirror::api::Client;
 use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
 use creatormirror::model::settings::{ApiSettings, RemovalCeiling};
-use creatormirror::pass::PassSettings;
-use creatormirror::plan::Sweep;
+use creatormirror::schedule::FullSyncSchedule;
+use creatormirror::sync::SyncSettings;
 
 /// A client with the key that the sandbox lets in.
 pub fn client(base_url: &str, clock: &Clock) -> Client {
@@ -22,11 +22,12 @@ pub fn client(base_url: &str, clock: &Clock) -> Client {
     Client::new(&settings).unwrap().with_clock(clock.clone())
 }
 
-/// What passes go by when every kind is swept like this.
-pub fn pass_settings(sweep: impl Fn(Kind) -> &'static str) -> PassSettings {
-    let sweeps = Kind::ALL.map(|kind| (kind, Sweep::parse(sweep(kind), 4_711).unwrap()));
-    PassSettings {
-        sweeps: sweeps.into(),
+/// Settings with the same full-sync schedule for every kind.
+pub fn sync_settings(full_sync: impl Fn(Kind) -> &'static str) -> SyncSettings {
+    let full_syncs =
+        Kind::ALL.map(|kind| (kind, FullSyncSchedule::parse(full_sync(kind), 4_711).unwrap()));
+    SyncSettings {
+        full_syncs: full_syncs.into(),
         timezone: chrono_tz::Tz::UTC,
         max_removals: RemovalCeiling { fraction: 0.2 },
         log_retention: Duration::from_secs(90 * 24 * 3_600),

@@ -8,18 +8,20 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use creatormirror::clock::Clock;
-use creatormirror::daemon::{self, Answer, Call, DaemonSettings, Fresh, Front, News, Pulse};
+use creatormirror::daemon::{
+    self, Answer, DaemonHooks, DaemonSettings, Heartbeat, Reloaded, ServiceState, Signal,
+};
+use creatormirror::fetch::fetcher::RequestSettings;
+use creatormirror::fetch::{Fetcher, SyncContext};
 use creatormirror::model::{Event, Kind, Watcher};
-use creatormirror::pass::Stop;
-use creatormirror::poll::fetch::Manners;
-use creatormirror::poll::{Desk, Fetcher};
 use creatormirror::sandbox::{self, Control, Sandbox, SandboxSettings};
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
+use creatormirror::sync::RunError;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use super::settings::{client, pass_settings};
+use super::settings::{client, sync_settings};
 
 /// When every simulation begins: a Monday noon.
 pub fn begins_at() -> DateTime<Utc> {
@@ -40,7 +42,7 @@ pub struct Stage {
     /// The requests that the daemon sent, answered or not: when, since boot, and the status.
     pub sent: Noted<(Duration, Option<u16>)>,
     sandbox: Sandbox,
-    calls: (mpsc::Sender<Call>, Mutex<Option<mpsc::Receiver<Call>>>),
+    signals: (mpsc::Sender<Signal>, Mutex<Option<mpsc::Receiver<Signal>>>),
     folder: TempDir,
 }
 
@@ -58,7 +60,7 @@ impl Stage {
             said: Arc::default(),
             sent: Arc::default(),
             sandbox,
-            calls: (sender, Mutex::new(Some(receiver))),
+            signals: (sender, Mutex::new(Some(receiver))),
             folder: tempfile::tempdir().unwrap(),
         };
         drop(Database::open(&stage.database(), IfMissing::Create).unwrap());
@@ -77,8 +79,8 @@ impl Stage {
 
     /// A deed that calls the daemon to end.
     pub fn stop(&self) -> impl FnOnce() + Send + 'static {
-        let sender = self.calls.0.clone();
-        move || sender.try_send(Call::Stop).unwrap()
+        let sender = self.signals.0.clone();
+        move || sender.try_send(Signal::Terminate).unwrap()
     }
 
     /// Lets the daemon run until it is called to end. It has to go well.
@@ -87,33 +89,34 @@ impl Stage {
     }
 
     /// Lets the daemon run to its end, whatever that is.
-    pub async fn run(&self, settings: DaemonSettings) -> Result<(), Stop> {
+    pub async fn run(&self, settings: DaemonSettings) -> Result<(), RunError> {
         let database = Database::open(&self.database(), IfMissing::Refuse).unwrap();
-        let pulse = Pulse::new(self.clock.clone());
+        let heartbeat = Heartbeat::new(self.clock.clone());
         let client = client(&self.base_url, &self.clock);
-        let (clock, manners) = (self.clock.clone(), settings.manners);
-        let watcher = self.watcher(&pulse);
-        let fetcher = Fetcher::open(client, database, clock, watcher, manners).unwrap();
-        let desk = Desk::new(fetcher, settings.freshness_target);
-        let front = self.front(pulse, settings.clone());
-        daemon::run(desk, settings, front).await
+        let (clock, request_settings) = (self.clock.clone(), settings.request_settings);
+        let watcher = self.watcher(&heartbeat);
+        let fetcher = Fetcher::open(client, database, clock, watcher, request_settings).unwrap();
+        let ctx = SyncContext::new(fetcher, settings.freshness_target);
+        let hooks = self.hooks(heartbeat, settings.clone());
+        daemon::run(ctx, settings, hooks).await
     }
 
-    fn watcher(&self, pulse: &Pulse) -> Watcher {
-        let (pulse, sent, clock) = (pulse.watcher(), Arc::clone(&self.sent), self.clock.clone());
+    fn watcher(&self, heartbeat: &Heartbeat) -> Watcher {
+        let (heartbeat, sent, clock) =
+            (heartbeat.watcher(), Arc::clone(&self.sent), self.clock.clone());
         Watcher::new(move |event| {
-            pulse.tell(event);
+            heartbeat.tell(event);
             if let Event::Answered { status } = event {
                 sent.lock().unwrap().push((clock.boot().elapsed, *status));
             }
         })
     }
 
-    fn front(&self, pulse: Pulse, settings: DaemonSettings) -> Front {
+    fn hooks(&self, heartbeat: Heartbeat, settings: DaemonSettings) -> DaemonHooks {
         let (said, clock) = (Arc::clone(&self.said), self.clock.clone());
-        let herald = move |news: &News| {
+        let notify = move |news: &ServiceState| {
             tracing::debug!(?news, now = %clock.now(), "news");
-            if let News::Status(text) = news {
+            if let ServiceState::Status(text) = news {
                 said.lock().unwrap().push((clock.now(), text.clone()));
             }
         };
@@ -126,29 +129,29 @@ impl Stage {
         };
         let (base_url, clock) = (self.base_url.clone(), self.clock.clone());
         let reload =
-            move || Ok(Fresh { client: client(&base_url, &clock), settings: settings.clone() });
-        Front {
-            calls: self.calls.1.lock().unwrap().take().unwrap(),
-            herald: Box::new(herald),
+            move || Ok(Reloaded { client: client(&base_url, &clock), settings: settings.clone() });
+        DaemonHooks {
+            signals: self.signals.1.lock().unwrap().take().unwrap(),
+            notify: Box::new(notify),
             note: Box::new(|_, _| ()),
             reload: Box::new(reload),
-            // Whatever stops a pass here may pass.
+            // Whatever stops a run here may pass.
             answer: Box::new(move |report| ended(if report.stop.is_none() { 0 } else { 75 })),
             answer_backfill: Box::new(move |_| ended(0)),
-            pulse,
+            heartbeat,
         }
     }
 }
 
 /// The daemon's settings, as they are by default.
 pub fn settings(freshness: Duration) -> DaemonSettings {
-    let sweep = |kind| match kind {
+    let full_sync = |kind| match kind {
         Kind::Account | Kind::Creator | Kind::Overview => "@hourly",
         Kind::Video | Kind::AccountVideo | Kind::Meta => "@daily",
     };
     DaemonSettings {
-        pass: pass_settings(sweep),
-        manners: Manners {
+        run_id: sync_settings(full_sync),
+        request_settings: RequestSettings {
             rate_share: 0.9,
             max_wait: Duration::from_secs(30),
             max_concurrent_requests: 4,

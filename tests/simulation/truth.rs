@@ -95,7 +95,7 @@ impl Truth {
     /// For each page the least number of instants that stab every interval
     /// `[scrape, scrape + freshness]` ending within the simulation (earliest deadline first, which is
     /// the optimum on a line; a get of one video never shows more than its page does), and
-    /// `ceil(N / 200)` for each of the daily sweeps and for the first walk, as if none of these could
+    /// `ceil(N / 200)` for each of the daily full syncs and for the first listing, as if none of these could
     /// stab anything.
     pub fn lower_bound(&self) -> u64 {
         let mut by_page = vec![Vec::new(); self.pages];
@@ -153,25 +153,25 @@ impl Truth {
         Figures::of("a get per due video", requests, self, &seen)
     }
 
-    /// A script that walks the whole list once per freshness target, or as often as `per_hour`
+    /// A script that listings the whole list once per freshness target, or as often as `per_hour`
     /// requests allow.
-    pub fn walks(&self, per_hour: Option<f64>) -> Figures {
+    pub fn listings(&self, per_hour: Option<f64>) -> Figures {
         let affordable =
             per_hour.map_or(0, |budget| (3_600_000.0 * self.pages as f64 / budget) as i64);
         let period = self.freshness.max(affordable);
-        let walks = (self.end - self.begin) / period;
+        let listings = (self.end - self.begin) / period;
         let mut seen = Seen::new();
         for video in &self.videos {
-            for walk in 0..=walks {
-                let at = self.begin + walk * period;
+            for listing in 0..=listings {
+                let at = self.begin + listing * period;
                 let upto = video.scrapes.partition_point(|scrape| *scrape <= at);
                 if let Some(shown) = upto.checked_sub(1).map(|n| video.scrapes[n]) {
                     seen.entry((video.id.clone(), shown)).or_insert(at);
                 }
             }
         }
-        let requests = self.pages as u64 * (walks.unsigned_abs() + 1);
-        Figures::of("a walk per freshness target", requests, self, &seen)
+        let requests = self.pages as u64 * (listings.unsigned_abs() + 1);
+        Figures::of("a listing per freshness target", requests, self, &seen)
     }
 }
 

@@ -257,7 +257,7 @@ fn has_documented_type(kind: Kind, column: &str, given: &Value) -> bool {
     if given.is_null() {
         return true;
     }
-    let ends = |endings: &[&str]| endings.iter().any(|ending| column.ends_with(ending));
+    let ends = |endings: &[&str]| endings.iter().any(|kind_outcome| column.ends_with(kind_outcome));
     if column == "id" {
         given.is_string() || kind == Kind::AccountVideo
     } else if column.starts_with("is_") {

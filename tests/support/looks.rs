@@ -54,7 +54,7 @@ impl Bed {
 
     /// What the latest pass says of a kind in `sync_log`.
     #[track_caller]
-    pub fn last_turn(&self, kind: Kind) -> BTreeMap<String, Sql> {
+    pub fn last_kind_run(&self, kind: Kind) -> BTreeMap<String, Sql> {
         let sql = format!(
             "SELECT * FROM sync_log WHERE kind = '{}' ORDER BY run_id DESC LIMIT 1",
             kind.name()
@@ -71,7 +71,7 @@ impl Bed {
     /// One number of the latest pass for a kind.
     #[track_caller]
     pub fn last_number(&self, kind: Kind, column: &str) -> i64 {
-        match self.last_turn(kind).get(column) {
+        match self.last_kind_run(kind).get(column) {
             Some(Sql::Integer(number)) => *number,
             other => panic!("{column} is {other:?}"),
         }
@@ -80,7 +80,7 @@ impl Bed {
     /// The outcome of the latest pass for a kind.
     #[track_caller]
     pub fn last_outcome(&self, kind: Kind) -> String {
-        match self.last_turn(kind).remove("outcome") {
+        match self.last_kind_run(kind).remove("outcome") {
             Some(Sql::Text(text)) => text,
             other => panic!("outcome is {other:?}"),
         }
@@ -117,7 +117,7 @@ impl Bed {
         lines
     }
 
-    /// How many requests a walk over all rows of a kind takes.
+    /// How many requests a listing over all rows of a kind takes.
     pub fn pages(&self, kind: Kind) -> usize {
         self.control.count(kind).div_ceil(200).max(1)
     }
@@ -130,7 +130,7 @@ impl Bed {
     /// How many rows of a kind carry any sign of removal.
     pub fn suspected(&self, kind: Kind) -> i64 {
         self.number(&format!(
-            "SELECT count(*) FROM {} WHERE absent_walk IS NOT NULL OR not_found_at IS NOT NULL",
+            "SELECT count(*) FROM {} WHERE absent_listing IS NOT NULL OR not_found_at IS NOT NULL",
             kind.name()
         ))
     }

@@ -32,8 +32,8 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_creatormirror");
 /// The key that the sandbox lets in.
 pub const KEY: &str = "sandbox-key";
 /// Far more than any run here takes; one that hangs is killed and fails its test.
-pub const PATIENCE: Duration = Duration::from_secs(150);
-/// A minute that no test lives to see, so that no sweep comes in between by chance.
+pub const TIMEOUT: Duration = Duration::from_secs(150);
+/// A minute that no test lives to see, so that no full sync comes in between by chance.
 const NEVER: &str = "0 0 29 2 *";
 
 /// A sandbox and a place for a mirror of it.
@@ -220,7 +220,7 @@ impl Running {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return self.over(status);
             }
-            if self.begun.elapsed() > PATIENCE {
+            if self.begun.elapsed() > TIMEOUT {
                 self.child.kill().unwrap();
                 let status = self.child.wait().unwrap();
                 panic!("a run does not end: {:#?}", self.over(status));
@@ -322,12 +322,12 @@ impl Run {
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(begun.elapsed() < TIMEOUT, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Says aloud that a test is not run, and why. The line reaches the log even of tests that pass.
+/// Says aloud that a test is not run, and why. The line reaches the log even of tests that run.
 pub fn skip(test: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
 }

@@ -55,7 +55,7 @@ impl Wire {
     }
 
     /// Leads to the sandbox again, from the same port.
-    pub fn mend(&mut self) {
+    pub fn repair(&mut self) {
         until("the port is free again", || {
             let listener = TcpListener::bind(self.address);
             self.open = listener.ok().map(|listener| Line::open(listener, self.target));

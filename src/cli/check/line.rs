@@ -1,30 +1,30 @@
 //! The way to the API for somebody who only checks: one question at a time, never against a closed
-//! gate, and without the lock.
+//! rate limiter, and without the lock.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use crate::api::{Answer, Client, Failure, RateGate, Request, document};
+use crate::api::{Answer, Client, Failure, RateLimiter, Request, document};
 use crate::cli::check::mirror::Mirror;
 use crate::cli::context::Context;
 use crate::cli::errors;
+use crate::fetch::FetchError;
+use crate::fetch::fetcher::{Fetcher, RequestSettings};
+use crate::fetch::request_state::RequestState;
 use crate::model::{Kind, Lifecycle, instant};
-use crate::pass::identify::{self, Whoami};
-use crate::poll::PollError;
-use crate::poll::fetch::{Fetcher, Manners};
-use crate::poll::traffic::Traffic;
 use crate::report::CliError;
 use crate::report::rate::RateLimit;
-use crate::store::instance::{self, StoredTraffic};
+use crate::store::instance::{self, StoredRequestState};
 use crate::store::open::IfMissing;
 use crate::store::{Database, StoreResult};
+use crate::sync::identify::{self, Whoami};
 
 /// A request is repeated once: more patience is for those who need the answer.
 const ATTEMPTS_MAX: u32 = 2;
 
-/// One request may take this long; a check is not worth the patience of a pass.
+/// One request may take this long; a check is not worth the patience of a run.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What stands between a check and the API.
@@ -36,7 +36,7 @@ pub struct Line<'a> {
     mirror: &'a Mirror,
     /// The latest answer that told the server's time.
     timing: Option<Timing>,
-    /// Why a closed gate is not remembered.
+    /// Why a closed rate limiter is not remembered.
     not_kept: Option<String>,
 }
 
@@ -75,20 +75,22 @@ impl<'a> Line<'a> {
         let mut settings = context.config.api(key);
         settings.request_timeout = REQUEST_TIMEOUT;
         let client = Client::new(&settings).map_err(|error| errors::unbuildable(&error))?;
-        let mut stored = StoredTraffic::default();
+        let mut stored = StoredRequestState::default();
         if let Mirror::Open(store) = mirror {
-            stored = store.read(instance::traffic).map_err(|error| context.storage(&error))?;
+            stored =
+                store.read(instance::request_state).map_err(|error| context.storage(&error))?;
             // Nothing is written that would be ordered by it.
             stored.stamp = 0;
         }
         let (client, clock) = (client.with_clock(context.clock.clone()), context.clock.clone());
-        let manners = Manners {
+        let request_settings = RequestSettings {
             rate_share: context.config.rate_share,
             max_wait: Duration::ZERO,
             max_concurrent_requests: 1,
             seed: 0,
         };
-        let fetcher = Fetcher::beside(client, Traffic::new(&stored, &clock), clock, manners);
+        let fetcher =
+            Fetcher::beside(client, RequestState::new(&stored, &clock), clock, request_settings);
         fetcher.limit_attempts(ATTEMPTS_MAX);
         Ok(Self { context, fetcher, mirror, timing: None, not_kept: None })
     }
@@ -129,9 +131,9 @@ impl<'a> Line<'a> {
             self.keep_cooldown();
         }
         asked.map(|fetched| fetched.value).map_err(|error| match error {
-            PollError::Api(failure)
-            | PollError::KeyRefused(failure)
-            | PollError::Outage(failure) => NoAnswer::Failed(failure),
+            FetchError::Api(failure)
+            | FetchError::KeyRefused(failure)
+            | FetchError::Outage(failure) => NoAnswer::Failed(failure),
             error => NoAnswer::NotSent(self.limit().reason().unwrap_or_else(|| error.to_string())),
         })
     }
@@ -139,9 +141,11 @@ impl<'a> Line<'a> {
     /// The rate limit as it stands.
     pub fn limit(&self) -> RateLimit {
         let clock = &self.context.clock;
-        let gate =
-            self.fetcher.traffic().gate(|gate| serde_json::to_string(gate).unwrap_or_default());
-        let stored = StoredTraffic { gate, ..StoredTraffic::default() };
+        let limiter = self
+            .fetcher
+            .request_state()
+            .limiter(|limiter| serde_json::to_string(limiter).unwrap_or_default());
+        let stored = StoredRequestState { rate_limiter: limiter, ..StoredRequestState::default() };
         RateLimit::read(&stored, self.context.config.rate_share, clock.now(), &clock.boot())
     }
 
@@ -150,7 +154,7 @@ impl<'a> Line<'a> {
         self.timing
     }
 
-    /// Why a closed gate is not remembered, if it should have been.
+    /// Why a closed rate limiter is not remembered, if it should have been.
     pub fn not_kept(&self) -> Option<&str> {
         self.not_kept.as_deref()
     }
@@ -158,8 +162,10 @@ impl<'a> Line<'a> {
     /// Keeps a wait that the API asked for, for whoever comes after.
     fn keep_cooldown(&mut self) {
         let clock = &self.context.clock;
-        let until =
-            self.fetcher.traffic().gate(|gate| gate.cooldown_until(clock.now(), &clock.boot()));
+        let until = self
+            .fetcher
+            .request_state()
+            .limiter(|limiter| limiter.cooldown_until(clock.now(), &clock.boot()));
         let wait = until.and_then(|until| (until - clock.now()).to_std().ok());
         if let (Some(wait), Mirror::Open(_)) = (wait, self.mirror) {
             self.not_kept = keep_closed(self.context, wait).err().map(|error| error.to_string());
@@ -186,15 +192,15 @@ impl NoAnswer {
 }
 
 /// Remembers in the database that the API asked to wait. Only the lock's holder may: one that works
-/// on the database now has a gate of its own, and will be told by the API itself.
+/// on the database now has a rate limiter of its own, and will be told by the API itself.
 fn keep_closed(context: &Context, wait: Duration) -> StoreResult<()> {
     let store = Database::open(&context.config.database, IfMissing::Refuse)?;
     let (now, boot) = (context.clock.now(), context.clock.boot());
-    let mut stored = store.read(instance::traffic)?;
+    let mut stored = store.read(instance::request_state)?;
     let until = stored.cooldown_until.map(instant::from_micros);
-    let mut gate = RateGate::restore(&stored.gate, until, now, &boot);
-    gate.close(wait, now, &boot);
-    stored.gate = serde_json::to_string(&gate).unwrap_or(stored.gate);
-    stored.cooldown_until = gate.cooldown_until(now, &boot).map(instant::micros);
-    store.write(|tx| instance::keep_traffic(tx, &stored))
+    let mut limiter = RateLimiter::restore(&stored.rate_limiter, until, now, &boot);
+    limiter.close(wait, now, &boot);
+    stored.rate_limiter = serde_json::to_string(&limiter).unwrap_or(stored.rate_limiter);
+    stored.cooldown_until = limiter.cooldown_until(now, &boot).map(instant::micros);
+    store.write(|tx| instance::save_request_state(tx, &stored))
 }

@@ -14,7 +14,7 @@ use crate::report::status::refusal_text;
 use crate::report::sync;
 use crate::report::text::moment;
 use crate::report::{CliError, Exit};
-use crate::store::{pauses, refusals, walks};
+use crate::store::{backoff, listings, unsupported};
 
 /// What may name a proxy for https, the first usable one counting.
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -105,7 +105,7 @@ pub fn capabilities(context: &Context, mirror: &Mirror) -> Check {
         return Check::skipped("capabilities", "there is no mirror that remembers");
     };
     let now = context.clock.now();
-    let refused = match store.read(|c| refusals::in_force(c, instant::micros(now))) {
+    let refused = match store.read(|c| unsupported::in_force(c, instant::micros(now))) {
         Ok(refused) => refused,
         Err(error) => return Check::failure("capabilities", context.storage(&error)),
     };
@@ -129,11 +129,11 @@ pub fn listings(context: &Context, mirror: &Mirror) -> Check {
     let read = |c: &_| {
         let mut unfinished = Vec::new();
         for kind in Kind::ALL {
-            let outcome = walks::state(c, kind)?.last_outcome;
+            let outcome = listings::state(c, kind)?.last_outcome;
             let outcome = outcome.filter(|outcome| outcome.is_unfinished());
             unfinished.extend(outcome.map(|outcome| format!("{} {outcome}", kind.plural())));
         }
-        Ok((unfinished, pauses::in_force(c, now)?))
+        Ok((unfinished, backoff::in_force(c, now)?))
     };
     let (mut parts, paused) = match store.read(read) {
         Ok(found) => found,

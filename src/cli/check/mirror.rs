@@ -6,20 +6,20 @@ use std::path::Path;
 use crate::cli::context::Context;
 use crate::config::Setting;
 use crate::model::Kind;
-use crate::poll::settle::unreadable_text;
 use crate::report::check::Check;
 use crate::report::text::bytes;
 use crate::report::{CliError, Exit};
+use crate::store::database_path::{self, FileSystem};
 use crate::store::instance_lock;
-use crate::store::place::{self, FileSystem};
 use crate::store::rows;
 use crate::store::status::Depth;
 use crate::store::{Database, StoreError, open, schema_check, status};
+use crate::sync::finish::unreadable_text;
 
 /// A longer write-ahead log is one that no checkpoint can cut.
 const WAL_BYTES_USUAL_MAX: u64 = 64 * 1024 * 1024;
 
-/// With less room than this a pass may not find an end.
+/// With less room than this a run may not find an end.
 const DISK_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 /// With less room than this somebody should make some.
@@ -160,7 +160,7 @@ fn scrape_times(context: &Context, store: &Database) -> Option<Check> {
 /// The place of the database: its log, rights, file system, room, and lock.
 pub fn place(context: &Context) -> Vec<Check> {
     let path = std::path::absolute(&context.config.database).unwrap_or_default();
-    let path = place::resolve(&path).unwrap_or(path);
+    let path = database_path::resolve(&path).unwrap_or(path);
     vec![wal(&path), rights(&path), file_system(context, &path), disk_space(&path), lock(&path)]
 }
 
@@ -174,17 +174,17 @@ fn wal(path: &Path) -> Check {
 }
 
 fn rights(path: &Path) -> Check {
-    let folder = place::nearest_folder(path).unwrap_or(Path::new("/"));
-    let refused = [folder, path, &place::lock_path(path)]
+    let folder = database_path::nearest_folder(path).unwrap_or(Path::new("/"));
+    let refused = [folder, path, &database_path::lock_path(path)]
         .into_iter()
-        .find(|part| part.exists() && !place::may_write(part))
+        .find(|part| part.exists() && !database_path::may_write(part))
         .map(|part| part.display().to_string());
     if let Some(part) = refused {
         let error = CliError::new(Exit::Storage, format!("this user may not write {part}"))
             .hint("sync and run have to; check as the user that runs them");
         return Check::failure("permissions", error);
     }
-    match place::mode_of_others(path) {
+    match database_path::mode_of_others(path) {
         Some(mode) if mode != 0 => {
             Check::warning("permissions", format!("everybody may get at {}", path.display()))
                 .hint(format!("chmod o= {}", path.display()))
@@ -195,7 +195,7 @@ fn rights(path: &Path) -> Check {
 }
 
 fn file_system(context: &Context, path: &Path) -> Check {
-    match place::file_system(path) {
+    match database_path::file_system(path) {
         FileSystem::Local => Check::ok("file_system", "local"),
         FileSystem::Memory => {
             Check::warning("file_system", "tmpfs: the mirror and its history are lost at a reboot")
@@ -209,7 +209,7 @@ fn file_system(context: &Context, path: &Path) -> Check {
 }
 
 fn disk_space(path: &Path) -> Check {
-    let Some(free) = path.ancestors().find_map(place::free_bytes) else {
+    let Some(free) = path.ancestors().find_map(database_path::free_bytes) else {
         return Check::skipped("disk_space", "the file system does not tell");
     };
     let text = format!("{} free", bytes(free));

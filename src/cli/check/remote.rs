@@ -1,5 +1,5 @@
 //! What the API has to say: whether it is there, what its clock shows, how long it will be
-//! supported, and whose the key is. Never against a closed gate.
+//! supported, and whose the key is. Never against a closed rate limiter.
 
 use chrono::TimeDelta;
 use secrecy::SecretString;
@@ -11,13 +11,13 @@ use crate::cli::context::Context;
 use crate::cli::errors;
 use crate::config::Setting;
 use crate::model::{Lifecycle, instant};
-use crate::pass::Stop;
-use crate::pass::identify::{self, Whoami};
 use crate::report::check::Check;
 use crate::report::text::{moment, span};
 use crate::report::{CliError, Exit};
-use crate::retry::Trouble;
+use crate::retry::RetryCause;
 use crate::store::{instance, status};
+use crate::sync::RunError;
+use crate::sync::identify::{self, Whoami};
 
 /// A clock this far off makes schedules and `mirrored_at` wrong by as much.
 const SKEW_WARNING: TimeDelta = TimeDelta::seconds(5);
@@ -44,7 +44,7 @@ pub async fn checks(context: &Context, mirror: &Mirror, key: Option<SecretString
     let meta = line.meta().await;
     let whoami = match (&meta, has_key) {
         (_, false) => Err(NoAnswer::NotSent("there is no key".to_owned())),
-        (Err(NoAnswer::Failed(failure)), _) if failure.trouble() == Trouble::NoAnswer => {
+        (Err(NoAnswer::Failed(failure)), _) if failure.cause() == RetryCause::NoAnswer => {
             Err(NoAnswer::NotSent("the API does not answer".to_owned()))
         }
         _ => line.whoami().await,
@@ -97,14 +97,14 @@ fn api(context: &Context, meta: &Asked<Lifecycle>, whoami: &Asked<Whoami>) -> Ch
 }
 
 fn unavailable(context: &Context, failure: &Failure) -> CliError {
-    match failure.trouble() {
-        Trouble::NoAnswer => {
+    match failure.cause() {
+        RetryCause::NoAnswer => {
             let origin = context.config.origin(Setting::BaseUrl);
-            CliError::new(Exit::Unavailable, Stop::Outage(failure.clone()))
+            CliError::new(Exit::Unavailable, RunError::Outage(failure.clone()))
                 .hint(format!("base_url is {}, from {origin}", context.config.base_url))
                 .hint("is a firewall or a proxy in the way?")
         }
-        _ => errors::stopped(&Stop::Broken(failure.clone())),
+        _ => errors::stopped(&RunError::Broken(failure.clone())),
     }
 }
 
@@ -116,7 +116,7 @@ fn key_valid(context: &Context, whoami: &Asked<Whoami>) -> Check {
         Ok(_) => Check::ok("key", "accepted"),
         Err(NoAnswer::NotSent(reason)) => Check::skipped("key", reason),
         Err(NoAnswer::Failed(failure)) if failure.verdict == Verdict::KeyRefused => {
-            Check::failure("key", errors::stopped(&Stop::KeyRefused(failure.clone())))
+            Check::failure("key", errors::stopped(&RunError::KeyRefused(failure.clone())))
         }
         Err(NoAnswer::Failed(failure)) => Check::failure("key", unavailable(context, failure)),
     }

@@ -3,11 +3,11 @@
 use serde_json::{Value, json as value};
 
 use crate::model::{Instant, instant};
-use crate::report::status::facts::{NextWalk, Status};
+use crate::report::status::facts::{NextListing, Status};
 use crate::report::{outbox, sync};
 use crate::store::freshness::Freshness;
-use crate::store::refusals::Refusal;
-use crate::store::status::{KindStatus, LastPass};
+use crate::store::status::{KindStatus, LastRun};
+use crate::store::unsupported::UnsupportedFeature;
 
 /// The document.
 pub fn json(status: &Status) -> Value {
@@ -25,10 +25,10 @@ pub fn json(status: &Status) -> Value {
             "schema_version": snapshot.schema_version,
         },
         "is_running": status.is_running,
-        "daemon": snapshot.daemon.as_ref().filter(|_| status.is_running).map(|(condition, patience_s)| {
-            value!({ "condition": condition, "patience_seconds": patience_s })
+        "daemon": snapshot.daemon.as_ref().filter(|_| status.is_running).map(|(condition, batch_delay_s)| {
+            value!({ "condition": condition, "patience_seconds": batch_delay_s })
         }),
-        "last_pass": snapshot.last_pass.as_ref().map(|pass| of_pass(status, pass)),
+        "last_run": snapshot.last_run.as_ref().map(|run_id| of_run(status, run_id)),
         "next_due_at": status.next_due().map(|(at, _)| instant::text(at)),
         "videos_due": {
             "scheduled": snapshot.schedule.scheduled,
@@ -46,9 +46,9 @@ pub fn json(status: &Status) -> Value {
         "rate_limit": status.rate.json(status.now),
         "paused": snapshot.paused.iter().map(sync::pause_json).collect::<Vec<_>>(),
         "outbox": outbox::counts(&snapshot.outbox),
-        "refusals": snapshot.refusals.iter().map(of_refusal).collect::<Vec<_>>(),
+        "refusals": snapshot.unsupported.iter().map(of_refusal).collect::<Vec<_>>(),
         "last_error": snapshot.last_error.as_ref().map(|error| value!({
-            "run_id": error.pass,
+            "run_id": error.run_id,
             "at": micros(Some(error.at)),
             "kind": error.kind,
             "code": error.code,
@@ -64,27 +64,27 @@ pub fn json(status: &Status) -> Value {
     })
 }
 
-fn of_pass(status: &Status, pass: &LastPass) -> Value {
-    let outcome = match pass.finished_at {
+fn of_run(status: &Status, run_id: &LastRun) -> Value {
+    let outcome = match run_id.finished_at {
         None if !status.is_running => "killed",
-        _ => &pass.outcome,
+        _ => &run_id.outcome,
     };
     value!({
-        "run_id": pass.pass,
-        "trigger": pass.trigger,
-        "started_at": micros(Some(pass.started_at)),
-        "finished_at": micros(pass.finished_at),
+        "run_id": run_id.run_id,
+        "trigger": run_id.trigger,
+        "started_at": micros(Some(run_id.started_at)),
+        "finished_at": micros(run_id.finished_at),
         "outcome": outcome,
-        "detail": pass.detail,
-        "requests": pass.requests,
+        "detail": run_id.detail,
+        "requests": run_id.requests,
     })
 }
 
 fn of_kind(status: &Status, kind: &KindStatus) -> Value {
-    let next_walk_at = match status.walks.get(&kind.kind) {
-        None | Some(NextWalk::Never) => None,
-        Some(NextWalk::Now) => Some(status.now),
-        Some(NextWalk::At(at)) => Some(*at),
+    let next_listing_at = match status.listings.get(&kind.kind) {
+        None | Some(NextListing::Never) => None,
+        Some(NextListing::Now) => Some(status.now),
+        Some(NextListing::At(at)) => Some(*at),
     };
     value!({
         "kind": kind.kind.name(),
@@ -94,14 +94,14 @@ fn of_kind(status: &Status, kind: &KindStatus) -> Value {
         "last_full_sync_at": micros(kind.state.last_full_sync_at),
         "last_outcome": kind.state.last_outcome,
         "held_removals": kind.state.held_removals,
-        "open_walk": kind.open_walk.as_ref().map(|walk| value!({
-            "started_at": micros(Some(walk.started_at)),
-            "touched_at": micros(Some(walk.touched_at)),
-            "pages": walk.pages,
-            "rows_seen": walk.rows_seen,
+        "open_listing": kind.open_listing.as_ref().map(|listing| value!({
+            "started_at": micros(Some(listing.started_at)),
+            "last_page_at": micros(Some(listing.last_page_at)),
+            "pages": listing.pages,
+            "rows_seen": listing.rows_seen,
         })),
         "unreadable_last_scrape_time": kind.unreadable_scrapes.as_ref().map_or(0, |found| found.rows),
-        "next_walk_at": next_walk_at.map(instant::text),
+        "next_listing_at": next_listing_at.map(instant::text),
         "freshness": kind.freshness.as_ref().map(|freshness| of_freshness(status, freshness)),
     })
 }
@@ -120,9 +120,9 @@ fn of_freshness(status: &Status, freshness: &Freshness) -> Value {
     })
 }
 
-fn of_refusal(refusal: &Refusal) -> Value {
+fn of_refusal(refusal: &UnsupportedFeature) -> Value {
     value!({
-        "thing": refusal.thing,
+        "thing": refusal.feature,
         "status": refusal.status,
         "code": refusal.code,
         "detail": refusal.detail,

@@ -1,4 +1,4 @@
-//! `status` at a glance.
+//! `status` at a dashboard.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use crate::model::Outcome;
 use crate::model::instant::from_micros as at;
 use crate::model::shown::printable;
 use crate::model::{Instant, Kind};
-use crate::poll::settle::unreadable_text;
-use crate::report::status::facts::{NextWalk, Status};
+use crate::report::status::facts::{NextListing, Status};
 use crate::report::text::{self, bytes, moment, relative, span, thousands};
 use crate::report::{outbox, sync};
+use crate::store::backoff::Backoff;
 use crate::store::freshness::Freshness;
 use crate::store::metrics::Reach;
-use crate::store::pauses::Backoff;
-use crate::store::refusals::Refusal;
 use crate::store::status::KindStatus;
+use crate::store::unsupported::UnsupportedFeature;
+use crate::sync::finish::unreadable_text;
 
 /// Longest text of the API's or of an error that is shown.
 const CHARS_MAX: usize = 500;
@@ -25,7 +25,7 @@ pub fn text(status: &Status) -> String {
         ("organization", organization(status)),
         ("database", database(status)),
         ("now", running(status)),
-        ("last pass", last_pass(status)),
+        ("last run", last_run(status)),
         ("next due", next_due(status)),
         ("days", days(&status.snapshot.daily)),
         ("rate limit", status.rate.text(status.now)),
@@ -72,39 +72,39 @@ fn running(status: &Status) -> String {
     match &status.snapshot.daemon {
         _ if !status.is_running => "not running".to_owned(),
         None => "running".to_owned(),
-        Some((condition, patience_s)) => {
-            let patience = Duration::from_secs(u64::try_from(*patience_s).unwrap_or(0));
-            format!("daemon: {}; dues wait up to {} for more", shown(condition), span(patience))
+        Some((condition, batch_delay_s)) => {
+            let batch_delay = Duration::from_secs(u64::try_from(*batch_delay_s).unwrap_or(0));
+            format!("daemon: {}; dues wait up to {} for more", shown(condition), span(batch_delay))
         }
     }
 }
 
-fn last_pass(status: &Status) -> String {
-    let Some(pass) = &status.snapshot.last_pass else { return "none yet".to_owned() };
-    let began = moment(at(pass.started_at), status.now);
-    let came = match pass.finished_at {
+fn last_run(status: &Status) -> String {
+    let Some(run_id) = &status.snapshot.last_run else { return "none yet".to_owned() };
+    let began = moment(at(run_id.started_at), status.now);
+    let came = match run_id.finished_at {
         None if status.is_running => format!("running since {began}"),
         None => format!("began {began} and was killed; the next one goes on from there"),
         Some(finished_at) => {
             let finished = moment(at(finished_at), status.now);
-            let length = at(finished_at).signed_duration_since(at(pass.started_at));
+            let length = at(finished_at).signed_duration_since(at(run_id.started_at));
             let length = span(length.to_std().unwrap_or_default());
-            format!("{} {finished} after {length}", pass.outcome)
+            format!("{} {finished} after {length}", run_id.outcome)
         }
     };
-    let requests = thousands(pass.requests);
-    let detail = pass.detail.as_ref().map(|detail| format!(": {}", shown(detail)));
+    let requests = thousands(run_id.requests);
+    let detail = run_id.detail.as_ref().map(|detail| format!(": {}", shown(detail)));
     let detail = detail.unwrap_or_default();
-    format!("{} by {}: {came}, {requests} requests{detail}", pass.pass, pass.trigger)
+    format!("{} by {}: {came}, {requests} requests{detail}", run_id.run_id, run_id.trigger)
 }
 
 fn next_due(status: &Status) -> String {
-    let (overdue, walks) = status.due_now();
+    let (overdue, listings) = status.due_now();
     let mut parts = Vec::new();
     if overdue > 0 {
         parts.push(format!("{} videos", thousands(overdue)));
     }
-    parts.extend(walks.iter().map(|kind| format!("walk of {}", kind.plural())));
+    parts.extend(listings.iter().map(|kind| format!("listing of {}", kind.plural())));
     if !parts.is_empty() {
         return format!("now: {}", parts.join(", "));
     }
@@ -121,7 +121,7 @@ fn next_due(status: &Status) -> String {
                 Some(first) => format!("; then {videos}, the first {}", moment(first, status.now)),
                 None => String::new(),
             };
-            format!("{}: walk of {}{then}", moment(due, status.now), kind.plural())
+            format!("{}: listing of {}{then}", moment(due, status.now), kind.plural())
         }
     }
 }
@@ -159,7 +159,7 @@ fn last_error(status: &Status) -> String {
         Some(id) if !story.contains(id) => format!(" (request id {})", shown(id)),
         _ => String::new(),
     };
-    format!("{when} in pass {}{kind}: {story}{request}", error.pass)
+    format!("{when} in run {}{kind}: {story}{request}", error.run_id)
 }
 
 fn table(status: &Status) -> String {
@@ -168,21 +168,21 @@ fn table(status: &Status) -> String {
         "rows",
         "removed",
         "complete as of",
-        "last walk",
+        "last listing",
         "newest",
         "median",
         "p95",
-        "next walk",
+        "next listing",
     ];
     let rows = status.snapshot.kinds.iter().map(|kind| row(status, kind));
     text::table(&header, &[1, 2], rows)
 }
 
 fn row(status: &Status, kind: &KindStatus) -> Vec<String> {
-    let next = match status.walks.get(&kind.kind) {
-        None | Some(NextWalk::Never) => "never".to_owned(),
-        Some(NextWalk::Now) => "due".to_owned(),
-        Some(NextWalk::At(at)) => relative(*at, status.now),
+    let next = match status.listings.get(&kind.kind) {
+        None | Some(NextListing::Never) => "never".to_owned(),
+        Some(NextListing::Now) => "due".to_owned(),
+        Some(NextListing::At(at)) => relative(*at, status.now),
     };
     let freshness = kind.freshness.as_ref();
     let age = |at: fn(&Freshness) -> Option<Instant>| {
@@ -210,12 +210,12 @@ fn notes(status: &Status) -> Vec<String> {
     let mut notes = outbox::dead_letters(&status.snapshot.outbox);
     for kind in &status.snapshot.kinds {
         let name = kind.kind.plural();
-        if let Some(walk) = &kind.open_walk {
-            let touched = moment(at(walk.touched_at), status.now);
-            let (pages, rows) = (thousands(walk.pages), thousands(walk.rows_seen));
+        if let Some(listing) = &kind.open_listing {
+            let touched = moment(at(listing.last_page_at), status.now);
+            let (pages, rows) = (thousands(listing.pages), thousands(listing.rows_seen));
             let state = if status.is_running { "under way" } else { "interrupted" };
             notes.push(format!(
-                "{name}: a walk is {state}, {pages} pages and {rows} rows so far, last {touched}"
+                "{name}: a listing is {state}, {pages} pages and {rows} rows so far, last {touched}"
             ));
         }
         if kind.state.held_removals > 0 {
@@ -232,7 +232,7 @@ fn notes(status: &Status) -> Vec<String> {
     }
     let pause = |one: &Backoff| format!("{}: {}", one.kind.plural(), sync::pause(one));
     notes.extend(status.snapshot.paused.iter().map(pause));
-    notes.extend(status.snapshot.refusals.iter().map(|refusal| refused(status, refusal)));
+    notes.extend(status.snapshot.unsupported.iter().map(|refusal| refused(status, refusal)));
     notes
 }
 
@@ -246,13 +246,13 @@ fn not_scraped(kind: Kind, freshness: Option<&Freshness>) -> Option<String> {
     Some(format!("{}: {count} {of} have not been scraped yet", kind.plural()))
 }
 
-fn refused(status: &Status, refusal: &Refusal) -> String {
+fn refused(status: &Status, refusal: &UnsupportedFeature) -> String {
     let again = moment(at(refusal.retry_at), status.now);
     format!("not supported by the server: {}; tried again {again}", refusal_text(refusal))
 }
 
 /// What the server refused, and how.
-pub fn refusal_text(refusal: &Refusal) -> String {
+pub fn refusal_text(refusal: &UnsupportedFeature) -> String {
     let mut parts = Vec::new();
     let status = refusal.status.map(|status| status.to_string());
     let code = refusal.code.as_ref().map(shown);
@@ -263,8 +263,8 @@ pub fn refusal_text(refusal: &Refusal) -> String {
     }
     parts.extend(refusal.request_id.as_ref().map(|id| format!("request id {}", shown(id))));
     match parts.is_empty() {
-        true => refusal.thing.clone(),
-        false => format!("{} ({})", refusal.thing, parts.join(", ")),
+        true => refusal.feature.clone(),
+        false => format!("{} ({})", refusal.feature, parts.join(", ")),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::store::query::Query;
 pub fn add(tx: &Transaction<'_>, draft: &Draft, checked: &Checked, at: i64) -> StoreResult<i64> {
     let sql =
         "INSERT INTO outbox (created_at, kind, action, target, subject, account, method, path,
-                                   body, lane, other_lane, is_checked, state)
+                                   body, serial_key, other_serial_key, is_checked, state)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     let is_waiting = checked.is_waiting();
     Ok(tx.prepare_cached(sql)?.insert((
@@ -24,8 +24,8 @@ pub fn add(tx: &Transaction<'_>, draft: &Draft, checked: &Checked, at: i64) -> S
         draft.action.method(),
         &checked.path,
         &draft.body,
-        &checked.lane,
-        &checked.other_lane,
+        &checked.serial_key,
+        &checked.other_serial_key,
         !is_waiting,
         if is_waiting { "waiting" } else { "queued" },
     ))?)
@@ -42,7 +42,7 @@ pub fn unchecked(c: &Connection) -> StoreResult<Vec<Entry>> {
 /// Keeps what checking an entry found out.
 pub fn keep_checked(tx: &Transaction<'_>, entry: i64, checked: &Checked) -> StoreResult<()> {
     let sql = "UPDATE outbox
-               SET target = ?2, subject = ?3, account = ?4, path = ?5, lane = ?6, other_lane = ?7,
+               SET target = ?2, subject = ?3, account = ?4, path = ?5, serial_key = ?6, other_serial_key = ?7,
                    is_checked = ?8,
                    state = CASE WHEN ?9 = 'queued' AND is_doubtful THEN 'unsure' ELSE ?9 END
                WHERE entry = ?1 AND state = 'queued'";
@@ -55,8 +55,8 @@ pub fn keep_checked(tx: &Transaction<'_>, entry: i64, checked: &Checked) -> Stor
             &checked.subject,
             &checked.account,
             &checked.path,
-            &checked.lane,
-            &checked.other_lane,
+            &checked.serial_key,
+            &checked.other_serial_key,
             !is_waiting,
             if is_waiting { "waiting" } else { "queued" },
         ),

@@ -25,12 +25,12 @@ pub fn by_username(c: &Connection, platform: &str, username: &str) -> StoreResul
     c.all(sql, (platform, username), |row| row.get(0))
 }
 
-/// The open entry that was queued last to create what this lane is about.
-pub fn creation(c: &Connection, lane: &str) -> StoreResult<Option<i64>> {
+/// The open entry that was queued last to create what this serial_key is about.
+pub fn creation(c: &Connection, serial_key: &str) -> StoreResult<Option<i64>> {
     let sql = format!(
-        "SELECT max(entry) FROM outbox WHERE lane = ?1 AND action = 'track' AND state IN {OPEN}"
+        "SELECT max(entry) FROM outbox WHERE serial_key = ?1 AND action = 'track' AND state IN {OPEN}"
     );
-    c.value(&sql, [lane])
+    c.value(&sql, [serial_key])
 }
 
 /// What another entry can give to those that name it.

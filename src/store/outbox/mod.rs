@@ -1,17 +1,17 @@
 //! The outbox: writes that wait for the API, and what came of them.
 //!
 //! [`enqueue`] adds entries, from any process; [`queue`] is the way of an entry from claim to end,
-//! walked only by whoever holds the lock; [`settle`] writes its end; [`reread`] is what has to be read
+//! listed only by whoever holds the lock; [`settle`] writes its end; [`reread`] is what has to be read
 //! again because of it; [`by_hand`] is what a user may do to an entry; [`find`] looks names up; this file
 //! reads.
 
-pub mod by_hand;
 pub mod enqueue;
 mod entry;
 pub mod find;
+pub mod finish;
+pub mod manual;
 pub mod queue;
 pub mod reread;
-pub mod settle;
 
 use std::ops::RangeInclusive;
 

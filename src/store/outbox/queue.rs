@@ -1,5 +1,5 @@
 //! The way of an entry through the queue: found ready, claimed before it is sent, put back when
-//! nothing happened or when nobody knows what did. Only whoever holds the lock walks it.
+//! nothing happened or when nobody knows what did. Only whoever holds the lock claims it.
 
 use rusqlite::{Connection, Transaction};
 
@@ -16,12 +16,12 @@ const PAUSE_MAX: i64 = 3_600_000_000;
 const READY: &str = "state IN ('queued', 'unsure') AND is_checked = 1
     AND (next_at <= ?1 OR next_at > ?2)";
 
-fn lane_is_free() -> String {
+fn serial_key_is_free() -> String {
     format!(
         "NOT EXISTS (SELECT 1 FROM outbox AS b
-                     WHERE b.lane IN (e.lane, e.other_lane) AND b.entry < e.entry AND b.state IN {OPEN})
+                     WHERE b.serial_key IN (e.serial_key, e.other_serial_key) AND b.entry < e.entry AND b.state IN {OPEN})
          AND NOT EXISTS (SELECT 1 FROM outbox AS b
-                         WHERE b.other_lane IN (e.lane, e.other_lane) AND b.entry < e.entry
+                         WHERE b.other_serial_key IN (e.serial_key, e.other_serial_key) AND b.entry < e.entry
                            AND b.state IN {OPEN})"
     )
 }
@@ -44,8 +44,10 @@ pub fn is_busy(c: &Connection) -> StoreResult<bool> {
 
 /// The oldest entry that is ready.
 pub fn ready(c: &Connection, now: i64) -> StoreResult<Option<Entry>> {
-    let rest =
-        format!("WHERE state IN {OPEN} AND {READY} AND {} ORDER BY entry LIMIT 1", lane_is_free());
+    let rest = format!(
+        "WHERE state IN {OPEN} AND {READY} AND {} ORDER BY entry LIMIT 1",
+        serial_key_is_free()
+    );
     let far = now.saturating_add(PAUSE_MAX);
     c.optional(&select(&rest), (now, far), Entry::from_row)
 }
@@ -74,7 +76,7 @@ pub fn next_at(c: &Connection, now: i64) -> StoreResult<Option<i64>> {
                          ELSE max(next_at, ?1) END)
          FROM outbox AS e
          WHERE state IN {OPEN} AND state IN ('queued', 'unsure', 'sending') AND {}",
-        lane_is_free()
+        serial_key_is_free()
     );
     let far = now.saturating_add(PAUSE_MAX);
     c.value(&sql, (now, far))
@@ -86,7 +88,7 @@ pub fn next_look_at(c: &Connection, unreadable: &[Kind]) -> StoreResult<Option<i
         "SELECT min(next_at) FROM outbox AS e
          WHERE state IN {OPEN} AND state = 'unsure'
            AND kind NOT IN (SELECT value FROM json_each(?1)) AND {}",
-        lane_is_free()
+        serial_key_is_free()
     );
     let names: Vec<&str> = unreadable.iter().map(|kind| kind.name()).collect();
     let names = serde_json::to_string(&names).unwrap_or_default();
@@ -126,7 +128,7 @@ pub fn put_back(
     entry: &Entry,
     back: Back,
     next_at: i64,
-    told: &Told,
+    attempt_result: &AttemptResult,
 ) -> StoreResult<()> {
     // A first send that certainly did nothing is no first send. What was in doubt was looked for in
     // vain before it was sent again, so it may simply be sent once more.
@@ -149,13 +151,20 @@ pub fn put_back(
     );
     tx.exec(
         &sql,
-        (entry.entry, next_at, told.http_status, &told.code, &told.detail, &told.request_id),
+        (
+            entry.entry,
+            next_at,
+            attempt_result.http_status,
+            &attempt_result.code,
+            &attempt_result.detail,
+            &attempt_result.request_id,
+        ),
     )
 }
 
 /// What the API said, as an entry keeps it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct AttemptResult {
     /// The status.
     pub http_status: Option<u16>,
     /// The API's name for what went wrong, or ours.

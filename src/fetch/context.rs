@@ -1,0 +1,246 @@
+//! What a run works with: the fetcher, the database, the run's number, and what is known to be
+//! refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::api::{Failure, Verdict};
+use crate::fetch::fetcher::Fetcher;
+use crate::fetch::permits::Priority;
+use crate::fetch::query;
+use crate::fetch::write::RunCounters;
+use crate::model::Outcome;
+use crate::model::due::DueRule;
+use crate::model::outbox::Pushed;
+use crate::model::{Event, Kind, instant};
+use crate::schedule;
+use crate::store::runs::KindRun;
+use crate::store::unsupported::{self, UnsupportedFeature};
+use crate::store::{Store, StoreResult, jobs, listings, runs};
+
+/// How long something the server refused is left alone.
+const REFUSAL_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
+
+/// The place where a run works.
+#[derive(Debug)]
+pub struct SyncContext {
+    /// Sends requests.
+    pub fetcher: Fetcher,
+    /// The mirror.
+    pub store: Store,
+    /// How long dues wait for each other, and how soon a late video is asked again.
+    pub freshness: Duration,
+    /// The run in the log; 0 before it has begun.
+    pub run_id: i64,
+    /// What the server refuses, by the names of [`query`].
+    pub refused: BTreeSet<String>,
+    /// Start of the present turn by the clock, microseconds.
+    pub kind_run_began_at: i64,
+    /// Kinds that failed, and how.
+    pub failures: BTreeMap<Kind, Failure>,
+    /// What this run did about the outbox.
+    pub pushed: Pushed,
+    /// Pages and rows of the present turn, as shown last.
+    shown: (u64, u64),
+    /// The fetchers of the tasks that work side by side.
+    lent: Vec<Fetcher>,
+}
+
+impl SyncContext {
+    /// Sets up for a run.
+    pub fn new((fetcher, store): (Fetcher, Store), freshness: Duration) -> Self {
+        Self {
+            fetcher,
+            store,
+            freshness,
+            run_id: 0,
+            refused: BTreeSet::new(),
+            kind_run_began_at: 0,
+            failures: BTreeMap::new(),
+            pushed: Pushed::default(),
+            shown: (0, 0),
+            lent: Vec::new(),
+        }
+    }
+
+    /// The same for one task among several that work side by side; see [`SyncContext::absorb`].
+    pub fn lend(&mut self, priority: Priority) -> Self {
+        let fetcher = self.fetcher.lend(priority);
+        self.lent.push(fetcher.clone());
+        Self {
+            fetcher,
+            store: self.store.clone(),
+            freshness: self.freshness,
+            run_id: self.run_id,
+            refused: self.refused.clone(),
+            kind_run_began_at: self.kind_run_began_at,
+            failures: BTreeMap::new(),
+            pushed: Pushed::default(),
+            shown: (0, 0),
+            lent: Vec::new(),
+        }
+    }
+
+    /// Takes over what such a task has found out.
+    pub fn absorb(&mut self, lent: Self) {
+        self.refused.extend(lent.refused);
+        self.failures.extend(lent.failures);
+    }
+
+    /// Begins a run in the log; its first turn is that of `meta`, which carries what comes before
+    /// all others.
+    pub async fn begin(&mut self, trigger: &str) -> StoreResult<()> {
+        let at = self.fetcher.stamp();
+        let refused = self.store.read(move |c| unsupported::in_force(c, at)).await?;
+        self.refused = refused.into_iter().map(|refusal| refusal.feature).collect();
+        self.failures.clear();
+        self.pushed = Pushed::default();
+        let (request_state, trigger) = (self.fetcher.request_state().clone(), trigger.to_owned());
+        self.run_id = self
+            .store
+            .write(move |tx| {
+                let run_id = runs::begin(tx, &trigger, at)?;
+                runs::begin_kind(tx, run_id, Kind::Meta, "start", at)?;
+                // A rate limiter taken over from another boot is kept in this boot's time from here on.
+                request_state.keep(tx)?;
+                Ok(run_id)
+            })
+            .await?;
+        self.kind_run_began_at = instant::micros(self.fetcher.clock().now());
+        Ok(())
+    }
+
+    /// Begins a kind's turn.
+    pub async fn begin_kind_run(&mut self, kind: Kind, trigger: &str) -> StoreResult<()> {
+        self.kind_run_began_at = instant::micros(self.fetcher.clock().now());
+        let (run_id, at, trigger) = (self.run_id, self.fetcher.stamp(), trigger.to_owned());
+        self.store.write(move |tx| runs::begin_kind(tx, run_id, kind, &trigger, at)).await
+    }
+
+    /// Ends the run in the log, and deletes from the log what is older than `log_retention`. Returns what was
+    /// done, kind by kind.
+    pub async fn end(
+        &mut self,
+        outcome: &str,
+        detail: Option<&str>,
+        log_retention: Duration,
+    ) -> StoreResult<Vec<KindRun>> {
+        let at = self.fetcher.stamp();
+        let retention = i64::try_from(log_retention.as_micros()).unwrap_or(i64::MAX);
+        // Requests of a turn that broke off belong to `meta`, the turn that is always there.
+        let mut counters = self.counters(Kind::Meta);
+        for lent in self.lent.drain(..) {
+            counters.sent.add(&lent.take_sent());
+        }
+        let (run_id, outcome, detail) =
+            (self.run_id, outcome.to_owned(), detail.map(str::to_owned));
+        self.store
+            .write(move |tx| {
+                counters.close(tx, &runs::Tally::default())?;
+                let kind_runs = runs::end(tx, run_id, &outcome, detail.as_deref(), at)?;
+                jobs::prune(tx, at.saturating_sub(retention))?;
+                runs::prune(tx, at.saturating_sub(retention))?;
+                listings::prune(tx, at.saturating_sub(retention))?;
+                Ok(kind_runs)
+            })
+            .await
+    }
+
+    /// What the next write carries along.
+    pub fn counters(&self, kind: Kind) -> RunCounters {
+        RunCounters {
+            run_id: self.run_id,
+            kind,
+            sent: self.fetcher.take_sent(),
+            request_state: self.fetcher.request_state().clone(),
+            at: self.fetcher.stamp(),
+            due: DueRule {
+                next: schedule::due::next,
+                now: self.fetcher.clock().now().timestamp(),
+                freshness_s: i64::try_from(self.freshness.as_secs()).unwrap_or(i64::MAX),
+            },
+        }
+    }
+
+    /// Tells the watcher.
+    pub fn tell(&mut self, event: &Event) {
+        match event {
+            Event::Started { .. } => self.shown = (0, 0),
+            Event::Page { pages, rows, .. } => self.shown = (*pages, *rows),
+            Event::Answered { .. }
+            | Event::Pushed { .. }
+            | Event::Days { .. }
+            | Event::Waiting { .. }
+            | Event::Finished { .. } => {}
+        }
+        self.fetcher.watcher().tell(event);
+    }
+
+    /// Tells the watcher that a turn is over, with what was shown of it last.
+    pub fn tell_finished(&mut self, kind: Kind, outcome: Outcome) {
+        let (pages, rows) = self.shown;
+        self.tell(&Event::Finished { kind, outcome, pages, rows });
+    }
+
+    /// Remembers that the server refuses something, and says so, once.
+    pub async fn remember_unsupported(
+        &mut self,
+        feature: &str,
+        failure: &Failure,
+    ) -> StoreResult<()> {
+        tracing::warn!(feature, error = %failure, "the server does not support this; trying again in a week");
+        self.remember(UnsupportedFeature {
+            feature: feature.to_owned(),
+            // An answer that is too long is a success to the server.
+            status: failure.status.filter(|status| *status >= 300).map(i64::from),
+            code: failure.code.clone(),
+            detail: Some(failure.to_string()),
+            request_id: failure.request_id.clone(),
+            refused_at: 0,
+            retry_at: 0,
+        })
+        .await
+    }
+
+    /// Remembers that the server answers as if it had not been asked for something.
+    pub async fn note_ignored(&mut self, kind: Kind, parameters: &[String]) -> StoreResult<()> {
+        for parameter in parameters {
+            let feature = query::feature(kind, parameter);
+            if self.refused.contains(&feature) {
+                continue;
+            }
+            tracing::warn!(feature, "the server ignores this; trying again in a week");
+            let detail = Some("not echoed in filters as asked".to_owned());
+            self.remember(UnsupportedFeature {
+                feature,
+                status: None,
+                code: None,
+                detail,
+                request_id: None,
+                refused_at: 0,
+                retry_at: 0,
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn remember(&mut self, refusal: UnsupportedFeature) -> StoreResult<()> {
+        let now = self.fetcher.stamp();
+        let refusal = UnsupportedFeature {
+            refused_at: now,
+            retry_at: now.saturating_add(REFUSAL_MICROS),
+            ..refusal
+        };
+        self.refused.insert(refusal.feature.clone());
+        self.store.write(move |tx| unsupported::remember(tx, &refusal)).await?;
+        Ok(())
+    }
+
+    /// Notes the failure that ended a kind's turn, for the report.
+    pub fn note_failure(&mut self, kind: Kind, failure: &Failure) {
+        if failure.verdict != Verdict::KeyRefused {
+            self.failures.insert(kind, failure.clone());
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! One answer, however often it takes: behind the rate limiter, within the user's patience, counted.
+
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::sync::Notify;
+
+use crate::api::{Answer, Client, Failure, Head, Request, Verdict};
+use crate::clock::Clock;
+use crate::fetch::error::{FetchError, FetchResult};
+use crate::fetch::permits::Priority;
+use crate::fetch::request_state::RequestState;
+pub use crate::fetch::send_queue::RequestSettings;
+use crate::fetch::send_queue::{Permit, Shared, State, Then, lock};
+use crate::model::event::Wait;
+use crate::model::{Event, RateBudget, Watcher};
+use crate::retry::{Next, RetryCause, RetryPolicy};
+use crate::store::{Database, Store, StoreResult, runs::Tally};
+
+/// How a read is repeated after trouble that may pass.
+pub const RETRY: RetryPolicy =
+    RetryPolicy { first: Duration::from_millis(500), cap: Duration::from_secs(8), attempts_max: 5 };
+
+/// No attempt starts later than this after the first one that got no answer, nor after the first for
+/// the same request. With the longest time an attempt takes, a silent API is given up within a minute.
+const TIMEOUT: Duration = Duration::from_secs(25);
+
+/// What was read from an answer, and when its request started.
+#[derive(Debug)]
+pub struct Fetched<T> {
+    /// What the headers said.
+    pub head: Head,
+    /// What the caller read.
+    pub value: T,
+    /// Start of the request, a stamp.
+    pub as_of: i64,
+}
+
+/// What came of one attempt, and when it started.
+#[derive(Debug)]
+pub struct Sent {
+    /// The answer, or why there is none.
+    pub result: Result<Answer, Failure>,
+    /// Start of the request, a stamp.
+    pub as_of: i64,
+}
+
+/// Sends requests, several at a time. Clones send under the same limits and are counted together;
+/// those of [`Fetcher::lend`] are counted apart.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    shared: Arc<Shared>,
+    priority: Priority,
+    sent: Arc<Mutex<Tally>>,
+    has_sent: Arc<AtomicBool>,
+}
+
+impl Fetcher {
+    /// Opens the mirror for a run, and takes up the rate limiter where the last one left it.
+    pub fn open(
+        client: Client,
+        database: Database,
+        clock: Clock,
+        watcher: Watcher,
+        request_settings: RequestSettings,
+    ) -> StoreResult<(Self, Store)> {
+        let request_state = RequestState::load(&database, &clock)?;
+        let store = Store::start(database)?;
+        let fetcher = Self::new(
+            client,
+            request_state,
+            Some(store.clone()),
+            (clock, watcher),
+            request_settings,
+        );
+        Ok((fetcher, store))
+    }
+
+    /// Sends beside whoever works on the mirror, and writes nothing.
+    pub fn beside(
+        client: Client,
+        request_state: RequestState,
+        clock: Clock,
+        request_settings: RequestSettings,
+    ) -> Self {
+        Self::new(client, request_state, None, (clock, Watcher::silent()), request_settings)
+    }
+
+    fn new(
+        client: Client,
+        request_state: RequestState,
+        store: Option<Store>,
+        (clock, watcher): (Clock, Watcher),
+        request_settings: RequestSettings,
+    ) -> Self {
+        let state = Mutex::new(State::new(client, request_settings, RETRY));
+        let shared = Shared { store, clock, watcher, request_state, state, changed: Notify::new() };
+        Self {
+            shared: Arc::new(shared),
+            priority: Priority::First,
+            sent: Arc::default(),
+            has_sent: Arc::default(),
+        }
+    }
+
+    /// The same for one task among several: with a priority and a count of its own.
+    #[must_use]
+    pub fn lend(&self, priority: Priority) -> Self {
+        let shared = Arc::clone(&self.shared);
+        Self { shared, priority, sent: Arc::default(), has_sent: Arc::default() }
+    }
+
+    /// The same for one request whose answer may turn out to be of no use.
+    #[must_use]
+    pub fn ahead(&self) -> Self {
+        Self { priority: self.priority.ahead(), has_sent: Arc::default(), ..self.clone() }
+    }
+
+    /// Whether a request was sent with this one or a clone of it.
+    pub fn has_sent(&self) -> bool {
+        self.has_sent.load(Ordering::Relaxed)
+    }
+
+    /// Begins a new account of the time spent waiting.
+    pub fn reset_wait(&self) {
+        let max_wait = self.state().request_settings.max_wait;
+        self.reset_wait_to(max_wait);
+    }
+
+    /// The same, for somebody who waits for so long.
+    pub fn reset_wait_to(&self, wait: Duration) {
+        let mut state = self.state();
+        state.wait_left = wait;
+        state.budget_share = 1.0;
+        state.silent_since = None;
+        state.has_given_up = false;
+        state.retry = RETRY;
+    }
+
+    /// From here on nothing is tried twice: the API is known to be down, and only its return is of
+    /// interest. Until patience is renewed.
+    pub fn try_once(&self) {
+        self.reset_wait();
+        self.limit_attempts(1);
+    }
+
+    /// Sends each request at most so often, until patience is renewed.
+    pub fn limit_attempts(&self, attempts_max: u32) {
+        self.state().retry = RetryPolicy { attempts_max, ..RETRY };
+    }
+
+    /// The same with another bound, and with a part of our share alone: the rest stays for what is more
+    /// urgent.
+    pub fn limit_budget_share(&self, part: f64, batch_delay: Duration) {
+        self.reset_wait_to(batch_delay);
+        self.state().budget_share = part;
+    }
+
+    /// What our share of each window of the budget is, as far as it is known.
+    pub fn allowance(&self) -> Option<u64> {
+        let share = self.state().request_settings.rate_share;
+        self.request_state().limiter(|limiter| limiter.allowance(share))
+    }
+
+    /// What is left of our share of the budget, as far as it is known.
+    pub fn remaining(&self) -> Option<RateBudget> {
+        let (now, boot) = (self.clock().now(), self.clock().boot());
+        let share = self.state().request_settings.rate_share;
+        self.request_state().limiter(|limiter| limiter.remaining(share, now, &boot))
+    }
+
+    /// The most requests that may be in flight at a time.
+    pub fn max_concurrent_requests(&self) -> usize {
+        usize::try_from(self.state().permits.max()).unwrap_or(1)
+    }
+
+    /// Sends with another client from now on; returns the one before.
+    pub fn replace_client(&self, client: Client) -> Client {
+        std::mem::replace(&mut self.state().client, client)
+    }
+
+    /// Changes the bounds from now on.
+    pub fn set_request_settings(&self, request_settings: RequestSettings) {
+        let mut state = self.state();
+        state.permits.set_max(request_settings.max_concurrent_requests);
+        state.request_settings = request_settings;
+    }
+
+    /// The clock that everything in this run goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// The watcher of this run.
+    pub fn watcher(&self) -> &Watcher {
+        &self.shared.watcher
+    }
+
+    /// The rate limiter and the stamps.
+    pub fn request_state(&self) -> &RequestState {
+        &self.shared.request_state
+    }
+
+    /// The start of something; see [`RequestState::stamp`].
+    pub fn stamp(&self) -> i64 {
+        self.request_state().stamp(self.clock().now())
+    }
+
+    /// The requests sent since this was asked last.
+    pub fn take_sent(&self) -> Tally {
+        std::mem::take(&mut lock(&self.sent))
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Tally)) {
+        change(&mut lock(&self.sent));
+    }
+
+    /// Reads an answer. One that cannot be read is asked for again like one that never came; in the end
+    /// the last failure is returned.
+    pub async fn fetch<T>(
+        &self,
+        request: &Request,
+        read: impl Fn(&Answer) -> Result<T, Failure>,
+    ) -> FetchResult<Fetched<T>> {
+        let begun = self.clock().boot().elapsed;
+        let mut attempt = 0_u32;
+        let mut limited = 0_u32;
+        loop {
+            let permit = self.shared.permit(self.priority, request.authenticated).await?;
+            let as_of = permit.as_of;
+            let sent = self.send(request, permit).await;
+            let failure = match sent.and_then(|answer| Fetched::read(answer, &read, as_of)) {
+                Ok(fetched) => return Ok(fetched),
+                Err(failure) => failure,
+            };
+            let cause = failure.cause();
+            if let RetryCause::Limited(_) = cause {
+                limited = limited.saturating_add(1);
+                self.close_gate(&failure, limited).await?;
+                // A service that is unavailable again and again is not a rate limit to wait out.
+                if failure.status == Some(503) && limited >= RETRY.attempts_max {
+                    return Err(FetchError::Api(failure));
+                }
+                continue;
+            }
+            attempt = attempt.saturating_add(1);
+            let spent = self.clock().boot().elapsed.saturating_sub(begun).max(self.silence());
+            let next = {
+                let mut state = self.state();
+                let chance = state.chance.random();
+                state.retry.next(cause, attempt, chance)
+            };
+            match next {
+                Next::Again { after } if spent.saturating_add(after) <= TIMEOUT => {
+                    tracing::debug!(%request, attempt, error = %failure, "trying again");
+                    self.watcher().tell(&Event::Waiting { reason: Wait::Retry, length: after });
+                    self.clock().sleep(after).await;
+                }
+                _ => return Err(self.give_up(failure)),
+            }
+        }
+    }
+
+    /// One attempt at a read.
+    pub async fn fetch_once<T>(
+        &self,
+        request: &Request,
+        read: impl Fn(&Answer) -> Result<T, Failure>,
+    ) -> FetchResult<Fetched<T>> {
+        let Sent { result, as_of } = self.send_once(request).await?;
+        let read = result.and_then(|answer| Fetched::read(answer, read, as_of));
+        read.map_err(FetchError::Api)
+    }
+
+    /// Waits until a request may be sent, so that nothing stands between a decision to send and the
+    /// sending.
+    pub async fn kind_run(&self) -> FetchResult<()> {
+        self.shared.wait(&self.shared.queue(self.priority), Then::Return).await.map(|_| ())
+    }
+
+    /// One attempt, whatever comes of it: only who knows what a write wanted to do may repeat it. It waits
+    /// for the rate limit and counts like any other request.
+    pub async fn send_once(&self, request: &Request) -> FetchResult<Sent> {
+        let permit = self.shared.permit(self.priority, request.authenticated).await?;
+        let as_of = permit.as_of;
+        let result = self.send(request, permit).await;
+        match &result {
+            Err(failure) if matches!(failure.cause(), RetryCause::Limited(_)) => {
+                let times = {
+                    let mut state = self.state();
+                    state.limited = state.limited.saturating_add(1);
+                    state.limited
+                };
+                self.close_gate(failure, times).await?;
+            }
+            _ => self.state().limited = 0,
+        }
+        Ok(Sent { result, as_of })
+    }
+
+    /// Takes the length of a wait from what the user allows; `false` where that is not enough.
+    pub fn spend_wait(&self, length: Duration) -> bool {
+        let mut state = self.state();
+        let left = state.wait_left.checked_sub(length);
+        state.wait_left = left.unwrap_or(state.wait_left);
+        left.is_some()
+    }
+
+    /// A number between 0 and 1.
+    pub fn chance(&self) -> f64 {
+        self.state().chance.random()
+    }
+
+    /// For how long the API has not answered at all.
+    fn silence(&self) -> Duration {
+        let since = self.state().silent_since;
+        since.map_or(Duration::ZERO, |since| self.clock().boot().elapsed.saturating_sub(since))
+    }
+
+    /// One attempt, counted and told to the rate limiter.
+    async fn send(&self, request: &Request, permit: Permit<'_>) -> Result<Answer, Failure> {
+        self.count(|sent| sent.requests = sent.requests.saturating_add(1));
+        self.has_sent.store(true, Ordering::Relaxed);
+        let begun = self.clock().boot();
+        let client = self.state().client.clone();
+        let result = client.send(request).await;
+        let boot = self.clock().boot();
+        {
+            let mut state = self.state();
+            if matches!(
+                result.as_ref().map_err(|failure| failure.cause()),
+                Err(RetryCause::NoAnswer)
+            ) {
+                state.silent_since.get_or_insert(begun.elapsed);
+            } else {
+                (state.silent_since, state.has_given_up) = (None, false);
+            }
+            if result.is_ok() {
+                state.permits.succeeded();
+            }
+        }
+        let (rate, server_date, status) = match &result {
+            Ok(answer) => (answer.head.rate, answer.head.server_date, Some(answer.head.status)),
+            Err(failure) => (failure.rate, failure.server_date, failure.status),
+        };
+        permit.over(&rate, server_date, &boot);
+        self.watcher().tell(&Event::Answered { status });
+        if result.as_ref().is_ok_and(Answer::is_not_modified) {
+            self.count(|sent| sent.not_modified = sent.not_modified.saturating_add(1));
+        }
+        result
+    }
+
+    /// Closes the rate limiter, and keeps it closed over a crash, before anything else is done.
+    async fn close_gate(&self, failure: &Failure, times: u32) -> StoreResult<()> {
+        let next = {
+            let mut state = self.state();
+            if failure.status == Some(429) || times > 1 {
+                state.permits.back_off();
+            }
+            let chance = state.chance.random();
+            RETRY.next(failure.cause(), times, chance)
+        };
+        let Next::Again { after } = next else { return Ok(()) };
+        let (now, boot) = (self.clock().now(), self.clock().boot());
+        self.request_state().limiter(|limiter| limiter.close(after, now, &boot));
+        tracing::info!(seconds = after.as_secs_f64(), "the API asks to wait");
+        let Some(store) = &self.shared.store else { return Ok(()) };
+        let request_state = self.request_state().clone();
+        store.write(move |tx| request_state.keep(tx)).await
+    }
+
+    /// An API that cannot be reached, or that has kept silent for two requests on end, is down; one that
+    /// dropped a single request may answer the next.
+    fn give_up(&self, failure: Failure) -> FetchError {
+        let was_silent = match failure.cause() {
+            RetryCause::NoAnswer => std::mem::replace(&mut self.state().has_given_up, true),
+            _ => false,
+        };
+        match failure.verdict {
+            Verdict::KeyRefused => FetchError::KeyRefused(failure),
+            Verdict::Unreachable => FetchError::Outage(failure),
+            Verdict::Lost if was_silent => FetchError::Outage(failure),
+            _ => FetchError::Api(failure),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state()
+    }
+}
+
+impl<T> Fetched<T> {
+    fn read(
+        answer: Answer,
+        read: impl Fn(&Answer) -> Result<T, Failure>,
+        as_of: i64,
+    ) -> Result<Self, Failure> {
+        let value = read(&answer).map_err(|failure| answer.blame(failure))?;
+        Ok(Self { head: answer.head, value, as_of })
+    }
+}

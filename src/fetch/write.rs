@@ -1,0 +1,199 @@
+//! Where an answer becomes a transaction: upsert, schedule, count, and move the listing on.
+
+use rusqlite::Transaction;
+
+use crate::api::Page;
+use crate::fetch::request_state::RequestState;
+use crate::model::due::DueRule;
+use crate::model::{BadRow, Kind, Row};
+use crate::store::pages::{self, NewPage, PageCounts};
+use crate::store::rows::{RowWriter, Source, Written};
+use crate::store::runs::{self, Tally};
+use crate::store::{Pending, Store, StoreResult, due, listings, removals};
+
+/// What every write of a run carries along.
+#[derive(Debug, Clone)]
+pub struct RunCounters {
+    /// The run.
+    pub run_id: i64,
+    /// The kind being worked on.
+    pub kind: Kind,
+    /// Requests since the last write.
+    pub sent: Tally,
+    /// The rate limiter and the stamps.
+    pub request_state: RequestState,
+    /// When this was put together, a stamp.
+    pub at: i64,
+    /// When what is written is due next.
+    pub due: DueRule,
+}
+
+impl RunCounters {
+    /// Adds what was done to the log, in the transaction that did it.
+    pub fn close(&self, tx: &Transaction<'_>, done: &Tally) -> StoreResult<()> {
+        let mut tally = self.sent;
+        tally.add(done);
+        runs::count(tx, self.run_id, self.kind, &tally)?;
+        self.request_state.keep(tx)
+    }
+}
+
+/// A page on its way into the database.
+#[derive(Debug)]
+pub struct PageWrite {
+    /// Path and query string.
+    pub url: String,
+    /// The cursor that opened it.
+    pub cursor: Option<String>,
+    /// Its validator, if it may be used.
+    pub etag: Option<String>,
+    /// Start of the request.
+    pub as_of: i64,
+    /// The listing it moves on; `None` for a poll.
+    pub listing: Option<i64>,
+    /// What came; without rows after a 304.
+    pub page: Page,
+    /// The key of the page that a 304 confirmed.
+    pub confirmed: Option<i64>,
+}
+
+/// What came of writing a page.
+#[derive(Debug, Default)]
+pub struct PageWritten {
+    /// In numbers.
+    pub counts: PageCounts,
+    /// Rows that could not be decoded.
+    pub bad: Vec<BadRow>,
+    /// Rows that were kept after their JSON was repaired.
+    pub repaired: Vec<BadRow>,
+    /// The cursor of the page after it.
+    pub next_cursor: Option<String>,
+    /// How many rows the server says there are.
+    pub total_count: Option<i64>,
+}
+
+/// Writes a page in one transaction, the cursor after it included.
+pub fn page(store: &Store, counters: RunCounters, write: PageWrite) -> Pending<PageWritten> {
+    store.write(move |tx| Ok(page_after(tx, &counters, write, |_, _| Ok(()))?.0))
+}
+
+/// The same in a transaction that is open, after `look` was shown the decoded rows.
+pub fn page_after<T>(
+    tx: &Transaction<'_>,
+    counters: &RunCounters,
+    write: PageWrite,
+    look: impl FnOnce(&Transaction<'_>, &[Row]) -> StoreResult<T>,
+) -> StoreResult<(PageWritten, T)> {
+    let seen = look(tx, &write.page.rows)?;
+    let (page, counts) = match write.confirmed {
+        None => write_rows(tx, counters, &write)?,
+        Some(page) => confirm(tx, &write, page)?,
+    };
+    due::page_read(tx, &counters.due, counters.kind, page)?;
+    if let Some(listing) = write.listing {
+        let next = write.page.next_cursor.as_deref();
+        listings::advance(tx, listing, next, &counts, write.page.total_count, counters.at)?;
+    }
+    counters.close(tx, &Tally { page: counts, ..Tally::default() })?;
+    Ok((done(counters.kind, counts, write.page), seen))
+}
+
+/// Writes one resource that was asked for by its id.
+pub fn item(
+    tx: &Transaction<'_>,
+    counters: &RunCounters,
+    row: &Row,
+    as_of: i64,
+) -> StoreResult<Written> {
+    let written = RowWriter::new(tx, counters.kind)?.write(row, Source { page: None, as_of })?;
+    due::row_written(tx, &counters.due, counters.kind, (row, written), as_of)?;
+    due::row_read(tx, &counters.due, counters.kind, written.key)?;
+    let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
+    counts.count(row, written);
+    counters.close(tx, &Tally { page: counts, ..Tally::default() })?;
+    Ok(written)
+}
+
+/// Writes rows that came neither with a listing nor by id: their pages stay what they are.
+pub fn unlisted(
+    store: &Store,
+    counters: RunCounters,
+    page: Page,
+    as_of: i64,
+) -> Pending<PageWritten> {
+    store.write(move |tx| Ok(unlisted_after(tx, &counters, page, as_of, |_, _| Ok(()))?.0))
+}
+
+/// The same in a transaction that is open, after `look` was shown the decoded rows.
+pub fn unlisted_after<T>(
+    tx: &Transaction<'_>,
+    counters: &RunCounters,
+    page: Page,
+    as_of: i64,
+    look: impl FnOnce(&Transaction<'_>, &[Row]) -> StoreResult<T>,
+) -> StoreResult<(PageWritten, T)> {
+    let seen = look(tx, &page.rows)?;
+    let mut writer = RowWriter::new(tx, counters.kind)?;
+    let dropped = i64::try_from(page.bad.len()).unwrap_or(i64::MAX);
+    let mut counts = PageCounts {
+        rows_seen: i64::try_from(page.rows.len()).unwrap_or(i64::MAX).saturating_add(dropped),
+        rows_dropped: dropped,
+        type_mismatches: dropped,
+        ..PageCounts::default()
+    };
+    for row in &page.rows {
+        let written = writer.write(row, Source { page: None, as_of })?;
+        counts.count(row, written);
+        due::row_written(tx, &counters.due, counters.kind, (row, written), as_of)?;
+    }
+    drop(writer);
+    counters.close(tx, &Tally { page: counts, ..Tally::default() })?;
+    Ok((done(counters.kind, counts, page), seen))
+}
+
+/// Notes that a resource asked for by its id is not there. Returns whether that made it removed.
+pub fn not_found(store: &Store, counters: RunCounters, key: i64, at: i64) -> Pending<bool> {
+    store.write(move |tx| {
+        let removed = removals::not_found(tx, counters.kind, key, at)?;
+        due::row_read(tx, &counters.due, counters.kind, key)?;
+        counters.close(tx, &Tally { removed: i64::from(removed), ..Tally::default() })?;
+        Ok(removed)
+    })
+}
+
+fn done(kind: Kind, counts: PageCounts, page: Page) -> PageWritten {
+    let Page { bad, repaired, next_cursor, total_count, .. } = page;
+    if let Some(first) = repaired.first() {
+        let (rows, id) = (repaired.len(), first.id.as_deref());
+        tracing::warn!(%kind, rows, id, reason = first.reason, "rows with invalid JSON were repaired");
+    }
+    PageWritten { counts, bad, repaired, next_cursor, total_count }
+}
+
+fn write_rows(
+    tx: &Transaction<'_>,
+    counters: &RunCounters,
+    write: &PageWrite,
+) -> StoreResult<(i64, PageCounts)> {
+    let new = NewPage {
+        kind: counters.kind,
+        url: &write.url,
+        cursor: write.cursor.as_deref(),
+        etag: write.etag.as_deref(),
+        next_cursor: write.page.next_cursor.as_deref(),
+        total_count: write.page.total_count,
+        as_of: write.as_of,
+        listing: write.listing,
+        dropped: u32::try_from(write.page.bad.len()).unwrap_or(u32::MAX),
+    };
+    let as_of = write.as_of;
+    let schedule = |row: &Row, written| {
+        due::row_written(tx, &counters.due, counters.kind, (row, written), as_of)
+    };
+    pages::write(tx, &new, &write.page.rows, schedule)
+}
+
+fn confirm(tx: &Transaction<'_>, write: &PageWrite, page: i64) -> StoreResult<(i64, PageCounts)> {
+    let rows = pages::confirm(tx, page, write.listing, write.as_of)?;
+    Ok((page, PageCounts { rows_seen: rows, rows_new_to_listing: rows, ..PageCounts::default() }))
+}

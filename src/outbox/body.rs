@@ -1,0 +1,179 @@
+//! What a body may hold, by kind and action. Pure. The server knows more; what it is sure to refuse
+//! is refused here before it is queued.
+
+use serde_json::{Map, Value};
+
+use crate::model::Kind;
+use crate::model::outbox::Action;
+use crate::model::shown::printable;
+
+/// The most entries of a metadata map.
+const METADATA_KEYS_MAX: usize = 20;
+/// The longest name, or key or value of a metadata map, characters.
+const TEXT_CHARS_MAX: usize = 255;
+
+/// The longest identifier of a post: a URL as browsers take it, characters.
+const IDENTIFIER_CHARS_MAX: usize = 2_048;
+/// The most of a wrong value that a message repeats, characters.
+const QUOTED_CHARS_MAX: usize = 120;
+
+/// A value from outside as a message repeats it: in backticks, on one line, of bounded length.
+pub fn quoted(text: &str) -> String {
+    format!("`{}`", printable(text, QUOTED_CHARS_MAX))
+}
+
+/// The members that a body may have.
+pub const fn members(kind: Kind, action: Action) -> &'static [&'static str] {
+    match (kind, action) {
+        (Kind::Video, Action::Track) => {
+            &["platform", "identifier", "metadata", "is_active", "scrape_interval_hours"]
+        }
+        (Kind::Video, Action::Set) => &["metadata", "is_active", "scrape_interval_hours"],
+        (Kind::Account, Action::Track) => &[
+            "platform",
+            "username",
+            "category",
+            "metadata",
+            "is_active",
+            "scrape_interval_hours",
+            "max_recent_posts_per_account",
+            "post_lookback_days",
+        ],
+        (Kind::Account, Action::Set) => &[
+            "category",
+            "metadata",
+            "is_active",
+            "scrape_interval_hours",
+            "max_recent_posts_per_account",
+            "post_lookback_days",
+        ],
+        (Kind::Creator, Action::Track | Action::Set) => &["name", "is_active", "metadata"],
+        _ => &[],
+    }
+}
+
+/// Says what is wrong with a body, if anything is.
+pub fn check(kind: Kind, action: Action, body: &Map<String, Value>) -> Result<(), String> {
+    let known = members(kind, action);
+    for (name, value) in body {
+        if !known.contains(&name.as_str()) {
+            return Err(format!("{} is not known; it may have {}", quoted(name), known.join(", ")));
+        }
+        check_member(name, value).map_err(|why| format!("{name} {why}"))?;
+    }
+    let needed: &[&str] = match (kind, action) {
+        (Kind::Video, Action::Track) => &["platform", "identifier"],
+        (Kind::Account, Action::Track) => &["platform", "username"],
+        (Kind::Creator, Action::Track) => &["name"],
+        _ => &[],
+    };
+    if let Some(missing) = needed.iter().find(|name| !body.contains_key(**name)) {
+        return Err(format!("{missing} is missing"));
+    }
+    if action == Action::Set && body.is_empty() {
+        return Err(format!("nothing is to be changed; it may have {}", known.join(", ")));
+    }
+    Ok(())
+}
+
+fn check_member(name: &str, value: &Value) -> Result<(), String> {
+    match name {
+        "scrape_interval_hours" | "max_recent_posts_per_account" | "post_lookback_days" => {
+            let may_be_null = name != "scrape_interval_hours" && value.is_null();
+            match value.as_i64().is_some_and(|number| number >= 1) || may_be_null {
+                true => Ok(()),
+                false => Err("must be a whole number of at least 1".to_owned()),
+            }
+        }
+        "is_active" if value.is_boolean() => Ok(()),
+        "is_active" => Err("must be true or false".to_owned()),
+        "category" if value.is_null() => Ok(()),
+        "metadata" => metadata(value),
+        _ => match value.as_str().map(|text| text.trim().chars().count()) {
+            None => Err("must be a text".to_owned()),
+            Some(0) => Err("must not be empty".to_owned()),
+            Some(length) if length > chars_max(name) => {
+                Err(format!("has {length} characters; {} are the most", chars_max(name)))
+            }
+            Some(_) => Ok(()),
+        },
+    }
+}
+
+fn chars_max(name: &str) -> usize {
+    match name {
+        "identifier" => IDENTIFIER_CHARS_MAX,
+        _ => TEXT_CHARS_MAX,
+    }
+}
+
+fn metadata(value: &Value) -> Result<(), String> {
+    let Some(map) = value.as_object() else { return Err("must be an object of texts".to_owned()) };
+    if map.len() > METADATA_KEYS_MAX {
+        return Err(format!("has {} keys; {METADATA_KEYS_MAX} are the most", map.len()));
+    }
+    let is_long = |text: &str| text.chars().count() > TEXT_CHARS_MAX;
+    for (key, value) in map {
+        let Some(text) = value.as_str() else {
+            return Err(format!("{} must be a text", quoted(key)));
+        };
+        if is_long(key) || is_long(text) {
+            return Err(format!("has more than {TEXT_CHARS_MAX} characters in {}", quoted(key)));
+        }
+    }
+    Ok(())
+}
+
+/// Says why a text cannot be a user name, or gives it back as the platforms write it.
+pub fn username(text: &str) -> Result<String, String> {
+    let name = text.trim().trim_start_matches('@').to_lowercase();
+    let is_type_mismatch =
+        |c: char| c.is_whitespace() || c.is_control() || "/:?#@\\\"'".contains(c);
+    if name.is_empty() {
+        return Err("the user name is empty".to_owned());
+    }
+    if name.contains(is_type_mismatch) {
+        return Err(format!("{} is not a user name", quoted(text)));
+    }
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn wrong(kind: Kind, action: Action, body: Value) -> String {
+        check(kind, action, body.as_object().unwrap()).unwrap_err()
+    }
+
+    #[test]
+    fn what_the_server_is_sure_to_refuse_is_refused_here() {
+        use Action::{Set, Track};
+        let long = "x".repeat(256);
+        for (kind, action, body, reason) in [
+            (Kind::Video, Track, json!({"platform": "tiktok"}), "identifier is missing"),
+            (Kind::Creator, Track, json!({"name": ""}), "name must not be empty"),
+            (Kind::Creator, Track, json!({"name": long}), "name has 256 characters"),
+            (Kind::Creator, Set, json!({"category": "x"}), "`category` is not known"),
+            (Kind::Video, Set, json!({}), "nothing is to be changed"),
+            (Kind::Video, Set, json!({"scrape_interval_hours": 0}), "at least 1"),
+            (Kind::Video, Set, json!({"is_active": "no"}), "true or false"),
+            (Kind::Account, Set, json!({"metadata": {"k": 1}}), "`k` must be a text"),
+        ] {
+            let error = wrong(kind, action, body.clone());
+            assert!(error.contains(reason), "{body}: {error}");
+        }
+        let fine = json!({"category": null, "metadata": {}, "post_lookback_days": null});
+        assert_eq!(check(Kind::Account, Set, fine.as_object().unwrap()), Ok(()));
+    }
+
+    #[test]
+    fn user_names_are_told_from_what_is_none() {
+        assert_eq!(username(" @Ada.Bakes ").as_deref(), Ok("ada.bakes"));
+        for text in ["", "@", "https://www.tiktok.com/@ada", "a b", "a/b"] {
+            assert!(username(text).is_err(), "{text}");
+        }
+    }
+}

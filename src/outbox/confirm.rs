@@ -1,0 +1,121 @@
+//! Looking whether a change was made whose answer was lost, or that was answered with a 2xx whose body
+//! cannot be read: a page of some proxy, or half an answer. The latter is never sent again by itself.
+
+use serde_json::{Map, Value};
+
+use crate::fetch::error::FetchResult;
+use crate::model::Kind;
+use crate::model::outbox::Action;
+use crate::outbox::reread::{FetchedItem, read};
+use crate::outbox::run::OutboxRun;
+use crate::outbox::verdict;
+use crate::store::outbox::Entry;
+use crate::store::outbox::queue::{self, AttemptResult};
+
+/// Looks for what the API said to have done, after which its user has to decide.
+const LOOKS_MAX: i64 = 5;
+
+impl OutboxRun<'_> {
+    /// Reads what an entry has changed, and ends it where the change shows. `status` is that of its answer;
+    /// where there was none, the entry is sent again unless the change shows for certain.
+    pub(super) async fn confirm(&mut self, entry: &Entry, status: Option<u16>) -> FetchResult<()> {
+        let (kind, id) = match entry.action {
+            Action::Link | Action::Unlink => (Kind::Account, entry.account.as_deref()),
+            _ => (entry.kind, entry.subject.as_deref()),
+        };
+        let fetched = match read(self.ctx, kind, id.unwrap_or_default()).await {
+            Ok(fetched) => fetched,
+            Err(error) => return self.cannot_look(entry, error).await,
+        };
+        let detail = match (is_shown(entry, &fetched), status) {
+            (Some(false), Some(status)) => return self.not_shown_yet(entry, status).await,
+            (Some(true), None) => "the answer was lost; the change was found by looking",
+            (_, None) => return self.send(entry).await,
+            (_, Some(_)) => "the answer could not be read; the change was found by looking",
+        };
+        let attempt_result =
+            AttemptResult { detail: Some(detail.to_owned()), ..last_attempt_result(entry) };
+        let fetched = (entry.action == Action::Set).then_some(fetched);
+        self.finish(entry, entry.subject.clone(), fetched, attempt_result).await
+    }
+
+    /// The API said that it is done, and it does not show. However often it is looked for, it is not sent
+    /// again.
+    pub(super) async fn not_shown_yet(&mut self, entry: &Entry, status: u16) -> FetchResult<()> {
+        let looks = entry.looks.saturating_add(1);
+        if looks < LOOKS_MAX {
+            let chance = self.ctx.fetcher.chance();
+            let next_at = self.after(verdict::rest(looks, self.settings.reconcile_after, chance));
+            let entry = entry.clone();
+            let write = self.ctx.store.write(move |tx| queue::look_again(tx, &entry, next_at));
+            return Ok(write.await?);
+        }
+        let detail = format!("the API answered {status}, but does not show what it did");
+        let hint = "look whether it is done; if not, `creatormirror outbox retry N` sends it again";
+        let (detail, hint) = (Some(detail), Some(hint.to_owned()));
+        self.fail(entry, AttemptResult { detail, hint, ..last_attempt_result(entry) }).await
+    }
+}
+
+/// What the API said last.
+pub(super) fn last_attempt_result(entry: &Entry) -> AttemptResult {
+    AttemptResult {
+        http_status: entry.http_status.and_then(|status| u16::try_from(status).ok()),
+        code: entry.code.clone(),
+        request_id: entry.request_id.clone(),
+        ..AttemptResult::default()
+    }
+}
+
+/// Whether a resource is as an entry wants it; `None` where it does not tell.
+fn is_shown(entry: &Entry, fetched: &FetchedItem) -> Option<bool> {
+    let Some(item) = &fetched.item else { return Some(entry.action == Action::Untrack) };
+    let row: Map<String, Value> = serde_json::from_slice(&item.json).unwrap_or_default();
+    let creator = row.get("creator_id").map(|id| id.as_str() == entry.subject.as_deref());
+    match entry.action {
+        Action::Link => creator,
+        Action::Unlink => creator.map(|is_linked| !is_linked),
+        Action::Set => {
+            let body = entry.body.as_deref().unwrap_or_default();
+            let wanted: Map<String, Value> = serde_json::from_str(body).unwrap_or_default();
+            let members = wanted.iter().map(|(name, wanted)| is_as_wanted(wanted, row.get(name)));
+            // One that differs decides; else one that is not told leaves it open.
+            members.min_by_key(|shown| shown.map_or(1, |shown| if shown { 2 } else { 0 })).flatten()
+        }
+        Action::Track | Action::Untrack => Some(false),
+    }
+}
+
+/// NULL asks for the organization's default, whatever that is; texts may have been trimmed.
+fn is_as_wanted(wanted: &Value, found: Option<&Value>) -> Option<bool> {
+    match (wanted, found) {
+        (Value::Null, _) | (_, None) => None,
+        (Value::String(wanted), Some(Value::String(found))) => Some(wanted.trim() == found.trim()),
+        (wanted, Some(found)) => Some(wanted == found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_change_shows_or_does_not_or_cannot_be_told() {
+        for (wanted, found, is_shown) in [
+            (json!(9), Some(json!(9)), Some(true)),
+            (json!(9), Some(json!(24)), Some(false)),
+            (json!(9), None, None),
+            (json!(null), Some(json!(30)), None),
+            (json!(" Ada "), Some(json!("Ada")), Some(true)),
+            (json!("Ada"), Some(json!("Grace")), Some(false)),
+            (json!(false), Some(json!(true)), Some(false)),
+            (json!({"team": "a"}), Some(json!({"team": "a"})), Some(true)),
+            (json!({"team": "a"}), Some(json!({})), Some(false)),
+            (json!("food"), Some(json!(null)), Some(false)),
+        ] {
+            assert_eq!(is_as_wanted(&wanted, found.as_ref()), is_shown, "{wanted} {found:?}");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The end of an entry: what its answer brought, what must be read again, and its record, in one
+//! transaction, before any other request is sent.
+
+use rusqlite::{Connection, Transaction};
+use serde::de::IgnoredAny;
+
+use crate::api::{Answer, Failure, Item};
+use crate::fetch::error::FetchResult;
+use crate::fetch::write::RunCounters;
+use crate::model::Kind;
+use crate::model::outbox::Action;
+use crate::outbox::reread::{FetchedItem, mirror};
+use crate::outbox::run::OutboxRun;
+use crate::outbox::send::attempt_result;
+use crate::store::outbox::queue::{self, AttemptResult};
+use crate::store::outbox::{Entry, find, finish, reread};
+use crate::store::runs::Tally;
+use crate::store::{StoreResult, removals};
+
+impl OutboxRun<'_> {
+    /// The API did it.
+    pub(super) async fn succeeded(
+        &mut self,
+        entry: &Entry,
+        answer: &Answer,
+        as_of: i64,
+    ) -> FetchResult<()> {
+        let attempt_result = AttemptResult {
+            http_status: Some(answer.head.status),
+            request_id: answer.head.request_id.clone(),
+            ..AttemptResult::default()
+        };
+        if !answer.body.is_empty()
+            && let Err(failure) = answer.json::<IgnoredAny>()
+        {
+            return self.unreadable_answer(entry, failure, attempt_result).await;
+        }
+        let mut fetched = None;
+        let mut result = entry.subject.clone();
+        if matches!(entry.action, Action::Track | Action::Set) {
+            let item =
+                Item::read(entry.kind, answer).map(|item| (item.row.id().into_owned(), item));
+            match item {
+                Ok((id, item))
+                    if entry.action == Action::Track || Some(&id) == entry.subject.as_ref() =>
+                {
+                    let (kind, item) = (entry.kind, Some(item));
+                    fetched = Some(FetchedItem { kind, id: id.clone(), item, as_of });
+                    result = Some(id);
+                }
+                // Something was created, but what?
+                Err(failure) if entry.action == Action::Track => {
+                    return self.unreadable_answer(entry, failure, attempt_result).await;
+                }
+                // It was changed, but the answer does not show it.
+                _ => {}
+            }
+        }
+        if let Some(id) = result.clone().filter(|_| is_new_creator(entry)) {
+            let number = entry.entry;
+            if self.ctx.store.read(move |c| find::is_taken(c, number, &id)).await? {
+                return self.replayed(entry, answer).await;
+            }
+        }
+        self.finish(entry, result, fetched, attempt_result).await
+    }
+
+    /// It is looked whether it was done, and with the status of the answer it is not sent again.
+    async fn unreadable_answer(
+        &mut self,
+        entry: &Entry,
+        failure: Failure,
+        attempt_result: AttemptResult,
+    ) -> FetchResult<()> {
+        let detail = Some(failure.to_string());
+        self.unsure(entry, failure, AttemptResult { detail, ..attempt_result }).await
+    }
+
+    /// The server repeated what it had answered to this key, and what it had made was taken by another
+    /// entry that wanted one of the same name: this one still has none, and asks under another key.
+    async fn replayed(&mut self, entry: &Entry, answer: &Answer) -> FetchResult<()> {
+        tracing::info!(
+            entry = entry.entry,
+            request_id = answer.head.request_id,
+            "the API repeated itself; asking anew"
+        );
+        let (counters, entry) = (self.ctx.counters(entry.kind), entry.clone());
+        self.ctx
+            .store
+            .write(move |tx| {
+                queue::begin_anew(tx, &entry)?;
+                counters.close(tx, &Tally::default())
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// What was to be deleted is not there, after a send whose outcome was not known.
+    pub(super) async fn already_so(&mut self, entry: &Entry, failure: &Failure) -> FetchResult<()> {
+        let detail = Some("an earlier send whose answer was lost had done it".to_owned());
+        let attempt_result = AttemptResult { detail, ..attempt_result(failure) };
+        self.finish(entry, entry.subject.clone(), None, attempt_result).await
+    }
+
+    /// Records the answer with what it shows, and makes due what it does not show.
+    pub(super) async fn finish(
+        &mut self,
+        entry: &Entry,
+        result: Option<String>,
+        fetched: Option<FetchedItem>,
+        attempt_result: AttemptResult,
+    ) -> FetchResult<()> {
+        let is_deleted = entry.action == Action::Untrack;
+        self.end_with(entry, move |tx, entry, counters| {
+            let mut done = Tally::default();
+            for (kind, id) in touched(tx, entry, fetched.as_ref())? {
+                reread::add(tx, kind, &id, counters.at)?;
+            }
+            if let Some(fetched) = &fetched {
+                mirror(tx, counters, fetched, &mut done)?;
+            }
+            let subject = entry.subject.as_deref().filter(|_| is_deleted);
+            if let Some(key) =
+                subject.map(|id| find::key(tx, entry.kind, id)).transpose()?.flatten()
+            {
+                done.removed += i64::from(removals::deleted(tx, entry.kind, key, counters.at)?);
+            }
+            counters.close(tx, &done)?;
+            finish::succeed(tx, entry, result.as_deref(), &attempt_result, counters.at)
+        })
+        .await?;
+        self.ctx.pushed.succeeded += 1;
+        Ok(())
+    }
+
+    /// What an entry wanted was found.
+    pub(super) async fn found(
+        &mut self,
+        entry: &Entry,
+        id: &str,
+        attempt_result: AttemptResult,
+    ) -> FetchResult<()> {
+        let id = id.to_owned();
+        self.end_with(entry, move |tx, entry, counters| {
+            counters.close(tx, &Tally::default())?;
+            finish::succeed(tx, entry, Some(&id), &attempt_result, counters.at)
+        })
+        .await?;
+        self.ctx.pushed.succeeded += 1;
+        Ok(())
+    }
+
+    /// It will not be done.
+    pub(super) async fn fail(
+        &mut self,
+        entry: &Entry,
+        attempt_result: AttemptResult,
+    ) -> FetchResult<()> {
+        let detail = attempt_result.detail.as_deref().unwrap_or_default();
+        tracing::warn!(entry = entry.entry, detail, "an entry of the outbox failed");
+        self.end_with(entry, move |tx, entry, counters| {
+            counters.close(tx, &Tally::default())?;
+            finish::fail(tx, entry, &attempt_result, counters.at)
+        })
+        .await?;
+        self.ctx.pushed.failed += 1;
+        Ok(())
+    }
+
+    async fn end_with(
+        &mut self,
+        entry: &Entry,
+        write: impl FnOnce(&Transaction<'_>, &Entry, &RunCounters) -> StoreResult<bool> + Send + 'static,
+    ) -> FetchResult<()> {
+        let (ended, counters) = (entry.clone(), self.ctx.counters(entry.kind));
+        if !self.ctx.store.write(move |tx| write(tx, &ended, &counters)).await? {
+            tracing::info!(entry = entry.entry, "was discarded while it was looked up");
+        }
+        Ok(())
+    }
+}
+
+fn is_new_creator(entry: &Entry) -> bool {
+    entry.kind == Kind::Creator && entry.action == Action::Track
+}
+
+/// What has to be read again because the answer to an entry does not show it.
+fn touched(
+    c: &Connection,
+    entry: &Entry,
+    fetched: Option<&FetchedItem>,
+) -> StoreResult<Vec<(Kind, String)>> {
+    let subject = entry.subject.clone().unwrap_or_default();
+    let mut touched = Vec::new();
+    match (entry.kind, entry.action) {
+        (_, Action::Link | Action::Unlink) => {
+            touched.extend(entry.account.clone().map(|account| (Kind::Account, account)));
+            touched.push((Kind::Creator, subject));
+        }
+        (Kind::Creator, Action::Set | Action::Untrack) => {
+            let accounts = find::accounts_of(c, &subject)?;
+            touched.extend(accounts.into_iter().map(|id| (Kind::Account, id)));
+            if entry.action == Action::Set && fetched.is_none() {
+                touched.push((Kind::Creator, subject));
+            }
+        }
+        (Kind::Account, Action::Untrack) => {
+            let creator = find::creator_of(c, &subject)?;
+            touched.extend(creator.map(|creator| (Kind::Creator, creator)));
+        }
+        (kind, Action::Set) if fetched.is_none() => touched.push((kind, subject)),
+        _ => {}
+    }
+    Ok(touched)
+}

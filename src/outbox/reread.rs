@@ -1,0 +1,127 @@
+//! Reading again what writes have touched without their answers showing it. By then the writes are
+//! recorded, so nothing that happens here can have one sent again.
+
+use rusqlite::Transaction;
+
+use crate::api::{Item, Request, Verdict};
+use crate::fetch::error::FetchResult;
+use crate::fetch::write::RunCounters;
+use crate::fetch::{FetchError, SyncContext};
+use crate::model::Kind;
+use crate::outbox::run::OutboxRun;
+use crate::outbox::verdict;
+use crate::store::outbox::find;
+use crate::store::outbox::reread::{self, Reread};
+use crate::store::pages::PageCounts;
+use crate::store::rows::{RowWriter, Source};
+use crate::store::runs::Tally;
+use crate::store::{StoreResult, due, removals};
+
+/// Tries after which a resource is left to the next full sync.
+const TRIES_MAX: i64 = 12;
+
+/// A resource on its way into the mirror.
+pub(super) struct FetchedItem {
+    pub kind: Kind,
+    pub id: String,
+    /// As the API shows it; `None` when it is not there.
+    pub item: Option<Item>,
+    pub as_of: i64,
+}
+
+impl OutboxRun<'_> {
+    /// Reads again what is due. Returns whether anything was.
+    pub(super) async fn reread(&mut self) -> FetchResult<bool> {
+        let now = self.now();
+        let due = self.ctx.store.read(move |c| reread::ready(c, now)).await?;
+        for one in &due {
+            self.begin_kind_run(one.kind).await?;
+            match read(self.ctx, one.kind, &one.id).await {
+                Ok(fetched) => self.show(one.clone(), fetched).await?,
+                Err(error) if error.is_fatal() => return Err(error),
+                Err(error) => self.put_off_reread(one, error).await?,
+            }
+        }
+        Ok(!due.is_empty())
+    }
+
+    async fn show(&mut self, one: Reread, fetched: FetchedItem) -> StoreResult<()> {
+        let counters = self.ctx.counters(one.kind);
+        self.ctx
+            .store
+            .write(move |tx| {
+                let mut done = Tally::default();
+                mirror(tx, &counters, &fetched, &mut done)?;
+                reread::done(tx, &one, fetched.as_of)?;
+                counters.close(tx, &done)
+            })
+            .await
+    }
+
+    async fn put_off_reread(&mut self, one: &Reread, error: FetchError) -> StoreResult<()> {
+        let (kind, id) = (one.kind, &one.id);
+        let tries = one.tries.saturating_add(1);
+        let chance = self.ctx.fetcher.chance();
+        let pause = verdict::pause(u32::try_from(tries).unwrap_or(u32::MAX), chance);
+        let next_at = self.after(pause);
+        let counters = self.ctx.counters(kind);
+        let (is_over, due) = (tries >= TRIES_MAX, one.clone());
+        self.ctx
+            .store
+            .write(move |tx| {
+                match is_over {
+                    true => reread::done(tx, &due, counters.at)?,
+                    false => reread::put_off(tx, &due, next_at)?,
+                }
+                counters.close(tx, &Tally::default())
+            })
+            .await?;
+        match is_over {
+            true => {
+                tracing::warn!(%kind, id, %error, "cannot be read again; the next full sync will");
+            }
+            false => {
+                tracing::warn!(%kind, id, %error, "could not be read again; trying again later");
+            }
+        }
+        self.unread.insert(kind, error);
+        Ok(())
+    }
+}
+
+pub(super) async fn read(ctx: &mut SyncContext, kind: Kind, id: &str) -> FetchResult<FetchedItem> {
+    let request = Request::get(kind.path()).segment(id);
+    let fetched = ctx.fetcher.fetch(&request, |answer| Item::read_of(kind, id, answer));
+    let (item, as_of) = match fetched.await {
+        Ok(fetched) => (Some(fetched.value), fetched.as_of),
+        Err(FetchError::Api(failure)) if failure.verdict == Verdict::NotFound => {
+            (None, ctx.fetcher.stamp())
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(FetchedItem { kind, id: id.to_owned(), item, as_of })
+}
+
+/// Writes a resource. It is counted with the entry's kind.
+pub(super) fn mirror(
+    tx: &Transaction<'_>,
+    counters: &RunCounters,
+    fetched: &FetchedItem,
+    done: &mut Tally,
+) -> StoreResult<()> {
+    let counters = RunCounters { kind: fetched.kind, ..counters.clone() };
+    let Some(Item { row, .. }) = &fetched.item else {
+        if let Some(key) = find::key(tx, fetched.kind, &fetched.id)? {
+            done.removed += i64::from(removals::not_found(tx, fetched.kind, key, fetched.as_of)?);
+        }
+        return Ok(());
+    };
+    let source = Source { page: None, as_of: fetched.as_of };
+    let written = RowWriter::new(tx, fetched.kind)?.write(row, source)?;
+    due::row_written(tx, &counters.due, fetched.kind, (row, written), fetched.as_of)?;
+    due::row_read(tx, &counters.due, fetched.kind, written.key)?;
+    let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
+    counts.count(row, written);
+    done.add(&Tally { page: counts, ..Tally::default() });
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! From a request as it was made to an entry fit to be sent: names resolved, body checked, path and
+//! lanes made. The same check is made when the command line queues, and before an entry that came
+//! by SQL is sent.
+
+use rusqlite::Connection;
+use serde_json::{Map, Value};
+
+use crate::api::Request;
+use crate::model::Kind;
+use crate::model::outbox::{Action, Checked, Draft, State};
+use crate::outbox::body::{self, quoted};
+use crate::outbox::post::{self, Platform, Post};
+use crate::store::outbox::find;
+use crate::store::{StoreError, StoreResult};
+
+/// The shortest abbreviation of an id, characters: in a small organization one letter can be unique,
+/// and a slip of the hand would delete something.
+const PREFIX_CHARS_MIN: usize = 8;
+
+/// Why a request cannot be queued.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// It is wrong, for this reason.
+    #[error("{0}")]
+    Refused(String),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<String> for CheckError {
+    fn from(reason: String) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+/// Checks a draft against the mirror and the outbox as they are.
+pub fn check(c: &Connection, draft: &Draft) -> Result<Checked, CheckError> {
+    let body = parse(draft)?;
+    match draft.action {
+        Action::Track => creation(draft.kind, &body),
+        Action::Set => {
+            body::check(draft.kind, draft.action, &body)?;
+            change(c, draft)
+        }
+        Action::Untrack => change(c, draft),
+        Action::Link | Action::Unlink => link(c, draft),
+    }
+}
+
+fn parse(draft: &Draft) -> Result<Map<String, Value>, CheckError> {
+    match draft.body.as_deref() {
+        None => Ok(Map::new()),
+        Some(text) => serde_json::from_str(text).map_err(|error| {
+            CheckError::Refused(format!(
+                "the body is no JSON object: {}",
+                quoted(&error.to_string())
+            ))
+        }),
+    }
+}
+
+fn text<'a>(body: &'a Map<String, Value>, name: &str) -> &'a str {
+    body.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Checks the body of a creation, which needs neither the mirror nor the outbox.
+pub fn creation(kind: Kind, body: &Map<String, Value>) -> Result<Checked, CheckError> {
+    body::check(kind, Action::Track, body)?;
+    let path = Some(kind.path().to_owned());
+    let target = match kind {
+        Kind::Creator => return Ok(Checked { path, ..Checked::default() }),
+        Kind::Video => {
+            let post = post(body)?;
+            format!("{}:{}", post.platform.name(), post.name())
+        }
+        _ => {
+            let platform = Platform::from_name(text(body, "platform"))?;
+            format!("{}:{}", platform.name(), body::username(text(body, "username"))?)
+        }
+    };
+    let serial_key = Some(format!("{}:{target}", kind.name()));
+    Ok(Checked { target: Some(target), path, serial_key, ..Checked::default() })
+}
+
+/// The post that a body of `track video` names.
+pub fn post(body: &Map<String, Value>) -> Result<Post, String> {
+    let platform = Platform::from_name(text(body, "platform"))?;
+    post::resolve(Some(platform), text(body, "identifier"))
+}
+
+fn change(c: &Connection, draft: &Draft) -> Result<Checked, CheckError> {
+    let named = draft.subject.as_deref().unwrap_or_default();
+    let subject = resolve(c, draft.kind, named)?;
+    if is_waiting(&subject) {
+        return Ok(waiting(subject, None));
+    }
+    let identity = find::identity(c, draft.kind, &subject)?;
+    let other_serial_key =
+        identity.map(|(platform, name)| format!("{}:{platform}:{name}", draft.kind.name()));
+    Ok(Checked {
+        target: Some(subject.clone()),
+        path: Some(Request::get(draft.kind.path()).segment(&subject).path),
+        serial_key: Some(serial_key(draft.kind, &subject)),
+        subject: Some(subject),
+        account: None,
+        other_serial_key,
+    })
+}
+
+fn link(c: &Connection, draft: &Draft) -> Result<Checked, CheckError> {
+    let subject = resolve(c, Kind::Creator, draft.subject.as_deref().unwrap_or_default())?;
+    let account = resolve(c, Kind::Account, draft.account.as_deref().unwrap_or_default())?;
+    if is_waiting(&subject) || is_waiting(&account) {
+        return Ok(waiting(subject, Some(account)));
+    }
+    let path = Request::get(Kind::Creator.path()).segment(&subject);
+    let path = Request::get(format!("{}/accounts", path.path)).segment(&account).path;
+    Ok(Checked {
+        target: Some(subject.clone()),
+        path: Some(path),
+        serial_key: Some(serial_key(Kind::Creator, &subject)),
+        other_serial_key: Some(serial_key(Kind::Account, &account)),
+        subject: Some(subject),
+        account: Some(account),
+    })
+}
+
+fn serial_key(kind: Kind, id: &str) -> String {
+    format!("{}:{id}", kind.name())
+}
+
+fn is_waiting(id: &str) -> bool {
+    id.starts_with('@')
+}
+
+fn waiting(subject: String, account: Option<String>) -> Checked {
+    Checked { target: Some(subject.clone()), subject: Some(subject), account, ..Checked::default() }
+}
+
+/// The id that a name stands for; `@N` while entry N has not brought it yet.
+fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError> {
+    let named = named.trim();
+    if let Some(number) = named.strip_prefix('@')
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return of_entry(c, kind, named, number.parse().unwrap_or(i64::MAX));
+    }
+    if let Some((platform, username)) = named.split_once(':') {
+        if kind != Kind::Account {
+            return Err(CheckError::Refused(format!(
+                "{}: only accounts are named by platform:username; a {kind} is named by its id",
+                quoted(named)
+            )));
+        }
+        return by_username(c, platform, username);
+    }
+    if named.is_empty()
+        || named.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
+        || named.starts_with('.')
+    {
+        return Err(CheckError::Refused(format!("{} is no id", quoted(named))));
+    }
+    let found = find::by_prefix(c, kind, named)?;
+    match found.as_slice() {
+        [first, ..] if first == named => Ok(first.clone()),
+        _ if named.chars().count() < PREFIX_CHARS_MIN => Err(CheckError::Refused(format!(
+            "no {kind} in the mirror has the id {}; to abbreviate an id, give at least its first \
+             {PREFIX_CHARS_MIN} characters",
+            quoted(named)
+        ))),
+        [id] => Ok(id.clone()),
+        // The server may know one that the mirror does not know yet.
+        [] if uuid::Uuid::try_parse(named).is_ok() => Ok(named.to_owned()),
+        [] => Err(CheckError::Refused(format!(
+            "no {kind} in the mirror has an id that begins with {}",
+            quoted(named)
+        ))),
+        _ => Err(CheckError::Refused(format!(
+            "{} is the beginning of more than one {kind}'s id; give more of it",
+            quoted(named)
+        ))),
+    }
+}
+
+fn of_entry(c: &Connection, kind: Kind, named: &str, entry: i64) -> Result<String, CheckError> {
+    let Some(source) = find::source(c, entry)? else {
+        return Err(CheckError::Refused(format!(
+            "@{entry}: there is no entry {entry} in the outbox"
+        )));
+    };
+    if source.kind != kind {
+        return Err(CheckError::Refused(format!(
+            "@{entry}: entry {entry} is about a {}, but a {kind} is needed",
+            source.kind
+        )));
+    }
+    match (source.state, source.result_id) {
+        (State::Succeeded, Some(id)) => Ok(id),
+        (State::Succeeded, None) => {
+            Err(CheckError::Refused(format!("@{entry}: entry {entry} left nothing to be named")))
+        }
+        (State::Failed | State::Discarded, _) => Err(CheckError::Refused(format!(
+            "@{entry}: entry {entry} {}; `creatormirror outbox retry {entry}` queues it again",
+            if source.state == State::Failed { "failed" } else { "was discarded" }
+        ))),
+        _ => Ok(named.to_owned()),
+    }
+}
+
+fn by_username(c: &Connection, platform: &str, username: &str) -> Result<String, CheckError> {
+    let platform = Platform::from_name(platform)?.name();
+    let username = body::username(username)?;
+    let found: StoreResult<Vec<String>> = find::by_username(c, platform, &username);
+    match found?.as_slice() {
+        [id] => Ok(id.clone()),
+        [] => match find::creation(c, &format!("account:{platform}:{username}"))? {
+            Some(entry) => Ok(format!("@{entry}")),
+            None => Err(CheckError::Refused(format!(
+                "no account {} in the mirror, and none is queued",
+                quoted(&format!("{platform}:{username}"))
+            ))),
+        },
+        _ => Err(CheckError::Refused(format!(
+            "there is more than one account {}; give the id",
+            quoted(&format!("{platform}:{username}"))
+        ))),
+    }
+}

@@ -1,0 +1,321 @@
+//! Charts as SVG. Their colours are those of the light theme; the page's style sheet finds them by
+//! their colours and gives them those of the theme that is in force.
+
+use std::ops::Range;
+
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::report::dashboard::html::{Svg, escaped};
+
+/// Text and lines of axes.
+const QUIET: RGBColor = RGBColor(0x66, 0x70, 0x85);
+/// Lines across.
+const GRID: RGBColor = RGBColor(0xE4, 0xE7, 0xEC);
+/// The first, second and further series.
+pub const SERIES: [RGBColor; 4] = [
+    RGBColor(0x2F, 0x6F, 0xED),
+    RGBColor(0x12, 0xA5, 0x94),
+    RGBColor(0xE5, 0x8A, 0x1F),
+    RGBColor(0x8E, 0x5B, 0xD6),
+];
+/// The backend makes 1.24 times smaller letters of this.
+const FONT: (&str, u32) = ("sans-serif", 16);
+/// Lines across, at most.
+const LINES: usize = 5;
+/// Pixels that a label below the chart needs.
+const LABEL_PX: usize = 60;
+/// Part of a day's width that its bar leaves free on each side.
+const GAP: f64 = 0.14;
+
+/// A chart that could not be drawn.
+#[derive(Debug, thiserror::Error)]
+#[error("a chart cannot be drawn: {0}")]
+pub struct ChartError(String);
+
+impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for ChartError {
+    fn from(error: DrawingAreaErrorKind<E>) -> Self {
+        Self(error.to_string())
+    }
+}
+
+type Drawn = Result<Svg, ChartError>;
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+type Grid<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// The size of a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+}
+
+/// A series of a chart, a value for each of its labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// The values.
+    pub values: Vec<f64>,
+    /// Its colour.
+    pub color: RGBColor,
+}
+
+/// Bars on top of each other; what is negative hangs below the line. `title` says what is to be seen.
+pub fn bars(frame: Frame, title: &str, labels: &[String], series: &[Series]) -> Drawn {
+    let stacks: Vec<Vec<(f64, f64)>> = (0..labels.len()).map(|at| stack(series, at)).collect();
+    let ends = || stacks.iter().flatten().flat_map(|(from, to)| [*from, *to]);
+    let (low, high) = (ends().fold(0.0, f64::min), ends().fold(0.0, f64::max));
+    draw(frame, title, |root| {
+        let mut grid = grid(root, labels, low..high)?;
+        for (at, stack) in stacks.iter().enumerate() {
+            // Days and series are few.
+            let (left, right) = (at as f64 + GAP, (at + 1) as f64 - GAP);
+            for ((from, to), series) in stack.iter().zip(series) {
+                let bar = Rectangle::new([(left, *from), (right, *to)], series.color.filled());
+                grid.draw_series([bar].into_iter().filter(|_| from != to))?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Where the bars of a stack begin and end.
+fn stack(series: &[Series], at: usize) -> Vec<(f64, f64)> {
+    let (mut above, mut below) = (0.0, 0.0);
+    let values = series.iter().map(|series| series.values.get(at).copied().unwrap_or(0.0));
+    values
+        .map(|value| {
+            let end = if value < 0.0 { &mut below } else { &mut above };
+            let from = *end;
+            *end += value;
+            (from, *end)
+        })
+        .collect()
+}
+
+/// A line over a filled area. Its axis need not begin at zero: what changes is what is to be seen.
+pub fn curve(frame: Frame, title: &str, labels: &[String], series: &Series) -> Drawn {
+    let first = series.values.first().copied().unwrap_or(0.0);
+    let low = series.values.iter().copied().fold(first, f64::min);
+    let high = series.values.iter().copied().fold(first, f64::max);
+    // Room, so that a flat line has some too.
+    let room = ((high - low) * 0.15).max(high.abs() * 0.000_2).max(1.0);
+    let range = if low >= 0.0 { (low - room).max(0.0) } else { low - room }..high + room;
+    draw(frame, title, |root| {
+        let base = range.start;
+        let mut grid = grid(root, labels, range)?;
+        let middle = |(at, value): (usize, &f64)| (at as f64 + 0.5, *value);
+        let points: Vec<(f64, f64)> = series.values.iter().enumerate().map(middle).collect();
+        grid.draw_series(AreaSeries::new(points.iter().copied(), base, series.color.mix(0.14)))?;
+        grid.draw_series(LineSeries::new(points.iter().copied(), series.color.stroke_width(2)))?;
+        grid.draw_series(points.last().map(|end| Circle::new(*end, 4, series.color.filled())))?;
+        Ok(())
+    })
+}
+
+/// A line without axes, for a row of a table: points in time and their values. What is before the span
+/// of time is left out, and the last value holds until its end.
+pub fn sparkline(frame: Frame, points: &[(i64, i64)], span: Range<i64>, color: RGBColor) -> Drawn {
+    draw(frame, "", |root| {
+        let last = points.last().map(|(_, value)| (span.end, *value));
+        let points = || {
+            points
+                .iter()
+                .copied()
+                .chain(last)
+                .map(|(at, y)| (at.clamp(span.start, span.end.max(span.start)), y))
+        };
+        let points = || points().map(|(at, y)| (at as f64, y as f64));
+        let x = extent([span.start as f64, span.end as f64].into_iter());
+        let y = extent(points().map(|(_, y)| y));
+        let low = y.start;
+        let mut chart = ChartBuilder::on(root).margin(3).build_cartesian_2d(x, y)?;
+        chart.draw_series(AreaSeries::new(points(), low, color.mix(0.14)))?;
+        chart.draw_series(LineSeries::new(points(), color.stroke_width(2)))?;
+        Ok(())
+    })
+}
+
+/// A bar that is full at a share of 1.
+pub fn meter(frame: Frame, share: f64, color: RGBColor) -> Drawn {
+    draw(frame, "", |root| {
+        let (width, height) = (frame.width as i32, frame.height as i32);
+        let end = (f64::from(width) * share.clamp(0.0, 1.0)).round() as i32;
+        root.draw(&Rectangle::new([(0, 0), (width, height)], GRID.filled()))?;
+        root.draw(&Rectangle::new([(0, 0), (end, height)], color.filled()))?;
+        Ok(())
+    })
+}
+
+/// From the least to the greatest of them, and never nothing.
+fn extent(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
+    let first = values.clone().next().unwrap_or(0.0);
+    let (low, high) = (values.clone().fold(first, f64::min), values.fold(first, f64::max));
+    if high > low { low..high } else { low - 1.0..low + 1.0 }
+}
+
+/// Lines across with their values, and as many of the labels as there is room for.
+fn grid<'a>(root: &Area<'a>, labels: &[String], range: Range<f64>) -> Result<Grid<'a>, ChartError> {
+    let range = if range.end > range.start { range } else { range.start..range.start + 1.0 };
+    let size = (range.start.abs().max(range.end.abs()), range.end - range.start);
+    let left = room_for_ticks(&range, size);
+    let mut chart = ChartBuilder::on(root)
+        .margin_top(10)
+        .margin_right(6)
+        .x_label_area_size(26)
+        .y_label_area_size(left)
+        .build_cartesian_2d(0.0..labels.len().max(1) as f64, range)?;
+    let quiet = FONT.into_font().color(&QUIET);
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .disable_x_axis()
+        .axis_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .light_line_style(TRANSPARENT)
+        .y_labels(LINES)
+        .y_label_formatter(&|value| tick(*value, size))
+        .label_style(quiet.clone())
+        .draw()?;
+    let (across, down) = root.dim_in_pixel();
+    let width = across.saturating_sub(left).max(1) as usize;
+    let step = (labels.len() * LABEL_PX).div_ceil(width).max(1);
+    let below = quiet.pos(Pos::new(HPos::Center, VPos::Bottom));
+    // The last day is told in any case, and others at even steps before it.
+    for (at, label) in labels.iter().enumerate().rev().step_by(step) {
+        let (x, _) = chart.backend_coord(&(at as f64 + 0.5, 0.0));
+        let x = x.min(across as i32 - 24);
+        root.draw(&Text::new(label.clone(), (x, down as i32 - 2), below.clone()))?;
+    }
+    Ok(chart)
+}
+
+fn draw(
+    frame: Frame,
+    title: &str,
+    paint: impl FnOnce(&Area<'_>) -> Result<(), ChartError>,
+) -> Drawn {
+    let mut markup = String::new();
+    {
+        let backend = SVGBackend::with_string(&mut markup, (frame.width, frame.height));
+        let root = backend.into_drawing_area();
+        paint(&root)?;
+        root.present()?;
+    }
+    let (_, inside) = markup.split_once('>').unwrap_or_default();
+    let mut named = format!("<svg viewBox=\"0 0 {} {}\" ", frame.width, frame.height);
+    match title {
+        // What is beside it says it all.
+        "" => named.push_str("aria-hidden=\"true\" preserveAspectRatio=\"none\">"),
+        title => named.push_str(&format!("role=\"img\" aria-label=\"{}\">", escaped(title))),
+    }
+    Ok(Svg::of(named + inside.trim()))
+}
+
+/// Pixels for the labels of an axis: any value between may be one.
+fn room_for_ticks(range: &Range<f64>, size: (f64, f64)) -> u32 {
+    const CHARACTER_PX: usize = 8;
+    let third = (range.end - range.start) / 3.0;
+    let values = [range.start, range.start + third, range.end - third, range.end];
+    let longest = values.into_iter().map(|value| tick(value, size).chars().count()).max();
+    u32::try_from(longest.unwrap_or(0) * CHARACTER_PX + 12).unwrap_or(u32::MAX)
+}
+
+/// A value of an axis whose greatest value and length these are: short, but never like its neighbours.
+fn tick(value: f64, (greatest, length): (f64, f64)) -> String {
+    let (unit, letter) = unit(greatest);
+    let step = length / LINES as f64 / unit;
+    // At most nine, of which an i32 and a usize hold more.
+    let decimals = (-step.log10()).ceil().clamp(0.0, 9.0) as usize;
+    let text = format!("{:.decimals$}", value / unit);
+    let bare = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => &text,
+    };
+    if bare == "0" { bare.to_owned() } else { format!("{bare}{letter}") }
+}
+
+/// The unit in which a number is told, and its letter.
+fn unit(value: f64) -> (f64, &'static str) {
+    let units =
+        [(1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"), (1.0, "")];
+    let found = units.into_iter().find(|(unit, _)| value.abs() >= *unit * 0.99995);
+    found.unwrap_or((1.0, ""))
+}
+
+/// A number in at most four characters and a letter: `12.3K`.
+pub fn compact(value: f64) -> String {
+    let (unit, letter) = unit(value);
+    if unit == 1.0 {
+        return match value.fract().abs() < 1e-9 {
+            true => format!("{value:.0}"),
+            false => format!("{value:.1}"),
+        };
+    }
+    let scaled = value / unit;
+    let text = if scaled.abs() < 99.95 { format!("{scaled:.1}") } else { format!("{scaled:.0}") };
+    format!("{}{letter}", text.strip_suffix(".0").unwrap_or(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.5, "0.5"),
+            (999.0, "999"),
+            (1_000.0, "1K"),
+            (12_345.0, "12.3K"),
+            (999_999.0, "1M"),
+            (-2_500_000.0, "-2.5M"),
+            (9.2e18, "9.2E"),
+        ] {
+            assert_eq!(compact(value), text);
+        }
+    }
+
+    #[test]
+    fn neighbours_on_an_axis_differ() {
+        for (value, size, text) in [
+            (12_450_000.0, (12_470_000.0, 80_000.0), "12.45M"),
+            (12_440_000.0, (12_470_000.0, 80_000.0), "12.44M"),
+            (2_000_000.0, (3_100_000.0, 3_100_000.0), "2M"),
+            (500_000.0, (3_100_000.0, 3_100_000.0), "0.5M"),
+            (0.0, (3_100_000.0, 3_100_000.0), "0"),
+            (300.0, (310.0, 310.0), "300"),
+        ] {
+            assert_eq!(tick(value, size), text);
+        }
+    }
+
+    #[test]
+    fn stacks_grow_both_ways() {
+        let series = |value| Series { values: vec![value], color: SERIES[0] };
+        let stack = stack(&[series(3.0), series(-2.0), series(4.0)], 0);
+        assert_eq!(stack, [(0.0, 3.0), (0.0, -2.0), (3.0, 7.0)]);
+    }
+
+    #[test]
+    fn charts_of_nothing_and_of_anything_can_be_drawn() {
+        let frame = Frame { width: 300, height: 100 };
+        let labels = |count: usize| vec!["1 Jan".to_owned(); count];
+        for values in [vec![], vec![0.0], vec![-5.0, 7.0], vec![9.2e18, -9.2e18], vec![1.0; 30]] {
+            let series = Series { values, color: SERIES[0] };
+            let labels = labels(series.values.len());
+            let bars = bars(frame, "a \"title\"", &labels, std::slice::from_ref(&series)).unwrap();
+            assert!(bars.markup().starts_with("<svg viewBox=\"0 0 300 100\" role=\"img\""));
+            assert!(bars.markup().contains("a &quot;title&quot;"));
+            curve(frame, "a", &labels, &series).unwrap();
+        }
+        for points in [vec![], vec![(1, 1)], vec![(1, i64::MIN), (i64::MAX, i64::MAX)]] {
+            let line = sparkline(frame, &points, 0..10, SERIES[1]).unwrap();
+            assert!(!line.markup().contains("NaN"), "{}", line.markup());
+        }
+        assert!(meter(frame, 0.5, SERIES[0]).unwrap().markup().contains("width=\"150\""));
+    }
+}

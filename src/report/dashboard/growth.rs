@@ -1,0 +1,143 @@
+//! What has grown: views and followers by day, the posts that moved most, creators by engagement.
+
+use crate::report::dashboard::chart::{self, ChartError, Frame, SERIES, Series, compact};
+use crate::report::dashboard::html::Html;
+use crate::report::dashboard::parts::{METER, day, framed};
+use crate::report::text::thousands;
+use crate::store::dashboard::{
+    DAY_S, DAYS_OF_MOVERS, Engagement, Followers, Gain, Growth, Mover, Subject,
+};
+
+const SPARK: Frame = Frame { width: 150, height: 34 };
+
+/// Views gained on each day.
+pub fn views(html: &mut Html, growth: &Growth) -> Result<(), ChartError> {
+    html.begin_card("Views gained per day");
+    if growth.days.len() < 2 {
+        html.end_head().end_empty("Growth shows from the second day of scrapes on.");
+        return Ok(());
+    }
+    html.raw("<ul class=\"legend\"><li class=\"k1\">tracked videos</li>");
+    html.raw("<li class=\"k2\">other posts of accounts</li></ul>").end_head();
+    let labels: Vec<String> = growth.days.keys().map(|at| day(*at)).collect();
+    let values = |of: fn(&Gain) -> i64| growth.days.values().map(|gain| of(gain) as f64).collect();
+    let series = [
+        Series { values: values(|gain| gain.videos), color: SERIES[0] },
+        Series { values: values(|gain| gain.posts), color: SERIES[1] },
+    ];
+    let title = format!("Views gained on each of {} days; the numbers are below", labels.len());
+    framed(html, |frame| chart::bars(frame, &title, &labels, &series))?;
+    let rows = growth.days.iter().rev();
+    let rows = rows.map(|(at, gain)| (*at, vec![thousands(gain.videos), thousands(gain.posts)]));
+    numbers(html, &["tracked videos", "other posts"], rows);
+    Ok(())
+}
+
+/// Followers at the end of each day.
+pub fn followers(html: &mut Html, followers: &Followers) -> Result<(), ChartError> {
+    html.begin_card("Followers of all accounts").end_head();
+    if followers.curve.len() < 2 {
+        html.end_empty("The curve begins with the second day of scrapes.");
+        return Ok(());
+    }
+    let labels: Vec<String> = followers.curve.keys().map(|at| day(*at)).collect();
+    let values = followers.curve.values().map(|count| *count as f64).collect();
+    let series = Series { values, color: SERIES[0] };
+    let title =
+        format!("Followers at the end of each of {} days; the numbers are below", labels.len());
+    framed(html, |frame| chart::curve(frame, &title, &labels, &series))?;
+    let rows = followers.curve.iter().rev();
+    numbers(html, &["followers"], rows.map(|(at, count)| (*at, vec![thousands(*count)])));
+    Ok(())
+}
+
+/// What a chart shows, a row for each day, and the end of its card.
+fn numbers(
+    html: &mut Html,
+    columns: &[&'static str],
+    rows: impl Iterator<Item = (i64, Vec<String>)>,
+) {
+    html.raw("<details><summary>The numbers</summary>").begin_table(&["day"], columns);
+    for (at, numbers) in rows {
+        html.row(day(at), &numbers);
+    }
+    html.end_table().raw("</details>").end_card();
+}
+
+/// The posts that gained the most views.
+pub fn movers(html: &mut Html, movers: &[Mover], now: i64) -> Result<(), ChartError> {
+    html.begin_card("Top movers of the last 7 days").end_head();
+    if movers.is_empty() {
+        html.end_empty("No post is known to have gained views in the last 7 days.");
+        return Ok(());
+    }
+    html.begin_table(&["post", "views"], &["gained"]);
+    let span = now - DAYS_OF_MOVERS * DAY_S..now;
+    for mover in movers {
+        html.raw("<tr><th scope=\"row\"><span class=\"title\">");
+        match mover.caption.as_deref().filter(|caption| !caption.trim().is_empty()) {
+            Some(caption) => html.foreign(caption),
+            None => html.raw("<span class=\"quiet\">without a caption</span>"),
+        };
+        html.raw("</span><span class=\"small quiet\">");
+        if let Some(account) = &mover.account {
+            html.foreign(account).raw(" · ");
+        }
+        if let Some(platform) = &mover.platform {
+            platform_name(html, platform);
+        }
+        if mover.subject == Subject::Video {
+            html.raw("&nbsp;· tracked");
+        }
+        html.raw("</span></th><td class=\"spark\">");
+        html.chart(&chart::sparkline(SPARK, &mover.scrapes, span.clone(), SERIES[1])?);
+        html.raw("</td><td class=\"num\"><strong>+").text(compact(mover.gained as f64));
+        html.raw("</strong><br><span class=\"small quiet\">");
+        if let Some(views) = mover.views {
+            html.raw("of ").text(compact(views as f64));
+        }
+        html.raw("</span></td></tr>");
+    }
+    html.end_table().end_card();
+    Ok(())
+}
+
+fn platform_name(html: &mut Html, platform: &str) {
+    match platform {
+        "tiktok" => html.raw("TikTok"),
+        "instagram" => html.raw("Instagram"),
+        other => html.foreign(other),
+    };
+}
+
+/// Creators by what their views come with.
+pub fn creators(html: &mut Html, creators: &[Engagement]) -> Result<(), ChartError> {
+    html.begin_card("Engagement by creator");
+    html.raw("<p class=\"small quiet\">likes, comments and shares per view</p>").end_head();
+    if creators.is_empty() {
+        html.end_empty("No account is mirrored yet.");
+        return Ok(());
+    }
+    let best = creators.iter().filter_map(Engagement::rate).fold(f64::MIN_POSITIVE, f64::max);
+    html.begin_table(&["creator", "engagement"], &["views"]);
+    for one in creators {
+        html.raw("<tr><th scope=\"row\">");
+        match &one.creator {
+            Some(name) => html.foreign(name),
+            None => html.raw("<span class=\"quiet\">without a creator</span>"),
+        };
+        html.raw("<br><span class=\"small quiet\">").text(thousands(one.accounts));
+        html.raw(if one.accounts == 1 { " account, " } else { " accounts, " });
+        html.text(compact(one.followers as f64)).raw(" followers</span></th><td class=\"meter\">");
+        match one.rate() {
+            Some(rate) => {
+                html.raw("<p>").text(format!("{:.1} %", rate * 100.0)).raw("</p>");
+                html.chart(&chart::meter(METER, rate / best, SERIES[0])?);
+            }
+            None => drop(html.raw("<p class=\"quiet\">no views</p>")),
+        }
+        html.raw("</td><td class=\"num\">").text(compact(one.views as f64)).raw("</td></tr>");
+    }
+    html.end_table().end_card();
+    Ok(())
+}

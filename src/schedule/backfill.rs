@@ -1,0 +1,346 @@
+//! Which daily metrics to ask for, in what order and in how few requests. Pure.
+//!
+//! A request is about one day and one lot, up to as many ids as the server takes. Days come newest
+//! first. The figures of the last two days may settle yet: a day that was asked for while it was one
+//! of them is asked for once more when it no longer is, and no day is ever asked for again after that.
+
+use std::time::Duration;
+
+use chrono::{Days, NaiveDate};
+
+use crate::model::metrics::{day, number};
+use crate::model::{Kind, RateBudget, SubjectKind};
+
+/// The most ids of one request, as documented.
+pub const IDS_MAX: usize = 200;
+/// The most days that may be asked for at once.
+pub const DAYS_MAX: u32 = 3_650;
+/// Yesterday and so many days before it may still settle, the one before yesterday included.
+const UNSETTLED_DAYS: i64 = 2;
+/// The most days that are made up for without being asked to, after a pause or a step of the clock.
+const GROWTH_DAYS_MAX: i64 = 366;
+
+/// Something to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Task {
+    /// Of what.
+    pub subject_kind: SubjectKind,
+    /// On which day.
+    pub day: NaiveDate,
+}
+
+/// The `count` days that end yesterday, newest first.
+pub fn days(today: NaiveDate, count: u32) -> Vec<NaiveDate> {
+    (1..=u64::from(count)).map_while(|ago| today.checked_sub_days(Days::new(ago))).collect()
+}
+
+/// Whether the figures of a day are final, seen on `today`.
+pub fn is_settled(day: NaiveDate, today: NaiveDate) -> bool {
+    number(today).saturating_sub(number(day)) > UNSETTLED_DAYS
+}
+
+/// All lots of these days, day by day.
+pub fn tasks(days: &[NaiveDate]) -> Vec<Task> {
+    let of_day = |day: &NaiveDate| {
+        let day = *day;
+        SubjectKind::ALL.into_iter().map(move |subject_kind| Task { subject_kind, day })
+    };
+    days.iter().flat_map(of_day).collect()
+}
+
+/// What a kind has grown by since its backfill: the days from `grows_from` on that were not asked
+/// for, and those that have settled since they were. `asked` are all its days from `grows_from` on
+/// that were asked for, `open` those of any time that have not settled when they were.
+pub fn growth(
+    kind: Kind,
+    grows_from: Option<i64>,
+    asked: &[i64],
+    open: &[i64],
+    today: NaiveDate,
+) -> Vec<Task> {
+    let Some(grows_from) = grows_from else { return Vec::new() };
+    let yesterday = number(today).saturating_sub(1);
+    let first = grows_from.max(yesterday.saturating_sub(GROWTH_DAYS_MAX).saturating_add(1));
+    let mut days: Vec<NaiveDate> =
+        (first..=yesterday).filter(|number| !asked.contains(number)).filter_map(day).collect();
+    days.extend(open.iter().filter_map(|open| day(*open)).filter(|day| is_settled(*day, today)));
+    days.sort_unstable();
+    days.dedup();
+    days.reverse();
+    tasks(&days).into_iter().filter(|task| task.subject_kind.kind() == kind).collect()
+}
+
+/// How many ids go into one request, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    ids: usize,
+    /// The bound before it was lowered by guessing.
+    before_guess: Option<usize>,
+    /// Whether an answer has shown that so many are taken. That more are not is a guess still: a single
+    /// id may have been to blame.
+    is_proved: bool,
+}
+
+/// What a refusal of a request for its ids means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Ask for the same with fewer ids.
+    Fewer,
+    /// Fewer ids would not help: a single one was refused.
+    Alone,
+}
+
+impl Bound {
+    /// The bound that was learned before, else the documented one.
+    pub fn known(learned: Option<usize>) -> Self {
+        let ids = learned.unwrap_or(IDS_MAX).clamp(1, IDS_MAX);
+        Self { ids, before_guess: None, is_proved: false }
+    }
+
+    /// The most ids of the next request.
+    pub fn ids(self) -> usize {
+        self.ids
+    }
+
+    /// Whether the bound is being looked for, so that each request depends on the answer before.
+    pub fn is_sought(self) -> bool {
+        self.before_guess.is_some() && !self.is_proved
+    }
+
+    /// A request with so many ids was refused. `told` is the bound that the server has named.
+    pub fn refused(&mut self, sent: usize, told: Option<usize>) -> Refused {
+        if let Some(told) = told.filter(|told| (1..sent).contains(told)) {
+            *self = Self::known(Some(told));
+            return Refused::Fewer;
+        }
+        self.is_proved = false;
+        if sent <= 1 {
+            // It was not their number, whatever was answered on the way down.
+            self.ids = self.before_guess.take().unwrap_or(self.ids);
+            return Refused::Alone;
+        }
+        self.before_guess.get_or_insert(self.ids);
+        self.ids = sent.div_ceil(2);
+        Refused::Fewer
+    }
+
+    /// A request with so many ids was answered. Returns the bound if that is now known to be lower
+    /// than it was thought to be.
+    pub fn answered(&mut self, sent: usize) -> Option<usize> {
+        let is_proof = self.before_guess.is_some() && !self.is_proved && sent >= self.ids;
+        self.is_proved |= is_proof;
+        is_proof.then_some(self.ids)
+    }
+}
+
+/// The bound that a refusal names: the greatest number in its words that is less than what was sent.
+/// Numbers that belong to a date or a fraction are none.
+pub fn told_bound(words: &str, sent: usize) -> Option<usize> {
+    let is_part =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '.' | '/' | ',');
+    words
+        .split(|c| !is_part(c))
+        .filter_map(|word| {
+            let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+            // `max:100` names it as well.
+            word.rsplit(':').next()?.parse::<usize>().ok()
+        })
+        .filter(|number| (1..sent).contains(number))
+        .max()
+}
+
+/// Requests for so many ids.
+pub fn requests(ids: u64, bound: usize) -> u64 {
+    ids.div_ceil(u64::try_from(bound.max(1)).unwrap_or(1))
+}
+
+/// How long so many requests take by a budget: what is left of it in this window, and as much as
+/// `per_window` in each that follows. How long a window is has to be guessed from what is left of
+/// this one: the common lengths are a minute, an hour and a day.
+pub fn time(requests: u64, left: RateBudget, per_window: u64) -> Duration {
+    let rest = requests.saturating_sub(left.requests);
+    if rest == 0 {
+        return Duration::ZERO;
+    }
+    let window = [60, 3_600, 86_400].into_iter().find(|seconds| left.time.as_secs() <= *seconds);
+    let window = Duration::from_secs(window.unwrap_or(left.time.as_secs()));
+    let windows = rest.div_ceil(per_window.max(1)).saturating_sub(1);
+    let whole = window.saturating_mul(u32::try_from(windows).unwrap_or(u32::MAX));
+    left.time.saturating_add(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn date(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    fn grown(tasks: &[Task]) -> Vec<String> {
+        tasks.iter().map(|task| format!("{:?} {}", task.subject_kind, task.day)).collect()
+    }
+
+    #[test]
+    fn days_end_yesterday_and_come_newest_first() {
+        let days = days(date("2024-03-01"), 2);
+        assert_eq!(days, [date("2024-02-29"), date("2024-02-28")]);
+        let tasks = tasks(&days);
+        assert_eq!(tasks.len(), 8);
+        assert_eq!(tasks[0], Task { subject_kind: SubjectKind::Accounts, day: date("2024-02-29") });
+        assert_eq!(
+            tasks[7],
+            Task { subject_kind: SubjectKind::TiktokPosts, day: date("2024-02-28") }
+        );
+    }
+
+    #[test]
+    fn yesterday_and_the_day_before_may_settle() {
+        let today = date("2026-11-20");
+        assert!(!is_settled(date("2026-11-19"), today));
+        assert!(!is_settled(date("2026-11-18"), today));
+        assert!(is_settled(date("2026-11-17"), today));
+    }
+
+    #[test]
+    fn growth_is_what_has_ended_since_and_what_has_settled_since() {
+        let today = date("2026-11-20");
+        let t = number(today);
+        let of = |from, asked: &[i64], open: &[i64]| {
+            grown(&growth(Kind::Video, from, asked, open, today))
+        };
+        assert_eq!(of(None, &[], &[t - 9]), [""; 0], "nothing without a backfill");
+        assert_eq!(of(Some(t), &[], &[]), [""; 0], "a backfill today");
+        // Asked yesterday for what was then two days unsettled.
+        assert_eq!(
+            of(Some(t - 1), &[], &[t - 2, t - 3]),
+            ["Videos 2026-11-19", "Videos 2026-11-17"]
+        );
+        assert_eq!(of(Some(t - 1), &[t - 1], &[t - 1, t - 2]), [""; 0]);
+        // A clock that was years ahead.
+        assert_eq!(of(Some(t - 9_000), &[], &[]).len(), 366);
+        let posts = growth(Kind::AccountVideo, Some(t - 1), &[], &[], today);
+        assert_eq!(grown(&posts), ["InstagramPosts 2026-11-19", "TiktokPosts 2026-11-19"]);
+    }
+
+    #[test]
+    fn a_bound_is_read_from_the_words_of_a_refusal() {
+        for (words, bound) in [
+            ("must have at most 50 items", Some(50)),
+            ("List should have at most 100 items after validation, not 200", Some(100)),
+            ("too many ids: 200, maximum is 64.", Some(64)),
+            ("max_items=25", Some(25)),
+            ("maximum:25", Some(25)),
+            ("start_date 2026-11-19 is too early", None),
+            ("at most 500 items", None),
+            ("at most 1,000 items", None),
+            ("at most 20, not 200", Some(20)),
+            ("at most 200 items", None),
+            ("at most 0 items", None),
+            ("must be UUIDs", None),
+            ("", None),
+        ] {
+            assert_eq!(told_bound(words, 200), bound, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_bound_that_is_not_named_is_found_by_halving_and_believed_when_proved() {
+        let mut bound = Bound::known(None);
+        assert_eq!(bound.refused(200, None), Refused::Fewer);
+        assert_eq!(bound.refused(100, None), Refused::Fewer);
+        assert_eq!((bound.ids(), bound.answered(20)), (50, None), "a small rest proves nothing");
+        assert_eq!(bound.answered(50), Some(50));
+        assert_eq!(bound.answered(50), None);
+    }
+
+    #[test]
+    fn a_single_id_that_is_refused_does_not_lower_the_bound() {
+        let mut bound = Bound::known(Some(8));
+        for sent in [8, 4, 2] {
+            assert_eq!(bound.refused(sent, None), Refused::Fewer);
+        }
+        assert_eq!(bound.refused(1, None), Refused::Alone);
+        assert_eq!(bound.ids(), 8);
+    }
+
+    #[test]
+    fn an_id_that_is_refused_among_others_does_not_lower_the_bound() {
+        let mut bound = Bound::known(None);
+        let (mut asked, mut requests) = (0, 0);
+        while asked < 2_000 {
+            let sent = bound.ids();
+            requests += 1;
+            // The seventh of them is no id to the server.
+            let is_refused = (asked..asked + sent).contains(&7);
+            if !is_refused {
+                bound.answered(sent);
+                asked += sent;
+            } else if bound.refused(sent, None) == Refused::Alone {
+                asked += 1;
+            }
+        }
+        assert_eq!(bound.ids(), IDS_MAX);
+        assert!(requests < 30, "{requests}");
+    }
+
+    #[test]
+    fn the_time_is_that_of_this_window_and_those_after_it() {
+        let left = RateBudget { requests: 100, time: Duration::from_secs(20) };
+        let seconds = |requests| time(requests, left, 500).as_secs();
+        assert_eq!([seconds(100), seconds(101), seconds(600), seconds(601)], [0, 20, 20, 80]);
+        assert!(time(u64::MAX, left, 0) > Duration::from_secs(86_400));
+    }
+
+    proptest! {
+        #[test]
+        fn every_id_is_asked_for_once_in_the_fewest_requests(ids in 0u64..5_000, bound in 1usize..=200) {
+            let requests = requests(ids, bound);
+            prop_assert!(requests * bound as u64 >= ids);
+            prop_assert!(requests == 0 || (requests - 1) * (bound as u64) < ids);
+        }
+
+        #[test]
+        fn halving_ends_whatever_the_server_takes(max in 0usize..=200, names in any::<bool>()) {
+            let mut bound = Bound::known(None);
+            let mut tries = 0;
+            loop {
+                tries += 1;
+                let sent = bound.ids();
+                if sent <= max {
+                    bound.answered(sent);
+                    break;
+                }
+                if bound.refused(sent, names.then_some(max)) == Refused::Alone {
+                    prop_assert_eq!(max, 0);
+                    break;
+                }
+            }
+            prop_assert!(tries <= 10, "{}", tries);
+            prop_assert!(max == 0 || bound.ids() * 2 > max.min(200));
+        }
+
+        #[test]
+        fn no_words_panic(words in ".{0,60}", sent in any::<usize>()) {
+            let bound = told_bound(&words, sent);
+            prop_assert!(bound.is_none_or(|bound| bound >= 1 && bound < sent));
+        }
+
+        #[test]
+        fn growth_asks_for_no_day_twice_and_for_none_that_is_not_over(
+            from in 0i64..40, asked in prop::collection::vec(0i64..40, 0..20),
+            open in prop::collection::vec(0i64..40, 0..20),
+        ) {
+            let today = day(30).unwrap();
+            let tasks = growth(Kind::Account, Some(from), &asked, &open, today);
+            let days: Vec<i64> = tasks.iter().map(|task| number(task.day)).collect();
+            prop_assert!(days.windows(2).all(|pair| pair[0] > pair[1]), "{:?}", days);
+            for n in 0..40 {
+                let is_new = (from..30).contains(&n) && !asked.contains(&n);
+                let has_settled = open.contains(&n) && n < 28;
+                prop_assert_eq!(days.contains(&n), is_new || has_settled, "{}", n);
+            }
+        }
+    }
+}

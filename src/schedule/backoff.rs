@@ -1,0 +1,82 @@
+//! How long failed work is left alone. Pure: failures and chance in, a pause out.
+
+use std::time::Duration;
+
+use crate::model::backoff::{BackoffScope, PAUSE_MICROS_MAX};
+use crate::retry::{Next, RetryCause, RetryPolicy};
+
+/// A listing that fails costs all its pages.
+const LISTING_FIRST: Duration = Duration::from_secs(5 * 60);
+/// Without full syncs by schedule a failed listing is tried again once a day.
+const LISTING_MAX: Duration = Duration::from_micros(PAUSE_MICROS_MAX.unsigned_abs());
+/// What is due loses scrapes while it is not read: an hourly one must not be overwritten unseen.
+const POLL: RetryPolicy = policy(60, 30 * 60);
+/// Days do not run away.
+const DAYS: RetryPolicy = policy(5 * 60, 3_600);
+
+const fn policy(first_s: u64, cap_s: u64) -> RetryPolicy {
+    RetryPolicy {
+        first: Duration::from_secs(first_s),
+        cap: Duration::from_secs(cap_s),
+        attempts_max: u32::MAX,
+    }
+}
+
+/// The pause after so many failures in a row. `interval` is the time between two full syncs of the
+/// kind, which bounds the pause of a listing. `chance` lies in 0..=1 and picks from the upper half.
+pub fn pause(
+    scope: BackoffScope,
+    failures: u32,
+    interval: Option<Duration>,
+    chance: f64,
+) -> Duration {
+    let cap = interval.unwrap_or(LISTING_MAX).clamp(LISTING_FIRST, LISTING_MAX);
+    let policy = match scope {
+        BackoffScope::Listing => RetryPolicy { first: LISTING_FIRST, cap, ..POLL },
+        BackoffScope::Poll => POLL,
+        BackoffScope::Days => DAYS,
+    };
+    match policy.next(RetryCause::Failing, failures, 0.5 + chance.clamp(0.0, 1.0) / 2.0) {
+        Next::Again { after } => after,
+        Next::GiveUp => policy.cap,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    #[test]
+    fn a_listing_that_keeps_failing_is_tried_ever_less_up_to_its_interval() {
+        let minutes = |interval| -> Vec<u64> {
+            let of =
+                |failures| pause(BackoffScope::Listing, failures, interval, 1.0).as_secs() / 60;
+            (1..=11).map(of).collect()
+        };
+        assert_eq!(minutes(None), [5, 10, 20, 40, 80, 160, 320, 640, 1_280, 1_440, 1_440]);
+        assert_eq!(minutes(Some(HOUR))[2..5], [20, 40, 60]);
+        assert_eq!(minutes(Some(Duration::from_secs(60)))[..2], [5, 5]);
+        assert_eq!(pause(BackoffScope::Listing, 1, None, 0.0), LISTING_FIRST / 2);
+    }
+
+    proptest! {
+        #[test]
+        fn a_pause_is_neither_nothing_nor_beyond_its_bound(
+            failures in any::<u32>(), interval_s in prop::option::of(any::<u64>()), chance in any::<f64>(),
+        ) {
+            let interval = interval_s.map(Duration::from_secs);
+            for (scope, cap) in [
+                (BackoffScope::Listing, LISTING_MAX),
+                (BackoffScope::Poll, POLL.cap),
+                (BackoffScope::Days, DAYS.cap),
+            ] {
+                let pause = pause(scope, failures, interval, chance);
+                prop_assert!(pause >= Duration::from_secs(30) && pause <= cap, "{pause:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! When a video is worth asking for next. Pure: facts and `now` in, an instant out.
+//!
+//! A video changes when the API scrapes it, `scrape_interval_hours` after its last scrape. It is due
+//! just after that. If the scrape has not happened by then, it is asked again after growing gaps.
+
+use crate::model::due::{Due, Facts, Seen};
+use crate::model::interval;
+
+/// How long after its expected scrape a video is asked for, seconds: a scrape takes a moment.
+const MARGIN_S: i64 = 30;
+/// A video that was never scraped is not asked for more often than this, seconds.
+const FIRST_SCRAPE_S_MIN: i64 = 5;
+/// And at least this often, seconds; from there on the daily full sync would see it anyway.
+const FIRST_SCRAPE_S_MAX: i64 = 24 * 3_600;
+
+/// When the video is due next, seen at `now` (Unix seconds) with `before` as its schedule until
+/// then. `freshness_s` is how long a due video may wait. `None`: on no schedule.
+pub fn next(
+    facts: Facts,
+    before: Option<Due>,
+    seen: Seen,
+    now: i64,
+    freshness_s: i64,
+) -> Option<Due> {
+    if facts.is_idle {
+        return None;
+    }
+    let Some(last_scrape) = facts.last_scrape else {
+        let age = now.saturating_sub(facts.added_at.unwrap_or(now)).max(0);
+        let gap_s = (age / 10).clamp(FIRST_SCRAPE_S_MIN, FIRST_SCRAPE_S_MAX);
+        return Some(Due { due_at: now.saturating_add(gap_s), gap_s });
+    };
+    let interval_s = interval::seconds(facts.interval_hours);
+    let expected = last_scrape.saturating_add(interval_s).saturating_add(MARGIN_S);
+    if expected > now {
+        return Some(Due { due_at: expected, gap_s: 0 });
+    }
+    // Late. A poll between two gaps, a full sync's for instance, does not lengthen them.
+    let before = before.filter(|_| seen == Seen::Nothing);
+    if let Some(waiting) = before.filter(|due| due.gap_s > 0 && due.due_at > now) {
+        return Some(waiting);
+    }
+    let doubled = before.map_or(0, |due| due.gap_s.saturating_mul(2));
+    let gap_s = doubled.max(freshness_s).min(interval_s / 4).max(1);
+    Some(Due { due_at: now.saturating_add(gap_s), gap_s })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: i64 = 1_800_000_000;
+    const FRESH: i64 = 300;
+
+    fn scraped(ago: i64, hours: i64) -> Facts {
+        Facts { interval_hours: Some(hours), last_scrape: Some(NOW - ago), ..Facts::default() }
+    }
+
+    #[test]
+    fn a_video_is_due_just_after_its_interval() {
+        let due = next(scraped(600, 6), None, Seen::ServiceState, NOW, FRESH).unwrap();
+        assert_eq!(due, Due { due_at: NOW - 600 + 6 * 3_600 + MARGIN_S, gap_s: 0 });
+    }
+
+    #[test]
+    fn a_late_video_is_asked_again_after_doubling_gaps_up_to_a_quarter_of_its_interval() {
+        let (mut now, mut before, mut gaps) = (NOW, None, Vec::new());
+        for _ in 0..7 {
+            let facts = Facts {
+                interval_hours: Some(8),
+                last_scrape: Some(NOW - 9 * 3_600),
+                ..Facts::default()
+            };
+            let due = next(facts, before, Seen::Nothing, now, FRESH).unwrap();
+            gaps.push(due.gap_s);
+            (now, before) = (due.due_at, Some(due));
+        }
+        assert_eq!(gaps, [300, 600, 1_200, 2_400, 4_800, 7_200, 7_200]);
+    }
+
+    #[test]
+    fn a_look_between_two_gaps_changes_nothing_and_a_new_scrape_resets_them() {
+        let late = scraped(9 * 3_600, 8);
+        let before = Due { due_at: NOW + 100, gap_s: 2_400 };
+        assert_eq!(next(late, Some(before), Seen::Nothing, NOW, FRESH), Some(before));
+        assert_eq!(next(late, Some(before), Seen::ServiceState, NOW, FRESH).unwrap().gap_s, FRESH);
+    }
+
+    #[test]
+    fn a_video_never_scraped_is_asked_by_its_age() {
+        let added = |ago| Facts { added_at: Some(NOW - ago), ..Facts::default() };
+        let gap =
+            |ago| next(added(ago), None, Seen::ServiceState, NOW, FRESH).unwrap().due_at - NOW;
+        assert_eq!((gap(0), gap(100), gap(36_000), gap(10_000_000)), (5, 10, 3_600, 86_400));
+    }
+
+    #[test]
+    fn idle_videos_are_left_to_the_sweeps() {
+        let facts = Facts { is_idle: true, ..scraped(600, 6) };
+        assert_eq!(next(facts, None, Seen::ServiceState, NOW, FRESH), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_api_says_the_next_poll_is_later(
+            hours in any::<Option<i64>>(), last in any::<Option<i64>>(), added in any::<Option<i64>>(),
+            gap in 0..i64::MAX, due_at in any::<i64>(), news in any::<bool>(),
+        ) {
+            let facts = Facts { is_idle: false, interval_hours: hours, last_scrape: last, added_at: added };
+            let seen = if news { Seen::ServiceState } else { Seen::Nothing };
+            let due = next(facts, Some(Due { due_at, gap_s: gap }), seen, NOW, FRESH).unwrap();
+            prop_assert!(due.due_at > NOW);
+        }
+    }
+}

@@ -1,0 +1,495 @@
+//! Full-sync schedules: crontab(5) expressions, their shorthands at seeded times, and time zones.
+//!
+//! A schedule is followed in local time without looking at offsets, and each local time is then
+//! turned into instants.
+//!
+//! A schedule of fixed hours and minutes gets one instant for each local time: one that a spring gap
+//! skips becomes the end of the gap, one that an autumn repeats becomes its first occurrence. That map
+//! never goes backwards, so a job in a gap runs once and a repeated one is not run again.
+//!
+//! A schedule with `*` or `*/n` for its hours or minutes follows elapsed time: a local time that a gap
+//! skips counts on from before the gap, and one that is repeated is due both times.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, MappedLocalTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use chrono_tz::Tz;
+use cron::Schedule;
+
+use crate::schedule::crontab::{Field, FieldError, Values};
+
+/// Local times tried before giving up: those of a repeated day, each minute, fit in.
+const CANDIDATES_MAX: usize = 3_000;
+
+/// Minutes a gap in local time may have; the greatest known is a day.
+const GAP_MINUTES_MAX: i64 = 2 * 24 * 60;
+
+/// By how much clocks are set forward or back, at most, when a schedule follows elapsed time. After a
+/// greater change it goes on like one of fixed times.
+const SHIFT_MAX: TimeDelta = TimeDelta::hours(3);
+
+/// A schedule for full listings of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FullSyncSchedule {
+    text: String,
+    /// Two when either of two restricted day fields will do, else one.
+    schedules: Vec<Schedule>,
+    /// Whether hours or minutes begin with `*`.
+    follows_elapsed_time: bool,
+}
+
+/// Why a text is no schedule. The message names the field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct FullSyncScheduleError(String);
+
+impl FullSyncSchedule {
+    /// Reads a five-field crontab expression, a shorthand such as `@daily`, or `off` (no full sync).
+    ///
+    /// Shorthands run at a minute, and from `@daily` on at an hour, taken from `seed`, so that the
+    /// clients of one server do not all come at the full hour.
+    pub fn parse(text: &str, seed: u64) -> Result<Option<Self>, FullSyncScheduleError> {
+        let text = text.trim();
+        let expression = match text {
+            "off" => return Ok(None),
+            _ if text.starts_with('@') => shorthand(text, seed)?,
+            _ => text.to_owned(),
+        };
+        let fields = fields(&expression)?;
+        let is_time = |field| matches!(field, Field::Minute | Field::Hour);
+        let full_sync = Self {
+            text: text.to_owned(),
+            schedules: schedules(&fields)?,
+            follows_elapsed_time: fields.iter().any(|(field, v)| is_time(*field) && v.starred),
+        };
+        // February the 30th is a valid line of a crontab that never runs: surely a mistake.
+        if full_sync.next_local(DateTime::UNIX_EPOCH.naive_utc()).next().is_none() {
+            return Err(FullSyncScheduleError(format!(
+                "`{text}` never comes: no such date exists"
+            )));
+        }
+        Ok(Some(full_sync))
+    }
+
+    /// The first instant after `after` at which the full sync is due in the zone `tz`.
+    pub fn next_after(&self, after: DateTime<Utc>, tz: Tz) -> Option<DateTime<Utc>> {
+        let local = after.with_timezone(&tz).naive_local();
+        if self.follows_elapsed_time {
+            return self.next_elapsed(after, local, tz);
+        }
+        self.next_local(local)
+            .take(CANDIDATES_MAX)
+            .filter_map(|local| instant_of(local, tz))
+            .find(|instant| *instant > after)
+    }
+
+    /// The same where elapsed time is followed. A change of the clocks can bring instants out of the order
+    /// of their local times, by as much as it changes them.
+    fn next_elapsed(
+        &self,
+        after: DateTime<Utc>,
+        local: NaiveDateTime,
+        tz: Tz,
+    ) -> Option<DateTime<Utc>> {
+        let is_past = |local: NaiveDateTime, next: DateTime<Utc>| {
+            local.signed_duration_since(next.with_timezone(&tz).naive_local()) > SHIFT_MAX
+        };
+        let mut next: Option<DateTime<Utc>> = None;
+        for local in self.next_local(local.checked_sub_signed(SHIFT_MAX)?).take(CANDIDATES_MAX) {
+            if next.is_some_and(|next| is_past(local, next)) {
+                break;
+            }
+            let due = instants_of(local, tz).into_iter().flatten().filter(|due| *due > after);
+            next = due.chain(next).min();
+        }
+        next
+    }
+
+    /// Whether the full sync is due at an instant after `after` and not after `until`.
+    pub fn fires_between(&self, after: DateTime<Utc>, until: DateTime<Utc>, tz: Tz) -> bool {
+        self.next_after(after, tz).is_some_and(|due| due <= until)
+    }
+
+    /// The schedule's local times after `local`, in order.
+    fn next_local(&self, local: NaiveDateTime) -> impl Iterator<Item = NaiveDateTime> + '_ {
+        let mut last = local.and_utc();
+        std::iter::from_fn(move || {
+            last = self.schedules.iter().filter_map(|one| one.after(&last).next()).min()?;
+            Some(last.naive_utc())
+        })
+    }
+}
+
+impl fmt::Display for FullSyncSchedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<FieldError> for FullSyncScheduleError {
+    fn from(error: FieldError) -> Self {
+        Self(format!("{} field `{}`: {}", error.field.name(), error.text, error.reason))
+    }
+}
+
+fn shorthand(text: &str, seed: u64) -> Result<String, FullSyncScheduleError> {
+    let (minute, hour) = (seed % 60, seed / 60 % 24);
+    Ok(match text {
+        "@hourly" => format!("{minute} * * * *"),
+        "@daily" => format!("{minute} {hour} * * *"),
+        "@midnight" => format!("{minute} 0 * * *"),
+        "@weekly" => format!("{minute} {hour} * * 0"),
+        "@monthly" => format!("{minute} {hour} 1 * *"),
+        "@yearly" | "@annually" => format!("{minute} {hour} 1 1 *"),
+        "@reboot" => {
+            return Err(FullSyncScheduleError(
+                "`@reboot` is refused: a full sync must come again by itself, and every start polls \
+                 what is due anyway"
+                    .to_owned(),
+            ));
+        }
+        _ => {
+            return Err(FullSyncScheduleError(format!(
+                "`{text}` is unknown; there are @hourly, @daily, @weekly, @monthly, @yearly"
+            )));
+        }
+    })
+}
+
+fn fields(expression: &str) -> Result<Vec<(Field, Values)>, FullSyncScheduleError> {
+    let texts: Vec<&str> = expression.split_whitespace().collect();
+    let [minute, hour, day_of_month, month, day_of_week] = texts.as_slice() else {
+        return Err(FullSyncScheduleError(format!(
+            "`{expression}` has {} fields, not five (minute, hour, day of month, month, day of week)",
+            texts.len()
+        )));
+    };
+    let texts = [minute, hour, day_of_month, month, day_of_week];
+    let mut fields = Vec::with_capacity(texts.len());
+    for (field, text) in Field::ALL.into_iter().zip(texts) {
+        fields.push((field, field.parse(text)?));
+    }
+    Ok(fields)
+}
+
+fn schedules(fields: &[(Field, Values)]) -> Result<Vec<Schedule>, FullSyncScheduleError> {
+    let either_day = fields.iter().filter(|(field, _)| is_day(*field)).all(|(_, v)| !v.starred);
+    if !either_day {
+        return Ok(vec![one_schedule(fields, None)?]);
+    }
+    // Both day fields are restricted, which in a crontab means that either of them will do.
+    Ok(vec![
+        one_schedule(fields, Some(Field::DayOfWeek))?,
+        one_schedule(fields, Some(Field::DayOfMonth))?,
+    ])
+}
+
+const fn is_day(field: Field) -> bool {
+    matches!(field, Field::DayOfMonth | Field::DayOfWeek)
+}
+
+/// A schedule of the `cron` crate in which the field `without` is not restricted.
+fn one_schedule(
+    fields: &[(Field, Values)],
+    without: Option<Field>,
+) -> Result<Schedule, FullSyncScheduleError> {
+    let mut line = "0".to_owned();
+    for (field, values) in fields {
+        line.push(' ');
+        if Some(*field) == without {
+            line.push('*');
+        } else {
+            line.push_str(&field.for_crate(&values.numbers));
+        }
+    }
+    Schedule::from_str(&line).map_err(|error| FullSyncScheduleError(error.to_string()))
+}
+
+/// The instant of a local time: its first occurrence, or the end of the gap it falls into.
+fn instant_of(local: NaiveDateTime, tz: Tz) -> Option<DateTime<Utc>> {
+    (0..=GAP_MINUTES_MAX).find_map(|minutes| {
+        let local = local.checked_add_signed(TimeDelta::minutes(minutes))?;
+        match tz.from_local_datetime(&local) {
+            MappedLocalTime::Single(instant) | MappedLocalTime::Ambiguous(instant, _) => {
+                Some(instant.with_timezone(&Utc))
+            }
+            MappedLocalTime::None => None,
+        }
+    })
+}
+
+/// The instants of a local time: both of one that is repeated, and for one that a gap skips what a clock
+/// that is not set forward shows as that time.
+fn instants_of(local: NaiveDateTime, tz: Tz) -> [Option<DateTime<Utc>>; 2] {
+    let utc = |at: DateTime<Tz>| at.with_timezone(&Utc);
+    match tz.from_local_datetime(&local) {
+        MappedLocalTime::Single(at) => [Some(utc(at)), None],
+        MappedLocalTime::Ambiguous(first, second) => [Some(utc(first)), Some(utc(second))],
+        MappedLocalTime::None => {
+            let before = local.checked_sub_signed(SHIFT_MAX);
+            let before = before.and_then(|before| tz.from_local_datetime(&before).latest());
+            let elapsed = before.and_then(|at| utc(at).checked_add_signed(SHIFT_MAX));
+            [elapsed.or_else(|| instant_of(local, tz)), None]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{Datelike, Timelike};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn full_sync(text: &str) -> FullSyncSchedule {
+        FullSyncSchedule::parse(text, 0).unwrap().unwrap()
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        DateTime::parse_from_rfc3339(text).unwrap().with_timezone(&Utc)
+    }
+
+    /// The due instants after `after`, as local texts with their offset.
+    fn dues(text: &str, after: &str, tz: Tz, count: usize) -> Vec<String> {
+        let mut now = at(after);
+        (0..count)
+            .map(|_| {
+                now = full_sync(text).next_after(now, tz).unwrap();
+                now.with_timezone(&tz).format("%m-%d %H:%M %z").to_string()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn shorthands_are_seeded_and_stay_what_they_say() {
+        let seed = 7 + 60 * 5 + 60 * 24 * 9;
+        let next = |text: &str| {
+            let full_sync = FullSyncSchedule::parse(text, seed).unwrap().unwrap();
+            full_sync.next_after(at("2026-03-03T10:30:00Z"), Tz::UTC).unwrap().to_rfc3339()
+        };
+        assert_eq!(next("@hourly"), "2026-03-03T11:07:00+00:00");
+        assert_eq!(next("@daily"), "2026-03-04T05:07:00+00:00");
+        assert_eq!(next("@midnight"), "2026-03-04T00:07:00+00:00");
+        assert_eq!(next("@weekly"), "2026-03-08T05:07:00+00:00");
+        assert_eq!(next("@monthly"), "2026-04-01T05:07:00+00:00");
+        assert_eq!(next("@annually"), next("@yearly"));
+    }
+
+    #[test]
+    fn off_is_none_and_wrong_texts_name_their_field() {
+        assert_eq!(FullSyncSchedule::parse(" off ", 0).unwrap(), None);
+        for (text, part) in [
+            ("@reboot", "@reboot"),
+            ("@often", "unknown"),
+            ("* * * *", "4 fields"),
+            ("0 * * * * *", "6 fields"),
+            ("61 * * * *", "minute field `61`"),
+            ("0 24 * * *", "hour field `24`"),
+            ("0 0 32 * *", "day of month field `32`"),
+            ("0 0 * foo *", "month field `foo`"),
+            ("0 0 * * 8", "day of week field `8`"),
+            ("0 0 30 2 *", "no such date"),
+            ("", "0 fields"),
+        ] {
+            let message = FullSyncSchedule::parse(text, 0).unwrap_err().to_string();
+            assert!(message.contains(part), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn either_of_two_restricted_days_will_do() {
+        let friday_or_13th = dues("0 12 13 * fri", "2026-03-01T00:00:00Z", Tz::UTC, 3).join(", ");
+        assert_eq!(friday_or_13th, "03-06 12:00 +0000, 03-13 12:00 +0000, 03-20 12:00 +0000");
+        // A starred field restricts nothing by itself, but its step still counts.
+        let odd_fridays = dues("0 12 */2 * fri", "2026-03-01T00:00:00Z", Tz::UTC, 2).join(", ");
+        assert_eq!(odd_fridays, "03-13 12:00 +0000, 03-27 12:00 +0000");
+    }
+
+    #[test]
+    fn a_job_in_a_spring_gap_runs_once_right_after_it() {
+        let berlin = dues("30 2 * * *", "2026-03-28T12:00:00Z", Tz::Europe__Berlin, 2);
+        assert_eq!(berlin, ["03-29 03:00 +0200", "03-30 02:30 +0200"]);
+        let york = dues("0,20,40 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 2);
+        assert_eq!(york, ["03-08 03:00 -0400", "03-09 02:00 -0400"]);
+        // Half an hour is skipped there: from 02:00 to 02:30.
+        let lord_howe =
+            dues("5,15,30 2 * * *", "2026-10-03T12:00:00Z", Tz::Australia__Lord_Howe, 2);
+        assert_eq!(lord_howe, ["10-04 02:30 +1100", "10-05 02:05 +1100"]);
+        // A whole day was skipped there.
+        let apia = dues("0 9 * * *", "2011-12-29T20:00:00Z", Tz::Pacific__Apia, 2);
+        assert_eq!(apia, ["12-31 00:00 +1400", "12-31 09:00 +1400"]);
+    }
+
+    #[test]
+    fn a_job_in_an_autumn_repeat_runs_once() {
+        let berlin = dues("30 2 * * *", "2026-10-24T12:00:00Z", Tz::Europe__Berlin, 2);
+        assert_eq!(berlin, ["10-25 02:30 +0200", "10-26 02:30 +0100"]);
+        let york = dues("0,30 1 * * *", "2026-11-01T04:00:00Z", Tz::America__New_York, 3);
+        assert_eq!(york, ["11-01 01:00 -0400", "11-01 01:30 -0400", "11-02 01:00 -0500"]);
+        let lord_howe = dues("45 1 * * *", "2026-04-04T12:00:00Z", Tz::Australia__Lord_Howe, 2);
+        assert_eq!(lord_howe, ["04-05 01:45 +1100", "04-06 01:45 +1030"]);
+        // Asked within the second occurrence, the first is over.
+        let within = dues("45 1 * * *", "2026-04-04T15:05:00Z", Tz::Australia__Lord_Howe, 1);
+        assert_eq!(within, ["04-06 01:45 +1030"]);
+    }
+
+    #[test]
+    fn hourly_and_starred_schedules_do_not_skip_the_repeated_hour_in_autumn() {
+        let hourly =
+            ["10-25 01:00 +0200", "10-25 02:00 +0200", "10-25 02:00 +0100", "10-25 03:00 +0100"];
+        for text in ["@hourly", "0 * * * *", "0 */1 * * *"] {
+            assert_eq!(dues(text, "2026-10-24T22:30:00Z", Tz::Europe__Berlin, 4), hourly, "{text}");
+        }
+        let berlin = dues("*/30 2 * * *", "2026-10-24T22:30:00Z", Tz::Europe__Berlin, 5);
+        assert_eq!(
+            berlin,
+            [
+                "10-25 02:00 +0200",
+                "10-25 02:30 +0200",
+                "10-25 02:00 +0100",
+                "10-25 02:30 +0100",
+                "10-26 02:00 +0100"
+            ]
+        );
+        let lord_howe = dues("45 * * * *", "2026-04-04T14:00:00Z", Tz::Australia__Lord_Howe, 3);
+        assert_eq!(lord_howe, ["04-05 01:45 +1100", "04-05 01:45 +1030", "04-05 02:45 +1030"]);
+    }
+
+    #[test]
+    fn hourly_and_starred_schedules_keep_their_pace_over_a_spring_gap() {
+        let berlin = dues("7 * * * *", "2026-03-28T23:30:00Z", Tz::Europe__Berlin, 3);
+        assert_eq!(berlin, ["03-29 01:07 +0100", "03-29 03:07 +0200", "03-29 04:07 +0200"]);
+        let every_other = dues("0 */2 * * *", "2026-03-28T22:30:00Z", Tz::Europe__Berlin, 3);
+        assert_eq!(every_other, ["03-29 00:00 +0100", "03-29 03:00 +0200", "03-29 04:00 +0200"]);
+        let york = dues("*/20 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 4);
+        assert_eq!(
+            york,
+            ["03-08 03:00 -0400", "03-08 03:20 -0400", "03-08 03:40 -0400", "03-09 02:00 -0400"]
+        );
+    }
+
+    #[test]
+    fn a_time_between_counts_its_end_and_not_its_start() {
+        let full_sync = full_sync("0 * * * *");
+        let (ten, eleven) = (at("2026-03-03T10:00:00Z"), at("2026-03-03T11:00:00Z"));
+        let second = TimeDelta::seconds(1);
+        assert!(full_sync.fires_between(ten, eleven, Tz::UTC));
+        assert!(!full_sync.fires_between(ten, eleven - second, Tz::UTC));
+        assert!(full_sync.fires_between(ten - second, ten, Tz::UTC));
+        assert!(!full_sync.fires_between(ten, ten, Tz::UTC));
+    }
+
+    /// What crontab(5) says, one minute at a time, knowing nothing of the code above.
+    fn matches(fields: &[(Vec<u32>, bool); 5], instant: DateTime<Utc>) -> bool {
+        let [minute, hour, day_of_month, month, day_of_week] = fields;
+        let weekday = instant.weekday().num_days_from_sunday();
+        let by_month_day = day_of_month.0.contains(&instant.day());
+        let by_week_day = day_of_week.0.contains(&weekday);
+        let day = if day_of_month.1 || day_of_week.1 {
+            by_month_day && by_week_day
+        } else {
+            by_month_day || by_week_day
+        };
+        minute.0.contains(&instant.minute())
+            && hour.0.contains(&instant.hour())
+            && month.0.contains(&instant.month())
+            && day
+    }
+
+    /// A field's text with its numbers: `*`, a starred step, a list, or a range with a step.
+    fn field(low: u32, high: u32) -> impl Strategy<Value = (String, (Vec<u32>, bool))> {
+        prop_oneof![
+            3 => Just(("*".to_owned(), ((low..=high).collect(), true))),
+            1 => (1..20_usize).prop_map(move |step| {
+                (format!("*/{step}"), ((low..=high).step_by(step).collect(), true))
+            }),
+            2 => prop::collection::vec(low..=high, 1..4).prop_map(|list| {
+                let text: Vec<String> = list.iter().map(u32::to_string).collect();
+                (text.join(","), (list, false))
+            }),
+            1 => (low..=high, low..=high, 1..5_usize).prop_map(|(one, two, step)| {
+                let (start, end) = (one.min(two), one.max(two));
+                (format!("{start}-{end}/{step}"), ((start..=end).step_by(step).collect(), false))
+            }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+        #[test]
+        fn agrees_with_a_matcher_that_tries_every_minute(
+            fields in (field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 6)),
+            start in 1_700_000_000_i64..1_900_000_000,
+        ) {
+            let (minute, hour, day, month, week) = fields;
+            let text = [&minute.0, &hour.0, &day.0, &month.0, &week.0].map(String::as_str).join(" ");
+            let sets = [minute.1, hour.1, day.1, month.1, week.1];
+            let after = DateTime::from_timestamp(start, 0).unwrap();
+            let first_minute = DateTime::from_timestamp(start / 60 * 60 + 60, 0).unwrap();
+            let expected = (0..40 * 24 * 60)
+                .map(|minutes| first_minute + TimeDelta::minutes(minutes))
+                .find(|instant| matches(&sets, *instant));
+            match FullSyncSchedule::parse(&text, 0) {
+                Ok(full_sync) => {
+                    let next = full_sync.unwrap().next_after(after, Tz::UTC);
+                    match expected {
+                        Some(expected) => prop_assert_eq!(next, Some(expected), "{}", text),
+                        None => prop_assert!(
+                            next.is_none_or(|next| next >= first_minute + TimeDelta::days(40)
+                                && matches(&sets, next))
+                        ),
+                    }
+                }
+                Err(error) => {
+                    prop_assert_eq!(expected, None);
+                    prop_assert!(error.to_string().contains("no such date"), "{}", error);
+                }
+            }
+        }
+
+        #[test]
+        fn elapsed_time_agrees_with_a_clock_that_is_read_every_minute(
+            zone in prop::sample::select(vec![
+                Tz::Europe__Berlin, Tz::America__New_York, Tz::Australia__Lord_Howe, Tz::Africa__Cairo,
+            ]),
+            minutes in (field(0, 59), field(0, 23)),
+            day in 0..366_i64, minute in 0..1440_i64,
+        ) {
+            let ((minute_text, of_minute), (hour_text, of_hour)) = minutes;
+            prop_assume!(of_minute.1 || of_hour.1);
+            let full_sync = full_sync(&format!("{minute_text} {hour_text} * * *"));
+            let after = at("2026-01-01T00:00:00Z") + TimeDelta::days(day) + TimeDelta::minutes(minute);
+            let fits = |local: NaiveDateTime| {
+                of_minute.0.contains(&local.minute()) && of_hour.0.contains(&local.hour())
+            };
+            let is_due = |instant: &DateTime<Utc>| {
+                let earlier = (*instant - TimeDelta::hours(3)).with_timezone(&zone).naive_local();
+                let unchanged = earlier + TimeDelta::hours(3);
+                fits(instant.with_timezone(&zone).naive_local())
+                    || (fits(unchanged) && zone.from_local_datetime(&unchanged).latest().is_none())
+            };
+            let expected = (1..=26 * 60).map(|n| after + TimeDelta::minutes(n)).find(is_due);
+            prop_assert_eq!(full_sync.next_after(after, zone), expected);
+        }
+
+        #[test]
+        fn every_due_is_after_the_last_in_any_zone(
+            zone in prop::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
+            start in 0_i64..4_000_000_000,
+        ) {
+            let full_sync = full_sync("*/10 0-3,23 * * *");
+            let mut last = DateTime::from_timestamp(start, 0).unwrap();
+            for _ in 0..50 {
+                let next = full_sync.next_after(last, zone).unwrap();
+                prop_assert!(next > last && next - last <= TimeDelta::hours(50));
+                last = next;
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in "[-@*0-9a-z/, ]{0,24}") {
+            let _ = FullSyncSchedule::parse(&text, 1);
+        }
+    }
+}

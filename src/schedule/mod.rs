@@ -1,0 +1,14 @@
+//! Pure planning: what is worth asking for, and when. No I/O and no clock; `now` is an argument.
+
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
+pub mod backfill;
+pub mod backoff;
+pub mod batch_delay;
+mod crontab;
+pub mod decision;
+pub mod due;
+pub mod full_sync;
+pub mod request_plan;
+
+pub use full_sync::{FullSyncSchedule, FullSyncScheduleError};

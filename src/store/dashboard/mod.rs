@@ -1,0 +1,229 @@
+//! Everything that a report of the organization at a dashboard shows, read in one snapshot.
+//!
+//! What the API says is not trusted to be of a sensible size: sums saturate rather than fail.
+
+mod growth;
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+
+use crate::model::Kind;
+use crate::store::analysis::{self, Ages};
+use crate::store::error::{StoreError, StoreResult};
+use crate::store::instance::{self, Identity};
+use crate::store::listings::{self, KindState};
+use crate::store::outbox::{self, Summary};
+use crate::store::query::Query;
+
+pub use growth::{DAY_S, DAYS, DAYS_OF_MOVERS, Followers, Gain, Growth, Mover, Subject, day_of};
+
+/// Days of requests that are told apart.
+pub const DAYS_OF_REQUESTS: i64 = 14;
+/// Creators that are shown.
+const CREATORS_MAX: usize = 12;
+
+/// The organization at a moment.
+#[derive(Debug, Clone)]
+pub struct Dashboard {
+    /// Whose mirror it is.
+    pub identity: Identity,
+    /// How complete and how fresh each kind is.
+    pub kinds: Vec<KindFreshness>,
+    /// Views gained, and by what.
+    pub growth: Growth,
+    /// Followers over time.
+    pub followers: Followers,
+    /// Creators by engagement, the largest ones alone.
+    pub creators: Vec<Engagement>,
+    /// Requests sent, by day (since 1970) and kind.
+    pub spent: BTreeMap<(i64, String), Spent>,
+    /// How the outbox is doing.
+    pub outbox: Summary,
+}
+
+/// How complete and how fresh a kind is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KindFreshness {
+    /// Which kind.
+    pub kind: Kind,
+    /// Rows that the API lists.
+    pub rows: i64,
+    /// Rows that it no longer lists.
+    pub removed: i64,
+    /// What its listings came to.
+    pub state: KindState,
+    /// The ages of what is being collected; `None` where nothing is.
+    pub ages: Option<Ages>,
+}
+
+/// A creator's accounts together; `creator` is `None` for the accounts that have none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Engagement {
+    /// The creator's name.
+    pub creator: Option<String>,
+    /// Accounts that are not removed.
+    pub accounts: i64,
+    /// Their followers.
+    pub followers: i64,
+    /// Their views.
+    pub views: i64,
+    /// Their likes, comments and shares.
+    pub engagement: i64,
+}
+
+impl Engagement {
+    /// Engagement for each view; `None` without views.
+    pub fn rate(&self) -> Option<f64> {
+        // Counts beyond what an f64 holds exactly are not shown to their last digit.
+        (self.views > 0).then(|| self.engagement as f64 / self.views as f64)
+    }
+}
+
+/// What was spent on a kind in a day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Requests sent.
+    pub requests: i64,
+    /// Of these, answered with 304.
+    pub not_modified: i64,
+}
+
+/// Reads it all at `now`, in Unix seconds.
+pub fn read(c: &Connection, now: i64) -> StoreResult<Dashboard> {
+    // Only ever read: dropping the transaction lets the moment go.
+    let moment = c.unchecked_transaction()?;
+    Ok(Dashboard {
+        identity: instance::identity(&moment)?,
+        kinds: standings(&moment)?,
+        growth: growth::views(&moment, now)?,
+        followers: growth::followers(&moment, now)?,
+        creators: creators(&moment)?,
+        spent: spent(&moment, now)?,
+        outbox: outbox::summary(&moment)?,
+    })
+}
+
+fn standings(c: &Connection) -> StoreResult<Vec<KindFreshness>> {
+    let ages = analysis::ages(c)?;
+    let freshness = |kind: Kind| {
+        let (rows, removed) = listings::counts(c, kind)?;
+        let ages = ages.iter().find(|ages| ages.kind == kind.name()).cloned();
+        Ok(KindFreshness { kind, rows, removed, state: listings::state(c, kind)?, ages })
+    };
+    Kind::LISTS.into_iter().map(freshness).collect()
+}
+
+fn creators(c: &Connection) -> StoreResult<Vec<Engagement>> {
+    let sql =
+        "SELECT a.creator_id, coalesce(c.name, a.creator_name), a.follower_count, a.view_count,
+                      a.like_count, a.comment_count, a.share_count
+               FROM account AS a LEFT JOIN creator AS c ON c.id = a.creator_id
+               WHERE a.removed_at IS NULL";
+    let mut statement = c.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut found: BTreeMap<Option<String>, Engagement> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let count = |column| Ok::<_, StoreError>(row.get::<_, Option<i64>>(column)?.unwrap_or(0));
+        let one = found.entry(row.get(0)?).or_default();
+        one.creator = row.get(1)?;
+        one.accounts += 1;
+        one.followers = one.followers.saturating_add(count(2)?);
+        one.views = one.views.saturating_add(count(3)?);
+        for column in 4..=6 {
+            one.engagement = one.engagement.saturating_add(count(column)?);
+        }
+    }
+    let mut found: Vec<Engagement> = found.into_values().collect();
+    found.sort_by_key(|one| std::cmp::Reverse(one.views));
+    found.truncate(CREATORS_MAX);
+    found.sort_by(|one, other| other.rate().unwrap_or(-1.0).total_cmp(&one.rate().unwrap_or(-1.0)));
+    Ok(found)
+}
+
+fn spent(c: &Connection, now: i64) -> StoreResult<BTreeMap<(i64, String), Spent>> {
+    let first = (day_of(now) - DAYS_OF_REQUESTS + 1) * DAY_S;
+    let sql = "SELECT started_at / 86400000000, kind, sum(requests), sum(not_modified)
+               FROM kind_run WHERE started_at >= ?1 * 1000000 GROUP BY 1, 2";
+    c.all(sql, [first], |row| {
+        let spent = Spent { requests: row.get(2)?, not_modified: row.get(3)? };
+        Ok(((row.get(0)?, row.get(1)?), spent))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Database;
+    use crate::store::open::IfMissing;
+
+    const NOW: i64 = 1_780_000_000;
+
+    fn store() -> (tempfile::TempDir, Database) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        (folder, store)
+    }
+
+    #[test]
+    fn an_empty_mirror_has_a_glance() {
+        let (_folder, store) = store();
+        let dashboard = store.read(|c| read(c, NOW)).unwrap();
+        assert!(dashboard.growth.days.is_empty() && dashboard.growth.movers.is_empty());
+        assert!(dashboard.followers.curve.is_empty() && dashboard.creators.is_empty());
+        assert_eq!(dashboard.kinds.len(), 4);
+    }
+
+    #[test]
+    fn absurd_counts_do_not_overflow() {
+        let (_folder, store) = store();
+        let max = i64::MAX;
+        let sql = format!(
+            "INSERT INTO account (key, id, follower_count, view_count, like_count, comment_count,
+                                  fingerprint, as_of, first_mirrored_at)
+             VALUES (1, 'a', {max}, {max}, {max}, {max}, 0, 0, 0), (2, 'b', {max}, {max}, 1, 1, 0, 0, 0);
+             INSERT INTO account_scrape (account, at_s, at_ns, follower_count)
+             VALUES (1, {NOW} - 9, 0, -{max}), (1, {NOW} - 8, 0, {max}), (2, {NOW} - 8, 0, {max});
+             INSERT INTO video (key, id, fingerprint, as_of, first_mirrored_at) VALUES (1, 'v', 0, 0, 0);
+             INSERT INTO video_scrape (video, at_s, at_ns, view_count)
+             VALUES (1, {NOW} - 9, 0, -{max}), (1, {NOW} - 8, 0, {max}), (1, {max}, 0, 7);"
+        );
+        store.write(|tx| Ok(tx.execute_batch(&sql)?)).unwrap();
+        let dashboard = store.read(|c| read(c, NOW)).unwrap();
+        assert_eq!(dashboard.followers.total, max);
+        assert_eq!(dashboard.growth.week, max);
+        assert_eq!(dashboard.creators[0].views, max);
+    }
+
+    #[test]
+    fn days_before_the_mirror_are_those_the_api_counted() {
+        let (_folder, store) = store();
+        let today = day_of(NOW);
+        // Video 2 and post 1 are the same; the figures of a resource that is unknown do not count.
+        let sql = format!(
+            "INSERT INTO video (key, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
+             VALUES (1, 'v', 'x', 'tiktok', 0, 0, 0), (2, 'w', 'y', 'tiktok', 0, 0, 0);
+             INSERT INTO account_video (key, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
+             VALUES (1, 'p', 'y', 'tiktok', 0, 0, 0), (2, 'q', 'z', 'tiktok', 0, 0, 0);
+             INSERT INTO video_scrape (video, at_s, at_ns, view_count)
+             VALUES (1, {yesterday}, 0, 10), (1, {yesterday} + 9, 0, 13), (1, {NOW} - 1, 0, 20);
+             INSERT INTO metric_day (slot, kind, day, date)
+             VALUES (1, 'video', {today} - 2, ''), (2, 'account_video', {today} - 2, '-'),
+                    (3, 'video', {today} - 1, '+'), (4, 'video', {today}, '=');
+             INSERT INTO metric (slot, key, state, views)
+             VALUES (1, 1, 1, 100), (1, 2, 1, {max}), (2, 1, 1, 7), (2, 2, 0, 8), (3, 1, 0, 40),
+                    (3, 2, 2, 5), (4, 1, 0, 50);",
+            yesterday = (today - 1) * DAY_S,
+            max = i64::MAX
+        );
+        store.write(|tx| Ok(tx.execute_batch(&sql)?)).unwrap();
+        let days = store.read(|c| read(c, NOW)).unwrap().growth.days;
+        let expected = [
+            (today - 2, Gain { videos: i64::MAX, posts: 8 }),
+            // The history has but a part of the first day, and all of those after it.
+            (today - 1, Gain { videos: 40, posts: 0 }),
+            (today, Gain { videos: 7, posts: 0 }),
+        ];
+        assert_eq!(days, BTreeMap::from(expected));
+    }
+}

@@ -1,0 +1,131 @@
+//! What a user may do to an entry: try it again, or take it back.
+
+use rusqlite::Transaction;
+
+use crate::model::outbox::State;
+use crate::store::error::StoreResult;
+use crate::store::outbox::entry::{OPEN, one};
+use crate::store::outbox::find::{Source, source};
+use crate::store::outbox::finish::{fail_dependents, fill_in};
+use crate::store::outbox::queue::change_key;
+
+/// The server may remember a key for so long; an older one says nothing to it, microseconds.
+const KEY_REMEMBERED: i64 = 600_000_000;
+
+/// What came of a hand's touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ManualChange {
+    /// It is in this state now.
+    Now(State),
+    /// There is no such entry.
+    Missing,
+    /// Nothing was changed, because it is in this state.
+    Cannot(State),
+}
+
+/// Queues an entry again: one that failed, was discarded or held, or that waits for its time. What
+/// may have been done is looked up before anything is sent. Entries that failed with it wait again.
+pub fn retry(tx: &Transaction<'_>, entry: i64, now: i64) -> StoreResult<ManualChange> {
+    let Some(found) = one(tx, entry)? else { return Ok(ManualChange::Missing) };
+    match found.state {
+        State::Succeeded | State::Sending => return Ok(ManualChange::Cannot(found.state)),
+        State::Unsure | State::Waiting => return Ok(ManualChange::Cannot(found.state)),
+        State::Queued => {
+            tx.execute("UPDATE outbox SET next_at = 0 WHERE entry = ?1", [entry])?;
+            return Ok(ManualChange::Now(State::Queued));
+        }
+        State::Failed | State::Discarded | State::Held => {}
+    }
+    if found.key_used_at.is_some_and(|at| now.saturating_sub(at) >= KEY_REMEMBERED) {
+        change_key(tx, entry)?;
+    }
+    let is_named = |name: &Option<String>| name.as_ref().is_some_and(|name| name.starts_with('@'));
+    let state = match () {
+        () if found.is_doubtful => State::Unsure,
+        () if is_named(&found.subject) || is_named(&found.account) => State::Waiting,
+        () => State::Queued,
+    };
+    // One that waits is checked anew: what it waits for may have ended meanwhile. One that is in doubt
+    // and was never checked is checked before it is looked for.
+    let sql = "UPDATE outbox
+               SET state = CASE WHEN ?2 = 'waiting' OR is_checked = 0 THEN 'queued' ELSE ?2 END,
+                   is_checked = CASE ?2 WHEN 'unsure' THEN is_checked ELSE 0 END,
+                   fails = 0, looks = 0, next_at = 0, http_status = NULL, code = NULL, detail = NULL,
+                   fields = NULL, hint = NULL, request_id = NULL, finished_at = NULL
+               WHERE entry = ?1";
+    tx.execute(sql, (entry, state.name()))?;
+    wait_again(tx, entry)?;
+    Ok(ManualChange::Now(state))
+}
+
+/// What failed because this entry did, waits for it again. What needs another entry besides, which
+/// came to its end meanwhile, is checked anew: nothing would tell it of that end.
+fn wait_again(tx: &Transaction<'_>, entry: i64) -> StoreResult<()> {
+    let mut revived = vec![entry];
+    while let Some(entry) = revived.pop() {
+        let mut statement = tx.prepare_cached(
+            "UPDATE outbox
+             SET state = 'waiting', is_checked = 0, code = NULL, detail = NULL, hint = NULL, finished_at = NULL
+             WHERE (subject = ?1 OR account = ?1) AND state = 'failed' AND code = 'DEPENDENCY'
+             RETURNING entry, subject, account",
+        )?;
+        let named =
+            |name: Option<String>| name.and_then(|name| name.strip_prefix('@')?.parse().ok());
+        let entries = statement.query_map([format!("@{entry}")], |row| {
+            Ok((row.get(0)?, [named(row.get(1)?), named(row.get(2)?)]))
+        })?;
+        for found in entries {
+            let (entry, names): (i64, [Option<i64>; 2]) = found?;
+            for name in names.into_iter().flatten() {
+                make_up_for(tx, entry, name)?;
+            }
+            revived.push(entry);
+        }
+    }
+    Ok(())
+}
+
+/// What a revived entry missed of another one that it names: its result is filled in; that there will
+/// be none, the check finds out.
+fn make_up_for(tx: &Transaction<'_>, entry: i64, named: i64) -> StoreResult<()> {
+    match source(tx, named)? {
+        Some(Source { state: State::Succeeded, result_id: Some(id), .. }) => {
+            fill_in(tx, named, &id)
+        }
+        Some(Source { state, .. }) if !state.is_final() => Ok(()),
+        _ => {
+            let sql = "UPDATE outbox SET state = 'queued' WHERE entry = ?1";
+            tx.execute(sql, [entry])?;
+            Ok(())
+        }
+    }
+}
+
+/// Takes an entry back. What was sent of it is not undone; what waits for it fails.
+pub fn discard(tx: &Transaction<'_>, entry: i64, now: i64) -> StoreResult<ManualChange> {
+    let Some(found) = one(tx, entry)? else { return Ok(ManualChange::Missing) };
+    if matches!(found.state, State::Succeeded | State::Sending | State::Discarded) {
+        return Ok(ManualChange::Cannot(found.state));
+    }
+    let sql = "UPDATE outbox SET state = 'discarded', finished_at = ?2 WHERE entry = ?1";
+    tx.execute(sql, (entry, now))?;
+    fail_dependents(tx, entry, "discarded", now)?;
+    Ok(ManualChange::Now(State::Discarded))
+}
+
+/// Holds every open entry, so that a copy does not repeat what the original sends. Whether the
+/// original goes on to send them is not known here: what the server would do twice, which is to make
+/// a creator, and what cannot be done twice, which is to delete, counts as sent at this moment.
+pub fn hold_all(tx: &Transaction<'_>, now: i64) -> StoreResult<usize> {
+    let sql = format!(
+        "UPDATE outbox
+         SET state = 'held', is_doubtful = 1, first_sent_at = coalesce(first_sent_at, ?1),
+             known_creator = coalesce(known_creator,
+                 CASE kind WHEN 'creator' THEN (SELECT coalesce(max(key), 0) FROM creator) END)
+         WHERE state IN {OPEN}
+           AND (state IN ('sending', 'unsure') OR action IN ('untrack', 'unlink')
+                OR (action = 'track' AND kind = 'creator'))"
+    );
+    tx.execute(&sql, [now])?;
+    Ok(tx.execute(&format!("UPDATE outbox SET state = 'held' WHERE state IN {OPEN}"), [])?)
+}

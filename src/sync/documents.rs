@@ -1,0 +1,145 @@
+//! The two single documents: the headline figures of the organization, and the API's lifecycle.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::api::{Request, decode, document};
+use crate::fetch::context::SyncContext;
+use crate::fetch::error::FetchResult;
+use crate::model::{Column, ColumnType, Kind, Value};
+use crate::store::documents::{self, Figures};
+use crate::store::runs::Tally;
+use crate::store::{instance, listings};
+use crate::sync::page;
+
+/// The window the figures are asked for; the API's default.
+const PERIOD: &str = "7d";
+
+/// The request for the overview.
+pub fn overview_request() -> Request {
+    Request::get(Kind::Overview.path()).query("period", PERIOD)
+}
+
+/// Reads `GET /overview`; its figures are kept if any has changed.
+pub async fn overview(ctx: &mut SyncContext) -> FetchResult<()> {
+    let request = overview_request();
+    let url = page::url(&request);
+    let asked = url.clone();
+    let etag = ctx.store.read(move |c| documents::etag(c, &asked)).await?;
+    let request = request.if_none_match(etag);
+    let fetched = ctx
+        .fetcher
+        .fetch(&request, |answer| answer.if_modified(|answer| Ok(figures(&document(answer)?))))
+        .await?;
+    let counters = ctx.counters(Kind::Overview);
+    ctx.store
+        .write(move |tx| {
+            let mut done = Tally::default();
+            done.page.rows_seen = 1;
+            if let Some((figures, is_type_mismatch)) = &fetched.value {
+                let is_new = documents::observe(tx, PERIOD, figures, fetched.as_of)?;
+                done.page.rows_changed = i64::from(is_new);
+                done.page.snapshots_added = i64::from(is_new);
+                done.page.type_mismatches = i64::from(*is_type_mismatch);
+                documents::keep_etag(tx, &url, fetched.head.etag.as_deref(), fetched.as_of)?;
+            }
+            listings::answered(tx, Kind::Overview, fetched.as_of)?;
+            counters.close(tx, &done)
+        })
+        .await?;
+    Ok(())
+}
+
+/// Reads `GET /meta`, which needs no key and is not limited.
+pub async fn meta(ctx: &mut SyncContext) -> FetchResult<()> {
+    let request = Request::get(Kind::Meta.path()).without_key();
+    let fetched = ctx
+        .fetcher
+        .fetch(&request, |answer| document(answer).map(|raw| raw.get().to_owned()))
+        .await?;
+    let counters = ctx.counters(Kind::Meta);
+    ctx.store
+        .write(move |tx| {
+            let before = instance::api_meta(tx)?;
+            let is_new = before.is_none_or(|(meta, _)| meta != fetched.value);
+            let mut done = Tally::default();
+            done.page.rows_seen = 1;
+            done.page.rows_changed = i64::from(is_new);
+            instance::keep_api_meta(tx, &fetched.value, fetched.as_of)?;
+            listings::answered(tx, Kind::Meta, fetched.as_of)?;
+            counters.close(tx, &done)
+        })
+        .await?;
+    Ok(())
+}
+
+/// The headline figures, as members of `data.current`.
+const FIGURES: [Column; 5] = [
+    figure("total_views", ColumnType::Integer),
+    figure("engagement_rate", ColumnType::Real),
+    figure("active_accounts", ColumnType::Integer),
+    figure("account_videos", ColumnType::Integer),
+    figure("tracked_videos", ColumnType::Integer),
+];
+
+const fn figure(name: &'static str, ty: ColumnType) -> Column {
+    Column { name, ty, within: None }
+}
+
+/// The figures of `data.current`, the rest of the answer as received, and whether a figure was no
+/// number.
+fn figures(raw: &RawValue) -> (Figures, bool) {
+    let outer = decode::pick(raw, &[figure("current", ColumnType::Object)]);
+    let Some(mut outer) = outer else { return (Figures::default(), true) };
+    let current = outer.values.first().and_then(Value::as_text).map(str::to_owned);
+    let current: Option<&RawValue> =
+        current.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let picked = current.and_then(|current| decode::pick(current, &FIGURES));
+    let is_type_mismatch =
+        outer.is_type_mismatch || picked.as_ref().is_some_and(|picked| picked.is_type_mismatch);
+    let mut figures = Figures::default();
+    if let Some(picked) = picked {
+        let whole = |at: usize| picked.values.get(at).and_then(Value::as_integer);
+        figures.total_views = whole(0);
+        figures.engagement_rate = match picked.values.get(1) {
+            Some(Value::Real(rate)) => Some(*rate),
+            _ => None,
+        };
+        figures.active_accounts = whole(2);
+        figures.account_videos = whole(3);
+        figures.tracked_videos = whole(4);
+        if !picked.rest.is_empty() {
+            outer.rest.insert(Cow::Borrowed("current"), Cow::Owned(decode::object(&picked.rest)));
+        }
+    }
+    figures.extra = (!outer.rest.is_empty()).then(|| decode::object(&outer.rest));
+    (figures, is_type_mismatch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_read_and_the_rest_is_kept() {
+        let json = r#"{"type":"overview","current":{"total_views":12.0,"engagement_rate":4.5,
+            "active_accounts":"3","new":1},"previous":{"total_views":9}}"#;
+        let (figures, is_type_mismatch) = figures(serde_json::from_str(json).unwrap());
+        assert_eq!((figures.total_views, figures.engagement_rate), (Some(12), Some(4.5)));
+        assert_eq!(figures.active_accounts, None);
+        assert!(is_type_mismatch);
+        // What no parser can hold is kept as it came, beside the figures.
+        let wild = r#"{"current":{"total_views":5,"x":1e400},"y":"\ud800"}"#;
+        let (figures_of_wild, _) = super::figures(serde_json::from_str(wild).unwrap());
+        assert_eq!(figures_of_wild.total_views, Some(5));
+        assert_eq!(
+            figures_of_wild.extra.as_deref(),
+            Some(r#"{"current":{"x":1e400},"y":"\ud800"}"#)
+        );
+        let extra: serde_json::Value = serde_json::from_str(&figures.extra.unwrap()).unwrap();
+        assert_eq!(extra["current"]["active_accounts"], "3");
+        assert_eq!(extra["current"]["new"], 1);
+        assert_eq!(extra["previous"]["total_views"], 9);
+    }
+}

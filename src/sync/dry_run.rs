@@ -1,0 +1,156 @@
+//! The requests a run would make, for `sync --dry-run`. Nothing is sent and nothing is written.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
+
+use crate::fetch::query;
+use crate::model::due::DueAccountList;
+use crate::model::{BackoffScope, Kind, SubjectKind, instant};
+use crate::outbox;
+use crate::schedule::backfill::Task;
+use crate::schedule::decision::Work;
+use crate::store::backoff::in_force;
+use crate::store::{StoreResult, listings, pages, unsupported};
+use crate::sync::options::{RunOptions, SyncSettings};
+use crate::sync::{backfill, schedule_state};
+use crate::sync::{daily_metrics, documents, page};
+
+/// One line per request, and one where the number is not known. `c` is `None` before the first
+/// pass.
+pub fn preview(
+    c: Option<&Connection>,
+    options: &RunOptions,
+    settings: &SyncSettings,
+    now: DateTime<Utc>,
+) -> StoreResult<Vec<String>> {
+    let mut lines = vec!["GET /whoami".to_owned()];
+    if let Some(c) = c {
+        lines.extend(outbox::preview(c)?);
+    }
+    let refused = match c {
+        Some(c) => unsupported::in_force(c, instant::micros(now))?,
+        None => Vec::new(),
+    };
+    let refused = refused.into_iter().map(|refusal| refusal.feature).collect();
+    for (kind, work) in agenda(c, &refused, options, settings, now)? {
+        let parameters = query::parameters(kind, &refused);
+        match work {
+            Work::Nothing | Work::Unavailable => {}
+            Work::Listing(_) | Work::Resume if kind == Kind::Overview => {
+                lines.push(documents::overview_request().to_string());
+            }
+            Work::Listing(_) | Work::Resume if kind == Kind::Meta => {
+                lines.push(query::endpoint(kind))
+            }
+            Work::Listing(_) => chain(c, kind, &parameters, None, &mut lines)?,
+            Work::Resume => {
+                let open = c.map(|c| listings::open(c, kind)).transpose()?;
+                let cursor = open.flatten().and_then(|listing| listing.next_cursor);
+                chain(c, kind, &parameters, cursor, &mut lines)?;
+            }
+            Work::Poll(request_plan) => {
+                for page in request_plan.pages {
+                    let address = c.map(|c| pages::address(c, page));
+                    let address = address.transpose()?.flatten();
+                    let cursor = address.and_then(|address| address.cursor);
+                    lines.push(query::page(kind, &parameters, cursor.as_deref()).to_string());
+                }
+                for (_, id) in request_plan.items {
+                    lines.push(format!("{}/{id}", query::endpoint(kind)));
+                }
+            }
+            Work::RecentAccounts(_) => {
+                lines.push(format!(
+                    "{}?order_by=last_scrape_time&order_direction=desc",
+                    query::endpoint(kind)
+                ));
+                lines.push(format!(
+                    "… and the pages of {} after it, until nothing is new",
+                    kind.path()
+                ));
+            }
+            Work::AccountLists(account_lists) => {
+                let account_list = |account_list: DueAccountList| {
+                    format!("{}?account_id={}", query::endpoint(kind), account_list.id)
+                };
+                lines.extend(account_lists.into_iter().map(account_list));
+            }
+        }
+    }
+    if let Some(c) = c {
+        lines.extend(days(c, options, now)?);
+    }
+    Ok(lines)
+}
+
+/// The days that are asked for after the run.
+fn days(c: &Connection, options: &RunOptions, now: DateTime<Utc>) -> StoreResult<Vec<String>> {
+    let paused = in_force(c, instant::micros(now))?;
+    let is_paused =
+        |kind| paused.iter().any(|one| one.kind == kind && one.scope == BackoffScope::Days);
+    let wanted =
+        SubjectKind::KINDS.into_iter().filter(|kind| options.wants(*kind) && !is_paused(*kind));
+    let tasks = backfill::due(c, now, &wanted.collect::<Vec<_>>())?;
+    let of = |task: &Task| {
+        format!(
+            "{} for {}: {}",
+            daily_metrics::endpoint(task.subject_kind),
+            task.day,
+            task.subject_kind.member()
+        )
+    };
+    Ok(tasks.iter().map(of).collect())
+}
+
+/// What a run does, in its order: what is due, and then the listings.
+fn agenda(
+    c: Option<&Connection>,
+    refused: &BTreeSet<String>,
+    options: &RunOptions,
+    settings: &SyncSettings,
+    now: DateTime<Utc>,
+) -> StoreResult<Vec<(Kind, Work)>> {
+    let (mut polls, mut listings) = (Vec::new(), Vec::new());
+    for kind in Kind::ALL.into_iter().filter(|kind| options.wants(*kind)) {
+        let schedule_state = schedule_state::read(c, refused, options, kind, now)?;
+        let decision = schedule_state::weigh(&schedule_state, options, settings, kind, now);
+        polls.extend(decision.polls.map(|work| (kind, work)));
+        listings.push((decision.waits_since, kind, decision.listing));
+    }
+    listings.sort_by_key(|(waits_since, ..)| *waits_since);
+    polls.extend(listings.into_iter().map(|(_, kind, work)| (kind, work)));
+    Ok(polls)
+}
+
+/// The pages of a listing as far as the last one knew them.
+fn chain(
+    c: Option<&Connection>,
+    kind: Kind,
+    parameters: &[(String, String)],
+    mut cursor: Option<String>,
+    lines: &mut Vec<String>,
+) -> StoreResult<()> {
+    let mut left = match c {
+        Some(c) => pages::count(c, kind)?,
+        None => 0,
+    };
+    loop {
+        let request = query::page(kind, parameters, cursor.as_deref());
+        let known = match c {
+            Some(c) => pages::find(c, &page::url(&request))?,
+            None => None,
+        };
+        lines.push(request.to_string());
+        left -= 1;
+        match known {
+            Some(known) if known.next_cursor.is_some() && left > 0 => cursor = known.next_cursor,
+            Some(known) if known.next_cursor.is_none() => return Ok(()),
+            _ => {
+                lines.push(format!("… and the pages of {} after it", kind.path()));
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Reading again what is due: pages by the cursors that opened them, and single resources.
+//!
+//! These are not listings. What they show is mirrored; what they do not show proves nothing.
+
+use futures_util::{FutureExt, Stream, StreamExt, stream};
+
+use crate::api::{Failure, Item, Page, Request, Verdict};
+use crate::fetch::context::SyncContext;
+use crate::fetch::error::{FetchError, FetchResult};
+use crate::fetch::query;
+use crate::fetch::write::{self, PageWrite};
+use crate::model::Kind;
+use crate::schedule::request_plan::RequestPlan;
+use crate::store::pages::{self, PageAddress};
+use crate::sync::page;
+
+/// How the polls went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Polled {
+    /// All were answered.
+    Done,
+    /// The server refused a kept cursor or a shortcut; the list has to be listed.
+    Refused,
+}
+
+/// Failures in a row after which the others are not tried: it is the endpoint that fails.
+const FAILURES_MAX: u32 = 3;
+
+/// Sends the requests of a cover, several at a time.
+pub async fn poll(
+    ctx: &SyncContext,
+    kind: Kind,
+    request_plan: &RequestPlan,
+) -> FetchResult<Polled> {
+    let at_once = ctx.fetcher.max_concurrent_requests();
+    let pages = request_plan.pages.iter().map(|page| read_page(ctx, kind, *page).left_future());
+    let items =
+        request_plan.items.iter().map(|(key, id)| read_item(ctx, kind, *key, id).right_future());
+    let reads = stream::iter(pages.chain(items)).buffer_unordered(at_once);
+    let refused = all_of(reads, |polled| *polled == Polled::Refused).await?;
+    Ok(refused.unwrap_or(Polled::Done))
+}
+
+/// Waits for reads that go on side by side, until one of them ends it: by its outcome or by an error. Where
+/// the rate limit ends it, what is on its way still arrives, for it is paid for. One that fails by itself
+/// does not keep the others from being made, unless several do in a row; the first failure is returned.
+pub(super) async fn all_of<T>(
+    mut reads: impl Stream<Item = FetchResult<T>> + Unpin,
+    ends_it: impl Fn(&T) -> bool,
+) -> FetchResult<Option<T>> {
+    let (mut limited, mut failed, mut in_a_row) = (None, None, 0);
+    while let Some(read) = reads.next().await {
+        match read {
+            Ok(read) if ends_it(&read) => return Ok(Some(read)),
+            Ok(_) => in_a_row = 0,
+            Err(error @ FetchError::RateLimited(_)) => limited = limited.or(Some(error)),
+            Err(error @ FetchError::Api(_)) => {
+                in_a_row += 1;
+                failed = failed.or(Some(error));
+                if in_a_row >= FAILURES_MAX {
+                    break;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    limited.or(failed).map_or(Ok(None), Err)
+}
+
+async fn read_page(ctx: &SyncContext, kind: Kind, page: i64) -> FetchResult<Polled> {
+    let Some(address) = ctx.store.read(move |c| pages::address(c, page)).await? else {
+        return Ok(Polled::Done);
+    };
+    let parameters = query::parameters(kind, &ctx.refused);
+    let request = query::page(kind, &parameters, address.cursor.as_deref());
+    let url = page::url(&request);
+    if !query::is_same_size(&address.url, &url) {
+        return Ok(Polled::Refused);
+    }
+    // Parameters may have changed since the page was read; then its validator is another page's.
+    let known = page::known(ctx, &url).await?;
+    let request = request.if_none_match(known.as_ref().and_then(|page| page.etag.clone()));
+    let fetched = ctx
+        .fetcher
+        .fetch(&request, |answer| {
+            answer.if_modified(|answer| Page::read(kind, &parameters, answer))
+        })
+        .await;
+    let fetched = match fetched {
+        Ok(fetched) => fetched,
+        Err(FetchError::Api(failure))
+            if address.cursor.is_some() && failure.is_refusal_or_not_found() =>
+        {
+            return Ok(Polled::Refused);
+        }
+        Err(FetchError::Api(failure)) if failure.is_heavy() => {
+            return heavy(ctx, kind, &address, failure).await;
+        }
+        Err(error) => return Err(error),
+    };
+    let (page, confirmed) = match (fetched.value, known) {
+        (None, Some(known)) => (page::unchanged(Some(&known)), Some(known.page)),
+        (None, None) => return Ok(Polled::Done),
+        (Some(page), _) => (page, None),
+    };
+    let page = PageWrite {
+        url,
+        cursor: address.cursor.clone(),
+        etag: fetched.head.etag,
+        as_of: fetched.as_of,
+        listing: None,
+        page,
+        confirmed,
+    };
+    write::page(&ctx.store, ctx.counters(kind), page).await?;
+    Ok(Polled::Done)
+}
+
+/// A page that can be had with fewer rows has to be listed anew, so that its rows are found again.
+async fn heavy(
+    ctx: &SyncContext,
+    kind: Kind,
+    address: &PageAddress,
+    failure: Failure,
+) -> FetchResult<Polled> {
+    let parameters = query::parameters(kind, &ctx.refused);
+    let Some(size) = query::page_sizes(&parameters).get(1).copied() else {
+        return Err(FetchError::Api(failure));
+    };
+    let smaller = query::with_limit(&parameters, size);
+    let request = query::page(kind, &smaller, address.cursor.as_deref());
+    let read = |answer: &_| Page::read(kind, &smaller, answer).map(drop);
+    match ctx.fetcher.fetch_once(&request, read).await {
+        Ok(_) => Ok(Polled::Refused),
+        Err(FetchError::Api(_)) => Err(FetchError::Api(failure)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads one resource. A 404 is a sign of its removal, not a failure.
+async fn read_item(ctx: &SyncContext, kind: Kind, key: i64, id: &str) -> FetchResult<Polled> {
+    let request = Request::get(kind.path()).segment(id);
+    let fetched = ctx.fetcher.fetch(&request, |answer| Item::read_of(kind, id, answer)).await;
+    let fetched = match fetched {
+        Ok(fetched) => fetched,
+        Err(FetchError::Api(failure)) if failure.verdict == Verdict::NotFound => {
+            let counters = ctx.counters(kind);
+            let at = counters.at;
+            write::not_found(&ctx.store, counters, key, at).await?;
+            return Ok(Polled::Done);
+        }
+        Err(error) => return Err(error),
+    };
+    let (counters, row, as_of) = (ctx.counters(kind), fetched.value.row, fetched.as_of);
+    ctx.store.write(move |tx| write::item(tx, &counters, &row, as_of)).await?;
+    Ok(Polled::Done)
+}

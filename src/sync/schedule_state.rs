@@ -1,0 +1,102 @@
+//! Reads where a kind stands, and asks the plan what to do about it.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
+
+use crate::fetch::context::SyncContext;
+use crate::fetch::query;
+use crate::model::{BackoffScope, Kind, Outcome, instant};
+use crate::schedule::decision::{self, Decision, ScheduleState};
+use crate::schedule::request_plan;
+use crate::store::{StoreResult, backoff, due, listings, pages};
+use crate::sync::options::{RunOptions, SyncSettings};
+
+/// The most due rows a run takes up at once; what is left is found by the next.
+const DUE_MAX: i64 = 100_000;
+
+/// What to do for `kind` in this run.
+pub async fn decide(
+    ctx: &SyncContext,
+    options: &RunOptions,
+    settings: &SyncSettings,
+    kind: Kind,
+) -> StoreResult<Decision> {
+    let now = ctx.fetcher.clock().now();
+    let schedule_state = now_of(ctx, options, kind, now).await?;
+    Ok(weigh(&schedule_state, options, settings, kind, now))
+}
+
+/// Where a kind stands.
+pub async fn now_of(
+    ctx: &SyncContext,
+    options: &RunOptions,
+    kind: Kind,
+    now: DateTime<Utc>,
+) -> StoreResult<ScheduleState> {
+    let (refused, options) = (ctx.refused.clone(), options.clone());
+    ctx.store.read(move |c| read(Some(c), &refused, &options, kind, now)).await
+}
+
+/// The same from what was read already.
+pub fn weigh(
+    schedule_state: &ScheduleState,
+    options: &RunOptions,
+    settings: &SyncSettings,
+    kind: Kind,
+    now: DateTime<Utc>,
+) -> Decision {
+    let full_sync = settings.full_syncs.get(&kind).and_then(Option::as_ref);
+    decision::decide(kind, schedule_state, options.scope, full_sync, now, settings.timezone)
+}
+
+/// Where a kind stands. Without a database: at the very beginning.
+pub fn read(
+    c: Option<&Connection>,
+    refused: &BTreeSet<String>,
+    options: &RunOptions,
+    kind: Kind,
+    at: DateTime<Utc>,
+) -> StoreResult<ScheduleState> {
+    let beginning = ScheduleState {
+        is_refused: refused.contains(&query::endpoint(kind)),
+        cannot_sort_accounts: refused.contains(&query::account_sort_feature()),
+        cannot_filter_by_account: refused.contains(&query::account_filter_feature()),
+        ..ScheduleState::default()
+    };
+    let Some(c) = c else { return Ok(beginning) };
+    let (now, batch_delay_s) =
+        (at.timestamp(), i64::try_from(options.batch_delay.as_secs()).unwrap_or(i64::MAX));
+    let state = listings::state(c, kind)?;
+    let paused = backoff::in_force(c, instant::micros(at))?;
+    let retry_at = |scope| {
+        let found = paused.iter().find(|one| (one.kind, one.scope) == (kind, scope));
+        found.map(|one| one.retry_at)
+    };
+    let ready_at = match due::is_scheduled(kind) {
+        true => due::earliest(c, kind, batch_delay_s)?,
+        false => None,
+    };
+    let due = match ready_at.is_some_and(|at| at <= now) {
+        true => request_plan::ready_rows(due::find(c, kind, now, DUE_MAX)?, now, batch_delay_s),
+        false => Vec::new(),
+    };
+    let account_lists = match kind {
+        Kind::AccountVideo => due::account_lists(c, DUE_MAX)?,
+        _ => Vec::new(),
+    };
+    Ok(ScheduleState {
+        full_sync_due_after: state.full_sync_due_after,
+        holds_removals: state.held_removals > 0,
+        is_unfinished: state.last_outcome.is_some_and(Outcome::is_unfinished),
+        has_open_listing: listings::open(c, kind)?.is_some(),
+        pages: pages::count(c, kind)?,
+        ready_at,
+        due,
+        account_lists,
+        listing_retry_at: retry_at(BackoffScope::Listing),
+        polls_retry_at: retry_at(BackoffScope::Poll),
+        ..beginning
+    })
+}

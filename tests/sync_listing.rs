@@ -1,0 +1,273 @@
+//! Listings of the real binary: complete, cheap when repeated, and taken up where they stopped.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod support;
+
+use std::time::Duration;
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Entry, Fault, SandboxSettings};
+use support::looks::CONTENT;
+use support::{Bed, calm, until};
+
+/// Several pages of every list, none of them full at its end.
+fn some_pages() -> SandboxSettings {
+    SandboxSettings { accounts: 230, creators: 210, videos: 857, account_videos: 620, ..calm() }
+}
+
+/// Only videos in number.
+fn many_videos(videos: usize) -> SandboxSettings {
+    SandboxSettings { videos, ..calm() }
+}
+
+fn cursors(entries: &[Entry]) -> Vec<Option<String>> {
+    entries.iter().map(|entry| entry.param("cursor").map(str::to_owned)).collect()
+}
+
+fn all_pages(bed: &Bed) -> usize {
+    Kind::LISTS.into_iter().map(|kind| bed.pages(kind)).sum()
+}
+
+#[test]
+fn the_first_sync_mirrors_everything_in_the_fewest_requests() {
+    let bed = Bed::frozen(some_pages());
+    bed.sync_well(&[]);
+    for kind in Kind::LISTS {
+        assert_eq!(bed.log_of(kind.path()).len(), bed.pages(kind), "{kind}");
+    }
+    assert_eq!(bed.log().len(), all_pages(&bed) + 3, "whoami, meta and overview besides");
+    assert!(bed.log().iter().all(|entry| entry.status == Some(200)));
+    bed.compare();
+    bed.is_sound();
+    for kind in Kind::LISTS {
+        let [rows, removed] = ["rows", "removed"].map(|column| {
+            bed.number(&format!("SELECT {column} FROM coverage WHERE kind = '{}'", kind.name()))
+        });
+        assert_eq!((usize::try_from(rows).unwrap(), removed), (bed.control.count(kind), 0));
+        assert_eq!(bed.last_outcome(kind), "complete");
+        assert_eq!(bed.last_number(kind, "rows_seen"), rows);
+    }
+}
+
+#[test]
+fn a_plain_sync_with_nothing_due_costs_one_request() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&[]);
+    bed.control.clear_log();
+    bed.sync_well(&[]);
+    assert_eq!(bed.take_requests(), ["GET /whoami"]);
+}
+
+#[test]
+fn an_unchanged_full_sync_is_answered_304_and_rewrites_no_row() {
+    let bed = Bed::frozen(some_pages());
+    bed.sync_well(&[]);
+    let seen = |column: &str| {
+        let all = ["accounts", "creators", "videos", "account_videos"];
+        all.map(|view| bed.text(&format!("SELECT {column}(mirrored_at) FROM {view}")))
+    };
+    let latest_before = seen("max");
+    let content = bed.content();
+    spy_on_writes(&bed);
+    bed.control.clear_log();
+    bed.sync_well(&["--full"]);
+    let lists: Vec<Entry> =
+        bed.log().into_iter().filter(|e| Kind::LISTS.iter().any(|k| k.path() == e.path)).collect();
+    assert_eq!(lists.len(), all_pages(&bed));
+    assert!(lists.iter().all(|entry| entry.status == Some(304)));
+    assert_eq!(bed.number("SELECT count(*) FROM spy"), 0, "a row was rewritten");
+    assert_eq!(bed.content(), content);
+    for (before, after) in latest_before.into_iter().zip(seen("min")) {
+        assert!(before < after, "a row was last confirmed {after}, before {before}");
+    }
+    // The spy would have seen a change.
+    let id = bed.control.ids(Kind::Video).remove(3);
+    bed.control.set_member(Kind::Video, &id, "description", &"another".into());
+    bed.sync_well(&["--full"]);
+    assert_eq!(bed.number("SELECT count(*) FROM spy"), 1);
+    bed.compare();
+}
+
+/// Lets the database itself note every write to what was mirrored.
+fn spy_on_writes(bed: &Bed) {
+    let db = bed.db_to_write();
+    db.execute_batch("CREATE TABLE spy (what TEXT)").unwrap();
+    for table in CONTENT {
+        for event in ["INSERT", "UPDATE", "DELETE"] {
+            db.execute_batch(&format!(
+                "CREATE TRIGGER spy_{table}_{event} AFTER {event} ON {table}
+                 BEGIN INSERT INTO spy VALUES ('{event} {table}'); END"
+            ))
+            .unwrap();
+        }
+    }
+}
+
+#[test]
+fn only_the_kinds_asked_for_are_read() {
+    let bed = Bed::frozen(calm());
+    bed.sync_well(&["--only", "creators,overview"]);
+    let mut paths: Vec<String> = bed.log().into_iter().map(|entry| entry.path).collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["/creators", "/overview", "/whoami"]);
+    bed.compare_kind(Kind::Creator);
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 0);
+    bed.sync_well(&[]);
+    bed.compare();
+}
+
+#[test]
+fn a_dry_run_prints_the_requests_that_are_then_made() {
+    let bed = Bed::frozen(some_pages());
+    let first = bed.sync_well(&["--dry-run"]);
+    assert!(first.stdout.contains("GET /whoami\n"), "{first:#?}");
+    assert!(!bed.database().exists(), "a dry run makes no file");
+    assert!(bed.log().is_empty(), "a dry run asks nothing");
+    bed.sync_well(&[]);
+    for arguments in [&["--full"][..], &[], &["--full", "--only", "videos"]] {
+        bed.control.clear_log();
+        let before = bed.everything();
+        let run = bed.sync_well(&[&["--dry-run"], arguments].concat());
+        assert_eq!((bed.log().len(), bed.everything() == before), (0, true));
+        bed.sync_well(arguments);
+        let printed: Vec<&str> = run.stdout.lines().collect();
+        let made = bed.take_requests();
+        // Side by side, they are made in any order.
+        // The overview's period is a parameter that the listing's line does not name.
+        let mut made: Vec<&str> =
+            made.iter().map(|line| line.trim_end_matches("?period=7d")).collect();
+        let mut printed: Vec<&str> =
+            printed.iter().map(|line| line.trim_end_matches("?period=7d")).collect();
+        made.sort_unstable();
+        printed.sort_unstable();
+        assert_eq!(printed, made, "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_json_answer_agrees_with_the_log_of_passes() {
+    let bed = Bed::frozen(some_pages());
+    let document = bed.sync_well(&["--json"]).json();
+    assert_eq!(document["exit_code"], 0);
+    assert_eq!(document["outcome"], "finished");
+    assert_eq!(document["requests"], bed.log().len());
+    let kinds = document["kinds"].as_array().unwrap();
+    assert_eq!(kinds.len(), 6);
+    for kind in kinds {
+        let name = kind["kind"].as_str().unwrap();
+        for column in ["requests", "rows_seen", "rows_changed", "snapshots_added"] {
+            let logged =
+                bed.number(&format!("SELECT {column} FROM sync_log WHERE kind = '{name}'"));
+            assert_eq!(kind[column], logged, "{name} {column}");
+        }
+    }
+    let quiet = bed.sync_well(&["--quiet"]);
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn after_a_failing_page_the_next_run_goes_on_at_that_very_page() {
+    let bed = Bed::frozen(many_videos(900));
+    bed.control.fault(Fault::on("GET", "/videos", Accident::status(500)).after(3).forever());
+    bed.sync(&[]).expect(69);
+    let failed = bed.log_of("/videos");
+    let page = failed.last().unwrap().param("cursor").unwrap().to_owned();
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 600, "what was read is kept");
+    assert_eq!(bed.last_outcome(Kind::AccountVideo), "complete", "the other kinds had their turn");
+
+    bed.control.clear_faults();
+    bed.control.clear_log();
+    bed.sync_well(&[]);
+    let resumed = cursors(&bed.log_of("/videos"));
+    assert_eq!(resumed.len(), 2, "the failed page and the one after it");
+    assert_eq!(resumed[0].as_ref(), Some(&page));
+    assert_eq!(bed.log().len(), 3, "whoami besides");
+    bed.compare();
+}
+
+#[test]
+fn after_kill_9_the_next_run_goes_on_at_the_very_page() {
+    let bed = Bed::frozen(many_videos(1_700));
+    let slow = Accident::Slow(Duration::from_secs(600));
+    bed.control.fault(Fault::on("GET", "/videos", slow).after(5));
+    let run = bed.start_sync(&[]);
+    until("the sixth page is asked for", || bed.log_of("/videos").len() == 6);
+    // The fifth is written while the sixth is on its way.
+    until("the fifth page is in", || bed.number("SELECT count(*) FROM video") == 1_000);
+    let page = bed.log_of("/videos")[5].param("cursor").unwrap().to_owned();
+    assert_eq!(run.kill().code, None);
+
+    bed.control.clear_log();
+    bed.sync_well(&[]);
+    let resumed = cursors(&bed.log_of("/videos"));
+    assert_eq!(resumed.len(), 9 - 5);
+    assert_eq!(resumed[0], Some(page));
+    assert!(bed.log_of("/accounts").is_empty(), "what was complete is not read again");
+    bed.compare();
+    bed.is_sound();
+    let interrupted = "SELECT outcome FROM sync_log WHERE kind = 'video' ORDER BY run_id LIMIT 1";
+    assert_eq!(bed.text(interrupted), "interrupted");
+}
+
+#[test]
+fn of_two_at_once_the_second_is_told_to_try_again() {
+    let bed = Bed::frozen(calm());
+    bed.control.fault(Fault::on("GET", "/videos", Accident::Slow(Duration::from_secs(2))));
+    let first = bed.start_sync(&[]);
+    until("the first is at work", || !bed.log_of("/videos").is_empty());
+    bed.sync(&[]).expect(75).says("another creatormirror is working on");
+    assert_eq!(bed.log_of("/whoami").len(), 1, "the second asked nothing");
+    first.wait().expect(0);
+    bed.sync_well(&[]);
+    bed.compare();
+}
+
+#[test]
+fn a_sigterm_ends_the_run_cleanly_and_the_next_goes_on() {
+    let bed = Bed::frozen(many_videos(1_300));
+    let slow = Accident::Slow(Duration::from_secs(600));
+    bed.control.fault(Fault::on("GET", "/videos", slow).after(4));
+    let run = bed.start_sync(&[]);
+    until("the fifth page is asked for", || bed.log_of("/videos").len() == 5);
+    let page = bed.log_of("/videos")[4].param("cursor").unwrap().to_owned();
+    run.terminate();
+    let run = run.wait();
+    assert!(run.took < Duration::from_secs(30), "{run:#?}");
+    run.expect(1).says("interrupted; the next run goes on from here");
+    assert_eq!(bed.number("SELECT count(*) FROM run WHERE outcome = 'interrupted'"), 1);
+    assert_eq!(bed.last_outcome(Kind::Video), "interrupted");
+
+    bed.control.clear_log();
+    bed.sync_well(&[]);
+    assert_eq!(cursors(&bed.log_of("/videos"))[0], Some(page));
+    assert_eq!(bed.log_of("/videos").len(), 7 - 4);
+    bed.compare();
+}
+
+#[test]
+fn a_signal_ends_every_command_soon_although_another_process_holds_the_database() {
+    for (command, expected) in
+        [(&["sync", "--full"][..], 1), (&["backfill", "--days", "3"], 1), (&["run"], 0)]
+    {
+        let bed = Bed::live(many_videos(1_300));
+        bed.sync_well(&[]);
+        bed.control.clear_log();
+        bed.control.set_latency(Duration::from_millis(300));
+        let run = bed.start(bed.command(command));
+        until("it is at work", || !bed.log().is_empty());
+        let db = bed.db_to_write();
+        db.execute_batch("BEGIN IMMEDIATE").unwrap();
+        // Now or soon it waits for the database, for half a minute if nobody asks it to end.
+        std::thread::sleep(Duration::from_millis(700));
+        run.terminate();
+        let asked = std::time::Instant::now();
+        let run = run.wait();
+        assert!(asked.elapsed() < Duration::from_secs(15), "{command:?} {:?}", asked.elapsed());
+        drop(db);
+        run.expect(expected);
+        bed.sync_well(&["--full"]);
+        bed.compare_lists();
+        bed.is_sound();
+    }
+}
