@@ -1,16 +1,16 @@
-//! What is left alone for a while because it failed.
+//! Backoff between runs: scopes of failed work and the longest pause.
 
 use crate::model::named::named;
 
-/// No pause is longer, microseconds. One that ends later was noted by a clock that was wrong, and is over.
+/// The longest pause, microseconds. A stored pause that ends later comes from a wrong clock and is ignored.
 pub const PAUSE_MICROS_MAX: i64 = 24 * 3_600 * 1_000_000;
 
 named! {
-    /// The sort of work that failed.
+    /// The work that failed, per kind.
     pub enum BackoffScope {
-        /// Reading the whole list, or the document.
+        /// The listing, or the document.
         Listing = "listing",
-        /// Reading again what is due.
+        /// Polls of due rows.
         Poll = "poll",
         /// Daily metrics.
         Days = "days",

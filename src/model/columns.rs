@@ -1,12 +1,11 @@
 //! The columns of every mirrored resource: name, type, and whether history keeps it.
 //!
-//! One table per kind drives decoding, the statements that write rows, and the tests that hold
-//! migrations and code together. Names are the API's own member names; a creator's
-//! `accounts_summary` is spread over three columns.
+//! Decoding, the statements that write rows, and the tests of the migrations all derive from these tables. Names are
+//! the API's member names; a creator's `accounts_summary` is spread over three columns.
 
 use crate::model::kind::Kind;
 
-/// What a member's value must be to enter its column. Anything else is kept in `extra`.
+/// The JSON type a member must have to be stored in its column. Values of another type go to `extra`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
     /// A JSON string.
@@ -149,7 +148,7 @@ const VIDEO: &[Column] = &[
     object("platform_data"),
 ];
 
-/// What an account video is known to carry, without its `id`; the API documents none of it.
+/// Members of account videos seen so far, without `id`; the API does not document them.
 const ACCOUNT_VIDEO: &[Column] = &[
     text("platform"),
     text("external_id"),

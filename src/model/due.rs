@@ -1,10 +1,10 @@
-//! The schedule of accounts and videos: what is due, and what decides when it is due again.
+//! Due times of accounts and videos: due rows, and the facts that decide when a row is due next.
 
 use crate::model::instant::Instant;
 use crate::model::kind::Kind;
 use crate::model::row::Row;
 
-/// When a resource is due, and after how long a gap it will be asked again if nothing has moved.
+/// When a resource is due, and the gap before the next poll if it has not been scraped by then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
     /// Unix seconds.
@@ -13,40 +13,40 @@ pub struct Due {
     pub gap_s: i64,
 }
 
-/// A resource whose time has come.
+/// A resource that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueRow {
-    /// Its key in our tables.
+    /// Row id in the kind's table.
     pub key: i64,
     /// The API's id.
     pub id: String,
-    /// The page it stands on.
+    /// The stored page that shows it; `None` if no page is known.
     pub page: Option<i64>,
-    /// Its schedule until now.
+    /// Its due time before this poll.
     pub due: Due,
-    /// When it was last seen, a stamp.
+    /// Start of the request that showed it last, microseconds.
     pub as_of: i64,
-    /// What decides about its next poll.
+    /// Facts that decide when it is due next.
     pub facts: Facts,
 }
 
-/// An account whose videos are to be read.
+/// An account that was scraped, so that its account videos must be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueAccountList {
-    /// The account's key in our tables.
+    /// Row id of the account.
     pub account: i64,
     /// The API's id of the account.
     pub id: String,
-    /// How many account videos are held of it.
+    /// Account videos of it in the mirror.
     pub videos: i64,
-    /// Since when, a stamp.
+    /// Start of the request that showed its new scrape, microseconds.
     pub since: i64,
 }
 
-/// What decides about the next poll of a resource.
+/// Facts that decide when a resource is polled next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Facts {
-    /// Paused, or gone from its platform: full syncs alone look at it.
+    /// Paused, or unavailable on its platform: read by full syncs only.
     pub is_idle: bool,
     /// Hours between scrapes, where the API says.
     pub interval_hours: Option<i64>,
@@ -57,7 +57,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Those of a decoded row.
+    /// The facts of a decoded row.
     pub fn of(kind: Kind, row: &Row) -> Self {
         let number = |name| row.value(kind, name).as_integer();
         Self {
@@ -74,20 +74,20 @@ pub fn seconds(text: Option<&str>) -> Option<i64> {
     text.and_then(Instant::parse).map(|at| at.seconds)
 }
 
-/// What a poll has just shown.
+/// Result of a poll of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
-    /// A scrape that was not known before, or a resource that was not.
-    ServiceState,
-    /// The scrape that was known already.
-    Nothing,
+    /// A scrape, or a resource, that the mirror did not hold.
+    NewScrape,
+    /// The scrape that the mirror already holds.
+    Unchanged,
 }
 
-/// How the next due time of a row is computed: a pure function and what it needs besides the row. Given to
-/// whoever writes rows.
+/// Computes the next due time of a row: a pure function and its inputs besides the row. The row writer gets it as data,
+/// so that `store` does not call `schedule`.
 #[derive(Debug, Clone, Copy)]
 pub struct DueRule {
-    /// Of the row's facts, its schedule until now, what was seen, and the two numbers below.
+    /// Arguments: the row's facts, its previous due time, the poll's result, `now`, `freshness_s`.
     pub next: fn(Facts, Option<Due>, Seen, i64, i64) -> Option<Due>,
     /// Unix seconds.
     pub now: i64,
@@ -96,7 +96,7 @@ pub struct DueRule {
 }
 
 impl DueRule {
-    /// When a row is due next; `None` when it leaves the schedule.
+    /// Returns when a row is due next; `None` if it is not polled any more.
     pub fn apply(&self, facts: Facts, before: Option<Due>, seen: Seen) -> Option<Due> {
         (self.next)(facts, before, seen, self.now, self.freshness_s)
     }

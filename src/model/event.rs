@@ -1,4 +1,4 @@
-//! What a run tells whoever watches it: progress, waits and their reasons. Carries no secrets.
+//! Progress events of a run, for progress bars, the watchdog heartbeat and metrics. They carry no secrets.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,58 +7,58 @@ use std::time::Duration;
 use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
 
-/// Something a watcher may want to show.
+/// A progress event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A kind is being worked on. `resumed_pages` is above 0 when an interrupted listing goes on.
+    /// Work on a kind began. `resumed_pages` is above 0 when an interrupted listing is resumed.
     Started {
-        /// Which kind.
+        /// The kind.
         kind: Kind,
         /// Pages that an earlier run had already written.
         resumed_pages: u64,
     },
     /// A page was written, or confirmed by a 304.
     Page {
-        /// Which kind.
+        /// The kind.
         kind: Kind,
         /// Pages done in this listing, earlier runs included.
         pages: u64,
         /// Rows seen in this listing, earlier runs included.
         rows: u64,
-        /// Rows the server says there are, where it says so.
+        /// The server's total, if it gives one.
         total: Option<u64>,
     },
-    /// A request is over.
+    /// A request ended.
     Answered {
-        /// Its HTTP status; `None` when no answer came.
+        /// Its HTTP status; `None` without an answer.
         status: Option<u16>,
     },
-    /// An entry of the outbox is at its end, or put off.
+    /// An outbox entry was finished or postponed.
     Pushed {
         /// Entries done in this run.
         done: u64,
-        /// These, and those that are ready.
+        /// Entries done, and those that are ready to be sent.
         total: u64,
     },
-    /// Days are being asked for. Told before a request, and of kind `meta` when that is over.
+    /// A request for daily metrics begins; of kind `meta` when the backfill ends.
     Days {
-        /// Which kind.
+        /// The kind.
         kind: Kind,
         /// Requests done.
         done: u64,
-        /// Requests in all, as far as can be foreseen.
+        /// Estimate of all requests.
         total: u64,
     },
-    /// Nothing is sent for a while.
+    /// No request is sent for a while.
     Waiting {
-        /// Why.
+        /// The reason.
         reason: Wait,
-        /// How long.
+        /// Length of the wait.
         length: Duration,
     },
-    /// A kind is done for this run.
+    /// A kind is finished for this run.
     Finished {
-        /// Which kind.
+        /// The kind.
         kind: Kind,
         /// The outcome as in `sync_log.outcome`.
         outcome: Outcome,
@@ -69,16 +69,16 @@ pub enum Event {
     },
 }
 
-/// Why nothing is sent.
+/// Reason of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// The server said 429, or 503 with Retry-After.
     RateLimited,
-    /// The rest of the rate-limit window is being spread.
+    /// Requests are spread over the rest of the rate-limit window.
     Pacing,
-    /// An attempt failed and is about to be repeated.
+    /// Backoff before a retry.
     Retry,
-    /// A write's answer was lost, and the write may still be at work.
+    /// The answer to a write was lost; `reconcile_after` has not passed.
     Settling,
 }
 
@@ -93,22 +93,22 @@ impl fmt::Display for Wait {
     }
 }
 
-/// Receives events. Called from the run, so it must be quick.
+/// Receives events. Called from the run, so it must return quickly.
 #[derive(Clone)]
 pub struct Watcher(Arc<dyn Fn(&Event) + Send + Sync>);
 
 impl Watcher {
-    /// A watcher that calls `f`.
+    /// Creates a watcher that calls `f`.
     pub fn new(f: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self(Arc::new(f))
     }
 
-    /// A watcher that does nothing.
+    /// Creates a watcher that does nothing.
     pub fn silent() -> Self {
         Self::new(|_| ())
     }
 
-    /// Hands the event on.
+    /// Reports an event.
     pub fn tell(&self, event: &Event) {
         (self.0)(event);
     }

@@ -1,4 +1,4 @@
-//! Instants as the API writes them and as the mirror keeps them.
+//! Instants: the API's text, the mirror's text, and numbers for SQLite.
 //!
 //! The API writes ISO 8601 UTC. The mirror shows `YYYY-MM-DDTHH:MM:SSZ`, with a fraction only when
 //! it is not zero, so that SQLite's date functions work on it. Scrape times are the identity of a
@@ -36,7 +36,7 @@ impl Instant {
         instant.to_utc().filter(|at| (0..=9_999).contains(&at.year())).map(|_| instant)
     }
 
-    /// The instant as chrono's type; `None` beyond what chrono can say.
+    /// The instant as chrono's type; `None` if out of range.
     pub fn to_utc(self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp(self.seconds, self.nanos)
     }
@@ -69,7 +69,7 @@ fn with_whole_offset(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether what is known to be an instant is written as the mirror shows it.
+/// Whether a valid instant is already written in the mirror's form.
 fn is_mirror_form(text: &str) -> bool {
     let Some(local) = text.strip_suffix('Z') else { return false };
     let (whole, fraction) = match local.split_once('.') {
@@ -111,7 +111,7 @@ pub fn micros(at: DateTime<Utc>) -> i64 {
     at.timestamp_micros()
 }
 
-/// The instant `micros` microseconds after 1970; 1970 itself for what chrono cannot say.
+/// The instant `micros` microseconds after 1970; 1970 itself if out of range.
 pub fn from_micros(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or_default()
 }

@@ -1,10 +1,9 @@
-//! The kinds of thing the API lists, and their names in paths, on the command line and in SQL.
+//! Kinds of resources, and their names in paths, on the command line and in SQL.
 
 use crate::model::named::named;
 
 named! {
-    /// A kind of thing that is mirrored. The order is the order of a run: accounts and creators
-    /// before the videos that refer to them.
+    /// A kind of resource. Declared in the order of a run: accounts and creators before the videos that refer to them.
     pub enum Kind {
         /// The API's lifecycle document, `GET /meta`.
         Meta = "meta",

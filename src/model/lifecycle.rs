@@ -1,4 +1,4 @@
-//! What the API says of its own future, `GET /meta`.
+//! Deprecation and sunset of the API version, from `GET /meta`.
 
 use serde_json::{Map, Value};
 
@@ -7,24 +7,23 @@ use crate::model::shown::printable;
 /// Longest text of a member that is kept.
 const TEXT_CHARS_MAX: usize = 200;
 
-/// Longest document that is looked at.
+/// Longer documents are ignored.
 const JSON_BYTES_MAX: usize = 64 << 10;
 
-/// The API's lifecycle document, as far as anybody acts on it. The form of its dates is not
-/// documented, so they are text.
+/// The members of the lifecycle document that users are told about. The format of its dates is not documented, so
+/// they are kept as text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lifecycle {
-    /// `current` while all is well; an open set.
+    /// `current` for a supported version; other values are not documented.
     pub status: Option<String>,
-    /// From when on this version is deprecated; `None` while it is not going to be.
+    /// When this version is deprecated.
     pub deprecation: Option<String>,
-    /// When it will be switched off.
+    /// When it is switched off.
     pub sunset: Option<String>,
 }
 
 impl Lifecycle {
-    /// Reads the document. Members of another type than documented are taken as they are written:
-    /// a notice must not be missed because of its form.
+    /// Reads the document. A member of another JSON type is kept as its JSON text, so that no notice is missed.
     pub fn read(json: &str) -> Option<Self> {
         if json.len() > JSON_BYTES_MAX {
             return None;
@@ -43,7 +42,7 @@ impl Lifecycle {
         })
     }
 
-    /// What has to be said to users; `None` while the version is simply supported.
+    /// A notice for users; `None` while the version is supported.
     pub fn notice(&self) -> Option<String> {
         let mut parts = Vec::new();
         if let Some(status) = self.status.as_ref().filter(|status| *status != "current") {

@@ -1,17 +1,17 @@
-//! Daily metrics: what is counted, and what one batch request may mix.
+//! Daily metrics: the figures, and the subjects one batch request may contain.
 
 use chrono::NaiveDate;
 
 use crate::model::kind::Kind;
 
-/// The figures of a day, in the order of [`NAMES`]. What the API did not give is `None`.
+/// Figures of a day in the order of [`NAMES`]; `None` if the API did not give one.
 pub type Metrics = [Option<i64>; 6];
 
-/// Their names, in the API and as columns.
+/// Names of the figures, in the API and as columns.
 pub const NAMES: [&str; 6] = ["views", "plays", "likes", "comments", "shares", "engagement"];
 
-/// What one batch request is about: a kind, and of account videos one platform, as the ids of two
-/// platforms may be equal and the answer does not tell them apart.
+/// Subjects of one batch request: a kind, and for account videos one platform, since ids of two platforms may be equal
+/// and the answer does not distinguish them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SubjectKind {
     /// Tracked profiles.
@@ -25,14 +25,14 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
-    /// Every lot, in the order in which a day is asked for.
+    /// All, in the order in which a day is requested.
     pub const ALL: [Self; 4] =
         [Self::Accounts, Self::Videos, Self::InstagramPosts, Self::TiktokPosts];
 
     /// The kinds that have daily metrics.
     pub const KINDS: [Kind; 3] = [Kind::Account, Kind::Video, Kind::AccountVideo];
 
-    /// The kind that it is of.
+    /// Kind of the subjects.
     pub const fn kind(self) -> Kind {
         match self {
             Self::Accounts => Kind::Account,
@@ -41,7 +41,7 @@ impl SubjectKind {
         }
     }
 
-    /// The platform, where it is of one alone.
+    /// The platform, if it is limited to one.
     pub const fn platform(self) -> Option<&'static str> {
         match self {
             Self::Accounts | Self::Videos => None,
@@ -50,7 +50,7 @@ impl SubjectKind {
         }
     }
 
-    /// The member of the request that holds the ids.
+    /// Member of the request body that holds the ids.
     pub const fn member(self) -> &'static str {
         match self {
             Self::Accounts => "account_ids",
@@ -60,7 +60,7 @@ impl SubjectKind {
         }
     }
 
-    /// Whether it is the last of its kind on a day.
+    /// Whether it is the last batch of its kind for a day.
     pub const fn is_last_of_kind(self) -> bool {
         !matches!(self, Self::InstagramPosts)
     }
@@ -71,7 +71,7 @@ pub fn number(day: NaiveDate) -> i64 {
     i64::from(day.to_epoch_days())
 }
 
-/// The day of a number; `None` beyond what chrono can say.
+/// The day of such a number; `None` if out of chrono's range.
 pub fn day(number: i64) -> Option<NaiveDate> {
     NaiveDate::from_epoch_days(i32::try_from(number).ok()?)
 }

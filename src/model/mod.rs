@@ -1,4 +1,4 @@
-//! Plain data that every room shares: kinds, columns, rows, instants, settings, events. No I/O.
+//! Plain data that all layers share: kinds, columns, rows, instants, settings, events. No I/O.
 
 pub mod backoff;
 pub mod columns;

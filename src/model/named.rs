@@ -1,7 +1,6 @@
 //! Enums whose variants have a name in SQL and JSON.
 
-/// Declares such an enum, its variants each with its name, and `ALL`, `name`, `from_name`, and its name for
-/// `Display` and serde.
+/// Declares an enum whose variants have names, with `ALL`, `name()`, `from_name()`, `Display` and `Serialize`.
 macro_rules! named {
     (
         $(#[$about:meta])*
@@ -16,17 +15,17 @@ macro_rules! named {
         }
 
         impl $Enum {
-            /// All of them, in their order.
+            /// All variants, in declaration order.
             pub const ALL: [Self; [$($name),+].len()] = [$(Self::$Variant),+];
 
-            /// Its name.
+            /// The variant's name.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$Variant => $name,)+
                 }
             }
 
-            /// The one of this name.
+            /// The variant of this name.
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.into_iter().find(|one| one.name() == name)
             }

@@ -1,20 +1,20 @@
-//! What the outbox is made of: actions, states, and a request to queue.
+//! Outbox data: actions, states of an entry, and drafts of requests.
 
 use crate::model::kind::Kind;
 use crate::model::named::named;
 
 named! {
-    /// What is done to a resource.
+    /// The change to a resource.
     pub enum Action {
-        /// It is created.
+        /// Create it.
         Track = "track",
-        /// It is changed.
+        /// Change it.
         Set = "set",
-        /// It is deleted.
+        /// Delete it.
         Untrack = "untrack",
-        /// An account becomes a creator's.
+        /// Assign an account to a creator.
         Link = "link",
-        /// It is a creator's no longer.
+        /// Remove an account from a creator.
         Unlink = "unlink",
     }
 }
@@ -32,40 +32,40 @@ impl Action {
 }
 
 named! {
-    /// Where an entry stands.
+    /// State of an entry, `outbox_log.state`.
     pub enum State {
-        /// To be sent, or to be sent again.
+        /// Will be sent, for the first time or again.
         Queued = "queued",
         /// Needs the result of another entry first.
         Waiting = "waiting",
         /// In a copy of a mirror: not sent until `outbox retry` says that the original has not.
         Held = "held",
-        /// On its way. Found at the start of a run, it tells of a crash.
+        /// A request is in flight. At the start of a run this means that the process died.
         Sending = "sending",
-        /// Sent, and it is not known what came of it.
+        /// Sent, but the answer was lost; reconciled before it is sent again.
         Unsure = "unsure",
-        /// It is done.
+        /// Applied by the API.
         Succeeded = "succeeded",
-        /// It is not done, and will not be unless it is retried by hand.
+        /// Not applied; final unless `outbox retry` is used.
         Failed = "failed",
-        /// It was taken back by hand.
+        /// Discarded with `outbox discard`.
         Discarded = "discarded",
     }
 }
 
 impl State {
-    /// Whether nothing more happens to it by itself.
+    /// Whether the program will not touch the entry again by itself.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Discarded)
     }
 }
 
-/// A write as somebody asks for it.
+/// A write as requested, before its names are resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
-    /// Of what kind the resource is; a creator where an account is linked.
+    /// Kind of the resource; `creator` for links.
     pub kind: Kind,
-    /// What is done to it.
+    /// The change.
     pub action: Action,
     /// Names the resource: an id, the beginning of one, `platform:username`, `@N`. `None` with
     /// [`Action::Track`].
@@ -76,20 +76,20 @@ pub struct Draft {
     pub body: Option<String>,
 }
 
-/// A draft whose names are resolved, fit to be stored.
+/// A draft whose names are resolved: what is stored in the outbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// What it is about, as `outbox_log` shows it.
+    /// The resource, as `outbox_log.target` shows it.
     pub target: Option<String>,
     /// The resource's id, or `@N`.
     pub subject: Option<String>,
     /// The account's id, or `@N`.
     pub account: Option<String>,
-    /// Where the request goes; `None` while an id is to come.
+    /// Path of the request; `None` until another entry's result gives the id.
     pub path: Option<String>,
-    /// Entries that share a serial_key are sent one after the other.
+    /// Entries with the same key are sent one after the other.
     pub serial_key: Option<String>,
-    /// The other serial_key it keeps to.
+    /// A second such key, for links.
     pub other_serial_key: Option<String>,
 }
 
@@ -100,21 +100,21 @@ impl Checked {
     }
 }
 
-/// What a run did about the outbox.
+/// Outbox counters of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Pushed {
     /// Writes sent.
     pub sent: u64,
     /// Entries that succeeded.
     pub succeeded: u64,
-    /// Entries that failed for good.
+    /// Entries that failed.
     pub failed: u64,
-    /// Entries that were tried and are not at their end.
+    /// Entries that were tried and are still open.
     pub left: u64,
 }
 
 impl Pushed {
-    /// Whether there was anything to do.
+    /// Whether any counter is above 0.
     pub const fn is_any(self) -> bool {
         self.sent > 0 || self.succeeded > 0 || self.failed > 0 || self.left > 0
     }

@@ -1,33 +1,33 @@
-//! How a run ended for a kind, in one word.
+//! Outcome of a run for one kind.
 
 use crate::model::named::named;
 
 named! {
-    /// How a run ended for a kind: `sync_log.outcome` and `coverage.last_outcome`.
+    /// Outcome of a run for one kind: `sync_log.outcome` and `coverage.last_outcome`.
     pub enum Outcome {
-        /// Everything was confirmed.
+        /// The listing is complete; every row was confirmed.
         Complete = "complete",
-        /// What was due was read; the kind was not listed.
+        /// Due rows were read; the kind was not listed.
         Polled = "polled",
-        /// The listing has a flaw; the next run lists again.
+        /// The listing is not complete; it is tried again after a pause.
         Incomplete = "incomplete",
         /// Complete, but some rows could not be decoded.
         RowsDropped = "rows_dropped",
         /// Complete, but `max_removals` holds removals back.
         RemovalsHeld = "removals_held",
-        /// The server does not have it, or not for this key.
+        /// The server does not offer the endpoint, or not to this key.
         Unavailable = "unavailable",
-        /// The same, though the user wanted every row confirmed.
+        /// The same, although `--full` asked for every row to be confirmed.
         Unconfirmed = "unconfirmed",
-        /// All was read, but not the `last_scrape_time` of some rows: their history stops.
+        /// Some rows have a `last_scrape_time` that cannot be read: their history stops.
         ScrapesUnreadable = "scrapes_unreadable",
-        /// A request failed for good.
+        /// A request failed after all retries.
         Failed = "failed",
-        /// The rate limit lasts longer than allowed.
+        /// The rate limit lasts longer than `max_wait`.
         RateLimited = "rate_limited",
-        /// Stopped or crashed on the way.
+        /// Stopped by a signal or a crash.
         Interrupted = "interrupted",
-        /// It has not ended.
+        /// Not finished yet.
         Running = "running",
     }
 }
@@ -38,33 +38,33 @@ impl Outcome {
         matches!(self, Self::Incomplete | Self::Failed | Self::RateLimited | Self::Interrupted)
     }
 
-    /// Whether the kind's own work failed, so that it is tried again after a pause. A rate limit has a
-    /// deadline of its own, and what was interrupted goes on.
+    /// Whether the kind is tried again after a growing pause. A rate limit has its own end, and an interrupted listing is
+    /// resumed.
     pub const fn is_failure(self) -> bool {
         matches!(self, Self::Incomplete | Self::Failed)
     }
 
-    /// Whether all went as the user would expect.
+    /// Whether the kind counts as successful for the exit code.
     pub const fn is_good(self) -> bool {
         matches!(self, Self::Complete | Self::Polled | Self::Unavailable)
     }
 }
 
-/// How a run ended for a kind, and why.
+/// Outcome of a run for one kind, with the failure behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KindOutcome {
-    /// In one word.
+    /// The outcome.
     pub outcome: Outcome,
     /// The API's error code, or ours.
     pub error_code: Option<String>,
-    /// A sentence for people.
+    /// Explanation for users.
     pub detail: Option<String>,
     /// The API's id of the request that failed.
     pub request_id: Option<String>,
 }
 
 impl KindOutcome {
-    /// One that needs no explanation.
+    /// An outcome without an explanation.
     pub const fn of(outcome: Outcome) -> Self {
         Self { outcome, error_code: None, detail: None, request_id: None }
     }

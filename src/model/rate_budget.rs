@@ -1,12 +1,12 @@
-//! What the rate limit leaves.
+//! What is left of the rate limit.
 
 use std::time::Duration;
 
-/// Requests, and the time they have to last for.
+/// Requests that may be sent before the rate-limit window ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateBudget {
-    /// Requests.
+    /// Requests left.
     pub requests: u64,
-    /// Time.
+    /// Time until the window ends.
     pub time: Duration,
 }

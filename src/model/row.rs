@@ -1,5 +1,4 @@
-//! A resource as it was decoded from an answer: typed values, the members without a column, and a
-//! fingerprint that tells whether anything changed.
+//! A resource decoded from an answer: typed values, members without a column (`extra`), and a fingerprint of the content.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,14 +9,13 @@ use crate::model::columns;
 use crate::model::instant::Instant;
 use crate::model::kind::Kind;
 
-/// Raised whenever decoding changes in a way that makes an old fingerprint or a stored ETag
-/// meaningless, so that every page is read anew once.
+/// Version of the decoder. A raise invalidates stored fingerprints and ETags, so that every page is read anew once.
 pub const DECODER_VERSION: i64 = 1;
 
-/// The fingerprint of no content: a row that carries it is written anew by the next answer.
+/// Fingerprint of an invalidated row: the next answer rewrites it.
 pub const NO_FINGERPRINT: i64 = 0;
 
-/// A value on its way into a column.
+/// A column's value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
     /// Absent, null, or kept in `extra` because its type was not the documented one.
@@ -31,7 +29,7 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The same without the text it was read from.
+    /// Copies borrowed text.
     pub fn into_owned(self) -> Value<'static> {
         match self {
             Self::Null => Value::Null,
@@ -41,7 +39,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The whole number, where there is one.
+    /// The integer, if it is one.
     pub fn as_integer(&self) -> Option<i64> {
         match self {
             Self::Integer(number) => Some(*number),
@@ -49,7 +47,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The text, where there is one, as long-lived as the value.
+    /// The text, if it is one, consuming the value.
     pub fn into_text(self) -> Option<Cow<'a, str>> {
         match self {
             Self::Text(text) => Some(text),
@@ -57,7 +55,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The text, where there is one.
+    /// The text, if it is one.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -66,14 +64,14 @@ impl<'a> Value<'a> {
     }
 }
 
-/// A decoded resource. It owns the JSON that it was read from, and most of its texts are parts of that.
+/// A decoded resource. It owns the JSON it was read from; most texts are ranges of that.
 #[derive(Debug, Clone)]
 pub struct Row {
     json: Bytes,
-    /// The texts that are not in the JSON as they are.
+    /// Texts that needed unescaping.
     unescaped: String,
     id: Cell,
-    /// One for each column of the kind, in their order.
+    /// One per column of the kind, in order.
     cells: Vec<Cell>,
     /// A JSON object of the members that have no column or an undocumented type.
     pub extra: Option<String>,
@@ -81,13 +79,13 @@ pub struct Row {
     pub is_type_mismatch: bool,
     /// Hash of everything but the query strings of URL members. Equal means unchanged.
     pub fingerprint: i64,
-    /// `last_scrape_time`, where there is one.
+    /// `last_scrape_time`, if it can be read.
     pub scraped_at: Option<Instant>,
-    /// Whether there is a `last_scrape_time` that cannot be read: history stops for this row.
+    /// Whether `last_scrape_time` is present but cannot be read: the row gets no history.
     pub has_unreadable_scrape: bool,
 }
 
-/// A [`Value`] whose text is given by its place.
+/// A [`Value`] whose text is a byte range of `json` or `unescaped`.
 #[derive(Debug, Clone)]
 enum Cell {
     Null,
@@ -98,7 +96,7 @@ enum Cell {
 }
 
 impl Row {
-    /// A row of these values, one for each column of its kind. Texts that are parts of `json` are not copied.
+    /// Builds a row from one value per column. Texts that point into `json` are not copied.
     pub fn new(json: Bytes, id: &str, values: &[Value<'_>]) -> Self {
         let mut row = Self {
             json,
@@ -164,22 +162,22 @@ impl Row {
         self.cells.iter().map(|cell| self.read(cell))
     }
 
-    /// The value of the column at this place, `Null` if there is none.
+    /// The value of the column at this index, `Null` if there is none.
     pub fn value_at(&self, place: usize) -> Value<'_> {
         self.cells.get(place).map_or(Value::Null, |cell| self.read(cell))
     }
 
-    /// The value of the column of this name, `Null` if the kind has none such.
+    /// The value of the column of this name, `Null` if the kind has no such column.
     pub fn value(&self, kind: Kind, name: &str) -> Value<'_> {
         columns::position(kind, name).map_or(Value::Null, |at| self.value_at(at))
     }
 }
 
-/// A row that could not be kept, and what is known of it.
+/// A row that could not be decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRow {
-    /// The id as received, shortened, where one could be made out.
+    /// Its id, shortened, if it has one.
     pub id: Option<String>,
-    /// What was wrong.
+    /// Why it could not be decoded.
     pub reason: &'static str,
 }

@@ -1,4 +1,4 @@
-//! Settings of the rooms below the front, typed and already checked. The front fills them in.
+//! Settings of the lower layers, typed and validated by `config`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,18 +6,18 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-/// What the remote side needs to know.
+/// Settings of the HTTP client.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
-    /// Where the API is; `https`, or `http` on loopback.
+    /// Base URL of the API: `https`, or `http` on loopback.
     pub base_url: Url,
     /// The organization's key.
     pub key: SecretString,
-    /// A private CA to trust besides the system's.
+    /// PEM file of a private CA, trusted besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// How long connecting may take.
+    /// Timeout of connecting.
     pub connect_timeout: Duration,
-    /// How long one request may take from start to the last byte of its answer.
+    /// Timeout of one request, from its start to the last byte of the answer.
     pub request_timeout: Duration,
 }
 

@@ -1,14 +1,14 @@
-//! Text from outside, made fit for terminals, logs and pages.
+//! Escapes text from outside for terminals, logs and pages.
 
 use std::borrow::Cow;
 
-/// Whether a character would steer a terminal, end a line or turn text around.
+/// Whether a character controls a terminal, ends a line or changes the direction of text.
 fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// One line of bounded length; what would steer a terminal or turn text around becomes a space.
+/// Returns one line of at most `chars_max` characters; control characters become spaces.
 pub fn printable(text: &str, chars_max: usize) -> String {
     let mut chars = text.trim().chars().map(|c| if steers(c) { ' ' } else { c });
     let mut line: String = chars.by_ref().take(chars_max).collect();
@@ -18,8 +18,7 @@ pub fn printable(text: &str, chars_max: usize) -> String {
     line
 }
 
-/// Lines of text or of JSON in which what would steer a terminal or turn text around is written as
-/// `\u001b`. Ends of lines and tabs stay.
+/// Writes control characters as `\u001b`; line ends and tabs stay.
 pub fn escaped(text: &str) -> Cow<'_, str> {
     let is_escaped = |c: char| steers(c) && !matches!(c, '\n' | '\t');
     if !text.contains(is_escaped) {

@@ -99,11 +99,11 @@ pub fn row_written(
         State::Changed => one(tx, kind, written.key)?.map(|row| row.due),
         State::Same | State::Outdated => return Ok(()),
     };
-    let is_news = written.scrape == Scrape::Added;
-    if is_news && kind == Kind::Account {
+    let is_new_scrape = written.scrape == Scrape::Added;
+    if is_new_scrape && kind == Kind::Account {
         feed_has_news(tx, written.key, as_of)?;
     }
-    let seen = if is_news { Seen::ServiceState } else { Seen::Nothing };
+    let seen = if is_new_scrape { Seen::NewScrape } else { Seen::Unchanged };
     let next = rule.apply(Facts::of(kind, row), before, seen);
     if next.is_none() && written.state == State::New {
         return Ok(());
@@ -117,7 +117,7 @@ pub fn page_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind, page: i64) ->
         return Ok(());
     }
     for row in on_page(tx, kind, page, rule.now)? {
-        set(tx, kind, row.key, rule.apply(row.facts, Some(row.due), Seen::Nothing))?;
+        set(tx, kind, row.key, rule.apply(row.facts, Some(row.due), Seen::Unchanged))?;
     }
     Ok(())
 }
@@ -129,7 +129,7 @@ pub fn row_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind, key: i64) -> S
     }
     match one(tx, kind, key)? {
         Some(row) if row.due.due_at <= rule.now => {
-            set(tx, kind, key, rule.apply(row.facts, Some(row.due), Seen::Nothing))
+            set(tx, kind, key, rule.apply(row.facts, Some(row.due), Seen::Unchanged))
         }
         _ => Ok(()),
     }
