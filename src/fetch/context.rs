@@ -1,5 +1,4 @@
-//! What a run works with: the fetcher, the database, the run's number, and what is known to be
-//! refused.
+//! What a run carries: the fetcher, the database, the run's id, and the features the server does not support.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,36 +17,36 @@ use crate::store::runs::KindRun;
 use crate::store::unsupported::{self, UnsupportedFeature};
 use crate::store::{Store, StoreResult, jobs, listings, runs};
 
-/// How long something the server refused is left alone.
-const REFUSAL_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
+/// An unsupported feature is tried again after this, microseconds.
+const UNSUPPORTED_RETRY_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
 
-/// The place where a run works.
+/// What a run carries.
 #[derive(Debug)]
 pub struct SyncContext {
     /// Sends requests.
     pub fetcher: Fetcher,
     /// The mirror.
     pub store: Store,
-    /// How long dues wait for each other, and how soon a late video is asked again.
+    /// `freshness_target`: how long due rows wait for each other, and how soon a late scrape is polled again.
     pub freshness: Duration,
-    /// The run in the log; 0 before it has begun.
+    /// `sync_log.run_id`; 0 before the run has begun.
     pub run_id: i64,
-    /// What the server refuses, by the names of [`query`].
+    /// Features the server does not support, by the names of [`query`].
     pub refused: BTreeSet<String>,
-    /// Start of the present turn by the clock, microseconds.
+    /// Start of the present kind's run, microseconds.
     pub kind_run_began_at: i64,
-    /// Kinds that failed, and how.
+    /// Failures by kind.
     pub failures: BTreeMap<Kind, Failure>,
-    /// What this run did about the outbox.
+    /// Outbox counters of this run.
     pub pushed: Pushed,
-    /// Pages and rows of the present turn, as shown last.
+    /// Pages and rows of the present kind, as last reported.
     shown: (u64, u64),
-    /// The fetchers of the tasks that work side by side.
+    /// Fetchers of concurrent tasks, whose requests are counted at the end.
     lent: Vec<Fetcher>,
 }
 
 impl SyncContext {
-    /// Sets up for a run.
+    /// Creates the context of a run.
     pub fn new((fetcher, store): (Fetcher, Store), freshness: Duration) -> Self {
         Self {
             fetcher,
@@ -63,7 +62,7 @@ impl SyncContext {
         }
     }
 
-    /// The same for one task among several that work side by side; see [`SyncContext::absorb`].
+    /// Returns a context for one of several concurrent tasks; merged back by [`SyncContext::absorb`].
     pub fn lend(&mut self, priority: Priority) -> Self {
         let fetcher = self.fetcher.lend(priority);
         self.lent.push(fetcher.clone());
@@ -81,14 +80,13 @@ impl SyncContext {
         }
     }
 
-    /// Takes over what such a task has found out.
+    /// Merges what a concurrent task has learned.
     pub fn absorb(&mut self, lent: Self) {
         self.refused.extend(lent.refused);
         self.failures.extend(lent.failures);
     }
 
-    /// Begins a run in the log; its first turn is that of `meta`, which carries what comes before
-    /// all others.
+    /// Begins a run in the log. Its first kind is `meta`, which counts the requests before all others.
     pub async fn begin(&mut self, trigger: &str) -> StoreResult<()> {
         let at = self.fetcher.stamp();
         let refused = self.store.read(move |c| unsupported::in_force(c, at)).await?;
@@ -101,7 +99,7 @@ impl SyncContext {
             .write(move |tx| {
                 let run_id = runs::begin(tx, &trigger, at)?;
                 runs::begin_kind(tx, run_id, Kind::Meta, "start", at)?;
-                // A rate limiter taken over from another boot is kept in this boot's time from here on.
+                // Saved anew because a limiter restored after a reboot is rebased to this boot's time.
                 request_state.keep(tx)?;
                 Ok(run_id)
             })
@@ -110,15 +108,14 @@ impl SyncContext {
         Ok(())
     }
 
-    /// Begins a kind's turn.
+    /// Begins a kind in the log.
     pub async fn begin_kind_run(&mut self, kind: Kind, trigger: &str) -> StoreResult<()> {
         self.kind_run_began_at = instant::micros(self.fetcher.clock().now());
         let (run_id, at, trigger) = (self.run_id, self.fetcher.stamp(), trigger.to_owned());
         self.store.write(move |tx| runs::begin_kind(tx, run_id, kind, &trigger, at)).await
     }
 
-    /// Ends the run in the log, and deletes from the log what is older than `log_retention`. Returns what was
-    /// done, kind by kind.
+    /// Ends the run in the log and deletes log rows older than `log_retention`. Returns the run's rows, one per kind.
     pub async fn end(
         &mut self,
         outcome: &str,
@@ -127,7 +124,7 @@ impl SyncContext {
     ) -> StoreResult<Vec<KindRun>> {
         let at = self.fetcher.stamp();
         let retention = i64::try_from(log_retention.as_micros()).unwrap_or(i64::MAX);
-        // Requests of a turn that broke off belong to `meta`, the turn that is always there.
+        // Requests of an interrupted kind are counted with `meta`, which every run has.
         let mut counters = self.counters(Kind::Meta);
         for lent in self.lent.drain(..) {
             counters.sent.add(&lent.take_sent());
@@ -146,7 +143,7 @@ impl SyncContext {
             .await
     }
 
-    /// What the next write carries along.
+    /// Takes the counters to be written with the next transaction.
     pub fn counters(&self, kind: Kind) -> RunCounters {
         RunCounters {
             run_id: self.run_id,
@@ -162,7 +159,7 @@ impl SyncContext {
         }
     }
 
-    /// Tells the watcher.
+    /// Reports a progress event.
     pub fn tell(&mut self, event: &Event) {
         match event {
             Event::Started { .. } => self.shown = (0, 0),
@@ -176,22 +173,22 @@ impl SyncContext {
         self.fetcher.watcher().tell(event);
     }
 
-    /// Tells the watcher that a turn is over, with what was shown of it last.
+    /// Reports that a kind is finished.
     pub fn tell_finished(&mut self, kind: Kind, outcome: Outcome) {
         let (pages, rows) = self.shown;
         self.tell(&Event::Finished { kind, outcome, pages, rows });
     }
 
-    /// Remembers that the server refuses something, and says so, once.
+    /// Records that the server does not support a feature, and logs it once.
     pub async fn remember_unsupported(
         &mut self,
         feature: &str,
         failure: &Failure,
     ) -> StoreResult<()> {
-        tracing::warn!(feature, error = %failure, "the server does not support this; trying again in a week");
+        tracing::warn!(feature, error = %failure, "the server does not support a feature; trying again in a week");
         self.remember(UnsupportedFeature {
             feature: feature.to_owned(),
-            // An answer that is too long is a success to the server.
+            // An answer over the size bound has a status of 2xx.
             status: failure.status.filter(|status| *status >= 300).map(i64::from),
             code: failure.code.clone(),
             detail: Some(failure.to_string()),
@@ -202,15 +199,15 @@ impl SyncContext {
         .await
     }
 
-    /// Remembers that the server answers as if it had not been asked for something.
+    /// Records parameters that the server ignored.
     pub async fn note_ignored(&mut self, kind: Kind, parameters: &[String]) -> StoreResult<()> {
         for parameter in parameters {
             let feature = query::feature(kind, parameter);
             if self.refused.contains(&feature) {
                 continue;
             }
-            tracing::warn!(feature, "the server ignores this; trying again in a week");
-            let detail = Some("not echoed in filters as asked".to_owned());
+            tracing::warn!(feature, "the server ignores a parameter; trying again in a week");
+            let detail = Some("not echoed in `filters`".to_owned());
             self.remember(UnsupportedFeature {
                 feature,
                 status: None,
@@ -229,7 +226,7 @@ impl SyncContext {
         let now = self.fetcher.stamp();
         let refusal = UnsupportedFeature {
             refused_at: now,
-            retry_at: now.saturating_add(REFUSAL_MICROS),
+            retry_at: now.saturating_add(UNSUPPORTED_RETRY_MICROS),
             ..refusal
         };
         self.refused.insert(refusal.feature.clone());
@@ -237,7 +234,7 @@ impl SyncContext {
         Ok(())
     }
 
-    /// Notes the failure that ended a kind's turn, for the report.
+    /// Records a kind's failure for the run report.
     pub fn note_failure(&mut self, kind: Kind, failure: &Failure) {
         if failure.verdict != Verdict::KeyRefused {
             self.failures.insert(kind, failure.clone());

@@ -1,4 +1,4 @@
-//! Why something could not be read.
+//! Errors of a request, by what the run does about them.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -7,38 +7,38 @@ use std::time::Duration;
 use crate::api::Failure;
 use crate::store::StoreError;
 
-/// What ended a request, by what the run does about it.
+/// Why a request failed after all retries.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The API answered, but with a refusal or with something unusable, as often as we asked.
+    /// The API answered with an error, or with something unusable: fails the kind.
     #[error("{0}")]
     Api(Failure),
-    /// The API could not be reached for as long as we are patient: nothing else is worth trying.
+    /// The API could not be reached: ends the run.
     #[error("the API is unreachable: {}", .0.story())]
     Outage(Failure),
-    /// The key is refused: nothing else will be answered.
+    /// The API refuses the key: ends the run.
     #[error("the key is refused: {0}")]
     KeyRefused(Failure),
-    /// The rate limit asks for a longer wait than the user allows.
+    /// The rate limit asks for a longer wait than `max_wait`: ends the run.
     #[error("rate limited for another {}", humantime::format_duration(whole_seconds(*.0)))]
     RateLimited(Duration),
-    /// The database failed.
+    /// The database failed: ends the run.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Rounded up, as a wait is told to people.
+/// Rounds up to whole seconds, for messages.
 fn whole_seconds(length: Duration) -> Duration {
     Duration::from_secs(length.as_secs().saturating_add(u64::from(length.subsec_nanos() > 0)))
 }
 
 impl FetchError {
-    /// Whether the whole run ends with it.
+    /// Whether it ends the whole run.
     pub const fn is_fatal(&self) -> bool {
         !matches!(self, Self::Api(_))
     }
 
-    /// The failure behind it, where the API had a part in it.
+    /// The failed request, if there is one.
     pub const fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Api(failure) | Self::Outage(failure) | Self::KeyRefused(failure) => Some(failure),
@@ -47,5 +47,5 @@ impl FetchError {
     }
 }
 
-/// Result of everything that reads.
+/// Result of a request.
 pub type FetchResult<T> = Result<T, FetchError>;

@@ -1,4 +1,4 @@
-//! One answer, however often it takes: behind the rate limiter, within the user's patience, counted.
+//! Sends a request within the rate limit, with retries and backoff, and counts it.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -21,36 +21,35 @@ use crate::model::{Event, RateBudget, Watcher};
 use crate::retry::{Next, RetryCause, RetryPolicy};
 use crate::store::{Database, Store, StoreResult, runs::Tally};
 
-/// How a read is repeated after trouble that may pass.
+/// Retry policy of reads.
 pub const RETRY: RetryPolicy =
     RetryPolicy { first: Duration::from_millis(500), cap: Duration::from_secs(8), attempts_max: 5 };
 
-/// No attempt starts later than this after the first one that got no answer, nor after the first for
-/// the same request. With the longest time an attempt takes, a silent API is given up within a minute.
+/// No retry starts later than this after the request's first attempt, or after the API was first silent. Together with
+/// the request timeout this gives up on a silent API within a minute.
 const TIMEOUT: Duration = Duration::from_secs(25);
 
-/// What was read from an answer, and when its request started.
+/// The value read from an answer.
 #[derive(Debug)]
 pub struct Fetched<T> {
-    /// What the headers said.
+    /// Status and headers.
     pub head: Head,
-    /// What the caller read.
+    /// The value.
     pub value: T,
-    /// Start of the request, a stamp.
+    /// Start of the request; see [`RequestState::stamp`].
     pub as_of: i64,
 }
 
-/// What came of one attempt, and when it started.
+/// Result of one attempt.
 #[derive(Debug)]
 pub struct Sent {
-    /// The answer, or why there is none.
+    /// The answer or the failure.
     pub result: Result<Answer, Failure>,
-    /// Start of the request, a stamp.
+    /// Start of the request; see [`RequestState::stamp`].
     pub as_of: i64,
 }
 
-/// Sends requests, several at a time. Clones send under the same limits and are counted together;
-/// those of [`Fetcher::lend`] are counted apart.
+/// Sends requests, several at a time. Clones share limits and counters; those of [`Fetcher::lend`] share only the limits.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     shared: Arc<Shared>,
@@ -60,7 +59,7 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// Opens the mirror for a run, and takes up the rate limiter where the last one left it.
+    /// Opens the mirror for a run and restores the rate limiter's state.
     pub fn open(
         client: Client,
         database: Database,
@@ -80,7 +79,7 @@ impl Fetcher {
         Ok((fetcher, store))
     }
 
-    /// Sends beside whoever works on the mirror, and writes nothing.
+    /// Creates a fetcher that writes nothing to the database, for `check`.
     pub fn beside(
         client: Client,
         request_state: RequestState,
@@ -107,31 +106,31 @@ impl Fetcher {
         }
     }
 
-    /// The same for one task among several: with a priority and a count of its own.
+    /// Returns a fetcher for one of several concurrent tasks, with its own priority and counters.
     #[must_use]
     pub fn lend(&self, priority: Priority) -> Self {
         let shared = Arc::clone(&self.shared);
         Self { shared, priority, sent: Arc::default(), has_sent: Arc::default() }
     }
 
-    /// The same for one request whose answer may turn out to be of no use.
+    /// Returns a fetcher for a request that guesses ahead: it has the lowest priority of its kind.
     #[must_use]
     pub fn ahead(&self) -> Self {
         Self { priority: self.priority.ahead(), has_sent: Arc::default(), ..self.clone() }
     }
 
-    /// Whether a request was sent with this one or a clone of it.
+    /// Whether this fetcher or a clone of it has sent a request.
     pub fn has_sent(&self) -> bool {
         self.has_sent.load(Ordering::Relaxed)
     }
 
-    /// Begins a new account of the time spent waiting.
+    /// Allows a whole `max_wait` of waiting from now on, and all retries.
     pub fn reset_wait(&self) {
         let max_wait = self.state().request_settings.max_wait;
         self.reset_wait_to(max_wait);
     }
 
-    /// The same, for somebody who waits for so long.
+    /// The same with a wait of another length.
     pub fn reset_wait_to(&self, wait: Duration) {
         let mut state = self.state();
         state.wait_left = wait;
@@ -141,32 +140,30 @@ impl Fetcher {
         state.retry = RETRY;
     }
 
-    /// From here on nothing is tried twice: the API is known to be down, and only its return is of
-    /// interest. Until patience is renewed.
+    /// Disables retries until [`Fetcher::reset_wait`]: the API is known to be down.
     pub fn try_once(&self) {
         self.reset_wait();
         self.limit_attempts(1);
     }
 
-    /// Sends each request at most so often, until patience is renewed.
+    /// Limits the attempts per request until [`Fetcher::reset_wait`].
     pub fn limit_attempts(&self, attempts_max: u32) {
         self.state().retry = RetryPolicy { attempts_max, ..RETRY };
     }
 
-    /// The same with another bound, and with a part of our share alone: the rest stays for what is more
-    /// urgent.
-    pub fn limit_budget_share(&self, part: f64, batch_delay: Duration) {
-        self.reset_wait_to(batch_delay);
+    /// Allows a wait of `max_wait` and uses only a part of our share of the rate limit, for work that is less urgent.
+    pub fn limit_budget_share(&self, part: f64, max_wait: Duration) {
+        self.reset_wait_to(max_wait);
         self.state().budget_share = part;
     }
 
-    /// What our share of each window of the budget is, as far as it is known.
+    /// Our share of the limit per rate-limit window, in requests, if the limit is known.
     pub fn allowance(&self) -> Option<u64> {
         let share = self.state().request_settings.rate_share;
         self.request_state().limiter(|limiter| limiter.allowance(share))
     }
 
-    /// What is left of our share of the budget, as far as it is known.
+    /// What is left of our share in the present window, if it is known.
     pub fn remaining(&self) -> Option<RateBudget> {
         let (now, boot) = (self.clock().now(), self.clock().boot());
         let share = self.state().request_settings.rate_share;
@@ -178,19 +175,19 @@ impl Fetcher {
         usize::try_from(self.state().permits.max()).unwrap_or(1)
     }
 
-    /// Sends with another client from now on; returns the one before.
+    /// Replaces the client, for example after a key change. Returns the previous one.
     pub fn replace_client(&self, client: Client) -> Client {
         std::mem::replace(&mut self.state().client, client)
     }
 
-    /// Changes the bounds from now on.
+    /// Applies changed settings.
     pub fn set_request_settings(&self, request_settings: RequestSettings) {
         let mut state = self.state();
         state.permits.set_max(request_settings.max_concurrent_requests);
         state.request_settings = request_settings;
     }
 
-    /// The clock that everything in this run goes by.
+    /// The clock of this run.
     pub fn clock(&self) -> &Clock {
         &self.shared.clock
     }
@@ -200,17 +197,17 @@ impl Fetcher {
         &self.shared.watcher
     }
 
-    /// The rate limiter and the stamps.
+    /// The rate limiter and the order of requests.
     pub fn request_state(&self) -> &RequestState {
         &self.shared.request_state
     }
 
-    /// The start of something; see [`RequestState::stamp`].
+    /// The present instant as a request start; see [`RequestState::stamp`].
     pub fn stamp(&self) -> i64 {
         self.request_state().stamp(self.clock().now())
     }
 
-    /// The requests sent since this was asked last.
+    /// Takes the counters of requests since the last call.
     pub fn take_sent(&self) -> Tally {
         std::mem::take(&mut lock(&self.sent))
     }
@@ -219,8 +216,7 @@ impl Fetcher {
         change(&mut lock(&self.sent));
     }
 
-    /// Reads an answer. One that cannot be read is asked for again like one that never came; in the end
-    /// the last failure is returned.
+    /// Sends a request and reads the answer, with retries. An answer that cannot be read is retried like a missing one.
     pub async fn fetch<T>(
         &self,
         request: &Request,
@@ -240,8 +236,8 @@ impl Fetcher {
             let cause = failure.cause();
             if let RetryCause::Limited(_) = cause {
                 limited = limited.saturating_add(1);
-                self.close_gate(&failure, limited).await?;
-                // A service that is unavailable again and again is not a rate limit to wait out.
+                self.start_cooldown(&failure, limited).await?;
+                // A service that keeps answering 503 is failing; it is not a rate limit to wait for.
                 if failure.status == Some(503) && limited >= RETRY.attempts_max {
                     return Err(FetchError::Api(failure));
                 }
@@ -265,7 +261,7 @@ impl Fetcher {
         }
     }
 
-    /// One attempt at a read.
+    /// Sends a request and reads the answer, without retries.
     pub async fn fetch_once<T>(
         &self,
         request: &Request,
@@ -276,14 +272,12 @@ impl Fetcher {
         read.map_err(FetchError::Api)
     }
 
-    /// Waits until a request may be sent, so that nothing stands between a decision to send and the
-    /// sending.
+    /// Waits until a request may be sent, so that a write is claimed only when it can be sent.
     pub async fn kind_run(&self) -> FetchResult<()> {
         self.shared.wait(&self.shared.queue(self.priority), Then::Return).await.map(|_| ())
     }
 
-    /// One attempt, whatever comes of it: only who knows what a write wanted to do may repeat it. It waits
-    /// for the rate limit and counts like any other request.
+    /// Sends a request once, for writes: only the outbox knows whether one may be repeated.
     pub async fn send_once(&self, request: &Request) -> FetchResult<Sent> {
         let permit = self.shared.permit(self.priority, request.authenticated).await?;
         let as_of = permit.as_of;
@@ -295,14 +289,14 @@ impl Fetcher {
                     state.limited = state.limited.saturating_add(1);
                     state.limited
                 };
-                self.close_gate(failure, times).await?;
+                self.start_cooldown(failure, times).await?;
             }
             _ => self.state().limited = 0,
         }
         Ok(Sent { result, as_of })
     }
 
-    /// Takes the length of a wait from what the user allows; `false` where that is not enough.
+    /// Subtracts a wait from what is left of `max_wait`; `false` if that is not enough.
     pub fn spend_wait(&self, length: Duration) -> bool {
         let mut state = self.state();
         let left = state.wait_left.checked_sub(length);
@@ -310,18 +304,18 @@ impl Fetcher {
         left.is_some()
     }
 
-    /// A number between 0 and 1.
+    /// A random number from 0 to 1.
     pub fn chance(&self) -> f64 {
         self.state().chance.random()
     }
 
-    /// For how long the API has not answered at all.
+    /// How long the API has not answered.
     fn silence(&self) -> Duration {
         let since = self.state().silent_since;
         since.map_or(Duration::ZERO, |since| self.clock().boot().elapsed.saturating_sub(since))
     }
 
-    /// One attempt, counted and told to the rate limiter.
+    /// Sends once, counts it, and updates the rate limiter.
     async fn send(&self, request: &Request, permit: Permit<'_>) -> Result<Answer, Failure> {
         self.count(|sent| sent.requests = sent.requests.saturating_add(1));
         self.has_sent.store(true, Ordering::Relaxed);
@@ -355,8 +349,8 @@ impl Fetcher {
         result
     }
 
-    /// Closes the rate limiter, and keeps it closed over a crash, before anything else is done.
-    async fn close_gate(&self, failure: &Failure, times: u32) -> StoreResult<()> {
+    /// Starts a cooldown and saves it before anything else, so that it outlives a crash.
+    async fn start_cooldown(&self, failure: &Failure, times: u32) -> StoreResult<()> {
         let next = {
             let mut state = self.state();
             if failure.status == Some(429) || times > 1 {
@@ -368,14 +362,14 @@ impl Fetcher {
         let Next::Again { after } = next else { return Ok(()) };
         let (now, boot) = (self.clock().now(), self.clock().boot());
         self.request_state().limiter(|limiter| limiter.close(after, now, &boot));
-        tracing::info!(seconds = after.as_secs_f64(), "the API asks to wait");
+        tracing::info!(wait_s = after.as_secs_f64(), "the API asks to wait");
         let Some(store) = &self.shared.store else { return Ok(()) };
         let request_state = self.request_state().clone();
         store.write(move |tx| request_state.keep(tx)).await
     }
 
-    /// An API that cannot be reached, or that has kept silent for two requests on end, is down; one that
-    /// dropped a single request may answer the next.
+    /// The error after the last retry. An API that cannot be reached, or that left two requests in a row unanswered, is down;
+    /// a single lost answer fails only its request.
     fn give_up(&self, failure: Failure) -> FetchError {
         let was_silent = match failure.cause() {
             RetryCause::NoAnswer => std::mem::replace(&mut self.state().has_given_up, true),

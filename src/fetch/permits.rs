@@ -1,27 +1,27 @@
-//! Who may send next: at most so many requests at a time, the most urgent first.
+//! Permits to send: limits concurrency and orders waiting requests by priority.
 //!
-//! A plain value without a clock or a wait; [`crate::fetch::fetcher::Fetcher`] does the waiting.
+//! Plain data without a clock; [`crate::fetch::fetcher::Fetcher`] does the waiting.
 
 use std::collections::BTreeSet;
 
-/// Requests that must succeed in a row before one more may be in flight again, for each that already may.
+/// Concurrency recovers by one after this many successes in a row per request that may be in flight.
 const SUCCESSES_PER_STEP: u32 = 8;
 
-/// How urgent a request is. The smaller one goes first.
+/// Priority of a request; the smaller one goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// What comes before everything else of a run, and queued writes: a user waits for them.
+    /// The first requests of a run, and queued writes: a user waits for them.
     First,
-    /// A resource or page that is due.
+    /// A poll of due rows.
     DuePoll,
-    /// The next page of a listing. Of several listings, the one with the smaller number goes first.
+    /// The next page of a listing. The listing with the smaller number goes first.
     Listing(u8),
-    /// A page of a listing whose cursor is a guess.
+    /// A page of a listing requested by a guessed cursor.
     Ahead(u8),
 }
 
 impl Priority {
-    /// The priority of a guess at what follows a request of this priority.
+    /// Priority of a request that guesses ahead of one with this priority.
     #[must_use]
     pub const fn ahead(self) -> Self {
         match self {
@@ -35,40 +35,40 @@ impl Priority {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(Priority, u64);
 
-/// The queue of those who want to send, and how many requests are in flight.
+/// The queue of waiting requests and the number in flight.
 #[derive(Debug)]
 pub struct Permits {
     waiting: BTreeSet<Ticket>,
     tickets: u64,
     in_flight: u32,
-    /// The most that the settings allow in flight.
+    /// `max_concurrent_requests`.
     max: u32,
-    /// The most that the server has shown to bear, 1 to `max`.
+    /// The present limit, 1 to `max`: lowered when the server asks to slow down.
     limit: u32,
-    /// Successes since `limit` has changed.
+    /// Successes since `limit` changed.
     successes: u32,
 }
 
 impl Permits {
-    /// With at most `max` requests in flight; at least one always may be.
+    /// Creates a queue with at most `max` requests in flight, at least one.
     pub fn new(max: u32) -> Self {
         let max = max.max(1);
         Self { waiting: BTreeSet::new(), tickets: 0, in_flight: 0, max, limit: max, successes: 0 }
     }
 
-    /// Changes the most that may be in flight from now on.
+    /// Changes the limit of requests in flight.
     pub fn set_max(&mut self, max: u32) {
         let max = max.max(1);
         self.limit = if self.limit == self.max { max } else { self.limit.min(max) };
         self.max = max;
     }
 
-    /// The most that may be in flight by the settings.
+    /// The limit of requests in flight by the settings.
     pub const fn max(&self) -> u32 {
         self.max
     }
 
-    /// Takes a place in the queue.
+    /// Enters the queue.
     pub fn enqueue(&mut self, priority: Priority) -> Ticket {
         let ticket = Ticket(priority, self.tickets);
         self.tickets = self.tickets.wrapping_add(1);
@@ -81,23 +81,23 @@ impl Permits {
         self.waiting.remove(&ticket);
     }
 
-    /// Whether it is this one's turn, with at most `bound` requests in flight.
+    /// Whether this request is next, with at most `bound` requests in flight.
     pub fn is_next(&self, ticket: Ticket, bound: u32) -> bool {
         self.waiting.first() == Some(&ticket) && self.in_flight < self.limit.min(bound)
     }
 
-    /// A request is about to be sent: its sender leaves the queue.
+    /// Counts a request as in flight and removes it from the queue.
     pub fn start(&mut self, ticket: Ticket) {
         self.waiting.remove(&ticket);
         self.in_flight = self.in_flight.saturating_add(1);
     }
 
-    /// A request is over, or was given up.
+    /// Counts a request as ended.
     pub fn finish(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// The server answered as it should. After enough of them, one more may be in flight.
+    /// Counts a success; enough of them raise the limit by one.
     pub fn succeeded(&mut self) {
         self.successes = self.successes.saturating_add(1);
         if self.limit < self.max && self.successes >= self.limit.saturating_mul(SUCCESSES_PER_STEP)
@@ -107,7 +107,7 @@ impl Permits {
         }
     }
 
-    /// The server asked to slow down, and pacing had not foreseen it.
+    /// Lowers the limit to 1 after an unexpected request to slow down.
     pub fn back_off(&mut self) {
         (self.limit, self.successes) = (1, 0);
     }

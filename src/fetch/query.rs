@@ -1,27 +1,27 @@
-//! The parameters of each list, less what the server was found to refuse.
+//! Query parameters of each list endpoint, without those the server does not support.
 
 use std::collections::BTreeSet;
 
 use crate::api::{Failure, Request};
 use crate::model::Kind;
 
-/// Parameters of a request, in their order.
+/// Parameters of a request, in order.
 pub type Parameters = Vec<(String, String)>;
 
-/// How many rows a page is asked to have: the most that the API gives, or less where that is too heavy.
+/// Page sizes to try: the largest the API allows, then smaller ones for pages that are too heavy.
 const PAGE_SIZES: [u32; 8] = [200, 100, 50, 25, 12, 6, 3, 1];
 
-/// Parameters that the API documents only in general, or that it may refuse on some list. A page
+/// Parameters that the API may refuse on some list. A listing also works without them.
 /// without them is still a page.
 const OPTIONAL: [&str; 4] = ["include_total", "order_by", "order_direction", "limit"];
 
-/// The parameters of a listing, cursor aside. Sorted by what does not change while we
-/// listing, so that pages are stable blocks and new rows come at the end.
+/// Returns the parameters of a listing, cursor aside. Sorted by an immutable column, so that pages are
+/// stable blocks and new rows come at the end.
 pub fn parameters(kind: Kind, refused: &BTreeSet<String>) -> Parameters {
     let order: &[(&str, &str)] = match kind {
         Kind::Account | Kind::Video => &[("order_by", "added_at"), ("order_direction", "asc")],
         Kind::Creator => &[("order_by", "name"), ("order_direction", "asc")],
-        // Nothing is documented about this list's order.
+        // The order of this list is not documented.
         Kind::AccountVideo | Kind::Overview | Kind::Meta => &[],
     };
     let is_light = |size: &&u32| !refused.contains(&page_size_feature(kind, **size));
@@ -34,7 +34,7 @@ pub fn parameters(kind: Kind, refused: &BTreeSet<String>) -> Parameters {
         .collect()
 }
 
-/// The request for a page: the listing's parameters, and the cursor that opens it.
+/// Builds the request for a page: the parameters and the cursor that opens it.
 pub fn page(kind: Kind, parameters: &[(String, String)], cursor: Option<&str>) -> Request {
     let mut request = Request::get(kind.path());
     request.query = parameters.to_vec();
@@ -44,29 +44,29 @@ pub fn page(kind: Kind, parameters: &[(String, String)], cursor: Option<&str>) -
     request
 }
 
-/// The parameters as one line, by which a listing knows its own.
+/// The parameters as one line, stored with the listing.
 pub fn line(parameters: &[(String, String)]) -> String {
     parameters.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
-/// The name under which a refused parameter is remembered.
+/// Name of an unsupported parameter in `unsupported_feature`.
 pub fn feature(kind: Kind, parameter: &str) -> String {
     format!("{} {parameter}", endpoint(kind))
 }
 
-/// The name under which it is remembered that pages of this size are too heavy.
+/// Name of a page size that is too heavy.
 pub fn page_size_feature(kind: Kind, size: u32) -> String {
     feature(kind, &format!("limit={size}"))
 }
 
-/// The size of page that is asked for and the smaller ones, largest first; nothing if none is asked for.
+/// The requested page size and the smaller ones, largest first; empty if none is requested.
 pub fn page_sizes(parameters: &[(String, String)]) -> Vec<u32> {
     let asked = parameters.iter().find(|(name, _)| name == "limit");
     let asked: Option<u32> = asked.and_then(|(_, value)| value.parse().ok());
     PAGE_SIZES.into_iter().filter(|size| asked.is_some_and(|asked| *size <= asked)).collect()
 }
 
-/// The same parameters with another size of page.
+/// The same parameters with another page size.
 pub fn with_limit(parameters: &[(String, String)], size: u32) -> Parameters {
     let value = |name: &String, value: &String| match name.as_str() {
         "limit" => size.to_string(),
@@ -75,7 +75,7 @@ pub fn with_limit(parameters: &[(String, String)], size: u32) -> Parameters {
     parameters.iter().map(|(name, old)| (name.clone(), value(name, old))).collect()
 }
 
-/// Whether two addresses ask for pages of the same size, so that a cursor opens the same rows in both.
+/// Whether two URLs request pages of the same size, so that a cursor opens the same rows in both.
 pub fn is_same_size(one: &str, other: &str) -> bool {
     let size = |url: &str| {
         let query = url.split_once('?').map_or("", |(_, query)| query);
@@ -84,22 +84,22 @@ pub fn is_same_size(one: &str, other: &str) -> bool {
     size(one) == size(other)
 }
 
-/// The name under which it is remembered that accounts cannot be sorted by their last scrape.
+/// Name of the missing sort of accounts by `last_scrape_time`.
 pub fn account_sort_feature() -> String {
     feature(Kind::Account, "order_by=last_scrape_time")
 }
 
-/// The name under which it is remembered that account videos cannot be listed by account.
+/// Name of the missing filter of account videos by account.
 pub fn account_filter_feature() -> String {
     feature(Kind::AccountVideo, "account_id")
 }
 
-/// The name under which a refused list is remembered.
+/// Name of an unsupported list endpoint.
 pub fn endpoint(kind: Kind) -> String {
     format!("GET {}", kind.path())
 }
 
-/// Which of the parameters a 422 is about. Where it does not say, the most doubtful one.
+/// Returns the parameters that a 422 is about; if it does not say, the least certain one.
 pub fn blamed(parameters: &[(String, String)], failure: &Failure) -> Vec<String> {
     let asked = |name: &str| parameters.iter().any(|(asked, _)| asked == name);
     let named: Vec<String> = failure
@@ -120,7 +120,7 @@ pub fn blamed(parameters: &[(String, String)], failure: &Failure) -> Vec<String>
     OPTIONAL.into_iter().find(|name| asked(name)).map(str::to_owned).into_iter().collect()
 }
 
-/// Whether a refusal is about the cursor, or may be: the server names other fields otherwise.
+/// Whether a refusal is about the cursor, or may be.
 pub fn blames_cursor(failure: &Failure) -> bool {
     failure.fields.is_empty() || failure.fields.iter().any(|error| names(&error.field, "cursor"))
 }

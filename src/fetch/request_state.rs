@@ -1,8 +1,7 @@
-//! The rate limiter and the stamps, shared between whoever sends and whoever writes.
+//! The rate limiter and the order of requests, shared by senders and the writer, and stored in the database.
 //!
-//! A page may be written while the next request is answered with a 429. Whichever of the two
-//! transactions commits last must keep the closed rate limiter, so each keeps what is true at its commit
-//! rather than what was true when it was begun.
+//! A page may be written while the next request is answered with a 429. Each transaction saves the state
+//! as of its commit, so that whichever commits last keeps the cooldown.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -17,10 +16,10 @@ use crate::model::instant;
 use crate::store::instance::{self, StoredRequestState};
 use crate::store::{Database, Store, StoreResult};
 
-/// Stamps further ahead of the clock than this come from a clock that was wrong, microseconds.
+/// Starts further ahead of the clock than this were recorded by a wrong clock, microseconds.
 const AHEAD_MAX: i64 = 60 * 1_000_000;
 
-/// The rate limiter and the latest stamp. Clones share them.
+/// The rate limiter and the latest request start. Clones share them.
 #[derive(Debug, Clone)]
 pub struct RequestState(Arc<Mutex<State>>);
 
@@ -32,7 +31,7 @@ struct State {
 }
 
 impl RequestState {
-    /// Those that were stored.
+    /// Restores the stored state.
     pub fn new(stored: &StoredRequestState, clock: &Clock) -> Self {
         let until = stored.cooldown_until.map(instant::from_micros);
         let limiter = RateLimiter::restore(&stored.rate_limiter, until, clock.now(), &clock.boot());
@@ -40,7 +39,7 @@ impl RequestState {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// Takes them up where the last run left them.
+    /// Loads the state that the last run stored.
     pub fn load(database: &Database, clock: &Clock) -> StoreResult<Self> {
         let request_state = Self::new(&database.read(instance::request_state)?, clock);
         if let Some(now) = request_state.is_ahead_of(clock) {
@@ -50,8 +49,8 @@ impl RequestState {
         Ok(request_state)
     }
 
-    /// Brings back the times of what was written while the clock was ahead. To be called whenever
-    /// the clock may have been stepped.
+    /// Corrects times that were written while the clock was ahead. Called whenever the clock may have been
+    /// stepped.
     pub async fn correct_stamps(&self, store: &Store, clock: &Clock) -> StoreResult<()> {
         if let Some(now) = self.is_ahead_of(clock) {
             store.write(move |tx| instance::bring_stamps_back(tx, now)).await?;
@@ -60,7 +59,7 @@ impl RequestState {
         Ok(())
     }
 
-    /// The present time, if what was written is from a later one.
+    /// The present time, if stored times are later than it.
     fn is_ahead_of(&self, clock: &Clock) -> Option<i64> {
         let now = instant::micros(clock.now());
         let is_ahead = self.state().stamp > now.saturating_add(AHEAD_MAX);
@@ -72,20 +71,20 @@ impl RequestState {
         })
     }
 
-    /// The start of something, as a number that never goes back even if the clock does. Answers are
-    /// ordered by it.
+    /// Returns the start of a request in microseconds: a number that never goes back even if the clock does.
+    /// Answers are ordered by it.
     pub fn stamp(&self, now: DateTime<Utc>) -> i64 {
         let mut state = self.state();
         state.stamp = instant::micros(now).max(state.stamp.saturating_add(1));
         state.stamp
     }
 
-    /// Looks at the rate limiter, or changes it.
+    /// Calls `f` with the rate limiter.
     pub fn limiter<T>(&self, f: impl FnOnce(&mut RateLimiter) -> T) -> T {
         f(&mut self.state().limiter)
     }
 
-    /// Keeps both as they are now.
+    /// Saves the state as of now.
     pub fn keep(&self, tx: &Transaction<'_>) -> StoreResult<()> {
         let state = self.state();
         let (now, boot) = (state.clock.now(), state.clock.boot());
@@ -97,7 +96,7 @@ impl RequestState {
         instance::save_request_state(tx, &stored)
     }
 
-    /// A poisoned lock still holds a valid rate limiter, so poisoning is of no interest here.
+    /// A poisoned lock still holds a valid rate limiter.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

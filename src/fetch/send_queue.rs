@@ -1,5 +1,4 @@
-//! The right to send: shared by all who do, and given to one after the other, within the rate limit and the
-//! user's patience.
+//! Waits for a permit to send: within the rate limit, `max_concurrent_requests` and `max_wait`, by priority.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -21,33 +20,33 @@ use crate::model::{Event, Watcher};
 use crate::retry::RetryPolicy;
 use crate::store::Store;
 
-/// How the user and the key's other clients bound us.
+/// Settings that limit requests.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestSettings {
-    /// The part of the key's budget that is ours, 0 to 1.
+    /// Our share of the key's rate limit, 0 to 1.
     pub rate_share: f64,
-    /// The time a run may spend waiting for the rate limit.
+    /// Longest total wait for the rate limit in a run.
     pub max_wait: Duration,
-    /// The most requests in flight at a time.
+    /// Most requests in flight.
     pub max_concurrent_requests: u32,
-    /// Seeds the jitter of retries.
+    /// Seed of the jitter of retries.
     pub seed: u64,
 }
 
-/// What all who send share.
+/// State shared by all senders.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// Where waits that the API asks for are kept; `None` if they are not.
+    /// Where cooldowns are saved; `None` if they are not.
     pub store: Option<Store>,
     pub clock: Clock,
     pub watcher: Watcher,
     pub request_state: RequestState,
     pub state: Mutex<State>,
-    /// Wakes those who wait for a permit when something about it has changed.
+    /// Wakes waiting senders when a permit may have become available.
     pub changed: Notify,
 }
 
-/// The part of it that changes.
+/// The mutable part of it.
 #[derive(Debug)]
 pub(super) struct State {
     pub client: Client,
@@ -56,45 +55,45 @@ pub(super) struct State {
     pub chance: ChaCha8Rng,
     pub retry: RetryPolicy,
     pub wait_left: Duration,
-    /// The part of our share that may be spent on what is at hand.
+    /// The part of our share that may be used by the present work, 0 to 1.
     pub budget_share: f64,
-    /// Boot time of the first attempt that got no answer, since the last answer.
+    /// Boot time of the first attempt without an answer since the last answer.
     pub silent_since: Option<Duration>,
-    /// Whether a request was given up for want of an answer, since the last answer.
+    /// Whether a request was given up without an answer since the last answer.
     pub has_given_up: bool,
-    /// Writes on end that the API asked to send later.
+    /// Writes in a row that the API asked to delay.
     pub limited: u32,
 }
 
-/// The right to send one request now. Dropped before the request is over, it counts as spent.
+/// Permission to send one request. If dropped before the request ended, the request counts as sent.
 #[derive(Debug)]
 pub(super) struct Permit<'a> {
     shared: &'a Shared,
     is_authenticated: bool,
     is_over: bool,
-    /// The stamp of the moment it was given.
+    /// Start of the request.
     pub as_of: i64,
 }
 
-/// A place in the queue of those who wait for a permit; left when dropped.
+/// A place in the queue; left when dropped.
 pub(super) struct Place<'a>(&'a Shared, Ticket);
 
-/// What a look at the queue found.
+/// State of a place in the queue.
 enum Look {
-    /// It is this one's turn; the stamp of that moment.
+    /// The request may be sent; its start.
     Ready(i64),
-    /// Others go first, or too many requests are in flight.
+    /// Requests of higher priority go first, or too many are in flight.
     Queue,
-    /// The rate limit is in the way, for so long.
+    /// The rate limit requires a wait of this length.
     Wait(Wait, Duration),
 }
 
-/// What is to be done once it is one's turn.
+/// What happens when it is next.
 #[derive(Clone, Copy)]
 pub(super) enum Then {
-    /// Nothing yet.
+    /// It stays in the queue.
     Return,
-    /// A request is sent, with the key or without.
+    /// Its request is sent, with the key or without.
     Send { is_authenticated: bool },
 }
 
@@ -116,7 +115,7 @@ impl State {
 }
 
 impl Shared {
-    /// Waits until a request may be sent, if the user's patience allows.
+    /// Waits for a permit, at most for what is left of `max_wait`.
     pub async fn permit(
         &self,
         priority: Priority,
@@ -126,12 +125,12 @@ impl Shared {
         Ok(Permit { shared: self, is_authenticated, is_over: false, as_of })
     }
 
-    /// Takes a place in the queue.
+    /// Enters the queue.
     pub fn queue(&self, priority: Priority) -> Place<'_> {
         Place(self, self.state().permits.enqueue(priority))
     }
 
-    /// Waits for its turn, and returns the stamp of that moment.
+    /// Waits until it is next; returns the start of its request.
     pub async fn wait(&self, place: &Place<'_>, then: Then) -> FetchResult<i64> {
         loop {
             let changed = self.changed.notified();
@@ -156,7 +155,7 @@ impl Shared {
         }
     }
 
-    /// Whether it is this one's turn. If so, its request counts as sent before anybody else looks.
+    /// Whether it is next. If so, its request counts as sent before another sender checks.
     fn look(&self, place: &Place<'_>, then: Then) -> FetchResult<Look> {
         let (now, boot) = (self.clock.now(), self.clock.boot());
         let mut state = self.state();
@@ -170,7 +169,7 @@ impl Shared {
         if delay.must > state.wait_left {
             return Err(FetchError::RateLimited(delay.must));
         }
-        // Spreading is a courtesy: without patience left for it, what is ours is spent at once.
+        // Pacing is optional: it is skipped when `max_wait` is used up.
         let length = delay.must.max(delay.should.min(state.wait_left));
         if !length.is_zero() {
             let reason = if delay.must.is_zero() { Wait::Pacing } else { Wait::RateLimited };
@@ -185,14 +184,14 @@ impl Shared {
         Ok(Look::Ready(self.request_state.stamp(now)))
     }
 
-    /// What changes.
+    /// Locks the mutable state.
     pub fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 }
 
 impl Permit<'_> {
-    /// The request is over, with what its answer says about the limit.
+    /// Ends the request and updates the rate limiter from the answer.
     pub fn over(mut self, rate: &RateHeaders, server_date: Option<DateTime<Utc>>, boot: &BootTime) {
         self.is_over = true;
         self.end(rate, server_date, boot);
@@ -225,7 +224,7 @@ impl Drop for Place<'_> {
     }
 }
 
-/// What the locks guard is whole after every statement, so that a panic elsewhere leaves it usable.
+/// A poisoned lock is usable: the state is consistent after every statement.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

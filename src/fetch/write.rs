@@ -1,4 +1,4 @@
-//! Where an answer becomes a transaction: upsert, schedule, count, and move the listing on.
+//! Turns an answer into one transaction: rows, history, due times, counters, and the cursor after the page.
 
 use rusqlite::Transaction;
 
@@ -11,25 +11,25 @@ use crate::store::rows::{RowWriter, Source, Written};
 use crate::store::runs::{self, Tally};
 use crate::store::{Pending, Store, StoreResult, due, listings, removals};
 
-/// What every write of a run carries along.
+/// Counters and facts written with each transaction of a run.
 #[derive(Debug, Clone)]
 pub struct RunCounters {
-    /// The run.
+    /// `sync_log.run_id`.
     pub run_id: i64,
-    /// The kind being worked on.
+    /// The kind.
     pub kind: Kind,
     /// Requests since the last write.
     pub sent: Tally,
-    /// The rate limiter and the stamps.
+    /// The rate limiter, saved with each write.
     pub request_state: RequestState,
-    /// When this was put together, a stamp.
+    /// When the counters were taken, microseconds.
     pub at: i64,
-    /// When what is written is due next.
+    /// Computes when a written row is due next.
     pub due: DueRule,
 }
 
 impl RunCounters {
-    /// Adds what was done to the log, in the transaction that did it.
+    /// Adds the counters to the log, in the transaction they belong to.
     pub fn close(&self, tx: &Transaction<'_>, done: &Tally) -> StoreResult<()> {
         let mut tally = self.sent;
         tally.add(done);
@@ -38,46 +38,46 @@ impl RunCounters {
     }
 }
 
-/// A page on its way into the database.
+/// A page to be written.
 #[derive(Debug)]
 pub struct PageWrite {
     /// Path and query string.
     pub url: String,
     /// The cursor that opened it.
     pub cursor: Option<String>,
-    /// Its validator, if it may be used.
+    /// Its ETag, if it may be used again.
     pub etag: Option<String>,
     /// Start of the request.
     pub as_of: i64,
-    /// The listing it moves on; `None` for a poll.
+    /// The listing it advances; `None` for a poll.
     pub listing: Option<i64>,
-    /// What came; without rows after a 304.
+    /// The decoded page; empty after a 304.
     pub page: Page,
-    /// The key of the page that a 304 confirmed.
+    /// Row id of the page that a 304 confirmed.
     pub confirmed: Option<i64>,
 }
 
-/// What came of writing a page.
+/// Result of writing a page.
 #[derive(Debug, Default)]
 pub struct PageWritten {
-    /// In numbers.
+    /// Counts.
     pub counts: PageCounts,
     /// Rows that could not be decoded.
     pub bad: Vec<BadRow>,
     /// Rows that were kept after their JSON was repaired.
     pub repaired: Vec<BadRow>,
-    /// The cursor of the page after it.
+    /// The cursor of the next page.
     pub next_cursor: Option<String>,
-    /// How many rows the server says there are.
+    /// The server's `total_count`.
     pub total_count: Option<i64>,
 }
 
-/// Writes a page in one transaction, the cursor after it included.
+/// Writes a page and the cursor after it in one transaction.
 pub fn page(store: &Store, counters: RunCounters, write: PageWrite) -> Pending<PageWritten> {
     store.write(move |tx| Ok(page_after(tx, &counters, write, |_, _| Ok(()))?.0))
 }
 
-/// The same in a transaction that is open, after `look` was shown the decoded rows.
+/// Writes a page in an open transaction, after calling `look` with the decoded rows.
 pub fn page_after<T>(
     tx: &Transaction<'_>,
     counters: &RunCounters,
@@ -98,7 +98,7 @@ pub fn page_after<T>(
     Ok((done(counters.kind, counts, write.page), seen))
 }
 
-/// Writes one resource that was asked for by its id.
+/// Writes one resource that was read by its id.
 pub fn item(
     tx: &Transaction<'_>,
     counters: &RunCounters,
@@ -114,7 +114,7 @@ pub fn item(
     Ok(written)
 }
 
-/// Writes rows that came neither with a listing nor by id: their pages stay what they are.
+/// Writes rows that were not read as a page of a listing; stored pages are not changed.
 pub fn unlisted(
     store: &Store,
     counters: RunCounters,
@@ -124,7 +124,7 @@ pub fn unlisted(
     store.write(move |tx| Ok(unlisted_after(tx, &counters, page, as_of, |_, _| Ok(()))?.0))
 }
 
-/// The same in a transaction that is open, after `look` was shown the decoded rows.
+/// The same in an open transaction, after calling `look` with the decoded rows.
 pub fn unlisted_after<T>(
     tx: &Transaction<'_>,
     counters: &RunCounters,
@@ -151,7 +151,7 @@ pub fn unlisted_after<T>(
     Ok((done(counters.kind, counts, page), seen))
 }
 
-/// Notes that a resource asked for by its id is not there. Returns whether that made it removed.
+/// Records that a resource read by its id was not found. Returns whether it is now removed.
 pub fn not_found(store: &Store, counters: RunCounters, key: i64, at: i64) -> Pending<bool> {
     store.write(move |tx| {
         let removed = removals::not_found(tx, counters.kind, key, at)?;

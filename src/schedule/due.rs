@@ -90,8 +90,7 @@ mod tests {
     #[test]
     fn a_video_never_scraped_is_asked_by_its_age() {
         let added = |ago| Facts { added_at: Some(NOW - ago), ..Facts::default() };
-        let gap =
-            |ago| next(added(ago), None, Seen::NewScrape, NOW, FRESH).unwrap().due_at - NOW;
+        let gap = |ago| next(added(ago), None, Seen::NewScrape, NOW, FRESH).unwrap().due_at - NOW;
         assert_eq!((gap(0), gap(100), gap(36_000), gap(10_000_000)), (5, 10, 3_600, 86_400));
     }
 
