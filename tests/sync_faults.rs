@@ -323,7 +323,7 @@ fn a_block_page_is_an_api_that_fails_and_refuses_no_key() {
     let cases = [(401, html), (403, html), (403, gateway), (403, ("text/plain", "")), (404, html)];
     each(cases, |bed, (code, (kind, text))| {
         bed.control.fault(Fault::on("*", "/*", block_page(code, kind, text)).forever());
-        bed.sync(&[]).expect(69).says("no problem document").says("block page");
+        bed.sync(&[]).expect(69).says("not a problem document").says("block page");
         assert!(bed.log_of("/whoami").len() > 1, "{code}: it is tried again");
         bed.control.clear_faults();
         bed.sync_well(&[]);

@@ -1,4 +1,4 @@
-//! A success: a 2xx with its body, or the 304 that was asked for.
+//! A successful answer: 2xx with its body, or 304.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -7,22 +7,22 @@ use crate::api::failure::Failure;
 use crate::api::headers::Head;
 use crate::api::repair::{Repair, repair};
 
-/// What the server answered. The key cannot be in it, even if the server repeated it.
+/// An answer of the server, redacted: it never contains the key.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// What the headers say; the status is a 2xx or 304.
+    /// Status (2xx or 304) and headers.
     pub head: Head,
-    /// The body as received, decompressed; empty for a 304.
+    /// The decompressed body; empty for a 304.
     pub body: Bytes,
 }
 
 impl Answer {
-    /// Whether the server confirmed what we hold.
+    /// Whether the answer is a 304.
     pub fn is_not_modified(&self) -> bool {
         self.head.status == 304
     }
 
-    /// What `read` makes of it; `None` for a 304.
+    /// Applies `read` to the answer; `None` for a 304.
     pub fn if_modified<T>(
         &self,
         read: impl FnOnce(&Self) -> Result<T, Failure>,
@@ -30,13 +30,13 @@ impl Answer {
         if self.is_not_modified() { Ok(None) } else { read(self).map(Some) }
     }
 
-    /// Reads the body as a JSON document. Content types are not looked at, since they lie.
+    /// Parses the body as JSON, whatever its content type says.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
         serde_json::from_slice(&self.body)
             .map_err(|error| self.blame(Failure::malformed(error.to_string())))
     }
 
-    /// Parses the body, or what it becomes when single bad values of its JSON are repaired.
+    /// Parses the body; if it is invalid JSON because of single bad values, these are repaired first.
     pub(super) fn parse<T>(
         &self,
         parse: impl Fn(&Bytes, &[Repair]) -> Result<T, Failure>,
@@ -51,7 +51,7 @@ impl Answer {
         }
     }
 
-    /// The failure with what is known about this answer, so that its request can be found.
+    /// Adds status, headers and request id of this answer to a failure.
     pub fn blame(&self, failure: Failure) -> Failure {
         failure.with_head(&self.head)
     }

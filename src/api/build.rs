@@ -1,4 +1,4 @@
-//! What a client needs before it can send: a checked address, a checked key, and TLS.
+//! Builds the HTTP client: validates base URL and key, and sets up TLS.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,31 +12,31 @@ use url::{Host, Url};
 use crate::api::scrub::Scrubber;
 use crate::model::settings::ApiSettings;
 
-/// Common servers drop a connection that was idle for 5 s; one that is about to be dropped would
-/// lose the request sent on it.
+/// Common servers close a connection after 5 s of idleness. Reusing one that is about to be closed would lose
+/// the request.
 const IDLE_SECONDS_MAX: u64 = 4;
-/// Connections kept for another request.
+/// Idle connections kept per host.
 const IDLE_CONNECTIONS_MAX: usize = 4;
 const USER_AGENT: &str = concat!("creatormirror/", env!("CARGO_PKG_VERSION"));
 
-/// Why no client could be made. Never carries the key.
+/// Why the client could not be built. Never contains the key.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The base URL cannot be used.
+    /// The base URL is not acceptable.
     #[error("base_url {0}")]
     BaseUrl(&'static str),
-    /// The key cannot be a key.
+    /// The key is not acceptable.
     #[error("the API key {0}")]
     Key(&'static str),
-    /// The file of the private CA cannot be read.
+    /// `ca_file` cannot be read.
     #[error("ca_file {}: {source}", path.display())]
     CaFile {
         /// The file.
         path: PathBuf,
-        /// What reading it came to.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// The file of the private CA holds no usable certificate.
+    /// `ca_file` contains no usable certificate.
     #[error("ca_file {}: {reason}", path.display())]
     Certificate {
         /// The file.
@@ -44,12 +44,12 @@ pub enum BuildError {
         /// What is wrong with it.
         reason: String,
     },
-    /// TLS could not be set up, for instance because the system has no CA certificates.
+    /// TLS could not be set up, for example because the system has no CA certificates.
     #[error("TLS: {0}")]
     Tls(String),
 }
 
-/// The address, once it is known to be safe to send the key there.
+/// Validates the base URL: the key may be sent there.
 pub(super) fn check_base_url(base: &Url) -> Result<Url, BuildError> {
     let is_loopback = match base.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -72,7 +72,7 @@ pub(super) fn check_base_url(base: &Url) -> Result<Url, BuildError> {
     Ok(base.clone())
 }
 
-/// The header that carries the key, marked so that it is neither shown nor kept by compression.
+/// The `Authorization` header, marked as sensitive.
 pub(super) fn authorization(key: &SecretString) -> Result<HeaderValue, BuildError> {
     let key = key.expose_secret();
     if key.is_empty() {
@@ -87,12 +87,12 @@ pub(super) fn authorization(key: &SecretString) -> Result<HeaderValue, BuildErro
     Ok(value)
 }
 
-/// The transport: no redirects, no repeats, bounded times, and verification always on.
+/// Builds the transport: no redirects, no retries, timeouts, verification always on.
 pub(super) fn transport(
     settings: &ApiSettings,
     scrubber: &Scrubber,
 ) -> Result<reqwest::Client, BuildError> {
-    // Only the first installation takes effect, and whoever was first is as good.
+    // Fails if a provider is installed already, which does not matter.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
@@ -108,8 +108,8 @@ pub(super) fn transport(
 
 fn secure(builder: ClientBuilder, settings: &ApiSettings) -> Result<ClientBuilder, BuildError> {
     if settings.base_url.scheme() == "http" {
-        // A proxy would read the key. And as nothing will be verified, no certificates are
-        // loaded, so that a machine without any can still run against loopback.
+        // A proxy would see the key. Since no certificate is verified, none are loaded, so that a machine
+        // without any can still use loopback.
         return Ok(builder.no_proxy().tls_certs_only([]));
     }
     Ok(match &settings.ca_file {

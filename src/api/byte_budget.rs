@@ -1,37 +1,37 @@
-//! The memory that answers may take together, from their first byte until their last row is written.
+//! Byte budget shared by all answers in flight, from their first byte until their last row is written.
 //!
-//! Each may have a little without asking, which is enough for most pages. Beyond that they share
-//! [`SHARED_BYTES`]. Where these are taken, answers grow to their full length one after the other; so
-//! the one whose turn it is never waits for anything but itself. An answer to a guess waits for nobody,
-//! because it may lie unread for as long as an answer that somebody needs is waited for.
+//! Each answer may use [`FREE_BYTES`], which is enough for most pages; beyond that all share [`SHARED_BYTES`]. When these
+//! are used up, answers grow to their full length one at a time, so that the growing one never waits for
+//! another. The answer to a guessed request never waits: it may stay unread while another answer waits for
+//! memory.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What an answer may have without asking.
+/// Bytes per answer outside of the shared budget.
 pub(super) const FREE_BYTES: usize = 256 << 10;
-/// What all answers share beyond that.
+/// Bytes shared by all answers beyond that.
 const SHARED_BYTES: usize = 8 << 20;
-/// What is taken of it at a time.
+/// The shared budget is taken in steps of this size.
 const STEP_BYTES: usize = 256 << 10;
 
-/// The room that is left. Clones share it.
+/// The shared budget. Clones share it.
 #[derive(Clone)]
 pub(super) struct ByteBudget {
     shared: Arc<Semaphore>,
     growing: Arc<Semaphore>,
 }
 
-/// The room that one answer has.
+/// The bytes reserved for one answer.
 #[derive(Default)]
 pub(super) struct Reservation {
     shared: Option<OwnedSemaphorePermit>,
     growing: Option<OwnedSemaphorePermit>,
 }
 
-/// A body, and the room it takes until it is dropped.
+/// A body and its reservation, which is released on drop.
 struct HeldBody {
     body: Bytes,
     _reservation: Reservation,
@@ -51,7 +51,7 @@ impl ByteBudget {
         }
     }
 
-    /// Makes the place large enough for so many bytes, if there is room without waiting.
+    /// Grows a reservation to so many bytes if that is possible without waiting.
     pub fn try_grow(&self, reservation: &mut Reservation, bytes: usize) -> bool {
         let wanted = bytes.saturating_sub(reservation.bytes());
         if wanted == 0 {
@@ -66,7 +66,7 @@ impl ByteBudget {
         true
     }
 
-    /// The same, and waits for its turn where there is none.
+    /// Grows a reservation, waiting for memory if necessary.
     pub async fn grow(&self, reservation: &mut Reservation, bytes: usize) {
         if !self.try_grow(reservation, bytes) {
             // The semaphore is never closed.
@@ -84,7 +84,7 @@ impl Reservation {
         }
     }
 
-    /// The body, which keeps the place for as long as a part of it is there.
+    /// Attaches the reservation to the body, until every part of it is dropped.
     pub fn cooldown(self, body: Bytes) -> Bytes {
         match self {
             Self { shared: None, growing: None } => body,

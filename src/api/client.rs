@@ -1,4 +1,4 @@
-//! The funnel: builds one attempt, sends it, bounds and cleans what comes back, and classifies it.
+//! Sends one attempt: builds the request, bounds and redacts the answer, and classifies it.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -26,16 +26,16 @@ use crate::clock::Clock;
 use crate::model::settings::ApiSettings;
 
 /// Longest body of a success, after decompression: 20 KiB for each row of a page of 200. A longer page is
-/// asked for with fewer rows.
+/// requested with fewer rows.
 const BODY_BYTES_MAX: usize = 4 << 20;
-/// What is read of the body of a refusal; the status alone decides, so the rest can be lost.
+/// Bytes read of an error's body; the status alone decides, so the rest may be lost.
 const PROBLEM_BYTES_MAX: usize = 256 << 10;
-/// What is unpacked at a time.
+/// Bytes decompressed at a time.
 const UNPACK_BYTES: usize = 64 << 10;
-/// Longest story told about a broken connection.
+/// Longest description of a broken connection, in characters.
 const CHAIN_CHARS_MAX: usize = 500;
 
-/// Sends requests with one key to one address. Clones share their connections.
+/// Sends requests with one key to one base URL. Clones share connections.
 #[derive(Clone)]
 pub struct Client {
     base: Url,
@@ -47,7 +47,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Checks the settings and makes a client from them. Nothing is sent.
+    /// Validates the settings and builds a client. Sends nothing.
     pub fn new(settings: &ApiSettings) -> Result<Self, BuildError> {
         let scrubber = Scrubber::new(settings.key.expose_secret());
         Ok(Self {
@@ -60,14 +60,14 @@ impl Client {
         })
     }
 
-    /// The clock that stands in for a server that does not tell its time.
+    /// The clock used when an answer has no `Date`.
     #[must_use]
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Makes exactly one attempt. Does not wait for any rate limiter and does not try again.
+    /// Makes one attempt. Neither waits for the rate limiter nor retries.
     pub async fn send(&self, request: &Request) -> Result<Answer, Failure> {
         let started = self.clock.boot().elapsed;
         let span = debug_span!("request", %request, status = Empty, request_id = Empty, duration_ms = Empty);
@@ -125,7 +125,7 @@ impl Client {
         if request.body.is_some() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        // A validator that cannot be sent is left out: the whole answer is right as well.
+        // An ETag that cannot be sent is left out: the full answer serves as well.
         if let Some(etag) = &request.if_none_match
             && let Ok(etag) = HeaderValue::from_str(etag)
         {
@@ -138,8 +138,8 @@ impl Client {
         Ok(headers)
     }
 
-    /// The body of a success, and the room it takes. Half of it would be taken for all of it, so it is all
-    /// or nothing.
+    /// Reads the body of a success within the byte budget. A partial body would be taken for the whole, so
+    /// it is all or nothing.
     async fn whole_body(
         &self,
         request: &Request,
@@ -200,13 +200,13 @@ impl Client {
         if !request.is_guess {
             self.room.grow(reservation, bytes).await;
         } else if !self.room.try_grow(reservation, bytes) {
-            let title = "no room for an answer that was only guessed to be of use";
+            let title = "not enough memory for the answer to a guessed request";
             return Err(Failure::found(Verdict::Cut, title, "").with_head(head));
         }
         Ok(())
     }
 
-    /// The failure of an attempt that got no answer.
+    /// Classifies an attempt that got no answer.
     fn unanswered(&self, error: reqwest::Error) -> Failure {
         if error.is_connect() {
             let cause = self.cause(error);
@@ -222,8 +222,8 @@ impl Client {
         Failure::found(verdict, title, &self.story(error))
     }
 
-    /// What is at the bottom of it: the name that is not known, the refusal, the certificate. The layers
-    /// above only say that it was about a connection.
+    /// The root cause: the unknown host name, the refused connection, the certificate. The outer errors only
+    /// say that it was a connection error.
     fn cause(&self, error: reqwest::Error) -> String {
         let error = error.without_url();
         let mut cause: &dyn Error = &error;
@@ -238,14 +238,14 @@ impl Client {
     }
 }
 
-/// The base URL alone: everything else either is the key or could show it.
+/// Shows the base URL only: everything else is the key or could show it.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()
     }
 }
 
-/// As much of a refusal's body as arrives, within bounds.
+/// Reads an error's body, within bounds, as far as it arrives.
 async fn problem_body(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -257,7 +257,7 @@ async fn problem_body(mut response: Response) -> Vec<u8> {
     }
     if is_gzip(response.headers()) {
         let packed = std::mem::take(&mut body);
-        // What is cut is unpacked as far as it goes.
+        // A truncated body is decompressed as far as possible.
         let _ = Unpacker::new(&packed).append(&mut body, PROBLEM_BYTES_MAX);
     }
     replace_lone_surrogates(&mut body);

@@ -1,7 +1,7 @@
-//! A span of waiting that is kept across restarts and survives steps of the wall clock.
+//! A cooldown: a wait that survives restarts and steps of the wall clock.
 //!
-//! Within one boot it is measured on boot time, which never steps. After a reboot only the wall
-//! clock can tell what has passed, so what is left is bounded by what it was.
+//! Within one boot it is measured on boot time, which never steps. After a reboot only the wall clock can
+//! tell how much has passed, so the remaining time is bounded by the original length.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -12,31 +12,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::BootTime;
 
-/// A wait of some length that began at a moment, given on both clocks.
+/// A wait with its start on both clocks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cooldown {
-    /// Which boot it began in; empty where the platform does not tell.
+    /// Boot id of its start; empty on platforms without one.
     pub boot_id: String,
-    /// Boot time when it began.
+    /// Boot time at its start.
     pub boot_elapsed: Duration,
-    /// Wall time when it began.
+    /// Wall time at its start.
     pub since: DateTime<Utc>,
-    /// How long it lasts.
+    /// Its length.
     pub length: Duration,
 }
 
 impl Cooldown {
-    /// A wait that begins now.
+    /// Starts a wait now.
     pub fn new(length: Duration, now: DateTime<Utc>, boot: &BootTime) -> Self {
         Self { boot_id: boot.boot_id.clone(), boot_elapsed: boot.elapsed, since: now, length }
     }
 
-    /// How much of it is left; never more than its length.
+    /// The remaining time, at most its length.
     pub fn left(&self, now: DateTime<Utc>, boot: &BootTime) -> Duration {
         self.length.saturating_sub(self.passed(now, boot))
     }
 
-    /// How long ago it began. Nothing, when the wall clock alone could tell and stands before it.
+    /// Time since its start; zero after a reboot if the wall clock is before the start.
     pub fn passed(&self, now: DateTime<Utc>, boot: &BootTime) -> Duration {
         if self.is_of(boot) {
             boot.elapsed.saturating_sub(self.boot_elapsed)
@@ -45,8 +45,8 @@ impl Cooldown {
         }
     }
 
-    /// The same wait, told in this boot's time. Without it, a wall clock that was set back by a
-    /// reboot would make what is left stand still until it has caught up.
+    /// Rebases the wait to this boot's time. Otherwise a wall clock that was set back by a reboot would
+    /// stop it until the clock has caught up.
     #[must_use]
     pub fn rebased(self, now: DateTime<Utc>, boot: &BootTime) -> Self {
         if self.is_of(boot) {
@@ -55,7 +55,7 @@ impl Cooldown {
         Self::new(self.left(now, boot), now, boot)
     }
 
-    /// Boot time that runs backwards is another boot's, whatever its id says.
+    /// Boot time before the start means another boot, even with the same id.
     fn is_of(&self, boot: &BootTime) -> bool {
         !boot.boot_id.is_empty()
             && boot.boot_id == self.boot_id

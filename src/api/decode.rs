@@ -1,7 +1,7 @@
-//! From the JSON of one resource to a row: tolerant, borrowed, never a panic.
+//! Decodes the JSON of one resource to a row: tolerant, borrowing, never panicking.
 //!
-//! A member whose value has the documented type goes to its column. Every other member is kept as
-//! it was received in `extra`, so that nothing the API says is lost and nothing is guessed.
+//! A member whose value has the documented type goes to its column. Every other member is kept as received
+//! in `extra`, so that nothing is lost.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,26 +16,26 @@ use crate::api::fingerprint;
 use crate::api::repair::Damage;
 use crate::model::{BadRow, Column, ColumnType, Instant, Kind, Row, Value, columns};
 
-/// An id is shortened to this many bytes where it is only named in an outcome.
+/// Bytes of an id shown in an outcome.
 const NAMED_ID_BYTES_MAX: usize = 80;
 
-/// The most digits of a 64-bit number.
+/// Digits of the largest 64-bit number.
 const I64_DIGITS_MAX: usize = 19;
 
-/// The member by which a scrape is known.
+/// The member that identifies a scrape.
 const SCRAPE_TIME: &str = "last_scrape_time";
 
-/// The most members an object may have. The largest documented one has 37.
+/// Most members of an object. The largest documented one has 37.
 const MEMBERS_MAX: usize = 1_000;
 
-/// What is wrong with a row that [`members`] refuses.
+/// Reason for a row that [`members`] rejects.
 const NO_OBJECT: &str = "not a JSON object of at most 1,000 members";
 
 /// Names and JSON texts of members.
 pub type Extra<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
 
-/// The values of an object's members that are asked for, as `columns` wants them, and the rest of it as
-/// JSON. A member of another type than its column's goes with the rest; whether there was one is told.
+/// Picks the members named by `columns` from an object; the other members, and members of another type than
+/// their column, are returned as JSON.
 pub fn pick<'a>(raw: &'a RawValue, columns: &[Column]) -> Option<Picked<'a>> {
     let mut picked = Picked {
         values: vec![Value::Null; columns.len()],
@@ -55,23 +55,23 @@ pub fn pick<'a>(raw: &'a RawValue, columns: &[Column]) -> Option<Picked<'a>> {
     Some(picked)
 }
 
-/// What [`pick`] found.
+/// Result of [`pick`].
 #[derive(Debug)]
 pub struct Picked<'a> {
     /// One value per column.
     pub values: Vec<Value<'a>>,
-    /// Name and JSON text of everything else.
+    /// Name and JSON text of all other members.
     pub rest: Extra<'a>,
-    /// Whether a member had another type than the documented one.
+    /// Whether a member had another type than documented.
     pub is_type_mismatch: bool,
 }
 
-/// The text of a JSON string; `None` where it is another value, or no text at all.
+/// The text of a JSON string; `None` for other values and invalid Unicode.
 pub fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     string(raw.get())
 }
 
-/// Decodes one element of a list's `data`, or the `data` of an item: JSON that was read before.
+/// Decodes one element of a list's `data`, or the `data` of an item.
 pub fn row(kind: Kind, json: impl Into<Bytes>) -> Result<Row, BadRow> {
     let json = json.into();
     let members = str::from_utf8(&json).ok().and_then(members);
@@ -123,7 +123,7 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// Puts a member into its column, or into `extra` if its type is not the documented one.
+    /// Stores a member in its column, or in `extra` if its type is not the documented one.
     fn keep(&mut self, at: usize, column: &Column, name: Cow<'a, str>, raw: &'a str) {
         match value(column.ty, raw) {
             Some((value, instant)) => {
@@ -131,7 +131,7 @@ impl<'a> Draft<'a> {
                     self.scraped_at = instant;
                 }
                 self.values[at] = value;
-                // A member given twice counts as its last value, as in every JSON parser.
+                // Of a repeated member the last value counts, as in other JSON parsers.
                 self.extra.remove(&name);
             }
             None => {
@@ -145,8 +145,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Spreads a nested object over its columns. What finds no place there stays in `extra` under
-    /// the object's own name.
+    /// Spreads a nested object over its columns. Its other members stay in `extra` under the
+    /// object's name.
     fn spread(&mut self, known: &[Column], name: Cow<'a, str>, raw: &'a RawValue) {
         if raw.get() == "null" {
             return;
@@ -187,11 +187,11 @@ impl<'a> Draft<'a> {
         if id.is_empty() {
             return Err(bad("its id is empty"));
         }
-        // Two ids that differ in what was lost would become one row, and neither could be asked for.
+        // Two ids that differ in the lost part would become one row, and neither could be requested.
         if id.contains(char::REPLACEMENT_CHARACTER) {
             return Err(bad("its id is not valid Unicode text"));
         }
-        // An account video is known by platform and id together; without a platform it is still kept.
+        // The key of an account video is platform and id; one without a platform is still kept.
         let mut values = self.values;
         if kind == Kind::AccountVideo
             && let Some(platform @ (Value::Null | Value::Integer(_) | Value::Real(_))) =
@@ -200,7 +200,7 @@ impl<'a> Draft<'a> {
             *platform = Value::Text(Cow::Borrowed(""));
         }
         let fingerprint = fingerprint::of(kind, &values, &self.extra);
-        // A member that has a column stands in `extra` only if it could not be read.
+        // A member that has a column is in `extra` only if it could not be read.
         let has_unreadable_scrape =
             columns::position(kind, SCRAPE_TIME).is_some() && self.extra.contains_key(SCRAPE_TIME);
         let extra = (!self.extra.is_empty()).then(|| object(&self.extra));
@@ -214,7 +214,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// An id is a string; where the documentation leaves it open, a whole number's digits do as well.
+/// An id is a string; for account videos, whose type is not documented, a whole number is accepted.
 fn id(kind: Kind, raw: &str) -> Option<Cow<'_, str>> {
     if raw.starts_with('"') {
         return string(raw);
@@ -237,7 +237,7 @@ fn named(raw: &RawValue) -> String {
     name
 }
 
-/// The value as its column wants it; `None` when the type is not the documented one.
+/// Converts a value to its column's type; `None` if it has another type.
 fn value(ty: ColumnType, raw: &str) -> Option<(Value<'_>, Option<Instant>)> {
     if raw == "null" {
         return Some((Value::Null, None));
@@ -263,7 +263,7 @@ fn value(ty: ColumnType, raw: &str) -> Option<(Value<'_>, Option<Instant>)> {
     }
 }
 
-/// The text of a JSON string, borrowed where it has no escapes.
+/// The text of a JSON string, borrowed if it has no escapes.
 fn string(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
@@ -272,7 +272,7 @@ fn string(raw: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
 }
 
-/// A whole number of 64 bits, read exactly from however it is written: `12`, `12.0`, `1.2e1`.
+/// A 64-bit integer, read exactly from any spelling: `12`, `12.0`, `1.2e1`.
 fn integer(raw: &str) -> Option<i64> {
     if let Ok(number) = raw.parse::<i64>() {
         return Some(number);
@@ -289,7 +289,7 @@ fn integer(raw: &str) -> Option<i64> {
     if significant.is_empty() {
         return Some(0);
     }
-    // How many zeros follow the significant digits; a fraction is left where that is negative.
+    // Number of zeros after the significant digits; a negative number means that a fraction is left.
     let trailing = digits.len() - digits.trim_end_matches('0').len();
     let shift = i64::try_from(trailing).ok()? - i64::try_from(fraction.len()).ok()?;
     let zeros = usize::try_from(exponent.checked_add(shift)?).ok()?;
@@ -306,7 +306,7 @@ fn real(raw: &str) -> Option<f64> {
     raw.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
-/// Writes members as a JSON object. Their values are JSON already.
+/// Writes members as a JSON object. Their values are JSON texts.
 pub fn object(members: &Extra<'_>) -> String {
     let mut text = String::from("{");
     for (at, (name, raw)) in members.iter().enumerate() {
@@ -321,7 +321,7 @@ pub fn object(members: &Extra<'_>) -> String {
     text
 }
 
-/// The members of a JSON object in their order; `None` if it is not an object, or has too many.
+/// The members of a JSON object in order; `None` if it is not an object or has too many.
 pub(super) fn members(raw: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
     let mut json = serde_json::Deserializer::from_str(raw);
     json.deserialize_map(Members).ok()
@@ -348,7 +348,7 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
-/// A JSON string, borrowed unless it holds escapes.
+/// A JSON string, borrowed unless it has escapes.
 #[derive(Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 

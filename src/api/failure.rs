@@ -1,4 +1,4 @@
-//! What a request came to when it did not come to an answer: a verdict to act on, and the story.
+//! A failed request: a verdict to act on, and a description.
 
 use std::fmt;
 use std::ops::Deref;
@@ -15,49 +15,49 @@ use crate::model::shown::printable;
 use crate::retry::RetryCause;
 
 named! {
-    /// What to do about a failure. A variant exists because somebody acts on it.
+    /// Classification of a failure by what the caller does about it.
     pub enum Verdict {
-        /// Nothing can have reached the server: no name, no connection, no TLS. A write may be
-        /// repeated as it is.
+        /// Nothing reached the server: DNS, connection or TLS failed. A write may be
+        /// repeated without a check.
         Unreachable = "unreachable",
-        /// Sent, but no answer began. Whether the server acted on it is unknown.
+        /// Sent, but no answer arrived. Whether the server acted on it is unknown.
         Lost = "lost",
-        /// A success began to arrive and broke off. The server acted; what it said is unknown.
+        /// A success arrived in part. The server acted; its answer is unknown.
         Cut = "cut",
-        /// The server asks to wait: 429, or 503 with Retry-After. Closes the rate limiter.
+        /// The server asks to wait: 429, or 503 with Retry-After. Starts a cooldown.
         Limited = "limited",
-        /// The server cannot serve just now: 503 without Retry-After, and its like.
+        /// The server cannot serve at the moment: 503 without Retry-After, and similar.
         Unavailable = "unavailable",
         /// The server failed: any other 5xx.
         ServerError = "server_error",
-        /// The key is not accepted. Nothing further will be.
+        /// The key is not accepted.
         KeyRefused = "key_refused",
-        /// The key may not do this; it may do other things.
+        /// The key lacks the scope for this request.
         ScopeMissing = "scope_missing",
-        /// The organization's cap is reached.
+        /// The organization's quota is reached.
         QuotaExceeded = "quota_exceeded",
-        /// The resource or the endpoint is not there.
+        /// The resource or the endpoint does not exist.
         NotFound = "not_found",
-        /// The request contradicts what the server holds, such as a duplicate.
+        /// The request conflicts with the state of the server, for example a duplicate.
         Conflict = "conflict",
-        /// The server refuses a value; the fields say which.
+        /// The server rejects a value; the fields say which.
         Invalid = "invalid",
-        /// The server refuses the request as such.
+        /// The server rejects the request.
         BadRequest = "bad_request",
-        /// The server points elsewhere, and we do not follow with the key.
+        /// A redirect, which is not followed with the key.
         Redirected = "redirected",
-        /// A refusal that the API did not write: a block page, a proxy, or another server.
+        /// An error page that the API did not write: a block page, a proxy, another server.
         Foreign = "foreign",
-        /// A success that is longer than we read. Fewer rows may fit.
+        /// A success longer than the bound. Fewer rows may fit.
         TooLarge = "too_large",
-        /// A success that is not what is documented.
+        /// A success of another shape than documented.
         Malformed = "malformed",
     }
 }
 
 impl Verdict {
-    /// Whether this is a statement about the key, the resource or the request, which only the API
-    /// itself can make. A proxy that answers with the same status says nothing about them.
+    /// Whether the verdict is about the key, the resource or the request, which only the API itself
+    /// can judge; a proxy with the same status cannot.
     const fn is_for_the_api_to_say(self) -> bool {
         matches!(
             self,
@@ -72,39 +72,39 @@ impl Verdict {
     }
 }
 
-/// A failed request. Its members are those of [`Report`]; nothing in them can carry the key.
+/// A failed request; see [`Report`]. Never contains the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure(Box<Report>);
 
-/// Everything known about a failed request. All text is short and fit to be shown.
+/// Everything known about a failed request. All texts are short and escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// What to do about it.
+    /// The classification.
     pub verdict: Verdict,
-    /// The status, if there was one.
+    /// HTTP status, if an answer came.
     pub status: Option<u16>,
-    /// The API's own name for the error; an open set.
+    /// The API's error code; an open set.
     pub code: Option<String>,
-    /// What kind of thing happened.
+    /// Title: the kind of failure.
     pub title: String,
-    /// What happened this time; may be empty.
+    /// Detail of this failure; may be empty.
     pub detail: String,
-    /// What is wrong with which field.
+    /// Errors of single fields.
     pub fields: Vec<FieldError>,
-    /// The server's name for the request.
+    /// The API's request id.
     pub request_id: Option<String>,
-    /// How long the server asks to wait, counted from its answer.
+    /// `Retry-After`, counted from the answer.
     pub retry_after: Option<Duration>,
     /// The rate-limit headers.
     pub rate: RateHeaders,
-    /// The server's clock.
+    /// The server's `Date`.
     pub server_date: Option<DateTime<Utc>>,
-    /// Whether the body was the API's problem document, so that the API itself spoke and not a proxy.
+    /// Whether the body was the API's problem document, rather than a proxy's.
     pub is_problem: bool,
 }
 
 impl Failure {
-    /// A failure that we found ourselves, without an answer to blame.
+    /// A failure found by us, not reported by the server.
     pub(super) fn found(verdict: Verdict, title: &str, detail: &str) -> Self {
         Self(Box::new(Report {
             verdict,
@@ -121,12 +121,12 @@ impl Failure {
         }))
     }
 
-    /// An answer that is not what is documented.
+    /// An answer of another shape than documented.
     pub fn malformed(reason: impl AsRef<str>) -> Self {
         Self::found(Verdict::Malformed, "the answer is not what is documented", reason.as_ref())
     }
 
-    /// The answer a refusal or breakdown of the server gave.
+    /// Classifies an error status of the server.
     pub(super) fn refused(head: &Head, body: &[u8], scrubber: &Scrubber) -> Self {
         let problem = Problem::read(head, body, scrubber);
         let is_problem = problem.is_some();
@@ -152,7 +152,7 @@ impl Failure {
         failure
     }
 
-    /// Adds what the headers said.
+    /// Adds status and headers.
     #[must_use]
     pub fn with_head(mut self, head: &Head) -> Self {
         self.0.status = Some(head.status);
@@ -163,11 +163,11 @@ impl Failure {
         self
     }
 
-    /// What this means for trying again, where the request is one that may be repeated.
+    /// Cause of a retry, for requests that may be repeated.
     pub fn cause(&self) -> RetryCause {
         match self.verdict {
             Verdict::Unreachable | Verdict::Lost => RetryCause::NoAnswer,
-            // Nothing else would come of repeating a request that is too large for what is between.
+            // Repeating a request that is too large for a proxy would fail again.
             Verdict::Foreign if matches!(self.status, Some(413 | 414 | 431)) => RetryCause::Final,
             Verdict::Unavailable | Verdict::ServerError | Verdict::Foreign => RetryCause::Failing,
             Verdict::Cut | Verdict::Malformed => RetryCause::WrongAnswer,
@@ -184,18 +184,18 @@ impl Failure {
         }
     }
 
-    /// Whether the server refuses the request as such, or a value in it.
+    /// Whether the server rejects the request or a value in it.
     pub fn is_refusal(&self) -> bool {
         matches!(self.verdict, Verdict::Invalid | Verdict::BadRequest)
     }
 
-    /// The same, or that what it names is not there, as a cursor may be.
+    /// The same, or a 404, as for an expired cursor.
     pub fn is_refusal_or_not_found(&self) -> bool {
         self.is_refusal() || self.verdict == Verdict::NotFound
     }
 
-    /// Whether the answer may have been too much for the server or for us, so that half of it is worth
-    /// asking for.
+    /// Whether the answer may have been too large for the server or for us, so that fewer rows may
+    /// work.
     pub fn is_heavy(&self) -> bool {
         self.verdict == Verdict::TooLarge || matches!(self.status, Some(500 | 504))
     }
@@ -211,18 +211,18 @@ impl Deref for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What happened, for a sentence that has told the verdict already.
+/// The failure without its verdict, for a sentence that names it.
 #[derive(Debug, Clone, Copy)]
 pub struct Story<'a>(&'a Failure);
 
 impl Failure {
-    /// The failure without its verdict.
+    /// See [`Failure::story`].
     pub const fn story(&self) -> Story<'_> {
         Story(self)
     }
 }
 
-/// One line: status, code, what happened, request id.
+/// One line: status, code, title, detail, fields, request id.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.status.is_none() && self.code.is_none() {
@@ -261,7 +261,7 @@ impl Failure {
     }
 }
 
-/// Status first, then the code.
+/// Classifies by status, then by code.
 fn judge(head: &Head, code: Option<&str>) -> Verdict {
     match head.status {
         300..=399 => Verdict::Redirected,
@@ -272,7 +272,7 @@ fn judge(head: &Head, code: Option<&str>) -> Verdict {
             _ => Verdict::KeyRefused,
         },
         404 | 410 => Verdict::NotFound,
-        // The server or a proxy did not get the request in time, and asks to send it again.
+        // 408 and 425: the server or a proxy asks to send the request again.
         408 | 425 => Verdict::Unavailable,
         409 => Verdict::Conflict,
         422 => Verdict::Invalid,
@@ -300,13 +300,13 @@ fn redirect_hint(head: &Head) -> String {
     )
 }
 
-/// Bodies are not shown, but it helps to know that it was not the API that spoke.
+/// Bodies are not shown; content type and length help to recognize a proxy.
 fn foreign_body(head: &Head, body: &[u8]) -> String {
     let kind = if head.content_type.is_empty() { "no content type" } else { &head.content_type };
-    format!("the body is no problem document ({kind}, {} bytes)", body.len())
+    format!("the body is not a problem document ({kind}, {} bytes)", body.len())
 }
 
-/// For the tests of those who decide by failures.
+/// For tests of code that acts on failures.
 #[cfg(test)]
 impl Failure {
     /// What an answer with this status, these headers and this body comes to.
@@ -432,7 +432,7 @@ mod tests {
         assert_eq!(refused(422, &[], body).request_id.as_deref(), Some("from_body"));
         assert_eq!(
             refused(502, &[("content-type", "text/html")], "<p>oops").to_string(),
-            "502 Bad Gateway: the body is no problem document (text/html, 7 bytes)"
+            "502 Bad Gateway: the body is not a problem document (text/html, 7 bytes)"
         );
         assert_eq!(
             Failure::malformed("no data").to_string(),

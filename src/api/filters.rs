@@ -1,20 +1,19 @@
-//! Comparing what was asked with what the server says it did: a guard against ignored parameters.
+//! Compares the requested parameters with the `filters` echo, to detect ignored parameters.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// What lists can be narrowed by.
+/// Documented filters of lists.
 const FILTERS: [&str; 6] = ["platform", "q", "is_active", "category", "creator_id", "account_id"];
 
-/// Parameters that shape a page but select or order nothing.
+/// Parameters that neither filter nor sort.
 const NOT_FILTERS: [&str; 3] = ["cursor", "include_total", "limit"];
 
-/// Names of the asked parameters that the echo shows with another value.
+/// Names of requested parameters that the echo shows with another value.
 ///
-/// A parameter the echo does not mention is no contradiction; one it shows as null is, since the
-/// server then says that it applied none. The sort may also be echoed in its older form, as
-/// `sort` with a sign.
+/// A parameter missing from the echo is not a mismatch; null is, because it means that none was applied. The
+/// sort may also be echoed in its older form, `sort` with a sign.
 pub fn filters_contradict(
     asked: &[(String, String)],
     echo: &BTreeMap<String, Value>,
@@ -30,11 +29,10 @@ pub fn filters_contradict(
     names
 }
 
-/// Names of filters in the echo that hold a value and were not asked for: the page is a selection, not
-/// the list.
+/// Names of filters in the echo that have a value and were not requested: the page is a selection, not the
+/// list.
 ///
-/// Only the filters that the API documents count. Anything else in the echo, an order or a limit for
-/// instance, selects nothing.
+/// Only documented filters count; an order or a limit in the echo selects nothing.
 pub fn filters_unasked(asked: &[(String, String)], echo: &BTreeMap<String, Value>) -> Vec<String> {
     let is_asked = |name: &str| asked.iter().any(|(asked, _)| asked == name);
     FILTERS
@@ -45,7 +43,7 @@ pub fn filters_unasked(asked: &[(String, String)], echo: &BTreeMap<String, Value
         .collect()
 }
 
-/// Whether a filter of this value narrows anything.
+/// Whether a filter with this value narrows the list.
 fn selects(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -56,7 +54,7 @@ fn selects(value: &Value) -> bool {
     }
 }
 
-/// What the echo shows for a parameter, as text.
+/// The echoed value of a parameter, as text.
 fn shown(name: &str, echo: &BTreeMap<String, Value>) -> Option<String> {
     let own = echo.get(name).map(text);
     let sort = echo.get("sort").and_then(Value::as_str).filter(|sort| !sort.is_empty());
@@ -75,7 +73,7 @@ fn direction(sort: &str) -> String {
     if sort.starts_with('-') { "desc" } else { "asc" }.to_owned()
 }
 
-/// A value as it would be written in an address; a list of one is that one.
+/// A value as written in a URL; a list of one counts as its element.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -85,7 +83,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Servers may lower the case of what they match without regard to case.
+/// Servers may lower the case of values that they match case-insensitively.
 fn same(asked: &str, shown: &str) -> bool {
     asked.to_lowercase() == shown.to_lowercase()
         || matches!((asked.parse::<f64>(), shown.parse::<f64>()), (Ok(a), Ok(b)) if a == b)

@@ -1,4 +1,4 @@
-//! Whether a resource has changed: one number for all of its content.
+//! Fingerprint of the content of a resource: equal means unchanged.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,12 +8,12 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::model::row::{DECODER_VERSION, NO_FINGERPRINT};
 use crate::model::{ColumnType, Kind, Value, columns};
 
-/// How the names of members end whose values are addresses.
+/// Suffixes of members whose values are URLs.
 const URL_ENDS: [&str; 2] = ["_url", "_url_original"];
 
-/// Hashes what counts as content: values in column order, then `extra` by name, each with its
-/// length, so that no two contents share a byte stream. Query strings of URL members are left out,
-/// because signed media addresses change without the resource changing.
+/// Hashes values in column order, then `extra` by name, each with its length, so that different contents have
+/// different byte streams. Query strings of URL members are left out, because signed media URLs rotate without
+/// a change of the resource.
 pub fn of(kind: Kind, values: &[Value<'_>], extra: &BTreeMap<Cow<'_, str>, Cow<'_, str>>) -> i64 {
     let mut hash = Xxh3::new();
     hash.update(&DECODER_VERSION.to_le_bytes());
@@ -48,12 +48,12 @@ pub fn of(kind: Kind, values: &[Value<'_>], extra: &BTreeMap<Cow<'_, str>, Cow<'
     }
 }
 
-/// Whether two texts of a member are the same content.
+/// Whether two texts of a member are equal content.
 pub fn is_same_text(name: &str, one: &str, other: &str) -> bool {
     without_query(name, one) == without_query(name, other)
 }
 
-/// Whether two JSON texts are the same content, in whatever order their members stand.
+/// Whether two JSON texts are equal content, regardless of the order of members.
 pub fn is_same_json(one: &str, other: &str) -> bool {
     let (one, other) = (without_nested_queries(one), without_nested_queries(other));
     let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
@@ -72,7 +72,7 @@ fn without_query<'a>(name: &str, text: &'a str) -> &'a str {
     text.split_once('?').map_or(text, |(address, _)| address)
 }
 
-/// JSON without the query strings of the URL members anywhere in it.
+/// JSON without the query strings of URL members at any depth.
 fn without_nested_queries(json: &str) -> Cow<'_, str> {
     const NAME_PART: &str = "_url";
     if !json.contains(NAME_PART) {
@@ -88,7 +88,7 @@ fn without_nested_queries(json: &str) -> Cow<'_, str> {
         let Some(after) = name_end.strip_prefix('"') else { continue };
         let value = after.trim_start().strip_prefix(':').map(str::trim_start);
         let Some(address) = value.and_then(|value| value.strip_prefix('"')) else { continue };
-        // An address ends at the next quote; one that holds an escaped quote is no address.
+        // A URL ends at the next quote; one with an escaped quote is not a URL.
         let Some(end) = address.find('"') else { continue };
         let (address, after) = address.split_at(end);
         kept.push_str(rest.strip_suffix(name_end).unwrap_or_default());

@@ -1,12 +1,12 @@
-//! Bodies compressed with gzip. Unpacked here and not by the transport, which knows the coding only by
-//! one of its two names, and only in lower case.
+//! Decompresses gzip bodies. The transport would only recognize one of the two names of the coding, in lower
+//! case.
 
 use std::io::{self, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use http::{HeaderMap, header};
 
-/// Whether the body is compressed with gzip, and nothing else.
+/// Whether the body is compressed with gzip alone.
 pub(super) fn is_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::CONTENT_ENCODING).iter();
     let codings: Vec<&str> = values
@@ -21,7 +21,7 @@ pub(super) fn is_gzip(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Unpacks the members of a gzip body in steps, so that the caller can bound their length.
+/// Decompresses the members of a gzip body in steps, so that the caller can bound the length.
 pub(super) struct Unpacker<'a>(MultiGzDecoder<&'a [u8]>);
 
 impl<'a> Unpacker<'a> {
@@ -29,7 +29,7 @@ impl<'a> Unpacker<'a> {
         Self(MultiGzDecoder::new(packed))
     }
 
-    /// Appends at most so many bytes; returns how many, 0 at the end.
+    /// Appends at most so many bytes; returns how many, 0 after the last one.
     pub fn append(&mut self, body: &mut Vec<u8>, bytes_max: usize) -> io::Result<usize> {
         let bytes_max = u64::try_from(bytes_max).unwrap_or(u64::MAX);
         (&mut self.0).take(bytes_max).read_to_end(body)

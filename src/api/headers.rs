@@ -1,4 +1,4 @@
-//! What the headers of an answer say, read tolerantly: none of it can be wrong enough to matter.
+//! Reads the headers of an answer tolerantly: a wrong header is ignored.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -10,54 +10,54 @@ use http::{HeaderMap, header};
 use crate::api::retry_after::{bounded_wait, parse_http_date, parse_retry_after};
 use crate::api::scrub::Scrubber;
 
-/// Longest request id that is kept.
+/// Longest request id, characters.
 const REQUEST_ID_CHARS_MAX: usize = 128;
-/// Longest ETag that is kept; a longer one is no help to anybody.
+/// Longest ETag that is stored, bytes.
 const ETAG_BYTES_MAX: usize = 1_024;
-/// Longest address that is shown.
+/// Longest `Location` that is shown, characters.
 const LOCATION_CHARS_MAX: usize = 300;
-/// A reset below this is a number of seconds from now, and above it a Unix time.
+/// A reset below this is seconds from now, above it a Unix time.
 pub(super) const DELTA_SECONDS_MAX: u64 = 1_000_000;
-/// The least Unix times in milliseconds, microseconds and nanoseconds, and how many make a second. Read
-/// as the next larger unit, they would lie thousands of years ahead.
+/// The least Unix times in milliseconds, microseconds and nanoseconds, and units per second. Read as the
+/// next larger unit, they would lie thousands of years ahead.
 const RESET_UNITS: [(f64, f64); 3] = [(1e17, 1e9), (1e14, 1e6), (1e11, 1e3)];
-/// From here on a number is no time in any unit.
+/// Larger numbers are not a time in any unit.
 const RESET_MAX: f64 = 1e20;
 
-/// The rate-limit headers as sent; which of them is meaningful is up to the rate limiter.
+/// The rate-limit headers as sent; the rate limiter judges them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RateHeaders {
-    /// Requests allowed in a window.
+    /// Requests per window.
     pub limit: Option<u64>,
-    /// Requests left in this window; a negative number counts as none.
+    /// Requests left in this window; a negative number counts as 0.
     pub remaining: Option<u64>,
-    /// When the window resets, in Unix seconds, rounded up; seconds from now if below 1,000,000.
+    /// When the window resets: Unix seconds, rounded up; seconds from now if below 1,000,000.
     pub reset: Option<u64>,
 }
 
-/// Everything of interest in an answer before its body.
+/// Status and headers of an answer.
 #[derive(Debug, Clone)]
 pub struct Head {
-    /// The status.
+    /// HTTP status.
     pub status: u16,
-    /// The server's name for the request.
+    /// `X-Request-Id`.
     pub request_id: Option<String>,
-    /// The validator of the body as it was sent, with its `W/` if it is weak.
+    /// `ETag`, with its `W/` if it is weak.
     pub etag: Option<String>,
-    /// Where a created or moved resource is.
+    /// `Location`.
     pub location: Option<String>,
-    /// What the body is said to be.
+    /// `Content-Type`.
     pub content_type: String,
-    /// The server's clock.
+    /// `Date`: the server's clock.
     pub server_date: Option<DateTime<Utc>>,
-    /// How long the server asks to wait, counted from its answer.
+    /// `Retry-After`, counted from the answer.
     pub retry_after: Option<Duration>,
     /// The rate-limit headers.
     pub rate: RateHeaders,
 }
 
 impl Head {
-    /// Reads the headers; `now` stands in where the server does not tell its time.
+    /// Reads the headers; `now` is used if there is no `Date`.
     pub(super) fn read(
         status: u16,
         headers: &HeaderMap,
@@ -99,15 +99,15 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
 }
 
-/// The number a header starts with; some servers add a policy after a comma or semicolon.
+/// The number at the start of a header; some servers add a policy after a comma or semicolon.
 ///
-/// A float holds every Unix second and every budget there will be exactly, and saturates.
+/// A float represents every Unix second and every budget exactly, and saturates.
 fn number(value: &str) -> Option<f64> {
     let number: f64 = value.split([',', ';']).next()?.trim().parse().ok()?;
     number.is_finite().then_some(number)
 }
 
-/// The wait that is kept to. One that is taken for a mistake is told, where it counts.
+/// Bounds the wait; one that is taken for a mistake is logged.
 fn kept_wait(status: u16, asked: Duration) -> Duration {
     let kept = bounded_wait(asked);
     if kept != asked && matches!(status, 429 | 503) {
@@ -117,7 +117,7 @@ fn kept_wait(status: u16, asked: Duration) -> Duration {
     kept
 }
 
-/// When the window resets: seconds from now or a Unix time in some unit, a date, or a duration.
+/// Reads when the window resets: seconds from now, a Unix time in some unit, a date, or a duration.
 fn reset(value: &str) -> Option<u64> {
     if let Some(number) = number(value) {
         let is_in = |(least, _): &&(f64, f64)| (*least..RESET_MAX).contains(&number);
@@ -132,7 +132,7 @@ fn reset(value: &str) -> Option<u64> {
     }
 }
 
-/// The seconds of `90s`, `1.5s`, `250ms` or `1m30s`, rounded up.
+/// Seconds of `90s`, `1.5s`, `250ms` or `1m30s`, rounded up.
 fn duration_s(value: &str) -> Option<u64> {
     let decimal = |unit, per_second| Some(number(value.strip_suffix(unit)?)? / per_second);
     let decimal = decimal("ms", 1e3).or_else(|| decimal("s", 1.0)).filter(|n| *n >= 0.0);
@@ -143,13 +143,13 @@ fn duration_s(value: &str) -> Option<u64> {
     Some(floor(seconds.ceil()))
 }
 
-/// Below zero becomes zero, beyond the range the greatest number.
+/// Converts to an integer, saturating at 0 and the maximum.
 fn floor(number: f64) -> u64 {
     number as u64
 }
 
-/// A validator that can be sent back. A weak one will do: `If-None-Match` compares weakly (RFC 9110,
-/// 13.1.2), and a proxy that compresses makes every validator weak.
+/// An ETag that can be sent back. Weak ones are accepted: `If-None-Match` compares weakly (RFC 9110,
+/// 13.1.2), and a compressing proxy makes every ETag weak.
 fn etag(headers: &HeaderMap) -> Option<String> {
     let etag = headers.get(header::ETAG)?.to_str().ok()?.trim();
     let quoted = etag.strip_prefix("W/").unwrap_or(etag);

@@ -10,13 +10,13 @@ use crate::api::failure::Failure;
 use crate::api::page::read;
 use crate::model::{Kind, Row};
 
-/// Longest JSON of a resource that is asked for alone.
+/// Longest JSON of a single resource, bytes.
 const RESOURCE_BYTES_MAX: usize = 1 << 20;
 
-/// A resource that was asked for alone.
+/// A resource that was read by its id.
 #[derive(Debug, Clone)]
 pub struct Item {
-    /// The resource.
+    /// The decoded row.
     pub row: Row,
     /// Its JSON as received.
     pub json: Bytes,
@@ -26,7 +26,7 @@ impl Item {
     /// Reads the answer to a request for one resource.
     ///
     /// # Errors
-    /// Malformed, if it is not what is documented.
+    /// [`Verdict::Malformed`] if the answer has another shape than documented.
     pub fn read(kind: Kind, answer: &Answer) -> Result<Self, Failure> {
         answer.parse(|body, mends| {
             let json = data(body)?;
@@ -37,7 +37,7 @@ impl Item {
         })
     }
 
-    /// Reads the answer to a request for the resource with this id, and no other.
+    /// Reads the answer to a request for the resource with this id; another id is an error.
     pub fn read_of(kind: Kind, id: &str, answer: &Answer) -> Result<Self, Failure> {
         let item = Self::read(kind, answer)?;
         match item.row.id() == id {
@@ -47,7 +47,7 @@ impl Item {
     }
 }
 
-/// Reads the answer to a request for a document that is no resource, as JSON.
+/// Reads a document that is not a resource, as JSON.
 pub fn document(answer: &Answer) -> Result<Box<RawValue>, Failure> {
     let read = |json: Bytes| serde_json::from_slice(&json);
     answer.parse(|body, _| read(data(body)?).map_err(|error| Failure::malformed(error.to_string())))

@@ -1,8 +1,8 @@
-//! The remote side: one funnel for every request, and what comes back as answers and verdicts.
+//! The HTTP client of the API: requests, answers, decoding, failures, and the rate limiter.
 //!
-//! In reading order: a [`Request`] is plain data; the [`Client`] sends it, once, and returns an
-//! [`Answer`] or a [`Failure`] with a [`Verdict`]; [`Page`], [`Item`] and [`document`] read answers,
-//! decoding their rows. The [`RateLimiter`] is a value that says how long to hold back. Nothing here sleeps or tries again.
+//! In reading order: a [`Request`] is plain data; the [`Client`] sends it once and returns an [`Answer`] or a
+//! [`Failure`] with a [`Verdict`]; [`Page`], [`Item`] and [`document`] read answers and decode their rows. The
+//! [`RateLimiter`] computes how long to wait. Nothing here sleeps or retries.
 
 mod answer;
 mod build;

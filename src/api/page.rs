@@ -1,4 +1,4 @@
-//! A page of a list: its envelope, and its rows as far as they can be decoded.
+//! A page of a list endpoint (cursor pagination): its envelope and its decoded rows.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,29 +17,29 @@ use crate::api::repair::{Damage, ROWS_MAX, Repair};
 use crate::model::shown::printable;
 use crate::model::{BadRow, Kind, Row};
 
-/// Longest echo of the filters that is looked at.
+/// Longest `filters` echo that is read, bytes.
 const FILTERS_BYTES_MAX: usize = 64 << 10;
-/// Longest cursor that can be sent back in an address that servers and proxies accept.
+/// Longest cursor that fits a URL which servers and proxies accept, bytes.
 const CURSOR_BYTES_MAX: usize = 8_192;
-/// Longest id that is named in an outcome.
+/// Longest id named in an outcome, bytes.
 const ID_CHARS_MAX: usize = 80;
 
 /// A page of a list.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// The rows that could be decoded.
+    /// The decoded rows.
     pub rows: Vec<Row>,
-    /// The rows that could not.
+    /// Rows that could not be decoded.
     pub bad: Vec<BadRow>,
-    /// Those of `rows` whose JSON was repaired.
+    /// Rows of `rows` whose JSON was repaired.
     pub repaired: Vec<BadRow>,
-    /// What opens the next page; `None` on the last one.
+    /// Cursor of the next page; `None` on the last one.
     pub next_cursor: Option<String>,
-    /// How many rows the whole list has, where the server says so.
+    /// The server's `total_count`, if it gives one.
     pub total_count: Option<i64>,
-    /// Parameters that the server says it did not follow.
+    /// Requested parameters that the server ignored.
     pub ignored: Vec<String>,
-    /// Filters that the server says it applied without being asked.
+    /// Filters that the server applied without being requested.
     pub unasked: Vec<String>,
 }
 
@@ -47,13 +47,13 @@ impl Page {
     /// Reads the answer to a request for a page of `kind` with the parameters `asked`.
     ///
     /// # Errors
-    /// Malformed, if the envelope is not what is documented.
+    /// [`Verdict::Malformed`] if the envelope has another shape than documented.
     pub fn read(kind: Kind, asked: &[(String, String)], answer: &Answer) -> Result<Self, Failure> {
         answer.parse(|body, mends| parse(kind, asked, body, mends))
     }
 }
 
-/// Members that decide are strict; the rest is taken as text and read forgivingly.
+/// Members that decide about pagination are strict; the others are read tolerantly.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
@@ -73,7 +73,7 @@ struct Pagination<'a> {
     total_count: Option<&'a RawValue>,
 }
 
-/// The elements of an array, which are not collected beyond [`ROWS_MAX`].
+/// The elements of an array, at most [`ROWS_MAX`].
 struct Elements<'a>(Vec<&'a RawValue>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
@@ -96,7 +96,7 @@ impl<'de> Visitor<'de> for ElementsVisitor {
         while let Some(element) = array.next_element::<&'de RawValue>()? {
             if elements.len() == ROWS_MAX {
                 return Err(A::Error::custom(format_args!(
-                    "the page has more than {ROWS_MAX} rows, far more than were asked for"
+                    "the page has more than {ROWS_MAX} rows, more than any page should have"
                 )));
             }
             elements.push(element);
@@ -114,7 +114,7 @@ fn parse(
     let envelope: Envelope<'_> = read(body)?;
     let pagination = envelope.pagination;
     let next_cursor = match pagination.next_cursor {
-        // A cursor is passed on as it came, or not at all.
+        // A cursor is passed on unchanged, or not at all.
         Some(raw) if pagination.has_next && mends.iter().any(|repair| is_in(body, raw, repair)) => {
             return Err(Failure::malformed("next_cursor is not valid JSON"));
         }
@@ -137,7 +137,7 @@ fn parse(
     for raw in envelope.data.0 {
         let json = body.slice_ref(raw.get().as_bytes());
         let end = offset(body, raw) + json.len();
-        // Repairs stand in the order of the body. Of several in a row, the last is as good as any.
+        // Repairs are in the order of the body. Of several in one row the last is named.
         let mut damage = None;
         while let Some(repair) = mends.next_if(|repair| repair.at < end) {
             damage = is_in(body, raw, repair).then_some(&repair.what).or(damage);
@@ -156,7 +156,7 @@ fn parse(
     Ok(page)
 }
 
-/// Where a part of the body begins.
+/// Offset of a part of the body.
 fn offset(body: &Bytes, part: &RawValue) -> usize {
     (part.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize)
 }
@@ -166,7 +166,7 @@ fn is_in(body: &Bytes, part: &RawValue, repair: &Repair) -> bool {
     (begin..begin + part.get().len()).contains(&repair.at)
 }
 
-/// Derived readers also take an array for an object, which is not what is documented.
+/// Derived readers also accept an array for an object, which is not what is documented.
 pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => {
@@ -193,7 +193,7 @@ fn cursor(raw: Option<&RawValue>) -> Result<String, Failure> {
     }
 }
 
-/// A whole number, also when it is written as a float or a string.
+/// A whole number, also when written as a float or a string.
 fn total(raw: &RawValue) -> Option<i64> {
     let text = raw.get().trim_matches('"');
     text.strip_suffix(".0").unwrap_or(text).parse().ok().filter(|total| *total >= 0)

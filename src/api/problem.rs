@@ -1,29 +1,29 @@
-//! RFC 9457 problem documents, read from whatever a failing server sent.
+//! Reads RFC 9457 problem documents from the bodies of errors.
 
 use serde_json::{Map, Value};
 
 use crate::api::headers::Head;
 use crate::api::scrub::Scrubber;
 
-/// Longest code that is kept; the documented ones are shorter by far.
+/// Longest code that is kept, characters.
 const CODE_CHARS_MAX: usize = 64;
-/// Longest title, detail or message that is kept.
+/// Longest title, detail or message that is kept, characters.
 pub(super) const TEXT_CHARS_MAX: usize = 500;
-/// What the type of every problem document of the API begins with.
+/// Prefix of the type of the API's problem documents.
 const TYPE_PREFIX: &str = "urn:creatoraudit:error:";
 /// Most field errors that are kept.
 const FIELDS_MAX: usize = 20;
 
-/// What the server says about one field of a refused request.
+/// An error of one field of a rejected request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
-    /// The field; empty when the server did not say.
+    /// The field; empty if the server did not name one.
     pub field: String,
     /// What is wrong with it.
     pub message: String,
 }
 
-/// The members of a problem document that are of use. Each may be missing or of a wrong type.
+/// The useful members of a problem document. Each may be missing or of a wrong type.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Problem {
     pub code: Option<String>,
@@ -34,8 +34,8 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// Reads a problem document of the API. `None` for everything else: HTML, cut JSON, other JSON, and
-    /// the problem documents that proxies write.
+    /// Reads a problem document of the API. `None` for everything else: HTML, truncated JSON, other JSON, and
+    /// problem documents of proxies.
     pub(super) fn read(head: &Head, body: &[u8], scrubber: &Scrubber) -> Option<Self> {
         let members: Map<String, Value> = serde_json::from_slice(body).ok()?;
         if !is_of_the_api(head, &members) {
@@ -52,9 +52,9 @@ impl Problem {
     }
 }
 
-/// Whether the API wrote this document: its type is a URN of the API's, or it has a code in the API's
-/// spelling and is a problem document by its content type or its status. Proxies use problem documents
-/// of their own, with the same content type and status but without such a code.
+/// Whether the API wrote this document: its type is one of the API's URNs, or it has a code in the API's
+/// spelling and is a problem document by content type or status. Proxies send problem documents with the same
+/// content type and status, but without such a code.
 fn is_of_the_api(head: &Head, members: &Map<String, Value>) -> bool {
     let status = members.get("status").and_then(Value::as_u64);
     if status.is_some_and(|status| status != u64::from(head.status)) {

@@ -1,9 +1,8 @@
-//! The rate limiter every request passes: closed after a 429, and pacing by what is left of the budget.
+//! The rate limiter: cooldowns after a 429, and pacing by what is left of the rate-limit window.
 //!
-//! A plain value without a clock. The caller hands in the time, keeps the value in the database,
-//! and does the sleeping. Each request sent is told to [`RateLimiter::note_sent`] before, and to
-//! [`RateLimiter::after_answer`] once it is over, whatever came of it; one that is abandoned counts
-//! as spent until then.
+//! Plain data without a clock. The caller passes the time, stores the value in the database and sleeps. Each
+//! request is reported to [`RateLimiter::note_sent`] before it is sent and to [`RateLimiter::after_answer`] when it
+//! ended; an abandoned request counts as sent until then.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -18,32 +17,32 @@ use crate::api::retry_after::{WAIT_INSTEAD, WAIT_MAX, bounded_wait};
 use crate::clock::BootTime;
 use crate::model::RateBudget;
 
-/// A window said to be longer than this is garbage, and waiting for its end would be as well.
+/// A longer window is taken for a mistake, seconds.
 const WINDOW_SECONDS_MAX: u64 = 31 * 24 * 3_600;
-/// Resets of one window may be told this differently, since `Date` is cut to seconds. Any longer, and
-/// the next window of a short limit would pass for this one.
+/// Resets of one window may differ by this, since `Date` has whole seconds. A larger value would confuse the
+/// next window of a short limit with this one.
 const RESET_JITTER: Duration = Duration::from_secs(1);
 
-/// Whether, and how fast, requests may be sent. Serializable, to be kept across restarts.
+/// State of the rate limiter. Serializable, so that it survives restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RateLimiter {
-    /// The wait the server asked for.
+    /// The wait that the server asked for.
     pub closed: Option<Cooldown>,
-    /// The latest reading of the budget.
+    /// The latest reading of the rate-limit headers.
     pub budget: Option<Budget>,
     /// When the latest request was sent, as a wait without length.
     pub last_sent: Option<Cooldown>,
-    /// Requests sent whose answers are not in yet.
+    /// Requests in flight.
     pub in_flight: u64,
 }
 
-/// What the server said is left in the current window.
+/// The server's figures for the current window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
-    /// Requests allowed in the window.
+    /// Requests per window.
     pub limit: u64,
-    /// Requests left when it was read, less those that got no answer since.
+    /// Requests left at the reading, less those that got no answer since.
     pub remaining: u64,
     /// From the reading to the reset.
     pub window: Cooldown,
@@ -51,12 +50,12 @@ pub struct Budget {
     pub server_date: Option<DateTime<Utc>>,
 }
 
-/// How long to hold back the next request. Both count from now, not one after the other.
+/// Delay of the next request. Both parts count from now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Delay {
-    /// Sending earlier would break the server's rules or spend what is not ours.
+    /// Required: sending earlier would violate the cooldown or exceed our share.
     pub must: Duration,
-    /// Sending earlier would use up our share long before the window ends.
+    /// Pacing: sending earlier would use up our share long before the window ends.
     pub should: Duration,
 }
 
@@ -68,9 +67,8 @@ impl Delay {
 }
 
 impl RateLimiter {
-    /// Takes a rate limiter up where it was kept as JSON, and as `cooldown_until` beside it. Where the JSON
-    /// cannot be read or knows of no wait, as when another version has kept it, the wait that the server
-    /// asked for still holds.
+    /// Restores a rate limiter from its JSON and `cooldown_until`. If the JSON cannot be read or has no
+    /// cooldown, as when another version stored it, `cooldown_until` still applies.
     pub fn restore(
         kept: &str,
         cooldown_until: Option<DateTime<Utc>>,
@@ -92,7 +90,7 @@ impl RateLimiter {
         limiter
     }
 
-    /// When the wait that the server asked for is over; `None` when there is none.
+    /// When the cooldown ends; `None` without one.
     pub fn cooldown_until(&self, now: DateTime<Utc>, boot: &BootTime) -> Option<DateTime<Utc>> {
         let left = self.remaining_wait(now, boot);
         if left.is_zero() {
@@ -102,9 +100,9 @@ impl RateLimiter {
         now.checked_add_signed(left)
     }
 
-    /// To be called once on a rate limiter that was loaded, and the result kept: tells its waits in this
-    /// boot's time, and brings those that nobody would believe into bounds. Requests in flight when it
-    /// was kept count as spent.
+    /// Called once on a restored rate limiter, and the result stored: rebases its waits to this boot's time and
+    /// bounds absurd ones. Requests in flight when it was stored count as
+    /// sent.
     pub fn rebase(&mut self, now: DateTime<Utc>, boot: &BootTime) {
         let bounded =
             |cooldown: Cooldown| Cooldown { length: bounded_wait(cooldown.length), ..cooldown };
@@ -121,13 +119,13 @@ impl RateLimiter {
         self.in_flight = 0;
     }
 
-    /// A request is about to be sent.
+    /// Records that a request is about to be sent.
     pub fn note_sent(&mut self, now: DateTime<Utc>, boot: &BootTime) {
         self.in_flight = self.in_flight.saturating_add(1);
         self.last_sent = Some(Cooldown::new(Duration::ZERO, now, boot));
     }
 
-    /// A request is over. With no headers, because no answer came, it counts as spent.
+    /// Records that a request ended. Without headers, because no answer came, it counts as sent.
     pub fn after_answer(
         &mut self,
         rate: &RateHeaders,
@@ -149,8 +147,8 @@ impl RateLimiter {
         };
     }
 
-    /// The server asked to wait. A longer wait that is already running stays; one that is taken for a
-    /// mistake is bounded.
+    /// Starts a cooldown. A longer one that is running stays; one that is taken for a mistake is
+    /// bounded.
     pub fn close(&mut self, wait: Duration, now: DateTime<Utc>, boot: &BootTime) {
         let wait = bounded_wait(wait);
         if wait > self.remaining_wait(now, boot) {
@@ -158,14 +156,14 @@ impl RateLimiter {
         }
     }
 
-    /// How much is left of the wait the server asked for.
+    /// What is left of the cooldown.
     pub fn remaining_wait(&self, now: DateTime<Utc>, boot: &BootTime) -> Duration {
         self.closed.as_ref().map_or(Duration::ZERO, |cooldown| cooldown.left(now, boot))
     }
 
-    /// How long to hold back the next request, `share` (0 to 1) of the budget being ours.
+    /// Delay of the next request if `share` (0 to 1) of the limit is ours.
     ///
-    /// Asking again after having waited gives what is then left, so that asking in a loop ends.
+    /// Asking again after waiting returns what is then left, so a loop ends.
     pub fn delay(&self, share: f64, now: DateTime<Utc>, boot: &BootTime) -> Delay {
         let mut delay = Delay { must: self.remaining_wait(now, boot), should: Duration::ZERO };
         let Some(budget) = &self.budget else { return delay };
@@ -175,7 +173,7 @@ impl RateLimiter {
         let since_last = self.last_sent.as_ref().map(|sent| sent.passed(now, boot));
         let since_last = since_last.unwrap_or(Duration::MAX);
         if usable == 0 && time_left > WAIT_MAX {
-            // A window of days may be a mistake as well as a quota: now and then a request tells.
+            // A window of days may be a mistake as well as a quota: one request now and then finds out.
             delay.must = delay.must.max(WAIT_INSTEAD.saturating_sub(since_last));
         } else if usable == 0 {
             delay.must = delay.must.max(time_left);
@@ -186,11 +184,11 @@ impl RateLimiter {
         delay
     }
 
-    /// How many requests may be in flight at a time, `max` at most. Between two windows it is one: the first
-    /// answer of the new one says what is left of it.
+    /// Requests that may be in flight, at most `max`. Between two windows it is one: the first answer of the
+    /// new window says what is left of it.
     pub fn concurrency(&self, max: u32, now: DateTime<Utc>, boot: &BootTime) -> u32 {
         match &self.budget {
-            // A window shorter than what a header can tell never ends.
+            // A window shorter than the resolution of the header never ends.
             Some(budget) if budget.window.length >= RESET_JITTER => {
                 if budget.window.left(now, boot).is_zero() { 1 } else { max }
             }
@@ -198,8 +196,8 @@ impl RateLimiter {
         }
     }
 
-    /// What may still be sent, and in what time: of the window that was read last, or, when that is
-    /// over, of one like it that follows it. Nothing is known before the first reading.
+    /// Requests that may still be sent, and until when: in the window read last or, when that is over, in one
+    /// of the same size. `None` before the first reading.
     pub fn remaining(&self, share: f64, now: DateTime<Utc>, boot: &BootTime) -> Option<RateBudget> {
         let budget = self.budget.as_ref()?;
         let (length, passed) = (budget.window.length, budget.window.passed(now, boot));
@@ -215,7 +213,7 @@ impl RateLimiter {
         Some(RateBudget { requests, time: length.saturating_sub(into_next) })
     }
 
-    /// What our share of each window is; nothing is known before the first reading.
+    /// Our share of each window in requests. `None` before the first reading.
     pub fn allowance(&self, share: f64) -> Option<u64> {
         let limit = self.budget.as_ref()?.limit;
         Some(limit.saturating_sub(reserve(limit, share)))
@@ -228,7 +226,7 @@ impl RateLimiter {
     }
 }
 
-/// What the headers say, if they say enough: how many are left, and until when.
+/// A reading of the headers, if they are complete: requests left, and until when.
 fn read_budget(
     rate: &RateHeaders,
     server_date: Option<DateTime<Utc>>,
@@ -249,9 +247,9 @@ fn read_budget(
     Some(Budget { limit: rate.limit.unwrap_or(remaining), remaining, window, server_date })
 }
 
-/// Answers may arrive in another order than the server counted them, so within a window what
-/// remains only falls. A reset that lies later is the next window; one that lies earlier is an
-/// answer of the window before, unless the server's clock says that it is the newer word.
+/// Answers may arrive in another order than the server counted them, so within a window the remaining
+/// requests only fall. A later reset is the next window; an earlier one is an answer of the previous window,
+/// unless the server's clock says that it is newer.
 fn merge(current: Budget, reading: Budget, now: DateTime<Utc>, boot: &BootTime) -> Budget {
     let (old, new) = (current.window.left(now, boot), reading.window.left(now, boot));
     if new > old.saturating_add(RESET_JITTER) {
@@ -271,16 +269,16 @@ fn merge(current: Budget, reading: Budget, now: DateTime<Utc>, boot: &BootTime) 
     }
 }
 
-/// The part of the budget that is left to others. At least one request is always ours.
+/// Requests left to other clients of the key. At least one request is always ours.
 fn reserve(limit: u64, share: f64) -> u64 {
     let rest = (1.0 - share.clamp(0.0, 1.0)) * limit as f64;
-    // What only rounding made more than a whole number is that whole number.
+    // Corrects rounding errors just above a whole number.
     let reserve = (rest - 1e-6).ceil() as u64;
     reserve.min(limit.saturating_sub(1))
 }
 
-/// Time between two requests: none at half of our share, then growing to an even spread over the
-/// time that is left.
+/// Interval between two requests: none while at least half of our share is left, then growing to an even
+/// spread over the time left.
 fn spacing(ours: u64, usable: u64, time_left: Duration) -> Duration {
     let scarcity = (1.0 - 2.0 * usable as f64 / ours as f64).clamp(0.0, 1.0);
     time_left.mul_f64(scarcity / usable.max(1) as f64)

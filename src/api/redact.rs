@@ -1,5 +1,5 @@
-//! Finding a key in text however it is spelled: as it is, by JSON escapes, percent-encoded, quoted once
-//! more, or mixed.
+//! Redaction: finds the key in text in any spelling: plain, with JSON escapes, percent-encoded, nested
+//! quotes, or mixed.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use memchr::memchr2;
 use memchr::memmem::Finder;
 use secrecy::zeroize::Zeroizing;
 
-/// Backslashes on end that are looked at. JSON quoted three times has 15 before a quotation mark.
+/// Longest run of backslashes that is considered. JSON quoted three times has 15 before a quotation mark.
 const BACKSLASHES_MAX: usize = 64;
-/// Times that a percent sign is looked for behind `%25`.
+/// Nesting of `%25` that is considered.
 const PERCENTS_MAX: usize = 4;
 
-/// A key to be found. Does not show it when printed.
+/// A key to be found. Not shown by Debug.
 #[derive(Clone)]
 pub(super) struct Needle {
     key: Zeroizing<Vec<u8>>,
@@ -25,22 +25,22 @@ impl Needle {
         Self { plain: Finder::new(key.as_slice()).into_owned(), key }
     }
 
-    /// The first place at or after `from` where the key is, whole escapes included: what is left of JSON
-    /// without it is still JSON.
+    /// The first range at or after `from` that contains the key, whole escapes included: JSON without it
+    /// is still JSON.
     pub(super) fn find(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
         let rest = text.get(from..)?;
         let plain = self.plain.find(rest).map(|at| from.saturating_add(at));
         let spelled = self.find_spelled(text, from, plain.unwrap_or(text.len()));
         spelled.or_else(|| {
             let start = plain?;
-            // The escape whose last character happens to be the key's first one.
+            // The escape whose last character is the key's first one.
             let is_escaped = backslashes_before(text.get(from..start)?) % 2 == 1;
             let start = start.saturating_sub(usize::from(is_escaped));
             Some(start..self.end(text, &[plain?], 0)?)
         })
     }
 
-    /// The first place from which the key is spelled with at least one escape, beginning before `until`.
+    /// The first range in which the key is spelled with at least one escape, beginning before `until`.
     fn find_spelled(&self, text: &[u8], from: usize, until: usize) -> Option<Range<usize>> {
         let mut at = from;
         loop {
@@ -48,7 +48,7 @@ impl Needle {
             let escape = at.saturating_add(memchr2(b'\\', b'%', rest)?);
             let run = backslashes(text, escape);
             let after = escape.saturating_add(run.max(1));
-            // Of a run, the last ones count; what stands before them is left in pairs.
+            // Of a run of backslashes the last ones count; the others are pairs.
             let skipped = run.saturating_sub(BACKSLASHES_MAX).next_multiple_of(2);
             let escape = escape.saturating_add(skipped);
             if self.may_contain(text, escape, after)
@@ -56,7 +56,7 @@ impl Needle {
             {
                 return (range.start < until).then_some(range);
             }
-            // An escape at this distance behind a plain key belongs to another one.
+            // An escape this far behind a plain key belongs to another occurrence.
             if escape > until.saturating_add(self.key.len()) {
                 return None;
             }
@@ -64,7 +64,7 @@ impl Needle {
         }
     }
 
-    /// Whether what is escaped at `escape`, up to a run of backslashes that ends at `after`, is a
+    /// Whether the escape at `escape`, up to a run of backslashes that ends at `after`, is a
     /// character of the key.
     fn may_contain(&self, text: &[u8], escape: usize, after: usize) -> bool {
         if text.get(escape) == Some(&b'%') {
@@ -81,7 +81,7 @@ impl Needle {
         }
     }
 
-    /// The key, when its first escape is this one.
+    /// The range of the key if this is its first escape.
     fn spelled_around(&self, text: &[u8], from: usize, escape: usize) -> Option<Range<usize>> {
         let before = text.get(from..escape)?;
         (0..self.key.len()).rev().find_map(|literal| {
@@ -92,8 +92,8 @@ impl Needle {
         })
     }
 
-    /// Where the key ends, if from the one of its characters numbered `first` on it is spelled from one
-    /// of these places on.
+    /// Where the key ends, if its characters from number `first` on are spelled from one of these
+    /// offsets on.
     fn end(&self, text: &[u8], places: &[usize], first: usize) -> Option<usize> {
         let mut places = places.to_vec();
         let mut next = Vec::new();
@@ -109,8 +109,8 @@ impl Needle {
             }
             std::mem::swap(&mut places, &mut next);
         }
-        // Half an escape must not be left behind, at any depth of quoting: twice as many backslashes
-        // stand for one at each.
+        // Half an escape must not be left behind at any depth of quoting: each level doubles the
+        // backslashes.
         let evenness = |end: &&usize| {
             let head = text.get(..**end).unwrap_or_default();
             (backslashes_before(head).trailing_zeros(), **end)
@@ -119,7 +119,7 @@ impl Needle {
     }
 }
 
-/// Adds where the text goes on after this character, for each way in which it may be spelled here.
+/// Adds the offsets after this character, one for each spelling found here.
 fn spellings(text: &[u8], at: usize, character: u8, ends: &mut Vec<usize>) {
     let run = backslashes(text, at);
     let after = at.saturating_add(run);
@@ -151,7 +151,7 @@ fn spellings(text: &[u8], at: usize, character: u8, ends: &mut Vec<usize>) {
     }
 }
 
-/// The byte that so many hexadecimal digits stand for, if it is one.
+/// The byte given by so many hexadecimal digits.
 fn hex(text: &[u8], at: usize, digits: usize) -> Option<u8> {
     let digits = text.get(at..at.checked_add(digits)?)?;
     let is_hex = digits.iter().all(u8::is_ascii_hexdigit);
@@ -159,12 +159,12 @@ fn hex(text: &[u8], at: usize, digits: usize) -> Option<u8> {
     u8::try_from(u16::from_str_radix(digits, 16).ok()?).ok()
 }
 
-/// Backslashes from here on.
+/// Number of backslashes from here on.
 fn backslashes(text: &[u8], at: usize) -> usize {
     text.get(at..).unwrap_or_default().iter().take_while(|byte| **byte == b'\\').count()
 }
 
-/// Backslashes at the end.
+/// Number of backslashes at the end of the text.
 fn backslashes_before(text: &[u8]) -> usize {
     text.iter().rev().take_while(|byte| **byte == b'\\').count()
 }

@@ -1,44 +1,44 @@
-//! Repairs JSON that a strict parser refuses because of single bad values, so that those cost
-//! themselves and not the whole page.
+//! Repairs JSON that a strict parser rejects because of single bad values, so that they cost themselves and
+//! not the whole page.
 //!
-//! One run over the bytes: a byte order mark is dropped, bytes that are not UTF-8 become U+FFFD, raw
-//! control characters and unknown escapes in strings are escaped, and a bare `NaN` or `Infinity` becomes
-//! a string. If that is not enough, the elements of `data` that are not valid JSON become `null`.
+//! One scan over the bytes: a byte order mark is dropped, invalid UTF-8 becomes U+FFFD, raw control characters
+//! and unknown escapes in strings are escaped, and a bare `NaN` or `Infinity` becomes a string. If that is not
+//! enough, elements of `data` that are not valid JSON become `null`.
 
 use std::ops::Range;
 
 use serde_json::value::RawValue;
 
-/// The most rows of a page. At most 200 are asked for; a server that takes no notice may give more.
+/// Most rows of a page. At most 200 are requested; a server may ignore that.
 pub(super) const ROWS_MAX: usize = 1_000;
-/// The most repairs of one body; a body with more is not JSON with bad values but something else.
+/// Most repairs of one body; with more it is not JSON with bad values but something else.
 const MENDS_MAX: usize = 10_000;
-/// The most bytes that repairs may add.
+/// Most bytes that repairs may add.
 const GROWTH_BYTES_MAX: usize = 256 << 10;
-/// Tokens that some languages write for numbers that JSON does not have.
+/// Number tokens of other languages that JSON does not have.
 const FOREIGN_NUMBERS: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
-/// Longest id that is looked for in an element that is not valid JSON.
+/// Longest id that is searched in an invalid element, bytes.
 const ID_BYTES_MAX: usize = 80;
 
-/// A repaired place.
+/// A repair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repair {
-    /// Its offset in the repaired body.
+    /// Offset in the repaired body.
     pub at: usize,
     /// What was repaired.
     pub what: Damage,
 }
 
-/// What was wrong.
+/// Kind of a repair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Damage {
-    /// Something that could be repaired in place.
+    /// A value repaired in place.
     Repaired(&'static str),
-    /// An element that is not valid JSON, and the id it may have had. It became `null`.
+    /// An invalid element and its id, if one was found. It became `null`.
     Lost(Option<String>),
 }
 
-/// The repaired body; `None` if there is nothing to repair, or repairs do not make it valid.
+/// Returns the repaired body; `None` if there is nothing to repair or it remains invalid.
 pub fn repair(body: &[u8]) -> Option<(Vec<u8>, Vec<Repair>)> {
     let mut run_id =
         Pass { out: Vec::with_capacity(body.len()), mends: Vec::new(), in_string: false };
@@ -88,7 +88,7 @@ impl Pass {
         }
     }
 
-    /// Returns how many bytes it has dealt with.
+    /// Returns how many bytes it consumed.
     fn in_string(&mut self, byte: u8, rest: &[u8]) -> usize {
         match byte {
             b'"' => self.in_string = false,
@@ -132,7 +132,7 @@ fn escape(rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The body with `null` for each element of `data` that is not valid JSON.
+/// The body with `null` for each invalid element of `data`.
 fn without_broken_elements(json: &[u8], mends: &[Repair]) -> Option<(Vec<u8>, Vec<Repair>)> {
     let begin = data_begin(json)?;
     let (elements, end) = elements(json, begin)?;
@@ -142,7 +142,7 @@ fn without_broken_elements(json: &[u8], mends: &[Repair]) -> Option<(Vec<u8>, Ve
     let last = elements.len().saturating_sub(1);
     for (number, range) in elements.into_iter().enumerate() {
         let element = json.get(range.clone())?;
-        // After the last comma nothing need follow.
+        // Nothing need follow the last comma.
         if number == last && element.trim_ascii().is_empty() {
             break;
         }
@@ -174,7 +174,7 @@ fn without_broken_elements(json: &[u8], mends: &[Repair]) -> Option<(Vec<u8>, Ve
     Some((out, kept))
 }
 
-/// Where the elements of the outermost object's `data` begin.
+/// Offset of the elements of the outermost object's `data`.
 fn data_begin(json: &[u8]) -> Option<usize> {
     let (mut at, mut depth) = (0, 0_usize);
     loop {
@@ -199,7 +199,7 @@ fn data_begin(json: &[u8]) -> Option<usize> {
     }
 }
 
-/// The ranges between the commas of an array, and where it ends.
+/// The ranges between the commas of an array, and its end.
 fn elements(json: &[u8], begin: usize) -> Option<(Vec<Range<usize>>, usize)> {
     let (mut at, mut from, mut depth) = (begin, begin, 0_usize);
     let mut ranges = Vec::new();
@@ -226,7 +226,7 @@ fn elements(json: &[u8], begin: usize) -> Option<(Vec<Range<usize>>, usize)> {
     None
 }
 
-/// Past the closing quote of the string that begins here.
+/// Offset after the closing quote of the string that begins here.
 fn string_end(json: &[u8], begin: usize) -> Option<usize> {
     let mut at = begin + 1;
     loop {
@@ -238,14 +238,14 @@ fn string_end(json: &[u8], begin: usize) -> Option<usize> {
     }
 }
 
-/// Past this byte, if it is the next one that is not blank.
+/// Offset after this byte, if it is the next one that is not blank.
 fn after(json: &[u8], at: usize, byte: u8) -> Option<usize> {
     let rest = json.get(at..)?;
     let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     (rest.get(blank) == Some(&byte)).then_some(at + blank + 1)
 }
 
-/// What looks like the id of an element that is not valid JSON.
+/// What looks like the id of an invalid element.
 fn id(element: &[u8]) -> Option<String> {
     const NAME: &[u8] = b"\"id\"";
     let at = memchr::memmem::find(element, NAME)?;

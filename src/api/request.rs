@@ -1,4 +1,4 @@
-//! One request, as plain data: what is asked, before any key or address is added.
+//! A request as plain data, before key and base URL are added.
 
 use std::fmt;
 
@@ -10,26 +10,26 @@ use url::form_urlencoded::Serializer;
 /// A request to the API. The path is below the base URL and percent-encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The method.
+    /// HTTP method.
     pub method: Method,
-    /// Such as `/videos` or `/videos/ID`; see [`Request::segment`] for how an id gets in.
+    /// For example `/videos` or `/videos/ID`; ids are added by [`Request::segment`].
     pub path: String,
-    /// Parameters in the order they are sent, not yet encoded.
+    /// Query parameters in order, not yet encoded.
     pub query: Vec<(String, String)>,
     /// An ETag, strong or weak: the answer may then be a 304.
     pub if_none_match: Option<String>,
     /// A JSON body.
     pub body: Option<Bytes>,
-    /// Lets the server recognize a repeat.
+    /// The idempotency key, by which the server recognizes a repeat.
     pub idempotency_key: Option<String>,
-    /// Whether the key is sent. Only what is open to everyone goes without.
+    /// Whether the key is sent. Only public documents go without.
     pub authenticated: bool,
-    /// Whether the answer may turn out to be of no use, so that it takes no memory from others.
+    /// Whether the request is a guess: its answer then takes no memory from others.
     pub is_guess: bool,
 }
 
 impl Request {
-    /// A request with nothing but a method and a path that is already percent-encoded.
+    /// A request with a method and a path that is already percent-encoded.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
         Self {
             method,
@@ -53,7 +53,7 @@ impl Request {
         Self { body: Some(body.into()), ..Self::new(Method::POST, path) }
     }
 
-    /// Adds a path segment, such as an id, whatever characters it has.
+    /// Adds a path segment, such as an id; any characters are allowed.
     #[must_use]
     pub fn segment(mut self, segment: &str) -> Self {
         self.path.push('/');
@@ -68,7 +68,7 @@ impl Request {
         self
     }
 
-    /// Asks for a 304 if the answer would still be the one with this ETag.
+    /// Makes the request conditional (`If-None-Match`).
     #[must_use]
     pub fn if_none_match(mut self, etag: Option<String>) -> Self {
         self.if_none_match = etag;
@@ -89,7 +89,7 @@ impl Request {
         self
     }
 
-    /// Marks a request whose answer may turn out to be of no use.
+    /// Marks a request as a guess.
     #[must_use]
     pub fn as_guess(mut self) -> Self {
         self.is_guess = true;
@@ -103,8 +103,8 @@ impl Request {
         self
     }
 
-    /// The address below `base`, or nothing when the path would not arrive as it is written:
-    /// with an empty or a dot segment, or with something that is no path at all.
+    /// The URL below `base`; `None` if the path would be normalized on the way: with an empty or a dot segment,
+    /// or if it is not a path.
     pub(super) fn url(&self, base: &Url) -> Option<Url> {
         let path = format!("{}{}", base.path().trim_end_matches('/'), self.path);
         if !self.path.starts_with('/') || path.split('/').skip(1).any(str::is_empty) {
@@ -122,7 +122,7 @@ impl Request {
     }
 }
 
-/// Path and query as they are sent, for logs.
+/// Path and query as sent, for logs.
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.path.escape_debug())?;
@@ -134,7 +134,7 @@ impl fmt::Display for Request {
     }
 }
 
-/// Everything but unreserved characters is encoded, so a segment can never become two.
+/// Encodes everything but unreserved characters, so that a segment stays one segment.
 fn encode_segment(segment: &str) -> String {
     let mut encoded = String::with_capacity(segment.len());
     for byte in segment.bytes() {

@@ -1,4 +1,4 @@
-//! Reading HTTP dates and `Retry-After`, which comes as seconds or as a date.
+//! Reads HTTP dates and `Retry-After` (seconds or a date).
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -8,10 +8,10 @@ use chrono::{DateTime, Utc};
 
 /// A longer wait is taken for a mistake of the server.
 pub const WAIT_MAX: Duration = Duration::from_secs(24 * 3_600);
-/// What is waited instead; the request after it tells how things are.
+/// The wait instead of such a one; the request after it finds out.
 pub const WAIT_INSTEAD: Duration = Duration::from_secs(3_600);
 
-/// The wait that is kept to, of one that was asked for.
+/// Bounds a wait that the server asked for.
 pub fn bounded_wait(asked: Duration) -> Duration {
     if asked > WAIT_MAX { WAIT_INSTEAD } else { asked }
 }
@@ -21,11 +21,11 @@ pub fn parse_http_date(value: &str) -> Option<DateTime<Utc>> {
     httpdate::parse_http_date(value.trim()).ok().map(DateTime::from)
 }
 
-/// How long `Retry-After` asks to wait, counted from `at`.
+/// The wait that `Retry-After` asks for, counted from `at`.
 ///
-/// `at` is the server's `Date` where it sent one, else the local clock: a date is then read
-/// against the clock that wrote it. Dates gone by mean no wait; what is neither seconds nor a date
-/// means nothing. Absurdly long waits saturate.
+/// `at` is the server's `Date` if it sent one, else the local clock: a date is read against the clock that
+/// wrote it. A past date means no wait; anything but seconds or a date means nothing. Absurdly long waits
+/// saturate.
 pub fn parse_retry_after(value: &str, at: DateTime<Utc>) -> Option<Duration> {
     let value = value.trim();
     if let Some(date) = parse_http_date(value) {
@@ -34,14 +34,14 @@ pub fn parse_retry_after(value: &str, at: DateTime<Utc>) -> Option<Duration> {
     parse_seconds(value)
 }
 
-/// Decimal seconds, with a fraction or without. A sign or an exponent is no documented form.
+/// Decimal seconds, with or without a fraction. Signs and exponents are not documented.
 fn parse_seconds(value: &str) -> Option<Duration> {
     let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
     let digits_only = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     if !digits_only(whole) || !digits_only(fraction) {
         return None;
     }
-    // Only digits are left, so the one way to fail is to be too large.
+    // Only digits are left, so parsing can only overflow.
     let seconds = whole.parse().unwrap_or(u64::MAX);
     let fraction: f64 = format!("0.{fraction}").parse().ok()?;
     Some(Duration::from_secs(seconds).saturating_add(Duration::from_secs_f64(fraction)))

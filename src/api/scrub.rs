@@ -1,4 +1,4 @@
-//! Keeping the key, and whatever else must not be shown, out of everything a server makes us see.
+//! Removes the key, and passwords in URLs, from everything received from a server.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -9,23 +9,23 @@ use bytes::Bytes;
 use crate::api::redact::Needle;
 use crate::model::shown::printable;
 
-/// What stands where the key stood.
+/// Replacement of the key.
 const REDACTED: &str = "[redacted]";
 
-/// A shorter key is no secret, and looking for it would mangle words that are not it.
+/// A shorter key is not a secret, and replacing it would damage other words.
 const KEY_CHARS_MIN: usize = 8;
 
-/// Removes one key from bytes and text, however it is spelled in them. Does not show it when printed.
+/// Removes one key from bytes and text in any spelling. Not shown by Debug.
 #[derive(Clone)]
 pub struct Scrubber(Option<Needle>);
 
 impl Scrubber {
-    /// Looks for `key`.
+    /// Creates a scrubber for `key`.
     pub fn new(key: &str) -> Self {
         Self((key.len() >= KEY_CHARS_MIN).then(|| Needle::new(key)))
     }
 
-    /// The bytes without the key. They are searched, and copied only when it is there.
+    /// Returns the bytes without the key; copied only if it is there.
     pub fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let Some(needle) = &self.0 else { return Cow::Borrowed(bytes) };
         let mut found = needle.find(bytes, 0);
@@ -44,7 +44,7 @@ impl Scrubber {
         Cow::Owned(clean)
     }
 
-    /// A body without the key, copied only when it is there.
+    /// Returns a body without the key; copied only if it is there.
     pub(super) fn body(&self, body: Bytes) -> Bytes {
         match self.bytes(&body) {
             Cow::Borrowed(_) => body,
@@ -52,7 +52,7 @@ impl Scrubber {
         }
     }
 
-    /// The text without the key.
+    /// Returns the text without the key.
     pub(super) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.bytes(text.as_bytes()) {
             Cow::Borrowed(_) => Cow::Borrowed(text),
@@ -60,12 +60,12 @@ impl Scrubber {
         }
     }
 
-    /// Text from a server, fit to be shown: without the key, control characters or excess length.
+    /// Returns text from a server for display: without the key and control characters, shortened.
     pub(super) fn shown(&self, text: &str, chars_max: usize) -> String {
         printable(&self.text(text), chars_max)
     }
 
-    /// An error and all its causes on one line, without the key or an address's password.
+    /// Returns an error and its causes on one line, without the key or a URL's password.
     pub(super) fn chain(&self, error: &(dyn Error + 'static), chars_max: usize) -> String {
         let mut line = error.to_string();
         let mut cause = error.source();
@@ -88,7 +88,7 @@ impl fmt::Debug for Scrubber {
     }
 }
 
-/// The text with `user:password@` cut out of every address in it.
+/// Removes `user:password@` from every URL in a text.
 fn without_userinfo(text: &str) -> String {
     let mut parts = text.split("://");
     let mut clean = parts.next().unwrap_or_default().to_owned();

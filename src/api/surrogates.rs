@@ -1,13 +1,13 @@
-//! Text that was cut within an emoji: JSON in which half of a surrogate pair stands alone. JSON's grammar
-//! allows it, but no parser can make text of it.
+//! Handles text truncated within an emoji: JSON in which half of a surrogate pair stands alone. The JSON grammar
+//! allows it, but parsers reject it.
 
-/// The length of `\uXXXX`.
+/// Length of `\uXXXX`.
 const UNIT: usize = 6;
 /// U+FFFD, the replacement character.
 const REPLACEMENT: &[u8; UNIT] = b"\\ufffd";
 
-/// Replaces each escaped half of a surrogate pair that stands alone by the replacement character. All
-/// else, and the length, stays as it is.
+/// Replaces each lone escaped surrogate by the replacement character. The length of the text does not
+/// change.
 pub(super) fn replace_lone_surrogates(json: &mut [u8]) {
     let mut at = 0;
     while let Some(distance) = memchr::memchr(b'\\', json.get(at..).unwrap_or_default()) {
@@ -21,13 +21,13 @@ pub(super) fn replace_lone_surrogates(json: &mut [u8]) {
                 UNIT
             }
             (Some(_), _) => UNIT,
-            // A backslash and what it escapes.
+            // A backslash and the escaped character.
             (None, _) => 2,
         };
     }
 }
 
-/// The UTF-16 unit that is escaped here.
+/// The UTF-16 unit escaped here.
 fn unit(json: &[u8], at: usize) -> Option<u16> {
     let digits = json.get(at..at + UNIT)?.strip_prefix(b"\\u")?;
     let is_hex = digits.iter().all(u8::is_ascii_hexdigit);

@@ -1,7 +1,7 @@
-//! The answer of a batch endpoint: sums over a window, by the ids that were asked for.
+//! The answer of a batch endpoint: sums over a window of days, by id.
 //!
-//! It is taken only if the window that the server says it used is the one that was asked for; a
-//! server that answers for its default instead would otherwise fill a day with a month.
+//! It is accepted only if the window in the answer is the requested one; a server that uses its default window
+//! instead would otherwise fill a day with a month.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,13 +16,13 @@ use crate::api::page::read;
 use crate::model::metrics::{Metrics, NAMES};
 use crate::model::{Column, ColumnType};
 
-/// Longest `meta`, which repeats at most the ids that were asked for.
+/// Longest `meta`, which repeats at most the requested ids, bytes.
 const META_BYTES_MAX: usize = 64 << 10;
 
-/// Length of a date at the beginning of an instant.
+/// Length of the date at the start of an instant.
 const DATE_BYTES: usize = 10;
 
-/// What a batch endpoint says about one day. Ids are in lower case.
+/// Answer of a batch endpoint about one day. Ids are in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Windowed {
     figures: BTreeMap<String, (Metrics, bool)>,
@@ -58,7 +58,7 @@ impl Windowed {
         })
     }
 
-    /// The figures of an id, and whether any of them was no number.
+    /// The figures of an id, and whether one of them was not a number.
     pub fn of(&self, id: &str) -> Option<(Metrics, bool)> {
         self.figures.get(&id.to_lowercase()).copied()
     }
@@ -98,7 +98,7 @@ fn id(value: &Value) -> Option<String> {
     }
 }
 
-/// What the server does not say cannot contradict.
+/// Checks the window; members that are missing cannot contradict.
 fn check_window(meta: &Value, day: &str) -> Result<(), Failure> {
     let differs = |name: &str| {
         let date = meta[name].as_str()?;
