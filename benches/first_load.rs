@@ -183,7 +183,7 @@ impl Measured {
         let goal = |what, value, most| Goal { what, value, most };
         let growth = self.larger.peak_bytes as f64 / self.first.peak_bytes as f64;
         vec![
-            goal("wall time, times the floor's", ratio(self.first.wall, self.floor.wall), 1.5),
+            goal("wall time, times the floor's", ratio(self.first.wall, self.floor.wall), 1.25),
             goal("peak memory, MiB", self.first.peak_bytes as f64 / MIB, 24.0),
             goal("peak memory with 100,000 rows, MiB", self.larger.peak_bytes as f64 / MIB, 24.0),
             goal("peak memory with five times the rows, times the first's", growth, 1.1),
@@ -192,7 +192,7 @@ impl Measured {
             goal(
                 "unchanged: CPU, times the first load's",
                 ratio(self.again.cpu, self.first.cpu),
-                0.1,
+                0.12,
             ),
         ]
     }

@@ -146,7 +146,8 @@ impl Row {
             Cell::Unescaped(range) => (self.unescaped.as_bytes(), range),
         };
         let text = bytes.get(range.start as usize..range.end as usize).unwrap_or_default();
-        Value::Text(String::from_utf8_lossy(text))
+        // Cut from texts where they were whole.
+        Value::Text(Cow::Borrowed(str::from_utf8(text).unwrap_or_default()))
     }
 
     /// The API's id.

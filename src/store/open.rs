@@ -22,8 +22,9 @@ pub(super) use embedded::migrations;
 /// `CrMr`: tells this program's files from every other SQLite database.
 const APPLICATION_ID: i64 = 1_131_564_402;
 
-/// The most that stays of the WAL after a checkpoint, bytes.
-const WAL_BYTES_KEPT: i64 = 16 * 1024 * 1024;
+/// The WAL is checkpointed when it is this long, and cut to it after that, bytes. A checkpoint waits for the
+/// disk twice and writes each page anew, so they are few.
+const WAL_BYTES: i64 = 16 * 1024 * 1024;
 
 /// Page cache of a connection in KiB; the largest part of the memory a run needs.
 const CACHE_KIB: i64 = 3 * 1024;
@@ -178,7 +179,8 @@ fn prepare(connection: &Connection) -> StoreResult<()> {
     // Readers see a snapshot and never wait; a commit appends and does not wait for the disk.
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
-    connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_BYTES / PAGE_BYTES)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.set_prepared_statement_cache_capacity(64);

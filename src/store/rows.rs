@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use rusqlite::{
-    CachedStatement, Connection, OptionalExtension, Params, Transaction, params_from_iter,
+    CachedStatement, Connection, Error, OptionalExtension, Params, Transaction, params_from_iter,
 };
 
 use crate::model::{Instant, Kind, Row, Value, columns};
@@ -65,6 +65,8 @@ pub struct RowWriter<'t> {
     place: CachedStatement<'t>,
     clear_etag: CachedStatement<'t>,
     history: Option<History<'t>>,
+    /// Whether the last row was new: then the next one is taken for new as well before it is looked for.
+    was_new: bool,
 }
 
 struct History<'t> {
@@ -108,16 +110,23 @@ impl<'t> RowWriter<'t> {
                 "UPDATE page SET etag = NULL WHERE page = ?1 AND etag IS NOT NULL",
             )?,
             history,
+            was_new: false,
         })
     }
 
     /// Writes `row` as far as it is news.
     pub fn write(&mut self, row: &Row, source: Source) -> StoreResult<Written> {
-        let Some(found) = self.find(row)? else {
-            let key = self.insert(row, source)?;
-            let scrape = self.record(key, row)?;
-            return Ok(Written { key, state: State::New, scrape, last_listing: None });
-        };
+        let mut found = if self.was_new { None } else { self.find(row)? };
+        if found.is_none() {
+            if let Some(key) = self.insert(row, source)? {
+                self.was_new = true;
+                let scrape = self.record(key, row)?;
+                return Ok(Written { key, state: State::New, scrape, last_listing: None });
+            }
+            found = self.find(row)?;
+        }
+        self.was_new = false;
+        let found = found.ok_or(Error::QueryReturnedNoRows)?;
         let state = self.settle(&found, row, source)?;
         let scrape = match state {
             State::Same | State::New => Scrape::Held,
@@ -173,9 +182,13 @@ impl<'t> RowWriter<'t> {
         Ok(State::Changed)
     }
 
-    fn insert(&mut self, row: &Row, source: Source) -> StoreResult<i64> {
+    /// The key of the new row; `None` if it is there already.
+    fn insert(&mut self, row: &Row, source: Source) -> StoreResult<Option<i64>> {
         let head = [Value::Text(row.id()), integer(source.page), Value::Integer(source.as_of)];
-        Ok(self.insert.insert(bind(head, row, self.history.is_some()))?)
+        match self.insert.insert(bind(head, row, self.history.is_some())) {
+            Err(Error::StatementChangedRows(0)) => Ok(None),
+            inserted => Ok(Some(inserted?)),
+        }
     }
 
     fn record(&mut self, key: i64, row: &Row) -> StoreResult<Scrape> {
@@ -285,7 +298,8 @@ fn compose(kind: Kind) -> Sql {
         ),
         insert: format!(
             "INSERT INTO {table} (id, page, as_of, first_mirrored_at, extra, fingerprint, {list})
-             VALUES (?1, ?2, ?3, ?3, ?4, ?5, {values})"
+             VALUES (?1, ?2, ?3, ?3, ?4, ?5, {values})
+             ON CONFLICT DO NOTHING"
         ),
         update: format!(
             "UPDATE {table}

@@ -5,7 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
 
@@ -17,12 +17,14 @@ use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance_lock::OpenFiles;
 use crate::store::{jobs, open};
 
-/// Threads that read, each with a connection of its own.
+/// Threads that read, each with a connection of its own. The second opens its connection when the first is busy.
 const READERS: usize = 2;
 
 type Answer<T> = thread::Result<StoreResult<T>>;
 type Write = Box<dyn FnOnce(&Database) + Send>;
 type Read = Box<dyn FnOnce(StoreResult<&Connection>) + Send>;
+/// A reader's queue; each read that is not done holds a clone of the second.
+type ReadQueue = (mpsc::Sender<Read>, Arc<()>);
 
 /// The database. Clones share the threads; when the last is dropped, what was asked for is finished, the
 /// database closed and the lock let go.
@@ -33,7 +35,7 @@ pub struct Store(Arc<Shared>);
 struct Shared {
     path: PathBuf,
     // `None` while the last clone is dropped.
-    queues: Option<(mpsc::Sender<Read>, mpsc::Sender<Write>)>,
+    queues: Option<(Vec<ReadQueue>, mpsc::Sender<Write>)>,
     readers: Vec<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -47,12 +49,12 @@ impl Store {
     pub fn start(database: Database) -> StoreResult<Self> {
         let (path, files) = (database.path().to_owned(), database.files());
         let io = StoreError::io(&path);
-        let (reads, queue) = mpsc::channel::<Read>();
-        let queue = Arc::new(Mutex::new(queue));
-        let mut readers = Vec::new();
+        let (mut queues, mut readers) = (Vec::new(), Vec::new());
         for _ in 0..READERS {
-            let (queue, path, files) = (Arc::clone(&queue), path.clone(), files.clone());
-            let read = move || read_all(&queue, &path, files.as_deref());
+            let (reads, queue) = mpsc::channel::<Read>();
+            queues.push((reads, Arc::default()));
+            let (path, files) = (path.clone(), files.clone());
+            let read = move || read_all(queue, &path, files.as_deref());
             readers.push(
                 thread::Builder::new().name("sqlite-reader".to_owned()).spawn(read).map_err(io)?,
             );
@@ -61,7 +63,7 @@ impl Store {
         let write = move || queue.into_iter().for_each(|job| job(&database));
         let writer =
             thread::Builder::new().name("sqlite-writer".to_owned()).spawn(write).map_err(io)?;
-        let (queues, writer) = (Some((reads, writes)), Some(writer));
+        let (queues, writer) = (Some((queues, writes)), Some(writer));
         Ok(Self(Arc::new(Shared { path, queues, readers, writer })))
     }
 
@@ -75,8 +77,17 @@ impl Store {
         f: impl FnOnce(&Connection) -> StoreResult<T> + Send + 'static,
     ) -> Pending<T> {
         let (tell, told) = oneshot::channel();
-        let job = |connection: StoreResult<&Connection>| answer(tell, || f(connection?));
-        let _ = self.0.queues.as_ref().map(|(reads, _)| reads.send(Box::new(job)));
+        let queues = self.0.queues.as_ref().map_or(&[][..], |(reads, _)| reads);
+        if let Some((reads, busy)) = queues.iter().min_by_key(|(_, busy)| Arc::strong_count(busy)) {
+            let busy = Arc::clone(busy);
+            let job = |connection: StoreResult<&Connection>| {
+                answer(tell, || {
+                    let _busy = busy;
+                    f(connection?)
+                });
+            };
+            let _ = reads.send(Box::new(job));
+        }
         Pending(told)
     }
 
@@ -166,11 +177,9 @@ fn answer<T>(tell: oneshot::Sender<Answer<T>>, f: impl FnOnce() -> StoreResult<T
 }
 
 /// Reads what is asked for with one connection, which is opened when there is something to read.
-fn read_all(queue: &Mutex<mpsc::Receiver<Read>>, path: &Path, files: Option<&OpenFiles>) {
+fn read_all(queue: mpsc::Receiver<Read>, path: &Path, files: Option<&OpenFiles>) {
     let mut connection = None;
-    loop {
-        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = next else { return };
+    for job in queue {
         let opened = match connection.take() {
             Some(opened) => Ok(opened),
             None => open::reader(path).and_then(|opened| {

@@ -156,6 +156,8 @@ async fn follow(
     let mut target = aim(ctx, listing, &parameters, listing.next_cursor.clone()).await?;
     let mut guess: Option<Guess<Target, Asked>> = None;
     let mut writing: Option<Pending<PageWritten>> = None;
+    // The cursor of the page that is being written.
+    let mut before = None;
     let mut repeats = 0;
     let mut fruitless = 0;
     let mut recovered = 0;
@@ -173,6 +175,15 @@ async fn follow(
         let fetched = match guessed {
             Some(fetched) => Ok(fetched),
             None => ahead.during(ask(&ctx.fetcher, listing, &target, &parameters)).await,
+        };
+        let named = fetched.as_ref().ok().and_then(|fetched| match &fetched.value {
+            Some(page) => page.next_cursor.clone(),
+            None => target.known.as_ref()?.next_cursor.clone(),
+        });
+        // The page after this one is looked up while the page before it is written.
+        let next = match named {
+            None => None,
+            Some(cursor) => Some(ahead.during(aim(ctx, listing, &parameters, Some(cursor))).await?),
         };
         // The page before is in before anything is concluded from this one.
         if let Some(task) = writing.take() {
@@ -230,12 +241,9 @@ async fn follow(
             Some(expected) => expected,
             None => *expected.insert(rows_expected(ctx, listing, page.total_count).await?),
         };
-        let next = match &page.next_cursor {
-            None => None,
-            Some(cursor) => Some(aim(ctx, listing, &parameters, Some(cursor.clone())).await?),
-        };
         let is_repeated = next.as_ref().is_some_and(|next| {
             next.cursor == target.cursor
+                || next.cursor == before
                 || next.known.as_ref().is_some_and(|page| page.listing == Some(listing.listing))
         });
         if is_repeated && repeats < REPEATS_MAX {
@@ -267,7 +275,7 @@ async fn follow(
             {
                 writing = Some(task);
                 guess = ahead.claim(next.cursor.as_deref()).await;
-                target = next;
+                before = std::mem::replace(&mut target, next).cursor;
             }
             Some(_) => {
                 join(ctx, listing, task, notes).await?;
