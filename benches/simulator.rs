@@ -9,6 +9,8 @@
 
 #[path = "../tests/simulation/mod.rs"]
 mod simulation;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::time::Duration;
 

@@ -174,8 +174,12 @@ pub fn coverage(
     let compare = |kind| {
         let held = analysis::scrapes(c, kind)?;
         let mut coverage = Coverage { kind, mirrored: 0, to_come: 0, missed: 0 };
-        for (id, scrapes) in control.all_scrapes(kind) {
-            let times = scrapes.iter().filter_map(|one| Instant::parse(&one.scraped_at));
+        let scrapes = control.world(|world| {
+            let rows = world.all(kind).map(|row| (world.id_text(row), world.scrapes(row)));
+            rows.collect::<Vec<_>>()
+        });
+        for (id, scrapes) in scrapes {
+            let times = scrapes.iter().map(|scrape| Instant::from(scrape.at.to_utc()));
             let times: Vec<_> = times.filter(|at| *at > since).collect();
             for at in &times {
                 let is_held = held.contains(&(id.clone(), *at));

@@ -11,10 +11,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use creatormirror::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::{Connection, OpenFlags};
+use support::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
 
 use support::{BINARY, Bed, Run, calm, looks, until};
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use creatormirror::sandbox::{Accident, Fault, FaultBody, RetryAfter};
+use support::sandbox::{Accident, Fault, FaultBody, RetryAfter};
 
 use lived::{hours, live};
 use simulation::Stage;

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 mod simulation;
+mod support;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -12,8 +13,8 @@ use std::time::Duration;
 
 use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Control, SandboxSettings};
 use rusqlite::Connection;
+use support::sandbox::{Control, SandboxSettings};
 
 use simulation::{Stage, stage};
 

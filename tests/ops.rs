@@ -8,3 +8,4 @@ mod bench;
 mod check;
 #[path = "ops/status.rs"]
 mod status;
+mod support;

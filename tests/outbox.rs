@@ -22,13 +22,15 @@ mod sql;
 mod verdicts;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::SandboxSettings;
 use serde_json::Value;
+use support::sandbox::SandboxSettings;
 use support::{Bed, Run, calm};
 
 /// A bed with four server processes, and a short time to settle.
 pub fn bed() -> Bed {
-    bed_of(SandboxSettings { replicas: 4, ..calm() })
+    let bed = bed_of(calm());
+    bed.control.set_replicas(4);
+    bed
 }
 
 /// The same with other settings.

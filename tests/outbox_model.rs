@@ -7,6 +7,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -24,9 +26,6 @@ use creatormirror::model::settings::ApiSettings;
 use creatormirror::model::{Kind, Watcher, instant};
 use creatormirror::outbox::{self, OutboxSettings, validate};
 use creatormirror::report::outbox as report;
-use creatormirror::sandbox::{
-    self, Accident, Control, Duplicates, Fault, FaultBody, RetryAfter, SandboxSettings,
-};
 use creatormirror::store::backup::{self, Existing};
 use creatormirror::store::open::IfMissing;
 use creatormirror::store::outbox::{self as stored, enqueue, manual};
@@ -34,6 +33,9 @@ use creatormirror::store::{Database, StoreError};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
+use support::sandbox::{
+    self, Accident, Control, Duplicates, Fault, FaultBody, RetryAfter, SandboxSettings,
+};
 
 /// Lives of an ordinary run. Each is a case of its own: 6 to 29 random events, and the rest after them.
 const LIVES: u64 = 500;
@@ -146,7 +148,6 @@ async fn live(seed: u64, template: &Path) -> Lived {
             false => random.random_range(0..12),
         },
         account_videos: 0,
-        replicas: 4,
         seed,
         duplicates: if random.random_bool(0.5) {
             Duplicates::Conflict
@@ -162,6 +163,7 @@ async fn live(seed: u64, template: &Path) -> Lived {
     let database = folder.path().join("mirror.db");
     std::fs::copy(template, &database).unwrap();
     let control = sandbox.control();
+    control.set_replicas(4);
     let named = control.rows(Kind::Creator);
     let mut creators = BTreeMap::new();
     for row in named {

@@ -12,11 +12,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, RetryAfter};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
+use support::sandbox::{Accident, Fault, RetryAfter};
 use support::{BINARY, Bed, Run, calm, looks, until};
 
 /// Tables that a restored copy has of its own.

@@ -9,6 +9,7 @@ mod accidents;
 mod client;
 #[path = "sandbox/manners.rs"]
 mod manners;
+mod support;
 #[path = "sandbox/writes.rs"]
 mod writes;
 
@@ -18,8 +19,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use client::{Bench, start_time};
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{IdStyle, Moment, SandboxSettings};
 use serde_json::{Value, json};
+use support::sandbox::{IdStyle, Moment, SandboxSettings};
 
 fn by_id(mut rows: Vec<Value>) -> Vec<Value> {
     rows.sort_by_key(|row| (row["platform"].to_string(), row["id"].to_string()));

@@ -7,8 +7,8 @@ mod support;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::SandboxSettings;
 use support::meddler::{Meddler, Reply};
+use support::sandbox::SandboxSettings;
 use support::{Bed, calm};
 
 /// The most memory that any answer may make the process take, bytes. Unoptimized, the program itself takes

@@ -5,8 +5,8 @@
 mod support;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, FaultBody, SandboxSettings, Switch};
 use serde_json::json;
+use support::sandbox::{Accident, Fault, FaultBody, SandboxSettings, Switch};
 use support::{Bed, calm};
 
 fn settings() -> SandboxSettings {

@@ -8,10 +8,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, SandboxSettings};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::types::Value as Sql;
+use support::sandbox::{Accident, Fault, SandboxSettings};
 use support::{BINARY, Bed, calm, until};
 
 fn videos(videos: usize) -> SandboxSettings {

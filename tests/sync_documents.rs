@@ -6,7 +6,7 @@
 mod support;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, FaultBody};
+use support::sandbox::{Accident, Fault, FaultBody};
 use support::{Bed, calm};
 
 fn said(text: &'static str) -> Accident {

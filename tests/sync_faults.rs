@@ -9,9 +9,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{
-    Accident, Fault, FaultBody, Mutation, Repeat, SandboxSettings, Shape,
-};
+use support::sandbox::{Accident, Fault, FaultBody, Mutation, Repeat, SandboxSettings, Shape};
 use support::{Bed, calm, until};
 
 const SHAPES: [Shape; 7] = [

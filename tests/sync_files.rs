@@ -12,8 +12,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault};
 use rusqlite::{Connection, OpenFlags};
+use support::sandbox::{Accident, Fault};
 use support::{BINARY, Bed, calm, skip, until};
 
 /// Users that exist nowhere: whom the mirror belongs to, and two that would like to read it.

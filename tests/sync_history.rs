@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Moment, SandboxSettings};
 use rusqlite::types::Value as Sql;
 use serde_json::{Value, json};
+use support::sandbox::{Moment, SandboxSettings};
 use support::{Bed, calm, frozen_at};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -176,7 +176,8 @@ fn scrapes_are_told_apart_to_the_precision_received() {
 
 #[test]
 fn addresses_that_are_signed_anew_are_no_change() {
-    let bed = Bed::frozen(SandboxSettings { signed_urls: true, ..calm() });
+    let bed = Bed::frozen(calm());
+    bed.control.sign_urls();
     for id in bed.control.ids(Kind::Account) {
         bed.control.make_unavailable(Kind::Account, &id);
     }

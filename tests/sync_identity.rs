@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, FaultBody, SandboxKey, SandboxSettings};
 use rusqlite::Connection;
 use serde_json::json;
+use support::sandbox::{Accident, Fault, FaultBody, SandboxKey, SandboxSettings};
 use support::{Bed, KEY, Run, calm};
 
 /// A key that nothing else looks like.

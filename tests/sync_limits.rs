@@ -14,9 +14,9 @@ use creatormirror::fetch::Fetcher;
 use creatormirror::fetch::fetcher::RequestSettings;
 use creatormirror::model::settings::ApiSettings;
 use creatormirror::model::{Kind, Watcher};
-use creatormirror::sandbox::{Accident, Entry, Fault, RetryAfter, SandboxSettings};
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
+use support::sandbox::{Accident, Entry, Fault, RetryAfter, SandboxSettings};
 use support::{Bed, KEY, calm, frozen_at, until};
 
 fn pages() -> SandboxSettings {

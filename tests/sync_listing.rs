@@ -7,8 +7,8 @@ mod support;
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Entry, Fault, SandboxSettings};
 use support::looks::CONTENT;
+use support::sandbox::{Accident, Entry, Fault, SandboxSettings};
 use support::{Bed, calm, until};
 
 /// Several pages of every list, none of them full at its end.

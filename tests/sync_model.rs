@@ -19,7 +19,6 @@ use creatormirror::clock::Clock;
 use creatormirror::fetch::fetcher::RequestSettings;
 use creatormirror::fetch::{Fetcher, SyncContext};
 use creatormirror::model::{Kind, Watcher};
-use creatormirror::sandbox::{Accident, Fault, Mutation, Platform, RetryAfter, SandboxSettings};
 use creatormirror::schedule::decision::RunScope;
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
@@ -30,6 +29,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use settings::{client, sync_settings};
 use support::meddler::Meddler;
+use support::sandbox::{Accident, Fault, Mutation, Platform, RetryAfter, SandboxSettings};
 use support::{Bed, calm, frozen_at};
 use tokio::runtime::Runtime;
 

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, SandboxSettings};
+use support::sandbox::{Accident, Fault, SandboxSettings};
 use support::{Bed, calm, until};
 
 fn settings() -> SandboxSettings {

@@ -6,8 +6,8 @@
 mod support;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, BadRow, Fault, IdStyle, SandboxSettings};
 use serde_json::json;
+use support::sandbox::{Accident, BadRow, Fault, IdStyle, SandboxSettings};
 use support::{Bed, calm};
 
 fn two_pages() -> SandboxSettings {

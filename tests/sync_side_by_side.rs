@@ -8,9 +8,9 @@ mod support;
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, SandboxSettings};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use support::sandbox::{Accident, Fault, SandboxSettings};
 use support::{Bed, calm};
 
 const LATENCY: Duration = Duration::from_millis(150);

@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, Mutation, Platform, SandboxSettings};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
+use support::sandbox::{Accident, Fault, Mutation, Platform, SandboxSettings};
 use support::{Bed, calm};
 
 const STEPS: usize = 18;
@@ -34,12 +34,13 @@ impl Life {
             videos: 430,
             account_videos: 430,
             new_posts_per_day: 0.1,
-            gzip: seed.is_multiple_of(2),
             null_sort_first: !seed.is_multiple_of(2),
             ..calm()
         };
         let random = ChaCha8Rng::seed_from_u64(seed);
-        Self { bed: Bed::frozen(settings), random, deleted: Vec::new(), revised: BTreeSet::new() }
+        let bed = Bed::frozen(settings);
+        bed.control.set_gzip(seed.is_multiple_of(2));
+        Self { bed, random, deleted: Vec::new(), revised: BTreeSet::new() }
     }
 
     fn kind(&mut self) -> Kind {

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
 use serde_json::{Value, json};
+use support::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
 use support::{BINARY, Bed, Run, calm, until};
 
 /// More than there is.

@@ -7,17 +7,20 @@ use serde_json::{Map, Value, json};
 
 use crate::model::Kind;
 use crate::sandbox::call::Call;
-use crate::sandbox::figures::days_before;
+use crate::sandbox::fields::members;
+use crate::sandbox::figures::{days_before, preset_days};
 use crate::sandbox::growth::Platform;
 use crate::sandbox::replies::{Answer, Problem};
 use crate::sandbox::world::{Row, World};
 
+/// The most ids of one request.
+const IDS_MAX: usize = 200;
 /// The most days between the first and the last of a window.
 const SPAN_DAYS_MAX: i64 = 366;
 
 /// `POST /accounts/metrics`, `/videos/metrics`, `/account-videos/metrics`.
 pub fn metrics(world: &World, kind: Kind, call: &Call) -> Result<Answer, Problem> {
-    let body: Map<String, Value> = call.json()?;
+    let body = members(call)?;
     let (period, start, end) = window(&body, world.now.date())?;
     let mut data = BTreeMap::new();
     let mut not_found = Vec::new();
@@ -52,7 +55,7 @@ fn asked_rows(
         return Ok(rows);
     }
     let field = if kind == Kind::Account { "account_ids" } else { "video_ids" };
-    let ids = ids(world, body, field)?.ok_or_else(|| Problem::field(field, "is required"))?;
+    let ids = ids(body, field)?.ok_or_else(|| Problem::field(field, "is required"))?;
     if ids.is_empty() {
         return Err(Problem::field(field, "must have at least 1 item"));
     }
@@ -77,22 +80,14 @@ fn post_rows(
         let row = place.map(|place| Row { kind: Kind::AccountVideo, place });
         Ok((id, row.filter(|row| world.is_listed(*row))))
     };
-    ids(world, body, field)?.unwrap_or_default().into_iter().map(row).collect()
+    ids(body, field)?.unwrap_or_default().into_iter().map(row).collect()
 }
 
-fn ids(
-    world: &World,
-    body: &Map<String, Value>,
-    field: &str,
-) -> Result<Option<Vec<Value>>, Problem> {
+fn ids(body: &Map<String, Value>, field: &str) -> Result<Option<Vec<Value>>, Problem> {
     let Some(value) = body.get(field).filter(|value| !value.is_null()) else { return Ok(None) };
     let list = value.as_array().ok_or_else(|| Problem::field(field, "must be an array"))?;
-    let max = world.settings.batch_ids_max;
-    if list.len() > max && world.settings.batch_names_max {
-        return Err(Problem::field(field, format!("must have at most {max} items")));
-    }
-    if list.len() > max {
-        return Err(Problem::field(field, "has too many items"));
+    if list.len() > IDS_MAX {
+        return Err(Problem::field(field, format!("must have at most {IDS_MAX} items")));
     }
     let mut seen = BTreeSet::new();
     let once = list.iter().filter(|id| seen.insert(id.to_string())).cloned();
@@ -103,29 +98,21 @@ fn window(
     body: &Map<String, Value>,
     today: NaiveDate,
 ) -> Result<(String, NaiveDate, NaiveDate), Problem> {
-    let date = |name: &str| match body.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => {
-            let parsed = value.as_str().and_then(|text| text.parse::<NaiveDate>().ok());
-            parsed.map(Some).ok_or_else(|| Problem::field(name, "must be a date, YYYY-MM-DD"))
-        }
+    let date = |name: &str| {
+        let date = body.get(name).and_then(|value| value.as_str()?.parse::<NaiveDate>().ok());
+        date.ok_or_else(|| Problem::field(name, "must be a date, YYYY-MM-DD"))
     };
-    let period = body.get("period").map_or(Some("30d"), Value::as_str);
-    let days = match period {
-        Some("7d") => 7,
-        Some("30d") => 30,
-        Some("90d") => 90,
-        Some("custom") => {
-            let needed = |name: &str| Problem::field(name, "is required when period is custom");
-            let start = date("start_date")?.ok_or_else(|| needed("start_date"))?;
-            let end = date("end_date")?.ok_or_else(|| needed("end_date"))?;
-            if start > end || (end - start).num_days() > SPAN_DAYS_MAX {
-                let message = format!("must be at most {SPAN_DAYS_MAX} days before end_date");
-                return Err(Problem::field("start_date", message));
-            }
-            return Ok(("custom".to_owned(), start, end));
-        }
-        _ => return Err(Problem::field("period", "must be 7d, 30d, 90d or custom")),
-    };
-    Ok((format!("{days}d"), days_before(today, days - 1), today))
+    let period = body.get("period").map_or(Some("30d"), Value::as_str).unwrap_or_default();
+    if let Some(days) = preset_days(period) {
+        return Ok((period.to_owned(), days_before(today, days - 1), today));
+    }
+    if period != "custom" {
+        return Err(Problem::field("period", "must be 7d, 30d, 90d or custom"));
+    }
+    let (start, end) = (date("start_date")?, date("end_date")?);
+    if start > end || (end - start).num_days() > SPAN_DAYS_MAX {
+        let message = format!("must be at most {SPAN_DAYS_MAX} days before end_date");
+        return Err(Problem::field("start_date", message));
+    }
+    Ok((period.to_owned(), start, end))
 }

@@ -1,20 +1,16 @@
-//! Changes to the world: what clients may do to it, and what tests may.
+//! Changes to the world: what clients may do to it, and what may happen behind the API's back.
 
 use crate::model::Kind;
-use crate::sandbox::accident::Mutation;
-use crate::sandbox::growth::{Platform, hours};
-use crate::sandbox::lists::ListQuery;
+use crate::sandbox::growth::{Counts, Platform, hours};
 use crate::sandbox::moment::{HOUR, Moment};
-use crate::sandbox::population::{insert_sorted, post_key};
-use crate::sandbox::words;
-use crate::sandbox::world::{Row, World};
+use crate::sandbox::world::{Metadata, Row, World};
 
 /// Posts found in the feed of an account that is tracked later.
 const POSTS_OF_NEW_ACCOUNT: i64 = 6;
 
 impl World {
     /// Begins to track an account: its first scrape comes within seconds and finds posts.
-    pub(super) fn track_account(&mut self, platform: Platform, username: String) -> Row {
+    pub fn track_account(&mut self, platform: Platform, username: String) -> Row {
         let now = self.now;
         let place = self.add_account(platform, username, now);
         for n in 1..=POSTS_OF_NEW_ACCOUNT {
@@ -26,126 +22,109 @@ impl World {
     }
 
     /// Begins to track a post: its first scrape comes within seconds.
-    pub(super) fn track_video(&mut self, platform: Platform, external_id: u64) -> Row {
+    pub fn track_video(&mut self, platform: Platform, external_id: u64) -> Row {
         let row = Row { kind: Kind::Video, place: self.add_video(platform, external_id, self.now) };
         self.set_active(row, true);
         row
     }
 
     /// Pauses a row, or lets it go on. Pausing a creator pauses its accounts.
-    pub(super) fn set_active(&mut self, row: Row, active: bool) {
-        let (now, place) = (self.now, row.place as usize);
-        let (flag, schedule, interval) = match row.kind {
-            Kind::Account => {
-                let account = &mut self.accounts[place];
-                (&mut account.is_active, &mut account.schedule, account.interval_hours)
+    pub fn set_active(&mut self, row: Row, active: bool) {
+        if row.kind == Kind::Creator {
+            let creator = &mut self.creators[row.place as usize];
+            creator.is_active = active;
+            for place in creator.accounts.clone().into_iter().filter(|_| !active) {
+                self.set_active(Row { kind: Kind::Account, place }, false);
             }
-            Kind::Video => {
-                let video = &mut self.videos[place];
-                (&mut video.is_active, &mut video.schedule, video.interval_hours)
-            }
-            Kind::Creator => {
-                self.creators[place].is_active = active;
-                for account in self.creators[place].accounts.clone() {
-                    if !active {
-                        self.set_active(Row { kind: Kind::Account, place: account }, false);
-                    }
-                }
-                return;
-            }
-            _ => return,
-        };
-        *flag = active;
+        }
+        let now = self.now;
+        let Some(tracked) = self.tracked_mut(row) else { return };
+        tracked.is_active = active;
         if !active {
-            schedule.stop();
-        } else if schedule.next().is_none() {
-            schedule.run(now, hours(interval));
+            tracked.schedule.stop();
+        } else if tracked.schedule.next().is_none() {
+            tracked.schedule.run(now, hours(tracked.interval_hours));
         }
         self.reschedule(row);
     }
 
     /// Changes how often a row is scraped.
-    pub(super) fn set_interval(&mut self, row: Row, interval: u32) {
-        let (now, place) = (self.now, row.place as usize);
-        let (kept, schedule) = match row.kind {
-            Kind::Account => {
-                let account = &mut self.accounts[place];
-                (&mut account.interval_hours, &mut account.schedule)
-            }
-            Kind::Video => {
-                let video = &mut self.videos[place];
-                (&mut video.interval_hours, &mut video.schedule)
-            }
-            _ => return,
-        };
-        if *kept != interval {
-            *kept = interval;
-            if schedule.next().is_some() {
-                schedule.run(now, hours(interval));
+    pub fn set_interval(&mut self, row: Row, interval: u32) {
+        let now = self.now;
+        let Some(tracked) = self.tracked_mut(row) else { return };
+        if tracked.interval_hours != interval {
+            tracked.interval_hours = interval;
+            if tracked.schedule.next().is_some() {
+                tracked.schedule.run(now, hours(interval));
             }
             self.reschedule(row);
         }
     }
 
+    /// Replaces the client's tags of a row.
+    pub(super) fn set_metadata(&mut self, row: Row, metadata: Metadata) {
+        if row.kind == Kind::Creator {
+            self.creators[row.place as usize].metadata = metadata;
+        } else if let Some(tracked) = self.tracked_mut(row) {
+            tracked.metadata = metadata;
+        }
+    }
+
+    /// Makes an account or video unreachable on its platform: no more scrapes.
+    pub fn make_unavailable(&mut self, row: Row) {
+        if let Some(tracked) = self.tracked_mut(row) {
+            tracked.is_unavailable = true;
+            tracked.schedule.stop();
+        }
+    }
+
     /// Deletes a row, and with an account its posts, with a creator its links.
-    pub(super) fn delete(&mut self, row: Row) {
+    pub fn delete(&mut self, row: Row) {
         let place = row.place as usize;
-        self.unlist(row);
+        *self.is_deleted(row) = true;
+        if let Some(tracked) = self.tracked_mut(row) {
+            tracked.schedule.stop();
+        }
         match row.kind {
             Kind::Account => {
                 self.unlink(row.place);
-                self.accounts[place].deleted = true;
-                self.accounts[place].schedule.stop();
                 for video in self.videos.iter_mut().filter(|v| v.account == Some(row.place)) {
                     video.account = None;
                 }
             }
             Kind::Creator => {
-                self.creators[place].deleted = true;
                 for account in std::mem::take(&mut self.creators[place].accounts) {
                     self.accounts[account as usize].creator = None;
                 }
             }
             Kind::Video => {
-                let video = &mut self.videos[place];
-                video.deleted = true;
-                video.schedule.stop();
-                self.video_by_post.remove(&(video.platform, video.external_id));
+                let video = &self.videos[place];
+                self.video_by_post.remove(&(video.tracked.platform, video.external_id));
             }
-            Kind::AccountVideo => self.posts[place].deleted = true,
             _ => {}
         }
     }
 
     /// Takes a deletion back. Links stay undone.
-    pub(super) fn restore(&mut self, row: Row) {
-        if self.is_deleted(row) {
-            let place = row.place as usize;
-            match row.kind {
-                Kind::Account => self.accounts[place].deleted = false,
-                Kind::Creator => self.creators[place].deleted = false,
-                Kind::Video => {
-                    let video = &mut self.videos[place];
-                    video.deleted = false;
-                    self.video_by_post.insert((video.platform, video.external_id), row.place);
-                }
-                Kind::AccountVideo => self.posts[place].deleted = false,
-                _ => {}
+    pub fn restore(&mut self, row: Row) {
+        if std::mem::replace(self.is_deleted(row), false) {
+            if row.kind == Kind::Video {
+                let video = &self.videos[row.place as usize];
+                self.video_by_post.insert((video.tracked.platform, video.external_id), row.place);
             }
-            self.list_again(row);
             if self.is_active(row) {
                 self.set_active(row, true);
             }
         }
     }
 
-    fn is_deleted(&self, row: Row) -> bool {
+    fn is_deleted(&mut self, row: Row) -> &mut bool {
         let place = row.place as usize;
         match row.kind {
-            Kind::Account => self.accounts[place].deleted,
-            Kind::Creator => self.creators[place].deleted,
-            Kind::Video => self.videos[place].deleted,
-            _ => self.posts[place].deleted,
+            Kind::Account => &mut self.accounts[place].tracked.deleted,
+            Kind::Creator => &mut self.creators[place].deleted,
+            Kind::Video => &mut self.videos[place].tracked.deleted,
+            _ => &mut self.posts[place].deleted,
         }
     }
 
@@ -171,115 +150,26 @@ impl World {
 
     /// Gives a row another place in its list: `added_at` of accounts and videos, `create_time` of
     /// account videos.
-    pub(super) fn move_to(&mut self, row: Row, at: Moment) {
-        self.unlist(row);
-        let place = row.place as usize;
-        match row.kind {
-            Kind::Account => self.accounts[place].added_at = at,
-            Kind::Video => self.videos[place].added_at = at,
-            Kind::AccountVideo => self.posts[place].growth.published = at,
-            _ => {}
-        }
-        self.list_again(row);
-    }
-
-    fn unlist(&mut self, row: Row) {
-        let order = match row.kind {
-            Kind::Account => &mut self.account_order,
-            Kind::Video => &mut self.video_order,
-            Kind::AccountVideo => &mut self.post_order,
-            _ => return,
-        };
-        if let Some(at) = order.iter().position(|place| *place == row.place) {
-            order.remove(at);
-        }
-    }
-
-    fn list_again(&mut self, row: Row) {
-        let place = row.place as usize;
-        match row.kind {
-            Kind::Account => {
-                let rows = &self.accounts;
-                let key = |n: u32| (rows[n as usize].added_at, rows[n as usize].id);
-                insert_sorted(&mut self.account_order, row.place, |n| key(n) < key(row.place));
-            }
-            Kind::Video => {
-                let rows = &self.videos;
-                let key = |n: u32| (rows[n as usize].added_at, rows[n as usize].id);
-                insert_sorted(&mut self.video_order, row.place, |n| key(n) < key(row.place));
-            }
-            Kind::AccountVideo => {
-                let (rows, key) = (&self.posts, post_key(&self.posts[place]));
-                insert_sorted(&mut self.post_order, row.place, |n| {
-                    post_key(&rows[n as usize]) < key
-                });
-            }
-            _ => {}
-        }
-    }
-
-    /// Something happens between two pages of a walk.
-    pub(super) fn mutate(&mut self, mutation: Mutation, query: &ListQuery, served: &[Row]) {
-        let last = served.last().map(|row| query.place(self, *row));
-        let ahead = query.rows_after(self, last.as_ref(), usize::MAX);
-        match mutation {
-            Mutation::Insert(rows) => (0..rows).for_each(|_| self.insert_any(query.kind())),
-            Mutation::DeleteServed(rows) => served.iter().take(rows).for_each(|r| self.delete(*r)),
-            Mutation::DeleteBorder => served.iter().rev().take(1).for_each(|r| self.delete(*r)),
-            Mutation::DeleteAhead(rows) => ahead.iter().take(rows).for_each(|r| self.delete(*r)),
-            Mutation::MoveBack => {
-                if let (Some(row), Some(to)) = (ahead.first(), served.first()) {
-                    self.move_beside(*row, *to, !query.descending());
-                }
-            }
-            Mutation::MoveAhead => {
-                if let (Some(row), Some(to)) = (served.first(), ahead.last()) {
-                    self.move_beside(*row, *to, query.descending());
-                }
-            }
-        }
-    }
-
-    /// Puts a row just before or after another, by the key that its list is usually sorted by.
-    fn move_beside(&mut self, row: Row, other: Row, before: bool) {
+    pub fn move_to(&mut self, row: Row, at: Moment) {
         if row.kind == Kind::Creator {
-            let name = &self.creators[other.place as usize].name;
-            let name = if before { format!(" {name}") } else { format!("{name} ~") };
-            self.creators[row.place as usize].name = name;
             return;
         }
-        let place = other.place as usize;
-        let at = match row.kind {
-            Kind::Account => self.accounts[place].added_at,
-            Kind::Video => self.videos[place].added_at,
-            _ => self.posts[place].growth.published,
-        };
-        self.move_to(row, at.plus(if before { -1_000 } else { 1_000 }));
+        let before = self.standing(row);
+        self.order.entry(row.kind).or_default().remove(&before);
+        match self.tracked_mut(row) {
+            Some(tracked) => tracked.added_at = at,
+            None => self.posts[row.place as usize].growth.published = at,
+        }
+        self.put_in_order(row);
     }
 
-    /// A row that comes from elsewhere, as if a colleague had added it on the dashboard.
-    pub(super) fn insert_any(&mut self, kind: Kind) {
-        let platform = Platform::ALL[self.videos.len() % 2];
-        match kind {
-            Kind::Account => {
-                let name = words::username(self.accounts.len() as u64 + 1);
-                self.track_account(platform, name);
-            }
-            Kind::Creator => {
-                let n = self.creators.len() as u64;
-                self.add_creator(words::display_name(self.seed ^ (n * 7_919)));
-            }
-            Kind::Video => {
-                let external_id = self.draw_external_id(platform);
-                self.track_video(platform, external_id);
-            }
-            _ => {
-                let owners = (0u32..).zip(&self.accounts);
-                let owner = owners.filter_map(|(n, a)| Some((a.schedule.last()?, n))).max();
-                if let Some((last, account)) = owner {
-                    self.add_post(account, last);
-                }
-            }
+    /// Changes the counts of the last scrape without moving `last_scrape_time`. From then on they
+    /// are what that scrape counted.
+    pub fn revise(&mut self, row: Row, change: impl FnOnce(&mut Counts)) {
+        if let Some(at) = self.last_scrape(row) {
+            let mut counts = self.counts_at(row, at);
+            change(&mut counts);
+            self.revised.insert((row, at), counts);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::sandbox::call::Call;
 use crate::sandbox::growth::Platform;
 use crate::sandbox::replies::Problem;
 use crate::sandbox::world::Metadata;
@@ -16,6 +17,22 @@ const INTERVAL_HOURS_MAX: i64 = 720;
 pub struct Fields {
     members: Map<String, Value>,
     errors: Vec<(String, String)>,
+}
+
+/// The members of a request's body.
+pub fn members(call: &Call) -> Result<Map<String, Value>, Problem> {
+    let kind = call.header("content-type").unwrap_or_default();
+    if !kind.to_lowercase().starts_with("application/json") {
+        return Err(Problem::new(415, "The body must be application/json"));
+    }
+    serde_json::from_slice(&call.body).map_err(|error| {
+        // Well-formed JSON of another shape is invalid input, all else is malformed.
+        if error.is_data() {
+            Problem::field("body", error.to_string())
+        } else {
+            Problem::new(400, format!("The body is not JSON: {error}"))
+        }
+    })
 }
 
 impl Fields {

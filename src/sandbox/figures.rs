@@ -62,7 +62,7 @@ impl Totals {
 
 impl World {
     /// What the scrapes of the days from `start` to `end`, both included, have added to a row.
-    pub(super) fn totals(&self, row: Row, start: NaiveDate, end: NaiveDate) -> Totals {
+    pub fn totals(&self, row: Row, start: NaiveDate, end: NaiveDate) -> Totals {
         let Some(schedule) = self.schedule(row) else { return Totals::default() };
         let Some(first) = self.first_scrape(row) else { return Totals::default() };
         let until = |date| Moment::start_of(date).plus(-1);
@@ -83,23 +83,25 @@ impl World {
     fn overview_figures(&self, start: NaiveDate, end: NaiveDate) -> Value {
         let totals = self.accounts_totals(start, end);
         let until = Moment::start_of(end.checked_add_days(Days::new(1)).unwrap_or(end));
-        let accounts = self.accounts.iter().filter(|a| !a.deleted && a.added_at < until);
-        let videos = self.video_order.iter().map(|n| self.videos[*n as usize].added_at);
-        let posts = self.post_order.iter().map(|n| &self.posts[*n as usize]);
+        let accounts =
+            self.accounts.iter().map(|a| &a.tracked).filter(|a| !a.deleted && a.added_at < until);
+        let videos = self.videos.iter().map(|video| &video.tracked);
+        let posts = self.all(Kind::AccountVideo).filter(|row| self.is_listed(*row));
         json!({
             "total_views": totals.views,
             "engagement_rate": rate(&totals),
             "active_accounts": accounts.filter(|a| a.is_active).count(),
             "account_videos": posts
-                .filter(|post| self.is_found(post) && post.growth.published < until).count(),
-            "tracked_videos": videos.filter(|added_at| *added_at < until).count(),
+                .filter(|row| self.posts[row.place as usize].growth.published < until).count(),
+            "tracked_videos": videos.filter(|v| !v.deleted && v.added_at < until).count(),
         })
     }
 }
 
 /// `GET /overview`.
 pub fn overview(world: &World, call: &Call) -> Result<Answer, Problem> {
-    let days = preset_days(call, "7d")?;
+    let days = preset_days(call.param("period").unwrap_or("7d"));
+    let days = days.ok_or_else(|| Problem::field("period", "must be 7d, 30d or 90d"))?;
     let end = world.now.date();
     let start = days_before(end, days - 1);
     let current = world.overview_figures(start, end);
@@ -121,12 +123,13 @@ pub fn overview(world: &World, call: &Call) -> Result<Answer, Problem> {
     Ok(Answer::data(200, &data))
 }
 
-fn preset_days(call: &Call, default: &str) -> Result<u64, Problem> {
-    match call.param("period").unwrap_or(default) {
-        "7d" => Ok(7),
-        "30d" => Ok(30),
-        "90d" => Ok(90),
-        _ => Err(Problem::field("period", "must be 7d, 30d or 90d")),
+/// The days of a period that has a name.
+pub fn preset_days(period: &str) -> Option<u64> {
+    match period {
+        "7d" => Some(7),
+        "30d" => Some(30),
+        "90d" => Some(90),
+        _ => None,
     }
 }
 

@@ -14,15 +14,10 @@ pub struct Gate {
     /// Keys that are let in.
     pub keys: Vec<SandboxKey>,
     /// Requests per key and window.
-    pub limit: u32,
+    limit: u32,
     window_ms: i64,
-    used: BTreeMap<String, Window>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    start: Moment,
-    used: u32,
+    /// When the window of a key began that it used last, and how much of it.
+    used: BTreeMap<String, (Moment, u32)>,
 }
 
 /// What is left of a key's budget; shown with every authenticated answer.
@@ -67,16 +62,16 @@ impl Gate {
     /// Counts a request against its key's budget, or refuses it.
     pub fn pass(&mut self, key: &str, now: Moment) -> (Budget, Result<(), Problem>) {
         let start = Moment(now.0.div_euclid(self.window_ms) * self.window_ms);
-        let window = self.used.entry(key.to_owned()).or_insert(Window { start, used: 0 });
-        if window.start != start {
-            *window = Window { start, used: 0 };
+        let (began, used) = self.used.entry(key.to_owned()).or_insert((start, 0));
+        if *began != start {
+            (*began, *used) = (start, 0);
         }
-        let fits = window.used < self.limit;
-        window.used += u32::from(fits);
+        let fits = *used < self.limit;
+        *used += u32::from(fits);
         let end = start.plus(self.window_ms);
         let budget = Budget {
             limit: self.limit,
-            remaining: self.limit.saturating_sub(window.used),
+            remaining: self.limit.saturating_sub(*used),
             reset: (end.0 + SECOND - 1).div_euclid(SECOND),
         };
         if fits {

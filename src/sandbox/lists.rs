@@ -1,6 +1,7 @@
 //! The four lists: filters, order, pages and their envelope.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use serde::Serialize;
@@ -11,10 +12,12 @@ use crate::model::Kind;
 use crate::sandbox::call::Call;
 use crate::sandbox::cursor::{Place, Seal, SortValue};
 use crate::sandbox::growth::Platform;
+use crate::sandbox::moment::Moment;
 use crate::sandbox::order::{SortKey, read_order};
 use crate::sandbox::replies::Problem;
 use crate::sandbox::rows::RowView;
-use crate::sandbox::world::{Row, World};
+use crate::sandbox::words;
+use crate::sandbox::world::{Row, Standing, World};
 
 /// Largest and usual number of rows of a page.
 const LIMIT_MAX: usize = 200;
@@ -28,12 +31,8 @@ pub struct ListQuery {
     include_total: bool,
     sort: SortKey,
     descending: bool,
-    platform: Option<Platform>,
-    q: Option<String>,
-    is_active: Option<bool>,
-    category: Option<String>,
-    creator_id: Option<Uuid>,
-    account_id: Option<Uuid>,
+    /// Names and values; `q` in small letters.
+    filters: Vec<(&'static str, Value)>,
     after: Option<Place>,
     seal: Seal,
 }
@@ -44,9 +43,6 @@ pub struct Page<'a> {
     data: Vec<RowView<'a>>,
     pagination: Pagination,
     filters: Map<String, Value>,
-    /// The rows of the page.
-    #[serde(skip)]
-    pub rows: Vec<Row>,
 }
 
 /// The schema `Pagination`.
@@ -68,24 +64,21 @@ impl Page<'_> {
 
 impl ListQuery {
     /// Reads the query of a list request.
-    pub fn read(kind: Kind, call: &Call, seed: u64, epoch: u32) -> Result<Self, Problem> {
+    pub fn read(kind: Kind, call: &Call, seed: u64) -> Result<Self, Problem> {
         let (sort, descending) = read_order(kind, call)?;
-        let has = |filter: &str| filters_of(kind).contains(&filter);
-        let text = |name| call.param(name).filter(|_| has(name)).map(str::to_owned);
+        let sent = filters_of(kind).iter().filter_map(|name| Some((*name, call.param(name)?)));
+        let filters = sent.map(|(name, text)| Ok((name, read_filter(name, text)?)));
         let mut query = Self {
             kind,
-            limit: call.number_param("limit", LIMIT_DEFAULT, LIMIT_MAX)?,
-            include_total: call.bool_param("include_total")?.unwrap_or(false),
+            limit: call.param("limit").map_or(Ok(LIMIT_DEFAULT), read_limit)?,
+            include_total: call
+                .param("include_total")
+                .map_or(Ok(false), |text| read_bool("include_total", text))?,
             sort,
             descending,
-            platform: call.platform_param()?.filter(|_| has("platform")),
-            q: text("q").map(|q| q.to_lowercase()),
-            is_active: call.bool_param("is_active")?.filter(|_| has("is_active")),
-            category: text("category"),
-            creator_id: call.uuid_param("creator_id")?.filter(|_| has("creator_id")),
-            account_id: call.uuid_param("account_id")?.filter(|_| has("account_id")),
+            filters: filters.collect::<Result<_, Problem>>()?,
             after: None,
-            seal: Seal { seed, epoch, binding: 0 },
+            seal: Seal { seed, binding: 0 },
         };
         let mut bound_to = kind.path().to_owned();
         let _ = write!(bound_to, "{}", Value::Object(query.echo()));
@@ -99,35 +92,10 @@ impl ListQuery {
 
     /// The filter and sort in force, for the `filters` member.
     fn echo(&self) -> Map<String, Value> {
-        let mut echo = Map::new();
-        let mut put = |name: &str, value: Option<Value>| {
-            value.map(|value| echo.insert(name.to_owned(), value));
-        };
-        put("platform", self.platform.map(|platform| json!(platform.name())));
-        put("q", self.q.as_ref().map(|q| json!(q)));
-        put("is_active", self.is_active.map(|active| json!(active)));
-        put("category", self.category.as_ref().map(|category| json!(category)));
-        put("creator_id", self.creator_id.map(|id| json!(id.to_string())));
-        put("account_id", self.account_id.map(|id| json!(id.to_string())));
-        put("order_by", Some(json!(self.sort.name())));
-        put("order_direction", Some(json!(if self.descending { "desc" } else { "asc" })));
-        echo
-    }
-
-    /// Which list.
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// Whether the order is descending.
-    pub fn descending(&self) -> bool {
-        self.descending
-    }
-
-    fn is_unfiltered(&self) -> bool {
-        let refs = self.creator_id.is_none() && self.account_id.is_none();
-        let texts = self.q.is_none() && self.category.is_none();
-        refs && texts && self.platform.is_none() && self.is_active.is_none()
+        let direction = if self.descending { "desc" } else { "asc" };
+        let order = [("order_by", json!(self.sort)), ("order_direction", json!(direction))];
+        let all = self.filters.iter().cloned().chain(order);
+        all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// The page that is asked for.
@@ -137,18 +105,20 @@ impl ListQuery {
         rows.truncate(self.limit);
         let last = rows.last().filter(|_| has_next);
         let next_cursor = last.map(|row| self.seal.write(&self.place(world, *row)));
-        let total_count = self.include_total.then(|| self.count(world));
+        let total_count = self
+            .include_total
+            .then(|| world.all(self.kind).filter(|row| self.matches(world, *row)).count());
         Page {
             data: rows.iter().map(|row| world.view(*row)).collect(),
             pagination: Pagination { has_next, limit: self.limit, next_cursor, total_count },
             filters: self.echo(),
-            rows,
         }
     }
 
     /// Up to `count` rows that come after `place`, in order.
-    pub fn rows_after(&self, world: &World, place: Option<&Place>, count: usize) -> Vec<Row> {
-        if let Some(order) = self.kept_order(world) {
+    fn rows_after(&self, world: &World, place: Option<&Place>, count: usize) -> Vec<Row> {
+        let order = world.order.get(&self.kind);
+        if let Some(order) = order.filter(|_| self.sort == SortKey::default_of(self.kind)) {
             return self.along(world, order, place, count);
         }
         let all = world.all(self.kind).filter(|row| self.matches(world, *row));
@@ -165,36 +135,24 @@ impl ListQuery {
         placed.into_iter().map(|(_, row)| row).collect()
     }
 
-    /// The order that the world keeps anyway, ascending.
-    fn kept_order<'a>(&self, world: &'a World) -> Option<&'a [u32]> {
-        match (self.kind, self.sort) {
-            (Kind::Account, SortKey::AddedAt) => Some(&world.account_order),
-            (Kind::Video, SortKey::AddedAt) => Some(&world.video_order),
-            (Kind::AccountVideo, SortKey::CreateTime) => Some(&world.post_order),
-            _ => None,
-        }
-    }
-
-    fn along(&self, world: &World, order: &[u32], after: Option<&Place>, count: usize) -> Vec<Row> {
-        let row = |place: &u32| Row { kind: self.kind, place: *place };
-        let is_past = |n: &u32, after: &Place| {
-            self.compare(world, &self.place(world, row(n)), after) == Ordering::Greater
+    /// The same in the order that the world keeps anyway.
+    fn along(
+        &self,
+        world: &World,
+        order: &BTreeSet<Standing>,
+        after: Option<&Place>,
+        count: usize,
+    ) -> Vec<Row> {
+        let border = |end| match after {
+            Some(Place { value: SortValue::Integer(ms), id }) => (Moment(*ms), *id, end),
+            _ => (Moment(if self.descending { i64::MAX } else { i64::MIN }), 0, end),
         };
+        let row = |standing: &Standing| Row { kind: self.kind, place: standing.2 };
         let wanted = |row: &Row| self.matches(world, *row);
         if self.descending {
-            let end =
-                after.map_or(order.len(), |place| order.partition_point(|n| is_past(n, place)));
-            order[..end].iter().rev().map(row).filter(wanted).take(count).collect()
+            order.range(..border(0)).rev().map(row).filter(wanted).take(count).collect()
         } else {
-            let start = after.map_or(0, |place| order.partition_point(|n| !is_past(n, place)));
-            order[start..].iter().map(row).filter(wanted).take(count).collect()
-        }
-    }
-
-    fn count(&self, world: &World) -> usize {
-        match self.kept_order(world) {
-            Some(order) if self.is_unfiltered() && self.kind != Kind::AccountVideo => order.len(),
-            _ => world.all(self.kind).filter(|row| self.matches(world, *row)).count(),
+            order.range(border(u32::MAX)..).map(row).filter(wanted).take(count).collect()
         }
     }
 
@@ -207,21 +165,40 @@ impl ListQuery {
     }
 
     /// Where a row stands in this order.
-    pub fn place(&self, world: &World, row: Row) -> Place {
+    fn place(&self, world: &World, row: Row) -> Place {
         Place { value: self.sort.value(world, row), id: world.id_number(row) }
     }
 
     fn matches(&self, world: &World, row: Row) -> bool {
-        if self.is_unfiltered() && self.kind != Kind::AccountVideo {
-            return world.is_listed(row);
-        }
         world.is_listed(row)
-            && self.platform.is_none_or(|platform| world.platform(row) == Some(platform))
-            && self.is_active.is_none_or(|active| world.is_active(row) == active)
-            && self.q.as_ref().is_none_or(|q| world.searchable(row).to_lowercase().contains(q))
-            && self.category.as_ref().is_none_or(|wanted| world.category(row) == Some(wanted))
-            && self.creator_id.is_none_or(|id| world.creator_of(row) == Some(id))
-            && self.account_id.is_none_or(|id| world.account_of(row) == Some(id))
+            && self.filters.iter().all(|(name, wanted)| match (*name, fact(world, row, name)) {
+                ("q", Value::String(text)) => text.contains(wanted.as_str().unwrap_or_default()),
+                (_, fact) => fact == *wanted,
+            })
+    }
+}
+
+/// What the filter of this name compares with.
+fn fact(world: &World, row: Row, filter: &str) -> Value {
+    let place = row.place as usize;
+    let (tracked, id) = (world.tracked(row), |n: u32| world.accounts[n as usize].tracked.id);
+    let account = world.accounts.get(place).filter(|_| row.kind == Kind::Account);
+    match (filter, row.kind) {
+        ("platform", Kind::AccountVideo) => json!(world.posts[place].platform),
+        ("platform", _) => json!(tracked.map(|tracked| tracked.platform)),
+        ("is_active", _) => json!(world.is_active(row)),
+        ("category", _) => json!(account.and_then(|account| account.category.as_ref())),
+        ("creator_id", _) => {
+            let creator = account.and_then(|account| account.creator);
+            json!(creator.map(|n| world.creators[n as usize].id.to_string()))
+        }
+        ("account_id", Kind::AccountVideo) => json!(id(world.posts[place].account).to_string()),
+        ("account_id", _) => json!(world.videos[place].account.map(|n| id(n).to_string())),
+        (_, Kind::Account) => json!(account.map(|account| account.username.to_lowercase())),
+        _ => {
+            let text = tracked.filter(|_| world.last_scrape(row).is_some());
+            json!(text.map(|tracked| words::caption(tracked.text).to_lowercase()))
+        }
     }
 }
 
@@ -231,5 +208,35 @@ fn filters_of(kind: Kind) -> &'static [&'static str] {
         Kind::Video => &["platform", "q", "is_active", "account_id"],
         Kind::Creator => &["is_active"],
         _ => &["platform", "account_id"],
+    }
+}
+
+fn read_filter(name: &'static str, text: &str) -> Result<Value, Problem> {
+    match name {
+        "platform" => match Platform::from_name(text) {
+            Some(platform) => Ok(json!(platform)),
+            None => Err(Problem::field(name, "must be instagram or tiktok")),
+        },
+        "is_active" => Ok(json!(read_bool(name, text)?)),
+        "creator_id" | "account_id" => match Uuid::try_parse(text) {
+            Ok(uuid) => Ok(json!(uuid.to_string())),
+            Err(_) => Err(Problem::field(name, "must be a UUID")),
+        },
+        "q" => Ok(json!(text.to_lowercase())),
+        _ => Ok(json!(text)),
+    }
+}
+
+fn read_limit(text: &str) -> Result<usize, Problem> {
+    let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+    let wanted = || format!("must be an integer from 1 to {LIMIT_MAX}");
+    limit.ok_or_else(|| Problem::field("limit", wanted()))
+}
+
+fn read_bool(name: &str, text: &str) -> Result<bool, Problem> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(Problem::field(name, "must be true or false")),
     }
 }

@@ -5,16 +5,15 @@
 //! server counts that clock's boot time, so a step of the client's wall clock does not move it.
 //! The same seed, settings and clock always give the same world.
 //!
-//! Accidents strike requests that were let in by key and rate limit, and count against both.
-//!
 //! `world` and its parts (`growth`, `schedule`, `population`, `edits`, `words`) are what exists.
-//! `rows`, `lists` (`order`, `cursor`), `figures` and `batch` show it; `writes`
-//! (`fields`, `identifier`) change it. `state` leads a request through `limits`, `faults`,
-//! `routes` and `switches` to an answer, which `spoil` may ruin; `server` and `wire` are the HTTP
-//! around it. [`Control`] is a test's hand in all of this.
+//! `rows`, `lists` (`order`, `cursor`), `figures` and `batch` show it; `writes` (`fields`,
+//! `identifier`) change it. `state` leads a request through `limits` to an answer; `server` is the
+//! HTTP around it. A [`Hook`] may change requests and answers on their way: [`Chaos`] does, and so
+//! do the faults of the tests. [`Control`] reads and changes the world behind the API's back.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -23,53 +22,46 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
+use crate::sandbox::server::App;
+use crate::sandbox::state::State;
 
-mod accident;
 mod batch;
 mod call;
+mod chaos;
 mod control;
-mod control_server;
-mod control_world;
 mod cursor;
 mod edits;
-mod facts;
-mod faults;
 mod fields;
 mod figures;
 mod growth;
-mod headers;
+mod hook;
 mod identifier;
-mod journal;
 mod limits;
 mod lists;
 mod moment;
 mod order;
 mod population;
-mod replicas;
 mod replies;
-mod routes;
 mod rows;
 mod schedule;
 mod server;
 mod settings;
-mod spoil;
 mod state;
-mod switches;
-mod walks;
-mod wire;
 mod words;
 mod world;
 mod writes;
 
-pub use accident::{Accident, BadRow, Batch, FaultBody, Mutation, Repeat, RetryAfter, Shape};
-pub use control::{Control, Scrape};
-pub use faults::Fault;
+pub use call::Call;
+pub use chaos::Chaos;
+pub use control::Control;
 pub use figures::Totals;
 pub use growth::{Counts, Platform};
-pub use journal::{Counters, Entry};
+pub use hook::Hook;
+pub use limits::Gate;
 pub use moment::Moment;
+pub use replies::{Answer, Ending, Problem};
 pub use settings::{Duplicates, IdStyle, SandboxKey, SandboxSettings, Scope};
-pub use switches::Switch;
+pub use world::{Row, Scrape, World};
 
 /// How long [`Sandbox::stop`] waits for requests that are being answered.
 const STOP_WAIT: Duration = Duration::from_millis(500);
@@ -89,17 +81,28 @@ pub async fn start(
     clock: Clock,
     listen: SocketAddr,
 ) -> io::Result<Sandbox> {
+    let chaos = Arc::new(Chaos::new(&settings));
+    start_with(settings, clock, listen, chaos).await
+}
+
+/// The same with this hook instead of [`Chaos`].
+pub async fn start_with(
+    settings: SandboxSettings,
+    clock: Clock,
+    listen: SocketAddr,
+    hook: Arc<dyn Hook>,
+) -> io::Result<Sandbox> {
     let listener = TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
-    let state = state::State::new(settings, clock, base_url(address));
-    let app = server::App::new(state);
+    let state = State::new(&settings, clock, base_url(address));
+    let app = App::new(state, hook, settings.latency);
     let service = Router::new()
         .fallback(server::serve)
         .with_state(app.clone())
-        .into_make_service_with_connect_info::<wire::Wire>();
+        .into_make_service_with_connect_info::<server::Peer>();
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = axum::serve(wire::BreakableListener(listener), service)
-        .with_graceful_shutdown(async move { drop(stopped.await) });
+    let serving =
+        axum::serve(listener, service).with_graceful_shutdown(async move { drop(stopped.await) });
     let task = tokio::spawn(async move { drop(serving.await) });
     Ok(Sandbox { address, control: Control::new(app), stop, task })
 }
@@ -115,7 +118,7 @@ impl Sandbox {
         self.address
     }
 
-    /// A hand in the sandbox; clones share it.
+    /// Access to what the sandbox simulates; clones share it.
     pub fn control(&self) -> Control {
         self.control.clone()
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use serde::{Serialize, Serializer};
 
 use crate::clock::{BootTime, Clock};
@@ -57,54 +57,15 @@ impl From<DateTime<Utc>> for Moment {
     }
 }
 
-/// The text of an instant, made without the formatting machinery: a page of rows has a thousand.
-struct MomentText {
-    bytes: [u8; 24],
-    length: usize,
-}
-
-impl MomentText {
-    fn of(moment: Moment) -> Self {
-        let t = moment.to_utc();
-        let ms = t.timestamp_subsec_millis();
-        let mut text = Self { bytes: [0; 24], length: 0 };
-        text.number(t.year().unsigned_abs(), 4, b'-');
-        text.number(t.month(), 2, b'-');
-        text.number(t.day(), 2, b'T');
-        text.number(t.hour(), 2, b':');
-        text.number(t.minute(), 2, b':');
-        text.number(t.second(), 2, if ms == 0 { b'Z' } else { b'.' });
-        if ms > 0 {
-            text.number(ms, 3, b'Z');
-        }
-        text
-    }
-
-    fn number(&mut self, number: u32, digits: usize, then: u8) {
-        let mut left = number;
-        for at in (self.length..self.length + digits).rev() {
-            self.bytes[at] = b'0' + (left % 10) as u8;
-            left /= 10;
-        }
-        self.length += digits;
-        self.bytes[self.length] = then;
-        self.length += 1;
-    }
-
-    fn as_str(&self) -> &str {
-        str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
-    }
-}
-
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(MomentText::of(*self).as_str())
+        f.write_str(&self.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true))
     }
 }
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(MomentText::of(*self).as_str())
+        serializer.collect_str(self)
     }
 }
 

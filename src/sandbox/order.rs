@@ -1,6 +1,7 @@
 //! The keys that lists can be sorted by, and how a request names them.
 
 use crate::model::Kind;
+use crate::model::named::named;
 use crate::sandbox::call::Call;
 use crate::sandbox::cursor::SortValue;
 use crate::sandbox::growth::Counts;
@@ -8,66 +9,45 @@ use crate::sandbox::moment::Moment;
 use crate::sandbox::replies::Problem;
 use crate::sandbox::world::{Row, World};
 
-/// A key that some list can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SortKey {
-    /// When tracking began.
-    AddedAt,
-    /// User name.
-    Username,
-    /// Last scrape; null before the first.
-    LastScrapeTime,
-    /// Followers.
-    FollowerCount,
-    /// Views.
-    ViewCount,
-    /// Likes.
-    LikeCount,
-    /// Plays.
-    PlayCount,
-    /// When the post was published.
-    CreateTime,
-    /// A creator's name.
-    Name,
+named! {
+    /// A key that some list can be sorted by.
+    pub enum SortKey {
+        /// When tracking began.
+        AddedAt = "added_at",
+        /// A creator's name.
+        Name = "name",
+        /// When the post was published.
+        CreateTime = "create_time",
+        /// User name.
+        Username = "username",
+        /// Last scrape; null before the first.
+        LastScrapeTime = "last_scrape_time",
+        /// Followers.
+        FollowerCount = "follower_count",
+        /// Views.
+        ViewCount = "view_count",
+        /// Likes.
+        LikeCount = "like_count",
+        /// Plays.
+        PlayCount = "play_count",
+    }
 }
 
 impl SortKey {
-    /// The name in the API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AddedAt => "added_at",
-            Self::Username => "username",
-            Self::LastScrapeTime => "last_scrape_time",
-            Self::FollowerCount => "follower_count",
-            Self::ViewCount => "view_count",
-            Self::LikeCount => "like_count",
-            Self::PlayCount => "play_count",
-            Self::CreateTime => "create_time",
-            Self::Name => "name",
-        }
+    /// The key that a list is sorted by where none is asked for.
+    pub fn default_of(kind: Kind) -> Self {
+        let fitting = Self::ALL.into_iter().find(|key| key.fits(kind));
+        fitting.unwrap_or(Self::CreateTime)
     }
 
-    /// The keys of a list, the default first.
-    pub const fn of(kind: Kind) -> &'static [Self] {
-        match kind {
-            Kind::Account => &[
-                Self::AddedAt,
-                Self::Username,
-                Self::LastScrapeTime,
-                Self::FollowerCount,
-                Self::ViewCount,
-                Self::LikeCount,
-                Self::PlayCount,
-            ],
-            Kind::Video => &[
-                Self::AddedAt,
-                Self::CreateTime,
-                Self::ViewCount,
-                Self::LikeCount,
-                Self::PlayCount,
-            ],
-            Kind::Creator => &[Self::Name],
-            _ => &[Self::CreateTime, Self::ViewCount, Self::LikeCount, Self::PlayCount],
+    /// Whether a list can be sorted by this key. The first key that fits is the list's default.
+    fn fits(self, kind: Kind) -> bool {
+        match self {
+            Self::AddedAt => matches!(kind, Kind::Account | Kind::Video),
+            Self::Name => kind == Kind::Creator,
+            Self::CreateTime => matches!(kind, Kind::Video | Kind::AccountVideo),
+            Self::Username | Self::LastScrapeTime | Self::FollowerCount => kind == Kind::Account,
+            Self::ViewCount | Self::LikeCount | Self::PlayCount => kind != Kind::Creator,
         }
     }
 
@@ -80,14 +60,13 @@ impl SortKey {
             world.counts(row).map_or(SortValue::Null, |counts| SortValue::Integer(of(&counts)))
         };
         match (self, row.kind) {
-            (SortKey::AddedAt, Kind::Account) => instant(Some(world.accounts[n].added_at)),
-            (SortKey::AddedAt, _) => instant(Some(world.videos[n].added_at)),
+            (SortKey::AddedAt, _) => instant(world.tracked(row).map(|tracked| tracked.added_at)),
             (SortKey::CreateTime, Kind::AccountVideo) => {
                 instant(Some(world.posts[n].growth.published))
             }
             (SortKey::CreateTime, _) => {
                 let published = world.videos[n].growth.published;
-                instant(world.true_last_scrape(row).map(|_| published))
+                instant(world.last_scrape(row).map(|_| published))
             }
             (SortKey::LastScrapeTime, _) => instant(world.last_scrape(row)),
             (SortKey::FollowerCount, _) => SortValue::Integer(world.followers(row.place)),
@@ -102,11 +81,11 @@ impl SortKey {
 
 /// The sort key that a request asks for, and whether descending.
 pub fn read_order(kind: Kind, call: &Call) -> Result<(SortKey, bool), Problem> {
-    let keys = SortKey::of(kind);
     let find = |field: &str, name: &str| {
-        let names: Vec<_> = keys.iter().map(|key| key.name()).collect();
+        let keys = SortKey::ALL.into_iter().filter(|key| key.fits(kind));
+        let names: Vec<_> = keys.map(SortKey::name).collect();
         let refused = || Problem::field(field, format!("must be one of {}", names.join(", ")));
-        keys.iter().find(|key| key.name() == name).copied().ok_or_else(refused)
+        SortKey::from_name(name).filter(|key| key.fits(kind)).ok_or_else(refused)
     };
     let direction = match call.param("order_direction") {
         None => None,
@@ -121,6 +100,6 @@ pub fn read_order(kind: Kind, call: &Call) -> Result<(SortKey, bool), Problem> {
             Some(name) => Ok((find("sort", name)?, true)),
             None => Ok((find("sort", signed)?, false)),
         },
-        (None, None) => Ok((keys[0], usual)),
+        (None, None) => Ok((SortKey::default_of(kind), usual)),
     }
 }

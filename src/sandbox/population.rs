@@ -7,7 +7,9 @@ use crate::sandbox::growth::{AccountGrowth, Platform, PostGrowth, hours};
 use crate::sandbox::moment::{DAY, HOUR, Moment, SECOND};
 use crate::sandbox::schedule::Schedule;
 use crate::sandbox::words;
-use crate::sandbox::world::{Account, Creator, Metadata, Post, Row, Video, World};
+use crate::sandbox::world::{
+    Account, Creator, Metadata, Post, Row, Standing, Tracked, Video, World,
+};
 
 const VIDEO_INTERVALS: [u32; 8] = [1, 3, 6, 12, 24, 24, 24, 48];
 const ACCOUNT_INTERVALS: [u32; 4] = [24, 12, 24, 6];
@@ -46,28 +48,41 @@ impl World {
     fn first_account(&mut self, n: usize, added_at: Moment) {
         let platform = Platform::ALL[n % 2];
         let place = self.add_account(platform, words::username(n as u64 + 1), added_at);
-        let (active, lost) = (self.random.random_bool(0.92), self.random.random_bool(0.04));
         let interval = ACCOUNT_INTERVALS[n % ACCOUNT_INTERVALS.len()];
-        let quits_at = self.quits_at(added_at);
+        self.live(Row { kind: Kind::Account, place }, interval, (0.92, 0.04), true);
         let category = CATEGORIES.get(n % (CATEGORIES.len() + 1)).map(|name| (*name).to_owned());
         let account = &mut self.accounts[place as usize];
         account.category = category;
-        account.interval_hours = interval;
         if n.is_multiple_of(4) {
-            account.metadata.insert("campaign".to_owned(), format!("spring-{}", n % 3));
+            let tags = &mut account.tracked.metadata;
+            tags.insert("campaign".to_owned(), format!("spring-{}", n % 3));
         }
-        account.schedule.run(added_at, hours(interval));
-        account.is_active = active;
-        account.is_unavailable = lost;
+    }
+
+    /// Lets the past of a row happen: some were paused or lost on the way, and a few that are paused
+    /// were never scraped.
+    fn live(&mut self, row: Row, interval: u32, odds: (f64, f64), is_scraped: bool) {
+        let (active, lost) = (self.random.random_bool(odds.0), self.random.random_bool(odds.1));
+        let now = self.now;
+        let added_at = self.tracked(row).map_or(now, |tracked| tracked.added_at);
+        let lived = self.random.random_range(0..=(now.0 - added_at.0).max(1));
+        let quits_at = added_at.plus(lived.max(10 * SECOND)).min(now);
+        let Some(tracked) = self.tracked_mut(row) else { return };
+        tracked.interval_hours = interval;
+        tracked.is_active = active && is_scraped;
+        tracked.is_unavailable = lost;
+        if is_scraped {
+            tracked.schedule.run(added_at, hours(interval));
+        }
         if !active || lost {
-            account.schedule.advance(quits_at);
-            account.schedule.stop();
+            tracked.schedule.advance(quits_at);
+            tracked.schedule.stop();
         }
-        self.reschedule(Row { kind: Kind::Account, place });
+        self.reschedule(row);
     }
 
     fn first_creator(&mut self, n: usize, creators: usize) {
-        let place = self.add_creator(words::display_name(self.seed ^ (n as u64 * 7_919)));
+        let place = self.add_creator(words::display_name(self.settings.seed ^ (n as u64 * 7_919)));
         // Two accounts each while they last, and one creator without any.
         for account in [2 * n, 2 * n + 1] {
             if account < self.accounts.len() && n + 1 < creators {
@@ -85,34 +100,23 @@ impl World {
         let platform = Platform::ALL[n % 2];
         let external_id = self.draw_external_id(platform);
         let place = self.add_video(platform, external_id, added_at);
-        let (active, lost) = (self.random.random_bool(0.93), self.random.random_bool(0.02));
-        let quits_at = self.quits_at(added_at);
-        let never_scraped = n % 97 == 96;
+        let interval = VIDEO_INTERVALS[n % VIDEO_INTERVALS.len()];
+        self.live(Row { kind: Kind::Video, place }, interval, (0.93, 0.02), n % 97 != 96);
         let owner = (n % 3 == 1 && !self.accounts.is_empty()).then(|| n % self.accounts.len());
-        let owner = owner.filter(|account| self.accounts[*account].platform == platform);
+        let owner = owner.filter(|account| self.accounts[*account].tracked.platform == platform);
         let video = &mut self.videos[place as usize];
-        video.interval_hours = VIDEO_INTERVALS[n % VIDEO_INTERVALS.len()];
         video.account = owner.map(|account| account as u32);
-        video.is_active = active && !never_scraped;
-        video.is_unavailable = lost;
         if n.is_multiple_of(5) {
-            video.metadata.insert("campaign".to_owned(), format!("spring-{}", n % 4));
+            let tags = &mut video.tracked.metadata;
+            tags.insert("campaign".to_owned(), format!("spring-{}", n % 4));
         }
-        if !never_scraped {
-            video.schedule.run(added_at, hours(video.interval_hours));
-        }
-        if !active || lost {
-            video.schedule.advance(quits_at);
-            video.schedule.stop();
-        }
-        self.reschedule(Row { kind: Kind::Video, place });
     }
 
     /// Spreads posts over the accounts whose feed has been read.
     fn first_posts(&mut self, posts: usize) {
         let owners: Vec<(u32, Moment)> = (0u32..)
             .zip(&self.accounts)
-            .filter_map(|(place, account)| Some((place, account.schedule.last()?)))
+            .filter_map(|(place, account)| Some((place, account.tracked.schedule.last()?)))
             .collect();
         let mut drawn = Vec::with_capacity(posts);
         for n in 0..posts {
@@ -128,18 +132,30 @@ impl World {
         }
     }
 
-    fn quits_at(&mut self, added_at: Moment) -> Moment {
-        let lived = self.random.random_range(0..=(self.now.0 - added_at.0).max(1));
-        added_at.plus(lived.max(10 * SECOND)).min(self.now)
-    }
-
     /// A platform's id for a post that nobody tracks yet.
-    pub(super) fn draw_external_id(&mut self, platform: Platform) -> u64 {
+    pub fn draw_external_id(&mut self, platform: Platform) -> u64 {
         loop {
             let id = self.random.random_range(7_000_000_000_000_000_000..7_600_000_000_000_000_000);
             if !self.video_by_post.contains_key(&(platform, id)) {
                 return id;
             }
+        }
+    }
+
+    fn draw_tracked(&mut self, platform: Platform, added_at: Moment) -> Tracked {
+        let id = words::uuid(self.random.random(), self.random.random());
+        let (text, seed) = (self.random.random(), self.random.random());
+        Tracked {
+            id,
+            platform,
+            text,
+            is_active: true,
+            is_unavailable: false,
+            interval_hours: 24,
+            metadata: Metadata::new(),
+            added_at,
+            schedule: Schedule::idle(seed, platform == Platform::Instagram),
+            deleted: false,
         }
     }
 
@@ -151,52 +167,31 @@ impl World {
         added_at: Moment,
     ) -> u32 {
         let place = self.accounts.len() as u32;
-        let id = words::uuid(self.random.random(), self.random.random());
-        let (text, seed) = (self.random.random(), self.random.random());
-        let growth = AccountGrowth::draw(&mut self.random, added_at);
-        let whole_seconds = platform == Platform::Instagram;
+        let tracked = self.draw_tracked(platform, added_at);
+        self.by_id.insert(tracked.id, Row { kind: Kind::Account, place });
         self.accounts.push(Account {
-            id,
-            platform,
+            tracked,
             username,
-            text,
-            is_active: true,
-            is_unavailable: false,
             creator: None,
             category: None,
-            metadata: Metadata::new(),
-            added_at,
-            interval_hours: 24,
             max_posts: None,
             lookback_days: None,
-            schedule: Schedule::idle(seed, whole_seconds),
-            growth,
+            growth: AccountGrowth::draw(&mut self.random, added_at),
             posts: Vec::new(),
             next_post_at: self.now.max(added_at),
-            deleted: false,
         });
-        self.account_by_id.insert(id, place);
-        let accounts = &self.accounts;
-        let key = (added_at, id);
-        insert_sorted(&mut self.account_order, place, |n| {
-            (accounts[n as usize].added_at, accounts[n as usize].id) < key
-        });
+        self.put_in_order(Row { kind: Kind::Account, place });
         place
     }
 
     /// A new creator without accounts.
-    pub(super) fn add_creator(&mut self, name: String) -> u32 {
+    pub fn add_creator(&mut self, name: String) -> u32 {
         let place = self.creators.len() as u32;
         let id = words::uuid(self.random.random(), self.random.random());
-        self.creators.push(Creator {
-            id,
-            name,
-            is_active: true,
-            metadata: Metadata::new(),
-            accounts: Vec::new(),
-            deleted: false,
-        });
-        self.creator_by_id.insert(id, place);
+        let (metadata, accounts) = (Metadata::new(), Vec::new());
+        let creator = Creator { id, name, is_active: true, metadata, accounts, deleted: false };
+        self.creators.push(creator);
+        self.by_id.insert(id, Row { kind: Kind::Creator, place });
         place
     }
 
@@ -208,48 +203,27 @@ impl World {
         added_at: Moment,
     ) -> u32 {
         let place = self.videos.len() as u32;
-        let id = words::uuid(self.random.random(), self.random.random());
-        let (text, seed) = (self.random.random(), self.random.random());
+        let tracked = self.draw_tracked(platform, added_at);
+        self.by_id.insert(tracked.id, Row { kind: Kind::Video, place });
+        self.video_by_post.insert((platform, external_id), place);
         let published = added_at.plus(-self.random.random_range(HOUR..10 * DAY)).whole_second();
         let growth = PostGrowth::draw(&mut self.random, published);
-        let whole_seconds = platform == Platform::Instagram;
-        self.videos.push(Video {
-            id,
-            platform,
-            external_id,
-            text,
-            account: None,
-            username: None,
-            is_active: true,
-            is_unavailable: false,
-            interval_hours: 24,
-            metadata: Metadata::new(),
-            added_at,
-            updated_at: None,
-            schedule: Schedule::idle(seed, whole_seconds),
-            growth,
-            deleted: false,
-        });
-        self.video_by_id.insert(id, place);
-        self.video_by_post.insert((platform, external_id), place);
-        let videos = &self.videos;
-        let key = (added_at, id);
-        insert_sorted(&mut self.video_order, place, |n| {
-            (videos[n as usize].added_at, videos[n as usize].id) < key
-        });
+        let (account, username, updated_at) = (None, None, None);
+        self.videos.push(Video { tracked, external_id, account, username, updated_at, growth });
+        self.put_in_order(Row { kind: Kind::Video, place });
         place
     }
 
-    /// A new post in an account's feed.
-    pub(super) fn add_post(&mut self, account: u32, published: Moment) -> u32 {
+    /// A new post in an account's feed. It shows from the account's next scrape after `published`.
+    pub fn add_post(&mut self, account: u32, published: Moment) -> u32 {
         let place = self.posts.len() as u32;
         let owner = &mut self.accounts[account as usize];
         owner.posts.push(place);
-        let platform = owner.platform;
+        let platform = owner.tracked.platform;
         let numbers = self.post_numbers.entry(platform).or_insert(FIRST_POST_NUMBER);
         let number = *numbers;
         *numbers += 1;
-        let post = Post {
+        self.posts.push(Post {
             number,
             account,
             platform,
@@ -259,25 +233,22 @@ impl World {
             text: self.random.random(),
             growth: PostGrowth::draw(&mut self.random, published),
             deleted: false,
-        };
-        let key = post_key(&post);
-        self.posts.push(post);
+        });
         self.post_by_number.insert((platform, number), place);
-        let posts = &self.posts;
-        insert_sorted(&mut self.post_order, place, |n| post_key(&posts[n as usize]) < key);
+        self.put_in_order(Row { kind: Kind::AccountVideo, place });
         place
     }
-}
 
-pub(super) fn post_key(post: &Post) -> (Moment, Platform, u64) {
-    (post.growth.published, post.platform, post.number)
-}
+    /// Where a row stands in its list.
+    pub(super) fn standing(&self, row: Row) -> Standing {
+        let added_at = self.tracked(row).map(|tracked| tracked.added_at);
+        let at = added_at.unwrap_or_else(|| self.posts[row.place as usize].growth.published);
+        (at, self.id_number(row), row.place)
+    }
 
-/// New rows nearly always belong at the end.
-pub(super) fn insert_sorted(order: &mut Vec<u32>, place: u32, is_before: impl Fn(u32) -> bool) {
-    let at = match order.last() {
-        Some(last) if !is_before(*last) => order.partition_point(|n| is_before(*n)),
-        _ => order.len(),
-    };
-    order.insert(at, place);
+    /// Puts a new row into its list.
+    pub(super) fn put_in_order(&mut self, row: Row) {
+        let standing = self.standing(row);
+        self.order.entry(row.kind).or_default().insert(standing);
+    }
 }

@@ -1,10 +1,14 @@
 //! Answers and problem documents, before they meet the wire.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
+
+use crate::sandbox::call::Call;
+use crate::sandbox::moment::Moment;
 
 /// An answer, complete but for the headers that every answer carries.
 #[derive(Debug, Clone)]
@@ -17,19 +21,30 @@ pub struct Answer {
     pub body: Bytes,
     /// Headers of this answer alone.
     pub headers: Vec<(Cow<'static, str>, String)>,
+    /// Whether it did not come from the API, and carries none of its headers.
+    pub is_foreign: bool,
+    /// Real time to let pass before it is sent.
+    pub delay: Duration,
+    /// What happens to the connection.
+    pub ending: Ending,
+}
+
+/// What happens to a connection while its answer is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing.
+    Whole,
+    /// It is reset, and nothing is sent.
+    Reset,
+    /// It is closed in the middle of the body.
+    Truncated,
 }
 
 impl Answer {
     /// A JSON answer.
     pub fn json(status: u16, body: &impl Serialize) -> Self {
-        let bytes = serde_json::to_vec(body).unwrap_or_default();
-        Self::bytes(status, bytes)
-    }
-
-    /// A JSON answer that is already written.
-    pub fn bytes(status: u16, body: impl Into<Bytes>) -> Self {
-        let content_type = Some("application/json");
-        Self { status, content_type, body: body.into(), headers: Vec::new() }
+        let body = serde_json::to_vec(body).unwrap_or_default().into();
+        Self { content_type: Some("application/json"), body, ..Self::empty(status) }
     }
 
     /// `{"data": …}`.
@@ -43,19 +58,32 @@ impl Answer {
 
     /// An answer without a body.
     pub fn empty(status: u16) -> Self {
-        Self { status, content_type: None, body: Bytes::new(), headers: Vec::new() }
+        Self {
+            status,
+            content_type: None,
+            body: Bytes::new(),
+            headers: Vec::new(),
+            is_foreign: false,
+            delay: Duration::ZERO,
+            ending: Ending::Whole,
+        }
     }
 
-    /// An answer that did not come from the API.
-    pub fn text(status: u16, content_type: &'static str, text: &'static str) -> Self {
-        let (content_type, body) = (Some(content_type), text.into());
-        Self { status, content_type, body, headers: Vec::new() }
+    /// An answer with status 200 that did not come from the API.
+    pub fn foreign(content_type: &'static str, text: &'static str) -> Self {
+        let content_type = Some(content_type);
+        Self { content_type, body: text.into(), is_foreign: true, ..Self::empty(200) }
+    }
+
+    /// Adds a header.
+    pub fn add(&mut self, name: &'static str, value: impl Into<String>) {
+        self.headers.push((name.into(), value.into()));
     }
 
     /// Adds a header.
     #[must_use]
-    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.add(name, value);
         self
     }
 }
@@ -110,13 +138,13 @@ impl Problem {
 
     /// Adds a header.
     #[must_use]
-    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// The document of RFC 9457.
-    pub fn answer(self, path: &str, request_id: &str) -> Answer {
+    pub fn answer(self, call: &Call) -> Answer {
         let kebab = self.code.to_lowercase().replace('_', "-");
         let mut document = json!({
             "type": format!("urn:creatoraudit:error:{kebab}"),
@@ -124,8 +152,8 @@ impl Problem {
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
-            "instance": path,
-            "request_id": request_id,
+            "instance": call.full_path,
+            "request_id": call.request_id,
         });
         if self.status == 422 {
             let errors = self.errors.iter();
@@ -140,8 +168,13 @@ impl Problem {
     }
 }
 
+/// An instant as HTTP writes it.
+pub fn http_date(at: Moment) -> String {
+    httpdate::fmt_http_date(at.to_utc().into())
+}
+
 /// The code that a status usually has.
-pub fn usual_code(status: u16) -> &'static str {
+fn usual_code(status: u16) -> &'static str {
     match status {
         400 => "BAD_REQUEST",
         401 => "UNAUTHORIZED",
@@ -172,7 +205,8 @@ mod tests {
 
     #[test]
     fn a_problem_is_an_rfc_9457_document() {
-        let answer = Problem::field("cursor", "unknown").answer("/v2/videos", "req_1");
+        let call = Call { request_id: "req_1".to_owned(), ..Call::get("/videos") };
+        let answer = Problem::field("cursor", "unknown").answer(&call);
         let document: Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(answer.content_type, Some("application/problem+json"));
         assert_eq!(document["type"], "urn:creatoraudit:error:validation-error");

@@ -64,14 +64,9 @@ impl Schedule {
     /// Lets every scrape happen that is due at `now`. Says whether there was one.
     pub fn advance(&mut self, now: Moment) -> bool {
         let Some(mut stretch) = self.running.take() else { return false };
-        let before = stretch.done;
-        // Nearly all at once by division, the last by their jitter.
-        let grid = (now.0 - stretch.first.0) / stretch.interval_ms.max(1);
-        stretch.done = stretch.done.max(u32::try_from(grid).unwrap_or(0));
-        while self.time(&stretch, stretch.done) <= now {
-            stretch.done += 1;
-        }
-        let moved = stretch.done > before;
+        let due = self.due_by(&stretch, now);
+        let moved = due > stretch.done;
+        stretch.done = stretch.done.max(due);
         self.running = Some(stretch);
         moved
     }
@@ -94,35 +89,31 @@ impl Schedule {
 
     /// The last scrape that happened at or before `at`.
     pub fn last_before(&self, at: Moment) -> Option<Moment> {
-        let mut found = None;
-        for stretch in self.stretches().filter(|s| s.done > 0 && s.first <= at) {
-            let grid = (at.0 - stretch.first.0) / stretch.interval_ms.max(1);
-            let mut k = u32::try_from(grid).unwrap_or(u32::MAX).min(stretch.done - 1);
-            if k > 0 && self.time(stretch, k) > at {
-                k -= 1;
-            }
-            found = Some(self.time(stretch, k));
-        }
-        found
+        let found = |stretch| {
+            Some(self.time(stretch, self.due_by(stretch, at).min(stretch.done).checked_sub(1)?))
+        };
+        self.stretches().filter_map(found).next_back()
     }
 
     /// The first scrape that happened at or after `at`.
     pub fn first_after(&self, at: Moment) -> Option<Moment> {
-        for stretch in self.stretches().filter(|s| s.done > 0) {
-            if self.time(stretch, stretch.done - 1) < at {
-                continue;
-            }
-            let grid = (at.0 - stretch.first.0) / stretch.interval_ms.max(1);
-            let mut k = u32::try_from(grid).unwrap_or(0).min(stretch.done - 1);
-            while self.time(stretch, k) < at {
-                k += 1;
-            }
-            return Some(self.time(stretch, k));
-        }
-        None
+        let mut stretches = self.stretches().map(|s| (s, self.due_by(s, at.plus(-1))));
+        let (stretch, before) = stretches.find(|(stretch, before)| *before < stretch.done)?;
+        Some(self.time(stretch, before))
     }
 
-    fn stretches(&self) -> impl Iterator<Item = &Stretch> {
+    /// How many scrapes of a stretch are due at or before `at`.
+    fn due_by(&self, stretch: &Stretch, at: Moment) -> u32 {
+        // All but the last, which may be late, by division.
+        let grid = (at.0 - stretch.first.0).div_euclid(stretch.interval_ms.max(1));
+        let mut due = u32::try_from(grid.max(0)).unwrap_or(u32::MAX);
+        while self.time(stretch, due) <= at {
+            due += 1;
+        }
+        due
+    }
+
+    fn stretches(&self) -> impl DoubleEndedIterator<Item = &Stretch> {
         self.past.iter().chain(&self.running)
     }
 

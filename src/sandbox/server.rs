@@ -1,70 +1,97 @@
 //! HTTP on one side, the state on the other.
 
-use std::io::Write;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody, to_bytes};
+use axum::body::{Body, to_bytes};
+use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State as Shared};
 use axum::http::{HeaderName, HeaderValue, Response};
+use axum::serve::IncomingStream;
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use futures_util::{StreamExt, stream};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::Clock;
 use crate::sandbox::call::Call;
-use crate::sandbox::replies::Answer;
-use crate::sandbox::state::{Breakage, Outcome, State};
-use crate::sandbox::wire::Wire;
+use crate::sandbox::hook::Hook;
+use crate::sandbox::replies::{Answer, Ending};
+use crate::sandbox::state::State;
 
 /// Largest body that is read.
 const BODY_BYTES_MAX: usize = 1 << 20;
-/// Smaller answers are not worth compressing.
-const GZIP_BYTES_MIN: usize = 1_024;
 /// Where the API begins.
 pub const BASE_PATH: &str = "/v2";
 
 /// What the server and its controls share.
 #[derive(Debug, Clone)]
-pub struct App(Arc<Mutex<State>>);
+pub struct App {
+    state: Arc<Mutex<State>>,
+    hook: Arc<dyn Hook>,
+    latency: Duration,
+}
 
 impl App {
-    /// An app that serves this state.
-    pub fn new(state: State) -> Self {
-        Self(Arc::new(Mutex::new(state)))
+    /// An app that serves this state, each answer at least this much later.
+    pub fn new(state: State, hook: Arc<dyn Hook>, latency: Duration) -> Self {
+        Self { state: Arc::new(Mutex::new(state)), hook, latency }
     }
 
     /// The state. A test that panicked elsewhere leaves it as usable as it was.
     pub fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The socket that a request came in on.
+#[derive(Debug, Clone)]
+pub struct Peer(Option<Arc<OwnedFd>>);
+
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(incoming: IncomingStream<'_, TcpListener>) -> Self {
+        let stream = incoming.io();
+        // Small answers must not wait for each other; failing that, they merely come late.
+        let _ = stream.set_nodelay(true);
+        Self(stream.as_fd().try_clone_to_owned().ok().map(Arc::new))
+    }
+}
+
+impl Peer {
+    /// Lets the connection end with RST instead of FIN when it is closed.
+    fn reset_on_close(&self) -> Option<()> {
+        let socket = self.0.as_ref()?.try_clone().ok()?;
+        TcpStream::from_std(socket.into()).ok()?.set_zero_linger().ok()
     }
 }
 
 /// Answers one HTTP request.
 pub async fn serve(
     Shared(app): Shared<App>,
-    ConnectInfo(wire): ConnectInfo<Wire>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request,
 ) -> Response<Body> {
-    let wants_gzip = accepts_gzip(&request);
-    let call = read(request).await;
-    let (latency, gzip) = {
-        let settings = &app.state().settings;
-        (settings.latency, settings.gzip && wants_gzip)
-    };
-    wait(latency).await;
-    let Outcome { answer, delay, breakage } = app.state().answer(call);
-    wait(delay).await;
-    let response = respond(answer, gzip);
-    match breakage {
-        Breakage::None => {}
-        Breakage::Reset => wire.reset(),
-        Breakage::Cut => {
-            let length = response.body().size_hint().lower();
-            wire.cut_after(usize::try_from(length / 2).unwrap_or(usize::MAX));
+    let mut call = read(request).await;
+    wait(app.latency).await;
+    let mut admission = app.state().admit(&mut call);
+    let mut answer = match admission.refusal.take() {
+        Some(refusal) => refusal.answer(&call),
+        None => {
+            let instead = app.hook.before(&mut call, admission.now);
+            let mut answer = instead.unwrap_or_else(|| app.state().execute(&call));
+            app.hook.after(&call, &mut answer);
+            answer
         }
+    };
+    admission.finish(&call, &mut answer);
+    app.hook.finish(&call, &mut answer);
+    wait(answer.delay).await;
+    if answer.ending == Ending::Reset {
+        // Where that fails, the connection is closed all the same.
+        let _ = peer.reset_on_close();
     }
-    response
+    respond(answer)
 }
 
 async fn wait(length: Duration) {
@@ -75,33 +102,27 @@ async fn wait(length: Duration) {
 
 async fn read(request: Request) -> Call {
     let (head, body) = request.into_parts();
-    let full_path = head.uri.path().to_owned();
+    let path = head.uri.path();
     let query = head.uri.query().unwrap_or_default();
     let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    let path = full_path.strip_prefix(BASE_PATH).unwrap_or_default().to_owned();
     Call {
-        number: 0,
         method: head.method.to_string(),
-        full_path,
-        path,
+        full_path: path.to_owned(),
         query,
         headers: head.headers,
         body: to_bytes(body, BODY_BYTES_MAX).await.unwrap_or_default(),
+        ..Call::get(path.strip_prefix(BASE_PATH).unwrap_or_default())
     }
 }
 
-fn accepts_gzip(request: &Request) -> bool {
-    let accepted = request.headers().get("accept-encoding");
-    accepted.and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("gzip"))
-}
-
-fn respond(answer: Answer, wants_gzip: bool) -> Response<Body> {
-    let mut body = answer.body;
-    let squeezed = wants_gzip && body.len() >= GZIP_BYTES_MIN;
-    if squeezed {
-        body = gzip(&body);
-    }
-    let mut response = Response::new(Body::from(body));
+fn respond(answer: Answer) -> Response<Body> {
+    let length = answer.body.len();
+    let body = match answer.ending {
+        Ending::Whole => Body::from(answer.body),
+        Ending::Reset => broken(Bytes::new()),
+        Ending::Truncated => broken(answer.body.slice(..length / 2)),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = answer.status.try_into().unwrap_or_default();
     let headers = response.headers_mut();
     for (name, value) in answer.headers {
@@ -113,16 +134,22 @@ fn respond(answer: Answer, wants_gzip: bool) -> Response<Body> {
     if let Some(kind) = answer.content_type {
         headers.insert("content-type", HeaderValue::from_static(kind));
     }
-    if squeezed {
-        headers.insert("content-encoding", HeaderValue::from_static("gzip"));
-        headers.insert("vary", HeaderValue::from_static("accept-encoding"));
+    if answer.ending == Ending::Truncated {
+        headers.insert("content-length", HeaderValue::from(length));
     }
     response
 }
 
-fn gzip(body: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-    // Writing to memory cannot fail.
-    let _ = encoder.write_all(body);
-    encoder.finish().unwrap_or_default().into()
+/// A body that ends the connection after `sent`. Without any, not even the head is written.
+fn broken(sent: Bytes) -> Body {
+    let error = || Err::<Bytes, _>(io::Error::from(io::ErrorKind::ConnectionAborted));
+    if sent.is_empty() {
+        return Body::from_stream(stream::iter([error()]));
+    }
+    // What was sent so far is flushed when the body is not ready.
+    let end = stream::once(async move {
+        tokio::task::yield_now().await;
+        error()
+    });
+    Body::from_stream(stream::iter([Ok(sent)]).chain(end))
 }

@@ -28,24 +28,12 @@ pub struct SandboxSettings {
     pub latency: Duration,
     /// Chance, from 0 to 1, that a request meets one of the accidents of an ordinary bad day.
     pub chaos: f64,
-    /// Simulated server processes, asked in turn. Each remembers idempotency keys for itself.
-    pub replicas: usize,
     /// Keys that are let in. The world belongs to all of them.
     pub keys: Vec<SandboxKey>,
-    /// Compress answers for those who ask for it.
-    pub gzip: bool,
     /// How ids of account videos are written.
     pub account_video_ids: IdStyle,
     /// Whether rows without the sort key come first; they come last otherwise.
     pub null_sort_first: bool,
-    /// Give media URLs a signature that changes every day.
-    pub signed_urls: bool,
-    /// Cap on tracked accounts, refused with QUOTA_EXCEEDED.
-    pub account_cap: Option<usize>,
-    /// The most ids of one batch request.
-    pub batch_ids_max: usize,
-    /// Whether the refusal of a larger one says so.
-    pub batch_names_max: bool,
     /// What a second POST of the same account or video gets.
     pub duplicates: Duplicates,
 }
@@ -64,15 +52,9 @@ impl Default for SandboxSettings {
             rate_window: Duration::from_secs(60),
             latency: Duration::ZERO,
             chaos: 0.0,
-            replicas: 1,
             keys: vec![SandboxKey::default()],
-            gzip: false,
             account_video_ids: IdStyle::Integer,
             null_sort_first: false,
-            signed_urls: false,
-            account_cap: None,
-            batch_ids_max: 200,
-            batch_names_max: true,
             duplicates: Duplicates::Conflict,
         }
     }

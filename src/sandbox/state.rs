@@ -1,99 +1,71 @@
-//! Everything behind the lock, and the way of one request through it.
+//! Everything behind the lock: lets requests in, executes them and completes their answers.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use serde_json::json;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::clock::Clock;
 use crate::model::Kind;
-use crate::sandbox::accident::Accident;
 use crate::sandbox::call::Call;
-use crate::sandbox::faults::Faults;
-use crate::sandbox::headers::{Progress, check_accept, finish};
-use crate::sandbox::journal::Journal;
-use crate::sandbox::limits::{Gate, need_write};
+use crate::sandbox::limits::{Budget, Gate, need_write};
 use crate::sandbox::lists::ListQuery;
-use crate::sandbox::moment::{Moment, ServerTime};
-use crate::sandbox::replicas::Replicas;
-use crate::sandbox::replies::{Answer, Problem};
-use crate::sandbox::routes::Target;
+use crate::sandbox::moment::{Moment, SECOND, ServerTime};
+use crate::sandbox::replies::{Answer, Ending, Problem, http_date};
 use crate::sandbox::settings::SandboxSettings;
-use crate::sandbox::spoil::{instead, spoil};
-use crate::sandbox::switches::{self, Switch};
-use crate::sandbox::walks::Walks;
-use crate::sandbox::world::{Row, World};
+use crate::sandbox::world::World;
 use crate::sandbox::{batch, figures, words, writes};
 
-/// What the API says about its own future.
-#[derive(Debug, Clone, Default)]
-pub struct Lifecycle {
-    /// `deprecation` of `/meta`.
-    pub deprecation: Option<String>,
-    /// `sunset` of `/meta`.
-    pub sunset: Option<String>,
-}
+/// How long an idempotency key is remembered.
+const REMEMBERED_MS: i64 = 600 * SECOND;
+
+/// Where no key is asked for.
+const OPEN_PATH: &str = "/meta";
+/// The methods that some path takes.
+const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "PUT", "DELETE"];
+
+/// Answers a request whose path has these parts.
+type Handler = fn(&mut State, &[&str], &Call) -> Result<Answer, Problem>;
+
+/// API key, path and idempotency key.
+type Memory = (String, String, String);
 
 /// The server's whole state.
 #[derive(Debug)]
 pub struct State {
-    pub(super) settings: SandboxSettings,
     pub(super) world: World,
     pub(super) time: ServerTime,
     pub(super) gate: Gate,
-    pub(super) journal: Journal,
-    pub(super) faults: Faults,
-    pub(super) switches: Vec<Switch>,
-    pub(super) replicas: Replicas,
-    pub(super) walks: Walks,
-    pub(super) lifecycle: Lifecycle,
+    seed: u64,
     base_url: String,
     received: u64,
-    /// The page that was served last.
-    served: Option<(ListQuery, Vec<Row>)>,
+    /// What was answered to idempotency keys, and when.
+    remembered: BTreeMap<Memory, (Moment, Answer)>,
 }
 
-/// What the server is to do with one request.
+/// What became of a request at the gate.
 #[derive(Debug)]
-pub struct Outcome {
-    /// The answer, complete.
-    pub answer: Answer,
-    /// Real time to let pass before it is sent.
-    pub delay: Duration,
-    /// What happens to the connection.
-    pub breakage: Breakage,
-}
-
-/// What happens to a connection while its answer is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Breakage {
-    /// Nothing.
-    None,
-    /// It is reset, and nothing is sent.
-    Reset,
-    /// It is closed in the middle of the body.
-    Cut,
+pub struct Admission {
+    /// The server's time.
+    pub now: Moment,
+    /// Why it is not let in.
+    pub refusal: Option<Problem>,
+    /// What is left of its key's budget, once it was counted.
+    budget: Option<Budget>,
 }
 
 impl State {
     /// A server with a fresh world.
-    pub fn new(settings: SandboxSettings, clock: Clock, base_url: String) -> Self {
+    pub fn new(settings: &SandboxSettings, clock: Clock, base_url: String) -> Self {
         let mut time = ServerTime::new(clock);
-        let mut faults = Faults::default();
-        faults.chaos = settings.chaos;
         Self {
-            world: World::new(&settings, time.now()),
+            world: World::new(settings, time.now()),
             time,
             gate: Gate::new(settings.keys.clone(), settings.rate_limit, settings.rate_window),
-            journal: Journal::default(),
-            faults,
-            switches: Vec::new(),
-            replicas: Replicas::new(settings.replicas),
-            walks: Walks::default(),
-            lifecycle: Lifecycle::default(),
+            seed: settings.seed,
             base_url,
             received: 0,
-            served: None,
-            settings,
+            remembered: BTreeMap::new(),
         }
     }
 
@@ -104,118 +76,56 @@ impl State {
         now
     }
 
-    /// Answers a request.
-    pub fn answer(&mut self, mut call: Call) -> Outcome {
+    /// Numbers a request, and asks for its key and counts it, unless it is for an open endpoint.
+    pub fn admit(&mut self, call: &mut Call) -> Admission {
         self.received += 1;
         call.number = self.received;
-        let now = self.catch_up();
-        let drawn = words::number(self.settings.seed, &call.number.to_le_bytes());
-        let mut entry = Journal::open(&call, now, format!("req_{drawn:016x}"));
-        let replica = self.replicas.of(&call);
-        let mut progress = Progress { now, replica, budget: None, accident: None };
-        let result = self.act(&mut call, &mut progress, &entry.request_id);
-        let accident = progress.accident.clone();
-        let mut answer = match result {
-            Ok(answer) => answer,
-            Err(problem) => problem.answer(&call.full_path, &entry.request_id),
-        };
-        if let Some(accident) = &accident {
-            answer.body = spoil(answer.body, accident, &self.walks.used(&call));
+        let drawn = words::number(self.seed, &call.number.to_le_bytes());
+        call.request_id = format!("req_{drawn:016x}");
+        let mut admission = Admission { now: self.catch_up(), refusal: None, budget: None };
+        if call.path == OPEN_PATH {
+            return admission;
         }
-        if let Some(Accident::TruncatedJson) = accident {
-            answer.body.truncate(answer.body.len() / 2);
-        }
-        let answer = finish(answer, &call, &progress, &entry.request_id);
-        if let (Some(Accident::Mutate(mutation)), Some((query, rows))) =
-            (&accident, self.served.take())
-        {
-            self.world.mutate(*mutation, &query, &rows);
-        }
-        let breakage = match accident {
-            Some(Accident::ResetBefore | Accident::ResetAfter) => Breakage::Reset,
-            Some(Accident::Truncated) => Breakage::Cut,
-            _ => Breakage::None,
-        };
-        let delay = match accident {
-            Some(Accident::Slow(delay)) => delay,
-            _ => Duration::ZERO,
-        };
-        entry.replica = replica;
-        entry.fault = accident.as_ref().map(Accident::name);
-        entry.status = (breakage != Breakage::Reset).then_some(answer.status);
-        entry.bytes = answer.body.len();
-        self.journal.close(entry);
-        Outcome { answer, delay, breakage }
-    }
-
-    /// Admits a request, lets an accident take its place if one strikes, else executes it.
-    fn act(
-        &mut self,
-        call: &mut Call,
-        progress: &mut Progress,
-        request_id: &str,
-    ) -> Result<Answer, Problem> {
-        let target = Target::of(&call.path);
-        let is_open = target.as_ref().is_ok_and(Target::is_open);
-        let key = if is_open { None } else { Some(self.gate.key(call)?.clone()) };
-        if let Some(key) = &key {
-            let (budget, passed) = self.gate.pass(&key.key, progress.now);
-            progress.budget = Some(budget);
-            passed?;
-        }
-        progress.accident = self.faults.strike(call, self.settings.seed);
-        if let Some(accident) = &progress.accident
-            && let Some(instead) = instead(accident, call, progress.now, request_id)
-        {
-            return instead;
-        }
-        let target = target?;
-        target.check_method(&call.method)?;
-        check_accept(call)?;
-        switches::apply(&self.switches, call)?;
-        if let Some(key) = &key
-            && target.is_write(&call.method)
-        {
-            need_write(key)?;
-        }
-        self.execute(&target, call, progress)
-    }
-
-    fn execute(
-        &mut self,
-        target: &Target,
-        call: &Call,
-        progress: &Progress,
-    ) -> Result<Answer, Problem> {
-        let (world, url) = (&mut self.world, format!("{}{}", self.base_url, call.path));
-        match (target, call.method.as_str()) {
-            (Target::Meta, _) => Ok(self.meta()),
-            (Target::Whoami, _) => self.whoami(call),
-            (Target::Overview, _) => figures::overview(world, call),
-            (Target::Metrics(kind), _) => batch::metrics(world, *kind, call),
-            (Target::List(kind), "GET") => self.list(*kind, call),
-            (Target::List(kind), _) => self.create(*kind, call, progress),
-            (Target::Item(kind, id), "GET") => {
-                let row = writes::need(world, *kind, id)?;
-                Ok(Answer::data(200, &world.view(row)))
+        match self.gate.key(call).map(|key| key.key.clone()) {
+            Ok(key) => {
+                let (budget, passed) = self.gate.pass(&key, admission.now);
+                (admission.budget, admission.refusal) = (Some(budget), passed.err());
             }
-            (Target::Item(kind, id), "PATCH") => writes::update(world, *kind, id, call),
-            (Target::Item(kind, id), _) => writes::delete(world, *kind, id),
-            (Target::Link(creator, account), "PUT") => writes::link(world, creator, account, &url),
-            (Target::Link(creator, account), _) => writes::unlink(world, creator, account),
+            Err(problem) => admission.refusal = Some(problem),
         }
+        admission
+    }
+
+    /// Executes a request.
+    pub fn execute(&mut self, call: &Call) -> Answer {
+        self.try_execute(call).unwrap_or_else(|problem| problem.answer(call))
+    }
+
+    fn try_execute(&mut self, call: &Call) -> Result<Answer, Problem> {
+        let path: Vec<&str> = call.path.split('/').skip(1).collect();
+        let Some(handler) = handler(&call.method, &path) else {
+            let allowed = METHODS.into_iter().filter(|method| handler(method, &path).is_some());
+            let allowed = allowed.collect::<Vec<_>>().join(", ");
+            return Err(match allowed.as_str() {
+                "" => Problem::new(404, "No such endpoint"),
+                _ => Problem::new(405, format!("Only {allowed} here")).with("allow", allowed),
+            });
+        };
+        check_accept(call)?;
+        if call.method != "GET" && path.last() != Some(&"metrics") {
+            need_write(self.gate.key(call)?)?;
+        }
+        handler(self, &path, call)
     }
 
     fn meta(&self) -> Answer {
-        let status = if self.lifecycle.deprecation.is_some() { "deprecated" } else { "current" };
         let url = |path| format!("{}/{path}", self.base_url);
         Answer::data(
             200,
             &json!({
-                "type": "api_meta", "api_version": "v2", "status": status,
+                "type": "api_meta", "api_version": "v2", "status": "current",
                 "docs_url": url("docs"), "openapi_url": url("openapi.json"),
-                "whoami_url": url("whoami"), "deprecation": self.lifecycle.deprecation,
-                "sunset": self.lifecycle.sunset,
+                "whoami_url": url("whoami"), "deprecation": null, "sunset": null,
             }),
         )
     }
@@ -228,29 +138,30 @@ impl State {
         Ok(Answer::data(200, &data))
     }
 
-    fn create(&mut self, kind: Kind, call: &Call, progress: &Progress) -> Result<Answer, Problem> {
-        if let Some(answer) = self.replicas.remembered(progress.replica, call, progress.now) {
-            return Ok(answer);
+    /// Creates a row, or repeats what was answered to the same idempotency key.
+    fn create(&mut self, kind: Kind, call: &Call) -> Result<Answer, Problem> {
+        let Some(key) = call.header("idempotency-key") else {
+            return writes::create(&mut self.world, kind, call);
+        };
+        let owner = call.header("authorization").unwrap_or_default();
+        let memory = (owner.to_owned(), call.path.clone(), key.to_owned());
+        let now = self.world.now;
+        self.remembered.retain(|_, (since, _)| now.0 - since.0 < REMEMBERED_MS);
+        if let Some((_, answer)) = self.remembered.get(&memory) {
+            return Ok(answer.clone());
         }
         let answer = writes::create(&mut self.world, kind, call)?;
-        self.replicas.remember(progress.replica, call, progress.now, &answer);
+        self.remembered.insert(memory, (now, answer.clone()));
         Ok(answer)
     }
 
-    fn list(&mut self, kind: Kind, call: &Call) -> Result<Answer, Problem> {
-        let query = ListQuery::read(kind, call, self.settings.seed, self.walks.epoch)?;
-        let page = query.page(&self.world);
+    fn list(&self, kind: Kind, call: &Call) -> Result<Answer, Problem> {
+        let page = ListQuery::read(kind, call, self.seed)?.page(&self.world);
         let mut link = format!("<{}>; rel=\"first\"", self.link(call, None));
         if let Some(cursor) = page.next_cursor() {
             link += &format!(", <{}>; rel=\"next\"", self.link(call, Some(cursor)));
         }
-        let mut body = Vec::with_capacity(page.rows.len() * 1_600 + 256);
-        serde_json::to_writer(&mut body, &page)
-            .map_err(|error| Problem::new(500, error.to_string()))?;
-        self.walks.note(call, page.next_cursor());
-        let rows = page.rows;
-        self.served = Some((query, rows));
-        Ok(Answer::bytes(200, body).with("link", link))
+        Ok(Answer::json(200, &page).with("link", link))
     }
 
     /// The absolute URL of this list, or of a page of it.
@@ -265,4 +176,90 @@ impl State {
         let mark = if query.is_empty() { "" } else { "?" };
         format!("{}{}{mark}{query}", self.base_url, call.path)
     }
+}
+
+impl Admission {
+    /// Adds what every answer carries, and answers 304 where the client has it already.
+    pub fn finish(&self, call: &Call, answer: &mut Answer) {
+        answer.add("date", http_date(self.now));
+        if answer.is_foreign {
+            return;
+        }
+        if call.method == "GET" && answer.status == 200 {
+            let etag = format!("\"{:016x}\"", xxh3_64(&answer.body));
+            let is_held = call.header("if-none-match").is_some_and(|held| holds(held, &etag));
+            if is_held && answer.ending == Ending::Whole {
+                let headers = std::mem::take(&mut answer.headers);
+                *answer = Answer { headers, delay: answer.delay, ..Answer::empty(304) };
+            }
+            answer.add("etag", etag);
+        }
+        if let Some(budget) = self.budget {
+            answer.add("x-ratelimit-limit", budget.limit.to_string());
+            answer.add("x-ratelimit-remaining", budget.remaining.to_string());
+            answer.add("x-ratelimit-reset", budget.reset.to_string());
+        }
+        if !answer.headers.iter().any(|(name, _)| name == "x-request-id") {
+            answer.add("x-request-id", call.request_id.clone());
+        }
+    }
+}
+
+/// What answers requests with this method and path.
+fn handler(method: &str, path: &[&str]) -> Option<Handler> {
+    let handler: Handler = match (method, path) {
+        ("GET", ["meta"]) => |state, _, _| Ok(state.meta()),
+        ("GET", ["whoami"]) => |state, _, call| state.whoami(call),
+        ("GET", ["overview"]) => |state, _, call| figures::overview(&state.world, call),
+        ("GET", ["accounts" | "videos" | "account-videos" | "creators"]) => {
+            |state, path, call| state.list(kind(path), call)
+        }
+        ("POST", ["accounts" | "videos" | "creators"]) => {
+            |state, path, call| state.create(kind(path), call)
+        }
+        ("POST", ["accounts" | "videos" | "account-videos", "metrics"]) => {
+            |state, path, call| batch::metrics(&state.world, kind(path), call)
+        }
+        (_, [_, "metrics"]) => return None,
+        ("GET", ["accounts" | "videos" | "creators", _]) => |state, path, _| {
+            let row = writes::need(&state.world, kind(path), path[1])?;
+            Ok(Answer::data(200, &state.world.view(row)))
+        },
+        ("PATCH", ["accounts" | "videos" | "creators", _]) => {
+            |state, path, call| writes::update(&mut state.world, kind(path), path[1], call)
+        }
+        ("DELETE", ["accounts" | "videos" | "creators", _]) => {
+            |state, path, _| writes::delete(&mut state.world, kind(path), path[1])
+        }
+        ("PUT", ["creators", _, "accounts", _]) => |state, path, call| {
+            let url = format!("{}{}", state.base_url, call.path);
+            writes::link(&mut state.world, path[1], path[3], &url)
+        },
+        ("DELETE", ["creators", _, "accounts", _]) => {
+            |state, path, _| writes::unlink(&mut state.world, path[1], path[3])
+        }
+        _ => return None,
+    };
+    Some(handler)
+}
+
+/// What a path is about.
+fn kind(path: &[&str]) -> Kind {
+    let of = |kind: &Kind| kind.path().trim_start_matches('/') == path[0];
+    Kind::LISTS.into_iter().find(of).unwrap_or(Kind::Video)
+}
+
+fn holds(if_none_match: &str, etag: &str) -> bool {
+    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    if_none_match.split(',').any(|tag| strong(tag) == etag || tag.trim() == "*")
+}
+
+/// Refuses clients that do not want JSON.
+fn check_accept(call: &Call) -> Result<(), Problem> {
+    let Some(accept) = call.header("accept") else { return Ok(()) };
+    let fits = accept.split(',').any(|range| {
+        let range = range.split(';').next().unwrap_or_default().trim().to_lowercase();
+        matches!(range.as_str(), "*/*" | "application/*" | "application/json" | "")
+    });
+    if fits { Ok(()) } else { Err(Problem::new(406, "Only application/json can be had here")) }
 }

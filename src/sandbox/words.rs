@@ -3,44 +3,17 @@
 use uuid::{Builder, Uuid};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-const FIRST: [&str; 24] = [
-    "luna", "milo", "nora", "kai", "zoe", "theo", "ivy", "omar", "mina", "jonas", "yara", "felix",
-    "amara", "leo", "sofia", "nils", "aya", "bruno", "clara", "dario", "emi", "finn", "greta",
-    "hugo",
-];
-const TOPIC: [&str; 20] = [
-    "bakes", "runs", "travels", "paints", "cooks", "lifts", "codes", "dances", "knits", "surfs",
-    "gardens", "skates", "sings", "builds", "reads", "climbs", "films", "sews", "cycles", "laughs",
-];
-const OPENING: [&str; 12] = [
-    "Wait for the end",
-    "Day one of",
-    "Nobody told me about",
-    "POV: you found",
-    "My honest take on",
-    "Three things about",
-    "Trying",
-    "I can't believe",
-    "The easiest",
-    "Stop scrolling for",
-    "How I learned",
-    "Part two of",
-];
-const SUBJECT: [&str; 12] = [
-    "sourdough at home",
-    "a 5 am routine",
-    "thrifted outfits",
-    "the perfect flat white",
-    "moving abroad",
-    "tiny kitchens",
-    "film cameras",
-    "cold plunges",
-    "night markets",
-    "learning guitar",
-    "vegan ramen",
-    "a studio makeover",
-];
-const ENDING: [&str; 8] = ["✨", "😂", "#fyp", "#reels", "🔥🔥", "(save this)", "— part 1", "🎧"];
+const FIRST: &str = "luna|milo|nora|kai|zoe|theo|ivy|omar|mina|jonas|yara|felix|amara|leo|sofia|nils|aya|bruno|\
+    clara|dario|emi|finn|greta|hugo";
+const TOPIC: &str = "bakes|runs|travels|paints|cooks|lifts|codes|dances|knits|surfs|gardens|skates|sings|\
+    builds|reads|climbs|films|sews|cycles|laughs";
+const OPENING: &str = "Wait for the end|Day one of|Nobody told me about|POV: you found|My honest take on|\
+    Three things about|Trying|I can't believe|The easiest|Stop scrolling for|How I learned|\
+    Part two of";
+const SUBJECT: &str = "sourdough at home|a 5 am routine|thrifted outfits|the perfect flat white|moving abroad|\
+    tiny kitchens|film cameras|cold plunges|night markets|learning guitar|vegan ramen|\
+    a studio makeover";
+const ENDING: &str = "✨|😂|#fyp|#reels|🔥🔥|(save this)|— part 1|🎧";
 /// The alphabet in which Instagram writes media ids as shortcodes.
 const SHORTCODE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -53,23 +26,23 @@ pub fn number(seed: u64, salt: &[u8]) -> u64 {
 pub fn username(n: u64) -> String {
     let mixed = n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(17);
     let dot = if mixed.is_multiple_of(3) { "." } else { "_" };
-    format!("{}{dot}{}{}", pick(&FIRST, mixed), pick(&TOPIC, mixed >> 9), n)
+    format!("{}{dot}{}{}", pick(FIRST, mixed), pick(TOPIC, mixed >> 9), n)
 }
 
 /// A person's display name.
 pub fn display_name(n: u64) -> String {
-    format!("{} {}", capital(pick(&FIRST, n)), capital(pick(&TOPIC, n >> 11)))
+    format!("{} {}", capital(pick(FIRST, n)), capital(pick(TOPIC, n >> 11)))
 }
 
 /// The words under a post. Now and then with characters outside ASCII, quotes and line breaks.
 pub fn caption(n: u64) -> String {
     let gap = if n.is_multiple_of(7) { "\n" } else { " " };
-    format!("{} {}{gap}{}", pick(&OPENING, n), pick(&SUBJECT, n >> 8), pick(&ENDING, n >> 16))
+    format!("{} {}{gap}{}", pick(OPENING, n), pick(SUBJECT, n >> 8), pick(ENDING, n >> 16))
 }
 
 /// The words under a profile.
 pub fn bio(n: u64) -> String {
-    format!("{} • \"{}\" • hello@example.com", pick(&SUBJECT, n), pick(&TOPIC, n >> 8))
+    format!("{} • \"{}\" • hello@example.com", pick(SUBJECT, n), pick(TOPIC, n >> 8))
 }
 
 /// A random-looking UUID of version 4 made from two numbers.
@@ -99,8 +72,10 @@ pub fn media_id(shortcode: &str) -> Option<u64> {
     (id > 0).then_some(id)
 }
 
-fn pick<'a, const N: usize>(words: &[&'a str; N], n: u64) -> &'a str {
-    words[(n % N as u64) as usize]
+/// One of the words, which are divided by bars.
+fn pick(words: &'static str, n: u64) -> &'static str {
+    let count = words.split('|').count() as u64;
+    words.split('|').nth((n % count) as usize).unwrap_or_default()
 }
 
 fn capital(word: &str) -> String {

@@ -1,11 +1,10 @@
 //! The simulated organization: what exists, and how time passes over it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::model::Kind;
@@ -17,9 +16,6 @@ use crate::sandbox::settings::SandboxSettings;
 /// Client-owned tags of a row.
 pub type Metadata = BTreeMap<String, String>;
 
-/// The members of a row that a test has replaced, or removed.
-pub type Overrides = BTreeMap<String, Option<Box<RawValue>>>;
-
 /// A row, by kind and place. Places are never used twice, so they outlive deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Row {
@@ -29,27 +25,34 @@ pub struct Row {
     pub place: u32,
 }
 
-/// A tracked profile.
+/// What accounts and videos have in common: they are added once, and scraped on a schedule.
 #[derive(Debug)]
-pub struct Account {
+pub struct Tracked {
     pub(super) id: Uuid,
     pub(super) platform: Platform,
-    pub(super) username: String,
+    /// Decides on all texts of the row.
     pub(super) text: u64,
     pub(super) is_active: bool,
     pub(super) is_unavailable: bool,
-    pub(super) creator: Option<u32>,
-    pub(super) category: Option<String>,
+    pub(super) interval_hours: u32,
     pub(super) metadata: Metadata,
     pub(super) added_at: Moment,
-    pub(super) interval_hours: u32,
+    pub(super) schedule: Schedule,
+    pub(super) deleted: bool,
+}
+
+/// A tracked profile.
+#[derive(Debug)]
+pub struct Account {
+    pub(super) tracked: Tracked,
+    pub(super) username: String,
+    pub(super) creator: Option<u32>,
+    pub(super) category: Option<String>,
     pub(super) max_posts: Option<u32>,
     pub(super) lookback_days: Option<u32>,
-    pub(super) schedule: Schedule,
     pub(super) growth: AccountGrowth,
     pub(super) posts: Vec<u32>,
     pub(super) next_post_at: Moment,
-    pub(super) deleted: bool,
 }
 
 /// A client-made group of accounts.
@@ -66,21 +69,12 @@ pub struct Creator {
 /// An individually tracked post.
 #[derive(Debug)]
 pub struct Video {
-    pub(super) id: Uuid,
-    pub(super) platform: Platform,
+    pub(super) tracked: Tracked,
     pub(super) external_id: u64,
-    pub(super) text: u64,
     pub(super) account: Option<u32>,
     pub(super) username: Option<String>,
-    pub(super) is_active: bool,
-    pub(super) is_unavailable: bool,
-    pub(super) interval_hours: u32,
-    pub(super) metadata: Metadata,
-    pub(super) added_at: Moment,
     pub(super) updated_at: Option<Moment>,
-    pub(super) schedule: Schedule,
     pub(super) growth: PostGrowth,
-    pub(super) deleted: bool,
 }
 
 /// A post found in an account's feed; it is scraped whenever its account is.
@@ -95,10 +89,23 @@ pub struct Post {
     pub(super) deleted: bool,
 }
 
+/// One scrape of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scrape {
+    /// When it happened.
+    pub at: Moment,
+    /// Followers, for accounts.
+    pub followers: Option<i64>,
+    /// What was counted, as later revised.
+    pub counts: Counts,
+}
+
+/// Where a row stands in the usual order of its list: time, the number of its id, and its place.
+pub type Standing = (Moment, u128, u32);
+
 /// Everything that exists.
 #[derive(Debug)]
 pub struct World {
-    pub(super) seed: u64,
     pub(super) settings: SandboxSettings,
     pub(super) now: Moment,
     pub(super) random: ChaCha8Rng,
@@ -106,30 +113,22 @@ pub struct World {
     pub(super) creators: Vec<Creator>,
     pub(super) videos: Vec<Video>,
     pub(super) posts: Vec<Post>,
-    pub(super) account_by_id: HashMap<Uuid, u32>,
-    pub(super) creator_by_id: HashMap<Uuid, u32>,
-    pub(super) video_by_id: HashMap<Uuid, u32>,
+    /// Accounts, creators and videos.
+    pub(super) by_id: HashMap<Uuid, Row>,
     pub(super) post_by_number: HashMap<(Platform, u64), u32>,
     pub(super) post_numbers: BTreeMap<Platform, u64>,
     pub(super) video_by_post: HashMap<(Platform, u64), u32>,
-    /// Living accounts and videos by (added_at, id), posts by (published, number).
-    pub(super) account_order: Vec<u32>,
-    pub(super) video_order: Vec<u32>,
-    pub(super) post_order: Vec<u32>,
+    /// Accounts and videos by `added_at`, posts by when they were published; deleted ones included.
+    pub(super) order: BTreeMap<Kind, BTreeSet<Standing>>,
     pub(super) due: BinaryHeap<Reverse<(Moment, Row)>>,
-    /// Members that a test has replaced, or removed.
-    pub(super) overrides: BTreeMap<Row, Overrides>,
-    /// Counts that a test has changed after a scrape, by the scrape they belong to.
+    /// Counts that were changed after a scrape, by the scrape they belong to.
     pub(super) revised: BTreeMap<(Row, Moment), Counts>,
-    /// `last_scrape_time` that a test has set back; forgotten at the next scrape.
-    pub(super) rewound: BTreeMap<Row, Moment>,
 }
 
 impl World {
     /// The world of these settings at `now`, with a history of some months behind it.
     pub fn new(settings: &SandboxSettings, now: Moment) -> Self {
         let mut world = Self {
-            seed: settings.seed,
             settings: settings.clone(),
             now,
             random: ChaCha8Rng::seed_from_u64(settings.seed),
@@ -137,19 +136,13 @@ impl World {
             creators: Vec::new(),
             videos: Vec::with_capacity(settings.videos),
             posts: Vec::with_capacity(settings.account_videos),
-            account_by_id: HashMap::new(),
-            creator_by_id: HashMap::new(),
-            video_by_id: HashMap::with_capacity(settings.videos),
+            by_id: HashMap::with_capacity(settings.videos),
             post_by_number: HashMap::with_capacity(settings.account_videos),
             post_numbers: BTreeMap::new(),
             video_by_post: HashMap::with_capacity(settings.videos),
-            account_order: Vec::new(),
-            video_order: Vec::new(),
-            post_order: Vec::new(),
+            order: BTreeMap::new(),
             due: BinaryHeap::new(),
-            overrides: BTreeMap::new(),
             revised: BTreeMap::new(),
-            rewound: BTreeMap::new(),
         };
         world.populate();
         world
@@ -168,21 +161,31 @@ impl World {
 
     fn scrape(&mut self, row: Row) {
         let now = self.now;
-        let schedule = match row.kind {
-            Kind::Account => &mut self.accounts[row.place as usize].schedule,
-            _ => &mut self.videos[row.place as usize].schedule,
-        };
+        let Some(tracked) = self.tracked_mut(row) else { return };
         // An entry may be left over from a schedule that was changed since.
-        let moved = schedule.advance(now);
-        let next = schedule.next();
-        if moved {
-            self.rewound.remove(&row);
+        if tracked.schedule.advance(now) {
             if row.kind == Kind::Account {
                 self.find_new_posts(row.place);
             }
+            self.reschedule(row);
         }
-        if moved && let Some(next) = next {
-            self.due.push(Reverse((next, row)));
+    }
+
+    /// An account or video.
+    pub(super) fn tracked(&self, row: Row) -> Option<&Tracked> {
+        match row.kind {
+            Kind::Account => self.accounts.get(row.place as usize).map(|row| &row.tracked),
+            Kind::Video => self.videos.get(row.place as usize).map(|row| &row.tracked),
+            _ => None,
+        }
+    }
+
+    /// An account or video, to be changed.
+    pub(super) fn tracked_mut(&mut self, row: Row) -> Option<&mut Tracked> {
+        match row.kind {
+            Kind::Account => self.accounts.get_mut(row.place as usize).map(|row| &mut row.tracked),
+            Kind::Video => self.videos.get_mut(row.place as usize).map(|row| &mut row.tracked),
+            _ => None,
         }
     }
 
@@ -190,11 +193,9 @@ impl World {
     fn find_new_posts(&mut self, account: u32) {
         let per_day = self.settings.new_posts_per_day;
         let owner = &self.accounts[account as usize];
-        let (Some(last), mut at) = (owner.schedule.last(), owner.next_post_at) else { return };
-        let posts: Vec<u32> = owner.posts.clone();
-        for post in posts {
-            self.rewound.remove(&Row { kind: Kind::AccountVideo, place: post });
-        }
+        let (Some(last), mut at) = (owner.tracked.schedule.last(), owner.next_post_at) else {
+            return;
+        };
         if per_day <= 0.0 {
             return;
         }
@@ -208,25 +209,22 @@ impl World {
 
     /// Puts the row's next scrape on the agenda, after its schedule was changed.
     pub(super) fn reschedule(&mut self, row: Row) {
-        let next = match row.kind {
-            Kind::Account => self.accounts[row.place as usize].schedule.next(),
-            Kind::Video => self.videos[row.place as usize].schedule.next(),
-            _ => None,
-        };
-        if let Some(next) = next {
+        if let Some(next) = self.schedule(row).and_then(Schedule::next) {
             self.due.push(Reverse((next, row)));
         }
     }
 
-    /// When the row was last scraped, as the API shows it.
-    pub(super) fn last_scrape(&self, row: Row) -> Option<Moment> {
-        self.rewound.get(&row).copied().or_else(|| self.true_last_scrape(row))
+    /// The server's time.
+    pub fn now(&self) -> Moment {
+        self.now
     }
 
-    pub(super) fn true_last_scrape(&self, row: Row) -> Option<Moment> {
+    /// When the row was last scraped.
+    pub(super) fn last_scrape(&self, row: Row) -> Option<Moment> {
         self.schedule(row)?.last()
     }
 
+    /// When the row was first scraped.
     pub(super) fn first_scrape(&self, row: Row) -> Option<Moment> {
         match row.kind {
             Kind::AccountVideo => {
@@ -237,18 +235,15 @@ impl World {
         }
     }
 
-    /// The schedule that a row is scraped by.
+    /// The schedule that a row is scraped by: its own, or that of its account.
     pub(super) fn schedule(&self, row: Row) -> Option<&Schedule> {
-        let place = row.place as usize;
-        match row.kind {
-            Kind::Account => self.accounts.get(place).map(|account| &account.schedule),
-            Kind::Video => self.videos.get(place).map(|video| &video.schedule),
+        let row = match row.kind {
             Kind::AccountVideo => {
-                let post = self.posts.get(place)?;
-                Some(&self.accounts[post.account as usize].schedule)
+                Row { kind: Kind::Account, place: self.posts.get(row.place as usize)?.account }
             }
-            _ => None,
-        }
+            _ => row,
+        };
+        self.tracked(row).map(|tracked| &tracked.schedule)
     }
 
     /// The counts that the scrape at `at` found, as later revised.
@@ -260,9 +255,9 @@ impl World {
         match row.kind {
             Kind::Account => {
                 let account = &self.accounts[place];
-                account.growth.at(account.platform, at)
+                account.growth.at(account.tracked.platform, at)
             }
-            Kind::Video => self.videos[place].growth.at(self.videos[place].platform, at),
+            Kind::Video => self.videos[place].growth.at(self.videos[place].tracked.platform, at),
             Kind::AccountVideo => self.posts[place].growth.at(self.posts[place].platform, at),
             _ => Counts::default(),
         }
@@ -270,31 +265,69 @@ impl World {
 
     /// The counts that the row shows now; none before its first scrape.
     pub(super) fn counts(&self, row: Row) -> Option<Counts> {
-        self.true_last_scrape(row).map(|at| self.counts_at(row, at))
+        self.last_scrape(row).map(|at| self.counts_at(row, at))
     }
 
-    /// Whether the API shows this post: its account has been scraped since it was published.
-    pub(super) fn is_found(&self, post: &Post) -> bool {
-        let account = &self.accounts[post.account as usize];
-        !post.deleted
-            && !account.deleted
-            && account.schedule.last().is_some_and(|last| last >= post.growth.published)
+    /// Every scrape of the row that ever happened, oldest first, and what it found.
+    pub fn scrapes(&self, row: Row) -> Vec<Scrape> {
+        let (Some(schedule), Some(first)) = (self.schedule(row), self.first_scrape(row)) else {
+            return Vec::new();
+        };
+        let account = self.accounts.get(row.place as usize).filter(|_| row.kind == Kind::Account);
+        let scrape = |at: Moment| Scrape {
+            at,
+            followers: account.map(|account| account.growth.followers(at)),
+            counts: self.counts_at(row, at),
+        };
+        schedule.all().filter(|at| *at >= first).map(scrape).collect()
     }
 
-    /// Whether the API shows this row.
-    pub(super) fn is_listed(&self, row: Row) -> bool {
+    /// Whether the API shows this row; a post only once its account was scraped.
+    pub fn is_listed(&self, row: Row) -> bool {
         let place = row.place as usize;
         match row.kind {
-            Kind::Account => self.accounts.get(place).is_some_and(|account| !account.deleted),
             Kind::Creator => self.creators.get(place).is_some_and(|creator| !creator.deleted),
-            Kind::Video => self.videos.get(place).is_some_and(|video| !video.deleted),
-            Kind::AccountVideo => self.posts.get(place).is_some_and(|post| self.is_found(post)),
-            _ => false,
+            Kind::AccountVideo => self.posts.get(place).is_some_and(|post| {
+                let account = &self.accounts[post.account as usize].tracked;
+                let last = account.schedule.last();
+                let is_found = last.is_some_and(|last| last >= post.growth.published);
+                is_found && !post.deleted && !account.deleted
+            }),
+            _ => self.tracked(row).is_some_and(|tracked| !tracked.deleted),
         }
     }
 
-    /// The members of this row that a test has replaced.
-    pub(super) fn overridden(&self, row: Row) -> Option<&Overrides> {
-        if self.overrides.is_empty() { None } else { self.overrides.get(&row) }
+    /// Every row of a kind, deleted ones included.
+    pub fn all(&self, kind: Kind) -> impl Iterator<Item = Row> + use<> {
+        let rows = match kind {
+            Kind::Account => self.accounts.len(),
+            Kind::Creator => self.creators.len(),
+            Kind::Video => self.videos.len(),
+            Kind::AccountVideo => self.posts.len(),
+            _ => 0,
+        };
+        (0..rows as u32).map(move |place| Row { kind, place })
+    }
+
+    /// A number that tells rows of a kind apart; breaks ties in orders.
+    pub(super) fn id_number(&self, row: Row) -> u128 {
+        let place = row.place as usize;
+        match row.kind {
+            Kind::Account => self.accounts[place].tracked.id.as_u128(),
+            Kind::Creator => self.creators[place].id.as_u128(),
+            Kind::Video => self.videos[place].tracked.id.as_u128(),
+            _ => {
+                let post = &self.posts[place];
+                ((post.platform as u128) << 64) | u128::from(post.number)
+            }
+        }
+    }
+
+    /// Whether a row is not paused.
+    pub(super) fn is_active(&self, row: Row) -> bool {
+        match row.kind {
+            Kind::Creator => self.creators[row.place as usize].is_active,
+            _ => self.tracked(row).is_none_or(|tracked| tracked.is_active),
+        }
     }
 }

@@ -4,22 +4,66 @@ use serde_json::json;
 
 use crate::model::Kind;
 use crate::sandbox::call::Call;
-use crate::sandbox::fields::Fields;
+use crate::sandbox::fields::{Fields, members};
+use crate::sandbox::growth::Platform;
 use crate::sandbox::identifier;
 use crate::sandbox::replies::{Answer, Problem};
 use crate::sandbox::settings::Duplicates;
-use crate::sandbox::world::{Row, World};
+use crate::sandbox::world::{Metadata, Row, World};
 
 /// Bound of the caps that an account may have of its own.
 const OWN_CAP_MAX: i64 = 10_000;
 
 /// `POST` to a list.
 pub fn create(world: &mut World, kind: Kind, call: &Call) -> Result<Answer, Problem> {
-    let mut fields = Fields::new(call.json()?);
+    let mut fields = Fields::new(members(call)?);
     match kind {
         Kind::Account => create_account(world, &mut fields),
         Kind::Video => create_video(world, &mut fields),
         _ => create_creator(world, &mut fields),
+    }
+}
+
+/// The members by which any row is created or changed, as far as its kind has them. An explicit null
+/// clears what the organization has a default for, or no need of.
+struct Change {
+    category: Option<Option<String>>,
+    max_posts: Option<Option<u32>>,
+    lookback_days: Option<Option<u32>>,
+    interval: Option<u32>,
+    active: Option<bool>,
+    metadata: Option<Metadata>,
+}
+
+impl Change {
+    fn read(fields: &mut Fields) -> Self {
+        let mut own_cap = |name| fields.has(name).then(|| fields.number(name, OWN_CAP_MAX));
+        Self {
+            max_posts: own_cap("max_recent_posts_per_account"),
+            lookback_days: own_cap("post_lookback_days"),
+            category: fields.has("category").then(|| fields.text("category")),
+            interval: fields.interval(),
+            active: fields.flag("is_active"),
+            metadata: fields.metadata(),
+        }
+    }
+
+    fn apply(self, world: &mut World, row: Row) {
+        if row.kind == Kind::Account {
+            let account = &mut world.accounts[row.place as usize];
+            account.category = self.category.unwrap_or(account.category.take());
+            account.max_posts = self.max_posts.unwrap_or(account.max_posts);
+            account.lookback_days = self.lookback_days.unwrap_or(account.lookback_days);
+        }
+        if let Some(metadata) = self.metadata {
+            world.set_metadata(row, metadata);
+        }
+        if let Some(interval) = self.interval {
+            world.set_interval(row, interval);
+        }
+        if let Some(active) = self.active.filter(|active| *active != world.is_active(row)) {
+            world.set_active(row, active);
+        }
     }
 }
 
@@ -30,12 +74,7 @@ fn create_account(world: &mut World, fields: &mut Fields) -> Result<Answer, Prob
     if username.as_ref().is_some_and(|name| !is_username(name)) {
         fields.complain("username", "is not a user name");
     }
-    let category = fields.text("category");
-    let interval = fields.interval();
-    let active = fields.flag("is_active").unwrap_or(true);
-    let metadata = fields.metadata();
-    let max_posts = fields.number("max_recent_posts_per_account", OWN_CAP_MAX);
-    let lookback = fields.number("post_lookback_days", OWN_CAP_MAX);
+    let change = Change::read(fields);
     let creator = fields.text("creator_id").map(|id| living(world, Kind::Creator, &id));
     if creator == Some(None) {
         fields.complain("creator_id", "is no creator of this organization");
@@ -44,29 +83,11 @@ fn create_account(world: &mut World, fields: &mut Fields) -> Result<Answer, Prob
     let (Some(platform), Some(username)) = (platform, username) else {
         return Err(Problem::new(422, "Invalid input"));
     };
-    let same = |row: &Row| {
-        let account = &world.accounts[row.place as usize];
-        account.platform == platform && account.username == username
-    };
-    let existing = world.all(Kind::Account).filter(|r| world.is_listed(*r)).find(same);
-    if let Some(row) = existing {
+    if let Some(row) = account_named(world, platform, &username) {
         return duplicate(world, row, "This account is tracked already");
     }
-    let tracked = world.account_order.len();
-    if world.settings.account_cap.is_some_and(|cap| tracked >= cap) {
-        let detail = format!("The cap of {tracked} tracked accounts is reached");
-        return Err(Problem::coded(403, "QUOTA_EXCEEDED", detail));
-    }
     let row = world.track_account(platform, username);
-    let account = &mut world.accounts[row.place as usize];
-    account.category = category;
-    account.metadata = metadata.unwrap_or_default();
-    account.max_posts = max_posts;
-    account.lookback_days = lookback;
-    world.set_interval(row, interval.unwrap_or(24));
-    if !active {
-        world.set_active(row, false);
-    }
+    change.apply(world, row);
     if let Some(creator) = creator.flatten() {
         world.link(creator.place, row.place);
     }
@@ -86,9 +107,7 @@ fn create_video(world: &mut World, fields: &mut Fields) -> Result<Answer, Proble
         },
         _ => None,
     };
-    let interval = fields.interval();
-    let active = fields.flag("is_active").unwrap_or(true);
-    let metadata = fields.metadata();
+    let change = Change::read(fields);
     fields.check()?;
     let (Some(platform), Some(post)) = (platform, post) else {
         return Err(Problem::new(422, "Invalid input"));
@@ -97,80 +116,39 @@ fn create_video(world: &mut World, fields: &mut Fields) -> Result<Answer, Proble
         return duplicate(world, Row { kind: Kind::Video, place }, "This post is tracked already");
     }
     let row = world.track_video(platform, post.external_id);
-    let owner = (0u32..).zip(&world.accounts).find(|(_, account)| {
-        !account.deleted
-            && account.platform == platform
-            && Some(&account.username) == post.username.as_ref()
-    });
-    let owner = owner.map(|(place, _)| place);
+    let owner = post.username.as_ref().and_then(|name| account_named(world, platform, name));
     let video = &mut world.videos[row.place as usize];
-    video.account = owner;
+    video.account = owner.map(|owner| owner.place);
     video.username = post.username;
-    video.metadata = metadata.unwrap_or_default();
-    world.set_interval(row, interval.unwrap_or(24));
-    if !active {
-        world.set_active(row, false);
-    }
+    change.apply(world, row);
     Ok(created(world, row))
 }
 
 fn create_creator(world: &mut World, fields: &mut Fields) -> Result<Answer, Problem> {
     let name = fields.needed_text("name");
-    let active = fields.flag("is_active").unwrap_or(true);
-    let metadata = fields.metadata();
+    let change = Change::read(fields);
     fields.check()?;
     let place = world.add_creator(name.unwrap_or_default());
-    world.creators[place as usize].is_active = active;
-    world.creators[place as usize].metadata = metadata.unwrap_or_default();
-    Ok(created(world, Row { kind: Kind::Creator, place }))
+    let row = Row { kind: Kind::Creator, place };
+    change.apply(world, row);
+    Ok(created(world, row))
 }
 
 /// `PATCH` of a row.
 pub fn update(world: &mut World, kind: Kind, id: &str, call: &Call) -> Result<Answer, Problem> {
     let row = need(world, kind, id)?;
-    let mut fields = Fields::new(call.json()?);
+    let mut fields = Fields::new(members(call)?);
     fields.need_some()?;
     let name = fields.text("name").filter(|_| kind == Kind::Creator);
-    let category = fields.text("category");
-    let active = fields.flag("is_active");
-    let interval = fields.interval();
-    let metadata = fields.metadata();
-    let max_posts = fields.number("max_recent_posts_per_account", OWN_CAP_MAX);
-    let lookback = fields.number("post_lookback_days", OWN_CAP_MAX);
+    let change = Change::read(&mut fields);
     fields.check()?;
     let (now, place) = (world.now, row.place as usize);
-    match kind {
-        Kind::Account => {
-            let account = &mut world.accounts[place];
-            // An explicit null clears what the organization has a default for, or no need of.
-            if fields.has("category") {
-                account.category = category;
-            }
-            if fields.has("max_recent_posts_per_account") {
-                account.max_posts = max_posts;
-            }
-            if fields.has("post_lookback_days") {
-                account.lookback_days = lookback;
-            }
-            account.metadata = metadata.unwrap_or_else(|| account.metadata.clone());
-        }
-        Kind::Video => {
-            let video = &mut world.videos[place];
-            video.metadata = metadata.unwrap_or_else(|| video.metadata.clone());
-            video.updated_at = Some(now);
-        }
-        _ => {
-            let creator = &mut world.creators[place];
-            creator.metadata = metadata.unwrap_or_else(|| creator.metadata.clone());
-            creator.name = name.unwrap_or_else(|| creator.name.clone());
-        }
+    if kind == Kind::Video {
+        world.videos[place].updated_at = Some(now);
+    } else if let Some(name) = name {
+        world.creators[place].name = name;
     }
-    if let Some(interval) = interval {
-        world.set_interval(row, interval);
-    }
-    if let Some(active) = active.filter(|active| *active != world.is_active(row)) {
-        world.set_active(row, active);
-    }
+    change.apply(world, row);
     Ok(Answer::data(200, &world.view(row)))
 }
 
@@ -209,6 +187,13 @@ pub fn unlink(world: &mut World, creator: &str, account: &str) -> Result<Answer,
 
 fn linked_rows(world: &World, creator: &str, account: &str) -> Result<(Row, Row), Problem> {
     Ok((need(world, Kind::Creator, creator)?, need(world, Kind::Account, account)?))
+}
+
+fn account_named(world: &World, platform: Platform, username: &str) -> Option<Row> {
+    world.all(Kind::Account).filter(|row| world.is_listed(*row)).find(|row| {
+        let account = &world.accounts[row.place as usize];
+        account.tracked.platform == platform && account.username == username
+    })
 }
 
 fn living(world: &World, kind: Kind, id: &str) -> Option<Row> {

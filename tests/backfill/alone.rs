@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{
-    Accident, Fault, IdStyle, RetryAfter, SandboxSettings, Scope, Switch,
-};
 
 use super::support::{Bed, KEY, calm, until};
 use super::truth::{KINDS, PATHS, day, ids, nothing_twice};
+use crate::support::sandbox::{
+    Accident, Fault, FaultBody, IdStyle, Platform, RetryAfter, SandboxSettings, Scope, Switch,
+};
 
 /// More than one request of each kind per day, and posts of both platforms.
 fn settings() -> SandboxSettings {
@@ -80,7 +80,7 @@ fn what_was_asked_for_is_not_asked_for_again_and_what_was_added_is() {
     }
     bed.compare_days(&days);
 
-    let id = bed.control.add_account(creatormirror::sandbox::Platform::Tiktok, "new.one");
+    let id = bed.control.add_account(Platform::Tiktok, "new.one");
     bed.sync_well(&["--full"]);
     bed.control.clear_log();
     let last = bed.backfill_well(8);
@@ -272,7 +272,7 @@ fn an_endpoint_that_is_not_there_is_asked_for_once_a_week() {
 fn a_key_without_the_scope_is_told_so_and_may_try_again_with_it() {
     let bed = Bed::live(settings());
     bed.sync_well(&[]);
-    let body = creatormirror::sandbox::FaultBody::Code("INSUFFICIENT_SCOPE");
+    let body = FaultBody::Code("INSUFFICIENT_SCOPE");
     let what = Accident::Status { code: 403, body, headers: Vec::new() };
     bed.control.fault(Fault::on("POST", "/*", what).forever());
     let run = bed.backfill(&["--days", "3"]).expect(1);

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Batch, Fault, SandboxSettings};
 
 use super::support::{Bed, calm};
 use super::truth::{Figures, ids, nothing_twice};
+use crate::support::sandbox::{Accident, Batch, Fault, FaultBody, SandboxSettings};
 
 fn settings() -> SandboxSettings {
     SandboxSettings { accounts: 20, videos: 450, account_videos: 300, past_days: 20, ..calm() }
@@ -66,7 +66,7 @@ fn a_bound_that_is_not_named_is_found_by_halving() {
 #[test]
 fn a_refusal_of_the_window_is_not_taken_for_one_of_the_size() {
     let bed = synced();
-    let body = creatormirror::sandbox::FaultBody::Raw(
+    let body = FaultBody::Raw(
         "application/problem+json",
         r#"{"code":"VALIDATION_ERROR","title":"Validation failed","detail":"at most 90 days ago",
             "errors":[{"field":"start_date","message":"must be at most 90 days ago"}]}"#,

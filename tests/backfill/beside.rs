@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, SandboxSettings, Switch};
 
 use super::stage::still;
 use super::support::{Bed, calm, until};
 use super::truth::nothing_twice;
+use crate::support::sandbox::{Accident, Fault, SandboxSettings, Switch};
 
 fn settings() -> SandboxSettings {
     SandboxSettings { accounts: 12, videos: 230, account_videos: 90, past_days: 20, ..calm() }

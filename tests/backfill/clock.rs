@@ -12,7 +12,6 @@ use creatormirror::daemon::{
 use creatormirror::fetch::fetcher::RequestSettings;
 use creatormirror::fetch::{Fetcher, SyncContext};
 use creatormirror::model::{Kind, Watcher};
-use creatormirror::sandbox::SandboxSettings;
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
 use creatormirror::sync::backfill::{self, Backfill, Backfilled};
@@ -23,6 +22,7 @@ use tokio::sync::mpsc;
 use super::settings::{client, sync_settings};
 use super::support::{Bed, calm};
 use super::truth::day;
+use crate::support::sandbox::{SandboxSettings, Switch};
 
 /// A Monday noon.
 fn begins_at() -> DateTime<Utc> {
@@ -261,11 +261,7 @@ fn a_daemon_asks_for_what_it_missed_and_leaves_a_refused_endpoint_alone() {
     lab.backfill(2);
     lab.asked();
     let (method, path) = ("POST".to_owned(), "/videos/metrics".to_owned());
-    lab.bed.control.switch_off(creatormirror::sandbox::Switch::Endpoint {
-        method,
-        path,
-        status: 404,
-    });
+    lab.bed.control.switch_off(Switch::Endpoint { method, path, status: 404 });
     lab.days_pass(3);
     over_midnight(&lab);
     let refused = lab.bed.log_of("/videos/metrics").len();

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use creatormirror::model::Kind;
-use creatormirror::sandbox::Entry;
 use rusqlite::types::Value as Sql;
 use serde_json::Value;
 
 use super::support::compare::truth_key;
 use super::support::{Bed, Run, Running};
+use crate::support::sandbox::Entry;
 
 /// The kinds that have daily metrics.
 pub const KINDS: [Kind; 3] = [Kind::Account, Kind::Video, Kind::AccountVideo];

@@ -2,11 +2,11 @@
 //! daemon nor are obeyed for years.
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, FaultBody, RetryAfter};
 use serde_json::json;
 
 use super::stage::still;
 use super::support::{Bed, Run, calm};
+use crate::support::sandbox::{Accident, Fault, FaultBody, RetryAfter};
 
 /// `sync` finds the API closed for an hour at most.
 fn is_closed_for_an_hour(bed: &Bed) -> Run {

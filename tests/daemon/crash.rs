@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use creatormirror::sandbox::SandboxSettings;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::stage::still;
 use super::support::{calm, until};
+use crate::support::sandbox::SandboxSettings;
 
 #[test]
 fn a_daemon_that_is_killed_again_and_again_ends_with_a_whole_mirror() {

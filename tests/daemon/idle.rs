@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use creatormirror::clock::Clock;
-use creatormirror::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
 use rustix::process::Signal;
 
 use super::stage::still;
 use super::support::{Bed, calm, until};
+use crate::support::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
 
 /// User and system time of a process, in hundredths of a second.
 pub fn cpu_ticks(process: u32) -> u64 {

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
 
 use super::stage::still;
 use super::support::{Bed, calm, until};
+use crate::support::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
 
 #[test]
 fn a_sync_is_done_by_the_daemon_and_its_answer_is_relayed() {

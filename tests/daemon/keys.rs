@@ -4,11 +4,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use creatormirror::sandbox::SandboxKey;
 use rustix::process::Signal;
 
 use super::stage::{Daemon, Wire, still};
 use super::support::{Bed, KEY, calm, until};
+use crate::support::sandbox::SandboxKey;
 
 const NEW_KEY: &str = "the-new-key";
 

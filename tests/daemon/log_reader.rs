@@ -6,12 +6,12 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::SandboxSettings;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::stage::{STOP_MAX, still};
 use super::support::{BINARY, Bed, KEY, TIMEOUT, calm, until};
+use crate::support::sandbox::SandboxSettings;
 
 /// A pipe that is full.
 fn full_pipe() -> (PipeReader, PipeWriter) {

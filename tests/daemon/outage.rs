@@ -5,10 +5,10 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, FaultBody, SandboxSettings};
 
 use super::stage::{Wire, still};
 use super::support::{Bed, calm, until};
+use crate::support::sandbox::{Accident, Fault, FaultBody, SandboxSettings};
 
 #[test]
 fn an_outage_is_said_and_outlived() {

@@ -10,11 +10,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::SandboxSettings;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::support::{Bed, Run, Running, TIMEOUT};
+use crate::support::sandbox::SandboxSettings;
 
 pub use super::support::wire::Wire;
 

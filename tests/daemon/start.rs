@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use creatormirror::sandbox::{Accident, Fault, FaultBody, RetryAfter};
-
 use super::stage::{ServiceState, Wire, still};
 use super::support::{KEY, calm, until};
+use crate::support::sandbox::{Accident, Fault, FaultBody, RetryAfter};
 
 #[test]
 fn it_is_ready_once_whoami_has_answered() {

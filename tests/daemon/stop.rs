@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use creatormirror::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
 use rustix::process::Signal;
 
 use super::stage::still;
 use super::support::{calm, until};
+use crate::support::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
 
 #[test]
 fn sigterm_and_sigint_end_it_in_order() {

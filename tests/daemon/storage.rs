@@ -6,10 +6,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault};
 
 use super::stage::{Daemon, still};
 use super::support::{Bed, calm, skip, until};
+use crate::support::sandbox::{Accident, Fault};
 
 /// Size of the disk that fills up.
 const DISK: &str = "size=24m";

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use creatormirror::model::Kind;
-use creatormirror::sandbox::SandboxSettings;
 use rusqlite::{Connection, OpenFlags};
 
 use super::simulation::{Stage, begins_at, stage};
+use crate::support::sandbox::SandboxSettings;
 
 /// `freshness_target`.
 const FRESHNESS: Duration = Duration::from_secs(900);

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use creatormirror::clock::Clock;
-use creatormirror::sandbox::{self, Control, Sandbox, SandboxSettings};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use crate::support::sandbox::{self, Control, Sandbox, SandboxSettings};
 
 /// The sandbox's own key.
 pub const KEY: &str = "sandbox-key";

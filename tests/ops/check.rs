@@ -5,12 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use chrono::TimeDelta;
-use creatormirror::sandbox::{Accident, Fault, RetryAfter, Switch};
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
 use rusqlite::Connection;
 
 use super::bench::{Bench, Ran, finish};
+use crate::support::sandbox::{Accident, Fault, RetryAfter, Switch};
 
 fn levels(ran: &Ran) -> Vec<&str> {
     let words = ran.stdout.lines().filter_map(|line| line.split_whitespace().next());

@@ -5,12 +5,12 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault};
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
 use serde_json::Value;
 
 use super::bench::{Bench, finish};
+use crate::support::sandbox::{Accident, Fault};
 
 /// No key and no network.
 const ALONE: &[(&str, &str)] =

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, FaultBody, RetryAfter};
 
+use crate::support::sandbox::{Accident, Fault, FaultBody, RetryAfter};
 use crate::support::{Bed, until};
 use crate::{Outbox, bed};
 

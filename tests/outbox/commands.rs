@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::SandboxSettings;
 use serde_json::json;
 use wait4::Wait4 as _;
 
@@ -247,7 +246,8 @@ fn entries_are_listed_waited_for_discarded_and_retried() {
 
 #[test]
 fn an_entry_that_needs_two_results_is_revived_by_the_last_that_was_missing() {
-    let bed = bed_of(SandboxSettings { account_cap: Some(12), ..calm() });
+    let bed = bed_of(calm());
+    bed.control.set_account_cap(Some(12));
     bed.queue(&["track", "account", "tiktok", "someone.else"]);
     bed.queue(&["track", "creator", "Ada"]);
     bed.queue(&["link", "@2", "@1"]);

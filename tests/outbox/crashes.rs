@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use creatormirror::sandbox::{Accident, Fault, SandboxSettings};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::support::sandbox::{Accident, Fault, SandboxSettings};
 use crate::support::{calm, until};
 use crate::{Outbox, bed, bed_of};
 
@@ -13,7 +13,8 @@ const CREATORS: usize = 40;
 
 #[test]
 fn forty_creators_stay_forty_through_kills_at_any_point() {
-    let bed = bed_of(SandboxSettings { replicas: 4, latency: Duration::from_millis(2), ..calm() });
+    let bed = bed_of(SandboxSettings { latency: Duration::from_millis(2), ..calm() });
+    bed.control.set_replicas(4);
     let before = bed.creators().len();
     for n in 0..CREATORS {
         // Names repeat, so that nothing but the record tells them apart.

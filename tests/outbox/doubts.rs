@@ -1,9 +1,9 @@
 //! Answers that are lost, and what is looked up before anything is sent again.
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, FaultBody, SandboxSettings};
 use serde_json::json;
 
+use crate::support::sandbox::{Accident, Fault, FaultBody, SandboxSettings};
 use crate::support::{Bed, calm};
 use crate::{Outbox, bed, bed_of};
 

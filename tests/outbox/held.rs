@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault};
 use rusqlite::{Connection, OpenFlags};
 
+use crate::support::sandbox::{Accident, Fault};
 use crate::support::{BINARY, Bed, Run, until};
 use crate::{Outbox, bed};
 

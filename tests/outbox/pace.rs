@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::SandboxSettings;
 
 use crate::Outbox;
 use crate::support::{Bed, calm};
@@ -19,7 +18,8 @@ const WINDOW: Duration = Duration::from_secs(2);
 
 #[test]
 fn a_thousand_entries_go_out_within_our_share_and_arrive_once() {
-    let bed = Bed::live(SandboxSettings { replicas: 4, ..calm() });
+    let bed = Bed::live(calm());
+    bed.control.set_replicas(4);
     bed.sync_well(&[]);
     let before = bed.control.count(Kind::Video);
     let mut csv = "platform,identifier\n".to_owned();

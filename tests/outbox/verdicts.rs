@@ -1,9 +1,11 @@
 //! What the API says, and what becomes of the entry.
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Duplicates, Fault, RetryAfter, SandboxSettings, Scope};
 use serde_json::json;
 
+use crate::support::sandbox::{
+    Accident, Duplicates, Fault, FaultBody, Platform, RetryAfter, SandboxSettings, Scope,
+};
 use crate::support::{KEY, calm};
 use crate::{Outbox, bed, bed_of};
 
@@ -32,7 +34,7 @@ fn what_is_there_already_is_adopted() {
         let id = text(&video, "id");
         bed.control.set_member(Kind::Video, &id, "description", &json!("another"));
         // One that the mirror does not know yet.
-        let unseen = bed.control.add_video(creatormirror::sandbox::Platform::Tiktok);
+        let unseen = bed.control.add_video(Platform::Tiktok);
         let unseen = bed.control.row(Kind::Video, &unseen).unwrap();
         bed.queue(&["track", "video", &text(&unseen, "external_id"), "--platform", "tiktok"]);
         bed.sync_well(&[]);
@@ -51,7 +53,8 @@ fn what_is_there_already_is_adopted() {
 
 #[test]
 fn refusals_fail_at_once_with_everything_that_helps() {
-    let bed = bed_of(SandboxSettings { account_cap: Some(12), ..calm() });
+    let bed = bed_of(calm());
+    bed.control.set_account_cap(Some(12));
     bed.queue(&["track", "account", "tiktok", "someone.else"]);
     bed.queue(&["track", "account", "tiktok", "bad!name"]);
     bed.queue(&["untrack", "video", "00000000-0000-4000-8000-000000000000"]);
@@ -90,11 +93,8 @@ fn a_key_that_is_refused_pauses_the_queue_and_consumes_nothing() {
         bed.queue(&["track", "creator", name]);
     }
     // Refused in the middle of the run: the identity was still told.
-    let disabled = Accident::Status {
-        code: 403,
-        body: creatormirror::sandbox::FaultBody::Code("FORBIDDEN"),
-        headers: Vec::new(),
-    };
+    let disabled =
+        Accident::Status { code: 403, body: FaultBody::Code("FORBIDDEN"), headers: Vec::new() };
     bed.control.fault(Fault::on("POST", "/creators", disabled));
     bed.sync(&[]).expect(77);
     assert_eq!(bed.states(), ["queued"; 2]);

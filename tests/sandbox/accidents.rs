@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{
-    Accident, BadRow, Fault, FaultBody, Mutation, Repeat, RetryAfter, SandboxSettings, Shape,
-};
 use serde_json::{Value, json};
 
 use crate::client::Bench;
+use crate::support::sandbox::{
+    Accident, BadRow, Fault, FaultBody, Mutation, Repeat, RetryAfter, SandboxSettings, Shape,
+};
 
 const GET_VIDEOS: &str = "GET /v2/videos?limit=5 HTTP/1.1\r\nAuthorization: Bearer sandbox-key\r\n";
 

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 
 use chrono::{DateTime, Utc};
 use creatormirror::clock::Clock;
-use creatormirror::sandbox::{self, Control, Sandbox, SandboxSettings};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::support::sandbox::{self, Control, Sandbox, SandboxSettings};
 
 pub fn start_time() -> DateTime<Utc> {
     DateTime::from_timestamp(1_750_000_000, 0).unwrap()

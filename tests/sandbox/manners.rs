@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{SandboxKey, SandboxSettings, Scope, Switch};
 use serde_json::json;
 
 use crate::client::Bench;
+use crate::support::sandbox::{SandboxKey, SandboxSettings, Scope, Switch};
 
 #[tokio::test]
 async fn a_list_has_data_pagination_filters_and_links() {
@@ -101,8 +101,8 @@ async fn an_etag_is_strong_and_held_until_something_shown_changes() {
 
 #[tokio::test]
 async fn media_urls_change_daily_where_they_are_signed() {
-    let settings = SandboxSettings { signed_urls: true, ..Default::default() };
-    let bench = Bench::new(settings).await;
+    let bench = Bench::new(SandboxSettings::default()).await;
+    bench.control.sign_urls();
     let id = bench.control.ids(Kind::AccountVideo)[0].clone();
     let url = || bench.control.row(Kind::AccountVideo, &id).unwrap()["video_url"].to_string();
     let before = url();
@@ -182,7 +182,8 @@ async fn wrong_paths_methods_and_types_get_their_own_refusals() {
 
 #[tokio::test]
 async fn answers_are_compressed_for_those_who_ask() {
-    let bench = Bench::new(SandboxSettings { gzip: true, ..Default::default() }).await;
+    let bench = Bench::new(SandboxSettings::default()).await;
+    bench.control.set_gzip(true);
     let plain = bench.get("/videos").await;
     let packed = bench.send("GET", "/videos", &[("Accept-Encoding", "gzip, br")], "").await;
     assert_eq!((plain.header("content-encoding"), packed.header("content-encoding")), ("", "gzip"));

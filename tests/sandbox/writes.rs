@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault, SandboxSettings};
 use serde_json::json;
 
 use crate::client::Bench;
+use crate::support::sandbox::{Accident, Fault, SandboxSettings};
 
 #[tokio::test]
 async fn idempotency_keys_are_remembered_by_one_replica_for_ten_minutes() {
-    let bench = Bench::new(SandboxSettings { replicas: 2, ..Default::default() }).await;
+    let bench = Bench::new(SandboxSettings::default()).await;
+    bench.control.set_replicas(2);
     let post = async |key: &str| {
         let body = json!({ "name": "Ada" }).to_string();
         let reply = bench.send("POST", "/creators", &[("Idempotency-Key", key)], &body).await;

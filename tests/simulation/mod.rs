@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Control, SandboxSettings};
 use rusqlite::Connection;
+
+use crate::support::sandbox::{Control, SandboxSettings};
 
 #[allow(unused_imports, reason = "the simulations print them, other tests do not")]
 pub use figures::{Figures, evenness_table, table};

@@ -14,7 +14,6 @@ use creatormirror::daemon::{
 use creatormirror::fetch::fetcher::RequestSettings;
 use creatormirror::fetch::{Fetcher, SyncContext};
 use creatormirror::model::{Event, Kind, Watcher};
-use creatormirror::sandbox::{self, Control, Sandbox, SandboxSettings};
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
 use creatormirror::sync::RunError;
@@ -22,6 +21,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::settings::{client, sync_settings};
+use crate::support::sandbox::{self, Control, Sandbox, SandboxSettings};
 
 /// When every simulation begins: a Monday noon.
 pub fn begins_at() -> DateTime<Utc> {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use creatormirror::model::Kind;
-use creatormirror::sandbox::Control;
 
 use super::figures::Figures;
+use crate::support::sandbox::Control;
 
 /// Rows of a page, as the API has it at most.
 const PAGE_ROWS: usize = 200;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Platform, SandboxSettings};
 use rusqlite::Connection;
 use serde_json::json;
 
 use super::{Bed, calm};
+use crate::support::sandbox::{Platform, SandboxSettings};
 
 /// How often the organization is read. More often than most of it is scraped, and less often than some,
 /// so that there are gaps.

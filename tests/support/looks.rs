@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use creatormirror::model::Kind;
-use creatormirror::sandbox::Entry;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Bed;
+use crate::support::sandbox::Entry;
 
 /// The tables that hold what was mirrored; a confirmation alone leaves every one of them alone.
 pub const CONTENT: [&str; 7] = [

@@ -8,6 +8,7 @@ pub mod compare;
 pub mod lived;
 pub mod looks;
 pub mod meddler;
+pub mod sandbox;
 pub mod tools;
 pub mod wire;
 
@@ -21,8 +22,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{self, Control, Sandbox, SandboxSettings};
 use rand::RngExt;
+use sandbox::{Control, Sandbox, SandboxSettings};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;

@@ -1,8 +1,8 @@
 //! Endpoints and parameters that the documentation implies and this server does not have.
 
-use crate::sandbox::call::Call;
-use crate::sandbox::faults::path_matches;
-use crate::sandbox::replies::Problem;
+use creatormirror::sandbox::{Call, Problem};
+
+use super::faults::path_matches;
 
 /// Something that is switched off.
 #[derive(Debug, Clone)]

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::clock::Clock;
-use crate::sandbox::call::Call;
-use crate::sandbox::moment::Moment;
+use creatormirror::clock::Clock;
+use creatormirror::sandbox::{Answer, Call, Ending, Moment};
 
 /// Requests kept; older ones are forgotten but stay counted.
 const ENTRIES_MAX: usize = 20_000;
@@ -87,7 +86,7 @@ pub struct Journal {
 
 impl Journal {
     /// Notes a request. The answer is filled in when it is known.
-    pub fn open(call: &Call, server_time: Moment, request_id: String) -> Entry {
+    pub fn open(call: &Call, server_time: Moment) -> Entry {
         let headers = HEADERS_OF_INTEREST
             .into_iter()
             .filter_map(|name| call.header(name).map(|value| (name.to_owned(), value.to_owned())));
@@ -102,15 +101,17 @@ impl Journal {
             has_authorization: call.header("authorization").is_some(),
             body: String::from_utf8_lossy(&call.body).into_owned(),
             status: None,
-            request_id,
+            request_id: call.request_id.clone(),
             bytes: 0,
             fault: None,
             replica: 0,
         }
     }
 
-    /// Keeps a finished entry.
-    pub fn close(&mut self, entry: Entry) {
+    /// Keeps an entry that was answered like this.
+    pub fn close(&mut self, mut entry: Entry, answer: &Answer) {
+        entry.status = (answer.ending != Ending::Reset).then_some(answer.status);
+        entry.bytes = answer.body.len();
         let counters = &mut self.counters;
         counters.requests += 1;
         counters.bytes += entry.bytes as u64;

@@ -7,16 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::accident::{Accident, BadRow, Batch, FaultBody, Repeat, RetryAfter, Shape};
-use crate::sandbox::call::Call;
-use crate::sandbox::headers::http_date;
-use crate::sandbox::moment::{Moment, millis};
-use crate::sandbox::replies::{Answer, Problem};
+use creatormirror::sandbox::{Answer, Call, Ending, Moment, Problem};
+
+use super::accident::{Accident, BadRow, Batch, FaultBody, Repeat, RetryAfter, Shape};
 
 /// A page taken apart without understanding its rows.
 #[derive(Serialize, Deserialize)]
-struct RawPage {
-    data: Vec<Box<RawValue>>,
+pub struct RawPage {
+    pub data: Vec<Box<RawValue>>,
     pagination: Map<String, Value>,
     filters: Box<RawValue>,
 }
@@ -30,9 +28,20 @@ pub struct UsedCursors {
     pub first: Option<String>,
 }
 
+/// Lets an accident happen to an answer.
+pub fn strike(answer: &mut Answer, accident: &Accident, used: &UsedCursors) {
+    match accident {
+        Accident::ResetAfter => answer.ending = Ending::Reset,
+        Accident::Truncated => answer.ending = Ending::Truncated,
+        Accident::TruncatedJson => answer.body.truncate(answer.body.len() / 2),
+        Accident::Slow(delay) => answer.delay += *delay,
+        _ => answer.body = spoil(answer.body.clone(), accident, used),
+    }
+}
+
 /// The body of a page after an accident; unchanged if the accident is not one of pages, or the
 /// body is not a page.
-pub fn spoil(body: Bytes, accident: &Accident, used: &UsedCursors) -> Bytes {
+fn spoil(body: Bytes, accident: &Accident, used: &UsedCursors) -> Bytes {
     if let Accident::Batch(what) = accident {
         return spoil_batch(body, *what);
     }
@@ -48,49 +57,44 @@ pub fn spoil(body: Bytes, accident: &Accident, used: &UsedCursors) -> Bytes {
 }
 
 /// What an accident puts in the place of the execution, if it does.
-pub fn instead(
-    accident: &Accident,
-    call: &Call,
-    now: Moment,
-    request_id: &str,
-) -> Option<Result<Answer, Problem>> {
+pub fn instead(accident: &Accident, call: &Call, now: Moment) -> Option<Answer> {
+    let html =
+        "<!doctype html><html><body><h1>Please sign in to the guest network</h1></body></html>";
     Some(match accident {
         Accident::Status { code, body, headers } => {
             let detail = "A scripted accident";
             let mut answer = match body {
-                FaultBody::Problem => {
-                    Problem::new(*code, detail).answer(&call.full_path, request_id)
+                FaultBody::Problem => Problem::new(*code, detail).answer(call),
+                FaultBody::Code(name) => Problem::coded(*code, name, detail).answer(call),
+                FaultBody::Raw(kind, text) => {
+                    let foreign = Answer::foreign(kind, text);
+                    Answer { status: *code, is_foreign: false, ..foreign }
                 }
-                FaultBody::Code(name) => {
-                    Problem::coded(*code, name, detail).answer(&call.full_path, request_id)
-                }
-                FaultBody::Raw(kind, text) => Answer::text(*code, kind, text),
             };
             answer.headers = headers.iter().map(|(n, v)| (n.clone().into(), v.clone())).collect();
-            Ok(answer)
+            answer
         }
         Accident::Refuse { code, retry_after } => {
             let problem = Problem::new(*code, "A scripted refusal");
-            Err(match retry_after {
+            let problem = match retry_after {
                 RetryAfter::Absent => problem,
                 RetryAfter::Seconds(seconds) => problem.with("retry-after", seconds.to_string()),
                 RetryAfter::Date(after) => {
-                    problem.with("retry-after", http_date(now.plus(millis(*after))))
+                    let at = now.to_utc() + *after;
+                    problem.with("retry-after", httpdate::fmt_http_date(at.into()))
                 }
                 RetryAfter::Raw(text) => problem.with("retry-after", text.clone()),
-            })
+            };
+            problem.answer(call)
         }
-        Accident::ResetBefore => Ok(Answer::empty(200)),
-        Accident::Html => Ok(Answer::text(
-            200,
-            "text/html; charset=utf-8",
-            "<!doctype html><html><body><h1>Please sign in to the guest network</h1></body></html>",
-        )),
-        Accident::RefuseCursor => Err(Problem::refused_cursor()),
-        Accident::NotModified => Ok(Answer::empty(304)),
+        Accident::ResetBefore => Answer { ending: Ending::Reset, ..Answer::empty(200) },
+        Accident::Html => Answer::foreign("text/html; charset=utf-8", html),
+        Accident::RefuseCursor => Problem::refused_cursor().answer(call),
+        Accident::NotModified => Answer::empty(304),
         Accident::EchoKey(code) => {
             let key = call.header("authorization").unwrap_or_default();
-            Err(Problem::new(*code, format!("Refused: {key}")).with("x-request-id", key))
+            let problem = Problem::new(*code, format!("Refused: {key}"));
+            problem.with("x-request-id", key).answer(call)
         }
         _ => return None,
     })
@@ -223,21 +227,6 @@ fn edit(page: &mut RawPage, row: usize, change: impl Fn(&mut BTreeMap<String, Bo
     }
 }
 
-fn bytes(value: &impl Serialize) -> Bytes {
+pub fn bytes(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).unwrap_or_default().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_beyond_any_integer_type_survive_as_they_were_written() {
-        let page = r#"{"data":[{"id":1,"view_count":7}],"pagination":{},"filters":{}}"#;
-        let huge = "123456789012345678901234567890";
-        let members = vec![("view_count".to_owned(), huge.to_owned())];
-        let spoilt =
-            spoil(page.into(), &Accident::WrongTypes { row: 0, members }, &UsedCursors::default());
-        assert!(String::from_utf8_lossy(&spoilt).contains(huge));
-    }
 }

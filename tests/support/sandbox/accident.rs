@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::sandbox::call::Call;
+use creatormirror::sandbox::Call;
 
 /// What goes wrong.
 #[derive(Debug, Clone)]
@@ -199,7 +199,7 @@ impl Accident {
     }
 
     /// Whether the accident makes sense for this request.
-    pub(super) fn can_strike(&self, call: &Call) -> bool {
+    pub fn can_strike(&self, call: &Call) -> bool {
         match self {
             Self::RefuseCursor | Self::RepeatCursor(Repeat::Own) => call.param("cursor").is_some(),
             _ => true,

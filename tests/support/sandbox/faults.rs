@@ -1,13 +1,8 @@
-//! Accidents that strike chosen requests, scripted by tests or drawn at random.
+//! Accidents that strike chosen requests, scripted by tests.
 
-use std::time::Duration;
+use creatormirror::sandbox::Call;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
-use crate::sandbox::accident::{Accident, RetryAfter};
-use crate::sandbox::call::Call;
-use crate::sandbox::words;
+use super::accident::Accident;
 
 /// An accident and the requests that it strikes.
 #[derive(Debug, Clone)]
@@ -70,8 +65,6 @@ impl Fault {
 #[derive(Debug, Default)]
 pub struct Faults {
     waiting: Vec<Fault>,
-    /// Chance of a random accident.
-    pub chaos: f64,
 }
 
 impl Faults {
@@ -90,9 +83,8 @@ impl Faults {
         self.waiting.len()
     }
 
-    /// The accident that strikes this request: the first scripted one whose turn it is, or else
-    /// perhaps a random one.
-    pub fn strike(&mut self, call: &Call, seed: u64) -> Option<Accident> {
+    /// The accident that strikes this request: the first one whose turn it is.
+    pub fn strike(&mut self, call: &Call) -> Option<Accident> {
         let mut struck = None;
         for fault in self.waiting.iter_mut().filter(|fault| fault.matches(call)) {
             if fault.skip > 0 {
@@ -103,37 +95,7 @@ impl Faults {
             }
         }
         self.waiting.retain(|fault| fault.times > 0);
-        struck.or_else(|| self.chance(call, seed))
-    }
-
-    /// A random accident of the kind that a correct client survives, fixed by seed and number of
-    /// the request.
-    fn chance(&self, call: &Call, seed: u64) -> Option<Accident> {
-        if self.chaos <= 0.0 {
-            return None;
-        }
-        let drawn = words::number(seed ^ 0x000c_4a05, &call.number.to_le_bytes());
-        let mut random = ChaCha8Rng::seed_from_u64(drawn);
-        if !random.random_bool(self.chaos.min(1.0)) {
-            return None;
-        }
-        let retry_after = match random.random_range(0..3) {
-            0 => RetryAfter::Absent,
-            1 => RetryAfter::Seconds(1),
-            _ => RetryAfter::Date(Duration::from_secs(1)),
-        };
-        Some(match random.random_range(0..10) {
-            0 => Accident::status(500),
-            1 => Accident::status(502),
-            2 => Accident::Refuse { code: 503, retry_after },
-            3 => Accident::Refuse { code: 429, retry_after },
-            4 => Accident::ResetBefore,
-            5 => Accident::ResetAfter,
-            6 => Accident::Truncated,
-            7 => Accident::TruncatedJson,
-            8 => Accident::Html,
-            _ => Accident::Slow(Duration::from_millis(random.random_range(5..80))),
-        })
+        struck
     }
 }
 

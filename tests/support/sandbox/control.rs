@@ -1,0 +1,126 @@
+//! A test's hand in a running sandbox: faults, the log, and ways of the server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use creatormirror::sandbox as product;
+
+use super::faults::Fault;
+use super::hook::Faulty;
+use super::journal::{Counters, Entry, Journal};
+use super::switches::Switch;
+
+/// A hand in a running sandbox. Clones share it, and it may be used from any thread.
+#[derive(Debug, Clone)]
+pub struct Control {
+    pub(super) faulty: Arc<Faulty>,
+    pub(super) sandbox: product::Control,
+}
+
+impl Control {
+    /// A hand in this sandbox, whose requests pass this hook.
+    pub fn new(faulty: Arc<Faulty>, sandbox: product::Control) -> Self {
+        faulty.sandbox.set(sandbox.clone()).unwrap();
+        Self { faulty, sandbox }
+    }
+
+    /// Lets an accident wait for its request.
+    pub fn fault(&self, fault: Fault) {
+        self.faulty.state().faults.add(fault);
+    }
+
+    /// How many accidents still wait; none when a test has seen all that it scripted.
+    pub fn faults_waiting(&self) -> usize {
+        self.faulty.state().faults.waiting()
+    }
+
+    /// Forgets all accidents, and ends the chaos.
+    pub fn clear_faults(&self) {
+        let mut state = self.faulty.state();
+        state.faults.clear();
+        state.is_chaos_over = true;
+    }
+
+    /// Switches an endpoint or parameter off.
+    pub fn switch_off(&self, switch: Switch) {
+        self.faulty.state().switches.push(switch);
+    }
+
+    /// Switches everything on again.
+    pub fn switch_all_on(&self) {
+        self.faulty.state().switches.clear();
+    }
+
+    /// The requests received so far, oldest first.
+    pub fn log(&self) -> Vec<Entry> {
+        self.faulty.state().journal.entries.iter().cloned().collect()
+    }
+
+    /// Totals of the requests received so far.
+    pub fn counters(&self) -> Counters {
+        self.faulty.state().journal.counters.clone()
+    }
+
+    /// Forgets the log and its totals.
+    pub fn clear_log(&self) {
+        self.faulty.state().journal = Journal::default();
+    }
+
+    /// Makes every cursor handed out so far invalid.
+    pub fn expire_cursors(&self) {
+        self.faulty.state().cursors.expire();
+    }
+
+    /// Sets the real time that every answer takes at least.
+    pub fn set_latency(&self, latency: Duration) {
+        self.faulty.state().quirks.latency = latency;
+    }
+
+    /// Lets the server's clock be wrong, `Date` and world included.
+    pub fn set_clock_offset(&self, offset: TimeDelta) {
+        self.sandbox.set_clock_offset(offset);
+    }
+
+    /// Lets that many simulated processes answer in turn. Each remembers idempotency keys for
+    /// itself.
+    pub fn set_replicas(&self, replicas: usize) {
+        self.faulty.state().quirks.replicas = replicas;
+    }
+
+    /// Lets one simulated process answer everything; `None` lets them take turns again.
+    pub fn pin_replica(&self, replica: Option<usize>) {
+        self.faulty.state().quirks.pinned_replica = replica;
+    }
+
+    /// A deploy: all idempotency keys are forgotten.
+    pub fn deploy(&self) {
+        self.faulty.state().quirks.deploys += 1;
+    }
+
+    /// Compresses answers for those who ask for it.
+    pub fn set_gzip(&self, gzip: bool) {
+        self.faulty.state().quirks.gzip = gzip;
+    }
+
+    /// Gives media URLs a signature that changes every day.
+    pub fn sign_urls(&self) {
+        self.faulty.state().signed_urls = true;
+    }
+
+    /// Sets the dates that `/meta` shows.
+    pub fn set_lifecycle(&self, deprecation: Option<&str>, sunset: Option<&str>) {
+        let lifecycle = (deprecation.map(str::to_owned), sunset.map(str::to_owned));
+        self.faulty.state().quirks.lifecycle = lifecycle;
+    }
+
+    /// Sets the cap on tracked accounts.
+    pub fn set_account_cap(&self, cap: Option<usize>) {
+        self.faulty.state().quirks.account_cap = cap;
+    }
+
+    /// Sets the most ids of one batch request, and whether the refusal of a larger one says so.
+    pub fn set_batch_bound(&self, ids_max: usize, is_named: bool) {
+        self.faulty.state().quirks.batch_bound = Some((ids_max, is_named));
+    }
+}

@@ -1,0 +1,175 @@
+//! Where all that disturbs the sandbox meets its requests.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use creatormirror::model::Kind;
+use creatormirror::sandbox::{self as product, Answer, Call, Chaos, Hook, Moment, Problem};
+
+use super::SandboxSettings;
+use super::accident::Accident;
+use super::cursors::Cursors;
+use super::faults::Faults;
+use super::journal::{Entry, Journal};
+use super::members::Members;
+use super::mutation::mutate;
+use super::quirks::Quirks;
+use super::spoil::{instead, strike};
+use super::switches::{self, Switch};
+
+/// Disturbs requests and answers as tests want it.
+#[derive(Debug)]
+pub struct Faulty {
+    state: Mutex<State>,
+    chaos: Chaos,
+    /// Access to the sandbox, once it runs.
+    pub sandbox: OnceLock<product::Control>,
+}
+
+/// What tests have arranged, and what they look at.
+#[derive(Debug, Default)]
+pub struct State {
+    pub faults: Faults,
+    pub is_chaos_over: bool,
+    pub switches: Vec<Switch>,
+    pub cursors: Cursors,
+    pub members: Members,
+    pub signed_urls: bool,
+    pub quirks: Quirks,
+    pub journal: Journal,
+    /// Requests that are being answered, by their number.
+    open: BTreeMap<u64, Open>,
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+struct Open {
+    entry: Entry,
+    what: Option<What>,
+    is_beyond_cap: bool,
+}
+
+/// What befell a request.
+#[derive(Debug, Clone)]
+enum What {
+    Scripted(Accident),
+    Chaos,
+}
+
+impl Faulty {
+    /// Nothing is arranged yet.
+    pub fn new(settings: &SandboxSettings) -> Self {
+        Self { state: Mutex::default(), chaos: Chaos::new(settings), sandbox: OnceLock::new() }
+    }
+
+    /// What is arranged. A test that panicked elsewhere leaves it as usable as it was. The sandbox
+    /// is not to be asked for anything meanwhile.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sandbox(&self) -> &product::Control {
+        self.sandbox.get().unwrap()
+    }
+
+    /// Whether no more accounts may be tracked.
+    fn is_full(&self) -> bool {
+        let cap = self.state().quirks.account_cap;
+        cap.is_some_and(|cap| {
+            self.sandbox().world(|world| {
+                world.all(Kind::Account).filter(|row| world.is_listed(*row)).count() >= cap
+            })
+        })
+    }
+
+    fn refuse_account(&self, answer: &mut Answer, call: &Call) {
+        let created: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        let id = created["data"]["id"].as_str().unwrap();
+        self.sandbox().world(|world| {
+            let row = world.find(Kind::Account, id).unwrap();
+            world.delete(row);
+        });
+        let detail = "The cap of tracked accounts is reached";
+        *answer = Problem::coded(403, "QUOTA_EXCEEDED", detail).answer(call);
+    }
+}
+
+impl Hook for Faulty {
+    fn before(&self, call: &mut Call, now: Moment) -> Option<Answer> {
+        let is_beyond_cap =
+            (call.method.as_str(), call.path.as_str()) == ("POST", "/accounts") && self.is_full();
+        let mut state = self.state();
+        let mut entry = Journal::open(call, now);
+        entry.replica = state.quirks.replica(call);
+        // What is refused for the cap is not to be remembered.
+        let replica = (!is_beyond_cap).then_some(entry.replica);
+        state.quirks.own_key(call, replica);
+        let mut what = state.faults.strike(call).map(What::Scripted);
+        if what.is_none() && !state.is_chaos_over && self.chaos.strikes(call) {
+            what = Some(What::Chaos);
+        }
+        let answer = match &what {
+            Some(What::Scripted(accident)) => instead(accident, call, now),
+            Some(What::Chaos) => self.chaos.before(call, now),
+            None => None,
+        };
+        entry.fault = what.as_ref().map(What::name);
+        state.open.insert(call.number, Open { entry, what, is_beyond_cap });
+        answer.or_else(|| state.refusal(call).map(|problem| problem.answer(call)))
+    }
+
+    fn after(&self, call: &Call, answer: &mut Answer) {
+        let day = self.sandbox().world(|world| world.now().date().to_string());
+        let (what, is_beyond_cap) = {
+            let mut state = self.state();
+            state.members.signed_on = state.signed_urls.then_some(day);
+            state.members.patch_answer(call, answer);
+            state.quirks.end_of_life(call, answer);
+            state.cursors.note(call, answer);
+            let open = &state.open[&call.number];
+            (open.what.clone(), open.is_beyond_cap)
+        };
+        if is_beyond_cap && answer.status == 201 {
+            self.refuse_account(answer, call);
+        }
+        match what {
+            Some(What::Scripted(Accident::Mutate(mutation))) => {
+                mutate(self.sandbox(), call, answer, mutation);
+            }
+            Some(What::Scripted(accident)) => {
+                let used = self.state().cursors.used(call);
+                strike(answer, &accident, &used);
+            }
+            Some(What::Chaos) => self.chaos.after(call, answer),
+            None => {}
+        }
+    }
+
+    fn finish(&self, call: &Call, answer: &mut Answer) {
+        let now = self.sandbox().world(|world| world.now());
+        let mut state = self.state();
+        let open = state.open.remove(&call.number);
+        let entry = open.map_or_else(|| Journal::open(call, now), |open| open.entry);
+        state.journal.close(entry, answer);
+        state.quirks.compress(call, answer);
+        answer.delay += state.quirks.latency;
+    }
+}
+
+impl State {
+    /// Why this request is refused, if it is. Parameters that are switched off are taken away.
+    fn refusal(&self, call: &mut Call) -> Option<Problem> {
+        let refused = switches::apply(&self.switches, call).err();
+        let refused = refused.or_else(|| self.quirks.check_batch(call).err());
+        refused.or_else(|| self.cursors.has_expired(call).then(Problem::refused_cursor))
+    }
+}
+
+impl What {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Scripted(accident) => accident.name(),
+            Self::Chaos => "chaos",
+        }
+    }
+}
