@@ -352,7 +352,7 @@ CREATE INDEX video_due_by_time ON video_due (due_at);
 -- Accounts that were scraped and whose account videos have not been read since then.
 CREATE TABLE account_list_due (
     account INTEGER PRIMARY KEY,
-    -- Start of the request that showed the scrape.
+    -- Due until a request that starts after this instant has read the list.
     since INTEGER NOT NULL
 ) STRICT;
 
