@@ -85,7 +85,7 @@ CREATE TABLE page (
     as_of INTEGER NOT NULL,
     -- The listing that last read this page; NULL if it was created by a poll with a stored cursor.
     listing INTEGER,
-    -- JSON array of the `key` values of the rows on the page.
+    -- JSON array of the row ids of the rows on the page.
     members TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 
@@ -508,7 +508,7 @@ CREATE TABLE outbox (
     next_at INTEGER NOT NULL DEFAULT 0,
     first_sent_at INTEGER,
     sent_at INTEGER,
-    -- `key` of the newest creator that was known before the first attempt.
+    -- Row id of the newest creator that was known before the first attempt.
     known_creator INTEGER,
     http_status INTEGER,
     code TEXT,
@@ -582,7 +582,7 @@ CREATE UNIQUE INDEX metric_day_by_date ON metric_day (kind, date);
 -- The ids of the requested resources, as daily_metrics shows them, so that one join serves all kinds.
 CREATE TABLE metric_subject (
     kind TEXT NOT NULL,
-    -- `key` in the table of the kind.
+    -- The key in the table of the kind.
     key INTEGER NOT NULL,
     id TEXT NOT NULL,
     PRIMARY KEY (kind, key)
