@@ -99,7 +99,7 @@ fn measure(rounds: usize) -> Outcome<Measured> {
         let first = process::run(&mut sync_command(&server, &mirror, &[]))?;
         expect_rows(&mirror, ROWS)?;
         expect_rows(&flat, ROWS)?;
-        let newest = ask(&mirror, "SELECT max(as_of) FROM video")?;
+        let newest = query_i64(&mirror, "SELECT max(as_of) FROM video")?;
         let again = process::run(&mut sync_command(&server, &mirror, &["--full"]))?;
         unchanged.add(&mirror, newest)?;
         if round > 0 {
@@ -149,7 +149,7 @@ fn sync_command(server: &Server, database: &Path, more: &[&str]) -> Command {
 }
 
 fn expect_rows(database: &Path, rows: usize) -> Outcome<()> {
-    let found = ask(database, "SELECT count(*) FROM video")?;
+    let found = query_i64(database, "SELECT count(*) FROM video")?;
     if usize::try_from(found)? == rows {
         Ok(())
     } else {
@@ -157,7 +157,7 @@ fn expect_rows(database: &Path, rows: usize) -> Outcome<()> {
     }
 }
 
-fn ask(database: &Path, sql: &str) -> Outcome<i64> {
+fn query_i64(database: &Path, sql: &str) -> Outcome<i64> {
     Ok(Connection::open(database)?.query_row(sql, [], |row| row.get(0))?)
 }
 
@@ -166,12 +166,12 @@ impl Unchanged {
     fn add(&mut self, mirror: &Path, newest: i64) -> Outcome<()> {
         let last = |column| {
             let of_last = "FROM sync_log WHERE kind = 'video' ORDER BY run_id DESC LIMIT 1";
-            ask(mirror, &format!("SELECT {column} {of_last}"))
+            query_i64(mirror, &format!("SELECT {column} {of_last}"))
         };
         self.requests += last("requests")?;
         self.not_modified += last("not_modified")?;
         self.rows_rewritten += last("rows_changed")?
-            + ask(mirror, &format!("SELECT count(*) FROM video WHERE as_of > {newest}"))?;
+            + query_i64(mirror, &format!("SELECT count(*) FROM video WHERE as_of > {newest}"))?;
         Ok(())
     }
 }

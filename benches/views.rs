@@ -67,7 +67,7 @@ fn main() -> Outcome<ExitCode> {
     println!("\n{VIDEOS} videos, {} scrapes", VIDEOS * SCRAPES_EACH);
     let mut is_met = true;
     for (name, sql, most, least_rows) in QUERIES {
-        let (took, rows) = ask(&store, sql)?;
+        let (took, rows) = measure(&store, sql)?;
         let milliseconds = took.as_secs_f64() * 1_000.0;
         let is_good = milliseconds <= most && rows >= least_rows;
         is_met &= is_good;
@@ -79,7 +79,7 @@ fn main() -> Outcome<ExitCode> {
 }
 
 /// Returns the median time of a query, with all values read, and its number of rows.
-fn ask(store: &Database, sql: &str) -> Outcome<(Duration, usize)> {
+fn measure(store: &Database, sql: &str) -> Outcome<(Duration, usize)> {
     let mut times = Vec::new();
     let mut rows = 0;
     for _ in 0..ROUNDS {

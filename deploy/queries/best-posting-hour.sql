@@ -11,7 +11,7 @@ WITH posts AS (
     FROM videos
     WHERE removed_at IS NULL
 ),
-judged AS (
+per_post AS (
     SELECT
         platform,
         account_username,
@@ -26,7 +26,7 @@ judged AS (
 ),
 measured AS (
     SELECT hour, views, avg(views) OVER (PARTITION BY platform, account_username) AS usual
-    FROM judged
+    FROM per_post
 )
 SELECT
     hour AS hour_utc,
