@@ -1,7 +1,6 @@
-//! Finding what is due: 1,000 videos, among a million and among a hundred thousand. What is not due
-//! must cost nothing.
+//! Finds 1,000 due videos among 1,000,000 and among 100,000. Videos that are not due must cost nothing.
 //!
-//! `cargo bench --bench due` prints the figures; with `-- --check` it fails where a goal is missed.
+//! `cargo bench --bench due` prints the figures; with `-- --check` it fails if a goal is missed.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -17,12 +16,12 @@ use tempfile::TempDir;
 const MANY: u32 = 1_000_000;
 const FEWER: u32 = 100_000;
 const DUE: u32 = 1_000;
-/// Unix seconds of this bench's present.
+/// The current time of the benchmark, Unix seconds.
 const NOW_S: i64 = 1_790_000_000;
 
 const MILLISECONDS_MAX: f64 = 5.0;
-/// How much longer the search may take among ten times the videos: the trees are deeper, and the rows
-/// found stand on ten times as many pages of the file, each of which has to be fetched.
+/// Maximum ratio of the search times, with ten times the videos: the index is deeper, and the rows found
+/// are on ten times as many pages of the file, each of which must be read.
 const RATIO_MAX: f64 = 2.5;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -47,8 +46,8 @@ fn main() -> Outcome<ExitCode> {
     Ok(if is_checked && !is_met { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The least time of a search that finds all of [`DUE`]: whatever else the machine does only adds to
-/// it.
+/// Returns the minimum time of a search that finds all [`DUE`] videos. The minimum, because other load on
+/// the machine only adds time.
 fn find(store: &Database, name: &str) -> Outcome<Duration> {
     let mut samples = Vec::new();
     Criterion::default().bench_function(name, |bencher| {
@@ -64,16 +63,16 @@ fn find(store: &Database, name: &str) -> Outcome<Duration> {
             took
         });
     });
-    samples.into_iter().min().ok_or_else(|| "nothing was measured".into())
+    samples.into_iter().min().ok_or_else(|| "no measurement".into())
 }
 
 fn search(store: &Database) -> StoreResult<usize> {
     Ok(store.read(|c| due::find(c, Kind::Video, NOW_S, 10_000))?.len())
 }
 
-/// A mirror of this many videos on pages of 200, of which [`DUE`], evenly scattered, are due. Rows
-/// are narrower than real ones, but far too many for the page cache, so that each one that is found
-/// is read from the file as it would be.
+/// Creates a mirror of this many videos on pages of 200, of which [`DUE`] are due, evenly distributed. The
+/// rows are narrower than real ones but exceed SQLite's page cache, so each row found is read from the
+/// file.
 fn mirror(videos: u32) -> Outcome<(TempDir, Database)> {
     let folder = tempfile::tempdir()?;
     let store = Database::open(&folder.path().join("due.db"), IfMissing::Create)?;

@@ -1,12 +1,12 @@
-//! What an API far away costs: whole runs against one that answers after 300 ms, with the default number
-//! of requests in flight and with one.
+//! Runs against an API that answers after 300 ms, with the default number of requests in flight and with
+//! one.
 //!
-//! `cargo bench --bench far_away` prints a table; with `-- --check` it fails where a goal is missed.
-//! Everything is a ratio of two runs on this machine.
+//! `cargo bench --bench far_away` prints a table; with `-- --check` it fails if a goal is missed. All
+//! figures are ratios of two runs on this machine.
 
-#![expect(clippy::print_stdout, reason = "its answer is what it prints")]
+#![expect(clippy::print_stdout, reason = "the program prints its results")]
 
-#[expect(dead_code, reason = "wall time is all that is of interest here")]
+#[expect(dead_code, reason = "only the wall time is used here")]
 #[path = "support/process.rs"]
 mod process;
 
@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-/// The answer to any request comes so much later.
+/// Latency of every answer.
 const LATENCY: &str = "300ms";
-/// Days of a backfill.
+/// Number of days of the backfill.
 const DAYS: &str = "3";
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -40,11 +40,11 @@ fn main() -> Outcome<ExitCode> {
     let days = api.run(&mirror, &["backfill", "--days", DAYS], None)?;
     let days_alone = api.run(&one, &["backfill", "--days", DAYS], Some("1"))?;
     let ratio = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
-    println!("every answer after {LATENCY}; {requests} requests in the first sync");
+    println!("latency {LATENCY}; {requests} requests in the first sync");
     let goals = [
         ("first sync / its longest list alone", ratio(first, list), 1.35),
         ("unchanged full sync / one request at a time", ratio(again, again_alone), 0.40),
-        ("its requests / those of the first", requests_again as f64 / requests as f64, 1.10),
+        ("its requests / those of the first sync", requests_again as f64 / requests as f64, 1.10),
         ("backfill / one request at a time", ratio(days, days_alone), 0.40),
     ];
     for (what, value, most) in goals {
@@ -56,13 +56,13 @@ fn main() -> Outcome<ExitCode> {
     Ok(if is_checked && is_missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Requests of all runs so far.
+/// Returns the number of requests of all runs so far.
 fn requests(database: &Path) -> Outcome<i64> {
     let sql = "SELECT sum(requests) FROM sync_log";
     Ok(Connection::open(database)?.query_row(sql, [], |row| row.get(0))?)
 }
 
-/// `creatormirror sandbox`, until dropped.
+/// A running `creatormirror sandbox`, killed on drop.
 struct Api {
     process: Child,
     base_url: String,

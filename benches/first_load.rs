@@ -1,10 +1,10 @@
-//! The first load of 20,000 videos over loopback HTTP, as a whole process, against the floor: the
-//! minimal program of `floor.rs`, run in turns with it. Then the same again with nothing changed.
+//! The first load of 20,000 videos over loopback HTTP, measured as a whole process and compared with the
+//! minimal program of `baseline.rs`; the two alternate. Then the same load again with nothing changed.
 //!
-//! `cargo bench --bench first_load` prints a table; with `-- --check` it fails where a goal is
-//! missed; `-- --rounds N` sets how often the two take turns.
+//! `cargo bench --bench first_load` prints a table; with `-- --check` it fails if a goal is missed;
+//! `-- --rounds N` sets the number of rounds.
 
-mod floor;
+mod baseline;
 mod support;
 
 use std::error::Error;
@@ -27,8 +27,8 @@ fn main() -> Outcome<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["floor", base_url, database] => {
-            floor::load(base_url, database)?;
+        ["baseline", base_url, database] => {
+            baseline::load(base_url, database)?;
             return Ok(ExitCode::SUCCESS);
         }
         ["serve", rows] => {
@@ -53,14 +53,14 @@ fn main() -> Outcome<ExitCode> {
 }
 
 struct Measured {
-    floor: Cost,
+    baseline: Cost,
     first: Cost,
     again: Cost,
     larger: Cost,
     unchanged: Unchanged,
 }
 
-/// What the second, unchanged load did, summed over the rounds.
+/// Counters of the second, unchanged load, summed over the rounds.
 #[derive(Default)]
 struct Unchanged {
     requests: i64,
@@ -89,27 +89,27 @@ impl std::fmt::Display for Goal {
 
 fn measure(rounds: usize) -> Outcome<Measured> {
     let server = Server::start(ROWS)?;
-    let (mut floors, mut firsts, mut agains) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut baselines, mut firsts, mut agains) = (Vec::new(), Vec::new(), Vec::new());
     let mut unchanged = Unchanged::default();
-    // One round more than is counted: the first one finds cold caches.
+    // The first round is not counted, because its caches are cold.
     for round in 0..=rounds {
         let folder = tempfile::tempdir()?;
         let (flat, mirror) = (folder.path().join("flat.db"), folder.path().join("mirror.db"));
-        let floor = process::run(&mut floor_command(&server, &flat)?)?;
+        let baseline = process::run(&mut baseline_command(&server, &flat)?)?;
         let first = process::run(&mut sync_command(&server, &mirror, &[]))?;
         expect_rows(&mirror, ROWS)?;
         expect_rows(&flat, ROWS)?;
-        let newest = ask(&mirror, "SELECT max(as_of) FROM video")?;
+        let newest = query_i64(&mirror, "SELECT max(as_of) FROM video")?;
         let again = process::run(&mut sync_command(&server, &mirror, &["--full"]))?;
         unchanged.add(&mirror, newest)?;
         if round > 0 {
-            floors.push(floor);
+            baselines.push(baseline);
             firsts.push(first);
             agains.push(again);
         }
     }
     Ok(Measured {
-        floor: process::median(&floors),
+        baseline: process::median(&baselines),
         first: process::median(&firsts),
         again: process::median(&agains),
         larger: load_more(rounds)?,
@@ -117,7 +117,7 @@ fn measure(rounds: usize) -> Outcome<Measured> {
     })
 }
 
-/// Five times the rows: what grows with them, and what must not.
+/// Loads five times the rows, to measure how memory grows with them.
 fn load_more(rounds: usize) -> Outcome<Cost> {
     let server = Server::start(ROWS_MORE)?;
     let mut costs = Vec::new();
@@ -130,9 +130,9 @@ fn load_more(rounds: usize) -> Outcome<Cost> {
     Ok(process::median(&costs))
 }
 
-fn floor_command(server: &Server, database: &Path) -> Outcome<Command> {
+fn baseline_command(server: &Server, database: &Path) -> Outcome<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("floor").arg(server.base_url()).arg(database);
+    command.arg("baseline").arg(server.base_url()).arg(database);
     Ok(command)
 }
 
@@ -149,7 +149,7 @@ fn sync_command(server: &Server, database: &Path, more: &[&str]) -> Command {
 }
 
 fn expect_rows(database: &Path, rows: usize) -> Outcome<()> {
-    let found = ask(database, "SELECT count(*) FROM video")?;
+    let found = query_i64(database, "SELECT count(*) FROM video")?;
     if usize::try_from(found)? == rows {
         Ok(())
     } else {
@@ -157,21 +157,21 @@ fn expect_rows(database: &Path, rows: usize) -> Outcome<()> {
     }
 }
 
-fn ask(database: &Path, sql: &str) -> Outcome<i64> {
+fn query_i64(database: &Path, sql: &str) -> Outcome<i64> {
     Ok(Connection::open(database)?.query_row(sql, [], |row| row.get(0))?)
 }
 
 impl Unchanged {
-    /// Adds what the last run says of itself, and rows that show a later write than `newest`.
+    /// Adds the counters of the last run, and the number of rows written after `newest`.
     fn add(&mut self, mirror: &Path, newest: i64) -> Outcome<()> {
         let last = |column| {
             let of_last = "FROM sync_log WHERE kind = 'video' ORDER BY run_id DESC LIMIT 1";
-            ask(mirror, &format!("SELECT {column} {of_last}"))
+            query_i64(mirror, &format!("SELECT {column} {of_last}"))
         };
         self.requests += last("requests")?;
         self.not_modified += last("not_modified")?;
         self.rows_rewritten += last("rows_changed")?
-            + ask(mirror, &format!("SELECT count(*) FROM video WHERE as_of > {newest}"))?;
+            + query_i64(mirror, &format!("SELECT count(*) FROM video WHERE as_of > {newest}"))?;
         Ok(())
     }
 }
@@ -183,25 +183,21 @@ impl Measured {
         let goal = |what, value, most| Goal { what, value, most };
         let growth = self.larger.peak_bytes as f64 / self.first.peak_bytes as f64;
         vec![
-            goal("wall time, times the floor's", ratio(self.first.wall, self.floor.wall), 1.25),
+            goal("wall time / baseline", ratio(self.first.wall, self.baseline.wall), 1.25),
             goal("peak memory, MiB", self.first.peak_bytes as f64 / MIB, 24.0),
             goal("peak memory with 100,000 rows, MiB", self.larger.peak_bytes as f64 / MIB, 24.0),
-            goal("peak memory with five times the rows, times the first's", growth, 1.1),
+            goal("peak memory with five times the rows / first load", growth, 1.1),
             goal("unchanged: share of pages not answered 304", 1.0 - confirmed, 0.1),
             goal("unchanged: rows rewritten", self.unchanged.rows_rewritten as f64, 0.0),
-            goal(
-                "unchanged: CPU, times the first load's",
-                ratio(self.again.cpu, self.first.cpu),
-                0.12,
-            ),
+            goal("unchanged: CPU time / first load", ratio(self.again.cpu, self.first.cpu), 0.12),
         ]
     }
 
     fn print(&self, rounds: usize) {
-        println!("\n{ROWS} videos in 100 pages over loopback, medians of {rounds} rounds in turns");
+        println!("\n{ROWS} videos in 100 pages over loopback, medians of {rounds} rounds");
         println!("{:<24} {:>9} {:>9} {:>9}", "", "wall ms", "CPU ms", "peak MiB");
         for (name, cost) in [
-            ("floor", &self.floor),
+            ("baseline", &self.baseline),
             ("sync", &self.first),
             ("sync --full, unchanged", &self.again),
             ("sync, 100,000 videos", &self.larger),

@@ -1,7 +1,7 @@
-//! What a scrape costs in the mirror: a million of them, written as passes write them, in bytes of
+//! Disk space of a scrape in history: writes a million scrapes as sync runs do, and measures the bytes of
 //! their table, indexes included.
 //!
-//! `cargo bench --bench history` prints the figures; with `-- --check` it fails above the goal.
+//! `cargo bench --bench history` prints the figures; with `-- --check` it fails if the goal is missed.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -17,21 +17,21 @@ const VIDEOS: u64 = 50_000;
 const ROUNDS: u64 = 20;
 const PAGE_ROWS: u64 = 200;
 const DAY_S: i64 = 86_400;
-/// The most that a scrape may cost.
+/// Maximum bytes per scrape.
 const BYTES_MAX: f64 = 48.0;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// How finely the API tells the time of a scrape; a fraction has to be kept as well.
+/// Precision of the scrape times; a fraction needs additional bytes.
 #[derive(Clone, Copy)]
 enum Precision {
     Seconds,
     Microseconds,
 }
 
-/// In which order a round takes the pages.
+/// Order of the pages within a round.
 #[derive(Clone, Copy)]
-enum RunOptions {
+enum PageOrder {
     Listed,
     Scattered,
 }
@@ -39,16 +39,16 @@ enum RunOptions {
 fn main() -> Outcome<ExitCode> {
     println!("\n{} scrapes of {VIDEOS} videos in {ROUNDS} rounds", VIDEOS * ROUNDS);
     let mut is_met = true;
-    for (name, precision, options) in [
-        ("whole seconds, page by page", Precision::Seconds, RunOptions::Listed),
-        ("microseconds, page by page", Precision::Microseconds, RunOptions::Listed),
-        ("microseconds, pages in any options", Precision::Microseconds, RunOptions::Scattered),
+    for (name, precision, order) in [
+        ("whole seconds, pages in list order", Precision::Seconds, PageOrder::Listed),
+        ("microseconds, pages in list order", Precision::Microseconds, PageOrder::Listed),
+        ("microseconds, pages in random order", Precision::Microseconds, PageOrder::Scattered),
     ] {
         let begun = Clock::System.boot().elapsed;
-        let bytes = bytes_per_scrape(precision, options)?;
+        let bytes = bytes_per_scrape(precision, order)?;
         let seconds = (Clock::System.boot().elapsed - begun).as_secs_f64();
         is_met &= bytes <= BYTES_MAX;
-        println!("{name:<34} {bytes:>6.1} bytes a scrape ({seconds:.1} s)");
+        println!("{name:<34} {bytes:>6.1} bytes per scrape ({seconds:.1} s)");
     }
     let word = if is_met { "ok    " } else { "MISSED" };
     println!("{word} at most {BYTES_MAX} bytes");
@@ -56,18 +56,18 @@ fn main() -> Outcome<ExitCode> {
     Ok(if is_checked && !is_met { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn bytes_per_scrape(precision: Precision, options: RunOptions) -> Outcome<f64> {
+fn bytes_per_scrape(precision: Precision, order: PageOrder) -> Outcome<f64> {
     let folder = tempfile::tempdir()?;
     let store = Database::open(&folder.path().join("history.db"), IfMissing::Create)?;
     let pages = VIDEOS / PAGE_ROWS;
     for round in 0..ROUNDS {
-        for kind_run in 0..pages {
-            let page = match options {
-                // The first round makes the videos, in the order in which they are listed.
-                RunOptions::Scattered if round > 0 => mix(kind_run, round) % pages,
-                _ => kind_run,
+        for step in 0..pages {
+            let page = match order {
+                // The first round creates the videos, in list order.
+                PageOrder::Scattered if round > 0 => mix(step, round) % pages,
+                _ => step,
             };
-            write_page(&store, page, round * pages + kind_run, precision)?;
+            write_page(&store, page, round * pages + step, precision)?;
         }
     }
     store.tidy()?;
@@ -78,7 +78,7 @@ fn bytes_per_scrape(precision: Precision, options: RunOptions) -> Outcome<f64> {
     })?)
 }
 
-/// A page of videos, each with a scrape of its own day.
+/// Writes a page of videos, each with a new scrape.
 fn write_page(store: &Database, page: u64, stamp: u64, precision: Precision) -> Outcome<()> {
     let source = Source { page: None, as_of: i64::try_from(stamp)? };
     let rows = (page * PAGE_ROWS..(page + 1) * PAGE_ROWS)
@@ -100,7 +100,7 @@ fn video(n: u64, round: u64, precision: Precision) -> Row {
         Precision::Seconds => 0,
         Precision::Microseconds => mix(n, round) % 1_000_000 * 1_000,
     };
-    // Some have many views and most have few, and all grow by the day.
+    // A few videos have many views, most have few; all grow daily.
     let views = (mix(n, 1) % 2_000 * (mix(n, 2) % 2_000) * (round + 4) / 4).cast_signed();
     let at = Instant {
         seconds: 1_780_000_000 + round.cast_signed() * DAY_S + hour.cast_signed(),
@@ -121,7 +121,7 @@ fn video(n: u64, round: u64, precision: Precision) -> Row {
     row
 }
 
-/// Splitmix64 of two numbers: well mixed, and the same in every run.
+/// Deterministic pseudo-random number from two numbers (SplitMix64).
 fn mix(n: u64, salt: u64) -> u64 {
     let mut x = n.wrapping_add((salt + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,11 +1,11 @@
-//! Full-size simulations of the planner, printed as tables; with `--check`, held to their goals.
+//! Full-size simulations of the scheduler, printed as tables; with `--check` it fails if a goal is missed.
 //!
 //! `cargo bench --bench simulator -- --check` takes half an hour on a busy machine. `--videos`, `--days`, `--freshness`
-//! and `--window` (both in seconds) change the scenario; `--limit N` runs it once, with N requests per
+//! and `--window` (both in seconds) change the scenario; `--limit N` runs it once with N requests per
 //! window.
 
-#![expect(clippy::unwrap_used, reason = "a bench that cannot go on must fail")]
-#![expect(clippy::print_stdout, reason = "its answer is what it prints")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot continue must fail")]
+#![expect(clippy::print_stdout, reason = "the program prints its results")]
 
 #[path = "../tests/simulation/mod.rs"]
 mod simulation;
@@ -21,13 +21,13 @@ fn number(name: &str, default: u32) -> u32 {
     arguments.nth(1).map_or(default, |value| value.parse().unwrap())
 }
 
-/// Ours beside the simpler strategies, which are computed from what happened. On a small budget they
-/// get as many requests as ours had for its videos.
-fn show(title: &str, outcome: &Outcome, is_pressed: bool) {
+/// Prints our strategy beside simpler ones, which are computed from the same scrapes. With a limited
+/// budget they get as many requests as ours used for videos.
+fn show(title: &str, outcome: &Outcome, is_limited: bool) {
     let (truth, ours) = (&outcome.truth, &outcome.ours);
     println!("\n== {title}");
     println!(
-        "{} videos on {} pages, {} days; {} passes, patience up to {:?}; simulated in {:.1?}",
+        "{} videos on {} pages, {} days; {} runs, batch delay up to {:?}; simulated in {:.1?}",
         truth.videos.len(),
         truth.pages,
         truth.days(),
@@ -36,7 +36,7 @@ fn show(title: &str, outcome: &Outcome, is_pressed: bool) {
         outcome.took
     );
     println!("{:?} {:?}", outcome.by_route, outcome.by_status);
-    let per_hour = is_pressed.then(|| ours.requests as f64 / (truth.days() * 24) as f64);
+    let per_hour = is_limited.then(|| ours.requests as f64 / (truth.days() * 24) as f64);
     print!("{}", table(truth, &[ours, &truth.get_per_due(per_hour), &truth.listings(per_hour)]));
     print!("{}", evenness_table(ours));
 }
@@ -55,8 +55,8 @@ fn main() {
     };
     let limit = number("--limit", 0);
     if limit > 0 {
-        let pressed = simulation::run(&Scenario { rate_limit: limit, ..scenario });
-        return show("a limit by hand", &pressed, true);
+        let limited = simulation::run(&Scenario { rate_limit: limit, ..scenario });
+        return show("chosen limit", &limited, true);
     }
     let ample = simulation::run(&scenario);
     show("ample budget", &ample, false);
@@ -67,13 +67,13 @@ fn main() {
     let demand = ample.by_route.values().sum::<u64>() as f64 / windows;
     for part in [3, 12] {
         let rate_limit = (demand / f64::from(part)) as u32;
-        let pressed = simulation::run(&Scenario { rate_limit, ..scenario.clone() });
-        show(&format!("1/{part} of the demand"), &pressed, true);
+        let limited = simulation::run(&Scenario { rate_limit, ..scenario.clone() });
+        show(&format!("1/{part} of the demand"), &limited, true);
         if is_check {
-            pressed.check_pressed();
+            limited.check_pressed();
         }
         if is_check && part == 3 {
-            assert_eq!(pressed.ours.missed, 0, "scrapes that could have been caught were missed");
+            assert_eq!(limited.ours.missed, 0, "avoidable missed scrapes");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What questions of analysts cost on a mirror of 100,000 videos and 10,000,000 scrapes, as every row
-//! is read by whoever asks.
+//! Times typical queries of analysts on a mirror of 100,000 videos and 10,000,000 scrapes, reading every
+//! row of the result.
 //!
-//! `cargo bench --bench views` prints the figures; with `-- --check` it fails where a goal is missed.
+//! `cargo bench --bench views` prints the figures; with `-- --check` it fails if a goal is missed.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -15,13 +15,13 @@ use tempfile::TempDir;
 const ACCOUNTS: u32 = 1_000;
 const VIDEOS: u32 = 100_000;
 const SCRAPES_EACH: u32 = 100;
-/// How often a question is asked; the median counts.
+/// Number of runs of each query; the median is reported.
 const ROUNDS: usize = 5;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// A question, the most milliseconds it may take, and how many rows answer it at least.
-const QUESTIONS: [(&str, &str, f64, usize); 8] = [
+/// Name, SQL, maximum milliseconds and minimum number of rows of each query.
+const QUERIES: [(&str, &str, f64, usize); 8] = [
     (
         "growth of one video",
         "SELECT * FROM video_growth WHERE video_id = (SELECT id FROM video WHERE key = 54321)",
@@ -58,7 +58,7 @@ const QUESTIONS: [(&str, &str, f64, usize); 8] = [
         10.0,
         100,
     ),
-    ("all that is overdue", "SELECT * FROM freshness WHERE is_overdue", 200.0, 1_000),
+    ("all overdue rows", "SELECT * FROM freshness WHERE is_overdue", 200.0, 1_000),
     ("the organization's creators", "SELECT * FROM creator_rollup", 50.0, 10),
 ];
 
@@ -66,8 +66,8 @@ fn main() -> Outcome<ExitCode> {
     let (_folder, store) = mirror()?;
     println!("\n{VIDEOS} videos, {} scrapes", VIDEOS * SCRAPES_EACH);
     let mut is_met = true;
-    for (name, sql, most, least_rows) in QUESTIONS {
-        let (took, rows) = ask(&store, sql)?;
+    for (name, sql, most, least_rows) in QUERIES {
+        let (took, rows) = measure(&store, sql)?;
         let milliseconds = took.as_secs_f64() * 1_000.0;
         let is_good = milliseconds <= most && rows >= least_rows;
         is_met &= is_good;
@@ -78,8 +78,8 @@ fn main() -> Outcome<ExitCode> {
     Ok(if is_checked && !is_met { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The median time of a question, every value of every row read, and how many rows there were.
-fn ask(store: &Database, sql: &str) -> Outcome<(Duration, usize)> {
+/// Returns the median time of a query, with all values read, and its number of rows.
+fn measure(store: &Database, sql: &str) -> Outcome<(Duration, usize)> {
     let mut times = Vec::new();
     let mut rows = 0;
     for _ in 0..ROUNDS {
@@ -105,8 +105,8 @@ fn count(c: &rusqlite::Connection, sql: &str) -> StoreResult<usize> {
     Ok(count)
 }
 
-/// A mirror whose videos were scraped daily for a hundred days, the last time within the last 25 hours.
-/// Rows are as wide as real ones.
+/// Creates a mirror whose videos were scraped daily for 100 days, the last time within the last 25 hours.
+/// The rows are as wide as real ones.
 fn mirror() -> Outcome<(TempDir, Database)> {
     let folder = tempfile::tempdir()?;
     let store = Database::open(&folder.path().join("views.db"), IfMissing::Create)?;

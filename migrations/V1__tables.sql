@@ -1,39 +1,39 @@
--- The mirror of one organization: who it belongs to, what the API said page by page, the current
--- state of every resource, its history, the log of every run, the outbox, and the daily metrics.
+-- The tables of a mirror: its identity, the pages of the lists, the current state and history of every
+-- resource, the log of runs, the outbox, and the daily metrics.
 --
--- Names in the singular are tables and are ours; what users query are the views in the plural and
--- the ..._history and ..._log views. Our own times are microseconds since 1970 (columns as_of,
--- ..._at); scrape times are Unix seconds and nanoseconds; times of the API's resources are text.
+-- Tables have singular names and are internal; users query the views of V2__views.sql. Times that the
+-- mirror records (columns as_of, ..._at) are microseconds since 1970; scrape times are Unix seconds and
+-- nanoseconds; times in API resources are text.
 
 PRAGMA application_id = 1131564402; -- 'CrMr'
 
--- One row: the identity of this mirror and what all requests share.
+-- One row: the identity of this mirror and the state that all requests share.
 CREATE TABLE instance (
     instance INTEGER PRIMARY KEY CHECK (instance = 1),
-    -- Seeds the minutes of full syncs, so that many installations do not strike together.
+    -- Seeds the minutes of full syncs, so that installations spread their requests.
     installation_id TEXT NOT NULL DEFAULT (lower(hex(randomblob(16)))),
-    -- The organization this database is bound to, GET /whoami; NULL until the first answer.
+    -- The organization this database is bound to, from GET /whoami; NULL before the first answer.
     organization_id TEXT,
     api_key_name TEXT,
-    -- The rate limiter and budget as JSON; outlives runs, steps of the clock and reboots.
+    -- State of the rate limiter as JSON; valid across runs, clock changes and reboots.
     rate_limiter TEXT NOT NULL DEFAULT '{}',
-    -- Until when the API asked not to be sent anything, microseconds: holds where the JSON cannot be read.
+    -- End of the wait that the API asked for, microseconds; also applies if the JSON cannot be read.
     cooldown_until INTEGER,
-    -- The latest start of a request. Starts never go back, even when the clock does.
+    -- Start of the latest request. Starts always increase, even if the clock goes back.
     last_stamp INTEGER NOT NULL DEFAULT 0,
-    -- GET /meta as received, and when.
+    -- GET /meta as received, and the time.
     api_meta TEXT,
     api_meta_at INTEGER,
-    -- What holds the lock: 'run' while a daemon does, so that a `sync` knows to hand over its job.
+    -- The command that holds the instance lock. If it is 'run' (the daemon), `sync` submits a job.
     runner TEXT,
-    -- How long the daemon lets dues wait for each other, seconds, and how it is doing, for `status`.
+    -- For `status`: how long the daemon lets due rows wait for each other, seconds, and its condition.
     batch_delay_s INTEGER,
     condition TEXT
 ) STRICT;
 
 INSERT INTO instance (instance) VALUES (1);
 
--- What the server was found not to support: an endpoint, or a parameter of one.
+-- Endpoints and parameters that the server does not support.
 CREATE TABLE unsupported_feature (
     feature TEXT PRIMARY KEY,
     status INTEGER,
@@ -44,54 +44,54 @@ CREATE TABLE unsupported_feature (
     retry_at INTEGER NOT NULL
 ) STRICT;
 
--- A listing over a list from its first page to its last. At most one is open per kind.
+-- A listing: reading a list from its first to its last page. At most one is open per kind.
 CREATE TABLE listing (
     listing INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,
-    -- The parameters every page of this listing is asked with, cursor aside.
+    -- The query parameters of every page request, without the cursor.
     query TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'complete', 'incomplete', 'abandoned')),
     started_at INTEGER NOT NULL,
     last_page_at INTEGER NOT NULL,
     finished_at INTEGER,
-    -- Opens the next page; NULL stands for the first page.
+    -- Cursor of the next page; NULL for the first page.
     next_cursor TEXT,
     pages INTEGER NOT NULL DEFAULT 0,
-    -- Rows seen, each resource once, undecodable ones included.
+    -- Distinct resources seen, including undecodable ones.
     rows_seen INTEGER NOT NULL DEFAULT 0,
     rows_dropped INTEGER NOT NULL DEFAULT 0,
     total_count INTEGER,
-    -- 1 while absence from this listing would say something about removal.
+    -- 1 while absence from this listing counts as evidence of removal.
     is_evidence INTEGER NOT NULL DEFAULT 1,
-    -- 1 when stored ETags are not to be used, because the last attempt ended short.
+    -- 1 if stored ETags must not be used, because the last attempt was incomplete.
     is_clean INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE UNIQUE INDEX listing_open ON listing (kind) WHERE state = 'open';
 
--- A page of a list as last answered. A 304 to its ETag confirms the rows whose page it is.
+-- A page of a list, as last received. A 304 to its ETag confirms the rows that refer to this page.
 CREATE TABLE page (
     page INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,
     -- Path and query string, cursor included.
     url TEXT NOT NULL UNIQUE,
-    -- NULL when a row was changed from elsewhere or dropped: the page must then be read in full.
+    -- NULL after a row of the page was changed by another answer or dropped: the page must be read in full.
     etag TEXT,
     decoder INTEGER NOT NULL,
     cursor TEXT,
     next_cursor TEXT,
     total_count INTEGER,
-    -- Start of the request that last read or confirmed it.
+    -- Start of the request that last read or confirmed the page.
     as_of INTEGER NOT NULL,
-    -- The listing that last passed here; NULL when a poll by kept cursor made it.
+    -- The listing that last read this page; NULL if it was created by a poll with a stored cursor.
     listing INTEGER,
-    -- JSON array of the keys of the rows on it.
+    -- JSON array of the row ids of the rows on the page.
     members TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 
 CREATE INDEX page_by_kind ON page (kind, listing);
 
--- A tracked profile, GET /accounts. Shown by the view accounts.
+-- A tracked profile, GET /accounts; view accounts.
 CREATE TABLE account (
     key INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
@@ -132,17 +132,17 @@ CREATE TABLE account (
     effective_max_recent_posts_per_account INTEGER,
     effective_post_lookback_days INTEGER,
     extra TEXT,
-    -- 1 while it comes with a last_scrape_time that cannot be read: no scrape of it enters history.
+    -- 1 while its last_scrape_time cannot be parsed: its scrapes are not added to history.
     scrape_unreadable INTEGER NOT NULL DEFAULT 0,
-    -- Hash of the content; equal means unchanged.
+    -- Hash of the content, to detect changes.
     fingerprint INTEGER NOT NULL,
-    -- The page that was its last source; NULL when it came from elsewhere or left its page.
+    -- The page that the row was last read from; NULL if it came from another request or left its page.
     page INTEGER,
-    -- Start of the request whose answer gave this row; its page's may be later.
+    -- Start of the request that returned this row; a later page.as_of confirms it.
     as_of INTEGER NOT NULL,
     first_mirrored_at INTEGER NOT NULL,
     removed_at INTEGER,
-    -- First signs of removal: absent from this complete listing; answered 404 at this time.
+    -- First confirmation of removal: absent from this complete listing; answered 404 at this time.
     absent_listing INTEGER,
     not_found_at INTEGER
 ) STRICT;
@@ -152,7 +152,7 @@ CREATE INDEX account_unreadable ON account (id) WHERE scrape_unreadable = 1 AND 
 CREATE INDEX account_loose ON account (key) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX account_removed ON account (removed_at) WHERE removed_at IS NOT NULL;
 
--- A client-made group of accounts, GET /creators. Shown by the view creators.
+-- A group of accounts made by API clients, GET /creators; view creators.
 CREATE TABLE creator (
     key INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
@@ -164,15 +164,15 @@ CREATE TABLE creator (
     accounts_by_platform TEXT,
     total_followers INTEGER,
     extra TEXT,
-    -- Hash of the content; equal means unchanged.
+    -- Hash of the content, to detect changes.
     fingerprint INTEGER NOT NULL,
-    -- The page that was its last source; NULL when it came from elsewhere or left its page.
+    -- The page that the row was last read from; NULL if it came from another request or left its page.
     page INTEGER,
-    -- Start of the request whose answer gave this row; its page's may be later.
+    -- Start of the request that returned this row; a later page.as_of confirms it.
     as_of INTEGER NOT NULL,
     first_mirrored_at INTEGER NOT NULL,
     removed_at INTEGER,
-    -- First signs of removal: absent from this complete listing; answered 404 at this time.
+    -- First confirmation of removal: absent from this complete listing; answered 404 at this time.
     absent_listing INTEGER,
     not_found_at INTEGER
 ) STRICT;
@@ -180,7 +180,7 @@ CREATE UNIQUE INDEX creator_by_id ON creator (id);
 CREATE INDEX creator_loose ON creator (key) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX creator_removed ON creator (removed_at) WHERE removed_at IS NOT NULL;
 
--- An individually tracked post, GET /videos. Shown by the view videos.
+-- An individually tracked post, GET /videos; view videos.
 CREATE TABLE video (
     key INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
@@ -217,17 +217,17 @@ CREATE TABLE video (
     platform_account_id TEXT,
     platform_data TEXT,
     extra TEXT,
-    -- 1 while it comes with a last_scrape_time that cannot be read: no scrape of it enters history.
+    -- 1 while its last_scrape_time cannot be parsed: its scrapes are not added to history.
     scrape_unreadable INTEGER NOT NULL DEFAULT 0,
-    -- Hash of the content; equal means unchanged.
+    -- Hash of the content, to detect changes.
     fingerprint INTEGER NOT NULL,
-    -- The page that was its last source; NULL when it came from elsewhere or left its page.
+    -- The page that the row was last read from; NULL if it came from another request or left its page.
     page INTEGER,
-    -- Start of the request whose answer gave this row; its page's may be later.
+    -- Start of the request that returned this row; a later page.as_of confirms it.
     as_of INTEGER NOT NULL,
     first_mirrored_at INTEGER NOT NULL,
     removed_at INTEGER,
-    -- First signs of removal: absent from this complete listing; answered 404 at this time.
+    -- First confirmation of removal: absent from this complete listing; answered 404 at this time.
     absent_listing INTEGER,
     not_found_at INTEGER
 ) STRICT;
@@ -238,11 +238,11 @@ CREATE INDEX video_unreadable ON video (id) WHERE scrape_unreadable = 1 AND remo
 CREATE INDEX video_loose ON video (key) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX video_removed ON video (removed_at) WHERE removed_at IS NOT NULL;
 
--- A post found in the feed of a tracked account, GET /account-videos. Shown by the view account_videos.
+-- A post found in the feed of a tracked account, GET /account-videos; view account_videos.
 CREATE TABLE account_video (
     key INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
-    -- Empty where the API gave none.
+    -- Empty if the API gave none.
     platform TEXT NOT NULL,
     external_id TEXT,
     type TEXT,
@@ -265,17 +265,17 @@ CREATE TABLE account_video (
     play_count INTEGER,
     saved_count INTEGER,
     extra TEXT,
-    -- 1 while it comes with a last_scrape_time that cannot be read: no scrape of it enters history.
+    -- 1 while its last_scrape_time cannot be parsed: its scrapes are not added to history.
     scrape_unreadable INTEGER NOT NULL DEFAULT 0,
-    -- Hash of the content; equal means unchanged.
+    -- Hash of the content, to detect changes.
     fingerprint INTEGER NOT NULL,
-    -- The page that was its last source; NULL when it came from elsewhere or left its page.
+    -- The page that the row was last read from; NULL if it came from another request or left its page.
     page INTEGER,
-    -- Start of the request whose answer gave this row; its page's may be later.
+    -- Start of the request that returned this row; a later page.as_of confirms it.
     as_of INTEGER NOT NULL,
     first_mirrored_at INTEGER NOT NULL,
     removed_at INTEGER,
-    -- First signs of removal: absent from this complete listing; answered 404 at this time.
+    -- First confirmation of removal: absent from this complete listing; answered 404 at this time.
     absent_listing INTEGER,
     not_found_at INTEGER
 ) STRICT;
@@ -285,8 +285,8 @@ CREATE INDEX account_video_unreadable ON account_video (id) WHERE scrape_unreada
 CREATE INDEX account_video_loose ON account_video (key) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX account_video_removed ON account_video (removed_at) WHERE removed_at IS NOT NULL;
 
--- History: one row per resource and scrape. Clustered by resource, so that one resource's scrapes
--- lie together in order of time, without an index beside the table.
+-- History: one row per resource and scrape. WITHOUT ROWID clusters the scrapes of one resource in order
+-- of time, so no additional index is needed.
 CREATE TABLE account_scrape (
     account INTEGER NOT NULL,
     at_s INTEGER NOT NULL,
@@ -329,13 +329,13 @@ CREATE TABLE account_video_scrape (
     PRIMARY KEY (account_video, at_s, at_ns)
 ) STRICT, WITHOUT ROWID;
 
--- When an account or a video is expected to change next. What is paused, unavailable or removed has no
+-- When the next scrape of an account or video is expected. Paused, unavailable and removed ones have no
 -- row.
 CREATE TABLE account_due (
     account INTEGER PRIMARY KEY,
     -- Unix seconds.
     due_at INTEGER NOT NULL,
-    -- Seconds between the last two fruitless polls; 0 after a scrape was seen.
+    -- Seconds between the last two polls without a new scrape; 0 after a new scrape.
     gap_s INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
@@ -349,14 +349,14 @@ CREATE TABLE video_due (
 
 CREATE INDEX video_due_by_time ON video_due (due_at);
 
--- Accounts that were scraped and whose account videos have not been read since. A stamp says since
--- when.
+-- Accounts that were scraped and whose account videos have not been read since then.
 CREATE TABLE account_list_due (
     account INTEGER PRIMARY KEY,
+    -- Due until a request that starts after this instant has read the list.
     since INTEGER NOT NULL
 ) STRICT;
 
--- GET /overview, one row whenever a figure has changed.
+-- GET /overview, one row for each change of any figure.
 CREATE TABLE overview_observation (
     period TEXT NOT NULL,
     observed_at INTEGER NOT NULL,
@@ -369,7 +369,7 @@ CREATE TABLE overview_observation (
     PRIMARY KEY (period, observed_at)
 ) STRICT, WITHOUT ROWID;
 
--- Validators of single documents, such as /overview.
+-- ETags of single documents, such as /overview.
 CREATE TABLE document (
     url TEXT PRIMARY KEY,
     etag TEXT,
@@ -377,29 +377,29 @@ CREATE TABLE document (
     as_of INTEGER NOT NULL
 ) STRICT;
 
--- Where each kind stands.
+-- Synchronization state of each kind.
 CREATE TABLE kind_state (
     kind TEXT PRIMARY KEY,
-    -- Start of the last complete listing, or of the last good answer of a single document.
+    -- Start of the last complete listing, or of the last successful request for a single document.
     complete_as_of INTEGER,
     -- Start of the last full listing or document request, whatever its outcome.
     last_full_sync_at INTEGER,
     last_outcome TEXT,
-    -- A time of the kind's full-sync schedule after this one makes a full sync due.
+    -- The next time of the full-sync schedule after this instant makes a full sync due.
     full_sync_due_after INTEGER,
-    -- Rows whose removal the ceiling holds back.
+    -- Number of rows whose removal is held back by max_removals.
     held_removals INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 INSERT INTO kind_state (kind)
 VALUES ('account'), ('creator'), ('video'), ('account_video'), ('overview'), ('meta');
 
--- What failed and is left alone for a while. No row: it went well last.
+-- Backoff after failures. No row: the last attempt succeeded.
 CREATE TABLE backoff (
     kind TEXT NOT NULL,
-    -- The whole list or document, what is due of it, or its daily metrics.
+    -- The whole list or document, its due rows, or its daily metrics.
     scope TEXT NOT NULL CHECK (scope IN ('listing', 'poll', 'days')),
-    -- Failures in a row.
+    -- Consecutive failures.
     failures INTEGER NOT NULL,
     retry_at INTEGER NOT NULL,
     -- The run that failed last.
@@ -407,24 +407,24 @@ CREATE TABLE backoff (
     PRIMARY KEY (kind, scope)
 ) STRICT, WITHOUT ROWID;
 
--- What another process asks the daemon to do, and what came of it.
+-- Jobs that other processes submit to the daemon, with their results.
 CREATE TABLE job (
     job INTEGER PRIMARY KEY AUTOINCREMENT,
-    -- What is wanted, as JSON.
+    -- The requested work, as JSON.
     request TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'done')),
     created_at INTEGER NOT NULL,
     finished_at INTEGER,
     exit_code INTEGER,
-    -- What the asking process prints: JSON, text, and lines for stderr.
+    -- What the submitting process prints: JSON, text, and lines for stderr.
     answer TEXT,
-    -- How far it is, a sentence for the process that asked.
+    -- Progress, one sentence for the submitting process.
     progress TEXT
 ) STRICT;
 
 CREATE INDEX job_open ON job (job) WHERE state <> 'done';
 
--- A run over whatever was due, by `sync` or by the daemon.
+-- A run of `sync` or of the daemon.
 CREATE TABLE run (
     run_id INTEGER PRIMARY KEY AUTOINCREMENT,
     trigger TEXT NOT NULL,
@@ -436,7 +436,7 @@ CREATE TABLE run (
 
 CREATE INDEX run_running ON run (run_id) WHERE outcome = 'running';
 
--- What a run did for one kind, counted up in the transactions that did it.
+-- One kind's share of a run. The counters are updated in the transactions that do the work.
 CREATE TABLE kind_run (
     run_id INTEGER NOT NULL,
     kind TEXT NOT NULL,
@@ -459,29 +459,29 @@ CREATE TABLE kind_run (
     PRIMARY KEY (run_id, kind)
 ) STRICT, WITHOUT ROWID;
 
--- Queued writes and their outcomes; `outbox_log` shows them and `outbox_requests` queues them from SQL.
--- What is sent is frozen when it is queued (method, path, body, key). Only an id that another entry has
--- yet to return, or that was given as a prefix or a user name, is filled in later.
+-- Queued writes and their outcomes; the view `outbox_log` shows them, an INSERT into `outbox_requests`
+-- queues one. The request (method, path, body, key) is frozen when queued. Only an id that another entry
+-- has yet to return, or that was given as a prefix or user name, is filled in later.
 CREATE TABLE outbox (
     entry INTEGER PRIMARY KEY AUTOINCREMENT,
     created_at INTEGER NOT NULL
         DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000),
     kind TEXT NOT NULL CHECK (kind IN ('account', 'creator', 'video')),
     action TEXT NOT NULL CHECK (action IN ('track', 'set', 'untrack', 'link', 'unlink')),
-    -- What it is about: platform:identifier of what is created, else the id; NULL for a new creator.
+    -- platform:identifier of the resource to create, else its id; NULL for a new creator.
     target TEXT,
-    -- The id of the resource, as it was named until it is known; @N stands for the result of entry N.
+    -- The id of the resource; before it is known, the name given by the user; @N is the result of entry N.
     subject TEXT,
-    -- The account of a link, likewise.
+    -- The account of a link, in the same form.
     account TEXT,
     method TEXT NOT NULL,
-    -- NULL until the ids in it are known.
+    -- NULL until all ids in it are known.
     path TEXT,
     body TEXT,
-    -- Entries that share a serial_key are sent one after the other.
+    -- Entries with a common serial_key are sent in order.
     serial_key TEXT,
     other_serial_key TEXT,
-    -- 1 once what SQL cannot check was checked, and path and lanes are final.
+    -- 1 after the checks that SQL cannot make; path and serial keys are then final.
     is_checked INTEGER NOT NULL DEFAULT 0,
     idempotency_key TEXT NOT NULL DEFAULT (
         lower(hex(randomblob(4))) || '-' || lower(hex(randomblob(2)))
@@ -489,26 +489,26 @@ CREATE TABLE outbox (
         || '-' || substr('89ab', 1 + (random() & 3), 1) || substr(lower(hex(randomblob(2))), 2)
         || '-' || lower(hex(randomblob(6)))
     ),
-    -- JSON array of the keys before it.
+    -- JSON array of earlier idempotency keys of this entry.
     former_keys TEXT NOT NULL DEFAULT '[]',
-    -- When the key was first sent, and how often it was answered with 500 or 502.
+    -- When the idempotency key was first sent, and the number of its 500 or 502 answers.
     key_used_at INTEGER,
     key_errors INTEGER NOT NULL DEFAULT 0,
     state TEXT NOT NULL DEFAULT 'queued' CHECK (
         state IN ('queued', 'waiting', 'held', 'sending', 'unsure', 'succeeded', 'failed', 'discarded')
     ),
-    -- Sends, and those of them that count against the bound.
+    -- Attempts, and those of them that count towards the maximum.
     attempts INTEGER NOT NULL DEFAULT 0,
     fails INTEGER NOT NULL DEFAULT 0,
-    -- Times it was looked for in vain since the last send.
+    -- Look-ups since the last attempt that did not find the result.
     looks INTEGER NOT NULL DEFAULT 0,
-    -- 1 when the outcome of any send is not known.
+    -- 1 if the outcome of any attempt is unknown.
     is_doubtful INTEGER NOT NULL DEFAULT 0,
-    -- Nothing is done about it before this.
+    -- Not tried again before this time.
     next_at INTEGER NOT NULL DEFAULT 0,
     first_sent_at INTEGER,
     sent_at INTEGER,
-    -- The last creator that was known before the first send.
+    -- Row id of the newest creator that was known before the first attempt.
     known_creator INTEGER,
     http_status INTEGER,
     code TEXT,
@@ -525,7 +525,7 @@ CREATE INDEX outbox_open ON outbox (entry)
 WHERE state IN ('queued', 'waiting', 'held', 'sending', 'unsure');
 CREATE INDEX outbox_serial_key ON outbox (serial_key)
 WHERE state IN ('queued', 'waiting', 'held', 'sending', 'unsure');
-CREATE INDEX outbox_other_lane ON outbox (other_serial_key)
+CREATE INDEX outbox_other_serial_key ON outbox (other_serial_key)
 WHERE state IN ('queued', 'waiting', 'held', 'sending', 'unsure');
 CREATE INDEX outbox_by_state ON outbox (state, entry);
 CREATE INDEX outbox_by_end ON outbox (finished_at) WHERE finished_at IS NOT NULL;
@@ -533,45 +533,45 @@ CREATE INDEX outbox_by_result ON outbox (result_id) WHERE result_id IS NOT NULL;
 CREATE INDEX outbox_subject ON outbox (subject) WHERE substr(subject, 1, 1) = '@';
 CREATE INDEX outbox_account ON outbox (account) WHERE substr(account, 1, 1) = '@';
 
--- What a write has touched without its answer showing it: read again by id once the write is recorded.
+-- Resources that a write changed but whose new state its answer did not show: to be read again by id.
 CREATE TABLE reread_due (
     kind TEXT NOT NULL CHECK (kind IN ('account', 'creator', 'video')),
     id TEXT NOT NULL,
-    -- When the write was recorded, a stamp: a request that begins later shows what it did.
+    -- When the write was recorded; a request that starts later shows its effect.
     since INTEGER NOT NULL,
-    -- Not tried before this, and how often it was tried in vain.
+    -- Not tried before this time; number of failed attempts.
     next_at INTEGER NOT NULL DEFAULT 0,
     tries INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (kind, id)
 ) STRICT, WITHOUT ROWID;
 
--- Daily metrics: what the API counts for each account, video and account video on each UTC day. The
--- table `metric` is clustered by kind and day, because answers come by the day; the days of one resource
--- are found through the short list of days. Days are counted from 1970-01-01.
+-- Daily metrics: what the API counts for each account, video and account video per UTC day. The table
+-- `metric` is clustered by kind and day, because answers come per day; a query for one resource goes
+-- through the short table of days. Days are numbered from 1970-01-01.
 
--- Where each kind stands as a whole.
+-- State of the daily metrics of each kind.
 CREATE TABLE metric_kind (
     kind TEXT PRIMARY KEY,
-    -- The first day that no backfill was for: from here on days are asked for as they end. NULL before
-    -- the first backfill was done.
+    -- The first day after the backfilled ones: from here on, days are requested as they end. NULL until
+    -- the first backfill has finished.
     grows_from INTEGER,
-    -- How many ids one request may have, where the server has said or shown less than is documented,
-    -- and until when that is believed, microseconds.
+    -- Maximum number of ids per request, if the server accepts fewer than documented, and until when
+    -- this is assumed, microseconds.
     ids_max INTEGER,
     ids_max_until INTEGER
 ) STRICT;
 
 INSERT INTO metric_kind (kind) VALUES ('account'), ('video'), ('account_video');
 
--- The days that were asked for, by kind.
+-- The days requested, per kind.
 CREATE TABLE metric_day (
     slot INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
     day INTEGER NOT NULL,
-    -- The same as text, YYYY-MM-DD.
+    -- The same day as text, YYYY-MM-DD.
     date TEXT NOT NULL,
-    -- When everything known by then had been asked for; and when that was once more, or at once, after
-    -- the figures had had their time to settle. Microseconds.
+    -- When all resources known by then had been requested; when that was completed after the figures had
+    -- settled, in a second round or in the first. Microseconds.
     asked_at INTEGER,
     settled_at INTEGER
 ) STRICT;
@@ -579,7 +579,7 @@ CREATE TABLE metric_day (
 CREATE UNIQUE INDEX metric_day_by_day ON metric_day (kind, day);
 CREATE UNIQUE INDEX metric_day_by_date ON metric_day (kind, date);
 
--- The ids of what was asked for, as daily_metrics shows them, so that one join finds all kinds.
+-- The ids of the requested resources, as daily_metrics shows them, so that one join serves all kinds.
 CREATE TABLE metric_subject (
     kind TEXT NOT NULL,
     -- The key in the table of the kind.
@@ -590,9 +590,9 @@ CREATE TABLE metric_subject (
 
 CREATE INDEX metric_subject_by_id ON metric_subject (id);
 
--- One row per day and resource that was answered for. State 0: the figures may settle yet, and are
--- asked for once more when they have; 1: they are final; 2: the API does not know the resource, and
--- is not asked about that day again.
+-- One row per day and resource in the answers. State 0: the figures may still change and are requested
+-- once more after they have settled; 1: final; 2: the API does not know the resource, and this day is not
+-- requested again.
 CREATE TABLE metric (
     slot INTEGER NOT NULL,
     key INTEGER NOT NULL,

@@ -1,5 +1,5 @@
--- The views that users query. They hold no data: dropping and making them again loses nothing. What
--- each of them and each column means is declared in `src/store/schema_docs/facts.rs`.
+-- The views that users query. They hold no data, so they can be dropped and recreated. Every view and
+-- column is documented in `src/store/schema_docs/facts.rs`.
 
 CREATE VIEW accounts AS
 SELECT
@@ -283,7 +283,7 @@ SELECT
     END AS body
 FROM outbox;
 
--- Messages are constants: an expression there would make the file unreadable for older SQLite.
+-- Messages are constants: an expression in RAISE would make the file unreadable for older SQLite.
 CREATE TRIGGER outbox_requests_insert INSTEAD OF INSERT ON outbox_requests
 BEGIN
     SELECT RAISE(ABORT, 'kind must be account, creator or video')
@@ -293,7 +293,7 @@ BEGIN
     SELECT RAISE(ABORT, 'link and unlink are actions of kind creator')
     WHERE new.action IN ('link', 'unlink') AND new.kind <> 'creator';
 
-    SELECT RAISE(ABORT, 'target must be NULL with track; what is tracked is named in body')
+    SELECT RAISE(ABORT, 'target must be NULL with track; body names the resource')
     WHERE new.action = 'track' AND new.target IS NOT NULL;
     SELECT RAISE(ABORT, 'target must name the resource: an id, platform:username, or @N')
     WHERE new.action <> 'track'
@@ -311,20 +311,20 @@ BEGIN
     SELECT RAISE(ABORT, 'body must have platform, instagram or tiktok')
     WHERE new.action = 'track' AND new.kind IN ('account', 'video')
       AND coalesce(json_extract(new.body, '$.platform') NOT IN ('instagram', 'tiktok'), 1);
-    SELECT RAISE(ABORT, 'body must have identifier, a text: a post URL, numeric id or shortcode')
+    SELECT RAISE(ABORT, 'body must have identifier, a string: a post URL, numeric id or shortcode')
     WHERE new.action = 'track' AND new.kind = 'video'
       AND (coalesce(json_type(new.body, '$.identifier') <> 'text', 1)
            OR trim(json_extract(new.body, '$.identifier')) = '');
-    SELECT RAISE(ABORT, 'body must have username, a text')
+    SELECT RAISE(ABORT, 'body must have username, a string')
     WHERE new.action = 'track' AND new.kind = 'account'
       AND (coalesce(json_type(new.body, '$.username') <> 'text', 1)
            OR trim(json_extract(new.body, '$.username')) = '');
-    SELECT RAISE(ABORT, 'body must have name, a text of 1 to 255 characters')
+    SELECT RAISE(ABORT, 'body must have name, a string of 1 to 255 characters')
     WHERE (new.action = 'track' OR json_type(new.body, '$.name') IS NOT NULL)
       AND new.kind = 'creator' AND new.action IN ('track', 'set')
       AND (coalesce(json_type(new.body, '$.name') <> 'text', 1)
            OR length(json_extract(new.body, '$.name')) NOT BETWEEN 1 AND 255);
-    SELECT RAISE(ABORT, 'body must have account_id, a text: an id, platform:username, or @N')
+    SELECT RAISE(ABORT, 'body must have account_id, a string: an id, platform:username, or @N')
     WHERE new.action IN ('link', 'unlink')
       AND (coalesce(json_type(new.body, '$.account_id') <> 'text', 1)
            OR trim(json_extract(new.body, '$.account_id')) = '');
@@ -337,9 +337,9 @@ BEGIN
            OR json_extract(new.body, '$.scrape_interval_hours') < 1);
     SELECT RAISE(ABORT, 'is_active must be true or false')
     WHERE json_type(new.body, '$.is_active') NOT IN ('true', 'false');
-    SELECT RAISE(ABORT, 'category must be a text or null')
+    SELECT RAISE(ABORT, 'category must be a string or null')
     WHERE json_type(new.body, '$.category') NOT IN ('text', 'null');
-    SELECT RAISE(ABORT, 'metadata must be an object of at most 20 texts')
+    SELECT RAISE(ABORT, 'metadata must be an object of at most 20 strings')
     WHERE json_type(new.body, '$.metadata') IS NOT NULL
       AND CASE json_type(new.body, '$.metadata')
             WHEN 'object' THEN
@@ -347,7 +347,7 @@ BEGIN
                  FROM json_each(new.body, '$.metadata'))
             ELSE 1
           END;
-    SELECT RAISE(ABORT, 'body has a member that this kind and action do not know')
+    SELECT RAISE(ABORT, 'body has a member that is not valid for this kind and action')
     WHERE EXISTS (
         SELECT 1 FROM json_each(new.body)
         WHERE key NOT IN (
@@ -405,8 +405,8 @@ BEGIN
     );
 END;
 
--- Ready-made answers over the current state and the history. They keep to what SQLite 3.37 knows, the
--- first that reads STRICT tables, because they run in the analyst's own shell or library.
+-- Views for analysis over the current state and the history. They use only features of SQLite 3.37, the
+-- first version that reads STRICT tables, because they run in the analyst's shell or library.
 
 CREATE VIEW video_growth AS
 SELECT
@@ -424,8 +424,8 @@ FROM video_scrape AS s
 JOIN video AS r ON r.key = s.video
 JOIN video_scrape AS p
     ON p.video = s.video
-    -- Looked up by primary key rather than by a window function, so that any filter reaches the
-    -- history itself: one video costs its own scrapes, also when joined.
+    -- A look-up by primary key instead of a window function, so that SQLite applies any filter to the
+    -- history table: a query for one video reads only its scrapes, also in a join.
     AND (p.at_s, p.at_ns) = (
         SELECT q.at_s, q.at_ns
         FROM video_scrape AS q
@@ -453,7 +453,7 @@ JOIN video AS r ON r.key = s.video
 LEFT JOIN video_scrape AS p
     ON p.video = s.video
     AND (p.at_s, p.at_ns) = (
-        -- The remainder is brought above zero, so that days before 1970 begin at midnight too.
+        -- The remainder is made positive, so that days before 1970 also begin at midnight.
         SELECT q.at_s, q.at_ns
         FROM video_scrape AS q
         WHERE q.video = s.video AND q.at_s < s.at_s - (s.at_s % 86400 + 86400) % 86400
@@ -511,8 +511,8 @@ FROM videos AS v
 LEFT JOIN account AS a ON a.id = v.account_id
 LEFT JOIN creator AS c ON c.id = a.creator_id;
 
--- The sums are taken in two halves of 32 bits: SQLite's sum() fails where 64 bits do not hold the result,
--- and one absurd count in an answer must not make the view unreadable.
+-- The sums are computed in two halves of 32 bits, because SQLite's sum() fails if the result exceeds 64
+-- bits, and one absurd count in an answer must not make the view fail.
 
 CREATE VIEW creator_rollup AS
 SELECT

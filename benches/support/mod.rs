@@ -1,4 +1,4 @@
-//! What the benches share: a list of videos served over loopback, and processes that are measured.
+//! Shared by the benchmarks: a list of videos served over loopback, and the measurement of processes.
 
 pub mod pages;
 pub mod process;

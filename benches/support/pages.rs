@@ -1,19 +1,19 @@
-//! Pages of `GET /videos` as the API would answer them, rendered once and the same in every run.
+//! Pages of `GET /videos` in the API's format, identical in every run.
 
 use std::fmt::Write as _;
 
-/// Rows on a page.
+/// Rows per page.
 pub const PAGE_ROWS: usize = 200;
-/// First second of the world these videos live in.
+/// Earliest `added_at`, Unix seconds.
 const EPOCH_S: i64 = 1_780_000_000;
 
-/// The answers to a listing, page by page; page `n` is opened by the cursor [`cursor`] gives for it.
+/// Renders the bodies of all pages; [`cursor`] gives the cursor of page `n`.
 pub fn render(rows: usize) -> Vec<String> {
     let pages = rows.div_ceil(PAGE_ROWS);
     (0..pages).map(|page| render_page(page, pages, rows)).collect()
 }
 
-/// The opaque cursor that opens a page.
+/// Returns the opaque cursor of a page.
 pub fn cursor(page: usize) -> String {
     format!("eyJ2IjoxLCJrIjoi{:016x}In0", mix(page as u64))
 }
@@ -39,7 +39,7 @@ fn render_page(page: usize, pages: usize, rows: usize) -> String {
     body
 }
 
-/// A video with every member the API documents, about 1.4 KB.
+/// Appends a video with every documented member, about 1.4 KB.
 fn push_video(body: &mut String, n: u64) {
     let chance = mix(n);
     let views = chance % 4_000_000;
@@ -73,7 +73,7 @@ fn uuid(n: u64) -> uuid::Uuid {
     uuid::Uuid::from_u64_pair(mix(n), mix(!n))
 }
 
-/// Splitmix64: well mixed, and the same everywhere.
+/// Deterministic pseudo-random number (SplitMix64).
 fn mix(n: u64) -> u64 {
     let mut x = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

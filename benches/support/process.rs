@@ -1,4 +1,4 @@
-//! Whole processes, measured from outside: wall time, CPU time and peak memory.
+//! Measures whole processes: wall time, CPU time and peak memory.
 
 use std::io::{Error, Result};
 use std::process::{Command, Stdio};
@@ -7,31 +7,35 @@ use std::time::Duration;
 use creatormirror::clock::Clock;
 use wait4::Wait4;
 
-/// What a process took.
+/// Resources used by a process.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
-    /// From start to end.
+    /// Wall time.
     pub wall: Duration,
-    /// User and system time of all its threads.
+    /// User and system time of all threads.
     pub cpu: Duration,
-    /// Its largest resident set, bytes.
+    /// Peak resident set size, bytes.
     pub peak_bytes: u64,
 }
 
-/// Runs a process that must succeed. Its stdout is not of interest, its stderr is kept for errors.
+/// Runs a process and measures it. Its stdout is discarded, its stderr inherited.
+///
+/// # Errors
+///
+/// If the process cannot be started or does not exit with 0.
 pub fn run(command: &mut Command) -> Result<Cost> {
     let begun = Clock::System.boot().elapsed;
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn()?;
     let ended = child.wait4()?;
     let wall = Clock::System.boot().elapsed - begun;
     if !ended.status.success() {
-        return Err(Error::other(format!("{command:?} ended with {}", ended.status)));
+        return Err(Error::other(format!("{command:?} failed: {}", ended.status)));
     }
     let used = ended.rusage;
     Ok(Cost { wall, cpu: used.utime + used.stime, peak_bytes: used.maxrss })
 }
 
-/// The middle one of several runs, each figure by itself.
+/// Returns the median of each figure.
 pub fn median(costs: &[Cost]) -> Cost {
     Cost {
         wall: middle(costs, |cost| cost.wall),

@@ -1,5 +1,5 @@
-//! The other end of the wire: whole answers, made beforehand, so that the client alone is slow. It
-//! is a process of its own, so that neither its time nor its memory counts for a client.
+//! The API server: sends answers rendered in advance, so that the server is not the bottleneck. It runs as
+//! a separate process, so that its time and memory do not count for the client.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Error, Result, Write};
@@ -13,14 +13,14 @@ use super::pages;
 const WHOAMI: &str =
     r#"{"data":{"organization_id":"0b8f7f4e-6f0e-4b7e-9a62-1f1f5c7f2f10","api_key_name":"bench"}}"#;
 
-/// A list of videos behind a loopback address, served until this is dropped.
+/// A server of a list of videos on a loopback address, killed on drop.
 pub struct Server {
     base_url: String,
     process: Child,
 }
 
 impl Server {
-    /// Starts this very program again with the words `serve ROWS`, which must lead to [`serve`].
+    /// Starts this program again with the arguments `serve ROWS`, which must call [`serve`].
     pub fn start(rows: usize) -> Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
             .arg("serve")
@@ -33,7 +33,7 @@ impl Server {
         Ok(Self { base_url: base_url.trim().to_owned(), process })
     }
 
-    /// Where it is.
+    /// Returns the base URL.
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
@@ -41,26 +41,26 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A server that has already ended is as good.
+        // The server may already have exited.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Serves a list of this many videos for as long as the process lives.
+/// Serves a list of this many videos until the process ends.
 pub fn serve(rows: usize) -> Result<()> {
     let site = Arc::new(Site::new(rows));
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("http://{}/v2", listener.local_addr()?);
     for stream in listener.incoming() {
         let (site, stream) = (Arc::clone(&site), stream?);
-        thread::spawn(move || converse(&site, &stream));
+        thread::spawn(move || serve_connection(&site, &stream));
     }
     Ok(())
 }
 
 struct Site {
-    /// Whole answers by the cursor that opens their page; the first page is opened by none.
+    /// Pages by cursor; the cursor of the first page is empty.
     pages: BTreeMap<String, Page>,
     whoami: Vec<u8>,
     missing: Vec<u8>,
@@ -74,10 +74,10 @@ struct Page {
 
 impl Site {
     fn new(rows: usize) -> Self {
-        let opener = |n: usize| if n == 0 { String::new() } else { pages::cursor(n) };
+        let cursor_of = |n: usize| if n == 0 { String::new() } else { pages::cursor(n) };
         let bodies = pages::render(rows);
         Self {
-            pages: bodies.iter().enumerate().map(|(n, b)| (opener(n), Page::new(b))).collect(),
+            pages: bodies.iter().enumerate().map(|(n, b)| (cursor_of(n), Page::new(b))).collect(),
             whoami: answer("200 OK", "", WHOAMI),
             missing: answer("404 Not Found", "", r#"{"status":404,"code":"NOT_FOUND"}"#),
         }
@@ -107,7 +107,7 @@ impl Page {
 
 fn answer(status: &str, etag: &str, body: &str) -> Vec<u8> {
     let etag = if etag.is_empty() { String::new() } else { format!("ETag: {etag}\r\n") };
-    // A 304 has no body, and says nothing of its length.
+    // A 304 has no body and no Content-Length.
     let length = match body.is_empty() {
         true => String::new(),
         false => format!("Content-Length: {}\r\n", body.len()),
@@ -120,8 +120,8 @@ fn answer(status: &str, etag: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Answers one connection until the client ends it, which is no error.
-fn converse(site: &Site, stream: &TcpStream) -> Option<()> {
+/// Answers the requests of one connection; returns `None` when the client closes it.
+fn serve_connection(site: &Site, stream: &TcpStream) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(stream);
     let mut writer = stream;
@@ -131,7 +131,7 @@ fn converse(site: &Site, stream: &TcpStream) -> Option<()> {
     }
 }
 
-/// The address asked for, and the validator that came along.
+/// Returns the request target and the value of `If-None-Match`.
 fn read_head(reader: &mut impl BufRead) -> Option<(String, Option<String>)> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|read| *read > 0)?;

@@ -1,5 +1,5 @@
 -- Accounts gone quiet
--- Tracked accounts whose latest post is over 14 days old, or that have none in the mirror.
+-- Active tracked accounts whose latest post is at least 14 days old, or that have no post in the mirror.
 SELECT
     a.id AS account_id,
     a.platform,

@@ -1,7 +1,7 @@
 -- Best posting hour
--- How posts of the last 90 days did by the hour (UTC) at which they were posted, measured against what
--- their own account usually gets, so that large accounts do not decide it: 1.2 is a fifth better than
--- usual. Posts need 2 days to be judged. A post that is tracked twice counts once.
+-- Views of the posts of the last 90 days by the hour (UTC) in which they were published, relative to the
+-- average of their account, so that large accounts do not dominate: 1.2 means 20 % above average. Posts
+-- younger than 2 days are excluded. A post that is tracked twice counts once.
 WITH posts AS (
     SELECT platform, coalesce(external_id, id) AS post, account_username, create_time, view_count
     FROM account_videos
@@ -11,11 +11,11 @@ WITH posts AS (
     FROM videos
     WHERE removed_at IS NULL
 ),
-judged AS (
+per_post AS (
     SELECT
         platform,
         account_username,
-        -- Of another time zone, such as two hours ahead: strftime('%H', max(create_time), '+2 hours').
+        -- For another time zone, such as UTC+2: strftime('%H', max(create_time), '+2 hours').
         strftime('%H', max(create_time)) AS hour,
         max(view_count) AS views
     FROM posts
@@ -26,7 +26,7 @@ judged AS (
 ),
 measured AS (
     SELECT hour, views, avg(views) OVER (PARTITION BY platform, account_username) AS usual
-    FROM judged
+    FROM per_post
 )
 SELECT
     hour AS hour_utc,

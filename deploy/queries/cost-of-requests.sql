@@ -1,6 +1,6 @@
 -- Cost of requests by kind
--- What the mirror asked of the API in the last 7 days, and what it got for it. A request answered with
--- 304 found nothing changed; the kind meta carries what begins every run.
+-- Requests sent to the API in the last 7 days and what they returned, by kind. A 304 answer means that
+-- nothing had changed. The requests at the start of every run count as kind meta.
 SELECT
     kind,
     sum(requests) AS requests,

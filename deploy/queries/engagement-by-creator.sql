@@ -1,6 +1,6 @@
 -- Engagement by creator and platform
--- The accounts' own totals, by the creator they are linked to and the platform. engagement_percent is
--- likes, comments and shares per hundred views.
+-- Totals of the accounts, grouped by linked creator and platform. engagement_percent is likes, comments
+-- and shares per hundred views.
 SELECT
     coalesce(c.name, a.creator_name, '(no creator)') AS creator,
     a.platform,

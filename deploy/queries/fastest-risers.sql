@@ -1,6 +1,6 @@
 -- Fastest risers this week
--- The videos that gained the most views in the last 7 days. One whose history begins within them gained
--- what came after its first scrape, and is_partial says so.
+-- The videos that gained the most views in the last 7 days. If the history of a video begins within
+-- these days, is_partial is 1 and the gain counts from its first scrape.
 SELECT
     v.id AS video_id,
     v.platform,

@@ -1,6 +1,6 @@
 -- Follower growth by account
--- Followers now and a week ago, by the last scrape before that time; for an account that is mirrored for
--- less than a week, by its first scrape.
+-- Followers now and at the last scrape before a week ago. For an account mirrored for less than a week,
+-- the comparison is with its first scrape.
 WITH week_ago AS (
     SELECT
         account_id,

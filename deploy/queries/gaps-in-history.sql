@@ -1,6 +1,6 @@
 -- Gaps in the history
--- Videos with scrapes in the last 30 days between which others may have been overwritten unseen: the API
--- shows only the newest, and it was not read in time. The counts before and after are right.
+-- Videos whose history of the last 30 days may lack scrapes: the API shows only the newest scrape, and
+-- it may have been overwritten before it was read. The counts on both sides of a gap are correct.
 SELECT
     g.video_id,
     v.platform,

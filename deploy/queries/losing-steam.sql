@@ -1,6 +1,6 @@
 -- Posts losing steam
--- Videos that gain far fewer views per hour in the last 2 days than in the 5 days before, those that
--- lost the most first. Where nothing was scraped in one of the two spans, nothing can be said.
+-- Videos that gained less than half as many views per hour in the last 2 days as in the 5 days before,
+-- largest loss first. Videos without a scrape in one of the two periods are left out.
 SELECT
     v.id AS video_id,
     v.platform,

@@ -1,6 +1,6 @@
 -- Most engaging posts
--- Videos by likes, comments and shares per hundred views, among those with at least 1,000 views: below
--- that, a few friends decide it.
+-- Videos by likes, comments and shares per hundred views. Only videos with at least 1,000 views, because
+-- a few reactions dominate the rate of smaller ones.
 SELECT
     id AS video_id,
     platform,

@@ -1,6 +1,6 @@
 -- New posts this week, and how they start
--- Posts of the tracked accounts published in the last 7 days: the views at the last scrape within a day
--- of publication, and what that is against the other new posts of the same account.
+-- Posts that tracked accounts published in the last 7 days: views at the last scrape within a day of
+-- publication, and their ratio to the average of the account's new posts.
 WITH started AS (
     SELECT
         p.platform,

@@ -1,6 +1,6 @@
 -- What the API has not refreshed
--- Everything whose next scrape should have been seen by now, the latest first. Paused and unavailable
--- things are not waited for.
+-- Accounts and posts whose next scrape is overdue, the longest overdue first. Paused and unavailable
+-- ones are left out.
 SELECT
     f.kind,
     f.id,

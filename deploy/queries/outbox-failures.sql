@@ -1,6 +1,6 @@
 -- Outbox failures
--- Queued writes that came to nothing in the last 30 days, and those that are stuck. After the cause is
--- mended, `creatormirror outbox retry N` queues one again.
+-- Queued writes that failed in the last 30 days, that are held or of unknown outcome, or that have been
+-- waiting for over an hour. After fixing the cause, retry one with `creatormirror outbox retry N`.
 SELECT
     entry,
     created_at,

@@ -1,6 +1,6 @@
 -- Views per day by platform
--- What all videos gained on each of the last 30 UTC days. Today is not over, and a video that was not
--- scraped on a day has its gain on the day of its next scrape.
+-- Views, likes, comments and shares gained by all videos on each of the last 30 UTC days. The current
+-- day is incomplete. If a video was not scraped on a day, its gain counts on the day of its next scrape.
 SELECT
     d.date,
     v.platform,

@@ -1,6 +1,6 @@
 -- What has disappeared
--- Everything that the API has stopped to list, or that the platform no longer shows, with what it had
--- last. Its history stays in the mirror.
+-- Accounts and posts that the API no longer lists or the platform no longer shows, with their last
+-- counts. Their history stays in the mirror.
 SELECT 'account' AS kind, id, platform, username AS account, removed_at, is_unavailable, last_scrape_time, view_count AS last_views
 FROM accounts
 WHERE removed_at IS NOT NULL OR is_unavailable

@@ -1,7 +1,6 @@
-//! The cookbook: questions that teams ask, each with the query that answers it, as they are in
-//! `deploy/queries/`.
+//! The cookbook: ready-made queries for common questions, from the files in `deploy/queries/`.
 
-/// Every file of the folder, in the order in which they are shown.
+/// Name and content of every file of the folder, in display order.
 const FILES: [(&str, &str); 14] = [
     ("fastest-risers", include_str!("../../deploy/queries/fastest-risers.sql")),
     ("losing-steam", include_str!("../../deploy/queries/losing-steam.sql")),
@@ -19,20 +18,20 @@ const FILES: [(&str, &str); 14] = [
     ("outbox-failures", include_str!("../../deploy/queries/outbox-failures.sql")),
 ];
 
-/// A question and the query that answers it.
+/// A ready-made query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
-    /// Its name: that of the file.
+    /// File name without `.sql`.
     pub name: &'static str,
-    /// What is asked, in a few words: the first line of the file.
+    /// First line of the file's leading comment.
     pub title: String,
-    /// How it is to be understood: the rest of the comment there.
+    /// Rest of that comment: what the query returns, and its limits.
     pub text: String,
-    /// The query.
+    /// The statement, without its final semicolon.
     pub sql: &'static str,
 }
 
-/// All of them.
+/// Returns all recipes in display order.
 pub fn recipes() -> Vec<Recipe> {
     FILES.iter().map(|(name, file)| recipe(name, file)).collect()
 }
@@ -53,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_a_title_a_text_and_a_query() {
+    fn splits_file_into_title_text_and_query() {
         let file = "-- One?\n-- Two\n-- three.\nSELECT 1 -- four;\nFROM t;\n";
         let found = recipe("one", file);
         assert_eq!((found.title.as_str(), found.text.as_str()), ("One?", "Two three."));
@@ -61,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_folder_is_here() {
+    fn includes_every_file_of_the_folder() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/queries");
         let mut files: Vec<_> = std::fs::read_dir(folder)
             .unwrap()

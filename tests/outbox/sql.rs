@@ -58,7 +58,7 @@ fn sql_is_told_what_is_wrong() {
         ("'video', 'track', NULL, '{\"platform\":\"tiktok\"}'", "identifier"),
         ("'video', 'track', NULL, '{\"identifier\":\"1\"}'", "platform"),
         ("'creator', 'track', NULL, '{\"name\":\"\"}'", "name"),
-        ("'creator', 'track', NULL, '{\"name\":\"x\",\"nick\":\"y\"}'", "do not know"),
+        ("'creator', 'track', NULL, '{\"name\":\"x\",\"nick\":\"y\"}'", "is not valid"),
         ("'video', 'set', 'x', '{}'", "at least one"),
         ("'video', 'set', NULL, '{\"is_active\":true}'", "target must name"),
         ("'video', 'set', 'x', '{\"is_active\":\"yes\"}'", "is_active must be"),

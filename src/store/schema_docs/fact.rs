@@ -1,9 +1,9 @@
-//! What is declared of a view and of a column.
+//! The types that describe views and columns.
 
 use crate::model::named::named;
 
 named! {
-    /// What a column holds, where it is not NULL.
+    /// Type of a column's values that are not NULL.
     pub enum ValueType {
         /// Text.
         Text = "text",
@@ -23,7 +23,7 @@ named! {
 }
 
 impl ValueType {
-    /// The SQLite type that holds it.
+    /// Returns the SQLite type that stores it.
     pub const fn sql_type(self) -> &'static str {
         match self {
             Self::Text | Self::Instant | Self::Date | Self::Json => "text",
@@ -33,12 +33,12 @@ impl ValueType {
     }
 }
 
-/// What a column is measured in, or how it is written.
+/// Unit or text format of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unit {
-    /// Its name.
+    /// Name shown to users.
     pub name: &'static str,
-    /// What is held in columns of this unit.
+    /// Type of the values.
     pub value_type: ValueType,
 }
 
@@ -66,27 +66,27 @@ pub(super) const PER_HOUR: Unit = unit("per hour", ValueType::Real);
 /// A column of a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColumnFact {
-    /// Its name.
+    /// Name of the column.
     pub name: &'static str,
-    /// What it is measured in.
+    /// Unit or text format.
     pub unit: Unit,
     /// Whether it may be NULL.
     pub is_nullable: bool,
-    /// What it says.
+    /// Meaning, for users.
     pub meaning: &'static str,
-    /// The request and the member of its answer it comes from; `ours` where the mirror works it out.
+    /// API request and member that the value comes from; `mirror` if the mirror derives it.
     pub source: &'static str,
 }
 
 impl ColumnFact {
-    /// The SQLite type of its values.
+    /// Returns the SQLite type of its values.
     pub const fn sql_type(&self) -> &'static str {
         self.unit.value_type.sql_type()
     }
 }
 
-/// A column that is never NULL.
-pub(super) const fn always(
+/// Describes a column that is never NULL.
+pub(super) const fn required(
     name: &'static str,
     unit: Unit,
     meaning: &'static str,
@@ -95,8 +95,8 @@ pub(super) const fn always(
     ColumnFact { name, unit, is_nullable: false, meaning, source }
 }
 
-/// A column that may be NULL.
-pub(super) const fn maybe(
+/// Describes a column that may be NULL.
+pub(super) const fn nullable(
     name: &'static str,
     unit: Unit,
     meaning: &'static str,
@@ -108,16 +108,16 @@ pub(super) const fn maybe(
 /// A view that users query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ViewFact {
-    /// Its name.
+    /// Name of the view.
     pub name: &'static str,
-    /// What it shows.
+    /// Description, for users.
     pub text: &'static str,
-    /// Its columns, in groups that views share.
+    /// Columns in order, in groups that several views share.
     pub groups: &'static [&'static [ColumnFact]],
 }
 
 impl ViewFact {
-    /// Its columns in their order.
+    /// Returns the columns in order.
     pub fn columns(&self) -> impl Iterator<Item = &'static ColumnFact> + use<> {
         self.groups.iter().copied().flatten()
     }

@@ -1,5 +1,5 @@
-//! The documentation of the schema: every view and column that users query, declared once. `schema`
-//! prints it, exports take their types from it, and tests hold it against the database.
+//! The documentation of the schema: every view and column that users query, declared once. The command
+//! `schema` prints it, exports take their column types from it, and tests compare it with the database.
 
 mod fact;
 mod facts;

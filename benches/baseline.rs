@@ -1,9 +1,8 @@
-//! The floor that `first_load` measures against: the least a Rust program can do to have the videos
-//! of a list in SQLite. It downloads page after page, parses, and upserts one flat table in one
-//! transaction per page. It keeps no history, no validators and no place to resume at; it does not
-//! pace, retry, or doubt anything it is told.
+//! The baseline of `first_load`: a minimal program that copies the videos of a list to SQLite. It
+//! downloads page after page, parses, and upserts one flat table in one transaction per page. It keeps no
+//! history, ETags or cursor, and has no rate limiter, retries or validation.
 //!
-//! `cargo bench --bench first_load` runs it. By itself it has nothing to do.
+//! `cargo bench --bench first_load` runs it. On its own it does nothing.
 
 use std::error::Error;
 
@@ -79,7 +78,7 @@ struct Video {
     platform_data: Box<RawValue>,
 }
 
-/// Loads the list behind `base_url` into `database`.
+/// Loads the list at `base_url` into `database`.
 pub fn load(base_url: &str, database: &str) -> Result<(), Box<dyn Error>> {
     let mut connection = Connection::open(database)?;
     connection.execute_batch(SCHEMA)?;
@@ -142,7 +141,7 @@ fn upsert(connection: &Connection, video: &Video) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Takes a base URL and a database file. `cargo bench` gives neither, and there is nothing to do.
+/// Takes a base URL and a database file. `cargo bench` passes neither; then it does nothing.
 #[allow(dead_code)] // Unused where `first_load` includes this file.
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
