@@ -138,7 +138,7 @@ fn check_target(
         _ => one == path,
     };
     let lock = database_path::lock_path(source.path());
-    let siblings = SIBLINGS.map(|kind_outcome| database_path::sibling(source.path(), kind_outcome));
+    let siblings = SIBLINGS.map(|suffix| database_path::sibling(source.path(), suffix));
     if is_same(source.path()) || is_same(&lock) || siblings.iter().any(|one| is_same(one)) {
         return Err(BackupError::Itself(named.to_owned()));
     }
@@ -147,8 +147,8 @@ fn check_target(
         return Err(BackupError::Exists(named.to_owned()));
     }
     // Its log would be played into the copy when that is opened.
-    let has_log = SIBLINGS[..2].iter().any(|kind_outcome| {
-        std::fs::metadata(database_path::sibling(path, kind_outcome)).is_ok_and(|log| log.len() > 0)
+    let has_log = SIBLINGS[..2].iter().any(|suffix| {
+        std::fs::metadata(database_path::sibling(path, suffix)).is_ok_and(|log| log.len() > 0)
     });
     match has_log || instance_lock::is_locked(path) {
         true => Err(BackupError::InUse(named.to_owned())),
@@ -169,7 +169,7 @@ struct Siblings(PathBuf);
 
 impl Drop for Siblings {
     fn drop(&mut self) {
-        full_sync(&self.0);
+        remove_siblings(&self.0);
     }
 }
 
@@ -208,7 +208,7 @@ impl Partial {
         }
         file.set_len(0).map_err(io)?;
         database_path::set_permissions(&path)?;
-        full_sync(&path);
+        remove_siblings(&path);
         let _siblings = Siblings(path.clone());
         let path = TempPath::try_from_path(&path).map_err(io)?;
         Ok(Self { path, _siblings, file })
@@ -231,7 +231,7 @@ impl Partial {
         }
         // Not before: a file without its log has lost what is in it, but a copy beside a log that is
         // not its own is refused.
-        full_sync(target);
+        remove_siblings(target);
         let folder = target.parent().unwrap_or(Path::new("/"));
         Ok(File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?)
     }
@@ -245,10 +245,10 @@ fn may_be_copy(file: &File) -> io::Result<bool> {
 }
 
 /// Takes away what SQLite may have left beside a file that is not in use.
-fn full_sync(path: &Path) {
-    for kind_outcome in SIBLINGS {
+fn remove_siblings(path: &Path) {
+    for suffix in SIBLINGS {
         // Mostly there is none.
-        let _ = std::fs::remove_file(database_path::sibling(path, kind_outcome));
+        let _ = std::fs::remove_file(database_path::sibling(path, suffix));
     }
 }
 

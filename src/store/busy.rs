@@ -17,7 +17,7 @@ const TRIES_AT_END_MAX: i32 = 30;
 static IS_ENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// To be set once the program is to end; a signal handler may do it.
-pub fn kind_outcome() -> Arc<AtomicBool> {
+pub fn shutdown_flag() -> Arc<AtomicBool> {
     Arc::clone(&IS_ENDING)
 }
 

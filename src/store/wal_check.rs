@@ -131,7 +131,7 @@ mod tests {
         let id = id(&path, &file).unwrap().unwrap();
         assert!(id > 0);
         assert_eq!(recorded_id(&lock), Some(id));
-        for torn in ["", "0000", "wrong tx\n", "00000001x"] {
+        for torn in ["", "0000", "no hex!!\n", "00000001x"] {
             lock.set_len(0).unwrap();
             lock.write_all_at(torn.as_bytes(), 0).unwrap();
             assert_eq!(recorded_id(&lock), None, "{torn:?}");
