@@ -100,7 +100,7 @@ fn copies_made_beside_a_busy_daemon_are_whole_and_of_one_moment() {
             let strays = "SELECT count(*) FROM video AS v
                           WHERE v.page IS NOT NULL AND NOT EXISTS (
                               SELECT 1 FROM page AS p, json_each(p.members) AS m
-                              WHERE p.page = v.page AND m.value = v.key)";
+                              WHERE p.page = v.page AND m.value = v.row_id)";
             assert_eq!(number(&path, strays), 0);
             assert_eq!(number(&path, "SELECT count(*) FROM job"), 0);
             let running = "SELECT count(*) FROM kind_run WHERE outcome = 'running'";

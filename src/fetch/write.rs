@@ -107,7 +107,7 @@ pub fn item(
 ) -> StoreResult<Written> {
     let written = RowWriter::new(tx, counters.kind)?.write(row, Source { page: None, as_of })?;
     due::row_written(tx, &counters.due, counters.kind, (row, written), as_of)?;
-    due::row_read(tx, &counters.due, counters.kind, written.key)?;
+    due::row_read(tx, &counters.due, counters.kind, written.row_id)?;
     let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
     counts.count(row, written);
     counters.close(tx, &Tally { page: counts, ..Tally::default() })?;
@@ -152,10 +152,10 @@ pub fn unlisted_after<T>(
 }
 
 /// Records that a resource read by its id was not found. Returns whether it is now removed.
-pub fn not_found(store: &Store, counters: RunCounters, key: i64, at: i64) -> Pending<bool> {
+pub fn not_found(store: &Store, counters: RunCounters, row_id: i64, at: i64) -> Pending<bool> {
     store.write(move |tx| {
-        let removed = removals::not_found(tx, counters.kind, key, at)?;
-        due::row_read(tx, &counters.due, counters.kind, key)?;
+        let removed = removals::not_found(tx, counters.kind, row_id, at)?;
+        due::row_read(tx, &counters.due, counters.kind, row_id)?;
         counters.close(tx, &Tally { removed: i64::from(removed), ..Tally::default() })?;
         Ok(removed)
     })

@@ -120,10 +120,10 @@ impl OutboxRun<'_> {
                 mirror(tx, counters, fetched, &mut done)?;
             }
             let subject = entry.subject.as_deref().filter(|_| is_deleted);
-            if let Some(key) =
-                subject.map(|id| find::key(tx, entry.kind, id)).transpose()?.flatten()
+            if let Some(row_id) =
+                subject.map(|id| find::row_id(tx, entry.kind, id)).transpose()?.flatten()
             {
-                done.removed += i64::from(removals::deleted(tx, entry.kind, key, counters.at)?);
+                done.removed += i64::from(removals::deleted(tx, entry.kind, row_id, counters.at)?);
             }
             counters.close(tx, &done)?;
             finish::succeed(tx, entry, result.as_deref(), &attempt_result, counters.at)

@@ -111,15 +111,16 @@ pub(super) fn mirror(
 ) -> StoreResult<()> {
     let counters = RunCounters { kind: fetched.kind, ..counters.clone() };
     let Some(Item { row, .. }) = &fetched.item else {
-        if let Some(key) = find::key(tx, fetched.kind, &fetched.id)? {
-            done.removed += i64::from(removals::not_found(tx, fetched.kind, key, fetched.as_of)?);
+        if let Some(row_id) = find::row_id(tx, fetched.kind, &fetched.id)? {
+            done.removed +=
+                i64::from(removals::not_found(tx, fetched.kind, row_id, fetched.as_of)?);
         }
         return Ok(());
     };
     let source = Source { page: None, as_of: fetched.as_of };
     let written = RowWriter::new(tx, fetched.kind)?.write(row, source)?;
     due::row_written(tx, &counters.due, fetched.kind, (row, written), fetched.as_of)?;
-    due::row_read(tx, &counters.due, fetched.kind, written.key)?;
+    due::row_read(tx, &counters.due, fetched.kind, written.row_id)?;
     let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
     counts.count(row, written);
     done.add(&Tally { page: counts, ..Tally::default() });

@@ -354,13 +354,13 @@ const RETRY_HINT: &str =
 fn ours(c: &Connection, entry: &Entry, found: Vec<String>) -> StoreResult<Option<String>> {
     let mut ours: Option<(Option<i64>, String)> = None;
     for id in found {
-        let key = find::key(c, entry.kind, &id)?;
-        let is_known = entry.kind == Kind::Creator && key <= entry.known_creator;
+        let row_id = find::row_id(c, entry.kind, &id)?;
+        let is_known = entry.kind == Kind::Creator && row_id <= entry.known_creator;
         if is_known || find::is_taken(c, entry.entry, &id)? {
             continue;
         }
-        if ours.as_ref().is_none_or(|(before, _)| key < *before) {
-            ours = Some((key, id));
+        if ours.as_ref().is_none_or(|(before, _)| row_id < *before) {
+            ours = Some((row_id, id));
         }
     }
     Ok(ours.map(|(_, id)| id))

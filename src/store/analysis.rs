@@ -40,7 +40,7 @@ pub fn growers(c: &Connection, limit: u32) -> StoreResult<Vec<Grower>> {
 /// When each of a video's scrapes was, in Unix seconds, and the views it found.
 pub fn views(c: &Connection, video_id: &str) -> StoreResult<Vec<(i64, i64)>> {
     let sql = "SELECT s.at_s, s.view_count
-               FROM video_scrape AS s JOIN video AS v ON v.key = s.video
+               FROM video_scrape AS s JOIN video AS v ON v.row_id = s.video
                WHERE v.id = ?1 AND s.view_count IS NOT NULL
                ORDER BY s.at_s, s.at_ns";
     c.all(sql, [video_id], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -102,7 +102,7 @@ pub fn scrapes(c: &Connection, kind: Kind) -> StoreResult<BTreeSet<(String, Inst
         _ => "r.id",
     };
     let sql = format!(
-        "SELECT {id}, s.at_s, s.at_ns FROM {table}_scrape AS s JOIN {table} AS r ON r.key = s.{table}"
+        "SELECT {id}, s.at_s, s.at_ns FROM {table}_scrape AS s JOIN {table} AS r ON r.row_id = s.{table}"
     );
     c.all(&sql, [], |row| Ok((row.get(0)?, Instant { seconds: row.get(1)?, nanos: row.get(2)? })))
 }
@@ -119,16 +119,16 @@ mod tests {
         let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         store
             .write(|tx| {
-                for (key, before, now) in [(1, Some(5), Some(9)), (2, Some(5), Some(4)), (3, None, Some(7))] {
+                for (row_id, before, now) in [(1, Some(5), Some(9)), (2, Some(5), Some(4)), (3, None, Some(7))] {
                     tx.execute(
-                        "INSERT INTO video (key, id, last_scrape_time, scrape_interval_hours, is_active,
+                        "INSERT INTO video (row_id, id, last_scrape_time, scrape_interval_hours, is_active,
                                             view_count, fingerprint, as_of, first_mirrored_at)
                          VALUES (?1, 'v' || ?1, '2025-06-15T16:06:40Z', 24, ?1 <> 3, ?2, 0, 0, 0)",
-                        (key, now),
+                        (row_id, now),
                     )?;
                     for (at, views) in [(1_750_000_000, before), (1_750_003_600, now)] {
                         let sql = "INSERT INTO video_scrape (video, at_s, at_ns, view_count) VALUES (?1, ?2, 0, ?3)";
-                        tx.execute(sql, (key, at, views))?;
+                        tx.execute(sql, (row_id, at, views))?;
                     }
                 }
                 Ok(())

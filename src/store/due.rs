@@ -20,10 +20,10 @@ pub const fn is_scheduled(kind: Kind) -> bool {
 fn select(kind: Kind) -> String {
     let table = kind.name();
     format!(
-        "SELECT r.key, r.id, r.page, d.due_at, d.gap_s, max(r.as_of, coalesce(p.as_of, 0)),
+        "SELECT r.row_id, r.id, r.page, d.due_at, d.gap_s, max(r.as_of, coalesce(p.as_of, 0)),
                 r.scrape_interval_hours, r.last_scrape_time, r.added_at
          FROM {table}_due AS d
-         JOIN {table} AS r ON r.key = d.{table}
+         JOIN {table} AS r ON r.row_id = d.{table}
          LEFT JOIN page AS p ON p.page = r.page"
     )
 }
@@ -45,8 +45,8 @@ pub fn count_until(c: &Connection, kind: Kind, until: i64) -> StoreResult<u64> {
 pub fn until(c: &Connection, kind: Kind, until: i64) -> StoreResult<Vec<(i64, i64)>> {
     let table = kind.name();
     let sql = format!(
-        "SELECT coalesce(r.page, -r.key) AS place, d.due_at
-         FROM {table}_due AS d JOIN {table} AS r ON r.key = d.{table}
+        "SELECT coalesce(r.page, -r.row_id) AS place, d.due_at
+         FROM {table}_due AS d JOIN {table} AS r ON r.row_id = d.{table}
          WHERE d.due_at <= ?1
          ORDER BY place, d.due_at"
     );
@@ -68,17 +68,17 @@ fn on_page(c: &Connection, kind: Kind, page: i64, now: i64) -> StoreResult<Vec<D
     c.all(&sql, (page, now), read)
 }
 
-/// The row of this key, if it is on the schedule.
-fn one(c: &Connection, kind: Kind, key: i64) -> StoreResult<Option<DueRow>> {
-    c.optional(&format!("{} WHERE d.{} = ?1", select(kind), kind.name()), [key], read)
+/// The row of this row_id, if it is on the schedule.
+fn one(c: &Connection, kind: Kind, row_id: i64) -> StoreResult<Option<DueRow>> {
+    c.optional(&format!("{} WHERE d.{} = ?1", select(kind), kind.name()), [row_id], read)
 }
 
 /// Sets when a row is due; `None` takes it off the schedule.
-pub fn set(tx: &Transaction<'_>, kind: Kind, key: i64, due: Option<Due>) -> StoreResult<()> {
+pub fn set(tx: &Transaction<'_>, kind: Kind, row_id: i64, due: Option<Due>) -> StoreResult<()> {
     let (put, delete) = statements(kind);
     match due {
-        Some(due) => tx.exec(put, (key, due.due_at, due.gap_s)),
-        None => tx.exec(delete, [key]),
+        Some(due) => tx.exec(put, (row_id, due.due_at, due.gap_s)),
+        None => tx.exec(delete, [row_id]),
     }
 }
 
@@ -96,19 +96,19 @@ pub fn row_written(
     }
     let before = match written.state {
         State::New => None,
-        State::Changed => one(tx, kind, written.key)?.map(|row| row.due),
+        State::Changed => one(tx, kind, written.row_id)?.map(|row| row.due),
         State::Same | State::Outdated => return Ok(()),
     };
     let is_new_scrape = written.scrape == Scrape::Added;
     if is_new_scrape && kind == Kind::Account {
-        feed_has_news(tx, written.key, as_of)?;
+        feed_has_news(tx, written.row_id, as_of)?;
     }
     let seen = if is_new_scrape { Seen::NewScrape } else { Seen::Unchanged };
     let next = rule.apply(Facts::of(kind, row), before, seen);
     if next.is_none() && written.state == State::New {
         return Ok(());
     }
-    set(tx, kind, written.key, next)
+    set(tx, kind, written.row_id, next)
 }
 
 /// What was due on a page that was read and has not moved is due again later.
@@ -117,19 +117,19 @@ pub fn page_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind, page: i64) ->
         return Ok(());
     }
     for row in on_page(tx, kind, page, rule.now)? {
-        set(tx, kind, row.key, rule.apply(row.facts, Some(row.due), Seen::Unchanged))?;
+        set(tx, kind, row.row_id, rule.apply(row.facts, Some(row.due), Seen::Unchanged))?;
     }
     Ok(())
 }
 
 /// A row that was read is due again later, unless its schedule has moved on by itself.
-pub fn row_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind, key: i64) -> StoreResult<()> {
+pub fn row_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind, row_id: i64) -> StoreResult<()> {
     if !is_scheduled(kind) {
         return Ok(());
     }
-    match one(tx, kind, key)? {
+    match one(tx, kind, row_id)? {
         Some(row) if row.due.due_at <= rule.now => {
-            set(tx, kind, key, rule.apply(row.facts, Some(row.due), Seen::Unchanged))
+            set(tx, kind, row_id, rule.apply(row.facts, Some(row.due), Seen::Unchanged))
         }
         _ => Ok(()),
     }
@@ -159,7 +159,7 @@ pub fn earliest(c: &Connection, kind: Kind, wait_s: i64) -> StoreResult<Option<i
     let sql = format!(
         "SELECT min(d.due_at + min(?1, {WAIT_S_PER_HOUR} * max(1, min(
                     coalesce(r.scrape_interval_hours, {HOURS_DEFAULT}), {HOURS_MAX}))))
-         FROM {table}_due AS d JOIN {table} AS r ON r.key = d.{table}
+         FROM {table}_due AS d JOIN {table} AS r ON r.row_id = d.{table}
          WHERE d.due_at <= (SELECT min(due_at) FROM {table}_due) + ?1",
         table = kind.name()
     );
@@ -192,7 +192,7 @@ fn feed_has_news(tx: &Transaction<'_>, account: i64, since: i64) -> StoreResult<
 pub fn account_lists(c: &Connection, limit: i64) -> StoreResult<Vec<DueAccountList>> {
     let sql = "SELECT d.account, a.id, d.since,
                       (SELECT count(*) FROM account_video AS v WHERE v.account_id = a.id) AS videos
-               FROM account_list_due AS d JOIN account AS a ON a.key = d.account
+               FROM account_list_due AS d JOIN account AS a ON a.row_id = d.account
                WHERE a.removed_at IS NULL
                ORDER BY d.since LIMIT ?1";
     c.all(sql, [limit], DueAccountList::from_row)
@@ -218,7 +218,7 @@ pub fn feeds_read(tx: &Transaction<'_>, read_at: i64) -> StoreResult<()> {
     tx.exec(
         "DELETE FROM account_list_due
          WHERE since < ?1
-            OR account IN (SELECT key FROM account WHERE last_scrape_time < ?2)",
+            OR account IN (SELECT row_id FROM account WHERE last_scrape_time < ?2)",
         (read_at, instant::text(shown)),
     )
 }
@@ -226,7 +226,7 @@ pub fn feeds_read(tx: &Transaction<'_>, read_at: i64) -> StoreResult<()> {
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<DueRow> {
     let instant_at = |at| Ok::<_, rusqlite::Error>(seconds(row.get_ref(at)?.as_str_or_null()?));
     Ok(DueRow {
-        key: row.get(0)?,
+        row_id: row.get(0)?,
         id: row.get(1)?,
         page: row.get(2)?,
         due: Due { due_at: row.get(3)?, gap_s: row.get(4)? },
@@ -261,12 +261,12 @@ mod tests {
             // Mostly sensible intervals.
             let hours = |absurd: Option<i64>, usual| if usual > 5 { Some(usual) } else { absurd };
             store.write(|tx| {
-                for (key, (due_at, absurd, usual)) in rows.iter().enumerate() {
-                    let key = i64::try_from(key).unwrap();
-                    let sql = "INSERT INTO video (key, id, scrape_interval_hours, fingerprint, as_of, first_mirrored_at)
+                for (row_id, (due_at, absurd, usual)) in rows.iter().enumerate() {
+                    let row_id = i64::try_from(row_id).unwrap();
+                    let sql = "INSERT INTO video (row_id, id, scrape_interval_hours, fingerprint, as_of, first_mirrored_at)
                                VALUES (?1, 'v' || ?1, ?2, 0, 0, 0)";
-                    tx.execute(sql, (key, hours(*absurd, *usual)))?;
-                    set(tx, Kind::Video, key, Some(Due { due_at: *due_at, gap_s: 0 }))?;
+                    tx.execute(sql, (row_id, hours(*absurd, *usual)))?;
+                    set(tx, Kind::Video, row_id, Some(Due { due_at: *due_at, gap_s: 0 }))?;
                 }
                 Ok(())
             }).unwrap();

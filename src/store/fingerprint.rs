@@ -64,8 +64,8 @@ fn of_scrapes(c: &Connection, kind: Kind, reach: Reach) -> StoreResult<BTreeMap<
     // CROSS JOIN keeps this order of the tables, in which nothing needs sorting.
     let sql = format!(
         "SELECT {whose}, s.*
-         FROM {table} AS r CROSS JOIN {table}_scrape AS s ON s.{table} = r.key
-         ORDER BY r.key, s.at_s, s.at_ns"
+         FROM {table} AS r CROSS JOIN {table}_scrape AS s ON s.{table} = r.row_id
+         ORDER BY r.row_id, s.at_s, s.at_ns"
     );
     let mut statement = c.prepare(&sql)?;
     let width = statement.column_count();
@@ -74,25 +74,25 @@ fn of_scrapes(c: &Connection, kind: Kind, reach: Reach) -> StoreResult<BTreeMap<
     let mut found = BTreeMap::new();
     let mut calendar = Calendar::default();
     let (mut bytes, mut former) = (Vec::new(), Vec::new());
-    let (mut former_key, mut former_month) = (None, String::new());
+    let (mut former_row_id, mut former_month) = (None, String::new());
     while let Some(row) = rows.next()? {
         bytes.clear();
         for column in 0..width {
             push(&mut bytes, row.get_ref(column)?);
         }
         let length = bytes.len();
-        // The third column is the resource's key.
-        let key: i64 = row.get(2)?;
+        // The third column is the resource's row_id.
+        let row_id: i64 = row.get(2)?;
         let month = calendar.month(row.get(at)?);
         // Within a month the one before is in the sum itself.
-        if reach != Reach::Alone && former_key == Some(key) && former_month != month {
+        if reach != Reach::Alone && former_row_id == Some(row_id) && former_month != month {
             bytes.extend_from_slice(&former);
         }
         add(&mut found, month, &bytes);
         if reach != Reach::Alone {
             bytes.truncate(length);
             std::mem::swap(&mut bytes, &mut former);
-            former_key = Some(key);
+            former_row_id = Some(row_id);
             if former_month != month {
                 month.clone_into(&mut former_month);
             }
@@ -177,15 +177,15 @@ mod tests {
         let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         store
             .write(|tx| {
-                for key in 1..=2 {
+                for row_id in 1..=2 {
                     tx.execute(
-                        "INSERT INTO video (key, id, scrape_interval_hours, fingerprint, as_of, first_mirrored_at)
+                        "INSERT INTO video (row_id, id, scrape_interval_hours, fingerprint, as_of, first_mirrored_at)
                          VALUES (?1, 'v' || ?1, 24, 0, 0, 0)",
-                        [key],
+                        [row_id],
                     )?;
                     for day in 0..days {
                         let sql = "INSERT INTO video_scrape (video, at_s, at_ns, view_count) VALUES (?1, ?2, 0, ?3)";
-                        tx.execute(sql, (key, START_S + day * DAY_S, day * 10))?;
+                        tx.execute(sql, (row_id, START_S + day * DAY_S, day * 10))?;
                     }
                 }
                 Ok(())
@@ -225,7 +225,7 @@ mod tests {
             ("INSERT INTO video_scrape (video, at_s, at_ns) VALUES (1, 1774958400, 1)", 1),
             ("UPDATE video_scrape SET view_count = NULL WHERE at_s = 1774872000", 1),
             ("INSERT INTO video_scrape (video, at_s, at_ns) VALUES (1, 1700000000, 0)", 1),
-            ("UPDATE video SET id = 'other' WHERE key = 1", 3),
+            ("UPDATE video SET id = 'other' WHERE row_id = 1", 3),
             ("SELECT 1; UPDATE video SET view_count = 7", 0),
         ] {
             for view in views {
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn an_interval_is_part_of_growth_alone() {
-        let sql = "UPDATE video SET scrape_interval_hours = 6 WHERE key = 1";
+        let sql = "UPDATE video SET scrape_interval_hours = 6 WHERE row_id = 1";
         for (view, expected) in [("video_history", 0), ("video_daily", 0), ("video_growth", 3)] {
             let (_folder, store) = mirror(40);
             let (told, real) = changed(&store, view, sql);

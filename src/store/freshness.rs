@@ -42,10 +42,10 @@ pub fn read(c: &Connection, kind: Kind) -> StoreResult<Option<Freshness>> {
     };
     let is_counted = format!("removed_at IS NULL AND {is_counted}");
     let table = kind.name();
-    let last_key: i64 = c.value(&format!("SELECT coalesce(max(key), 0) FROM {table}"), [])?;
-    let is_sample = last_key > ROWS_EXACT_MAX;
+    let last_row_id: i64 = c.value(&format!("SELECT coalesce(max(row_id), 0) FROM {table}"), [])?;
+    let is_sample = last_row_id > ROWS_EXACT_MAX;
     let rows = match is_sample {
-        true => sample(c, table, &is_counted, last_key)?,
+        true => sample(c, table, &is_counted, last_row_id)?,
         false => all(c, table, &is_counted)?,
     };
     Ok(Some(Freshness { is_sample, ..summarize(rows) }))
@@ -61,17 +61,17 @@ fn sample(
     c: &Connection,
     table: &str,
     is_counted: &str,
-    last_key: i64,
+    last_row_id: i64,
 ) -> StoreResult<Vec<Option<Instant>>> {
     let sql = format!(
         "SELECT last_scrape_time FROM
-             (SELECT * FROM {table} WHERE key >= ?1 ORDER BY key LIMIT 1) WHERE {is_counted}"
+             (SELECT * FROM {table} WHERE row_id >= ?1 ORDER BY row_id LIMIT 1) WHERE {is_counted}"
     );
     let mut found = Vec::new();
     for number in 0..SAMPLE_ROWS {
         // Row counts are far below what would overflow here.
-        let key = 1 + number.saturating_mul(last_key) / SAMPLE_ROWS;
-        found.extend(c.optional(&sql, [key], scrape_time)?);
+        let row_id = 1 + number.saturating_mul(last_row_id) / SAMPLE_ROWS;
+        found.extend(c.optional(&sql, [row_id], scrape_time)?);
     }
     Ok(found)
 }
@@ -112,7 +112,7 @@ mod tests {
         store
             .write(|tx| {
                 let sql = "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < ?1)
-                     INSERT INTO video (key, id, last_scrape_time, fingerprint, as_of, first_mirrored_at)
+                     INSERT INTO video (row_id, id, last_scrape_time, fingerprint, as_of, first_mirrored_at)
                      SELECT k, 'v' || k, strftime('%Y-%m-%dT%H:%M:%SZ', 1800000000 + k * 60, 'unixepoch'), 0, 0, 0 FROM n";
                 tx.execute(sql, [count])?;
                 Ok(())
@@ -130,10 +130,10 @@ mod tests {
         let (_folder, store) = videos(104);
         store
             .write(|tx| {
-                tx.execute("UPDATE video SET removed_at = 1 WHERE key = 1", [])?;
-                tx.execute("UPDATE video SET is_active = 0 WHERE key = 2", [])?;
-                tx.execute("UPDATE video SET is_unavailable = 1 WHERE key = 3", [])?;
-                tx.execute("UPDATE video SET last_scrape_time = NULL WHERE key = 104", [])?;
+                tx.execute("UPDATE video SET removed_at = 1 WHERE row_id = 1", [])?;
+                tx.execute("UPDATE video SET is_active = 0 WHERE row_id = 2", [])?;
+                tx.execute("UPDATE video SET is_unavailable = 1 WHERE row_id = 3", [])?;
+                tx.execute("UPDATE video SET last_scrape_time = NULL WHERE row_id = 104", [])?;
                 Ok(())
             })
             .unwrap();

@@ -15,15 +15,15 @@ const BOUND_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
 /// A resource to be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// Its key in our tables.
-    pub key: i64,
+    /// Its row_id in our tables.
+    pub row_id: i64,
     /// The API's id.
     pub id: String,
     /// Whether it was asked for before its figures had settled.
     pub is_again: bool,
 }
 
-from_row!(Subject: key, id, is_again);
+from_row!(Subject: row_id, id, is_again);
 
 /// A day and what to look for on it.
 #[derive(Debug, Clone)]
@@ -86,12 +86,12 @@ fn pending(subject_kind: SubjectKind, published: Published, what: &str) -> Strin
         "SELECT {what}
          FROM {table} AS r
          LEFT JOIN metric AS m
-             ON m.slot = (SELECT slot FROM metric_day WHERE kind = '{table}' AND day = ?2) AND m.key = r.key
-         WHERE r.key > ?4 AND {eligible} AND (m.state IS NULL OR (m.state = 0 AND ?3))"
+             ON m.slot = (SELECT slot FROM metric_day WHERE kind = '{table}' AND day = ?2) AND m.row_id = r.row_id
+         WHERE r.row_id > ?4 AND {eligible} AND (m.state IS NULL OR (m.state = 0 AND ?3))"
     )
 }
 
-/// The next resources after the key `after` that are to be asked for, in the order of their keys.
+/// The next resources after the row_id `after` that are to be asked for, in the order of their keys.
 pub fn next(
     c: &Connection,
     wanted: &Wanted,
@@ -116,8 +116,8 @@ fn subjects(
     after: i64,
     limit: usize,
 ) -> StoreResult<Vec<Subject>> {
-    let what = "r.key, r.id, m.state IS NOT NULL AS is_again";
-    let sql = pending(wanted.subject_kind, published, what) + " ORDER BY r.key LIMIT ?5";
+    let what = "r.row_id, r.id, m.state IS NOT NULL AS is_again";
+    let sql = pending(wanted.subject_kind, published, what) + " ORDER BY r.row_id LIMIT ?5";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let parameters = (&wanted.date, wanted.day, wanted.has_settled, after, limit);
     c.all(&sql, parameters, Subject::from_row)
@@ -174,9 +174,9 @@ pub fn write(
         name(tx, wanted.subject_kind, subject)?;
         changed += match told {
             DayMetrics::Figures { metrics, is_final } => {
-                figures(tx, slot, subject.key, metrics, *is_final)?
+                figures(tx, slot, subject.row_id, metrics, *is_final)?
             }
-            DayMetrics::NotFound => not_found(tx, slot, subject.key)?,
+            DayMetrics::NotFound => not_found(tx, slot, subject.row_id)?,
         };
     }
     Ok(changed)
@@ -196,12 +196,11 @@ fn slot(tx: &Transaction<'_>, kind: Kind, day: i64, date: &str) -> StoreResult<i
 /// Notes under which id a resource is shown.
 fn name(tx: &Transaction<'_>, subject_kind: SubjectKind, subject: &Subject) -> StoreResult<()> {
     let sql =
-        "INSERT INTO metric_subject (kind, key, id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        "INSERT INTO metric_subject (kind, row_id, id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
     match subject_kind.platform() {
-        None => tx.exec(sql, (subject_kind.kind(), subject.key, &subject.id)),
-        Some(platform) => {
-            tx.exec(sql, (subject_kind.kind(), subject.key, format!("{platform}:{}", subject.id)))
-        }
+        None => tx.exec(sql, (subject_kind.kind(), subject.row_id, &subject.id)),
+        Some(platform) => tx
+            .exec(sql, (subject_kind.kind(), subject.row_id, format!("{platform}:{}", subject.id))),
     }
 }
 
@@ -209,13 +208,13 @@ fn name(tx: &Transaction<'_>, subject_kind: SubjectKind, subject: &Subject) -> S
 fn figures(
     tx: &Transaction<'_>,
     slot: i64,
-    key: i64,
+    row_id: i64,
     metrics: &Metrics,
     is_final: bool,
 ) -> StoreResult<i64> {
     let before = "SELECT views, plays, likes, comments, shares, engagement
-                  FROM metric WHERE slot = ?1 AND key = ?2 AND state < 2";
-    let before: Option<Metrics> = tx.optional(before, (slot, key), |row| {
+                  FROM metric WHERE slot = ?1 AND row_id = ?2 AND state < 2";
+    let before: Option<Metrics> = tx.optional(before, (slot, row_id), |row| {
         Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?])
     })?;
     let mut now = *metrics;
@@ -224,18 +223,18 @@ fn figures(
     }
     let [views, plays, likes, comments, shares, engagement] = now;
     let sql = "INSERT OR REPLACE INTO metric
-                   (slot, key, state, views, plays, likes, comments, shares, engagement)
+                   (slot, row_id, state, views, plays, likes, comments, shares, engagement)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    let row = (slot, key, is_final, views, plays, likes, comments, shares, engagement);
+    let row = (slot, row_id, is_final, views, plays, likes, comments, shares, engagement);
     tx.exec(sql, row)?;
     Ok(i64::from(before != Some(now)))
 }
 
 /// Figures that were told before stay, as the last ones of this day.
-fn not_found(tx: &Transaction<'_>, slot: i64, key: i64) -> StoreResult<i64> {
-    let sql = "INSERT INTO metric (slot, key, state) VALUES (?1, ?2, 2)
+fn not_found(tx: &Transaction<'_>, slot: i64, row_id: i64) -> StoreResult<i64> {
+    let sql = "INSERT INTO metric (slot, row_id, state) VALUES (?1, ?2, 2)
                ON CONFLICT DO UPDATE SET state = max(state, 1)";
-    tx.exec(sql, (slot, key))?;
+    tx.exec(sql, (slot, row_id))?;
     Ok(0)
 }
 

@@ -355,10 +355,10 @@ mod tests {
         let (_folder, path) = temp();
         let store = Database::open(&path, IfMissing::Create).unwrap();
         let planned_again = store.read(|c| {
-            let sql = "SELECT count(*) FROM video_due AS d JOIN video AS v ON v.key = d.video
+            let sql = "SELECT count(*) FROM video_due AS d JOIN video AS v ON v.row_id = d.video
                        LEFT JOIN page AS p ON p.page = v.page WHERE d.video = ?1";
-            for key in 0..5 {
-                c.prepare_cached(sql)?.query_row([key], |row| row.get::<_, i64>(0))?;
+            for row_id in 0..5 {
+                c.prepare_cached(sql)?.query_row([row_id], |row| row.get::<_, i64>(0))?;
             }
             Ok(c.prepare_cached(sql)?.get_status(rusqlite::StatementStatus::RePrepare))
         });

@@ -135,7 +135,7 @@ pub fn write(
         let written = writer.write(row, source)?;
         is_held &= written.state != State::Outdated;
         counts.count(row, written);
-        let is_first = members.insert(written.key);
+        let is_first = members.insert(written.row_id);
         let is_new_to_listing =
             written.last_listing.is_none() || written.last_listing != new.listing;
         counts.rows_new_to_listing += i64::from(is_first && is_new_to_listing);
@@ -170,12 +170,12 @@ pub fn members(c: &Connection, page: i64) -> StoreResult<BTreeSet<i64>> {
 }
 
 /// Clears the ETag of the page that a resource stands on, so that the page is read in full the next time.
-pub fn clear_etag(tx: &Transaction<'_>, kind: Kind, key: i64) -> StoreResult<()> {
+pub fn clear_etag(tx: &Transaction<'_>, kind: Kind, row_id: i64) -> StoreResult<()> {
     let sql = format!(
-        "UPDATE page SET etag = NULL WHERE page = (SELECT page FROM {} WHERE key = ?1)",
+        "UPDATE page SET etag = NULL WHERE page = (SELECT page FROM {} WHERE row_id = ?1)",
         kind.name()
     );
-    tx.exec(&sql, [key])
+    tx.exec(&sql, [row_id])
 }
 
 /// Takes the validator of a listing's last page away.
@@ -196,19 +196,19 @@ fn place(tx: &Transaction<'_>, new: &NewPage<'_>) -> StoreResult<(i64, BTreeSet<
 }
 
 /// Rows that left a page keep the confirmation they had there, and wait for another page.
-fn release(tx: &Transaction<'_>, kind: Kind, page: i64, keys: &[i64]) -> StoreResult<()> {
-    if keys.is_empty() {
+fn release(tx: &Transaction<'_>, kind: Kind, page: i64, row_ids: &[i64]) -> StoreResult<()> {
+    if row_ids.is_empty() {
         return Ok(());
     }
     let sql = format!(
         "UPDATE {}
          SET page = NULL, as_of = max(as_of, (SELECT p.as_of FROM page AS p WHERE p.page = ?1))
-         WHERE key = ?2 AND page = ?1",
+         WHERE row_id = ?2 AND page = ?1",
         kind.name()
     );
     let mut statement = tx.prepare_cached(&sql)?;
-    for key in keys {
-        statement.execute((page, key))?;
+    for row_id in row_ids {
+        statement.execute((page, row_id))?;
     }
     Ok(())
 }

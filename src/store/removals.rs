@@ -48,7 +48,7 @@ pub fn settle(
     // Looked up from the few that are absent; a join is free to read through the whole table instead.
     let sql = format!(
         "SELECT count(*) FROM {table}
-         WHERE key IN (SELECT key FROM temp.absent)
+         WHERE row_id IN (SELECT row_id FROM temp.absent)
            AND (absent_listing IS NOT NULL OR not_found_at IS NOT NULL)"
     );
     let candidates: i64 = tx.query_row(&sql, [], |row| row.get(0))?;
@@ -70,37 +70,37 @@ pub fn settle(
 
 /// Notes that the API answered 404 for a resource. With absence from a complete listing that makes two
 /// signs. Returns whether the row was removed.
-pub fn not_found(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResult<bool> {
+pub fn not_found(tx: &Transaction<'_>, kind: Kind, row_id: i64, at: i64) -> StoreResult<bool> {
     let table = kind.name();
     let sql = format!(
-        "SELECT absent_listing IS NOT NULL AND removed_at IS NULL FROM {table} WHERE key = ?1"
+        "SELECT absent_listing IS NOT NULL AND removed_at IS NULL FROM {table} WHERE row_id = ?1"
     );
-    let found: Option<bool> = tx.optional(&sql, [key], |row| row.get(0))?;
+    let found: Option<bool> = tx.optional(&sql, [row_id], |row| row.get(0))?;
     let Some(is_second_sign) = found else { return Ok(false) };
     // The page it stands on could otherwise vouch for it by a 304.
-    pages::clear_etag(tx, kind, key)?;
+    pages::clear_etag(tx, kind, row_id)?;
     let sql = format!(
-        "UPDATE {table} SET not_found_at = ?2, removed_at = coalesce(removed_at, ?3) WHERE key = ?1"
+        "UPDATE {table} SET not_found_at = ?2, removed_at = coalesce(removed_at, ?3) WHERE row_id = ?1"
     );
-    tx.execute(&sql, (key, at, is_second_sign.then_some(at)))?;
+    tx.execute(&sql, (row_id, at, is_second_sign.then_some(at)))?;
     if is_second_sign && due::is_scheduled(kind) {
-        due::set(tx, kind, key, None)?;
+        due::set(tx, kind, row_id, None)?;
     }
     Ok(is_second_sign)
 }
 
 /// A resource was deleted by a request of ours: that is proof. Returns whether it was listed until
 /// then.
-pub fn deleted(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResult<bool> {
+pub fn deleted(tx: &Transaction<'_>, kind: Kind, row_id: i64, at: i64) -> StoreResult<bool> {
     let table = kind.name();
-    pages::clear_etag(tx, kind, key)?;
+    pages::clear_etag(tx, kind, row_id)?;
     let sql = format!(
         "UPDATE {table} SET removed_at = ?2, not_found_at = ?2, as_of = max(as_of, ?2)
-         WHERE key = ?1 AND removed_at IS NULL"
+         WHERE row_id = ?1 AND removed_at IS NULL"
     );
-    let removed = tx.execute(&sql, (key, at))?;
+    let removed = tx.execute(&sql, (row_id, at))?;
     if due::is_scheduled(kind) {
-        due::set(tx, kind, key, None)?;
+        due::set(tx, kind, row_id, None)?;
     }
     Ok(removed > 0)
 }
@@ -110,14 +110,14 @@ pub fn deleted(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResu
 fn collect_absent(tx: &Transaction<'_>, listing: &Listing) -> StoreResult<()> {
     let table = listing.kind.name();
     tx.execute_batch(
-        "CREATE TEMP TABLE IF NOT EXISTS absent (key INTEGER PRIMARY KEY);
+        "CREATE TEMP TABLE IF NOT EXISTS absent (row_id INTEGER PRIMARY KEY);
          DELETE FROM temp.absent;",
     )?;
     tx.execute(
         &format!(
             "INSERT OR IGNORE INTO temp.absent
-             SELECT r.key
-             FROM page AS p, json_each(p.members) AS j JOIN {table} AS r ON r.key = j.value
+             SELECT r.row_id
+             FROM page AS p, json_each(p.members) AS j JOIN {table} AS r ON r.row_id = j.value
              WHERE p.kind = ?1 AND p.listing IS NOT ?2 AND r.page = p.page
                AND r.removed_at IS NULL AND max(r.as_of, p.as_of) < ?3"
         ),
@@ -126,7 +126,7 @@ fn collect_absent(tx: &Transaction<'_>, listing: &Listing) -> StoreResult<()> {
     tx.execute(
         &format!(
             "INSERT OR IGNORE INTO temp.absent
-             SELECT key FROM {table} WHERE page IS NULL AND removed_at IS NULL AND as_of < ?1"
+             SELECT row_id FROM {table} WHERE page IS NULL AND removed_at IS NULL AND as_of < ?1"
         ),
         [listing.started_at],
     )?;
@@ -136,7 +136,7 @@ fn collect_absent(tx: &Transaction<'_>, listing: &Listing) -> StoreResult<()> {
             "UPDATE {table} AS r
              SET page = NULL, as_of = max(r.as_of, p.as_of)
              FROM page AS p, json_each(p.members) AS j
-             WHERE r.key = j.value AND p.kind = ?1 AND p.listing IS NOT ?2 AND r.page = p.page"
+             WHERE r.row_id = j.value AND p.kind = ?1 AND p.listing IS NOT ?2 AND r.page = p.page"
         ),
         (table, listing.listing),
     )
@@ -146,14 +146,14 @@ fn remove(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<i64> {
     let table = kind.name();
     let sql = format!(
         "UPDATE {table} SET removed_at = ?1
-         WHERE key IN (SELECT key FROM temp.absent)
+         WHERE row_id IN (SELECT row_id FROM temp.absent)
            AND (absent_listing IS NOT NULL OR not_found_at IS NOT NULL)"
     );
     let removed = tx.execute(&sql, [at])?;
     if due::is_scheduled(kind) {
         let sql = format!(
             "DELETE FROM {table}_due
-             WHERE {table} IN (SELECT a.key FROM temp.absent AS a JOIN {table} AS r USING (key)
+             WHERE {table} IN (SELECT a.row_id FROM temp.absent AS a JOIN {table} AS r USING (row_id)
                                WHERE r.removed_at IS NOT NULL)"
         );
         tx.execute(&sql, [])?;
@@ -165,7 +165,7 @@ fn remove(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<i64> {
 fn mark(tx: &Transaction<'_>, listing: &Listing) -> StoreResult<()> {
     let sql = format!(
         "UPDATE {} SET absent_listing = ?1
-         WHERE key IN (SELECT key FROM temp.absent) AND absent_listing IS NULL AND removed_at IS NULL",
+         WHERE row_id IN (SELECT row_id FROM temp.absent) AND absent_listing IS NULL AND removed_at IS NULL",
         listing.kind.name()
     );
     tx.exec(&sql, [listing.listing])

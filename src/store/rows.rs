@@ -22,8 +22,8 @@ pub struct Source {
 /// What writing a row did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
-    /// The resource's key in our tables.
-    pub key: i64,
+    /// The resource's row_id in our tables.
+    pub row_id: i64,
     /// What became of its current state.
     pub state: State,
     /// What became of its history.
@@ -75,7 +75,7 @@ struct History<'t> {
 }
 
 struct Found {
-    key: i64,
+    row_id: i64,
     fingerprint: i64,
     page: Option<i64>,
     as_of: i64,
@@ -114,25 +114,25 @@ impl<'t> RowWriter<'t> {
     /// Writes `row` as far as it is news.
     pub fn write(&mut self, row: &Row, source: Source) -> StoreResult<Written> {
         let Some(found) = self.find(row)? else {
-            let key = self.insert(row, source)?;
-            let scrape = self.record(key, row)?;
-            return Ok(Written { key, state: State::New, scrape, last_listing: None });
+            let row_id = self.insert(row, source)?;
+            let scrape = self.record(row_id, row)?;
+            return Ok(Written { row_id, state: State::New, scrape, last_listing: None });
         };
         let state = self.settle(&found, row, source)?;
         let scrape = match state {
             State::Same | State::New => Scrape::Held,
-            State::Changed => self.record(found.key, row)?,
+            State::Changed => self.record(found.row_id, row)?,
             // An older answer may still hold a scrape that was overwritten since.
-            State::Outdated => self.add_scrape(found.key, row)?,
+            State::Outdated => self.add_scrape(found.row_id, row)?,
         };
-        Ok(Written { key: found.key, state, scrape, last_listing: found.listing })
+        Ok(Written { row_id: found.row_id, state, scrape, last_listing: found.listing })
     }
 
     fn find(&mut self, row: &Row) -> StoreResult<Option<Found>> {
         let read = |r: &rusqlite::Row<'_>| {
             let page_as_of: Option<i64> = r.get(4)?;
             Ok(Found {
-                key: r.get(0)?,
+                row_id: r.get(0)?,
                 fingerprint: r.get(1)?,
                 page: r.get(2)?,
                 as_of: r.get::<_, i64>(3)?.max(page_as_of.unwrap_or(i64::MIN)),
@@ -165,10 +165,10 @@ impl<'t> RowWriter<'t> {
             self.clear_etag.execute([former])?;
         }
         if is_same {
-            self.place.execute((found.key, page, source.as_of))?;
+            self.place.execute((found.row_id, page, source.as_of))?;
             return Ok(if found.is_marked { State::Changed } else { State::Same });
         }
-        let head = [Value::Integer(found.key), integer(page), Value::Integer(source.as_of)];
+        let head = [Value::Integer(found.row_id), integer(page), Value::Integer(source.as_of)];
         self.update.execute(bind(head, row, self.history.is_some()))?;
         Ok(State::Changed)
     }
@@ -178,23 +178,23 @@ impl<'t> RowWriter<'t> {
         Ok(self.insert.insert(bind(head, row, self.history.is_some()))?)
     }
 
-    fn record(&mut self, key: i64, row: &Row) -> StoreResult<Scrape> {
-        let added = self.add_scrape(key, row)?;
+    fn record(&mut self, row_id: i64, row: &Row) -> StoreResult<Scrape> {
+        let added = self.add_scrape(row_id, row)?;
         if added == Scrape::Added {
             return Ok(added);
         }
         let (Some(history), Some(at)) = (&mut self.history, row.scraped_at) else {
             return Ok(Scrape::Held);
         };
-        let revised = history.revise.execute(counts(&history.places, key, at, row))?;
+        let revised = history.revise.execute(counts(&history.places, row_id, at, row))?;
         Ok(if revised > 0 { Scrape::Revised } else { Scrape::Held })
     }
 
-    fn add_scrape(&mut self, key: i64, row: &Row) -> StoreResult<Scrape> {
+    fn add_scrape(&mut self, row_id: i64, row: &Row) -> StoreResult<Scrape> {
         let (Some(history), Some(at)) = (&mut self.history, row.scraped_at) else {
             return Ok(Scrape::Held);
         };
-        let added = history.add.execute(counts(&history.places, key, at, row))?;
+        let added = history.add.execute(counts(&history.places, row_id, at, row))?;
         Ok(if added > 0 { Scrape::Added } else { Scrape::Held })
     }
 }
@@ -213,8 +213,8 @@ fn bind<'a>(head: [Value<'a>; 3], row: &'a Row, has_flag: bool) -> impl Params +
 }
 
 /// The parameters of a history row: whose, when, and its counts.
-fn counts<'a>(places: &'a [usize], key: i64, at: Instant, row: &'a Row) -> impl Params + 'a {
-    let own = [Some(key), Some(at.seconds), Some(i64::from(at.nanos))];
+fn counts<'a>(places: &'a [usize], row_id: i64, at: Instant, row: &'a Row) -> impl Params + 'a {
+    let own = [Some(row_id), Some(at.seconds), Some(i64::from(at.nanos))];
     let counts = places.iter().map(|place| row.value_at(*place).as_integer());
     params_from_iter(own.into_iter().chain(counts))
 }
@@ -278,7 +278,7 @@ fn compose(kind: Kind) -> Sql {
     let list = names.join(", ");
     Sql {
         find: format!(
-            "SELECT r.key, r.fingerprint, r.page, r.as_of, p.as_of, p.listing,
+            "SELECT r.row_id, r.fingerprint, r.page, r.as_of, p.as_of, p.listing,
                     r.removed_at IS NOT NULL OR r.absent_listing IS NOT NULL OR r.not_found_at IS NOT NULL
              FROM {table} AS r LEFT JOIN page AS p ON p.page = r.page
              WHERE {by_id}"
@@ -291,12 +291,12 @@ fn compose(kind: Kind) -> Sql {
             "UPDATE {table}
              SET page = ?2, as_of = ?3, extra = ?4, fingerprint = ?5,
                  removed_at = NULL, absent_listing = NULL, not_found_at = NULL, {sets}
-             WHERE key = ?1"
+             WHERE row_id = ?1"
         ),
         place: format!(
             "UPDATE {table}
              SET page = ?2, as_of = ?3, removed_at = NULL, absent_listing = NULL, not_found_at = NULL
-             WHERE key = ?1"
+             WHERE row_id = ?1"
         ),
         history: compose_history(kind),
     }

@@ -37,8 +37,8 @@ named! {
 /// A row of the sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picked {
-    /// Its key in our tables.
-    pub key: i64,
+    /// Its row_id in our tables.
+    pub row_id: i64,
     /// The API's id.
     pub id: String,
     /// The page it stands on.
@@ -50,8 +50,8 @@ pub struct Picked {
 /// What is held of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
-    /// Its key in our tables.
-    pub key: i64,
+    /// Its row_id in our tables.
+    pub row_id: i64,
     /// One value per column of the kind, in their order.
     pub values: Vec<Value<'static>>,
     /// The members without a column.
@@ -78,16 +78,16 @@ pub fn pick(c: &Connection, kind: Kind, wanted: usize, seed: u64) -> StoreResult
     let mut sample = Sample { c, kind, wanted, known: BTreeSet::new(), picked: Vec::new() };
     let fame = if kind == Kind::Creator { "total_followers" } else { "view_count" };
     for (stratum, order) in [
-        (Stratum::Newest, "key DESC".to_owned()),
-        (Stratum::Oldest, "key".to_owned()),
-        (Stratum::MostViewed, format!("{fame} DESC, key")),
+        (Stratum::Newest, "row_id DESC".to_owned()),
+        (Stratum::Oldest, "row_id".to_owned()),
+        (Stratum::MostViewed, format!("{fame} DESC, row_id")),
     ] {
         // A row may be several of these at once.
         let limit = sample.known.len() + wanted / 4;
         sample.take_in_order(stratum, &order, limit, wanted / 4)?;
     }
     sample.take_by_chance(seed)?;
-    sample.take_in_order(Stratum::Random, "key", wanted, wanted)?;
+    sample.take_in_order(Stratum::Random, "row_id", wanted, wanted)?;
     Ok(sample.picked)
 }
 
@@ -101,7 +101,7 @@ struct Sample<'a> {
 
 impl Sample<'_> {
     fn add(&mut self, picked: Picked) -> bool {
-        let is_new = self.picked.len() < self.wanted && self.known.insert(picked.key);
+        let is_new = self.picked.len() < self.wanted && self.known.insert(picked.row_id);
         if is_new {
             self.picked.push(picked);
         }
@@ -116,7 +116,7 @@ impl Sample<'_> {
         most: usize,
     ) -> StoreResult<()> {
         let sql = format!(
-            "SELECT key, id, page FROM {} WHERE removed_at IS NULL ORDER BY {order} LIMIT ?1",
+            "SELECT row_id, id, page FROM {} WHERE removed_at IS NULL ORDER BY {order} LIMIT ?1",
             self.kind.name()
         );
         let mut statement = self.c.prepare_cached(&sql)?;
@@ -134,7 +134,7 @@ impl Sample<'_> {
 
     fn take_by_chance(&mut self, seed: u64) -> StoreResult<()> {
         let table = self.kind.name();
-        let sql = format!("SELECT min(key), max(key) FROM {table}");
+        let sql = format!("SELECT min(row_id), max(row_id) FROM {table}");
         let (Some(first), Some(last)) =
             self.c.one(&sql, [], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?)))?
         else {
@@ -144,7 +144,7 @@ impl Sample<'_> {
         // Each kind has its own luck.
         let mut chance = ChaCha8Rng::seed_from_u64(seed ^ (self.kind as u64) << 56);
         let sql = format!(
-            "SELECT key, id, page FROM {table} WHERE key >= ?1 AND removed_at IS NULL ORDER BY key LIMIT 1"
+            "SELECT row_id, id, page FROM {table} WHERE row_id >= ?1 AND removed_at IS NULL ORDER BY row_id LIMIT 1"
         );
         let mut fruitless = 0;
         while self.picked.len() < self.wanted && fruitless < FRUITLESS_DRAWS_MAX {
@@ -158,7 +158,7 @@ impl Sample<'_> {
 }
 
 fn picked(row: &SqlRow<'_>, stratum: Stratum) -> rusqlite::Result<Picked> {
-    Ok(Picked { key: row.get(0)?, id: row.get(1)?, page: row.get(2)?, stratum })
+    Ok(Picked { row_id: row.get(0)?, id: row.get(1)?, page: row.get(2)?, stratum })
 }
 
 /// What is held of a resource. An account video is known by its platform, too.
@@ -171,7 +171,7 @@ pub fn held(
     let names: Vec<String> =
         columns::columns(kind).iter().map(|column| format!("r.{}", column.name)).collect();
     let sql = format!(
-        "SELECT r.key, r.extra, max(r.as_of, coalesce(p.as_of, 0)), r.removed_at IS NOT NULL, r.fingerprint, {}
+        "SELECT r.row_id, r.extra, max(r.as_of, coalesce(p.as_of, 0)), r.removed_at IS NOT NULL, r.fingerprint, {}
          FROM {} AS r LEFT JOIN page AS p ON p.page = r.page
          WHERE r.id = ?1 AND (?2 IS NULL OR r.{} IS ?2)",
         names.join(", "),
@@ -182,7 +182,7 @@ pub fn held(
     c.optional(&sql, (id, platform), |row| {
         let values = (0..names.len()).map(|at| Ok(value(row.get_ref(at + 5)?).into_owned()));
         Ok(Held {
-            key: row.get(0)?,
+            row_id: row.get(0)?,
             extra: row.get(1)?,
             as_of: row.get(2)?,
             is_removed: row.get(3)?,
@@ -197,7 +197,7 @@ pub fn held(
 pub fn scrape(
     c: &Connection,
     kind: Kind,
-    key: i64,
+    row_id: i64,
     at: Instant,
 ) -> StoreResult<Option<Vec<Option<i64>>>> {
     let (table, names) = (kind.name(), columns::history_columns(kind));
@@ -205,7 +205,7 @@ pub fn scrape(
         "SELECT {} FROM {table}_scrape WHERE {table} = ?1 AND at_s = ?2 AND at_ns = ?3",
         names.join(", ")
     );
-    c.optional(&sql, (key, at.seconds, at.nanos), |row| {
+    c.optional(&sql, (row_id, at.seconds, at.nanos), |row| {
         (0..names.len()).map(|column| row.get(column)).collect()
     })
 }
@@ -214,7 +214,7 @@ pub fn scrape(
 /// by `now` (Unix seconds), as far as the mirror knows.
 pub fn has_newer_scrape(c: &Connection, creator: &str, as_of: i64, now: i64) -> StoreResult<bool> {
     let sql = "SELECT EXISTS (
-                   SELECT 1 FROM account AS a LEFT JOIN account_due AS d ON d.account = a.key
+                   SELECT 1 FROM account AS a LEFT JOIN account_due AS d ON d.account = a.row_id
                    WHERE a.removed_at IS NULL AND a.creator_id = ?1
                      AND (CAST(strftime('%s', a.last_scrape_time) AS INTEGER) > ?2 / 1000000
                           OR d.due_at <= ?3))";
@@ -231,10 +231,10 @@ pub fn awaits_account_lists(c: &Connection, now: i64) -> StoreResult<bool> {
 
 /// Invalidates what is held of a row, so that the next answer writes it anew whatever it holds. No
 /// page vouches for it until then. To be followed by that write in the same transaction.
-pub fn invalidate(tx: &Transaction<'_>, kind: Kind, key: i64) -> StoreResult<()> {
-    let sql = format!("UPDATE {} SET fingerprint = ?2 WHERE key = ?1", kind.name());
-    tx.exec(&sql, (key, NO_FINGERPRINT))?;
-    pages::clear_etag(tx, kind, key)
+pub fn invalidate(tx: &Transaction<'_>, kind: Kind, row_id: i64) -> StoreResult<()> {
+    let sql = format!("UPDATE {} SET fingerprint = ?2 WHERE row_id = ?1", kind.name());
+    tx.exec(&sql, (row_id, NO_FINGERPRINT))?;
+    pages::clear_etag(tx, kind, row_id)
 }
 
 #[cfg(test)]
@@ -248,10 +248,10 @@ mod tests {
         let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         store
             .write(|tx| {
-                for key in 1..=videos {
-                    let sql = "INSERT INTO video (key, id, view_count, fingerprint, as_of, first_mirrored_at, removed_at)
+                for row_id in 1..=videos {
+                    let sql = "INSERT INTO video (row_id, id, view_count, fingerprint, as_of, first_mirrored_at, removed_at)
                                VALUES (?1, 'v' || ?1, (?1 * 37) % 1000, 0, 0, 0, ?2)";
-                    tx.execute(sql, (key, (key % 10 == 0).then_some(1)))?;
+                    tx.execute(sql, (row_id, (row_id % 10 == 0).then_some(1)))?;
                 }
                 Ok(())
             })
@@ -267,12 +267,12 @@ mod tests {
         assert_eq!(sample, draw(7));
         assert_ne!(sample, draw(8));
         assert_eq!(sample.len(), 20);
-        let keys: BTreeSet<i64> = sample.iter().map(|picked| picked.key).collect();
+        let keys: BTreeSet<i64> = sample.iter().map(|picked| picked.row_id).collect();
         assert_eq!(keys.len(), 20);
-        assert!(keys.iter().all(|key| key % 10 != 0), "what is removed is not asked for");
+        assert!(keys.iter().all(|row_id| row_id % 10 != 0), "what is removed is not asked for");
         let of = |stratum| {
             let of = sample.iter().filter(|picked| picked.stratum == stratum);
-            of.map(|picked| picked.key).collect::<Vec<_>>()
+            of.map(|picked| picked.row_id).collect::<Vec<_>>()
         };
         assert_eq!(of(Stratum::Newest), [499, 498, 497, 496, 495]);
         assert_eq!(of(Stratum::Oldest), [1, 2, 3, 4, 5]);

@@ -330,7 +330,7 @@ mod tests {
         store
             .write(|tx| {
                 tx.execute_batch(
-                    "INSERT INTO video (key, id, fingerprint, as_of, first_mirrored_at, removed_at)
+                    "INSERT INTO video (row_id, id, fingerprint, as_of, first_mirrored_at, removed_at)
                      VALUES (1, 'a', 0, 0, 0, NULL), (2, 'b', 0, 0, 0, NULL), (3, 'c', 0, 0, 0, 9);
                      INSERT INTO video_due (video, due_at) VALUES (1, 100), (2, 200);",
                 )?;

@@ -182,7 +182,7 @@ mod tests {
     fn held(kind: Kind, json: &str) -> Held {
         let row = decode::row(kind, json.to_owned()).unwrap();
         Held {
-            key: 1,
+            row_id: 1,
             values: row.values().map(Value::into_owned).collect(),
             extra: row.extra.clone(),
             fingerprint: row.fingerprint,

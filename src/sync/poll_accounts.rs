@@ -48,11 +48,11 @@ pub async fn accounts(ctx: &mut SyncContext, due: &[DueRow]) -> FetchResult<Poll
         return refused(ctx, &query::account_sort_feature(), &failure).await;
     }
     let counters = ctx.counters(Kind::Account);
-    let keys: Vec<i64> = due.iter().map(|row| row.key).collect();
+    let row_ids: Vec<i64> = due.iter().map(|row| row.row_id).collect();
     ctx.store
         .write(move |tx| {
-            for key in keys {
-                due::row_read(tx, &counters.due, counters.kind, key)?;
+            for row_id in row_ids {
+                due::row_read(tx, &counters.due, counters.kind, row_id)?;
             }
             counters.close(tx, &Tally::default())
         })

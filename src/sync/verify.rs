@@ -136,7 +136,7 @@ async fn gone(
 ) -> StoreResult<()> {
     let counters = ctx.counters(kind);
     let at = counters.at;
-    let removed = write::not_found(&ctx.store, counters, picked.key, at).await?;
+    let removed = write::not_found(&ctx.store, counters, picked.row_id, at).await?;
     let of_kind = verify_report.of(kind);
     of_kind.read += 1;
     of_kind.missing += 1;

@@ -113,8 +113,8 @@ pub(super) fn views(c: &Connection, now: i64) -> StoreResult<Growth> {
     let since = now - DAYS_OF_MOVERS * DAY_S;
     for subject in [Subject::Video, Subject::Post] {
         let mut scrapes = c.prepare_cached(&subject.scrapes())?;
-        for (key, is_listed) in subject.keys(c)? {
-            let history = read(&mut scrapes, key, first_day(now) * DAY_S, now)?;
+        for (row_id, is_listed) in subject.row_ids(c)? {
+            let history = read(&mut scrapes, row_id, first_day(now) * DAY_S, now)?;
             first_gain = history.get(1).map_or(first_gain, |(at, _)| first_gain.min(*at));
             let mut gained = 0_i64;
             for step in history.windows(2) {
@@ -130,7 +130,7 @@ pub(super) fn views(c: &Connection, now: i64) -> StoreResult<Growth> {
             }
             growth.week = growth.week.saturating_add(gained);
             if gained > 0 && is_listed {
-                gainers.push((gained, subject, key));
+                gainers.push((gained, subject, row_id));
             }
         }
     }
@@ -143,9 +143,9 @@ pub(super) fn views(c: &Connection, now: i64) -> StoreResult<Growth> {
     growth.week_before = reaches_back.then_some(week_before);
     gainers.sort_by_key(|(gained, ..)| std::cmp::Reverse(*gained));
     gainers.truncate(MOVERS_MAX);
-    for (gained, subject, key) in gainers {
-        let scrapes = read(&mut c.prepare_cached(&subject.scrapes())?, key, since, now)?;
-        let mover = c.one(&subject.row(), [key], |row| {
+    for (gained, subject, row_id) in gainers {
+        let scrapes = read(&mut c.prepare_cached(&subject.scrapes())?, row_id, since, now)?;
+        let mover = c.one(&subject.row(), [row_id], |row| {
             Ok(Mover {
                 subject,
                 account: row.get(0)?,
@@ -169,16 +169,17 @@ fn before_the_mirror(
     last: i64,
     days: &mut BTreeMap<i64, Gain>,
 ) -> StoreResult<()> {
-    let sql = "SELECT d.day, m.key, m.views
+    let sql = "SELECT d.day, m.row_id, m.views
                FROM metric_day AS d JOIN metric AS m ON m.slot = d.slot
                WHERE d.kind = ?1 AND d.day BETWEEN ?2 AND ?3 AND m.state < 2 AND m.views IS NOT NULL";
     let mut statement = c.prepare(sql)?;
     for subject in [Subject::Video, Subject::Post] {
-        let keys: BTreeSet<i64> = subject.keys(c)?.into_iter().map(|(key, _)| key).collect();
+        let row_ids: BTreeSet<i64> =
+            subject.row_ids(c)?.into_iter().map(|(row_id, _)| row_id).collect();
         let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
         let mut rows = statement.query((subject.kind().name(), first, last))?;
         while let Some(row) = rows.next()? {
-            if keys.contains(&row.get(1)?) {
+            if row_ids.contains(&row.get(1)?) {
                 let sum = sums.entry(row.get(0)?).or_default();
                 *sum = sum.saturating_add(row.get(2)?);
             }
@@ -192,14 +193,14 @@ fn before_the_mirror(
 
 /// Reads the followers until `now`, in Unix seconds.
 pub(super) fn followers(c: &Connection, now: i64) -> StoreResult<Followers> {
-    let sql = "SELECT key, follower_count FROM account WHERE removed_at IS NULL";
+    let sql = "SELECT row_id, follower_count FROM account WHERE removed_at IS NULL";
     let accounts: Vec<(i64, Option<i64>)> = c.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut scrapes = c.prepare_cached(&scrapes(Kind::Account, "follower_count"))?;
     let mut found = Followers::default();
     let mut histories = Vec::new();
-    for (key, count) in accounts {
+    for (row_id, count) in accounts {
         found.total = found.total.saturating_add(count.unwrap_or(0));
-        let history = read(&mut scrapes, key, first_day(now) * DAY_S, now)?;
+        let history = read(&mut scrapes, row_id, first_day(now) * DAY_S, now)?;
         if let (Some(then), Some((_, last))) = (at(&history, now - 7 * DAY_S), history.last()) {
             found.week = found.week.saturating_add(last.saturating_sub(then));
         }
@@ -233,11 +234,11 @@ fn first_day(now: i64) -> i64 {
 /// The scrapes from `since` until `now` and the last before them: Unix seconds and counts.
 fn read(
     scrapes: &mut CachedStatement<'_>,
-    key: i64,
+    row_id: i64,
     since: i64,
     now: i64,
 ) -> StoreResult<Vec<(i64, i64)>> {
-    let rows = scrapes.query_map((key, since, now), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = scrapes.query_map((row_id, since, now), |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -250,15 +251,15 @@ impl Subject {
     }
 
     /// Keys, and whether the API still lists them.
-    fn keys(self, c: &Connection) -> StoreResult<Vec<(i64, bool)>> {
+    fn row_ids(self, c: &Connection) -> StoreResult<Vec<(i64, bool)>> {
         let sql = match self {
-            Self::Video => "SELECT key, removed_at IS NULL FROM video",
+            Self::Video => "SELECT row_id, removed_at IS NULL FROM video",
             // A post that is tracked by itself is counted there.
             Self::Post => {
-                "SELECT p.key, p.removed_at IS NULL
+                "SELECT p.row_id, p.removed_at IS NULL
                  FROM account_video AS p
                  LEFT JOIN video AS v ON v.external_id = p.external_id AND v.platform = p.platform
-                 WHERE v.key IS NULL"
+                 WHERE v.row_id IS NULL"
             }
         };
         c.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -271,7 +272,7 @@ impl Subject {
     fn row(self) -> String {
         let table = self.kind().name();
         format!(
-            "SELECT account_username, platform, description, view_count FROM {table} WHERE key = ?1"
+            "SELECT account_username, platform, description, view_count FROM {table} WHERE row_id = ?1"
         )
     }
 }

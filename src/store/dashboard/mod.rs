@@ -179,12 +179,12 @@ mod tests {
         let (_folder, store) = store();
         let max = i64::MAX;
         let sql = format!(
-            "INSERT INTO account (key, id, follower_count, view_count, like_count, comment_count,
+            "INSERT INTO account (row_id, id, follower_count, view_count, like_count, comment_count,
                                   fingerprint, as_of, first_mirrored_at)
              VALUES (1, 'a', {max}, {max}, {max}, {max}, 0, 0, 0), (2, 'b', {max}, {max}, 1, 1, 0, 0, 0);
              INSERT INTO account_scrape (account, at_s, at_ns, follower_count)
              VALUES (1, {NOW} - 9, 0, -{max}), (1, {NOW} - 8, 0, {max}), (2, {NOW} - 8, 0, {max});
-             INSERT INTO video (key, id, fingerprint, as_of, first_mirrored_at) VALUES (1, 'v', 0, 0, 0);
+             INSERT INTO video (row_id, id, fingerprint, as_of, first_mirrored_at) VALUES (1, 'v', 0, 0, 0);
              INSERT INTO video_scrape (video, at_s, at_ns, view_count)
              VALUES (1, {NOW} - 9, 0, -{max}), (1, {NOW} - 8, 0, {max}), (1, {max}, 0, 7);"
         );
@@ -201,16 +201,16 @@ mod tests {
         let today = day_of(NOW);
         // Video 2 and post 1 are the same; the figures of a resource that is unknown do not count.
         let sql = format!(
-            "INSERT INTO video (key, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
+            "INSERT INTO video (row_id, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
              VALUES (1, 'v', 'x', 'tiktok', 0, 0, 0), (2, 'w', 'y', 'tiktok', 0, 0, 0);
-             INSERT INTO account_video (key, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
+             INSERT INTO account_video (row_id, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
              VALUES (1, 'p', 'y', 'tiktok', 0, 0, 0), (2, 'q', 'z', 'tiktok', 0, 0, 0);
              INSERT INTO video_scrape (video, at_s, at_ns, view_count)
              VALUES (1, {yesterday}, 0, 10), (1, {yesterday} + 9, 0, 13), (1, {NOW} - 1, 0, 20);
              INSERT INTO metric_day (slot, kind, day, date)
              VALUES (1, 'video', {today} - 2, ''), (2, 'account_video', {today} - 2, '-'),
                     (3, 'video', {today} - 1, '+'), (4, 'video', {today}, '=');
-             INSERT INTO metric (slot, key, state, views)
+             INSERT INTO metric (slot, row_id, state, views)
              VALUES (1, 1, 1, 100), (1, 2, 1, {max}), (2, 1, 1, 7), (2, 2, 0, 8), (3, 1, 0, 40),
                     (3, 2, 2, 5), (4, 1, 0, 50);",
             yesterday = (today - 1) * DAY_S,

@@ -85,15 +85,15 @@ pub fn is_taken(c: &Connection, entry: i64, result_id: &str) -> StoreResult<bool
     c.value(sql, (entry, result_id))
 }
 
-/// Our key of a resource.
-pub fn key(c: &Connection, kind: Kind, id: &str) -> StoreResult<Option<i64>> {
-    let sql = format!("SELECT key FROM {} WHERE id = ?1", kind.name());
+/// The `row_id` of a resource.
+pub fn row_id(c: &Connection, kind: Kind, id: &str) -> StoreResult<Option<i64>> {
+    let sql = format!("SELECT row_id FROM {} WHERE id = ?1", kind.name());
     c.optional(&sql, [id], |row| row.get(0))
 }
 
 /// The ids of a creator's accounts.
 pub fn accounts_of(c: &Connection, creator: &str) -> StoreResult<Vec<String>> {
-    let sql = "SELECT id FROM account WHERE creator_id = ?1 AND removed_at IS NULL ORDER BY key";
+    let sql = "SELECT id FROM account WHERE creator_id = ?1 AND removed_at IS NULL ORDER BY row_id";
     c.all(sql, [creator], |row| row.get(0))
 }
 

@@ -121,7 +121,7 @@ pub fn hold_all(tx: &Transaction<'_>, now: i64) -> StoreResult<usize> {
         "UPDATE outbox
          SET state = 'held', is_doubtful = 1, first_sent_at = coalesce(first_sent_at, ?1),
              known_creator = coalesce(known_creator,
-                 CASE kind WHEN 'creator' THEN (SELECT coalesce(max(key), 0) FROM creator) END)
+                 CASE kind WHEN 'creator' THEN (SELECT coalesce(max(row_id), 0) FROM creator) END)
          WHERE state IN {OPEN}
            AND (state IN ('sending', 'unsure') OR action IN ('untrack', 'unlink')
                 OR (action = 'track' AND kind = 'creator'))"

@@ -103,7 +103,7 @@ pub fn claim(tx: &Transaction<'_>, entry: &Entry, now: i64) -> StoreResult<Optio
                    key_used_at = coalesce(key_used_at, ?3),
                    first_sent_at = coalesce(first_sent_at, ?3),
                    known_creator = coalesce(known_creator,
-                       CASE kind WHEN 'creator' THEN (SELECT coalesce(max(key), 0) FROM creator) END)
+                       CASE kind WHEN 'creator' THEN (SELECT coalesce(max(row_id), 0) FROM creator) END)
                WHERE entry = ?1 AND state = ?2";
     if tx.execute(sql, (entry.entry, entry.state.name(), now))? == 0 {
         return Ok(None);

@@ -47,7 +47,7 @@ pub struct Backfill {
     /// What is to be asked for; `None` before it was planned.
     pub(super) tasks: Option<Vec<Task>>,
     pub(super) at: usize,
-    /// The key after which the present task goes on, once it has begun.
+    /// The `row_id` after which the present task goes on, once it has begun.
     pub(super) after: Option<i64>,
     /// Whether the figures of the present task's day are final.
     pub(super) is_settled: bool,
