@@ -104,6 +104,6 @@ fn mirror(videos: u32) -> Outcome<(TempDir, Database)> {
         ))?;
         Ok(())
     })?;
-    store.tidy()?;
+    store.truncate_wal()?;
     Ok((folder, store))
 }

@@ -164,6 +164,6 @@ fn mirror() -> Outcome<(TempDir, Database)> {
         ))?;
         Ok(())
     })?;
-    store.tidy()?;
+    store.truncate_wal()?;
     Ok((folder, store))
 }

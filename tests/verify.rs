@@ -294,7 +294,7 @@ fn beside_a_daemon_it_is_a_job_of_the_daemon() {
 #[test]
 fn it_ends_with_the_usual_codes() {
     let bed = Bed::frozen(calm());
-    verify(&bed, &[]).expect(78).says("there is no database at");
+    verify(&bed, &[]).expect(78).says("no database at");
     assert!(!bed.database().exists());
     assert_eq!(verify(&bed, &["--json"]).expect(78).json()["exit_code"], 78);
     bed.sync_well(&[]);

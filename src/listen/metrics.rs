@@ -148,7 +148,7 @@ impl Metrics {
         self.runs.observe(took.as_secs_f64());
         self.last_run.get_or_create(&[]).set(now.timestamp());
         for kind in &report.kinds {
-            let added = u64::try_from(kind.kind_run.tally.page.snapshots_added).unwrap_or(0);
+            let added = u64::try_from(kind.kind_run.counts.page.snapshots_added).unwrap_or(0);
             self.scrapes.get_or_create(&OfKind { kind: kind.kind_run.kind.name() }).inc_by(added);
         }
     }
@@ -269,7 +269,7 @@ mod tests {
         assert!(is_there("creatormirror_outbox{state=\"queued\"} 1"));
         assert!(is_there("creatormirror_outbox_oldest_seconds 90.0"));
         // Those that are held wait for a hand, and say so by their number.
-        store.write(|tx| manual::hold_all(tx, at)).unwrap();
+        store.write(|tx| manual::hold_open_entries(tx, at)).unwrap();
         assert!(is_there("creatormirror_outbox{state=\"held\"} 1"));
         assert!(is_there("creatormirror_outbox{state=\"queued\"} 0"));
         assert!(is_there("creatormirror_outbox_oldest_seconds 0.0"));

@@ -14,7 +14,7 @@ use crate::store::outbox::find;
 use crate::store::outbox::reread::{self, Reread};
 use crate::store::pages::PageCounts;
 use crate::store::rows::{RowWriter, Source};
-use crate::store::runs::Tally;
+use crate::store::runs::KindCounts;
 use crate::store::{StoreResult, due, removals};
 
 /// Tries after which a resource is left to the next full sync.
@@ -50,7 +50,7 @@ impl OutboxRun<'_> {
         self.ctx
             .store
             .write(move |tx| {
-                let mut done = Tally::default();
+                let mut done = KindCounts::default();
                 mirror(tx, &counters, &fetched, &mut done)?;
                 reread::done(tx, &one, fetched.as_of)?;
                 counters.close(tx, &done)
@@ -71,9 +71,9 @@ impl OutboxRun<'_> {
             .write(move |tx| {
                 match is_over {
                     true => reread::done(tx, &due, counters.at)?,
-                    false => reread::put_off(tx, &due, next_at)?,
+                    false => reread::postpone(tx, &due, next_at)?,
                 }
-                counters.close(tx, &Tally::default())
+                counters.close(tx, &KindCounts::default())
             })
             .await?;
         match is_over {
@@ -107,7 +107,7 @@ pub(super) fn mirror(
     tx: &Transaction<'_>,
     counters: &RunCounters,
     fetched: &FetchedItem,
-    done: &mut Tally,
+    done: &mut KindCounts,
 ) -> StoreResult<()> {
     let counters = RunCounters { kind: fetched.kind, ..counters.clone() };
     let Some(Item { row, .. }) = &fetched.item else {
@@ -123,6 +123,6 @@ pub(super) fn mirror(
     due::row_read(tx, &counters.due, fetched.kind, written.row_id)?;
     let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
     counts.count(row, written);
-    done.add(&Tally { page: counts, ..Tally::default() });
+    done.add(&KindCounts { page: counts, ..KindCounts::default() });
     Ok(())
 }

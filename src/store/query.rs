@@ -1,16 +1,16 @@
-//! Short forms of reading: each statement is prepared once per connection, and rows become values.
+//! Short forms of queries with cached statements, and reading of rows into structs.
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use crate::store::error::StoreResult;
 
-/// Reading from a connection, or from the transaction that derefs to it.
+/// Queries on a connection, or on a transaction, which derefs to one.
 pub(super) trait Query {
-    /// The first column of the one row that there is.
+    /// Returns the first column of the only row.
     fn value<T: FromSql>(&self, sql: &str, parameters: impl Params) -> StoreResult<T>;
 
-    /// The one row that there is.
+    /// Returns the only row.
     fn one<T>(
         &self,
         sql: &str,
@@ -18,7 +18,7 @@ pub(super) trait Query {
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> StoreResult<T>;
 
-    /// The first row, if there is any.
+    /// Returns the first row, if there is one.
     fn optional<T>(
         &self,
         sql: &str,
@@ -29,7 +29,7 @@ pub(super) trait Query {
     /// Executes a statement that writes.
     fn exec(&self, sql: &str, parameters: impl Params) -> StoreResult<()>;
 
-    /// All rows, collected.
+    /// Returns all rows.
     fn all<T, C: FromIterator<T>>(
         &self,
         sql: &str,
@@ -76,7 +76,7 @@ impl Query for Connection {
     }
 }
 
-/// Reads a type from the columns that are named like its fields.
+/// Implements `from_row`, which reads a struct from the columns named like its fields.
 macro_rules! from_row {
     ($type:ident: $($field:ident),+) => {
         impl $type {

@@ -1,4 +1,4 @@
-//! How types of the model are stored: those that have names as these, values as what they are.
+//! Conversions of model types to and from SQLite values; named types are stored by name.
 
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
@@ -31,7 +31,7 @@ impl ToSql for Value<'_> {
     }
 }
 
-/// A value as SQLite has it.
+/// Converts a value for SQLite.
 pub(super) fn value_ref<'a>(value: &'a Value<'_>) -> ValueRef<'a> {
     match value {
         Value::Null => ValueRef::Null,
@@ -41,7 +41,7 @@ pub(super) fn value_ref<'a>(value: &'a Value<'_>) -> ValueRef<'a> {
     }
 }
 
-/// A value as it was read from SQLite.
+/// Converts a value read from SQLite; a blob becomes text.
 pub(super) fn value(read: ValueRef<'_>) -> Value<'_> {
     match read {
         ValueRef::Null => Value::Null,

@@ -11,7 +11,7 @@ use rusqlite::{Connection, Transaction};
 use crate::model::row::NO_FINGERPRINT;
 use crate::model::{Kind, Row};
 use crate::store::StoreResult;
-use crate::store::sample::{self, Held, Stratum};
+use crate::store::sample::{self, StoredRow, Stratum};
 use crate::sync::compare::{self, Compared};
 use crate::sync::verify_report::{VerifyReport, What};
 
@@ -81,7 +81,7 @@ impl Judge {
         }))
     }
 
-    fn compare(&self, c: &Connection, held: &Held, row: &Row) -> StoreResult<Compared> {
+    fn compare(&self, c: &Connection, held: &StoredRow, row: &Row) -> StoreResult<Compared> {
         let is_newer = self.kind == Kind::Creator
             && (self.moved.contains(&*row.id())
                 || sample::has_newer_scrape(c, &row.id(), held.as_of, self.now)?);

@@ -1,6 +1,6 @@
-//! Everything that a report of the organization at a dashboard shows, read in one snapshot.
+//! Reads everything that the dashboard (`report`) shows, in one snapshot.
 //!
-//! What the API says is not trusted to be of a sensible size: sums saturate rather than fail.
+//! The API's counts may be of any size, so sums saturate.
 
 mod growth;
 
@@ -16,53 +16,53 @@ use crate::store::listings::{self, KindState};
 use crate::store::outbox::{self, Summary};
 use crate::store::query::Query;
 
-pub use growth::{DAY_S, DAYS, DAYS_OF_MOVERS, Followers, Gain, Growth, Mover, Subject, day_of};
+pub use growth::{DAY_S, DAYS, DAYS_OF_MOVERS, Followers, Gain, Growth, Mover, PostSource, day_of};
 
-/// Days of requests that are told apart.
+/// Days for which requests are shown.
 pub const DAYS_OF_REQUESTS: i64 = 14;
-/// Creators that are shown.
+/// Maximum number of creators shown.
 const CREATORS_MAX: usize = 12;
 
-/// The organization at a moment.
+/// Data of the dashboard.
 #[derive(Debug, Clone)]
 pub struct Dashboard {
-    /// Whose mirror it is.
+    /// Identity of the mirror.
     pub identity: Identity,
-    /// How complete and how fresh each kind is.
+    /// Completeness and freshness of each kind.
     pub kinds: Vec<KindFreshness>,
-    /// Views gained, and by what.
+    /// Views gained by day, and the top movers.
     pub growth: Growth,
     /// Followers over time.
     pub followers: Followers,
-    /// Creators by engagement, the largest ones alone.
+    /// The creators with the most views, by engagement rate.
     pub creators: Vec<Engagement>,
     /// Requests sent, by day (since 1970) and kind.
     pub spent: BTreeMap<(i64, String), Spent>,
-    /// How the outbox is doing.
+    /// Entries of the outbox by state.
     pub outbox: Summary,
 }
 
-/// How complete and how fresh a kind is.
+/// Completeness and freshness of a kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KindFreshness {
     /// Which kind.
     pub kind: Kind,
-    /// Rows that the API lists.
+    /// Present rows.
     pub rows: i64,
-    /// Rows that it no longer lists.
+    /// Removed rows.
     pub removed: i64,
-    /// What its listings came to.
+    /// State of its listings.
     pub state: KindState,
-    /// The ages of what is being collected; `None` where nothing is.
+    /// Age of the latest scrapes; `None` without any.
     pub ages: Option<Ages>,
 }
 
-/// A creator's accounts together; `creator` is `None` for the accounts that have none.
+/// Totals of a creator's accounts; `creator` is `None` for accounts without one.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Engagement {
     /// The creator's name.
     pub creator: Option<String>,
-    /// Accounts that are not removed.
+    /// Number of present accounts.
     pub accounts: i64,
     /// Their followers.
     pub followers: i64,
@@ -73,38 +73,37 @@ pub struct Engagement {
 }
 
 impl Engagement {
-    /// Engagement for each view; `None` without views.
+    /// Engagement per view; `None` without views.
     pub fn rate(&self) -> Option<f64> {
-        // Counts beyond what an f64 holds exactly are not shown to their last digit.
+        // The rounding of counts beyond 2^53 is not visible in a rate.
         (self.views > 0).then(|| self.engagement as f64 / self.views as f64)
     }
 }
 
-/// What was spent on a kind in a day.
+/// Requests sent for a kind on a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spent {
     /// Requests sent.
     pub requests: i64,
-    /// Of these, answered with 304.
+    /// Of these, answered 304.
     pub not_modified: i64,
 }
 
-/// Reads it all at `now`, in Unix seconds.
+/// Reads everything at `now`, Unix seconds.
 pub fn read(c: &Connection, now: i64) -> StoreResult<Dashboard> {
-    // Only ever read: dropping the transaction lets the moment go.
-    let moment = c.unchecked_transaction()?;
+    let snapshot = c.unchecked_transaction()?;
     Ok(Dashboard {
-        identity: instance::identity(&moment)?,
-        kinds: standings(&moment)?,
-        growth: growth::views(&moment, now)?,
-        followers: growth::followers(&moment, now)?,
-        creators: creators(&moment)?,
-        spent: spent(&moment, now)?,
-        outbox: outbox::summary(&moment)?,
+        identity: instance::identity(&snapshot)?,
+        kinds: kinds(&snapshot)?,
+        growth: growth::views(&snapshot, now)?,
+        followers: growth::followers(&snapshot, now)?,
+        creators: creators(&snapshot)?,
+        spent: spent(&snapshot, now)?,
+        outbox: outbox::summary(&snapshot)?,
     })
 }
 
-fn standings(c: &Connection) -> StoreResult<Vec<KindFreshness>> {
+fn kinds(c: &Connection) -> StoreResult<Vec<KindFreshness>> {
     let ages = analysis::ages(c)?;
     let freshness = |kind: Kind| {
         let (rows, removed) = listings::counts(c, kind)?;
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_mirror_has_a_glance() {
+    fn empty_mirror_has_an_empty_dashboard() {
         let (_folder, store) = store();
         let dashboard = store.read(|c| read(c, NOW)).unwrap();
         assert!(dashboard.growth.days.is_empty() && dashboard.growth.movers.is_empty());
@@ -196,10 +195,10 @@ mod tests {
     }
 
     #[test]
-    fn days_before_the_mirror_are_those_the_api_counted() {
+    fn days_before_the_history_are_from_daily_metrics() {
         let (_folder, store) = store();
         let today = day_of(NOW);
-        // Video 2 and post 1 are the same; the figures of a resource that is unknown do not count.
+        // Video 2 and post 1 are the same post; metrics of an unknown resource do not count.
         let sql = format!(
             "INSERT INTO video (row_id, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
              VALUES (1, 'v', 'x', 'tiktok', 0, 0, 0), (2, 'w', 'y', 'tiktok', 0, 0, 0);
@@ -220,7 +219,7 @@ mod tests {
         let days = store.read(|c| read(c, NOW)).unwrap().growth.days;
         let expected = [
             (today - 2, Gain { videos: i64::MAX, posts: 8 }),
-            // The history has but a part of the first day, and all of those after it.
+            // The history covers a part of the first day, and all days after it.
             (today - 1, Gain { videos: 40, posts: 0 }),
             (today, Gain { videos: 7, posts: 0 }),
         ];

@@ -123,7 +123,7 @@ async fn slice(
         let whole: Vec<Kind> = whole.collect();
         ctx.store
             .write(move |tx| {
-                whole.into_iter().try_for_each(|kind| metrics::grow_from(tx, kind, today))
+                whole.into_iter().try_for_each(|kind| metrics::request_days_from(tx, kind, today))
             })
             .await?;
     }
@@ -370,7 +370,7 @@ async fn close(
         ctx.tell(&Event::Days { kind: Kind::Meta, done: work.done, total });
     }
     work.run_id = ctx.run_id;
-    work.requests += kind_runs.iter().map(|kind_run| kind_run.tally.requests).sum::<i64>();
+    work.requests += kind_runs.iter().map(|kind_run| kind_run.counts.requests).sum::<i64>();
     stop.or(failed)
 }
 
