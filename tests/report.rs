@@ -160,7 +160,7 @@ fn numbers_are_those_of_the_views(bed: &Bed, dashboard: &Dashboard) {
     let sum = "SELECT sum(like_count + comment_count + share_count) FROM accounts WHERE removed_at IS NULL
                AND like_count IS NOT NULL";
     assert_eq!(engagement, bed.number(sum));
-    let spent: i64 = dashboard.spent.values().map(|spent| spent.requests).sum();
+    let spent: i64 = dashboard.requests.values().map(|spent| spent.requests).sum();
     assert_eq!(spent, i64::try_from(bed.control.log().len()).unwrap());
 }
 

@@ -153,7 +153,7 @@ async fn summary(
             growers: growers.collect::<StoreResult<_>>()?,
             ages: analysis::ages(c)?,
             coverage,
-            spent: analysis::spent(c)?,
+            spent: analysis::requests(c)?,
             naive: demo::naive_requests(listings::counts(c, Kind::Video)?.0),
             listing: demo::listing_requests(counts.iter().map(|(_, rows)| *rows)),
             counts,

@@ -77,7 +77,7 @@ pub fn ages(c: &Connection) -> StoreResult<Vec<Ages>> {
 
 /// Requests sent for a kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spent {
+pub struct KindRequests {
     /// The kind's name.
     pub kind: String,
     /// Requests sent.
@@ -86,12 +86,12 @@ pub struct Spent {
     pub not_modified: i64,
 }
 
-from_row!(Spent: kind, requests, not_modified);
+from_row!(KindRequests: kind, requests, not_modified);
 
 /// Returns the requests by kind, over all runs in the log.
-pub fn spent(c: &Connection) -> StoreResult<Vec<Spent>> {
+pub fn requests(c: &Connection) -> StoreResult<Vec<KindRequests>> {
     let sql = "SELECT kind, sum(requests) AS requests, sum(not_modified) AS not_modified FROM sync_log GROUP BY kind ORDER BY kind";
-    c.all(sql, [], Spent::from_row)
+    c.all(sql, [], KindRequests::from_row)
 }
 
 /// Returns every scrape in the history of a kind: the resource's id (`platform:id` for an account video)
@@ -112,12 +112,11 @@ pub fn scrapes(c: &Connection, kind: Kind) -> StoreResult<BTreeSet<(String, Inst
 mod tests {
     use super::*;
     use crate::store::Database;
-    use crate::store::open::IfMissing;
+    use crate::store::testing::mirror;
 
     /// Three videos with two scrapes each, an hour apart: one grew, one shrank, one is unknown.
-    fn mirror() -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+    fn filled_mirror() -> (tempfile::TempDir, Database) {
+        let (folder, store) = mirror();
         store
             .write(|tx| {
                 for (row_id, before, now) in [(1, Some(5), Some(9)), (2, Some(5), Some(4)), (3, None, Some(7))] {
@@ -140,7 +139,7 @@ mod tests {
 
     #[test]
     fn growers_are_videos_with_a_known_gain() {
-        let (_folder, store) = mirror();
+        let (_folder, store) = filled_mirror();
         let growers = store.read(|c| growers(c, 5)).unwrap();
         assert_eq!(growers.len(), 1);
         assert_eq!((growers[0].video_id.as_str(), growers[0].gained), ("v1", 4));
@@ -150,7 +149,7 @@ mod tests {
 
     #[test]
     fn ages_leave_out_paused_videos() {
-        let (_folder, store) = mirror();
+        let (_folder, store) = filled_mirror();
         let ages = store.read(ages).unwrap();
         assert_eq!(ages.len(), 1);
         assert_eq!((ages[0].kind.as_str(), ages[0].rows, ages[0].overdue), ("video", 2, 2));
@@ -159,7 +158,7 @@ mod tests {
 
     #[test]
     fn scrapes_have_id_and_time() {
-        let (_folder, store) = mirror();
+        let (_folder, store) = filled_mirror();
         let scrapes = store.read(|c| scrapes(c, Kind::Video)).unwrap();
         assert_eq!(scrapes.len(), 6);
         let first = Instant { seconds: 1_750_000_000, nanos: 0 };

@@ -16,7 +16,7 @@ const FAILURES_MAX: u32 = 1_000;
 pub struct Backoff {
     /// The kind that failed.
     pub kind: Kind,
-    /// What failed: polls, listings, ….
+    /// What failed.
     pub scope: BackoffScope,
     /// Consecutive failures.
     pub failures: u32,
@@ -87,14 +87,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::Database;
-    use crate::store::open::IfMissing;
-
-    fn mirror() -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
-        (folder, store)
-    }
+    use crate::store::testing::mirror;
 
     fn backoff(failures: u32, retry_at: i64) -> Backoff {
         Backoff { kind: Kind::Video, scope: BackoffScope::Listing, failures, retry_at }

@@ -38,7 +38,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Replaced`]. The write-ahead log is then not checkpointed on close, because the file
+    /// [`crate::store::StoreError::Replaced`]. The write-ahead log is then not checkpointed on close, because the file
     /// may hold another database.
     pub fn check_in_place(&self) -> StoreResult<()> {
         let checked = self.files.as_ref().map_or(Ok(()), |files| files.check_in_place());

@@ -244,8 +244,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::Database;
-    use crate::store::open::IfMissing;
+    use crate::store::testing::mirror;
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
@@ -255,8 +254,7 @@ mod tests {
             rows in prop::collection::vec((0..200_000_i64, any::<Option<i64>>(), 0..30_i64), 0..20),
             wait_s in prop_oneof![0..200_000_i64, Just(i64::MAX)],
         ) {
-            let folder = tempfile::tempdir().unwrap();
-            let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+            let (_folder, store) = mirror();
             // Most intervals are plausible.
             let hours = |absurd: Option<i64>, usual| if usual > 5 { Some(usual) } else { absurd };
             store.write(|tx| {

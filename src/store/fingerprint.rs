@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::model::Kind;
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::public_tables::{RowFilter, Table, rows};
-use crate::store::stored::value_ref;
+use crate::store::query::value_ref;
 
 /// What a row of a view over scrapes is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,17 +163,16 @@ fn midnight(day: NaiveDate) -> i64 {
 mod tests {
     use super::*;
     use crate::store::Database;
-    use crate::store::open::IfMissing;
     use crate::store::public_tables::tables;
+    use crate::store::testing::mirror;
 
     const DAY_S: i64 = 86_400;
     /// 2026-03-30T12:00:00Z.
     const START_S: i64 = 1_774_872_000;
 
     /// Two videos with a scrape every day from 30 March 2026 on.
-    fn mirror(days: i64) -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+    fn filled_mirror(days: i64) -> (tempfile::TempDir, Database) {
+        let (folder, store) = mirror();
         store
             .write(|tx| {
                 for row_id in 1..=2 {
@@ -227,7 +226,7 @@ mod tests {
             ("SELECT 1; UPDATE video SET view_count = 7", 0),
         ] {
             for view in views {
-                let (_folder, store) = mirror(40);
+                let (_folder, store) = filled_mirror(40);
                 let (found, real) = changed(&store, view, sql);
                 for month in &real {
                     assert!(found.contains(month), "{view}: {sql}: {found:?}, not {real:?}");
@@ -243,7 +242,7 @@ mod tests {
     fn interval_changes_only_video_growth() {
         let sql = "UPDATE video SET scrape_interval_hours = 6 WHERE row_id = 1";
         for (view, expected) in [("video_history", 0), ("video_daily", 0), ("video_growth", 3)] {
-            let (_folder, store) = mirror(40);
+            let (_folder, store) = filled_mirror(40);
             let (found, real) = changed(&store, view, sql);
             assert_eq!((found.len(), real.len()), (expected, expected), "{view}");
         }

@@ -103,12 +103,11 @@ fn summarize(rows: Vec<Option<Instant>>) -> Freshness {
 mod tests {
     use super::*;
     use crate::store::Database;
-    use crate::store::open::IfMissing;
+    use crate::store::testing::mirror;
 
     /// A mirror with this many videos, scraped a minute apart, the first one first.
     fn videos(count: i64) -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let (folder, store) = mirror();
         store
             .write(|tx| {
                 let sql = "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < ?1)

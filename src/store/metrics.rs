@@ -199,13 +199,13 @@ fn write_subject(
     subject_kind: SubjectKind,
     subject: &Subject,
 ) -> StoreResult<()> {
+    let id = match subject_kind.platform() {
+        None => subject.id.clone(),
+        Some(platform) => format!("{platform}:{}", subject.id),
+    };
     let sql =
         "INSERT INTO metric_subject (kind, row_id, id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-    match subject_kind.platform() {
-        None => tx.exec(sql, (subject_kind.kind(), subject.row_id, &subject.id)),
-        Some(platform) => tx
-            .exec(sql, (subject_kind.kind(), subject.row_id, format!("{platform}:{}", subject.id))),
-    }
+    tx.exec(sql, (subject_kind.kind(), subject.row_id, id))
 }
 
 /// Writes figures; a figure that is missing from a later answer stays.

@@ -53,10 +53,22 @@ pub mod schema_check;
 pub mod schema_docs;
 mod shared;
 pub mod status;
-mod stored;
 pub mod unsupported;
 pub mod wal_check;
 
 pub use database::Database;
 pub use error::{StoreError, StoreResult};
 pub use shared::{Pending, Store};
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use crate::store::Database;
+    use crate::store::open::IfMissing;
+
+    /// A new mirror, deleted with the temporary folder.
+    pub fn mirror() -> (tempfile::TempDir, Database) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+        (folder, store)
+    }
+}

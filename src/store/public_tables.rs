@@ -8,8 +8,8 @@ use rusqlite::{Connection, params_from_iter};
 use crate::model::Value;
 use crate::store::database::Database;
 use crate::store::error::{StoreError, StoreResult};
+use crate::store::query::value;
 use crate::store::schema_docs::{self, ValueType, ViewFact};
-use crate::store::stored::value;
 
 /// The view for INSERTs by users; not exported.
 const WRITE_ONLY: &str = "outbox_requests";

@@ -334,13 +334,7 @@ fn compose_history(kind: Kind) -> Option<(String, String)> {
 mod tests {
     use super::*;
     use crate::store::Database;
-    use crate::store::open::IfMissing;
-
-    fn mirror() -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
-        (folder, store)
-    }
+    use crate::store::testing::mirror;
 
     fn write(store: &Database, json: &str, as_of: i64) -> Written {
         let row = crate::api::decode::row(Kind::Video, json.to_owned()).unwrap();

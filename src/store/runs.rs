@@ -215,13 +215,11 @@ fn kind_run(row: &Row<'_>) -> rusqlite::Result<KindRun> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Database;
-    use crate::store::open::IfMissing;
+    use crate::store::testing::mirror;
 
     #[test]
     fn removes_the_row_for_the_first_request_if_none_was_sent() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+        let (_folder, store) = mirror();
         for (requests, outcome, kept) in
             [(0, Outcome::Polled, 0), (1, Outcome::Polled, 1), (0, Outcome::Failed, 1)]
         {
@@ -238,8 +236,7 @@ mod tests {
 
     #[test]
     fn kinds_that_run_when_a_run_ends_are_interrupted() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+        let (_folder, store) = mirror();
         let kind_runs = store.write(|tx| {
             let run_id = begin(tx, "sync", 1)?;
             begin_kind(tx, run_id, Kind::Video, "full", 3)?;
@@ -264,8 +261,7 @@ mod tests {
 
     #[test]
     fn prune_deletes_old_runs_with_their_kind_runs() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+        let (_folder, store) = mirror();
         let left = |before| {
             store
                 .write(|tx| {

@@ -14,8 +14,7 @@ use crate::model::row::NO_FINGERPRINT;
 use crate::model::{Instant, Kind, Value, columns};
 use crate::store::error::StoreResult;
 use crate::store::pages;
-use crate::store::query::Query;
-use crate::store::stored::value;
+use crate::store::query::{Query, value};
 
 /// Draws in a row that found only rows drawn before, after which the rest is taken in order.
 const FRUITLESS_DRAWS_MAX: u32 = 20;
@@ -240,11 +239,10 @@ pub fn invalidate(tx: &Transaction<'_>, kind: Kind, row_id: i64) -> StoreResult<
 mod tests {
     use super::*;
     use crate::store::Database;
-    use crate::store::open::IfMissing;
+    use crate::store::testing::mirror;
 
-    fn mirror(videos: i64) -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+    fn filled_mirror(videos: i64) -> (tempfile::TempDir, Database) {
+        let (folder, store) = mirror();
         store
             .write(|tx| {
                 for row_id in 1..=videos {
@@ -260,7 +258,7 @@ mod tests {
 
     #[test]
     fn sample_is_stratified_distinct_and_repeatable() {
-        let (_folder, store) = mirror(500);
+        let (_folder, store) = filled_mirror(500);
         let draw = |seed| store.read(|c| pick(c, Kind::Video, 20, seed)).unwrap();
         let sample = draw(7);
         assert_eq!(sample, draw(7));
@@ -282,7 +280,7 @@ mod tests {
     #[test]
     fn draws_all_rows_of_a_small_kind() {
         for (videos, wanted, expected) in [(0, 5, 0), (9, 50, 9), (9, 9, 9), (9, 1, 1), (9, 0, 0)] {
-            let (_folder, store) = mirror(videos);
+            let (_folder, store) = filled_mirror(videos);
             let sample = store.read(|c| pick(c, Kind::Video, wanted, 3)).unwrap();
             assert_eq!(sample.len(), expected, "{videos} {wanted}");
         }

@@ -106,14 +106,7 @@ fn migrations_at_fault(c: &Connection, version: i64) -> StoreResult<Vec<String>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Database;
-    use crate::store::open::IfMissing;
-
-    fn mirror() -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
-        (folder, store)
-    }
+    use crate::store::testing::mirror;
 
     fn after(sql: &str) -> SchemaReport {
         let (_folder, store) = mirror();

@@ -247,14 +247,8 @@ mod tests {
     use super::*;
     use crate::model::{KindOutcome, Outcome};
     use crate::store::Database;
-    use crate::store::open::IfMissing;
     use crate::store::runs::{self, KindCounts};
-
-    fn mirror() -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
-        (folder, store)
-    }
+    use crate::store::testing::mirror;
 
     /// A run whose accounts failed with this error, and which was stopped by it.
     fn failed_run(store: &Database, at: i64, code: Option<&str>, outcome: &str) {

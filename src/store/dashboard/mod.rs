@@ -37,7 +37,7 @@ pub struct Dashboard {
     /// The creators with the most views, by engagement rate.
     pub creators: Vec<Engagement>,
     /// Requests sent, by day (since 1970) and kind.
-    pub spent: BTreeMap<(i64, String), Spent>,
+    pub requests: BTreeMap<(i64, String), RequestCounts>,
     /// Entries of the outbox by state.
     pub outbox: Summary,
 }
@@ -82,7 +82,7 @@ impl Engagement {
 
 /// Requests sent for a kind on a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spent {
+pub struct RequestCounts {
     /// Requests sent.
     pub requests: i64,
     /// Of these, answered 304.
@@ -98,7 +98,7 @@ pub fn read(c: &Connection, now: i64) -> StoreResult<Dashboard> {
         growth: growth::views(&snapshot, now)?,
         followers: growth::followers(&snapshot, now)?,
         creators: creators(&snapshot)?,
-        spent: spent(&snapshot, now)?,
+        requests: requests(&snapshot, now)?,
         outbox: outbox::summary(&snapshot)?,
     })
 }
@@ -140,33 +140,26 @@ fn creators(c: &Connection) -> StoreResult<Vec<Engagement>> {
     Ok(found)
 }
 
-fn spent(c: &Connection, now: i64) -> StoreResult<BTreeMap<(i64, String), Spent>> {
+fn requests(c: &Connection, now: i64) -> StoreResult<BTreeMap<(i64, String), RequestCounts>> {
     let first = (day_of(now) - DAYS_OF_REQUESTS + 1) * DAY_S;
     let sql = "SELECT started_at / 86400000000, kind, sum(requests), sum(not_modified)
                FROM kind_run WHERE started_at >= ?1 * 1000000 GROUP BY 1, 2";
     c.all(sql, [first], |row| {
-        let spent = Spent { requests: row.get(2)?, not_modified: row.get(3)? };
-        Ok(((row.get(0)?, row.get(1)?), spent))
+        let requests = RequestCounts { requests: row.get(2)?, not_modified: row.get(3)? };
+        Ok(((row.get(0)?, row.get(1)?), requests))
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Database;
-    use crate::store::open::IfMissing;
+    use crate::store::testing::mirror;
 
     const NOW: i64 = 1_780_000_000;
 
-    fn store() -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
-        (folder, store)
-    }
-
     #[test]
     fn empty_mirror_has_an_empty_dashboard() {
-        let (_folder, store) = store();
+        let (_folder, store) = mirror();
         let dashboard = store.read(|c| read(c, NOW)).unwrap();
         assert!(dashboard.growth.days.is_empty() && dashboard.growth.movers.is_empty());
         assert!(dashboard.followers.curve.is_empty() && dashboard.creators.is_empty());
@@ -175,7 +168,7 @@ mod tests {
 
     #[test]
     fn absurd_counts_do_not_overflow() {
-        let (_folder, store) = store();
+        let (_folder, store) = mirror();
         let max = i64::MAX;
         let sql = format!(
             "INSERT INTO account (row_id, id, follower_count, view_count, like_count, comment_count,
@@ -196,7 +189,7 @@ mod tests {
 
     #[test]
     fn days_before_the_history_are_from_daily_metrics() {
-        let (_folder, store) = store();
+        let (_folder, store) = mirror();
         let today = day_of(NOW);
         // Video 2 and post 1 are the same post; metrics of an unknown resource do not count.
         let sql = format!(

@@ -127,7 +127,7 @@ pub enum Requeue {
 pub fn requeue(
     tx: &Transaction<'_>,
     entry: &Entry,
-    back: Requeue,
+    reason: Requeue,
     next_at: i64,
     attempt_result: &AttemptResult,
 ) -> StoreResult<()> {
@@ -136,7 +136,7 @@ pub fn requeue(
     let forget = "first_sent_at = CASE is_doubtful WHEN 0 THEN NULL ELSE first_sent_at END,
                   known_creator = CASE is_doubtful WHEN 0 THEN NULL ELSE known_creator END,
                   state = 'queued'";
-    let change = match back {
+    let change = match reason {
         Requeue::NotSent => format!("attempts = attempts - 1, {forget}"),
         Requeue::Later => forget.to_owned(),
         Requeue::Unsure => {
