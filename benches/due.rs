@@ -90,7 +90,7 @@ fn mirror(videos: u32) -> Outcome<(TempDir, Database)> {
              SELECT n, 'video', '/videos?cursor=' || n, 1, 1 FROM number;
 
              {videos}
-             INSERT INTO video (key, id, platform, is_active, scrape_interval_hours, added_at,
+             INSERT INTO video (row_id, id, platform, is_active, scrape_interval_hours, added_at,
                  last_scrape_time, description, fingerprint, page, as_of, first_mirrored_at)
              SELECT n, printf('%08x-%08x', n * 2654435761 % 4294967296, n), 'tiktok', 1, 24,
                  '2026-01-01T00:00:00Z', '2026-11-01T00:00:00Z', printf('%.120c', 'd'), n,
@@ -103,6 +103,6 @@ fn mirror(videos: u32) -> Outcome<(TempDir, Database)> {
         ))?;
         Ok(())
     })?;
-    store.tidy()?;
+    store.truncate_wal()?;
     Ok((folder, store))
 }

@@ -70,7 +70,7 @@ fn bytes_per_scrape(precision: Precision, order: PageOrder) -> Outcome<f64> {
             write_page(&store, page, round * pages + step, precision)?;
         }
     }
-    store.tidy()?;
+    store.truncate_wal()?;
     Ok(store.read(|c| {
         let sql = "SELECT sum(pgsize) * 1.0 / (SELECT count(*) FROM video_scrape)
                    FROM dbstat WHERE name = 'video_scrape'";

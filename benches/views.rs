@@ -24,19 +24,19 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 const QUERIES: [(&str, &str, f64, usize); 8] = [
     (
         "growth of one video",
-        "SELECT * FROM video_growth WHERE video_id = (SELECT id FROM video WHERE key = 54321)",
+        "SELECT * FROM video_growth WHERE video_id = (SELECT id FROM video WHERE row_id = 54321)",
         5.0,
         99,
     ),
     (
         "days of one video",
-        "SELECT * FROM video_daily WHERE video_id = (SELECT id FROM video WHERE key = 54321)",
+        "SELECT * FROM video_daily WHERE video_id = (SELECT id FROM video WHERE row_id = 54321)",
         5.0,
         99,
     ),
     (
         "history of one video",
-        "SELECT * FROM video_history WHERE video_id = (SELECT id FROM video WHERE key = 54321)",
+        "SELECT * FROM video_history WHERE video_id = (SELECT id FROM video WHERE row_id = 54321)",
         5.0,
         100,
     ),
@@ -48,7 +48,7 @@ const QUERIES: [(&str, &str, f64, usize); 8] = [
     ),
     (
         "latest state by account_id",
-        "SELECT * FROM video_latest WHERE account_id = (SELECT id FROM account WHERE key = 77)",
+        "SELECT * FROM video_latest WHERE account_id = (SELECT id FROM account WHERE row_id = 77)",
         10.0,
         100,
     ),
@@ -121,11 +121,11 @@ fn mirror() -> Outcome<(TempDir, Database)> {
     let (account_id, of_video) = (account_id("n"), account_id("(n % 1000 + 1)"));
     store.write(|tx| {
         tx.execute_batch(&format!(
-            "INSERT INTO creator (key, id, name, fingerprint, as_of, first_mirrored_at)
+            "INSERT INTO creator (row_id, id, name, fingerprint, as_of, first_mirrored_at)
              SELECT value, 'c' || value, 'Creator ' || value, value, 1, 1 FROM json_each('[1,2,3,4,5,6,7,8,9,10]');
 
              {accounts}
-             INSERT INTO account (key, id, platform, username, name, is_active, creator_id,
+             INSERT INTO account (row_id, id, platform, username, name, is_active, creator_id,
                  scrape_interval_hours, last_scrape_time, follower_count, view_count, like_count,
                  comment_count, share_count, fingerprint, as_of, first_mirrored_at)
              SELECT n, {account_id}, 'tiktok', 'user' || n, 'Name ' || n, 1, 'c' || (n % 10 + 1), 24,
@@ -134,7 +134,7 @@ fn mirror() -> Outcome<(TempDir, Database)> {
              FROM number;
 
              {videos}
-             INSERT INTO video (key, id, external_id, platform, type, is_active, scrape_interval_hours,
+             INSERT INTO video (row_id, id, external_id, platform, type, is_active, scrape_interval_hours,
                  metadata, added_at, first_scrape_time, last_scrape_time, description, create_time,
                  duration, is_unavailable, cover_image_url, video_url, view_count, like_count,
                  comment_count, share_count, account_id, account_username, fingerprint, as_of,
@@ -164,6 +164,6 @@ fn mirror() -> Outcome<(TempDir, Database)> {
         ))?;
         Ok(())
     })?;
-    store.tidy()?;
+    store.truncate_wal()?;
     Ok((folder, store))
 }

@@ -93,7 +93,7 @@ CREATE INDEX page_by_kind ON page (kind, listing);
 
 -- A tracked profile, GET /accounts; view accounts.
 CREATE TABLE account (
-    key INTEGER PRIMARY KEY,
+    row_id INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
     platform TEXT,
     username TEXT,
@@ -149,12 +149,12 @@ CREATE TABLE account (
 CREATE UNIQUE INDEX account_by_id ON account (id);
 CREATE INDEX account_by_username ON account (lower(username));
 CREATE INDEX account_unreadable ON account (id) WHERE scrape_unreadable = 1 AND removed_at IS NULL;
-CREATE INDEX account_loose ON account (key) WHERE page IS NULL AND removed_at IS NULL;
+CREATE INDEX account_loose ON account (row_id) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX account_removed ON account (removed_at) WHERE removed_at IS NOT NULL;
 
 -- A group of accounts made by API clients, GET /creators; view creators.
 CREATE TABLE creator (
-    key INTEGER PRIMARY KEY,
+    row_id INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
     name TEXT,
     type TEXT,
@@ -177,12 +177,12 @@ CREATE TABLE creator (
     not_found_at INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX creator_by_id ON creator (id);
-CREATE INDEX creator_loose ON creator (key) WHERE page IS NULL AND removed_at IS NULL;
+CREATE INDEX creator_loose ON creator (row_id) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX creator_removed ON creator (removed_at) WHERE removed_at IS NOT NULL;
 
 -- An individually tracked post, GET /videos; view videos.
 CREATE TABLE video (
-    key INTEGER PRIMARY KEY,
+    row_id INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
     external_id TEXT,
     platform TEXT,
@@ -235,12 +235,12 @@ CREATE UNIQUE INDEX video_by_id ON video (id);
 CREATE INDEX video_by_account ON video (account_id);
 CREATE INDEX video_by_username ON video (account_username);
 CREATE INDEX video_unreadable ON video (id) WHERE scrape_unreadable = 1 AND removed_at IS NULL;
-CREATE INDEX video_loose ON video (key) WHERE page IS NULL AND removed_at IS NULL;
+CREATE INDEX video_loose ON video (row_id) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX video_removed ON video (removed_at) WHERE removed_at IS NOT NULL;
 
 -- A post found in the feed of a tracked account, GET /account-videos; view account_videos.
 CREATE TABLE account_video (
-    key INTEGER PRIMARY KEY,
+    row_id INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
     -- Empty if the API gave none.
     platform TEXT NOT NULL,
@@ -282,7 +282,7 @@ CREATE TABLE account_video (
 CREATE UNIQUE INDEX account_video_by_id ON account_video (id, platform);
 CREATE INDEX account_video_by_account ON account_video (account_id);
 CREATE INDEX account_video_unreadable ON account_video (id) WHERE scrape_unreadable = 1 AND removed_at IS NULL;
-CREATE INDEX account_video_loose ON account_video (key) WHERE page IS NULL AND removed_at IS NULL;
+CREATE INDEX account_video_loose ON account_video (row_id) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX account_video_removed ON account_video (removed_at) WHERE removed_at IS NOT NULL;
 
 -- History: one row per resource and scrape. WITHOUT ROWID clusters the scrapes of one resource in order
@@ -582,10 +582,10 @@ CREATE UNIQUE INDEX metric_day_by_date ON metric_day (kind, date);
 -- The ids of the requested resources, as daily_metrics shows them, so that one join serves all kinds.
 CREATE TABLE metric_subject (
     kind TEXT NOT NULL,
-    -- The key in the table of the kind.
-    key INTEGER NOT NULL,
+    -- The `row_id` in the table of the kind.
+    row_id INTEGER NOT NULL,
     id TEXT NOT NULL,
-    PRIMARY KEY (kind, key)
+    PRIMARY KEY (kind, row_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX metric_subject_by_id ON metric_subject (id);
@@ -595,7 +595,7 @@ CREATE INDEX metric_subject_by_id ON metric_subject (id);
 -- requested again.
 CREATE TABLE metric (
     slot INTEGER NOT NULL,
-    key INTEGER NOT NULL,
+    row_id INTEGER NOT NULL,
     state INTEGER NOT NULL CHECK (state IN (0, 1, 2)),
     views INTEGER,
     plays INTEGER,
@@ -603,5 +603,5 @@ CREATE TABLE metric (
     comments INTEGER,
     shares INTEGER,
     engagement INTEGER,
-    PRIMARY KEY (slot, key)
+    PRIMARY KEY (slot, row_id)
 ) STRICT, WITHOUT ROWID;

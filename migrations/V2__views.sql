@@ -151,7 +151,7 @@ SELECT
     s.play_count,
     s.saved_count
 FROM account_scrape AS s
-JOIN account AS r ON r.key = s.account;
+JOIN account AS r ON r.row_id = s.account;
 
 CREATE VIEW video_history AS
 SELECT
@@ -164,7 +164,7 @@ SELECT
     s.play_count,
     s.saved_count
 FROM video_scrape AS s
-JOIN video AS r ON r.key = s.video;
+JOIN video AS r ON r.row_id = s.video;
 
 CREATE VIEW account_video_history AS
 SELECT
@@ -178,7 +178,7 @@ SELECT
     s.play_count,
     s.saved_count
 FROM account_video_scrape AS s
-JOIN account_video AS r ON r.key = s.account_video;
+JOIN account_video AS r ON r.row_id = s.account_video;
 
 CREATE VIEW overview_history AS
 SELECT
@@ -204,7 +204,7 @@ SELECT
     m.engagement AS engagement
 FROM metric_day AS d
 JOIN metric AS m ON m.slot = d.slot AND m.state < 2
-JOIN metric_subject AS s ON s.kind = d.kind AND s.key = m.key;
+JOIN metric_subject AS s ON s.kind = d.kind AND s.row_id = m.row_id;
 
 CREATE VIEW sync_log AS
 SELECT
@@ -350,7 +350,7 @@ BEGIN
     SELECT RAISE(ABORT, 'body has a member that is not valid for this kind and action')
     WHERE EXISTS (
         SELECT 1 FROM json_each(new.body)
-        WHERE key NOT IN (
+        WHERE row_id NOT IN (
             SELECT value FROM json_each(CASE
                 WHEN new.action IN ('link', 'unlink') THEN '["account_id"]'
                 WHEN new.kind = 'video' AND new.action = 'track' THEN
@@ -421,7 +421,7 @@ SELECT
     (s.view_count - p.view_count) / (((s.at_s - p.at_s) + (s.at_ns - p.at_ns) / 1e9) / 3600) AS views_per_hour,
     ((s.at_s - p.at_s) + (s.at_ns - p.at_ns) / 1e9) / 3600 > 1.5 * max(coalesce(r.scrape_interval_hours, 24), 1) AS is_gap
 FROM video_scrape AS s
-JOIN video AS r ON r.key = s.video
+JOIN video AS r ON r.row_id = s.video
 JOIN video_scrape AS p
     ON p.video = s.video
     -- A look-up by primary key instead of a window function, so that SQLite applies any filter to the
@@ -449,7 +449,7 @@ SELECT
     s.comment_count - p.comment_count AS comments_gained,
     s.share_count - p.share_count AS shares_gained
 FROM video_scrape AS s
-JOIN video AS r ON r.key = s.video
+JOIN video AS r ON r.row_id = s.video
 LEFT JOIN video_scrape AS p
     ON p.video = s.video
     AND (p.at_s, p.at_ns) = (
@@ -482,19 +482,19 @@ SELECT
 FROM video AS r
 CROSS JOIN (SELECT 1 AS days UNION ALL SELECT 7 UNION ALL SELECT 14 UNION ALL SELECT 30 UNION ALL SELECT 90) AS w
 JOIN video_scrape AS s
-    ON s.video = r.key
+    ON s.video = r.row_id
     AND (s.at_s, s.at_ns) = (
-        SELECT q.at_s, q.at_ns FROM video_scrape AS q WHERE q.video = r.key ORDER BY q.at_s DESC, q.at_ns DESC LIMIT 1
+        SELECT q.at_s, q.at_ns FROM video_scrape AS q WHERE q.video = r.row_id ORDER BY q.at_s DESC, q.at_ns DESC LIMIT 1
     )
 JOIN video_scrape AS p
-    ON p.video = r.key
+    ON p.video = r.row_id
     AND (p.at_s, p.at_ns) = (
         SELECT q.at_s, q.at_ns
         FROM video_scrape AS q
-        WHERE q.video = r.key
+        WHERE q.video = r.row_id
             AND q.at_s <= max(
                 CAST(strftime('%s', 'now') AS INTEGER) - w.days * 86400,
-                (SELECT f.at_s FROM video_scrape AS f WHERE f.video = r.key ORDER BY f.at_s LIMIT 1)
+                (SELECT f.at_s FROM video_scrape AS f WHERE f.video = r.row_id ORDER BY f.at_s LIMIT 1)
             )
         ORDER BY q.at_s DESC, q.at_ns DESC
         LIMIT 1
@@ -518,7 +518,7 @@ CREATE VIEW creator_rollup AS
 SELECT
     c.id AS creator_id,
     c.name AS creator_name,
-    count(a.key) AS accounts,
+    count(a.row_id) AS accounts,
     sum(a.follower_count >> 32) * 4294967296 + sum(a.follower_count & 4294967295) AS followers,
     sum(a.view_count >> 32) * 4294967296 + sum(a.view_count & 4294967295) AS views,
     sum(a.like_count >> 32) * 4294967296 + sum(a.like_count & 4294967295) AS likes,
@@ -528,7 +528,7 @@ SELECT
 FROM creator AS c
 LEFT JOIN account AS a ON a.creator_id = c.id AND a.removed_at IS NULL
 WHERE c.removed_at IS NULL
-GROUP BY c.key;
+GROUP BY c.row_id;
 
 CREATE VIEW freshness AS
 SELECT

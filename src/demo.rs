@@ -101,7 +101,7 @@ pub async fn live(
         done.runs += 1;
         done.requests += report.requests();
         done.scrapes +=
-            report.kinds.iter().map(|kind| kind.kind_run.tally.page.snapshots_added).sum::<i64>();
+            report.kinds.iter().map(|kind| kind.kind_run.counts.page.snapshots_added).sum::<i64>();
         tell(&done);
         let is_good = report.stop.is_none() && report.kinds.iter().all(|kind| kind.is_good());
         if !is_good {

@@ -100,7 +100,7 @@ fn copies_made_beside_a_busy_daemon_are_whole_and_of_one_moment() {
             let strays = "SELECT count(*) FROM video AS v
                           WHERE v.page IS NOT NULL AND NOT EXISTS (
                               SELECT 1 FROM page AS p, json_each(p.members) AS m
-                              WHERE p.page = v.page AND m.value = v.key)";
+                              WHERE p.page = v.page AND m.value = v.row_id)";
             assert_eq!(number(&path, strays), 0);
             assert_eq!(number(&path, "SELECT count(*) FROM job"), 0);
             let running = "SELECT count(*) FROM kind_run WHERE outcome = 'running'";
@@ -223,7 +223,7 @@ fn the_unfinished_copy_of_a_killed_backup_is_removed_and_nothing_else_of_that_na
         assert_eq!(text(&copy, "PRAGMA integrity_check"), "ok");
     }
     std::fs::write(&partial, "somebody's notes").unwrap();
-    copies.backup(&copy, &["--force"]).expect(74).says("copy.db.partial exists already");
+    copies.backup(&copy, &["--force"]).expect(74).says("copy.db.partial` already exists");
     assert_eq!(std::fs::read_to_string(&partial).unwrap(), "somebody's notes");
 }
 
@@ -234,7 +234,7 @@ fn what_must_not_be_overwritten_is_left_alone() {
     let copies = Copies::of(&bed);
     let taken = copies.path("taken.db");
     std::fs::write(&taken, "somebody's").unwrap();
-    copies.backup(&taken, &[]).expect(74).says("exists already").says("--force");
+    copies.backup(&taken, &[]).expect(74).says("already exists").says("--force");
     assert_eq!(std::fs::read(&taken).unwrap(), b"somebody's");
     copies.backup(&taken, &["--force"]).expect(0);
     assert_eq!(text(&taken, "PRAGMA integrity_check"), "ok");
@@ -274,7 +274,7 @@ fn what_cannot_be_written_is_74_and_no_database_is_78() {
     let bed = Bed::frozen(calm());
     let copies = Copies::of(&bed);
     let copy = copies.path("copy.db");
-    copies.backup(&copy, &[]).expect(78).says("there is no database at");
+    copies.backup(&copy, &[]).expect(78).says("no database at");
     bed.sync_well(&[]);
     copies.backup(&copies.path("no/such/folder/copy.db"), &[]).expect(74).says("copy.db.partial");
     copies.backup(&bed.database().join("copy.db"), &[]).expect(74);

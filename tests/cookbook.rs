@@ -320,7 +320,8 @@ impl Kitchen {
         }
         // What the columns mean is shown beside them, and what is ours is not among what is offered.
         assert!(
-            get(port, "/mirror/coverage").contains("Rows that were removed from the API and are kept in the mirror")
+            get(port, "/mirror/coverage")
+                .contains("Rows that were removed from the API and are kept in the mirror")
         );
         let offered: Value = serde_json::from_str(&get(port, "/mirror.json")).unwrap();
         for table in offered["tables"].as_array().unwrap() {

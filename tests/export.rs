@@ -59,20 +59,20 @@ fn mirror() -> (Bed, TempDir) {
     db.execute_batch(
         "WITH RECURSIVE day(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM day WHERE n < 99)
          INSERT OR IGNORE INTO video_scrape (video, at_s, at_ns, view_count, like_count, saved_count)
-         SELECT key, 1702425600 + n * 86400 + key * 977, (n % 3) * 123456789,
-                CASE n % 11 WHEN 7 THEN NULL ELSE key * 1000 + n * n END, 500 - n, NULL
+         SELECT row_id, 1702425600 + n * 86400 + row_id * 977, (n % 3) * 123456789,
+                CASE n % 11 WHEN 7 THEN NULL ELSE row_id * 1000 + n * n END, 500 - n, NULL
          FROM video, day;
          INSERT OR IGNORE INTO account_scrape (account, at_s, at_ns, follower_count)
-         SELECT key, 1702425600 + 40 * 86400, 5000, 9007199254740993 FROM account;
-         INSERT INTO metric_subject (kind, key, id) SELECT 'video', key, id FROM video;
+         SELECT row_id, 1702425600 + 40 * 86400, 5000, 9007199254740993 FROM account;
+         INSERT INTO metric_subject (kind, row_id, id) SELECT 'video', row_id, id FROM video;
          WITH RECURSIVE day(n) AS (SELECT 19750 UNION ALL SELECT n + 1 FROM day WHERE n < 19760)
          INSERT INTO metric_day (kind, day, date)
          SELECT 'video', n, strftime('%Y-%m-%d', n * 86400, 'unixepoch') FROM day;
-         INSERT INTO metric (slot, key, state, views, likes, engagement)
-         SELECT slot, key, key % 3, key * 10 + slot, NULL, key FROM metric_day, video;
-         UPDATE video SET description = 'one \"two\", three' || char(13, 10) || 'four; ''five''' WHERE key = 1;
-         UPDATE video SET description = '' WHERE key = 2;
-         UPDATE video SET extra = '{\"n\": 1e400,' || char(10) || ' \"t\": \"a\\nb\"}' WHERE key = 3;",
+         INSERT INTO metric (slot, row_id, state, views, likes, engagement)
+         SELECT slot, row_id, row_id % 3, row_id * 10 + slot, NULL, row_id FROM metric_day, video;
+         UPDATE video SET description = 'one \"two\", three' || char(13, 10) || 'four; ''five''' WHERE row_id = 1;
+         UPDATE video SET description = '' WHERE row_id = 2;
+         UPDATE video SET extra = '{\"n\": 1e400,' || char(10) || ' \"t\": \"a\\nb\"}' WHERE row_id = 3;",
     )
     .unwrap();
     (bed, tempfile::tempdir().unwrap())

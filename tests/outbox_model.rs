@@ -26,7 +26,7 @@ use creatormirror::model::settings::ApiSettings;
 use creatormirror::model::{Kind, Watcher, instant};
 use creatormirror::outbox::{self, OutboxSettings, validate};
 use creatormirror::report::outbox as report;
-use creatormirror::store::backup::{self, Existing};
+use creatormirror::store::backup::{self, IfExists};
 use creatormirror::store::open::IfMissing;
 use creatormirror::store::outbox::{self as stored, enqueue, manual};
 use creatormirror::store::{Database, StoreError};
@@ -75,7 +75,7 @@ fn each_thing_that_was_wanted_exists_exactly_once() {
     };
     let folder = folder();
     let template = folder.path().join("template.db");
-    Database::open(&template, IfMissing::Create).unwrap().tidy().unwrap();
+    Database::open(&template, IfMissing::Create).unwrap().truncate_wal().unwrap();
     let lived = Mutex::new(Lived::default());
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
@@ -265,7 +265,7 @@ impl Life {
 
     fn add(&mut self, draft: &Draft) {
         let at = instant::micros(self.clock.now());
-        let store = Database::open_beside(&self.database).unwrap();
+        let store = Database::open_without_lock(&self.database).unwrap();
         let entry = store
             .write_durably(|tx| {
                 let checked = validate::check(tx, draft).unwrap();
@@ -343,9 +343,9 @@ impl Life {
     async fn go_on_with_a_copy(&mut self) {
         let (copy, now) =
             (self.database.with_extension(format!("{}.db", self.copies)), self.clock.now());
-        let store = Database::open_beside(&self.database).unwrap();
+        let store = Database::open_without_lock(&self.database).unwrap();
         let made =
-            backup::copy(&store, &copy, Existing::Keep, instant::micros(now), |_| true).unwrap();
+            backup::copy(&store, &copy, IfExists::Keep, instant::micros(now), |_| true).unwrap();
         drop(store);
         for _ in 0..self.random.random_range(0..5) {
             self.accident().await;
@@ -354,7 +354,7 @@ impl Life {
         self.database = copy;
         self.copies += 1;
         let now = instant::micros(self.clock.now());
-        let store = Database::open_beside(&self.database).unwrap();
+        let store = Database::open_without_lock(&self.database).unwrap();
         let held = store.read(|c| stored::list(c, &[State::Held], i64::MAX)).unwrap();
         assert_eq!(held.len(), made.held, "seed {}", self.seed);
         self.run_id().await;
@@ -372,7 +372,7 @@ impl Life {
         self.control.clear_faults();
         for _ in 0..RUNS_MAX {
             let now = instant::micros(self.clock.now());
-            let store = Database::open_beside(&self.database).unwrap();
+            let store = Database::open_without_lock(&self.database).unwrap();
             let entries = store.read(|c| stored::list(c, &[], i64::MAX)).unwrap();
             if entries.iter().all(|entry| entry.state == State::Succeeded) {
                 return;
@@ -384,7 +384,7 @@ impl Life {
             self.run_id().await;
             self.clock.advance(Duration::from_secs(60));
         }
-        let store = Database::open_beside(&self.database).unwrap();
+        let store = Database::open_without_lock(&self.database).unwrap();
         let entries = store.read(|c| stored::list(c, &[], i64::MAX)).unwrap();
         panic!("seed {}: no rest: {entries:#?}", self.seed);
     }
@@ -408,7 +408,7 @@ impl Life {
     }
 
     fn count(&mut self) -> Lived {
-        let store = Database::open_beside(&self.database).unwrap();
+        let store = Database::open_without_lock(&self.database).unwrap();
         let entries = store.read(|c| stored::list(c, &[], i64::MAX)).unwrap();
         Lived {
             lives: 1,
@@ -426,7 +426,7 @@ impl Life {
         for row in self.control.rows(Kind::Creator) {
             *found.entry(row["name"].as_str().unwrap().to_owned()).or_insert(0) += 1;
         }
-        let store = Database::open_beside(&self.database).unwrap();
+        let store = Database::open_without_lock(&self.database).unwrap();
         let entries = store.read(|c| stored::list(c, &[], i64::MAX)).unwrap();
         let record: Vec<String> = entries.iter().map(report::line).collect();
         assert_eq!(found, self.creators, "seed {seed}: {record:#?}\n{:#?}", self.requests());
@@ -441,7 +441,7 @@ impl Life {
             let number = number.to_string();
             assert_eq!(count(Kind::Video, "external_id", &number), 1, "seed {seed}: {number}");
         }
-        let store = Database::open_beside(&self.database).unwrap();
+        let store = Database::open_without_lock(&self.database).unwrap();
         let mut owners = BTreeMap::new();
         for entry in store.read(|c| stored::list(c, &[], i64::MAX)).unwrap() {
             let result = entry.result_id.clone().unwrap();

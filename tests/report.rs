@@ -13,7 +13,7 @@ use std::path::Path;
 use browser::{Theme, picture, show};
 use creatormirror::model::Kind;
 use creatormirror::store::Database;
-use creatormirror::store::dashboard::{self, Dashboard, Subject};
+use creatormirror::store::dashboard::{self, Dashboard, PostSource};
 use creatormirror::store::open::IfMissing;
 use serde_json::json;
 use support::lived::lived;
@@ -30,7 +30,7 @@ fn report(bed: &Bed, arguments: &[&str]) -> support::Run {
 #[test]
 fn an_empty_mirror_has_a_report_and_a_missing_one_has_none() {
     let bed = Bed::frozen(calm());
-    report(&bed, &["--out", "-"]).expect(78).says("there is no database");
+    report(&bed, &["--out", "-"]).expect(78).says("no database at");
     let store = Database::open(&bed.database(), IfMissing::Create).unwrap();
     // As beside a daemon: the lock is held.
     let page = report(&bed, &["--out", "-"]).expect(0).stdout;
@@ -155,12 +155,12 @@ fn numbers_are_those_of_the_views(bed: &Bed, dashboard: &Dashboard) {
     let first = &dashboard.growth.movers[0];
     assert!(dashboard.growth.movers.windows(2).all(|pair| pair[0].gained >= pair[1].gained));
     assert!(first.scrapes.len() > 1);
-    assert!(dashboard.growth.movers.iter().any(|mover| mover.subject == Subject::Video));
+    assert!(dashboard.growth.movers.iter().any(|mover| mover.source == PostSource::Video));
     let engagement: i64 = dashboard.creators.iter().map(|one| one.engagement).sum();
     let sum = "SELECT sum(like_count + comment_count + share_count) FROM accounts WHERE removed_at IS NULL
                AND like_count IS NOT NULL";
     assert_eq!(engagement, bed.number(sum));
-    let spent: i64 = dashboard.spent.values().map(|spent| spent.requests).sum();
+    let spent: i64 = dashboard.requests.values().map(|spent| spent.requests).sum();
     assert_eq!(spent, i64::try_from(bed.control.log().len()).unwrap());
 }
 

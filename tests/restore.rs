@@ -277,7 +277,7 @@ fn what_must_not_be_restored_is_refused_and_the_database_is_left_alone() {
 
     let before = (std::fs::read(bed.database()).unwrap(), names(bed.folder()));
     let cases: [(&Path, i32, &str); 8] = [
-        (&theirs, 74, "is a mirror of organization theirs"),
+        (&theirs, 74, "mirrors organization `theirs`"),
         (&newer, 74, "999"),
         (&foreign, 74, "is not a creatormirror database"),
         (&empty, 74, "is not a creatormirror database"),

@@ -465,9 +465,9 @@ fn a_feed_that_fails_keeps_no_other_from_being_read_and_is_paused() {
     let bed = Bed::frozen(SandboxSettings { accounts: 12, account_videos: 900, ..calm() });
     bed.sync_well(&[]);
     let ids = bed.control.ids(Kind::Account);
-    let due = "INSERT OR REPLACE INTO account_list_due (account, since) SELECT key, key FROM account WHERE key <= 4";
+    let due = "INSERT OR REPLACE INTO account_list_due (account, since) SELECT row_id, row_id FROM account WHERE row_id <= 4";
     bed.db_to_write().execute_batch(due).unwrap();
-    let bad = bed.text("SELECT id FROM account WHERE key = 1");
+    let bad = bed.text("SELECT id FROM account WHERE row_id = 1");
     assert!(ids.contains(&bad));
     let fault = Fault::on("GET", "/account-videos", Accident::status(500)).query(&bad).forever();
     bed.control.fault(fault);

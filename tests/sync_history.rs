@@ -212,7 +212,7 @@ fn make_due(bed: &Bed, kind: Kind, which: &str) {
         .unwrap();
     let table = kind.name();
     let due = format!(
-        "UPDATE {table}_due SET due_at = 0 WHERE {table} IN (SELECT key FROM {table} WHERE {which})"
+        "UPDATE {table}_due SET due_at = 0 WHERE {table} IN (SELECT row_id FROM {table} WHERE {which})"
     );
     assert!(db.execute(&due, []).unwrap() > 0, "nothing is due");
 }
@@ -226,7 +226,7 @@ fn a_due_video_costs_its_page_and_what_the_page_shows_is_mirrored() {
     bed.clock.advance(50 * HOUR);
     let gone = bed.control.ids(Kind::Video).remove(450);
     bed.control.delete(Kind::Video, &gone);
-    make_due(&bed, Kind::Video, "key = 451");
+    make_due(&bed, Kind::Video, "row_id = 451");
     bed.control.clear_log();
     bed.sync_well(&[]);
     let asked = bed.log_of("/videos");

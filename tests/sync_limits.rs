@@ -245,7 +245,7 @@ impl Sender {
             max_concurrent_requests: 4,
             seed: 1,
         };
-        let database = Database::open_beside(&self.database()).unwrap();
+        let database = Database::open_without_lock(&self.database()).unwrap();
         let fetcher = Fetcher::open(
             client,
             database,

@@ -195,7 +195,7 @@ fn a_404_and_an_absence_are_two_signs() {
     bed.sync_well(&["--full"]);
     assert_eq!(marks(&bed, Kind::Video), (1, 0));
     // Nothing but the suspect is due, and it stands on no page: it is asked for by its id.
-    let due = "UPDATE video_due SET due_at = iif(video IN (SELECT key FROM video WHERE page IS NULL), 0, 9e10)";
+    let due = "UPDATE video_due SET due_at = iif(video IN (SELECT row_id FROM video WHERE page IS NULL), 0, 9e10)";
     bed.db_to_write().execute(due, []).unwrap();
     bed.control.clear_log();
     bed.sync_well(&[]);

@@ -97,12 +97,12 @@ fn the_same_seed_asks_for_the_same_rows() {
 #[test]
 fn what_was_altered_by_hand_is_found_repaired_and_equal_the_next_time() {
     let bed = mirrored(calm());
-    let sql = "UPDATE video SET view_count = view_count + 1, is_active = 0 WHERE key = 3;
-               UPDATE video SET description = NULL, metadata = '{\"a\":\"b\"}' WHERE key = 4;
-               UPDATE video SET extra = '{\"odd\":1}' WHERE key = 5;
-               UPDATE account SET category = 'altered', follower_count = NULL WHERE key = 2;
-               UPDATE creator SET name = 'altered' WHERE key = 1;
-               UPDATE account_video SET like_count = 7777777 WHERE key = 9;
+    let sql = "UPDATE video SET view_count = view_count + 1, is_active = 0 WHERE row_id = 3;
+               UPDATE video SET description = NULL, metadata = '{\"a\":\"b\"}' WHERE row_id = 4;
+               UPDATE video SET extra = '{\"odd\":1}' WHERE row_id = 5;
+               UPDATE account SET category = 'altered', follower_count = NULL WHERE row_id = 2;
+               UPDATE creator SET name = 'altered' WHERE row_id = 1;
+               UPDATE account_video SET like_count = 7777777 WHERE row_id = 9;
                DELETE FROM video_scrape WHERE video = 6;
                UPDATE account_scrape SET follower_count = 1 WHERE account = 3;";
     bed.db_to_write().execute_batch(sql).unwrap();
@@ -142,9 +142,9 @@ fn what_was_altered_by_hand_is_found_repaired_and_equal_the_next_time() {
 fn a_wrong_row_whose_fingerprint_was_toggled_before_is_repaired_all_the_same() {
     let bed = mirrored(calm());
     // As a verify that was killed between the mark and the row would have left it.
-    let sql = "UPDATE video SET view_count = view_count + 1, fingerprint = ~fingerprint WHERE key = 3;
-               UPDATE account_video SET like_count = 7777777, fingerprint = ~fingerprint WHERE key = 9;
-               UPDATE creator SET name = 'altered', fingerprint = 0 WHERE key = 1;";
+    let sql = "UPDATE video SET view_count = view_count + 1, fingerprint = ~fingerprint WHERE row_id = 3;
+               UPDATE account_video SET like_count = 7777777, fingerprint = ~fingerprint WHERE row_id = 9;
+               UPDATE creator SET name = 'altered', fingerprint = 0 WHERE row_id = 1;";
     bed.db_to_write().execute_batch(sql).unwrap();
     verify(&bed, &["--sample", ALL]).expect(1).says("3 rows, repaired");
     bed.compare();
@@ -271,14 +271,14 @@ fn what_is_told_by_id_alone_is_no_difference_and_costs_no_validator() {
 #[test]
 fn beside_a_daemon_it_is_a_job_of_the_daemon() {
     let bed = mirrored(calm());
-    bed.db_to_write().execute_batch("UPDATE video SET view_count = 1 WHERE key = 3").unwrap();
+    bed.db_to_write().execute_batch("UPDATE video SET view_count = 1 WHERE row_id = 3").unwrap();
     let daemon = bed.start(bed.command(&["run"]));
     until("it runs", || bed.text("SELECT runner FROM instance") == "run");
     // It has read what is late by then.
     until("it is idle", || {
         bed.text("SELECT ifnull(condition, '') FROM instance").starts_with("idle")
     });
-    bed.db_to_write().execute_batch("UPDATE account SET category = 'x' WHERE key = 2").unwrap();
+    bed.db_to_write().execute_batch("UPDATE account SET category = 'x' WHERE row_id = 2").unwrap();
     let mut command = bed.command(&["verify", "--json", "--sample", ALL]);
     command.env("CREATORAUDIT_API_KEY", "");
     let document = bed.start(command).wait().expect(1).says("the mirror differed").json();
@@ -294,7 +294,7 @@ fn beside_a_daemon_it_is_a_job_of_the_daemon() {
 #[test]
 fn it_ends_with_the_usual_codes() {
     let bed = Bed::frozen(calm());
-    verify(&bed, &[]).expect(78).says("there is no database at");
+    verify(&bed, &[]).expect(78).says("no database at");
     assert!(!bed.database().exists());
     assert_eq!(verify(&bed, &["--json"]).expect(78).json()["exit_code"], 78);
     bed.sync_well(&[]);

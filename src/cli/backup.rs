@@ -13,7 +13,7 @@ use crate::model::instant;
 use crate::report::progress::Progress;
 use crate::report::{Answer, CliError, Exit, backup as report};
 use crate::store::StoreError;
-use crate::store::backup::{self, BackupError, Copied, Existing};
+use crate::store::backup::{self, BackupError, CopyProgress, IfExists};
 
 /// Arguments of `backup`.
 #[derive(Debug, Clone, Args)]
@@ -29,7 +29,7 @@ pub struct BackupArgs {
 /// Runs the command.
 pub fn run(args: &BackupArgs, context: &Context) -> Result<Answer, CliError> {
     let source = context.open_to_read()?;
-    let existing = if args.force { Existing::Replace } else { Existing::Keep };
+    let existing = if args.force { IfExists::Replace } else { IfExists::Keep };
     let now = instant::micros(context.clock.now());
     let file = args.file.clone();
     let copied = copying(context, move |tell| backup::copy(&source, &file, existing, now, tell))?;
@@ -40,7 +40,7 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Answer, CliError> {
 /// Makes a copy with its progress shown. A signal ends it, and it takes away what it has.
 pub fn copying<T: Send + 'static>(
     context: &Context,
-    copy: impl FnOnce(&mut dyn FnMut(Copied) -> bool) -> Result<T, BackupError> + Send + 'static,
+    copy: impl FnOnce(&mut dyn FnMut(CopyProgress) -> bool) -> Result<T, BackupError> + Send + 'static,
 ) -> Result<Result<T, BackupError>, CliError> {
     let is_over = Arc::new(AtomicBool::new(false));
     let progress = Progress::of_one(context.view);

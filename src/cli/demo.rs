@@ -98,7 +98,7 @@ async fn simulate(
     let mut summary = summary.map_err(|error| context.storage(&error))?;
     summary.took = real.boot().elapsed.saturating_sub(began);
     let report = demo_report::text(&summary);
-    session.ctx.store.tidy().await.map_err(|error| context.storage(&error))?;
+    session.ctx.store.truncate_wal().await.map_err(|error| context.storage(&error))?;
     sandbox.stop().await;
     answer::print(&report)
 }
@@ -153,7 +153,7 @@ async fn summary(
             growers: growers.collect::<StoreResult<_>>()?,
             ages: analysis::ages(c)?,
             coverage,
-            spent: analysis::spent(c)?,
+            spent: analysis::requests(c)?,
             naive: demo::naive_requests(listings::counts(c, Kind::Video)?.0),
             listing: demo::listing_requests(counts.iter().map(|(_, rows)| *rows)),
             counts,

@@ -40,7 +40,7 @@ pub fn survive_file_size_limit() {
 /// A busy database is waited for no longer once a signal has come.
 pub fn note_end() {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        if let Err(error) = signal_hook::flag::register(signal, busy::kind_outcome()) {
+        if let Err(error) = signal_hook::flag::register(signal, busy::shutdown_flag()) {
             tracing::warn!(%error, "cannot listen for signals");
         }
     }

@@ -69,7 +69,7 @@ pub fn with<T>(
         drop(progress);
         let store = &session.ctx.store;
         store.check_in_place().await.map_err(|error| context.storage(&error))?;
-        if let Err(error) = store.tidy().await {
+        if let Err(error) = store.truncate_wal().await {
             tracing::warn!(%error, "the write-ahead log could not be cut");
         }
         Ok(done)
@@ -100,7 +100,7 @@ pub fn run_id(
 /// A database that was busy when the program was to end was not waited for: that is a signal's doing.
 pub fn interrupted(stop: RunError) -> RunError {
     match stop {
-        RunError::Store(_) if busy::is_ending() => RunError::Interrupted,
+        RunError::Store(_) if busy::is_shutting_down() => RunError::Interrupted,
         stop => stop,
     }
 }
@@ -126,7 +126,7 @@ pub fn open_to_queue(context: &Context) -> Result<Database, CliError> {
             Err(error) => return Err(context.storage(&error)),
         }
     }
-    Database::open_beside(database).map_err(|error| context.storage(&error))
+    Database::open_without_lock(database).map_err(|error| context.storage(&error))
 }
 
 /// What passes go by, for an installation with this seed.

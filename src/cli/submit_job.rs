@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::daemon::{Answer, JobRequest};
 use crate::model::instant;
 use crate::report::{CliError, Exit, Verdict};
-use crate::store::jobs::{self, Progress};
+use crate::store::jobs::{self, JobState};
 use crate::store::{Database, StoreError, StoreResult, instance, instance_lock};
 
 /// How often the job is looked at.
@@ -40,13 +40,13 @@ pub fn by_daemon(
 /// there is no daemon, or it went away before the job was done; the lock may be free now.
 async fn hand_over(context: &Context, request: &JobRequest) -> Result<Option<Answer>, CliError> {
     let failed = |error: StoreError| context.storage(&error);
-    let store = Database::open_beside(&context.config.database).map_err(failed)?;
+    let store = Database::open_without_lock(&context.config.database).map_err(failed)?;
     if store.read(instance::runner).map_err(failed)?.as_deref() != Some("run") {
         return Ok(None);
     }
     let text = serde_json::to_string(request).unwrap_or_default();
     let at = instant::micros(context.clock.now());
-    let job = store.write(|tx| jobs::hand_over(tx, &text, at)).map_err(failed)?;
+    let job = store.write(|tx| jobs::submit(tx, &text, at)).map_err(failed)?;
     tracing::info!(job, "handed over to the daemon");
     let mut left = context.config.max_wait;
     let away_max = request.backfill_days.map_or(Duration::ZERO, |_| AWAY_MAX);
@@ -109,7 +109,7 @@ enum Look {
 fn look(store: &Database, job: i64, takes_back: bool) -> StoreResult<Look> {
     let progress = match store.read(|c| jobs::progress(c, job))? {
         None => return Ok(Look::Gone),
-        Some(Progress::Done(exit_code, answer)) => {
+        Some(JobState::Done(exit_code, answer)) => {
             let answer = serde_json::from_str(&answer).unwrap_or_else(|_| Answer {
                 exit_code,
                 json: serde_json::Value::Null,
@@ -119,8 +119,8 @@ fn look(store: &Database, job: i64, takes_back: bool) -> StoreResult<Look> {
             });
             return Ok(Look::Done(Box::new(answer)));
         }
-        Some(Progress::Queued) => None,
-        Some(Progress::Running(progress)) => progress,
+        Some(JobState::Queued) => None,
+        Some(JobState::Running(progress)) => progress,
     };
     // Stopped or killed, also in the middle of it.
     match instance_lock::is_locked(store.path()) {

@@ -194,7 +194,7 @@ impl Daemon {
     async fn note_progress(&self, job: Option<i64>, work: &Backfill) -> Result<(), RunError> {
         let Some(job) = job else { return Ok(()) };
         let progress = work.progress();
-        Ok(self.ctx.store.write(move |tx| queue::note_progress(tx, job, &progress)).await?)
+        Ok(self.ctx.store.write(move |tx| queue::set_progress(tx, job, &progress)).await?)
     }
 }
 

@@ -90,7 +90,7 @@ pub async fn run(
     }
     let store = &daemon.ctx.store;
     let at_end = store.write(|tx| instance::set_runner(tx, None)).await;
-    if let Err(error) = at_end.and(store.tidy().await) {
+    if let Err(error) = at_end.and(store.truncate_wal().await) {
         tracing::warn!(%error, "the database could not be tidied up");
     }
     result
@@ -307,10 +307,8 @@ impl Daemon {
         (self.hooks.notify)(&ServiceState::Status(text.to_owned()));
         let batch_delay_s = i64::try_from(self.batch_delay.as_secs()).unwrap_or(i64::MAX);
         let text = text.to_owned();
-        let kept = self
-            .ctx
-            .store
-            .write_at_once(move |tx| instance::set_condition(tx, &text, batch_delay_s));
+        let kept =
+            self.ctx.store.try_write(move |tx| instance::set_condition(tx, &text, batch_delay_s));
         let kept = kept.await;
         if let Err(error) = kept {
             tracing::debug!(%error, "the condition could not be kept");

@@ -156,7 +156,7 @@ impl Daemon {
     async fn paused(&self) -> Vec<String> {
         let now = instant::micros(self.ctx.fetcher.clock().now());
         let paused =
-            self.ctx.store.read(move |c| backoff::in_force(c, now)).await.unwrap_or_default();
+            self.ctx.store.read(move |c| backoff::active(c, now)).await.unwrap_or_default();
         let of = |one: &Backoff| {
             let until = instant::text(instant::from_micros(one.retry_at));
             format!("{} {} until {until}", one.kind, one.scope.name())

@@ -38,7 +38,7 @@ pub use staging_folder::StagingFolder;
 
 use crate::clock::Clock;
 use crate::model::instant;
-use crate::store::public_tables::Which;
+use crate::store::public_tables::RowFilter;
 use crate::store::{Database, instance, public_tables};
 use destination::Changes;
 use manifest::Manifest;
@@ -106,7 +106,7 @@ pub fn stream(
         }
     };
     begun.and_then(|()| write(&line)).map_err(ExportError::Stream)?;
-    let which = request.since.as_deref().map_or(Which::All, Which::Since);
+    let which = request.since.as_deref().map_or(RowFilter::All, RowFilter::Since);
     let mut rows = 0;
     public_tables::snapshot(store, |c| {
         public_tables::rows(c, table, which, |row| {

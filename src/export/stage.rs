@@ -16,7 +16,7 @@ use crate::export::parquet::ParquetFile;
 use crate::export::text;
 use crate::model::Value;
 use crate::store::fingerprint;
-use crate::store::public_tables::{self, Table, Which};
+use crate::store::public_tables::{self, RowFilter, Table};
 
 /// Memory for rows that wait to be written, over all open files, bytes.
 const WAITING_BYTES_MAX: usize = 32 << 20;
@@ -181,7 +181,7 @@ impl<'s> Stage<'s> {
             _ => format!("{}.{}", table.name, format.extension()),
         };
         let mut open = self.open(table, path, None)?;
-        let which = since.map_or(Which::All, Which::Since);
+        let which = since.map_or(RowFilter::All, RowFilter::Since);
         let watch = &mut self.watch;
         public_tables::rows(self.c, table, which, |row| {
             open.push(table, row)?;
@@ -235,7 +235,7 @@ impl<'s> Stage<'s> {
         let mut open: BTreeMap<String, Open> = BTreeMap::new();
         let (mut rows, mut waiting) = (0, 0);
         let c = self.c;
-        public_tables::rows(c, table, Which::Of(months), |row| {
+        public_tables::rows(c, table, RowFilter::Of(months), |row| {
             let Some(month) = table.month(row) else { return Ok(()) };
             if !open.contains_key(month) {
                 let path = format!("{}/month={month}/part-0.parquet", table.name);

@@ -89,7 +89,7 @@ impl SyncContext {
     /// Begins a run in the log. Its first kind is `meta`, which counts the requests before all others.
     pub async fn begin(&mut self, trigger: &str) -> StoreResult<()> {
         let at = self.fetcher.stamp();
-        let refused = self.store.read(move |c| unsupported::in_force(c, at)).await?;
+        let refused = self.store.read(move |c| unsupported::active(c, at)).await?;
         self.refused = refused.into_iter().map(|refusal| refusal.feature).collect();
         self.failures.clear();
         self.pushed = Pushed::default();
@@ -133,7 +133,7 @@ impl SyncContext {
             (self.run_id, outcome.to_owned(), detail.map(str::to_owned));
         self.store
             .write(move |tx| {
-                counters.close(tx, &runs::Tally::default())?;
+                counters.close(tx, &runs::KindCounts::default())?;
                 let kind_runs = runs::end(tx, run_id, &outcome, detail.as_deref(), at)?;
                 jobs::prune(tx, at.saturating_sub(retention))?;
                 runs::prune(tx, at.saturating_sub(retention))?;

@@ -19,7 +19,7 @@ use crate::fetch::send_queue::{Permit, Shared, State, Then, lock};
 use crate::model::event::Wait;
 use crate::model::{Event, RateBudget, Watcher};
 use crate::retry::{Next, RetryCause, RetryPolicy};
-use crate::store::{Database, Store, StoreResult, runs::Tally};
+use crate::store::{Database, Store, StoreResult, runs::KindCounts};
 
 /// Retry policy of reads.
 pub const RETRY: RetryPolicy =
@@ -54,7 +54,7 @@ pub struct Sent {
 pub struct Fetcher {
     shared: Arc<Shared>,
     priority: Priority,
-    sent: Arc<Mutex<Tally>>,
+    sent: Arc<Mutex<KindCounts>>,
     has_sent: Arc<AtomicBool>,
 }
 
@@ -208,11 +208,11 @@ impl Fetcher {
     }
 
     /// Takes the counters of requests since the last call.
-    pub fn take_sent(&self) -> Tally {
+    pub fn take_sent(&self) -> KindCounts {
         std::mem::take(&mut lock(&self.sent))
     }
 
-    fn count(&self, change: impl FnOnce(&mut Tally)) {
+    fn count(&self, change: impl FnOnce(&mut KindCounts)) {
         change(&mut lock(&self.sent));
     }
 

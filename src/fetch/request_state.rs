@@ -43,7 +43,7 @@ impl RequestState {
     pub fn load(database: &Database, clock: &Clock) -> StoreResult<Self> {
         let request_state = Self::new(&database.read(instance::request_state)?, clock);
         if let Some(now) = request_state.is_ahead_of(clock) {
-            database.write(|tx| instance::bring_stamps_back(tx, now))?;
+            database.write(|tx| instance::cap_stamps(tx, now))?;
             request_state.state().stamp = now;
         }
         Ok(request_state)
@@ -53,7 +53,7 @@ impl RequestState {
     /// stepped.
     pub async fn correct_stamps(&self, store: &Store, clock: &Clock) -> StoreResult<()> {
         if let Some(now) = self.is_ahead_of(clock) {
-            store.write(move |tx| instance::bring_stamps_back(tx, now)).await?;
+            store.write(move |tx| instance::cap_stamps(tx, now)).await?;
             self.state().stamp = now;
         }
         Ok(())

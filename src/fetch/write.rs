@@ -8,7 +8,7 @@ use crate::model::due::DueRule;
 use crate::model::{BadRow, Kind, Row};
 use crate::store::pages::{self, NewPage, PageCounts};
 use crate::store::rows::{RowWriter, Source, Written};
-use crate::store::runs::{self, Tally};
+use crate::store::runs::{self, KindCounts};
 use crate::store::{Pending, Store, StoreResult, due, listings, removals};
 
 /// Counters and facts written with each transaction of a run.
@@ -19,7 +19,7 @@ pub struct RunCounters {
     /// The kind.
     pub kind: Kind,
     /// Requests since the last write.
-    pub sent: Tally,
+    pub sent: KindCounts,
     /// The rate limiter, saved with each write.
     pub request_state: RequestState,
     /// When the counters were taken, microseconds.
@@ -30,10 +30,10 @@ pub struct RunCounters {
 
 impl RunCounters {
     /// Adds the counters to the log, in the transaction they belong to.
-    pub fn close(&self, tx: &Transaction<'_>, done: &Tally) -> StoreResult<()> {
-        let mut tally = self.sent;
-        tally.add(done);
-        runs::count(tx, self.run_id, self.kind, &tally)?;
+    pub fn close(&self, tx: &Transaction<'_>, done: &KindCounts) -> StoreResult<()> {
+        let mut total = self.sent;
+        total.add(done);
+        runs::count(tx, self.run_id, self.kind, &total)?;
         self.request_state.keep(tx)
     }
 }
@@ -94,7 +94,7 @@ pub fn page_after<T>(
         let next = write.page.next_cursor.as_deref();
         listings::advance(tx, listing, next, &counts, write.page.total_count, counters.at)?;
     }
-    counters.close(tx, &Tally { page: counts, ..Tally::default() })?;
+    counters.close(tx, &KindCounts { page: counts, ..KindCounts::default() })?;
     Ok((done(counters.kind, counts, write.page), seen))
 }
 
@@ -107,10 +107,10 @@ pub fn item(
 ) -> StoreResult<Written> {
     let written = RowWriter::new(tx, counters.kind)?.write(row, Source { page: None, as_of })?;
     due::row_written(tx, &counters.due, counters.kind, (row, written), as_of)?;
-    due::row_read(tx, &counters.due, counters.kind, written.key)?;
+    due::row_read(tx, &counters.due, counters.kind, written.row_id)?;
     let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
     counts.count(row, written);
-    counters.close(tx, &Tally { page: counts, ..Tally::default() })?;
+    counters.close(tx, &KindCounts { page: counts, ..KindCounts::default() })?;
     Ok(written)
 }
 
@@ -147,16 +147,16 @@ pub fn unlisted_after<T>(
         due::row_written(tx, &counters.due, counters.kind, (row, written), as_of)?;
     }
     drop(writer);
-    counters.close(tx, &Tally { page: counts, ..Tally::default() })?;
+    counters.close(tx, &KindCounts { page: counts, ..KindCounts::default() })?;
     Ok((done(counters.kind, counts, page), seen))
 }
 
 /// Records that a resource read by its id was not found. Returns whether it is now removed.
-pub fn not_found(store: &Store, counters: RunCounters, key: i64, at: i64) -> Pending<bool> {
+pub fn not_found(store: &Store, counters: RunCounters, row_id: i64, at: i64) -> Pending<bool> {
     store.write(move |tx| {
-        let removed = removals::not_found(tx, counters.kind, key, at)?;
-        due::row_read(tx, &counters.due, counters.kind, key)?;
-        counters.close(tx, &Tally { removed: i64::from(removed), ..Tally::default() })?;
+        let removed = removals::not_found(tx, counters.kind, row_id, at)?;
+        due::row_read(tx, &counters.due, counters.kind, row_id)?;
+        counters.close(tx, &KindCounts { removed: i64::from(removed), ..KindCounts::default() })?;
         Ok(removed)
     })
 }

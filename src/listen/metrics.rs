@@ -148,7 +148,7 @@ impl Metrics {
         self.runs.observe(took.as_secs_f64());
         self.last_run.get_or_create(&[]).set(now.timestamp());
         for kind in &report.kinds {
-            let added = u64::try_from(kind.kind_run.tally.page.snapshots_added).unwrap_or(0);
+            let added = u64::try_from(kind.kind_run.counts.page.snapshots_added).unwrap_or(0);
             self.scrapes.get_or_create(&OfKind { kind: kind.kind_run.kind.name() }).inc_by(added);
         }
     }
@@ -269,7 +269,7 @@ mod tests {
         assert!(is_there("creatormirror_outbox{state=\"queued\"} 1"));
         assert!(is_there("creatormirror_outbox_oldest_seconds 90.0"));
         // Those that are held wait for a hand, and say so by their number.
-        store.write(|tx| manual::hold_all(tx, at)).unwrap();
+        store.write(|tx| manual::hold_open_entries(tx, at)).unwrap();
         assert!(is_there("creatormirror_outbox{state=\"held\"} 1"));
         assert!(is_there("creatormirror_outbox{state=\"queued\"} 0"));
         assert!(is_there("creatormirror_outbox_oldest_seconds 0.0"));
@@ -300,12 +300,12 @@ mod tests {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let metrics = Metrics::default();
         metrics.count(&Event::Answered { status: Some(429) });
-        let set_due = |key: i64, late_s: Option<i64>| {
+        let set_due = |row_id: i64, late_s: Option<i64>| {
             let due = late_s.map(|late_s| Due { due_at: now.timestamp() - late_s, gap_s: 0 });
-            store.write(|tx| due::set(tx, Kind::Video, key, due)).unwrap();
+            store.write(|tx| due::set(tx, Kind::Video, row_id, due)).unwrap();
         };
-        for key in 1..=20 {
-            set_due(key, Some(key * 100));
+        for row_id in 1..=20 {
+            set_due(row_id, Some(row_id * 100));
         }
         let (before, gauges) = samples(&metrics.render(&store, now).unwrap());
         let of_videos = |gauges: &BTreeMap<String, f64>, name: &str| {
@@ -315,8 +315,8 @@ mod tests {
         assert_eq!(of_videos(&gauges, "p95"), 1_900.0);
         assert!(!before.is_empty());
 
-        for key in 2..=20 {
-            set_due(key, None);
+        for row_id in 2..=20 {
+            set_due(row_id, None);
         }
         let (after, gauges) = samples(&metrics.render(&store, now).unwrap());
         assert_eq!((of_videos(&gauges, "median"), of_videos(&gauges, "p95")), (100.0, 100.0));

@@ -17,7 +17,7 @@ pub struct Due {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueRow {
     /// Row id in the kind's table.
-    pub key: i64,
+    pub row_id: i64,
     /// The API's id.
     pub id: String,
     /// The stored page that shows it; `None` if no page is known.

@@ -47,7 +47,7 @@ impl OutboxRun<'_> {
             let chance = self.ctx.fetcher.chance();
             let next_at = self.after(verdict::rest(looks, self.settings.reconcile_after, chance));
             let entry = entry.clone();
-            let write = self.ctx.store.write(move |tx| queue::look_again(tx, &entry, next_at));
+            let write = self.ctx.store.write(move |tx| queue::reconcile_later(tx, &entry, next_at));
             return Ok(write.await?);
         }
         let detail = format!("the API answered {status}, but does not show what it did");

@@ -14,7 +14,7 @@ use crate::outbox::run::OutboxRun;
 use crate::outbox::send::attempt_result;
 use crate::store::outbox::queue::{self, AttemptResult};
 use crate::store::outbox::{Entry, find, finish, reread};
-use crate::store::runs::Tally;
+use crate::store::runs::KindCounts;
 use crate::store::{StoreResult, removals};
 
 impl OutboxRun<'_> {
@@ -88,8 +88,8 @@ impl OutboxRun<'_> {
         self.ctx
             .store
             .write(move |tx| {
-                queue::begin_anew(tx, &entry)?;
-                counters.close(tx, &Tally::default())
+                queue::restart_with_new_key(tx, &entry)?;
+                counters.close(tx, &KindCounts::default())
             })
             .await?;
         Ok(())
@@ -112,7 +112,7 @@ impl OutboxRun<'_> {
     ) -> FetchResult<()> {
         let is_deleted = entry.action == Action::Untrack;
         self.end_with(entry, move |tx, entry, counters| {
-            let mut done = Tally::default();
+            let mut done = KindCounts::default();
             for (kind, id) in touched(tx, entry, fetched.as_ref())? {
                 reread::add(tx, kind, &id, counters.at)?;
             }
@@ -120,10 +120,10 @@ impl OutboxRun<'_> {
                 mirror(tx, counters, fetched, &mut done)?;
             }
             let subject = entry.subject.as_deref().filter(|_| is_deleted);
-            if let Some(key) =
-                subject.map(|id| find::key(tx, entry.kind, id)).transpose()?.flatten()
+            if let Some(row_id) =
+                subject.map(|id| find::row_id(tx, entry.kind, id)).transpose()?.flatten()
             {
-                done.removed += i64::from(removals::deleted(tx, entry.kind, key, counters.at)?);
+                done.removed += i64::from(removals::deleted(tx, entry.kind, row_id, counters.at)?);
             }
             counters.close(tx, &done)?;
             finish::succeed(tx, entry, result.as_deref(), &attempt_result, counters.at)
@@ -142,7 +142,7 @@ impl OutboxRun<'_> {
     ) -> FetchResult<()> {
         let id = id.to_owned();
         self.end_with(entry, move |tx, entry, counters| {
-            counters.close(tx, &Tally::default())?;
+            counters.close(tx, &KindCounts::default())?;
             finish::succeed(tx, entry, Some(&id), &attempt_result, counters.at)
         })
         .await?;
@@ -159,7 +159,7 @@ impl OutboxRun<'_> {
         let detail = attempt_result.detail.as_deref().unwrap_or_default();
         tracing::warn!(entry = entry.entry, detail, "an entry of the outbox failed");
         self.end_with(entry, move |tx, entry, counters| {
-            counters.close(tx, &Tally::default())?;
+            counters.close(tx, &KindCounts::default())?;
             finish::fail(tx, entry, &attempt_result, counters.at)
         })
         .await?;

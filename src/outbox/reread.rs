@@ -14,7 +14,7 @@ use crate::store::outbox::find;
 use crate::store::outbox::reread::{self, Reread};
 use crate::store::pages::PageCounts;
 use crate::store::rows::{RowWriter, Source};
-use crate::store::runs::Tally;
+use crate::store::runs::KindCounts;
 use crate::store::{StoreResult, due, removals};
 
 /// Tries after which a resource is left to the next full sync.
@@ -50,7 +50,7 @@ impl OutboxRun<'_> {
         self.ctx
             .store
             .write(move |tx| {
-                let mut done = Tally::default();
+                let mut done = KindCounts::default();
                 mirror(tx, &counters, &fetched, &mut done)?;
                 reread::done(tx, &one, fetched.as_of)?;
                 counters.close(tx, &done)
@@ -71,9 +71,9 @@ impl OutboxRun<'_> {
             .write(move |tx| {
                 match is_over {
                     true => reread::done(tx, &due, counters.at)?,
-                    false => reread::put_off(tx, &due, next_at)?,
+                    false => reread::postpone(tx, &due, next_at)?,
                 }
-                counters.close(tx, &Tally::default())
+                counters.close(tx, &KindCounts::default())
             })
             .await?;
         match is_over {
@@ -107,21 +107,22 @@ pub(super) fn mirror(
     tx: &Transaction<'_>,
     counters: &RunCounters,
     fetched: &FetchedItem,
-    done: &mut Tally,
+    done: &mut KindCounts,
 ) -> StoreResult<()> {
     let counters = RunCounters { kind: fetched.kind, ..counters.clone() };
     let Some(Item { row, .. }) = &fetched.item else {
-        if let Some(key) = find::key(tx, fetched.kind, &fetched.id)? {
-            done.removed += i64::from(removals::not_found(tx, fetched.kind, key, fetched.as_of)?);
+        if let Some(row_id) = find::row_id(tx, fetched.kind, &fetched.id)? {
+            done.removed +=
+                i64::from(removals::not_found(tx, fetched.kind, row_id, fetched.as_of)?);
         }
         return Ok(());
     };
     let source = Source { page: None, as_of: fetched.as_of };
     let written = RowWriter::new(tx, fetched.kind)?.write(row, source)?;
     due::row_written(tx, &counters.due, fetched.kind, (row, written), fetched.as_of)?;
-    due::row_read(tx, &counters.due, fetched.kind, written.key)?;
+    due::row_read(tx, &counters.due, fetched.kind, written.row_id)?;
     let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
     counts.count(row, written);
-    done.add(&Tally { page: counts, ..Tally::default() });
+    done.add(&KindCounts { page: counts, ..KindCounts::default() });
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::outbox::validate::{self, CheckError};
 use crate::outbox::verdict;
 use crate::store::outbox::queue::{self, AttemptResult};
 use crate::store::outbox::{self, Entry, enqueue, finish as ends, reread as rereads};
-use crate::store::runs::Tally;
+use crate::store::runs::KindCounts;
 use crate::store::{StoreError, StoreResult};
 use crate::sync::finish as kind_runs;
 
@@ -152,7 +152,7 @@ impl OutboxRun<'_> {
             .ctx
             .store
             .write(move |tx| {
-                counters.close(tx, &Tally::default())?;
+                counters.close(tx, &KindCounts::default())?;
                 queue::recover(tx, settle, now)
             })
             .await?;
@@ -213,7 +213,7 @@ impl OutboxRun<'_> {
                 let mut failed = 0;
                 for entry in &unchecked {
                     match validate::check(tx, &entry.draft()) {
-                        Ok(checked) => enqueue::keep_checked(tx, entry.entry, &checked)?,
+                        Ok(checked) => enqueue::save_checked(tx, entry.entry, &checked)?,
                         Err(CheckError::Store(error)) => return Err::<u64, StoreError>(error),
                         Err(CheckError::Refused(reason)) => {
                             tracing::warn!(
@@ -248,7 +248,7 @@ impl OutboxRun<'_> {
         }
         let unreadable: Vec<Kind> = self.unreadable.keys().copied().collect();
         let look =
-            self.ctx.store.read(move |c| queue::next_look_at(c, &unreadable)).await?.map(left);
+            self.ctx.store.read(move |c| queue::next_reconcile_at(c, &unreadable)).await?.map(left);
         // What has failed more often rests longer, and is the next run's.
         Ok(look.filter(|length| *length <= self.settings.reconcile_after))
     }
@@ -266,7 +266,7 @@ impl OutboxRun<'_> {
         // Counting costs more than telling.
         if done >= self.total || done.is_multiple_of(COUNTED_ENTRIES) {
             let now = self.now();
-            let ready = self.ctx.store.read(move |c| queue::waiting(c, now)).await?;
+            let ready = self.ctx.store.read(move |c| queue::count_ready(c, now)).await?;
             self.total = done.saturating_add(u64::try_from(ready).unwrap_or(0));
         }
         self.ctx.tell(&Event::Pushed { done, total: self.total });
@@ -282,7 +282,7 @@ impl OutboxRun<'_> {
             let unread = self.unread.get(&kind).filter(|_| error.is_none()).map(kind_runs::error);
             kind_runs::end(self.ctx, kind, unread.as_ref().unwrap_or(&kind_outcome)).await?;
         }
-        let left = self.ctx.store.read(queue::left).await?;
+        let left = self.ctx.store.read(queue::count_retrying).await?;
         self.ctx.pushed.left = u64::try_from(left).unwrap_or(0);
         let pushed = self.ctx.pushed;
         if pushed.is_any() {

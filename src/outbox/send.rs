@@ -19,9 +19,9 @@ use crate::outbox::verdict::answered;
 use crate::outbox::verdict::{self, Decision, FAILS_MAX};
 use crate::retry::{Next, RetryCause};
 use crate::store::StoreResult;
-use crate::store::outbox::queue::{self, AttemptResult, Back};
+use crate::store::outbox::queue::{self, AttemptResult, Requeue};
 use crate::store::outbox::{Entry, find};
-use crate::store::runs::Tally;
+use crate::store::runs::KindCounts;
 
 /// Answers of 500 or 502 after which a key is given up: the server may be repeating itself.
 const KEY_ERRORS_MAX: i64 = 2;
@@ -55,7 +55,7 @@ impl OutboxRun<'_> {
         let sent = match self.ctx.fetcher.send_once(&request).await {
             Ok(sent) => sent,
             Err(error) => {
-                self.put_back(&entry, Back::Untouched, now, &AttemptResult::default()).await?;
+                self.put_back(&entry, Requeue::NotSent, now, &AttemptResult::default()).await?;
                 return Err(error);
             }
         };
@@ -76,12 +76,12 @@ impl OutboxRun<'_> {
         tracing::debug!(entry = entry.entry, ?decision, error = %failure, "an entry was not done");
         match decision {
             Decision::Unreachable => {
-                self.put_back(entry, Back::Untouched, self.now(), &attempt_result(&failure))
+                self.put_back(entry, Requeue::NotSent, self.now(), &attempt_result(&failure))
                     .await?;
                 return Err(FetchError::Outage(failure));
             }
             Decision::KeyRefused => {
-                self.put_back(entry, Back::Untouched, self.now(), &attempt_result(&failure))
+                self.put_back(entry, Requeue::NotSent, self.now(), &attempt_result(&failure))
                     .await?;
                 return Err(FetchError::KeyRefused(failure));
             }
@@ -129,7 +129,7 @@ impl OutboxRun<'_> {
             None => verdict::rest(fails, settle, chance),
         };
         let next_at = self.after(rest);
-        self.put_back(entry, Back::Unsure, next_at, &attempt_result).await?;
+        self.put_back(entry, Requeue::Unsure, next_at, &attempt_result).await?;
         tracing::info!(entry = entry.entry, error = %failure, "the outcome is not known; looking before sending again");
         match soon {
             Some(_) => {
@@ -145,13 +145,15 @@ impl OutboxRun<'_> {
         let is_gated = failure.status == Some(429) || failure.retry_after.is_some();
         // At the rate limiter the next request waits as long as it was told to.
         if is_gated {
-            return self.put_back(entry, Back::Later, self.now(), &attempt_result(&failure)).await;
+            return self
+                .put_back(entry, Requeue::Later, self.now(), &attempt_result(&failure))
+                .await;
         }
         let soon = self.retry_soon(entry);
         let chance = self.ctx.fetcher.chance();
         let times = u32::try_from(entry.attempts).unwrap_or(u32::MAX);
         let next_at = self.after(soon.unwrap_or_else(|| verdict::pause(times, chance)));
-        self.put_back(entry, Back::Later, next_at, &attempt_result(&failure)).await?;
+        self.put_back(entry, Requeue::Later, next_at, &attempt_result(&failure)).await?;
         match soon {
             Some(_) => _ = self.soon.insert(entry.entry, next_at),
             // The API answers, it only takes no writes: the reads of this run have their turn.
@@ -192,7 +194,7 @@ impl OutboxRun<'_> {
     pub(super) async fn put_back(
         &mut self,
         entry: &Entry,
-        back: Back,
+        back: Requeue,
         next_at: i64,
         attempt_result: &AttemptResult,
     ) -> FetchResult<()> {
@@ -201,8 +203,8 @@ impl OutboxRun<'_> {
         self.ctx
             .store
             .write(move |tx| {
-                queue::put_back(tx, &entry, back, next_at, &attempt_result)?;
-                counters.close(tx, &Tally::default())
+                queue::requeue(tx, &entry, back, next_at, &attempt_result)?;
+                counters.close(tx, &KindCounts::default())
             })
             .await?;
         Ok(())
@@ -211,7 +213,7 @@ impl OutboxRun<'_> {
     /// The server says that it exists. Where it can be found, that is what was wanted.
     async fn adopt(&mut self, entry: &Entry, failure: &Failure) -> FetchResult<()> {
         let next_at = self.after(verdict::pause(1, 1.0));
-        self.put_back(entry, Back::Later, next_at, &attempt_result(failure)).await?;
+        self.put_back(entry, Requeue::Later, next_at, &attempt_result(failure)).await?;
         let found = match self.search(entry, Depth::All).await {
             Ok(found) => found,
             Err(error) if error.is_fatal() => return Err(error),
@@ -261,7 +263,7 @@ impl OutboxRun<'_> {
         if entry.kind == Kind::Creator && entry.looks + 1 < CREATOR_LOOKS {
             let next_at = self.after(self.settings.reconcile_after);
             let entry = entry.clone();
-            let write = self.ctx.store.write(move |tx| queue::look_again(tx, &entry, next_at));
+            let write = self.ctx.store.write(move |tx| queue::reconcile_later(tx, &entry, next_at));
             return Ok(write.await?);
         }
         if entry.fails >= FAILS_MAX {
@@ -340,7 +342,7 @@ impl OutboxRun<'_> {
         let next_at = self.after(verdict::pause(times, chance));
         let entry = entry.clone();
         let write =
-            self.ctx.store.write(move |tx| queue::put_off(tx, &entry, next_at, &why, counts));
+            self.ctx.store.write(move |tx| queue::postpone(tx, &entry, next_at, &why, counts));
         Ok(write.await?)
     }
 }
@@ -354,13 +356,13 @@ const RETRY_HINT: &str =
 fn ours(c: &Connection, entry: &Entry, found: Vec<String>) -> StoreResult<Option<String>> {
     let mut ours: Option<(Option<i64>, String)> = None;
     for id in found {
-        let key = find::key(c, entry.kind, &id)?;
-        let is_known = entry.kind == Kind::Creator && key <= entry.known_creator;
+        let row_id = find::row_id(c, entry.kind, &id)?;
+        let is_known = entry.kind == Kind::Creator && row_id <= entry.known_creator;
         if is_known || find::is_taken(c, entry.entry, &id)? {
             continue;
         }
-        if ours.as_ref().is_none_or(|(before, _)| key < *before) {
-            ours = Some((key, id));
+        if ours.as_ref().is_none_or(|(before, _)| row_id < *before) {
+            ours = Some((row_id, id));
         }
     }
     Ok(ours.map(|(_, id)| id))

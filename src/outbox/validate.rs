@@ -185,7 +185,7 @@ fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError
 }
 
 fn of_entry(c: &Connection, kind: Kind, named: &str, entry: i64) -> Result<String, CheckError> {
-    let Some(source) = find::source(c, entry)? else {
+    let Some(source) = find::named_entry(c, entry)? else {
         return Err(CheckError::Refused(format!(
             "@{entry}: there is no entry {entry} in the outbox"
         )));

@@ -2,20 +2,20 @@
 
 use crate::report::progress::Progress;
 use crate::report::text::{bytes, thousands};
-use crate::store::backup::{Copied, Copy};
+use crate::store::backup::{BackupCopy, CopyProgress};
 use crate::store::restore::Restored;
 
 /// Shows how far a copy is.
-pub fn tell(progress: &Progress, copied: Copied) {
+pub fn tell(progress: &Progress, copied: CopyProgress) {
     progress.tell("copying", copied.bytes, copied.total, far(copied));
 }
 
-fn far(copied: Copied) -> String {
+fn far(copied: CopyProgress) -> String {
     format!("{} of {}", bytes(copied.bytes), bytes(copied.total))
 }
 
 /// Result of a backup: the path by itself, so that a script can take it, and what to know about it.
-pub fn text(copy: &Copy) -> String {
+pub fn text(copy: &BackupCopy) -> String {
     let held = held(
         copy.held,
         "in it; where it takes the original's place, `creatormirror outbox retry --held` queues them again",
@@ -52,8 +52,8 @@ mod tests {
 
     #[test]
     fn progress_and_answer_read_well() {
-        assert_eq!(far(Copied { bytes: 500, total: 14_260_000 }), "500 B of 14.2 MB");
-        let mut copy = Copy { path: "/b/m.db".into(), bytes: 14_260_000, held: 0 };
+        assert_eq!(far(CopyProgress { bytes: 500, total: 14_260_000 }), "500 B of 14.2 MB");
+        let mut copy = BackupCopy { path: "/b/m.db".into(), bytes: 14_260_000, held: 0 };
         assert_eq!(text(&copy), "/b/m.db\n14.2 MB\n");
         copy.held = 1_200;
         assert!(text(&copy).contains("\n1,200 unfinished outbox entries are held"));

@@ -10,7 +10,7 @@ use crate::demo::{Coverage, FRESHNESS, Progress};
 use crate::model::{Kind, instant};
 use crate::report::outbox;
 use crate::report::text::{span, sparkline, thousands};
-use crate::store::analysis::{Ages, Grower, Spent};
+use crate::store::analysis::{Ages, Grower, KindRequests};
 use crate::store::outbox::Entry;
 
 /// Bars of a sparkline; over a week, one for each six hours.
@@ -42,7 +42,7 @@ pub struct DemoSummary {
     /// What happened, and what of it is mirrored.
     pub coverage: Vec<Coverage>,
     /// What was spent.
-    pub spent: Vec<Spent>,
+    pub spent: Vec<KindRequests>,
     /// Requests of a script that asks for every video every hour.
     pub naive: i64,
     /// Requests of a script that lists every list every hour.
@@ -163,7 +163,7 @@ fn requests(summary: &DemoSummary) -> String {
         };
         table.add_row([name, thousands(spent.requests), thousands(spent.not_modified)]);
     }
-    let total = |of: fn(&Spent) -> i64| summary.spent.iter().map(of).sum::<i64>();
+    let total = |of: fn(&KindRequests) -> i64| summary.spent.iter().map(of).sum::<i64>();
     table.add_row([
         "in all".to_owned(),
         thousands(total(|spent| spent.requests)),

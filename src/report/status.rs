@@ -24,7 +24,7 @@ mod tests {
     use crate::store::freshness::Freshness;
     use crate::store::instance::Identity;
     use crate::store::listings::KindState;
-    use crate::store::metrics::Reach;
+    use crate::store::metrics::MetricsRange;
     use crate::store::outbox::Summary;
     use crate::store::status::{KindStatus, LastError, LastRun, Schedule, Sizes, Snapshot};
     use crate::store::unsupported::UnsupportedFeature;
@@ -95,7 +95,7 @@ mod tests {
                 }),
                 kinds: vec![kind(Kind::Account, 12), videos],
                 schedule: Schedule { scheduled: 19_000, overdue: 0, next_due_at: Some(NOW + 300) },
-                daily: vec![Reach {
+                daily: vec![MetricsRange {
                     kind: Kind::Video,
                     from: "2026-12-01".to_owned(),
                     to: "2027-01-14".to_owned(),

@@ -10,10 +10,12 @@ use crate::sync::Report;
 /// One line per kind, and one for the whole.
 pub fn text(report: &Report) -> String {
     let mut text = String::new();
-    for kind in
-        report.kinds.iter().filter(|kind| kind.kind_run.tally.page.rows_seen > 0 || !kind.is_good())
+    for kind in report
+        .kinds
+        .iter()
+        .filter(|kind| kind.kind_run.counts.page.rows_seen > 0 || !kind.is_good())
     {
-        let (kind_run, page) = (&kind.kind_run, &kind.kind_run.tally.page);
+        let (kind_run, page) = (&kind.kind_run, &kind.kind_run.counts.page);
         let mut parts = vec![
             format!("{} rows", thousands(page.rows_seen)),
             format!("{} changed", thousands(page.rows_changed)),
@@ -25,9 +27,9 @@ pub fn text(report: &Report) -> String {
         };
         part(page.snapshots_added, "scrapes added");
         part(page.snapshots_revised, "scrapes revised");
-        part(kind_run.tally.removed, "removed");
+        part(kind_run.counts.removed, "removed");
         part(page.type_mismatches, "with a type mismatch");
-        part(kind_run.tally.not_modified, "pages unchanged");
+        part(kind_run.counts.not_modified, "pages unchanged");
         text.push_str(&format!(
             "{:<14} {:<16} {}\n",
             kind_run.kind,

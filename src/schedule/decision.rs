@@ -265,7 +265,7 @@ mod tests {
 
     fn due_video() -> DueRow {
         DueRow {
-            key: 1,
+            row_id: 1,
             id: "v1".to_owned(),
             page: Some(7),
             due: Due { due_at: 0, gap_s: 0 },

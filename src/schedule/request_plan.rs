@@ -18,7 +18,7 @@ const PAGE_ROWS: i64 = 200;
 pub struct RequestPlan {
     /// Keys of pages to read again, the one that is due longest first.
     pub pages: Vec<i64>,
-    /// Rows to read one by one: our key and the API's id.
+    /// Rows to read one by one: our `row_id` and the API's id.
     pub items: Vec<(i64, String)>,
 }
 
@@ -60,7 +60,7 @@ pub fn choose(due: &[DueRow], listing_pages: i64) -> Choice {
         match row.page {
             Some(page) if covered.insert(page) => request_plan.pages.push(page),
             Some(_) => {}
-            None => request_plan.items.push((row.key, row.id.clone())),
+            None => request_plan.items.push((row.row_id, row.id.clone())),
         }
     }
     let requests = request_plan.pages.len().saturating_add(request_plan.items.len());
@@ -96,10 +96,10 @@ mod tests {
     use super::*;
     use crate::model::due::{Due, Facts};
 
-    fn video(key: i64, page: Option<i64>) -> DueRow {
+    fn video(row_id: i64, page: Option<i64>) -> DueRow {
         DueRow {
-            key,
-            id: format!("v{key}"),
+            row_id,
+            id: format!("v{row_id}"),
             page,
             due: Due { due_at: 0, gap_s: 0 },
             as_of: 0,
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_listing_is_taken_when_it_costs_no_more() {
-        let due: Vec<_> = (0..5).map(|key| video(key, None)).collect();
+        let due: Vec<_> = (0..5).map(|row_id| video(row_id, None)).collect();
         assert_eq!(choose(&due, 4), Choice::Listing);
         assert_eq!(choose(&due, 5), Choice::Listing);
         assert!(matches!(choose(&due, 6), Choice::Polls(_)));
@@ -126,22 +126,24 @@ mod tests {
 
     #[test]
     fn all_pages_due_are_read_by_their_validators_rather_than_listed() {
-        let due: Vec<_> = (0..5).map(|key| video(key, Some(key))).collect();
+        let due: Vec<_> = (0..5).map(|row_id| video(row_id, Some(row_id))).collect();
         assert!(matches!(choose(&due, 5), Choice::Polls(_)));
     }
 
     #[test]
     fn dues_on_a_page_wait_for_each_other_but_not_for_too_long() {
-        let at =
-            |key, page, due_at| DueRow { due: Due { due_at, gap_s: 0 }, ..video(key, Some(page)) };
-        let due = vec![at(1, 7, 100), at(2, 7, 350), at(3, 8, 390)];
-        let keys = |now, batch_delay| -> Vec<i64> {
-            ready_rows(due.clone(), now, batch_delay).into_iter().map(|row| row.key).collect()
+        let at = |row_id, page, due_at| DueRow {
+            due: Due { due_at, gap_s: 0 },
+            ..video(row_id, Some(page))
         };
-        assert_eq!(keys(399, 300), Vec::<i64>::new());
+        let due = vec![at(1, 7, 100), at(2, 7, 350), at(3, 8, 390)];
+        let row_ids = |now, batch_delay| -> Vec<i64> {
+            ready_rows(due.clone(), now, batch_delay).into_iter().map(|row| row.row_id).collect()
+        };
+        assert_eq!(row_ids(399, 300), Vec::<i64>::new());
         // The oldest on page 7 has waited enough, and takes its neighbour along.
-        assert_eq!(keys(400, 300), [1, 2]);
-        assert_eq!(keys(400, 0), [1, 2, 3]);
+        assert_eq!(row_ids(400, 300), [1, 2]);
+        assert_eq!(row_ids(400, 0), [1, 2, 3]);
         // However long we may wait, an hourly video waits for three quarters of its hour at most.
         let facts = Facts { interval_hours: Some(1), ..Facts::default() };
         let hourly = DueRow { facts, ..at(4, 9, 0) };

@@ -1,9 +1,8 @@
-//! A copy of the database while others work on it, made a mirror of its own.
+//! `backup`: copies the database while it is in use. The copy is a new instance.
 //!
-//! The pages come from one read snapshot, so the copy is of one moment, and neither the daemon nor
-//! readers wait for it; only the write-ahead log cannot be cut before it is done. The copy grows
-//! beside its place under another name, and takes its name when it was checked and is on the disk. It
-//! is left without a write-ahead log, as one file that can be carried anywhere.
+//! The pages are copied in one read snapshot, so neither the daemon nor readers wait; only the
+//! write-ahead log cannot be truncated meanwhile. The copy is written beside its target under another
+//! name and renamed once it is checked and on the disk. It has no write-ahead log: it is one file.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read};
@@ -23,59 +22,59 @@ use crate::store::outbox::manual;
 use crate::store::status::{self, Depth};
 use crate::store::{database_path, instance, jobs, open, runs};
 
-/// Pages that are copied before it is told how far the copy is.
+/// Pages copied between two progress reports.
 const STEP_PAGES: i32 = 1_024;
 
-/// How often it is asked whether to go on while a copy is checked.
-const CHECK_LOOK: Duration = Duration::from_millis(20);
+/// Interval of progress reports while a copy is checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What is added to the name of a copy that is not whole yet.
+/// Suffix of an unfinished copy.
 const PARTIAL: &str = ".partial";
 
-/// What SQLite keeps beside a database while it is written.
+/// Suffixes of the files that SQLite keeps beside a database.
 pub(super) const SIBLINGS: [&str; 3] = ["-journal", "-wal", "-shm"];
 
-/// What becomes of a file that is there already.
+/// What to do if the target exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
-    /// It is left as it is, and nothing is copied.
+pub enum IfExists {
+    /// Return [`BackupError::Exists`].
     Keep,
-    /// The copy takes its place.
+    /// Replace it.
     Replace,
 }
 
-/// Why there is no copy.
+/// Error of `backup` and `restore`.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// There is a file of this name.
-    #[error("{} exists already; it is left as it is", .0.display())]
+    /// The target exists.
+    #[error("`{}` already exists; it was not changed", .0.display())]
     Exists(PathBuf),
-    /// The name is that of the database itself, or of a file that belongs to it.
-    #[error("{} is part of the database itself", .0.display())]
+    /// The target is the database itself, or one of its files.
+    #[error("`{}` is part of the database itself", .0.display())]
     Itself(PathBuf),
-    /// A database of this name is worked on, or left a log that would be taken for the copy's.
-    #[error("{} is in use, or has a write-ahead log that would spoil the copy", .0.display())]
+    /// The target is in use, or has a write-ahead log that SQLite would replay into the copy.
+    #[error("`{}` is in use, or has a write-ahead log that would damage the copy", .0.display())]
     InUse(PathBuf),
-    /// Another process makes the same copy.
-    #[error("another backup to {} is under way", .0.display())]
+    /// Another process writes the same copy.
+    #[error("another backup to `{}` is running", .0.display())]
     Busy(PathBuf),
-    /// The copy is damaged as the database is; it was not kept.
+    /// The database is damaged, and so was the copy, which was deleted.
     #[error("the database is damaged: {}", .0.join("; "))]
     Damaged(Vec<String>),
-    /// The copy is of another organization's mirror.
-    #[error("{} is a mirror of organization {theirs}, the database it would replace of {ours}", .copy.display())]
+    /// The copy mirrors another organization.
+    #[error("`{}` mirrors organization `{theirs}`, but the database it would replace mirrors `{ours}`", .copy.display())]
     OtherOrganization {
         /// The copy.
         copy: PathBuf,
-        /// Its organization.
+        /// Organization of the copy.
         theirs: String,
-        /// That of the database.
+        /// Organization of the database.
         ours: String,
     },
-    /// Whoever was told of the progress wanted no more.
+    /// The progress callback cancelled it.
     #[error("interrupted; no copy was made")]
     Stopped,
-    /// The database, or the disk.
+    /// The database or the disk failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -86,69 +85,69 @@ impl From<rusqlite::Error> for BackupError {
     }
 }
 
-/// How far a copy is.
+/// Progress of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Copied {
+pub struct CopyProgress {
     /// Bytes copied.
     pub bytes: u64,
-    /// Bytes there are.
+    /// Bytes in total.
     pub total: u64,
 }
 
-/// A copy that was made.
+/// A finished copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copy {
-    /// Where it is, symbolic links resolved.
+pub struct BackupCopy {
+    /// Its path, symbolic links resolved.
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
-    /// Entries of its outbox that are held.
+    /// Number of entries held in its outbox.
     pub held: usize,
 }
 
-/// Copies the database to `target`. `tell` hears how far it is, and says whether to go on.
+/// Copies the database to `target`. `report` is called with the progress and returns whether to continue.
 pub fn copy(
     source: &Database,
     target: &Path,
-    existing: Existing,
+    existing: IfExists,
     now: i64,
-    mut tell: impl FnMut(Copied) -> bool,
-) -> Result<Copy, BackupError> {
+    mut report: impl FnMut(CopyProgress) -> bool,
+) -> Result<BackupCopy, BackupError> {
     let path = database_path::resolve(target)?;
     check_target(source, target, &path, existing)?;
     let partial = Partial::begin(&path)?;
     let mut connection = open_partial(&partial.path)?;
-    let bytes = source.read(|c| Ok(copy_pages(c, &mut connection, &mut tell)))??;
-    check_pages(&mut connection, || tell(Copied { bytes, total: bytes }))?;
-    let held = make_it_its_own(&mut connection, now)?;
+    let bytes = source.read(|c| Ok(copy_pages(c, &mut connection, &mut report)))??;
+    check_pages(&mut connection, || report(CopyProgress { bytes, total: bytes }))?;
+    let held = make_new_instance(&mut connection, now)?;
     connection.close().map_err(|(_, error)| error)?;
     partial.finish(&path, existing)?;
-    Ok(Copy { path, bytes, held })
+    Ok(BackupCopy { path, bytes, held })
 }
 
-/// Whether the copy may have this name.
+/// Checks that the copy may have this name.
 fn check_target(
     source: &Database,
     named: &Path,
     path: &Path,
-    existing: Existing,
+    existing: IfExists,
 ) -> Result<(), BackupError> {
     let is_same = |one: &Path| match (FileId::of(one), FileId::of(path)) {
         (Some(one), Some(other)) => one == other,
         _ => one == path,
     };
     let lock = database_path::lock_path(source.path());
-    let siblings = SIBLINGS.map(|kind_outcome| database_path::sibling(source.path(), kind_outcome));
+    let siblings = SIBLINGS.map(|suffix| database_path::sibling(source.path(), suffix));
     if is_same(source.path()) || is_same(&lock) || siblings.iter().any(|one| is_same(one)) {
         return Err(BackupError::Itself(named.to_owned()));
     }
-    let is_there = std::fs::symlink_metadata(path).is_ok();
-    if is_there && (existing == Existing::Keep || !path.is_file()) {
+    let exists = std::fs::symlink_metadata(path).is_ok();
+    if exists && (existing == IfExists::Keep || !path.is_file()) {
         return Err(BackupError::Exists(named.to_owned()));
     }
-    // Its log would be played into the copy when that is opened.
-    let has_log = SIBLINGS[..2].iter().any(|kind_outcome| {
-        std::fs::metadata(database_path::sibling(path, kind_outcome)).is_ok_and(|log| log.len() > 0)
+    // SQLite would replay its log into the copy when that is opened.
+    let has_log = SIBLINGS[..2].iter().any(|suffix| {
+        std::fs::metadata(database_path::sibling(path, suffix)).is_ok_and(|log| log.len() > 0)
     });
     match has_log || instance_lock::is_locked(path) {
         true => Err(BackupError::InUse(named.to_owned())),
@@ -156,12 +155,12 @@ fn check_target(
     }
 }
 
-/// A copy that is not whole yet. Dropped, it is taken away.
+/// An unfinished copy, deleted on drop.
 pub(super) struct Partial {
     pub(super) path: TempPath,
-    /// Goes after it, and takes away what SQLite left beside it.
+    /// Dropped after `path`: deletes the files that SQLite left beside it.
     _siblings: Siblings,
-    /// Keeps others from making the same copy.
+    /// Locked, so that no other process writes the same copy.
     file: File,
 }
 
@@ -169,12 +168,12 @@ struct Siblings(PathBuf);
 
 impl Drop for Siblings {
     fn drop(&mut self) {
-        full_sync(&self.0);
+        remove_siblings(&self.0);
     }
 }
 
 impl Partial {
-    /// Begins anew, also where a run that was killed left a part of a copy.
+    /// Creates the file, or truncates what a killed backup left.
     pub(super) fn begin(target: &Path) -> Result<Self, BackupError> {
         let path = database_path::sibling(target, PARTIAL);
         let io = StoreError::io(&path);
@@ -191,10 +190,10 @@ impl Partial {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(BackupError::Busy(target.to_owned())),
-            // Some network file systems have no locks; then two at once are the user's to avoid.
+            // Some network file systems have no locks.
             Err(TryLockError::Error(error)) => tracing::debug!(%error, "cannot lock the copy"),
         }
-        // The other may have finished between the two, and given its copy its name.
+        // Another backup may have renamed its copy between open and lock.
         let (ours, found) = (file.metadata().map_err(io)?, std::fs::metadata(&path).map_err(io)?);
         if ours.ino() != found.ino() {
             return Err(BackupError::Busy(target.to_owned()));
@@ -204,24 +203,24 @@ impl Partial {
                 return Err(BackupError::Exists(path));
             }
             let (path, bytes) = (path.display(), ours.len());
-            tracing::warn!(%path, bytes, "removing the unfinished copy of a backup that was killed");
+            tracing::warn!(%path, bytes, "removing the unfinished copy of a killed backup");
         }
         file.set_len(0).map_err(io)?;
         database_path::set_permissions(&path)?;
-        full_sync(&path);
+        remove_siblings(&path);
         let _siblings = Siblings(path.clone());
         let path = TempPath::try_from_path(&path).map_err(io)?;
         Ok(Self { path, _siblings, file })
     }
 
-    /// Gives the copy its name, once it is on the disk, and takes away what SQLite left beside a file
-    /// that had this name.
-    pub(super) fn finish(self, target: &Path, existing: Existing) -> Result<(), BackupError> {
+    /// Flushes the copy to the disk, renames it to `target`, and deletes the files that SQLite left
+    /// beside a file of that name.
+    pub(super) fn finish(self, target: &Path, existing: IfExists) -> Result<(), BackupError> {
         let io = StoreError::io(target);
         self.file.sync_all().map_err(io)?;
         let named = match existing {
-            Existing::Replace => self.path.persist(target),
-            Existing::Keep => self.path.persist_noclobber(target),
+            IfExists::Replace => self.path.persist(target),
+            IfExists::Keep => self.path.persist_noclobber(target),
         };
         match named.map_err(|error| error.error) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -229,31 +228,31 @@ impl Partial {
             }
             named => named.map_err(io)?,
         }
-        // Not before: a file without its log has lost what is in it, but a copy beside a log that is
-        // not its own is refused.
-        full_sync(target);
+        // After the rename: the replaced file without its log would have lost data, whereas a copy beside
+        // a foreign log is refused.
+        remove_siblings(target);
         let folder = target.parent().unwrap_or(Path::new("/"));
         Ok(File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?)
     }
 }
 
-/// Whether a file begins like a database, or like one whose first page is not written yet.
+/// Whether a file begins like a database, or is zeros because its first page is not written yet.
 fn may_be_copy(file: &File) -> io::Result<bool> {
     let mut start = Vec::new();
     file.take(16).read_to_end(&mut start)?;
     Ok(start.iter().all(|byte| *byte == 0) || start == b"SQLite format 3\0")
 }
 
-/// Takes away what SQLite may have left beside a file that is not in use.
-fn full_sync(path: &Path) {
-    for kind_outcome in SIBLINGS {
-        // Mostly there is none.
-        let _ = std::fs::remove_file(database_path::sibling(path, kind_outcome));
+/// Deletes the files that SQLite may have left beside a file that is not in use.
+fn remove_siblings(path: &Path) {
+    for suffix in SIBLINGS {
+        // It is usually missing.
+        let _ = std::fs::remove_file(database_path::sibling(path, suffix));
     }
 }
 
-/// Nobody else knows of the file, so it needs no locks of SQLite's, which a network file system may
-/// not have; what is lost in a crash is made anew, so it needs no journal.
+/// Opens an unfinished copy. No other process opens it, so it needs no SQLite locks, which a network file
+/// system may not have; after a crash it is written again, so it needs no journal on disk.
 pub(super) fn open_partial(path: &Path) -> StoreResult<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags_and_vfs(path, flags, c"unix-none")?;
@@ -263,46 +262,47 @@ pub(super) fn open_partial(path: &Path) -> StoreResult<Connection> {
     Ok(connection)
 }
 
-/// Copies all pages of one moment, and gives their size in bytes.
+/// Copies all pages of one snapshot and returns their size in bytes.
 pub(super) fn copy_pages(
     source: &Connection,
     target: &mut Connection,
-    mut tell: impl FnMut(Copied) -> bool,
+    mut report: impl FnMut(CopyProgress) -> bool,
 ) -> Result<u64, BackupError> {
-    // While it lasts, what others write does not make the copy begin again.
-    let moment = source.unchecked_transaction()?;
-    instance::identity(&moment)?;
-    let page_bytes: i64 = moment.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    // Without a read transaction, a write of another process would restart the copy.
+    let snapshot = source.unchecked_transaction()?;
+    instance::identity(&snapshot)?;
+    let page_bytes: i64 = snapshot.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     let size = |pages: i32| u64::try_from(i64::from(pages) * page_bytes).unwrap_or(0);
-    let backup = Backup::new(&moment, target)?;
+    let backup = Backup::new(&snapshot, target)?;
     loop {
         let step = backup.step(STEP_PAGES)?;
         let progress = backup.progress();
         let total = size(progress.pagecount);
-        let goes_on = tell(Copied { bytes: size(progress.pagecount - progress.remaining), total });
+        let continues =
+            report(CopyProgress { bytes: size(progress.pagecount - progress.remaining), total });
         match step {
             StepResult::Done => return Ok(total),
-            _ if !goes_on => return Err(BackupError::Stopped),
+            _ if !continues => return Err(BackupError::Stopped),
             _ => {}
         }
     }
 }
 
-/// Checks a copy for damage: pages are copied as they are.
+/// Checks a copy for damage, which is copied with the pages. `continues` is polled meanwhile.
 pub(super) fn check_pages(
     copy: &mut Connection,
-    mut goes_on: impl FnMut() -> bool,
+    mut continues: impl FnMut() -> bool,
 ) -> Result<(), BackupError> {
     let handle = copy.get_interrupt_handle();
     let mut is_stopped = false;
     let damages = std::thread::scope(|scope| {
         let check = scope.spawn(move || status::integrity(copy, Depth::Deep));
         while !check.is_finished() {
-            if !goes_on() {
+            if !continues() {
                 is_stopped = true;
                 handle.interrupt();
             }
-            Clock::pause_thread(CHECK_LOOK);
+            Clock::pause_thread(CHECK_INTERVAL);
         }
         check.join().unwrap_or(Err(StoreError::Interrupted))
     });
@@ -310,7 +310,7 @@ pub(super) fn check_pages(
         _ if is_stopped => Err(BackupError::Stopped),
         Ok(damages) if damages.is_empty() => Ok(()),
         Ok(damages) => Err(BackupError::Damaged(damages)),
-        // Damage at the root of a table ends the check itself.
+        // Damage at the root of a table makes the check itself fail.
         Err(StoreError::Sqlite(error))
             if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) =>
         {
@@ -320,11 +320,10 @@ pub(super) fn check_pages(
     }
 }
 
-/// The copy is a new instance: it has an id and full syncs of its own, has asked for nothing, works on
-/// nothing, and sends nothing that the original may have sent. Returns how many entries of the outbox
-/// it holds.
-pub(super) fn make_it_its_own(copy: &mut Connection, now: i64) -> StoreResult<usize> {
-    // It came with the mark of a write-ahead log, and would need one even to be read.
+/// Makes a copy a new instance: a new id, no jobs, no open runs, and a held outbox, so that it sends
+/// nothing that the original may have sent. Returns the number of held entries.
+pub(super) fn make_new_instance(copy: &mut Connection, now: i64) -> StoreResult<usize> {
+    // The header was copied from a database in WAL mode, in which even a reader needs a log.
     let mode: String = copy.query_row("PRAGMA journal_mode = delete", [], |row| row.get(0))?;
     if mode != "delete" {
         tracing::debug!(mode, "the copy keeps its journal mode");
@@ -332,10 +331,10 @@ pub(super) fn make_it_its_own(copy: &mut Connection, now: i64) -> StoreResult<us
     copy.pragma_update(None, "journal_mode", "memory")?;
     open::give_id(copy)?;
     let tx: Transaction<'_> = copy.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    instance::begin_anew(&tx)?;
+    instance::reset(&tx)?;
     jobs::clear(&tx)?;
     runs::interrupt(&tx, now)?;
-    let held = manual::hold_all(&tx, now)?;
+    let held = manual::hold_open_entries(&tx, now)?;
     tx.commit()?;
     Ok(held)
 }

@@ -1,4 +1,4 @@
-//! One connection to the database, for whoever may block: commands, tests, and the thread that writes.
+//! A blocking connection to the database, for commands, tests, and the writer thread of `Store`.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -11,20 +11,20 @@ use crate::store::busy;
 use crate::store::error::StoreResult;
 use crate::store::instance_lock::{InstanceLock, OpenFiles};
 
-/// The database, open on one connection. Its calls block: for SQLite's work, and for as long as another
-/// process holds the write lock.
+/// The database, open on one connection. Its calls block, also while another process holds the write
+/// lock.
 #[derive(Debug)]
 pub struct Database {
     connection: RefCell<Connection>,
     path: PathBuf,
-    // Of a database that is open for writing.
+    // `None` if opened read-only.
     files: Option<Arc<OpenFiles>>,
-    // Fields are dropped in this order: the connection is closed before the lock is let go.
+    // Fields are dropped in this order: the connection is closed before the lock is released.
     _lock: Option<InstanceLock>,
 }
 
 impl Database {
-    /// A connection that was opened with its settings.
+    /// Wraps a configured connection.
     pub(super) fn new(
         connection: Connection,
         path: PathBuf,
@@ -38,8 +38,8 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Replaced`]. Nothing of its log is then written into the file any more, which may
-    /// hold another database now.
+    /// [`crate::store::StoreError::Replaced`]. The write-ahead log is then not checkpointed on close, because the file
+    /// may hold another database.
     pub fn check_in_place(&self) -> StoreResult<()> {
         let checked = self.files.as_ref().map_or(Ok(()), |files| files.check_in_place());
         if checked.is_err() {
@@ -49,7 +49,7 @@ impl Database {
         checked
     }
 
-    /// Where the database is, symbolic links resolved.
+    /// Path of the database, symbolic links resolved.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -58,40 +58,40 @@ impl Database {
         self.files.clone()
     }
 
-    /// Reads.
+    /// Calls `f` with the connection.
     pub fn read<T>(&self, f: impl FnOnce(&Connection) -> StoreResult<T>) -> StoreResult<T> {
         f(&self.connection.borrow())
     }
 
-    /// Writes in one transaction: all of `f`, or nothing of it.
+    /// Calls `f` in a transaction, and commits if it succeeds.
     pub fn write<T>(&self, f: impl FnOnce(&Transaction<'_>) -> StoreResult<T>) -> StoreResult<T> {
         in_transaction(&mut self.connection.borrow_mut(), f)
     }
 
-    /// Writes, and waits until it is on the disk: what somebody was told is kept, and what is about to
-    /// be sent, must outlive even the machine.
+    /// Like [`Self::write`], and waits until the transaction is on the disk. For writes that must survive a
+    /// power failure: an accepted command, and an attempt that is about to be sent.
     pub fn write_durably<T>(
         &self,
         f: impl FnOnce(&Transaction<'_>) -> StoreResult<T>,
     ) -> StoreResult<T> {
         let mut connection = self.connection.borrow_mut();
         connection.pragma_update(None, "synchronous", "full")?;
-        in_transaction(Usual(&mut connection).0, f)
+        in_transaction(RestoreSettings(&mut connection).0, f)
     }
 
-    /// Writes, unless another process does just now: what is only told must not hold up what is done.
-    pub fn write_at_once<T>(
+    /// Like [`Self::write`], but fails if another process holds the write lock. For status writes, which must
+    /// not block a sync.
+    pub fn try_write<T>(
         &self,
         f: impl FnOnce(&Transaction<'_>) -> StoreResult<T>,
     ) -> StoreResult<T> {
         let mut connection = self.connection.borrow_mut();
         busy::do_not_wait(&connection)?;
-        in_transaction(Usual(&mut connection).0, f)
+        in_transaction(RestoreSettings(&mut connection).0, f)
     }
 
-    /// Moves everything from the WAL into the database and cuts the WAL to nothing, so that it does
-    /// not stay large. A reader in the way is no error: the next one does it.
-    pub fn tidy(&self) -> StoreResult<()> {
+    /// Checkpoints the WAL into the database and truncates it. Does nothing while a reader is in the way.
+    pub fn truncate_wal(&self) -> StoreResult<()> {
         let mut connection = self.connection.borrow_mut();
         busy::do_not_wait(&connection)?;
         let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -103,14 +103,14 @@ impl Database {
     }
 }
 
-/// A connection whose settings are the usual ones again once this is dropped, even by a panic.
-struct Usual<'a>(&'a mut Connection);
+/// Restores the connection's usual settings on drop, also after a panic.
+struct RestoreSettings<'a>(&'a mut Connection);
 
-impl Drop for Usual<'_> {
+impl Drop for RestoreSettings<'_> {
     fn drop(&mut self) {
-        let usual = self.0.pragma_update(None, "synchronous", "normal");
-        if let Err(error) = usual.and_then(|()| busy::wait(self.0)) {
-            tracing::warn!(%error, "the settings of the database connection could not be restored");
+        let restored = self.0.pragma_update(None, "synchronous", "normal");
+        if let Err(error) = restored.and_then(|()| busy::wait(self.0)) {
+            tracing::warn!(%error, "could not restore the settings of the database connection");
         }
     }
 }
@@ -133,7 +133,7 @@ mod tests {
     use crate::store::open::IfMissing;
 
     #[test]
-    fn a_panic_in_a_write_changes_neither_rows_nor_settings() {
+    fn panic_in_a_write_changes_neither_rows_nor_settings() {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
         let synchronous = || {
@@ -148,7 +148,7 @@ mod tests {
             panic!("as a test");
         };
         assert!(catch_unwind(AssertUnwindSafe(|| database.write_durably(panics))).is_err());
-        assert!(catch_unwind(AssertUnwindSafe(|| database.write_at_once(panics))).is_err());
+        assert!(catch_unwind(AssertUnwindSafe(|| database.try_write(panics))).is_err());
         assert_eq!(synchronous(), before);
         let rows = database.read(|c| {
             Ok(c.query_row("SELECT count(*) FROM instance", [], |row| row.get::<_, i64>(0))?)

@@ -1,4 +1,5 @@
-//! Where the database lives: its folder, its sibling files, and whether the file system will do.
+//! File paths of the database: its folder and permissions, its sibling files, and whether SQLite works
+//! on the file system.
 
 use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::store::error::{StoreError, StoreResult};
 
-/// The database and its folder may be read by the group, so that analysts can be members of it.
+/// Group-readable, so that other users can read the mirror as members of the group.
 pub(super) const FILE_MODE: u32 = 0o640;
 const FOLDER_MODE: u32 = 0o750;
 
@@ -23,40 +24,39 @@ const NETWORK: &[(u32, &str)] = &[
     (0x0116_1970, "gfs2"),
 ];
 
-/// Links that are followed one after the other.
+/// Symbolic links that [`resolve`] follows in a row.
 const LINKS_MAX: u32 = 40;
 
-/// Kept in memory only: a reboot empties it.
 const TMPFS: u32 = 0x0102_1994;
 
-/// What the file system is good for.
+/// Whether a file system is fit for the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileSystem {
-    /// Nothing to say against it.
+    /// It is.
     Local,
-    /// Gone after a reboot.
+    /// In memory: its files are gone after a reboot.
     Memory,
-    /// Not usable for SQLite.
+    /// A network file system of this name, on which SQLite's locks do not work.
     Network(&'static str),
 }
 
-/// The path with symbolic links resolved, of a file that may not be there yet.
+/// Resolves symbolic links in a path; the file need not exist.
 pub fn resolve(path: &Path) -> StoreResult<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
         if let Ok(resolved) = path.canonicalize() {
             return Ok(resolved);
         }
-        // A link to a file that is not there yet leads to where that file will be.
+        // A link to a missing file resolves to where that file will be.
         let Ok(target) = std::fs::read_link(&path) else {
-            return beside_nothing(&path);
+            return resolve_missing(&path);
         };
         path = path.parent().unwrap_or(Path::new("")).join(target);
     }
     Err(StoreError::Io { path, source: std::io::Error::other("too many symbolic links") })
 }
 
-fn beside_nothing(path: &Path) -> StoreResult<PathBuf> {
+fn resolve_missing(path: &Path) -> StoreResult<PathBuf> {
     let io = StoreError::io(path);
     let absolute = std::path::absolute(path).map_err(io)?;
     let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
@@ -65,7 +65,7 @@ fn beside_nothing(path: &Path) -> StoreResult<PathBuf> {
     Ok(folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).join(name))
 }
 
-/// Checks that a database may be at `path`, makes its folder, and resolves links.
+/// Checks that a database may be at `path`, creates its folder, and resolves links.
 pub fn prepare(path: &Path) -> StoreResult<PathBuf> {
     if let FileSystem::Network(name) = file_system(&std::path::absolute(path).unwrap_or_default()) {
         return Err(StoreError::NetworkFileSystem { path: path.to_owned(), name });
@@ -80,7 +80,7 @@ pub fn prepare(path: &Path) -> StoreResult<PathBuf> {
     }
 }
 
-/// Makes the folder of `path` if it is not there.
+/// Creates the folder of `path` if it is missing.
 pub fn make_folder(path: &Path) -> StoreResult<()> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
         return Ok(());
@@ -92,25 +92,25 @@ pub fn make_folder(path: &Path) -> StoreResult<()> {
         .map_err(StoreError::io(folder))
 }
 
-/// Gives a database that was just made its permissions. By path: the file is not opened.
+/// Sets the permissions of a new database. By path: the file is not opened.
 pub fn set_permissions(path: &Path) -> StoreResult<()> {
     std::fs::set_permissions(path, Permissions::from_mode(FILE_MODE)).map_err(StoreError::io(path))
 }
 
-/// The sibling that carries the lock of `database`.
+/// Path of the lock file of `database`.
 pub fn lock_path(database: &Path) -> PathBuf {
     sibling(database, ".lock")
 }
 
-/// The sibling that is SQLite's write-ahead log.
+/// Path of SQLite's write-ahead log of `database`.
 pub fn wal_path(database: &Path) -> PathBuf {
     sibling(database, "-wal")
 }
 
-/// The file beside `database` whose name goes on like this.
-pub(super) fn sibling(database: &Path, kind_outcome: &str) -> PathBuf {
+/// Path of the file beside `database` whose name has this suffix.
+pub(super) fn sibling(database: &Path, suffix: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
-    name.push(kind_outcome);
+    name.push(suffix);
     PathBuf::from(name)
 }
 
@@ -133,7 +133,7 @@ pub fn file_system(path: &Path) -> FileSystem {
         .map_or(FileSystem::Local, |(_, name)| FileSystem::Network(name))
 }
 
-/// Elsewhere the kind of file system is not told apart.
+/// On other systems every file system counts as local.
 #[cfg(not(target_os = "linux"))]
 pub fn file_system(_path: &Path) -> FileSystem {
     FileSystem::Local
@@ -145,17 +145,17 @@ pub fn free_bytes(path: &Path) -> Option<u64> {
     stat.f_bavail.checked_mul(stat.f_frsize)
 }
 
-/// Whether this process may write a file, or make files in a folder. By name: it is not opened.
+/// Whether this process may write a file, or create files in a folder. By path: it is not opened.
 pub fn may_write(path: &Path) -> bool {
     rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
-/// The nearest folder above `path` that is there.
+/// The nearest existing folder above `path`.
 pub fn nearest_folder(path: &Path) -> Option<&Path> {
     path.ancestors().skip(1).find(|folder| folder.is_dir())
 }
 
-/// What those who are neither owner nor group may do with a file, as the last digit of its mode.
+/// The permissions of others on a file: the last digit of its mode.
 pub fn mode_of_others(path: &Path) -> Option<u32> {
     let metadata = std::fs::metadata(path).ok()?;
     Some(metadata.permissions().mode() & 0o007)
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lock_belongs_to_the_resolved_path() {
+    fn resolves_links_to_folders() {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("link");
         std::fs::create_dir(folder.path().join("real")).unwrap();
@@ -176,19 +176,19 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_what_is_not_there_yet_leads_to_its_target() {
+    fn resolves_link_to_missing_file() {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("link.db");
         std::os::unix::fs::symlink("real.db", &link).unwrap();
         let expected = folder.path().canonicalize().unwrap().join("real.db");
         assert_eq!(resolve(&link).unwrap(), expected);
-        let circle = folder.path().join("circle.db");
-        std::os::unix::fs::symlink("circle.db", &circle).unwrap();
-        assert!(resolve(&circle).is_err());
+        let cycle = folder.path().join("cycle.db");
+        std::os::unix::fs::symlink("cycle.db", &cycle).unwrap();
+        assert!(resolve(&cycle).is_err());
     }
 
     #[test]
-    fn folders_are_made_for_the_owner_and_the_group() {
+    fn new_folders_are_closed_to_others() {
         let folder = tempfile::tempdir().unwrap();
         let made = folder.path().join("x/y");
         make_folder(&made.join("a.db")).unwrap();

@@ -1,4 +1,4 @@
-//! Single documents: the overview, whose figures are kept whenever they change, and validators.
+//! Single documents: changes of the overview's figures, and ETags.
 
 use rusqlite::{Connection, Transaction};
 
@@ -8,10 +8,10 @@ use crate::store::query::{Query, from_row};
 
 /// The figures of one `GET /overview`.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Figures {
+pub struct OverviewFigures {
     /// Views in the period.
     pub total_views: Option<i64>,
-    /// Engagement rate as received; whether 1 or 100 is the whole is not documented.
+    /// Engagement rate as received; the API does not document whether it is a fraction or a percentage.
     pub engagement_rate: Option<f64>,
     /// Accounts that are tracked and not paused.
     pub active_accounts: Option<i64>,
@@ -19,23 +19,23 @@ pub struct Figures {
     pub account_videos: Option<i64>,
     /// Individually tracked videos.
     pub tracked_videos: Option<i64>,
-    /// The rest of the answer, as received.
+    /// The rest of the answer, as JSON.
     pub extra: Option<String>,
 }
 
-from_row!(Figures: total_views, engagement_rate, active_accounts, account_videos, tracked_videos, extra);
+from_row!(OverviewFigures: total_views, engagement_rate, active_accounts, account_videos, tracked_videos, extra);
 
-/// Adds an observation if any figure differs from the latest one of the period. Returns whether. What
-/// else the answer says, such as the figures of the window before, makes no observation of its own: the
-/// latest one keeps the newest of it.
+/// Adds an observation if any figure differs from the latest one of the period, and returns whether it
+/// did. The rest of the answer, such as the figures of the period before, is only updated in the latest
+/// observation.
 pub fn observe(
     tx: &Transaction<'_>,
     period: &str,
-    figures: &Figures,
+    figures: &OverviewFigures,
     at: i64,
 ) -> StoreResult<bool> {
     if let Some((observed_at, held)) = latest(tx, period)? {
-        let is_same = Figures { extra: figures.extra.clone(), ..held.clone() } == *figures;
+        let is_same = OverviewFigures { extra: figures.extra.clone(), ..held.clone() } == *figures;
         if is_same && held.extra != figures.extra {
             let sql = "UPDATE overview_observation SET extra = ?3
                        WHERE period = ?1 AND observed_at = ?2";
@@ -66,20 +66,20 @@ pub fn observe(
     Ok(added > 0)
 }
 
-fn latest(c: &Connection, period: &str) -> StoreResult<Option<(i64, Figures)>> {
+fn latest(c: &Connection, period: &str) -> StoreResult<Option<(i64, OverviewFigures)>> {
     let sql = "SELECT *, api_engagement_rate AS engagement_rate FROM overview_observation
                WHERE period = ?1 ORDER BY observed_at DESC LIMIT 1";
-    c.optional(sql, [period], |row| Ok((row.get("observed_at")?, Figures::from_row(row)?)))
+    c.optional(sql, [period], |row| Ok((row.get("observed_at")?, OverviewFigures::from_row(row)?)))
 }
 
-/// The validator of a document, if this decoder read it.
+/// Returns the ETag of a document, if this decoder version read it.
 pub fn etag(c: &Connection, url: &str) -> StoreResult<Option<String>> {
     let sql = "SELECT etag FROM document WHERE url = ?1 AND decoder = ?2";
     Ok(c.optional(sql, (url, DECODER_VERSION), |row| row.get(0))?.flatten())
 }
 
-/// Keeps the validator of a document; `None` for a 304 keeps the one there is.
-pub fn keep_etag(tx: &Transaction<'_>, url: &str, etag: Option<&str>, at: i64) -> StoreResult<()> {
+/// Saves the ETag of a document, with the time of its request.
+pub fn save_etag(tx: &Transaction<'_>, url: &str, etag: Option<&str>, at: i64) -> StoreResult<()> {
     let sql = "INSERT INTO document (url, etag, decoder, as_of) VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT (url) DO UPDATE
                SET etag = excluded.etag, decoder = excluded.decoder, as_of = excluded.as_of";

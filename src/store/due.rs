@@ -1,5 +1,5 @@
-//! The schedule of accounts and videos: when each is expected to change. Found by an index on the
-//! time, so that what is not due costs nothing. And the feeds that an account's scrape made due.
+//! The poll schedule: when each account and video is due. An index on the due time makes rows that are
+//! not due free. Also the account lists (feeds) that are due because their account was scraped.
 
 use rusqlite::{Connection, Transaction};
 
@@ -8,11 +8,11 @@ use crate::model::interval::{self, HOURS_DEFAULT, HOURS_MAX, WAIT_S_PER_HOUR};
 use crate::model::{Kind, Row, instant};
 use crate::store::error::StoreResult;
 use crate::store::query::{Query, from_row};
-use crate::store::rows::{Scrape, State, Written};
+use crate::store::rows::{RowState, Scrape, Written};
 
 from_row!(DueAccountList: account, id, since, videos);
 
-/// The kinds that have a schedule.
+/// Whether rows of a kind are scheduled one by one.
 pub const fn is_scheduled(kind: Kind) -> bool {
     matches!(kind, Kind::Account | Kind::Video)
 }
@@ -20,42 +20,42 @@ pub const fn is_scheduled(kind: Kind) -> bool {
 fn select(kind: Kind) -> String {
     let table = kind.name();
     format!(
-        "SELECT r.key, r.id, r.page, d.due_at, d.gap_s, max(r.as_of, coalesce(p.as_of, 0)),
+        "SELECT r.row_id, r.id, r.page, d.due_at, d.gap_s, max(r.as_of, coalesce(p.as_of, 0)),
                 r.scrape_interval_hours, r.last_scrape_time, r.added_at
          FROM {table}_due AS d
-         JOIN {table} AS r ON r.key = d.{table}
+         JOIN {table} AS r ON r.row_id = d.{table}
          LEFT JOIN page AS p ON p.page = r.page"
     )
 }
 
-/// Up to `limit` rows of a kind due at `now`, Unix seconds, the most overdue first.
+/// Returns up to `limit` rows of a kind due at `now` (Unix seconds), the most overdue first.
 pub fn find(c: &Connection, kind: Kind, now: i64, limit: i64) -> StoreResult<Vec<DueRow>> {
     let sql = format!("{} WHERE d.due_at <= ?1 ORDER BY d.due_at LIMIT ?2", select(kind));
     c.all(&sql, (now, limit), read)
 }
 
-/// How many rows of a kind are due until then, Unix seconds.
+/// Returns the number of rows of a kind due by `until`, Unix seconds.
 pub fn count_until(c: &Connection, kind: Kind, until: i64) -> StoreResult<u64> {
     let sql = format!("SELECT count(*) FROM {}_due WHERE due_at <= ?1", kind.name());
     Ok(c.value::<i64>(&sql, [until])?.unsigned_abs())
 }
 
-/// The rows of a kind that are due until then, by page and time: where each stands, or a number of
-/// its own, and when it is due.
+/// Returns the rows of a kind due by `until` (Unix seconds), ordered by page and time: the page, or a
+/// unique negative number for a row without one, and the due time.
 pub fn until(c: &Connection, kind: Kind, until: i64) -> StoreResult<Vec<(i64, i64)>> {
     let table = kind.name();
     let sql = format!(
-        "SELECT coalesce(r.page, -r.key) AS place, d.due_at
-         FROM {table}_due AS d JOIN {table} AS r ON r.key = d.{table}
+        "SELECT coalesce(r.page, -r.row_id) AS page, d.due_at
+         FROM {table}_due AS d JOIN {table} AS r ON r.row_id = d.{table}
          WHERE d.due_at <= ?1
-         ORDER BY place, d.due_at"
+         ORDER BY 1, d.due_at"
     );
     c.all(&sql, [until], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// The rows on a page that are due at `now`.
+/// Returns the rows on a page that are due at `now`.
 fn on_page(c: &Connection, kind: Kind, page: i64, now: i64) -> StoreResult<Vec<DueRow>> {
-    // Mostly nothing is due at all, which one look at the index tells.
+    // Usually nothing is due, which is one lookup in the index.
     if first_due_at(c, kind)?.is_none_or(|due_at| due_at > now) {
         return Ok(Vec::new());
     }
@@ -68,22 +68,22 @@ fn on_page(c: &Connection, kind: Kind, page: i64, now: i64) -> StoreResult<Vec<D
     c.all(&sql, (page, now), read)
 }
 
-/// The row of this key, if it is on the schedule.
-fn one(c: &Connection, kind: Kind, key: i64) -> StoreResult<Option<DueRow>> {
-    c.optional(&format!("{} WHERE d.{} = ?1", select(kind), kind.name()), [key], read)
+/// Returns a row if it is scheduled.
+fn one(c: &Connection, kind: Kind, row_id: i64) -> StoreResult<Option<DueRow>> {
+    c.optional(&format!("{} WHERE d.{} = ?1", select(kind), kind.name()), [row_id], read)
 }
 
-/// Sets when a row is due; `None` takes it off the schedule.
-pub fn set(tx: &Transaction<'_>, kind: Kind, key: i64, due: Option<Due>) -> StoreResult<()> {
+/// Sets when a row is due; `None` removes it from the schedule.
+pub fn set(tx: &Transaction<'_>, kind: Kind, row_id: i64, due: Option<Due>) -> StoreResult<()> {
     let (put, delete) = statements(kind);
     match due {
-        Some(due) => tx.exec(put, (key, due.due_at, due.gap_s)),
-        None => tx.exec(delete, [key]),
+        Some(due) => tx.exec(put, (row_id, due.due_at, due.gap_s)),
+        None => tx.exec(delete, [row_id]),
     }
 }
 
-/// Sets the next poll of a row that was written as an answer asked for at `as_of` showed it. An account's new
-/// scrape makes its feed due.
+/// Sets the next poll of a row that was written from an answer requested at `as_of`. A new scrape of an
+/// account makes its account list due.
 pub fn row_written(
     tx: &Transaction<'_>,
     rule: &DueRule,
@@ -95,48 +95,47 @@ pub fn row_written(
         return Ok(());
     }
     let before = match written.state {
-        State::New => None,
-        State::Changed => one(tx, kind, written.key)?.map(|row| row.due),
-        State::Same | State::Outdated => return Ok(()),
+        RowState::New => None,
+        RowState::Changed => one(tx, kind, written.row_id)?.map(|row| row.due),
+        RowState::Same | RowState::Outdated => return Ok(()),
     };
     let is_new_scrape = written.scrape == Scrape::Added;
     if is_new_scrape && kind == Kind::Account {
-        feed_has_news(tx, written.key, as_of)?;
+        account_list_due(tx, written.row_id, as_of)?;
     }
     let seen = if is_new_scrape { Seen::NewScrape } else { Seen::Unchanged };
     let next = rule.apply(Facts::of(kind, row), before, seen);
-    if next.is_none() && written.state == State::New {
+    if next.is_none() && written.state == RowState::New {
         return Ok(());
     }
-    set(tx, kind, written.key, next)
+    set(tx, kind, written.row_id, next)
 }
 
-/// What was due on a page that was read and has not moved is due again later.
+/// Reschedules the due rows of a page that was read.
 pub fn page_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind, page: i64) -> StoreResult<()> {
     if !is_scheduled(kind) {
         return Ok(());
     }
     for row in on_page(tx, kind, page, rule.now)? {
-        set(tx, kind, row.key, rule.apply(row.facts, Some(row.due), Seen::Unchanged))?;
+        set(tx, kind, row.row_id, rule.apply(row.facts, Some(row.due), Seen::Unchanged))?;
     }
     Ok(())
 }
 
-/// A row that was read is due again later, unless its schedule has moved on by itself.
-pub fn row_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind, key: i64) -> StoreResult<()> {
+/// Reschedules a row that was read, if it is still due.
+pub fn row_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind, row_id: i64) -> StoreResult<()> {
     if !is_scheduled(kind) {
         return Ok(());
     }
-    match one(tx, kind, key)? {
+    match one(tx, kind, row_id)? {
         Some(row) if row.due.due_at <= rule.now => {
-            set(tx, kind, key, rule.apply(row.facts, Some(row.due), Seen::Unchanged))
+            set(tx, kind, row_id, rule.apply(row.facts, Some(row.due), Seen::Unchanged))
         }
         _ => Ok(()),
     }
 }
 
-/// How a row of a kind is put on the schedule and taken off; written out, because this runs for
-/// every row that changes.
+/// The upsert and the deletion of a scheduled row; constants, because they run for every changed row.
 const fn statements(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::Account => (
@@ -152,14 +151,14 @@ const fn statements(kind: Kind) -> (&'static str, &'static str) {
     }
 }
 
-/// When the first row of a kind will have waited long enough for others that become due, Unix seconds: for
-/// `wait_s` (seconds), or as long as its interval allows.
+/// Returns when the first row of a kind has waited for its batch delay, Unix seconds: `wait_s` seconds, or
+/// less if its interval is short.
 pub fn earliest(c: &Connection, kind: Kind, wait_s: i64) -> StoreResult<Option<i64>> {
-    // What is due later than the first one with its whole wait cannot be earlier.
+    // A row that is due after the first one's full wait cannot be the earliest.
     let sql = format!(
         "SELECT min(d.due_at + min(?1, {WAIT_S_PER_HOUR} * max(1, min(
                     coalesce(r.scrape_interval_hours, {HOURS_DEFAULT}), {HOURS_MAX}))))
-         FROM {table}_due AS d JOIN {table} AS r ON r.key = d.{table}
+         FROM {table}_due AS d JOIN {table} AS r ON r.row_id = d.{table}
          WHERE d.due_at <= (SELECT min(due_at) FROM {table}_due) + ?1",
         table = kind.name()
     );
@@ -172,7 +171,7 @@ fn first_due_at(c: &Connection, kind: Kind) -> StoreResult<Option<i64>> {
     c.value(&sql, [])
 }
 
-/// How long each row of a kind that is due at `now` has been so, seconds, in ascending order.
+/// Returns how long each row of a kind has been due at `now`, seconds, in ascending order.
 pub fn lateness(c: &Connection, kind: Kind, now: i64) -> StoreResult<Vec<i64>> {
     let sql = format!(
         "SELECT ?1 - due_at FROM {}_due WHERE due_at <= ?1 ORDER BY due_at DESC",
@@ -181,44 +180,44 @@ pub fn lateness(c: &Connection, kind: Kind, now: i64) -> StoreResult<Vec<i64>> {
     c.all(&sql, [now], |row| row.get(0))
 }
 
-/// An account was scraped, as an answer asked for at `since` shows: its videos have news.
-fn feed_has_news(tx: &Transaction<'_>, account: i64, since: i64) -> StoreResult<()> {
+/// Makes an account's list due, because an answer requested at `since` showed a new scrape.
+fn account_list_due(tx: &Transaction<'_>, account: i64, since: i64) -> StoreResult<()> {
     let sql = "INSERT INTO account_list_due (account, since) VALUES (?1, ?2)
                ON CONFLICT (account) DO UPDATE SET since = excluded.since";
     tx.exec(sql, (account, since))
 }
 
-/// The feeds to be read, those that wait longest first.
+/// Returns the due account lists, those that have waited longest first.
 pub fn account_lists(c: &Connection, limit: i64) -> StoreResult<Vec<DueAccountList>> {
     let sql = "SELECT d.account, a.id, d.since,
                       (SELECT count(*) FROM account_video AS v WHERE v.account_id = a.id) AS videos
-               FROM account_list_due AS d JOIN account AS a ON a.key = d.account
+               FROM account_list_due AS d JOIN account AS a ON a.row_id = d.account
                WHERE a.removed_at IS NULL
                ORDER BY d.since LIMIT ?1";
     c.all(sql, [limit], DueAccountList::from_row)
 }
 
-/// A feed was read, by requests that began at `read_at`.
-pub fn feed_read(tx: &Transaction<'_>, account: i64, read_at: i64) -> StoreResult<()> {
+/// Records that an account list was read by requests started at `read_at`.
+pub fn account_list_read(tx: &Transaction<'_>, account: i64, read_at: i64) -> StoreResult<()> {
     tx.exec("DELETE FROM account_list_due WHERE account = ?1 AND since < ?2", (account, read_at))
 }
 
-/// A feed could not be read at `now`, a stamp: the others go before it.
-pub fn feed_failed(tx: &Transaction<'_>, account: i64, now: i64) -> StoreResult<()> {
+/// Records that an account list could not be read at `now`, a stamp, so that the others come first.
+pub fn account_list_failed(tx: &Transaction<'_>, account: i64, now: i64) -> StoreResult<()> {
     tx.exec("UPDATE account_list_due SET since = ?2 WHERE account = ?1", (account, now))
 }
 
-/// How much later than the scrape of an account its posts may show in the API, microseconds.
-const SCRAPE_SHOWS_MICROS_MAX: i64 = 600 * 1_000_000;
+/// How long after the scrape of an account its posts may appear in the API, microseconds.
+const POSTS_DELAY_MICROS_MAX: i64 = 600 * 1_000_000;
 
-/// All feeds were read, by a listing that began at `read_at`. Accounts may have been read beside it: what was
-/// scraped well before it began, it has shown, however late we heard of the scrape.
-pub fn feeds_read(tx: &Transaction<'_>, read_at: i64) -> StoreResult<()> {
-    let shown = instant::from_micros(read_at.saturating_sub(SCRAPE_SHOWS_MICROS_MAX));
+/// Records that a listing started at `read_at` read all account lists. Accounts may be polled meanwhile: the
+/// posts of an account scraped well before the listing were in it, even if the scrape is noticed later.
+pub fn all_account_lists_read(tx: &Transaction<'_>, read_at: i64) -> StoreResult<()> {
+    let shown = instant::from_micros(read_at.saturating_sub(POSTS_DELAY_MICROS_MAX));
     tx.exec(
         "DELETE FROM account_list_due
          WHERE since < ?1
-            OR account IN (SELECT key FROM account WHERE last_scrape_time < ?2)",
+            OR account IN (SELECT row_id FROM account WHERE last_scrape_time < ?2)",
         (read_at, instant::text(shown)),
     )
 }
@@ -226,7 +225,7 @@ pub fn feeds_read(tx: &Transaction<'_>, read_at: i64) -> StoreResult<()> {
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<DueRow> {
     let instant_at = |at| Ok::<_, rusqlite::Error>(seconds(row.get_ref(at)?.as_str_or_null()?));
     Ok(DueRow {
-        key: row.get(0)?,
+        row_id: row.get(0)?,
         id: row.get(1)?,
         page: row.get(2)?,
         due: Due { due_at: row.get(3)?, gap_s: row.get(4)? },
@@ -245,28 +244,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::Database;
-    use crate::store::open::IfMissing;
+    use crate::store::testing::mirror;
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
-        /// The minimum over all rows of when each has waited long enough.
+        /// Compares with the minimum over all rows.
         #[test]
-        fn the_earliest_is_that_of_all_rows(
+        fn earliest_is_the_minimum_of_all_rows(
             rows in prop::collection::vec((0..200_000_i64, any::<Option<i64>>(), 0..30_i64), 0..20),
             wait_s in prop_oneof![0..200_000_i64, Just(i64::MAX)],
         ) {
-            let folder = tempfile::tempdir().unwrap();
-            let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
-            // Mostly sensible intervals.
+            let (_folder, store) = mirror();
+            // Most intervals are plausible.
             let hours = |absurd: Option<i64>, usual| if usual > 5 { Some(usual) } else { absurd };
             store.write(|tx| {
-                for (key, (due_at, absurd, usual)) in rows.iter().enumerate() {
-                    let key = i64::try_from(key).unwrap();
-                    let sql = "INSERT INTO video (key, id, scrape_interval_hours, fingerprint, as_of, first_mirrored_at)
+                for (row_id, (due_at, absurd, usual)) in rows.iter().enumerate() {
+                    let row_id = i64::try_from(row_id).unwrap();
+                    let sql = "INSERT INTO video (row_id, id, scrape_interval_hours, fingerprint, as_of, first_mirrored_at)
                                VALUES (?1, 'v' || ?1, ?2, 0, 0, 0)";
-                    tx.execute(sql, (key, hours(*absurd, *usual)))?;
-                    set(tx, Kind::Video, key, Some(Due { due_at: *due_at, gap_s: 0 }))?;
+                    tx.execute(sql, (row_id, hours(*absurd, *usual)))?;
+                    set(tx, Kind::Video, row_id, Some(Due { due_at: *due_at, gap_s: 0 }))?;
                 }
                 Ok(())
             }).unwrap();

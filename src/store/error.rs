@@ -1,33 +1,33 @@
-//! What can go wrong with the database.
+//! Errors of the database.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-/// What can go wrong with the database, by what the user can do about it.
+/// Error of the database; each variant has another remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such file, and this command does not make one.
-    #[error("there is no database at {}", .0.display())]
+    /// The file is missing, and this command does not create it.
+    #[error("no database at `{}`", .0.display())]
     Missing(PathBuf),
     /// Another daemon or `sync` holds the lock.
-    #[error("another creatormirror is working on {}", .0.display())]
+    #[error("another creatormirror is working on `{}`", .0.display())]
     Locked(PathBuf),
-    /// Another process works on the file by another name, and has another write-ahead log.
-    #[error("another creatormirror is working on {} under another name", .0.display())]
+    /// Another process has the file open by another name, with another write-ahead log.
+    #[error("another creatormirror is working on `{}` under another name", .0.display())]
     OtherName(PathBuf),
-    /// The write-ahead log is what is left of another database at this path.
-    #[error("the write-ahead log {}-wal belongs to another database than the file beside it", .0.display())]
+    /// The write-ahead log was left by another database at this path.
+    #[error("the write-ahead log `{}-wal` belongs to another database than the file beside it", .0.display())]
     ForeignWal(PathBuf),
     /// The database is no longer the file that was opened.
-    #[error("{} was deleted or replaced while it was in use", .0.display())]
+    #[error("`{}` was deleted or replaced while it was in use", .0.display())]
     Replaced(PathBuf),
-    /// The file holds something else.
-    #[error("{} is not a creatormirror database; it is left as it is", .0.display())]
+    /// The file is not a mirror.
+    #[error("`{}` is not a creatormirror database; it was not changed", .0.display())]
     Foreign(PathBuf),
-    /// A newer creatormirror has been here.
-    #[error("the database has schema version {found}, this creatormirror knows {known}")]
+    /// A newer creatormirror migrated the schema.
+    #[error("the database has schema version {found}; this creatormirror supports up to {known}")]
     Newer {
         /// Version of the database.
         found: i64,
@@ -35,42 +35,42 @@ pub enum StoreError {
         known: i64,
     },
     /// An older schema, opened by a command that only reads.
-    #[error("the database has schema version {found}, this creatormirror needs {known}")]
+    #[error("the database has schema version {found}; this creatormirror needs {known}")]
     Older {
         /// Version of the database.
         found: i64,
         /// Version this program needs.
         known: i64,
     },
-    /// SQLite cannot be trusted on this file system.
-    #[error("{} is on a network file system ({name}), where SQLite's locks do not hold", .path.display())]
+    /// SQLite's locks do not work on this file system.
+    #[error("`{}` is on a network file system (`{name}`), where SQLite's locks do not work", .path.display())]
     NetworkFileSystem {
-        /// Where the database would be.
+        /// Path of the database.
         path: PathBuf,
-        /// Which file system.
+        /// Name of the file system.
         name: &'static str,
     },
     /// A file or folder beside the database could not be used.
-    #[error("cannot use {}: {source}", .path.display())]
+    #[error("cannot use `{}`: {source}", .path.display())]
     Io {
-        /// Which one.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// SQLite said no: disk full, damaged, read-only, busy for too long.
+    /// SQLite failed: disk full, damaged, read-only, busy for too long.
     #[error("database error: {0}")]
     Sqlite(#[from] rusqlite::Error),
-    /// A migration did not go through.
-    #[error("the schema could not be brought up to date: {0}")]
+    /// A migration failed.
+    #[error("could not migrate the schema: {0}")]
     Migration(#[from] Box<refinery::Error>),
-    /// The task that was writing ended without an answer.
-    #[error("a write ended without an answer")]
+    /// The thread that executed the call ended.
+    #[error("the database thread ended before it answered")]
     Interrupted,
 }
 
 impl StoreError {
-    /// Whether the system refused to read or write. SQLite reports a reached file size limit or quota
+    /// Whether the system failed to read or write. SQLite reports an exceeded file size limit or quota
     /// like this, and a full disk while `-shm` grows.
     pub fn is_io_failure(&self) -> bool {
         let mut next: Option<&(dyn Error + 'static)> = Some(self);
@@ -84,11 +84,11 @@ impl StoreError {
         false
     }
 
-    /// Turns what went wrong with a file or folder into an error that names it.
+    /// Converts an I/O error to a [`StoreError::Io`] of `path`.
     pub(super) fn io(path: &Path) -> impl Fn(std::io::Error) -> Self + Copy {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 }
 
-/// Result of everything in this room.
+/// Result of the functions of this module.
 pub type StoreResult<T> = Result<T, StoreError>;

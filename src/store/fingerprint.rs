@@ -1,9 +1,8 @@
-//! What a month of a table holds, as a number: equal means that it would be exported as before, and
-//! any change shows, a revised count as much as a new row.
+//! Fingerprints of the months of a view: `export` writes a month again only if its fingerprint changed.
 //!
-//! The number is a sum over hashes of rows, so that the order in which they are read is of no
-//! account. For what follows from scrapes these are read as they are stored, in one run over all
-//! months, which is many times cheaper than reading the views.
+//! A fingerprint is a sum of hashes of rows, so it does not depend on their order. For views over scrapes
+//! the stored scrapes are hashed, in one scan over all months, which is much cheaper than reading the
+//! views.
 
 use std::collections::BTreeMap;
 
@@ -14,28 +13,28 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::Kind;
 use crate::store::error::{StoreError, StoreResult};
-use crate::store::public_tables::{Table, Which, rows};
-use crate::store::stored::value_ref;
+use crate::store::public_tables::{RowFilter, Table, rows};
+use crate::store::query::value_ref;
 
-/// What the rows of a view over scrapes are made of.
+/// What a row of a view over scrapes is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
+enum Inputs {
     /// One scrape.
-    Alone,
+    Scrape,
     /// A scrape and the one before.
-    Before,
-    /// These, and the video's interval.
-    Interval,
+    ScrapePair,
+    /// A scrape, the one before, and the video's interval.
+    PairAndInterval,
 }
 
-/// The fingerprint of each month, `YYYY-MM`; nothing for what does not grow with time.
+/// Returns the fingerprint of each month (`YYYY-MM`); empty for a view without a time column.
 pub fn months(c: &Connection, table: &Table) -> StoreResult<BTreeMap<String, u128>> {
     match table.name {
-        "account_history" => of_scrapes(c, Kind::Account, Reach::Alone),
-        "account_video_history" => of_scrapes(c, Kind::AccountVideo, Reach::Alone),
-        "video_history" => of_scrapes(c, Kind::Video, Reach::Alone),
-        "video_daily" => of_scrapes(c, Kind::Video, Reach::Before),
-        "video_growth" => of_scrapes(c, Kind::Video, Reach::Interval),
+        "account_history" => of_scrapes(c, Kind::Account, Inputs::Scrape),
+        "account_video_history" => of_scrapes(c, Kind::AccountVideo, Inputs::Scrape),
+        "video_history" => of_scrapes(c, Kind::Video, Inputs::Scrape),
+        "video_daily" => of_scrapes(c, Kind::Video, Inputs::ScrapePair),
+        "video_growth" => of_scrapes(c, Kind::Video, Inputs::PairAndInterval),
         _ => of_rows(c, table),
     }
 }
@@ -43,7 +42,7 @@ pub fn months(c: &Connection, table: &Table) -> StoreResult<BTreeMap<String, u12
 fn of_rows(c: &Connection, table: &Table) -> StoreResult<BTreeMap<String, u128>> {
     let mut found = BTreeMap::new();
     let mut bytes = Vec::new();
-    rows(c, table, Which::All, |row| {
+    rows(c, table, RowFilter::All, |row| {
         if let Some(month) = table.month(row) {
             bytes.clear();
             row.iter().for_each(|value| push(&mut bytes, value_ref(value)));
@@ -54,18 +53,18 @@ fn of_rows(c: &Connection, table: &Table) -> StoreResult<BTreeMap<String, u128>>
     Ok(found)
 }
 
-fn of_scrapes(c: &Connection, kind: Kind, reach: Reach) -> StoreResult<BTreeMap<String, u128>> {
+fn of_scrapes(c: &Connection, kind: Kind, inputs: Inputs) -> StoreResult<BTreeMap<String, u128>> {
     let table = kind.name();
-    let whose = match (kind, reach) {
+    let whose = match (kind, inputs) {
         (Kind::AccountVideo, _) => "r.id, r.platform",
-        (_, Reach::Interval) => "r.id, r.scrape_interval_hours",
+        (_, Inputs::PairAndInterval) => "r.id, r.scrape_interval_hours",
         _ => "r.id, NULL",
     };
     // CROSS JOIN keeps this order of the tables, in which nothing needs sorting.
     let sql = format!(
         "SELECT {whose}, s.*
-         FROM {table} AS r CROSS JOIN {table}_scrape AS s ON s.{table} = r.key
-         ORDER BY r.key, s.at_s, s.at_ns"
+         FROM {table} AS r CROSS JOIN {table}_scrape AS s ON s.{table} = r.row_id
+         ORDER BY r.row_id, s.at_s, s.at_ns"
     );
     let mut statement = c.prepare(&sql)?;
     let width = statement.column_count();
@@ -74,25 +73,25 @@ fn of_scrapes(c: &Connection, kind: Kind, reach: Reach) -> StoreResult<BTreeMap<
     let mut found = BTreeMap::new();
     let mut calendar = Calendar::default();
     let (mut bytes, mut former) = (Vec::new(), Vec::new());
-    let (mut former_key, mut former_month) = (None, String::new());
+    let (mut former_row_id, mut former_month) = (None, String::new());
     while let Some(row) = rows.next()? {
         bytes.clear();
         for column in 0..width {
             push(&mut bytes, row.get_ref(column)?);
         }
         let length = bytes.len();
-        // The third column is the resource's key.
-        let key: i64 = row.get(2)?;
+        // The third column is the resource.
+        let row_id: i64 = row.get(2)?;
         let month = calendar.month(row.get(at)?);
-        // Within a month the one before is in the sum itself.
-        if reach != Reach::Alone && former_key == Some(key) && former_month != month {
+        // Within a month the scrape before is in the sum anyway.
+        if inputs != Inputs::Scrape && former_row_id == Some(row_id) && former_month != month {
             bytes.extend_from_slice(&former);
         }
         add(&mut found, month, &bytes);
-        if reach != Reach::Alone {
+        if inputs != Inputs::Scrape {
             bytes.truncate(length);
             std::mem::swap(&mut bytes, &mut former);
-            former_key = Some(key);
+            former_row_id = Some(row_id);
             if former_month != month {
                 month.clone_into(&mut former_month);
             }
@@ -111,7 +110,7 @@ fn add(found: &mut BTreeMap<String, u128>, month: &str, bytes: &[u8]) {
     }
 }
 
-/// Adds a value in a form that no other value and no two values together have.
+/// Appends a value with its type and length, so that different rows have different bytes.
 fn push(bytes: &mut Vec<u8>, value: ValueRef<'_>) {
     match value {
         ValueRef::Null => bytes.push(0),
@@ -131,7 +130,7 @@ fn push(bytes: &mut Vec<u8>, value: ValueRef<'_>) {
     }
 }
 
-/// Tells months. Scrapes lie in order, so the month is mostly that of the one before.
+/// Computes months, and caches the last one: scrapes are in order, so the next is usually the same.
 #[derive(Debug, Default)]
 struct Calendar {
     from_s: i64,
@@ -142,12 +141,12 @@ struct Calendar {
 impl Calendar {
     fn month(&mut self, at_s: i64) -> &str {
         if !(self.from_s..self.to_s).contains(&at_s) {
-            self.turn_to(at_s);
+            self.set_month(at_s);
         }
         &self.month
     }
 
-    fn turn_to(&mut self, at_s: i64) {
+    fn set_month(&mut self, at_s: i64) {
         let at = DateTime::from_timestamp(at_s, 0).unwrap_or_default();
         let first = at.date_naive().with_day(1).unwrap_or_default();
         self.from_s = midnight(first);
@@ -164,28 +163,27 @@ fn midnight(day: NaiveDate) -> i64 {
 mod tests {
     use super::*;
     use crate::store::Database;
-    use crate::store::open::IfMissing;
     use crate::store::public_tables::tables;
+    use crate::store::testing::mirror;
 
     const DAY_S: i64 = 86_400;
     /// 2026-03-30T12:00:00Z.
     const START_S: i64 = 1_774_872_000;
 
     /// Two videos with a scrape every day from 30 March 2026 on.
-    fn mirror(days: i64) -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+    fn filled_mirror(days: i64) -> (tempfile::TempDir, Database) {
+        let (folder, store) = mirror();
         store
             .write(|tx| {
-                for key in 1..=2 {
+                for row_id in 1..=2 {
                     tx.execute(
-                        "INSERT INTO video (key, id, scrape_interval_hours, fingerprint, as_of, first_mirrored_at)
+                        "INSERT INTO video (row_id, id, scrape_interval_hours, fingerprint, as_of, first_mirrored_at)
                          VALUES (?1, 'v' || ?1, 24, 0, 0, 0)",
-                        [key],
+                        [row_id],
                     )?;
                     for day in 0..days {
                         let sql = "INSERT INTO video_scrape (video, at_s, at_ns, view_count) VALUES (?1, ?2, 0, ?3)";
-                        tx.execute(sql, (key, START_S + day * DAY_S, day * 10))?;
+                        tx.execute(sql, (row_id, START_S + day * DAY_S, day * 10))?;
                     }
                 }
                 Ok(())
@@ -194,10 +192,9 @@ mod tests {
         (folder, store)
     }
 
-    /// The months of a view that differ before and after a change, by fingerprint, and by what the
-    /// view itself says.
+    /// The months of a view that a change affects, by fingerprint and by the view's own rows.
     fn changed(store: &Database, view: &str, sql: &str) -> (Vec<String>, Vec<String>) {
-        let look = || {
+        let read = || {
             store
                 .read(|c| {
                     let table = tables(c)?.into_iter().find(|table| table.name == view).unwrap();
@@ -205,9 +202,9 @@ mod tests {
                 })
                 .unwrap()
         };
-        let (before, rows_before) = look();
+        let (before, rows_before) = read();
         store.write(|tx| Ok(tx.execute_batch(sql)?)).unwrap();
-        let (after, rows_after) = look();
+        let (after, rows_after) = read();
         let differ = |one: &BTreeMap<String, u128>, other: &BTreeMap<String, u128>| {
             let all: std::collections::BTreeSet<_> = one.keys().chain(other.keys()).collect();
             all.into_iter().filter(|month| one.get(*month) != other.get(*month)).cloned().collect()
@@ -216,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn every_change_of_a_view_shows_and_next_to_nothing_else() {
+    fn fingerprint_changes_with_the_view() {
         let views = ["video_history", "video_daily", "video_growth"];
         for (sql, months) in [
             ("UPDATE video_scrape SET view_count = 11 WHERE at_s = 1774958400", 1),
@@ -225,29 +222,29 @@ mod tests {
             ("INSERT INTO video_scrape (video, at_s, at_ns) VALUES (1, 1774958400, 1)", 1),
             ("UPDATE video_scrape SET view_count = NULL WHERE at_s = 1774872000", 1),
             ("INSERT INTO video_scrape (video, at_s, at_ns) VALUES (1, 1700000000, 0)", 1),
-            ("UPDATE video SET id = 'other' WHERE key = 1", 3),
+            ("UPDATE video SET id = 'other' WHERE row_id = 1", 3),
             ("SELECT 1; UPDATE video SET view_count = 7", 0),
         ] {
             for view in views {
-                let (_folder, store) = mirror(40);
-                let (told, real) = changed(&store, view, sql);
+                let (_folder, store) = filled_mirror(40);
+                let (found, real) = changed(&store, view, sql);
                 for month in &real {
-                    assert!(told.contains(month), "{view}: {sql}: {told:?}, not {real:?}");
+                    assert!(found.contains(month), "{view}: {sql}: {found:?}, not {real:?}");
                 }
                 if view == "video_history" {
-                    assert_eq!((told.len(), &told), (months, &real), "{sql}");
+                    assert_eq!((found.len(), &found), (months, &real), "{sql}");
                 }
             }
         }
     }
 
     #[test]
-    fn an_interval_is_part_of_growth_alone() {
-        let sql = "UPDATE video SET scrape_interval_hours = 6 WHERE key = 1";
+    fn interval_changes_only_video_growth() {
+        let sql = "UPDATE video SET scrape_interval_hours = 6 WHERE row_id = 1";
         for (view, expected) in [("video_history", 0), ("video_daily", 0), ("video_growth", 3)] {
-            let (_folder, store) = mirror(40);
-            let (told, real) = changed(&store, view, sql);
-            assert_eq!((told.len(), real.len()), (expected, expected), "{view}");
+            let (_folder, store) = filled_mirror(40);
+            let (found, real) = changed(&store, view, sql);
+            assert_eq!((found.len(), real.len()), (expected, expected), "{view}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! How old the figures are: exact for small kinds, estimated from an even sample of large ones, so
-//! that the answer costs the same for a million rows as for a few thousand.
+//! Age of the latest scrapes of a kind: exact for small kinds, estimated from an even sample of large
+//! ones, so that the cost does not grow with the mirror.
 
 use rusqlite::{Connection, Row};
 
@@ -7,33 +7,33 @@ use crate::model::{Instant, Kind};
 use crate::store::error::StoreResult;
 use crate::store::query::Query;
 
-/// Kinds with no more rows than this are read whole.
+/// Kinds with at most this many rows are read completely.
 const ROWS_EXACT_MAX: i64 = 2_000;
 
-/// Rows looked at in a larger kind.
+/// Rows read of a larger kind.
 const SAMPLE_ROWS: i64 = 1_000;
 
-/// The age of a kind's latest scrapes. Rows that are removed, paused or unavailable do not count:
-/// nobody expects them to change.
+/// Times of a kind's latest scrapes. Removed, paused and unavailable rows are left out, because they are
+/// not scraped any more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Freshness {
-    /// Rows looked at.
+    /// Number of rows read.
     pub rows: u64,
-    /// Whether they are only a part of the kind.
+    /// Whether they are a sample.
     pub is_sample: bool,
-    /// Of these, not scraped yet.
+    /// Of these, never scraped.
     pub never_scraped: u64,
-    /// The latest scrape.
+    /// The newest scrape.
     pub newest: Option<Instant>,
-    /// The scrape that half of the rows are newer than.
+    /// Half of the rows are newer.
     pub median: Option<Instant>,
-    /// The scrape that 95 of 100 rows are newer than.
+    /// 95 % of the rows are newer.
     pub p95: Option<Instant>,
-    /// The scrape that is the oldest.
+    /// The oldest scrape.
     pub oldest: Option<Instant>,
 }
 
-/// The freshness of a kind; `None` for those that have no scrapes.
+/// Returns the freshness of a kind; `None` for kinds without scrapes.
 pub fn read(c: &Connection, kind: Kind) -> StoreResult<Option<Freshness>> {
     let is_counted = match kind {
         Kind::Account | Kind::Video => "coalesce(is_active, 1) AND NOT coalesce(is_unavailable, 0)",
@@ -42,10 +42,10 @@ pub fn read(c: &Connection, kind: Kind) -> StoreResult<Option<Freshness>> {
     };
     let is_counted = format!("removed_at IS NULL AND {is_counted}");
     let table = kind.name();
-    let last_key: i64 = c.value(&format!("SELECT coalesce(max(key), 0) FROM {table}"), [])?;
-    let is_sample = last_key > ROWS_EXACT_MAX;
+    let last_row_id: i64 = c.value(&format!("SELECT coalesce(max(row_id), 0) FROM {table}"), [])?;
+    let is_sample = last_row_id > ROWS_EXACT_MAX;
     let rows = match is_sample {
-        true => sample(c, table, &is_counted, last_key)?,
+        true => sample(c, table, &is_counted, last_row_id)?,
         false => all(c, table, &is_counted)?,
     };
     Ok(Some(Freshness { is_sample, ..summarize(rows) }))
@@ -56,22 +56,22 @@ fn all(c: &Connection, table: &str, is_counted: &str) -> StoreResult<Vec<Option<
     c.all(&sql, [], scrape_time)
 }
 
-/// Every so many keys one row. Keys follow the order of discovery, so old and new rows both count.
+/// Samples rows at even distances of `row_id`, which ascends with discovery: old and new rows both count.
 fn sample(
     c: &Connection,
     table: &str,
     is_counted: &str,
-    last_key: i64,
+    last_row_id: i64,
 ) -> StoreResult<Vec<Option<Instant>>> {
     let sql = format!(
         "SELECT last_scrape_time FROM
-             (SELECT * FROM {table} WHERE key >= ?1 ORDER BY key LIMIT 1) WHERE {is_counted}"
+             (SELECT * FROM {table} WHERE row_id >= ?1 ORDER BY row_id LIMIT 1) WHERE {is_counted}"
     );
     let mut found = Vec::new();
     for number in 0..SAMPLE_ROWS {
-        // Row counts are far below what would overflow here.
-        let key = 1 + number.saturating_mul(last_key) / SAMPLE_ROWS;
-        found.extend(c.optional(&sql, [key], scrape_time)?);
+        // Row counts are too small to overflow.
+        let row_id = 1 + number.saturating_mul(last_row_id) / SAMPLE_ROWS;
+        found.extend(c.optional(&sql, [row_id], scrape_time)?);
     }
     Ok(found)
 }
@@ -82,16 +82,16 @@ fn scrape_time(row: &Row<'_>) -> rusqlite::Result<Option<Instant>> {
 }
 
 fn summarize(rows: Vec<Option<Instant>>) -> Freshness {
-    let looked_at = rows.len();
+    let rows_read = rows.len();
     let mut scrapes: Vec<Instant> = rows.into_iter().flatten().collect();
-    // Newest first, so that a share of the way along is a share of the rows that are newer.
+    // Newest first, so that the position is the percentage of newer rows.
     scrapes.sort_unstable_by(|one, other| other.cmp(one));
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let at = |percent: usize| scrapes.get(scrapes.len().saturating_sub(1) * percent / 100).copied();
     Freshness {
-        rows: count(looked_at),
+        rows: count(rows_read),
         is_sample: false,
-        never_scraped: count(looked_at - scrapes.len()),
+        never_scraped: count(rows_read - scrapes.len()),
         newest: at(0),
         median: at(50),
         p95: at(95),
@@ -103,16 +103,15 @@ fn summarize(rows: Vec<Option<Instant>>) -> Freshness {
 mod tests {
     use super::*;
     use crate::store::Database;
-    use crate::store::open::IfMissing;
+    use crate::store::testing::mirror;
 
     /// A mirror with this many videos, scraped a minute apart, the first one first.
     fn videos(count: i64) -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+        let (folder, store) = mirror();
         store
             .write(|tx| {
                 let sql = "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < ?1)
-                     INSERT INTO video (key, id, last_scrape_time, fingerprint, as_of, first_mirrored_at)
+                     INSERT INTO video (row_id, id, last_scrape_time, fingerprint, as_of, first_mirrored_at)
                      SELECT k, 'v' || k, strftime('%Y-%m-%dT%H:%M:%SZ', 1800000000 + k * 60, 'unixepoch'), 0, 0, 0 FROM n";
                 tx.execute(sql, [count])?;
                 Ok(())
@@ -126,14 +125,14 @@ mod tests {
     }
 
     #[test]
-    fn a_small_kind_is_read_whole_and_only_what_is_scraped_counts() {
+    fn small_kind_is_exact_and_leaves_out_rows_that_are_not_scraped() {
         let (_folder, store) = videos(104);
         store
             .write(|tx| {
-                tx.execute("UPDATE video SET removed_at = 1 WHERE key = 1", [])?;
-                tx.execute("UPDATE video SET is_active = 0 WHERE key = 2", [])?;
-                tx.execute("UPDATE video SET is_unavailable = 1 WHERE key = 3", [])?;
-                tx.execute("UPDATE video SET last_scrape_time = NULL WHERE key = 104", [])?;
+                tx.execute("UPDATE video SET removed_at = 1 WHERE row_id = 1", [])?;
+                tx.execute("UPDATE video SET is_active = 0 WHERE row_id = 2", [])?;
+                tx.execute("UPDATE video SET is_unavailable = 1 WHERE row_id = 3", [])?;
+                tx.execute("UPDATE video SET last_scrape_time = NULL WHERE row_id = 104", [])?;
                 Ok(())
             })
             .unwrap();
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_kind_is_sampled_evenly() {
+    fn large_kind_is_sampled_evenly() {
         let (_folder, store) = videos(50_000);
         let found = store.read(|c| read(c, Kind::Video)).unwrap().unwrap();
         assert_eq!((found.rows, found.is_sample), (1_000, true));
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_kind_has_no_scrapes_and_creators_never_have() {
+    fn empty_kind_and_creators_have_no_scrapes() {
         let (_folder, store) = videos(1);
         let read = |kind| store.read(|c| read(c, kind)).unwrap();
         assert_eq!(read(Kind::Account), Some(Freshness::default()));

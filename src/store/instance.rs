@@ -1,33 +1,33 @@
-//! The one row that says whose mirror this is, and what all requests share: the rate limiter, and the
-//! stamps that order answers by when their requests started.
+//! The `instance` row: the identity of the mirror, the rate limiter's state, and the last stamp. Stamps
+//! are times of request starts that never go back, in microseconds; they order answers.
 
 use rusqlite::{Connection, Transaction};
 
 use crate::store::error::StoreResult;
 use crate::store::query::{Query, from_row};
 
-/// Whose mirror this is.
+/// Identity of the mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Names this installation; seeds the minutes of its full syncs.
+    /// Random id of this installation; seeds the minutes of its full syncs.
     pub installation_id: String,
-    /// The organization the database is bound to.
+    /// The organization that the database mirrors.
     pub organization_id: Option<String>,
-    /// The key's name as the API gave it last.
+    /// Name of the API key, from `GET /whoami`.
     pub api_key_name: Option<String>,
 }
 
 from_row!(Identity: installation_id, organization_id, api_key_name);
 
 impl Identity {
-    /// A number that differs between installations and stays the same in each.
+    /// Returns a number derived from the installation's id.
     pub fn seed(&self) -> u64 {
         xxhash_rust::xxh3::xxh3_64(self.installation_id.as_bytes())
     }
 }
 
-/// Makes a copy an installation of its own, which has asked for nothing yet.
-pub fn begin_anew(tx: &Transaction<'_>) -> StoreResult<()> {
+/// Gives a copy a new installation id and no rate limiter state.
+pub fn reset(tx: &Transaction<'_>) -> StoreResult<()> {
     let sql = "UPDATE instance
                SET installation_id = lower(hex(randomblob(16))), rate_limiter = '{}', cooldown_until = NULL,
                    runner = NULL, batch_delay_s = NULL, condition = NULL";
@@ -40,7 +40,7 @@ pub fn identity(c: &Connection) -> StoreResult<Identity> {
     c.one(sql, [], Identity::from_row)
 }
 
-/// Binds the database to an organization, for good, and notes the key's name.
+/// Binds the database to an organization if it is not bound yet, and saves the name of the API key.
 pub fn bind(
     tx: &Transaction<'_>,
     organization_id: &str,
@@ -51,12 +51,12 @@ pub fn bind(
     tx.exec(sql, (organization_id, api_key_name))
 }
 
-/// What all requests share, as it is kept.
+/// State shared by all requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredRequestState {
     /// The rate limiter as JSON.
     pub rate_limiter: String,
-    /// Until when the server asked to wait, microseconds; tells so also where `rate_limiter` cannot be read.
+    /// End of the server's cooldown, microseconds. Valid also if `rate_limiter` cannot be parsed.
     pub cooldown_until: Option<i64>,
     /// The latest stamp.
     pub stamp: i64,
@@ -64,13 +64,13 @@ pub struct StoredRequestState {
 
 from_row!(StoredRequestState: rate_limiter, cooldown_until, stamp);
 
-/// The rate limiter and the latest stamp.
+/// Reads the rate limiter and the latest stamp.
 pub fn request_state(c: &Connection) -> StoreResult<StoredRequestState> {
     let sql = "SELECT rate_limiter, cooldown_until, last_stamp AS stamp FROM instance";
     c.one(sql, [], StoredRequestState::from_row)
 }
 
-/// Keeps the rate limiter and the latest stamp.
+/// Saves the rate limiter and the latest stamp.
 pub fn save_request_state(
     tx: &Transaction<'_>,
     request_state: &StoredRequestState,
@@ -80,9 +80,9 @@ pub fn save_request_state(
     tx.exec(sql, (&request_state.rate_limiter, request_state.cooldown_until, request_state.stamp))
 }
 
-/// Brings stamps that are ahead of `now` back to it: the clock was wrong when they were made. What
-/// was seen keeps its order; what is asked from now on is newer than all of it.
-pub fn bring_stamps_back(tx: &Transaction<'_>, now: i64) -> StoreResult<()> {
+/// Lowers stamps that are later than `now` to `now`: the clock was wrong when they were made. Later
+/// requests are then newer than all rows.
+pub fn cap_stamps(tx: &Transaction<'_>, now: i64) -> StoreResult<()> {
     for table in ["account", "creator", "video", "account_video"] {
         tx.execute(
             &format!(
@@ -109,7 +109,7 @@ pub fn bring_stamps_back(tx: &Transaction<'_>, now: i64) -> StoreResult<()> {
          WHERE full_sync_due_after > ?1 OR complete_as_of > ?1 OR last_full_sync_at > ?1",
         [now],
     )?;
-    // A pause that began then would end then.
+    // A row that waits longer than its gap was scheduled by the wrong clock.
     for table in ["account_due", "video_due"] {
         let sql = format!(
             "UPDATE {table} SET due_at = ?1, gap_s = 0 WHERE gap_s > 0 AND due_at > ?1 + gap_s"
@@ -119,36 +119,36 @@ pub fn bring_stamps_back(tx: &Transaction<'_>, now: i64) -> StoreResult<()> {
     tx.exec("UPDATE instance SET last_stamp = ?1", [now])
 }
 
-/// What the API said of its own lifecycle, and when, in microseconds.
+/// Returns the saved answer of `GET /meta`, and when it was read, microseconds.
 pub fn api_meta(c: &Connection) -> StoreResult<Option<(String, i64)>> {
     let sql = "SELECT api_meta, api_meta_at FROM instance
                WHERE api_meta IS NOT NULL AND api_meta_at IS NOT NULL";
     c.optional(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Keeps what the API said of its lifecycle.
-pub fn keep_api_meta(tx: &Transaction<'_>, meta: &str, at: i64) -> StoreResult<()> {
+/// Saves the answer of `GET /meta`.
+pub fn save_api_meta(tx: &Transaction<'_>, meta: &str, at: i64) -> StoreResult<()> {
     tx.exec("UPDATE instance SET api_meta = ?1, api_meta_at = ?2", (meta, at))
 }
 
-/// Says what holds the lock: `run` for a daemon, nothing otherwise.
+/// Records which command holds the instance lock: `run` for a daemon, otherwise `None`.
 pub fn set_runner(tx: &Transaction<'_>, runner: Option<&str>) -> StoreResult<()> {
     tx.exec("UPDATE instance SET runner = ?1", [runner])
 }
 
-/// What holds the lock, if anything does: to be believed only while the lock is held.
+/// Returns the command that holds the instance lock; valid only while the lock is held.
 pub fn runner(c: &Connection) -> StoreResult<Option<String>> {
     c.value("SELECT runner FROM instance", [])
 }
 
-/// How the daemon is doing, for `status`: a sentence, and how long dues wait for each other.
+/// Saves the daemon's condition for `status`: a sentence, and its batch delay.
 pub fn set_condition(tx: &Transaction<'_>, condition: &str, batch_delay_s: i64) -> StoreResult<()> {
     let sql = "UPDATE instance SET condition = ?1, batch_delay_s = ?2
                WHERE condition IS NOT ?1 OR batch_delay_s IS NOT ?2";
     tx.exec(sql, (condition, batch_delay_s))
 }
 
-/// The condition and patience that a daemon said last, unless it has ended.
+/// Returns the condition and batch delay (seconds) of a running daemon.
 pub fn condition(c: &Connection) -> StoreResult<Option<(String, i64)>> {
     let sql = "SELECT condition, batch_delay_s FROM instance
                WHERE runner = 'run' AND condition IS NOT NULL AND batch_delay_s IS NOT NULL";

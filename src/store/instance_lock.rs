@@ -1,12 +1,12 @@
-//! The instance lock: one writer per database file, whatever name it is reached by.
+//! The instance lock: at most one process mirrors into a database file, by whatever path.
 //!
-//! It is two locks. `<database>.lock` (0600) belongs to the name, and is there before the database
-//! is. One byte of the database file, far beyond those that SQLite locks, belongs to the file: links
-//! and bind mounts lead to the same byte. Both are locks of the open file description (OFD), which a
-//! `flock` by somebody who may only read does not meet, and which the kernel drops with the process.
+//! It is two locks. The lock file `<database>.lock` (0600) locks the path, also before the database
+//! exists. One byte of the database file, far beyond those that SQLite locks, locks the file, also by
+//! other links and bind mounts. Both are locks of the open file description (OFD): a `flock` by a user
+//! with read permission does not conflict, and the kernel releases them when the process ends.
 //!
 //! Closing any descriptor of the database file would drop the locks that SQLite has on it in this
-//! process. So every descriptor made here stays open until the process ends.
+//! process. So every descriptor opened here stays open until the process ends.
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io;
@@ -24,26 +24,26 @@ use crate::store::database_path::{FILE_MODE, lock_path, resolve, wal_path};
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::wal_check;
 
-/// The byte that is locked in both files. SQLite's are at 1 GiB.
+/// Offset of the locked byte in both files. SQLite's locks are at 1 GiB.
 const LOCK_BYTE: i64 = 1 << 62;
 
-/// Readers must not be able to open the lock file.
+/// Closed to readers of the mirror, who could lock it.
 const LOCK_MODE: u32 = 0o600;
 
-/// How often, and how far apart, a lock that is half taken is looked at again: its owner may be
-/// starting or ending.
-const LOOKS: u32 = 10;
-const LOOK_APART: Duration = Duration::from_millis(5);
+/// Tries, and the time between them, before a half-taken lock counts as one by another name: its owner may
+/// be between its two locks.
+const TRIES: u32 = 10;
+const TRY_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Descriptors for reading, one for each file this process has had to do with.
+/// Descriptors for reading, one for each database file that this process has opened.
 static OPENED: Mutex<Vec<(FileId, &'static File)>> = Mutex::new(Vec::new());
 
-/// Names a file, whatever its path: device and inode.
+/// Identity of a file, independent of its path: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileId(u64, u64);
 
 impl FileId {
-    /// The file at `path`, links followed.
+    /// Returns the identity of the file at `path`, links followed.
     pub fn of(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().map(|metadata| Self::from(&metadata))
     }
@@ -58,19 +58,19 @@ impl From<&Metadata> for FileId {
 /// The lock, held until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct InstanceLock {
-    name: File,
+    lock_file: File,
     database: Option<&'static File>,
 }
 
 impl InstanceLock {
-    /// Takes the lock of `database`, and makes an empty file where there is none.
+    /// Takes the lock of `database`, and creates an empty file if it is missing.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Locked`] where another process has it, by this name or by another.
+    /// [`StoreError::Locked`] if another process holds it, by this path or another.
     pub fn take(database: &Path) -> StoreResult<Self> {
-        let mut lock = Self::of_name(database)?;
-        lock.database = Some(lock_file(database)?);
+        let mut lock = Self::of_path(database)?;
+        lock.database = Some(lock_database(database)?);
         Ok(lock)
     }
 
@@ -82,36 +82,36 @@ impl InstanceLock {
     pub fn take_to_replace(database: &Path) -> StoreResult<Self> {
         match database.exists() {
             true => Self::take(database),
-            false => Self::of_name(database),
+            false => Self::of_path(database),
         }
     }
 
-    fn of_name(database: &Path) -> StoreResult<Self> {
+    fn of_path(database: &Path) -> StoreResult<Self> {
         let path = lock_path(database);
         let io = StoreError::io(&path);
-        let name = open_lock_file(&path, OpenOptions::new().create(true)).map_err(io)?;
-        name.set_permissions(Permissions::from_mode(LOCK_MODE)).map_err(io)?;
-        match lock_byte(&name).map_err(io)? {
-            true => Ok(Self { name, database: None }),
+        let lock_file = open_lock_file(&path, OpenOptions::new().create(true)).map_err(io)?;
+        lock_file.set_permissions(Permissions::from_mode(LOCK_MODE)).map_err(io)?;
+        match lock_byte(&lock_file).map_err(io)? {
+            true => Ok(Self { lock_file, database: None }),
             false => Err(StoreError::Locked(database.to_owned())),
         }
     }
 
-    /// The descriptor of the database, unless that is missing.
+    /// Returns the descriptor of the database; `None` if it is missing.
     pub fn database(&self) -> Option<&'static File> {
         self.database
     }
 
-    /// The lock file, which has the record of [`wal_check`].
+    /// Returns the lock file, which contains the record of [`wal_check`].
     pub fn file(&self) -> &File {
-        &self.name
+        &self.lock_file
     }
 }
 
 impl Drop for InstanceLock {
     fn drop(&mut self) {
-        // First this one; the other goes when its file is closed. Whoever finds the database locked
-        // can then rely on the name being locked too.
+        // Before the lock of the path, which is released when its file is closed: then a locked database
+        // implies a locked path.
         if let Some(database) = self.database {
             let _ = fcntl(database, FcntlArg::F_OFD_SETLK(&byte(libc::F_UNLCK)));
         }
@@ -119,13 +119,13 @@ impl Drop for InstanceLock {
 }
 
 /// Opens the database and locks its byte.
-fn lock_file(path: &Path) -> StoreResult<&'static File> {
+fn lock_database(path: &Path) -> StoreResult<&'static File> {
     let io = StoreError::io(path);
     let is_new = !path.exists();
     let mut options = OpenOptions::new();
     let file =
         options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(path);
-    // Leaked, as it must never be closed; one for each opening of a database for writing.
+    // Leaked, because it must never be closed.
     let file: &'static File = Box::leak(Box::new(file.map_err(io)?));
     if is_new {
         file.set_permissions(Permissions::from_mode(FILE_MODE)).map_err(io)?;
@@ -136,7 +136,7 @@ fn lock_file(path: &Path) -> StoreResult<&'static File> {
     }
 }
 
-/// Opens the lock file, without following a link that somebody may have put there.
+/// Opens the lock file, and does not follow a symbolic link.
 fn open_lock_file(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options
         .read(true)
@@ -147,14 +147,13 @@ fn open_lock_file(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
         .open(path)
 }
 
-/// The lock file of a database that another process may be working on; `None` where there is none, or
-/// this user may not use it.
+/// Opens the lock file of an existing database; `None` if it is missing, or not accessible to this user.
 pub fn existing_lock_file(database: &Path) -> Option<File> {
     open_lock_file(&lock_path(database), &mut OpenOptions::new()).ok()
 }
 
-/// A descriptor of the database for reading, the same for each file, never closed.
-pub fn open_to_look(path: &Path) -> StoreResult<&'static File> {
+/// Returns a descriptor of the database for reading: the same one for each file, and never closed.
+pub fn read_descriptor(path: &Path) -> StoreResult<&'static File> {
     let io = StoreError::io(path);
     let metadata = std::fs::metadata(path).map_err(io)?;
     if !metadata.is_file() {
@@ -170,32 +169,31 @@ pub fn open_to_look(path: &Path) -> StoreResult<&'static File> {
     Ok(file)
 }
 
-/// Whether somebody holds the lock of `database`, by whatever name. Nothing is locked to find out.
+/// Whether a process holds the lock of `database`, by any path. Takes no lock itself.
 pub fn is_locked(database: &Path) -> bool {
     let Ok(path) = resolve(database) else { return false };
-    open_to_look(&path).is_ok_and(is_byte_locked)
+    read_descriptor(&path).is_ok_and(is_byte_locked)
 }
 
-/// Whether another process works on this very file, by another name: then it has another log, too.
+/// Whether another process holds the lock of this file by another path, and so has another write-ahead log.
 pub fn is_locked_by_another_name(database: &Path) -> bool {
-    let Ok(file) = open_to_look(database) else { return false };
-    let is_half = || {
-        let is_name_locked = match open_lock_file(&lock_path(database), &mut OpenOptions::new()) {
+    let Ok(file) = read_descriptor(database) else { return false };
+    let is_half_locked = || {
+        let is_path_locked = match open_lock_file(&lock_path(database), &mut OpenOptions::new()) {
             Ok(lock) => is_byte_locked(&lock),
             Err(error) => error.kind() != io::ErrorKind::NotFound,
         };
-        is_byte_locked(file) && !is_name_locked
+        is_byte_locked(file) && !is_path_locked
     };
-    // An owner that starts or ends may be met between its two locks.
-    (0..LOOKS).all(|look| {
-        if look > 0 {
-            Clock::pause_thread(LOOK_APART);
+    (0..TRIES).all(|attempt| {
+        if attempt > 0 {
+            Clock::pause_thread(TRY_INTERVAL);
         }
-        is_half()
+        is_half_locked()
     })
 }
 
-/// Locks the byte. `false`: another has it.
+/// Locks the byte; returns `false` if another process holds it.
 fn lock_byte(file: &File) -> io::Result<bool> {
     match fcntl(file, FcntlArg::F_OFD_SETLK(&byte(libc::F_WRLCK))) {
         Ok(_) => Ok(true),
@@ -205,28 +203,28 @@ fn lock_byte(file: &File) -> io::Result<bool> {
 }
 
 fn is_byte_locked(file: &File) -> bool {
-    // A write lock is what stands in the way of a read lock; those of other readers do not.
+    // Only a write lock conflicts with a read lock.
     let mut found = byte(libc::F_RDLCK);
-    let asked = fcntl(file, FcntlArg::F_OFD_GETLK(&mut found));
-    asked.is_ok() && found.l_type != kind(libc::F_UNLCK)
+    let result = fcntl(file, FcntlArg::F_OFD_GETLK(&mut found));
+    result.is_ok() && found.l_type != short(libc::F_UNLCK)
 }
 
 fn byte(lock: libc::c_int) -> libc::flock {
     libc::flock {
-        l_type: kind(lock),
-        l_whence: kind(libc::SEEK_SET),
+        l_type: short(lock),
+        l_whence: short(libc::SEEK_SET),
         l_start: LOCK_BYTE,
         l_len: 1,
         l_pid: 0,
     }
 }
 
-/// The constants are small, and of another width than the members.
-fn kind(value: libc::c_int) -> libc::c_short {
+/// Converts a constant to the type of the struct's members.
+fn short(value: libc::c_int) -> libc::c_short {
     value.try_into().unwrap_or(libc::c_short::MAX)
 }
 
-/// The files of an open database, to find out whether they are still those at its path.
+/// Identity of the files of an open database, to detect that the path leads to others.
 #[derive(Debug)]
 pub struct OpenFiles {
     path: PathBuf,
@@ -237,7 +235,7 @@ pub struct OpenFiles {
 }
 
 impl OpenFiles {
-    /// The files of a database that is open for writing by `path`.
+    /// Reads the identity of the files of a database that is open for writing.
     pub fn of(path: &Path, file: &'static File) -> StoreResult<Self> {
         let io = StoreError::io(path);
         Ok(Self {
@@ -249,11 +247,11 @@ impl OpenFiles {
         })
     }
 
-    /// Checks that the database is still at its path, and still the same.
+    /// Checks that the database is still at its path.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Replaced`] where it was deleted, or another file was moved or copied over it.
+    /// [`StoreError::Replaced`] if it was deleted, or another file was moved or copied over it.
     pub fn check_in_place(&self) -> StoreResult<()> {
         let is_there = FileId::of(&self.path) == self.database
             && FileId::of(&wal_path(&self.path)) == self.wal;
@@ -271,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_can_hold_the_lock() {
+    fn only_one_process_holds_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("a.db");
         let held = InstanceLock::take(&database).unwrap();
@@ -283,12 +281,11 @@ mod tests {
     }
 
     #[test]
-    fn another_name_of_the_file_does_not_lead_past_the_lock() {
+    fn hard_link_is_locked_with_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let (one, other) = (folder.path().join("a.db"), folder.path().join("b.db"));
         std::fs::write(&one, "").unwrap();
         std::fs::hard_link(&one, &other).unwrap();
-        // A second name alone is no reason to refuse.
         let held = InstanceLock::take(&one).unwrap();
         assert!(matches!(InstanceLock::take(&other), Err(StoreError::Locked(_))));
         assert!(is_locked(&other));
@@ -299,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flock_is_not_in_the_way_of_the_lock() {
+    fn flock_does_not_conflict_with_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("a.db");
         drop(InstanceLock::take(&database).unwrap());

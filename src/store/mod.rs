@@ -1,20 +1,25 @@
-//! The local side: one SQLite file, and the only home of SQL beside `migrations/`.
+//! The SQLite mirror: open, migrate, lock, read and write one database file. All SQL is here or in `migrations/`.
 //!
-//! **Boundaries.** Functions that read take a `&Connection`, functions that write take a
-//! `&Transaction`, so the types show where a transaction begins. No transaction is open while a
-//! request is in flight. This room never sees `api`: it is handed rows, not answers.
+//! Functions that read take a `&Connection`, functions that write a `&Transaction`. No transaction is
+//! open while a request is in flight. This module does not import `api`: callers pass rows, not answers.
 //!
-//! **Files.** The database is in WAL mode and its `-wal` and `-shm` files stay when it is closed,
-//! so that a reader who may not write can always open it. Opening and closing the database file
-//! outside SQLite would drop SQLite's own locks; [`instance_lock`] is the only one to open it, and
-//! never closes it.
+//! The database is in WAL mode, and its `-wal` and `-shm` files stay when it is closed, so that a reader
+//! without write permission can open it. Closing a file descriptor of the database would drop SQLite's
+//! own locks; only [`instance_lock`] opens the file, and never closes it.
 //!
-//! **Reading order.** [`open`], [`place`], [`instance_lock`] and [`wal_check`] make the connection; [`rows`] and [`pages`] write what
-//! the API said; [`listings`] and [`removals`] keep the promise about completeness; [`due`] is the
-//! schedule; [`metrics`] are the days; [`outbox`] is the way back to the API; [`instance`], [`jobs`],
-//! [`runs`], [`unsupported`] and [`documents`] are the bookkeeping; [`backup`], [`restore`], [`dump`] and [`fingerprint`] copy it all,
-//! for another mirror and for other tools; [`sample`] picks what proves it; [`status`] and [`freshness`] read it back;
-//! [`schema_docs`] says what it all means, [`cookbook`] what to ask of it.
+//! | modules | responsibility |
+//! |---|---|
+//! | [`open`], [`database_path`], [`instance_lock`], [`wal_check`], [`busy`] | open, migrate, lock |
+//! | [`Database`], [`Store`] | transactions: blocking on one connection, or from async code |
+//! | [`rows`], [`pages`] | write what the API answered: current state, history, ETags |
+//! | [`listings`], [`removals`] | pagination state, completeness, removed rows |
+//! | [`due`] | when each account and video is polled next |
+//! | [`metrics`] | daily metrics |
+//! | [`outbox`] | queued writes to the API |
+//! | [`instance`], [`jobs`], [`runs`], [`backoff`], [`unsupported`], [`documents`] | identity, rate limiter, jobs, run log, retry state |
+//! | [`backup`], [`restore`], [`public_tables`], [`fingerprint`] | copies and exports |
+//! | [`status`], [`freshness`], [`analysis`], [`dashboard`], [`sample`] | queries for `status`, reports and `verify` |
+//! | [`schema_check`], [`schema_docs`], [`cookbook`] | check and documentation of the schema, example queries |
 
 pub mod analysis;
 pub mod backoff;
@@ -48,10 +53,22 @@ pub mod schema_check;
 pub mod schema_docs;
 mod shared;
 pub mod status;
-mod stored;
 pub mod unsupported;
 pub mod wal_check;
 
 pub use database::Database;
 pub use error::{StoreError, StoreResult};
 pub use shared::{Pending, Store};
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use crate::store::Database;
+    use crate::store::open::IfMissing;
+
+    /// A new mirror, deleted with the temporary folder.
+    pub fn mirror() -> (tempfile::TempDir, Database) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+        (folder, store)
+    }
+}

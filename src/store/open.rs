@@ -1,4 +1,4 @@
-//! Opening: whose file it is, the connection's settings, and the schema's version.
+//! Opens the database: refuses foreign files, configures the connection, migrates the schema.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,40 +12,40 @@ use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance_lock::{self, InstanceLock, OpenFiles};
 use crate::store::{busy, wal_check};
 
-/// What is in `migrations/`, at the time of the build.
+/// The files in `migrations/`.
 mod embedded {
     #![allow(missing_docs)]
     refinery::embed_migrations!("migrations");
 }
 pub(super) use embedded::migrations;
 
-/// `CrMr`: tells this program's files from every other SQLite database.
+/// `CrMr`: marks the files of this program.
 const APPLICATION_ID: i64 = 1_131_564_402;
 
-/// The WAL is checkpointed when it is this long, and cut to it after that, bytes. A checkpoint waits for the
-/// disk twice and writes each page anew, so they are few.
+/// The WAL is checkpointed at this size and truncated to it afterwards, bytes. A checkpoint syncs twice and rewrites
+/// each page, so a large WAL is faster.
 const WAL_BYTES: i64 = 16 * 1024 * 1024;
 
-/// Page cache of a connection in KiB; the largest part of the memory a run needs.
+/// Page cache of the writing connection, KiB.
 const CACHE_KIB: i64 = 3 * 1024;
 
-/// The same of one that reads beside the one that writes: there may be several.
+/// Page cache of a reading connection of [`crate::store::Store`], KiB.
 const READER_CACHE_KIB: i64 = 256;
 
-/// Size of a page of a new database, bytes.
+/// Page size of a new database, bytes.
 const PAGE_BYTES: i64 = 8 * 1024;
 
-/// What a missing file means.
+/// What to do if the database file is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfMissing {
-    /// It is made, with its folder.
+    /// Create it, and its folder.
     Create,
-    /// It is an error.
+    /// Return [`StoreError::Missing`].
     Refuse,
 }
 
 impl Database {
-    /// Opens for writing, under the one-instance lock, and brings the schema up to date.
+    /// Opens the database for writing, takes the instance lock, and migrates the schema.
     pub fn open(path: &Path, if_missing: IfMissing) -> StoreResult<Self> {
         let is_new = !path.exists();
         if is_new && if_missing == IfMissing::Refuse {
@@ -53,7 +53,6 @@ impl Database {
         }
         let path = database_path::prepare(path)?;
         let lock = InstanceLock::take(&path)?;
-        // Just locked.
         let Some(file) = lock.database() else { return Err(StoreError::Missing(path)) };
         wal_check::check(&path, file, Some(lock.file()))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -69,8 +68,8 @@ impl Database {
         Ok(Self::new(connection, path, Some(files), Some(lock)))
     }
 
-    /// Opens for writing beside whoever holds the lock: to hand something over, not to mirror.
-    pub fn open_beside(path: &Path) -> StoreResult<Self> {
+    /// Opens the database for writing without the instance lock, to submit a job or queue a write.
+    pub fn open_without_lock(path: &Path) -> StoreResult<Self> {
         let (path, file, lock) = existing(path)?;
         if instance_lock::is_locked_by_another_name(&path) {
             return Err(StoreError::OtherName(path));
@@ -87,12 +86,12 @@ impl Database {
         Ok(Self::new(connection, path, Some(files), None))
     }
 
-    /// Opens for reading alone, beside whoever writes.
+    /// Opens the database read-only.
     pub fn open_to_read(path: &Path) -> StoreResult<Self> {
         Self::open_read_only(path, Access::Reads)
     }
 
-    /// The same for a look at the file itself: an older schema is no reason to refuse.
+    /// Opens the database read-only, also with an older schema.
     pub fn open_to_check(path: &Path) -> StoreResult<Self> {
         Self::open_read_only(path, Access::Checks)
     }
@@ -107,21 +106,21 @@ impl Database {
     }
 }
 
-/// A database that another process may be working on: its path, links resolved, itself, and its lock file.
+/// The resolved path, the descriptor and the lock file of an existing database.
 fn existing(path: &Path) -> StoreResult<(PathBuf, &'static File, Option<File>)> {
     if !path.exists() {
         return Err(StoreError::Missing(path.to_owned()));
     }
     let path = database_path::resolve(path)?;
     let (file, lock) =
-        (instance_lock::open_to_look(&path)?, instance_lock::existing_lock_file(&path));
+        (instance_lock::read_descriptor(&path)?, instance_lock::existing_lock_file(&path));
     Ok((path, file, lock))
 }
 
-/// Brings the schema up to date.
+/// Migrates the schema to the newest version.
 pub(super) fn migrate(connection: &mut Connection) -> StoreResult<()> {
-    // Grouped, for otherwise a migration and the note that it was made are two transactions, and
-    // between them the disk may fill up.
+    // Grouped: otherwise a migration and its entry in the history are two transactions, and a full
+    // disk between them would leave the schema without its version.
     migrations::runner().set_grouped(true).run(connection).map_err(Box::new)?;
     Ok(())
 }
@@ -142,7 +141,7 @@ fn connect(path: &Path, flags: OpenFlags) -> StoreResult<Connection> {
     Ok(connection)
 }
 
-/// Another connection to a database that is open, to read.
+/// Opens another connection, read-only, to a database that is open for writing.
 pub(super) fn reader(path: &Path) -> StoreResult<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = connect(path, flags)?;
@@ -152,11 +151,11 @@ pub(super) fn reader(path: &Path) -> StoreResult<Connection> {
     Ok(connection)
 }
 
-/// What is decided before a new database has its first page: the size of its pages, and its id. The
-/// id is only ever written in rollback mode, so that it is in the file and not in a log.
+/// Sets the page size and the id of a new database, before its first page is written. The id is only
+/// written in rollback mode, so that it is in the file and not in a log.
 fn begin(connection: &Connection) -> StoreResult<()> {
-    // Two wide rows fit a page of the usual 4 KiB and leave a quarter of it empty; of this size five
-    // do. Only a file without a page yet takes it up.
+    // A page of 4 KiB holds two wide rows and is a quarter empty; one of 8 KiB holds five.
+    // SQLite ignores this for a file that has a page.
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     let id: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -166,7 +165,7 @@ fn begin(connection: &Connection) -> StoreResult<()> {
     }
 }
 
-/// Gives a database in rollback mode an id that no other has; see [`wal_check`].
+/// Gives a database in rollback mode a random id; see [`wal_check`].
 pub(super) fn give_id(connection: &Connection) -> StoreResult<()> {
     let sql = "SELECT abs(random() % 2147483647) + 1";
     let id: i64 = connection.query_row(sql, [], |row| row.get(0))?;
@@ -174,9 +173,9 @@ pub(super) fn give_id(connection: &Connection) -> StoreResult<()> {
     Ok(())
 }
 
-/// Settings of a writing connection.
+/// Configures the writing connection.
 fn prepare(connection: &Connection) -> StoreResult<()> {
-    // Readers see a snapshot and never wait; a commit appends and does not wait for the disk.
+    // In WAL mode readers do not wait; with `normal` a commit does not wait for the disk.
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
@@ -184,7 +183,7 @@ fn prepare(connection: &Connection) -> StoreResult<()> {
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.set_prepared_statement_cache_capacity(64);
-    // Or a cached statement is planned anew whenever it is bound to another value.
+    // Without it a cached statement is planned again whenever it is bound to another value.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let mut persist = 1;
     connection.file_control(Some("main"), FileControl::PersistWal(&mut persist))?;
@@ -194,15 +193,15 @@ fn prepare(connection: &Connection) -> StoreResult<()> {
 /// What a database is opened for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
-    /// An older schema cannot be read.
+    /// An older schema is refused.
     Reads,
-    /// Whatever schema there is, it is looked at.
+    /// An older schema is accepted.
     Checks,
-    /// An older schema is brought up to date.
+    /// An older schema will be migrated.
     Writes,
 }
 
-/// Refuses what is not ours, or not ours yet, before anything is written.
+/// Refuses a foreign file and an unsupported schema version, before anything is written.
 pub(super) fn check_schema(
     connection: &Connection,
     path: &Path,
@@ -223,7 +222,7 @@ pub(super) fn check_schema(
             |row| row.get(0),
         )
         .map_err(not_a_database)?;
-    // Ours, or so empty that it can become ours: a first run may have died before its schema.
+    // An empty database is accepted: a first run may have ended before it made the schema.
     if id != APPLICATION_ID && (id != 0 || others != 0) {
         return Err(foreign());
     }
@@ -267,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn folder_and_binary_agree() {
+    fn embedded_migrations_equal_the_folder() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
         let on_disk: BTreeMap<String, String> = std::fs::read_dir(folder)
             .unwrap()
@@ -286,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upgraded_schema_equals_a_fresh_one() {
+    fn upgraded_schema_equals_fresh_schema() {
         let mut fresh = Connection::open_in_memory().unwrap();
         migrations::runner().run(&mut fresh).unwrap();
         let mut upgraded = Connection::open_in_memory().unwrap();
@@ -320,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_database_is_refused_untouched() {
+    fn refuses_newer_schema_without_changing_the_file() {
         let (_folder, path) = temp();
         drop(Database::open(&path, IfMissing::Create).unwrap());
         let raw = Connection::open(&path).unwrap();
@@ -338,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_files_are_left_alone() {
+    fn refuses_foreign_files_without_changing_them() {
         let (folder, path) = temp();
         std::fs::write(&path, "a shopping list, longer than a hundred bytes: ".repeat(40)).unwrap();
         let before = std::fs::read(&path).unwrap();
@@ -353,14 +352,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cached_statement_is_planned_once() {
+    fn cached_statement_is_planned_once() {
         let (_folder, path) = temp();
         let store = Database::open(&path, IfMissing::Create).unwrap();
         let planned_again = store.read(|c| {
-            let sql = "SELECT count(*) FROM video_due AS d JOIN video AS v ON v.key = d.video
+            let sql = "SELECT count(*) FROM video_due AS d JOIN video AS v ON v.row_id = d.video
                        LEFT JOIN page AS p ON p.page = v.page WHERE d.video = ?1";
-            for key in 0..5 {
-                c.prepare_cached(sql)?.query_row([key], |row| row.get::<_, i64>(0))?;
+            for row_id in 0..5 {
+                c.prepare_cached(sql)?.query_row([row_id], |row| row.get::<_, i64>(0))?;
             }
             Ok(c.prepare_cached(sql)?.get_status(rusqlite::StatementStatus::RePrepare))
         });
@@ -380,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_only_made_when_asked() {
+    fn missing_file_is_created_only_with_create() {
         let (_folder, path) = temp();
         assert!(matches!(Database::open(&path, IfMissing::Refuse), Err(StoreError::Missing(_))));
         assert!(matches!(Database::open_to_read(&path), Err(StoreError::Missing(_))));

@@ -1,6 +1,5 @@
-//! Reading out whole views for tools outside SQLite: what there is, with columns and types, and the
-//! rows of each, all within one read transaction, which is one snapshot. (Who looks from outside
-//! calls them tables.)
+//! The public views, for `export` and other tools outside SQLite: their names, columns and types, and their
+//! rows, all read in one snapshot. Exports call them tables.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +8,13 @@ use rusqlite::{Connection, params_from_iter};
 use crate::model::Value;
 use crate::store::database::Database;
 use crate::store::error::{StoreError, StoreResult};
+use crate::store::query::value;
 use crate::store::schema_docs::{self, ValueType, ViewFact};
-use crate::store::stored::value;
 
-/// The one view that is there to be written to.
+/// The view for INSERTs by users; not exported.
 const WRITE_ONLY: &str = "outbox_requests";
 
-/// What grows with time, and the column by which it does.
+/// Views that grow with time, and their time column.
 const BY_TIME: [(&str, &str); 7] = [
     ("account_history", "scraped_at"),
     ("account_video_history", "scraped_at"),
@@ -26,39 +25,39 @@ const BY_TIME: [(&str, &str); 7] = [
     ("video_history", "scraped_at"),
 ];
 
-/// `YYYY-MM`.
-const MONTH_LETTERS: usize = 7;
+/// Length of `YYYY-MM`.
+const MONTH_BYTES: usize = 7;
 
-/// A column and what it holds.
+/// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
     /// Its name.
     pub name: &'static str,
-    /// What it holds, where it is not NULL.
+    /// Type of its values that are not NULL.
     pub value_type: ValueType,
 }
 
-/// What is public.
+/// A public view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Its name.
     pub name: &'static str,
     /// Its columns, in order.
     pub columns: Vec<Column>,
-    /// Which column says when, in what grows with time.
+    /// Index of its time column; `None` if it does not grow with time.
     pub time: Option<usize>,
     /// Hash of its definition.
     pub definition: u64,
 }
 
 impl Table {
-    /// The month of a row, `YYYY-MM`, in what grows with time.
+    /// Returns the month of a row, `YYYY-MM`; `None` without a time column.
     pub fn month<'r>(&self, row: &'r [Value<'_>]) -> Option<&'r str> {
-        row.get(self.time?)?.as_text()?.get(..MONTH_LETTERS)
+        row.get(self.time?)?.as_text()?.get(..MONTH_BYTES)
     }
 }
 
-/// Runs `f` in one read transaction: all it reads is of one instant. Writers go on meanwhile.
+/// Runs `f` in one read transaction, so that it reads one snapshot. Writers are not blocked.
 pub fn snapshot<T, E: From<StoreError>>(
     store: &Database,
     f: impl FnOnce(&Connection) -> Result<T, E>,
@@ -69,7 +68,7 @@ pub fn snapshot<T, E: From<StoreError>>(
     })?
 }
 
-/// Every view that is there to be read, by name.
+/// Returns the public views in the order of their names.
 pub fn tables(c: &Connection) -> StoreResult<Vec<Table>> {
     let views = schema_docs::VIEWS.iter().filter(|view| view.name != WRITE_ONLY);
     let mut tables = views.map(|view| table(c, view)).collect::<StoreResult<Vec<Table>>>()?;
@@ -90,32 +89,32 @@ fn table(c: &Connection, view: &ViewFact) -> StoreResult<Table> {
     Ok(Table { name: view.name, columns, time, definition })
 }
 
-/// Which rows of what grows with time; of anything else it is always all.
+/// Selects rows of a view with a time column; of other views all rows are read.
 #[derive(Debug, Clone, Copy)]
-pub enum Which<'a> {
+pub enum RowFilter<'a> {
     /// Every row.
     All,
-    /// Rows of this month and later ones.
+    /// Rows of this month and later.
     Since(&'a str),
     /// Rows of these months.
     Of(&'a BTreeSet<String>),
 }
 
-/// Hands every such row to `each`, one at a time.
+/// Calls `each` with every selected row.
 pub fn rows<E: From<StoreError>>(
     c: &Connection,
     table: &Table,
-    which: Which<'_>,
+    which: RowFilter<'_>,
     mut each: impl FnMut(&[Value<'_>]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let lost = |error: rusqlite::Error| E::from(StoreError::from(error));
+    let failed = |error: rusqlite::Error| E::from(StoreError::from(error));
     let names: Vec<String> = table.columns.iter().map(|column| quoted(column.name)).collect();
     let mut sql = format!("SELECT {} FROM {}", names.join(", "), quoted(table.name));
-    // What begins with a month comes before that month and a tilde.
+    // A text that begins with a month sorts before that month and a tilde.
     let bounds = match which {
-        Which::All => None,
-        Which::Since(month) => Some((month, "9999-12")),
-        Which::Of(months) => match months.first().zip(months.last()) {
+        RowFilter::All => None,
+        RowFilter::Since(month) => Some((month, "9999-12")),
+        RowFilter::Of(months) => match months.first().zip(months.last()) {
             Some((first, last)) => Some((first.as_str(), last.as_str())),
             None => return Ok(()),
         },
@@ -125,13 +124,13 @@ pub fn rows<E: From<StoreError>>(
         sql.push_str(&format!(" WHERE {time} >= ?1 AND {time} < ?2"));
         parameters.extend([first.to_owned(), format!("{last}~")]);
     }
-    let mut statement = c.prepare(&sql).map_err(lost)?;
-    let mut rows = statement.query(params_from_iter(parameters)).map_err(lost)?;
-    while let Some(row) = rows.next().map_err(lost)? {
+    let mut statement = c.prepare(&sql).map_err(failed)?;
+    let mut rows = statement.query(params_from_iter(parameters)).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
         let values = (0..table.columns.len()).map(|at| Ok(value(row.get_ref(at)?)));
-        let values = values.collect::<Result<Vec<Value<'_>>, _>>().map_err(lost)?;
+        let values = values.collect::<Result<Vec<Value<'_>>, _>>().map_err(failed)?;
         let is_wanted = match which {
-            Which::Of(months) if table.time.is_some() => {
+            RowFilter::Of(months) if table.time.is_some() => {
                 table.month(&values).is_some_and(|month| months.contains(month))
             }
             _ => true,

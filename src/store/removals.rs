@@ -1,8 +1,8 @@
-//! Removal: two signs, a ceiling, and nothing at all on the word of an incomplete listing.
+//! Marks rows removed: on two pieces of evidence, below a ceiling, and never after an incomplete listing.
 //!
-//! A row that a complete listing did not meet has one sign against it. A 404 on the resource itself,
-//! or absence from a second complete listing, is the second; then the row is marked removed. Its
-//! history stays, and it comes back unmarked when the API lists it again.
+//! Absence from a complete listing is the first piece of evidence. A 404 on the resource itself, or
+//! absence from a second complete listing, is the second; then the row is marked removed. Its history
+//! stays, and the mark is cleared when the API lists it again.
 
 use rusqlite::Transaction;
 
@@ -14,30 +14,30 @@ use crate::store::listings::{self, Listing};
 use crate::store::pages;
 use crate::store::query::Query;
 
-/// The ceiling only holds back removals of more rows than this.
+/// The ceiling never holds back this many removals, or fewer.
 const ROWS_ALWAYS_ALLOWED: i64 = 10;
 
-/// What a complete listing meant for removals.
+/// Removals after a complete listing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Removals {
     /// Rows marked removed.
     pub removed: i64,
-    /// Rows that would have been, but for the ceiling.
+    /// Rows that the ceiling held back.
     pub held: i64,
 }
 
-/// Whether the ceiling is asked.
+/// Whether the ceiling applies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Policy {
-    /// Ordinary: at most this part of a kind.
+    /// At most this fraction of a kind is removed.
     Ceiling(RemovalCeiling),
-    /// The user said yes to however many.
+    /// The user accepted any number of removals.
     Accept,
 }
 
-/// Draws the consequences of a complete listing: marks what it did not meet, removes what has two
-/// signs, and forgets pages that are no longer part of the list.
-pub fn settle(
+/// Applies a complete listing: records which rows are absent, removes those with two pieces of evidence,
+/// and deletes pages that are no longer part of the list.
+pub fn apply(
     tx: &Transaction<'_>,
     listing: &Listing,
     policy: Policy,
@@ -45,10 +45,10 @@ pub fn settle(
 ) -> StoreResult<Removals> {
     collect_absent(tx, listing)?;
     let table = listing.kind.name();
-    // Looked up from the few that are absent; a join is free to read through the whole table instead.
+    // A subquery, because for a join SQLite may scan the whole table.
     let sql = format!(
         "SELECT count(*) FROM {table}
-         WHERE key IN (SELECT key FROM temp.absent)
+         WHERE row_id IN (SELECT row_id FROM temp.absent)
            AND (absent_listing IS NOT NULL OR not_found_at IS NOT NULL)"
     );
     let candidates: i64 = tx.query_row(&sql, [], |row| row.get(0))?;
@@ -61,63 +61,62 @@ pub fn settle(
         Policy::Ceiling(_) | Policy::Accept => false,
     };
     let removed = if is_held { 0 } else { remove(tx, listing.kind, at)? };
-    mark(tx, listing)?;
+    record_absence(tx, listing)?;
     let held = candidates - removed;
     tx.execute("UPDATE kind_state SET held_removals = ?2 WHERE kind = ?1", (table, held))?;
     tx.execute("DELETE FROM page WHERE kind = ?1 AND listing IS NOT ?2", (table, listing.listing))?;
     Ok(Removals { removed, held })
 }
 
-/// Notes that the API answered 404 for a resource. With absence from a complete listing that makes two
-/// signs. Returns whether the row was removed.
-pub fn not_found(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResult<bool> {
+/// Records that the API answered 404 for a resource. Removes the row if it was absent from a complete
+/// listing as well. Returns whether it was removed.
+pub fn not_found(tx: &Transaction<'_>, kind: Kind, row_id: i64, at: i64) -> StoreResult<bool> {
     let table = kind.name();
     let sql = format!(
-        "SELECT absent_listing IS NOT NULL AND removed_at IS NULL FROM {table} WHERE key = ?1"
+        "SELECT absent_listing IS NOT NULL AND removed_at IS NULL FROM {table} WHERE row_id = ?1"
     );
-    let found: Option<bool> = tx.optional(&sql, [key], |row| row.get(0))?;
-    let Some(is_second_sign) = found else { return Ok(false) };
-    // The page it stands on could otherwise vouch for it by a 304.
-    pages::clear_etag(tx, kind, key)?;
+    let found: Option<bool> = tx.optional(&sql, [row_id], |row| row.get(0))?;
+    let Some(is_second_evidence) = found else { return Ok(false) };
+    // Otherwise a 304 of its page would confirm the row.
+    pages::clear_etag(tx, kind, row_id)?;
     let sql = format!(
-        "UPDATE {table} SET not_found_at = ?2, removed_at = coalesce(removed_at, ?3) WHERE key = ?1"
+        "UPDATE {table} SET not_found_at = ?2, removed_at = coalesce(removed_at, ?3) WHERE row_id = ?1"
     );
-    tx.execute(&sql, (key, at, is_second_sign.then_some(at)))?;
-    if is_second_sign && due::is_scheduled(kind) {
-        due::set(tx, kind, key, None)?;
+    tx.execute(&sql, (row_id, at, is_second_evidence.then_some(at)))?;
+    if is_second_evidence && due::is_scheduled(kind) {
+        due::set(tx, kind, row_id, None)?;
     }
-    Ok(is_second_sign)
+    Ok(is_second_evidence)
 }
 
-/// A resource was deleted by a request of ours: that is proof. Returns whether it was listed until
-/// then.
-pub fn deleted(tx: &Transaction<'_>, kind: Kind, key: i64, at: i64) -> StoreResult<bool> {
+/// Removes a resource that a request of ours deleted. Returns whether it was present.
+pub fn deleted(tx: &Transaction<'_>, kind: Kind, row_id: i64, at: i64) -> StoreResult<bool> {
     let table = kind.name();
-    pages::clear_etag(tx, kind, key)?;
+    pages::clear_etag(tx, kind, row_id)?;
     let sql = format!(
         "UPDATE {table} SET removed_at = ?2, not_found_at = ?2, as_of = max(as_of, ?2)
-         WHERE key = ?1 AND removed_at IS NULL"
+         WHERE row_id = ?1 AND removed_at IS NULL"
     );
-    let removed = tx.execute(&sql, (key, at))?;
+    let removed = tx.execute(&sql, (row_id, at))?;
     if due::is_scheduled(kind) {
-        due::set(tx, kind, key, None)?;
+        due::set(tx, kind, row_id, None)?;
     }
     Ok(removed > 0)
 }
 
-/// Lists the rows the listing did not meet: those on pages it did not pass, and those on no page. A row
-/// that another answer confirmed after the listing began says nothing.
+/// Collects the rows absent from the listing in `temp.absent`: those on pages that it did not read, and
+/// those on no page. Rows that another answer confirmed after the listing began are left out.
 fn collect_absent(tx: &Transaction<'_>, listing: &Listing) -> StoreResult<()> {
     let table = listing.kind.name();
     tx.execute_batch(
-        "CREATE TEMP TABLE IF NOT EXISTS absent (key INTEGER PRIMARY KEY);
+        "CREATE TEMP TABLE IF NOT EXISTS absent (row_id INTEGER PRIMARY KEY);
          DELETE FROM temp.absent;",
     )?;
     tx.execute(
         &format!(
             "INSERT OR IGNORE INTO temp.absent
-             SELECT r.key
-             FROM page AS p, json_each(p.members) AS j JOIN {table} AS r ON r.key = j.value
+             SELECT r.row_id
+             FROM page AS p, json_each(p.members) AS j JOIN {table} AS r ON r.row_id = j.value
              WHERE p.kind = ?1 AND p.listing IS NOT ?2 AND r.page = p.page
                AND r.removed_at IS NULL AND max(r.as_of, p.as_of) < ?3"
         ),
@@ -126,17 +125,17 @@ fn collect_absent(tx: &Transaction<'_>, listing: &Listing) -> StoreResult<()> {
     tx.execute(
         &format!(
             "INSERT OR IGNORE INTO temp.absent
-             SELECT key FROM {table} WHERE page IS NULL AND removed_at IS NULL AND as_of < ?1"
+             SELECT row_id FROM {table} WHERE page IS NULL AND removed_at IS NULL AND as_of < ?1"
         ),
         [listing.started_at],
     )?;
-    // Rows on pages that go away are let loose, absent or not.
+    // Detaches the rows of pages that will be deleted, absent or not.
     tx.exec(
         &format!(
             "UPDATE {table} AS r
              SET page = NULL, as_of = max(r.as_of, p.as_of)
              FROM page AS p, json_each(p.members) AS j
-             WHERE r.key = j.value AND p.kind = ?1 AND p.listing IS NOT ?2 AND r.page = p.page"
+             WHERE r.row_id = j.value AND p.kind = ?1 AND p.listing IS NOT ?2 AND r.page = p.page"
         ),
         (table, listing.listing),
     )
@@ -146,14 +145,14 @@ fn remove(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<i64> {
     let table = kind.name();
     let sql = format!(
         "UPDATE {table} SET removed_at = ?1
-         WHERE key IN (SELECT key FROM temp.absent)
+         WHERE row_id IN (SELECT row_id FROM temp.absent)
            AND (absent_listing IS NOT NULL OR not_found_at IS NOT NULL)"
     );
     let removed = tx.execute(&sql, [at])?;
     if due::is_scheduled(kind) {
         let sql = format!(
             "DELETE FROM {table}_due
-             WHERE {table} IN (SELECT a.key FROM temp.absent AS a JOIN {table} AS r USING (key)
+             WHERE {table} IN (SELECT a.row_id FROM temp.absent AS a JOIN {table} AS r USING (row_id)
                                WHERE r.removed_at IS NOT NULL)"
         );
         tx.execute(&sql, [])?;
@@ -161,11 +160,11 @@ fn remove(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<i64> {
     Ok(i64::try_from(removed).unwrap_or(i64::MAX))
 }
 
-/// The listing is the first sign against what it did not meet and what is still there.
-fn mark(tx: &Transaction<'_>, listing: &Listing) -> StoreResult<()> {
+/// Records the listing as the first evidence against the absent rows that are not removed.
+fn record_absence(tx: &Transaction<'_>, listing: &Listing) -> StoreResult<()> {
     let sql = format!(
         "UPDATE {} SET absent_listing = ?1
-         WHERE key IN (SELECT key FROM temp.absent) AND absent_listing IS NULL AND removed_at IS NULL",
+         WHERE row_id IN (SELECT row_id FROM temp.absent) AND absent_listing IS NULL AND removed_at IS NULL",
         listing.kind.name()
     );
     tx.exec(&sql, [listing.listing])

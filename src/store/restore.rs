@@ -1,12 +1,12 @@
-//! `restore`: a copy of a mirror is checked and put in place of the database, safely.
+//! `restore`: checks a copy of a mirror and replaces the database with it.
 //!
-//! The copy may be of any origin: made by `backup`, or by another tool, with its own write-ahead log
-//! beside it. It is only read, without SQLite's locks, so that it may be where nothing can be written.
-//! As with `backup`, what takes its place is a new installation, and sends nothing by itself.
+//! The copy may be made by `backup` or by another tool, with its own write-ahead log beside it. It is
+//! only read, without SQLite's locks, so it may be on a read-only file system. As with `backup`, the
+//! restored database is a new instance and sends nothing by itself.
 //!
-//! The order of the last steps makes a crash harmless at any point: the replaced file and its log get
-//! second names, the copy takes the name by one rename, and the old log is removed last. In between
-//! the copy, in rollback mode, stands beside a log, which [`crate::store::wal_check`] refuses.
+//! A crash is harmless at any point: the replaced file and its log get second names, the copy takes the
+//! name by one rename, and the old log is removed last. In between the copy, in rollback mode, is beside
+//! a foreign log, which [`crate::store::wal_check`] refuses.
 
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -16,62 +16,62 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use url::Url;
 
-use crate::store::backup::{self, BackupError, Copied, Existing, Partial};
+use crate::store::backup::{self, BackupError, CopyProgress, IfExists, Partial};
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance::{self, StoredRequestState};
 use crate::store::instance_lock::{self, FileId, InstanceLock};
 use crate::store::open::{self, Access};
 use crate::store::{database_path, wal_check};
 
-/// What is added to the name of a file that was replaced.
+/// Suffix of a replaced file.
 const REPLACED: &str = ".replaced";
-/// Replaced files that are kept aside, so that the search for a free name ends.
+/// Maximum number of replaced files that are kept.
 const REPLACED_MAX: u32 = 1_000;
 
-/// A copy that was put in place.
+/// A restored database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
-    /// The database, symbolic links resolved.
+    /// Its path, symbolic links resolved.
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
-    /// Entries of its outbox that are held.
+    /// Number of entries held in its outbox.
     pub held: usize,
-    /// Where the replaced file is, if there was one.
+    /// Path of the replaced file, if there was one.
     pub replaced: Option<PathBuf>,
 }
 
-/// What the database that is replaced has that the copy cannot know.
+/// State of the replaced database that the restored one must respect.
 #[derive(Default)]
 struct Former {
     organization_id: Option<String>,
-    /// A wait that the server asked for is kept to.
+    /// Carried over, because a cooldown still applies.
     request_state: Option<StoredRequestState>,
 }
 
-/// Puts `copy` in place of `database`. `tell` hears how far it is, and says whether to go on.
+/// Replaces `database` with `copy`. `report` is called with the progress and returns whether to continue.
 pub fn restore(
     copy: &Path,
     database: &Path,
     now: i64,
-    mut tell: impl FnMut(Copied) -> bool,
+    mut report: impl FnMut(CopyProgress) -> bool,
 ) -> Result<Restored, BackupError> {
     let path = database_path::prepare(database)?;
     let lock = InstanceLock::take_to_replace(&path)?;
     let source = open_copy(copy, &path)?;
-    // A log that is not the old file's own belongs to nothing that is left.
+    // A log that does not belong to the old file is not kept.
     let old = lock.database();
     let is_sound = old.is_some_and(|file| wal_check::check(&path, file, Some(lock.file())).is_ok());
     let former = if is_sound { former(&path) } else { Former::default() };
 
     let partial = Partial::begin(&path)?;
     let mut connection = backup::open_partial(&partial.path)?;
-    let bytes = backup::copy_pages(&source, &mut connection, &mut tell)?;
+    let bytes = backup::copy_pages(&source, &mut connection, &mut report)?;
     drop(source);
-    backup::check_pages(&mut connection, || tell(Copied { bytes, total: bytes }))?;
+    backup::check_pages(&mut connection, || report(CopyProgress { bytes, total: bytes }))?;
     open::migrate(&mut connection)?;
     check_organization(copy, &connection, &former)?;
-    let held = backup::make_it_its_own(&mut connection, now)?;
+    let held = backup::make_new_instance(&mut connection, now)?;
     if let Some(request_state) = &former.request_state {
         let tx = connection.transaction()?;
         instance::save_request_state(&tx, request_state)?;
@@ -86,14 +86,14 @@ pub fn restore(
             Some(keep_aside(&path, is_sound)?)
         }
     };
-    partial.finish(&path, Existing::Replace)?;
+    partial.finish(&path, IfExists::Replace)?;
     Ok(Restored { path, bytes, held, replaced })
 }
 
-/// Opens the copy to be read, if it is one of ours.
+/// Opens the copy for reading, and checks that it is a mirror.
 fn open_copy(copy: &Path, database: &Path) -> Result<Connection, BackupError> {
     let path = database_path::resolve(copy)?;
-    let file = instance_lock::open_to_look(&path)?;
+    let file = instance_lock::read_descriptor(&path)?;
     if FileId::of(&path) == FileId::of(database) {
         return Err(BackupError::Itself(copy.to_owned()));
     }
@@ -101,7 +101,7 @@ fn open_copy(copy: &Path, database: &Path) -> Result<Connection, BackupError> {
         return Err(StoreError::Locked(path).into());
     }
     wal_check::check(&path, file, instance_lock::existing_lock_file(&path).as_ref())?;
-    let connection = open_to_read_alone(&path)?;
+    let connection = open_unlocked(&path)?;
     open::check_schema(&connection, &path, Access::Writes)?;
     match open::schema_version(&connection)? {
         0 => Err(StoreError::Foreign(path).into()),
@@ -109,9 +109,9 @@ fn open_copy(copy: &Path, database: &Path) -> Result<Connection, BackupError> {
     }
 }
 
-/// Opens a database that nobody writes, without a lock, and without making or removing a file beside
-/// it, so that it may be where nothing can be written. A log is read into memory.
-fn open_to_read_alone(path: &Path) -> StoreResult<Connection> {
+/// Opens a database that no process writes: read-only, without locks, and without creating or deleting a
+/// file beside it, so that it works on a read-only file system. A log is read into memory.
+fn open_unlocked(path: &Path) -> StoreResult<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if !wal_check::has_frames(&database_path::wal_path(path)) {
         let mut address =
@@ -126,10 +126,10 @@ fn open_to_read_alone(path: &Path) -> StoreResult<Connection> {
     Ok(connection)
 }
 
-/// Reads what can be read of the database that is replaced, which may be damaged.
+/// Reads the state of the replaced database as far as possible: it may be damaged.
 fn former(path: &Path) -> Former {
     let read = || -> StoreResult<Former> {
-        let connection = open_to_read_alone(path)?;
+        let connection = open_unlocked(path)?;
         open::check_schema(&connection, path, Access::Reads)?;
         let organization_id = instance::identity(&connection)?.organization_id;
         let request_state = Some(instance::request_state(&connection)?);
@@ -155,7 +155,7 @@ fn check_organization(
     }
 }
 
-/// The copy belongs to whom the replaced file belonged to, also when root restores it.
+/// Gives the copy the owner of the replaced file, for a restore by root.
 fn give_owner(partial: &Partial, old: &File) -> StoreResult<()> {
     let io = |source| StoreError::Io { path: partial.path.to_path_buf(), source };
     let (old, new) = (old.metadata().map_err(io)?, partial.path.metadata().map_err(io)?);
@@ -165,7 +165,7 @@ fn give_owner(partial: &Partial, old: &File) -> StoreResult<()> {
     }
 }
 
-/// Gives the file at `path` a second name, and its log too if that is its own.
+/// Gives the file at `path` a second name, and also its log if `has_own_log`.
 fn keep_aside(path: &Path, has_own_log: bool) -> StoreResult<PathBuf> {
     let io = StoreError::io(path);
     let aside = free_name(path)?;
@@ -189,6 +189,6 @@ fn free_name(path: &Path) -> StoreResult<PathBuf> {
     };
     names.into_iter().find(is_free).ok_or_else(|| StoreError::Io {
         path: path.to_owned(),
-        source: std::io::Error::other("too many replaced files are kept beside it"),
+        source: std::io::Error::other("too many replaced files beside it; delete some"),
     })
 }

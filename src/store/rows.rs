@@ -1,4 +1,4 @@
-//! Writing one resource: its current state, its history, and what that does to its former page.
+//! Writes one resource: its current state, its history, and the ETag of its former page.
 
 use std::sync::OnceLock;
 
@@ -10,49 +10,49 @@ use crate::model::{Instant, Kind, Row, Value, columns};
 use crate::store::error::StoreResult;
 use crate::store::query::Query;
 
-/// Where a row came from.
+/// Origin of a row.
 #[derive(Debug, Clone, Copy)]
 pub struct Source {
-    /// The list page it stood on; `None` for an answer about the resource alone.
+    /// The list page it was on; `None` for an answer about the resource alone.
     pub page: Option<i64>,
     /// Start of the request, a stamp of [`crate::store::instance`].
     pub as_of: i64,
 }
 
-/// What writing a row did.
+/// Result of writing a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
-    /// The resource's key in our tables.
-    pub key: i64,
-    /// What became of its current state.
-    pub state: State,
-    /// What became of its history.
+    /// The resource's row_id in our tables.
+    pub row_id: i64,
+    /// Change of its current state.
+    pub state: RowState,
+    /// Change of its history.
     pub scrape: Scrape,
-    /// The listing in which its former page was last seen.
+    /// The listing that last read its former page.
     pub last_listing: Option<i64>,
 }
 
-/// What became of a row's current state.
+/// Change of a row's current state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// First seen now.
+pub enum RowState {
+    /// The row is new.
     New,
-    /// Its content changed, or it came back after removal.
+    /// Its content changed, or it was removed before.
     Changed,
-    /// Confirmed as it was.
+    /// Confirmed without a change.
     Same,
-    /// A newer answer is already held; this one changed nothing.
+    /// A newer answer was written before; this one changed nothing.
     Outdated,
 }
 
-/// What became of a row's history.
+/// Change of a row's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scrape {
-    /// Nothing: no scrape yet, or one already held with these counts.
+    /// None: no scrape yet, or a known one with the same counts.
     Held,
-    /// A scrape not seen before.
+    /// A new scrape.
     Added,
-    /// A scrape already held, now with other counts.
+    /// A known scrape with other counts.
     Revised,
 }
 
@@ -62,22 +62,22 @@ pub struct RowWriter<'t> {
     find: CachedStatement<'t>,
     insert: CachedStatement<'t>,
     update: CachedStatement<'t>,
-    place: CachedStatement<'t>,
+    set_page: CachedStatement<'t>,
     clear_etag: CachedStatement<'t>,
     history: Option<History<'t>>,
-    /// Whether the last row was new: then the next one is taken for new as well before it is looked for.
+    /// Whether the last row was new. Then the next one is inserted first, and looked up only if it exists.
     was_new: bool,
 }
 
 struct History<'t> {
     add: CachedStatement<'t>,
     revise: CachedStatement<'t>,
-    /// Where in a row the counts of a scrape stand.
-    places: Vec<usize>,
+    /// Positions of the counts of a scrape in a row.
+    positions: Vec<usize>,
 }
 
 struct Found {
-    key: i64,
+    row_id: i64,
     fingerprint: i64,
     page: Option<i64>,
     as_of: i64,
@@ -96,7 +96,7 @@ impl<'t> RowWriter<'t> {
                 Some(History {
                     add: tx.prepare_cached(add)?,
                     revise: tx.prepare_cached(revise)?,
-                    places: names.filter_map(|name| columns::position(kind, name)).collect(),
+                    positions: names.filter_map(|name| columns::position(kind, name)).collect(),
                 })
             }
         };
@@ -105,7 +105,7 @@ impl<'t> RowWriter<'t> {
             find: tx.prepare_cached(&sql.find)?,
             insert: tx.prepare_cached(&sql.insert)?,
             update: tx.prepare_cached(&sql.update)?,
-            place: tx.prepare_cached(&sql.place)?,
+            set_page: tx.prepare_cached(&sql.set_page)?,
             clear_etag: tx.prepare_cached(
                 "UPDATE page SET etag = NULL WHERE page = ?1 AND etag IS NOT NULL",
             )?,
@@ -114,34 +114,34 @@ impl<'t> RowWriter<'t> {
         })
     }
 
-    /// Writes `row` as far as it is news.
+    /// Writes a row if it is new or changed.
     pub fn write(&mut self, row: &Row, source: Source) -> StoreResult<Written> {
         let mut found = if self.was_new { None } else { self.find(row)? };
         if found.is_none() {
-            if let Some(key) = self.insert(row, source)? {
+            if let Some(row_id) = self.insert(row, source)? {
                 self.was_new = true;
-                let scrape = self.record(key, row)?;
-                return Ok(Written { key, state: State::New, scrape, last_listing: None });
+                let scrape = self.record(row_id, row)?;
+                return Ok(Written { row_id, state: RowState::New, scrape, last_listing: None });
             }
             found = self.find(row)?;
         }
         self.was_new = false;
         let found = found.ok_or(Error::QueryReturnedNoRows)?;
-        let state = self.settle(&found, row, source)?;
+        let state = self.update_state(&found, row, source)?;
         let scrape = match state {
-            State::Same | State::New => Scrape::Held,
-            State::Changed => self.record(found.key, row)?,
-            // An older answer may still hold a scrape that was overwritten since.
-            State::Outdated => self.add_scrape(found.key, row)?,
+            RowState::Same | RowState::New => Scrape::Held,
+            RowState::Changed => self.record(found.row_id, row)?,
+            // An older answer may contain a scrape that is not in the history yet.
+            RowState::Outdated => self.add_scrape(found.row_id, row)?,
         };
-        Ok(Written { key: found.key, state, scrape, last_listing: found.listing })
+        Ok(Written { row_id: found.row_id, state, scrape, last_listing: found.listing })
     }
 
     fn find(&mut self, row: &Row) -> StoreResult<Option<Found>> {
         let read = |r: &rusqlite::Row<'_>| {
             let page_as_of: Option<i64> = r.get(4)?;
             Ok(Found {
-                key: r.get(0)?,
+                row_id: r.get(0)?,
                 fingerprint: r.get(1)?,
                 page: r.get(2)?,
                 as_of: r.get::<_, i64>(3)?.max(page_as_of.unwrap_or(i64::MIN)),
@@ -156,17 +156,17 @@ impl<'t> RowWriter<'t> {
         Ok(found.optional()?)
     }
 
-    /// Brings the current state up to date. A row that changes, or moves, takes the ETag of the
-    /// page it stood on with it: a later 304 there would confirm what is no longer held.
-    fn settle(&mut self, found: &Found, row: &Row, source: Source) -> StoreResult<State> {
+    /// Updates the current state. Clears the ETag of the former page of a row that changes or moves: a
+    /// later 304 would confirm an outdated row.
+    fn update_state(&mut self, found: &Found, row: &Row, source: Source) -> StoreResult<RowState> {
         if source.as_of < found.as_of {
-            return Ok(State::Outdated);
+            return Ok(RowState::Outdated);
         }
         let page = source.page.or(found.page);
         let is_same = found.fingerprint == row.fingerprint;
         let stays = found.page == page;
         if is_same && !found.is_marked && stays && source.page.is_some() {
-            return Ok(State::Same);
+            return Ok(RowState::Same);
         }
         if let Some(former) = found.page
             && (!stays || (source.page.is_none() && (!is_same || found.is_marked)))
@@ -174,15 +174,15 @@ impl<'t> RowWriter<'t> {
             self.clear_etag.execute([former])?;
         }
         if is_same {
-            self.place.execute((found.key, page, source.as_of))?;
-            return Ok(if found.is_marked { State::Changed } else { State::Same });
+            self.set_page.execute((found.row_id, page, source.as_of))?;
+            return Ok(if found.is_marked { RowState::Changed } else { RowState::Same });
         }
-        let head = [Value::Integer(found.key), integer(page), Value::Integer(source.as_of)];
+        let head = [Value::Integer(found.row_id), integer(page), Value::Integer(source.as_of)];
         self.update.execute(bind(head, row, self.history.is_some()))?;
-        Ok(State::Changed)
+        Ok(RowState::Changed)
     }
 
-    /// The key of the new row; `None` if it is there already.
+    /// Returns the row id of a new row; `None` if it exists already.
     fn insert(&mut self, row: &Row, source: Source) -> StoreResult<Option<i64>> {
         let head = [Value::Text(row.id()), integer(source.page), Value::Integer(source.as_of)];
         match self.insert.insert(bind(head, row, self.history.is_some())) {
@@ -191,23 +191,23 @@ impl<'t> RowWriter<'t> {
         }
     }
 
-    fn record(&mut self, key: i64, row: &Row) -> StoreResult<Scrape> {
-        let added = self.add_scrape(key, row)?;
+    fn record(&mut self, row_id: i64, row: &Row) -> StoreResult<Scrape> {
+        let added = self.add_scrape(row_id, row)?;
         if added == Scrape::Added {
             return Ok(added);
         }
         let (Some(history), Some(at)) = (&mut self.history, row.scraped_at) else {
             return Ok(Scrape::Held);
         };
-        let revised = history.revise.execute(counts(&history.places, key, at, row))?;
+        let revised = history.revise.execute(counts(&history.positions, row_id, at, row))?;
         Ok(if revised > 0 { Scrape::Revised } else { Scrape::Held })
     }
 
-    fn add_scrape(&mut self, key: i64, row: &Row) -> StoreResult<Scrape> {
+    fn add_scrape(&mut self, row_id: i64, row: &Row) -> StoreResult<Scrape> {
         let (Some(history), Some(at)) = (&mut self.history, row.scraped_at) else {
             return Ok(Scrape::Held);
         };
-        let added = history.add.execute(counts(&history.places, key, at, row))?;
+        let added = history.add.execute(counts(&history.positions, row_id, at, row))?;
         Ok(if added > 0 { Scrape::Added } else { Scrape::Held })
     }
 }
@@ -216,8 +216,8 @@ fn integer(number: Option<i64>) -> Value<'static> {
     number.map_or(Value::Null, Value::Integer)
 }
 
-/// The parameters of an insert or an update: three of its own, then the row. Kinds that have scrapes also
-/// have a flag about them.
+/// The parameters of an insert or an update: the three in `head`, then the row. Kinds with scrapes also
+/// have the flag `scrape_unreadable`.
 fn bind<'a>(head: [Value<'a>; 3], row: &'a Row, has_flag: bool) -> impl Params + 'a {
     let extra = row.extra.as_deref().map_or(Value::Null, |extra| Value::Text(extra.into()));
     let flag = has_flag.then_some(Value::Integer(row.has_unreadable_scrape.into()));
@@ -225,25 +225,25 @@ fn bind<'a>(head: [Value<'a>; 3], row: &'a Row, has_flag: bool) -> impl Params +
     params_from_iter(own.chain(row.values()))
 }
 
-/// The parameters of a history row: whose, when, and its counts.
-fn counts<'a>(places: &'a [usize], key: i64, at: Instant, row: &'a Row) -> impl Params + 'a {
-    let own = [Some(key), Some(at.seconds), Some(i64::from(at.nanos))];
-    let counts = places.iter().map(|place| row.value_at(*place).as_integer());
+/// The parameters of a history row: the resource, the time, and the counts.
+fn counts<'a>(positions: &'a [usize], row_id: i64, at: Instant, row: &'a Row) -> impl Params + 'a {
+    let own = [Some(row_id), Some(at.seconds), Some(i64::from(at.nanos))];
+    let counts = positions.iter().map(|position| row.value_at(*position).as_integer());
     params_from_iter(own.into_iter().chain(counts))
 }
 
 /// Rows of a kind whose scrapes do not enter history, because their `last_scrape_time` cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableScrapes {
-    /// How many.
+    /// Number of rows.
     pub rows: i64,
     /// The id of one of them.
     pub id: String,
-    /// How its time is written.
+    /// Its `last_scrape_time` as received.
     pub given: Option<String>,
 }
 
-/// What of a kind does not enter history, if anything.
+/// Returns the rows of a kind whose scrapes do not enter history, if there are any.
 pub fn unreadable_scrapes(c: &Connection, kind: Kind) -> StoreResult<Option<UnreadableScrapes>> {
     if columns::history_columns(kind).is_empty() {
         return Ok(None);
@@ -263,16 +263,16 @@ struct Sql {
     find: String,
     insert: String,
     update: String,
-    place: String,
+    set_page: String,
     history: Option<(String, String)>,
 }
 
-/// The statements of a kind, put together once from its columns.
+/// Returns the statements of a kind, which are composed once from its columns.
 fn sql(kind: Kind) -> &'static Sql {
     static SQL: OnceLock<Vec<(Kind, Sql)>> = OnceLock::new();
     let all =
         SQL.get_or_init(|| Kind::LISTS.into_iter().map(|kind| (kind, compose(kind))).collect());
-    // Every list kind is there; the others have no rows and never ask.
+    // Contains every list kind; other kinds have no rows.
     all.iter().find(|(one, _)| *one == kind).map_or(&all[0].1, |(_, sql)| sql)
 }
 
@@ -283,7 +283,7 @@ fn compose(kind: Kind) -> Sql {
     let names: Vec<&str> = flag.into_iter().chain(names).collect();
     let by_id =
         if kind == Kind::AccountVideo { "r.id = ?1 AND r.platform = ?2" } else { "r.id = ?1" };
-    // Parameters 1 to 3 are the statement's own, 4 and 5 are extra and fingerprint.
+    // Parameters 1 to 3 are those of `head`, 4 and 5 are extra and fingerprint.
     let numbered = |first: usize| (first..).map(|n| format!("?{n}")).take(names.len());
     let values = numbered(6).collect::<Vec<_>>().join(", ");
     let sets = names.iter().zip(numbered(6)).map(|(name, n)| format!("{name} = {n}"));
@@ -291,7 +291,7 @@ fn compose(kind: Kind) -> Sql {
     let list = names.join(", ");
     Sql {
         find: format!(
-            "SELECT r.key, r.fingerprint, r.page, r.as_of, p.as_of, p.listing,
+            "SELECT r.row_id, r.fingerprint, r.page, r.as_of, p.as_of, p.listing,
                     r.removed_at IS NOT NULL OR r.absent_listing IS NOT NULL OR r.not_found_at IS NOT NULL
              FROM {table} AS r LEFT JOIN page AS p ON p.page = r.page
              WHERE {by_id}"
@@ -305,12 +305,12 @@ fn compose(kind: Kind) -> Sql {
             "UPDATE {table}
              SET page = ?2, as_of = ?3, extra = ?4, fingerprint = ?5,
                  removed_at = NULL, absent_listing = NULL, not_found_at = NULL, {sets}
-             WHERE key = ?1"
+             WHERE row_id = ?1"
         ),
-        place: format!(
+        set_page: format!(
             "UPDATE {table}
              SET page = ?2, as_of = ?3, removed_at = NULL, absent_listing = NULL, not_found_at = NULL
-             WHERE key = ?1"
+             WHERE row_id = ?1"
         ),
         history: compose_history(kind),
     }
@@ -348,13 +348,7 @@ fn compose_history(kind: Kind) -> Option<(String, String)> {
 mod tests {
     use super::*;
     use crate::store::Database;
-    use crate::store::open::IfMissing;
-
-    fn mirror() -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
-        (folder, store)
-    }
+    use crate::store::testing::mirror;
 
     fn write(store: &Database, json: &str, as_of: i64) -> Written {
         let row = crate::api::decode::row(Kind::Video, json.to_owned()).unwrap();
@@ -380,34 +374,34 @@ mod tests {
     }
 
     #[test]
-    fn a_scrape_is_in_history_once_and_revised_by_newer_counts() {
+    fn scrape_is_in_history_once_and_revised_by_newer_counts() {
         let (_folder, store) = mirror();
         let one = write(&store, &video(1, "10"), 1);
-        assert_eq!((one.state, one.scrape), (State::New, Scrape::Added));
+        assert_eq!((one.state, one.scrape), (RowState::New, Scrape::Added));
         assert_eq!(write(&store, &video(1, "10"), 2).scrape, Scrape::Held);
         let revised = write(&store, &video(1, "11"), 3);
-        assert_eq!((revised.state, revised.scrape), (State::Changed, Scrape::Revised));
+        assert_eq!((revised.state, revised.scrape), (RowState::Changed, Scrape::Revised));
         // NULL never replaces a number in history.
         assert_eq!(write(&store, &video(1, "null"), 4).scrape, Scrape::Held);
         assert_eq!(history(&store), [("2026-01-01T01:00:00Z".to_owned(), Some(11))]);
     }
 
     #[test]
-    fn a_time_that_moves_back_adds_only_what_is_not_held() {
+    fn scrape_time_that_goes_back_adds_only_new_scrapes() {
         let (_folder, store) = mirror();
         write(&store, &video(5, "50"), 1);
         assert_eq!(write(&store, &video(3, "30"), 2).scrape, Scrape::Added);
         let back = write(&store, &video(5, "50"), 3);
-        assert_eq!((back.state, back.scrape), (State::Changed, Scrape::Held));
+        assert_eq!((back.state, back.scrape), (RowState::Changed, Scrape::Held));
         assert_eq!(history(&store).len(), 2);
     }
 
     #[test]
-    fn an_older_answer_adds_history_but_no_state() {
+    fn older_answer_changes_history_but_not_state() {
         let (_folder, store) = mirror();
         write(&store, &video(5, "50"), 10);
         let late = write(&store, &video(4, "40"), 9);
-        assert_eq!((late.state, late.scrape), (State::Outdated, Scrape::Added));
+        assert_eq!((late.state, late.scrape), (RowState::Outdated, Scrape::Added));
         assert_eq!(write(&store, &video(5, "1"), 8).scrape, Scrape::Held);
         let views: i64 = store
             .read(|c| Ok(c.query_row("SELECT view_count FROM videos", [], |r| r.get(0))?))

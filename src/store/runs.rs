@@ -1,4 +1,4 @@
-//! The log of runs: what each did for each kind, counted in the transactions that did it.
+//! The run log: what each run did for each kind. Counters are written in the transactions that they count.
 
 use rusqlite::{Connection, Row, Transaction};
 
@@ -7,22 +7,22 @@ use crate::store::error::StoreResult;
 use crate::store::pages::PageCounts;
 use crate::store::query::Query;
 
-/// Counters of a run and kind, added to what is there.
+/// Counters of one kind in one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Tally {
-    /// Requests sent, repeated attempts included.
+pub struct KindCounts {
+    /// Requests sent, retries included.
     pub requests: i64,
     /// Of these, answered 304.
     pub not_modified: i64,
-    /// What the pages brought.
+    /// Counters of the pages read.
     #[serde(flatten)]
     pub page: PageCounts,
     /// Rows marked removed.
     pub removed: i64,
 }
 
-impl Tally {
-    /// Adds another tally to this one.
+impl KindCounts {
+    /// Adds other counters to these.
     pub fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.not_modified += other.not_modified;
@@ -38,14 +38,14 @@ impl Tally {
     }
 }
 
-/// Begins a run. Passes that a crash left running are marked as interrupted.
+/// Begins a run and returns its id. Marks runs that a crash left running as interrupted.
 pub fn begin(tx: &Transaction<'_>, trigger: &str, at: i64) -> StoreResult<i64> {
     interrupt(tx, at)?;
     tx.execute("INSERT INTO run (trigger, started_at) VALUES (?1, ?2)", (trigger, at))?;
     Ok(tx.last_insert_rowid())
 }
 
-/// Marks what is under way as interrupted.
+/// Marks running runs as interrupted.
 pub fn interrupt(tx: &Transaction<'_>, at: i64) -> StoreResult<()> {
     tx.execute(
         "UPDATE kind_run SET outcome = 'interrupted', finished_at = ?1
@@ -58,7 +58,7 @@ pub fn interrupt(tx: &Transaction<'_>, at: i64) -> StoreResult<()> {
     )
 }
 
-/// Begins a kind within a run; a kind may be taken up more than once.
+/// Begins a kind within a run, or resumes it.
 pub fn begin_kind(
     tx: &Transaction<'_>,
     run_id: i64,
@@ -73,8 +73,13 @@ pub fn begin_kind(
     tx.exec(sql, (run_id, kind.name(), trigger, at))
 }
 
-/// Adds to the counters of a kind.
-pub fn count(tx: &Transaction<'_>, run_id: i64, kind: Kind, tally: &Tally) -> StoreResult<()> {
+/// Adds to the counters of a kind in a run.
+pub fn count(
+    tx: &Transaction<'_>,
+    run_id: i64,
+    kind: Kind,
+    counts: &KindCounts,
+) -> StoreResult<()> {
     let sql = "UPDATE kind_run
                SET requests = requests + ?3, not_modified = not_modified + ?4,
                    rows_seen = rows_seen + ?5, rows_changed = rows_changed + ?6,
@@ -82,26 +87,26 @@ pub fn count(tx: &Transaction<'_>, run_id: i64, kind: Kind, tally: &Tally) -> St
                    snapshots_added = snapshots_added + ?9,
                    snapshots_revised = snapshots_revised + ?10, removed = removed + ?11
                WHERE run_id = ?1 AND kind = ?2";
-    let page = &tally.page;
+    let page = &counts.page;
     tx.exec(
         sql,
         (
             run_id,
             kind.name(),
-            tally.requests,
-            tally.not_modified,
+            counts.requests,
+            counts.not_modified,
             page.rows_seen,
             page.rows_changed,
             page.type_mismatches,
             page.rows_dropped,
             page.snapshots_added,
             page.snapshots_revised,
-            tally.removed,
+            counts.removed,
         ),
     )
 }
 
-/// Ends a kind within a run.
+/// Records the outcome of a kind in a run.
 pub fn end_kind(
     tx: &Transaction<'_>,
     run_id: i64,
@@ -126,7 +131,8 @@ pub fn end_kind(
     )
 }
 
-/// Ends a run, and with it what is still under way. Returns its turns, in the order in which they began.
+/// Ends a run, and marks its running kinds as interrupted. Returns its kinds in the order in which they
+/// began.
 pub fn end(
     tx: &Transaction<'_>,
     run_id: i64,
@@ -134,8 +140,8 @@ pub fn end(
     detail: Option<&str>,
     at: i64,
 ) -> StoreResult<Vec<KindRun>> {
-    // The turn that carries the first request of a run, where there was none: a daemon's passes mostly
-    // begin without, and there are thousands of them a day.
+    // The row for the first request of a run, if there was none: most runs of a daemon begin without
+    // one, and there are thousands of them a day.
     tx.execute(
         "DELETE FROM kind_run
          WHERE run_id = ?1 AND kind = 'meta' AND trigger = 'start' AND outcome = 'polled' AND requests = 0",
@@ -146,15 +152,15 @@ pub fn end(
     let sql = "UPDATE kind_run
                SET finished_at = coalesce(finished_at, ?2),
                    outcome = CASE outcome WHEN 'running' THEN 'interrupted' ELSE outcome END
-               WHERE run_id = ?1 RETURNING *, 0 AS rows_new_to_walk";
+               WHERE run_id = ?1 RETURNING *, 0 AS rows_new_to_listing";
     let mut kind_runs: Vec<(i64, KindRun)> =
         tx.all(sql, (run_id, at), |row| Ok((row.get("started_at")?, kind_run(row)?)))?;
     kind_runs.sort_by_key(|(started_at, _)| *started_at);
     Ok(kind_runs.into_iter().map(|(_, kind_run)| kind_run).collect())
 }
 
-/// Deletes passes that ended before `before`. They stand in the order of time, so this looks no
-/// further than the first that is kept: a busy daemon makes ten thousand a day.
+/// Deletes runs that ended before `before`. Ids ascend with time, so the scan stops at the first run
+/// that is kept; a busy daemon makes ten thousand a day.
 pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<()> {
     let sql = "SELECT run_id FROM run WHERE finished_at >= ?1 OR finished_at IS NULL
                ORDER BY run_id LIMIT 1";
@@ -163,27 +169,27 @@ pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<()> {
     tx.exec("DELETE FROM kind_run WHERE run_id < ?1", [kept])
 }
 
-/// A kind's turn within a run, as in the log.
+/// One kind's share of a run, as in the log.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct KindRun {
     /// Which kind.
     pub kind: Kind,
-    /// Why it was its turn.
+    /// Why the kind was worked on.
     pub trigger: String,
     /// What was done.
     #[serde(flatten)]
-    pub tally: Tally,
-    /// One word.
+    pub counts: KindCounts,
+    /// Its outcome.
     pub outcome: Outcome,
     /// The API's error code, or ours.
     pub error_code: Option<String>,
-    /// A sentence for people.
+    /// Error message.
     pub detail: Option<String>,
-    /// The API's id of the request that failed.
+    /// The API's id of the failed request.
     pub request_id: Option<String>,
 }
 
-/// The kinds of a run whose turns are not over.
+/// Returns the kinds of a run that have not ended.
 pub fn running(c: &Connection, run_id: i64) -> StoreResult<Vec<Kind>> {
     let sql = "SELECT kind FROM kind_run WHERE run_id = ?1 AND outcome = 'running'";
     c.all(sql, [run_id], |row| row.get(0))
@@ -197,7 +203,7 @@ fn kind_run(row: &Row<'_>) -> rusqlite::Result<KindRun> {
         error_code: row.get("error_code")?,
         detail: row.get("detail")?,
         request_id: row.get("request_id")?,
-        tally: Tally {
+        counts: KindCounts {
             requests: row.get("requests")?,
             not_modified: row.get("not_modified")?,
             page: PageCounts::from_row(row)?,
@@ -209,20 +215,18 @@ fn kind_run(row: &Row<'_>) -> rusqlite::Result<KindRun> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Database;
-    use crate::store::open::IfMissing;
+    use crate::store::testing::mirror;
 
     #[test]
-    fn a_turn_that_is_there_for_the_first_request_goes_where_there_was_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+    fn removes_the_row_for_the_first_request_if_none_was_sent() {
+        let (_folder, store) = mirror();
         for (requests, outcome, kept) in
             [(0, Outcome::Polled, 0), (1, Outcome::Polled, 1), (0, Outcome::Failed, 1)]
         {
             let kind_runs = store.write(|tx| {
                 let run_id = begin(tx, "run", 1)?;
                 begin_kind(tx, run_id, Kind::Meta, "start", 1)?;
-                count(tx, run_id, Kind::Meta, &Tally { requests, ..Tally::default() })?;
+                count(tx, run_id, Kind::Meta, &KindCounts { requests, ..KindCounts::default() })?;
                 end_kind(tx, run_id, Kind::Meta, &KindOutcome::of(outcome), 2)?;
                 end(tx, run_id, "finished", None, 2)
             });
@@ -231,30 +235,33 @@ mod tests {
     }
 
     #[test]
-    fn what_is_under_way_when_a_run_ends_is_told_as_interrupted() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+    fn kinds_that_run_when_a_run_ends_are_interrupted() {
+        let (_folder, store) = mirror();
         let kind_runs = store.write(|tx| {
             let run_id = begin(tx, "sync", 1)?;
             begin_kind(tx, run_id, Kind::Video, "full", 3)?;
             begin_kind(tx, run_id, Kind::Account, "full", 2)?;
-            count(tx, run_id, Kind::Video, &Tally { requests: 4, removed: 1, ..Tally::default() })?;
+            count(
+                tx,
+                run_id,
+                Kind::Video,
+                &KindCounts { requests: 4, removed: 1, ..KindCounts::default() },
+            )?;
             end_kind(tx, run_id, Kind::Account, &KindOutcome::of(Outcome::Complete), 4)?;
             end(tx, run_id, "interrupted", None, 5)
         });
         let kind_runs = kind_runs.unwrap();
-        let told = kind_runs
+        let found = kind_runs
             .iter()
-            .map(|kind_run| (kind_run.kind, kind_run.outcome, kind_run.tally.requests));
+            .map(|kind_run| (kind_run.kind, kind_run.outcome, kind_run.counts.requests));
         let expected =
             [(Kind::Account, Outcome::Complete, 0), (Kind::Video, Outcome::Interrupted, 4)];
-        assert_eq!(told.collect::<Vec<_>>(), expected);
+        assert_eq!(found.collect::<Vec<_>>(), expected);
     }
 
     #[test]
-    fn runs_that_ended_long_ago_are_forgotten_with_their_kind_runs() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
+    fn prune_deletes_old_runs_with_their_kind_runs() {
+        let (_folder, store) = mirror();
         let left = |before| {
             store
                 .write(|tx| {
@@ -281,7 +288,7 @@ mod tests {
             .unwrap();
         assert_eq!(left(11), (5, 5));
         assert_eq!(left(22), (3, 3));
-        // One that runs is kept, however old.
+        // A running one is kept, however old.
         assert_eq!(left(1_000), (1, 1));
     }
 }

@@ -1,7 +1,7 @@
-//! A sample of the mirror's rows, and what is held of each, for comparing them with the API's.
+//! Draws a sample of rows, for `verify` to compare with the API.
 //!
-//! The sample is stratified: what came last, what came first, what is watched most, and what chance
-//! picks. The same seed picks the same rows as long as the mirror stays as it is.
+//! The sample is stratified: the newest rows, the oldest, the most viewed, and random ones. The same seed
+//! draws the same rows as long as the mirror does not change.
 
 use std::collections::BTreeSet;
 
@@ -14,57 +14,56 @@ use crate::model::row::NO_FINGERPRINT;
 use crate::model::{Instant, Kind, Value, columns};
 use crate::store::error::StoreResult;
 use crate::store::pages;
-use crate::store::query::Query;
-use crate::store::stored::value;
+use crate::store::query::{Query, value};
 
-/// Draws that met only rows that were picked before, after which the rest is taken in order.
+/// Draws in a row that found only rows drawn before, after which the rest is taken in order.
 const FRUITLESS_DRAWS_MAX: u32 = 20;
 
 named! {
     /// Why a row is in the sample.
     pub enum Stratum {
-        /// It came last.
+        /// It is one of the newest.
         Newest = "newest",
-        /// It came first.
+        /// It is one of the oldest.
         Oldest = "oldest",
-        /// Nothing of its kind has more views, or followers.
+        /// It has the most views, or followers.
         MostViewed = "most viewed",
-        /// By chance.
+        /// It was drawn at random.
         Random = "random",
     }
 }
 
 /// A row of the sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picked {
-    /// Its key in our tables.
-    pub key: i64,
+pub struct SampledRow {
+    /// Its row_id in our tables.
+    pub row_id: i64,
     /// The API's id.
     pub id: String,
-    /// The page it stands on.
+    /// The page it is on.
     pub page: Option<i64>,
-    /// Why it was picked.
+    /// Why it was drawn.
     pub stratum: Stratum,
 }
 
-/// What is held of a row.
+/// A row as mirrored.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Held {
-    /// Its key in our tables.
-    pub key: i64,
+pub struct StoredRow {
+    /// Its row_id in our tables.
+    pub row_id: i64,
     /// One value per column of the kind, in their order.
     pub values: Vec<Value<'static>>,
-    /// The members without a column.
+    /// The members without a column, as JSON.
     pub extra: Option<String>,
-    /// Hash of its content as it was received.
+    /// Hash of its content as received.
     pub fingerprint: i64,
-    /// When the API confirmed it last, a stamp.
+    /// When the API last confirmed it, a stamp.
     pub as_of: i64,
     /// Whether it is marked removed.
     pub is_removed: bool,
 }
 
-/// How many rows of a kind a complete listing did not meet, so that they may be gone.
+/// Returns the number of rows of a kind with evidence of removal that are not removed.
 pub fn suspected(c: &Connection, kind: Kind) -> StoreResult<i64> {
     let sql = format!(
         "SELECT count(*) FROM {} WHERE removed_at IS NULL AND (absent_listing IS NOT NULL OR not_found_at IS NOT NULL)",
@@ -73,21 +72,21 @@ pub fn suspected(c: &Connection, kind: Kind) -> StoreResult<i64> {
     c.value(&sql, [])
 }
 
-/// Picks up to `wanted` rows of a kind.
-pub fn pick(c: &Connection, kind: Kind, wanted: usize, seed: u64) -> StoreResult<Vec<Picked>> {
+/// Draws up to `wanted` rows of a kind.
+pub fn pick(c: &Connection, kind: Kind, wanted: usize, seed: u64) -> StoreResult<Vec<SampledRow>> {
     let mut sample = Sample { c, kind, wanted, known: BTreeSet::new(), picked: Vec::new() };
-    let fame = if kind == Kind::Creator { "total_followers" } else { "view_count" };
+    let popularity = if kind == Kind::Creator { "total_followers" } else { "view_count" };
     for (stratum, order) in [
-        (Stratum::Newest, "key DESC".to_owned()),
-        (Stratum::Oldest, "key".to_owned()),
-        (Stratum::MostViewed, format!("{fame} DESC, key")),
+        (Stratum::Newest, "row_id DESC".to_owned()),
+        (Stratum::Oldest, "row_id".to_owned()),
+        (Stratum::MostViewed, format!("{popularity} DESC, row_id")),
     ] {
-        // A row may be several of these at once.
+        // A row may be in several strata.
         let limit = sample.known.len() + wanted / 4;
         sample.take_in_order(stratum, &order, limit, wanted / 4)?;
     }
-    sample.take_by_chance(seed)?;
-    sample.take_in_order(Stratum::Random, "key", wanted, wanted)?;
+    sample.take_random(seed)?;
+    sample.take_in_order(Stratum::Random, "row_id", wanted, wanted)?;
     Ok(sample.picked)
 }
 
@@ -96,12 +95,12 @@ struct Sample<'a> {
     kind: Kind,
     wanted: usize,
     known: BTreeSet<i64>,
-    picked: Vec<Picked>,
+    picked: Vec<SampledRow>,
 }
 
 impl Sample<'_> {
-    fn add(&mut self, picked: Picked) -> bool {
-        let is_new = self.picked.len() < self.wanted && self.known.insert(picked.key);
+    fn add(&mut self, picked: SampledRow) -> bool {
+        let is_new = self.picked.len() < self.wanted && self.known.insert(picked.row_id);
         if is_new {
             self.picked.push(picked);
         }
@@ -116,7 +115,7 @@ impl Sample<'_> {
         most: usize,
     ) -> StoreResult<()> {
         let sql = format!(
-            "SELECT key, id, page FROM {} WHERE removed_at IS NULL ORDER BY {order} LIMIT ?1",
+            "SELECT row_id, id, page FROM {} WHERE removed_at IS NULL ORDER BY {order} LIMIT ?1",
             self.kind.name()
         );
         let mut statement = self.c.prepare_cached(&sql)?;
@@ -132,23 +131,23 @@ impl Sample<'_> {
         Ok(())
     }
 
-    fn take_by_chance(&mut self, seed: u64) -> StoreResult<()> {
+    fn take_random(&mut self, seed: u64) -> StoreResult<()> {
         let table = self.kind.name();
-        let sql = format!("SELECT min(key), max(key) FROM {table}");
+        let sql = format!("SELECT min(row_id), max(row_id) FROM {table}");
         let (Some(first), Some(last)) =
             self.c.one(&sql, [], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?)))?
         else {
             return Ok(());
         };
         let last: i64 = last;
-        // Each kind has its own luck.
-        let mut chance = ChaCha8Rng::seed_from_u64(seed ^ (self.kind as u64) << 56);
+        // Each kind has its own sequence.
+        let mut random = ChaCha8Rng::seed_from_u64(seed ^ (self.kind as u64) << 56);
         let sql = format!(
-            "SELECT key, id, page FROM {table} WHERE key >= ?1 AND removed_at IS NULL ORDER BY key LIMIT 1"
+            "SELECT row_id, id, page FROM {table} WHERE row_id >= ?1 AND removed_at IS NULL ORDER BY row_id LIMIT 1"
         );
         let mut fruitless = 0;
         while self.picked.len() < self.wanted && fruitless < FRUITLESS_DRAWS_MAX {
-            let from = chance.random_range(first..=last);
+            let from = random.random_range(first..=last);
             let found = self.c.optional(&sql, [from], |row| picked(row, Stratum::Random))?;
             let is_new = found.is_some_and(|found| self.add(found));
             fruitless = if is_new { 0 } else { fruitless + 1 };
@@ -157,21 +156,21 @@ impl Sample<'_> {
     }
 }
 
-fn picked(row: &SqlRow<'_>, stratum: Stratum) -> rusqlite::Result<Picked> {
-    Ok(Picked { key: row.get(0)?, id: row.get(1)?, page: row.get(2)?, stratum })
+fn picked(row: &SqlRow<'_>, stratum: Stratum) -> rusqlite::Result<SampledRow> {
+    Ok(SampledRow { row_id: row.get(0)?, id: row.get(1)?, page: row.get(2)?, stratum })
 }
 
-/// What is held of a resource. An account video is known by its platform, too.
+/// Returns a resource as mirrored. The id of an account video is unique only with its platform.
 pub fn held(
     c: &Connection,
     kind: Kind,
     id: &str,
     platform: Option<&str>,
-) -> StoreResult<Option<Held>> {
+) -> StoreResult<Option<StoredRow>> {
     let names: Vec<String> =
         columns::columns(kind).iter().map(|column| format!("r.{}", column.name)).collect();
     let sql = format!(
-        "SELECT r.key, r.extra, max(r.as_of, coalesce(p.as_of, 0)), r.removed_at IS NOT NULL, r.fingerprint, {}
+        "SELECT r.row_id, r.extra, max(r.as_of, coalesce(p.as_of, 0)), r.removed_at IS NOT NULL, r.fingerprint, {}
          FROM {} AS r LEFT JOIN page AS p ON p.page = r.page
          WHERE r.id = ?1 AND (?2 IS NULL OR r.{} IS ?2)",
         names.join(", "),
@@ -181,8 +180,8 @@ pub fn held(
     let platform = platform.filter(|_| kind == Kind::AccountVideo);
     c.optional(&sql, (id, platform), |row| {
         let values = (0..names.len()).map(|at| Ok(value(row.get_ref(at + 5)?).into_owned()));
-        Ok(Held {
-            key: row.get(0)?,
+        Ok(StoredRow {
+            row_id: row.get(0)?,
             extra: row.get(1)?,
             as_of: row.get(2)?,
             is_removed: row.get(3)?,
@@ -192,12 +191,12 @@ pub fn held(
     })
 }
 
-/// The counts that history holds of a scrape, in the order of the kind's history; `None` when it
-/// does not hold the scrape.
+/// Returns the counts of a scrape in history, in the order of the kind's history columns; `None` if it is
+/// not there.
 pub fn scrape(
     c: &Connection,
     kind: Kind,
-    key: i64,
+    row_id: i64,
     at: Instant,
 ) -> StoreResult<Option<Vec<Option<i64>>>> {
     let (table, names) = (kind.name(), columns::history_columns(kind));
@@ -205,53 +204,51 @@ pub fn scrape(
         "SELECT {} FROM {table}_scrape WHERE {table} = ?1 AND at_s = ?2 AND at_ns = ?3",
         names.join(", ")
     );
-    c.optional(&sql, (key, at.seconds, at.nanos), |row| {
+    c.optional(&sql, (row_id, at.seconds, at.nanos), |row| {
         (0..names.len()).map(|column| row.get(column)).collect()
     })
 }
 
-/// Whether one of a creator's accounts was scraped since `as_of` (microseconds), or should have been
-/// by `now` (Unix seconds), as far as the mirror knows.
+/// Whether one of a creator's accounts was scraped since `as_of` (microseconds), or is due by `now` (Unix
+/// seconds).
 pub fn has_newer_scrape(c: &Connection, creator: &str, as_of: i64, now: i64) -> StoreResult<bool> {
     let sql = "SELECT EXISTS (
-                   SELECT 1 FROM account AS a LEFT JOIN account_due AS d ON d.account = a.key
+                   SELECT 1 FROM account AS a LEFT JOIN account_due AS d ON d.account = a.row_id
                    WHERE a.removed_at IS NULL AND a.creator_id = ?1
                      AND (CAST(strftime('%s', a.last_scrape_time) AS INTEGER) > ?2 / 1000000
                           OR d.due_at <= ?3))";
     c.value(sql, (creator, as_of, now))
 }
 
-/// Whether any account was scraped, or should have been by `now` (Unix seconds), whose account videos
-/// have not been read since.
+/// Whether any account list is due because of a scrape, or any account is due by `now` (Unix seconds).
 pub fn awaits_account_lists(c: &Connection, now: i64) -> StoreResult<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM account_list_due)
                    OR EXISTS (SELECT 1 FROM account_due WHERE due_at <= ?1)";
     c.value(sql, [now])
 }
 
-/// Invalidates what is held of a row, so that the next answer writes it anew whatever it holds. No
-/// page vouches for it until then. To be followed by that write in the same transaction.
-pub fn invalidate(tx: &Transaction<'_>, kind: Kind, key: i64) -> StoreResult<()> {
-    let sql = format!("UPDATE {} SET fingerprint = ?2 WHERE key = ?1", kind.name());
-    tx.exec(&sql, (key, NO_FINGERPRINT))?;
-    pages::clear_etag(tx, kind, key)
+/// Invalidates a row, so that the next answer rewrites it in any case, and clears the ETag of its page. The
+/// caller writes that answer in the same transaction.
+pub fn invalidate(tx: &Transaction<'_>, kind: Kind, row_id: i64) -> StoreResult<()> {
+    let sql = format!("UPDATE {} SET fingerprint = ?2 WHERE row_id = ?1", kind.name());
+    tx.exec(&sql, (row_id, NO_FINGERPRINT))?;
+    pages::clear_etag(tx, kind, row_id)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::Database;
-    use crate::store::open::IfMissing;
+    use crate::store::testing::mirror;
 
-    fn mirror(videos: i64) -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
+    fn filled_mirror(videos: i64) -> (tempfile::TempDir, Database) {
+        let (folder, store) = mirror();
         store
             .write(|tx| {
-                for key in 1..=videos {
-                    let sql = "INSERT INTO video (key, id, view_count, fingerprint, as_of, first_mirrored_at, removed_at)
+                for row_id in 1..=videos {
+                    let sql = "INSERT INTO video (row_id, id, view_count, fingerprint, as_of, first_mirrored_at, removed_at)
                                VALUES (?1, 'v' || ?1, (?1 * 37) % 1000, 0, 0, 0, ?2)";
-                    tx.execute(sql, (key, (key % 10 == 0).then_some(1)))?;
+                    tx.execute(sql, (row_id, (row_id % 10 == 0).then_some(1)))?;
                 }
                 Ok(())
             })
@@ -260,19 +257,19 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_is_stratified_distinct_and_repeatable() {
-        let (_folder, store) = mirror(500);
+    fn sample_is_stratified_distinct_and_repeatable() {
+        let (_folder, store) = filled_mirror(500);
         let draw = |seed| store.read(|c| pick(c, Kind::Video, 20, seed)).unwrap();
         let sample = draw(7);
         assert_eq!(sample, draw(7));
         assert_ne!(sample, draw(8));
         assert_eq!(sample.len(), 20);
-        let keys: BTreeSet<i64> = sample.iter().map(|picked| picked.key).collect();
-        assert_eq!(keys.len(), 20);
-        assert!(keys.iter().all(|key| key % 10 != 0), "what is removed is not asked for");
+        let row_ids: BTreeSet<i64> = sample.iter().map(|picked| picked.row_id).collect();
+        assert_eq!(row_ids.len(), 20);
+        assert!(row_ids.iter().all(|row_id| row_id % 10 != 0), "removed rows are not drawn");
         let of = |stratum| {
             let of = sample.iter().filter(|picked| picked.stratum == stratum);
-            of.map(|picked| picked.key).collect::<Vec<_>>()
+            of.map(|picked| picked.row_id).collect::<Vec<_>>()
         };
         assert_eq!(of(Stratum::Newest), [499, 498, 497, 496, 495]);
         assert_eq!(of(Stratum::Oldest), [1, 2, 3, 4, 5]);
@@ -281,9 +278,9 @@ mod tests {
     }
 
     #[test]
-    fn all_there_is_is_picked_where_that_is_little() {
+    fn draws_all_rows_of_a_small_kind() {
         for (videos, wanted, expected) in [(0, 5, 0), (9, 50, 9), (9, 9, 9), (9, 1, 1), (9, 0, 0)] {
-            let (_folder, store) = mirror(videos);
+            let (_folder, store) = filled_mirror(videos);
             let sample = store.read(|c| pick(c, Kind::Video, wanted, 3)).unwrap();
             assert_eq!(sample.len(), expected, "{videos} {wanted}");
         }

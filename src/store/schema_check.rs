@@ -1,5 +1,5 @@
-//! Whether the schema of a database is the one its migrations make: every object, and the record of
-//! the migrations themselves. Reads only, in the reader's snapshot.
+//! Compares the schema of a database with the one its migrations make: every object, and the
+//! migration history. Reads only.
 
 use std::collections::BTreeMap;
 
@@ -9,47 +9,47 @@ use crate::store::error::StoreResult;
 use crate::store::open::{self, migrations};
 use crate::store::query::Query;
 
-/// The table in which the migrations that were made are recorded.
-const RECORD: &str = "refinery_schema_history";
+/// The table of refinery's migration history.
+const HISTORY_TABLE: &str = "refinery_schema_history";
 
-/// What was found.
+/// Result of the comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SchemaReport {
-    /// The version by the record of migrations; 0 without one.
+    /// The version in the migration history; 0 without one.
     pub version: i64,
-    /// Tables, views, indexes and triggers that were compared.
+    /// Number of tables, views, indexes and triggers compared.
     pub compared: usize,
     /// What is missing or differs, a phrase each.
     pub faults: Vec<String>,
-    /// Whether a table is among the faults, so that the mirror cannot be worked with.
+    /// Whether a table is among the faults, so that the mirror is unusable.
     pub is_table_at_fault: bool,
-    /// Objects that no migration makes, as `type name`.
+    /// Objects that no migration makes, as ``type `name` ``.
     pub foreign: Vec<String>,
 }
 
-/// Compares the schema with what the embedded migrations make, up to the database's own version.
+/// Compares the schema with that of the embedded migrations, up to the database's own version.
 pub fn read(c: &Connection) -> StoreResult<SchemaReport> {
-    let moment = c.unchecked_transaction()?;
-    let version = open::schema_version(&moment)?;
-    let (found, expected) = (objects(&moment)?, expected(version)?);
+    let snapshot = c.unchecked_transaction()?;
+    let version = open::schema_version(&snapshot)?;
+    let (found, expected) = (objects(&snapshot)?, expected(version)?);
     let mut report = SchemaReport { version, compared: expected.len(), ..SchemaReport::default() };
     for ((kind, name), sql) in &expected {
         let fault = match found.get(&(kind.clone(), name.clone())) {
             Some(held) if held == sql => continue,
-            Some(_) => format!("{kind} `{name}` is not as its migration makes it"),
+            Some(_) => format!("{kind} `{name}` differs from its migration"),
             None => format!("{kind} `{name}` is missing"),
         };
         report.is_table_at_fault |= kind == "table";
         report.faults.push(fault);
     }
-    let foreign = found.keys().filter(|key| !expected.contains_key(*key));
+    let foreign = found.keys().filter(|object| !expected.contains_key(*object));
     report.foreign = foreign.map(|(kind, name)| format!("{kind} `{name}`")).collect();
     match version {
         0 if !found.is_empty() => {
-            report.faults.push(format!("table `{RECORD}` is missing or empty"))
+            report.faults.push(format!("table `{HISTORY_TABLE}` is missing or empty"))
         }
         0 => {}
-        _ => report.faults.extend(migrations_at_fault(&moment, version)?),
+        _ => report.faults.extend(migrations_at_fault(&snapshot, version)?),
     }
     report.is_table_at_fault |= version == 0 && !found.is_empty();
     Ok(report)
@@ -57,8 +57,8 @@ pub fn read(c: &Connection) -> StoreResult<SchemaReport> {
 
 type Objects = BTreeMap<(String, String), String>;
 
-/// The objects of a schema by type and name, with their SQL in one form. What SQLite makes by itself
-/// is left out.
+/// Returns the objects of a schema by type and name, with whitespace in their SQL normalized. Objects
+/// that SQLite makes by itself are left out.
 fn objects(c: &Connection) -> StoreResult<Objects> {
     let sql = "SELECT type, name, coalesce(sql, '') FROM sqlite_schema
                WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
@@ -69,7 +69,7 @@ fn objects(c: &Connection) -> StoreResult<Objects> {
     })
 }
 
-/// What the embedded migrations make, up to `version`.
+/// Returns the objects that the embedded migrations make, up to `version`.
 fn expected(version: i64) -> StoreResult<Objects> {
     let mut fresh = Connection::open_in_memory()?;
     if version == 0 {
@@ -80,9 +80,9 @@ fn expected(version: i64) -> StoreResult<Objects> {
     objects(&fresh)
 }
 
-/// How the record of migrations differs from those embedded, up to `version`.
+/// Returns how the migration history differs from the embedded migrations, up to `version`.
 fn migrations_at_fault(c: &Connection, version: i64) -> StoreResult<Vec<String>> {
-    let sql = format!("SELECT version, name, checksum FROM {RECORD}");
+    let sql = format!("SELECT version, name, checksum FROM {HISTORY_TABLE}");
     let recorded: BTreeMap<i64, (String, String)> =
         c.all(&sql, [], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
     let mut faults = Vec::new();
@@ -95,7 +95,7 @@ fn migrations_at_fault(c: &Connection, version: i64) -> StoreResult<Vec<String>>
             Some((held, checksum))
                 if held != name || *checksum != migration.checksum().to_string() =>
             {
-                faults.push(format!("migration {number} (`{name}`) was made from another text"));
+                faults.push(format!("migration {number} (`{name}`) differs from the recorded one"));
             }
             Some(_) => {}
         }
@@ -106,14 +106,7 @@ fn migrations_at_fault(c: &Connection, version: i64) -> StoreResult<Vec<String>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Database;
-    use crate::store::open::IfMissing;
-
-    fn mirror() -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
-        (folder, store)
-    }
+    use crate::store::testing::mirror;
 
     fn after(sql: &str) -> SchemaReport {
         let (_folder, store) = mirror();
@@ -122,32 +115,35 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_mirror_is_as_it_should_be() {
+    fn fresh_mirror_has_no_faults() {
         let report = after("");
         assert_eq!((report.version, report.faults.as_slice()), (open::known_version(), &[][..]));
         assert!(report.compared > 50 && report.foreign.is_empty(), "{report:?}");
-        // Statistics are SQLite's own, and an analyst's view is nobody's fault.
+        // SQLite's statistics are ignored, and a user's own view is not a fault.
         let report = after("ANALYZE; CREATE VIEW mine AS SELECT 1");
         assert_eq!((report.faults, report.foreign), (vec![], vec!["view `mine`".to_owned()]));
     }
 
-    /// Every object that a migration makes is missed, whichever is dropped.
     #[test]
-    fn every_dropped_object_is_missed() {
+    fn reports_every_dropped_object() {
         let (_folder, store) = mirror();
         for (kind, name) in store.read(objects).unwrap().into_keys() {
             let report = after(&format!("DROP {kind} {name}"));
-            let told = report.faults.iter().any(|fault| fault.contains(&format!("`{name}`")));
-            assert!(told, "{kind} {name}: {report:?}");
+            let is_reported =
+                report.faults.iter().any(|fault| fault.contains(&format!("`{name}`")));
+            assert!(is_reported, "{kind} {name}: {report:?}");
             assert_eq!(report.is_table_at_fault, kind == "table", "{kind} {name}: {report:?}");
         }
     }
 
     #[test]
-    fn a_changed_object_or_record_is_told() {
+    fn reports_changed_objects_and_history() {
         for (sql, part) in [
-            ("ALTER TABLE video ADD COLUMN x TEXT", "table `video` is not as"),
-            ("DROP VIEW videos; CREATE VIEW videos AS SELECT 1 AS id", "view `videos` is not as"),
+            ("ALTER TABLE video ADD COLUMN x TEXT", "table `video` differs from"),
+            (
+                "DROP VIEW videos; CREATE VIEW videos AS SELECT 1 AS id",
+                "view `videos` differs from",
+            ),
             (
                 "UPDATE refinery_schema_history SET checksum = '1' WHERE version = 2",
                 "migration 2 (",
@@ -162,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_mirror_is_held_to_its_own_version() {
+    fn older_mirror_is_compared_with_its_own_version() {
         let mut older = Connection::open_in_memory().unwrap();
         let target = refinery::Target::Version(1);
         migrations::runner().set_target(target).run(&mut older).unwrap();

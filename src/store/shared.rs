@@ -1,6 +1,5 @@
-//! The database of a program that does several things at once: one thread writes, in the order in which it
-//! was asked to; reads have connections and threads of their own. Nothing here blocks the
-//! thread that awaits it.
+//! The database for async code: one writer thread executes writes in order, reader threads execute reads on
+//! their own connections. Awaiting a call does not block the runtime.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -17,7 +16,7 @@ use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance_lock::OpenFiles;
 use crate::store::{jobs, open};
 
-/// Threads that read, each with a connection of its own. The second opens its connection when the first is busy.
+/// Reader threads, each with its own connection. The second opens its connection when the first is busy.
 const READERS: usize = 2;
 
 type Answer<T> = thread::Result<StoreResult<T>>;
@@ -26,8 +25,8 @@ type Read = Box<dyn FnOnce(StoreResult<&Connection>) + Send>;
 /// A reader's queue; each read that is not done holds a clone of the second.
 type ReadQueue = (mpsc::Sender<Read>, Arc<()>);
 
-/// The database. Clones share the threads; when the last is dropped, what was asked for is finished, the
-/// database closed and the lock let go.
+/// The database. Clones share the threads. Dropping the last clone finishes the pending calls, closes the
+/// database and releases the instance lock.
 #[derive(Debug, Clone)]
 pub struct Store(Arc<Shared>);
 
@@ -41,11 +40,11 @@ struct Shared {
 }
 
 impl Store {
-    /// Hands the database to threads of its own.
+    /// Moves the database to its threads.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Io`] where there can be no thread.
+    /// [`StoreError::Io`] if a thread cannot be started.
     pub fn start(database: Database) -> StoreResult<Self> {
         let (path, files) = (database.path().to_owned(), database.files());
         let io = StoreError::io(&path);
@@ -67,7 +66,7 @@ impl Store {
         Ok(Self(Arc::new(Shared { path, queues, readers, writer })))
     }
 
-    /// Reads what is committed.
+    /// Calls `f` with a reading connection.
     ///
     /// # Errors
     ///
@@ -91,8 +90,8 @@ impl Store {
         Pending(told)
     }
 
-    /// Writes in one transaction: all of `f`, or nothing of it. What is asked for is done, in this order,
-    /// whether or not it is awaited.
+    /// Calls `f` in a transaction, and commits if it succeeds. Writes are executed in the order of the calls,
+    /// also if they are not awaited.
     ///
     /// # Errors
     ///
@@ -104,7 +103,7 @@ impl Store {
         self.ask(|database| database.write(f))
     }
 
-    /// Writes, and waits until it is on the disk, as [`Database::write_durably`].
+    /// Like [`Database::write_durably`].
     ///
     /// # Errors
     ///
@@ -116,28 +115,28 @@ impl Store {
         self.ask(|database| database.write_durably(f))
     }
 
-    /// Writes, unless another process does just now, as [`Database::write_at_once`].
+    /// Like [`Database::try_write`].
     ///
     /// # Errors
     ///
     /// Those of `f`, and of the transaction.
-    pub fn write_at_once<T: Send + 'static>(
+    pub fn try_write<T: Send + 'static>(
         &self,
         f: impl FnOnce(&Transaction<'_>) -> StoreResult<T> + Send + 'static,
     ) -> Pending<T> {
-        self.ask(|database| database.write_at_once(f))
+        self.ask(|database| database.try_write(f))
     }
 
-    /// Cuts the write-ahead log, as [`Database::tidy`].
+    /// Like [`Database::truncate_wal`].
     ///
     /// # Errors
     ///
     /// Those of SQLite.
-    pub fn tidy(&self) -> Pending<()> {
-        self.ask(Database::tidy)
+    pub fn truncate_wal(&self) -> Pending<()> {
+        self.ask(Database::truncate_wal)
     }
 
-    /// Checks that the database was not deleted or replaced, as [`Database::check_in_place`].
+    /// Like [`Database::check_in_place`].
     ///
     /// # Errors
     ///
@@ -146,7 +145,7 @@ impl Store {
         self.ask(Database::check_in_place)
     }
 
-    /// A number that changes whenever another process has written.
+    /// Returns a number that changes when another process commits.
     ///
     /// # Errors
     ///
@@ -155,7 +154,7 @@ impl Store {
         self.ask(|database| database.read(jobs::data_version))
     }
 
-    /// Where the database is, symbolic links resolved.
+    /// Path of the database, symbolic links resolved.
     pub fn path(&self) -> &Path {
         &self.0.path
     }
@@ -171,19 +170,19 @@ impl Store {
     }
 }
 
-/// The caller may be gone; what it asked for is done all the same. A panic is the caller's, not the thread's.
+/// Executes a call and sends its result, unless the caller no longer waits. A panic is passed to the caller.
 fn answer<T>(tell: oneshot::Sender<Answer<T>>, f: impl FnOnce() -> StoreResult<T>) {
     let _ = tell.send(catch_unwind(AssertUnwindSafe(f)));
 }
 
-/// Reads what is asked for with one connection, which is opened when there is something to read.
+/// Executes reads on one connection, which is opened for the first.
 fn read_all(queue: mpsc::Receiver<Read>, path: &Path, files: Option<&OpenFiles>) {
     let mut connection = None;
     for job in queue {
         let opened = match connection.take() {
             Some(opened) => Ok(opened),
             None => open::reader(path).and_then(|opened| {
-                // Another file at this path would tell of another mirror.
+                // The path may lead to another database now.
                 files.map_or(Ok(()), OpenFiles::check_in_place).map(|()| opened)
             }),
         };
@@ -197,16 +196,16 @@ fn read_all(queue: mpsc::Receiver<Read>, path: &Path, files: Option<&OpenFiles>)
 impl Drop for Shared {
     fn drop(&mut self) {
         drop(self.queues.take());
-        // The writer is the last to close, as it moves the log into the database; a panic was its caller's.
+        // The writer closes last, because its connection checkpoints the log.
         for thread in self.readers.drain(..).chain(self.writer.take()) {
             let _ = thread.join();
         }
     }
 }
 
-/// The answer of a read or a write, which is done whether or not this is awaited.
+/// Result of a read or a write, which is executed also if this is not awaited.
 #[derive(Debug)]
-#[must_use = "what came of it is only known to whoever awaits this"]
+#[must_use = "errors are lost unless this is awaited"]
 pub struct Pending<T>(oneshot::Receiver<Answer<T>>);
 
 impl<T> Future for Pending<T> {
@@ -241,7 +240,7 @@ mod tests {
     }
 
     fn add(store: &Store, number: i64) -> Pending<i64> {
-        store.write(move |tx| jobs::hand_over(tx, "{}", number))
+        store.write(move |tx| jobs::submit(tx, "{}", number))
     }
 
     fn numbers(c: &Connection) -> StoreResult<Vec<i64>> {
@@ -258,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn writes_are_done_in_the_order_asked_whether_or_not_they_are_awaited() {
+    async fn writes_are_executed_in_order_also_if_not_awaited() {
         let (_folder, store) = opened();
         for number in 0..200 {
             let pending = add(&store, number);
@@ -266,25 +265,22 @@ mod tests {
                 pending.await.unwrap();
             }
         }
-        // Asked for after all of them, so done after all of them.
         let found = store.write(|tx| numbers(tx)).await.unwrap();
         assert_eq!(found, (0..200).collect::<Vec<_>>());
     }
 
     #[tokio::test]
-    async fn a_panic_in_a_write_is_its_callers_and_changes_nothing() {
+    async fn panic_in_a_write_reaches_the_caller_and_changes_nothing() {
         let (folder, store) = opened();
         let before = store.write(|tx| synchronous(tx)).await.unwrap();
-        for pending in
-            [store.write(panics), store.write_durably(panics), store.write_at_once(panics)]
-        {
+        for pending in [store.write(panics), store.write_durably(panics), store.try_write(panics)] {
             let panic = AssertUnwindSafe(pending).catch_unwind().await.unwrap_err();
             assert_eq!(panic.downcast_ref::<&str>(), Some(&"as a test"));
         }
         let found = store
             .write(|tx| Ok((synchronous(tx)?, tx.value("SELECT count(*) FROM instance", [])?)));
         assert_eq!(found.await.unwrap(), (before, 1_i64));
-        // It waits for another's lock again, too.
+        // The connection waits for locks again, too.
         let other = Connection::open(folder.path().join("mirror.db")).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let mut pending = add(&store, 1);
@@ -294,7 +290,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_in_a_read_is_its_callers() {
+    async fn panic_in_a_read_reaches_the_caller() {
         let (_folder, store) = opened();
         let read = store.read::<()>(|_| panic!("as a test"));
         assert!(AssertUnwindSafe(read).catch_unwind().await.is_err());
@@ -302,27 +298,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reads_see_what_is_committed_while_a_write_is_under_way() {
+    async fn reads_see_committed_rows_during_a_write() {
         let (_folder, store) = opened();
         add(&store, 1).await.unwrap();
-        let (go_on, may_go_on) = mpsc::channel();
-        let (tell_begun, begun) = oneshot::channel();
+        let (finish, may_finish) = mpsc::channel();
+        let (send_begun, begun) = oneshot::channel();
         let write = store.write(move |tx| {
-            jobs::hand_over(tx, "{}", 2)?;
-            tell_begun.send(()).unwrap();
-            may_go_on.recv().unwrap();
+            jobs::submit(tx, "{}", 2)?;
+            send_begun.send(()).unwrap();
+            may_finish.recv().unwrap();
             Ok(())
         });
         begun.await.unwrap();
         let both = tokio::join!(store.read(numbers), store.read(numbers));
         assert_eq!((both.0.unwrap(), both.1.unwrap()), (vec![1], vec![1]));
-        go_on.send(()).unwrap();
+        finish.send(()).unwrap();
         write.await.unwrap();
         assert_eq!(store.read(numbers).await.unwrap(), [1, 2]);
     }
 
     #[tokio::test]
-    async fn the_last_clone_finishes_the_writes_and_lets_go_of_the_lock() {
+    async fn dropping_the_last_clone_finishes_writes_and_releases_the_lock() {
         let (folder, store) = opened();
         let path = folder.path().join("mirror.db");
         assert!(store.read(numbers).await.unwrap().is_empty());
@@ -338,13 +334,12 @@ mod tests {
         assert_eq!(database.read(numbers).unwrap(), (0..50).collect::<Vec<_>>());
     }
 
-    /// On a runtime of one thread, whatever blocked it would block all of this.
     #[tokio::test(flavor = "current_thread")]
-    async fn the_runtime_goes_on_while_another_holds_the_write_lock() {
+    async fn waiting_for_the_write_lock_does_not_block_the_runtime() {
         let (folder, store) = opened();
         let other = Connection::open(folder.path().join("mirror.db")).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        assert!(store.write_at_once(jobs::clear).await.is_err());
+        assert!(store.try_write(jobs::clear).await.is_err());
         let mut pending = add(&store, 1);
         let waiting = store.clone();
         let task = tokio::spawn(async move { add(&waiting, 2).await });
@@ -358,7 +353,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_database_in_its_place_is_not_read() {
+    async fn refuses_to_read_a_replaced_database() {
         let (folder, store) = opened();
         let path = folder.path().join("mirror.db");
         std::fs::rename(&path, folder.path().join("moved.db")).unwrap();

@@ -1,5 +1,5 @@
-//! Reads the bookkeeping back for `status` and `check`. What is read here is found by indexes or in
-//! bounds, so that it costs little however large the mirror is; only [`integrity`] reads it all.
+//! Reads the state of the mirror for `status` and `check`. The queries use indexes or are bounded, so their
+//! cost does not grow with the mirror; only [`integrity`] reads the whole file.
 
 use std::path::Path;
 
@@ -12,116 +12,115 @@ use crate::store::error::StoreResult;
 use crate::store::freshness::{self, Freshness};
 use crate::store::instance::{self, Identity};
 use crate::store::listings::{self, KindState, Listing};
-use crate::store::metrics::{self, Reach};
+use crate::store::metrics::{self, MetricsRange};
 use crate::store::open;
 use crate::store::outbox::{self, Summary};
 use crate::store::query::{Query, from_row};
 use crate::store::rows::{self, UnreadableScrapes};
 use crate::store::unsupported::{self, UnsupportedFeature};
 
-/// Passes that are searched for the last error. The log may hold months of them.
+/// Runs that are searched for the last error; the log may contain months of them.
 const RUNS_SEARCHED: i64 = 1_000;
 
-/// Damages that [`integrity`] names.
+/// Damages that [`integrity`] returns.
 const DAMAGES_MAX: i64 = 5;
 
-/// Everything `status` shows that is in the database, as of one moment.
+/// Everything that `status` shows from the database, read in one snapshot.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// Whose mirror it is.
+    /// Identity of the mirror.
     pub identity: Identity,
-    /// The version of its schema.
+    /// Version of its schema.
     pub schema_version: i64,
-    /// What the daemon says of itself, and how long it lets dues wait for each other, seconds. Of
-    /// value while a daemon runs.
+    /// The daemon's condition and batch delay (seconds); valid while a daemon runs.
     pub daemon: Option<(String, i64)>,
-    /// The run that began last.
+    /// The latest run.
     pub last_run: Option<LastRun>,
-    /// Where each kind stands, in the order of a run.
+    /// Status of each kind, in the order of a run.
     pub kinds: Vec<KindStatus>,
     /// The schedule of videos.
     pub schedule: Schedule,
-    /// How far the daily metrics reach.
-    pub daily: Vec<Reach>,
-    /// The rate limiter as it is kept.
+    /// Range of the daily metrics, by kind.
+    pub daily: Vec<MetricsRange>,
+    /// The stored rate limiter.
     pub request_state: instance::StoredRequestState,
-    /// What the server was found not to support.
+    /// Features that the server does not support.
     pub unsupported: Vec<UnsupportedFeature>,
-    /// What is left alone for now because it failed.
+    /// Active backoffs.
     pub paused: Vec<Backoff>,
-    /// How the outbox is doing.
+    /// Entries of the outbox by state.
     pub outbox: Summary,
-    /// What went wrong last.
+    /// The last error.
     pub last_error: Option<LastError>,
-    /// What the API says of its future, and when it did, in microseconds.
+    /// The API's lifecycle (deprecation, sunset) and when it was read, microseconds.
     pub lifecycle: Option<(Lifecycle, i64)>,
 }
 
 /// A run as in the log; times in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastRun {
-    /// Its number.
+    /// Its id.
     pub run_id: i64,
-    /// Who asked for it.
+    /// What started it.
     pub trigger: String,
     /// When it began.
     pub started_at: i64,
     /// When it ended; `None` while it runs, or if it was killed.
     pub finished_at: Option<i64>,
-    /// One word.
+    /// Its outcome.
     pub outcome: String,
-    /// A sentence, where it was stopped.
+    /// Error message, if it was stopped.
     pub detail: Option<String>,
-    /// Requests it has sent.
+    /// Requests sent.
     pub requests: i64,
 }
 
 from_row!(LastRun: run_id, trigger, started_at, finished_at, outcome, detail, requests);
 
-/// Where a kind stands; times in microseconds.
+/// Status of a kind; times in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KindStatus {
     /// Which kind.
     pub kind: Kind,
-    /// Resources that the API lists, or observations of a document.
+    /// Present resources, or observations of a document.
     pub rows: i64,
-    /// Resources marked removed.
+    /// Removed resources.
     pub removed: i64,
-    /// What its listings came to.
+    /// State of its listings.
     pub state: KindState,
-    /// The listing that is under way, or was interrupted.
+    /// A listing that is running or was interrupted.
     pub open_listing: Option<Listing>,
-    /// How old its figures are.
+    /// Age of its latest scrapes.
     pub freshness: Option<Freshness>,
-    /// Rows whose history stops.
+    /// Rows whose scrapes do not enter history.
     pub unreadable_scrapes: Option<UnreadableScrapes>,
 }
 
 /// When videos are due; times in Unix seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Schedule {
-    /// Videos that are polled by their intervals; the others are left to the full syncs.
+    /// Videos that are polled; the others are read by full syncs only.
     pub scheduled: i64,
-    /// Of these, due by now.
+    /// Of these, due now.
     pub overdue: i64,
-    /// When the first of all is due, or has been since.
+    /// The earliest due time.
     pub next_due_at: Option<i64>,
 }
 
 from_row!(Schedule: scheduled, overdue, next_due_at);
 
-/// Something that went wrong; time in microseconds.
+/// An error; time in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastError {
-    /// In which pass.
+    /// The run that failed.
     pub run_id: i64,
-    /// When.
+    /// When it ended.
     pub at: i64,
-    /// With which kind; `None` if it stopped the whole run.
+    /// The kind that failed; `None` if the whole run was stopped.
     pub kind: Option<String>,
-    /// The API's code for it, or ours.
+    /// The API's error code, or ours.
     pub code: String,
-    /// A sentence for people.
+    /// Error message.
     pub detail: Option<String>,
     /// The API's id of the request.
     pub request_id: Option<String>,
@@ -129,7 +128,7 @@ pub struct LastError {
 
 from_row!(LastError: run_id, at, kind, code, detail, request_id);
 
-/// Bytes on the disk.
+/// File sizes, bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sizes {
     /// The database file.
@@ -138,47 +137,46 @@ pub struct Sizes {
     pub wal: u64,
 }
 
-/// Reads everything at `now`, in microseconds, as of one moment.
+/// Reads everything at `now` (microseconds) in one snapshot.
 pub fn read(c: &Connection, now: i64) -> StoreResult<Snapshot> {
-    // Only ever read: dropping the transaction lets the moment go.
-    let moment = c.unchecked_transaction()?;
+    let snapshot = c.unchecked_transaction()?;
     let kinds: StoreResult<Vec<KindStatus>> =
-        Kind::ALL.into_iter().map(|kind| kind_status(&moment, kind)).collect();
+        Kind::ALL.into_iter().map(|kind| kind_status(&snapshot, kind)).collect();
     Ok(Snapshot {
-        identity: instance::identity(&moment)?,
-        schema_version: open::schema_version(&moment)?,
-        daemon: instance::condition(&moment)?,
-        last_run: last_run(&moment)?,
+        identity: instance::identity(&snapshot)?,
+        schema_version: open::schema_version(&snapshot)?,
+        daemon: instance::condition(&snapshot)?,
+        last_run: last_run(&snapshot)?,
         kinds: kinds?,
-        schedule: schedule(&moment, now / 1_000_000)?,
-        daily: metrics::reach(&moment)?,
-        request_state: instance::request_state(&moment)?,
-        unsupported: unsupported::in_force(&moment, now)?,
-        paused: backoff::in_force(&moment, now)?,
-        outbox: outbox::summary(&moment)?,
-        last_error: last_error(&moment)?,
-        lifecycle: lifecycle(&moment)?,
+        schedule: schedule(&snapshot, now / 1_000_000)?,
+        daily: metrics::reach(&snapshot)?,
+        request_state: instance::request_state(&snapshot)?,
+        unsupported: unsupported::active(&snapshot, now)?,
+        paused: backoff::active(&snapshot, now)?,
+        outbox: outbox::summary(&snapshot)?,
+        last_error: last_error(&snapshot)?,
+        lifecycle: lifecycle(&snapshot)?,
     })
 }
 
-/// What the API says of its future, and when it did, in microseconds.
+/// Returns the API's lifecycle (deprecation, sunset) and when it was read, microseconds.
 pub fn lifecycle(c: &Connection) -> StoreResult<Option<(Lifecycle, i64)>> {
     let meta = instance::api_meta(c)?;
     Ok(meta.and_then(|(json, at)| Some((Lifecycle::read(&json)?, at))))
 }
 
-/// How closely the database is looked at.
+/// Depth of an integrity check.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Depth {
-    /// Every page and row, but not whether indexes hold what their tables do.
+    /// Checks every page and row, but not indexes against their tables.
     #[default]
     Quick,
-    /// Indexes against their tables as well, which takes several times as long.
+    /// Checks indexes against their tables as well, which takes several times as long.
     Deep,
 }
 
 impl Depth {
-    /// The pragma that does it.
+    /// Returns the name of the pragma.
     pub const fn pragma(self) -> &'static str {
         match self {
             Self::Quick => "quick_check",
@@ -187,14 +185,14 @@ impl Depth {
     }
 }
 
-/// What is damaged in the database; nothing, if it is sound. Reads the whole file.
+/// Returns up to five damages; none if the database is intact. Reads the whole file.
 pub fn integrity(c: &Connection, depth: Depth) -> StoreResult<Vec<String>> {
     let sql = format!("PRAGMA {}({DAMAGES_MAX})", depth.pragma());
     let lines: Vec<String> = c.all(&sql, [], |row| row.get(0))?;
     Ok(lines.into_iter().filter(|line| line != "ok").collect())
 }
 
-/// Sizes by name alone: the files are not opened.
+/// Returns the sizes of the database and its log. The files are not opened.
 pub fn sizes(database: &Path) -> Sizes {
     let length = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     Sizes { database: length(database), wal: length(&database_path::wal_path(database)) }
@@ -221,16 +219,16 @@ fn schedule(c: &Connection, now: i64) -> StoreResult<Schedule> {
 }
 
 fn last_run(c: &Connection) -> StoreResult<Option<LastRun>> {
-    let sql = "SELECT run_id AS pass, trigger, started_at, finished_at, outcome, detail,
+    let sql = "SELECT run_id, trigger, started_at, finished_at, outcome, detail,
                       (SELECT coalesce(sum(k.requests), 0) FROM kind_run AS k WHERE k.run_id = p.run_id) AS requests
                FROM run AS p ORDER BY run_id DESC LIMIT 1";
     c.optional(sql, [], LastRun::from_row)
 }
 
-/// The later of a kind's last error and of what last stopped a whole run. Where both tell of the
-/// same run, the kind's is the one that knows the request.
+/// Returns the last error of a kind, or of a whole run if that is later. Of the same run, the kind's error
+/// is returned, because it has the request id.
 fn last_error(c: &Connection) -> StoreResult<Option<LastError>> {
-    let sql = "SELECT run_id AS pass, at, kind, code, detail, request_id
+    let sql = "SELECT run_id, at, kind, code, detail, request_id
                FROM (SELECT run_id, coalesce(finished_at, started_at) AS at, kind, error_code AS code,
                             detail, request_id
                      FROM kind_run
@@ -249,16 +247,10 @@ mod tests {
     use super::*;
     use crate::model::{KindOutcome, Outcome};
     use crate::store::Database;
-    use crate::store::open::IfMissing;
-    use crate::store::runs::{self, Tally};
+    use crate::store::runs::{self, KindCounts};
+    use crate::store::testing::mirror;
 
-    fn mirror() -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
-        (folder, store)
-    }
-
-    /// A run whose turn of accounts ended with this error, and which was itself stopped by that.
+    /// A run whose accounts failed with this error, and which was stopped by it.
     fn failed_run(store: &Database, at: i64, code: Option<&str>, outcome: &str) {
         let kind_outcome = KindOutcome {
             outcome: Outcome::Failed,
@@ -270,8 +262,8 @@ mod tests {
             .write(|tx| {
                 let run_id = runs::begin(tx, "sync", at)?;
                 runs::begin_kind(tx, run_id, Kind::Account, "full", at)?;
-                let tally = Tally { requests: 3, ..Tally::default() };
-                runs::count(tx, run_id, Kind::Account, &tally)?;
+                let counts = KindCounts { requests: 3, ..KindCounts::default() };
+                runs::count(tx, run_id, Kind::Account, &counts)?;
                 runs::end_kind(tx, run_id, Kind::Account, &kind_outcome, at + 1)?;
                 runs::end(tx, run_id, outcome, None, at + 2)?;
                 Ok(())
@@ -280,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_mirror_has_nothing_to_tell() {
+    fn fresh_mirror_has_no_runs_and_no_errors() {
         let (_folder, store) = mirror();
         let found = store.read(|c| read(c, 0)).unwrap();
         assert_eq!(found.kinds.iter().map(|kind| kind.kind).collect::<Vec<_>>(), Kind::ALL);
@@ -292,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_error_knows_its_request_where_one_kind_had_it() {
+    fn last_error_has_request_id_of_the_kind() {
         let (_folder, store) = mirror();
         failed_run(&store, 10, Some("ONE"), "finished");
         failed_run(&store, 20, Some("TWO"), "unreachable");
@@ -306,12 +298,12 @@ mod tests {
             (error.run_id, error.kind, error.code.as_str()),
             (4, None, "other_organization")
         );
-        let run_id = store.read(last_run).unwrap().unwrap();
-        assert_eq!((run_id.run_id, run_id.requests, run_id.finished_at), (4, 3, Some(42)));
+        let run = store.read(last_run).unwrap().unwrap();
+        assert_eq!((run.run_id, run.requests, run.finished_at), (4, 3, Some(42)));
     }
 
     #[test]
-    fn an_error_of_long_ago_is_not_searched_for() {
+    fn last_error_is_searched_in_recent_runs_only() {
         let (_folder, store) = mirror();
         failed_run(&store, 10, Some("ONE"), "finished");
         store
@@ -325,12 +317,12 @@ mod tests {
     }
 
     #[test]
-    fn rows_and_dues_are_counted() {
+    fn counts_rows_and_due_videos() {
         let (_folder, store) = mirror();
         store
             .write(|tx| {
                 tx.execute_batch(
-                    "INSERT INTO video (key, id, fingerprint, as_of, first_mirrored_at, removed_at)
+                    "INSERT INTO video (row_id, id, fingerprint, as_of, first_mirrored_at, removed_at)
                      VALUES (1, 'a', 0, 0, 0, NULL), (2, 'b', 0, 0, 0, NULL), (3, 'c', 0, 0, 0, 9);
                      INSERT INTO video_due (video, due_at) VALUES (1, 100), (2, 200);",
                 )?;

@@ -1,15 +1,15 @@
-//! Whether the write-ahead log beside a database is its own, read before SQLite opens either.
+//! Checks, before SQLite opens either, that the write-ahead log beside a database belongs to it.
 //!
-//! SQLite replays whatever `-wal` it finds beside a file, and a log carries no identity. Two facts
-//! show that it belongs to another database:
+//! SQLite replays any `-wal` file beside a database, and a log contains no identity. Two facts show
+//! that it belongs to another database:
 //!
 //! - A copy made by `backup` is in rollback mode. SQLite writes the mark of WAL mode to the file, and
 //!   syncs it, before the first frame: a file in rollback mode has never had a log.
 //! - Every database has an id in its header (`user_version`), written in rollback mode and never
 //!   changed, and every copy gets another one. The lock file records the id before the first frame
-//!   is written, so where the file beside a log has another id, it was put there since.
+//!   is written, so if the file beside a log has another id, it was replaced since.
 //!
-//! The salts of the log prove neither: they change whenever the log starts over, in any process.
+//! The salts of the log prove neither: they change whenever the log restarts, in any process.
 
 use std::fs::File;
 use std::io;
@@ -23,30 +23,30 @@ use crate::store::error::{StoreError, StoreResult};
 const MAGIC: &[u8] = b"SQLite format 3\0";
 /// Length of the header, bytes.
 const HEADER_BYTES: usize = 100;
-/// Where the header says which version is needed to read it: 1 for a rollback journal, 2 for a WAL.
+/// Offset of the read version in the header: 1 for a rollback journal, 2 for a WAL.
 const READ_VERSION_AT: usize = 19;
-/// Where the header has `user_version`, big-endian.
+/// Offset of `user_version` in the header, big-endian.
 const USER_VERSION_AT: usize = 60;
 
-/// Length of the record in the lock file: an id as hexadecimal digits, and the end of the line.
+/// Length of the record in the lock file: an id as eight hexadecimal digits, and a newline.
 const RECORD_BYTES: usize = 9;
 
-/// Length of the header of a log and of the header of its first frame, bytes.
+/// Length of a log's header and the header of its first frame, bytes.
 const WAL_START_BYTES: usize = 32 + 24;
-/// A log begins with this, or with the next number, big-endian.
+/// First bytes of a log, big-endian; the lowest bit varies.
 const WAL_MAGIC: u32 = 0x377f_0682;
-/// Where the header of a log and that of its first frame have the salts.
+/// The salts in the header of a log, and in the header of its first frame.
 const WAL_SALTS: std::ops::Range<usize> = 16..24;
 const FRAME_SALTS: std::ops::Range<usize> = 40..48;
 
-/// What a database says of itself on its first page.
+/// The header of a database.
 struct Header {
     id: u32,
-    /// Whether it has been opened in WAL mode.
+    /// Whether it is in WAL mode.
     has_wal_mode: bool,
 }
 
-/// Reads the header of a database; `None` for a file that is none yet, or something else.
+/// Reads the header of a database; `None` for an empty file and for a file of another type.
 fn header(path: &Path, database: &File) -> StoreResult<Option<Header>> {
     let mut bytes = [0; HEADER_BYTES];
     match database.read_exact_at(&mut bytes, 0) {
@@ -59,24 +59,24 @@ fn header(path: &Path, database: &File) -> StoreResult<Option<Header>> {
     }))
 }
 
-/// Tells a database from its copies; 0 where it was not made by this program, `None` for a file that is
-/// none.
+/// Returns the id that distinguishes a database from its copies: 0 if another program created it, `None`
+/// if the file is not a database.
 pub fn id(path: &Path, database: &File) -> StoreResult<Option<u32>> {
     Ok(header(path, database)?.map(|header| header.id))
 }
 
-/// Refuses a log that is not that of `database`. `lock` is its lock file, where it can be read.
+/// Refuses a log that does not belong to `database`. `lock` is the lock file, if it can be read.
 ///
 /// # Errors
 ///
 /// [`StoreError::ForeignWal`], before anything was changed.
 pub fn check(path: &Path, database: &File, lock: Option<&File>) -> StoreResult<()> {
-    // The log is read first: whoever wrote a frame had written the rest before.
+    // The log is read first: the header and the record are written before the first frame.
     if !has_frames(&wal_path(path)) {
         return Ok(());
     }
     let recorded = lock.and_then(recorded_id);
-    // SQLite deletes the log of an empty file, and refuses what is no database.
+    // SQLite deletes the log of an empty file, and refuses a file that is not a database.
     let Some(header) = header(path, database)? else { return Ok(()) };
     match header.has_wal_mode && recorded.is_none_or(|id| id == header.id) {
         true => Ok(()),
@@ -84,7 +84,7 @@ pub fn check(path: &Path, database: &File, lock: Option<&File>) -> StoreResult<(
     }
 }
 
-/// The id of the database that the log beside it belongs to, as the lock file has it.
+/// Returns the id in the lock file: that of the database to which the log belongs.
 fn recorded_id(lock: &File) -> Option<u32> {
     let mut bytes = [0; RECORD_BYTES];
     lock.read_exact_at(&mut bytes, 0).ok()?;
@@ -92,7 +92,7 @@ fn recorded_id(lock: &File) -> Option<u32> {
     u32::from_str_radix(text, 16).ok()
 }
 
-/// Records the id of the database before anything is written to its log, if it is not recorded yet.
+/// Records the id of the database in the lock file, before anything is written to its log.
 pub fn record(path: &Path, database: &File, lock: &File) -> StoreResult<()> {
     let id = id(path, database)?.unwrap_or(0);
     if recorded_id(lock) == Some(id) {
@@ -103,7 +103,7 @@ pub fn record(path: &Path, database: &File, lock: &File) -> StoreResult<()> {
     written.map_err(|source| StoreError::Io { path: lock_path(path), source })
 }
 
-/// Whether a log holds anything that SQLite would replay.
+/// Whether a log contains a frame that SQLite would replay.
 pub fn has_frames(wal: &Path) -> bool {
     let mut bytes = [0; WAL_START_BYTES];
     // Closing it is safe: SQLite holds its locks on the database and on `-shm`.
@@ -123,7 +123,7 @@ mod tests {
     use crate::store::open::IfMissing;
 
     #[test]
-    fn the_record_is_read_back_and_a_torn_one_is_none() {
+    fn reads_its_record_and_ignores_a_torn_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         drop(Database::open(&path, IfMissing::Create).unwrap());
@@ -131,7 +131,7 @@ mod tests {
         let id = id(&path, &file).unwrap().unwrap();
         assert!(id > 0);
         assert_eq!(recorded_id(&lock), Some(id));
-        for torn in ["", "0000", "wrong tx\n", "00000001x"] {
+        for torn in ["", "0000", "no hex!!\n", "00000001x"] {
             lock.set_len(0).unwrap();
             lock.write_all_at(torn.as_bytes(), 0).unwrap();
             assert_eq!(recorded_id(&lock), None, "{torn:?}");

@@ -45,10 +45,10 @@ pub async fn note_listing(
     let run = ctx.run_id;
     ctx.store
         .write(move |tx| {
-            listings::note_outcome(tx, kind, outcome)?;
-            listings::fully_synced(tx, kind, began)?;
+            listings::set_last_outcome(tx, kind, outcome)?;
+            listings::record_full_sync(tx, kind, began)?;
             match &failed {
-                Some(failed) => backoff::note(tx, failed, run),
+                Some(failed) => backoff::record_failure(tx, failed, run),
                 None => {
                     backoff::clear(tx, kind, BackoffScope::Listing)?;
                     backoff::clear(tx, kind, BackoffScope::Poll)
@@ -71,13 +71,13 @@ pub async fn note(
     }
     let failed = next(ctx, settings, kind, scope).await?;
     let run = ctx.run_id;
-    ctx.store.write(move |tx| backoff::note(tx, &failed, run)).await
+    ctx.store.write(move |tx| backoff::record_failure(tx, &failed, run)).await
 }
 
 /// Takes back what the present run noted as failures: the whole API is down, no kind is to blame.
 pub async fn take_back(ctx: &SyncContext) -> StoreResult<()> {
     let run = ctx.run_id;
-    ctx.store.write(move |tx| backoff::take_back(tx, run)).await
+    ctx.store.write(move |tx| backoff::undo_failures(tx, run)).await
 }
 
 /// The pauses of a scope that are in force, by kind: when each ends.
@@ -86,7 +86,7 @@ pub async fn paused(
     scope: BackoffScope,
     now: DateTime<Utc>,
 ) -> StoreResult<BTreeMap<Kind, DateTime<Utc>>> {
-    let all = ctx.store.read(move |c| backoff::in_force(c, instant::micros(now))).await?;
+    let all = ctx.store.read(move |c| backoff::active(c, instant::micros(now))).await?;
     let of_scope = all.into_iter().filter(|one| one.scope == scope);
     Ok(of_scope.map(|one| (one.kind, instant::from_micros(one.retry_at))).collect())
 }

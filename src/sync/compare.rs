@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::api::{is_same_json, is_same_text};
 use crate::model::{ColumnType, Instant, Kind, Row, Value, columns};
-use crate::store::sample::Held;
+use crate::store::sample::StoredRow;
 
 /// What only somebody's request changes, and no scrape: no later one explains that it differs.
 const ACCOUNT_SETTINGS: &[&str] = &[
@@ -67,7 +67,7 @@ pub enum Compared {
 /// history holds of the very scrape that the API shows, if the mirror has seen it.
 pub fn compare(
     kind: Kind,
-    held: &Held,
+    held: &StoredRow,
     found: &Row,
     is_newer: bool,
     scrape: Option<&[Option<i64>]>,
@@ -105,11 +105,11 @@ pub fn compare(
 }
 
 /// Whether the API shows a later scrape than the one that is held.
-pub fn is_later(kind: Kind, held: &Held, found: &Row) -> bool {
+pub fn is_later(kind: Kind, held: &StoredRow, found: &Row) -> bool {
     found.scraped_at.is_some() && found.scraped_at > scrape_of(kind, held)
 }
 
-fn scrape_of(kind: Kind, held: &Held) -> Option<Instant> {
+fn scrape_of(kind: Kind, held: &StoredRow) -> Option<Instant> {
     let at = columns::position(kind, "last_scrape_time")?;
     held.values.get(at).and_then(Value::as_text).and_then(Instant::parse)
 }
@@ -179,10 +179,10 @@ mod tests {
     use super::*;
     use crate::api::decode;
 
-    fn held(kind: Kind, json: &str) -> Held {
+    fn held(kind: Kind, json: &str) -> StoredRow {
         let row = decode::row(kind, json.to_owned()).unwrap();
-        Held {
-            key: 1,
+        StoredRow {
+            row_id: 1,
             values: row.values().map(Value::into_owned).collect(),
             extra: row.extra.clone(),
             fingerprint: row.fingerprint,

@@ -10,7 +10,7 @@ use crate::model::SubjectKind;
 use crate::model::metrics::number;
 use crate::schedule::backfill::{self, Bound};
 use crate::store::metrics::{self, DayMetrics, Subject, Wanted};
-use crate::store::runs::Tally;
+use crate::store::runs::KindCounts;
 use crate::store::unsupported;
 
 /// What came of a request.
@@ -111,16 +111,16 @@ pub async fn ask(
             let wanted = Wanted { subject_kind, day: number(day), date, has_settled: is_settled };
             let changed = metrics::write(tx, &wanted, &told)?;
             if let Some(ids) = learned {
-                metrics::learn_bound(tx, subject_kind.kind(), ids, counters.at)?;
+                metrics::save_ids_max(tx, subject_kind.kind(), ids, counters.at)?;
             }
             if was_refused {
                 unsupported::forget(tx, &feature)?;
             }
-            let mut tally = Tally::default();
-            tally.page.rows_seen = i64::try_from(done.rows).unwrap_or(i64::MAX);
-            tally.page.type_mismatches = i64::try_from(done.type_mismatches).unwrap_or(i64::MAX);
-            tally.page.rows_changed = changed;
-            counters.close(tx, &tally)?;
+            let mut counts = KindCounts::default();
+            counts.page.rows_seen = i64::try_from(done.rows).unwrap_or(i64::MAX);
+            counts.page.type_mismatches = i64::try_from(done.type_mismatches).unwrap_or(i64::MAX);
+            counts.page.rows_changed = changed;
+            counters.close(tx, &counts)?;
             Ok(changed)
         })
         .await?;
@@ -151,7 +151,7 @@ pub async fn keep_bound(
     let now = ctx.fetcher.stamp();
     Ok(ctx
         .store
-        .write(move |tx| metrics::learn_bound(tx, subject_kind.kind(), bound.ids(), now))
+        .write(move |tx| metrics::save_ids_max(tx, subject_kind.kind(), bound.ids(), now))
         .await?)
 }
 
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn subject(id: &str) -> Subject {
-        Subject { key: 1, id: id.to_owned(), is_again: false }
+        Subject { row_id: 1, id: id.to_owned(), is_again: false }
     }
 
     #[test]

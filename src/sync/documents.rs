@@ -8,8 +8,8 @@ use crate::api::{Request, decode, document};
 use crate::fetch::context::SyncContext;
 use crate::fetch::error::FetchResult;
 use crate::model::{Column, ColumnType, Kind, Value};
-use crate::store::documents::{self, Figures};
-use crate::store::runs::Tally;
+use crate::store::documents::{self, OverviewFigures};
+use crate::store::runs::KindCounts;
 use crate::store::{instance, listings};
 use crate::sync::page;
 
@@ -35,16 +35,16 @@ pub async fn overview(ctx: &mut SyncContext) -> FetchResult<()> {
     let counters = ctx.counters(Kind::Overview);
     ctx.store
         .write(move |tx| {
-            let mut done = Tally::default();
+            let mut done = KindCounts::default();
             done.page.rows_seen = 1;
             if let Some((figures, is_type_mismatch)) = &fetched.value {
                 let is_new = documents::observe(tx, PERIOD, figures, fetched.as_of)?;
                 done.page.rows_changed = i64::from(is_new);
                 done.page.snapshots_added = i64::from(is_new);
                 done.page.type_mismatches = i64::from(*is_type_mismatch);
-                documents::keep_etag(tx, &url, fetched.head.etag.as_deref(), fetched.as_of)?;
+                documents::save_etag(tx, &url, fetched.head.etag.as_deref(), fetched.as_of)?;
             }
-            listings::answered(tx, Kind::Overview, fetched.as_of)?;
+            listings::record_document(tx, Kind::Overview, fetched.as_of)?;
             counters.close(tx, &done)
         })
         .await?;
@@ -63,11 +63,11 @@ pub async fn meta(ctx: &mut SyncContext) -> FetchResult<()> {
         .write(move |tx| {
             let before = instance::api_meta(tx)?;
             let is_new = before.is_none_or(|(meta, _)| meta != fetched.value);
-            let mut done = Tally::default();
+            let mut done = KindCounts::default();
             done.page.rows_seen = 1;
             done.page.rows_changed = i64::from(is_new);
-            instance::keep_api_meta(tx, &fetched.value, fetched.as_of)?;
-            listings::answered(tx, Kind::Meta, fetched.as_of)?;
+            instance::save_api_meta(tx, &fetched.value, fetched.as_of)?;
+            listings::record_document(tx, Kind::Meta, fetched.as_of)?;
             counters.close(tx, &done)
         })
         .await?;
@@ -89,16 +89,16 @@ const fn figure(name: &'static str, ty: ColumnType) -> Column {
 
 /// The figures of `data.current`, the rest of the answer as received, and whether a figure was no
 /// number.
-fn figures(raw: &RawValue) -> (Figures, bool) {
+fn figures(raw: &RawValue) -> (OverviewFigures, bool) {
     let outer = decode::pick(raw, &[figure("current", ColumnType::Object)]);
-    let Some(mut outer) = outer else { return (Figures::default(), true) };
+    let Some(mut outer) = outer else { return (OverviewFigures::default(), true) };
     let current = outer.values.first().and_then(Value::as_text).map(str::to_owned);
     let current: Option<&RawValue> =
         current.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let picked = current.and_then(|current| decode::pick(current, &FIGURES));
     let is_type_mismatch =
         outer.is_type_mismatch || picked.as_ref().is_some_and(|picked| picked.is_type_mismatch);
-    let mut figures = Figures::default();
+    let mut figures = OverviewFigures::default();
     if let Some(picked) = picked {
         let whole = |at: usize| picked.values.get(at).and_then(Value::as_integer);
         figures.total_views = whole(0);

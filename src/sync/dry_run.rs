@@ -11,7 +11,7 @@ use crate::model::{BackoffScope, Kind, SubjectKind, instant};
 use crate::outbox;
 use crate::schedule::backfill::Task;
 use crate::schedule::decision::Work;
-use crate::store::backoff::in_force;
+use crate::store::backoff::active;
 use crate::store::{StoreResult, listings, pages, unsupported};
 use crate::sync::options::{RunOptions, SyncSettings};
 use crate::sync::{backfill, schedule_state};
@@ -30,7 +30,7 @@ pub fn preview(
         lines.extend(outbox::preview(c)?);
     }
     let refused = match c {
-        Some(c) => unsupported::in_force(c, instant::micros(now))?,
+        Some(c) => unsupported::active(c, instant::micros(now))?,
         None => Vec::new(),
     };
     let refused = refused.into_iter().map(|refusal| refusal.feature).collect();
@@ -87,7 +87,7 @@ pub fn preview(
 
 /// The days that are asked for after the run.
 fn days(c: &Connection, options: &RunOptions, now: DateTime<Utc>) -> StoreResult<Vec<String>> {
-    let paused = in_force(c, instant::micros(now))?;
+    let paused = active(c, instant::micros(now))?;
     let is_paused =
         |kind| paused.iter().any(|one| one.kind == kind && one.scope == BackoffScope::Days);
     let wanted =

@@ -12,7 +12,7 @@ use crate::store::due;
 use crate::store::listings::{self, End};
 use crate::store::removals::{self, Policy, Removals};
 use crate::store::rows::{self, UnreadableScrapes};
-use crate::store::runs::{self, Tally};
+use crate::store::runs::{self, KindCounts};
 use crate::sync::listing_result::{IncompleteReason, ListingResult};
 
 /// Longest part of an answer that is repeated in an outcome.
@@ -49,15 +49,16 @@ async fn whole(
         .write(move |tx| {
             let listing = &of;
             listings::end(tx, listing.listing, End::Complete, now)?;
-            listings::complete(tx, listing.kind, listing.started_at)?;
+            listings::record_complete(tx, listing.kind, listing.started_at)?;
             if listing.kind == Kind::AccountVideo {
-                due::feeds_read(tx, listing.started_at)?;
+                due::all_account_lists_read(tx, listing.started_at)?;
             }
             let removals = match is_evidence {
-                true => removals::settle(tx, listing, policy, now)?,
+                true => removals::apply(tx, listing, policy, now)?,
                 false => Removals::default(),
             };
-            counters.close(tx, &Tally { removed: removals.removed, ..Tally::default() })?;
+            counters
+                .close(tx, &KindCounts { removed: removals.removed, ..KindCounts::default() })?;
             Ok(removals)
         })
         .await?;
@@ -247,7 +248,7 @@ pub async fn end(ctx: &mut SyncContext, kind: Kind, kind_outcome: &KindOutcome) 
     let (run_id, kind_outcome) = (ctx.run_id, kind_outcome.clone());
     ctx.store
         .write(move |tx| {
-            counters.close(tx, &Tally::default())?;
+            counters.close(tx, &KindCounts::default())?;
             runs::end_kind(tx, run_id, kind, &kind_outcome, now)
         })
         .await?;

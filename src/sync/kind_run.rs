@@ -231,8 +231,8 @@ async fn note_listing_outcome(
     let (began, outcome) = (ctx.kind_run_began_at, kind_outcome.outcome);
     ctx.store
         .write(move |tx| {
-            listings::note_outcome(tx, kind, outcome)?;
-            listings::fully_synced(tx, kind, began)
+            listings::set_last_outcome(tx, kind, outcome)?;
+            listings::record_full_sync(tx, kind, began)
         })
         .await
 }

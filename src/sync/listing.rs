@@ -136,7 +136,7 @@ async fn run(
     listing: &mut Listing,
     notes: &mut Notes,
 ) -> FetchResult<Ended> {
-    if listings::is_at_its_end(listing) {
+    if listings::has_last_page(listing) {
         return finish(ctx, listing).await;
     }
     // The page in front is one of those that may be in flight.

@@ -34,8 +34,10 @@ pub async fn poll(
 ) -> FetchResult<Polled> {
     let at_once = ctx.fetcher.max_concurrent_requests();
     let pages = request_plan.pages.iter().map(|page| read_page(ctx, kind, *page).left_future());
-    let items =
-        request_plan.items.iter().map(|(key, id)| read_item(ctx, kind, *key, id).right_future());
+    let items = request_plan
+        .items
+        .iter()
+        .map(|(row_id, id)| read_item(ctx, kind, *row_id, id).right_future());
     let reads = stream::iter(pages.chain(items)).buffer_unordered(at_once);
     let refused = all_of(reads, |polled| *polled == Polled::Refused).await?;
     Ok(refused.unwrap_or(Polled::Done))
@@ -138,7 +140,7 @@ async fn heavy(
 }
 
 /// Reads one resource. A 404 is a sign of its removal, not a failure.
-async fn read_item(ctx: &SyncContext, kind: Kind, key: i64, id: &str) -> FetchResult<Polled> {
+async fn read_item(ctx: &SyncContext, kind: Kind, row_id: i64, id: &str) -> FetchResult<Polled> {
     let request = Request::get(kind.path()).segment(id);
     let fetched = ctx.fetcher.fetch(&request, |answer| Item::read_of(kind, id, answer)).await;
     let fetched = match fetched {
@@ -146,7 +148,7 @@ async fn read_item(ctx: &SyncContext, kind: Kind, key: i64, id: &str) -> FetchRe
         Err(FetchError::Api(failure)) if failure.verdict == Verdict::NotFound => {
             let counters = ctx.counters(kind);
             let at = counters.at;
-            write::not_found(&ctx.store, counters, key, at).await?;
+            write::not_found(&ctx.store, counters, row_id, at).await?;
             return Ok(Polled::Done);
         }
         Err(error) => return Err(error),

@@ -17,7 +17,7 @@ use crate::model::due::{DueAccountList, DueRow};
 use crate::model::{Kind, Row};
 use crate::schedule::request_plan;
 use crate::store::due;
-use crate::store::runs::Tally;
+use crate::store::runs::KindCounts;
 use crate::sync::page_size::{self, Heavy};
 use crate::sync::poll::{Polled, all_of};
 
@@ -48,13 +48,13 @@ pub async fn accounts(ctx: &mut SyncContext, due: &[DueRow]) -> FetchResult<Poll
         return refused(ctx, &query::account_sort_feature(), &failure).await;
     }
     let counters = ctx.counters(Kind::Account);
-    let keys: Vec<i64> = due.iter().map(|row| row.key).collect();
+    let row_ids: Vec<i64> = due.iter().map(|row| row.row_id).collect();
     ctx.store
         .write(move |tx| {
-            for key in keys {
-                due::row_read(tx, &counters.due, counters.kind, key)?;
+            for row_id in row_ids {
+                due::row_read(tx, &counters.due, counters.kind, row_id)?;
             }
-            counters.close(tx, &Tally::default())
+            counters.close(tx, &KindCounts::default())
         })
         .await?;
     Ok(Polled::Done)
@@ -97,12 +97,12 @@ async fn read_account_list(ctx: &SyncContext, account_list: &DueAccountList) -> 
         Err(error @ FetchError::Api(_)) => {
             // The others go before it the next time.
             let now = ctx.fetcher.stamp();
-            ctx.store.write(move |tx| due::feed_failed(tx, account, now)).await?;
+            ctx.store.write(move |tx| due::account_list_failed(tx, account, now)).await?;
             return Err(error);
         }
         Err(error) => return Err(error),
     };
-    ctx.store.write(move |tx| due::feed_read(tx, account, begun)).await?;
+    ctx.store.write(move |tx| due::account_list_read(tx, account, begun)).await?;
     Ok(Chain::Read(begun))
 }
 

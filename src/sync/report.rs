@@ -62,7 +62,7 @@ impl Report {
         let now = instant::micros(ctx.fetcher.clock().now());
         let known = ctx
             .store
-            .read(move |c| Ok((instance::identity(c)?.api_key_name, backoff::in_force(c, now)?)));
+            .read(move |c| Ok((instance::identity(c)?.api_key_name, backoff::active(c, now)?)));
         let (key_name, paused) = known.await.unwrap_or_default();
         Self {
             run_id: ctx.run_id,
@@ -89,7 +89,7 @@ impl Report {
             matches!(cause, Some(RetryCause::NoAnswer | RetryCause::Failing))
         };
         let mut asked =
-            self.kinds.iter().filter(|kind| kind.kind_run.tally.requests > 0).peekable();
+            self.kinds.iter().filter(|kind| kind.kind_run.counts.requests > 0).peekable();
         let has_asked = asked.peek().is_some();
         has_asked && asked.all(is_failure) && self.pushed.succeeded == 0 && self.stop.is_none()
     }
@@ -97,6 +97,6 @@ impl Report {
     /// Requests sent in all.
     pub fn requests(&self) -> i64 {
         let daily = self.daily.as_ref().map_or(0, |daily| daily.requests);
-        self.kinds.iter().map(|kind| kind.kind_run.tally.requests).sum::<i64>() + daily
+        self.kinds.iter().map(|kind| kind.kind_run.counts.requests).sum::<i64>() + daily
     }
 }

@@ -69,7 +69,7 @@ pub fn read(
     let (now, batch_delay_s) =
         (at.timestamp(), i64::try_from(options.batch_delay.as_secs()).unwrap_or(i64::MAX));
     let state = listings::state(c, kind)?;
-    let paused = backoff::in_force(c, instant::micros(at))?;
+    let paused = backoff::active(c, instant::micros(at))?;
     let retry_at = |scope| {
         let found = paused.iter().find(|one| (one.kind, one.scope) == (kind, scope));
         found.map(|one| one.retry_at)

@@ -14,8 +14,8 @@ use crate::model::KindOutcome;
 use crate::model::Outcome;
 use crate::model::{Event, Kind};
 use crate::store::pages::{self, PageAddress};
-use crate::store::runs::Tally;
-use crate::store::sample::{self, Picked};
+use crate::store::runs::KindCounts;
+use crate::store::sample::{self, SampledRow};
 use crate::store::{StoreResult, listings};
 use crate::sync::finish;
 use crate::sync::kind_run::end_kind_run;
@@ -131,12 +131,12 @@ async fn one_kind(
 async fn gone(
     ctx: &mut SyncContext,
     kind: Kind,
-    picked: &Picked,
+    picked: &SampledRow,
     verify_report: &mut VerifyReport,
 ) -> StoreResult<()> {
     let counters = ctx.counters(kind);
     let at = counters.at;
-    let removed = write::not_found(&ctx.store, counters, picked.key, at).await?;
+    let removed = write::not_found(&ctx.store, counters, picked.row_id, at).await?;
     let of_kind = verify_report.of(kind);
     of_kind.read += 1;
     of_kind.missing += 1;
@@ -161,7 +161,7 @@ fn tell(ctx: &mut SyncContext, kind: Kind, read: usize, of: usize) {
 async fn by_id(
     ctx: &mut SyncContext,
     kind: Kind,
-    picked: &Picked,
+    picked: &SampledRow,
     verify_report: &mut VerifyReport,
 ) -> FetchResult<Answered> {
     let request = Request::get(kind.path()).segment(&picked.id);
@@ -182,7 +182,7 @@ async fn by_id(
             let judged = judge.row(tx, &row)?;
             // The same content in another form, as in a list, is not worth a page's validator.
             match judged.as_ref().is_some_and(|judged| judged.is_other_form) {
-                true => counters.close(tx, &Tally::default())?,
+                true => counters.close(tx, &KindCounts::default())?,
                 false => _ = write::item(tx, &counters, &row, as_of)?,
             }
             Ok(judged)
@@ -200,7 +200,7 @@ fn judge_of(ctx: &SyncContext, kind: Kind, as_of: i64, verify_report: &VerifyRep
 /// Reads again the pages on which the sample stands, and compares all rows they show.
 async fn pages_of(
     ctx: &mut SyncContext,
-    sample: &[Picked],
+    sample: &[SampledRow],
     wanted: usize,
     verify_report: &mut VerifyReport,
 ) -> FetchResult<()> {
@@ -232,7 +232,7 @@ async fn pages_of(
 async fn one_page(
     ctx: &mut SyncContext,
     address: &PageAddress,
-    sample: &[Picked],
+    sample: &[SampledRow],
     verify_report: &mut VerifyReport,
 ) -> FetchResult<Option<String>> {
     let kind = Kind::AccountVideo;

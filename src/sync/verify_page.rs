@@ -11,7 +11,7 @@ use rusqlite::{Connection, Transaction};
 use crate::model::row::NO_FINGERPRINT;
 use crate::model::{Kind, Row};
 use crate::store::StoreResult;
-use crate::store::sample::{self, Held, Stratum};
+use crate::store::sample::{self, StoredRow, Stratum};
 use crate::sync::compare::{self, Compared};
 use crate::sync::verify_report::{VerifyReport, What};
 
@@ -31,7 +31,7 @@ pub struct Judge {
 /// Result of comparing one row.
 #[derive(Debug)]
 pub struct Judged {
-    key: i64,
+    row_id: i64,
     id: String,
     compared: Compared,
     /// The account's creator, if the account was scraped since the mirror saw it.
@@ -46,7 +46,7 @@ impl Judge {
         let (mut seen, mut all) = (BTreeSet::new(), Vec::new());
         for row in rows {
             if let Some(judged) = self.row(tx, row)?
-                && seen.insert(judged.key)
+                && seen.insert(judged.row_id)
             {
                 all.push(judged);
             }
@@ -67,12 +67,12 @@ impl Judge {
         }
         let compared = self.compare(tx, &held, row)?;
         if matches!(compared, Compared::Drift(_)) {
-            sample::invalidate(tx, self.kind, held.key)?;
+            sample::invalidate(tx, self.kind, held.row_id)?;
         }
         let is_scraped = self.kind == Kind::Account && compare::is_later(self.kind, &held, row);
         let creator = row.value(self.kind, "creator_id").into_text().filter(|_| is_scraped);
         Ok(Some(Judged {
-            key: held.key,
+            row_id: held.row_id,
             id: row.id().into_owned(),
             moved: creator.map(Cow::into_owned),
             is_other_form: compared == Compared::Equal
@@ -81,12 +81,12 @@ impl Judge {
         }))
     }
 
-    fn compare(&self, c: &Connection, held: &Held, row: &Row) -> StoreResult<Compared> {
+    fn compare(&self, c: &Connection, held: &StoredRow, row: &Row) -> StoreResult<Compared> {
         let is_newer = self.kind == Kind::Creator
             && (self.moved.contains(&*row.id())
                 || sample::has_newer_scrape(c, &row.id(), held.as_of, self.now)?);
         let scrape = match row.scraped_at {
-            Some(at) => sample::scrape(c, self.kind, held.key, at)?,
+            Some(at) => sample::scrape(c, self.kind, held.row_id, at)?,
             None => None,
         };
         Ok(compare::compare(self.kind, held, row, is_newer, scrape.as_deref()))
@@ -103,7 +103,7 @@ pub fn note(
     for one in judged {
         verify_report.moved.extend(one.moved);
         // What was shown in passing may be picked as well.
-        let is_new = verify_report.seen.insert((kind, one.key));
+        let is_new = verify_report.seen.insert((kind, one.row_id));
         if !is_new && one.compared == Compared::Equal {
             continue;
         }

@@ -180,7 +180,7 @@ fn the_budget_is_kept_and_the_estimate_told_before() {
 #[test]
 fn what_it_cannot_do_has_its_code_and_its_words() {
     let mut bed = Bed::live(SandboxSettings { account_videos: 30, ..calm() });
-    bed.backfill(&["--days", "3"]).expect(78).says("there is no database");
+    bed.backfill(&["--days", "3"]).expect(78).says("no database at");
     assert!(!bed.database().exists() && bed.log().is_empty());
     for days in ["0", "-3", "4000", "x"] {
         bed.backfill(&["--days", days]).expect(2);

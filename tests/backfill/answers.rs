@@ -94,7 +94,7 @@ fn refusals_that_no_size_mends_end_with_that_kind() {
 fn an_id_that_is_refused_is_left_out_and_holds_up_no_other() {
     let bed = synced();
     let odd = "UPDATE video SET id = 'legacy-7'
-               WHERE key = (SELECT key FROM video ORDER BY create_time LIMIT 1)";
+               WHERE row_id = (SELECT row_id FROM video ORDER BY create_time LIMIT 1)";
     assert_eq!(bed.db_to_write().execute(odd, []).unwrap(), 1);
     let missing = "SELECT count(*) FROM videos AS v
                    JOIN (SELECT DISTINCT date FROM daily_metrics WHERE kind = 'account') AS d

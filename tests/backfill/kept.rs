@@ -122,7 +122,7 @@ proptest! {
                 loop {
                     let subjects = mirror.store.read(|c| metrics::next(c, &wanted, after, limit)).unwrap();
                     let Some(last) = subjects.last() else { break };
-                    after = last.key;
+                    after = last.row_id;
                     found.extend(subjects.iter().map(|subject| subject.id.clone()));
                     let mut told: Vec<(Subject, DayMetrics)> = Vec::new();
                     for subject in subjects {

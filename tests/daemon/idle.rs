@@ -38,7 +38,7 @@ fn fill_up(bed: &Bed) {
         let names = statement.query_map([], |row| row.get(0)).unwrap();
         names
             .map(Result::unwrap)
-            .filter(|name: &String| !["key", "id", "page"].contains(&name.as_str()))
+            .filter(|name: &String| !["row_id", "id", "page"].contains(&name.as_str()))
             .collect()
     };
     let columns = columns.join(", ");
@@ -51,12 +51,12 @@ fn fill_up(bed: &Bed) {
          SELECT 10000 + n, 'video', '/videos?cursor=' || n, n, 1, 1 FROM number WHERE n <= 499;
          INSERT INTO video (id, page, {columns})
          SELECT printf('%08x-0000-4000-8000-%012x', n, n), 10000 + (n + 199) / 200, {columns}
-         FROM number CROSS JOIN (SELECT {columns} FROM video ORDER BY key LIMIT 1);
-         UPDATE page SET members = held.keys
-         FROM (SELECT page, json_group_array(key) AS keys FROM video GROUP BY page) AS held
+         FROM number CROSS JOIN (SELECT {columns} FROM video ORDER BY row_id LIMIT 1);
+         UPDATE page SET members = held.row_ids
+         FROM (SELECT page, json_group_array(row_id) AS row_ids FROM video GROUP BY page) AS held
          WHERE held.page = page.page AND page.page > 10000;
          INSERT OR REPLACE INTO video_due (video, due_at)
-         SELECT key, unixepoch() + 3600 + key * 7919 % 172800 FROM video;
+         SELECT row_id, unixepoch() + 3600 + row_id * 7919 % 172800 FROM video;
          COMMIT;"
     ))
     .unwrap();

@@ -146,7 +146,7 @@ fn ended_by(bed: &Bed, happens: impl FnOnce(&Path)) {
     let daemon = bed.idle_daemon();
     bed.start(bed.command(&["backup", copy.to_str().unwrap()])).wait().expect(0);
     happens(&copy);
-    daemon.process.wait().expect(74).says("mirror.db was deleted or replaced while it was in use");
+    daemon.process.wait().expect(74).says("mirror.db` was deleted or replaced while it was in use");
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn open(path: &Path) -> Connection {
 }
 
 fn pages_due(path: &Path, now: DateTime<Utc>) -> Vec<Option<String>> {
-    let sql = "SELECT p.cursor FROM video_due AS d JOIN video AS v ON v.key = d.video
+    let sql = "SELECT p.cursor FROM video_due AS d JOIN video AS v ON v.row_id = d.video
                JOIN page AS p ON p.page = v.page
                WHERE d.due_at <= ?1 GROUP BY p.page ORDER BY min(d.due_at)";
     let db = open(path);

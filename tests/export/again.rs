@@ -72,7 +72,7 @@ fn what_did_not_change_is_not_written_and_what_did_is() {
         ),
         (
             "UPDATE metric SET views = views + 1
-             WHERE key = 3 AND slot = (SELECT slot FROM metric_day WHERE date = '2024-02-01')",
+             WHERE row_id = 3 AND slot = (SELECT slot FROM metric_day WHERE date = '2024-02-01')",
             vec![month("daily_metrics", "2024-02")],
         ),
         ("UPDATE video SET description = 'new', view_count = 1", vec![]),
@@ -102,7 +102,7 @@ fn after_any_changes_an_export_is_what_a_new_one_would_be() {
                     "UPDATE video_scrape SET view_count = {number} WHERE video = {video} AND at_s > {day}"
                 ),
                 1 => format!(
-                    "UPDATE video SET scrape_interval_hours = {} WHERE key = {video}",
+                    "UPDATE video SET scrape_interval_hours = {} WHERE row_id = {video}",
                     number % 48 + 1
                 ),
                 2 => format!(

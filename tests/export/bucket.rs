@@ -124,7 +124,7 @@ fn large_files_go_in_parts() {
     let (bed, _) = mirror();
     // Text that does not compress, longer than a part.
     bed.db_to_write()
-        .execute_batch("UPDATE video SET description = hex(randomblob(180000)) WHERE key < 60")
+        .execute_batch("UPDATE video SET description = hex(randomblob(180000)) WHERE row_id < 60")
         .unwrap();
     upload(&bed, &server.address, SECRET, "s3://warehouse", &["videos"]).expect(0);
     let path = server.bucket().join("videos/part-0.parquet");

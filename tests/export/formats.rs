@@ -45,8 +45,8 @@ fn csv_for_spreadsheets_holds_no_formula_of_others_and_keeps_every_id() {
     let (bed, out) = mirror();
     bed.db_to_write()
         .execute_batch(
-            "UPDATE video SET description = '=WEBSERVICE(\"http://x/\")' WHERE key = 5;
-             UPDATE account_video SET id = 7300000000000000000 + key WHERE key < 9",
+            "UPDATE video SET description = '=WEBSERVICE(\"http://x/\")' WHERE row_id = 5;
+             UPDATE account_video SET id = 7300000000000000000 + row_id WHERE row_id < 9",
         )
         .unwrap();
     export(&bed, "csv", out.path(), &["--excel"]);

@@ -90,7 +90,7 @@ fn without_a_database_it_is_78() {
     let mut command = bed.command(&["export", "--format", "csv", "--out", place.to_str().unwrap()]);
     command.args(["--quiet"]);
     std::fs::remove_file(bed.database()).unwrap();
-    bed.start(command).wait().expect(78).says("there is no database");
+    bed.start(command).wait().expect(78).says("no database at");
     assert!(!place.exists());
 }
 

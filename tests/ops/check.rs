@@ -326,7 +326,7 @@ fn a_dropped_view_table_or_index_and_a_changed_migration_are_74() {
         ("DROP INDEX video_by_id", "index `video_by_id` is missing"),
         (
             "UPDATE refinery_schema_history SET checksum = '1' WHERE version = 2",
-            "migration 2 (`views`) was made from another text",
+            "migration 2 (`views`) differs from the recorded one",
         ),
         ("DELETE FROM refinery_schema_history", "`refinery_schema_history` is missing or empty"),
     ] {

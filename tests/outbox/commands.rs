@@ -182,7 +182,7 @@ fn an_abbreviated_id_has_at_least_8_characters() {
     // A whole id may be shorter, and be the beginning of another.
     let renamed = format!(
         "UPDATE video SET id = CASE id WHEN '{id}' THEN 'abc' ELSE 'abcdefgh' || substr(id, 9) END
-         WHERE key IN (SELECT key FROM video ORDER BY id LIMIT 3)"
+         WHERE row_id IN (SELECT row_id FROM video ORDER BY id LIMIT 3)"
     );
     bed.db_to_write().execute(&renamed, []).unwrap();
     bed.queue(&["untrack", "video", "abc"]);

@@ -208,7 +208,7 @@ impl Spy {
     /// By video and scrape, both in milliseconds: when it was seen.
     fn seen(&self) -> BTreeMap<(String, i64), i64> {
         let sql = "SELECT v.id, s.at_s * 1000 + s.at_ns / 1000000, s.seen_at / 1000
-                   FROM spy AS s JOIN video AS v ON v.key = s.video";
+                   FROM spy AS s JOIN video AS v ON v.row_id = s.video";
         let mut statement = self.0.prepare(sql).unwrap();
         let rows =
             statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).unwrap();

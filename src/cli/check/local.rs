@@ -105,7 +105,7 @@ pub fn capabilities(context: &Context, mirror: &Mirror) -> Check {
         return Check::skipped("capabilities", "there is no mirror that remembers");
     };
     let now = context.clock.now();
-    let refused = match store.read(|c| unsupported::in_force(c, instant::micros(now))) {
+    let refused = match store.read(|c| unsupported::active(c, instant::micros(now))) {
         Ok(refused) => refused,
         Err(error) => return Check::failure("capabilities", context.storage(&error)),
     };
@@ -133,7 +133,7 @@ pub fn listings(context: &Context, mirror: &Mirror) -> Check {
             let outcome = outcome.filter(|outcome| outcome.is_unfinished());
             unfinished.extend(outcome.map(|outcome| format!("{} {outcome}", kind.plural())));
         }
-        Ok((unfinished, backoff::in_force(c, now)?))
+        Ok((unfinished, backoff::active(c, now)?))
     };
     let (mut parts, paused) = match store.read(read) {
         Ok(found) => found,

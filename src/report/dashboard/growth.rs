@@ -5,7 +5,7 @@ use crate::report::dashboard::html::Html;
 use crate::report::dashboard::parts::{METER, day, framed};
 use crate::report::text::thousands;
 use crate::store::dashboard::{
-    DAY_S, DAYS_OF_MOVERS, Engagement, Followers, Gain, Growth, Mover, Subject,
+    DAY_S, DAYS_OF_MOVERS, Engagement, Followers, Gain, Growth, Mover, PostSource,
 };
 
 const SPARK: Frame = Frame { width: 150, height: 34 };
@@ -86,7 +86,7 @@ pub fn movers(html: &mut Html, movers: &[Mover], now: i64) -> Result<(), ChartEr
         if let Some(platform) = &mover.platform {
             platform_name(html, platform);
         }
-        if mover.subject == Subject::Video {
+        if mover.source == PostSource::Video {
             html.raw("&nbsp;· tracked");
         }
         html.raw("</span></th><td class=\"spark\">");

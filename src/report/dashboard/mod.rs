@@ -50,7 +50,7 @@ pub fn page(facts: &Facts<'_>) -> Result<String, ChartError> {
     growth::creators(&mut html, &dashboard.creators)?;
     upkeep::freshness(&mut html, &dashboard.kinds, facts.now)?;
     html.raw("</div></div>");
-    upkeep::requests(&mut html, &dashboard.spent, facts.now)?;
+    upkeep::requests(&mut html, &dashboard.requests, facts.now)?;
     html.raw("</main><footer><p>Made by creatormirror ");
     html.text(env!("CARGO_PKG_VERSION")).raw(" from ");
     let name = facts.database.file_name().unwrap_or_default();
@@ -103,8 +103,8 @@ fn tiles(html: &mut Html, dashboard: &Dashboard) {
     tile(html, "Posts", &thousands(videos.saturating_add(posts)), &Remark::plain(&split));
     let (fresh, remark) = freshness(&dashboard.kinds);
     tile(html, "Up to date", &fresh, &remark);
-    let requests: i64 = dashboard.spent.values().map(|spent| spent.requests).sum();
-    let unchanged: i64 = dashboard.spent.values().map(|spent| spent.not_modified).sum();
+    let requests: i64 = dashboard.requests.values().map(|spent| spent.requests).sum();
+    let unchanged: i64 = dashboard.requests.values().map(|spent| spent.not_modified).sum();
     let days = match requests {
         0 => format!("none sent in {DAYS_OF_REQUESTS} days"),
         _ => format!("in {DAYS_OF_REQUESTS} days, {} unchanged", percent(unchanged, requests)),

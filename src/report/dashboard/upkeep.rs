@@ -10,7 +10,7 @@ use crate::report::dashboard::chart::{self, ChartError, SERIES, Series};
 use crate::report::dashboard::html::Html;
 use crate::report::dashboard::parts::{METER, day, framed, percent};
 use crate::report::text::{moment, thousands};
-use crate::store::dashboard::{DAYS_OF_REQUESTS, Dashboard, KindFreshness, Spent, day_of};
+use crate::store::dashboard::{DAYS_OF_REQUESTS, Dashboard, KindFreshness, RequestCounts, day_of};
 
 /// The kinds that have a colour of their own among requests, and all others together.
 const GROUPS: [(&str, &str); 4] = [
@@ -93,7 +93,7 @@ fn rough(seconds: f64) -> String {
 /// Requests by day and kind.
 pub fn requests(
     html: &mut Html,
-    spent: &BTreeMap<(i64, String), Spent>,
+    spent: &BTreeMap<(i64, String), RequestCounts>,
     now: DateTime<Utc>,
 ) -> Result<(), ChartError> {
     html.raw("<section class=\"card last\"><div class=\"head\"><h2>Requests per day</h2>");
@@ -124,7 +124,7 @@ pub fn requests(
     let title = format!("Requests on each of {DAYS_OF_REQUESTS} days; the sums are beside it");
     html.raw("<div class=\"columns\"><div>");
     framed(html, |frame| chart::bars(frame, &title, &labels, &series))?;
-    let mut sums: BTreeMap<&str, Spent> = BTreeMap::new();
+    let mut sums: BTreeMap<&str, RequestCounts> = BTreeMap::new();
     for ((_, kind), one) in spent {
         let sum = sums.entry(kind).or_default();
         sum.requests += one.requests;

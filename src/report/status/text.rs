@@ -11,7 +11,7 @@ use crate::report::text::{self, bytes, moment, relative, span, thousands};
 use crate::report::{outbox, sync};
 use crate::store::backoff::Backoff;
 use crate::store::freshness::Freshness;
-use crate::store::metrics::Reach;
+use crate::store::metrics::MetricsRange;
 use crate::store::status::KindStatus;
 use crate::store::unsupported::UnsupportedFeature;
 use crate::sync::finish::unreadable_text;
@@ -127,11 +127,11 @@ fn next_due(status: &Status) -> String {
 }
 
 /// How far the daily metrics reach back, and whether they go on.
-fn days(reaches: &[Reach]) -> String {
+fn days(reaches: &[MetricsRange]) -> String {
     if reaches.is_empty() {
         return "no daily metrics; `creatormirror backfill --days N` asks for them".to_owned();
     }
-    let of = |reach: &Reach| {
+    let of = |reach: &MetricsRange| {
         let (kind, from, to) = (reach.kind.plural(), &reach.from, &reach.to);
         let goes_on = if reach.is_growing { "" } else { " (the backfill is not finished)" };
         format!("{kind} {from} to {to}{goes_on}")

@@ -1,6 +1,6 @@
-//! Everything that a report of the organization at a dashboard shows, read in one snapshot.
+//! Reads everything that the dashboard (`report`) shows, in one snapshot.
 //!
-//! What the API says is not trusted to be of a sensible size: sums saturate rather than fail.
+//! The API's counts may be of any size, so sums saturate.
 
 mod growth;
 
@@ -16,53 +16,53 @@ use crate::store::listings::{self, KindState};
 use crate::store::outbox::{self, Summary};
 use crate::store::query::Query;
 
-pub use growth::{DAY_S, DAYS, DAYS_OF_MOVERS, Followers, Gain, Growth, Mover, Subject, day_of};
+pub use growth::{DAY_S, DAYS, DAYS_OF_MOVERS, Followers, Gain, Growth, Mover, PostSource, day_of};
 
-/// Days of requests that are told apart.
+/// Days for which requests are shown.
 pub const DAYS_OF_REQUESTS: i64 = 14;
-/// Creators that are shown.
+/// Maximum number of creators shown.
 const CREATORS_MAX: usize = 12;
 
-/// The organization at a moment.
+/// Data of the dashboard.
 #[derive(Debug, Clone)]
 pub struct Dashboard {
-    /// Whose mirror it is.
+    /// Identity of the mirror.
     pub identity: Identity,
-    /// How complete and how fresh each kind is.
+    /// Completeness and freshness of each kind.
     pub kinds: Vec<KindFreshness>,
-    /// Views gained, and by what.
+    /// Views gained by day, and the top movers.
     pub growth: Growth,
     /// Followers over time.
     pub followers: Followers,
-    /// Creators by engagement, the largest ones alone.
+    /// The creators with the most views, by engagement rate.
     pub creators: Vec<Engagement>,
     /// Requests sent, by day (since 1970) and kind.
-    pub spent: BTreeMap<(i64, String), Spent>,
-    /// How the outbox is doing.
+    pub requests: BTreeMap<(i64, String), RequestCounts>,
+    /// Entries of the outbox by state.
     pub outbox: Summary,
 }
 
-/// How complete and how fresh a kind is.
+/// Completeness and freshness of a kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KindFreshness {
     /// Which kind.
     pub kind: Kind,
-    /// Rows that the API lists.
+    /// Present rows.
     pub rows: i64,
-    /// Rows that it no longer lists.
+    /// Removed rows.
     pub removed: i64,
-    /// What its listings came to.
+    /// State of its listings.
     pub state: KindState,
-    /// The ages of what is being collected; `None` where nothing is.
+    /// Age of the latest scrapes; `None` without any.
     pub ages: Option<Ages>,
 }
 
-/// A creator's accounts together; `creator` is `None` for the accounts that have none.
+/// Totals of a creator's accounts; `creator` is `None` for accounts without one.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Engagement {
     /// The creator's name.
     pub creator: Option<String>,
-    /// Accounts that are not removed.
+    /// Number of present accounts.
     pub accounts: i64,
     /// Their followers.
     pub followers: i64,
@@ -73,38 +73,37 @@ pub struct Engagement {
 }
 
 impl Engagement {
-    /// Engagement for each view; `None` without views.
+    /// Engagement per view; `None` without views.
     pub fn rate(&self) -> Option<f64> {
-        // Counts beyond what an f64 holds exactly are not shown to their last digit.
+        // The rounding of counts beyond 2^53 is not visible in a rate.
         (self.views > 0).then(|| self.engagement as f64 / self.views as f64)
     }
 }
 
-/// What was spent on a kind in a day.
+/// Requests sent for a kind on a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spent {
+pub struct RequestCounts {
     /// Requests sent.
     pub requests: i64,
-    /// Of these, answered with 304.
+    /// Of these, answered 304.
     pub not_modified: i64,
 }
 
-/// Reads it all at `now`, in Unix seconds.
+/// Reads everything at `now`, Unix seconds.
 pub fn read(c: &Connection, now: i64) -> StoreResult<Dashboard> {
-    // Only ever read: dropping the transaction lets the moment go.
-    let moment = c.unchecked_transaction()?;
+    let snapshot = c.unchecked_transaction()?;
     Ok(Dashboard {
-        identity: instance::identity(&moment)?,
-        kinds: standings(&moment)?,
-        growth: growth::views(&moment, now)?,
-        followers: growth::followers(&moment, now)?,
-        creators: creators(&moment)?,
-        spent: spent(&moment, now)?,
-        outbox: outbox::summary(&moment)?,
+        identity: instance::identity(&snapshot)?,
+        kinds: kinds(&snapshot)?,
+        growth: growth::views(&snapshot, now)?,
+        followers: growth::followers(&snapshot, now)?,
+        creators: creators(&snapshot)?,
+        requests: requests(&snapshot, now)?,
+        outbox: outbox::summary(&snapshot)?,
     })
 }
 
-fn standings(c: &Connection) -> StoreResult<Vec<KindFreshness>> {
+fn kinds(c: &Connection) -> StoreResult<Vec<KindFreshness>> {
     let ages = analysis::ages(c)?;
     let freshness = |kind: Kind| {
         let (rows, removed) = listings::counts(c, kind)?;
@@ -141,33 +140,26 @@ fn creators(c: &Connection) -> StoreResult<Vec<Engagement>> {
     Ok(found)
 }
 
-fn spent(c: &Connection, now: i64) -> StoreResult<BTreeMap<(i64, String), Spent>> {
+fn requests(c: &Connection, now: i64) -> StoreResult<BTreeMap<(i64, String), RequestCounts>> {
     let first = (day_of(now) - DAYS_OF_REQUESTS + 1) * DAY_S;
     let sql = "SELECT started_at / 86400000000, kind, sum(requests), sum(not_modified)
                FROM kind_run WHERE started_at >= ?1 * 1000000 GROUP BY 1, 2";
     c.all(sql, [first], |row| {
-        let spent = Spent { requests: row.get(2)?, not_modified: row.get(3)? };
-        Ok(((row.get(0)?, row.get(1)?), spent))
+        let requests = RequestCounts { requests: row.get(2)?, not_modified: row.get(3)? };
+        Ok(((row.get(0)?, row.get(1)?), requests))
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Database;
-    use crate::store::open::IfMissing;
+    use crate::store::testing::mirror;
 
     const NOW: i64 = 1_780_000_000;
 
-    fn store() -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
-        (folder, store)
-    }
-
     #[test]
-    fn an_empty_mirror_has_a_glance() {
-        let (_folder, store) = store();
+    fn empty_mirror_has_an_empty_dashboard() {
+        let (_folder, store) = mirror();
         let dashboard = store.read(|c| read(c, NOW)).unwrap();
         assert!(dashboard.growth.days.is_empty() && dashboard.growth.movers.is_empty());
         assert!(dashboard.followers.curve.is_empty() && dashboard.creators.is_empty());
@@ -176,15 +168,15 @@ mod tests {
 
     #[test]
     fn absurd_counts_do_not_overflow() {
-        let (_folder, store) = store();
+        let (_folder, store) = mirror();
         let max = i64::MAX;
         let sql = format!(
-            "INSERT INTO account (key, id, follower_count, view_count, like_count, comment_count,
+            "INSERT INTO account (row_id, id, follower_count, view_count, like_count, comment_count,
                                   fingerprint, as_of, first_mirrored_at)
              VALUES (1, 'a', {max}, {max}, {max}, {max}, 0, 0, 0), (2, 'b', {max}, {max}, 1, 1, 0, 0, 0);
              INSERT INTO account_scrape (account, at_s, at_ns, follower_count)
              VALUES (1, {NOW} - 9, 0, -{max}), (1, {NOW} - 8, 0, {max}), (2, {NOW} - 8, 0, {max});
-             INSERT INTO video (key, id, fingerprint, as_of, first_mirrored_at) VALUES (1, 'v', 0, 0, 0);
+             INSERT INTO video (row_id, id, fingerprint, as_of, first_mirrored_at) VALUES (1, 'v', 0, 0, 0);
              INSERT INTO video_scrape (video, at_s, at_ns, view_count)
              VALUES (1, {NOW} - 9, 0, -{max}), (1, {NOW} - 8, 0, {max}), (1, {max}, 0, 7);"
         );
@@ -196,21 +188,21 @@ mod tests {
     }
 
     #[test]
-    fn days_before_the_mirror_are_those_the_api_counted() {
-        let (_folder, store) = store();
+    fn days_before_the_history_are_from_daily_metrics() {
+        let (_folder, store) = mirror();
         let today = day_of(NOW);
-        // Video 2 and post 1 are the same; the figures of a resource that is unknown do not count.
+        // Video 2 and post 1 are the same post; metrics of an unknown resource do not count.
         let sql = format!(
-            "INSERT INTO video (key, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
+            "INSERT INTO video (row_id, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
              VALUES (1, 'v', 'x', 'tiktok', 0, 0, 0), (2, 'w', 'y', 'tiktok', 0, 0, 0);
-             INSERT INTO account_video (key, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
+             INSERT INTO account_video (row_id, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
              VALUES (1, 'p', 'y', 'tiktok', 0, 0, 0), (2, 'q', 'z', 'tiktok', 0, 0, 0);
              INSERT INTO video_scrape (video, at_s, at_ns, view_count)
              VALUES (1, {yesterday}, 0, 10), (1, {yesterday} + 9, 0, 13), (1, {NOW} - 1, 0, 20);
              INSERT INTO metric_day (slot, kind, day, date)
              VALUES (1, 'video', {today} - 2, ''), (2, 'account_video', {today} - 2, '-'),
                     (3, 'video', {today} - 1, '+'), (4, 'video', {today}, '=');
-             INSERT INTO metric (slot, key, state, views)
+             INSERT INTO metric (slot, row_id, state, views)
              VALUES (1, 1, 1, 100), (1, 2, 1, {max}), (2, 1, 1, 7), (2, 2, 0, 8), (3, 1, 0, 40),
                     (3, 2, 2, 5), (4, 1, 0, 50);",
             yesterday = (today - 1) * DAY_S,
@@ -220,7 +212,7 @@ mod tests {
         let days = store.read(|c| read(c, NOW)).unwrap().growth.days;
         let expected = [
             (today - 2, Gain { videos: i64::MAX, posts: 8 }),
-            // The history has but a part of the first day, and all of those after it.
+            // The history covers a part of the first day, and all days after it.
             (today - 1, Gain { videos: 40, posts: 0 }),
             (today, Gain { videos: 7, posts: 0 }),
         ];

@@ -1,4 +1,4 @@
-//! Adding entries: from any process, beside whoever holds the lock.
+//! Adds entries and records their validation. Any process may add entries, without the instance lock.
 
 use rusqlite::{Connection, Transaction};
 
@@ -7,7 +7,7 @@ use crate::store::error::StoreResult;
 use crate::store::outbox::entry::{Entry, OPEN, select};
 use crate::store::query::Query;
 
-/// Adds an entry; returns its number. What is checked is not looked at again.
+/// Adds a validated entry and returns its number.
 pub fn add(tx: &Transaction<'_>, draft: &Draft, checked: &Checked, at: i64) -> StoreResult<i64> {
     let sql =
         "INSERT INTO outbox (created_at, kind, action, target, subject, account, method, path,
@@ -31,16 +31,16 @@ pub fn add(tx: &Transaction<'_>, draft: &Draft, checked: &Checked, at: i64) -> S
     ))?)
 }
 
-/// Entries that are ready but for what SQL could not check: those that came by SQL, and those whose
-/// awaited result is there.
+/// Returns the queued entries that are not validated yet: those added by SQL, and those whose awaited
+/// result has arrived.
 pub fn unchecked(c: &Connection) -> StoreResult<Vec<Entry>> {
     let sql =
         format!("WHERE state IN {OPEN} AND state = 'queued' AND is_checked = 0 ORDER BY entry");
     c.all(&select(&sql), [], Entry::from_row)
 }
 
-/// Keeps what checking an entry found out.
-pub fn keep_checked(tx: &Transaction<'_>, entry: i64, checked: &Checked) -> StoreResult<()> {
+/// Saves the result of validating an entry.
+pub fn save_checked(tx: &Transaction<'_>, entry: i64, checked: &Checked) -> StoreResult<()> {
     let sql = "UPDATE outbox
                SET target = ?2, subject = ?3, account = ?4, path = ?5, serial_key = ?6, other_serial_key = ?7,
                    is_checked = ?8,

@@ -1,4 +1,4 @@
-//! An entry of the outbox as it is read.
+//! An entry of the outbox.
 
 use rusqlite::Connection;
 
@@ -7,78 +7,78 @@ use crate::model::outbox::{Action, Draft, State};
 use crate::store::error::StoreResult;
 use crate::store::query::{Query, from_row};
 
-/// The states of an entry that is not at its end, as the indexes of open entries have them.
+/// The states of an open entry, written as in the partial indexes of open entries.
 pub(super) const OPEN: &str = "('queued', 'waiting', 'held', 'sending', 'unsure')";
 
-/// When an entry is tried next, as the view `outbox_log` has it: not before its own pause nor the
-/// server's is over. NULL when it is not tried again by itself, or as soon as something runs.
+/// When an entry is tried next, as in the view `outbox_log`: after its own backoff and the server's
+/// cooldown. NULL if it is not retried, or is ready now.
 const NEXT_ATTEMPT_AT: &str = "CASE WHEN state IN ('queued', 'unsure') THEN nullif(
         max(next_at, created_at, (SELECT coalesce(cooldown_until, 0) FROM instance)), created_at) END";
 
-/// An entry, whole. Times in microseconds.
+/// An entry of the outbox. Times in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Its number.
     pub entry: i64,
     /// When it was queued.
     pub created_at: i64,
-    /// Of what kind the resource is.
+    /// Kind of the resource.
     pub kind: Kind,
-    /// What is done.
+    /// What is to be done.
     pub action: Action,
-    /// What it is about.
+    /// The resource, as shown to the user.
     pub target: Option<String>,
-    /// The resource's id, as it was named until it is known.
+    /// The resource's id, or the name given for it while the id is not known.
     pub subject: Option<String>,
-    /// The account of a link, likewise.
+    /// The account of a link: its id or name, as for `subject`.
     pub account: Option<String>,
     /// The HTTP method.
     pub method: String,
     /// The path; `None` while an id in it is not known.
     pub path: Option<String>,
-    /// The body.
+    /// The JSON body.
     pub body: Option<String>,
-    /// The key that lets the server recognize a repeat.
+    /// The idempotency key, by which the server recognizes a repeated request.
     pub idempotency_key: String,
-    /// The keys before it, a JSON array.
+    /// Former idempotency keys, a JSON array.
     pub former_keys: String,
-    /// When the key was first sent.
+    /// When the idempotency key was first sent.
     pub key_used_at: Option<i64>,
-    /// How often the key was answered with 500 or 502.
+    /// Number of 500 and 502 answers to the idempotency key.
     pub key_errors: i64,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// Sends.
+    /// Number of attempts to send it.
     pub attempts: i64,
-    /// Sends that count against the bound.
+    /// Failed attempts that count toward the limit.
     pub fails: i64,
-    /// Times it was looked for in vain since the last send.
+    /// Reconciliations since the last attempt that found nothing.
     pub looks: i64,
-    /// Whether the outcome of any send is not known.
+    /// Whether the result of any attempt is unknown.
     pub is_doubtful: bool,
-    /// Nothing is done about it before this.
+    /// Earliest time of the next attempt or reconciliation.
     pub next_at: i64,
-    /// When it is tried next, as `outbox_log` shows it.
+    /// Time of the next attempt, as in `outbox_log`.
     pub next_attempt_at: Option<i64>,
     /// When it was first sent.
     pub first_sent_at: Option<i64>,
-    /// The last creator that was known before that.
+    /// The largest `row_id` of a creator at that time.
     pub known_creator: Option<i64>,
-    /// The last status.
+    /// HTTP status of the last answer.
     pub http_status: Option<i64>,
-    /// The API's name for what went wrong.
+    /// The API's error code, or ours.
     pub code: Option<String>,
-    /// What happened, for people.
+    /// Error message.
     pub detail: Option<String>,
-    /// What is wrong with which field, a JSON array.
+    /// The API's errors by field, a JSON array.
     pub fields: Option<String>,
-    /// What to do about it.
+    /// Hint for the user.
     pub hint: Option<String>,
-    /// The API's name for the request.
+    /// The API's id of the last request.
     pub request_id: Option<String>,
-    /// The id of what was created or changed.
+    /// Id of the resource created or changed.
     pub result_id: Option<String>,
-    /// When it ended.
+    /// When it finished.
     pub finished_at: Option<i64>,
 }
 
@@ -88,7 +88,7 @@ from_row!(Entry: entry, created_at, kind, action, target, subject, account, meth
     request_id, result_id, finished_at);
 
 impl Entry {
-    /// The request as it was asked for.
+    /// The write as the user gave it.
     pub fn draft(&self) -> Draft {
         Draft {
             kind: self.kind,
@@ -104,7 +104,7 @@ pub(super) fn select(rest: &str) -> String {
     format!("SELECT *, {NEXT_ATTEMPT_AT} AS next_attempt_at FROM outbox AS e {rest}")
 }
 
-/// The entry of this number.
+/// Returns the entry with this number.
 pub fn one(c: &Connection, entry: i64) -> StoreResult<Option<Entry>> {
     c.optional(&select("WHERE entry = ?1"), [entry], Entry::from_row)
 }

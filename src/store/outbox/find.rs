@@ -1,4 +1,4 @@
-//! Finding what a user names: resources of the mirror, and entries of the outbox.
+//! Finds the resources and entries that a user or an entry names.
 
 use rusqlite::Connection;
 
@@ -8,7 +8,7 @@ use crate::store::error::StoreResult;
 use crate::store::outbox::entry::OPEN;
 use crate::store::query::{Query, from_row};
 
-/// Up to two ids of a kind that begin like this: first the id that is exactly this, removed ones last.
+/// Returns up to two ids of a kind with this prefix: an exact match first, removed rows last.
 pub fn by_prefix(c: &Connection, kind: Kind, prefix: &str) -> StoreResult<Vec<String>> {
     let sql = format!(
         "SELECT id FROM {} WHERE id >= ?1 AND id < ?1 || char(0x10ffff)
@@ -18,14 +18,14 @@ pub fn by_prefix(c: &Connection, kind: Kind, prefix: &str) -> StoreResult<Vec<St
     c.all(&sql, [prefix], |row| row.get(0))
 }
 
-/// The ids of the accounts with this platform and user name that the API lists.
+/// Returns up to two ids of present accounts with this platform and user name.
 pub fn by_username(c: &Connection, platform: &str, username: &str) -> StoreResult<Vec<String>> {
     let sql = "SELECT id FROM account
                WHERE lower(username) = lower(?2) AND platform = ?1 AND removed_at IS NULL LIMIT 2";
     c.all(sql, (platform, username), |row| row.get(0))
 }
 
-/// The open entry that was queued last to create what this serial_key is about.
+/// Returns the newest open entry that creates the resource of this `serial_key`.
 pub fn creation(c: &Connection, serial_key: &str) -> StoreResult<Option<i64>> {
     let sql = format!(
         "SELECT max(entry) FROM outbox WHERE serial_key = ?1 AND action = 'track' AND state IN {OPEN}"
@@ -33,26 +33,26 @@ pub fn creation(c: &Connection, serial_key: &str) -> StoreResult<Option<i64>> {
     c.value(&sql, [serial_key])
 }
 
-/// What another entry can give to those that name it.
+/// State and result of an entry that another one names as `@N`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// The kind of its result.
+pub struct NamedEntry {
+    /// Kind of its result.
     pub kind: Kind,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// Its result.
+    /// Id of its result.
     pub result_id: Option<String>,
 }
 
-from_row!(Source: kind, state, result_id);
+from_row!(NamedEntry: kind, state, result_id);
 
-/// The entry that `@N` names.
-pub fn source(c: &Connection, entry: i64) -> StoreResult<Option<Source>> {
+/// Returns the entry that `@N` names.
+pub fn named_entry(c: &Connection, entry: i64) -> StoreResult<Option<NamedEntry>> {
     let sql = "SELECT kind, state, result_id FROM outbox WHERE entry = ?1";
-    c.optional(sql, [entry], Source::from_row)
+    c.optional(sql, [entry], NamedEntry::from_row)
 }
 
-/// Platform and user name of an account, or platform and post of a video, as the mirror has them.
+/// Returns platform and user name of an account, or platform and post id of a video.
 pub fn identity(c: &Connection, kind: Kind, id: &str) -> StoreResult<Option<(String, String)>> {
     let sql = match kind {
         Kind::Account => "SELECT platform, lower(username) FROM account WHERE id = ?1",
@@ -64,7 +64,7 @@ pub fn identity(c: &Connection, kind: Kind, id: &str) -> StoreResult<Option<(Str
     Ok(found.and_then(|(platform, name)| platform.zip(name)))
 }
 
-/// The ids of the videos with this platform that may be this post.
+/// Returns up to five ids of videos on this platform with this post id or shortcode.
 pub fn by_post(
     c: &Connection,
     platform: &str,
@@ -85,19 +85,19 @@ pub fn is_taken(c: &Connection, entry: i64, result_id: &str) -> StoreResult<bool
     c.value(sql, (entry, result_id))
 }
 
-/// Our key of a resource.
-pub fn key(c: &Connection, kind: Kind, id: &str) -> StoreResult<Option<i64>> {
-    let sql = format!("SELECT key FROM {} WHERE id = ?1", kind.name());
+/// Returns the `row_id` of a resource.
+pub fn row_id(c: &Connection, kind: Kind, id: &str) -> StoreResult<Option<i64>> {
+    let sql = format!("SELECT row_id FROM {} WHERE id = ?1", kind.name());
     c.optional(&sql, [id], |row| row.get(0))
 }
 
-/// The ids of a creator's accounts.
+/// Returns the ids of a creator's accounts.
 pub fn accounts_of(c: &Connection, creator: &str) -> StoreResult<Vec<String>> {
-    let sql = "SELECT id FROM account WHERE creator_id = ?1 AND removed_at IS NULL ORDER BY key";
+    let sql = "SELECT id FROM account WHERE creator_id = ?1 AND removed_at IS NULL ORDER BY row_id";
     c.all(sql, [creator], |row| row.get(0))
 }
 
-/// The creator of an account.
+/// Returns the creator of an account.
 pub fn creator_of(c: &Connection, account: &str) -> StoreResult<Option<String>> {
     let sql = "SELECT creator_id FROM account WHERE id = ?1";
     Ok(c.optional(sql, [account], |row| row.get(0))?.flatten())

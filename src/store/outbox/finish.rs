@@ -1,4 +1,4 @@
-//! The end of an entry, and what it means for those that wait for its result.
+//! Records the final result of an entry, and updates the entries that wait for it.
 
 use rusqlite::Transaction;
 
@@ -7,11 +7,11 @@ use crate::store::outbox::entry::{Entry, OPEN};
 use crate::store::outbox::queue::AttemptResult;
 use crate::store::query::Query;
 
-/// Entries in a chain of waiting ones that fail together; a longer chain fails step by step.
+/// Waiting entries that fail in one transaction; a longer chain fails in several.
 const CHAIN_MAX: usize = 10_000;
 
-/// An entry succeeded, with this result. Those that wait for it are filled in. Returns whether it
-/// was still there: a user may have discarded it meanwhile.
+/// Records success, and fills the result into the entries that wait for it. Returns whether the entry was
+/// still open: a user may have discarded it.
 pub fn succeed(
     tx: &Transaction<'_>,
     entry: &Entry,
@@ -28,7 +28,8 @@ pub fn succeed(
     Ok(true)
 }
 
-/// An entry failed; those that wait for it fail with it.
+/// Records failure, also of the entries that wait for the result. Returns whether the entry was still
+/// open.
 pub fn fail(
     tx: &Transaction<'_>,
     entry: &Entry,
@@ -71,7 +72,7 @@ fn end(
     Ok(changed > 0)
 }
 
-/// Puts a result where it was waited for. Entries that have all they need are ready to be checked.
+/// Fills a result into the entries that wait for it, and queues those that have all their results.
 pub(super) fn fill_in(tx: &Transaction<'_>, entry: i64, result_id: &str) -> StoreResult<()> {
     let name = format!("@{entry}");
     for column in ["subject", "account"] {
@@ -90,16 +91,17 @@ pub(super) fn fill_in(tx: &Transaction<'_>, entry: i64, result_id: &str) -> Stor
     tx.exec(&sql, [])
 }
 
-/// Fails what waits for this entry, and what waits for that.
+/// Fails the entries that wait for this one (`state`: `failed` or `discarded`), and those that wait for
+/// them.
 pub(super) fn fail_dependents(
     tx: &Transaction<'_>,
     entry: i64,
-    how: &str,
+    state: &str,
     at: i64,
 ) -> StoreResult<()> {
-    let mut ended = vec![(entry, how)];
+    let mut ended = vec![(entry, state)];
     let mut done = 0;
-    while let Some((entry, how)) = ended.pop()
+    while let Some((entry, state)) = ended.pop()
         && done < CHAIN_MAX
     {
         done += 1;
@@ -107,12 +109,12 @@ pub(super) fn fail_dependents(
             "UPDATE outbox
              SET state = 'failed', finished_at = ?2, code = 'DEPENDENCY',
                  detail = 'entry ' || ?3 || ', whose result it needs, ' || ?4,
-                 hint = '`creatormirror outbox retry ' || ?3 || '` queues this one again, too'
+                 hint = '`creatormirror outbox retry ' || ?3 || '` also queues this entry again'
              WHERE (subject = ?1 OR account = ?1) AND state IN {OPEN} AND state IN ('waiting', 'held', 'queued')
              RETURNING entry"
         );
         let mut statement = tx.prepare_cached(&sql)?;
-        let was = if how == "discarded" { "was discarded" } else { "failed" };
+        let was = if state == "discarded" { "was discarded" } else { "failed" };
         let failed =
             statement.query_map((format!("@{entry}"), at, entry, was), |row| row.get(0))?;
         for entry in failed {

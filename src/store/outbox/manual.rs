@@ -1,30 +1,30 @@
-//! What a user may do to an entry: try it again, or take it back.
+//! Manual changes of entries: retry and discard; and holding the entries of a copy.
 
 use rusqlite::Transaction;
 
 use crate::model::outbox::State;
 use crate::store::error::StoreResult;
 use crate::store::outbox::entry::{OPEN, one};
-use crate::store::outbox::find::{Source, source};
+use crate::store::outbox::find::{NamedEntry, named_entry};
 use crate::store::outbox::finish::{fail_dependents, fill_in};
 use crate::store::outbox::queue::change_key;
 
-/// The server may remember a key for so long; an older one says nothing to it, microseconds.
-const KEY_REMEMBERED: i64 = 600_000_000;
+/// How long the server may remember an idempotency key, microseconds. An older key is replaced.
+const KEY_LIFETIME: i64 = 600_000_000;
 
-/// What came of a hand's touch.
+/// Result of a manual change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ManualChange {
-    /// It is in this state now.
+    /// The entry's new state.
     Now(State),
     /// There is no such entry.
     Missing,
-    /// Nothing was changed, because it is in this state.
+    /// The entry was not changed because of its state.
     Cannot(State),
 }
 
-/// Queues an entry again: one that failed, was discarded or held, or that waits for its time. What
-/// may have been done is looked up before anything is sent. Entries that failed with it wait again.
+/// Queues an entry again that failed, was discarded or held, or waits for its next attempt. An attempt of
+/// unknown result is reconciled before anything is sent. Entries that failed with it wait again.
 pub fn retry(tx: &Transaction<'_>, entry: i64, now: i64) -> StoreResult<ManualChange> {
     let Some(found) = one(tx, entry)? else { return Ok(ManualChange::Missing) };
     match found.state {
@@ -36,7 +36,7 @@ pub fn retry(tx: &Transaction<'_>, entry: i64, now: i64) -> StoreResult<ManualCh
         }
         State::Failed | State::Discarded | State::Held => {}
     }
-    if found.key_used_at.is_some_and(|at| now.saturating_sub(at) >= KEY_REMEMBERED) {
+    if found.key_used_at.is_some_and(|at| now.saturating_sub(at) >= KEY_LIFETIME) {
         change_key(tx, entry)?;
     }
     let is_named = |name: &Option<String>| name.as_ref().is_some_and(|name| name.starts_with('@'));
@@ -45,8 +45,8 @@ pub fn retry(tx: &Transaction<'_>, entry: i64, now: i64) -> StoreResult<ManualCh
         () if is_named(&found.subject) || is_named(&found.account) => State::Waiting,
         () => State::Queued,
     };
-    // One that waits is checked anew: what it waits for may have ended meanwhile. One that is in doubt
-    // and was never checked is checked before it is looked for.
+    // A waiting entry is validated again: what it waits for may have finished meanwhile. A doubtful one
+    // that was never validated is validated before it is reconciled.
     let sql = "UPDATE outbox
                SET state = CASE WHEN ?2 = 'waiting' OR is_checked = 0 THEN 'queued' ELSE ?2 END,
                    is_checked = CASE ?2 WHEN 'unsure' THEN is_checked ELSE 0 END,
@@ -58,8 +58,8 @@ pub fn retry(tx: &Transaction<'_>, entry: i64, now: i64) -> StoreResult<ManualCh
     Ok(ManualChange::Now(state))
 }
 
-/// What failed because this entry did, waits for it again. What needs another entry besides, which
-/// came to its end meanwhile, is checked anew: nothing would tell it of that end.
+/// Makes the entries wait again that failed because this one did. The results of other entries that they
+/// name are filled in, because those may have finished meanwhile.
 fn wait_again(tx: &Transaction<'_>, entry: i64) -> StoreResult<()> {
     let mut revived = vec![entry];
     while let Some(entry) = revived.pop() {
@@ -77,7 +77,7 @@ fn wait_again(tx: &Transaction<'_>, entry: i64) -> StoreResult<()> {
         for found in entries {
             let (entry, names): (i64, [Option<i64>; 2]) = found?;
             for name in names.into_iter().flatten() {
-                make_up_for(tx, entry, name)?;
+                fill_in_named(tx, entry, name)?;
             }
             revived.push(entry);
         }
@@ -85,14 +85,14 @@ fn wait_again(tx: &Transaction<'_>, entry: i64) -> StoreResult<()> {
     Ok(())
 }
 
-/// What a revived entry missed of another one that it names: its result is filled in; that there will
-/// be none, the check finds out.
-fn make_up_for(tx: &Transaction<'_>, entry: i64, named: i64) -> StoreResult<()> {
-    match source(tx, named)? {
-        Some(Source { state: State::Succeeded, result_id: Some(id), .. }) => {
+/// Fills in the result of an entry that `entry` names. If it has none, `entry` is queued, and its
+/// validation fails.
+fn fill_in_named(tx: &Transaction<'_>, entry: i64, named: i64) -> StoreResult<()> {
+    match named_entry(tx, named)? {
+        Some(NamedEntry { state: State::Succeeded, result_id: Some(id), .. }) => {
             fill_in(tx, named, &id)
         }
-        Some(Source { state, .. }) if !state.is_final() => Ok(()),
+        Some(NamedEntry { state, .. }) if !state.is_final() => Ok(()),
         _ => {
             let sql = "UPDATE outbox SET state = 'queued' WHERE entry = ?1";
             tx.execute(sql, [entry])?;
@@ -101,7 +101,7 @@ fn make_up_for(tx: &Transaction<'_>, entry: i64, named: i64) -> StoreResult<()> 
     }
 }
 
-/// Takes an entry back. What was sent of it is not undone; what waits for it fails.
+/// Discards an entry; attempts that were sent are not undone. Entries that wait for it fail.
 pub fn discard(tx: &Transaction<'_>, entry: i64, now: i64) -> StoreResult<ManualChange> {
     let Some(found) = one(tx, entry)? else { return Ok(ManualChange::Missing) };
     if matches!(found.state, State::Succeeded | State::Sending | State::Discarded) {
@@ -113,15 +113,15 @@ pub fn discard(tx: &Transaction<'_>, entry: i64, now: i64) -> StoreResult<Manual
     Ok(ManualChange::Now(State::Discarded))
 }
 
-/// Holds every open entry, so that a copy does not repeat what the original sends. Whether the
-/// original goes on to send them is not known here: what the server would do twice, which is to make
-/// a creator, and what cannot be done twice, which is to delete, counts as sent at this moment.
-pub fn hold_all(tx: &Transaction<'_>, now: i64) -> StoreResult<usize> {
+/// Holds every open entry, so that a copy does not repeat what the original sends. The original may send
+/// them after this moment. So entries that must not be sent twice count as doubtful: creations of
+/// creators, which the server would repeat, and deletions, which it would refuse.
+pub fn hold_open_entries(tx: &Transaction<'_>, now: i64) -> StoreResult<usize> {
     let sql = format!(
         "UPDATE outbox
          SET state = 'held', is_doubtful = 1, first_sent_at = coalesce(first_sent_at, ?1),
              known_creator = coalesce(known_creator,
-                 CASE kind WHEN 'creator' THEN (SELECT coalesce(max(key), 0) FROM creator) END)
+                 CASE kind WHEN 'creator' THEN (SELECT coalesce(max(row_id), 0) FROM creator) END)
          WHERE state IN {OPEN}
            AND (state IN ('sending', 'unsure') OR action IN ('untrack', 'unlink')
                 OR (action = 'track' AND kind = 'creator'))"

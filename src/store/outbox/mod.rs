@@ -1,9 +1,8 @@
-//! The outbox: writes that wait for the API, and what came of them.
+//! The outbox: queued writes to the API, and their results.
 //!
-//! [`enqueue`] adds entries, from any process; [`queue`] is the way of an entry from claim to end,
-//! listed only by whoever holds the lock; [`settle`] writes its end; [`reread`] is what has to be read
-//! again because of it; [`by_hand`] is what a user may do to an entry; [`find`] looks names up; this file
-//! reads.
+//! [`enqueue`] adds entries, from any process. The process with the instance lock takes them through
+//! [`queue`] (claim, retry, reconcile), [`finish`] (final result) and [`reread`] (resources to read again).
+//! [`manual`] has the user's retry and discard, [`find`] looks up names; this file lists entries.
 
 pub mod enqueue;
 mod entry;
@@ -24,20 +23,19 @@ use crate::store::query::Query;
 
 pub use entry::{Entry, one};
 
-/// How many entries there are in each state, and what awaits the user.
+/// Number of entries by state, and the latest failures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// States that occur, with their numbers.
+    /// States that occur, with the number of entries.
     pub counts: Vec<(State, i64)>,
-    /// The dead letters, the latest first, up to a bound.
+    /// Up to five failed entries, the latest first.
     pub failed: Vec<Entry>,
 }
 
-/// Dead letters that a summary names.
-const NAMED_MAX: i64 = 5;
+/// Failed entries in a summary.
+const FAILED_MAX: i64 = 5;
 
-/// The entries in these states, all if none is named, in the order of their numbers; the last
-/// `limit` of them.
+/// Returns the last `limit` entries in these states, or in all states if there are none, by number.
 pub fn list(c: &Connection, states: &[State], limit: i64) -> StoreResult<Vec<Entry>> {
     let names: Vec<&str> = states.iter().map(|state| state.name()).collect();
     let names = serde_json::to_string(&names).unwrap_or_default();
@@ -50,7 +48,7 @@ pub fn list(c: &Connection, states: &[State], limit: i64) -> StoreResult<Vec<Ent
     Ok(entries)
 }
 
-/// The entries with these numbers.
+/// Returns the entries with these numbers.
 pub fn range(c: &Connection, entries: RangeInclusive<i64>) -> StoreResult<Vec<Entry>> {
     c.all(
         &select("WHERE entry BETWEEN ?1 AND ?2 ORDER BY entry"),
@@ -59,18 +57,18 @@ pub fn range(c: &Connection, entries: RangeInclusive<i64>) -> StoreResult<Vec<En
     )
 }
 
-/// Which of some entries did not succeed.
+/// Entries that have not succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undone {
-    /// How many are not at their end.
+    /// Number of open ones.
     pub open: i64,
-    /// How many did not succeed, those that are open included.
+    /// Number of open and failed ones.
     pub count: i64,
-    /// The first of them.
+    /// The numbers of the first.
     pub entries: Vec<i64>,
 }
 
-/// Which of these entries did not succeed, up to `limit` of them by number.
+/// Returns which of these entries have not succeeded, with the numbers of the first `limit`.
 pub fn undone(c: &Connection, entries: &RangeInclusive<i64>, limit: usize) -> StoreResult<Undone> {
     let sql = format!(
         "SELECT count(*) FILTER (WHERE state IN {OPEN}), count(*) FROM outbox
@@ -85,18 +83,18 @@ pub fn undone(c: &Connection, entries: &RangeInclusive<i64>, limit: usize) -> St
     Ok(Undone { open, count, entries })
 }
 
-/// When the oldest entry was queued that is neither at its end nor held.
+/// Returns when the oldest open entry that is not held was queued, microseconds.
 pub fn oldest_open(c: &Connection) -> StoreResult<Option<i64>> {
     let sql =
         format!("SELECT min(created_at) FROM outbox WHERE state IN {OPEN} AND state <> 'held'");
     c.value(&sql, [])
 }
 
-/// How the outbox is doing.
+/// Returns the number of entries by state, and the latest failures.
 pub fn summary(c: &Connection) -> StoreResult<Summary> {
     let sql = "SELECT state, count(*) FROM outbox GROUP BY state";
     let mut counts: Vec<(State, i64)> = c.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     counts.sort_unstable();
     let sql = select("WHERE state = 'failed' ORDER BY entry DESC LIMIT ?1");
-    Ok(Summary { counts, failed: c.all(&sql, [NAMED_MAX], Entry::from_row)? })
+    Ok(Summary { counts, failed: c.all(&sql, [FAILED_MAX], Entry::from_row)? })
 }

@@ -1,5 +1,5 @@
-//! The way of an entry through the queue: found ready, claimed before it is sent, put back when
-//! nothing happened or when nobody knows what did. Only whoever holds the lock claims it.
+//! The queue: finds ready entries, claims one before it is sent, and queues it again for a retry or to
+//! reconcile an attempt of unknown result. Only the process with the instance lock claims entries.
 
 use rusqlite::{Connection, Transaction};
 
@@ -8,14 +8,14 @@ use crate::store::error::StoreResult;
 use crate::store::outbox::entry::{Entry, OPEN, one, select};
 use crate::store::query::Query;
 
-/// No pause of ours is longer; one that seems to be was set by a clock that was wrong, microseconds.
-const PAUSE_MAX: i64 = 3_600_000_000;
+/// Longest backoff, microseconds. A longer one was set by a wrong clock and is ignored.
+const BACKOFF_MAX: i64 = 3_600_000_000;
 
-/// Ready, as far as time goes: ?1 is now, ?2 the end of the longest pause. And no earlier entry is
-/// still on either of its lanes.
+/// Condition on an entry that is due: `?1` is now, `?2` the end of the longest backoff.
 const READY: &str = "state IN ('queued', 'unsure') AND is_checked = 1
     AND (next_at <= ?1 OR next_at > ?2)";
 
+/// Condition that no earlier open entry has one of the serial keys of entry `e`.
 fn serial_key_is_free() -> String {
     format!(
         "NOT EXISTS (SELECT 1 FROM outbox AS b
@@ -26,41 +26,42 @@ fn serial_key_is_free() -> String {
     )
 }
 
-/// Entries that a crash left on their way: what came of them is not known. Returns how many.
-pub fn recover(tx: &Transaction<'_>, settle: i64, now: i64) -> StoreResult<usize> {
+/// Marks entries that a crash left in `sending` as `unsure`: their result is unknown. They are reconciled
+/// `reconcile_after` microseconds after they were sent. Returns how many.
+pub fn recover(tx: &Transaction<'_>, reconcile_after: i64, now: i64) -> StoreResult<usize> {
     let sql = "UPDATE outbox
                SET state = 'unsure', is_doubtful = 1, looks = 0, fails = fails + 1,
                    next_at = min(max(coalesce(sent_at, ?2) + ?1, ?2), ?2 + ?1),
-                   detail = 'the program ended before the answer came'
+                   detail = 'the program ended before the answer arrived'
                WHERE state = 'sending'";
-    Ok(tx.execute(sql, (settle, now))?)
+    Ok(tx.execute(sql, (reconcile_after, now))?)
 }
 
-/// Whether anything in the outbox is not at its end.
+/// Whether any entry is open.
 pub fn is_busy(c: &Connection) -> StoreResult<bool> {
     let sql = format!("SELECT EXISTS (SELECT 1 FROM outbox WHERE state IN {OPEN})");
     c.value(&sql, [])
 }
 
-/// The oldest entry that is ready.
+/// Returns the oldest ready entry.
 pub fn ready(c: &Connection, now: i64) -> StoreResult<Option<Entry>> {
     let rest = format!(
         "WHERE state IN {OPEN} AND {READY} AND {} ORDER BY entry LIMIT 1",
         serial_key_is_free()
     );
-    let far = now.saturating_add(PAUSE_MAX);
-    c.optional(&select(&rest), (now, far), Entry::from_row)
+    let backoff_end = now.saturating_add(BACKOFF_MAX);
+    c.optional(&select(&rest), (now, backoff_end), Entry::from_row)
 }
 
-/// How many entries are ready, or will be as soon as their lanes are free.
-pub fn waiting(c: &Connection, now: i64) -> StoreResult<i64> {
+/// Returns the number of entries that are ready, or wait only for an earlier entry.
+pub fn count_ready(c: &Connection, now: i64) -> StoreResult<i64> {
     let sql = format!("SELECT count(*) FROM outbox WHERE state IN {OPEN} AND {READY}");
-    let far = now.saturating_add(PAUSE_MAX);
-    c.value(&sql, (now, far))
+    let backoff_end = now.saturating_add(BACKOFF_MAX);
+    c.value(&sql, (now, backoff_end))
 }
 
-/// How many entries were tried and are not at their end.
-pub fn left(c: &Connection) -> StoreResult<i64> {
+/// Returns the number of entries that were tried and are queued again.
+pub fn count_retrying(c: &Connection) -> StoreResult<i64> {
     let sql = format!(
         "SELECT count(*) FROM outbox
          WHERE state IN {OPEN} AND state IN ('queued', 'unsure') AND (attempts > 0 OR next_at > 0)"
@@ -68,8 +69,8 @@ pub fn left(c: &Connection) -> StoreResult<i64> {
     c.value(&sql, [])
 }
 
-/// When the first entry will be ready: at once for one that was not checked yet, or that a crash
-/// left behind.
+/// Returns when the next entry is ready. Entries that are not validated yet, and those that a crash left,
+/// are ready now.
 pub fn next_at(c: &Connection, now: i64) -> StoreResult<Option<i64>> {
     let sql = format!(
         "SELECT min(CASE WHEN state = 'sending' OR is_checked = 0 OR next_at > ?2 THEN ?1
@@ -78,12 +79,12 @@ pub fn next_at(c: &Connection, now: i64) -> StoreResult<Option<i64>> {
          WHERE state IN {OPEN} AND state IN ('queued', 'unsure', 'sending') AND {}",
         serial_key_is_free()
     );
-    let far = now.saturating_add(PAUSE_MAX);
-    c.value(&sql, (now, far))
+    let backoff_end = now.saturating_add(BACKOFF_MAX);
+    c.value(&sql, (now, backoff_end))
 }
 
-/// When the first entry whose outcome is not known may be looked up, those of `unreadable` kinds aside.
-pub fn next_look_at(c: &Connection, unreadable: &[Kind]) -> StoreResult<Option<i64>> {
+/// Returns when the next entry of unknown result can be reconciled, except those of `unreadable` kinds.
+pub fn next_reconcile_at(c: &Connection, unreadable: &[Kind]) -> StoreResult<Option<i64>> {
     let sql = format!(
         "SELECT min(next_at) FROM outbox AS e
          WHERE state IN {OPEN} AND state = 'unsure'
@@ -95,15 +96,15 @@ pub fn next_look_at(c: &Connection, unreadable: &[Kind]) -> StoreResult<Option<i
     c.value(&sql, [names])
 }
 
-/// Takes an entry up, just before it is sent: the attempt is counted whatever comes of it. `None`
-/// when it is no longer there to be taken up.
+/// Claims an entry just before it is sent, and counts the attempt. Returns `None` if its state has changed
+/// meanwhile.
 pub fn claim(tx: &Transaction<'_>, entry: &Entry, now: i64) -> StoreResult<Option<Entry>> {
     let sql = "UPDATE outbox AS e
                SET state = 'sending', attempts = attempts + 1, sent_at = ?3, looks = 0,
                    key_used_at = coalesce(key_used_at, ?3),
                    first_sent_at = coalesce(first_sent_at, ?3),
                    known_creator = coalesce(known_creator,
-                       CASE kind WHEN 'creator' THEN (SELECT coalesce(max(key), 0) FROM creator) END)
+                       CASE kind WHEN 'creator' THEN (SELECT coalesce(max(row_id), 0) FROM creator) END)
                WHERE entry = ?1 AND state = ?2";
     if tx.execute(sql, (entry.entry, entry.state.name(), now))? == 0 {
         return Ok(None);
@@ -111,34 +112,34 @@ pub fn claim(tx: &Transaction<'_>, entry: &Entry, now: i64) -> StoreResult<Optio
     one(tx, entry.entry)
 }
 
-/// How an entry that was claimed goes back to the queue.
+/// Why a claimed entry is queued again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Back {
-    /// Nothing was sent, or the server did not look at it: as if it had not been claimed.
-    Untouched,
-    /// The server asked to come again.
+pub enum Requeue {
+    /// It was not sent, or the server did not process it: the attempt does not count.
+    NotSent,
+    /// The server asked to retry later.
     Later,
-    /// Nobody knows what came of it.
+    /// The result is unknown, and is to be reconciled.
     Unsure,
 }
 
-/// Puts a claimed entry back. Nothing is done about it before `next_at`.
-pub fn put_back(
+/// Queues a claimed entry again, for `next_at`.
+pub fn requeue(
     tx: &Transaction<'_>,
     entry: &Entry,
-    back: Back,
+    reason: Requeue,
     next_at: i64,
     attempt_result: &AttemptResult,
 ) -> StoreResult<()> {
-    // A first send that certainly did nothing is no first send. What was in doubt was looked for in
-    // vain before it was sent again, so it may simply be sent once more.
+    // A first attempt that certainly did nothing is forgotten. A doubtful entry was reconciled before it
+    // was sent again, so it needs no other reconciliation.
     let forget = "first_sent_at = CASE is_doubtful WHEN 0 THEN NULL ELSE first_sent_at END,
                   known_creator = CASE is_doubtful WHEN 0 THEN NULL ELSE known_creator END,
                   state = 'queued'";
-    let change = match back {
-        Back::Untouched => format!("attempts = attempts - 1, {forget}"),
-        Back::Later => forget.to_owned(),
-        Back::Unsure => {
+    let change = match reason {
+        Requeue::NotSent => format!("attempts = attempts - 1, {forget}"),
+        Requeue::Later => forget.to_owned(),
+        Requeue::Unsure => {
             "state = 'unsure', is_doubtful = 1, looks = 0, fails = fails + 1".to_owned()
         }
     };
@@ -162,33 +163,33 @@ pub fn put_back(
     )
 }
 
-/// What the API said, as an entry keeps it.
+/// Answer to an attempt, as saved with the entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AttemptResult {
-    /// The status.
+    /// HTTP status.
     pub http_status: Option<u16>,
-    /// The API's name for what went wrong, or ours.
+    /// The API's error code, or ours.
     pub code: Option<String>,
-    /// What happened, for people.
+    /// Error message.
     pub detail: Option<String>,
-    /// What is wrong with which field, a JSON array.
+    /// The API's errors by field, a JSON array.
     pub fields: Option<String>,
-    /// What to do about it.
+    /// Hint for the user.
     pub hint: Option<String>,
-    /// The API's name for the request.
+    /// The API's id of the request.
     pub request_id: Option<String>,
 }
 
-/// An entry was looked for in vain, and is to be looked for again.
-pub fn look_again(tx: &Transaction<'_>, entry: &Entry, next_at: i64) -> StoreResult<()> {
+/// Records that a reconciliation found nothing, and when to reconcile again.
+pub fn reconcile_later(tx: &Transaction<'_>, entry: &Entry, next_at: i64) -> StoreResult<()> {
     let sql = "UPDATE outbox SET looks = looks + 1, next_at = ?2
                WHERE entry = ?1 AND state = 'unsure'";
     tx.exec(sql, (entry.entry, next_at))
 }
 
-/// An entry could not be looked for; nothing is known that was not known before. `counts` where that
-/// will not go on for ever.
-pub fn put_off(
+/// Records that an entry could not be reconciled, and when to try again. `counts`: whether this counts
+/// toward the limit of failures.
+pub fn postpone(
     tx: &Transaction<'_>,
     entry: &Entry,
     next_at: i64,
@@ -200,8 +201,8 @@ pub fn put_off(
     tx.exec(sql, (entry.entry, next_at, why, counts))
 }
 
-/// An entry is to be sent again: it was looked for in vain, or may be repeated as it is. With
-/// `new_key` under another key.
+/// Queues an entry of unknown result to be sent again, because it was not found or can be repeated;
+/// `new_key`: with another idempotency key.
 pub fn send_again(tx: &Transaction<'_>, entry: &Entry, new_key: bool, now: i64) -> StoreResult<()> {
     if new_key {
         change_key(tx, entry.entry)?;
@@ -211,8 +212,8 @@ pub fn send_again(tx: &Transaction<'_>, entry: &Entry, new_key: bool, now: i64) 
     tx.exec(sql, (entry.entry, now))
 }
 
-/// Queues an entry that was claimed as if it had never been sent, under another key.
-pub fn begin_anew(tx: &Transaction<'_>, entry: &Entry) -> StoreResult<()> {
+/// Queues a claimed entry as if it had never been sent, with another idempotency key.
+pub fn restart_with_new_key(tx: &Transaction<'_>, entry: &Entry) -> StoreResult<()> {
     change_key(tx, entry.entry)?;
     let sql = "UPDATE outbox
                SET state = 'queued', next_at = 0, is_doubtful = 0, looks = 0, first_sent_at = NULL,
@@ -221,7 +222,7 @@ pub fn begin_anew(tx: &Transaction<'_>, entry: &Entry) -> StoreResult<()> {
     tx.exec(sql, [entry.entry])
 }
 
-/// Gives an entry another key; the one before stays in its record.
+/// Gives an entry another idempotency key, and saves the former one.
 pub(super) fn change_key(tx: &Transaction<'_>, entry: i64) -> StoreResult<()> {
     let sql = "UPDATE outbox
                SET former_keys = json_insert(former_keys, '$[#]', idempotency_key),
@@ -230,15 +231,14 @@ pub(super) fn change_key(tx: &Transaction<'_>, entry: i64) -> StoreResult<()> {
     tx.exec(sql, (entry, uuid::Uuid::new_v4().to_string()))
 }
 
-/// Whether any entry ended before `before`.
+/// Whether any entry finished before `before`.
 pub fn is_prunable(c: &Connection, before: i64) -> StoreResult<bool> {
     let sql =
         "SELECT EXISTS (SELECT 1 FROM outbox WHERE finished_at < ?1 AND finished_at IS NOT NULL)";
     c.value(sql, [before])
 }
 
-/// Deletes entries that ended before `before`, but for those that open ones wait for. Returns how
-/// many.
+/// Deletes entries that finished before `before`, except those that open ones wait for. Returns how many.
 pub fn prune(tx: &Transaction<'_>, before: i64) -> StoreResult<usize> {
     let sql = format!(
         "DELETE FROM outbox

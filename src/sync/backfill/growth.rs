@@ -16,11 +16,11 @@ const SPREAD_S: u64 = 1_800;
 
 /// What has ended or settled since the last backfill, and the server does not refuse.
 pub fn due(c: &Connection, now: DateTime<Utc>, wanted: &[Kind]) -> StoreResult<Vec<Task>> {
-    let refused = unsupported::in_force(c, instant::micros(now))?;
+    let refused = unsupported::active(c, instant::micros(now))?;
     let today = (now - spread(c)?).date_naive();
     let mut tasks = Vec::new();
     for kind in wanted.iter().copied() {
-        let state = metrics::growing(c, kind)?;
+        let state = metrics::requested_days(c, kind)?;
         let due = plan::growth(kind, state.from, &state.asked, &state.open, today);
         let is_refused =
             |task: &Task| refused.iter().any(|r| r.feature == endpoint(task.subject_kind));
@@ -45,7 +45,7 @@ pub async fn next_at(ctx: &SyncContext) -> StoreResult<Option<DateTime<Utc>>> {
             }
             let mut is_growing = false;
             for kind in SubjectKind::KINDS {
-                is_growing |= metrics::growing(c, kind)?.from.is_some();
+                is_growing |= metrics::requested_days(c, kind)?.from.is_some();
             }
             let spread = spread(c)?;
             let tomorrow = (now - spread).date_naive().checked_add_days(Days::new(1));

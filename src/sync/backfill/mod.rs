@@ -123,7 +123,7 @@ async fn slice(
         let whole: Vec<Kind> = whole.collect();
         ctx.store
             .write(move |tx| {
-                whole.into_iter().try_for_each(|kind| metrics::grow_from(tx, kind, today))
+                whole.into_iter().try_for_each(|kind| metrics::request_days_from(tx, kind, today))
             })
             .await?;
     }
@@ -186,7 +186,7 @@ async fn gather(
     Ok(steps)
 }
 
-/// The resources of a task's next request, and the key of the last one looked at; `None` where none are
+/// The resources of a task's next request, and the `row_id` of the last one looked at; `None` where none are
 /// left.
 async fn subjects(
     ctx: &SyncContext,
@@ -198,7 +198,7 @@ async fn subjects(
     let after = work.after.unwrap_or(i64::MIN);
     let mut subjects =
         read(ctx, &wanted, move |c, wanted| metrics::next(c, wanted, after, bound.ids())).await?;
-    let Some(last) = subjects.last().map(|subject| subject.key) else {
+    let Some(last) = subjects.last().map(|subject| subject.row_id) else {
         return Ok((Vec::new(), None));
     };
     // Room in a request costs nothing. What was published later has counted nothing by then, which is
@@ -209,7 +209,7 @@ async fn subjects(
             .extend(read(ctx, &wanted, move |c, wanted| metrics::later(c, wanted, room)).await?);
     }
     let is_refused =
-        |subject: &Subject| work.refused.contains(&(task.subject_kind.kind(), subject.key));
+        |subject: &Subject| work.refused.contains(&(task.subject_kind.kind(), subject.row_id));
     let left_out: Vec<Subject> = subjects.extract_if(.., |subject| is_refused(subject)).collect();
     if !left_out.is_empty() {
         // Remembered, or else a later run would have nothing but them to ask for, and take the refusal
@@ -325,7 +325,7 @@ async fn invalid(
         work.give_up(subject_kind, failure);
         return Ok(());
     }
-    let (sent, first) = (step.subjects.len(), step.subjects.first().map(|subject| subject.key));
+    let (sent, first) = (step.subjects.len(), step.subjects.first().map(|subject| subject.row_id));
     let told = plan::told_bound(&asking::words(&failure), sent);
     let mut bound = work.bound(kind);
     // Of requests that were refused together, the first has told what there is to learn.
@@ -340,7 +340,7 @@ async fn invalid(
         // One that is refused where others were answered is itself to blame.
         Refused::Alone if work.answering.contains(&kind) => {
             tracing::warn!(%kind, error = %failure, "an id is refused; it is left out");
-            work.refused.extend(first.map(|key| (kind, key)));
+            work.refused.extend(first.map(|row_id| (kind, row_id)));
             // What was learned on the way down to it was about it.
             asking::keep_bound(ctx, subject_kind, bound).await?;
         }
@@ -370,7 +370,7 @@ async fn close(
         ctx.tell(&Event::Days { kind: Kind::Meta, done: work.done, total });
     }
     work.run_id = ctx.run_id;
-    work.requests += kind_runs.iter().map(|kind_run| kind_run.tally.requests).sum::<i64>();
+    work.requests += kind_runs.iter().map(|kind_run| kind_run.counts.requests).sum::<i64>();
     stop.or(failed)
 }
 

@@ -47,7 +47,7 @@ pub struct Backfill {
     /// What is to be asked for; `None` before it was planned.
     pub(super) tasks: Option<Vec<Task>>,
     pub(super) at: usize,
-    /// The key after which the present task goes on, once it has begun.
+    /// The `row_id` after which the present task goes on, once it has begun.
     pub(super) after: Option<i64>,
     /// Whether the figures of the present task's day are final.
     pub(super) is_settled: bool,
@@ -187,7 +187,7 @@ impl Backfill {
         self.today = now.date_naive();
         for kind in SubjectKind::KINDS {
             let learned =
-                ctx.store.read(move |c| metrics::bound(c, kind, instant::micros(now))).await?;
+                ctx.store.read(move |c| metrics::ids_max(c, kind, instant::micros(now))).await?;
             self.bounds.insert(kind, Bound::known(learned));
         }
         if let Goal::Days(count) = self.goal {
@@ -199,7 +199,7 @@ impl Backfill {
                 false => plan::days(self.today, count),
             };
             self.tasks = Some(plan::tasks(&days));
-            self.unaskable = ctx.store.read(metrics::unaskable).await?;
+            self.unaskable = ctx.store.read(metrics::count_not_requestable).await?;
         }
         self.foreseen = self.foresee(ctx).await?;
         self.announce(ctx);
@@ -209,7 +209,7 @@ impl Backfill {
     /// Leaves alone what the server refused lately. What it refused the key's scope may have changed.
     async fn leave_refused(&mut self, ctx: &SyncContext) -> StoreResult<()> {
         let now = instant::micros(ctx.fetcher.clock().now());
-        let refused = ctx.store.read(move |c| unsupported::in_force(c, now)).await?;
+        let refused = ctx.store.read(move |c| unsupported::active(c, now)).await?;
         for subject_kind in SubjectKind::ALL {
             let known = refused.iter().find(|refusal| refusal.feature == endpoint(subject_kind));
             let known = known.filter(|refusal| refusal.code.as_deref() != Some(SCOPE_CODE));
