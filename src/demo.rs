@@ -103,7 +103,7 @@ pub async fn live(
         done.scrapes +=
             report.kinds.iter().map(|kind| kind.kind_run.tally.page.snapshots_added).sum::<i64>();
         tell(&done);
-        let is_good = report.stop.is_none() && report.kinds.iter().all(|kind| kind.is_good());
+        let is_good = report.run_error.is_none() && report.kinds.iter().all(|kind| kind.is_good());
         if !is_good {
             return Err(Box::new(report));
         }

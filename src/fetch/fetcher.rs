@@ -278,7 +278,7 @@ impl Fetcher {
 
     /// Waits until a request may be sent, so that nothing stands between a decision to send and the
     /// sending.
-    pub async fn kind_run(&self) -> FetchResult<()> {
+    pub async fn wait_for_permit(&self) -> FetchResult<()> {
         self.shared.wait(&self.shared.queue(self.priority), Then::Return).await.map(|_| ())
     }
 

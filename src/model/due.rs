@@ -78,7 +78,7 @@ pub fn seconds(text: Option<&str>) -> Option<i64> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
     /// A scrape that was not known before, or a resource that was not.
-    ServiceState,
+    NewScrape,
     /// The scrape that was known already.
     Nothing,
 }

@@ -96,7 +96,11 @@ impl OutboxRun<'_> {
     }
 
     /// What was to be deleted is not there, after a send whose outcome was not known.
-    pub(super) async fn already_so(&mut self, entry: &Entry, failure: &Failure) -> FetchResult<()> {
+    pub(super) async fn already_done(
+        &mut self,
+        entry: &Entry,
+        failure: &Failure,
+    ) -> FetchResult<()> {
         let detail = Some("an earlier send whose answer was lost had done it".to_owned());
         let attempt_result = AttemptResult { detail, ..attempt_result(failure) };
         self.finish(entry, entry.subject.clone(), None, attempt_result).await

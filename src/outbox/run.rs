@@ -37,7 +37,7 @@ pub struct OutboxSettings {
     /// How long finished entries are kept.
     pub retention: Duration,
     /// Whether to stay until lost answers are looked up, rather than leave that to the next run.
-    pub stays: bool,
+    pub waits_for_outcome: bool,
 }
 
 /// What lives as long as one run over the outbox.
@@ -235,7 +235,7 @@ impl OutboxRun<'_> {
 
     /// How long to wait for the next entry that may be looked up or tried again, if it is soon.
     async fn time_to_stay(&self) -> StoreResult<Option<Duration>> {
-        if !self.settings.stays || self.is_resting {
+        if !self.settings.waits_for_outcome || self.is_resting {
             return Ok(None);
         }
         let now = self.now();

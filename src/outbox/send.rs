@@ -16,7 +16,7 @@ use crate::outbox::confirm::last_attempt_result;
 use crate::outbox::reconcile::{self, Creators, Depth};
 use crate::outbox::run::{OutboxRun, SILENT_MAX};
 use crate::outbox::verdict::answered;
-use crate::outbox::verdict::{self, Decision, FAILS_MAX};
+use crate::outbox::verdict::{self, FAILS_MAX, NextStep};
 use crate::retry::{Next, RetryCause};
 use crate::store::StoreResult;
 use crate::store::outbox::queue::{self, AttemptResult, Back};
@@ -40,7 +40,7 @@ impl OutboxRun<'_> {
         {
             return self.cannot_look(entry, error).await;
         }
-        self.ctx.fetcher.kind_run().await?;
+        self.ctx.fetcher.wait_for_permit().await?;
         let now = self.now();
         let queued = entry.clone();
         let claim = self.ctx.store.write_durably(move |tx| queue::claim(tx, &queued, now));
@@ -75,26 +75,26 @@ impl OutboxRun<'_> {
         let decision = verdict::decide(entry.action, is_doubtful, &failure);
         tracing::debug!(entry = entry.entry, ?decision, error = %failure, "an entry was not done");
         match decision {
-            Decision::Unreachable => {
+            NextStep::Unreachable => {
                 self.put_back(entry, Back::Untouched, self.now(), &attempt_result(&failure))
                     .await?;
                 return Err(FetchError::Outage(failure));
             }
-            Decision::KeyRefused => {
+            NextStep::KeyRefused => {
                 self.put_back(entry, Back::Untouched, self.now(), &attempt_result(&failure))
                     .await?;
                 return Err(FetchError::KeyRefused(failure));
             }
-            Decision::Unsure => {
+            NextStep::Unsure => {
                 let attempt_result = attempt_result(&failure);
                 return self.unsure(entry, failure, attempt_result).await;
             }
-            Decision::Later => return self.later(entry, failure).await,
-            Decision::AlreadySo | Decision::Adopt | Decision::Fail => self.silent = 0,
+            NextStep::Later => return self.later(entry, failure).await,
+            NextStep::AlreadyDone | NextStep::Adopt | NextStep::Fail => self.silent = 0,
         }
         match decision {
-            Decision::AlreadySo => self.already_so(entry, &failure).await,
-            Decision::Adopt => self.adopt(entry, &failure).await,
+            NextStep::AlreadyDone => self.already_done(entry, &failure).await,
+            NextStep::Adopt => self.adopt(entry, &failure).await,
             _ => {
                 let hint = verdict::hint(entry.action, &failure).to_owned();
                 self.fail(entry, AttemptResult { hint: Some(hint), ..attempt_result(&failure) })
@@ -167,7 +167,7 @@ impl OutboxRun<'_> {
     /// often. `None` leaves it to a later run.
     fn retry_soon(&mut self, entry: &Entry) -> Option<Duration> {
         // Others were not taken either, as often as they were tried.
-        if !self.settings.stays || self.silent > 0 {
+        if !self.settings.waits_for_outcome || self.silent > 0 {
             return None;
         }
         let tries = self.tries.entry(entry.entry).or_insert(0);

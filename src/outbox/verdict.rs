@@ -20,9 +20,9 @@ const RETRY: RetryPolicy = RetryPolicy {
 
 /// What to do about an attempt that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub enum NextStep {
     /// What was wanted is so already.
-    AlreadySo,
+    AlreadyDone,
     /// It exists: look it up, and take it for the result.
     Adopt,
     /// It will not be done however often it is sent.
@@ -39,15 +39,15 @@ pub enum Decision {
 
 /// Decides after an attempt for an entry failed. `is_doubtful` says that the outcome of an earlier
 /// send is not known.
-pub fn decide(action: Action, is_doubtful: bool, failure: &Failure) -> Decision {
+pub fn decide(action: Action, is_doubtful: bool, failure: &Failure) -> NextStep {
     let is_deletion = matches!(action, Action::Untrack | Action::Unlink);
     match failure.verdict {
-        Verdict::Unreachable => Decision::Unreachable,
-        Verdict::KeyRefused => Decision::KeyRefused,
+        Verdict::Unreachable => NextStep::Unreachable,
+        Verdict::KeyRefused => NextStep::KeyRefused,
         // Only the API itself knows that it did nothing; a proxy's page does not say so.
-        Verdict::Limited if failure.status == Some(429) || failure.is_problem => Decision::Later,
+        Verdict::Limited if failure.status == Some(429) || failure.is_problem => NextStep::Later,
         Verdict::Unavailable if failure.status == Some(503) && failure.is_problem => {
-            Decision::Later
+            NextStep::Later
         }
         Verdict::Limited
         | Verdict::Unavailable
@@ -56,16 +56,16 @@ pub fn decide(action: Action, is_doubtful: bool, failure: &Failure) -> Decision 
         | Verdict::Cut
         | Verdict::TooLarge
         | Verdict::Foreign
-        | Verdict::Malformed => Decision::Unsure,
-        Verdict::Conflict if action == Action::Track => Decision::Adopt,
-        Verdict::NotFound if is_deletion && is_doubtful => Decision::AlreadySo,
+        | Verdict::Malformed => NextStep::Unsure,
+        Verdict::Conflict if action == Action::Track => NextStep::Adopt,
+        Verdict::NotFound if is_deletion && is_doubtful => NextStep::AlreadyDone,
         Verdict::Conflict
         | Verdict::NotFound
         | Verdict::ScopeMissing
         | Verdict::QuotaExceeded
         | Verdict::Invalid
         | Verdict::BadRequest
-        | Verdict::Redirected => Decision::Fail,
+        | Verdict::Redirected => NextStep::Fail,
     }
 }
 
@@ -138,7 +138,7 @@ mod tests {
     /// deletions once more when the outcome of an earlier send is not known.
     #[test]
     fn every_answer_has_its_consequence_by_action() {
-        use Decision::{Adopt, AlreadySo, Fail, KeyRefused, Later, Unreachable, Unsure};
+        use NextStep::{Adopt, AlreadyDone, Fail, KeyRefused, Later, Unreachable, Unsure};
         let problem = |code: &str| {
             format!(r#"{{"type":"urn:creatoraudit:error:x","title":"T","code":"{code}"}}"#)
         };
@@ -146,7 +146,7 @@ mod tests {
         let again = [("retry-after", "7")];
         let same = |decision| [decision; 7];
         let there = [Adopt, Fail, Fail, Fail, Fail, Fail, Fail];
-        let gone = [Fail, Fail, Fail, Fail, Fail, AlreadySo, AlreadySo];
+        let gone = [Fail, Fail, Fail, Fail, Fail, AlreadyDone, AlreadyDone];
         let cases = [
             (422, &[][..], problem("VALIDATION_ERROR"), same(Fail)),
             // Nor does a block page say what the API would have answered.

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::model::Outcome;
 use crate::report::text::thousands;
-use crate::sync::backfill::{Backfilled, KindBackfilled};
+use crate::sync::backfill::{BackfillReport, KindBackfillReport};
 
 /// One paragraph.
-pub fn text(report: &Backfilled) -> String {
+pub fn text(report: &BackfillReport) -> String {
     let kinds: Vec<String> = report
         .kinds
         .iter()
@@ -36,14 +36,14 @@ pub fn text(report: &Backfilled) -> String {
     part(report.sum(|done| done.type_mismatches), "with a figure that is no number");
     part(report.unaskable, "account videos that cannot be asked for");
     text.push_str(&format!("; {requests} requests"));
-    if report.stop.is_some() {
+    if report.run_error.is_some() {
         text.push_str("; the next backfill goes on from here");
     }
     text.push_str(".\n");
     text
 }
 
-fn head(report: &Backfilled) -> String {
+fn head(report: &BackfillReport) -> String {
     let days = match report.days {
         Some(1) => "backfill of 1 day".to_owned(),
         Some(days) => format!("backfill of {} days", thousands(days)),
@@ -57,12 +57,12 @@ fn head(report: &Backfilled) -> String {
 }
 
 /// The same as one JSON document.
-pub fn json(report: &Backfilled, exit_code: u8) -> Value {
+pub fn json(report: &BackfillReport, exit_code: u8) -> Value {
     json!({
         "run_id": report.run_id,
         "exit_code": exit_code,
-        "outcome": report.stop.as_ref().map_or("finished", |stop| stop.name()),
-        "detail": report.stop.as_ref().map(ToString::to_string),
+        "outcome": report.run_error.as_ref().map_or("finished", |stop| stop.name()),
+        "detail": report.run_error.as_ref().map(ToString::to_string),
         "days": report.days,
         "from": report.from,
         "to": report.to,
@@ -76,7 +76,7 @@ pub fn json(report: &Backfilled, exit_code: u8) -> Value {
     })
 }
 
-fn of_kind(kind: &KindBackfilled) -> Value {
+fn of_kind(kind: &KindBackfillReport) -> Value {
     let kind_outcome = kind.kind_outcome.as_ref();
     json!({
         "kind": kind.kind.name(),
@@ -100,13 +100,13 @@ mod tests {
 
     #[test]
     fn it_is_one_paragraph() {
-        let kind = |kind, rows, not_found| KindBackfilled {
+        let kind = |kind, rows, not_found| KindBackfillReport {
             kind,
             done: Done { rows, changed: rows, not_found, ..Done::default() },
             kind_outcome: None,
             failure: None,
         };
-        let report = Backfilled {
+        let report = BackfillReport {
             run_id: 4,
             days: Some(30),
             from: "2026-10-21".parse().ok(),
@@ -116,7 +116,7 @@ mod tests {
             refused_ids: 0,
             unaskable: 0,
             is_unfilled: false,
-            stop: None,
+            run_error: None,
         };
         assert_eq!(
             text(&report),

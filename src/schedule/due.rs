@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_video_is_due_just_after_its_interval() {
-        let due = next(scraped(600, 6), None, Seen::ServiceState, NOW, FRESH).unwrap();
+        let due = next(scraped(600, 6), None, Seen::NewScrape, NOW, FRESH).unwrap();
         assert_eq!(due, Due { due_at: NOW - 600 + 6 * 3_600 + MARGIN_S, gap_s: 0 });
     }
 
@@ -84,21 +84,20 @@ mod tests {
         let late = scraped(9 * 3_600, 8);
         let before = Due { due_at: NOW + 100, gap_s: 2_400 };
         assert_eq!(next(late, Some(before), Seen::Nothing, NOW, FRESH), Some(before));
-        assert_eq!(next(late, Some(before), Seen::ServiceState, NOW, FRESH).unwrap().gap_s, FRESH);
+        assert_eq!(next(late, Some(before), Seen::NewScrape, NOW, FRESH).unwrap().gap_s, FRESH);
     }
 
     #[test]
     fn a_video_never_scraped_is_asked_by_its_age() {
         let added = |ago| Facts { added_at: Some(NOW - ago), ..Facts::default() };
-        let gap =
-            |ago| next(added(ago), None, Seen::ServiceState, NOW, FRESH).unwrap().due_at - NOW;
+        let gap = |ago| next(added(ago), None, Seen::NewScrape, NOW, FRESH).unwrap().due_at - NOW;
         assert_eq!((gap(0), gap(100), gap(36_000), gap(10_000_000)), (5, 10, 3_600, 86_400));
     }
 
     #[test]
     fn idle_videos_are_left_to_the_sweeps() {
         let facts = Facts { is_idle: true, ..scraped(600, 6) };
-        assert_eq!(next(facts, None, Seen::ServiceState, NOW, FRESH), None);
+        assert_eq!(next(facts, None, Seen::NewScrape, NOW, FRESH), None);
     }
 
     proptest! {
@@ -108,7 +107,7 @@ mod tests {
             gap in 0..i64::MAX, due_at in any::<i64>(), news in any::<bool>(),
         ) {
             let facts = Facts { is_idle: false, interval_hours: hours, last_scrape: last, added_at: added };
-            let seen = if news { Seen::ServiceState } else { Seen::Nothing };
+            let seen = if news { Seen::NewScrape } else { Seen::Nothing };
             let due = next(facts, Some(Due { due_at, gap_s: gap }), seen, NOW, FRESH).unwrap();
             prop_assert!(due.due_at > NOW);
         }

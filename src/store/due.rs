@@ -103,7 +103,7 @@ pub fn row_written(
     if is_news && kind == Kind::Account {
         feed_has_news(tx, written.key, as_of)?;
     }
-    let seen = if is_news { Seen::ServiceState } else { Seen::Nothing };
+    let seen = if is_news { Seen::NewScrape } else { Seen::Nothing };
     let next = rule.apply(Facts::of(kind, row), before, seen);
     if next.is_none() && written.state == State::New {
         return Ok(());

@@ -35,7 +35,7 @@ impl SyncSettings {
         OutboxSettings {
             reconcile_after: self.reconcile_after,
             retention: self.outbox_retention,
-            stays: options.settles,
+            waits_for_outcome: options.waits_for_outcome,
         }
     }
 }
@@ -52,7 +52,7 @@ pub struct RunOptions {
     /// How long what is due on one page waits for more.
     pub batch_delay: Duration,
     /// Whether to stay until lost answers to writes are looked up.
-    pub settles: bool,
+    pub waits_for_outcome: bool,
     /// Whether it is settled whose key this is: a daemon asks once, not with every run.
     pub is_identified: bool,
     /// Nothing but to compare the mirror with the API.

@@ -8,7 +8,7 @@ use crate::retry::RetryCause;
 use crate::store::backoff::{self, Backoff};
 use crate::store::instance;
 use crate::store::runs::KindRun;
-use crate::sync::backfill::Backfilled;
+use crate::sync::backfill::BackfillReport;
 use crate::sync::run_error::RunError;
 use crate::sync::verify_report::VerifyReport;
 
@@ -40,11 +40,11 @@ pub struct Report {
     /// What is left alone for now because it failed, here or in an earlier pass.
     pub paused: Vec<Backoff>,
     /// What stopped it, if anything did.
-    pub stop: Option<RunError>,
+    pub run_error: Option<RunError>,
     /// The key's name, as the API gave it last.
     pub key_name: Option<String>,
     /// What came of the days that are asked for as they end, if any were.
-    pub daily: Option<Backfilled>,
+    pub daily: Option<BackfillReport>,
     /// What came of comparing the mirror with the API, where that was wanted.
     pub verified: Option<VerifyReport>,
 }
@@ -53,7 +53,7 @@ impl Report {
     pub(super) async fn new(
         ctx: &SyncContext,
         kind_runs: Vec<KindRun>,
-        stop: Option<RunError>,
+        run_error: Option<RunError>,
     ) -> Self {
         let kinds = kind_runs.into_iter().map(|kind_run| KindReport {
             failure: ctx.failures.get(&kind_run.kind).cloned(),
@@ -69,7 +69,7 @@ impl Report {
             kinds: kinds.collect(),
             pushed: ctx.pushed,
             paused,
-            stop,
+            run_error,
             key_name,
             daily: None,
             verified: None,
@@ -77,8 +77,8 @@ impl Report {
     }
 
     /// Of a run that did not take place.
-    pub async fn of_none(ctx: &SyncContext, stop: RunError) -> Self {
-        let report = Self::new(ctx, Vec::new(), Some(stop)).await;
+    pub async fn of_none(ctx: &SyncContext, run_error: RunError) -> Self {
+        let report = Self::new(ctx, Vec::new(), Some(run_error)).await;
         Self { run_id: 0, pushed: Pushed::default(), paused: Vec::new(), ..report }
     }
 
@@ -91,7 +91,7 @@ impl Report {
         let mut asked =
             self.kinds.iter().filter(|kind| kind.kind_run.tally.requests > 0).peekable();
         let has_asked = asked.peek().is_some();
-        has_asked && asked.all(is_failure) && self.pushed.succeeded == 0 && self.stop.is_none()
+        has_asked && asked.all(is_failure) && self.pushed.succeeded == 0 && self.run_error.is_none()
     }
 
     /// Requests sent in all.

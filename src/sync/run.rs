@@ -36,7 +36,7 @@ pub async fn run_and_grow(
     settings: &SyncSettings,
 ) -> Report {
     let mut report = run(ctx, options, settings).await;
-    if report.stop.is_none() && options.verify.is_none() {
+    if report.run_error.is_none() && options.verify.is_none() {
         report.daily = backfill::grow(ctx, settings, &options.only).await;
     }
     report

@@ -22,7 +22,7 @@ use crate::sync::kind_run::end_kind_run;
 use crate::sync::page;
 use crate::sync::run_error::RunError;
 use crate::sync::verify_page::{self, Judge};
-use crate::sync::verify_report::{Sampling, Total, VerifyReport, What};
+use crate::sync::verify_report::{Discrepancy, Sampling, Total, VerifyReport};
 
 /// How the sample is shared out, in the order in which what is left over goes on.
 const SHARES: [(Kind, usize); 4] =
@@ -140,7 +140,7 @@ async fn gone(
     let of_kind = verify_report.of(kind);
     of_kind.read += 1;
     of_kind.missing += 1;
-    verify_report.tell(kind, &picked.id, Some(picked.stratum), What::Missing(removed));
+    verify_report.tell(kind, &picked.id, Some(picked.stratum), Discrepancy::Missing(removed));
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::model::{Kind, Row};
 use crate::store::StoreResult;
 use crate::store::sample::{self, Held, Stratum};
 use crate::sync::compare::{self, Compared};
-use crate::sync::verify_report::{VerifyReport, What};
+use crate::sync::verify_report::{Discrepancy, VerifyReport};
 
 /// What the rows of one answer are compared under.
 #[derive(Debug, Clone)]
@@ -116,7 +116,12 @@ pub fn note(
                 of_kind.drifted += 1;
                 let columns: Vec<_> = differences.iter().map(|one| &one.column).collect();
                 tracing::warn!(%kind, id = one.id, ?columns, "the mirror differed from the API");
-                verify_report.tell(kind, &one.id, stratum(&one.id), What::Columns(differences));
+                verify_report.tell(
+                    kind,
+                    &one.id,
+                    stratum(&one.id),
+                    Discrepancy::Columns(differences),
+                );
             }
         }
     }

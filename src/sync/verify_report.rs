@@ -100,12 +100,12 @@ pub struct RowDifference {
     /// Why it was read; `None` for one that was shown in passing.
     pub stratum: Option<Stratum>,
     /// What differs.
-    pub what: What,
+    pub what: Discrepancy,
 }
 
 /// What differs about a row.
 #[derive(Debug, Clone, PartialEq)]
-pub enum What {
+pub enum Discrepancy {
     /// These columns; they are repaired.
     Columns(Vec<Difference>),
     /// The API says that it is not there. Whether that made it removed.
@@ -141,7 +141,13 @@ impl VerifyReport {
     }
 
     /// Keeps a difference, to be told.
-    pub(super) fn tell(&mut self, kind: Kind, id: &str, stratum: Option<Stratum>, what: What) {
+    pub(super) fn tell(
+        &mut self,
+        kind: Kind,
+        id: &str,
+        stratum: Option<Stratum>,
+        what: Discrepancy,
+    ) {
         if self.differences.len() < DIFFERENCES_MAX {
             let id = id.to_owned();
             self.differences.push(RowDifference { kind, id, stratum, what });

@@ -15,7 +15,7 @@ use creatormirror::model::{Kind, Watcher};
 use creatormirror::sandbox::SandboxSettings;
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
-use creatormirror::sync::backfill::{self, Backfill, Backfilled};
+use creatormirror::sync::backfill::{self, Backfill, BackfillReport};
 use creatormirror::sync::{self, Report, RunOptions};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -64,12 +64,12 @@ impl Lab {
             &options,
             &sync_settings(|_| "@daily"),
         ));
-        assert!(report.stop.is_none(), "{:?}", report.stop);
+        assert!(report.run_error.is_none(), "{:?}", report.run_error);
         report
     }
 
     /// What `backfill` does.
-    fn backfill(&self, days: u32) -> Backfilled {
+    fn backfill(&self, days: u32) -> BackfillReport {
         let (mut ctx, mut work) = (self.ctx(), Backfill::of_days(days));
         let settings = sync_settings(|_| "@daily");
         let course = backfill::run(&mut ctx, &mut work, &settings, false, async |_| false);

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 
 pub use growth::{due, next_at};
 pub use progress::Backfill;
-pub use report::{Backfilled, KindBackfilled};
+pub use report::{BackfillReport, KindBackfillReport};
 
 use crate::api::Failure;
 use crate::fetch::context::SyncContext;
@@ -72,7 +72,7 @@ pub async fn grow(
     ctx: &mut SyncContext,
     settings: &SyncSettings,
     only: &[Kind],
-) -> Option<Backfilled> {
+) -> Option<BackfillReport> {
     let wants = |kind| only.is_empty() || only.contains(&kind);
     let mut work = match of_growth(ctx, wants).await {
         Ok(work) => work?,

@@ -15,7 +15,7 @@ use crate::schedule::backfill::{self as plan, Bound, Task};
 use crate::store::unsupported::{self, UnsupportedFeature};
 use crate::store::{StoreResult, metrics};
 use crate::sync::backfill::growth::due;
-use crate::sync::backfill::report::{Backfilled, KindBackfilled};
+use crate::sync::backfill::report::{BackfillReport, KindBackfillReport};
 use crate::sync::daily_metrics as asking;
 use crate::sync::daily_metrics::{Done, endpoint};
 use crate::sync::run_error::RunError;
@@ -318,11 +318,11 @@ impl Backfill {
     }
 
     /// What came of it so far.
-    pub fn report(&self, stop: Option<RunError>) -> Backfilled {
+    pub fn report(&self, run_error: Option<RunError>) -> BackfillReport {
         let kinds = SubjectKind::KINDS.into_iter().filter_map(|kind| {
             let done = self.totals.get(&kind).copied();
             let given_up = self.given_up.get(&kind);
-            (done.is_some() || given_up.is_some()).then(|| KindBackfilled {
+            (done.is_some() || given_up.is_some()).then(|| KindBackfillReport {
                 kind,
                 done: done.unwrap_or_default(),
                 kind_outcome: given_up.map(|(kind_outcome, _)| kind_outcome.clone()),
@@ -330,7 +330,7 @@ impl Backfill {
             })
         });
         let days = || self.tasks.iter().flatten().map(|task| task.day);
-        Backfilled {
+        BackfillReport {
             run_id: self.run_id,
             days: match self.goal {
                 Goal::Days(days) => Some(days),
@@ -343,7 +343,7 @@ impl Backfill {
             refused_ids: self.refused.len(),
             unaskable: self.unaskable,
             is_unfilled: self.is_unfilled,
-            stop,
+            run_error,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::sync::run_error::RunError;
 
 /// What came of a backfill, or of the days that are asked for as they end.
 #[derive(Debug)]
-pub struct Backfilled {
+pub struct BackfillReport {
     /// Its number in the log; of the last one, where it took several.
     pub run_id: i64,
     /// How many days were wanted; `None` for those that are asked for as they end.
@@ -22,7 +22,7 @@ pub struct Backfilled {
     /// Requests sent in all.
     pub requests: i64,
     /// What it did, kind by kind.
-    pub kinds: Vec<KindBackfilled>,
+    pub kinds: Vec<KindBackfillReport>,
     /// Resources whose ids the server refuses.
     pub refused_ids: usize,
     /// Account videos that cannot be asked for.
@@ -30,12 +30,12 @@ pub struct Backfilled {
     /// Whether the mirror has nothing to ask for, because it was never filled.
     pub is_unfilled: bool,
     /// What stopped it, if anything did.
-    pub stop: Option<RunError>,
+    pub run_error: Option<RunError>,
 }
 
 /// What a backfill did for a kind.
 #[derive(Debug, Clone)]
-pub struct KindBackfilled {
+pub struct KindBackfillReport {
     /// The kind.
     pub kind: Kind,
     /// In numbers.
@@ -46,7 +46,7 @@ pub struct KindBackfilled {
     pub failure: Option<Failure>,
 }
 
-impl Backfilled {
+impl BackfillReport {
     /// The sum of a number over the kinds.
     pub fn sum(&self, of: impl Fn(&Done) -> u64) -> u64 {
         self.kinds.iter().map(|kind| of(&kind.done)).sum()
