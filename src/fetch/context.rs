@@ -2,17 +2,19 @@
 //! refused.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::api::{Failure, Verdict};
 use crate::fetch::fetcher::Fetcher;
 use crate::fetch::permits::Priority;
 use crate::fetch::query;
+use crate::fetch::send_queue::lock;
 use crate::fetch::write::RunCounters;
-use crate::model::Outcome;
 use crate::model::due::DueRule;
 use crate::model::outbox::Pushed;
 use crate::model::{Event, Kind, instant};
+use crate::model::{KindOutcome, Outcome};
 use crate::schedule;
 use crate::store::runs::KindRun;
 use crate::store::unsupported::{self, UnsupportedFeature};
@@ -40,6 +42,8 @@ pub struct SyncContext {
     pub failures: BTreeMap<Kind, Failure>,
     /// What this run did about the outbox.
     pub pushed: Pushed,
+    /// Kinds whose kind run has begun and not ended, shared by all tasks.
+    open_kind_runs: Arc<Mutex<BTreeSet<Kind>>>,
     /// Pages and rows of the present turn, as shown last.
     shown: (u64, u64),
     /// The fetchers of the tasks that work side by side.
@@ -58,6 +62,7 @@ impl SyncContext {
             kind_run_began_at: 0,
             failures: BTreeMap::new(),
             pushed: Pushed::default(),
+            open_kind_runs: Arc::default(),
             shown: (0, 0),
             lent: Vec::new(),
         }
@@ -76,6 +81,7 @@ impl SyncContext {
             kind_run_began_at: self.kind_run_began_at,
             failures: BTreeMap::new(),
             pushed: Pushed::default(),
+            open_kind_runs: Arc::clone(&self.open_kind_runs),
             shown: (0, 0),
             lent: Vec::new(),
         }
@@ -95,6 +101,7 @@ impl SyncContext {
         self.refused = refused.into_iter().map(|refusal| refusal.feature).collect();
         self.failures.clear();
         self.pushed = Pushed::default();
+        *lock(&self.open_kind_runs) = BTreeSet::from([Kind::Meta]);
         let (request_state, trigger) = (self.fetcher.request_state().clone(), trigger.to_owned());
         self.run_id = self
             .store
@@ -113,8 +120,29 @@ impl SyncContext {
     /// Begins a kind's turn.
     pub async fn begin_kind_run(&mut self, kind: Kind, trigger: &str) -> StoreResult<()> {
         self.kind_run_began_at = instant::micros(self.fetcher.clock().now());
+        lock(&self.open_kind_runs).insert(kind);
         let (run_id, at, trigger) = (self.run_id, self.fetcher.stamp(), trigger.to_owned());
         self.store.write(move |tx| runs::begin_kind(tx, run_id, kind, &trigger, at)).await
+    }
+
+    /// The kinds whose kind run has begun in this run and not ended.
+    pub fn open_kind_runs(&self) -> BTreeSet<Kind> {
+        match self.run_id {
+            0 => BTreeSet::new(),
+            _ => lock(&self.open_kind_runs).clone(),
+        }
+    }
+
+    /// Records the outcome of a kind run, and the requests that no write has counted yet.
+    pub async fn end_kind_run(&self, kind: Kind, kind_outcome: &KindOutcome) -> StoreResult<()> {
+        lock(&self.open_kind_runs).remove(&kind);
+        let (counters, kind_outcome) = (self.counters(kind), kind_outcome.clone());
+        self.store
+            .write(move |tx| {
+                counters.close(tx, &runs::Tally::default())?;
+                runs::end_kind(tx, counters.run_id, kind, &kind_outcome, counters.at)
+            })
+            .await
     }
 
     /// Ends the run in the log, and deletes from the log what is older than `log_retention`. Returns what was

@@ -11,8 +11,8 @@ pub fn text(report: &BackfillReport) -> String {
     let kinds: Vec<String> = report
         .kinds
         .iter()
-        .filter(|kind| kind.done.rows > 0)
-        .map(|kind| format!("{} of {}", thousands(kind.done.rows), kind.kind.plural()))
+        .filter(|kind| kind.counts.rows > 0)
+        .map(|kind| format!("{} of {}", thousands(kind.counts.rows), kind.kind.plural()))
         .collect();
     let (rows, changed) = (report.sum(|done| done.rows), report.sum(|done| done.changed));
     let mut text = match kinds.is_empty() {
@@ -81,11 +81,11 @@ fn of_kind(kind: &KindBackfillReport) -> Value {
     json!({
         "kind": kind.kind.name(),
         "outcome": kind_outcome.map_or(Outcome::Complete, |kind_outcome| kind_outcome.outcome),
-        "rows": kind.done.rows,
-        "rows_changed": kind.done.changed,
-        "type_mismatches": kind.done.type_mismatches,
-        "not_found": kind.done.not_found,
-        "passed_over": kind.done.passed_over,
+        "rows": kind.counts.rows,
+        "rows_changed": kind.counts.changed,
+        "type_mismatches": kind.counts.type_mismatches,
+        "not_found": kind.counts.not_found,
+        "passed_over": kind.counts.passed_over,
         "error_code": kind_outcome.and_then(|kind_outcome| kind_outcome.error_code.as_deref()),
         "detail": kind_outcome.and_then(|kind_outcome| kind_outcome.detail.as_deref()),
         "request_id": kind_outcome.and_then(|kind_outcome| kind_outcome.request_id.as_deref()),
@@ -96,13 +96,13 @@ fn of_kind(kind: &KindBackfillReport) -> Value {
 mod tests {
     use super::*;
     use crate::model::Kind;
-    use crate::sync::daily_metrics::Done;
+    use crate::sync::daily_metrics::MetricsCounts;
 
     #[test]
     fn it_is_one_paragraph() {
         let kind = |kind, rows, not_found| KindBackfillReport {
             kind,
-            done: Done { rows, changed: rows, not_found, ..Done::default() },
+            counts: MetricsCounts { rows, changed: rows, not_found, ..MetricsCounts::default() },
             kind_outcome: None,
             failure: None,
         };

@@ -1,34 +1,31 @@
-//! The mirror proves itself: a sample of its rows is read again and compared, and its totals are
-//! compared with the API's. What differs is repaired by the same write that mirrors everything.
+//! `verify`: reads a sample of rows again and compares them, and the totals, with the API. Differences are
+//! repaired by the same write that mirrors every answer.
 //!
-//! Accounts, creators and videos are read by their ids. Account videos cannot be; of them the pages on
-//! which the sample stands are read again, by the cursors that opened them.
+//! Accounts, creators and videos are read by their ids. Account videos have no endpoint by id, so the pages
+//! that hold the sample are read again by their cursors.
 
 use crate::api::{Failure, Item, Page, Request, Verdict};
 use crate::fetch::context::SyncContext;
-use crate::fetch::error::FetchError;
-use crate::fetch::error::FetchResult;
+use crate::fetch::error::{FetchError, FetchResult};
+use crate::fetch::kind_outcome::of_error;
 use crate::fetch::query;
 use crate::fetch::write::{self, PageWrite};
-use crate::model::KindOutcome;
-use crate::model::Outcome;
-use crate::model::{Event, Kind};
+use crate::model::{Event, Kind, KindOutcome, Outcome};
 use crate::store::pages::{self, PageAddress};
 use crate::store::runs::Tally;
 use crate::store::sample::{self, Picked};
 use crate::store::{StoreResult, listings};
-use crate::sync::finish;
 use crate::sync::kind_run::end_kind_run;
 use crate::sync::page;
 use crate::sync::run_error::RunError;
-use crate::sync::verify_page::{self, Judge};
+use crate::sync::verify_page::{self, RowComparer};
 use crate::sync::verify_report::{Discrepancy, Sampling, Total, VerifyReport};
 
-/// How the sample is shared out, in the order in which what is left over goes on.
+/// Shares of the kinds in the sample. What a kind cannot use goes to the others in this order.
 const SHARES: [(Kind, usize); 4] =
     [(Kind::Video, 4), (Kind::Account, 2), (Kind::Creator, 1), (Kind::AccountVideo, 1)];
 
-/// Compares a sample and the totals. What was found so far is in `found` however it ends.
+/// Compares a sample and the totals. `found` holds the results so far, also after an error.
 pub async fn verify(
     ctx: &mut SyncContext,
     sampling: Sampling,
@@ -39,15 +36,15 @@ pub async fn verify(
     let shares = ctx
         .store
         .read(move |c| {
-            let mut there = Vec::new();
+            let mut available = Vec::new();
             for (kind, _) in SHARES {
                 let rows = match kind {
                     Kind::AccountVideo => pages::count(c, kind)?,
                     _ => listings::counts(c, kind)?.0,
                 };
-                there.push(usize::try_from(rows).unwrap_or(0));
+                available.push(usize::try_from(rows).unwrap_or(0));
             }
-            Ok(share(wanted, &there))
+            Ok(share(wanted, &available))
         })
         .await?;
     for kind in Kind::LISTS {
@@ -58,7 +55,7 @@ pub async fn verify(
         let result = one_kind(ctx, kind, wanted, verify_report).await;
         let kind_outcome = match &result {
             Ok(()) => KindOutcome::of(Outcome::Polled),
-            Err(error) => finish::error(error),
+            Err(error) => of_error(error),
         };
         end_kind_run(ctx, kind, &kind_outcome).await?;
         match result {
@@ -70,15 +67,15 @@ pub async fn verify(
     Ok(())
 }
 
-/// Shares `wanted` out among what is there of each kind. What one cannot use goes to the others.
-fn share(wanted: usize, there: &[usize]) -> Vec<usize> {
+/// Distributes `wanted` over the kinds, at most `available` of each.
+fn share(wanted: usize, available: &[usize]) -> Vec<usize> {
     let parts: usize = SHARES.iter().map(|(_, part)| part).sum();
-    let own = SHARES.iter().zip(there);
-    let own = own.map(|((_, part), there)| (wanted * part / parts).min(*there));
-    let mut shares: Vec<usize> = own.collect();
+    let shares = SHARES.iter().zip(available);
+    let shares = shares.map(|((_, part), available)| (wanted * part / parts).min(*available));
+    let mut shares: Vec<usize> = shares.collect();
     let mut left = wanted.saturating_sub(shares.iter().sum());
-    for (share, there) in shares.iter_mut().zip(there) {
-        let more = left.min(there - *share);
+    for (share, available) in shares.iter_mut().zip(available) {
+        let more = left.min(available - *share);
         *share += more;
         left -= more;
     }
@@ -96,39 +93,38 @@ async fn one_kind(
         verify_report.of(kind).skipped = Some("the API does not list them for this key".to_owned());
         return Ok(());
     }
-    // Before what the sample shows on its way can make up for what is missing.
-    total(ctx, kind, verify_report).await?;
+    // First the totals, before the answers of the sample repair the mirror.
+    compare_total(ctx, kind, verify_report).await?;
     let seed = verify_report.sampling.seed;
-    // Of account videos it is the page that costs a request, and many of a sample share one.
+    // Account videos are read by page, and several rows of a sample are on one page.
     let rows = if kind == Kind::AccountVideo { wanted.saturating_mul(4) } else { wanted };
     let sample = ctx.store.read(move |c| sample::pick(c, kind, rows, seed)).await?;
     match kind {
-        Kind::AccountVideo => pages_of(ctx, &sample, wanted, verify_report).await?,
+        Kind::AccountVideo => compare_pages(ctx, &sample, wanted, verify_report).await?,
         _ => {
             let mut missing = Vec::new();
             for (at, picked) in sample.iter().enumerate() {
-                if by_id(ctx, kind, picked, verify_report).await? == Answered::NotFound {
+                if !compare_item(ctx, kind, picked, verify_report).await? {
                     missing.push(picked);
                 }
-                tell(ctx, kind, at + 1, sample.len());
+                report_progress(ctx, kind, at + 1, sample.len());
             }
-            // Not every endpoint is documented; one that knows nothing at all says nothing.
+            // An undocumented endpoint may answer 404 to everything.
             if missing.len() > 1 && missing.len() == sample.len() {
-                let why =
-                    "the API answers 404 to every id, as if they could not be read one by one";
+                let why = "the API answers 404 to every id";
                 verify_report.of(kind).skipped = Some(why.to_owned());
                 return Ok(());
             }
             for picked in missing {
-                gone(ctx, kind, picked, verify_report).await?;
+                not_found(ctx, kind, picked, verify_report).await?;
             }
         }
     }
     Ok(())
 }
 
-/// A row that the API does not know has a sign of removal against it.
-async fn gone(
+/// Records a 404 as a sign of removal.
+async fn not_found(
     ctx: &mut SyncContext,
     kind: Kind,
     picked: &Picked,
@@ -140,96 +136,94 @@ async fn gone(
     let of_kind = verify_report.of(kind);
     of_kind.read += 1;
     of_kind.missing += 1;
-    verify_report.tell(kind, &picked.id, Some(picked.stratum), Discrepancy::Missing(removed));
+    verify_report.add(kind, &picked.id, Some(picked.stratum), Discrepancy::Missing(removed));
     Ok(())
 }
 
-/// What a request by id came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answered {
-    Row,
-    NotFound,
-}
-
-fn tell(ctx: &mut SyncContext, kind: Kind, read: usize, of: usize) {
+fn report_progress(ctx: &mut SyncContext, kind: Kind, read: usize, of: usize) {
     let read = u64::try_from(read).unwrap_or(0);
     let total = u64::try_from(of).ok();
     ctx.tell(&Event::Page { kind, pages: read, rows: read, total });
 }
 
-/// Reads one row, compares it, and writes what was said of it.
-async fn by_id(
+/// Reads one row, compares it and writes the answer. Returns whether it was found.
+async fn compare_item(
     ctx: &mut SyncContext,
     kind: Kind,
     picked: &Picked,
     verify_report: &mut VerifyReport,
-) -> FetchResult<Answered> {
+) -> FetchResult<bool> {
     let request = Request::get(kind.path()).segment(&picked.id);
     let fetched = ctx.fetcher.fetch(&request, |answer| Item::read_of(kind, &picked.id, answer));
     let fetched = match fetched.await {
         Ok(fetched) => fetched,
         Err(FetchError::Api(failure)) if failure.verdict == Verdict::NotFound => {
-            return Ok(Answered::NotFound);
+            return Ok(false);
         }
         Err(error) => return Err(error),
     };
     let (row, as_of) = (fetched.value.row, fetched.as_of);
-    let judge = judge_of(ctx, kind, as_of, verify_report);
+    let comparer = comparer(ctx, kind, as_of, verify_report);
     let counters = ctx.counters(kind);
-    let judged = ctx
+    let compared = ctx
         .store
         .write(move |tx| {
-            let judged = judge.row(tx, &row)?;
-            // The same content in another form, as in a list, is not worth a page's validator.
-            match judged.as_ref().is_some_and(|judged| judged.is_other_form) {
+            let compared = comparer.row(tx, &row)?;
+            // Writing the same content in another form would clear the ETag of its page.
+            match compared.as_ref().is_some_and(|compared| compared.is_other_form) {
                 true => counters.close(tx, &Tally::default())?,
                 false => _ = write::item(tx, &counters, &row, as_of)?,
             }
-            Ok(judged)
+            Ok(compared)
         })
         .await?;
-    verify_page::note(verify_report, kind, judged, |_| Some(picked.stratum));
-    Ok(Answered::Row)
+    verify_page::record(verify_report, kind, compared, |_| Some(picked.stratum));
+    Ok(true)
 }
 
-fn judge_of(ctx: &SyncContext, kind: Kind, as_of: i64, verify_report: &VerifyReport) -> Judge {
+fn comparer(
+    ctx: &SyncContext,
+    kind: Kind,
+    as_of: i64,
+    verify_report: &VerifyReport,
+) -> RowComparer {
     let now = ctx.fetcher.clock().now().timestamp();
-    Judge { kind, as_of, now, moved: verify_report.moved.clone() }
+    RowComparer { kind, as_of, now, moved: verify_report.moved.clone() }
 }
 
-/// Reads again the pages on which the sample stands, and compares all rows they show.
-async fn pages_of(
+/// Reads the pages again that hold the sample, and compares all their rows.
+async fn compare_pages(
     ctx: &mut SyncContext,
     sample: &[Picked],
     wanted: usize,
     verify_report: &mut VerifyReport,
 ) -> FetchResult<()> {
     let kind = Kind::AccountVideo;
-    let mut kept: Vec<i64> = Vec::new();
+    let mut pages_read: Vec<i64> = Vec::new();
     for page in sample.iter().filter_map(|picked| picked.page) {
-        if kept.len() < wanted && !kept.contains(&page) {
-            kept.push(page);
+        if pages_read.len() < wanted && !pages_read.contains(&page) {
+            pages_read.push(page);
         }
     }
-    if kept.is_empty() && !sample.is_empty() {
-        let why = "they have no endpoint by id, and none stands on a page that could be read again";
+    if pages_read.is_empty() && !sample.is_empty() {
+        let why = "cannot be re-read: no endpoint by id and no known page";
         verify_report.of(kind).skipped = Some(why.to_owned());
     }
-    for (at, page) in kept.iter().copied().enumerate() {
+    for (at, page) in pages_read.iter().copied().enumerate() {
         let Some(address) = ctx.store.read(move |c| pages::address(c, page)).await? else {
             continue;
         };
-        if let Some(why) = one_page(ctx, &address, sample, verify_report).await? {
+        if let Some(why) = compare_page(ctx, &address, sample, verify_report).await? {
             verify_report.of(kind).skipped = Some(why);
             break;
         }
-        tell(ctx, kind, at + 1, kept.len());
+        report_progress(ctx, kind, at + 1, pages_read.len());
     }
     Ok(())
 }
 
-/// Reads a page again; says why it cannot be, if that is so.
-async fn one_page(
+/// Reads a page again. Returns the reason if it cannot be read.
+async fn compare_page(
     ctx: &mut SyncContext,
     address: &PageAddress,
     sample: &[Picked],
@@ -255,39 +249,39 @@ async fn one_page(
         page: fetched.value,
         confirmed: None,
     };
-    let judge = judge_of(ctx, kind, page.as_of, verify_report);
+    let comparer = comparer(ctx, kind, page.as_of, verify_report);
     let counters = ctx.counters(kind);
-    let written = ctx
-        .store
-        .write(move |tx| write::page_after(tx, &counters, page, |tx, rows| judge.rows(tx, rows)));
-    let (_, judged) = written.await?;
-    verify_page::note(verify_report, kind, judged, |id| {
+    let written = ctx.store.write(move |tx| {
+        write::page_after(tx, &counters, page, |tx, rows| comparer.rows(tx, rows))
+    });
+    let (_, compared) = written.await?;
+    verify_page::record(verify_report, kind, compared, |id| {
         sample.iter().find(|picked| picked.id == id).map(|picked| picked.stratum)
     });
     Ok(None)
 }
 
-/// Compares how many there are.
-async fn total(
+/// Compares the number of rows.
+async fn compare_total(
     ctx: &mut SyncContext,
     kind: Kind,
     verify_report: &mut VerifyReport,
 ) -> FetchResult<()> {
-    let asks = [("limit", "1"), ("include_total", "true")];
-    if asks.iter().any(|(name, _)| ctx.refused.contains(&query::feature(kind, name))) {
+    let extra = [("limit", "1"), ("include_total", "true")];
+    if extra.iter().any(|(name, _)| ctx.refused.contains(&query::feature(kind, name))) {
         return Ok(());
     }
     let (held, suspected) = ctx
         .store
         .read(move |c| Ok((listings::counts(c, kind)?.0, sample::suspected(c, kind)?)))
         .await?;
-    let parameters = asks.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let parameters = extra.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let request = query::page(kind, &parameters, None);
     let fetched = ctx.fetcher.fetch(&request, |answer| Page::read(kind, &parameters, answer)).await;
     let fetched = match fetched {
         Ok(fetched) => fetched,
         Err(FetchError::Api(failure)) if is_refusal(&failure) => {
-            tracing::debug!(%kind, %failure, "the API gives no total");
+            tracing::debug!(%kind, %failure, "no total");
             return Ok(());
         }
         Err(error) => return Err(error),
@@ -295,19 +289,19 @@ async fn total(
     let page = fetched.value;
     if let Some(found) = page.total_count {
         let now = ctx.fetcher.clock().now().timestamp();
-        // Posts are found by the scrapes of their accounts; nothing else grows by itself.
+        // Scrapes of accounts add account videos; rows of other kinds are added by users only.
         let is_explained = kind == Kind::AccountVideo
             && found > held
             && ctx.store.read(move |c| sample::awaits_account_lists(c, now)).await?;
         verify_report.of(kind).total = Some(Total { held, suspected, found, is_explained });
     }
-    let judge = judge_of(ctx, kind, fetched.as_of, verify_report);
+    let comparer = comparer(ctx, kind, fetched.as_of, verify_report);
     let (counters, as_of) = (ctx.counters(kind), fetched.as_of);
     let written = ctx.store.write(move |tx| {
-        write::unlisted_after(tx, &counters, page, as_of, |tx, rows| judge.rows(tx, rows))
+        write::unlisted_after(tx, &counters, page, as_of, |tx, rows| comparer.rows(tx, rows))
     });
-    let (_, judged) = written.await?;
-    verify_page::note(verify_report, kind, judged, |_| None);
+    let (_, compared) = written.await?;
+    verify_page::record(verify_report, kind, compared, |_| None);
     Ok(())
 }
 
@@ -320,9 +314,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_is_shared_out_and_never_exceeds_what_was_wanted() {
+    fn shares_of_the_sample_add_up_to_at_most_what_was_wanted() {
         assert_eq!(share(50, &[1_000, 1_000, 1_000, 1_000]), [26, 12, 6, 6]);
-        // What is not there goes to what is.
+        // What a kind cannot use goes to the others.
         assert_eq!(share(50, &[1_000, 3, 0, 1]), [46, 3, 0, 1]);
         assert_eq!(share(50, &[5, 3, 2, 1]), [5, 3, 2, 1]);
         assert_eq!(share(4, &[9, 9, 9, 9]), [3, 1, 0, 0]);
