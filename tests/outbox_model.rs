@@ -459,7 +459,7 @@ fn settings(waits_for_outcome: bool) -> OutboxSettings {
     OutboxSettings {
         reconcile_after: Duration::from_secs(5),
         retention: Duration::from_secs(90 * 86_400),
-        stays,
+        waits_for_outcome,
     }
 }
 

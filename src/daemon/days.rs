@@ -58,7 +58,7 @@ impl Daemon {
             None => {
                 let growth = match self.growth.take() {
                     Some(growth) => Some(growth),
-                    None => backfill::of_growth(&self.ctx, |_| true).await?,
+                    None => Backfill::of_growth(&self.ctx, &[]).await?,
                 };
                 match growth {
                     Some(growth) => (None, growth),

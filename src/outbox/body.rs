@@ -22,32 +22,29 @@ pub fn quoted(text: &str) -> String {
     format!("`{}`", printable(text, QUOTED_CHARS_MAX))
 }
 
+/// The members of a creation, the required ones first. Platform, identifier and user name cannot be changed.
+const VIDEO: &[&str] =
+    &["platform", "identifier", "metadata", "is_active", "scrape_interval_hours"];
+const ACCOUNT: &[&str] = &[
+    "platform",
+    "username",
+    "category",
+    "metadata",
+    "is_active",
+    "scrape_interval_hours",
+    "max_recent_posts_per_account",
+    "post_lookback_days",
+];
+const CREATOR: &[&str] = &["name", "is_active", "metadata"];
+
 /// The members that a body may have.
 pub const fn members(kind: Kind, action: Action) -> &'static [&'static str] {
     match (kind, action) {
-        (Kind::Video, Action::Track) => {
-            &["platform", "identifier", "metadata", "is_active", "scrape_interval_hours"]
-        }
-        (Kind::Video, Action::Set) => &["metadata", "is_active", "scrape_interval_hours"],
-        (Kind::Account, Action::Track) => &[
-            "platform",
-            "username",
-            "category",
-            "metadata",
-            "is_active",
-            "scrape_interval_hours",
-            "max_recent_posts_per_account",
-            "post_lookback_days",
-        ],
-        (Kind::Account, Action::Set) => &[
-            "category",
-            "metadata",
-            "is_active",
-            "scrape_interval_hours",
-            "max_recent_posts_per_account",
-            "post_lookback_days",
-        ],
-        (Kind::Creator, Action::Track | Action::Set) => &["name", "is_active", "metadata"],
+        (Kind::Video, Action::Track) => VIDEO,
+        (Kind::Video, Action::Set) => VIDEO.split_at(2).1,
+        (Kind::Account, Action::Track) => ACCOUNT,
+        (Kind::Account, Action::Set) => ACCOUNT.split_at(2).1,
+        (Kind::Creator, Action::Track | Action::Set) => CREATOR,
         _ => &[],
     }
 }
@@ -61,13 +58,12 @@ pub fn check(kind: Kind, action: Action, body: &Map<String, Value>) -> Result<()
         }
         check_member(name, value).map_err(|why| format!("{name} {why}"))?;
     }
-    let needed: &[&str] = match (kind, action) {
-        (Kind::Video, Action::Track) => &["platform", "identifier"],
-        (Kind::Account, Action::Track) => &["platform", "username"],
-        (Kind::Creator, Action::Track) => &["name"],
-        _ => &[],
+    let required = match (kind, action) {
+        (Kind::Video | Kind::Account, Action::Track) => 2,
+        (Kind::Creator, Action::Track) => 1,
+        _ => 0,
     };
-    if let Some(missing) = needed.iter().find(|name| !body.contains_key(**name)) {
+    if let Some(missing) = known.iter().take(required).find(|name| !body.contains_key(**name)) {
         return Err(format!("{missing} is missing"));
     }
     if action == Action::Set && body.is_empty() {

@@ -63,14 +63,8 @@ pub async fn account(ctx: &mut SyncContext, entry: &Entry) -> FetchResult<Vec<St
         candidate.platform.as_ref() == Some(&platform)
             && candidate.name.as_ref().is_some_and(|name| name.to_lowercase() == username)
     };
-    let pages = match read_pages(ctx, Kind::Account, &filters, |_| false).await {
-        // Without these filters, all accounts are read.
-        Err(FetchError::Api(failure)) if failure.is_refusal() => {
-            read_pages(ctx, Kind::Account, &[], |_| false).await?
-        }
-        pages => pages?,
-    };
-    Ok(pages.into_iter().filter(is_match).map(|candidate| candidate.id).collect())
+    let accounts = read_pages(ctx, Kind::Account, &filters, |_| false).await?;
+    Ok(accounts.into_iter().filter(is_match).map(|candidate| candidate.id).collect())
 }
 
 /// Returns the ids of the videos that match an entry.
@@ -107,15 +101,11 @@ pub async fn video(ctx: &mut SyncContext, entry: &Entry, depth: Depth) -> FetchR
         }
         let offset = page.server_date.map_or(TimeDelta::zero(), |date| date - now);
         let oldest = since.map(|since| Instant::from(since + offset - MARGIN));
+        let is_in_order = page.is_as_requested && is_in_order;
         is_in_order && latest.is_some() && oldest.is_some_and(|oldest| latest < Some(oldest))
     };
-    let pages = match read_pages(ctx, Kind::Video, &newest_first, is_enough).await {
-        Err(FetchError::Api(failure)) if failure.is_refusal() => {
-            read_pages(ctx, Kind::Video, &[], |page| page.rows.iter().any(is_match)).await?
-        }
-        pages => pages?,
-    };
-    Ok(pages.into_iter().filter(is_match).map(|candidate| candidate.id).collect())
+    let videos = read_pages(ctx, Kind::Video, &newest_first, is_enough).await?;
+    Ok(videos.into_iter().filter(is_match).map(|candidate| candidate.id).collect())
 }
 
 /// Returns the id of a matching video in the mirror, if the API still has it.
@@ -157,13 +147,7 @@ pub async fn creators(ctx: &mut SyncContext) -> FetchResult<Creators> {
         .filter(|(name, _)| name.starts_with("order"))
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
-    let all = match read_pages(ctx, Kind::Creator, &order, |_| false).await {
-        Err(FetchError::Api(failure)) if failure.is_refusal() => {
-            read_pages(ctx, Kind::Creator, &[], |_| false).await?
-        }
-        all => all?,
-    };
-    Ok(Creators { began_at, all })
+    Ok(Creators { began_at, all: read_pages(ctx, Kind::Creator, &order, |_| false).await? })
 }
 
 impl Creators {
@@ -183,22 +167,24 @@ fn members(entry: &Entry) -> Map<String, Json> {
 struct PageRows<'a> {
     rows: &'a [Candidate],
     server_date: Option<DateTime<Utc>>,
+    /// Whether the extra parameters were sent.
+    is_as_requested: bool,
 }
 
-/// Reads a list to its end, or until `is_enough`, and mirrors its rows.
+/// Reads a list to its end, or until `is_enough`, and mirrors its rows. If the server refuses the `extra`
+/// parameters, the list is read without them.
 async fn read_pages(
     ctx: &mut SyncContext,
     kind: Kind,
-    extra: &[(&str, &str)],
+    mut extra: &[(&str, &str)],
     mut is_enough: impl FnMut(&PageRows<'_>) -> bool,
 ) -> FetchResult<Vec<Candidate>> {
-    let mut parameters = query::parameters(kind, &ctx.refused);
-    parameters.retain(|(name, _)| matches!(name.as_str(), "limit" | "include_total"));
-    parameters.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    let mut all: Vec<Candidate> = Vec::new();
-    let mut cursors = BTreeSet::new();
-    let mut cursor: Option<String> = None;
+    let (mut all, mut cursors, mut cursor) = (Vec::new(), BTreeSet::new(), None::<String>);
     loop {
+        let mut parameters = query::parameters(kind, &ctx.refused);
+        parameters.retain(|(name, _)| matches!(name.as_str(), "limit" | "include_total"));
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        parameters.extend(extra.iter().map(own));
         let request = query::page(kind, &parameters, cursor.as_deref());
         let fetched = ctx.fetcher.fetch(&request, |answer| {
             let page = Page::read(kind, &parameters, answer)?;
@@ -208,12 +194,19 @@ async fn read_pages(
                 None => Ok(page),
             }
         });
-        let fetched = fetched.await?;
+        let fetched = match fetched.await {
+            Err(FetchError::Api(failure)) if failure.is_refusal() && !extra.is_empty() => {
+                (all, cursors, cursor, extra) = (Vec::new(), BTreeSet::new(), None, &[]);
+                continue;
+            }
+            fetched => fetched?,
+        };
         let (page, as_of) = (fetched.value, fetched.as_of);
         let rows: Vec<Candidate> = page.rows.iter().map(|row| candidate(kind, row)).collect();
         let (next, total) = (page.next_cursor.clone(), page.total_count);
         write::unlisted(&ctx.store, ctx.counters(kind), page, as_of).await?;
-        let is_last = is_enough(&PageRows { rows: &rows, server_date: fetched.head.server_date });
+        let (server_date, is_as_requested) = (fetched.head.server_date, !extra.is_empty());
+        let is_last = is_enough(&PageRows { rows: &rows, server_date, is_as_requested });
         all.extend(rows);
         match next {
             _ if is_last => return Ok(all),

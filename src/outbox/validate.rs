@@ -148,10 +148,11 @@ fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError
     }
     if let Some((platform, username)) = named.split_once(':') {
         if kind != Kind::Account {
-            return Err(CheckError::Refused(format!(
+            return Err(format!(
                 "{}: only accounts are named by platform:username; a {kind} is named by its id",
                 quoted(named)
-            )));
+            )
+            .into());
         }
         return by_username(c, platform, username);
     }
@@ -159,51 +160,51 @@ fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError
         || named.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
         || named.starts_with('.')
     {
-        return Err(CheckError::Refused(format!("invalid id {}", quoted(named))));
+        return Err(format!("invalid id {}", quoted(named)).into());
     }
     let found = find::by_prefix(c, kind, named)?;
     match found.as_slice() {
         [first, ..] if first == named => Ok(first.clone()),
-        _ if named.chars().count() < PREFIX_CHARS_MIN => Err(CheckError::Refused(format!(
+        _ if named.chars().count() < PREFIX_CHARS_MIN => Err(format!(
             "no {kind} in the mirror has the id {}; a prefix of an id needs at least \
              {PREFIX_CHARS_MIN} characters",
             quoted(named)
-        ))),
+        )
+        .into()),
         [id] => Ok(id.clone()),
         // The API may have a resource that is not mirrored yet.
         [] if uuid::Uuid::try_parse(named).is_ok() => Ok(named.to_owned()),
-        [] => Err(CheckError::Refused(format!(
-            "no {kind} in the mirror has an id that begins with {}",
-            quoted(named)
-        ))),
-        _ => Err(CheckError::Refused(format!(
+        [] => {
+            Err(format!("no {kind} in the mirror has an id that begins with {}", quoted(named))
+                .into())
+        }
+        _ => Err(format!(
             "the id of more than one {kind} begins with {}; give more of it",
             quoted(named)
-        ))),
+        )
+        .into()),
     }
 }
 
 fn of_entry(c: &Connection, kind: Kind, named: &str, entry: i64) -> Result<String, CheckError> {
     let Some(source) = find::source(c, entry)? else {
-        return Err(CheckError::Refused(format!(
-            "@{entry}: there is no entry {entry} in the outbox"
-        )));
+        return Err(format!("@{entry}: there is no entry {entry} in the outbox").into());
     };
     if source.kind != kind {
-        return Err(CheckError::Refused(format!(
+        return Err(format!(
             "@{entry}: entry {entry} is about a {}, but a {kind} is needed",
             source.kind
-        )));
+        )
+        .into());
     }
     match (source.state, source.result_id) {
         (State::Succeeded, Some(id)) => Ok(id),
-        (State::Succeeded, None) => {
-            Err(CheckError::Refused(format!("@{entry}: entry {entry} has no result id")))
-        }
-        (State::Failed | State::Discarded, _) => Err(CheckError::Refused(format!(
+        (State::Succeeded, None) => Err(format!("@{entry}: entry {entry} has no result id").into()),
+        (State::Failed | State::Discarded, _) => Err(format!(
             "@{entry}: entry {entry} {}; `creatormirror outbox retry {entry}` queues it again",
             if source.state == State::Failed { "failed" } else { "was discarded" }
-        ))),
+        )
+        .into()),
         _ => Ok(named.to_owned()),
     }
 }
@@ -216,14 +217,16 @@ fn by_username(c: &Connection, platform: &str, username: &str) -> Result<String,
         [id] => Ok(id.clone()),
         [] => match find::creation(c, &format!("account:{platform}:{username}"))? {
             Some(entry) => Ok(format!("@{entry}")),
-            None => Err(CheckError::Refused(format!(
+            None => Err(format!(
                 "no account {} in the mirror, and none is queued",
                 quoted(&format!("{platform}:{username}"))
-            ))),
+            )
+            .into()),
         },
-        _ => Err(CheckError::Refused(format!(
+        _ => Err(format!(
             "more than one account is named {}; give the id",
             quoted(&format!("{platform}:{username}"))
-        ))),
+        )
+        .into()),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rusqlite::Connection;
 
 use crate::fetch::context::SyncContext;
 use crate::model::backoff::PAUSE_MICROS_MAX;
@@ -78,14 +79,14 @@ pub async fn take_back(ctx: &SyncContext) -> StoreResult<()> {
     ctx.store.write(move |tx| backoff::take_back(tx, run_id)).await
 }
 
-/// Returns the kinds with backoff in force, and when it ends.
-pub async fn paused(
-    ctx: &SyncContext,
+/// Returns the kinds that are paused, and until when.
+pub fn paused(
+    c: &Connection,
     scope: BackoffScope,
     now: DateTime<Utc>,
 ) -> StoreResult<BTreeMap<Kind, DateTime<Utc>>> {
-    let all = ctx.store.read(move |c| backoff::in_force(c, instant::micros(now))).await?;
-    let of_scope = all.into_iter().filter(|one| one.scope == scope);
+    let all = backoff::in_force(c, instant::micros(now))?.into_iter();
+    let of_scope = all.filter(|one| one.scope == scope);
     Ok(of_scope.map(|one| (one.kind, instant::from_micros(one.retry_at))).collect())
 }
 

@@ -7,11 +7,10 @@ use rusqlite::Connection;
 
 use crate::fetch::query;
 use crate::model::due::DueAccountList;
-use crate::model::{BackoffScope, Kind, SubjectKind, instant};
+use crate::model::{Kind, instant};
 use crate::outbox;
 use crate::schedule::backfill::Task;
 use crate::schedule::decision::Work;
-use crate::store::backoff::in_force;
 use crate::store::{StoreResult, listings, pages, unsupported};
 use crate::sync::options::{RunOptions, SyncSettings};
 use crate::sync::{backfill, schedule_state};
@@ -90,21 +89,12 @@ fn daily_requests(
     options: &RunOptions,
     now: DateTime<Utc>,
 ) -> StoreResult<Vec<String>> {
-    let paused = in_force(c, instant::micros(now))?;
-    let is_paused =
-        |kind| paused.iter().any(|one| one.kind == kind && one.scope == BackoffScope::Days);
-    let wanted =
-        SubjectKind::KINDS.into_iter().filter(|kind| options.wants(*kind) && !is_paused(*kind));
-    let tasks = backfill::due(c, now, &wanted.collect::<Vec<_>>())?;
-    let of = |task: &Task| {
-        format!(
-            "{} for {}: {}",
-            daily_metrics::endpoint(task.subject_kind),
-            task.day,
-            task.subject_kind.member()
-        )
+    let line = |task: Task| {
+        let (endpoint, ids) =
+            (daily_metrics::endpoint(task.subject_kind), task.subject_kind.member());
+        format!("{endpoint} for {}: {ids}", task.day)
     };
-    Ok(tasks.iter().map(of).collect())
+    Ok(backfill::due(c, now, &options.only)?.into_iter().map(line).collect())
 }
 
 /// The work of a run in its order: polls, then listings.

@@ -138,7 +138,8 @@ async fn carry_out(
         (Some(Polled::Done), _) => return Ok((KindOutcome::of(Outcome::Polled), false)),
         (Some(Polled::Refused), _) => {
             let now = ctx.fetcher.clock().now();
-            if backoff::paused(ctx, BackoffScope::Listing, now).await?.contains_key(&kind) {
+            let paused = move |c: &_| backoff::paused(c, BackoffScope::Listing, now);
+            if ctx.store.read(paused).await?.contains_key(&kind) {
                 let detail = "the server refuses a kept cursor or a filter, and the list, which failed \
                               lately, is not read again yet";
                 return Ok((explained(Outcome::Incomplete, "list_paused", detail), false));

@@ -32,12 +32,8 @@ pub async fn accounts(ctx: &mut SyncContext, due: &[DueRow]) -> FetchResult<Poll
     let order = [("order_by", "last_scrape_time"), ("order_direction", "desc")];
     // Accounts that were never scraped may come at either end.
     let is_past = |scraped: Option<i64>| scraped.is_some_and(|at| at < until);
-    let read = read_pages(ctx, Kind::Account, &order, |rows| {
-        match rows.iter().any(|row| is_past(row.scraped_at.map(|at| at.seconds))) {
-            true => PageVerdict::Enough,
-            false => PageVerdict::Continue,
-        }
-    });
+    let is_last = |row: &Row| is_past(row.scraped_at.map(|at| at.seconds));
+    let read = read_pages(ctx, Kind::Account, &order, is_last, |_| false);
     if let PagesResult::Refused(failure) = read.await? {
         return refused(ctx, &query::account_sort_feature(), &failure).await;
     }
@@ -79,14 +75,11 @@ async fn read_account_list(
 ) -> FetchResult<PagesResult> {
     let account = account_list.account;
     let filter = [("account_id", account_list.id.as_str())];
-    let is_foreign = |owner: Option<&str>| owner.is_some_and(|owner| owner != account_list.id);
-    let read = read_pages(ctx, Kind::AccountVideo, &filter, |rows| {
-        let owner = |row: &Row| is_foreign(row.value(Kind::AccountVideo, "account_id").as_text());
-        match rows.iter().any(owner) {
-            true => PageVerdict::Ignored,
-            false => PageVerdict::Continue,
-        }
-    });
+    let is_foreign = |row: &Row| {
+        let owner = row.value(Kind::AccountVideo, "account_id");
+        owner.as_text().is_some_and(|owner| owner != account_list.id)
+    };
+    let read = read_pages(ctx, Kind::AccountVideo, &filter, |_| false, is_foreign);
     let began_at = match read.await {
         Ok(PagesResult::Read(began_at)) => began_at,
         Ok(refused) => return Ok(refused),
@@ -112,15 +105,6 @@ async fn refused(ctx: &mut SyncContext, feature: &str, failure: &Failure) -> Fet
     Ok(Polled::Refused)
 }
 
-/// What a page means for the reading.
-enum PageVerdict {
-    Continue,
-    /// All wanted rows were seen.
-    Enough,
-    /// The server ignored the filter.
-    Ignored,
-}
-
 /// The result of reading pages.
 enum PagesResult {
     /// The start of the first request, a stamp.
@@ -129,12 +113,14 @@ enum PagesResult {
     Refused(Failure),
 }
 
-/// Reads pages with these parameters and mirrors their rows.
+/// Reads pages with the `extra` parameters and mirrors their rows, up to the page with a row for which
+/// `is_last` holds. A row for which `is_foreign` holds shows that the server ignores the parameters.
 async fn read_pages(
     ctx: &SyncContext,
     kind: Kind,
     extra: &[(&str, &str)],
-    check: impl Fn(&[Row]) -> PageVerdict,
+    is_last: impl Fn(&Row) -> bool,
+    is_foreign: impl Fn(&Row) -> bool,
 ) -> FetchResult<PagesResult> {
     let mut parameters = query::parameters(kind, &ctx.refused);
     parameters.retain(|(name, _)| name == "limit");
@@ -165,20 +151,18 @@ async fn read_pages(
             }
             Err(error) => return Err(error),
         };
-        let verdict = match page.ignored.is_empty() {
-            true => check(&page.rows),
-            false => PageVerdict::Ignored,
-        };
+        let is_ignored = !page.ignored.is_empty() || page.rows.iter().any(&is_foreign);
+        let is_enough = page.rows.iter().any(&is_last);
         let next_cursor = page.next_cursor.clone();
         // The rows are valid whatever the server ignored.
         write::unlisted(&ctx.store, ctx.counters(kind), page, as_of).await?;
+        if is_ignored {
+            let failure = Failure::malformed("the server ignores these parameters");
+            return Ok(PagesResult::Refused(failure.with_head(&head)));
+        }
         let began_at = *began_at.get_or_insert(as_of);
-        match (verdict, next_cursor) {
-            (PageVerdict::Ignored, _) => {
-                let failure = Failure::malformed("the server ignores these parameters");
-                return Ok(PagesResult::Refused(failure.with_head(&head)));
-            }
-            (PageVerdict::Continue, Some(next)) if seen.len() < PAGES_MAX => {
+        match next_cursor {
+            Some(next) if !is_enough && seen.len() < PAGES_MAX => {
                 if !seen.insert(next.clone()) {
                     let failure = Failure::malformed("a cursor came twice");
                     return Err(FetchError::Api(failure.with_head(&head)));

@@ -14,12 +14,17 @@ use crate::sync::daily_metrics::endpoint;
 /// midnight.
 const SPREAD_S: u64 = 1_800;
 
-/// Returns the tasks of days that ended or became final since the last backfill.
-pub fn due(c: &Connection, now: DateTime<Utc>, wanted: &[Kind]) -> StoreResult<Vec<Task>> {
+/// Returns the tasks of days that ended or became final since the last backfill, of kinds that are not
+/// paused. `only` limits the kinds unless it is empty.
+pub fn due(c: &Connection, now: DateTime<Utc>, only: &[Kind]) -> StoreResult<Vec<Task>> {
     let refused = unsupported::in_force(c, instant::micros(now))?;
+    let paused = backoff::paused(c, BackoffScope::Days, now)?;
     let today = (now - spread(c)?).date_naive();
     let mut tasks = Vec::new();
-    for kind in wanted.iter().copied() {
+    for kind in SubjectKind::KINDS {
+        if (!only.is_empty() && !only.contains(&kind)) || paused.contains_key(&kind) {
+            continue;
+        }
         let state = metrics::growing(c, kind)?;
         let due = plan::growth(kind, state.from, &state.asked, &state.open, today);
         let is_refused =
@@ -34,25 +39,22 @@ pub fn due(c: &Connection, now: DateTime<Utc>, wanted: &[Kind]) -> StoreResult<V
 /// Returns when daily metrics are due next: now, or after the end of today; `None` without a backfill.
 pub async fn next_at(ctx: &SyncContext) -> StoreResult<Option<DateTime<Utc>>> {
     let now = ctx.fetcher.clock().now();
-    let paused = backoff::paused(ctx, BackoffScope::Days, now).await?;
-    ctx.store
-        .read(move |c| {
-            let wanted: Vec<Kind> =
-                SubjectKind::KINDS.into_iter().filter(|kind| !paused.contains_key(kind)).collect();
-            if !due(c, now, &wanted)?.is_empty() {
-                return Ok(Some(now));
-            }
-            let mut had_backfill = false;
-            for kind in SubjectKind::KINDS {
-                had_backfill |= metrics::growing(c, kind)?.from.is_some();
-            }
-            let spread = spread(c)?;
-            let tomorrow = (now - spread).date_naive().checked_add_days(Days::new(1));
-            let tomorrow = tomorrow.map(|day| day.and_time(NaiveTime::MIN).and_utc() + spread);
-            let next = tomorrow.into_iter().chain(paused.into_values()).min();
-            Ok(next.filter(|_| had_backfill))
-        })
-        .await
+    let next_at = move |c: &Connection| {
+        if !due(c, now, &[])?.is_empty() {
+            return Ok(Some(now));
+        }
+        let mut had_backfill = false;
+        for kind in SubjectKind::KINDS {
+            had_backfill |= metrics::growing(c, kind)?.from.is_some();
+        }
+        let spread = spread(c)?;
+        let tomorrow = (now - spread).date_naive().checked_add_days(Days::new(1));
+        let tomorrow = tomorrow.map(|day| day.and_time(NaiveTime::MIN).and_utc() + spread);
+        let paused = backoff::paused(c, BackoffScope::Days, now)?;
+        let next = tomorrow.into_iter().chain(paused.into_values()).min();
+        Ok(next.filter(|_| had_backfill))
+    };
+    ctx.store.read(next_at).await
 }
 
 fn spread(c: &Connection) -> StoreResult<TimeDelta> {

@@ -62,22 +62,12 @@ pub async fn grow(
     settings: &SyncSettings,
     only: &[Kind],
 ) -> Option<BackfillReport> {
-    let wants = |kind| only.is_empty() || only.contains(&kind);
-    let mut work = match of_growth(ctx, wants).await {
+    let mut work = match Backfill::of_growth(ctx, only).await {
         Ok(work) => work?,
         Err(error) => return Some(Backfill::of_days(0).report(Some(RunError::Store(error)))),
     };
     let run_error = run(ctx, &mut work, settings, true, async |_| false).await;
     Some(work.report(run_error))
-}
-
-/// The days that ended or became final since the last backfill, of wanted kinds without backoff.
-pub async fn of_growth(
-    ctx: &SyncContext,
-    wants: impl Fn(Kind) -> bool,
-) -> StoreResult<Option<Backfill>> {
-    let paused = backoff::paused(ctx, BackoffScope::Days, ctx.fetcher.clock().now()).await?;
-    Backfill::of_growth(ctx, |kind| wants(kind) && !paused.contains_key(&kind)).await
 }
 
 async fn slice(

@@ -22,11 +22,12 @@ use crate::sync::run_error::RunError;
 const SCOPE_CODE: &str = "INSUFFICIENT_SCOPE";
 
 /// The days of a backfill.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Goal {
     /// The number of days that end yesterday.
     Days(u32),
     /// Days that ended or became final since the last backfill.
+    #[default]
     Growth,
 }
 
@@ -39,7 +40,7 @@ pub(super) struct Position {
 }
 
 /// A backfill: its tasks and its progress.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Backfill {
     pub(super) goal: Goal,
     /// The tasks; `None` before they were planned.
@@ -77,45 +78,15 @@ pub struct Backfill {
 impl Backfill {
     /// The `count` days that end yesterday.
     pub fn of_days(count: u32) -> Self {
-        Self::new(Goal::Days(count))
+        Self { goal: Goal::Days(count), ..Self::default() }
     }
 
-    /// The days that ended or became final since the last backfill, of the `wanted` kinds; `None` if there
-    /// are none.
-    pub(super) async fn of_growth(
-        ctx: &SyncContext,
-        wants: impl Fn(Kind) -> bool,
-    ) -> StoreResult<Option<Self>> {
-        let (now, wanted) =
-            (ctx.fetcher.clock().now(), SubjectKind::KINDS.into_iter().filter(|kind| wants(*kind)));
-        let wanted: Vec<Kind> = wanted.collect();
-        let tasks = ctx.store.read(move |c| due(c, now, &wanted)).await?;
-        let growth = Self { tasks: Some(tasks), ..Self::new(Goal::Growth) };
-        Ok(growth.tasks.as_ref().is_some_and(|tasks| !tasks.is_empty()).then_some(growth))
-    }
-
-    fn new(goal: Goal) -> Self {
-        Self {
-            goal,
-            tasks: None,
-            task_index: 0,
-            after: None,
-            is_settled: false,
-            today: NaiveDate::default(),
-            estimated: 0,
-            done: 0,
-            bounds: BTreeMap::new(),
-            counts: BTreeMap::new(),
-            given_up: BTreeMap::new(),
-            current_kind: None,
-            answering: BTreeSet::new(),
-            refused: BTreeSet::new(),
-            unaskable: 0,
-            is_unfilled: false,
-            description: String::new(),
-            run_id: 0,
-            requests: 0,
-        }
+    /// The days that ended or became final since the last backfill; `None` if there are none. `only` limits
+    /// the kinds unless it is empty.
+    pub async fn of_growth(ctx: &SyncContext, only: &[Kind]) -> StoreResult<Option<Self>> {
+        let (now, only) = (ctx.fetcher.clock().now(), only.to_vec());
+        let tasks = ctx.store.read(move |c| due(c, now, &only)).await?;
+        Ok((!tasks.is_empty()).then(|| Self { tasks: Some(tasks), ..Self::default() }))
     }
 
     /// Whether nothing is left to do.
@@ -244,16 +215,12 @@ impl Backfill {
                 tokio::task::yield_now().await;
                 ctx.store.read(move |c| metrics::count(c, &wanted)).await?
             } else {
-                if let std::collections::btree_map::Entry::Vacant(slot) =
-                    published.entry(subject_kind)
-                {
-                    slot.insert(
-                        ctx.store.read(move |c| metrics::by_publication(c, subject_kind)).await?,
-                    );
+                if !published.contains_key(&subject_kind) {
+                    let read = move |c: &_| metrics::by_publication(c, subject_kind);
+                    published.insert(subject_kind, ctx.store.read(read).await?);
                 }
-                published
-                    .get(&subject_kind)
-                    .map_or(0, |days| days.range(..=date).map(|(_, n)| *n).sum())
+                let days = published.get(&subject_kind);
+                days.map_or(0, |days| days.range(..=date).map(|(_, ids)| *ids).sum())
             };
             requests = requests.saturating_add(plan::requests(ids, bound.ids()));
         }
