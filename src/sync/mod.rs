@@ -5,8 +5,8 @@
 //! of them: a refused key, an unreachable API, a wait beyond `max_wait`, a failing database. The outcome of every
 //! kind is recorded in each case.
 //!
-//! In reading order: [`run()`], `phases` (poll, then list), `kind_run` (one kind), [`listing`] (pagination, with pages
-//! requested ahead by [`guess_ahead`]), [`poll`] and [`poll_accounts`] (due rows),
+//! In reading order: [`run()`], `phases` (poll, then list), `kind_run` (one kind), [`listing`] and `page_reader` (pagination, with
+//! pages requested ahead by [`guess_ahead`]), [`poll`] and [`poll_accounts`] (due rows),
 //! [`finish`] (the outcome of a kind), [`backfill`] (daily metrics), `verify`.
 
 pub mod backfill;
@@ -25,6 +25,7 @@ pub mod listing_result;
 mod next_run;
 mod options;
 pub mod page;
+mod page_reader;
 mod page_size;
 mod phases;
 pub mod poll;

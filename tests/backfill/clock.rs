@@ -58,7 +58,8 @@ impl Lab {
     /// What `sync` does.
     fn sync(&self) -> Report {
         let mut ctx = self.ctx();
-        let options = RunOptions { trigger: "sync", settles: true, ..RunOptions::default() };
+        let options =
+            RunOptions { trigger: "sync", waits_for_outcome: true, ..RunOptions::default() };
         let report = self.runtime.block_on(sync::run_and_grow(
             &mut ctx,
             &options,
