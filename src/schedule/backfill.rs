@@ -49,12 +49,12 @@ pub fn tasks(days: &[NaiveDate]) -> Vec<Task> {
 }
 
 /// Returns what to request of a kind after its backfill: the days from `grows_from` on that were not
-/// requested, and those that became final since. `asked` holds all days from `grows_from` on that were
+/// requested, and those that became final since. `requested` holds all days from `grows_from` on that were
 /// requested, `open` the days that were not final when they were.
 pub fn growth(
     kind: Kind,
     grows_from: Option<i64>,
-    asked: &[i64],
+    requested: &[i64],
     open: &[i64],
     today: NaiveDate,
 ) -> Vec<Task> {
@@ -62,7 +62,7 @@ pub fn growth(
     let yesterday = number(today).saturating_sub(1);
     let first = grows_from.max(yesterday.saturating_sub(GROWTH_DAYS_MAX).saturating_add(1));
     let mut days: Vec<NaiveDate> =
-        (first..=yesterday).filter(|number| !asked.contains(number)).filter_map(day).collect();
+        (first..=yesterday).filter(|number| !requested.contains(number)).filter_map(day).collect();
     days.extend(open.iter().filter_map(|open| day(*open)).filter(|day| is_settled(*day, today)));
     days.sort_unstable();
     days.dedup();
@@ -204,8 +204,8 @@ mod tests {
     fn growth_covers_days_that_ended_and_days_that_became_final() {
         let today = date("2026-11-20");
         let t = number(today);
-        let of = |from, asked: &[i64], open: &[i64]| {
-            grown(&growth(Kind::Video, from, asked, open, today))
+        let of = |from, requested: &[i64], open: &[i64]| {
+            grown(&growth(Kind::Video, from, requested, open, today))
         };
         assert_eq!(of(None, &[], &[t - 9]), [""; 0], "nothing without a backfill");
         assert_eq!(of(Some(t), &[], &[]), [""; 0], "a backfill today");
@@ -265,17 +265,17 @@ mod tests {
     #[test]
     fn invalid_id_among_others_does_not_lower_the_bound() {
         let mut bound = Bound::known(None);
-        let (mut asked, mut requests) = (0, 0);
-        while asked < 2_000 {
+        let (mut requested, mut requests) = (0, 0);
+        while requested < 2_000 {
             let sent = bound.ids();
             requests += 1;
             // The server rejects the id with the number 7.
-            let is_refused = (asked..asked + sent).contains(&7);
+            let is_refused = (requested..requested + sent).contains(&7);
             if !is_refused {
                 bound.answered(sent);
-                asked += sent;
+                requested += sent;
             } else if bound.refused(sent, None) == Refused::Alone {
-                asked += 1;
+                requested += 1;
             }
         }
         assert_eq!(bound.ids(), IDS_MAX);
@@ -326,15 +326,15 @@ mod tests {
 
         #[test]
         fn growth_requests_each_finished_day_once(
-            from in 0i64..40, asked in prop::collection::vec(0i64..40, 0..20),
+            from in 0i64..40, requested in prop::collection::vec(0i64..40, 0..20),
             open in prop::collection::vec(0i64..40, 0..20),
         ) {
             let today = day(30).unwrap();
-            let tasks = growth(Kind::Account, Some(from), &asked, &open, today);
+            let tasks = growth(Kind::Account, Some(from), &requested, &open, today);
             let days: Vec<i64> = tasks.iter().map(|task| number(task.day)).collect();
             prop_assert!(days.windows(2).all(|pair| pair[0] > pair[1]), "{:?}", days);
             for n in 0..40 {
-                let is_new = (from..30).contains(&n) && !asked.contains(&n);
+                let is_new = (from..30).contains(&n) && !requested.contains(&n);
                 let has_settled = open.contains(&n) && n < 28;
                 prop_assert_eq!(days.contains(&n), is_new || has_settled, "{}", n);
             }

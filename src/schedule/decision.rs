@@ -54,7 +54,7 @@ named! {
         /// Its cron time has come.
         FullSync = "full_sync",
         /// So many rows are due that a listing costs the fewest requests.
-        Dues = "due",
+        DueRows = "due",
     }
 }
 
@@ -201,7 +201,7 @@ fn due_work(kind: Kind, state: &mut ScheduleState) -> Work {
             Work::RecentAccounts(mem::take(&mut state.due))
         }
         _ if is_cheaper => Work::Poll(request_plan),
-        _ => Work::Listing(Reason::Dues),
+        _ => Work::Listing(Reason::DueRows),
     }
 }
 
@@ -214,7 +214,7 @@ fn due_account_lists(state: &mut ScheduleState) -> Work {
         request_plan::account_lists_are_cheaper(&account_lists, state.listing_requests());
     match (state.cannot_filter_by_account, state.listing_retry_at) {
         (false, _) if is_cheaper => Work::AccountLists(account_lists),
-        (_, None) => Work::Listing(Reason::Dues),
+        (_, None) => Work::Listing(Reason::DueRows),
         (_, Some(_)) => Work::Nothing,
     }
 }

@@ -247,7 +247,7 @@ mod tests {
     }
 
     /// The due instants after `after`, as local texts with their offset.
-    fn dues(text: &str, after: &str, tz: Tz, count: usize) -> Vec<String> {
+    fn due_times(text: &str, after: &str, tz: Tz, count: usize) -> Vec<String> {
         let mut now = at(after);
         (0..count)
             .map(|_| {
@@ -295,38 +295,41 @@ mod tests {
 
     #[test]
     fn either_of_two_restricted_day_fields_matches() {
-        let friday_or_13th = dues("0 12 13 * fri", "2026-03-01T00:00:00Z", Tz::UTC, 3).join(", ");
+        let friday_or_13th =
+            due_times("0 12 13 * fri", "2026-03-01T00:00:00Z", Tz::UTC, 3).join(", ");
         assert_eq!(friday_or_13th, "03-06 12:00 +0000, 03-13 12:00 +0000, 03-20 12:00 +0000");
         // A field that begins with `*` counts as unrestricted, but its step still applies.
-        let odd_fridays = dues("0 12 */2 * fri", "2026-03-01T00:00:00Z", Tz::UTC, 2).join(", ");
+        let odd_fridays =
+            due_times("0 12 */2 * fri", "2026-03-01T00:00:00Z", Tz::UTC, 2).join(", ");
         assert_eq!(odd_fridays, "03-13 12:00 +0000, 03-27 12:00 +0000");
     }
 
     #[test]
     fn fixed_time_in_a_spring_gap_runs_once_after_it() {
-        let berlin = dues("30 2 * * *", "2026-03-28T12:00:00Z", Tz::Europe__Berlin, 2);
+        let berlin = due_times("30 2 * * *", "2026-03-28T12:00:00Z", Tz::Europe__Berlin, 2);
         assert_eq!(berlin, ["03-29 03:00 +0200", "03-30 02:30 +0200"]);
-        let york = dues("0,20,40 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 2);
+        let york = due_times("0,20,40 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 2);
         assert_eq!(york, ["03-08 03:00 -0400", "03-09 02:00 -0400"]);
         // Half an hour is skipped there: from 02:00 to 02:30.
         let lord_howe =
-            dues("5,15,30 2 * * *", "2026-10-03T12:00:00Z", Tz::Australia__Lord_Howe, 2);
+            due_times("5,15,30 2 * * *", "2026-10-03T12:00:00Z", Tz::Australia__Lord_Howe, 2);
         assert_eq!(lord_howe, ["10-04 02:30 +1100", "10-05 02:05 +1100"]);
         // A whole day was skipped there.
-        let apia = dues("0 9 * * *", "2011-12-29T20:00:00Z", Tz::Pacific__Apia, 2);
+        let apia = due_times("0 9 * * *", "2011-12-29T20:00:00Z", Tz::Pacific__Apia, 2);
         assert_eq!(apia, ["12-31 00:00 +1400", "12-31 09:00 +1400"]);
     }
 
     #[test]
     fn fixed_time_in_an_autumn_repeat_runs_once() {
-        let berlin = dues("30 2 * * *", "2026-10-24T12:00:00Z", Tz::Europe__Berlin, 2);
+        let berlin = due_times("30 2 * * *", "2026-10-24T12:00:00Z", Tz::Europe__Berlin, 2);
         assert_eq!(berlin, ["10-25 02:30 +0200", "10-26 02:30 +0100"]);
-        let york = dues("0,30 1 * * *", "2026-11-01T04:00:00Z", Tz::America__New_York, 3);
+        let york = due_times("0,30 1 * * *", "2026-11-01T04:00:00Z", Tz::America__New_York, 3);
         assert_eq!(york, ["11-01 01:00 -0400", "11-01 01:30 -0400", "11-02 01:00 -0500"]);
-        let lord_howe = dues("45 1 * * *", "2026-04-04T12:00:00Z", Tz::Australia__Lord_Howe, 2);
+        let lord_howe =
+            due_times("45 1 * * *", "2026-04-04T12:00:00Z", Tz::Australia__Lord_Howe, 2);
         assert_eq!(lord_howe, ["04-05 01:45 +1100", "04-06 01:45 +1030"]);
         // Asked within the second occurrence, the first is over.
-        let within = dues("45 1 * * *", "2026-04-04T15:05:00Z", Tz::Australia__Lord_Howe, 1);
+        let within = due_times("45 1 * * *", "2026-04-04T15:05:00Z", Tz::Australia__Lord_Howe, 1);
         assert_eq!(within, ["04-06 01:45 +1030"]);
     }
 
@@ -335,9 +338,13 @@ mod tests {
         let hourly =
             ["10-25 01:00 +0200", "10-25 02:00 +0200", "10-25 02:00 +0100", "10-25 03:00 +0100"];
         for text in ["@hourly", "0 * * * *", "0 */1 * * *"] {
-            assert_eq!(dues(text, "2026-10-24T22:30:00Z", Tz::Europe__Berlin, 4), hourly, "{text}");
+            assert_eq!(
+                due_times(text, "2026-10-24T22:30:00Z", Tz::Europe__Berlin, 4),
+                hourly,
+                "{text}"
+            );
         }
-        let berlin = dues("*/30 2 * * *", "2026-10-24T22:30:00Z", Tz::Europe__Berlin, 5);
+        let berlin = due_times("*/30 2 * * *", "2026-10-24T22:30:00Z", Tz::Europe__Berlin, 5);
         assert_eq!(
             berlin,
             [
@@ -348,17 +355,18 @@ mod tests {
                 "10-26 02:00 +0100"
             ]
         );
-        let lord_howe = dues("45 * * * *", "2026-04-04T14:00:00Z", Tz::Australia__Lord_Howe, 3);
+        let lord_howe =
+            due_times("45 * * * *", "2026-04-04T14:00:00Z", Tz::Australia__Lord_Howe, 3);
         assert_eq!(lord_howe, ["04-05 01:45 +1100", "04-05 01:45 +1030", "04-05 02:45 +1030"]);
     }
 
     #[test]
     fn elapsed_time_keeps_its_pace_over_a_spring_gap() {
-        let berlin = dues("7 * * * *", "2026-03-28T23:30:00Z", Tz::Europe__Berlin, 3);
+        let berlin = due_times("7 * * * *", "2026-03-28T23:30:00Z", Tz::Europe__Berlin, 3);
         assert_eq!(berlin, ["03-29 01:07 +0100", "03-29 03:07 +0200", "03-29 04:07 +0200"]);
-        let every_other = dues("0 */2 * * *", "2026-03-28T22:30:00Z", Tz::Europe__Berlin, 3);
+        let every_other = due_times("0 */2 * * *", "2026-03-28T22:30:00Z", Tz::Europe__Berlin, 3);
         assert_eq!(every_other, ["03-29 00:00 +0100", "03-29 03:00 +0200", "03-29 04:00 +0200"]);
-        let york = dues("*/20 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 4);
+        let york = due_times("*/20 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 4);
         assert_eq!(
             york,
             ["03-08 03:00 -0400", "03-08 03:20 -0400", "03-08 03:40 -0400", "03-09 02:00 -0400"]

@@ -73,10 +73,10 @@ pub fn compare(
 ) -> Comparison {
     let is_later = is_later(kind, held, found);
     let (mut differences, mut is_explained) = (Vec::new(), false);
-    for ((column, mine), theirs) in
+    for ((column, stored), received) in
         columns::columns(kind).iter().zip(&held.values).zip(found.values())
     {
-        if is_same(column.name, column.ty, mine, &theirs) {
+        if is_same(column.name, column.ty, stored, &received) {
             continue;
         }
         if explains(kind, column.name, is_later, is_newer) {
@@ -84,7 +84,7 @@ pub fn compare(
             continue;
         }
         let column = Cow::Borrowed(column.name);
-        differences.push(Difference { column, held: shown(mine), found: shown(&theirs) });
+        differences.push(Difference { column, held: shown(stored), found: shown(&received) });
     }
     let is_same_extra = is_same_extra(kind, held.extra.as_deref(), found.extra.as_deref());
     if !is_same_extra && is_later {
@@ -122,28 +122,28 @@ fn explains(kind: Kind, column: &str, is_later: bool, is_newer: bool) -> bool {
     }
 }
 
-fn is_same(name: &str, ty: ColumnType, mine: &Value<'_>, theirs: &Value<'_>) -> bool {
-    match (mine, theirs) {
-        (Value::Text(mine), Value::Text(theirs)) if ty == ColumnType::Object => {
-            is_same_json(mine, theirs)
+fn is_same(name: &str, ty: ColumnType, stored: &Value<'_>, received: &Value<'_>) -> bool {
+    match (stored, received) {
+        (Value::Text(stored), Value::Text(received)) if ty == ColumnType::Object => {
+            is_same_json(stored, received)
         }
-        (Value::Text(mine), Value::Text(theirs)) => is_same_text(name, mine, theirs),
-        _ => mine == theirs,
+        (Value::Text(stored), Value::Text(received)) => is_same_text(name, stored, received),
+        _ => stored == received,
     }
 }
 
 /// Compares the members without a column. A creator read by id may have more of them than in a list;
 /// those are no difference.
-fn is_same_extra(kind: Kind, mine: Option<&str>, theirs: Option<&str>) -> bool {
-    let (mine, theirs) = (mine.unwrap_or("{}"), theirs.unwrap_or("{}"));
+fn is_same_extra(kind: Kind, stored: Option<&str>, received: Option<&str>) -> bool {
+    let (stored, received) = (stored.unwrap_or("{}"), received.unwrap_or("{}"));
     if kind != Kind::Creator {
-        return is_same_json(mine, theirs);
+        return is_same_json(stored, received);
     }
     let members = |text| serde_json::from_str::<Map<String, Json>>(text).unwrap_or_default();
-    let known = members(mine);
-    let mut found = members(theirs);
+    let known = members(stored);
+    let mut found = members(received);
     found.retain(|name, _| known.contains_key(name));
-    is_same_json(mine, &Json::Object(found).to_string())
+    is_same_json(stored, &Json::Object(found).to_string())
 }
 
 /// Returns the counts of the shown scrape that differ in history. A count that the API no longer gives does
@@ -190,8 +190,8 @@ mod tests {
         }
     }
 
-    fn columns_of(kind: Kind, mine: &str, theirs: &str) -> Option<Vec<String>> {
-        let (held, found) = (held(kind, mine), decode::row(kind, theirs.to_owned()).unwrap());
+    fn columns_of(kind: Kind, stored: &str, received: &str) -> Option<Vec<String>> {
+        let (held, found) = (held(kind, stored), decode::row(kind, received.to_owned()).unwrap());
         let names = columns::history_columns(kind).iter();
         let counts: Vec<_> = names
             .map(|name| columns::position(kind, name).and_then(|at| held.values[at].as_integer()))
@@ -210,9 +210,9 @@ mod tests {
 
     #[test]
     fn url_signatures_and_member_order_are_no_difference() {
-        let theirs = r#"{"new":{"x_url":"c?2"},"id":"v","last_scrape_time":"2026-01-01T00:00:00.000Z","view_count":5.0,
+        let received = r#"{"new":{"x_url":"c?2"},"id":"v","last_scrape_time":"2026-01-01T00:00:00.000Z","view_count":5.0,
             "is_active":true,"video_url":"https://a/b?sig=2","metadata":{"b":"2","a":"1"}}"#;
-        assert_eq!(columns_of(Kind::Video, BEFORE, theirs), Some(vec![]));
+        assert_eq!(columns_of(Kind::Video, BEFORE, received), Some(vec![]));
     }
 
     #[test]
@@ -238,21 +238,22 @@ mod tests {
 
     #[test]
     fn scrapes_of_its_accounts_explain_only_the_sum_of_a_creator() {
-        let mine = r#"{"id":"c","name":"Ada","accounts_summary":{"total":1,"total_followers":5}}"#;
-        let theirs = mine.replace(":5", ":6");
+        let stored =
+            r#"{"id":"c","name":"Ada","accounts_summary":{"total":1,"total_followers":5}}"#;
+        let received = stored.replace(":5", ":6");
         let (held, found) =
-            (held(Kind::Creator, mine), decode::row(Kind::Creator, theirs.to_owned()).unwrap());
+            (held(Kind::Creator, stored), decode::row(Kind::Creator, received.to_owned()).unwrap());
         assert_eq!(compare(Kind::Creator, &held, &found, true, None), Comparison::Later);
         assert!(matches!(
             compare(Kind::Creator, &held, &found, false, None),
             Comparison::Drift(found) if found.len() == 1
         ));
         // By id the API may show more members than in a list.
-        let more = mine.replace("}}", r#"},"accounts":[{"id":"a"}]}"#);
+        let more = stored.replace("}}", r#"},"accounts":[{"id":"a"}]}"#);
         let found = decode::row(Kind::Creator, more.to_owned()).unwrap();
         assert_eq!(compare(Kind::Creator, &held, &found, false, None), Comparison::Equal);
-        let theirs = theirs.replace("Ada", "Eva");
-        let found = decode::row(Kind::Creator, theirs.to_owned()).unwrap();
+        let received = received.replace("Ada", "Eva");
+        let found = decode::row(Kind::Creator, received.to_owned()).unwrap();
         assert!(matches!(
             compare(Kind::Creator, &held, &found, true, None),
             Comparison::Drift(found) if found[0].column == "name"

@@ -74,9 +74,8 @@ pub async fn fetch(
     let request = request(subject_kind, &date, &subjects);
     let fetched = ctx.fetcher.fetch(&request, |answer| Windowed::read(&date, answer)).await;
     let fetched = match fetched {
-        Ok(fetched) => fetched,
         Err(FetchError::Api(failure)) => return refusal(failure),
-        Err(error) => return Err(error),
+        fetched => fetched?,
     };
     // By a clock that runs ahead, a day may seem final that is not over.
     let today = ctx.fetcher.clock().now().date_naive();

@@ -99,15 +99,15 @@ fn figures(raw: &RawValue) -> (Figures, bool) {
         outer.is_type_mismatch || picked.as_ref().is_some_and(|picked| picked.is_type_mismatch);
     let mut figures = Figures::default();
     if let Some(picked) = picked {
-        let whole = |at: usize| picked.values.get(at).and_then(Value::as_integer);
-        figures.total_views = whole(0);
+        let integer = |at: usize| picked.values.get(at).and_then(Value::as_integer);
+        figures.total_views = integer(0);
         figures.engagement_rate = match picked.values.get(1) {
             Some(Value::Real(rate)) => Some(*rate),
             _ => None,
         };
-        figures.active_accounts = whole(2);
-        figures.account_videos = whole(3);
-        figures.tracked_videos = whole(4);
+        figures.active_accounts = integer(2);
+        figures.account_videos = integer(3);
+        figures.tracked_videos = integer(4);
         if !picked.rest.is_empty() {
             outer.rest.insert(Cow::Borrowed("current"), Cow::Owned(decode::object(&picked.rest)));
         }

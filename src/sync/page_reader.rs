@@ -91,7 +91,6 @@ impl PageReader<'_> {
     /// Reads a page and starts to write it. Returns why the reading ends, if it does.
     async fn read_page(&mut self) -> FetchResult<Option<PagesEnd>> {
         let fetched = match self.fetch().await? {
-            Ok(fetched) => fetched,
             Err(FetchError::Api(failure)) if failure.is_heavy() => {
                 return self.find_smaller_page(&failure).await;
             }
@@ -99,7 +98,7 @@ impl PageReader<'_> {
                 let (listing, target) = (&*self.listing, &self.target);
                 return page_refused(listing, target, &self.parameters, failure).map(Some);
             }
-            Err(error) => return Err(error),
+            fetched => fetched?,
         };
         self.notes.request_id.clone_from(&fetched.head.request_id);
         if fetched.value.is_none() && !is_not_modified_valid(self.ctx, &self.target).await? {

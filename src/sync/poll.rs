@@ -89,7 +89,6 @@ async fn read_page(ctx: &SyncContext, kind: Kind, page: i64) -> FetchResult<Poll
         })
         .await;
     let fetched = match fetched {
-        Ok(fetched) => fetched,
         Err(FetchError::Api(failure))
             if address.cursor.is_some() && failure.is_refusal_or_not_found() =>
         {
@@ -98,7 +97,7 @@ async fn read_page(ctx: &SyncContext, kind: Kind, page: i64) -> FetchResult<Poll
         Err(FetchError::Api(failure)) if failure.is_heavy() => {
             return page_too_heavy(ctx, kind, &address, failure).await;
         }
-        Err(error) => return Err(error),
+        fetched => fetched?,
     };
     let (page, confirmed) = match (fetched.value, known) {
         (None, Some(known)) => (page::not_modified_page(Some(&known)), Some(known.page)),

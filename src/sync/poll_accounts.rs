@@ -133,7 +133,6 @@ async fn read_pages(
         let fetched =
             ctx.fetcher.fetch(&request, |answer| Page::read(kind, &parameters, answer)).await;
         let Fetched { head, value: page, as_of } = match fetched {
-            Ok(fetched) => fetched,
             Err(FetchError::Api(failure)) if cursor.is_none() && failure.is_refusal() => {
                 return Ok(PagesResult::Refused(failure));
             }
@@ -149,7 +148,7 @@ async fn read_pages(
                 parameters = found.parameters;
                 continue;
             }
-            Err(error) => return Err(error),
+            fetched => fetched?,
         };
         let is_ignored = !page.ignored.is_empty() || page.rows.iter().any(&is_foreign);
         let is_enough = page.rows.iter().any(&is_last);

@@ -11,10 +11,10 @@ use crate::fetch::kind_outcome::of_error;
 use crate::fetch::query;
 use crate::fetch::write::{self, PageWrite};
 use crate::model::{Event, Kind, KindOutcome, Outcome};
+use crate::store::listings;
 use crate::store::pages::{self, PageAddress};
 use crate::store::runs::Tally;
 use crate::store::sample::{self, Picked};
-use crate::store::{StoreResult, listings};
 use crate::sync::kind_run::end_kind_run;
 use crate::sync::page;
 use crate::sync::run_error::RunError;
@@ -31,7 +31,7 @@ pub async fn verify(
     sampling: Sampling,
     found: &mut Option<VerifyReport>,
 ) -> Result<(), RunError> {
-    let verify_report = found.insert(VerifyReport::none(sampling));
+    let report = found.insert(VerifyReport::none(sampling));
     let wanted = usize::try_from(sampling.rows).unwrap_or(usize::MAX);
     let shares = ctx
         .store
@@ -52,7 +52,7 @@ pub async fn verify(
         let wanted = at.and_then(|at| shares.get(at)).copied().unwrap_or(0);
         ctx.begin_kind_run(kind, "verify").await?;
         ctx.tell(&Event::Started { kind, resumed_pages: 0 });
-        let result = one_kind(ctx, kind, wanted, verify_report).await;
+        let result = KindVerifier { ctx, report, kind }.verify(wanted).await;
         let kind_outcome = match &result {
             Ok(()) => KindOutcome::of(Outcome::Polled),
             Err(error) => of_error(error),
@@ -82,92 +82,88 @@ fn share(wanted: usize, available: &[usize]) -> Vec<usize> {
     shares
 }
 
-async fn one_kind(
-    ctx: &mut SyncContext,
+/// Verifies one kind.
+struct KindVerifier<'a> {
+    ctx: &'a mut SyncContext,
+    report: &'a mut VerifyReport,
     kind: Kind,
-    wanted: usize,
-    verify_report: &mut VerifyReport,
-) -> FetchResult<()> {
-    verify_report.of(kind);
-    if ctx.refused.contains(&query::endpoint(kind)) {
-        verify_report.of(kind).skipped = Some("the API does not list them for this key".to_owned());
-        return Ok(());
+}
+
+impl KindVerifier<'_> {
+    async fn verify(&mut self, wanted: usize) -> FetchResult<()> {
+        self.report.of(self.kind);
+        if self.ctx.refused.contains(&query::endpoint(self.kind)) {
+            self.skip("the API does not list them for this key");
+            return Ok(());
+        }
+        // First the totals, before the answers of the sample repair the mirror.
+        self.compare_total().await?;
+        let (kind, seed) = (self.kind, self.report.sampling.seed);
+        // Account videos are read by page, and several rows of a sample are on one page.
+        let rows = if kind == Kind::AccountVideo { wanted.saturating_mul(4) } else { wanted };
+        let sample = self.ctx.store.read(move |c| sample::pick(c, kind, rows, seed)).await?;
+        if kind == Kind::AccountVideo {
+            return self.compare_pages(&sample, wanted).await;
+        }
+        let mut missing = Vec::new();
+        for (at, picked) in sample.iter().enumerate() {
+            if !self.compare_item(picked).await? {
+                missing.push(picked);
+            }
+            self.report_progress(at + 1, sample.len());
+        }
+        // An undocumented endpoint may answer 404 to everything.
+        if missing.len() > 1 && missing.len() == sample.len() {
+            self.skip("the API answers 404 to every id");
+            return Ok(());
+        }
+        for picked in missing {
+            // A 404 is a sign of removal.
+            let counters = self.ctx.counters(kind);
+            let at = counters.at;
+            let removed = write::not_found(&self.ctx.store, counters, picked.key, at).await?;
+            self.report.of(kind).read += 1;
+            self.report.of(kind).missing += 1;
+            let what = Discrepancy::Missing(removed);
+            self.report.add(kind, &picked.id, Some(picked.stratum), what);
+        }
+        Ok(())
     }
-    // First the totals, before the answers of the sample repair the mirror.
-    compare_total(ctx, kind, verify_report).await?;
-    let seed = verify_report.sampling.seed;
-    // Account videos are read by page, and several rows of a sample are on one page.
-    let rows = if kind == Kind::AccountVideo { wanted.saturating_mul(4) } else { wanted };
-    let sample = ctx.store.read(move |c| sample::pick(c, kind, rows, seed)).await?;
-    match kind {
-        Kind::AccountVideo => compare_pages(ctx, &sample, wanted, verify_report).await?,
-        _ => {
-            let mut missing = Vec::new();
-            for (at, picked) in sample.iter().enumerate() {
-                if !compare_item(ctx, kind, picked, verify_report).await? {
-                    missing.push(picked);
-                }
-                report_progress(ctx, kind, at + 1, sample.len());
-            }
-            // An undocumented endpoint may answer 404 to everything.
-            if missing.len() > 1 && missing.len() == sample.len() {
-                let why = "the API answers 404 to every id";
-                verify_report.of(kind).skipped = Some(why.to_owned());
-                return Ok(());
-            }
-            for picked in missing {
-                not_found(ctx, kind, picked, verify_report).await?;
-            }
+
+    fn skip(&mut self, why: impl Into<String>) {
+        self.report.of(self.kind).skipped = Some(why.into());
+    }
+
+    fn report_progress(&mut self, read: usize, of: usize) {
+        let read = u64::try_from(read).unwrap_or(0);
+        let total = u64::try_from(of).ok();
+        self.ctx.tell(&Event::Page { kind: self.kind, pages: read, rows: read, total });
+    }
+
+    fn comparer(&self, as_of: i64) -> RowComparer {
+        let now = self.ctx.fetcher.clock().now().timestamp();
+        RowComparer {
+            kind: self.kind,
+            as_of,
+            now,
+            newly_scraped: self.report.newly_scraped.clone(),
         }
     }
-    Ok(())
-}
 
-/// Records a 404 as a sign of removal.
-async fn not_found(
-    ctx: &mut SyncContext,
-    kind: Kind,
-    picked: &Picked,
-    verify_report: &mut VerifyReport,
-) -> StoreResult<()> {
-    let counters = ctx.counters(kind);
-    let at = counters.at;
-    let removed = write::not_found(&ctx.store, counters, picked.key, at).await?;
-    let of_kind = verify_report.of(kind);
-    of_kind.read += 1;
-    of_kind.missing += 1;
-    verify_report.add(kind, &picked.id, Some(picked.stratum), Discrepancy::Missing(removed));
-    Ok(())
-}
-
-fn report_progress(ctx: &mut SyncContext, kind: Kind, read: usize, of: usize) {
-    let read = u64::try_from(read).unwrap_or(0);
-    let total = u64::try_from(of).ok();
-    ctx.tell(&Event::Page { kind, pages: read, rows: read, total });
-}
-
-/// Reads one row, compares it and writes the answer. Returns whether it was found.
-async fn compare_item(
-    ctx: &mut SyncContext,
-    kind: Kind,
-    picked: &Picked,
-    verify_report: &mut VerifyReport,
-) -> FetchResult<bool> {
-    let request = Request::get(kind.path()).segment(&picked.id);
-    let fetched = ctx.fetcher.fetch(&request, |answer| Item::read_of(kind, &picked.id, answer));
-    let fetched = match fetched.await {
-        Ok(fetched) => fetched,
-        Err(FetchError::Api(failure)) if failure.verdict == Verdict::NotFound => {
-            return Ok(false);
-        }
-        Err(error) => return Err(error),
-    };
-    let (row, as_of) = (fetched.value.row, fetched.as_of);
-    let comparer = comparer(ctx, kind, as_of, verify_report);
-    let counters = ctx.counters(kind);
-    let compared = ctx
-        .store
-        .write(move |tx| {
+    /// Reads one row, compares it and writes the answer. Returns whether it was found.
+    async fn compare_item(&mut self, picked: &Picked) -> FetchResult<bool> {
+        let kind = self.kind;
+        let request = Request::get(kind.path()).segment(&picked.id);
+        let read = |answer: &_| Item::read_of(kind, &picked.id, answer);
+        let fetched = match self.ctx.fetcher.fetch(&request, read).await {
+            Err(FetchError::Api(failure)) if failure.verdict == Verdict::NotFound => {
+                return Ok(false);
+            }
+            fetched => fetched?,
+        };
+        let (row, as_of) = (fetched.value.row, fetched.as_of);
+        let (comparer, counters) = (self.comparer(as_of), self.ctx.counters(kind));
+        let written = self.ctx.store.write(move |tx| {
             let compared = comparer.row(tx, &row)?;
             // Writing the same content in another form would clear the ETag of its page.
             match compared.as_ref().is_some_and(|compared| compared.is_other_form) {
@@ -175,134 +171,105 @@ async fn compare_item(
                 false => _ = write::item(tx, &counters, &row, as_of)?,
             }
             Ok(compared)
-        })
-        .await?;
-    verify_page::record(verify_report, kind, compared, |_| Some(picked.stratum));
-    Ok(true)
-}
+        });
+        let compared = written.await?;
+        verify_page::record(self.report, kind, compared, |_| Some(picked.stratum));
+        Ok(true)
+    }
 
-fn comparer(
-    ctx: &SyncContext,
-    kind: Kind,
-    as_of: i64,
-    verify_report: &VerifyReport,
-) -> RowComparer {
-    let now = ctx.fetcher.clock().now().timestamp();
-    RowComparer { kind, as_of, now, moved: verify_report.moved.clone() }
-}
-
-/// Reads the pages again that hold the sample, and compares all their rows.
-async fn compare_pages(
-    ctx: &mut SyncContext,
-    sample: &[Picked],
-    wanted: usize,
-    verify_report: &mut VerifyReport,
-) -> FetchResult<()> {
-    let kind = Kind::AccountVideo;
-    let mut pages_read: Vec<i64> = Vec::new();
-    for page in sample.iter().filter_map(|picked| picked.page) {
-        if pages_read.len() < wanted && !pages_read.contains(&page) {
-            pages_read.push(page);
+    /// Reads the pages again that hold the sample, and compares all their rows.
+    async fn compare_pages(&mut self, sample: &[Picked], wanted: usize) -> FetchResult<()> {
+        let mut page_ids: Vec<i64> = Vec::new();
+        for page in sample.iter().filter_map(|picked| picked.page) {
+            if page_ids.len() < wanted && !page_ids.contains(&page) {
+                page_ids.push(page);
+            }
         }
+        if page_ids.is_empty() && !sample.is_empty() {
+            self.skip("cannot be re-read: no endpoint by id and no known page");
+        }
+        for (at, page) in page_ids.iter().copied().enumerate() {
+            let address = self.ctx.store.read(move |c| pages::address(c, page)).await?;
+            let Some(address) = address else { continue };
+            if let Some(failure) = self.compare_page(address, sample).await? {
+                self.skip(format!("their pages cannot be read again: {failure}"));
+                break;
+            }
+            self.report_progress(at + 1, page_ids.len());
+        }
+        Ok(())
     }
-    if pages_read.is_empty() && !sample.is_empty() {
-        let why = "cannot be re-read: no endpoint by id and no known page";
-        verify_report.of(kind).skipped = Some(why.to_owned());
-    }
-    for (at, page) in pages_read.iter().copied().enumerate() {
-        let Some(address) = ctx.store.read(move |c| pages::address(c, page)).await? else {
-            continue;
+
+    /// Reads a page again. Returns the failure if the API refuses it.
+    async fn compare_page(
+        &mut self,
+        address: PageAddress,
+        sample: &[Picked],
+    ) -> FetchResult<Option<Failure>> {
+        let kind = self.kind;
+        let parameters = query::parameters(kind, &self.ctx.refused);
+        let request = query::page(kind, &parameters, address.cursor.as_deref());
+        let read = |answer: &_| Page::read(kind, &parameters, answer);
+        let fetched = match self.ctx.fetcher.fetch(&request, read).await {
+            Err(FetchError::Api(failure)) if is_refusal(&failure) => return Ok(Some(failure)),
+            fetched => fetched?,
         };
-        if let Some(why) = compare_page(ctx, &address, sample, verify_report).await? {
-            verify_report.of(kind).skipped = Some(why);
-            break;
-        }
-        report_progress(ctx, kind, at + 1, pages_read.len());
+        let page = PageWrite {
+            url: page::url(&request),
+            cursor: address.cursor,
+            etag: fetched.head.etag,
+            as_of: fetched.as_of,
+            listing: None,
+            page: fetched.value,
+            confirmed: None,
+        };
+        let (comparer, counters) = (self.comparer(page.as_of), self.ctx.counters(kind));
+        let written = self.ctx.store.write(move |tx| {
+            write::page_after(tx, &counters, page, |tx, rows| comparer.rows(tx, rows))
+        });
+        let (_, compared) = written.await?;
+        verify_page::record(self.report, kind, compared, |id| {
+            sample.iter().find(|picked| picked.id == id).map(|picked| picked.stratum)
+        });
+        Ok(None)
     }
-    Ok(())
-}
 
-/// Reads a page again. Returns the reason if it cannot be read.
-async fn compare_page(
-    ctx: &mut SyncContext,
-    address: &PageAddress,
-    sample: &[Picked],
-    verify_report: &mut VerifyReport,
-) -> FetchResult<Option<String>> {
-    let kind = Kind::AccountVideo;
-    let parameters = query::parameters(kind, &ctx.refused);
-    let request = query::page(kind, &parameters, address.cursor.as_deref());
-    let fetched = ctx.fetcher.fetch(&request, |answer| Page::read(kind, &parameters, answer)).await;
-    let fetched = match fetched {
-        Ok(fetched) => fetched,
-        Err(FetchError::Api(failure)) if is_refusal(&failure) => {
-            return Ok(Some(format!("their pages cannot be read again: {failure}")));
-        }
-        Err(error) => return Err(error),
-    };
-    let page = PageWrite {
-        url: page::url(&request),
-        cursor: address.cursor.clone(),
-        etag: fetched.head.etag,
-        as_of: fetched.as_of,
-        listing: None,
-        page: fetched.value,
-        confirmed: None,
-    };
-    let comparer = comparer(ctx, kind, page.as_of, verify_report);
-    let counters = ctx.counters(kind);
-    let written = ctx.store.write(move |tx| {
-        write::page_after(tx, &counters, page, |tx, rows| comparer.rows(tx, rows))
-    });
-    let (_, compared) = written.await?;
-    verify_page::record(verify_report, kind, compared, |id| {
-        sample.iter().find(|picked| picked.id == id).map(|picked| picked.stratum)
-    });
-    Ok(None)
-}
-
-/// Compares the number of rows.
-async fn compare_total(
-    ctx: &mut SyncContext,
-    kind: Kind,
-    verify_report: &mut VerifyReport,
-) -> FetchResult<()> {
-    let extra = [("limit", "1"), ("include_total", "true")];
-    if extra.iter().any(|(name, _)| ctx.refused.contains(&query::feature(kind, name))) {
-        return Ok(());
-    }
-    let (held, suspected) = ctx
-        .store
-        .read(move |c| Ok((listings::counts(c, kind)?.0, sample::suspected(c, kind)?)))
-        .await?;
-    let parameters = extra.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let request = query::page(kind, &parameters, None);
-    let fetched = ctx.fetcher.fetch(&request, |answer| Page::read(kind, &parameters, answer)).await;
-    let fetched = match fetched {
-        Ok(fetched) => fetched,
-        Err(FetchError::Api(failure)) if is_refusal(&failure) => {
-            tracing::debug!(%kind, %failure, "no total");
+    /// Compares the number of rows.
+    async fn compare_total(&mut self) -> FetchResult<()> {
+        let kind = self.kind;
+        let extra = [("limit", "1"), ("include_total", "true")];
+        if extra.iter().any(|(name, _)| self.ctx.refused.contains(&query::feature(kind, name))) {
             return Ok(());
         }
-        Err(error) => return Err(error),
-    };
-    let page = fetched.value;
-    if let Some(found) = page.total_count {
-        let now = ctx.fetcher.clock().now().timestamp();
-        // Scrapes of accounts add account videos; rows of other kinds are added by users only.
-        let is_explained = kind == Kind::AccountVideo
-            && found > held
-            && ctx.store.read(move |c| sample::awaits_account_lists(c, now)).await?;
-        verify_report.of(kind).total = Some(Total { held, suspected, found, is_explained });
+        let held = move |c: &_| Ok((listings::counts(c, kind)?.0, sample::suspected(c, kind)?));
+        let (held, suspected) = self.ctx.store.read(held).await?;
+        let parameters = extra.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let request = query::page(kind, &parameters, None);
+        let read = |answer: &_| Page::read(kind, &parameters, answer);
+        let fetched = match self.ctx.fetcher.fetch(&request, read).await {
+            Err(FetchError::Api(failure)) if is_refusal(&failure) => {
+                tracing::debug!(%kind, %failure, "no total");
+                return Ok(());
+            }
+            fetched => fetched?,
+        };
+        let (page, as_of) = (fetched.value, fetched.as_of);
+        if let Some(found) = page.total_count {
+            let now = self.ctx.fetcher.clock().now().timestamp();
+            // Scrapes of accounts add account videos; rows of other kinds are added by users only.
+            let is_explained = kind == Kind::AccountVideo
+                && found > held
+                && self.ctx.store.read(move |c| sample::awaits_account_lists(c, now)).await?;
+            self.report.of(kind).total = Some(Total { held, suspected, found, is_explained });
+        }
+        let (comparer, counters) = (self.comparer(as_of), self.ctx.counters(kind));
+        let written = self.ctx.store.write(move |tx| {
+            write::unlisted_after(tx, &counters, page, as_of, |tx, rows| comparer.rows(tx, rows))
+        });
+        let (_, compared) = written.await?;
+        verify_page::record(self.report, kind, compared, |_| None);
+        Ok(())
     }
-    let comparer = comparer(ctx, kind, fetched.as_of, verify_report);
-    let (counters, as_of) = (ctx.counters(kind), fetched.as_of);
-    let written = ctx.store.write(move |tx| {
-        write::unlisted_after(tx, &counters, page, as_of, |tx, rows| comparer.rows(tx, rows))
-    });
-    let (_, compared) = written.await?;
-    verify_page::record(verify_report, kind, compared, |_| None);
-    Ok(())
 }
 
 fn is_refusal(failure: &Failure) -> bool {

@@ -25,7 +25,7 @@ pub struct RowComparer {
     /// Unix seconds.
     pub now: i64,
     /// Creators with accounts that were scraped since the mirror read them.
-    pub moved: BTreeSet<String>,
+    pub newly_scraped: BTreeSet<String>,
 }
 
 /// The result of comparing one row.
@@ -35,7 +35,7 @@ pub struct ComparedRow {
     id: String,
     comparison: Comparison,
     /// The account's creator, if the account was scraped since the mirror read it.
-    moved: Option<String>,
+    newly_scraped: Option<String>,
     /// Whether the content is the same, but was received in another form, as in a list.
     pub is_other_form: bool,
 }
@@ -74,7 +74,7 @@ impl RowComparer {
         Ok(Some(ComparedRow {
             key: held.key,
             id: row.id().into_owned(),
-            moved: creator.map(Cow::into_owned),
+            newly_scraped: creator.map(Cow::into_owned),
             is_other_form: comparison == Comparison::Equal
                 && ![row.fingerprint, NO_FINGERPRINT].contains(&held.fingerprint),
             comparison,
@@ -83,7 +83,7 @@ impl RowComparer {
 
     fn compare(&self, c: &Connection, held: &Held, row: &Row) -> StoreResult<Comparison> {
         let is_newer = self.kind == Kind::Creator
-            && (self.moved.contains(&*row.id())
+            && (self.newly_scraped.contains(&*row.id())
                 || sample::has_newer_scrape(c, &row.id(), held.as_of, self.now)?);
         let scrape = match row.scraped_at {
             Some(at) => sample::scrape(c, self.kind, held.key, at)?,
@@ -101,7 +101,7 @@ pub fn record(
     stratum: impl Fn(&str) -> Option<Stratum>,
 ) {
     for one in rows {
-        verify_report.moved.extend(one.moved);
+        verify_report.newly_scraped.extend(one.newly_scraped);
         // A row of another answer may be in the sample as well.
         let is_new = verify_report.seen.insert((kind, one.key));
         if !is_new && one.comparison == Comparison::Equal {
@@ -154,7 +154,8 @@ mod tests {
 
     fn compare_twice(tx: &Transaction<'_>, as_of: i64) -> StoreResult<Vec<ComparedRow>> {
         let rows = [TRUTH, TRUTH].map(|json| decode::row(Kind::Video, json.to_owned()).unwrap());
-        let comparer = RowComparer { kind: Kind::Video, as_of, now: 0, moved: BTreeSet::new() };
+        let comparer =
+            RowComparer { kind: Kind::Video, as_of, now: 0, newly_scraped: BTreeSet::new() };
         comparer.rows(tx, &rows)
     }
 

@@ -44,7 +44,7 @@ pub struct VerifyReport {
     /// The rows that differ, up to a bound.
     pub differences: Vec<RowDifference>,
     /// Creators with accounts that were scraped since the mirror read them.
-    pub(super) moved: BTreeSet<String>,
+    pub(super) newly_scraped: BTreeSet<String>,
     /// Row ids of the compared rows.
     pub(super) seen: BTreeSet<(Kind, i64)>,
 }
@@ -119,7 +119,7 @@ impl VerifyReport {
             sampling,
             kinds: Vec::new(),
             differences: Vec::new(),
-            moved: BTreeSet::new(),
+            newly_scraped: BTreeSet::new(),
             seen: BTreeSet::new(),
         }
     }
