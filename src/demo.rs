@@ -103,7 +103,7 @@ pub async fn live(
         done.scrapes +=
             report.kinds.iter().map(|kind| kind.kind_run.counts.page.snapshots_added).sum::<i64>();
         tell(&done);
-        let is_good = report.stop.is_none() && report.kinds.iter().all(|kind| kind.is_good());
+        let is_good = report.run_error.is_none() && report.kinds.iter().all(|kind| kind.is_good());
         if !is_good {
             return Err(Box::new(report));
         }
@@ -112,7 +112,7 @@ pub async fn live(
         }
         let next = match sync::next_at(ctx, &options, settings, done.now).await {
             Ok(next) => next,
-            Err(error) => return Err(Box::new(Report { stop: Some(error.into()), ..report })),
+            Err(error) => return Err(Box::new(Report { run_error: Some(error.into()), ..report })),
         };
         // The real clock goes on during each run, so its now is caught up with once, by the last.
         let end = real.now();
@@ -125,7 +125,9 @@ pub async fn live(
         if is_time_to_track {
             match track(ctx).await {
                 Ok(entry) => done.tracked = Some(entry),
-                Err(error) => return Err(Box::new(Report { stop: Some(error.into()), ..report })),
+                Err(error) => {
+                    return Err(Box::new(Report { run_error: Some(error.into()), ..report }));
+                }
             }
         }
     }

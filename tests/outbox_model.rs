@@ -457,11 +457,11 @@ impl Life {
     }
 }
 
-fn settings(stays: bool) -> OutboxSettings {
+fn settings(waits_for_outcome: bool) -> OutboxSettings {
     OutboxSettings {
         reconcile_after: Duration::from_secs(5),
         retention: Duration::from_secs(90 * 86_400),
-        stays,
+        waits_for_outcome,
     }
 }
 

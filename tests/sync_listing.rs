@@ -234,7 +234,7 @@ fn a_sigterm_ends_the_run_cleanly_and_the_next_goes_on() {
     run.terminate();
     let run = run.wait();
     assert!(run.took < Duration::from_secs(30), "{run:#?}");
-    run.expect(1).says("interrupted; the next run goes on from here");
+    run.expect(1).says("interrupted; the next run resumes here");
     assert_eq!(bed.number("SELECT count(*) FROM run WHERE outcome = 'interrupted'"), 1);
     assert_eq!(bed.last_outcome(Kind::Video), "interrupted");
 

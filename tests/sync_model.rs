@@ -184,7 +184,7 @@ impl Life {
 
     fn run_well(&self, mirror: &Mirror) {
         let report = self.run(mirror, true, u32::MAX).unwrap();
-        let is_good = report.stop.is_none() && report.kinds.iter().all(|kind| kind.is_good());
+        let is_good = report.run_error.is_none() && report.kinds.iter().all(|kind| kind.is_good());
         assert!(is_good, "seed {}: {report:#?}", self.seed);
     }
 

@@ -9,7 +9,7 @@ use crate::daemon::Answer as JobAnswer;
 use crate::report::{Answer, CliError, Exit, Verdict};
 use crate::report::{backfill as backfill_report, sync as sync_report, verify as verify_report};
 use crate::sync::Report;
-use crate::sync::backfill::Backfilled;
+use crate::sync::backfill::BackfillReport;
 use crate::sync::verify_report::{KindVerifyReport, VerifyReport};
 
 /// Answers with the document that `--json` promises, where the command ended before it had one.
@@ -41,7 +41,7 @@ pub fn of_run(context: &Context, report: &Report) -> (JobAnswer, Verdict) {
 }
 
 /// What came of a backfill.
-pub fn of_backfill(context: &Context, report: &Backfilled) -> (JobAnswer, Verdict) {
+pub fn of_backfill(context: &Context, report: &BackfillReport) -> (JobAnswer, Verdict) {
     let told =
         |exit_code| (backfill_report::json(report, exit_code), backfill_report::text(report));
     answered(verdict_of_backfill(context, report), told)
@@ -63,7 +63,7 @@ fn answered(verdict: Verdict, told: impl FnOnce(u8) -> (Value, String)) -> (JobA
 
 /// How a run ends the program: the error to print, or the code of its success.
 pub fn verdict(context: &Context, report: &Report) -> Verdict {
-    if let Some(stop) = &report.stop {
+    if let Some(stop) = &report.run_error {
         return Err(errors::ended(context, stop, report.key_name.as_deref()));
     }
     if let Some(error) =
@@ -125,8 +125,8 @@ fn differs(verify_report: &VerifyReport) -> CliError {
 }
 
 /// How a backfill ends the program: the error to print, or the code of its success.
-fn verdict_of_backfill(context: &Context, report: &Backfilled) -> Verdict {
-    if let Some(stop) = &report.stop {
+fn verdict_of_backfill(context: &Context, report: &BackfillReport) -> Verdict {
+    if let Some(stop) = &report.run_error {
         return Err(errors::ended(context, stop, None));
     }
     if report.is_unfilled {

@@ -22,7 +22,7 @@ use crate::logging;
 use crate::model::Watcher;
 use crate::report::{Answer, CliError, Exit};
 use crate::store::open::IfMissing;
-use crate::sync::backfill::Backfilled;
+use crate::sync::backfill::BackfillReport;
 use crate::sync::{Report, RunError};
 
 /// Waits for the rate limit that are longer than this are spent outside a run, where signals and
@@ -225,7 +225,7 @@ fn answer(context: &Context) -> Box<dyn Fn(&Report) -> JobAnswer + Send> {
     Box::new(move |report| outcome::of_run(&context, report).0)
 }
 
-fn answer_backfill(context: &Context) -> Box<dyn Fn(&Backfilled) -> JobAnswer + Send> {
+fn answer_backfill(context: &Context) -> Box<dyn Fn(&BackfillReport) -> JobAnswer + Send> {
     let context = context.clone();
     Box::new(move |backfilled| outcome::of_backfill(&context, backfilled).0)
 }

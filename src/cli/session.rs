@@ -92,7 +92,7 @@ pub fn run_id(
             Some(report) => report,
             None => sync::interrupt(&mut session.ctx, &session.settings).await,
         };
-        report.stop = report.stop.map(interrupted);
+        report.run_error = report.run_error.map(interrupted);
         report
     })
 }

@@ -97,7 +97,7 @@ impl SyncArgs {
             trigger: "sync",
             scope,
             only: self.only.clone(),
-            settles: true,
+            waits_for_outcome: true,
             ..RunOptions::default()
         }
     }

@@ -12,7 +12,7 @@ use crate::model::instant;
 use crate::outbox;
 use crate::store::jobs as queue;
 use crate::sync::RunError;
-use crate::sync::backfill::{self, Backfill, Backfilled};
+use crate::sync::backfill::{self, Backfill, BackfillReport};
 
 /// The longest that days are asked for on end; then calls are heard and the plan is made anew.
 const SLICE: Duration = Duration::from_secs(10);
@@ -58,7 +58,7 @@ impl Daemon {
             None => {
                 let growth = match self.growth.take() {
                     Some(growth) => Some(growth),
-                    None => backfill::of_growth(&self.ctx, |_| true).await?,
+                    None => Backfill::of_growth(&self.ctx, &[]).await?,
                 };
                 match growth {
                     Some(growth) => (None, growth),
@@ -136,7 +136,7 @@ impl Daemon {
             _ => {}
         }
         let report = work.report(stop);
-        if let Some(stop) = &report.stop {
+        if let Some(stop) = &report.run_error {
             self.note_stop(stop).await;
         }
         if let Some(job) = job {
@@ -146,7 +146,7 @@ impl Daemon {
         Ok(Step::Go)
     }
 
-    async fn answer_backfill(&self, job: i64, report: &Backfilled) -> Result<(), RunError> {
+    async fn answer_backfill(&self, job: i64, report: &BackfillReport) -> Result<(), RunError> {
         let answer = (self.hooks.answer_backfill)(report);
         let text = serde_json::to_string(&answer).unwrap_or_default();
         let at = self.ctx.fetcher.stamp();

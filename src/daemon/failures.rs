@@ -23,7 +23,7 @@ impl Daemon {
                 }
             }
         }
-        match report.stop {
+        match report.run_error {
             None => {
                 (self.hooks.notify)(&ServiceState::ApiAnswers(true));
                 self.state.all_is_well();

@@ -8,7 +8,7 @@ use crate::api::Client;
 use crate::daemon::heartbeat::Heartbeat;
 use crate::daemon::job_request::Answer;
 use crate::fetch::fetcher::RequestSettings;
-use crate::sync::backfill::Backfilled;
+use crate::sync::backfill::BackfillReport;
 use crate::sync::{Report, SyncSettings};
 
 /// What a signal asks for.
@@ -75,7 +75,7 @@ pub struct DaemonHooks {
     /// What a process that handed a job over shall print, and its exit code.
     pub answer: Box<dyn Fn(&Report) -> Answer + Send>,
     /// The same of a process that handed a backfill over.
-    pub answer_backfill: Box<dyn Fn(&Backfilled) -> Answer + Send>,
+    pub answer_backfill: Box<dyn Fn(&BackfillReport) -> Answer + Send>,
     /// Shows that the loop is alive.
     pub heartbeat: Heartbeat,
 }

@@ -52,7 +52,7 @@ impl Daemon {
             trigger: "job",
             scope: RunScope { full: request.full, accept_removals: request.accept_removals },
             only: request.only.iter().filter_map(|name| Kind::from_name(name)).collect(),
-            settles: true,
+            waits_for_outcome: true,
             is_identified: true,
             verify: request.verify,
             ..RunOptions::default()

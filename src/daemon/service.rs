@@ -228,7 +228,7 @@ impl Daemon {
             scope: RunScope::default(),
             only: Vec::new(),
             batch_delay: self.batch_delay,
-            settles: false,
+            waits_for_outcome: false,
             is_identified: true,
             verify: None,
         }
@@ -239,7 +239,7 @@ impl Daemon {
         match self.sync_once(&options, (!self.state.is_recovering()).then_some(wait)).await {
             Some(report) => {
                 let is_fruitless =
-                    report.requests() == 0 && !report.pushed.is_any() && report.stop.is_none();
+                    report.requests() == 0 && !report.pushed.is_any() && report.run_error.is_none();
                 let has_failed = report.kinds.iter().any(|kind| !kind.is_good());
                 // A plan that led to no request would lead to none again.
                 Ok(match self.digest(report).await? {

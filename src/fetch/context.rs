@@ -1,17 +1,19 @@
 //! What a run carries: the fetcher, the database, the run's id, and the features the server does not support.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::api::{Failure, Verdict};
 use crate::fetch::fetcher::Fetcher;
 use crate::fetch::permits::Priority;
 use crate::fetch::query;
+use crate::fetch::send_queue::lock;
 use crate::fetch::write::RunCounters;
-use crate::model::Outcome;
 use crate::model::due::DueRule;
 use crate::model::outbox::Pushed;
 use crate::model::{Event, Kind, instant};
+use crate::model::{KindOutcome, Outcome};
 use crate::schedule;
 use crate::store::runs::KindRun;
 use crate::store::unsupported::{self, UnsupportedFeature};
@@ -39,6 +41,8 @@ pub struct SyncContext {
     pub failures: BTreeMap<Kind, Failure>,
     /// Outbox counters of this run.
     pub pushed: Pushed,
+    /// Kinds whose kind run has begun and not ended, shared by all tasks.
+    open_kind_runs: Arc<Mutex<BTreeSet<Kind>>>,
     /// Pages and rows of the present kind, as last reported.
     shown: (u64, u64),
     /// Fetchers of concurrent tasks, whose requests are counted at the end.
@@ -57,6 +61,7 @@ impl SyncContext {
             kind_run_began_at: 0,
             failures: BTreeMap::new(),
             pushed: Pushed::default(),
+            open_kind_runs: Arc::default(),
             shown: (0, 0),
             lent: Vec::new(),
         }
@@ -75,6 +80,7 @@ impl SyncContext {
             kind_run_began_at: self.kind_run_began_at,
             failures: BTreeMap::new(),
             pushed: Pushed::default(),
+            open_kind_runs: Arc::clone(&self.open_kind_runs),
             shown: (0, 0),
             lent: Vec::new(),
         }
@@ -93,6 +99,7 @@ impl SyncContext {
         self.refused = refused.into_iter().map(|refusal| refusal.feature).collect();
         self.failures.clear();
         self.pushed = Pushed::default();
+        *lock(&self.open_kind_runs) = BTreeSet::from([Kind::Meta]);
         let (request_state, trigger) = (self.fetcher.request_state().clone(), trigger.to_owned());
         self.run_id = self
             .store
@@ -111,8 +118,29 @@ impl SyncContext {
     /// Begins a kind in the log.
     pub async fn begin_kind_run(&mut self, kind: Kind, trigger: &str) -> StoreResult<()> {
         self.kind_run_began_at = instant::micros(self.fetcher.clock().now());
+        lock(&self.open_kind_runs).insert(kind);
         let (run_id, at, trigger) = (self.run_id, self.fetcher.stamp(), trigger.to_owned());
         self.store.write(move |tx| runs::begin_kind(tx, run_id, kind, &trigger, at)).await
+    }
+
+    /// The kinds whose kind run has begun in this run and not ended.
+    pub fn open_kind_runs(&self) -> BTreeSet<Kind> {
+        match self.run_id {
+            0 => BTreeSet::new(),
+            _ => lock(&self.open_kind_runs).clone(),
+        }
+    }
+
+    /// Records the outcome of a kind run, and the requests that no write has counted yet.
+    pub async fn end_kind_run(&self, kind: Kind, kind_outcome: &KindOutcome) -> StoreResult<()> {
+        lock(&self.open_kind_runs).remove(&kind);
+        let (counters, kind_outcome) = (self.counters(kind), kind_outcome.clone());
+        self.store
+            .write(move |tx| {
+                counters.close(tx, &runs::KindCounts::default())?;
+                runs::end_kind(tx, counters.run_id, kind, &kind_outcome, counters.at)
+            })
+            .await
     }
 
     /// Ends the run in the log and deletes log rows older than `log_retention`. Returns the run's rows, one per kind.

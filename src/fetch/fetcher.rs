@@ -273,7 +273,7 @@ impl Fetcher {
     }
 
     /// Waits until a request may be sent, so that a write is claimed only when it can be sent.
-    pub async fn kind_run(&self) -> FetchResult<()> {
+    pub async fn wait_for_permit(&self) -> FetchResult<()> {
         self.shared.wait(&self.shared.queue(self.priority), Then::Return).await.map(|_| ())
     }
 

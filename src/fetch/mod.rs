@@ -7,6 +7,7 @@
 pub mod context;
 pub mod error;
 pub mod fetcher;
+pub mod kind_outcome;
 pub mod permits;
 pub mod query;
 pub mod request_state;

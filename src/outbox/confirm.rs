@@ -1,5 +1,7 @@
-//! Looking whether a change was made whose answer was lost, or that was answered with a 2xx whose body
-//! cannot be read: a page of some proxy, or half an answer. The latter is never sent again by itself.
+//! Reconciles a change whose answer was lost, or was a 2xx with an unreadable body, such as a proxy's page or
+//! half an answer. After a 2xx the entry is never sent again automatically.
+
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -12,12 +14,12 @@ use crate::outbox::verdict;
 use crate::store::outbox::Entry;
 use crate::store::outbox::queue::{self, AttemptResult};
 
-/// Looks for what the API said to have done, after which its user has to decide.
+/// Reads after a 2xx that do not show the change, after which the user has to decide.
 const LOOKS_MAX: i64 = 5;
 
 impl OutboxRun<'_> {
-    /// Reads what an entry has changed, and ends it where the change shows. `status` is that of its answer;
-    /// where there was none, the entry is sent again unless the change shows for certain.
+    /// Reads the resource of an entry, and finishes the entry if it shows the change. Otherwise the entry is
+    /// sent again, unless `status`, that of its answer, was a 2xx.
     pub(super) async fn confirm(&mut self, entry: &Entry, status: Option<u16>) -> FetchResult<()> {
         let (kind, id) = match entry.action {
             Action::Link | Action::Unlink => (Kind::Account, entry.account.as_deref()),
@@ -25,13 +27,13 @@ impl OutboxRun<'_> {
         };
         let fetched = match read(self.ctx, kind, id.unwrap_or_default()).await {
             Ok(fetched) => fetched,
-            Err(error) => return self.cannot_look(entry, error).await,
+            Err(error) => return self.reconcile_later(entry, error).await,
         };
         let detail = match (is_shown(entry, &fetched), status) {
             (Some(false), Some(status)) => return self.not_shown_yet(entry, status).await,
-            (Some(true), None) => "the answer was lost; the change was found by looking",
+            (Some(true), None) => "the answer was lost; the API shows the change",
             (_, None) => return self.send(entry).await,
-            (_, Some(_)) => "the answer could not be read; the change was found by looking",
+            (_, Some(_)) => "the answer could not be read; the API shows the change",
         };
         let attempt_result =
             AttemptResult { detail: Some(detail.to_owned()), ..last_attempt_result(entry) };
@@ -39,25 +41,29 @@ impl OutboxRun<'_> {
         self.finish(entry, entry.subject.clone(), fetched, attempt_result).await
     }
 
-    /// The API said that it is done, and it does not show. However often it is looked for, it is not sent
-    /// again.
+    /// The API answered 2xx and does not show the change. Reads it again later, and fails it in the end.
     pub(super) async fn not_shown_yet(&mut self, entry: &Entry, status: u16) -> FetchResult<()> {
         let looks = entry.looks.saturating_add(1);
         if looks < LOOKS_MAX {
             let chance = self.ctx.fetcher.chance();
-            let next_at = self.after(verdict::rest(looks, self.settings.reconcile_after, chance));
-            let entry = entry.clone();
-            let write = self.ctx.store.write(move |tx| queue::reconcile_later(tx, &entry, next_at));
-            return Ok(write.await?);
+            let pause = verdict::pause_unsure(looks, self.settings.reconcile_after, chance);
+            return self.look_again(entry, pause).await;
         }
-        let detail = format!("the API answered {status}, but does not show what it did");
-        let hint = "look whether it is done; if not, `creatormirror outbox retry N` sends it again";
+        let detail = format!("the API answered {status}, but does not show the change");
+        let hint =
+            "check whether it was done; if not, `creatormirror outbox retry N` sends it again";
         let (detail, hint) = (Some(detail), Some(hint.to_owned()));
         self.fail(entry, AttemptResult { detail, hint, ..last_attempt_result(entry) }).await
     }
+
+    /// Reconciles an entry again after `pause`.
+    pub(super) async fn look_again(&mut self, entry: &Entry, pause: Duration) -> FetchResult<()> {
+        let (entry, next_at) = (entry.clone(), self.after(pause));
+        Ok(self.ctx.store.write(move |tx| queue::reconcile_later(tx, &entry, next_at)).await?)
+    }
 }
 
-/// What the API said last.
+/// The result of the last attempt.
 pub(super) fn last_attempt_result(entry: &Entry) -> AttemptResult {
     AttemptResult {
         http_status: entry.http_status.and_then(|status| u16::try_from(status).ok()),
@@ -67,7 +73,7 @@ pub(super) fn last_attempt_result(entry: &Entry) -> AttemptResult {
     }
 }
 
-/// Whether a resource is as an entry wants it; `None` where it does not tell.
+/// Whether a resource shows the change of an entry; `None` if that cannot be told.
 fn is_shown(entry: &Entry, fetched: &FetchedItem) -> Option<bool> {
     let Some(item) = &fetched.item else { return Some(entry.action == Action::Untrack) };
     let row: Map<String, Value> = serde_json::from_slice(&item.json).unwrap_or_default();
@@ -79,14 +85,14 @@ fn is_shown(entry: &Entry, fetched: &FetchedItem) -> Option<bool> {
             let body = entry.body.as_deref().unwrap_or_default();
             let wanted: Map<String, Value> = serde_json::from_str(body).unwrap_or_default();
             let members = wanted.iter().map(|(name, wanted)| is_as_wanted(wanted, row.get(name)));
-            // One that differs decides; else one that is not told leaves it open.
+            // A member that differs decides; otherwise one that cannot be told does.
             members.min_by_key(|shown| shown.map_or(1, |shown| if shown { 2 } else { 0 })).flatten()
         }
         Action::Track | Action::Untrack => Some(false),
     }
 }
 
-/// NULL asks for the organization's default, whatever that is; texts may have been trimmed.
+/// Null stands for the organization's default, which is not known; the API may trim texts.
 fn is_as_wanted(wanted: &Value, found: Option<&Value>) -> Option<bool> {
     match (wanted, found) {
         (Value::Null, _) | (_, None) => None,
@@ -102,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_shows_or_does_not_or_cannot_be_told() {
+    fn member_shows_the_change_or_not_or_cannot_tell() {
         for (wanted, found, is_shown) in [
             (json!(9), Some(json!(9)), Some(true)),
             (json!(9), Some(json!(24)), Some(false)),

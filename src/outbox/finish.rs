@@ -1,5 +1,5 @@
-//! The end of an entry: what its answer brought, what must be read again, and its record, in one
-//! transaction, before any other request is sent.
+//! Finishes an entry: its result, the answer's resource and what must be read again are one transaction,
+//! made before any other request is sent.
 
 use rusqlite::{Connection, Transaction};
 use serde::de::IgnoredAny;
@@ -18,7 +18,7 @@ use crate::store::runs::KindCounts;
 use crate::store::{StoreResult, removals};
 
 impl OutboxRun<'_> {
-    /// The API did it.
+    /// Applies a 2xx answer.
     pub(super) async fn succeeded(
         &mut self,
         entry: &Entry,
@@ -48,11 +48,11 @@ impl OutboxRun<'_> {
                     fetched = Some(FetchedItem { kind, id: id.clone(), item, as_of });
                     result = Some(id);
                 }
-                // Something was created, but what?
+                // Something was created, but its id is not known.
                 Err(failure) if entry.action == Action::Track => {
                     return self.unreadable_answer(entry, failure, attempt_result).await;
                 }
-                // It was changed, but the answer does not show it.
+                // The change was made, but the answer does not show it.
                 _ => {}
             }
         }
@@ -65,7 +65,7 @@ impl OutboxRun<'_> {
         self.finish(entry, result, fetched, attempt_result).await
     }
 
-    /// It is looked whether it was done, and with the status of the answer it is not sent again.
+    /// The outcome is reconciled; the stored 2xx status keeps the entry from being sent again.
     async fn unreadable_answer(
         &mut self,
         entry: &Entry,
@@ -76,13 +76,13 @@ impl OutboxRun<'_> {
         self.unsure(entry, failure, AttemptResult { detail, ..attempt_result }).await
     }
 
-    /// The server repeated what it had answered to this key, and what it had made was taken by another
-    /// entry that wanted one of the same name: this one still has none, and asks under another key.
+    /// The server replayed its answer to this idempotency key, and another entry of the same name took the
+    /// creator as its result. This entry is sent again with a new key.
     async fn replayed(&mut self, entry: &Entry, answer: &Answer) -> FetchResult<()> {
         tracing::info!(
             entry = entry.entry,
             request_id = answer.head.request_id,
-            "the API repeated itself; asking anew"
+            "the API replayed an answer; sending with a new idempotency key"
         );
         let (counters, entry) = (self.ctx.counters(entry.kind), entry.clone());
         self.ctx
@@ -95,14 +95,18 @@ impl OutboxRun<'_> {
         Ok(())
     }
 
-    /// What was to be deleted is not there, after a send whose outcome was not known.
-    pub(super) async fn already_so(&mut self, entry: &Entry, failure: &Failure) -> FetchResult<()> {
-        let detail = Some("an earlier send whose answer was lost had done it".to_owned());
+    /// The resource to delete is gone, after an attempt with unknown outcome.
+    pub(super) async fn already_done(
+        &mut self,
+        entry: &Entry,
+        failure: &Failure,
+    ) -> FetchResult<()> {
+        let detail = Some("an earlier attempt whose answer was lost succeeded".to_owned());
         let attempt_result = AttemptResult { detail, ..attempt_result(failure) };
         self.finish(entry, entry.subject.clone(), None, attempt_result).await
     }
 
-    /// Records the answer with what it shows, and makes due what it does not show.
+    /// Records success, mirrors what the answer shows, and schedules what it does not show for reading.
     pub(super) async fn finish(
         &mut self,
         entry: &Entry,
@@ -133,7 +137,7 @@ impl OutboxRun<'_> {
         Ok(())
     }
 
-    /// What an entry wanted was found.
+    /// Records success with a resource that was found.
     pub(super) async fn found(
         &mut self,
         entry: &Entry,
@@ -150,14 +154,14 @@ impl OutboxRun<'_> {
         Ok(())
     }
 
-    /// It will not be done.
+    /// Records failure.
     pub(super) async fn fail(
         &mut self,
         entry: &Entry,
         attempt_result: AttemptResult,
     ) -> FetchResult<()> {
         let detail = attempt_result.detail.as_deref().unwrap_or_default();
-        tracing::warn!(entry = entry.entry, detail, "an entry of the outbox failed");
+        tracing::warn!(entry = entry.entry, detail, "outbox entry failed");
         self.end_with(entry, move |tx, entry, counters| {
             counters.close(tx, &KindCounts::default())?;
             finish::fail(tx, entry, &attempt_result, counters.at)
@@ -174,7 +178,7 @@ impl OutboxRun<'_> {
     ) -> FetchResult<()> {
         let (ended, counters) = (entry.clone(), self.ctx.counters(entry.kind));
         if !self.ctx.store.write(move |tx| write(tx, &ended, &counters)).await? {
-            tracing::info!(entry = entry.entry, "was discarded while it was looked up");
+            tracing::info!(entry = entry.entry, "entry was discarded meanwhile");
         }
         Ok(())
     }
@@ -184,7 +188,7 @@ fn is_new_creator(entry: &Entry) -> bool {
     entry.kind == Kind::Creator && entry.action == Action::Track
 }
 
-/// What has to be read again because the answer to an entry does not show it.
+/// The resources that an entry changes and its answer does not show.
 fn touched(
     c: &Connection,
     entry: &Entry,

@@ -1,14 +1,12 @@
-//! Write direction: claim, send with a key, look up when unsure, settle.
+//! Queued writes: validate, send with an idempotency key, reconcile after a lost answer, record the result.
 //!
-//! [`check`] makes an entry of a request ([`body`], [`post`]); [`push`] sends what is ready.
-//! [`verdict`] says what a failure means; [`lookup`] finds what a lost answer would have told, [`confirm`]
-//! what an unreadable one did;
-//! [`settle`] writes an end with everything that belongs to it in one transaction; [`reread`] shows what
-//! the answers did not.
+//! [`validate`] turns a request into an entry ([`body`], [`post`]); [`push`] sends what is ready. [`verdict`]
+//! decides after a failure. [`reconcile`] looks for a creation whose answer was lost, `confirm` for a change.
+//! `finish` records a result with all that follows from it in one transaction; `reread` reads again what the
+//! answers do not show.
 //!
-//! An entry is claimed, its attempt counted, in a write that is on the disk before anything is
-//! sent. So a crash leaves it either as it was or marked as on its way; what was on its way is never
-//! sent again before it was looked for.
+//! An entry is claimed and its attempt counted in a durable write before anything is sent. So after a crash
+//! it is either unchanged or marked as sending, and it is reconciled before it is sent again.
 
 pub mod body;
 mod confirm;

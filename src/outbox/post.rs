@@ -1,13 +1,13 @@
-//! What people paste to name a post: URLs, numeric ids, shortcodes. Pure.
+//! Parses the identifier of a post: a URL, a numeric id or a shortcode. Pure.
 //!
-//! The server resolves these by itself; here they are resolved the same way, so that what cannot be
-//! a post is refused before it is queued, and so that a post can be found again among the videos.
+//! The API resolves these itself. They are parsed the same way here, so that an invalid one is rejected
+//! before it is queued, and so that reconciliation finds the post among the videos.
 
 use url::Url;
 
 use crate::outbox::body::quoted;
 
-/// Hosts whose pages can be posts; the others are shops, help pages and the like.
+/// Hosts with posts; other hosts of the platforms are shops, help pages and the like.
 const POST_HOSTS: [&str; 8] = [
     "instagram.com",
     "www.instagram.com",
@@ -18,7 +18,7 @@ const POST_HOSTS: [&str; 8] = [
     "www.tiktok.com",
     "m.tiktok.com",
 ];
-/// First parts of Instagram's paths that are no user names.
+/// First path segments of Instagram that are not user names.
 const INSTAGRAM_SECTIONS: [&str; 18] = [
     "about",
     "accounts",
@@ -39,17 +39,16 @@ const INSTAGRAM_SECTIONS: [&str; 18] = [
     "stories",
     "tv",
 ];
-/// Shortcodes have at least this length since there are videos, whatever page shows them.
+/// Shortest shortcode of a video.
 const REEL_CODE_CHARS_MIN: usize = 10;
-/// Shortcodes up to this length spell the number of the post; longer ones (of private posts) carry
-/// more than that.
+/// Shortcodes up to this length encode the post's number; longer ones, of private posts, hold more.
 const CODE_CHARS_NUMBER: usize = 11;
-/// Shorter or longer text is no shortcode.
+/// Length of a shortcode.
 const CODE_CHARS: std::ops::RangeInclusive<usize> = 5..=48;
-/// The digits of a shortcode, in the order of their values.
+/// The base-64 digits of a shortcode.
 const CODE_DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// A platform whose posts can be told apart.
+/// A platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Platform {
     /// Instagram.
@@ -67,15 +66,12 @@ impl Platform {
         }
     }
 
-    /// The platform of this name, however it is written.
+    /// Parses a name in any case.
     pub fn from_name(name: &str) -> Result<Self, String> {
         match name.trim().to_lowercase().as_str() {
             "instagram" => Ok(Self::Instagram),
             "tiktok" => Ok(Self::Tiktok),
-            other => Err(format!(
-                "{} is no platform of the API; it is instagram or tiktok",
-                quoted(other)
-            )),
+            other => Err(format!("unknown platform {}; use instagram or tiktok", quoted(other))),
         }
     }
 }
@@ -83,16 +79,16 @@ impl Platform {
 /// A post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
-    /// Where it is.
+    /// Its platform.
     pub platform: Platform,
-    /// Its number there.
+    /// Its numeric id on the platform.
     pub number: Option<u64>,
-    /// Its shortcode, on Instagram.
+    /// Its shortcode (Instagram only).
     pub code: Option<String>,
 }
 
 impl Post {
-    /// One text for one post, however it was named.
+    /// A name that is the same for all identifiers of a post.
     pub fn name(&self) -> String {
         match (self.number, &self.code) {
             (Some(number), _) => number.to_string(),
@@ -110,7 +106,7 @@ impl Post {
         if platform.is_some_and(|platform| platform != self.platform.name()) {
             return false;
         }
-        // Instagram's ids may carry the owner's behind an underscore.
+        // On Instagram the owner's id may follow after an underscore.
         let number = external_id.map(|id| id.split('_').next().unwrap_or(id));
         let by_number = self.number.is_some_and(|mine| number == Some(mine.to_string().as_str()));
         let by_code = self.code.is_some() && self.code.as_deref() == shortcode;
@@ -118,19 +114,19 @@ impl Post {
     }
 }
 
-/// Resolves what was pasted, or says why it names no post. Without a platform only a URL will do.
-pub fn resolve(platform: Option<Platform>, pasted: &str) -> Result<Post, String> {
-    let pasted = pasted.trim();
-    if pasted.is_empty() {
-        return Err("nothing was given that names a post".to_owned());
+/// Parses an identifier; the error says why it is invalid. Without a platform it must be a URL.
+pub fn resolve(platform: Option<Platform>, identifier: &str) -> Result<Post, String> {
+    let identifier = identifier.trim();
+    if identifier.is_empty() {
+        return Err("the identifier of the post is empty".to_owned());
     }
-    if let Some(url) = as_url(pasted) {
-        let url = Url::parse(&url).map_err(|_| format!("{} is not a URL", quoted(pasted)))?;
+    if let Some(url) = as_url(identifier) {
+        let url = Url::parse(&url).map_err(|_| format!("{} is not a URL", quoted(identifier)))?;
         let found = from_url(&url)?;
         return match platform {
             Some(platform) if platform != found.platform => Err(format!(
                 "{} is a post on {}, not on {}",
-                quoted(pasted),
+                quoted(identifier),
                 found.platform.name(),
                 platform.name()
             )),
@@ -139,39 +135,39 @@ pub fn resolve(platform: Option<Platform>, pasted: &str) -> Result<Post, String>
     }
     let Some(platform) = platform else {
         return Err(format!(
-            "{} does not say which platform it is on; give the platform, or the post's URL",
-            quoted(pasted)
+            "{} does not say which platform it is on; give the platform or the post's URL",
+            quoted(identifier)
         ));
     };
-    if pasted.bytes().all(|byte| byte.is_ascii_digit()) {
-        let number = pasted.parse().ok().filter(|number| *number > 0);
+    if identifier.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number = identifier.parse().ok().filter(|number| *number > 0);
         let number =
-            number.ok_or_else(|| format!("{} is not the number of a post", quoted(pasted)))?;
+            number.ok_or_else(|| format!("{} is not the number of a post", quoted(identifier)))?;
         return Ok(from_number(platform, number));
     }
     match platform {
-        Platform::Instagram => from_code(pasted),
+        Platform::Instagram => from_code(identifier),
         Platform::Tiktok => Err(format!(
-            "{} is neither the URL nor the number of a post on tiktok, which has no shortcodes",
-            quoted(pasted)
+            "{} is neither a URL nor a number of a post; tiktok has no shortcodes",
+            quoted(identifier)
         )),
     }
 }
 
-/// The URL that was pasted, if it is one. Browsers leave the scheme away.
-pub fn as_url(pasted: &str) -> Option<String> {
-    let lower = pasted.to_lowercase();
+/// Returns the identifier as a URL, if it is one. The scheme may be missing, as browsers copy it.
+pub fn as_url(identifier: &str) -> Option<String> {
+    let lower = identifier.to_lowercase();
     if lower.starts_with("http://") || lower.starts_with("https://") {
-        return Some(pasted.to_owned());
+        return Some(identifier.to_owned());
     }
     let host = lower.split('/').next().unwrap_or_default();
-    let is_home = lower.contains('/') && home(host).is_some();
-    is_home.then(|| format!("https://{pasted}"))
+    let is_known_host = lower.contains('/') && platform_of(host).is_some();
+    is_known_host.then(|| format!("https://{identifier}"))
 }
 
-/// The platform that a host belongs to, whatever it serves there.
-fn home(host: &str) -> Option<Platform> {
-    let is = |home: &str| host == home || host.ends_with(&format!(".{home}"));
+/// The platform of a host.
+fn platform_of(host: &str) -> Option<Platform> {
+    let is = |domain: &str| host == domain || host.ends_with(&format!(".{domain}"));
     if is("instagram.com") || is("instagr.am") {
         Some(Platform::Instagram)
     } else if is("tiktok.com") {
@@ -181,16 +177,16 @@ fn home(host: &str) -> Option<Platform> {
     }
 }
 
-/// Accepts only the paths that are known to lead to a post. The other paths of a platform can look
-/// alike: `audio` in `/reels/audio/1/` would pass for a shortcode.
+/// Accepts only paths that are known to be posts. Others can look alike: `audio` in `/reels/audio/1/` could
+/// be a shortcode.
 fn from_url(url: &Url) -> Result<Post, String> {
     let host = url.host_str().unwrap_or_default();
-    let platform = home(host)
+    let platform = platform_of(host)
         .ok_or_else(|| format!("{} is neither instagram.com nor tiktok.com", quoted(host)))?;
     let parts: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
     if is_short_link(platform, host, &parts) {
         return Err(format!(
-            "{} is a short link, which does not say which post it leads to; open it and give the address it leads to",
+            "{} is a short link, which does not name the post; open it and give the address it redirects to",
             quoted(url.as_str())
         ));
     }
@@ -215,7 +211,7 @@ fn is_short_link(platform: Platform, host: &str, parts: &[&str]) -> bool {
     }
 }
 
-/// `/p/CODE`, or the same behind the name of its owner, and the pages that belong to one post.
+/// `/p/CODE` or `/USER/p/CODE`, and the pages that belong to one post.
 fn instagram_post(parts: &[&str]) -> Option<Post> {
     let (section, code, rest) = match parts {
         [section @ ("p" | "reel" | "reels" | "tv"), code, rest @ ..] => (*section, *code, rest),
@@ -246,7 +242,7 @@ fn tiktok_post(parts: &[&str]) -> Option<Post> {
     Some(from_number(Platform::Tiktok, number))
 }
 
-/// What a page that is no post is, where that can be told.
+/// Describes a page that is not a post.
 fn other_page(platform: Platform, host: &str, parts: &[&str]) -> Option<&'static str> {
     if !POST_HOSTS.contains(&host) {
         return Some("on a host that has no posts");
@@ -275,7 +271,7 @@ fn other_page(platform: Platform, host: &str, parts: &[&str]) -> Option<&'static
     }
 }
 
-/// Whether Instagram allows this as a user name.
+/// Whether Instagram allows this user name.
 fn is_username(text: &str) -> bool {
     (1..=30).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.')
@@ -299,7 +295,7 @@ fn from_code(code: &str) -> Result<Post, String> {
     Ok(Post { platform: Platform::Instagram, number, code: Some(code.to_owned()) })
 }
 
-/// The number that a shortcode spells.
+/// Decodes a shortcode.
 fn number_of(code: &str) -> Option<u64> {
     let mut number = 0_u64;
     for byte in code.bytes() {
@@ -309,11 +305,11 @@ fn number_of(code: &str) -> Option<u64> {
     (number > 0).then_some(number)
 }
 
-/// The shortcode that spells a number.
+/// Encodes a number as a shortcode.
 fn code_of(mut number: u64) -> String {
     let mut code = Vec::new();
     while number > 0 {
-        // Below 64, so it is the place of a digit.
+        // The index is below 64.
         code.push(char::from(CODE_DIGITS[(number % 64) as usize]));
         number /= 64;
     }
@@ -327,10 +323,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_spellings_name_one_post() {
+    fn all_identifiers_of_a_post_have_one_name() {
         let number = 3_141_592_653_589_793_238;
         let code = code_of(number);
-        for pasted in [
+        for identifier in [
             number.to_string(),
             code.clone(),
             format!("https://www.instagram.com/reel/{code}/?igsh=1"),
@@ -338,19 +334,19 @@ mod tests {
             format!("instagram.com/someone/reel/{code}/"),
             format!("  HTTPS://www.instagram.com/tv/{code}/embed "),
         ] {
-            let post = resolve(Some(Platform::Instagram), &pasted).unwrap();
-            assert_eq!(post.name(), number.to_string(), "{pasted}");
+            let post = resolve(Some(Platform::Instagram), &identifier).unwrap();
+            assert_eq!(post.name(), number.to_string(), "{identifier}");
             assert!(post.is(Some("instagram"), None, Some(&code)));
             assert!(post.is(Some("instagram"), Some(&format!("{number}_17")), None));
             assert!(!post.is(Some("tiktok"), Some(&number.to_string()), None));
         }
-        for pasted in [
+        for identifier in [
             "https://www.tiktok.com/@luna/video/7300000000000000001?lang=en",
             "https://m.tiktok.com/v/7300000000000000001.html",
             "www.tiktok.com/@luna/photo/7300000000000000001",
             "https://www.tiktok.com/embed/v2/7300000000000000001",
         ] {
-            let post = resolve(None, pasted).unwrap();
+            let post = resolve(None, identifier).unwrap();
             assert_eq!(
                 (post.platform, post.name().as_str()),
                 (Platform::Tiktok, "7300000000000000001")
@@ -363,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_post_is_refused_with_the_reason() {
+    fn rejects_other_identifiers_with_the_reason() {
         let cases = [
             (None, "7300000000000000001", "does not say which platform"),
             (None, "https://vm.tiktok.com/ZM8abc/", "short link"),
@@ -380,16 +376,16 @@ mod tests {
             ),
             (Some(Platform::Instagram), "hello!", "neither a URL"),
             (Some(Platform::Instagram), "0", "not the number"),
-            (Some(Platform::Instagram), " ", "nothing was given"),
+            (Some(Platform::Instagram), " ", "is empty"),
             (Some(Platform::Instagram), "99999999999999999999999", "not the number"),
         ];
-        for (platform, pasted, reason) in cases {
-            let error = resolve(platform, pasted).unwrap_err();
-            assert!(error.contains(reason), "{pasted}: {error}");
+        for (platform, identifier, reason) in cases {
+            let error = resolve(platform, identifier).unwrap_err();
+            assert!(error.contains(reason), "{identifier}: {error}");
         }
     }
 
-    /// Everything a platform shows beside posts, by what it is.
+    /// Pages that are not posts, and how they are described.
     const OTHER_PAGES: [(&str, &str); 43] = [
         ("https://www.instagram.com/reels/audio/1234567890/", "a sound"),
         ("https://www.instagram.com/reels/audio/", "a sound"),
@@ -437,7 +433,7 @@ mod tests {
     ];
 
     #[test]
-    fn sounds_tags_places_stories_live_streams_and_profiles_are_not_taken_for_posts() {
+    fn rejects_pages_that_are_not_posts() {
         for (url, what) in OTHER_PAGES {
             for platform in [None, Some(Platform::Instagram), Some(Platform::Tiktok)] {
                 let error = resolve(platform, url).unwrap_err();
@@ -456,9 +452,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_repeated_in_a_refusal_is_bounded() {
+    fn quoted_identifiers_are_bounded() {
         let long = "x".repeat(5_000_000);
-        for pasted in [
+        for identifier in [
             long.clone(),
             format!("https://www.instagram.com/{long}"),
             format!("https://{long}.example/p/C8abcDEF123"),
@@ -466,17 +462,16 @@ mod tests {
             "7".repeat(5_000_000),
         ] {
             for platform in [None, Some(Platform::Instagram), Some(Platform::Tiktok)] {
-                let error = resolve(platform, &pasted).unwrap_err();
+                let error = resolve(platform, &identifier).unwrap_err();
                 assert!(error.len() < 1_000, "{} characters", error.len());
             }
         }
     }
 
     proptest! {
-        /// Only the documented forms are posts: nothing that stands in front of them, behind them or
-        /// instead of them makes another page one.
+        /// Only the known forms are posts, with nothing before, after or in place of them.
         #[test]
-        fn no_other_path_is_taken_for_a_post(
+        fn rejects_any_other_path(
             first in "[a-z]{1,12}", second in "[a-z]{1,9}", third in "[A-Za-z0-9_-]{5,20}",
         ) {
             prop_assume!(!matches!(first.as_str(), "p" | "reel" | "reels" | "tv" | "v" | "embed" | "player"));
@@ -500,7 +495,7 @@ mod tests {
         }
 
         #[test]
-        fn a_number_and_its_shortcode_are_one_post(number in 20_000_000_u64..) {
+        fn number_and_shortcode_are_one_post(number in 20_000_000_u64..) {
             let code = code_of(number);
             prop_assert_eq!(number_of(&code), Some(number));
             let by_code = resolve(Some(Platform::Instagram), &format!("https://instagram.com/p/{code}")).unwrap();

@@ -1,5 +1,5 @@
-//! Reading again what writes have touched without their answers showing it. By then the writes are
-//! recorded, so nothing that happens here can have one sent again.
+//! Reads resources again that writes changed and their answers did not show. The results of the writes are
+//! recorded by then, so an error here does not cause another attempt.
 
 use rusqlite::Transaction;
 
@@ -17,27 +17,27 @@ use crate::store::rows::{RowWriter, Source};
 use crate::store::runs::KindCounts;
 use crate::store::{StoreResult, due, removals};
 
-/// Tries after which a resource is left to the next full sync.
+/// Attempts after which a resource is left to the next full sync.
 const TRIES_MAX: i64 = 12;
 
-/// A resource on its way into the mirror.
+/// A resource as read from the API.
 pub(super) struct FetchedItem {
     pub kind: Kind,
     pub id: String,
-    /// As the API shows it; `None` when it is not there.
+    /// `None` after a 404.
     pub item: Option<Item>,
     pub as_of: i64,
 }
 
 impl OutboxRun<'_> {
-    /// Reads again what is due. Returns whether anything was.
+    /// Reads resources that are due. Returns whether there were any.
     pub(super) async fn reread(&mut self) -> FetchResult<bool> {
         let now = self.now();
         let due = self.ctx.store.read(move |c| reread::ready(c, now)).await?;
         for one in &due {
             self.begin_kind_run(one.kind).await?;
             match read(self.ctx, one.kind, &one.id).await {
-                Ok(fetched) => self.show(one.clone(), fetched).await?,
+                Ok(fetched) => self.mirror_reread(one.clone(), fetched).await?,
                 Err(error) if error.is_fatal() => return Err(error),
                 Err(error) => self.put_off_reread(one, error).await?,
             }
@@ -45,7 +45,7 @@ impl OutboxRun<'_> {
         Ok(!due.is_empty())
     }
 
-    async fn show(&mut self, one: Reread, fetched: FetchedItem) -> StoreResult<()> {
+    async fn mirror_reread(&mut self, one: Reread, fetched: FetchedItem) -> StoreResult<()> {
         let counters = self.ctx.counters(one.kind);
         self.ctx
             .store
@@ -62,8 +62,7 @@ impl OutboxRun<'_> {
         let (kind, id) = (one.kind, &one.id);
         let tries = one.tries.saturating_add(1);
         let chance = self.ctx.fetcher.chance();
-        let pause = verdict::pause(u32::try_from(tries).unwrap_or(u32::MAX), chance);
-        let next_at = self.after(pause);
+        let next_at = self.after(verdict::pause(u32::try_from(tries).unwrap_or(u32::MAX), chance));
         let counters = self.ctx.counters(kind);
         let (is_over, due) = (tries >= TRIES_MAX, one.clone());
         self.ctx
@@ -78,17 +77,18 @@ impl OutboxRun<'_> {
             .await?;
         match is_over {
             true => {
-                tracing::warn!(%kind, id, %error, "cannot be read again; the next full sync will");
+                tracing::warn!(%kind, id, %error, "resource cannot be read again; left to the next full sync");
             }
             false => {
-                tracing::warn!(%kind, id, %error, "could not be read again; trying again later");
+                tracing::warn!(%kind, id, %error, "resource could not be read again; trying again later");
             }
         }
-        self.unread.insert(kind, error);
+        self.reread_errors.insert(kind, error);
         Ok(())
     }
 }
 
+/// Requests a resource by its id.
 pub(super) async fn read(ctx: &mut SyncContext, kind: Kind, id: &str) -> FetchResult<FetchedItem> {
     let request = Request::get(kind.path()).segment(id);
     let fetched = ctx.fetcher.fetch(&request, |answer| Item::read_of(kind, id, answer));
@@ -102,7 +102,7 @@ pub(super) async fn read(ctx: &mut SyncContext, kind: Kind, id: &str) -> FetchRe
     Ok(FetchedItem { kind, id: id.to_owned(), item, as_of })
 }
 
-/// Writes a resource. It is counted with the entry's kind.
+/// Writes a resource. It is counted with the kind of the entry.
 pub(super) fn mirror(
     tx: &Transaction<'_>,
     counters: &RunCounters,

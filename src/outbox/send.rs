@@ -1,4 +1,4 @@
-//! One entry's turn: sent, or looked for, and what follows from that.
+//! Sends one entry or reconciles it, and applies the result.
 
 use std::time::Duration;
 
@@ -7,103 +7,93 @@ use http::Method;
 use rusqlite::Connection;
 
 use crate::api::{Failure, Request, Verdict};
-use crate::fetch::FetchError;
-use crate::fetch::error::FetchResult;
-use crate::fetch::fetcher::RETRY;
+use crate::fetch::error::{FetchError, FetchResult};
+use crate::fetch::fetcher::{RETRY, Sent};
 use crate::model::Kind;
 use crate::model::outbox::Action;
 use crate::outbox::confirm::last_attempt_result;
 use crate::outbox::reconcile::{self, Creators, Depth};
-use crate::outbox::run::{OutboxRun, SILENT_MAX};
-use crate::outbox::verdict::answered;
-use crate::outbox::verdict::{self, Decision, FAILS_MAX};
+use crate::outbox::run::{OutboxRun, UNANSWERED_MAX};
+use crate::outbox::verdict::{self, FAILS_MAX, NextStep};
 use crate::retry::{Next, RetryCause};
 use crate::store::StoreResult;
 use crate::store::outbox::queue::{self, AttemptResult, Requeue};
 use crate::store::outbox::{Entry, find};
 use crate::store::runs::KindCounts;
 
-/// Answers of 500 or 502 after which a key is given up: the server may be repeating itself.
+/// Answers of 500 or 502 after which a new idempotency key is used: the server may replay its answer.
 const KEY_ERRORS_MAX: i64 = 2;
-/// Looks before a creator is sent again; its name alone does not keep the server from making two.
+/// Reconciliations before a creator is sent again, since the API accepts two of one name.
 const CREATOR_LOOKS: i64 = 2;
 
 impl OutboxRun<'_> {
-    /// Sends an entry, once.
+    /// Makes one attempt to send an entry.
     pub(super) async fn send(&mut self, entry: &Entry) -> FetchResult<()> {
         let is_new_creator = entry.kind == Kind::Creator && entry.action == Action::Track;
-        // What is known before the first send tells later what is new.
+        // The creators known before the first attempt tell later which one is new.
         if is_new_creator
             && entry.first_sent_at.is_none()
             && self.creators.is_none()
             && let Err(error) = self.search(entry, Depth::SinceFirstSend).await
         {
-            return self.cannot_look(entry, error).await;
+            return self.reconcile_later(entry, error).await;
         }
-        self.ctx.fetcher.kind_run().await?;
+        self.ctx.fetcher.wait_for_permit().await?;
         let now = self.now();
         let queued = entry.clone();
         let claim = self.ctx.store.write_durably(move |tx| queue::claim(tx, &queued, now));
         let claimed = claim.await?;
-        // A user may have taken it back meanwhile.
+        // The user may have discarded it meanwhile.
         let Some(entry) = claimed else { return Ok(()) };
         let Some(request) = request(&entry) else {
-            let detail = Some("its method or path cannot be read".to_owned());
+            let detail = Some("invalid method or path".to_owned());
             return self.fail(&entry, AttemptResult { detail, ..AttemptResult::default() }).await;
         };
         self.ctx.pushed.sent += 1;
-        let sent = match self.ctx.fetcher.send_once(&request).await {
-            Ok(sent) => sent,
+        match self.ctx.fetcher.send_once(&request).await {
+            Ok(Sent { result: Ok(answer), as_of }) => {
+                self.unanswered = 0;
+                self.succeeded(&entry, &answer, as_of).await
+            }
+            Ok(Sent { result: Err(failure), .. }) => self.failed(&entry, failure).await,
             Err(error) => {
                 self.put_back(&entry, Requeue::NotSent, now, &AttemptResult::default()).await?;
-                return Err(error);
+                Err(error)
             }
-        };
-        match sent.result {
-            Ok(answer) => {
-                self.silent = 0;
-                self.succeeded(&entry, &answer, sent.as_of).await
-            }
-            Err(failure) => self.failed(&entry, failure).await,
         }
     }
 
-    /// Draws the consequences of an attempt that failed.
+    /// Applies the failure of an attempt.
     async fn failed(&mut self, entry: &Entry, failure: Failure) -> FetchResult<()> {
-        // Some answer 503 to what they did all the same; to send again is safe where that ends in a 404.
+        // Some servers answer 503 to a deletion that they made; a 404 then means that it is done.
         let is_doubtful = entry.is_doubtful || entry.http_status == Some(503);
-        let decision = verdict::decide(entry.action, is_doubtful, &failure);
-        tracing::debug!(entry = entry.entry, ?decision, error = %failure, "an entry was not done");
-        match decision {
-            Decision::Unreachable => {
-                self.put_back(entry, Requeue::NotSent, self.now(), &attempt_result(&failure))
-                    .await?;
-                return Err(FetchError::Outage(failure));
-            }
-            Decision::KeyRefused => {
-                self.put_back(entry, Requeue::NotSent, self.now(), &attempt_result(&failure))
-                    .await?;
-                return Err(FetchError::KeyRefused(failure));
-            }
-            Decision::Unsure => {
-                let attempt_result = attempt_result(&failure);
-                return self.unsure(entry, failure, attempt_result).await;
-            }
-            Decision::Later => return self.later(entry, failure).await,
-            Decision::AlreadySo | Decision::Adopt | Decision::Fail => self.silent = 0,
+        let next_step = verdict::decide(entry.action, is_doubtful, &failure);
+        tracing::debug!(entry = entry.entry, ?next_step, error = %failure, "attempt failed");
+        let result = attempt_result(&failure);
+        if matches!(next_step, NextStep::AlreadyDone | NextStep::Adopt | NextStep::Fail) {
+            self.unanswered = 0;
         }
-        match decision {
-            Decision::AlreadySo => self.already_so(entry, &failure).await,
-            Decision::Adopt => self.adopt(entry, &failure).await,
-            _ => {
-                let hint = verdict::hint(entry.action, &failure).to_owned();
-                self.fail(entry, AttemptResult { hint: Some(hint), ..attempt_result(&failure) })
-                    .await
+        match next_step {
+            NextStep::Unreachable => {
+                self.put_back(entry, Requeue::NotSent, self.now(), &result).await?;
+                Err(FetchError::Outage(failure))
+            }
+            NextStep::KeyRefused => {
+                self.put_back(entry, Requeue::NotSent, self.now(), &result).await?;
+                Err(FetchError::KeyRefused(failure))
+            }
+            NextStep::Unsure => self.unsure(entry, failure, result).await,
+            NextStep::Later => self.retry_later(entry, failure).await,
+            NextStep::AlreadyDone => self.already_done(entry, &failure).await,
+            NextStep::Adopt => self.adopt(entry, &failure).await,
+            NextStep::Fail => {
+                let hint = Some(verdict::hint(entry.action, &failure).to_owned());
+                self.fail(entry, AttemptResult { hint, ..result }).await
             }
         }
     }
 
-    /// The outcome is not known: nothing is sent again before it was looked up.
+    /// The outcome is not known: the entry is reconciled before it is sent again.
     pub(super) async fn unsure(
         &mut self,
         entry: &Entry,
@@ -112,81 +102,65 @@ impl OutboxRun<'_> {
     ) -> FetchResult<()> {
         let fails = entry.fails.saturating_add(1);
         if entry.action != Action::Track && fails >= FAILS_MAX {
-            let story = format!("gave up after {fails} sends with an unknown outcome: {failure}");
-            let attempt_result = AttemptResult {
-                detail: Some(story),
-                hint: Some(RETRY_HINT.to_owned()),
-                ..attempt_result
-            };
-            return self.fail(entry, attempt_result).await;
+            let detail = format!("gave up after {fails} attempts with unknown outcome: {failure}");
+            return self.give_up(entry, detail, attempt_result).await;
         }
-        let settle = self.settings.reconcile_after;
-        // A proxy that cannot take it just now is asked again as soon as for a read.
-        let soon = (failure.status == Some(503)).then(|| self.retry_soon(entry)).flatten();
+        let reconcile_after = self.settings.reconcile_after;
+        // After a 503 it is retried as soon as a read would be.
+        let retry = (failure.status == Some(503)).then(|| self.retry_in_this_run(entry)).flatten();
         let chance = self.ctx.fetcher.chance();
-        let rest = match soon {
-            Some(pause) => settle.saturating_add(pause),
-            None => verdict::rest(fails, settle, chance),
+        let pause = match retry {
+            Some(pause) => reconcile_after.saturating_add(pause),
+            None => verdict::pause_unsure(fails, reconcile_after, chance),
         };
-        let next_at = self.after(rest);
+        let next_at = self.after(pause);
         self.put_back(entry, Requeue::Unsure, next_at, &attempt_result).await?;
-        tracing::info!(entry = entry.entry, error = %failure, "the outcome is not known; looking before sending again");
-        match soon {
-            Some(_) => {
-                self.soon.insert(entry.entry, next_at);
-                Ok(())
-            }
-            None => self.is_silent(failure),
+        tracing::info!(entry = entry.entry, error = %failure, "outcome of a write not known; it will be reconciled");
+        if retry.is_some() {
+            self.retries.insert(entry.entry, next_at);
+            return Ok(());
+        }
+        self.unanswered += 1;
+        match self.unanswered >= UNANSWERED_MAX {
+            true => Err(FetchError::Outage(failure)),
+            false => Ok(()),
         }
     }
 
-    /// The server asked to come again.
-    async fn later(&mut self, entry: &Entry, failure: Failure) -> FetchResult<()> {
-        let is_gated = failure.status == Some(429) || failure.retry_after.is_some();
-        // At the rate limiter the next request waits as long as it was told to.
-        if is_gated {
-            return self
-                .put_back(entry, Requeue::Later, self.now(), &attempt_result(&failure))
-                .await;
+    /// Nothing was changed: retries after the pause of the rate limiter or of a backoff.
+    async fn retry_later(&mut self, entry: &Entry, failure: Failure) -> FetchResult<()> {
+        // The rate limiter delays the next request.
+        if failure.status == Some(429) || failure.retry_after.is_some() {
+            return self.put_back(entry, Requeue::Later, self.now(), &attempt_result(&failure)).await;
         }
-        let soon = self.retry_soon(entry);
+        let retry = self.retry_in_this_run(entry);
         let chance = self.ctx.fetcher.chance();
-        let times = u32::try_from(entry.attempts).unwrap_or(u32::MAX);
-        let next_at = self.after(soon.unwrap_or_else(|| verdict::pause(times, chance)));
+        let attempts = u32::try_from(entry.attempts).unwrap_or(u32::MAX);
+        let next_at = self.after(retry.unwrap_or_else(|| verdict::pause(attempts, chance)));
         self.put_back(entry, Requeue::Later, next_at, &attempt_result(&failure)).await?;
-        match soon {
-            Some(_) => _ = self.soon.insert(entry.entry, next_at),
-            // The API answers, it only takes no writes: the reads of this run have their turn.
+        match retry {
+            Some(_) => _ = self.retries.insert(entry.entry, next_at),
+            // The API answers but accepts no writes, so the run continues with its reads.
             None => {
-                self.silent += 1;
-                self.is_resting = self.silent >= SILENT_MAX;
+                self.unanswered += 1;
+                self.is_paused = self.unanswered >= UNANSWERED_MAX;
             }
         }
         Ok(())
     }
 
-    /// How long until what could not be taken just now is tried again in this run: as for reads, and as
-    /// often. `None` leaves it to a later run.
-    fn retry_soon(&mut self, entry: &Entry) -> Option<Duration> {
-        // Others were not taken either, as often as they were tried.
-        if !self.settings.stays || self.silent > 0 {
+    /// Returns the pause before a retry in this run, by the retry policy of reads; `None` leaves it to a later
+    /// run.
+    fn retry_in_this_run(&mut self, entry: &Entry) -> Option<Duration> {
+        // After another entry used up its retries, this one would too.
+        if !self.settings.waits_for_outcome || self.unanswered > 0 {
             return None;
         }
-        let tries = self.tries.entry(entry.entry).or_insert(0);
-        *tries += 1;
-        let tries = *tries;
-        match RETRY.next(RetryCause::Failing, tries, self.ctx.fetcher.chance()) {
+        let attempt = self.unavailable.entry(entry.entry).or_insert(0);
+        *attempt += 1;
+        match RETRY.next(RetryCause::Failing, *attempt, self.ctx.fetcher.chance()) {
             Next::Again { after } => self.ctx.fetcher.spend_wait(after).then_some(after),
             Next::GiveUp => None,
-        }
-    }
-
-    /// Counts an attempt that the API did not serve; too many on end, and the rest is spared it.
-    fn is_silent(&mut self, failure: Failure) -> FetchResult<()> {
-        self.silent += 1;
-        match self.silent >= SILENT_MAX {
-            true => Err(FetchError::Outage(failure)),
-            false => Ok(()),
         }
     }
 
@@ -210,7 +184,7 @@ impl OutboxRun<'_> {
         Ok(())
     }
 
-    /// The server says that it exists. Where it can be found, that is what was wanted.
+    /// The API answered that the resource exists. Finds it and uses it as the result.
     async fn adopt(&mut self, entry: &Entry, failure: &Failure) -> FetchResult<()> {
         let next_at = self.after(verdict::pause(1, 1.0));
         self.put_back(entry, Requeue::Later, next_at, &attempt_result(failure)).await?;
@@ -218,81 +192,77 @@ impl OutboxRun<'_> {
             Ok(found) => found,
             Err(error) if error.is_fatal() => return Err(error),
             Err(error) => {
-                tracing::warn!(entry = entry.entry, %error, "exists, but could not be looked up; trying again later");
+                tracing::warn!(entry = entry.entry, %error, "resource exists but cannot be found; trying again later");
                 return Ok(());
             }
         };
         match found.first() {
             Some(id) => {
-                let detail = Some("it was already there".to_owned());
+                let detail = Some("it existed already".to_owned());
                 self.found(entry, id, AttemptResult { detail, ..attempt_result(failure) }).await
             }
             None => {
-                let hint = "the API says that it exists, but does not list it";
-                self.fail(
-                    entry,
-                    AttemptResult { hint: Some(hint.to_owned()), ..attempt_result(failure) },
-                )
-                .await
+                let hint = Some("the API says that it exists, but does not list it".to_owned());
+                self.fail(entry, AttemptResult { hint, ..attempt_result(failure) }).await
             }
         }
     }
 
-    /// Looks for what an entry wanted to create.
-    pub(super) async fn look(&mut self, entry: &Entry) -> FetchResult<()> {
+    /// Reconciles a creation: looks for the resource, and makes the entry ready to be sent again if it is
+    /// not there.
+    pub(super) async fn reconcile(&mut self, entry: &Entry) -> FetchResult<()> {
         let found = match self.search(entry, Depth::SinceFirstSend).await {
             Ok(found) => found,
-            Err(error) => return self.cannot_look(entry, error).await,
+            Err(error) => return self.reconcile_later(entry, error).await,
         };
         let queued = entry.clone();
-        let ours = self.ctx.store.read(move |c| ours(c, &queued, found)).await?;
+        let created = self.ctx.store.read(move |c| created_by(c, &queued, found)).await?;
         let now = self.now();
-        if let Some(id) = ours {
-            let detail = "the answer was lost; it was found by looking".to_owned();
-            return self
-                .found(
-                    entry,
-                    &id,
-                    AttemptResult { detail: Some(detail), ..AttemptResult::default() },
-                )
-                .await;
+        if let Some(id) = created {
+            let detail = Some("the answer was lost; the API lists the resource".to_owned());
+            let result = AttemptResult { detail, ..AttemptResult::default() };
+            return self.found(entry, &id, result).await;
         }
-        if let Some(status) = answered(entry) {
+        if let Some(status) = verdict::success_status(entry) {
             return self.not_shown_yet(entry, status).await;
         }
         if entry.kind == Kind::Creator && entry.looks + 1 < CREATOR_LOOKS {
-            let next_at = self.after(self.settings.reconcile_after);
-            let entry = entry.clone();
-            let write = self.ctx.store.write(move |tx| queue::reconcile_later(tx, &entry, next_at));
-            return Ok(write.await?);
+            return self.look_again(entry, self.settings.reconcile_after).await;
         }
         if entry.fails >= FAILS_MAX {
             let before = entry.detail.as_deref().unwrap_or("no answer");
-            let story = format!("gave up after {} sends; it is not there: {before}", entry.fails);
-            return self
-                .fail(
-                    entry,
-                    AttemptResult {
-                        detail: Some(story),
-                        hint: Some(RETRY_HINT.to_owned()),
-                        ..last_attempt_result(entry)
-                    },
-                )
-                .await;
+            let detail = format!(
+                "gave up after {} attempts; the API does not list it: {before}",
+                entry.fails
+            );
+            return self.give_up(entry, detail, last_attempt_result(entry)).await;
         }
         let (entry, new_key) = (entry.clone(), entry.key_errors >= KEY_ERRORS_MAX);
         Ok(self.ctx.store.write(move |tx| queue::send_again(tx, &entry, new_key, now)).await?)
     }
 
-    /// Looks for what an entry wants. A list that could not be read is not asked for again in this run
-    /// by another entry.
+    /// Fails an entry after too many attempts.
+    async fn give_up(
+        &mut self,
+        entry: &Entry,
+        detail: String,
+        result: AttemptResult,
+    ) -> FetchResult<()> {
+        let hint =
+            "when the API works, `creatormirror outbox retry N` reconciles it and tries again";
+        let (detail, hint) = (Some(detail), Some(hint.to_owned()));
+        self.fail(entry, AttemptResult { detail, hint, ..result }).await
+    }
+
+    /// Returns the ids of resources that match an entry. A list that could not be read is not read again in
+    /// this run for another entry.
     async fn search(&mut self, entry: &Entry, depth: Depth) -> FetchResult<Vec<String>> {
         if let Some(failure) = self.unreadable.get(&entry.kind) {
             return Err(FetchError::Api(failure.clone()));
         }
-        let found = self.search_anew(entry, depth).await;
+        let found = self.search_lists(entry, depth).await;
         if let Err(FetchError::Api(failure)) = &found {
-            // An account is looked for by its name: a bad row of one answer is not in that of another.
+            // Accounts are searched by name: an undecodable row may be in one answer only.
             if entry.kind != Kind::Account || failure.verdict != Verdict::Malformed {
                 self.unreadable.insert(entry.kind, failure.clone());
             }
@@ -300,7 +270,7 @@ impl OutboxRun<'_> {
         found
     }
 
-    async fn search_anew(&mut self, entry: &Entry, depth: Depth) -> FetchResult<Vec<String>> {
+    async fn search_lists(&mut self, entry: &Entry, depth: Depth) -> FetchResult<Vec<String>> {
         match entry.kind {
             Kind::Account => reconcile::account(self.ctx, entry).await,
             Kind::Video => reconcile::video(self.ctx, entry, depth).await,
@@ -317,9 +287,9 @@ impl OutboxRun<'_> {
         }
     }
 
-    /// What could not be looked up is looked up later; until then nothing is sent. A list that cannot be
-    /// read stays so until somebody mends the server: in the end the entry says so, and waits for its user.
-    pub(super) async fn cannot_look(
+    /// Reconciles an entry later, after a search failed; until then it is not sent. A list that stays
+    /// unreadable fails the entry in the end.
+    pub(super) async fn reconcile_later(
         &mut self,
         entry: &Entry,
         error: FetchError,
@@ -327,60 +297,54 @@ impl OutboxRun<'_> {
         if error.is_fatal() {
             return Err(error);
         }
-        let why = format!("could not be looked up: {error}");
+        let detail = format!("could not be looked up: {error}");
         let counts = error.failure().is_some_and(|found| found.verdict == Verdict::Malformed);
         if counts && entry.fails >= FAILS_MAX {
-            let detail = Some(format!("gave up after {} tries; it {why}", entry.fails));
-            let hint = Some(RETRY_HINT.to_owned());
-            return self
-                .fail(entry, AttemptResult { detail, hint, ..last_attempt_result(entry) })
-                .await;
+            let detail = format!("gave up after {} attempts; it {detail}", entry.fails);
+            return self.give_up(entry, detail, last_attempt_result(entry)).await;
         }
-        tracing::warn!(entry = entry.entry, %error, "could not be looked up; trying again later");
+        tracing::warn!(entry = entry.entry, %error, "entry could not be reconciled; trying again later");
         let chance = self.ctx.fetcher.chance();
         let times = u32::try_from(entry.fails).unwrap_or(u32::MAX).max(3);
         let next_at = self.after(verdict::pause(times, chance));
         let entry = entry.clone();
         let write =
-            self.ctx.store.write(move |tx| queue::postpone(tx, &entry, next_at, &why, counts));
+            self.ctx.store.write(move |tx| queue::postpone(tx, &entry, next_at, &detail, counts));
         Ok(write.await?)
     }
 }
 
-const RETRY_HINT: &str =
-    "when the API is well, `creatormirror outbox retry N` looks and tries again";
-
-/// Which of those that were found is the entry's: none that is another's, and no creator that was
-/// known before the first send. Of several creators it is the one that became known first, so that
-/// one that another entry must not take for its own is left to that entry least.
-fn ours(c: &Connection, entry: &Entry, found: Vec<String>) -> StoreResult<Option<String>> {
-    let mut ours: Option<(Option<i64>, String)> = None;
+/// Returns which of the found resources the entry created: none of another entry, and no creator known
+/// before the first attempt. Of several creators the one that became known first, so that others remain for
+/// entries to which this one is not open.
+fn created_by(c: &Connection, entry: &Entry, found: Vec<String>) -> StoreResult<Option<String>> {
+    let mut first: Option<(Option<i64>, String)> = None;
     for id in found {
         let row_id = find::row_id(c, entry.kind, &id)?;
         let is_known = entry.kind == Kind::Creator && row_id <= entry.known_creator;
         if is_known || find::is_taken(c, entry.entry, &id)? {
             continue;
         }
-        if ours.as_ref().is_none_or(|(before, _)| row_id < *before) {
-            ours = Some((row_id, id));
+        if first.as_ref().is_none_or(|(before, _)| row_id < *before) {
+            first = Some((row_id, id));
         }
     }
-    Ok(ours.map(|(_, id)| id))
+    Ok(first.map(|(_, id)| id))
 }
 
-/// The request as it was frozen, if that can be read.
+/// The request of an entry; `None` if its method or path is invalid.
 fn request(entry: &Entry) -> Option<Request> {
     let method = Method::from_bytes(entry.method.as_bytes()).ok()?;
     let mut request = Request::new(method, entry.path.clone()?);
     request.body = entry.body.as_ref().map(|body| Bytes::from(body.clone()));
-    // The API knows keys for creations alone.
+    // The API accepts idempotency keys for creations only.
     if entry.action == Action::Track {
         request = request.idempotency_key(&entry.idempotency_key);
     }
     Some(request)
 }
 
-/// What the API said.
+/// The result of an attempt that the API refused.
 pub(super) fn attempt_result(failure: &Failure) -> AttemptResult {
     let fields: Vec<_> = failure
         .fields

@@ -1,6 +1,5 @@
-//! From a request as it was made to an entry fit to be sent: names resolved, body checked, path and
-//! lanes made. The same check is made when the command line queues, and before an entry that came
-//! by SQL is sent.
+//! Validates a queued request: resolves names, checks the body, and derives path and serial keys. The command
+//! line does it when it queues, the run for entries that were inserted by SQL.
 
 use rusqlite::Connection;
 use serde_json::{Map, Value};
@@ -13,14 +12,14 @@ use crate::outbox::post::{self, Platform, Post};
 use crate::store::outbox::find;
 use crate::store::{StoreError, StoreResult};
 
-/// The shortest abbreviation of an id, characters: in a small organization one letter can be unique,
-/// and a slip of the hand would delete something.
+/// The shortest prefix of an id, characters: in a small organization one letter can be unique, and a typing
+/// error would delete something.
 const PREFIX_CHARS_MIN: usize = 8;
 
 /// Why a request cannot be queued.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// It is wrong, for this reason.
+    /// It is invalid, for this reason.
     #[error("{0}")]
     Refused(String),
     /// The database failed.
@@ -34,7 +33,7 @@ impl From<String> for CheckError {
     }
 }
 
-/// Checks a draft against the mirror and the outbox as they are.
+/// Checks a draft against the mirror and the outbox.
 pub fn check(c: &Connection, draft: &Draft) -> Result<Checked, CheckError> {
     let body = parse(draft)?;
     match draft.action {
@@ -53,7 +52,7 @@ fn parse(draft: &Draft) -> Result<Map<String, Value>, CheckError> {
         None => Ok(Map::new()),
         Some(text) => serde_json::from_str(text).map_err(|error| {
             CheckError::Refused(format!(
-                "the body is no JSON object: {}",
+                "the body is not a JSON object: {}",
                 quoted(&error.to_string())
             ))
         }),
@@ -64,7 +63,7 @@ fn text<'a>(body: &'a Map<String, Value>, name: &str) -> &'a str {
     body.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Checks the body of a creation, which needs neither the mirror nor the outbox.
+/// Checks the body of a creation, without the mirror or the outbox.
 pub fn creation(kind: Kind, body: &Map<String, Value>) -> Result<Checked, CheckError> {
     body::check(kind, Action::Track, body)?;
     let path = Some(kind.path().to_owned());
@@ -138,7 +137,7 @@ fn waiting(subject: String, account: Option<String>) -> Checked {
     Checked { target: Some(subject.clone()), subject: Some(subject), account, ..Checked::default() }
 }
 
-/// The id that a name stands for; `@N` while entry N has not brought it yet.
+/// Resolves a name to an id; to `@N` while entry N has no result yet.
 fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError> {
     let named = named.trim();
     if let Some(number) = named.strip_prefix('@')
@@ -149,10 +148,11 @@ fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError
     }
     if let Some((platform, username)) = named.split_once(':') {
         if kind != Kind::Account {
-            return Err(CheckError::Refused(format!(
+            return Err(format!(
                 "{}: only accounts are named by platform:username; a {kind} is named by its id",
                 quoted(named)
-            )));
+            )
+            .into());
         }
         return by_username(c, platform, username);
     }
@@ -160,51 +160,51 @@ fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError
         || named.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
         || named.starts_with('.')
     {
-        return Err(CheckError::Refused(format!("{} is no id", quoted(named))));
+        return Err(format!("invalid id {}", quoted(named)).into());
     }
     let found = find::by_prefix(c, kind, named)?;
     match found.as_slice() {
         [first, ..] if first == named => Ok(first.clone()),
-        _ if named.chars().count() < PREFIX_CHARS_MIN => Err(CheckError::Refused(format!(
-            "no {kind} in the mirror has the id {}; to abbreviate an id, give at least its first \
+        _ if named.chars().count() < PREFIX_CHARS_MIN => Err(format!(
+            "no {kind} in the mirror has the id {}; a prefix of an id needs at least \
              {PREFIX_CHARS_MIN} characters",
             quoted(named)
-        ))),
+        )
+        .into()),
         [id] => Ok(id.clone()),
-        // The server may know one that the mirror does not know yet.
+        // The API may have a resource that is not mirrored yet.
         [] if uuid::Uuid::try_parse(named).is_ok() => Ok(named.to_owned()),
-        [] => Err(CheckError::Refused(format!(
-            "no {kind} in the mirror has an id that begins with {}",
+        [] => {
+            Err(format!("no {kind} in the mirror has an id that begins with {}", quoted(named))
+                .into())
+        }
+        _ => Err(format!(
+            "the id of more than one {kind} begins with {}; give more of it",
             quoted(named)
-        ))),
-        _ => Err(CheckError::Refused(format!(
-            "{} is the beginning of more than one {kind}'s id; give more of it",
-            quoted(named)
-        ))),
+        )
+        .into()),
     }
 }
 
 fn of_entry(c: &Connection, kind: Kind, named: &str, entry: i64) -> Result<String, CheckError> {
     let Some(source) = find::named_entry(c, entry)? else {
-        return Err(CheckError::Refused(format!(
-            "@{entry}: there is no entry {entry} in the outbox"
-        )));
+        return Err(format!("@{entry}: there is no entry {entry} in the outbox").into());
     };
     if source.kind != kind {
-        return Err(CheckError::Refused(format!(
+        return Err(format!(
             "@{entry}: entry {entry} is about a {}, but a {kind} is needed",
             source.kind
-        )));
+        )
+        .into());
     }
     match (source.state, source.result_id) {
         (State::Succeeded, Some(id)) => Ok(id),
-        (State::Succeeded, None) => {
-            Err(CheckError::Refused(format!("@{entry}: entry {entry} left nothing to be named")))
-        }
-        (State::Failed | State::Discarded, _) => Err(CheckError::Refused(format!(
+        (State::Succeeded, None) => Err(format!("@{entry}: entry {entry} has no result id").into()),
+        (State::Failed | State::Discarded, _) => Err(format!(
             "@{entry}: entry {entry} {}; `creatormirror outbox retry {entry}` queues it again",
             if source.state == State::Failed { "failed" } else { "was discarded" }
-        ))),
+        )
+        .into()),
         _ => Ok(named.to_owned()),
     }
 }
@@ -217,14 +217,16 @@ fn by_username(c: &Connection, platform: &str, username: &str) -> Result<String,
         [id] => Ok(id.clone()),
         [] => match find::creation(c, &format!("account:{platform}:{username}"))? {
             Some(entry) => Ok(format!("@{entry}")),
-            None => Err(CheckError::Refused(format!(
+            None => Err(format!(
                 "no account {} in the mirror, and none is queued",
                 quoted(&format!("{platform}:{username}"))
-            ))),
+            )
+            .into()),
         },
-        _ => Err(CheckError::Refused(format!(
-            "there is more than one account {}; give the id",
+        _ => Err(format!(
+            "more than one account is named {}; give the id",
             quoted(&format!("{platform}:{username}"))
-        ))),
+        )
+        .into()),
     }
 }

@@ -1,5 +1,4 @@
-//! What an attempt's failure means for its entry. Pure: what the API said and what is known of the
-//! entry in, what to do out.
+//! Decides what to do after an attempt to send an entry failed: retry, reconcile or fail. Pure.
 
 use std::time::Duration;
 
@@ -8,46 +7,46 @@ use crate::model::outbox::Action;
 use crate::retry::{Next, RetryCause, RetryPolicy};
 use crate::store::outbox::Entry;
 
-/// Sends whose outcome is not known, after which an entry that cannot be found fails.
+/// Attempts with unknown outcome after which an entry that cannot be found fails.
 pub const FAILS_MAX: i64 = 12;
 
-/// How long an entry rests after such a send.
+/// Pauses of an entry after such an attempt.
 const RETRY: RetryPolicy = RetryPolicy {
     first: Duration::from_secs(10),
     cap: Duration::from_secs(900),
     attempts_max: u32::MAX,
 };
 
-/// What to do about an attempt that failed.
+/// What to do after an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    /// What was wanted is so already.
-    AlreadySo,
-    /// It exists: look it up, and take it for the result.
+pub enum NextStep {
+    /// An earlier attempt succeeded.
+    AlreadyDone,
+    /// The resource exists: find it and use it as the result.
     Adopt,
-    /// It will not be done however often it is sent.
+    /// Sending it again cannot succeed.
     Fail,
-    /// Nothing is known: look before anything is sent again.
+    /// The outcome is not known: reconcile before it is sent again.
     Unsure,
-    /// Nothing happened: the server asks to come again.
+    /// Nothing was changed; retry later.
     Later,
-    /// Nothing happened, and nothing will before the key works.
+    /// Nothing was changed; the key is refused.
     KeyRefused,
-    /// Nothing was sent: the API cannot be reached.
+    /// Nothing was sent; the API cannot be reached.
     Unreachable,
 }
 
-/// Decides after an attempt for an entry failed. `is_doubtful` says that the outcome of an earlier
-/// send is not known.
-pub fn decide(action: Action, is_doubtful: bool, failure: &Failure) -> Decision {
+/// Decides after an attempt failed. `is_doubtful` tells whether the outcome of an earlier attempt is not
+/// known.
+pub fn decide(action: Action, is_doubtful: bool, failure: &Failure) -> NextStep {
     let is_deletion = matches!(action, Action::Untrack | Action::Unlink);
     match failure.verdict {
-        Verdict::Unreachable => Decision::Unreachable,
-        Verdict::KeyRefused => Decision::KeyRefused,
-        // Only the API itself knows that it did nothing; a proxy's page does not say so.
-        Verdict::Limited if failure.status == Some(429) || failure.is_problem => Decision::Later,
+        Verdict::Unreachable => NextStep::Unreachable,
+        Verdict::KeyRefused => NextStep::KeyRefused,
+        // Only the API itself, not a proxy in between, knows that nothing was changed.
+        Verdict::Limited if failure.status == Some(429) || failure.is_problem => NextStep::Later,
         Verdict::Unavailable if failure.status == Some(503) && failure.is_problem => {
-            Decision::Later
+            NextStep::Later
         }
         Verdict::Limited
         | Verdict::Unavailable
@@ -56,35 +55,35 @@ pub fn decide(action: Action, is_doubtful: bool, failure: &Failure) -> Decision 
         | Verdict::Cut
         | Verdict::TooLarge
         | Verdict::Foreign
-        | Verdict::Malformed => Decision::Unsure,
-        Verdict::Conflict if action == Action::Track => Decision::Adopt,
-        Verdict::NotFound if is_deletion && is_doubtful => Decision::AlreadySo,
+        | Verdict::Malformed => NextStep::Unsure,
+        Verdict::Conflict if action == Action::Track => NextStep::Adopt,
+        Verdict::NotFound if is_deletion && is_doubtful => NextStep::AlreadyDone,
         Verdict::Conflict
         | Verdict::NotFound
         | Verdict::ScopeMissing
         | Verdict::QuotaExceeded
         | Verdict::Invalid
         | Verdict::BadRequest
-        | Verdict::Redirected => Decision::Fail,
+        | Verdict::Redirected => NextStep::Fail,
     }
 }
 
-/// Whether a status says that a request was carried out.
+/// Whether a status means that a request was carried out.
 pub const fn is_success(status: u16) -> bool {
     matches!(status, 200..=299)
 }
 
-/// How long an entry rests after its `fails`th send with an unknown outcome: at least `settle`, for
-/// the send may still be at work.
-pub fn rest(fails: i64, settle: Duration, chance: f64) -> Duration {
+/// Returns the pause after the attempt number `fails` with unknown outcome: at least `reconcile_after`, as
+/// the server may still be working on the request.
+pub fn pause_unsure(fails: i64, reconcile_after: Duration, chance: f64) -> Duration {
     if fails <= 1 {
-        return settle;
+        return reconcile_after;
     }
     let times = u32::try_from(fails - 1).unwrap_or(u32::MAX);
-    settle.saturating_add(pause(times, chance))
+    reconcile_after.saturating_add(pause(times, chance))
 }
 
-/// How long to leave alone what failed so many times: between half of the bound and the bound.
+/// Returns the pause after so many failures: between half of its bound and the bound.
 pub fn pause(times: u32, chance: f64) -> Duration {
     match RETRY.next(RetryCause::Failing, times.max(1), 0.5 + chance.clamp(0.0, 1.0) / 2.0) {
         Next::Again { after } => after,
@@ -92,30 +91,28 @@ pub fn pause(times: u32, chance: f64) -> Duration {
     }
 }
 
-/// What a user may do about an entry that failed for good.
+/// What the user can do about an entry that failed.
 pub fn hint(action: Action, failure: &Failure) -> &'static str {
     match failure.verdict {
         Verdict::QuotaExceeded => {
-            "the organization's cap of tracked accounts is reached; untrack some, or have it raised, then retry"
+            "the organization's limit of tracked accounts is reached; untrack some or have it raised, then retry"
         }
-        Verdict::ScopeMissing => {
-            "the key may only read; use one with the scope `write`, then retry"
-        }
+        Verdict::ScopeMissing => "the key is read-only; use one with the scope `write`, then retry",
         Verdict::Invalid | Verdict::BadRequest => {
-            "the API refuses these values; discard the entry and queue it with other ones"
+            "the API refuses these values; discard the entry and queue a corrected one"
         }
-        Verdict::NotFound if action == Action::Track => "is base_url right? It usually ends in /v2",
-        Verdict::NotFound => "the organization has no such resource (any more)",
+        Verdict::NotFound if action == Action::Track => "check `base_url`; it usually ends in /v2",
+        Verdict::NotFound => "the organization has no such resource, or no longer",
         Verdict::Conflict if action == Action::Link => {
             "the account belongs to another creator; unlink it there first, then retry"
         }
-        Verdict::Redirected => "is base_url right? Redirects are not followed with the key",
+        Verdict::Redirected => "check `base_url`; redirects are not followed with the key",
         _ => "see the API's answer",
     }
 }
 
-/// The status of an entry that was answered with a 2xx, though not with what is documented.
-pub fn answered(entry: &Entry) -> Option<u16> {
+/// The 2xx status of an entry whose answer did not have the documented body.
+pub fn success_status(entry: &Entry) -> Option<u16> {
     let status = entry.http_status.and_then(|status| u16::try_from(status).ok());
     status.filter(|status| is_success(*status))
 }
@@ -127,18 +124,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rests_begin_with_the_time_to_settle_and_grow_to_a_bound() {
-        let settle = Duration::from_secs(5);
-        assert_eq!(rest(1, settle, 0.3), settle);
-        assert_eq!(rest(2, settle, 1.0), Duration::from_secs(15));
-        assert_eq!(rest(40, settle, 1.0), Duration::from_secs(905));
+    fn pauses_start_at_reconcile_after_and_grow_to_a_bound() {
+        let reconcile_after = Duration::from_secs(5);
+        assert_eq!(pause_unsure(1, reconcile_after, 0.3), reconcile_after);
+        assert_eq!(pause_unsure(2, reconcile_after, 1.0), Duration::from_secs(15));
+        assert_eq!(pause_unsure(40, reconcile_after, 1.0), Duration::from_secs(905));
     }
 
-    /// What every answer means, for a creation, a change, a deletion, a link and its end, and for the
-    /// deletions once more when the outcome of an earlier send is not known.
+    /// Columns: track, set, untrack, link, unlink; then untrack and unlink after an attempt with unknown
+    /// outcome.
     #[test]
-    fn every_answer_has_its_consequence_by_action() {
-        use Decision::{Adopt, AlreadySo, Fail, KeyRefused, Later, Unreachable, Unsure};
+    fn next_step_by_answer_and_action() {
+        use NextStep::{Adopt, AlreadyDone, Fail, KeyRefused, Later, Unreachable, Unsure};
         let problem = |code: &str| {
             format!(r#"{{"type":"urn:creatoraudit:error:x","title":"T","code":"{code}"}}"#)
         };
@@ -146,10 +143,10 @@ mod tests {
         let again = [("retry-after", "7")];
         let same = |decision| [decision; 7];
         let there = [Adopt, Fail, Fail, Fail, Fail, Fail, Fail];
-        let gone = [Fail, Fail, Fail, Fail, Fail, AlreadySo, AlreadySo];
+        let gone = [Fail, Fail, Fail, Fail, Fail, AlreadyDone, AlreadyDone];
         let cases = [
             (422, &[][..], problem("VALIDATION_ERROR"), same(Fail)),
-            // Nor does a block page say what the API would have answered.
+            // A block page does not tell whether the API was reached.
             (422, &[], html(), same(Unsure)),
             (400, &[], problem("BAD_REQUEST"), same(Fail)),
             (403, &[], problem("QUOTA_EXCEEDED"), same(Fail)),
@@ -167,7 +164,7 @@ mod tests {
             (429, &[], html(), same(Later)),
             (503, &[], problem("SERVICE_UNAVAILABLE"), same(Later)),
             (503, &again, problem("SERVICE_UNAVAILABLE"), same(Later)),
-            // A proxy does not know what the server behind it has done.
+            // A proxy does not know what the server behind it did.
             (503, &[], html(), same(Unsure)),
             (503, &again, html(), same(Unsure)),
             (503, &again, String::new(), same(Unsure)),
@@ -200,7 +197,7 @@ mod tests {
                 let decided = decide(action, is_doubtful, &failure);
                 assert_eq!(decided, decision, "{action}, doubtful {is_doubtful}: {failure}");
             }
-            // Of what is no deletion, doubt changes nothing.
+            // Doubt matters to deletions only.
             for action in [Action::Track, Action::Set, Action::Link] {
                 let (sure, doubtful) =
                     (decide(action, false, &failure), decide(action, true, &failure));
@@ -211,12 +208,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_rest_is_never_shorter_than_settling_nor_endless(
-            fails in 0_i64..100_000, chance in 0.0_f64..=1.0, settle_ms in 0_u64..100_000,
+        fn pause_is_at_least_reconcile_after_and_bounded(
+            fails in 0_i64..100_000, chance in 0.0_f64..=1.0, reconcile_ms in 0_u64..100_000,
         ) {
-            let settle = Duration::from_millis(settle_ms);
-            let rest = rest(fails, settle, chance);
-            prop_assert!(rest >= settle && rest <= settle + RETRY.cap);
+            let reconcile_after = Duration::from_millis(reconcile_ms);
+            let pause = pause_unsure(fails, reconcile_after, chance);
+            prop_assert!(pause >= reconcile_after && pause <= reconcile_after + RETRY.cap);
         }
     }
 }

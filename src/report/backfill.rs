@@ -4,15 +4,15 @@ use serde_json::{Value, json};
 
 use crate::model::Outcome;
 use crate::report::text::thousands;
-use crate::sync::backfill::{Backfilled, KindBackfilled};
+use crate::sync::backfill::{BackfillReport, KindBackfillReport};
 
 /// One paragraph.
-pub fn text(report: &Backfilled) -> String {
+pub fn text(report: &BackfillReport) -> String {
     let kinds: Vec<String> = report
         .kinds
         .iter()
-        .filter(|kind| kind.done.rows > 0)
-        .map(|kind| format!("{} of {}", thousands(kind.done.rows), kind.kind.plural()))
+        .filter(|kind| kind.counts.rows > 0)
+        .map(|kind| format!("{} of {}", thousands(kind.counts.rows), kind.kind.plural()))
         .collect();
     let (rows, changed) = (report.sum(|done| done.rows), report.sum(|done| done.changed));
     let mut text = match kinds.is_empty() {
@@ -36,14 +36,14 @@ pub fn text(report: &Backfilled) -> String {
     part(report.sum(|done| done.type_mismatches), "with a figure that is no number");
     part(report.unaskable, "account videos that cannot be asked for");
     text.push_str(&format!("; {requests} requests"));
-    if report.stop.is_some() {
+    if report.run_error.is_some() {
         text.push_str("; the next backfill goes on from here");
     }
     text.push_str(".\n");
     text
 }
 
-fn head(report: &Backfilled) -> String {
+fn head(report: &BackfillReport) -> String {
     let days = match report.days {
         Some(1) => "backfill of 1 day".to_owned(),
         Some(days) => format!("backfill of {} days", thousands(days)),
@@ -57,12 +57,12 @@ fn head(report: &Backfilled) -> String {
 }
 
 /// The same as one JSON document.
-pub fn json(report: &Backfilled, exit_code: u8) -> Value {
+pub fn json(report: &BackfillReport, exit_code: u8) -> Value {
     json!({
         "run_id": report.run_id,
         "exit_code": exit_code,
-        "outcome": report.stop.as_ref().map_or("finished", |stop| stop.name()),
-        "detail": report.stop.as_ref().map(ToString::to_string),
+        "outcome": report.run_error.as_ref().map_or("finished", |stop| stop.name()),
+        "detail": report.run_error.as_ref().map(ToString::to_string),
         "days": report.days,
         "from": report.from,
         "to": report.to,
@@ -76,16 +76,16 @@ pub fn json(report: &Backfilled, exit_code: u8) -> Value {
     })
 }
 
-fn of_kind(kind: &KindBackfilled) -> Value {
+fn of_kind(kind: &KindBackfillReport) -> Value {
     let kind_outcome = kind.kind_outcome.as_ref();
     json!({
         "kind": kind.kind.name(),
         "outcome": kind_outcome.map_or(Outcome::Complete, |kind_outcome| kind_outcome.outcome),
-        "rows": kind.done.rows,
-        "rows_changed": kind.done.changed,
-        "type_mismatches": kind.done.type_mismatches,
-        "not_found": kind.done.not_found,
-        "passed_over": kind.done.passed_over,
+        "rows": kind.counts.rows,
+        "rows_changed": kind.counts.changed,
+        "type_mismatches": kind.counts.type_mismatches,
+        "not_found": kind.counts.not_found,
+        "passed_over": kind.counts.passed_over,
         "error_code": kind_outcome.and_then(|kind_outcome| kind_outcome.error_code.as_deref()),
         "detail": kind_outcome.and_then(|kind_outcome| kind_outcome.detail.as_deref()),
         "request_id": kind_outcome.and_then(|kind_outcome| kind_outcome.request_id.as_deref()),
@@ -96,17 +96,17 @@ fn of_kind(kind: &KindBackfilled) -> Value {
 mod tests {
     use super::*;
     use crate::model::Kind;
-    use crate::sync::daily_metrics::Done;
+    use crate::sync::daily_metrics::MetricsCounts;
 
     #[test]
     fn it_is_one_paragraph() {
-        let kind = |kind, rows, not_found| KindBackfilled {
+        let kind = |kind, rows, not_found| KindBackfillReport {
             kind,
-            done: Done { rows, changed: rows, not_found, ..Done::default() },
+            counts: MetricsCounts { rows, changed: rows, not_found, ..MetricsCounts::default() },
             kind_outcome: None,
             failure: None,
         };
-        let report = Backfilled {
+        let report = BackfillReport {
             run_id: 4,
             days: Some(30),
             from: "2026-10-21".parse().ok(),
@@ -116,7 +116,7 @@ mod tests {
             refused_ids: 0,
             unaskable: 0,
             is_unfilled: false,
-            stop: None,
+            run_error: None,
         };
         assert_eq!(
             text(&report),

@@ -90,8 +90,8 @@ pub fn json(report: &Report, exit_code: u8) -> Value {
     json!({
         "run_id": report.run_id,
         "exit_code": exit_code,
-        "outcome": report.stop.as_ref().map_or("finished", |stop| stop.name()),
-        "detail": report.stop.as_ref().map(ToString::to_string),
+        "outcome": report.run_error.as_ref().map_or("finished", |stop| stop.name()),
+        "detail": report.run_error.as_ref().map(ToString::to_string),
         "requests": report.requests(),
         "outbox": report.pushed,
         "kinds": report.kinds.iter().map(|kind| &kind.kind_run).collect::<Vec<_>>(),

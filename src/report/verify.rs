@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::model::shown::printable;
 use crate::report::text::thousands;
 use crate::sync::Report;
-use crate::sync::verify_report::{RowDifference, Sampling, Total, VerifyReport, What};
+use crate::sync::verify_report::{Discrepancy, RowDifference, Sampling, Total, VerifyReport};
 
 /// Longest value that is shown.
 const VALUE_CHARS_MAX: usize = 60;
@@ -66,9 +66,11 @@ fn difference(one: &RowDifference) -> String {
     let why = one.stratum.map_or("in passing", |stratum| stratum.name());
     let head = format!("{} {} ({why}):", one.kind, shown(&one.id));
     match &one.what {
-        What::Missing(true) => format!("{head} the API answers 404; marked as removed\n"),
-        What::Missing(false) => format!("{head} the API answers 404; a first sign of removal\n"),
-        What::Columns(columns) => {
+        Discrepancy::Missing(true) => format!("{head} the API answers 404; marked as removed\n"),
+        Discrepancy::Missing(false) => {
+            format!("{head} the API answers 404; a first sign of removal\n")
+        }
+        Discrepancy::Columns(columns) => {
             let of = |value: &Option<String>| value.as_ref().map_or("NULL".to_owned(), shown);
             let columns = columns.iter().map(|difference| {
                 let (held, found) = (of(&difference.held), of(&difference.found));
@@ -104,8 +106,8 @@ pub fn json(verify_report: &VerifyReport, report: &Report, exit_code: u8) -> Val
     });
     json!({
         "exit_code": exit_code,
-        "outcome": report.stop.as_ref().map_or("finished", |stop| stop.name()),
-        "error": report.stop.as_ref().map(ToString::to_string),
+        "outcome": report.run_error.as_ref().map_or("finished", |stop| stop.name()),
+        "error": report.run_error.as_ref().map(ToString::to_string),
         "run_id": report.run_id,
         "requests": report.requests(),
         "requests_max": verify_report.sampling.requests_max(),
@@ -120,9 +122,9 @@ pub fn json(verify_report: &VerifyReport, report: &Report, exit_code: u8) -> Val
 fn document(one: &RowDifference) -> Value {
     let long = |value: &Option<String>| value.as_ref().map(|text| printable(text, JSON_CHARS_MAX));
     let (what, columns) = match &one.what {
-        What::Missing(true) => ("removed", Vec::new()),
-        What::Missing(false) => ("missing", Vec::new()),
-        What::Columns(columns) => ("repaired", columns.clone()),
+        Discrepancy::Missing(true) => ("removed", Vec::new()),
+        Discrepancy::Missing(false) => ("missing", Vec::new()),
+        Discrepancy::Columns(columns) => ("repaired", columns.clone()),
     };
     let columns = columns.iter().map(|difference| {
         json!({

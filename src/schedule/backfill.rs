@@ -1,8 +1,8 @@
-//! Which daily metrics to ask for, in what order and in how few requests. Pure.
+//! Which daily metrics to request, in what order and in how many requests. Pure.
 //!
-//! A request is about one day and one lot, up to as many ids as the server takes. Days come newest
-//! first. The figures of the last two days may settle yet: a day that was asked for while it was one
-//! of them is asked for once more when it no longer is, and no day is ever asked for again after that.
+//! A request is for one day and one kind of ids, as many as the server accepts. Days come newest first.
+//! The metrics of the last two days may still change: a day that was requested while it was one of them
+//! is requested once more when it no longer is, and never again after that.
 
 use std::time::Duration;
 
@@ -11,35 +11,35 @@ use chrono::{Days, NaiveDate};
 use crate::model::metrics::{day, number};
 use crate::model::{Kind, RateBudget, SubjectKind};
 
-/// The most ids of one request, as documented.
+/// The most ids of one request, as the API documents.
 pub const IDS_MAX: usize = 200;
-/// The most days that may be asked for at once.
+/// The most days of one backfill.
 pub const DAYS_MAX: u32 = 3_650;
-/// Yesterday and so many days before it may still settle, the one before yesterday included.
+/// The last days whose metrics may still change: yesterday and the day before.
 const UNSETTLED_DAYS: i64 = 2;
-/// The most days that are made up for without being asked to, after a pause or a step of the clock.
+/// The most days requested without a backfill, after a long pause or a clock step.
 const GROWTH_DAYS_MAX: i64 = 366;
 
-/// Something to ask for.
+/// The daily metrics of one kind of ids on one day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Task {
-    /// Of what.
+    /// The ids.
     pub subject_kind: SubjectKind,
-    /// On which day.
+    /// The UTC day.
     pub day: NaiveDate,
 }
 
-/// The `count` days that end yesterday, newest first.
+/// Returns the `count` days that end yesterday, newest first.
 pub fn days(today: NaiveDate, count: u32) -> Vec<NaiveDate> {
     (1..=u64::from(count)).map_while(|ago| today.checked_sub_days(Days::new(ago))).collect()
 }
 
-/// Whether the figures of a day are final, seen on `today`.
+/// Whether the metrics of `day` are final on `today`.
 pub fn is_settled(day: NaiveDate, today: NaiveDate) -> bool {
     number(today).saturating_sub(number(day)) > UNSETTLED_DAYS
 }
 
-/// All lots of these days, day by day.
+/// The tasks of these days, day by day.
 pub fn tasks(days: &[NaiveDate]) -> Vec<Task> {
     let of_day = |day: &NaiveDate| {
         let day = *day;
@@ -48,13 +48,13 @@ pub fn tasks(days: &[NaiveDate]) -> Vec<Task> {
     days.iter().flat_map(of_day).collect()
 }
 
-/// What a kind has grown by since its backfill: the days from `grows_from` on that were not asked
-/// for, and those that have settled since they were. `asked` are all its days from `grows_from` on
-/// that were asked for, `open` those of any time that have not settled when they were.
+/// Returns what to request of a kind after its backfill: the days from `grows_from` on that were not
+/// requested, and those that became final since. `requested` holds all days from `grows_from` on that were
+/// requested, `open` the days that were not final when they were.
 pub fn growth(
     kind: Kind,
     grows_from: Option<i64>,
-    asked: &[i64],
+    requested: &[i64],
     open: &[i64],
     today: NaiveDate,
 ) -> Vec<Task> {
@@ -62,7 +62,7 @@ pub fn growth(
     let yesterday = number(today).saturating_sub(1);
     let first = grows_from.max(yesterday.saturating_sub(GROWTH_DAYS_MAX).saturating_add(1));
     let mut days: Vec<NaiveDate> =
-        (first..=yesterday).filter(|number| !asked.contains(number)).filter_map(day).collect();
+        (first..=yesterday).filter(|number| !requested.contains(number)).filter_map(day).collect();
     days.extend(open.iter().filter_map(|open| day(*open)).filter(|day| is_settled(*day, today)));
     days.sort_unstable();
     days.dedup();
@@ -70,28 +70,28 @@ pub fn growth(
     tasks(&days).into_iter().filter(|task| task.subject_kind.kind() == kind).collect()
 }
 
-/// How many ids go into one request, as far as it is known.
+/// The most ids of one request, learned from the server's answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
     ids: usize,
-    /// The bound before it was lowered by guessing.
+    /// The bound before it was halved.
     before_guess: Option<usize>,
-    /// Whether an answer has shown that so many are taken. That more are not is a guess still: a single
-    /// id may have been to blame.
+    /// Whether so many ids were accepted. That more are not is still a guess: a single invalid id may
+    /// have been the cause.
     is_proved: bool,
 }
 
-/// What a refusal of a request for its ids means.
+/// What to do after a request was refused for its ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// Ask for the same with fewer ids.
+    /// Send fewer ids.
     Fewer,
-    /// Fewer ids would not help: a single one was refused.
+    /// A single id was refused.
     Alone,
 }
 
 impl Bound {
-    /// The bound that was learned before, else the documented one.
+    /// The learned bound, or the documented one.
     pub fn known(learned: Option<usize>) -> Self {
         let ids = learned.unwrap_or(IDS_MAX).clamp(1, IDS_MAX);
         Self { ids, before_guess: None, is_proved: false }
@@ -102,20 +102,20 @@ impl Bound {
         self.ids
     }
 
-    /// Whether the bound is being looked for, so that each request depends on the answer before.
+    /// Whether the bound is being searched, so that each request depends on the previous answer.
     pub fn is_sought(self) -> bool {
         self.before_guess.is_some() && !self.is_proved
     }
 
-    /// A request with so many ids was refused. `told` is the bound that the server has named.
-    pub fn refused(&mut self, sent: usize, told: Option<usize>) -> Refused {
-        if let Some(told) = told.filter(|told| (1..sent).contains(told)) {
-            *self = Self::known(Some(told));
+    /// Records that `sent` ids were refused. `stated` is the bound in the server's message.
+    pub fn refused(&mut self, sent: usize, stated: Option<usize>) -> Refused {
+        if let Some(stated) = stated.filter(|stated| (1..sent).contains(stated)) {
+            *self = Self::known(Some(stated));
             return Refused::Fewer;
         }
         self.is_proved = false;
         if sent <= 1 {
-            // It was not their number, whatever was answered on the way down.
+            // The cause was the id, not the number of ids.
             self.ids = self.before_guess.take().unwrap_or(self.ids);
             return Refused::Alone;
         }
@@ -124,8 +124,7 @@ impl Bound {
         Refused::Fewer
     }
 
-    /// A request with so many ids was answered. Returns the bound if that is now known to be lower
-    /// than it was thought to be.
+    /// Records that `sent` ids were accepted. Returns the bound if this proves a lower one.
     pub fn answered(&mut self, sent: usize) -> Option<usize> {
         let is_proof = self.before_guess.is_some() && !self.is_proved && sent >= self.ids;
         self.is_proved |= is_proof;
@@ -133,30 +132,28 @@ impl Bound {
     }
 }
 
-/// The bound that a refusal names: the greatest number in its words that is less than what was sent.
-/// Numbers that belong to a date or a fraction are none.
-pub fn told_bound(words: &str, sent: usize) -> Option<usize> {
+/// Returns the bound that a refusal states: the greatest number in its text below `sent`. Parts of dates
+/// and fractions do not count.
+pub fn stated_bound(text: &str, sent: usize) -> Option<usize> {
     let is_part =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '.' | '/' | ',');
-    words
-        .split(|c| !is_part(c))
+    text.split(|c| !is_part(c))
         .filter_map(|word| {
             let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-            // `max:100` names it as well.
+            // As in `max:100`.
             word.rsplit(':').next()?.parse::<usize>().ok()
         })
         .filter(|number| (1..sent).contains(number))
         .max()
 }
 
-/// Requests for so many ids.
+/// Number of requests for so many ids.
 pub fn requests(ids: u64, bound: usize) -> u64 {
     ids.div_ceil(u64::try_from(bound.max(1)).unwrap_or(1))
 }
 
-/// How long so many requests take by a budget: what is left of it in this window, and as much as
-/// `per_window` in each that follows. How long a window is has to be guessed from what is left of
-/// this one: the common lengths are a minute, an hour and a day.
+/// Estimates how long so many requests take: `left` in this rate-limit window, then `per_window` in each
+/// that follows. The length of a window is guessed from the rest of this one: a minute, an hour or a day.
 pub fn time(requests: u64, left: RateBudget, per_window: u64) -> Duration {
     let rest = requests.saturating_sub(left.requests);
     if rest == 0 {
@@ -196,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn yesterday_and_the_day_before_may_settle() {
+    fn yesterday_and_the_day_before_are_not_final() {
         let today = date("2026-11-20");
         assert!(!is_settled(date("2026-11-19"), today));
         assert!(!is_settled(date("2026-11-18"), today));
@@ -204,15 +201,15 @@ mod tests {
     }
 
     #[test]
-    fn growth_is_what_has_ended_since_and_what_has_settled_since() {
+    fn growth_covers_days_that_ended_and_days_that_became_final() {
         let today = date("2026-11-20");
         let t = number(today);
-        let of = |from, asked: &[i64], open: &[i64]| {
-            grown(&growth(Kind::Video, from, asked, open, today))
+        let of = |from, requested: &[i64], open: &[i64]| {
+            grown(&growth(Kind::Video, from, requested, open, today))
         };
         assert_eq!(of(None, &[], &[t - 9]), [""; 0], "nothing without a backfill");
         assert_eq!(of(Some(t), &[], &[]), [""; 0], "a backfill today");
-        // Asked yesterday for what was then two days unsettled.
+        // Requested yesterday, when both days were not final.
         assert_eq!(
             of(Some(t - 1), &[], &[t - 2, t - 3]),
             ["Videos 2026-11-19", "Videos 2026-11-17"]
@@ -225,8 +222,8 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_is_read_from_the_words_of_a_refusal() {
-        for (words, bound) in [
+    fn bound_is_read_from_the_text_of_a_refusal() {
+        for (text, bound) in [
             ("must have at most 50 items", Some(50)),
             ("List should have at most 100 items after validation, not 200", Some(100)),
             ("too many ids: 200, maximum is 64.", Some(64)),
@@ -241,22 +238,22 @@ mod tests {
             ("must be UUIDs", None),
             ("", None),
         ] {
-            assert_eq!(told_bound(words, 200), bound, "{words}");
+            assert_eq!(stated_bound(text, 200), bound, "{text}");
         }
     }
 
     #[test]
-    fn a_bound_that_is_not_named_is_found_by_halving_and_believed_when_proved() {
+    fn unstated_bound_is_found_by_halving_and_kept_when_proved() {
         let mut bound = Bound::known(None);
         assert_eq!(bound.refused(200, None), Refused::Fewer);
         assert_eq!(bound.refused(100, None), Refused::Fewer);
-        assert_eq!((bound.ids(), bound.answered(20)), (50, None), "a small rest proves nothing");
+        assert_eq!((bound.ids(), bound.answered(20)), (50, None), "fewer ids prove nothing");
         assert_eq!(bound.answered(50), Some(50));
         assert_eq!(bound.answered(50), None);
     }
 
     #[test]
-    fn a_single_id_that_is_refused_does_not_lower_the_bound() {
+    fn refused_single_id_does_not_lower_the_bound() {
         let mut bound = Bound::known(Some(8));
         for sent in [8, 4, 2] {
             assert_eq!(bound.refused(sent, None), Refused::Fewer);
@@ -266,19 +263,19 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_refused_among_others_does_not_lower_the_bound() {
+    fn invalid_id_among_others_does_not_lower_the_bound() {
         let mut bound = Bound::known(None);
-        let (mut asked, mut requests) = (0, 0);
-        while asked < 2_000 {
+        let (mut requested, mut requests) = (0, 0);
+        while requested < 2_000 {
             let sent = bound.ids();
             requests += 1;
-            // The seventh of them is no id to the server.
-            let is_refused = (asked..asked + sent).contains(&7);
+            // The server rejects the id with the number 7.
+            let is_refused = (requested..requested + sent).contains(&7);
             if !is_refused {
                 bound.answered(sent);
-                asked += sent;
+                requested += sent;
             } else if bound.refused(sent, None) == Refused::Alone {
-                asked += 1;
+                requested += 1;
             }
         }
         assert_eq!(bound.ids(), IDS_MAX);
@@ -286,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_is_that_of_this_window_and_those_after_it() {
+    fn estimated_time_covers_this_window_and_the_next_ones() {
         let left = RateBudget { requests: 100, time: Duration::from_secs(20) };
         let seconds = |requests| time(requests, left, 500).as_secs();
         assert_eq!([seconds(100), seconds(101), seconds(600), seconds(601)], [0, 20, 20, 80]);
@@ -295,14 +292,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_id_is_asked_for_once_in_the_fewest_requests(ids in 0u64..5_000, bound in 1usize..=200) {
+        fn ids_fit_into_the_fewest_requests(ids in 0u64..5_000, bound in 1usize..=200) {
             let requests = requests(ids, bound);
             prop_assert!(requests * bound as u64 >= ids);
             prop_assert!(requests == 0 || (requests - 1) * (bound as u64) < ids);
         }
 
         #[test]
-        fn halving_ends_whatever_the_server_takes(max in 0usize..=200, names in any::<bool>()) {
+        fn halving_ends_for_any_bound(max in 0usize..=200, names in any::<bool>()) {
             let mut bound = Bound::known(None);
             let mut tries = 0;
             loop {
@@ -322,22 +319,22 @@ mod tests {
         }
 
         #[test]
-        fn no_words_panic(words in ".{0,60}", sent in any::<usize>()) {
-            let bound = told_bound(&words, sent);
+        fn no_text_panics(text in ".{0,60}", sent in any::<usize>()) {
+            let bound = stated_bound(&text, sent);
             prop_assert!(bound.is_none_or(|bound| bound >= 1 && bound < sent));
         }
 
         #[test]
-        fn growth_asks_for_no_day_twice_and_for_none_that_is_not_over(
-            from in 0i64..40, asked in prop::collection::vec(0i64..40, 0..20),
+        fn growth_requests_each_finished_day_once(
+            from in 0i64..40, requested in prop::collection::vec(0i64..40, 0..20),
             open in prop::collection::vec(0i64..40, 0..20),
         ) {
             let today = day(30).unwrap();
-            let tasks = growth(Kind::Account, Some(from), &asked, &open, today);
+            let tasks = growth(Kind::Account, Some(from), &requested, &open, today);
             let days: Vec<i64> = tasks.iter().map(|task| number(task.day)).collect();
             prop_assert!(days.windows(2).all(|pair| pair[0] > pair[1]), "{:?}", days);
             for n in 0..40 {
-                let is_new = (from..30).contains(&n) && !asked.contains(&n);
+                let is_new = (from..30).contains(&n) && !requested.contains(&n);
                 let has_settled = open.contains(&n) && n < 28;
                 prop_assert_eq!(days.contains(&n), is_new || has_settled, "{}", n);
             }

@@ -1,17 +1,17 @@
-//! How long failed work is left alone. Pure: failures and chance in, a pause out.
+//! Backoff after failed listings, polls and daily metrics. Pure: failures and chance in, a pause out.
 
 use std::time::Duration;
 
 use crate::model::backoff::{BackoffScope, PAUSE_MICROS_MAX};
 use crate::retry::{Next, RetryCause, RetryPolicy};
 
-/// A listing that fails costs all its pages.
+/// First pause of a listing, longer than that of a poll since a failed listing costs all its pages.
 const LISTING_FIRST: Duration = Duration::from_secs(5 * 60);
-/// Without full syncs by schedule a failed listing is tried again once a day.
+/// Longest pause of a listing without a full-sync schedule.
 const LISTING_MAX: Duration = Duration::from_micros(PAUSE_MICROS_MAX.unsigned_abs());
-/// What is due loses scrapes while it is not read: an hourly one must not be overwritten unseen.
+/// Polls: at most half an hour, so that an hourly scrape is not overwritten unseen.
 const POLL: RetryPolicy = policy(60, 30 * 60);
-/// Days do not run away.
+/// Daily metrics: the API keeps past days, so they can wait.
 const DAYS: RetryPolicy = policy(5 * 60, 3_600);
 
 const fn policy(first_s: u64, cap_s: u64) -> RetryPolicy {
@@ -22,8 +22,8 @@ const fn policy(first_s: u64, cap_s: u64) -> RetryPolicy {
     }
 }
 
-/// The pause after so many failures in a row. `interval` is the time between two full syncs of the
-/// kind, which bounds the pause of a listing. `chance` lies in 0..=1 and picks from the upper half.
+/// Returns the pause after `failures` in a row. `interval`, the time between two full syncs of the
+/// kind, bounds the pause of a listing. `chance` (0 to 1) picks from the upper half of the pause.
 pub fn pause(
     scope: BackoffScope,
     failures: u32,
@@ -51,7 +51,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3_600);
 
     #[test]
-    fn a_listing_that_keeps_failing_is_tried_ever_less_up_to_its_interval() {
+    fn backoff_of_a_listing_doubles_up_to_its_interval() {
         let minutes = |interval| -> Vec<u64> {
             let of =
                 |failures| pause(BackoffScope::Listing, failures, interval, 1.0).as_secs() / 60;
@@ -65,7 +65,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pause_is_neither_nothing_nor_beyond_its_bound(
+        fn pause_stays_within_its_bounds(
             failures in any::<u32>(), interval_s in prop::option::of(any::<u64>()), chance in any::<f64>(),
         ) {
             let interval = interval_s.map(Duration::from_secs);

@@ -1,29 +1,28 @@
-//! How long dues wait for each other, when the budget does not carry them all at once.
+//! The batch delay: how long due rows of one page wait for each other when the rate budget is short.
 //!
-//! Longer patience covers more dues with every page, so it takes fewer requests. It is stretched to
-//! the least length at which what will be due until the budget's window ends fits into what is left
-//! of the budget. As both are read anew before every run, what was forecast wrongly is made up for
-//! within the window, and what would be left over at its end is spent.
+//! A longer delay reads more due rows with every page, so it takes fewer requests. It is lengthened to
+//! the least value at which the polls until the end of the rate-limit window fit into the remaining
+//! budget. It is computed anew before every run, which corrects wrong forecasts within the window.
 
 use std::time::Duration;
 
 use crate::model::RateBudget;
 
-/// Beyond this an hourly video could be scraped again before its scrape was read.
+/// Longest delay, seconds; beyond it an hourly video could be scraped again before its scrape was read.
 const BATCH_DELAY_S_MAX: i64 = 45 * 60;
-/// How far is looked ahead, seconds: a video is due once in it at most.
+/// Longest forecast, seconds: a row is due at most once within it.
 const HORIZON_S_MAX: u64 = 3_600;
 
-/// A row that will be due, and where a request finds it.
+/// A row that will be due, and the page that shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Upcoming {
-    /// The page it stands on; any number of its own, if on none.
+    /// The page, or a number unique to the row where it is on no page.
     pub page: i64,
     /// When it is due, Unix seconds.
     pub due_at: i64,
 }
 
-/// The part of the means that is to be looked at: no more time than a plan holds for.
+/// Returns the part of the budget that falls within the forecast.
 pub fn within_horizon(remaining: RateBudget) -> RateBudget {
     let horizon = Duration::from_secs(HORIZON_S_MAX);
     if remaining.time <= horizon {
@@ -33,7 +32,7 @@ pub fn within_horizon(remaining: RateBudget) -> RateBudget {
     RateBudget { requests: (remaining.requests as f64 * part) as u64, time: horizon }
 }
 
-/// The least patience, from `target` on, that `remaining` carry. `upcoming` is in order.
+/// Returns the least delay, from `target` on, at which the polls fit into `remaining`. `upcoming` is sorted.
 pub fn affordable(
     upcoming: &[Upcoming],
     now: i64,
@@ -47,7 +46,7 @@ pub fn affordable(
     if cost(short) <= remaining.requests {
         return target;
     }
-    // The short does not fit; whether the long does or not, nothing longer would be any good.
+    // `short` never fits. `long` is the upper bound even where it does not fit.
     while long.saturating_sub(short) > 1 {
         let middle = short.midpoint(long);
         match cost(middle) <= remaining.requests {
@@ -55,12 +54,12 @@ pub fn affordable(
             false => short = middle,
         }
     }
-    // Pages that have waited equally long must not put each other off for ever.
+    // Where pages have waited equally long, some of them are read within the window.
     let chosen = if cost(long) < remaining.requests { short } else { long };
     Duration::from_secs(chosen.unsigned_abs())
 }
 
-/// Requests before then, if every page is read when its first due row has waited for so long.
+/// Requests before `until`, if each page is read when its first due row has waited for `batch_delay_s`.
 fn polls(upcoming: &[Upcoming], now: i64, until: i64, batch_delay_s: i64) -> u64 {
     let (mut polls, mut read) = (0_u64, None);
     for row in upcoming {
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_budget_carries_is_not_stretched() {
+    fn delay_is_the_target_where_the_budget_suffices() {
         let upcoming = rows(&[(1, 0), (1, 200), (1, 400), (2, 0)]);
         // Page 1 at 300 and at 700, page 2 at 300.
         assert_eq!(affordable(&upcoming, 0, remaining(3, 3_600), TARGET), TARGET);
@@ -101,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_stretched_until_what_will_be_due_fits() {
+    fn delay_grows_until_the_polls_fit() {
         let upcoming = rows(&[(1, 0), (1, 200), (1, 400), (2, 0)]);
         // With 400 seconds one poll sees all of page 1.
         let batch_delay = affordable(&upcoming, 0, remaining(2, 3_600), TARGET);
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_never_stretched_so_far_that_an_hourly_scrape_is_lost() {
+    fn delay_never_loses_an_hourly_scrape() {
         let upcoming = rows(&[(1, 0), (2, 0), (3, 0)]);
         let lengthened = affordable(&upcoming, 0, remaining(1, 3_600), TARGET);
         assert_eq!(lengthened, Duration::from_secs(BATCH_DELAY_S_MAX.unsigned_abs()));
@@ -124,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_window_is_looked_at_by_the_hour() {
+    fn forecast_is_an_hour_at_most() {
         assert_eq!(within_horizon(remaining(24_000, 24 * 3_600)), remaining(1_000, 3_600));
         assert_eq!(within_horizon(remaining(10, 60)), remaining(10, 60));
     }
 
     proptest! {
         #[test]
-        fn patience_costs_nothing_but_time(
+        fn longer_delay_never_costs_more_requests(
             due in prop::collection::vec((0..5i64, 0..4_000i64), 0..60), batch_delay_s in 0..3_000i64,
         ) {
             let upcoming = rows(&due);

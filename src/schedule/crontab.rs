@@ -1,8 +1,8 @@
-//! The fields of a crontab(5) line, read strictly and written again as the `cron` crate wants them.
+//! Parses the fields of a crontab(5) line and formats them for the `cron` crate.
 //!
-//! That crate has a field for seconds, counts Sunday as 1 and means other things by some texts that
-//! crontab(5) allows or forbids. So each field becomes the set of its numbers here, and the crate is
-//! given nothing but lists of numbers.
+//! That crate has a field for seconds, counts Sunday as 1 and reads some texts differently from
+//! crontab(5). So each field is parsed into a set of numbers here, and the crate only sees lists of
+//! numbers.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use chrono::{Month, Weekday};
 
 use crate::model::named::named;
 
-/// What is wrong with one field: which, its text, and why.
+/// An invalid field.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FieldError {
     pub field: Field,
@@ -34,7 +34,7 @@ named! {
     }
 }
 
-/// A field's numbers, in crontab's counting (Sunday is 0), and whether its text began with `*`.
+/// The numbers of a field (Sunday is 0), and whether its text begins with `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Values {
     pub numbers: BTreeSet<u32>,
@@ -42,7 +42,7 @@ pub struct Values {
 }
 
 impl Field {
-    /// The least and the greatest number that may be written.
+    /// The least and the greatest valid number.
     const fn bounds(self) -> (u32, u32) {
         match self {
             Self::Minute => (0, 59),
@@ -53,7 +53,7 @@ impl Field {
         }
     }
 
-    /// Reads one field: a list of `*`, numbers, names and ranges, the last and first with steps.
+    /// Parses one field: a list of `*`, numbers, names and ranges; `*` and ranges may have steps.
     pub fn parse(self, text: &str) -> Result<Values, FieldError> {
         let mut numbers = BTreeSet::new();
         for item in text.split(',') {
@@ -66,7 +66,7 @@ impl Field {
         Ok(Values { numbers, starred: text.starts_with('*') })
     }
 
-    /// The numbers as a field for the `cron` crate.
+    /// Formats the numbers as a field of the `cron` crate.
     pub fn for_crate(self, numbers: &BTreeSet<u32>) -> String {
         let (low, high) = self.bounds();
         let (high, shift) = if self == Self::DayOfWeek { (6, 1) } else { (high, 0) };
@@ -105,12 +105,12 @@ impl Field {
         Ok(())
     }
 
-    /// Both ends of a range. Days of the week may run over the end of the week.
+    /// Checks a range. One of days of the week may cross the end of the week.
     fn ends(self, start: u32, end: u32) -> Result<(u32, u32), String> {
         match self {
             _ if start <= end => Ok((start, end)),
             Self::DayOfWeek => Ok((start, end.saturating_add(7))),
-            _ => Err(format!("the range {start}-{end} runs backwards")),
+            _ => Err(format!("the range `{start}-{end}` runs backwards")),
         }
     }
 
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_ranges_and_steps() {
+    fn parses_lists_ranges_and_steps() {
         assert_eq!(numbers(Field::Minute, "*/15"), [0, 15, 30, 45]);
         assert_eq!(numbers(Field::Minute, "10-50/20"), [10, 30, 50]);
         assert_eq!(numbers(Field::Hour, "23,1-3,2"), [1, 2, 3, 23]);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn sunday_is_nought_and_seven_and_weeks_wrap() {
+    fn sunday_is_0_and_7_and_ranges_cross_the_week() {
         assert_eq!(numbers(Field::DayOfWeek, "7"), [0]);
         assert_eq!(numbers(Field::DayOfWeek, "0"), [0]);
         assert_eq!(numbers(Field::DayOfWeek, "5-7"), [0, 5, 6]);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_crate_gets_its_own_counting() {
+    fn formats_days_as_the_crate_counts_them() {
         let days = Field::DayOfWeek.parse("fri-sun").unwrap().numbers;
         assert_eq!(Field::DayOfWeek.for_crate(&days), "1,6,7");
         let all = Field::DayOfWeek.parse("1-7").unwrap().numbers;
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_crontab_is_refused() {
+    fn rejects_invalid_crontab_fields() {
         for (field, text) in [
             (Field::Minute, "60"),
             (Field::Minute, ""),

@@ -1,4 +1,6 @@
-//! What a run does for a kind. Pure: where the kind stands in, the work out.
+//! The scheduler's decision: what a run does for a kind. Pure: the kind's state in, its work out.
+
+use std::mem;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -7,111 +9,111 @@ use crate::model::due::{DueAccountList, DueRow};
 use crate::model::named::named;
 use crate::model::{Kind, instant};
 use crate::schedule::full_sync::FullSyncSchedule;
-use crate::schedule::request_plan::{self, Choice, RequestPlan};
+use crate::schedule::request_plan::{self, RequestPlan};
 
-/// Clocks are set by this much without anybody noticing.
-const SYNCED_AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
+/// How far the time of the last full sync may lie ahead; beyond this, the clock was wrong then.
+const CLOCK_STEP_MAX: TimeDelta = TimeDelta::seconds(60);
 
 /// What to do for a kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
-    /// It is not due.
+    /// Nothing is due.
     Nothing,
-    /// The server does not have it.
+    /// The server does not support the endpoint.
     Unavailable,
-    /// An interrupted listing goes on.
+    /// Continue an interrupted listing.
     Resume,
-    /// A listing from the first page, or reading the document.
+    /// List from the first page, or read the document.
     Listing(Reason),
-    /// Reading again what is due.
+    /// Read due rows again.
     Poll(RequestPlan),
-    /// Looking at the accounts, newest scrape first, for those that are due.
+    /// Read accounts, newest scrape first, until no due one can follow.
     RecentAccounts(Vec<DueRow>),
-    /// Reading the videos of accounts that were scraped.
+    /// Read the videos of accounts that were scraped.
     AccountLists(Vec<DueAccountList>),
 }
 
 impl Work {
-    /// Whether it reads what is due, and nothing else.
-    pub const fn is_for_dues(&self) -> bool {
+    /// Whether it only reads due rows.
+    pub const fn is_poll(&self) -> bool {
         matches!(self, Self::Poll(_) | Self::RecentAccounts(_) | Self::AccountLists(_))
     }
 }
 
 named! {
-    /// Why a listing is due, as `sync_log.trigger` names it.
+    /// Why a listing is due, as stored in `sync_log.trigger`.
     pub enum Reason {
-        /// The user asked for everything.
+        /// `--full` was given.
         Full = "full",
-        /// There has never been one.
+        /// The kind was never listed.
         First = "first",
-        /// The last one is not complete.
+        /// The last listing is not complete.
         Unfinished = "unfinished",
-        /// Removals are held back, and the user accepts them now.
+        /// Removals are held back and `--accept-removals` was given.
         HeldRemovals = "accept_removals",
         /// Its cron time has come.
         FullSync = "full_sync",
-        /// So much is due that a listing is the cheapest way to see it.
-        Dues = "due",
+        /// So many rows are due that a listing costs the fewest requests.
+        DueRows = "due",
     }
 }
 
-/// Where a kind stands.
+/// The state of a kind's schedule.
 #[derive(Debug, Clone, Default)]
 pub struct ScheduleState {
-    /// A cron time after this makes the kind due, microseconds.
+    /// A cron time after this instant makes a full sync due, microseconds; `None` before the first listing.
     pub full_sync_due_after: Option<i64>,
     /// Whether removals are held back.
     pub holds_removals: bool,
-    /// Whether an interrupted listing waits.
+    /// Whether an interrupted listing can be continued.
     pub has_open_listing: bool,
-    /// Whether the last turn left something undone.
+    /// Whether the last listing is not complete.
     pub is_unfinished: bool,
-    /// Whether the server refused the endpoint lately.
+    /// Whether the server does not support the endpoint.
     pub is_refused: bool,
-    /// When the first due row has waited long enough for others, Unix seconds.
+    /// When the first due row has waited for the batch delay, Unix seconds.
     pub ready_at: Option<i64>,
-    /// Rows that are due and have waited for each other.
+    /// Due rows that have waited for the batch delay, the most overdue first.
     pub due: Vec<DueRow>,
-    /// Accounts whose videos have news.
+    /// Accounts whose videos are to be read.
     pub account_lists: Vec<DueAccountList>,
     /// Whether the server cannot sort accounts by their last scrape.
     pub cannot_sort_accounts: bool,
     /// Whether the server cannot list the videos of one account.
     pub cannot_filter_by_account: bool,
-    /// Pages of its list.
+    /// Pages of the list.
     pub pages: i64,
-    /// When its list may be read again after failures, microseconds; `None` when it may.
+    /// End of the backoff after failed listings, microseconds; `None` when there is none.
     pub listing_retry_at: Option<i64>,
-    /// When what is due may be read again after failures, microseconds; `None` when it may.
+    /// End of the backoff after failed polls, microseconds; `None` when there is none.
     pub polls_retry_at: Option<i64>,
 }
 
 impl ScheduleState {
-    /// What reading the whole list costs in requests; more than anything while that is paused.
-    fn listing_pages(&self) -> i64 {
+    /// Requests of a listing; the maximum during its backoff, so that anything else is cheaper.
+    fn listing_requests(&self) -> i64 {
         self.listing_retry_at.map_or(self.pages, |_| i64::MAX)
     }
 }
 
-/// What the user or the daemon wants of this run.
+/// What the user or the daemon wants of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RunScope {
-    /// New listings of everything.
+    /// List everything anew (`--full`).
     pub full: bool,
-    /// Removals beyond the ceiling are right.
+    /// Apply removals beyond `max_removals` (`--accept-removals`).
     pub accept_removals: bool,
 }
 
-/// What a run does for a kind: it reads what is due, and then its list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a run does for a kind: first the polls, then the listing.
+#[derive(Debug, Clone)]
 pub struct Decision {
-    /// Reading what is due, where that is worth requests of its own.
+    /// Reading due rows, where that is worth requests of its own.
     pub polls: Option<Work>,
-    /// Reading the list, or the document.
+    /// Reading the list or the document.
     pub listing: Work,
-    /// Those that wait longest are listed first: [`ScheduleState::full_sync_due_after`].
-    pub waits_since: Option<i64>,
+    /// What was decided on, without its due rows.
+    pub state: ScheduleState,
 }
 
 impl Decision {
@@ -124,125 +126,108 @@ impl Decision {
 /// Decides what to do for `kind` at `now`. `full_sync` is `None` when its full syncs are off.
 pub fn decide(
     kind: Kind,
-    schedule_state: &ScheduleState,
+    mut state: ScheduleState,
     scope: RunScope,
     full_sync: Option<&FullSyncSchedule>,
     now: DateTime<Utc>,
     timezone: Tz,
 ) -> Decision {
-    let listing = listing(schedule_state, scope, full_sync, now, timezone);
-    let dues = match (&listing, schedule_state.polls_retry_at) {
+    let listing = listing(&state, scope, full_sync, now, timezone);
+    let polls = match (&listing, state.polls_retry_at) {
         (Work::Unavailable | Work::Listing(Reason::Full), _) | (_, Some(_)) => Work::Nothing,
-        _ => dues(kind, schedule_state),
+        _ => due_work(kind, &mut state),
     };
-    let (polls, listing) = match (dues.is_for_dues(), listing) {
-        (false, Work::Nothing) => (None, dues),
-        (true, Work::Nothing) => (Some(dues), Work::Nothing),
-        (true, listing) if goes_before_listing(&dues, schedule_state) => (Some(dues), listing),
+    (state.due, state.account_lists) = (Vec::new(), Vec::new());
+    let (polls, listing) = match (polls.is_poll(), listing) {
+        (false, Work::Nothing) => (None, polls),
+        (true, Work::Nothing) => (Some(polls), Work::Nothing),
+        (true, listing) if costs_less_than_listing(&polls, &state) => (Some(polls), listing),
         (_, listing) => (None, listing),
     };
-    Decision { polls, listing, waits_since: schedule_state.full_sync_due_after }
+    Decision { polls, listing, state }
 }
 
-/// Why the list is read now, if it is; what is due aside.
+/// Whether the list is read now and why, due rows aside.
 fn listing(
-    schedule_state: &ScheduleState,
+    state: &ScheduleState,
     scope: RunScope,
     full_sync: Option<&FullSyncSchedule>,
     now: DateTime<Utc>,
     timezone: Tz,
 ) -> Work {
-    if schedule_state.is_refused {
+    if state.is_refused {
         return Work::Unavailable;
     }
     if scope.full {
         return Work::Listing(Reason::Full);
     }
-    let is_paused = schedule_state.listing_retry_at.is_some();
-    if schedule_state.has_open_listing && !is_paused {
+    let is_paused = state.listing_retry_at.is_some();
+    if state.has_open_listing && !is_paused {
         return Work::Resume;
     }
-    if scope.accept_removals && schedule_state.holds_removals {
+    if scope.accept_removals && state.holds_removals {
         return Work::Listing(Reason::HeldRemovals);
     }
     if is_paused {
         return Work::Nothing;
     }
-    if schedule_state.is_unfinished {
+    if state.is_unfinished {
         return Work::Listing(Reason::Unfinished);
     }
     let Some(full_sync) = full_sync else { return Work::Nothing };
-    let Some(full_sync_due_after) = schedule_state.full_sync_due_after.map(instant::from_micros)
-    else {
+    let Some(due_after) = state.full_sync_due_after.map(instant::from_micros) else {
         return Work::Listing(Reason::First);
     };
-    // A full sync of the future was noted by a clock that was wrong.
-    let is_nonsense = full_sync_due_after.signed_duration_since(now) > SYNCED_AHEAD_MAX;
-    match is_nonsense || full_sync.fires_between(full_sync_due_after, now, timezone) {
+    let is_ahead = due_after.signed_duration_since(now) > CLOCK_STEP_MAX;
+    match is_ahead || full_sync.fires_between(due_after, now, timezone) {
         true => Work::Listing(Reason::FullSync),
         false => Work::Nothing,
     }
 }
 
-/// The cheapest way to see what is due.
-fn dues(kind: Kind, schedule_state: &ScheduleState) -> Work {
-    match kind {
-        Kind::Account => recent_accounts_or_poll(schedule_state),
-        Kind::Video => poll_or_list(schedule_state),
-        Kind::AccountVideo => account_lists_or_list(schedule_state),
-        Kind::Creator | Kind::Overview | Kind::Meta => Work::Nothing,
+/// The way to read the due rows that costs the fewest requests.
+fn due_work(kind: Kind, state: &mut ScheduleState) -> Work {
+    if kind == Kind::AccountVideo {
+        return due_account_lists(state);
+    }
+    let request_plan = RequestPlan::covering(&state.due);
+    let is_cheaper = request_plan.is_cheaper_than(state.listing_requests());
+    match request_plan.requests() {
+        0 => Work::Nothing,
+        // An ETag may save the body of a single page. Instead of several pages, the accounts
+        // that were scraped last are read.
+        1 if is_cheaper => Work::Poll(request_plan),
+        _ if kind == Kind::Account && !state.cannot_sort_accounts => {
+            Work::RecentAccounts(mem::take(&mut state.due))
+        }
+        _ if is_cheaper => Work::Poll(request_plan),
+        _ => Work::Listing(Reason::DueRows),
     }
 }
 
-/// A listing shows what is due as well, but a long one may take hours of a small budget. What is due
-/// does not wait for it where it costs less.
-fn goes_before_listing(dues: &Work, schedule_state: &ScheduleState) -> bool {
-    let requests = match dues {
-        Work::Poll(request_plan) => {
-            request_plan.pages.len().saturating_add(request_plan.items.len())
-        }
+fn due_account_lists(state: &mut ScheduleState) -> Work {
+    let account_lists = mem::take(&mut state.account_lists);
+    if account_lists.is_empty() {
+        return Work::Nothing;
+    }
+    let is_cheaper =
+        request_plan::account_lists_are_cheaper(&account_lists, state.listing_requests());
+    match (state.cannot_filter_by_account, state.listing_retry_at) {
+        (false, _) if is_cheaper => Work::AccountLists(account_lists),
+        (_, None) => Work::Listing(Reason::DueRows),
+        (_, Some(_)) => Work::Nothing,
+    }
+}
+
+/// A listing reads the due rows as well, but a long one may take hours of a small rate limit. Polls
+/// that cost less than the listing are made before it.
+fn costs_less_than_listing(polls: &Work, state: &ScheduleState) -> bool {
+    let requests = match polls {
+        Work::Poll(request_plan) => request_plan.requests(),
         Work::AccountLists(account_lists) => account_lists.len(),
         _ => 1,
     };
-    i64::try_from(requests).is_ok_and(|requests| requests < schedule_state.pages)
-}
-
-fn poll_or_list(schedule_state: &ScheduleState) -> Work {
-    match request_plan::choose(&schedule_state.due, schedule_state.listing_pages()) {
-        Choice::Nothing => Work::Nothing,
-        Choice::Polls(request_plan) => Work::Poll(request_plan),
-        Choice::Listing => Work::Listing(Reason::Dues),
-    }
-}
-
-/// A single page is read again, since its validator may spare its body; for more than one it is
-/// cheaper to look at what moved last.
-fn recent_accounts_or_poll(schedule_state: &ScheduleState) -> Work {
-    match poll_or_list(schedule_state) {
-        Work::Poll(request_plan)
-            if request_plan.pages.len().saturating_add(request_plan.items.len()) == 1 =>
-        {
-            Work::Poll(request_plan)
-        }
-        Work::Nothing => Work::Nothing,
-        other if schedule_state.cannot_sort_accounts => other,
-        _ => Work::RecentAccounts(schedule_state.due.clone()),
-    }
-}
-
-fn account_lists_or_list(schedule_state: &ScheduleState) -> Work {
-    if schedule_state.account_lists.is_empty() {
-        return Work::Nothing;
-    }
-    let is_cheaper = request_plan::account_lists_are_cheaper(
-        &schedule_state.account_lists,
-        schedule_state.listing_pages(),
-    );
-    match (schedule_state.cannot_filter_by_account, schedule_state.listing_retry_at) {
-        (false, _) if is_cheaper => Work::AccountLists(schedule_state.account_lists.clone()),
-        (_, None) => Work::Listing(Reason::Dues),
-        (_, Some(_)) => Work::Nothing,
-    }
+    i64::try_from(requests).is_ok_and(|requests| requests < state.pages)
 }
 
 #[cfg(test)]
@@ -274,12 +259,12 @@ mod tests {
         }
     }
 
-    fn decide_for(schedule_state: &ScheduleState, scope: RunScope) -> Work {
-        decide(Kind::Account, schedule_state, scope, Some(&hourly()), now(), Tz::UTC).listing
+    fn decide_for(state: &ScheduleState, scope: RunScope) -> Work {
+        decide(Kind::Account, state.clone(), scope, Some(&hourly()), now(), Tz::UTC).listing
     }
 
     #[test]
-    fn the_first_run_listings_and_the_next_waits_for_its_full_sync() {
+    fn first_run_lists_and_the_next_waits_for_the_full_sync() {
         let none = RunScope::default();
         assert_eq!(decide_for(&ScheduleState::default(), none), Work::Listing(Reason::First));
         // 1,800,000,000 is a full hour, so a full sync fires at this very second.
@@ -288,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_listing_goes_on_unless_everything_is_wanted_anew() {
+    fn interrupted_listing_is_resumed_unless_a_full_one_is_wanted() {
         let schedule_state =
             ScheduleState { has_open_listing: true, is_unfinished: true, ..fully_synced(0) };
         assert_eq!(decide_for(&schedule_state, RunScope::default()), Work::Resume);
@@ -297,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_does_not_wait_for_a_long_listing() {
+    fn due_rows_do_not_wait_for_a_long_listing() {
         let of = |pages, has_open_listing| {
             let schedule_state = ScheduleState {
                 due: vec![due_video()],
@@ -307,7 +292,7 @@ mod tests {
             };
             decide(
                 Kind::Video,
-                &schedule_state,
+                schedule_state,
                 RunScope::default(),
                 Some(&hourly()),
                 now(),
@@ -325,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn accepting_removals_lists_kinds_that_hold_some() {
+    fn accepting_removals_lists_kinds_that_hold_removals() {
         let mut schedule_state = fully_synced(0);
         let scope = RunScope { accept_removals: true, ..RunScope::default() };
         assert_eq!(decide_for(&schedule_state, scope), Work::Nothing);
@@ -334,12 +319,12 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_that_is_paused_waits_and_what_is_due_does_not() {
+    fn backoff_of_a_listing_does_not_delay_polls() {
         let paused =
             ScheduleState { listing_retry_at: Some(1), is_unfinished: true, ..fully_synced(9_000) };
         let none = RunScope::default();
         let of = |schedule_state: &ScheduleState, scope| {
-            decide(Kind::Video, schedule_state, scope, Some(&hourly()), now(), Tz::UTC)
+            decide(Kind::Video, schedule_state.clone(), scope, Some(&hourly()), now(), Tz::UTC)
         };
         let listing = |schedule_state: &ScheduleState, scope| of(schedule_state, scope).listing;
         assert_eq!(listing(&paused, none), Work::Nothing);
@@ -349,20 +334,19 @@ mod tests {
         );
         let all_due = ScheduleState { due: vec![due_video()], pages: 1, ..paused.clone() };
         assert!(matches!(of(&all_due, none).polls, Some(Work::Poll(_))));
-        let resting = ScheduleState { polls_retry_at: Some(1), ..all_due.clone() };
-        assert!(!of(&resting, none).is_any());
-        // Polls that are paused hold up no listing, and whoever wants everything gets it.
-        let polls = ScheduleState { listing_retry_at: None, ..resting.clone() };
+        let both_paused = ScheduleState { polls_retry_at: Some(1), ..all_due.clone() };
+        assert!(!of(&both_paused, none).is_any());
+        // The backoff of polls does not delay a listing, and `--full` overrides both.
+        let polls = ScheduleState { listing_retry_at: None, ..both_paused.clone() };
         assert_eq!(listing(&polls, none), Work::Listing(Reason::Unfinished));
         let full = RunScope { full: true, ..none };
-        assert_eq!(listing(&resting, full), Work::Listing(Reason::Full));
+        assert_eq!(listing(&both_paused, full), Work::Listing(Reason::Full));
     }
 
     #[test]
-    fn full_syncs_that_are_off_leave_the_kind_alone() {
+    fn kind_without_full_syncs_is_not_listed() {
         let schedule_state = ScheduleState::default();
-        let work =
-            decide(Kind::Account, &schedule_state, RunScope::default(), None, now(), Tz::UTC);
+        let work = decide(Kind::Account, schedule_state, RunScope::default(), None, now(), Tz::UTC);
         assert!(!work.is_any());
     }
 }

@@ -1,20 +1,20 @@
-//! When a video is worth asking for next. Pure: facts and `now` in, an instant out.
+//! When an account or video is due next. Pure: facts and `now` in, an instant out.
 //!
-//! A video changes when the API scrapes it, `scrape_interval_hours` after its last scrape. It is due
-//! just after that. If the scrape has not happened by then, it is asked again after growing gaps.
+//! A row changes when the API scrapes it, `scrape_interval_hours` after its last scrape. It is due
+//! just after that. If the poll shows no new scrape, it is polled again after growing gaps.
 
 use crate::model::due::{Due, Facts, Seen};
 use crate::model::interval;
 
-/// How long after its expected scrape a video is asked for, seconds: a scrape takes a moment.
+/// Time between an expected scrape and the poll for it, seconds.
 const MARGIN_S: i64 = 30;
-/// A video that was never scraped is not asked for more often than this, seconds.
+/// Shortest gap between polls of a row that was never scraped, seconds.
 const FIRST_SCRAPE_S_MIN: i64 = 5;
-/// And at least this often, seconds; from there on the daily full sync would see it anyway.
+/// Longest gap between polls of a row that was never scraped, seconds.
 const FIRST_SCRAPE_S_MAX: i64 = 24 * 3_600;
 
-/// When the video is due next, seen at `now` (Unix seconds) with `before` as its schedule until
-/// then. `freshness_s` is how long a due video may wait. `None`: on no schedule.
+/// Returns when a row seen at `now` (Unix seconds) is due next; `None` takes it off the schedule.
+/// `before` is its schedule until now, `freshness_s` how long a due row may wait.
 pub fn next(
     facts: Facts,
     before: Option<Due>,
@@ -35,7 +35,7 @@ pub fn next(
     if expected > now {
         return Some(Due { due_at: expected, gap_s: 0 });
     }
-    // Late. A poll between two gaps, a full sync's for instance, does not lengthen them.
+    // The scrape is late. An answer before the gap is over, as of a full sync, does not lengthen it.
     let before = before.filter(|_| seen == Seen::Unchanged);
     if let Some(waiting) = before.filter(|due| due.gap_s > 0 && due.due_at > now) {
         return Some(waiting);
@@ -58,13 +58,13 @@ mod tests {
     }
 
     #[test]
-    fn a_video_is_due_just_after_its_interval() {
+    fn due_just_after_the_scrape_interval() {
         let due = next(scraped(600, 6), None, Seen::NewScrape, NOW, FRESH).unwrap();
         assert_eq!(due, Due { due_at: NOW - 600 + 6 * 3_600 + MARGIN_S, gap_s: 0 });
     }
 
     #[test]
-    fn a_late_video_is_asked_again_after_doubling_gaps_up_to_a_quarter_of_its_interval() {
+    fn late_scrape_is_polled_after_gaps_that_double_up_to_a_quarter_of_the_interval() {
         let (mut now, mut before, mut gaps) = (NOW, None, Vec::new());
         for _ in 0..7 {
             let facts = Facts {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_between_two_gaps_changes_nothing_and_a_new_scrape_resets_them() {
+    fn answer_within_a_gap_changes_nothing_and_a_new_scrape_resets_the_gap() {
         let late = scraped(9 * 3_600, 8);
         let before = Due { due_at: NOW + 100, gap_s: 2_400 };
         assert_eq!(next(late, Some(before), Seen::Unchanged, NOW, FRESH), Some(before));
@@ -88,26 +88,26 @@ mod tests {
     }
 
     #[test]
-    fn a_video_never_scraped_is_asked_by_its_age() {
+    fn never_scraped_video_is_polled_by_its_age() {
         let added = |ago| Facts { added_at: Some(NOW - ago), ..Facts::default() };
         let gap = |ago| next(added(ago), None, Seen::NewScrape, NOW, FRESH).unwrap().due_at - NOW;
         assert_eq!((gap(0), gap(100), gap(36_000), gap(10_000_000)), (5, 10, 3_600, 86_400));
     }
 
     #[test]
-    fn idle_videos_are_left_to_the_sweeps() {
+    fn idle_video_is_not_polled() {
         let facts = Facts { is_idle: true, ..scraped(600, 6) };
         assert_eq!(next(facts, None, Seen::NewScrape, NOW, FRESH), None);
     }
 
     proptest! {
         #[test]
-        fn whatever_the_api_says_the_next_poll_is_later(
+        fn next_poll_is_always_later(
             hours in any::<Option<i64>>(), last in any::<Option<i64>>(), added in any::<Option<i64>>(),
-            gap in 0..i64::MAX, due_at in any::<i64>(), news in any::<bool>(),
+            gap in 0..i64::MAX, due_at in any::<i64>(), is_new in any::<bool>(),
         ) {
             let facts = Facts { is_idle: false, interval_hours: hours, last_scrape: last, added_at: added };
-            let seen = if news { Seen::NewScrape } else { Seen::Unchanged };
+            let seen = if is_new { Seen::NewScrape } else { Seen::Unchanged };
             let due = next(facts, Some(Due { due_at, gap_s: gap }), seen, NOW, FRESH).unwrap();
             prop_assert!(due.due_at > NOW);
         }

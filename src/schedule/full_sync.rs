@@ -1,14 +1,12 @@
-//! Full-sync schedules: crontab(5) expressions, their shorthands at seeded times, and time zones.
+//! Full-sync schedules: crontab(5) expressions, shorthands such as `@daily`, and time zones.
 //!
-//! A schedule is followed in local time without looking at offsets, and each local time is then
-//! turned into instants.
+//! The local times of a schedule are computed without offsets; each is then converted to instants.
 //!
-//! A schedule of fixed hours and minutes gets one instant for each local time: one that a spring gap
-//! skips becomes the end of the gap, one that an autumn repeats becomes its first occurrence. That map
-//! never goes backwards, so a job in a gap runs once and a repeated one is not run again.
+//! Fixed hours and minutes give one instant per local time: a time skipped by a daylight-saving gap runs
+//! when the gap ends, a repeated time runs at its first occurrence.
 //!
-//! A schedule with `*` or `*/n` for its hours or minutes follows elapsed time: a local time that a gap
-//! skips counts on from before the gap, and one that is repeated is due both times.
+//! With `*` or `*/n` for hours or minutes the schedule follows elapsed time: a skipped local time is
+//! counted from before the gap, and a repeated one is due both times.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,36 +17,36 @@ use cron::Schedule;
 
 use crate::schedule::crontab::{Field, FieldError, Values};
 
-/// Local times tried before giving up: those of a repeated day, each minute, fit in.
+/// Local times tried before giving up; enough for each minute of a repeated day.
 const CANDIDATES_MAX: usize = 3_000;
 
-/// Minutes a gap in local time may have; the greatest known is a day.
+/// Longest gap in local time, minutes; the longest known one is a day.
 const GAP_MINUTES_MAX: i64 = 2 * 24 * 60;
 
-/// By how much clocks are set forward or back, at most, when a schedule follows elapsed time. After a
-/// greater change it goes on like one of fixed times.
+/// Longest clock change for which a schedule follows elapsed time. After a longer one its times are
+/// treated as fixed.
 const SHIFT_MAX: TimeDelta = TimeDelta::hours(3);
 
 /// A schedule for full listings of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FullSyncSchedule {
     text: String,
-    /// Two when either of two restricted day fields will do, else one.
+    /// Two if both day fields are restricted, since either may match; else one.
     schedules: Vec<Schedule>,
     /// Whether hours or minutes begin with `*`.
     follows_elapsed_time: bool,
 }
 
-/// Why a text is no schedule. The message names the field.
+/// An invalid schedule. The message names the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct FullSyncScheduleError(String);
 
 impl FullSyncSchedule {
-    /// Reads a five-field crontab expression, a shorthand such as `@daily`, or `off` (no full sync).
+    /// Parses a five-field crontab expression, a shorthand such as `@daily`, or `off` (`None`).
     ///
-    /// Shorthands run at a minute, and from `@daily` on at an hour, taken from `seed`, so that the
-    /// clients of one server do not all come at the full hour.
+    /// The minute of a shorthand, and from `@daily` on its hour, are taken from `seed`, so that
+    /// installations do not all send at the full hour.
     pub fn parse(text: &str, seed: u64) -> Result<Option<Self>, FullSyncScheduleError> {
         let text = text.trim();
         let expression = match text {
@@ -63,16 +61,14 @@ impl FullSyncSchedule {
             schedules: schedules(&fields)?,
             follows_elapsed_time: fields.iter().any(|(field, v)| is_time(*field) && v.starred),
         };
-        // February the 30th is a valid line of a crontab that never runs: surely a mistake.
+        // A date such as February 30 is valid in a crontab, but never runs.
         if full_sync.next_local(DateTime::UNIX_EPOCH.naive_utc()).next().is_none() {
-            return Err(FullSyncScheduleError(format!(
-                "`{text}` never comes: no such date exists"
-            )));
+            return Err(FullSyncScheduleError(format!("`{text}` never runs: no such date exists")));
         }
         Ok(Some(full_sync))
     }
 
-    /// The first instant after `after` at which the full sync is due in the zone `tz`.
+    /// Returns the first instant after `after` at which the full sync is due in the zone `tz`.
     pub fn next_after(&self, after: DateTime<Utc>, tz: Tz) -> Option<DateTime<Utc>> {
         let local = after.with_timezone(&tz).naive_local();
         if self.follows_elapsed_time {
@@ -84,8 +80,8 @@ impl FullSyncSchedule {
             .find(|instant| *instant > after)
     }
 
-    /// The same where elapsed time is followed. A change of the clocks can bring instants out of the order
-    /// of their local times, by as much as it changes them.
+    /// The same for a schedule that follows elapsed time. A clock change can bring instants out of the
+    /// order of their local times, by the length of the change.
     fn next_elapsed(
         &self,
         after: DateTime<Utc>,
@@ -144,14 +140,14 @@ fn shorthand(text: &str, seed: u64) -> Result<String, FullSyncScheduleError> {
         "@yearly" | "@annually" => format!("{minute} {hour} 1 1 *"),
         "@reboot" => {
             return Err(FullSyncScheduleError(
-                "`@reboot` is refused: a full sync must come again by itself, and every start polls \
-                 what is due anyway"
+                "`@reboot` is not supported: every start polls what is due, and a full sync needs a \
+                 recurring time"
                     .to_owned(),
             ));
         }
         _ => {
             return Err(FullSyncScheduleError(format!(
-                "`{text}` is unknown; there are @hourly, @daily, @weekly, @monthly, @yearly"
+                "`{text}` is unknown; use @hourly, @daily, @weekly, @monthly or @yearly"
             )));
         }
     })
@@ -178,7 +174,7 @@ fn schedules(fields: &[(Field, Values)]) -> Result<Vec<Schedule>, FullSyncSchedu
     if !either_day {
         return Ok(vec![one_schedule(fields, None)?]);
     }
-    // Both day fields are restricted, which in a crontab means that either of them will do.
+    // In a crontab, if both day fields are restricted, either may match.
     Ok(vec![
         one_schedule(fields, Some(Field::DayOfWeek))?,
         one_schedule(fields, Some(Field::DayOfMonth))?,
@@ -189,24 +185,24 @@ const fn is_day(field: Field) -> bool {
     matches!(field, Field::DayOfMonth | Field::DayOfWeek)
 }
 
-/// A schedule of the `cron` crate in which the field `without` is not restricted.
+/// Builds a schedule of the `cron` crate in which the field `without` is not restricted.
 fn one_schedule(
     fields: &[(Field, Values)],
     without: Option<Field>,
 ) -> Result<Schedule, FullSyncScheduleError> {
-    let mut line = "0".to_owned();
+    let mut expression = "0".to_owned();
     for (field, values) in fields {
-        line.push(' ');
+        expression.push(' ');
         if Some(*field) == without {
-            line.push('*');
+            expression.push('*');
         } else {
-            line.push_str(&field.for_crate(&values.numbers));
+            expression.push_str(&field.for_crate(&values.numbers));
         }
     }
-    Schedule::from_str(&line).map_err(|error| FullSyncScheduleError(error.to_string()))
+    Schedule::from_str(&expression).map_err(|error| FullSyncScheduleError(error.to_string()))
 }
 
-/// The instant of a local time: its first occurrence, or the end of the gap it falls into.
+/// Returns the instant of a local time: its first occurrence, or the end of the gap it falls into.
 fn instant_of(local: NaiveDateTime, tz: Tz) -> Option<DateTime<Utc>> {
     (0..=GAP_MINUTES_MAX).find_map(|minutes| {
         let local = local.checked_add_signed(TimeDelta::minutes(minutes))?;
@@ -219,8 +215,8 @@ fn instant_of(local: NaiveDateTime, tz: Tz) -> Option<DateTime<Utc>> {
     })
 }
 
-/// The instants of a local time: both of one that is repeated, and for one that a gap skips what a clock
-/// that is not set forward shows as that time.
+/// Returns the instants of a local time: both of a repeated one; of one that a gap skips, the instant at
+/// which a clock that was not set forward shows it.
 fn instants_of(local: NaiveDateTime, tz: Tz) -> [Option<DateTime<Utc>>; 2] {
     let utc = |at: DateTime<Tz>| at.with_timezone(&Utc);
     match tz.from_local_datetime(&local) {
@@ -251,7 +247,7 @@ mod tests {
     }
 
     /// The due instants after `after`, as local texts with their offset.
-    fn dues(text: &str, after: &str, tz: Tz, count: usize) -> Vec<String> {
+    fn due_times(text: &str, after: &str, tz: Tz, count: usize) -> Vec<String> {
         let mut now = at(after);
         (0..count)
             .map(|_| {
@@ -262,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn shorthands_are_seeded_and_stay_what_they_say() {
+    fn shorthands_run_at_seeded_times() {
         let seed = 7 + 60 * 5 + 60 * 24 * 9;
         let next = |text: &str| {
             let full_sync = FullSyncSchedule::parse(text, seed).unwrap().unwrap();
@@ -277,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn off_is_none_and_wrong_texts_name_their_field() {
+    fn off_is_none_and_errors_name_the_field() {
         assert_eq!(FullSyncSchedule::parse(" off ", 0).unwrap(), None);
         for (text, part) in [
             ("@reboot", "@reboot"),
@@ -298,50 +294,57 @@ mod tests {
     }
 
     #[test]
-    fn either_of_two_restricted_days_will_do() {
-        let friday_or_13th = dues("0 12 13 * fri", "2026-03-01T00:00:00Z", Tz::UTC, 3).join(", ");
+    fn either_of_two_restricted_day_fields_matches() {
+        let friday_or_13th =
+            due_times("0 12 13 * fri", "2026-03-01T00:00:00Z", Tz::UTC, 3).join(", ");
         assert_eq!(friday_or_13th, "03-06 12:00 +0000, 03-13 12:00 +0000, 03-20 12:00 +0000");
-        // A starred field restricts nothing by itself, but its step still counts.
-        let odd_fridays = dues("0 12 */2 * fri", "2026-03-01T00:00:00Z", Tz::UTC, 2).join(", ");
+        // A field that begins with `*` counts as unrestricted, but its step still applies.
+        let odd_fridays =
+            due_times("0 12 */2 * fri", "2026-03-01T00:00:00Z", Tz::UTC, 2).join(", ");
         assert_eq!(odd_fridays, "03-13 12:00 +0000, 03-27 12:00 +0000");
     }
 
     #[test]
-    fn a_job_in_a_spring_gap_runs_once_right_after_it() {
-        let berlin = dues("30 2 * * *", "2026-03-28T12:00:00Z", Tz::Europe__Berlin, 2);
+    fn fixed_time_in_a_spring_gap_runs_once_after_it() {
+        let berlin = due_times("30 2 * * *", "2026-03-28T12:00:00Z", Tz::Europe__Berlin, 2);
         assert_eq!(berlin, ["03-29 03:00 +0200", "03-30 02:30 +0200"]);
-        let york = dues("0,20,40 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 2);
+        let york = due_times("0,20,40 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 2);
         assert_eq!(york, ["03-08 03:00 -0400", "03-09 02:00 -0400"]);
         // Half an hour is skipped there: from 02:00 to 02:30.
         let lord_howe =
-            dues("5,15,30 2 * * *", "2026-10-03T12:00:00Z", Tz::Australia__Lord_Howe, 2);
+            due_times("5,15,30 2 * * *", "2026-10-03T12:00:00Z", Tz::Australia__Lord_Howe, 2);
         assert_eq!(lord_howe, ["10-04 02:30 +1100", "10-05 02:05 +1100"]);
         // A whole day was skipped there.
-        let apia = dues("0 9 * * *", "2011-12-29T20:00:00Z", Tz::Pacific__Apia, 2);
+        let apia = due_times("0 9 * * *", "2011-12-29T20:00:00Z", Tz::Pacific__Apia, 2);
         assert_eq!(apia, ["12-31 00:00 +1400", "12-31 09:00 +1400"]);
     }
 
     #[test]
-    fn a_job_in_an_autumn_repeat_runs_once() {
-        let berlin = dues("30 2 * * *", "2026-10-24T12:00:00Z", Tz::Europe__Berlin, 2);
+    fn fixed_time_in_an_autumn_repeat_runs_once() {
+        let berlin = due_times("30 2 * * *", "2026-10-24T12:00:00Z", Tz::Europe__Berlin, 2);
         assert_eq!(berlin, ["10-25 02:30 +0200", "10-26 02:30 +0100"]);
-        let york = dues("0,30 1 * * *", "2026-11-01T04:00:00Z", Tz::America__New_York, 3);
+        let york = due_times("0,30 1 * * *", "2026-11-01T04:00:00Z", Tz::America__New_York, 3);
         assert_eq!(york, ["11-01 01:00 -0400", "11-01 01:30 -0400", "11-02 01:00 -0500"]);
-        let lord_howe = dues("45 1 * * *", "2026-04-04T12:00:00Z", Tz::Australia__Lord_Howe, 2);
+        let lord_howe =
+            due_times("45 1 * * *", "2026-04-04T12:00:00Z", Tz::Australia__Lord_Howe, 2);
         assert_eq!(lord_howe, ["04-05 01:45 +1100", "04-06 01:45 +1030"]);
         // Asked within the second occurrence, the first is over.
-        let within = dues("45 1 * * *", "2026-04-04T15:05:00Z", Tz::Australia__Lord_Howe, 1);
+        let within = due_times("45 1 * * *", "2026-04-04T15:05:00Z", Tz::Australia__Lord_Howe, 1);
         assert_eq!(within, ["04-06 01:45 +1030"]);
     }
 
     #[test]
-    fn hourly_and_starred_schedules_do_not_skip_the_repeated_hour_in_autumn() {
+    fn elapsed_time_includes_the_repeated_hour_in_autumn() {
         let hourly =
             ["10-25 01:00 +0200", "10-25 02:00 +0200", "10-25 02:00 +0100", "10-25 03:00 +0100"];
         for text in ["@hourly", "0 * * * *", "0 */1 * * *"] {
-            assert_eq!(dues(text, "2026-10-24T22:30:00Z", Tz::Europe__Berlin, 4), hourly, "{text}");
+            assert_eq!(
+                due_times(text, "2026-10-24T22:30:00Z", Tz::Europe__Berlin, 4),
+                hourly,
+                "{text}"
+            );
         }
-        let berlin = dues("*/30 2 * * *", "2026-10-24T22:30:00Z", Tz::Europe__Berlin, 5);
+        let berlin = due_times("*/30 2 * * *", "2026-10-24T22:30:00Z", Tz::Europe__Berlin, 5);
         assert_eq!(
             berlin,
             [
@@ -352,17 +355,18 @@ mod tests {
                 "10-26 02:00 +0100"
             ]
         );
-        let lord_howe = dues("45 * * * *", "2026-04-04T14:00:00Z", Tz::Australia__Lord_Howe, 3);
+        let lord_howe =
+            due_times("45 * * * *", "2026-04-04T14:00:00Z", Tz::Australia__Lord_Howe, 3);
         assert_eq!(lord_howe, ["04-05 01:45 +1100", "04-05 01:45 +1030", "04-05 02:45 +1030"]);
     }
 
     #[test]
-    fn hourly_and_starred_schedules_keep_their_pace_over_a_spring_gap() {
-        let berlin = dues("7 * * * *", "2026-03-28T23:30:00Z", Tz::Europe__Berlin, 3);
+    fn elapsed_time_keeps_its_pace_over_a_spring_gap() {
+        let berlin = due_times("7 * * * *", "2026-03-28T23:30:00Z", Tz::Europe__Berlin, 3);
         assert_eq!(berlin, ["03-29 01:07 +0100", "03-29 03:07 +0200", "03-29 04:07 +0200"]);
-        let every_other = dues("0 */2 * * *", "2026-03-28T22:30:00Z", Tz::Europe__Berlin, 3);
+        let every_other = due_times("0 */2 * * *", "2026-03-28T22:30:00Z", Tz::Europe__Berlin, 3);
         assert_eq!(every_other, ["03-29 00:00 +0100", "03-29 03:00 +0200", "03-29 04:00 +0200"]);
-        let york = dues("*/20 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 4);
+        let york = due_times("*/20 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 4);
         assert_eq!(
             york,
             ["03-08 03:00 -0400", "03-08 03:20 -0400", "03-08 03:40 -0400", "03-09 02:00 -0400"]
@@ -370,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_between_counts_its_end_and_not_its_start() {
+    fn fires_between_excludes_the_start_and_includes_the_end() {
         let full_sync = full_sync("0 * * * *");
         let (ten, eleven) = (at("2026-03-03T10:00:00Z"), at("2026-03-03T11:00:00Z"));
         let second = TimeDelta::seconds(1);
@@ -380,7 +384,7 @@ mod tests {
         assert!(!full_sync.fires_between(ten, ten, Tz::UTC));
     }
 
-    /// What crontab(5) says, one minute at a time, knowing nothing of the code above.
+    /// A crontab(5) matcher for one minute, independent of the code above.
     fn matches(fields: &[(Vec<u32>, bool); 5], instant: DateTime<Utc>) -> bool {
         let [minute, hour, day_of_month, month, day_of_week] = fields;
         let weekday = instant.weekday().num_days_from_sunday();
@@ -449,7 +453,7 @@ mod tests {
         }
 
         #[test]
-        fn elapsed_time_agrees_with_a_clock_that_is_read_every_minute(
+        fn elapsed_time_agrees_with_a_matcher_that_tries_every_minute(
             zone in prop::sample::select(vec![
                 Tz::Europe__Berlin, Tz::America__New_York, Tz::Australia__Lord_Howe, Tz::Africa__Cairo,
             ]),
@@ -474,7 +478,7 @@ mod tests {
         }
 
         #[test]
-        fn every_due_is_after_the_last_in_any_zone(
+        fn next_run_is_always_later_in_any_zone(
             zone in prop::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
             start in 0_i64..4_000_000_000,
         ) {

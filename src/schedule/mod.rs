@@ -1,4 +1,4 @@
-//! Pure planning: what is worth asking for, and when. No I/O and no clock; `now` is an argument.
+//! The scheduler's rules: what is due, by which requests, and when. Pure: `now` is an argument.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 

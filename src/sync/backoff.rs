@@ -1,9 +1,10 @@
-//! Notes how an attempt went: a success ends the pause, a failure makes it longer.
+//! Backoff of a kind: a success ends it, another failure makes it longer.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rusqlite::Connection;
 
 use crate::fetch::context::SyncContext;
 use crate::model::backoff::PAUSE_MICROS_MAX;
@@ -14,8 +15,7 @@ use crate::store::backoff::{self, Backoff};
 use crate::store::listings::{self, Listing};
 use crate::sync::options::SyncSettings;
 
-/// Notes the outcome of a listing, together with what the next run goes by. `before` is the listing
-/// that was open when it began.
+/// Records the outcome of a listing and its backoff. `before` is the listing that was open when it began.
 pub async fn note_listing(
     ctx: &SyncContext,
     settings: &SyncSettings,
@@ -24,31 +24,30 @@ pub async fn note_listing(
     before: Option<&Listing>,
 ) -> StoreResult<()> {
     let open = ctx.store.read(move |c| listings::open(c, kind)).await?;
-    let has_gone_on = before
+    let has_advanced = before
         .zip(open.as_ref())
         .is_some_and(|(before, now)| before.listing == now.listing && before.pages < now.pages);
     let failed = match outcome.is_failure() {
         false => None,
         true => {
             let mut failed = next(ctx, settings, kind, BackoffScope::Listing).await?;
-            if has_gone_on {
+            if has_advanced {
                 failed = Backoff { failures: 1, ..failed };
             }
-            // A listing that came somewhere goes on there with the next run, once.
+            // After its first failure a listing with pages is resumed by the next run, without a pause.
             if failed.failures == 1 && open.is_some_and(|listing| listing.pages > 0) {
                 failed.retry_at = 0;
             }
             Some(failed)
         }
     };
-    let began = ctx.kind_run_began_at;
-    let run = ctx.run_id;
+    let (began_at, run_id) = (ctx.kind_run_began_at, ctx.run_id);
     ctx.store
         .write(move |tx| {
             listings::set_last_outcome(tx, kind, outcome)?;
-            listings::record_full_sync(tx, kind, began)?;
+            listings::record_full_sync(tx, kind, began_at)?;
             match &failed {
-                Some(failed) => backoff::record_failure(tx, failed, run),
+                Some(failed) => backoff::record_failure(tx, failed, run_id),
                 None => {
                     backoff::clear(tx, kind, BackoffScope::Listing)?;
                     backoff::clear(tx, kind, BackoffScope::Poll)
@@ -58,7 +57,7 @@ pub async fn note_listing(
         .await
 }
 
-/// Notes the outcome of work that is no listing.
+/// Records the backoff after polls or daily metrics.
 pub async fn note(
     ctx: &SyncContext,
     settings: &SyncSettings,
@@ -70,28 +69,28 @@ pub async fn note(
         return ctx.store.write(move |tx| backoff::clear(tx, kind, scope)).await;
     }
     let failed = next(ctx, settings, kind, scope).await?;
-    let run = ctx.run_id;
-    ctx.store.write(move |tx| backoff::record_failure(tx, &failed, run)).await
+    let run_id = ctx.run_id;
+    ctx.store.write(move |tx| backoff::record_failure(tx, &failed, run_id)).await
 }
 
-/// Takes back what the present run noted as failures: the whole API is down, no kind is to blame.
+/// Takes back the failures of the current run: the whole API is down, not one kind.
 pub async fn take_back(ctx: &SyncContext) -> StoreResult<()> {
-    let run = ctx.run_id;
-    ctx.store.write(move |tx| backoff::undo_failures(tx, run)).await
+    let run_id = ctx.run_id;
+    ctx.store.write(move |tx| backoff::undo_failures(tx, run_id)).await
 }
 
-/// The pauses of a scope that are in force, by kind: when each ends.
-pub async fn paused(
-    ctx: &SyncContext,
+/// Returns the kinds that are paused, and until when.
+pub fn paused(
+    c: &Connection,
     scope: BackoffScope,
     now: DateTime<Utc>,
 ) -> StoreResult<BTreeMap<Kind, DateTime<Utc>>> {
-    let all = ctx.store.read(move |c| backoff::active(c, instant::micros(now))).await?;
-    let of_scope = all.into_iter().filter(|one| one.scope == scope);
+    let all = backoff::active(c, instant::micros(now))?.into_iter();
+    let of_scope = all.filter(|one| one.scope == scope);
     Ok(of_scope.map(|one| (one.kind, instant::from_micros(one.retry_at))).collect())
 }
 
-/// The state after one failure more.
+/// Returns the backoff after one more failure.
 async fn next(
     ctx: &SyncContext,
     settings: &SyncSettings,
@@ -107,7 +106,7 @@ async fn next(
     Ok(Backoff { kind, scope, failures, retry_at })
 }
 
-/// The time between the next two full syncs of a kind.
+/// Returns the time between the next two full syncs of a kind.
 fn interval(settings: &SyncSettings, kind: Kind, now: DateTime<Utc>) -> Option<Duration> {
     let full_sync = settings.full_syncs.get(&kind)?.as_ref()?;
     let first = full_sync.next_after(now, settings.timezone)?;

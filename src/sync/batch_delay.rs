@@ -1,4 +1,4 @@
-//! How long dues may have to wait for each other, for the budget to carry them.
+//! The batch delay for the remaining rate budget; see [`crate::schedule::batch_delay`].
 
 use std::time::Duration;
 
@@ -11,36 +11,38 @@ use crate::store::{StoreResult, due, listings, pages};
 use crate::sync::next_run;
 use crate::sync::options::SyncSettings;
 
-/// A patience, and until when it holds.
+/// A batch delay, and until when it applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchDelay {
-    /// How long what is due on one page waits for more.
+    /// How long due rows of one page wait for each other.
     pub batch_delay: Duration,
-    /// When the budget is another; `None` if it carries everything.
+    /// End of the rate-limit window; `None` if the budget suffices.
     pub until: Option<DateTime<Utc>>,
 }
 
-/// The patience that the budget asks for now.
+/// Returns the batch delay for the remaining budget.
 pub async fn batch_delay(
     ctx: &SyncContext,
     settings: &SyncSettings,
     now: DateTime<Utc>,
 ) -> StoreResult<BatchDelay> {
     let target = ctx.freshness;
-    let unstretched = BatchDelay { batch_delay: target, until: None };
-    let Some(window) = ctx.fetcher.remaining() else { return Ok(unstretched) };
+    let shortest = BatchDelay { batch_delay: target, until: None };
+    let Some(window) = ctx.fetcher.remaining() else { return Ok(shortest) };
     let mut remaining = batch_delay::within_horizon(window);
     let horizon = now + TimeDelta::from_std(remaining.time).unwrap_or_default();
     let accounts =
         ctx.store.read(move |c| due::count_until(c, Kind::Account, horizon.timestamp())).await?;
     let videos =
         ctx.store.read(move |c| due::count_until(c, Kind::Video, horizon.timestamp())).await?;
-    // Looking ahead is only worth it where the budget might be short.
+    // Forecast only where the budget might be short.
     if accounts.saturating_add(videos).saturating_mul(2) < remaining.requests {
-        return Ok(unstretched);
+        return Ok(shortest);
     }
-    remaining.requests =
-        dues_share(remaining, accounts.saturating_add(full_syncs(ctx, settings, horizon).await?));
+    remaining.requests = poll_requests(
+        remaining,
+        accounts.saturating_add(full_syncs(ctx, settings, horizon).await?),
+    );
     let mut upcoming = Vec::new();
     for kind in [Kind::Account, Kind::Video] {
         let rows = ctx.store.read(move |c| due::until(c, kind, horizon.timestamp())).await?;
@@ -52,12 +54,12 @@ pub async fn batch_delay(
     Ok(BatchDelay { batch_delay, until })
 }
 
-/// What is left for the dues besides requests that cannot wait for each other: half at least.
-fn dues_share(remaining: RateBudget, others: u64) -> u64 {
+/// The requests left for polls beside those that cannot wait for each other; at least half.
+fn poll_requests(remaining: RateBudget, others: u64) -> u64 {
     remaining.requests.saturating_sub(others).max(remaining.requests / 2)
 }
 
-/// Requests of the full syncs that begin before then.
+/// Requests of the full syncs that begin before `before`.
 async fn full_syncs(
     ctx: &SyncContext,
     settings: &SyncSettings,

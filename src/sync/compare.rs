@@ -1,5 +1,4 @@
-//! What is held of a row against what the API says of it: what differs, and whether a later scrape
-//! explains it. Pure.
+//! Compares a stored row with the API's: what differs, and whether a later scrape explains it. Pure.
 
 use std::borrow::Cow;
 
@@ -9,7 +8,7 @@ use crate::api::{is_same_json, is_same_text};
 use crate::model::{ColumnType, Instant, Kind, Row, Value, columns};
 use crate::store::sample::StoredRow;
 
-/// What only somebody's request changes, and no scrape: no later one explains that it differs.
+/// Columns that no scrape changes, so that a later scrape does not explain a difference.
 const ACCOUNT_SETTINGS: &[&str] = &[
     "platform",
     "type",
@@ -38,46 +37,46 @@ const VIDEO_SETTINGS: &[&str] = &[
 const ACCOUNT_VIDEO_SETTINGS: &[&str] =
     &["platform", "external_id", "type", "shortcode", "account_id"];
 
-/// A creator has no scrape; this follows those of its accounts.
+/// Columns of a creator that the scrapes of its accounts change.
 const CREATOR_SUMS: &[&str] = &["total_followers"];
 
 /// A column whose value differs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// Its name; `history` for a count of the scrape in history.
+    /// Its name; `history.NAME` for a count in history.
     pub column: Cow<'static, str>,
-    /// What is held.
+    /// The stored value.
     pub held: Option<String>,
-    /// What the API says.
+    /// The API's value.
     pub found: Option<String>,
 }
 
-/// What came of comparing a row.
+/// The result of comparing a row.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Compared {
+pub enum Comparison {
     /// Nothing differs.
     Equal,
-    /// What differs came with a later scrape.
+    /// A later scrape explains all differences.
     Later,
-    /// These differ beyond that.
+    /// Differences that no later scrape explains.
     Drift(Vec<Difference>),
 }
 
-/// Compares a row. `is_newer` says of a creator that its accounts were scraped since. `scrape` is what
-/// history holds of the very scrape that the API shows, if the mirror has seen it.
+/// Compares a row. `is_newer` tells of a creator whether its accounts were scraped since. `scrape` holds
+/// the counts in history of the scrape that the API shows, if the mirror has seen it.
 pub fn compare(
     kind: Kind,
     held: &StoredRow,
     found: &Row,
     is_newer: bool,
     scrape: Option<&[Option<i64>]>,
-) -> Compared {
+) -> Comparison {
     let is_later = is_later(kind, held, found);
     let (mut differences, mut is_explained) = (Vec::new(), false);
-    for ((column, mine), theirs) in
+    for ((column, stored), received) in
         columns::columns(kind).iter().zip(&held.values).zip(found.values())
     {
-        if is_same(column.name, column.ty, mine, &theirs) {
+        if is_same(column.name, column.ty, stored, &received) {
             continue;
         }
         if explains(kind, column.name, is_later, is_newer) {
@@ -85,7 +84,7 @@ pub fn compare(
             continue;
         }
         let column = Cow::Borrowed(column.name);
-        differences.push(Difference { column, held: shown(mine), found: shown(&theirs) });
+        differences.push(Difference { column, held: shown(stored), found: shown(&received) });
     }
     let is_same_extra = is_same_extra(kind, held.extra.as_deref(), found.extra.as_deref());
     if !is_same_extra && is_later {
@@ -98,13 +97,13 @@ pub fn compare(
         differences.extend(in_history(kind, found, scrape));
     }
     match (differences.is_empty(), is_explained) {
-        (false, _) => Compared::Drift(differences),
-        (true, true) => Compared::Later,
-        (true, false) => Compared::Equal,
+        (false, _) => Comparison::Drift(differences),
+        (true, true) => Comparison::Later,
+        (true, false) => Comparison::Equal,
     }
 }
 
-/// Whether the API shows a later scrape than the one that is held.
+/// Whether the API shows a later scrape than the stored one.
 pub fn is_later(kind: Kind, held: &StoredRow, found: &Row) -> bool {
     found.scraped_at.is_some() && found.scraped_at > scrape_of(kind, held)
 }
@@ -123,32 +122,32 @@ fn explains(kind: Kind, column: &str, is_later: bool, is_newer: bool) -> bool {
     }
 }
 
-fn is_same(name: &str, ty: ColumnType, mine: &Value<'_>, theirs: &Value<'_>) -> bool {
-    match (mine, theirs) {
-        (Value::Text(mine), Value::Text(theirs)) if ty == ColumnType::Object => {
-            is_same_json(mine, theirs)
+fn is_same(name: &str, ty: ColumnType, stored: &Value<'_>, received: &Value<'_>) -> bool {
+    match (stored, received) {
+        (Value::Text(stored), Value::Text(received)) if ty == ColumnType::Object => {
+            is_same_json(stored, received)
         }
-        (Value::Text(mine), Value::Text(theirs)) => is_same_text(name, mine, theirs),
-        _ => mine == theirs,
+        (Value::Text(stored), Value::Text(received)) => is_same_text(name, stored, received),
+        _ => stored == received,
     }
 }
 
-/// Of a creator that is read by id the API may tell more than in a list; what no list has told is no
-/// difference.
-fn is_same_extra(kind: Kind, mine: Option<&str>, theirs: Option<&str>) -> bool {
-    let (mine, theirs) = (mine.unwrap_or("{}"), theirs.unwrap_or("{}"));
+/// Compares the members without a column. A creator read by id may have more of them than in a list;
+/// those are no difference.
+fn is_same_extra(kind: Kind, stored: Option<&str>, received: Option<&str>) -> bool {
+    let (stored, received) = (stored.unwrap_or("{}"), received.unwrap_or("{}"));
     if kind != Kind::Creator {
-        return is_same_json(mine, theirs);
+        return is_same_json(stored, received);
     }
     let members = |text| serde_json::from_str::<Map<String, Json>>(text).unwrap_or_default();
-    let known = members(mine);
-    let mut told = members(theirs);
-    told.retain(|name, _| known.contains_key(name));
-    is_same_json(mine, &Json::Object(told).to_string())
+    let known = members(stored);
+    let mut found = members(received);
+    found.retain(|name, _| known.contains_key(name));
+    is_same_json(stored, &Json::Object(found).to_string())
 }
 
-/// What history lacks of the scrape that is shown. A number that it has and the API no longer gives
-/// is no lack.
+/// Returns the counts of the shown scrape that differ in history. A count that the API no longer gives does
+/// not.
 fn in_history(kind: Kind, found: &Row, scrape: Option<&[Option<i64>]>) -> Vec<Difference> {
     let mut differences = Vec::new();
     for (at, name) in columns::history_columns(kind).iter().enumerate() {
@@ -182,7 +181,7 @@ mod tests {
     fn held(kind: Kind, json: &str) -> StoredRow {
         let row = decode::row(kind, json.to_owned()).unwrap();
         StoredRow {
-            row_id: 1,
+            key: 1,
             values: row.values().map(Value::into_owned).collect(),
             extra: row.extra.clone(),
             fingerprint: row.fingerprint,
@@ -191,16 +190,16 @@ mod tests {
         }
     }
 
-    fn columns_of(kind: Kind, mine: &str, theirs: &str) -> Option<Vec<String>> {
-        let (held, found) = (held(kind, mine), decode::row(kind, theirs.to_owned()).unwrap());
+    fn columns_of(kind: Kind, stored: &str, received: &str) -> Option<Vec<String>> {
+        let (held, found) = (held(kind, stored), decode::row(kind, received.to_owned()).unwrap());
         let names = columns::history_columns(kind).iter();
         let counts: Vec<_> = names
             .map(|name| columns::position(kind, name).and_then(|at| held.values[at].as_integer()))
             .collect();
         match compare(kind, &held, &found, false, Some(&counts)) {
-            Compared::Equal => Some(Vec::new()),
-            Compared::Later => None,
-            Compared::Drift(found) => {
+            Comparison::Equal => Some(Vec::new()),
+            Comparison::Later => None,
+            Comparison::Drift(found) => {
                 Some(found.iter().map(|one| one.column.clone().into_owned()).collect())
             }
         }
@@ -210,14 +209,14 @@ mod tests {
         "is_active":true,"video_url":"https://a/b?sig=1","metadata":{"a":"1","b":"2"},"new":{"x_url":"c?1"}}"#;
 
     #[test]
-    fn signatures_of_addresses_and_the_order_of_members_are_no_difference() {
-        let theirs = r#"{"new":{"x_url":"c?2"},"id":"v","last_scrape_time":"2026-01-01T00:00:00.000Z","view_count":5.0,
+    fn url_signatures_and_member_order_are_no_difference() {
+        let received = r#"{"new":{"x_url":"c?2"},"id":"v","last_scrape_time":"2026-01-01T00:00:00.000Z","view_count":5.0,
             "is_active":true,"video_url":"https://a/b?sig=2","metadata":{"b":"2","a":"1"}}"#;
-        assert_eq!(columns_of(Kind::Video, BEFORE, theirs), Some(vec![]));
+        assert_eq!(columns_of(Kind::Video, BEFORE, received), Some(vec![]));
     }
 
     #[test]
-    fn a_later_scrape_explains_counts_but_no_settings() {
+    fn later_scrape_explains_counts_but_not_settings() {
         let later = BEFORE.replace("2026-01-01", "2026-01-02").replace(":5,", ":6,");
         assert_eq!(columns_of(Kind::Video, BEFORE, &later), None);
         let paused = later.replace("true", "false").replace(r#""1""#, r#""9""#);
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_scrape_explains_nothing_and_an_earlier_one_neither() {
+    fn same_or_earlier_scrape_explains_nothing() {
         let other = BEFORE.replace(":5,", ":6,").replace("b?sig", "c?sig").replace("new", "newer");
         let differs = columns_of(Kind::Video, BEFORE, &other).unwrap();
         assert_eq!(differs, ["video_url", "view_count", "extra", "history.view_count"]);
@@ -238,25 +237,26 @@ mod tests {
     }
 
     #[test]
-    fn a_creator_follows_the_scrapes_of_its_accounts_in_its_sum_alone() {
-        let mine = r#"{"id":"c","name":"Ada","accounts_summary":{"total":1,"total_followers":5}}"#;
-        let theirs = mine.replace(":5", ":6");
+    fn scrapes_of_its_accounts_explain_only_the_sum_of_a_creator() {
+        let stored =
+            r#"{"id":"c","name":"Ada","accounts_summary":{"total":1,"total_followers":5}}"#;
+        let received = stored.replace(":5", ":6");
         let (held, found) =
-            (held(Kind::Creator, mine), decode::row(Kind::Creator, theirs.to_owned()).unwrap());
-        assert_eq!(compare(Kind::Creator, &held, &found, true, None), Compared::Later);
+            (held(Kind::Creator, stored), decode::row(Kind::Creator, received.to_owned()).unwrap());
+        assert_eq!(compare(Kind::Creator, &held, &found, true, None), Comparison::Later);
         assert!(matches!(
             compare(Kind::Creator, &held, &found, false, None),
-            Compared::Drift(found) if found.len() == 1
+            Comparison::Drift(found) if found.len() == 1
         ));
-        // By id the API may tell more of it than in a list.
-        let more = mine.replace("}}", r#"},"accounts":[{"id":"a"}]}"#);
+        // By id the API may show more members than in a list.
+        let more = stored.replace("}}", r#"},"accounts":[{"id":"a"}]}"#);
         let found = decode::row(Kind::Creator, more.to_owned()).unwrap();
-        assert_eq!(compare(Kind::Creator, &held, &found, false, None), Compared::Equal);
-        let theirs = theirs.replace("Ada", "Eva");
-        let found = decode::row(Kind::Creator, theirs.to_owned()).unwrap();
+        assert_eq!(compare(Kind::Creator, &held, &found, false, None), Comparison::Equal);
+        let received = received.replace("Ada", "Eva");
+        let found = decode::row(Kind::Creator, received.to_owned()).unwrap();
         assert!(matches!(
             compare(Kind::Creator, &held, &found, true, None),
-            Compared::Drift(found) if found[0].column == "name"
+            Comparison::Drift(found) if found[0].column == "name"
         ));
     }
 }

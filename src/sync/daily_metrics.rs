@@ -1,4 +1,4 @@
-//! One request for the daily metrics of many resources, and its answer as one transaction.
+//! One request for the daily metrics of many ids on one day, and the transaction that its answer becomes.
 
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
@@ -13,33 +13,33 @@ use crate::store::metrics::{self, DayMetrics, Subject, Wanted};
 use crate::store::runs::KindCounts;
 use crate::store::unsupported;
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Debug)]
-pub enum Asked {
-    /// It was answered, and the answer is in the database.
-    Answered(Done),
-    /// The server refuses what was sent: too many ids, or something else about it.
+pub enum MetricsResult {
+    /// The answer was written.
+    Written(MetricsCounts),
+    /// The server refuses the parameters, for the number of ids or another reason.
     Invalid(Failure),
-    /// The server does not have the endpoint, or not for this key.
+    /// The server does not support the endpoint, or not for this key.
     Refused(Failure),
 }
 
-/// What an answer brought.
+/// Counts of resources in answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Done {
-    /// Resources with figures.
+pub struct MetricsCounts {
+    /// With metrics.
     pub rows: u64,
-    /// Of these, new or other than before.
+    /// Of these, new or changed.
     pub changed: u64,
-    /// Of these, with a figure that was no number.
+    /// Of these, with a value of another type than documented.
     pub type_mismatches: u64,
-    /// Resources that the API does not know.
+    /// Answered as not found.
     pub not_found: u64,
-    /// Resources that the answer says nothing about.
+    /// Missing from the answer.
     pub passed_over: u64,
 }
 
-/// The name under which it is remembered that the endpoint is refused.
+/// The name of the endpoint, as in `UnsupportedFeature::feature`.
 pub fn endpoint(subject_kind: SubjectKind) -> String {
     format!("POST {}", path(subject_kind))
 }
@@ -48,7 +48,7 @@ fn path(subject_kind: SubjectKind) -> String {
     format!("{}/metrics", subject_kind.kind().path())
 }
 
-/// The request for these ids on one day. It only reads, whatever its method says.
+/// The request for these ids on one day: a POST that only reads.
 pub fn request(subject_kind: SubjectKind, date: &str, subjects: &[Subject]) -> Request {
     let id = |subject: &Subject| match subject_kind.platform() {
         None => Value::from(subject.id.as_str()),
@@ -62,43 +62,41 @@ pub fn request(subject_kind: SubjectKind, date: &str, subjects: &[Subject]) -> R
     Request::post(path(subject_kind), Value::Object(body).to_string())
 }
 
-/// Asks for resources on one day, and writes what is answered. A bound that the answer proves is
-/// remembered with it.
-pub async fn ask(
+/// Requests the metrics of one day and writes the answer, with the bound that it proves.
+pub async fn fetch(
     ctx: &SyncContext,
     subject_kind: SubjectKind,
     day: NaiveDate,
     subjects: Vec<Subject>,
     mut bound: Bound,
-) -> FetchResult<Asked> {
+) -> FetchResult<MetricsResult> {
     let date = day.to_string();
     let request = request(subject_kind, &date, &subjects);
     let fetched = ctx.fetcher.fetch(&request, |answer| Windowed::read(&date, answer)).await;
     let fetched = match fetched {
-        Ok(fetched) => fetched,
-        Err(FetchError::Api(failure)) => return outcome(failure),
-        Err(error) => return Err(error),
+        Err(FetchError::Api(failure)) => return refusal(failure),
+        fetched => fetched?,
     };
-    // What a clock that runs ahead takes for settled may not even be over.
+    // By a clock that runs ahead, a day may seem final that is not over.
     let today = ctx.fetcher.clock().now().date_naive();
     let server_day = fetched.head.server_date.map_or(today, |date| date.date_naive());
     let is_settled = backfill::is_settled(day, today.min(server_day));
-    let mut done = Done::default();
+    let mut counts = MetricsCounts::default();
     let sent = subjects.len();
-    let mut told = Vec::with_capacity(sent);
+    let mut answers = Vec::with_capacity(sent);
     for subject in subjects {
         match fetched.value.of(&subject.id) {
             Some((metrics, is_type_mismatch)) => {
-                done.rows += 1;
-                done.type_mismatches += u64::from(is_type_mismatch);
+                counts.rows += 1;
+                counts.type_mismatches += u64::from(is_type_mismatch);
                 let is_final = is_settled || subject.is_again;
-                told.push((subject, DayMetrics::Figures { metrics, is_final }));
+                answers.push((subject, DayMetrics::Figures { metrics, is_final }));
             }
             None if fetched.value.is_not_found(&subject.id) => {
-                done.not_found += 1;
-                told.push((subject, DayMetrics::NotFound));
+                counts.not_found += 1;
+                answers.push((subject, DayMetrics::NotFound));
             }
-            None => done.passed_over += 1,
+            None => counts.passed_over += 1,
         }
     }
     let learned = bound.answered(sent);
@@ -109,40 +107,40 @@ pub async fn ask(
         .store
         .write(move |tx| {
             let wanted = Wanted { subject_kind, day: number(day), date, has_settled: is_settled };
-            let changed = metrics::write(tx, &wanted, &told)?;
+            let changed = metrics::write(tx, &wanted, &answers)?;
             if let Some(ids) = learned {
                 metrics::save_ids_max(tx, subject_kind.kind(), ids, counters.at)?;
             }
             if was_refused {
                 unsupported::forget(tx, &feature)?;
             }
-            let mut counts = KindCounts::default();
-            counts.page.rows_seen = i64::try_from(done.rows).unwrap_or(i64::MAX);
-            counts.page.type_mismatches = i64::try_from(done.type_mismatches).unwrap_or(i64::MAX);
-            counts.page.rows_changed = changed;
-            counters.close(tx, &counts)?;
+            let mut tally = KindCounts::default();
+            tally.page.rows_seen = i64::try_from(counts.rows).unwrap_or(i64::MAX);
+            tally.page.type_mismatches = i64::try_from(counts.type_mismatches).unwrap_or(i64::MAX);
+            tally.page.rows_changed = changed;
+            counters.close(tx, &tally)?;
             Ok(changed)
         })
         .await?;
-    done.changed = changed.unsigned_abs();
-    Ok(Asked::Answered(done))
+    counts.changed = changed.unsigned_abs();
+    Ok(MetricsResult::Written(counts))
 }
 
-fn outcome(failure: Failure) -> FetchResult<Asked> {
-    // 405 and 501 are about the method, 413 about the length of the body. A proxy may say the latter.
+fn refusal(failure: Failure) -> FetchResult<MetricsResult> {
+    // 405 and 501 refuse the method, 413 the length of the body, which a proxy may answer as well.
     match (failure.verdict, failure.status) {
         (_, Some(400 | 405 | 501)) if !failure.is_problem => Err(FetchError::Api(failure)),
         (Verdict::NotFound | Verdict::ScopeMissing, _) | (_, Some(405 | 501)) => {
-            Ok(Asked::Refused(failure))
+            Ok(MetricsResult::Refused(failure))
         }
         (Verdict::Invalid | Verdict::TooLarge, _) | (_, Some(400 | 413)) => {
-            Ok(Asked::Invalid(failure))
+            Ok(MetricsResult::Invalid(failure))
         }
         _ => Err(FetchError::Api(failure)),
     }
 }
 
-/// Remembers a bound that the server has named.
+/// Stores the bound that the server has stated.
 pub async fn keep_bound(
     ctx: &SyncContext,
     subject_kind: SubjectKind,
@@ -155,17 +153,17 @@ pub async fn keep_bound(
         .await?)
 }
 
-/// Whether a refusal is about the window rather than the ids.
-pub fn blames_window(failure: &Failure) -> bool {
-    let is_window = |field: &str| {
+/// Whether a refusal is about the dates rather than the ids.
+pub fn blames_dates(failure: &Failure) -> bool {
+    let is_date = |field: &str| {
         let name = field.rsplit(['.', '/', ' ']).next().unwrap_or(field);
         matches!(name, "period" | "start_date" | "end_date")
     };
-    !failure.fields.is_empty() && failure.fields.iter().all(|error| is_window(&error.field))
+    !failure.fields.is_empty() && failure.fields.iter().all(|error| is_date(&error.field))
 }
 
-/// Everything that a refusal says, for a bound to be read from.
-pub fn words(failure: &Failure) -> String {
+/// The text of a refusal, which may state the bound.
+pub fn refusal_text(failure: &Failure) -> String {
     let messages = failure.fields.iter().map(|error| error.message.as_str());
     std::iter::once(failure.detail.as_str()).chain(messages).collect::<Vec<_>>().join(" | ")
 }
@@ -175,11 +173,11 @@ mod tests {
     use super::*;
 
     fn subject(id: &str) -> Subject {
-        Subject { row_id: 1, id: id.to_owned(), is_again: false }
+        Subject { key: 1, id: id.to_owned(), is_again: false }
     }
 
     #[test]
-    fn a_request_names_one_day_and_ids_as_the_endpoint_wants_them() {
+    fn request_holds_one_day_and_ids_in_the_documented_form() {
         let body = |subject_kind, ids: &[&str]| {
             let subjects: Vec<Subject> = ids.iter().map(|id| subject(id)).collect();
             let request = request(subject_kind, "2026-11-19", &subjects);

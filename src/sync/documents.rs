@@ -1,4 +1,4 @@
-//! The two single documents: the headline figures of the organization, and the API's lifecycle.
+//! The two documents: `GET /overview`, totals of the organization, and `GET /meta`, the API's lifecycle.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::store::runs::KindCounts;
 use crate::store::{instance, listings};
 use crate::sync::page;
 
-/// The window the figures are asked for; the API's default.
+/// The period of the totals; the API's default.
 const PERIOD: &str = "7d";
 
 /// The request for the overview.
@@ -21,12 +21,12 @@ pub fn overview_request() -> Request {
     Request::get(Kind::Overview.path()).query("period", PERIOD)
 }
 
-/// Reads `GET /overview`; its figures are kept if any has changed.
+/// Reads `GET /overview`; adds its totals to history if any changed.
 pub async fn overview(ctx: &mut SyncContext) -> FetchResult<()> {
     let request = overview_request();
     let url = page::url(&request);
-    let asked = url.clone();
-    let etag = ctx.store.read(move |c| documents::etag(c, &asked)).await?;
+    let stored_url = url.clone();
+    let etag = ctx.store.read(move |c| documents::etag(c, &stored_url)).await?;
     let request = request.if_none_match(etag);
     let fetched = ctx
         .fetcher
@@ -51,7 +51,7 @@ pub async fn overview(ctx: &mut SyncContext) -> FetchResult<()> {
     Ok(())
 }
 
-/// Reads `GET /meta`, which needs no key and is not limited.
+/// Reads `GET /meta`, which needs no key and has no rate limit.
 pub async fn meta(ctx: &mut SyncContext) -> FetchResult<()> {
     let request = Request::get(Kind::Meta.path()).without_key();
     let fetched = ctx
@@ -74,7 +74,7 @@ pub async fn meta(ctx: &mut SyncContext) -> FetchResult<()> {
     Ok(())
 }
 
-/// The headline figures, as members of `data.current`.
+/// The totals, members of `data.current`.
 const FIGURES: [Column; 5] = [
     figure("total_views", ColumnType::Integer),
     figure("engagement_rate", ColumnType::Real),
@@ -87,8 +87,7 @@ const fn figure(name: &'static str, ty: ColumnType) -> Column {
     Column { name, ty, within: None }
 }
 
-/// The figures of `data.current`, the rest of the answer as received, and whether a figure was no
-/// number.
+/// Returns the totals and the rest of the answer, and whether a total had another type than documented.
 fn figures(raw: &RawValue) -> (OverviewFigures, bool) {
     let outer = decode::pick(raw, &[figure("current", ColumnType::Object)]);
     let Some(mut outer) = outer else { return (OverviewFigures::default(), true) };
@@ -100,15 +99,15 @@ fn figures(raw: &RawValue) -> (OverviewFigures, bool) {
         outer.is_type_mismatch || picked.as_ref().is_some_and(|picked| picked.is_type_mismatch);
     let mut figures = OverviewFigures::default();
     if let Some(picked) = picked {
-        let whole = |at: usize| picked.values.get(at).and_then(Value::as_integer);
-        figures.total_views = whole(0);
+        let integer = |at: usize| picked.values.get(at).and_then(Value::as_integer);
+        figures.total_views = integer(0);
         figures.engagement_rate = match picked.values.get(1) {
             Some(Value::Real(rate)) => Some(*rate),
             _ => None,
         };
-        figures.active_accounts = whole(2);
-        figures.account_videos = whole(3);
-        figures.tracked_videos = whole(4);
+        figures.active_accounts = integer(2);
+        figures.account_videos = integer(3);
+        figures.tracked_videos = integer(4);
         if !picked.rest.is_empty() {
             outer.rest.insert(Cow::Borrowed("current"), Cow::Owned(decode::object(&picked.rest)));
         }
@@ -122,19 +121,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_read_and_the_rest_is_kept() {
+    fn totals_are_read_and_the_rest_is_kept() {
         let json = r#"{"type":"overview","current":{"total_views":12.0,"engagement_rate":4.5,
             "active_accounts":"3","new":1},"previous":{"total_views":9}}"#;
         let (figures, is_type_mismatch) = figures(serde_json::from_str(json).unwrap());
         assert_eq!((figures.total_views, figures.engagement_rate), (Some(12), Some(4.5)));
         assert_eq!(figures.active_accounts, None);
         assert!(is_type_mismatch);
-        // What no parser can hold is kept as it came, beside the figures.
-        let wild = r#"{"current":{"total_views":5,"x":1e400},"y":"\ud800"}"#;
-        let (figures_of_wild, _) = super::figures(serde_json::from_str(wild).unwrap());
-        assert_eq!(figures_of_wild.total_views, Some(5));
+        // A number beyond any type is kept as received.
+        let extreme = r#"{"current":{"total_views":5,"x":1e400},"y":"\ud800"}"#;
+        let (figures_of_extreme, _) = super::figures(serde_json::from_str(extreme).unwrap());
+        assert_eq!(figures_of_extreme.total_views, Some(5));
         assert_eq!(
-            figures_of_wild.extra.as_deref(),
+            figures_of_extreme.extra.as_deref(),
             Some(r#"{"current":{"x":1e400},"y":"\ud800"}"#)
         );
         let extra: serde_json::Value = serde_json::from_str(&figures.extra.unwrap()).unwrap();

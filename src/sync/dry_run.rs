@@ -1,4 +1,4 @@
-//! The requests a run would make, for `sync --dry-run`. Nothing is sent and nothing is written.
+//! `sync --dry-run`: the requests that a run would send. Sends nothing and writes nothing.
 
 use std::collections::BTreeSet;
 
@@ -7,18 +7,16 @@ use rusqlite::Connection;
 
 use crate::fetch::query;
 use crate::model::due::DueAccountList;
-use crate::model::{BackoffScope, Kind, SubjectKind, instant};
+use crate::model::{Kind, instant};
 use crate::outbox;
 use crate::schedule::backfill::Task;
 use crate::schedule::decision::Work;
-use crate::store::backoff::active;
 use crate::store::{StoreResult, listings, pages, unsupported};
 use crate::sync::options::{RunOptions, SyncSettings};
 use crate::sync::{backfill, schedule_state};
 use crate::sync::{daily_metrics, documents, page};
 
-/// One line per request, and one where the number is not known. `c` is `None` before the first
-/// pass.
+/// Returns a line per request, and one where their number is not known. `c` is `None` before the first run.
 pub fn preview(
     c: Option<&Connection>,
     options: &RunOptions,
@@ -34,7 +32,7 @@ pub fn preview(
         None => Vec::new(),
     };
     let refused = refused.into_iter().map(|refusal| refusal.feature).collect();
-    for (kind, work) in agenda(c, &refused, options, settings, now)? {
+    for (kind, work) in work(c, &refused, options, settings, now)? {
         let parameters = query::parameters(kind, &refused);
         match work {
             Work::Nothing | Work::Unavailable => {}
@@ -44,11 +42,11 @@ pub fn preview(
             Work::Listing(_) | Work::Resume if kind == Kind::Meta => {
                 lines.push(query::endpoint(kind))
             }
-            Work::Listing(_) => chain(c, kind, &parameters, None, &mut lines)?,
+            Work::Listing(_) => listing(c, kind, &parameters, None, &mut lines)?,
             Work::Resume => {
                 let open = c.map(|c| listings::open(c, kind)).transpose()?;
                 let cursor = open.flatten().and_then(|listing| listing.next_cursor);
-                chain(c, kind, &parameters, cursor, &mut lines)?;
+                listing(c, kind, &parameters, cursor, &mut lines)?;
             }
             Work::Poll(request_plan) => {
                 for page in request_plan.pages {
@@ -80,32 +78,27 @@ pub fn preview(
         }
     }
     if let Some(c) = c {
-        lines.extend(days(c, options, now)?);
+        lines.extend(daily_requests(c, options, now)?);
     }
     Ok(lines)
 }
 
-/// The days that are asked for after the run.
-fn days(c: &Connection, options: &RunOptions, now: DateTime<Utc>) -> StoreResult<Vec<String>> {
-    let paused = active(c, instant::micros(now))?;
-    let is_paused =
-        |kind| paused.iter().any(|one| one.kind == kind && one.scope == BackoffScope::Days);
-    let wanted =
-        SubjectKind::KINDS.into_iter().filter(|kind| options.wants(*kind) && !is_paused(*kind));
-    let tasks = backfill::due(c, now, &wanted.collect::<Vec<_>>())?;
-    let of = |task: &Task| {
-        format!(
-            "{} for {}: {}",
-            daily_metrics::endpoint(task.subject_kind),
-            task.day,
-            task.subject_kind.member()
-        )
+/// The daily metrics that are requested after the run.
+fn daily_requests(
+    c: &Connection,
+    options: &RunOptions,
+    now: DateTime<Utc>,
+) -> StoreResult<Vec<String>> {
+    let line = |task: Task| {
+        let (endpoint, ids) =
+            (daily_metrics::endpoint(task.subject_kind), task.subject_kind.member());
+        format!("{endpoint} for {}: {ids}", task.day)
     };
-    Ok(tasks.iter().map(of).collect())
+    Ok(backfill::due(c, now, &options.only)?.into_iter().map(line).collect())
 }
 
-/// What a run does, in its order: what is due, and then the listings.
-fn agenda(
+/// The work of a run in its order: polls, then listings.
+fn work(
     c: Option<&Connection>,
     refused: &BTreeSet<String>,
     options: &RunOptions,
@@ -114,18 +107,17 @@ fn agenda(
 ) -> StoreResult<Vec<(Kind, Work)>> {
     let (mut polls, mut listings) = (Vec::new(), Vec::new());
     for kind in Kind::ALL.into_iter().filter(|kind| options.wants(*kind)) {
-        let schedule_state = schedule_state::read(c, refused, options, kind, now)?;
-        let decision = schedule_state::weigh(&schedule_state, options, settings, kind, now);
+        let decision = schedule_state::preview(c, refused, options, settings, kind, now)?;
         polls.extend(decision.polls.map(|work| (kind, work)));
-        listings.push((decision.waits_since, kind, decision.listing));
+        listings.push((decision.state.full_sync_due_after, kind, decision.listing));
     }
-    listings.sort_by_key(|(waits_since, ..)| *waits_since);
+    listings.sort_by_key(|(due_after, ..)| *due_after);
     polls.extend(listings.into_iter().map(|(_, kind, work)| (kind, work)));
     Ok(polls)
 }
 
-/// The pages of a listing as far as the last one knew them.
-fn chain(
+/// The pages of a listing, as far as the last listing knew them.
+fn listing(
     c: Option<&Connection>,
     kind: Kind,
     parameters: &[(String, String)],

@@ -1,174 +1,133 @@
-//! What a kind's turn came to: closing the listing, drawing its consequences, writing the log.
+//! Finishes a listing: completeness, removals, and the outcome of the kind.
 
-use crate::api::{Failure, Verdict};
 use crate::fetch::context::SyncContext;
-use crate::fetch::error::{FetchError, FetchResult};
+use crate::fetch::error::FetchResult;
+use crate::fetch::kind_outcome::{explained, of_failure};
 use crate::fetch::query;
-use crate::model::KindOutcome;
-use crate::model::Outcome;
 use crate::model::shown::printable;
-use crate::model::{BadRow, Kind};
+use crate::model::{BadRow, Kind, KindOutcome, Outcome};
 use crate::store::due;
 use crate::store::listings::{self, End};
 use crate::store::removals::{self, Policy, Removals};
 use crate::store::rows::{self, UnreadableScrapes};
-use crate::store::runs::{self, KindCounts};
+use crate::store::runs::KindCounts;
 use crate::sync::listing_result::{IncompleteReason, ListingResult};
 
-/// Longest part of an answer that is repeated in an outcome.
-const NAMED_CHARS_MAX: usize = 80;
+/// Longest part of an answer that a detail repeats, characters.
+const SHOWN_CHARS_MAX: usize = 80;
 
-/// How many undecodable rows are named.
+/// The most undecodable rows that a detail names.
 const NAMED_MAX: usize = 5;
 
-/// Closes a listing, whole or flawed.
-pub async fn listing(
+/// Records the end of a listing. Only a complete one removes rows.
+pub async fn finish_listing(
     ctx: &mut SyncContext,
     listing_result: &ListingResult,
     policy: Policy,
 ) -> FetchResult<KindOutcome> {
     match &listing_result.reason {
-        None => whole(ctx, listing_result, policy).await,
-        Some(reason) => flawed(ctx, listing_result, reason).await,
+        None => complete(ctx, listing_result, policy).await,
+        Some(reason) => incomplete(ctx, listing_result, reason).await,
     }
 }
 
-async fn whole(
+async fn complete(
     ctx: &mut SyncContext,
     listing_result: &ListingResult,
     policy: Policy,
 ) -> FetchResult<KindOutcome> {
-    let listing = &listing_result.listing;
+    let listing = listing_result.listing.clone();
+    let (kind, rows_dropped) = (listing.kind, listing.rows_dropped);
     // A row that could not be decoded may be any of those that seem to be absent.
-    let is_evidence = listing.is_evidence && listing.rows_dropped == 0;
+    let is_evidence = listing.is_evidence && rows_dropped == 0;
     let now = ctx.fetcher.stamp();
-    let counters = ctx.counters(listing.kind);
-    let of = listing.clone();
+    let counters = ctx.counters(kind);
     let removals = ctx
         .store
         .write(move |tx| {
-            let listing = &of;
             listings::end(tx, listing.listing, End::Complete, now)?;
-            listings::record_complete(tx, listing.kind, listing.started_at)?;
-            if listing.kind == Kind::AccountVideo {
+            listings::record_complete(tx, kind, listing.started_at)?;
+            if kind == Kind::AccountVideo {
                 due::all_account_lists_read(tx, listing.started_at)?;
             }
             let removals = match is_evidence {
-                true => removals::apply(tx, listing, policy, now)?,
+                true => removals::apply(tx, &listing, policy, now)?,
                 false => Removals::default(),
             };
-            counters
-                .close(tx, &KindCounts { removed: removals.removed, ..KindCounts::default() })?;
+            counters.close(tx, &KindCounts { removed: removals.removed, ..KindCounts::default() })?;
             Ok(removals)
         })
         .await?;
+    let notes = &listing_result.notes;
     if removals.held > 0 {
-        return Ok(held(listing.kind, removals.held));
+        let detail = format!(
+            "{} {} are gone from the API, more than `max_removals` allows; none was marked removed. \
+             If that is right, run `creatormirror sync --accept-removals`",
+            removals.held,
+            kind.plural()
+        );
+        return Ok(explained(Outcome::RemovalsHeld, "removals_held", detail));
     }
-    if listing.rows_dropped > 0 {
-        return Ok(dropped(listing.rows_dropped, &listing_result.notes.bad));
+    if rows_dropped > 0 {
+        let detail = format!("{rows_dropped} rows could not be decoded: {}", named(&notes.bad));
+        return Ok(explained(Outcome::RowsDropped, "undecodable_rows", detail));
     }
-    let detail = (!listing_result.notes.repaired.is_empty()).then(|| {
-        format!(
-            "the JSON of {} rows was repaired: {}",
-            listing_result.notes.repaired.len(),
-            named(&listing_result.notes.repaired)
-        )
-    });
-    Ok(KindOutcome { outcome: Outcome::Complete, detail, ..KindOutcome::of(Outcome::Complete) })
+    let (count, repaired) = (notes.repaired.len(), named(&notes.repaired));
+    let detail = (count > 0).then(|| format!("the JSON of {count} rows was repaired: {repaired}"));
+    Ok(KindOutcome { detail, ..KindOutcome::of(Outcome::Complete) })
 }
 
-fn held(kind: Kind, rows: i64) -> KindOutcome {
-    let detail = format!(
-        "{rows} {} are gone from the API, more than max_removals allows; nothing was marked removed. \
-         If that is right, run `creatormirror sync --accept-removals`",
-        kind.plural()
-    );
-    KindOutcome {
-        outcome: Outcome::RemovalsHeld,
-        error_code: Some("removals_held".to_owned()),
-        detail: Some(detail),
-        request_id: None,
-    }
-}
-
-/// A few of the rows, and what is wrong with each.
+/// Names a few of the rows and what is wrong with each.
 fn named(bad: &[BadRow]) -> String {
-    // Those that can be found again come first.
+    // Rows with an id come first, since they can be looked up.
     let (known, unknown): (Vec<_>, Vec<_>) = bad.iter().partition(|row| row.id.is_some());
-    let named: Vec<String> = known
-        .into_iter()
-        .chain(unknown)
-        .take(NAMED_MAX)
-        .map(|row| match &row.id {
-            Some(id) => format!("{id} ({})", row.reason),
-            None => row.reason.to_owned(),
-        })
-        .collect();
-    named.join("; ")
+    let named = known.into_iter().chain(unknown).take(NAMED_MAX).map(|row| match &row.id {
+        Some(id) => format!("{id} ({})", row.reason),
+        None => row.reason.to_owned(),
+    });
+    named.collect::<Vec<_>>().join("; ")
 }
 
-fn dropped(rows: i64, bad: &[BadRow]) -> KindOutcome {
-    KindOutcome {
-        outcome: Outcome::RowsDropped,
-        error_code: Some("undecodable_rows".to_owned()),
-        detail: Some(format!("{rows} rows could not be decoded: {}", named(bad))),
-        request_id: None,
-    }
-}
-
-async fn flawed(
+async fn incomplete(
     ctx: &mut SyncContext,
     listing_result: &ListingResult,
     reason: &IncompleteReason,
 ) -> FetchResult<KindOutcome> {
-    let listing = &listing_result.listing;
-    let (number, now) = (listing.listing, ctx.fetcher.stamp());
-    ctx.store.write(move |tx| listings::end(tx, number, End::Incomplete, now)).await?;
-    let incomplete = |code: &str, detail: String| KindOutcome {
-        outcome: Outcome::Incomplete,
-        error_code: Some(code.to_owned()),
-        detail: Some(detail),
-        request_id: listing_result.notes.request_id.clone(),
-    };
-    Ok(match reason {
-        IncompleteReason::CursorRepeated => incomplete(
-            "cursor_repeated",
-            format!("a cursor came twice after {} pages", listing.pages),
-        ),
-        IncompleteReason::Endless => {
-            incomplete("endless", format!("nothing new for many of its {} pages", listing.pages))
+    let (kind, pages) = (listing_result.listing.kind, listing_result.listing.pages);
+    let (listing, now) = (listing_result.listing.listing, ctx.fetcher.stamp());
+    ctx.store.write(move |tx| listings::end(tx, listing, End::Incomplete, now)).await?;
+    let (error_code, detail) = match reason {
+        IncompleteReason::CursorRepeated => {
+            ("cursor_repeated", format!("a cursor came twice after {pages} pages"))
         }
-        IncompleteReason::TooLong { seen, expected } => incomplete(
+        IncompleteReason::Endless => {
+            ("endless", format!("many of its {pages} pages showed no new rows"))
+        }
+        IncompleteReason::TooLong { seen, expected } => (
             "endless",
-            format!(
-                "the list goes on after {seen} rows, though at most {expected} were to be expected"
-            ),
+            format!("the list continues after {seen} rows; at most {expected} were expected"),
         ),
-        IncompleteReason::Filtered(names) => incomplete(
+        IncompleteReason::Filtered(names) => (
             "filtered",
-            format!(
-                "the API left rows out by filters that were not asked for: {}",
-                names.join(", ")
-            ),
+            format!("the API applied filters that were not requested: {}", names.join(", ")),
         ),
-        IncompleteReason::EndedShort { seen, total } => incomplete(
-            "ended_short",
-            format!("the list ended after {seen} rows, but the API counts {total}"),
-        ),
+        IncompleteReason::EndedShort { seen, total } => {
+            ("ended_short", format!("the list ended after {seen} rows, but the API counts {total}"))
+        }
         IncompleteReason::CursorRefused(failure) => {
-            let mut kind_outcome = api(Outcome::Incomplete, failure);
-            kind_outcome.error_code.get_or_insert_with(|| "cursor_refused".to_owned());
-            kind_outcome
+            return Ok(of_failure(Outcome::Incomplete, failure));
         }
         IncompleteReason::EndpointRefused(failure) => {
-            ctx.remember_unsupported(&query::endpoint(listing.kind), failure).await?;
-            api(Outcome::Unavailable, failure)
+            ctx.remember_unsupported(&query::endpoint(kind), failure).await?;
+            return Ok(of_failure(Outcome::Unavailable, failure));
         }
-    })
+    };
+    let request_id = listing_result.notes.request_id.clone();
+    Ok(KindOutcome { request_id, ..explained(Outcome::Incomplete, error_code, detail) })
 }
 
-/// A turn that went well all the same fails where scrapes cannot enter history, which nobody would notice.
+/// Adds to an outcome that scrape times cannot be read. Without other errors it becomes
+/// `scrapes_unreadable`, since history would stop unseen.
 pub async fn with_unreadable_scrapes(
     ctx: &SyncContext,
     kind: Kind,
@@ -184,73 +143,21 @@ pub async fn with_unreadable_scrapes(
     };
     Ok(match kind_outcome.outcome.is_good() {
         true => KindOutcome {
-            outcome: Outcome::ScrapesUnreadable,
-            error_code: Some("last_scrape_time".to_owned()),
-            detail: Some(detail),
             request_id: kind_outcome.request_id,
+            ..explained(Outcome::ScrapesUnreadable, "last_scrape_time", detail)
         },
         false => KindOutcome { detail: Some(detail), ..kind_outcome },
     })
 }
 
-/// What it means that scrape times cannot be read, for people.
+/// Explains that scrape times cannot be read, with an example.
 pub fn unreadable_text(kind: Kind, found: &UnreadableScrapes) -> String {
     let UnreadableScrapes { rows, id, given } = found;
-    let given = given.as_ref().map(|given| format!(" `{}`", printable(given, NAMED_CHARS_MAX)));
+    let given = given.as_ref().map(|given| format!("`{}`", printable(given, SHOWN_CHARS_MAX)));
     format!(
-        "last_scrape_time of {rows} {} cannot be read, so their history stops: {} has{}",
+        "last_scrape_time of {rows} {} cannot be read, so their history stops: {} has {}",
         kind.plural(),
-        printable(id, NAMED_CHARS_MAX),
-        given.unwrap_or_else(|| " no text".to_owned())
+        printable(id, SHOWN_CHARS_MAX),
+        given.unwrap_or_else(|| "no text".to_owned())
     )
-}
-
-/// The ending of a kind whose turn broke off with an error.
-pub fn error(error: &FetchError) -> KindOutcome {
-    match error {
-        // The API answers, but not with what a list is made of.
-        FetchError::Api(failure)
-            if matches!(failure.verdict, Verdict::Malformed | Verdict::Cut | Verdict::TooLarge) =>
-        {
-            api(Outcome::Incomplete, failure)
-        }
-        FetchError::Api(failure)
-        | FetchError::Outage(failure)
-        | FetchError::KeyRefused(failure) => api(Outcome::Failed, failure),
-        FetchError::RateLimited(_) => KindOutcome {
-            outcome: Outcome::RateLimited,
-            error_code: Some("rate_limited".to_owned()),
-            detail: Some(error.to_string()),
-            request_id: None,
-        },
-        FetchError::Store(_) => KindOutcome {
-            outcome: Outcome::Failed,
-            error_code: Some("database".to_owned()),
-            detail: Some(error.to_string()),
-            request_id: None,
-        },
-    }
-}
-
-fn api(outcome: Outcome, failure: &Failure) -> KindOutcome {
-    KindOutcome {
-        outcome,
-        error_code: Some(failure.code.clone().unwrap_or_else(|| failure.verdict.name().to_owned())),
-        detail: Some(failure.to_string()),
-        request_id: failure.request_id.clone(),
-    }
-}
-
-/// Writes the end of a kind's turn, with the requests that no page has accounted for.
-pub async fn end(ctx: &mut SyncContext, kind: Kind, kind_outcome: &KindOutcome) -> FetchResult<()> {
-    let now = ctx.fetcher.stamp();
-    let counters = ctx.counters(kind);
-    let (run_id, kind_outcome) = (ctx.run_id, kind_outcome.clone());
-    ctx.store
-        .write(move |tx| {
-            counters.close(tx, &KindCounts::default())?;
-            runs::end_kind(tx, run_id, kind, &kind_outcome, now)
-        })
-        .await?;
-    Ok(())
 }

@@ -1,8 +1,7 @@
-//! Pages of a listing that are asked for before the page in front of them has named them.
+//! Requests pages of a listing ahead, by the cursors of the last listing.
 //!
-//! The cursors of the last listing are known, so the next few pages can be requested by them while the
-//! page in front is still on its way. That saves the time of a round trip per page; it proves nothing:
-//! a page is taken only once the page before it has named its cursor.
+//! The next few pages are requested while the answer of the current page is awaited, which saves a round
+//! trip per page. The answer of a guess is used only after the page before it has named its cursor.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -11,16 +10,16 @@ use std::task::{Context, Poll};
 
 use crate::fetch::fetcher::Fetcher;
 
-/// A request for the page that a cursor opens, sent on a guess.
+/// A request for the page that a guessed cursor opens.
 pub struct Guess<P, T> {
     /// The page.
     pub page: P,
     cursor: String,
     fetcher: Fetcher,
-    state: State<T>,
+    state: GuessState<T>,
 }
 
-enum State<T> {
+enum GuessState<T> {
     Pending(Pin<Box<dyn Future<Output = T> + Send>>),
     Done(T),
 }
@@ -32,17 +31,17 @@ pub struct Ahead<P, T> {
 }
 
 impl<P, T> Ahead<P, T> {
-    /// None yet, and never more than `max`.
+    /// Allows at most `max` guesses at a time.
     pub const fn new(max: usize) -> Self {
         Self { guesses: VecDeque::new(), max }
     }
 
-    /// Whether another may be made.
+    /// Whether another guess may be made.
     pub fn has_room(&self) -> bool {
         self.guesses.len() < self.max
     }
 
-    /// The page after which the next guess would be.
+    /// The page of the last guess.
     pub fn last(&self) -> Option<&P> {
         self.guesses.back().map(|guess| &guess.page)
     }
@@ -54,11 +53,11 @@ impl<P, T> Ahead<P, T> {
         fetcher: Fetcher,
         request: impl Future<Output = T> + Send + 'static,
     ) {
-        let state = State::Pending(Box::pin(request));
+        let state = GuessState::Pending(Box::pin(request));
         self.guesses.push_back(Guess { page, cursor, fetcher, state });
     }
 
-    /// The guess at this cursor. If the next guess is at another one, all were wrong and are given up.
+    /// Takes the guess for this cursor. If the next guess is for another one, all were wrong and are dropped.
     pub async fn claim(&mut self, cursor: Option<&str>) -> Option<Guess<P, T>> {
         match self.guesses.front() {
             Some(guess) if Some(guess.cursor.as_str()) == cursor => self.guesses.pop_front(),
@@ -69,15 +68,14 @@ impl<P, T> Ahead<P, T> {
         }
     }
 
-    /// Forgets all guesses. Requests that were sent are waited for: the server is still at work on them,
-    /// and they count as in flight.
+    /// Drops all guesses, after waiting for requests that were sent: they still count as in flight.
     pub async fn give_up(&mut self) {
         for guess in self.guesses.drain(..).filter(|guess| guess.fetcher.has_sent()) {
             let _ = guess.answer().await;
         }
     }
 
-    /// Does something else while the guesses are on their way.
+    /// Awaits `work` while polling the guesses.
     pub async fn during<R>(&mut self, work: impl Future<Output = R>) -> R {
         let mut work = pin!(work);
         poll_fn(|context| {
@@ -91,19 +89,19 @@ impl<P, T> Ahead<P, T> {
 }
 
 impl<P, T> Guess<P, T> {
-    /// Its answer.
+    /// Returns its answer.
     pub async fn answer(self) -> T {
         match self.state {
-            State::Pending(request) => request.await,
-            State::Done(answer) => answer,
+            GuessState::Pending(request) => request.await,
+            GuessState::Done(answer) => answer,
         }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) {
-        if let State::Pending(request) = &mut self.state
+        if let GuessState::Pending(request) = &mut self.state
             && let Poll::Ready(answer) = request.as_mut().poll(context)
         {
-            self.state = State::Done(answer);
+            self.state = GuessState::Done(answer);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Before anything is written: whose key is this, and is it the one this database belongs to?
+//! Checks, before anything is written, that the API key belongs to the organization of the database.
 
 use std::borrow::Cow;
 
@@ -12,15 +12,15 @@ use crate::model::shown::printable;
 use crate::store::instance;
 use crate::sync::run_error::RunError;
 
-/// Longest organization id that is believed, and longest key name that is kept. They are shown to people.
+/// Longest accepted organization id and longest kept key name, characters.
 const CHARS_MAX: usize = 200;
 
-/// Whose key it is.
+/// The organization and name of an API key, from `GET /whoami`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whoami {
-    /// The organization's id. Opaque: a UUID in most of the API's examples.
+    /// The organization's id: opaque text, a UUID in most of the API's examples.
     pub organization_id: String,
-    /// The key's name on the dashboard.
+    /// The key's name.
     pub api_key_name: Option<String>,
 }
 
@@ -37,27 +37,27 @@ struct Members<'a> {
     api_key_name: Option<&'a RawValue>,
 }
 
-/// The question, `GET /whoami`.
-pub fn question() -> Request {
+/// The request `GET /whoami`.
+pub fn request() -> Request {
     Request::get("/whoami")
 }
 
-/// The answer.
+/// Reads the answer to `GET /whoami`.
 pub fn read(answer: &Answer) -> Result<Whoami, Failure> {
     let members = answer.json::<Envelope<'_>>()?.data;
     let organization_id = members.organization_id;
     if organization_id.is_empty() {
-        return Err(Failure::malformed("an empty organization_id"));
+        return Err(Failure::malformed("organization_id is empty"));
     }
     if printable(&organization_id, CHARS_MAX) != organization_id {
-        return Err(Failure::malformed("an organization_id that is too long or no plain text"));
+        return Err(Failure::malformed("organization_id is too long or has control characters"));
     }
     let name: Option<Cow<'_, str>> = members.api_key_name.and_then(decode::text);
     let api_key_name = name.map(|name| printable(&name, CHARS_MAX));
     Ok(Whoami { organization_id, api_key_name })
 }
 
-/// Refuses to mix two organizations. `bound` is that of the database.
+/// Fails if the key belongs to another organization than `bound`, that of the database.
 pub fn compare(bound: Option<&str>, whoami: &Whoami) -> Result<(), RunError> {
     match bound {
         Some(bound) if bound != whoami.organization_id => Err(RunError::OtherOrganization {
@@ -69,11 +69,9 @@ pub fn compare(bound: Option<&str>, whoami: &Whoami) -> Result<(), RunError> {
     }
 }
 
-/// Asks who we are, and binds the database to the organization.
+/// Requests `GET /whoami`, and binds the database to the organization.
 pub async fn identify(ctx: &mut SyncContext) -> Result<(), RunError> {
-    let question = question();
-    let fetched = ctx.fetcher.fetch(&question, read);
-    let whoami = fetched.await.map_err(RunError::at_start)?.value;
+    let whoami = ctx.fetcher.fetch(&request(), read).await?.value;
     let bound = ctx.store.read(instance::identity).await?.organization_id;
     compare(bound.as_deref(), &whoami)?;
     let bind = move |tx: &Transaction<'_>| {

@@ -1,45 +1,44 @@
-//! How a listing came out, and how long a list can be.
+//! The result of a listing, and the most rows that a list may have.
 
 use crate::api::Failure;
 use crate::model::BadRow;
 use crate::store::listings::Listing;
 
-/// The most rows of a list of which neither the server nor an earlier listing says how many it has.
+/// The most rows of a list whose length neither the server nor an earlier listing tells.
 const UNKNOWN_ROWS_MAX: i64 = 1_000_000;
 /// The most rows of any list.
 const ROWS_MAX: i64 = 50_000_000;
-/// How much longer than its last listing a list may be.
+/// How many times as long as in its last listing a list may be.
 const GROWTH_MAX: i64 = 10;
-/// How many rows a list may have beyond the number that the server gave at its beginning; or a tenth of
-/// that number.
+/// How many rows a list may have beyond `total_count`, or a tenth of that if it is more.
 const SLACK_ROWS: i64 = 1_000;
-/// How many rows with something wrong are kept to be named.
+/// The most undecodable rows that are kept for messages.
 const NOTED_MAX: usize = 100;
 
-/// How a listing came out.
+/// The result of a listing.
 #[derive(Debug)]
 pub struct ListingResult {
-    /// The listing, with its numbers.
+    /// The listing with its counts.
     pub listing: Listing,
-    /// Why it is not complete, if it is not.
+    /// Why it is incomplete; `None` if it is complete.
     pub reason: Option<IncompleteReason>,
-    /// What is worth telling of its pages, in this run.
+    /// Notes on the pages read in this run.
     pub notes: Notes,
 }
 
-/// What is worth telling of its pages.
+/// Notes on the pages of a listing.
 #[derive(Debug, Default)]
 pub struct Notes {
-    /// Rows that could not be decoded; the first of them.
+    /// The first rows that could not be decoded.
     pub bad: Vec<BadRow>,
-    /// Rows whose JSON was repaired, likewise.
+    /// The first rows whose JSON was repaired.
     pub repaired: Vec<BadRow>,
-    /// The server's name for the last request that was answered.
+    /// The API's id of the last request.
     pub request_id: Option<String>,
 }
 
 impl Notes {
-    /// Adds those of a page, as far as there is room.
+    /// Adds the rows of a page, up to the bound.
     pub fn add(&mut self, bad: Vec<BadRow>, repaired: Vec<BadRow>) {
         for (notes, more) in [(&mut self.bad, bad), (&mut self.repaired, repaired)] {
             notes.extend(more);
@@ -48,36 +47,36 @@ impl Notes {
     }
 }
 
-/// What makes a listing incomplete.
+/// Why a listing is incomplete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IncompleteReason {
-    /// A cursor came twice: the list goes in a circle.
+    /// A cursor came twice.
     CursorRepeated,
-    /// The cursor was refused again and again.
+    /// The cursor was refused, also after starting over.
     CursorRefused(Failure),
-    /// The list ended before the number of rows the server itself gives.
+    /// The list ended before `total_count` rows.
     EndedShort {
-        /// Rows met.
+        /// Rows seen.
         seen: i64,
-        /// Rows there are, by the server.
+        /// The API's `total_count`.
         total: i64,
     },
-    /// Page after page without anything new.
+    /// Many successive pages without a new row.
     Endless,
-    /// It goes on beyond what it can have.
+    /// The list has more rows than it may have.
     TooLong {
-        /// Rows met.
+        /// Rows seen.
         seen: i64,
-        /// The most it was expected to have.
+        /// The most rows it may have.
         expected: i64,
     },
-    /// The server says that it left rows out by a filter that was not asked for.
+    /// The API applied filters that were not requested.
     Filtered(Vec<String>),
-    /// The whole list is refused: it is not there for us.
+    /// The list is refused for this key.
     EndpointRefused(Failure),
 }
 
-/// How many rows a list may have, by the number that the server gives and by the last complete listing.
+/// The most rows a list may have, by `total_count` and by the rows of the last complete listing.
 pub fn rows_max(total: Option<i64>, last: Option<i64>) -> i64 {
     match (total, last) {
         (Some(total), _) => total.saturating_add((total / 10).max(SLACK_ROWS)),
@@ -93,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_may_grow_while_it_is_listed_but_not_without_end() {
+    fn list_may_grow_while_it_is_read_within_a_bound() {
         assert_eq!(rows_max(Some(10), None), 1_010);
         assert_eq!(rows_max(Some(100_000), Some(5)), 110_000);
         assert_eq!(rows_max(None, None), UNKNOWN_ROWS_MAX);
@@ -102,8 +101,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_number_of_the_server_makes_a_list_endless(total in any::<i64>(), last in 0_i64.., is_told in any::<bool>()) {
-            let max = rows_max(is_told.then_some(total.max(0)), Some(last));
+        fn row_bound_is_finite_for_any_total(total in any::<i64>(), last in 0_i64.., has_total in any::<bool>()) {
+            let max = rows_max(has_total.then_some(total.max(0)), Some(last));
             prop_assert!((0..=ROWS_MAX).contains(&max));
         }
     }

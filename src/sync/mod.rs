@@ -1,12 +1,12 @@
-//! One run: send queued writes, poll what is due, list what is to be listed. The daemon, `sync` and the demo all call
+//! One run: send queued writes, poll due rows, read lists that are due. The daemon, `sync` and the demo all call
 //! [`run()`].
 //!
-//! Several kinds are at work at a time. A kind that fails does not stop the others, unless the failure concerns all
-//! of them: a refused key, an unreachable API, a wait beyond `max_wait`, a database that cannot be written. The
-//! outcome of every kind is written to the log in each case.
+//! Several kinds are at work at a time. A kind that fails does not end the others, unless the failure concerns all
+//! of them: a refused key, an unreachable API, a wait beyond `max_wait`, a failing database. The outcome of every
+//! kind is recorded in each case.
 //!
-//! In reading order: [`run()`], `phases` (poll, then list), `kind_run` (one kind), [`listing`] (a list from its first page
-//! to its last, with pages requested ahead by [`guess_ahead`]), [`poll`] and [`poll_accounts`] (what is due),
+//! In reading order: [`run()`], `phases` (poll, then list), `kind_run` (one kind), [`listing`] and `page_reader` (pagination, with
+//! pages requested ahead by [`guess_ahead`]), [`poll`] and [`poll_accounts`] (due rows),
 //! [`finish`] (the outcome of a kind), [`backfill`] (daily metrics), `verify`.
 
 pub mod backfill;
@@ -25,6 +25,7 @@ pub mod listing_result;
 mod next_run;
 mod options;
 pub mod page;
+mod page_reader;
 mod page_size;
 mod phases;
 pub mod poll;

@@ -1,4 +1,4 @@
-//! What is wanted of a run, and what it goes by.
+//! Settings and options of a run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::schedule::FullSyncSchedule;
 use crate::schedule::decision::RunScope;
 use crate::sync::verify_report::Sampling;
 
-/// What a run goes by.
+/// Settings that apply to every run.
 #[derive(Debug, Clone)]
 pub struct SyncSettings {
-    /// Full syncs by kind; `None` where they are off.
+    /// Full-sync schedules by kind; `None` where they are off.
     pub full_syncs: BTreeMap<Kind, Option<FullSyncSchedule>>,
-    /// The zone of the full syncs' times.
+    /// The time zone of the schedules.
     pub timezone: Tz,
     /// The most that one listing may remove.
     pub max_removals: RemovalCeiling,
@@ -25,42 +25,42 @@ pub struct SyncSettings {
     pub log_retention: Duration,
     /// How long finished entries of the outbox are kept.
     pub outbox_retention: Duration,
-    /// How long after a lost answer its outcome is looked up.
+    /// How long after a lost answer a write is reconciled.
     pub reconcile_after: Duration,
 }
 
 impl SyncSettings {
-    /// Of these, what the outbox goes by.
-    pub fn push(&self, options: &RunOptions) -> OutboxSettings {
+    /// The settings of the outbox.
+    pub fn outbox_settings(&self, options: &RunOptions) -> OutboxSettings {
         OutboxSettings {
             reconcile_after: self.reconcile_after,
             retention: self.outbox_retention,
-            stays: options.settles,
+            waits_for_outcome: options.waits_for_outcome,
         }
     }
 }
 
-/// What is wanted of a run.
+/// Options of one run.
 #[derive(Debug, Clone, Default)]
 pub struct RunOptions {
-    /// Who asked, as in the log.
+    /// What started the run, as stored in `run.trigger`.
     pub trigger: &'static str,
-    /// How much.
+    /// Whether everything is listed anew, and whether held removals are applied.
     pub scope: RunScope,
     /// Only these kinds; all if empty.
     pub only: Vec<Kind>,
-    /// How long what is due on one page waits for more.
+    /// How long due rows of one page wait for each other.
     pub batch_delay: Duration,
-    /// Whether to stay until lost answers to writes are looked up.
-    pub settles: bool,
-    /// Whether it is settled whose key this is: a daemon asks once, not with every run.
+    /// Whether to wait in this run until writes with lost answers are reconciled.
+    pub waits_for_outcome: bool,
+    /// Whether the key's organization was checked: a daemon checks once, not with every run.
     pub is_identified: bool,
-    /// Nothing but to compare the mirror with the API.
+    /// Only compares a sample of the mirror with the API.
     pub verify: Option<Sampling>,
 }
 
 impl RunOptions {
-    /// Whether this kind is asked for.
+    /// Whether the run includes this kind.
     pub fn wants(&self, kind: Kind) -> bool {
         self.only.is_empty() || self.only.contains(&kind)
     }

@@ -1,10 +1,9 @@
-//! One page of a listing: the request for it, what its answer says, and the pages that are asked for ahead of it.
+//! One page of a listing: its conditional request, its answer, and the requests ahead of it.
 
 use crate::api::{Answer, Failure, Page, Request};
 use crate::fetch::context::SyncContext;
 use crate::fetch::error::FetchResult;
-use crate::fetch::fetcher::Fetched;
-use crate::fetch::fetcher::Fetcher;
+use crate::fetch::fetcher::{Fetched, Fetcher};
 use crate::fetch::query;
 use crate::model::Kind;
 use crate::store::StoreResult;
@@ -12,43 +11,44 @@ use crate::store::listings::Listing;
 use crate::store::pages::{self, KnownPage};
 use crate::sync::guess_ahead::Ahead;
 
-/// The page to ask for next.
+/// A page to request.
 #[derive(Clone)]
-pub(super) struct Target {
+pub(super) struct PageTarget {
     pub cursor: Option<String>,
     pub request: Request,
     pub known: Option<KnownPage>,
 }
 
-/// What a request for a page brought; `None` for a 304.
-pub(super) type Asked = FetchResult<Fetched<Option<Page>>>;
-/// Pages that are asked for ahead.
-pub(super) type Guesses = Ahead<Target, Asked>;
+/// The answer for a page; `None` for a 304.
+pub(super) type PageResult = FetchResult<Fetched<Option<Page>>>;
+/// Pages requested ahead.
+pub(super) type Guesses = Ahead<PageTarget, PageResult>;
 
-pub(super) async fn aim(
+/// The page that `cursor` opens, and what is known of it.
+pub(super) async fn page_target(
     ctx: &SyncContext,
     listing: &Listing,
     parameters: &[(String, String)],
     cursor: Option<String>,
-) -> StoreResult<Target> {
+) -> StoreResult<PageTarget> {
     let request = query::page(listing.kind, parameters, cursor.as_deref());
-    let known = known(ctx, &url(&request)).await?;
-    Ok(Target { cursor, request, known })
+    let known = known_page(ctx, &url(&request)).await?;
+    Ok(PageTarget { cursor, request, known })
 }
 
-/// Asks for the pages that followed this one when it was read last.
-pub(super) async fn look_ahead(
+/// Requests the pages that followed this one in the last listing.
+pub(super) async fn request_ahead(
     ctx: &SyncContext,
     listing: &Listing,
     parameters: &[(String, String)],
-    target: &Target,
+    target: &PageTarget,
     ahead: &mut Guesses,
 ) -> StoreResult<()> {
     while ahead.has_room() && !listing.is_clean {
         let known = ahead.last().unwrap_or(target).known.as_ref();
         let Some(cursor) = known.and_then(|page| page.next_cursor.clone()) else { break };
-        let next = aim(ctx, listing, parameters, Some(cursor.clone())).await?;
-        // What this listing has read already is no guess, but a circle.
+        let next = page_target(ctx, listing, parameters, Some(cursor.clone())).await?;
+        // A page that this listing has read already would be a loop.
         if next.known.as_ref().is_none_or(|page| page.listing == Some(listing.listing)) {
             break;
         }
@@ -63,31 +63,34 @@ pub(super) async fn look_ahead(
     Ok(())
 }
 
-/// What is mirrored of the page at this path and query string.
-pub(super) async fn known(ctx: &SyncContext, url: &str) -> StoreResult<Option<KnownPage>> {
+/// Returns what is stored of the page at this path and query.
+pub(super) async fn known_page(ctx: &SyncContext, url: &str) -> StoreResult<Option<KnownPage>> {
     let url = url.to_owned();
     ctx.store.read(move |c| pages::find(c, &url)).await
 }
 
-/// Whether a 304 says anything: writing the page before may have moved a row away from this one.
-pub(super) async fn still_vouches(ctx: &SyncContext, target: &Target) -> StoreResult<bool> {
-    let known = known(ctx, &url(&target.request)).await?;
-    let asked = target.known.as_ref().and_then(|page| page.etag.as_ref());
-    Ok(known.is_some_and(|page| page.etag.is_some() && page.etag.as_ref() == asked))
+/// Whether a 304 still confirms the page: writing the page before may have moved a row away from it.
+pub(super) async fn is_not_modified_valid(
+    ctx: &SyncContext,
+    target: &PageTarget,
+) -> StoreResult<bool> {
+    let known = known_page(ctx, &url(&target.request)).await?;
+    let sent = target.known.as_ref().and_then(|page| page.etag.as_ref());
+    Ok(known.is_some_and(|page| page.etag.is_some() && page.etag.as_ref() == sent))
 }
 
-/// Asks for a page, conditionally where a 304 would say something.
-pub(super) async fn ask(
+/// Requests a page, conditionally where its ETag is known.
+pub(super) async fn fetch_page(
     fetcher: &Fetcher,
     listing: &Listing,
-    target: &Target,
+    target: &PageTarget,
     parameters: &[(String, String)],
-) -> Asked {
+) -> PageResult {
     let request = conditional(listing, target);
     fetcher.fetch(&request, |answer| read(listing.kind, parameters, answer)).await
 }
 
-fn conditional(listing: &Listing, target: &Target) -> Request {
+fn conditional(listing: &Listing, target: &PageTarget) -> Request {
     let known = target.known.as_ref().filter(|_| !listing.is_clean);
     target.request.clone().if_none_match(known.and_then(|page| page.etag.clone()))
 }
@@ -100,8 +103,8 @@ fn read(
     answer.if_modified(|answer| Page::read(kind, parameters, answer))
 }
 
-/// What a page says after a 304, its rows aside: what is held of it.
-pub(super) fn unchanged(known: Option<&KnownPage>) -> Page {
+/// The stored cursor and total of a page that was answered 304.
+pub(super) fn not_modified_page(known: Option<&KnownPage>) -> Page {
     Page {
         next_cursor: known.and_then(|page| page.next_cursor.clone()),
         total_count: known.and_then(|page| page.total_count),
@@ -109,7 +112,7 @@ pub(super) fn unchanged(known: Option<&KnownPage>) -> Page {
     }
 }
 
-/// The address by which a page is known: path and query, host aside.
+/// The path and query under which a page is stored.
 pub fn url(request: &Request) -> String {
     let line = request.to_string();
     line.split_once(' ').map_or(line.clone(), |(_, url)| url.to_owned())

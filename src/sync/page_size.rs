@@ -1,8 +1,8 @@
-//! A page that is too heavy for the server, or too long for us: with how many rows can it be had?
+//! Finds a smaller page size for a page that the server cannot serve, or that exceeds the size bound.
 //!
-//! Half as many, and half of that, until a page is answered; then upwards again as far as it goes, so
-//! that a server which only failed for a moment is not asked for small pages for a week. Nothing is kept
-//! of these answers; the page is then asked for in the size that was found.
+//! The size is halved until a page is answered, and then doubled again as far as it goes, so that after a
+//! passing error the following pages are not requested in small sizes for a week. The answers are not
+//! stored; the page is then requested in the size that was found.
 
 use crate::api::{Failure, Page, Verdict};
 use crate::fetch::error::{FetchError, FetchResult};
@@ -11,66 +11,66 @@ use crate::fetch::query::{self, Parameters};
 use crate::model::Kind;
 use crate::retry::RetryCause;
 
-/// How often a size is asked for while the server asks to wait.
+/// Attempts per size while the server answers with a rate limit.
 const LIMITED_MAX: u32 = 3;
 
-/// The page that could not be had.
-pub struct Heavy<'a> {
+/// A page that could not be read.
+pub struct OversizedPage<'a> {
     /// What it lists.
     pub kind: Kind,
     /// The cursor that opens it.
     pub cursor: Option<&'a str>,
-    /// The parameters it was asked with.
+    /// The parameters of its request.
     pub parameters: &'a [(String, String)],
-    /// Why it could not be had.
+    /// Why it could not be read.
     pub failure: &'a Failure,
 }
 
-/// What was found out.
-pub struct Smaller {
-    /// The parameters with which the page can be had.
+/// The page size that was found.
+pub struct SmallerPage {
+    /// The parameters with which the page can be read.
     pub parameters: Parameters,
-    /// The sizes that are too heavy; none if the page can be had as it was asked for, after all.
+    /// The sizes that failed; empty if the original size works now.
     pub too_heavy: Vec<u32>,
-    /// Whether the server does not take the cursor with another size: the list has to begin anew.
+    /// Whether the server refuses the cursor with another size, so that the list must start over.
     pub is_cursor_refused: bool,
 }
 
-/// Finds the largest size in which the page can be had.
+/// Finds the largest size in which the page can be read.
 ///
 /// # Errors
-/// The last failure, if not even a single row can be had.
-pub async fn find(fetcher: &Fetcher, heavy: Heavy<'_>) -> FetchResult<Smaller> {
-    let sizes = query::page_sizes(heavy.parameters);
-    let mut last = heavy.failure.clone();
+/// The last failure, if not even a page of one row can be read.
+pub async fn find(fetcher: &Fetcher, page: OversizedPage<'_>) -> FetchResult<SmallerPage> {
+    let sizes = query::page_sizes(page.parameters);
+    let mut last = page.failure.clone();
     let mut found = None;
     for (at, size) in sizes.iter().enumerate().skip(1) {
-        match probe(fetcher, &heavy, *size).await? {
+        match probe(fetcher, &page, *size).await? {
             Ok(()) => {
                 found = Some(at);
                 break;
             }
             Err(failure) if failure.is_heavy() => last = failure,
-            Err(failure) if heavy.cursor.is_some() && failure.is_refusal_or_not_found() => {
-                let parameters = query::with_limit(heavy.parameters, *size);
+            Err(failure) if page.cursor.is_some() && failure.is_refusal_or_not_found() => {
+                let parameters = query::with_limit(page.parameters, *size);
                 let too_heavy = sizes.iter().take(at).copied().collect();
-                return Ok(Smaller { parameters, too_heavy, is_cursor_refused: true });
+                return Ok(SmallerPage { parameters, too_heavy, is_cursor_refused: true });
             }
             Err(failure) => return Err(FetchError::Api(failure)),
         }
     }
     let Some(mut at) = found else { return Err(FetchError::Api(last)) };
-    // What is too long for us is so every time; the server may have recovered.
+    // A page beyond the size bound exceeds it every time; a server error may have passed.
     while at > 0 && last.verdict != Verdict::TooLarge {
         let larger = sizes.get(at.saturating_sub(1)).copied().unwrap_or(1);
-        if probe(fetcher, &heavy, larger).await?.is_err() {
+        if probe(fetcher, &page, larger).await?.is_err() {
             break;
         }
         at = at.saturating_sub(1);
     }
     let size = sizes.get(at).copied().unwrap_or(1);
-    Ok(Smaller {
-        parameters: query::with_limit(heavy.parameters, size),
+    Ok(SmallerPage {
+        parameters: query::with_limit(page.parameters, size),
         too_heavy: sizes.into_iter().take(at).collect(),
         is_cursor_refused: false,
     })
@@ -78,17 +78,17 @@ pub async fn find(fetcher: &Fetcher, heavy: Heavy<'_>) -> FetchResult<Smaller> {
 
 async fn probe(
     fetcher: &Fetcher,
-    heavy: &Heavy<'_>,
+    page: &OversizedPage<'_>,
     size: u32,
 ) -> FetchResult<Result<(), Failure>> {
-    let parameters = query::with_limit(heavy.parameters, size);
-    let request = query::page(heavy.kind, &parameters, heavy.cursor);
+    let parameters = query::with_limit(page.parameters, size);
+    let request = query::page(page.kind, &parameters, page.cursor);
     let mut limited = 0;
     loop {
-        let read = |answer: &_| Page::read(heavy.kind, &parameters, answer).map(drop);
+        let read = |answer: &_| Page::read(page.kind, &parameters, answer).map(drop);
         match fetcher.fetch_once(&request, read).await {
             Ok(_) => return Ok(Ok(())),
-            // The next one waits for as long as the server wishes.
+            // The rate limiter delays the next attempt.
             Err(FetchError::Api(failure))
                 if matches!(failure.cause(), RetryCause::Limited(_)) && limited < LIMITED_MAX =>
             {

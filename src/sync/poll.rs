@@ -1,6 +1,6 @@
-//! Reading again what is due: pages by the cursors that opened them, and single resources.
+//! Polls due rows: reads pages again by their cursors, and single resources by their ids.
 //!
-//! These are not listings. What they show is mirrored; what they do not show proves nothing.
+//! A poll is not a listing: the rows it shows are mirrored, and the absence of a row is no evidence.
 
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 
@@ -14,46 +14,46 @@ use crate::schedule::request_plan::RequestPlan;
 use crate::store::pages::{self, PageAddress};
 use crate::sync::page;
 
-/// How the polls went.
+/// The result of polls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Polled {
-    /// All were answered.
+    /// All requests were answered.
     Done,
-    /// The server refused a kept cursor or a shortcut; the list has to be listed.
+    /// The server refused a kept cursor or a filter; the list has to be read.
     Refused,
 }
 
-/// Failures in a row after which the others are not tried: it is the endpoint that fails.
+/// Successive failures after which the endpoint is taken for failing.
 const FAILURES_MAX: u32 = 3;
 
-/// Sends the requests of a cover, several at a time.
+/// Sends the requests of a plan, several at a time.
 pub async fn poll(
     ctx: &SyncContext,
     kind: Kind,
     request_plan: &RequestPlan,
 ) -> FetchResult<Polled> {
-    let at_once = ctx.fetcher.max_concurrent_requests();
+    let concurrency = ctx.fetcher.max_concurrent_requests();
     let pages = request_plan.pages.iter().map(|page| read_page(ctx, kind, *page).left_future());
-    let items = request_plan
-        .items
-        .iter()
-        .map(|(row_id, id)| read_item(ctx, kind, *row_id, id).right_future());
-    let reads = stream::iter(pages.chain(items)).buffer_unordered(at_once);
-    let refused = all_of(reads, |polled| *polled == Polled::Refused).await?;
+    let items =
+        request_plan.items.iter().map(|(key, id)| read_item(ctx, kind, *key, id).right_future());
+    let reads = stream::iter(pages.chain(items)).buffer_unordered(concurrency);
+    let refused = await_all(reads, |polled| *polled == Polled::Refused).await?;
     Ok(refused.unwrap_or(Polled::Done))
 }
 
-/// Waits for reads that go on side by side, until one of them ends it: by its outcome or by an error. Where
-/// the rate limit ends it, what is on its way still arrives, for it is paid for. One that fails by itself
-/// does not keep the others from being made, unless several do in a row; the first failure is returned.
-pub(super) async fn all_of<T>(
+/// Awaits concurrent reads. Returns the first result for which `is_last` holds, and `None` if there is none.
+///
+/// # Errors
+/// After a rate limit the answers of requests in flight are still awaited, since they count against the
+/// limit already. An API failure ends the reads only if several occur in a row; the first one is returned.
+pub(super) async fn await_all<T>(
     mut reads: impl Stream<Item = FetchResult<T>> + Unpin,
-    ends_it: impl Fn(&T) -> bool,
+    is_last: impl Fn(&T) -> bool,
 ) -> FetchResult<Option<T>> {
     let (mut limited, mut failed, mut in_a_row) = (None, None, 0);
     while let Some(read) = reads.next().await {
         match read {
-            Ok(read) if ends_it(&read) => return Ok(Some(read)),
+            Ok(read) if is_last(&read) => return Ok(Some(read)),
             Ok(_) => in_a_row = 0,
             Err(error @ FetchError::RateLimited(_)) => limited = limited.or(Some(error)),
             Err(error @ FetchError::Api(_)) => {
@@ -79,8 +79,8 @@ async fn read_page(ctx: &SyncContext, kind: Kind, page: i64) -> FetchResult<Poll
     if !query::is_same_size(&address.url, &url) {
         return Ok(Polled::Refused);
     }
-    // Parameters may have changed since the page was read; then its validator is another page's.
-    let known = page::known(ctx, &url).await?;
+    // If the parameters changed since the page was read, its ETag belongs to another page.
+    let known = page::known_page(ctx, &url).await?;
     let request = request.if_none_match(known.as_ref().and_then(|page| page.etag.clone()));
     let fetched = ctx
         .fetcher
@@ -89,19 +89,18 @@ async fn read_page(ctx: &SyncContext, kind: Kind, page: i64) -> FetchResult<Poll
         })
         .await;
     let fetched = match fetched {
-        Ok(fetched) => fetched,
         Err(FetchError::Api(failure))
             if address.cursor.is_some() && failure.is_refusal_or_not_found() =>
         {
             return Ok(Polled::Refused);
         }
         Err(FetchError::Api(failure)) if failure.is_heavy() => {
-            return heavy(ctx, kind, &address, failure).await;
+            return page_too_heavy(ctx, kind, &address, failure).await;
         }
-        Err(error) => return Err(error),
+        fetched => fetched?,
     };
     let (page, confirmed) = match (fetched.value, known) {
-        (None, Some(known)) => (page::unchanged(Some(&known)), Some(known.page)),
+        (None, Some(known)) => (page::not_modified_page(Some(&known)), Some(known.page)),
         (None, None) => return Ok(Polled::Done),
         (Some(page), _) => (page, None),
     };
@@ -118,8 +117,8 @@ async fn read_page(ctx: &SyncContext, kind: Kind, page: i64) -> FetchResult<Poll
     Ok(Polled::Done)
 }
 
-/// A page that can be had with fewer rows has to be listed anew, so that its rows are found again.
-async fn heavy(
+/// If the page can be read with fewer rows, the list has to be read in smaller pages.
+async fn page_too_heavy(
     ctx: &SyncContext,
     kind: Kind,
     address: &PageAddress,
@@ -139,21 +138,21 @@ async fn heavy(
     }
 }
 
-/// Reads one resource. A 404 is a sign of its removal, not a failure.
-async fn read_item(ctx: &SyncContext, kind: Kind, row_id: i64, id: &str) -> FetchResult<Polled> {
+/// Reads one resource. A 404 is a sign of removal, not a failure.
+async fn read_item(ctx: &SyncContext, kind: Kind, key: i64, id: &str) -> FetchResult<Polled> {
     let request = Request::get(kind.path()).segment(id);
     let fetched = ctx.fetcher.fetch(&request, |answer| Item::read_of(kind, id, answer)).await;
-    let fetched = match fetched {
-        Ok(fetched) => fetched,
+    let counters = ctx.counters(kind);
+    match fetched {
+        Ok(fetched) => {
+            let (row, as_of) = (fetched.value.row, fetched.as_of);
+            ctx.store.write(move |tx| write::item(tx, &counters, &row, as_of)).await?;
+        }
         Err(FetchError::Api(failure)) if failure.verdict == Verdict::NotFound => {
-            let counters = ctx.counters(kind);
             let at = counters.at;
-            write::not_found(&ctx.store, counters, row_id, at).await?;
-            return Ok(Polled::Done);
+            write::not_found(&ctx.store, counters, key, at).await?;
         }
         Err(error) => return Err(error),
-    };
-    let (counters, row, as_of) = (ctx.counters(kind), fetched.value.row, fetched.as_of);
-    ctx.store.write(move |tx| write::item(tx, &counters, &row, as_of)).await?;
+    }
     Ok(Polled::Done)
 }

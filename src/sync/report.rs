@@ -1,4 +1,4 @@
-//! What came of a run.
+//! The report of a run.
 
 use crate::api::Failure;
 use crate::fetch::context::SyncContext;
@@ -8,44 +8,44 @@ use crate::retry::RetryCause;
 use crate::store::backoff::{self, Backoff};
 use crate::store::instance;
 use crate::store::runs::KindRun;
-use crate::sync::backfill::Backfilled;
+use crate::sync::backfill::BackfillReport;
 use crate::sync::run_error::RunError;
 use crate::sync::verify_report::VerifyReport;
 
 /// What a run did for a kind.
 #[derive(Debug, Clone)]
 pub struct KindReport {
-    /// Its turn, as in the log.
+    /// As in the log.
     pub kind_run: KindRun,
-    /// The failure that ended it, where one did.
+    /// The API failure that ended it, if any.
     pub failure: Option<Failure>,
 }
 
 impl KindReport {
-    /// Whether all went as the user would expect.
+    /// Whether it finished without errors.
     pub fn is_good(&self) -> bool {
         self.kind_run.outcome.is_good()
     }
 }
 
-/// What came of a run.
+/// The report of a run.
 #[derive(Debug)]
 pub struct Report {
-    /// Its number in the log.
+    /// Its id in the log; 0 if it did not begin.
     pub run_id: i64,
-    /// What it did, kind by kind.
+    /// The kind runs in the order in which they began.
     pub kinds: Vec<KindReport>,
-    /// What it did about the outbox.
+    /// Counts of queued writes.
     pub pushed: Pushed,
-    /// What is left alone for now because it failed, here or in an earlier pass.
+    /// Backoff in force, from this run or an earlier one.
     pub paused: Vec<Backoff>,
-    /// What stopped it, if anything did.
-    pub stop: Option<RunError>,
-    /// The key's name, as the API gave it last.
+    /// The error that ended it early, if any.
+    pub run_error: Option<RunError>,
+    /// The API key's name, as last given by the API.
     pub key_name: Option<String>,
-    /// What came of the days that are asked for as they end, if any were.
-    pub daily: Option<Backfilled>,
-    /// What came of comparing the mirror with the API, where that was wanted.
+    /// Daily metrics requested after the run, if any were due.
+    pub daily: Option<BackfillReport>,
+    /// The comparison with the API, if it was wanted.
     pub verified: Option<VerifyReport>,
 }
 
@@ -53,48 +53,47 @@ impl Report {
     pub(super) async fn new(
         ctx: &SyncContext,
         kind_runs: Vec<KindRun>,
-        stop: Option<RunError>,
+        run_error: Option<RunError>,
     ) -> Self {
         let kinds = kind_runs.into_iter().map(|kind_run| KindReport {
             failure: ctx.failures.get(&kind_run.kind).cloned(),
             kind_run,
         });
         let now = instant::micros(ctx.fetcher.clock().now());
-        let known = ctx
+        let read = ctx
             .store
             .read(move |c| Ok((instance::identity(c)?.api_key_name, backoff::active(c, now)?)));
-        let (key_name, paused) = known.await.unwrap_or_default();
+        let (key_name, paused) = read.await.unwrap_or_default();
         Self {
             run_id: ctx.run_id,
             kinds: kinds.collect(),
             pushed: ctx.pushed,
             paused,
-            stop,
+            run_error,
             key_name,
             daily: None,
             verified: None,
         }
     }
 
-    /// Of a run that did not take place.
-    pub async fn of_none(ctx: &SyncContext, stop: RunError) -> Self {
-        let report = Self::new(ctx, Vec::new(), Some(stop)).await;
+    /// The report of a run that did not begin.
+    pub async fn of_none(ctx: &SyncContext, run_error: RunError) -> Self {
+        let report = Self::new(ctx, Vec::new(), Some(run_error)).await;
         Self { run_id: 0, pushed: Pushed::default(), paused: Vec::new(), ..report }
     }
 
-    /// Whether nothing that was asked for came to an answer.
+    /// Whether all kinds that sent requests failed, and nothing succeeded.
     pub fn is_all_failures(&self) -> bool {
         let is_failure = |kind: &KindReport| {
             let cause = kind.failure.as_ref().map(|failure| failure.cause());
             matches!(cause, Some(RetryCause::NoAnswer | RetryCause::Failing))
         };
-        let mut asked =
-            self.kinds.iter().filter(|kind| kind.kind_run.counts.requests > 0).peekable();
-        let has_asked = asked.peek().is_some();
-        has_asked && asked.all(is_failure) && self.pushed.succeeded == 0 && self.stop.is_none()
+        let mut sent = self.kinds.iter().filter(|kind| kind.kind_run.counts.requests > 0).peekable();
+        let has_sent = sent.peek().is_some();
+        has_sent && sent.all(is_failure) && self.pushed.succeeded == 0 && self.run_error.is_none()
     }
 
-    /// Requests sent in all.
+    /// Number of requests sent.
     pub fn requests(&self) -> i64 {
         let daily = self.daily.as_ref().map_or(0, |daily| daily.requests);
         self.kinds.iter().map(|kind| kind.kind_run.counts.requests).sum::<i64>() + daily

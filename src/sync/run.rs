@@ -3,48 +3,47 @@
 use tracing::Instrument;
 
 use crate::fetch::context::SyncContext;
-use crate::model::Kind;
-use crate::model::KindOutcome;
-use crate::model::Outcome;
+use crate::model::{Kind, KindOutcome, Outcome};
 use crate::outbox;
-use crate::sync::kind_run::{begin, end_kind_run};
+use crate::sync::kind_run::{begin_run, end_kind_run, end_run};
 use crate::sync::options::{RunOptions, SyncSettings};
 use crate::sync::report::Report;
 use crate::sync::run_error::RunError;
 use crate::sync::verify_report::VerifyReport;
 use crate::sync::{backfill, backoff, phases, schedule_state, verify};
 
-/// Runs a run to its end, or to what stops it. The report says what came of it in either case.
+/// Makes a run. What ended it early, if anything did, is in the report.
 pub async fn run(ctx: &mut SyncContext, options: &RunOptions, settings: &SyncSettings) -> Report {
     ctx.run_id = 0;
     let span = tracing::debug_span!("run", trigger = options.trigger);
     let mut verified = None;
-    let mut stop = kind_runs(ctx, options, settings, &mut verified).instrument(span).await.err();
-    if let Some(reason) = stop.as_ref().filter(|reason| !matches!(reason, RunError::Store(_))) {
-        stop = phases::end_others(ctx, reason).await.err().or(stop);
+    let mut run_error =
+        kind_runs(ctx, options, settings, &mut verified).instrument(span).await.err();
+    if let Some(error) = run_error.as_ref().filter(|error| !matches!(error, RunError::Store(_))) {
+        run_error = end_open_kind_runs(ctx, error).await.err().or(run_error);
     }
-    let mut report = Report { verified, ..close(ctx, settings, stop).await };
+    let mut report = Report { verified, ..finish(ctx, settings, run_error).await };
     report.paused.retain(|paused| options.wants(paused.kind));
     report
 }
 
-/// The same, and after it the days that have ended since the last backfill, if there was one: they are
-/// the last in the budget. To compare the mirror with the API is no occasion for them.
+/// Makes a run, and then requests the daily metrics of days that ended since the last backfill, if there
+/// was one. They come last in the rate budget, and not after `verify`.
 pub async fn run_and_grow(
     ctx: &mut SyncContext,
     options: &RunOptions,
     settings: &SyncSettings,
 ) -> Report {
     let mut report = run(ctx, options, settings).await;
-    if report.stop.is_none() && options.verify.is_none() {
+    if report.run_error.is_none() && options.verify.is_none() {
         report.daily = backfill::grow(ctx, settings, &options.only).await;
     }
     report
 }
 
-/// Ends a run that was broken off from outside.
+/// Ends a run whose future was dropped because of a signal.
 pub async fn interrupt(ctx: &mut SyncContext, settings: &SyncSettings) -> Report {
-    close(ctx, settings, Some(RunError::Interrupted)).await
+    finish(ctx, settings, Some(RunError::Interrupted)).await
 }
 
 async fn kind_runs(
@@ -53,42 +52,48 @@ async fn kind_runs(
     settings: &SyncSettings,
     verified: &mut Option<VerifyReport>,
 ) -> Result<(), RunError> {
-    begin(ctx, options.trigger, options.is_identified).await?;
+    begin_run(ctx, options.trigger, options.is_identified).await?;
     let mut to_list = Vec::new();
     if options.verify.is_none() && options.wants(Kind::Meta) {
-        to_list
-            .push((Kind::Meta, schedule_state::decide(ctx, options, settings, Kind::Meta).await?));
+        let now = ctx.fetcher.clock().now();
+        let decision = schedule_state::decide(ctx, options, settings, Kind::Meta, now).await?;
+        to_list.push((Kind::Meta, decision));
     }
     if !to_list.iter().any(|(_, meta)| meta.is_any()) {
-        // The turn of `meta` carries the request that began the run.
+        // The kind run of `meta` counts the request that began the run.
         end_kind_run(ctx, Kind::Meta, &KindOutcome::of(Outcome::Polled)).await?;
     }
     if let Some(sampling) = options.verify {
         return verify::verify(ctx, sampling, verified).await;
     }
-    // What a user waits for goes before what nobody has asked for just now.
-    outbox::push(ctx, settings.push(options)).await?;
-    // What is due comes before what is fully synced: a small budget must not be spent by those whose turn
-    // happens to be first.
+    // Queued writes come first, since a user waits for them.
+    outbox::push(ctx, settings.outbox_settings(options)).await?;
+    // Polls come before listings, so that a small rate limit is not used up by the first kind's listing.
     to_list.extend(phases::polls(ctx, options, settings).await?);
     phases::listings(ctx, options, settings, to_list).await
 }
 
-async fn close(ctx: &mut SyncContext, settings: &SyncSettings, stop: Option<RunError>) -> Report {
-    // Where the database has failed, the next run notes that this one came to no end.
-    if ctx.run_id == 0 || matches!(stop, Some(RunError::Store(_))) {
-        return Report::new(ctx, Vec::new(), stop).await;
+/// Ends the kind runs that were at work beside the one that failed, with the same error.
+async fn end_open_kind_runs(ctx: &mut SyncContext, error: &RunError) -> Result<(), RunError> {
+    for kind in ctx.open_kind_runs() {
+        end_kind_run(ctx, kind, &error.kind_outcome()).await?;
     }
-    let taken_back = match stop {
+    Ok(())
+}
+
+async fn finish(
+    ctx: &mut SyncContext,
+    settings: &SyncSettings,
+    run_error: Option<RunError>,
+) -> Report {
+    // After a database error the next run marks this one as interrupted.
+    if ctx.run_id == 0 || matches!(run_error, Some(RunError::Store(_))) {
+        return Report::new(ctx, Vec::new(), run_error).await;
+    }
+    let undone = match run_error {
         Some(RunError::Outage(_)) => backoff::take_back(ctx).await.err(),
         _ => None,
     };
-    let outcome = stop.as_ref().map_or("finished", RunError::name);
-    let detail = stop.as_ref().map(ToString::to_string);
-    let (kind_runs, failed) =
-        match ctx.end(outcome, detail.as_deref(), settings.log_retention).await {
-            Ok(kind_runs) => (kind_runs, taken_back),
-            Err(error) => (Vec::new(), Some(error)),
-        };
-    Report::new(ctx, kind_runs, stop.or(failed.map(RunError::Store))).await
+    let (kind_runs, run_error) = end_run(ctx, settings, run_error).await;
+    Report::new(ctx, kind_runs, run_error.or(undone.map(RunError::Store))).await
 }

@@ -1,21 +1,21 @@
-//! What stops a run before its end.
+//! Errors that end a run early.
 
 use std::time::Duration;
 
 use crate::api::Failure;
 use crate::fetch::error::FetchError;
-use crate::model::KindOutcome;
-use crate::model::Outcome;
+use crate::fetch::kind_outcome::explained;
+use crate::model::{KindOutcome, Outcome};
 use crate::retry::RetryCause;
 use crate::store::StoreError;
 
-/// What stopped a run before its end.
+/// An error that ends a run early.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The key is not accepted.
+    /// The API refuses the key.
     #[error("the API refuses the key: {0}")]
     KeyRefused(Failure),
-    /// The key belongs to an organization that this database does not.
+    /// The key belongs to another organization than the database.
     #[error(
         "the key{} belongs to organization {found}, but this database mirrors {bound}",
         key_name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default()
@@ -28,27 +28,27 @@ pub enum RunError {
         /// The key's name.
         key_name: Option<String>,
     },
-    /// The rate limit lasts longer than the user waits.
+    /// The rate limit lasts longer than `max_wait`.
     #[error("rate limited for another {}", humantime::format_duration(Duration::from_secs(.0.as_secs() + 1)))]
     RateLimited(Duration),
     /// The API cannot be reached.
     #[error("the API is unreachable: {}", .0.story())]
     Outage(Failure),
-    /// The very first request failed for good.
+    /// The first request failed after its retries.
     #[error("{what}: {0}", what = broken(.0))]
     Broken(Failure),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A job that another process handed over cannot be read.
+    /// A job that another process submitted cannot be read.
     #[error("the daemon cannot read this job: {0}")]
     UnreadableJob(String),
-    /// A signal.
-    #[error("interrupted; the next run goes on from here")]
+    /// A signal ended the run.
+    #[error("interrupted; the next run resumes here")]
     Interrupted,
 }
 
-/// An API that fails may recover; one that answers something else may be the wrong address.
+/// An API that keeps failing may recover; any other answer may come from a wrong address.
 fn broken(failure: &Failure) -> &'static str {
     match failure.cause() {
         RetryCause::Failing | RetryCause::Limited(_) => "the API keeps failing",
@@ -57,7 +57,7 @@ fn broken(failure: &Failure) -> &'static str {
 }
 
 impl RunError {
-    /// One word for the log.
+    /// The name in the log and in JSON.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::KeyRefused(_) => "key_refused",
@@ -71,7 +71,7 @@ impl RunError {
         }
     }
 
-    /// The same again, where it is about the key: whoever else asks is told so too.
+    /// Returns a copy if the error concerns the key, for other jobs that fail for the same reason.
     pub fn about_key(&self) -> Option<Self> {
         match self {
             Self::KeyRefused(failure) => Some(Self::KeyRefused(failure.clone())),
@@ -84,7 +84,7 @@ impl RunError {
         }
     }
 
-    /// The failure behind it, where the API had a part in it.
+    /// The API failure that caused it, if any.
     pub const fn failure(&self) -> Option<&Failure> {
         match self {
             Self::KeyRefused(failure) | Self::Outage(failure) | Self::Broken(failure) => {
@@ -98,27 +98,16 @@ impl RunError {
         }
     }
 
-    /// The ending of a turn that it cut short.
+    /// The outcome of a kind run that it ended.
     pub(super) fn kind_outcome(&self) -> KindOutcome {
+        let outcome = match self {
+            Self::RateLimited(_) => Outcome::RateLimited,
+            _ => Outcome::Failed,
+        };
         let failure = self.failure();
-        let code = failure.and_then(|failure| failure.code.clone());
-        KindOutcome {
-            outcome: match self {
-                Self::RateLimited(_) => Outcome::RateLimited,
-                _ => Outcome::Failed,
-            },
-            error_code: Some(code.unwrap_or_else(|| self.name().to_owned())),
-            detail: Some(self.to_string()),
-            request_id: failure.and_then(|failure| failure.request_id.clone()),
-        }
-    }
-
-    /// An error of the first request, on which everything else depends.
-    pub(super) fn at_start(error: FetchError) -> Self {
-        match error {
-            FetchError::Api(failure) => Self::Broken(failure),
-            other => Self::from(other),
-        }
+        let code = failure.and_then(|failure| failure.code.as_deref()).unwrap_or(self.name());
+        let request_id = failure.and_then(|failure| failure.request_id.clone());
+        KindOutcome { request_id, ..explained(outcome, code, self.to_string()) }
     }
 }
 

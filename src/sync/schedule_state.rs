@@ -1,4 +1,4 @@
-//! Reads where a kind stands, and asks the plan what to do about it.
+//! Reads the schedule state of a kind and decides what to do about it.
 
 use std::collections::BTreeSet;
 
@@ -13,61 +13,65 @@ use crate::schedule::request_plan;
 use crate::store::{StoreResult, backoff, due, listings, pages};
 use crate::sync::options::{RunOptions, SyncSettings};
 
-/// The most due rows a run takes up at once; what is left is found by the next.
+/// The most due rows that one run reads; the rest is left to the next.
 const DUE_MAX: i64 = 100_000;
 
-/// What to do for `kind` in this run.
+/// Decides what to do for `kind`.
 pub async fn decide(
     ctx: &SyncContext,
     options: &RunOptions,
     settings: &SyncSettings,
     kind: Kind,
+    now: DateTime<Utc>,
 ) -> StoreResult<Decision> {
-    let now = ctx.fetcher.clock().now();
-    let schedule_state = now_of(ctx, options, kind, now).await?;
-    Ok(weigh(&schedule_state, options, settings, kind, now))
+    let (refused, batch_delay_s) = (ctx.refused.clone(), batch_delay_s(options));
+    let state = ctx.store.read(move |c| read(Some(c), &refused, batch_delay_s, kind, now)).await?;
+    Ok(decide_on(state, options, settings, kind, now))
 }
 
-/// Where a kind stands.
-pub async fn now_of(
-    ctx: &SyncContext,
+/// Decides what to do for `kind` without a run. `c` is `None` before the first run.
+pub fn preview(
+    c: Option<&Connection>,
+    refused: &BTreeSet<String>,
     options: &RunOptions,
+    settings: &SyncSettings,
     kind: Kind,
     now: DateTime<Utc>,
-) -> StoreResult<ScheduleState> {
-    let (refused, options) = (ctx.refused.clone(), options.clone());
-    ctx.store.read(move |c| read(Some(c), &refused, &options, kind, now)).await
+) -> StoreResult<Decision> {
+    let state = read(c, refused, batch_delay_s(options), kind, now)?;
+    Ok(decide_on(state, options, settings, kind, now))
 }
 
-/// The same from what was read already.
-pub fn weigh(
-    schedule_state: &ScheduleState,
+fn decide_on(
+    state: ScheduleState,
     options: &RunOptions,
     settings: &SyncSettings,
     kind: Kind,
     now: DateTime<Utc>,
 ) -> Decision {
     let full_sync = settings.full_syncs.get(&kind).and_then(Option::as_ref);
-    decision::decide(kind, schedule_state, options.scope, full_sync, now, settings.timezone)
+    decision::decide(kind, state, options.scope, full_sync, now, settings.timezone)
 }
 
-/// Where a kind stands. Without a database: at the very beginning.
-pub fn read(
+fn batch_delay_s(options: &RunOptions) -> i64 {
+    i64::try_from(options.batch_delay.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn read(
     c: Option<&Connection>,
     refused: &BTreeSet<String>,
-    options: &RunOptions,
+    batch_delay_s: i64,
     kind: Kind,
     at: DateTime<Utc>,
 ) -> StoreResult<ScheduleState> {
-    let beginning = ScheduleState {
+    let initial = ScheduleState {
         is_refused: refused.contains(&query::endpoint(kind)),
         cannot_sort_accounts: refused.contains(&query::account_sort_feature()),
         cannot_filter_by_account: refused.contains(&query::account_filter_feature()),
         ..ScheduleState::default()
     };
-    let Some(c) = c else { return Ok(beginning) };
-    let (now, batch_delay_s) =
-        (at.timestamp(), i64::try_from(options.batch_delay.as_secs()).unwrap_or(i64::MAX));
+    let Some(c) = c else { return Ok(initial) };
+    let now = at.timestamp();
     let state = listings::state(c, kind)?;
     let paused = backoff::active(c, instant::micros(at))?;
     let retry_at = |scope| {
@@ -97,6 +101,6 @@ pub fn read(
         account_lists,
         listing_retry_at: retry_at(BackoffScope::Listing),
         polls_retry_at: retry_at(BackoffScope::Poll),
-        ..beginning
+        ..initial
     })
 }

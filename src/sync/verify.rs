@@ -1,53 +1,50 @@
-//! The mirror proves itself: a sample of its rows is read again and compared, and its totals are
-//! compared with the API's. What differs is repaired by the same write that mirrors everything.
+//! `verify`: reads a sample of rows again and compares them, and the totals, with the API. Differences are
+//! repaired by the same write that mirrors every answer.
 //!
-//! Accounts, creators and videos are read by their ids. Account videos cannot be; of them the pages on
-//! which the sample stands are read again, by the cursors that opened them.
+//! Accounts, creators and videos are read by their ids. Account videos have no endpoint by id, so the pages
+//! that hold the sample are read again by their cursors.
 
 use crate::api::{Failure, Item, Page, Request, Verdict};
 use crate::fetch::context::SyncContext;
-use crate::fetch::error::FetchError;
-use crate::fetch::error::FetchResult;
+use crate::fetch::error::{FetchError, FetchResult};
+use crate::fetch::kind_outcome::of_error;
 use crate::fetch::query;
 use crate::fetch::write::{self, PageWrite};
-use crate::model::KindOutcome;
-use crate::model::Outcome;
-use crate::model::{Event, Kind};
+use crate::model::{Event, Kind, KindOutcome, Outcome};
+use crate::store::listings;
 use crate::store::pages::{self, PageAddress};
 use crate::store::runs::KindCounts;
 use crate::store::sample::{self, SampledRow};
-use crate::store::{StoreResult, listings};
-use crate::sync::finish;
 use crate::sync::kind_run::end_kind_run;
 use crate::sync::page;
 use crate::sync::run_error::RunError;
-use crate::sync::verify_page::{self, Judge};
-use crate::sync::verify_report::{Sampling, Total, VerifyReport, What};
+use crate::sync::verify_page::{self, RowComparer};
+use crate::sync::verify_report::{Discrepancy, Sampling, Total, VerifyReport};
 
-/// How the sample is shared out, in the order in which what is left over goes on.
+/// Shares of the kinds in the sample. What a kind cannot use goes to the others in this order.
 const SHARES: [(Kind, usize); 4] =
     [(Kind::Video, 4), (Kind::Account, 2), (Kind::Creator, 1), (Kind::AccountVideo, 1)];
 
-/// Compares a sample and the totals. What was found so far is in `found` however it ends.
+/// Compares a sample and the totals. `found` holds the results so far, also after an error.
 pub async fn verify(
     ctx: &mut SyncContext,
     sampling: Sampling,
     found: &mut Option<VerifyReport>,
 ) -> Result<(), RunError> {
-    let verify_report = found.insert(VerifyReport::none(sampling));
+    let report = found.insert(VerifyReport::none(sampling));
     let wanted = usize::try_from(sampling.rows).unwrap_or(usize::MAX);
     let shares = ctx
         .store
         .read(move |c| {
-            let mut there = Vec::new();
+            let mut available = Vec::new();
             for (kind, _) in SHARES {
                 let rows = match kind {
                     Kind::AccountVideo => pages::count(c, kind)?,
                     _ => listings::counts(c, kind)?.0,
                 };
-                there.push(usize::try_from(rows).unwrap_or(0));
+                available.push(usize::try_from(rows).unwrap_or(0));
             }
-            Ok(share(wanted, &there))
+            Ok(share(wanted, &available))
         })
         .await?;
     for kind in Kind::LISTS {
@@ -55,10 +52,10 @@ pub async fn verify(
         let wanted = at.and_then(|at| shares.get(at)).copied().unwrap_or(0);
         ctx.begin_kind_run(kind, "verify").await?;
         ctx.tell(&Event::Started { kind, resumed_pages: 0 });
-        let result = one_kind(ctx, kind, wanted, verify_report).await;
+        let result = KindVerifier { ctx, report, kind }.verify(wanted).await;
         let kind_outcome = match &result {
             Ok(()) => KindOutcome::of(Outcome::Polled),
-            Err(error) => finish::error(error),
+            Err(error) => of_error(error),
         };
         end_kind_run(ctx, kind, &kind_outcome).await?;
         match result {
@@ -70,245 +67,209 @@ pub async fn verify(
     Ok(())
 }
 
-/// Shares `wanted` out among what is there of each kind. What one cannot use goes to the others.
-fn share(wanted: usize, there: &[usize]) -> Vec<usize> {
+/// Distributes `wanted` over the kinds, at most `available` of each.
+fn share(wanted: usize, available: &[usize]) -> Vec<usize> {
     let parts: usize = SHARES.iter().map(|(_, part)| part).sum();
-    let own = SHARES.iter().zip(there);
-    let own = own.map(|((_, part), there)| (wanted * part / parts).min(*there));
-    let mut shares: Vec<usize> = own.collect();
+    let shares = SHARES.iter().zip(available);
+    let shares = shares.map(|((_, part), available)| (wanted * part / parts).min(*available));
+    let mut shares: Vec<usize> = shares.collect();
     let mut left = wanted.saturating_sub(shares.iter().sum());
-    for (share, there) in shares.iter_mut().zip(there) {
-        let more = left.min(there - *share);
+    for (share, available) in shares.iter_mut().zip(available) {
+        let more = left.min(available - *share);
         *share += more;
         left -= more;
     }
     shares
 }
 
-async fn one_kind(
-    ctx: &mut SyncContext,
+/// Verifies one kind.
+struct KindVerifier<'a> {
+    ctx: &'a mut SyncContext,
+    report: &'a mut VerifyReport,
     kind: Kind,
-    wanted: usize,
-    verify_report: &mut VerifyReport,
-) -> FetchResult<()> {
-    verify_report.of(kind);
-    if ctx.refused.contains(&query::endpoint(kind)) {
-        verify_report.of(kind).skipped = Some("the API does not list them for this key".to_owned());
-        return Ok(());
+}
+
+impl KindVerifier<'_> {
+    async fn verify(&mut self, wanted: usize) -> FetchResult<()> {
+        self.report.of(self.kind);
+        if self.ctx.refused.contains(&query::endpoint(self.kind)) {
+            self.skip("the API does not list them for this key");
+            return Ok(());
+        }
+        // First the totals, before the answers of the sample repair the mirror.
+        self.compare_total().await?;
+        let (kind, seed) = (self.kind, self.report.sampling.seed);
+        // Account videos are read by page, and several rows of a sample are on one page.
+        let rows = if kind == Kind::AccountVideo { wanted.saturating_mul(4) } else { wanted };
+        let sample = self.ctx.store.read(move |c| sample::pick(c, kind, rows, seed)).await?;
+        if kind == Kind::AccountVideo {
+            return self.compare_pages(&sample, wanted).await;
+        }
+        let mut missing = Vec::new();
+        for (at, picked) in sample.iter().enumerate() {
+            if !self.compare_item(picked).await? {
+                missing.push(picked);
+            }
+            self.report_progress(at + 1, sample.len());
+        }
+        // An undocumented endpoint may answer 404 to everything.
+        if missing.len() > 1 && missing.len() == sample.len() {
+            self.skip("the API answers 404 to every id");
+            return Ok(());
+        }
+        for picked in missing {
+            // A 404 is a sign of removal.
+            let counters = self.ctx.counters(kind);
+            let at = counters.at;
+            let removed = write::not_found(&self.ctx.store, counters, picked.row_id, at).await?;
+            self.report.of(kind).read += 1;
+            self.report.of(kind).missing += 1;
+            let what = Discrepancy::Missing(removed);
+            self.report.add(kind, &picked.id, Some(picked.stratum), what);
+        }
+        Ok(())
     }
-    // Before what the sample shows on its way can make up for what is missing.
-    total(ctx, kind, verify_report).await?;
-    let seed = verify_report.sampling.seed;
-    // Of account videos it is the page that costs a request, and many of a sample share one.
-    let rows = if kind == Kind::AccountVideo { wanted.saturating_mul(4) } else { wanted };
-    let sample = ctx.store.read(move |c| sample::pick(c, kind, rows, seed)).await?;
-    match kind {
-        Kind::AccountVideo => pages_of(ctx, &sample, wanted, verify_report).await?,
-        _ => {
-            let mut missing = Vec::new();
-            for (at, picked) in sample.iter().enumerate() {
-                if by_id(ctx, kind, picked, verify_report).await? == Answered::NotFound {
-                    missing.push(picked);
-                }
-                tell(ctx, kind, at + 1, sample.len());
-            }
-            // Not every endpoint is documented; one that knows nothing at all says nothing.
-            if missing.len() > 1 && missing.len() == sample.len() {
-                let why =
-                    "the API answers 404 to every id, as if they could not be read one by one";
-                verify_report.of(kind).skipped = Some(why.to_owned());
-                return Ok(());
-            }
-            for picked in missing {
-                gone(ctx, kind, picked, verify_report).await?;
-            }
+
+    fn skip(&mut self, why: impl Into<String>) {
+        self.report.of(self.kind).skipped = Some(why.into());
+    }
+
+    fn report_progress(&mut self, read: usize, of: usize) {
+        let read = u64::try_from(read).unwrap_or(0);
+        let total = u64::try_from(of).ok();
+        self.ctx.tell(&Event::Page { kind: self.kind, pages: read, rows: read, total });
+    }
+
+    fn comparer(&self, as_of: i64) -> RowComparer {
+        let now = self.ctx.fetcher.clock().now().timestamp();
+        RowComparer {
+            kind: self.kind,
+            as_of,
+            now,
+            newly_scraped: self.report.newly_scraped.clone(),
         }
     }
-    Ok(())
-}
 
-/// A row that the API does not know has a sign of removal against it.
-async fn gone(
-    ctx: &mut SyncContext,
-    kind: Kind,
-    picked: &SampledRow,
-    verify_report: &mut VerifyReport,
-) -> StoreResult<()> {
-    let counters = ctx.counters(kind);
-    let at = counters.at;
-    let removed = write::not_found(&ctx.store, counters, picked.row_id, at).await?;
-    let of_kind = verify_report.of(kind);
-    of_kind.read += 1;
-    of_kind.missing += 1;
-    verify_report.tell(kind, &picked.id, Some(picked.stratum), What::Missing(removed));
-    Ok(())
-}
-
-/// What a request by id came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answered {
-    Row,
-    NotFound,
-}
-
-fn tell(ctx: &mut SyncContext, kind: Kind, read: usize, of: usize) {
-    let read = u64::try_from(read).unwrap_or(0);
-    let total = u64::try_from(of).ok();
-    ctx.tell(&Event::Page { kind, pages: read, rows: read, total });
-}
-
-/// Reads one row, compares it, and writes what was said of it.
-async fn by_id(
-    ctx: &mut SyncContext,
-    kind: Kind,
-    picked: &SampledRow,
-    verify_report: &mut VerifyReport,
-) -> FetchResult<Answered> {
-    let request = Request::get(kind.path()).segment(&picked.id);
-    let fetched = ctx.fetcher.fetch(&request, |answer| Item::read_of(kind, &picked.id, answer));
-    let fetched = match fetched.await {
-        Ok(fetched) => fetched,
-        Err(FetchError::Api(failure)) if failure.verdict == Verdict::NotFound => {
-            return Ok(Answered::NotFound);
-        }
-        Err(error) => return Err(error),
-    };
-    let (row, as_of) = (fetched.value.row, fetched.as_of);
-    let judge = judge_of(ctx, kind, as_of, verify_report);
-    let counters = ctx.counters(kind);
-    let judged = ctx
-        .store
-        .write(move |tx| {
-            let judged = judge.row(tx, &row)?;
-            // The same content in another form, as in a list, is not worth a page's validator.
-            match judged.as_ref().is_some_and(|judged| judged.is_other_form) {
+    /// Reads one row, compares it and writes the answer. Returns whether it was found.
+    async fn compare_item(&mut self, picked: &SampledRow) -> FetchResult<bool> {
+        let kind = self.kind;
+        let request = Request::get(kind.path()).segment(&picked.id);
+        let read = |answer: &_| Item::read_of(kind, &picked.id, answer);
+        let fetched = match self.ctx.fetcher.fetch(&request, read).await {
+            Err(FetchError::Api(failure)) if failure.verdict == Verdict::NotFound => {
+                return Ok(false);
+            }
+            fetched => fetched?,
+        };
+        let (row, as_of) = (fetched.value.row, fetched.as_of);
+        let (comparer, counters) = (self.comparer(as_of), self.ctx.counters(kind));
+        let written = self.ctx.store.write(move |tx| {
+            let compared = comparer.row(tx, &row)?;
+            // Writing the same content in another form would clear the ETag of its page.
+            match compared.as_ref().is_some_and(|compared| compared.is_other_form) {
                 true => counters.close(tx, &KindCounts::default())?,
                 false => _ = write::item(tx, &counters, &row, as_of)?,
             }
-            Ok(judged)
-        })
-        .await?;
-    verify_page::note(verify_report, kind, judged, |_| Some(picked.stratum));
-    Ok(Answered::Row)
-}
+            Ok(compared)
+        });
+        let compared = written.await?;
+        verify_page::record(self.report, kind, compared, |_| Some(picked.stratum));
+        Ok(true)
+    }
 
-fn judge_of(ctx: &SyncContext, kind: Kind, as_of: i64, verify_report: &VerifyReport) -> Judge {
-    let now = ctx.fetcher.clock().now().timestamp();
-    Judge { kind, as_of, now, moved: verify_report.moved.clone() }
-}
-
-/// Reads again the pages on which the sample stands, and compares all rows they show.
-async fn pages_of(
-    ctx: &mut SyncContext,
-    sample: &[SampledRow],
-    wanted: usize,
-    verify_report: &mut VerifyReport,
-) -> FetchResult<()> {
-    let kind = Kind::AccountVideo;
-    let mut kept: Vec<i64> = Vec::new();
-    for page in sample.iter().filter_map(|picked| picked.page) {
-        if kept.len() < wanted && !kept.contains(&page) {
-            kept.push(page);
+    /// Reads the pages again that hold the sample, and compares all their rows.
+    async fn compare_pages(&mut self, sample: &[SampledRow], wanted: usize) -> FetchResult<()> {
+        let mut page_ids: Vec<i64> = Vec::new();
+        for page in sample.iter().filter_map(|picked| picked.page) {
+            if page_ids.len() < wanted && !page_ids.contains(&page) {
+                page_ids.push(page);
+            }
         }
+        if page_ids.is_empty() && !sample.is_empty() {
+            self.skip("cannot be re-read: no endpoint by id and no known page");
+        }
+        for (at, page) in page_ids.iter().copied().enumerate() {
+            let address = self.ctx.store.read(move |c| pages::address(c, page)).await?;
+            let Some(address) = address else { continue };
+            if let Some(failure) = self.compare_page(address, sample).await? {
+                self.skip(format!("their pages cannot be read again: {failure}"));
+                break;
+            }
+            self.report_progress(at + 1, page_ids.len());
+        }
+        Ok(())
     }
-    if kept.is_empty() && !sample.is_empty() {
-        let why = "they have no endpoint by id, and none stands on a page that could be read again";
-        verify_report.of(kind).skipped = Some(why.to_owned());
-    }
-    for (at, page) in kept.iter().copied().enumerate() {
-        let Some(address) = ctx.store.read(move |c| pages::address(c, page)).await? else {
-            continue;
+
+    /// Reads a page again. Returns the failure if the API refuses it.
+    async fn compare_page(
+        &mut self,
+        address: PageAddress,
+        sample: &[SampledRow],
+    ) -> FetchResult<Option<Failure>> {
+        let kind = self.kind;
+        let parameters = query::parameters(kind, &self.ctx.refused);
+        let request = query::page(kind, &parameters, address.cursor.as_deref());
+        let read = |answer: &_| Page::read(kind, &parameters, answer);
+        let fetched = match self.ctx.fetcher.fetch(&request, read).await {
+            Err(FetchError::Api(failure)) if is_refusal(&failure) => return Ok(Some(failure)),
+            fetched => fetched?,
         };
-        if let Some(why) = one_page(ctx, &address, sample, verify_report).await? {
-            verify_report.of(kind).skipped = Some(why);
-            break;
-        }
-        tell(ctx, kind, at + 1, kept.len());
+        let page = PageWrite {
+            url: page::url(&request),
+            cursor: address.cursor,
+            etag: fetched.head.etag,
+            as_of: fetched.as_of,
+            listing: None,
+            page: fetched.value,
+            confirmed: None,
+        };
+        let (comparer, counters) = (self.comparer(page.as_of), self.ctx.counters(kind));
+        let written = self.ctx.store.write(move |tx| {
+            write::page_after(tx, &counters, page, |tx, rows| comparer.rows(tx, rows))
+        });
+        let (_, compared) = written.await?;
+        verify_page::record(self.report, kind, compared, |id| {
+            sample.iter().find(|picked| picked.id == id).map(|picked| picked.stratum)
+        });
+        Ok(None)
     }
-    Ok(())
-}
 
-/// Reads a page again; says why it cannot be, if that is so.
-async fn one_page(
-    ctx: &mut SyncContext,
-    address: &PageAddress,
-    sample: &[SampledRow],
-    verify_report: &mut VerifyReport,
-) -> FetchResult<Option<String>> {
-    let kind = Kind::AccountVideo;
-    let parameters = query::parameters(kind, &ctx.refused);
-    let request = query::page(kind, &parameters, address.cursor.as_deref());
-    let fetched = ctx.fetcher.fetch(&request, |answer| Page::read(kind, &parameters, answer)).await;
-    let fetched = match fetched {
-        Ok(fetched) => fetched,
-        Err(FetchError::Api(failure)) if is_refusal(&failure) => {
-            return Ok(Some(format!("their pages cannot be read again: {failure}")));
-        }
-        Err(error) => return Err(error),
-    };
-    let page = PageWrite {
-        url: page::url(&request),
-        cursor: address.cursor.clone(),
-        etag: fetched.head.etag,
-        as_of: fetched.as_of,
-        listing: None,
-        page: fetched.value,
-        confirmed: None,
-    };
-    let judge = judge_of(ctx, kind, page.as_of, verify_report);
-    let counters = ctx.counters(kind);
-    let written = ctx
-        .store
-        .write(move |tx| write::page_after(tx, &counters, page, |tx, rows| judge.rows(tx, rows)));
-    let (_, judged) = written.await?;
-    verify_page::note(verify_report, kind, judged, |id| {
-        sample.iter().find(|picked| picked.id == id).map(|picked| picked.stratum)
-    });
-    Ok(None)
-}
-
-/// Compares how many there are.
-async fn total(
-    ctx: &mut SyncContext,
-    kind: Kind,
-    verify_report: &mut VerifyReport,
-) -> FetchResult<()> {
-    let asks = [("limit", "1"), ("include_total", "true")];
-    if asks.iter().any(|(name, _)| ctx.refused.contains(&query::feature(kind, name))) {
-        return Ok(());
-    }
-    let (held, suspected) = ctx
-        .store
-        .read(move |c| Ok((listings::counts(c, kind)?.0, sample::suspected(c, kind)?)))
-        .await?;
-    let parameters = asks.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let request = query::page(kind, &parameters, None);
-    let fetched = ctx.fetcher.fetch(&request, |answer| Page::read(kind, &parameters, answer)).await;
-    let fetched = match fetched {
-        Ok(fetched) => fetched,
-        Err(FetchError::Api(failure)) if is_refusal(&failure) => {
-            tracing::debug!(%kind, %failure, "the API gives no total");
+    /// Compares the number of rows.
+    async fn compare_total(&mut self) -> FetchResult<()> {
+        let kind = self.kind;
+        let extra = [("limit", "1"), ("include_total", "true")];
+        if extra.iter().any(|(name, _)| self.ctx.refused.contains(&query::feature(kind, name))) {
             return Ok(());
         }
-        Err(error) => return Err(error),
-    };
-    let page = fetched.value;
-    if let Some(found) = page.total_count {
-        let now = ctx.fetcher.clock().now().timestamp();
-        // Posts are found by the scrapes of their accounts; nothing else grows by itself.
-        let is_explained = kind == Kind::AccountVideo
-            && found > held
-            && ctx.store.read(move |c| sample::awaits_account_lists(c, now)).await?;
-        verify_report.of(kind).total = Some(Total { held, suspected, found, is_explained });
+        let held = move |c: &_| Ok((listings::counts(c, kind)?.0, sample::suspected(c, kind)?));
+        let (held, suspected) = self.ctx.store.read(held).await?;
+        let parameters = extra.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let request = query::page(kind, &parameters, None);
+        let read = |answer: &_| Page::read(kind, &parameters, answer);
+        let fetched = match self.ctx.fetcher.fetch(&request, read).await {
+            Err(FetchError::Api(failure)) if is_refusal(&failure) => {
+                tracing::debug!(%kind, %failure, "no total");
+                return Ok(());
+            }
+            fetched => fetched?,
+        };
+        let (page, as_of) = (fetched.value, fetched.as_of);
+        if let Some(found) = page.total_count {
+            let now = self.ctx.fetcher.clock().now().timestamp();
+            // Scrapes of accounts add account videos; rows of other kinds are added by users only.
+            let is_explained = kind == Kind::AccountVideo
+                && found > held
+                && self.ctx.store.read(move |c| sample::awaits_account_lists(c, now)).await?;
+            self.report.of(kind).total = Some(Total { held, suspected, found, is_explained });
+        }
+        let (comparer, counters) = (self.comparer(as_of), self.ctx.counters(kind));
+        let written = self.ctx.store.write(move |tx| {
+            write::unlisted_after(tx, &counters, page, as_of, |tx, rows| comparer.rows(tx, rows))
+        });
+        let (_, compared) = written.await?;
+        verify_page::record(self.report, kind, compared, |_| None);
+        Ok(())
     }
-    let judge = judge_of(ctx, kind, fetched.as_of, verify_report);
-    let (counters, as_of) = (ctx.counters(kind), fetched.as_of);
-    let written = ctx.store.write(move |tx| {
-        write::unlisted_after(tx, &counters, page, as_of, |tx, rows| judge.rows(tx, rows))
-    });
-    let (_, judged) = written.await?;
-    verify_page::note(verify_report, kind, judged, |_| None);
-    Ok(())
 }
 
 fn is_refusal(failure: &Failure) -> bool {
@@ -320,9 +281,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_is_shared_out_and_never_exceeds_what_was_wanted() {
+    fn shares_of_the_sample_add_up_to_at_most_what_was_wanted() {
         assert_eq!(share(50, &[1_000, 1_000, 1_000, 1_000]), [26, 12, 6, 6]);
-        // What is not there goes to what is.
+        // What a kind cannot use goes to the others.
         assert_eq!(share(50, &[1_000, 3, 0, 1]), [46, 3, 0, 1]);
         assert_eq!(share(50, &[5, 3, 2, 1]), [5, 3, 2, 1]);
         assert_eq!(share(4, &[9, 9, 9, 9]), [3, 1, 0, 0]);

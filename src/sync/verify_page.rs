@@ -1,7 +1,7 @@
-//! Compares rows of an answer with what is held of them, in the transaction that then writes them.
+//! Compares rows of an answer with the stored ones, in the transaction that then writes the answer.
 //!
-//! The comparison, the mark that forces a row to be rewritten, and the rewrite are one transaction:
-//! what is reported as repaired is repaired, whatever ends the process in between.
+//! The comparison, the mark that forces a row to be rewritten, and the rewrite are one transaction, so that
+//! what is reported as repaired is repaired even after a crash.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -12,78 +12,78 @@ use crate::model::row::NO_FINGERPRINT;
 use crate::model::{Kind, Row};
 use crate::store::StoreResult;
 use crate::store::sample::{self, StoredRow, Stratum};
-use crate::sync::compare::{self, Compared};
-use crate::sync::verify_report::{VerifyReport, What};
+use crate::sync::compare::{self, Comparison};
+use crate::sync::verify_report::{Discrepancy, VerifyReport};
 
-/// What the rows of one answer are compared under.
+/// Compares the rows of one answer.
 #[derive(Debug, Clone)]
-pub struct Judge {
+pub struct RowComparer {
     /// The kind of the rows.
     pub kind: Kind,
     /// Start of the request, a stamp.
     pub as_of: i64,
     /// Unix seconds.
     pub now: i64,
-    /// Creators of accounts that were seen to have been scraped.
-    pub moved: BTreeSet<String>,
+    /// Creators with accounts that were scraped since the mirror read them.
+    pub newly_scraped: BTreeSet<String>,
 }
 
-/// Result of comparing one row.
+/// The result of comparing one row.
 #[derive(Debug)]
-pub struct Judged {
+pub struct ComparedRow {
     row_id: i64,
     id: String,
-    compared: Compared,
-    /// The account's creator, if the account was scraped since the mirror saw it.
-    moved: Option<String>,
-    /// Whether the content is held, but was received in another form, as in a list.
+    comparison: Comparison,
+    /// The account's creator, if the account was scraped since the mirror read it.
+    newly_scraped: Option<String>,
+    /// Whether the content is the same, but was received in another form, as in a list.
     pub is_other_form: bool,
 }
 
-impl Judge {
-    /// Compares all rows, each resource once.
-    pub fn rows(&self, tx: &Transaction<'_>, rows: &[Row]) -> StoreResult<Vec<Judged>> {
+impl RowComparer {
+    /// Compares rows, each resource once.
+    pub fn rows(&self, tx: &Transaction<'_>, rows: &[Row]) -> StoreResult<Vec<ComparedRow>> {
         let (mut seen, mut all) = (BTreeSet::new(), Vec::new());
         for row in rows {
-            if let Some(judged) = self.row(tx, row)?
-                && seen.insert(judged.row_id)
+            if let Some(compared) = self.row(tx, row)?
+                && seen.insert(compared.row_id)
             {
-                all.push(judged);
+                all.push(compared);
             }
         }
         Ok(all)
     }
 
-    /// Compares a row. One that drifted is invalidated, so that the write that follows in this
-    /// transaction rewrites it. `None`: nothing is held of it, or a newer answer is.
-    pub fn row(&self, tx: &Transaction<'_>, row: &Row) -> StoreResult<Option<Judged>> {
+    /// Compares a row. One that differs is invalidated, so that the write that follows in this transaction
+    /// rewrites it. Returns `None` if the row is not stored, or a newer answer is.
+    pub fn row(&self, tx: &Transaction<'_>, row: &Row) -> StoreResult<Option<ComparedRow>> {
         let platform = row.value(self.kind, "platform");
         let Some(held) = sample::held(tx, self.kind, &row.id(), platform.as_text())? else {
             return Ok(None);
         };
-        // A row that is back was never the sample's.
+        // A removed row is not part of the sample; the write brings it back.
         if held.is_removed || self.as_of < held.as_of {
             return Ok(None);
         }
-        let compared = self.compare(tx, &held, row)?;
-        if matches!(compared, Compared::Drift(_)) {
+        let comparison = self.compare(tx, &held, row)?;
+        if matches!(comparison, Comparison::Drift(_)) {
             sample::invalidate(tx, self.kind, held.row_id)?;
         }
         let is_scraped = self.kind == Kind::Account && compare::is_later(self.kind, &held, row);
         let creator = row.value(self.kind, "creator_id").into_text().filter(|_| is_scraped);
-        Ok(Some(Judged {
+        Ok(Some(ComparedRow {
             row_id: held.row_id,
             id: row.id().into_owned(),
-            moved: creator.map(Cow::into_owned),
-            is_other_form: compared == Compared::Equal
+            newly_scraped: creator.map(Cow::into_owned),
+            is_other_form: comparison == Comparison::Equal
                 && ![row.fingerprint, NO_FINGERPRINT].contains(&held.fingerprint),
-            compared,
+            comparison,
         }))
     }
 
-    fn compare(&self, c: &Connection, held: &StoredRow, row: &Row) -> StoreResult<Compared> {
+    fn compare(&self, c: &Connection, held: &StoredRow, row: &Row) -> StoreResult<Comparison> {
         let is_newer = self.kind == Kind::Creator
-            && (self.moved.contains(&*row.id())
+            && (self.newly_scraped.contains(&*row.id())
                 || sample::has_newer_scrape(c, &row.id(), held.as_of, self.now)?);
         let scrape = match row.scraped_at {
             Some(at) => sample::scrape(c, self.kind, held.row_id, at)?,
@@ -93,30 +93,35 @@ impl Judge {
     }
 }
 
-/// Adds committed results to the findings. `stratum` tells why a row was read.
-pub fn note(
+/// Adds committed results to the report. `stratum` returns why a row was read.
+pub fn record(
     verify_report: &mut VerifyReport,
     kind: Kind,
-    judged: impl IntoIterator<Item = Judged>,
+    rows: impl IntoIterator<Item = ComparedRow>,
     stratum: impl Fn(&str) -> Option<Stratum>,
 ) {
-    for one in judged {
-        verify_report.moved.extend(one.moved);
-        // What was shown in passing may be picked as well.
+    for one in rows {
+        verify_report.newly_scraped.extend(one.newly_scraped);
+        // A row of another answer may be in the sample as well.
         let is_new = verify_report.seen.insert((kind, one.row_id));
-        if !is_new && one.compared == Compared::Equal {
+        if !is_new && one.comparison == Comparison::Equal {
             continue;
         }
         let of_kind = verify_report.of(kind);
         of_kind.read += u64::from(is_new);
-        match one.compared {
-            Compared::Equal => of_kind.equal += 1,
-            Compared::Later => of_kind.later += 1,
-            Compared::Drift(differences) => {
+        match one.comparison {
+            Comparison::Equal => of_kind.equal += 1,
+            Comparison::Later => of_kind.later += 1,
+            Comparison::Drift(differences) => {
                 of_kind.drifted += 1;
                 let columns: Vec<_> = differences.iter().map(|one| &one.column).collect();
                 tracing::warn!(%kind, id = one.id, ?columns, "the mirror differed from the API");
-                verify_report.tell(kind, &one.id, stratum(&one.id), What::Columns(differences));
+                verify_report.add(
+                    kind,
+                    &one.id,
+                    stratum(&one.id),
+                    Discrepancy::Columns(differences),
+                );
             }
         }
     }
@@ -147,18 +152,19 @@ mod tests {
         (folder, store)
     }
 
-    fn judge(tx: &Transaction<'_>, as_of: i64) -> StoreResult<Vec<Judged>> {
+    fn compare_twice(tx: &Transaction<'_>, as_of: i64) -> StoreResult<Vec<ComparedRow>> {
         let rows = [TRUTH, TRUTH].map(|json| decode::row(Kind::Video, json.to_owned()).unwrap());
-        let judge = Judge { kind: Kind::Video, as_of, now: 0, moved: BTreeSet::new() };
-        judge.rows(tx, &rows)
+        let comparer =
+            RowComparer { kind: Kind::Video, as_of, now: 0, newly_scraped: BTreeSet::new() };
+        comparer.rows(tx, &rows)
     }
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
-        /// Whatever fingerprint a wrong row has, and however often it is marked: it is told once and
-        /// rewritten, and without the commit nothing has happened.
+        /// Whatever its fingerprint and however often it was marked, a wrong row is reported once and
+        /// rewritten; without a commit nothing changes.
         #[test]
-        fn what_is_told_as_repaired_is_repaired(
+        fn reported_repairs_are_committed(
             fingerprint in prop_oneof![any::<i64>(), Just(NO_FINGERPRINT), Just(-1)],
             is_inverted in any::<bool>(),
             marks in 0..4_usize,
@@ -168,7 +174,6 @@ mod tests {
                 "SELECT view_count FROM video", [], |row| row.get::<_, i64>(0))?)).unwrap();
             store.write(|tx| {
                 tx.execute("UPDATE video SET view_count = 6", [])?;
-                // As the toggle of an earlier version left it, or as chance has it.
                 match is_inverted {
                     true => tx.execute("UPDATE video SET fingerprint = ~fingerprint", [])?,
                     false => tx.execute("UPDATE video SET fingerprint = ?1", [fingerprint])?,
@@ -178,30 +183,30 @@ mod tests {
             for _ in 0..marks {
                 // Dropped before it is committed, as by a kill.
                 let killed: StoreResult<()> = store.write(|tx| {
-                    judge(tx, 2)?;
+                    compare_twice(tx, 2)?;
                     write(tx, 2)?;
                     Err(StoreError::Interrupted)
                 });
                 prop_assert!(killed.is_err());
                 prop_assert_eq!(views(), 6);
             }
-            let judged = store.write(|tx| {
-                let judged = judge(tx, 2)?;
+            let compared = store.write(|tx| {
+                let compared = compare_twice(tx, 2)?;
                 write(tx, 2)?;
                 write(tx, 2)?;
-                Ok(judged)
+                Ok(compared)
             }).unwrap();
-            prop_assert!(matches!(&judged[..], [one] if matches!(one.compared, Compared::Drift(_))));
+            prop_assert!(matches!(&compared[..], [one] if matches!(one.comparison, Comparison::Drift(_))));
             prop_assert_eq!(views(), 5);
-            let again = store.write(|tx| judge(tx, 3)).unwrap();
-            prop_assert!(matches!(&again[..], [one] if one.compared == Compared::Equal));
+            let again = store.write(|tx| compare_twice(tx, 3)).unwrap();
+            prop_assert!(matches!(&again[..], [one] if one.comparison == Comparison::Equal));
         }
     }
 
     #[test]
-    fn an_answer_older_than_what_is_held_says_nothing() {
+    fn older_answer_is_not_compared() {
         let (_folder, store) = mirror();
         store.write(|tx| write(tx, 5)).unwrap();
-        assert!(store.write(|tx| judge(tx, 4)).unwrap().is_empty());
+        assert!(store.write(|tx| compare_twice(tx, 4)).unwrap().is_empty());
     }
 }

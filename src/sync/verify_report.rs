@@ -1,4 +1,4 @@
-//! What comparing the mirror with the API has found.
+//! The report of `verify`.
 
 use std::collections::BTreeSet;
 
@@ -8,83 +8,83 @@ use crate::model::Kind;
 use crate::store::sample::Stratum;
 use crate::sync::compare::Difference;
 
-/// Requests beside those of the sample: whose key it is, and a total of each list.
+/// Requests beside those of the sample: `GET /whoami` and a total per list.
 const OTHER_REQUESTS: u32 = 1 + Kind::LISTS.len() as u32;
 
-/// More rows than this are better compared by a full sync.
+/// The most rows of a sample; a full sync compares more.
 pub const ROWS_MAX: u32 = 100_000;
 
-/// Differences that are told one by one.
+/// The most differences that are listed.
 const DIFFERENCES_MAX: usize = 200;
 
-/// What is wanted.
+/// The sample to compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sampling {
-    /// Rows to read, a request each.
+    /// Rows to read, one request each.
     pub rows: u32,
-    /// Picks those that chance picks.
+    /// Seed of the random part.
     pub seed: u64,
 }
 
 impl Sampling {
-    /// The most requests it takes, those aside that are repeated after an error.
+    /// The most requests, retries aside.
     pub const fn requests_max(self) -> u32 {
         self.rows.saturating_add(OTHER_REQUESTS)
     }
 }
 
-/// What was found.
+/// The result of the comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerifyReport {
-    /// What was wanted.
+    /// The sample.
     pub sampling: Sampling,
     /// By kind, in the order of a run.
     pub kinds: Vec<KindVerifyReport>,
-    /// What differs, up to a bound.
+    /// The rows that differ, up to a bound.
     pub differences: Vec<RowDifference>,
-    /// Creators of accounts that were seen to have been scraped.
-    pub(super) moved: BTreeSet<String>,
-    /// Keys of the rows that were compared.
+    /// Creators with accounts that were scraped since the mirror read them.
+    pub(super) newly_scraped: BTreeSet<String>,
+    /// Row ids of the compared rows.
     pub(super) seen: BTreeSet<(Kind, i64)>,
 }
 
-/// What was found of a kind.
+/// The result for one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KindVerifyReport {
-    /// Which kind.
+    /// The kind.
     pub kind: Kind,
     /// Rows compared.
     pub read: u64,
-    /// Of these, with nothing different.
+    /// Of these, equal.
     pub equal: u64,
-    /// Of these, different as a later scrape explains.
+    /// Of these, with differences that a later scrape explains.
     pub later: u64,
-    /// Of these, different beyond that; they are repaired.
+    /// Of these, with other differences; they were repaired.
     pub drifted: u64,
-    /// Rows that the API says are not there.
+    /// Rows answered with 404.
     pub missing: u64,
-    /// Why some were not compared.
+    /// Why rows were not compared.
     pub skipped: Option<String>,
-    /// The totals, where the API gives one.
+    /// The totals, if the API gives one.
     pub total: Option<Total>,
 }
 
-/// How many rows there are.
+/// Numbers of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Total {
-    /// In the mirror, removed ones aside.
+    /// In the mirror, without removed ones.
     pub held: i64,
-    /// Of these, suspected to be gone.
+    /// Of these, with a sign of removal.
     pub suspected: i64,
-    /// By the API.
+    /// In the API.
     pub found: i64,
-    /// Whether a difference is explained by scrapes that the mirror has not read yet.
+    /// Whether scrapes that the mirror has not read yet explain the difference.
     pub is_explained: bool,
 }
 
 impl Total {
-    /// Whether they differ for no good reason.
+    /// Whether they differ without an explanation.
     pub const fn differs(&self) -> bool {
         self.held != self.found && !self.is_explained
     }
@@ -93,73 +93,73 @@ impl Total {
 /// A row that differs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowDifference {
-    /// Of what kind it is.
+    /// Its kind.
     pub kind: Kind,
     /// The API's id.
     pub id: String,
-    /// Why it was read; `None` for one that was shown in passing.
+    /// Why it was read; `None` if it was not part of the sample.
     pub stratum: Option<Stratum>,
     /// What differs.
-    pub what: What,
+    pub what: Discrepancy,
 }
 
 /// What differs about a row.
 #[derive(Debug, Clone, PartialEq)]
-pub enum What {
-    /// These columns; they are repaired.
+pub enum Discrepancy {
+    /// These columns; they were repaired.
     Columns(Vec<Difference>),
-    /// The API says that it is not there. Whether that made it removed.
+    /// The API answered 404; whether the row was marked removed.
     Missing(bool),
 }
 
 impl VerifyReport {
-    /// Nothing so far.
+    /// An empty report.
     pub const fn none(sampling: Sampling) -> Self {
         Self {
             sampling,
             kinds: Vec::new(),
             differences: Vec::new(),
-            moved: BTreeSet::new(),
+            newly_scraped: BTreeSet::new(),
             seen: BTreeSet::new(),
         }
     }
 
-    /// Whether anything differs beyond what a later scrape explains.
+    /// Whether anything differs without an explanation.
     pub fn differ(&self) -> bool {
         self.kinds.iter().any(|kind| {
             kind.drifted + kind.missing > 0 || kind.total.is_some_and(|total| total.differs())
         })
     }
 
-    /// What is found of a kind.
+    /// The result for one kind.
     pub(super) fn of(&mut self, kind: Kind) -> &mut KindVerifyReport {
         let at = self.kinds.iter().position(|one| one.kind == kind).unwrap_or(self.kinds.len());
         if at == self.kinds.len() {
-            self.kinds.push(KindVerifyReport::none(kind));
+            self.kinds.push(KindVerifyReport {
+                kind,
+                read: 0,
+                equal: 0,
+                later: 0,
+                drifted: 0,
+                missing: 0,
+                skipped: None,
+                total: None,
+            });
         }
         &mut self.kinds[at]
     }
 
-    /// Keeps a difference, to be told.
-    pub(super) fn tell(&mut self, kind: Kind, id: &str, stratum: Option<Stratum>, what: What) {
+    /// Adds a difference, up to the bound.
+    pub(super) fn add(
+        &mut self,
+        kind: Kind,
+        id: &str,
+        stratum: Option<Stratum>,
+        what: Discrepancy,
+    ) {
         if self.differences.len() < DIFFERENCES_MAX {
             let id = id.to_owned();
             self.differences.push(RowDifference { kind, id, stratum, what });
-        }
-    }
-}
-
-impl KindVerifyReport {
-    fn none(kind: Kind) -> Self {
-        Self {
-            kind,
-            read: 0,
-            equal: 0,
-            later: 0,
-            drifted: 0,
-            missing: 0,
-            skipped: None,
-            total: None,
         }
     }
 }
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_later_scrape_explains_is_no_difference() {
+    fn explained_differences_do_not_count() {
         let sampling = Sampling { rows: 50, seed: 1 };
         assert_eq!(sampling.requests_max(), 55);
         let mut verify_report = VerifyReport::none(sampling);

@@ -168,8 +168,8 @@ fn the_budget_is_kept_and_the_estimate_told_before() {
     });
     bed.sync_well(&[]);
     let run = bed.backfill(&["--days", "30"]).expect(0);
-    assert!(run.stderr.contains("daily metrics of 30 days: 120 requests, about "), "{run:#?}");
-    assert!(run.stderr.contains("36 requests per window"), "{run:#?}");
+    assert!(run.stderr.contains("requests=120 time=\"about "), "{run:#?}");
+    assert!(run.stderr.contains("36 requests per rate-limit window"), "{run:#?}");
     assert_eq!(bed.log().iter().filter(|entry| entry.status == Some(429)).count(), 0);
     assert!(run.stdout.starts_with("backfill of 30 days, "), "{run:#?}");
     assert_eq!(run.stdout.lines().count(), 1);
@@ -239,7 +239,7 @@ fn account_videos_whose_ids_are_no_numbers_are_left_out_and_that_is_said_once() 
         bed.control.clear_log();
         let run = bed.backfill(&["--days", "2"]).expect(0);
         assert_eq!(bed.log_of("/account-videos/metrics").is_empty(), !is_asked);
-        let said = run.stderr.matches("account videos cannot be asked for").count();
+        let said = run.stderr.matches("daily metrics cannot be requested").count();
         assert_eq!(said, usize::from(!is_asked), "{run:#?}");
         assert_eq!(run.stdout.contains("700 account videos that cannot be"), !is_asked);
         let numbers = |entry: &_| ids(entry).1.iter().all(serde_json::Value::is_u64);

@@ -14,7 +14,7 @@ use creatormirror::fetch::{Fetcher, SyncContext};
 use creatormirror::model::{Kind, Watcher};
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
-use creatormirror::sync::backfill::{self, Backfill, Backfilled};
+use creatormirror::sync::backfill::{self, Backfill, BackfillReport};
 use creatormirror::sync::{self, Report, RunOptions};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -58,18 +58,19 @@ impl Lab {
     /// What `sync` does.
     fn sync(&self) -> Report {
         let mut ctx = self.ctx();
-        let options = RunOptions { trigger: "sync", settles: true, ..RunOptions::default() };
+        let options =
+            RunOptions { trigger: "sync", waits_for_outcome: true, ..RunOptions::default() };
         let report = self.runtime.block_on(sync::run_and_grow(
             &mut ctx,
             &options,
             &sync_settings(|_| "@daily"),
         ));
-        assert!(report.stop.is_none(), "{:?}", report.stop);
+        assert!(report.run_error.is_none(), "{:?}", report.run_error);
         report
     }
 
     /// What `backfill` does.
-    fn backfill(&self, days: u32) -> Backfilled {
+    fn backfill(&self, days: u32) -> BackfillReport {
         let (mut ctx, mut work) = (self.ctx(), Backfill::of_days(days));
         let settings = sync_settings(|_| "@daily");
         let course = backfill::run(&mut ctx, &mut work, &settings, false, async |_| false);

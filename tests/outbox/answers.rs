@@ -108,7 +108,7 @@ fn a_change_that_was_answered_with_a_2xx_is_looked_for_and_not_sent_again() {
         assert_eq!(bed.number(&interval) == 9, was_done, "{answer:?}");
         if !was_done {
             let detail = bed.entry(1)["detail"].as_str().unwrap().to_owned();
-            assert!(detail.contains("answered 200, but does not show what it did"), "{detail}");
+            assert!(detail.contains("answered 200, but does not show the change"), "{detail}");
             // Whoever knows better says so.
             bed.run(&["outbox", "retry", "1", "2"]).expect(0);
             bed.sync_well(&[]);
@@ -133,7 +133,7 @@ fn a_creation_that_was_answered_and_is_not_found_is_not_sent_again_by_itself() {
     }
     assert_eq!(bed.writes(), 1);
     let detail = bed.entry(1)["detail"].as_str().unwrap().to_owned();
-    assert!(detail.contains("answered 200, but does not show what it did"), "{detail}");
+    assert!(detail.contains("answered 200, but does not show the change"), "{detail}");
     // Whoever knows better says so.
     bed.run(&["outbox", "retry", "1"]).expect(0);
     bed.sync_well(&[]);

@@ -135,13 +135,13 @@ fn what_cannot_be_is_refused_with_the_reason_before_it_is_queued() {
         (&["track", "video", "https://www.tiktok.com/@luna"], "it is a profile"),
         (&["track", "video", "7300000000000000001"], "does not say which platform"),
         (&["track", "video", "C8abcDEF123", "--platform", "tiktok"], "no shortcodes"),
-        (&["track", "account", "myspace", "tom"], "no platform of the API"),
+        (&["track", "account", "myspace", "tom"], "unknown platform"),
         (&["track", "account", "tiktok", "a b"], "is not a user name"),
         (&["track", "creator", ""], "name must not be empty"),
         (&["set", "video", "ffff-no-such", "--paused"], "begins with"),
         (&["set", "creator", "@7", "--paused"], "no entry 7"),
         (&["set", "account", "tiktok:nobody", "--paused"], "none is queued"),
-        (&["set", "account", "tiktok:nobody"], "nothing is to be changed"),
+        (&["set", "account", "tiktok:nobody"], "nothing to change"),
         (&["untrack", "video", "tiktok:luna"], "only accounts are named by"),
     ] {
         bed.run(arguments).expect(2).says(reason);

@@ -123,7 +123,7 @@ fn a_list_that_can_never_be_read_ends_an_entry_that_depends_on_it() {
     assert_eq!(bed.states(), ["failed"]);
     let entry = bed.entry(1);
     let detail = entry["detail"].as_str().unwrap();
-    assert!(detail.contains("12 tries; it could not be looked up"), "{detail}");
+    assert!(detail.contains("12 attempts; it could not be looked up"), "{detail}");
     assert_eq!(bed.writes(), 0);
     bed.control.clear_faults();
     bed.run(&["outbox", "retry", "1"]).expect(0);

@@ -44,7 +44,7 @@ fn what_is_there_already_is_adopted() {
         assert_eq!(bed.entry(3)["result_id"], account["id"]);
         assert_eq!(bed.entry(4)["result_id"], unseen["id"]);
         if duplicates == Duplicates::Conflict {
-            assert_eq!(bed.entry(1)["detail"], "it was already there");
+            assert_eq!(bed.entry(1)["detail"], "it existed already");
         }
         let said = format!("SELECT description = 'another' FROM videos WHERE id = '{id}'");
         assert_eq!(bed.number(&said), 1, "{duplicates:?}: the mirror shows what was there before");

@@ -136,7 +136,7 @@ impl Stage {
             note: Box::new(|_, _| ()),
             reload: Box::new(reload),
             // Whatever stops a run here may pass.
-            answer: Box::new(move |report| ended(if report.stop.is_none() { 0 } else { 75 })),
+            answer: Box::new(move |report| ended(if report.run_error.is_none() { 0 } else { 75 })),
             answer_backfill: Box::new(move |_| ended(0)),
             heartbeat,
         }

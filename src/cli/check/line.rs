@@ -106,7 +106,7 @@ impl<'a> Line<'a> {
 
     /// `GET /whoami`.
     pub async fn whoami(&mut self) -> Asked<Whoami> {
-        self.ask(&identify::question(), identify::read).await
+        self.ask(&identify::request(), identify::read).await
     }
 
     /// One question, asked once more if that may help. Not asked at all while the API asks to wait.

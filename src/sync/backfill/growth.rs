@@ -1,4 +1,4 @@
-//! The days that are asked for as they end, once there was a backfill.
+//! Daily metrics of days that end after a backfill.
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use rusqlite::Connection;
@@ -10,16 +10,21 @@ use crate::store::{StoreResult, instance, metrics, unsupported};
 use crate::sync::backoff;
 use crate::sync::daily_metrics::endpoint;
 
-/// Days are asked for up to so many seconds after they have ended, so that many installations do not
-/// strike together.
+/// The most seconds between the end of a day and its requests, so that installations do not all send at
+/// midnight.
 const SPREAD_S: u64 = 1_800;
 
-/// What has ended or settled since the last backfill, and the server does not refuse.
-pub fn due(c: &Connection, now: DateTime<Utc>, wanted: &[Kind]) -> StoreResult<Vec<Task>> {
+/// Returns the tasks of days that ended or became final since the last backfill, of kinds that are not
+/// paused. `only` limits the kinds unless it is empty.
+pub fn due(c: &Connection, now: DateTime<Utc>, only: &[Kind]) -> StoreResult<Vec<Task>> {
     let refused = unsupported::active(c, instant::micros(now))?;
+    let paused = backoff::paused(c, BackoffScope::Days, now)?;
     let today = (now - spread(c)?).date_naive();
     let mut tasks = Vec::new();
-    for kind in wanted.iter().copied() {
+    for kind in SubjectKind::KINDS {
+        if (!only.is_empty() && !only.contains(&kind)) || paused.contains_key(&kind) {
+            continue;
+        }
         let state = metrics::requested_days(c, kind)?;
         let due = plan::growth(kind, state.from, &state.asked, &state.open, today);
         let is_refused =
@@ -31,29 +36,25 @@ pub fn due(c: &Connection, now: DateTime<Utc>, wanted: &[Kind]) -> StoreResult<V
     Ok(tasks)
 }
 
-/// When days are to be asked for next: now, or when the present one has ended; `None` without a
-/// backfill.
+/// Returns when daily metrics are due next: now, or after the end of today; `None` without a backfill.
 pub async fn next_at(ctx: &SyncContext) -> StoreResult<Option<DateTime<Utc>>> {
     let now = ctx.fetcher.clock().now();
-    let paused = backoff::paused(ctx, BackoffScope::Days, now).await?;
-    ctx.store
-        .read(move |c| {
-            let wanted: Vec<Kind> =
-                SubjectKind::KINDS.into_iter().filter(|kind| !paused.contains_key(kind)).collect();
-            if !due(c, now, &wanted)?.is_empty() {
-                return Ok(Some(now));
-            }
-            let mut is_growing = false;
-            for kind in SubjectKind::KINDS {
-                is_growing |= metrics::requested_days(c, kind)?.from.is_some();
-            }
-            let spread = spread(c)?;
-            let tomorrow = (now - spread).date_naive().checked_add_days(Days::new(1));
-            let tomorrow = tomorrow.map(|day| day.and_time(NaiveTime::MIN).and_utc() + spread);
-            let next = tomorrow.into_iter().chain(paused.into_values()).min();
-            Ok(next.filter(|_| is_growing))
-        })
-        .await
+    let next_at = move |c: &Connection| {
+        if !due(c, now, &[])?.is_empty() {
+            return Ok(Some(now));
+        }
+        let mut had_backfill = false;
+        for kind in SubjectKind::KINDS {
+            had_backfill |= metrics::requested_days(c, kind)?.from.is_some();
+        }
+        let spread = spread(c)?;
+        let tomorrow = (now - spread).date_naive().checked_add_days(Days::new(1));
+        let tomorrow = tomorrow.map(|day| day.and_time(NaiveTime::MIN).and_utc() + spread);
+        let paused = backoff::paused(c, BackoffScope::Days, now)?;
+        let next = tomorrow.into_iter().chain(paused.into_values()).min();
+        Ok(next.filter(|_| had_backfill))
+    };
+    ctx.store.read(next_at).await
 }
 
 fn spread(c: &Connection) -> StoreResult<TimeDelta> {

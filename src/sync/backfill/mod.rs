@@ -1,43 +1,38 @@
-//! Daily metrics: the days that a user asks for, and those that end after that.
+//! Daily metrics: the backfill of past days, and the days that end after it.
 //!
-//! A [`Backfill`] is a list of days and lots, worked off one request after the other; each answer is
-//! a transaction, and what was answered is not asked for again, so that it may be broken off anywhere.
-//! A kind that fails does not keep the others from their days.
+//! A [`Backfill`] is a list of tasks, each one day and kind of ids. Each answer is a transaction, and what
+//! was answered is not requested again, so that a backfill can be interrupted anywhere and resumed. A kind
+//! that fails does not keep the others from continuing.
 
 mod growth;
 mod progress;
 mod report;
-
-use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use rusqlite::Connection;
 
 pub use growth::{due, next_at};
 pub use progress::Backfill;
-pub use report::{Backfilled, KindBackfilled};
+pub use report::{BackfillReport, KindBackfillReport};
 
 use crate::api::Failure;
 use crate::fetch::context::SyncContext;
-use crate::fetch::error::FetchError;
-use crate::fetch::error::FetchResult;
+use crate::fetch::error::{FetchError, FetchResult};
 use crate::model::metrics::number;
 use crate::model::{BackoffScope, Event, Kind, KindOutcome, Outcome, SubjectKind};
 use crate::schedule::backfill::{self as plan, Bound, Refused, Task};
 use crate::store::StoreResult;
 use crate::store::metrics::{self, DayMetrics, Subject, Wanted};
-use crate::store::runs::KindRun;
 use crate::sync::backoff;
-use crate::sync::daily_metrics::{self as asking, Asked, endpoint};
-use crate::sync::finish;
-use crate::sync::kind_run::{begin, end_kind_run};
+use crate::sync::daily_metrics::{self, MetricsResult, endpoint};
+use crate::sync::kind_run::{begin_run, end_kind_run, end_run, warn_of};
 use crate::sync::options::SyncSettings;
 use crate::sync::run_error::RunError;
 
-use progress::{Goal, Place};
+use progress::{Goal, Position};
 
-/// Works on `work` until it is done, `yields` says that something else is more urgent, or something
-/// stops it.
+/// Works on `work` until it is done, `yields` returns true because something else is more urgent, or an
+/// error ends it.
 pub async fn run(
     ctx: &mut SyncContext,
     work: &mut Backfill,
@@ -46,115 +41,88 @@ pub async fn run(
     yields: impl AsyncFn(&SyncContext) -> bool,
 ) -> Option<RunError> {
     ctx.run_id = 0;
-    let mut begun = KindRuns::default();
-    let stop = slice(ctx, work, &mut begun, is_identified, yields).await.err();
-    close(ctx, work, begun, settings, stop).await
+    let run_error = slice(ctx, work, is_identified, yields).await.err();
+    finish(ctx, work, settings, run_error).await
 }
 
-/// Ends what was broken off from outside.
+/// Ends a backfill whose future was dropped because of a signal.
 pub async fn interrupt(
     ctx: &mut SyncContext,
     work: &mut Backfill,
     settings: &SyncSettings,
 ) -> RunError {
-    let begun = KindRuns {
-        kinds: SubjectKind::KINDS.into(),
-        now: work.task().map(|task| task.subject_kind.kind()),
-    };
-    close(ctx, work, begun, settings, Some(RunError::Interrupted))
-        .await
-        .unwrap_or(RunError::Interrupted)
+    let run_error = finish(ctx, work, settings, Some(RunError::Interrupted)).await;
+    run_error.unwrap_or(RunError::Interrupted)
 }
 
-/// The days that have ended or settled since the last backfill. Nothing happens, and `None` comes
-/// back, where there are none or no backfill was ever done.
+/// Requests the metrics of days that ended or became final since the last backfill. Returns `None` if there
+/// are none, or there never was a backfill.
 pub async fn grow(
     ctx: &mut SyncContext,
     settings: &SyncSettings,
     only: &[Kind],
-) -> Option<Backfilled> {
-    let wants = |kind| only.is_empty() || only.contains(&kind);
-    let mut work = match of_growth(ctx, wants).await {
+) -> Option<BackfillReport> {
+    let mut work = match Backfill::of_growth(ctx, only).await {
         Ok(work) => work?,
         Err(error) => return Some(Backfill::of_days(0).report(Some(RunError::Store(error)))),
     };
-    let stop = run(ctx, &mut work, settings, true, async |_| false).await;
-    Some(work.report(stop))
-}
-
-/// What has ended or settled since the last backfill, of kinds that are wanted and not paused.
-pub async fn of_growth(
-    ctx: &SyncContext,
-    wants: impl Fn(Kind) -> bool,
-) -> StoreResult<Option<Backfill>> {
-    let paused = backoff::paused(ctx, BackoffScope::Days, ctx.fetcher.clock().now()).await?;
-    Backfill::of_growth(ctx, |kind| wants(kind) && !paused.contains_key(&kind)).await
-}
-
-/// The kinds whose turns were begun in this run, and the one at work.
-#[derive(Debug, Default)]
-struct KindRuns {
-    kinds: BTreeSet<Kind>,
-    now: Option<Kind>,
+    let run_error = run(ctx, &mut work, settings, true, async |_| false).await;
+    Some(work.report(run_error))
 }
 
 async fn slice(
     ctx: &mut SyncContext,
     work: &mut Backfill,
-    begun: &mut KindRuns,
     is_identified: bool,
     yields: impl AsyncFn(&SyncContext) -> bool,
 ) -> Result<(), RunError> {
-    begin(ctx, work.trigger(), is_identified).await?;
+    begin_run(ctx, work.trigger(), is_identified).await?;
     end_kind_run(ctx, Kind::Meta, &KindOutcome::of(Outcome::Polled)).await?;
     if work.bounds.is_empty() {
         work.plan(ctx).await?;
     }
     while !work.is_done() {
-        let group = gather(ctx, work, begun).await?;
-        ask_all(ctx, work, group).await?;
+        let steps = next_steps(ctx, work).await?;
+        send_all(ctx, work, steps).await?;
         if yields(ctx).await {
             return Ok(());
         }
     }
     if work.goal != Goal::Growth && !work.is_unfilled {
         let today = number(work.today);
-        let whole = SubjectKind::KINDS.into_iter().filter(|kind| !work.given_up.contains_key(kind));
-        let whole: Vec<Kind> = whole.collect();
+        let completed =
+            SubjectKind::KINDS.into_iter().filter(|kind| !work.given_up.contains_key(kind));
+        let completed: Vec<Kind> = completed.collect();
         ctx.store
             .write(move |tx| {
-                whole.into_iter().try_for_each(|kind| metrics::request_days_from(tx, kind, today))
+                completed.into_iter().try_for_each(|kind| metrics::request_days_from(tx, kind, today))
             })
             .await?;
     }
     Ok(())
 }
 
-/// A part of a backfill that is done at once: a request, or what ends a task.
+/// A step of a backfill: a request, or the end of a task.
 struct Step {
-    /// Where the backfill stands before it.
-    at: Place,
+    /// The position before the step.
+    position: Position,
     task: Task,
-    /// The resources to ask for; none where the task has come to its end.
+    /// The resources to request; empty at the end of the task.
     subjects: Vec<Subject>,
 }
 
-/// The next requests that do not depend on each other's answers: one until the endpoint is known to
-/// answer, then as many as may be in flight.
-async fn gather(
-    ctx: &mut SyncContext,
-    work: &mut Backfill,
-    begun: &mut KindRuns,
-) -> Result<Vec<Step>, RunError> {
-    let at_once = ctx.fetcher.max_concurrent_requests();
-    let (mut steps, mut requests, mut of) = (Vec::new(), 0, None);
+/// Returns the next steps whose requests do not depend on each other's answers: one until the endpoint
+/// has answered, then as many as may be in flight.
+async fn next_steps(ctx: &mut SyncContext, work: &mut Backfill) -> Result<Vec<Step>, RunError> {
+    let concurrency = ctx.fetcher.max_concurrent_requests();
+    let (mut steps, mut requests) = (Vec::new(), 0);
     while let Some(task) = work.task() {
         let kind = task.subject_kind.kind();
         if work.given_up.contains_key(&kind) {
             work.next_task();
             continue;
         }
-        if requests >= at_once || of.is_some_and(|of| of != kind) {
+        if requests >= concurrency || (requests > 0 && work.current_kind != Some(kind)) {
             break;
         }
         if work.after.is_none() {
@@ -162,7 +130,7 @@ async fn gather(
             work.is_settled = plan::is_settled(task.day, today);
         }
         let bound = work.bound(kind);
-        let at = work.place();
+        let position = work.position();
         let (subjects, last) = subjects(ctx, work, task, bound).await?;
         match last {
             None => work.next_task(),
@@ -172,13 +140,13 @@ async fn gather(
             continue;
         }
         if !subjects.is_empty() {
-            begun.now = Some(kind);
-            if begun.kinds.insert(kind) {
+            work.current_kind = Some(kind);
+            if !ctx.open_kind_runs().contains(&kind) {
                 ctx.begin_kind_run(kind, work.trigger()).await?;
             }
-            (requests, of) = (requests + 1, Some(kind));
+            requests += 1;
         }
-        steps.push(Step { at, task, subjects });
+        steps.push(Step { position, task, subjects });
         if requests > 0 && (bound.is_sought() || !work.answering.contains(&kind)) {
             break;
         }
@@ -186,7 +154,7 @@ async fn gather(
     Ok(steps)
 }
 
-/// The resources of a task's next request, and the `row_id` of the last one looked at; `None` where none are
+/// Returns the resources of a task's next request, and the row id of the last one; `None` where none are
 /// left.
 async fn subjects(
     ctx: &SyncContext,
@@ -201,8 +169,8 @@ async fn subjects(
     let Some(last) = subjects.last().map(|subject| subject.row_id) else {
         return Ok((Vec::new(), None));
     };
-    // Room in a request costs nothing. What was published later has counted nothing by then, which is
-    // the API's to say.
+    // Fill up the request with resources published after the day: more ids cost nothing, and the API
+    // answers for them too.
     let room = bound.ids().saturating_sub(subjects.len());
     if room > 0 {
         subjects
@@ -210,12 +178,12 @@ async fn subjects(
     }
     let is_refused =
         |subject: &Subject| work.refused.contains(&(task.subject_kind.kind(), subject.row_id));
-    let left_out: Vec<Subject> = subjects.extract_if(.., |subject| is_refused(subject)).collect();
-    if !left_out.is_empty() {
-        // Remembered, or else a later run would have nothing but them to ask for, and take the refusal
-        // for one of everything.
-        let told: Vec<_> = left_out.into_iter().map(|one| (one, DayMetrics::NotFound)).collect();
-        ctx.store.write(move |tx| metrics::write(tx, &wanted, &told)).await?;
+    let refused = subjects.extract_if(.., |subject| is_refused(subject));
+    let refused: Vec<_> = refused.map(|subject| (subject, DayMetrics::NotFound)).collect();
+    if !refused.is_empty() {
+        // Stored, so that a later run does not request only these ids and take their refusal for one of
+        // the endpoint.
+        ctx.store.write(move |tx| metrics::write(tx, &wanted, &refused)).await?;
     }
     Ok((subjects, Some(last)))
 }
@@ -229,80 +197,82 @@ async fn read(
     ctx.store.read(move |c| f(c, &wanted)).await
 }
 
-/// Sends the requests of these steps side by side. From the first that was refused on, the work is taken
-/// up again; what was answered behind it is not asked for again.
-async fn ask_all(
+/// Sends the requests of these steps concurrently. The backfill continues from the first refused one; what
+/// was answered after it is not requested again.
+async fn send_all(
     ctx: &mut SyncContext,
     work: &mut Backfill,
     steps: Vec<Step>,
 ) -> Result<(), RunError> {
     let requests = steps.iter().filter(|step| !step.subjects.is_empty());
-    let answers: Vec<FetchResult<Asked>> = {
+    let results: Vec<FetchResult<MetricsResult>> = {
         let (ctx, work) = (&*ctx, &*work);
         join_all(requests.map(|step| {
             let (subject_kind, bound) =
                 (step.task.subject_kind, work.bound(step.task.subject_kind.kind()));
-            asking::ask(ctx, subject_kind, step.task.day, step.subjects.clone(), bound)
+            daily_metrics::fetch(ctx, subject_kind, step.task.day, step.subjects.clone(), bound)
         }))
         .await
     };
-    let mut answers = answers.into_iter();
-    let (mut is_whole, mut stop) = (true, None);
+    let mut results = results.into_iter();
+    let (mut is_complete, mut run_error) = (true, None);
     for step in steps {
         if step.subjects.is_empty() {
-            if is_whole {
-                end_task(ctx, step.task, step.at).await?;
+            if is_complete {
+                end_task(ctx, step.task, step.position).await?;
             }
             continue;
         }
-        let Some(answer) = answers.next() else { continue };
-        let is_taken = take(ctx, work, &step, answer).await.unwrap_or_else(|reason| {
-            stop.get_or_insert(reason);
+        let Some(result) = results.next() else { continue };
+        let is_done = apply(ctx, work, &step, result).await.unwrap_or_else(|error| {
+            run_error.get_or_insert(error);
             false
         });
-        if !is_taken && is_whole {
-            work.go_back(step.at);
-            is_whole = false;
+        if !is_done && is_complete {
+            work.go_back(step.position);
+            is_complete = false;
         }
         let (kind, done) = (step.task.subject_kind.kind(), work.done);
-        ctx.tell(&Event::Days { kind, done, total: work.foreseen.max(done + 1) });
+        ctx.tell(&Event::Days { kind, done, total: work.estimated.max(done + 1) });
     }
-    stop.map_or(Ok(()), Err)
+    run_error.map_or(Ok(()), Err)
 }
 
-/// Notes that everything was asked for on a day, where this task is the last of its kind.
-async fn end_task(ctx: &SyncContext, task: Task, at: Place) -> StoreResult<()> {
+/// Records that all metrics of a day were requested, if this task is the last of its kind.
+async fn end_task(ctx: &SyncContext, task: Task, position: Position) -> StoreResult<()> {
     let (subject_kind, day) = (task.subject_kind, task.day);
     if subject_kind.is_last_of_kind() {
         let (kind, date, now) = (subject_kind.kind(), day.to_string(), ctx.fetcher.stamp());
         ctx.store
-            .write(move |tx| metrics::day_done(tx, kind, number(day), &date, at.is_settled, now))
+            .write(move |tx| {
+                metrics::day_done(tx, kind, number(day), &date, position.is_settled, now)
+            })
             .await?;
     }
     Ok(())
 }
 
-/// Goes by the answer to a request. Returns whether its resources are done with.
-async fn take(
+/// Applies the result of a request. Returns whether its resources are done.
+async fn apply(
     ctx: &mut SyncContext,
     work: &mut Backfill,
     step: &Step,
-    answer: FetchResult<Asked>,
+    result: FetchResult<MetricsResult>,
 ) -> Result<bool, RunError> {
     let subject_kind = step.task.subject_kind;
-    match answer {
-        Ok(Asked::Answered(done)) => {
+    match result {
+        Ok(MetricsResult::Written(counts)) => {
             ctx.refused.remove(&endpoint(subject_kind));
-            work.answered(subject_kind.kind(), step.subjects.len(), done);
+            work.answered(subject_kind.kind(), step.subjects.len(), counts);
             Ok(true)
         }
-        Ok(Asked::Refused(failure)) => {
+        Ok(MetricsResult::Refused(failure)) => {
             ctx.remember_unsupported(&endpoint(subject_kind), &failure).await?;
             work.give_up_refused(subject_kind, &failure);
             Ok(false)
         }
-        Ok(Asked::Invalid(failure)) => {
-            invalid(ctx, work, step, failure).await?;
+        Ok(MetricsResult::Invalid(failure)) => {
+            parameters_refused(ctx, work, step, failure).await?;
             Ok(false)
         }
         Err(FetchError::Api(failure)) => {
@@ -313,36 +283,36 @@ async fn take(
     }
 }
 
-/// The server refuses a request: for the number of its ids, for one of them, or for something else.
-async fn invalid(
+/// Handles a refusal of the number of ids, of one of them, or of another parameter.
+async fn parameters_refused(
     ctx: &SyncContext,
     work: &mut Backfill,
     step: &Step,
     failure: Failure,
 ) -> Result<(), RunError> {
     let (subject_kind, kind) = (step.task.subject_kind, step.task.subject_kind.kind());
-    if asking::blames_window(&failure) {
+    if daily_metrics::blames_dates(&failure) {
         work.give_up(subject_kind, failure);
         return Ok(());
     }
     let (sent, first) = (step.subjects.len(), step.subjects.first().map(|subject| subject.row_id));
-    let told = plan::told_bound(&asking::words(&failure), sent);
+    let stated = plan::stated_bound(&daily_metrics::refusal_text(&failure), sent);
     let mut bound = work.bound(kind);
-    // Of requests that were refused together, the first has told what there is to learn.
+    // Of requests refused together, the first has lowered the bound already.
     if sent > bound.ids() {
         return Ok(());
     }
-    match bound.refused(sent, told) {
-        Refused::Fewer if told.is_some() => {
-            asking::keep_bound(ctx, subject_kind, bound).await?;
+    match bound.refused(sent, stated) {
+        Refused::Fewer if stated.is_some() => {
+            daily_metrics::keep_bound(ctx, subject_kind, bound).await?;
         }
         Refused::Fewer => {}
-        // One that is refused where others were answered is itself to blame.
+        // A single id that is refused while others were answered is itself the cause.
         Refused::Alone if work.answering.contains(&kind) => {
-            tracing::warn!(%kind, error = %failure, "an id is refused; it is left out");
-            work.refused.extend(first.map(|row_id| (kind, row_id)));
-            // What was learned on the way down to it was about it.
-            asking::keep_bound(ctx, subject_kind, bound).await?;
+            tracing::warn!(%kind, error = %failure, "id refused; left out");
+            work.refused.extend(first.map(|key| (kind, key)));
+            // Store the bound from before the halving, which was caused by the id.
+            daily_metrics::keep_bound(ctx, subject_kind, bound).await?;
         }
         Refused::Alone => work.give_up(subject_kind, failure),
     }
@@ -350,57 +320,55 @@ async fn invalid(
     Ok(())
 }
 
-/// Writes down how it went, kind by kind.
-async fn close(
+/// Records the outcome of each kind, and ends the run in the log.
+async fn finish(
     ctx: &mut SyncContext,
     work: &mut Backfill,
-    begun: KindRuns,
     settings: &SyncSettings,
-    stop: Option<RunError>,
+    run_error: Option<RunError>,
 ) -> Option<RunError> {
     if ctx.run_id == 0 {
-        return stop;
+        return run_error;
     }
-    let (kind_runs, failed) = match write_down(ctx, work, &begun, settings, stop.as_ref()).await {
-        Ok(kind_runs) => (kind_runs, None),
-        Err(error) => (Vec::new(), Some(error)),
+    let ended = end_kind_runs(ctx, work, settings, run_error.as_ref()).await;
+    let (kind_runs, run_error) = match ended {
+        Ok(()) => end_run(ctx, settings, run_error).await,
+        Err(error) => (Vec::new(), run_error.or(Some(RunError::Store(error)))),
     };
     if work.done > 0 {
-        let total = work.foreseen.max(work.done);
+        let total = work.estimated.max(work.done);
         ctx.tell(&Event::Days { kind: Kind::Meta, done: work.done, total });
     }
     work.run_id = ctx.run_id;
     work.requests += kind_runs.iter().map(|kind_run| kind_run.counts.requests).sum::<i64>();
-    stop.or(failed)
+    run_error
 }
 
-async fn write_down(
-    ctx: &mut SyncContext,
+async fn end_kind_runs(
+    ctx: &SyncContext,
     work: &Backfill,
-    begun: &KindRuns,
     settings: &SyncSettings,
-    stop: Option<&RunError>,
-) -> Result<Vec<KindRun>, RunError> {
-    // Requests that no answer has accounted for are those of the kind at work.
-    let others = begun.kinds.iter().filter(|kind| Some(**kind) != begun.now);
-    for kind in begun.now.iter().chain(others).copied() {
-        let kind_outcome = match (work.given_up.get(&kind), stop) {
+    run_error: Option<&RunError>,
+) -> StoreResult<()> {
+    let open = ctx.open_kind_runs();
+    let open = SubjectKind::KINDS.into_iter().filter(|kind| open.contains(kind));
+    // Requests that no write has counted yet are those of the current kind, which is ended first.
+    let (current, others): (Vec<_>, Vec<_>) =
+        open.partition(|kind| work.current_kind == Some(*kind));
+    for kind in current.into_iter().chain(others) {
+        let kind_outcome = match (work.given_up.get(&kind), run_error) {
             (Some((kind_outcome, _)), _) => kind_outcome.clone(),
             (None, Some(RunError::Interrupted)) => KindOutcome::of(Outcome::Interrupted),
-            (None, Some(stop)) if begun.now == Some(kind) => stop.kind_outcome(),
+            (None, Some(error)) if work.current_kind == Some(kind) => error.kind_outcome(),
             (None, None) if work.is_done() => KindOutcome::of(Outcome::Complete),
             _ => KindOutcome::of(Outcome::Polled),
         };
-        if !kind_outcome.outcome.is_good() {
-            tracing::warn!(%kind, outcome = %kind_outcome.outcome, detail = kind_outcome.detail, "not all went well");
-        }
-        finish::end(ctx, kind, &kind_outcome).await?;
-        // What stops everything is no kind's own failure.
-        if stop.is_none() {
+        warn_of(kind, &kind_outcome);
+        ctx.end_kind_run(kind, &kind_outcome).await?;
+        // An error that ends the whole run causes no backoff of one kind.
+        if run_error.is_none() {
             backoff::note(ctx, settings, kind, BackoffScope::Days, kind_outcome.outcome).await?;
         }
     }
-    let outcome = stop.map_or("finished", RunError::name);
-    let detail = stop.map(ToString::to_string);
-    Ok(ctx.end(outcome, detail.as_deref(), settings.log_retention).await?)
+    Ok(())
 }

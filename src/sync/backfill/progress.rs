@@ -1,4 +1,4 @@
-//! What a backfill is to do, and how far it is. It outlives the slices in which a daemon does it.
+//! The tasks of a backfill and its progress, kept over the slices in which a daemon does it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,67 +7,70 @@ use chrono::NaiveDate;
 
 use crate::api::{Failure, Verdict};
 use crate::fetch::context::SyncContext;
-use crate::model::KindOutcome;
-use crate::model::Outcome;
+use crate::fetch::kind_outcome::{of_failure, outcome_of};
 use crate::model::metrics::number;
-use crate::model::{Event, Kind, SubjectKind, instant};
+use crate::model::{Event, Kind, KindOutcome, Outcome, SubjectKind, instant};
 use crate::schedule::backfill::{self as plan, Bound, Task};
 use crate::store::unsupported::{self, UnsupportedFeature};
 use crate::store::{StoreResult, metrics};
 use crate::sync::backfill::growth::due;
-use crate::sync::backfill::report::{Backfilled, KindBackfilled};
-use crate::sync::daily_metrics as asking;
-use crate::sync::daily_metrics::{Done, endpoint};
+use crate::sync::backfill::report::{BackfillReport, KindBackfillReport};
+use crate::sync::daily_metrics::{MetricsCounts, endpoint};
 use crate::sync::run_error::RunError;
 
-/// The code of a refusal that another key would not get.
+/// The error code of an endpoint that the key's scope does not cover.
 const SCOPE_CODE: &str = "INSUFFICIENT_SCOPE";
 
-/// What is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The days of a backfill.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Goal {
-    /// So many days that end yesterday.
+    /// The number of days that end yesterday.
     Days(u32),
-    /// What has ended or settled since the last backfill.
+    /// Days that ended or became final since the last backfill.
+    #[default]
     Growth,
 }
 
-/// How far a backfill is.
+/// A position in the tasks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    at: usize,
+pub(super) struct Position {
+    task_index: usize,
     after: Option<i64>,
     pub(super) is_settled: bool,
 }
 
-/// A backfill under way.
-#[derive(Debug)]
+/// A backfill: its tasks and its progress.
+#[derive(Debug, Default)]
 pub struct Backfill {
     pub(super) goal: Goal,
-    /// What is to be asked for; `None` before it was planned.
+    /// The tasks; `None` before they were planned.
     pub(super) tasks: Option<Vec<Task>>,
-    pub(super) at: usize,
-    /// The `row_id` after which the present task goes on, once it has begun.
+    pub(super) task_index: usize,
+    /// The row id after which the current task continues; `None` before its first request.
     pub(super) after: Option<i64>,
-    /// Whether the figures of the present task's day are final.
+    /// Whether the metrics of the current task's day are final.
     pub(super) is_settled: bool,
-    /// The day on which it was planned.
+    /// The day on which the tasks were planned.
     pub(super) today: NaiveDate,
-    /// Requests in all, as far as can be foreseen, and those done.
-    pub(super) foreseen: u64,
+    /// Number of requests, estimated.
+    pub(super) estimated: u64,
+    /// Number of requests answered.
     pub(super) done: u64,
     pub(super) bounds: BTreeMap<Kind, Bound>,
-    pub(super) totals: BTreeMap<Kind, Done>,
+    pub(super) counts: BTreeMap<Kind, MetricsCounts>,
+    /// Kinds that are left out for the rest of the backfill, and why.
     pub(super) given_up: BTreeMap<Kind, (KindOutcome, Option<Failure>)>,
+    /// The kind of the last requests.
+    pub(super) current_kind: Option<Kind>,
     /// Kinds whose endpoint has answered.
     pub(super) answering: BTreeSet<Kind>,
     /// Resources whose ids the server refuses.
     pub(super) refused: BTreeSet<(Kind, i64)>,
     pub(super) unaskable: u64,
-    /// Whether the mirror has nothing to ask for, because it was never filled.
+    /// Whether the mirror is empty because nothing was ever listed.
     pub(super) is_unfilled: bool,
-    /// What it is and what it costs, in one sentence.
-    announced: String,
+    /// The number of days and requests, and the estimated time.
+    description: String,
     pub(super) run_id: i64,
     pub(super) requests: i64,
 }
@@ -75,57 +78,28 @@ pub struct Backfill {
 impl Backfill {
     /// The `count` days that end yesterday.
     pub fn of_days(count: u32) -> Self {
-        Self::new(Goal::Days(count))
+        Self { goal: Goal::Days(count), ..Self::default() }
     }
 
-    /// What has ended or settled since the last backfill, of kinds that `wants` wants; `None` if there
-    /// is nothing to do.
-    pub(super) async fn of_growth(
-        ctx: &SyncContext,
-        wants: impl Fn(Kind) -> bool,
-    ) -> StoreResult<Option<Self>> {
-        let (now, wanted) =
-            (ctx.fetcher.clock().now(), SubjectKind::KINDS.into_iter().filter(|kind| wants(*kind)));
-        let wanted: Vec<Kind> = wanted.collect();
-        let tasks = ctx.store.read(move |c| due(c, now, &wanted)).await?;
-        let growth = Self { tasks: Some(tasks), ..Self::new(Goal::Growth) };
-        Ok(growth.tasks.as_ref().is_some_and(|tasks| !tasks.is_empty()).then_some(growth))
-    }
-
-    fn new(goal: Goal) -> Self {
-        Self {
-            goal,
-            tasks: None,
-            at: 0,
-            after: None,
-            is_settled: false,
-            today: NaiveDate::default(),
-            foreseen: 0,
-            done: 0,
-            bounds: BTreeMap::new(),
-            totals: BTreeMap::new(),
-            given_up: BTreeMap::new(),
-            answering: BTreeSet::new(),
-            refused: BTreeSet::new(),
-            unaskable: 0,
-            is_unfilled: false,
-            announced: String::new(),
-            run_id: 0,
-            requests: 0,
-        }
+    /// The days that ended or became final since the last backfill; `None` if there are none. `only` limits
+    /// the kinds unless it is empty.
+    pub async fn of_growth(ctx: &SyncContext, only: &[Kind]) -> StoreResult<Option<Self>> {
+        let (now, only) = (ctx.fetcher.clock().now(), only.to_vec());
+        let tasks = ctx.store.read(move |c| due(c, now, &only)).await?;
+        Ok((!tasks.is_empty()).then(|| Self { tasks: Some(tasks), ..Self::default() }))
     }
 
     /// Whether nothing is left to do.
     pub fn is_done(&self) -> bool {
-        self.tasks.as_ref().is_some_and(|tasks| self.at >= tasks.len())
+        self.tasks.as_ref().is_some_and(|tasks| self.task_index >= tasks.len())
     }
 
-    /// How far it is, in one sentence.
+    /// Describes the progress.
     pub fn progress(&self) -> String {
-        if self.announced.is_empty() {
-            return "about to begin".to_owned();
+        if self.description.is_empty() {
+            return "not started".to_owned();
         }
-        format!("{}; {} of {} done", self.announced, self.done, self.foreseen.max(self.done))
+        format!("{}; {} of {} done", self.description, self.done, self.estimated.max(self.done))
     }
 
     pub(super) fn trigger(&self) -> &'static str {
@@ -136,52 +110,52 @@ impl Backfill {
     }
 
     pub(super) fn task(&self) -> Option<Task> {
-        self.tasks.as_ref()?.get(self.at).copied()
+        self.tasks.as_ref()?.get(self.task_index).copied()
     }
 
     pub(super) fn next_task(&mut self) {
-        self.at += 1;
+        self.task_index += 1;
         self.after = None;
     }
 
-    /// How far it is.
-    pub(super) fn place(&self) -> Place {
-        Place { at: self.at, after: self.after, is_settled: self.is_settled }
+    pub(super) fn position(&self) -> Position {
+        Position { task_index: self.task_index, after: self.after, is_settled: self.is_settled }
     }
 
-    /// Takes the work up again from there.
-    pub(super) fn go_back(&mut self, place: Place) {
-        (self.at, self.after, self.is_settled) = (place.at, place.after, place.is_settled);
+    /// Continues from `position`.
+    pub(super) fn go_back(&mut self, position: Position) {
+        Position { task_index: self.task_index, after: self.after, is_settled: self.is_settled } =
+            position;
     }
 
-    /// The most ids that a request of this kind takes, as far as it is known.
+    /// The most ids of a request of this kind.
     pub(super) fn bound(&self, kind: Kind) -> Bound {
         self.bounds.get(&kind).copied().unwrap_or(Bound::known(None))
     }
 
-    /// What the present task asks for.
+    /// The subjects of the current task.
     pub(super) fn wanted(&self, task: Task) -> metrics::Wanted {
         let (subject_kind, day, date) = (task.subject_kind, number(task.day), task.day.to_string());
         metrics::Wanted { subject_kind, day, date, has_settled: self.is_settled }
     }
 
-    /// A request for so many resources was answered.
-    pub(super) fn answered(&mut self, kind: Kind, sent: usize, done: Done) {
+    /// Records the answer to a request with `sent` ids.
+    pub(super) fn answered(&mut self, kind: Kind, sent: usize, counts: MetricsCounts) {
         let mut bound = self.bound(kind);
         bound.answered(sent);
         self.bounds.insert(kind, bound);
         self.answering.insert(kind);
         self.done += 1;
-        let total = self.totals.entry(kind).or_default();
-        total.rows += done.rows;
-        total.changed += done.changed;
-        total.type_mismatches += done.type_mismatches;
-        total.not_found += done.not_found;
-        total.passed_over += done.passed_over;
+        let total = self.counts.entry(kind).or_default();
+        total.rows += counts.rows;
+        total.changed += counts.changed;
+        total.type_mismatches += counts.type_mismatches;
+        total.not_found += counts.not_found;
+        total.passed_over += counts.passed_over;
     }
 
-    /// Decides what to do, and tells what it costs. Long where many days are looked through again, so it
-    /// lets others have a turn meanwhile.
+    /// Plans the tasks and estimates their requests. This may take long for many days that were requested
+    /// before, so it yields to other tasks.
     pub(super) async fn plan(&mut self, ctx: &mut SyncContext) -> StoreResult<()> {
         let now = ctx.fetcher.clock().now();
         self.today = now.date_naive();
@@ -193,7 +167,7 @@ impl Backfill {
         if let Goal::Days(count) = self.goal {
             let (has_rows, is_mirrored) = ctx.store.read(metrics::has_rows).await?;
             self.is_unfilled = !has_rows && !is_mirrored;
-            self.leave_refused(ctx).await?;
+            self.give_up_unsupported(ctx).await?;
             let days = match self.is_unfilled {
                 true => Vec::new(),
                 false => plan::days(self.today, count),
@@ -201,13 +175,13 @@ impl Backfill {
             self.tasks = Some(plan::tasks(&days));
             self.unaskable = ctx.store.read(metrics::count_not_requestable).await?;
         }
-        self.foreseen = self.foresee(ctx).await?;
-        self.announce(ctx);
+        self.estimated = self.estimate(ctx).await?;
+        self.describe(ctx);
         Ok(())
     }
 
-    /// Leaves alone what the server refused lately. What it refused the key's scope may have changed.
-    async fn leave_refused(&mut self, ctx: &SyncContext) -> StoreResult<()> {
+    /// Gives up kinds whose endpoint is known to be unsupported, except for a scope that may have changed.
+    async fn give_up_unsupported(&mut self, ctx: &SyncContext) -> StoreResult<()> {
         let now = instant::micros(ctx.fetcher.clock().now());
         let refused = ctx.store.read(move |c| unsupported::active(c, now)).await?;
         for subject_kind in SubjectKind::ALL {
@@ -220,9 +194,9 @@ impl Backfill {
         Ok(())
     }
 
-    /// The requests that it will take. A day that nobody has asked for yet takes as many ids as were
-    /// published by then; only the others have to be looked through.
-    async fn foresee(&self, ctx: &mut SyncContext) -> StoreResult<u64> {
+    /// Estimates the number of requests. A day that was never requested takes the ids published by then;
+    /// of any other day the missing ids are counted.
+    async fn estimate(&self, ctx: &mut SyncContext) -> StoreResult<u64> {
         let mut published = BTreeMap::new();
         let mut requests = 0_u64;
         for task in self.tasks.iter().flatten() {
@@ -236,101 +210,90 @@ impl Backfill {
             let ids = if ctx.store.read(move |c| metrics::is_begun(c, kind, day)).await? {
                 let has_settled = plan::is_settled(task.day, self.today);
                 let wanted = metrics::Wanted { subject_kind, day, date, has_settled };
-                // Signs of life, and a chance to be stopped.
+                // Report progress, and allow the task to be cancelled.
                 ctx.tell(&Event::Days { kind, done: 0, total: requests.max(1) });
                 tokio::task::yield_now().await;
                 ctx.store.read(move |c| metrics::count(c, &wanted)).await?
             } else {
-                if let std::collections::btree_map::Entry::Vacant(slot) =
-                    published.entry(subject_kind)
-                {
-                    slot.insert(
-                        ctx.store.read(move |c| metrics::by_publication(c, subject_kind)).await?,
-                    );
+                if !published.contains_key(&subject_kind) {
+                    let read = move |c: &_| metrics::by_publication(c, subject_kind);
+                    published.insert(subject_kind, ctx.store.read(read).await?);
                 }
-                published
-                    .get(&subject_kind)
-                    .map_or(0, |days| days.range(..=date).map(|(_, n)| *n).sum())
+                let days = published.get(&subject_kind);
+                days.map_or(0, |days| days.range(..=date).map(|(_, ids)| *ids).sum())
             };
             requests = requests.saturating_add(plan::requests(ids, bound.ids()));
         }
         Ok(requests)
     }
 
-    fn announce(&mut self, ctx: &SyncContext) {
-        let requests = self.foreseen;
+    fn describe(&mut self, ctx: &SyncContext) {
+        let requests = self.estimated;
         let time = match (ctx.fetcher.remaining(), ctx.fetcher.allowance()) {
-            _ if requests == 0 => "all is there already".to_owned(),
+            _ if requests == 0 => "all are mirrored already".to_owned(),
             (Some(left), Some(each)) => {
-                // Rounded up to what people count in.
                 let time = plan::time(requests, left, each).as_secs().next_multiple_of(10);
                 match Duration::from_secs(time) {
-                    Duration::ZERO => "all in this window of the rate limit".to_owned(),
+                    Duration::ZERO => "all within this rate-limit window".to_owned(),
                     time => {
                         let time = humantime::format_duration(time);
-                        format!("about {time} at {each} requests per window of the rate limit")
+                        format!("about {time} at {each} requests per rate-limit window")
                     }
                 }
             }
-            _ => "no rate limit is known".to_owned(),
+            _ => "the rate limit is not known yet".to_owned(),
         };
         match self.goal {
             Goal::Days(days) => {
-                self.announced =
+                self.description =
                     format!("daily metrics of {days} days: {requests} requests, {time}");
-                tracing::info!("{}", self.announced);
+                tracing::info!(days, requests, time, "backfill planned");
             }
             Goal::Growth => {
-                self.announced = format!("daily metrics: {requests} requests");
-                tracing::debug!("{}", self.announced);
+                self.description = format!("daily metrics: {requests} requests");
+                tracing::debug!(requests, "daily metrics planned");
             }
         }
         if self.unaskable > 0 {
             tracing::warn!(
-                "{} account videos cannot be asked for: the API takes whole numbers of Instagram and TikTok, and their ids are none",
-                self.unaskable
+                account_videos = self.unaskable,
+                "daily metrics cannot be requested: the API takes numeric ids of Instagram and TikTok only"
             );
         }
     }
 
-    /// A kind is left alone for the rest of the run.
+    /// Leaves a kind out for the rest of the backfill.
     pub(super) fn give_up(&mut self, subject_kind: SubjectKind, failure: Failure) {
-        let kind = subject_kind.kind();
-        let kind_outcome = match failure.verdict {
-            Verdict::Malformed | Verdict::Cut | Verdict::TooLarge => {
-                kind_outcome(Outcome::Incomplete, &failure)
-            }
-            _ => kind_outcome(Outcome::Failed, &failure),
-        };
-        self.given_up.insert(kind, (kind_outcome, Some(failure)));
+        let kind_outcome = of_failure(outcome_of(&failure), &failure);
+        self.given_up.insert(subject_kind.kind(), (kind_outcome, Some(failure)));
     }
 
-    /// The same because the server does not have it, or not for this key.
+    /// Leaves a kind out whose endpoint the server does not support, or not for this key.
     pub(super) fn give_up_refused(&mut self, subject_kind: SubjectKind, failure: &Failure) {
-        let mut kind_outcome = kind_outcome(Outcome::Unavailable, failure);
+        let mut kind_outcome = of_failure(Outcome::Unavailable, failure);
         if failure.verdict == Verdict::ScopeMissing {
             kind_outcome.detail = Some(format!(
-                "the key lacks the scope for {}, which is a POST and as such may need the scope `write`: {failure}",
-                asking::endpoint(subject_kind)
+                "the key lacks the scope for {}, a POST that may need the scope `write`: {failure}",
+                endpoint(subject_kind)
             ));
         }
         self.given_up.insert(subject_kind.kind(), (kind_outcome, None));
     }
 
-    /// What came of it so far.
-    pub fn report(&self, stop: Option<RunError>) -> Backfilled {
+    /// The report so far.
+    pub fn report(&self, run_error: Option<RunError>) -> BackfillReport {
         let kinds = SubjectKind::KINDS.into_iter().filter_map(|kind| {
-            let done = self.totals.get(&kind).copied();
+            let counts = self.counts.get(&kind).copied();
             let given_up = self.given_up.get(&kind);
-            (done.is_some() || given_up.is_some()).then(|| KindBackfilled {
+            (counts.is_some() || given_up.is_some()).then(|| KindBackfillReport {
                 kind,
-                done: done.unwrap_or_default(),
+                counts: counts.unwrap_or_default(),
                 kind_outcome: given_up.map(|(kind_outcome, _)| kind_outcome.clone()),
                 failure: given_up.and_then(|(_, failure)| failure.clone()),
             })
         });
         let days = || self.tasks.iter().flatten().map(|task| task.day);
-        Backfilled {
+        BackfillReport {
             run_id: self.run_id,
             days: match self.goal {
                 Goal::Days(days) => Some(days),
@@ -343,17 +306,8 @@ impl Backfill {
             refused_ids: self.refused.len(),
             unaskable: self.unaskable,
             is_unfilled: self.is_unfilled,
-            stop,
+            run_error,
         }
-    }
-}
-
-fn kind_outcome(outcome: Outcome, failure: &Failure) -> KindOutcome {
-    KindOutcome {
-        outcome,
-        error_code: Some(failure.code.clone().unwrap_or_else(|| failure.verdict.name().to_owned())),
-        detail: Some(failure.to_string()),
-        request_id: failure.request_id.clone(),
     }
 }
 

@@ -1,54 +1,53 @@
-//! What came of a backfill.
+//! The report of a backfill.
 
 use chrono::NaiveDate;
 
 use crate::api::Failure;
-use crate::model::Kind;
-use crate::model::KindOutcome;
-use crate::sync::daily_metrics::Done;
+use crate::model::{Kind, KindOutcome};
+use crate::sync::daily_metrics::MetricsCounts;
 use crate::sync::run_error::RunError;
 
-/// What came of a backfill, or of the days that are asked for as they end.
+/// The report of a backfill, or of the daily metrics requested after a run.
 #[derive(Debug)]
-pub struct Backfilled {
-    /// Its number in the log; of the last one, where it took several.
+pub struct BackfillReport {
+    /// The id of its last run in the log.
     pub run_id: i64,
-    /// How many days were wanted; `None` for those that are asked for as they end.
+    /// Number of days requested; `None` after a run.
     pub days: Option<u32>,
     /// The oldest day.
     pub from: Option<NaiveDate>,
     /// The newest day.
     pub to: Option<NaiveDate>,
-    /// Requests sent in all.
+    /// Number of requests sent.
     pub requests: i64,
-    /// What it did, kind by kind.
-    pub kinds: Vec<KindBackfilled>,
-    /// Resources whose ids the server refuses.
+    /// By kind.
+    pub kinds: Vec<KindBackfillReport>,
+    /// Number of resources whose ids the server refuses.
     pub refused_ids: usize,
-    /// Account videos that cannot be asked for.
+    /// Number of account videos whose ids the endpoint does not accept.
     pub unaskable: u64,
-    /// Whether the mirror has nothing to ask for, because it was never filled.
+    /// Whether the mirror is empty because nothing was ever listed.
     pub is_unfilled: bool,
-    /// What stopped it, if anything did.
-    pub stop: Option<RunError>,
+    /// The error that ended it early, if any.
+    pub run_error: Option<RunError>,
 }
 
-/// What a backfill did for a kind.
+/// The part of one kind.
 #[derive(Debug, Clone)]
-pub struct KindBackfilled {
+pub struct KindBackfillReport {
     /// The kind.
     pub kind: Kind,
-    /// In numbers.
-    pub done: Done,
-    /// How it ended, where it was given up.
+    /// Counts of resources.
+    pub counts: MetricsCounts,
+    /// Why the kind was given up, if it was.
     pub kind_outcome: Option<KindOutcome>,
-    /// The failure that ended it, where one did that may pass.
+    /// The failure that ended it, unless the endpoint is not supported.
     pub failure: Option<Failure>,
 }
 
-impl Backfilled {
-    /// The sum of a number over the kinds.
-    pub fn sum(&self, of: impl Fn(&Done) -> u64) -> u64 {
-        self.kinds.iter().map(|kind| of(&kind.done)).sum()
+impl BackfillReport {
+    /// Sums a count over the kinds.
+    pub fn sum(&self, of: impl Fn(&MetricsCounts) -> u64) -> u64 {
+        self.kinds.iter().map(|kind| of(&kind.counts)).sum()
     }
 }
