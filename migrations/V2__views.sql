@@ -350,7 +350,7 @@ BEGIN
     SELECT RAISE(ABORT, 'body has a member that is not valid for this kind and action')
     WHERE EXISTS (
         SELECT 1 FROM json_each(new.body)
-        WHERE row_id NOT IN (
+        WHERE key NOT IN (
             SELECT value FROM json_each(CASE
                 WHEN new.action IN ('link', 'unlink') THEN '["account_id"]'
                 WHEN new.kind = 'video' AND new.action = 'track' THEN

@@ -218,7 +218,7 @@ fn the_unfinished_copy_of_a_killed_backup_is_removed_and_nothing_else_of_that_na
     for unfinished in [&bytes[..50_000], &[0; 4_096]] {
         std::fs::write(&partial, unfinished).unwrap();
         let run = copies.backup(&copy, &["--force"]);
-        run.expect(0).says("removing the unfinished copy of a backup that was killed");
+        run.expect(0).says("removing the unfinished copy of a killed backup");
         assert_eq!(copies.names(), BTreeSet::from(["copy.db".to_owned()]));
         assert_eq!(text(&copy, "PRAGMA integrity_check"), "ok");
     }

@@ -147,7 +147,7 @@ mod tests {
             "organization  org-1, key `nightly [31m`\n",
             "database      /m.db, 12.0 MB, schema version 2\n",
             "now           not running\n",
-            "last run     12 by sync: finished 2027-01-15T07:58:30Z (1 min 30 s ago) after 10 s, 1,234 requests\n",
+            "last run      12 by sync: finished 2027-01-15T07:58:30Z (1 min 30 s ago) after 10 s, 1,234 requests\n",
             "next due      2027-01-15T08:01:00Z (in 1 min): listing of accounts; \
              then 19,000 videos on schedule, the first 2027-01-15T08:05:00Z (in 5 min)\n",
             "days          videos 2026-12-01 to 2027-01-14\n",
@@ -155,7 +155,7 @@ mod tests {
             "outbox        3 queued\n",
             "API           supported, as of 2027-01-15T06:00:00Z (2 h ago)\n",
             "last error    2027-01-15T06:00:00Z (2 h ago) in run 9, video: 500 INTERNAL_ERROR: Internal error (request id req_9)\n",
-            "videos    20,000        7  2027-01-15T07:00:00Z (1 h ago)  complete   ~1 min  ~1 h    ~1 d  never\n",
+            "videos    20,000        7  2027-01-15T07:00:00Z (1 h ago)  complete      ~1 min  ~1 h    ~1 d  never\n",
             "videos: 4,000 removals are held back",
             "videos: listing tried again at 2027-01-15T08:20:00Z, after 3 failures in a row; `sync --full` tries at once",
             "videos: 2 of the 1,000 looked at have not been scraped yet",
