@@ -163,13 +163,13 @@ fn an_abbreviated_id_has_at_least_8_characters() {
             let paused = (command == "set").then_some("--paused");
             let arguments = [command, "video", abbreviated].into_iter().chain(paused);
             let arguments: Vec<&str> = arguments.collect();
-            bed.run(&arguments).expect(2).says("at least its first 8 characters");
+            bed.run(&arguments).expect(2).says("needs at least 8 characters");
         }
     }
     let (creator, account) =
         (bed.text("SELECT min(id) FROM creators"), bed.text("SELECT min(id) FROM accounts"));
-    bed.run(&["link", &creator[..7], &account]).expect(2).says("at least its first 8 characters");
-    bed.run(&["unlink", &creator, &account[..7]]).expect(2).says("at least its first 8 characters");
+    bed.run(&["link", &creator[..7], &account]).expect(2).says("needs at least 8 characters");
+    bed.run(&["unlink", &creator, &account[..7]]).expect(2).says("needs at least 8 characters");
     bed.db_to_write()
         .execute_batch(
             "INSERT INTO outbox_requests (kind, action, target) VALUES ('video', 'untrack', 'a')",
@@ -187,7 +187,7 @@ fn an_abbreviated_id_has_at_least_8_characters() {
     bed.db_to_write().execute(&renamed, []).unwrap();
     bed.queue(&["untrack", "video", "abc"]);
     assert_eq!(bed.entry(2)["target"], "abc");
-    bed.run(&["untrack", "video", "abcdefg"]).expect(2).says("at least its first 8 characters");
+    bed.run(&["untrack", "video", "abcdefg"]).expect(2).says("needs at least 8 characters");
     bed.run(&["untrack", "video", "abcdefgh"]).expect(2).says("more than one");
     let other = bed.text("SELECT max(id) FROM video WHERE id LIKE 'abcdefgh%'");
     bed.queue(&["untrack", "video", &other[..13]]);
@@ -214,7 +214,7 @@ fn a_file_is_queued_whole_or_not_at_all_and_fast() {
     writeln!(file, "tiktok,nonsense,12\nmyspace,1,\ntiktok,5,soon").unwrap();
     let refused = bed.run(&["track", "video", "--from", name]).expect(2);
     for line in
-        ["line 1002: `nonsense`", "line 1003: `myspace`", "line 1004: scrape_interval_hours"]
+        ["line 1002: `nonsense`", "line 1003: unknown platform `myspace`", "line 1004: scrape_interval_hours"]
     {
         assert!(refused.stderr.contains(line), "{line}: {}", refused.stderr);
     }

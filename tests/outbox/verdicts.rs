@@ -63,7 +63,7 @@ fn refusals_fail_at_once_with_everything_that_helps() {
     assert_eq!(bed.states(), ["failed"; 3]);
     let quota = bed.entry(1);
     assert_eq!((&quota["code"], &quota["http_status"]), (&json!("QUOTA_EXCEEDED"), &json!(403)));
-    assert!(quota["hint"].as_str().unwrap().contains("cap") && quota["request_id"].is_string());
+    assert!(quota["hint"].as_str().unwrap().contains("limit") && quota["request_id"].is_string());
     let invalid = bed.entry(2);
     assert_eq!(
         (&invalid["http_status"], &invalid["fields"][0]["field"]),
