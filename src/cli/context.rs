@@ -37,7 +37,7 @@ impl Context {
     /// Reads the key. From here on it cannot appear on stderr.
     pub fn key(&self) -> Result<(SecretString, KeySource), CliError> {
         let (key, source) = self.config.key()?;
-        logging::hide(&key);
+        logging::add_secret(&key);
         for warning in &source.warnings {
             tracing::warn!("{warning}");
         }

@@ -15,7 +15,7 @@ use crate::cli::session::{self, Session};
 use crate::cli::{outcome, runtime};
 use crate::clock::Clock;
 use crate::config::{Config, Flags};
-use crate::demo::{self, Progress};
+use crate::demo::{self, DemoProgress};
 use crate::logging;
 use crate::model::{Kind, Watcher};
 use crate::report::demo::DemoSummary;
@@ -75,7 +75,7 @@ async fn simulate(
     let organization = demo::organization(args.seed);
     let key = organization.keys.first().map(|key| key.key.clone()).unwrap_or_default();
     let key = SecretString::from(key);
-    logging::hide(&key);
+    logging::add_secret(&key);
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let sandbox = sandbox::start(organization, simulated.clone(), listen).await;
     let sandbox = sandbox.map_err(|error| {
@@ -124,7 +124,7 @@ async fn summary(
     session: &Session,
     sandbox: &Sandbox,
     start: DateTime<Utc>,
-    done: Progress,
+    done: DemoProgress,
 ) -> StoreResult<DemoSummary> {
     let (control, database) = (sandbox.control(), session.ctx.store.path().to_owned());
     let read = move |c: &Connection| {

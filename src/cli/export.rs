@@ -147,7 +147,7 @@ fn variables(environment: &Environment) -> Vec<(String, String)> {
     let variables = names.filter_map(|name| {
         let value = environment.text(name)?.to_owned();
         if SECRET.iter().any(|word| name.contains(word)) {
-            logging::hide(&SecretString::from(value.clone()));
+            logging::add_secret(&SecretString::from(value.clone()));
         }
         Some((name.to_owned(), value))
     });

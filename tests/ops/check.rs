@@ -127,7 +127,7 @@ fn a_configuration_file_that_anyone_can_write_is_warned_about() {
     for (mode, is_bad) in [(0o664, false), (0o666, true), (0o602, true)] {
         std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
         let ran = bench.run(&["sync", "--config", name]);
-        let warning = format!("has mode {mode:04o}, so any user of this machine can change");
+        let warning = format!("has mode {mode:04o}: any user of this machine can change");
         assert_eq!((ran.code, ran.stderr.contains(&warning)), (Some(0), is_bad), "{ran:?}");
         let ran = bench.run(&["check", "--config", name]);
         let level = if is_bad { "warning" } else { "ok" };
@@ -145,7 +145,7 @@ fn a_key_or_configuration_from_a_pipe_that_nobody_writes_to_does_not_hang() {
     for (flag, code) in [("--api-key-file", 77), ("--config", 78)] {
         let ran = bench.run(&["sync", flag, pipe]);
         assert_eq!(ran.code, Some(code), "{ran:?}");
-        assert!(ran.stderr.contains("it is a pipe that nobody writes to"), "{ran:?}");
+        assert!(ran.stderr.contains("it is a pipe without a writer"), "{ran:?}");
     }
 }
 

@@ -36,7 +36,7 @@ pub fn config(context: &Context) -> Check {
 pub fn key(context: &Context) -> (Check, Option<SecretString>) {
     match context.config.key() {
         Ok((key, source)) => {
-            logging::hide(&key);
+            logging::add_secret(&key);
             let check = match source.warnings.is_empty() {
                 true => Check::ok("key_source", source.to_string()),
                 false => Check::warning("key_source", source.warnings.join("; "))
