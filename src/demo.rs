@@ -1,5 +1,5 @@
-//! Simulates a week of a made-up organization: repeats the run of `sync` against the sandbox over HTTP, on a clock that
-//! skips from one due time to the next.
+//! Simulates a week of a made-up organization: repeats the run of `sync` against the sandbox over
+//! HTTP, on a clock that skips from one due time to the next.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ pub const DAYS: i64 = 7;
 /// Shortest time between two runs.
 const STEP_MIN: TimeDelta = TimeDelta::seconds(1);
 
-/// `freshness_target` of the demo. Longer than the default, so that the week takes fewer runs; an hourly video is still
-/// read before its next scrape.
+/// `freshness_target` of the demo. Longer than the default, so that the week takes fewer runs; an
+/// hourly video is still read before its next scrape.
 pub const FRESHNESS: Duration = Duration::from_secs(15 * 60);
 
 /// Age of the oldest posts. Young posts still grow.
@@ -66,13 +66,14 @@ pub struct DemoProgress {
     pub runs: u64,
     /// Requests sent.
     pub requests: i64,
-/// Scrapes added to history.
+    /// Scrapes added to history.
     pub scrapes: i64,
     /// Outbox entry that tracks [`POST`], once queued.
     pub tracked: Option<i64>,
 }
 
-/// Simulates the time from `ctx`'s clock to the present of the `real` clock, and calls `on_progress` after each run.
+/// Simulates the time from `ctx`'s clock to the present of the `real` clock, and calls
+/// `on_progress` after each run.
 ///
 /// # Errors
 /// Returns the report of the run that failed.
@@ -105,7 +106,7 @@ pub async fn simulate(
         done.requests += report.requests();
         done.scrapes +=
             report.kinds.iter().map(|kind| kind.kind_run.tally.page.snapshots_added).sum::<i64>();
-on_progress(&done);
+        on_progress(&done);
         if report.stop.is_some() || !report.kinds.iter().all(|kind| kind.is_good()) {
             return Err(Box::new(report));
         }
@@ -156,11 +157,11 @@ async fn queue_post(ctx: &SyncContext) -> StoreResult<i64> {
 /// How many of one kind's scrapes in the week were mirrored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Coverage {
-/// Kind.
+    /// Kind.
     pub kind: Kind,
-/// Scrapes in history.
+    /// Scrapes in history.
     pub mirrored: usize,
-/// Scrapes that the API still shows and that will be read when due.
+    /// Scrapes that the API still shows and that will be read when due.
     pub to_come: usize,
     /// Scrapes that the API overwrote before they were read.
     pub missed: usize,
@@ -197,7 +198,8 @@ pub const fn naive_requests(videos: i64) -> i64 {
     videos.saturating_mul(DAYS * 24)
 }
 
-/// Requests of a script that reads all lists, with these numbers of rows, and the overview once per hour of the week.
+/// Requests of a script that reads all lists, with these numbers of rows, and the overview once per
+/// hour of the week.
 pub fn listing_requests(rows: impl IntoIterator<Item = i64>) -> i64 {
     const PAGE_ROWS: i64 = 200;
     let pages = rows.into_iter().map(|rows| (rows + PAGE_ROWS - 1) / PAGE_ROWS);

@@ -18,6 +18,6 @@ fn main() -> ExitCode {
     let environment = Environment::of_process();
     match Cli::try_parse() {
         Ok(cli) => cli::run(&cli, &environment, &Clock::System).into(),
-Err(error) => cli::print_usage_error(&error, &environment).into(),
+        Err(error) => cli::print_usage_error(&error, &environment).into(),
     }
 }

@@ -52,12 +52,14 @@ impl Environment {
         self.get(name)?.to_str()
     }
 
-    /// Returns the first absolute path of a colon-separated list, which is how systemd passes a unit's directories.
+    /// Returns the first absolute path of a colon-separated list, which is how systemd passes a
+    /// unit's directories.
     pub fn first_directory(&self, name: &str) -> Option<PathBuf> {
         std::env::split_paths(self.get(name)?).find(|path| path.is_absolute())
     }
 
-    /// Returns a base directory of the XDG specification: the variable if absolute, else the path below `$HOME`.
+    /// Returns a base directory of the XDG specification: the variable if absolute, else the path
+    /// below `$HOME`.
     pub fn xdg_directory(&self, name: &str, below_home: &str) -> Option<PathBuf> {
         let configured = self.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
         configured.or_else(|| Some(Path::new(self.get("HOME")?).join(below_home)))

@@ -1,5 +1,5 @@
-//! The configuration file: TOML with flat keys. Error messages name file, line and setting but never quote
-//! the line, because it may contain an API key.
+//! The configuration file: TOML with flat keys. Error messages name file, line and setting but
+//! never quote the line, because it may contain an API key.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -23,7 +23,7 @@ pub(super) type Values = BTreeMap<Setting, Raw>;
 
 /// Reads the file at `path`. Returns its values, and a warning if any user may change the file.
 pub(super) fn read(path: &Path) -> Result<(Values, Option<String>), ConfigError> {
-let failed = |why: &dyn std::fmt::Display| {
+    let failed = |why: &dyn std::fmt::Display| {
         let path = path.display();
         ConfigError::setting(format!("cannot read the configuration file `{path}`: {why}"))
     };
@@ -64,7 +64,7 @@ fn parse(path: &Path, text: &str) -> Result<Values, ConfigError> {
 }
 
 fn unknown_setting(key: &str, origin: &Origin) -> ConfigError {
-let normalized = key.replace('-', "_").to_lowercase();
+    let normalized = key.replace('-', "_").to_lowercase();
     if normalized == "api_key" || normalized == "apikey" {
         return ConfigError::setting(format!(
             "{origin}: `{key}` is not allowed here: a configuration file is often copied or committed"

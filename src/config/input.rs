@@ -16,13 +16,15 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Polls until a writer must have opened the pipe: 5 seconds.
 const WRITER_POLLS_MAX: u32 = 250;
 
-/// Polls until the writer must have closed the pipe: 2 minutes, since a user may have to type a password.
+/// Polls until the writer must have closed the pipe: 2 minutes, since a user may have to type a
+/// password.
 const DATA_POLLS_MAX: u32 = 6_000;
 
 /// `statfs` type of anonymous pipes.
 const PIPEFS_MAGIC: rustix::fs::FsWord = 0x5049_5045;
 
-/// Appends at most `limit + 1` bytes of the file to `bytes`. Waits for the writer of a pipe, within bounds.
+/// Appends at most `limit + 1` bytes of the file to `bytes`. Waits for the writer of a pipe, within
+/// bounds.
 ///
 /// # Errors
 /// `TimedOut` if no writer opens the pipe, or it does not close it in time.

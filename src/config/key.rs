@@ -1,5 +1,5 @@
-//! Finds and reads the API key. It is kept in memory that is zeroed on drop and in types that do not print it;
-//! messages name the source of the key, never the key.
+//! Finds and reads the API key. It is kept in memory that is zeroed on drop and in types that do
+//! not print it; messages name the source of the key, never the key.
 
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
@@ -99,7 +99,8 @@ fn from_file(path: &Path, origin: Origin) -> Result<(SecretString, KeySource), C
         mode if mode & GROUP != 0 => Some("its group"),
         _ => None,
     };
-    let warning = who.map(|who| format!("{source} has mode {mode:04o}: {who} can read the API key"));
+    let warning =
+        who.map(|who| format!("{source} has mode {mode:04o}: {who} can read the API key"));
     let warnings = Vec::from_iter(warning);
     Ok((key, KeySource { file: Some(path.to_owned()), origin, warnings }))
 }

@@ -26,8 +26,8 @@ pub struct Flags {
     pub max_wait: Option<Duration>,
 }
 
-/// Returns the configuration file to read: the one selected by a flag, else the first that exists in the default
-/// directories, else `None`.
+/// Returns the configuration file to read: the one selected by a flag, else the first that exists
+/// in the default directories, else `None`.
 pub(super) fn file(
     flags: &Flags,
     environment: &Environment,
@@ -41,7 +41,8 @@ pub(super) fn file(
     }
     for folder in default_folders(environment) {
         let path = folder.join(FILE_NAME);
-        // An unreadable directory may contain the intended file, so skipping it could load the wrong one.
+        // An unreadable directory may contain the intended file, so skipping it could load the
+        // wrong one.
         let exists = path.try_exists().map_err(|error| {
             ConfigError::setting(format!("cannot access `{}`: {error}", path.display()))
                 .with_hint("name the configuration file with `--config`")

@@ -1,4 +1,5 @@
-//! Settings from flags, environment, configuration file and defaults, in that order of precedence, each with its origin.
+//! Settings from flags, environment, configuration file and defaults, in that order of precedence,
+//! each with its origin.
 //!
 //! - `environment`: the process environment as a value
 //! - `setting`: the table of settings: names, defaults, documentation
@@ -52,7 +53,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
 /// All settings, validated.
 #[derive(Debug, Clone)]
 pub struct Config {
-/// Path of the database.
+    /// Path of the database.
     pub database: PathBuf,
     /// Base URL of the API, without a trailing slash.
     pub base_url: Url,
@@ -84,7 +85,7 @@ pub struct Config {
     pub warnings: Vec<String>,
     full_syncs: BTreeMap<Kind, String>,
     origins: BTreeMap<Setting, Origin>,
-key_sources: KeySources,
+    key_sources: KeySources,
 }
 
 impl Config {
@@ -118,13 +119,15 @@ impl Config {
         overlay_flags(&mut raws, flags);
         overlay_defaults(&mut raws, environment);
 
-        let entry = |setting: Setting| match raws.get(&setting) {
+        let entry = |setting: Setting| {
+            match raws.get(&setting) {
             Some(raw) => Ok(Entry { setting, raw }),
             // Only `database` has a default that depends on the environment.
             None => Err(ConfigError::setting(format!(
                 "`{setting}` is not set and has no default: $STATE_DIRECTORY, $XDG_DATA_HOME and $HOME are unset"
             ))
             .with_hint("name the file with `--database`")),
+        }
         };
         let ca_file = raws.get(&Setting::CaFile).map(|raw| Entry { setting: Setting::CaFile, raw });
         let mut full_syncs = BTreeMap::new();
@@ -174,8 +177,8 @@ impl Config {
         }
     }
 
-    /// Returns the full-sync schedule of each kind, `None` if off. `seed`, one per database, sets the minute at which
-    /// `@hourly` and the like run, a different one for each kind.
+    /// Returns the full-sync schedule of each kind, `None` if off. `seed`, one per database, sets
+    /// the minute at which `@hourly` and the like run, a different one for each kind.
     pub fn full_syncs(&self, seed: u64) -> BTreeMap<Kind, Option<FullSyncSchedule>> {
         let parse = |(kind, text): (&Kind, &String)| {
             let seed = xxh3_64_with_seed(kind.name().as_bytes(), seed);
@@ -250,7 +253,8 @@ fn overlay_defaults(raws: &mut BTreeMap<Setting, Raw>, environment: &Environment
     }
 }
 
-/// Returns the possible sources of the API key. `named` is `api_key_file` as set by environment or file.
+/// Returns the possible sources of the API key. `named` is `api_key_file` as set by environment or
+/// file.
 fn key_sources(
     flag: Option<PathBuf>,
     named: Option<&Raw>,
@@ -261,7 +265,8 @@ fn key_sources(
         Ok((path, raw.origin.clone()))
     });
     let setting = setting.transpose()?;
-    // Converted lossily, so that a key that is not UTF-8 fails validation instead of counting as unset.
+    // Converted lossily, so that a key that is not UTF-8 fails validation instead of counting as
+    // unset.
     let variable = environment.get(KEY_VARIABLE).map(|key| key.to_string_lossy().into_owned());
     Ok(KeySources {
         flag,

@@ -1,4 +1,5 @@
-//! The table of settings: names, environment variables, defaults, expected values and documentation.
+//! The table of settings: names, environment variables, defaults, expected values and
+//! documentation.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -53,9 +54,9 @@ pub enum Origin {
     Variable(String),
     /// The configuration file.
     File {
-/// Its path.
+        /// Its path.
         path: PathBuf,
-/// Line number, counted from 1.
+        /// Line number, counted from 1.
         line: usize,
     },
     /// A default derived from this environment variable.

@@ -25,7 +25,7 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct BoundedListener {
     socket: TcpListener,
     clock: Clock,
-permits: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl BoundedListener {

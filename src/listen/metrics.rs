@@ -1,4 +1,5 @@
-//! Prometheus metrics: counters updated by events of a run, and gauges read from the database for each scrape.
+//! Prometheus metrics: counters updated by events of a run, and gauges read from the database for
+//! each scrape.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,7 +61,8 @@ pub struct Metrics {
     staleness_median: KindGauge,
     staleness_p95: KindGauge,
     complete_as_of: KindSecondsGauge,
-    /// End of the last run, Unix seconds. A family, because a plain gauge would report 0 before the first run.
+    /// End of the last run, Unix seconds. A family, because a plain gauge would report 0 before the
+    /// first run.
     last_run: Family<[(&'static str, &'static str); 0], Gauge>,
     outbox: Family<StateLabel, Gauge>,
     outbox_oldest: Gauge<f64, AtomicU64>,
@@ -83,7 +85,11 @@ impl Default for Metrics {
             key_ok: add(r, "key_ok", "1 while the API accepts the key"),
             api_up: add(r, "api_up", "1 while the API responds"),
             limit: add(r, "rate_limit_limit", "Requests per window, as reported by the API"),
-            remaining: add(r, "rate_limit_remaining", "Requests left in the window, as reported by the API"),
+            remaining: add(
+                r,
+                "rate_limit_remaining",
+                "Requests left in the window, as reported by the API",
+            ),
             rows: add(r, "rows", "Resources in the mirror, removed ones excluded"),
             removed: add(r, "removed", "Resources marked removed"),
             due: add(r, "due", "Resources due to be polled"),
@@ -126,7 +132,7 @@ fn add<M: Metric + Clone + Default>(r: &mut Registry, name: &str, help: &str) ->
 }
 
 impl Metrics {
-/// Counts an event of a run.
+    /// Counts an event of a run.
     pub fn count(&self, event: &Event) {
         let mut current = self.current_kind.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
@@ -143,13 +149,15 @@ impl Metrics {
         }
     }
 
-/// Counts a finished run that took `took`.
+    /// Counts a finished run that took `took`.
     pub fn count_run(&self, report: &Report, took: Duration, now: DateTime<Utc>) {
         self.runs.observe(took.as_secs_f64());
         self.last_run.get_or_create(&[]).set(now.timestamp());
         for kind in &report.kinds {
             let added = u64::try_from(kind.kind_run.tally.page.snapshots_added).unwrap_or(0);
-            self.scrapes.get_or_create(&KindLabel { kind: kind.kind_run.kind.name() }).inc_by(added);
+            self.scrapes
+                .get_or_create(&KindLabel { kind: kind.kind_run.kind.name() })
+                .inc_by(added);
         }
     }
 
@@ -158,17 +166,17 @@ impl Metrics {
         Arc::clone(&self.rendering).lock_owned().await
     }
 
-/// Sets `key_ok`.
+    /// Sets `key_ok`.
     pub fn set_key_ok(&self, is_ok: bool) {
         self.key_ok.set(i64::from(is_ok));
     }
 
-/// Sets `api_up`.
+    /// Sets `api_up`.
     pub fn set_api_up(&self, is_up: bool) {
         self.api_up.set(i64::from(is_up));
     }
 
-/// Updates the gauges from the database and returns all metrics in OpenMetrics format.
+    /// Updates the gauges from the database and returns all metrics in OpenMetrics format.
     pub fn render(&self, store: &Database, now: DateTime<Utc>) -> StoreResult<String> {
         let snapshot = store.read(|c| status::read(c, now.timestamp_micros()))?;
         let limiter = serde_json::from_str(&snapshot.request_state.rate_limiter);
@@ -210,7 +218,8 @@ impl Metrics {
         self.due.get_or_create(&label).set(count(late.len()));
         let overdue = late.iter().filter(|seconds| **seconds > OVERDUE_S).count();
         self.overdue.get_or_create(&label).set(count(overdue));
-        // Gauges, because a histogram of the present state could decrease, which Prometheus takes for a restart.
+        // Gauges, because a histogram of the present state could decrease, which Prometheus takes
+        // for a restart.
         self.staleness_median.get_or_create(&label).set(percentile(&late, 50));
         self.staleness_p95.get_or_create(&label).set(percentile(&late, 95));
         Ok(())

@@ -1,4 +1,5 @@
-//! The optional HTTP listener on loopback: `/metrics` in Prometheus text format, `/healthz` and `/readyz`.
+//! The optional HTTP listener on loopback: `/metrics` in Prometheus text format, `/healthz` and
+//! `/readyz`.
 //!
 //! It reads the database through a read-only connection.
 
@@ -32,20 +33,20 @@ use crate::store::Database;
 /// State shared by the handlers.
 #[derive(Debug)]
 pub struct Listener {
-/// Metrics.
+    /// Metrics.
     pub metrics: Arc<Metrics>,
-/// Whether the API accepts the key.
+    /// Whether the API accepts the key.
     pub is_ready: Arc<AtomicBool>,
-/// Liveness of the daemon's loop.
+    /// Liveness of the daemon's loop.
     pub heartbeat: Heartbeat,
-/// Path of the database.
+    /// Path of the database.
     pub database: PathBuf,
-/// Clock.
+    /// Clock.
     pub clock: Clock,
 }
 
-/// Listens on `address` and serves in the background for the lifetime of the runtime. Returns the bound address, with
-/// the actual port if `address` has port 0.
+/// Listens on `address` and serves in the background for the lifetime of the runtime. Returns the
+/// bound address, with the actual port if `address` has port 0.
 pub async fn start(address: SocketAddr, listener: Listener) -> io::Result<SocketAddr> {
     let socket = TcpListener::bind(address).await?;
     let address = socket.local_addr()?;
@@ -65,8 +66,8 @@ pub async fn start(address: SocketAddr, listener: Listener) -> io::Result<Socket
     Ok(address)
 }
 
-/// Rejects DNS rebinding: a web page whose own host name resolves to loopback. Closes each connection after one response,
-/// because the number of connections is limited.
+/// Rejects DNS rebinding: a web page whose own host name resolves to loopback. Closes each
+/// connection after one response, because the number of connections is limited.
 async fn guard(request: Request, next: Next) -> Response {
     let mut response = match request.headers().get_all(header::HOST).iter().all(is_loopback) {
         true => next.run(request).await,

@@ -1,7 +1,7 @@
 //! Converts OpenMetrics to the Prometheus text format, version 0.0.4, which every scraper reads.
 //!
-//! `prometheus_client` writes OpenMetrics only. There a counter's metadata omits `_total`, and there are types that parsers
-//! of the older format reject.
+//! `prometheus_client` writes OpenMetrics only. There a counter's metadata omits `_total`, and
+//! there are types that parsers of the older format reject.
 
 /// `Content-Type` of the Prometheus text format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -1,5 +1,5 @@
-//! Formats the fields of a log event like tracing does, but escapes control characters in every value. Any colour
-//! sequence left in an event is therefore our own.
+//! Formats the fields of a log event like tracing does, but escapes control characters in every
+//! value. Any colour sequence left in an event is therefore our own.
 
 use std::fmt;
 

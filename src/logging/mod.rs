@@ -1,5 +1,6 @@
-//! All output to stderr: logs, errors, panics and progress. It passes one queue, so that API keys are redacted from
-//! every line whichever crate logged it, and a stalled reader never blocks the program.
+//! All output to stderr: logs, errors, panics and progress. It passes one queue, so that API keys
+//! are redacted from every line whichever crate logged it, and a stalled reader never blocks the
+//! program.
 
 mod fields;
 mod screen;
@@ -77,13 +78,14 @@ pub fn init(settings: LogSettings, environment: &Environment, clock: &Clock) {
     std::panic::set_hook(Box::new(report_panic));
     let journal = is_journal(environment);
     JOURNAL.store(journal, Ordering::Relaxed);
-let timer = Timestamp(clock.clone());
+    let timer = Timestamp(clock.clone());
     let plain = layer().with_ansi(has_colour(environment)).with_writer(|| Stderr);
     let events = match (settings.format, journal) {
         (LogFormat::Text, false) => plain.fmt_fields(EscapedFields).with_timer(timer).boxed(),
-        (LogFormat::Text, true) => {
-            plain.fmt_fields(EscapedFields).event_format(WithPriority(format().without_time())).boxed()
-        }
+        (LogFormat::Text, true) => plain
+            .fmt_fields(EscapedFields)
+            .event_format(WithPriority(format().without_time()))
+            .boxed(),
         (LogFormat::Json, false) => plain.json().with_timer(timer).flatten_event(true).boxed(),
         (LogFormat::Json, true) => plain
             .fmt_fields(JsonFields::new())
@@ -182,7 +184,7 @@ fn with_priority(text: &str) -> String {
 /// Reports a panic. Bypasses the progress, because the panicking thread may hold its lock.
 fn report_panic(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("no message");
-let location = info.location().map(ToString::to_string).unwrap_or_default();
+    let location = info.location().map(ToString::to_string).unwrap_or_default();
     let mut text = format!(
         "creatormirror: panicked at {location}: {message}\n\
          hint: this is a bug in creatormirror; committed data is safe, and the next run continues"
@@ -221,7 +223,7 @@ impl Write for Stderr {
 fn one_line(event: &[u8]) -> Cow<'_, [u8]> {
     let body = event.strip_suffix(b"\n").unwrap_or(event);
     if body.len() <= LINE_BYTES_MAX && !body.contains(&b'\n') {
-return escape_lines(event);
+        return escape_lines(event);
     }
     let (head, end) = match body.get(..LINE_BYTES_MAX) {
         Some(head) if body.len() > LINE_BYTES_MAX => (head, "…\n"),
@@ -247,10 +249,11 @@ fn escape_lines(lines: &[u8]) -> Cow<'_, [u8]> {
         output.push_str(&escaped(before));
         output.push_str(colour);
     }
-Cow::Owned(output.into_bytes())
+    Cow::Owned(output.into_bytes())
 }
 
-/// Whether this is a colour sequence. `EscapedFields` has escaped those in field values, so it is our own.
+/// Whether this is a colour sequence. `EscapedFields` has escaped those in field values, so it is
+/// our own.
 fn is_colour(text: &str) -> bool {
     let parameters = text.strip_prefix("\x1b[").and_then(|text| text.strip_suffix('m'));
     parameters.is_some_and(|text| text.chars().all(|c| c.is_ascii_digit() || c == ';'))

@@ -1,4 +1,5 @@
-//! Terminal for progress bars that writes through the stderr queue, so that a stopped terminal (Ctrl-S) blocks nothing.
+//! Terminal for progress bars that writes through the stderr queue, so that a stopped terminal
+//! (Ctrl-S) blocks nothing.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};

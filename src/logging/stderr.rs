@@ -1,5 +1,5 @@
-//! The only writer to stderr: a thread behind a bounded queue, so that a stalled reader does not block the program. Lines
-//! that do not fit into the queue are dropped and counted.
+//! The only writer to stderr: a thread behind a bounded queue, so that a stalled reader does not
+//! block the program. Lines that do not fit into the queue are dropped and counted.
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
@@ -37,7 +37,7 @@ pub enum Chunk {
 }
 
 struct Queue {
-state: Mutex<QueueState>,
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
@@ -121,8 +121,8 @@ impl Queue {
     }
 }
 
-/// Writes all bytes, even if another process made the stream non-blocking. Other errors are ignored: there is nowhere to
-/// report them.
+/// Writes all bytes, even if another process made the stream non-blocking. Other errors are
+/// ignored: there is nowhere to report them.
 fn write_out(mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match io::stderr().lock().write(bytes) {

@@ -49,7 +49,14 @@ mod tests {
     fn after(hours: i64) -> demo::DemoProgress {
         let elapsed = TimeDelta::hours(hours);
         let now = DateTime::UNIX_EPOCH + elapsed;
-        demo::DemoProgress { now, elapsed, runs: 1, requests: 1_234, scrapes: 56_789, tracked: None }
+        demo::DemoProgress {
+            now,
+            elapsed,
+            runs: 1,
+            requests: 1_234,
+            scrapes: 56_789,
+            tracked: None,
+        }
     }
 
     #[test]

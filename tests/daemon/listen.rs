@@ -65,8 +65,7 @@ fn it_tells_what_is_known_and_nothing_of_what_was_not_yet() {
     let at: i64 = line("creatormirror_last_run_timestamp_seconds").parse().unwrap();
     assert!((chrono::Utc::now().timestamp() - at).abs() < 600, "{at}");
     // What describes a family goes by the name of its samples, as parsers of the text format want it.
-    for family in ["requests_total counter", "build_info gauge", "run_duration_seconds histogram"]
-    {
+    for family in ["requests_total counter", "build_info gauge", "run_duration_seconds histogram"] {
         assert!(metrics.contains(&format!("# TYPE creatormirror_{family}\n")), "{metrics}");
     }
     assert_eq!(get(address, "/readyz").0, 200);

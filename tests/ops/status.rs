@@ -23,7 +23,7 @@ fn without_a_mirror_it_is_78_and_names_the_setting() {
         let ran = bench.run_with(ALONE, arguments);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(78), ""), "{ran:?}");
         assert!(ran.stderr.contains("there is no database at"), "{ran:?}");
-        assert!(ran.stderr.contains("from flag --database"), "{ran:?}");
+        assert!(ran.stderr.contains("(flag --database)"), "{ran:?}");
     }
     assert!(!bench.database().exists());
 }

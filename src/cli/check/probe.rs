@@ -1,5 +1,5 @@
-//! The way to the API for somebody who only checks: one question at a time, never against a closed
-//! rate limiter, and without the lock.
+//! Sends the requests of `check`: one at a time, within the rate limit and its cooldown, without
+//! the instance lock.
 
 use std::time::Duration;
 
@@ -21,65 +21,66 @@ use crate::store::open::IfMissing;
 use crate::store::{Database, StoreResult};
 use crate::sync::identify::{self, Whoami};
 
-/// A request is repeated once: more patience is for those who need the answer.
+/// Attempts per request; fewer than in a run, so that `check` ends soon.
 const ATTEMPTS_MAX: u32 = 2;
 
-/// One request may take this long; a check is not worth the patience of a run.
+/// Timeout per request; shorter than in a run.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What stands between a check and the API.
+/// A client for the requests of `check`.
 #[derive(Debug)]
-pub struct Line<'a> {
+pub struct Probe<'a> {
     context: &'a Context,
     fetcher: Fetcher,
-    /// Whether the rate limit is one that could be read and can be kept.
+    /// The database with the rate limiter's state, if it can be read.
     mirror: &'a Mirror,
-    /// The latest answer that told the server's time.
+    /// Clock comparison of the latest response with a `Date` header.
     timing: Option<Timing>,
-    /// Why a closed rate limiter is not remembered.
-    not_kept: Option<String>,
+    /// Why a cooldown could not be saved.
+    save_error: Option<String>,
 }
 
-/// The server's time, and ours around the moment when it was told.
+/// The server's clock, and ours before and after it was read.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
     /// When the request was sent.
     pub before: DateTime<Utc>,
-    /// When its answer had come.
+    /// When the response arrived.
     pub after: DateTime<Utc>,
-    /// The server's time, without the fraction of the second.
+    /// The response's `Date` header, in whole seconds.
     pub date: DateTime<Utc>,
 }
 
-/// Why there is no answer.
+/// Why a request has no result.
 #[derive(Debug)]
-pub enum NoAnswer {
-    /// Nothing was sent.
+pub enum ProbeError {
+    /// It was not sent, for this reason.
     NotSent(String),
     /// It failed.
     Failed(Failure),
 }
 
-/// An answer that passed its check, or why there is none.
-pub type Asked<T> = Result<T, NoAnswer>;
+/// Result of a request.
+pub type ProbeResult<T> = Result<T, ProbeError>;
 
-impl<'a> Line<'a> {
-    /// Makes ready to ask. Without a key, only what is open to everyone can be asked.
+impl<'a> Probe<'a> {
+    /// Creates a client with the rate limiter state of `mirror`. Without a key, only `/meta` can be
+    /// requested.
     pub fn new(
         context: &'a Context,
         mirror: &'a Mirror,
         key: Option<SecretString>,
     ) -> Result<Self, CliError> {
-        // It is not sent with what is open to everyone, so any will do to set this up.
+        // A placeholder: `/meta` is requested without a key.
         let key = key.unwrap_or_else(|| SecretString::from("none"));
         let mut settings = context.config.api(key);
         settings.request_timeout = REQUEST_TIMEOUT;
-        let client = Client::new(&settings).map_err(|error| errors::unbuildable(&error))?;
+        let client = Client::new(&settings).map_err(|error| errors::client_error(&error))?;
         let mut stored = StoredRequestState::default();
         if let Mirror::Open(store) = mirror {
             stored =
-                store.read(instance::request_state).map_err(|error| context.storage(&error))?;
-            // Nothing is written that would be ordered by it.
+                store.read(instance::request_state).map_err(|error| context.store_error(&error))?;
+            // Only rows written to the database need a stamp.
             stored.stamp = 0;
         }
         let (client, clock) = (client.with_clock(context.clock.clone()), context.clock.clone());
@@ -92,12 +93,12 @@ impl<'a> Line<'a> {
         let fetcher =
             Fetcher::beside(client, RequestState::new(&stored, &clock), clock, request_settings);
         fetcher.limit_attempts(ATTEMPTS_MAX);
-        Ok(Self { context, fetcher, mirror, timing: None, not_kept: None })
+        Ok(Self { context, fetcher, mirror, timing: None, save_error: None })
     }
 
     /// `GET /meta`.
-    pub async fn meta(&mut self) -> Asked<Lifecycle> {
-        self.ask(&Request::get(Kind::Meta.path()).without_key(), |answer| {
+    pub async fn meta(&mut self) -> ProbeResult<Lifecycle> {
+        self.send(&Request::get(Kind::Meta.path()).without_key(), |answer| {
             let lifecycle = Lifecycle::read(document(answer)?.get());
             lifecycle.ok_or_else(|| Failure::malformed("no lifecycle document"))
         })
@@ -105,40 +106,42 @@ impl<'a> Line<'a> {
     }
 
     /// `GET /whoami`.
-    pub async fn whoami(&mut self) -> Asked<Whoami> {
-        self.ask(&identify::question(), identify::read).await
+    pub async fn whoami(&mut self) -> ProbeResult<Whoami> {
+        self.send(&identify::question(), identify::read).await
     }
 
-    /// One question, asked once more if that may help. Not asked at all while the API asks to wait.
-    async fn ask<T>(
+    /// Sends a request, with one retry. Does not send it during a cooldown.
+    async fn send<T>(
         &mut self,
         request: &Request,
         read: impl Fn(&Answer) -> Result<T, Failure>,
-    ) -> Asked<T> {
+    ) -> ProbeResult<T> {
         if matches!(self.mirror, Mirror::Unreadable) {
-            let reason = "whether the rate limit allows it cannot be read from the database";
-            return Err(NoAnswer::NotSent(reason.to_owned()));
+            let reason = "the rate limit cannot be read from the database";
+            return Err(ProbeError::NotSent(reason.to_owned()));
         }
-        let begun = self.context.clock.now();
-        let asked = self.fetcher.fetch(request, read).await;
+        let started = self.context.clock.now();
+        let result = self.fetcher.fetch(request, read).await;
         let after = self.context.clock.now();
-        let (before, date) = match &asked {
+        let (before, date) = match &result {
             Ok(fetched) => (instant::from_micros(fetched.as_of), fetched.head.server_date),
-            Err(error) => (begun, error.failure().and_then(|failure| failure.server_date)),
+            Err(error) => (started, error.failure().and_then(|failure| failure.server_date)),
         };
         self.timing = date.map(|date| Timing { before, after, date }).or(self.timing);
         if self.fetcher.has_sent() {
-            self.keep_cooldown();
+            self.save_cooldown();
         }
-        asked.map(|fetched| fetched.value).map_err(|error| match error {
+        result.map(|fetched| fetched.value).map_err(|error| match error {
             FetchError::Api(failure)
             | FetchError::KeyRefused(failure)
-            | FetchError::Outage(failure) => NoAnswer::Failed(failure),
-            error => NoAnswer::NotSent(self.limit().reason().unwrap_or_else(|| error.to_string())),
+            | FetchError::Outage(failure) => ProbeError::Failed(failure),
+            error => {
+                ProbeError::NotSent(self.limit().reason().unwrap_or_else(|| error.to_string()))
+            }
         })
     }
 
-    /// The rate limit as it stands.
+    /// Returns the present state of the rate limit.
     pub fn limit(&self) -> RateLimit {
         let clock = &self.context.clock;
         let limiter = self
@@ -149,18 +152,18 @@ impl<'a> Line<'a> {
         RateLimit::read(&stored, self.context.config.rate_share, clock.now(), &clock.boot())
     }
 
-    /// The answer that told the server's time.
+    /// Returns the latest clock comparison.
     pub fn timing(&self) -> Option<Timing> {
         self.timing
     }
 
-    /// Why a closed rate limiter is not remembered, if it should have been.
-    pub fn not_kept(&self) -> Option<&str> {
-        self.not_kept.as_deref()
+    /// Returns why a cooldown could not be saved.
+    pub fn save_error(&self) -> Option<&str> {
+        self.save_error.as_deref()
     }
 
-    /// Keeps a wait that the API asked for, for whoever comes after.
-    fn keep_cooldown(&mut self) {
+    /// Saves a cooldown that the API asked for, so that later commands respect it.
+    fn save_cooldown(&mut self) {
         let clock = &self.context.clock;
         let until = self
             .fetcher
@@ -168,13 +171,13 @@ impl<'a> Line<'a> {
             .limiter(|limiter| limiter.cooldown_until(clock.now(), &clock.boot()));
         let wait = until.and_then(|until| (until - clock.now()).to_std().ok());
         if let (Some(wait), Mirror::Open(_)) = (wait, self.mirror) {
-            self.not_kept = keep_closed(self.context, wait).err().map(|error| error.to_string());
+            self.save_error = write_cooldown(self.context, wait).err().map(|e| e.to_string());
         }
     }
 }
 
-impl NoAnswer {
-    /// A sentence.
+impl ProbeError {
+    /// Returns the reason as text.
     pub fn text(&self) -> String {
         match self {
             Self::NotSent(reason) => reason.clone(),
@@ -182,7 +185,7 @@ impl NoAnswer {
         }
     }
 
-    /// The failure, if something was sent.
+    /// Returns the failure, if the request was sent.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::NotSent(_) => None,
@@ -191,9 +194,9 @@ impl NoAnswer {
     }
 }
 
-/// Remembers in the database that the API asked to wait. Only the lock's holder may: one that works
-/// on the database now has a rate limiter of its own, and will be told by the API itself.
-fn keep_closed(context: &Context, wait: Duration) -> StoreResult<()> {
+/// Writes a cooldown to the database. Fails if another process holds the lock: it has its own rate
+/// limiter, which the API will ask to wait too.
+fn write_cooldown(context: &Context, wait: Duration) -> StoreResult<()> {
     let store = Database::open(&context.config.database, IfMissing::Refuse)?;
     let (now, boot) = (context.clock.now(), context.clock.boot());
     let mut stored = store.read(instance::request_state)?;
