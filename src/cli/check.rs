@@ -61,7 +61,7 @@ fn checks(
     let mut checks = vec![local::config(context)];
     let (database, mirror) = mirror::database(context, depth);
     checks.extend(database);
-    checks.extend(mirror::environment(context));
+    checks.extend(mirror::storage(context));
     let (key_source, key) = local::key(context);
     checks.push(key_source);
     checks.push(local::proxy(context, environment));

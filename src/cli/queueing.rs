@@ -186,7 +186,7 @@ impl LineErrors {
         }
     }
 
-    /// Returns true without errors.
+    /// Whether no error was added.
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }

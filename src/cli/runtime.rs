@@ -17,8 +17,8 @@ pub fn multi_thread() -> Result<Runtime, CliError> {
     build(Builder::new_multi_thread().worker_threads(WORKERS))
 }
 
-/// Creates a runtime for one-shot commands. Responses need not change threads; blocking work still
-/// has its own.
+/// Creates a runtime for one-shot commands, whose responses need not change threads. Blocking work
+/// runs on separate threads.
 pub fn current_thread() -> Result<Runtime, CliError> {
     build(&mut Builder::new_current_thread())
 }

@@ -10,7 +10,7 @@ use crate::model::Kind;
 /// Prefix of our environment variables.
 pub(super) const VARIABLE_PREFIX: &str = "CREATORMIRROR_";
 
-/// A setting. `meaning` documents each.
+/// A setting, documented by [`Setting::meaning`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Setting {
     /// `database`

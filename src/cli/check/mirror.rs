@@ -109,7 +109,7 @@ fn integrity(context: &Context, store: &Database, depth: Depth) -> Check {
     match store.read(|c| status::integrity(c, depth)) {
         Ok(damages) if damages.is_empty() => {
             let rest = match depth {
-                Depth::Quick => "; `check --deep` also compares indexes",
+                Depth::Quick => "; `check --deep` does more",
                 Depth::Deep => "",
             };
             Check::ok("integrity", format!("{} found no damage{rest}", depth.pragma()))
@@ -158,7 +158,7 @@ fn scrape_times(context: &Context, store: &Database) -> Option<Check> {
 }
 
 /// Checks the write-ahead log, permissions, file system, disk space and lock.
-pub fn environment(context: &Context) -> Vec<Check> {
+pub fn storage(context: &Context) -> Vec<Check> {
     let path = std::path::absolute(&context.config.database).unwrap_or_default();
     let path = database_path::resolve(&path).unwrap_or(path);
     vec![

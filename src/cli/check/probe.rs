@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use crate::api::{Answer, Client, Failure, RateLimiter, Request, document};
+use crate::api::{Answer, Client, Failure, Request, document};
 use crate::cli::check::mirror::Mirror;
 use crate::cli::context::Context;
 use crate::cli::errors;
@@ -52,11 +52,13 @@ pub struct Timing {
 }
 
 /// Why a request has no result.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// It was not sent, for this reason.
+    #[error("{0}")]
     NotSent(String),
     /// It failed.
+    #[error("{0}")]
     Failed(Failure),
 }
 
@@ -176,34 +178,12 @@ impl<'a> Probe<'a> {
     }
 }
 
-impl ProbeError {
-    /// Returns the reason as text.
-    pub fn text(&self) -> String {
-        match self {
-            Self::NotSent(reason) => reason.clone(),
-            Self::Failed(failure) => failure.to_string(),
-        }
-    }
-
-    /// Returns the failure, if the request was sent.
-    pub fn failure(&self) -> Option<&Failure> {
-        match self {
-            Self::NotSent(_) => None,
-            Self::Failed(failure) => Some(failure),
-        }
-    }
-}
-
 /// Writes a cooldown to the database. Fails if another process holds the lock: it has its own rate
 /// limiter, which the API will ask to wait too.
 fn write_cooldown(context: &Context, wait: Duration) -> StoreResult<()> {
     let store = Database::open(&context.config.database, IfMissing::Refuse)?;
     let (now, boot) = (context.clock.now(), context.clock.boot());
-    let mut stored = store.read(instance::request_state)?;
-    let until = stored.cooldown_until.map(instant::from_micros);
-    let mut limiter = RateLimiter::restore(&stored.rate_limiter, until, now, &boot);
-    limiter.close(wait, now, &boot);
-    stored.rate_limiter = serde_json::to_string(&limiter).unwrap_or(stored.rate_limiter);
-    stored.cooldown_until = limiter.cooldown_until(now, &boot).map(instant::micros);
-    store.write(|tx| instance::save_request_state(tx, &stored))
+    let state = RequestState::new(&store.read(instance::request_state)?, &context.clock);
+    state.limiter(|limiter| limiter.close(wait, now, &boot));
+    store.write(|tx| state.keep(tx))
 }

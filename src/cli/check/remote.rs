@@ -87,11 +87,11 @@ fn rate_limit(context: &Context, mirror: &Mirror, probe: &Probe<'_>) -> Check {
 /// Checks that the API responds, which it does if either request got a response from it.
 fn api(context: &Context, meta: &ProbeResult<Lifecycle>, whoami: &ProbeResult<Whoami>) -> Check {
     let base = &context.config.base_url;
-    let refused_by_api =
-        |error: &ProbeError| error.failure().is_some_and(|failure| failure.is_problem);
     match (meta, whoami) {
         (Ok(_), _) | (_, Ok(_)) => Check::ok("api", format!("{base} responds")),
-        (_, Err(error)) if refused_by_api(error) => Check::ok("api", format!("{base} responds")),
+        (_, Err(ProbeError::Failed(failure))) if failure.is_problem => {
+            Check::ok("api", format!("{base} responds"))
+        }
         (Err(ProbeError::NotSent(reason)), _) => Check::skipped("api", reason),
         (Err(ProbeError::Failed(failure)), _) => {
             Check::failure("api", unavailable(context, failure))
@@ -137,7 +137,7 @@ fn lifecycle(context: &Context, mirror: &Mirror, meta: &ProbeResult<Lifecycle>) 
             let at = moment(instant::from_micros(at), context.clock.now());
             (lifecycle, format!(", as of {at}"))
         }
-        (Err(reason), None) => return Check::skipped("lifecycle", &reason.text()),
+        (Err(reason), None) => return Check::skipped("lifecycle", &reason.to_string()),
     };
     match lifecycle.notice() {
         None => Check::ok("lifecycle", format!("API version supported{as_of}")),
