@@ -135,8 +135,8 @@ mod tests {
     fn unknown_setting_is_named_with_its_line() {
         let found = message("rate_share = 1\nfreshness = '5m'\n");
         assert!(found.starts_with("/c.toml:2: unknown setting `freshness`"), "{found}");
-        let found = message("[full syncs]\nvideos = 'off'\n");
-        assert!(found.starts_with("/c.toml:1: unknown setting `full syncs`"), "{found}");
+        let found = message("[full_syncs]\nvideos = 'off'\n");
+        assert!(found.starts_with("/c.toml:1: unknown setting `full_syncs`"), "{found}");
         assert!(message("rate-share = 1").contains("did you mean `rate_share`?"));
     }
 
