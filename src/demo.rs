@@ -1,5 +1,5 @@
-//! A week in the life of a made-up organization: the same run as in `sync`, again and again on a
-//! clock that leaps from one due time to the next, against the sandbox over real HTTP.
+//! Simulates a week of a made-up organization: repeats the run of `sync` against the sandbox over
+//! HTTP, on a clock that skips from one due time to the next.
 
 use std::time::Duration;
 
@@ -18,29 +18,30 @@ use crate::store::outbox::enqueue;
 use crate::store::{StoreResult, analysis};
 use crate::sync::{self, Report, RunOptions, SyncSettings};
 
-/// How long the simulation lasts.
+/// Simulated days.
 pub const DAYS: i64 = 7;
 
-/// A run comes at least this much after the one before.
+/// Shortest time between two runs.
 const STEP_MIN: TimeDelta = TimeDelta::seconds(1);
 
-/// How long due videos wait for each other. Longer than by default, so that the week passes in
-/// seconds; an hourly video is still read well before its next scrape.
+/// `freshness_target` of the demo. Longer than the default, so that the week takes fewer runs; an
+/// hourly video is still read before its next scrape.
 pub const FRESHNESS: Duration = Duration::from_secs(15 * 60);
 
-/// A young organization, so that most of what it tracks still grows.
+/// Age of the oldest posts. Young posts still grow.
 const PAST_DAYS: u32 = 21;
 
 /// Posts that each account publishes per day.
 const NEW_POSTS_PER_DAY: f64 = 1.0;
 
-/// The post that is tracked while the week goes on, and how long before its end.
+/// URL of the post that is queued for tracking during the week.
 pub const POST: &str = "https://www.tiktok.com/@night.owl/video/7311234567890123456";
+/// How long before the end of the week it is queued.
 const POST_BEFORE_END: TimeDelta = TimeDelta::hours(9);
-/// It is scraped every hour, so that the report has something to tell of it.
+/// Scraped hourly, so that the report has several scrapes to show.
 const POST_INTERVAL_HOURS: u32 = 1;
 
-/// The organization that is mirrored.
+/// Returns the sandbox settings of the made-up organization.
 pub fn organization(seed: u64) -> SandboxSettings {
     SandboxSettings {
         accounts: 24,
@@ -54,36 +55,39 @@ pub fn organization(seed: u64) -> SandboxSettings {
     }
 }
 
-/// What was done so far.
+/// Progress of the simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Where the simulated clock stands.
+pub struct DemoProgress {
+    /// Simulated time.
     pub now: DateTime<Utc>,
-    /// How much of the week is over.
+    /// Simulated time since the start.
     pub elapsed: TimeDelta,
-    /// Passes run.
+    /// Runs finished.
     pub runs: u64,
     /// Requests sent.
     pub requests: i64,
-    /// Scrapes added to the history.
+    /// Scrapes added to history.
     pub scrapes: i64,
-    /// The entry of the outbox by which [`POST`] is tracked, once it is queued.
+    /// Outbox entry that tracks [`POST`], once queued.
     pub tracked: Option<i64>,
 }
 
-/// Lives through the time from where `ctx`'s clock stands until the real clock's now. `Err` is the
-/// pass that did not go well.
-pub async fn live(
+/// Simulates the time from `ctx`'s clock to the present of the `real` clock, and calls
+/// `on_progress` after each run.
+///
+/// # Errors
+/// Returns the report of the run that failed.
+pub async fn simulate(
     ctx: &mut SyncContext,
     settings: &SyncSettings,
     real: &Clock,
-    mut tell: impl FnMut(&Progress),
-) -> Result<Progress, Box<Report>> {
+    mut on_progress: impl FnMut(&DemoProgress),
+) -> Result<DemoProgress, Box<Report>> {
     let clock = ctx.fetcher.clock().clone();
     let start = clock.now();
     let mut options =
         RunOptions { trigger: "demo", batch_delay: ctx.freshness, ..RunOptions::default() };
-    let mut done = Progress {
+    let mut done = DemoProgress {
         now: start,
         elapsed: TimeDelta::zero(),
         runs: 0,
@@ -102,9 +106,8 @@ pub async fn live(
         done.requests += report.requests();
         done.scrapes +=
             report.kinds.iter().map(|kind| kind.kind_run.counts.page.snapshots_added).sum::<i64>();
-        tell(&done);
-        let is_good = report.run_error.is_none() && report.kinds.iter().all(|kind| kind.is_good());
-        if !is_good {
+        on_progress(&done);
+        if report.run_error.is_some() || !report.kinds.iter().all(|kind| kind.is_good()) {
             return Err(Box::new(report));
         }
         if is_last {
@@ -114,7 +117,7 @@ pub async fn live(
             Ok(next) => next,
             Err(error) => return Err(Box::new(Report { run_error: Some(error.into()), ..report })),
         };
-        // The real clock goes on during each run, so its now is caught up with once, by the last.
+        // The real clock advances during each run, so only the last run reaches the present.
         let end = real.now();
         let next = next.unwrap_or(end).max(done.now + STEP_MIN);
         let is_time_to_track = done.tracked.is_none() && next >= track_at;
@@ -123,7 +126,7 @@ pub async fn live(
         let step = next.min(end) - done.now;
         clock.advance(step.to_std().unwrap_or_default());
         if is_time_to_track {
-            match track(ctx).await {
+            match queue_post(ctx).await {
                 Ok(entry) => done.tracked = Some(entry),
                 Err(error) => {
                     return Err(Box::new(Report { run_error: Some(error.into()), ..report }));
@@ -133,8 +136,8 @@ pub async fn live(
     }
 }
 
-/// Queues the post as `track video` does. The next run finds it and sends it.
-async fn track(ctx: &SyncContext) -> StoreResult<i64> {
+/// Queues [`POST`] as `track video` does. The next run sends it.
+async fn queue_post(ctx: &SyncContext) -> StoreResult<i64> {
     let body = json!({
         "platform": "tiktok",
         "identifier": POST,
@@ -147,26 +150,26 @@ async fn track(ctx: &SyncContext) -> StoreResult<i64> {
     let queue = move |tx: &Transaction<'_>| match check(tx, &draft) {
         Ok(checked) => enqueue::add(tx, &draft, &checked, at),
         Err(CheckError::Store(error)) => Err(error),
-        // It is a post: a test tracks it.
+        // Unreachable: `POST` is valid, which a test of the demo shows.
         Err(CheckError::Refused(_)) => Ok(0),
     };
     ctx.store.write_durably(queue).await
 }
 
-/// What became of the scrapes of one kind that happened in the week.
+/// How many of one kind's scrapes in the week were mirrored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Coverage {
-    /// Which kind.
+    /// Kind.
     pub kind: Kind,
-    /// Scrapes that are mirrored.
+    /// Scrapes in history.
     pub mirrored: usize,
-    /// Scrapes that the API still shows, to be read when they are due.
+    /// Scrapes that the API still shows and that will be read when due.
     pub to_come: usize,
     /// Scrapes that the API overwrote before they were read.
     pub missed: usize,
 }
 
-/// Compares the mirror's history with what really happened after `since`, by the sandbox's truth.
+/// Compares history with the scrapes that the sandbox made after `since`.
 pub fn coverage(
     c: &Connection,
     control: &Control,
@@ -184,8 +187,7 @@ pub fn coverage(
             let times = scrapes.iter().map(|scrape| Instant::from(scrape.at.to_utc()));
             let times: Vec<_> = times.filter(|at| *at > since).collect();
             for at in &times {
-                let is_held = held.contains(&(id.clone(), *at));
-                match is_held {
+                match held.contains(&(id.clone(), *at)) {
                     true => coverage.mirrored += 1,
                     false if times.last() == Some(at) => coverage.to_come += 1,
                     false => coverage.missed += 1,
@@ -197,12 +199,13 @@ pub fn coverage(
     [Kind::Account, Kind::Video, Kind::AccountVideo].into_iter().map(compare).collect()
 }
 
-/// Requests of a script that asks for each of so many videos once an hour of the week.
+/// Requests of a script that reads each video once per hour of the week.
 pub const fn naive_requests(videos: i64) -> i64 {
     videos.saturating_mul(DAYS * 24)
 }
 
-/// Requests of a script that lists the lists of so many rows, and reads the overview, once an hour.
+/// Requests of a script that reads all lists, with these numbers of rows, and the overview once per
+/// hour of the week.
 pub fn listing_requests(rows: impl IntoIterator<Item = i64>) -> i64 {
     const PAGE_ROWS: i64 = 200;
     let pages = rows.into_iter().map(|rows| (rows + PAGE_ROWS - 1) / PAGE_ROWS);
@@ -214,9 +217,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_ways_are_counted_by_the_hour() {
+    fn counts_requests_of_hourly_scripts() {
         assert_eq!(naive_requests(300), 50_400);
-        // Two pages of videos, one of nothing, four of account videos, and the overview.
+        // Two pages of videos, one empty page, four pages of account videos, and the overview.
         assert_eq!(listing_requests([300, 0, 800]), 168 * 8);
     }
 }

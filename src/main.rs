@@ -1,4 +1,4 @@
-//! The thin binary: parse, run, exit code. Everything it does is in the library.
+//! Parses the command line, runs the command and returns its exit code. The rest is in the library.
 
 use std::process::ExitCode;
 
@@ -10,14 +10,14 @@ use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit};
 
 fn main() -> ExitCode {
-    // A core dump would hold the API key. Lowering the limit is always allowed.
+    // A core dump would contain the API key. Lowering the limit cannot fail.
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let _ = rustix::process::setrlimit(Resource::Core, none);
-    // The mirror is for its owner and group: database, WAL and lock become 0640, folders 0750.
+    // Database files are created with mode 0640, directories with 0750.
     rustix::process::umask(Mode::from_raw_mode(0o027));
     let environment = Environment::of_process();
     match Cli::try_parse() {
         Ok(cli) => cli::run(&cli, &environment, &Clock::System).into(),
-        Err(error) => cli::refuse(&error, &environment).into(),
+        Err(error) => cli::print_usage_error(&error, &environment).into(),
     }
 }

@@ -284,6 +284,6 @@ fn what_cannot_be_written_is_74_and_no_database_is_78() {
         .args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$@\"", "sh", BINARY, "backup"])
         .arg(&copy);
     command.arg("--database").arg(bed.database()).env_clear().env("HOME", "/nonexistent");
-    bed.start(command).wait().expect(74).says("there is none");
+    bed.start(command).wait().expect(74).says("was not created");
     assert_eq!(copies.names(), BTreeSet::new());
 }

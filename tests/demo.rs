@@ -189,7 +189,7 @@ fn what_is_there_already_is_left_alone() {
     for taken in [&file, &folder.path().to_owned()] {
         let (code, report, log) = run(demo(folder.path()).arg("--database").arg(taken));
         assert_eq!((code, report.as_str()), (Some(74), ""), "{log}");
-        assert!(log.contains("exists already; it is left as it is"), "{log}");
+        assert!(log.contains("already exists; it was not changed"), "{log}");
     }
     assert_eq!(std::fs::read(&file).unwrap(), b"somebody's mirror");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -36,7 +36,7 @@ fn spill(format: LogFormat, environment: &Environment) {
     let level = Some(LevelFilter::TRACE);
     let settings = LogSettings { level, default_level: LevelFilter::INFO, format };
     logging::init(settings, environment, &Clock::System);
-    logging::hide(&SecretString::from(KEY));
+    logging::add_secret(&SecretString::from(KEY));
     tracing::trace!(target: "hyper::proto", header = ?KEY, "sent {KEY}");
     tracing::error!(detail = %format!("one\ntwo {KEY}"), "refused");
     logging::print_error(&format!("creatormirror: no\nhint: not {KEY}"));

@@ -171,7 +171,7 @@ fn a_full_disk_is_named_where_sqlite_says_disk_io_error() {
             .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let run = bed.start(on_disk).wait();
         if !matches!(run.code, Some(1 | 99)) {
-            run.expect(74).says("disk I/O error").says("the disk is full: 0 B free");
+            run.expect(74).says("disk I/O error").says("the disk is full (0 B free)");
             return;
         }
     }

@@ -184,7 +184,7 @@ fn what_is_gone_is_told_and_counts_as_a_sign_of_removal() {
     let id = bed.control.ids(Kind::Video).remove(0);
     bed.control.delete(Kind::Video, &id);
     let document =
-        verify(&bed, &["--json", "--sample", ALL]).expect(1).says("1 row that is gone").json();
+        verify(&bed, &["--json", "--sample", ALL]).expect(1).says("1 row gone from the API").json();
     let found = of(&document, Kind::Video);
     assert_eq!(
         (&found["missing"], &found["total"]["held"], &found["total"]["api"]),

@@ -1,4 +1,4 @@
-//! `backfill`: daily metrics of days before now, also of those before the mirror existed.
+//! `backfill`: fetches daily metrics of past days, including days before the mirror existed.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::sync::backfill::{self, Backfill};
 /// Flags of `backfill`.
 #[derive(Debug, Clone, Args)]
 pub struct BackfillArgs {
-    /// So many UTC days, the last of them yesterday
+    /// Number of UTC days, ending yesterday
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
     pub days: u32,
-    /// Wait at most this long for a rate limit, else exit 75 with what was done kept
+    /// Maximum wait for the rate limit; if it is longer, exit 75 with progress saved
     #[arg(long, value_name = "DURATION", value_parser = crate::cli::globals::duration)]
     pub max_wait: Option<Duration>,
     /// Print one JSON document on stdout
@@ -27,36 +27,29 @@ pub struct BackfillArgs {
     pub json: bool,
 }
 
-/// Runs the command. With `--json` there is a document whatever happens.
+/// Runs the command. With `--json` it prints a document even if it fails.
 pub fn run(args: &BackfillArgs, context: &Context) -> Result<Answer, CliError> {
-    outcome::promised(args.json, backfill(args, context))
+    outcome::with_json_error(args.json, backfill(args, context))
 }
 
 fn backfill(args: &BackfillArgs, context: &Context) -> Result<Answer, CliError> {
-    let runtime = runtime::runtime_of_one()?;
+    let runtime = runtime::current_thread()?;
     let job = JobRequest { backfill_days: Some(args.days), ..JobRequest::default() };
-    if let Some(done) = submit_job::by_daemon(context, &runtime, &job)? {
+    if let Some(done) = submit_job::run_in_daemon(context, &runtime, &job)? {
         return Ok(outcome::answer(args.json, done));
     }
     let mut work = Backfill::of_days(args.days);
-    let stop = session::with(
-        context,
-        &runtime,
-        IfMissing::Refuse,
-        async |session: &mut Session| {
-            let settings = &session.settings;
-            let ended = tokio::select! {
-                stop = backfill::run(&mut session.ctx, &mut work, settings, false, async |_| false) => Some(stop),
-                () = runtime::stop_signal() => None,
-            };
-            // A signal drops the request that is under way; it is asked again by the next run.
-            match ended {
-                Some(stop) => stop,
-                None => Some(backfill::interrupt(&mut session.ctx, &mut work, settings).await),
-            }
-        },
-    )?;
-    let report = work.report(stop.map(session::interrupted));
+    let run = async |session: &mut Session| {
+        let (ctx, settings) = (&mut session.ctx, &session.settings);
+        // A signal cancels the request in flight; the next backfill repeats it.
+        tokio::select! {
+            error = backfill::run(ctx, &mut work, settings, false, async |_| false) => return error,
+            () = runtime::stop_signal() => {}
+        }
+        Some(backfill::interrupt(ctx, &mut work, settings).await)
+    };
+    let error = session::with_session(context, &runtime, IfMissing::Refuse, run)?;
+    let report = work.report(error.map(session::interrupted));
     Ok(outcome::answer(args.json, outcome::of_backfill(context, &report)))
 }
 
@@ -67,7 +60,7 @@ mod tests {
     use crate::cli::Cli;
 
     #[test]
-    fn days_are_a_number_within_bounds() {
+    fn days_are_1_to_3650() {
         let parse = |days: &str| {
             Cli::try_parse_from(["creatormirror", "backfill", "--days", days])
                 .map_err(|e| e.exit_code())

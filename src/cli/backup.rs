@@ -1,5 +1,4 @@
-//! `backup`: a copy of the mirror, made while others work on it. It needs neither key nor network
-//! nor lock. How a copy is shown and interrupted is the same for `restore`.
+//! `backup`: copies the database while other processes use it. Needs neither key, network nor lock.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,10 +17,10 @@ use crate::store::backup::{self, BackupError, CopyProgress, IfExists};
 /// Arguments of `backup`.
 #[derive(Debug, Clone, Args)]
 pub struct BackupArgs {
-    /// Where the copy goes
+    /// Path of the copy
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Replace FILE if it is there, once the copy is whole
+    /// Replace FILE if it exists, once the copy is complete
     #[arg(long)]
     force: bool,
 }
@@ -32,32 +31,35 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Answer, CliError> {
     let existing = if args.force { IfExists::Replace } else { IfExists::Keep };
     let now = instant::micros(context.clock.now());
     let file = args.file.clone();
-    let copied = copying(context, move |tell| backup::copy(&source, &file, existing, now, tell))?;
-    let copy = copied.map_err(|error| failure(args, context, &error))?;
+    let copied = run_copy(context, move |on_progress| {
+        backup::copy(&source, &file, existing, now, on_progress)
+    })?;
+    let copy = copied.map_err(|error| backup_error(args, context, &error))?;
     Ok(Answer::remark(report::text(&copy)))
 }
 
-/// Makes a copy with its progress shown. A signal ends it, and it takes away what it has.
-pub fn copying<T: Send + 'static>(
+/// Runs `copy` with its progress shown, for `backup` and `restore`. A signal cancels it; `copy`
+/// then removes its files.
+pub fn run_copy<T: Send + 'static>(
     context: &Context,
     copy: impl FnOnce(&mut dyn FnMut(CopyProgress) -> bool) -> Result<T, BackupError> + Send + 'static,
 ) -> Result<Result<T, BackupError>, CliError> {
-    let is_over = Arc::new(AtomicBool::new(false));
+    let is_cancelled = Arc::new(AtomicBool::new(false));
     let progress = Progress::of_one(context.view);
-    let ends = Arc::clone(&is_over);
-    let copied = runtime::runtime()?.block_on(async {
-        let stopped = runtime::stop_signal();
+    let cancelled = Arc::clone(&is_cancelled);
+    let copied = runtime::multi_thread()?.block_on(async {
+        let signal = runtime::stop_signal();
         let copying = tokio::task::spawn_blocking(move || {
             copy(&mut |copied| {
                 report::tell(&progress, copied);
-                !ends.load(Ordering::Relaxed)
+                !cancelled.load(Ordering::Relaxed)
             })
         });
         tokio::pin!(copying);
         tokio::select! {
-            done = &mut copying => done,
-            () = stopped => {
-                is_over.store(true, Ordering::Relaxed);
+            result = &mut copying => result,
+            () = signal => {
+                is_cancelled.store(true, Ordering::Relaxed);
                 copying.await
             }
         }
@@ -65,22 +67,23 @@ pub fn copying<T: Send + 'static>(
     Ok(copied.unwrap_or(Err(BackupError::Store(StoreError::Interrupted))))
 }
 
-/// What went wrong, as the user is told.
-fn failure(args: &BackupArgs, context: &Context, error: &BackupError) -> CliError {
-    let found = |exit| CliError::from_error(exit, error);
+fn backup_error(args: &BackupArgs, context: &Context, error: &BackupError) -> CliError {
+    let with = |exit| CliError::from_error(exit, error);
     match error {
-        BackupError::Exists(path) if path.is_file() => found(Exit::Storage)
-            .hint("--force replaces it once the copy is whole; or name another file"),
-        BackupError::Exists(_) => found(Exit::Storage).hint("name a file that is not there"),
-        BackupError::Itself(_) => found(Exit::Usage).hint("name another file"),
-        BackupError::InUse(_) => found(Exit::Storage).hint("name another file"),
-        BackupError::OtherOrganization { .. } => found(Exit::Storage),
-        BackupError::Busy(_) => found(Exit::TryAgain),
-        BackupError::Damaged(_) => found(Exit::Storage)
-            .hint("no copy was made; `creatormirror check --deep` shows what is wrong"),
-        BackupError::Stopped => found(Exit::Partial),
-        BackupError::Store(StoreError::Io { .. } | StoreError::Sqlite(_)) => found(Exit::Storage)
-            .hint(format!("the copy was to be {}; there is none", args.file.display())),
-        BackupError::Store(error) => context.storage(error),
+        BackupError::Exists(path) if path.is_file() => {
+            with(Exit::Storage).hint("use `--force` to replace it, or name another file")
+        }
+        BackupError::Exists(_) => with(Exit::Storage).hint("name a file that does not exist"),
+        BackupError::Itself(_) => with(Exit::Usage).hint("name another file"),
+        BackupError::InUse(_) => with(Exit::Storage).hint("name another file"),
+        BackupError::OtherOrganization { .. } => with(Exit::Storage),
+        BackupError::Busy(_) => with(Exit::TryAgain),
+        BackupError::Damaged(_) => with(Exit::Storage)
+            .hint("no copy was made; run `creatormirror check --deep` to list the damage"),
+        BackupError::Stopped => with(Exit::Partial),
+        BackupError::Store(StoreError::Io { .. } | StoreError::Sqlite(_)) => {
+            with(Exit::Storage).hint(format!("the copy `{}` was not created", args.file.display()))
+        }
+        BackupError::Store(error) => context.store_error(error),
     }
 }

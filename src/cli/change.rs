@@ -1,11 +1,11 @@
-//! `set`, `untrack`, `link` and `unlink`: queue a change, a deletion, and what is done to a link. What is
-//! mirrored of what is deleted stays, marked as removed.
+//! `set`, `untrack`, `link` and `unlink`: queue a change, a deletion, or a change to a link.
+//! Mirrored rows of a deleted resource stay, marked as removed.
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::cli::context::Context;
-use crate::cli::members::{Collecting, Common, Scraping, put};
+use crate::cli::members::{FeedArgs, IntervalArgs, MetadataArgs, set_member};
 use crate::cli::queueing::{self, QueueArgs};
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft};
@@ -15,51 +15,52 @@ use crate::report::{Answer, CliError};
 #[derive(Debug, Clone, Args)]
 pub struct SetArgs {
     #[command(subcommand)]
-    what: Change,
+    target: SetTarget,
 }
 
 #[derive(Debug, Clone, Subcommand)]
-enum Change {
+enum SetTarget {
     /// Change a tracked video
     Video {
         #[command(flatten)]
-        scraping: Scraping,
+        interval: IntervalArgs,
         #[command(flatten)]
-        shared: Shared,
+        shared: SharedSetArgs,
     },
     /// Change a tracked account
     Account {
-        /// A category of yours; an empty one takes it away
+        /// Category; an empty one removes it
         #[arg(long, value_name = "TEXT")]
         category: Option<String>,
         #[command(flatten)]
-        collecting: Collecting,
+        feed: FeedArgs,
         #[command(flatten)]
-        shared: Shared,
+        shared: SharedSetArgs,
     },
-    /// Change a creator; to pause one pauses its accounts
+    /// Change a creator; pausing it pauses its accounts
     Creator {
-        /// Another name
+        /// New name
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
         #[command(flatten)]
-        shared: Shared,
+        shared: SharedSetArgs,
     },
 }
 
 #[derive(Debug, Clone, Args)]
-struct Shared {
-    /// Its id or at least its first 8 characters, for an account platform:username, or @N for the result of entry N
+struct SharedSetArgs {
+    /// Id or a unique prefix of at least 8 characters, platform:username of an account, or @N for
+    /// the result of entry N
     #[arg(value_name = "ID")]
     id: String,
-    /// Stop collecting
+    /// Pause collecting
     #[arg(long, conflicts_with = "active")]
     paused: bool,
-    /// Go on collecting
+    /// Resume collecting
     #[arg(long)]
     active: bool,
     #[command(flatten)]
-    common: Common,
+    metadata: MetadataArgs,
     #[command(flatten)]
     queue: QueueArgs,
 }
@@ -68,22 +69,23 @@ struct Shared {
 #[derive(Debug, Clone, Args)]
 pub struct UntrackArgs {
     #[command(subcommand)]
-    what: Deletion,
+    target: UntrackTarget,
 }
 
 #[derive(Debug, Clone, Subcommand)]
-enum Deletion {
+enum UntrackTarget {
     /// Stop tracking a video
-    Video(Named),
+    Video(TargetArgs),
     /// Stop tracking an account
-    Account(Named),
+    Account(TargetArgs),
     /// Delete a creator; its accounts stay
-    Creator(Named),
+    Creator(TargetArgs),
 }
 
 #[derive(Debug, Clone, Args)]
-struct Named {
-    /// Its id or at least its first 8 characters, for an account platform:username, or @N for the result of entry N
+struct TargetArgs {
+    /// Id or a unique prefix of at least 8 characters, platform:username of an account, or @N for
+    /// the result of entry N
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
@@ -93,13 +95,13 @@ struct Named {
 /// Arguments of `link` and `unlink`.
 #[derive(Debug, Clone, Args)]
 pub struct LinkArgs {
-    /// The creator: its id or at least its first 8 characters, or @N for the result of entry N
+    /// Creator: id or a unique prefix of at least 8 characters, or @N for the result of entry N
     #[arg(value_name = "CREATOR")]
     pub creator: String,
-    /// The account: likewise, or platform:username
+    /// Account: likewise, or platform:username
     #[arg(value_name = "ACCOUNT")]
     pub account: String,
-    /// How to queue.
+    /// Queueing flags.
     #[command(flatten)]
     pub queue: QueueArgs,
 }
@@ -107,26 +109,26 @@ pub struct LinkArgs {
 /// Runs `set`.
 pub fn set(args: &SetArgs, context: &Context) -> Result<Answer, CliError> {
     let mut body = Map::new();
-    let (kind, shared) = match &args.what {
-        Change::Video { scraping, shared } => {
-            scraping.add_to(&mut body);
+    let (kind, shared) = match &args.target {
+        SetTarget::Video { interval, shared } => {
+            interval.add_to(&mut body);
             (Kind::Video, shared)
         }
-        Change::Account { category, collecting, shared } => {
-            let or_none = |text: &String| if text.is_empty() { Value::Null } else { json!(text) };
-            put(&mut body, "category", category.as_ref().map(or_none).as_ref());
-            collecting.add_to(&mut body);
+        SetTarget::Account { category, feed, shared } => {
+            let or_null = |text: &String| if text.is_empty() { Value::Null } else { json!(text) };
+            set_member(&mut body, "category", category.as_ref().map(or_null).as_ref());
+            feed.add_to(&mut body);
             (Kind::Account, shared)
         }
-        Change::Creator { name, shared } => {
-            put(&mut body, "name", name.as_ref());
+        SetTarget::Creator { name, shared } => {
+            set_member(&mut body, "name", name.as_ref());
             (Kind::Creator, shared)
         }
     };
     if shared.paused || shared.active {
-        put(&mut body, "is_active", Some(&shared.active));
+        set_member(&mut body, "is_active", Some(&shared.active));
     }
-    shared.common.add_to(&mut body);
+    shared.metadata.add_to(&mut body);
     let draft = Draft {
         kind,
         action: Action::Set,
@@ -134,19 +136,19 @@ pub fn set(args: &SetArgs, context: &Context) -> Result<Answer, CliError> {
         account: None,
         body: Some(serde_json::to_string(&body).unwrap_or_default()),
     };
-    queueing::one(context, draft, &shared.queue)
+    queueing::queue_one(context, draft, &shared.queue)
 }
 
 /// Runs `untrack`.
 pub fn untrack(args: &UntrackArgs, context: &Context) -> Result<Answer, CliError> {
-    let (kind, named) = match &args.what {
-        Deletion::Video(named) => (Kind::Video, named),
-        Deletion::Account(named) => (Kind::Account, named),
-        Deletion::Creator(named) => (Kind::Creator, named),
+    let (kind, target) = match &args.target {
+        UntrackTarget::Video(target) => (Kind::Video, target),
+        UntrackTarget::Account(target) => (Kind::Account, target),
+        UntrackTarget::Creator(target) => (Kind::Creator, target),
     };
-    let subject = Some(named.id.clone());
+    let subject = Some(target.id.clone());
     let draft = Draft { kind, action: Action::Untrack, subject, account: None, body: None };
-    queueing::one(context, draft, &named.queue)
+    queueing::queue_one(context, draft, &target.queue)
 }
 
 /// Runs `link` or `unlink`.
@@ -158,5 +160,5 @@ pub fn link(args: &LinkArgs, action: Action, context: &Context) -> Result<Answer
         account: Some(args.account.clone()),
         body: None,
     };
-    queueing::one(context, draft, &args.queue)
+    queueing::queue_one(context, draft, &args.queue)
 }

@@ -1,12 +1,11 @@
-//! `check`: every precondition, a line each, with what to do where one fails.
+//! `check`: checks every precondition, one line each, with a hint for each that fails.
 //!
-//! A check that fails keeps no other from being made, as far as that makes sense. Nothing is
-//! created and nothing is written, but for one thing: should the API ask to wait, the database
-//! remembers it.
+//! Checks are independent as far as possible. Nothing is created or written, with one exception: a
+//! cooldown that the API asks for is saved to the database.
 
-mod line;
 mod local;
 mod mirror;
+mod probe;
 mod remote;
 
 use clap::Args;
@@ -22,7 +21,7 @@ use crate::store::status::Depth;
 /// Flags of `check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
-    /// Also compare indexes with their tables (`integrity_check`); takes longer
+    /// Also compare indexes with tables (`integrity_check`), which takes longer
     #[arg(long)]
     pub deep: bool,
     /// Print one JSON document on stdout
@@ -30,8 +29,7 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
-/// Runs the command. Settings that could not be loaded are a finding like any other, but leave
-/// nothing else to be checked.
+/// Runs the command. If the settings failed to load, that is the only check.
 pub fn run(
     args: &CheckArgs,
     context: Result<Context, CliError>,
@@ -63,11 +61,11 @@ fn checks(
     let mut checks = vec![local::config(context)];
     let (database, mirror) = mirror::database(context, depth);
     checks.extend(database);
-    checks.extend(mirror::place(context));
+    checks.extend(mirror::storage(context));
     let (key_source, key) = local::key(context);
     checks.push(key_source);
     checks.push(local::proxy(context, environment));
-    checks.extend(runtime::runtime()?.block_on(remote::checks(context, &mirror, key)));
+    checks.extend(runtime::current_thread()?.block_on(remote::checks(context, &mirror, key)));
     checks.push(local::capabilities(context, &mirror));
     checks.push(local::listings(context, &mirror));
     Ok(checks)

@@ -1,4 +1,4 @@
-//! `completions`: what a shell needs to complete our commands.
+//! `completions`: prints shell completions.
 
 use clap::{Args, Command};
 use clap_complete::Shell;
@@ -8,12 +8,12 @@ use crate::report::Answer;
 /// Arguments of `completions`.
 #[derive(Debug, Clone, Args)]
 pub struct CompletionsArgs {
-    /// The shell
+    /// Shell
     #[arg(value_enum)]
     pub shell: Shell,
 }
 
-/// Runs the command for this command line.
+/// Runs the command for `program`.
 pub fn run(args: &CompletionsArgs, mut program: Command) -> Answer {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program, "creatormirror", &mut script);

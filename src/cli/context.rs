@@ -1,4 +1,4 @@
-//! What every command that works on a mirror is given: settings, clock, and how progress is shown.
+//! Input of every command that works on a mirror: settings, clock, and how to show progress.
 
 use secrecy::SecretString;
 
@@ -8,19 +8,19 @@ use crate::logging;
 use crate::report::CliError;
 use crate::report::progress::View;
 
-/// What a command is given.
+/// Settings, clock and view.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// The settings.
+    /// Settings.
     pub config: Config,
-    /// The time.
+    /// Clock.
     pub clock: Clock,
-    /// How progress is shown.
+    /// How to show progress.
     pub view: View,
 }
 
 impl Context {
-    /// Loads the settings and logs what is odd about them.
+    /// Loads the settings and logs their warnings.
     pub fn load(
         flags: &Flags,
         environment: &Environment,
@@ -34,10 +34,10 @@ impl Context {
         Ok(Self { config, clock, view })
     }
 
-    /// Reads the key. From here on it cannot appear on stderr.
+    /// Reads the API key and logs warnings about its file. It is redacted from stderr from now on.
     pub fn key(&self) -> Result<(SecretString, KeySource), CliError> {
         let (key, source) = self.config.key()?;
-        logging::hide(&key);
+        logging::add_secret(&key);
         for warning in &source.warnings {
             tracing::warn!("{warning}");
         }

@@ -1,4 +1,4 @@
-//! `demo`: a simulated week against the embedded API, with no key, network or questions.
+//! `demo`: simulates a week against the sandbox, without key or network.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::cli::session::{self, Session};
 use crate::cli::{outcome, runtime};
 use crate::clock::Clock;
 use crate::config::{Config, Flags};
-use crate::demo::{self, Progress};
+use crate::demo::{self, DemoProgress};
 use crate::logging;
 use crate::model::{Kind, Watcher};
 use crate::report::demo::DemoSummary;
@@ -25,47 +25,47 @@ use crate::sandbox::{self, Sandbox};
 use crate::store::open::IfMissing;
 use crate::store::{StoreResult, analysis, listings, outbox};
 
-/// How many of the fastest growing videos are shown.
+/// Number of fastest growing videos to show.
 const GROWERS: u32 = 8;
 
-/// A week in which some videos go viral.
+/// Default seed: a week in which some videos go viral.
 const SEED: u64 = 7;
 
-/// The mirror's file, where none was named.
+/// Default file name of the database.
 const FILE: &str = "creatormirror.db";
 
 /// Flags of `demo`.
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
-    /// The same seed makes the same week
+    /// Seed of the simulation; the same seed gives the same week
     #[arg(long, value_name = "SEED", default_value_t = SEED)]
     pub seed: u64,
 }
 
-/// Runs the command. The mirror goes to `database` if one was named. No settings are read, so that
-/// the demo works whatever they are.
+/// Runs the command, with a new database at `database` if given. Settings are not loaded, so that
+/// the demo works even if they are invalid.
 pub fn run(
     args: &DemoArgs,
     database: Option<&Path>,
     clock: &Clock,
     view: View,
 ) -> Result<Answer, CliError> {
-    let place = Place::find(database)?;
-    runtime::runtime()?.block_on(async {
+    let target = DemoDatabase::choose(database)?;
+    runtime::multi_thread()?.block_on(async {
         tokio::select! {
-            // Signals are heard before anything is begun.
+            // Install the signal handlers first.
             biased;
-            () = runtime::stop_signal() => Err(place.interrupted()),
-            done = simulate(args, &place, clock, view) => done,
+            () = runtime::stop_signal() => Err(target.interrupted()),
+            result = simulate(args, &target, clock, view) => result,
         }
     })?;
-    place.keep();
+    target.keep();
     Ok(Answer::none())
 }
 
 async fn simulate(
     args: &DemoArgs,
-    place: &Place,
+    target: &DemoDatabase,
     real: &Clock,
     view: View,
 ) -> Result<(), CliError> {
@@ -75,43 +75,44 @@ async fn simulate(
     let organization = demo::organization(args.seed);
     let key = organization.keys.first().map(|key| key.key.clone()).unwrap_or_default();
     let key = SecretString::from(key);
-    logging::hide(&key);
+    logging::add_secret(&key);
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let sandbox = sandbox::start(organization, simulated.clone(), listen).await;
     let sandbox = sandbox.map_err(|error| {
-        CliError::new(Exit::Unavailable, format!("cannot listen on {listen}")).because(&error)
+        CliError::new(Exit::Unavailable, format!("cannot listen on `{listen}`")).because(&error)
     })?;
-    let context = context(place, &sandbox, simulated, view)?;
+    let context = context(target, &sandbox, simulated, view)?;
     let mut session = session::open(&context, key, Watcher::silent(), IfMissing::Create)?;
 
     let mut week = week::start(view);
-    let lived = demo::live(&mut session.ctx, &session.settings, real, |done| week.tell(done)).await;
+    let result =
+        demo::simulate(&mut session.ctx, &session.settings, real, |done| week.tell(done)).await;
     drop(week);
-    let done = match lived {
+    let done = match result {
         Ok(done) => done,
         Err(report) => {
             outcome::verdict(&context, &report)?;
-            return Err(CliError::new(Exit::Partial, "a run of the demo came to a bad end"));
+            return Err(CliError::new(Exit::Partial, "a run of the demo failed"));
         }
     };
     let summary = summary(&session, &sandbox, start, done).await;
-    let mut summary = summary.map_err(|error| context.storage(&error))?;
+    let mut summary = summary.map_err(|error| context.store_error(&error))?;
     summary.took = real.boot().elapsed.saturating_sub(began);
     let report = demo_report::text(&summary);
-    session.ctx.store.truncate_wal().await.map_err(|error| context.storage(&error))?;
+    session.ctx.store.truncate_wal().await.map_err(|error| context.store_error(&error))?;
     sandbox.stop().await;
     answer::print(&report)
 }
 
-/// The settings of `sync` where nothing is set, but for how long due videos wait.
+/// Returns default settings, except `freshness_target`.
 fn context(
-    place: &Place,
+    target: &DemoDatabase,
     sandbox: &Sandbox,
     clock: Clock,
     view: View,
 ) -> Result<Context, CliError> {
     let flags = Flags {
-        database: Some(place.database.clone()),
+        database: Some(target.database.clone()),
         base_url: Some(sandbox.base_url()),
         ..Flags::default()
     };
@@ -124,7 +125,7 @@ async fn summary(
     session: &Session,
     sandbox: &Sandbox,
     start: DateTime<Utc>,
-    done: Progress,
+    done: DemoProgress,
 ) -> StoreResult<DemoSummary> {
     let (control, database) = (sandbox.control(), session.ctx.store.path().to_owned());
     let read = move |c: &Connection| {
@@ -162,46 +163,46 @@ async fn summary(
     session.ctx.store.read(read).await
 }
 
-/// Where the mirror goes.
+/// Path of the demo's database.
 #[derive(Debug)]
-struct Place {
+struct DemoDatabase {
     database: PathBuf,
-    /// Taken away with what is in it, unless the demo comes to its end.
+    /// Temporary directory, removed unless the demo succeeds.
     folder: Option<TempDir>,
 }
 
-impl Place {
-    /// The named file if it is new, else one in a new folder among the temporary files. A mirror
-    /// that is there already is of another organization, or of another week.
-    fn find(named: Option<&Path>) -> Result<Self, CliError> {
+impl DemoDatabase {
+    /// Uses the named file if it is new, else a file in a new temporary directory. An existing
+    /// mirror would be of another organization.
+    fn choose(named: Option<&Path>) -> Result<Self, CliError> {
         let Some(named) = named else {
             let folder = tempfile::Builder::new().prefix("creatormirror-demo-").tempdir();
             let folder = folder.map_err(|error| {
-                CliError::new(Exit::Storage, "cannot make a temporary folder")
+                CliError::new(Exit::Storage, "cannot create a temporary directory")
                     .because(&error)
-                    .hint("--database FILE puts the demo elsewhere")
+                    .hint("name a file with `--database`")
             })?;
             return Ok(Self { database: folder.path().join(FILE), folder: Some(folder) });
         };
-        // An empty file, as mktemp makes it, holds nothing to mix with.
+        // An empty file is accepted: `mktemp` creates one.
         let is_taken = match std::fs::metadata(named) {
             Ok(found) => !found.is_file() || found.len() > 0,
             Err(_) => false,
         };
         if is_taken {
-            let message = format!("{} exists already; it is left as it is", named.display());
+            let message = format!("`{}` already exists; it was not changed", named.display());
             return Err(CliError::new(Exit::Storage, message)
-                .hint("the demo fills a new database: name a file that is not there, or none"));
+                .hint("name a file that does not exist, or omit `--database`"));
         }
         Ok(Self { database: named.to_owned(), folder: None })
     }
 
     fn interrupted(&self) -> CliError {
-        let error = CliError::new(Exit::Partial, "interrupted; the demo is not finished");
+        let error = CliError::new(Exit::Partial, "demo interrupted");
         match self.folder {
             Some(_) => error,
             None => error.hint(format!(
-                "{} holds a part of the week; remove it before the next demo",
+                "`{}` contains part of the week; remove it before the next demo",
                 self.database.display()
             )),
         }
@@ -209,7 +210,7 @@ impl Place {
 
     fn keep(self) {
         if let Some(folder) = self.folder {
-            // From here on the folder is a path like any other.
+            // Keeps the directory on disk.
             drop(folder.keep());
         }
     }

@@ -1,4 +1,4 @@
-//! What failures of the API, of the database and of the settings mean to the user: message, hints, exit code.
+//! Maps errors of the API client, the database and a run to a message, hints and an exit code.
 
 use std::path::Path;
 
@@ -11,11 +11,11 @@ use crate::retry::RetryCause;
 use crate::store::{Database, StoreError, database_path};
 use crate::sync::RunError;
 
-/// With less free, what SQLite could not write is taken for the effect of a full disk.
+/// With less free space, a failed write is reported as a full disk.
 const FREE_BYTES_MIN: u64 = 1 << 20;
 
-/// What settings that cannot make a client mean to the user.
-pub fn unbuildable(error: &BuildError) -> CliError {
+/// Maps an error in creating the API client.
+pub fn client_error(error: &BuildError) -> CliError {
     let exit = match error {
         BuildError::Key { .. } => Exit::Key,
         _ => Exit::Config,
@@ -23,129 +23,133 @@ pub fn unbuildable(error: &BuildError) -> CliError {
     CliError::from_error(exit, error)
 }
 
-/// Why the system may have refused to write: SQLite says "disk I/O error" for all of it.
+/// Suggests why a write failed: SQLite reports "disk I/O error" for a full disk, a quota and a file
+/// size limit alike.
 fn io_failure_hint(database: &Path) -> String {
-    let limits = "is a quota or a file size limit (`ulimit -f`, `LimitFSIZE=`) reached?";
+    let limits = "check for a quota or a file size limit (`ulimit -f`, `LimitFSIZE=`)";
     match database.ancestors().find_map(database_path::free_bytes) {
         Some(free) if free < FREE_BYTES_MIN => {
-            format!("the disk is full: {} free where the database is; make room", bytes(free))
+            format!("the disk is full ({} free): free some space", bytes(free))
         }
         Some(free) => format!("the disk is not full ({} free): {limits}", bytes(free)),
-        None => format!("is the disk full? If not, {limits}"),
+        None => format!("check the free disk space; if there is enough, {limits}"),
     }
 }
 
 impl Context {
-    /// What a failure of the database means to the user.
-    pub fn storage(&self, error: &StoreError) -> CliError {
+    /// Maps an error of the database.
+    pub fn store_error(&self, error: &StoreError) -> CliError {
         let origin = self.config.origin(Setting::Database);
-        let found = |exit| match CliError::from_error(exit, error) {
+        let path_hint = format!("`database` is `{}` ({origin})", self.config.database.display());
+        let with = |exit| match CliError::from_error(exit, error) {
             found if error.is_io_failure() => found.hint(io_failure_hint(&self.config.database)),
             found => found,
         };
         match error {
-            StoreError::Missing(_) => found(Exit::Config)
-                .hint(format!("the path comes from {origin}"))
-                .hint("`creatormirror sync` makes the database; --database FILE names another"),
+            StoreError::Missing(_) => with(Exit::Config)
+                .hint(path_hint)
+                .hint("run `creatormirror sync` to create it, or name another file with `--database`"),
             StoreError::NetworkFileSystem { .. } => {
-                found(Exit::Config).hint("put `database` on a local disk")
+                with(Exit::Config).hint("move `database` to a local disk")
             }
-            StoreError::Locked(_) => found(Exit::TryAgain).hint("it is running now; try again later"),
-            StoreError::OtherName(_) => found(Exit::TryAgain)
-                .hint("use the name that the running one uses, so that both use one write-ahead log")
-                .hint(format!("the path comes from {origin}")),
-            StoreError::ForeignWal(_) => found(Exit::Storage)
-                .hint("a copy was put over a database whose log was left; nothing was changed")
-                .hint("`creatormirror restore FILE` puts a copy in place safely; keep FILE elsewhere, and name it")
-                .hint(format!("the path comes from {origin}")),
-            StoreError::Replaced(_) => found(Exit::Storage)
-                .hint("what was written since then is not in the file that is there now; start it again")
-                .hint("to put a copy in place, stop the daemon and use `creatormirror restore FILE`"),
+            StoreError::Locked(_) => with(Exit::TryAgain).hint("try again when it has finished"),
+            StoreError::OtherName(_) => with(Exit::TryAgain)
+                .hint("use the same path as the running process: each path has a separate write-ahead log")
+                .hint(path_hint),
+            StoreError::ForeignWal(_) => with(Exit::Storage)
+                .hint("the database file was overwritten while its -wal file was left; nothing was changed")
+                .hint("move the new file elsewhere and run `creatormirror restore FILE`")
+                .hint(path_hint),
+            StoreError::Replaced(_) => with(Exit::Storage)
+                .hint("writes since then are not in the new file; start creatormirror again")
+                .hint("to restore a backup, stop the daemon and run `creatormirror restore FILE`"),
             StoreError::Foreign(_) => {
-                found(Exit::Storage).hint(format!("the path comes from {origin}; name another file"))
+                with(Exit::Storage).hint(path_hint).hint("name another file with `--database`")
             }
             StoreError::Newer { .. } => {
-                found(Exit::Storage).hint("install the newer creatormirror; the file was not touched")
+                with(Exit::Storage).hint("install the newer creatormirror; the file was not changed")
             }
             StoreError::Older { .. } => {
-                found(Exit::Storage).hint("`creatormirror sync` or `run` brings the schema up to date")
+                with(Exit::Storage).hint("run `creatormirror sync` or `run` to migrate the schema")
             }
-            StoreError::Io { .. } | StoreError::Sqlite(_) => found(Exit::Storage)
-                .hint(format!("the database is {}, from {origin}", self.config.database.display())),
-            StoreError::Migration(_) | StoreError::Interrupted => found(Exit::Storage),
+            StoreError::Io { .. } | StoreError::Sqlite(_) => with(Exit::Storage).hint(path_hint),
+            StoreError::Migration(_) | StoreError::Interrupted => with(Exit::Storage),
         }
     }
 
-    /// Opens the database to read it, beside whoever writes.
+    /// Opens the database read-only, beside a writer.
     pub fn open_to_read(&self) -> Result<Database, CliError> {
-        Database::open_to_read(&self.config.database).map_err(|error| self.storage(&error))
+        Database::open_to_read(&self.config.database).map_err(|error| self.store_error(&error))
+    }
+
+    /// Maps the error that ended a run. For a refused key it names the key (`key_name`, as the API
+    /// reported it last) and where it was read from.
+    pub fn run_error(&self, error: &RunError, key_name: Option<&str>) -> CliError {
+        match error {
+            RunError::Store(error) => self.store_error(error),
+            RunError::KeyRefused(_) => {
+                let mut error = run_error(error);
+                if let Some(name) = key_name {
+                    error = error.hint(format!("its name was `{name}` when it last worked"));
+                }
+                match self.config.key() {
+                    Ok((_, source)) => error.hint(format!("it was read from {source}")),
+                    Err(_) => error,
+                }
+            }
+            error => run_error(error),
+        }
     }
 }
 
-/// What failures mean of which one is that of an API that does not work.
-pub fn breakdown<'a>(mut failures: impl Iterator<Item = &'a Failure>) -> Option<CliError> {
-    let failing = |trouble| {
-        matches!(trouble, RetryCause::NoAnswer | RetryCause::Failing | RetryCause::Limited(_))
+/// Hint for an error after which the next run continues.
+const NEXT_RUN_CONTINUES: &str = "progress is saved; the next run continues from here";
+
+/// Hint for an error that a wrong base URL may cause.
+const BASE_URL_HINT: &str = "check `base_url`: it usually ends in /v2";
+
+/// Returns an error if one of these failures means that the API does not work.
+pub fn check_outage<'a>(mut failures: impl Iterator<Item = &'a Failure>) -> Result<(), CliError> {
+    let is_outage = |cause| {
+        matches!(cause, RetryCause::NoAnswer | RetryCause::Failing | RetryCause::Limited(_))
     };
-    let failure = failures.find(|failure| failing(failure.cause()))?;
+    let Some(failure) = failures.find(|failure| is_outage(failure.cause())) else { return Ok(()) };
     let error = CliError::new(Exit::Unavailable, format!("the API keeps failing: {failure}"));
-    Some(error.hint("what was done is kept; the next run goes on from here"))
+    Err(error.hint(NEXT_RUN_CONTINUES))
 }
 
-/// What stopped a run, as the user is told.
-pub fn ended(context: &Context, stop: &RunError, key_name: Option<&str>) -> CliError {
-    match stop {
-        RunError::Store(error) => context.storage(error),
-        RunError::KeyRefused(_) => which_key(context, key_name, stopped(stop)),
-        stop => stopped(stop),
-    }
-}
-
-/// Says which key was refused: its name as the API gave it once, and where it was read.
-fn which_key(context: &Context, key_name: Option<&str>, error: CliError) -> CliError {
-    let error = match key_name {
-        Some(name) => error.hint(format!("its name was `{name}` when it worked")),
-        None => error,
-    };
-    match context.config.key() {
-        Ok((_, source)) => error.hint(format!("it was read from {source}")),
-        Err(_) => error,
-    }
-}
-
-/// What stopped a run, as the user is told.
-pub fn stopped(stop: &RunError) -> CliError {
-    let found = |exit| CliError::new(exit, stop);
-    match stop {
-        RunError::KeyRefused(failure) => found(Exit::Key).hint(key_hint(failure)),
-        RunError::OtherOrganization { .. } => found(Exit::Key)
-            .hint("use this organization's key, or another database file for the other one"),
+/// Maps the error that ended a run, without the context.
+pub fn run_error(error: &RunError) -> CliError {
+    let with = |exit| CliError::new(exit, error);
+    match error {
+        RunError::KeyRefused(failure) => with(Exit::Key).hint(key_hint(failure)),
+        RunError::OtherOrganization { .. } => with(Exit::Key)
+            .hint("use this organization's key, or a separate database for the other organization"),
         RunError::RateLimited(_) => {
-            found(Exit::TryAgain).hint("what was done is kept; a longer --max-wait waits it out")
+            with(Exit::TryAgain).hint("progress is saved; use a longer `--max-wait` to wait for it")
         }
-        RunError::Outage(_) => {
-            found(Exit::Unavailable).hint("what was done is kept; the next run goes on from here")
-        }
+        RunError::Outage(_) => with(Exit::Unavailable).hint(NEXT_RUN_CONTINUES),
         RunError::Broken(failure) => match failure.verdict {
             Verdict::NotFound | Verdict::Redirected | Verdict::Malformed => {
-                found(Exit::Unavailable).hint("is base_url right? It usually ends in /v2")
+                with(Exit::Unavailable).hint(BASE_URL_HINT)
             }
-            Verdict::Foreign => found(Exit::Unavailable)
-                .hint("the answer is not the API's: is a proxy, a firewall or a block page in the way?")
-                .hint("is base_url right? It usually ends in /v2"),
-            Verdict::ScopeMissing => found(Exit::Key).hint(key_hint(failure)),
-            _ => found(Exit::Unavailable),
+            Verdict::Foreign => with(Exit::Unavailable)
+                .hint("the response is not from the API: check for a proxy, a firewall or a block page")
+                .hint(BASE_URL_HINT),
+            Verdict::ScopeMissing => with(Exit::Key).hint(key_hint(failure)),
+            _ => with(Exit::Unavailable),
         },
         RunError::Store(error) => CliError::from_error(Exit::Storage, error),
-        RunError::UnreadableJob(_) => found(Exit::Partial)
-            .hint("is it of another version? Restart it, and it is the one that is installed"),
-        RunError::Interrupted => found(Exit::Partial),
+        RunError::UnreadableJob(_) => {
+            with(Exit::Partial).hint("restart the daemon, so that it runs the installed version")
+        }
+        RunError::Interrupted => with(Exit::Partial),
     }
 }
 
 fn key_hint(failure: &Failure) -> &'static str {
     match failure.status {
-        Some(403) => "the key or the subscription is inactive; see the dashboard under API keys",
-        _ => "is the key complete and of this API? Keys are made on the dashboard under API keys",
+        Some(403) => "the key or the subscription is inactive: see API keys on the dashboard",
+        _ => "check that the key is complete and for this API; create keys on the dashboard",
     }
 }

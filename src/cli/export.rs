@@ -1,5 +1,5 @@
-//! `export`: tables and views for tools outside SQLite. It needs neither key nor network (but for a
-//! bucket) nor lock, so that it works beside whoever writes.
+//! `export`: writes tables and views for other tools. Needs neither key, lock nor network (except
+//! for a bucket).
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -23,35 +23,36 @@ use crate::report::text::thousands;
 use crate::report::{Answer, CliError, Exit, export as report};
 use crate::store::Database;
 
-/// Variables whose values must not be seen.
-const SECRET: [&str; 3] = ["SECRET", "TOKEN", "KEY"];
+/// Parts of names of variables that contain secrets.
+const SECRET_NAMES: [&str; 3] = ["SECRET", "TOKEN", "KEY"];
 
-/// What `--format` takes; to `Format::Excel` leads `--excel`.
+/// Values of `--format`; `--excel` selects `Format::Excel`.
 const FORMATS: [Format; 3] = [Format::Csv, Format::Jsonl, Format::Parquet];
 
-/// Where Linux keeps temporary files that are too large for memory, file-hierarchy(7).
-const LARGE_FILES: &str = "/var/tmp";
+/// Directory for large temporary files, see file-hierarchy(7).
+const LARGE_TEMP_FOLDER: &str = "/var/tmp";
 
 /// Arguments of `export`.
 #[derive(Debug, Clone, Args)]
 pub struct ExportArgs {
-    /// Only these tables and views
+    /// Export only these tables and views
     #[arg(value_name = "TABLE")]
     tables: Vec<String>,
-    /// The same, as a flag; may come several times, or with commas
+    /// The same as a flag; repeat it or separate names by commas
     #[arg(long, value_name = "TABLE", value_delimiter = ',')]
     table: Vec<String>,
-    /// What to write
+    /// Output format
     #[arg(long, value_name = "FORMAT", value_parser = one_of(&FORMATS, Format::name))]
     format: Format,
-    /// Write CSV that spreadsheets open safely: with a byte order mark, ids as text, formulas of
-    /// others as text, and instants as Excel knows them
+    /// Write CSV that spreadsheets open safely: with a byte order mark, ids and formulas as text,
+    /// and timestamps in Excel's format
     #[arg(long)]
     excel: bool,
-    /// Where to: a folder, s3://BUCKET/PREFIX with the usual AWS_ variables, or - for one table on stdout
+    /// Destination: a directory, s3://BUCKET/PREFIX (uses AWS_ variables), or - for one table on
+    /// stdout
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Of what grows with time, only rows of the month this date or instant is in, and later ones
+    /// Of tables that grow with time, export only months from this date or instant on
     #[arg(long, value_name = "DATE", value_parser = month)]
     since: Option<String>,
     /// Print one JSON document on stdout
@@ -59,7 +60,7 @@ pub struct ExportArgs {
     json: bool,
 }
 
-/// What `--out` names to export to stdout.
+/// Value of `--out` for stdout.
 const STDOUT: &str = "-";
 
 /// Runs the command.
@@ -72,8 +73,8 @@ pub fn run(
         (Format::Csv, true) => Format::Excel,
         (format, false) => format,
         (format, true) => {
-            let message = format!("`--excel` is for CSV, not for `--format {format}`");
-            return Err(CliError::new(Exit::Usage, message).hint("`--format csv --excel`"));
+            let message = format!("`--excel` cannot be used with `--format {format}`");
+            return Err(CliError::new(Exit::Usage, message).hint("use `--format csv --excel`"));
         }
     };
     let request = Request {
@@ -81,26 +82,29 @@ pub fn run(
         tables: args.tables.iter().chain(&args.table).cloned().collect(),
         since: args.since.clone(),
     };
-    let failed = |error: ExportError| told(context, &error);
+    let failed = |error: ExportError| export_error(context, &error);
     let store = context.open_to_read()?;
     export::check(&store, &request).map_err(failed)?;
     if args.out == Path::new(STDOUT) {
         if args.json {
-            let message = "`--json` reports on files; `--out -` writes the table itself to stdout";
-            return Err(CliError::new(Exit::Usage, message).hint("`--format jsonl` writes JSON"));
+            let message =
+                "`--json` cannot be used with `--out -`, which writes the table to stdout";
+            return Err(
+                CliError::new(Exit::Usage, message).hint("use `--format jsonl` to write JSON")
+            );
         }
-        to_stdout(&store, &request, context.view).map_err(failed)?;
+        write_to_stdout(&store, &request, context.view).map_err(failed)?;
         return Ok(Answer::none());
     }
     let address = args.out.to_str().filter(|out| Bucket::is_address(out));
     let destination: Box<dyn Destination> = match address {
         None => Box::new(Folder::open(&args.out).map_err(failed)?),
         Some(address) => {
-            let runtime = runtime::runtime_of_one()?;
-            let otherwise = environment.text("TMPDIR").unwrap_or(LARGE_FILES);
-            let aside = StagingFolder::create(store.path(), Path::new(otherwise));
-            let aside = aside.map_err(failed)?;
-            let bucket = Bucket::open(address, variables(environment), aside, runtime);
+            let runtime = runtime::current_thread()?;
+            let fallback = environment.text("TMPDIR").unwrap_or(LARGE_TEMP_FOLDER);
+            let staging =
+                StagingFolder::create(store.path(), Path::new(fallback)).map_err(failed)?;
+            let bucket = Bucket::open(address, s3_variables(environment), staging, runtime);
             Box::new(bucket.map_err(failed)?)
         }
     };
@@ -119,8 +123,8 @@ pub fn run(
     ))
 }
 
-/// Writes one table to stdout: as it is, but for a terminal, which it must not steer.
-fn to_stdout(store: &Database, request: &Request, view: View) -> Result<(), ExportError> {
+/// Writes one table to stdout. Escapes control characters if that is a terminal.
+fn write_to_stdout(store: &Database, request: &Request, view: View) -> Result<(), ExportError> {
     let stdout = io::stdout().lock();
     let is_terminal = stdout.is_terminal();
     let progress = Progress::of_one(if is_terminal { View::Silent } else { view });
@@ -140,59 +144,53 @@ fn to_stdout(store: &Database, request: &Request, view: View) -> Result<(), Expo
     out.flush().map_err(ExportError::Stream)
 }
 
-/// The variables that say how to reach S3. From here on what is secret of them cannot appear on
-/// stderr.
-fn variables(environment: &Environment) -> Vec<(String, String)> {
+/// Returns the variables that configure access to S3. Secrets among them are redacted from stderr
+/// from now on.
+fn s3_variables(environment: &Environment) -> Vec<(String, String)> {
     let names = environment.names(export::VARIABLES);
     let variables = names.filter_map(|name| {
         let value = environment.text(name)?.to_owned();
-        if SECRET.iter().any(|word| name.contains(word)) {
-            logging::hide(&SecretString::from(value.clone()));
+        if SECRET_NAMES.iter().any(|word| name.contains(word)) {
+            logging::add_secret(&SecretString::from(value.clone()));
         }
         Some((name.to_owned(), value))
     });
     variables.collect()
 }
 
-/// What a failure means to the user.
-fn told(context: &Context, error: &ExportError) -> CliError {
-    let found = |exit| CliError::from_error(exit, error);
+fn export_error(context: &Context, error: &ExportError) -> CliError {
+    const S3_HINT: &str = "AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL configure access to S3";
+    const REPEAT_HINT: &str = "run the export again to complete it";
+    let with = |exit| CliError::from_error(exit, error);
     match error {
-        ExportError::Store(error) => context.storage(error),
+        ExportError::Store(error) => context.store_error(error),
         ExportError::UnknownTable { known, .. } => {
-            found(Exit::Usage).hint(format!("there are {}", known.join(", ")))
+            with(Exit::Usage).hint(format!("known tables: {}", known.join(", ")))
         }
         ExportError::NotOurs(_) => {
-            found(Exit::Usage).hint("nothing was changed; name another folder")
+            with(Exit::Usage).hint("nothing was changed; name another directory")
         }
         ExportError::OtherExport(_) => {
-            found(Exit::Usage).hint("a folder or prefix holds one export; name another one")
+            with(Exit::Usage).hint("use a separate directory or prefix for each export")
         }
-        ExportError::Busy(_) => found(Exit::TryAgain),
-        ExportError::Address { .. } => found(Exit::Config)
-            .hint("AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL say how to reach it"),
-        ExportError::NoStream(_) => found(Exit::Usage)
-            .hint("`export --format csv --out - videos` writes one table; `--out DIR` writes several"),
+        ExportError::Busy(_) => with(Exit::TryAgain),
+        ExportError::Address { .. } => with(Exit::Config).hint(S3_HINT),
+        ExportError::NoStream(_) => with(Exit::Usage)
+            .hint("name one table, as in `export --format csv --out - videos`, or use `--out DIR`"),
         ExportError::Stream(error) => CliError::answer(error),
-        ExportError::Io { .. } => {
-            found(Exit::Storage).hint("the next run makes good what this one left undone")
-        }
-        ExportError::Bucket { .. } => found(Exit::Storage)
-            .hint("the next run makes good what this one left undone")
-            .hint("AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL say how to reach it"),
+        ExportError::Io { .. } => with(Exit::Storage).hint(REPEAT_HINT),
+        ExportError::Bucket { .. } => with(Exit::Storage).hint(REPEAT_HINT).hint(S3_HINT),
     }
 }
 
-/// The month of a date or an instant.
+/// Parses a date or an instant and returns its month, as `YYYY-MM`.
 fn month(text: &str) -> Result<String, String> {
     let day = |text: &str| text.parse::<NaiveDate>().ok();
-    let found = day(text)
+    let date = day(text)
         .or_else(|| day(&format!("{text}-01")))
         .or_else(|| Some(Instant::parse(text)?.to_utc()?.date_naive()));
-    match found {
-        Some(day) => Ok(day.format("%Y-%m").to_string()),
-        None => Err("a date is written 2026-11-20, an instant 2026-11-20T08:00:00Z".to_owned()),
-    }
+    date.map(|date| date.format("%Y-%m").to_string())
+        .ok_or_else(|| "expected a date such as 2026-11-20 or 2026-11-20T08:00:00Z".to_owned())
 }
 
 #[cfg(test)]
@@ -200,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn since_is_a_month() {
+    fn month_accepts_dates_and_instants() {
         for (text, expected) in [
             ("2026-11-20", "2026-11"),
             ("2026-11", "2026-11"),

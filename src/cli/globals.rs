@@ -1,4 +1,4 @@
-//! The flags that every command takes.
+//! Global flags, and value parsers that several commands use.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -12,38 +12,38 @@ use crate::config::{self, Flags};
 use crate::logging::LogFormat;
 use crate::report::progress::View;
 
-/// Flags that every command takes.
+/// Global flags.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Globals {
-    /// Read the settings from this file
+    /// Read settings from this file
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "instance")]
     pub config: Option<PathBuf>,
-    /// Read the settings from /etc/creatormirror/NAME/config.toml
+    /// Read settings from /etc/creatormirror/NAME/config.toml
     #[arg(long, global = true, value_name = "NAME", value_parser = config::instance_name)]
     pub instance: Option<String>,
-    /// The mirror's file
+    /// Database file
     #[arg(long, global = true, value_name = "FILE")]
     pub database: Option<PathBuf>,
-    /// Where the API is: https, or http on loopback
+    /// Base URL of the API: https, or http on loopback
     #[arg(long, global = true, value_name = "URL")]
     pub base_url: Option<String>,
     /// Read the API key from this file
     #[arg(long, global = true, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
-    /// Log this level and above; without it RUST_LOG counts
-    #[arg(long, global = true, value_name = "LEVEL", value_parser = levels(), conflicts_with = "quiet")]
+    /// Log this level and above; takes precedence over RUST_LOG
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = log_level(), conflicts_with = "quiet")]
     pub log_level: Option<LevelFilter>,
-    /// Write a line of text or a JSON object per log event
+    /// Log events as text or as JSON, one per line
     #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
-    /// Say nothing but errors
+    /// Print only answers and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
 }
 
 impl Globals {
-    /// How progress is shown.
+    /// Returns how to show progress.
     pub fn view(&self) -> View {
         match self.log_format {
             _ if self.quiet => View::Silent,
@@ -52,7 +52,7 @@ impl Globals {
         }
     }
 
-    /// As the settings take them.
+    /// Returns the flags that override settings.
     pub fn flags(&self, max_wait: Option<Duration>) -> Flags {
         Flags {
             config: self.config.clone(),
@@ -65,25 +65,25 @@ impl Globals {
     }
 }
 
-/// Reads one of these values by its name.
+/// Returns a parser for one of `values`, selected by name.
 pub fn one_of<T: Copy + Send + Sync + 'static>(
     values: &'static [T],
     name: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {
-    let named = move |text: String| values.iter().copied().find(|value| name(*value) == text);
+    let find = move |text: String| values.iter().copied().find(|value| name(*value) == text);
     PossibleValuesParser::new(values.iter().map(|value| name(*value)))
-        .try_map(move |text| named(text).ok_or("not known"))
+        .try_map(move |text| find(text).ok_or("unknown value"))
 }
 
-fn levels() -> impl TypedValueParser<Value = LevelFilter> {
+fn log_level() -> impl TypedValueParser<Value = LevelFilter> {
     PossibleValuesParser::new(["error", "warn", "info", "debug", "trace"])
         .try_map(|name| name.parse::<LevelFilter>())
 }
 
-/// Reads a duration on the command line.
+/// Parses a duration argument.
 pub fn duration(text: &str) -> Result<Duration, String> {
     config::duration(text)
-        .map_err(|why| format!("it {why}; durations are written `90s`, `5m`, `1h 30m` or `90d`"))
+        .map_err(|why| format!("it {why}; use a duration such as `90s`, `5m`, `1h 30m` or `90d`"))
 }
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_that_lack_a_unit_are_explained() {
-        assert!(duration("90").unwrap_err().starts_with("it has no unit; durations are written"));
+    fn duration_error_names_the_missing_unit() {
+        assert!(duration("90").unwrap_err().starts_with("it has no unit; use a duration"));
     }
 }

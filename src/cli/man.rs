@@ -1,4 +1,4 @@
-//! `man`: the manual page of the program, of one of its commands, or of the configuration, in roff.
+//! `man`: prints the manual page of the program, a command, or the configuration, in roff.
 
 use std::io;
 
@@ -9,49 +9,49 @@ use clap_mangen::roff::{Roff, bold, roman};
 use crate::config::Setting;
 use crate::report::{Answer, CliError, Exit};
 
-/// The page that is about no command.
+/// Name of the page about the configuration.
 const CONFIG: &str = "config";
 
 const CONFIG_SOURCES: &[&str] = &[
-    "A flag takes precedence over an environment variable, that over the configuration file, and that over the default.",
-    "The configuration file is the first of: the one of --config FILE; /etc/creatormirror/NAME/config.toml with --instance NAME; \
+    "Precedence: flag, environment variable, configuration file, default.",
+    "The configuration file is the first of: --config FILE; /etc/creatormirror/NAME/config.toml with --instance NAME; \
      $CONFIGURATION_DIRECTORY/config.toml; /etc/creatormirror/config.toml; $XDG_CONFIG_HOME/creatormirror/config.toml. It is TOML; an \
-     unknown setting is an error that names its line. Paths are relative to the file.",
+unknown setting is an error. Paths are relative to the directory of the file.",
     "Durations are written 90s, 5m, 2h, 1h 30m or 90d. Schedules are crontab(5) expressions with five fields, names and steps; @hourly, \
      @daily, @weekly and @monthly, at a minute that differs between installations; or off.",
-    "Proxies come from HTTPS_PROXY, ALL_PROXY and NO_PROXY; they are http or https, not SOCKS. Over http, which is allowed on loopback alone, none is used.",
+    "Proxies are read from HTTPS_PROXY, ALL_PROXY and NO_PROXY; http and https proxies are supported, SOCKS is not. An http base_url (loopback) uses no proxy.",
 ];
 
 const FILES: &[(&str, &str)] = &[
     ("/etc/creatormirror/config.toml", "Settings; see creatormirror-config(5)."),
     (
         "/etc/creatormirror/api_key",
-        "The API key, mode 0600. systemd hands it to the service as a credential.",
+        "The API key, mode 0600. systemd passes it to the service as a credential.",
     ),
     (
         "/var/lib/creatormirror/creatormirror.db",
-        "The mirror of the packaged service. Its -wal and -shm files belong to it.",
+        "The database of the packaged service, with its -wal and -shm files.",
     ),
     (
         "/usr/share/doc/creatormirror/",
-        "How to operate it, and examples: cron, alerts, a dashboard, queries.",
+        "Operations manual, and examples of cron jobs, alerts, a dashboard and queries.",
     ),
 ];
 
 const SEE_ALSO: &[(&str, &str)] = &[
-    ("creatormirror-COMMAND(1)", "A page for each command."),
+    ("creatormirror-COMMAND(1)", "One page per command."),
     ("creatormirror-config(5)", "Every setting."),
 ];
 
 const SIGNALS: &[(&str, &str)] = &[
     (
         "SIGTERM, SIGINT",
-        "Commits, drops the requests in flight, and exits with 0. A second one exits at once.",
+        "Stops: cancels requests in flight, commits, and exits with 0. A second signal exits immediately.",
     ),
     (
         "SIGHUP",
-        "Reads the settings and the API key again. A new key is used once the API accepts it for the same organization. A systemd \
-         credential only changes with a restart.",
+        "Reloads settings and API key. A new key is used once the API accepts it for the same organization. A systemd \
+credential changes only on restart.",
     ),
     ("SIGUSR1", "Logs the current state."),
 ];
@@ -59,11 +59,11 @@ const SIGNALS: &[(&str, &str)] = &[
 /// Arguments of `man`.
 #[derive(Debug, Clone, Args)]
 pub struct ManArgs {
-    /// Print the page of this command, or of the settings with `config`, instead of the program's
+    /// Command to describe, or `config` for the settings; default: the program
     pub command: Option<String>,
 }
 
-/// Runs the command for this command line.
+/// Runs the command for `program`.
 pub fn run(args: &ManArgs, program: Command) -> Result<Answer, CliError> {
     let page = match args.command.as_deref() {
         Some(CONFIG) => Ok(Some(config())),
@@ -72,11 +72,11 @@ pub fn run(args: &ManArgs, program: Command) -> Result<Answer, CliError> {
     let page = page.map_err(|error| CliError::answer(&error))?;
     page.map(Answer::text).ok_or_else(|| {
         let name = args.command.as_deref().unwrap_or_default();
-        CliError::new(Exit::Usage, format!("there is no command `{name}` to describe"))
+        CliError::new(Exit::Usage, format!("unknown command `{name}`"))
     })
 }
 
-/// The page of the program, or of a command of this name if there is one.
+/// Renders the page of the program, or of a command; `None` if there is no such command.
 fn page(name: Option<&str>, program: Command) -> io::Result<Option<String>> {
     let mut program = program.disable_help_subcommand(true);
     program.build();
@@ -104,7 +104,8 @@ fn page(name: Option<&str>, program: Command) -> io::Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(&page).into_owned() + &more))
 }
 
-/// The page `creatormirror-config(5)`: where settings come from, and each with its default and meaning.
+/// Renders `creatormirror-config(5)`: sources of settings, and each setting with its meaning and
+/// default.
 fn config() -> String {
     let mut roff = Roff::new();
     roff.control("TH", ["creatormirror-config", "5", "", "creatormirror", ""]);
@@ -132,7 +133,7 @@ fn config() -> String {
     roff.to_roff() + &section("SEE ALSO", &[("creatormirror(1)", "The commands.")])
 }
 
-/// A section of terms and their explanations.
+/// Renders a section with a list of terms.
 fn section(title: &str, terms: &[(&str, &str)]) -> String {
     let mut roff = Roff::new();
     roff.control("SH", [title]);
@@ -144,7 +145,7 @@ fn section(title: &str, terms: &[(&str, &str)]) -> String {
     roff.to_roff()
 }
 
-/// The exit codes under the heading where manual pages have them.
+/// Renders the section EXIT STATUS.
 fn exit_status() -> String {
     let mut text = ".SH \"EXIT STATUS\"\nThe first that applies:\n".to_owned();
     for exit in Exit::ALL {

@@ -1,31 +1,31 @@
-//! Flags that become members of a request's body, and how they get there.
+//! Flags that several commands turn into members of a request body.
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-/// Flags of what has an interval of its own.
+/// Flags of videos and accounts.
 #[derive(Debug, Clone, Args)]
-pub struct Scraping {
-    /// Scrape it every so many hours
+pub struct IntervalArgs {
+    /// Scrape interval in hours
     #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..))]
     interval: Option<u32>,
 }
 
-/// Flags of an account: what of its feed is collected.
+/// Flags of accounts.
 #[derive(Debug, Clone, Args)]
-pub struct Collecting {
-    /// How many recent posts are collected, or `default`
-    #[arg(long, value_name = "N", value_parser = cap)]
+pub struct FeedArgs {
+    /// Number of recent posts to collect, or `default`
+    #[arg(long, value_name = "N", value_parser = limit)]
     max_posts: Option<Value>,
-    /// How old collected posts may be, or `default`
-    #[arg(long, value_name = "DAYS", value_parser = cap)]
+    /// Maximum age of collected posts in days, or `default`
+    #[arg(long, value_name = "DAYS", value_parser = limit)]
     lookback_days: Option<Value>,
     #[command(flatten)]
-    scraping: Scraping,
+    interval: IntervalArgs,
 }
 
-/// Puts a member into a body, where it was given.
-pub fn put(
+/// Sets a member of a body if the flag was given.
+pub fn set_member(
     body: &mut Map<String, Value>,
     name: &str,
     value: Option<&(impl serde::Serialize + ?Sized)>,
@@ -35,32 +35,32 @@ pub fn put(
     }
 }
 
-impl Scraping {
-    /// Adds what was given to a body.
+impl IntervalArgs {
+    /// Adds the given flags to a body.
     pub fn add_to(&self, body: &mut Map<String, Value>) {
-        put(body, "scrape_interval_hours", self.interval.as_ref());
+        set_member(body, "scrape_interval_hours", self.interval.as_ref());
     }
 }
 
-impl Collecting {
-    /// Adds what was given to a body.
+impl FeedArgs {
+    /// Adds the given flags to a body.
     pub fn add_to(&self, body: &mut Map<String, Value>) {
-        put(body, "max_recent_posts_per_account", self.max_posts.as_ref());
-        put(body, "post_lookback_days", self.lookback_days.as_ref());
-        self.scraping.add_to(body);
+        set_member(body, "max_recent_posts_per_account", self.max_posts.as_ref());
+        set_member(body, "post_lookback_days", self.lookback_days.as_ref());
+        self.interval.add_to(body);
     }
 }
 
-/// Flags of everything.
+/// Flags of videos, accounts and creators.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Common {
-    /// An entry of the metadata map; give it again for more. A change replaces the whole map
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+pub struct MetadataArgs {
+    /// Metadata entry; repeat for more. `set` replaces all metadata
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     metadata: Vec<(String, String)>,
 }
 
-impl Common {
-    /// Adds what was given to a body.
+impl MetadataArgs {
+    /// Adds the given flags to a body.
     pub fn add_to(&self, body: &mut Map<String, Value>) {
         if !self.metadata.is_empty() {
             let map: Map<String, Value> =
@@ -70,20 +70,20 @@ impl Common {
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("it is not of the form KEY=VALUE".to_owned()),
+        _ => Err("expected KEY=VALUE".to_owned()),
     }
 }
 
-/// A cap of an account: a number, or `default` for the organization's.
-fn cap(text: &str) -> Result<Value, String> {
+/// Parses a limit of an account: a number, or `default` (null) for the organization's limit.
+fn limit(text: &str) -> Result<Value, String> {
     match text {
         "default" => Ok(Value::Null),
         _ => match text.parse::<u32>() {
             Ok(number) if number > 0 => Ok(json!(number)),
-            _ => Err("it is neither a whole number of at least 1 nor `default`".to_owned()),
+            _ => Err("expected a whole number of at least 1, or `default`".to_owned()),
         },
     }
 }

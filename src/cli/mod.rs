@@ -1,4 +1,4 @@
-//! The command line: what may be typed, and which file does it. One file per command.
+//! The command line: arguments, dispatch and logging setup. One file per command.
 
 mod backfill;
 mod backup;
@@ -42,11 +42,11 @@ use crate::logging::{self, LogSettings};
 use crate::model::outbox::Action;
 use crate::report::{Answer, CliError, Exit, exit};
 
-/// Keeps one SQLite file in step with one CreatorAudit organization, with history.
+/// Mirrors a CreatorAudit organization into one SQLite file, with history.
 #[derive(Debug, Parser)]
 #[command(name = "creatormirror", version, after_help = exit::help_section())]
 pub struct Cli {
-    /// Flags of every command.
+    /// Global flags.
     #[command(flatten)]
     pub globals: Globals,
     /// The command.
@@ -57,15 +57,15 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Bring the mirror up to date once: one run over what is due, then exit
+    /// Bring the mirror up to date once, then exit
     Sync(sync::SyncArgs),
-    /// Keep the mirror up to date: the same run again and again, until a signal comes
+    /// Run the daemon, which keeps the mirror up to date
     Run(run::RunArgs),
-    /// Ask for the daily metrics of past days, also of those before the mirror existed
+    /// Fetch daily metrics of past days, including days before the mirror existed
     Backfill(backfill::BackfillArgs),
-    /// Queue the creation of a video, an account or a creator
+    /// Queue the creation of videos, accounts or creators
     Track(track::TrackArgs),
-    /// Queue a change of a video, an account or a creator
+    /// Queue a change to a video, an account or a creator
     Set(change::SetArgs),
     /// Queue the deletion of a video, an account or a creator
     Untrack(change::UntrackArgs),
@@ -73,38 +73,38 @@ pub enum Command {
     Link(change::LinkArgs),
     /// Queue the unlinking of an account from a creator
     Unlink(change::LinkArgs),
-    /// The queue, its outcomes, its dead letters
+    /// List, show, retry or discard queued writes
     Outbox(outbox::OutboxArgs),
-    /// Show at a dashboard how the mirror is doing, without key or network
+    /// Show the state of the mirror, without key or network
     Status(status::StatusArgs),
-    /// Check every precondition, a line each
+    /// Check every precondition, one line each
     Check(check::CheckArgs),
-    /// Make a page of pictures: the organization at a dashboard, without key or network
+    /// Write an HTML dashboard of the organization, without key or network
     Report(report::ReportArgs),
-    /// Explain every view and column, without database or network
+    /// Describe every view and column, without database or network
     Schema(schema::SchemaArgs),
-    /// Compare a sample of the mirror with the API, and repair what differs
+    /// Compare a sample of the mirror with the API and repair differences
     Verify(verify::VerifyArgs),
-    /// Copy the mirror to a file, also while others work on it
+    /// Copy the database to a file, even while it is in use
     Backup(backup::BackupArgs),
-    /// Put a copy of the mirror in place of the database, safely; the replaced file is kept
+    /// Replace the database with a backup; the replaced file is kept
     Restore(restore::RestoreArgs),
-    /// Write tables and views to CSV, JSON Lines or Parquet, from one snapshot
+    /// Export tables and views as CSV, JSON Lines or Parquet, from one snapshot
     Export(export::ExportArgs),
-    /// Serve a made-up API on loopback, to try things against
+    /// Serve a simulated API on loopback
     Sandbox(sandbox::SandboxArgs),
-    /// Mirror a simulated week in under a minute, with no key and no network
+    /// Mirror a simulated week in under a minute, without key or network
     Demo(demo::DemoArgs),
-    /// Print completions for a shell
+    /// Print shell completions
     Completions(completions::CompletionsArgs),
-    /// Print the manual page
+    /// Print a manual page
     Man(man::ManArgs),
 }
 
-/// Sets logging up and does what was typed. Returns how it ended, printed errors included.
+/// Initializes logging, runs the command and prints its answer or error. Returns the exit code.
 pub fn run(cli: &Cli, environment: &Environment, clock: &Clock) -> Exit {
     logging::init(cli.log_settings(), environment, clock);
-    runtime::survive_file_size_limit();
+    runtime::handle_file_size_limit();
     let answer = dispatch(cli, environment, clock);
     let exit = match answer.and_then(|answer| answer.print(cli.globals.quiet)) {
         Ok(()) => Exit::Done,
@@ -114,11 +114,11 @@ pub fn run(cli: &Cli, environment: &Environment, clock: &Clock) -> Exit {
     exit
 }
 
-/// Says what is wrong with the command line, or what help was asked for, and returns the exit code.
-pub fn refuse(error: &clap::Error, environment: &Environment) -> Exit {
+/// Prints a command-line error, or the requested help or version, and returns the exit code.
+pub fn print_usage_error(error: &clap::Error, environment: &Environment) -> Exit {
     let text = error.render();
     if !error.use_stderr() {
-        // A reader that has read enough is no error.
+        // Help and version. A closed pipe is not an error.
         let _ = error.print();
         return Exit::Done;
     }
@@ -174,7 +174,7 @@ impl Cli {
             | Command::Verify(_)
             | Command::Sandbox(_)
             | Command::Demo(_) => LevelFilter::INFO,
-            // Their answer says it all.
+            // The answer contains everything that would be logged at info.
             _ => LevelFilter::WARN,
         };
         LogSettings { level, default_level, format: self.globals.log_format }
@@ -188,12 +188,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn clap_definition_is_valid() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn quiet_beats_every_default() {
+    fn quiet_overrides_the_default_level() {
         let level = |arguments: &[&str]| {
             let arguments = ["creatormirror"].iter().chain(arguments);
             let settings = Cli::try_parse_from(arguments).unwrap().log_settings();
@@ -201,7 +201,7 @@ mod tests {
         };
         assert_eq!(level(&["sync"]), (None, LevelFilter::INFO));
         assert_eq!(level(&["status", "-q"]), (Some(LevelFilter::ERROR), LevelFilter::WARN));
-        let asked = (Some(LevelFilter::TRACE), LevelFilter::INFO);
-        assert_eq!(level(&["--log-level", "trace", "sync"]), asked);
+        let trace = (Some(LevelFilter::TRACE), LevelFilter::INFO);
+        assert_eq!(level(&["--log-level", "trace", "sync"]), trace);
     }
 }

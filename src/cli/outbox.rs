@@ -1,4 +1,4 @@
-//! `outbox`: the queue, its outcomes, its dead letters, and what can be done about them by hand.
+//! `outbox`: lists and shows queued writes, and retries or discards them.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -16,52 +16,52 @@ use crate::store::{Database, StoreError, StoreResult};
 #[derive(Debug, Clone, Args)]
 pub struct OutboxArgs {
     #[command(subcommand)]
-    what: What,
+    command: OutboxCommand,
 }
 
 #[derive(Debug, Clone, Subcommand)]
-enum What {
-    /// List entries, the latest last
+enum OutboxCommand {
+    /// List entries, oldest first
     List {
-        /// Only entries in these states, separated by commas
+        /// List only entries in these states, separated by commas
         #[arg(long, value_name = "STATES", value_delimiter = ',', value_parser = one_of(&State::ALL, State::name))]
         state: Vec<State>,
-        /// Only the last so many
+        /// List only the last N
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
         /// Print one JSON document on stdout
         #[arg(long)]
         json: bool,
     },
-    /// Show everything about an entry
+    /// Show all details of an entry
     Show {
-        /// Its number
+        /// Entry number
         entry: i64,
         /// Print one JSON document on stdout
         #[arg(long)]
         json: bool,
     },
-    /// Queue entries again that failed, were discarded or are held
+    /// Queue failed, discarded or held entries again
     Retry {
         #[command(flatten)]
-        named: Named,
-        /// All that are held, in a copy that takes the original's place
+        selected: EntryArgs,
+        /// Retry all held entries, after this database has replaced the original
         #[arg(long)]
         held: bool,
-        /// All that failed
+        /// Retry all failed entries
         #[arg(long)]
         failed: bool,
     },
-    /// Take entries back; what was sent of them is not undone
+    /// Discard entries; requests already sent are not undone
     Discard {
         #[command(flatten)]
-        named: Named,
+        selected: EntryArgs,
     },
 }
 
 #[derive(Debug, Clone, Args)]
-struct Named {
-    /// Their numbers
+struct EntryArgs {
+    /// Entry numbers
     #[arg(value_name = "N")]
     entries: Vec<i64>,
     /// Print one JSON document on stdout
@@ -71,16 +71,16 @@ struct Named {
 
 /// Runs the command.
 pub fn run(args: &OutboxArgs, context: &Context) -> Result<Answer, CliError> {
-    match &args.what {
-        What::List { state, limit, json } => list(context, state, *limit, *json),
-        What::Show { entry, json } => show(context, *entry, *json),
-        What::Retry { named, held, failed } => {
+    match &args.command {
+        OutboxCommand::List { state, limit, json } => list(context, state, *limit, *json),
+        OutboxCommand::Show { entry, json } => show(context, *entry, *json),
+        OutboxCommand::Retry { selected, held, failed } => {
             let mut states = Vec::new();
             states.extend(held.then_some(State::Held));
             states.extend(failed.then_some(State::Failed));
-            touch(context, named, &states, manual::retry)
+            change(context, selected, &states, manual::retry)
         }
-        What::Discard { named } => touch(context, named, &[], manual::discard),
+        OutboxCommand::Discard { selected } => change(context, selected, &[], manual::discard),
     }
 }
 
@@ -93,7 +93,7 @@ fn list(
     let store = context.open_to_read()?;
     let limit = limit.map_or(i64::MAX, i64::from);
     let entries = store.read(|c| outbox::list(c, states, limit));
-    let entries = entries.map_err(|error| context.storage(&error))?;
+    let entries = entries.map_err(|error| context.store_error(&error))?;
     let text = || report::table(&entries, context.clock.now());
     Ok(Answer::of(json, text, || document(&entries)))
 }
@@ -104,62 +104,61 @@ fn document(entries: &[Entry]) -> Value {
 
 fn show(context: &Context, entry: i64, json: bool) -> Result<Answer, CliError> {
     let store = context.open_to_read()?;
-    let found = store.read(|c| outbox::one(c, entry)).map_err(|error| context.storage(&error))?;
-    let found = found.ok_or_else(|| missing(entry))?;
+    let found =
+        store.read(|c| outbox::one(c, entry)).map_err(|error| context.store_error(&error))?;
+    let found = found.ok_or_else(|| {
+        CliError::new(Exit::Partial, format!("entry {entry} does not exist"))
+            .hint("see `creatormirror outbox list`")
+    })?;
     let text = || report::text(&found, context.clock.now());
     Ok(Answer::of(json, text, || report::json(&found)))
 }
 
-fn touch(
+/// Applies `change_one` to the selected entries and to all entries in `states`.
+fn change(
     context: &Context,
-    named: &Named,
+    selected: &EntryArgs,
     states: &[State],
-    deed: fn(&rusqlite::Transaction<'_>, i64, i64) -> StoreResult<ManualChange>,
+    change_one: fn(&rusqlite::Transaction<'_>, i64, i64) -> StoreResult<ManualChange>,
 ) -> Result<Answer, CliError> {
-    let failed = |error: StoreError| context.storage(&error);
-    if named.entries.is_empty() && states.is_empty() {
-        return Err(CliError::new(Exit::Usage, "which entries? Give their numbers"));
+    let failed = |error: StoreError| context.store_error(&error);
+    if selected.entries.is_empty() && states.is_empty() {
+        return Err(CliError::new(Exit::Usage, "no entries given")
+            .hint("give entry numbers; `creatormirror outbox list` shows them"));
     }
     let store = Database::open_without_lock(&context.config.database).map_err(failed)?;
     let now = instant::micros(context.clock.now());
-    let touched = store.write_durably(|tx| {
-        let mut entries = named.entries.clone();
+    let changes = store.write_durably(|tx| {
+        let mut entries = selected.entries.clone();
         if !states.is_empty() {
             entries.extend(outbox::list(tx, states, i64::MAX)?.iter().map(|entry| entry.entry));
         }
         entries
             .into_iter()
-            .map(|entry| Ok((entry, deed(tx, entry, now)?)))
+            .map(|entry| Ok((entry, change_one(tx, entry, now)?)))
             .collect::<StoreResult<Vec<_>>>()
     });
-    let touched = touched.map_err(failed)?;
+    let changes = changes.map_err(failed)?;
     let mut text = String::new();
     let mut problems = Vec::new();
-    for (entry, came) in &touched {
-        match came {
+    for (entry, change) in &changes {
+        match change {
             ManualChange::Now(state) => text.push_str(&format!("{entry} {state}\n")),
-            ManualChange::Missing => {
-                problems.push(format!("there is no entry {entry} in the outbox"))
-            }
+            ManualChange::Missing => problems.push(format!("entry {entry} does not exist")),
             ManualChange::Cannot(state) => problems.push(format!("entry {entry} is {state}")),
         }
     }
     let found = store.read(|c| {
-        let found = touched.iter().map(|(entry, _)| outbox::one(c, *entry));
+        let found = changes.iter().map(|(entry, _)| outbox::one(c, *entry));
         found.filter_map(Result::transpose).collect::<StoreResult<Vec<Entry>>>()
     });
     let found = found.map_err(failed)?;
-    let answer = Answer::of(named.json, || text, || document(&found));
+    let answer = Answer::of(selected.json, || text, || document(&found));
     Ok(answer.kind_outcome(match problems.is_empty() {
         true => Ok(()),
-        false => Err(CliError::new(
-            Exit::Partial,
-            format!("nothing was changed about these: {}", problems.join("; ")),
-        )),
+        false => {
+            let message = format!("some entries were not changed: {}", problems.join("; "));
+            Err(CliError::new(Exit::Partial, message))
+        }
     }))
-}
-
-fn missing(entry: i64) -> CliError {
-    CliError::new(Exit::Partial, format!("there is no entry {entry} in the outbox"))
-        .hint("`creatormirror outbox list` shows them")
 }

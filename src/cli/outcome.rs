@@ -1,5 +1,5 @@
-//! What came of a run, a verification or a backfill, here or by way of the daemon: the answer, and how it
-//! ends the program.
+//! Turns the report of a run, a verification or a backfill into text, JSON and an exit code, both
+//! here and in the daemon for a job.
 
 use serde_json::Value;
 
@@ -12,8 +12,11 @@ use crate::sync::Report;
 use crate::sync::backfill::BackfillReport;
 use crate::sync::verify_report::{KindVerifyReport, VerifyReport};
 
-/// Answers with the document that `--json` promises, where the command ended before it had one.
-pub fn promised(is_json: bool, answer: Result<Answer, CliError>) -> Result<Answer, CliError> {
+/// Adds a JSON document to an error, since `--json` always prints one.
+pub fn with_json_error(
+    is_json: bool,
+    answer: Result<Answer, CliError>,
+) -> Result<Answer, CliError> {
     match answer {
         Err(error) if is_json => {
             let document = sync_report::json_of_error(error.exit.code(), &error.message);
@@ -23,34 +26,37 @@ pub fn promised(is_json: bool, answer: Result<Answer, CliError>) -> Result<Answe
     }
 }
 
-/// Answers with what came of it, here or in the daemon.
+/// Answers with the outcome of a job, executed here or in the daemon.
 pub fn answer(is_json: bool, (job, verdict): (JobAnswer, Verdict)) -> Answer {
     Answer::report(is_json, || job.text, || job.json).kind_outcome(verdict)
 }
 
-/// What came of a run.
+/// Renders the report of a run.
 pub fn of_run(context: &Context, report: &Report) -> (JobAnswer, Verdict) {
-    let told = |exit_code| match &report.verified {
-        Some(verify_report) => (
-            verify_report::json(verify_report, report, exit_code),
-            verify_report::text(verify_report, report),
+    job_answer(verdict(context, report), |exit_code| match &report.verified {
+        Some(verified) => (
+            verify_report::json(verified, report, exit_code),
+            verify_report::text(verified, report),
         ),
         None => (sync_report::json(report, exit_code), sync_report::text(report)),
-    };
-    answered(verdict(context, report), told)
+    })
 }
 
-/// What came of a backfill.
+/// Renders the report of a backfill.
 pub fn of_backfill(context: &Context, report: &BackfillReport) -> (JobAnswer, Verdict) {
-    let told =
-        |exit_code| (backfill_report::json(report, exit_code), backfill_report::text(report));
-    answered(verdict_of_backfill(context, report), told)
+    job_answer(backfill_verdict(context, report), |exit_code| {
+        (backfill_report::json(report, exit_code), backfill_report::text(report))
+    })
 }
 
-fn answered(verdict: Verdict, told: impl FnOnce(u8) -> (Value, String)) -> (JobAnswer, Verdict) {
+/// Renders a report, given the exit code, as JSON and text.
+fn job_answer(
+    verdict: Verdict,
+    render: impl FnOnce(u8) -> (Value, String),
+) -> (JobAnswer, Verdict) {
     let error = verdict.as_ref().err();
     let exit_code = error.map_or(Exit::Done, |error| error.exit).code();
-    let (json, text) = told(exit_code);
+    let (json, text) = render(exit_code);
     let answer = JobAnswer {
         exit_code,
         json,
@@ -61,55 +67,46 @@ fn answered(verdict: Verdict, told: impl FnOnce(u8) -> (Value, String)) -> (JobA
     (answer, verdict)
 }
 
-/// How a run ends the program: the error to print, or the code of its success.
+/// Maps the report of a run to success or the error to exit with.
 pub fn verdict(context: &Context, report: &Report) -> Verdict {
-    if let Some(stop) = &report.run_error {
-        return Err(errors::ended(context, stop, report.key_name.as_deref()));
+    if let Some(error) = &report.run_error {
+        return Err(context.run_error(error, report.key_name.as_deref()));
     }
-    if let Some(error) =
-        errors::breakdown(report.kinds.iter().filter_map(|kind| kind.failure.as_ref()))
-    {
-        return Err(error);
-    }
-    let parts: Vec<String> = report
-        .kinds
-        .iter()
-        .filter(|kind| !kind.is_good())
-        .map(|kind| {
-            let detail = kind.kind_run.detail.as_deref().unwrap_or(kind.kind_run.outcome.name());
-            format!("{}: {detail}", kind.kind_run.kind)
-        })
-        .collect();
-    if !parts.is_empty() {
-        let parts = parts.join("; ");
-        return Err(CliError::new(Exit::Partial, format!("not all is mirrored; {parts}")));
+    let failures = report.kinds.iter().filter_map(|kind| kind.failure.as_ref());
+    errors::check_outage(failures)?;
+    let incomplete = report.kinds.iter().filter(|kind| !kind.is_good()).map(|kind| {
+        let detail = kind.kind_run.detail.as_deref().unwrap_or(kind.kind_run.outcome.name());
+        format!("{}: {detail}", kind.kind_run.kind)
+    });
+    let incomplete: Vec<String> = incomplete.collect();
+    if !incomplete.is_empty() {
+        let message = format!("the mirror is incomplete: {}", incomplete.join("; "));
+        return Err(CliError::new(Exit::Partial, message));
     }
     if let Some(daily) = &report.daily {
-        verdict_of_backfill(context, daily)?;
+        backfill_verdict(context, daily)?;
     }
-    if let Some(verify_report) =
-        report.verified.as_ref().filter(|verify_report| verify_report.differ())
-    {
-        return Err(differs(verify_report));
+    if let Some(verified) = report.verified.as_ref().filter(|verified| verified.differ()) {
+        return Err(difference_error(verified));
     }
     match (report.pushed.failed, report.pushed.left) {
         (0, 0) => Ok(()),
-        (failed, left) => Err(CliError::new(
-            Exit::Partial,
-            format!("not all that was queued is done: {failed} entries failed, {left} are tried again later"),
-        )
-        .hint("`creatormirror outbox list` shows them")),
+        (failed, left) => {
+            let message =
+                format!("queued writes are not done: {failed} failed, {left} will be retried");
+            Err(CliError::new(Exit::Partial, message).hint("see `creatormirror outbox list`"))
+        }
     }
 }
 
-/// The mirror is not what it should be.
-fn differs(verify_report: &VerifyReport) -> CliError {
-    let sum = |of: fn(&KindVerifyReport) -> u64| verify_report.kinds.iter().map(of).sum::<u64>();
+/// Reports what `verify` found to differ.
+fn difference_error(verified: &VerifyReport) -> CliError {
+    let sum = |of: fn(&KindVerifyReport) -> u64| verified.kinds.iter().map(of).sum::<u64>();
     let (drifted, missing) = (sum(|kind| kind.drifted), sum(|kind| kind.missing));
     let totals = sum(|kind| u64::from(kind.total.is_some_and(|total| total.differs())));
     let parts = [
         (drifted, "row, repaired", "rows, repaired"),
-        (missing, "row that is gone", "rows that are gone"),
+        (missing, "row gone from the API", "rows gone from the API"),
         (totals, "total", "totals"),
     ];
     let parts = parts.iter().filter(|(count, ..)| *count > 0);
@@ -120,47 +117,40 @@ fn differs(verify_report: &VerifyReport) -> CliError {
     let error = CliError::new(Exit::Partial, message);
     match totals + missing {
         0 => error,
-        _ => error.hint("`creatormirror sync --full` lists everything and settles what is gone"),
+        _ => error.hint("run `creatormirror sync --full` to list everything and mark removed rows"),
     }
 }
 
-/// How a backfill ends the program: the error to print, or the code of its success.
-fn verdict_of_backfill(context: &Context, report: &BackfillReport) -> Verdict {
-    if let Some(stop) = &report.run_error {
-        return Err(errors::ended(context, stop, None));
+/// Maps the report of a backfill to success or the error to exit with.
+fn backfill_verdict(context: &Context, report: &BackfillReport) -> Verdict {
+    if let Some(error) = &report.run_error {
+        return Err(context.run_error(error, None));
     }
     if report.is_unfilled {
-        return Err(CliError::new(Exit::Partial, "the mirror has no rows to ask for")
+        return Err(CliError::new(Exit::Partial, "cannot backfill: the mirror has no rows")
             .hint("run `creatormirror sync` first"));
     }
     let failures = report.kinds.iter().filter_map(|kind| kind.failure.as_ref());
-    if let Some(error) = errors::breakdown(failures) {
-        return Err(error);
-    }
-    let mut parts: Vec<String> = report
-        .kinds
-        .iter()
-        .filter_map(|kind| kind.kind_outcome.as_ref().map(|kind_outcome| (kind.kind, kind_outcome)))
-        .map(|(kind, kind_outcome)| {
-            format!(
-                "{kind}: {}",
-                kind_outcome.detail.as_deref().unwrap_or(kind_outcome.outcome.name())
-            )
-        })
-        .collect();
+    errors::check_outage(failures)?;
+    let failed = report.kinds.iter().filter_map(|kind| {
+        let ended = kind.kind_outcome.as_ref()?;
+        Some(format!("{}: {}", kind.kind, ended.detail.as_deref().unwrap_or(ended.outcome.name())))
+    });
+    let mut parts: Vec<String> = failed.collect();
     if report.refused_ids > 0 {
         parts.push(format!("the API refuses {} ids", report.refused_ids));
     }
     match (parts.is_empty(), report.sum(|done| done.passed_over)) {
         (true, 0) => Ok(()),
-        (true, rows) => Err(CliError::new(
-            Exit::Partial,
-            format!("the API has passed over {rows} daily figures: neither given nor not found"),
-        )
-        .hint("the next `creatormirror backfill` asks for them again")),
+        (true, rows) => {
+            let message =
+                format!("{rows} daily metrics missing: the API returned neither values nor errors");
+            Err(CliError::new(Exit::Partial, message)
+                .hint("run `creatormirror backfill` again to request them"))
+        }
         (false, _) => {
-            let parts = parts.join("; ");
-            Err(CliError::new(Exit::Partial, format!("not all days could be had; {parts}")))
+            let message = format!("daily metrics are incomplete: {}", parts.join("; "));
+            Err(CliError::new(Exit::Partial, message))
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What every command that queues a write has in common: the entry is on the disk when its number is
-//! printed, and `--wait` follows it to its end. Neither key nor network nor lock is needed.
+//! Queues writes for `track`, `set`, `untrack`, `link` and `unlink`. An entry is durable when its
+//! number is printed; `--wait` waits for its outcome. Needs neither key, network nor lock.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -18,22 +18,22 @@ use crate::report::{Answer, CliError, Exit, Verdict, outbox as report};
 use crate::store::outbox::{self, enqueue};
 use crate::store::{Database, StoreError, instance_lock};
 
-/// How often an entry is looked at while it is waited for.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often `--wait` polls the entries.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Bad lines of a file, and entries that are not done, that are listed.
+/// Maximum number of invalid lines or failed entries in a message.
 const LISTED_MAX: usize = 50;
 
-/// The most that is said about one bad line, characters.
+/// Maximum length of the reason for one line, characters.
 const REASON_CHARS_MAX: usize = 500;
 
-/// Entries that are in memory at once while they are printed.
-const PRINTED_AT_ONCE: i64 = 500;
+/// Entries read and printed at a time.
+const PRINT_BATCH: i64 = 500;
 
 /// Flags of every command that queues.
 #[derive(Debug, Clone, Args)]
 pub struct QueueArgs {
-    /// Wait for the outcome, for this long at most (as long as `max_wait` if no time is given)
+    /// Wait for the outcome, at most this long (default: `max_wait`)
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = crate::cli::globals::duration)]
     pub wait: Option<Option<Duration>>,
     /// Print one JSON document on stdout
@@ -41,96 +41,96 @@ pub struct QueueArgs {
     pub json: bool,
 }
 
-/// A request, and the line of the file it stands on.
-pub struct Asked {
-    /// The line, counted from 1; `None` for what was asked on the command line.
+/// A write to queue.
+pub struct QueueRequest {
+    /// Line number in the bulk input, counted from 1; `None` for the command line.
     pub line: Option<u64>,
-    /// The request.
+    /// The write.
     pub draft: Draft,
 }
 
-impl Asked {
-    /// The creation with this body.
+impl QueueRequest {
+    /// Creates a `track` request with this body.
     pub fn creation(kind: Kind, body: String, line: Option<u64>) -> Self {
         let (action, body) = (Action::Track, Some(body));
         Self { line, draft: Draft { kind, action, subject: None, account: None, body } }
     }
 }
 
-/// Queues one request.
-pub fn one(context: &Context, draft: Draft, args: &QueueArgs) -> Result<Answer, CliError> {
-    all(context, std::iter::once(Ok(Asked { line: None, draft })), args)
+/// Queues one write.
+pub fn queue_one(context: &Context, draft: Draft, args: &QueueArgs) -> Result<Answer, CliError> {
+    queue_all(context, std::iter::once(Ok(QueueRequest { line: None, draft })), args)
 }
 
-/// Queues requests: all of them, or none if any is wrong.
-pub fn all(
+/// Queues all of these writes, or none if any is invalid.
+pub fn queue_all(
     context: &Context,
-    asked: impl Iterator<Item = Result<Asked, CliError>>,
+    requests: impl Iterator<Item = Result<QueueRequest, CliError>>,
     args: &QueueArgs,
 ) -> Result<Answer, CliError> {
     let store = session::open_to_queue(context)?;
-    let entries = add(context, &store, asked)?;
-    // Nobody would send what was queued in a file that has been replaced.
-    store.check_in_place().map_err(|error| context.storage(&error))?;
+    let entries = add(context, &store, requests)?;
+    // No daemon would send entries of a file that has been replaced.
+    store.check_in_place().map_err(|error| context.store_error(&error))?;
     if !args.json {
-        print(context, &store, &entries, Form::Lines)?;
+        print(context, &store, &entries, OutputForm::Lines)?;
     }
-    let end = match args.wait {
+    let outcome = match args.wait {
         None => Ok(()),
         Some(limit) => wait(context, &store, &entries, limit),
     };
     if args.json {
-        print(context, &store, &entries, Form::Document)?;
+        print(context, &store, &entries, OutputForm::Document)?;
     } else if args.wait.is_some() && context.view != View::Silent {
-        print(context, &store, &entries, Form::Lines)?;
+        print(context, &store, &entries, OutputForm::Lines)?;
     }
-    Ok(Answer::none().kind_outcome(end))
+    Ok(Answer::none().kind_outcome(outcome))
 }
 
-/// Adds the entries in one transaction, so that their numbers follow each other.
+/// Adds the entries in one transaction, so that their numbers are consecutive.
 fn add(
     context: &Context,
     store: &Database,
-    asked: impl Iterator<Item = Result<Asked, CliError>>,
+    requests: impl Iterator<Item = Result<QueueRequest, CliError>>,
 ) -> Result<RangeInclusive<i64>, CliError> {
     let at = instant::micros(context.clock.now());
-    let mut wrong = Wrong::default();
-    let mut stopped = None;
+    let mut errors = LineErrors::default();
+    let mut input_error = None;
     let added = store.write_durably(|tx| {
         let mut entries: Option<RangeInclusive<i64>> = None;
-        for one in asked {
-            let one = match one {
-                Ok(one) => one,
+        for request in requests {
+            let request = match request {
+                Ok(request) => request,
                 Err(error) => {
-                    stopped = Some(error);
+                    input_error = Some(error);
                     break;
                 }
             };
-            match check(tx, &one.draft) {
+            match check(tx, &request.draft) {
                 Ok(checked) => {
-                    let entry = enqueue::add(tx, &one.draft, &checked, at)?;
+                    let entry = enqueue::add(tx, &request.draft, &checked, at)?;
                     entries = Some(entries.map_or(entry, |found| *found.start())..=entry);
                 }
-                Err(CheckError::Refused(reason)) => wrong.add(one.line, &reason),
+                Err(CheckError::Refused(reason)) => errors.add(request.line, &reason),
                 Err(CheckError::Store(error)) => return Err(error),
             }
         }
         match entries {
-            Some(entries) if stopped.is_none() && wrong.is_none() => Ok(entries),
-            // What was added is rolled back.
+            Some(entries) if input_error.is_none() && errors.is_empty() => Ok(entries),
+            // Any error rolls the transaction back.
             _ => Err(StoreError::Interrupted),
         }
     });
-    match stopped {
-        Some(error) => Err(error),
-        None if !wrong.is_none() => Err(wrong.refusal()),
-        None => added.map_err(|error| context.storage(&error)),
+    if let Some(error) = input_error {
+        return Err(error);
     }
+    errors.into_result()?;
+    added.map_err(|error| context.store_error(&error))
 }
 
-/// How entries are printed.
-enum Form {
-    /// A line each.
+/// How to print entries.
+enum OutputForm {
+    /// One line each.
     Lines,
     /// One JSON document.
     Document,
@@ -140,27 +140,27 @@ fn print(
     context: &Context,
     store: &Database,
     entries: &RangeInclusive<i64>,
-    form: Form,
+    form: OutputForm,
 ) -> Verdict {
     let mut next = *entries.start();
-    let mut begins_with = "{\"entries\":[";
+    let mut separator = "{\"entries\":[";
     loop {
-        let last = next.saturating_add(PRINTED_AT_ONCE - 1).min(*entries.end());
+        let last = next.saturating_add(PRINT_BATCH - 1).min(*entries.end());
         let found = store.read(|c| outbox::range(c, next..=last));
-        let found = found.map_err(|error| context.storage(&error))?;
+        let found = found.map_err(|error| context.store_error(&error))?;
         let mut text = String::new();
         for entry in &found {
             match form {
-                Form::Lines => text.push_str(&report::line(entry)),
-                Form::Document => {
-                    text.push_str(begins_with);
+                OutputForm::Lines => text.push_str(&report::line(entry)),
+                OutputForm::Document => {
+                    text.push_str(separator);
                     text.push_str(&report::json(entry).to_string());
-                    begins_with = ",";
+                    separator = ",";
                 }
             }
         }
         if last == *entries.end() {
-            if let Form::Document = form {
+            if let OutputForm::Document = form {
                 text.push_str("]}\n");
             }
             return answer::print(&text);
@@ -170,15 +170,15 @@ fn print(
     }
 }
 
-/// What is wrong with what was asked for, line by line where it came from a file.
+/// Errors of requests, with line numbers if they came from a file.
 #[derive(Debug, Default)]
-pub struct Wrong {
+pub struct LineErrors {
     count: usize,
     listed: Vec<(Option<u64>, String)>,
 }
 
-impl Wrong {
-    /// Adds what is wrong with one line.
+impl LineErrors {
+    /// Adds the error of one line.
     pub fn add(&mut self, line: Option<u64>, reason: &str) {
         self.count += 1;
         if self.listed.len() < LISTED_MAX {
@@ -186,15 +186,17 @@ impl Wrong {
         }
     }
 
-    /// Whether nothing is wrong.
-    pub const fn is_none(&self) -> bool {
+    /// Whether no error was added.
+    pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// What the user is told.
-    pub fn refusal(&self) -> CliError {
-        if let [(None, reason)] = self.listed.as_slice() {
-            return CliError::new(Exit::Usage, reason);
+    /// Returns a usage error that lists the errors, if there are any.
+    pub fn into_result(self) -> Verdict {
+        match self.listed.as_slice() {
+            [] => return Ok(()),
+            [(None, reason)] => return Err(CliError::new(Exit::Usage, reason)),
+            _ => {}
         }
         let lines = self.listed.iter().map(|(line, reason)| match line {
             Some(line) => format!("  line {line}: {reason}"),
@@ -204,74 +206,68 @@ impl Wrong {
         if self.count > self.listed.len() {
             lines.push(format!("  and {} more", self.count - self.listed.len()));
         }
-        let what = match self.count {
-            1 => "1 line is wrong".to_owned(),
-            count => format!("{count} lines are wrong"),
+        let invalid = match self.count {
+            1 => "1 line is invalid".to_owned(),
+            count => format!("{count} lines are invalid"),
         };
         let lines = lines.join("\n");
-        CliError::new(Exit::Usage, format!("{what}, and nothing was queued:\n{lines}"))
+        Err(CliError::new(Exit::Usage, format!("nothing was queued: {invalid}:\n{lines}")))
     }
 }
 
-/// Follows entries to their ends.
+/// Waits until all entries are finished, at most for `limit`.
 fn wait(
     context: &Context,
     store: &Database,
     entries: &RangeInclusive<i64>,
     limit: Option<Duration>,
 ) -> Verdict {
-    let failed = |error: StoreError| context.storage(&error);
+    let failed = |error: StoreError| context.store_error(&error);
     if !instance_lock::is_locked(store.path()) {
-        tracing::warn!(
-            "nothing is running that would send it; start `creatormirror run` or `sync`"
-        );
+        tracing::warn!("no daemon is running to send it: start `creatormirror run` or `sync`");
     }
     let mut left = limit.unwrap_or(context.config.max_wait);
-    runtime::runtime()?.block_on(async {
-        while store.read(|c| outbox::undone(c, entries, 0)).map_err(failed)?.open > 0 {
-            if left.is_zero() {
-                let open = store.read(|c| outbox::undone(c, entries, 0)).map_err(failed)?.open;
-                return Err(CliError::new(
-                    Exit::TryAgain,
-                    format!("{open} of {} entries are still open", count(entries)),
-                )
-                .hint("they stay queued; `creatormirror outbox list` shows them"));
+    runtime::current_thread()?.block_on(async {
+        loop {
+            let undone = store.read(|c| outbox::undone(c, entries, LISTED_MAX)).map_err(failed)?;
+            match (undone.open, undone.entries.as_slice()) {
+                (0, []) => return Ok(()),
+                (0, [entry]) => return Err(entry_error(store, *entry)),
+                (0, listed) => return Err(entries_error(undone.count, listed)),
+                (open, _) if left.is_zero() => {
+                    let count = entries.end() - entries.start() + 1;
+                    let message = format!("{open} of {count} entries are still open");
+                    return Err(CliError::new(Exit::TryAgain, message)
+                        .hint("they stay queued; see `creatormirror outbox list`"));
+                }
+                _ => {}
             }
-            let length = LOOK.min(left);
-            left -= length;
-            context.clock.sleep(length).await;
-        }
-        let undone = store.read(|c| outbox::undone(c, entries, LISTED_MAX)).map_err(failed)?;
-        match undone.entries.as_slice() {
-            [] => Ok(()),
-            [entry] => Err(why(store, *entry)),
-            listed => Err(not_done(undone.count, listed)),
+            let pause = POLL_INTERVAL.min(left);
+            left -= pause;
+            context.clock.sleep(pause).await;
         }
     })
 }
 
-fn count(entries: &RangeInclusive<i64>) -> i64 {
-    entries.end() - entries.start() + 1
-}
-
-fn not_done(count: i64, listed: &[i64]) -> CliError {
+/// Lists entries that failed or were discarded.
+fn entries_error(count: i64, listed: &[i64]) -> CliError {
     let mut text: Vec<String> = listed.iter().map(ToString::to_string).collect();
     let more = count.saturating_sub(i64::try_from(listed.len()).unwrap_or(i64::MAX));
     if more > 0 {
         text.push(format!("and {more} more"));
     }
     let text = text.join(", ");
-    CliError::new(Exit::Partial, format!("{count} entries are not done: {text}"))
-        .hint("`creatormirror outbox show N` tells why")
+    CliError::new(Exit::Partial, format!("{count} entries did not succeed: {text}"))
+        .hint("`creatormirror outbox show N` shows the reason")
 }
 
-/// Why one entry is not done.
-fn why(store: &Database, entry: i64) -> CliError {
+/// Explains why one entry did not succeed.
+fn entry_error(store: &Database, entry: i64) -> CliError {
     let found = store.read(|c| outbox::one(c, entry)).ok().flatten();
     let Some(found) = found else {
-        return CliError::new(Exit::Partial, format!("entry {entry} is not done"));
+        return CliError::new(Exit::Partial, format!("entry {entry} did not succeed"));
     };
-    let detail = found.detail.unwrap_or_else(|| "no reason is known".to_owned());
+    let detail = found.detail.unwrap_or_else(|| "unknown reason".to_owned());
     let error = CliError::new(Exit::Partial, format!("entry {entry} {}: {detail}", found.state));
     match found.hint {
         Some(hint) => error.hint(hint),

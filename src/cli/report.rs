@@ -1,5 +1,4 @@
-//! `report`: the organization at a dashboard, as one HTML page. Like `status` it needs neither key nor
-//! network nor lock.
+//! `report`: writes the dashboard, one HTML page. Needs neither key, network nor lock.
 
 use std::fs::Permissions;
 use std::io::{self, Write};
@@ -14,13 +13,13 @@ use crate::report::dashboard::{self as page, Facts};
 use crate::report::{Answer, CliError, Exit};
 use crate::store::dashboard;
 
-/// Mode of a new page: for its owner and group, like the mirror.
+/// Mode of a new page, like that of the database.
 const MODE: u32 = 0o640;
 
 /// Flags of `report`.
 #[derive(Debug, Clone, Args)]
 pub struct ReportArgs {
-    /// Write the page to this file, or to stdout for `-`
+    /// File to write, or `-` for stdout
     #[arg(long, short, value_name = "FILE", default_value = "report.html")]
     pub out: PathBuf,
 }
@@ -31,7 +30,7 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<Answer, CliError> {
     let now = context.clock.now();
     let dashboard = store
         .read(|c| dashboard::read(c, now.timestamp()))
-        .map_err(|error| context.storage(&error))?;
+        .map_err(|error| context.store_error(&error))?;
     let nonce = Uuid::new_v4().simple().to_string();
     let facts = Facts { dashboard: &dashboard, now, database: store.path(), nonce: &nonce };
     let page = page::page(&facts).map_err(|error| CliError::from_error(Exit::Partial, &error))?;
@@ -39,13 +38,14 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<Answer, CliError> {
         return Ok(Answer::text(page));
     }
     write(&args.out, page.as_bytes()).map_err(|error| {
-        CliError::new(Exit::Storage, format!("cannot write {}", args.out.display())).because(&error)
+        CliError::new(Exit::Storage, format!("cannot write `{}`", args.out.display()))
+            .because(&error)
     })?;
     Ok(Answer::text(format!("{}\n", args.out.display())))
 }
 
-/// Puts the file in its place when it is whole, so that nobody sees half of it. Where one is already,
-/// its mode is kept, and its group where that is allowed: a web server may have to read it.
+/// Writes the file atomically. A file that exists is replaced with its mode kept, and its group if
+/// allowed, so that a web server can still read it.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = tempfile::Builder::new()
@@ -54,7 +54,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .tempfile_in(folder.unwrap_or(Path::new(".")))?;
     file.write_all(bytes)?;
     if let Ok(replaced) = std::fs::metadata(path) {
-        // Giving a file to a group takes being in it; without that, the group stays ours.
+        // Fails if the user is not in that group; then the file keeps the user's group.
         let _ = std::os::unix::fs::fchown(file.as_file(), None, Some(replaced.gid()));
         let mode = replaced.permissions().mode() & 0o777;
         file.as_file().set_permissions(Permissions::from_mode(mode))?;

@@ -1,5 +1,5 @@
-//! `restore`: a copy of a mirror is put in place of the database. It needs neither key nor network, and
-//! nobody may be working on the database.
+//! `restore`: replaces the database with a backup. Needs neither key nor network, but the instance
+//! lock.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::store::restore;
 /// Arguments of `restore`.
 #[derive(Debug, Clone, Args)]
 pub struct RestoreArgs {
-    /// The copy to put in place; it is only read, with its `-wal` if there is one beside it
+    /// Backup to restore; it is only read, with its -wal file if there is one
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -25,36 +25,34 @@ pub struct RestoreArgs {
 pub fn run(args: &RestoreArgs, context: &Context) -> Result<Answer, CliError> {
     let now = instant::micros(context.clock.now());
     let (file, database) = (args.file.clone(), context.config.database.clone());
-    let copied =
-        backup::copying(context, move |tell| restore::restore(&file, &database, now, tell))?;
-    let restored = copied.map_err(|error| failure(context, &error))?;
+    let copied = backup::run_copy(context, move |on_progress| {
+        restore::restore(&file, &database, now, on_progress)
+    })?;
+    let restored = copied.map_err(|error| restore_error(context, &error))?;
     Ok(Answer::remark(report::restored(&restored)))
 }
 
-/// What went wrong, as the user is told.
-fn failure(context: &Context, error: &BackupError) -> CliError {
-    let found = |exit| CliError::from_error(exit, error).hint("the database is left as it was");
+fn restore_error(context: &Context, error: &BackupError) -> CliError {
+    let with = |exit| CliError::from_error(exit, error).hint("the database was not changed");
     match error {
         BackupError::Itself(_) => CliError::from_error(Exit::Usage, error)
-            .hint("move the copy elsewhere first, and name it there"),
-        BackupError::Busy(_) => found(Exit::TryAgain),
-        BackupError::Stopped => found(Exit::Partial),
+            .hint("move the backup to another path and name that"),
+        BackupError::Busy(_) => with(Exit::TryAgain),
+        BackupError::Stopped => with(Exit::Partial),
         BackupError::OtherOrganization { .. } => {
-            found(Exit::Storage).hint("--database FILE names another place for it")
+            with(Exit::Storage).hint("name another database file with `--database`")
         }
         BackupError::Exists(_) | BackupError::InUse(_) | BackupError::Damaged(_) => {
-            found(Exit::Storage)
+            with(Exit::Storage)
         }
         BackupError::Store(error) => match error {
-            StoreError::Locked(_) => found(Exit::TryAgain)
-                .hint("stop it first, as with `systemctl stop creatormirror`, and restore then"),
-            StoreError::NetworkFileSystem { .. } => context.storage(error),
-            StoreError::ForeignWal(_) => found(Exit::Storage)
-                .hint("copy FILE alone to another place, and restore it from there"),
-            StoreError::Newer { .. } => {
-                found(Exit::Storage).hint("install the newer creatormirror")
-            }
-            _ => found(Exit::Storage),
+            StoreError::Locked(_) => with(Exit::TryAgain)
+                .hint("stop it first, for example with `systemctl stop creatormirror`"),
+            StoreError::NetworkFileSystem { .. } => context.store_error(error),
+            StoreError::ForeignWal(_) => with(Exit::Storage)
+                .hint("copy FILE without its -wal file to another directory and restore that"),
+            StoreError::Newer { .. } => with(Exit::Storage).hint("install the newer creatormirror"),
+            _ => with(Exit::Storage),
         },
     }
 }

@@ -1,4 +1,4 @@
-//! `run`: the daemon.
+//! `run`: the daemon, with its signals, service notifications and watchdog heartbeat.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::cli::context::Context;
 use crate::cli::service_manager::ServiceManager;
 use crate::cli::{errors, outcome, runtime, session};
+use crate::clock::Clock;
 use crate::config::{Environment, Flags};
 use crate::daemon::{
     self, Answer as JobAnswer, DaemonHooks, DaemonSettings, Heartbeat, Reloaded, ServiceState,
@@ -25,37 +26,37 @@ use crate::store::open::IfMissing;
 use crate::sync::backfill::BackfillReport;
 use crate::sync::{Report, RunError};
 
-/// Waits for the rate limit that are longer than this are spent outside a run, where signals and
-/// jobs are heard.
-const WAIT_IN_RUN: Duration = Duration::from_secs(30);
+/// Longest wait for the rate limit within a run. A longer wait ends the run, so that the daemon can
+/// handle jobs meanwhile.
+const WAIT_IN_RUN_MAX: Duration = Duration::from_secs(30);
 
-/// A stop is over by then, whatever is in its way.
-const STOP_MAX: Duration = Duration::from_secs(4);
+/// A stop that takes longer ends the process.
+const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long lines may take to be written when the process ends at once.
-const FLUSH_AT_ONCE: Duration = Duration::from_millis(200);
+/// How long to flush logs when the process is ended by force.
+const FORCED_FLUSH_MAX: Duration = Duration::from_millis(200);
 
-/// How often the watchdog looks for a sign of life, if the service manager does not say.
-const HEARTBEAT_LOOK: Duration = Duration::from_secs(10);
+/// Longest interval of watchdog notifications.
+const WATCHDOG_INTERVAL_MAX: Duration = Duration::from_secs(10);
 
 /// Flags of `run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {}
 
-/// Runs the command. `flags` and `environment` are read again on SIGHUP.
+/// Runs the command. `flags` and `environment` are used again to reload on SIGHUP.
 pub fn run(
     context: &Context,
     flags: &Flags,
     environment: &Environment,
 ) -> Result<Answer, CliError> {
     let (key, _) = context.key()?;
-    let runtime = runtime::runtime()?;
+    let runtime = runtime::multi_thread()?;
     let heartbeat = Heartbeat::new(context.clock.clone());
     let metrics = Arc::new(Metrics::default());
     let session = session::open(context, key, watcher(&heartbeat, &metrics), IfMissing::Create)?;
-    let settings = settings(context, session.seed);
+    let settings = daemon_settings(context, session.seed);
     session.ctx.fetcher.set_request_settings(settings.request_settings);
-    let ended = runtime.block_on(async {
+    let result = runtime.block_on(async {
         let is_ready = Arc::new(AtomicBool::new(false));
         if let Some(address) = context.config.listen {
             let listener = Listener {
@@ -66,17 +67,17 @@ pub fn run(
                 clock: context.clock.clone(),
             };
             let address = listen::start(address, listener).await.map_err(|error| {
-                CliError::new(Exit::Config, format!("cannot listen on {address}")).because(&error)
+                CliError::new(Exit::Config, format!("cannot listen on `{address}`")).because(&error)
             })?;
             tracing::info!(%address, "listening");
         }
-        let counted = Arc::clone(&metrics);
+        let run_metrics = Arc::clone(&metrics);
         let clock = context.clock.clone();
         let manager = Arc::new(ServiceManager::new(environment));
         let hooks = DaemonHooks {
             signals: signals(heartbeat.clone(), Arc::clone(&manager))?,
-            notify: Box::new(move |news| {
-                match news {
+            notify: Box::new(move |state| {
+                match state {
                     ServiceState::KeyWorks(works) => {
                         metrics.set_key_ok(*works);
                         is_ready.store(*works, Ordering::Relaxed);
@@ -84,28 +85,28 @@ pub fn run(
                     ServiceState::ApiAnswers(answers) => metrics.set_api_up(*answers),
                     _ => {}
                 }
-                notify(&manager, news);
+                notify(&manager, state);
             }),
-            note: Box::new(move |report, took| counted.count_run(report, took, clock.now())),
+            note: Box::new(move |report, took| run_metrics.count_run(report, took, clock.now())),
             reload: reload(context, flags, environment, &session),
             answer: answer(context),
             answer_backfill: answer_backfill(context),
             heartbeat,
         };
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), database = %session.ctx.store.path().display(), "running");
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), database = %session.ctx.store.path().display(), "daemon started");
         Ok::<_, CliError>(daemon::run(session.ctx, settings, hooks).await)
     })?;
-    match ended.map_err(session::interrupted) {
+    match result.map_err(session::interrupted) {
         Ok(()) | Err(RunError::Interrupted) => {
-            tracing::info!("stopped");
+            tracing::info!("daemon stopped");
             Ok(Answer::none())
         }
-        Err(RunError::Store(error)) => Err(context.storage(&error)),
-        Err(stop) => Err(errors::stopped(&stop)),
+        Err(RunError::Store(error)) => Err(context.store_error(&error)),
+        Err(error) => Err(errors::run_error(&error)),
     }
 }
 
-/// Every event is a sign of life, and counts.
+/// Passes every event of a run to the heartbeat and the metrics.
 fn watcher(heartbeat: &Heartbeat, metrics: &Arc<Metrics>) -> Watcher {
     let (heartbeat, metrics) = (heartbeat.watcher(), Arc::clone(metrics));
     Watcher::new(move |event| {
@@ -114,44 +115,44 @@ fn watcher(heartbeat: &Heartbeat, metrics: &Arc<Metrics>) -> Watcher {
     })
 }
 
-fn settings(context: &Context, seed: u64) -> DaemonSettings {
+fn daemon_settings(context: &Context, seed: u64) -> DaemonSettings {
     DaemonSettings {
-        run_id: session::settings(context, seed),
-        request_settings: session::request_settings(context, WAIT_IN_RUN),
+        run_id: session::sync_settings(context, seed),
+        request_settings: session::request_settings(context, WAIT_IN_RUN_MAX),
         freshness_target: context.config.freshness_target,
     }
 }
 
-/// Listens for signals. A second call to stop, or a stop that takes too long, ends the process where
-/// it stands: what is committed is safe.
+/// Listens for signals. A second stop signal, or a stop that takes too long, ends the process by
+/// force; committed data is safe.
 fn signals(
     heartbeat: Heartbeat,
     manager: Arc<ServiceManager>,
 ) -> Result<mpsc::Receiver<Signal>, CliError> {
     let (sender, receiver) = mpsc::channel(16);
     let is_stopping = Arc::new(AtomicBool::new(false));
-    runtime::note_end();
+    runtime::stop_busy_wait_on_signal();
     let signals = [
         (SignalKind::terminate(), Signal::Terminate),
         (SignalKind::interrupt(), Signal::Terminate),
         (SignalKind::hangup(), Signal::Reload),
         (SignalKind::user_defined1(), Signal::Summary),
     ];
-    for (kind, call) in signals {
+    for (kind, request) in signals {
         let mut signal = signal(kind).map_err(|error| {
             CliError::new(Exit::Config, "cannot listen for signals").because(&error)
         })?;
         let (sender, is_stopping) = (sender.clone(), Arc::clone(&is_stopping));
         tokio::spawn(async move {
             while signal.recv().await.is_some() {
-                if call == Signal::Terminate {
+                if request == Signal::Terminate {
                     if is_stopping.swap(true, Ordering::Relaxed) {
-                        logging::flush(FLUSH_AT_ONCE);
+                        logging::flush(FORCED_FLUSH_MAX);
                         std::process::exit(i32::from(Exit::Partial.code()));
                     }
-                    tokio::spawn(end_in_time());
+                    tokio::spawn(enforce_stop_timeout());
                 }
-                if sender.send(call).await.is_err() {
+                if sender.send(request).await.is_err() {
                     return;
                 }
             }
@@ -161,28 +162,27 @@ fn signals(
     Ok(receiver)
 }
 
-/// The end must not wait for a database that somebody else holds.
-async fn end_in_time() {
-    crate::clock::Clock::System.sleep(STOP_MAX).await;
-    tracing::warn!("ended in the middle of something; what is committed is safe");
-    logging::flush(FLUSH_AT_ONCE);
+/// Ends the process after [`STOP_TIMEOUT`], for example while another process locks the database.
+async fn enforce_stop_timeout() {
+    Clock::System.sleep(STOP_TIMEOUT).await;
+    tracing::warn!("stop timed out: exiting now; committed data is safe");
+    logging::flush(FORCED_FLUSH_MAX);
     std::process::exit(i32::from(Exit::Done.code()));
 }
 
-/// Tells the service manager that all is well, for as long as it is.
+/// Notifies systemd's watchdog as long as the daemon's loop is alive.
 async fn watchdog(heartbeat: Heartbeat, manager: Arc<ServiceManager>) {
-    let Some(limit) = sd_notify::watchdog_enabled() else { return };
-    let clock = crate::clock::Clock::System;
+    let Some(timeout) = sd_notify::watchdog_enabled() else { return };
     loop {
         if heartbeat.is_good() {
             manager.notify(&[NotifyState::Watchdog]);
         }
-        clock.sleep((limit / 3).min(HEARTBEAT_LOOK)).await;
+        Clock::System.sleep((timeout / 3).min(WATCHDOG_INTERVAL_MAX)).await;
     }
 }
 
-fn notify(manager: &ServiceManager, news: &ServiceState) {
-    match news {
+fn notify(manager: &ServiceManager, state: &ServiceState) {
+    match state {
         ServiceState::Ready => manager.notify(&[NotifyState::Ready]),
         ServiceState::Status(text) => {
             tracing::debug!("{text}");
@@ -197,7 +197,7 @@ fn notify(manager: &ServiceManager, news: &ServiceState) {
     }
 }
 
-/// Reads settings and key again. What cannot change while the database is open, stays.
+/// Returns the hook that loads settings and key again. `database` stays as it is until a restart.
 fn reload(
     context: &Context,
     flags: &Flags,
@@ -209,14 +209,14 @@ fn reload(
     let database = context.config.database.clone();
     let seed = session.seed;
     Box::new(move || {
-        let told = |error: CliError| error.message;
-        let context = Context::load(&flags, &environment, clock.clone(), view).map_err(told)?;
+        let message = |error: CliError| error.message;
+        let context = Context::load(&flags, &environment, clock.clone(), view).map_err(message)?;
         if context.config.database != database {
-            tracing::warn!("`database` changes with a restart only");
+            tracing::warn!("`database` ignored on reload: restart the daemon to change it");
         }
-        let (key, _) = context.key().map_err(told)?;
-        let client = session::client(&context, key).map_err(told)?;
-        Ok(Reloaded { client, settings: settings(&context, seed) })
+        let (key, _) = context.key().map_err(message)?;
+        let client = session::client(&context, key).map_err(message)?;
+        Ok(Reloaded { client, settings: daemon_settings(&context, seed) })
     })
 }
 

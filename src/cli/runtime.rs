@@ -1,4 +1,4 @@
-//! The runtimes of commands, and the signals that end them.
+//! Tokio runtimes, and the signals that stop a command.
 
 use std::io;
 use std::sync::Arc;
@@ -9,36 +9,36 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::report::{CliError, Exit};
 use crate::store::busy;
 
-/// One worker decodes while the other writes; more would only wait.
+/// Worker threads: one decodes while another serves connections.
 const WORKERS: usize = 2;
 
-/// The runtime for commands that talk to the API or serve it, and do several things at a time.
-pub fn runtime() -> Result<Runtime, CliError> {
-    started(Builder::new_multi_thread().worker_threads(WORKERS))
+/// Creates a runtime for commands that do several things at a time.
+pub fn multi_thread() -> Result<Runtime, CliError> {
+    build(Builder::new_multi_thread().worker_threads(WORKERS))
 }
 
-/// The runtime for a command that does one thing and ends. An answer need not change threads on its
-/// way in; what blocks has a thread of its own all the same.
-pub fn runtime_of_one() -> Result<Runtime, CliError> {
-    started(&mut Builder::new_current_thread())
+/// Creates a runtime for one-shot commands, whose responses need not change threads. Blocking work
+/// runs on separate threads.
+pub fn current_thread() -> Result<Runtime, CliError> {
+    build(&mut Builder::new_current_thread())
 }
 
-fn started(builder: &mut Builder) -> Result<Runtime, CliError> {
+fn build(builder: &mut Builder) -> Result<Runtime, CliError> {
     let failed = |error| CliError::new(Exit::Storage, "cannot start the runtime").because(&error);
     builder.enable_all().build().map_err(failed)
 }
 
-/// Lets a write beyond the file size limit fail like one on a full disk. By default SIGXFSZ ends the
-/// process without a message.
-pub fn survive_file_size_limit() {
+/// Handles SIGXFSZ, so that a write beyond the file size limit fails with an error. By default the
+/// signal kills the process without a message.
+pub fn handle_file_size_limit() {
     let flag = Arc::default();
     if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, flag) {
-        tracing::warn!(%error, "cannot handle SIGXFSZ: the file size limit would end the process");
+        tracing::warn!(%error, "cannot handle SIGXFSZ: reaching the file size limit would kill the process");
     }
 }
 
-/// A busy database is waited for no longer once a signal has come.
-pub fn note_end() {
+/// Lets SIGINT and SIGTERM end a wait for a busy database.
+pub fn stop_busy_wait_on_signal() {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         if let Err(error) = signal_hook::flag::register(signal, busy::shutdown_flag()) {
             tracing::warn!(%error, "cannot listen for signals");
@@ -46,10 +46,10 @@ pub fn note_end() {
     }
 }
 
-/// Waits for SIGINT or SIGTERM. From this call on, not from when it is first waited for, they do not end
-/// the process. To be called within a runtime.
+/// Waits for SIGINT or SIGTERM. From this call on (not from the first poll) they no longer kill the
+/// process. Must be called within a runtime.
 pub fn stop_signal() -> impl Future<Output = ()> {
-    note_end();
+    stop_busy_wait_on_signal();
     let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
     let wait = async |signal: io::Result<Signal>| match signal {
         Ok(mut signal) => drop(signal.recv().await),

@@ -1,4 +1,4 @@
-//! `sandbox`: the embedded API alone, for trying things by hand.
+//! `sandbox`: serves the simulated API alone.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -14,45 +14,45 @@ use crate::sandbox::{self, SandboxSettings};
 /// Flags of `sandbox`.
 #[derive(Debug, Clone, Args)]
 pub struct SandboxArgs {
-    /// Listen on this loopback address; port 0 takes any free one
+    /// Loopback address to listen on; port 0 selects a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787", value_parser = loopback)]
     pub listen: SocketAddr,
-    /// How many accounts there are
+    /// Number of accounts
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub accounts: u32,
-    /// How many individually tracked videos there are
+    /// Number of individually tracked videos
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub videos: u32,
-    /// How many videos there are in the feeds of the accounts
+    /// Number of videos in the feeds of the accounts
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub account_videos: u32,
-    /// How many creators there are
+    /// Number of creators
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub creators: u32,
-    /// The same seed makes the same world
+    /// Seed of the generated data; the same seed gives the same data
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     pub seed: u64,
-    /// Requests that a key may make in a window
+    /// Rate limit: requests per key and window
     #[arg(long, value_name = "N", default_value = "600")]
     pub rate_limit: NonZeroU32,
-    /// The length of that window
+    /// Length of the rate limit window
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::cli::globals::duration)]
     pub rate_window: Duration,
-    /// Answer this much later
+    /// Delay of every response
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = crate::cli::globals::duration)]
     pub latency: Duration,
-    /// The share of requests that go wrong in some way, from 0 to 1
+    /// Share of requests that fail in a random way, from 0 to 1
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability)]
     pub chaos: f64,
 }
 
-/// Runs the command: serves until a signal comes.
+/// Runs the command: serves until a stop signal.
 pub fn run(args: &SandboxArgs, clock: &Clock) -> Result<Answer, CliError> {
     let settings = args.settings();
     let key = settings.keys.first().map(|key| key.key.clone()).unwrap_or_default();
-    runtime::runtime()?.block_on(async {
+    runtime::multi_thread()?.block_on(async {
         let sandbox = sandbox::start(settings, clock.clone(), args.listen).await.map_err(|error| {
-            CliError::new(Exit::Unavailable, format!("cannot listen on {}", args.listen)).because(&error)
+            CliError::new(Exit::Unavailable, format!("cannot listen on `{}`", args.listen)).because(&error)
         })?;
         let url = sandbox.base_url();
         answer::print(&format!(
@@ -89,7 +89,7 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
         text.parse().map_err(|_| "expected an address and a port such as 127.0.0.1:8787")?;
     match address.ip().is_loopback() {
         true => Ok(address),
-        false => Err("the sandbox serves loopback only".to_owned()),
+        false => Err("expected a loopback address".to_owned()),
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn others_are_not_served() {
+    fn listens_on_loopback_only() {
         assert!(loopback("127.0.0.1:0").is_ok() && loopback("[::1]:80").is_ok());
         for wrong in ["0.0.0.0:80", "10.0.0.1:80", "localhost", "127.0.0.1"] {
             assert!(loopback(wrong).is_err(), "{wrong}");
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn chaos_is_a_share() {
+    fn chaos_is_a_probability() {
         assert_eq!(probability("0.25"), Ok(0.25));
         for wrong in ["1.5", "-0.1", "NaN", "10%"] {
             assert!(probability(wrong).is_err(), "{wrong}");

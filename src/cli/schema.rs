@@ -1,4 +1,4 @@
-//! `schema`: what every view and column means. It needs no database, only this program.
+//! `schema`: describes every view and column, without a database.
 
 use std::path::Path;
 
@@ -8,13 +8,13 @@ use crate::report::{Answer, CliError, Exit, datasette, schema as report};
 use crate::store::schema_docs::{TABLES, VIEWS, ViewFact};
 use crate::store::{cookbook, open};
 
-/// What Datasette calls a database, unless the file is called otherwise.
+/// Default name of the database in Datasette metadata.
 const DATABASE: &str = "creatormirror";
 
 /// Arguments of `schema`.
 #[derive(Debug, Clone, Args)]
 pub struct SchemaArgs {
-    /// Only these views
+    /// Describe only these views
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Print one JSON document on stdout
@@ -23,14 +23,14 @@ pub struct SchemaArgs {
     /// Print Markdown
     #[arg(long, group = "form")]
     pub markdown: bool,
-    /// Print metadata for Datasette, with the cookbook's queries, for a file named as --database is
+    /// Print Datasette metadata with example queries, for a file with the name given by --database
     #[arg(long, group = "form", conflicts_with = "names")]
     pub datasette: bool,
 }
 
-/// Runs the command. Of the database only the name matters.
+/// Runs the command. Only the file name of `database` is used.
 pub fn run(args: &SchemaArgs, database: Option<&Path>) -> Result<Answer, CliError> {
-    let views = chosen(&args.names)?;
+    let views = select(&args.names)?;
     if args.markdown {
         return Ok(Answer::text(report::markdown(&views)));
     }
@@ -44,13 +44,13 @@ pub fn run(args: &SchemaArgs, database: Option<&Path>) -> Result<Answer, CliErro
     Ok(Answer::of(args.json, || report::text(&views), json))
 }
 
-fn chosen(names: &[String]) -> Result<Vec<ViewFact>, CliError> {
+fn select(names: &[String]) -> Result<Vec<ViewFact>, CliError> {
     if let Some(name) = names.iter().find(|name| !VIEWS.iter().any(|one| one.name == **name)) {
         let known: Vec<_> = VIEWS.iter().map(|view| view.name).collect();
-        let error = CliError::new(Exit::Usage, format!("there is no view `{name}`"));
-        return Err(error.hint(format!("there are {}", known.join(", "))));
+        let error = CliError::new(Exit::Usage, format!("unknown view `{name}`"));
+        return Err(error.hint(format!("known views: {}", known.join(", "))));
     }
-    let is_wanted =
+    let is_selected =
         |view: &&ViewFact| names.is_empty() || names.iter().any(|name| name == view.name);
-    Ok(VIEWS.iter().filter(is_wanted).copied().collect())
+    Ok(VIEWS.iter().filter(is_selected).copied().collect())
 }

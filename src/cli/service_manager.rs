@@ -1,4 +1,5 @@
-//! Messages to systemd, or whoever else listens on `NOTIFY_SOCKET`, by the protocol of sd_notify(3).
+//! Notifications to systemd or another service manager, by the sd_notify(3) protocol on
+//! `NOTIFY_SOCKET`.
 
 use std::ffi::OsStr;
 use std::io;
@@ -11,11 +12,11 @@ use sd_notify::NotifyState;
 
 use crate::config::Environment;
 
-/// The variable that names the socket: a path, or `@` and the name of an abstract socket, which
-/// `sd_notify::notify` would take for a path.
+/// Names the socket: a path, or `@` and the name of an abstract socket (which `sd_notify::notify`
+/// does not support).
 const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
-/// Whom the daemon tells how it is doing.
+/// The service manager to notify, if there is one.
 #[derive(Debug)]
 pub struct ServiceManager {
     socket: Option<SocketAddr>,
@@ -23,19 +24,20 @@ pub struct ServiceManager {
 }
 
 impl ServiceManager {
-    /// The one of this environment. Where there is none, nobody is told, and that is no error.
+    /// Reads the socket from the environment. Without one, `notify` does nothing.
     pub fn new(environment: &Environment) -> Self {
         let socket = environment.get(NOTIFY_SOCKET).and_then(|name| match address(name) {
             Ok(socket) => Some(socket),
             Err(error) => {
-                tracing::warn!(%error, "invalid {NOTIFY_SOCKET}: the service manager is not notified");
+                tracing::warn!(%error, "invalid {NOTIFY_SOCKET}: service manager not notified");
                 None
             }
         });
         Self { socket, has_failed: AtomicBool::new(false) }
     }
 
-    /// Sends these states in one message. A failure is logged; a lasting one is a warning only once.
+    /// Sends these states in one message. Logs a failure, as a warning only the first time in a
+    /// row.
     pub fn notify(&self, states: &[NotifyState<'_>]) {
         let Some(socket) = &self.socket else { return };
         let Err(error) = send(socket, states) else {

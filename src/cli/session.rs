@@ -1,5 +1,5 @@
-//! What every command that talks to the API needs: the key, the mirror, the way to send, and how
-//! their errors become exit codes.
+//! Sets up what commands that talk to the API need: key, database, client and settings; and runs a
+//! sync with them.
 
 use std::time::Duration;
 
@@ -19,17 +19,17 @@ use crate::store::open::IfMissing;
 use crate::store::{Database, StoreError, busy, instance};
 use crate::sync::{self, Report, RunError, RunOptions, SyncSettings};
 
-/// An open mirror and a way to fill it.
+/// An open database with a client.
 pub struct Session {
-    /// Where passes work.
+    /// Context of runs.
     pub ctx: SyncContext,
-    /// What they go by.
+    /// Settings of runs.
     pub settings: SyncSettings,
-    /// What differs between installations.
+    /// Seed of the full-sync schedules, one per database.
     pub seed: u64,
 }
 
-/// Opens the mirror under the lock, and makes ready to send with `key`.
+/// Opens the database under the instance lock and creates a client with `key`.
 pub fn open(
     context: &Context,
     key: SecretString,
@@ -38,24 +38,25 @@ pub fn open(
 ) -> Result<Session, CliError> {
     let config = &context.config;
     let client = client(context, key)?;
-    let failed = |error| context.storage(&error);
+    let failed = |error| context.store_error(&error);
     let database = Database::open(&config.database, if_missing).map_err(failed)?;
-    let seed = seed(&database).map_err(failed)?;
-    // A daemon that was killed left its name here; nobody is to hand jobs to us for it.
+    let seed = schedule_seed(&database).map_err(failed)?;
+    // A daemon that was killed is still registered; clear it, so that no job is submitted to this
+    // process.
     database.write(|tx| instance::set_runner(tx, None)).map_err(failed)?;
     let request_settings = request_settings(context, config.max_wait);
     let fetcher = Fetcher::open(client, database, context.clock.clone(), watcher, request_settings)
-        .map_err(|error| context.storage(&error))?;
+        .map_err(failed)?;
     Ok(Session {
         ctx: SyncContext::new(fetcher, config.freshness_target),
-        settings: settings(context, seed),
+        settings: sync_settings(context, seed),
         seed,
     })
 }
 
-/// Works on a mirror, from opening it to leaving it, with progress shown. `work` hears of a signal by
+/// Opens a session, runs `work` with progress shown, and closes the session. `work` handles signals
 /// itself.
-pub fn with<T>(
+pub fn with_session<T>(
     context: &Context,
     runtime: &Runtime,
     if_missing: IfMissing,
@@ -68,22 +69,22 @@ pub fn with<T>(
         let done = work(&mut session).await;
         drop(progress);
         let store = &session.ctx.store;
-        store.check_in_place().await.map_err(|error| context.storage(&error))?;
+        store.check_in_place().await.map_err(|error| context.store_error(&error))?;
         if let Err(error) = store.truncate_wal().await {
-            tracing::warn!(%error, "the write-ahead log could not be cut");
+            tracing::warn!(%error, "cannot truncate the write-ahead log");
         }
         Ok(done)
     })
 }
 
-/// Does one run on a mirror. A signal drops it where it waits; a write that is under way still ends.
-pub fn run_id(
+/// Executes one run. A signal cancels it at its next await; a database write in progress completes.
+pub fn run_once(
     context: &Context,
     runtime: &Runtime,
     if_missing: IfMissing,
     options: &RunOptions,
 ) -> Result<Report, CliError> {
-    with(context, runtime, if_missing, async |session: &mut Session| {
+    with_session(context, runtime, if_missing, async |session: &mut Session| {
         let report = tokio::select! {
             report = sync::run_and_grow(&mut session.ctx, options, &session.settings) => Some(report),
             () = runtime::stop_signal() => None,
@@ -97,40 +98,41 @@ pub fn run_id(
     })
 }
 
-/// A database that was busy when the program was to end was not waited for: that is a signal's doing.
-pub fn interrupted(stop: RunError) -> RunError {
-    match stop {
+/// Maps a database error after a stop signal to `Interrupted`: the signal ends the wait for a busy
+/// database.
+pub fn interrupted(error: RunError) -> RunError {
+    match error {
         RunError::Store(_) if busy::is_shutting_down() => RunError::Interrupted,
-        stop => stop,
+        error => error,
     }
 }
 
-/// Insists on a mirror, for commands that do not make one.
-pub fn must_exist(context: &Context) -> Result<(), CliError> {
+/// Fails if the database does not exist, for commands that do not create one.
+pub fn require_database(context: &Context) -> Result<(), CliError> {
     let database = &context.config.database;
     match database.exists() {
         true => Ok(()),
-        false => Err(context.storage(&StoreError::Missing(database.clone()))),
+        false => Err(context.store_error(&StoreError::Missing(database.clone()))),
     }
 }
 
-/// Opens the database to queue a write, beside whoever works on it. One that is not there is made where
-/// the command line names it; a setting that is wrong must not make a mirror that nobody sends from.
+/// Opens the database to queue a write, beside other processes. Creates it only if `--database`
+/// names it: a wrong setting must not create a queue that no daemon sends.
 pub fn open_to_queue(context: &Context) -> Result<Database, CliError> {
     let database = &context.config.database;
     let is_named = matches!(context.config.origin(Setting::Database), Origin::Flag(_));
     if is_named && !database.exists() {
         match Database::open(database, IfMissing::Create) {
-            // Another process makes it at this moment, if it is locked.
+            // Locked: another process is creating it.
             Ok(_) | Err(StoreError::Locked(_)) => {}
-            Err(error) => return Err(context.storage(&error)),
+            Err(error) => return Err(context.store_error(&error)),
         }
     }
-    Database::open_without_lock(database).map_err(|error| context.storage(&error))
+    Database::open_without_lock(database).map_err(|error| context.store_error(&error))
 }
 
-/// What passes go by, for an installation with this seed.
-pub fn settings(context: &Context, seed: u64) -> SyncSettings {
+/// Returns the settings of runs.
+pub fn sync_settings(context: &Context, seed: u64) -> SyncSettings {
     let config = &context.config;
     SyncSettings {
         full_syncs: config.full_syncs(seed),
@@ -142,7 +144,7 @@ pub fn settings(context: &Context, seed: u64) -> SyncSettings {
     }
 }
 
-/// How requests are bounded, when a run may wait so long for the rate limit.
+/// Returns the limits of requests, with this maximum wait for the rate limit.
 pub fn request_settings(context: &Context, max_wait: Duration) -> RequestSettings {
     RequestSettings {
         rate_share: context.config.rate_share,
@@ -152,19 +154,19 @@ pub fn request_settings(context: &Context, max_wait: Duration) -> RequestSetting
     }
 }
 
-/// The number that seeds the minutes of this installation's full syncs.
-pub fn seed(store: &Database) -> Result<u64, StoreError> {
+/// Returns the database's seed, which sets the minutes of its full syncs.
+pub fn schedule_seed(store: &Database) -> Result<u64, StoreError> {
     Ok(store.read(instance::identity)?.seed())
 }
 
-/// Makes ready to send with `key`.
+/// Creates a client with `key`.
 pub fn client(context: &Context, key: SecretString) -> Result<Client, CliError> {
     let built = Client::new(&context.config.api(key));
-    let client = built.map_err(|error| errors::unbuildable(&error))?;
+    let client = built.map_err(|error| errors::client_error(&error))?;
     Ok(client.with_clock(context.clock.clone()))
 }
 
-/// Retries of processes that failed together must not come back together.
+/// Seed of retry jitter, so that processes that failed together retry at different times.
 fn jitter_seed(clock: &Clock) -> u64 {
     let boot = clock.boot();
     let nanos = u64::try_from(boot.elapsed.as_nanos()).unwrap_or(0);

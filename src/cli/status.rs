@@ -1,5 +1,5 @@
-//! `status`: how the mirror is doing, from the database alone. It needs neither key nor network nor
-//! lock, so that it works beside whoever writes, and for those who may only read.
+//! `status`: shows the state of the mirror from the database alone. Needs neither key, network,
+//! lock nor write access.
 
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -11,6 +11,7 @@ use crate::report::rate::RateLimit;
 use crate::report::status::{self as report, NextListing, Status};
 use crate::report::{Answer, CliError};
 use crate::schedule::FullSyncSchedule;
+use crate::store::backoff::Backoff;
 use crate::store::status::{self, KindStatus, Snapshot};
 use crate::store::{Database, StoreResult, instance_lock};
 
@@ -24,15 +25,15 @@ pub struct StatusArgs {
 
 /// Runs the command.
 pub fn run(args: &StatusArgs, context: &Context) -> Result<Answer, CliError> {
-    let status = read(context).map_err(|error| context.storage(&error))?;
+    let status = read(context).map_err(|error| context.store_error(&error))?;
     Ok(Answer::of(args.json, || report::text(&status), || report::json(&status)))
 }
 
 fn read(context: &Context) -> StoreResult<Status> {
     let store = Database::open_to_read(&context.config.database)?;
     let (now, boot) = (context.clock.now(), context.clock.boot());
-    // Asked before and after the log is read, or a run that begins or ends in between would seem
-    // to have been killed.
+    // Checked before and after the log is read; else a run that starts or ends in between would
+    // look killed.
     let was_running = instance_lock::is_locked(store.path());
     let snapshot = store.read(|c| status::read(c, instant::micros(now)))?;
     let is_running = was_running || instance_lock::is_locked(store.path());
@@ -52,7 +53,7 @@ fn read(context: &Context) -> StoreResult<Status> {
     })
 }
 
-/// When a kind is listed next, by the rules that a run goes by.
+/// Returns when a kind is listed next, by the rules of a run.
 fn next_listing(
     context: &Context,
     snapshot: &Snapshot,
@@ -61,13 +62,13 @@ fn next_listing(
     now: DateTime<Utc>,
 ) -> NextListing {
     let endpoint = query::endpoint(kind.kind);
-    if snapshot.unsupported.iter().any(|refusal| refusal.feature == endpoint) {
+    if snapshot.unsupported.iter().any(|feature| feature.feature == endpoint) {
         return NextListing::Never;
     }
-    let paused = snapshot.paused.iter();
-    let mut listings = paused.filter(|paused| paused.scope == BackoffScope::Listing);
-    if let Some(paused) = listings.find(|paused| paused.kind == kind.kind) {
-        return NextListing::At(instant::from_micros(paused.retry_at));
+    let mut backoffs = snapshot.paused.iter();
+    let is_listing = |b: &&Backoff| b.scope == BackoffScope::Listing && b.kind == kind.kind;
+    if let Some(backoff) = backoffs.find(is_listing) {
+        return NextListing::At(instant::from_micros(backoff.retry_at));
     }
     if kind.open_listing.is_some() || kind.state.last_outcome.is_some_and(Outcome::is_unfinished) {
         return NextListing::Now;
@@ -75,9 +76,9 @@ fn next_listing(
     match (full_sync, kind.state.full_sync_due_after) {
         (None, _) => NextListing::Never,
         (Some(_), None) => NextListing::Now,
-        (Some(full_sync), Some(full_sync_due_after)) => {
-            let full_sync_due_after = instant::from_micros(full_sync_due_after);
-            match full_sync.next_after(full_sync_due_after, context.config.timezone) {
+        (Some(full_sync), Some(due_after)) => {
+            let due_after = instant::from_micros(due_after);
+            match full_sync.next_after(due_after, context.config.timezone) {
                 None => NextListing::Never,
                 Some(due) if due <= now => NextListing::Now,
                 Some(due) => NextListing::At(due),

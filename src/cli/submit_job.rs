@@ -1,5 +1,5 @@
-//! A `sync`, `backfill` or `verify` beside a daemon: the request is handed over, followed to its end,
-//! and its outcome is ours. The daemon owns the rate limiter and the budget, so nothing is sent from here.
+//! `sync`, `backfill` and `verify` beside a daemon: submits the command as a job, follows it, and
+//! exits with its outcome. The daemon owns the rate limiter, so this process sends no request.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::report::{CliError, Exit, Verdict};
 use crate::store::jobs::{self, JobState};
 use crate::store::{Database, StoreError, StoreResult, instance, instance_lock};
 
-/// How often the job is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often the state of the job is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long a daemon may be away before a backfill is taken back: longer than the service manager takes
-/// to start it again, as a backfill may last for hours that the daemon must not be locked out for.
-const AWAY_MAX: Duration = Duration::from_secs(20);
+/// How long to wait for a stopped daemon before a backfill is withdrawn. Longer than a restart by
+/// the service manager takes: a backfill in this process may hold the lock for hours.
+const DAEMON_RESTART_MAX: Duration = Duration::from_secs(20);
 
-/// Has a daemon do it, where there is one; it has a key of its own, so whoever asks it needs none.
-/// `None` where it is to be done here.
-pub fn by_daemon(
+/// Runs the command in the daemon if there is one; this process then needs no key. Returns `None`
+/// if it must run here.
+pub fn run_in_daemon(
     context: &Context,
     runtime: &Runtime,
     request: &JobRequest,
@@ -29,17 +29,17 @@ pub fn by_daemon(
     if !instance_lock::is_locked(&context.config.database) {
         return Ok(None);
     }
-    let answer = runtime.block_on(hand_over(context, request))?;
+    let answer = runtime.block_on(submit(context, request))?;
     Ok(answer.map(|answer| {
         let verdict = verdict(&answer);
         (answer, verdict)
     }))
 }
 
-/// Hands `request` to the daemon and waits for its answer, for as long as the user waits. `None` where
-/// there is no daemon, or it went away before the job was done; the lock may be free now.
-async fn hand_over(context: &Context, request: &JobRequest) -> Result<Option<Answer>, CliError> {
-    let failed = |error: StoreError| context.storage(&error);
+/// Submits `request` and waits for its answer, at most for `max_wait`. Returns `None` if there is
+/// no daemon, or it stopped before it finished the job.
+async fn submit(context: &Context, request: &JobRequest) -> Result<Option<Answer>, CliError> {
+    let failed = |error: StoreError| context.store_error(&error);
     let store = Database::open_without_lock(&context.config.database).map_err(failed)?;
     if store.read(instance::runner).map_err(failed)?.as_deref() != Some("run") {
         return Ok(None);
@@ -47,46 +47,40 @@ async fn hand_over(context: &Context, request: &JobRequest) -> Result<Option<Ans
     let text = serde_json::to_string(request).unwrap_or_default();
     let at = instant::micros(context.clock.now());
     let job = store.write(|tx| jobs::submit(tx, &text, at)).map_err(failed)?;
-    tracing::info!(job, "handed over to the daemon");
+    tracing::info!(job, "job submitted to the daemon");
     let mut left = context.config.max_wait;
-    let away_max = request.backfill_days.map_or(Duration::ZERO, |_| AWAY_MAX);
-    let mut away_left = away_max;
-    let mut told = None;
+    let restart_max = request.backfill_days.map_or(Duration::ZERO, |_| DAEMON_RESTART_MAX);
+    let mut restart_left = restart_max;
+    let mut last_progress = None;
     loop {
-        match look(&store, job, away_left.is_zero()).map_err(failed)? {
-            Look::Done(answer) => return Ok(Some(*answer)),
-            Look::Gone => return Ok(None),
-            Look::Away if left.is_zero() => {
-                return Err(CliError::new(
-                    Exit::TryAgain,
-                    "the daemon is gone, and has not come back within --max-wait",
-                )
-                .hint(
-                    "the next daemon does it; a `creatormirror backfill` without one does, too",
-                ));
+        match poll_job(&store, job, restart_left.is_zero()).map_err(failed)? {
+            FollowedJob::Done(answer) => return Ok(Some(*answer)),
+            FollowedJob::Withdrawn => return Ok(None),
+            FollowedJob::NoDaemon if left.is_zero() => {
+                let message = "the daemon stopped and did not restart within --max-wait";
+                return Err(CliError::new(Exit::TryAgain, message)
+                    .hint("the next `creatormirror run` or `backfill` continues the job"));
             }
-            Look::Waiting(_) if left.is_zero() => {
-                return Err(CliError::new(
-                    Exit::TryAgain,
-                    "the daemon has not done it within --max-wait",
-                )
-                .hint("it goes on with it; `creatormirror status` shows how it is doing"));
+            FollowedJob::Pending(_) if left.is_zero() => {
+                let message = "the daemon did not finish the job within --max-wait";
+                return Err(CliError::new(Exit::TryAgain, message)
+                    .hint("the daemon continues it; see `creatormirror status`"));
             }
-            Look::Away => away_left = away_left.saturating_sub(LOOK),
-            Look::Waiting(progress) => {
-                if let Some(text) = progress.as_ref().filter(|_| progress != told) {
+            FollowedJob::NoDaemon => restart_left = restart_left.saturating_sub(POLL_INTERVAL),
+            FollowedJob::Pending(progress) => {
+                if let Some(text) = progress.as_ref().filter(|_| progress != last_progress) {
                     tracing::info!("{text}");
                 }
-                (told, away_left) = (progress, away_max);
+                (last_progress, restart_left) = (progress, restart_max);
             }
         }
-        let length = LOOK.min(left);
-        left -= length;
-        context.clock.sleep(length).await;
+        let pause = POLL_INTERVAL.min(left);
+        left -= pause;
+        context.clock.sleep(pause).await;
     }
 }
 
-/// How the daemon's answer ends the program.
+/// Maps the daemon's answer to the exit of this process.
 fn verdict(answer: &Answer) -> Verdict {
     let exit = Exit::ALL.into_iter().find(|exit| exit.code() == answer.exit_code);
     let exit = exit.unwrap_or(Exit::Partial);
@@ -97,18 +91,21 @@ fn verdict(answer: &Answer) -> Verdict {
     Err(CliError { hints: answer.hints.clone(), ..error })
 }
 
-enum Look {
-    /// The daemon has it; how far it is, where that was said.
-    Waiting(Option<String>),
-    /// Nobody is there to do it.
-    Away,
+enum FollowedJob {
+    /// Queued or running in the daemon, with its progress if known.
+    Pending(Option<String>),
+    /// No daemon is running.
+    NoDaemon,
+    /// Finished.
     Done(Box<Answer>),
-    Gone,
+    /// No longer queued: this process may do it.
+    Withdrawn,
 }
 
-fn look(store: &Database, job: i64, takes_back: bool) -> StoreResult<Look> {
+/// Reads the state of a job. Withdraws it if no daemon is running and `withdraws` is set.
+fn poll_job(store: &Database, job: i64, withdraws: bool) -> StoreResult<FollowedJob> {
     let progress = match store.read(|c| jobs::progress(c, job))? {
-        None => return Ok(Look::Gone),
+        None => return Ok(FollowedJob::Withdrawn),
         Some(JobState::Done(exit_code, answer)) => {
             let answer = serde_json::from_str(&answer).unwrap_or_else(|_| Answer {
                 exit_code,
@@ -117,18 +114,17 @@ fn look(store: &Database, job: i64, takes_back: bool) -> StoreResult<Look> {
                 error: None,
                 hints: Vec::new(),
             });
-            return Ok(Look::Done(Box::new(answer)));
+            return Ok(FollowedJob::Done(Box::new(answer)));
         }
         Some(JobState::Queued) => None,
         Some(JobState::Running(progress)) => progress,
     };
-    // Stopped or killed, also in the middle of it.
     match instance_lock::is_locked(store.path()) {
-        true => Ok(Look::Waiting(progress)),
-        false if !takes_back => Ok(Look::Away),
-        false => {
-            let is_ours_again = store.write(|tx| jobs::withdraw(tx, job))?;
-            Ok(if is_ours_again { Look::Gone } else { Look::Waiting(progress) })
-        }
+        true => Ok(FollowedJob::Pending(progress)),
+        false if !withdraws => Ok(FollowedJob::NoDaemon),
+        false => Ok(match store.write(|tx| jobs::withdraw(tx, job))? {
+            true => FollowedJob::Withdrawn,
+            false => FollowedJob::Pending(progress),
+        }),
     }
 }

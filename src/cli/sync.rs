@@ -1,4 +1,4 @@
-//! `sync`: one run, then exit.
+//! `sync`: executes one run.
 
 use std::time::Duration;
 
@@ -16,26 +16,26 @@ use crate::store::open::IfMissing;
 use crate::store::{Database, StoreError};
 use crate::sync::{RunOptions, dry_run};
 
-/// The kinds that `--only` may name.
+/// Kinds that `--only` accepts.
 const KINDS: [Kind; 5] =
     [Kind::Account, Kind::Creator, Kind::Video, Kind::AccountVideo, Kind::Overview];
 
 /// Flags of `sync`.
 #[derive(Debug, Clone, Args)]
 pub struct SyncArgs {
-    /// Listing everything anew: on exit 0 every row was confirmed after the command began
+    /// List everything again: on exit 0 every row was confirmed after the command began
     #[arg(long)]
     pub full: bool,
-    /// Only these kinds, separated by commas
+    /// Sync only these kinds, separated by commas
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = one_of(&KINDS, Kind::plural))]
     pub only: Vec<Kind>,
-    /// Wait at most this long for a rate limit, else exit 75 with what was done kept
+    /// Maximum wait for the rate limit; if it is longer, exit 75 with progress saved
     #[arg(long, value_name = "DURATION", value_parser = crate::cli::globals::duration)]
     pub max_wait: Option<Duration>,
-    /// Print the requests it would make, and make none
+    /// Print the requests that would be sent, without sending them
     #[arg(long)]
     pub dry_run: bool,
-    /// Mark rows as removed even where the listings would remove more than `max_removals` of a kind
+    /// Accept removals of more than `max_removals` of a kind
     #[arg(long)]
     pub accept_removals: bool,
     /// Print one JSON document on stdout
@@ -43,9 +43,9 @@ pub struct SyncArgs {
     pub json: bool,
 }
 
-/// Runs the command. With `--json` there is a document whatever happens.
+/// Runs the command. With `--json` it prints a document even if it fails.
 pub fn run(args: &SyncArgs, context: &Context) -> Result<Answer, CliError> {
-    outcome::promised(args.json, sync(args, context))
+    outcome::with_json_error(args.json, sync(args, context))
 }
 
 fn sync(args: &SyncArgs, context: &Context) -> Result<Answer, CliError> {
@@ -53,23 +53,23 @@ fn sync(args: &SyncArgs, context: &Context) -> Result<Answer, CliError> {
     if args.dry_run {
         return dry_run(args, context, &options);
     }
-    let runtime = runtime::runtime_of_one()?;
-    if let Some(done) = submit_job::by_daemon(context, &runtime, &args.job(context))? {
+    let runtime = runtime::current_thread()?;
+    if let Some(done) = submit_job::run_in_daemon(context, &runtime, &args.job(context))? {
         return Ok(outcome::answer(args.json, done));
     }
-    let report = session::run_id(context, &runtime, IfMissing::Create, &options)?;
+    let report = session::run_once(context, &runtime, IfMissing::Create, &options)?;
     Ok(outcome::answer(args.json, outcome::of_run(context, &report)))
 }
 
 fn dry_run(args: &SyncArgs, context: &Context, options: &RunOptions) -> Result<Answer, CliError> {
-    let failed = |error| context.storage(&error);
+    let failed = |error| context.store_error(&error);
     let store = match Database::open_to_read(&context.config.database) {
         Ok(store) => Some(store),
         Err(StoreError::Missing(_)) => None,
         Err(error) => return Err(failed(error)),
     };
-    let seed = store.as_ref().map(session::seed).transpose().map_err(failed)?.unwrap_or(0);
-    let settings = session::settings(context, seed);
+    let seed = store.as_ref().map(session::schedule_seed).transpose().map_err(failed)?.unwrap_or(0);
+    let settings = session::sync_settings(context, seed);
     let now = context.clock.now();
     let requests = match &store {
         Some(database) => database.read(|c| dry_run::preview(Some(c), options, &settings, now)),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_listed_with_commas() {
+    fn only_takes_kinds_separated_by_commas() {
         let args = parse(&["--only", "videos,account-videos", "--max-wait", "1h 30m"]).unwrap();
         assert_eq!(args.only, [Kind::Video, Kind::AccountVideo]);
         assert_eq!(args.max_wait, Some(Duration::from_secs(5_400)));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_kind_or_duration_is_wrong_usage() {
+    fn rejects_unknown_kinds_and_bare_numbers() {
         for wrong in [["--only", "meta"], ["--only", "video"], ["--max-wait", "90"]] {
             assert_eq!(parse(&wrong).unwrap_err().exit_code(), 2);
         }

@@ -1,4 +1,4 @@
-//! `track`: queues the creation of a video, an account or a creator, or of a file full of them.
+//! `track`: queues the creation of a video, an account or a creator, or of many from a file.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::bulk_input::{self, Spool};
 use crate::cli::context::Context;
-use crate::cli::members::{Collecting, Common, Scraping, put};
-use crate::cli::queueing::{self, Asked, QueueArgs, Wrong};
+use crate::cli::members::{FeedArgs, IntervalArgs, MetadataArgs, set_member};
+use crate::cli::queueing::{self, LineErrors, QueueArgs, QueueRequest};
 use crate::model::Kind;
 use crate::outbox::{post, validate};
 use crate::report::{Answer, CliError, Exit};
@@ -17,68 +17,68 @@ use crate::report::{Answer, CliError, Exit};
 #[derive(Debug, Clone, Args)]
 pub struct TrackArgs {
     #[command(subcommand)]
-    what: What,
+    target: TrackTarget,
 }
 
 #[derive(Debug, Clone, Subcommand)]
-enum What {
-    /// Track a post: its URL, its number, or on Instagram its shortcode
+enum TrackTarget {
+    /// Track a post
     Video(VideoArgs),
-    /// Track a profile
+    /// Track an account
     Account(AccountArgs),
-    /// Create a creator, to whom accounts can be linked
+    /// Create a creator, to which accounts can be linked
     Creator(CreatorArgs),
 }
 
 #[derive(Debug, Clone, Args)]
 struct VideoArgs {
-    /// The post's URL, number or shortcode
+    /// URL of the post, its numeric id, or its Instagram shortcode
     #[arg(value_name = "URL|ID", required_unless_present = "from", conflicts_with = "from")]
     identifier: Option<String>,
-    /// Where it is, unless a URL says so: instagram or tiktok
+    /// instagram or tiktok; required unless a URL is given
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
     #[command(flatten)]
-    scraping: Scraping,
+    interval: IntervalArgs,
     #[command(flatten)]
-    shared: Shared,
+    shared: SharedTrackArgs,
 }
 
 #[derive(Debug, Clone, Args)]
 struct AccountArgs {
-    /// Where it is: instagram or tiktok
+    /// instagram or tiktok
     #[arg(value_name = "PLATFORM", required_unless_present = "from", conflicts_with = "from")]
     platform: Option<String>,
-    /// Its user name
+    /// User name
     #[arg(value_name = "USERNAME", required_unless_present = "from", conflicts_with = "from")]
     username: Option<String>,
-    /// A category of yours
+    /// Category
     #[arg(long, value_name = "TEXT")]
     category: Option<String>,
     #[command(flatten)]
-    collecting: Collecting,
+    feed: FeedArgs,
     #[command(flatten)]
-    shared: Shared,
+    shared: SharedTrackArgs,
 }
 
 #[derive(Debug, Clone, Args)]
 struct CreatorArgs {
-    /// The creator's name
+    /// Name
     #[arg(value_name = "NAME", required_unless_present = "from", conflicts_with = "from")]
     name: Option<String>,
     #[command(flatten)]
-    shared: Shared,
+    shared: SharedTrackArgs,
 }
 
 #[derive(Debug, Clone, Args)]
-struct Shared {
-    /// Do not collect anything for now
+struct SharedTrackArgs {
+    /// Create it paused, without collecting
     #[arg(long)]
     paused: bool,
     #[command(flatten)]
-    common: Common,
-    /// Queue every line of this file (`-` for stdin), of any length: CSV with a header, or JSON Lines;
-    /// one bad line queues nothing
+    metadata: MetadataArgs,
+    /// Queue every line of this file (`-` for stdin): CSV with a header, or JSON Lines; if a line
+    /// is invalid, nothing is queued
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     #[command(flatten)]
@@ -87,63 +87,68 @@ struct Shared {
 
 /// Runs the command.
 pub fn run(args: &TrackArgs, context: &Context) -> Result<Answer, CliError> {
-    let (kind, own, shared) = match &args.what {
-        What::Video(args) => (Kind::Video, args.members(), &args.shared),
-        What::Account(args) => (Kind::Account, args.members(), &args.shared),
-        What::Creator(args) => (Kind::Creator, args.members(), &args.shared),
+    let mut members = Map::new();
+    let (kind, shared) = match &args.target {
+        TrackTarget::Video(args) => {
+            set_member(&mut members, "identifier", args.identifier.as_ref());
+            set_member(&mut members, "platform", args.platform.as_ref());
+            args.interval.add_to(&mut members);
+            (Kind::Video, &args.shared)
+        }
+        TrackTarget::Account(args) => {
+            set_member(&mut members, "platform", args.platform.as_ref());
+            set_member(&mut members, "username", args.username.as_ref());
+            set_member(&mut members, "category", args.category.as_ref());
+            args.feed.add_to(&mut members);
+            (Kind::Account, &args.shared)
+        }
+        TrackTarget::Creator(args) => {
+            set_member(&mut members, "name", args.name.as_ref());
+            (Kind::Creator, &args.shared)
+        }
     };
-    let mut members = own;
     if shared.paused {
         members.insert("is_active".to_owned(), json!(false));
     }
-    shared.common.add_to(&mut members);
+    shared.metadata.add_to(&mut members);
     let Some(file) = &shared.from else {
-        let body = complete(kind, members).map_err(|why| CliError::new(Exit::Usage, why))?;
-        return queueing::one(
-            context,
-            Asked::creation(kind, text(&body), None).draft,
-            &shared.queue,
-        );
+        let body = normalize(kind, members).map_err(|why| CliError::new(Exit::Usage, why))?;
+        let request = QueueRequest::creation(kind, Value::Object(body).to_string(), None);
+        return queueing::queue_one(context, request.draft, &shared.queue);
     };
-    let lines = checked(file, kind, &members)?;
-    queueing::all(context, lines.read()?, &shared.queue)
+    let spool = spool(file, kind, &members)?;
+    queueing::queue_all(context, spool.read()?, &shared.queue)
 }
 
-/// Reads and checks a file to its end before anything is queued: one bad line queues nothing.
-/// `members` is what the command line says; it holds for every line that does not say otherwise.
-fn checked(file: &Path, kind: Kind, members: &Map<String, Value>) -> Result<Spool, CliError> {
+/// Reads and validates a whole file before anything is queued. `defaults` are the members given by
+/// flags, for lines that do not set them.
+fn spool(file: &Path, kind: Kind, defaults: &Map<String, Value>) -> Result<Spool, CliError> {
     let mut spool = Spool::new(kind);
-    let mut wrong = Wrong::default();
+    let mut errors = LineErrors::default();
     bulk_input::read(file, kind, |line| {
-        let body = line.members.and_then(|own| {
-            let mut body = members.clone();
-            body.extend(own);
-            let body = complete(kind, body)?;
+        let body = line.members.and_then(|members| {
+            let mut body = defaults.clone();
+            body.extend(members);
+            let body = normalize(kind, body)?;
             validate::creation(kind, &body).map_err(|error| error.to_string())?;
-            Ok(text(&body))
+            Ok(Value::Object(body).to_string())
         });
         match body {
-            Err(reason) => wrong.add(Some(line.number), &reason),
-            Ok(body) if wrong.is_none() => spool.add(line.number, &body)?,
+            Err(reason) => errors.add(Some(line.number), &reason),
+            Ok(body) if errors.is_empty() => spool.add(line.number, &body)?,
             Ok(_) => {}
         }
         Ok(())
     })?;
-    if !wrong.is_none() {
-        return Err(wrong.refusal());
-    }
+    errors.into_result()?;
     match spool.count {
-        0 => Err(CliError::new(Exit::Usage, "there is nothing in the file to be queued")),
+        0 => Err(CliError::new(Exit::Usage, "nothing to queue: the file has no lines")),
         _ => Ok(spool),
     }
 }
 
-fn text(body: &Map<String, Value>) -> String {
-    serde_json::to_string(body).unwrap_or_default()
-}
-
-/// Fills in what the rest tells: the platform from the post's URL, and the form that the API knows.
-fn complete(kind: Kind, mut body: Map<String, Value>) -> Result<Map<String, Value>, String> {
+/// Brings a body into the form that the API expects, and takes the platform from the post's URL.
+fn normalize(kind: Kind, mut body: Map<String, Value>) -> Result<Map<String, Value>, String> {
     if let Some(Value::String(platform)) = body.get("platform") {
         let platform = post::Platform::from_name(platform)?.name();
         body.insert("platform".to_owned(), json!(platform));
@@ -167,33 +172,4 @@ fn complete(kind: Kind, mut body: Map<String, Value>) -> Result<Map<String, Valu
         body.insert("username".to_owned(), json!(username));
     }
     Ok(body)
-}
-
-impl VideoArgs {
-    fn members(&self) -> Map<String, Value> {
-        let mut body = Map::new();
-        put(&mut body, "identifier", self.identifier.as_ref());
-        put(&mut body, "platform", self.platform.as_ref());
-        self.scraping.add_to(&mut body);
-        body
-    }
-}
-
-impl AccountArgs {
-    fn members(&self) -> Map<String, Value> {
-        let mut body = Map::new();
-        put(&mut body, "platform", self.platform.as_ref());
-        put(&mut body, "username", self.username.as_ref());
-        put(&mut body, "category", self.category.as_ref());
-        self.collecting.add_to(&mut body);
-        body
-    }
-}
-
-impl CreatorArgs {
-    fn members(&self) -> Map<String, Value> {
-        let mut body = Map::new();
-        put(&mut body, "name", self.name.as_ref());
-        body
-    }
 }

@@ -1,15 +1,14 @@
-//! The environment as a value: read from the process once, so that nothing else looks at it and
-//! tests can hand in their own.
+//! The process environment as a value. It is read once, so that tests can pass their own.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Where the system keeps this program's configuration.
+/// System-wide configuration directory.
 const SYSTEM_DIRECTORY: &str = "/etc/creatormirror";
 
-/// Environment variables, and where the system's configuration is.
+/// Environment variables, and the system-wide configuration directory.
 #[derive(Clone)]
 pub struct Environment {
     variables: BTreeMap<String, OsString>,
@@ -17,14 +16,14 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The environment of this process. Variables whose name is no UTF-8 cannot be ours.
+    /// Reads the environment of this process. Variables whose names are not UTF-8 are skipped.
     pub fn of_process() -> Self {
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         Self { variables: variables.collect(), system_directory: SYSTEM_DIRECTORY.into() }
     }
 
-    /// An environment of exactly these variables.
+    /// Creates an environment with exactly these variables.
     pub fn new<N: Into<String>, V: Into<OsString>>(
         pairs: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
@@ -32,39 +31,41 @@ impl Environment {
         Self { variables: variables.collect(), system_directory: SYSTEM_DIRECTORY.into() }
     }
 
-    /// The same environment with another place for the system's configuration.
+    /// Replaces the system-wide configuration directory.
     pub fn with_system_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.system_directory = directory.into();
         self
     }
 
-    /// Where the system keeps this program's configuration.
+    /// System-wide configuration directory.
     pub fn system_directory(&self) -> &Path {
         &self.system_directory
     }
 
-    /// A variable's value. One that is set to nothing counts as not set.
+    /// Returns a variable's value. An empty value counts as not set.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(name).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
-    /// A variable's value where it is UTF-8.
+    /// Returns a variable's value if it is UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name)?.to_str()
     }
 
-    /// The first directory of a colon-separated list, as systemd sets for a unit.
+    /// Returns the first absolute path of a colon-separated list, which is how systemd passes a
+    /// unit's directories.
     pub fn first_directory(&self, name: &str) -> Option<PathBuf> {
         std::env::split_paths(self.get(name)?).find(|path| path.is_absolute())
     }
 
-    /// A base directory of the XDG specification: the variable, else the place below `$HOME`.
+    /// Returns a base directory of the XDG specification: the variable if absolute, else the path
+    /// below `$HOME`.
     pub fn xdg_directory(&self, name: &str, below_home: &str) -> Option<PathBuf> {
-        let stated = self.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        stated.or_else(|| Some(Path::new(self.get("HOME")?).join(below_home)))
+        let configured = self.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        configured.or_else(|| Some(Path::new(self.get("HOME")?).join(below_home)))
     }
 
-    /// The names of the variables that are set and begin with `prefix`.
+    /// Returns the names of the variables that are set and begin with `prefix`.
     pub fn names(&self, prefix: &str) -> impl Iterator<Item = &str> {
         self.variables
             .iter()
@@ -73,7 +74,7 @@ impl Environment {
     }
 }
 
-/// Values may be secret, so only the names are shown.
+/// Shows only names, because values may be secret.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.variables.keys()).finish()
@@ -85,14 +86,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_directory_of_a_list_counts() {
+    fn uses_the_first_directory_of_a_list() {
         let environment = Environment::new([("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")]);
         assert_eq!(environment.first_directory("STATE_DIRECTORY"), Some("/var/lib/a".into()));
         assert_eq!(environment.first_directory("CONFIGURATION_DIRECTORY"), None);
     }
 
     #[test]
-    fn a_relative_xdg_directory_is_ignored_as_the_specification_asks() {
+    fn ignores_a_relative_xdg_directory() {
         let environment = Environment::new([("XDG_DATA_HOME", "data"), ("HOME", "/home/a")]);
         assert_eq!(
             environment.xdg_directory("XDG_DATA_HOME", ".local/share"),
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_not_shown() {
+    fn debug_output_hides_values() {
         let environment = Environment::new([("CREATORAUDIT_API_KEY", "s3cret")]);
         assert_eq!(format!("{environment:?}"), r#"{"CREATORAUDIT_API_KEY"}"#);
     }

@@ -1,5 +1,5 @@
-//! The configuration file: TOML with flat keys. Messages name file, line and key; the text of a line
-//! is never shown, because somebody may have put a key there.
+//! The configuration file: TOML with flat keys. Error messages name file, line and setting but
+//! never quote the line, because it may contain an API key.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,34 +12,32 @@ use crate::config::error::ConfigError;
 use crate::config::input;
 use crate::config::setting::{Origin, Raw, Setting};
 
-/// A larger file is not a configuration.
+/// Largest configuration file accepted, bytes.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Write permission for "others".
+/// Write permission for others.
 const OTHERS_WRITE: u32 = 0o002;
 
-/// Raw values by setting.
+/// Unparsed values by setting.
 pub(super) type Values = BTreeMap<Setting, Raw>;
 
-/// Reads the file at `path`. Returns its values, and a warning where anyone can change the file.
+/// Reads the file at `path`. Returns its values, and a warning if any user may change the file.
 pub(super) fn read(path: &Path) -> Result<(Values, Option<String>), ConfigError> {
-    let fault = |why: &dyn std::fmt::Display| {
-        ConfigError::setting(format!(
-            "cannot read the configuration file {}: {why}",
-            path.display()
-        ))
+    let failed = |why: &dyn std::fmt::Display| {
+        let path = path.display();
+        ConfigError::setting(format!("cannot read the configuration file `{path}`: {why}"))
     };
     let mut bytes = Vec::new();
-    let metadata = input::read(path, FILE_BYTES_MAX, &mut bytes).map_err(|error| fault(&error))?;
+    let metadata = input::read(path, FILE_BYTES_MAX, &mut bytes).map_err(|error| failed(&error))?;
     if bytes.len() > FILE_BYTES_MAX {
-        return Err(fault(&"it is larger than 1 MiB"));
+        return Err(failed(&"it is larger than 1 MiB"));
     }
-    let text = String::from_utf8(bytes).map_err(|_| fault(&"it is not UTF-8 text"))?;
+    let text = String::from_utf8(bytes).map_err(|_| failed(&"it is not UTF-8 text"))?;
     let mode = metadata.permissions().mode() & 0o777;
     let warning = (metadata.is_file() && mode & OTHERS_WRITE != 0).then(|| {
         format!(
-            "{} has mode {mode:04o}, so any user of this machine can change `base_url` and be \
-             sent the API key; use chmod o-w",
+            "`{}` has mode {mode:04o}: any user of this machine can change `base_url` and receive the API \
+             key; run `chmod o-w`",
             path.display()
         )
     });
@@ -50,14 +48,14 @@ fn parse(path: &Path, text: &str) -> Result<Values, ConfigError> {
     let at = |offset: usize| Origin::File { path: path.to_owned(), line: line_of(text, offset) };
     let table: BTreeMap<Spanned<String>, Spanned<Value>> =
         toml::from_str(text).map_err(|error| {
-            let place = at(error.span().map_or(0, |span| span.start));
-            ConfigError::setting(format!("{place}: not valid TOML: {}", error.message()))
+            let origin = at(error.span().map_or(0, |span| span.start));
+            ConfigError::setting(format!("{origin}: invalid TOML: {}", error.message()))
         })?;
     let mut values = BTreeMap::new();
     for (key, value) in table {
         let origin = at(key.span().start);
         let Some(setting) = Setting::from_name(key.as_ref()) else {
-            return Err(unknown(key.as_ref(), &origin));
+            return Err(unknown_setting(key.as_ref(), &origin));
         };
         let text = scalar(setting, value.as_ref(), &origin)?;
         values.insert(setting, Raw { value: OsString::from(text), origin });
@@ -65,26 +63,23 @@ fn parse(path: &Path, text: &str) -> Result<Values, ConfigError> {
     Ok(values)
 }
 
-fn unknown(key: &str, origin: &Origin) -> ConfigError {
-    let plain = key.replace('-', "_").to_lowercase();
-    if plain == "api_key" || plain == "apikey" {
+fn unknown_setting(key: &str, origin: &Origin) -> ConfigError {
+    let normalized = key.replace('-', "_").to_lowercase();
+    if normalized == "api_key" || normalized == "apikey" {
         return ConfigError::setting(format!(
-            "{origin}: `{key}` is refused: settings are shown, copied and kept under version \
-             control, and a key must not be"
+            "{origin}: `{key}` is not allowed here: a configuration file is often copied or committed"
         ))
-        .with_hint(
-            "put the key into a file of its own, mode 0600, and name it with `api_key_file`",
-        );
+        .with_hint("write the API key to a separate file with mode 0600 and set `api_key_file`");
     }
-    let error = ConfigError::setting(format!("{origin}: unknown key `{key}`"));
-    if Setting::from_name(&plain).is_some() {
-        return error.with_hint(format!("did you mean `{plain}`?"));
+    let error = ConfigError::setting(format!("{origin}: unknown setting `{key}`"));
+    if Setting::from_name(&normalized).is_some() {
+        return error.with_hint(format!("did you mean `{normalized}`?"));
     }
     let names: Vec<_> = Setting::all().map(Setting::name).collect();
-    error.with_hint(format!("the settings are {}", names.join(", ")))
+    error.with_hint(format!("known settings: {}", names.join(", ")))
 }
 
-/// The value as text. Shares and counts are written as numbers; the rest are strings.
+/// Returns the value as text. `rate_share` and counts may be numbers; all others must be strings.
 fn scalar(setting: Setting, value: &Value, origin: &Origin) -> Result<String, ConfigError> {
     let found = match (value, setting) {
         (Value::String(text), _) => return Ok(text.clone()),
@@ -110,6 +105,7 @@ fn scalar(setting: Setting, value: &Value, origin: &Origin) -> Result<String, Co
     })
 }
 
+/// Line number of a byte offset, counted from 1.
 fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count().saturating_add(1)
 }
@@ -124,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn values_know_their_line() {
+    fn origin_names_the_line() {
         let text = "# a comment\n\nrate_share = 0.5\n\"timezone\" = 'Europe/Berlin'\n";
         let values = parse(Path::new("/c.toml"), text).unwrap();
         let share = &values[&Setting::RateShare];
@@ -136,16 +132,16 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_name_key_and_line() {
+    fn unknown_setting_is_named_with_its_line() {
         let found = message("rate_share = 1\nfreshness = '5m'\n");
-        assert!(found.starts_with("/c.toml:2: unknown key `freshness`"), "{found}");
-        let found = message("[full syncs]\nvideos = 'off'\n");
-        assert!(found.starts_with("/c.toml:1: unknown key `full syncs`"), "{found}");
+        assert!(found.starts_with("/c.toml:2: unknown setting `freshness`"), "{found}");
+        let found = message("[full_syncs]\nvideos = 'off'\n");
+        assert!(found.starts_with("/c.toml:1: unknown setting `full_syncs`"), "{found}");
         assert!(message("rate-share = 1").contains("did you mean `rate_share`?"));
     }
 
     #[test]
-    fn a_key_is_refused_and_never_shown() {
+    fn rejects_an_api_key_without_showing_it() {
         for text in [
             "api_key = 'ca_live_s3cret'",
             "api-key = 'ca_live_s3cret'",
@@ -162,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_types_say_what_was_found_and_what_is_expected() {
+    fn wrong_type_names_found_and_expected() {
         let found = message("\nmax_wait = 300");
         assert!(found.contains("/c.toml:2: `max_wait` is the integer 300, expected a duration"));
         assert!(found.contains("write \"300s\""), "{found}");
@@ -172,8 +168,8 @@ mod tests {
     }
 
     #[test]
-    fn broken_toml_names_the_line() {
+    fn invalid_toml_names_the_line() {
         let found = message("rate_share = 1\nrate_share = 2\n");
-        assert!(found.starts_with("/c.toml:2: not valid TOML"), "{found}");
+        assert!(found.starts_with("/c.toml:2: invalid TOML"), "{found}");
     }
 }

@@ -1,4 +1,4 @@
-//! Reading small files that may be pipes: a key or a configuration from a process substitution.
+//! Reads small files that may be pipes, such as an API key from a process substitution.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -10,52 +10,53 @@ use rustix::fs::OFlags;
 
 use crate::clock::Clock;
 
-/// How often a pipe without data is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+/// Interval between reads of a pipe without data.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How many looks a pipe gets to be opened by a writer: 5 seconds.
-const LOOKS_FOR_WRITER: u32 = 250;
+/// Polls until a writer must have opened the pipe: 5 seconds.
+const WRITER_POLLS_MAX: u32 = 250;
 
-/// How many looks a writer gets to write all of it: 2 minutes, as a password may have to be typed.
-const LOOKS_FOR_DATA: u32 = 6_000;
+/// Polls until the writer must have closed the pipe: 2 minutes, since a user may have to type a
+/// password.
+const DATA_POLLS_MAX: u32 = 6_000;
 
-/// `statfs` type of the pipes that have no name.
+/// `statfs` type of anonymous pipes.
 const PIPEFS_MAGIC: rustix::fs::FsWord = 0x5049_5045;
 
-/// Appends the file to `bytes`, and at most one byte more than `limit`. A pipe is read to its end,
-/// but not waited for without bound.
+/// Appends at most `limit + 1` bytes of the file to `bytes`. Waits for the writer of a pipe, within
+/// bounds.
 ///
 /// # Errors
-/// `TimedOut` for a pipe that nobody writes to, or whose writer does not finish.
+/// `TimedOut` if no writer opens the pipe, or it does not close it in time.
 pub(super) fn read(path: &Path, limit: usize, bytes: &mut Vec<u8>) -> io::Result<Metadata> {
-    // Without it, opening a pipe waits for a writer.
+    // Otherwise opening a pipe blocks until it has a writer.
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
     let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    let may_get_a_writer = metadata.file_type().is_fifo() && has_a_name(&file);
-    for look in 0..LOOKS_FOR_DATA {
+    let may_get_a_writer = metadata.file_type().is_fifo() && is_named_pipe(&file);
+    for poll in 0..DATA_POLLS_MAX {
         let room = limit.saturating_add(1).saturating_sub(bytes.len());
         let room = u64::try_from(room).unwrap_or(u64::MAX);
         match (&file).take(room).read_to_end(bytes) {
             Ok(_) if may_get_a_writer && bytes.is_empty() => {
-                if look >= LOOKS_FOR_WRITER {
-                    return Err(timed_out("it is a pipe that nobody writes to"));
+                if poll >= WRITER_POLLS_MAX {
+                    return Err(timed_out("it is a pipe without a writer"));
                 }
             }
             Ok(_) => return Ok(metadata),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
-        Clock::pause_thread(LOOK);
+        Clock::pause_thread(POLL_INTERVAL);
     }
-    Err(timed_out("it is a pipe or terminal, and its end did not come within 2 minutes"))
+    Err(timed_out("it is a pipe or terminal that was not closed within 2 minutes"))
 }
 
-/// Whether a pipe is in a folder. One without a name that has no writer never gets one.
-fn has_a_name(pipe: &File) -> bool {
+/// Whether a pipe is named. An anonymous pipe without a writer never gets one.
+fn is_named_pipe(pipe: &File) -> bool {
     rustix::fs::fstatfs(pipe).map_or(true, |system| system.f_type != PIPEFS_MAGIC)
 }
 
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_is_read_to_its_end_also_when_its_writer_comes_late_and_in_parts() {
+    fn reads_a_named_pipe_with_a_slow_writer() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -85,7 +86,7 @@ mod tests {
         let writer = std::thread::spawn(move || {
             let mut file = OpenOptions::new().write(true).open(named).unwrap();
             file.write_all(b"one ").unwrap();
-            Clock::pause_thread(LOOK * 3);
+            Clock::pause_thread(POLL_INTERVAL * 3);
             file.write_all(b"two").unwrap();
         });
         assert_eq!(text(&path).unwrap(), "one two");
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_substitution_is_read_and_an_empty_one_is_not_waited_for() {
+    fn reads_a_process_substitution_without_waiting_for_an_empty_one() {
         for written in ["key", ""] {
             let (reader, mut writer) = io::pipe().unwrap();
             writer.write_all(written.as_bytes()).unwrap();
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_the_limit_is_read() {
+    fn reads_at_most_one_byte_beyond_the_limit() {
         let mut bytes = Vec::new();
         read(Path::new("/dev/zero"), 10, &mut bytes).unwrap();
         assert_eq!(bytes.len(), 11);

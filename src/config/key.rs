@@ -1,5 +1,5 @@
-//! Where the key comes from, and how it is read. From its first byte it lives in memory that is
-//! wiped, in a type that does not print; what is said about it names its place and never itself.
+//! Finds and reads the API key. It is kept in memory that is zeroed on drop and in types that do
+//! not print it; messages name the source of the key, never the key.
 
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
@@ -12,37 +12,37 @@ use crate::config::error::ConfigError;
 use crate::config::input;
 use crate::config::setting::Origin;
 
-/// The vendor's own variable for the key.
+/// The vendor's environment variable for the API key.
 pub(super) const KEY_VARIABLE: &str = "CREATORAUDIT_API_KEY";
 
 /// Read and write permission for the group and for others.
 const GROUP: u32 = 0o060;
 const OTHERS: u32 = 0o006;
 
-/// A larger file is not a key.
+/// Largest key file accepted, bytes.
 const KEY_BYTES_MAX: usize = 64 * 1024;
 
-/// The places where a key may be, in the order in which they are asked.
+/// The possible sources of the API key, in order of precedence.
 #[derive(Debug, Clone, Default)]
-pub(super) struct KeyPlaces {
-    /// The file named by the flag.
+pub(super) struct KeySources {
+    /// File named by `--api-key-file`.
     pub flag: Option<PathBuf>,
-    /// systemd's folder of credentials.
+    /// `$CREDENTIALS_DIRECTORY`, set by systemd.
     pub credentials: Option<PathBuf>,
-    /// The file named by the setting, and who named it.
+    /// File named by `api_key_file`, and where that setting came from.
     pub setting: Option<(PathBuf, Origin)>,
-    /// The variable's value.
+    /// Value of `CREATORAUDIT_API_KEY`.
     pub variable: Option<SecretString>,
 }
 
-/// Which place the key came from.
+/// Where the API key was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySource {
-    /// The file, unless the key was in a variable.
+    /// The key file; `None` for an environment variable.
     pub file: Option<PathBuf>,
-    /// Who named that file, or the variable.
+    /// What named the file, or the variable.
     pub origin: Origin,
-    /// What is wrong with the file although its key is used.
+    /// Warnings about the file's permissions.
     pub warnings: Vec<String>,
 }
 
@@ -55,85 +55,83 @@ impl fmt::Display for KeySource {
     }
 }
 
-/// Reads the key from the first place that has one.
-pub(super) fn resolve(places: &KeyPlaces) -> Result<(SecretString, KeySource), ConfigError> {
-    if let Some(path) = &places.flag {
+/// Reads the API key from the first source that is set.
+pub(super) fn resolve(sources: &KeySources) -> Result<(SecretString, KeySource), ConfigError> {
+    if let Some(path) = &sources.flag {
         return from_file(path, Origin::Flag("--api-key-file"));
     }
-    if let Some(folder) = &places.credentials {
+    if let Some(folder) = &sources.credentials {
         let path = folder.join("api_key");
         let exists = path.try_exists().map_err(|error| unreadable(&path, &error))?;
         if exists {
             let origin = Origin::Variable("CREDENTIALS_DIRECTORY".to_owned());
             let (key, mut source) = from_file(&path, origin)?;
-            // systemd alone decides about that folder, and keeps others out of it.
+            // systemd manages the permissions of that directory.
             source.warnings.clear();
             return Ok((key, source));
         }
     }
-    if let Some((path, origin)) = &places.setting {
+    if let Some((path, origin)) = &sources.setting {
         return from_file(path, origin.clone());
     }
-    let Some(key) = &places.variable else {
-        return Err(missing("no API key is configured"));
+    let Some(key) = &sources.variable else {
+        return Err(missing("no API key configured"));
     };
     let origin = Origin::Variable(KEY_VARIABLE.to_owned());
-    let key = checked(key.expose_secret(), &origin.to_string())?;
+    let key = parse(key.expose_secret(), &origin.to_string())?;
     Ok((key, KeySource { file: None, origin, warnings: Vec::new() }))
 }
 
 fn from_file(path: &Path, origin: Origin) -> Result<(SecretString, KeySource), ConfigError> {
-    let place = path.display().to_string();
+    let source = format!("`{}`", path.display());
     let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_BYTES_MAX + 1));
     let metadata =
         input::read(path, KEY_BYTES_MAX, &mut bytes).map_err(|error| unreadable(path, &error))?;
     if bytes.len() > KEY_BYTES_MAX {
-        return Err(ConfigError::key(format!(
-            "{place} is larger than 64 KiB, which is no API key"
-        )));
+        return Err(ConfigError::key(format!("invalid API key: {source} is larger than 64 KiB")));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| malformed(&place))?;
-    let key = checked(text, &place)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| malformed(&source))?;
+    let key = parse(text, &source)?;
     let mode = metadata.permissions().mode() & 0o777;
-    let mut warnings = Vec::new();
     let who = match mode {
-        mode if mode & OTHERS != 0 => Some("everybody"),
+        _ if !metadata.is_file() => None,
+        mode if mode & OTHERS != 0 => Some("any user"),
         mode if mode & GROUP != 0 => Some("its group"),
         _ => None,
     };
-    if let Some(who) = who.filter(|_| metadata.is_file()) {
-        warnings.push(format!("{place} has mode {mode:04o}, so {who} can get at the API key"));
-    }
+    let warning =
+        who.map(|who| format!("{source} has mode {mode:04o}: {who} can read the API key"));
+    let warnings = Vec::from_iter(warning);
     Ok((key, KeySource { file: Some(path.to_owned()), origin, warnings }))
 }
 
-/// A key without the white space that editors and shells leave after it.
-fn checked(text: &str, place: &str) -> Result<SecretString, ConfigError> {
+/// Trims surrounding white space and validates the key.
+fn parse(text: &str, source: &str) -> Result<SecretString, ConfigError> {
     let key = text.trim();
     if key.is_empty() {
-        return Err(missing(&format!("the API key is missing: {place} is empty")));
+        return Err(missing(&format!("no API key configured: {source} is empty")));
     }
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(malformed(place));
+        return Err(malformed(source));
     }
     Ok(SecretString::from(key))
 }
 
 fn missing(message: &str) -> ConfigError {
     ConfigError::key(message).with_hint(format!(
-        "put the key into a file of mode 0600 and name it with --api-key-file or `api_key_file`, \
-         or set {KEY_VARIABLE}; keys are made on the CreatorAudit dashboard"
+        "write the key to a file with mode 0600 and name it with `--api-key-file` or `api_key_file`, \
+         or set {KEY_VARIABLE}; create keys on the CreatorAudit dashboard"
     ))
 }
 
-fn malformed(place: &str) -> ConfigError {
+fn malformed(source: &str) -> ConfigError {
     ConfigError::key(format!(
-        "{place} does not hold an API key: a key is one word of visible ASCII characters"
+        "invalid API key: {source} must contain one word of printable ASCII characters"
     ))
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> ConfigError {
-    ConfigError::key(format!("cannot read the API key from {}: {error}", path.display()))
+    ConfigError::key(format!("cannot read the API key from `{}`: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -148,38 +146,38 @@ mod tests {
         (folder, path)
     }
 
-    fn by_setting(path: PathBuf) -> KeyPlaces {
-        KeyPlaces { setting: Some((path, Origin::Default)), ..KeyPlaces::default() }
+    fn by_setting(path: PathBuf) -> KeySources {
+        KeySources { setting: Some((path, Origin::Default)), ..KeySources::default() }
     }
 
     #[test]
-    fn the_places_are_asked_in_order() {
+    fn sources_are_tried_in_order() {
         let files: Vec<_> = [b"flag\n", b"cred\n", b"sett\n"].map(|t| file(t, 0o600)).into();
-        let mut places = KeyPlaces {
+        let mut sources = KeySources {
             flag: Some(files[0].1.clone()),
             credentials: Some(files[1].0.path().to_owned()),
             setting: Some((files[2].1.clone(), Origin::Default)),
             variable: Some("vari".into()),
         };
-        let key = |places: &KeyPlaces| resolve(places).unwrap().0.expose_secret().to_owned();
-        assert_eq!(key(&places), "flag");
-        places.flag = None;
-        assert_eq!(key(&places), "cred");
-        places.credentials = Some("/nonexistent".into());
-        assert_eq!(key(&places), "sett");
-        places.setting = None;
-        assert_eq!(key(&places), "vari");
+        let key = |sources: &KeySources| resolve(sources).unwrap().0.expose_secret().to_owned();
+        assert_eq!(key(&sources), "flag");
+        sources.flag = None;
+        assert_eq!(key(&sources), "cred");
+        sources.credentials = Some("/nonexistent".into());
+        assert_eq!(key(&sources), "sett");
+        sources.setting = None;
+        assert_eq!(key(&sources), "vari");
         assert_eq!(
-            resolve(&places).unwrap().1.to_string(),
+            resolve(&sources).unwrap().1.to_string(),
             "environment variable CREATORAUDIT_API_KEY"
         );
-        places.variable = None;
-        let error = resolve(&places).unwrap_err();
+        sources.variable = None;
+        let error = resolve(&sources).unwrap_err();
         assert!(matches!(&error, ConfigError::Key { .. }) && error.hint().is_some(), "{error}");
     }
 
     #[test]
-    fn what_follows_the_key_is_trimmed() {
+    fn trims_white_space_after_the_key() {
         let (_folder, path) = file(b"ca_live_1 \r\n\n", 0o600);
         let (key, source) = resolve(&by_setting(path)).unwrap();
         assert_eq!(key.expose_secret(), "ca_live_1");
@@ -187,14 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_key_is_not_shown() {
+    fn error_about_an_invalid_key_does_not_show_it() {
         let long = vec![b'a'; KEY_BYTES_MAX + 1];
         for (bytes, part) in [
-            (b"s3cret key" as &[u8], "visible ASCII"),
-            (b"s3 cret", "visible ASCII"),
-            (b"s3cret\nmore", "visible ASCII"),
-            ("s3crét".as_bytes(), "visible ASCII"),
-            (b"\xff\xfes3cret", "visible ASCII"),
+            (b"s3cret key" as &[u8], "printable ASCII"),
+            (b"s3 cret", "printable ASCII"),
+            (b"s3cret\nmore", "printable ASCII"),
+            ("s3crét".as_bytes(), "printable ASCII"),
+            (b"\xff\xfes3cret", "printable ASCII"),
             (b" \n", "is empty"),
             (b"", "is empty"),
             (&long, "64 KiB"),
@@ -209,28 +207,28 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_group_or_others_can_read_is_warned_about() {
+    fn warns_about_a_key_file_readable_by_group_or_others() {
         let warnings = |mode| {
             let (_folder, path) = file(b"key", mode);
             resolve(&by_setting(path)).unwrap().1.warnings.concat()
         };
         assert_eq!(warnings(0o600), "");
-        assert!(warnings(0o644).contains("mode 0644, so everybody"));
-        assert!(warnings(0o640).contains("mode 0640, so its group"));
+        assert!(warnings(0o644).contains("mode 0644: any user"));
+        assert!(warnings(0o640).contains("mode 0640: its group"));
         let (folder, _) = file(b"key", 0o644);
         let credentials =
-            KeyPlaces { credentials: Some(folder.path().to_owned()), ..KeyPlaces::default() };
+            KeySources { credentials: Some(folder.path().to_owned()), ..KeySources::default() };
         assert!(resolve(&credentials).unwrap().1.warnings.is_empty());
     }
 
     #[test]
-    fn an_unreadable_file_is_named_and_nothing_else_is_tried() {
-        let places = KeyPlaces {
+    fn unreadable_key_file_is_an_error_even_if_the_variable_is_set() {
+        let sources = KeySources {
             flag: Some("/nonexistent/key".into()),
             variable: Some("vari".into()),
-            ..KeyPlaces::default()
+            ..KeySources::default()
         };
-        let message = resolve(&places).unwrap_err().to_string();
+        let message = resolve(&sources).unwrap_err().to_string();
         assert!(message.contains("/nonexistent/key"), "{message}");
         let folder = tempfile::tempdir().unwrap();
         assert!(resolve(&by_setting(folder.path().to_owned())).is_err());

@@ -1,4 +1,4 @@
-//! Which configuration file is used, and where the database is if no setting says so.
+//! Finds the configuration file, and the default path of the database.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,25 +9,25 @@ use crate::config::setting::Origin;
 
 const FILE_NAME: &str = "config.toml";
 
-/// What the command line says about settings.
+/// Flags that select or override settings.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
-    /// The configuration file.
+    /// Path of the configuration file.
     pub config: Option<PathBuf>,
-    /// The instance whose configuration file is used.
+    /// Instance whose configuration file is read.
     pub instance: Option<String>,
     /// The setting `database`.
     pub database: Option<PathBuf>,
     /// The setting `base_url`.
     pub base_url: Option<String>,
-    /// The file that holds the key.
+    /// Path of the key file.
     pub api_key_file: Option<PathBuf>,
     /// The setting `max_wait`.
     pub max_wait: Option<Duration>,
 }
 
-/// The configuration file to read. One that was named must exist; of the usual places the first
-/// that has one counts, and none need have.
+/// Returns the configuration file to read: the one selected by a flag, else the first that exists
+/// in the default directories, else `None`.
 pub(super) fn file(
     flags: &Flags,
     environment: &Environment,
@@ -39,13 +39,13 @@ pub(super) fn file(
         let name = instance_name(name).map_err(ConfigError::setting)?;
         return Ok(Some(environment.system_directory().join(name).join(FILE_NAME)));
     }
-    for folder in usual_folders(environment) {
+    for folder in default_folders(environment) {
         let path = folder.join(FILE_NAME);
-        // A place that cannot be looked into may well hold the file that is meant, so going on to
-        // the next would be to guess.
+        // An unreadable directory may contain the intended file, so skipping it could load the
+        // wrong one.
         let exists = path.try_exists().map_err(|error| {
-            ConfigError::setting(format!("cannot look for {}: {error}", path.display()))
-                .with_hint("name the file with --config")
+            ConfigError::setting(format!("cannot access `{}`: {error}", path.display()))
+                .with_hint("name the configuration file with `--config`")
         })?;
         if exists {
             return Ok(Some(path));
@@ -54,7 +54,7 @@ pub(super) fn file(
     Ok(None)
 }
 
-/// Where the database is by default, and the variable that says so.
+/// Returns the default path of the database, and the variable it is derived from.
 pub(super) fn database(environment: &Environment) -> Option<(PathBuf, Origin)> {
     const NAME: &str = "creatormirror.db";
     if let Some(folder) = environment.first_directory("STATE_DIRECTORY") {
@@ -64,18 +64,18 @@ pub(super) fn database(environment: &Environment) -> Option<(PathBuf, Origin)> {
     Some((folder.join("creatormirror").join(NAME), Origin::DefaultFrom("XDG_DATA_HOME")))
 }
 
-/// Checks the name of an instance, which becomes a folder's name.
+/// Validates an instance name, which becomes a directory name.
 pub fn instance_name(name: &str) -> Result<String, String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@');
     if name.is_empty() || name.starts_with('.') || !name.bytes().all(fits) {
         return Err(format!(
-            "`{name}` is no name of an instance: letters, digits, `-`, `_`, `.` and `@` are"
+            "invalid instance name `{name}`: use letters, digits, `-`, `_`, `.` and `@`"
         ));
     }
     Ok(name.to_owned())
 }
 
-fn usual_folders(environment: &Environment) -> impl Iterator<Item = PathBuf> {
+fn default_folders(environment: &Environment) -> impl Iterator<Item = PathBuf> {
     let user = environment.xdg_directory("XDG_CONFIG_HOME", ".config");
     [
         environment.first_directory("CONFIGURATION_DIRECTORY"),
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_usual_places_come_in_their_order() {
+    fn default_folders_are_searched_in_order() {
         let root = tempfile::tempdir().unwrap();
         let folders = ["unit", "system", "home/.config/creatormirror"].map(|name| {
             let folder = root.path().join(name);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_has_a_file_of_its_own() {
+    fn instance_selects_its_configuration_file() {
         let environment = Environment::new([("HOME", "/home/a")]);
         let flags = Flags { instance: Some("acme".to_owned()), ..Flags::default() };
         assert_eq!(
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_database_is_in_the_state_directory_first() {
+    fn database_path_prefers_the_state_directory() {
         let at = |pairs: &[(&str, &str)]| {
             let environment = Environment::new(pairs.iter().copied());
             database(&environment).map(|(path, _)| path.display().to_string())

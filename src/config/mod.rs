@@ -1,11 +1,12 @@
-//! Settings from flags, environment, file and defaults, in that order, each with where it came from.
+//! Settings from flags, environment, configuration file and defaults, in that order of precedence,
+//! each with its origin.
 //!
-//! - `environment`: the process's variables as a value
-//! - `setting`: the table of settings
-//! - `file`, `locate`: the configuration file, and which one
-//! - `input`: reads both files, which may be pipes
-//! - `value`: from text to typed values
-//! - `key`: the API key, which is no setting and is read only by who needs it
+//! - `environment`: the process environment as a value
+//! - `setting`: the table of settings: names, defaults, documentation
+//! - `locate`, `file`: finds and parses the configuration file
+//! - `input`: reads the configuration and key files, which may be pipes
+//! - `value`: parses text to typed values
+//! - `key`: the API key, read only by commands that need it
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -39,56 +40,56 @@ pub use value::duration;
 use crate::model::Kind;
 use crate::model::settings::{ApiSettings, RemovalCeiling};
 use crate::schedule::FullSyncSchedule;
-use key::{KEY_VARIABLE, KeyPlaces};
+use key::{KEY_VARIABLE, KeySources};
 use setting::{Raw, VARIABLE_PREFIX};
 use value::Entry;
 
-/// How long connecting to the API may take.
+/// Timeout for connecting to the API.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long one request may take from its start to the last byte of its answer.
+/// Timeout for one request, including the whole response body.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Every setting, checked.
+/// All settings, validated.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The mirror's file.
+    /// Path of the database.
     pub database: PathBuf,
-    /// Where the API is; its path has no slash at the end.
+    /// Base URL of the API, without a trailing slash.
     pub base_url: Url,
-    /// A private CA to trust besides the system's.
+    /// Additional trusted CA certificates (PEM).
     pub ca_file: Option<PathBuf>,
-    /// The share of the key's budget that is ours, above 0 and at most 1.
+    /// Share of the key's rate limit to use, above 0 and at most 1.
     pub rate_share: f64,
-    /// The most requests in flight at a time, 1 to 16.
+    /// Maximum requests in flight, 1 to 16.
     pub max_concurrent_requests: u32,
-    /// How long to wait for a rate limit.
+    /// Maximum total wait for the rate limit.
     pub max_wait: Duration,
-    /// How long dues in one page wait for each other.
+    /// How long due rows on one page wait for each other.
     pub freshness_target: Duration,
-    /// The largest part of a kind that one listing may remove.
+    /// Largest share of a kind's rows that one listing may remove.
     pub max_removals: RemovalCeiling,
-    /// The zone of the full syncs.
+    /// Time zone of the full-sync schedules.
     pub timezone: Tz,
-    /// How long finished entries of the outbox are kept.
+    /// Retention of finished outbox entries.
     pub outbox_retention: Duration,
-    /// How long rows of `sync_log` are kept.
+    /// Retention of `sync_log` rows.
     pub log_retention: Duration,
-    /// How long after a lost answer its outcome is looked up.
+    /// Delay before a write whose answer was lost is reconciled.
     pub reconcile_after: Duration,
-    /// The loopback address for metrics and health.
+    /// Loopback address for metrics and health checks.
     pub listen: Option<SocketAddr>,
-    /// The configuration file that was read.
+    /// Configuration file that was read.
     pub file: Option<PathBuf>,
-    /// What is odd without being wrong.
+    /// Warnings to log.
     pub warnings: Vec<String>,
     full_syncs: BTreeMap<Kind, String>,
-    provenance: BTreeMap<Setting, Origin>,
-    key_places: KeyPlaces,
+    origins: BTreeMap<Setting, Origin>,
+    key_sources: KeySources,
 }
 
 impl Config {
-    /// Puts the settings together.
+    /// Loads and validates the settings.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
         let file = locate::file(flags, environment)?;
         let (raws, warning) = match &file {
@@ -100,7 +101,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The settings of flags and defaults alone. Neither a file nor the environment is looked at.
+    /// Builds settings from flags and defaults alone, ignoring configuration file and environment.
     pub fn of_flags(flags: &Flags) -> Result<Self, ConfigError> {
         let nothing: [(String, OsString); 0] = [];
         Self::assemble(BTreeMap::new(), None, flags, &Environment::new(nothing))
@@ -114,17 +115,19 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let warnings = overlay_environment(&mut raws, environment)?;
         let flag_key = flags.api_key_file.clone();
-        let key_places = key_places(flag_key, raws.get(&Setting::ApiKeyFile), environment)?;
+        let key_sources = key_sources(flag_key, raws.get(&Setting::ApiKeyFile), environment)?;
         overlay_flags(&mut raws, flags);
         overlay_defaults(&mut raws, environment);
 
-        let entry = |setting: Setting| match raws.get(&setting) {
+        let entry = |setting: Setting| {
+            match raws.get(&setting) {
             Some(raw) => Ok(Entry { setting, raw }),
-            // Only the database's default needs the environment, so nothing else can be absent.
+            // Only `database` has a default that depends on the environment.
             None => Err(ConfigError::setting(format!(
-                "`{setting}` is not set, nor are $STATE_DIRECTORY, $XDG_DATA_HOME and $HOME"
+                "`{setting}` is not set and has no default: $STATE_DIRECTORY, $XDG_DATA_HOME and $HOME are unset"
             ))
-            .with_hint("name the file with --database")),
+            .with_hint("name the file with `--database`")),
+        }
         };
         let ca_file = raws.get(&Setting::CaFile).map(|raw| Entry { setting: Setting::CaFile, raw });
         let mut full_syncs = BTreeMap::new();
@@ -146,24 +149,24 @@ impl Config {
             reconcile_after: entry(Setting::ReconcileAfter)?.duration()?,
             listen: entry(Setting::Listen)?.listen()?,
             full_syncs,
-            provenance: raws.into_iter().map(|(setting, raw)| (setting, raw.origin)).collect(),
-            key_places,
+            origins: raws.into_iter().map(|(setting, raw)| (setting, raw.origin)).collect(),
+            key_sources,
             file,
             warnings,
         })
     }
 
-    /// Where a setting's value came from.
+    /// Returns where a setting's value came from.
     pub fn origin(&self, setting: Setting) -> &Origin {
-        self.provenance.get(&setting).unwrap_or(&Origin::Default)
+        self.origins.get(&setting).unwrap_or(&Origin::Default)
     }
 
-    /// The key, read now, and where it was.
+    /// Reads the API key. Returns it with its source.
     pub fn key(&self) -> Result<(SecretString, KeySource), ConfigError> {
-        key::resolve(&self.key_places)
+        key::resolve(&self.key_sources)
     }
 
-    /// What the remote side needs to know, with this key.
+    /// Returns the settings of the API client.
     pub fn api(&self, key: SecretString) -> ApiSettings {
         ApiSettings {
             base_url: self.base_url.clone(),
@@ -174,19 +177,19 @@ impl Config {
         }
     }
 
-    /// The full-sync schedule of each kind. The seed, one per database, spreads the shorthands over the hour;
-    /// each kind gets a minute of its own from it.
+    /// Returns the full-sync schedule of each kind, `None` if off. `seed`, one per database, sets
+    /// the minute at which `@hourly` and the like run, a different one for each kind.
     pub fn full_syncs(&self, seed: u64) -> BTreeMap<Kind, Option<FullSyncSchedule>> {
-        let read = |(kind, text): (&Kind, &String)| {
+        let parse = |(kind, text): (&Kind, &String)| {
             let seed = xxh3_64_with_seed(kind.name().as_bytes(), seed);
-            // The texts were checked when they were loaded, so none fails here.
+            // Cannot fail: `load` validated the expression.
             (*kind, FullSyncSchedule::parse(text, seed).unwrap_or_default())
         };
-        self.full_syncs.iter().map(read).collect()
+        self.full_syncs.iter().map(parse).collect()
     }
 }
 
-/// Adds what the environment says, and returns warnings about variables that say nothing.
+/// Applies environment variables. Returns a warning for each unknown variable with our prefix.
 fn overlay_environment(
     raws: &mut BTreeMap<Setting, Raw>,
     environment: &Environment,
@@ -195,19 +198,18 @@ fn overlay_environment(
     for name in environment.names(VARIABLE_PREFIX) {
         if name == "CREATORMIRROR_API_KEY" {
             return Err(ConfigError::setting(
-                "environment variable CREATORMIRROR_API_KEY is refused: the settings of this \
-                 program never hold the key, so that they can be shown",
+                "environment variable CREATORMIRROR_API_KEY is not supported: the API key is not a setting",
             )
             .with_hint(format!(
-                "name a file with CREATORMIRROR_API_KEY_FILE, or use the vendor's {KEY_VARIABLE}"
+                "use {KEY_VARIABLE}, or name a file with CREATORMIRROR_API_KEY_FILE"
             )));
         }
         if Setting::all().all(|setting| setting.variable() != name) {
             let instead = match name {
-                "CREATORMIRROR_BASE_URL" => "; the vendor's name for it is CREATORAUDIT_BASE_URL",
+                "CREATORMIRROR_BASE_URL" => ": use CREATORAUDIT_BASE_URL",
                 _ => "",
             };
-            warnings.push(format!("environment variable {name} is no setting{instead}"));
+            warnings.push(format!("unknown environment variable {name}{instead}"));
         }
     }
     for setting in Setting::all() {
@@ -251,22 +253,22 @@ fn overlay_defaults(raws: &mut BTreeMap<Setting, Raw>, environment: &Environment
     }
 }
 
-/// The places of the key. `named` is the setting as environment and file have it.
-fn key_places(
+/// Returns the possible sources of the API key. `named` is `api_key_file` as set by environment or
+/// file.
+fn key_sources(
     flag: Option<PathBuf>,
     named: Option<&Raw>,
     environment: &Environment,
-) -> Result<KeyPlaces, ConfigError> {
-    let setting = match named {
-        Some(raw) => {
-            let path = Entry { setting: Setting::ApiKeyFile, raw }.path()?;
-            Some((path, raw.origin.clone()))
-        }
-        None => None,
-    };
-    // A value that is no UTF-8 stays a value, so that it is refused where keys are checked.
+) -> Result<KeySources, ConfigError> {
+    let setting = named.map(|raw| {
+        let path = Entry { setting: Setting::ApiKeyFile, raw }.path()?;
+        Ok((path, raw.origin.clone()))
+    });
+    let setting = setting.transpose()?;
+    // Converted lossily, so that a key that is not UTF-8 fails validation instead of counting as
+    // unset.
     let variable = environment.get(KEY_VARIABLE).map(|key| key.to_string_lossy().into_owned());
-    Ok(KeyPlaces {
+    Ok(KeySources {
         flag,
         credentials: environment.first_directory("CREDENTIALS_DIRECTORY"),
         setting,
@@ -297,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn with_nothing_said_everything_has_its_default() {
+    fn defaults_apply_when_nothing_is_set() {
         let config = Config::load(&Flags::default(), &environment(&[])).unwrap();
         assert_eq!(config.base_url.as_str(), "https://api.creatoraudit.com/v2");
         assert_eq!(
@@ -345,14 +347,14 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_set_to_nothing_says_nothing() {
+    fn empty_variable_counts_as_unset() {
         let pairs = [("CREATORMIRROR_RATE_SHARE", ""), ("CREATORMIRROR_API_KEY", "")];
         let config = Config::load(&Flags::default(), &environment(&pairs)).unwrap();
         assert_eq!(config.origin(Setting::RateShare), &Origin::Default);
     }
 
     #[test]
-    fn unknown_variables_are_warned_about_and_a_key_among_them_refused() {
+    fn warns_about_unknown_variables_and_rejects_a_key() {
         let pairs = [("CREATORMIRROR_BASE_URL", "x"), ("CREATORMIRROR_SPEED", "x")];
         let warnings = Config::load(&Flags::default(), &environment(&pairs)).unwrap().warnings;
         assert_eq!(warnings.len(), 2);
@@ -363,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_named_must_exist() {
+    fn named_configuration_file_must_exist() {
         let flags = Flags { config: Some("/nonexistent.toml".into()), ..Flags::default() };
         let error = Config::load(&flags, &environment(&[])).unwrap_err();
         assert!(error.to_string().contains("/nonexistent.toml"), "{error}");
@@ -372,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_values_say_where_they_are() {
+    fn invalid_value_names_its_origin() {
         let pairs = [("CREATORMIRROR_FULL_SYNC_VIDEOS", "0 25 * * *")];
         let error = Config::load(&Flags::default(), &environment(&pairs)).unwrap_err().to_string();
         assert!(
@@ -388,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_no_part_of_what_is_shown() {
+    fn debug_output_hides_the_key() {
         let pairs = [("CREATORAUDIT_API_KEY", "ca_s3cret\n")];
         let config = Config::load(&Flags::default(), &environment(&pairs)).unwrap();
         assert_eq!(config.key().unwrap().0.expose_secret(), "ca_s3cret");
@@ -396,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_of_the_environment_beats_that_of_the_file() {
+    fn key_file_from_environment_beats_configuration_file() {
         let (folder, flags) = with_file("api_key_file = 'one'\n");
         std::fs::write(folder.path().join("one"), "1").unwrap();
         let two = folder.path().join("two");
@@ -410,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn sweeps_are_spread_by_seed_and_kind() {
+    fn full_syncs_are_spread_by_seed_and_kind() {
         let pairs = [("CREATORMIRROR_FULL_SYNC_META", "off")];
         let config = Config::load(&Flags::default(), &environment(&pairs)).unwrap();
         let minutes = |seed: u64| -> Vec<u32> {

@@ -1,4 +1,5 @@
-//! The table of settings: names, variables, defaults and what a value looks like.
+//! The table of settings: names, environment variables, defaults, expected values and
+//! documentation.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -6,78 +7,77 @@ use std::path::PathBuf;
 
 use crate::model::Kind;
 
-/// What every variable of ours begins with.
+/// Prefix of our environment variables.
 pub(super) const VARIABLE_PREFIX: &str = "CREATORMIRROR_";
 
-/// One setting of the table.
+/// A setting, documented by [`Setting::meaning`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Setting {
-    /// The mirror's file.
+    /// `database`
     Database,
-    /// The file that holds the key.
+    /// `api_key_file`
     ApiKeyFile,
-    /// Where the API is.
+    /// `base_url`
     BaseUrl,
-    /// An added private CA.
+    /// `ca_file`
     CaFile,
-    /// The share of the key's budget that is ours.
+    /// `rate_share`
     RateShare,
-    /// The most requests in flight at a time.
+    /// `max_concurrent_requests`
     MaxConcurrentRequests,
-    /// How long to wait for a rate limit.
+    /// `max_wait`
     MaxWait,
-    /// How long dues in one page wait for each other.
+    /// `freshness_target`
     FreshnessTarget,
-    /// The largest part of a kind that one listing may remove.
+    /// `max_removals`
     MaxRemovals,
-    /// When a kind is listed in full.
+    /// `full_sync_accounts` and so on, one per kind
     FullSync(Kind),
-    /// The zone of the full syncs.
+    /// `timezone`
     Timezone,
-    /// How long finished entries of the outbox are kept.
+    /// `outbox_retention`
     OutboxRetention,
-    /// How long rows of `sync_log` are kept.
+    /// `log_retention`
     LogRetention,
-    /// How long after a lost answer its outcome is looked up.
+    /// `reconcile_after`
     ReconcileAfter,
-    /// The loopback address for metrics and health.
+    /// `listen`
     Listen,
 }
 
 /// Where a setting's value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// A flag of the command line.
+    /// A command-line flag.
     Flag(&'static str),
     /// An environment variable.
     Variable(String),
-    /// A line of the configuration file.
+    /// The configuration file.
     File {
-        /// The file.
+        /// Its path.
         path: PathBuf,
-        /// The line, counted from 1.
+        /// Line number, counted from 1.
         line: usize,
     },
-    /// The default, derived from this environment variable.
+    /// A default derived from this environment variable.
     DefaultFrom(&'static str),
     /// The default.
     Default,
 }
 
-/// A setting's text before it is checked.
+/// A setting's unparsed text.
 #[derive(Debug, Clone)]
 pub(super) struct Raw {
     pub value: OsString,
     pub origin: Origin,
 }
 
-/// What a value looks like, for messages.
+/// Expected values that several settings share.
 const DURATION: &str = "a duration such as `90s`, `5m`, `1h 30m` or `90d`";
 const PERCENTAGE: &str = "a percentage from `0%` to `100%`";
 const SCHEDULE: &str = "a crontab expression of five fields, `@daily` and the like, or `off`";
 
-/// A setting, its name in the file, its default as one would write it (none where it is derived, or is nothing), what
-/// a value looks like, and what it is for.
+/// Setting, name, default (none if derived or unset), expected value, meaning.
 type Row = (Setting, &'static str, Option<&'static str>, &'static str, &'static str);
 
 const TABLE: [Row; 20] = [
@@ -86,112 +86,112 @@ const TABLE: [Row; 20] = [
         "database",
         None,
         "a path",
-        "The mirror: one SQLite file, made with mode 0640 in a folder with mode 0750. Default: `creatormirror.db` in `$STATE_DIRECTORY`, else in `$XDG_DATA_HOME/creatormirror`.",
+        "The SQLite database, created with mode 0640 in a directory with mode 0750. Default: `creatormirror.db` in `$STATE_DIRECTORY`, else in `$XDG_DATA_HOME/creatormirror`.",
     ),
     (
         Setting::ApiKeyFile,
         "api_key_file",
         None,
-        "the path of a file that holds the key",
-        "The file with the API key. The key is taken from `--api-key-file`, `$CREDENTIALS_DIRECTORY/api_key`, this setting, or `CREATORAUDIT_API_KEY`, whichever comes first. A key in the configuration file itself is refused.",
+        "the path of a file that contains the key",
+        "The file with the API key. The key is read from the first of `--api-key-file`, `$CREDENTIALS_DIRECTORY/api_key`, this setting and `CREATORAUDIT_API_KEY`. The configuration file itself must not contain a key.",
     ),
     (
         Setting::BaseUrl,
         "base_url",
         Some("https://api.creatoraudit.com/v2"),
-        "an https address, or an http one on loopback",
-        "Where the API is.",
+        "an https URL, or an http URL on loopback",
+        "Base URL of the API.",
     ),
     (
         Setting::CaFile,
         "ca_file",
         None,
         "the path of an existing PEM file",
-        "A private certification authority to trust besides those of the system. Verification cannot be switched off.",
+        "Additional certificate authorities to trust, for a private CA. Verification cannot be switched off.",
     ),
     (
         Setting::RateShare,
         "rate_share",
         Some("0.9"),
         "a number above 0 and at most 1",
-        "The part of the key's rate limit that may be used; the rest is left to the key's other clients.",
+        "Share of the key's rate limit to use. The rest is left to other clients of the same key.",
     ),
     (
         Setting::MaxConcurrentRequests,
         "max_concurrent_requests",
         Some("4"),
         "a whole number from 1 to 16",
-        "How many requests may be in flight at a time. More is faster while the API is far away; the rate limit is kept in any case.",
+        "Maximum number of requests in flight. A larger value is faster over a slow connection; the rate limit applies in any case.",
     ),
     (
         Setting::MaxWait,
         "max_wait",
         Some("5m"),
         DURATION,
-        "How long a command waits for the rate limit in all, before it exits with code 75.",
+        "How long a command waits for the rate limit in total before it exits with code 75.",
     ),
     (
         Setting::FreshnessTarget,
         "freshness_target",
         Some("5m"),
         DURATION,
-        "How long videos that are due wait for others on the same page, and how soon a late one is polled again at first. Shorter is fresher and costs more requests.",
+        "How long due videos wait for others on the same page, and how soon a late one is first polled again. A shorter time gives fresher data for more requests.",
     ),
     (
         Setting::MaxRemovals,
         "max_removals",
         Some("20%"),
         PERCENTAGE,
-        "A listing that would remove a larger part of a kind (and more than 10 rows) removes nothing, until `sync --accept-removals` confirms it.",
+        "A listing that would remove a larger share of a kind (and more than 10 rows) removes nothing until `sync --accept-removals` confirms it.",
     ),
     (
         Setting::FullSync(Kind::Account),
         "full_sync_accounts",
         Some("@hourly"),
         SCHEDULE,
-        "When accounts are listed in full, which finds additions, edits and removals.",
+        "When to list all accounts, to find additions, edits and removals.",
     ),
     (
         Setting::FullSync(Kind::Creator),
         "full_sync_creators",
         Some("@hourly"),
         SCHEDULE,
-        "When creators are listed in full, which finds additions, edits and removals.",
+        "When to list all creators, to find additions, edits and removals.",
     ),
     (
         Setting::FullSync(Kind::Video),
         "full_sync_videos",
         Some("@daily"),
         SCHEDULE,
-        "When videos are listed in full, which finds additions, edits and removals.",
+        "When to list all videos, to find additions, edits and removals.",
     ),
     (
         Setting::FullSync(Kind::AccountVideo),
         "full_sync_account_videos",
         Some("@daily"),
         SCHEDULE,
-        "When account videos are listed in full, which finds additions, edits and removals.",
+        "When to list all account videos, to find additions, edits and removals.",
     ),
     (
         Setting::FullSync(Kind::Overview),
         "full_sync_overview",
         Some("@hourly"),
         SCHEDULE,
-        "When the overview is read.",
+        "When to read the overview.",
     ),
     (
         Setting::FullSync(Kind::Meta),
         "full_sync_meta",
         Some("@daily"),
         SCHEDULE,
-        "When the API's version and lifecycle are read.",
+        "When to read the API's version and lifecycle.",
     ),
     (
         Setting::Timezone,
         "timezone",
         Some("UTC"),
         "an IANA name such as `Europe/Berlin`",
-        "The time zone of the full-sync schedules. When clocks are set forward or back, a fixed time runs \
+        "Time zone of the full-sync schedules. When clocks are set forward or back, a fixed time runs \
          once; `*` and `*/n` hours and minutes follow elapsed time.",
     ),
     (
@@ -199,28 +199,28 @@ const TABLE: [Row; 20] = [
         "outbox_retention",
         Some("90d"),
         DURATION,
-        "How long finished entries of the outbox are kept.",
+        "How long to keep finished outbox entries.",
     ),
     (
         Setting::LogRetention,
         "log_retention",
         Some("90d"),
         DURATION,
-        "How long rows of `sync_log` are kept.",
+        "How long to keep rows of `sync_log`.",
     ),
     (
         Setting::ReconcileAfter,
         "reconcile_after",
         Some("5s"),
         DURATION,
-        "How long after a lost answer to a write its outcome is looked up: the first request may still be at work.",
+        "How long to wait before looking for the result of a write whose answer was lost. The API may still be processing it.",
     ),
     (
         Setting::Listen,
         "listen",
         Some("off"),
         "a loopback address such as `127.0.0.1:9095`, or `off`",
-        "Where the daemon serves `/metrics` (Prometheus), `/healthz` and `/readyz`.",
+        "Address on which the daemon serves `/metrics` (Prometheus), `/healthz` and `/readyz`.",
     ),
 ];
 
@@ -237,12 +237,12 @@ impl Setting {
         })
     }
 
-    /// The name in the file.
+    /// Name in the configuration file.
     pub fn name(self) -> &'static str {
         self.row().0
     }
 
-    /// The environment variable. The vendor's own name is used where there is one.
+    /// Name of the environment variable.
     pub fn variable(self) -> String {
         match self {
             Self::BaseUrl => "CREATORAUDIT_BASE_URL".to_owned(),
@@ -250,27 +250,27 @@ impl Setting {
         }
     }
 
-    /// The setting with this name in the file.
+    /// Finds a setting by its name in the configuration file.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::all().find(|setting| setting.name() == name)
     }
 
-    /// The default as one would write it. None where the default is derived, or is nothing.
+    /// Default in configuration-file syntax. `None` if it is derived or there is none.
     pub fn default_text(self) -> Option<&'static str> {
         self.row().1
     }
 
-    /// What a value looks like, for messages.
+    /// Describes the expected value, for messages.
     pub fn expected(self) -> &'static str {
         self.row().2
     }
 
-    /// What it is for, in sentences.
+    /// Explains the setting in sentences.
     pub fn meaning(self) -> &'static str {
         self.row().3
     }
 
-    /// The unit that somebody who wrote a bare number most likely meant.
+    /// The unit to suggest when a number has none.
     pub(super) fn unit(self) -> Option<&'static str> {
         match self.expected() {
             DURATION => Some("s"),
@@ -303,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_finds_its_setting() {
+    fn finds_settings_by_name() {
         for setting in Setting::all() {
             assert_eq!(Setting::from_name(setting.name()), Some(setting));
         }
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_a_sweep() {
+    fn every_kind_has_a_full_sync_schedule() {
         for kind in Kind::ALL {
             assert!(Setting::all().any(|setting| setting == Setting::FullSync(kind)), "{kind}");
         }

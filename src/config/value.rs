@@ -1,4 +1,4 @@
-//! From the text of a setting to its value. Pure, apart from looking whether a named file exists.
+//! Parses and validates the values of settings.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -13,13 +13,13 @@ use crate::config::setting::{Origin, Raw, Setting};
 use crate::model::settings::RemovalCeiling;
 use crate::schedule::FullSyncSchedule;
 
-/// Durations longer than this would only overflow dates.
+/// Longest duration accepted: adding a longer one could overflow a date.
 const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
 
-/// How many requests may be in flight at a time.
+/// Bounds of `max_concurrent_requests`.
 const CONCURRENT_REQUESTS: RangeInclusive<u32> = 1..=16;
 
-/// A setting with its raw text, ready to be read as one type or another.
+/// A setting with its unparsed text. Each method parses it as one type.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry<'a> {
     pub setting: Setting,
@@ -27,15 +27,15 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// A path. In a file it may be relative to that file's folder.
+    /// Parses a path. In a configuration file it is relative to the directory of that file.
     pub fn path(self) -> Result<PathBuf, ConfigError> {
         let path = PathBuf::from(&self.raw.value);
         if path.as_os_str().is_empty() {
-            return Err(self.wrong("is empty"));
+            return Err(self.invalid("is empty"));
         }
         match &self.raw.origin {
             Origin::File { .. } if path.starts_with("~") => {
-                Err(self.wrong("begins with `~`, which only a shell expands"))
+                Err(self.invalid("begins with `~`, which only a shell expands"))
             }
             Origin::File { path: file, .. } => {
                 Ok(file.parent().map_or_else(|| path.clone(), |folder| folder.join(&path)))
@@ -44,33 +44,33 @@ impl Entry<'_> {
         }
     }
 
-    /// The path of a file that must exist.
+    /// Parses the path of a file, which must exist.
     pub fn existing_file(self) -> Result<PathBuf, ConfigError> {
         let path = self.path()?;
         match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => Err(self.wrong("is a folder")),
-            // Reading a pipe could wait for ever.
-            Ok(metadata) if !metadata.is_file() => Err(self.wrong("is not a regular file")),
+            Ok(metadata) if metadata.is_dir() => Err(self.invalid("is a directory")),
+            // Reading a pipe could block forever.
+            Ok(metadata) if !metadata.is_file() => Err(self.invalid("is not a regular file")),
             Ok(_) => Ok(path),
-            Err(error) => Err(self.fault(format!("cannot use {}: {error}", path.display()))),
+            Err(error) => Err(self.error(format!("cannot use `{}`: {error}", path.display()))),
         }
     }
 
-    /// A duration with its unit.
+    /// Parses a duration with a unit.
     pub fn duration(self) -> Result<Duration, ConfigError> {
         let text = self.text()?;
         duration(text).map_err(|why| {
-            let error = self.wrong(&format!("is `{text}`, which {why}"));
+            let error = self.invalid(&format!("is `{text}`, which {why}"));
             match self.setting.unit() {
                 Some(unit) if is_bare_number(text) => {
-                    error.with_hint(format!("in seconds write {text}{unit}"))
+                    error.with_hint(format!("write `{text}{unit}` for seconds"))
                 }
                 _ => error,
             }
         })
     }
 
-    /// A share above 0 and at most 1.
+    /// Parses a share above 0 and at most 1.
     pub fn share(self) -> Result<f64, ConfigError> {
         match self.text()?.parse::<f64>() {
             Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
@@ -78,19 +78,19 @@ impl Entry<'_> {
         }
     }
 
-    /// A number of requests.
+    /// Parses a number of concurrent requests.
     pub fn concurrency(self) -> Result<u32, ConfigError> {
         let number = self.text()?.parse::<u32>().ok();
         number.filter(|n| CONCURRENT_REQUESTS.contains(n)).ok_or_else(|| self.unexpected())
     }
 
-    /// A percentage of removals.
+    /// Parses a percentage.
     pub fn removal_ceiling(self) -> Result<RemovalCeiling, ConfigError> {
         let text = self.text()?;
         let Some(number) = text.strip_suffix('%') else {
             let error = self.unexpected();
             return Err(match text.parse::<f64>() {
-                Ok(_) => error.with_hint(format!("write {text}%")),
+                Ok(_) => error.with_hint(format!("write `{text}%`")),
                 Err(_) => error,
             });
         };
@@ -102,12 +102,12 @@ impl Entry<'_> {
         }
     }
 
-    /// A time zone's IANA name.
+    /// Parses an IANA time zone name.
     pub fn timezone(self) -> Result<Tz, ConfigError> {
         self.text()?.parse().map_err(|_| self.unexpected())
     }
 
-    /// A loopback address and port, or none for `off`.
+    /// Parses a loopback address with port; `None` for `off`.
     pub fn listen(self) -> Result<Option<SocketAddr>, ConfigError> {
         let text = self.text()?;
         if text == "off" {
@@ -115,40 +115,40 @@ impl Entry<'_> {
         }
         match text.parse::<SocketAddr>() {
             Ok(address) if address.ip().is_loopback() => Ok(Some(address)),
-            Ok(_) => Err(self.wrong(&format!("is `{text}`, which others could reach"))),
+            Ok(_) => Err(self.invalid(&format!("is `{text}`, which other hosts could reach"))),
             Err(_) => Err(self.unexpected()),
         }
     }
 
-    /// The text of a schedule that has been checked. It is read for good once the seed is known.
+    /// Validates a schedule. Its text is parsed again once the database's seed is known.
     pub fn full_sync(self) -> Result<String, ConfigError> {
         let text = self.text()?;
         FullSyncSchedule::parse(text, 0)
-            .map_err(|error| self.fault(format!("`{}`: {error}", self.setting)))?;
+            .map_err(|error| self.error(format!("`{}`: {error}", self.setting)))?;
         Ok(text.to_owned())
     }
 
-    /// Where the API is, without a slash at the end.
+    /// Parses the base URL and removes trailing slashes.
     pub fn base_url(self) -> Result<Url, ConfigError> {
-        // What was found is not shown: an address may hold a password, or a pasted key.
+        // The URL is not shown, because it may contain a password or a pasted API key.
         let Ok(mut url) = Url::parse(self.text()?) else {
-            return Err(self.wrong("is not an address"));
+            return Err(self.invalid("is not a URL"));
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(self.wrong("holds a user name or a password"));
+            return Err(self.invalid("contains a user name or password"));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(self.wrong("holds a query or a fragment"));
+            return Err(self.invalid("contains a query or fragment"));
         }
         match (url.scheme(), url.host()) {
             ("https", Some(_)) => {}
             ("http", Some(host)) if is_loopback(&host) => {}
             ("http", Some(host)) => {
-                return Err(self.wrong(&format!(
-                    "is http to {host}, where the key would travel in the clear"
+                return Err(self.invalid(&format!(
+                    "uses http to `{host}`, which would send the API key unencrypted"
                 )));
             }
-            _ => return Err(self.wrong("is neither https nor http")),
+            _ => return Err(self.invalid("is neither https nor http")),
         }
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
@@ -156,25 +156,25 @@ impl Entry<'_> {
     }
 
     fn text(&self) -> Result<&str, ConfigError> {
-        let text = self.raw.value.to_str().ok_or_else(|| self.wrong("is not UTF-8"))?;
+        let text = self.raw.value.to_str().ok_or_else(|| self.invalid("is not UTF-8"))?;
         Ok(text.trim())
     }
 
     fn unexpected(&self) -> ConfigError {
-        self.wrong(&format!("is `{}`", self.raw.value.display()))
+        self.invalid(&format!("is `{}`", self.raw.value.display()))
     }
 
-    fn wrong(&self, found: &str) -> ConfigError {
+    fn invalid(&self, found: &str) -> ConfigError {
         let expected = self.setting.expected();
-        self.fault(format!("`{}` {found}, expected {expected}", self.setting))
+        self.error(format!("`{}` {found}, expected {expected}", self.setting))
     }
 
-    fn fault(&self, message: String) -> ConfigError {
+    fn error(&self, message: String) -> ConfigError {
         ConfigError::setting(format!("{}: {message}", self.raw.origin))
     }
 }
 
-/// Reads a duration such as `90s` or `1h 30m`; else says what the text is or lacks.
+/// Parses a duration such as `90s` or `1h 30m`. The error completes a sentence about the text.
 pub fn duration(text: &str) -> Result<Duration, &'static str> {
     if is_bare_number(text) {
         return Err("has no unit");
@@ -182,7 +182,7 @@ pub fn duration(text: &str) -> Result<Duration, &'static str> {
     match humantime::parse_duration(text) {
         Ok(duration) if duration <= DURATION_MAX => Ok(duration),
         Ok(_) => Err("is longer than a hundred years"),
-        Err(_) => Err("is no duration"),
+        Err(_) => Err("is not a duration"),
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn only_loopback_may_go_without_tls() {
+    fn allows_http_on_loopback_only() {
         for (given, taken) in [
             ("https://api.creatoraudit.com/v2/", "https://api.creatoraudit.com/v2"),
             ("http://127.0.0.1:8080/v2", "http://127.0.0.1:8080/v2"),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_address_must_not_hold_is_not_shown() {
+    fn error_about_a_url_does_not_show_secrets_in_it() {
         for wrong in [
             "https://user:s3cret@host/v2",
             "https://s3cret@host/v2",
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_above_nought_and_at_most_one() {
+    fn share_is_above_0_and_at_most_1() {
         for (text, share) in [("0.9", Some(0.9)), ("1", Some(1.0)), ("0", None), ("1.1", None)] {
             let entry = Entry { setting: Setting::RateShare, raw: &raw(text) };
             assert_eq!(entry.share().ok(), share);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn from_1_to_16_requests_may_be_in_flight() {
+    fn concurrency_is_1_to_16() {
         for (text, number) in [
             ("1", Some(1)),
             ("16", Some(16)),
@@ -278,33 +278,33 @@ mod tests {
     }
 
     #[test]
-    fn percentages_carry_their_sign() {
+    fn percentage_needs_a_percent_sign() {
         let ceiling = |text: &str| {
             let entry = Entry { setting: Setting::MaxRemovals, raw: &raw(text) };
             entry.removal_ceiling().map(|ceiling| ceiling.fraction)
         };
         assert_eq!(ceiling("20%"), Ok(0.2));
         assert_eq!(ceiling("0.5 %"), Ok(0.005));
-        assert_eq!(ceiling("20").unwrap_err().hint(), Some("write 20%"));
+        assert_eq!(ceiling("20").unwrap_err().hint(), Some("write `20%`"));
         for wrong in ["101%", "-1%", "%", "NaN%", "a"] {
             assert!(ceiling(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn durations_need_a_unit() {
+    fn duration_needs_a_unit() {
         assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5_400)));
         assert_eq!(duration("90d"), Ok(Duration::from_secs(90 * 86_400)));
         assert_eq!(duration("90"), Err("has no unit"));
         let entry = Entry { setting: Setting::MaxWait, raw: &raw("90") };
-        assert_eq!(entry.duration().unwrap_err().hint(), Some("in seconds write 90s"));
+        assert_eq!(entry.duration().unwrap_err().hint(), Some("write `90s` for seconds"));
         for wrong in ["", "0", "5 apples", "-5m", "999999999y"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn metrics_stay_on_loopback() {
+    fn listen_accepts_loopback_only() {
         let listen = |text: &str| {
             let entry = Entry { setting: Setting::Listen, raw: &raw(text) };
             entry.listen().map(|address| address.map(|address| address.to_string()))
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_in_a_file_is_relative_to_it() {
+    fn path_in_a_file_is_relative_to_its_directory() {
         let entry = |text: &str, origin: Origin| {
             let raw = Raw { value: text.into(), origin };
             Entry { setting: Setting::Database, raw: &raw }.path()

@@ -1,4 +1,4 @@
-//! Accepts connections: a bounded number at a time, each for a bounded time.
+//! Limits the number of connections and the duration of each.
 
 use std::future::Future;
 use std::io;
@@ -15,22 +15,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
 
-/// More wait in the kernel's queue.
+/// Maximum open connections. More wait in the kernel's backlog.
 const CONNECTIONS_MAX: usize = 16;
 
-/// A connection that sends nothing must not keep its place for ever.
-const CONNECTION_TIME_MAX: Duration = Duration::from_secs(30);
+/// Maximum duration of a connection, so that idle clients cannot block others.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A listening socket with bounds.
+/// A listening socket with these limits.
 pub(super) struct BoundedListener {
     socket: TcpListener,
     clock: Clock,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl BoundedListener {
     pub(super) fn new(socket: TcpListener, clock: Clock) -> Self {
-        Self { socket, clock, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+        Self { socket, clock, permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
     }
 }
 
@@ -39,12 +39,12 @@ impl Listener for BoundedListener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        // Fails only for a semaphore that was closed, and nobody closes this one.
-        let place = Arc::clone(&self.places).acquire_owned().await.ok();
+        // Fails only if the semaphore is closed, which never happens.
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.socket).await;
         let clock = self.clock.clone();
-        let end = Box::pin(async move { clock.sleep(CONNECTION_TIME_MAX).await });
-        (Connection { stream, end, is_over: false, _place: place }, address)
+        let timeout = Box::pin(async move { clock.sleep(CONNECTION_TIMEOUT).await });
+        (Connection { stream, timeout, is_timed_out: false, _permit: permit }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -52,18 +52,18 @@ impl Listener for BoundedListener {
     }
 }
 
-/// A connection that fails when its time is over.
+/// A connection that fails with `TimedOut` after [`CONNECTION_TIMEOUT`].
 pub(super) struct Connection {
     stream: TcpStream,
-    end: Pin<Box<dyn Future<Output = ()> + Send>>,
-    is_over: bool,
-    _place: Option<OwnedSemaphorePermit>,
+    timeout: Pin<Box<dyn Future<Output = ()> + Send>>,
+    is_timed_out: bool,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
     fn check_time(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        self.is_over = self.is_over || self.end.as_mut().poll(context).is_ready();
-        if self.is_over { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+        self.is_timed_out = self.is_timed_out || self.timeout.as_mut().poll(context).is_ready();
+        if self.is_timed_out { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn idle_connections_do_not_keep_others_out_for_ever() {
+    async fn idle_connections_time_out() {
         let clock = Clock::manual(chrono::DateTime::UNIX_EPOCH);
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
@@ -116,11 +116,11 @@ mod tests {
             idle.push(listener.accept().await.0);
         }
         clients.push(TcpStream::connect(address).await.unwrap());
-        assert_eq!(listener.places.available_permits(), 0);
+        assert_eq!(listener.permits.available_permits(), 0);
         let mut first = idle.remove(0);
         let (read, ()) = tokio::join!(first.read_u8(), async {
             tokio::task::yield_now().await;
-            clock.advance(CONNECTION_TIME_MAX);
+            clock.advance(CONNECTION_TIMEOUT);
         });
         assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(first);

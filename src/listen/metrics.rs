@@ -1,4 +1,5 @@
-//! The numbers: counted as requests and runs go by, or read from the database when asked for.
+//! Prometheus metrics: counters updated by events of a run, and gauges read from the database for
+//! each scrape.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,49 +21,50 @@ use crate::store::{Database, StoreResult, due, outbox, status};
 use crate::sync::Report;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfKind {
+struct KindLabel {
     kind: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfRequest {
+struct RequestLabels {
     kind: &'static str,
     outcome: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfState {
+struct StateLabel {
     state: &'static str,
 }
 
-type PerKind = Family<OfKind, Gauge>;
-type SecondsPerKind = Family<OfKind, Gauge<f64, AtomicU64>>;
+type KindGauge = Family<KindLabel, Gauge>;
+type KindSecondsGauge = Family<KindLabel, Gauge<f64, AtomicU64>>;
 
-/// Everything that `/metrics` shows.
+/// The metrics of `/metrics`.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    kind_run: Mutex<Kind>,
+    /// The kind that requests are counted for.
+    current_kind: Mutex<Kind>,
     rendering: Arc<tokio::sync::Mutex<()>>,
-    requests: Family<OfRequest, Counter>,
+    requests: Family<RequestLabels, Counter>,
     rate_limited: Counter,
-    scrapes: Family<OfKind, Counter>,
+    scrapes: Family<KindLabel, Counter>,
     runs: Histogram,
     key_ok: Gauge,
     api_up: Gauge,
     limit: Gauge,
     remaining: Gauge,
-    rows: PerKind,
-    removed: PerKind,
-    due: PerKind,
-    overdue: PerKind,
-    staleness_median: PerKind,
-    staleness_p95: PerKind,
-    complete_as_of: SecondsPerKind,
-    /// When the last run ended, Unix seconds. A family shows nothing before it has a member; a gauge
-    /// would show zero, an instant like any other.
+    rows: KindGauge,
+    removed: KindGauge,
+    due: KindGauge,
+    overdue: KindGauge,
+    staleness_median: KindGauge,
+    staleness_p95: KindGauge,
+    complete_as_of: KindSecondsGauge,
+    /// End of the last run, Unix seconds. A family, because a plain gauge would report 0 before the
+    /// first run.
     last_run: Family<[(&'static str, &'static str); 0], Gauge>,
-    outbox: Family<OfState, Gauge>,
+    outbox: Family<StateLabel, Gauge>,
     outbox_oldest: Gauge<f64, AtomicU64>,
 }
 
@@ -71,51 +73,55 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("creatormirror");
         let r = &mut registry;
         let version = vec![("version", env!("CARGO_PKG_VERSION"))];
-        r.register("build", "Which creatormirror this is", Info::new(version));
+        r.register("build", "Version of creatormirror", Info::new(version));
         let runs = Histogram::new(exponential_buckets(0.05, 3.0, 10));
         Self {
-            kind_run: Mutex::new(Kind::Meta),
+            current_kind: Mutex::new(Kind::Meta),
             rendering: Arc::default(),
             requests: add(r, "requests", "Requests sent, by kind and HTTP status"),
-            rate_limited: add(r, "rate_limited", "Answers with status 429"),
+            rate_limited: add(r, "rate_limited", "Responses with status 429"),
             scrapes: add(r, "scrapes", "Scrapes added to history"),
-            runs: registered(r, "pass_duration_seconds", "How long passes take", runs),
+            runs: registered(r, "run_duration_seconds", "Duration of runs", runs),
             key_ok: add(r, "key_ok", "1 while the API accepts the key"),
-            api_up: add(r, "api_up", "1 while the API answers"),
-            limit: add(r, "rate_limit_limit", "Requests per window, as the API says"),
-            remaining: add(r, "rate_limit_remaining", "Requests left, as the API says"),
-            rows: add(r, "rows", "Resources that the API lists"),
+            api_up: add(r, "api_up", "1 while the API responds"),
+            limit: add(r, "rate_limit_limit", "Requests per window, as reported by the API"),
+            remaining: add(
+                r,
+                "rate_limit_remaining",
+                "Requests left in the window, as reported by the API",
+            ),
+            rows: add(r, "rows", "Resources in the mirror, removed ones excluded"),
             removed: add(r, "removed", "Resources marked removed"),
-            due: add(r, "due", "Resources whose next scrape is expected by now"),
-            overdue: add(r, "overdue", "Resources due for more than a quarter of an hour"),
+            due: add(r, "due", "Resources due to be polled"),
+            overdue: add(r, "overdue", "Resources due for more than 15 minutes"),
             staleness_median: add(
                 r,
                 "staleness_median_seconds",
-                "How long the due resources have been due: the median now, 0 when none is due",
+                "Median time that due resources have been due, 0 if none is",
             ),
             staleness_p95: add(
                 r,
                 "staleness_p95_seconds",
-                "How long the due resources have been due: the 95th percentile now",
+                "95th percentile of the time that due resources have been due, 0 if none is",
             ),
             complete_as_of: add(
                 r,
                 "complete_as_of_timestamp_seconds",
-                "Start of the last complete listing, Unix seconds",
+                "Start of the last complete listing, Unix time",
             ),
-            last_run: add(r, "last_pass_timestamp_seconds", "End of the last run, Unix seconds"),
-            outbox: add(r, "outbox", "Entries of the outbox, by state"),
+            last_run: add(r, "last_run_timestamp_seconds", "End of the last run, Unix time"),
+            outbox: add(r, "outbox", "Outbox entries, by state"),
             outbox_oldest: add(
                 r,
                 "outbox_oldest_seconds",
-                "How long the oldest entry that is not at its end is queued, held ones aside",
+                "Age of the oldest unfinished outbox entry, held ones excluded",
             ),
             registry,
         }
     }
 }
 
-/// A metric that is registered under this name.
+/// Registers a metric.
 fn registered<M: Metric + Clone>(r: &mut Registry, name: &str, help: &str, metric: M) -> M {
     r.register(name, help, metric.clone());
     metric
@@ -126,15 +132,15 @@ fn add<M: Metric + Clone + Default>(r: &mut Registry, name: &str, help: &str) ->
 }
 
 impl Metrics {
-    /// Counts what a run tells.
+    /// Counts an event of a run.
     pub fn count(&self, event: &Event) {
-        let mut kind_run = self.kind_run.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current_kind.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Started { kind, .. } | Event::Days { kind, .. } => *kind_run = *kind,
-            Event::Finished { .. } => *kind_run = Kind::Meta,
+            Event::Started { kind, .. } | Event::Days { kind, .. } => *current = *kind,
+            Event::Finished { .. } => *current = Kind::Meta,
             Event::Answered { status } => {
                 let outcome = status.map_or("none".to_owned(), |status| status.to_string());
-                self.requests.get_or_create(&OfRequest { kind: kind_run.name(), outcome }).inc();
+                self.requests.get_or_create(&RequestLabels { kind: current.name(), outcome }).inc();
                 if *status == Some(429) {
                     self.rate_limited.inc();
                 }
@@ -143,32 +149,34 @@ impl Metrics {
         }
     }
 
-    /// Counts a run that is over.
+    /// Counts a finished run that took `took`.
     pub fn count_run(&self, report: &Report, took: Duration, now: DateTime<Utc>) {
         self.runs.observe(took.as_secs_f64());
         self.last_run.get_or_create(&[]).set(now.timestamp());
         for kind in &report.kinds {
             let added = u64::try_from(kind.kind_run.counts.page.snapshots_added).unwrap_or(0);
-            self.scrapes.get_or_create(&OfKind { kind: kind.kind_run.kind.name() }).inc_by(added);
+            self.scrapes
+                .get_or_create(&KindLabel { kind: kind.kind_run.kind.name() })
+                .inc_by(added);
         }
     }
 
-    /// Waits until no other scrape is being rendered; none begins until the guard is dropped.
+    /// Waits until no other scrape is being rendered. The guard blocks others until it is dropped.
     pub(super) async fn begin_rendering(&self) -> tokio::sync::OwnedMutexGuard<()> {
         Arc::clone(&self.rendering).lock_owned().await
     }
 
-    /// Notes whether the key works.
+    /// Sets `key_ok`.
     pub fn set_key_ok(&self, is_ok: bool) {
         self.key_ok.set(i64::from(is_ok));
     }
 
-    /// Notes whether the API answers.
+    /// Sets `api_up`.
     pub fn set_api_up(&self, is_up: bool) {
         self.api_up.set(i64::from(is_up));
     }
 
-    /// Everything as text, the database's part read anew.
+    /// Updates the gauges from the database and returns all metrics in OpenMetrics format.
     pub fn render(&self, store: &Database, now: DateTime<Utc>) -> StoreResult<String> {
         let snapshot = store.read(|c| status::read(c, now.timestamp_micros()))?;
         let limiter = serde_json::from_str(&snapshot.request_state.rate_limiter);
@@ -178,7 +186,7 @@ impl Metrics {
             self.remaining.set(i64::try_from(budget.remaining).unwrap_or(i64::MAX));
         }
         for kind in &snapshot.kinds {
-            let label = OfKind { kind: kind.kind.name() };
+            let label = KindLabel { kind: kind.kind.name() };
             self.rows.get_or_create(&label).set(kind.rows);
             self.removed.get_or_create(&label).set(kind.removed);
             if let Some(at) = kind.state.complete_as_of {
@@ -190,7 +198,7 @@ impl Metrics {
         }
         for state in State::ALL {
             let count = snapshot.outbox.counts.iter().find(|(found, _)| *found == state);
-            let label = OfState { state: state.name() };
+            let label = StateLabel { state: state.name() };
             self.outbox.get_or_create(&label).set(count.map_or(0, |(_, count)| *count));
         }
         let oldest = store.read(outbox::oldest_open)?;
@@ -205,20 +213,20 @@ impl Metrics {
     fn read_lateness(&self, store: &Database, kind: Kind, now: DateTime<Utc>) -> StoreResult<()> {
         const OVERDUE_S: i64 = 15 * 60;
         let late = store.read(|c| due::lateness(c, kind, now.timestamp()))?;
-        let label = OfKind { kind: kind.name() };
+        let label = KindLabel { kind: kind.name() };
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.due.get_or_create(&label).set(count(late.len()));
         let overdue = late.iter().filter(|seconds| **seconds > OVERDUE_S).count();
         self.overdue.get_or_create(&label).set(count(overdue));
-        // A histogram would have to fall when rows are read; whoever scrapes takes that for a restart.
+        // Gauges, because a histogram of the present state could decrease, which Prometheus takes
+        // for a restart.
         self.staleness_median.get_or_create(&label).set(percentile(&late, 50));
         self.staleness_p95.get_or_create(&label).set(percentile(&late, 95));
         Ok(())
     }
 }
 
-/// The smallest of these values, in ascending order, that this percentage of them does not exceed;
-/// 0 when there are none.
+/// Returns a percentile of ascending values by the nearest-rank method, 0 if there are none.
 fn percentile(ascending: &[i64], percent: usize) -> i64 {
     let rank = (ascending.len() * percent).div_ceil(100);
     ascending.get(rank.saturating_sub(1)).copied().unwrap_or(0)
@@ -235,7 +243,7 @@ mod tests {
     use crate::store::outbox::{enqueue, manual};
 
     #[test]
-    fn every_state_of_the_outbox_is_always_there() {
+    fn every_outbox_state_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
@@ -265,17 +273,17 @@ mod tests {
         let at = now.timestamp_micros() - 90_000_000;
         let checked = Checked { path: Some("/creators".to_owned()), ..Checked::default() };
         store.write(|tx| enqueue::add(tx, &draft, &checked, at)).unwrap();
-        let is_there = |line: &str| shown(&store).iter().any(|shown| shown == line);
-        assert!(is_there("creatormirror_outbox{state=\"queued\"} 1"));
-        assert!(is_there("creatormirror_outbox_oldest_seconds 90.0"));
-        // Those that are held wait for a hand, and say so by their number.
+        let contains = |line: &str| shown(&store).iter().any(|shown| shown == line);
+        assert!(contains("creatormirror_outbox{state=\"queued\"} 1"));
+        assert!(contains("creatormirror_outbox_oldest_seconds 90.0"));
+        // StoredRow entries need manual action and do not count towards the oldest age.
         store.write(|tx| manual::hold_open_entries(tx, at)).unwrap();
-        assert!(is_there("creatormirror_outbox{state=\"held\"} 1"));
-        assert!(is_there("creatormirror_outbox{state=\"queued\"} 0"));
-        assert!(is_there("creatormirror_outbox_oldest_seconds 0.0"));
+        assert!(contains("creatormirror_outbox{state=\"held\"} 1"));
+        assert!(contains("creatormirror_outbox{state=\"queued\"} 0"));
+        assert!(contains("creatormirror_outbox_oldest_seconds 0.0"));
     }
 
-    /// The samples of counters and histograms, by name and labels, and those of gauges.
+    /// Samples of counters and histograms, and of gauges, by name and labels.
     fn samples(text: &str) -> (BTreeMap<String, f64>, BTreeMap<String, f64>) {
         let (mut counters, mut gauges) = (BTreeMap::new(), BTreeMap::new());
         let mut is_counter = false;
@@ -292,20 +300,20 @@ mod tests {
         (counters, gauges)
     }
 
-    /// The histogram of how late rows are was filled anew at each scrape.
+    /// Staleness was once a histogram that was rebuilt for each scrape.
     #[test]
-    fn no_counter_falls_when_overdue_rows_are_read() {
+    fn counters_never_decrease() {
         let folder = tempfile::tempdir().unwrap();
         let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let metrics = Metrics::default();
         metrics.count(&Event::Answered { status: Some(429) });
-        let set_due = |row_id: i64, late_s: Option<i64>| {
+        let set_due = |key: i64, late_s: Option<i64>| {
             let due = late_s.map(|late_s| Due { due_at: now.timestamp() - late_s, gap_s: 0 });
-            store.write(|tx| due::set(tx, Kind::Video, row_id, due)).unwrap();
+            store.write(|tx| due::set(tx, Kind::Video, key, due)).unwrap();
         };
-        for row_id in 1..=20 {
-            set_due(row_id, Some(row_id * 100));
+        for key in 1..=20 {
+            set_due(key, Some(key * 100));
         }
         let (before, gauges) = samples(&metrics.render(&store, now).unwrap());
         let of_videos = |gauges: &BTreeMap<String, f64>, name: &str| {
@@ -315,13 +323,13 @@ mod tests {
         assert_eq!(of_videos(&gauges, "p95"), 1_900.0);
         assert!(!before.is_empty());
 
-        for row_id in 2..=20 {
-            set_due(row_id, None);
+        for key in 2..=20 {
+            set_due(key, None);
         }
         let (after, gauges) = samples(&metrics.render(&store, now).unwrap());
         assert_eq!((of_videos(&gauges, "median"), of_videos(&gauges, "p95")), (100.0, 100.0));
         for (name, value) in &before {
-            assert!(after.get(name).is_some_and(|now| now >= value), "{name} has fallen");
+            assert!(after.get(name).is_some_and(|now| now >= value), "{name} decreased");
         }
         set_due(1, None);
         let (_, gauges) = samples(&metrics.render(&store, now).unwrap());

@@ -1,7 +1,7 @@
-//! The optional HTTP listener on loopback: `/metrics` in Prometheus text, `/healthz`, `/readyz`.
+//! The optional HTTP listener on loopback: `/metrics` in Prometheus text format, `/healthz` and
+//! `/readyz`.
 //!
-//! It reads the database through a connection of its own and is told of requests and runs by the
-//! daemon; it never touches either.
+//! It reads the database through a read-only connection.
 
 mod connections;
 mod metrics;
@@ -30,23 +30,23 @@ use crate::clock::Clock;
 use crate::daemon::Heartbeat;
 use crate::store::Database;
 
-/// What the listener answers from.
+/// State shared by the handlers.
 #[derive(Debug)]
 pub struct Listener {
-    /// The numbers.
+    /// Metrics.
     pub metrics: Arc<Metrics>,
-    /// Whether the daemon has identified itself to the API since the key last failed.
+    /// Whether the API accepts the key.
     pub is_ready: Arc<AtomicBool>,
-    /// The daemon's sign of life.
+    /// Liveness of the daemon's loop.
     pub heartbeat: Heartbeat,
-    /// The mirror.
+    /// Path of the database.
     pub database: PathBuf,
-    /// The time.
+    /// Clock.
     pub clock: Clock,
 }
 
-/// Listens on `address` and answers in the background, for as long as the runtime lives. Returns the
-/// address, which tells the port where any free one was asked for.
+/// Listens on `address` and serves in the background for the lifetime of the runtime. Returns the
+/// bound address, with the actual port if `address` has port 0.
 pub async fn start(address: SocketAddr, listener: Listener) -> io::Result<SocketAddr> {
     let socket = TcpListener::bind(address).await?;
     let address = socket.local_addr()?;
@@ -60,19 +60,19 @@ pub async fn start(address: SocketAddr, listener: Listener) -> io::Result<Socket
     tokio::spawn(async move {
         let socket = BoundedListener::new(socket, clock);
         if let Err(error) = axum::serve(socket, app).await {
-            tracing::error!(%error, "the listener has ended");
+            tracing::error!(%error, "listener stopped");
         }
     });
     Ok(address)
 }
 
-/// Refuses what a web page sends by a name of its own that it made point to loopback, and closes
-/// each connection after one answer: the number of connections is bounded.
+/// Rejects DNS rebinding: a web page whose own host name resolves to loopback. Closes each
+/// connection after one response, because the number of connections is limited.
 async fn guard(request: Request, next: Next) -> Response {
     let mut response = match request.headers().get_all(header::HOST).iter().all(is_loopback) {
         true => next.run(request).await,
         false => {
-            let why = "the Host header must name localhost or a loopback address\n";
+            let why = "invalid Host header: expected localhost or a loopback address\n";
             (StatusCode::MISDIRECTED_REQUEST, why).into_response()
         }
     };
@@ -90,7 +90,7 @@ fn is_loopback(host: &HeaderValue) -> bool {
 }
 
 async fn metrics(State(listener): State<Arc<Listener>>) -> Response {
-    // Each opens the database for itself; side by side they would take much memory.
+    // One at a time, because each opens a database connection with its own cache.
     let rendering = listener.metrics.begin_rendering().await;
     let read = move || {
         let _rendering = rendering;
@@ -107,7 +107,7 @@ async fn metrics(State(listener): State<Arc<Listener>>) -> Response {
     }
 }
 
-/// Whether the loop is alive: a restart would mend a "no".
+/// Liveness: whether the daemon's loop makes progress. If not, a restart helps.
 async fn healthz(State(listener): State<Arc<Listener>>) -> (StatusCode, &'static str) {
     match listener.heartbeat.is_good() {
         true => (StatusCode::OK, "ok\n"),
@@ -115,11 +115,11 @@ async fn healthz(State(listener): State<Arc<Listener>>) -> (StatusCode, &'static
     }
 }
 
-/// Whether the mirror is being filled: a restart would not mend a "no".
+/// Readiness: whether the API accepts the key. If not, a restart does not help.
 async fn readyz(State(listener): State<Arc<Listener>>) -> (StatusCode, &'static str) {
     match listener.is_ready.load(Ordering::Relaxed) {
         true => (StatusCode::OK, "ok\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "the API does not accept us at present\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "the API does not accept the key\n"),
     }
 }
 
@@ -128,8 +128,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_is_answered() {
-        for (host, is_fine) in [
+    fn accepts_loopback_hosts_only() {
+        for (host, is_accepted) in [
             ("localhost", true),
             ("LocalHost:9464", true),
             ("127.0.0.1:9464", true),
@@ -144,7 +144,7 @@ mod tests {
             ("0.0.0.0:9464", false),
             ("[::]", false),
         ] {
-            assert_eq!(is_loopback(&HeaderValue::from_static(host)), is_fine, "{host}");
+            assert_eq!(is_loopback(&HeaderValue::from_static(host)), is_accepted, "{host}");
         }
     }
 }

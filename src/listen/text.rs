@@ -1,24 +1,24 @@
-//! The text format that everything that scrapes Prometheus metrics reads, version 0.0.4.
+//! Converts OpenMetrics to the Prometheus text format, version 0.0.4, which every scraper reads.
 //!
-//! The library writes OpenMetrics, which tells a counter's type by its name without `_total` and has
-//! types of its own; parsers of the older format refuse those, or take such a counter for untyped.
+//! `prometheus_client` writes OpenMetrics only. There a counter's metadata omits `_total`, and
+//! there are types that parsers of the older format reject.
 
-/// What the format calls itself.
+/// `Content-Type` of the Prometheus text format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The same numbers: samples stay as they are, what describes them is told in the older way.
+/// Converts OpenMetrics text. Samples stay as they are; only `HELP` and `TYPE` lines change.
 pub fn from_open_metrics(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut help = None;
     for line in text.lines() {
         let Some(comment) = line.strip_prefix("# ") else {
-            // A sample without labels; the library writes the empty set of them.
-            push(&mut plain, &[&line.replacen("{} ", " ", 1)]);
+            // A sample. The library writes empty braces if it has no labels.
+            push_line(&mut plain, &[&line.replacen("{} ", " ", 1)]);
             continue;
         };
         let mut words = comment.splitn(3, ' ');
         match (words.next(), words.next(), words.next()) {
-            (Some("HELP"), Some(_), said) => help = said,
+            (Some("HELP"), Some(_), text) => help = text,
             (Some("TYPE"), Some(name), Some(kind)) => {
                 let (suffix, kind) = match kind {
                     "counter" => ("_total", "counter"),
@@ -27,9 +27,9 @@ pub fn from_open_metrics(text: &str) -> String {
                     other => ("", other),
                 };
                 if let Some(help) = help.take() {
-                    push(&mut plain, &["# HELP ", name, suffix, " ", help]);
+                    push_line(&mut plain, &["# HELP ", name, suffix, " ", help]);
                 }
-                push(&mut plain, &["# TYPE ", name, suffix, " ", kind]);
+                push_line(&mut plain, &["# TYPE ", name, suffix, " ", kind]);
             }
             _ => {}
         }
@@ -37,7 +37,7 @@ pub fn from_open_metrics(text: &str) -> String {
     plain
 }
 
-fn push(text: &mut String, words: &[&str]) {
+fn push_line(text: &mut String, words: &[&str]) {
     text.extend(words.iter().copied());
     text.push('\n');
 }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_family_is_described_by_the_name_of_its_samples() {
+    fn metadata_names_the_samples() {
         let open = "# HELP r Requests.\n# TYPE r counter\nr_total{kind=\"a b\"} 1\n\
                     # HELP age Age.\n# TYPE age gauge\n# UNIT age seconds\nage 0.5\n\
                     # HELP b What runs.\n# TYPE b info\nb_info{version=\"1\"} 1\n# EOF\n";

@@ -1,5 +1,5 @@
-//! How the fields of an event look: as tracing writes them, but with every value escaped. Only so can
-//! colours of ours be told from those in texts of others.
+//! Formats the fields of a log event like tracing does, but escapes control characters in every
+//! value. Any colour sequence left in an event is therefore our own.
 
 use std::fmt;
 
@@ -16,9 +16,9 @@ pub struct EscapedFields;
 
 impl<'writer> FormatFields<'writer> for EscapedFields {
     fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
-        let mut fields_of = Visitor { writer, is_first: true, result: Ok(()) };
-        fields.record(&mut fields_of);
-        fields_of.result
+        let mut visitor = Visitor { writer, is_first: true, result: Ok(()) };
+        fields.record(&mut visitor);
+        visitor.result
     }
 }
 
@@ -51,7 +51,7 @@ impl Visit for Visitor<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // What the `log` crate says of its events is in their metadata.
+        // Skip the fields that `tracing-log` adds: their values are in the event's metadata.
         if self.result.is_ok() && !field.name().starts_with("log.") {
             let name = field.name().trim_start_matches("r#");
             self.result = self.write(name, &format!("{value:?}"));

@@ -1,6 +1,6 @@
-//! Everything that goes to stderr: logs, the final error, panics, progress. One door, so that one place
-//! can take the key out of every line, whatever crate wrote it and at whatever level, and so that nobody
-//! waits for whoever reads it.
+//! All output to stderr: logs, errors, panics and progress. It passes one queue, so that API keys
+//! are redacted from every line whichever crate logged it, and a stalled reader never blocks the
+//! program.
 
 mod fields;
 mod screen;
@@ -38,22 +38,22 @@ use crate::model::shown::escaped;
 use fields::EscapedFields;
 use stderr::Chunk;
 
-/// A longer line is cut.
+/// Longest log line, bytes. A longer one is truncated.
 const LINE_BYTES_MAX: usize = 32 * 1024;
 
-/// On the way out, stderr is waited for no longer than this.
+/// How long the program waits for stderr when it exits.
 pub const FLUSH_MAX: Duration = Duration::from_secs(1);
 
-/// What must not leave by stderr.
+/// Secrets to redact.
 static SECRETS: RwLock<Vec<Scrubber>> = RwLock::new(Vec::new());
 
-/// The progress that is on the terminal. Lines are written above it.
+/// Progress shown on the terminal. Log lines are written above it.
 static BARS: RwLock<Option<MultiProgress>> = RwLock::new(None);
 
-/// Whether stderr is the journal, which gives each line a priority by its prefix.
+/// Whether stderr is the systemd journal, where a prefix sets a line's priority.
 static JOURNAL: AtomicBool = AtomicBool::new(false);
 
-/// How logs look.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 #[expect(missing_docs, reason = "the names are the documentation, and would show in the help")]
 pub enum LogFormat {
@@ -62,90 +62,91 @@ pub enum LogFormat {
     Json,
 }
 
-/// What is logged, and how.
+/// Log level and format.
 #[derive(Debug, Clone, Copy)]
 pub struct LogSettings {
-    /// The level a flag asked for. It beats `RUST_LOG`.
+    /// Level set by a flag. It takes precedence over `RUST_LOG`.
     pub level: Option<LevelFilter>,
-    /// The level where neither flag nor `RUST_LOG` says anything.
+    /// Level if neither a flag nor `RUST_LOG` sets one.
     pub default_level: LevelFilter,
-    /// How logs look.
+    /// Format of log lines.
     pub format: LogFormat,
 }
 
-/// Starts logging, and the panic hook. A second call changes nothing.
+/// Initializes logging and the panic hook. Only the first call has an effect.
 pub fn init(settings: LogSettings, environment: &Environment, clock: &Clock) {
     std::panic::set_hook(Box::new(report_panic));
     let journal = is_journal(environment);
     JOURNAL.store(journal, Ordering::Relaxed);
-    let stamp = Stamp(clock.clone());
+    let timer = Timestamp(clock.clone());
     let plain = layer().with_ansi(has_colour(environment)).with_writer(|| Stderr);
     let events = match (settings.format, journal) {
-        (LogFormat::Text, false) => plain.fmt_fields(EscapedFields).with_timer(stamp).boxed(),
-        (LogFormat::Text, true) => {
-            plain.fmt_fields(EscapedFields).event_format(Prefixed(format().without_time())).boxed()
-        }
-        (LogFormat::Json, false) => plain.json().with_timer(stamp).flatten_event(true).boxed(),
+        (LogFormat::Text, false) => plain.fmt_fields(EscapedFields).with_timer(timer).boxed(),
+        (LogFormat::Text, true) => plain
+            .fmt_fields(EscapedFields)
+            .event_format(WithPriority(format().without_time()))
+            .boxed(),
+        (LogFormat::Json, false) => plain.json().with_timer(timer).flatten_event(true).boxed(),
         (LogFormat::Json, true) => plain
             .fmt_fields(JsonFields::new())
-            .event_format(Prefixed(format().json().without_time().flatten_event(true)))
+            .event_format(WithPriority(format().json().without_time().flatten_event(true)))
             .boxed(),
     };
-    let (filter, wrong) = filter(settings, environment.text("RUST_LOG"));
+    let (filter, error) = filter(settings, environment.text("RUST_LOG"));
     if tracing_subscriber::registry().with(filter).with(events).try_init().is_err() {
         return;
     }
-    if let Some(wrong) = wrong {
-        tracing::warn!("RUST_LOG is not understood and ignored: {wrong}");
+    if let Some(error) = error {
+        tracing::warn!(%error, "RUST_LOG ignored: invalid filter");
     }
 }
 
-/// From now on the key is taken out of whatever is written to stderr.
-pub fn hide(key: &SecretString) {
+/// Registers a secret, which is redacted from everything written to stderr from now on.
+pub fn add_secret(key: &SecretString) {
     let key = key.expose_secret();
     if matches!(redact(key.as_bytes()), Cow::Borrowed(_)) {
         SECRETS.write().unwrap_or_else(PoisonError::into_inner).push(Scrubber::new(key));
     }
 }
 
-/// Lets log lines appear above this progress, until [`detach_progress`].
+/// Writes log lines above this progress until [`detach_progress`].
 pub fn attach_progress(bars: MultiProgress) {
     *BARS.write().unwrap_or_else(PoisonError::into_inner) = Some(bars);
 }
 
-/// Log lines go straight to stderr again.
+/// Writes log lines to stderr directly again.
 pub fn detach_progress() {
     *BARS.write().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
-/// Whether colour is welcome on stderr.
+/// Whether stderr may be coloured: a terminal, and `NO_COLOR` is not set.
 pub fn has_colour(environment: &Environment) -> bool {
     io::stderr().is_terminal()
         && environment.get("NO_COLOR").is_none()
         && environment.text("TERM") != Some("dumb")
 }
 
-/// Writes the lines of an error to stderr.
+/// Writes an error to stderr.
 pub fn print_error(text: &str) {
-    write_above_progress(Chunk::Error, &shown(prefixed(text).as_bytes()));
+    write_above_progress(Chunk::Error, &escape_lines(with_priority(text).as_bytes()));
 }
 
-/// Writes what is wrong with the command line. It may be coloured.
+/// Writes a command-line error, which may contain colours.
 pub fn print_usage(text: &str) {
     stderr::write(Chunk::Error, text.as_bytes());
 }
 
 fn filter(settings: LogSettings, rust_log: Option<&str>) -> (EnvFilter, Option<String>) {
-    // Schema migrations log every step at info, also when there is none to take.
+    // refinery logs at info even if no migration is pending.
     let level = |level: LevelFilter| {
         let filter = EnvFilter::default().add_directive(level.into());
         match "refinery_core=warn".parse() {
-            Ok(quiet) if level == LevelFilter::INFO => filter.add_directive(quiet),
+            Ok(directive) if level == LevelFilter::INFO => filter.add_directive(directive),
             _ => filter,
         }
     };
     match (settings.level, rust_log) {
-        (Some(asked), _) => (level(asked), None),
+        (Some(flag), _) => (level(flag), None),
         (None, Some(directives)) => match EnvFilter::try_new(directives) {
             Ok(filter) => (filter, None),
             Err(error) => (level(settings.default_level), Some(error.to_string())),
@@ -154,15 +155,15 @@ fn filter(settings: LogSettings, rust_log: Option<&str>) -> (EnvFilter, Option<S
     }
 }
 
-/// The bytes without any secret.
+/// Replaces all secrets.
 fn redact(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let mut clean = Cow::Borrowed(bytes);
+    let mut redacted = Cow::Borrowed(bytes);
     for secret in SECRETS.read().unwrap_or_else(PoisonError::into_inner).iter() {
-        if let Cow::Owned(without) = secret.bytes(&clean) {
-            clean = Cow::Owned(without);
+        if let Cow::Owned(without) = secret.bytes(&redacted) {
+            redacted = Cow::Owned(without);
         }
     }
-    clean
+    redacted
 }
 
 fn write_above_progress(chunk: Chunk, bytes: &[u8]) {
@@ -174,36 +175,36 @@ fn write_above_progress(chunk: Chunk, bytes: &[u8]) {
     }
 }
 
-/// Lines for stderr, marked as errors where that is the journal.
-fn prefixed(text: &str) -> String {
+/// Prefixes each line with the priority of an error if stderr is the journal.
+fn with_priority(text: &str) -> String {
     let prefix = if JOURNAL.load(Ordering::Relaxed) { "<3>" } else { "" };
     text.lines().map(|line| format!("{prefix}{line}\n")).collect()
 }
 
-/// Progress is not consulted here: the thread that panics may hold its lock.
+/// Reports a panic. Bypasses the progress, because the panicking thread may hold its lock.
 fn report_panic(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("no message");
-    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    let location = info.location().map(ToString::to_string).unwrap_or_default();
     let mut text = format!(
-        "creatormirror: panicked at {place}: {message}\n\
-         hint: this is a fault in creatormirror; what was committed is safe, and the next run goes on"
+        "creatormirror: panicked at {location}: {message}\n\
+         hint: this is a bug in creatormirror; committed data is safe, and the next run continues"
     );
     let trace = std::backtrace::Backtrace::capture();
     if trace.status() == std::backtrace::BacktraceStatus::Captured {
         text.push_str(&format!("\n{trace}"));
     }
-    stderr::write(Chunk::Error, &redact(&shown(prefixed(&text).as_bytes())));
+    stderr::write(Chunk::Error, &redact(&escape_lines(with_priority(&text).as_bytes())));
     flush(FLUSH_MAX);
 }
 
 fn is_journal(environment: &Environment) -> bool {
     let Some(stream) = environment.text("JOURNAL_STREAM") else { return false };
-    // The variable is inherited also by children whose stderr goes elsewhere.
+    // A child process inherits the variable even if its stderr is redirected.
     rustix::fs::fstat(io::stderr())
         .is_ok_and(|found| stream == format!("{}:{}", found.st_dev, found.st_ino))
 }
 
-/// Writes whole events. What a server sent may hold line ends; an event stays one line.
+/// Writes each event as one line, even if it contains line breaks from a server.
 #[derive(Debug, Clone, Copy)]
 struct Stderr;
 
@@ -218,50 +219,50 @@ impl Write for Stderr {
     }
 }
 
-/// An event as one line, cut where it is too long.
+/// Returns an event as one line, truncated if too long.
 fn one_line(event: &[u8]) -> Cow<'_, [u8]> {
     let body = event.strip_suffix(b"\n").unwrap_or(event);
     if body.len() <= LINE_BYTES_MAX && !body.contains(&b'\n') {
-        return shown(event);
+        return escape_lines(event);
     }
     let (head, end) = match body.get(..LINE_BYTES_MAX) {
         Some(head) if body.len() > LINE_BYTES_MAX => (head, "…\n"),
         _ => (body, "\n"),
     };
     let parts: Vec<&[u8]> = head.split(|byte| *byte == b'\n').collect();
-    let mut line = shown(&parts.join(&b"\\n"[..])).into_owned();
+    let mut line = escape_lines(&parts.join(&b"\\n"[..])).into_owned();
     line.extend_from_slice(end.as_bytes());
     Cow::Owned(line)
 }
 
-/// Lines in which what would steer the terminal is escaped. Colours stay.
-fn shown(lines: &[u8]) -> Cow<'_, [u8]> {
+/// Escapes control characters, except in colour sequences.
+fn escape_lines(lines: &[u8]) -> Cow<'_, [u8]> {
     let text = String::from_utf8_lossy(lines);
     if let (Cow::Borrowed(_), Cow::Borrowed(_)) = (&text, escaped(&text)) {
         return Cow::Borrowed(lines);
     }
-    let mut clean = String::with_capacity(text.len());
+    let mut output = String::with_capacity(text.len());
     for part in text.split_inclusive('m') {
-        // A colour ends with its `m`, so it is the end of a part.
+        // A colour sequence ends with `m`, so it can only be the last thing in a part.
         let at = part.rfind('\x1b').filter(|at| part.get(*at..).is_some_and(is_colour));
         let (before, colour) = part.split_at(at.unwrap_or(part.len()));
-        clean.push_str(&escaped(before));
-        clean.push_str(colour);
+        output.push_str(&escaped(before));
+        output.push_str(colour);
     }
-    Cow::Owned(clean.into_bytes())
+    Cow::Owned(output.into_bytes())
 }
 
-/// Whether this is a colour sequence. Ours are the only ones: those in texts of others are escaped before
-/// they are part of an event.
+/// Whether this is a colour sequence. `EscapedFields` has escaped those in field values, so it is
+/// our own.
 fn is_colour(text: &str) -> bool {
     let parameters = text.strip_prefix("\x1b[").and_then(|text| text.strip_suffix('m'));
     parameters.is_some_and(|text| text.chars().all(|c| c.is_ascii_digit() || c == ';'))
 }
 
-/// Puts the journal's priority before each event.
-struct Prefixed<F>(F);
+/// Formats an event with the journal's priority prefix.
+struct WithPriority<F>(F);
 
-impl<S, N, F> FormatEvent<S, N> for Prefixed<F>
+impl<S, N, F> FormatEvent<S, N> for WithPriority<F>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -284,10 +285,10 @@ where
     }
 }
 
-/// The time of an event, from the program's clock.
-struct Stamp(Clock);
+/// Timestamps events by the program's clock.
+struct Timestamp(Clock);
 
-impl FormatTime for Stamp {
+impl FormatTime for Timestamp {
     fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
         writer.write_str(&self.0.now().to_rfc3339_opts(SecondsFormat::Millis, true))
     }
@@ -300,8 +301,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_is_taken_out_in_every_spelling() {
-        hide(&SecretString::from("ca_te\"st\\1"));
+    fn redacts_the_key_in_every_escaping() {
+        add_secret(&SecretString::from("ca_te\"st\\1"));
         let json = serde_json::to_string("ca_te\"st\\1").unwrap();
         let twice = serde_json::to_string(&json).unwrap();
         for text in ["Bearer ca_te\"st\\1, ca_te\"st\\1", &json, &twice] {
@@ -312,13 +313,13 @@ mod tests {
     }
 
     #[test]
-    fn an_event_stays_one_line() {
+    fn event_is_one_line() {
         assert_eq!(&*one_line(b"a\n"), b"a\n");
         assert_eq!(&*one_line(b"a\nb\n\n"), b"a\\nb\\n\n");
     }
 
     #[test]
-    fn what_would_steer_the_terminal_is_escaped_and_colours_stay() {
+    fn escapes_control_characters_but_not_colours() {
         for (line, clean) in [
             ("\u{1b}[32m INFO\u{1b}[0m a\tb", "\u{1b}[32m INFO\u{1b}[0m a\tb"),
             ("a\rb\u{1b}]0;title\u{7}", "a\\u000db\\u001b]0;title\\u0007"),
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_in_texts_of_others_are_escaped_before_they_are_part_of_an_event() {
+    fn escapes_colours_in_field_values() {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
         let events = layer()
@@ -349,22 +350,22 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_is_cut() {
+    fn truncates_long_lines() {
         let line = one_line(format!("{}\n", "x".repeat(5_000_000)).as_bytes()).into_owned();
         assert_eq!(line.len(), LINE_BYTES_MAX + "…\n".len());
         assert!(line.ends_with("x…\n".as_bytes()));
     }
 
     #[test]
-    fn the_flag_beats_the_variable_and_nonsense_is_reported() {
+    fn flag_beats_rust_log_and_an_invalid_filter_is_reported() {
         let settings = |level| LogSettings {
             level,
             default_level: LevelFilter::INFO,
             format: LogFormat::Text,
         };
         let chosen = |level, variable| {
-            let (filter, wrong) = filter(settings(level), variable);
-            (filter.to_string(), wrong.is_some())
+            let (filter, error) = filter(settings(level), variable);
+            (filter.to_string(), error.is_some())
         };
         assert_eq!(chosen(Some(LevelFilter::ERROR), Some("debug")), ("error".to_owned(), false));
         assert_eq!(chosen(None, Some("hyper=trace")), ("hyper=trace".to_owned(), false));
@@ -374,12 +375,12 @@ mod tests {
     }
 
     #[test]
-    fn journal_lines_carry_their_priority_and_no_time() {
+    fn journal_lines_have_a_priority_and_no_timestamp() {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
         let events = layer()
             .with_ansi(false)
-            .event_format(Prefixed(format().without_time().with_target(false)))
+            .event_format(WithPriority(format().without_time().with_target(false)))
             .with_writer(move || Sink(Arc::clone(&sink)));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(events), || {
             tracing::error!("one");
@@ -392,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn another_stream_is_not_the_journal() {
+    fn detects_the_journal_by_device_and_inode() {
         assert!(!is_journal(&Environment::new([("JOURNAL_STREAM", "0:0")])));
         let found = rustix::fs::fstat(io::stderr()).unwrap();
         let stream = format!("{}:{}", found.st_dev, found.st_ino);

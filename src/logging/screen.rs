@@ -1,5 +1,5 @@
-//! The terminal that progress is drawn on: stderr by way of its queue, so that a terminal that is
-//! stopped (Ctrl-S) holds up nobody.
+//! Terminal for progress bars that writes through the stderr queue, so that a stopped terminal
+//! (Ctrl-S) blocks nothing.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -8,15 +8,15 @@ use indicatif::{ProgressDrawTarget, TermLike};
 
 use crate::logging::stderr::{self, Chunk};
 
-/// Columns and rows of a terminal that does not tell.
-const SIZE_USUAL: (u16, u16) = (80, 24);
+/// Columns and rows of a terminal that does not report its size.
+const DEFAULT_SIZE: (u16, u16) = (80, 24);
 
-/// Where progress is drawn, when stderr is a terminal.
+/// Returns the draw target for progress bars when stderr is a terminal.
 pub fn draw_target() -> ProgressDrawTarget {
     ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), 20)
 }
 
-/// Collects a drawing until it is flushed.
+/// Buffers a drawing until it is flushed.
 #[derive(Debug, Default)]
 struct Screen(Mutex<String>);
 
@@ -37,7 +37,7 @@ impl Screen {
 fn size() -> (u16, u16) {
     match rustix::termios::tcgetwinsize(io::stderr()) {
         Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col, size.ws_row),
-        _ => SIZE_USUAL,
+        _ => DEFAULT_SIZE,
     }
 }
 

@@ -1,5 +1,5 @@
-//! The only writer to stderr: a thread behind a bounded queue, so that a reader that stalls holds up
-//! nobody. What finds no room is dropped and counted.
+//! The only writer to stderr: a thread behind a bounded queue, so that a stalled reader does not
+//! block the program. Lines that do not fit into the queue are dropped and counted.
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 
-/// What may wait to be written, bytes.
+/// Capacity of the queue, bytes.
 const QUEUE_BYTES_MAX: usize = 256 << 10;
 
-/// Before a stream that would block is tried again.
+/// Pause before retrying a write that would block.
 const BLOCKED_PAUSE: Duration = Duration::from_millis(20);
 
 static QUEUE: Queue = Queue {
-    state: Mutex::new(State {
+    state: Mutex::new(QueueState {
         chunks: VecDeque::new(),
         bytes: 0,
         is_writing: false,
@@ -25,50 +25,47 @@ static QUEUE: Queue = Queue {
     changed: Condvar::new(),
 };
 
-/// What is to be written.
+/// Kind of output, which decides what happens if the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chunk {
-    /// A log line. One that is dropped is counted.
+    /// A log line. Dropped and counted.
     Line,
-    /// A drawing on the terminal. The next one replaces it.
+    /// A drawing of progress. Dropped, since the next one replaces it.
     Drawing,
-    /// The reason why a command failed. It is never dropped.
+    /// An error message. Never dropped.
     Error,
 }
 
 struct Queue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
-struct State {
+struct QueueState {
     chunks: VecDeque<Vec<u8>>,
-    /// Bytes in the queue and in the hands of the writer.
+    /// Bytes queued or being written.
     bytes: usize,
     is_writing: bool,
     has_writer: bool,
-    /// Lines that found no room and were not told yet.
+    /// Dropped lines not reported yet.
     dropped: u64,
 }
 
-/// Queues bytes for stderr. Never waits for the reader.
+/// Queues bytes for stderr without waiting.
 pub fn write(chunk: Chunk, bytes: &[u8]) {
-    if QUEUE.push(chunk, bytes) {
-        return;
+    if !QUEUE.push(chunk, bytes) {
+        let _ = io::stderr().lock().write_all(bytes);
     }
-    // Without a thread there is no other way.
-    let _ = io::stderr().lock().write_all(bytes);
 }
 
-/// Waits until all is written, but no longer than this. For the way out.
+/// Waits until the queue is written, at most for `wait`.
 pub fn flush(wait: Duration) {
-    let is_busy = |state: &mut State| state.is_writing || !state.chunks.is_empty();
-    // Whether it was in time makes no difference.
-    drop(QUEUE.changed.wait_timeout_while(QUEUE.state(), wait, is_busy));
+    let is_busy = |state: &mut QueueState| state.is_writing || !state.chunks.is_empty();
+    let _ = QUEUE.changed.wait_timeout_while(QUEUE.state(), wait, is_busy);
 }
 
 impl Queue {
-    /// Whether somebody takes care of it, be it by dropping it.
+    /// Queues or drops `bytes`. Returns false if the writer thread cannot be started.
     fn push(&'static self, chunk: Chunk, bytes: &[u8]) -> bool {
         let mut state = self.state();
         if !state.has_writer {
@@ -91,19 +88,19 @@ impl Queue {
         true
     }
 
-    /// Writes what comes, for as long as the process lives.
+    /// Writes queued output for the lifetime of the process.
     fn run(&self) {
         loop {
             let bytes = self.next();
             write_out(&bytes);
             let mut state = self.state();
             state.bytes = state.bytes.saturating_sub(bytes.len());
-            // Told when there is room for it, in the form of every other line.
+            // Report dropped lines as a log event, once it fits into the queue.
             let has_room = state.bytes <= QUEUE_BYTES_MAX / 2;
             let lines = if has_room { std::mem::take(&mut state.dropped) } else { 0 };
             drop(state);
             if lines > 0 {
-                tracing::warn!(lines, "log lines dropped: stderr was not read");
+                tracing::warn!(lines, "log lines dropped: stderr reader too slow");
             }
             self.state().is_writing = false;
             self.changed.notify_all();
@@ -111,21 +108,21 @@ impl Queue {
     }
 
     fn next(&self) -> Vec<u8> {
-        let is_empty = |state: &mut State| state.chunks.is_empty();
+        let is_empty = |state: &mut QueueState| state.chunks.is_empty();
         let waited = self.changed.wait_while(self.state(), is_empty);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
         state.is_writing = true;
         state.chunks.pop_front().unwrap_or_default()
     }
 
-    /// A poisoned lock still holds valid lines, so poisoning is of no interest here.
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// Locks the state. Poisoning is ignored, since the queue is valid after any panic.
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Writes to the end, also where another process made the stream one that does not block. A stderr that
-/// is gone is no reason to fail.
+/// Writes all bytes, even if another process made the stream non-blocking. Other errors are
+/// ignored: there is nowhere to report them.
 fn write_out(mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match io::stderr().lock().write(bytes) {

@@ -236,7 +236,8 @@ impl OutboxRun<'_> {
             return Ok(Some(left(*retry_at)));
         }
         let unreadable: Vec<Kind> = self.unreadable.keys().copied().collect();
-        let next_at = self.ctx.store.read(move |c| queue::next_reconcile_at(c, &unreadable)).await?;
+        let next_at =
+            self.ctx.store.read(move |c| queue::next_reconcile_at(c, &unreadable)).await?;
         // An entry that failed more often waits longer, and is left to the next run.
         Ok(next_at.map(left).filter(|length| *length <= self.settings.reconcile_after))
     }

@@ -131,7 +131,9 @@ impl OutboxRun<'_> {
     async fn retry_later(&mut self, entry: &Entry, failure: Failure) -> FetchResult<()> {
         // The rate limiter delays the next request.
         if failure.status == Some(429) || failure.retry_after.is_some() {
-            return self.put_back(entry, Requeue::Later, self.now(), &attempt_result(&failure)).await;
+            return self
+                .put_back(entry, Requeue::Later, self.now(), &attempt_result(&failure))
+                .await;
         }
         let retry = self.retry_in_this_run(entry);
         let chance = self.ctx.fetcher.chance();

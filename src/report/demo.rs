@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, LineStyle, Table, presets};
 
-use crate::demo::{Coverage, FRESHNESS, Progress};
+use crate::demo::{Coverage, DemoProgress, FRESHNESS};
 use crate::model::{Kind, instant};
 use crate::report::outbox;
 use crate::report::text::{span, sparkline, thousands};
@@ -30,7 +30,7 @@ pub struct DemoSummary {
     /// When the week began.
     pub start: DateTime<Utc>,
     /// What was done.
-    pub done: Progress,
+    pub done: DemoProgress,
     /// How many of each kind there are.
     pub counts: Vec<(Kind, i64)>,
     /// The fastest growing videos with their scrapes: Unix seconds and views.

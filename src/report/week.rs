@@ -19,7 +19,7 @@ pub fn start(view: View) -> Week {
 
 impl Week {
     /// Shows where things stand.
-    pub fn tell(&mut self, done: &demo::Progress) {
+    pub fn tell(&mut self, done: &demo::DemoProgress) {
         let days = done.elapsed.num_days();
         let hours = |hours: i64| u64::try_from(hours).unwrap_or(0);
         let message = format!("day {} of {DAYS}: {}", day(done), counts(done));
@@ -32,11 +32,11 @@ impl Week {
 }
 
 /// The day that it is, from 1.
-fn day(progress: &demo::Progress) -> i64 {
+fn day(progress: &demo::DemoProgress) -> i64 {
     (progress.elapsed.num_days() + 1).clamp(1, DAYS)
 }
 
-fn counts(progress: &demo::Progress) -> String {
+fn counts(progress: &demo::DemoProgress) -> String {
     format!("{} requests, {} scrapes", thousands(progress.requests), thousands(progress.scrapes))
 }
 
@@ -46,10 +46,17 @@ mod tests {
 
     use super::*;
 
-    fn after(hours: i64) -> demo::Progress {
+    fn after(hours: i64) -> demo::DemoProgress {
         let elapsed = TimeDelta::hours(hours);
         let now = DateTime::UNIX_EPOCH + elapsed;
-        demo::Progress { now, elapsed, runs: 1, requests: 1_234, scrapes: 56_789, tracked: None }
+        demo::DemoProgress {
+            now,
+            elapsed,
+            runs: 1,
+            requests: 1_234,
+            scrapes: 56_789,
+            tracked: None,
+        }
     }
 
     #[test]

@@ -114,11 +114,11 @@ pub async fn fetch(
             if was_refused {
                 unsupported::forget(tx, &feature)?;
             }
-            let mut tally = KindCounts::default();
-            tally.page.rows_seen = i64::try_from(counts.rows).unwrap_or(i64::MAX);
-            tally.page.type_mismatches = i64::try_from(counts.type_mismatches).unwrap_or(i64::MAX);
-            tally.page.rows_changed = changed;
-            counters.close(tx, &tally)?;
+            let mut logged = KindCounts::default();
+            logged.page.rows_seen = i64::try_from(counts.rows).unwrap_or(i64::MAX);
+            logged.page.type_mismatches = i64::try_from(counts.type_mismatches).unwrap_or(i64::MAX);
+            logged.page.rows_changed = changed;
+            counters.close(tx, &logged)?;
             Ok(changed)
         })
         .await?;

@@ -54,7 +54,8 @@ async fn complete(
                 true => removals::apply(tx, &listing, policy, now)?,
                 false => Removals::default(),
             };
-            counters.close(tx, &KindCounts { removed: removals.removed, ..KindCounts::default() })?;
+            counters
+                .close(tx, &KindCounts { removed: removals.removed, ..KindCounts::default() })?;
             Ok(removals)
         })
         .await?;

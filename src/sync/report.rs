@@ -88,7 +88,8 @@ impl Report {
             let cause = kind.failure.as_ref().map(|failure| failure.cause());
             matches!(cause, Some(RetryCause::NoAnswer | RetryCause::Failing))
         };
-        let mut sent = self.kinds.iter().filter(|kind| kind.kind_run.counts.requests > 0).peekable();
+        let mut sent =
+            self.kinds.iter().filter(|kind| kind.kind_run.counts.requests > 0).peekable();
         let has_sent = sent.peek().is_some();
         has_sent && sent.all(is_failure) && self.pushed.succeeded == 0 && self.run_error.is_none()
     }

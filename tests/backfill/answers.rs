@@ -135,7 +135,7 @@ fn ids_that_the_api_does_not_know_have_no_row_and_are_not_asked_for_again() {
 fn ids_that_an_answer_passes_over_are_asked_for_by_the_next_run() {
     let bed = synced();
     bed.control.fault(on_videos(Batch::Omit(3)));
-    let run = bed.backfill(&["--days", "2"]).expect(1).says("3 daily figures");
+    let run = bed.backfill(&["--days", "2"]).expect(1).says("3 daily metrics");
     assert!(run.stdout.contains("3 passed over by the API"), "{run:#?}");
     nothing_twice(&bed.asked());
     bed.control.clear_log();
@@ -190,7 +190,7 @@ fn capitals_and_foreign_members_are_no_trouble() {
 fn a_figure_that_is_no_number_is_null_and_counted() {
     let bed = synced();
     bed.control.fault(on_videos(Batch::WrongTypes));
-    let run = bed.backfill(&["--days", "1"]).expect(1).says("1 daily figures");
+    let run = bed.backfill(&["--days", "1"]).expect(1).says("1 daily metrics");
     assert!(run.stdout.contains("1 with a figure that is no number"), "{run:#?}");
     assert_eq!(bed.last_number(Kind::Video, "type_mismatches"), 1);
     let odd: Figures =

@@ -51,7 +51,7 @@ fn it_tells_what_is_known_and_nothing_of_what_was_not_yet() {
     assert_eq!(status, 200, "{metrics}");
     assert!(metrics.contains("creatormirror_api_up 0"), "{metrics}");
     // No pass has ended yet: an instant that never was would look like 1970.
-    assert!(!metrics.contains("creatormirror_last_pass_timestamp_seconds "), "{metrics}");
+    assert!(!metrics.contains("creatormirror_last_run_timestamp_seconds "), "{metrics}");
     assert_eq!((get(address, "/healthz").0, get(address, "/readyz").0), (200, 503));
 
     wire.repair();
@@ -62,11 +62,10 @@ fn it_tells_what_is_known_and_nothing_of_what_was_not_yet() {
         found.unwrap_or_else(|| panic!("no {name} in {metrics}")).to_owned()
     };
     assert_eq!(line("creatormirror_api_up"), "1");
-    let at: i64 = line("creatormirror_last_pass_timestamp_seconds").parse().unwrap();
+    let at: i64 = line("creatormirror_last_run_timestamp_seconds").parse().unwrap();
     assert!((chrono::Utc::now().timestamp() - at).abs() < 600, "{at}");
     // What describes a family goes by the name of its samples, as parsers of the text format want it.
-    for family in ["requests_total counter", "build_info gauge", "pass_duration_seconds histogram"]
-    {
+    for family in ["requests_total counter", "build_info gauge", "run_duration_seconds histogram"] {
         assert!(metrics.contains(&format!("# TYPE creatormirror_{family}\n")), "{metrics}");
     }
     assert_eq!(get(address, "/readyz").0, 200);

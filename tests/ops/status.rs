@@ -5,12 +5,12 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use creatormirror::model::Kind;
+use creatormirror::sandbox::{Accident, Fault};
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
 use serde_json::Value;
 
 use super::bench::{Bench, finish};
-use crate::support::sandbox::{Accident, Fault};
 
 /// No key and no network.
 const ALONE: &[(&str, &str)] =
@@ -23,7 +23,7 @@ fn without_a_mirror_it_is_78_and_names_the_setting() {
         let ran = bench.run_with(ALONE, arguments);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(78), ""), "{ran:?}");
         assert!(ran.stderr.contains("no database at"), "{ran:?}");
-        assert!(ran.stderr.contains("from flag --database"), "{ran:?}");
+        assert!(ran.stderr.contains("(flag --database)"), "{ran:?}");
     }
     assert!(!bench.database().exists());
 }

@@ -63,7 +63,7 @@ fn what_cannot_be_read_again_is_told_and_tried_again_later() {
     let (account, creator) = free_account_and_creator(&bed);
     bed.control.fault(Fault::on("GET", "/accounts/*", Accident::status(500)).times(5));
     bed.queue(&["link", &creator, &account]);
-    bed.sync(&[]).expect(1).says("not all is mirrored");
+    bed.sync(&[]).expect(1).says("the mirror is incomplete");
     assert_eq!(bed.states(), ["succeeded"]);
     bed.sync_well(&[]);
     assert_eq!(creator_of(&bed, &account), "", "its pause is not over");
@@ -172,7 +172,7 @@ fn an_api_that_takes_no_writes_keeps_no_read_from_its_turn() {
         bed.queue(&["track", "video", &format!("730000000000000000{n}"), "--platform", "tiktok"]);
     }
     bed.control.fault(Fault::on("POST", "/*", Accident::status(503)).forever());
-    bed.sync(&["--full"]).expect(1).says("tried again later");
+    bed.sync(&["--full"]).expect(1).says("will be retried");
     bed.compare();
     let sends = bed.writes();
     assert!(

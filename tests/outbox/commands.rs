@@ -213,9 +213,11 @@ fn a_file_is_queued_whole_or_not_at_all_and_fast() {
     assert!(took.as_secs_f64() < 5.0, "{took:?}");
     writeln!(file, "tiktok,nonsense,12\nmyspace,1,\ntiktok,5,soon").unwrap();
     let refused = bed.run(&["track", "video", "--from", name]).expect(2);
-    for line in
-        ["line 1002: `nonsense`", "line 1003: unknown platform `myspace`", "line 1004: scrape_interval_hours"]
-    {
+    for line in [
+        "line 1002: `nonsense`",
+        "line 1003: unknown platform `myspace`",
+        "line 1004: scrape_interval_hours",
+    ] {
         assert!(refused.stderr.contains(line), "{line}: {}", refused.stderr);
     }
     assert_eq!(bed.number("SELECT count(*) FROM outbox"), 1_000);
@@ -236,7 +238,7 @@ fn entries_are_listed_waited_for_discarded_and_retried() {
     bed.sync_well(&[]);
     assert_eq!(bed.states(), ["succeeded"; 3]);
     bed.run(&["outbox", "retry", "1"]).expect(1).says("entry 1 is succeeded");
-    bed.run(&["outbox", "show", "9"]).expect(1).says("no entry 9");
+    bed.run(&["outbox", "show", "9"]).expect(1).says("entry 9 does not exist");
     let list = bed.run(&["outbox", "list", "--json", "--state", "succeeded"]).expect(0).json();
     assert_eq!(list["entries"].as_array().unwrap().len(), 3);
     assert!(bed.run(&["outbox", "list"]).expect(0).stdout.contains("track creator `One`"));
@@ -329,14 +331,11 @@ fn what_is_no_file_of_lines_is_refused_in_few_words_and_little_memory() {
     let path = bed.folder().join("odd");
     let long = "x".repeat(5_000_000);
     for (text, reason) in [
-        (format!("platform,identifier\ntiktok,1\ntiktok,{long}\n"), "line 3: is longer than"),
+        (format!("platform,identifier\ntiktok,1\ntiktok,{long}\n"), "line 3: longer than"),
         (format!("platform,identifier\ntiktok,{}\n", &long[..200_000]), "line 2: "),
-        (
-            format!("{{\"platform\":\"tiktok\",\"identifier\":\"{long}\"}}\n"),
-            "line 1: is longer than",
-        ),
+        (format!("{{\"platform\":\"tiktok\",\"identifier\":\"{long}\"}}\n"), "line 1: longer than"),
         (format!("{{\"{}\":1}}\n", &long[..200_000]), "line 1: "),
-        (format!("{}\n", &long[..200_000]), "is no column"),
+        (format!("{}\n", &long[..200_000]), "unknown column"),
         (format!("platform,identifier\n{}", "tiktok,soon\n".repeat(100_000)), "and 99950 more"),
     ] {
         std::fs::write(&path, text).unwrap();
@@ -348,7 +347,7 @@ fn what_is_no_file_of_lines_is_refused_in_few_words_and_little_memory() {
     let zero = Path::new("/dev/zero");
     for (named, stdin) in [("/dev/zero", None), ("-", Some(zero))] {
         let (run, memory) = track_from(&bed, "video", named, stdin);
-        run.expect(2).says("line 1: is longer than");
+        run.expect(2).says("line 1: longer than");
         assert!(memory < MEMORY_KIB_MAX, "{memory} KiB");
     }
     assert_eq!(bed.number("SELECT count(*) FROM outbox"), 0);

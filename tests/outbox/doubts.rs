@@ -168,7 +168,7 @@ fn a_key_that_keeps_failing_gets_a_successor() {
     bed.queue(&["track", "creator", "Ada"]);
     let first = bed.entry(1)["idempotency_key"].clone();
     bed.control.fault(Fault::on("POST", "/creators", Accident::status(500)).times(2));
-    bed.sync(&[]).expect(1).says("tried again later");
+    bed.sync(&[]).expect(1).says("will be retried");
     bed.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
     bed.sync_well(&[]);
     let entry = bed.entry(1);

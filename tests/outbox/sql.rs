@@ -77,7 +77,7 @@ fn what_sql_cannot_check_fails_the_entry_with_the_reason() {
     let bed = bed();
     insert(&bed, r#"'video', 'track', NULL, '{"platform":"tiktok","identifier":"https://vm.tiktok.com/x/"}'"#).unwrap();
     insert(&bed, r#"'video', 'set', 'no-such-id', '{"is_active":true}'"#).unwrap();
-    bed.sync(&[]).expect(1).says("2 entries failed");
+    bed.sync(&[]).expect(1).says("2 failed");
     assert_eq!(bed.states(), ["failed"; 2]);
     assert!(bed.entry(1)["detail"].as_str().unwrap().contains("short link"));
     assert_eq!(bed.writes(), 0);

@@ -59,7 +59,7 @@ fn refusals_fail_at_once_with_everything_that_helps() {
     bed.queue(&["track", "account", "tiktok", "bad!name"]);
     bed.queue(&["untrack", "video", "00000000-0000-4000-8000-000000000000"]);
     let run = bed.sync(&[]).expect(1);
-    assert!(run.stderr.contains("3 entries failed"), "{}", run.stderr);
+    assert!(run.stderr.contains("3 failed"), "{}", run.stderr);
     assert_eq!(bed.states(), ["failed"; 3]);
     let quota = bed.entry(1);
     assert_eq!((&quota["code"], &quota["http_status"]), (&json!("QUOTA_EXCEEDED"), &json!(403)));

@@ -1,4 +1,5 @@
-//! The settings, the key, and what else can be told without network or a look at the files.
+//! Checks of settings, key and proxy, and of what the database records about capabilities and
+//! listings.
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
@@ -16,15 +17,15 @@ use crate::report::text::moment;
 use crate::report::{CliError, Exit};
 use crate::store::{backoff, listings, unsupported};
 
-/// What may name a proxy for https, the first usable one counting.
+/// Variables that name a proxy for https, in order of precedence.
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// The settings were loaded; which file they are in, and what is odd about them.
+/// Reports the configuration file and warnings about settings.
 pub fn config(context: &Context) -> Check {
     let config = &context.config;
     let source = match &config.file {
         Some(file) => file.display().to_string(),
-        None => "no file; flags, environment and defaults".to_owned(),
+        None => "no configuration file".to_owned(),
     };
     match config.warnings.is_empty() {
         true => Check::ok("config", source),
@@ -32,15 +33,15 @@ pub fn config(context: &Context) -> Check {
     }
 }
 
-/// The key, and where it was.
+/// Reads the key and reports its source.
 pub fn key(context: &Context) -> (Check, Option<SecretString>) {
     match context.config.key() {
         Ok((key, source)) => {
-            logging::hide(&key);
+            logging::add_secret(&key);
             let check = match source.warnings.is_empty() {
                 true => Check::ok("key_source", source.to_string()),
                 false => Check::warning("key_source", source.warnings.join("; "))
-                    .hint("`chmod 0600` leaves it to its owner"),
+                    .hint("run `chmod 0600` on the key file"),
             };
             (check, Some(key))
         }
@@ -48,15 +49,14 @@ pub fn key(context: &Context) -> (Check, Option<SecretString>) {
     }
 }
 
-/// The proxy that requests go through, decided by the code that the client itself uses. Its password is
-/// not shown.
+/// Reports the proxy, as determined by the client's own code, without its password.
 pub fn proxy(context: &Context, environment: &Environment) -> Check {
     let base_url = &context.config.base_url;
     if base_url.scheme() == "http" {
-        return Check::ok("proxy", "none is used on loopback");
+        return Check::ok("proxy", "not used on loopback");
     }
     let Ok(target) = base_url.as_str().parse::<Uri>() else {
-        return Check::skipped("proxy", "base_url is no URI");
+        return Check::skipped("proxy", "base_url is not a valid URI");
     };
     let is_set = |name: &&str| environment.get(name).is_some();
     let named = PROXY_VARIABLES.into_iter().filter(is_set).find_map(|name| {
@@ -69,61 +69,56 @@ pub fn proxy(context: &Context, environment: &Environment) -> Check {
         return match used.uri().scheme_str() {
             Some("http" | "https") => Check::ok("proxy", shown),
             _ => {
-                let message = format!("{shown} is a SOCKS proxy, which is not supported");
-                let error = CliError::new(Exit::Config, message);
+                let message = format!("SOCKS proxy not supported: {shown}");
                 let host = base_url.host_str().unwrap_or_default();
-                Check::failure(
-                    "proxy",
-                    error
-                        .hint(format!("name an http:// or https:// proxy, or set NO_PROXY={host}")),
-                )
+                let hint = format!("use an http:// or https:// proxy, or set NO_PROXY={host}");
+                Check::failure("proxy", CliError::new(Exit::Config, message).hint(hint))
             }
         };
     }
     match named {
-        Some((name, address)) => Check::ok(
-            "proxy",
-            format!("none is used: NO_PROXY exempts the API from {address} ({name})"),
-        ),
+        Some((name, address)) => {
+            Check::ok("proxy", format!("not used: NO_PROXY excludes the API ({name} is {address})"))
+        }
         None => match PROXY_VARIABLES.iter().find(|name| is_set(name)) {
             Some(name) => {
-                Check::warning("proxy", format!("none is used: {name} is no proxy address"))
+                Check::warning("proxy", format!("not used: {name} is not a valid proxy address"))
             }
-            None => Check::ok("proxy", "none is set"),
+            None => Check::ok("proxy", "not configured"),
         },
     }
 }
 
-/// Scheme, host and port of a proxy.
+/// Returns scheme, host and port of a proxy.
 fn address(proxy: &Uri) -> Option<String> {
     Some(format!("{}://{}", proxy.scheme_str()?, proxy.authority()?))
 }
 
-/// What the server was found not to support.
+/// Reports features that the server does not support.
 pub fn capabilities(context: &Context, mirror: &Mirror) -> Check {
     let Mirror::Open(store) = mirror else {
-        return Check::skipped("capabilities", "there is no mirror that remembers");
+        return Check::skipped("capabilities", "the database cannot be read");
     };
     let now = context.clock.now();
-    let refused = match store.read(|c| unsupported::active(c, instant::micros(now))) {
-        Ok(refused) => refused,
-        Err(error) => return Check::failure("capabilities", context.storage(&error)),
+    let features = match store.read(|c| unsupported::active(c, instant::micros(now))) {
+        Ok(features) => features,
+        Err(error) => return Check::failure("capabilities", context.store_error(&error)),
     };
-    if refused.is_empty() {
-        return Check::ok("capabilities", "the server has refused none");
+    if features.is_empty() {
+        return Check::ok("capabilities", "the server supports all features used");
     }
-    let parts = refused.iter().map(|refusal| {
-        let again = moment(instant::from_micros(refusal.retry_at), now);
-        format!("{}, tried again {again}", refusal_text(refusal))
+    let parts = features.iter().map(|feature| {
+        let retry_at = moment(instant::from_micros(feature.retry_at), now);
+        format!("{}, next try {retry_at}", refusal_text(feature))
     });
     let parts: Vec<String> = parts.collect();
-    Check::warning("capabilities", format!("the server refuses {}", parts.join("; ")))
+    Check::warning("capabilities", format!("not supported by the server: {}", parts.join("; ")))
 }
 
-/// What is not whole, or left alone for now because it failed.
+/// Reports incomplete listings, and kinds in backoff after failures.
 pub fn listings(context: &Context, mirror: &Mirror) -> Check {
     let Mirror::Open(store) = mirror else {
-        return Check::skipped("listings", "there is no mirror that remembers");
+        return Check::skipped("listings", "the database cannot be read");
     };
     let now = instant::micros(context.clock.now());
     let read = |c: &_| {
@@ -137,11 +132,11 @@ pub fn listings(context: &Context, mirror: &Mirror) -> Check {
     };
     let (mut parts, paused) = match store.read(read) {
         Ok(found) => found,
-        Err(error) => return Check::failure("listings", context.storage(&error)),
+        Err(error) => return Check::failure("listings", context.store_error(&error)),
     };
     parts.extend(paused.iter().map(|one| format!("{}: {}", one.kind.plural(), sync::pause(one))));
     match parts.is_empty() {
-        true => Check::ok("listings", "none failed last"),
+        true => Check::ok("listings", "no failures"),
         false => Check::warning("listings", parts.join("; ")),
     }
 }

@@ -1,5 +1,5 @@
-//! The database and the place it is in: its file, schema and health; its log, rights, file system,
-//! room, and lock. Nothing is opened for writing.
+//! Checks of the database: file, schema, integrity, write-ahead log, permissions, file system, disk
+//! space and lock. Nothing is opened for writing.
 
 use std::path::Path;
 
@@ -16,44 +16,45 @@ use crate::store::status::Depth;
 use crate::store::{Database, StoreError, open, schema_check, status};
 use crate::sync::finish::unreadable_text;
 
-/// A longer write-ahead log is one that no checkpoint can cut.
-const WAL_BYTES_USUAL_MAX: u64 = 64 * 1024 * 1024;
+/// A larger write-ahead log indicates that a reader blocks checkpoints.
+const WAL_BYTES_WARNING: u64 = 64 * 1024 * 1024;
 
-/// With less room than this a run may not find an end.
+/// Free disk space below which a run may fail.
 const DISK_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
-/// With less room than this somebody should make some.
-const DISK_BYTES_COMFORTABLE: u64 = 512 * 1024 * 1024;
+/// Free disk space below which to warn.
+const DISK_BYTES_WARNING: u64 = 512 * 1024 * 1024;
 
-/// Objects of a schema that are named.
-const NAMED_MAX: usize = 5;
+/// Schema objects listed in a message.
+const LISTED_MAX: usize = 5;
 
-/// What is at the database's path, for the checks that come after.
+/// State of the database, for the checks that read it.
 #[derive(Debug)]
 pub enum Mirror {
-    /// A mirror that can be read.
+    /// A readable mirror.
     Open(Database),
-    /// Nothing, or nothing of ours.
+    /// No file, or not a mirror.
     Absent,
-    /// Perhaps a mirror, but it cannot be read.
+    /// Possibly a mirror, but not readable.
     Unreadable,
 }
 
-/// The database file: there, ours, of our schema, sound.
+/// Checks that the database exists, is a mirror, and has the current schema and no damage.
 pub fn database(context: &Context, depth: Depth) -> (Vec<Check>, Mirror) {
     let path = &context.config.database;
     let origin = context.config.origin(Setting::Database);
     let size = bytes(status::sizes(path).database);
-    let found = Check::ok("database", format!("{}, {size}, from {origin}", path.display()));
-    let failure = |name, error: &StoreError| Check::failure(name, context.storage(error));
+    let found = Check::ok("database", format!("{}, {size} ({origin})", path.display()));
+    let failure = |name, error: &StoreError| Check::failure(name, context.store_error(error));
     let skipped = |name| Check::skipped(name, "the database cannot be read");
     let store = match Database::open_to_check(path) {
         Ok(store) => store,
         Err(StoreError::Missing(path)) => {
-            let text = format!("there is none at {} yet, from {origin}", path.display());
-            let check = Check::warning("database", text)
-                .hint("`creatormirror sync` makes it; --database FILE names another");
-            let skipped = |name| Check::skipped(name, "there is no database yet");
+            let text = format!("{} does not exist yet ({origin})", path.display());
+            let check = Check::warning("database", text).hint(
+                "run `creatormirror sync` to create it, or name another file with `--database`",
+            );
+            let skipped = |name| Check::skipped(name, "the database does not exist yet");
             return (vec![check, skipped("schema"), skipped("integrity")], Mirror::Absent);
         }
         Err(error @ StoreError::Newer { .. }) => {
@@ -79,28 +80,27 @@ pub fn database(context: &Context, depth: Depth) -> (Vec<Check>, Mirror) {
     (checks, Mirror::Open(store))
 }
 
-/// Whether the schema is the one that the migrations make, and whether the mirror can be worked with.
+/// Compares the schema with the migrations. Also returns whether the database can be read
+/// nevertheless.
 fn schema(context: &Context, store: &Database) -> (Check, bool) {
     let report = match store.read(schema_check::read) {
         Ok(report) => report,
-        Err(error) => return (Check::failure("schema", context.storage(&error)), false),
+        Err(error) => return (Check::failure("schema", context.store_error(&error)), false),
     };
     let (version, known) = (report.version, open::known_version());
     if !report.faults.is_empty() {
         let message = format!("the schema is damaged: {}", listed(&report.faults));
-        let error = in_its_place(CliError::new(Exit::Storage, message));
+        let error = with_restore_hints(CliError::new(Exit::Storage, message));
         let is_usable = version == known && !report.is_table_at_fault;
         return (Check::failure("schema", error), is_usable);
     }
     if version < known {
-        let text = format!("version {version}; the next sync or run brings it to {known}");
+        let text = format!("version {version}; the next sync or run migrates it to {known}");
         return (Check::warning("schema", text), false);
     }
-    let count = report.compared;
-    let mut text =
-        format!("version {version}; its migrations and {count} objects are as they should be");
+    let mut text = format!("version {version}; {} objects match", report.compared);
     if !report.foreign.is_empty() {
-        text.push_str(&format!("; not ours: {}", listed(&report.foreign)));
+        text.push_str(&format!("; additional objects: {}", listed(&report.foreign)));
     }
     (Check::ok("schema", text), true)
 }
@@ -109,88 +109,96 @@ fn integrity(context: &Context, store: &Database, depth: Depth) -> Check {
     match store.read(|c| status::integrity(c, depth)) {
         Ok(damages) if damages.is_empty() => {
             let rest = match depth {
-                Depth::Quick => "; `check --deep` also compares indexes with their tables",
-                Depth::Deep => ", indexes included",
+                Depth::Quick => "; `check --deep` does more",
+                Depth::Deep => "",
             };
-            Check::ok("integrity", format!("{} found nothing{rest}", depth.pragma()))
+            Check::ok("integrity", format!("{} found no damage{rest}", depth.pragma()))
         }
         Ok(damages) => {
             let message = format!("the database is damaged: {}", damages.join("; "));
-            Check::failure("integrity", in_its_place(CliError::new(Exit::Storage, message)))
+            Check::failure("integrity", with_restore_hints(CliError::new(Exit::Storage, message)))
         }
-        Err(error) => Check::failure("integrity", in_its_place(context.storage(&error))),
+        Err(error) => Check::failure("integrity", with_restore_hints(context.store_error(&error))),
     }
 }
 
-/// What to do about a database that is not what it was.
-fn in_its_place(error: CliError) -> CliError {
+/// Adds hints about a damaged database.
+fn with_restore_hints(error: CliError) -> CliError {
     error
-        .hint("put a backup in its place by `creatormirror restore FILE`; without one, move it away and run `creatormirror sync --full`")
-        .hint("keep the damaged file: its history cannot be had from the API again")
+        .hint("restore a backup with `creatormirror restore FILE`; without a backup, move the file away and run `creatormirror sync --full`")
+        .hint("keep the damaged file: the API cannot provide its history again")
 }
 
-/// The first of them, and how many more there are.
+/// Joins the first [`LISTED_MAX`] items and counts the rest.
 fn listed(all: &[String]) -> String {
-    let mut text = all.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let more = all.len().saturating_sub(NAMED_MAX);
+    let mut text = all.iter().take(LISTED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = all.len().saturating_sub(LISTED_MAX);
     if more > 0 {
         text.push_str(&format!(" and {more} more"));
     }
     text
 }
 
-/// Scrape times that cannot be read, if there are any: history stops, which nobody would notice.
+/// Reports scrape times that cannot be parsed, because history would stop without another sign.
 fn scrape_times(context: &Context, store: &Database) -> Option<Check> {
     const NAME: &str = "last_scrape_time";
     let mut found = Vec::new();
     for kind in Kind::LISTS {
         match store.read(|c| rows::unreadable_scrapes(c, kind)) {
             Ok(unreadable) => found.extend(unreadable.map(|one| unreadable_text(kind, &one))),
-            Err(error) => return Some(Check::failure(NAME, context.storage(&error))),
+            Err(error) => return Some(Check::failure(NAME, context.store_error(&error))),
         }
     }
     (!found.is_empty()).then(|| {
         let error = CliError::new(Exit::Partial, found.join("; ")).hint(
-            "the API writes them in a way that this version does not know; the rows have it in `extra`",
+            "the API uses a format unknown to this version; column `extra` contains the original values",
         );
         Check::failure(NAME, error)
     })
 }
 
-/// The place of the database: its log, rights, file system, room, and lock.
-pub fn place(context: &Context) -> Vec<Check> {
+/// Checks the write-ahead log, permissions, file system, disk space and lock.
+pub fn storage(context: &Context) -> Vec<Check> {
     let path = std::path::absolute(&context.config.database).unwrap_or_default();
     let path = database_path::resolve(&path).unwrap_or(path);
-    vec![wal(&path), rights(&path), file_system(context, &path), disk_space(&path), lock(&path)]
+    vec![
+        wal(&path),
+        permissions(&path),
+        file_system(context, &path),
+        disk_space(&path),
+        lock(&path),
+    ]
 }
 
 fn wal(path: &Path) -> Check {
     let size = status::sizes(path).wal;
-    match size > WAL_BYTES_USUAL_MAX {
+    match size > WAL_BYTES_WARNING {
         false => Check::ok("wal", bytes(size)),
-        true => Check::warning("wal", format!("{}, which is long", bytes(size)))
-            .hint("a reader that keeps a transaction open lets it grow; the next sync without one cuts it"),
+        true => Check::warning("wal", format!("{} is unusually large", bytes(size))).hint(
+            "look for a reader with a long transaction; the next sync without one truncates it",
+        ),
     }
 }
 
-fn rights(path: &Path) -> Check {
+fn permissions(path: &Path) -> Check {
     let folder = database_path::nearest_folder(path).unwrap_or(Path::new("/"));
     let refused = [folder, path, &database_path::lock_path(path)]
         .into_iter()
         .find(|part| part.exists() && !database_path::may_write(part))
         .map(|part| part.display().to_string());
     if let Some(part) = refused {
-        let error = CliError::new(Exit::Storage, format!("this user may not write {part}"))
-            .hint("sync and run have to; check as the user that runs them");
+        let error = CliError::new(Exit::Storage, format!("this user cannot write `{part}`"))
+            .hint("run `check` as the user that runs `sync` or `run`");
         return Check::failure("permissions", error);
     }
     match database_path::mode_of_others(path) {
         Some(mode) if mode != 0 => {
-            Check::warning("permissions", format!("everybody may get at {}", path.display()))
-                .hint(format!("chmod o= {}", path.display()))
+            let text =
+                format!("any user can access `{}` (mode {mode:o} for others)", path.display());
+            Check::warning("permissions", text).hint(format!("run `chmod o= {}`", path.display()))
         }
-        Some(_) => Check::ok("permissions", "this user may write; others may not read"),
-        None => Check::ok("permissions", "this user may write"),
+        Some(_) => Check::ok("permissions", "this user can write; others have no access"),
+        None => Check::ok("permissions", "this user can write"),
     }
 }
 
@@ -198,28 +206,29 @@ fn file_system(context: &Context, path: &Path) -> Check {
     match database_path::file_system(path) {
         FileSystem::Local => Check::ok("file_system", "local"),
         FileSystem::Memory => {
-            Check::warning("file_system", "tmpfs: the mirror and its history are lost at a reboot")
-                .hint("put `database` on a disk")
+            Check::warning("file_system", "tmpfs: the database is lost on reboot")
+                .hint("move `database` to a disk")
         }
         FileSystem::Network(name) => {
             let error = StoreError::NetworkFileSystem { path: path.to_owned(), name };
-            Check::failure("file_system", context.storage(&error))
+            Check::failure("file_system", context.store_error(&error))
         }
     }
 }
 
 fn disk_space(path: &Path) -> Check {
     let Some(free) = path.ancestors().find_map(database_path::free_bytes) else {
-        return Check::skipped("disk_space", "the file system does not tell");
+        return Check::skipped("disk_space", "the file system does not report it");
     };
     let text = format!("{} free", bytes(free));
     match free {
         _ if free < DISK_BYTES_MIN => {
-            let error = CliError::new(Exit::Storage, format!("only {text}")).hint("make room");
+            let error =
+                CliError::new(Exit::Storage, format!("only {text}")).hint("free some space");
             Check::failure("disk_space", error)
         }
-        _ if free < DISK_BYTES_COMFORTABLE => {
-            Check::warning("disk_space", format!("only {text}")).hint("make room")
+        _ if free < DISK_BYTES_WARNING => {
+            Check::warning("disk_space", format!("only {text}")).hint("free some space")
         }
         _ => Check::ok("disk_space", text),
     }
@@ -227,7 +236,7 @@ fn disk_space(path: &Path) -> Check {
 
 fn lock(path: &Path) -> Check {
     match instance_lock::is_locked(path) {
-        true => Check::ok("lock", "held: a creatormirror is working on it now"),
+        true => Check::ok("lock", "held by a running creatormirror"),
         false => Check::ok("lock", "free"),
     }
 }

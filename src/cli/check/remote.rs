@@ -1,12 +1,12 @@
-//! What the API has to say: whether it is there, what its clock shows, how long it will be
-//! supported, and whose the key is. Never against a closed rate limiter.
+//! Checks that ask the API: availability, rate limit, clock skew, deprecation, key and
+//! organization. Nothing is sent during a cooldown.
 
 use chrono::TimeDelta;
 use secrecy::SecretString;
 
 use crate::api::{Failure, Verdict};
-use crate::cli::check::line::{Asked, Line, NoAnswer, Timing};
 use crate::cli::check::mirror::Mirror;
+use crate::cli::check::probe::{Probe, ProbeError, ProbeResult, Timing};
 use crate::cli::context::Context;
 use crate::cli::errors;
 use crate::config::Setting;
@@ -19,40 +19,40 @@ use crate::store::{instance, status};
 use crate::sync::RunError;
 use crate::sync::identify::{self, Whoami};
 
-/// A clock this far off makes schedules and `mirrored_at` wrong by as much.
+/// Clock skew to warn about: schedules and `mirrored_at` are off by as much.
 const SKEW_WARNING: TimeDelta = TimeDelta::seconds(5);
 
-/// A clock this far off is surely not meant to be.
+/// Clock skew to fail on.
 const SKEW_FAILURE: TimeDelta = TimeDelta::minutes(5);
 
-/// Why what the key alone can tell is not checked.
-const NEEDS_KEY: &str = "it takes a key that was accepted";
+/// Why checks of the key's organization and scopes are skipped.
+const NEEDS_KEY: &str = "needs an accepted key";
 
-/// Asks, and says what came of it.
+/// Sends the requests and returns the checks.
 pub async fn checks(context: &Context, mirror: &Mirror, key: Option<SecretString>) -> Vec<Check> {
     let has_key = key.is_some();
-    let mut line = match Line::new(context, mirror, key) {
-        Ok(line) => line,
+    let mut probe = match Probe::new(context, mirror, key) {
+        Ok(probe) => probe,
         Err(error) => {
-            let skipped = |name| Check::skipped(name, "no request can be made");
+            let skipped = |name| Check::skipped(name, "no request can be sent");
             let names = ["rate_limit", "clock", "lifecycle", "key", "organization", "scopes"];
             return std::iter::once(Check::failure("api", error))
                 .chain(names.map(skipped))
                 .collect();
         }
     };
-    let meta = line.meta().await;
+    let meta = probe.meta().await;
     let whoami = match (&meta, has_key) {
-        (_, false) => Err(NoAnswer::NotSent("there is no key".to_owned())),
-        (Err(NoAnswer::Failed(failure)), _) if failure.cause() == RetryCause::NoAnswer => {
-            Err(NoAnswer::NotSent("the API does not answer".to_owned()))
+        (_, false) => Err(ProbeError::NotSent("no API key".to_owned())),
+        (Err(ProbeError::Failed(failure)), _) if failure.cause() == RetryCause::NoAnswer => {
+            Err(ProbeError::NotSent("the API does not respond".to_owned()))
         }
-        _ => line.whoami().await,
+        _ => probe.whoami().await,
     };
     vec![
-        rate_limit(context, mirror, &line),
+        rate_limit(context, mirror, &probe),
         api(context, &meta, &whoami),
-        clock(line.timing(), &meta),
+        clock(probe.timing(), &meta),
         lifecycle(context, mirror, &meta),
         key_valid(context, &whoami),
         organization(context, mirror, &whoami),
@@ -60,39 +60,42 @@ pub async fn checks(context: &Context, mirror: &Mirror, key: Option<SecretString
     ]
 }
 
-fn rate_limit(context: &Context, mirror: &Mirror, line: &Line<'_>) -> Check {
+fn rate_limit(context: &Context, mirror: &Mirror, probe: &Probe<'_>) -> Check {
     if matches!(mirror, Mirror::Unreadable) {
-        return Check::skipped("rate_limit", "the database that remembers it cannot be read");
+        return Check::skipped("rate_limit", "the database cannot be read");
     }
-    let limit = line.limit();
+    let limit = probe.limit();
     let text = limit.text(context.clock.now());
     if limit.is_open() {
         return Check::ok("rate_limit", text);
     }
-    let text = match line.not_kept() {
-        Some(reason) => format!("{text}; this could not be kept for others: {reason}"),
+    let text = match probe.save_error() {
+        Some(reason) => format!("{text}; cannot save the wait: {reason}"),
         None => text,
     };
     let max_wait = context.config.max_wait;
     match limit.blocked_for > max_wait {
         true => {
-            let message = format!("{text}, which outlasts max_wait, {}", span(max_wait));
+            let message = format!("{text}, longer than max_wait ({})", span(max_wait));
             let error = CliError::new(Exit::TryAgain, message);
             Check::failure("rate_limit", error.hint("try again later"))
         }
-        false => Check::warning("rate_limit", text).hint("sync waits for it"),
+        false => Check::warning("rate_limit", text).hint("`sync` waits for it"),
     }
 }
 
-/// Whether the API is there. One that answers one question and not the other is.
-fn api(context: &Context, meta: &Asked<Lifecycle>, whoami: &Asked<Whoami>) -> Check {
+/// Checks that the API responds, which it does if either request got a response from it.
+fn api(context: &Context, meta: &ProbeResult<Lifecycle>, whoami: &ProbeResult<Whoami>) -> Check {
     let base = &context.config.base_url;
-    let refused_by_api = |no: &NoAnswer| no.failure().is_some_and(|failure| failure.is_problem);
     match (meta, whoami) {
-        (Ok(_), _) | (_, Ok(_)) => Check::ok("api", format!("{base} answers")),
-        (_, Err(no)) if refused_by_api(no) => Check::ok("api", format!("{base} answers")),
-        (Err(NoAnswer::NotSent(reason)), _) => Check::skipped("api", reason),
-        (Err(NoAnswer::Failed(failure)), _) => Check::failure("api", unavailable(context, failure)),
+        (Ok(_), _) | (_, Ok(_)) => Check::ok("api", format!("{base} responds")),
+        (_, Err(ProbeError::Failed(failure))) if failure.is_problem => {
+            Check::ok("api", format!("{base} responds"))
+        }
+        (Err(ProbeError::NotSent(reason)), _) => Check::skipped("api", reason),
+        (Err(ProbeError::Failed(failure)), _) => {
+            Check::failure("api", unavailable(context, failure))
+        }
     }
 }
 
@@ -101,51 +104,49 @@ fn unavailable(context: &Context, failure: &Failure) -> CliError {
         RetryCause::NoAnswer => {
             let origin = context.config.origin(Setting::BaseUrl);
             CliError::new(Exit::Unavailable, RunError::Outage(failure.clone()))
-                .hint(format!("base_url is {}, from {origin}", context.config.base_url))
-                .hint("is a firewall or a proxy in the way?")
+                .hint(format!("`base_url` is `{}` ({origin})", context.config.base_url))
+                .hint("check for a firewall or a proxy")
         }
-        _ => errors::stopped(&RunError::Broken(failure.clone())),
+        _ => errors::run_error(&RunError::Broken(failure.clone())),
     }
 }
 
-fn key_valid(context: &Context, whoami: &Asked<Whoami>) -> Check {
+fn key_valid(context: &Context, whoami: &ProbeResult<Whoami>) -> Check {
     match whoami {
         Ok(Whoami { api_key_name: Some(name), .. }) => {
             Check::ok("key", format!("`{name}` is accepted"))
         }
         Ok(_) => Check::ok("key", "accepted"),
-        Err(NoAnswer::NotSent(reason)) => Check::skipped("key", reason),
-        Err(NoAnswer::Failed(failure)) if failure.verdict == Verdict::KeyRefused => {
-            Check::failure("key", errors::stopped(&RunError::KeyRefused(failure.clone())))
+        Err(ProbeError::NotSent(reason)) => Check::skipped("key", reason),
+        Err(ProbeError::Failed(failure)) if failure.verdict == Verdict::KeyRefused => {
+            Check::failure("key", errors::run_error(&RunError::KeyRefused(failure.clone())))
         }
-        Err(NoAnswer::Failed(failure)) => Check::failure("key", unavailable(context, failure)),
+        Err(ProbeError::Failed(failure)) => Check::failure("key", unavailable(context, failure)),
     }
 }
 
-/// What the API says now of its future, or said when it was asked last.
-fn lifecycle(context: &Context, mirror: &Mirror, meta: &Asked<Lifecycle>) -> Check {
-    let kept = match mirror {
+/// Reports deprecation notices of the API, from now or from the last run.
+fn lifecycle(context: &Context, mirror: &Mirror, meta: &ProbeResult<Lifecycle>) -> Check {
+    let stored = match mirror {
         Mirror::Open(store) => store.read(status::lifecycle).ok().flatten(),
         Mirror::Absent | Mirror::Unreadable => None,
     };
-    let (lifecycle, as_of) = match (meta, kept) {
+    let (lifecycle, as_of) = match (meta, stored) {
         (Ok(lifecycle), _) => (lifecycle.clone(), String::new()),
         (Err(_), Some((lifecycle, at))) => {
             let at = moment(instant::from_micros(at), context.clock.now());
             (lifecycle, format!(", as of {at}"))
         }
-        (Err(reason), None) => return Check::skipped("lifecycle", &reason.text()),
+        (Err(reason), None) => return Check::skipped("lifecycle", &reason.to_string()),
     };
     match lifecycle.notice() {
-        None => Check::ok("lifecycle", format!("this version of the API is supported{as_of}")),
-        Some(notice) => {
-            Check::warning("lifecycle", format!("the API gives notice: {notice}{as_of}"))
-                .hint("look for a newer creatormirror before that date")
-        }
+        None => Check::ok("lifecycle", format!("API version supported{as_of}")),
+        Some(notice) => Check::warning("lifecycle", format!("API notice: {notice}{as_of}"))
+            .hint("install a newer creatormirror before that date"),
     }
 }
 
-fn organization(context: &Context, mirror: &Mirror, whoami: &Asked<Whoami>) -> Check {
+fn organization(context: &Context, mirror: &Mirror, whoami: &ProbeResult<Whoami>) -> Check {
     let Ok(whoami) = whoami else { return Check::skipped("organization", NEEDS_KEY) };
     let identity = match mirror {
         Mirror::Open(store) => store.read(instance::identity).map(Some),
@@ -153,51 +154,53 @@ fn organization(context: &Context, mirror: &Mirror, whoami: &Asked<Whoami>) -> C
     };
     let bound = match identity {
         Ok(identity) => identity.and_then(|identity| identity.organization_id),
-        Err(error) => return Check::failure("organization", context.storage(&error)),
+        Err(error) => return Check::failure("organization", context.store_error(&error)),
     };
     let id = &whoami.organization_id;
     match identify::compare(bound.as_deref(), whoami) {
-        Err(stop) => Check::failure("organization", errors::stopped(&stop)),
-        Ok(()) if bound.is_some() => Check::ok("organization", format!("{id}, as the database")),
+        Err(error) => Check::failure("organization", errors::run_error(&error)),
+        Ok(()) if bound.is_some() => {
+            Check::ok("organization", format!("{id}, matches the database"))
+        }
         Ok(()) => {
             Check::ok("organization", format!("{id}; the first sync binds the database to it"))
         }
     }
 }
 
-/// Whatever a key may write, reading needs no scope, and no question tells which scopes it has.
-fn scopes(whoami: &Asked<Whoami>) -> Check {
+/// Reports what is known of the key's scopes: reading needs none, and the API does not list them.
+fn scopes(whoami: &ProbeResult<Whoami>) -> Check {
     match whoami {
-        Ok(_) => Check::ok("scopes", "reading works; only a write shows whether the key may write"),
+        Ok(_) => Check::ok("scopes", "can read; whether the key can write is unknown"),
         Err(_) => Check::skipped("scopes", NEEDS_KEY),
     }
 }
 
-fn clock(timing: Option<Timing>, meta: &Asked<Lifecycle>) -> Check {
+fn clock(timing: Option<Timing>, meta: &ProbeResult<Lifecycle>) -> Check {
     let Some(timing) = timing else {
         return match meta {
-            Err(NoAnswer::NotSent(reason)) => Check::skipped("clock", reason),
-            _ => Check::skipped("clock", "the server did not tell its time"),
+            Err(ProbeError::NotSent(reason)) => Check::skipped("clock", reason),
+            _ => Check::skipped("clock", "the server sent no Date header"),
         };
     };
     let skew = skew(timing);
     let length = span(skew.abs().to_std().unwrap_or_default());
     let side = if skew > TimeDelta::zero() { "ahead of" } else { "behind" };
     let text = format!("{length} {side} the server's");
-    let hint = "set the clock, by NTP for instance: instants in the mirror are off by as much";
+    let hint = "set the clock, for example with NTP: times in the mirror are off by as much";
     match skew.abs() {
         off if off > SKEW_FAILURE => {
             let error = CliError::new(Exit::Partial, format!("the clock is {text}"));
             Check::failure("clock", error.hint(hint))
         }
         off if off > SKEW_WARNING => Check::warning("clock", text).hint(hint),
-        off if off.is_zero() => Check::ok("clock", "agrees with the server's"),
+        off if off.is_zero() => Check::ok("clock", "matches the server's"),
         _ => Check::ok("clock", text),
     }
 }
 
-/// How far our clock is ahead of the server's, at least. The server read its clock at some moment
-/// while we waited, and dropped the fraction of the second.
+/// Returns how far our clock is ahead of the server's, at least. The server read its clock at some
+/// time during the request, and `Date` omits fractions of a second.
 fn skew(timing: Timing) -> TimeDelta {
     let latest = timing.date.checked_add_signed(TimeDelta::seconds(1)).unwrap_or(timing.date);
     let ahead = timing.before.signed_duration_since(latest);
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_answer_took_and_the_dropped_fraction_are_no_skew() {
+    fn response_time_and_truncated_seconds_are_not_skew() {
         for (before, after, date, skew_ms) in [
             (0, 10, 0, 0),
             (990, 1_005, 0, 0),
@@ -231,7 +234,7 @@ mod tests {
         }
     }
 
-    fn judged(ahead_s: i64) -> (bool, bool) {
+    fn clock_result(ahead_s: i64) -> (bool, bool) {
         let now = at(ahead_s * 1_000);
         let timing = Timing { before: now, after: now, date: at(0) };
         let check = clock(Some(timing), &Ok(Lifecycle::default()));
@@ -239,8 +242,8 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_off_by_seconds_is_a_warning_and_by_minutes_a_failure() {
-        for (ahead_s, is_failure, is_remarked) in [
+    fn skew_of_seconds_warns_and_of_minutes_fails() {
+        for (ahead_s, is_failure, has_hint) in [
             (0, false, false),
             (-5, false, false),
             (-6, false, true),
@@ -249,7 +252,7 @@ mod tests {
             (-301, true, true),
             (3_600, true, true),
         ] {
-            assert_eq!(judged(ahead_s), (is_failure, is_remarked), "{ahead_s}");
+            assert_eq!(clock_result(ahead_s), (is_failure, has_hint), "{ahead_s}");
         }
     }
 }

@@ -95,7 +95,9 @@ async fn slice(
         let completed: Vec<Kind> = completed.collect();
         ctx.store
             .write(move |tx| {
-                completed.into_iter().try_for_each(|kind| metrics::request_days_from(tx, kind, today))
+                completed
+                    .into_iter()
+                    .try_for_each(|kind| metrics::request_days_from(tx, kind, today))
             })
             .await?;
     }
