@@ -17,7 +17,7 @@ use crate::outbox::reconcile::{self, Creators, Depth};
 use crate::outbox::run::{OutboxRun, SILENT_MAX};
 use crate::outbox::verdict::answered;
 use crate::outbox::verdict::{self, Decision, FAILS_MAX};
-use crate::retry::{Next, RetryCause};
+use crate::retry::{RetryCause, RetryDecision};
 use crate::store::StoreResult;
 use crate::store::outbox::queue::{self, AttemptResult, Back};
 use crate::store::outbox::{Entry, find};
@@ -174,8 +174,8 @@ impl OutboxRun<'_> {
         *tries += 1;
         let tries = *tries;
         match RETRY.next(RetryCause::Failing, tries, self.ctx.fetcher.chance()) {
-            Next::Again { after } => self.ctx.fetcher.spend_wait(after).then_some(after),
-            Next::GiveUp => None,
+            RetryDecision::RetryAfter(after) => self.ctx.fetcher.spend_wait(after).then_some(after),
+            RetryDecision::GiveUp => None,
         }
     }
 

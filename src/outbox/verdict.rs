@@ -5,18 +5,15 @@ use std::time::Duration;
 
 use crate::api::{Failure, Verdict};
 use crate::model::outbox::Action;
-use crate::retry::{Next, RetryCause, RetryPolicy};
+use crate::retry::RetryPolicy;
 use crate::store::outbox::Entry;
 
 /// Sends whose outcome is not known, after which an entry that cannot be found fails.
 pub const FAILS_MAX: i64 = 12;
 
 /// How long an entry rests after such a send.
-const RETRY: RetryPolicy = RetryPolicy {
-    first: Duration::from_secs(10),
-    cap: Duration::from_secs(900),
-    attempts_max: u32::MAX,
-};
+const RETRY: RetryPolicy =
+    RetryPolicy::unlimited(Duration::from_secs(10), Duration::from_secs(900));
 
 /// What to do about an attempt that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,10 +83,7 @@ pub fn rest(fails: i64, settle: Duration, chance: f64) -> Duration {
 
 /// How long to leave alone what failed so many times: between half of the bound and the bound.
 pub fn pause(times: u32, chance: f64) -> Duration {
-    match RETRY.next(RetryCause::Failing, times.max(1), 0.5 + chance.clamp(0.0, 1.0) / 2.0) {
-        Next::Again { after } => after,
-        Next::GiveUp => RETRY.cap,
-    }
+    RETRY.pause(times, chance)
 }
 
 /// What a user may do about an entry that failed for good.
