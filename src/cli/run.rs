@@ -14,8 +14,7 @@ use crate::cli::service_manager::ServiceManager;
 use crate::cli::{errors, outcome, runtime, session};
 use crate::config::{Environment, Flags};
 use crate::daemon::{
-    self, Answer as JobAnswer, DaemonHooks, DaemonSettings, Heartbeat, Reloaded, ServiceState,
-    Signal,
+    self, DaemonHooks, DaemonSettings, Heartbeat, JobAnswer, Reloaded, ServiceState, Signal,
 };
 use crate::listen::{self, Listener, Metrics};
 use crate::logging;
@@ -86,7 +85,7 @@ pub fn run(
                 }
                 notify(&manager, news);
             }),
-            note: Box::new(move |report, took| counted.count_run(report, took, clock.now())),
+            on_run: Box::new(move |report, took| counted.count_run(report, took, clock.now())),
             reload: reload(context, flags, environment, &session),
             answer: answer(context),
             answer_backfill: answer_backfill(context),
@@ -116,7 +115,7 @@ fn watcher(heartbeat: &Heartbeat, metrics: &Arc<Metrics>) -> Watcher {
 
 fn settings(context: &Context, seed: u64) -> DaemonSettings {
     DaemonSettings {
-        run_id: session::settings(context, seed),
+        sync_settings: session::settings(context, seed),
         request_settings: session::request_settings(context, WAIT_IN_RUN),
         freshness_target: context.config.freshness_target,
     }
@@ -174,7 +173,7 @@ async fn watchdog(heartbeat: Heartbeat, manager: Arc<ServiceManager>) {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     let clock = crate::clock::Clock::System;
     loop {
-        if heartbeat.is_good() {
+        if heartbeat.is_alive() {
             manager.notify(&[NotifyState::Watchdog]);
         }
         clock.sleep((limit / 3).min(HEARTBEAT_LOOK)).await;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use crate::cli::context::Context;
-use crate::daemon::{Answer, JobRequest};
+use crate::daemon::{JobAnswer, JobRequest};
 use crate::model::instant;
-use crate::report::{CliError, Exit, Verdict};
+use crate::report::{CliError, CliResult, Exit};
 use crate::store::jobs::{self, Progress};
 use crate::store::{Database, StoreError, StoreResult, instance, instance_lock};
 
@@ -25,7 +25,7 @@ pub fn by_daemon(
     context: &Context,
     runtime: &Runtime,
     request: &JobRequest,
-) -> Result<Option<(Answer, Verdict)>, CliError> {
+) -> Result<Option<(JobAnswer, CliResult)>, CliError> {
     if !instance_lock::is_locked(&context.config.database) {
         return Ok(None);
     }
@@ -38,7 +38,7 @@ pub fn by_daemon(
 
 /// Hands `request` to the daemon and waits for its answer, for as long as the user waits. `None` where
 /// there is no daemon, or it went away before the job was done; the lock may be free now.
-async fn hand_over(context: &Context, request: &JobRequest) -> Result<Option<Answer>, CliError> {
+async fn hand_over(context: &Context, request: &JobRequest) -> Result<Option<JobAnswer>, CliError> {
     let failed = |error: StoreError| context.storage(&error);
     let store = Database::open_beside(&context.config.database).map_err(failed)?;
     if store.read(instance::runner).map_err(failed)?.as_deref() != Some("run") {
@@ -87,7 +87,7 @@ async fn hand_over(context: &Context, request: &JobRequest) -> Result<Option<Ans
 }
 
 /// How the daemon's answer ends the program.
-fn verdict(answer: &Answer) -> Verdict {
+fn verdict(answer: &JobAnswer) -> CliResult {
     let exit = Exit::ALL.into_iter().find(|exit| exit.code() == answer.exit_code);
     let exit = exit.unwrap_or(Exit::Partial);
     if exit == Exit::Done && answer.error.is_none() {
@@ -102,7 +102,7 @@ enum Look {
     Waiting(Option<String>),
     /// Nobody is there to do it.
     Away,
-    Done(Box<Answer>),
+    Done(Box<JobAnswer>),
     Gone,
 }
 
@@ -110,7 +110,7 @@ fn look(store: &Database, job: i64, takes_back: bool) -> StoreResult<Look> {
     let progress = match store.read(|c| jobs::progress(c, job))? {
         None => return Ok(Look::Gone),
         Some(Progress::Done(exit_code, answer)) => {
-            let answer = serde_json::from_str(&answer).unwrap_or_else(|_| Answer {
+            let answer = serde_json::from_str(&answer).unwrap_or_else(|_| JobAnswer {
                 exit_code,
                 json: serde_json::Value::Null,
                 text: String::new(),

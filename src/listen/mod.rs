@@ -109,7 +109,7 @@ async fn metrics(State(listener): State<Arc<Listener>>) -> Response {
 
 /// Whether the loop is alive: a restart would mend a "no".
 async fn healthz(State(listener): State<Arc<Listener>>) -> (StatusCode, &'static str) {
-    match listener.heartbeat.is_good() {
+    match listener.heartbeat.is_alive() {
         true => (StatusCode::OK, "ok\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "no progress\n"),
     }
