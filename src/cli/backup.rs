@@ -10,7 +10,7 @@ use clap::Args;
 use crate::cli::context::Context;
 use crate::cli::runtime;
 use crate::model::instant;
-use crate::report::progress::Progress;
+use crate::report::progress::ProgressDisplay;
 use crate::report::{Answer, CliError, Exit, backup as report};
 use crate::store::StoreError;
 use crate::store::backup::{self, BackupError, Copied, Existing};
@@ -34,7 +34,7 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Answer, CliError> {
     let file = args.file.clone();
     let copied = copying(context, move |tell| backup::copy(&source, &file, existing, now, tell))?;
     let copy = copied.map_err(|error| failure(args, context, &error))?;
-    Ok(Answer::remark(report::text(&copy)))
+    Ok(Answer::message(report::text(&copy)))
 }
 
 /// Makes a copy with its progress shown. A signal ends it, and it takes away what it has.
@@ -43,13 +43,13 @@ pub fn copying<T: Send + 'static>(
     copy: impl FnOnce(&mut dyn FnMut(Copied) -> bool) -> Result<T, BackupError> + Send + 'static,
 ) -> Result<Result<T, BackupError>, CliError> {
     let is_over = Arc::new(AtomicBool::new(false));
-    let progress = Progress::of_one(context.view);
+    let progress = ProgressDisplay::single(context.view);
     let ends = Arc::clone(&is_over);
     let copied = runtime::runtime()?.block_on(async {
         let stopped = runtime::stop_signal();
         let copying = tokio::task::spawn_blocking(move || {
             copy(&mut |copied| {
-                report::tell(&progress, copied);
+                report::show_progress(&progress, copied);
                 !ends.load(Ordering::Relaxed)
             })
         });

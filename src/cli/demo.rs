@@ -49,6 +49,7 @@ pub fn run(
     database: Option<&Path>,
     clock: &Clock,
     view: View,
+    width: Option<usize>,
 ) -> Result<Answer, CliError> {
     let place = Place::find(database)?;
     runtime::runtime()?.block_on(async {
@@ -56,7 +57,7 @@ pub fn run(
             // Signals are heard before anything is begun.
             biased;
             () = runtime::stop_signal() => Err(place.interrupted()),
-            done = simulate(args, &place, clock, view) => done,
+            done = simulate(args, &place, clock, view, width) => done,
         }
     })?;
     place.keep();
@@ -68,6 +69,7 @@ async fn simulate(
     place: &Place,
     real: &Clock,
     view: View,
+    width: Option<usize>,
 ) -> Result<(), CliError> {
     let began = real.boot().elapsed;
     let simulated = Clock::simulated(real.now() - TimeDelta::days(demo::DAYS));
@@ -81,11 +83,12 @@ async fn simulate(
     let sandbox = sandbox.map_err(|error| {
         CliError::new(Exit::Unavailable, format!("cannot listen on {listen}")).because(&error)
     })?;
-    let context = context(place, &sandbox, simulated, view)?;
+    let context = context(place, &sandbox, simulated, view, width)?;
     let mut session = session::open(&context, key, Watcher::silent(), IfMissing::Create)?;
 
     let mut week = week::start(view);
-    let lived = demo::live(&mut session.ctx, &session.settings, real, |done| week.tell(done)).await;
+    let lived =
+        demo::live(&mut session.ctx, &session.settings, real, |done| week.update(done)).await;
     drop(week);
     let done = match lived {
         Ok(done) => done,
@@ -97,7 +100,7 @@ async fn simulate(
     let summary = summary(&session, &sandbox, start, done).await;
     let mut summary = summary.map_err(|error| context.storage(&error))?;
     summary.took = real.boot().elapsed.saturating_sub(began);
-    let report = demo_report::text(&summary);
+    let report = demo_report::text(&summary, width);
     session.ctx.store.tidy().await.map_err(|error| context.storage(&error))?;
     sandbox.stop().await;
     answer::print(&report)
@@ -109,6 +112,7 @@ fn context(
     sandbox: &Sandbox,
     clock: Clock,
     view: View,
+    width: Option<usize>,
 ) -> Result<Context, CliError> {
     let flags = Flags {
         database: Some(place.database.clone()),
@@ -117,7 +121,7 @@ fn context(
     };
     let mut config = Config::of_flags(&flags)?;
     config.freshness_target = demo::FRESHNESS;
-    Ok(Context { config, clock, view })
+    Ok(Context { config, clock, view, width })
 }
 
 async fn summary(

@@ -94,7 +94,7 @@ fn list(
     let limit = limit.map_or(i64::MAX, i64::from);
     let entries = store.read(|c| outbox::list(c, states, limit));
     let entries = entries.map_err(|error| context.storage(&error))?;
-    let text = || report::table(&entries, context.clock.now());
+    let text = || report::table(&entries, context.clock.now(), context.width);
     Ok(Answer::of(json, text, || document(&entries)))
 }
 
@@ -150,7 +150,7 @@ fn touch(
     });
     let found = found.map_err(failed)?;
     let answer = Answer::of(named.json, || text, || document(&found));
-    Ok(answer.kind_outcome(match problems.is_empty() {
+    Ok(answer.with_result(match problems.is_empty() {
         true => Ok(()),
         false => Err(CliError::new(
             Exit::Partial,

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::cli::context::Context;
 use crate::cli::errors;
-use crate::daemon::Answer as JobAnswer;
-use crate::report::{Answer, CliError, Exit, Verdict};
+use crate::daemon::JobAnswer;
+use crate::report::{Answer, CliError, CliResult, Exit};
 use crate::report::{backfill as backfill_report, sync as sync_report, verify as verify_report};
 use crate::sync::Report;
 use crate::sync::backfill::Backfilled;
@@ -17,19 +17,19 @@ pub fn promised(is_json: bool, answer: Result<Answer, CliError>) -> Result<Answe
     match answer {
         Err(error) if is_json => {
             let document = sync_report::json_of_error(error.exit.code(), &error.message);
-            Ok(Answer::of(true, String::new, || document).kind_outcome(Err(error)))
+            Ok(Answer::of(true, String::new, || document).with_result(Err(error)))
         }
         answer => answer,
     }
 }
 
 /// Answers with what came of it, here or in the daemon.
-pub fn answer(is_json: bool, (job, verdict): (JobAnswer, Verdict)) -> Answer {
-    Answer::report(is_json, || job.text, || job.json).kind_outcome(verdict)
+pub fn answer(is_json: bool, (job, verdict): (JobAnswer, CliResult)) -> Answer {
+    Answer::report(is_json, || job.text, || job.json).with_result(verdict)
 }
 
 /// What came of a run.
-pub fn of_run(context: &Context, report: &Report) -> (JobAnswer, Verdict) {
+pub fn of_run(context: &Context, report: &Report) -> (JobAnswer, CliResult) {
     let told = |exit_code| match &report.verified {
         Some(verify_report) => (
             verify_report::json(verify_report, report, exit_code),
@@ -41,13 +41,16 @@ pub fn of_run(context: &Context, report: &Report) -> (JobAnswer, Verdict) {
 }
 
 /// What came of a backfill.
-pub fn of_backfill(context: &Context, report: &Backfilled) -> (JobAnswer, Verdict) {
+pub fn of_backfill(context: &Context, report: &Backfilled) -> (JobAnswer, CliResult) {
     let told =
         |exit_code| (backfill_report::json(report, exit_code), backfill_report::text(report));
     answered(verdict_of_backfill(context, report), told)
 }
 
-fn answered(verdict: Verdict, told: impl FnOnce(u8) -> (Value, String)) -> (JobAnswer, Verdict) {
+fn answered(
+    verdict: CliResult,
+    told: impl FnOnce(u8) -> (Value, String),
+) -> (JobAnswer, CliResult) {
     let error = verdict.as_ref().err();
     let exit_code = error.map_or(Exit::Done, |error| error.exit).code();
     let (json, text) = told(exit_code);
@@ -62,7 +65,7 @@ fn answered(verdict: Verdict, told: impl FnOnce(u8) -> (Value, String)) -> (JobA
 }
 
 /// How a run ends the program: the error to print, or the code of its success.
-pub fn verdict(context: &Context, report: &Report) -> Verdict {
+pub fn verdict(context: &Context, report: &Report) -> CliResult {
     if let Some(stop) = &report.stop {
         return Err(errors::ended(context, stop, report.key_name.as_deref()));
     }
@@ -125,7 +128,7 @@ fn differs(verify_report: &VerifyReport) -> CliError {
 }
 
 /// How a backfill ends the program: the error to print, or the code of its success.
-fn verdict_of_backfill(context: &Context, report: &Backfilled) -> Verdict {
+fn verdict_of_backfill(context: &Context, report: &Backfilled) -> CliResult {
     if let Some(stop) = &report.stop {
         return Err(errors::ended(context, stop, None));
     }

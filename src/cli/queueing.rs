@@ -14,7 +14,7 @@ use crate::model::{Kind, instant};
 use crate::outbox::validate::{CheckError, check};
 use crate::report::answer;
 use crate::report::progress::View;
-use crate::report::{Answer, CliError, Exit, Verdict, outbox as report};
+use crate::report::{Answer, CliError, CliResult, Exit, outbox as report};
 use crate::store::outbox::{self, enqueue};
 use crate::store::{Database, StoreError, instance_lock};
 
@@ -84,7 +84,7 @@ pub fn all(
     } else if args.wait.is_some() && context.view != View::Silent {
         print(context, &store, &entries, Form::Lines)?;
     }
-    Ok(Answer::none().kind_outcome(end))
+    Ok(Answer::none().with_result(end))
 }
 
 /// Adds the entries in one transaction, so that their numbers follow each other.
@@ -141,7 +141,7 @@ fn print(
     store: &Database,
     entries: &RangeInclusive<i64>,
     form: Form,
-) -> Verdict {
+) -> CliResult {
     let mut next = *entries.start();
     let mut begins_with = "{\"entries\":[";
     loop {
@@ -219,7 +219,7 @@ fn wait(
     store: &Database,
     entries: &RangeInclusive<i64>,
     limit: Option<Duration>,
-) -> Verdict {
+) -> CliResult {
     let failed = |error: StoreError| context.storage(&error);
     if !instance_lock::is_locked(store.path()) {
         tracing::warn!(

@@ -28,7 +28,7 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<Answer, CliError> {
     let copied =
         backup::copying(context, move |tell| restore::restore(&file, &database, now, tell))?;
     let restored = copied.map_err(|error| failure(context, &error))?;
-    Ok(Answer::remark(report::restored(&restored)))
+    Ok(Answer::message(report::restored(&restored)))
 }
 
 /// What went wrong, as the user is told.

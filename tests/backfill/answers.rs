@@ -136,7 +136,7 @@ fn ids_that_an_answer_passes_over_are_asked_for_by_the_next_run() {
     let bed = synced();
     bed.control.fault(on_videos(Batch::Omit(3)));
     let run = bed.backfill(&["--days", "2"]).expect(1).says("3 daily figures");
-    assert!(run.stdout.contains("3 passed over by the API"), "{run:#?}");
+    assert!(run.stdout.contains("3 skipped by the API"), "{run:#?}");
     nothing_twice(&bed.asked());
     bed.control.clear_log();
     let days = Bed::days_of(&bed.backfill_well(2));
@@ -191,7 +191,7 @@ fn a_figure_that_is_no_number_is_null_and_counted() {
     let bed = synced();
     bed.control.fault(on_videos(Batch::WrongTypes));
     let run = bed.backfill(&["--days", "1"]).expect(1).says("1 daily figures");
-    assert!(run.stdout.contains("1 with a figure that is no number"), "{run:#?}");
+    assert!(run.stdout.contains("1 with a value that is not a number"), "{run:#?}");
     assert_eq!(bed.last_number(Kind::Video, "type_mismatches"), 1);
     let odd: Figures =
         bed.mirrored_figures().into_iter().filter(|(_, figures)| figures[0].is_none()).collect();

@@ -10,7 +10,7 @@ use crate::config::Environment;
 use crate::logging;
 use crate::model::{Kind, instant};
 use crate::report::check::Check;
-use crate::report::status::refusal_text;
+use crate::report::status::unsupported_text;
 use crate::report::sync;
 use crate::report::text::moment;
 use crate::report::{CliError, Exit};
@@ -114,7 +114,7 @@ pub fn capabilities(context: &Context, mirror: &Mirror) -> Check {
     }
     let parts = refused.iter().map(|refusal| {
         let again = moment(instant::from_micros(refusal.retry_at), now);
-        format!("{}, tried again {again}", refusal_text(refusal))
+        format!("{}, tried again {again}", unsupported_text(refusal))
     });
     let parts: Vec<String> = parts.collect();
     Check::warning("capabilities", format!("the server refuses {}", parts.join("; ")))

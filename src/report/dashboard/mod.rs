@@ -24,7 +24,7 @@ const STYLE: &str = include_str!("style.css");
 
 /// What a page is made of.
 #[derive(Debug)]
-pub struct Facts<'a> {
+pub struct PageInput<'a> {
     /// What is shown.
     pub dashboard: &'a Dashboard,
     /// When it was read.
@@ -36,24 +36,24 @@ pub struct Facts<'a> {
 }
 
 /// The whole page.
-pub fn page(facts: &Facts<'_>) -> Result<String, ChartError> {
-    let dashboard = facts.dashboard;
+pub fn page(input: &PageInput<'_>) -> Result<String, ChartError> {
+    let dashboard = input.dashboard;
     let mut html = Html::default();
-    head(&mut html, facts);
+    head(&mut html, input);
     tiles(&mut html, dashboard);
-    upkeep::outbox(&mut html, dashboard, facts.now);
+    upkeep::outbox(&mut html, dashboard, input.now);
     html.raw("<div class=\"columns\"><div class=\"column\">");
     growth::views(&mut html, &dashboard.growth)?;
-    growth::movers(&mut html, &dashboard.growth.movers, facts.now.timestamp())?;
+    growth::movers(&mut html, &dashboard.growth.movers, input.now.timestamp())?;
     html.raw("</div><div class=\"column\">");
     growth::followers(&mut html, &dashboard.followers)?;
     growth::creators(&mut html, &dashboard.creators)?;
-    upkeep::freshness(&mut html, &dashboard.kinds, facts.now)?;
+    upkeep::freshness(&mut html, &dashboard.kinds, input.now)?;
     html.raw("</div></div>");
-    upkeep::requests(&mut html, &dashboard.spent, facts.now)?;
+    upkeep::requests(&mut html, &dashboard.spent, input.now)?;
     html.raw("</main><footer><p>Made by creatormirror ");
     html.text(env!("CARGO_PKG_VERSION")).raw(" from ");
-    let name = facts.database.file_name().unwrap_or_default();
+    let name = input.database.file_name().unwrap_or_default();
     html.foreign(&name.to_string_lossy());
     html.raw(
         ". Days are UTC. Numbers are those of the last scrapes; days before the mirror began are as the API counted them.</p></footer>",
@@ -62,20 +62,20 @@ pub fn page(facts: &Facts<'_>) -> Result<String, ChartError> {
     Ok(html.into_markup())
 }
 
-fn head(html: &mut Html, facts: &Facts<'_>) {
+fn head(html: &mut Html, input: &PageInput<'_>) {
     html.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
     html.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'nonce-");
-    html.text(facts.nonce).raw("'; base-uri 'none'; form-action 'none'\">");
+    html.text(input.nonce).raw("'; base-uri 'none'; form-action 'none'\">");
     html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
     html.raw("<meta name=\"color-scheme\" content=\"light dark\">");
     html.raw("<meta name=\"referrer\" content=\"no-referrer\"><meta name=\"robots\" content=\"noindex\">");
     html.raw("<title>Organization at a dashboard</title><style nonce=\"")
-        .text(facts.nonce)
+        .text(input.nonce)
         .raw("\">");
     html.raw(STYLE).raw("</style></head><body><header><p class=\"eyebrow\">creatormirror</p>");
     html.raw("<h1>Organization at a dashboard</h1><p class=\"quiet\">");
-    html.text(facts.now.format("%-d %B %Y, %H:%M UTC"));
-    match &facts.dashboard.identity.organization_id {
+    html.text(input.now.format("%-d %B %Y, %H:%M UTC"));
+    match &input.dashboard.identity.organization_id {
         Some(organization) => html.raw(" · organization ").foreign(organization),
         None => html.raw(" · nothing is mirrored yet"),
     };
