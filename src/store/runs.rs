@@ -146,7 +146,7 @@ pub fn end(
     let sql = "UPDATE kind_run
                SET finished_at = coalesce(finished_at, ?2),
                    outcome = CASE outcome WHEN 'running' THEN 'interrupted' ELSE outcome END
-               WHERE run_id = ?1 RETURNING *, 0 AS rows_new_to_walk";
+               WHERE run_id = ?1 RETURNING *, 0 AS rows_new_to_listing";
     let mut kind_runs: Vec<(i64, KindRun)> =
         tx.all(sql, (run_id, at), |row| Ok((row.get("started_at")?, kind_run(row)?)))?;
     kind_runs.sort_by_key(|(started_at, _)| *started_at);
