@@ -81,8 +81,8 @@ impl Daemon {
         Ok(true)
     }
 
-    /// Tries a job during an outage with one request of its own, so that its process gets an answer quickly. Returns
-    /// `None` if there is no job or no outage.
+    /// Tries a job during an outage with a single request, so that its process gets an answer quickly. Returns
+    /// `None` without a job or an outage.
     pub(super) async fn job_in_outage(&mut self) -> Result<Option<Step>, RunError> {
         if !self.state.is_unanswered() {
             return Ok(None);
