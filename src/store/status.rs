@@ -221,7 +221,7 @@ fn schedule(c: &Connection, now: i64) -> StoreResult<Schedule> {
 }
 
 fn last_run(c: &Connection) -> StoreResult<Option<LastRun>> {
-    let sql = "SELECT run_id AS pass, trigger, started_at, finished_at, outcome, detail,
+    let sql = "SELECT run_id, trigger, started_at, finished_at, outcome, detail,
                       (SELECT coalesce(sum(k.requests), 0) FROM kind_run AS k WHERE k.run_id = p.run_id) AS requests
                FROM run AS p ORDER BY run_id DESC LIMIT 1";
     c.optional(sql, [], LastRun::from_row)
@@ -230,7 +230,7 @@ fn last_run(c: &Connection) -> StoreResult<Option<LastRun>> {
 /// The later of a kind's last error and of what last stopped a whole run. Where both tell of the
 /// same run, the kind's is the one that knows the request.
 fn last_error(c: &Connection) -> StoreResult<Option<LastError>> {
-    let sql = "SELECT run_id AS pass, at, kind, code, detail, request_id
+    let sql = "SELECT run_id, at, kind, code, detail, request_id
                FROM (SELECT run_id, coalesce(finished_at, started_at) AS at, kind, error_code AS code,
                             detail, request_id
                      FROM kind_run
