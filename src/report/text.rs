@@ -229,32 +229,46 @@ impl Column {
 const GAP: u16 = 2;
 
 /// Formats a table without lines. Where it is wider than `width`, columns are dropped and cells truncated.
-pub fn table(columns: &[Column], rows: Vec<Vec<String>>, width: Option<usize>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(columns.iter().map(|column| column.name));
-    table.set_truncation_indicator("…");
-    table.add_rows(rows.into_iter().map(|cells| {
-        let mut row = Row::from(cells);
-        row.max_height(1);
-        row
-    }));
-    let mut widths = table.column_max_content_widths();
+pub fn table(columns: &[Column], mut rows: Vec<Vec<String>>, width: Option<usize>) -> String {
+    let mut widths = comfy_table(columns, &rows).column_max_content_widths();
     let width = width.map_or(u16::MAX, |width| u16::try_from(width).unwrap_or(u16::MAX));
-    let fitted = fit(columns, &mut widths, width);
-    for ((column, is_shown), (style, width)) in
-        table.column_iter_mut().zip(fitted).zip(columns.iter().zip(widths))
-    {
+    let shown = fit(columns, &mut widths, width);
+    for (cell, width) in rows.iter_mut().flat_map(|cells| cells.iter_mut().zip(&widths)) {
+        truncate(cell, usize::from(*width));
+    }
+    let mut table = comfy_table(columns, &rows);
+    for (at, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, GAP));
-        if style.is_number {
+        if columns[at].is_number {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        if !is_shown {
+        if !shown[at] {
             column.set_constraint(ColumnConstraint::Hidden);
-        } else if style.width_min > 0 {
-            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width + GAP)));
+        } else if columns[at].width_min > 0 {
+            let width = Width::Fixed(widths[at].saturating_add(GAP));
+            column.set_constraint(ColumnConstraint::Absolute(width));
         }
     }
     table.trim_fmt()
+}
+
+fn comfy_table(columns: &[Column], rows: &[Vec<String>]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(columns.iter().map(|column| column.name));
+    table.set_truncation_indicator("…");
+    for cells in rows {
+        let mut row = Row::from(cells);
+        // Cells with wide characters are still too long after `truncate`.
+        row.max_height(1);
+        table.add_row(row);
+    }
+    table
+}
+
+fn truncate(text: &mut String, chars_max: usize) {
+    if text.chars().count() > chars_max {
+        *text = text.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect();
+    }
 }
 
 /// Reduces `widths` until the table fits. Returns which columns are shown.

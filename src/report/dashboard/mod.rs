@@ -69,9 +69,7 @@ fn head(html: &mut Html, input: &PageInput<'_>) {
     html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
     html.raw("<meta name=\"color-scheme\" content=\"light dark\">");
     html.raw("<meta name=\"referrer\" content=\"no-referrer\"><meta name=\"robots\" content=\"noindex\">");
-    html.raw("<title>Organization dashboard</title><style nonce=\"")
-        .text(input.nonce)
-        .raw("\">");
+    html.raw("<title>Organization dashboard</title><style nonce=\"").text(input.nonce).raw("\">");
     html.raw(STYLE).raw("</style></head><body><header><p class=\"eyebrow\">creatormirror</p>");
     html.raw("<h1>Organization dashboard</h1><p class=\"quiet\">");
     html.text(input.now.format("%-d %B %Y, %H:%M UTC"));
