@@ -215,7 +215,7 @@ mod tests {
             text(&status, None)
                 .contains("daemon: idle until noon; batches due rows for up to 7 min 30 s")
         );
-        assert_eq!(json(&status)["daemon"]["patience_seconds"], 450);
+        assert_eq!(json(&status)["daemon"]["batch_delay_seconds"], 450);
         assert!(text(&status, None).contains("12 by sync: running since 2027-01-15T07:58:20Z"));
         assert_eq!(json(&status)["last_run"]["outcome"], "running");
     }
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(document["daily_metrics"][0]["from"], "2026-12-01");
         assert_eq!(document["videos_due"]["overdue"], 0);
         assert_eq!(document["last_error"]["request_id"], "req_9");
-        assert_eq!(document["refusals"][0]["thing"], "GET /videos order_by");
+        assert_eq!(document["unsupported"][0]["feature"], "GET /videos order_by");
         assert_eq!(document["paused"][0]["scope"], "listing");
         assert_eq!(document["paused"][0]["retry_at"], "2027-01-15T08:20:00Z");
         assert_eq!(document["rate_limit"]["is_open"], true);

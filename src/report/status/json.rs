@@ -26,7 +26,7 @@ pub fn json(status: &Status) -> Value {
         },
         "is_running": status.is_running,
         "daemon": snapshot.daemon.as_ref().filter(|_| status.is_running).map(|(condition, batch_delay_s)| {
-            value!({ "condition": condition, "patience_seconds": batch_delay_s })
+            value!({ "condition": condition, "batch_delay_seconds": batch_delay_s })
         }),
         "last_run": snapshot.last_run.as_ref().map(|run| run_json(status, run)),
         "next_due_at": status.next_due().map(|(at, _)| instant::text(at)),
@@ -46,7 +46,7 @@ pub fn json(status: &Status) -> Value {
         "rate_limit": status.rate.json(status.now),
         "paused": snapshot.paused.iter().map(sync::pause_json).collect::<Vec<_>>(),
         "outbox": outbox::counts(&snapshot.outbox),
-        "refusals": snapshot.unsupported.iter().map(unsupported_json).collect::<Vec<_>>(),
+        "unsupported": snapshot.unsupported.iter().map(unsupported_json).collect::<Vec<_>>(),
         "last_error": snapshot.last_error.as_ref().map(|error| value!({
             "run_id": error.run_id,
             "at": micros(Some(error.at)),
@@ -122,7 +122,7 @@ fn freshness_json(status: &Status, freshness: &Freshness) -> Value {
 
 fn unsupported_json(unsupported: &UnsupportedFeature) -> Value {
     value!({
-        "thing": unsupported.feature,
+        "feature": unsupported.feature,
         "status": unsupported.status,
         "code": unsupported.code,
         "detail": unsupported.detail,
