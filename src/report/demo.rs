@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use crate::demo::{Coverage, FRESHNESS, Progress};
 use crate::model::{Kind, instant};
 use crate::report::outbox;
-use crate::report::text::{Column, folded, short_span, span, sparkline, table, thousands, wrapped};
+use crate::report::table::{self, Column};
+use crate::report::text::{folded, short_span, span, sparkline, thousands, wrapped};
 use crate::store::analysis::{Ages, Grower, Spent};
 use crate::store::outbox::Entry;
 
@@ -104,7 +105,7 @@ fn growers(summary: &DemoSummary, width: Option<usize>) -> String {
             sparkline(&resample(scrapes, summary.start, summary.done.now)),
         ]
     };
-    table(&columns, summary.growers.iter().map(row).collect(), width)
+    table::format(&columns, summary.growers.iter().map(row).collect(), width)
 }
 
 /// Returns the views at even steps over the week, each as of the last scrape; NaN before the first.
@@ -165,7 +166,7 @@ fn freshness(summary: &DemoSummary, width: Option<usize>) -> String {
             count(coverage.missed),
         ]
     };
-    table(&columns, summary.coverage.iter().map(row).collect(), width)
+    table::format(&columns, summary.coverage.iter().map(row).collect(), width)
 }
 
 fn count(number: usize) -> String {
@@ -201,7 +202,7 @@ fn requests(summary: &DemoSummary, width: Option<usize>) -> String {
         thousands(summary.listing),
         span(FRESHNESS)
     );
-    format!("{}\n\n{}", table(&columns, rows, width), paragraph(&comparison, width))
+    format!("{}\n\n{}", table::format(&columns, rows, width), paragraph(&comparison, width))
 }
 
 fn queries(summary: &DemoSummary) -> String {

@@ -15,6 +15,7 @@ pub mod rate;
 pub mod schema;
 pub mod status;
 pub mod sync;
+pub mod table;
 pub mod terminal;
 pub mod text;
 pub mod verify;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::model::instant;
 use crate::model::outbox::State;
 use crate::model::shown::printable;
-use crate::report::text::{self, Column, moment, relative, short_relative, thousands};
+use crate::report::table::{self, Column};
+use crate::report::text::{moment, relative, short_relative, thousands};
 use crate::store::outbox::{Entry, Summary};
 
 /// Longest detail in a row of the list, characters.
@@ -89,11 +90,11 @@ pub fn table(entries: &[Entry], now: DateTime<Utc>, width: Option<usize>) -> Str
         };
         entries.iter().map(row).collect()
     };
-    let full = text::table(&COLUMNS, rows(UUID_CHARS, moment), None) + "\n";
+    let full = table::format(&COLUMNS, rows(UUID_CHARS, moment), None) + "\n";
     let is_fit = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
     match full.lines().all(is_fit) {
         true => full,
-        false => text::table(&COLUMNS, rows(prefix_chars(entries), short_relative), width) + "\n",
+        false => table::format(&COLUMNS, rows(prefix_chars(entries), short_relative), width) + "\n",
     }
 }
 

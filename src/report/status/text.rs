@@ -9,9 +9,8 @@ use crate::model::instant::from_micros as at;
 use crate::model::shown::printable;
 use crate::model::{Instant, Kind};
 use crate::report::status::facts::{NextListing, Status};
-use crate::report::text::{
-    self, Column, bytes, moment, relative, short_relative, short_span, span, thousands,
-};
+use crate::report::table::{self, Column};
+use crate::report::text::{bytes, moment, relative, short_relative, short_span, span, thousands};
 use crate::report::{outbox, sync};
 use crate::store::backoff::Backoff;
 use crate::store::freshness::Freshness;
@@ -181,13 +180,13 @@ fn table(status: &Status, width: Option<usize>) -> String {
         status.snapshot.kinds.iter().map(row).collect::<Vec<_>>()
     };
     let full = rows(&|kind| row(status, kind, moment, relative, span));
-    let full = text::table(&COLUMNS, full, None);
+    let full = table::format(&COLUMNS, full, None);
     let is_fit = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
     if full.lines().all(is_fit) {
         return full;
     }
     let short = rows(&|kind| row(status, kind, short_relative, short_relative, short_span));
-    text::table(&COLUMNS, short, width)
+    table::format(&COLUMNS, short, width)
 }
 
 /// A row of the table, with these formats for instants in the past, instants in the future, and ages.
