@@ -50,7 +50,7 @@ fn a_clean_mirror_proves_itself_within_the_budget_that_was_told() {
     let bed = mirrored(SandboxSettings { videos: 700, account_videos: 900, ..calm() });
     let run = verify(&bed, &["--json", "--seed", "5"])
         .expect(0)
-        .says("at most 55 requests")
+        .says("requests_max=55")
         .says("seed 5");
     let document = run.json();
     assert!(bed.log().len() <= 55, "{} requests", bed.log().len());

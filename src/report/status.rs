@@ -147,7 +147,7 @@ mod tests {
             "organization  org-1, key `nightly [31m`\n",
             "database      /m.db, 12.0 MB, schema version 2\n",
             "now           not running\n",
-            "last run     12 by sync: finished 2027-01-15T07:58:30Z (1 min 30 s ago) after 10 s, 1,234 requests\n",
+            "last run      12 by sync: finished 2027-01-15T07:58:30Z (1 min 30 s ago) after 10 s, 1,234 requests\n",
             "next due      2027-01-15T08:01:00Z (in 1 min): listing of accounts; \
              then the first of 19,000 scheduled videos 2027-01-15T08:05:00Z (in 5 min)\n",
             "days          videos 2026-12-01 to 2027-01-14\n",

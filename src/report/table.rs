@@ -35,6 +35,11 @@ impl Column {
     }
 }
 
+/// Whether no line of a text is longer than `width`.
+pub fn fits(text: &str, width: Option<usize>) -> bool {
+    text.lines().all(|line| width.is_none_or(|width| line.chars().count() <= width))
+}
+
 /// Spaces between two columns.
 const GAP: u16 = 2;
 

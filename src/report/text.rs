@@ -92,6 +92,9 @@ pub fn short_relative(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
     relative_with(then, now, short_span)
 }
 
+/// A function that formats an instant, given the current time.
+pub type TimeFormat = fn(DateTime<Utc>, DateTime<Utc>) -> String;
+
 fn relative_with(then: DateTime<Utc>, now: DateTime<Utc>, span: fn(Duration) -> String) -> String {
     let seconds = now.signed_duration_since(then).num_seconds();
     let length = Duration::from_secs(seconds.unsigned_abs());

@@ -38,7 +38,7 @@ fn after_a_sync_it_tells_everything_without_key_and_network() {
     for part in [
         "organization  0197a1b2-7c3d-7e4f-8a5b-000000000001, key `sandbox`",
         "now           not running",
-        "last run     1 by sync: finished ",
+        "last run      1 by sync: finished ",
         "API           supported",
         "last error    none",
     ] {

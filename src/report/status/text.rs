@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
 use crate::model::Outcome;
 use crate::model::instant::from_micros as at;
 use crate::model::shown::printable;
 use crate::model::{Instant, Kind};
 use crate::report::status::facts::{NextListing, Status};
 use crate::report::table::{self, Column};
-use crate::report::text::{bytes, moment, relative, short_relative, short_span, span, thousands};
+use crate::report::text::{
+    TimeFormat, bytes, moment, relative, short_relative, short_span, span, thousands,
+};
 use crate::report::{outbox, sync};
 use crate::store::backoff::Backoff;
 use crate::store::freshness::Freshness;
@@ -181,8 +181,7 @@ fn table(status: &Status, width: Option<usize>) -> String {
     };
     let full = rows(&|kind| row(status, kind, moment, relative, span));
     let full = table::format(&COLUMNS, full, None);
-    let is_fit = |line: &str| width.is_none_or(|width| line.chars().count() <= width);
-    if full.lines().all(is_fit) {
+    if table::fits(&full, width) {
         return full;
     }
     let short = rows(&|kind| row(status, kind, short_relative, short_relative, short_span));
@@ -193,8 +192,8 @@ fn table(status: &Status, width: Option<usize>) -> String {
 fn row(
     status: &Status,
     kind: &KindStatus,
-    past: fn(DateTime<Utc>, DateTime<Utc>) -> String,
-    future: fn(DateTime<Utc>, DateTime<Utc>) -> String,
+    past: TimeFormat,
+    future: TimeFormat,
     span: fn(Duration) -> String,
 ) -> Vec<String> {
     let next = match status.listings.get(&kind.kind) {
