@@ -25,12 +25,12 @@ const PREFIX_CHARS_MIN: usize = 8;
 /// Columns of the list.
 const COLUMNS: [Column; 7] = [
     Column::text("entry"),
-    Column::text("queued").dropped(1),
+    Column::text("queued").dropped(2),
     Column::text("what").truncated(24),
     Column::text("state"),
-    Column::text("sends").dropped(2),
+    Column::text("sends").dropped(3),
     Column::text("next try"),
-    Column::text("detail").truncated(12),
+    Column::text("detail").truncated(12).dropped(1),
 ];
 
 /// Formats an entry in one line that starts with its number.
@@ -297,8 +297,7 @@ mod tests {
             let text = table(&entries, now, Some(width));
             assert_eq!(text.lines().count(), 3, "{text}");
             assert!(text.lines().all(|line| line.chars().count() <= width), "{width}: {text}");
-            let is_whole = text.contains("untrack account 0197a1b2-7c3");
-            assert_eq!(is_whole, width >= 80, "{width}: {text}");
+            assert!(text.contains("untrack account 0197a1b2-7c3"), "{width}: {text}");
         }
         let full = table(&entries, now, None);
         assert!(full.contains(ID) && full.contains("2027-01-14T18:06:40Z"), "{full}");

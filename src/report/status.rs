@@ -155,7 +155,7 @@ mod tests {
             "outbox        3 queued\n",
             "API           supported, as of 2027-01-15T06:00:00Z (2 h ago)\n",
             "last error    2027-01-15T06:00:00Z (2 h ago) in run 9, video: 500 INTERNAL_ERROR: Internal error (request id req_9)\n",
-            "videos    20,000        7  2027-01-15T07:00:00Z (1 h ago)  complete   ~1 min  ~1 h    ~1 d  never\n",
+            "videos    20,000        7  2027-01-15T07:00:00Z (1 h ago)  complete      ~1 min  ~1 h    ~1 d  never\n",
             "videos: 4,000 removals held back",
             "videos: listing paused until 2027-01-15T08:20:00Z after 3 failures in a row; `sync --full` tries now",
             "videos: 2 of a sample of 1,000 not scraped yet",
