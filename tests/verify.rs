@@ -48,10 +48,8 @@ fn columns(document: &Value) -> Vec<String> {
 #[test]
 fn a_clean_mirror_proves_itself_within_the_budget_that_was_told() {
     let bed = mirrored(SandboxSettings { videos: 700, account_videos: 900, ..calm() });
-    let run = verify(&bed, &["--json", "--seed", "5"])
-        .expect(0)
-        .says("requests_max=55")
-        .says("seed=5");
+    let run =
+        verify(&bed, &["--json", "--seed", "5"]).expect(0).says("requests_max=55").says("seed=5");
     let document = run.json();
     assert!(bed.log().len() <= 55, "{} requests", bed.log().len());
     assert_eq!(document["requests"], bed.log().len());
