@@ -1,8 +1,8 @@
 //! The only reader of the wall clock and the only sleeper.
 //!
-//! A clock is the system's, or a manual one that tests move by hand and that a simulation lets advance by
-//! itself whenever somebody sleeps on it. A [`BootTime`] counts on through suspend and never steps, so
-//! waits that must survive a clock step are measured on it.
+//! [`Clock::System`] reads the machine's clocks. A manual clock is moved by tests; a simulated clock also advances
+//! by the length of every sleep. A [`BootTime`] includes suspend and never steps, so waits that must survive a step
+//! of the wall clock are measured on it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -16,9 +16,9 @@ use tokio::sync::Notify;
 /// Two readings may be subtracted only when their `boot_id` is the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootTime {
-    /// Identifies the boot; empty where the platform does not tell.
+    /// Identifies the boot; empty where the platform has no boot id.
     pub boot_id: String,
-    /// Time since that boot, suspend included.
+    /// Time since that boot, including suspend.
     pub elapsed: Duration,
 }
 
@@ -27,77 +27,77 @@ pub struct BootTime {
 pub enum Clock {
     /// The machine's own clocks.
     System,
-    /// A clock that only moves when told, or when slept on if it is a simulation.
+    /// A clock that moves only through [`Clock::advance`], or also by sleeping on it if it is simulated.
     Manual(Arc<ManualClock>),
 }
 
 /// State of a manual clock. See [`Clock::manual`] and [`Clock::simulated`].
 #[derive(Debug)]
 pub struct ManualClock {
-    hands: Mutex<Hands>,
+    time: Mutex<ManualTime>,
     moved: Notify,
     sleep_advances: bool,
-    agenda: Mutex<Vec<Deed>>,
+    scheduled: Mutex<Vec<ScheduledAction>>,
 }
 
-/// What a simulation does at a time, counted since boot.
-struct Deed {
+/// An action to run when the clock reaches `at`, in time since boot.
+struct ScheduledAction {
     at: Duration,
-    deed: Box<dyn FnOnce() + Send>,
+    run: Box<dyn FnOnce() + Send>,
 }
 
-impl fmt::Debug for Deed {
+impl fmt::Debug for ScheduledAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a deed at {:?}", self.at)
+        f.debug_struct("ScheduledAction").field("at", &self.at).finish_non_exhaustive()
     }
 }
 
 #[derive(Debug, Clone)]
-struct Hands {
+struct ManualTime {
     wall: DateTime<Utc>,
     boot_id: String,
     elapsed: Duration,
 }
 
 impl Clock {
-    /// A clock that stands at `start` until [`Clock::advance`] moves it.
+    /// Returns a clock that stays at `start` until [`Clock::advance`] moves it.
     pub fn manual(start: DateTime<Utc>) -> Self {
-        Self::by_hand(start, false)
+        Self::new_manual(start, false)
     }
 
-    /// A manual clock on which a sleep returns at once and moves the clock by its length.
+    /// Returns a manual clock on which a sleep returns immediately and advances the clock by its length.
     pub fn simulated(start: DateTime<Utc>) -> Self {
-        Self::by_hand(start, true)
+        Self::new_manual(start, true)
     }
 
-    fn by_hand(start: DateTime<Utc>, sleep_advances: bool) -> Self {
+    fn new_manual(start: DateTime<Utc>, sleep_advances: bool) -> Self {
         Self::Manual(Arc::new(ManualClock {
-            hands: Mutex::new(Hands {
+            time: Mutex::new(ManualTime {
                 wall: start,
                 boot_id: "manual-1".to_owned(),
                 elapsed: Duration::from_secs(1_000),
             }),
             moved: Notify::new(),
             sleep_advances,
-            agenda: Mutex::default(),
+            scheduled: Mutex::default(),
         }))
     }
 
-    /// The wall clock's reading.
+    /// Returns the wall clock's time.
     pub fn now(&self) -> DateTime<Utc> {
         match self {
             Self::System => Utc::now(),
-            Self::Manual(clock) => clock.hands().wall,
+            Self::Manual(clock) => clock.time().wall,
         }
     }
 
-    /// Time since boot; the measure for waits and for how long something took.
+    /// Returns the time since boot, used to measure waits and durations.
     pub fn boot(&self) -> BootTime {
         match self {
             Self::System => system_boot_time(),
             Self::Manual(clock) => {
-                let hands = clock.hands();
-                BootTime { boot_id: hands.boot_id.clone(), elapsed: hands.elapsed }
+                let time = clock.time();
+                BootTime { boot_id: time.boot_id.clone(), elapsed: time.elapsed }
             }
         }
     }
@@ -108,10 +108,10 @@ impl Clock {
             Self::System => tokio::time::sleep(length).await,
             Self::Manual(clock) if clock.sleep_advances => clock.advance(length),
             Self::Manual(clock) => {
-                let wake_at = clock.hands().elapsed + length;
+                let wake_at = clock.time().elapsed + length;
                 loop {
                     let moved = clock.moved.notified();
-                    if clock.hands().elapsed >= wake_at {
+                    if clock.time().elapsed >= wake_at {
                         return;
                     }
                     moved.await;
@@ -120,93 +120,90 @@ impl Clock {
         }
     }
 
-    /// Holds this thread for `length` of real time, for a wait too short and too deep to be told.
+    /// Blocks this thread for `length` of real time. Only for short waits outside the async runtime.
     pub fn pause_thread(length: Duration) {
         std::thread::sleep(length);
     }
 
-    /// Moves a manual clock forward, wall and boot time alike. Nothing happens on the others.
+    /// Moves a manual clock forward, both wall and boot time. Does nothing on the system clock.
     pub fn advance(&self, length: Duration) {
         if let Self::Manual(clock) = self {
             clock.advance(length);
         }
     }
 
-    /// Has a manual clock do something when it has been advanced by `after` from now, just then, in the
-    /// middle of the sleep that leads there: an outage begins, the clock is stepped, the machine sleeps.
-    pub fn plan(&self, after: Duration, deed: impl FnOnce() + Send + 'static) {
+    /// Schedules an action for when a manual clock has advanced by `after`. It runs in the middle of the sleep
+    /// that reaches that time, so that a simulation can start an outage or step the clock.
+    pub fn plan(&self, after: Duration, action: impl FnOnce() + Send + 'static) {
         if let Self::Manual(clock) = self {
-            let deed = Deed { at: clock.hands().elapsed + after, deed: Box::new(deed) };
-            clock.agenda().push(deed);
+            let at = clock.time().elapsed + after;
+            clock.scheduled().push(ScheduledAction { at, run: Box::new(action) });
         }
     }
 
-    /// Steps a manual wall clock, as an administrator or NTP would; boot time is untouched.
+    /// Steps a manual wall clock, as an administrator or NTP would. Boot time does not change.
     pub fn step_wall(&self, by: TimeDelta) {
         if let Self::Manual(clock) = self {
-            clock.hands().wall += by;
+            clock.time().wall += by;
             clock.moved.notify_waiters();
         }
     }
 
-    /// Starts a new boot on a manual clock: another boot id, boot time from zero.
+    /// Simulates a reboot of a manual clock: a new boot id, and boot time from zero.
     pub fn reboot(&self) {
         if let Self::Manual(clock) = self {
-            let mut hands = clock.hands();
-            hands.boot_id.push('+');
-            hands.elapsed = Duration::ZERO;
+            let mut time = clock.time();
+            time.boot_id.push('+');
+            time.elapsed = Duration::ZERO;
         }
     }
 }
 
 impl ManualClock {
-    /// A poisoned lock still holds a valid reading, so poisoning is of no interest here.
-    fn hands(&self) -> MutexGuard<'_, Hands> {
-        self.hands.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The time stays valid when a thread panics, so a poisoned lock is ignored.
+    fn time(&self) -> MutexGuard<'_, ManualTime> {
+        self.time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn agenda(&self) -> MutexGuard<'_, Vec<Deed>> {
-        self.agenda.lock().unwrap_or_else(PoisonError::into_inner)
+    fn scheduled(&self) -> MutexGuard<'_, Vec<ScheduledAction>> {
+        self.scheduled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn advance(&self, length: Duration) {
-        let until = self.hands().elapsed + length;
-        // A deed may read the clock, or move it: no lock is held meanwhile.
-        while let Some(deed) = self.next_deed(until) {
-            self.move_to(deed.at);
-            (deed.deed)();
+        let until = self.time().elapsed + length;
+        // An action may read or move the clock, so it runs without a lock.
+        while let Some(action) = self.take_action_due(until) {
+            self.move_to(action.at);
+            (action.run)();
         }
         self.move_to(until);
         self.moved.notify_waiters();
     }
 
-    /// The first deed that is planned until then.
-    fn next_deed(&self, until: Duration) -> Option<Deed> {
-        let mut agenda = self.agenda();
-        let (place, _) = agenda
-            .iter()
-            .enumerate()
-            .filter(|(_, deed)| deed.at <= until)
-            .min_by_key(|(_, deed)| deed.at)?;
-        Some(agenda.remove(place))
+    /// Removes and returns the earliest action scheduled up to `until`.
+    fn take_action_due(&self, until: Duration) -> Option<ScheduledAction> {
+        let mut scheduled = self.scheduled();
+        let due = scheduled.iter().enumerate().filter(|(_, action)| action.at <= until);
+        let (index, _) = due.min_by_key(|(_, action)| action.at)?;
+        Some(scheduled.remove(index))
     }
 
-    /// Moves on to that time since boot, unless it is past already.
+    /// Moves forward to `elapsed` since boot, unless the clock is already past it.
     fn move_to(&self, elapsed: Duration) {
-        let mut hands = self.hands();
-        let length = elapsed.saturating_sub(hands.elapsed);
-        hands.wall += TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
-        hands.elapsed += length;
+        let mut time = self.time();
+        let length = elapsed.saturating_sub(time.elapsed);
+        time.wall += TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
+        time.elapsed += length;
     }
 }
 
 #[cfg(target_os = "linux")]
 fn system_boot_time() -> BootTime {
     let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    BootTime { boot_id: system_boot_id().to_owned(), elapsed: timespec(since) }
+    BootTime { boot_id: system_boot_id().to_owned(), elapsed: duration(since) }
 }
 
-/// Read once: a process does not outlive its boot.
+/// Cached, because a process does not outlive its boot.
 #[cfg(target_os = "linux")]
 fn system_boot_id() -> &'static str {
     static BOOT_ID: OnceLock<String> = OnceLock::new();
@@ -219,14 +216,11 @@ fn system_boot_id() -> &'static str {
 #[cfg(not(target_os = "linux"))]
 fn system_boot_time() -> BootTime {
     let since = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    BootTime { boot_id: String::new(), elapsed: timespec(since) }
+    BootTime { boot_id: String::new(), elapsed: duration(since) }
 }
 
-fn timespec(reading: rustix::time::Timespec) -> Duration {
-    Duration::new(
-        u64::try_from(reading.tv_sec).unwrap_or(0),
-        u32::try_from(reading.tv_nsec).unwrap_or(0),
-    )
+fn duration(time: rustix::time::Timespec) -> Duration {
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -238,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_of_the_wall_clock_leaves_boot_time_alone() {
+    fn wall_clock_step_does_not_change_boot_time() {
         let clock = Clock::manual(start());
         let before = clock.boot();
         clock.step_wall(TimeDelta::hours(-5));
@@ -247,31 +241,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_simulation_sleeps_by_moving_on() {
+    async fn sleep_advances_a_simulated_clock() {
         let clock = Clock::simulated(start());
         clock.sleep(Duration::from_secs(3_600)).await;
         assert_eq!(clock.now(), start() + TimeDelta::hours(1));
     }
 
     #[tokio::test]
-    async fn what_is_planned_happens_in_the_middle_of_a_sleep() {
+    async fn scheduled_actions_run_in_the_middle_of_a_sleep() {
         let clock = Clock::simulated(start());
         let seen = Arc::new(Mutex::new(Vec::new()));
         for (after, step) in [(30, 0), (10, 100), (90, 0)] {
-            let (seen, hand) = (Arc::clone(&seen), clock.clone());
+            let (seen, moved) = (Arc::clone(&seen), clock.clone());
             clock.plan(Duration::from_secs(after), move || {
-                seen.lock().unwrap().push((hand.now() - start()).num_seconds());
-                hand.advance(Duration::from_secs(step));
+                seen.lock().unwrap().push((moved.now() - start()).num_seconds());
+                moved.advance(Duration::from_secs(step));
             });
         }
         clock.sleep(Duration::from_secs(60)).await;
-        // The first moves the clock past the others, one of which it has thereby reached.
+        // The first action moves the clock past the second.
         assert_eq!(*seen.lock().unwrap(), [10, 30, 90]);
         assert_eq!(clock.now(), start() + TimeDelta::seconds(110));
     }
 
     #[tokio::test]
-    async fn a_manual_sleeper_wakes_when_the_clock_is_moved() {
+    async fn sleep_ends_when_a_manual_clock_is_advanced() {
         let clock = Clock::manual(start());
         let sleeper = tokio::spawn({
             let clock = clock.clone();
@@ -284,9 +278,9 @@ mod tests {
     }
 
     #[test]
-    fn the_system_clock_knows_its_boot() {
-        let (one, two) = (Clock::System.boot(), Clock::System.boot());
-        assert_eq!(one.boot_id, two.boot_id);
-        assert!(two.elapsed >= one.elapsed);
+    fn system_clock_reports_one_boot_id() {
+        let (first, second) = (Clock::System.boot(), Clock::System.boot());
+        assert_eq!(first.boot_id, second.boot_id);
+        assert!(second.elapsed >= first.elapsed);
     }
 }

@@ -1,8 +1,8 @@
-//! When to try again: from what went wrong and how often, to a wait or to giving up.
+//! Retry policy: the cause of a failure and the number of the attempt decide between a wait (exponential backoff with
+//! full jitter) and giving up.
 //!
-//! Nothing here sleeps, reads a clock or draws chance; the caller hands in the chance and acts on
-//! the answer. The `backoff` crate is used as a calculator only, so that it can be replaced here
-//! without anybody noticing.
+//! Nothing here sleeps, reads a clock or draws random numbers: the caller passes `chance`, a random number in
+//! 0..=1, and acts on the decision. The `backoff` crate only computes the series, so that it can be replaced here.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -11,69 +11,74 @@ use std::time::Duration;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 
-/// Steps of the exponential series that are ever computed; by then any sane cap is reached.
+/// Maximum number of steps computed of the exponential series. Any cap is reached before.
 const STEPS_MAX: u32 = 64;
 
-/// What went wrong, as far as trying again is concerned.
+/// Cause of a failure, as far as a retry is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryCause {
-    /// Nothing reached the server, or no answer came back.
+    /// The request did not reach the server, or no answer came back.
     NoAnswer,
-    /// The server says it cannot serve now, or failed.
+    /// The server is unavailable or failed.
     Failing,
-    /// An answer came that is not what is documented.
+    /// The answer does not have the documented form.
     WrongAnswer,
-    /// The server asks to wait; for how long, if it said so.
+    /// The server's rate limit, with the wait it asked for, if any.
     Limited(Option<Duration>),
-    /// Asking again would get the same answer.
+    /// A retry would get the same answer.
     Final,
 }
 
-/// What to do next.
+/// What to do after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// Try again, once `after` is over.
-    Again {
-        /// How long to wait first.
-        after: Duration,
-    },
-    /// Enough was tried.
+pub enum RetryDecision {
+    /// Wait this long, then try again.
+    RetryAfter(Duration),
+    /// Report the failure.
     GiveUp,
 }
 
-/// How patient the caller is.
+/// Bounds of waits and attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Upper bound of the wait after the first attempt; it doubles from there.
+    /// Upper bound of the wait after the first attempt; it doubles with each further attempt.
     pub first: Duration,
-    /// Upper bound that no wait computed here passes.
+    /// Upper bound of every wait computed here.
     pub cap: Duration,
-    /// Attempts in all, the first one included.
+    /// Maximum number of attempts, including the first.
     pub attempts_max: u32,
 }
 
 impl RetryPolicy {
-    /// Decides after attempt number `attempt` (the first is 1) ended in `cause`.
+    /// Returns a policy that never gives up.
+    pub const fn unlimited(first: Duration, cap: Duration) -> Self {
+        Self { first, cap, attempts_max: u32::MAX }
+    }
+
+    /// Decides what to do after attempt number `attempt` (the first is 1) failed with `cause`.
     ///
-    /// `chance` lies in 0..=1 and picks the wait between nothing and the current bound: full
-    /// jitter, so that clients which failed together do not come back together.
+    /// `chance` selects the wait between zero and the current bound (full jitter), so that clients that failed
+    /// together do not retry together.
     ///
-    /// A rate limit never makes this give up, because the server is well and the caller bounds the
-    /// time it is willing to wait. A limit without a wait still gets a growing one, so that the
-    /// caller's bound is reached.
-    pub fn next(&self, cause: RetryCause, attempt: u32, chance: f64) -> Next {
+    /// A rate limit never leads to [`RetryDecision::GiveUp`]: the caller bounds its own total wait. A limit without a
+    /// wait gets a growing one, so that the caller's bound is reached.
+    pub fn next(&self, cause: RetryCause, attempt: u32, chance: f64) -> RetryDecision {
         match cause {
-            RetryCause::Final => Next::GiveUp,
-            RetryCause::Limited(Some(wait)) if !wait.is_zero() => Next::Again { after: wait },
-            RetryCause::Limited(_) => Next::Again { after: self.jittered(attempt, chance) },
-            RetryCause::NoAnswer | RetryCause::Failing | RetryCause::WrongAnswer => {
-                if attempt >= self.attempts_max {
-                    Next::GiveUp
-                } else {
-                    Next::Again { after: self.jittered(attempt, chance) }
-                }
+            RetryCause::Final => RetryDecision::GiveUp,
+            RetryCause::Limited(Some(wait)) if !wait.is_zero() => RetryDecision::RetryAfter(wait),
+            RetryCause::NoAnswer | RetryCause::Failing | RetryCause::WrongAnswer
+                if attempt >= self.attempts_max =>
+            {
+                RetryDecision::GiveUp
             }
+            _ => RetryDecision::RetryAfter(self.jittered(attempt, chance)),
         }
+    }
+
+    /// Returns the pause after `failures` failures in a row: between half of the current bound and the bound, so that
+    /// it is never zero.
+    pub fn pause(&self, failures: u32, chance: f64) -> Duration {
+        self.jittered(failures, chance.clamp(0.0, 1.0).mul_add(0.5, 0.5))
     }
 
     fn jittered(&self, attempt: u32, chance: f64) -> Duration {
@@ -82,7 +87,7 @@ impl RetryPolicy {
         Duration::try_from_secs_f64(seconds).unwrap_or(self.cap).min(self.cap)
     }
 
-    /// The longest wait after this attempt: `first`, doubled per attempt, up to `cap`.
+    /// Returns the longest wait after this attempt: `first`, doubled per attempt, up to `cap`.
     fn bound(&self, attempt: u32) -> Duration {
         let first = self.first.min(self.cap);
         let mut series = ExponentialBackoff {
@@ -90,7 +95,7 @@ impl RetryPolicy {
             current_interval: first,
             max_interval: self.cap,
             multiplier: 2.0,
-            // The jitter is ours, because the crate's own draws chance by itself.
+            // The crate would draw its own random numbers.
             randomization_factor: 0.0,
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
@@ -99,7 +104,7 @@ impl RetryPolicy {
         for _ in 0..attempt.clamp(1, STEPS_MAX) {
             bound = series.next_backoff().unwrap_or(self.cap);
         }
-        // The crate adds up to a nanosecond of chance even without randomization.
+        // The crate adds up to a nanosecond of jitter even without randomization.
         whole_micros(bound).min(self.cap)
     }
 }
@@ -120,59 +125,60 @@ mod tests {
         attempts_max: 5,
     };
 
-    fn again(ms: u64) -> Next {
-        Next::Again { after: Duration::from_millis(ms) }
+    fn retry_after(ms: u64) -> RetryDecision {
+        RetryDecision::RetryAfter(Duration::from_millis(ms))
     }
 
     #[test]
-    fn the_bound_doubles_up_to_the_cap_and_chance_scales_it() {
-        let patient = RetryPolicy { attempts_max: u32::MAX, ..POLICY };
-        let bounds: Vec<Next> =
-            (1..=9).map(|attempt| patient.next(RetryCause::NoAnswer, attempt, 1.0)).collect();
+    fn wait_doubles_up_to_the_cap_and_is_scaled_by_chance() {
+        let policy = RetryPolicy::unlimited(POLICY.first, POLICY.cap);
+        let bounds: Vec<RetryDecision> =
+            (1..=9).map(|attempt| policy.next(RetryCause::NoAnswer, attempt, 1.0)).collect();
         let expected = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000];
-        assert_eq!(bounds, expected.map(again));
-        assert_eq!(patient.next(RetryCause::Failing, 3, 0.25), again(500));
-        assert_eq!(patient.next(RetryCause::Failing, 3, 0.0), again(0));
+        assert_eq!(bounds, expected.map(retry_after));
+        assert_eq!(policy.next(RetryCause::Failing, 3, 0.25), retry_after(500));
+        assert_eq!(policy.next(RetryCause::Failing, 3, 0.0), retry_after(0));
+        assert_eq!(policy.pause(3, 0.0), Duration::from_secs(1));
+        assert_eq!(policy.pause(99, 1.0), Duration::from_secs(30));
     }
 
     #[test]
-    fn it_gives_up_after_the_last_attempt_and_at_once_when_asking_again_is_useless() {
+    fn gives_up_after_the_last_attempt_and_on_a_final_cause() {
         for cause in [RetryCause::NoAnswer, RetryCause::Failing, RetryCause::WrongAnswer] {
-            assert_ne!(POLICY.next(cause, 4, 0.5), Next::GiveUp);
-            assert_eq!(POLICY.next(cause, 5, 0.5), Next::GiveUp);
+            assert_ne!(POLICY.next(cause, 4, 0.5), RetryDecision::GiveUp);
+            assert_eq!(POLICY.next(cause, 5, 0.5), RetryDecision::GiveUp);
         }
-        assert_eq!(POLICY.next(RetryCause::Final, 1, 0.5), Next::GiveUp);
+        assert_eq!(POLICY.next(RetryCause::Final, 1, 0.5), RetryDecision::GiveUp);
     }
 
     #[test]
-    fn a_limit_is_waited_out_for_exactly_as_long_as_the_server_said() {
+    fn rate_limit_wait_is_exactly_what_the_server_asked_for() {
         let wait = Duration::from_secs(77);
         assert_eq!(
             POLICY.next(RetryCause::Limited(Some(wait)), 99, 0.1),
-            Next::Again { after: wait }
+            RetryDecision::RetryAfter(wait)
         );
     }
 
     #[test]
-    fn a_limit_that_names_no_wait_backs_off() {
-        assert_eq!(POLICY.next(RetryCause::Limited(None), 2, 1.0), again(1_000));
-        assert_eq!(POLICY.next(RetryCause::Limited(Some(Duration::ZERO)), 99, 1.0), again(30_000));
+    fn rate_limit_without_a_wait_backs_off() {
+        assert_eq!(POLICY.next(RetryCause::Limited(None), 2, 1.0), retry_after(1_000));
+        assert_eq!(
+            POLICY.next(RetryCause::Limited(Some(Duration::ZERO)), 99, 1.0),
+            retry_after(30_000)
+        );
     }
 
     proptest! {
         #[test]
-        fn no_wait_passes_the_cap(
+        fn wait_never_exceeds_the_cap(
             first in 0u64..=u64::MAX, cap in 0u64..=1 << 40, attempt in any::<u32>(),
             chance in any::<f64>(),
         ) {
-            let policy = RetryPolicy {
-                first: Duration::from_millis(first),
-                cap: Duration::from_millis(cap),
-                attempts_max: u32::MAX,
-            };
+            let policy = RetryPolicy::unlimited(Duration::from_millis(first), Duration::from_millis(cap));
             match policy.next(RetryCause::Limited(None), attempt, chance) {
-                Next::Again { after } => prop_assert!(after <= policy.cap),
-                Next::GiveUp => prop_assert!(false),
+                RetryDecision::RetryAfter(after) => prop_assert!(after <= policy.cap),
+                RetryDecision::GiveUp => prop_assert!(false),
             }
         }
     }

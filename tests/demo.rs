@@ -112,11 +112,11 @@ fn a_week_is_mirrored_and_told_about() {
 
     // What was spent is what the log says, and it is less than the naive way.
     let spent = mirror.number("SELECT sum(requests) FROM sync_log");
-    assert_eq!(numbers_of(&report, "in all")[0], spent);
+    assert_eq!(numbers_of(&report, "total")[0], spent);
     assert!(spent < mirror.number("SELECT 168 * count(*) FROM videos"));
 
     a_video_was_tracked(&report, &mirror);
-    for line in ["day 1 of 7", "day 7 of 7 is over"] {
+    for line in ["day simulated day=1 days=7", "day simulated day=7 days=7"] {
         assert!(log.contains(line), "{log}");
     }
     queries_work(&report, &mirror);

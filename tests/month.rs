@@ -105,7 +105,7 @@ async fn month() -> Vec<Reading> {
     stage.clock.plan(DAY * DAYS + STRIDE, stage.stop());
     hurry(stage.clock.clone());
     let mut settings = stage::settings(Duration::from_secs(900));
-    settings.run_id.log_retention = DAY * LOG_DAYS;
+    settings.sync_settings.log_retention = DAY * LOG_DAYS;
     stage.live(settings).await;
     std::mem::take(&mut *readings.lock().unwrap())
 }

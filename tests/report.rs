@@ -169,7 +169,7 @@ fn names_stay_text(page: &str) {
         assert!(!page.contains(tag), "{tag}");
     }
     assert!(page.matches("&quot;&gt;&lt;img src=").count() > 20);
-    assert!(page.contains("Writes that need a look"));
+    assert!(page.contains("Writes that need attention"));
     // Nothing but the namespace-less markup of our own: no address leads out.
     let addresses = page.matches("://").count();
     assert_eq!(addresses, page.matches("https://evil.example/").count(), "as text alone");

@@ -392,7 +392,7 @@ fn a_total_count_off_by_one_is_not_listed_in_full_by_every_run() {
     assert!(runs.iter().all(|(code, asked)| *code == 1 || *asked <= 1), "{runs:?}");
 
     let run = bed.sync_well(&[]);
-    assert!(run.stdout.contains("failures in a row; `sync --full` tries at once"), "{run:#?}");
+    assert!(run.stdout.contains("failures in a row; `sync --full` tries now"), "{run:#?}");
     let paused = bed.sync_well(&["--json"]).json()["paused"].clone();
     assert_eq!((&paused[0]["kind"], &paused[0]["scope"]), (&"account".into(), &"listing".into()));
     let command = bed.command(&["status", "--json"]);

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::cli::context::Context;
 use crate::cli::runtime;
 use crate::model::instant;
-use crate::report::progress::Progress;
+use crate::report::progress::ProgressDisplay;
 use crate::report::{Answer, CliError, Exit, backup as report};
 use crate::store::StoreError;
 use crate::store::backup::{self, BackupError, CopyProgress, IfExists};
@@ -35,7 +35,7 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Answer, CliError> {
         backup::copy(&source, &file, existing, now, on_progress)
     })?;
     let copy = copied.map_err(|error| backup_error(args, context, &error))?;
-    Ok(Answer::remark(report::text(&copy)))
+    Ok(Answer::message(report::text(&copy)))
 }
 
 /// Runs `copy` with its progress shown, for `backup` and `restore`. A signal cancels it; `copy`
@@ -45,13 +45,13 @@ pub fn run_copy<T: Send + 'static>(
     copy: impl FnOnce(&mut dyn FnMut(CopyProgress) -> bool) -> Result<T, BackupError> + Send + 'static,
 ) -> Result<Result<T, BackupError>, CliError> {
     let is_cancelled = Arc::new(AtomicBool::new(false));
-    let progress = Progress::of_one(context.view);
+    let progress = ProgressDisplay::single(context.view);
     let cancelled = Arc::clone(&is_cancelled);
     let copied = runtime::multi_thread()?.block_on(async {
         let signal = runtime::stop_signal();
         let copying = tokio::task::spawn_blocking(move || {
             copy(&mut |copied| {
-                report::tell(&progress, copied);
+                report::show_progress(&progress, copied);
                 !cancelled.load(Ordering::Relaxed)
             })
         });

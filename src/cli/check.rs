@@ -50,7 +50,7 @@ pub fn run(
         _ => report::text(&checks),
     };
     let answer = Answer::of(args.json, text, || report::json(&checks, exit));
-    Ok(answer.kind_outcome(error.cloned().map_or(Ok(()), Err)))
+    Ok(answer.with_result(error.cloned().map_or(Ok(()), Err)))
 }
 
 fn checks(

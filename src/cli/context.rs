@@ -5,8 +5,8 @@ use secrecy::SecretString;
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Flags, KeySource};
 use crate::logging;
-use crate::report::CliError;
 use crate::report::progress::View;
+use crate::report::{CliError, terminal};
 
 /// Settings, clock and view.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct Context {
     pub clock: Clock,
     /// How to show progress.
     pub view: View,
+    /// Columns of the terminal that answers are printed to.
+    pub width: Option<usize>,
 }
 
 impl Context {
@@ -31,7 +33,7 @@ impl Context {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        Ok(Self { config, clock, view })
+        Ok(Self { config, clock, view, width: terminal::width(environment) })
     }
 
     /// Reads the API key and logs warnings about its file. It is redacted from stderr from now on.

@@ -49,6 +49,7 @@ pub fn run(
     database: Option<&Path>,
     clock: &Clock,
     view: View,
+    width: Option<usize>,
 ) -> Result<Answer, CliError> {
     let target = DemoDatabase::choose(database)?;
     runtime::multi_thread()?.block_on(async {
@@ -56,7 +57,7 @@ pub fn run(
             // Install the signal handlers first.
             biased;
             () = runtime::stop_signal() => Err(target.interrupted()),
-            result = simulate(args, &target, clock, view) => result,
+            result = simulate(args, &target, clock, view, width) => result,
         }
     })?;
     target.keep();
@@ -68,6 +69,7 @@ async fn simulate(
     target: &DemoDatabase,
     real: &Clock,
     view: View,
+    width: Option<usize>,
 ) -> Result<(), CliError> {
     let began = real.boot().elapsed;
     let simulated = Clock::simulated(real.now() - TimeDelta::days(demo::DAYS));
@@ -81,12 +83,12 @@ async fn simulate(
     let sandbox = sandbox.map_err(|error| {
         CliError::new(Exit::Unavailable, format!("cannot listen on `{listen}`")).because(&error)
     })?;
-    let context = context(target, &sandbox, simulated, view)?;
+    let context = context(target, &sandbox, simulated, view, width)?;
     let mut session = session::open(&context, key, Watcher::silent(), IfMissing::Create)?;
 
     let mut week = week::start(view);
     let result =
-        demo::simulate(&mut session.ctx, &session.settings, real, |done| week.tell(done)).await;
+        demo::simulate(&mut session.ctx, &session.settings, real, |done| week.update(done)).await;
     drop(week);
     let done = match result {
         Ok(done) => done,
@@ -98,7 +100,7 @@ async fn simulate(
     let summary = summary(&session, &sandbox, start, done).await;
     let mut summary = summary.map_err(|error| context.store_error(&error))?;
     summary.took = real.boot().elapsed.saturating_sub(began);
-    let report = demo_report::text(&summary);
+    let report = demo_report::text(&summary, width);
     session.ctx.store.truncate_wal().await.map_err(|error| context.store_error(&error))?;
     sandbox.stop().await;
     answer::print(&report)
@@ -110,6 +112,7 @@ fn context(
     sandbox: &Sandbox,
     clock: Clock,
     view: View,
+    width: Option<usize>,
 ) -> Result<Context, CliError> {
     let flags = Flags {
         database: Some(target.database.clone()),
@@ -118,7 +121,7 @@ fn context(
     };
     let mut config = Config::of_flags(&flags)?;
     config.freshness_target = demo::FRESHNESS;
-    Ok(Context { config, clock, view })
+    Ok(Context { config, clock, view, width })
 }
 
 async fn summary(

@@ -13,12 +13,12 @@ use crate::cli::globals::one_of;
 use crate::cli::runtime;
 use crate::config::Environment;
 use crate::export::{
-    self, Bucket, Destination, ExportError, Folder, Format, Request, StagingFolder,
+    self, Bucket, Destination, ExportError, ExportRequest, Folder, Format, StagingFolder,
 };
 use crate::logging;
 use crate::model::Instant;
 use crate::model::shown::escaped;
-use crate::report::progress::{Progress, View};
+use crate::report::progress::{ProgressDisplay, View};
 use crate::report::text::thousands;
 use crate::report::{Answer, CliError, Exit, export as report};
 use crate::store::Database;
@@ -77,7 +77,7 @@ pub fn run(
             return Err(CliError::new(Exit::Usage, message).hint("use `--format csv --excel`"));
         }
     };
-    let request = Request {
+    let request = ExportRequest {
         format,
         tables: args.tables.iter().chain(&args.table).cloned().collect(),
         since: args.since.clone(),
@@ -108,7 +108,7 @@ pub fn run(
             Box::new(bucket.map_err(failed)?)
         }
     };
-    let progress = Progress::of_one(context.view);
+    let progress = ProgressDisplay::single(context.view);
     let mut watch = |table: &str, rows: u64| {
         progress.spin(format!("{table}: {} rows", thousands(rows)));
     };
@@ -124,10 +124,14 @@ pub fn run(
 }
 
 /// Writes one table to stdout. Escapes control characters if that is a terminal.
-fn write_to_stdout(store: &Database, request: &Request, view: View) -> Result<(), ExportError> {
+fn write_to_stdout(
+    store: &Database,
+    request: &ExportRequest,
+    view: View,
+) -> Result<(), ExportError> {
     let stdout = io::stdout().lock();
     let is_terminal = stdout.is_terminal();
-    let progress = Progress::of_one(if is_terminal { View::Silent } else { view });
+    let progress = ProgressDisplay::single(if is_terminal { View::Silent } else { view });
     let mut out = BufWriter::new(stdout);
     let mut write = |line: &[u8]| match is_terminal {
         true if line.is_empty() => Ok(()),

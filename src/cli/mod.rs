@@ -40,7 +40,7 @@ use crate::clock::Clock;
 use crate::config::Environment;
 use crate::logging::{self, LogSettings};
 use crate::model::outbox::Action;
-use crate::report::{Answer, CliError, Exit, exit};
+use crate::report::{Answer, CliError, Exit, exit, terminal};
 
 /// Mirrors a CreatorAudit organization into one SQLite file, with history.
 #[derive(Debug, Parser)]
@@ -106,7 +106,8 @@ pub fn run(cli: &Cli, environment: &Environment, clock: &Clock) -> Exit {
     logging::init(cli.log_settings(), environment, clock);
     runtime::handle_file_size_limit();
     let answer = dispatch(cli, environment, clock);
-    let exit = match answer.and_then(|answer| answer.print(cli.globals.quiet)) {
+    let width = terminal::width(environment);
+    let exit = match answer.and_then(|answer| answer.print(cli.globals.quiet, width)) {
         Ok(()) => Exit::Done,
         Err(error) => error.report(),
     };
@@ -155,7 +156,10 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Answe
         Command::Report(args) => report::run(args, &context(None)?),
         Command::Schema(args) => schema::run(args, cli.globals.database.as_deref()),
         Command::Sandbox(args) => sandbox::run(args, clock),
-        Command::Demo(args) => demo::run(args, cli.globals.database.as_deref(), clock, view),
+        Command::Demo(args) => {
+            let width = terminal::width(environment);
+            demo::run(args, cli.globals.database.as_deref(), clock, view, width)
+        }
         Command::Completions(args) => Ok(completions::run(args, Cli::command())),
         Command::Man(args) => man::run(args, Cli::command()),
     }

@@ -94,7 +94,7 @@ fn list(
     let limit = limit.map_or(i64::MAX, i64::from);
     let entries = store.read(|c| outbox::list(c, states, limit));
     let entries = entries.map_err(|error| context.store_error(&error))?;
-    let text = || report::table(&entries, context.clock.now());
+    let text = || report::table(&entries, context.clock.now(), context.width);
     Ok(Answer::of(json, text, || document(&entries)))
 }
 
@@ -154,7 +154,7 @@ fn change(
     });
     let found = found.map_err(failed)?;
     let answer = Answer::of(selected.json, || text, || document(&found));
-    Ok(answer.kind_outcome(match problems.is_empty() {
+    Ok(answer.with_result(match problems.is_empty() {
         true => Ok(()),
         false => {
             let message = format!("some entries were not changed: {}", problems.join("; "));

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::cli::context::Context;
 use crate::cli::errors;
-use crate::daemon::Answer as JobAnswer;
-use crate::report::{Answer, CliError, Exit, Verdict};
+use crate::daemon::JobAnswer;
+use crate::report::{Answer, CliError, CliResult, Exit};
 use crate::report::{backfill as backfill_report, sync as sync_report, verify as verify_report};
 use crate::sync::Report;
 use crate::sync::backfill::BackfillReport;
@@ -20,19 +20,19 @@ pub fn with_json_error(
     match answer {
         Err(error) if is_json => {
             let document = sync_report::json_of_error(error.exit.code(), &error.message);
-            Ok(Answer::of(true, String::new, || document).kind_outcome(Err(error)))
+            Ok(Answer::of(true, String::new, || document).with_result(Err(error)))
         }
         answer => answer,
     }
 }
 
 /// Answers with the outcome of a job, executed here or in the daemon.
-pub fn answer(is_json: bool, (job, verdict): (JobAnswer, Verdict)) -> Answer {
-    Answer::report(is_json, || job.text, || job.json).kind_outcome(verdict)
+pub fn answer(is_json: bool, (job, verdict): (JobAnswer, CliResult)) -> Answer {
+    Answer::report(is_json, || job.text, || job.json).with_result(verdict)
 }
 
 /// Renders the report of a run.
-pub fn of_run(context: &Context, report: &Report) -> (JobAnswer, Verdict) {
+pub fn of_run(context: &Context, report: &Report) -> (JobAnswer, CliResult) {
     job_answer(verdict(context, report), |exit_code| match &report.verified {
         Some(verified) => (
             verify_report::json(verified, report, exit_code),
@@ -43,7 +43,7 @@ pub fn of_run(context: &Context, report: &Report) -> (JobAnswer, Verdict) {
 }
 
 /// Renders the report of a backfill.
-pub fn of_backfill(context: &Context, report: &BackfillReport) -> (JobAnswer, Verdict) {
+pub fn of_backfill(context: &Context, report: &BackfillReport) -> (JobAnswer, CliResult) {
     job_answer(backfill_verdict(context, report), |exit_code| {
         (backfill_report::json(report, exit_code), backfill_report::text(report))
     })
@@ -51,9 +51,9 @@ pub fn of_backfill(context: &Context, report: &BackfillReport) -> (JobAnswer, Ve
 
 /// Renders a report, given the exit code, as JSON and text.
 fn job_answer(
-    verdict: Verdict,
+    verdict: CliResult,
     render: impl FnOnce(u8) -> (Value, String),
-) -> (JobAnswer, Verdict) {
+) -> (JobAnswer, CliResult) {
     let error = verdict.as_ref().err();
     let exit_code = error.map_or(Exit::Done, |error| error.exit).code();
     let (json, text) = render(exit_code);
@@ -68,7 +68,7 @@ fn job_answer(
 }
 
 /// Maps the report of a run to success or the error to exit with.
-pub fn verdict(context: &Context, report: &Report) -> Verdict {
+pub fn verdict(context: &Context, report: &Report) -> CliResult {
     if let Some(error) = &report.run_error {
         return Err(context.run_error(error, report.key_name.as_deref()));
     }
@@ -122,7 +122,7 @@ fn difference_error(verified: &VerifyReport) -> CliError {
 }
 
 /// Maps the report of a backfill to success or the error to exit with.
-fn backfill_verdict(context: &Context, report: &BackfillReport) -> Verdict {
+fn backfill_verdict(context: &Context, report: &BackfillReport) -> CliResult {
     if let Some(error) = &report.run_error {
         return Err(context.run_error(error, None));
     }

@@ -14,7 +14,7 @@ use crate::model::{Kind, instant};
 use crate::outbox::validate::{CheckError, check};
 use crate::report::answer;
 use crate::report::progress::View;
-use crate::report::{Answer, CliError, Exit, Verdict, outbox as report};
+use crate::report::{Answer, CliError, CliResult, Exit, outbox as report};
 use crate::store::outbox::{self, enqueue};
 use crate::store::{Database, StoreError, instance_lock};
 
@@ -84,7 +84,7 @@ pub fn queue_all(
     } else if args.wait.is_some() && context.view != View::Silent {
         print(context, &store, &entries, OutputForm::Lines)?;
     }
-    Ok(Answer::none().kind_outcome(outcome))
+    Ok(Answer::none().with_result(outcome))
 }
 
 /// Adds the entries in one transaction, so that their numbers are consecutive.
@@ -141,7 +141,7 @@ fn print(
     store: &Database,
     entries: &RangeInclusive<i64>,
     form: OutputForm,
-) -> Verdict {
+) -> CliResult {
     let mut next = *entries.start();
     let mut separator = "{\"entries\":[";
     loop {
@@ -192,7 +192,7 @@ impl LineErrors {
     }
 
     /// Returns a usage error that lists the errors, if there are any.
-    pub fn into_result(self) -> Verdict {
+    pub fn into_result(self) -> CliResult {
         match self.listed.as_slice() {
             [] => return Ok(()),
             [(None, reason)] => return Err(CliError::new(Exit::Usage, reason)),
@@ -221,7 +221,7 @@ fn wait(
     store: &Database,
     entries: &RangeInclusive<i64>,
     limit: Option<Duration>,
-) -> Verdict {
+) -> CliResult {
     let failed = |error: StoreError| context.store_error(&error);
     if !instance_lock::is_locked(store.path()) {
         tracing::warn!("no daemon is running to send it: start `creatormirror run` or `sync`");

@@ -9,7 +9,7 @@ use clap::Args;
 use uuid::Uuid;
 
 use crate::cli::context::Context;
-use crate::report::dashboard::{self as page, Facts};
+use crate::report::dashboard::{self as page, PageInput};
 use crate::report::{Answer, CliError, Exit};
 use crate::store::dashboard;
 
@@ -32,8 +32,8 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<Answer, CliError> {
         .read(|c| dashboard::read(c, now.timestamp()))
         .map_err(|error| context.store_error(&error))?;
     let nonce = Uuid::new_v4().simple().to_string();
-    let facts = Facts { dashboard: &dashboard, now, database: store.path(), nonce: &nonce };
-    let page = page::page(&facts).map_err(|error| CliError::from_error(Exit::Partial, &error))?;
+    let input = PageInput { dashboard: &dashboard, now, database: store.path(), nonce: &nonce };
+    let page = page::page(&input).map_err(|error| CliError::from_error(Exit::Partial, &error))?;
     if args.out == Path::new("-") {
         return Ok(Answer::text(page));
     }

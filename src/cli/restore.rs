@@ -29,7 +29,7 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<Answer, CliError> {
         restore::restore(&file, &database, now, on_progress)
     })?;
     let restored = copied.map_err(|error| restore_error(context, &error))?;
-    Ok(Answer::remark(report::restored(&restored)))
+    Ok(Answer::message(report::restored(&restored)))
 }
 
 fn restore_error(context: &Context, error: &BackupError) -> CliError {

@@ -15,8 +15,7 @@ use crate::cli::{errors, outcome, runtime, session};
 use crate::clock::Clock;
 use crate::config::{Environment, Flags};
 use crate::daemon::{
-    self, Answer as JobAnswer, DaemonHooks, DaemonSettings, Heartbeat, Reloaded, ServiceState,
-    Signal,
+    self, DaemonHooks, DaemonSettings, Heartbeat, JobAnswer, Reloaded, ServiceState, Signal,
 };
 use crate::listen::{self, Listener, Metrics};
 use crate::logging;
@@ -87,7 +86,7 @@ pub fn run(
                 }
                 notify(&manager, state);
             }),
-            note: Box::new(move |report, took| run_metrics.count_run(report, took, clock.now())),
+            on_run: Box::new(move |report, took| run_metrics.count_run(report, took, clock.now())),
             reload: reload(context, flags, environment, &session),
             answer: answer(context),
             answer_backfill: answer_backfill(context),
@@ -117,7 +116,7 @@ fn watcher(heartbeat: &Heartbeat, metrics: &Arc<Metrics>) -> Watcher {
 
 fn daemon_settings(context: &Context, seed: u64) -> DaemonSettings {
     DaemonSettings {
-        run_id: session::sync_settings(context, seed),
+        sync_settings: session::sync_settings(context, seed),
         request_settings: session::request_settings(context, WAIT_IN_RUN_MAX),
         freshness_target: context.config.freshness_target,
     }
@@ -174,7 +173,7 @@ async fn enforce_stop_timeout() {
 async fn watchdog(heartbeat: Heartbeat, manager: Arc<ServiceManager>) {
     let Some(timeout) = sd_notify::watchdog_enabled() else { return };
     loop {
-        if heartbeat.is_good() {
+        if heartbeat.is_alive() {
             manager.notify(&[NotifyState::Watchdog]);
         }
         Clock::System.sleep((timeout / 3).min(WATCHDOG_INTERVAL_MAX)).await;

@@ -26,7 +26,7 @@ pub struct StatusArgs {
 /// Runs the command.
 pub fn run(args: &StatusArgs, context: &Context) -> Result<Answer, CliError> {
     let status = read(context).map_err(|error| context.store_error(&error))?;
-    Ok(Answer::of(args.json, || report::text(&status), || report::json(&status)))
+    Ok(Answer::of(args.json, || report::text(&status, context.width), || report::json(&status)))
 }
 
 fn read(context: &Context) -> StoreResult<Status> {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use crate::cli::context::Context;
-use crate::daemon::{Answer, JobRequest};
+use crate::daemon::{JobAnswer, JobRequest};
 use crate::model::instant;
-use crate::report::{CliError, Exit, Verdict};
+use crate::report::{CliError, CliResult, Exit};
 use crate::store::jobs::{self, JobState};
 use crate::store::{Database, StoreError, StoreResult, instance, instance_lock};
 
@@ -25,7 +25,7 @@ pub fn run_in_daemon(
     context: &Context,
     runtime: &Runtime,
     request: &JobRequest,
-) -> Result<Option<(Answer, Verdict)>, CliError> {
+) -> Result<Option<(JobAnswer, CliResult)>, CliError> {
     if !instance_lock::is_locked(&context.config.database) {
         return Ok(None);
     }
@@ -38,7 +38,7 @@ pub fn run_in_daemon(
 
 /// Submits `request` and waits for its answer, at most for `max_wait`. Returns `None` if there is
 /// no daemon, or it stopped before it finished the job.
-async fn submit(context: &Context, request: &JobRequest) -> Result<Option<Answer>, CliError> {
+async fn submit(context: &Context, request: &JobRequest) -> Result<Option<JobAnswer>, CliError> {
     let failed = |error: StoreError| context.store_error(&error);
     let store = Database::open_without_lock(&context.config.database).map_err(failed)?;
     if store.read(instance::runner).map_err(failed)?.as_deref() != Some("run") {
@@ -81,7 +81,7 @@ async fn submit(context: &Context, request: &JobRequest) -> Result<Option<Answer
 }
 
 /// Maps the daemon's answer to the exit of this process.
-fn verdict(answer: &Answer) -> Verdict {
+fn verdict(answer: &JobAnswer) -> CliResult {
     let exit = Exit::ALL.into_iter().find(|exit| exit.code() == answer.exit_code);
     let exit = exit.unwrap_or(Exit::Partial);
     if exit == Exit::Done && answer.error.is_none() {
@@ -97,7 +97,7 @@ enum FollowedJob {
     /// No daemon is running.
     NoDaemon,
     /// Finished.
-    Done(Box<Answer>),
+    Done(Box<JobAnswer>),
     /// No longer queued: this process may do it.
     Withdrawn,
 }
@@ -107,7 +107,7 @@ fn poll_job(store: &Database, job: i64, withdraws: bool) -> StoreResult<Followed
     let progress = match store.read(|c| jobs::progress(c, job))? {
         None => return Ok(FollowedJob::Withdrawn),
         Some(JobState::Done(exit_code, answer)) => {
-            let answer = serde_json::from_str(&answer).unwrap_or_else(|_| Answer {
+            let answer = serde_json::from_str(&answer).unwrap_or_else(|_| JobAnswer {
                 exit_code,
                 json: serde_json::Value::Null,
                 text: String::new(),

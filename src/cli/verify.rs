@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::context::Context;
 use crate::cli::{outcome, runtime, session, submit_job};
 use crate::daemon::JobRequest;
-use crate::report::{Answer, CliError, verify as report};
+use crate::report::{Answer, CliError};
 use crate::store::open::IfMissing;
 use crate::sync::verify_report::ROWS_MAX;
 use crate::sync::{RunOptions, Sampling, VerifyReport};
@@ -43,7 +43,8 @@ fn verify(args: &VerifyArgs, context: &Context) -> Result<Answer, CliError> {
     // 32 bits, so that the seed is easy to retype.
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let sampling = Sampling { rows: args.sample, seed };
-    tracing::info!("{}", report::before(sampling));
+    let requests_max = sampling.requests_max();
+    tracing::info!(rows = sampling.rows, seed, requests_max, "comparing a sample with the API");
     let runtime = runtime::current_thread()?;
     let max_wait_s = context.config.max_wait.as_secs();
     let job = JobRequest { verify: Some(sampling), max_wait_s, ..JobRequest::default() };

@@ -1,4 +1,4 @@
-//! What the daemon is given from outside: calls, settings, and whom it tells what.
+//! What the caller passes to the daemon: signals, settings, and callbacks.
 
 use std::time::Duration;
 
@@ -6,81 +6,81 @@ use tokio::sync::mpsc;
 
 use crate::api::Client;
 use crate::daemon::heartbeat::Heartbeat;
-use crate::daemon::job_request::Answer;
+use crate::daemon::job_request::JobAnswer;
 use crate::fetch::fetcher::RequestSettings;
 use crate::sync::backfill::BackfillReport;
 use crate::sync::{Report, SyncSettings};
 
-/// What a signal asks for.
+/// A request made with a POSIX signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// End, leaving everything in order.
+    /// Stop cleanly.
     Terminate,
-    /// Read settings and key anew.
+    /// Reload settings and key.
     Reload,
-    /// Log how things stand.
+    /// Log a summary of the daemon's state.
     Summary,
 }
 
-/// What the service manager is told.
+/// A notification to the service manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServiceState {
-    /// Up and working, or able to work as soon as the API is.
+    /// The start is complete, even if the API is not available yet.
     Ready,
-    /// One line for people.
+    /// One line of status text.
     Status(String),
-    /// Reading settings anew.
+    /// Settings are being reloaded.
     Reloading,
-    /// On the way out.
+    /// The daemon is shutting down.
     Stopping,
-    /// The API accepts the key, or does not.
+    /// Whether the API accepts the key.
     KeyWorks(bool),
-    /// The API answers, or does not.
+    /// Whether the API answers.
     ApiAnswers(bool),
 }
 
-/// What the daemon goes by.
+/// Settings of the daemon.
 #[derive(Debug, Clone)]
 pub struct DaemonSettings {
-    /// For its runs.
-    pub run_id: SyncSettings,
-    /// For its requests.
+    /// Settings of its runs.
+    pub sync_settings: SyncSettings,
+    /// Settings of its requests.
     pub request_settings: RequestSettings,
-    /// How long dues wait for each other at least.
+    /// The least `batch_delay`: how long due rows wait so that one request serves several.
     pub freshness_target: Duration,
 }
 
-/// Settings and key, read anew.
+/// Settings and key after a reload.
 #[derive(Debug)]
 pub struct Reloaded {
-    /// Sends with the new key.
+    /// A client with the new key.
     pub client: Client,
-    /// What to go by from now on.
+    /// The new settings.
     pub settings: DaemonSettings,
 }
 
-/// Is shown a report, and how long its pass took.
-pub type Note = dyn Fn(&Report, Duration) + Send;
+/// Called after each run with its report and duration.
+pub type OnRun = dyn Fn(&Report, Duration) + Send;
 
-/// What the front gives the daemon.
+/// Inputs and callbacks of the daemon.
 pub struct DaemonHooks {
-    /// Signals.
+    /// Incoming signals.
     pub signals: mpsc::Receiver<Signal>,
-    /// Tells the service manager.
+    /// Notifies the service manager.
     pub notify: Box<dyn Fn(&ServiceState) + Send>,
-    /// Is shown every report.
-    pub note: Box<Note>,
-    /// Reads settings and key anew, or says why not.
+    /// Called after each run.
+    pub on_run: Box<OnRun>,
+    /// Reads settings and key again. The error is a message.
     pub reload: Box<dyn FnMut() -> Result<Reloaded, String> + Send>,
-    /// What a process that handed a job over shall print, and its exit code.
-    pub answer: Box<dyn Fn(&Report) -> Answer + Send>,
-    /// The same of a process that handed a backfill over.
-    pub answer_backfill: Box<dyn Fn(&BackfillReport) -> Answer + Send>,
-    /// Shows that the loop is alive.
+    /// Renders the answer to a submitted job.
+    pub answer: Box<dyn Fn(&Report) -> JobAnswer + Send>,
+    /// Renders the answer to a submitted backfill.
+    pub answer_backfill: Box<dyn Fn(&BackfillReport) -> JobAnswer + Send>,
+    /// The watchdog heartbeat.
     pub heartbeat: Heartbeat,
 }
 
-/// Returns when a call to stop comes. Other calls are kept for later.
+/// Returns when a stop signal comes. Other signals are added to `pending`.
 pub(super) async fn stop_signal_received(
     signals: &mut mpsc::Receiver<Signal>,
     pending: &mut Vec<Signal>,
@@ -88,8 +88,8 @@ pub(super) async fn stop_signal_received(
     loop {
         match signals.recv().await {
             None | Some(Signal::Terminate) => return,
-            Some(call) if pending.contains(&call) => {}
-            Some(call) => pending.push(call),
+            Some(signal) if pending.contains(&signal) => {}
+            Some(signal) => pending.push(signal),
         }
     }
 }

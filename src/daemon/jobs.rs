@@ -1,9 +1,10 @@
-//! Jobs of other processes: a `sync` or `backfill` beside the daemon hands its request over, because
-//! the daemon owns the rate limiter and the budget.
+//! Jobs submitted by other processes: `sync`, `backfill` and `verify` beside a daemon let the daemon do the work, because
+//! it owns the rate limiter.
 
 use std::time::Duration;
 
-use crate::daemon::job_request::JobRequest;
+use crate::daemon::failures::KeyCheck;
+use crate::daemon::job_request::{JobAnswer, JobRequest};
 use crate::daemon::service::{BackfillJob, Daemon, Step};
 use crate::model::shown::printable;
 use crate::model::{Kind, instant};
@@ -13,11 +14,11 @@ use crate::store::jobs::{self as queue, Job};
 use crate::sync::backfill::Backfill;
 use crate::sync::{Report, RunError, RunOptions};
 
-/// The most of a job's request that is logged, characters.
+/// Longest part of a job's request that is logged, characters.
 const LOGGED_CHARS_MAX: usize = 500;
 
 impl Daemon {
-    /// Takes up the oldest job that waits. Those before it that cannot be read fail.
+    /// Claims the oldest waiting job. Jobs before it that cannot be read fail.
     pub(super) async fn claim_job(&mut self) -> StoreResult<Option<(Job, JobRequest)>> {
         while self.ctx.store.read(queue::is_waiting).await? {
             let Some(job) = self.ctx.store.write(queue::claim).await? else {
@@ -25,28 +26,24 @@ impl Daemon {
             };
             match JobRequest::read(&job.request) {
                 Ok(request) => return Ok(Some((job, request))),
-                Err(why) => {
-                    let why = printable(&why, LOGGED_CHARS_MAX);
+                Err(error) => {
+                    let error = printable(&error, LOGGED_CHARS_MAX);
                     let request = printable(&job.request, LOGGED_CHARS_MAX);
-                    tracing::warn!(job = job.job, why, request, "cannot read a job; it fails");
-                    self.answer_job(
-                        &job,
-                        &Report::of_none(&self.ctx, RunError::UnreadableJob(why)).await,
-                    )
-                    .await?;
+                    tracing::warn!(job = job.job, error, request, "job failed: unreadable request");
+                    self.fail_job(&job, RunError::UnreadableJob(error)).await?;
                 }
             }
         }
         Ok(None)
     }
 
-    /// Does a job as a run of its own, and leaves the answer for whoever asked.
+    /// Executes a job as its own run and stores the answer for the process that submitted it.
     pub(super) async fn do_job(&mut self, job: Job, request: JobRequest) -> Result<Step, RunError> {
         if let Some(days) = request.backfill_days {
-            tracing::info!(job = job.job, days, "a backfill was handed over");
-            self.backfill_job
-                .push_back(BackfillJob { job: job.job, work: Backfill::of_days(days) });
-            return Ok(Step::Go);
+            tracing::info!(job = job.job, days, "backfill job accepted");
+            let work = Backfill::of_days(days);
+            self.backfill_jobs.push_back(BackfillJob { job: job.job, work });
+            return Ok(Step::Continue);
         }
         let options = RunOptions {
             trigger: "job",
@@ -57,62 +54,70 @@ impl Daemon {
             verify: request.verify,
             ..RunOptions::default()
         };
-        let asked = printable(&job.request, LOGGED_CHARS_MAX);
-        tracing::info!(job = job.job, request = asked, "doing a job for another process");
+        let logged = printable(&job.request, LOGGED_CHARS_MAX);
+        tracing::info!(job = job.job, request = logged, "job started");
         let wait =
             self.settings.request_settings.max_wait.max(self.wait_left(&job, request.max_wait_s));
-        // Broken off by a stop, the job stays with the queue, for the next daemon.
-        let Some(report) = self.sync_once(&options, Some(wait)).await else { return Ok(Step::End) };
+        // An interrupted job stays in the queue for the next daemon.
+        let Some(report) = self.sync_once(&options, Some(wait)).await else {
+            return Ok(Step::Stop);
+        };
         self.answer_job(&job, &report).await?;
-        self.digest(report).await
+        self.finish_run(report).await
     }
 
-    /// What is left of the time that whoever handed it over waits.
+    /// Returns how much longer the submitting process waits.
     fn wait_left(&self, job: &Job, max_wait_s: u64) -> Duration {
-        let since = self.now().signed_duration_since(instant::from_micros(job.created_at));
-        Duration::from_secs(max_wait_s).saturating_sub(since.to_std().unwrap_or_default())
+        let age = self.now().signed_duration_since(instant::from_micros(job.created_at));
+        Duration::from_secs(max_wait_s).saturating_sub(age.to_std().unwrap_or_default())
     }
 
-    /// Answers what cannot be done while the key is refused, rather than keep anybody waiting for it.
+    /// Fails the next job while the key is refused, so that its process does not wait. Returns whether there was one.
     pub(super) async fn refuse_job(&mut self, refusal: &RunError) -> Result<bool, RunError> {
-        let (Some(stop), Some((job, _))) = (refusal.about_key(), self.claim_job().await?) else {
+        let (Some(error), Some((job, _))) = (refusal.about_key(), self.claim_job().await?) else {
             return Ok(false);
         };
-        self.answer_job(&job, &Report::of_none(&self.ctx, stop).await).await?;
+        self.fail_job(&job, error).await?;
         Ok(true)
     }
 
-    /// A job while the API is down: whoever asks is told within moments, by a request of its own,
-    /// rather than kept waiting for the next attempt. `None`: there is none, or the API is not down.
+    /// Tries a job during an outage with a single request, so that its process gets an answer quickly. Returns
+    /// `None` without a job or an outage.
     pub(super) async fn job_in_outage(&mut self) -> Result<Option<Step>, RunError> {
         if !self.state.is_unanswered() {
             return Ok(None);
         }
         let Some((job, request)) = self.claim_job().await? else { return Ok(None) };
-        // A backfill is followed until the outage is over.
+        // A backfill waits until the outage is over.
         if request.backfill_days.is_some() {
             return self.do_job(job, request).await.map(Some);
         }
-        match self.try_key().await {
-            None => Ok(Some(Step::End)),
-            Some(Ok(())) => {
-                self.answers_again();
+        match self.check_key().await? {
+            KeyCheck::Stopped => Ok(Some(Step::Stop)),
+            KeyCheck::Accepted => {
+                self.outage_over();
                 self.do_job(job, request).await.map(Some)
             }
-            Some(Err(RunError::Store(error))) => Err(RunError::Store(error)),
-            Some(Err(stop)) => {
-                self.note_stop(&stop).await;
-                self.answer_job(&job, &Report::of_none(&self.ctx, stop).await).await?;
-                Ok(Some(Step::Go))
+            KeyCheck::Failed(error) => {
+                self.fail_job(&job, error).await?;
+                Ok(Some(Step::Continue))
             }
         }
     }
 
+    async fn fail_job(&self, job: &Job, error: RunError) -> StoreResult<()> {
+        self.answer_job(job, &Report::of_none(&self.ctx, error).await).await
+    }
+
     async fn answer_job(&self, job: &Job, report: &Report) -> StoreResult<()> {
-        let answer = (self.hooks.answer)(report);
+        self.finish_job(job.job, &(self.hooks.answer)(report)).await
+    }
+
+    /// Stores the answer to a job and marks it as done.
+    pub(super) async fn finish_job(&self, job: i64, answer: &JobAnswer) -> StoreResult<()> {
         let exit_code = answer.exit_code;
-        let answer = serde_json::to_string(&answer).unwrap_or_default();
-        let (job, at) = (job.job, self.ctx.fetcher.stamp());
+        let answer = serde_json::to_string(answer).unwrap_or_default();
+        let at = self.ctx.fetcher.stamp();
         self.ctx.store.write(move |tx| queue::finish(tx, job, exit_code, &answer, at)).await
     }
 }

@@ -1,91 +1,85 @@
-//! A key that does not work: polling stops, the process and what is queued stay, and the key source
-//! is read again and tried, slowly, until it works.
+//! Reload of settings and key. A key that does not work pauses polling, but the process and the queued writes stay; the
+//! key source is read and tried again with a growing pause until the key works.
 
 use crate::api::Client;
+use crate::daemon::failures::KeyCheck;
 use crate::daemon::hooks::{Reloaded, ServiceState};
 use crate::daemon::service::{Daemon, Step};
 use crate::daemon::state::Probe;
 use crate::sync::{self, RunError};
 
 impl Daemon {
-    /// Reads the key again and asks whose it is.
+    /// Reads the key again and tries it.
     pub(super) async fn probe_key(&mut self) -> Result<Step, RunError> {
         match (self.hooks.reload)() {
-            Ok(reloaded) => drop(self.take_up(reloaded)),
-            Err(error) => tracing::warn!(error, "the key could not be read again"),
+            Ok(reloaded) => drop(self.apply(reloaded)),
+            Err(error) => tracing::warn!(error, "cannot read the key again"),
         }
-        match self.try_key().await {
-            None => Ok(Step::End),
-            Some(Ok(())) => {
-                tracing::info!("the key works");
-                self.unverified = None;
-                self.key_works();
-                Ok(Step::Go)
+        match self.check_key().await? {
+            KeyCheck::Stopped => return Ok(Step::Stop),
+            KeyCheck::Accepted => {
+                tracing::info!("key accepted");
+                self.unverified_key = None;
+                self.key_accepted();
             }
-            Some(Err(RunError::Store(error))) => Err(RunError::Store(error)),
-            Some(Err(stop)) => {
-                self.note_stop(&stop).await;
-                Ok(Step::Go)
-            }
+            KeyCheck::Failed(_) => {}
         }
+        Ok(Step::Continue)
     }
 
-    /// Reads settings and key anew, as a call asked for.
+    /// Reloads settings and key on a signal.
     pub(super) async fn reload(&mut self) -> Step {
         (self.hooks.notify)(&ServiceState::Reloading);
-        let step = self.renew().await;
+        let step = self.reload_settings().await;
         (self.hooks.notify)(&ServiceState::Ready);
-        self.shown.clear();
+        self.status.clear();
         step
     }
 
-    /// Takes up new settings at once, and a new key when it is verified.
-    pub(super) async fn renew(&mut self) -> Step {
+    /// Applies new settings immediately, and a new key once the API accepts it.
+    pub(super) async fn reload_settings(&mut self) -> Step {
         let reloaded = match (self.hooks.reload)() {
             Ok(reloaded) => reloaded,
             Err(error) => {
-                tracing::error!(error, "nothing is changed, because the settings cannot be read");
-                return Step::Go;
+                tracing::error!(error, "reload failed; settings and key unchanged");
+                return Step::Continue;
             }
         };
-        let former = self.take_up(reloaded);
+        let former = self.apply(reloaded);
         self.ctx.fetcher.reset_wait();
-        match self.or_stop(|ctx| Box::pin(sync::identify::identify(ctx))).await {
-            None => return Step::End,
+        match self.unless_stopped(|ctx| Box::pin(sync::identify::identify(ctx))).await {
+            None => return Step::Stop,
             Some(Ok(())) => {
-                tracing::info!("settings and key are taken up");
-                self.unverified = None;
-                self.key_works();
+                tracing::info!("settings and key reloaded");
+                self.unverified_key = None;
+                self.key_accepted();
             }
-            Some(Err(stop)) => {
+            Some(Err(error)) => {
                 self.ctx.fetcher.replace_client(former);
-                self.stay_with_old_key(&stop);
+                self.keep_old_key(&error);
             }
         }
-        Step::Go
+        Step::Continue
     }
 
-    /// A key that is refused is left alone; one of which nobody could say anything is tried again.
-    fn stay_with_old_key(&mut self, stop: &RunError) {
-        if stop.about_key().is_some() {
-            self.unverified = None;
+    /// A refused key is not tried again; a key that could not be verified is.
+    fn keep_old_key(&mut self, error: &RunError) {
+        if error.about_key().is_some() {
+            self.unverified_key = None;
             tracing::error!(
-                error = %stop,
-                "the key does not work and the old one stays; a systemd credential only changes with a restart"
+                %error,
+                "new key refused, old key kept; a systemd credential changes only with a restart"
             );
             return;
         }
         let now = self.uptime();
-        let trouble = self.unverified.map_or(Probe::first(now), |before| before.later(now));
-        self.unverified = Some(trouble);
-        tracing::warn!(
-            error = %stop,
-            "settings are taken up; whether the key works cannot be told now, so the old one stays until it can"
-        );
+        let probe = self.unverified_key.map_or(Probe::first(now), |probe| probe.next_probe(now));
+        self.unverified_key = Some(probe);
+        tracing::warn!(%error, "settings reloaded; new key not verified, old key kept until it is");
     }
 
-    /// Puts settings and key in force; gives back what sent with the old key.
-    fn take_up(&mut self, reloaded: Reloaded) -> Client {
+    /// Applies settings and key. Returns the client with the old key.
+    fn apply(&mut self, reloaded: Reloaded) -> Client {
         self.ctx.fetcher.set_request_settings(reloaded.settings.request_settings);
         self.ctx.freshness = reloaded.settings.freshness_target;
         self.settings = reloaded.settings;

@@ -1,17 +1,15 @@
-//! The loop: the same run, again and again, woken by the next due time, a cron full sync, a job that
-//! another process handed over, or a signal.
+//! The daemon: a scheduler loop around the same run that `sync` makes, woken by the next due time, a full-sync schedule
+//! (cron), a job that another process submitted, or a signal.
 //!
-//! The front supplies the calls (signals), the notify (systemd), and a way to read settings and key
-//! anew; nothing here knows where they come from. Every way out of a run moves the next attempt
-//! forward: what fails is tried again after a growing pause, per kind where it is a kind's own
-//! trouble, for everything where it is everybody's.
-
+//! The caller supplies [`DaemonHooks`]: signals, notifications to the service manager (systemd readiness, status,
+//! watchdog heartbeat), and a function that reloads settings and key. After every run, successful or not, the next
+//! attempt is scheduled: a failed kind is retried with its own backoff, a failure of the API, the key or the database
+//! pauses everything.
 //!
-//! [`state`] says what the daemon is about and what leads where; [`service`] is the loop; the others are
-//! its parts: [`jobs`] of other processes, [`days`] that have ended, what [`failures`] a run, a new [`key`],
-//! and how it [`wait`]s.
+//! [`state`] holds the states and transitions, [`service`] the loop, [`jobs`] the submitted jobs, [`backfill`] the daily
+//! metrics, [`failures`] what a failed run leads to, [`key`] the reload of settings and key, [`wait`] the waiting.
 
-mod days;
+mod backfill;
 mod failures;
 mod heartbeat;
 mod hooks;
@@ -23,6 +21,6 @@ mod state;
 mod wait;
 
 pub use heartbeat::Heartbeat;
-pub use hooks::{DaemonHooks, DaemonSettings, Note, Reloaded, ServiceState, Signal};
-pub use job_request::{Answer, JobRequest};
+pub use hooks::{DaemonHooks, DaemonSettings, OnRun, Reloaded, ServiceState, Signal};
+pub use job_request::{JobAnswer, JobRequest};
 pub use service::run;

@@ -1,6 +1,5 @@
-//! An export in a bucket of S3 or of anything that speaks like it. Files are written to a folder on
-//! this machine first ([`StagingFolder`]), so that the database is not read at the pace of the network,
-//! and then uploaded: an object is replaced as a whole, when its last byte has arrived.
+//! Export to a bucket of S3 or an S3-compatible service. Files are staged in a local folder ([`StagingFolder`]), so that the
+//! read transaction does not last as long as the upload, and then uploaded. An upload replaces an object atomically.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -15,62 +14,61 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStoreExt, PutPayload, RetryConfig, WriteMultipart};
 use tokio::runtime::Runtime;
 
-use crate::export::destination::{Changes, Destination, Staged};
+use crate::export::destination::{Changes, Destination, StagedFile};
 use crate::export::error::{ExportError, at};
 use crate::export::manifest::NAME;
 use crate::export::staging_folder::StagingFolder;
 
-/// What an address of a bucket begins with.
+/// Scheme of an S3 address.
 const S3: &str = "s3://";
 
-/// Larger files are uploaded in parts of this length, bytes; S3 allows 10,000 of them.
+/// Size of a part of a multipart upload, bytes. S3 allows 10,000 parts.
 const PART_BYTES: usize = 8 << 20;
 
-/// Parts that are under way at a time.
+/// Maximum number of concurrent part uploads.
 const PARTS_MAX: usize = 3;
 
-/// How long a request is tried again.
+/// Bounds of the retries of one request.
 const RETRY_TIME_MAX: Duration = Duration::from_secs(60);
 const RETRIES_MAX: usize = 5;
 
-/// What variables of the environment that say how to reach S3 begin with.
+/// Prefix of the environment variables that configure S3.
 pub const VARIABLES: &str = "AWS_";
 
-/// A prefix in a bucket that holds an export, or will.
+/// An export below a prefix in a bucket.
 pub struct Bucket {
     address: String,
     prefix: String,
     store: Arc<AmazonS3>,
     recorded: Option<Vec<u8>>,
     lengths: BTreeMap<String, u64>,
-    aside: StagingFolder,
+    staging: StagingFolder,
     runtime: Runtime,
 }
 
 impl Bucket {
-    /// Whether an address is that of a bucket.
+    /// Whether the address is a URL rather than a folder.
     pub fn is_address(address: &str) -> bool {
         address.contains("://")
     }
 
-    /// Looks at what is there. `variables` say how to reach the bucket and who asks:
-    /// `AWS_ACCESS_KEY_ID` and the other usual ones.
+    /// Reads the manifest and lists the objects. `variables` are `AWS_ACCESS_KEY_ID` and the other usual ones; unknown
+    /// variables are ignored.
     pub fn open(
         address: &str,
         variables: impl IntoIterator<Item = (String, String)>,
-        aside: StagingFolder,
+        staging: StagingFolder,
         runtime: Runtime,
     ) -> Result<Self, ExportError> {
-        let unusable =
-            |reason: String| ExportError::Address { address: address.to_owned(), reason };
-        let Some(place) = address.strip_prefix(S3) else {
-            return Err(unusable("only folders and s3:// are known".to_owned()));
+        let invalid = |reason: String| ExportError::Address { address: address.to_owned(), reason };
+        let Some(path) = address.strip_prefix(S3) else {
+            return Err(invalid("use a folder or s3://".to_owned()));
         };
-        let (name, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let (name, prefix) = path.split_once('/').unwrap_or((path, ""));
         if name.is_empty() {
-            return Err(unusable("it names no bucket".to_owned()));
+            return Err(invalid("the bucket's name is missing".to_owned()));
         }
-        // Only the first installation takes effect, and whoever was first is as good.
+        // Fails if a provider is already installed, which then is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let retry = RetryConfig {
             max_retries: RETRIES_MAX,
@@ -79,28 +77,27 @@ impl Bucket {
         };
         let mut builder = AmazonS3Builder::new().with_retry(retry);
         for (name, value) in variables {
-            // Variables that are not about S3 are somebody else's.
             if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
                 builder = builder.with_config(key, value);
             }
         }
         let store = builder.with_bucket_name(name).build();
-        let store = store.map_err(|error| unusable(error.to_string()))?;
+        let store = store.map_err(|error| invalid(error.to_string()))?;
         let mut bucket = Self {
             address: address.trim_end_matches('/').to_owned(),
             prefix: prefix.trim_matches('/').to_owned(),
             store: Arc::new(store),
             recorded: None,
             lengths: BTreeMap::new(),
-            aside,
+            staging,
             runtime,
         };
-        (bucket.recorded, bucket.lengths) = bucket.runtime.block_on(bucket.look())?;
+        (bucket.recorded, bucket.lengths) = bucket.runtime.block_on(bucket.read_existing())?;
         Ok(bucket)
     }
 
-    /// Reads the manifest, and what objects there are.
-    async fn look(&self) -> Result<(Option<Vec<u8>>, BTreeMap<String, u64>), ExportError> {
+    /// Reads the manifest, and the lengths of all objects.
+    async fn read_existing(&self) -> Result<(Option<Vec<u8>>, BTreeMap<String, u64>), ExportError> {
         let failed = |error| self.failed(NAME, error);
         let recorded = match self.store.get(&self.key(NAME)).await {
             Ok(found) => Some(found.bytes().await.map_err(failed)?.to_vec()),
@@ -128,8 +125,7 @@ impl Bucket {
         }
     }
 
-    /// Puts everything in its place.
-    async fn put_all(&self, changes: Changes) -> Result<(), ExportError> {
+    async fn publish_all(&self, changes: Changes) -> Result<(), ExportError> {
         self.put_bytes(NAME, changes.before.into()).await?;
         for file in &changes.files {
             self.upload(file).await?;
@@ -141,40 +137,44 @@ impl Bucket {
         self.put_bytes(NAME, changes.after.into()).await
     }
 
-    async fn upload(&self, staged: &Staged) -> Result<(), ExportError> {
-        let file = std::fs::File::open(&staged.aside).map_err(at(&staged.aside))?;
+    async fn upload(&self, staged: &StagedFile) -> Result<(), ExportError> {
+        let file = std::fs::File::open(&staged.staged).map_err(at(&staged.staged))?;
         self.upload_from(file, staged).await
     }
 
-    async fn upload_from(&self, mut file: impl Read, staged: &Staged) -> Result<(), ExportError> {
+    async fn upload_from(
+        &self,
+        mut file: impl Read,
+        staged: &StagedFile,
+    ) -> Result<(), ExportError> {
         let failed = |error| self.failed(&staged.path, error);
-        let mut part = || -> Result<Bytes, ExportError> {
+        let mut read_part = || -> Result<Bytes, ExportError> {
             let mut bytes = Vec::new();
             let read = (&mut file).take(PART_BYTES as u64).read_to_end(&mut bytes);
-            read.map_err(at(&staged.aside))?;
+            read.map_err(at(&staged.staged))?;
             Ok(bytes.into())
         };
-        let mut next = part()?;
-        if next.len() < PART_BYTES {
-            return self.put_bytes(&staged.path, next).await;
+        let mut part = read_part()?;
+        if part.len() < PART_BYTES {
+            return self.put_bytes(&staged.path, part).await;
         }
         let upload = self.store.put_multipart(&self.key(&staged.path)).await.map_err(failed)?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
         let sent: Result<(), ExportError> = async {
-            while !next.is_empty() {
+            while !part.is_empty() {
                 upload.wait_for_capacity(PARTS_MAX).await.map_err(failed)?;
-                upload.put(next);
-                next = part()?;
+                upload.put(part);
+                part = read_part()?;
             }
             Ok(())
         }
         .await;
         if let Err(error) = sent {
-            // The parts that arrived cost money as long as they are kept.
+            // Parts that are not removed cost money.
             let _ = upload.abort().await;
             return Err(error);
         }
-        // Aborts by itself when it fails.
+        // Aborts the upload on failure.
         upload.finish().await.map_err(failed)?;
         Ok(())
     }
@@ -207,12 +207,12 @@ impl Destination for Bucket {
         self.lengths.get(path).copied()
     }
 
-    fn aside(&self) -> &Path {
-        self.aside.path()
+    fn staging(&self) -> &Path {
+        self.staging.path()
     }
 
-    fn put(&self, changes: Changes) -> Result<(), ExportError> {
-        self.runtime.block_on(self.put_all(changes))
+    fn publish(&self, changes: Changes) -> Result<(), ExportError> {
+        self.runtime.block_on(self.publish_all(changes))
     }
 }
 
@@ -229,13 +229,13 @@ mod tests {
 
     use super::*;
 
-    type Seen = Arc<Mutex<Vec<String>>>;
+    type RequestLog = Arc<Mutex<Vec<String>>>;
 
-    /// An empty bucket that takes what it is sent, and notes methods and queries.
-    async fn answer(State(seen): State<Seen>, request: Request) -> Response {
+    /// An empty bucket that accepts all uploads, and logs methods and queries.
+    async fn answer(State(log): State<RequestLog>, request: Request) -> Response {
         let query = request.uri().query().unwrap_or_default().to_owned();
         let method = request.method().to_string();
-        seen.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{method} {query}"));
+        log.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{method} {query}"));
         let _ = axum::body::to_bytes(request.into_body(), usize::MAX).await;
         match method.as_str() {
             "GET" if query.contains("list-type") => "<ListBucketResult/>".into_response(),
@@ -248,49 +248,48 @@ mod tests {
         }
     }
 
-    fn serve(seen: Seen) -> String {
+    fn serve(log: RequestLog) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
             Runtime::new().unwrap().block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                let app = Router::new().fallback(answer).with_state(seen);
+                let app = Router::new().fallback(answer).with_state(log);
                 axum::serve(listener, app).await
             })
         });
         format!("http://{address}")
     }
 
-    /// A disk that fails.
-    struct Broken;
+    /// A reader that fails, as a defective disk does.
+    struct FailingReader;
 
-    impl Read for Broken {
+    impl Read for FailingReader {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
             Err(io::Error::other("input/output error"))
         }
     }
 
-    /// They cost money until somebody finds them.
     #[test]
-    fn a_read_error_leaves_no_uploaded_parts_behind() {
-        let seen = Seen::default();
+    fn read_error_aborts_the_multipart_upload() {
+        let log = RequestLog::default();
         let folder = tempfile::tempdir().unwrap();
         let variables = [
-            ("AWS_ENDPOINT_URL", serve(Arc::clone(&seen))),
+            ("AWS_ENDPOINT_URL", serve(Arc::clone(&log))),
             ("AWS_ALLOW_HTTP", "true".to_owned()),
             ("AWS_ACCESS_KEY_ID", "id".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value));
-        let aside = StagingFolder::create(&folder.path().join("m.db"), folder.path()).unwrap();
-        let bucket = Bucket::open("s3://b/x", variables, aside, Runtime::new().unwrap()).unwrap();
-        let source = io::repeat(b'x').take(PART_BYTES as u64 * 2 + 1).chain(Broken);
-        let staged = Staged { path: "a.csv".to_owned(), aside: bucket.aside().join("1") };
+        let staging = StagingFolder::create(&folder.path().join("m.db"), folder.path()).unwrap();
+        let bucket = Bucket::open("s3://b/x", variables, staging, Runtime::new().unwrap()).unwrap();
+        let source = io::repeat(b'x').take(PART_BYTES as u64 * 2 + 1).chain(FailingReader);
+        let staged = StagedFile { path: "a.csv".to_owned(), staged: bucket.staging().join("1") };
         let failed = bucket.runtime.block_on(bucket.upload_from(source, &staged)).unwrap_err();
         assert!(matches!(failed, ExportError::Io { .. }), "{failed}");
-        let seen = seen.lock().unwrap();
-        assert!(seen.iter().any(|request| request.starts_with("POST uploads")), "{seen:?}");
-        assert!(seen.iter().any(|request| request == "DELETE uploadId=u"), "{seen:?}");
+        let log = log.lock().unwrap();
+        assert!(log.iter().any(|request| request.starts_with("POST uploads")), "{log:?}");
+        assert!(log.iter().any(|request| request == "DELETE uploadId=u"), "{log:?}");
     }
 }

@@ -1,43 +1,43 @@
-//! What an export needs of the place where it goes.
+//! Interface of the place an export is written to.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::export::error::ExportError;
 
-/// Where an export goes.
+/// A place that holds an export: a folder or a bucket.
 pub trait Destination {
-    /// The manifest of the export that is there.
+    /// The manifest of the existing export, if there is one.
     fn recorded(&self) -> Option<&[u8]>;
 
-    /// The length of the file that is there.
+    /// The length of an existing file, bytes.
     fn length(&self, path: &str) -> Option<u64>;
 
-    /// A folder for files that are being written.
-    fn aside(&self) -> &Path;
+    /// The folder in which new files are staged.
+    fn staging(&self) -> &Path;
 
-    /// Puts everything in its place, the manifest last.
-    fn put(&self, changes: Changes) -> Result<(), ExportError>;
+    /// Publishes the staged files, the manifest last.
+    fn publish(&self, changes: Changes) -> Result<(), ExportError>;
 }
 
-/// A file that is written and waits at a place aside.
+/// A complete file in the staging folder.
 #[derive(Debug)]
-pub struct Staged {
-    /// Where it belongs.
+pub struct StagedFile {
+    /// Final path, below the root of the export.
     pub path: String,
-    /// Where it is.
-    pub aside: PathBuf,
+    /// Path in the staging folder.
+    pub staged: PathBuf,
 }
 
-/// What is to be put in its place.
+/// Changes to publish.
 #[derive(Debug)]
 pub struct Changes {
     /// New files.
-    pub files: Vec<Staged>,
-    /// Files to be removed.
+    pub files: Vec<StagedFile>,
+    /// Files to remove.
     pub removed: BTreeSet<String>,
-    /// The manifest for the time in between, when anything changes.
+    /// The manifest to write before the first change.
     pub before: Vec<u8>,
-    /// The manifest for when all is in place.
+    /// The manifest to write after the last change.
     pub after: Vec<u8>,
 }

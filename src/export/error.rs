@@ -1,66 +1,66 @@
-//! What can go wrong with an export, by what the user can do about it.
+//! Errors of an export, by what the user can do about them.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::store::StoreError;
 
-/// Why there is no export.
+/// Reason why an export failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The database.
+    /// The database cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no such table.
-    #[error("there is no table or view `{name}` to export")]
+    /// The requested table does not exist.
+    #[error("unknown table or view `{name}`")]
     UnknownTable {
-        /// The name.
+        /// The requested name.
         name: String,
-        /// The names there are.
+        /// The existing names.
         known: Vec<String>,
     },
-    /// What stands where a file is to be written is none of ours.
-    #[error("{0} is there already, and is not of an export")]
+    /// A file that no export wrote is in the way.
+    #[error("`{0}` already exists and was not written by an export")]
     NotOurs(String),
-    /// What is there was exported otherwise.
-    #[error("the destination cannot be used: {0}")]
+    /// The destination holds another kind of export.
+    #[error("cannot use the destination: {0}")]
     OtherExport(String),
-    /// Somebody else is exporting to there.
+    /// Another export to the same folder is running.
     #[error("another export is writing to {}", .0.display())]
     Busy(PathBuf),
-    /// The address or the settings of the bucket.
-    #[error("cannot use {address}: {reason}")]
+    /// The address or the settings of the bucket are wrong.
+    #[error("cannot use `{address}`: {reason}")]
     Address {
         /// The address.
         address: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// What is asked for cannot be written to stdout.
+    /// The requested export cannot be written to stdout.
     #[error("cannot export to stdout: {0}")]
     NoStream(&'static str),
-    /// A line could not be written to stdout.
+    /// Writing to stdout failed.
     #[error("cannot write to stdout: {0}")]
     Stream(#[source] io::Error),
-    /// A file could not be written.
+    /// Writing a file failed.
     #[error("cannot write {}: {source}", .path.display())]
     Io {
-        /// Which one.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The bucket did not do what it was asked to.
+    /// A request to the bucket failed.
     #[error("{address}: {source}")]
     Bucket {
-        /// What it was about.
+        /// The object.
         address: String,
-        /// Why.
+        /// The cause.
         source: object_store::Error,
     },
 }
 
-/// Says which file an error is about.
+/// Adds the path of the file to an error.
 pub(super) fn at(path: &std::path::Path) -> impl Fn(io::Error) -> ExportError {
     move |source| ExportError::Io { path: path.to_owned(), source }
 }

@@ -1,8 +1,8 @@
-//! Rows as CSV that Excel and other spreadsheets open as they are meant (`--excel`).
+//! CSV that Excel and other spreadsheets open without changing values (`--excel`).
 //!
-//! A spreadsheet guesses what each cell is: it calculates text that looks like a formula, even that of
-//! a stranger's post, keeps 15 digits of a number, and takes ids for numbers and names for dates. It
-//! splits cells at semicolons where the comma is the decimal sign.
+//! A spreadsheet guesses the type of each cell: it evaluates text that looks like a formula (formula injection), keeps
+//! 15 digits of a number, and converts ids to numbers and names to dates. Where the comma is the decimal separator, it
+//! splits cells at semicolons.
 
 use std::io::{self, Write};
 
@@ -13,28 +13,28 @@ use crate::model::{Instant, Value};
 use crate::store::public_tables::Column;
 use crate::store::schema_docs::ValueType;
 
-/// Without it Excel reads the file in the code page of the country.
+/// Without it Excel does not read the file as UTF-8.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// Smaller numbers are exact in a spreadsheet.
+/// Integers from this magnitude on lose digits in a spreadsheet.
 const INTEGER_INEXACT_MIN: u64 = 1_000_000_000_000_000;
 
-/// The longest text within a formula of Excel.
+/// Longest text literal in an Excel formula.
 const FORMULA_TEXT_MAX: usize = 255;
 
-/// What makes a cell a formula, full-width forms included.
+/// First characters that make a cell a formula, including full-width forms.
 const FORMULA_SIGNS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
-/// Where a program that was told of another separator begins another cell.
+/// Cell separators other than the comma that a program may be set to.
 const SEPARATORS: [char; 4] = [';', '\t', '\r', '\n'];
 
-/// Writes the beginning of a file, and its header.
+/// Writes the byte order mark and the header.
 pub fn header(out: &mut impl Write, columns: &[Column]) -> io::Result<()> {
     out.write_all(BYTE_ORDER_MARK.as_bytes())?;
     csv_header(out, columns)
 }
 
-/// Writes a row as a line of CSV.
+/// Writes a row.
 pub fn row(out: &mut impl Write, columns: &[Column], row: &[Value<'_>]) -> io::Result<()> {
     let cells = columns.iter().zip(row).map(|(column, value)| cell(column.value_type, value));
     csv_row(out, &cells.collect::<Vec<Value<'_>>>())
@@ -47,7 +47,7 @@ fn cell(value_type: ValueType, value: &Value<'_>) -> Value<'static> {
         Value::Integer(number) if number.unsigned_abs() < INTEGER_INEXACT_MIN => {
             return Value::Integer(*number);
         }
-        Value::Integer(number) => return Value::Text(kept_as_text(&number.to_string()).into()),
+        Value::Integer(number) => return Value::Text(text_formula(&number.to_string()).into()),
         Value::Text(text) => text,
     };
     let time = match value_type {
@@ -57,44 +57,43 @@ fn cell(value_type: ValueType, value: &Value<'_>) -> Value<'static> {
     };
     let safe = match time {
         Some(time) => time,
-        None if is_taken_for_number(text) => kept_as_text(text),
-        None => defused(text),
+        None if looks_like_number(text) => text_formula(text),
+        None => without_formulas(text),
     };
     Value::Text(safe.into())
 }
 
-/// An instant as spreadsheets of every country read it: in UTC, to the second.
+/// Formats an instant the way spreadsheets recognize it in every locale: UTC, to the second.
 fn instant(text: &str) -> Option<String> {
     Some(Instant::parse(text)?.to_utc()?.format("%Y-%m-%d %H:%M:%S").to_string())
 }
 
-/// Whether text would become a number or a date: `7300000000000000001`, `0012`, `1e5`, `3-4`.
-fn is_taken_for_number(text: &str) -> bool {
+/// Whether a spreadsheet would convert the text to a number or a date: `7300000000000000001`, `0012`, `1e5`, `3-4`.
+fn looks_like_number(text: &str) -> bool {
     let text = text.trim_matches(' ');
     let is_part = |byte: u8| byte.is_ascii_digit() || b" .,:/+-%eE".contains(&byte);
     text.starts_with(|first: char| first.is_ascii_digit() || first == '.')
         && text.bytes().all(is_part)
 }
 
-/// Digits as a formula whose value is that text: a spreadsheet has no other way to be told.
-fn kept_as_text(digits: &str) -> String {
+/// Returns a formula whose value is the digits as text, the only way to keep them.
+fn text_formula(digits: &str) -> String {
     match digits.len() <= FORMULA_TEXT_MAX {
         true => format!("=\"{digits}\""),
         false => format!("'{digits}"),
     }
 }
 
-/// The text with an apostrophe before whatever would begin a formula.
-fn defused(text: &str) -> String {
+/// Inserts an apostrophe before every character that would start a formula.
+fn without_formulas(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    let mut is_beginning = true;
-    for letter in text.chars() {
-        if is_beginning && FORMULA_SIGNS.contains(&letter) {
+    let mut is_cell_start = true;
+    for c in text.chars() {
+        if is_cell_start && FORMULA_SIGNS.contains(&c) {
             safe.push('\'');
         }
-        is_beginning = SEPARATORS.contains(&letter)
-            || is_beginning && (letter.is_whitespace() || letter == '"');
-        safe.push(letter);
+        is_cell_start = SEPARATORS.contains(&c) || is_cell_start && (c.is_whitespace() || c == '"');
+        safe.push(c);
     }
     safe
 }
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_spreadsheet_would_guess_wrong_is_kept() {
+    fn values_survive_the_type_guesses_of_a_spreadsheet() {
         use ValueType::{Date, Instant, Integer, Text};
         for (value_type, text, expected) in [
             (Text, "7300000000000000001", "=\"7300000000000000001\""),
@@ -151,9 +150,9 @@ mod tests {
     }
 
     proptest! {
-        /// Neither where cells end at commas, nor where a program takes semicolons and tabs for it.
+        /// For every separator that a program may use.
         #[test]
-        fn no_text_becomes_a_formula(text in r#"[=+@a1"'; ,\t\r\n－-]{0,12}"#) {
+        fn text_never_becomes_a_formula(text in r#"[=+@a1"'; ,\t\r\n－-]{0,12}"#) {
             let columns = [Column { name: "c", value_type: ValueType::Text }; 2];
             let values = [Value::Text("x".into()), Value::Text(text.as_str().into())];
             let mut line = Vec::new();
@@ -165,7 +164,7 @@ mod tests {
             let of_others = line.split([';', '\t', '\r', '\n']).map(str::to_owned);
             for cell in of_commas.chain(of_others) {
                 let begins = cell.trim_start_matches(|c: char| c == '"' || c.is_whitespace());
-                let is_ours = cell.starts_with("=\"") && is_taken_for_number(cell[2..].trim_end_matches('"'));
+                let is_ours = cell.starts_with("=\"") && looks_like_number(cell[2..].trim_end_matches('"'));
                 prop_assert!(is_ours || !begins.starts_with(FORMULA_SIGNS), "{cell:?} of {line:?}");
             }
         }

@@ -1,5 +1,5 @@
-//! An export in a folder. New files are written to a folder aside, on the same file system, and
-//! renamed to their places when all of them are whole and on the disk.
+//! Export to a folder. New files are staged in a hidden folder on the same file system, and renamed to their final paths
+//! when all of them are complete and synced to disk.
 
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
@@ -10,21 +10,21 @@ use crate::export::destination::{Changes, Destination};
 use crate::export::error::{ExportError, at};
 use crate::export::manifest::NAME;
 
-/// Where files are written. Whatever is in it was left by a run that was killed.
-const ASIDE: &str = ".creatormirror-export";
+/// Name of the staging folder. If it exists at the start, a killed export left it.
+const STAGING: &str = ".creatormirror-export";
 
-/// A folder that holds an export, or will.
+/// An export in a folder.
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
-    aside: PathBuf,
+    staging: PathBuf,
     recorded: Option<Vec<u8>>,
-    // Holds the lock on the folder itself, so that nothing needs to lie beside the files.
+    // The lock is on the folder itself, so that no lock file is needed.
     _lock: File,
 }
 
 impl Folder {
-    /// Opens the folder, or makes it, so that nobody else exports to it meanwhile.
+    /// Opens or creates the folder, and locks it against other exports.
     pub fn open(root: &Path) -> Result<Self, ExportError> {
         std::fs::create_dir_all(root).map_err(at(root))?;
         let lock = File::open(root).map_err(at(root))?;
@@ -39,24 +39,24 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(at(&manifest)(error)),
         };
-        let (root, aside) = (root.to_owned(), root.join(ASIDE));
-        let folder = Self { root, aside, recorded, _lock: lock };
-        folder.clear_aside()?;
-        std::fs::create_dir(&folder.aside).map_err(at(&folder.aside))?;
+        let (root, staging) = (root.to_owned(), root.join(STAGING));
+        let folder = Self { root, staging, recorded, _lock: lock };
+        folder.remove_staging()?;
+        std::fs::create_dir(&folder.staging).map_err(at(&folder.staging))?;
         Ok(folder)
     }
 
-    /// Removes a file, and the folders that are empty without it.
+    /// Removes a file, and the folders that become empty.
     fn remove(&self, path: &str) -> Result<(), ExportError> {
-        let place = self.root.join(path);
-        match std::fs::remove_file(&place) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&place)(error)),
+        let path = self.root.join(path);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
             _ => {}
         }
-        let above = place.ancestors().skip(1);
-        for folder in above.take_while(|folder| *folder != self.root) {
+        let parents = path.ancestors().skip(1);
+        for folder in parents.take_while(|folder| *folder != self.root) {
             if std::fs::remove_dir(folder).is_err() {
-                // Something else is in it.
+                // Not empty.
                 break;
             }
         }
@@ -64,20 +64,20 @@ impl Folder {
     }
 
     fn write_manifest(&self, bytes: &[u8]) -> Result<(), ExportError> {
-        let (aside, place) = (self.aside.join(NAME), self.root.join(NAME));
+        let (staged, path) = (self.staging.join(NAME), self.root.join(NAME));
         let written = || -> io::Result<()> {
-            let mut file = File::create(&aside)?;
+            let mut file = File::create(&staged)?;
             file.write_all(bytes)?;
             file.sync_all()?;
-            std::fs::rename(&aside, &place)
+            std::fs::rename(&staged, &path)
         };
-        written().map_err(at(&place))?;
+        written().map_err(at(&path))?;
         sync(&self.root)
     }
 
-    fn clear_aside(&self) -> Result<(), ExportError> {
-        match std::fs::remove_dir_all(&self.aside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&self.aside)(error)),
+    fn remove_staging(&self) -> Result<(), ExportError> {
+        match std::fs::remove_dir_all(&self.staging) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&self.staging)(error)),
             _ => Ok(()),
         }
     }
@@ -88,31 +88,27 @@ impl Destination for Folder {
         self.recorded.as_deref()
     }
 
-    /// The length of a file; of whatever else stands there, something that no file has.
+    /// The length of a file; `u64::MAX` for anything else.
     fn length(&self, path: &str) -> Option<u64> {
         let found = std::fs::symlink_metadata(self.root.join(path)).ok()?;
         Some(if found.is_file() { found.len() } else { u64::MAX })
     }
 
-    fn aside(&self) -> &Path {
-        &self.aside
+    fn staging(&self) -> &Path {
+        &self.staging
     }
 
-    fn put(&self, changes: Changes) -> Result<(), ExportError> {
+    fn publish(&self, changes: Changes) -> Result<(), ExportError> {
         self.write_manifest(&changes.before)?;
         let mut folders = BTreeSet::new();
         for file in &changes.files {
-            let place = self.root.join(&file.path);
-            let folder = place.parent().unwrap_or(&self.root);
+            let path = self.root.join(&file.path);
+            let folder = path.parent().unwrap_or(&self.root);
             std::fs::create_dir_all(folder).map_err(at(folder))?;
-            std::fs::rename(&file.aside, &place).map_err(at(&place))?;
-            // The folder may be new, and its own name then stands in the one above.
-            folders.extend(
-                folder
-                    .ancestors()
-                    .take_while(|one| one.starts_with(&self.root))
-                    .map(Path::to_owned),
-            );
+            std::fs::rename(&file.staged, &path).map_err(at(&path))?;
+            // The folder may be new, so its parents are synced too.
+            let parents = folder.ancestors().take_while(|parent| parent.starts_with(&self.root));
+            folders.extend(parents.map(Path::to_owned));
         }
         for path in &changes.removed {
             self.remove(path)?;
@@ -126,12 +122,12 @@ impl Destination for Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left is cleared by the next run.
-        let _ = self.clear_aside();
+        // On failure, the next export removes it.
+        let _ = self.remove_staging();
     }
 }
 
-/// Makes sure that the names in a folder are on the disk. One that is gone has none.
+/// Syncs a folder's entries to disk. A folder that was removed has none.
 fn sync(folder: &Path) -> Result<(), ExportError> {
     match File::open(folder).and_then(|folder| folder.sync_all()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(folder)(error)),

@@ -1,8 +1,9 @@
-//! `manifest.json`: what an export holds, of when, and what the next one need not write again.
+//! `manifest.json`: the contents of an export, the instant of its snapshot, and the fingerprints by which the next export
+//! skips unchanged months.
 //!
-//! It is written twice. Before the first file of a run is put in its place, `pending` names all that
-//! are about to change, so that after a crash the next run knows them as its own and of unknown
-//! content. After the last, the new state of everything is recorded.
+//! It is written twice. Before the first file is published, `pending` names all files that are about to change, so that
+//! after a crash the next export knows that they are its own and that their content is unknown. After the last file, the
+//! new state is recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
@@ -11,32 +12,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::export::error::ExportError;
 use crate::model::named::named;
-use crate::store::public_tables::Table;
+use crate::store::public_tables::{Column, Table};
 
-/// Where it is, at the root of an export.
+/// File name, at the root of an export.
 pub const NAME: &str = "manifest.json";
 
-/// Raised when an export is laid out in another way.
+/// Version of the layout of an export.
 const LAYOUT: u32 = 1;
 
 named! {
-    /// What files are written.
+    /// Format of an export.
     #[derive(Deserialize)]
     #[serde(rename_all = "lowercase")]
     pub enum Format {
         /// Comma-separated values with a header; a file per table.
         Csv = "csv",
-        /// The same, written so that spreadsheets read it safely.
+        /// CSV that spreadsheets read without changing values; a file per table.
         Excel = "excel",
         /// An object per line; a file per table.
         Jsonl = "jsonl",
-        /// Parquet; a folder per table, of what grows with time a folder per month in it.
+        /// Parquet; a folder per table, partitioned by month if the table has a time column.
         Parquet = "parquet",
     }
 }
 
 impl Format {
-    /// What the names of its files end in.
+    /// The extension of its files.
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Excel => Self::Csv.name(),
@@ -45,43 +46,43 @@ impl Format {
     }
 }
 
-/// What an export holds.
+/// Contents of an export.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of the program that wrote it.
     pub creatormirror: String,
-    /// How it is laid out.
+    /// Version of the layout.
     pub layout: u32,
-    /// The format of its files.
+    /// Format of the files.
     pub format: Format,
-    /// Whose mirror it came from.
+    /// Organization of the mirror.
     pub organization_id: Option<String>,
-    /// The instant of the latest snapshot.
+    /// Instant of the latest snapshot.
     pub snapshot_at: String,
-    /// What it holds, by table.
+    /// Tables by name.
     pub tables: BTreeMap<String, TableEntry>,
-    /// Files that a run was about to write or to remove.
+    /// Files that an export was about to write or remove.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub pending: BTreeSet<String>,
 }
 
-/// What an export holds of a table.
+/// An exported table.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TableEntry {
-    /// The instant of the snapshot it is of.
+    /// Instant of its snapshot.
     pub snapshot_at: String,
-    /// Earlier months were not looked at.
+    /// First month that the export read; earlier ones were kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// How many rows its files hold.
+    /// Number of rows in its files.
     pub rows: u64,
-    /// What the rows are made of.
+    /// Columns of its rows.
     pub columns: Vec<ColumnEntry>,
     /// Its files.
     pub files: Vec<FileEntry>,
     /// Hash of the table's definition.
     pub definition: String,
-    /// Hash of what each month holds. One without rows has no file.
+    /// Fingerprint of each month's rows. A month without rows has no file.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub months: BTreeMap<String, String>,
 }
@@ -89,9 +90,9 @@ pub struct TableEntry {
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnEntry {
-    /// Its name.
+    /// Name of the column.
     pub name: String,
-    /// What it holds.
+    /// Type of its values.
     #[serde(rename = "type")]
     pub ty: String,
 }
@@ -99,19 +100,19 @@ pub struct ColumnEntry {
 /// A file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
-    /// Where it is, below the root.
+    /// Path below the root.
     pub path: String,
-    /// The month its rows are of.
+    /// Month of its rows, `YYYY-MM`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub month: Option<String>,
-    /// How many rows it holds.
+    /// Number of rows.
     pub rows: u64,
-    /// How long it is.
+    /// Length, bytes.
     pub bytes: u64,
 }
 
 impl Manifest {
-    /// A manifest of nothing yet.
+    /// Returns an empty manifest.
     pub fn new(format: Format, organization_id: Option<&str>) -> Self {
         Self {
             creatormirror: env!("CARGO_PKG_VERSION").to_owned(),
@@ -124,7 +125,11 @@ impl Manifest {
         }
     }
 
-    /// Reads one, and insists that it is of an export like this one.
+    /// Parses the manifest of an existing export.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError::OtherExport`] if it has another layout, format or organization, or names a path outside of the root.
     pub fn read(
         bytes: &[u8],
         format: Format,
@@ -132,9 +137,9 @@ impl Manifest {
     ) -> Result<Self, ExportError> {
         let other = |why: String| ExportError::OtherExport(why);
         let found: Self = serde_json::from_slice(bytes)
-            .map_err(|error| other(format!("its {NAME} is not of an export: {error}")))?;
+            .map_err(|error| other(format!("{NAME} is not a manifest of an export: {error}")))?;
         if found.layout != LAYOUT {
-            return Err(other(format!("it is laid out by another version ({})", found.layout)));
+            return Err(other(format!("{NAME} has the unsupported layout {}", found.layout)));
         }
         if found.format != format {
             return Err(other(format!("it holds an export to {}", found.format.name())));
@@ -143,21 +148,21 @@ impl Manifest {
             return Err(other("it holds an export of another organization".to_owned()));
         }
         if let Some(path) = found.paths().into_iter().find(|path| !is_below(path)) {
-            return Err(other(format!("its {NAME} names `{path}`")));
+            return Err(other(format!("{NAME} names a file outside of it: `{path}`")));
         }
         Ok(found)
     }
 
-    /// Every file that an export wrote, or was about to.
+    /// Returns every file that an export wrote or was about to write.
     pub fn paths(&self) -> BTreeSet<&str> {
         let files = self.tables.values().flat_map(|table| &table.files);
         let pending = self.pending.iter().map(String::as_str);
         files.map(|file| file.path.as_str()).chain(pending).collect()
     }
 
-    /// The manifest as it is written.
+    /// Serializes the manifest.
     pub fn to_bytes(&self) -> Vec<u8> {
-        // Strings, numbers and lists of them are always JSON.
+        // Serialization cannot fail: all keys are strings.
         let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
         bytes.push(b'\n');
         bytes
@@ -165,27 +170,27 @@ impl Manifest {
 }
 
 impl TableEntry {
-    /// Whether rows of this table would still be written as they were.
+    /// Whether the definition and the columns of the table are unchanged.
     pub fn is_like(&self, table: &Table) -> bool {
         self.definition == definition(table) && self.columns == columns(table)
     }
 }
 
-/// A table's columns as they are recorded.
+/// Returns a table's columns for the manifest.
 pub fn columns(table: &Table) -> Vec<ColumnEntry> {
-    let entry = |column: &crate::store::public_tables::Column| ColumnEntry {
+    let entry = |column: &Column| ColumnEntry {
         name: column.name.to_owned(),
         ty: column.value_type.name().to_owned(),
     };
     table.columns.iter().map(entry).collect()
 }
 
-/// A table's definition as it is recorded.
+/// Returns the hash of a table's definition for the manifest.
 pub fn definition(table: &Table) -> String {
     format!("{:016x}", table.definition)
 }
 
-/// Whether a path leads to something below the root.
+/// Whether a relative path stays below the root.
 fn is_below(path: &str) -> bool {
     !path.is_empty()
         && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
@@ -202,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_that_leads_outside_is_refused() {
+    fn rejects_paths_outside_of_the_export() {
         assert!(Manifest::read(&manifest("a/b.csv"), Format::Csv, Some("o")).is_ok());
         for path in ["../a", "/etc/passwd", "a/../../b", "", "./a"] {
             assert!(Manifest::read(&manifest(path), Format::Csv, Some("o")).is_err(), "{path}");
@@ -210,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn exports_of_another_kind_are_left_alone() {
+    fn rejects_manifests_of_other_exports() {
         let bytes = manifest("a");
         assert!(Manifest::read(&bytes, Format::Jsonl, Some("o")).is_err());
         assert!(Manifest::read(&bytes, Format::Csv, Some("other")).is_err());

@@ -1,22 +1,22 @@
-//! Tables and views for tools outside SQLite, as CSV, JSON Lines or Parquet.
+//! Export of tables and views for tools outside SQLite, as CSV, JSON Lines or Parquet.
 //!
-//! An export is a folder, or a prefix in a bucket: files, and a [`manifest`] that records what they
-//! hold and of which instant. [`run`] reads one snapshot of the database into files at a place
-//! aside ([`stage`]) and only then, when reading is over, puts them in theirs, the manifest last:
-//! [`folder`] by renaming, [`bucket`] by uploading. Whatever ends a run before that, the export is
-//! as it was; what ends it in between is known to the next run from the manifest and made good.
+//! An export is a folder, or a prefix in a bucket, with files and a [`manifest`] of their contents. [`run`] writes one
+//! snapshot of the database to staged files ([`stage`]). When all are complete, it publishes them, the manifest last:
+//! [`folder`] by renaming, [`bucket`] by uploading. A failure before that leaves the export unchanged; after a failure
+//! during it, the next export repairs it with the help of the manifest.
 //!
-//! In Parquet, what grows with time is kept by month, and a month is written only when its
-//! fingerprint differs from the recorded one ([`decide`]). Nothing is deleted that the manifest does
-//! not name.
+//! Parquet tables with a time column are partitioned by month, and a month is written only when its fingerprint differs
+//! from the recorded one ([`month_plan`]). Only files named in the manifest are removed.
 
 mod bucket;
-mod decide;
+
 mod destination;
 mod error;
 mod excel;
 mod folder;
+mod lines;
 pub mod manifest;
+mod month_plan;
 mod parquet;
 mod stage;
 mod staging_folder;
@@ -33,108 +33,102 @@ pub use destination::Destination;
 pub use error::ExportError;
 pub use folder::Folder;
 pub use manifest::Format;
-pub use stage::{Exported, Watch};
+pub use stage::{ExportedTable, OnRows};
 pub use staging_folder::StagingFolder;
 
 use crate::clock::Clock;
 use crate::model::instant;
-use crate::store::public_tables::RowFilter;
+use crate::store::public_tables::{RowFilter, Table};
 use crate::store::{Database, instance, public_tables};
 use destination::Changes;
 use manifest::Manifest;
-use stage::{Stage, WATCHED_ROWS};
+use stage::{REPORTED_ROWS, Stage};
 
-/// What is to be exported.
+/// Options of an export.
 #[derive(Debug, Clone)]
-pub struct Request {
-    /// To which format.
+pub struct ExportRequest {
+    /// Format of the files.
     pub format: Format,
-    /// Which tables and views; none stands for all.
+    /// Tables and views; all if empty.
     pub tables: Vec<String>,
-    /// Of what grows with time, only this month, `YYYY-MM`, and later ones.
+    /// First month, `YYYY-MM`, of tables with a time column.
     pub since: Option<String>,
 }
 
-/// What was exported.
+/// Result of an export.
 #[derive(Debug, Clone)]
-pub struct Outcome {
-    /// The instant of the snapshot.
+pub struct ExportReport {
+    /// Instant of the snapshot.
     pub at: DateTime<Utc>,
-    /// By table, in order of their names.
-    pub tables: Vec<Exported>,
+    /// Tables in the order of their names.
+    pub tables: Vec<ExportedTable>,
 }
 
-/// Sees whether there is what is asked for, before anything is made.
-pub fn check(store: &Database, request: &Request) -> Result<(), ExportError> {
+/// Checks that all requested tables exist, before a destination is created.
+pub fn check(store: &Database, request: &ExportRequest) -> Result<(), ExportError> {
     selected(store.read(public_tables::tables)?, &request.tables)?;
     Ok(())
 }
 
-/// Exports the database to where `destination` is.
+/// Exports one snapshot of the database to `destination`.
 pub fn run(
     store: &Database,
     clock: &Clock,
-    request: &Request,
+    request: &ExportRequest,
     destination: &dyn Destination,
-    watch: Watch<'_>,
-) -> Result<Outcome, ExportError> {
-    let (changes, outcome) =
-        public_tables::snapshot(store, |c| read(c, clock, request, destination, watch))?;
-    destination.put(changes)?;
-    Ok(outcome)
+    on_rows: OnRows<'_>,
+) -> Result<ExportReport, ExportError> {
+    let (changes, report) =
+        public_tables::snapshot(store, |c| stage_tables(c, clock, request, destination, on_rows))?;
+    destination.publish(changes)?;
+    Ok(report)
 }
 
-/// Writes one table as CSV or JSON Lines: hands each line of one snapshot to `write`, with its end.
+/// Writes one table as CSV or JSON Lines by passing each line, with its terminator, to `write`.
 pub fn stream(
     store: &Database,
-    request: &Request,
+    request: &ExportRequest,
     write: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-    watch: Watch<'_>,
+    on_rows: OnRows<'_>,
 ) -> Result<(), ExportError> {
     let tables = selected(store.read(public_tables::tables)?, &request.tables)?;
     let [table] = &tables[..] else {
-        return Err(ExportError::NoStream("it takes one table: name one"));
+        return Err(ExportError::NoStream("name one table"));
     };
     let columns = &table.columns;
     let mut line = Vec::new();
-    let begun = match request.format {
-        Format::Csv => text::csv_header(&mut line, columns),
-        Format::Excel => excel::header(&mut line, columns),
-        Format::Jsonl => Ok(()),
-        Format::Parquet => {
-            return Err(ExportError::NoStream("Parquet files have to be written to a folder"));
-        }
-    };
-    begun.and_then(|()| write(&line)).map_err(ExportError::Stream)?;
+    if request.format == Format::Parquet {
+        return Err(ExportError::NoStream("Parquet needs a folder or a bucket"));
+    }
+    lines::header(request.format, &mut line, columns)
+        .and_then(|()| write(&line))
+        .map_err(ExportError::Stream)?;
     let which = request.since.as_deref().map_or(RowFilter::All, RowFilter::Since);
     let mut rows = 0;
     public_tables::snapshot(store, |c| {
         public_tables::rows(c, table, which, |row| {
             line.clear();
-            let written = match request.format {
-                Format::Csv => text::csv_row(&mut line, row),
-                Format::Excel => excel::row(&mut line, columns, row),
-                Format::Jsonl | Format::Parquet => text::json_row(&mut line, columns, row),
-            };
-            written.and_then(|()| write(&line)).map_err(ExportError::Stream)?;
+            lines::row(request.format, &mut line, columns, row)
+                .and_then(|()| write(&line))
+                .map_err(ExportError::Stream)?;
             rows += 1;
-            if rows % WATCHED_ROWS == 0 {
-                watch(table.name, rows);
+            if rows % REPORTED_ROWS == 0 {
+                on_rows(table.name, rows);
             }
             Ok(())
         })
     })
 }
 
-/// Reads the snapshot into files aside.
-fn read(
+/// Writes the tables of the snapshot to staged files.
+fn stage_tables(
     c: &Connection,
     clock: &Clock,
-    request: &Request,
+    request: &ExportRequest,
     destination: &dyn Destination,
-    watch: Watch<'_>,
-) -> Result<(Changes, Outcome), ExportError> {
-    // The first to read, and so the beginning of the snapshot.
+    on_rows: OnRows<'_>,
+) -> Result<(Changes, ExportReport), ExportError> {
+    // The first read begins the snapshot.
     let identity = instance::identity(c)?;
     let at = instant::from_micros(instant::micros(clock.now()));
     let tables = selected(public_tables::tables(c)?, &request.tables)?;
@@ -144,17 +138,14 @@ fn read(
         Some(bytes) => Manifest::read(bytes, request.format, organization)?,
         None => Manifest::new(request.format, organization),
     };
-    let mut stage = Stage::new(c, destination, manifest, instant::text(at), watch);
+    let mut stage = Stage::new(c, destination, manifest, instant::text(at), on_rows);
     let exported = tables.iter().map(|table| stage.table(table, request.since.as_deref()));
     let exported = exported.collect::<Result<Vec<_>, _>>()?;
-    Ok((stage.finish(), Outcome { at, tables: exported }))
+    Ok((stage.finish(), ExportReport { at, tables: exported }))
 }
 
-/// The tables of these names; all of them when none is named.
-fn selected(
-    all: Vec<public_tables::Table>,
-    names: &[String],
-) -> Result<Vec<public_tables::Table>, ExportError> {
+/// Returns the named tables, or all if `names` is empty.
+fn selected(all: Vec<Table>, names: &[String]) -> Result<Vec<Table>, ExportError> {
     let known: BTreeSet<&str> = all.iter().map(|table| table.name).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(name.as_str())) {
         return Err(ExportError::UnknownTable {
@@ -162,8 +153,7 @@ fn selected(
             known: known.into_iter().map(str::to_owned).collect(),
         });
     }
-    let is_wanted = |table: &public_tables::Table| {
-        names.is_empty() || names.iter().any(|name| name == table.name)
-    };
-    Ok(all.into_iter().filter(is_wanted).collect())
+    let is_selected =
+        |table: &Table| names.is_empty() || names.iter().any(|name| name == table.name);
+    Ok(all.into_iter().filter(is_selected).collect())
 }

@@ -1,5 +1,4 @@
-//! Rows as Parquet: columns with their proper types, every one of them nullable, compressed with
-//! zstd, in row groups that are collected in memory.
+//! Parquet files: typed, nullable columns, compressed with zstd. Row groups are collected in memory.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -19,13 +18,13 @@ use crate::model::{Instant, Value};
 use crate::store::public_tables::Column;
 use crate::store::schema_docs::ValueType;
 
-/// A row group is written when it has as many rows: readers share out work by row groups.
+/// Rows of a full row group. Readers parallelize by row group.
 const GROUP_ROWS_MAX: usize = 122_880;
 
-/// 1970-01-01 as chrono counts days.
+/// 1970-01-01 in chrono's days from the common era.
 const EPOCH_DAY: i32 = 719_163;
 
-/// What a value in memory takes besides the bytes of a text, about.
+/// Approximate memory of a value, without the bytes of a text.
 const VALUE_BYTES: usize = 10;
 const TEXT_BYTES: usize = 42;
 
@@ -35,10 +34,10 @@ pub struct ParquetFile {
     buffers: Vec<Buffer>,
     group_rows: usize,
     group_bytes: usize,
-    unfit: u64,
+    mismatched: u64,
 }
 
-/// A column of the row group that is being collected.
+/// A column of the current row group.
 struct Buffer {
     value_type: ValueType,
     /// 1 for a value, 0 for NULL.
@@ -55,7 +54,7 @@ enum Values {
 }
 
 impl ParquetFile {
-    /// Begins a file. The notes are kept in its metadata.
+    /// Creates a file. `notes` are added to its metadata, under `creatormirror.<name>`.
     pub fn create(
         file: File,
         table: &str,
@@ -74,15 +73,15 @@ impl ParquetFile {
         let writer =
             SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(io_error)?;
         let buffers = columns.iter().map(|column| Buffer::new(column.value_type)).collect();
-        Ok(Self { writer, buffers, group_rows: 0, group_bytes: 0, unfit: 0 })
+        Ok(Self { writer, buffers, group_rows: 0, group_bytes: 0, mismatched: 0 })
     }
 
     /// Adds a row.
     pub fn push(&mut self, row: &[Value<'_>]) -> io::Result<()> {
         for (buffer, value) in self.buffers.iter_mut().zip(row) {
-            let (bytes, fits) = buffer.push(value);
+            let (bytes, matches) = buffer.push(value);
             self.group_bytes += bytes;
-            self.unfit += u64::from(!fits);
+            self.mismatched += u64::from(!matches);
         }
         self.group_rows += 1;
         if self.group_rows >= GROUP_ROWS_MAX {
@@ -91,12 +90,12 @@ impl ParquetFile {
         Ok(())
     }
 
-    /// How much memory the rows take that are not written yet, about.
-    pub fn waiting_bytes(&self) -> usize {
+    /// Returns the approximate memory of the current row group.
+    pub fn buffered_bytes(&self) -> usize {
         self.group_bytes
     }
 
-    /// Writes the rows that were collected as a row group.
+    /// Writes the current row group.
     pub fn flush(&mut self) -> io::Result<()> {
         if self.group_rows > 0 {
             self.write_group().map_err(io_error)?;
@@ -117,10 +116,11 @@ impl ParquetFile {
         Ok(())
     }
 
-    /// Ends the file. Returns it, and how many values did not fit their column and are NULL.
+    /// Completes the file. Returns it, with the number of values that are NULL because they do not have their column's
+    /// type.
     pub fn finish(mut self) -> io::Result<(File, u64)> {
         self.flush()?;
-        Ok((self.writer.into_inner().map_err(io_error)?, self.unfit))
+        Ok((self.writer.into_inner().map_err(io_error)?, self.mismatched))
     }
 }
 
@@ -136,20 +136,20 @@ impl Buffer {
         Self { value_type, levels: Vec::new(), values }
     }
 
-    /// Adds a value. Returns what it takes in memory, and whether it was of the column's type.
+    /// Adds a value. Returns its memory, and whether it has the column's type.
     fn push(&mut self, value: &Value<'_>) -> (usize, bool) {
-        let taken = match value {
+        let bytes = match value {
             Value::Null => None,
-            value => self.take(value),
+            value => self.push_value(value),
         };
-        self.levels.push(i16::from(taken.is_some()));
-        (taken.unwrap_or(2), taken.is_some() || *value == Value::Null)
+        self.levels.push(i16::from(bytes.is_some()));
+        (bytes.unwrap_or(2), bytes.is_some() || *value == Value::Null)
     }
 
-    fn take(&mut self, value: &Value<'_>) -> Option<usize> {
+    fn push_value(&mut self, value: &Value<'_>) -> Option<usize> {
         match &mut self.values {
             Values::Texts(texts) => {
-                return Some(take_text(texts, value));
+                return Some(push_text(texts, value));
             }
             Values::Longs(longs) if self.value_type == ValueType::Instant => {
                 longs.push(micros(value)?)
@@ -158,7 +158,7 @@ impl Buffer {
             Values::Days(days) => days.push(day(value)?),
             Values::Doubles(doubles) => doubles.push(match value {
                 Value::Real(number) => *number,
-                // A whole number where any may stand.
+                // SQLite may store a whole number as an integer.
                 value => value.as_integer()? as f64,
             }),
             Values::Booleans(booleans) => booleans.push(match value.as_integer()? {
@@ -170,7 +170,7 @@ impl Buffer {
         Some(VALUE_BYTES)
     }
 
-    /// Writes the values and gives their memory back: other files may need it before this one does.
+    /// Writes the values and frees their memory, which other open files may need.
     fn write(&mut self, column: &mut SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
         let buffer = std::mem::replace(self, Self::new(self.value_type));
         let levels = Some(buffer.levels.as_slice());
@@ -191,8 +191,8 @@ impl Buffer {
     }
 }
 
-/// Adds a text. One that was there just before, as ids in a history are, is kept once.
-fn take_text(texts: &mut Vec<ByteArray>, value: &Value<'_>) -> usize {
+/// Adds a text. A repetition of the previous text, such as the id in a history, shares its memory.
+fn push_text(texts: &mut Vec<ByteArray>, value: &Value<'_>) -> usize {
     let text: Cow<'_, str> = match value {
         Value::Text(text) => text.as_ref().into(),
         Value::Integer(number) => number.to_string().into(),
@@ -212,7 +212,7 @@ fn take_text(texts: &mut Vec<ByteArray>, value: &Value<'_>) -> usize {
     }
 }
 
-/// Parquet's instants end at the microsecond.
+/// Parquet instants have microseconds.
 fn micros(value: &Value<'_>) -> Option<i64> {
     let at = Instant::parse(value.as_text()?)?;
     at.seconds.checked_mul(1_000_000)?.checked_add(i64::from(at.nanos / 1_000))
@@ -247,7 +247,7 @@ fn schema(table: &str, columns: &[Column]) -> Result<TypePtr, ParquetError> {
     Ok(Arc::new(Type::group_type_builder(table).with_fields(fields).build()?))
 }
 
-/// What went wrong is mostly the disk.
+/// Unwraps the I/O error, which is the usual cause.
 fn io_error(error: ParquetError) -> io::Error {
     match error {
         ParquetError::External(cause) => match cause.downcast::<io::Error>() {

@@ -1,7 +1,7 @@
-//! The folder where the files of an export to a bucket are written before they are uploaded.
+//! The folder in which the files of an export to a bucket are staged before the upload.
 //!
-//! It is made beside the database: an export takes about as much space as the database does, and the
-//! usual temporary folder is often in memory.
+//! It is created next to the database: an export takes about as much space as the database, and the usual temporary
+//! folder is often in memory.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,32 +12,32 @@ use tempfile::TempDir;
 
 use crate::export::error::{ExportError, at};
 
-/// What the names of these folders begin with.
+/// Prefix of the folder names.
 const PREFIX: &str = ".creatormirror-export-";
 
-/// Such a folder, removed when this is dropped.
+/// A staging folder, removed on drop.
 #[derive(Debug)]
 pub struct StagingFolder {
     folder: TempDir,
-    // Tells other exports that the folder is in use.
+    // Other exports remove staging folders without a lock.
     _lock: File,
 }
 
 impl StagingFolder {
-    /// Makes one beside the database, or in `otherwise` where nothing may be written beside it, and
-    /// removes those that killed runs have left there.
-    pub fn create(database: &Path, otherwise: &Path) -> Result<Self, ExportError> {
-        let beside = match database.parent() {
+    /// Creates a folder next to the database, or in `fallback` if that is not permitted. Removes the folders that killed
+    /// exports have left there.
+    pub fn create(database: &Path, fallback: &Path) -> Result<Self, ExportError> {
+        let parent = match database.parent() {
             Some(folder) if folder != "" => folder,
             _ => Path::new("."),
         };
-        match Self::create_in(beside) {
-            Err(error) if is_forbidden(&error) => Self::create_in(otherwise).map_err(at(otherwise)),
-            created => created.map_err(at(beside)),
+        match Self::create_in(parent) {
+            Err(error) if is_forbidden(&error) => Self::create_in(fallback).map_err(at(fallback)),
+            created => created.map_err(at(parent)),
         }
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -47,7 +47,7 @@ impl StagingFolder {
         loop {
             let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
             let lock = File::open(folder.path())?;
-            // Another export may have taken it for abandoned before it was locked.
+            // Another export may have removed it before it was locked.
             if lock.try_lock().is_ok() && folder.path().exists() {
                 return Ok(Self { folder, _lock: lock });
             }
@@ -59,12 +59,12 @@ fn is_forbidden(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
-/// Removes the folders that nobody has locked. What cannot be removed stays.
+/// Removes the staging folders that no process has locked. Errors are ignored.
 fn remove_abandoned(parent: &Path) {
     let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
     let is_ours = |name: &OsStr| name.as_encoded_bytes().starts_with(PREFIX.as_bytes());
     for entry in entries.filter(|entry| is_ours(&entry.file_name())) {
-        // Not a link to somebody else's folder.
+        // Do not follow symbolic links.
         if entry.file_type().is_ok_and(|found| found.is_dir())
             && let Ok(lock) = File::open(entry.path())
             && lock.try_lock().is_ok()
@@ -78,27 +78,26 @@ fn remove_abandoned(parent: &Path) {
 mod tests {
     use super::*;
 
-    /// It was made in `TMPDIR`, which is often memory.
     #[test]
-    fn files_for_a_bucket_wait_beside_the_database() {
-        let (home, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let made = StagingFolder::create(&home.path().join("m.db"), other.path()).unwrap();
-        assert_eq!(made.path().parent(), Some(home.path()));
-        let path = made.path().to_owned();
-        drop(made);
+    fn is_created_next_to_the_database_and_removed_on_drop() {
+        let (home, fallback) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let staging = StagingFolder::create(&home.path().join("m.db"), fallback.path()).unwrap();
+        assert_eq!(staging.path().parent(), Some(home.path()));
+        let path = staging.path().to_owned();
+        drop(staging);
         assert!(!path.exists());
     }
 
     #[test]
-    fn who_may_not_write_beside_the_database_still_exports() {
-        let other = tempfile::tempdir().unwrap();
-        // Not even root makes a folder there.
-        let made = StagingFolder::create(Path::new("/sys/m.db"), other.path()).unwrap();
-        assert_eq!(made.path().parent(), Some(other.path()));
+    fn falls_back_where_the_database_folder_is_not_writable() {
+        let fallback = tempfile::tempdir().unwrap();
+        // Not even root can create a folder there.
+        let staging = StagingFolder::create(Path::new("/sys/m.db"), fallback.path()).unwrap();
+        assert_eq!(staging.path().parent(), Some(fallback.path()));
     }
 
     #[test]
-    fn what_a_killed_export_left_is_removed_by_the_next_and_what_is_in_use_is_not() {
+    fn removes_abandoned_folders_and_keeps_those_in_use() {
         let home = tempfile::tempdir().unwrap();
         let database = home.path().join("m.db");
         let abandoned = home.path().join(format!("{PREFIX}killed"));

@@ -1,8 +1,7 @@
-//! Rows as CSV (RFC 4180) and as JSON Lines.
+//! CSV (RFC 4180) and JSON Lines.
 //!
-//! In CSV NULL is nothing at all and empty text is `""`, which the `csv` crate cannot tell apart when
-//! it writes; everything else is as SQLite shows it. In JSON Lines booleans are true and false, and
-//! JSON columns are values rather than text.
+//! In CSV, NULL is an empty cell and empty text is `""`, which the `csv` crate cannot write differently; other values are
+//! as SQLite shows them. In JSON Lines, booleans are true and false, and JSON columns are values rather than text.
 
 use std::io::{self, Write};
 
@@ -12,7 +11,7 @@ use crate::model::Value;
 use crate::store::public_tables::Column;
 use crate::store::schema_docs::ValueType;
 
-/// Writes the first line of a CSV file.
+/// Writes the header of a CSV file.
 pub fn csv_header(out: &mut impl Write, columns: &[Column]) -> io::Result<()> {
     for (at, column) in columns.iter().enumerate() {
         if at > 0 {
@@ -23,7 +22,7 @@ pub fn csv_header(out: &mut impl Write, columns: &[Column]) -> io::Result<()> {
     out.write_all(b"\r\n")
 }
 
-/// Writes a row as a line of CSV.
+/// Writes a row as CSV.
 pub fn csv_row(out: &mut impl Write, row: &[Value<'_>]) -> io::Result<()> {
     for (at, value) in row.iter().enumerate() {
         if at > 0 {
@@ -48,7 +47,7 @@ fn csv_text(out: &mut impl Write, text: &str) -> io::Result<()> {
     out.write_all(b"\"")
 }
 
-/// Writes a row as a JSON object on a line of its own.
+/// Writes a row as one line with a JSON object.
 pub fn json_row(out: &mut impl Write, columns: &[Column], row: &[Value<'_>]) -> io::Result<()> {
     for (at, (column, value)) in columns.iter().zip(row).enumerate() {
         out.write_all(if at == 0 { b"{" } else { b"," })?;
@@ -67,8 +66,7 @@ pub fn json_row(out: &mut impl Write, columns: &[Column], row: &[Value<'_>]) -> 
     out.write_all(b"}\n")
 }
 
-/// Passes JSON on as it was received, number by number. In JSON line breaks stand only where a blank
-/// could stand too.
+/// Writes JSON unchanged, except that line breaks, which only separate tokens, become spaces.
 fn json_value(out: &mut impl Write, text: &str) -> io::Result<()> {
     match serde_json::from_str::<&RawValue>(text) {
         Ok(value) if !value.get().contains(['\r', '\n']) => out.write_all(value.get().as_bytes()),
@@ -99,12 +97,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_empty_are_two_things() {
+    fn csv_distinguishes_null_and_empty_text() {
         assert_eq!(csv(&[Value::Null, Value::Text("".into())]), ",\"\"\r\n");
     }
 
     #[test]
-    fn json_keeps_what_it_was_given() {
+    fn json_values_are_kept_exactly() {
         for (value_type, value, expected) in [
             (ValueType::Boolean, Value::Integer(1), "true"),
             (ValueType::Boolean, Value::Integer(7), "7"),
@@ -122,10 +120,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_comes_back_from_csv(cells in prop::collection::vec(".{0,12}", 2..5)) {
+        fn csv_round_trips_any_text(cells in prop::collection::vec(".{0,12}", 2..5)) {
             let cell = |cell| Value::Text(String::as_str(cell).into());
             let row: Vec<Value<'_>> = cells.iter().map(cell).collect();
-            // As in a file, it is not the first line, where some letters mean the encoding.
+            // Not the first line, where a byte order mark would be dropped.
             let text = csv(&[Value::Integer(1), Value::Integer(2)]) + &csv(&row);
             let mut reader = ::csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
             let read: Vec<::csv::StringRecord> = reader.records().map(Result::unwrap).collect();

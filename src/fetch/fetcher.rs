@@ -18,7 +18,7 @@ pub use crate::fetch::send_queue::RequestSettings;
 use crate::fetch::send_queue::{Permit, Shared, State, Then, lock};
 use crate::model::event::Wait;
 use crate::model::{Event, RateBudget, Watcher};
-use crate::retry::{Next, RetryCause, RetryPolicy};
+use crate::retry::{RetryCause, RetryDecision, RetryPolicy};
 use crate::store::{Database, Store, StoreResult, runs::KindCounts};
 
 /// Retry policy of reads.
@@ -251,7 +251,7 @@ impl Fetcher {
                 state.retry.next(cause, attempt, chance)
             };
             match next {
-                Next::Again { after } if spent.saturating_add(after) <= TIMEOUT => {
+                RetryDecision::RetryAfter(after) if spent.saturating_add(after) <= TIMEOUT => {
                     tracing::debug!(%request, attempt, error = %failure, "trying again");
                     self.watcher().tell(&Event::Waiting { reason: Wait::Retry, length: after });
                     self.clock().sleep(after).await;
@@ -359,7 +359,7 @@ impl Fetcher {
             let chance = state.chance.random();
             RETRY.next(failure.cause(), times, chance)
         };
-        let Next::Again { after } = next else { return Ok(()) };
+        let RetryDecision::RetryAfter(after) = next else { return Ok(()) };
         let (now, boot) = (self.clock().now(), self.clock().boot());
         self.request_state().limiter(|limiter| limiter.close(after, now, &boot));
         tracing::info!(wait_s = after.as_secs_f64(), "the API asks to wait");

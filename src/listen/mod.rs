@@ -109,7 +109,7 @@ async fn metrics(State(listener): State<Arc<Listener>>) -> Response {
 
 /// Liveness: whether the daemon's loop makes progress. If not, a restart helps.
 async fn healthz(State(listener): State<Arc<Listener>>) -> (StatusCode, &'static str) {
-    match listener.heartbeat.is_good() {
+    match listener.heartbeat.is_alive() {
         true => (StatusCode::OK, "ok\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "no progress\n"),
     }

@@ -15,7 +15,7 @@ use crate::outbox::confirm::last_attempt_result;
 use crate::outbox::reconcile::{self, Creators, Depth};
 use crate::outbox::run::{OutboxRun, UNANSWERED_MAX};
 use crate::outbox::verdict::{self, FAILS_MAX, NextStep};
-use crate::retry::{Next, RetryCause};
+use crate::retry::{RetryCause, RetryDecision};
 use crate::store::StoreResult;
 use crate::store::outbox::queue::{self, AttemptResult, Requeue};
 use crate::store::outbox::{Entry, find};
@@ -161,8 +161,8 @@ impl OutboxRun<'_> {
         let attempt = self.unavailable.entry(entry.entry).or_insert(0);
         *attempt += 1;
         match RETRY.next(RetryCause::Failing, *attempt, self.ctx.fetcher.chance()) {
-            Next::Again { after } => self.ctx.fetcher.spend_wait(after).then_some(after),
-            Next::GiveUp => None,
+            RetryDecision::RetryAfter(after) => self.ctx.fetcher.spend_wait(after).then_some(after),
+            RetryDecision::GiveUp => None,
         }
     }
 

@@ -4,18 +4,15 @@ use std::time::Duration;
 
 use crate::api::{Failure, Verdict};
 use crate::model::outbox::Action;
-use crate::retry::{Next, RetryCause, RetryPolicy};
+use crate::retry::RetryPolicy;
 use crate::store::outbox::Entry;
 
 /// Attempts with unknown outcome after which an entry that cannot be found fails.
 pub const FAILS_MAX: i64 = 12;
 
 /// Pauses of an entry after such an attempt.
-const RETRY: RetryPolicy = RetryPolicy {
-    first: Duration::from_secs(10),
-    cap: Duration::from_secs(900),
-    attempts_max: u32::MAX,
-};
+const RETRY: RetryPolicy =
+    RetryPolicy::unlimited(Duration::from_secs(10), Duration::from_secs(900));
 
 /// What to do after an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,10 +82,7 @@ pub fn pause_unsure(fails: i64, reconcile_after: Duration, chance: f64) -> Durat
 
 /// Returns the pause after so many failures: between half of its bound and the bound.
 pub fn pause(times: u32, chance: f64) -> Duration {
-    match RETRY.next(RetryCause::Failing, times.max(1), 0.5 + chance.clamp(0.0, 1.0) / 2.0) {
-        Next::Again { after } => after,
-        Next::GiveUp => RETRY.cap,
-    }
+    RETRY.pause(times, chance)
 }
 
 /// What the user can do about an entry that failed.

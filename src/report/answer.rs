@@ -1,4 +1,4 @@
-//! How every command answers: one text or one JSON document on stdout, and how the program ends.
+//! The answer of a command: one text or one JSON document on stdout, and the result of the program.
 
 use std::io::{self, Write};
 
@@ -7,29 +7,32 @@ use serde_json::Value;
 use crate::logging;
 use crate::model::shown::escaped;
 use crate::report::exit::CliError;
+use crate::report::text::folded;
 
-/// How a command ends the program: well, or with the error to print.
-pub type Verdict = Result<(), CliError>;
+/// Result of a command: success, or the error to print.
+pub type CliResult = Result<(), CliError>;
 
-/// What a command answers.
+/// Output and result of a command.
 #[derive(Debug)]
 pub struct Answer {
     body: String,
-    /// Whether it is printed under `--quiet`.
+    /// Whether it is printed with `--quiet`.
     is_kept: bool,
-    verdict: Verdict,
+    /// Whether long lines are wrapped to the width of the terminal.
+    is_folded: bool,
+    result: CliResult,
 }
 
 impl Answer {
-    /// What was asked for, as one JSON document or as text.
+    /// The requested information, as text or as one JSON document.
     pub fn of(is_json: bool, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> Self {
         match is_json {
             true => Self::text(format!("{}\n", json())),
-            false => Self::text(text()),
+            false => Self { is_folded: true, ..Self::text(text()) },
         }
     }
 
-    /// A report on work that is done: likewise, but `--quiet` leaves out the text.
+    /// A report on completed work. `--quiet` omits its text, but not its JSON document.
     pub fn report(
         is_json: bool,
         text: impl FnOnce() -> String,
@@ -38,38 +41,38 @@ impl Answer {
         Self { is_kept: is_json, ..Self::of(is_json, text, json) }
     }
 
-    /// A text that was asked for.
+    /// A document that is printed unchanged.
     pub const fn text(body: String) -> Self {
-        Self { body, is_kept: true, verdict: Ok(()) }
+        Self { body, is_kept: true, is_folded: false, result: Ok(()) }
     }
 
-    /// A text that `--quiet` leaves out.
-    pub const fn remark(body: String) -> Self {
-        Self { body, is_kept: false, verdict: Ok(()) }
+    /// A message that `--quiet` omits.
+    pub fn message(body: String) -> Self {
+        Self { is_kept: false, ..Self::text(body) }
     }
 
-    /// Nothing, or nothing more.
+    /// No output.
     pub const fn none() -> Self {
         Self::text(String::new())
     }
 
-    /// Ends the program like this, after it is printed.
-    pub fn kind_outcome(self, verdict: Verdict) -> Self {
-        Self { verdict, ..self }
+    /// Sets the result of the command.
+    pub fn with_result(self, result: CliResult) -> Self {
+        Self { result, ..self }
     }
 
-    /// Prints it, and returns how the program ends.
-    pub fn print(self, is_quiet: bool) -> Verdict {
+    /// Prints the output for a terminal of this width, and returns the result.
+    pub fn print(self, is_quiet: bool, width: Option<usize>) -> CliResult {
         if self.is_kept || !is_quiet {
-            print(&self.body)?;
+            print(&folded(&self.body, width.filter(|_| self.is_folded)))?;
         }
-        self.verdict
+        self.result
     }
 }
 
-/// Writes to stdout. What it says of the API's data is escaped here, if it was not before.
-pub fn print(text: &str) -> Verdict {
-    // On a terminal, progress is taken away before the answer stands there.
+/// Writes to stdout. Control characters of API data are escaped.
+pub fn print(text: &str) -> CliResult {
+    // Progress on the terminal is cleared first.
     logging::flush(logging::FLUSH_MAX);
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(escaped(text).as_bytes()).and_then(|()| stdout.flush());

@@ -1,4 +1,4 @@
-//! What a backfill came to, for people and for programs.
+//! Result of a backfill, as text and as JSON.
 
 use serde_json::{Value, json};
 
@@ -32,12 +32,12 @@ pub fn text(report: &BackfillReport) -> String {
         }
     };
     part(report.sum(|done| done.not_found), "not known to the API");
-    part(report.sum(|done| done.passed_over), "passed over by the API");
-    part(report.sum(|done| done.type_mismatches), "with a figure that is no number");
-    part(report.unaskable, "account videos that cannot be asked for");
+    part(report.sum(|done| done.passed_over), "skipped by the API");
+    part(report.sum(|done| done.type_mismatches), "with a value that is not a number");
+    part(report.unaskable, "account videos that cannot be requested");
     text.push_str(&format!("; {requests} requests"));
     if report.run_error.is_some() {
-        text.push_str("; the next backfill goes on from here");
+        text.push_str("; the next backfill continues from here");
     }
     text.push_str(".\n");
     text
@@ -56,7 +56,7 @@ fn head(report: &BackfillReport) -> String {
     }
 }
 
-/// The same as one JSON document.
+/// The result as one JSON document.
 pub fn json(report: &BackfillReport, exit_code: u8) -> Value {
     json!({
         "run_id": report.run_id,
@@ -72,23 +72,23 @@ pub fn json(report: &BackfillReport, exit_code: u8) -> Value {
         "not_found": report.sum(|done| done.not_found),
         "passed_over": report.sum(|done| done.passed_over),
         "unaskable": report.unaskable,
-        "kinds": report.kinds.iter().map(of_kind).collect::<Vec<_>>(),
+        "kinds": report.kinds.iter().map(kind_json).collect::<Vec<_>>(),
     })
 }
 
-fn of_kind(kind: &KindBackfillReport) -> Value {
-    let kind_outcome = kind.kind_outcome.as_ref();
+fn kind_json(kind: &KindBackfillReport) -> Value {
+    let failed = kind.kind_outcome.as_ref();
     json!({
         "kind": kind.kind.name(),
-        "outcome": kind_outcome.map_or(Outcome::Complete, |kind_outcome| kind_outcome.outcome),
+        "outcome": failed.map_or(Outcome::Complete, |failed| failed.outcome),
         "rows": kind.counts.rows,
         "rows_changed": kind.counts.changed,
         "type_mismatches": kind.counts.type_mismatches,
         "not_found": kind.counts.not_found,
         "passed_over": kind.counts.passed_over,
-        "error_code": kind_outcome.and_then(|kind_outcome| kind_outcome.error_code.as_deref()),
-        "detail": kind_outcome.and_then(|kind_outcome| kind_outcome.detail.as_deref()),
-        "request_id": kind_outcome.and_then(|kind_outcome| kind_outcome.request_id.as_deref()),
+        "error_code": failed.and_then(|failed| failed.error_code.as_deref()),
+        "detail": failed.and_then(|failed| failed.detail.as_deref()),
+        "request_id": failed.and_then(|failed| failed.request_id.as_deref()),
     })
 }
 
@@ -99,7 +99,7 @@ mod tests {
     use crate::sync::daily_metrics::MetricsCounts;
 
     #[test]
-    fn it_is_one_paragraph() {
+    fn result_is_one_paragraph() {
         let kind = |kind, rows, not_found| KindBackfillReport {
             kind,
             counts: MetricsCounts { rows, changed: rows, not_found, ..MetricsCounts::default() },

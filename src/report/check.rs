@@ -1,67 +1,67 @@
-//! What `check` found: a line for each precondition, for people and for programs.
+//! Result of `check`: a line for each precondition, as text and as JSON.
 
 use serde_json::{Value, json};
 
 use crate::model::shown::printable;
 use crate::report::exit::{CliError, Exit};
 
-/// Width of the column of names.
+/// Width of the column of names, characters.
 const NAME_WIDTH: usize = 14;
 
-/// Longest detail that is shown.
+/// Longest detail that is shown, characters.
 const CHARS_MAX: usize = 1_000;
 
-/// One precondition, and whether it holds.
+/// A precondition and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Which one; the same on every run.
+    /// Stable name of the precondition.
     pub name: &'static str,
     /// Whether it holds.
     pub finding: Finding,
-    /// What to do about it.
+    /// What the user can do.
     pub hints: Vec<String>,
 }
 
-/// Whether a precondition holds.
+/// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// It does.
+    /// The precondition holds.
     Ok(String),
-    /// Somebody should look at it, or it could not be found out.
+    /// The user should look at it, or it could not be checked.
     Warning(String),
-    /// It does not; `sync` would end with this.
+    /// The precondition does not hold; `sync` would exit with this error.
     Failure(CliError),
 }
 
 impl Check {
-    /// It holds.
+    /// Returns a check that passed.
     pub fn ok(name: &'static str, detail: impl Into<String>) -> Self {
         Self { name, finding: Finding::Ok(detail.into()), hints: Vec::new() }
     }
 
-    /// Somebody should look at it.
+    /// Returns a check with a warning.
     pub fn warning(name: &'static str, detail: impl Into<String>) -> Self {
         Self { name, finding: Finding::Warning(detail.into()), hints: Vec::new() }
     }
 
-    /// It could not be found out.
+    /// Returns a check that could not be made, as a warning.
     pub fn skipped(name: &'static str, reason: &str) -> Self {
         Self::warning(name, format!("not checked: {reason}"))
     }
 
-    /// It does not hold.
+    /// Returns a check that failed.
     pub fn failure(name: &'static str, error: CliError) -> Self {
         Self { name, hints: error.hints.clone(), finding: Finding::Failure(error) }
     }
 
-    /// Adds advice.
+    /// Adds a hint.
     #[must_use]
-    pub fn hint(mut self, advice: impl Into<String>) -> Self {
-        self.hints.push(advice.into());
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
         self
     }
 
-    /// The error, if it does not hold.
+    /// The error of a failed check.
     pub fn error(&self) -> Option<&CliError> {
         match &self.finding {
             Finding::Failure(error) => Some(error),
@@ -81,21 +81,21 @@ impl Check {
         let detail = match &self.finding {
             Finding::Ok(detail) | Finding::Warning(detail) => detail.clone(),
             Finding::Failure(error) => {
-                let story = std::iter::once(&error.message).chain(&error.causes);
-                story.map(String::as_str).collect::<Vec<_>>().join(": ")
+                let messages = std::iter::once(&error.message).chain(&error.causes);
+                messages.map(String::as_str).collect::<Vec<_>>().join(": ")
             }
         };
         printable(&detail, CHARS_MAX)
     }
 }
 
-/// The failure that decides how the program ends: the first in the order of exit codes.
+/// Returns the failure that determines the exit code: the first in the order of precedence.
 pub fn decisive(checks: &[Check]) -> Option<&CliError> {
     let errors = || checks.iter().filter_map(Check::error);
     Exit::ALL.into_iter().find_map(|exit| errors().find(|error| error.exit == exit))
 }
 
-/// A line each, with its advice below it.
+/// Returns a line for each check, followed by its hints.
 pub fn text<'a>(checks: impl IntoIterator<Item = &'a Check>) -> String {
     let mut text = String::new();
     for check in checks {
@@ -108,10 +108,10 @@ pub fn text<'a>(checks: impl IntoIterator<Item = &'a Check>) -> String {
     text
 }
 
-/// The same as one JSON document.
+/// Returns the result as one JSON document.
 pub fn json(checks: &[Check], exit: Exit) -> Value {
-    let is = |level: &str| checks.iter().any(|check| check.level() == level);
-    let outcome = ["failure", "warning"].into_iter().find(|level| is(level)).unwrap_or("ok");
+    let has = |level: &str| checks.iter().any(|check| check.level() == level);
+    let outcome = ["failure", "warning"].into_iter().find(|level| has(level)).unwrap_or("ok");
     let checks: Vec<Value> = checks
         .iter()
         .map(|check| {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_decisive_failure_is_the_first_in_the_order_of_codes() {
+    fn decisive_failure_has_the_highest_precedence() {
         let checks = [
             failure(Exit::Unavailable),
             Check::warning("x", ""),
@@ -146,7 +146,6 @@ mod tests {
             failure(Exit::Key),
             failure(Exit::TryAgain),
         ];
-        let mut left = &checks[..];
         let mut order = Vec::new();
         for exit in Exit::ALL.into_iter().filter(|exit| !matches!(exit, Exit::Usage | Exit::Done)) {
             let kept: Vec<Check> = checks
@@ -156,14 +155,13 @@ mod tests {
                 .collect();
             assert_eq!(decisive(&kept).map(|error| error.exit), Some(exit));
             order.push(exit);
-            left = &[];
         }
-        assert_eq!(decisive(left), None);
+        assert_eq!(decisive(&[]), None);
         assert_eq!(decisive(&[Check::ok("x", ""), Check::warning("x", "")]), None);
     }
 
     #[test]
-    fn every_finding_has_its_line() {
+    fn text_has_a_line_for_each_check() {
         let error = CliError::new(Exit::Storage, "cannot open")
             .because(&std::io::Error::other("disk\nfull"))
             .hint("make room");

@@ -1,4 +1,4 @@
-//! How the program ends: the exit codes, and the one place where an error is printed.
+//! Exit codes, and the one place where an error is printed.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -7,11 +7,11 @@ use std::io;
 use crate::config::ConfigError;
 use crate::logging;
 
-/// What the process tells the shell. The order is that of precedence: the first that applies.
+/// Exit code of the process. The order of the variants is the precedence: the first that applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// The command line is wrong. (clap says so itself.)
+    /// The command line is wrong. Reported by clap.
     Usage = 2,
     /// The key is missing, refused, or of another organization.
     Key = 77,
@@ -19,7 +19,7 @@ pub enum Exit {
     Config = 78,
     /// The database or the disk failed.
     Storage = 74,
-    /// Later it may work: a long rate limit, or the lock is held.
+    /// A later attempt may succeed: a long rate limit, or the lock is held.
     TryAgain = 75,
     /// The API cannot be reached, or fails after retries.
     Unavailable = 69,
@@ -42,12 +42,12 @@ impl Exit {
         Self::Done,
     ];
 
-    /// The number.
+    /// The exit code as a number.
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// What the number means, for help and manual.
+    /// The meaning of the code, for help and manual.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Usage => "wrong usage",
@@ -76,7 +76,7 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
-/// The exit codes as a section of the help.
+/// Returns the section of the help that lists the exit codes.
 pub fn help_section() -> String {
     let mut text = "Exit codes (the first that applies):\n".to_owned();
     for exit in Exit::ALL {
@@ -85,35 +85,35 @@ pub fn help_section() -> String {
     text
 }
 
-/// What the user is told when a command fails: a message, its causes, what to do, an exit code.
+/// Error of a command: a message, its causes, hints, and the exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CliError {
     /// The exit code.
     pub exit: Exit,
-    /// What went wrong. Empty when there is nothing to say.
+    /// The message. If empty, nothing is printed.
     pub message: String,
-    /// Why, from the near cause to the far one.
+    /// The causes, from the nearest to the root cause.
     pub causes: Vec<String>,
-    /// What to do about it.
+    /// What the user can do.
     pub hints: Vec<String>,
 }
 
 impl CliError {
-    /// An error with this message.
+    /// Returns an error without causes and hints.
     pub fn new(exit: Exit, message: impl Display) -> Self {
         Self { exit, message: message.to_string(), causes: Vec::new(), hints: Vec::new() }
     }
 
-    /// An error made of another and its causes.
+    /// Converts an error and its causes.
     pub fn from_error(exit: Exit, error: &(dyn Error + 'static)) -> Self {
-        let found = Self::new(exit, error);
+        let converted = Self::new(exit, error);
         match error.source() {
-            Some(source) => found.because(source),
-            None => found,
+            Some(source) => converted.because(source),
+            None => converted,
         }
     }
 
-    /// Adds a cause and its own causes. One that only repeats what was said is left out.
+    /// Adds a cause and its own causes. A cause that only repeats the text before it is omitted.
     pub fn because(mut self, cause: &(dyn Error + 'static)) -> Self {
         let mut next = Some(cause);
         while let Some(cause) = next {
@@ -127,22 +127,22 @@ impl CliError {
         self
     }
 
-    /// Adds advice.
-    pub fn hint(mut self, advice: impl Display) -> Self {
-        self.hints.push(advice.to_string());
+    /// Adds a hint.
+    pub fn hint(mut self, hint: impl Display) -> Self {
+        self.hints.push(hint.to_string());
         self
     }
 
-    /// An answer that could not be written.
+    /// Converts an error of writing to stdout.
     pub fn answer(error: &io::Error) -> Self {
         match error.kind() {
-            // The reader closed the pipe: it has what it wanted.
+            // The reader closed the pipe; exit successfully.
             io::ErrorKind::BrokenPipe => Self::new(Exit::Done, ""),
-            _ => Self::new(Exit::Storage, format!("cannot write the answer: {error}")),
+            _ => Self::new(Exit::Storage, format!("cannot write to stdout: {error}")),
         }
     }
 
-    /// The lines for stderr.
+    /// Returns the lines for stderr.
     fn lines(&self) -> Vec<String> {
         let causes = self.causes.iter().map(|cause| format!("  caused by: {cause}"));
         let hints = self.hints.iter().map(|hint| format!("hint: {hint}"));
@@ -152,7 +152,7 @@ impl CliError {
             .collect()
     }
 
-    /// Prints the error, if it has something to say, and returns its exit code.
+    /// Prints the error to stderr and returns its exit code.
     pub fn report(&self) -> Exit {
         if !self.message.is_empty() {
             logging::print_error(&self.lines().join("\n"));
@@ -167,10 +167,10 @@ impl From<ConfigError> for CliError {
             ConfigError::Setting { .. } => Exit::Config,
             ConfigError::Key { .. } => Exit::Key,
         };
-        let found = Self::from_error(exit, &error);
+        let converted = Self::from_error(exit, &error);
         match error.hint() {
-            Some(hint) => found.hint(hint),
-            None => found,
+            Some(hint) => converted.hint(hint),
+            None => converted,
         }
     }
 }
@@ -184,7 +184,7 @@ mod tests {
     struct Outer(#[source] io::Error);
 
     #[test]
-    fn the_numbers_are_those_of_the_manual() {
+    fn codes_have_the_documented_precedence() {
         let codes: Vec<u8> = Exit::ALL.into_iter().map(Exit::code).collect();
         assert_eq!(codes, [2, 77, 78, 74, 75, 69, 1, 0]);
         for exit in Exit::ALL {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_printed_with_causes_and_hints() {
+    fn error_is_printed_with_causes_and_hints() {
         let error = Outer(io::Error::other("disk full"));
         let error = CliError::from_error(Exit::Storage, &error).hint("make room");
         assert_eq!(
@@ -208,14 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_that_only_repeats_is_left_out() {
+    fn repeated_cause_is_omitted() {
         let cause = io::Error::other("disk full");
         let error = CliError::new(Exit::Storage, "cannot write: disk full").because(&cause);
         assert_eq!(error.causes, Vec::<String>::new());
     }
 
     #[test]
-    fn a_closed_pipe_is_a_success() {
+    fn closed_pipe_exits_successfully() {
         assert_eq!(CliError::answer(&io::ErrorKind::BrokenPipe.into()).exit, Exit::Done);
         assert_eq!(CliError::answer(&io::ErrorKind::StorageFull.into()).exit, Exit::Storage);
     }

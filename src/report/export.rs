@@ -1,21 +1,21 @@
-//! What an export came to, for people and for programs.
+//! Result of an export, as text and as JSON.
 
 use serde_json::{Value, json};
 
-use crate::export::{Exported, Outcome, Request};
+use crate::export::{ExportReport, ExportRequest, ExportedTable};
 use crate::model::instant;
 use crate::report::text::{bytes, thousands};
 
-/// One line per table, and one for the whole.
-pub fn text(outcome: &Outcome, out: &str) -> String {
-    let mut text: String = outcome.tables.iter().map(line).collect();
-    let tables = thousands(outcome.tables.len() as u64);
-    let at = instant::text(outcome.at);
+/// One line per table, and one for the export.
+pub fn text(report: &ExportReport, out: &str) -> String {
+    let mut text: String = report.tables.iter().map(line).collect();
+    let tables = thousands(report.tables.len() as u64);
+    let at = instant::text(report.at);
     text.push_str(&format!("{tables} tables and views as of {at} are in {out}\n"));
     text
 }
 
-fn line(table: &Exported) -> String {
+fn line(table: &ExportedTable) -> String {
     let mut parts = vec![
         format!("{} rows", thousands(table.rows)),
         bytes(table.bytes),
@@ -29,9 +29,9 @@ fn line(table: &Exported) -> String {
     format!("{:<22} {}\n", table.name, parts.join(", "))
 }
 
-/// The same as one JSON document.
-pub fn json(outcome: &Outcome, request: &Request, out: &str) -> Value {
-    let table = |table: &Exported| {
+/// The result as one JSON document.
+pub fn json(report: &ExportReport, request: &ExportRequest, out: &str) -> Value {
+    let table = |table: &ExportedTable| {
         json!({
             "name": table.name,
             "rows": table.rows,
@@ -42,11 +42,11 @@ pub fn json(outcome: &Outcome, request: &Request, out: &str) -> Value {
         })
     };
     json!({
-        "snapshot_at": instant::text(outcome.at),
+        "snapshot_at": instant::text(report.at),
         "format": request.format.name(),
         "since": request.since,
         "out": out,
-        "tables": outcome.tables.iter().map(table).collect::<Vec<_>>(),
+        "tables": report.tables.iter().map(table).collect::<Vec<_>>(),
     })
 }
 
@@ -55,8 +55,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_what_was_spared() {
-        let mut table = Exported {
+    fn line_counts_written_and_unchanged_files() {
+        let mut table = ExportedTable {
             name: "video_history".to_owned(),
             rows: 12_345,
             written: 1,

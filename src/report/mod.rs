@@ -1,4 +1,4 @@
-//! What people see: progress while something runs, answers as text and as JSON, and how the program ends.
+//! Output for people and programs: progress, answers as text and as JSON, the HTML dashboard, and exit codes.
 
 pub mod answer;
 pub mod backfill;
@@ -15,9 +15,11 @@ pub mod rate;
 pub mod schema;
 pub mod status;
 pub mod sync;
+pub mod table;
+pub mod terminal;
 pub mod text;
 pub mod verify;
 pub mod week;
 
-pub use answer::{Answer, Verdict};
+pub use answer::{Answer, CliResult};
 pub use exit::{CliError, Exit};

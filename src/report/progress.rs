@@ -1,5 +1,5 @@
-//! Progress as it happens: bars on a terminal, log lines elsewhere, nothing when silence was asked
-//! for. What a line says is decided by pure functions; indicatif only draws it.
+//! Progress of a run: bars on a terminal, log lines elsewhere, nothing with `--quiet`. Pure functions format the lines;
+//! indicatif draws them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,16 +14,16 @@ use crate::model::event::Wait;
 use crate::model::{Event, Kind, Watcher};
 use crate::report::text::{span, thousands};
 
-/// Shorter waits are over before they are read.
+/// Shorter waits are not shown.
 const SHOWN_WAIT_MIN: Duration = Duration::from_secs(1);
 
-/// In the log, progress of the outbox is told after so many entries, and of days after so many requests.
-const LOGGED_ENTRIES: u64 = 100;
+/// Log lines about the outbox appear after this many entries, those about daily metrics after this many requests.
+const LOGGED_STEPS: u64 = 100;
 
-/// How often the time that is left is drawn again.
+/// Interval of the countdown of a wait.
 const COUNTDOWN_TICK: Duration = Duration::from_millis(250);
 
-/// The lines: with a total and without, a wait, what is done, and one alone.
+/// Templates: with and without a total, a wait, a finished kind, and a single line with and without a total.
 const COUNTED: &str = "{prefix:<15} [{bar:24}] {msg}";
 const UNCOUNTED: &str = "{prefix:<15} {spinner} {msg}";
 const WAITING: &str = "{prefix:<15} {msg}, {left}";
@@ -31,41 +31,41 @@ const FINISHED: &str = "{prefix:<15} {msg}";
 const ONE: &str = "{prefix} [{bar:28}] {msg}";
 const SPINNING: &str = "{spinner} {msg}";
 
-/// How progress is shown.
+/// Where progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
-    /// Bars on the terminal that stderr is.
+    /// As bars on stderr, which is a terminal.
     Terminal,
-    /// Lines in the log.
+    /// As lines in the log.
     Log,
-    /// Nothing.
+    /// Nowhere.
     Silent,
 }
 
-/// Keeps bars on the terminal: a line for each kind that is at work and for the rest of a run, or one line
-/// for something shorter. When it is dropped, what is done stays, and one line goes.
+/// Bars on a terminal: a line per kind of a run, or a single line for a shorter operation. On drop, the lines of a run
+/// stay, and a single line is cleared.
 #[derive(Debug)]
-pub struct Progress(Option<Arc<Mutex<Board>>>);
+pub struct ProgressDisplay(Option<Arc<Mutex<Board>>>);
 
 #[derive(Debug)]
 struct Board {
     bars: MultiProgress,
     lines: BTreeMap<&'static str, ProgressBar>,
     wait: Option<ProgressBar>,
-    /// Whether nothing is left on the terminal at the end.
+    /// Whether the lines are cleared on drop.
     is_cleared: bool,
 }
 
-/// A watcher that shows a run in this way, and what keeps it on the terminal.
-pub fn start(view: View) -> (Watcher, Progress) {
+/// Returns a watcher that shows the progress of a run, and the display, which must live as long as the run.
+pub fn start(view: View) -> (Watcher, ProgressDisplay) {
     match view {
-        View::Silent => (Watcher::silent(), Progress(None)),
-        View::Log => (Watcher::new(log), Progress(None)),
-        View::Terminal => watched(Progress::on(logging::draw_target(), false)),
+        View::Silent => (Watcher::silent(), ProgressDisplay(None)),
+        View::Log => (Watcher::new(log), ProgressDisplay(None)),
+        View::Terminal => watched(ProgressDisplay::on(logging::draw_target(), false)),
     }
 }
 
-fn watched(progress: Progress) -> (Watcher, Progress) {
+fn watched(progress: ProgressDisplay) -> (Watcher, ProgressDisplay) {
     let board = progress.0.clone();
     let watcher = Watcher::new(move |event| {
         if let Some(board) = &board {
@@ -79,9 +79,9 @@ fn locked(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
     board.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Progress {
-    /// Shows one line on a terminal, and nothing elsewhere.
-    pub fn of_one(view: View) -> Self {
+impl ProgressDisplay {
+    /// Returns a display with a single line on a terminal, and nothing elsewhere.
+    pub fn single(view: View) -> Self {
         match view {
             View::Terminal => Self::on(logging::draw_target(), true),
             View::Log | View::Silent => Self(None),
@@ -95,14 +95,14 @@ impl Progress {
         Self(Some(Arc::new(Mutex::new(board))))
     }
 
-    /// Says how far the one thing is.
-    pub fn tell(&self, name: &'static str, done: u64, total: u64, message: String) {
+    /// Shows the progress of an operation with a known total.
+    pub fn update(&self, name: &'static str, done: u64, total: u64, message: String) {
         if let Some(board) = &self.0 {
             count(&locked(board).line(name, ONE), done, total, message);
         }
     }
 
-    /// Says what is being done, where nobody knows how much there is.
+    /// Shows the progress of an operation without a known total.
     pub fn spin(&self, message: String) {
         if let Some(board) = &self.0 {
             let bar = locked(board).line("", SPINNING);
@@ -112,7 +112,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressDisplay {
     fn drop(&mut self) {
         let Some(board) = &self.0 else { return };
         let mut board = locked(board);
@@ -170,10 +170,10 @@ impl Board {
                 }
             }
             Event::Days { kind: Kind::Meta, done, total } => {
-                finish(&self.line("days", COUNTED), asked(*done, *total));
+                finish(&self.line("days", COUNTED), requests(*done, *total));
             }
             Event::Days { done, total, .. } => {
-                count(&self.line("days", COUNTED), *done, *total, asked(*done, *total));
+                count(&self.line("days", COUNTED), *done, *total, requests(*done, *total));
             }
             Event::Waiting { reason, length } => self.begin_wait(*reason, *length),
             Event::Answered { .. } => {}
@@ -184,7 +184,7 @@ impl Board {
         }
     }
 
-    /// The line of this name. It is made with this template where it is not there yet.
+    /// Returns the line with this name, which is created with `template` if it does not exist yet.
     fn line(&mut self, name: &'static str, template: &str) -> ProgressBar {
         let bars = &self.bars;
         let new = || {
@@ -196,7 +196,7 @@ impl Board {
 
     fn begin_wait(&mut self, reason: Wait, length: Duration) {
         let left = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            // A line that cannot be drawn is no reason to stop.
+            // A drawing error must not stop the run.
             let _ = out.write_str(&remaining(length, state.elapsed()));
         };
         let bar = ProgressBar::new_spinner()
@@ -216,7 +216,7 @@ impl Board {
     }
 }
 
-/// The templates are our own constants, and a test reads them all.
+/// The fallback is never used: a test parses all templates.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
@@ -226,29 +226,29 @@ fn style(template: &str) -> ProgressStyle {
 fn log(event: &Event) {
     match event {
         Event::Answered { .. } => {}
-        Event::Started { kind, resumed_pages: 0 } => tracing::debug!("{}: begun", kind.plural()),
+        Event::Started { kind, resumed_pages: 0 } => tracing::debug!(%kind, "kind started"),
         Event::Started { kind, resumed_pages } => {
-            tracing::info!("{}: {}", kind.plural(), started(*resumed_pages));
+            tracing::info!(%kind, resumed_pages, "listing resumed");
         }
         Event::Page { kind, pages, rows, total } => {
-            tracing::debug!("{}: {}", kind.plural(), counts(*pages, *rows, *total));
+            tracing::debug!(%kind, pages, rows, total, "page written");
         }
-        Event::Pushed { done, total } if *done >= *total || done.is_multiple_of(LOGGED_ENTRIES) => {
-            tracing::info!("outbox: {}", pushed(*done, *total));
+        Event::Pushed { done, total } if *done >= *total || done.is_multiple_of(LOGGED_STEPS) => {
+            tracing::info!(done, total, "outbox entries sent");
         }
         Event::Pushed { .. } => {}
         Event::Days { kind, done, total }
-            if *kind == Kind::Meta || (*done > 0 && done.is_multiple_of(LOGGED_ENTRIES)) =>
+            if *kind == Kind::Meta || (*done > 0 && done.is_multiple_of(LOGGED_STEPS)) =>
         {
-            tracing::info!("days: {}", asked(*done, *total));
+            tracing::info!(done, total, "daily metrics requested");
         }
         Event::Days { .. } => {}
         Event::Waiting { length, .. } if *length < SHOWN_WAIT_MIN => {}
         Event::Waiting { reason, length } => {
-            tracing::info!("waiting {}: {reason}", span(*length));
+            tracing::info!(wait_s = length.as_secs_f64(), %reason, "waiting");
         }
         Event::Finished { kind, outcome, pages, rows } => {
-            tracing::info!("{}: {}", kind.plural(), finished(*outcome, *pages, *rows));
+            tracing::info!(%kind, %outcome, pages, rows, "kind finished");
         }
     }
 }
@@ -256,7 +256,7 @@ fn log(event: &Event) {
 fn started(resumed_pages: u64) -> String {
     match resumed_pages {
         0 => String::new(),
-        pages => format!("going on after page {}", thousands(pages)),
+        pages => format!("resuming after page {}", thousands(pages)),
     }
 }
 
@@ -274,7 +274,7 @@ fn pushed(done: u64, total: u64) -> String {
     format!("{} of {} entries", thousands(done), thousands(total))
 }
 
-fn asked(done: u64, total: u64) -> String {
+fn requests(done: u64, total: u64) -> String {
     format!("{} of {} requests", thousands(done), thousands(total))
 }
 
@@ -285,11 +285,11 @@ fn finished(outcome: Outcome, pages: u64, rows: u64) -> String {
 fn remaining(length: Duration, elapsed: Duration) -> String {
     match length.checked_sub(elapsed) {
         Some(left) if left > Duration::ZERO => {
-            // Rounded up, so that the last second does not read as none.
+            // Rounded up, so that the last second is not shown as zero.
             let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
             format!("{} left", span(Duration::from_secs(seconds)))
         }
-        _ => "any moment now".to_owned(),
+        _ => "almost over".to_owned(),
     }
 }
 
@@ -298,7 +298,8 @@ mod tests {
     use super::*;
 
     fn board_after(events: &[Event]) -> Arc<Mutex<Board>> {
-        let (watcher, mut progress) = watched(Progress::on(ProgressDrawTarget::hidden(), false));
+        let (watcher, mut progress) =
+            watched(ProgressDisplay::on(ProgressDrawTarget::hidden(), false));
         for event in events {
             watcher.tell(event);
         }
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_per_kind_with_pages_and_rows() {
+    fn each_kind_has_a_line_with_pages_and_rows() {
         let (kind, other) = (Kind::Video, Kind::AccountVideo);
         let board = board_after(&[
             Event::Started { kind, resumed_pages: 0 },
@@ -317,12 +318,12 @@ mod tests {
         let (videos, others) = (&board.lines[kind.plural()], &board.lines[other.plural()]);
         assert_eq!((videos.position(), videos.length()), (10_000, Some(20_000)));
         assert_eq!(videos.message(), "50 pages, 10,000 of 20,000 rows");
-        assert_eq!(others.message(), "going on after page 50");
+        assert_eq!(others.message(), "resuming after page 50");
         assert_eq!(others.prefix(), "account-videos");
     }
 
     #[test]
-    fn a_wait_is_shown_with_its_reason_until_something_happens() {
+    fn wait_is_shown_until_the_next_event() {
         let wait = Event::Waiting { reason: Wait::RateLimited, length: Duration::from_secs(60) };
         let short = Event::Waiting { reason: Wait::Pacing, length: Duration::from_millis(20) };
         let board = board_after(&[short.clone(), wait.clone(), short]);
@@ -336,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_stays_and_may_begin_again() {
+    fn finished_kind_stays_and_may_start_again() {
         let kind = Kind::Creator;
         let done = Event::Finished { kind, outcome: Outcome::Complete, pages: 2, rows: 300 };
         let board = board_after(std::slice::from_ref(&done));
@@ -346,19 +347,19 @@ mod tests {
         let board = board_after(&[done, Event::Started { kind, resumed_pages: 3 }]);
         let bar = board.lock().unwrap().lines[kind.plural()].clone();
         assert!(!bar.is_finished());
-        assert_eq!(bar.message(), "going on after page 3");
+        assert_eq!(bar.message(), "resuming after page 3");
     }
 
     #[test]
-    fn the_time_left_is_rounded_up_and_ends() {
+    fn time_left_is_rounded_up() {
         let length = Duration::from_secs(60);
         assert_eq!(remaining(length, Duration::from_millis(500)), "1 min left");
         assert_eq!(remaining(length, Duration::from_millis(59_900)), "1 s left");
-        assert_eq!(remaining(length, length), "any moment now");
+        assert_eq!(remaining(length, length), "almost over");
     }
 
     #[test]
-    fn the_outbox_has_a_line_that_stays_when_it_is_done_and_survives_a_wait() {
+    fn outbox_line_survives_a_wait_and_stays_when_finished() {
         let pushed = |done| Event::Pushed { done, total: 1_000 };
         let wait = Event::Waiting { reason: Wait::Pacing, length: Duration::from_secs(3) };
         let board = board_after(&[pushed(1), pushed(400), wait]);
@@ -369,14 +370,14 @@ mod tests {
             (bar.prefix(), bar.message()),
             ("outbox".to_owned(), "400 of 1,000 entries".to_owned())
         );
-        assert!(board.wait.is_some(), "why nothing moves is shown beside it");
+        assert!(board.wait.is_some(), "the wait is shown in another line");
         let board = board_after(&[pushed(400), pushed(1_000)]);
         let bar = board.lock().unwrap().lines["outbox"].clone();
         assert_eq!((bar.is_finished(), bar.message()), (true, "1,000 of 1,000 entries".to_owned()));
     }
 
     #[test]
-    fn every_template_is_one() {
+    fn templates_are_valid() {
         for template in [COUNTED, UNCOUNTED, WAITING, FINISHED, ONE, SPINNING] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }

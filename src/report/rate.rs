@@ -1,4 +1,4 @@
-//! The rate limiter as people and programs want to see it.
+//! State of the rate limiter, as text and as JSON.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
@@ -13,30 +13,30 @@ use crate::model::instant;
 use crate::report::text::{moment, relative, span, thousands};
 use crate::store::instance::StoredRequestState;
 
-/// Whether requests may be sent, and how many are left.
+/// State of the rate limiter at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RateLimit {
-    /// How long nothing may be sent.
+    /// How long no request may be sent.
     pub blocked_for: Duration,
-    /// Whether that is because the API asked for it, rather than because our share is spent.
+    /// Whether the API asked for the wait, rather than `rate_share` being used up.
     pub is_closed: bool,
-    /// What the API said is left of its budget, if that window is not over.
-    pub budget: Option<Left>,
+    /// The current window of the API's limit.
+    pub budget: Option<BudgetWindow>,
 }
 
-/// What is left of a budget.
+/// The current window of the API's limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Left {
+pub struct BudgetWindow {
     /// Requests per window.
     pub limit: u64,
-    /// Requests left, those of other clients included.
+    /// Requests left, for all clients together.
     pub remaining: u64,
-    /// Until the window ends.
+    /// Time until the window ends.
     pub resets_in: Duration,
 }
 
 impl RateLimit {
-    /// Reads a kept rate limiter, `share` of the budget being ours.
+    /// Restores a stored rate limiter. `share` is the setting `rate_share`.
     pub fn read(
         stored: &StoredRequestState,
         share: f64,
@@ -47,7 +47,7 @@ impl RateLimit {
         let limiter = RateLimiter::restore(&stored.rate_limiter, until, now, boot);
         let closed = limiter.remaining_wait(now, boot);
         let blocked_for = limiter.delay(share, now, boot).must;
-        let budget = limiter.budget.as_ref().map(|budget| Left {
+        let budget = limiter.budget.as_ref().map(|budget| BudgetWindow {
             limit: budget.limit,
             remaining: budget.remaining,
             resets_in: budget.window.left(now, boot),
@@ -55,7 +55,7 @@ impl RateLimit {
         Self {
             blocked_for,
             is_closed: !closed.is_zero() && closed >= blocked_for,
-            budget: budget.filter(|left| !left.resets_in.is_zero()),
+            budget: budget.filter(|budget| !budget.resets_in.is_zero()),
         }
     }
 
@@ -64,46 +64,46 @@ impl RateLimit {
         self.blocked_for.is_zero()
     }
 
-    /// One line.
+    /// Describes the state in one line.
     pub fn text(&self, now: DateTime<Utc>) -> String {
         if !self.is_open() {
             let reason = match self.is_closed {
                 true => "closed by the API",
-                false => "our share of the budget is spent; closed",
+                false => "`rate_share` used up; closed",
             };
             return format!("{reason} until {}", moment(later(now, self.blocked_for), now));
         }
         match self.budget {
-            Some(left) => format!(
-                "open; {} of {} requests left, renewed {}",
-                thousands(left.remaining),
-                thousands(left.limit),
-                relative(later(now, left.resets_in), now)
+            Some(budget) => format!(
+                "open; {} of {} requests left, resets {}",
+                thousands(budget.remaining),
+                thousands(budget.limit),
+                relative(later(now, budget.resets_in), now)
             ),
             None => "open".to_owned(),
         }
     }
 
-    /// The reason why nothing may be sent, for a sentence; `None` when something may.
+    /// Why no request may be sent now; `None` if one may.
     pub fn reason(&self) -> Option<String> {
         (!self.is_open()).then(|| format!("rate limited for another {}", span(self.blocked_for)))
     }
 
-    /// The same as a part of a JSON document.
+    /// The state as JSON.
     pub fn json(&self, now: DateTime<Utc>) -> Value {
         let at = |wait: Duration| instant::text(later(now, wait));
         json!({
             "is_open": self.is_open(),
             "closed_by_api": self.is_closed,
             "closed_until": (!self.is_open()).then(|| at(self.blocked_for)),
-            "limit": self.budget.map(|left| left.limit),
-            "remaining": self.budget.map(|left| left.remaining),
-            "resets_at": self.budget.map(|left| at(left.resets_in)),
+            "limit": self.budget.map(|budget| budget.limit),
+            "remaining": self.budget.map(|budget| budget.remaining),
+            "resets_at": self.budget.map(|budget| at(budget.resets_in)),
         })
     }
 }
 
-/// The instant after a wait, to the second that has certainly come by then.
+/// The instant after a wait, rounded up to the second.
 fn later(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
     let at = instant::later(now, wait);
     let is_whole = at.timestamp_subsec_nanos() == 0;
@@ -124,9 +124,9 @@ mod tests {
     }
 
     fn read(limiter: &RateLimiter, clock: &Clock) -> RateLimit {
-        let kept = serde_json::to_string(limiter).unwrap();
+        let stored = serde_json::to_string(limiter).unwrap();
         RateLimit::read(
-            &StoredRequestState { rate_limiter: kept, ..StoredRequestState::default() },
+            &StoredRequestState { rate_limiter: stored, ..StoredRequestState::default() },
             0.9,
             clock.now(),
             &clock.boot(),
@@ -141,11 +141,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_shown_until_its_window_ends() {
+    fn remaining_requests_are_shown_until_the_window_ends() {
         let clock = clock();
         let limiter = limiter(540, &clock);
         let found = read(&limiter, &clock);
-        assert_eq!(found.text(clock.now()), "open; 540 of 600 requests left, renewed in 30 s");
+        assert_eq!(found.text(clock.now()), "open; 540 of 600 requests left, resets in 30 s");
         assert_eq!(found.json(clock.now())["resets_at"], "2025-06-15T15:07:10Z");
         clock.advance(Duration::from_secs(30));
         assert_eq!(read(&limiter, &clock), RateLimit::default());
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_rate_limiter_says_until_when_and_why() {
+    fn closed_rate_limiter_shows_reason_and_deadline() {
         let clock = clock();
         let mut closed = limiter(540, &clock);
         closed.close(Duration::from_millis(41_500), clock.now(), &clock.boot());
@@ -163,23 +163,23 @@ mod tests {
         assert_eq!(found.text(clock.now()), text);
         let found = read(&limiter(60, &clock), &clock);
         assert!(!found.is_closed && !found.is_open());
-        assert!(found.text(clock.now()).starts_with("our share of the budget is spent"));
+        assert!(found.text(clock.now()).starts_with("`rate_share` used up"));
         assert_eq!(found.reason().as_deref(), Some("rate limited for another 30 s"));
     }
 
     #[test]
-    fn a_rate_limiter_that_cannot_be_read_is_open_but_for_the_wait_kept_beside_it() {
+    fn unreadable_rate_limiter_keeps_only_the_stored_cooldown() {
         let clock = clock();
-        for kept in ["", "{}", "[]", "{\"closed\":7}"] {
-            let kept = StoredRequestState {
-                rate_limiter: kept.to_owned(),
+        for stored in ["", "{}", "[]", "{\"closed\":7}"] {
+            let stored = StoredRequestState {
+                rate_limiter: stored.to_owned(),
                 ..StoredRequestState::default()
             };
-            let found = RateLimit::read(&kept, 0.9, clock.now(), &clock.boot());
+            let found = RateLimit::read(&stored, 0.9, clock.now(), &clock.boot());
             assert_eq!(found, RateLimit::default());
             let until = instant::micros(clock.now() + TimeDelta::seconds(41));
-            let kept = StoredRequestState { cooldown_until: Some(until), ..kept };
-            let found = RateLimit::read(&kept, 0.9, clock.now(), &clock.boot());
+            let stored = StoredRequestState { cooldown_until: Some(until), ..stored };
+            let found = RateLimit::read(&stored, 0.9, clock.now(), &clock.boot());
             assert_eq!((found.is_closed, found.blocked_for), (true, Duration::from_secs(41)));
         }
     }

@@ -1,20 +1,20 @@
-//! The documentation of views and columns for people, for programs, and for pages of documentation.
+//! Documentation of views and columns as text, Markdown and JSON.
 
 use serde_json::{Value, json};
 
 use crate::report::text::wrapped;
 use crate::store::schema_docs::{ColumnFact, ViewFact};
 
-/// Characters of a line.
+/// Line width, characters.
 const WIDTH: usize = 112;
-/// Characters for a column's name; what is longer has a line to itself.
+/// Width of a column's name. A longer name gets its own line.
 const NAME_WIDTH: usize = 24;
-/// Characters for a column's type: the longest is `integer`.
+/// Width of a column's type. The longest is `integer`.
 const TYPE_WIDTH: usize = 7;
-/// Characters for a column's unit: the longest is `UTC instant or NULL`.
+/// Width of a column's unit. The longest is `UTC instant or NULL`.
 const UNIT_WIDTH: usize = 19;
 
-/// As text: for each view what it is, and its columns below one another.
+/// Returns the documentation as text.
 pub fn text(views: &[ViewFact]) -> String {
     views.iter().map(section).collect::<Vec<_>>().join("\n")
 }
@@ -26,12 +26,12 @@ fn section(view: &ViewFact) -> String {
     }
     text.push('\n');
     for column in view.columns() {
-        text.push_str(&described(column));
+        text.push_str(&column_text(column));
     }
     text
 }
 
-fn described(column: &ColumnFact) -> String {
+fn column_text(column: &ColumnFact) -> String {
     let indent = 2 + NAME_WIDTH + 1 + TYPE_WIDTH + 1 + UNIT_WIDTH + 2;
     let mut text = format!("  {:<NAME_WIDTH$}", column.name);
     if column.name.chars().count() > NAME_WIDTH {
@@ -39,8 +39,8 @@ fn described(column: &ColumnFact) -> String {
     }
     let (sql_type, unit) = (column.sql_type(), unit(column));
     text.push_str(&format!(" {sql_type:<TYPE_WIDTH$} {unit:<UNIT_WIDTH$}  "));
-    let said = format!("{} [{}]", column.meaning, column.source);
-    let lines = wrapped(&said, WIDTH - indent);
+    let meaning = format!("{} [{}]", column.meaning, column.source);
+    let lines = wrapped(&meaning, WIDTH - indent);
     text.push_str(&lines.join(&format!("\n{:indent$}", "")));
     text.push('\n');
     text
@@ -53,7 +53,7 @@ fn unit(column: &ColumnFact) -> String {
     }
 }
 
-/// As Markdown: a heading, what it is, and a table for each view.
+/// Returns the documentation as Markdown.
 pub fn markdown(views: &[ViewFact]) -> String {
     let mut text = "# Views and columns\n".to_owned();
     for view in views {
@@ -73,7 +73,7 @@ pub fn markdown(views: &[ViewFact]) -> String {
     text
 }
 
-/// A text in which nothing means something to Markdown.
+/// Escapes the special characters of Markdown.
 fn cell(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -85,7 +85,7 @@ fn cell(text: &str) -> String {
     escaped
 }
 
-/// As one JSON document.
+/// Returns the documentation as one JSON document.
 pub fn json(views: &[ViewFact], version: i64) -> Value {
     let views = views.iter().map(|view| {
         let columns = view.columns().map(|column| {
@@ -127,7 +127,7 @@ mod tests {
         ViewFact { name: "things", text: "What there is.", groups: &[COLUMNS] };
 
     #[test]
-    fn text_has_columns_that_line_up() {
+    fn text_has_aligned_columns() {
         let expected = "\
 things
 What there is.
@@ -141,14 +141,14 @@ What there is.
     }
 
     #[test]
-    fn nothing_in_markdown_breaks_its_table() {
+    fn markdown_is_escaped() {
         let text = markdown(&[FEATURES]);
         assert!(text.contains("| `weight` | integer | count or NULL | How much"), "{text}");
         assert!(text.contains("| a\\|b\\_c | ours |"), "{text}");
     }
 
     #[test]
-    fn the_whole_of_it_keeps_to_its_width() {
+    fn no_line_is_longer_than_the_width() {
         let all = text(VIEWS);
         let long: Vec<_> = all.lines().filter(|line| line.chars().count() > WIDTH).collect();
         assert!(long.is_empty(), "{long:#?}");

@@ -1,4 +1,4 @@
-//! `status` for people and for programs: how the mirror is doing, as of one moment.
+//! `status`: the state of the mirror at one moment, as text and as JSON.
 
 mod facts;
 mod json;
@@ -6,7 +6,7 @@ mod text;
 
 pub use facts::{NextListing, Status};
 pub use json::json;
-pub use text::{refusal_text, text};
+pub use text::{text, unsupported_text};
 
 #[cfg(test)]
 mod tests {
@@ -141,25 +141,25 @@ mod tests {
     }
 
     #[test]
-    fn a_glance_shows_what_matters() {
-        let text = text(&status());
+    fn text_shows_all_facts() {
+        let text = text(&status(), None);
         for line in [
             "organization  org-1, key `nightly [31m`\n",
             "database      /m.db, 12.0 MB, schema version 2\n",
             "now           not running\n",
             "last run      12 by sync: finished 2027-01-15T07:58:30Z (1 min 30 s ago) after 10 s, 1,234 requests\n",
             "next due      2027-01-15T08:01:00Z (in 1 min): listing of accounts; \
-             then 19,000 videos on schedule, the first 2027-01-15T08:05:00Z (in 5 min)\n",
+             then the first of 19,000 scheduled videos 2027-01-15T08:05:00Z (in 5 min)\n",
             "days          videos 2026-12-01 to 2027-01-14\n",
             "rate limit    open\n",
             "outbox        3 queued\n",
             "API           supported, as of 2027-01-15T06:00:00Z (2 h ago)\n",
             "last error    2027-01-15T06:00:00Z (2 h ago) in run 9, video: 500 INTERNAL_ERROR: Internal error (request id req_9)\n",
             "videos    20,000        7  2027-01-15T07:00:00Z (1 h ago)  complete      ~1 min  ~1 h    ~1 d  never\n",
-            "videos: 4,000 removals are held back",
-            "videos: listing tried again at 2027-01-15T08:20:00Z, after 3 failures in a row; `sync --full` tries at once",
-            "videos: 2 of the 1,000 looked at have not been scraped yet",
-            "not supported by the server: GET /videos order_by (422 VALIDATION_ERROR, request id req_7); tried again",
+            "videos: 4,000 removals held back",
+            "videos: listing paused until 2027-01-15T08:20:00Z after 3 failures in a row; `sync --full` tries now",
+            "videos: 2 of a sample of 1,000 not scraped yet",
+            "not supported by the server: GET /videos order_by (422 VALIDATION_ERROR, request id req_7); next try",
         ] {
             assert!(text.contains(line), "{line}\n---\n{text}");
         }
@@ -170,37 +170,58 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_now_comes_first() {
+    fn table_fits_80_columns() {
+        let mut status = status();
+        let mut kinds: Vec<KindStatus> =
+            Kind::ALL.into_iter().map(|one| kind(one, 12_345_678)).collect();
+        let freshness = status.snapshot.kinds[1].freshness.clone();
+        for kind in &mut kinds {
+            kind.freshness = freshness.clone();
+            kind.state.last_outcome = Some(crate::model::Outcome::ScrapesUnreadable);
+        }
+        status.snapshot.kinds = kinds;
+        for width in [80, 100, 120, 160] {
+            let text = text(&status, Some(width));
+            let table = text.split("\n\n").nth(1).unwrap();
+            assert_eq!(table.lines().count(), Kind::ALL.len() + 1, "{table}");
+            assert!(table.lines().all(|line| line.chars().count() <= width), "{width}: {table}");
+            assert_eq!(table.contains("p95"), width >= 100, "{width}: {table}");
+        }
+    }
+
+    #[test]
+    fn due_work_is_shown_first() {
         let mut status = status();
         status.snapshot.schedule.overdue = 35;
         status.listings.insert(Kind::Video, NextListing::Now);
-        let text = text(&status);
+        let text = text(&status, None);
         assert!(text.contains("next due      now: 35 videos, listing of videos\n"), "{text}");
         assert_eq!(json(&status)["next_due_at"], "2027-01-15T08:00:00Z");
     }
 
     #[test]
-    fn a_run_that_never_ended_runs_or_was_killed() {
+    fn unfinished_run_is_running_or_was_killed() {
         let mut status = status();
-        let run_id = status.snapshot.last_run.as_mut().unwrap();
-        (run_id.finished_at, run_id.outcome) = (None, "running".to_owned());
+        let run = status.snapshot.last_run.as_mut().unwrap();
+        (run.finished_at, run.outcome) = (None, "running".to_owned());
         assert!(
-            text(&status)
-                .contains("12 by sync: began 2027-01-15T07:58:20Z (1 min 40 s ago) and was killed")
+            text(&status, None)
+                .contains("12 by sync: started 2027-01-15T07:58:20Z (1 min 40 s ago), killed")
         );
         assert_eq!(json(&status)["last_run"]["outcome"], "killed");
-        assert!(text(&status).contains("not running"));
+        assert!(text(&status, None).contains("not running"));
         status.is_running = true;
         assert!(
-            text(&status).contains("daemon: idle until noon; dues wait up to 7 min 30 s for more")
+            text(&status, None)
+                .contains("daemon: idle until noon; batches due rows for up to 7 min 30 s")
         );
-        assert_eq!(json(&status)["daemon"]["patience_seconds"], 450);
-        assert!(text(&status).contains("12 by sync: running since 2027-01-15T07:58:20Z"));
+        assert_eq!(json(&status)["daemon"]["batch_delay_seconds"], 450);
+        assert!(text(&status, None).contains("12 by sync: running since 2027-01-15T07:58:20Z"));
         assert_eq!(json(&status)["last_run"]["outcome"], "running");
     }
 
     #[test]
-    fn the_document_has_its_keys() {
+    fn document_has_stable_keys() {
         let document = json(&status());
         assert_eq!(document["organization_id"], "org-1");
         assert_eq!(document["next_due_at"], "2027-01-15T08:01:00Z");
@@ -212,7 +233,7 @@ mod tests {
         assert_eq!(document["daily_metrics"][0]["from"], "2026-12-01");
         assert_eq!(document["videos_due"]["overdue"], 0);
         assert_eq!(document["last_error"]["request_id"], "req_9");
-        assert_eq!(document["refusals"][0]["thing"], "GET /videos order_by");
+        assert_eq!(document["unsupported"][0]["feature"], "GET /videos order_by");
         assert_eq!(document["paused"][0]["scope"], "listing");
         assert_eq!(document["paused"][0]["retry_at"], "2027-01-15T08:20:00Z");
         assert_eq!(document["rate_limit"]["is_open"], true);

@@ -1,20 +1,18 @@
-//! What a `sync` came to, for people and for programs.
+//! Result of a run, as text and as JSON.
 
 use serde_json::{Value, json};
 
 use crate::model::{BackoffScope, instant};
+use crate::report::backfill;
 use crate::report::text::thousands;
 use crate::store::backoff::Backoff;
-use crate::sync::Report;
+use crate::sync::{KindReport, Report};
 
-/// One line per kind, and one for the whole.
+/// One line per kind, and one for the run.
 pub fn text(report: &Report) -> String {
     let mut text = String::new();
-    for kind in report
-        .kinds
-        .iter()
-        .filter(|kind| kind.kind_run.counts.page.rows_seen > 0 || !kind.is_good())
-    {
+    let is_shown = |kind: &&KindReport| kind.kind_run.counts.page.rows_seen > 0 || !kind.is_good();
+    for kind in report.kinds.iter().filter(is_shown) {
         let (kind_run, page) = (&kind.kind_run, &kind.kind_run.counts.page);
         let mut parts = vec![
             format!("{} rows", thousands(page.rows_seen)),
@@ -30,12 +28,8 @@ pub fn text(report: &Report) -> String {
         part(kind_run.counts.removed, "removed");
         part(page.type_mismatches, "with a type mismatch");
         part(kind_run.counts.not_modified, "pages unchanged");
-        text.push_str(&format!(
-            "{:<14} {:<16} {}\n",
-            kind_run.kind,
-            kind_run.outcome,
-            parts.join(", ")
-        ));
+        let (kind, outcome) = (kind_run.kind, kind_run.outcome);
+        text.push_str(&format!("{kind:<14} {outcome:<16} {}\n", parts.join(", ")));
     }
     for paused in &report.paused {
         text.push_str(&format!("{:<14} {:<16} {}\n", paused.kind.name(), "paused", pause(paused)));
@@ -45,37 +39,36 @@ pub fn text(report: &Report) -> String {
         let (succeeded, failed) = (thousands(pushed.succeeded), thousands(pushed.failed));
         let left = thousands(pushed.left);
         text.push_str(&format!(
-            "{:<14} {succeeded} succeeded, {failed} failed, {left} to be tried again\n",
+            "{:<14} {succeeded} succeeded, {failed} failed, {left} to be retried\n",
             "outbox"
         ));
     }
     if let Some(daily) = &report.daily {
-        text.push_str(&crate::report::backfill::text(daily));
+        text.push_str(&backfill::text(daily));
     }
     if report.run_id > 0 {
         let requests = thousands(report.requests());
-        text.push_str(&format!("pass {}: {requests} requests\n", report.run_id));
+        text.push_str(&format!("run {}: {requests} requests\n", report.run_id));
     }
     text
 }
 
-/// What is left alone, since when, and how to have it at once.
+/// Describes a backoff: what is paused, until when, why, and the command that tries it now.
 pub fn pause(paused: &Backoff) -> String {
-    let (what, at_once) = match paused.scope {
-        BackoffScope::Listing => ("listing", "; `sync --full` tries at once"),
-        BackoffScope::Poll => ("what is due", "; `sync --full` tries at once"),
-        BackoffScope::Days => ("daily metrics", "; `backfill` tries at once"),
+    let (work, command) = match paused.scope {
+        BackoffScope::Listing => ("listing", "sync --full"),
+        BackoffScope::Poll => ("polling", "sync --full"),
+        BackoffScope::Days => ("daily metrics", "backfill"),
     };
-    let times = if paused.failures == 1 {
-        "1 failure".to_owned()
-    } else {
-        format!("{} failures in a row", paused.failures)
+    let failures = match paused.failures {
+        1 => "1 failure".to_owned(),
+        failures => format!("{failures} failures in a row"),
     };
-    let at = instant::text(instant::from_micros(paused.retry_at));
-    format!("{what} tried again at {at}, after {times}{at_once}")
+    let until = instant::text(instant::from_micros(paused.retry_at));
+    format!("{work} paused until {until} after {failures}; `{command}` tries now")
 }
 
-/// One pause as JSON.
+/// A backoff as JSON.
 pub fn pause_json(paused: &Backoff) -> Value {
     json!({
         "kind": paused.kind.name(),
@@ -85,7 +78,7 @@ pub fn pause_json(paused: &Backoff) -> Value {
     })
 }
 
-/// The same as one JSON document.
+/// The result as one JSON document.
 pub fn json(report: &Report, exit_code: u8) -> Value {
     json!({
         "run_id": report.run_id,
@@ -96,11 +89,11 @@ pub fn json(report: &Report, exit_code: u8) -> Value {
         "outbox": report.pushed,
         "kinds": report.kinds.iter().map(|kind| &kind.kind_run).collect::<Vec<_>>(),
         "paused": report.paused.iter().map(pause_json).collect::<Vec<_>>(),
-        "daily_metrics": report.daily.as_ref().map(|daily| crate::report::backfill::json(daily, exit_code)),
+        "daily_metrics": report.daily.as_ref().map(|daily| backfill::json(daily, exit_code)),
     })
 }
 
-/// A document in place of a report, for a run that ended before it could begin.
+/// The document for a run that failed before it started.
 pub fn json_of_error(exit_code: u8, message: &str) -> Value {
     json!({
         "run_id": null,

@@ -1,28 +1,18 @@
-//! What comparing the mirror with the API came to, for people and for programs.
+//! Result of `verify`, as text and as JSON.
 
 use serde_json::{Value, json};
 
 use crate::model::shown::printable;
 use crate::report::text::thousands;
 use crate::sync::Report;
-use crate::sync::verify_report::{Discrepancy, RowDifference, Sampling, Total, VerifyReport};
+use crate::sync::verify_report::{Discrepancy, RowDifference, Total, VerifyReport};
 
-/// Longest value that is shown.
+/// Longest value in the text, characters.
 const VALUE_CHARS_MAX: usize = 60;
-/// Longest value in the document.
+/// Longest value in the JSON document, characters.
 const JSON_CHARS_MAX: usize = 2_000;
 
-/// What is about to be done, and what it costs.
-pub fn before(sampling: Sampling) -> String {
-    format!(
-        "comparing about {} rows, seed {}: at most {} requests, those aside that are repeated after an error",
-        thousands(sampling.rows),
-        sampling.seed,
-        thousands(sampling.requests_max())
-    )
-}
-
-/// A line per kind, one per difference, and one for the whole.
+/// A line per kind, one per difference, and one for the run.
 pub fn text(verify_report: &VerifyReport, report: &Report) -> String {
     let mut text = String::new();
     for kind in &verify_report.kinds {
@@ -39,12 +29,11 @@ pub fn text(verify_report: &VerifyReport, report: &Report) -> String {
             }
         }
         parts.extend(kind.total.map(total));
-        parts.extend(kind.skipped.as_ref().map(|why| format!("not compared: {}", shown(why))));
+        let skipped = kind.skipped.as_ref();
+        parts.extend(skipped.map(|reason| format!("not compared: {}", shown(reason))));
         text.push_str(&format!("{:<14} {}\n", kind.kind.name(), parts.join(", ")));
     }
-    for one in &verify_report.differences {
-        text.push_str(&difference(one));
-    }
+    text.extend(verify_report.differences.iter().map(difference));
     let (run_id, requests) = (report.run_id, thousands(report.requests()));
     text + &format!("run {run_id}: {requests} requests, seed {}\n", verify_report.sampling.seed)
 }
@@ -53,28 +42,27 @@ fn total(total: Total) -> String {
     let (held, found) = (thousands(total.held), thousands(total.found));
     let suspected = match total.suspected {
         0 => String::new(),
-        suspected => format!(" ({} of them suspected to be gone)", thousands(suspected)),
+        suspected => format!(" ({} of them suspected to be removed)", thousands(suspected)),
     };
     match (total.held == total.found, total.is_explained) {
-        (true, _) => format!("{held} in all on both sides"),
-        (false, true) => format!("{held} held of {found}; the newest are not read yet"),
-        (false, false) => format!("{held} HELD{suspected}, BUT {found} BY THE API"),
+        (true, _) => format!("total {held} in both"),
+        (false, true) => format!("total {held} of {found}; the newest are not read yet"),
+        (false, false) => format!("TOTAL {held}{suspected}, BUT {found} IN THE API"),
     }
 }
 
-fn difference(one: &RowDifference) -> String {
-    let why = one.stratum.map_or("in passing", |stratum| stratum.name());
-    let head = format!("{} {} ({why}):", one.kind, shown(&one.id));
-    match &one.what {
+fn difference(difference: &RowDifference) -> String {
+    let stratum = difference.stratum.map_or("not sampled", |stratum| stratum.name());
+    let head = format!("{} {} ({stratum}):", difference.kind, shown(&difference.id));
+    match &difference.what {
         Discrepancy::Missing(true) => format!("{head} the API answers 404; marked as removed\n"),
         Discrepancy::Missing(false) => {
-            format!("{head} the API answers 404; a first sign of removal\n")
+            format!("{head} the API answers 404; removed if the next check confirms it\n")
         }
         Discrepancy::Columns(columns) => {
-            let of = |value: &Option<String>| value.as_ref().map_or("NULL".to_owned(), shown);
-            let columns = columns.iter().map(|difference| {
-                let (held, found) = (of(&difference.held), of(&difference.found));
-                format!("{} was {held}, is {found}", difference.column)
+            let text = |value: &Option<String>| value.as_ref().map_or("NULL".to_owned(), shown);
+            let columns = columns.iter().map(|column| {
+                format!("{} was {}, is {}", column.column, text(&column.held), text(&column.found))
             });
             format!("{head} {}\n", columns.collect::<Vec<_>>().join("; "))
         }
@@ -85,7 +73,7 @@ fn shown(text: impl AsRef<str>) -> String {
     printable(text.as_ref(), VALUE_CHARS_MAX)
 }
 
-/// The same as one JSON document.
+/// The result as one JSON document.
 pub fn json(verify_report: &VerifyReport, report: &Report, exit_code: u8) -> Value {
     let kinds = verify_report.kinds.iter().map(|kind| {
         json!({
@@ -115,28 +103,29 @@ pub fn json(verify_report: &VerifyReport, report: &Report, exit_code: u8) -> Val
         "seed": verify_report.sampling.seed,
         "is_equal": !verify_report.differ(),
         "kinds": kinds.collect::<Vec<_>>(),
-        "differences": verify_report.differences.iter().map(document).collect::<Vec<_>>(),
+        "differences": verify_report.differences.iter().map(difference_json).collect::<Vec<_>>(),
     })
 }
 
-fn document(one: &RowDifference) -> Value {
-    let long = |value: &Option<String>| value.as_ref().map(|text| printable(text, JSON_CHARS_MAX));
-    let (what, columns) = match &one.what {
+fn difference_json(difference: &RowDifference) -> Value {
+    let bounded =
+        |value: &Option<String>| value.as_ref().map(|text| printable(text, JSON_CHARS_MAX));
+    let (what, columns) = match &difference.what {
         Discrepancy::Missing(true) => ("removed", Vec::new()),
         Discrepancy::Missing(false) => ("missing", Vec::new()),
         Discrepancy::Columns(columns) => ("repaired", columns.clone()),
     };
-    let columns = columns.iter().map(|difference| {
+    let columns = columns.iter().map(|column| {
         json!({
-            "column": difference.column,
-            "held": long(&difference.held),
-            "api": long(&difference.found),
+            "column": column.column,
+            "held": bounded(&column.held),
+            "api": bounded(&column.found),
         })
     });
     json!({
-        "kind": one.kind.name(),
-        "id": one.id,
-        "stratum": one.stratum.map(|stratum| stratum.name()),
+        "kind": difference.kind.name(),
+        "id": difference.id,
+        "stratum": difference.stratum.map(|stratum| stratum.name()),
         "what": what,
         "columns": columns.collect::<Vec<_>>(),
     })

@@ -1,37 +1,39 @@
-//! Progress of a simulated week: a bar over its hours on a terminal, a line per day elsewhere.
+//! Progress of the demo's simulated week: a bar on a terminal, a log line per day elsewhere.
 
 use crate::demo::{self, DAYS};
-use crate::report::progress::{Progress, View};
+use crate::report::progress::{ProgressDisplay, View};
 use crate::report::text::thousands;
 
-/// Shows how far a week has come.
+/// Shows the progress of a simulated week.
 #[derive(Debug)]
-pub struct Week {
-    bar: Progress,
-    lines: bool,
-    days_told: i64,
+pub struct WeekProgress {
+    bar: ProgressDisplay,
+    is_logged: bool,
+    days_logged: i64,
 }
 
-/// Begins to show a week in this way.
-pub fn start(view: View) -> Week {
-    Week { bar: Progress::of_one(view), lines: view == View::Log, days_told: 0 }
+/// Starts the display.
+pub fn start(view: View) -> WeekProgress {
+    let bar = ProgressDisplay::single(view);
+    WeekProgress { bar, is_logged: view == View::Log, days_logged: 0 }
 }
 
-impl Week {
-    /// Shows where things stand.
-    pub fn tell(&mut self, done: &demo::DemoProgress) {
+impl WeekProgress {
+    /// Shows the current progress.
+    pub fn update(&mut self, done: &demo::DemoProgress) {
         let days = done.elapsed.num_days();
         let hours = |hours: i64| u64::try_from(hours).unwrap_or(0);
         let message = format!("day {} of {DAYS}: {}", day(done), counts(done));
-        self.bar.tell("a week", hours(done.elapsed.num_hours()), hours(DAYS * 24), message);
-        if self.lines && days > self.days_told {
-            self.days_told = days;
-            tracing::info!("day {days} of {DAYS} is over: {}", counts(done));
+        self.bar.update("a week", hours(done.elapsed.num_hours()), hours(DAYS * 24), message);
+        if self.is_logged && days > self.days_logged {
+            self.days_logged = days;
+            let (requests, scrapes) = (done.requests, done.scrapes);
+            tracing::info!(day = days, days = DAYS, requests, scrapes, "day simulated");
         }
     }
 }
 
-/// The day that it is, from 1.
+/// Number of the current day, from 1.
 fn day(progress: &demo::DemoProgress) -> i64 {
     (progress.elapsed.num_days() + 1).clamp(1, DAYS)
 }
@@ -60,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn days_are_counted_from_one_to_seven() {
+    fn days_are_numbered_from_one_to_seven() {
         for (hours, expected) in [(0, 1), (23, 1), (24, 2), (167, 7), (168, 7), (169, 7)] {
             assert_eq!(day(&after(hours)), expected);
         }

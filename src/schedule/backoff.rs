@@ -3,24 +3,18 @@
 use std::time::Duration;
 
 use crate::model::backoff::{BackoffScope, PAUSE_MICROS_MAX};
-use crate::retry::{Next, RetryCause, RetryPolicy};
+use crate::retry::RetryPolicy;
 
 /// First pause of a listing, longer than that of a poll since a failed listing costs all its pages.
 const LISTING_FIRST: Duration = Duration::from_secs(5 * 60);
 /// Longest pause of a listing without a full-sync schedule.
 const LISTING_MAX: Duration = Duration::from_micros(PAUSE_MICROS_MAX.unsigned_abs());
 /// Polls: at most half an hour, so that an hourly scrape is not overwritten unseen.
-const POLL: RetryPolicy = policy(60, 30 * 60);
+const POLL: RetryPolicy =
+    RetryPolicy::unlimited(Duration::from_secs(60), Duration::from_secs(30 * 60));
 /// Daily metrics: the API keeps past days, so they can wait.
-const DAYS: RetryPolicy = policy(5 * 60, 3_600);
-
-const fn policy(first_s: u64, cap_s: u64) -> RetryPolicy {
-    RetryPolicy {
-        first: Duration::from_secs(first_s),
-        cap: Duration::from_secs(cap_s),
-        attempts_max: u32::MAX,
-    }
-}
+const DAYS: RetryPolicy =
+    RetryPolicy::unlimited(Duration::from_secs(5 * 60), Duration::from_secs(3_600));
 
 /// Returns the pause after `failures` in a row. `interval`, the time between two full syncs of the
 /// kind, bounds the pause of a listing. `chance` (0 to 1) picks from the upper half of the pause.
@@ -36,10 +30,7 @@ pub fn pause(
         BackoffScope::Poll => POLL,
         BackoffScope::Days => DAYS,
     };
-    match policy.next(RetryCause::Failing, failures, 0.5 + chance.clamp(0.0, 1.0) / 2.0) {
-        Next::Again { after } => after,
-        Next::GiveUp => policy.cap,
-    }
+    policy.pause(failures, chance)
 }
 
 #[cfg(test)]

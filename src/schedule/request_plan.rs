@@ -95,7 +95,7 @@ mod tests {
 
     fn video(key: i64, page: Option<i64>) -> DueRow {
         DueRow {
-            key,
+            row_id: key,
             id: format!("v{key}"),
             page,
             due: Due { due_at: 0, gap_s: 0 },

@@ -181,7 +181,7 @@ mod tests {
     fn held(kind: Kind, json: &str) -> StoredRow {
         let row = decode::row(kind, json.to_owned()).unwrap();
         StoredRow {
-            key: 1,
+            row_id: 1,
             values: row.values().map(Value::into_owned).collect(),
             extra: row.extra.clone(),
             fingerprint: row.fingerprint,

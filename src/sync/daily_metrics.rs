@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     fn subject(id: &str) -> Subject {
-        Subject { key: 1, id: id.to_owned(), is_again: false }
+        Subject { row_id: 1, id: id.to_owned(), is_again: false }
     }
 
     #[test]

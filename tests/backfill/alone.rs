@@ -123,7 +123,7 @@ fn a_rate_limit_beyond_max_wait_is_75_and_the_next_run_goes_on() {
     let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(3) };
     bed.control.fault(Fault::on("POST", "/videos/metrics", refuse).after(2));
     let run = bed.backfill(&["--days", "4", "--max-wait", "1s"]).expect(75).says("--max-wait");
-    assert!(run.stdout.contains("the next backfill goes on from here"), "{run:#?}");
+    assert!(run.stdout.contains("the next backfill continues from here"), "{run:#?}");
     assert_eq!(bed.last_outcome(Kind::Video), "rate_limited");
     let kept = bed.number("SELECT count(*) FROM daily_metrics");
     assert!(kept >= 600, "what was done is kept: {kept}");

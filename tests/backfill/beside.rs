@@ -53,7 +53,7 @@ fn what_is_more_urgent_does_not_wait_for_a_long_backfill_nor_does_a_stop() {
     until("it goes on after that", || bed.asked().len() > asked + 5);
     let heard = daemon.news.times("WATCHDOG=1").len();
     daemon.news.wait_for_more("WATCHDOG=1", heard + 2);
-    assert!(daemon.news.status().contains("asking for past days"), "{}", daemon.news.status());
+    assert!(daemon.news.status().contains("requesting daily metrics"), "{}", daemon.news.status());
     daemon.process.signal(rustix::process::Signal::HUP);
     daemon.news.wait_for("RELOADING=1");
     daemon.stop();

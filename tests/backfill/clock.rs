@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use creatormirror::clock::Clock;
 use creatormirror::daemon::{
-    self, Answer, DaemonHooks, DaemonSettings, Heartbeat, ServiceState, Signal,
+    self, DaemonHooks, DaemonSettings, Heartbeat, JobAnswer, ServiceState, Signal,
 };
 use creatormirror::fetch::fetcher::RequestSettings;
 use creatormirror::fetch::{Fetcher, SyncContext};
@@ -89,7 +89,7 @@ impl Lab {
                 let _ = sender.try_send(Signal::Terminate);
             }
         };
-        let nothing = || Answer {
+        let nothing = || JobAnswer {
             exit_code: 0,
             json: serde_json::Value::Null,
             text: String::new(),
@@ -99,14 +99,14 @@ impl Lab {
         let hooks = DaemonHooks {
             signals,
             notify: Box::new(notify),
-            note: Box::new(|_, _| ()),
+            on_run: Box::new(|_, _| ()),
             reload: Box::new(|| Err("nothing to read".to_owned())),
             answer: Box::new(move |_| nothing()),
             answer_backfill: Box::new(move |_| nothing()),
             heartbeat: Heartbeat::new(self.bed.clock.clone()),
         };
         let settings = DaemonSettings {
-            run_id: sync_settings(|_| "@hourly"),
+            sync_settings: sync_settings(|_| "@hourly"),
             request_settings: request_settings(),
             freshness_target: Duration::from_secs(300),
         };

@@ -61,7 +61,7 @@ fn a_job_that_the_daemon_cannot_read_fails_and_nothing_else_is_done_for_it() {
     until("they are answered", || bed.number("SELECT count(*) FROM job WHERE state = 'done'") == 4);
     assert_eq!(bed.number("SELECT count(*) FROM job WHERE exit_code = 1"), 4);
     let answer = bed.text("SELECT answer FROM job LIMIT 1");
-    assert!(answer.contains("cannot read this job: it is no JSON object"), "{answer}");
+    assert!(answer.contains("cannot read this job: not a JSON object"), "{answer}");
     assert_eq!(bed.log().len(), 0, "nothing was asked of the API");
     bed.sync_well(&["--full"]);
     daemon.stop();

@@ -104,7 +104,7 @@ fn a_key_disabled_while_it_runs_stops_the_polling_until_it_works_again() {
         (&77.into(), &"key_refused".into())
     );
     daemon.process.signal(Signal::USR1);
-    until("it answers", || daemon.process.stderr().contains("how things stand"));
+    until("it answers", || daemon.process.stderr().contains("daemon summary"));
     assert_eq!(bed.log().len(), asked, "nothing is asked between probes");
 
     // Jobs are done again as soon as there is a key that works.
@@ -135,7 +135,7 @@ fn a_reload_during_an_outage_takes_up_the_settings_and_the_key_when_it_can_be_ve
     std::fs::write(&config, "freshness_target = \"7m\"\n").unwrap();
     reload(&daemon);
     until("it says what is the matter", || {
-        daemon.process.stderr().contains("whether the key works cannot be told now")
+        daemon.process.stderr().contains("new key not verified")
     });
     assert!(!daemon.process.stderr().contains("the key does not work"));
     daemon.news.wait_for_status("idle until");

@@ -114,7 +114,7 @@ fn sigusr1_asks_how_things_stand_and_changes_nothing() {
     let daemon = bed.idle_daemon();
     bed.control.clear_log();
     daemon.process.signal(Signal::USR1);
-    until("it says so", || daemon.process.stderr().contains("how things stand"));
+    until("it says so", || daemon.process.stderr().contains("daemon summary"));
     assert_eq!(bed.log().len(), 0);
     daemon.stop();
 }

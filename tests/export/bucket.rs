@@ -161,7 +161,7 @@ fn a_bucket_that_cannot_be_used_is_told_without_secrets() {
     let mine = server.bucket().join("x/videos/part-0.parquet");
     File::create(&mine).unwrap().write_all(b"mine").unwrap();
     let run = upload(&bed, &server.address, SECRET, "s3://warehouse/x", &["videos"]).expect(2);
-    run.says("is there already");
+    run.says("already exists");
     assert_eq!(std::fs::read(&mine).unwrap(), b"mine");
 }
 

@@ -51,8 +51,8 @@ fn a_dash_is_stdout_and_no_folder() {
     let since = run(&["--format", "csv", "--since", "2024-02", "video_history"]).expect(0).stdout;
     assert!(since.len() > 100 && since.len() < all.len());
     for (arguments, why) in [
-        (&["--format", "csv"][..], "it takes one table"),
-        (&["--format", "csv", "accounts", "videos"], "it takes one table"),
+        (&["--format", "csv"][..], "name one table"),
+        (&["--format", "csv", "accounts", "videos"], "name one table"),
         (&["--format", "parquet", "videos"], "Parquet"),
         (&["--format", "csv", "--json", "videos"], "--json"),
         (&["--format", "csv", "nonsense"], "`nonsense`"),
@@ -113,7 +113,7 @@ fn what_is_not_ours_is_left_alone() {
         bed.start(bed.command(&["export", "--format", format, "--out", out])).wait()
     };
     std::fs::write(root.join("accounts.csv"), "mine").unwrap();
-    run("csv").expect(2).says("accounts.csv is there already");
+    run("csv").expect(2).says("accounts.csv` already exists");
     let left = files(root);
     assert_eq!(left.keys().collect::<Vec<_>>(), ["accounts.csv"]);
     assert_eq!(left["accounts.csv"], b"mine");

@@ -4,8 +4,8 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
+use crate::support::sandbox::{Accident, Fault};
 use creatormirror::model::Kind;
-use creatormirror::sandbox::{Accident, Fault};
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
 use serde_json::Value;
@@ -38,7 +38,7 @@ fn after_a_sync_it_tells_everything_without_key_and_network() {
     for part in [
         "organization  0197a1b2-7c3d-7e4f-8a5b-000000000001, key `sandbox`",
         "now           not running",
-        "last run     1 by sync: finished ",
+        "last run      1 by sync: finished ",
         "API           supported",
         "last error    none",
     ] {
@@ -93,7 +93,7 @@ fn an_interrupted_listing_is_shown_with_how_far_it_got() {
     bench.control.clear_faults();
     let ran = bench.run(&["status"]);
     assert!(ran.stdout.contains("next due      now: listing of "), "{ran:?}");
-    assert!(ran.stdout.contains("videos: a listing is interrupted, 0 pages"), "{ran:?}");
+    assert!(ran.stdout.contains("videos: listing interrupted, 0 pages"), "{ran:?}");
     assert!(!ran.stdout.contains("last error    none"), "{ran:?}");
 }
 

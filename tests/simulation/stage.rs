@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use creatormirror::clock::Clock;
 use creatormirror::daemon::{
-    self, Answer, DaemonHooks, DaemonSettings, Heartbeat, Reloaded, ServiceState, Signal,
+    self, DaemonHooks, DaemonSettings, Heartbeat, JobAnswer, Reloaded, ServiceState, Signal,
 };
 use creatormirror::fetch::fetcher::RequestSettings;
 use creatormirror::fetch::{Fetcher, SyncContext};
@@ -120,7 +120,7 @@ impl Stage {
                 said.lock().unwrap().push((clock.now(), text.clone()));
             }
         };
-        let ended = |exit_code| Answer {
+        let ended = |exit_code| JobAnswer {
             exit_code,
             json: serde_json::Value::Null,
             text: String::new(),
@@ -133,7 +133,7 @@ impl Stage {
         DaemonHooks {
             signals: self.signals.1.lock().unwrap().take().unwrap(),
             notify: Box::new(notify),
-            note: Box::new(|_, _| ()),
+            on_run: Box::new(|_, _| ()),
             reload: Box::new(reload),
             // Whatever stops a run here may pass.
             answer: Box::new(move |report| ended(if report.run_error.is_none() { 0 } else { 75 })),
@@ -150,7 +150,7 @@ pub fn settings(freshness: Duration) -> DaemonSettings {
         Kind::Video | Kind::AccountVideo | Kind::Meta => "@daily",
     };
     DaemonSettings {
-        run_id: sync_settings(full_sync),
+        sync_settings: sync_settings(full_sync),
         request_settings: RequestSettings {
             rate_share: 0.9,
             max_wait: Duration::from_secs(30),

@@ -11,7 +11,7 @@ use crate::config::Environment;
 use crate::logging;
 use crate::model::{Kind, instant};
 use crate::report::check::Check;
-use crate::report::status::refusal_text;
+use crate::report::status::unsupported_text;
 use crate::report::sync;
 use crate::report::text::moment;
 use crate::report::{CliError, Exit};
@@ -109,7 +109,7 @@ pub fn capabilities(context: &Context, mirror: &Mirror) -> Check {
     }
     let parts = features.iter().map(|feature| {
         let retry_at = moment(instant::from_micros(feature.retry_at), now);
-        format!("{}, next try {retry_at}", refusal_text(feature))
+        format!("{}, next try {retry_at}", unsupported_text(feature))
     });
     let parts: Vec<String> = parts.collect();
     Check::warning("capabilities", format!("not supported by the server: {}", parts.join("; ")))

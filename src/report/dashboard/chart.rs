@@ -1,5 +1,5 @@
-//! Charts as SVG. Their colours are those of the light theme; the page's style sheet finds them by
-//! their colours and gives them those of the theme that is in force.
+//! Charts as SVG, in the colours of the light theme. The style sheet selects elements by these colours to apply the dark
+//! theme.
 
 use std::ops::Range;
 
@@ -9,29 +9,29 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::report::dashboard::html::{Svg, escaped};
 
-/// Text and lines of axes.
+/// Colour of axes and labels.
 const QUIET: RGBColor = RGBColor(0x66, 0x70, 0x85);
-/// Lines across.
+/// Colour of grid lines.
 const GRID: RGBColor = RGBColor(0xE4, 0xE7, 0xEC);
-/// The first, second and further series.
+/// Colours of the series, in order.
 pub const SERIES: [RGBColor; 4] = [
     RGBColor(0x2F, 0x6F, 0xED),
     RGBColor(0x12, 0xA5, 0x94),
     RGBColor(0xE5, 0x8A, 0x1F),
     RGBColor(0x8E, 0x5B, 0xD6),
 ];
-/// The backend makes 1.24 times smaller letters of this.
+/// Font of the labels. The SVG backend divides the size by 1.24.
 const FONT: (&str, u32) = ("sans-serif", 16);
-/// Lines across, at most.
+/// Maximum number of grid lines.
 const LINES: usize = 5;
-/// Pixels that a label below the chart needs.
+/// Width of a label of the x axis, pixels.
 const LABEL_PX: usize = 60;
-/// Part of a day's width that its bar leaves free on each side.
+/// Gap on each side of a bar, as a fraction of a day.
 const GAP: f64 = 0.14;
 
-/// A chart that could not be drawn.
+/// Error while drawing a chart.
 #[derive(Debug, thiserror::Error)]
-#[error("a chart cannot be drawn: {0}")]
+#[error("cannot draw a chart: {0}")]
 pub struct ChartError(String);
 
 impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for ChartError {
@@ -44,16 +44,16 @@ type Drawn = Result<Svg, ChartError>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Grid<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-/// The size of a chart.
+/// Size of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
-    /// Pixels across.
+    /// Width, pixels.
     pub width: u32,
-    /// Pixels down.
+    /// Height, pixels.
     pub height: u32,
 }
 
-/// A series of a chart, a value for each of its labels.
+/// A series of a chart, with a value for each label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     /// The values.
@@ -62,7 +62,7 @@ pub struct Series {
     pub color: RGBColor,
 }
 
-/// Bars on top of each other; what is negative hangs below the line. `title` says what is to be seen.
+/// Draws stacked bars; negative values are stacked below zero. `title` is the accessible name.
 pub fn bars(frame: Frame, title: &str, labels: &[String], series: &[Series]) -> Drawn {
     let stacks: Vec<Vec<(f64, f64)>> = (0..labels.len()).map(|at| stack(series, at)).collect();
     let ends = || stacks.iter().flatten().flat_map(|(from, to)| [*from, *to]);
@@ -70,7 +70,6 @@ pub fn bars(frame: Frame, title: &str, labels: &[String], series: &[Series]) -> 
     draw(frame, title, |root| {
         let mut grid = grid(root, labels, low..high)?;
         for (at, stack) in stacks.iter().enumerate() {
-            // Days and series are few.
             let (left, right) = (at as f64 + GAP, (at + 1) as f64 - GAP);
             for ((from, to), series) in stack.iter().zip(series) {
                 let bar = Rectangle::new([(left, *from), (right, *to)], series.color.filled());
@@ -81,7 +80,7 @@ pub fn bars(frame: Frame, title: &str, labels: &[String], series: &[Series]) -> 
     })
 }
 
-/// Where the bars of a stack begin and end.
+/// Returns the lower and upper end of each bar of a stack.
 fn stack(series: &[Series], at: usize) -> Vec<(f64, f64)> {
     let (mut above, mut below) = (0.0, 0.0);
     let values = series.iter().map(|series| series.values.get(at).copied().unwrap_or(0.0));
@@ -95,14 +94,14 @@ fn stack(series: &[Series], at: usize) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// A line over a filled area. Its axis need not begin at zero: what changes is what is to be seen.
+/// Draws a line over a filled area. The axis does not start at zero, so that changes are visible.
 pub fn curve(frame: Frame, title: &str, labels: &[String], series: &Series) -> Drawn {
     let first = series.values.first().copied().unwrap_or(0.0);
     let low = series.values.iter().copied().fold(first, f64::min);
     let high = series.values.iter().copied().fold(first, f64::max);
-    // Room, so that a flat line has some too.
-    let room = ((high - low) * 0.15).max(high.abs() * 0.000_2).max(1.0);
-    let range = if low >= 0.0 { (low - room).max(0.0) } else { low - room }..high + room;
+    // At least 1, for a constant series.
+    let margin = ((high - low) * 0.15).max(high.abs() * 0.000_2).max(1.0);
+    let range = if low >= 0.0 { (low - margin).max(0.0) } else { low - margin }..high + margin;
     draw(frame, title, |root| {
         let base = range.start;
         let mut grid = grid(root, labels, range)?;
@@ -115,8 +114,8 @@ pub fn curve(frame: Frame, title: &str, labels: &[String], series: &Series) -> D
     })
 }
 
-/// A line without axes, for a row of a table: points in time and their values. What is before the span
-/// of time is left out, and the last value holds until its end.
+/// Draws a line without axes, for a row of a table. `points` are instants and values; instants before `span` are clamped
+/// to its start, and the last value holds until its end.
 pub fn sparkline(frame: Frame, points: &[(i64, i64)], span: Range<i64>, color: RGBColor) -> Drawn {
     draw(frame, "", |root| {
         let last = points.last().map(|(_, value)| (span.end, *value));
@@ -138,7 +137,7 @@ pub fn sparkline(frame: Frame, points: &[(i64, i64)], span: Range<i64>, color: R
     })
 }
 
-/// A bar that is full at a share of 1.
+/// Draws a bar that is full at a share of 1.
 pub fn meter(frame: Frame, share: f64, color: RGBColor) -> Drawn {
     draw(frame, "", |root| {
         let (width, height) = (frame.width as i32, frame.height as i32);
@@ -149,18 +148,18 @@ pub fn meter(frame: Frame, share: f64, color: RGBColor) -> Drawn {
     })
 }
 
-/// From the least to the greatest of them, and never nothing.
+/// Returns the range of the values, never empty.
 fn extent(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
     let first = values.clone().next().unwrap_or(0.0);
     let (low, high) = (values.clone().fold(first, f64::min), values.fold(first, f64::max));
     if high > low { low..high } else { low - 1.0..low + 1.0 }
 }
 
-/// Lines across with their values, and as many of the labels as there is room for.
+/// Draws the grid lines with their values, and as many labels as fit.
 fn grid<'a>(root: &Area<'a>, labels: &[String], range: Range<f64>) -> Result<Grid<'a>, ChartError> {
     let range = if range.end > range.start { range } else { range.start..range.start + 1.0 };
     let size = (range.start.abs().max(range.end.abs()), range.end - range.start);
-    let left = room_for_ticks(&range, size);
+    let left = tick_width(&range, size);
     let mut chart = ChartBuilder::on(root)
         .margin_top(10)
         .margin_right(6)
@@ -183,7 +182,7 @@ fn grid<'a>(root: &Area<'a>, labels: &[String], range: Range<f64>) -> Result<Gri
     let width = across.saturating_sub(left).max(1) as usize;
     let step = (labels.len() * LABEL_PX).div_ceil(width).max(1);
     let below = quiet.pos(Pos::new(HPos::Center, VPos::Bottom));
-    // The last day is told in any case, and others at even steps before it.
+    // The last day is always labelled, and others at even steps before it.
     for (at, label) in labels.iter().enumerate().rev().step_by(step) {
         let (x, _) = chart.backend_coord(&(at as f64 + 0.5, 0.0));
         let x = x.min(across as i32 - 24);
@@ -207,15 +206,15 @@ fn draw(
     let (_, inside) = markup.split_once('>').unwrap_or_default();
     let mut named = format!("<svg viewBox=\"0 0 {} {}\" ", frame.width, frame.height);
     match title {
-        // What is beside it says it all.
+        // The text beside it has the same information.
         "" => named.push_str("aria-hidden=\"true\" preserveAspectRatio=\"none\">"),
         title => named.push_str(&format!("role=\"img\" aria-label=\"{}\">", escaped(title))),
     }
     Ok(Svg::of(named + inside.trim()))
 }
 
-/// Pixels for the labels of an axis: any value between may be one.
-fn room_for_ticks(range: &Range<f64>, size: (f64, f64)) -> u32 {
+/// Returns the width of the labels of the y axis, pixels.
+fn tick_width(range: &Range<f64>, size: (f64, f64)) -> u32 {
     const CHARACTER_PX: usize = 8;
     let third = (range.end - range.start) / 3.0;
     let values = [range.start, range.start + third, range.end - third, range.end];
@@ -223,11 +222,10 @@ fn room_for_ticks(range: &Range<f64>, size: (f64, f64)) -> u32 {
     u32::try_from(longest.unwrap_or(0) * CHARACTER_PX + 12).unwrap_or(u32::MAX)
 }
 
-/// A value of an axis whose greatest value and length these are: short, but never like its neighbours.
+/// Formats a value of an axis with this maximum and length, with as few decimals as keep neighbouring ticks different.
 fn tick(value: f64, (greatest, length): (f64, f64)) -> String {
     let (unit, letter) = unit(greatest);
     let step = length / LINES as f64 / unit;
-    // At most nine, of which an i32 and a usize hold more.
     let decimals = (-step.log10()).ceil().clamp(0.0, 9.0) as usize;
     let text = format!("{:.decimals$}", value / unit);
     let bare = match text.contains('.') {
@@ -237,7 +235,7 @@ fn tick(value: f64, (greatest, length): (f64, f64)) -> String {
     if bare == "0" { bare.to_owned() } else { format!("{bare}{letter}") }
 }
 
-/// The unit in which a number is told, and its letter.
+/// Returns the unit for a number, and its letter.
 fn unit(value: f64) -> (f64, &'static str) {
     let units =
         [(1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"), (1.0, "")];
@@ -245,7 +243,7 @@ fn unit(value: f64) -> (f64, &'static str) {
     found.unwrap_or((1.0, ""))
 }
 
-/// A number in at most four characters and a letter: `12.3K`.
+/// Formats a number in at most four characters and a letter: `12.3K`.
 pub fn compact(value: f64) -> String {
     let (unit, letter) = unit(value);
     if unit == 1.0 {
@@ -264,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short() {
+    fn compact_numbers_have_a_unit_letter() {
         for (value, text) in [
             (0.0, "0"),
             (0.5, "0.5"),
@@ -280,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_on_an_axis_differ() {
+    fn neighbouring_ticks_differ() {
         for (value, size, text) in [
             (12_450_000.0, (12_470_000.0, 80_000.0), "12.45M"),
             (12_440_000.0, (12_470_000.0, 80_000.0), "12.44M"),
@@ -294,14 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn stacks_grow_both_ways() {
+    fn negative_values_are_stacked_below_zero() {
         let series = |value| Series { values: vec![value], color: SERIES[0] };
         let stack = stack(&[series(3.0), series(-2.0), series(4.0)], 0);
         assert_eq!(stack, [(0.0, 3.0), (0.0, -2.0), (3.0, 7.0)]);
     }
 
     #[test]
-    fn charts_of_nothing_and_of_anything_can_be_drawn() {
+    fn charts_of_any_data_can_be_drawn() {
         let frame = Frame { width: 300, height: 100 };
         let labels = |count: usize| vec!["1 Jan".to_owned(); count];
         for values in [vec![], vec![0.0], vec![-5.0, 7.0], vec![9.2e18, -9.2e18], vec![1.0; 30]] {

@@ -1,4 +1,4 @@
-//! What has grown: views and followers by day, the posts that moved most, creators by engagement.
+//! Cards about growth: views and followers by day, top movers, engagement by creator.
 
 use crate::report::dashboard::chart::{self, ChartError, Frame, SERIES, Series, compact};
 use crate::report::dashboard::html::Html;
@@ -10,11 +10,11 @@ use crate::store::dashboard::{
 
 const SPARK: Frame = Frame { width: 150, height: 34 };
 
-/// Views gained on each day.
+/// Renders the views gained per day.
 pub fn views(html: &mut Html, growth: &Growth) -> Result<(), ChartError> {
     html.begin_card("Views gained per day");
     if growth.days.len() < 2 {
-        html.end_head().end_empty("Growth shows from the second day of scrapes on.");
+        html.end_head().end_empty("Growth is shown after two days of scrapes.");
         return Ok(());
     }
     html.raw("<ul class=\"legend\"><li class=\"k1\">tracked videos</li>");
@@ -33,11 +33,11 @@ pub fn views(html: &mut Html, growth: &Growth) -> Result<(), ChartError> {
     Ok(())
 }
 
-/// Followers at the end of each day.
+/// Renders the followers at the end of each day.
 pub fn followers(html: &mut Html, followers: &Followers) -> Result<(), ChartError> {
     html.begin_card("Followers of all accounts").end_head();
     if followers.curve.len() < 2 {
-        html.end_empty("The curve begins with the second day of scrapes.");
+        html.end_empty("The curve is shown after two days of scrapes.");
         return Ok(());
     }
     let labels: Vec<String> = followers.curve.keys().map(|at| day(*at)).collect();
@@ -51,7 +51,7 @@ pub fn followers(html: &mut Html, followers: &Followers) -> Result<(), ChartErro
     Ok(())
 }
 
-/// What a chart shows, a row for each day, and the end of its card.
+/// Renders a chart's numbers, a row per day, and closes its card.
 fn numbers(
     html: &mut Html,
     columns: &[&'static str],
@@ -64,11 +64,11 @@ fn numbers(
     html.end_table().raw("</details>").end_card();
 }
 
-/// The posts that gained the most views.
+/// Renders the posts that gained the most views.
 pub fn movers(html: &mut Html, movers: &[Mover], now: i64) -> Result<(), ChartError> {
     html.begin_card("Top movers of the last 7 days").end_head();
     if movers.is_empty() {
-        html.end_empty("No post is known to have gained views in the last 7 days.");
+        html.end_empty("No post gained views in the last 7 days.");
         return Ok(());
     }
     html.begin_table(&["post", "views"], &["gained"]);
@@ -110,7 +110,7 @@ fn platform_name(html: &mut Html, platform: &str) {
     };
 }
 
-/// Creators by what their views come with.
+/// Renders creators by their engagement rate.
 pub fn creators(html: &mut Html, creators: &[Engagement]) -> Result<(), ChartError> {
     html.begin_card("Engagement by creator");
     html.raw("<p class=\"small quiet\">likes, comments and shares per view</p>").end_head();
@@ -120,23 +120,24 @@ pub fn creators(html: &mut Html, creators: &[Engagement]) -> Result<(), ChartErr
     }
     let best = creators.iter().filter_map(Engagement::rate).fold(f64::MIN_POSITIVE, f64::max);
     html.begin_table(&["creator", "engagement"], &["views"]);
-    for one in creators {
+    for creator in creators {
         html.raw("<tr><th scope=\"row\">");
-        match &one.creator {
+        match &creator.creator {
             Some(name) => html.foreign(name),
             None => html.raw("<span class=\"quiet\">without a creator</span>"),
         };
-        html.raw("<br><span class=\"small quiet\">").text(thousands(one.accounts));
-        html.raw(if one.accounts == 1 { " account, " } else { " accounts, " });
-        html.text(compact(one.followers as f64)).raw(" followers</span></th><td class=\"meter\">");
-        match one.rate() {
+        html.raw("<br><span class=\"small quiet\">").text(thousands(creator.accounts));
+        html.raw(if creator.accounts == 1 { " account, " } else { " accounts, " });
+        html.text(compact(creator.followers as f64));
+        html.raw(" followers</span></th><td class=\"meter\">");
+        match creator.rate() {
             Some(rate) => {
                 html.raw("<p>").text(format!("{:.1} %", rate * 100.0)).raw("</p>");
                 html.chart(&chart::meter(METER, rate / best, SERIES[0])?);
             }
             None => drop(html.raw("<p class=\"quiet\">no views</p>")),
         }
-        html.raw("</td><td class=\"num\">").text(compact(one.views as f64)).raw("</td></tr>");
+        html.raw("</td><td class=\"num\">").text(compact(creator.views as f64)).raw("</td></tr>");
     }
     html.end_table().end_card();
     Ok(())

@@ -1,24 +1,23 @@
-//! HTML that cannot be broken by what it shows: markup is what stands in this program, and everything
-//! else is escaped.
+//! HTML builder that escapes by default: only string literals of this program are markup.
 
 use std::fmt::Display;
 
 use crate::model::shown::printable;
 
-/// Longest foreign text that is shown.
+/// Longest API text that is shown, characters.
 const CHARS_MAX: usize = 120;
 
-/// A drawing, as markup.
+/// An SVG image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Svg(String);
 
 impl Svg {
-    /// Takes markup that was drawn.
+    /// Wraps trusted markup.
     pub const fn of(markup: String) -> Self {
         Self(markup)
     }
 
-    /// The markup.
+    /// Returns the markup.
     pub fn markup(&self) -> &str {
         &self.0
     }
@@ -29,19 +28,19 @@ impl Svg {
 pub struct Html(String);
 
 impl Html {
-    /// Adds markup, which only a program's own text can be.
+    /// Adds markup, which must be a literal of this program.
     pub fn raw(&mut self, markup: &'static str) -> &mut Self {
         self.0.push_str(markup);
         self
     }
 
-    /// Adds a text of ours.
+    /// Adds text of this program, escaped.
     pub fn text(&mut self, text: impl Display) -> &mut Self {
         self.0.push_str(&escaped(&text.to_string()));
         self
     }
 
-    /// Adds what somebody else wrote, in bounds, and kept from turning the text around it about.
+    /// Adds text from the API: bounded, escaped, and isolated from the direction of the surrounding text.
     pub fn foreign(&mut self, text: &str) -> &mut Self {
         self.raw("<bdi>").text(printable(text, CHARS_MAX)).raw("</bdi>")
     }
@@ -52,22 +51,22 @@ impl Html {
         self
     }
 
-    /// Begins a card. What follows belongs beside its title, until [`Self::end_head`].
+    /// Opens a card. Content up to [`Self::end_head`] is placed beside its title.
     pub fn begin_card(&mut self, title: &'static str) -> &mut Self {
         self.raw("<section class=\"card\"><div class=\"head\"><h2>").raw(title).raw("</h2>")
     }
 
-    /// Ends the title of a card.
+    /// Closes the head of a card.
     pub fn end_head(&mut self) -> &mut Self {
         self.raw("</div>")
     }
 
-    /// Begins a table with columns of words, and of numbers behind them.
+    /// Opens a table with text columns followed by number columns.
     pub fn begin_table(&mut self, words: &[&'static str], numbers: &[&'static str]) -> &mut Self {
         self.raw("<table>").table_head(words, numbers)
     }
 
-    /// The head of a table, and the beginning of its rows.
+    /// Adds the head of a table, and opens its body.
     pub fn table_head(&mut self, words: &[&'static str], numbers: &[&'static str]) -> &mut Self {
         self.raw("<thead><tr>");
         for name in words {
@@ -79,7 +78,7 @@ impl Html {
         self.raw("</tr></thead><tbody>")
     }
 
-    /// A row of a name and numbers.
+    /// Adds a row with a name and numbers.
     pub fn row(&mut self, name: impl Display, numbers: &[String]) -> &mut Self {
         self.raw("<tr><th scope=\"row\">").text(name).raw("</th>");
         for number in numbers {
@@ -88,28 +87,28 @@ impl Html {
         self.raw("</tr>")
     }
 
-    /// Ends a table.
+    /// Closes a table.
     pub fn end_table(&mut self) -> &mut Self {
         self.raw("</tbody></table>")
     }
 
-    /// Ends a card.
+    /// Closes a card.
     pub fn end_card(&mut self) {
         self.raw("</section>");
     }
 
-    /// Says why there is nothing to be seen, and ends the card.
-    pub fn end_empty(&mut self, why: &'static str) {
-        self.raw("<p class=\"empty\">").raw(why).raw("</p>").end_card();
+    /// Adds the reason why there is no data, and closes the card.
+    pub fn end_empty(&mut self, reason: &'static str) {
+        self.raw("<p class=\"empty\">").raw(reason).raw("</p>").end_card();
     }
 
-    /// The markup.
+    /// Returns the markup.
     pub fn into_markup(self) -> String {
         self.0
     }
 }
 
-/// A text in which nothing means something to HTML, be it between tags or in quotes.
+/// Escapes text for use between tags or in quoted attributes.
 pub fn escaped(text: &str) -> String {
     let mut markup = String::with_capacity(text.len());
     for c in text.chars() {
@@ -130,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_wrote_stays_text() {
+    fn api_text_is_escaped() {
         let mut html = Html::default();
         html.raw("<p>").foreign("<script>alert('1')</script>\"&\u{202e}\n").raw("</p>");
         assert_eq!(
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_wrote_has_an_end() {
+    fn api_text_is_bounded() {
         let mut html = Html::default();
         html.foreign(&"a".repeat(10_000));
         assert!(html.into_markup().len() < 200);

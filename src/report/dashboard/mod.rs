@@ -1,5 +1,5 @@
-//! The organization at a dashboard: one HTML page that needs nothing but itself. It loads nothing, runs
-//! nothing, and says so to the browser.
+//! The HTML dashboard of `report`: one self-contained page. It loads no resources and runs no scripts, which its content
+//! security policy enforces.
 
 mod chart;
 mod growth;
@@ -22,67 +22,65 @@ use crate::store::dashboard::{DAYS_OF_REQUESTS, Dashboard, KindFreshness};
 
 const STYLE: &str = include_str!("style.css");
 
-/// What a page is made of.
+/// Inputs of the page.
 #[derive(Debug)]
-pub struct Facts<'a> {
-    /// What is shown.
+pub struct PageInput<'a> {
+    /// The figures.
     pub dashboard: &'a Dashboard,
-    /// When it was read.
+    /// When they were read.
     pub now: DateTime<Utc>,
-    /// The mirror.
+    /// Path of the database.
     pub database: &'a Path,
-    /// A text that no page had before: only what carries it may style the page.
+    /// Random nonce of the content security policy.
     pub nonce: &'a str,
 }
 
-/// The whole page.
-pub fn page(facts: &Facts<'_>) -> Result<String, ChartError> {
-    let dashboard = facts.dashboard;
+/// Renders the page.
+pub fn page(input: &PageInput<'_>) -> Result<String, ChartError> {
+    let dashboard = input.dashboard;
     let mut html = Html::default();
-    head(&mut html, facts);
+    head(&mut html, input);
     tiles(&mut html, dashboard);
-    upkeep::outbox(&mut html, dashboard, facts.now);
+    upkeep::outbox(&mut html, dashboard, input.now);
     html.raw("<div class=\"columns\"><div class=\"column\">");
     growth::views(&mut html, &dashboard.growth)?;
-    growth::movers(&mut html, &dashboard.growth.movers, facts.now.timestamp())?;
+    growth::movers(&mut html, &dashboard.growth.movers, input.now.timestamp())?;
     html.raw("</div><div class=\"column\">");
     growth::followers(&mut html, &dashboard.followers)?;
     growth::creators(&mut html, &dashboard.creators)?;
-    upkeep::freshness(&mut html, &dashboard.kinds, facts.now)?;
+    upkeep::freshness(&mut html, &dashboard.kinds, input.now)?;
     html.raw("</div></div>");
-    upkeep::requests(&mut html, &dashboard.requests, facts.now)?;
+    upkeep::requests(&mut html, &dashboard.requests, input.now)?;
     html.raw("</main><footer><p>Made by creatormirror ");
     html.text(env!("CARGO_PKG_VERSION")).raw(" from ");
-    let name = facts.database.file_name().unwrap_or_default();
+    let name = input.database.file_name().unwrap_or_default();
     html.foreign(&name.to_string_lossy());
     html.raw(
-        ". Days are UTC. Numbers are those of the last scrapes; days before the mirror began are as the API counted them.</p></footer>",
+        ". Days are UTC. Numbers are as of the last scrapes; days before the mirror existed are as counted by the API.</p></footer>",
     );
     html.raw("</body></html>\n");
     Ok(html.into_markup())
 }
 
-fn head(html: &mut Html, facts: &Facts<'_>) {
+fn head(html: &mut Html, input: &PageInput<'_>) {
     html.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
     html.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'nonce-");
-    html.text(facts.nonce).raw("'; base-uri 'none'; form-action 'none'\">");
+    html.text(input.nonce).raw("'; base-uri 'none'; form-action 'none'\">");
     html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
     html.raw("<meta name=\"color-scheme\" content=\"light dark\">");
     html.raw("<meta name=\"referrer\" content=\"no-referrer\"><meta name=\"robots\" content=\"noindex\">");
-    html.raw("<title>Organization at a dashboard</title><style nonce=\"")
-        .text(facts.nonce)
-        .raw("\">");
+    html.raw("<title>Organization dashboard</title><style nonce=\"").text(input.nonce).raw("\">");
     html.raw(STYLE).raw("</style></head><body><header><p class=\"eyebrow\">creatormirror</p>");
-    html.raw("<h1>Organization at a dashboard</h1><p class=\"quiet\">");
-    html.text(facts.now.format("%-d %B %Y, %H:%M UTC"));
-    match &facts.dashboard.identity.organization_id {
+    html.raw("<h1>Organization dashboard</h1><p class=\"quiet\">");
+    html.text(input.now.format("%-d %B %Y, %H:%M UTC"));
+    match &input.dashboard.identity.organization_id {
         Some(organization) => html.raw(" · organization ").foreign(organization),
         None => html.raw(" · nothing is mirrored yet"),
     };
     html.raw("</p></header><main>");
 }
 
-/// The headline numbers.
+/// Renders the headline numbers.
 fn tiles(html: &mut Html, dashboard: &Dashboard) {
     let rows = |kind: Kind| {
         let freshness = dashboard.kinds.iter().find(|freshness| freshness.kind == kind);
@@ -92,7 +90,8 @@ fn tiles(html: &mut Html, dashboard: &Dashboard) {
     let followers = &dashboard.followers;
     tile(html, "Followers", &short(followers.total), &signed(followers.week, "in 7 days"));
     let growth = &dashboard.growth;
-    tile(html, "Views in 7 days", &short(growth.week), &against(growth.week, growth.week_before));
+    let views = compared(growth.week, growth.week_before);
+    tile(html, "Views in 7 days", &short(growth.week), &views);
     let creators = match rows(Kind::Creator) {
         1 => "1 creator".to_owned(),
         count => format!("{} creators", thousands(count)),
@@ -101,8 +100,8 @@ fn tiles(html: &mut Html, dashboard: &Dashboard) {
     let (videos, posts) = (rows(Kind::Video), rows(Kind::AccountVideo));
     let split = format!("{} tracked, {} of accounts", thousands(videos), thousands(posts));
     tile(html, "Posts", &thousands(videos.saturating_add(posts)), &Remark::plain(&split));
-    let (fresh, remark) = freshness(&dashboard.kinds);
-    tile(html, "Up to date", &fresh, &remark);
+    let (share, remark) = freshness(&dashboard.kinds);
+    tile(html, "Up to date", &share, &remark);
     let requests: i64 = dashboard.requests.values().map(|spent| spent.requests).sum();
     let unchanged: i64 = dashboard.requests.values().map(|spent| spent.not_modified).sum();
     let days = match requests {
@@ -113,49 +112,49 @@ fn tiles(html: &mut Html, dashboard: &Dashboard) {
     html.raw("</dl>");
 }
 
-/// What is said under a number, and how it is to be taken.
+/// Text under a number, with its opening tag.
 struct Remark {
     text: String,
-    mood: &'static str,
+    tag: &'static str,
 }
 
 impl Remark {
     fn plain(text: &str) -> Self {
-        Self { text: text.to_owned(), mood: "<span class=\"quiet\">" }
+        Self { text: text.to_owned(), tag: "<span class=\"quiet\">" }
     }
 }
 
 fn tile(html: &mut Html, name: &'static str, number: &str, remark: &Remark) {
     html.raw("<div class=\"card tile\"><dt>").text(name).raw("</dt><dd><span class=\"number\">");
-    html.text(number).raw("</span></dd><dd class=\"small\">").raw(remark.mood);
+    html.text(number).raw("</span></dd><dd class=\"small\">").raw(remark.tag);
     html.text(&remark.text).raw("</span></dd></div>");
 }
 
 const UP: &str = "<span class=\"up\">";
 const DOWN: &str = "<span class=\"down\">";
 
-fn signed(change: i64, when: &str) -> Remark {
+fn signed(change: i64, period: &str) -> Remark {
     match change {
-        0 => Remark::plain(&format!("none gained {when}")),
-        1.. => Remark { text: format!("▲ {} {when}", thousands(change)), mood: UP },
-        _ => Remark { text: format!("▼ {} {when}", thousands(-i128::from(change))), mood: DOWN },
+        0 => Remark::plain(&format!("none gained {period}")),
+        1.. => Remark { text: format!("▲ {} {period}", thousands(change)), tag: UP },
+        _ => Remark { text: format!("▼ {} {period}", thousands(-i128::from(change))), tag: DOWN },
     }
 }
 
-fn against(now: i64, before: Option<i64>) -> Remark {
+fn compared(now: i64, before: Option<i64>) -> Remark {
     let Some(before) = before.filter(|before| *before > 0) else {
-        return Remark::plain("nothing to compare with yet");
+        return Remark::plain("no earlier data to compare with");
     };
     let change = (now as f64 / before as f64 - 1.0) * 100.0;
     let text = |arrow: &str| format!("{arrow} {:.0} % on the 7 days before", change.abs());
     match change {
         change if change >= 900.0 => {
             let times = compact(now as f64 / before as f64);
-            Remark { text: format!("▲ {times} times the 7 days before"), mood: UP }
+            Remark { text: format!("▲ {times} times the 7 days before"), tag: UP }
         }
-        change if change >= 0.5 => Remark { text: text("▲"), mood: UP },
-        change if change <= -0.5 => Remark { text: text("▼"), mood: DOWN },
-        _ => Remark::plain("as in the 7 days before"),
+        change if change >= 0.5 => Remark { text: text("▲"), tag: UP },
+        change if change <= -0.5 => Remark { text: text("▼"), tag: DOWN },
+        _ => Remark::plain("same as the 7 days before"),
     }
 }
 
@@ -164,16 +163,16 @@ fn freshness(kinds: &[KindFreshness]) -> (String, Remark) {
     let (rows, late) =
         ages().fold((0, 0), |(rows, late), ages| (rows + ages.rows, late + ages.overdue));
     match (rows, late) {
-        (0, _) => ("–".to_owned(), Remark::plain("nothing is collected yet")),
-        (_, 0) => ("100 %".to_owned(), Remark::plain("every scrape is in that should be")),
+        (0, _) => ("–".to_owned(), Remark::plain("no scrapes yet")),
+        (_, 0) => ("100 %".to_owned(), Remark::plain("no scrape is overdue")),
         _ => {
-            let text = format!("{} of {} are late", thousands(late), thousands(rows));
-            (percent(rows - late, rows), Remark { text, mood: DOWN })
+            let text = format!("{} of {} overdue", thousands(late), thousands(rows));
+            (percent(rows - late, rows), Remark { text, tag: DOWN })
         }
     }
 }
 
-/// A headline number: exact while that is short.
+/// Formats a headline number, exact up to five digits.
 fn short(count: i64) -> String {
     if count.unsigned_abs() < 100_000 { thousands(count) } else { compact(count as f64) }
 }

@@ -1,4 +1,4 @@
-//! What the parts of the page have in common.
+//! Helpers shared by the cards of the dashboard.
 
 use chrono::DateTime;
 
@@ -6,16 +6,16 @@ use crate::report::dashboard::chart::{ChartError, Frame};
 use crate::report::dashboard::html::{Html, Svg};
 use crate::store::dashboard::DAY_S;
 
-/// The size of a bar in a table.
+/// Size of a bar in a table.
 pub const METER: Frame = Frame { width: 200, height: 8 };
 
-/// The sizes of a chart, for a screen and for a phone: text in it must not shrink with it.
+/// Sizes of a chart for a desktop and a phone. Scaling one chart would make its text unreadable.
 const FRAMES: [(&str, Frame); 2] = [
     ("<div class=\"wide\">", Frame { width: 500, height: 240 }),
     ("<div class=\"phone\">", Frame { width: 310, height: 205 }),
 ];
 
-/// A share as people read it; only all of it is 100 %.
+/// Formats a share as a percentage. Only the whole is 100 %.
 pub fn percent(part: i64, whole: i64) -> String {
     if whole <= 0 {
         return "–".to_owned();
@@ -27,13 +27,13 @@ pub fn percent(part: i64, whole: i64) -> String {
     }
 }
 
-/// `12 Nov`.
+/// Formats a day, counted from the epoch: `12 Nov`.
 pub fn day(day: i64) -> String {
     let at = DateTime::from_timestamp(day.saturating_mul(DAY_S), 0);
     at.map_or_else(String::new, |at| at.format("%-d %b").to_string())
 }
 
-/// A chart in all its sizes.
+/// Draws a chart in all sizes.
 pub fn framed(
     html: &mut Html,
     draw: impl Fn(Frame) -> Result<Svg, ChartError>,

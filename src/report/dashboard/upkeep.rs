@@ -1,4 +1,4 @@
-//! How the mirror itself is doing: what is late, what is complete, what it cost, what was not done.
+//! Cards about the mirror itself: freshness and coverage, requests, failed writes.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::report::dashboard::parts::{METER, day, framed, percent};
 use crate::report::text::{moment, thousands};
 use crate::store::dashboard::{DAYS_OF_REQUESTS, Dashboard, KindFreshness, RequestCounts, day_of};
 
-/// The kinds that have a colour of their own among requests, and all others together.
+/// Kinds with their own colour in the chart of requests, and one group for all others.
 const GROUPS: [(&str, &str); 4] = [
     ("video", "<li class=\"k1\">videos</li>"),
     ("account_video", "<li class=\"k2\">account videos</li>"),
@@ -20,7 +20,7 @@ const GROUPS: [(&str, &str); 4] = [
     ("", "<li class=\"k4\">other</li>"),
 ];
 
-/// How fresh and how complete each kind is.
+/// Renders the freshness and coverage of each kind.
 pub fn freshness(
     html: &mut Html,
     kinds: &[KindFreshness],
@@ -28,20 +28,20 @@ pub fn freshness(
 ) -> Result<(), ChartError> {
     html.begin_card("Freshness and coverage").end_head();
     html.begin_table(&["kind", "up to date"], &["complete as of"]);
-    for freshness in kinds {
-        html.raw("<tr><th scope=\"row\">").text(plural(freshness.kind));
-        html.raw("<br><span class=\"small quiet\">").text(thousands(freshness.rows)).raw(" listed");
-        if freshness.removed > 0 {
-            html.raw(", ").text(thousands(freshness.removed)).raw(" gone");
+    for kind in kinds {
+        html.raw("<tr><th scope=\"row\">").text(plural(kind.kind));
+        html.raw("<br><span class=\"small quiet\">").text(thousands(kind.rows)).raw(" listed");
+        if kind.removed > 0 {
+            html.raw(", ").text(thousands(kind.removed)).raw(" removed");
         }
         html.raw("</span></th><td class=\"meter\">");
-        match &freshness.ages {
+        match &kind.ages {
             None => drop(html.raw("<p class=\"quiet\">–</p>")),
             Some(ages) => {
                 let fresh = ages.rows - ages.overdue;
                 html.raw("<p>").text(percent(fresh, ages.rows)).raw("<span class=\"quiet\">");
                 if ages.overdue > 0 {
-                    html.raw(" · ").text(thousands(ages.overdue)).raw(" late");
+                    html.raw(" · ").text(thousands(ages.overdue)).raw(" overdue");
                 }
                 html.raw("</span></p>");
                 let color = if ages.overdue > 0 { SERIES[2] } else { SERIES[1] };
@@ -50,25 +50,23 @@ pub fn freshness(
             }
         }
         html.raw("</td><td class=\"num\">");
-        match freshness.state.complete_as_of {
+        match kind.state.complete_as_of {
             Some(at) => {
                 let age = now.signed_duration_since(instant::from_micros(at)).num_seconds();
                 match age {
                     ..60 => html.raw("just now"),
-                    _ => html.text(rough(age as f64)).raw(" ago"),
+                    _ => html.text(rough_span(age as f64)).raw(" ago"),
                 }
             }
             None => html.raw("<span class=\"quiet\">never</span>"),
         };
-        if let Some(ages) = &freshness.ages {
+        if let Some(ages) = &kind.ages {
             html.raw("<br><span class=\"small quiet\">oldest scrape ");
-            html.text(rough(ages.oldest_hours * 3_600.0)).raw("</span>");
+            html.text(rough_span(ages.oldest_hours * 3_600.0)).raw("</span>");
         }
-        let trouble = freshness.state.last_outcome.filter(|word| !word.is_good());
-        if let Some(word) = trouble {
-            html.raw("<br><span class=\"chip bad\">")
-                .text(word.name().replace('_', " "))
-                .raw("</span>");
+        if let Some(outcome) = kind.state.last_outcome.filter(|outcome| !outcome.is_good()) {
+            html.raw("<br><span class=\"chip bad\">");
+            html.text(outcome.name().replace('_', " ")).raw("</span>");
         }
         html.raw("</td></tr>");
     }
@@ -80,8 +78,8 @@ fn plural(kind: Kind) -> String {
     kind.plural().replace('-', " ")
 }
 
-/// A length of time in one unit.
-fn rough(seconds: f64) -> String {
+/// Formats a duration in one unit, rounded.
+fn rough_span(seconds: f64) -> String {
     let minutes = (seconds.max(0.0) / 60.0).round();
     match minutes {
         minutes if minutes < 90.0 => format!("{minutes:.0} min"),
@@ -90,7 +88,7 @@ fn rough(seconds: f64) -> String {
     }
 }
 
-/// Requests by day and kind.
+/// Renders the requests per day and kind.
 pub fn requests(
     html: &mut Html,
     spent: &BTreeMap<(i64, String), RequestCounts>,
@@ -98,12 +96,12 @@ pub fn requests(
 ) -> Result<(), ChartError> {
     html.raw("<section class=\"card last\"><div class=\"head\"><h2>Requests per day</h2>");
     if spent.is_empty() {
-        html.end_head().end_empty("No request was sent in the last two weeks.");
+        html.end_head().end_empty("No requests in the last two weeks.");
         return Ok(());
     }
     html.raw("<ul class=\"legend\">");
-    for (_, key) in GROUPS {
-        html.raw(key);
+    for (_, legend) in GROUPS {
+        html.raw(legend);
     }
     html.raw("</ul>").end_head();
     let today = day_of(now.timestamp());
@@ -113,22 +111,22 @@ pub fn requests(
         .zip(SERIES)
         .map(|((group, _), color)| {
             let of_day = |day: &i64| {
-                let own =
+                let of_group =
                     spent.iter().filter(|((at, kind), _)| at == day && group_of(kind) == *group);
-                own.map(|(_, spent)| spent.requests).sum::<i64>() as f64
+                of_group.map(|(_, spent)| spent.requests).sum::<i64>() as f64
             };
             Series { values: days.iter().map(of_day).collect(), color }
         })
         .collect();
     let labels: Vec<String> = days.iter().map(|at| day(*at)).collect();
-    let title = format!("Requests on each of {DAYS_OF_REQUESTS} days; the sums are beside it");
+    let title = format!("Requests on each of {DAYS_OF_REQUESTS} days; the totals are beside it");
     html.raw("<div class=\"columns\"><div>");
     framed(html, |frame| chart::bars(frame, &title, &labels, &series))?;
     let mut sums: BTreeMap<&str, RequestCounts> = BTreeMap::new();
-    for ((_, kind), one) in spent {
+    for ((_, kind), spent) in spent {
         let sum = sums.entry(kind).or_default();
-        sum.requests += one.requests;
-        sum.not_modified += one.not_modified;
+        sum.requests += spent.requests;
+        sum.not_modified += spent.not_modified;
     }
     html.raw("</div><table class=\"dense\">");
     html.table_head(&["kind"], &["requests", "unchanged (304)"]);
@@ -145,16 +143,16 @@ fn group_of(kind: &str) -> &str {
     if GROUPS.iter().any(|(group, _)| *group == kind) { kind } else { "" }
 }
 
-/// Writes that came to nothing, or that nobody knows about. Nothing, where there are none.
+/// Renders the writes that failed, are held, or have an unknown outcome, if there are any.
 pub fn outbox(html: &mut Html, dashboard: &Dashboard, now: DateTime<Utc>) {
-    let is_trouble = |state: &State| matches!(state, State::Failed | State::Held | State::Unsure);
+    let is_shown = |state: &State| matches!(state, State::Failed | State::Held | State::Unsure);
     let counts: Vec<_> =
-        dashboard.outbox.counts.iter().filter(|(state, _)| is_trouble(state)).collect();
+        dashboard.outbox.counts.iter().filter(|(state, _)| is_shown(state)).collect();
     if counts.is_empty() {
         return;
     }
     html.raw(
-        "<section class=\"card alarm\"><div class=\"head\"><h2>Writes that need a look</h2><p>",
+        "<section class=\"card alarm\"><div class=\"head\"><h2>Writes that need attention</h2><p>",
     );
     for (state, count) in counts {
         html.raw("<span class=\"chip bad\">").text(thousands(*count)).raw(" ").text(state);

@@ -1,4 +1,4 @@
-//! What `status` shows.
+//! The facts that `status` shows.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,38 +9,38 @@ use crate::model::Kind;
 use crate::report::rate::RateLimit;
 use crate::store::status::{Sizes, Snapshot};
 
-/// Everything `status` shows.
+/// The state of the mirror at one moment.
 #[derive(Debug, Clone)]
 pub struct Status {
-    /// When it was asked.
+    /// When the state was read.
     pub now: DateTime<Utc>,
-    /// The mirror's file.
+    /// Path of the database.
     pub database: PathBuf,
-    /// Its size.
+    /// Sizes of the database files.
     pub sizes: Sizes,
-    /// Whether somebody works on it.
+    /// Whether a process holds the lock.
     pub is_running: bool,
-    /// What it says.
+    /// State read from the database.
     pub snapshot: Snapshot,
-    /// Whether requests may be sent.
+    /// State of the rate limiter.
     pub rate: RateLimit,
-    /// When each kind is listed next.
+    /// The next listing of each kind.
     pub listings: BTreeMap<Kind, NextListing>,
 }
 
-/// When a kind is listed next.
+/// The next listing of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextListing {
-    /// Its full syncs are off, or the server does not have it.
+    /// Full syncs are off, or the server does not support the kind.
     Never,
-    /// It is due.
+    /// The listing is due.
     Now,
-    /// At its next full sync.
+    /// At the next full sync.
     At(DateTime<Utc>),
 }
 
 impl Status {
-    /// What is due now: videos by their schedule, and kinds to be listed.
+    /// Returns what is due now: the number of overdue videos, and the kinds to list.
     pub fn due_now(&self) -> (i64, Vec<Kind>) {
         let is_due = |(kind, listing): (&Kind, &NextListing)| {
             (*listing == NextListing::Now).then_some(*kind)
@@ -48,7 +48,7 @@ impl Status {
         (self.snapshot.schedule.overdue, self.listings.iter().filter_map(is_due).collect())
     }
 
-    /// When something is due next, and whether it is a kind's listing or, if none, videos.
+    /// Returns when the next work is due, and the kind to list; no kind means videos by their schedule.
     pub fn next_due(&self) -> Option<(DateTime<Utc>, Option<Kind>)> {
         let listings = self.listings.iter().filter_map(|(kind, listing)| match listing {
             NextListing::Never => None,

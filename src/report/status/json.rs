@@ -1,4 +1,4 @@
-//! `status --json`: one document with stable keys. Instants have the mirror's form.
+//! `status --json`: one document with stable keys. Instants are text as in the views.
 
 use serde_json::{Value, json as value};
 
@@ -9,10 +9,10 @@ use crate::store::freshness::Freshness;
 use crate::store::status::{KindStatus, LastRun};
 use crate::store::unsupported::UnsupportedFeature;
 
-/// The document.
+/// Returns the document.
 pub fn json(status: &Status) -> Value {
     let snapshot = &status.snapshot;
-    let kinds: Vec<Value> = snapshot.kinds.iter().map(|kind| of_kind(status, kind)).collect();
+    let kinds: Vec<Value> = snapshot.kinds.iter().map(|kind| kind_json(status, kind)).collect();
     let due_at = |seconds: Option<i64>| seconds.map(|s| Instant { seconds: s, nanos: 0 }.to_text());
     value!({
         "now": instant::text(status.now),
@@ -26,9 +26,9 @@ pub fn json(status: &Status) -> Value {
         },
         "is_running": status.is_running,
         "daemon": snapshot.daemon.as_ref().filter(|_| status.is_running).map(|(condition, batch_delay_s)| {
-            value!({ "condition": condition, "patience_seconds": batch_delay_s })
+            value!({ "condition": condition, "batch_delay_seconds": batch_delay_s })
         }),
-        "last_run": snapshot.last_run.as_ref().map(|run_id| of_run(status, run_id)),
+        "last_run": snapshot.last_run.as_ref().map(|run| run_json(status, run)),
         "next_due_at": status.next_due().map(|(at, _)| instant::text(at)),
         "videos_due": {
             "scheduled": snapshot.schedule.scheduled,
@@ -46,7 +46,7 @@ pub fn json(status: &Status) -> Value {
         "rate_limit": status.rate.json(status.now),
         "paused": snapshot.paused.iter().map(sync::pause_json).collect::<Vec<_>>(),
         "outbox": outbox::counts(&snapshot.outbox),
-        "refusals": snapshot.unsupported.iter().map(of_refusal).collect::<Vec<_>>(),
+        "unsupported": snapshot.unsupported.iter().map(unsupported_json).collect::<Vec<_>>(),
         "last_error": snapshot.last_error.as_ref().map(|error| value!({
             "run_id": error.run_id,
             "at": micros(Some(error.at)),
@@ -64,23 +64,23 @@ pub fn json(status: &Status) -> Value {
     })
 }
 
-fn of_run(status: &Status, run_id: &LastRun) -> Value {
-    let outcome = match run_id.finished_at {
+fn run_json(status: &Status, run: &LastRun) -> Value {
+    let outcome = match run.finished_at {
         None if !status.is_running => "killed",
-        _ => &run_id.outcome,
+        _ => &run.outcome,
     };
     value!({
-        "run_id": run_id.run_id,
-        "trigger": run_id.trigger,
-        "started_at": micros(Some(run_id.started_at)),
-        "finished_at": micros(run_id.finished_at),
+        "run_id": run.run_id,
+        "trigger": run.trigger,
+        "started_at": micros(Some(run.started_at)),
+        "finished_at": micros(run.finished_at),
         "outcome": outcome,
-        "detail": run_id.detail,
-        "requests": run_id.requests,
+        "detail": run.detail,
+        "requests": run.requests,
     })
 }
 
-fn of_kind(status: &Status, kind: &KindStatus) -> Value {
+fn kind_json(status: &Status, kind: &KindStatus) -> Value {
     let next_listing_at = match status.listings.get(&kind.kind) {
         None | Some(NextListing::Never) => None,
         Some(NextListing::Now) => Some(status.now),
@@ -102,11 +102,11 @@ fn of_kind(status: &Status, kind: &KindStatus) -> Value {
         })),
         "unreadable_last_scrape_time": kind.unreadable_scrapes.as_ref().map_or(0, |found| found.rows),
         "next_listing_at": next_listing_at.map(instant::text),
-        "freshness": kind.freshness.as_ref().map(|freshness| of_freshness(status, freshness)),
+        "freshness": kind.freshness.as_ref().map(|freshness| freshness_json(status, freshness)),
     })
 }
 
-fn of_freshness(status: &Status, freshness: &Freshness) -> Value {
+fn freshness_json(status: &Status, freshness: &Freshness) -> Value {
     let text = |at: Option<Instant>| at.map(Instant::to_text);
     let age = |at: Option<Instant>| at.map(|at| status.now.timestamp().saturating_sub(at.seconds));
     value!({
@@ -120,15 +120,15 @@ fn of_freshness(status: &Status, freshness: &Freshness) -> Value {
     })
 }
 
-fn of_refusal(refusal: &UnsupportedFeature) -> Value {
+fn unsupported_json(unsupported: &UnsupportedFeature) -> Value {
     value!({
-        "thing": refusal.feature,
-        "status": refusal.status,
-        "code": refusal.code,
-        "detail": refusal.detail,
-        "request_id": refusal.request_id,
-        "refused_at": micros(Some(refusal.refused_at)),
-        "retry_at": micros(Some(refusal.retry_at)),
+        "feature": unsupported.feature,
+        "status": unsupported.status,
+        "code": unsupported.code,
+        "detail": unsupported.detail,
+        "request_id": unsupported.request_id,
+        "refused_at": micros(Some(unsupported.refused_at)),
+        "retry_at": micros(Some(unsupported.retry_at)),
     })
 }
 

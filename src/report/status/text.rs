@@ -1,4 +1,4 @@
-//! `status` at a dashboard.
+//! `status` as text, fitted to the width of the terminal.
 
 use std::time::Duration;
 
@@ -7,7 +7,10 @@ use crate::model::instant::from_micros as at;
 use crate::model::shown::printable;
 use crate::model::{Instant, Kind};
 use crate::report::status::facts::{NextListing, Status};
-use crate::report::text::{self, bytes, moment, relative, span, thousands};
+use crate::report::table::{self, Column};
+use crate::report::text::{
+    TimeFormat, bytes, moment, relative, short_relative, short_span, span, thousands,
+};
 use crate::report::{outbox, sync};
 use crate::store::backoff::Backoff;
 use crate::store::freshness::Freshness;
@@ -16,11 +19,25 @@ use crate::store::status::KindStatus;
 use crate::store::unsupported::UnsupportedFeature;
 use crate::sync::finish::unreadable_text;
 
-/// Longest text of the API's or of an error that is shown.
+/// Longest text from the API or of an error that is shown, characters.
 const CHARS_MAX: usize = 500;
 
-/// The lines.
-pub fn text(status: &Status) -> String {
+/// Columns of the table of kinds.
+const COLUMNS: [Column; 9] = [
+    Column::text("kind"),
+    Column::number("rows"),
+    Column::number("removed").dropped(2),
+    Column::text("complete as of"),
+    Column::text("last listing"),
+    Column::text("newest").dropped(4),
+    Column::text("median").dropped(1),
+    Column::text("p95").dropped(3),
+    Column::text("next listing"),
+];
+
+/// Returns the summary for a terminal of this width. Only the table of kinds depends on the width; long lines are folded
+/// when they are printed.
+pub fn text(status: &Status, width: Option<usize>) -> String {
     let facts = [
         ("organization", organization(status)),
         ("database", database(status)),
@@ -37,9 +54,7 @@ pub fn text(status: &Status) -> String {
     for (name, fact) in facts {
         text.push_str(&format!("{name:<14}{fact}\n"));
     }
-    text.push('\n');
-    text.push_str(&table(status));
-    text.push('\n');
+    text.push_str(&format!("\n{}\n", table(status, width)));
     let notes = notes(status);
     if !notes.is_empty() {
         text.push_str(&format!("\n{}\n", notes.join("\n")));
@@ -50,7 +65,7 @@ pub fn text(status: &Status) -> String {
 fn organization(status: &Status) -> String {
     let identity = &status.snapshot.identity;
     match (&identity.organization_id, &identity.api_key_name) {
-        (None, _) => "not known yet; the first sync finds out".to_owned(),
+        (None, _) => "unknown until the first sync".to_owned(),
         (Some(id), None) => shown(id),
         (Some(id), Some(name)) => format!("{}, key `{}`", shown(id), shown(name)),
     }
@@ -66,36 +81,37 @@ fn database(status: &Status) -> String {
     format!("{path}, {}{wal}, schema version {version}", bytes(sizes.database))
 }
 
-/// Who works on the mirror. A daemon also says how it is doing, and how long it lets what is due wait
-/// for more: longer than `freshness_target` while the rate limit does not carry the demand.
+/// The process that holds the lock. A daemon also shows its status and its `batch_delay`, which is longer than
+/// `freshness_target` while the rate limit is too low for the due rows.
 fn running(status: &Status) -> String {
     match &status.snapshot.daemon {
         _ if !status.is_running => "not running".to_owned(),
         None => "running".to_owned(),
         Some((condition, batch_delay_s)) => {
             let batch_delay = Duration::from_secs(u64::try_from(*batch_delay_s).unwrap_or(0));
-            format!("daemon: {}; dues wait up to {} for more", shown(condition), span(batch_delay))
+            let batch_delay = span(batch_delay);
+            format!("daemon: {}; batches due rows for up to {batch_delay}", shown(condition))
         }
     }
 }
 
 fn last_run(status: &Status) -> String {
-    let Some(run_id) = &status.snapshot.last_run else { return "none yet".to_owned() };
-    let began = moment(at(run_id.started_at), status.now);
-    let came = match run_id.finished_at {
-        None if status.is_running => format!("running since {began}"),
-        None => format!("began {began} and was killed; the next one goes on from there"),
+    let Some(run) = &status.snapshot.last_run else { return "none yet".to_owned() };
+    let started = moment(at(run.started_at), status.now);
+    let outcome = match run.finished_at {
+        None if status.is_running => format!("running since {started}"),
+        None => format!("started {started}, killed; the next run resumes it"),
         Some(finished_at) => {
             let finished = moment(at(finished_at), status.now);
-            let length = at(finished_at).signed_duration_since(at(run_id.started_at));
+            let length = at(finished_at).signed_duration_since(at(run.started_at));
             let length = span(length.to_std().unwrap_or_default());
-            format!("{} {finished} after {length}", run_id.outcome)
+            format!("{} {finished} after {length}", run.outcome)
         }
     };
-    let requests = thousands(run_id.requests);
-    let detail = run_id.detail.as_ref().map(|detail| format!(": {}", shown(detail)));
+    let requests = thousands(run.requests);
+    let detail = run.detail.as_ref().map(|detail| format!(": {}", shown(detail)));
     let detail = detail.unwrap_or_default();
-    format!("{} by {}: {came}, {requests} requests{detail}", run_id.run_id, run_id.trigger)
+    format!("{} by {}: {outcome}, {requests} requests{detail}", run.run_id, run.trigger)
 }
 
 fn next_due(status: &Status) -> String {
@@ -109,39 +125,36 @@ fn next_due(status: &Status) -> String {
         return format!("now: {}", parts.join(", "));
     }
     let schedule = &status.snapshot.schedule;
-    let videos = format!("{} videos on schedule", thousands(schedule.scheduled));
+    let videos = format!("{} scheduled videos", thousands(schedule.scheduled));
     match status.next_due() {
         None => "nothing".to_owned(),
         Some((due, None)) => format!("{}: the first of {videos}", moment(due, status.now)),
         Some((due, Some(kind))) => {
-            let then = match schedule
-                .next_due_at
-                .map(|seconds| at(seconds.saturating_mul(1_000_000)))
-            {
-                Some(first) => format!("; then {videos}, the first {}", moment(first, status.now)),
-                None => String::new(),
-            };
+            let first = schedule.next_due_at.map(|seconds| at(seconds.saturating_mul(1_000_000)));
+            let then = first
+                .map(|first| format!("; then the first of {videos} {}", moment(first, status.now)));
+            let then = then.unwrap_or_default();
             format!("{}: listing of {}{then}", moment(due, status.now), kind.plural())
         }
     }
 }
 
-/// How far the daily metrics reach back, and whether they go on.
+/// The range of the daily metrics, and whether they are updated.
 fn days(reaches: &[MetricsRange]) -> String {
     if reaches.is_empty() {
-        return "no daily metrics; `creatormirror backfill --days N` asks for them".to_owned();
+        return "no daily metrics; `creatormirror backfill --days N` requests them".to_owned();
     }
-    let of = |reach: &MetricsRange| {
+    let range = |reach: &MetricsRange| {
         let (kind, from, to) = (reach.kind.plural(), &reach.from, &reach.to);
-        let goes_on = if reach.is_growing { "" } else { " (the backfill is not finished)" };
-        format!("{kind} {from} to {to}{goes_on}")
+        let unfinished = if reach.is_growing { "" } else { " (backfill not finished)" };
+        format!("{kind} {from} to {to}{unfinished}")
     };
-    reaches.iter().map(of).collect::<Vec<_>>().join("; ")
+    reaches.iter().map(range).collect::<Vec<_>>().join("; ")
 }
 
 fn lifecycle(status: &Status) -> String {
     let Some((lifecycle, as_of)) = &status.snapshot.lifecycle else {
-        return "not asked yet".to_owned();
+        return "unknown until the first sync".to_owned();
     };
     let as_of = moment(at(*as_of), status.now);
     match lifecycle.notice() {
@@ -152,51 +165,54 @@ fn lifecycle(status: &Status) -> String {
 
 fn last_error(status: &Status) -> String {
     let Some(error) = &status.snapshot.last_error else { return "none".to_owned() };
-    let when = moment(at(error.at), status.now);
+    let time = moment(at(error.at), status.now);
     let kind = error.kind.as_ref().map(|kind| format!(", {kind}")).unwrap_or_default();
-    let story = shown(error.detail.as_ref().unwrap_or(&error.code));
+    let message = shown(error.detail.as_ref().unwrap_or(&error.code));
     let request = match &error.request_id {
-        Some(id) if !story.contains(id) => format!(" (request id {})", shown(id)),
+        Some(id) if !message.contains(id) => format!(" (request id {})", shown(id)),
         _ => String::new(),
     };
-    format!("{when} in run {}{kind}: {story}{request}", error.run_id)
+    format!("{time} in run {}{kind}: {message}{request}", error.run_id)
 }
 
-fn table(status: &Status) -> String {
-    let header = [
-        "kind",
-        "rows",
-        "removed",
-        "complete as of",
-        "last listing",
-        "newest",
-        "median",
-        "p95",
-        "next listing",
-    ];
-    let rows = status.snapshot.kinds.iter().map(|kind| row(status, kind));
-    text::table(&header, &[1, 2], rows)
+fn table(status: &Status, width: Option<usize>) -> String {
+    let rows = |row: &dyn Fn(&KindStatus) -> Vec<String>| {
+        status.snapshot.kinds.iter().map(row).collect::<Vec<_>>()
+    };
+    let full = rows(&|kind| row(status, kind, moment, relative, span));
+    let full = table::format(&COLUMNS, full, None);
+    if table::fits(&full, width) {
+        return full;
+    }
+    let short = rows(&|kind| row(status, kind, short_relative, short_relative, short_span));
+    table::format(&COLUMNS, short, width)
 }
 
-fn row(status: &Status, kind: &KindStatus) -> Vec<String> {
+/// A row of the table, with these formats for instants in the past, instants in the future, and ages.
+fn row(
+    status: &Status,
+    kind: &KindStatus,
+    past: TimeFormat,
+    future: TimeFormat,
+    span: fn(Duration) -> String,
+) -> Vec<String> {
     let next = match status.listings.get(&kind.kind) {
         None | Some(NextListing::Never) => "never".to_owned(),
         Some(NextListing::Now) => "due".to_owned(),
-        Some(NextListing::At(at)) => relative(*at, status.now),
+        Some(NextListing::At(at)) => future(*at, status.now),
     };
-    let freshness = kind.freshness.as_ref();
     let age = |at: fn(&Freshness) -> Option<Instant>| {
-        let Some(freshness) = freshness else { return String::new() };
+        let Some(freshness) = &kind.freshness else { return String::new() };
         let Some(at) = at(freshness).and_then(Instant::to_utc) else { return "-".to_owned() };
         let age = span(status.now.signed_duration_since(at).to_std().unwrap_or_default());
-        // What is estimated is marked.
+        // An age estimated from a sample.
         if freshness.is_sample { format!("~{age}") } else { age }
     };
     vec![
         kind.kind.plural().to_owned(),
         thousands(kind.rows),
         thousands(kind.removed),
-        kind.state.complete_as_of.map_or("never".to_owned(), |as_of| moment(at(as_of), status.now)),
+        kind.state.complete_as_of.map_or("never".to_owned(), |as_of| past(at(as_of), status.now)),
         kind.state.last_outcome.map_or("none", Outcome::name).to_owned(),
         age(|freshness| freshness.newest),
         age(|freshness| freshness.median),
@@ -205,22 +221,22 @@ fn row(status: &Status, kind: &KindStatus) -> Vec<String> {
     ]
 }
 
-/// What needs a sentence.
+/// Conditions that need attention, a sentence each.
 fn notes(status: &Status) -> Vec<String> {
     let mut notes = outbox::dead_letters(&status.snapshot.outbox);
     for kind in &status.snapshot.kinds {
         let name = kind.kind.plural();
         if let Some(listing) = &kind.open_listing {
-            let touched = moment(at(listing.last_page_at), status.now);
+            let last_page = moment(at(listing.last_page_at), status.now);
             let (pages, rows) = (thousands(listing.pages), thousands(listing.rows_seen));
-            let state = if status.is_running { "under way" } else { "interrupted" };
+            let state = if status.is_running { "in progress" } else { "interrupted" };
             notes.push(format!(
-                "{name}: a listing is {state}, {pages} pages and {rows} rows so far, last {touched}"
+                "{name}: listing {state}, {pages} pages and {rows} rows so far, last page {last_page}"
             ));
         }
         if kind.state.held_removals > 0 {
             notes.push(format!(
-                "{name}: {} removals are held back; if they are right, run `creatormirror sync --accept-removals`",
+                "{name}: {} removals held back; if they are correct, run `creatormirror sync --accept-removals`",
                 thousands(kind.state.held_removals)
             ));
         }
@@ -230,41 +246,35 @@ fn notes(status: &Status) -> Vec<String> {
         );
         notes.extend(not_scraped(kind.kind, kind.freshness.as_ref()));
     }
-    let pause = |one: &Backoff| format!("{}: {}", one.kind.plural(), sync::pause(one));
+    let pause = |backoff: &Backoff| format!("{}: {}", backoff.kind.plural(), sync::pause(backoff));
     notes.extend(status.snapshot.paused.iter().map(pause));
-    notes.extend(status.snapshot.unsupported.iter().map(|refusal| refused(status, refusal)));
+    notes.extend(status.snapshot.unsupported.iter().map(|feature| {
+        let retry_at = moment(at(feature.retry_at), status.now);
+        format!("not supported by the server: {}; next try {retry_at}", unsupported_text(feature))
+    }));
     notes
 }
 
 fn not_scraped(kind: Kind, freshness: Option<&Freshness>) -> Option<String> {
     let freshness = freshness.filter(|freshness| freshness.never_scraped > 0)?;
-    let of = match freshness.is_sample {
-        true => format!("of the {} looked at", thousands(freshness.rows)),
-        false => format!("of {}", thousands(freshness.rows)),
+    let sample = if freshness.is_sample { "a sample of " } else { "" };
+    let (count, rows) = (thousands(freshness.never_scraped), thousands(freshness.rows));
+    Some(format!("{}: {count} of {sample}{rows} not scraped yet", kind.plural()))
+}
+
+/// Describes an unsupported feature and the server's refusal.
+pub fn unsupported_text(unsupported: &UnsupportedFeature) -> String {
+    let status = unsupported.status.map(|status| status.to_string());
+    let answer = match (status, unsupported.code.as_ref().map(shown)) {
+        (Some(status), Some(code)) => Some(format!("{status} {code}")),
+        (None, None) => unsupported.detail.as_deref().map(shown),
+        (status, code) => status.or(code),
     };
-    let count = thousands(freshness.never_scraped);
-    Some(format!("{}: {count} {of} have not been scraped yet", kind.plural()))
-}
-
-fn refused(status: &Status, refusal: &UnsupportedFeature) -> String {
-    let again = moment(at(refusal.retry_at), status.now);
-    format!("not supported by the server: {}; tried again {again}", refusal_text(refusal))
-}
-
-/// What the server refused, and how.
-pub fn refusal_text(refusal: &UnsupportedFeature) -> String {
-    let mut parts = Vec::new();
-    let status = refusal.status.map(|status| status.to_string());
-    let code = refusal.code.as_ref().map(shown);
-    match (status, code) {
-        (Some(status), Some(code)) => parts.push(format!("{status} {code}")),
-        (Some(one), None) | (None, Some(one)) => parts.push(one),
-        (None, None) => parts.extend(refusal.detail.as_deref().map(shown)),
-    }
-    parts.extend(refusal.request_id.as_ref().map(|id| format!("request id {}", shown(id))));
+    let request_id = unsupported.request_id.as_ref().map(|id| format!("request id {}", shown(id)));
+    let parts: Vec<String> = answer.into_iter().chain(request_id).collect();
     match parts.is_empty() {
-        true => refusal.feature.clone(),
-        false => format!("{} ({})", refusal.feature, parts.join(", ")),
+        true => unsupported.feature.clone(),
+        false => format!("{} ({})", unsupported.feature, parts.join(", ")),
     }
 }
 

@@ -1,29 +1,28 @@
-//! Which months of a table are written, which stay as they are, and which go. Pure.
+//! Plans which months of a table are written, kept or removed. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::export::manifest::{FileEntry, TableEntry};
 
-/// What is done about the months of a table.
+/// The months of a table, by what the export does with them.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Deeds {
-    /// They are new, or hold something else than their file.
+pub struct MonthPlan {
+    /// New or changed since the last export.
     pub write: BTreeSet<String>,
-    /// They are as they were.
+    /// Unchanged.
     pub keep: BTreeSet<String>,
-    /// Their rows are gone.
+    /// Without rows now.
     pub remove: BTreeSet<String>,
 }
 
-/// Compares what was exported with the fingerprints of what there is. Months before `since` are
-/// not looked at.
-pub fn decide(
+/// Compares the recorded fingerprints with the current ones. Months before `since` are kept.
+pub fn month_plan(
     recorded: Option<&TableEntry>,
-    now: &BTreeMap<String, String>,
+    current: &BTreeMap<String, String>,
     since: Option<&str>,
     is_intact: impl Fn(&FileEntry) -> bool,
-) -> Deeds {
-    let mut deeds = Deeds::default();
+) -> MonthPlan {
+    let mut plan = MonthPlan::default();
     let is_early = |month: &str| since.is_some_and(|since| month < since);
     let unchanged = |month: &str, fingerprint: &str| {
         let entry = recorded?;
@@ -31,20 +30,20 @@ pub fn decide(
         let mut files = entry.files.iter().filter(|file| file.month.as_deref() == Some(month));
         Some(is_same && files.all(&is_intact))
     };
-    for (month, fingerprint) in now.iter().filter(|(month, _)| !is_early(month)) {
+    for (month, fingerprint) in current.iter().filter(|(month, _)| !is_early(month)) {
         match unchanged(month, fingerprint) {
-            Some(true) => deeds.keep.insert(month.clone()),
-            _ => deeds.write.insert(month.clone()),
+            Some(true) => plan.keep.insert(month.clone()),
+            _ => plan.write.insert(month.clone()),
         };
     }
     for month in recorded.into_iter().flat_map(|entry| entry.months.keys()) {
         if is_early(month) {
-            deeds.keep.insert(month.clone());
-        } else if !now.contains_key(month) {
-            deeds.remove.insert(month.clone());
+            plan.keep.insert(month.clone());
+        } else if !current.contains_key(month) {
+            plan.remove.insert(month.clone());
         }
     }
-    deeds
+    plan
 }
 
 #[cfg(test)]
@@ -83,32 +82,32 @@ mod tests {
     }
 
     #[test]
-    fn only_what_changed_is_written() {
+    fn only_changed_months_are_written() {
         let now = months(&[("2026-02", "B"), ("2026-03", "c"), ("2026-04", "d"), ("2026-05", "e")]);
-        let deeds = decide(Some(&recorded()), &now, None, |_| true);
-        assert_eq!(deeds.write, set(&["2026-02", "2026-05"]));
-        // April has no rows, and so no file that could be missing.
-        assert_eq!(deeds.keep, set(&["2026-03", "2026-04"]));
-        assert_eq!(deeds.remove, set(&["2026-01"]));
+        let plan = month_plan(Some(&recorded()), &now, None, |_| true);
+        assert_eq!(plan.write, set(&["2026-02", "2026-05"]));
+        // April has no rows, and so no file.
+        assert_eq!(plan.keep, set(&["2026-03", "2026-04"]));
+        assert_eq!(plan.remove, set(&["2026-01"]));
     }
 
     #[test]
-    fn a_file_that_is_not_as_it_was_written_is_written_again() {
+    fn month_with_a_damaged_file_is_written_again() {
         let recorded = recorded();
-        let deeds = decide(Some(&recorded), &recorded.months, None, |file| {
+        let plan = month_plan(Some(&recorded), &recorded.months, None, |file| {
             file.month.as_deref() != Some("2026-03")
         });
-        assert_eq!(deeds.write, set(&["2026-03"]));
+        assert_eq!(plan.write, set(&["2026-03"]));
     }
 
     #[test]
-    fn early_months_are_not_looked_at() {
+    fn months_before_since_are_kept() {
         let now = months(&[("2026-02", "B"), ("2026-03", "C")]);
-        let deeds = decide(Some(&recorded()), &now, Some("2026-03"), |_| false);
-        assert_eq!(deeds.write, set(&["2026-03"]));
-        assert_eq!(deeds.keep, set(&["2026-01", "2026-02"]));
-        assert_eq!(deeds.remove, set(&["2026-04"]));
-        let first = decide(None, &now, Some("2026-03"), |_| false);
+        let plan = month_plan(Some(&recorded()), &now, Some("2026-03"), |_| false);
+        assert_eq!(plan.write, set(&["2026-03"]));
+        assert_eq!(plan.keep, set(&["2026-01", "2026-02"]));
+        assert_eq!(plan.remove, set(&["2026-04"]));
+        let first = month_plan(None, &now, Some("2026-03"), |_| false);
         assert_eq!((first.write, first.keep), (set(&["2026-03"]), set(&[])));
     }
 }
