@@ -208,7 +208,7 @@ fn an_interrupt_ends_it_and_leaves_nothing_behind() {
     let mut rest = String::new();
     log.read_to_string(&mut rest).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1), "{rest}");
-    assert!(rest.ends_with("creatormirror: interrupted; the demo is not finished\n"), "{rest}");
+    assert!(rest.ends_with("creatormirror: demo interrupted\n"), "{rest}");
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
     assert!(!rest.contains(KEY));
 }
