@@ -214,9 +214,11 @@ fn a_file_is_queued_whole_or_not_at_all_and_fast() {
     assert!(took.as_secs_f64() < 5.0, "{took:?}");
     writeln!(file, "tiktok,nonsense,12\nmyspace,1,\ntiktok,5,soon").unwrap();
     let refused = bed.run(&["track", "video", "--from", name]).expect(2);
-    for line in
-        ["line 1002: `nonsense`", "line 1003: unknown platform `myspace`", "line 1004: scrape_interval_hours"]
-    {
+    for line in [
+        "line 1002: `nonsense`",
+        "line 1003: unknown platform `myspace`",
+        "line 1004: scrape_interval_hours",
+    ] {
         assert!(refused.stderr.contains(line), "{line}: {}", refused.stderr);
     }
     assert_eq!(bed.number("SELECT count(*) FROM outbox"), 1_000);
