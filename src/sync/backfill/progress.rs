@@ -1,5 +1,6 @@
 //! The tasks of a backfill and its progress, kept over the slices in which a daemon does it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -215,9 +216,9 @@ impl Backfill {
                 tokio::task::yield_now().await;
                 ctx.store.read(move |c| metrics::count(c, &wanted)).await?
             } else {
-                if !published.contains_key(&subject_kind) {
+                if let Entry::Vacant(slot) = published.entry(subject_kind) {
                     let read = move |c: &_| metrics::by_publication(c, subject_kind);
-                    published.insert(subject_kind, ctx.store.read(read).await?);
+                    slot.insert(ctx.store.read(read).await?);
                 }
                 let days = published.get(&subject_kind);
                 days.map_or(0, |days| days.range(..=date).map(|(_, ids)| *ids).sum())
