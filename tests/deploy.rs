@@ -185,7 +185,7 @@ fn unit_exposure_is_within_the_limit() {
 }
 
 #[test]
-fn dashboard_and_alerts_use_existing_metrics() {
+fn dashboard_shows_every_metric_with_an_alert() {
     let dashboard = read("grafana.json");
     serde_json::from_str::<serde_json::Value>(&dashboard).unwrap();
     let shown = metrics(&dashboard);

@@ -33,12 +33,12 @@ fn settings() -> SandboxSettings {
 }
 
 /// A [`Bed`] that runs the library in this process instead of the binary.
-struct Lab {
+struct InProcess {
     bed: Bed,
     runtime: Runtime,
 }
 
-impl Lab {
+impl InProcess {
     fn new(settings: SandboxSettings) -> Self {
         let bed = Bed::new(settings, Clock::simulated(begins_at()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -155,7 +155,7 @@ fn request_settings() -> RequestSettings {
 }
 
 /// A video whose last scrape was on this day.
-fn scraped_on(lab: &Lab, day: NaiveDate) -> String {
+fn scraped_on(lab: &InProcess, day: NaiveDate) -> String {
     let rows = lab.bed.control.rows(Kind::Video);
     let is_of_day = |row: &&serde_json::Value| {
         row["last_scrape_time"].as_str().is_some_and(|at| at.starts_with(&day.to_string()))
@@ -165,7 +165,7 @@ fn scraped_on(lab: &Lab, day: NaiveDate) -> String {
 
 #[test]
 fn requests_a_settling_day_exactly_once_more() {
-    let lab = Lab::new(settings());
+    let lab = InProcess::new(settings());
     lab.sync();
     lab.requests_by_day();
     let first = lab.ago(5);
@@ -200,7 +200,7 @@ fn requests_a_settling_day_exactly_once_more() {
 
 #[test]
 fn sync_adds_new_days_only_after_a_backfill() {
-    let lab = Lab::new(settings());
+    let lab = InProcess::new(settings());
     lab.sync();
     lab.days_pass(2);
     assert!(lab.sync().daily.is_none());
@@ -228,7 +228,7 @@ fn sync_adds_new_days_only_after_a_backfill() {
 }
 
 /// Lets the daemon run over the next midnight, when a day ends.
-fn over_midnight(lab: &Lab) {
+fn over_midnight(lab: &InProcess) {
     let midnight = lab.today().succ_opt().unwrap().and_time(chrono::NaiveTime::MIN).and_utc();
     let evening = midnight - TimeDelta::minutes(10);
     lab.bed.clock.advance((evening - lab.bed.clock.now()).to_std().unwrap());
@@ -237,7 +237,7 @@ fn over_midnight(lab: &Lab) {
 
 #[test]
 fn daemon_adds_each_day_after_it_ends() {
-    let lab = Lab::new(SandboxSettings { videos: 40, ..settings() });
+    let lab = InProcess::new(SandboxSettings { videos: 40, ..settings() });
     over_midnight(&lab);
     assert_eq!(lab.requests_by_day(), BTreeMap::new(), "no backfill was made");
     let first = lab.ago(4);
@@ -254,7 +254,7 @@ fn daemon_adds_each_day_after_it_ends() {
 
 #[test]
 fn daemon_catches_up_and_skips_an_unsupported_endpoint() {
-    let lab = Lab::new(SandboxSettings { videos: 40, account_videos: 20, ..settings() });
+    let lab = InProcess::new(SandboxSettings { videos: 40, account_videos: 20, ..settings() });
     lab.sync();
     let first = lab.ago(2);
     lab.backfill(2);

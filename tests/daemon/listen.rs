@@ -74,6 +74,7 @@ fn metrics_omit_values_not_known_yet() {
     daemon.stop();
 }
 
+/// Protects against DNS rebinding by web pages.
 #[test]
 fn rejects_requests_for_other_host_names() {
     let mut bed = quiet_bed(calm());
