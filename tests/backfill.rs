@@ -1,24 +1,24 @@
-//! `backfill`: daily metrics against the sandbox's truth, request by request; wrong answers; beside a
-//! daemon; and, on a clock that a test moves, the days that end and settle after it.
+//! `backfill`: daily metrics compared with the sandbox's data, request by request; malformed answers;
+//! beside a daemon; and, on a simulated clock, days that end and settle afterwards.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 mod support;
 
-#[path = "backfill/alone.rs"]
-mod alone;
 #[path = "backfill/answers.rs"]
 mod answers;
-#[path = "backfill/beside.rs"]
-mod beside;
+#[path = "backfill/beside_daemon.rs"]
+mod beside_daemon;
 #[path = "backfill/clock.rs"]
 mod clock;
-#[path = "backfill/kept.rs"]
-mod kept;
+#[allow(dead_code, unused_imports)] // The daemon tests use all of it.
+#[path = "daemon/harness.rs"]
+mod harness;
 #[path = "simulation/settings.rs"]
 mod settings;
-#[allow(dead_code, unused_imports)] // The tests of the daemon use all of it.
-#[path = "daemon/stage.rs"]
-mod stage;
+#[path = "backfill/stored_days.rs"]
+mod stored_days;
 #[path = "backfill/truth.rs"]
 mod truth;
+#[path = "backfill/without_daemon.rs"]
+mod without_daemon;

@@ -1,4 +1,4 @@
-//! Copies made while others work: whole, of one moment, one file, and never a half one.
+//! Backups made while other processes write: consistent, complete, a single file.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
@@ -18,7 +18,7 @@ use support::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
 
 use support::{BINARY, Bed, Run, calm, looks, until};
 
-/// A place for copies, and ways to make and to look at them.
+/// A folder for copies, with helpers to make and inspect them.
 struct Copies<'a> {
     bed: &'a Bed,
     folder: tempfile::TempDir,
@@ -38,7 +38,7 @@ impl<'a> Copies<'a> {
         self.bed.start(self.bed.command(&arguments)).wait()
     }
 
-    /// Runs a command on a copy.
+    /// Runs a command with a copy as its database.
     fn run_on(&self, copy: &Path, arguments: &[&str]) -> Run {
         self.bed.start(self.bed.command_on(Path::new(BINARY), copy, arguments)).wait()
     }
@@ -62,12 +62,12 @@ fn number(path: &Path, sql: &str) -> i64 {
 }
 
 #[test]
-fn copies_made_beside_a_busy_daemon_are_whole_and_of_one_moment() {
+fn backups_beside_a_busy_daemon_are_consistent() {
     let bed = Bed::frozen(SandboxSettings { videos: 600, account_videos: 400, ..calm() });
     bed.sync_well(&[]);
     let copies = Copies::of(&bed);
     let daemon = bed.start(bed.command(&["run"]));
-    until("it runs", || bed.text("SELECT runner FROM instance") == "run");
+    until("the daemon runs", || bed.text("SELECT runner FROM instance") == "run");
     let pair = copies.path("pair.csv");
     std::fs::write(&pair, "name\nCastor\nPollux\n").unwrap();
     let pair = pair.to_str().unwrap();
@@ -93,10 +93,14 @@ fn copies_made_beside_a_busy_daemon_are_whole_and_of_one_moment() {
             let named = run.stdout.lines().next().unwrap().to_owned();
             assert_eq!(Path::new(&named), path.canonicalize().unwrap());
             assert_eq!(text(&path, "PRAGMA integrity_check"), "ok");
-            assert_eq!(number(&path, "SELECT count(*) % 2 FROM outbox"), 0, "pairs stay together");
+            assert_eq!(
+                number(&path, "SELECT count(*) % 2 FROM outbox"),
+                0,
+                "pairs are queued atomically"
+            );
             let open = "SELECT count(*) FROM outbox_log WHERE state NOT IN ('held', 'succeeded')";
             assert_eq!(number(&path, open), 0);
-            // What a page says of its rows, and what the rows say of their page, is of one commit.
+            // A page's list of rows and the rows' page are written in one commit.
             let strays = "SELECT count(*) FROM video AS v
                           WHERE v.page IS NOT NULL AND NOT EXISTS (
                               SELECT 1 FROM page AS p, json_each(p.members) AS m
@@ -116,16 +120,16 @@ fn copies_made_beside_a_busy_daemon_are_whole_and_of_one_moment() {
         .map(|n| text(&copies.path(&format!("{n}.db")), "SELECT installation_id FROM instance"));
     let ids: BTreeSet<String> =
         ids.chain([bed.text("SELECT installation_id FROM instance")]).collect();
-    assert_eq!(ids.len(), 7, "every copy is an installation of its own");
+    assert_eq!(ids.len(), 7, "each copy has its own installation id");
     bed.is_sound();
 }
 
 #[test]
-fn a_copy_is_one_file_that_anybody_of_the_group_reads_and_becomes_a_mirror_when_used() {
+fn backup_is_one_group_readable_file_that_works_as_a_mirror() {
     for umask in ["000", "077"] {
         let bed = Bed::frozen(calm());
         bed.sync_well(&[]);
-        // The original is asked to wait for long, and a daemon has left its traces.
+        // The original is rate limited for long, and a daemon has left its state in it.
         let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(2_000) };
         bed.control.fault(Fault::on("GET", "/overview", refuse));
         bed.sync(&["--full", "--max-wait", "1s"]).expect(75);
@@ -166,10 +170,10 @@ fn a_copy_is_one_file_that_anybody_of_the_group_reads_and_becomes_a_mirror_when_
 }
 
 #[test]
-fn a_kill_at_any_point_leaves_no_half_copy_and_the_next_one_begins_anew() {
+fn killed_backup_leaves_no_partial_copy_in_place() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
-    // So that copying takes a while.
+    // Enough rows to make copying take a while.
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600000)
                INSERT INTO video_scrape (video, at_s, at_ns, view_count) SELECT -i, i, 0, i * 77777 FROM n";
     bed.db_to_write().execute_batch(sql).unwrap();
@@ -179,7 +183,7 @@ fn a_kill_at_any_point_leaves_no_half_copy_and_the_next_one_begins_anew() {
     let (mut killed, mut whole) = (0, 0);
     for _ in 0..40 {
         let mut run = bed.start(bed.command(&["backup", copy.to_str().unwrap(), "--force"]));
-        until("it copies", || partial.exists() || !run.is_running());
+        until("the backup is copying", || partial.exists() || !run.is_running());
         std::thread::sleep(Duration::from_micros(random.random_range(0..60_000)));
         run.kill();
         killed += usize::from(partial.exists());
@@ -195,10 +199,10 @@ fn a_kill_at_any_point_leaves_no_half_copy_and_the_next_one_begins_anew() {
     assert_eq!(copies.names(), BTreeSet::from(["copy.db".to_owned()]));
     assert_eq!(text(&copy, "PRAGMA integrity_check"), "ok");
 
-    // A signal that asks nicely leaves nothing at all.
+    // SIGTERM removes the partial copy.
     let other = copies.path("other.db");
     let run = bed.start(bed.command(&["backup", other.to_str().unwrap()]));
-    until("it copies", || copies.path("other.db.partial").exists());
+    until("the backup is copying", || copies.path("other.db.partial").exists());
     run.terminate();
     let run = run.wait();
     match run.code {
@@ -209,7 +213,7 @@ fn a_kill_at_any_point_leaves_no_half_copy_and_the_next_one_begins_anew() {
 }
 
 #[test]
-fn the_unfinished_copy_of_a_killed_backup_is_removed_and_nothing_else_of_that_name() {
+fn removes_a_partial_backup_but_no_foreign_file() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let copies = Copies::of(&bed);
@@ -222,26 +226,26 @@ fn the_unfinished_copy_of_a_killed_backup_is_removed_and_nothing_else_of_that_na
         assert_eq!(copies.names(), BTreeSet::from(["copy.db".to_owned()]));
         assert_eq!(text(&copy, "PRAGMA integrity_check"), "ok");
     }
-    std::fs::write(&partial, "somebody's notes").unwrap();
+    std::fs::write(&partial, "foreign notes").unwrap();
     copies.backup(&copy, &["--force"]).expect(74).says("copy.db.partial` already exists");
-    assert_eq!(std::fs::read_to_string(&partial).unwrap(), "somebody's notes");
+    assert_eq!(std::fs::read_to_string(&partial).unwrap(), "foreign notes");
 }
 
 #[test]
-fn what_must_not_be_overwritten_is_left_alone() {
+fn refuses_to_overwrite_files_in_use_or_without_force() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let copies = Copies::of(&bed);
     let taken = copies.path("taken.db");
-    std::fs::write(&taken, "somebody's").unwrap();
+    std::fs::write(&taken, "foreign").unwrap();
     copies.backup(&taken, &[]).expect(74).says("already exists").says("--force");
-    assert_eq!(std::fs::read(&taken).unwrap(), b"somebody's");
+    assert_eq!(std::fs::read(&taken).unwrap(), b"foreign");
     copies.backup(&taken, &["--force"]).expect(0);
     assert_eq!(text(&taken, "PRAGMA integrity_check"), "ok");
     copies.backup(copies.folder.path(), &["--force"]).expect(74);
 
     let (hard, soft) = (copies.path("hard.db"), copies.path("soft.db"));
-    // The folders may be on two file systems.
+    // Hard links fail if the folders are on two file systems.
     let has_hard = std::fs::hard_link(bed.database(), &hard).is_ok();
     std::os::unix::fs::symlink(bed.database(), &soft).unwrap();
     let mut itself = vec![bed.database(), soft];
@@ -259,10 +263,10 @@ fn what_must_not_be_overwritten_is_left_alone() {
     bed.control.clear_log();
     let arguments = ["sync", "--full"];
     let sync = bed.start(bed.command_on(Path::new(BINARY), &used, &arguments));
-    until("it is at work", || !bed.log_of("/creators").is_empty());
+    until("the sync has started", || !bed.log_of("/creators").is_empty());
     copies.backup(&used, &["--force"]).expect(74).says("in use");
     sync.kill();
-    // Its log holds what its last commits wrote.
+    // The copy's write-ahead log holds its last commits.
     copies.backup(&used, &["--force"]).expect(74).says("write-ahead log");
     std::fs::remove_file(&used).unwrap();
     copies.backup(&used, &[]).expect(74).says("write-ahead log");
@@ -270,7 +274,7 @@ fn what_must_not_be_overwritten_is_left_alone() {
 }
 
 #[test]
-fn what_cannot_be_written_is_74_and_no_database_is_78() {
+fn exits_74_when_unwritable_and_78_without_a_database() {
     let bed = Bed::frozen(calm());
     let copies = Copies::of(&bed);
     let copy = copies.path("copy.db");
@@ -278,7 +282,7 @@ fn what_cannot_be_written_is_74_and_no_database_is_78() {
     bed.sync_well(&[]);
     copies.backup(&copies.path("no/such/folder/copy.db"), &[]).expect(74).says("copy.db.partial");
     copies.backup(&bed.database().join("copy.db"), &[]).expect(74);
-    // A disk without room for it: the shell lets no file grow larger than this.
+    // Simulate a full disk: the shell limits the size of files.
     let mut command = Command::new("/bin/sh");
     command
         .args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$@\"", "sh", BINARY, "backup"])

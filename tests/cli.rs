@@ -1,11 +1,11 @@
-//! The front of the real binary: help, usage, settings that are refused, completions, manual.
+//! The command line of the real binary: help, usage errors, rejected settings, completions, man pages.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What a run printed, and its exit code.
+/// Output and exit code of a command.
 #[derive(Debug)]
 struct Ran {
     code: Option<i32>,
@@ -13,7 +13,7 @@ struct Ran {
     stderr: String,
 }
 
-/// Runs the binary in an environment of nothing but a home.
+/// Runs the binary with only HOME and these variables in its environment.
 fn run_with(home: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
     let output = Command::new(env!("CARGO_BIN_EXE_creatormirror"))
         .args(arguments)
@@ -34,7 +34,7 @@ fn run(arguments: &[&str]) -> Ran {
     run_with(Path::new("/nonexistent"), &[], arguments)
 }
 
-/// Runs a command that reads settings with this configuration file.
+/// Runs `check` with this configuration file.
 fn run_with_file(text: &str) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
@@ -43,7 +43,7 @@ fn run_with_file(text: &str) -> Ran {
 }
 
 #[test]
-fn help_states_every_exit_code_and_only_commands_that_are_there() {
+fn help_lists_exit_codes_and_commands() {
     for flag in ["-h", "--help"] {
         let ran = run(&[flag]);
         assert_eq!(ran.code, Some(0));
@@ -78,14 +78,14 @@ fn help_states_every_exit_code_and_only_commands_that_are_there() {
 }
 
 #[test]
-fn the_version_is_the_packages() {
+fn version_matches_the_package() {
     let ran = run(&["--version"]);
     assert_eq!(ran.code, Some(0));
     assert_eq!(ran.stdout.trim(), concat!("creatormirror ", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
-fn wrong_usage_is_2() {
+fn wrong_usage_exits_2() {
     for wrong in [
         &[][..],
         &["fly"],
@@ -106,7 +106,7 @@ fn wrong_usage_is_2() {
 }
 
 #[test]
-fn an_unknown_key_is_78_and_named_with_its_line() {
+fn unknown_setting_exits_78_and_names_its_line() {
     let ran = run_with_file("rate_share = 0.5\n\nspeed = 'fast'\n");
     assert_eq!(ran.code, Some(78));
     assert!(ran.stderr.starts_with("creatormirror: "), "{ran:?}");
@@ -114,14 +114,14 @@ fn an_unknown_key_is_78_and_named_with_its_line() {
 }
 
 #[test]
-fn a_wrong_value_is_78_and_says_what_is_expected() {
+fn invalid_value_exits_78_and_names_the_expected_type() {
     let ran = run_with_file("max_wait = 300\n");
     assert_eq!(ran.code, Some(78));
     assert!(ran.stderr.contains(":1: `max_wait` is the integer 300, expected"), "{ran:?}");
 }
 
 #[test]
-fn a_key_among_the_settings_is_78_and_not_shown() {
+fn api_key_in_settings_exits_78_and_is_not_printed() {
     let ran = run_with_file("api_key = 'ca_live_s3cret'\n");
     assert_eq!(ran.code, Some(78));
     assert!(ran.stderr.contains("`api_key` is not allowed here"), "{ran:?}");
@@ -135,7 +135,7 @@ fn a_key_among_the_settings_is_78_and_not_shown() {
 }
 
 #[test]
-fn http_to_anywhere_but_loopback_is_78() {
+fn plain_http_beyond_loopback_exits_78() {
     let home = tempfile::tempdir().unwrap();
     let address = "http://api.creatoraudit.com/v2";
     let by_flag = run_with(home.path(), &[], &["check", "--base-url", address]);
@@ -147,7 +147,7 @@ fn http_to_anywhere_but_loopback_is_78() {
 }
 
 #[test]
-fn a_named_file_that_is_absent_is_78() {
+fn missing_configuration_file_exits_78() {
     for arguments in [["--config", "/nonexistent/c.toml"], ["--instance", "no-such-instance"]] {
         let ran = run(&[&arguments[..], &["check"]].concat());
         assert_eq!(ran.code, Some(78), "{ran:?}");
@@ -156,12 +156,12 @@ fn a_named_file_that_is_absent_is_78() {
 }
 
 #[test]
-fn an_unknown_variable_is_warned_about_unless_quiet() {
+fn warns_about_an_unknown_variable_unless_quiet() {
     let home = tempfile::tempdir().unwrap();
     let variables = [("CREATORMIRROR_SPEED", "fast")];
     let ran = run_with(home.path(), &variables, &["status"]);
     assert!(ran.stderr.contains("unknown environment variable CREATORMIRROR_SPEED"), "{ran:?}");
-    assert!(!ran.stderr.contains('\x1b'), "no colour on a pipe: {ran:?}");
+    assert!(!ran.stderr.contains('\x1b'), "no color on a pipe: {ran:?}");
     let ran = run_with(home.path(), &variables, &["status", "--quiet"]);
     assert!(!ran.stderr.contains("CREATORMIRROR_SPEED"), "{ran:?}");
     let ran = run_with(home.path(), &variables, &["status", "--log-format", "json"]);
@@ -181,7 +181,7 @@ fn completions_exist_for_every_shell() {
 }
 
 #[test]
-fn the_manual_page_is_roff() {
+fn man_prints_roff() {
     let ran = run(&["man"]);
     assert_eq!(ran.code, Some(0));
     assert!(ran.stdout.contains(".TH creatormirror 1"), "{}", ran.stdout);
@@ -191,7 +191,7 @@ fn the_manual_page_is_roff() {
 }
 
 #[test]
-fn a_reader_that_leaves_early_is_no_failure() {
+fn closed_stdout_is_not_an_error() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let output = Command::new(env!("CARGO_BIN_EXE_creatormirror"))

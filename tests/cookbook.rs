@@ -1,4 +1,4 @@
-//! The cookbook over a mirror of a real sandbox: every query runs, its numbers are those of a plain
+//! The cookbook queries over a mirror of a sandbox: each query runs, its rows match a reference
 //! computation, and Datasette serves it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
@@ -19,7 +19,7 @@ use support::lived::lived;
 use support::tools::tool;
 use support::{BINARY, Bed, until};
 
-/// The columns of each query's answer.
+/// The columns of each query.
 const COLUMNS: [(&str, &str); 14] = [
     (
         "accounts-gone-quiet",
@@ -74,17 +74,17 @@ const COLUMNS: [(&str, &str); 14] = [
     ),
 ];
 
-/// A row by the names of its columns.
+/// A row by column name.
 type Row = BTreeMap<String, Sql>;
 
-struct Kitchen {
+struct Cookbook {
     bed: Bed,
     now: DateTime<Utc>,
 }
 
-impl Kitchen {
-    /// The rows of a recipe, as of the end of the week.
-    fn cook(&self, name: &str) -> Vec<Row> {
+impl Cookbook {
+    /// The rows of a query, as of the last instant of the simulated week.
+    fn run_query(&self, name: &str) -> Vec<Row> {
         let recipe = recipes().into_iter().find(|recipe| recipe.name == name).unwrap();
         let now = self.now.to_rfc3339_opts(SecondsFormat::Millis, true);
         self.read(&recipe.sql.replace("'now'", &format!("'{now}'")))
@@ -104,7 +104,7 @@ impl Kitchen {
         self.now - TimeDelta::days(days)
     }
 
-    fn columns_are_those_expected(&self) {
+    fn check_columns(&self) {
         let expected: BTreeMap<&str, &str> = COLUMNS.into_iter().collect();
         let db = self.bed.db();
         for Recipe { name, sql, .. } in recipes() {
@@ -114,11 +114,11 @@ impl Kitchen {
                 expected[name],
                 "{name}"
             );
-            assert!(!self.cook(name).is_empty(), "{name} finds nothing");
+            assert!(!self.run_query(name).is_empty(), "{name} returns no rows");
         }
     }
 
-    /// A video's views gained between scrapes, each with when the later one was.
+    /// The views gained between scrapes of each video, each with the time of the later scrape.
     fn gains(&self) -> BTreeMap<String, Vec<(DateTime<Utc>, i64)>> {
         let mut last: BTreeMap<String, i64> = BTreeMap::new();
         let mut gains: BTreeMap<String, Vec<(DateTime<Utc>, i64)>> = BTreeMap::new();
@@ -135,10 +135,10 @@ impl Kitchen {
         gains
     }
 
-    fn risers_gained_what_their_scrapes_say(&self) {
+    fn check_fastest_risers(&self) {
         let mut gains = self.gains();
-        let found = self.cook("fastest-risers");
-        // The view goes by SQLite's own now, so what was scraped a week before about now is not judged.
+        let found = self.run_query("fastest-risers");
+        // The view uses SQLite's clock, so skip videos scraped a week before about now.
         let begin = self.days_ago(7)..=Clock::System.now() - TimeDelta::days(7);
         gains.retain(|_, gains| !gains.iter().any(|(at, _)| begin.contains(at)));
         let is_there: BTreeSet<String> = self
@@ -163,13 +163,13 @@ impl Kitchen {
         assert_eq!(found, expected[..found.len()]);
     }
 
-    fn views_of_a_day_are_those_of_its_last_scrapes(&self) {
+    fn check_views_per_day(&self) {
         let platforms: BTreeMap<String, String> = self
             .read("SELECT id, platform FROM videos")
             .iter()
             .map(|row| (text(row, "id"), text(row, "platform")))
             .collect();
-        // A day's gain is that of all scrapes on it, but for those of the first day.
+        // A day's gain is the sum over its scrapes, except on a video's first day.
         let mut first: BTreeMap<String, DateTime<Utc>> = BTreeMap::new();
         for row in self.read("SELECT video_id, scraped_at FROM video_history") {
             let at = instant(&row, "scraped_at");
@@ -188,7 +188,7 @@ impl Kitchen {
         let since = self.days_ago(30).date_naive().to_string();
         expected.retain(|(date, _), _| *date >= since);
         let found: BTreeMap<_, _> = self
-            .cook("views-per-day")
+            .run_query("views-per-day")
             .iter()
             .filter(|row| row["views_gained"] != Sql::Null)
             .map(|row| ((text(row, "date"), text(row, "platform")), number(row, "views_gained")))
@@ -196,13 +196,13 @@ impl Kitchen {
         assert_eq!(found, expected);
     }
 
-    fn followers_are_compared_with_the_right_scrape(&self) {
+    fn check_follower_growth(&self) {
         let mut histories: BTreeMap<String, Vec<(DateTime<Utc>, i64)>> = BTreeMap::new();
         for row in self.read("SELECT * FROM account_history") {
             let scrape = (instant(&row, "scraped_at"), number(&row, "follower_count"));
             histories.entry(text(&row, "account_id")).or_default().push(scrape);
         }
-        let found = self.cook("follower-growth");
+        let found = self.run_query("follower-growth");
         assert_eq!(found.len(), histories.len());
         for row in found {
             let history = histories.get_mut(&text(&row, "account_id")).unwrap();
@@ -215,11 +215,11 @@ impl Kitchen {
         }
     }
 
-    /// By what the server has seen of us.
-    fn requests_are_those_that_reached_the_server(&self) {
+    /// Compares with the server's request log.
+    fn check_cost_of_requests(&self) {
         let total =
             |rows: &[Row], column: &str| rows.iter().map(|row| number(row, column)).sum::<i64>();
-        let found = self.cook("cost-of-requests");
+        let found = self.run_query("cost-of-requests");
         let seen = self.bed.control.log();
         assert_eq!(total(&found, "requests"), i64::try_from(seen.len()).unwrap());
         let unchanged = seen.iter().filter(|entry| entry.status == Some(304)).count();
@@ -232,7 +232,7 @@ impl Kitchen {
         assert_eq!(total(&scrapes.collect::<Vec<_>>(), "scrapes_added"), held);
     }
 
-    fn hours_are_judged_by_each_accounts_own_posts(&self) {
+    fn check_best_posting_hour(&self) {
         let mut posts: BTreeMap<(String, String), (String, DateTime<Utc>, i64)> = BTreeMap::new();
         for table in ["account_videos", "videos"] {
             let sql = format!(
@@ -261,7 +261,7 @@ impl Kitchen {
                 hours.entry(hour).or_default().push(*views as f64 / usual);
             }
         }
-        let found = self.cook("best-posting-hour");
+        let found = self.run_query("best-posting-hour");
         assert_eq!(found.len(), hours.len());
         for row in &found {
             let hour = &hours[&text(row, "hour_utc")];
@@ -272,21 +272,21 @@ impl Kitchen {
         }
     }
 
-    fn what_has_happened_is_found(&self) {
-        let gone = self.cook("what-has-disappeared");
+    fn check_recorded_events(&self) {
+        let gone = self.run_query("what-has-disappeared");
         let is_removed = |row: &&Row| row["removed_at"] != Sql::Null;
         assert_eq!(gone.iter().filter(is_removed).count(), 1, "{gone:#?}");
         assert!(gone.iter().any(|row| number(row, "is_unavailable") == 1), "{gone:#?}");
-        let quiet = self.cook("accounts-gone-quiet");
+        let quiet = self.run_query("accounts-gone-quiet");
         let silent = quiet.iter().find(|row| text(row, "username") == "silent.one").unwrap();
         assert_eq!(silent["last_post"], Sql::Null);
-        let failures = self.cook("outbox-failures");
+        let failures = self.run_query("outbox-failures");
         assert_eq!(failures.len(), 1, "{failures:#?}");
         assert_eq!(text(&failures[0], "state"), "failed");
     }
 
-    /// Datasette, as README has it, with every query fetched.
-    fn datasette_serves_it(&self) {
+    /// Starts Datasette as documented, and fetches every query.
+    fn check_datasette(&self) {
         let Some(datasette) = tool("datasette") else { return };
         let metadata = Command::new(BINARY)
             .args(["schema", "--datasette", "--database"])
@@ -302,11 +302,11 @@ impl Kitchen {
         serve.env_clear().env("HOME", self.bed.folder()).stdin(Stdio::null());
         let running = self.bed.start(serve);
         let port = || {
-            let said = running.stderr();
-            let (_, rest) = said.split_once("running on http://127.0.0.1:")?;
+            let stderr = running.stderr();
+            let (_, rest) = stderr.split_once("running on http://127.0.0.1:")?;
             rest.split(' ').next()?.parse::<u16>().ok()
         };
-        until("Datasette listens", || port().is_some());
+        until("Datasette is up", || port().is_some());
         let port = port().unwrap();
         for Recipe { name, sql, title, .. } in recipes() {
             let answer = get(port, &format!("/mirror/{name}.json?_shape=array"));
@@ -318,7 +318,7 @@ impl Kitchen {
             assert_eq!(columns, expected.split_whitespace().collect(), "{name}");
             assert!(get(port, "/mirror").contains(&title), "{name}");
         }
-        // What the columns mean is shown beside them, and what is ours is not among what is offered.
+        // Column descriptions are shown, and internal tables are hidden.
         assert!(
             get(port, "/mirror/coverage")
                 .contains("Rows that were removed from the API and are kept in the mirror")
@@ -359,15 +359,15 @@ fn get(port: u16, path: &str) -> String {
 }
 
 #[test]
-fn every_question_is_answered_and_right() {
+fn every_cookbook_query_returns_correct_rows() {
     let (bed, now) = lived();
-    let kitchen = Kitchen { bed, now };
-    kitchen.columns_are_those_expected();
-    kitchen.risers_gained_what_their_scrapes_say();
-    kitchen.views_of_a_day_are_those_of_its_last_scrapes();
-    kitchen.followers_are_compared_with_the_right_scrape();
-    kitchen.requests_are_those_that_reached_the_server();
-    kitchen.hours_are_judged_by_each_accounts_own_posts();
-    kitchen.what_has_happened_is_found();
-    kitchen.datasette_serves_it();
+    let cookbook = Cookbook { bed, now };
+    cookbook.check_columns();
+    cookbook.check_fastest_risers();
+    cookbook.check_views_per_day();
+    cookbook.check_follower_growth();
+    cookbook.check_cost_of_requests();
+    cookbook.check_best_posting_hour();
+    cookbook.check_recorded_events();
+    cookbook.check_datasette();
 }

@@ -1,14 +1,15 @@
-//! `run` of the real binary: readiness, signals, keys, outages and jobs, through a real notify
-//! socket; and, on simulated clocks, days of the loop itself.
+//! `run` of the real binary: readiness, signals, keys, outages and jobs, through a real notify socket.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 mod support;
 
-#[path = "daemon/absurd.rs"]
-mod absurd;
+#[path = "daemon/bounds.rs"]
+mod bounds;
 #[path = "daemon/crash.rs"]
 mod crash;
+#[path = "daemon/harness.rs"]
+mod harness;
 #[path = "daemon/idle.rs"]
 mod idle;
 #[path = "daemon/jobs.rs"]
@@ -21,8 +22,6 @@ mod listen;
 mod log_reader;
 #[path = "daemon/outage.rs"]
 mod outage;
-#[path = "daemon/stage.rs"]
-mod stage;
 #[path = "daemon/start.rs"]
 mod start;
 #[path = "daemon/stop.rs"]

@@ -1,11 +1,10 @@
-//! Days of the real daemon on a simulated clock: a key that is switched off, an API that is down, a
-//! clock that is stepped, a machine that sleeps. What is due is caught up with afterwards, and nothing
-//! that could have been seen is lost.
+//! Days of the real daemon on a simulated clock: a disabled key, an outage, clock steps, a suspended
+//! machine. Afterwards everything due is caught up, and no scrape that could be seen is lost.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
-#[path = "days/lived.rs"]
-mod lived;
+#[path = "days/simulated.rs"]
+mod simulated;
 mod simulation;
 mod support;
 
@@ -15,40 +14,40 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use support::sandbox::{Accident, Fault, FaultBody, RetryAfter};
 
-use lived::{hours, live};
+use simulated::{hours, simulate};
 use simulation::Stage;
 use support::KEY;
 use support::wire::Wire;
 
-/// When trouble comes, and when it is over.
+/// When the fault begins, and when it is over.
 const FROM: Duration = hours(6);
 const UNTIL: Duration = hours(14);
-/// When the story ends.
+/// When the simulation ends.
 const END: Duration = hours(20);
 
-/// What is due by then is asked for.
+/// How soon everything due must have been requested.
 const SOON: Duration = Duration::from_secs(20 * 60);
 
-/// What an outage of eight hours may cost: the first attempts, and then one request after each pause,
-/// which grows to between two and a half and five minutes.
+/// The most requests in an outage of eight hours: the first attempts, and then one after each backoff,
+/// which grows to between 2.5 and 5 minutes.
 const TRIES_MAX: usize = 12 + 8 * 24 + 10;
 
 #[test]
-fn a_key_disabled_for_eight_hours_is_hardly_used_and_all_is_caught_up_with() {
-    let lived = live(UNTIL, END, |stage| {
+fn probes_a_disabled_key_rarely_and_catches_up() {
+    let days = simulate(UNTIL, END, |stage| {
         for (at, is_enabled) in [(FROM, false), (UNTIL, true)] {
             let control = stage.control.clone();
             stage.clock.plan(at, move || _ = control.set_key_enabled(KEY, is_enabled));
         }
         stage.base_url.clone()
     });
-    // Once a minute at first, and then every quarter of an hour.
-    let refused = lived.sent(FROM, UNTIL).count();
-    assert!((20..=45).contains(&refused), "{refused} requests with a key that is refused");
-    assert!(lived.has_said(FROM, UNTIL, "the API refuses the key"));
-    // Up to a quarter of an hour may pass until the next probe.
-    lived.read_once(UNTIL + Duration::from_secs(15 * 60));
-    lived.caught_up(UNTIL + Duration::from_secs(15 * 60), Some((FROM, UNTIL)));
+    // Once a minute at first, then every 15 minutes.
+    let refused = days.sent(FROM, UNTIL).count();
+    assert!((20..=45).contains(&refused), "{refused} requests with a refused key");
+    assert!(days.reported(FROM, UNTIL, "the API refuses the key"));
+    // The next probe may be 15 minutes away.
+    days.expect_read_once(UNTIL + Duration::from_secs(15 * 60));
+    days.expect_caught_up(UNTIL + Duration::from_secs(15 * 60), Some((FROM, UNTIL)));
 }
 
 fn cut(stage: &Stage) -> String {
@@ -58,20 +57,20 @@ fn cut(stage: &Stage) -> String {
     let (again, at_end) = (Arc::clone(&wire), Arc::clone(&wire));
     stage.clock.plan(FROM, move || wire.lock().unwrap().cut());
     stage.clock.plan(UNTIL, move || again.lock().unwrap().repair());
-    // It would be cut when nobody held it.
+    // Dropping the wire would cut the connection, so keep it until then.
     stage.clock.plan(END, move || drop(at_end));
     base_url
 }
 
 #[test]
-fn an_api_that_cannot_be_reached_for_eight_hours_is_tried_again_by_single_requests() {
-    let lived = live(UNTIL, END, cut);
-    let tries = lived.sent(FROM, UNTIL).count();
+fn probes_an_unreachable_api_with_single_requests() {
+    let days = simulate(UNTIL, END, cut);
+    let tries = days.sent(FROM, UNTIL).count();
     assert!((96..=TRIES_MAX).contains(&tries), "{tries} tries");
-    assert!(lived.sent(FROM, UNTIL).all(|status| status.is_none()));
-    assert!(lived.has_said(FROM, UNTIL, "the API is unreachable"));
-    lived.read_once(UNTIL + Duration::from_secs(5 * 60));
-    lived.caught_up(UNTIL + Duration::from_secs(5 * 60), Some((FROM, UNTIL)));
+    assert!(days.sent(FROM, UNTIL).all(|status| status.is_none()));
+    assert!(days.reported(FROM, UNTIL, "the API is unreachable"));
+    days.expect_read_once(UNTIL + Duration::from_secs(5 * 60));
+    days.expect_caught_up(UNTIL + Duration::from_secs(5 * 60), Some((FROM, UNTIL)));
 }
 
 fn breakdown(stage: &Stage) -> String {
@@ -84,12 +83,12 @@ fn breakdown(stage: &Stage) -> String {
 }
 
 #[test]
-fn an_api_that_fails_for_eight_hours_is_tried_again_by_single_requests() {
-    let lived = live(UNTIL, END, breakdown);
-    let tries = lived.sent(FROM, UNTIL).count();
+fn probes_a_failing_api_with_single_requests() {
+    let days = simulate(UNTIL, END, breakdown);
+    let tries = days.sent(FROM, UNTIL).count();
     assert!((96..=TRIES_MAX).contains(&tries), "{tries} tries");
-    lived.read_once(UNTIL + Duration::from_secs(5 * 60));
-    lived.caught_up(UNTIL + Duration::from_secs(5 * 60), Some((FROM, UNTIL)));
+    days.expect_read_once(UNTIL + Duration::from_secs(5 * 60));
+    days.expect_caught_up(UNTIL + Duration::from_secs(5 * 60), Some((FROM, UNTIL)));
 }
 
 /// Steps the clock at `FROM`, and back at `UNTIL`.
@@ -102,36 +101,36 @@ fn step(stage: &Stage, by: TimeDelta) -> String {
 }
 
 #[test]
-fn a_clock_that_is_ahead_for_a_while_loses_nothing() {
+fn clock_ahead_for_hours_loses_nothing() {
     for by in [TimeDelta::days(40), TimeDelta::minutes(20)] {
-        let lived = live(UNTIL, END, |stage| step(stage, by));
-        lived.is_no_busier(FROM, UNTIL);
-        lived.caught_up(UNTIL + SOON, None);
+        let days = simulate(UNTIL, END, |stage| step(stage, by));
+        days.expect_usual_request_rate(FROM, UNTIL);
+        days.expect_caught_up(UNTIL + SOON, None);
     }
 }
 
 #[test]
-fn a_clock_that_is_behind_for_a_while_is_made_up_for_once_it_is_right() {
+fn catches_up_after_a_clock_that_was_behind() {
     for by in [TimeDelta::days(-40), TimeDelta::minutes(-20)] {
-        let lived = live(UNTIL, END, |stage| step(stage, by));
-        lived.is_no_busier(FROM, UNTIL);
-        lived.caught_up(UNTIL + SOON, Some((FROM, UNTIL)));
+        let days = simulate(UNTIL, END, |stage| step(stage, by));
+        days.expect_usual_request_rate(FROM, UNTIL);
+        days.expect_caught_up(UNTIL + SOON, Some((FROM, UNTIL)));
     }
 }
 
 #[test]
-fn three_days_of_sleep_are_made_up_for_at_once() {
+fn catches_up_after_three_days_of_sleep() {
     let asleep = hours(72);
-    let lived = live(FROM + asleep, END + asleep, |stage| {
+    let days = simulate(FROM + asleep, END + asleep, |stage| {
         let clock = stage.clock.clone();
         stage.clock.plan(FROM, move || clock.advance(asleep));
         stage.base_url.clone()
     });
-    assert_eq!(lived.sent(FROM, FROM + asleep).count(), 0);
-    lived.caught_up(FROM + asleep + SOON, Some((FROM, FROM + asleep)));
+    assert_eq!(days.sent(FROM, FROM + asleep).count(), 0);
+    days.expect_caught_up(FROM + asleep + SOON, Some((FROM, FROM + asleep)));
 }
 
-/// Hands a job over at `FROM`, just when the API begins to ask for a wait of five minutes.
+/// Submits a job at `FROM`, when the API begins to ask for a wait of five minutes.
 fn limited_job(stage: &Stage, max_wait_s: u64) -> String {
     let (control, database, clock) = (stage.control.clone(), stage.database(), stage.clock.clone());
     stage.clock.plan(FROM, move || {
@@ -146,12 +145,16 @@ fn limited_job(stage: &Stage, max_wait_s: u64) -> String {
 }
 
 #[test]
-fn a_rate_limit_in_the_middle_of_a_job_is_waited_out_for_as_long_as_whoever_asked_waits() {
-    // The daemon alone would wait for half a minute within a run.
+fn job_waits_for_a_rate_limit_up_to_its_max_wait() {
+    // Without a job, the daemon waits for at most half a minute within a run.
     for (max_wait_s, exit_code) in [(600, 0), (200, 75)] {
-        let lived = live(FROM, FROM + hours(1), |stage| limited_job(stage, max_wait_s));
-        assert_eq!(lived.job_ended(), Some(exit_code), "{max_wait_s} s");
+        let days = simulate(FROM, FROM + hours(1), |stage| limited_job(stage, max_wait_s));
+        assert_eq!(days.job_exit_code(), Some(exit_code), "{max_wait_s} s");
         let limited = Duration::from_secs(300);
-        assert_eq!(lived.sent(FROM, FROM + limited).count(), 1, "it asked before it might");
+        assert_eq!(
+            days.sent(FROM, FROM + limited).count(),
+            1,
+            "a request before Retry-After was over"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The demo as a user runs it: the real binary, nothing set, one simulated week.
+//! `demo` of the real binary: no settings, one simulated week.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
@@ -12,8 +12,8 @@ use rusqlite::{Connection, OpenFlags};
 
 const KEY: &str = "sandbox-key";
 
-/// The binary with no environment but a place for temporary files, and settings that would end
-/// every other command.
+/// The binary with only a temporary folder in its environment, and settings that would make any other
+/// command fail.
 fn demo(temporary: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_creatormirror"));
     command
@@ -61,7 +61,7 @@ impl Mirror {
     }
 }
 
-/// The numbers at the end of a line of the report that begins with `name`.
+/// The trailing numbers of the report line that begins with `name`.
 fn numbers_of(report: &str, name: &str) -> Vec<i64> {
     let line = report.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
     let words = line.split_whitespace().rev();
@@ -71,7 +71,7 @@ fn numbers_of(report: &str, name: &str) -> Vec<i64> {
 }
 
 #[test]
-fn a_week_is_mirrored_and_told_about() {
+fn mirrors_and_reports_a_week() {
     let temporary = tempfile::tempdir().unwrap();
     let began = Clock::System.now();
     let (code, report, log) = run(&mut demo(temporary.path()));
@@ -83,8 +83,8 @@ fn a_week_is_mirrored_and_told_about() {
     assert!(path.starts_with(temporary.path().canonicalize().unwrap()), "{path:?}");
     let mirror = Mirror::open(&path);
 
-    // The week ended when the program did, and began seven days before the program. The log has no row
-    // of a last run that had nothing to ask.
+    // The week ends when the program does, and begins seven days before its start. `sync_log` has no
+    // row of a last run without requests.
     let last = "strftime('%Y-%m-%dT%H:%M:%S', max(finished_at) / 1000000, 'unixepoch')
                 || printf('.%06dZ', max(finished_at) % 1000000)";
     let last = mirror.instant(&format!("SELECT {last} FROM run"));
@@ -92,7 +92,7 @@ fn a_week_is_mirrored_and_told_about() {
     let first = mirror.instant("SELECT min(started_at) FROM sync_log");
     assert!((first - began + TimeDelta::days(7)).abs() < TimeDelta::seconds(10), "{first}");
 
-    // No scrape is missing: by the sandbox's own truth, and by the distances between those held.
+    // No scrape is missing, by the sandbox's own data and by the intervals between stored scrapes.
     for kind in ["accounts ", "videos ", "account videos "] {
         let freshness = report.split("Freshness").nth(1).unwrap();
         let [.., mirrored, _, missed] = numbers_of(freshness, kind)[..] else { panic!("{report}") };
@@ -110,21 +110,21 @@ fn a_week_is_mirrored_and_told_about() {
     assert_eq!(mirror.number(&short), 0);
     assert!(mirror.number("SELECT count(DISTINCT date) FROM video_daily") >= 8);
 
-    // What was spent is what the log says, and it is less than the naive way.
+    // The report's total equals the log's, and is below one request per video and hour.
     let spent = mirror.number("SELECT sum(requests) FROM sync_log");
     assert_eq!(numbers_of(&report, "total")[0], spent);
     assert!(spent < mirror.number("SELECT 168 * count(*) FROM videos"));
 
-    a_video_was_tracked(&report, &mirror);
+    check_tracked_video(&report, &mirror);
     for line in ["day simulated day=1 days=7", "day simulated day=7 days=7"] {
         assert!(log.contains(line), "{log}");
     }
-    queries_work(&report, &mirror);
-    no_key(&report, &log, path.parent().unwrap());
+    check_queries(&report, &mirror);
+    check_key_is_not_printed(&report, &log, path.parent().unwrap());
 }
 
-/// It went through the outbox, was scraped some seconds later, and the report tells of it.
-fn a_video_was_tracked(report: &str, mirror: &Mirror) {
+/// One video went through the outbox, was scraped seconds later, and is in the report.
+fn check_tracked_video(report: &str, mirror: &Mirror) {
     let tracked = "FROM outbox_log AS o JOIN videos AS v ON v.id = o.result_id
                    WHERE o.state = 'succeeded' AND o.action = 'track' AND o.attempts = 1";
     assert_eq!(mirror.number(&format!("SELECT count(*) {tracked}")), 1);
@@ -148,19 +148,19 @@ fn a_video_was_tracked(report: &str, mirror: &Mirror) {
         lines[0].starts_with("1 succeeded: track video tiktok:7311234567890123456, "),
         "{section}"
     );
-    let told = lines[1].replace(',', "");
-    assert!(told.starts_with("first scrape "), "{section}");
-    assert!(told.contains(&format!(" s later: {} views; ", mirror.number(views))), "{section}");
+    let line = lines[1].replace(',', "");
+    assert!(line.starts_with("first scrape "), "{section}");
+    assert!(line.contains(&format!(" s later: {} views; ", mirror.number(views))), "{section}");
 }
 
-fn queries_work(report: &str, mirror: &Mirror) {
+fn check_queries(report: &str, mirror: &Mirror) {
     let lines: Vec<&str> = report.lines().filter(|line| line.starts_with("sqlite3 ")).collect();
     assert_eq!(lines.len(), 2, "{report}");
     let python = report.lines().find(|line| line.starts_with("python3 -c ")).unwrap();
     for line in lines {
         let sql = line.split('"').nth(1).unwrap();
         assert!(mirror.rows(sql) >= 5, "{sql}");
-        // As pasted, in whatever of the two is there.
+        // As printed, with `sqlite3` and with Python, whichever is installed.
         for pasted in [line.to_owned(), line.replacen("sqlite3", python, 1)] {
             let output = Command::new("sh").args(["-c", &pasted]).output().unwrap();
             if output.status.code() == Some(127) {
@@ -172,7 +172,7 @@ fn queries_work(report: &str, mirror: &Mirror) {
     }
 }
 
-fn no_key(report: &str, log: &str, folder: &Path) {
+fn check_key_is_not_printed(report: &str, log: &str, folder: &Path) {
     assert!(!report.contains(KEY) && !log.contains(KEY));
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -182,21 +182,21 @@ fn no_key(report: &str, log: &str, folder: &Path) {
 }
 
 #[test]
-fn what_is_there_already_is_left_alone() {
+fn refuses_an_existing_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mirror.db");
-    std::fs::write(&file, "somebody's mirror").unwrap();
+    std::fs::write(&file, "a foreign mirror").unwrap();
     for taken in [&file, &folder.path().to_owned()] {
         let (code, report, log) = run(demo(folder.path()).arg("--database").arg(taken));
         assert_eq!((code, report.as_str()), (Some(74), ""), "{log}");
         assert!(log.contains("already exists; it was not changed"), "{log}");
     }
-    assert_eq!(std::fs::read(&file).unwrap(), b"somebody's mirror");
+    assert_eq!(std::fs::read(&file).unwrap(), b"a foreign mirror");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 #[test]
-fn an_interrupt_ends_it_and_leaves_nothing_behind() {
+fn interrupt_leaves_no_files() {
     let temporary = tempfile::tempdir().unwrap();
     let mut child = demo(temporary.path()).arg("--log-level=debug").spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());

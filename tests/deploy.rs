@@ -1,4 +1,4 @@
-//! What is deployed agrees with the program: settings, hardening, metrics.
+//! The files in `deploy` agree with the program: settings, hardening, metrics.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
@@ -8,10 +8,10 @@ use std::process::Command;
 
 use creatormirror::config::{Config, Environment, Flags, Setting};
 
-/// The exposure that a unit may have at most, in tenths of systemd's points.
+/// The highest exposure of a unit, in tenths of the points of `systemd-analyze security`.
 const EXPOSURE_TENTHS_MAX: &str = "15";
 
-/// Directives before which a unit does not explain itself.
+/// Marks the directives of a unit that need an explanation.
 const HARDENING: &str = "# --- hardening";
 
 fn deploy() -> PathBuf {
@@ -40,7 +40,7 @@ fn load(text: &str) -> Config {
 }
 
 #[test]
-fn the_packaged_settings_name_every_setting_with_its_default() {
+fn packaged_config_lists_every_setting_with_its_default() {
     let text = read("config.toml");
     let config = load(&text);
     assert_eq!(config.database, Path::new("/var/lib/creatormirror/creatormirror.db"));
@@ -60,14 +60,14 @@ fn the_packaged_settings_name_every_setting_with_its_default() {
 }
 
 #[test]
-fn readers_are_told_which_sqlite_can_read_the_file() {
+fn documentation_names_the_oldest_sqlite_that_reads_the_file() {
     let root = deploy().join("..");
     let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
     for name in ["README.md", "deploy/queries/README.md"] {
         assert!(read(name).contains("SQLite 3.37 or later"), "{name}");
     }
     assert!(read("deploy/queries/README.md").contains("\"STRICT\": syntax error"));
-    // What came with SQLite 3.38 and later would make that untrue.
+    // Features of SQLite 3.38 and later.
     for name in ["migrations/V1__tables.sql", "migrations/V2__views.sql"] {
         let sql = read(name).to_lowercase();
         let code: Vec<_> = sql.lines().map(|line| line.split("--").next().unwrap()).collect();
@@ -93,7 +93,7 @@ fn readers_are_told_which_sqlite_can_read_the_file() {
 }
 
 #[test]
-fn every_setting_of_the_packaged_file_can_be_uncommented() {
+fn packaged_settings_can_be_uncommented() {
     let names: Vec<&str> = Setting::all().map(Setting::name).collect();
     let is_setting = |line: &str| names.iter().any(|name| line.starts_with(&format!("{name} = ")));
     let text = read("config.toml");
@@ -106,14 +106,14 @@ fn every_setting_of_the_packaged_file_can_be_uncommented() {
 }
 
 #[test]
-fn what_reads_answers_has_bounded_memory() {
+fn units_that_call_the_api_limit_memory() {
     for name in services().iter().filter(|name| !name.contains("-key")) {
         assert!(read(name).contains("\nMemoryMax=256M\n"), "{name}");
     }
 }
 
 #[test]
-fn every_line_of_hardening_has_its_reason() {
+fn every_hardening_directive_is_explained() {
     for name in services() {
         let text = read(&name);
         let (_, hardening) = text.split_once(HARDENING).unwrap();
@@ -130,7 +130,7 @@ fn every_line_of_hardening_has_its_reason() {
 }
 
 #[test]
-fn services_that_hold_a_key_are_hardened_alike() {
+fn services_with_a_key_share_their_hardening() {
     let hardening = |name: &str| {
         let text = read(name);
         let (_, hardening) = text.split_once(HARDENING).unwrap();
@@ -146,7 +146,7 @@ fn services_that_hold_a_key_are_hardened_alike() {
     assert_eq!(hardening("creatormirror-key@.service"), hardening("creatormirror-key.service"));
 }
 
-/// What a unit does, without its comments.
+/// The directives of a unit, without comments.
 fn directives(name: &str) -> Vec<String> {
     let text = read(name);
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -154,7 +154,7 @@ fn directives(name: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_instance_differs_from_the_one_of_its_kind_by_its_name_alone() {
+fn template_units_differ_only_in_the_instance_name() {
     for unit in ["creatormirror.service", "creatormirror-sync.service", "creatormirror-sync.timer"]
     {
         let of_one = directives(unit);
@@ -172,40 +172,43 @@ fn an_instance_differs_from_the_one_of_its_kind_by_its_name_alone() {
 }
 
 #[test]
-fn no_unit_is_exposed_by_more_than_it_may_be() {
+fn unit_exposure_is_within_the_limit() {
     for name in services() {
         let ended = Command::new("systemd-analyze")
             .args(["security", "--offline=true", "--no-pager", "--threshold", EXPOSURE_TENTHS_MAX])
             .arg(deploy().join(&name))
             .output();
-        // Not every developer's machine has it; the one that packages does.
+        // systemd-analyze is optional for development; packaging has it.
         let Ok(ended) = ended else { return };
         assert!(ended.status.success(), "{name}: {}", String::from_utf8_lossy(&ended.stdout));
     }
 }
 
 #[test]
-fn the_dashboard_is_json_and_metrics_are_spelled_alike() {
+fn dashboard_shows_every_metric_with_an_alert() {
     let dashboard = read("grafana.json");
     serde_json::from_str::<serde_json::Value>(&dashboard).unwrap();
     let shown = metrics(&dashboard);
     assert!(shown.len() > 12, "{shown:?}");
-    // Writes that fail or wait are nobody's unless somebody is told.
+    // The dashboard must show failed and waiting writes.
     for metric in ["creatormirror_outbox", "creatormirror_outbox_oldest_seconds"] {
         assert!(shown.contains(metric), "{metric} in {shown:?}");
     }
-    let told = read("prometheus-alerts.yml");
+    let alerts_text = read("prometheus-alerts.yml");
     for state in ["failed", "unsure"] {
-        assert!(told.contains(&format!("creatormirror_outbox{{state=\"{state}\"}}")), "{state}");
+        assert!(
+            alerts_text.contains(&format!("creatormirror_outbox{{state=\"{state}\"}}")),
+            "{state}"
+        );
     }
-    // The dashboard shows whatever an alert is about.
+    // Each metric with an alert is on the dashboard.
     let alerts = metrics(&read("prometheus-alerts.yml"));
     assert!(alerts.len() > 8, "{alerts:?}");
     let unseen: Vec<_> = alerts.difference(&shown).collect();
     assert!(unseen.is_empty(), "{unseen:?}");
 }
 
-/// The metrics of ours that a text names, without what a histogram appends.
+/// The names of our metrics in a text, without the suffixes of histograms.
 fn metrics(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let names = words.filter(|word| word.starts_with("creatormirror_"));

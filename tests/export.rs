@@ -1,20 +1,20 @@
-//! `export` of the real binary: what it writes is what the database says, row by row, read back by
-//! programs that know nothing of ours; and what happens when it is repeated, killed or misused.
+//! `export` of the real binary: files match the database row by row, as read by other programs;
+//! repeated, interrupted and failing exports.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 mod support;
 
-#[path = "export/again.rs"]
-mod again;
 #[path = "export/bucket.rs"]
 mod bucket;
+#[path = "export/failures.rs"]
+mod failures;
 #[path = "export/formats.rs"]
 mod formats;
+#[path = "export/incremental.rs"]
+mod incremental;
 #[path = "export/readers.rs"]
 mod readers;
-#[path = "export/trouble.rs"]
-mod trouble;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ use serde_json::Value;
 use support::{Bed, Run, calm};
 use tempfile::TempDir;
 
-/// What is exported when nothing is named, at the least.
+/// Tables that are exported by default.
 const TABLES: [&str; 18] = [
     "account_history",
     "account_video_history",
@@ -47,11 +47,11 @@ const TABLES: [&str; 18] = [
     "videos",
 ];
 
-/// Columns whose value is another one at every look.
+/// Columns whose value depends on the time of the query.
 const MOVING: [&str; 2] = ["age_hours", "is_overdue"];
 
-/// A mirror with some months of history: a scrape a day of every video, with NULLs, fractions of a
-/// second and counts that go down, and a few odd texts.
+/// A mirror with some months of history: one scrape of each video a day, with NULLs, fractions of a
+/// second, decreasing counts, and a few unusual texts.
 fn mirror() -> (Bed, TempDir) {
     let bed = Bed::frozen(calm());
     bed.sync_well(&["--full"]);
@@ -78,7 +78,7 @@ fn mirror() -> (Bed, TempDir) {
     (bed, tempfile::tempdir().unwrap())
 }
 
-/// Runs an export to a folder and insists on exit code 0.
+/// Runs an export to a folder and expects exit code 0.
 #[track_caller]
 fn export(bed: &Bed, format: &str, out: &Path, more: &[&str]) -> Run {
     let out = out.to_str().unwrap();
@@ -86,7 +86,7 @@ fn export(bed: &Bed, format: &str, out: &Path, more: &[&str]) -> Run {
     bed.start(bed.command(&arguments)).wait().expect(0)
 }
 
-/// The columns and rows of a table of the database.
+/// The columns and rows of a table in the database.
 fn held(bed: &Bed, table: &str) -> (Vec<String>, Vec<Vec<Sql>>) {
     let db = bed.db();
     let mut statement = db.prepare(&format!("SELECT * FROM {table}")).unwrap();
@@ -96,7 +96,7 @@ fn held(bed: &Bed, table: &str) -> (Vec<String>, Vec<Vec<Sql>>) {
     (names, rows)
 }
 
-/// Every file below a folder, by its path from there, with its content.
+/// The files below a folder: relative path to content.
 fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
@@ -114,22 +114,22 @@ fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-/// The manifest of an export.
+/// Reads the manifest of an export.
 fn manifest(root: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(root.join("manifest.json")).unwrap()).unwrap()
 }
 
-/// Runs one of our scripts with the Python among the tools; `None` where there is none.
+/// Runs a script of `tests/export` with the Python in `target/tools`; `None` if it is not installed.
 fn python(script: &str, arguments: &[&str]) -> Option<Value> {
     let python = support::tools::tool("python")?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/export").join(script);
     let output = Command::new(python).arg(script).args(arguments).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
-/// Where an export keeps a table, as a pattern for its files.
+/// The glob pattern of an exported table's files.
 fn pattern(root: &Path, table: &str) -> String {
     let folder: PathBuf = root.join(table);
     format!("{}/**/*.parquet", folder.display())

@@ -1,5 +1,5 @@
-//! Whatever goes wrong, the key is on no line of stderr. Each case runs in a process of its own,
-//! because logging and the panic hook are set up once per process.
+//! Redaction: the key never appears on stderr. Each case runs in a separate process, because logging
+//! and the panic hook are set up once per process.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
@@ -13,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 
 const KEY: &str = "ca_live_s3cret\"quoted";
 
-/// The cases below do nothing unless this variable is set.
+/// The cases below run only if this variable is set.
 const SPILL: &str = "SPILL_THE_KEY";
 
 /// Runs one of the cases below in its own process and returns its stderr.
@@ -24,11 +24,11 @@ fn stderr_of(case: &str) -> String {
         .env(SPILL, "1")
         .output()
         .unwrap();
-    assert!(!output.status.success(), "the case ends in a panic");
+    assert!(!output.status.success(), "the case must panic");
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// Puts the key on stderr in every way there is.
+/// Logs the key in every possible way.
 fn spill(format: LogFormat, environment: &Environment) {
     if std::env::var_os(SPILL).is_none() {
         return;
@@ -61,7 +61,7 @@ fn case_journal() {
 }
 
 #[test]
-fn the_key_is_on_no_line() {
+fn key_is_redacted_on_every_line() {
     for case in ["case_text", "case_json", "case_journal"] {
         let stderr = stderr_of(case);
         assert!(!stderr.contains("s3cret"), "{case}: {stderr}");

@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
-#[path = "ops/bench.rs"]
-mod bench;
 #[path = "ops/check.rs"]
 mod check;
+#[path = "ops/fixture.rs"]
+mod fixture;
 #[path = "ops/status.rs"]
 mod status;
 mod support;

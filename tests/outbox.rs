@@ -1,39 +1,39 @@
-//! Queued writes through the real binary: commands, SQL, verdicts, lost answers, crashes, crowds.
+//! Queued writes through the real binary: commands, SQL, outcomes, lost answers, crashes, concurrency.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 mod support;
 
-#[path = "outbox/answers.rs"]
-mod answers;
 #[path = "outbox/commands.rs"]
 mod commands;
+#[path = "outbox/copies.rs"]
+mod copies;
 #[path = "outbox/crashes.rs"]
 mod crashes;
-#[path = "outbox/doubts.rs"]
-mod doubts;
-#[path = "outbox/held.rs"]
-mod held;
-#[path = "outbox/pace.rs"]
-mod pace;
+#[path = "outbox/lost_answers.rs"]
+mod lost_answers;
+#[path = "outbox/outcomes.rs"]
+mod outcomes;
+#[path = "outbox/rate_limit.rs"]
+mod rate_limit;
+#[path = "outbox/retries.rs"]
+mod retries;
 #[path = "outbox/sql.rs"]
 mod sql;
-#[path = "outbox/verdicts.rs"]
-mod verdicts;
 
 use creatormirror::model::Kind;
 use serde_json::Value;
 use support::sandbox::SandboxSettings;
 use support::{Bed, Run, calm};
 
-/// A bed with four server processes, and a short time to settle.
+/// A bed with four server processes and a short `reconcile_after`.
 pub fn bed() -> Bed {
     let bed = bed_of(calm());
     bed.control.set_replicas(4);
     bed
 }
 
-/// The same with other settings.
+/// A bed with other settings.
 pub fn bed_of(settings: SandboxSettings) -> Bed {
     let mut bed = Bed::frozen(settings);
     bed.set("CREATORMIRROR_RECONCILE_AFTER", "50ms");
@@ -42,13 +42,13 @@ pub fn bed_of(settings: SandboxSettings) -> Bed {
     bed
 }
 
-/// What these tests do again and again.
+/// Helpers of the outbox tests.
 pub trait Outbox {
-    /// Runs a command to its end.
+    /// Runs a command and waits for it.
     fn run(&self, arguments: &[&str]) -> Run;
-    /// Queues something; gives the entry's number.
+    /// Queues a write and returns the entry number.
     fn queue(&self, arguments: &[&str]) -> i64;
-    /// The entry as `outbox show --json` has it.
+    /// The entry as printed by `outbox show --json`.
     fn entry(&self, entry: i64) -> Value;
     /// States of all entries, in order.
     fn states(&self) -> Vec<String>;
@@ -89,7 +89,7 @@ impl Outbox for Bed {
     }
 }
 
-/// The text within the debug form of an SQL value.
+/// The text in the debug format of an SQL value.
 fn word(debug: &str) -> String {
     debug.chars().filter(|c| c.is_alphabetic() || *c == '_').collect::<String>().replace("Text", "")
 }

@@ -1,9 +1,9 @@
-//! A model of the outbox: random lives of queued writes against the sandbox's four processes, with
-//! lost answers, crashes, forgotten keys, deploys, rate limits, and copies that take the mirror's
-//! place. When all is quiet, each thing that was wanted exists exactly once, and each entry has a true
-//! end.
+//! A model test of the outbox: random sequences of queued writes against a sandbox with four processes,
+//! with lost answers, crashes, expired idempotency keys, deploys, rate limits, and copies that replace
+//! the mirror. Finally every requested resource exists exactly once, and every entry has a correct
+//! outcome.
 //!
-//! `OUTBOX_LIVES` sets how many lives are lived, `OUTBOX_SEED` relives one.
+//! `OUTBOX_SCENARIOS` sets the number of scenarios, `OUTBOX_SEED` repeats one.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
@@ -37,17 +37,18 @@ use support::sandbox::{
     self, Accident, Control, Duplicates, Fault, FaultBody, RetryAfter, SandboxSettings,
 };
 
-/// Lives of an ordinary run. Each is a case of its own: 6 to 29 random events, and the rest after them.
-const LIVES: u64 = 500;
+/// Scenarios of an ordinary run. Each has 6 to 29 random events, and then runs until everything is
+/// done.
+const SCENARIOS: u64 = 500;
 const THREADS_MAX: usize = 4;
-/// Passes after which a life that has not come to rest is wrong.
+/// Runs after which a scenario that is not finished has failed.
 const RUNS_MAX: usize = 400;
 
 fn start() -> DateTime<Utc> {
     "2026-03-04T12:00:00Z".parse().unwrap()
 }
 
-struct Life {
+struct Scenario {
     seed: u64,
     random: ChaCha8Rng,
     clock: Clock,
@@ -55,62 +56,62 @@ struct Life {
     base_url: String,
     database: std::path::PathBuf,
     ctx: Option<SyncContext>,
-    /// Names of creators that were asked for, with how often.
+    /// Names of requested creators, with how often.
     creators: BTreeMap<String, usize>,
     accounts: BTreeSet<String>,
     videos: BTreeSet<u64>,
-    /// Entries that were queued.
+    /// Queued entries.
     entries: Vec<i64>,
     crashes: u64,
-    /// How often a copy took the place of the mirror.
+    /// How often a copy replaced the mirror.
     copies: u64,
 }
 
 #[test]
-fn each_thing_that_was_wanted_exists_exactly_once() {
+fn every_requested_resource_exists_exactly_once() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let seeds: Vec<u64> = match number("OUTBOX_SEED") {
         Some(seed) => vec![seed],
-        None => (0..number("OUTBOX_LIVES").unwrap_or(LIVES)).collect(),
+        None => (0..number("OUTBOX_SCENARIOS").unwrap_or(SCENARIOS)).collect(),
     };
     let folder = folder();
     let template = folder.path().join("template.db");
     Database::open(&template, IfMissing::Create).unwrap().truncate_wal().unwrap();
-    let lived = Mutex::new(Lived::default());
+    let totals = Mutex::new(Totals::default());
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                // A whole life on one thread costs less than handing it from one to another.
+                // One scenario per thread is faster than moving tasks between threads.
                 let runtime =
                     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let _told = Told(*seed);
-                    let one = runtime.block_on(live(*seed, &template));
-                    lived.lock().unwrap().add(&one);
+                    let _seed = PrintSeed(*seed);
+                    let one = runtime.block_on(run_scenario(*seed, &template));
+                    totals.lock().unwrap().add(&one);
                 }
             });
         }
     });
-    println!("{:?}", lived.into_inner().unwrap());
+    println!("{:?}", totals.into_inner().unwrap());
 }
 
-/// Tells the seed of a life that ends in a panic.
-struct Told(u64);
+/// Prints the seed of a scenario that panics.
+struct PrintSeed(u64);
 
-impl Drop for Told {
+impl Drop for PrintSeed {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("relive it with OUTBOX_SEED={}", self.0);
+            println!("repeat it with OUTBOX_SEED={}", self.0);
         }
     }
 }
 
-/// What was lived through, in numbers.
+/// Totals over all scenarios.
 #[derive(Debug, Default)]
-struct Lived {
-    lives: u64,
+struct Totals {
+    scenarios: u64,
     entries: usize,
     sends: i64,
     unknown_outcomes: i64,
@@ -118,9 +119,9 @@ struct Lived {
     copies: u64,
 }
 
-impl Lived {
+impl Totals {
     fn add(&mut self, other: &Self) {
-        self.lives += other.lives;
+        self.scenarios += other.scenarios;
         self.entries += other.entries;
         self.sends += other.sends;
         self.unknown_outcomes += other.unknown_outcomes;
@@ -129,20 +130,20 @@ impl Lived {
     }
 }
 
-/// Where nothing waits for a disk, if there is such a place: what is lost here is lost by crashes of
-/// the program, not of the machine.
+/// A folder in memory if possible. The test crashes the program, not the machine, so nothing needs to
+/// reach a disk.
 fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-async fn live(seed: u64, template: &Path) -> Lived {
+async fn run_scenario(seed: u64, template: &Path) -> Totals {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let clock = Clock::simulated(start());
     let settings = SandboxSettings {
         accounts: random.random_range(0..6),
         creators: random.random_range(0..4),
-        // Mostly so few that a page holds them all.
+        // Mostly few enough for one page.
         videos: match random.random_bool(0.15) {
             true => random.random_range(195..230),
             false => random.random_range(0..12),
@@ -169,7 +170,7 @@ async fn live(seed: u64, template: &Path) -> Lived {
     for row in named {
         *creators.entry(row["name"].as_str().unwrap().to_owned()).or_insert(0) += 1;
     }
-    let mut life = Life {
+    let mut scenario = Scenario {
         seed,
         random,
         clock,
@@ -184,31 +185,31 @@ async fn live(seed: u64, template: &Path) -> Lived {
         crashes: 0,
         copies: 0,
     };
-    for _ in 0..life.random.random_range(6..30) {
-        life.event().await;
+    for _ in 0..scenario.random.random_range(6..30) {
+        scenario.event().await;
     }
-    life.come_to_rest().await;
-    life.is_as_wanted();
-    let lived = life.count();
-    drop(life);
+    scenario.finish().await;
+    scenario.check();
+    let totals = scenario.count();
+    drop(scenario);
     sandbox.stop().await;
-    lived
+    totals
 }
 
-impl Life {
-    /// Something happens.
+impl Scenario {
+    /// Runs a random event.
     async fn event(&mut self) {
         match self.random.random_range(0..25) {
             0..=7 => self.enqueue(),
-            8 => self.go_on_with_a_copy().await,
+            8 => self.switch_to_copy().await,
             _ => self.accident().await,
         }
     }
 
-    /// Something happens that queues nothing.
+    /// Runs a random event that queues nothing.
     async fn accident(&mut self) {
         match self.random.random_range(4..12) {
-            4..=6 => self.trouble(),
+            4..=6 => self.add_fault(),
             7 => self.control.deploy(),
             8 => {
                 let replica = self.random.random_range(0..4);
@@ -219,13 +220,13 @@ impl Life {
                 self.clock.advance(Duration::from_secs(seconds));
             }
             10 => self.crash_in_a_run().await,
-            _ => self.run_id().await,
+            _ => self.sync().await,
         }
     }
 
     fn enqueue(&mut self) {
         let (kind, body) = match self.random.random_range(0..4) {
-            // Few names, so that many are wanted more than once.
+            // Few names, so that many are requested more than once.
             0 | 1 => {
                 let name = format!("Creator {}", self.random.random_range(0..3));
                 *self.creators.entry(name.clone()).or_insert(0) += 1;
@@ -249,7 +250,7 @@ impl Life {
         let body = Some(body.to_string());
         let draft = Draft { kind, action: Action::Track, subject: None, account: None, body };
         self.add(&draft);
-        // Some more that hangs on the first.
+        // Sometimes a change that depends on the creation.
         if kind == Kind::Creator && self.random.random_bool(0.3) {
             let last = self.entries.last().copied().unwrap();
             let draft = Draft {
@@ -275,7 +276,7 @@ impl Life {
         self.entries.push(entry);
     }
 
-    fn trouble(&mut self) {
+    fn add_fault(&mut self) {
         let html = Accident::Status {
             code: 503,
             body: FaultBody::Raw("text/html", "x"),
@@ -305,16 +306,16 @@ impl Life {
         self.ctx.as_mut().unwrap()
     }
 
-    async fn run_id(&mut self) {
+    async fn sync(&mut self) {
         let settings = settings(self.random.random_bool(0.5));
         let ctx = self.ctx();
         ctx.fetcher.reset_wait();
         ctx.begin("test").await.unwrap();
-        // What goes wrong in a run is the next one's to mend.
+        // The next run retries what fails in this one.
         let _ = outbox::push(ctx, settings).await;
     }
 
-    /// A process that dies somewhere in a run: nothing it would have done after that is done.
+    /// Drops a run in the middle, as if the process had died.
     async fn crash_in_a_run(&mut self) {
         let polls = self.random.random_range(1..150);
         let settings = settings(false);
@@ -322,11 +323,11 @@ impl Life {
         ctx.fetcher.reset_wait();
         ctx.begin("test").await.unwrap();
         {
-            let mut run_id = Box::pin(outbox::push(ctx, settings));
+            let mut run = Box::pin(outbox::push(ctx, settings));
             let mut left = polls;
             std::future::poll_fn(|context| {
                 left -= 1;
-                match run_id.as_mut().poll(context) {
+                match run.as_mut().poll(context) {
                     std::task::Poll::Ready(_) => std::task::Poll::Ready(()),
                     std::task::Poll::Pending if left == 0 => std::task::Poll::Ready(()),
                     std::task::Poll::Pending => std::task::Poll::Pending,
@@ -338,9 +339,9 @@ impl Life {
         self.crashes += 1;
     }
 
-    /// A copy is made; the original works on for a while, and is lost; the copy takes its place, not
-    /// knowing what the original has sent.
-    async fn go_on_with_a_copy(&mut self) {
+    /// Makes a copy, lets the original run for a while, and replaces the original by the copy, which
+    /// does not know what was sent meanwhile.
+    async fn switch_to_copy(&mut self) {
         let (copy, now) =
             (self.database.with_extension(format!("{}.db", self.copies)), self.clock.now());
         let store = Database::open_without_lock(&self.database).unwrap();
@@ -357,9 +358,9 @@ impl Life {
         let store = Database::open_without_lock(&self.database).unwrap();
         let held = store.read(|c| stored::list(c, &[State::Held], i64::MAX)).unwrap();
         assert_eq!(held.len(), made.held, "seed {}", self.seed);
-        self.run_id().await;
+        self.sync().await;
         let after = store.read(|c| stored::list(c, &[State::Held], i64::MAX)).unwrap();
-        assert_eq!(held, after, "seed {}: what is held is left alone", self.seed);
+        assert_eq!(held, after, "seed {}: held entries must not change", self.seed);
         store
             .write(|tx| {
                 held.iter().try_for_each(|entry| manual::retry(tx, entry.entry, now).map(drop))
@@ -367,8 +368,8 @@ impl Life {
             .unwrap();
     }
 
-    /// The API is well again, and runs follow until nothing is left to do.
-    async fn come_to_rest(&mut self) {
+    /// Ends all faults, and runs until every entry has succeeded.
+    async fn finish(&mut self) {
         self.control.clear_faults();
         for _ in 0..RUNS_MAX {
             let now = instant::micros(self.clock.now());
@@ -377,19 +378,19 @@ impl Life {
             if entries.iter().all(|entry| entry.state == State::Succeeded) {
                 return;
             }
-            // What was given up while the API was ill is taken up again by hand.
+            // Entries that failed during the faults are retried manually.
             for entry in entries.iter().filter(|entry| entry.state == State::Failed) {
                 store.write(|tx| manual::retry(tx, entry.entry, now)).unwrap();
             }
-            self.run_id().await;
+            self.sync().await;
             self.clock.advance(Duration::from_secs(60));
         }
         let store = Database::open_without_lock(&self.database).unwrap();
         let entries = store.read(|c| stored::list(c, &[], i64::MAX)).unwrap();
-        panic!("seed {}: no rest: {entries:#?}", self.seed);
+        panic!("seed {}: unfinished entries: {entries:#?}", self.seed);
     }
 
-    /// What the sandbox was asked, for people.
+    /// The request log, for failure messages.
     fn requests(&self) -> Vec<String> {
         let log = self.control.log();
         log.iter()
@@ -407,11 +408,11 @@ impl Life {
             .collect()
     }
 
-    fn count(&mut self) -> Lived {
+    fn count(&mut self) -> Totals {
         let store = Database::open_without_lock(&self.database).unwrap();
         let entries = store.read(|c| stored::list(c, &[], i64::MAX)).unwrap();
-        Lived {
-            lives: 1,
+        Totals {
+            scenarios: 1,
             entries: entries.len(),
             sends: entries.iter().map(|entry| entry.attempts).sum(),
             unknown_outcomes: entries.iter().map(|entry| entry.fails).sum(),
@@ -420,7 +421,7 @@ impl Life {
         }
     }
 
-    fn is_as_wanted(&mut self) {
+    fn check(&mut self) {
         let seed = self.seed;
         let mut found = BTreeMap::new();
         for row in self.control.rows(Kind::Creator) {
@@ -465,7 +466,7 @@ fn settings(waits_for_outcome: bool) -> OutboxSettings {
     }
 }
 
-/// A write that was under way when its run was dropped goes on to its end, and holds the lock until then.
+/// Opens the database. A write in progress when its run was dropped still holds the lock for a while.
 fn reopen(database: &Path) -> Database {
     for _ in 0..1_000 {
         match Database::open(database, IfMissing::Create) {
@@ -473,7 +474,7 @@ fn reopen(database: &Path) -> Database {
             opened => return opened.unwrap(),
         }
     }
-    panic!("the database stays locked");
+    panic!("the database is still locked");
 }
 
 fn open(base_url: &str, clock: &Clock, database: &Path, seed: u64) -> SyncContext {

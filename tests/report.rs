@@ -1,5 +1,5 @@
-//! The report as a user has it made: from nothing, from little, from a week, beside a daemon; what it
-//! says is what the views say; and in Chromium it is whole, asks nobody for anything and fits a phone.
+//! `report` of the real binary: from an empty mirror, from a simulated week, beside a daemon. Its
+//! numbers match the views; in Chromium it renders completely, sends no requests and fits a phone.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
@@ -19,7 +19,7 @@ use serde_json::json;
 use support::lived::lived;
 use support::{Bed, calm};
 
-/// What an attacker would call an account.
+/// An account name that attempts HTML injection.
 const HOSTILE: &str = "\"><img src=\"https://evil.example/x\" onerror=alert(1)>\
                        <script src=https://evil.example/y></script></style>&'\u{202e}";
 
@@ -28,11 +28,11 @@ fn report(bed: &Bed, arguments: &[&str]) -> support::Run {
 }
 
 #[test]
-fn an_empty_mirror_has_a_report_and_a_missing_one_has_none() {
+fn reports_an_empty_mirror_but_not_a_missing_one() {
     let bed = Bed::frozen(calm());
     report(&bed, &["--out", "-"]).expect(78).says("no database at");
     let store = Database::open(&bed.database(), IfMissing::Create).unwrap();
-    // As beside a daemon: the lock is held.
+    // The lock is held, as beside a daemon.
     let page = report(&bed, &["--out", "-"]).expect(0).stdout;
     drop(store);
     assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "{page}");
@@ -41,7 +41,7 @@ fn an_empty_mirror_has_a_report_and_a_missing_one_has_none() {
 }
 
 #[test]
-fn the_file_is_put_in_place_whole_and_is_not_for_everybody() {
+fn writes_the_file_atomically_with_mode_0640() {
     use std::os::unix::fs::PermissionsExt;
     let bed = Bed::frozen(calm());
     drop(Database::open(&bed.database(), IfMissing::Create).unwrap());
@@ -62,7 +62,7 @@ fn the_file_is_put_in_place_whole_and_is_not_for_everybody() {
 }
 
 #[test]
-fn a_page_that_a_web_server_may_read_stays_readable_to_it() {
+fn keeps_the_mode_of_an_existing_page() {
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
     let bed = Bed::frozen(calm());
@@ -77,7 +77,7 @@ fn a_page_that_a_web_server_may_read_stays_readable_to_it() {
     }
 }
 
-/// A week with names that nobody would want in a page.
+/// A simulated week in which every name attempts HTML injection.
 fn hostile_week() -> (Bed, Dashboard, String) {
     let (bed, now) = lived();
     for id in bed.control.ids(Kind::Creator) {
@@ -107,14 +107,14 @@ fn hostile_week() -> (Bed, Dashboard, String) {
 }
 
 #[test]
-fn a_week_is_shown_as_it_was_and_nothing_in_it_breaks_out() {
+fn shows_a_week_and_escapes_hostile_names() {
     let (bed, dashboard, page) = hostile_week();
-    numbers_are_those_of_the_views(&bed, &dashboard);
-    names_stay_text(&page);
-    looks(&bed, &page);
+    check_numbers(&bed, &dashboard);
+    check_escaping(&page);
+    check_rendering(&bed, &page);
 }
 
-fn numbers_are_those_of_the_views(bed: &Bed, dashboard: &Dashboard) {
+fn check_numbers(bed: &Bed, dashboard: &Dashboard) {
     let db = bed.db();
     let mut statement = db
         .prepare(
@@ -123,10 +123,10 @@ fn numbers_are_those_of_the_views(bed: &Bed, dashboard: &Dashboard) {
         )
         .unwrap();
     let days = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-    let expected: BTreeMap<i64, i64> = days.collect::<Result<_, _>>().unwrap();
+    let mut expected: BTreeMap<i64, i64> = days.collect::<Result<_, _>>().unwrap();
     let found = dashboard.growth.days.iter().map(|(day, gain)| (*day, gain.videos));
-    // A video's first day has no gain among days, and what was seen in the course of it in the report.
-    let (mut found, mut told) = (found.collect::<BTreeMap<_, _>>(), expected.clone());
+    // `video_daily` has no gain on a video's first day; the report counts the gains within that day.
+    let mut found: BTreeMap<_, _> = found.collect();
     let sql = "SELECT CAST(strftime('%s', date) AS INTEGER) / 86400, sum(g.views_gained)
                FROM video_daily AS d
                JOIN video_growth AS g ON g.video_id = d.video_id AND substr(g.to_at, 1, 10) = d.date
@@ -138,16 +138,16 @@ fn numbers_are_those_of_the_views(bed: &Bed, dashboard: &Dashboard) {
         .collect::<Result<_, _>>()
         .unwrap();
     for (day, gain) in first {
-        *told.entry(day).or_default() += gain;
+        *expected.entry(day).or_default() += gain;
     }
     found.retain(|_, gain| *gain != 0);
-    told.retain(|_, gain| *gain != 0);
+    expected.retain(|_, gain| *gain != 0);
     assert!(found.len() > 4, "{found:?}");
-    assert_eq!(found, told);
+    assert_eq!(found, expected);
 
     let total = bed.number("SELECT sum(follower_count) FROM accounts WHERE removed_at IS NULL");
     assert_eq!(dashboard.followers.total, total);
-    // The new account was never scraped, and counts nowhere but in the total.
+    // The new account was never scraped, and counts only in the total.
     assert_eq!(*dashboard.followers.curve.values().last().unwrap(), total);
     let posts = bed.number("SELECT sum(views_gained) FROM video_growth");
     let week: i64 = dashboard.growth.days.values().map(|gain| gain.videos).sum();
@@ -164,39 +164,42 @@ fn numbers_are_those_of_the_views(bed: &Bed, dashboard: &Dashboard) {
     assert_eq!(spent, i64::try_from(bed.control.log().len()).unwrap());
 }
 
-fn names_stay_text(page: &str) {
+fn check_escaping(page: &str) {
     for tag in ["<img", "<script", "</style>&", "onerror=alert(1)>", "\u{202e}", " style="] {
         assert!(!page.contains(tag), "{tag}");
     }
     assert!(page.matches("&quot;&gt;&lt;img src=").count() > 20);
     assert!(page.contains("Writes that need attention"));
-    // Nothing but the namespace-less markup of our own: no address leads out.
+    // The page links to no address.
     let addresses = page.matches("://").count();
-    assert_eq!(addresses, page.matches("https://evil.example/").count(), "as text alone");
+    assert_eq!(addresses, page.matches("https://evil.example/").count(), "only in text");
     assert!(!page.contains("href=") && !page.contains("url(") && !page.contains("@import"));
     assert!(!page.contains(support::KEY));
 }
 
-/// In both themes, on a desktop and on phones.
-fn looks(bed: &Bed, page: &str) {
+/// Renders in both themes, in desktop and phone widths.
+fn check_rendering(bed: &Bed, page: &str) {
     let mut backs = Vec::new();
     for theme in [Theme::Light, Theme::Dark] {
         let Some(shown) = show(bed, page, theme) else { return };
-        assert!(shown.log.contains("the gauge is heard"), "{}", shown.log);
+        assert!(shown.log.contains("console output is captured"), "{}", shown.log);
         let complaints: Vec<_> = shown
             .log
             .lines()
-            .filter(|line| line.contains("CONSOLE") && !line.contains("the gauge is heard"))
+            .filter(|line| line.contains("CONSOLE") && !line.contains("console output is captured"))
             .collect();
         assert!(complaints.is_empty(), "{complaints:#?}");
-        assert!(!shown.asked.iter().any(|head| head.contains("evil")), "{:#?}", shown.asked);
-        let ours = shown.asked.iter().filter(|head| head.contains("report.test"));
+        assert!(!shown.requests.iter().any(|head| head.contains("evil")), "{:#?}", shown.requests);
+        let ours = shown.requests.iter().filter(|head| head.contains("report.test"));
         let paths: Vec<_> = ours.filter_map(|head| head.split(' ').nth(1)).collect();
         assert!(paths.iter().all(|path| ["/gauge", "/report"].contains(path)), "{paths:?}");
         assert_eq!(shown.frames.len(), 3);
         for frame in &shown.frames {
-            assert!(frame["scroll"].as_f64() <= frame["width"].as_f64(), "it scrolls: {frame}");
-            assert_eq!(frame["tiles"], "grid", "the style is not in force: {frame}");
+            assert!(
+                frame["scroll"].as_f64() <= frame["width"].as_f64(),
+                "the page scrolls: {frame}"
+            );
+            assert_eq!(frame["tiles"], "grid", "the style sheet is not applied: {frame}");
             assert_eq!(frame["charts"], 3, "{frame}");
             assert_eq!(frame["scripts"], 0, "{frame}");
             assert!(frame["labels"].as_f64().unwrap() > 10.0, "too small to read: {frame}");
@@ -209,15 +212,15 @@ fn looks(bed: &Bed, page: &str) {
             for size in [(1200, 1900), (390, 3600)] {
                 scope.spawn(move || {
                     let path = picture(bed, page, theme, size).unwrap();
-                    assert!(is_a_picture(&path, size), "{}", path.display());
+                    assert!(is_image(&path, size), "{}", path.display());
                 });
             }
         }
     });
 }
 
-/// A PNG of this size with something to see on it.
-fn is_a_picture(path: &Path, (width, height): (u32, u32)) -> bool {
+/// Whether the file is a PNG of this size that is not blank.
+fn is_image(path: &Path, (width, height): (u32, u32)) -> bool {
     let bytes = std::fs::read(path).unwrap();
     let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
     bytes.len() > 50_000 && bytes[16..24] == size[..]

@@ -1,5 +1,5 @@
-//! Copies put in place of the database: by hand beside an old write-ahead log, which is refused, and
-//! by `restore`, which takes copies of any origin.
+//! Copies put in place of the database: manually beside an old write-ahead log, which is refused, and
+//! with `restore`, which accepts copies of any origin.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
@@ -19,10 +19,10 @@ use serde_json::json;
 use support::sandbox::{Accident, Fault, RetryAfter};
 use support::{BINARY, Bed, Run, calm, looks, until};
 
-/// Tables that a restored copy has of its own.
+/// Tables that differ between a restored copy and the original.
 const ITS_OWN: [&str; 4] = ["instance", "job", "run", "kind_run"];
 
-/// A place for copies.
+/// A folder for copies.
 struct Copies(tempfile::TempDir);
 
 impl Copies {
@@ -56,13 +56,13 @@ fn names(folder: &Path) -> BTreeSet<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// Everything but what a copy has of its own.
+/// The rows of all tables except those in `ITS_OWN`.
 fn content(everything: BTreeMap<String, Vec<Vec<rusqlite::types::Value>>>) -> String {
     let shared = everything.into_iter().filter(|(table, _)| !ITS_OWN.contains(&table.as_str()));
     format!("{:?}", shared.collect::<Vec<_>>())
 }
 
-/// Runs a full sync that is killed in the middle, so that a log is left with rows in it.
+/// Kills a full sync in the middle, so that the write-ahead log holds rows.
 fn crash(bed: &Bed, database: &Path) {
     let id = bed.control.ids(Kind::Account).remove(0);
     let name = format!("seen by the run that crashed, after {}", bed.log().len());
@@ -76,14 +76,14 @@ fn crash(bed: &Bed, database: &Path) {
         let sql = "SELECT count(*) FROM account WHERE name = ?1";
         db.query_row(sql, [&name], |row| row.get::<_, i64>(0)).unwrap() == 1
     };
-    until("it is at work", || !bed.log_of("/videos").is_empty() && is_written());
+    until("the sync has started", || !bed.log_of("/videos").is_empty() && is_written());
     run.kill();
     bed.control.clear_faults();
     assert!(std::fs::metadata(sibling(database, "-wal")).unwrap().len() > 0);
 }
 
 #[test]
-fn a_backup_copied_over_a_crashed_mirror_is_refused_until_it_is_restored() {
+fn refuses_a_backup_copied_over_a_crashed_mirror() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let copies = Copies::new();
@@ -107,7 +107,7 @@ fn a_backup_copied_over_a_crashed_mirror_is_refused_until_it_is_restored() {
     }
     let done = restore(&bed, &copy).expect(0);
     assert!(done.stdout.contains("mirror.db.replaced"), "{done:#?}");
-    // The log belonged to a file that is no more.
+    // The write-ahead log's database file no longer exists.
     assert!(!bed.folder().join("mirror.db.replaced-wal").exists());
     assert_eq!(bed.text("PRAGMA integrity_check"), "ok");
     bed.sync_well(&["--full"]);
@@ -116,13 +116,13 @@ fn a_backup_copied_over_a_crashed_mirror_is_refused_until_it_is_restored() {
 }
 
 #[test]
-fn a_used_copy_moved_over_a_crashed_mirror_is_refused_and_the_old_file_opens_again() {
+fn refuses_a_used_copy_moved_over_a_crashed_mirror() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let copies = Copies::new();
     let copy = copies.path("copy.db");
     backup(&bed, &copy);
-    // Used, it is in WAL mode like any other, and has an id of its own.
+    // A used copy is in WAL mode and has its own installation id.
     bed.start(bed.command_on(Path::new(BINARY), &copy, &["sync", "--full"])).wait().expect(0);
     crash(&bed, &bed.database());
     let old = bed.folder().join("old.db");
@@ -136,7 +136,7 @@ fn a_used_copy_moved_over_a_crashed_mirror_is_refused_and_the_old_file_opens_aga
 }
 
 #[test]
-fn a_log_left_by_our_own_crash_always_opens() {
+fn own_wal_opens_after_a_crash() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let copies = Copies::new();
@@ -152,7 +152,7 @@ fn a_log_left_by_our_own_crash_always_opens() {
                     }
                     std::fs::copy(&copy, bed.database()).unwrap();
                 }
-                // The lock file still names the database that was here.
+                // The lock file still names the previous database.
                 "copied over a closed one" => {
                     bed.sync_well(&[]);
                     std::fs::copy(&copy, bed.database()).unwrap();
@@ -177,10 +177,10 @@ fn a_log_left_by_our_own_crash_always_opens() {
 }
 
 #[test]
-fn a_log_written_by_another_program_opens() {
+fn wal_written_by_another_program_opens() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
-    // It neither closes the database nor knows of our lock file.
+    // Another program neither closes the database nor uses our lock file.
     let db = bed.db_to_write();
     db.execute("UPDATE instance SET condition = 'theirs'", []).unwrap();
     std::mem::forget(db);
@@ -189,7 +189,7 @@ fn a_log_written_by_another_program_opens() {
 }
 
 #[test]
-fn copies_of_any_origin_are_restored() {
+fn restores_copies_of_any_origin() {
     for origin in ["backup", "cp", "cp with its log", "vacuum into", "sqlite backup"] {
         let bed = Bed::frozen(calm());
         bed.sync_well(&[]);
@@ -213,17 +213,21 @@ fn copies_of_any_origin_are_restored() {
             }
         }
         let before = names(copies.0.path());
-        // What happens after the copy was made, and a log that is left.
-        bed.control.add_creator("somebody new");
+        // Changes after the copy was made, and a leftover write-ahead log.
+        bed.control.add_creator("New Creator");
         bed.sync_well(&["--full"]);
         crash(&bed, &bed.database());
         let replaced = content(bed.everything());
         restore(&bed, &copy).expect(0);
         assert_eq!(content(bed.everything()), expected, "{origin}");
-        assert_eq!(names(copies.0.path()), before, "{origin}: nothing is made beside the copy");
+        assert_eq!(
+            names(copies.0.path()),
+            before,
+            "{origin}: no files are created beside the copy"
+        );
         let mode = std::fs::metadata(bed.database()).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o640, "{origin}");
-        // The replaced file is whole, with its log.
+        // The replaced file is complete, with its write-ahead log.
         let kept = Connection::open(bed.folder().join("mirror.db.replaced")).unwrap();
         assert_eq!(content(looks::everything(&kept)), replaced, "{origin}");
         drop(kept);
@@ -234,7 +238,7 @@ fn copies_of_any_origin_are_restored() {
 }
 
 #[test]
-fn a_database_that_is_missing_is_restored_and_old_logs_are_removed() {
+fn restores_a_missing_database_and_removes_old_wal_files() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let copies = Copies::new();
@@ -251,7 +255,7 @@ fn a_database_that_is_missing_is_restored_and_old_logs_are_removed() {
 }
 
 #[test]
-fn what_must_not_be_restored_is_refused_and_the_database_is_left_alone() {
+fn refuses_unsuitable_copies_and_keeps_the_database() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let copies = Copies::new();
@@ -289,13 +293,13 @@ fn what_must_not_be_restored_is_refused_and_the_database_is_left_alone() {
     for (copy, code, words) in cases {
         restore(&bed, copy).expect(code).says(words);
         let after = (std::fs::read(bed.database()).unwrap(), names(bed.folder()));
-        assert!(after == before, "{} changed something", copy.display());
+        assert!(after == before, "{} changed the database", copy.display());
     }
 
-    // A daemon, on the database and then on the copy.
+    // Refuse beside a daemon on the database, and beside one on the copy.
     for at_work in [bed.database(), good.clone()] {
         let daemon = bed.start(bed.command_on(Path::new(BINARY), &at_work, &["run"]));
-        until("it runs", || {
+        until("the daemon runs", || {
             let db =
                 Connection::open_with_flags(&at_work, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
             let runner = db.query_row("SELECT runner FROM instance", [], |row| row.get(0));
@@ -310,7 +314,7 @@ fn what_must_not_be_restored_is_refused_and_the_database_is_left_alone() {
     bed.compare();
 }
 
-/// Makes a copy with a page that no longer is what it was.
+/// Copies a database and overwrites one of its pages.
 fn damage(good: &Path, damaged: &Path) {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let db = Connection::open_with_flags(good, flags).unwrap();
@@ -323,14 +327,14 @@ fn damage(good: &Path, damaged: &Path) {
 }
 
 #[test]
-fn a_backup_of_a_damaged_file_fails_and_keeps_the_earlier_one() {
+fn backup_of_a_damaged_file_fails_and_keeps_the_earlier_one() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let copies = Copies::new();
     let copy = copies.path("copy.db");
     backup(&bed, &copy);
     let before = std::fs::read(&copy).unwrap();
-    // All of it is in the one file.
+    // Move everything from the write-ahead log to the database file.
     bed.db_to_write().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     damage(&bed.database(), &bed.database());
     run(&bed, &["backup", copy.to_str().unwrap(), "--force"]).expect(74).says("damaged");
@@ -343,7 +347,7 @@ fn a_backup_of_a_damaged_file_fails_and_keeps_the_earlier_one() {
 }
 
 #[test]
-fn restoring_sends_nothing_twice_and_keeps_to_a_wait_that_was_asked_for() {
+fn restore_holds_the_outbox_and_keeps_the_cooldown() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     run(&bed, &["track", "creator", "Ada"]).expect(0);
@@ -369,7 +373,7 @@ fn restoring_sends_nothing_twice_and_keeps_to_a_wait_that_was_asked_for() {
 }
 
 #[test]
-fn a_restore_that_is_killed_at_any_point_loses_neither_file() {
+fn killed_restore_loses_neither_file() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let copies = Copies::new();
@@ -383,7 +387,7 @@ fn a_restore_that_is_killed_at_any_point_loses_neither_file() {
         let run = bed.start(bed.command(&["restore", copy.to_str().unwrap()]));
         std::thread::sleep(Duration::from_micros(random.random_range(0..80_000)));
         run.kill();
-        // One of the two is there, or it says what to do.
+        // Either database opens, or the error names the remedy.
         let status = bed.start(bed.command(&["status"])).wait();
         match status.code {
             Some(0) if bed.number(count) == 1 => old += 1,
@@ -392,7 +396,7 @@ fn a_restore_that_is_killed_at_any_point_loses_neither_file() {
         }
     }
     restore(&bed, &copy).expect(0);
-    // What was replaced is still to be had, with what was in its log.
+    // A replaced file with the rows of its write-ahead log still exists.
     let kept = names(bed.folder()).into_iter().filter(|name| {
         name.contains(".replaced") && !name.ends_with("-wal") && !name.ends_with("-shm")
     });
@@ -407,7 +411,7 @@ fn a_restore_that_is_killed_at_any_point_loses_neither_file() {
 }
 
 #[test]
-fn a_second_name_of_the_file_does_not_lead_past_the_lock() {
+fn hard_link_does_not_bypass_the_lock() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let other = bed.folder().join("other.db");
@@ -415,16 +419,16 @@ fn a_second_name_of_the_file_does_not_lead_past_the_lock() {
     let run_on_other =
         |arguments: &[&str]| bed.start(bed.command_on(Path::new(BINARY), &other, arguments)).wait();
     let daemon = bed.start(bed.command(&["run"]));
-    until("it runs", || bed.text("SELECT runner FROM instance") == "run");
+    until("the daemon runs", || bed.text("SELECT runner FROM instance") == "run");
     for arguments in [&["sync"][..], &["run"], &["track", "creator", "Ada"], &["verify"]] {
         run_on_other(arguments).expect(75).says("another creatormirror is working on");
     }
-    // Nor does a lock file that somebody has deleted.
+    // Deleting the lock file does not help either.
     std::fs::remove_file(bed.folder().join("mirror.db.lock")).unwrap();
     run(&bed, &["run"]).expect(75).says("another creatormirror is working on");
     daemon.terminate();
     daemon.wait().expect(0);
-    // Without another writer it is a file like any other.
+    // Without another writer the hard link can be used.
     run_on_other(&["sync", "--full"]).expect(0);
     bed.sync_well(&["--full"]);
     bed.compare();
@@ -432,15 +436,15 @@ fn a_second_name_of_the_file_does_not_lead_past_the_lock() {
 }
 
 #[test]
-fn a_bind_mount_of_the_one_file_does_not_lead_past_the_lock() {
-    let test = "a_bind_mount_of_the_one_file_does_not_lead_past_the_lock";
+fn bind_mount_does_not_bypass_the_lock() {
+    let test = "bind_mount_does_not_bypass_the_lock";
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let container = tempfile::tempdir().unwrap();
     let inside = container.path().join("inside.db");
     std::fs::write(&inside, "").unwrap();
     let daemon = bed.start(bed.command(&["run"]));
-    until("it runs", || bed.text("SELECT runner FROM instance") == "run");
+    until("the daemon runs", || bed.text("SELECT runner FROM instance") == "run");
     let mounted = |arguments: &[&str]| {
         let command = bed.command_on(Path::new(BINARY), &inside, arguments);
         let mut by = Command::new("unshare");
@@ -453,7 +457,7 @@ fn a_bind_mount_of_the_one_file_does_not_lead_past_the_lock() {
     };
     let tried = mounted(&["schema"]).output();
     if !tried.is_ok_and(|output| output.status.success()) {
-        return support::skip(test, "no mount can be made here");
+        return support::skip(test, "mounting is not permitted");
     }
     for arguments in [&["sync"][..], &["track", "creator", "Ada"]] {
         bed.start(mounted(arguments)).wait().expect(75).says("is working on");

@@ -1,4 +1,4 @@
-//! The documentation of the schema against a real database, and as the real binary prints it.
+//! The schema documentation compared with a real database, and as the real binary prints it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use support::{Bed, calm};
 
-/// The views users rely on whose columns are fixed, in their order.
+/// The columns of the views in our own schema, in order.
 const COLUMNS: [(&str, &str); 9] = [
     (
         "account_history",
@@ -55,7 +55,7 @@ const COLUMNS: [(&str, &str); 9] = [
     ("outbox_requests", "kind, action, target, body"),
 ];
 
-/// The views users rely on whose columns are those of the API, or are fixed by the views' own tests.
+/// Views whose columns come from the API, or are covered by `tests/views.rs`.
 const OTHER_VIEWS: [&str; 10] = [
     "accounts",
     "creators",
@@ -69,7 +69,7 @@ const OTHER_VIEWS: [&str; 10] = [
     "freshness",
 ];
 
-fn fresh() -> (tempfile::TempDir, Connection) {
+fn new_database() -> (tempfile::TempDir, Connection) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mirror.db");
     drop(Database::open(&path, IfMissing::Create).unwrap());
@@ -98,8 +98,8 @@ fn names_of(database: &Connection, form: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_column_has_one_fact_and_every_fact_a_column() {
-    let (_folder, database) = fresh();
+fn every_column_is_documented() {
+    let (_folder, database) = new_database();
     let mut declared: Vec<&str> = VIEWS.iter().map(|view| view.name).collect();
     declared.sort_unstable();
     assert_eq!(declared, names_of(&database, "view"));
@@ -117,13 +117,13 @@ fn every_column_has_one_fact_and_every_fact_a_column() {
 }
 
 #[test]
-fn columns_have_the_documented_names_in_the_documented_order() {
-    let (_folder, database) = fresh();
+fn columns_keep_their_documented_order() {
+    let (_folder, database) = new_database();
     for (view, expected) in COLUMNS {
         let held: Vec<_> = columns_of(&database, view).into_iter().map(|(name, _)| name).collect();
         assert_eq!(held.join(", "), expected, "{view}");
     }
-    // Every current-state view ends with the mirror's own columns.
+    // Each current-state view ends with the mirror's own columns.
     for view in ["accounts", "creators", "videos", "account_videos"] {
         let held: Vec<_> = columns_of(&database, view).into_iter().map(|(name, _)| name).collect();
         let ours = ["extra", "first_mirrored_at", "mirrored_at", "removed_at"];
@@ -132,8 +132,8 @@ fn columns_have_the_documented_names_in_the_documented_order() {
 }
 
 #[test]
-fn every_fact_is_whole_and_of_the_declared_type() {
-    let (_folder, database) = fresh();
+fn documentation_is_complete_and_types_match() {
+    let (_folder, database) = new_database();
     for view in VIEWS {
         assert!(view.text.ends_with('.'), "{}", view.name);
         let held: BTreeMap<_, _> = columns_of(&database, view.name).into_iter().collect();
@@ -148,10 +148,10 @@ fn every_fact_is_whole_and_of_the_declared_type() {
 }
 
 #[test]
-fn values_are_of_the_declared_type_and_null_only_where_declared() {
+fn values_have_the_documented_type_and_nullability() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
-    for arguments in [&["backfill", "--days", "2"][..], &["track", "creator", "Somebody"]] {
+    for arguments in [&["backfill", "--days", "2"][..], &["track", "creator", "New Creator"]] {
         bed.start(bed.command(arguments)).wait().expect(0);
     }
     let an_earlier_scrape_of_each = "
@@ -177,9 +177,9 @@ fn values_are_of_the_declared_type_and_null_only_where_declared() {
     }
 }
 
-/// What the program decodes is what the facts say it is.
+/// Documented units match the types that the decoder stores.
 #[test]
-fn units_are_those_of_the_decoder() {
+fn units_match_the_decoder() {
     for (kind, name) in [
         (Kind::Account, "accounts"),
         (Kind::Creator, "creators"),
@@ -188,7 +188,7 @@ fn units_are_those_of_the_decoder() {
     ] {
         let view = VIEWS.iter().find(|view| view.name == name).unwrap();
         for column in columns(kind) {
-            let told = view.columns().find(|told| told.name == column.name).unwrap();
+            let fact = view.columns().find(|fact| fact.name == column.name).unwrap();
             let units: &[&str] = match column.ty {
                 ColumnType::Text => &["id", "text", "URL"],
                 ColumnType::Integer => &["count", "whole hours", "whole days"],
@@ -197,13 +197,13 @@ fn units_are_those_of_the_decoder() {
                 ColumnType::Instant => &["UTC instant"],
                 ColumnType::Object => &["JSON object"],
             };
-            assert!(units.contains(&told.unit.name), "{name}: {told:?}");
-            assert!(told.is_nullable, "{name}: {told:?}");
+            assert!(units.contains(&fact.unit.name), "{name}: {fact:?}");
+            assert!(fact.is_nullable, "{name}: {fact:?}");
         }
     }
 }
 
-/// The binary with nothing set and nothing there.
+/// Runs `schema` without settings and without a database.
 fn schema(arguments: &[&str]) -> Output {
     Command::new(support::BINARY)
         .arg("schema")
@@ -221,7 +221,7 @@ fn stdout(output: Output) -> String {
 }
 
 #[test]
-fn it_needs_nothing_and_has_three_forms() {
+fn prints_text_markdown_and_json_without_a_database() {
     let text = stdout(schema(&[]));
     let markdown = stdout(schema(&["--markdown"]));
     let json: Value = serde_json::from_str(&stdout(schema(&["--json"]))).unwrap();
@@ -245,44 +245,44 @@ fn it_needs_nothing_and_has_three_forms() {
 }
 
 #[test]
-fn one_view_can_be_asked_for_by_name() {
+fn prints_one_view_by_name() {
     let text = stdout(schema(&["coverage"]));
     assert!(text.starts_with("coverage\n"), "{text}");
     assert!(!text.contains("freshness"), "{text}");
     let refused = schema(&["coverrage"]);
     assert_eq!(refused.status.code(), Some(2));
-    let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(said.contains("no view `coverrage`") && said.contains("coverage"), "{said}");
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert!(stderr.contains("no view `coverrage`") && stderr.contains("coverage"), "{stderr}");
     assert_eq!(schema(&["--json", "--markdown"]).status.code(), Some(2));
 }
 
-/// The file that is shipped is what the program prints.
+/// The packaged file equals the program's output.
 #[test]
-fn the_packaged_metadata_for_datasette_is_up_to_date() {
+fn packaged_datasette_metadata_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/datasette.json");
     let packaged = std::fs::read_to_string(path).unwrap();
     assert!(
         packaged == stdout(schema(&["--datasette"])),
-        "make it anew: creatormirror schema --datasette > deploy/datasette.json"
+        "regenerate it: creatormirror schema --datasette > deploy/datasette.json"
     );
     let metadata: Value = serde_json::from_str(&packaged).unwrap();
-    let told = metadata["databases"]["creatormirror"]["tables"].as_object().unwrap();
-    let (_folder, database) = fresh();
+    let described = metadata["databases"]["creatormirror"]["tables"].as_object().unwrap();
+    let (_folder, database) = new_database();
     let mut statement = database.prepare("SELECT name, type FROM sqlite_schema").unwrap();
     let held = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     let held: BTreeMap<String, String> = held.collect::<Result<_, _>>().unwrap();
     for (name, form) in &held {
         match form.as_str() {
-            "table" => assert_eq!(told[name]["hidden"], true, "{name}"),
+            "table" => assert_eq!(described[name]["hidden"], true, "{name}"),
             "view" => assert_eq!(
-                told[name]["columns"].as_object().unwrap().len(),
+                described[name]["columns"].as_object().unwrap().len(),
                 columns_of(&database, name).len()
             ),
             _ => {}
         }
     }
-    assert!(told.keys().all(|name| held.contains_key(name)));
-    // A file by another name is another database to Datasette.
+    assert!(described.keys().all(|name| held.contains_key(name)));
+    // Datasette names a database after its file.
     let other = stdout(schema(&["--datasette", "--database", "/elsewhere/mirror.db"]));
     let other: Value = serde_json::from_str(&other).unwrap();
     assert_eq!(other["databases"]["mirror"], metadata["databases"]["creatormirror"]);

@@ -1,8 +1,8 @@
-//! The package under a real systemd: `tests/systemd/boot` boots a throw-away copy of this machine, and
-//! `tests/systemd/checks` installs the package there and looks whether the units keep their promises.
+//! The package under a real systemd: `tests/systemd/boot` boots a disposable copy of this machine, and
+//! `tests/systemd/checks` installs the package there and checks its units.
 //!
-//! It needs root, systemd-nspawn and a package that `deploy/build-deb` made of the present sources.
-//! Where one of these is missing it says so and runs.
+//! Needs root, systemd-nspawn and a package that `deploy/build-deb` made of the current sources.
+//! Without one of these it prints the reason and runs nothing.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
@@ -11,34 +11,34 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-/// What `boot` ends with when this machine cannot boot a container, which is no fault of ours.
+/// Exit code of `boot` if this machine cannot boot a container, which is not a failure.
 const CANNOT_BOOT: i32 = 125;
 
-/// What the package is made of.
+/// The inputs of the package.
 const SOURCES: [&str; 5] = ["src", "migrations", "deploy", "Cargo.toml", "Cargo.lock"];
 
 #[test]
-fn the_units_keep_their_promises_under_a_real_systemd() {
+fn package_and_units_work_under_a_real_systemd() {
     let folder = match package_folder() {
         Ok(folder) => folder,
-        Err(reason) => return say(&format!("skipped: {reason}")),
+        Err(reason) => return print(&format!("skipped: {reason}")),
     };
     let scripts = root().join("tests/systemd");
-    let ended = Command::new(scripts.join("boot"))
+    let result = Command::new(scripts.join("boot"))
         .args([scripts.join("checks"), folder])
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&ended.stdout);
-    let complaints = String::from_utf8_lossy(&ended.stderr);
-    match ended.status.code() {
-        Some(0) => say(&told),
-        Some(CANNOT_BOOT) => say(&format!("skipped: {complaints}")),
-        code => panic!("the checks ended with {code:?}:\n{told}\n{complaints}"),
+    let output = String::from_utf8_lossy(&result.stdout);
+    let errors = String::from_utf8_lossy(&result.stderr);
+    match result.status.code() {
+        Some(0) => print(&output),
+        Some(CANNOT_BOOT) => print(&format!("skipped: {errors}")),
+        code => panic!("the checks failed with {code:?}:\n{output}\n{errors}"),
     }
 }
 
-/// The folder of the package, or why there is nothing to test.
+/// The folder of the package, or the reason why the test is skipped.
 fn package_folder() -> Result<PathBuf, String> {
     if !rustix::process::geteuid().is_root() {
         return Err("only root can boot a container".to_owned());
@@ -51,7 +51,7 @@ fn package_folder() -> Result<PathBuf, String> {
     }
     let folder = root().join("target/debian");
     let Some(packed) = newest(&folder) else {
-        return Err("there is no package; deploy/build-deb makes one".to_owned());
+        return Err("no package found; run deploy/build-deb".to_owned());
     };
     match SOURCES.into_iter().find(|source| newest(&root().join(source)) > Some(packed)) {
         Some(source) => Err(format!("the package is older than {source}; run deploy/build-deb")),
@@ -59,7 +59,7 @@ fn package_folder() -> Result<PathBuf, String> {
     }
 }
 
-/// When something in a folder, or a file, was written last. None where there is nothing.
+/// The latest modification time of a file or in a folder; `None` if it does not exist.
 fn newest(path: &Path) -> Option<SystemTime> {
     let metadata = path.metadata().ok()?;
     if !metadata.is_dir() {
@@ -69,8 +69,8 @@ fn newest(path: &Path) -> Option<SystemTime> {
     entries.filter_map(|entry| newest(&entry.unwrap().path())).max()
 }
 
-/// Past the test harness, which keeps what tests that run print to itself.
-fn say(text: &str) {
+/// Writes to stderr directly, because the test harness captures `eprintln!`.
+fn print(text: &str) {
     let line = format!("systemd: {}\n", text.trim_end());
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }

@@ -1,4 +1,4 @@
-//! `verify`: the mirror proves itself within a budget; what drifted is found, told and repaired.
+//! `verify`: samples within a budget; differences are found, reported and repaired.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use support::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
 use support::{BINARY, Bed, Run, calm, until};
 
-/// More than there is.
+/// More than the number of rows.
 const ALL: &str = "2000";
 
 fn verify(bed: &Bed, arguments: &[&str]) -> Run {
@@ -26,7 +26,7 @@ fn mirrored(settings: SandboxSettings) -> Bed {
     bed
 }
 
-/// What the document says of a kind.
+/// The document's section of a kind.
 fn of(document: &Value, kind: Kind) -> Value {
     let kinds = document["kinds"].as_array().unwrap();
     kinds.iter().find(|one| one["kind"] == kind.name()).unwrap().clone()
@@ -46,7 +46,7 @@ fn columns(document: &Value) -> Vec<String> {
 }
 
 #[test]
-fn a_clean_mirror_proves_itself_within_the_budget_that_was_told() {
+fn clean_mirror_is_equal_within_the_printed_budget() {
     let bed = mirrored(SandboxSettings { videos: 700, account_videos: 900, ..calm() });
     let run =
         verify(&bed, &["--json", "--seed", "5"]).expect(0).says("requests_max=55").says("seed=5");
@@ -62,7 +62,7 @@ fn a_clean_mirror_proves_itself_within_the_budget_that_was_told() {
         assert_eq!(found["total"]["held"], bed.control.count(kind), "{found}");
         assert_eq!(found["total"]["held"], found["total"]["api"], "{found}");
     }
-    // A page of account videos costs a request and shows two hundred.
+    // A page of account videos costs one request and holds 200 rows.
     assert!(of(&document, Kind::AccountVideo)["compared"].as_u64().unwrap() >= 200);
     assert_eq!(
         bed.text("SELECT DISTINCT trigger FROM sync_log WHERE run_id = 2 AND kind <> 'meta'"),
@@ -70,30 +70,30 @@ fn a_clean_mirror_proves_itself_within_the_budget_that_was_told() {
     );
     bed.compare();
     bed.is_sound();
-    let told = verify(&bed, &[]).expect(0);
-    assert!(told.stdout.contains("total 700 in both"), "{told:#?}");
-    // What was read by id has not cost the pages their validators.
+    let text = verify(&bed, &[]).expect(0);
+    assert!(text.stdout.contains("total 700 in both"), "{text:#?}");
+    // Reading by id keeps the ETags of pages.
     bed.control.clear_log();
     bed.sync_well(&["--full", "--only", "videos"]);
     assert_eq!(bed.last_number(Kind::Video, "not_modified"), 4);
 }
 
 #[test]
-fn the_same_seed_asks_for_the_same_rows() {
+fn same_seed_samples_the_same_rows() {
     let bed = mirrored(SandboxSettings { videos: 700, ..calm() });
-    let asked = |seed: &str| {
+    let sample = |seed: &str| {
         bed.control.clear_log();
         verify(&bed, &["--seed", seed, "--sample", "20"]).expect(0);
         assert!(bed.log().len() <= 25);
         bed.take_requests()
     };
-    let first = asked("1");
-    assert_eq!(first, asked("1"));
-    assert_ne!(first, asked("2"));
+    let first = sample("1");
+    assert_eq!(first, sample("1"));
+    assert_ne!(first, sample("2"));
 }
 
 #[test]
-fn what_was_altered_by_hand_is_found_repaired_and_equal_the_next_time() {
+fn finds_and_repairs_manual_changes() {
     let bed = mirrored(calm());
     let sql = "UPDATE video SET view_count = view_count + 1, is_active = 0 WHERE row_id = 3;
                UPDATE video SET description = NULL, metadata = '{\"a\":\"b\"}' WHERE row_id = 4;
@@ -137,9 +137,9 @@ fn what_was_altered_by_hand_is_found_repaired_and_equal_the_next_time() {
 }
 
 #[test]
-fn a_wrong_row_whose_fingerprint_was_toggled_before_is_repaired_all_the_same() {
+fn repairs_a_row_after_an_interrupted_repair() {
     let bed = mirrored(calm());
-    // As a verify that was killed between the mark and the row would have left it.
+    // The state left by a `verify` killed between invalidating and writing a row.
     let sql = "UPDATE video SET view_count = view_count + 1, fingerprint = ~fingerprint WHERE row_id = 3;
                UPDATE account_video SET like_count = 7777777, fingerprint = ~fingerprint WHERE row_id = 9;
                UPDATE creator SET name = 'altered', fingerprint = 0 WHERE row_id = 1;";
@@ -150,7 +150,7 @@ fn a_wrong_row_whose_fingerprint_was_toggled_before_is_repaired_all_the_same() {
 }
 
 #[test]
-fn a_later_scrape_is_no_drift_but_a_changed_setting_is() {
+fn reports_changed_settings_but_not_later_scrapes() {
     let bed = mirrored(calm());
     bed.clock.advance(Duration::from_secs(30 * 3_600));
     let document = verify(&bed, &["--json", "--sample", ALL]).expect(0).json();
@@ -159,7 +159,7 @@ fn a_later_scrape_is_no_drift_but_a_changed_setting_is() {
         assert!(found["later_scrape"].as_u64().unwrap() > 0, "{found}");
         assert_eq!(found["drifted"], 0, "{document:#}");
     }
-    // What was read on the way is in the mirror.
+    // Newer rows that were read are stored in the mirror.
     let newest =
         bed.number("SELECT count(*) FROM videos WHERE last_scrape_time > '2024-03-04T12:00:00Z'");
     assert!(newest > 0);
@@ -177,7 +177,7 @@ fn a_later_scrape_is_no_drift_but_a_changed_setting_is() {
 }
 
 #[test]
-fn what_is_gone_is_told_and_counts_as_a_sign_of_removal() {
+fn missing_rows_are_reported_and_count_as_removal_evidence() {
     let bed = mirrored(calm());
     let id = bed.control.ids(Kind::Video).remove(0);
     bed.control.delete(Kind::Video, &id);
@@ -195,7 +195,7 @@ fn what_is_gone_is_told_and_counts_as_a_sign_of_removal() {
     verify(&bed, &["--sample", ALL]).expect(0);
     bed.compare();
 
-    // The other way round: a listing has missed it, and the 404 is the second sign.
+    // The other order: a listing misses it first, and the 404 confirms the removal.
     let id = bed.control.ids(Kind::Account).remove(0);
     bed.control.delete(Kind::Account, &id);
     bed.sync_well(&["--full", "--only", "accounts"]);
@@ -209,7 +209,7 @@ fn what_is_gone_is_told_and_counts_as_a_sign_of_removal() {
 }
 
 #[test]
-fn totals_that_differ_are_told_where_no_scrape_explains_them() {
+fn reports_totals_that_no_scrape_explains() {
     let bed = mirrored(calm());
     bed.control.add_creator("New here");
     let document = verify(&bed, &["--json"]).expect(1).says("1 total").says("sync --full").json();
@@ -219,7 +219,7 @@ fn totals_that_differ_are_told_where_no_scrape_explains_them() {
     );
     bed.sync_well(&["--full"]);
     verify(&bed, &[]).expect(0);
-    // Posts come by the scrapes of accounts, and nothing was scraped since.
+    // Account videos appear with scrapes of accounts, and no scrape happened since.
     let account = bed.control.ids(Kind::Account).remove(0);
     let add = || bed.control.add_account_video(&account, bed.control.now().plus(-72 * 3_600_000));
     add().unwrap();
@@ -239,7 +239,7 @@ fn totals_that_differ_are_told_where_no_scrape_explains_them() {
 }
 
 #[test]
-fn what_the_server_does_not_have_is_skipped_with_a_word() {
+fn skips_missing_endpoints_and_says_so() {
     let bed = mirrored(calm());
     bed.control.fault(Fault::on("GET", "/account-videos", Accident::status(404)).forever());
     let run = verify(&bed, &[]).expect(0);
@@ -247,7 +247,7 @@ fn what_the_server_does_not_have_is_skipped_with_a_word() {
 }
 
 #[test]
-fn an_endpoint_that_knows_no_id_at_all_is_no_sign_against_anything() {
+fn ignores_an_endpoint_that_answers_404_to_every_id() {
     let bed = mirrored(calm());
     bed.control.fault(Fault::on("GET", "/creators/*", Accident::status(404)).forever());
     let run = verify(&bed, &["--sample", ALL]).expect(0);
@@ -256,9 +256,9 @@ fn an_endpoint_that_knows_no_id_at_all_is_no_sign_against_anything() {
 }
 
 #[test]
-fn what_is_told_by_id_alone_is_no_difference_and_costs_no_validator() {
+fn members_only_in_single_answers_are_not_differences() {
     let bed = mirrored(calm());
-    // The list is held as it was; by id the sandbox tells one member more.
+    // The list is unchanged; the single resource has one more member.
     let id = bed.control.ids(Kind::Creator).remove(0);
     bed.control.set_member(Kind::Creator, &id, "accounts", &json!([{"id": "a"}]));
     verify(&bed, &["--sample", ALL]).expect(0);
@@ -267,13 +267,13 @@ fn what_is_told_by_id_alone_is_no_difference_and_costs_no_validator() {
 }
 
 #[test]
-fn beside_a_daemon_it_is_a_job_of_the_daemon() {
+fn daemon_runs_verify_as_a_job() {
     let bed = mirrored(calm());
     bed.db_to_write().execute_batch("UPDATE video SET view_count = 1 WHERE row_id = 3").unwrap();
     let daemon = bed.start(bed.command(&["run"]));
-    until("it runs", || bed.text("SELECT runner FROM instance") == "run");
-    // It has read what is late by then.
-    until("it is idle", || {
+    until("the daemon runs", || bed.text("SELECT runner FROM instance") == "run");
+    // Overdue rows are polled by then.
+    until("the daemon is idle", || {
         bed.text("SELECT ifnull(condition, '') FROM instance").starts_with("idle")
     });
     bed.db_to_write().execute_batch("UPDATE account SET category = 'x' WHERE row_id = 2").unwrap();
@@ -290,7 +290,7 @@ fn beside_a_daemon_it_is_a_job_of_the_daemon() {
 }
 
 #[test]
-fn it_ends_with_the_usual_codes() {
+fn exit_codes() {
     let bed = Bed::frozen(calm());
     verify(&bed, &[]).expect(78).says("no database at");
     assert!(!bed.database().exists());
@@ -305,7 +305,7 @@ fn it_ends_with_the_usual_codes() {
     let slow = Accident::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", "/creators", slow));
     let sync = bed.start_sync(&["--full"]);
-    until("it is at work", || !bed.log_of("/creators").is_empty());
+    until("the sync has started", || !bed.log_of("/creators").is_empty());
     verify(&bed, &[]).expect(75).says("another creatormirror");
     sync.kill();
 
@@ -316,7 +316,7 @@ fn it_ends_with_the_usual_codes() {
         (&document["outcome"], &document["exit_code"]),
         (&json!("rate_limited"), &json!(75))
     );
-    // What was compared before that is told.
+    // Rows compared before the rate limit are reported.
     assert!(of(&document, Kind::Account)["compared"].as_u64().unwrap() > 0);
 
     let mut bed = mirrored(calm());

@@ -1,5 +1,5 @@
-//! The ready-made views: growth and days against a plain computation over random histories, the
-//! edges of the others, and that a question about one video never reads everybody's history.
+//! The ready-made views: growth and days compared with a reference computation over random histories,
+//! edge cases, and query plans that read only the rows of one video.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
@@ -39,7 +39,7 @@ impl Mirror {
         Self { _folder: folder, store, stamp: 0 }
     }
 
-    /// Writes a row as if the API had just said so.
+    /// Writes a row as if the API had just returned it.
     fn put(&mut self, kind: Kind, row: &Value) {
         self.put_all(kind, std::slice::from_ref(row));
     }
@@ -93,7 +93,7 @@ fn read(c: &rusqlite::Connection, sql: &str) -> rusqlite::Result<Vec<Vec<Value>>
                     ValueRef::Integer(number) => json!(number),
                     ValueRef::Real(number) => json!(number),
                     ValueRef::Text(text) => json!(String::from_utf8_lossy(text)),
-                    ValueRef::Blob(_) => panic!("no view gives bytes"),
+                    ValueRef::Blob(_) => panic!("no view returns a BLOB"),
                 })
             })
             .collect()
@@ -115,7 +115,7 @@ fn gain(now: Option<i64>, before: Option<i64>) -> Value {
     json!(now.zip(before).map(|(now, before)| now - before))
 }
 
-/// `video_growth`, computed by listing along the history.
+/// `video_growth`, computed from consecutive scrapes.
 fn growth(id: &str, interval: Option<i64>, history: &History) -> Vec<Vec<Value>> {
     let pairs = history.iter().zip(history.iter().skip(1));
     pairs
@@ -140,7 +140,7 @@ fn growth(id: &str, interval: Option<i64>, history: &History) -> Vec<Vec<Value>>
         .collect()
 }
 
-/// `video_daily`, computed by putting the scrapes into days.
+/// `video_daily`, computed by grouping scrapes by day.
 fn daily(id: &str, history: &History) -> Vec<Vec<Value>> {
     let mut days: BTreeMap<String, Counts> = BTreeMap::new();
     for (at, counts) in history {
@@ -163,7 +163,7 @@ fn counts() -> impl Strategy<Value = Counts> {
     prop::array::uniform6(prop::option::weighted(0.85, 0_i64..1_000))
 }
 
-/// Instants on and around the borders of days, and anywhere.
+/// Instants near the borders of days, and arbitrary ones.
 fn instant(first_day: i64) -> impl Strategy<Value = Instant> {
     let second = prop_oneof![Just(0), Just(1), Just(DAY_S - 1), 0..DAY_S];
     let nanos =
@@ -175,7 +175,7 @@ fn instant(first_day: i64) -> impl Strategy<Value = Instant> {
 }
 
 fn history() -> impl Strategy<Value = Vec<(Instant, Counts)>> {
-    // Days far from 1970 and around it, where seconds are negative.
+    // Days far after 1970, and around it, where seconds are negative.
     prop_oneof![3 => Just(20_000_i64), 1 => Just(-3_i64)].prop_flat_map(|first_day| {
         prop::collection::btree_map(instant(first_day), counts(), 0..24)
             .prop_map(|history| history.into_iter().collect::<Vec<_>>())
@@ -191,7 +191,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
     #[test]
-    fn growth_and_days_are_what_a_plain_computation_says(
+    fn growth_and_days_match_a_reference_computation(
         videos in prop::collection::vec((prop::option::of(1_i64..49), history()), 1..4),
     ) {
         let mut mirror = Mirror::new();
@@ -209,7 +209,7 @@ proptest! {
             let one = |view: &str, at: usize| {
                 let sql = format!("SELECT * FROM {view} WHERE video_id = '{id}'");
                 let mut rows = mirror.rows(&sql);
-                // As text, a whole second stands after its fractions.
+                // As text, a whole second sorts after its fractions.
                 rows.sort_by_key(|row| {
                     let text = row[at].as_str().unwrap();
                     (Instant::parse(text), text.to_owned())
@@ -227,7 +227,7 @@ proptest! {
     }
 }
 
-/// `video_gains` for one window, by looking through the whole history.
+/// `video_gains` for one window, computed from the whole history.
 fn gains(days: i64, now: i64, history: &History) -> Option<Vec<Value>> {
     let (first, _) = history.first_key_value()?;
     let (to, last) = history.last_key_value()?;
@@ -240,8 +240,8 @@ fn gains(days: i64, now: i64, history: &History) -> Option<Vec<Value>> {
     Some(row)
 }
 
-/// Instants around the borders of the windows that end now, but not so near that the time a test takes
-/// would matter, and anywhere.
+/// Ages near the borders of the windows that end now, except within the run time of the test, and
+/// arbitrary ones.
 fn age() -> impl Strategy<Value = (i64, u32)> {
     let border = (prop::sample::select(vec![1_i64, 7, 14, 30, 90]), prop::bool::ANY)
         .prop_map(|(days, is_older)| days * DAY_S + if is_older { 3_600 } else { -3_600 });
@@ -257,7 +257,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
     #[test]
-    fn gains_are_what_a_plain_computation_says(
+    fn gains_match_a_reference_computation(
         videos in prop::collection::vec(prop::collection::btree_map(age(), counts(), 0..12), 1..4),
     ) {
         let now = Clock::System.now().timestamp();
@@ -282,7 +282,7 @@ proptest! {
 }
 
 #[test]
-fn gains_of_one_video_cost_a_few_look_ups() {
+fn gains_of_one_video_use_a_few_lookups() {
     let mirror = Mirror::new();
     let plan = mirror.plan("SELECT * FROM video_gains WHERE video_id = 'v1' AND days = 7");
     let scans = plan.lines().filter(|line| line.contains("SCAN")).collect::<Vec<_>>();
@@ -295,7 +295,7 @@ fn gains_of_one_video_cost_a_few_look_ups() {
 }
 
 #[test]
-fn views_have_the_promised_columns_in_order() {
+fn views_have_the_documented_columns_in_order() {
     let mirror = Mirror::new();
     for (view, columns) in [
         (
@@ -331,7 +331,7 @@ fn views_have_the_promised_columns_in_order() {
 }
 
 #[test]
-fn one_video_costs_its_own_history() {
+fn one_video_reads_only_its_own_history() {
     let mirror = Mirror::new();
     for view in ["video_growth", "video_daily"] {
         for question in [
@@ -353,7 +353,7 @@ fn one_video_costs_its_own_history() {
                 "{question}\n{plan}"
             );
         }
-        // Even over everybody, each scrape is compared by a look-up.
+        // Over all videos, the preceding scrape is still found by an index lookup.
         let plan = mirror.plan(&format!("SELECT sum(views_gained) FROM {view}"));
         assert_eq!(plan.matches("SCAN").count(), 1, "{plan}");
     }
@@ -362,7 +362,7 @@ fn one_video_costs_its_own_history() {
 }
 
 #[test]
-fn a_gap_begins_beyond_one_and_a_half_intervals() {
+fn gap_starts_beyond_1_5_intervals() {
     let mut mirror = Mirror::new();
     let at = |minutes: i64| Instant { seconds: 1_760_000_000 + minutes * 60, nanos: 0 };
     for minutes in [0, 90, 181] {
@@ -373,7 +373,7 @@ fn a_gap_begins_beyond_one_and_a_half_intervals() {
 }
 
 #[test]
-fn history_of_removed_videos_still_shows() {
+fn removed_videos_keep_their_history() {
     let mut mirror = Mirror::new();
     for hour in 0..2 {
         let at = Instant { seconds: 1_760_000_000 + hour * 3_600, nanos: 0 };
@@ -386,7 +386,7 @@ fn history_of_removed_videos_still_shows() {
 }
 
 #[test]
-fn the_latest_state_knows_account_creator_and_rate() {
+fn latest_state_includes_account_creator_and_rate() {
     let mut mirror = Mirror::new();
     mirror.put(Kind::Creator, &json!({"id": "c1", "name": "Ada"}));
     mirror.put(
@@ -418,7 +418,7 @@ fn the_latest_state_knows_account_creator_and_rate() {
 }
 
 #[test]
-fn absurd_counts_do_not_make_a_view_unreadable() {
+fn extreme_counts_do_not_break_the_views() {
     let mut mirror = Mirror::new();
     mirror.put(Kind::Creator, &json!({"id": "c1", "name": "Ada"}));
     for (id, likes) in [("a1", -3_i64), ("a2", 1 << 40), ("a3", -(1 << 50))] {
@@ -434,7 +434,7 @@ fn absurd_counts_do_not_make_a_view_unreadable() {
 }
 
 #[test]
-fn a_creator_is_the_sum_of_the_accounts_that_are_there() {
+fn creator_rollup_sums_accounts_not_removed() {
     let mut mirror = Mirror::new();
     for (id, name) in [("c1", "Ada"), ("c2", "Ben"), ("c3", "gone")] {
         mirror.put(Kind::Creator, &json!({"id": id, "name": name}));
@@ -478,14 +478,14 @@ fn a_creator_is_the_sum_of_the_accounts_that_are_there() {
     );
 }
 
-/// Seconds before SQLite's own now, as the API would write them.
+/// An instant this many seconds before SQLite's `now`, in the API's format.
 fn ago(mirror: &Mirror, seconds: i64) -> Value {
     let sql = format!("SELECT strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-{seconds} seconds')");
     mirror.rows(&sql)[0][0].clone()
 }
 
 #[test]
-fn freshness_expects_the_next_scrape_an_interval_after_the_last() {
+fn freshness_expects_a_scrape_one_interval_later() {
     let mut mirror = Mirror::new();
     let (hour, two_hours, day) =
         (ago(&mirror, 3_600), ago(&mirror, 2 * 3_600 + 60), ago(&mirror, 86_400 + 60));
@@ -500,14 +500,14 @@ fn freshness_expects_the_next_scrape_an_interval_after_the_last() {
         video("v3 unavailable", &two_hours, json!(2), json!({"is_unavailable": true})),
         video("v4 in time", &hour, json!(2), json!({})),
         video("v5 never", &json!(null), json!(2), json!({})),
-        video("v6 by default late", &day, json!(null), json!({})),
-        video("v7 by default in time", &two_hours, json!(null), json!({})),
-        video("v8 absurd", &two_hours, json!(i64::MAX), json!({})),
+        video("v6 late by default", &day, json!(null), json!({})),
+        video("v7 in time by default", &two_hours, json!(null), json!({})),
+        video("v8 extreme", &two_hours, json!(i64::MAX), json!({})),
     ] {
         mirror.put(Kind::Video, &row);
     }
     let overdue = mirror.rows("SELECT id FROM freshness WHERE is_overdue = 1 ORDER BY id");
-    assert_eq!(overdue, [[json!("v1 late")], [json!("v6 by default late")]]);
+    assert_eq!(overdue, [[json!("v1 late")], [json!("v6 late by default")]]);
     let never = "SELECT expected_at, age_hours, is_overdue FROM freshness WHERE id = 'v5 never'";
     assert_eq!(mirror.rows(never), [[json!(null), json!(null), json!(0)]]);
     let age = mirror.rows("SELECT age_hours FROM freshness WHERE id = 'v4 in time'");
@@ -515,7 +515,7 @@ fn freshness_expects_the_next_scrape_an_interval_after_the_last() {
 }
 
 #[test]
-fn an_expectation_keeps_the_fraction_of_its_scrape() {
+fn expected_time_keeps_the_fraction_of_a_second() {
     let mut mirror = Mirror::new();
     for (id, at) in [("v1", "2026-12-31T23:59:59.999999999Z"), ("v2", "2026-02-28T12:00:00Z")] {
         mirror.put(
@@ -530,7 +530,7 @@ fn an_expectation_keeps_the_fraction_of_its_scrape() {
 }
 
 #[test]
-fn account_videos_are_as_fresh_as_their_account_lets_them_be() {
+fn account_videos_follow_the_interval_of_their_account() {
     let mut mirror = Mirror::new();
     let late = ago(&mirror, 7 * 3_600);
     for (id, active) in [("a1", true), ("a2", false), ("a3", true)] {
@@ -559,14 +559,14 @@ fn account_videos_are_as_fresh_as_their_account_lets_them_be() {
 }
 
 #[test]
-fn an_older_shell_reads_the_views_too() {
+fn older_sqlite_shell_reads_the_views() {
     let mirror = Mirror::new();
     let path: &Path = mirror.store.path();
     mirror.store.read(|c| instance::identity(c).map(drop)).unwrap();
     let sql = "SELECT count(*) FROM video_growth; SELECT count(*) FROM video_daily; \
                SELECT count(*) FROM video_latest; SELECT count(*) FROM creator_rollup; \
                SELECT count(*) FROM freshness;";
-    // Where there is no shell there is nothing to show.
+    // Skip where `sqlite3` is not installed.
     let Ok(output) = std::process::Command::new("sqlite3").arg(path).arg(sql).output() else {
         return;
     };

@@ -1,11 +1,11 @@
-//! Answers that are refusals, or not what was asked for.
+//! Rejections and malformed answers to metrics requests.
 
 use std::collections::BTreeSet;
 
 use creatormirror::model::Kind;
 
 use super::support::{Bed, calm};
-use super::truth::{Figures, ids, nothing_twice};
+use super::truth::{Figures, expect_no_repeats, ids};
 use crate::support::sandbox::{Accident, Batch, Fault, FaultBody, SandboxSettings};
 
 fn settings() -> SandboxSettings {
@@ -24,28 +24,31 @@ fn on_videos(what: Batch) -> Fault {
 }
 
 fn sizes(bed: &Bed, path: &str, status: u16) -> Vec<usize> {
-    let asked = bed.log_of(path).into_iter().filter(|entry| entry.status == Some(status));
-    asked.map(|entry| ids(&entry).1.len()).collect()
+    let requests = bed.log_of(path).into_iter().filter(|entry| entry.status == Some(status));
+    requests.map(|entry| ids(&entry).1.len()).collect()
 }
 
 #[test]
-fn a_bound_that_the_server_names_is_kept_to_at_once_and_remembered() {
+fn adopts_and_remembers_the_batch_size_the_server_names() {
     let bed = synced();
     bed.control.set_batch_bound(70, true);
     let days = Bed::days_of(&bed.backfill_well(3));
     assert_eq!(sizes(&bed, "/videos/metrics", 422), [200]);
-    assert_eq!(sizes(&bed, "/account-videos/metrics", 422).len(), 1, "for both platforms");
-    let answered = bed.asked().len() - 2;
+    assert_eq!(sizes(&bed, "/account-videos/metrics", 422).len(), 1, "once for both platforms");
+    let answered = bed.metrics_requests().len() - 2;
     assert_eq!(answered, bed.fewest(&days, 70));
     bed.compare_days(&days);
     bed.control.clear_log();
     let days = Bed::days_of(&bed.backfill_well(4));
-    assert!(bed.asked().iter().all(|entry| entry.status == Some(200)), "it is remembered");
+    assert!(
+        bed.metrics_requests().iter().all(|entry| entry.status == Some(200)),
+        "the result is remembered"
+    );
     bed.compare_days(&days);
 }
 
 #[test]
-fn a_bound_that_is_not_named_is_found_by_halving() {
+fn finds_an_unnamed_batch_size_by_halving() {
     let bed = synced();
     bed.control.set_batch_bound(60, false);
     let days = Bed::days_of(&bed.backfill_well(3));
@@ -54,8 +57,8 @@ fn a_bound_that_is_not_named_is_found_by_halving() {
     bed.compare_days(&days);
     bed.control.clear_log();
     bed.backfill_well(4);
-    assert!(sizes(&bed, "/videos/metrics", 422).is_empty(), "it is remembered");
-    // After a week it is not believed any more.
+    assert!(sizes(&bed, "/videos/metrics", 422).is_empty(), "the result is remembered");
+    // The learned batch size expires after a week.
     bed.control.set_batch_bound(200, true);
     bed.db_to_write().execute("UPDATE metric_kind SET ids_max_until = 1", []).unwrap();
     bed.control.clear_log();
@@ -64,7 +67,7 @@ fn a_bound_that_is_not_named_is_found_by_halving() {
 }
 
 #[test]
-fn a_refusal_of_the_window_is_not_taken_for_one_of_the_size() {
+fn rejected_window_does_not_shrink_the_batch() {
     let bed = synced();
     let body = FaultBody::Raw(
         "application/problem+json",
@@ -80,22 +83,22 @@ fn a_refusal_of_the_window_is_not_taken_for_one_of_the_size() {
 }
 
 #[test]
-fn refusals_that_no_size_mends_end_with_that_kind() {
+fn gives_up_a_kind_that_rejects_every_batch_size() {
     let bed = synced();
     bed.control.set_batch_bound(0, false);
     bed.backfill(&["--days", "2"]).expect(1).says("too many items");
-    // 200, 100, 50, 25, 13, 7, 4, 2, 1.
+    // Batch sizes tried: 200, 100, 50, 25, 13, 7, 4, 2, 1.
     assert_eq!(bed.log_of("/videos/metrics").len(), 9);
     bed.control.set_batch_bound(200, true);
     bed.compare_days(&Bed::days_of(&bed.backfill_well(2)));
 }
 
 #[test]
-fn an_id_that_is_refused_is_left_out_and_holds_up_no_other() {
+fn skips_a_rejected_id_without_blocking_others() {
     let bed = synced();
-    let odd = "UPDATE video SET id = 'legacy-7'
+    let rename_one = "UPDATE video SET id = 'legacy-7'
                WHERE row_id = (SELECT row_id FROM video ORDER BY create_time LIMIT 1)";
-    assert_eq!(bed.db_to_write().execute(odd, []).unwrap(), 1);
+    assert_eq!(bed.db_to_write().execute(rename_one, []).unwrap(), 1);
     let missing = "SELECT count(*) FROM videos AS v
                    JOIN (SELECT DISTINCT date FROM daily_metrics WHERE kind = 'account') AS d
                    WHERE v.id <> 'legacy-7' AND substr(v.create_time, 1, 10) <= d.date
@@ -103,18 +106,22 @@ fn an_id_that_is_refused_is_left_out_and_holds_up_no_other() {
                            (SELECT id, date FROM daily_metrics WHERE kind = 'video')";
     bed.backfill(&["--days", "3"]).expect(1).says("refuses 1 ids");
     assert_eq!(bed.number(missing), 0);
-    assert!(sizes(&bed, "/videos/metrics", 422).len() < 10, "on one day alone");
+    assert!(sizes(&bed, "/videos/metrics", 422).len() < 10, "only on one day");
     bed.control.clear_log();
     bed.backfill_well(3);
-    assert!(bed.asked().is_empty());
-    // The newest days, on which there is nothing but that id to ask for, are no end of it.
+    assert!(bed.metrics_requests().is_empty());
+    // Days on which only that id is left must not end the backfill early.
     bed.backfill(&["--days", "5"]).expect(1).says("refuses 1 ids");
     assert_eq!(bed.number(missing), 0);
-    assert_eq!(sizes(&bed, "/videos/metrics", 200).into_iter().max(), Some(200), "as many as ever");
+    assert_eq!(
+        sizes(&bed, "/videos/metrics", 200).into_iter().max(),
+        Some(200),
+        "still full batches"
+    );
 }
 
 #[test]
-fn ids_that_the_api_does_not_know_have_no_row_and_are_not_asked_for_again() {
+fn unknown_ids_get_no_row_and_no_second_request() {
     let bed = synced();
     let gone: Vec<String> = bed.control.ids(Kind::Video).drain(..7).collect();
     for id in &gone {
@@ -128,25 +135,25 @@ fn ids_that_the_api_does_not_know_have_no_row_and_are_not_asked_for_again() {
     bed.compare_days(&days);
     bed.control.clear_log();
     assert_eq!(bed.backfill_well(3)["not_found"], 0);
-    assert_eq!(bed.asked().len(), 0);
+    assert_eq!(bed.metrics_requests().len(), 0);
 }
 
 #[test]
-fn ids_that_an_answer_passes_over_are_asked_for_by_the_next_run() {
+fn next_run_requests_ids_missing_from_an_answer() {
     let bed = synced();
     bed.control.fault(on_videos(Batch::Omit(3)));
     let run = bed.backfill(&["--days", "2"]).expect(1).says("3 daily metrics");
     assert!(run.stdout.contains("3 passed over by the API"), "{run:#?}");
-    nothing_twice(&bed.asked());
+    expect_no_repeats(&bed.metrics_requests());
     bed.control.clear_log();
     let days = Bed::days_of(&bed.backfill_well(2));
-    let asked = bed.asked();
-    assert_eq!((asked.len(), ids(&asked[0]).1.len()), (1, 3));
+    let requests = bed.metrics_requests();
+    assert_eq!((requests.len(), ids(&requests[0]).1.len()), (1, 3));
     bed.compare_days(&days);
 }
 
 #[test]
-fn an_answer_for_another_window_is_not_taken() {
+fn rejects_an_answer_for_another_window() {
     let bed = synced();
     bed.control.fault(on_videos(Batch::OtherWindow).forever());
     bed.backfill(&["--days", "2"]).expect(1).says("another window");
@@ -157,9 +164,9 @@ fn an_answer_for_another_window_is_not_taken() {
 }
 
 #[test]
-fn answers_that_pass_are_asked_for_again_until_they_are_right() {
+fn retries_transient_wrong_answers() {
     let bed = synced();
-    // A request is given up after five attempts.
+    // Three failures per round stay below the five attempts of a request.
     let rounds = [
         [
             Accident::Batch(Batch::OtherWindow),
@@ -179,7 +186,7 @@ fn answers_that_pass_are_asked_for_again_until_they_are_right() {
 }
 
 #[test]
-fn capitals_and_foreign_members_are_no_trouble() {
+fn accepts_upper_case_ids_and_unknown_members() {
     let bed = synced();
     bed.control.fault(on_videos(Batch::Capitals).times(3));
     bed.control.fault(on_videos(Batch::Foreign).forever());
@@ -187,23 +194,23 @@ fn capitals_and_foreign_members_are_no_trouble() {
 }
 
 #[test]
-fn a_figure_that_is_no_number_is_null_and_counted() {
+fn non_numeric_figure_is_null_and_counted() {
     let bed = synced();
     bed.control.fault(on_videos(Batch::WrongTypes));
     let run = bed.backfill(&["--days", "1"]).expect(1).says("1 daily metrics");
     assert!(run.stdout.contains("1 with a figure that is no number"), "{run:#?}");
     assert_eq!(bed.last_number(Kind::Video, "type_mismatches"), 1);
-    let odd: Figures =
+    let with_nulls: Figures =
         bed.mirrored_figures().into_iter().filter(|(_, figures)| figures[0].is_none()).collect();
-    let (key, figures) = odd.first_key_value().unwrap();
+    let (key, figures) = with_nulls.first_key_value().unwrap();
     let day = key.2.parse().unwrap();
     let mut truth = bed.true_figures(&[day])[key];
     (truth[0], truth[2]) = (None, None);
-    assert_eq!((odd.len(), *figures), (1, truth));
+    assert_eq!((with_nulls.len(), *figures), (1, truth));
 }
 
 #[test]
-fn a_kind_that_keeps_failing_leaves_the_others_their_days() {
+fn failing_kind_does_not_stop_the_others() {
     let bed = synced();
     bed.control.fault(Fault::on("POST", "/videos/metrics", Accident::status(500)).forever());
     bed.backfill(&["--days", "2"]).expect(69).says("keeps failing");

@@ -1,5 +1,4 @@
-//! Days that end and settle while time passes: in-process, on a clock that moves when it is slept on
-//! or told to.
+//! Days that end and settle while time passes: in-process, on a simulated clock.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,13 +32,13 @@ fn settings() -> SandboxSettings {
     SandboxSettings { accounts: 8, videos: 230, account_videos: 60, past_days: 30, ..calm() }
 }
 
-/// A bed whose binary is this process.
-struct Lab {
+/// A [`Bed`] that runs the library in this process instead of the binary.
+struct InProcess {
     bed: Bed,
     runtime: Runtime,
 }
 
-impl Lab {
+impl InProcess {
     fn new(settings: SandboxSettings) -> Self {
         let bed = Bed::new(settings, Clock::simulated(begins_at()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -55,7 +54,7 @@ impl Lab {
         SyncContext::new(fetcher, Duration::from_secs(300))
     }
 
-    /// What `sync` does.
+    /// Same as the command `sync`.
     fn sync(&self) -> Report {
         let mut ctx = self.ctx();
         let options =
@@ -69,7 +68,7 @@ impl Lab {
         report
     }
 
-    /// What `backfill` does.
+    /// Same as the command `backfill`.
     fn backfill(&self, days: u32) -> BackfillReport {
         let (mut ctx, mut work) = (self.ctx(), Backfill::of_days(days));
         let settings = sync_settings(|_| "@daily");
@@ -78,14 +77,14 @@ impl Lab {
         work.report(stop)
     }
 
-    /// What `run` does, for so long.
+    /// Same as the command `run`, terminated after `length`.
     fn daemon(&self, length: TimeDelta) {
         let clock = self.bed.clock.clone();
         let end = clock.now() + length;
         let (sender, signals) = mpsc::channel(1);
         let notify = move |_: &ServiceState| {
             if clock.now() >= end {
-                // Full means that it was called already.
+                // A full channel means that the signal was already sent.
                 let _ = sender.try_send(Signal::Terminate);
             }
         };
@@ -121,23 +120,23 @@ impl Lab {
         self.today().checked_sub_days(Days::new(days)).unwrap()
     }
 
-    /// The days from then to yesterday.
+    /// The days from `first` to yesterday.
     fn since(&self, first: NaiveDate) -> Vec<NaiveDate> {
         let today = self.today();
         first.iter_days().take_while(|day| *day < today).collect()
     }
 
-    /// How many requests each day took since this was asked last.
-    fn asked(&self) -> BTreeMap<NaiveDate, usize> {
+    /// The number of requests per day since the previous call.
+    fn requests_by_day(&self) -> BTreeMap<NaiveDate, usize> {
         let mut days = BTreeMap::new();
-        for entry in self.bed.asked() {
+        for entry in self.bed.metrics_requests() {
             *days.entry(day(&entry).parse().unwrap()).or_default() += 1;
         }
         self.bed.control.clear_log();
         days
     }
 
-    /// As many requests as each of these days takes, so many times.
+    /// The number of requests that these days take, each requested this many times.
     fn expected(&self, days: &[(NaiveDate, usize)]) -> BTreeMap<NaiveDate, usize> {
         days.iter().map(|(day, times)| (*day, times * self.bed.fewest(&[*day], 200))).collect()
     }
@@ -156,8 +155,8 @@ fn request_settings() -> RequestSettings {
     }
 }
 
-/// A video that was scraped last on this day.
-fn scraped_on(lab: &Lab, day: NaiveDate) -> String {
+/// A video whose last scrape was on this day.
+fn scraped_on(lab: &InProcess, day: NaiveDate) -> String {
     let rows = lab.bed.control.rows(Kind::Video);
     let is_of_day = |row: &&serde_json::Value| {
         row["last_scrape_time"].as_str().is_some_and(|at| at.starts_with(&day.to_string()))
@@ -166,71 +165,71 @@ fn scraped_on(lab: &Lab, day: NaiveDate) -> String {
 }
 
 #[test]
-fn a_day_that_may_settle_is_asked_for_once_more_when_it_has_and_never_again() {
-    let lab = Lab::new(settings());
+fn requests_a_settling_day_exactly_once_more() {
+    let lab = InProcess::new(settings());
     lab.sync();
-    lab.asked();
+    lab.requests_by_day();
     let first = lab.ago(5);
     lab.backfill(5);
     assert_eq!(
-        lab.asked(),
+        lab.requests_by_day(),
         lab.expected(&lab.since(first).iter().map(|d| (*d, 1)).collect::<Vec<_>>())
     );
-    // Asked again at once, nothing has settled yet.
+    // Repeated immediately: nothing has settled yet.
     lab.backfill(5);
-    assert_eq!(lab.asked(), BTreeMap::new());
-    // The API counts something for yesterday after all.
+    assert_eq!(lab.requests_by_day(), BTreeMap::new());
+    // The API revises yesterday's figures.
     let video = scraped_on(&lab, lab.ago(1));
     lab.bed.control.revise(Kind::Video, &video, |counts| counts.view += 1_000);
 
     lab.days_pass(1);
     lab.backfill(6);
-    assert_eq!(lab.asked(), lab.expected(&[(lab.ago(1), 1), (lab.ago(3), 1)]));
+    assert_eq!(lab.requests_by_day(), lab.expected(&[(lab.ago(1), 1), (lab.ago(3), 1)]));
     lab.days_pass(1);
     lab.backfill(7);
-    assert_eq!(lab.asked(), lab.expected(&[(lab.ago(1), 1), (lab.ago(3), 1)]));
+    assert_eq!(lab.requests_by_day(), lab.expected(&[(lab.ago(1), 1), (lab.ago(3), 1)]));
     lab.bed.compare_days(&lab.since(first));
     lab.backfill(7);
-    assert_eq!(lab.asked(), BTreeMap::new());
+    assert_eq!(lab.requests_by_day(), BTreeMap::new());
     lab.days_pass(9);
     lab.backfill(16);
     let new: Vec<_> = (1..=11).map(|ago| (lab.ago(ago), 1)).collect();
-    assert_eq!(lab.asked(), lab.expected(&new), "two of them for the second time");
+    assert_eq!(lab.requests_by_day(), lab.expected(&new), "two of them the second time");
     lab.bed.compare_days(&lab.since(first));
     assert_eq!(lab.bed.number("SELECT count(*) FROM metric_day WHERE asked_at IS NULL"), 0);
 }
 
 #[test]
-fn a_sync_keeps_up_with_the_days_after_a_backfill_and_not_before() {
-    let lab = Lab::new(settings());
+fn sync_adds_new_days_only_after_a_backfill() {
+    let lab = InProcess::new(settings());
     lab.sync();
     lab.days_pass(2);
     assert!(lab.sync().daily.is_none());
-    assert_eq!(lab.asked(), BTreeMap::new(), "no backfill was ever done");
+    assert_eq!(lab.requests_by_day(), BTreeMap::new(), "no backfill was made");
     let first = lab.ago(3);
     lab.backfill(3);
-    lab.asked();
+    lab.requests_by_day();
     assert!(lab.sync().daily.is_none());
     for _ in 0..4 {
         lab.days_pass(1);
         let report = lab.sync();
         let daily = report.daily.as_ref().unwrap();
-        assert_eq!(lab.asked(), lab.expected(&[(lab.ago(1), 1), (lab.ago(3), 1)]));
+        assert_eq!(lab.requests_by_day(), lab.expected(&[(lab.ago(1), 1), (lab.ago(3), 1)]));
         assert_eq!(daily.requests, lab.bed.fewest(&[lab.ago(1), lab.ago(3)], 200) as i64);
         assert!(lab.sync().daily.is_none(), "once a day");
-        assert_eq!(lab.asked(), BTreeMap::new());
+        assert_eq!(lab.requests_by_day(), BTreeMap::new());
         lab.bed.compare_days(&lab.since(first));
     }
-    // A pause is made up for.
+    // Catches up after several days without a sync.
     lab.days_pass(6);
     lab.sync();
-    assert_eq!(lab.asked().len(), 8);
+    assert_eq!(lab.requests_by_day().len(), 8);
     lab.bed.compare_days(&lab.since(first));
     assert_eq!(lab.bed.last_outcome(Kind::Video), "complete");
 }
 
 /// Lets the daemon run over the next midnight, when a day ends.
-fn over_midnight(lab: &Lab) {
+fn over_midnight(lab: &InProcess) {
     let midnight = lab.today().succ_opt().unwrap().and_time(chrono::NaiveTime::MIN).and_utc();
     let evening = midnight - TimeDelta::minutes(10);
     lab.bed.clock.advance((evening - lab.bed.clock.now()).to_std().unwrap());
@@ -238,36 +237,36 @@ fn over_midnight(lab: &Lab) {
 }
 
 #[test]
-fn the_daemon_keeps_up_with_the_days_one_day_behind() {
-    let lab = Lab::new(SandboxSettings { videos: 40, ..settings() });
+fn daemon_adds_each_day_after_it_ends() {
+    let lab = InProcess::new(SandboxSettings { videos: 40, ..settings() });
     over_midnight(&lab);
-    assert_eq!(lab.asked(), BTreeMap::new(), "no backfill was ever done");
+    assert_eq!(lab.requests_by_day(), BTreeMap::new(), "no backfill was made");
     let first = lab.ago(4);
     lab.backfill(4);
-    lab.asked();
+    lab.requests_by_day();
     for _ in 0..4 {
         over_midnight(&lab);
-        assert_eq!(lab.asked(), lab.expected(&[(lab.ago(1), 1), (lab.ago(3), 1)]));
+        assert_eq!(lab.requests_by_day(), lab.expected(&[(lab.ago(1), 1), (lab.ago(3), 1)]));
         lab.bed.compare_days(&lab.since(first));
     }
     let runs = lab.bed.number("SELECT count(*) FROM run WHERE trigger = 'daily'");
-    assert!((4..=12).contains(&runs), "{runs} runs for four days: it spins");
+    assert!((4..=12).contains(&runs), "{runs} runs in four days");
 }
 
 #[test]
-fn a_daemon_asks_for_what_it_missed_and_leaves_a_refused_endpoint_alone() {
-    let lab = Lab::new(SandboxSettings { videos: 40, account_videos: 20, ..settings() });
+fn daemon_catches_up_and_skips_an_unsupported_endpoint() {
+    let lab = InProcess::new(SandboxSettings { videos: 40, account_videos: 20, ..settings() });
     lab.sync();
     let first = lab.ago(2);
     lab.backfill(2);
-    lab.asked();
+    lab.requests_by_day();
     let (method, path) = ("POST".to_owned(), "/videos/metrics".to_owned());
     lab.bed.control.switch_off(Switch::Endpoint { method, path, status: 404 });
     lab.days_pass(3);
     over_midnight(&lab);
     let refused = lab.bed.log_of("/videos/metrics").len();
-    assert_eq!(refused, 1, "it is remembered");
-    assert!(lab.bed.log_of("/accounts/metrics").len() > 4, "the others go on");
+    assert_eq!(refused, 1, "the result is remembered");
+    assert!(lab.bed.log_of("/accounts/metrics").len() > 4, "the other kinds continue");
     lab.bed.control.switch_all_on();
     lab.days_pass(7);
     over_midnight(&lab);

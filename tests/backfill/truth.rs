@@ -1,4 +1,4 @@
-//! What the daily metrics have to be, and the fewest requests that show them.
+//! The expected daily metrics, and the fewest requests that fetch them.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::support::sandbox::Entry;
 
 /// The kinds that have daily metrics.
 pub const KINDS: [Kind; 3] = [Kind::Account, Kind::Video, Kind::AccountVideo];
-/// The paths at which they are asked for.
+/// The endpoints of daily metrics.
 pub const PATHS: [&str; 3] = ["/accounts/metrics", "/videos/metrics", "/account-videos/metrics"];
 
 /// By kind, id and day: views, plays, likes, comments, shares, engagement.
@@ -25,18 +25,18 @@ impl Bed {
         self.start(self.command(&[&["backfill"], arguments].concat()))
     }
 
-    /// Runs `backfill` with these arguments to its end.
+    /// Runs `backfill` with these arguments and waits for it.
     pub fn backfill(&self, arguments: &[&str]) -> Run {
         self.start_backfill(arguments).wait()
     }
 
-    /// Runs `backfill` of so many days, insists on exit code 0, and gives the document.
+    /// Runs `backfill --days --json`, expects exit code 0, and returns the document.
     #[track_caller]
     pub fn backfill_well(&self, days: usize) -> Value {
         self.backfill(&["--days", &days.to_string(), "--json"]).expect(0).json()
     }
 
-    /// What the sandbox says about these days, of everything that was published by then.
+    /// The sandbox's figures on these days, of resources published by then.
     pub fn true_figures(&self, days: &[NaiveDate]) -> Figures {
         let mut figures = self.all_figures(days);
         for kind in KINDS {
@@ -49,7 +49,7 @@ impl Bed {
         figures
     }
 
-    /// What the sandbox says about these days.
+    /// The sandbox's figures on these days, earlier than publication included.
     pub fn all_figures(&self, days: &[NaiveDate]) -> Figures {
         let mut figures = Figures::new();
         for kind in KINDS {
@@ -73,18 +73,18 @@ impl Bed {
         rows.iter().filter_map(of).collect()
     }
 
-    /// What the mirror says.
+    /// The figures in the mirror.
     pub fn mirrored_figures(&self) -> Figures {
         let sql = "SELECT kind, id, date, views, plays, likes, comments, shares, engagement FROM daily_metrics";
         let rows = self.rows(sql);
         let (count, text) = (rows.len(), |value: &Sql| match value {
             Sql::Text(text) => text.clone(),
-            other => panic!("{other:?} is no text"),
+            other => panic!("{other:?} is not text"),
         });
         let number = |value: &Sql| match value {
             Sql::Integer(number) => Some(*number),
             Sql::Null => None,
-            other => panic!("{other:?} is no count"),
+            other => panic!("{other:?} is not a count"),
         };
         let figures: Figures = rows
             .iter()
@@ -93,11 +93,11 @@ impl Bed {
                 (key, std::array::from_fn(|n| number(&row[n + 3])))
             })
             .collect();
-        assert_eq!(figures.len(), count, "a day is there twice");
+        assert_eq!(figures.len(), count, "duplicate day");
         figures
     }
 
-    /// Insists that the daily metrics are those of these days, and no others. What was published later
+    /// Asserts that the mirror holds the figures of exactly these days. Figures from before publication
     /// may be among them.
     #[track_caller]
     pub fn compare_days(&self, days: &[NaiveDate]) {
@@ -117,7 +117,7 @@ impl Bed {
         );
     }
 
-    /// The fewest requests for these days, with so many ids in each.
+    /// The fewest requests for these days with at most `ids_max` ids each.
     pub fn fewest(&self, days: &[NaiveDate], ids_max: usize) -> usize {
         let mut subject_kinds: BTreeMap<(String, String, String), usize> = BTreeMap::new();
         for (kind, id, day) in self.true_figures(days).into_keys() {
@@ -128,11 +128,11 @@ impl Bed {
     }
 
     /// The requests for daily metrics, oldest first.
-    pub fn asked(&self) -> Vec<Entry> {
+    pub fn metrics_requests(&self) -> Vec<Entry> {
         self.log().into_iter().filter(|entry| PATHS.contains(&entry.path.as_str())).collect()
     }
 
-    /// The days between two dates of a document.
+    /// The days between `from` and `to` of a document.
     pub fn days_of(document: &Value) -> Vec<NaiveDate> {
         let date = |name: &str| document[name].as_str().unwrap().parse::<NaiveDate>().unwrap();
         date("from").iter_days().take_while(|day| *day <= date("to")).collect()
@@ -147,7 +147,7 @@ pub fn day(entry: &Entry) -> String {
     body["start_date"].as_str().unwrap().to_owned()
 }
 
-/// The ids of a request, and the member that holds them: there must be one alone.
+/// The ids of a request, and the member that holds them. There must be exactly one such member.
 pub fn ids(entry: &Entry) -> (String, Vec<Value>) {
     let body: Value = serde_json::from_str(&entry.body).unwrap();
     let mut lists = body.as_object().unwrap().iter().filter(|(_, value)| value.is_array());
@@ -156,15 +156,15 @@ pub fn ids(entry: &Entry) -> (String, Vec<Value>) {
     (name.clone(), list.as_array().unwrap().clone())
 }
 
-/// Insists that no resource was answered for twice on the same day.
+/// Asserts that no resource was answered twice for the same day.
 #[track_caller]
-pub fn nothing_twice(asked: &[Entry]) {
+pub fn expect_no_repeats(requests: &[Entry]) {
     let mut seen = std::collections::BTreeSet::new();
-    for entry in asked.iter().filter(|entry| entry.status == Some(200)) {
+    for entry in requests.iter().filter(|entry| entry.status == Some(200)) {
         let (name, ids) = ids(entry);
         for id in ids {
             let what = (name.clone(), id.to_string(), day(entry));
-            assert!(seen.insert(what.clone()), "{what:?} was asked for again");
+            assert!(seen.insert(what.clone()), "{what:?} was requested again");
         }
     }
 }

@@ -1,25 +1,26 @@
-//! `kill -9`, again and again.
+//! Repeated `kill -9`.
 
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::stage::still;
+use super::harness::quiet_bed;
 use super::support::{calm, until};
 use crate::support::sandbox::SandboxSettings;
 
 #[test]
-fn a_daemon_that_is_killed_again_and_again_ends_with_a_whole_mirror() {
-    let bed = still(SandboxSettings { videos: 2_400, latency: Duration::from_millis(4), ..calm() });
+fn mirror_is_complete_after_repeated_kills() {
+    let bed =
+        quiet_bed(SandboxSettings { videos: 2_400, latency: Duration::from_millis(4), ..calm() });
     let mut random = ChaCha8Rng::seed_from_u64(20_261_120);
     for _ in 0..10 {
         bed.control.clear_log();
         let mut daemon = bed.start_daemon();
         let (requests, micros) = (random.random_range(1..14), random.random_range(0..9_000));
-        until("it is far enough", || {
+        until("the daemon has made some progress", || {
             bed.log().len() >= requests
-                || daemon.news.has("STATUS=idle until")
+                || daemon.notify.has("STATUS=idle until")
                 || !daemon.process.is_running()
         });
         std::thread::sleep(Duration::from_micros(micros));

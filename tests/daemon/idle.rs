@@ -1,23 +1,23 @@
-//! What it costs to wait, and the signs of life while it does.
+//! CPU use while idle, wakeup latency, and watchdog notifications.
 
 use std::time::{Duration, Instant};
 
 use creatormirror::clock::Clock;
 use rustix::process::Signal;
 
-use super::stage::still;
+use super::harness::quiet_bed;
 use super::support::{Bed, calm, until};
 use crate::support::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
 
 /// User and system time of a process, in hundredths of a second.
 pub fn cpu_ticks(process: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    // The name is in parentheses and may hold anything; times are fields 14 and 15.
+    // The process name is in parentheses and may contain spaces; times are fields 14 and 15.
     let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
-/// How long the threads of a process have been at work, where the kernel counts that finely.
+/// CPU time of the threads of a process, in nanoseconds where the kernel provides it, else in ticks.
 fn cpu_time(process: u32) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let nanos = threads.map(|thread| {
@@ -29,8 +29,8 @@ fn cpu_time(process: u32) -> Duration {
     if nanos.is_zero() { Duration::from_millis(cpu_ticks(process) * 10) } else { nanos }
 }
 
-/// Fills the mirror up to 100,000 videos on pages of 200, the first of which are there already. All are
-/// scheduled within the next days, none within the next hour.
+/// Fills the mirror up to 100,000 videos on pages of 200, the first of which exists already. All are
+/// due within the next days, none within the next hour.
 fn fill_up(bed: &Bed) {
     let db = bed.db_to_write();
     let columns: Vec<String> = {
@@ -63,14 +63,14 @@ fn fill_up(bed: &Bed) {
 }
 
 #[test]
-fn waiting_with_a_hundred_thousand_videos_costs_next_to_nothing_and_a_write_is_noticed() {
-    let bed = still(SandboxSettings { videos: 200, ..calm() });
+fn idles_cheaply_with_100_000_videos_and_wakes_for_a_write() {
+    let bed = quiet_bed(SandboxSettings { videos: 200, ..calm() });
     bed.idle_daemon().stop();
     fill_up(&bed);
     assert_eq!(bed.number("SELECT count(*) FROM video_due"), 100_000);
     bed.control.clear_log();
     let daemon = bed.idle_daemon();
-    // What ends the start in the background is over after a while.
+    // Background work of the start is over by then.
     std::thread::sleep(Duration::from_millis(500));
     let (before, begun) = (cpu_time(daemon.process.id()), Instant::now());
     std::thread::sleep(Duration::from_secs(10));
@@ -78,46 +78,46 @@ fn waiting_with_a_hundred_thousand_videos_costs_next_to_nothing_and_a_write_is_n
     let part = spent.as_secs_f64() / begun.elapsed().as_secs_f64();
     println!("{:.3} % of a core", part * 100.0);
     assert!(part < 0.005, "{:.2} % of a core", part * 100.0);
-    let asked: Vec<String> = bed.log().iter().map(|entry| entry.path.clone()).collect();
-    assert_eq!(asked, ["/whoami"]);
+    let requests: Vec<String> = bed.log().iter().map(|entry| entry.path.clone()).collect();
+    assert_eq!(requests, ["/whoami"]);
 
     let queued = Clock::System.boot().elapsed;
     let sql = "INSERT INTO outbox_requests (kind, action, body) VALUES ('creator', 'track', ?1)";
-    bed.db_to_write().execute(sql, [r#"{"name":"somebody new"}"#]).unwrap();
-    until("it is sent", || bed.log().iter().any(|entry| entry.method == "POST"));
+    bed.db_to_write().execute(sql, [r#"{"name":"New Creator"}"#]).unwrap();
+    until("the write is sent", || bed.log().iter().any(|entry| entry.method == "POST"));
     let sent = bed.log().iter().find(|entry| entry.method == "POST").unwrap().received;
     let waited = sent.saturating_sub(queued);
     println!("sent after {waited:?}");
-    // A second, and what a busy machine adds.
+    // One second, plus slack for a busy machine.
     assert!(waited < Duration::from_millis(1_500), "{waited:?}");
     daemon.stop();
 }
 
 #[test]
-fn signs_of_life_come_while_it_is_idle_and_stop_with_the_process() {
-    let bed = still(calm());
+fn watchdog_notifications_stop_with_the_process() {
+    let bed = quiet_bed(calm());
     let daemon = bed.idle_daemon();
-    let heard = daemon.news.times("WATCHDOG=1").len();
-    daemon.news.wait_for_more("WATCHDOG=1", heard + 3);
+    let seen = daemon.notify.times("WATCHDOG=1").len();
+    daemon.notify.wait_for_more("WATCHDOG=1", seen + 3);
     daemon.process.signal(Signal::STOP);
     std::thread::sleep(Duration::from_millis(300));
-    let heard = daemon.news.times("WATCHDOG=1").len();
+    let seen = daemon.notify.times("WATCHDOG=1").len();
     std::thread::sleep(Duration::from_millis(1_500));
-    assert_eq!(daemon.news.times("WATCHDOG=1").len(), heard);
+    assert_eq!(daemon.notify.times("WATCHDOG=1").len(), seen);
     daemon.process.signal(Signal::CONT);
-    daemon.news.wait_for_more("WATCHDOG=1", heard);
+    daemon.notify.wait_for_more("WATCHDOG=1", seen);
     daemon.stop();
 }
 
 #[test]
 fn waiting_for_retry_after_counts_as_progress() {
-    let bed = still(calm());
+    let bed = quiet_bed(calm());
     let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(20) };
     bed.control.fault(Fault::on("GET", "/videos", refuse));
     let daemon = bed.start_daemon();
-    until("it is limited", || !bed.log_of("/videos").is_empty());
-    let heard = daemon.news.times("WATCHDOG=1").len();
-    daemon.news.wait_for_more("WATCHDOG=1", heard + 3);
+    until("the request is rate limited", || !bed.log_of("/videos").is_empty());
+    let seen = daemon.notify.times("WATCHDOG=1").len();
+    daemon.notify.wait_for_more("WATCHDOG=1", seen + 3);
     assert_eq!(bed.log_of("/videos").len(), 1);
     daemon.stop();
 }

@@ -1,17 +1,17 @@
-//! `sync` beside the daemon: handed over, followed, and its outcome relayed.
+//! `sync` beside the daemon: submitted as a job, followed, its result relayed.
 
 use std::time::{Duration, Instant};
 
 use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
 
-use super::stage::still;
+use super::harness::quiet_bed;
 use super::support::{Bed, calm, until};
 use crate::support::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
 
 #[test]
-fn a_sync_is_done_by_the_daemon_and_its_answer_is_relayed() {
-    let bed = still(calm());
+fn daemon_runs_the_sync_and_relays_its_result() {
+    let bed = quiet_bed(calm());
     let daemon = bed.idle_daemon();
     bed.control.clear_log();
     let alone = bed.sync_well(&[]);
@@ -35,8 +35,8 @@ fn a_sync_is_done_by_the_daemon_and_its_answer_is_relayed() {
 }
 
 #[test]
-fn a_job_that_does_not_go_well_ends_with_its_own_code_and_words() {
-    let bed = still(SandboxSettings { videos: 420, ..calm() });
+fn failed_job_relays_its_exit_code_and_message() {
+    let bed = quiet_bed(SandboxSettings { videos: 420, ..calm() });
     let daemon = bed.idle_daemon();
     bed.control.fault(Fault::on("GET", "/videos", Accident::EarlyEnd).forever());
     let run = bed.sync(&["--full", "--only", "videos,creators"]).expect(1).says("the list ended");
@@ -48,8 +48,8 @@ fn a_job_that_does_not_go_well_ends_with_its_own_code_and_words() {
 }
 
 #[test]
-fn a_job_that_the_daemon_cannot_read_fails_and_nothing_else_is_done_for_it() {
-    let bed = still(calm());
+fn unreadable_job_fails_without_side_effects() {
+    let bed = quiet_bed(calm());
     let daemon = bed.idle_daemon();
     bed.control.clear_log();
     for request in
@@ -58,18 +58,18 @@ fn a_job_that_the_daemon_cannot_read_fails_and_nothing_else_is_done_for_it() {
         let sql = "INSERT INTO job (request, created_at) VALUES (?1, 0)";
         bed.db_to_write().execute(sql, [request]).unwrap();
     }
-    until("they are answered", || bed.number("SELECT count(*) FROM job WHERE state = 'done'") == 4);
+    until("the jobs are done", || bed.number("SELECT count(*) FROM job WHERE state = 'done'") == 4);
     assert_eq!(bed.number("SELECT count(*) FROM job WHERE exit_code = 1"), 4);
     let answer = bed.text("SELECT answer FROM job LIMIT 1");
     assert!(answer.contains("cannot read this job: not a JSON object"), "{answer}");
-    assert_eq!(bed.log().len(), 0, "nothing was asked of the API");
+    assert_eq!(bed.log().len(), 0, "no request to the API");
     bed.sync_well(&["--full"]);
     daemon.stop();
 }
 
 #[test]
-fn the_daemon_wakes_within_a_second_for_a_job() {
-    let bed = still(calm());
+fn daemon_wakes_within_a_second_for_a_job() {
+    let bed = quiet_bed(calm());
     let daemon = bed.idle_daemon();
     for round in 0..3 {
         bed.control.clear_log();
@@ -77,7 +77,7 @@ fn the_daemon_wakes_within_a_second_for_a_job() {
         let request = r#"{"full":true,"only":["overview"]}"#;
         let sql = "INSERT INTO job (request, created_at) VALUES (?1, 0)";
         bed.db_to_write().execute(sql, [request]).unwrap();
-        until("it is done", || !bed.log_of("/overview").is_empty());
+        until("the job is done", || !bed.log_of("/overview").is_empty());
         let waited = bed.log()[0].received.saturating_sub(handed_over);
         assert!(waited < Duration::from_millis(1_500), "round {round}: {waited:?}");
     }
@@ -85,22 +85,22 @@ fn the_daemon_wakes_within_a_second_for_a_job() {
 }
 
 #[test]
-fn a_job_that_takes_longer_than_max_wait_is_75_and_goes_on() {
-    let bed = still(calm());
+fn follower_exits_75_after_max_wait_and_the_job_continues() {
+    let bed = quiet_bed(calm());
     let daemon = bed.idle_daemon();
     let slow = Accident::Slow(Duration::from_secs(4));
     bed.control.fault(Fault::on("GET", "/creators", slow));
     let begun = Instant::now();
     bed.sync(&["--full", "--max-wait", "1s"]).expect(75).says("within --max-wait");
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
-    until("the job is done all the same", || {
+    until("the job is done nevertheless", || {
         bed.number("SELECT count(*) FROM job WHERE state = 'done' AND exit_code = 0") == 1
     });
     daemon.stop();
 }
 
-/// A daemon that is stuck in a request for creators.
-fn busy(bed: &Bed) -> super::stage::Daemon {
+/// A daemon that blocks on its next request for creators.
+fn busy(bed: &Bed) -> super::harness::Daemon {
     let daemon = bed.idle_daemon();
     let slow = Accident::Slow(Duration::from_secs(600));
     bed.control.clear_log();
@@ -109,11 +109,11 @@ fn busy(bed: &Bed) -> super::stage::Daemon {
 }
 
 #[test]
-fn the_job_of_a_daemon_that_died_over_it_is_done_by_the_sync_itself() {
-    let bed = still(calm());
+fn sync_takes_over_a_running_job_of_a_dead_daemon() {
+    let bed = quiet_bed(calm());
     let daemon = busy(&bed);
     let sync = bed.start_sync(&["--full"]);
-    until("the daemon is at it", || !bed.log_of("/creators").is_empty());
+    until("the daemon runs the job", || !bed.log_of("/creators").is_empty());
     assert_eq!(daemon.process.kill().code, None);
     sync.wait().expect(0);
     bed.compare();
@@ -122,61 +122,61 @@ fn the_job_of_a_daemon_that_died_over_it_is_done_by_the_sync_itself() {
 }
 
 #[test]
-fn a_job_that_waits_when_the_daemon_dies_is_done_by_the_sync_itself() {
-    let bed = still(calm());
+fn sync_takes_over_a_queued_job_of_a_dead_daemon() {
+    let bed = quiet_bed(calm());
     let daemon = busy(&bed);
     let first = bed.start_sync(&["--full", "--max-wait", "1s"]);
-    until("the daemon is at it", || !bed.log_of("/creators").is_empty());
+    until("the daemon runs the job", || !bed.log_of("/creators").is_empty());
     let second = bed.start_sync(&["--full", "--only", "videos"]);
-    until("the second waits", || {
+    until("the second job is queued", || {
         bed.number("SELECT count(*) FROM job WHERE state = 'queued'") == 1
     });
     first.wait().expect(75);
     daemon.process.kill();
     second.wait().expect(0);
     bed.compare_kind(Kind::Video);
-    // A daemon that starts later finds nothing that was done already.
+    // A daemon that starts later does not repeat finished work.
     bed.idle_daemon().stop();
     bed.compare();
 }
 
 #[test]
-fn a_job_that_a_stopped_daemon_left_is_done_by_the_sync_itself() {
-    let bed = still(calm());
+fn sync_takes_over_a_job_of_a_stopped_daemon() {
+    let bed = quiet_bed(calm());
     let daemon = busy(&bed);
     let sync = bed.start_sync(&["--full"]);
-    until("the daemon is at it", || !bed.log_of("/creators").is_empty());
+    until("the daemon runs the job", || !bed.log_of("/creators").is_empty());
     daemon.stop();
     sync.wait().expect(0);
     bed.compare();
 }
 
 #[test]
-fn a_job_in_the_middle_of_a_rate_limit_waits_quietly_and_leaves_signals_to_be_heard() {
-    let bed = still(calm());
+fn job_during_a_rate_limit_waits_without_using_the_cpu() {
+    let bed = quiet_bed(calm());
     let daemon = bed.idle_daemon();
     let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(2_000) };
     bed.control.fault(Fault::on("GET", "/overview", refuse));
     bed.sync(&["--full", "--only", "overview"]).expect(75);
-    daemon.news.wait_for_status("rate limited until");
+    daemon.notify.wait_for_status("rate limited until");
     bed.control.clear_log();
     let ticks = super::idle::cpu_ticks(daemon.process.id());
     bed.sync(&["--full", "--max-wait", "2s"]).expect(75);
     let spent = super::idle::cpu_ticks(daemon.process.id()) - ticks;
-    assert!(spent < 50, "{spent} hundredths of a second of work while there was nothing to do");
+    assert!(spent < 50, "{spent} ticks of CPU time while waiting");
     assert_eq!(bed.log().len(), 0);
     daemon.stop();
 }
 
 #[test]
-fn a_sync_beside_a_sync_is_75_also_after_a_daemon_was_killed() {
-    let bed = still(calm());
+fn sync_beside_a_sync_exits_75_after_a_killed_daemon() {
+    let bed = quiet_bed(calm());
     bed.idle_daemon().process.kill();
     let slow = Accident::Slow(Duration::from_secs(3));
     bed.control.fault(Fault::on("GET", "/creators", slow));
     bed.control.clear_log();
     let first = bed.start_sync(&["--full"]);
-    until("the first is at work", || !bed.log_of("/creators").is_empty());
+    until("the first sync has started", || !bed.log_of("/creators").is_empty());
     let second = bed.sync(&[]).expect(75);
     assert!(second.took < Duration::from_secs(3), "{second:#?}");
     first.wait().expect(0);

@@ -1,4 +1,4 @@
-//! Keys that are replaced and keys that stop working, while the daemon runs.
+//! Replaced and disabled keys while the daemon runs.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::stage::{Daemon, Wire, still};
+use super::harness::{Daemon, Wire, quiet_bed};
 use super::support::{Bed, KEY, calm, until};
 use crate::support::sandbox::SandboxKey;
 
 const NEW_KEY: &str = "the-new-key";
 
-/// A bed whose key is in a file.
+/// A bed that reads its key from a file.
 fn with_key_file() -> (Bed, PathBuf, tempfile::TempDir) {
-    let mut bed = still(calm());
+    let mut bed = quiet_bed(calm());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");
     std::fs::write(&file, KEY).unwrap();
@@ -32,18 +32,18 @@ fn add_key(bed: &Bed, organization_id: &str) {
     });
 }
 
-/// SIGHUP, until it is answered.
+/// Sends SIGHUP and waits until the reload is done.
 fn reload(daemon: &Daemon) {
-    let heard = daemon.news.times("READY=1").len();
+    let seen = daemon.notify.times("READY=1").len();
     daemon.process.signal(Signal::HUP);
-    daemon.news.wait_for_more("READY=1", heard);
-    let lines = daemon.news.lines();
+    daemon.notify.wait_for_more("READY=1", seen);
+    let lines = daemon.notify.lines();
     assert!(lines.contains(&"RELOADING=1".to_owned()), "{lines:#?}");
     assert!(lines.iter().any(|line| line.starts_with("MONOTONIC_USEC=")), "{lines:#?}");
 }
 
 #[test]
-fn a_new_key_of_the_same_organization_takes_over_at_sighup() {
+fn sighup_switches_to_a_new_key_of_the_organization() {
     let (bed, file, _folder) = with_key_file();
     let daemon = bed.idle_daemon();
     add_key(&bed, &SandboxKey::default().organization_id);
@@ -59,7 +59,7 @@ fn a_new_key_of_the_same_organization_takes_over_at_sighup() {
 }
 
 #[test]
-fn a_key_of_another_organization_is_refused_at_sighup_and_the_old_one_stays() {
+fn sighup_rejects_a_key_of_another_organization() {
     let (bed, file, _folder) = with_key_file();
     let daemon = bed.idle_daemon();
     add_key(&bed, "another-organization");
@@ -71,10 +71,10 @@ fn a_key_of_another_organization_is_refused_at_sighup_and_the_old_one_stays() {
 }
 
 #[test]
-fn a_key_that_does_not_work_or_cannot_be_read_leaves_the_old_one_in_place() {
+fn sighup_keeps_the_old_key_if_the_new_one_is_unusable() {
     let (mut bed, file, _folder) = with_key_file();
     let daemon = bed.idle_daemon();
-    // The syncs have a key of their own, to be let in at all.
+    // The syncs take their key from the environment, because the file's key is invalid.
     bed.variables.clear();
     std::fs::write(&file, "not-a-key-of-the-sandbox").unwrap();
     reload(&daemon);
@@ -86,17 +86,17 @@ fn a_key_that_does_not_work_or_cannot_be_read_leaves_the_old_one_in_place() {
 }
 
 #[test]
-fn a_key_disabled_while_it_runs_stops_the_polling_until_it_works_again() {
+fn disabled_key_pauses_polling_until_it_works() {
     let (bed, file, _folder) = with_key_file();
     let daemon = bed.idle_daemon();
     bed.control.set_key_enabled(KEY, false);
     bed.sync(&["--full", "--only", "overview"]).expect(77).says("the API refuses the key");
-    daemon.news.wait_for_status("the API refuses the key");
+    daemon.notify.wait_for_status("the API refuses the key");
     assert!(bed.text("SELECT condition FROM instance").contains("replace the key and reload"));
-    let asked = bed.log().len();
+    let requests = bed.log().len();
 
-    // Neither a job nor a call makes it ask with a key that is known to be refused; a job is told so at
-    // once, rather than when it has waited in vain.
+    // Neither a job nor a signal sends a request with a key that is known to be refused. A job fails
+    // immediately.
     let job = bed.sync(&["--json"]).expect(77).says("the API refuses the key");
     assert!(job.took < Duration::from_secs(5), "{job:#?}");
     assert_eq!(
@@ -104,14 +104,14 @@ fn a_key_disabled_while_it_runs_stops_the_polling_until_it_works_again() {
         (&77.into(), &"key_refused".into())
     );
     daemon.process.signal(Signal::USR1);
-    until("it answers", || daemon.process.stderr().contains("daemon summary"));
-    assert_eq!(bed.log().len(), asked, "nothing is asked between probes");
+    until("the state is logged", || daemon.process.stderr().contains("daemon summary"));
+    assert_eq!(bed.log().len(), requests, "no request between probes");
 
-    // Jobs are done again as soon as there is a key that works.
+    // Jobs run again once a valid key is loaded.
     add_key(&bed, &SandboxKey::default().organization_id);
     std::fs::write(&file, NEW_KEY).unwrap();
     reload(&daemon);
-    daemon.news.wait_for_status("idle until");
+    daemon.notify.wait_for_status("idle until");
     bed.sync_well(&["--full"]);
     bed.control.set_key_enabled(KEY, true);
     bed.compare();
@@ -119,36 +119,34 @@ fn a_key_disabled_while_it_runs_stops_the_polling_until_it_works_again() {
 }
 
 #[test]
-fn a_reload_during_an_outage_takes_up_the_settings_and_the_key_when_it_can_be_verified() {
+fn reload_in_an_outage_defers_only_the_new_key() {
     let (mut bed, file, folder) = with_key_file();
     let config = folder.path().join("config.toml");
     std::fs::write(&config, "freshness_target = \"5m\"\n").unwrap();
     let mut wire = Wire::to(&mut bed);
     let mut command = bed.command(&["run"]);
     command.arg("--config").arg(&config);
-    let daemon = bed.start_daemon_by(command);
-    daemon.news.wait_for("STATUS=idle until");
+    let daemon = bed.start_daemon_with(command);
+    daemon.notify.wait_for("STATUS=idle until");
 
     wire.cut();
     add_key(&bed, &SandboxKey::default().organization_id);
     std::fs::write(&file, NEW_KEY).unwrap();
     std::fs::write(&config, "freshness_target = \"7m\"\n").unwrap();
     reload(&daemon);
-    until("it says what is the matter", || {
+    until("the reload failure is logged", || {
         daemon.process.stderr().contains("new key not verified")
     });
     assert!(!daemon.process.stderr().contains("the key does not work"));
-    daemon.news.wait_for_status("idle until");
-    until("the settings are in force", || {
-        bed.number("SELECT batch_delay_s FROM instance") == 7 * 60
-    });
+    daemon.notify.wait_for_status("idle until");
+    until("the settings are in use", || bed.number("SELECT batch_delay_s FROM instance") == 7 * 60);
 
     wire.repair();
-    // The old key works until the new one is taken up, which is tried again after a minute.
+    // The old key stays in use until the new one is verified, which is retried after a minute.
     bed.sync_well(&["--full", "--only", "overview"]);
     assert_eq!(bed.text("SELECT api_key_name FROM instance"), "sandbox");
     daemon.process.signal(Signal::HUP);
-    until("the new key is taken up", || {
+    until("the new key is in use", || {
         bed.text("SELECT api_key_name FROM instance") == "the new one"
     });
     daemon.stop();

@@ -1,15 +1,15 @@
-//! The listener: numbers for Prometheus, and whether all is well.
+//! The HTTP listener: Prometheus metrics and health checks.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use super::stage::{Daemon, Wire, still};
+use super::harness::{Daemon, Wire, quiet_bed};
 use super::support::{calm, until};
 
-/// Where the daemon says that it listens.
+/// The address that the daemon logs.
 fn address(daemon: &Daemon) -> SocketAddr {
     let mut found = None;
-    until("it listens", || {
+    until("the listener is up", || {
         let log = daemon.process.stderr();
         let line = log.lines().find(|line| line.contains("listening"));
         let word = line.and_then(|line| line.split("address=").nth(1));
@@ -19,7 +19,7 @@ fn address(daemon: &Daemon) -> SocketAddr {
     found.unwrap()
 }
 
-/// Status and body.
+/// Returns status and body.
 fn get(address: SocketAddr, path: &str) -> (u16, String) {
     answer(ask(address, "localhost", path))
 }
@@ -30,7 +30,7 @@ fn ask(address: SocketAddr, host: &str, path: &str) -> TcpStream {
     stream
 }
 
-/// Reads to the end of the connection, which is closed after one answer.
+/// Reads the answer; the server closes the connection after it.
 fn answer(mut stream: TcpStream) -> (u16, String) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -39,23 +39,23 @@ fn answer(mut stream: TcpStream) -> (u16, String) {
 }
 
 #[test]
-fn it_tells_what_is_known_and_nothing_of_what_was_not_yet() {
-    let mut bed = still(calm());
+fn metrics_omit_values_not_known_yet() {
+    let mut bed = quiet_bed(calm());
     bed.set("CREATORMIRROR_LISTEN", "127.0.0.1:0");
     let mut wire = Wire::to(&mut bed);
     wire.cut();
     let daemon = bed.start_daemon();
     let address = address(&daemon);
-    daemon.news.wait_for("READY=1");
+    daemon.notify.wait_for("READY=1");
     let (status, metrics) = get(address, "/metrics");
     assert_eq!(status, 200, "{metrics}");
     assert!(metrics.contains("creatormirror_api_up 0"), "{metrics}");
-    // No pass has ended yet: an instant that never was would look like 1970.
+    // No run has finished: a timestamp of 0 would look like 1970.
     assert!(!metrics.contains("creatormirror_last_run_timestamp_seconds "), "{metrics}");
     assert_eq!((get(address, "/healthz").0, get(address, "/readyz").0), (200, 503));
 
     wire.repair();
-    daemon.news.wait_for("STATUS=idle until");
+    daemon.notify.wait_for("STATUS=idle until");
     let (_, metrics) = get(address, "/metrics");
     let line = |name: &str| {
         let found = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
@@ -64,7 +64,7 @@ fn it_tells_what_is_known_and_nothing_of_what_was_not_yet() {
     assert_eq!(line("creatormirror_api_up"), "1");
     let at: i64 = line("creatormirror_last_run_timestamp_seconds").parse().unwrap();
     assert!((chrono::Utc::now().timestamp() - at).abs() < 600, "{at}");
-    // What describes a family goes by the name of its samples, as parsers of the text format want it.
+    // In the text format, `# TYPE` uses the name of the samples, including `_total`.
     for family in ["requests_total counter", "build_info gauge", "run_duration_seconds histogram"] {
         assert!(metrics.contains(&format!("# TYPE creatormirror_{family}\n")), "{metrics}");
     }
@@ -73,9 +73,10 @@ fn it_tells_what_is_known_and_nothing_of_what_was_not_yet() {
     daemon.stop();
 }
 
+/// Protects against DNS rebinding by web pages.
 #[test]
-fn a_web_page_that_points_its_own_name_at_loopback_is_refused() {
-    let mut bed = still(calm());
+fn rejects_requests_for_other_host_names() {
+    let mut bed = quiet_bed(calm());
     bed.set("CREATORMIRROR_LISTEN", "127.0.0.1:0");
     let daemon = bed.idle_daemon();
     let address = address(&daemon);
@@ -87,8 +88,8 @@ fn a_web_page_that_points_its_own_name_at_loopback_is_refused() {
 }
 
 #[test]
-fn many_scrapes_at_once_are_all_answered_and_take_little_memory() {
-    let mut bed = still(calm());
+fn serves_200_concurrent_scrapes_in_little_memory() {
+    let mut bed = quiet_bed(calm());
     bed.set("CREATORMIRROR_LISTEN", "127.0.0.1:0");
     let daemon = bed.idle_daemon();
     let address = address(&daemon);
@@ -100,8 +101,8 @@ fn many_scrapes_at_once_are_all_answered_and_take_little_memory() {
     };
     assert_eq!(get(address, "/metrics").0, 200);
     let before = peak_kib();
-    let asked: Vec<_> = (0..200).map(|_| ask(address, "localhost", "/metrics")).collect();
-    assert!(asked.into_iter().all(|stream| answer(stream).0 == 200));
+    let requests: Vec<_> = (0..200).map(|_| ask(address, "localhost", "/metrics")).collect();
+    assert!(requests.into_iter().all(|stream| answer(stream).0 == 200));
     let (after, more) = (peak_kib(), peak_kib() - before);
     assert!(more < 16 * 1024, "{before} KiB, then {after} KiB");
     daemon.stop();

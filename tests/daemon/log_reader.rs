@@ -1,4 +1,4 @@
-//! Whoever reads stderr has stopped reading: nothing waits for it.
+//! A log reader that stops reading stderr must not block the program.
 
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter};
 use std::process::{Child, Command, ExitStatus};
@@ -9,11 +9,11 @@ use creatormirror::model::Kind;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::stage::{STOP_MAX, still};
+use super::harness::{STOP_MAX, quiet_bed};
 use super::support::{BINARY, Bed, KEY, TIMEOUT, calm, until};
 use crate::support::sandbox::SandboxSettings;
 
-/// A pipe that is full.
+/// A pipe without room for another byte.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = std::io::pipe().unwrap();
     let flags = rustix::fs::fcntl_getfl(&writer).unwrap();
@@ -28,7 +28,7 @@ fn spawn(mut command: Command, stderr: PipeWriter) -> Child {
     command.stdout(std::process::Stdio::null()).stderr(stderr).spawn().unwrap()
 }
 
-/// Waits for its end, which must come in time.
+/// Waits for the exit, which must be within `STOP_MAX`.
 #[track_caller]
 fn ends_in_time(mut child: Child) -> ExitStatus {
     let begun = Instant::now();
@@ -39,16 +39,16 @@ fn ends_in_time(mut child: Child) -> ExitStatus {
         std::thread::sleep(Duration::from_millis(5));
     }
     child.kill().unwrap();
-    panic!("it does not end");
+    panic!("the process does not exit");
 }
 
 fn terminate(child: &Child) {
     kill_process(Pid::from_child(child), Signal::TERM).unwrap();
 }
 
-/// Waits until the mirror is whole and the daemon has nothing more to do.
+/// Waits until everything is mirrored and the daemon is idle.
 fn wait_for_mirror(bed: &Bed) {
-    until("all is mirrored", || {
+    until("everything is mirrored", || {
         bed.database().exists()
             && bed.log_of("/overview").len() == 1
             && bed.text("SELECT condition FROM instance").starts_with("idle until")
@@ -56,9 +56,9 @@ fn wait_for_mirror(bed: &Bed) {
 }
 
 #[test]
-fn a_daemon_whose_log_is_not_read_works_and_stops_in_time() {
+fn works_and_stops_while_its_log_is_not_read() {
     for signal in [Signal::TERM, Signal::INT] {
-        let bed = still(calm());
+        let bed = quiet_bed(calm());
         let (reader, writer) = full_pipe();
         let child = spawn(bed.command(&["run", "--log-level", "trace"]), writer);
         wait_for_mirror(&bed);
@@ -71,40 +71,40 @@ fn a_daemon_whose_log_is_not_read_works_and_stops_in_time() {
 }
 
 #[test]
-fn dropped_lines_are_counted_and_told_when_the_reader_is_back() {
-    let bed = still(SandboxSettings { videos: 3_000, account_videos: 3_000, ..calm() });
+fn reports_dropped_lines_once_the_reader_resumes() {
+    let bed = quiet_bed(SandboxSettings { videos: 3_000, account_videos: 3_000, ..calm() });
     let (reader, writer) = full_pipe();
     let child = spawn(bed.command(&["run", "--log-level", "trace"]), writer);
     wait_for_mirror(&bed);
-    // A request is some kilobytes at this level: more than is kept for a reader.
+    // At this log level a request writes some kilobytes, more than the buffer holds.
     for _ in 0..8 {
         bed.sync_well(&["--full"]);
     }
-    let (sender, heard) = mpsc::channel();
+    let (sender, lines) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(reader).split(b'\n') {
             let line = String::from_utf8_lossy(&line.unwrap()).into_owned();
             let _ = sender.send(line);
         }
     });
-    // It is told once there is room for it, and from then on every line arrives.
+    // The count is logged once there is room for it; every later line arrives.
     let next = |what: &str| loop {
-        let line = heard.recv_timeout(TIMEOUT).unwrap_or_else(|_| panic!("no `{what}`"));
+        let line = lines.recv_timeout(TIMEOUT).unwrap_or_else(|_| panic!("no `{what}`"));
         if line.contains(what) {
             return line;
         }
     };
-    let told = next("log lines dropped");
-    let lines: u64 = told.rsplit_once("lines=").unwrap().1.parse().unwrap();
-    assert!(lines > 0, "{told}");
+    let notice = next("log lines dropped");
+    let lines: u64 = notice.rsplit_once("lines=").unwrap().1.parse().unwrap();
+    assert!(lines > 0, "{notice}");
     terminate(&child);
     assert_eq!(ends_in_time(child).code(), Some(0));
     next(" stopped");
 }
 
 #[test]
-fn an_error_at_the_end_does_not_wait_for_its_reader() {
-    let bed = still(calm());
+fn final_error_does_not_wait_for_the_log_reader() {
+    let bed = quiet_bed(calm());
     bed.control.rotate_key(KEY, "another-key");
     let (reader, writer) = full_pipe();
     let child = spawn(bed.command(&["sync", "--log-level", "trace"]), writer);

@@ -1,42 +1,42 @@
-//! Up to READY, or not.
+//! Startup up to READY=1, or to a failure.
 
 use std::time::{Duration, Instant};
 
-use super::stage::{ServiceState, Wire, still};
+use super::harness::{NotifySocket, Wire, quiet_bed};
 use super::support::{KEY, calm, until};
 use crate::support::sandbox::{Accident, Fault, FaultBody, RetryAfter};
 
 #[test]
-fn it_is_ready_once_whoami_has_answered() {
-    let bed = still(calm());
+fn ready_after_whoami_answers() {
+    let bed = quiet_bed(calm());
     let slow = Duration::from_millis(1_500);
     bed.control.fault(Fault::on("GET", "/whoami", Accident::Slow(slow)));
     let started = Instant::now();
     let daemon = bed.start_daemon();
-    daemon.news.wait_for("READY=1");
+    daemon.notify.wait_for("READY=1");
     assert!(started.elapsed() >= slow, "ready after {:?}", started.elapsed());
-    assert!(!daemon.news.lines().iter().any(|line| line.contains("unreachable")));
-    daemon.news.wait_for("STATUS=idle until");
+    assert!(!daemon.notify.lines().iter().any(|line| line.contains("unreachable")));
+    daemon.notify.wait_for("STATUS=idle until");
     bed.compare();
     daemon.stop();
 }
 
 #[test]
-fn an_abstract_notify_socket_is_told_that_it_is_ready() {
-    let bed = still(calm());
-    let daemon = bed.start_daemon_told(bed.command(&["run"]), ServiceState::listen_abstractly());
-    daemon.news.wait_for("READY=1");
-    daemon.news.wait_for("STATUS=idle until");
+fn notifies_an_abstract_socket() {
+    let bed = quiet_bed(calm());
+    let daemon = bed.start_daemon_on(bed.command(&["run"]), NotifySocket::bind_abstract());
+    daemon.notify.wait_for("READY=1");
+    daemon.notify.wait_for("STATUS=idle until");
     assert!(!daemon.stop().stderr.contains("cannot notify"));
 }
 
 #[test]
-fn a_notify_socket_that_is_not_there_is_warned_about_once() {
-    let bed = still(calm());
+fn warns_once_about_a_missing_notify_socket() {
+    let bed = quiet_bed(calm());
     let mut command = bed.command(&["run"]);
-    command.env("NOTIFY_SOCKET", "@creatormirror-nobody-listens");
+    command.env("NOTIFY_SOCKET", "@creatormirror-no-listener");
     let process = bed.start(command);
-    until("it has synced", || {
+    until("the first run has finished", || {
         process.stderr().contains("cannot notify") && !bed.log_of("/meta").is_empty()
     });
     process.signal(rustix::process::Signal::TERM);
@@ -45,49 +45,49 @@ fn a_notify_socket_that_is_not_there_is_warned_about_once() {
 }
 
 #[test]
-fn a_boot_during_an_outage_succeeds_and_the_mirror_fills_when_it_is_over() {
-    let mut bed = still(calm());
+fn starts_during_an_outage_and_syncs_after_it() {
+    let mut bed = quiet_bed(calm());
     let mut wire = Wire::to(&mut bed);
     wire.cut();
     let daemon = bed.start_daemon();
-    daemon.news.wait_for("READY=1");
-    let lines = daemon.news.lines();
+    daemon.notify.wait_for("READY=1");
+    let lines = daemon.notify.lines();
     let (ready, status) = (at(&lines, "READY=1"), at(&lines, "STATUS=the API is unreachable"));
-    assert!(status < ready, "STATUS does not say why: {lines:#?}");
+    assert!(status < ready, "STATUS does not name the reason: {lines:#?}");
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 0);
     wire.repair();
-    daemon.news.wait_for("STATUS=idle until");
+    daemon.notify.wait_for("STATUS=idle until");
     bed.compare();
     daemon.stop();
 }
 
 #[test]
-fn a_rate_limit_at_the_start_is_no_reason_not_to_be_ready() {
-    // Longer than anybody waits, and one that a run would sit out.
+fn ready_while_rate_limited() {
+    // Longer than `max_wait`, and a wait that a run would accept.
     for seconds in [3_600, 120] {
-        let bed = still(calm());
+        let bed = quiet_bed(calm());
         let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(seconds) };
         bed.control.fault(Fault::on("GET", "/whoami", refuse));
         let daemon = bed.start_daemon();
-        daemon.news.wait_for("READY=1");
-        let lines = daemon.news.lines();
+        daemon.notify.wait_for("READY=1");
+        let lines = daemon.notify.lines();
         assert!(at(&lines, "STATUS=rate limited until") < at(&lines, "READY=1"), "{lines:#?}");
-        assert_eq!(bed.log().len(), 1, "nothing is asked before Retry-After is over");
+        assert_eq!(bed.log().len(), 1, "no request before Retry-After is over");
         daemon.stop();
     }
 }
 
 #[test]
-fn a_block_page_at_the_start_is_an_outage_and_no_refused_key() {
+fn block_page_at_start_is_an_outage() {
     for code in [401, 403] {
-        let bed = still(calm());
+        let bed = quiet_bed(calm());
         let body = FaultBody::Raw("text/html", "<html>Attention required!</html>");
         let page = Accident::Status { code, body, headers: Vec::new() };
         bed.control.fault(Fault::on("*", "/*", page).forever());
         let daemon = bed.start_daemon();
-        daemon.news.wait_for("READY=1");
+        daemon.notify.wait_for("READY=1");
         bed.control.clear_faults();
-        daemon.news.wait_for("STATUS=idle until");
+        daemon.notify.wait_for("STATUS=idle until");
         bed.compare();
         daemon.stop();
     }
@@ -99,8 +99,8 @@ fn at(lines: &[String], start: &str) -> usize {
 }
 
 #[test]
-fn a_key_that_is_refused_at_the_start_is_77() {
-    let bed = still(calm());
+fn refused_key_at_start_exits_77() {
+    let bed = quiet_bed(calm());
     bed.control.set_key_enabled(KEY, false);
     for disabled in [true, false] {
         if !disabled {
@@ -108,35 +108,35 @@ fn a_key_that_is_refused_at_the_start_is_77() {
         }
         let daemon = bed.start_daemon();
         let run = daemon.process.wait().expect(77).says("the API refuses the key");
-        assert!(!daemon.news.has("READY=1"), "{run:#?}");
+        assert!(!daemon.notify.has("READY=1"), "{run:#?}");
         assert!(!run.stderr.contains(KEY), "{run:#?}");
     }
 }
 
 #[test]
-fn a_key_of_another_organization_at_the_start_is_77_and_nothing_is_written() {
-    let bed = still(calm());
+fn key_of_another_organization_exits_77_without_writing() {
+    let bed = quiet_bed(calm());
     bed.idle_daemon().stop();
     let before = bed.content();
     bed.control.set_key_organization(KEY, "another-organization");
     let daemon = bed.start_daemon();
     daemon.process.wait().expect(77).says("belongs to organization another-organization");
-    assert!(!daemon.news.has("READY=1"));
+    assert!(!daemon.notify.has("READY=1"));
     assert_eq!(bed.content(), before);
 }
 
 #[test]
-fn a_second_daemon_is_told_to_try_again_and_asks_nothing() {
-    let bed = still(calm());
+fn second_daemon_exits_75_without_requests() {
+    let bed = quiet_bed(calm());
     let first = bed.idle_daemon();
     bed.control.clear_log();
     let second = bed.start_daemon();
     second.process.wait().expect(75);
-    assert!(!second.news.has("READY=1"));
+    assert!(!second.notify.has("READY=1"));
     assert_eq!(bed.log().len(), 0);
     first.stop();
-    // The lock went with the first.
+    // The first daemon's lock is released.
     let third = bed.start_daemon();
-    until("the third is ready", || third.news.has("READY=1"));
+    until("the third daemon is ready", || third.notify.has("READY=1"));
     third.stop();
 }

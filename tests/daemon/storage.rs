@@ -1,4 +1,4 @@
-//! A full disk and a busy database: writing pauses, and goes on where it was.
+//! A full disk and a locked database: writing pauses, and resumes where it stopped.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use creatormirror::model::Kind;
 
-use super::stage::{Daemon, still};
+use super::harness::{Daemon, quiet_bed};
 use super::support::{Bed, calm, skip, until};
 use crate::support::sandbox::{Accident, Fault};
 
-/// Size of the disk that fills up.
+/// Size of the small disk.
 const DISK: &str = "size=24m";
-const NAME: &str = "somebody new";
+const NAME: &str = "New Creator";
 
-/// How to give a command a mount of its own here: as root, or in a user namespace.
+/// The `unshare` arguments that permit mounts here: as root, or in a user namespace.
 fn unshare() -> Option<&'static [&'static str]> {
     let ways: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
     ways.into_iter().find(|way| {
@@ -27,20 +27,20 @@ fn unshare() -> Option<&'static [&'static str]> {
     })
 }
 
-/// A daemon whose database is on a small disk of its own, under the usual name, and where that disk is
-/// seen from here for as long as the daemon lives.
-fn on_a_small_disk(bed: &Bed, way: &[&str]) -> (Daemon, PathBuf) {
+/// Starts a daemon with a small tmpfs over the database's folder. Returns the path of that tmpfs as
+/// seen from outside its mount namespace, valid while the daemon runs.
+fn start_on_small_disk(bed: &Bed, way: &[&str]) -> (Daemon, PathBuf) {
     let mount = r#"mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@""#;
     let mut command = Command::new("unshare");
     command.args(way).args(["sh", "-c", mount, "sh", DISK]).arg(bed.folder());
-    let daemon = bed.start_daemon_by(wrapped(command, bed.command(&["run"])));
+    let daemon = bed.start_daemon_with(wrapped(command, bed.command(&["run"])));
     let inside = bed.folder().strip_prefix("/").unwrap();
     let seen_at = Path::new(&format!("/proc/{}/root", daemon.process.id())).join(inside);
-    daemon.news.wait_for("STATUS=idle until");
+    daemon.notify.wait_for("STATUS=idle until");
     (daemon, seen_at)
 }
 
-/// Runs a command where that daemon runs.
+/// Runs a command in the daemon's mount namespace.
 fn beside(daemon: &Daemon, way: &[&str], command: Command) {
     let process = daemon.process.id().to_string();
     let mut enter = Command::new("nsenter");
@@ -52,7 +52,7 @@ fn beside(daemon: &Daemon, way: &[&str], command: Command) {
     assert!(output.status.success(), "{output:#?}");
 }
 
-/// A command by way of another, which finds its programs.
+/// Runs `command` by way of `by`, keeping PATH.
 fn wrapped(mut by: Command, command: Command) -> Command {
     by.arg(command.get_program())
         .args(command.get_args())
@@ -62,7 +62,7 @@ fn wrapped(mut by: Command, command: Command) -> Command {
     by
 }
 
-/// Takes up what is left of the disk.
+/// Fills the rest of the disk.
 fn fill(folder: &Path) -> PathBuf {
     let path = folder.join("ballast");
     let mut file = std::fs::File::create(&path).unwrap();
@@ -72,47 +72,49 @@ fn fill(folder: &Path) -> PathBuf {
     path
 }
 
-/// The entry was done, once.
+/// Asserts that the queued creator was created exactly once.
 #[track_caller]
-fn is_done_once(bed: &Bed) {
+fn expect_created_once(bed: &Bed) {
     assert_eq!(bed.text("SELECT state FROM outbox_log"), "succeeded");
     let rows = bed.control.rows(Kind::Creator);
     assert_eq!(rows.iter().filter(|row| row["name"] == NAME).count(), 1);
 }
 
 #[test]
-fn a_full_disk_pauses_it_and_loses_nothing_of_the_outbox() {
-    let test = "a_full_disk_pauses_it_and_loses_nothing_of_the_outbox";
-    let Some(way) = unshare() else { return skip(test, "no mount can be made here") };
-    let bed = still(calm());
-    let (daemon, disk) = on_a_small_disk(&bed, way);
-    // While the answer to a write is on its way, the disk fills up.
+fn full_disk_pauses_writing_and_keeps_the_outbox() {
+    let test = "full_disk_pauses_writing_and_keeps_the_outbox";
+    let Some(way) = unshare() else { return skip(test, "mounting is not permitted") };
+    let bed = quiet_bed(calm());
+    let (daemon, disk) = start_on_small_disk(&bed, way);
+    // The disk fills up while the answer to a write is in flight.
     bed.control.fault(Fault::on("POST", "/creators", Accident::Slow(Duration::from_secs(1))));
     beside(&daemon, way, bed.command(&["track", "creator", NAME]));
-    until("it is sent", || bed.log().iter().any(|entry| entry.method == "POST"));
+    until("the write is sent", || bed.log().iter().any(|entry| entry.method == "POST"));
     let ballast = fill(&disk);
     daemon
-        .news
+        .notify
         .wait_for_status("cannot write the database: database error: database or disk is full");
-    until("it is logged", || daemon.process.stderr().contains("cannot write the database"));
-    // It waits in peace: the API is not asked for what could not be kept.
-    let asked = bed.log().len();
+    until("the failure is logged", || {
+        daemon.process.stderr().contains("cannot write the database")
+    });
+    // No requests are sent whose answers could not be stored.
+    let requests = bed.log().len();
     std::thread::sleep(Duration::from_secs(2));
-    assert!(bed.log().len() <= asked + 1, "{:#?}", bed.log());
+    assert!(bed.log().len() <= requests + 1, "{:#?}", bed.log());
 
     std::fs::remove_file(ballast).unwrap();
-    daemon.news.wait_for_status("idle until");
-    until("the entry is settled", || {
+    daemon.notify.wait_for_status("idle until");
+    until("the entry is finished", || {
         copy(&disk, &bed);
         bed.text("SELECT state FROM outbox_log") == "succeeded"
     });
-    is_done_once(&bed);
+    expect_created_once(&bed);
     bed.compare();
     bed.is_sound();
     daemon.stop();
 }
 
-/// Takes a copy of the database, to look at.
+/// Copies the database out of the small disk to inspect it.
 fn copy(disk: &Path, bed: &Bed) {
     let _ = std::fs::remove_file(bed.folder().join("mirror.db-shm"));
     for name in ["mirror.db", "mirror.db-wal"] {
@@ -121,25 +123,25 @@ fn copy(disk: &Path, bed: &Bed) {
 }
 
 #[test]
-fn a_database_that_another_process_holds_pauses_it_and_loses_nothing_of_the_outbox() {
-    let bed = still(calm());
+fn locked_database_pauses_writing_and_keeps_the_outbox() {
+    let bed = quiet_bed(calm());
     let daemon = bed.idle_daemon();
     bed.start(bed.command(&["track", "creator", NAME])).wait().expect(0);
     let holder = bed.db_to_write();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
-    // Longer than a statement waits.
-    daemon.news.wait_for_status("cannot write the database: database error: database is locked");
+    // Longer than the busy timeout of a statement.
+    daemon.notify.wait_for_status("cannot write the database: database error: database is locked");
     assert!(bed.control.rows(Kind::Creator).iter().all(|row| row["name"] != NAME));
     holder.execute_batch("ROLLBACK").unwrap();
-    daemon.news.wait_for_status("idle until");
-    is_done_once(&bed);
+    daemon.notify.wait_for_status("idle until");
+    expect_created_once(&bed);
     bed.sync_well(&["--full"]);
     bed.compare();
     daemon.stop();
 }
 
-/// A daemon that has nothing to do, and what it does when this happens to its files.
-fn ended_by(bed: &Bed, happens: impl FnOnce(&Path)) {
+/// Starts an idle daemon, calls `happens` on its folder, and expects exit code 74.
+fn expect_exit_74_after(bed: &Bed, happens: impl FnOnce(&Path)) {
     let copy = bed.folder().join("copy.db");
     let daemon = bed.idle_daemon();
     bed.start(bed.command(&["backup", copy.to_str().unwrap()])).wait().expect(0);
@@ -148,12 +150,12 @@ fn ended_by(bed: &Bed, happens: impl FnOnce(&Path)) {
 }
 
 #[test]
-fn a_database_that_is_deleted_under_it_ends_it() {
+fn deleted_database_exits_74() {
     for names in
         [&["mirror.db"][..], &["mirror.db-wal"], &["mirror.db", "mirror.db-wal", "mirror.db-shm"]]
     {
-        let bed = still(calm());
-        ended_by(&bed, |_| {
+        let bed = quiet_bed(calm());
+        expect_exit_74_after(&bed, |_| {
             for name in names {
                 std::fs::remove_file(bed.folder().join(name)).unwrap();
             }
@@ -165,11 +167,11 @@ fn a_database_that_is_deleted_under_it_ends_it() {
 }
 
 #[test]
-fn a_database_that_is_replaced_under_it_ends_it_and_the_new_file_is_left_alone() {
+fn replaced_database_exits_74_and_is_not_modified() {
     for way in ["moved", "copied"] {
-        let bed = still(calm());
+        let bed = quiet_bed(calm());
         let mut expected = Vec::new();
-        ended_by(&bed, |copy| {
+        expect_exit_74_after(&bed, |copy| {
             expected = std::fs::read(copy).unwrap();
             let done = match way {
                 "moved" => std::fs::rename(copy, bed.database()),
@@ -178,7 +180,7 @@ fn a_database_that_is_replaced_under_it_ends_it_and_the_new_file_is_left_alone()
             done.unwrap();
         });
         assert!(std::fs::read(bed.database()).unwrap() == expected, "{way}");
-        // Its log is still there, and is not the new file's.
+        // The old write-ahead log is left, and does not belong to the new file.
         bed.sync(&[]).expect(74).says("creatormirror restore");
         let kept = bed.folder().join("kept.db");
         std::fs::rename(bed.database(), &kept).unwrap();

@@ -1,4 +1,4 @@
-//! Exports to a bucket, on a server that speaks S3 and checks signatures.
+//! Exports to an S3 server that checks signatures.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -18,7 +18,7 @@ use super::{export, files, mirror};
 const KEY_ID: &str = "AKIAEXPORTTEST";
 const SECRET: &str = "a/secret+that/nobody+may/see";
 
-/// An S3 server whose buckets are folders.
+/// An S3 server that stores buckets as folders.
 struct Server {
     child: Child,
     root: TempDir,
@@ -26,7 +26,7 @@ struct Server {
 }
 
 impl Server {
-    /// Starts one with an empty bucket; `None` where there is none to start.
+    /// Starts a server with an empty bucket; `None` if the program is not installed.
     fn start() -> Option<Self> {
         let program = tools::tool("s3s-fs")?;
         let root = tempfile::tempdir().unwrap();
@@ -46,7 +46,7 @@ impl Server {
         let line = line.unwrap().unwrap();
         let address = &line[line.find("http://").unwrap()..];
         let address = address.split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
-        // Or it stops when nobody reads what it says.
+        // Keep reading, or the server blocks on its output.
         std::thread::spawn(move || lines.for_each(drop));
         Some(Self { child, root, address })
     }
@@ -82,19 +82,19 @@ fn manifest(root: &Path) -> Value {
 }
 
 #[test]
-fn a_bucket_holds_what_a_folder_would() {
+fn bucket_holds_the_same_files_as_a_folder() {
     let Some(server) = Server::start() else { return };
     let (bed, local) = mirror();
     let out = "s3://warehouse/some/where/";
     let run = upload(&bed, &server.address, SECRET, out, &[]).expect(0);
-    assert!(!run.stderr.contains(SECRET) && !run.stderr.contains(KEY_ID), "a secret is told");
+    assert!(!run.stderr.contains(SECRET) && !run.stderr.contains(KEY_ID), "a secret was printed");
     export(&bed, "parquet", local.path(), &[]);
     let root = server.bucket().join("some/where");
     let names = |root: &Path| files(root).into_keys().collect::<Vec<_>>();
     assert_eq!(names(&root), names(local.path()));
     let months = |root: &Path| manifest(root)["tables"]["video_growth"]["months"].clone();
     assert_eq!(months(&root), months(local.path()));
-    // Again: one month has changed, one is gone, the others are not sent.
+    // Again: one month is changed, one is deleted, the others are not uploaded.
     bed.db_to_write()
         .execute_batch(
             "UPDATE video_scrape SET view_count = 5 WHERE video = 3 AND at_s >= unixepoch('2024-03-01');
@@ -119,10 +119,10 @@ fn a_bucket_holds_what_a_folder_would() {
 }
 
 #[test]
-fn large_files_go_in_parts() {
+fn uploads_large_files_in_parts() {
     let Some(server) = Server::start() else { return };
     let (bed, _) = mirror();
-    // Text that does not compress, longer than a part.
+    // Incompressible text, longer than a part.
     bed.db_to_write()
         .execute_batch("UPDATE video SET description = hex(randomblob(180000)) WHERE row_id < 60")
         .unwrap();
@@ -131,7 +131,7 @@ fn large_files_go_in_parts() {
     let bytes = std::fs::read(&path).unwrap();
     assert!(bytes.len() > 9 << 20, "{} bytes are one part", bytes.len());
     assert_eq!(manifest(&server.bucket())["tables"]["videos"]["files"][0]["bytes"], bytes.len());
-    // Put together again in the right order, it can be read to its end.
+    // The parts are in order if the file can be read.
     let reader = SerializedFileReader::new(Bytes::from(bytes)).unwrap();
     let mut characters = 0;
     for row in reader.get_row_iter(None).unwrap() {
@@ -147,7 +147,7 @@ fn large_files_go_in_parts() {
 }
 
 #[test]
-fn a_bucket_that_cannot_be_used_is_told_without_secrets() {
+fn bucket_errors_do_not_print_secrets() {
     let Some(server) = Server::start() else { return };
     let (bed, _) = mirror();
     let wrong = "another/secret+that/nobody+sees";
@@ -156,7 +156,7 @@ fn a_bucket_that_cannot_be_used_is_told_without_secrets() {
     let run = upload(&bed, &server.address, SECRET, "s3://nowhere/x", &["videos"]).expect(74);
     run.says("s3://nowhere/x");
     assert_eq!(files(&server.bucket()).len(), 0);
-    // Somebody else's object in the way.
+    // A foreign object at the target path.
     std::fs::create_dir_all(server.bucket().join("x/videos")).unwrap();
     let mine = server.bucket().join("x/videos/part-0.parquet");
     File::create(&mine).unwrap().write_all(b"mine").unwrap();
@@ -166,7 +166,7 @@ fn a_bucket_that_cannot_be_used_is_told_without_secrets() {
 }
 
 #[test]
-fn addresses_that_are_none_are_refused() {
+fn rejects_unsupported_addresses() {
     let (bed, _) = mirror();
     for out in ["gs://bucket/x", "s3://", "https://bucket/x"] {
         upload(&bed, "http://127.0.0.1:1", SECRET, out, &["videos"]).expect(78).says(out);
@@ -174,9 +174,9 @@ fn addresses_that_are_none_are_refused() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_ends_it() {
+fn unreachable_server_exits_74() {
     let (bed, _) = mirror();
-    // Free a moment ago.
+    // A port that was just released.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let endpoint = format!("http://127.0.0.1:{port}");
     let run = upload(&bed, &endpoint, SECRET, "s3://warehouse/x", &["videos"]).expect(74);

@@ -1,4 +1,4 @@
-"""Reads tables of an export with DuckDB: every row, in a form that compares exactly."""
+"""Reads tables of an export with DuckDB: every row, in a form for exact comparison."""
 
 import json
 import struct

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{MOVING, TABLES, export, held, manifest, mirror};
 
 #[test]
-fn csv_says_what_the_database_says() {
+fn csv_matches_the_database() {
     let (bed, out) = mirror();
     export(&bed, "csv", out.path(), &[]);
     for table in TABLES {
@@ -32,16 +32,16 @@ fn csv_says_what_the_database_says() {
             }
         }
     }
-    // Nothing and empty text are two things, which readers that care can tell apart.
+    // NULL and empty text differ for readers that distinguish them.
     let text = std::fs::read_to_string(out.path().join("videos.csv")).unwrap();
     assert!(text.contains(",\"\","), "no empty text");
     assert!(text.contains(",,"), "no NULL");
-    assert!(!text.replace("\r\n", "").contains('\r'), "a line that ends otherwise");
+    assert!(!text.replace("\r\n", "").contains('\r'), "a line ends without CRLF");
 }
 
-/// Spreadsheets ran formulas of captions, rounded ids of 19 digits, and took instants for text.
+/// Spreadsheets ran formulas in captions, rounded ids of 19 digits, and read instants as text.
 #[test]
-fn csv_for_spreadsheets_holds_no_formula_of_others_and_keeps_every_id() {
+fn excel_csv_escapes_formulas_and_keeps_long_ids() {
     let (bed, out) = mirror();
     bed.db_to_write()
         .execute_batch(
@@ -74,7 +74,7 @@ fn csv_for_spreadsheets_holds_no_formula_of_others_and_keeps_every_id() {
     let held = bed.rows("SELECT id FROM account_videos");
     let text = |row: Vec<Sql>| match row.into_iter().next() {
         Some(Sql::Text(id)) => id,
-        other => panic!("{other:?} is no id"),
+        other => panic!("{other:?} is not an id"),
     };
     let held: Vec<String> = held.into_iter().map(text).collect();
     assert!(held.iter().any(|id| id.len() > 15 && id.bytes().all(|byte| byte.is_ascii_digit())));
@@ -83,7 +83,7 @@ fn csv_for_spreadsheets_holds_no_formula_of_others_and_keeps_every_id() {
         let expected = if is_number { format!("=\"{held}\"") } else { held.clone() };
         assert_eq!(*read, expected);
     }
-    // The two kinds of CSV do not mix in a folder, and other formats have no such kind.
+    // The two CSV dialects do not mix in a folder, and other formats have no dialects.
     for (format, more) in [("csv", &[][..]), ("parquet", &["--excel"])] {
         let place = out.path().to_str().unwrap();
         let arguments = [&["export", "--format", format, "--out", place], more].concat();
@@ -92,7 +92,7 @@ fn csv_for_spreadsheets_holds_no_formula_of_others_and_keeps_every_id() {
 }
 
 #[test]
-fn json_lines_say_what_the_database_says() {
+fn json_lines_match_the_database() {
     let (bed, out) = mirror();
     export(&bed, "jsonl", out.path(), &[]);
     for table in TABLES {
@@ -115,7 +115,7 @@ fn json_lines_say_what_the_database_says() {
     assert!(text.contains(r#""extra":{"n": 1e400,  "t": "a\nb"}"#), "a number was changed");
 }
 
-/// Whether this is a value as JSON Lines have it.
+/// Whether `read` is this value in JSON Lines.
 fn is_json_of(read: &str, name: &str, value: &Sql) -> bool {
     let is_json = ["extra", "metadata", "platform_data", "accounts_by_platform"].contains(&name);
     match value {
@@ -130,7 +130,7 @@ fn is_json_of(read: &str, name: &str, value: &Sql) -> bool {
 }
 
 #[test]
-fn only_what_is_named_is_exported_and_only_since_when() {
+fn exports_only_named_tables_since_a_date() {
     let (bed, out) = mirror();
     let since = ["accounts", "--table", "video_history,video_daily", "--since", "2024-02-20"];
     let run = export(&bed, "csv", out.path(), &since);
@@ -148,7 +148,7 @@ fn only_what_is_named_is_exported_and_only_since_when() {
 }
 
 #[test]
-fn the_answer_is_a_document_when_asked_for_and_silence_when_told() {
+fn json_prints_a_document_and_quiet_nothing() {
     let (bed, out) = mirror();
     let run = export(&bed, "jsonl", out.path(), &["accounts", "--json"]);
     let document = run.json();

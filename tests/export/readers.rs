@@ -1,4 +1,4 @@
-//! Parquet, read back with DuckDB and with Spark.
+//! Parquet files, read with DuckDB and Spark.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ const PARTITIONED: [&str; 7] = [
     "video_history",
 ];
 
-/// Column types as DuckDB should see them.
+/// The column type that DuckDB should report.
 fn duck_type(name: &str, values: &[&Sql]) -> &'static str {
     let json = ["extra", "metadata", "platform_data", "accounts_by_platform"];
     let reals = [
@@ -40,13 +40,13 @@ fn duck_type(name: &str, values: &[&Sql]) -> &'static str {
         _ if reals.contains(&name) => "DOUBLE",
         _ if values.iter().any(|value| matches!(value, Sql::Integer(_))) => "BIGINT",
         _ if values.iter().any(|value| matches!(value, Sql::Text(_))) => "VARCHAR",
-        // All NULL: nothing to go by here.
+        // All NULL: the type is unknown.
         _ => "",
     }
 }
 
-/// A value in the form in which the script tells it.
-fn told(kind: &str, value: &Sql) -> Value {
+/// The value in the JSON form that `duck.py` prints.
+fn expected_json(kind: &str, value: &Sql) -> Value {
     match (kind, value) {
         (_, Sql::Null) => Value::Null,
         ("TIMESTAMP WITH TIME ZONE", Sql::Text(text)) => {
@@ -66,7 +66,7 @@ fn told(kind: &str, value: &Sql) -> Value {
 }
 
 #[test]
-fn duckdb_reads_every_row_as_the_database_has_it() {
+fn duckdb_reads_every_row() {
     let (bed, out) = mirror();
     export(&bed, "parquet", out.path(), &[]);
     let root = out.path().to_str().unwrap();
@@ -95,7 +95,7 @@ fn duckdb_reads_every_row_as_the_database_has_it() {
         assert!(!rows.is_empty() || table == "outbox_log", "{table} is empty here");
         let expected = rows.iter().map(|row| {
             let cells = columns.iter().zip(row).map(|((name, kind), value)| {
-                if MOVING.contains(name) { Value::Null } else { told(kind, value) }
+                if MOVING.contains(name) { Value::Null } else { expected_json(kind, value) }
             });
             let mut cells: Vec<Value> = cells.collect();
             if PARTITIONED.contains(&table) {
@@ -128,7 +128,7 @@ fn duckdb_reads_every_row_as_the_database_has_it() {
     }
 }
 
-/// The months of a table in an export, from the names of its folders.
+/// The months of an exported table, from its folder names.
 fn months(root: &Path, table: &str) -> Vec<String> {
     let entries = std::fs::read_dir(root.join(table)).unwrap();
     let name = |entry: std::fs::DirEntry| entry.file_name().into_string().unwrap();
@@ -139,7 +139,7 @@ fn months(root: &Path, table: &str) -> Vec<String> {
 }
 
 #[test]
-fn history_lies_in_a_folder_per_month() {
+fn history_is_partitioned_by_month() {
     let (bed, out) = mirror();
     export(&bed, "parquet", out.path(), &[]);
     let recorded = manifest(out.path());
@@ -154,7 +154,7 @@ fn history_lies_in_a_folder_per_month() {
                 other => panic!("{other:?}"),
             })
             .collect();
-        let told: Vec<(String, i64)> = recorded["tables"][table]["files"]
+        let recorded_rows: Vec<(String, i64)> = recorded["tables"][table]["files"]
             .as_array()
             .unwrap()
             .iter()
@@ -163,13 +163,13 @@ fn history_lies_in_a_folder_per_month() {
             })
             .collect();
         assert!(expected.len() > 3, "{expected:?}");
-        assert_eq!(told, expected);
+        assert_eq!(recorded_rows, expected);
         let names: Vec<String> = expected.into_iter().map(|(month, _)| month).collect();
         assert_eq!(months(out.path(), table), names);
     }
 }
 
-/// What the examples of deploy/README.md ask, by month and platform.
+/// The row count of the examples in deploy/README.md: one row per month and platform.
 fn gained(bed: &super::Bed) -> i64 {
     bed.number(
         "SELECT count(*) FROM (SELECT DISTINCT substr(g.to_at, 1, 7), v.platform
@@ -178,7 +178,7 @@ fn gained(bed: &super::Bed) -> i64 {
 }
 
 #[test]
-fn the_example_for_duckdb_runs_as_it_is_written() {
+fn duckdb_example_of_the_readme_runs() {
     let (bed, out) = mirror();
     export(&bed, "parquet", out.path(), &["videos", "video_growth"]);
     let readme =
@@ -196,11 +196,11 @@ fn the_example_for_duckdb_runs_as_it_is_written() {
 }
 
 #[test]
-fn spark_reads_the_same() {
+fn spark_reads_the_same_values() {
     let has_java =
         Command::new("java").arg("-version").output().is_ok_and(|it| it.status.success());
     if !has_java {
-        super::support::skip("spark_reads_the_same", "there is no Java");
+        super::support::skip("spark_reads_the_same_values", "Java is not installed");
         return;
     }
     let (bed, out) = mirror();
@@ -216,7 +216,7 @@ fn spark_reads_the_same() {
         let sums: String = counts.iter().map(|name| format!(", sum({name})")).collect();
         let held = bed.rows(&format!("SELECT count(*){sums} FROM {table}")).remove(0);
         for (read, held) in read["sums"].as_array().unwrap().iter().zip(held) {
-            assert_eq!(*read, told("BIGINT", &held), "{table}");
+            assert_eq!(*read, expected_json("BIGINT", &held), "{table}");
         }
         let types: BTreeMap<&str, &str> = read["columns"]
             .as_array()

@@ -1,4 +1,4 @@
-"""Reads an export with Spark: types, counts, sums, and the example of the README."""
+"""Reads an export with Spark: types, counts, sums, and the example in deploy/README.md."""
 
 import contextlib
 import io
@@ -9,7 +9,7 @@ import sys
 
 from pyspark.sql import SparkSession
 
-# What is over in seconds is not worth compiling well.
+# Less JIT compilation, because the queries take only seconds.
 os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 root, readme, names = sys.argv[1], sys.argv[2], sys.argv[3].split(",")

@@ -1,4 +1,4 @@
-//! Queueing: what is taken, what is refused with the reason, what is seen of it.
+//! Commands that queue, list and change outbox entries.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -13,7 +13,7 @@ use crate::support::{BINARY, Bed, Run, calm};
 use crate::{Outbox, bed, bed_of};
 
 #[test]
-fn what_is_queued_is_sent_once_mirrored_at_once_and_kept_in_the_record() {
+fn queued_writes_are_sent_once_mirrored_and_logged() {
     let bed = bed();
     let url = "https://www.tiktok.com/@luna/video/7300000000000000001";
     let video = bed.queue(&["track", "video", url, "--interval", "6", "--metadata", "team=a b"]);
@@ -52,15 +52,15 @@ fn what_is_queued_is_sent_once_mirrored_at_once_and_kept_in_the_record() {
         (&shown["state"], &shown["attempts"], &shown["http_status"]),
         (&json!("succeeded"), &json!(1), &json!(201))
     );
-    // Requests are counted with the entry's kind.
+    // Requests are counted under the entry's kind.
     assert!(bed.last_number(Kind::Video, "requests") >= 1);
     bed.sync_well(&["--full"]);
     bed.compare();
-    assert_eq!(bed.writes(), 3, "what is done is not done again");
+    assert_eq!(bed.writes(), 3, "finished entries are not sent again");
 }
 
 #[test]
-fn a_database_that_is_not_there_is_made_for_a_write_where_the_command_line_names_it() {
+fn database_flag_creates_a_missing_file_for_a_write() {
     let bed = bed();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new.db");
@@ -73,16 +73,16 @@ fn a_database_that_is_not_there_is_made_for_a_write_where_the_command_line_names
         by_setting.args(["track", "creator", "Ada"]);
         by_setting
     });
-    assert_eq!(by_setting.wait().code, Some(78), "a setting may be wrong");
+    assert_eq!(by_setting.wait().code, Some(78), "a setting does not create a file");
     assert_eq!(run(&["status"]), Some(78));
     assert!(!path.exists());
     assert_eq!(run(&["track", "creator", "Ada"]), Some(0));
     assert_eq!(run(&["sync"]), Some(0));
-    assert_eq!(bed.writes(), 1, "it is sent by whoever works on the file then");
+    assert_eq!(bed.writes(), 1, "the next sync of that file sends it");
 }
 
 #[test]
-fn changes_deletions_and_links_show_in_the_mirror_when_they_succeed() {
+fn changes_deletions_and_links_update_the_mirror() {
     let bed = bed();
     let video = bed.control.ids(Kind::Video).remove(0);
     let gone = bed.control.ids(Kind::Video).remove(1);
@@ -124,7 +124,7 @@ fn changes_deletions_and_links_show_in_the_mirror_when_they_succeed() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_with_the_reason_before_it_is_queued() {
+fn rejects_invalid_input_with_the_reason() {
     let bed = bed();
     for (arguments, reason) in [
         (&["track", "video", "https://vm.tiktok.com/ZM8/"][..], "short link"),
@@ -152,9 +152,9 @@ fn what_cannot_be_is_refused_with_the_reason_before_it_is_queued() {
     drop(elsewhere);
 }
 
-/// `untrack video a` deleted the one video whose id began with an `a`.
+/// `untrack video a` deleted the one video whose id began with `a`.
 #[test]
-fn an_abbreviated_id_has_at_least_8_characters() {
+fn abbreviated_ids_need_8_characters() {
     let bed = bed();
     let id = bed.text("SELECT id FROM videos ORDER BY id LIMIT 1");
     for end in 1..8 {
@@ -179,7 +179,7 @@ fn an_abbreviated_id_has_at_least_8_characters() {
     assert_eq!(bed.entry(1)["state"], "failed");
     assert_eq!(bed.writes(), 0);
 
-    // A whole id may be shorter, and be the beginning of another.
+    // A complete id may be shorter, and a prefix of another id.
     let renamed = format!(
         "UPDATE video SET id = CASE id WHEN '{id}' THEN 'abc' ELSE 'abcdefgh' || substr(id, 9) END
          WHERE row_id IN (SELECT row_id FROM video ORDER BY id LIMIT 3)"
@@ -195,7 +195,7 @@ fn an_abbreviated_id_has_at_least_8_characters() {
 }
 
 #[test]
-fn a_file_is_queued_whole_or_not_at_all_and_fast() {
+fn bulk_input_is_queued_atomically_and_quickly() {
     let bed = bed();
     let path = bed.folder().join("list.csv");
     let mut file = std::fs::File::create(&path).unwrap();
@@ -209,7 +209,7 @@ fn a_file_is_queued_whole_or_not_at_all_and_fast() {
     let took = begun.elapsed();
     assert_eq!(run.stdout.lines().count(), 1_000);
     assert!(run.stdout.starts_with("1 queued: track video tiktok:73"), "{}", run.stdout);
-    // Generous: builds without optimization on busy machines are slow.
+    // Generous, because debug builds on busy machines are slow.
     assert!(took.as_secs_f64() < 5.0, "{took:?}");
     writeln!(file, "tiktok,nonsense,12\nmyspace,1,\ntiktok,5,soon").unwrap();
     let refused = bed.run(&["track", "video", "--from", name]).expect(2);
@@ -224,7 +224,7 @@ fn a_file_is_queued_whole_or_not_at_all_and_fast() {
 }
 
 #[test]
-fn entries_are_listed_waited_for_discarded_and_retried() {
+fn lists_waits_for_discards_and_retries_entries() {
     let bed = bed();
     bed.queue(&["track", "creator", "One"]);
     bed.queue(&["set", "creator", "@1", "--paused"]);
@@ -247,7 +247,7 @@ fn entries_are_listed_waited_for_discarded_and_retried() {
 }
 
 #[test]
-fn an_entry_that_needs_two_results_is_revived_by_the_last_that_was_missing() {
+fn entry_resumes_when_its_last_missing_result_arrives() {
     let bed = bed_of(calm());
     bed.control.set_account_cap(Some(12));
     bed.queue(&["track", "account", "tiktok", "someone.else"]);
@@ -255,14 +255,14 @@ fn an_entry_that_needs_two_results_is_revived_by_the_last_that_was_missing() {
     bed.queue(&["link", "@2", "@1"]);
     bed.sync(&[]).expect(1);
     assert_eq!(bed.states(), ["failed", "succeeded", "failed"]);
-    // The other result came while this one was failed.
+    // The other result arrived while this entry had failed.
     bed.control.set_account_cap(None);
     bed.run(&["outbox", "retry", "1"]).expect(0);
     assert_eq!(bed.states(), ["queued", "succeeded", "waiting"]);
     bed.sync_well(&[]);
     assert_eq!(bed.states(), ["succeeded"; 3]);
 
-    // Both are missing, and one is retried: the other one is still named as what is missing.
+    // Both are missing and one is retried: the other one is named in `detail`.
     bed.queue(&["track", "creator", "Bert"]);
     bed.queue(&["track", "account", "tiktok", "another"]);
     bed.queue(&["link", "@4", "@5"]);
@@ -278,8 +278,7 @@ fn an_entry_that_needs_two_results_is_revived_by_the_last_that_was_missing() {
     bed.compare();
 }
 
-/// Runs `track --from`, with the file as its standard input where `-` is named; gives the run and the
-/// most memory it had, KiB.
+/// Runs `track --from`, with `stdin` as its standard input. Returns the run and its peak memory in KiB.
 fn track_from(bed: &Bed, kind: &str, named: &str, stdin: Option<&Path>) -> (Run, u64) {
     let mut command = bed.command(&["track", kind, "--from", named]);
     if let Some(path) = stdin {
@@ -299,11 +298,11 @@ fn track_from(bed: &Bed, kind: &str, named: &str, stdin: Option<&Path>) -> (Run,
     (run, ended.rusage.maxrss >> 10)
 }
 
-/// What the program may have in memory while it reads a file, KiB.
+/// The most memory that reading a file may take, KiB.
 const MEMORY_KIB_MAX: u64 = 64 << 10;
 
 #[test]
-fn a_file_of_any_length_is_queued_to_its_last_line_in_bounded_memory() {
+fn long_bulk_input_is_queued_in_bounded_memory() {
     const LINES: u64 = 60_000;
     let bed = bed();
     let path = bed.folder().join("long.jsonl");
@@ -326,9 +325,9 @@ fn a_file_of_any_length_is_queued_to_its_last_line_in_bounded_memory() {
 }
 
 #[test]
-fn what_is_no_file_of_lines_is_refused_in_few_words_and_little_memory() {
+fn rejects_malformed_bulk_input_briefly_in_bounded_memory() {
     let bed = bed();
-    let path = bed.folder().join("odd");
+    let path = bed.folder().join("input");
     let long = "x".repeat(5_000_000);
     for (text, reason) in [
         (format!("platform,identifier\ntiktok,1\ntiktok,{long}\n"), "line 3: longer than"),

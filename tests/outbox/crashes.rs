@@ -1,4 +1,4 @@
-//! `kill -9` at every point, and crowds of processes that queue at once.
+//! `kill -9` at random points, and processes that queue concurrently.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::{Outbox, bed, bed_of};
 const CREATORS: usize = 40;
 
 #[test]
-fn forty_creators_stay_forty_through_kills_at_any_point() {
+fn forty_creators_are_created_once_despite_kills() {
     let bed = bed_of(SandboxSettings { latency: Duration::from_millis(2), ..calm() });
     bed.control.set_replicas(4);
     let before = bed.creators().len();
     for n in 0..CREATORS {
-        // Names repeat, so that nothing but the record tells them apart.
+        // Names repeat, so that only the recorded ids tell them apart.
         bed.queue(&["track", "creator", &format!("Creator {}", n % 13)]);
     }
     let mut random = ChaCha8Rng::seed_from_u64(4);
@@ -26,7 +26,7 @@ fn forty_creators_stay_forty_through_kills_at_any_point() {
         let mut run = bed.start_sync(&["--quiet"]);
         let (sends, micros) =
             (bed.writes() + random.random_range(1..4), random.random_range(0..9_000));
-        until("it has sent", || bed.writes() >= sends || !run.is_running());
+        until("the sync has sent a write", || bed.writes() >= sends || !run.is_running());
         std::thread::sleep(Duration::from_micros(micros));
         kills += usize::from(run.is_running());
         run.kill();
@@ -45,7 +45,7 @@ fn forty_creators_stay_forty_through_kills_at_any_point() {
 }
 
 #[test]
-fn a_kill_while_the_answer_is_awaited_and_one_before_it_is_settled_do_nothing_twice() {
+fn kill_before_the_result_is_recorded_sends_nothing_twice() {
     for done in [true, false] {
         let bed = bed();
         let before = bed.creators().len();
@@ -56,7 +56,7 @@ fn a_kill_while_the_answer_is_awaited_and_one_before_it_is_settled_do_nothing_tw
         };
         bed.control.fault(Fault::on("POST", "/creators", accident));
         let run = bed.start_sync(&[]);
-        until("it was sent", || bed.writes() == 1);
+        until("the write was sent", || bed.writes() == 1);
         run.kill();
         bed.sync_well(&[]);
         assert_eq!(bed.states(), ["succeeded"]);
@@ -65,7 +65,7 @@ fn a_kill_while_the_answer_is_awaited_and_one_before_it_is_settled_do_nothing_tw
 }
 
 #[test]
-fn a_database_that_fails_between_answer_and_settling_does_nothing_twice() {
+fn failed_database_write_after_the_answer_sends_nothing_twice() {
     let bed = bed();
     let before = bed.creators().len();
     bed.queue(&["track", "creator", "Ada"]);
@@ -81,11 +81,11 @@ fn a_database_that_fails_between_answer_and_settling_does_nothing_twice() {
 }
 
 #[test]
-fn eight_processes_queue_at_once_beside_a_daemon_that_sends_within_a_second() {
+fn eight_processes_queue_concurrently_beside_a_daemon() {
     let bed = bed();
     let before = bed.creators().len();
     let mut daemon = bed.start(bed.command(&["run"]));
-    until("it runs", || bed.text("SELECT runner FROM instance") == "run");
+    until("the daemon runs", || bed.text("SELECT runner FROM instance") == "run");
     std::thread::scope(|scope| {
         for process in 0..8 {
             let bed = &bed;
@@ -98,7 +98,7 @@ fn eight_processes_queue_at_once_beside_a_daemon_that_sends_within_a_second() {
     });
     let run = bed.run(&["track", "creator", "The last", "--wait"]).expect(0);
     assert!(run.stdout.starts_with("81 queued"), "{}", run.stdout);
-    until("all are sent", || {
+    until("all entries are sent", || {
         bed.number("SELECT count(*) FROM outbox_log WHERE state = 'succeeded'") == 81
     });
     assert!(daemon.is_running());

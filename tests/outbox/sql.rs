@@ -10,7 +10,7 @@ fn insert(bed: &crate::support::Bed, values: &str) -> Result<usize, String> {
 }
 
 #[test]
-fn sql_queues_what_the_command_line_does() {
+fn sql_inserts_queue_the_same_writes_as_commands() {
     let bed = bed();
     let video = bed.control.ids(Kind::Video).remove(0);
     let rows = bed.control.rows(Kind::Account);
@@ -46,7 +46,7 @@ fn sql_queues_what_the_command_line_does() {
 }
 
 #[test]
-fn sql_is_told_what_is_wrong() {
+fn invalid_inserts_are_rejected_with_the_reason() {
     let bed = bed();
     for (values, reason) in [
         ("'post', 'track', NULL, '{}'", "kind must be"),
@@ -73,7 +73,7 @@ fn sql_is_told_what_is_wrong() {
 }
 
 #[test]
-fn what_sql_cannot_check_fails_the_entry_with_the_reason() {
+fn entries_sql_cannot_validate_fail_with_the_reason() {
     let bed = bed();
     insert(&bed, r#"'video', 'track', NULL, '{"platform":"tiktok","identifier":"https://vm.tiktok.com/x/"}'"#).unwrap();
     insert(&bed, r#"'video', 'set', 'no-such-id', '{"is_active":true}'"#).unwrap();
@@ -82,6 +82,6 @@ fn what_sql_cannot_check_fails_the_entry_with_the_reason() {
     assert!(bed.entry(1)["detail"].as_str().unwrap().contains("short link"));
     assert_eq!(bed.writes(), 0);
     assert!(bed.run(&["status"]).expect(0).stdout.contains("entry 1 FAILED"));
-    // What was told once is not told again.
+    // A failure is reported only once.
     bed.sync_well(&[]);
 }

@@ -1,5 +1,5 @@
-//! A page as Chromium shows it. It is served next to another page, which shows it in frames of several
-//! widths and measures it there; whatever the browser asks of any host arrives at the same server.
+//! Renders a page in Chromium. It is served next to a measuring page, which loads it in frames of
+//! several widths; all requests of the browser, to any host, arrive at the same server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::support::Bed;
 use crate::support::tools::browser;
 
-/// Measures the report in frames of 1200, 390 and 320 pixels, and says something on the console, to
-/// show that it is heard.
+/// Measures the report in frames of 1200, 390 and 320 pixels, and writes a line to the console to prove
+/// that console output is captured.
 const GAUGE: &str = r#"<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>gauge</title>
 <iframe src="/report" width="1200" height="900"></iframe>
 <iframe src="/report" width="390" height="900"></iframe>
@@ -21,7 +21,7 @@ const GAUGE: &str = r#"<!doctype html><meta charset="utf-8"><link rel="icon" hre
 <pre id="measured"></pre>
 <script>
 addEventListener('load', () => {
-  console.error('the gauge is heard');
+  console.error('console output is captured');
   const measured = [...document.querySelectorAll('iframe')].map(frame => {
     const page = frame.contentDocument, style = element => frame.contentWindow.getComputedStyle(element);
     const shown = element => element.getClientRects().length > 0;
@@ -45,24 +45,24 @@ addEventListener('load', () => {
 </script>
 "#;
 
-/// A theme that a browser prefers.
+/// The color scheme that the browser prefers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Theme {
     Dark,
     Light,
 }
 
-/// What came of showing a page.
+/// Result of rendering a page.
 pub struct Shown {
-    /// What was measured, by frame.
+    /// Measurements by frame.
     pub frames: Vec<Value>,
-    /// What the browser wrote.
+    /// Output of the browser.
     pub log: String,
-    /// First lines of everything that was asked of any host, as far as they can be read.
-    pub asked: Vec<String>,
+    /// The head of every request to any host, as far as it can be read.
+    pub requests: Vec<String>,
 }
 
-/// Shows the page; `None` where there is no browser.
+/// Renders the page; `None` if no browser is installed.
 pub fn show(bed: &Bed, page: &str, theme: Theme) -> Option<Shown> {
     let server = Server::start(page);
     let (dom, log) = run(bed, &server, theme, &["--dump-dom"], "/gauge")?;
@@ -70,10 +70,10 @@ pub fn show(bed: &Bed, page: &str, theme: Theme) -> Option<Shown> {
     let (measured, _) = measured.split_once("</pre>").unwrap();
     let frames =
         serde_json::from_str(measured).unwrap_or_else(|error| panic!("{error}: {dom}\n{log}"));
-    Some(Shown { frames, log, asked: server.asked() })
+    Some(Shown { frames, log, requests: server.requests() })
 }
 
-/// Takes a picture of the page and returns where it is; `None` where there is no browser.
+/// Takes a screenshot and returns its path; `None` if no browser is installed.
 pub fn picture(bed: &Bed, page: &str, theme: Theme, size: (u32, u32)) -> Option<PathBuf> {
     let server = Server::start(page);
     let name = format!("report-{}-{theme:?}.png", size.0).to_lowercase();
@@ -112,31 +112,31 @@ fn run(
 
 struct Server {
     port: u16,
-    asked: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    /// Serves the page for as long as the test lives.
+    /// Serves the page until the test ends.
     fn start(page: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (page, log) = (page.to_owned(), Arc::clone(&asked));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (page, log) = (page.to_owned(), Arc::clone(&requests));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (page, log) = (page.clone(), Arc::clone(&log));
                 std::thread::spawn(move || answer(stream, &page, &log));
             }
         });
-        Self { port, asked }
+        Self { port, requests }
     }
 
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
-/// Answers one request. One that is none, such as the beginning of TLS, is noted and dropped.
+/// Answers one request. Anything but HTTP, such as a TLS handshake, is logged and dropped.
 fn answer(mut stream: TcpStream, page: &str, log: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut head = String::new();
@@ -158,7 +158,7 @@ fn answer(mut stream: TcpStream, page: &str, log: &Mutex<Vec<String>>) {
         log.lock().unwrap().push(head);
     }
     let length = body.len();
-    // The browser may be gone.
+    // The browser may have closed the connection.
     let _ = write!(
         stream,
         "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {length}\r\n\

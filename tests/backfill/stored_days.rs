@@ -1,5 +1,5 @@
-//! How the days are kept: what is left to ask for against a plain computation, and questions that are
-//! answered by indexes.
+//! Stored daily metrics: the remaining work compared with a reference computation, and query plans
+//! that use indexes.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,7 @@ impl Mirror {
 }
 
 #[test]
-fn the_days_of_one_resource_and_the_resources_of_one_day_are_found_by_indexes() {
+fn queries_by_resource_or_by_day_use_indexes() {
     let mirror = Mirror::new(Kind::Video, &[json!({"id": "v"})]);
     let one = "kind = 'video' AND id = 'v'";
     for sql in [
@@ -65,20 +65,20 @@ fn the_days_of_one_resource_and_the_resources_of_one_day_are_found_by_indexes() 
     }
 }
 
-/// What the API says about a video on a day, or does not.
+/// What the API answers about a video on a day, if anything.
 #[derive(Debug, Clone, Copy)]
-enum Said {
+enum DayAnswer {
     Figures(Metrics),
     NotFound,
     Nothing,
 }
 
-fn said() -> impl Strategy<Value = Said> {
+fn day_answer() -> impl Strategy<Value = DayAnswer> {
     let figure = prop::option::weighted(0.8, 0i64..50);
     prop_oneof![
-        4 => prop::array::uniform6(figure).prop_map(Said::Figures),
-        1 => Just(Said::NotFound),
-        1 => Just(Said::Nothing),
+        4 => prop::array::uniform6(figure).prop_map(DayAnswer::Figures),
+        1 => Just(DayAnswer::NotFound),
+        1 => Just(DayAnswer::Nothing),
     ]
 }
 
@@ -89,11 +89,11 @@ proptest! {
         rng_seed: RngSeed::Fixed(20_261_120),
         ..ProptestConfig::default()
     })]
-    /// Videos of different ages, asked for on some days in rounds, each round a day later.
+    /// Videos of different ages, requested on some days in rounds, each round a day later.
     #[test]
-    fn what_is_left_to_ask_for_is_what_a_plain_computation_says(
+    fn remaining_work_matches_a_reference_computation(
         published in prop::collection::vec(prop::option::of(0i64..6), 1..12),
-        answers in prop::collection::vec(prop::collection::vec(said(), 12), 5),
+        answers in prop::collection::vec(prop::collection::vec(day_answer(), 12), 5),
         limit in 1usize..5,
     ) {
         let text = |number: i64| day(20_000 + number).unwrap().to_string();
@@ -101,7 +101,7 @@ proptest! {
             json!({"id": format!("v{n}"), "create_time": day.map(|day| format!("{}T10:00:00Z", text(day)))})
         }).collect();
         let mirror = Mirror::new(Kind::Video, &rows);
-        // By day and video: final figures, figures that may settle, or not found.
+        // By day and video: the figures (`None` if not found), and whether they are final.
         let mut known: BTreeMap<(i64, String), (Option<Metrics>, bool)> = BTreeMap::new();
         for (round, answers) in answers.iter().enumerate() {
             let today = 4 + round as i64;
@@ -124,28 +124,28 @@ proptest! {
                     let Some(last) = subjects.last() else { break };
                     after = last.row_id;
                     found.extend(subjects.iter().map(|subject| subject.id.clone()));
-                    let mut told: Vec<(Subject, DayMetrics)> = Vec::new();
+                    let mut answered: Vec<(Subject, DayMetrics)> = Vec::new();
                     for subject in subjects {
                         let n: usize = subject.id[1..].parse().unwrap();
                         let is_final = has_settled || subject.is_again;
                         let entry = (number, subject.id.clone());
                         match answers[n] {
-                            Said::Figures(metrics) => {
+                            DayAnswer::Figures(metrics) => {
                                 let before = known.get(&entry).and_then(|(before, _)| *before);
                                 let before = before.unwrap_or_default();
                                 let kept = std::array::from_fn(|n| metrics[n].or(before[n]));
                                 known.insert(entry, (Some(kept), is_final));
-                                told.push((subject, DayMetrics::Figures { metrics, is_final }));
+                                answered.push((subject, DayMetrics::Figures { metrics, is_final }));
                             }
-                            Said::NotFound => {
+                            DayAnswer::NotFound => {
                                 let before = known.get(&entry).and_then(|(before, _)| *before);
                                 known.insert(entry, (before, true));
-                                told.push((subject, DayMetrics::NotFound));
+                                answered.push((subject, DayMetrics::NotFound));
                             }
-                            Said::Nothing => {}
+                            DayAnswer::Nothing => {}
                         }
                     }
-                    mirror.store.write(|tx| metrics::write(tx, &wanted, &told)).unwrap();
+                    mirror.store.write(|tx| metrics::write(tx, &wanted, &answered)).unwrap();
                 }
                 prop_assert_eq!(found, expected);
             }

@@ -1,4 +1,4 @@
-//! A sandbox, a folder for a mirror, and the real binary between them.
+//! A sandbox, a folder for the database, and the real binary.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,18 +11,18 @@ use tokio::runtime::Runtime;
 
 use crate::support::sandbox::{self, Control, Sandbox, SandboxSettings};
 
-/// The sandbox's own key.
+/// The sandbox's default key.
 pub const KEY: &str = "sandbox-key";
 
-/// What a run printed, and its exit code.
+/// Output and exit code of a command.
 #[derive(Debug)]
-pub struct Ran {
+pub struct Output {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Ran {
+impl Output {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap()
     }
@@ -39,8 +39,8 @@ impl Ran {
     }
 }
 
-/// The place of one test.
-pub struct Bench {
+/// The sandbox and the folder of one test.
+pub struct Fixture {
     pub folder: TempDir,
     pub control: Control,
     sandbox: Option<Sandbox>,
@@ -48,7 +48,7 @@ pub struct Bench {
     runtime: Runtime,
 }
 
-impl Bench {
+impl Fixture {
     pub fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -63,26 +63,26 @@ impl Bench {
         Self { folder, control, sandbox: Some(sandbox), base_url, runtime }
     }
 
-    /// One that has been synced.
+    /// A fixture with a synced mirror.
     pub fn synced() -> Self {
-        let bench = Self::new();
-        let ran = bench.run(&["sync"]);
+        let fixture = Self::new();
+        let ran = fixture.run(&["sync"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        bench
+        fixture
     }
 
     pub fn database(&self) -> PathBuf {
         self.folder.path().join("m.db")
     }
 
-    /// From now on nobody listens.
+    /// Stops the sandbox.
     pub fn stop(&mut self) {
         if let Some(sandbox) = self.sandbox.take() {
             self.runtime.block_on(sandbox.stop());
         }
     }
 
-    /// A command that is ready to run with the key, in an environment of nothing else.
+    /// A command with the key and the sandbox's address, and nothing else, in its environment.
     pub fn command(&self, binary: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary);
         command
@@ -97,12 +97,12 @@ impl Bench {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         self.run_with(&[], arguments)
     }
 
-    /// With these variables; one of no value is taken away.
-    pub fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
+    /// Sets these variables for the run; an empty value removes the variable.
+    pub fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
         let binary = Path::new(env!("CARGO_BIN_EXE_creatormirror"));
         let mut command = self.command(binary, arguments);
         for (name, value) in variables {
@@ -115,14 +115,14 @@ impl Bench {
     }
 }
 
-/// Runs a command to its end.
-pub fn finish(mut command: Command) -> Ran {
+/// Runs a command and waits for it.
+pub fn finish(mut command: Command) -> Output {
     let output = command.output().unwrap();
-    let ran = Ran {
+    let ran = Output {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     };
-    assert!(!format!("{ran:?}").contains(KEY), "the key is shown: {ran:?}");
+    assert!(!format!("{ran:?}").contains(KEY), "the key was printed: {ran:?}");
     ran
 }

@@ -1,5 +1,5 @@
-//! An answer is recorded before anything else is done, and what was answered with a 2xx is never sent
-//! again. What could not be taken just now is tried again in the same run, as reads are.
+//! Answers are recorded before any follow-up request, and a write answered with 2xx is never sent
+//! again. Transient failures are retried in the same run, as for reads.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::support::sandbox::{Accident, Fault, FaultBody, RetryAfter};
 use crate::support::{Bed, until};
 use crate::{Outbox, bed};
 
-/// An account that is linked to nobody, and a creator.
+/// An account without a creator, and a creator.
 fn free_account_and_creator(bed: &Bed) -> (String, String) {
     let rows = bed.control.rows(Kind::Account);
     let free = rows.iter().find(|row| row["creator_id"].is_null()).unwrap();
@@ -23,7 +23,7 @@ fn creator_of(bed: &Bed, account: &str) -> String {
 }
 
 #[test]
-fn a_write_that_was_answered_is_not_sent_again_when_the_read_after_it_is_rate_limited() {
+fn answered_write_is_not_resent_if_the_reread_is_rate_limited() {
     let bed = bed();
     let (account, creator) = free_account_and_creator(&bed);
     let wait = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(3) };
@@ -31,7 +31,7 @@ fn a_write_that_was_answered_is_not_sent_again_when_the_read_after_it_is_rate_li
     bed.queue(&["link", &creator, &account]);
     bed.sync(&["--max-wait", "1s"]).expect(75);
     assert_eq!(bed.states(), ["succeeded"]);
-    assert_eq!(creator_of(&bed, &account), "", "not read again yet");
+    assert_eq!(creator_of(&bed, &account), "", "not reread yet");
     bed.sync_well(&[]);
     assert_eq!((bed.writes(), creator_of(&bed, &account)), (1, creator));
     assert_eq!(bed.number("SELECT count(*) FROM reread_due"), 0);
@@ -40,14 +40,14 @@ fn a_write_that_was_answered_is_not_sent_again_when_the_read_after_it_is_rate_li
 }
 
 #[test]
-fn a_write_that_was_answered_is_not_sent_again_when_the_program_dies_in_the_read_after_it() {
+fn answered_write_is_not_resent_after_a_kill_in_the_reread() {
     let bed = bed();
     let (account, creator) = free_account_and_creator(&bed);
     let slow = Accident::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", "/accounts/*", slow));
     bed.queue(&["link", &creator, &account]);
     let run = bed.start_sync(&[]);
-    until("it is read again", || bed.log().iter().any(|e| e.path.starts_with("/accounts/")));
+    until("the account is reread", || bed.log().iter().any(|e| e.path.starts_with("/accounts/")));
     run.kill();
     assert_eq!(bed.states(), ["succeeded"]);
     bed.control.clear_faults();
@@ -58,7 +58,7 @@ fn a_write_that_was_answered_is_not_sent_again_when_the_program_dies_in_the_read
 }
 
 #[test]
-fn what_cannot_be_read_again_is_told_and_tried_again_later() {
+fn failed_reread_is_reported_and_retried_later() {
     let bed = bed();
     let (account, creator) = free_account_and_creator(&bed);
     bed.control.fault(Fault::on("GET", "/accounts/*", Accident::status(500)).times(5));
@@ -66,14 +66,14 @@ fn what_cannot_be_read_again_is_told_and_tried_again_later() {
     bed.sync(&[]).expect(1).says("the mirror is incomplete");
     assert_eq!(bed.states(), ["succeeded"]);
     bed.sync_well(&[]);
-    assert_eq!(creator_of(&bed, &account), "", "its pause is not over");
+    assert_eq!(creator_of(&bed, &account), "", "the backoff is not over");
     bed.db_to_write().execute("UPDATE reread_due SET next_at = 0", []).unwrap();
     bed.sync_well(&[]);
     assert_eq!((bed.writes(), creator_of(&bed, &account)), (1, creator));
 }
 
 #[test]
-fn a_change_that_was_answered_with_a_2xx_is_looked_for_and_not_sent_again() {
+fn unreadable_2xx_to_a_change_is_reconciled_not_resent() {
     let page = |content_type, text| Accident::Status {
         code: 200,
         body: FaultBody::Raw(content_type, text),
@@ -109,7 +109,7 @@ fn a_change_that_was_answered_with_a_2xx_is_looked_for_and_not_sent_again() {
         if !was_done {
             let detail = bed.entry(1)["detail"].as_str().unwrap().to_owned();
             assert!(detail.contains("answered 200, but does not show the change"), "{detail}");
-            // Whoever knows better says so.
+            // A manual retry sends it again.
             bed.run(&["outbox", "retry", "1", "2"]).expect(0);
             bed.sync_well(&[]);
             assert_eq!((bed.writes(), bed.number(&interval)), (4, 9), "{answer:?}");
@@ -120,7 +120,7 @@ fn a_change_that_was_answered_with_a_2xx_is_looked_for_and_not_sent_again() {
 }
 
 #[test]
-fn a_creation_that_was_answered_and_is_not_found_is_not_sent_again_by_itself() {
+fn unreadable_2xx_to_a_creation_is_not_resent() {
     let bed = bed();
     bed.queue(&["track", "creator", "Ada"]);
     bed.control.fault(Fault::on("POST", "/creators", Accident::Html));
@@ -134,7 +134,7 @@ fn a_creation_that_was_answered_and_is_not_found_is_not_sent_again_by_itself() {
     assert_eq!(bed.writes(), 1);
     let detail = bed.entry(1)["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("answered 200, but does not show the change"), "{detail}");
-    // Whoever knows better says so.
+    // A manual retry sends it again.
     bed.run(&["outbox", "retry", "1"]).expect(0);
     bed.sync_well(&[]);
     assert_eq!((bed.writes(), bed.states()), (2, vec!["succeeded".to_owned()]));
@@ -142,7 +142,7 @@ fn a_creation_that_was_answered_and_is_not_found_is_not_sent_again_by_itself() {
 }
 
 #[test]
-fn a_transient_503_on_a_write_is_outlasted_in_the_same_run_with_the_same_key() {
+fn transient_503_is_retried_in_the_run_with_the_same_key() {
     let proxy = Accident::Status {
         code: 503,
         body: FaultBody::Raw("text/html", "<p>busy"),
@@ -166,7 +166,7 @@ fn a_transient_503_on_a_write_is_outlasted_in_the_same_run_with_the_same_key() {
 }
 
 #[test]
-fn an_api_that_takes_no_writes_keeps_no_read_from_its_turn() {
+fn failing_writes_do_not_block_reads() {
     let bed = bed();
     for n in 0..7 {
         bed.queue(&["track", "video", &format!("730000000000000000{n}"), "--platform", "tiktok"]);
@@ -177,7 +177,7 @@ fn an_api_that_takes_no_writes_keeps_no_read_from_its_turn() {
     let sends = bed.writes();
     assert!(
         (5..=10).contains(&sends),
-        "{sends}: one is tried as often as a read, a few others once"
+        "{sends} sends: one entry is retried like a read, a few others sent once"
     );
     let open = "SELECT count(*) FROM outbox_log
                 WHERE state = 'queued' AND attempts > 0 AND next_attempt_at > created_at";
@@ -193,7 +193,7 @@ fn an_api_that_takes_no_writes_keeps_no_read_from_its_turn() {
 }
 
 #[test]
-fn the_next_attempt_is_not_before_the_wait_that_the_api_asked_for() {
+fn next_attempt_is_not_before_retry_after() {
     let bed = bed();
     let wait = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(600) };
     bed.control.fault(Fault::on("POST", "/creators", wait));
@@ -206,7 +206,7 @@ fn the_next_attempt_is_not_before_the_wait_that_the_api_asked_for() {
 }
 
 #[test]
-fn a_list_that_cannot_be_read_is_asked_for_once_in_a_run_whatever_is_queued() {
+fn unreadable_list_is_requested_once_per_run() {
     let bed = bed();
     for n in 0..8 {
         bed.queue(&["track", "creator", &format!("Creator {n}")]);
@@ -223,7 +223,7 @@ fn a_list_that_cannot_be_read_is_asked_for_once_in_a_run_whatever_is_queued() {
 }
 
 #[test]
-fn a_deletion_that_was_done_although_it_was_answered_503_succeeds() {
+fn deletion_carried_out_despite_a_503_succeeds() {
     let bed = bed();
     bed.sync_well(&[]);
     let video = bed.control.ids(Kind::Video).remove(0);
@@ -232,7 +232,7 @@ fn a_deletion_that_was_done_although_it_was_answered_503_succeeds() {
     bed.control.delete(Kind::Video, &video);
     bed.sync_well(&[]);
     assert_eq!((bed.states(), bed.writes()), (vec!["succeeded".to_owned()], 2));
-    // One that was never there fails, also after a rate limit.
+    // Deleting a resource that never existed fails, also after a rate limit.
     let wait = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(1) };
     let other = bed.control.ids(Kind::Video).remove(0);
     bed.queue(&["untrack", "video", &other]);
@@ -243,16 +243,16 @@ fn a_deletion_that_was_done_although_it_was_answered_503_succeeds() {
 }
 
 #[test]
-fn a_change_whose_answer_was_lost_is_looked_for_before_it_is_sent_again() {
+fn lost_answer_to_a_change_is_reconciled_before_resending() {
     let bed = bed();
     let video = bed.control.ids(Kind::Video).remove(0);
-    // Done, and the answer lost: it shows, and is not sent again.
+    // Carried out and the answer lost: found by reconciling, not sent again.
     bed.control.fault(Fault::on("PATCH", "/videos/*", Accident::ResetAfter));
     bed.queue(&["set", "video", &video, "--interval", "9"]);
     bed.sync_well(&[]);
     assert_eq!((bed.states(), bed.writes()), (vec!["succeeded".to_owned()], 1));
     assert_eq!(bed.control.row(Kind::Video, &video).unwrap()["scrape_interval_hours"], 9);
-    // Not done: it does not show, and is sent again.
+    // Not carried out: not found by reconciling, sent again.
     bed.control.fault(Fault::on("PATCH", "/videos/*", Accident::ResetBefore));
     bed.queue(&["set", "video", &video, "--interval", "7"]);
     bed.sync_well(&[]);

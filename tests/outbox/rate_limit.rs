@@ -1,4 +1,4 @@
-//! Many entries at once: sent at the pace that the rate limit allows, each exactly once, and told of.
+//! Bulk sending: many entries are sent within the rate share, each exactly once, with progress reports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -12,12 +12,12 @@ use crate::support::{Bed, calm};
 const ENTRIES: u64 = 1_000;
 const FIRST: u64 = 7_300_000_000_000_000_000;
 const LIMIT: u32 = 400;
-/// Nine tenths of the limit.
+/// `rate_share` of the limit.
 const OURS: usize = 360;
 const WINDOW: Duration = Duration::from_secs(2);
 
 #[test]
-fn a_thousand_entries_go_out_within_our_share_and_arrive_once() {
+fn sends_1000_entries_once_within_the_rate_share() {
     let bed = Bed::live(calm());
     bed.control.set_replicas(4);
     bed.sync_well(&[]);
@@ -44,11 +44,11 @@ fn a_thousand_entries_go_out_within_our_share_and_arrive_once() {
     }
     assert!(windows.values().all(|requests| *requests <= OURS), "{windows:?}");
     assert!(windows.len() >= 3, "{windows:?}");
-    // One request each, oldest first, nothing looked up, nothing twice.
+    // One request per entry, oldest first, without reconciling or repeats.
     assert_eq!(bed.writes() as u64, ENTRIES);
     let bodies: Vec<_> =
         log.iter().filter(|entry| entry.method == "POST").map(|entry| &entry.body).collect();
-    assert!(bodies.is_sorted(), "in the order of the file");
+    assert!(bodies.is_sorted(), "sent in the order of the file");
     assert_eq!(bed.control.count(Kind::Video), before + ENTRIES as usize);
     let rows = bed.control.rows(Kind::Video);
     let ids: BTreeSet<&str> = rows.iter().filter_map(|row| row["external_id"].as_str()).collect();
@@ -58,12 +58,12 @@ fn a_thousand_entries_go_out_within_our_share_and_arrive_once() {
         ENTRIES as i64
     );
 
-    for told in [
+    for line in [
         "outbox entries sent done=100 total=1000",
         "outbox entries sent done=900 total=1000",
         "outbox entries sent done=1000 total=1000",
     ] {
-        assert_eq!(run.stderr.matches(told).count(), 1, "{told}: {}", run.stderr);
+        assert_eq!(run.stderr.matches(line).count(), 1, "{line}: {}", run.stderr);
     }
     assert!(run.stderr.matches("outbox entries sent").count() < 20, "{}", run.stderr);
 }

@@ -1,4 +1,4 @@
-//! What tests of the daemon stand on: the real binary's `run`, and a notify socket that listens to it.
+//! Test harness of the daemon: `run` of the real binary with a notify socket.
 
 use std::ffi::OsString;
 use std::os::linux::net::SocketAddrExt;
@@ -18,11 +18,11 @@ use crate::support::sandbox::SandboxSettings;
 
 pub use super::support::wire::Wire;
 
-/// Longer than this a daemon must not take to end.
+/// The longest that a daemon may take to stop.
 pub const STOP_MAX: Duration = Duration::from_secs(5);
 
-/// A bed on which nothing falls due while a test lasts. The sandbox lives in real time.
-pub fn still(settings: SandboxSettings) -> Bed {
+/// A bed on which nothing falls due during a test. The sandbox uses the system's clock.
+pub fn quiet_bed(settings: SandboxSettings) -> Bed {
     let bed = Bed::live(settings);
     for kind in [Kind::Account, Kind::Video] {
         for id in bed.control.ids(kind) {
@@ -32,73 +32,73 @@ pub fn still(settings: SandboxSettings) -> Bed {
     bed
 }
 
-/// A daemon that runs.
+/// A running daemon with its notify socket.
 pub struct Daemon {
     pub process: Running,
-    pub news: ServiceState,
+    pub notify: NotifySocket,
 }
 
 impl Bed {
     /// Starts `run` with a notify socket.
     pub fn start_daemon(&self) -> Daemon {
-        self.start_daemon_by(self.command(&["run"]))
+        self.start_daemon_with(self.command(&["run"]))
     }
 
-    /// Starts a command that is `run`, with a notify socket.
-    pub fn start_daemon_by(&self, command: Command) -> Daemon {
-        self.start_daemon_told(command, ServiceState::listen())
+    /// Starts a `run` command with a notify socket.
+    pub fn start_daemon_with(&self, command: Command) -> Daemon {
+        self.start_daemon_on(command, NotifySocket::bind())
     }
 
-    /// Starts a command that is `run`, with this notify socket.
-    pub fn start_daemon_told(&self, mut command: Command, news: ServiceState) -> Daemon {
-        command.env("NOTIFY_SOCKET", &news.address).env("WATCHDOG_USEC", "900000");
-        Daemon { process: self.start(command), news }
+    /// Starts a `run` command with this notify socket.
+    pub fn start_daemon_on(&self, mut command: Command, notify: NotifySocket) -> Daemon {
+        command.env("NOTIFY_SOCKET", &notify.address).env("WATCHDOG_USEC", "900000");
+        Daemon { process: self.start(command), notify }
     }
 
-    /// Starts `run` and waits until it has nothing to do.
+    /// Starts `run` and waits until it is idle.
     pub fn idle_daemon(&self) -> Daemon {
         let daemon = self.start_daemon();
-        daemon.news.wait_for("STATUS=idle until");
+        daemon.notify.wait_for("STATUS=idle until");
         daemon
     }
 }
 
 impl Daemon {
-    /// Ends it by a signal. It has to go well, and in time.
+    /// Sends a signal and expects exit code 0 within `STOP_MAX`.
     #[track_caller]
     pub fn stop_by(self, signal: Signal) -> Run {
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         self.process.signal(signal);
         let run = self.process.wait();
-        assert!(asked.elapsed() < STOP_MAX, "it took {:?}: {run:#?}", asked.elapsed());
+        assert!(sent_at.elapsed() < STOP_MAX, "it took {:?}: {run:#?}", sent_at.elapsed());
         run.expect(0)
     }
 
-    /// Ends it.
+    /// Sends SIGTERM and expects exit code 0 within `STOP_MAX`.
     #[track_caller]
     pub fn stop(self) -> Run {
         self.stop_by(Signal::TERM)
     }
 }
 
-/// What the service manager was told, line by line, and when.
-pub struct ServiceState {
+/// A notify socket, with the received lines and their times.
+pub struct NotifySocket {
     address: OsString,
     lines: Arc<Mutex<Vec<(Instant, String)>>>,
     is_over: Arc<AtomicBool>,
-    ear: Option<JoinHandle<()>>,
+    reader: Option<JoinHandle<()>>,
     _folder: Option<TempDir>,
 }
 
-impl ServiceState {
-    fn listen() -> Self {
+impl NotifySocket {
+    fn bind() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         Self::of(UnixDatagram::bind(&path).unwrap(), path.into(), Some(folder))
     }
 
-    /// Listens on an abstract socket.
-    pub fn listen_abstractly() -> Self {
+    /// Binds an abstract socket.
+    pub fn bind_abstract() -> Self {
         let name = format!("creatormirror-{}", uuid::Uuid::new_v4());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let socket = UnixDatagram::bind_addr(&address).unwrap();
@@ -109,63 +109,63 @@ impl ServiceState {
         socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let lines = Arc::<Mutex<Vec<_>>>::default();
         let is_over = Arc::<AtomicBool>::default();
-        let ear = std::thread::spawn({
+        let reader = std::thread::spawn({
             let (lines, is_over) = (Arc::clone(&lines), Arc::clone(&is_over));
             move || {
                 let mut message = [0; 4_096];
                 while !is_over.load(Ordering::Relaxed) {
                     let Ok(length) = socket.recv(&mut message) else { continue };
                     let text = String::from_utf8_lossy(&message[..length]).into_owned();
-                    let heard = text.lines().map(|line| (Instant::now(), line.to_owned()));
-                    lines.lock().unwrap().extend(heard);
+                    let received = text.lines().map(|line| (Instant::now(), line.to_owned()));
+                    lines.lock().unwrap().extend(received);
                 }
             }
         });
-        Self { address, lines, is_over, ear: Some(ear), _folder: folder }
+        Self { address, lines, is_over, reader: Some(reader), _folder: folder }
     }
 
-    /// Everything so far, signs of life aside.
+    /// All lines so far, except watchdog notifications.
     pub fn lines(&self) -> Vec<String> {
         let lines = self.lines.lock().unwrap();
         let lines = lines.iter().map(|(_, line)| line.clone());
         lines.filter(|line| line != "WATCHDOG=1").collect()
     }
 
-    /// When it was told so, each time.
+    /// When lines with this prefix were received.
     pub fn times(&self, start: &str) -> Vec<Instant> {
         let lines = self.lines.lock().unwrap();
         lines.iter().filter(|(_, line)| line.starts_with(start)).map(|(at, _)| *at).collect()
     }
 
-    /// Whether a line that starts like this was told.
+    /// Whether a line with this prefix was received.
     pub fn has(&self, start: &str) -> bool {
         !self.times(start).is_empty()
     }
 
-    /// The latest STATUS.
+    /// The latest `STATUS=` text.
     pub fn status(&self) -> String {
         let lines = self.lines();
         let status = lines.iter().rev().find_map(|line| line.strip_prefix("STATUS="));
         status.unwrap_or_default().to_owned()
     }
 
-    /// Waits for a line that starts like this.
+    /// Waits for a line with this prefix.
     #[track_caller]
     pub fn wait_for(&self, start: &str) {
         self.wait_for_more(start, 0);
     }
 
-    /// Waits for a line that starts like this, beyond those heard already.
+    /// Waits until more than `seen` lines with this prefix were received.
     #[track_caller]
-    pub fn wait_for_more(&self, start: &str, heard: usize) {
+    pub fn wait_for_more(&self, start: &str, seen: usize) {
         let begun = Instant::now();
-        while self.times(start).len() <= heard {
+        while self.times(start).len() <= seen {
             assert!(begun.elapsed() < TIMEOUT, "no `{start}` in {:#?}", self.lines());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Waits until the latest STATUS holds this.
+    /// Waits until the latest `STATUS=` contains this.
     #[track_caller]
     pub fn wait_for_status(&self, part: &str) {
         let begun = Instant::now();
@@ -176,12 +176,12 @@ impl ServiceState {
     }
 }
 
-impl Drop for ServiceState {
+impl Drop for NotifySocket {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
-        if let Some(ear) = self.ear.take() {
-            // It only listens; a panic in it would have shown as missing news.
-            let _ = ear.join();
+        if let Some(reader) = self.reader.take() {
+            // A panic of the reader has already shown as missing lines.
+            let _ = reader.join();
         }
     }
 }

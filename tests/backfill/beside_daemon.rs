@@ -1,14 +1,14 @@
-//! `backfill` beside the daemon: handed over, done in slices while nothing else is due, followed to its
-//! end, also over a restart.
+//! `backfill` beside the daemon: submitted as a job, run in slices while nothing else is due, and
+//! followed until it is done, also across a restart.
 
 use std::time::{Duration, Instant};
 
 use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
 
-use super::stage::still;
+use super::harness::quiet_bed;
 use super::support::{Bed, calm, until};
-use super::truth::nothing_twice;
+use super::truth::expect_no_repeats;
 use crate::support::sandbox::{Accident, Fault, SandboxSettings, Switch};
 
 fn settings() -> SandboxSettings {
@@ -16,13 +16,13 @@ fn settings() -> SandboxSettings {
 }
 
 #[test]
-fn a_backfill_is_done_by_the_daemon_and_its_answer_is_relayed() {
-    let bed = still(settings());
+fn daemon_runs_the_backfill_and_relays_its_result() {
+    let bed = quiet_bed(settings());
     let daemon = bed.idle_daemon();
     bed.control.clear_log();
     let document = bed.backfill_well(6);
     let days = Bed::days_of(&document);
-    assert_eq!(bed.log().len(), bed.fewest(&days, 200), "and nothing else is asked for");
+    assert_eq!(bed.log().len(), bed.fewest(&days, 200), "no other requests");
     bed.compare_days(&days);
     let again = bed.backfill(&["--days", "6"]).expect(0);
     assert!(again.stdout.starts_with("backfill of 6 days, "), "{again:#?}");
@@ -36,59 +36,63 @@ fn a_backfill_is_done_by_the_daemon_and_its_answer_is_relayed() {
 }
 
 #[test]
-fn what_is_more_urgent_does_not_wait_for_a_long_backfill_nor_does_a_stop() {
-    let bed = still(settings());
+fn long_backfill_delays_neither_urgent_work_nor_a_stop() {
+    let bed = quiet_bed(settings());
     let daemon = bed.idle_daemon();
     bed.control.clear_log();
     bed.control.set_latency(Duration::from_millis(40));
     let follower = bed.start_backfill(&["--days", "150", "--max-wait", "10m", "--json"]);
-    until("it is under way", || bed.asked().len() > 5);
+    until("the backfill is running", || bed.metrics_requests().len() > 5);
     let begun = Instant::now();
     bed.sync_well(&["--full", "--only", "creators"]);
     assert_eq!(bed.log_of("/creators").len(), 1);
     let track = bed.command(&["track", "creator", "Ada", "--wait=30s"]);
     bed.start(track).wait().expect(0);
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
-    let asked = bed.asked().len();
-    until("it goes on after that", || bed.asked().len() > asked + 5);
-    let heard = daemon.news.times("WATCHDOG=1").len();
-    daemon.news.wait_for_more("WATCHDOG=1", heard + 2);
-    assert!(daemon.news.status().contains("requesting daily metrics"), "{}", daemon.news.status());
+    let requests = bed.metrics_requests().len();
+    until("the backfill continues", || bed.metrics_requests().len() > requests + 5);
+    let seen = daemon.notify.times("WATCHDOG=1").len();
+    daemon.notify.wait_for_more("WATCHDOG=1", seen + 2);
+    assert!(
+        daemon.notify.status().contains("requesting daily metrics"),
+        "{}",
+        daemon.notify.status()
+    );
     daemon.process.signal(rustix::process::Signal::HUP);
-    daemon.news.wait_for("RELOADING=1");
+    daemon.notify.wait_for("RELOADING=1");
     daemon.stop();
 
-    // The next daemon goes on with it, and the one that waits sees its end.
-    let asked = bed.asked().len();
+    // The next daemon resumes the job, and the waiting command reports its result.
+    let requests = bed.metrics_requests().len();
     bed.control.set_latency(Duration::ZERO);
     let daemon = bed.start_daemon();
     let run = follower.wait().expect(0);
     let days = Bed::days_of(&run.json());
-    assert!(days.len() == 150 && bed.asked().len() > asked + 100);
+    assert!(days.len() == 150 && bed.metrics_requests().len() > requests + 100);
     assert!(run.stderr.contains("daily metrics of 150 days: "), "{run:#?}");
-    // What was on its way when the daemon was stopped was asked for again.
-    assert!(bed.asked().len() <= bed.fewest(&days, 200) + 2);
+    // Only requests in flight when the daemon stopped were sent again.
+    assert!(bed.metrics_requests().len() <= bed.fewest(&days, 200) + 2);
     bed.compare_days(&days);
     daemon.stop();
     bed.is_sound();
 }
 
 #[test]
-fn a_job_outlives_a_daemon_that_was_killed_and_a_follower_that_went_away() {
-    let bed = still(settings());
+fn job_survives_a_killed_daemon_and_a_gone_follower() {
+    let bed = quiet_bed(settings());
     let daemon = bed.idle_daemon();
     bed.control.clear_log();
     bed.control.set_latency(Duration::from_millis(30));
     let follower = bed.start_backfill(&["--days", "60", "--max-wait", "3s"]);
-    until("it is under way", || bed.asked().len() > 20);
+    until("the backfill is running", || bed.metrics_requests().len() > 20);
     daemon.process.kill();
     follower.wait().expect(75).says("within --max-wait");
     bed.control.set_latency(Duration::ZERO);
     let daemon = bed.start_daemon();
-    until("the next daemon has done it", || {
+    until("the next daemon has finished the job", || {
         bed.number("SELECT count(*) FROM job WHERE state = 'done' AND exit_code = 0") == 1
     });
-    let answered = bed.asked();
+    let answered = bed.metrics_requests();
     let days = Bed::days_of(&bed.backfill_well(60));
     assert!(answered.len() <= bed.fewest(&days, 200) + 1);
     bed.compare_days(&days);
@@ -96,9 +100,9 @@ fn a_job_outlives_a_daemon_that_was_killed_and_a_follower_that_went_away() {
 }
 
 #[test]
-fn a_part_of_the_budget_is_left_for_what_falls_due() {
+fn leaves_part_of_the_budget_for_due_rows() {
     let window = Duration::from_secs(3);
-    let bed = still(SandboxSettings { rate_limit: 60, rate_window: window, ..settings() });
+    let bed = quiet_bed(SandboxSettings { rate_limit: 60, rate_window: window, ..settings() });
     let daemon = bed.idle_daemon();
     bed.control.clear_log();
     let document = bed.backfill_well(24);
@@ -107,18 +111,18 @@ fn a_part_of_the_budget_is_left_for_what_falls_due() {
         *windows.entry(entry.server_time.0 / 3_000).or_default() += 1;
         assert_ne!(entry.status, Some(429));
     }
-    // Of 60 requests 54 are ours, and seven tenths of these are for days; at the border of two windows
-    // one may count in either.
+    // 54 of 60 requests are our share, and 70 % of those are for past days. One more may count in
+    // either window at the border.
     assert!(windows.len() > 2 && windows.values().all(|count| *count <= 38), "{windows:?}");
     bed.compare_days(&Bed::days_of(&document));
     daemon.stop();
 }
 
 #[test]
-fn a_daemon_that_is_never_idle_does_it_all_the_same() {
+fn runs_on_a_daemon_that_is_never_idle() {
     let bed = Bed::new(settings(), Clock::System);
     bed.sync_well(&[]);
-    // Whatever is put off is due again at once.
+    // Keep every video due.
     let always_due = "UPDATE video_due SET due_at = 0;
         CREATE TRIGGER always_due AFTER UPDATE ON video_due WHEN new.due_at <> 0
         BEGIN UPDATE video_due SET due_at = 0 WHERE video = new.video; END;
@@ -127,24 +131,24 @@ fn a_daemon_that_is_never_idle_does_it_all_the_same() {
     bed.db_to_write().execute_batch(always_due).unwrap();
     bed.control.set_latency(Duration::from_millis(20));
     let daemon = bed.start_daemon();
-    until("it is busy", || bed.log_of("/videos").len() > 20);
+    until("the daemon is polling", || bed.log_of("/videos").len() > 20);
     let document = bed.backfill_well(4);
     bed.compare_days(&Bed::days_of(&document));
     let polls = bed.log_of("/videos").len();
-    until("it is still busy", || bed.log_of("/videos").len() > polls + 5);
+    until("the daemon is still polling", || bed.log_of("/videos").len() > polls + 5);
     daemon.stop();
 }
 
 #[test]
-fn without_a_daemon_the_lock_of_a_sync_is_not_waited_for() {
-    let bed = still(settings());
+fn exits_75_beside_a_sync_without_a_daemon() {
+    let bed = quiet_bed(settings());
     bed.sync_well(&[]);
     bed.control.clear_log();
     let slow = Accident::Slow(Duration::from_secs(15));
     bed.control.fault(Fault::on("GET", Kind::Creator.path(), slow));
     let sync = bed.start_sync(&["--full"]);
-    until("it is at work", || !bed.log_of(Kind::Creator.path()).is_empty());
+    until("the sync has started", || !bed.log_of(Kind::Creator.path()).is_empty());
     bed.backfill(&["--days", "2"]).expect(75);
     sync.wait().expect(0);
-    nothing_twice(&bed.asked());
+    expect_no_repeats(&bed.metrics_requests());
 }

@@ -1,11 +1,11 @@
-//! `backfill` by itself: exactly what is true, in the fewest requests, never repeated.
+//! `backfill` without a daemon: exact figures, in the fewest requests, never repeated.
 
 use std::time::Duration;
 
 use creatormirror::model::Kind;
 
 use super::support::{Bed, KEY, calm, until};
-use super::truth::{KINDS, PATHS, day, ids, nothing_twice};
+use super::truth::{KINDS, PATHS, day, expect_no_repeats, ids};
 use crate::support::sandbox::{
     Accident, Fault, FaultBody, IdStyle, Platform, RetryAfter, SandboxSettings, Scope, Switch,
 };
@@ -16,7 +16,7 @@ fn settings() -> SandboxSettings {
 }
 
 #[test]
-fn it_is_exact_to_the_last_count_in_the_fewest_requests() {
+fn mirrors_every_figure_in_the_fewest_requests() {
     let bed = Bed::live(settings());
     bed.sync_well(&[]);
     bed.control.clear_log();
@@ -26,14 +26,14 @@ fn it_is_exact_to_the_last_count_in_the_fewest_requests() {
     bed.compare_days(&days);
     assert!(bed.mirrored_figures().values().any(|figures| figures[0] > Some(0)));
 
-    let asked = bed.asked();
-    assert_eq!(asked.len(), bed.fewest(&days, 200));
-    assert_eq!(bed.log().len(), asked.len() + 1, "and one to ask whose key it is");
+    let requests = bed.metrics_requests();
+    assert_eq!(requests.len(), bed.fewest(&days, 200));
+    assert_eq!(bed.log().len(), requests.len() + 1, "plus one for `/whoami`");
     assert_eq!(document["requests"], bed.log().len());
-    let order: Vec<String> = asked.iter().map(day).collect();
+    let order: Vec<String> = requests.iter().map(day).collect();
     assert!(order.is_sorted_by(|a, b| a >= b), "newest first: {order:?}");
-    nothing_twice(&asked);
-    assert!(asked.iter().all(|entry| (1..=200).contains(&ids(entry).1.len())));
+    expect_no_repeats(&requests);
+    assert!(requests.iter().all(|entry| (1..=200).contains(&ids(entry).1.len())));
 
     for kind in KINDS {
         assert_eq!(bed.last_outcome(kind), "complete");
@@ -45,15 +45,18 @@ fn it_is_exact_to_the_last_count_in_the_fewest_requests() {
 }
 
 #[test]
-fn what_was_published_later_is_asked_about_where_a_request_has_room() {
+fn includes_later_posts_without_extra_requests() {
     let settings = SandboxSettings { videos: 150, account_videos: 200, past_days: 20, ..calm() };
     let bed = Bed::live(settings);
     bed.sync_well(&[]);
     let document = bed.backfill_well(4);
     let days = Bed::days_of(&document);
-    assert_eq!(bed.asked().len(), bed.fewest(&days, 200), "it costs no request");
+    assert_eq!(bed.metrics_requests().len(), bed.fewest(&days, 200), "no additional request");
     let (mirror, all) = (bed.mirrored_figures(), bed.all_figures(&days));
-    assert!(all.len() > bed.true_figures(&days).len(), "something was published meanwhile");
+    assert!(
+        all.len() > bed.true_figures(&days).len(),
+        "the sandbox published posts within the days"
+    );
     assert_eq!(mirror, all);
     let again = bed.backfill_well(4);
     if again["to"] == document["to"] {
@@ -62,21 +65,25 @@ fn what_was_published_later_is_asked_about_where_a_request_has_room() {
 }
 
 #[test]
-fn what_was_asked_for_is_not_asked_for_again_and_what_was_added_is() {
+fn requests_only_days_and_accounts_not_held_yet() {
     let bed = Bed::live(settings());
     bed.sync_well(&[]);
     let first = bed.backfill_well(5);
     bed.control.clear_log();
     let again = bed.backfill_well(5);
-    // Unless midnight came in between.
+    // A new UTC day may have begun in between.
     if again["to"] == first["to"] {
-        assert_eq!((bed.asked().len(), &again["rows"]), (0, &0.into()));
+        assert_eq!((bed.metrics_requests().len(), &again["rows"]), (0, &0.into()));
     }
     let further = bed.backfill_well(8);
     let days = Bed::days_of(&further);
     let older: Vec<_> = days.iter().copied().take(3).collect();
     if further["to"] == first["to"] {
-        assert_eq!(bed.asked().len(), bed.fewest(&older, 200), "the three days before alone");
+        assert_eq!(
+            bed.metrics_requests().len(),
+            bed.fewest(&older, 200),
+            "only the three earlier days"
+        );
     }
     bed.compare_days(&days);
 
@@ -84,13 +91,15 @@ fn what_was_asked_for_is_not_asked_for_again_and_what_was_added_is() {
     bed.sync_well(&["--full"]);
     bed.control.clear_log();
     let last = bed.backfill_well(8);
-    let asked = bed.asked();
-    assert!(asked.iter().all(|entry| ids(entry).1 == [id.as_str()]) || last["to"] != first["to"]);
+    let requests = bed.metrics_requests();
+    assert!(
+        requests.iter().all(|entry| ids(entry).1 == [id.as_str()]) || last["to"] != first["to"]
+    );
     bed.compare_days(&Bed::days_of(&last));
 }
 
 #[test]
-fn a_kill_while_any_request_is_on_its_way_repeats_that_one_alone() {
+fn repeats_only_the_request_in_flight_after_a_kill() {
     for nth in [0, 1, 3, 6] {
         let bed = Bed::live(SandboxSettings { accounts: 30, account_videos: 90, ..settings() });
         bed.sync_well(&[]);
@@ -98,7 +107,7 @@ fn a_kill_while_any_request_is_on_its_way_repeats_that_one_alone() {
         let slow = Accident::Slow(Duration::from_secs(600));
         bed.control.fault(Fault::on("*", "/*", slow).after(nth * 2));
         let run = bed.start_backfill(&["--days", "3"]);
-        until("the request is on its way", || bed.log().len() as u64 == nth * 2 + 1);
+        until("the request is in flight", || bed.log().len() as u64 == nth * 2 + 1);
         std::thread::sleep(Duration::from_millis(nth * 5));
         run.kill();
         let lost = bed.log().last().unwrap().number;
@@ -106,17 +115,17 @@ fn a_kill_while_any_request_is_on_its_way_repeats_that_one_alone() {
         let days = Bed::days_of(&document);
         bed.compare_days(&days);
         let answered: Vec<_> =
-            bed.asked().into_iter().filter(|entry| entry.number != lost).collect();
-        nothing_twice(&answered);
+            bed.metrics_requests().into_iter().filter(|entry| entry.number != lost).collect();
+        expect_no_repeats(&answered);
         assert_eq!(answered.len(), bed.fewest(&days, 200), "kill {nth}");
         bed.is_sound();
     }
 }
 
 #[test]
-fn a_rate_limit_beyond_max_wait_is_75_and_the_next_run_goes_on() {
+fn exits_75_on_a_rate_limit_beyond_max_wait_and_resumes() {
     let mut bed = Bed::live(settings());
-    // How much is done before the third request depends on what else is in flight.
+    // With one request at a time, the work done before the third request is known.
     bed.set("CREATORMIRROR_MAX_CONCURRENT_REQUESTS", "1");
     bed.sync_well(&[]);
     bed.control.clear_log();
@@ -126,21 +135,21 @@ fn a_rate_limit_beyond_max_wait_is_75_and_the_next_run_goes_on() {
     assert!(run.stdout.contains("the next backfill continues from here"), "{run:#?}");
     assert_eq!(bed.last_outcome(Kind::Video), "rate_limited");
     let kept = bed.number("SELECT count(*) FROM daily_metrics");
-    assert!(kept >= 600, "what was done is kept: {kept}");
-    let asked = bed.asked().len();
+    assert!(kept >= 600, "finished work is kept: {kept}");
+    let requests = bed.metrics_requests().len();
     bed.backfill(&["--days", "4", "--max-wait", "1s"]).expect(75);
-    assert_eq!(bed.asked().len(), asked, "nothing was asked before the wait was over");
+    assert_eq!(bed.metrics_requests().len(), requests, "no request before the wait is over");
     let days = Bed::days_of(&bed.backfill_well(4));
-    let log = bed.asked();
+    let log = bed.metrics_requests();
     let refused = log.iter().position(|entry| entry.status == Some(429)).unwrap();
     assert!(log[refused + 1].received - log[refused].received >= Duration::from_secs(3));
-    nothing_twice(&log);
+    expect_no_repeats(&log);
     assert_eq!(log.len(), bed.fewest(&days, 200) + 1);
     bed.compare_days(&days);
 }
 
 #[test]
-fn a_signal_ends_it_with_what_was_done_kept() {
+fn keeps_finished_work_on_sigterm() {
     let bed = Bed::live(SandboxSettings { accounts: 30, account_videos: 90, ..settings() });
     bed.sync_well(&[]);
     bed.control.clear_log();
@@ -148,19 +157,23 @@ fn a_signal_ends_it_with_what_was_done_kept() {
         Fault::on("POST", "/videos/metrics", Accident::Slow(Duration::from_secs(600))).after(4),
     );
     let run = bed.start_backfill(&["--days", "3"]);
-    until("it is under way", || bed.log_of("/videos/metrics").len() >= 5);
+    until("the backfill is running", || bed.log_of("/videos/metrics").len() >= 5);
     run.terminate();
     run.wait().expect(1).says("interrupted");
     assert_eq!(bed.last_outcome(Kind::Video), "interrupted");
     let days = Bed::days_of(&bed.backfill_well(3));
     bed.compare_days(&days);
-    // What was in flight is asked for again.
+    // Requests in flight at the signal are sent again.
     let fewest = bed.fewest(&days, 200);
-    assert!((fewest + 1..=fewest + 4).contains(&bed.asked().len()), "{}", bed.asked().len());
+    assert!(
+        (fewest + 1..=fewest + 4).contains(&bed.metrics_requests().len()),
+        "{}",
+        bed.metrics_requests().len()
+    );
 }
 
 #[test]
-fn the_budget_is_kept_and_the_estimate_told_before() {
+fn prints_an_estimate_and_stays_within_the_budget() {
     let bed = Bed::live(SandboxSettings {
         rate_limit: 40,
         rate_window: Duration::from_secs(2),
@@ -178,7 +191,7 @@ fn the_budget_is_kept_and_the_estimate_told_before() {
 }
 
 #[test]
-fn what_it_cannot_do_has_its_code_and_its_words() {
+fn exit_codes_and_hints_of_failures() {
     let mut bed = Bed::live(SandboxSettings { account_videos: 30, ..calm() });
     bed.backfill(&["--days", "3"]).expect(78).says("no database at");
     assert!(!bed.database().exists() && bed.log().is_empty());
@@ -186,7 +199,7 @@ fn what_it_cannot_do_has_its_code_and_its_words() {
         bed.backfill(&["--days", days]).expect(2);
     }
     bed.backfill(&[]).expect(2);
-    // An overview alone makes a database without rows.
+    // With only the overview mirrored, the database has no rows to request metrics for.
     bed.sync_well(&["--only", "overview"]);
     bed.backfill(&["--days", "3"]).expect(1).says("creatormirror sync");
     assert_eq!(bed.backfill(&["--days", "3", "--json"]).expect(1).json()["exit_code"], 1);
@@ -197,14 +210,14 @@ fn what_it_cannot_do_has_its_code_and_its_words() {
     bed.control.set_key_enabled(KEY, false);
     bed.backfill(&["--days", "3"]).expect(77);
     bed.control.set_key_enabled(KEY, true);
-    assert_eq!(bed.asked().len(), 0);
+    assert_eq!(bed.metrics_requests().len(), 0);
     bed.stop_server();
     let run = bed.backfill(&["--days", "3"]).expect(69);
     assert!(run.took < Duration::from_secs(60));
 }
 
 #[test]
-fn an_organization_without_anything_is_done_at_once() {
+fn empty_organization_needs_one_request() {
     let bed = Bed::live(SandboxSettings {
         accounts: 0,
         creators: 0,
@@ -217,7 +230,7 @@ fn an_organization_without_anything_is_done_at_once() {
 }
 
 #[test]
-fn removed_rows_are_not_asked_for_and_paused_ones_are() {
+fn skips_removed_rows_but_not_paused_ones() {
     let bed = Bed::live(SandboxSettings { videos: 40, account_videos: 30, ..calm() });
     bed.sync_well(&[]);
     let gone = bed.control.ids(Kind::Video).remove(3);
@@ -227,20 +240,20 @@ fn removed_rows_are_not_asked_for_and_paused_ones_are() {
     bed.control.pause(Kind::Video, &bed.control.ids(Kind::Video)[5]);
     bed.control.clear_log();
     let days = Bed::days_of(&bed.backfill_well(3));
-    assert!(bed.asked().iter().all(|entry| !entry.body.contains(&gone)));
+    assert!(bed.metrics_requests().iter().all(|entry| !entry.body.contains(&gone)));
     bed.compare_days(&days);
 }
 
 #[test]
-fn account_videos_whose_ids_are_no_numbers_are_left_out_and_that_is_said_once() {
+fn skips_account_videos_with_non_numeric_ids_and_warns_once() {
     for (style, is_asked) in [(IdStyle::Text, true), (IdStyle::Uuid, false)] {
         let bed = Bed::live(SandboxSettings { account_video_ids: style, ..settings() });
         bed.sync_well(&[]);
         bed.control.clear_log();
         let run = bed.backfill(&["--days", "2"]).expect(0);
         assert_eq!(bed.log_of("/account-videos/metrics").is_empty(), !is_asked);
-        let said = run.stderr.matches("daily metrics cannot be requested").count();
-        assert_eq!(said, usize::from(!is_asked), "{run:#?}");
+        let warnings = run.stderr.matches("daily metrics cannot be requested").count();
+        assert_eq!(warnings, usize::from(!is_asked), "{run:#?}");
         assert_eq!(run.stdout.contains("700 account videos that cannot be"), !is_asked);
         let numbers = |entry: &_| ids(entry).1.iter().all(serde_json::Value::is_u64);
         assert!(bed.log_of("/account-videos/metrics").iter().all(numbers));
@@ -248,7 +261,7 @@ fn account_videos_whose_ids_are_no_numbers_are_left_out_and_that_is_said_once() 
 }
 
 #[test]
-fn an_endpoint_that_is_not_there_is_asked_for_once_a_week() {
+fn retries_a_missing_endpoint_after_a_week() {
     for status in [404, 405] {
         let bed = Bed::live(settings());
         bed.sync_well(&[]);
@@ -258,10 +271,10 @@ fn an_endpoint_that_is_not_there_is_asked_for_once_a_week() {
         assert!(run.stderr.contains(&bed.log_of("/videos/metrics")[0].request_id), "{run:#?}");
         assert_eq!(bed.log_of("/videos/metrics").len(), 1);
         assert_eq!(bed.last_outcome(Kind::Video), "unavailable");
-        assert_eq!(bed.last_outcome(Kind::AccountVideo), "complete", "the others go on");
+        assert_eq!(bed.last_outcome(Kind::AccountVideo), "complete", "the other kinds continue");
         bed.control.switch_all_on();
         bed.backfill(&["--days", "3"]).expect(1).says("tried again after");
-        assert_eq!(bed.log_of("/videos/metrics").len(), 1, "not a second time within the week");
+        assert_eq!(bed.log_of("/videos/metrics").len(), 1, "no second request within the week");
         bed.db_to_write().execute("UPDATE unsupported_feature SET retry_at = 0", []).unwrap();
         let days = Bed::days_of(&bed.backfill_well(3));
         bed.compare_days(&days);
@@ -269,7 +282,7 @@ fn an_endpoint_that_is_not_there_is_asked_for_once_a_week() {
 }
 
 #[test]
-fn a_key_without_the_scope_is_told_so_and_may_try_again_with_it() {
+fn reports_a_missing_scope_and_retries_once_granted() {
     let bed = Bed::live(settings());
     bed.sync_well(&[]);
     let body = FaultBody::Code("INSUFFICIENT_SCOPE");
@@ -278,17 +291,21 @@ fn a_key_without_the_scope_is_told_so_and_may_try_again_with_it() {
     let run = bed.backfill(&["--days", "3"]).expect(1);
     let run = run.says("INSUFFICIENT_SCOPE").says("scope `write`");
     run.says("POST /accounts/metrics");
-    assert_eq!(bed.asked().len(), PATHS.len(), "one refused request each");
+    assert_eq!(bed.metrics_requests().len(), PATHS.len(), "one rejected request each");
     assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 3);
     bed.control.clear_faults();
     bed.control.set_key_scope(KEY, Scope::Write);
     let days = Bed::days_of(&bed.backfill_well(3));
     bed.compare_days(&days);
-    assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 0, "it is forgotten");
+    assert_eq!(
+        bed.number("SELECT count(*) FROM unsupported_feature"),
+        0,
+        "the unsupported features are cleared"
+    );
 }
 
 #[test]
-fn status_says_how_far_back_the_days_reach() {
+fn status_shows_the_range_of_days() {
     let bed = Bed::live(SandboxSettings { account_videos: 30, ..calm() });
     bed.sync_well(&[]);
     let status = || bed.start(bed.command(&["status"])).wait().expect(0).stdout;
@@ -302,12 +319,12 @@ fn status_says_how_far_back_the_days_reach() {
 }
 
 #[test]
-fn a_sync_asks_for_the_days_that_have_ended_since_and_a_dry_run_says_so() {
+fn sync_and_dry_run_include_days_ended_since_the_backfill() {
     let bed = Bed::live(SandboxSettings { account_videos: 30, ..calm() });
     bed.sync_well(&[]);
     let lines = || bed.sync_well(&["--dry-run"]).stdout;
     assert!(!lines().contains("POST"), "{}", lines());
-    // As if the backfill had been two days ago.
+    // Pretend that the backfill was made two days ago.
     let two_days_ago = "UPDATE metric_kind SET grows_from = CAST(julianday('now', '-2 days') - 2440587.5 AS INTEGER)";
     bed.db_to_write().execute(two_days_ago, []).unwrap();
     assert!(lines().contains("POST /videos/metrics for "), "{}", lines());
@@ -315,7 +332,7 @@ fn a_sync_asks_for_the_days_that_have_ended_since_and_a_dry_run_says_so() {
     bed.control.clear_log();
     let document = bed.sync_well(&["--json"]).json();
     assert_eq!(document["requests"], bed.log().len());
-    assert_eq!(document["daily_metrics"]["requests"], bed.asked().len());
+    assert_eq!(document["daily_metrics"]["requests"], bed.metrics_requests().len());
     bed.compare_days(&Bed::days_of(&document["daily_metrics"]));
     assert_eq!(bed.sync_well(&["--json"]).json()["daily_metrics"], serde_json::Value::Null);
 }

@@ -1,4 +1,4 @@
-//! What the API says, and what becomes of the entry.
+//! API responses to writes, and the resulting outcome of the entry.
 
 use creatormirror::model::Kind;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::support::{KEY, calm};
 use crate::{Outbox, bed, bed_of};
 
 #[test]
-fn what_is_there_already_is_adopted() {
+fn adopts_existing_resources() {
     for duplicates in [Duplicates::Conflict, Duplicates::Existing] {
         let bed = bed_of(SandboxSettings { duplicates, videos: 450, ..calm() });
         let video = bed.control.rows(Kind::Video).remove(17);
@@ -30,10 +30,10 @@ fn what_is_there_already_is_adopted() {
             &text(&account, "platform"),
             &text(&account, "username").to_uppercase(),
         ]);
-        // It changed since the mirror saw it, and is seen again when it is adopted.
+        // It changed since the last sync; adopting it reads it again.
         let id = text(&video, "id");
         bed.control.set_member(Kind::Video, &id, "description", &json!("another"));
-        // One that the mirror does not know yet.
+        // A video that the mirror does not have yet.
         let unseen = bed.control.add_video(Platform::Tiktok);
         let unseen = bed.control.row(Kind::Video, &unseen).unwrap();
         bed.queue(&["track", "video", &text(&unseen, "external_id"), "--platform", "tiktok"]);
@@ -46,13 +46,17 @@ fn what_is_there_already_is_adopted() {
         if duplicates == Duplicates::Conflict {
             assert_eq!(bed.entry(1)["detail"], "it existed already");
         }
-        let said = format!("SELECT description = 'another' FROM videos WHERE id = '{id}'");
-        assert_eq!(bed.number(&said), 1, "{duplicates:?}: the mirror shows what was there before");
+        let is_updated = format!("SELECT description = 'another' FROM videos WHERE id = '{id}'");
+        assert_eq!(
+            bed.number(&is_updated),
+            1,
+            "{duplicates:?}: the mirror shows the adopted video"
+        );
     }
 }
 
 #[test]
-fn refusals_fail_at_once_with_everything_that_helps() {
+fn rejected_writes_fail_immediately_with_details() {
     let bed = bed_of(calm());
     bed.control.set_account_cap(Some(12));
     bed.queue(&["track", "account", "tiktok", "someone.else"]);
@@ -77,7 +81,7 @@ fn refusals_fail_at_once_with_everything_that_helps() {
 }
 
 #[test]
-fn a_key_that_may_only_read_fails_the_write_and_nothing_else() {
+fn read_only_key_fails_only_the_write() {
     let bed = bed();
     bed.control.set_key_scope(KEY, Scope::Read);
     bed.queue(&["track", "creator", "Ada"]);
@@ -87,12 +91,12 @@ fn a_key_that_may_only_read_fails_the_write_and_nothing_else() {
 }
 
 #[test]
-fn a_key_that_is_refused_pauses_the_queue_and_consumes_nothing() {
+fn refused_key_pauses_the_queue_without_counting_attempts() {
     let bed = bed();
     for name in ["One", "Two"] {
         bed.queue(&["track", "creator", name]);
     }
-    // Refused in the middle of the run: the identity was still told.
+    // Refused in the middle of the run, after `/whoami` succeeded.
     let disabled =
         Accident::Status { code: 403, body: FaultBody::Code("FORBIDDEN"), headers: Vec::new() };
     bed.control.fault(Fault::on("POST", "/creators", disabled));
@@ -105,7 +109,7 @@ fn a_key_that_is_refused_pauses_the_queue_and_consumes_nothing() {
 }
 
 #[test]
-fn when_the_server_asks_to_wait_nothing_has_happened() {
+fn requested_waits_do_not_count_as_failures() {
     let bed = bed();
     let before = bed.creators().len();
     for code in [429, 503] {
@@ -118,13 +122,13 @@ fn when_the_server_asks_to_wait_nothing_has_happened() {
     assert_eq!(bed.creators().len(), before + 2);
     let looked =
         bed.log().iter().filter(|entry| entry.path == "/creators" && entry.method == "GET").count();
-    assert_eq!(looked, 2, "only what is known is looked up, once a run");
+    assert_eq!(looked, 2, "one lookup per run for known names");
     let failed = "SELECT max(fails) FROM outbox";
     assert_eq!(bed.number(failed), 0);
 }
 
 #[test]
-fn an_api_that_is_down_costs_nothing_but_time() {
+fn unreachable_api_does_not_count_as_an_attempt() {
     let mut bed = bed();
     bed.queue(&["track", "creator", "Ada"]);
     bed.stop_server();
@@ -134,7 +138,7 @@ fn an_api_that_is_down_costs_nothing_but_time() {
 }
 
 #[test]
-fn one_bad_target_holds_up_no_other_and_its_own_order_is_kept() {
+fn failing_target_keeps_its_order_and_blocks_no_other() {
     let bed = bed();
     let ids = bed.control.ids(Kind::Video);
     let path = format!("/videos/{}", ids[0]);

@@ -1,4 +1,4 @@
-//! Answers that are lost, and what is looked up before anything is sent again.
+//! Lost answers, and how they are reconciled before anything is sent again.
 
 use creatormirror::model::Kind;
 use serde_json::json;
@@ -7,8 +7,8 @@ use crate::support::sandbox::{Accident, Fault, FaultBody, SandboxSettings};
 use crate::support::{Bed, calm};
 use crate::{Outbox, bed, bed_of};
 
-/// Everything that leaves an outcome unknown, and whether the request was carried out. A page with
-/// status 200 is an answer; see `answers`.
+/// Every failure with an unknown outcome, and whether the request was carried out. A page with status
+/// 200 is an answer; see `retries`.
 fn losses() -> Vec<(Accident, bool)> {
     let html = |code| Accident::Status {
         code,
@@ -34,12 +34,12 @@ fn one_of_each(bed: &Bed) {
 }
 
 #[test]
-fn a_lost_answer_of_any_kind_creates_nothing_twice() {
+fn lost_answer_creates_nothing_twice() {
     for (loss, was_done) in losses() {
         let bed = bed();
         let before = Kind::LISTS.map(|kind| bed.control.count(kind));
         one_of_each(&bed);
-        // Once for each, whichever is sent again before another is sent first.
+        // One fault for each path, because entries may be resent in any order.
         for path in ["/videos", "/accounts", "/creators"] {
             bed.control.fault(Fault::on("POST", path, loss.clone()));
         }
@@ -61,7 +61,7 @@ fn a_lost_answer_of_any_kind_creates_nothing_twice() {
 }
 
 #[test]
-fn a_lost_answer_to_a_change_a_deletion_or_a_link_is_made_up_for() {
+fn lost_answer_to_a_change_deletion_or_link_is_reconciled() {
     for (loss, _) in losses() {
         let bed = bed();
         let videos = bed.control.ids(Kind::Video);
@@ -89,13 +89,13 @@ fn a_lost_answer_to_a_change_a_deletion_or_a_link_is_made_up_for() {
 }
 
 #[test]
-fn creators_of_one_name_are_as_many_as_were_asked_for() {
+fn creates_each_of_several_creators_with_one_name() {
     let bed = bed();
     bed.control.add_creator("Ada");
     for _ in 0..5 {
         bed.queue(&["track", "creator", "Ada"]);
     }
-    // Lost and done, lost and not done, in turns.
+    // Alternately lost after and before the request was carried out.
     for (skip, loss) in
         [(0, Accident::ResetAfter), (1, Accident::ResetBefore), (3, Accident::ResetAfter)]
     {
@@ -110,14 +110,15 @@ fn creators_of_one_name_are_as_many_as_were_asked_for() {
 }
 
 #[test]
-fn a_list_that_can_never_be_read_ends_an_entry_that_depends_on_it() {
+fn permanently_unreadable_list_fails_the_entry() {
     let bed = bed();
     bed.queue(&["track", "creator", "Ada"]);
-    let odd = Accident::WrongTypes { row: 0, members: vec![("id".to_owned(), "null".to_owned())] };
-    bed.control.fault(Fault::on("GET", "/creators", odd).forever());
+    let without_id =
+        Accident::WrongTypes { row: 0, members: vec![("id".to_owned(), "null".to_owned())] };
+    bed.control.fault(Fault::on("GET", "/creators", without_id).forever());
     bed.sync(&[]).expect(1);
-    assert_eq!(bed.states(), ["queued"], "it may pass");
-    // Hours later.
+    assert_eq!(bed.states(), ["queued"], "the failure may be transient");
+    // As if hours had passed.
     bed.db_to_write().execute_batch("UPDATE outbox SET next_at = 0, fails = 12").unwrap();
     bed.sync(&[]).expect(1);
     assert_eq!(bed.states(), ["failed"]);
@@ -132,7 +133,7 @@ fn a_list_that_can_never_be_read_ends_an_entry_that_depends_on_it() {
 }
 
 #[test]
-fn a_creator_is_looked_for_twice_before_it_is_sent_again() {
+fn creator_is_reconciled_twice_before_resending() {
     let bed = bed();
     bed.queue(&["track", "creator", "Ada"]);
     bed.control.fault(Fault::on("POST", "/creators", Accident::ResetBefore));
@@ -148,7 +149,7 @@ fn a_creator_is_looked_for_twice_before_it_is_sent_again() {
 }
 
 #[test]
-fn a_video_is_found_among_many_and_only_as_many_pages_are_read_as_it_takes() {
+fn reconciling_a_video_reads_only_the_newest_page() {
     let bed = bed_of(SandboxSettings { videos: 900, ..calm() });
     bed.queue(&["track", "video", "https://www.tiktok.com/@luna/video/7300000000000000001"]);
     bed.control.fault(Fault::on("POST", "/videos", Accident::ResetAfter));
@@ -163,7 +164,7 @@ fn a_video_is_found_among_many_and_only_as_many_pages_are_read_as_it_takes() {
 }
 
 #[test]
-fn a_key_that_keeps_failing_gets_a_successor() {
+fn replaces_an_idempotency_key_that_keeps_failing() {
     let bed = bed();
     bed.queue(&["track", "creator", "Ada"]);
     let first = bed.entry(1)["idempotency_key"].clone();
@@ -178,7 +179,7 @@ fn a_key_that_keeps_failing_gets_a_successor() {
 }
 
 #[test]
-fn attempts_are_bounded_and_a_dead_letter_is_loud_and_can_be_revived() {
+fn attempts_are_bounded_and_dead_letters_can_be_retried() {
     let bed = bed();
     bed.queue(&["track", "video", "7300000000000000001", "--platform", "tiktok"]);
     bed.control.fault(Fault::on("POST", "/videos", Accident::status(500)).forever());
@@ -192,7 +193,7 @@ fn attempts_are_bounded_and_a_dead_letter_is_loud_and_can_be_revived() {
     assert!(bed.run(&["status"]).expect(0).stdout.contains("entry 1 FAILED"));
     bed.control.clear_faults();
     bed.run(&["outbox", "retry", "1"]).expect(0);
-    assert_eq!(bed.states(), ["unsure"], "it is looked for before it is sent again");
+    assert_eq!(bed.states(), ["unsure"], "reconciled before it is sent again");
     bed.sync_well(&[]);
     assert_eq!(bed.states(), ["succeeded"]);
 }

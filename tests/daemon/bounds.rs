@@ -1,30 +1,30 @@
-//! Numbers that nobody means, from the API or from the database: they are bounded, and neither stop the
-//! daemon nor are obeyed for years.
+//! Out-of-range numbers from the API or the database: they are bounded, and neither stop the daemon nor
+//! cause waits of years.
 
 use creatormirror::model::Kind;
 use serde_json::json;
 
-use super::stage::still;
+use super::harness::quiet_bed;
 use super::support::{Bed, Run, calm};
 use crate::support::sandbox::{Accident, Fault, FaultBody, RetryAfter};
 
-/// `sync` finds the API closed for an hour at most.
-fn is_closed_for_an_hour(bed: &Bed) -> Run {
+/// `sync` is rate limited for at most an hour.
+fn expect_rate_limited_for_an_hour(bed: &Bed) -> Run {
     let run = bed.sync(&[]).expect(75).says("rate limited for another ");
-    let said = ["another 1h", "another 59m", "another 58m", "another 57m"];
-    assert!(said.iter().any(|words| run.stderr.contains(words)), "{run:#?}");
+    let messages = ["another 1h", "another 59m", "another 58m", "another 57m"];
+    assert!(messages.iter().any(|words| run.stderr.contains(words)), "{run:#?}");
     run
 }
 
-fn starts_and_stops(bed: &Bed) {
+fn expect_start_and_stop(bed: &Bed) {
     let daemon = bed.start_daemon();
-    daemon.news.wait_for("READY=1");
-    daemon.news.wait_for_status("rate limited until");
+    daemon.notify.wait_for("READY=1");
+    daemon.notify.wait_for_status("rate limited until");
     daemon.stop();
 }
 
-/// Every command that shows the rate limit.
-fn is_shown(bed: &Bed) {
+/// Runs every command that displays the rate limit.
+fn expect_rate_limit_displayed(bed: &Bed) {
     for arguments in [&["status"][..], &["status", "--json"], &["report", "--out", "-"]] {
         bed.start(bed.command(arguments)).wait().expect(0);
     }
@@ -33,20 +33,22 @@ fn is_shown(bed: &Bed) {
 }
 
 #[test]
-fn an_absurd_retry_after_is_an_hour_in_this_run_and_after_a_restart() {
+fn bounds_retry_after_to_an_hour_across_restarts() {
     let never = "Fri, 31 Dec 9999 23:59:59 GMT";
-    for asked in ["9000000000000", "999999999999", "315360000", "99999999999999999999999.5", never]
+    for retry_after in
+        ["9000000000000", "999999999999", "315360000", "99999999999999999999999.5", never]
     {
         for code in [429, 503] {
-            let bed = still(calm());
-            let refuse = Accident::Refuse { code, retry_after: RetryAfter::Raw(asked.to_owned()) };
+            let bed = quiet_bed(calm());
+            let refuse =
+                Accident::Refuse { code, retry_after: RetryAfter::Raw(retry_after.to_owned()) };
             bed.control.fault(Fault::on("GET", "/videos", refuse));
-            is_closed_for_an_hour(&bed).says("the API asks for a wait of over a day");
-            let asked = bed.log().len();
-            is_closed_for_an_hour(&bed);
-            starts_and_stops(&bed);
-            is_shown(&bed);
-            assert_eq!(bed.log().len(), asked, "nothing is asked before the hour is over");
+            expect_rate_limited_for_an_hour(&bed).says("the API asks for a wait of over a day");
+            let requests = bed.log().len();
+            expect_rate_limited_for_an_hour(&bed);
+            expect_start_and_stop(&bed);
+            expect_rate_limit_displayed(&bed);
+            assert_eq!(bed.log().len(), requests, "no request before the hour is over");
             let over = r#"UPDATE instance SET rate_limiter = json_set(rate_limiter, '$.closed.length.secs', 0)"#;
             bed.db_to_write().execute(over, []).unwrap();
             bed.sync_well(&[]);
@@ -56,9 +58,9 @@ fn an_absurd_retry_after_is_an_hour_in_this_run_and_after_a_restart() {
 }
 
 #[test]
-fn an_absurd_wait_in_the_database_is_an_hour_once_it_is_loaded() {
+fn bounds_a_stored_wait_to_an_hour() {
     for secs in ["9000000000000", "315360000", "18446744073709551615"] {
-        let bed = still(calm());
+        let bed = quiet_bed(calm());
         let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(5_000) };
         bed.control.fault(Fault::on("GET", "/videos", refuse));
         bed.sync(&[]).expect(75);
@@ -67,16 +69,16 @@ fn an_absurd_wait_in_the_database_is_an_hour_once_it_is_loaded() {
             .replace("\"secs\":5000", &format!("\"secs\":{secs}"));
         assert!(limiter.contains(secs), "{limiter}");
         bed.db_to_write().execute("UPDATE instance SET rate_limiter = ?1", [limiter]).unwrap();
-        is_closed_for_an_hour(&bed);
-        starts_and_stops(&bed);
-        is_shown(&bed);
+        expect_rate_limited_for_an_hour(&bed);
+        expect_start_and_stop(&bed);
+        expect_rate_limit_displayed(&bed);
     }
 }
 
 #[test]
-fn absurd_rate_limit_headers_are_survived() {
+fn survives_out_of_range_rate_limit_headers() {
     for reset in ["9223372036854775807", "1e300", "-1", "99999999999999", "soon", "584542046090y"] {
-        let bed = still(calm());
+        let bed = quiet_bed(calm());
         let headers = [
             ("retry-after", "0"),
             ("x-ratelimit-limit", "18446744073709551615"),
@@ -92,8 +94,8 @@ fn absurd_rate_limit_headers_are_survived() {
 }
 
 #[test]
-fn rows_with_absurd_numbers_and_instants_neither_stop_the_daemon_nor_are_asked_for_without_end() {
-    let bed = still(calm());
+fn survives_rows_with_extreme_numbers_and_instants() {
+    let bed = quiet_bed(calm());
     let (least, most) = ("0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z");
     let absurd = [
         ("scrape_interval_hours", json!(i64::MAX)),
@@ -121,7 +123,7 @@ fn rows_with_absurd_numbers_and_instants_neither_stop_the_daemon_nor_are_asked_f
     assert!(matches!(first.code, Some(0 | 1)), "{first:#?}");
     bed.control.clear_log();
     let daemon = bed.idle_daemon();
-    is_shown(&bed);
+    expect_rate_limit_displayed(&bed);
     daemon.stop();
     assert!(bed.log().len() < 60, "{} requests", bed.log().len());
     bed.is_sound();

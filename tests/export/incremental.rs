@@ -1,4 +1,4 @@
-//! Exporting again to the same place: what did not change is not written, what did is.
+//! Repeated exports to the same folder rewrite only what changed.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,20 +20,20 @@ fn rows(path: &Path) -> Vec<String> {
     rows
 }
 
-/// The files of what is kept by month, with their inode.
+/// The files partitioned by month, with their inodes.
 fn by_month(root: &Path) -> BTreeMap<String, u64> {
     let names = files(root).into_keys().filter(|name| name.contains("/month="));
     names.map(|name| (name.clone(), std::fs::metadata(root.join(name)).unwrap().ino())).collect()
 }
 
-/// The files that are not the same ones in both.
+/// The files whose inode differs.
 fn changed(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec<String> {
     let all: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     all.into_iter().filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
 }
 
 #[test]
-fn what_did_not_change_is_not_written_and_what_did_is() {
+fn writes_only_changed_months() {
     let (bed, out) = mirror();
     let root = out.path();
     export(&bed, "parquet", root, &[]);
@@ -42,7 +42,7 @@ fn what_did_not_change_is_not_written_and_what_did_is() {
     assert_eq!(changed(&before, &by_month(root)), Vec::<String>::new(), "{run:#?}");
     let month = |table: &str, month: &str| format!("{table}/month={month}/part-0.parquet");
     for (sql, expected) in [
-        // A revised count, which changes no number of rows.
+        // A revised count: the number of rows stays the same.
         (
             "UPDATE video_scrape SET view_count = view_count + 1
              WHERE video = 5 AND at_s = (SELECT max(at_s) FROM video_scrape
@@ -53,7 +53,7 @@ fn what_did_not_change_is_not_written_and_what_did_is() {
                 month("video_history", "2024-01"),
             ],
         ),
-        // The last scrape of a month is also what the next one grew from.
+        // The last scrape of a month is also the base of the next month's growth.
         (
             "UPDATE video_scrape SET view_count = 77
              WHERE video = 5 AND at_s = (SELECT max(at_s) FROM video_scrape
@@ -83,11 +83,11 @@ fn what_did_not_change_is_not_written_and_what_did_is() {
         assert_eq!(changed(&before, &after), expected, "{sql}");
         before = after;
     }
-    assert!(!root.join("account_history/month=2024-01").exists(), "an empty folder is left");
+    assert!(!root.join("account_history/month=2024-01").exists(), "empty folder left");
 }
 
 #[test]
-fn after_any_changes_an_export_is_what_a_new_one_would_be() {
+fn incremental_export_equals_a_full_one() {
     let (bed, out) = mirror();
     let mut random = ChaCha8Rng::seed_from_u64(20_261_120);
     let grows = "daily_metrics,video_history,video_daily,video_growth,account_video_history,overview_history";
@@ -153,13 +153,13 @@ fn since_leaves_earlier_months_alone() {
     bed.db_to_write().execute_batch("UPDATE video_scrape SET view_count = 3").unwrap();
     export(&bed, "parquet", root, &["--since", "2024-03", "video_history"]);
     assert_eq!(changed(&before, &by_month(root)), [month("2024-03")]);
-    // What was passed over is not forgotten.
+    // Months before `--since` are exported by the next full export.
     export(&bed, "parquet", root, &["video_history"]);
     assert_eq!(changed(&before, &by_month(root)).len(), months);
 }
 
 #[test]
-fn a_file_that_was_lost_or_cut_is_written_again() {
+fn rewrites_missing_and_truncated_files() {
     let (bed, out) = mirror();
     let root = out.path();
     export(&bed, "parquet", root, &[]);

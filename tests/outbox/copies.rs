@@ -1,5 +1,5 @@
-//! A copy of the mirror: it sends nothing of what the original may have sent, until it is told to,
-//! and then looks before it would do a thing twice.
+//! A copy of the mirror holds unfinished entries until they are retried manually, and reconciles before
+//! it sends anything again.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,29 +45,29 @@ fn count_of(bed: &Bed, name: &str) -> usize {
 }
 
 #[test]
-fn a_copy_holds_what_is_unfinished_and_sends_it_once_all_the_same() {
+fn copy_holds_unfinished_entries_and_sends_them_once() {
     let bed = bed();
     let before = Kind::LISTS.map(|kind| bed.control.count(kind));
     let gone = bed.control.ids(Kind::Video).remove(0);
     let rows = bed.control.rows(Kind::Account);
     let free = rows.iter().find(|row| row["creator_id"].is_null()).unwrap();
     let account = free["id"].as_str().unwrap();
-    // On its way when the copy is made: done, and nobody knows.
+    // In flight when the copy is made: carried out, but the answer is unknown.
     bed.queue(&["track", "creator", "Ada"]);
     let slow = Accident::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("POST", "/creators", slow));
     let run = bed.start_sync(&[]);
-    until("it was sent", || bed.writes() == 1);
+    until("the write was sent", || bed.writes() == 1);
     run.kill();
     bed.control.clear_faults();
-    // Queued when the copy is made: these the original sends afterwards,
+    // Queued when the copy is made, and sent by the original afterwards.
     bed.queue(&["track", "creator", "Grace"]);
     bed.queue(&["track", "video", "https://www.tiktok.com/@luna/video/7300000000000000001"]);
     bed.queue(&["untrack", "video", &gone]);
-    // and these it never sends.
+    // Queued when the copy is made, and never sent by the original.
     bed.queue(&["track", "creator", "Linus"]);
     bed.queue(&["link", "@5", account]);
-    // This one comes by SQL, and is not looked at before the copy is made.
+    // Queued by SQL, and not validated before the copy is made.
     let sql = r#"INSERT INTO outbox_requests (kind, action, body) VALUES ('creator', 'track', '{"name":"Barbara"}')"#;
     bed.db_to_write().execute_batch(sql).unwrap();
     let copy = Copy::of(&bed, "copy.db");
@@ -79,7 +79,7 @@ fn a_copy_holds_what_is_unfinished_and_sends_it_once_all_the_same() {
         ["succeeded", "succeeded", "succeeded", "succeeded", "discarded", "failed", "succeeded"];
     assert_eq!(bed.states(), states);
 
-    // The original is gone. What takes its place sends nothing by itself.
+    // The copy replaces the original, and sends nothing until the entries are retried.
     bed.control.clear_log();
     copy.run(&["sync", "--full"]).expect(0);
     assert_eq!((bed.writes(), copy.states()), (0, ["held"; 7].join(" ")));
@@ -97,10 +97,10 @@ fn a_copy_holds_what_is_unfinished_and_sends_it_once_all_the_same() {
     }
     let after = Kind::LISTS.map(|kind| bed.control.count(kind));
     let grown: Vec<i64> = before.iter().zip(after).map(|(b, a)| a as i64 - *b as i64).collect();
-    assert_eq!(grown[..3], [0, 4, 0], "four creators, a video more and one less");
+    assert_eq!(grown[..3], [0, 4, 0], "four creators more; one video more and one less");
     let linked = bed.control.row(Kind::Account, account).unwrap();
     assert_eq!(linked["creator_name"], "Linus");
-    // Looked for before anything was sent: of the creators only Linus was.
+    // Reconciled first: of the creators, only Linus was sent.
     let posts = bed
         .log()
         .iter()
@@ -112,7 +112,7 @@ fn a_copy_holds_what_is_unfinished_and_sends_it_once_all_the_same() {
 }
 
 #[test]
-fn a_copy_of_a_copy_and_names_that_repeat_stay_what_they_are() {
+fn copy_of_a_copy_keeps_entries_with_equal_names_apart() {
     let bed = bed();
     for _ in 0..3 {
         bed.queue(&["track", "creator", "Ada"]);
@@ -121,7 +121,7 @@ fn a_copy_of_a_copy_and_names_that_repeat_stay_what_they_are() {
     let path = bed.folder().join("second.db");
     first.run(&["backup", path.to_str().unwrap()]).expect(0);
     let second = Copy { bed: &bed, path };
-    // The original sends one of the three and is lost.
+    // The original sends one of the three, and is then lost.
     bed.run(&["outbox", "discard", "2", "3"]).expect(0);
     bed.sync_well(&[]);
     assert_eq!(count_of(&bed, "Ada"), 1);

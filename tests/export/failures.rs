@@ -1,4 +1,4 @@
-//! Kills, full disks, writers at work, wrong names, and places that are somebody else's.
+//! Kills, full disks, concurrent writers, wrong names, and foreign files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::support::{BINARY, until};
 use super::{export, files, manifest, mirror};
 
 #[test]
-fn a_name_that_is_none_is_wrong_usage_and_makes_nothing() {
+fn unknown_table_exits_2_without_files() {
     let (bed, out) = mirror();
     let place = out.path().join("new");
     let out = place.to_str().unwrap();
@@ -30,7 +30,7 @@ fn a_name_that_is_none_is_wrong_usage_and_makes_nothing() {
 }
 
 #[test]
-fn a_dash_is_stdout_and_no_folder() {
+fn dash_writes_to_stdout() {
     let (bed, out) = mirror();
     let run = |arguments: &[&str]| {
         let mut command = bed.command(&[&["export", "--out", "-"], arguments].concat());
@@ -63,7 +63,7 @@ fn a_dash_is_stdout_and_no_folder() {
 }
 
 #[test]
-fn a_reader_of_stdout_who_has_read_enough_is_no_failure() {
+fn closed_stdout_is_not_an_error() {
     let (bed, _out) = mirror();
     let mut command = bed.command(&["export", "--out", "-", "--format", "csv", "video_history"]);
     let (reader, writer) = std::io::pipe().unwrap();
@@ -73,7 +73,7 @@ fn a_reader_of_stdout_who_has_read_enough_is_no_failure() {
 }
 
 #[test]
-fn a_folder_whose_name_is_not_utf_8_is_as_good_as_another() {
+fn accepts_a_folder_name_that_is_not_utf_8() {
     use std::os::unix::ffi::OsStrExt;
     let (bed, out) = mirror();
     let folder = out.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
@@ -84,7 +84,7 @@ fn a_folder_whose_name_is_not_utf_8_is_as_good_as_another() {
 }
 
 #[test]
-fn without_a_database_it_is_78() {
+fn missing_database_exits_78() {
     let (bed, out) = mirror();
     let place = out.path().join("new");
     let mut command = bed.command(&["export", "--format", "csv", "--out", place.to_str().unwrap()]);
@@ -95,7 +95,7 @@ fn without_a_database_it_is_78() {
 }
 
 #[test]
-fn it_needs_no_key_and_no_network() {
+fn needs_neither_key_nor_network() {
     let (mut bed, out) = mirror();
     bed.stop_server();
     let place = out.path().to_str().unwrap();
@@ -105,7 +105,7 @@ fn it_needs_no_key_and_no_network() {
 }
 
 #[test]
-fn what_is_not_ours_is_left_alone() {
+fn leaves_foreign_files_alone() {
     let (bed, out) = mirror();
     let root = out.path();
     let run = |format: &str| {
@@ -118,7 +118,7 @@ fn what_is_not_ours_is_left_alone() {
     assert_eq!(left.keys().collect::<Vec<_>>(), ["accounts.csv"]);
     assert_eq!(left["accounts.csv"], b"mine");
     std::fs::remove_file(root.join("accounts.csv")).unwrap();
-    // What does not stand in the way may stay.
+    // Files with other names are kept.
     std::fs::write(root.join("notes.txt"), "mine").unwrap();
     run("csv").expect(0);
     run("jsonl").expect(2).says("holds an export to csv");
@@ -128,7 +128,7 @@ fn what_is_not_ours_is_left_alone() {
 }
 
 #[test]
-fn two_exports_to_one_place_do_not_mix() {
+fn second_export_to_the_folder_exits_75() {
     let (bed, out) = mirror();
     let lock = std::fs::File::open(out.path()).unwrap();
     lock.lock().unwrap();
@@ -139,7 +139,7 @@ fn two_exports_to_one_place_do_not_mix() {
     bed.start(command()).wait().expect(0);
 }
 
-/// The files of an export, without those that wait aside.
+/// The files of an export, without the staging folder.
 fn exported(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = files(root);
     found.retain(|name, _| !name.starts_with(".creatormirror-export/"));
@@ -147,7 +147,7 @@ fn exported(root: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn killed_at_any_point_it_leaves_whole_files_and_the_next_run_makes_it_good() {
+fn killed_export_leaves_whole_files_and_the_next_completes_it() {
     let (bed, out) = mirror();
     let root = out.path();
     export(&bed, "parquet", root, &[]);
@@ -159,8 +159,10 @@ fn killed_at_any_point_it_leaves_whole_files_and_the_next_run_makes_it_good() {
         let before = exported(root);
         let place = root.to_str().unwrap();
         let mut run = bed.start(bed.command(&["export", "--format", "parquet", "--out", place]));
-        until("it has begun", || root.join(".creatormirror-export").exists() || !run.is_running());
-        // The first ones surely while it is writing, the last ones perhaps later.
+        until("the export has started", || {
+            root.join(".creatormirror-export").exists() || !run.is_running()
+        });
+        // Early kills hit the writing, later ones perhaps not.
         let micros = round * 60_000 + random.random_range(0..60_000);
         std::thread::sleep(Duration::from_micros(micros));
         let killed = run.kill();
@@ -168,7 +170,7 @@ fn killed_at_any_point_it_leaves_whole_files_and_the_next_run_makes_it_good() {
         let after = exported(root);
         assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
         for (name, bytes) in after.iter().filter(|(name, _)| name.ends_with(".parquet")) {
-            assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"), "half a file: {name}");
+            assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"), "partial file: {name}");
         }
         if killed.code.is_none() && manifest(root).get("pending").is_none() {
             cut_short += 1;
@@ -185,41 +187,41 @@ fn killed_at_any_point_it_leaves_whole_files_and_the_next_run_makes_it_good() {
 }
 
 #[test]
-fn what_a_kill_left_in_doubt_is_written_again() {
+fn rewrites_files_listed_as_pending() {
     let (bed, out) = mirror();
     let root = out.path();
     export(&bed, "parquet", root, &[]);
-    // As if a run had been killed after it put a file in place that no longer is what there is.
+    // As if a run had been killed after it replaced a file.
     let (stale, orphan) = (
         "video_history/month=2024-01/part-0.parquet",
         "video_history/month=2031-01/part-0.parquet",
     );
     let good = std::fs::read(root.join(stale)).unwrap();
-    let mut odd = good.clone();
-    odd[10] ^= 0xff;
-    std::fs::write(root.join(stale), &odd).unwrap();
+    let mut damaged = good.clone();
+    damaged[10] ^= 0xff;
+    std::fs::write(root.join(stale), &damaged).unwrap();
     std::fs::create_dir(root.join(orphan).parent().unwrap()).unwrap();
     std::fs::write(root.join(orphan), "x").unwrap();
     let mut left = manifest(root);
     left["pending"] = serde_json::json!([stale, orphan]);
     std::fs::write(root.join("manifest.json"), left.to_string()).unwrap();
-    // A run that does not look at the table knows no better.
+    // An export without that table leaves its files pending.
     export(&bed, "parquet", root, &["accounts"]);
     assert_eq!(manifest(root)["pending"], serde_json::json!([stale]));
     assert!(!root.join(orphan).exists());
     export(&bed, "parquet", root, &[]);
     assert!(manifest(root).get("pending").is_none());
-    assert_ne!(std::fs::read(root.join(stale)).unwrap(), odd);
+    assert_ne!(std::fs::read(root.join(stale)).unwrap(), damaged);
 }
 
 #[test]
-fn a_full_disk_is_74_and_costs_nothing() {
+fn full_disk_exits_74_and_keeps_the_previous_export() {
     let (bed, out) = mirror();
     let root = out.path();
     export(&bed, "csv", root, &[]);
     let before = files(root);
     bed.db_to_write().execute_batch("UPDATE video_scrape SET like_count = 7").unwrap();
-    // No file may grow beyond this many blocks of 512 bytes.
+    // The largest file size, in blocks of 512 bytes.
     for blocks in ["100", "400"] {
         let limited = "trap '' XFSZ; ulimit -f $0; exec \"$@\"";
         let binary =
@@ -230,14 +232,14 @@ fn a_full_disk_is_74_and_costs_nothing() {
             command.env(name, value.unwrap());
         }
         bed.start(command).wait().expect(74).says("cannot write");
-        assert!(files(root) == before, "something was changed");
+        assert!(files(root) == before, "the export changed");
     }
     export(&bed, "csv", root, &[]);
     assert!(files(root) != before);
 }
 
 #[test]
-fn a_writer_at_work_is_not_held_up_and_not_half_seen() {
+fn concurrent_writer_is_not_blocked_and_snapshot_is_consistent() {
     let (bed, out) = mirror();
     let is_over = AtomicBool::new(false);
     let mut written = 0;
@@ -245,7 +247,7 @@ fn a_writer_at_work_is_not_held_up_and_not_half_seen() {
         let writer = scope.spawn(|| {
             let mut written = 0;
             while !is_over.load(Ordering::Relaxed) {
-                // Both or none of the two are to be seen.
+                // Snapshots must show both rows or neither.
                 let sql = format!(
                     "BEGIN IMMEDIATE;
                      INSERT INTO account_scrape (account, at_s, at_ns) VALUES (1, {0}, 0);
@@ -270,5 +272,5 @@ fn a_writer_at_work_is_not_held_up_and_not_half_seen() {
         is_over.store(true, Ordering::Relaxed);
         written = writer.join().unwrap();
     });
-    assert!(written > 3, "the writer waited for the readers");
+    assert!(written > 3, "the writer was blocked by the readers");
 }

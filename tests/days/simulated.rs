@@ -1,4 +1,4 @@
-//! What became of a mirror in the time that was simulated.
+//! Runs the daemon on a simulated clock and checks the resulting mirror.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,33 +14,37 @@ use crate::support::sandbox::SandboxSettings;
 
 /// `freshness_target`.
 const FRESHNESS: Duration = Duration::from_secs(900);
-/// What is due is read after this at the latest, when nothing is in the way: it waits for others, may
-/// be late, and waits again.
+/// The longest time until a due row is polled when nothing is in the way: batch delay, lateness, and
+/// another batch delay.
 const SEEN_WITHIN: Duration = Duration::from_secs(3 * 900);
-/// What ran when the story ended may be due by then, but no longer than this.
+/// The longest that a row may be overdue when the simulation ends.
 const LEFT_DUE: Duration = Duration::from_secs(1_800);
 /// Pages of the list of videos.
 const PAGES: usize = 2;
 
-/// That many hours.
+/// A duration in hours.
 pub const fn hours(count: u64) -> Duration {
     Duration::from_secs(count * 3_600)
 }
 
-/// A story that is over. Times count from its beginning.
-pub struct Lived {
+/// A finished simulation. Times count from its beginning.
+pub struct SimulatedDays {
     stage: Stage,
     booted: Duration,
     end: Duration,
-    /// When the trouble was over.
+    /// When the fault was over.
     over: Duration,
-    /// The cursors of the pages that were due then, the one longest due first.
+    /// The cursors of the pages that were due then, the longest overdue first.
     waiting: Vec<Option<String>>,
 }
 
-/// Lets the daemon live until `end`. `plan` says what befalls it, until `over`, and where it finds
-/// the API.
-pub fn live(over: Duration, end: Duration, plan: impl FnOnce(&Stage) -> String) -> Lived {
+/// Runs the daemon until `end`. `plan` schedules faults, which last until `over`, and returns the base
+/// URL for the daemon.
+pub fn simulate(
+    over: Duration,
+    end: Duration,
+    plan: impl FnOnce(&Stage) -> String,
+) -> SimulatedDays {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -64,7 +68,7 @@ pub fn live(over: Duration, end: Duration, plan: impl FnOnce(&Stage) -> String) 
         stage.clock.plan(end, stage.stop());
         stage.live(stage::settings(FRESHNESS)).await;
         let waiting = std::mem::take(&mut *waiting.lock().unwrap());
-        Lived { stage, booted, end, over, waiting }
+        SimulatedDays { stage, booted, end, over, waiting }
     })
 }
 
@@ -82,65 +86,66 @@ fn pages_due(path: &Path, now: DateTime<Utc>) -> Vec<Option<String>> {
     cursors.map(Result::unwrap).collect()
 }
 
-impl Lived {
-    /// The requests that were sent in that time: what they were answered with.
+impl SimulatedDays {
+    /// The status of each request sent in that time; `None` without an answer.
     pub fn sent(&self, from: Duration, until: Duration) -> impl Iterator<Item = Option<u16>> {
         let span = self.booted + from..self.booted + until;
         let sent = self.stage.sent.lock().unwrap().clone();
         sent.into_iter().filter(move |(at, _)| span.contains(at)).map(|(_, status)| status)
     }
 
-    /// The exit code of the job that was handed over, if it is done.
-    pub fn job_ended(&self) -> Option<i64> {
+    /// The exit code of the submitted job, if it is done.
+    pub fn job_exit_code(&self) -> Option<i64> {
         let db = open(&self.stage.database());
         db.query_row("SELECT exit_code FROM job", [], |row| row.get(0)).unwrap()
     }
 
-    /// The cursors of the pages of videos that the server was asked for in that time.
-    fn asked(&self, from: Duration, until: Duration) -> Vec<Option<String>> {
+    /// The cursors of the video pages requested in that time.
+    fn video_pages(&self, from: Duration, until: Duration) -> Vec<Option<String>> {
         let span = at(from)..at(until);
         let log = self.stage.control.log();
         let videos = log.iter().filter(|entry| entry.path == "/videos");
-        let asked = videos.filter(|entry| span.contains(&entry.server_time.to_utc()));
-        asked.map(|entry| entry.param("cursor").map(str::to_owned)).collect()
+        let pages = videos.filter(|entry| span.contains(&entry.server_time.to_utc()));
+        pages.map(|entry| entry.param("cursor").map(str::to_owned)).collect()
     }
 
-    /// Whether the daemon said this of itself, by a clock that was right.
-    pub fn has_said(&self, from: Duration, until: Duration, start: &str) -> bool {
+    /// Whether the daemon reported a status with this prefix in that time.
+    pub fn reported(&self, from: Duration, until: Duration, start: &str) -> bool {
         let span = at(from)..at(until);
-        let said = self.stage.said.lock().unwrap();
-        said.iter().any(|(when, text)| span.contains(when) && text.starts_with(start))
+        let statuses = self.stage.said.lock().unwrap();
+        statuses.iter().any(|(when, text)| span.contains(when) && text.starts_with(start))
     }
 
-    /// Insists that what waited was read at once, each page once. All are in flight together, so they may
-    /// arrive in any order.
+    /// Asserts that the waiting pages were requested first, each once. They are in flight together, so
+    /// they may arrive in any order.
     #[track_caller]
-    pub fn read_once(&self, by: Duration) {
+    pub fn expect_read_once(&self, by: Duration) {
         assert_eq!(self.waiting.len(), PAGES, "every page was due");
-        let asked = self.asked(self.over, by);
+        let pages = self.video_pages(self.over, by);
         let sorted = |pages: &[Option<String>]| pages.iter().cloned().collect::<BTreeSet<_>>();
-        let first = asked.get(..PAGES).unwrap_or_default();
-        assert_eq!(sorted(first), sorted(&self.waiting), "{asked:#?}");
-        assert_eq!(sorted(first).len(), PAGES, "{asked:#?}");
+        let first = pages.get(..PAGES).unwrap_or_default();
+        assert_eq!(sorted(first), sorted(&self.waiting), "{pages:#?}");
+        assert_eq!(sorted(first).len(), PAGES, "{pages:#?}");
     }
 
-    /// Insists that `by` then all was caught up with, without a stampede, and that nothing is missing
-    /// or double that could be seen outside of the time in the `dark`.
+    /// Asserts that everything was caught up `by` then without a burst of requests, and that history
+    /// has no gap or duplicate, except for scrapes visible only in the `dark` time.
     #[track_caller]
-    pub fn caught_up(&self, by: Duration, dark: Option<(Duration, Duration)>) {
-        let pages: BTreeSet<_> = self.asked(self.over, by).into_iter().collect();
-        assert_eq!(pages.len(), PAGES, "not every page was read by then");
+    pub fn expect_caught_up(&self, by: Duration, dark: Option<(Duration, Duration)>) {
+        let pages: BTreeSet<_> = self.video_pages(self.over, by).into_iter().collect();
+        assert_eq!(pages.len(), PAGES, "not every page was read in time");
         let soon = self.over + Duration::from_secs(1_800);
-        let (videos, all) = (self.asked(self.over, soon).len(), self.sent(self.over, soon).count());
-        assert!(videos <= 4 * PAGES, "{videos} pages in half an hour: a stampede");
-        assert!(all <= 4 * PAGES + 30, "{all} requests in half an hour: a stampede");
-        self.has_history(dark);
-        self.is_scheduled_sanely();
+        let (videos, all) =
+            (self.video_pages(self.over, soon).len(), self.sent(self.over, soon).count());
+        assert!(videos <= 4 * PAGES, "{videos} pages in half an hour");
+        assert!(all <= 4 * PAGES + 30, "{all} requests in half an hour");
+        self.check_history(dark);
+        self.check_schedule();
     }
 
-    /// Insists that no more was asked for than in the hours before.
+    /// Asserts that the request rate was at most 1.5 times the rate before.
     #[track_caller]
-    pub fn is_no_busier(&self, from: Duration, until: Duration) {
+    pub fn expect_usual_request_rate(&self, from: Duration, until: Duration) {
         let usual = self.sent(hours(1), from).count() as f64 / (from - hours(1)).as_secs_f64();
         let now = self.sent(from, until).count() as f64 / (until - from).as_secs_f64();
         assert!(
@@ -151,9 +156,9 @@ impl Lived {
         );
     }
 
-    /// Insists that history holds what could be seen, and nothing that did not happen.
+    /// Asserts that history holds every scrape that could be seen, and no other.
     #[track_caller]
-    fn has_history(&self, dark: Option<(Duration, Duration)>) {
+    fn check_history(&self, dark: Option<(Duration, Duration)>) {
         let db = open(&self.stage.database());
         let mut held = BTreeMap::<String, BTreeMap<DateTime<Utc>, i64>>::new();
         let sql = "SELECT video_id, scraped_at, view_count FROM video_history";
@@ -163,7 +168,7 @@ impl Lived {
             let of_video = held.entry(row.get(0).unwrap()).or_default();
             let scraped_at = row.get::<_, String>(1).unwrap().parse().unwrap();
             let doubled = of_video.insert(scraped_at, row.get(2).unwrap());
-            assert_eq!(doubled, None, "a scrape is held twice");
+            assert_eq!(doubled, None, "duplicate scrape");
         }
         let dark = dark.map(|(from, until)| (at(from), at(until)));
         let (mut happened, mut missing) = (0, Vec::new());
@@ -175,7 +180,7 @@ impl Lived {
                 let until = next.unwrap_or(at(self.end)).min(at(self.end));
                 match of_video.remove(&since) {
                     Some(views) => assert_eq!(views, scrape.view_count, "{video}"),
-                    None if lit(since.max(at(Duration::ZERO)), until, dark)
+                    None if visible(since.max(at(Duration::ZERO)), until, dark)
                         > delta(SEEN_WITHIN) =>
                     {
                         missing.push((video.clone(), scrape.scraped_at.clone()));
@@ -186,19 +191,19 @@ impl Lived {
             }
             assert!(of_video.is_empty(), "{video} was never scraped at {of_video:?}");
         }
-        assert!(happened > 400, "only {happened} scrapes prove nothing");
+        assert!(happened > 400, "only {happened} scrapes");
         assert!(
             missing.is_empty(),
             "{} of {happened} are missing: {:?}",
             missing.len(),
             &missing[..1]
         );
-        assert!(held.is_empty(), "videos that never were");
+        assert!(held.is_empty(), "unknown videos");
     }
 
-    /// Insists that nothing was left lying for long, and nothing put off for too long.
+    /// Asserts that no video is long overdue, and none is scheduled too far ahead.
     #[track_caller]
-    fn is_scheduled_sanely(&self) {
+    fn check_schedule(&self) {
         let now = self.stage.clock.now().timestamp();
         let (late, far) = (now - LEFT_DUE.as_secs().cast_signed(), now + 48 * 3_600 + 120);
         let sql = "SELECT count(*), sum(due_at < ?1), sum(due_at > ?2) FROM video_due";
@@ -206,11 +211,11 @@ impl Lived {
         let counts: (i64, i64, i64) =
             open(&self.stage.database()).query_row(sql, (late, far), read).unwrap();
         assert!(counts.0 > 150, "{counts:?}");
-        assert_eq!((counts.1, counts.2), (0, 0), "left lying, put off for too long: {counts:?}");
+        assert_eq!((counts.1, counts.2), (0, 0), "overdue or too far ahead: {counts:?}");
     }
 }
 
-/// The server's time so long after the beginning.
+/// The server's time at this offset from the beginning.
 fn at(length: Duration) -> DateTime<Utc> {
     begins_at() + delta(length)
 }
@@ -219,14 +224,14 @@ fn delta(length: Duration) -> TimeDelta {
     TimeDelta::from_std(length).unwrap()
 }
 
-/// How much of the time between was not dark.
-fn lit(
+/// The longest part of `since..until` outside of the dark time.
+fn visible(
     since: DateTime<Utc>,
     until: DateTime<Utc>,
     dark: Option<(DateTime<Utc>, DateTime<Utc>)>,
 ) -> TimeDelta {
     let Some((from, to)) = dark else { return until - since };
-    // What is seen before the dark or after it, it need not wait for both.
+    // Seen either before or after the dark time.
     let before = from.min(until) - since;
     let after = until - to.max(since);
     before.max(after)
