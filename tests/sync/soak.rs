@@ -1,19 +1,15 @@
 //! A long life in short: seeded weeks of changes, polls, listings, accidents and kills, and the mirror
 //! is the truth in the end.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::support::sandbox::{Accident, Fault, Mutation, Platform, SandboxSettings};
+use crate::support::{Bed, calm};
 use creatormirror::model::Kind;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
-use support::sandbox::{Accident, Fault, Mutation, Platform, SandboxSettings};
-use support::{Bed, calm};
 
 const STEPS: usize = 18;
 

@@ -1,17 +1,13 @@
 //! Requests in flight at the same time: how many, in which order, and that nothing of what a run promises
 //! depends on the order of the answers.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::sandbox::{Accident, Fault, SandboxSettings};
+use crate::support::{Bed, calm};
 use creatormirror::model::Kind;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use support::sandbox::{Accident, Fault, SandboxSettings};
-use support::{Bed, calm};
 
 const LATENCY: Duration = Duration::from_millis(150);
 

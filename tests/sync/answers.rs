@@ -1,15 +1,11 @@
 //! Answers that are documented in shape but not in measure: spellings, bad values, weight, length.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use crate::support::meddler::{Meddler, Reply};
+use crate::support::sandbox::SandboxSettings;
+use crate::support::{Bed, calm};
 use creatormirror::model::Kind;
-use support::meddler::{Meddler, Reply};
-use support::sandbox::SandboxSettings;
-use support::{Bed, calm};
 
 /// The most memory that any answer may make the process take, bytes. Unoptimized, the program itself takes
 /// 18 MiB more.

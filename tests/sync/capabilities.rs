@@ -1,13 +1,9 @@
 //! What the server turns out not to support: one refused request, said once, and another way found.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
+use crate::support::sandbox::{Accident, Fault, FaultBody, SandboxSettings, Switch};
+use crate::support::{Bed, calm};
 use creatormirror::model::Kind;
 use serde_json::json;
-use support::sandbox::{Accident, Fault, FaultBody, SandboxSettings, Switch};
-use support::{Bed, calm};
 
 fn settings() -> SandboxSettings {
     SandboxSettings { accounts: 230, videos: 450, account_videos: 450, ..calm() }

@@ -1,9 +1,5 @@
 //! The files of a mirror: who may read them, who may not, and folders that cannot be written.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -11,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::sandbox::{Accident, Fault};
+use crate::support::{BINARY, Bed, calm, skip, until};
 use creatormirror::model::Kind;
 use rusqlite::{Connection, OpenFlags};
-use support::sandbox::{Accident, Fault};
-use support::{BINARY, Bed, calm, skip, until};
 
 /// Users that exist nowhere: whom the mirror belongs to, and two that would like to read it.
 const OWNER: u32 = 54_321;
@@ -69,7 +65,7 @@ fn files_are_for_the_owner_and_the_group_to_read() {
             .arg(&database)
             .env_clear()
             .env("HOME", bed.folder())
-            .env("CREATORAUDIT_API_KEY", support::KEY);
+            .env("CREATORAUDIT_API_KEY", crate::support::KEY);
         bed.start(command).wait().expect(0);
         let mut names = Vec::new();
         for entry in std::fs::read_dir(database.parent().unwrap()).unwrap() {
@@ -203,7 +199,7 @@ fn as_another_user_who_locks() {
     // Past the capture of the test harness.
     std::io::Write::write_all(&mut std::io::stderr(), format!("holds {}\n", held.len()).as_bytes())
         .unwrap();
-    std::thread::sleep(support::TIMEOUT);
+    std::thread::sleep(crate::support::TIMEOUT);
 }
 
 #[test]
@@ -222,7 +218,7 @@ fn a_reader_of_the_group_cannot_lock_the_daemon_out() {
     set_mode(bed.folder(), 0o755);
     let mut command = Command::new(&reader);
     command
-        .args(["as_another_user_who_locks", "--exact", "--include-ignored", "--nocapture"])
+        .args(["files::as_another_user_who_locks", "--exact", "--include-ignored", "--nocapture"])
         .env_clear()
         .env(TO_READ, bed.database())
         .current_dir("/")
@@ -258,7 +254,7 @@ fn a_member_of_the_group_reads_the_mirror_with_and_without_a_sync_running() {
     let read = |user: u32, group: u32| {
         let mut command = Command::new(&reader);
         command
-            .args(["as_another_user", "--exact", "--include-ignored", "--nocapture"])
+            .args(["files::as_another_user", "--exact", "--include-ignored", "--nocapture"])
             .env_clear()
             .env(TO_READ, bed.database())
             .current_dir("/")

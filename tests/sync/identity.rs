@@ -1,18 +1,14 @@
 //! Whose key, whose database: refusals before anything is written, and a key that is nowhere to be
 //! found.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::support::sandbox::{Accident, Fault, FaultBody, SandboxKey, SandboxSettings};
+use crate::support::{Bed, KEY, Run, calm};
 use creatormirror::model::Kind;
 use rusqlite::Connection;
 use serde_json::json;
-use support::sandbox::{Accident, Fault, FaultBody, SandboxKey, SandboxSettings};
-use support::{Bed, KEY, Run, calm};
 
 /// A key that nothing else looks like.
 const SECRET: &str = "ca_live_9f3Jq7Zt2Lx8Vb5Nw4Kd6Rm1";

@@ -1,14 +1,10 @@
 //! Removal: two signs, a ceiling, and a way back. History outlives it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::sandbox::{Accident, Fault, SandboxSettings};
+use crate::support::{Bed, calm, until};
 use creatormirror::model::Kind;
-use support::sandbox::{Accident, Fault, SandboxSettings};
-use support::{Bed, calm, until};
 
 fn settings() -> SandboxSettings {
     SandboxSettings { accounts: 60, creators: 60, videos: 420, account_videos: 420, ..calm() }

@@ -1,14 +1,10 @@
 //! Rows that are not as documented: nothing is lost, nothing is guessed, and what cannot be kept is
 //! named.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
+use crate::support::sandbox::{Accident, BadRow, Fault, IdStyle, SandboxSettings};
+use crate::support::{Bed, calm};
 use creatormirror::model::Kind;
 use serde_json::json;
-use support::sandbox::{Accident, BadRow, Fault, IdStyle, SandboxSettings};
-use support::{Bed, calm};
 
 fn two_pages() -> SandboxSettings {
     SandboxSettings { videos: 333, accounts: 9, account_videos: 60, ..calm() }

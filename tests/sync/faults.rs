@@ -1,16 +1,14 @@
 //! A server that answers wrongly: what passes is survived, what stays is told, and no half of an
 //! answer is taken for the whole.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
 use std::net::TcpListener;
 use std::time::Duration;
 
+use crate::support::sandbox::{
+    Accident, Fault, FaultBody, Mutation, Repeat, SandboxSettings, Shape,
+};
+use crate::support::{Bed, calm, until};
 use creatormirror::model::Kind;
-use support::sandbox::{Accident, Fault, FaultBody, Mutation, Repeat, SandboxSettings, Shape};
-use support::{Bed, calm, until};
 
 const SHAPES: [Shape; 7] = [
     Shape::NoData,

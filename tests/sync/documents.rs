@@ -1,13 +1,9 @@
 //! The single documents, answered in every wrong way: nothing panics, nothing is believed that was
 //! not said, and the lists do not suffer for it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
+use crate::support::sandbox::{Accident, Fault, FaultBody};
+use crate::support::{Bed, calm};
 use creatormirror::model::Kind;
-use support::sandbox::{Accident, Fault, FaultBody};
-use support::{Bed, calm};
 
 fn said(text: &'static str) -> Accident {
     let body = FaultBody::Raw("application/json", text);

@@ -1,18 +1,14 @@
 //! Runs that die, at any point and of whatever cause, and the next run that makes the mirror whole.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::sandbox::{Accident, Fault, SandboxSettings};
+use crate::support::{BINARY, Bed, calm, until};
 use creatormirror::model::Kind;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::types::Value as Sql;
-use support::sandbox::{Accident, Fault, SandboxSettings};
-use support::{BINARY, Bed, calm, until};
 
 fn videos(videos: usize) -> SandboxSettings {
     SandboxSettings { videos, ..calm() }

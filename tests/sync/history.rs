@@ -1,18 +1,14 @@
 //! History: every scrape that was shown, once, as it was last told, whichever way it came.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::support::sandbox::{Moment, SandboxSettings};
+use crate::support::{Bed, calm, frozen_at};
 use chrono::{DateTime, Utc};
 use creatormirror::model::Kind;
 use rusqlite::types::Value as Sql;
 use serde_json::{Value, json};
-use support::sandbox::{Moment, SandboxSettings};
-use support::{Bed, calm, frozen_at};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const SCRAPED: [Kind; 3] = [Kind::Account, Kind::Video, Kind::AccountVideo];
@@ -24,7 +20,7 @@ type Scrapes = BTreeMap<(String, DateTime<Utc>), Option<i64>>;
 fn note_shown(bed: &Bed, kind: Kind, shown: &mut Scrapes) {
     for row in bed.control.rows(kind) {
         if let Some(at) = row["last_scrape_time"].as_str() {
-            let key = support::compare::truth_key(kind, &row);
+            let key = crate::support::compare::truth_key(kind, &row);
             shown.insert((key, at.parse().unwrap()), row["view_count"].as_i64());
         }
     }

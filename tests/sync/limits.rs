@@ -1,12 +1,10 @@
 //! Rate limits: waits that are asked for are kept, over runs and clock steps, and the budget is paced.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::support::sandbox::{Accident, Entry, Fault, RetryAfter, SandboxSettings};
+use crate::support::{Bed, KEY, calm, frozen_at, until};
 use chrono::TimeDelta;
 use creatormirror::api::{Client, Request};
 use creatormirror::clock::Clock;
@@ -16,8 +14,6 @@ use creatormirror::model::settings::ApiSettings;
 use creatormirror::model::{Kind, Watcher};
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
-use support::sandbox::{Accident, Entry, Fault, RetryAfter, SandboxSettings};
-use support::{Bed, KEY, calm, frozen_at, until};
 
 fn pages() -> SandboxSettings {
     SandboxSettings { videos: 700, accounts: 9, account_videos: 40, ..calm() }

@@ -1,15 +1,11 @@
 //! Listings of the real binary: complete, cheap when repeated, and taken up where they stopped.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::looks::CONTENT;
+use crate::support::sandbox::{Accident, Entry, Fault, SandboxSettings};
+use crate::support::{Bed, calm, until};
 use creatormirror::model::Kind;
-use support::looks::CONTENT;
-use support::sandbox::{Accident, Entry, Fault, SandboxSettings};
-use support::{Bed, calm, until};
 
 /// Several pages of every list, none of them full at its end.
 fn some_pages() -> SandboxSettings {
