@@ -1,7 +1,7 @@
 //! `backfill`: daily metrics against the sandbox's truth, request by request; wrong answers; beside a
 //! daemon; and, on a clock that a test moves, the days that end and settle after it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

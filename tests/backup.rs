@@ -1,6 +1,6 @@
 //! Copies made while others work: whole, of one moment, one file, and never a half one.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! The front of the real binary: help, usage, settings that are refused, completions, manual.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,7 +1,7 @@
 //! The cookbook over a mirror of a real sandbox: every query runs, its numbers are those of a plain
 //! computation, and Datasette serves it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

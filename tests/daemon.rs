@@ -1,7 +1,7 @@
 //! `run` of the real binary: readiness, signals, keys, outages and jobs, through a real notify
 //! socket; and, on simulated clocks, days of the loop itself.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

@@ -2,7 +2,7 @@
 //! clock that is stepped, a machine that sleeps. What is due is caught up with afterwards, and nothing
 //! that could have been seen is lost.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 #[path = "days/lived.rs"]
 mod lived;

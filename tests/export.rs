@@ -1,7 +1,7 @@
 //! `export` of the real binary: what it writes is what the database says, row by row, read back by
 //! programs that know nothing of ours; and what happens when it is repeated, killed or misused.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

@@ -2,7 +2,7 @@
 //!
 //! The sandbox lives in the same process; what it remembers of requests is forgotten every day.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod simulation;
 mod support;

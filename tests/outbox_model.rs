@@ -5,7 +5,7 @@
 //!
 //! `OUTBOX_LIVES` sets how many lives are lived, `OUTBOX_SEED` relives one.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! The report as a user has it made: from nothing, from little, from a week, beside a daemon; what it
 //! says is what the views say; and in Chromium it is whole, asks nobody for anything and fits a phone.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 #[path = "report/browser.rs"]
 mod browser;

@@ -1,7 +1,7 @@
 //! The planner held to its goals in simulated days, at sizes that take seconds; the bench of the same
 //! name does it at full size.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod simulation;
 mod support;

@@ -1,7 +1,7 @@
 //! `sync` of the real binary against the sandbox: listings, polls, faults, limits, crashes, removal,
 //! history, keys and files.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

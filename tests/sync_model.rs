@@ -2,7 +2,7 @@
 //! come late and in any order, requests fail, and runs are killed between any two steps. Whatever happened, a
 //! run that comes to its end leaves what the sequential one leaves.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 #[path = "simulation/settings.rs"]
 mod settings;

@@ -4,7 +4,7 @@
 //! It needs root, systemd-nspawn and a package that `deploy/build-deb` made of the present sources.
 //! Where one of these is missing it says so and runs.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! `verify`: the mirror proves itself within a budget; what drifted is found, told and repaired.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

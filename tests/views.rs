@@ -1,7 +1,7 @@
 //! The ready-made views: growth and days against a plain computation over random histories, the
 //! edges of the others, and that a question about one video never reads everybody's history.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
