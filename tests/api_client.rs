@@ -142,7 +142,7 @@ async fn failure(deed: Deed) -> Failure {
 }
 
 #[tokio::test]
-async fn a_documented_answer_is_handed_over() {
+async fn returns_a_documented_answer() {
     let headers = "x-request-id: req_1\r\netag: \"e1\"\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
         x-ratelimit-limit: 600\r\nx-ratelimit-remaining: 599\r\nx-ratelimit-reset: 784111800\r\n";
     let answer =
@@ -156,7 +156,7 @@ async fn a_documented_answer_is_handed_over() {
 }
 
 #[tokio::test]
-async fn a_request_is_sent_as_described() {
+async fn sends_the_request_as_described() {
     let server =
         Server::start(Deed::Send(canned("201 Created", "location: /v2/videos/1\r\n", "{}"))).await;
     let client = Client::new(&settings(&server.base)).unwrap();
@@ -189,7 +189,7 @@ async fn a_request_is_sent_as_described() {
 }
 
 #[tokio::test]
-async fn a_304_is_an_answer_only_if_it_was_asked_for() {
+async fn accepts_304_only_for_conditional_requests() {
     let deed = Deed::Send(b"HTTP/1.1 304 Not Modified\r\nx-request-id: r\r\n\r\n".to_vec());
     let conditional = Request::get("/videos").if_none_match(Some("\"e1\"".to_owned()));
     let answer = ask_with(deed.clone(), conditional).await.unwrap();
@@ -200,14 +200,14 @@ async fn a_304_is_an_answer_only_if_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_gzip_body_is_unpacked() {
+async fn decodes_gzip_body() {
     let packed = gzip(br#"{"data":{"id":"v1"}}"#);
     let answer = ask("200 OK", "content-encoding: gzip\r\n", packed).await.unwrap();
     assert_eq!(document(&answer).unwrap().get(), r#"{"id":"v1"}"#);
 }
 
 #[tokio::test]
-async fn gzip_by_another_name_or_in_several_members_is_unpacked() {
+async fn decodes_x_gzip_and_multi_member_gzip() {
     let members = [gzip(br#"{"data":"#), gzip(b""), gzip(br#"{"id":"v1"}}"#)].concat();
     for coding in ["gzip", "GZIP", "x-gzip", "identity, gzip"] {
         for packed in [&members, &gzip(br#"{"data":{"id":"v1"}}"#)] {
@@ -225,7 +225,7 @@ async fn gzip_by_another_name_or_in_several_members_is_unpacked() {
 }
 
 #[tokio::test]
-async fn a_gzip_body_that_is_cut_or_damaged_is_a_cut_answer() {
+async fn damaged_gzip_counts_as_truncated_answer() {
     let packed = gzip(&b"{\"data\":[]}".repeat(100));
     let cut = &packed[..packed.len() - 12];
     for body in [cut, b"not gzip at all"] {
@@ -244,7 +244,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 const BODY_BYTES_MAX: usize = 4 << 20;
 
 #[tokio::test]
-async fn a_body_without_end_is_not_read_to_its_end() {
+async fn stops_reading_a_body_over_the_limit() {
     let bomb = gzip(&vec![b' '; 16 << 20]);
     let plain = vec![b' '; BODY_BYTES_MAX + 1];
     for (headers, body) in [("content-encoding: gzip\r\n", bomb), ("", plain)] {
@@ -257,14 +257,14 @@ async fn a_body_without_end_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_body_of_exactly_the_bound_is_read() {
+async fn reads_a_body_of_exactly_the_limit() {
     let server = Server::start(Deed::Send(canned("200 OK", "", vec![b' '; BODY_BYTES_MAX]))).await;
     let client = Client::new(&settings(&server.base)).unwrap();
     assert_eq!(client.send(&Request::get("/videos")).await.unwrap().body.len(), BODY_BYTES_MAX);
 }
 
 #[tokio::test]
-async fn each_refusal_gets_its_verdict() {
+async fn maps_each_error_status_to_a_verdict() {
     let cases = [
         ("400 Bad Request", "", "BAD_REQUEST", Verdict::BadRequest),
         ("401 Unauthorized", "", "UNAUTHORIZED", Verdict::KeyRefused),
@@ -297,7 +297,7 @@ async fn each_refusal_gets_its_verdict() {
 }
 
 #[tokio::test]
-async fn a_foreign_cut_or_endless_body_of_a_refusal_says_no_more_than_its_status() {
+async fn unreadable_error_body_leaves_only_the_status() {
     let html = ask("502 Bad Gateway", "content-type: text/html\r\n", "<html>").await.unwrap_err();
     assert_eq!((html.verdict, html.is_problem), (Verdict::ServerError, false));
 
@@ -314,7 +314,7 @@ async fn a_foreign_cut_or_endless_body_of_a_refusal_says_no_more_than_its_status
 }
 
 #[tokio::test]
-async fn both_forms_of_retry_after_are_understood() {
+async fn parses_both_forms_of_retry_after() {
     let date = "date: Sun, 06 Nov 1994 08:49:30 GMT\r\n";
     for (form, wait) in [("7", 7), ("Sun, 06 Nov 1994 08:49:37 GMT", 7)] {
         let failure =
@@ -324,7 +324,7 @@ async fn both_forms_of_retry_after_are_understood() {
 }
 
 #[tokio::test]
-async fn an_answer_that_never_began_is_lost() {
+async fn connection_closed_before_the_status_line_is_lost() {
     for deed in [Deed::SendAndReset(Vec::new()), Deed::Send(Vec::new())] {
         let failure = failure(deed).await;
         assert_eq!((failure.verdict, failure.status), (Verdict::Lost, None), "{failure}");
@@ -334,7 +334,7 @@ async fn an_answer_that_never_began_is_lost() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_cut() {
+async fn connection_closed_within_the_answer_is_cut() {
     let sized = "HTTP/1.1 200 OK\r\nx-request-id: r\r\ncontent-length: 100\r\n\r\n{\"data\":";
     let chunked = "HTTP/1.1 200 OK\r\nx-request-id: r\r\ntransfer-encoding: chunked\r\n\r\n\
         8\r\n{\"data\":\r\n";
@@ -348,7 +348,7 @@ async fn an_answer_that_breaks_off_is_cut() {
 }
 
 #[tokio::test]
-async fn a_stalled_answer_ends_with_the_time_for_a_request() {
+async fn stalled_answer_hits_the_request_timeout() {
     let body = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{";
     for (bytes, verdict) in [("", Verdict::Lost), (body, Verdict::Cut)] {
         let server = Server::start(Deed::SendAndStall(bytes.into())).await;
@@ -361,7 +361,7 @@ async fn a_stalled_answer_ends_with_the_time_for_a_request() {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_nothing_can_have_arrived() {
+async fn refused_connection_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -372,7 +372,7 @@ async fn where_nobody_listens_nothing_can_have_arrived() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn does_not_follow_redirects() {
     let elsewhere = Server::start(Deed::Send(canned("200 OK", "", "{}"))).await;
     for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
         let headers = format!("location: {}/videos?key={KEY}\r\n", elsewhere.base);
@@ -384,7 +384,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn an_html_page_with_status_200_is_found_to_be_none_of_ours() {
+async fn rejects_html_with_status_200() {
     let answer =
         ask("200 OK", "content-type: text/html\r\n", "<!doctype html><p>login").await.unwrap();
     assert_eq!(Page::read(Kind::Video, &[], &answer).unwrap_err().verdict, Verdict::Malformed);
@@ -393,7 +393,7 @@ async fn an_html_page_with_status_200_is_found_to_be_none_of_ours() {
 }
 
 #[tokio::test]
-async fn a_server_that_repeats_the_key_is_not_listened_to() {
+async fn redacts_the_key_in_answers() {
     let headers = format!("x-request-id: {KEY}\r\netag: \"{KEY}\"\r\nlocation: /{KEY}\r\n");
     let body = format!(r#"{{"data":{{"id":"a","note":"Bearer {KEY}"}}}}"#);
     let plain = ask("200 OK", &headers, &body).await.unwrap();
@@ -421,7 +421,7 @@ impl std::io::Write for Log {
 }
 
 #[tokio::test]
-async fn a_log_at_trace_level_tells_of_the_request_and_not_of_the_key() {
+async fn trace_log_shows_the_request_but_not_the_key() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -477,7 +477,7 @@ mod tls {
 }
 
 #[tokio::test]
-async fn a_server_of_an_unknown_authority_is_refused() {
+async fn rejects_certificate_of_unknown_authority() {
     let (base, _) = tls::start(canned("200 OK", "", "{}")).await;
     let client = Client::new(&settings(&base)).unwrap();
     let failure = client.send(&Request::get("/videos")).await.unwrap_err();
@@ -487,7 +487,7 @@ async fn a_server_of_an_unknown_authority_is_refused() {
 }
 
 #[tokio::test]
-async fn a_private_authority_can_be_added() {
+async fn accepts_certificate_of_added_authority() {
     let (base, pem) = tls::start(canned("200 OK", "", r#"{"data":{}}"#)).await;
     let folder = tempfile::tempdir().unwrap();
     let ca_file = folder.path().join("ca.pem");
@@ -498,7 +498,7 @@ async fn a_private_authority_can_be_added() {
 }
 
 #[tokio::test]
-async fn an_added_authority_vouches_for_its_own_servers_only() {
+async fn added_authority_does_not_cover_other_issuers() {
     let (base, _) = tls::start(canned("200 OK", "", "{}")).await;
     let (_, other_pem) = tls::start(Vec::new()).await;
     let folder = tempfile::tempdir().unwrap();
@@ -510,7 +510,7 @@ async fn an_added_authority_vouches_for_its_own_servers_only() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_speak_tls_never_gets_the_key() {
+async fn key_is_not_sent_to_a_server_without_tls() {
     let server = Server::start(Deed::Send(canned("200 OK", "", "{}"))).await;
     let base = server.base.replace("http://", "https://");
     let client = Client::new(&settings(&base)).unwrap();
@@ -520,7 +520,7 @@ async fn a_server_that_does_not_speak_tls_never_gets_the_key() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_stalls_ends_with_the_time_to_connect() {
+async fn stalled_handshake_hits_the_connect_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("https://{}", listener.local_addr().unwrap());
     let impatient = ApiSettings { connect_timeout: Duration::from_millis(200), ..settings(&base) };
@@ -530,7 +530,7 @@ async fn a_handshake_that_stalls_ends_with_the_time_to_connect() {
 }
 
 #[test]
-fn a_client_that_would_be_unsafe_is_not_made() {
+fn refuses_unsafe_client_settings() {
     let plain = Client::new(&settings("http://api.creatoraudit.com/v2"));
     assert!(matches!(plain, Err(BuildError::BaseUrl(_))));
     let key = SecretString::from(format!("{KEY}\n"));
@@ -552,19 +552,20 @@ fn run_with_proxy(test: &str, proxy: &str) -> std::process::Output {
 }
 
 #[test]
-fn plain_http_on_loopback_never_goes_through_a_proxy() {
-    let output = run_with_proxy("a_documented_answer_is_handed_over", "http://127.0.0.1:1");
+fn plain_http_on_loopback_bypasses_the_proxy() {
+    let output = run_with_proxy("returns_a_documented_answer", "http://127.0.0.1:1");
     assert!(output.status.success(), "{output:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn https_goes_through_the_proxy_of_the_environment_which_does_not_see_the_key() {
+async fn https_proxy_does_not_see_the_key() {
     let proxy = Server::start(Deed::Send(canned("502 Bad Gateway", "", ""))).await;
     let address = proxy.base.replace("http://", "http://user:hunter2@").replace("/v2", "");
-    let output =
-        tokio::task::spawn_blocking(move || run_with_proxy("child_behind_a_proxy", &address))
-            .await
-            .unwrap();
+    let output = tokio::task::spawn_blocking(move || {
+        run_with_proxy("https_request_through_the_proxy", &address)
+    })
+    .await
+    .unwrap();
     assert!(output.status.success(), "{output:?}");
     let heard = proxy.heard().concat();
     assert!(heard.starts_with("CONNECT api.invalid:443 HTTP/1.1\r\n"), "{heard}");
@@ -572,8 +573,8 @@ async fn https_goes_through_the_proxy_of_the_environment_which_does_not_see_the_
 }
 
 #[tokio::test]
-#[ignore = "run by https_goes_through_the_proxy_of_the_environment_which_does_not_see_the_key"]
-async fn child_behind_a_proxy() {
+#[ignore = "run by https_proxy_does_not_see_the_key"]
+async fn https_request_through_the_proxy() {
     let client = Client::new(&settings("https://api.invalid/v2")).unwrap();
     let failure = client.send(&Request::get("/videos")).await.unwrap_err();
     assert_eq!(failure.verdict, Verdict::Unreachable, "{failure}");

@@ -71,7 +71,7 @@ fn complain(found: BTreeMap<PathBuf, Vec<String>>, what: &str) {
     assert!(found.is_empty(), "{what}: {found:#?}");
 }
 
-fn nowhere_but(words: &[&str], homes: &[&str]) {
+fn only_in(words: &[&str], homes: &[&str]) {
     for word in words {
         let found = sources()
             .into_iter()
@@ -105,7 +105,7 @@ fn compare(found: BTreeSet<String>, known: &[&str], what: &str) {
 }
 
 #[test]
-fn rooms_import_only_from_above() {
+fn modules_import_only_from_layers_above() {
     let sources = sources();
     let may = |from: &str, to: &str| {
         let at = |name: &str| LADDER.iter().position(|other| *other == name);
@@ -128,7 +128,7 @@ fn rooms_import_only_from_above() {
 }
 
 #[test]
-fn the_sandbox_stands_apart() {
+fn sandbox_shares_no_code_with_the_product() {
     let sources = sources();
     let imports = imports(&sources);
     let allowed = ["clock", "model", "sandbox"];
@@ -147,7 +147,7 @@ fn siblings_form_no_cycles() {
 }
 
 #[test]
-fn a_child_does_not_import_from_its_parent() {
+fn child_modules_do_not_import_from_their_parent() {
     let sources = sources();
     let imports = imports(&sources);
     let found = imports
@@ -159,26 +159,26 @@ fn a_child_does_not_import_from_its_parent() {
 }
 
 #[test]
-fn what_belongs_in_one_room_is_nowhere_else() {
-    nowhere_but(&["reqwest::"], &["api"]);
-    nowhere_but(&["SystemTime::now", "Utc::now", "Instant::now", "tokio::time::"], &["clock.rs"]);
-    nowhere_but(&["backoff::"], &["retry.rs"]);
-    nowhere_but(
+fn restricted_calls_stay_in_their_modules() {
+    only_in(&["reqwest::"], &["api"]);
+    only_in(&["SystemTime::now", "Utc::now", "Instant::now", "tokio::time::"], &["clock.rs"]);
+    only_in(&["backoff::"], &["retry.rs"]);
+    only_in(
         &["SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM", "PRAGMA "],
         &["store", "report/demo.rs"],
     );
-    nowhere_but(&["println!", "eprintln!", "print!("], &["cli", "report", "logging"]);
-    nowhere_but(&["std::env::var", "env::vars"], &["config", "main.rs"]);
+    only_in(&["println!", "eprintln!", "print!("], &["cli", "report", "logging"]);
+    only_in(&["std::env::var", "env::vars"], &["config", "main.rs"]);
 }
 
 #[test]
-fn nothing_is_left_unfinished_or_unwrapped() {
-    nowhere_but(&["todo!(", "unimplemented!(", "TODO", "FIXME", "XXX"], &[]);
-    nowhere_but(&[".unwrap()", ".expect("], &[]);
+fn sources_contain_no_todo_or_unwrap() {
+    only_in(&["todo!(", "unimplemented!(", "TODO", "FIXME", "XXX"], &[]);
+    only_in(&[".unwrap()", ".expect("], &[]);
 }
 
 #[test]
-fn every_file_says_what_it_is_for_and_stays_short() {
+fn files_have_module_docs_and_stay_short() {
     for source in sources() {
         let path = source.path.display();
         assert!(source.text.starts_with("//! "), "{path} does not begin with a `//!` line");

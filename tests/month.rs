@@ -44,7 +44,7 @@ struct Reading {
 }
 
 #[test]
-fn a_month_costs_no_memory_and_nothing_but_history_grows() {
+fn memory_stays_flat_and_only_history_grows() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let readings = runtime.block_on(month());

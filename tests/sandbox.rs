@@ -28,7 +28,7 @@ fn by_id(mut rows: Vec<Value>) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_list_walks_to_the_truth_in_every_order() {
+async fn lists_return_all_rows_in_every_order() {
     let bench = Bench::new(SandboxSettings { null_sort_first: true, ..Default::default() }).await;
     let walks = [
         (Kind::Account, "/accounts?limit=5"),
@@ -53,7 +53,7 @@ async fn every_list_walks_to_the_truth_in_every_order() {
 }
 
 #[tokio::test]
-async fn time_brings_scrapes_and_the_truth_remembers_each() {
+async fn passing_time_adds_scrapes() {
     let bench = Bench::new(SandboxSettings::default()).await;
     let before: BTreeMap<_, _> = (bench.control.ids(Kind::Video).into_iter())
         .map(|id| (id.clone(), bench.control.scrapes(Kind::Video, &id)))
@@ -72,7 +72,7 @@ async fn time_brings_scrapes_and_the_truth_remembers_each() {
 }
 
 #[tokio::test]
-async fn the_same_seed_gives_the_same_world_and_another_seed_another() {
+async fn data_depends_only_on_the_seed() {
     let world = async |seed| {
         let bench = Bench::new(SandboxSettings { seed, ..Default::default() }).await;
         bench.clock.advance(Duration::from_secs(7 * 86_400));
@@ -84,7 +84,7 @@ async fn the_same_seed_gives_the_same_world_and_another_seed_another() {
 }
 
 #[tokio::test]
-async fn a_small_world_is_mixed() {
+async fn default_data_is_varied() {
     let bench = Bench::new(SandboxSettings { videos: 300, ..Default::default() }).await;
     let videos = bench.control.rows(Kind::Video);
     let share = |test: &dyn Fn(&Value) -> bool| videos.iter().filter(|row| test(row)).count();
@@ -104,7 +104,7 @@ async fn a_small_world_is_mixed() {
 }
 
 #[tokio::test]
-async fn a_new_video_is_scraped_within_seconds_and_a_week_brings_new_posts() {
+async fn new_videos_are_scraped_and_new_posts_appear() {
     let settings = SandboxSettings { new_posts_per_day: 2.0, ..Default::default() };
     let bench = Bench::new(settings).await;
     let body = json!({ "platform": "tiktok", "identifier": "7300000000000000001" });
@@ -123,7 +123,7 @@ async fn a_new_video_is_scraped_within_seconds_and_a_week_brings_new_posts() {
 }
 
 #[tokio::test]
-async fn hands_on_rows_show_at_once() {
+async fn manual_changes_are_visible_immediately() {
     let bench = Bench::new(SandboxSettings::default()).await;
     let control = &bench.control;
     let id = control
@@ -157,7 +157,7 @@ async fn hands_on_rows_show_at_once() {
 }
 
 #[tokio::test]
-async fn ids_of_account_videos_come_in_three_styles_and_collide_across_platforms() {
+async fn account_video_ids_have_three_styles() {
     for style in [IdStyle::Integer, IdStyle::Text, IdStyle::Uuid] {
         let settings = SandboxSettings { account_video_ids: style, ..Default::default() };
         let bench = Bench::new(settings).await;
@@ -177,7 +177,7 @@ async fn ids_of_account_videos_come_in_three_styles_and_collide_across_platforms
 }
 
 #[tokio::test]
-async fn twenty_thousand_videos_are_made_and_served_quickly() {
+async fn serves_twenty_thousand_videos() {
     let settings = SandboxSettings { videos: 20_000, ..Default::default() };
     let bench = Bench::new(settings).await;
     let rows = bench.walk("/videos?limit=200&order_by=added_at&order_direction=asc").await;

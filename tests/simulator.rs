@@ -17,7 +17,7 @@ fn show(outcome: &Outcome) {
 }
 
 #[test]
-fn with_an_ample_budget_nothing_is_missed_and_little_more_is_spent_than_must_be() {
+fn ample_budget_misses_nothing_near_the_lower_bound() {
     let freshness = Duration::from_secs(900);
     let outcome = run(&Scenario { videos: 1_000, days: 1, freshness, ..Scenario::default() });
     show(&outcome);
@@ -25,7 +25,7 @@ fn with_an_ample_budget_nothing_is_missed_and_little_more_is_spent_than_must_be(
 }
 
 #[test]
-fn with_a_third_of_the_demand_still_nothing_is_missed_and_all_wait_alike() {
+fn a_third_of_the_demand_misses_nothing() {
     // Ample, it would spend about 50 requests an hour.
     let outcome = run(&Scenario {
         videos: 1_000,
@@ -40,7 +40,7 @@ fn with_a_third_of_the_demand_still_nothing_is_missed_and_all_wait_alike() {
 }
 
 #[test]
-fn with_hardly_any_budget_all_videos_of_an_interval_lose_alike_and_none_starves() {
+fn scarce_budget_is_shared_evenly_without_starvation() {
     let outcome = run(&Scenario { videos: 2_000, days: 1, rate_limit: 8, ..Scenario::default() });
     show(&outcome);
     assert!(outcome.ours.missed > 0, "a budget that is no trouble proves nothing");

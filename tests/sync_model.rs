@@ -109,21 +109,21 @@ impl Life {
             let hours = self.random.random_range(0..9);
             self.bed.clock.advance(Duration::from_secs(hours * 3_600));
             for _ in 0..self.random.random_range(0..3) {
-                self.trouble();
-                self.perhaps_killed();
-                self.every_scrape_held_has_happened();
+                self.add_faults();
+                self.run_and_maybe_kill();
+                self.check_history();
             }
             self.bed.control.clear_faults();
             // A row is gone when two listings have missed it.
             for _ in 0..2 {
                 for mirror in [&self.side_by_side, &self.one_by_one] {
-                    self.run_well(mirror);
+                    self.run_ok(mirror);
                 }
             }
             self.bed.compare_lists();
             self.compare_mirrors(step);
         }
-        self.every_scrape_held_has_happened();
+        self.check_history();
     }
 
     fn id(&mut self, kind: Kind) -> String {
@@ -151,7 +151,7 @@ impl Life {
         }
     }
 
-    fn trouble(&mut self) {
+    fn add_faults(&mut self) {
         for _ in 0..self.random.random_range(0..4) {
             let kind = Kind::LISTS[self.random.random_range(0..4)];
             let refuse = |code, retry_after| Accident::Refuse { code, retry_after };
@@ -172,8 +172,8 @@ impl Life {
         }
     }
 
-    /// A run in trouble; half of them die somewhere on the way.
-    fn perhaps_killed(&mut self) {
+    /// A run in add_faults; half of them die somewhere on the way.
+    fn run_and_maybe_kill(&mut self) {
         let full = self.random.random_bool(0.5);
         let polls_max = match self.random.random_bool(0.5) {
             true => self.random.random_range(1..400),
@@ -182,7 +182,7 @@ impl Life {
         let _ = self.run(&self.side_by_side, full, polls_max);
     }
 
-    fn run_well(&self, mirror: &Mirror) {
+    fn run_ok(&self, mirror: &Mirror) {
         let report = self.run(mirror, true, u32::MAX).unwrap();
         let is_good = report.stop.is_none() && report.kinds.iter().all(|kind| kind.is_good());
         assert!(is_good, "seed {}: {report:#?}", self.seed);
@@ -247,7 +247,7 @@ impl Life {
         }
     }
 
-    fn every_scrape_held_has_happened(&self) {
+    fn check_history(&self) {
         for kind in [Kind::Account, Kind::Video, Kind::AccountVideo] {
             self.bed.scrapes_held(kind, &BTreeSet::new());
         }
@@ -280,7 +280,7 @@ fn shown(db: &Connection, view: &str, key: &str) -> BTreeMap<String, BTreeMap<St
 }
 
 #[test]
-fn runs_side_by_side_leave_what_a_sequential_one_leaves() {
+fn concurrent_runs_match_sequential_runs() {
     let seeds = match std::env::var("MODEL_SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
         Err(_) => (0..2).collect(),

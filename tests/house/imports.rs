@@ -187,7 +187,7 @@ fn is_cfg_test(attribute: &syn::Attribute) -> bool {
 }
 
 #[test]
-fn imports_are_found_in_every_form() {
+fn finds_imports_in_every_form() {
     let files = [
         ("lib.rs", "pub mod a; pub mod b;"),
         ("a/mod.rs", "mod x; mod y; use crate::b::{Thing, other as that}; pub(super) struct A;"),

@@ -47,7 +47,7 @@ fn respell(reply: &mut Reply, spell: impl Fn(&str) -> String) {
 }
 
 #[test]
-fn scrape_times_in_another_unambiguous_spelling_enter_history() {
+fn accepts_other_unambiguous_scrape_time_formats() {
     let spellings: [fn(&str) -> String; 5] = [
         |time| format!(r#""{}+0000""#, time.trim_end_matches('Z')),
         |time| format!(r#""{}+00""#, time.trim_end_matches('Z')),
@@ -64,7 +64,7 @@ fn scrape_times_in_another_unambiguous_spelling_enter_history() {
 }
 
 #[test]
-fn scrape_times_that_cannot_be_read_fail_the_run_and_are_named() {
+fn unreadable_scrape_times_fail_the_run() {
     let spellings: [fn(&str) -> String; 2] =
         [|time| format!(r#""{}""#, time.trim_end_matches('Z')), |_| "1763625600".to_owned()];
     for spell in spellings {
@@ -96,7 +96,7 @@ fn scrape_times_that_cannot_be_read_fail_the_run_and_are_named() {
 }
 
 #[test]
-fn one_bad_value_costs_no_other_row() {
+fn repairs_one_bad_value_without_losing_rows() {
     let damages: [fn(&mut Reply); 6] = [
         |reply| reply.body.splice(0..0, *b"\xef\xbb\xbf").for_each(drop),
         |reply| reply.replace(r#""duration":"#, br#""ratio":NaN,"duration":"#),
@@ -122,7 +122,7 @@ fn one_bad_value_costs_no_other_row() {
 }
 
 #[test]
-fn text_cut_within_an_emoji_keeps_the_rest() {
+fn keeps_text_with_a_lone_surrogate() {
     let mut bed = Bed::frozen(few());
     let _meddler = Meddler::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && reply.status == 200 {
@@ -141,7 +141,7 @@ fn text_cut_within_an_emoji_keeps_the_rest() {
 }
 
 #[test]
-fn a_row_that_is_no_json_costs_that_row_and_is_named() {
+fn drops_only_the_row_that_is_not_json() {
     let mut bed = Bed::frozen(SandboxSettings { videos: 600, ..pages() });
     let _meddler = Meddler::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && !path.contains("cursor=") && reply.status == 200 {
@@ -154,7 +154,7 @@ fn a_row_that_is_no_json_costs_that_row_and_is_named() {
 }
 
 #[test]
-fn a_page_whose_rows_cannot_be_told_apart_fails_alone() {
+fn page_without_row_boundaries_fails_only_its_list() {
     let mut bed = Bed::frozen(pages());
     let _meddler = Meddler::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && reply.status == 200 {
@@ -170,7 +170,7 @@ fn a_page_whose_rows_cannot_be_told_apart_fails_alone() {
 }
 
 #[test]
-fn a_page_too_heavy_for_the_server_is_asked_for_with_fewer_rows() {
+fn requests_smaller_pages_after_server_errors() {
     for (status, code) in [(500, "INTERNAL_ERROR"), (504, "UPSTREAM_TIMEOUT")] {
         let mut bed = Bed::frozen(pages());
         let meddler = Meddler::on(&mut bed, move |path, reply| {
@@ -198,7 +198,7 @@ fn a_page_too_heavy_for_the_server_is_asked_for_with_fewer_rows() {
 }
 
 #[test]
-fn a_page_that_is_too_long_for_us_is_asked_for_with_fewer_rows() {
+fn requests_smaller_pages_after_oversized_bodies() {
     let mut bed = Bed::frozen(SandboxSettings { videos: 300, ..pages() });
     let meddler = Meddler::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && reply.status == 200 {
@@ -217,7 +217,7 @@ fn a_page_that_is_too_long_for_us_is_asked_for_with_fewer_rows() {
 }
 
 #[test]
-fn a_cursor_that_is_refused_with_fewer_rows_begins_the_list_anew() {
+fn cursor_refused_with_smaller_limit_restarts_the_list() {
     let mut bed = Bed::frozen(pages());
     let has_refused = AtomicBool::new(false);
     let meddler = Meddler::on(&mut bed, move |path, reply| {
@@ -239,7 +239,7 @@ fn a_cursor_that_is_refused_with_fewer_rows_begins_the_list_anew() {
 }
 
 #[test]
-fn a_server_that_failed_only_for_a_while_is_not_asked_for_small_pages() {
+fn short_outage_does_not_reduce_the_page_size() {
     let mut bed = Bed::frozen(pages());
     let failures = AtomicU32::new(0);
     let meddler = Meddler::on(&mut bed, move |path, reply| {
@@ -260,7 +260,7 @@ fn a_server_that_failed_only_for_a_while_is_not_asked_for_small_pages() {
 }
 
 #[test]
-fn a_row_that_the_server_can_never_serve_fails_as_before() {
+fn page_that_always_fails_does_not_reduce_the_page_size() {
     let mut bed = Bed::frozen(pages());
     let meddler = Meddler::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && path.contains("cursor=") {
@@ -274,7 +274,7 @@ fn a_row_that_the_server_can_never_serve_fails_as_before() {
 }
 
 #[test]
-fn an_endless_list_of_new_rows_is_left() {
+fn stops_reading_an_endless_list() {
     let mut bed = Bed::frozen(few());
     let page = AtomicU32::new(0);
     let meddler = Meddler::on(&mut bed, move |path, reply| {
@@ -301,7 +301,7 @@ fn an_endless_list_of_new_rows_is_left() {
 }
 
 #[test]
-fn only_the_signatures_of_original_addresses_are_no_change() {
+fn changed_url_signatures_are_not_a_change() {
     let mut bed = Bed::frozen(few());
     let signature = AtomicU32::new(0);
     let _meddler = Meddler::on(&mut bed, move |_, reply| {
@@ -323,7 +323,7 @@ fn only_the_signatures_of_original_addresses_are_no_change() {
 }
 
 #[test]
-fn pages_whose_etags_a_proxy_made_weak_are_still_confirmed_by_304() {
+fn weak_etags_still_give_304() {
     let confirmed = |weaken: bool| {
         let mut bed = Bed::frozen(few());
         let _meddler = Meddler::on(&mut bed, move |_, reply| {
@@ -379,7 +379,7 @@ fn flood(reply: &mut Reply, rows: &str, more: &str) {
 }
 
 #[test]
-fn no_page_takes_the_process_over_64_mib() {
+fn pages_stay_within_the_memory_limit() {
     for (name, flood) in floods() {
         let mut bed = Bed::frozen(few());
         let _meddler = Meddler::on(&mut bed, move |path, reply| {
@@ -387,12 +387,12 @@ fn no_page_takes_the_process_over_64_mib() {
                 flood(reply);
             }
         });
-        is_in_bounds(&bed, name, &[]);
+        check_peak_memory(&bed, name, &[]);
     }
 }
 
 #[test]
-fn long_pages_asked_for_side_by_side_share_the_memory_and_do_not_wait_for_each_other() {
+fn concurrent_long_pages_share_the_memory_limit() {
     let many = SandboxSettings { videos: 2_400, account_videos: 2_400, ..calm() };
     let mut bed = Bed::frozen(many);
     bed.set("CREATORMIRROR_MAX_CONCURRENT_REQUESTS", "16");
@@ -407,13 +407,13 @@ fn long_pages_asked_for_side_by_side_share_the_memory_and_do_not_wait_for_each_o
         }
     });
     for _ in 0..2 {
-        is_in_bounds(&bed, "long pages", &["--full"]);
+        check_peak_memory(&bed, "long pages", &["--full"]);
     }
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 2_400);
 }
 
 #[test]
-fn no_other_answer_takes_the_process_over_64_mib() {
+fn documents_stay_within_the_memory_limit() {
     for path in ["/whoami", "/overview", "/meta"] {
         let bodies = [
             format!(r#"{{"data":{{"x":[{}]}}}}"#, vec!["[]"; 1_300_000].join(",")),
@@ -429,7 +429,7 @@ fn no_other_answer_takes_the_process_over_64_mib() {
                     reply.body = body.clone().into_bytes();
                 }
             });
-            is_in_bounds(&bed, &format!("{path} {number}"), &[]);
+            check_peak_memory(&bed, &format!("{path} {number}"), &[]);
         }
     }
 }
@@ -437,7 +437,7 @@ fn no_other_answer_takes_the_process_over_64_mib() {
 /// The peak is asked of the kernel while the process lives: what it tells afterwards includes the memory
 /// of the process that started it.
 #[track_caller]
-fn is_in_bounds(bed: &Bed, name: &str, arguments: &[&str]) {
+fn check_peak_memory(bed: &Bed, name: &str, arguments: &[&str]) {
     let mut run = bed.start_sync(arguments);
     let mut peak = 0;
     while run.is_running() {

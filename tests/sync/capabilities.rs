@@ -22,7 +22,7 @@ fn with_status(bed: &Bed, path: &str, status: u16) -> usize {
 }
 
 #[test]
-fn an_endpoint_that_is_not_there_is_asked_for_once_a_week() {
+fn missing_endpoint_is_requested_once_a_week() {
     let bed = Bed::frozen(settings());
     let (method, path) = ("*".to_owned(), "/account-videos".to_owned());
     bed.control.switch_off(Switch::Endpoint { method, path, status: 404 });
@@ -42,7 +42,7 @@ fn an_endpoint_that_is_not_there_is_asked_for_once_a_week() {
 }
 
 #[test]
-fn a_key_without_the_scope_loses_that_list_alone() {
+fn missing_scope_affects_only_that_list() {
     let bed = Bed::frozen(settings());
     let body = FaultBody::Code("INSUFFICIENT_SCOPE");
     let what = Accident::Status { code: 403, body, headers: Vec::new() };
@@ -53,7 +53,7 @@ fn a_key_without_the_scope_loses_that_list_alone() {
 }
 
 #[test]
-fn a_refused_parameter_costs_one_request_and_is_left_out_from_then_on() {
+fn omits_a_parameter_after_one_refusal() {
     for (path, name, kind) in [
         ("/videos", "include_total", Kind::Video),
         ("/videos", "order_by", Kind::Video),
@@ -74,7 +74,7 @@ fn a_refused_parameter_costs_one_request_and_is_left_out_from_then_on() {
 }
 
 #[test]
-fn an_ignored_sort_is_noticed_by_its_missing_echo_and_the_listing_is_still_whole() {
+fn detects_an_ignored_sort_by_its_missing_echo() {
     for path in ["/videos", "/accounts"] {
         let bed = Bed::frozen(settings());
         bed.control.switch_off(ignored(path, "order_direction", None));
@@ -88,7 +88,7 @@ fn an_ignored_sort_is_noticed_by_its_missing_echo_and_the_listing_is_still_whole
 }
 
 #[test]
-fn without_the_count_a_listing_ends_where_the_server_says() {
+fn listing_without_total_count_ends_at_the_last_page() {
     let bed = Bed::frozen(settings());
     bed.control.switch_off(ignored("*", "include_total", None));
     bed.sync_well(&[]);
@@ -102,7 +102,7 @@ fn accounts_are_due(bed: &Bed) {
 }
 
 #[test]
-fn accounts_that_cannot_be_followed_are_read_page_by_page() {
+fn polls_accounts_by_page_if_sorting_is_unsupported() {
     let by_scrape = Some("last_scrape_time");
     for switch in
         [refused("/accounts", "order_by", by_scrape), ignored("/accounts", "order_by", by_scrape)]
@@ -126,7 +126,7 @@ fn accounts_that_cannot_be_followed_are_read_page_by_page() {
 }
 
 #[test]
-fn feeds_that_cannot_be_told_apart_are_listed_together() {
+fn lists_all_account_videos_if_filtering_is_unsupported() {
     for switch in [
         refused("/account-videos", "account_id", None),
         ignored("/account-videos", "account_id", None),

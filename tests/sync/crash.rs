@@ -15,7 +15,7 @@ fn videos(videos: usize) -> SandboxSettings {
 }
 
 #[test]
-fn a_kill_while_any_request_is_on_its_way_costs_no_page_twice() {
+fn kill_during_any_request_loses_no_page() {
     let settings = || SandboxSettings { accounts: 230, account_videos: 230, ..videos(450) };
     // whoami, meta, two pages of accounts, one of creators, three of videos, two of account videos,
     // and the overview.
@@ -47,7 +47,7 @@ fn a_kill_while_any_request_is_on_its_way_costs_no_page_twice() {
 }
 
 #[test]
-fn a_kill_in_the_first_moments_leaves_nothing_that_is_in_the_way() {
+fn kill_during_startup_does_not_block_the_next_run() {
     let bed = Bed::frozen(videos(20));
     let mut random = ChaCha8Rng::seed_from_u64(7);
     for _ in 0..24 {
@@ -63,7 +63,7 @@ fn a_kill_in_the_first_moments_leaves_nothing_that_is_in_the_way() {
 }
 
 #[test]
-fn a_full_disk_is_74_and_costs_nothing_once_there_is_room() {
+fn full_disk_exits_74_and_recovers() {
     let bed = Bed::frozen(videos(900));
     // No file may grow beyond this many blocks of 512 bytes.
     for blocks in ["300", "700", "1100"] {
@@ -82,7 +82,7 @@ fn a_full_disk_is_74_and_costs_nothing_once_there_is_room() {
 }
 
 #[test]
-fn kills_at_random_points_leave_a_mirror_that_the_next_sync_makes_whole() {
+fn recovers_from_kills_at_random_points() {
     let bed = Bed::frozen(SandboxSettings { latency: Duration::from_millis(4), ..videos(2_400) });
     let mut random = ChaCha8Rng::seed_from_u64(20_260_302);
     let mut resumed = 0;
@@ -115,7 +115,7 @@ fn kills_at_random_points_leave_a_mirror_that_the_next_sync_makes_whole() {
 }
 
 #[test]
-fn a_run_that_dies_between_the_last_page_and_the_end_of_the_listing_is_taken_up_there() {
+fn resumes_after_a_failure_to_complete_the_listing() {
     let bed = Bed::frozen(videos(700));
     bed.sync_well(&["--only", "overview"]);
     let disk_fails = "CREATE TRIGGER disk_fails BEFORE UPDATE ON listing

@@ -32,7 +32,7 @@ fn run_with(path: &str, what: &Accident, check: impl Fn(&Bed)) -> i32 {
 }
 
 #[test]
-fn an_identity_that_cannot_be_read_is_69_before_any_list_is_asked_for() {
+fn unreadable_whoami_exits_69_before_any_list() {
     std::thread::scope(|scope| {
         let wrong = ["{\"data\":{\"organization_id\":7}}", "{\"data\":{\"organization_id\":\"\"}}"];
         for what in useless().into_iter().chain(wrong.map(said)) {
@@ -48,7 +48,7 @@ fn an_identity_that_cannot_be_read_is_69_before_any_list_is_asked_for() {
 }
 
 #[test]
-fn figures_and_lifecycle_that_cannot_be_read_leave_the_lists_alone() {
+fn unreadable_overview_or_meta_does_not_affect_lists() {
     std::thread::scope(|scope| {
         for path in [Kind::Meta.path(), Kind::Overview.path()] {
             for what in useless() {
@@ -68,7 +68,7 @@ fn figures_and_lifecycle_that_cannot_be_read_leave_the_lists_alone() {
 }
 
 #[test]
-fn figures_of_the_wrong_type_are_null_and_what_was_said_is_kept() {
+fn overview_values_of_wrong_type_are_null_and_in_extra() {
     let bed = Bed::frozen(calm());
     let answer = said(
         r#"{"data":{"type":"overview","current":{"total_views":"many","engagement_rate":0.25,
@@ -87,7 +87,7 @@ fn figures_of_the_wrong_type_are_null_and_what_was_said_is_kept() {
 }
 
 #[test]
-fn only_a_headline_figure_makes_an_observation() {
+fn only_changed_headline_figures_add_an_observation() {
     let bed = Bed::frozen(calm());
     let answers = [
         r#"{"data":{"current":{"total_views":5},"previous":{"total_views":1}}}"#,
@@ -107,7 +107,7 @@ fn only_a_headline_figure_makes_an_observation() {
 }
 
 #[test]
-fn dates_of_deprecation_and_sunset_are_kept_and_shown() {
+fn status_shows_deprecation_and_sunset() {
     let bed = Bed::frozen(calm());
     bed.control.set_lifecycle(Some("2027-01-01T00:00:00Z"), Some("2027-07-01T00:00:00Z"));
     bed.sync_well(&[]);

@@ -54,7 +54,7 @@ impl Programs {
 }
 
 #[test]
-fn files_are_for_the_owner_and_the_group_to_read() {
+fn files_are_readable_by_owner_and_group_only() {
     for umask in ["022", "077"] {
         let bed = Bed::frozen(calm());
         let database = bed.folder().join("made/on/the/way/mirror.db");
@@ -85,7 +85,7 @@ fn files_are_for_the_owner_and_the_group_to_read() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_74() {
+fn unwritable_folder_exits_74() {
     for has_mirror in [false, true] {
         let bed = Bed::frozen(calm());
         if has_mirror {
@@ -129,7 +129,7 @@ fn limited(blocks: u32, command: &Command) -> Command {
 }
 
 #[test]
-fn a_file_size_limit_is_74_and_not_a_death_by_sigxfsz() {
+fn file_size_limit_exits_74_without_sigxfsz() {
     let bed = Bed::frozen(calm());
     // Within the first migration, and within the first listing.
     for blocks in [100, 1_000] {
@@ -144,7 +144,7 @@ fn a_file_size_limit_is_74_and_not_a_death_by_sigxfsz() {
 }
 
 #[test]
-fn a_full_disk_is_named_where_sqlite_says_disk_io_error() {
+fn full_disk_is_named_in_the_error() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let disk = tempfile::tempdir().unwrap();
@@ -177,7 +177,7 @@ fn a_full_disk_is_named_where_sqlite_says_disk_io_error() {
 /// Not a test of its own: what the analyst runs.
 #[test]
 #[ignore = "run as another user by the test below"]
-fn as_another_user() {
+fn read_as_another_user() {
     let Some(path) = std::env::var_os(TO_READ) else { return };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let address = format!("file:{}?mode=ro", path.display());
@@ -191,7 +191,7 @@ fn as_another_user() {
 /// Not a test of its own: holds a lock on every file it can open, until it is killed.
 #[test]
 #[ignore = "run as another user by the test below"]
-fn as_another_user_who_locks() {
+fn lock_as_another_user() {
     let Some(path) = std::env::var_os(TO_READ) else { return };
     let open = |end: &str| std::fs::File::open(format!("{}{end}", path.display()));
     let held: Vec<_> = ["", "-wal", "-shm", ".lock"].into_iter().flat_map(open).collect();
@@ -203,7 +203,7 @@ fn as_another_user_who_locks() {
 }
 
 #[test]
-fn a_reader_of_the_group_cannot_lock_the_daemon_out() {
+fn group_reader_cannot_lock_out_the_daemon() {
     if !is_root() {
         skip("a_reader_of_the_group…", "only root can run programs as other users");
         return;
@@ -218,7 +218,7 @@ fn a_reader_of_the_group_cannot_lock_the_daemon_out() {
     set_mode(bed.folder(), 0o755);
     let mut command = Command::new(&reader);
     command
-        .args(["files::as_another_user_who_locks", "--exact", "--include-ignored", "--nocapture"])
+        .args(["files::lock_as_another_user", "--exact", "--include-ignored", "--nocapture"])
         .env_clear()
         .env(TO_READ, bed.database())
         .current_dir("/")
@@ -235,7 +235,7 @@ fn a_reader_of_the_group_cannot_lock_the_daemon_out() {
 }
 
 #[test]
-fn a_member_of_the_group_reads_the_mirror_with_and_without_a_sync_running() {
+fn group_member_can_read_during_a_sync() {
     if !is_root() {
         skip("a_member_of_the_group_reads…", "only root can run programs as other users");
         return;
@@ -254,7 +254,7 @@ fn a_member_of_the_group_reads_the_mirror_with_and_without_a_sync_running() {
     let read = |user: u32, group: u32| {
         let mut command = Command::new(&reader);
         command
-            .args(["files::as_another_user", "--exact", "--include-ignored", "--nocapture"])
+            .args(["files::read_as_another_user", "--exact", "--include-ignored", "--nocapture"])
             .env_clear()
             .env(TO_READ, bed.database())
             .current_dir("/")

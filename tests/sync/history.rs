@@ -68,7 +68,7 @@ fn history_of(bed: &Bed, video: &str) -> Vec<(String, Option<i64>)> {
 }
 
 #[test]
-fn every_scrape_that_was_shown_is_held_once() {
+fn stores_every_shown_scrape_once() {
     let settings = SandboxSettings { videos: 260, new_posts_per_day: 2.0, ..calm() };
     let bed = Bed::frozen(settings);
     let mut shown: BTreeMap<&str, Scrapes> = BTreeMap::new();
@@ -95,7 +95,7 @@ fn every_scrape_that_was_shown_is_held_once() {
 }
 
 #[test]
-fn other_counts_at_the_same_time_revise_the_scrape_once() {
+fn changed_counts_at_the_same_time_revise_the_scrape() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let (id, row) = some_video(&bed);
@@ -132,7 +132,7 @@ fn null_never_replaces_a_number_in_history() {
 }
 
 #[test]
-fn a_time_that_goes_back_changes_the_state_and_adds_only_what_is_not_held() {
+fn earlier_scrape_time_adds_only_missing_scrapes() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let (id, row) = some_video(&bed);
@@ -151,7 +151,7 @@ fn a_time_that_goes_back_changes_the_state_and_adds_only_what_is_not_held() {
 }
 
 #[test]
-fn scrapes_are_told_apart_to_the_precision_received() {
+fn distinguishes_scrapes_at_received_precision() {
     let bed = Bed::frozen(calm());
     let (id, _) = some_video(&bed);
     let times = [
@@ -171,7 +171,7 @@ fn scrapes_are_told_apart_to_the_precision_received() {
 }
 
 #[test]
-fn addresses_that_are_signed_anew_are_no_change() {
+fn newly_signed_urls_are_not_a_change() {
     let bed = Bed::frozen(calm());
     bed.control.sign_urls();
     for id in bed.control.ids(Kind::Account) {
@@ -188,7 +188,7 @@ fn addresses_that_are_signed_anew_are_no_change() {
 }
 
 #[test]
-fn headline_figures_are_noted_whenever_they_change() {
+fn changed_headline_figures_add_an_observation() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     bed.sync_well(&["--full"]);
@@ -214,7 +214,7 @@ fn make_due(bed: &Bed, kind: Kind, which: &str) {
 }
 
 #[test]
-fn a_due_video_costs_its_page_and_what_the_page_shows_is_mirrored() {
+fn due_video_reads_its_page_and_stores_all_rows() {
     let bed = Bed::frozen(SandboxSettings { videos: 700, ..calm() });
     bed.sync_well(&[]);
     let mut shown = Scrapes::new();
@@ -236,7 +236,7 @@ fn a_due_video_costs_its_page_and_what_the_page_shows_is_mirrored() {
 }
 
 #[test]
-fn accounts_that_were_scraped_are_followed_and_their_videos_read() {
+fn polls_scraped_accounts_and_their_videos() {
     let settings = SandboxSettings { accounts: 450, account_videos: 900, ..calm() };
     let bed = Bed::frozen(settings);
     bed.sync_well(&[]);
@@ -254,7 +254,7 @@ fn accounts_that_were_scraped_are_followed_and_their_videos_read() {
 }
 
 #[test]
-fn a_304_does_not_confirm_a_row_that_was_changed_from_elsewhere() {
+fn row_changed_by_another_request_clears_the_page_etag() {
     let bed = Bed::frozen(SandboxSettings { accounts: 450, ..calm() });
     bed.sync_well(&[]);
     // The account that was scraped last is seen first when accounts are followed.

@@ -14,7 +14,7 @@ use serde_json::json;
 const SECRET: &str = "ca_live_9f3Jq7Zt2Lx8Vb5Nw4Kd6Rm1";
 
 #[test]
-fn without_a_key_nothing_is_asked_and_nothing_is_made() {
+fn missing_key_sends_no_request_and_creates_no_file() {
     let bed = Bed::frozen(calm());
     let mut command = bed.command(&["sync"]);
     command.env_remove("CREATORAUDIT_API_KEY");
@@ -23,7 +23,7 @@ fn without_a_key_nothing_is_asked_and_nothing_is_made() {
 }
 
 #[test]
-fn a_refused_or_disabled_key_is_77_and_the_answer_is_named() {
+fn refused_or_disabled_key_exits_77() {
     for (is_known, words) in [(false, ["401", "UNAUTHORIZED"]), (true, ["403", "FORBIDDEN"])] {
         let bed = Bed::frozen(calm());
         match is_known {
@@ -43,7 +43,7 @@ fn a_refused_or_disabled_key_is_77_and_the_answer_is_named() {
 }
 
 #[test]
-fn a_key_that_is_refused_on_the_way_stops_everything() {
+fn key_refused_during_a_run_stops_it() {
     let bed = Bed::frozen(SandboxSettings { videos: 700, ..calm() });
     bed.control.fault(Fault::on("GET", "/videos", Accident::status(401)).after(2).forever());
     bed.sync(&[]).expect(77);
@@ -60,7 +60,7 @@ fn a_key_that_is_refused_on_the_way_stops_everything() {
 }
 
 #[test]
-fn a_key_of_another_organization_is_refused_and_no_row_is_changed() {
+fn rejects_key_of_another_organization() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let id = bed.control.ids(Kind::Video).remove(4);
@@ -104,7 +104,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_key_is_in_no_output_and_no_file_even_at_trace_level() {
+fn key_never_appears_in_output_or_files() {
     let cases = [
         ("/whoami", 401, 77),
         ("/whoami", 500, 69),
@@ -140,7 +140,7 @@ fn echo((path, status, code): (&str, u16, i32), format: &str) {
 }
 
 #[test]
-fn a_key_in_the_data_does_not_enter_the_mirror() {
+fn redacts_the_key_in_mirrored_data() {
     let mut bed = Bed::frozen(calm());
     bed.control.rotate_key(KEY, SECRET);
     bed.set("RUST_LOG", "trace");
@@ -161,7 +161,7 @@ fn a_key_in_the_data_does_not_enter_the_mirror() {
 }
 
 #[test]
-fn a_foreign_file_is_refused_and_left_as_it_is() {
+fn rejects_foreign_file_without_changing_it() {
     let bed = Bed::frozen(calm());
     let text = "a shopping list, and a long one at that: milk, bread, eggs. ".repeat(80);
     std::fs::write(bed.database(), &text).unwrap();
@@ -181,7 +181,7 @@ fn a_foreign_file_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn http_to_anywhere_but_loopback_is_78() {
+fn http_outside_loopback_exits_78() {
     let mut bed = Bed::frozen(calm());
     bed.base_url = "http://192.0.2.1/v2".to_owned();
     bed.sync(&[]).expect(78);
@@ -189,7 +189,7 @@ fn http_to_anywhere_but_loopback_is_78() {
 }
 
 #[test]
-fn a_proxy_does_not_get_to_see_a_key_on_loopback() {
+fn loopback_requests_bypass_the_proxy() {
     let mut bed = Bed::frozen(calm());
     let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     proxy.set_nonblocking(true).unwrap();
@@ -202,7 +202,7 @@ fn a_proxy_does_not_get_to_see_a_key_on_loopback() {
 }
 
 #[test]
-fn an_api_that_is_not_there_is_69_within_a_minute_and_costs_nothing() {
+fn unreachable_api_exits_69_within_a_minute() {
     let mut bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let before = bed.content();
@@ -223,7 +223,7 @@ fn whoami_says(bed: &Bed, organization: &str, name: &str) {
 }
 
 /// Runs every command that shows whose the key is, and looks at what it wrote.
-fn shows_nothing_raw(bed: &Bed) {
+fn shows_no_control_characters(bed: &Bed) {
     for arguments in [&["status"][..], &["status", "--json"], &["check"], &["check", "--json"]] {
         let run = bed.start(bed.command(arguments)).wait();
         for text in [&run.stdout, &run.stderr] {
@@ -234,7 +234,7 @@ fn shows_nothing_raw(bed: &Bed) {
 }
 
 #[test]
-fn a_key_name_that_would_steer_a_terminal_or_fill_it_is_shown_escaped_and_short() {
+fn escapes_and_shortens_key_names() {
     let long = "x".repeat(1_000_000);
     for name in [r"\u001b[2J\u001b]0;title\u0007\r\n\u009b31m\u202e", &long, r"\u0000\u007f"] {
         let bed = Bed::frozen(calm());
@@ -242,7 +242,7 @@ fn a_key_name_that_would_steer_a_terminal_or_fill_it_is_shown_escaped_and_short(
         let run = bed.sync_well(&["--log-level", "trace"]);
         assert!(!run.stderr.contains('\u{1b}') && !run.stderr.contains('\u{9b}'));
         assert!(bed.number("SELECT length(api_key_name) FROM instance") < 300);
-        shows_nothing_raw(&bed);
+        shows_no_control_characters(&bed);
         // Another organization, with the same name of its key.
         whoami_says(&bed, "\"org-2\"", &format!("\"key {name}\""));
         let run = bed.sync(&[]).expect(77);
@@ -251,12 +251,12 @@ fn a_key_name_that_would_steer_a_terminal_or_fill_it_is_shown_escaped_and_short(
         whoami_says(&bed, &format!("\"org {name}\""), "\"key\"");
         let run = bed.sync(&[]).expect(69).says("organization_id");
         assert!(!run.stderr.contains('\u{1b}') && run.stderr.len() < 10_000, "{run:#?}");
-        shows_nothing_raw(&bed);
+        shows_no_control_characters(&bed);
     }
 }
 
 #[test]
-fn a_key_of_special_characters_is_nowhere_however_the_server_spells_it() {
+fn redacts_every_encoding_of_the_key() {
     let key = r#"ca_"quo\te~d/9f3J"#;
     for spelling in [
         r#"ca_\"quo\\te~d/9f3J"#,

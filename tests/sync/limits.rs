@@ -37,7 +37,7 @@ fn pause_after_refusal(log: &[Entry]) -> Duration {
 }
 
 #[test]
-fn a_refusal_is_waited_out_in_either_form_and_by_either_status() {
+fn waits_as_retry_after_demands() {
     std::thread::scope(|scope| {
         let date = || RetryAfter::Date(Duration::from_secs(2));
         for (code, retry_after, hours_off) in [
@@ -67,7 +67,7 @@ fn a_refusal_is_waited_out_in_either_form_and_by_either_status() {
 }
 
 #[test]
-fn a_refusal_without_a_readable_wait_backs_off() {
+fn backs_off_without_a_readable_retry_after() {
     for retry_after in [RetryAfter::Absent, RetryAfter::Raw("soon".to_owned())] {
         let bed = Bed::live(pages());
         bed.control.fault(Fault::on("GET", "/videos", refuse(429, retry_after)).times(2));
@@ -78,7 +78,7 @@ fn a_refusal_without_a_readable_wait_backs_off() {
 }
 
 #[test]
-fn no_later_run_asks_before_the_wait_is_over() {
+fn later_runs_respect_the_cooldown() {
     let bed = Bed::live(pages());
     bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(5))).after(1));
     bed.sync(&["--max-wait", "1s"]).expect(75).says("--max-wait");
@@ -103,7 +103,7 @@ fn no_later_run_asks_before_the_wait_is_over() {
 }
 
 #[test]
-fn a_wait_survives_kill_9() {
+fn cooldown_survives_kill_9() {
     let bed = Bed::live(pages());
     bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(4))).after(2));
     let run = bed.start_sync(&[]);
@@ -120,7 +120,7 @@ fn a_wait_survives_kill_9() {
 }
 
 #[test]
-fn a_wait_survives_a_rate_state_that_cannot_be_read() {
+fn cooldown_survives_unreadable_limiter_state() {
     let bed = Bed::live(pages());
     bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(600))).after(2));
     bed.sync(&["--max-wait", "1s"]).expect(75);
@@ -136,7 +136,7 @@ fn a_wait_survives_a_rate_state_that_cannot_be_read() {
 }
 
 #[test]
-fn a_wait_beyond_belief_ends_the_run_and_keeps_what_was_done() {
+fn excessive_retry_after_ends_the_run() {
     for retry_after in ["7200", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
         let bed = Bed::live(pages());
         let what = refuse(429, RetryAfter::Raw(retry_after.to_owned()));
@@ -159,7 +159,7 @@ fn by_window(log: &[Entry], window: Duration) -> BTreeMap<u128, usize> {
 }
 
 #[test]
-fn a_small_budget_is_paced_without_a_429_and_its_reserve_is_left() {
+fn small_budget_is_paced_without_a_429() {
     std::thread::scope(|scope| {
         for (share, most, hours_off) in [("0.9", 9, 0), ("0.5", 5, 0), ("0.9", 9, 7)] {
             scope.spawn(move || {
@@ -190,7 +190,7 @@ fn a_small_budget_is_paced_without_a_429_and_its_reserve_is_left() {
 }
 
 #[test]
-fn what_other_clients_spend_is_not_there_for_us() {
+fn respects_requests_of_other_clients() {
     let window = Duration::from_secs(3);
     let settings = SandboxSettings { rate_limit: 20, rate_window: window, ..pages() };
     let bed = Bed::live(settings);
@@ -286,7 +286,7 @@ impl Sender {
 }
 
 #[test]
-fn a_step_of_the_wall_clock_neither_shortens_nor_lengthens_a_wait() {
+fn clock_step_does_not_change_the_cooldown() {
     for hours in [-30, 30] {
         let sender = Sender::new();
         let asking = sender.ask();
@@ -299,7 +299,7 @@ fn a_step_of_the_wall_clock_neither_shortens_nor_lengthens_a_wait() {
 }
 
 #[test]
-fn after_a_reboot_what_is_left_of_a_wait_is_kept_and_never_more() {
+fn reboot_keeps_the_rest_of_the_cooldown() {
     // Off for 200 s; with a clock that lost a month; with one that gained a month.
     let month = TimeDelta::days(30);
     for (step, least, most) in

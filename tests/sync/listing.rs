@@ -26,7 +26,7 @@ fn all_pages(bed: &Bed) -> usize {
 }
 
 #[test]
-fn the_first_sync_mirrors_everything_in_the_fewest_requests() {
+fn first_sync_uses_the_fewest_requests() {
     let bed = Bed::frozen(some_pages());
     bed.sync_well(&[]);
     for kind in Kind::LISTS {
@@ -47,7 +47,7 @@ fn the_first_sync_mirrors_everything_in_the_fewest_requests() {
 }
 
 #[test]
-fn a_plain_sync_with_nothing_due_costs_one_request() {
+fn sync_with_nothing_due_sends_one_request() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     bed.control.clear_log();
@@ -56,7 +56,7 @@ fn a_plain_sync_with_nothing_due_costs_one_request() {
 }
 
 #[test]
-fn an_unchanged_full_sync_is_answered_304_and_rewrites_no_row() {
+fn unchanged_full_sync_gets_304_and_writes_no_row() {
     let bed = Bed::frozen(some_pages());
     bed.sync_well(&[]);
     let seen = |column: &str| {
@@ -101,7 +101,7 @@ fn spy_on_writes(bed: &Bed) {
 }
 
 #[test]
-fn only_the_kinds_asked_for_are_read() {
+fn only_reads_the_given_kinds() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&["--only", "creators,overview"]);
     let mut paths: Vec<String> = bed.log().into_iter().map(|entry| entry.path).collect();
@@ -114,7 +114,7 @@ fn only_the_kinds_asked_for_are_read() {
 }
 
 #[test]
-fn a_dry_run_prints_the_requests_that_are_then_made() {
+fn dry_run_prints_the_requests_of_the_run() {
     let bed = Bed::frozen(some_pages());
     let first = bed.sync_well(&["--dry-run"]);
     assert!(first.stdout.contains("GET /whoami\n"), "{first:#?}");
@@ -142,7 +142,7 @@ fn a_dry_run_prints_the_requests_that_are_then_made() {
 }
 
 #[test]
-fn the_json_answer_agrees_with_the_log_of_passes() {
+fn json_answer_agrees_with_sync_log() {
     let bed = Bed::frozen(some_pages());
     let document = bed.sync_well(&["--json"]).json();
     assert_eq!(document["exit_code"], 0);
@@ -163,7 +163,7 @@ fn the_json_answer_agrees_with_the_log_of_passes() {
 }
 
 #[test]
-fn after_a_failing_page_the_next_run_goes_on_at_that_very_page() {
+fn resumes_at_the_failed_page() {
     let bed = Bed::frozen(many_videos(900));
     bed.control.fault(Fault::on("GET", "/videos", Accident::status(500)).after(3).forever());
     bed.sync(&[]).expect(69);
@@ -183,7 +183,7 @@ fn after_a_failing_page_the_next_run_goes_on_at_that_very_page() {
 }
 
 #[test]
-fn after_kill_9_the_next_run_goes_on_at_the_very_page() {
+fn resumes_at_the_page_of_a_kill_9() {
     let bed = Bed::frozen(many_videos(1_700));
     let slow = Accident::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", "/videos", slow).after(5));
@@ -207,7 +207,7 @@ fn after_kill_9_the_next_run_goes_on_at_the_very_page() {
 }
 
 #[test]
-fn of_two_at_once_the_second_is_told_to_try_again() {
+fn second_concurrent_sync_exits_75() {
     let bed = Bed::frozen(calm());
     bed.control.fault(Fault::on("GET", "/videos", Accident::Slow(Duration::from_secs(2))));
     let first = bed.start_sync(&[]);
@@ -220,7 +220,7 @@ fn of_two_at_once_the_second_is_told_to_try_again() {
 }
 
 #[test]
-fn a_sigterm_ends_the_run_cleanly_and_the_next_goes_on() {
+fn resumes_after_sigterm() {
     let bed = Bed::frozen(many_videos(1_300));
     let slow = Accident::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", "/videos", slow).after(4));
@@ -242,7 +242,7 @@ fn a_sigterm_ends_the_run_cleanly_and_the_next_goes_on() {
 }
 
 #[test]
-fn a_signal_ends_every_command_soon_although_another_process_holds_the_database() {
+fn sigterm_stops_commands_waiting_for_the_database() {
     for (command, expected) in
         [(&["sync", "--full"][..], 1), (&["backfill", "--days", "3"], 1), (&["run"], 0)]
     {

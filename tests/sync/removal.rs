@@ -27,7 +27,7 @@ fn marks(bed: &Bed, kind: Kind) -> (i64, i64) {
 }
 
 #[test]
-fn one_absence_keeps_a_row_and_a_second_removes_it() {
+fn removes_a_row_after_two_absences() {
     for kind in Kind::LISTS {
         let (bed, gone) = without(kind, 4);
         bed.sync_well(&["--full", "--only", kind.plural()]);
@@ -47,7 +47,7 @@ fn one_absence_keeps_a_row_and_a_second_removes_it() {
 }
 
 #[test]
-fn a_row_that_returns_is_unremoved_and_its_history_never_left() {
+fn returned_row_is_restored_with_its_history() {
     let (bed, gone) = without(Kind::Video, 3);
     let history = "SELECT count(*) FROM video_history";
     let before = bed.number(history);
@@ -73,7 +73,7 @@ fn a_row_that_returns_is_unremoved_and_its_history_never_left() {
 }
 
 #[test]
-fn a_row_that_is_back_before_the_second_listing_loses_its_sign() {
+fn row_seen_again_loses_its_removal_mark() {
     let (bed, gone) = without(Kind::Account, 2);
     bed.sync_well(&["--full"]);
     assert_eq!(marks(&bed, Kind::Account), (2, 0));
@@ -87,7 +87,7 @@ fn a_row_that_is_back_before_the_second_listing_loses_its_sign() {
 }
 
 #[test]
-fn a_mass_removal_is_held_back_until_it_is_accepted() {
+fn holds_mass_removals_until_accepted() {
     // A quarter of the videos: more than the usual 20 %.
     let (bed, _) = without(Kind::Video, 105);
     bed.sync_well(&["--full"]);
@@ -106,7 +106,7 @@ fn a_mass_removal_is_held_back_until_it_is_accepted() {
 }
 
 #[test]
-fn the_ceiling_is_a_setting_and_lets_small_removals_pass() {
+fn max_removals_allows_small_removals() {
     // A fifth is not more than a fifth, and ten rows pass whatever their share.
     let (bed, _) = without(Kind::Video, 84);
     bed.sync_well(&["--full"]);
@@ -128,7 +128,7 @@ fn the_ceiling_is_a_setting_and_lets_small_removals_pass() {
 }
 
 #[test]
-fn a_list_that_is_suddenly_empty_removes_nothing() {
+fn empty_list_removes_nothing() {
     let (bed, _) = without(Kind::Creator, 60);
     bed.sync_well(&["--full"]);
     bed.sync(&["--full"]).expect(1).says("60 creators are gone");
@@ -136,7 +136,7 @@ fn a_list_that_is_suddenly_empty_removes_nothing() {
 }
 
 #[test]
-fn an_incomplete_listing_is_no_ground_for_removal() {
+fn incomplete_listing_removes_nothing() {
     let (bed, _) = without(Kind::Video, 5);
     for _ in 0..3 {
         let early = Fault::on("GET", "/videos", Accident::EarlyEnd).forever();
@@ -158,7 +158,7 @@ fn an_incomplete_listing_is_no_ground_for_removal() {
 }
 
 #[test]
-fn a_listing_resumed_after_more_than_an_hour_is_no_ground_for_removal() {
+fn listing_resumed_after_an_hour_removes_nothing() {
     let (mut bed, _) = without(Kind::Video, 5);
     // Page after page, so that it is the second that is interrupted.
     bed.set("CREATORMIRROR_MAX_CONCURRENT_REQUESTS", "1");
@@ -186,7 +186,7 @@ fn a_listing_resumed_after_more_than_an_hour_is_no_ground_for_removal() {
 }
 
 #[test]
-fn a_404_and_an_absence_are_two_signs() {
+fn absence_and_404_remove_a_row() {
     let (bed, gone) = without(Kind::Video, 1);
     bed.sync_well(&["--full"]);
     assert_eq!(marks(&bed, Kind::Video), (1, 0));

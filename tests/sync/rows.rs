@@ -11,7 +11,7 @@ fn two_pages() -> SandboxSettings {
 }
 
 #[test]
-fn a_bad_row_is_counted_and_named_and_costs_nothing_but_itself() {
+fn bad_row_is_counted_and_others_are_kept() {
     for what in [BadRow::Null, BadRow::NoId, BadRow::IdObject, BadRow::Text] {
         let bed = Bed::frozen(two_pages());
         bed.control.fault(Fault::on("GET", "/videos", Accident::BadRow { row: 7, what }));
@@ -32,7 +32,7 @@ fn a_bad_row_is_counted_and_named_and_costs_nothing_but_itself() {
 }
 
 #[test]
-fn a_row_that_kind_runs_bad_is_named_by_its_id_and_not_removed() {
+fn bad_row_is_named_by_its_id_and_not_removed() {
     let bed = Bed::frozen(two_pages());
     bed.sync_well(&[]);
     let id = bed.control.ids(Kind::Video).remove(5);
@@ -48,7 +48,7 @@ fn a_row_that_kind_runs_bad_is_named_by_its_id_and_not_removed() {
 }
 
 #[test]
-fn an_account_video_without_a_platform_is_kept_all_the_same() {
+fn keeps_account_videos_without_a_platform() {
     let bed = Bed::frozen(two_pages());
     let posts = bed.control.ids(Kind::AccountVideo);
     bed.control.remove_member(Kind::AccountVideo, &posts[5], "platform");
@@ -118,7 +118,7 @@ fn values_of_the_wrong_type_are_kept_in_extra_and_counted() {
 }
 
 #[test]
-fn numbers_are_read_exactly_as_far_as_they_go() {
+fn numbers_are_exact_up_to_i64() {
     let bed = Bed::frozen(two_pages());
     let ids = bed.control.ids(Kind::Video);
     let numbers = [
@@ -165,7 +165,7 @@ fn unknown_members_are_kept_and_missing_ones_are_null() {
 }
 
 #[test]
-fn account_videos_may_have_any_kind_of_id() {
+fn account_videos_accept_every_id_type() {
     for style in [IdStyle::Integer, IdStyle::Text, IdStyle::Uuid] {
         let settings = SandboxSettings { account_videos: 450, account_video_ids: style, ..calm() };
         let bed = Bed::frozen(settings);

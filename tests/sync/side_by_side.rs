@@ -23,7 +23,7 @@ fn arrivals(bed: &Bed) -> Vec<Duration> {
 }
 
 #[test]
-fn never_more_requests_are_in_flight_than_allowed_and_as_many_as_are_of_use() {
+fn keeps_to_max_concurrent_requests() {
     std::thread::scope(|scope| {
         for at_once in [1_usize, 2, 4, 7] {
             scope.spawn(move || {
@@ -49,7 +49,7 @@ fn never_more_requests_are_in_flight_than_allowed_and_as_many_as_are_of_use() {
 }
 
 #[test]
-fn a_later_listing_guesses_ahead_and_costs_no_request_more() {
+fn predicted_cursors_cost_no_extra_request() {
     let bed = Bed::frozen(pages());
     bed.sync_well(&[]);
     let first = bed.take_requests();
@@ -66,7 +66,7 @@ fn a_later_listing_guesses_ahead_and_costs_no_request_more() {
 }
 
 #[test]
-fn a_wrong_guess_costs_at_most_what_was_in_flight() {
+fn wrong_prediction_costs_only_requests_in_flight() {
     let bed = Bed::frozen(pages());
     bed.sync_well(&[]);
     // The last row of the third page is gone, so every cursor after it is another.
@@ -84,7 +84,7 @@ fn a_wrong_guess_costs_at_most_what_was_in_flight() {
 }
 
 #[test]
-fn cursors_that_all_have_expired_are_no_obstacle() {
+fn expired_predicted_cursors_do_not_fail_the_listing() {
     let bed = Bed::frozen(pages());
     bed.sync_well(&[]);
     bed.control.expire_cursors();
@@ -94,7 +94,7 @@ fn cursors_that_all_have_expired_are_no_obstacle() {
 }
 
 #[test]
-fn a_small_limit_is_shared_without_a_429() {
+fn concurrent_requests_stay_within_a_small_limit() {
     let bed = Bed::live(SandboxSettings {
         rate_limit: 20,
         rate_window: Duration::from_secs(4),
@@ -111,7 +111,7 @@ fn a_small_limit_is_shared_without_a_429() {
 /// Answers that overtake each other, rows that come and go while they are on their way, and runs that are
 /// killed: after it has calmed down, the mirror is what the API holds.
 #[test]
-fn answers_in_any_order_and_kills_at_any_time_leave_the_truth() {
+fn converges_with_reordered_answers_and_kills() {
     for seed in 0..8 {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let bed = Bed::frozen(SandboxSettings { videos: 900, account_videos: 500, ..pages() });

@@ -131,11 +131,11 @@ impl Life {
 }
 
 #[test]
-fn one_life_ends_in_the_truth() {
+fn converges_after_random_changes_seed_1() {
     Life::new(1).live();
 }
 
 #[test]
-fn another_life_ends_in_the_truth() {
+fn converges_after_random_changes_seed_2() {
     Life::new(2).live();
 }
