@@ -1,14 +1,13 @@
-//! The sandbox over real sockets: what it promises to the tests, benches and people that use it.
+//! The sandbox over real sockets.
 
-// Helpers outside test functions may fail a test as well.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "tests panic on errors")]
 
 #[path = "sandbox/accidents.rs"]
 mod accidents;
 #[path = "sandbox/client.rs"]
 mod client;
-#[path = "sandbox/manners.rs"]
-mod manners;
+#[path = "sandbox/reads.rs"]
+mod reads;
 mod support;
 #[path = "sandbox/writes.rs"]
 mod writes;
@@ -30,7 +29,7 @@ fn by_id(mut rows: Vec<Value>) -> Vec<Value> {
 #[tokio::test]
 async fn lists_return_all_rows_in_every_order() {
     let bench = Bench::new(SandboxSettings { null_sort_first: true, ..Default::default() }).await;
-    let walks = [
+    let lists = [
         (Kind::Account, "/accounts?limit=5"),
         (Kind::Account, "/accounts?limit=3&order_by=last_scrape_time&order_direction=desc"),
         (Kind::Account, "/accounts?limit=3&order_by=username&order_direction=asc"),
@@ -41,8 +40,8 @@ async fn lists_return_all_rows_in_every_order() {
         (Kind::AccountVideo, "/account-videos?limit=40"),
         (Kind::AccountVideo, "/account-videos?limit=33&order_by=view_count"),
     ];
-    for (kind, path) in walks {
-        let rows = bench.walk(path).await;
+    for (kind, path) in lists {
+        let rows = bench.list(path).await;
         assert_eq!(by_id(rows), by_id(bench.control.rows(kind)), "{path}");
     }
     assert_eq!(bench.control.count(Kind::Video), 60);
@@ -116,7 +115,7 @@ async fn new_videos_are_scraped_and_new_posts_appear() {
     let row = bench.get(&format!("/videos/{id}")).await.json();
     assert!(row["data"]["view_count"].as_i64().is_some_and(|views| views >= 0));
     let posts = bench.control.count(Kind::AccountVideo);
-    // A scrape is up to ninety seconds late.
+    // A scrape may be ninety seconds late.
     bench.clock.advance(Duration::from_secs(7 * 86_400 + 90));
     assert!(bench.control.count(Kind::AccountVideo) > posts + 50);
     assert_eq!(bench.control.scrapes(Kind::Video, &id).len(), 8);
@@ -153,7 +152,7 @@ async fn manual_changes_are_visible_immediately() {
     assert!(control.delete(Kind::Video, &id) && control.row(Kind::Video, &id).is_none());
     assert_eq!(bench.get(&format!("/videos/{id}")).await.status, 404);
     assert!(control.restore(Kind::Video, &id) && control.row(Kind::Video, &id).is_some());
-    assert_eq!(by_id(bench.walk("/videos?limit=9").await), by_id(control.rows(Kind::Video)));
+    assert_eq!(by_id(bench.list("/videos?limit=9").await), by_id(control.rows(Kind::Video)));
 }
 
 #[tokio::test]
@@ -180,7 +179,7 @@ async fn account_video_ids_have_three_styles() {
 async fn serves_twenty_thousand_videos() {
     let settings = SandboxSettings { videos: 20_000, ..Default::default() };
     let bench = Bench::new(settings).await;
-    let rows = bench.walk("/videos?limit=200&order_by=added_at&order_direction=asc").await;
+    let rows = bench.list("/videos?limit=200&order_by=added_at&order_direction=asc").await;
     assert_eq!(rows.len(), 20_000);
     assert!(rows.is_sorted_by_key(|row| row["added_at"].as_str().unwrap().to_owned()));
     assert_eq!(bench.control.counters().requests, 100);

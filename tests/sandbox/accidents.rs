@@ -1,4 +1,4 @@
-//! Every accident does on the wire what its name says.
+//! Injected faults, as clients see them.
 
 use std::time::Duration;
 
@@ -114,23 +114,23 @@ async fn repeats_cursors_and_ends_lists_early() {
 #[tokio::test]
 async fn damages_shapes_types_and_rows() {
     let bench = Bench::new(SandboxSettings::default()).await;
-    let spoilt = async |accident| {
+    let damaged = async |accident| {
         bench.control.fault(Fault::on("GET", "/videos", accident));
         bench.get("/videos?limit=5").await
     };
-    assert!(spoilt(Accident::WrongShape(Shape::NoData)).await.json().get("data").is_none());
-    assert!(spoilt(Accident::WrongShape(Shape::DataObject)).await.json()["data"].is_object());
-    let page = spoilt(Accident::WrongShape(Shape::NoPagination)).await.json();
+    assert!(damaged(Accident::WrongShape(Shape::NoData)).await.json().get("data").is_none());
+    assert!(damaged(Accident::WrongShape(Shape::DataObject)).await.json()["data"].is_object());
+    let page = damaged(Accident::WrongShape(Shape::NoPagination)).await.json();
     assert!(page.get("pagination").is_none());
-    let page = spoilt(Accident::WrongShape(Shape::HasNextText)).await.json();
+    let page = damaged(Accident::WrongShape(Shape::HasNextText)).await.json();
     assert_eq!(page["pagination"]["has_next"], "true");
-    let page = spoilt(Accident::WrongShape(Shape::NextWithoutCursor)).await.json();
+    let page = damaged(Accident::WrongShape(Shape::NextWithoutCursor)).await.json();
     assert_eq!(page["pagination"]["next_cursor"], Value::Null);
-    assert!(spoilt(Accident::WrongShape(Shape::Array)).await.json().is_array());
-    assert!(spoilt(Accident::WrongShape(Shape::Empty)).await.body.is_empty());
+    assert!(damaged(Accident::WrongShape(Shape::Array)).await.json().is_array());
+    assert!(damaged(Accident::WrongShape(Shape::Empty)).await.body.is_empty());
     let members = [("view_count", "\"12.3K\""), ("comment_count", "12.0"), ("like_count", "1e40")];
     let members = members.map(|(name, json)| (name.to_owned(), json.to_owned())).to_vec();
-    let text = spoilt(Accident::WrongTypes { row: 2, members }).await;
+    let text = damaged(Accident::WrongTypes { row: 2, members }).await;
     let text = String::from_utf8_lossy(&text.body).into_owned();
     for part in ["\"view_count\":\"12.3K\"", "\"comment_count\":12.0", "\"like_count\":1e40"] {
         assert!(text.contains(part), "{part}");
@@ -142,7 +142,7 @@ async fn damages_shapes_types_and_rows() {
         (BadRow::NoId, |row| row.is_object() && row.get("id").is_none()),
         (BadRow::IdObject, |row| row["id"].is_object()),
     ] {
-        let rows = rows(spoilt(Accident::BadRow { row: 4, what }).await.json());
+        let rows = rows(damaged(Accident::BadRow { row: 4, what }).await.json());
         assert!(test(&rows[4]) && rows[3]["id"].is_string(), "{what:?}");
     }
 }
@@ -159,7 +159,7 @@ async fn changes_rows_between_two_pages() {
         (Mutation::MoveAhead, 61, 60),
     ] {
         let bench = bench_with("/videos", Accident::Mutate(mutation)).await;
-        assert_eq!(bench.walk(path).await.len(), seen, "{mutation:?}");
+        assert_eq!(bench.list(path).await.len(), seen, "{mutation:?}");
         assert_eq!(bench.control.count(Kind::Video), listed, "{mutation:?}");
     }
 }
@@ -193,8 +193,8 @@ async fn chaos_depends_only_on_the_seed() {
     };
     let (one, again) = (run().await, run().await);
     assert_eq!(one, again);
-    let struck = one.iter().filter(|(_, fault)| fault.is_some()).count();
-    assert!((10..45).contains(&struck), "{struck}");
+    let faults = one.iter().filter(|(_, fault)| fault.is_some()).count();
+    assert!((10..45).contains(&faults), "{faults}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Creating, changing, deleting, linking; and what happens when an answer was lost.
+//! Writes: create, change, delete, link; idempotency keys and lost answers.
 
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ async fn creators_link_and_pause_their_accounts() {
     let item = format!("/creators/{creator}");
     let summary = bench.get(&item).await.json()["data"]["accounts_summary"].clone();
     assert_eq!(summary["total"], 1);
-    assert_eq!(bench.walk(&format!("/accounts?creator_id={creator}")).await.len(), 1);
+    assert_eq!(bench.list(&format!("/accounts?creator_id={creator}")).await.len(), 1);
     bench.control.resume(Kind::Account, account);
     let paused = bench.send("PATCH", &item, &[], "{\"is_active\":false}").await;
     assert_eq!(paused.status, 200);

@@ -1,4 +1,5 @@
-//! Answers that are documented in shape but not in measure: spellings, bad values, weight, length.
+//! Unusual answers of the list endpoints: other date formats, invalid values, oversized or very slow
+//! pages, and the memory that answers may take.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -7,8 +8,7 @@ use crate::support::sandbox::SandboxSettings;
 use crate::support::{Bed, calm};
 use creatormirror::model::Kind;
 
-/// The most memory that any answer may make the process take, bytes. Unoptimized, the program itself takes
-/// 18 MiB more.
+/// Peak memory of the process for any answer, bytes. An unoptimized binary needs 18 MiB more.
 const PEAK_BYTES_MAX: u64 = if cfg!(debug_assertions) { 82 << 20 } else { 64 << 20 };
 
 /// Four pages of videos, a few rows of everything else.
@@ -24,7 +24,7 @@ fn is_list(path: &str, list: &str) -> bool {
     path.split('?').next() == Some(list)
 }
 
-/// The number of rows that is asked for.
+/// The `limit` of a request.
 fn limit(path: &str) -> u32 {
     limit_of(path).unwrap()
 }
@@ -33,7 +33,7 @@ fn limit_of(path: &str) -> Option<u32> {
     path.split(['?', '&']).find_map(|pair| pair.strip_prefix("limit="))?.parse().ok()
 }
 
-/// Writes every scrape time of an answer in another way.
+/// Rewrites every scrape time of an answer.
 fn respell(reply: &mut Reply, spell: impl Fn(&str) -> String) {
     const NAME: &str = r#""last_scrape_time":""#;
     let text = reply.text();
@@ -75,7 +75,7 @@ fn unreadable_scrape_times_fail_the_run() {
                 reply.headers = reply.headers.replace("etag: \"", "etag: \"other-");
             }
         });
-        // A page that is confirmed by a 304 is no better than one that is read.
+        // A page confirmed by a 304 fails in the same way.
         for _ in 0..2 {
             bed.sync(&["--full"]).expect(1).says("last_scrape_time of 5 videos cannot be read");
             assert_eq!(bed.last_outcome(Kind::Video), "scrapes_unreadable");
@@ -180,19 +180,19 @@ fn requests_smaller_pages_after_server_errors() {
         });
         bed.sync_well(&[]);
         bed.compare();
-        // It is remembered, and shown.
-        meddler.take_asked();
+        // The smaller limit is stored, and `status` shows it.
+        meddler.take_paths();
         bed.sync_well(&["--full"]);
         let asked: Vec<_> =
-            meddler.take_asked().into_iter().filter(|path| is_list(path, "/videos")).collect();
+            meddler.take_paths().into_iter().filter(|path| is_list(path, "/videos")).collect();
         assert_eq!(asked.len(), 700 / 50, "{asked:#?}");
         assert!(asked.iter().all(|path| limit(path) == 50), "{asked:#?}");
         let status = bed.start(bed.command(&["status"])).wait().expect(0);
         assert!(status.stdout.contains("GET /videos limit=200"), "{status:#?}");
-        // After a week it is tried again.
+        // After a week the larger limit is tried again.
         bed.db_to_write().execute("UPDATE unsupported_feature SET retry_at = 0", []).unwrap();
         bed.sync_well(&["--full"]);
-        assert!(meddler.take_asked().iter().any(|path| path.contains("limit=200")));
+        assert!(meddler.take_paths().iter().any(|path| path.contains("limit=200")));
         bed.compare();
     }
 }
@@ -209,10 +209,10 @@ fn requests_smaller_pages_after_oversized_bodies() {
     });
     bed.sync_well(&[]);
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 300);
-    let asked = meddler.take_asked();
+    let asked = meddler.take_paths();
     let asked: Vec<u32> =
         asked.iter().filter(|path| is_list(path, "/videos")).map(|path| limit(path)).collect();
-    // Twice halved; then the page that showed it, and all pages.
+    // The limit is halved twice; then come the page that showed it and the other pages.
     assert_eq!(asked, [[200, 100, 50].as_slice(), &[50; 6]].concat());
 }
 
@@ -226,14 +226,14 @@ fn cursor_refused_with_smaller_limit_restarts_the_list() {
         }
         match limit(path) {
             200 => reply.fail(500, "INTERNAL_ERROR"),
-            // The first one was given out for pages of 200.
+            // The first cursor was issued for pages of 200 rows.
             _ if !has_refused.swap(true, Ordering::Relaxed) => reply.fail(422, "VALIDATION_ERROR"),
             _ => {}
         }
     });
     bed.sync_well(&[]);
     bed.compare();
-    let asked = meddler.take_asked();
+    let asked = meddler.take_paths();
     let whole = asked.iter().filter(|path| is_list(path, "/videos") && limit(path) == 100).count();
     assert_eq!(whole, 1 + 7, "{asked:#?}");
 }
@@ -253,9 +253,9 @@ fn short_outage_does_not_reduce_the_page_size() {
     bed.sync_well(&[]);
     bed.compare();
     assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 0);
-    meddler.take_asked();
+    meddler.take_paths();
     bed.sync_well(&["--full"]);
-    let asked = meddler.take_asked();
+    let asked = meddler.take_paths();
     assert_eq!(asked.iter().filter(|path| is_list(path, "/videos")).count(), 4, "{asked:#?}");
 }
 
@@ -268,8 +268,12 @@ fn page_that_always_fails_does_not_reduce_the_page_size() {
         }
     });
     bed.sync(&[]).expect(69).says("500 INTERNAL_ERROR");
-    assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 0, "nothing was learned");
-    assert!(meddler.take_asked().len() < 30);
+    assert_eq!(
+        bed.number("SELECT count(*) FROM unsupported_feature"),
+        0,
+        "no unsupported feature was recorded"
+    );
+    assert!(meddler.take_paths().len() < 30);
     bed.compare_kind(Kind::Account);
 }
 
@@ -284,7 +288,7 @@ fn stops_reading_an_endless_list() {
         let page = page.fetch_add(1, Ordering::Relaxed);
         let rows: Vec<String> =
             (0..200).map(|row| format!(r#"{{"id":"v-{page}-{row}"}}"#)).collect();
-        // It grows as it is read.
+        // The total grows with every page.
         let total = 1_000 + page * 200;
         reply.status = 200;
         reply.body = format!(
@@ -295,7 +299,7 @@ fn stops_reading_an_endless_list() {
     });
     bed.sync(&[]).expect(1).says("at most 2000 were to be expected");
     assert_eq!(bed.last_outcome(Kind::Video), "incomplete");
-    let asked = meddler.take_asked();
+    let asked = meddler.take_paths();
     assert!(asked.iter().filter(|path| is_list(path, "/videos")).count() <= 12, "{asked:#?}");
     assert_eq!(bed.removed(Kind::Video), 0);
 }
@@ -342,7 +346,7 @@ fn weak_etags_still_give_304() {
 
 type Flood = fn(&mut Reply);
 
-/// Answers that would take far more memory than they are long.
+/// Answers whose naive decoding takes far more memory than their length.
 fn floods() -> Vec<(&'static str, Flood)> {
     vec![
         ("a million and a half rows", |reply| flood(reply, &vec!["{}"; 1_500_000].join(","), "")),
@@ -401,7 +405,7 @@ fn concurrent_long_pages_share_the_memory_limit() {
         if limit_of(path).is_some() && reply.status == 200 {
             let long = format!(r#""padding":"{}","id":"#, "x".repeat(9_000));
             reply.body = reply.text().replace(r#""id":"#, &long).into_bytes();
-            // Nothing is confirmed by a 304, so that every page is read again.
+            // No 304, so that every page is read again.
             let version = version.fetch_add(1, Ordering::Relaxed);
             reply.headers = reply.headers.replace("etag: \"", &format!("etag: \"{version}-"));
         }
@@ -434,8 +438,8 @@ fn documents_stay_within_the_memory_limit() {
     }
 }
 
-/// The peak is asked of the kernel while the process lives: what it tells afterwards includes the memory
-/// of the process that started it.
+/// Reads the peak from `/proc` while the process runs: the value known after its exit includes the
+/// memory of its parent.
 #[track_caller]
 fn check_peak_memory(bed: &Bed, name: &str, arguments: &[&str]) {
     let mut run = bed.start_sync(arguments);

@@ -1,4 +1,5 @@
-//! What the server turns out not to support: one refused request, said once, and another way found.
+//! Endpoints and parameters that the server does not support: one refused request, one message, and
+//! an alternative.
 
 use crate::support::sandbox::{Accident, Fault, FaultBody, SandboxSettings, Switch};
 use crate::support::{Bed, calm};
@@ -31,8 +32,8 @@ fn missing_endpoint_is_requested_once_a_week() {
     assert_eq!(bed.last_outcome(Kind::AccountVideo), "unavailable");
     bed.control.switch_all_on();
     let again = bed.sync_well(&["--full"]);
-    assert!(!again.stderr.contains("does not support"), "it is said once: {again:#?}");
-    assert_eq!(bed.log_of("/account-videos").len(), 1, "not a second time within the week");
+    assert!(!again.stderr.contains("does not support"), "the message appears once: {again:#?}");
+    assert_eq!(bed.log_of("/account-videos").len(), 1, "no second request within the week");
     for kind in [Kind::Account, Kind::Creator, Kind::Video] {
         bed.compare_kind(kind);
     }
@@ -67,7 +68,7 @@ fn omits_a_parameter_after_one_refusal() {
         assert_eq!(with_status(&bed, path, 422), 1, "{path} {name}");
         bed.compare();
         bed.sync_well(&["--full"]);
-        assert_eq!(with_status(&bed, path, 422), 1, "{path} {name}: not a second time");
+        assert_eq!(with_status(&bed, path, 422), 1, "{path} {name}: no second refusal");
         assert_eq!(bed.last_outcome(kind), "complete");
         bed.compare();
     }
@@ -119,7 +120,7 @@ fn polls_accounts_by_page_if_sorting_is_unsupported() {
             bed.sync_well(&[]);
             let asked = bed.log_of("/accounts");
             let follows = asked.iter().filter(|e| e.param("order_by") == by_scrape).count();
-            assert_eq!(follows, 1 - round, "asked for once, not again: {asked:#?}");
+            assert_eq!(follows, 1 - round, "requested once, not again: {asked:#?}");
             bed.compare_kind(Kind::Account);
         }
     }
@@ -131,7 +132,7 @@ fn lists_all_account_videos_if_filtering_is_unsupported() {
         refused("/account-videos", "account_id", None),
         ignored("/account-videos", "account_id", None),
     ] {
-        // Few accounts and many pages, so that feeds are the cheaper way.
+        // With few accounts and many pages, lists per account are cheaper.
         let bed = Bed::frozen(SandboxSettings { accounts: 2, account_videos: 900, ..calm() });
         bed.control.switch_off(switch);
         bed.sync_well(&[]);
@@ -143,7 +144,7 @@ fn lists_all_account_videos_if_filtering_is_unsupported() {
         let asked = bed.log_of("/account-videos");
         let account_lists =
             asked.iter().filter(|entry| entry.param("account_id").is_some()).count();
-        assert!(account_lists <= 1, "asked for once, not again: {asked:#?}");
+        assert!(account_lists <= 1, "requested once, not again: {asked:#?}");
         bed.compare_kind(Kind::AccountVideo);
     }
 }

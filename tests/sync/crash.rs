@@ -1,4 +1,4 @@
-//! Runs that die, at any point and of whatever cause, and the next run that makes the mirror whole.
+//! Crash recovery: runs that are killed or run out of disk space at any point, and the run after.
 
 use std::process::Command;
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn kill_during_any_request_loses_no_page() {
         bed.control.fault(Fault::on("*", "/*", slow).after(nth));
         let run = bed.start_sync(&[]);
         until("the request is on its way", || bed.log().len() as u64 > nth);
-        // The page before it is in by now, or will be read again.
+        // By now the page before it is stored, or will be read again.
         std::thread::sleep(Duration::from_millis(nth * 7));
         run.kill();
         let listed = bed.rows("SELECT kind FROM coverage WHERE complete_as_of IS NOT NULL");
@@ -34,15 +34,15 @@ fn kill_during_any_request_loses_no_page() {
         bed.is_sound();
         for kind in Kind::LISTS {
             let (asked, pages) = (bed.log_of(kind.path()).len(), bed.pages(kind));
-            // What was listed to its end before the kill is late by the clock of the binary, and polled.
+            // Kinds listed completely before the kill are overdue by the binary's clock, and polled.
             let is_polled = listed.contains(&vec![Sql::Text(kind.name().to_owned())]);
             let most = if is_polled { 2 * pages } else { pages + 2 };
             assert!((pages..=most).contains(&asked), "{nth}: {asked} requests for {pages} {kind}");
         }
         let runs = "SELECT group_concat(outcome) FROM (SELECT outcome FROM run ORDER BY run_id)";
-        // A run begins once it knows whose key it has.
-        let told = if nth == 0 { "finished" } else { "interrupted,finished" };
-        assert_eq!(bed.text(runs), told);
+        // A run is recorded after `/whoami`.
+        let expected = if nth == 0 { "finished" } else { "interrupted,finished" };
+        assert_eq!(bed.text(runs), expected);
     }
 }
 
@@ -87,12 +87,12 @@ fn recovers_from_kills_at_random_points() {
     let mut random = ChaCha8Rng::seed_from_u64(20_260_302);
     let mut resumed = 0;
     for round in 0..16 {
-        // Every third run begins anew, so that 304s and rewrites are killed as well.
+        // Every third run is a full sync, so that kills hit 304s and rewrites as well.
         let arguments: &[&str] = if round % 3 == 2 { &["--full"] } else { &[] };
         bed.control.clear_log();
         let mut run = bed.start_sync(arguments);
         let (requests, micros) = (random.random_range(0..18), random.random_range(0..9_000));
-        until("it is far enough", || bed.log().len() >= requests || !run.is_running());
+        until("enough requests were sent", || bed.log().len() >= requests || !run.is_running());
         std::thread::sleep(Duration::from_micros(micros));
         let killed = run.kill();
         assert!(matches!(killed.code, None | Some(0)), "{killed:#?}");
@@ -104,7 +104,7 @@ fn recovers_from_kills_at_random_points() {
         }
         bed.is_sound_if_there();
     }
-    assert!(resumed > 2, "only {resumed} runs were resumed: the kills come at useless points");
+    assert!(resumed > 2, "only {resumed} runs were resumed");
     bed.sync_well(&[]);
     bed.sync_well(&["--full"]);
     bed.compare();
@@ -123,11 +123,11 @@ fn resumes_after_a_failure_to_complete_the_listing() {
                       BEGIN SELECT RAISE(ABORT, 'the disk fails here'); END";
     bed.db_to_write().execute_batch(disk_fails).unwrap();
     bed.sync(&[]).expect(74).says("the disk fails here");
-    assert_eq!(bed.number("SELECT count(*) FROM videos"), 700, "every page is in");
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 700, "every page is stored");
     bed.db_to_write().execute_batch("DROP TRIGGER disk_fails").unwrap();
     bed.control.clear_log();
     bed.sync_well(&[]);
-    assert_eq!(bed.log_of("/videos").len(), 0, "every page was in");
+    assert_eq!(bed.log_of("/videos").len(), 0, "every page was stored");
     assert_eq!(bed.last_outcome(Kind::Video), "complete");
     bed.compare();
 }

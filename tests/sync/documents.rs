@@ -1,5 +1,5 @@
-//! The single documents, answered in every wrong way: nothing panics, nothing is believed that was
-//! not said, and the lists do not suffer for it.
+//! Invalid answers of `/whoami`, `/meta` and `/overview`: no panic, no invented values, and no effect on
+//! the lists.
 
 use crate::support::sandbox::{Accident, Fault, FaultBody};
 use crate::support::{Bed, calm};
@@ -10,7 +10,7 @@ fn said(text: &'static str) -> Accident {
     Accident::Status { code: 200, body, headers: Vec::new() }
 }
 
-/// Answers that are none, however often they are asked for.
+/// Answers without a document, on every attempt.
 fn useless() -> Vec<Accident> {
     let texts = ["", "null", "[]", "{}", "{\"data\":[]}", "{\"data\":null}"];
     let others =
@@ -18,7 +18,7 @@ fn useless() -> Vec<Accident> {
     texts.into_iter().map(said).chain(others).collect()
 }
 
-/// The exit code of a run that got this answer at this path, again and again.
+/// Returns the exit code of a run that always gets this answer at `path`.
 fn run_with(path: &str, what: &Accident, check: impl Fn(&Bed)) -> i32 {
     let bed = Bed::frozen(calm());
     bed.control.fault(Fault::on("GET", path, what.clone()).forever());
@@ -98,7 +98,7 @@ fn only_changed_headline_figures_add_an_observation() {
         bed.control.fault(Fault::on("GET", "/overview", said(answer)));
         bed.sync_well(&["--full", "--only", "overview"]);
         assert_eq!(bed.number("SELECT count(*) FROM overview_history"), rows, "{answer}");
-        // What else was said is kept all the same.
+        // Other members are kept in `extra`.
         let newest = "SELECT extra FROM overview_observation ORDER BY observed_at DESC LIMIT 1";
         let extra: serde_json::Value = serde_json::from_str(&bed.text(newest)).unwrap();
         let said: serde_json::Value = serde_json::from_str(answer).unwrap();

@@ -1,5 +1,5 @@
-//! A server that answers wrongly: what passes is survived, what stays is told, and no half of an
-//! answer is taken for the whole.
+//! Faulty servers: transient faults are retried, persistent faults are reported, and an incomplete
+//! listing is never taken for a complete one.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -25,12 +25,12 @@ fn pages() -> SandboxSettings {
     SandboxSettings { videos: 700, accounts: 9, account_videos: 40, ..calm() }
 }
 
-/// An accident of the third page of videos.
+/// A fault on the third page of videos.
 fn on_third_page(what: Accident) -> Fault {
     Fault::on("GET", "/videos", what).after(2)
 }
 
-/// Does the same in a bed of its own for each, all at once.
+/// Runs a test concurrently for each item, each with a new test bed.
 fn each<T: Send>(all: impl IntoIterator<Item = T>, test: impl Fn(&Bed, T) + Sync) {
     std::thread::scope(|scope| {
         for one in all {
@@ -40,7 +40,7 @@ fn each<T: Send>(all: impl IntoIterator<Item = T>, test: impl Fn(&Bed, T) + Sync
     });
 }
 
-/// The accident passes: one run is enough.
+/// A transient fault: one run is enough.
 fn recovers_in_one_run(bed: &Bed, what: Accident) {
     let name = what.name();
     bed.control.fault(on_third_page(what));
@@ -49,8 +49,8 @@ fn recovers_in_one_run(bed: &Bed, what: Accident) {
     bed.compare();
 }
 
-/// The accident stays: the run says so by this exit code, the other kinds are mirrored, nothing is
-/// removed although rows are gone, and once it is over all is well again.
+/// A persistent fault: the run exits with `code`, the other kinds are mirrored, no row is removed
+/// although rows are gone, and after the fault the mirror is complete again.
 fn fails_until_it_is_over(bed: &Bed, what: Accident, code: i32) {
     bed.sync_well(&[]);
     for id in &bed.control.ids(Kind::Video)[..3] {
@@ -62,7 +62,7 @@ fn fails_until_it_is_over(bed: &Bed, what: Accident, code: i32) {
     for _ in 0..2 {
         bed.control.clear_log();
         bed.sync(&["--full"]).expect(code).says("kind=video");
-        assert!(bed.log_of("/videos").len() < 30, "it must end");
+        assert!(bed.log_of("/videos").len() < 30, "too many requests");
         assert_eq!((bed.removed(Kind::Video), bed.suspected(Kind::Video)), (0, 0));
         assert_ne!(bed.last_outcome(Kind::Video), "complete");
     }
@@ -196,7 +196,7 @@ fn expired_stored_cursors_cost_one_new_listing() {
     bed.sync_well(&[]);
     let asked = bed.log_of("/videos");
     let refused = asked.iter().filter(|entry| entry.status == Some(422)).count();
-    // As many as were in flight when the first was refused.
+    // As many as were in flight at the first refusal.
     assert!((1..=4).contains(&refused), "{asked:#?}");
     assert!(asked.len() <= refused + 5, "{asked:#?}");
     bed.compare();
@@ -207,7 +207,7 @@ fn interrupted_listing_with_expired_cursor_restarts() {
     let bed = Bed::frozen(pages());
     bed.control.fault(on_third_page(Accident::Slow(Duration::from_secs(600))));
     let run = bed.start_sync(&[]);
-    until("the second page is in", || {
+    until("the second page is stored", || {
         bed.log_of("/videos").len() == 3 && bed.number("SELECT count(*) FROM video") == 400
     });
     run.kill();
@@ -229,7 +229,7 @@ fn converges_when_rows_change_between_pages() {
         Mutation::MoveBack,
         Mutation::MoveAhead,
     ];
-    // Enough rows of the one kind for three pages, and few others.
+    // Three pages of one kind, and few rows of the others.
     let settings = |kind| {
         let few =
             SandboxSettings { accounts: 2, creators: 0, videos: 0, account_videos: 0, ..calm() };
@@ -247,7 +247,7 @@ fn converges_when_rows_change_between_pages() {
         bed.control.fault(fault);
         bed.sync_well(&["--only", kind.plural()]);
         assert_eq!(bed.control.faults_waiting(), 0);
-        // What is gone takes two complete listings to be believed.
+        // A removal needs two complete listings.
         bed.sync_well(&["--full", "--only", kind.plural()]);
         bed.sync_well(&["--full", "--only", kind.plural()]);
         bed.compare_kind(kind);
@@ -272,7 +272,7 @@ fn redirects_are_not_followed() {
             bed.sync(&[]).expect(exit).says("redirects are not followed");
         }
     }
-    assert!(elsewhere.accept().is_err(), "somebody came");
+    assert!(elsewhere.accept().is_err(), "the redirect was followed");
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn logs_the_request_id_of_the_last_bad_page() {
     });
 }
 
-/// A page that something between us and the API answers with.
+/// A page of a firewall or proxy between the client and the API.
 fn block_page(code: u16, kind: &'static str, text: &'static str) -> Accident {
     Accident::Status { code, body: FaultBody::Raw(kind, text), headers: Vec::new() }
 }
@@ -322,7 +322,7 @@ fn block_page_exits_69_not_77() {
     each(cases, |bed, (code, (kind, text))| {
         bed.control.fault(Fault::on("*", "/*", block_page(code, kind, text)).forever());
         bed.sync(&[]).expect(69).says("not a problem document").says("block page");
-        assert!(bed.log_of("/whoami").len() > 1, "{code}: it is tried again");
+        assert!(bed.log_of("/whoami").len() > 1, "{code}: not retried");
         bed.control.clear_faults();
         bed.sync_well(&[]);
         bed.compare();
@@ -359,14 +359,14 @@ fn logs_the_request_id_of_a_malformed_page() {
     });
 }
 
-/// Lets time pass for what is paused.
+/// Moves the retry times of paused resources into the past.
 fn pass_time(bed: &Bed, seconds: i64) {
     let micros = seconds * 1_000_000;
     let sql = format!("UPDATE backoff SET retry_at = retry_at - {micros}");
     bed.db_to_write().execute_batch(&sql).unwrap();
 }
 
-/// Runs by cron every five minutes; of each the exit code and how often `path` was asked for.
+/// Runs `sync` every five minutes. Returns the exit code and the number of requests to `path` of each run.
 fn by_cron(bed: &Bed, runs: usize, path: &str) -> Vec<(i32, usize)> {
     let run = |_| {
         bed.control.clear_log();
@@ -381,13 +381,13 @@ fn by_cron(bed: &Bed, runs: usize, path: &str) -> Vec<(i32, usize)> {
 fn wrong_total_count_does_not_relist_on_every_run() {
     let bed = Bed::frozen(SandboxSettings { accounts: 500, videos: 40, ..calm() });
     bed.sync_well(&[]);
-    // The last page is missing, as if more were promised than there is.
+    // The last page is missing, as if `total_count` were too large.
     bed.control.fault(Fault::on("GET", "/accounts", Accident::EarlyEnd).after(1).forever());
     bed.sync(&["--full", "--only", "accounts"]).expect(1).says("kind=account");
     pass_time(&bed, 300);
     let runs = by_cron(&bed, 36, "/accounts");
     let listings = runs.iter().filter(|(code, _)| *code == 1).count();
-    // The pauses double from five minutes on, and each is at least half of its bound.
+    // Pauses double from five minutes on; jitter takes at most half of each.
     assert!((3..=6).contains(&listings), "{runs:?}");
     assert!(runs.iter().all(|(code, asked)| *code == 1 || *asked <= 1), "{runs:?}");
 
@@ -404,7 +404,7 @@ fn wrong_total_count_does_not_relist_on_every_run() {
     let line = check.stdout.lines().find(|line| line.contains(" listings ")).unwrap().to_owned();
     assert!(line.starts_with("warning") && line.contains("accounts incomplete"), "{line}");
 
-    // Whoever wants everything does not wait, and a success ends the pause.
+    // `--full` ignores the pause, and a success ends it.
     bed.sync(&["--full", "--only", "accounts"]).expect(1);
     bed.control.clear_faults();
     bed.sync_well(&["--full"]);
@@ -447,7 +447,7 @@ fn listing_without_progress_is_paused() {
     for _ in 0..2 {
         fails(2);
         bed.sync(&[]).expect(69);
-        assert!(bed.log_of("/creators").len() > 2, "it has read two pages more");
+        assert!(bed.log_of("/creators").len() > 2, "two more pages were read");
     }
     fails(0);
     bed.sync(&[]).expect(69);

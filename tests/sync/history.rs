@@ -1,4 +1,4 @@
-//! History: every scrape that was shown, once, as it was last told, whichever way it came.
+//! History: every scrape the API showed, once, with its latest counts, from polls and listings.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn note_shown(bed: &Bed, kind: Kind, shown: &mut Scrapes) {
     }
 }
 
-/// What the mirror holds.
+/// Scrapes in the mirror's history.
 fn held(bed: &Bed, kind: Kind) -> Scrapes {
     let id = match kind {
         Kind::AccountVideo => "platform || ':' || account_video_id".to_owned(),
@@ -43,11 +43,11 @@ fn held(bed: &Bed, kind: Kind) -> Scrapes {
         other => panic!("{other:?}"),
     };
     let held: Scrapes = rows.into_iter().map(read).collect();
-    assert_eq!(held.len(), count, "a scrape is held twice");
+    assert_eq!(held.len(), count, "a scrape is stored twice");
     held
 }
 
-/// A video that goes on being scraped, and its row as the API shows it.
+/// An active video, and its row as the API shows it.
 fn some_video(bed: &Bed) -> (String, Value) {
     let rows = bed.control.rows(Kind::Video);
     let row = rows.into_iter().find(|row| row["is_active"] == true && row["view_count"].is_i64());
@@ -91,7 +91,7 @@ fn stores_every_shown_scrape_once() {
         }
     }
     assert_eq!(bed.last_number(Kind::Video, "snapshots_added"), 0, "nothing new in the last round");
-    assert!(shown["video"].len() > 260 * 2, "time did pass");
+    assert!(shown["video"].len() > 260 * 2, "too few scrapes to prove anything");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn null_never_replaces_a_number_in_history() {
     bed.sync_well(&["--full"]);
     bed.compare_kind(Kind::Video);
     assert_eq!(history_of(&bed, &id).last().unwrap().1, views);
-    assert_eq!(bed.last_number(Kind::Video, "snapshots_revised"), 1, "the likes are news");
+    assert_eq!(bed.last_number(Kind::Video, "snapshots_revised"), 1, "the likes have changed");
     bed.control.remove_member(Kind::Video, &id, "view_count");
     bed.control.set_member(Kind::Video, &id, "like_count", &json!("many"));
     bed.sync_well(&["--full"]);
@@ -182,7 +182,7 @@ fn newly_signed_urls_are_not_a_change() {
     bed.clock.advance(30 * HOUR);
     bed.control.clear_log();
     bed.sync_well(&["--full", "--only", "account-videos"]);
-    assert_eq!(bed.log_of("/account-videos")[0].status, Some(200), "the page is another");
+    assert_eq!(bed.log_of("/account-videos")[0].status, Some(200), "the page has changed");
     assert_eq!(bed.last_number(Kind::AccountVideo, "rows_changed"), 0);
     assert_eq!(bed.content()["account_video"], before);
 }
@@ -228,11 +228,11 @@ fn due_video_reads_its_page_and_stores_all_rows() {
     let asked = bed.log_of("/videos");
     assert_eq!((bed.log().len(), asked.len()), (2, 1), "{:#?}", bed.take_requests());
     assert_eq!(bed.last_outcome(Kind::Video), "polled");
-    // Polls prove nothing about absence.
+    // A poll is no evidence of removal.
     assert_eq!((bed.suspected(Kind::Video), bed.removed(Kind::Video)), (0, 0));
-    let news = bed.last_number(Kind::Video, "snapshots_added");
-    assert!(news > 150, "{news}");
-    assert_eq!(held(&bed, Kind::Video).len(), shown.len() + usize::try_from(news).unwrap());
+    let added = bed.last_number(Kind::Video, "snapshots_added");
+    assert!(added > 150, "{added}");
+    assert_eq!(held(&bed, Kind::Video).len(), shown.len() + usize::try_from(added).unwrap());
 }
 
 #[test]
@@ -245,11 +245,15 @@ fn polls_scraped_accounts_and_their_videos() {
     bed.control.clear_log();
     bed.sync_well(&[]);
     let asked = bed.log_of("/accounts");
-    let is_followed = |n: usize| asked[n].param("order_by") == Some("last_scrape_time");
-    assert!((0..asked.len()).all(is_followed), "{:#?}", bed.take_requests());
-    assert!(!bed.log_of("/account-videos").is_empty(), "their videos have news");
+    let is_poll = |n: usize| asked[n].param("order_by") == Some("last_scrape_time");
+    assert!((0..asked.len()).all(is_poll), "{:#?}", bed.take_requests());
+    assert!(!bed.log_of("/account-videos").is_empty(), "their videos are read");
     bed.sync_well(&["--full"]);
-    assert_eq!(bed.last_number(Kind::AccountVideo, "rows_changed"), 0, "all was seen before");
+    assert_eq!(
+        bed.last_number(Kind::AccountVideo, "rows_changed"),
+        0,
+        "every change was seen before"
+    );
     bed.compare();
 }
 
@@ -257,7 +261,7 @@ fn polls_scraped_accounts_and_their_videos() {
 fn row_changed_by_another_request_clears_the_page_etag() {
     let bed = Bed::frozen(SandboxSettings { accounts: 450, ..calm() });
     bed.sync_well(&[]);
-    // The account that was scraped last is seen first when accounts are followed.
+    // A poll of accounts sees the account that was scraped last first.
     let mut rows = bed.control.rows(Kind::Account);
     rows.sort_by_key(|row| row["last_scrape_time"].as_str().map(str::to_owned));
     let id = rows.last().unwrap()["id"].as_str().unwrap().to_owned();
@@ -268,13 +272,13 @@ fn row_changed_by_another_request_clears_the_page_etag() {
     make_due(&bed, Kind::Account, "TRUE");
     bed.sync_well(&[]);
     assert_eq!(category(), "changed", "{:#?}", bed.take_requests());
-    // Now its page is byte for byte the one whose validator was held.
+    // Now its page is byte for byte the one of the stored ETag.
     bed.control.reset_members(Kind::Account, &id);
     bed.control.clear_log();
     bed.sync_well(&["--full"]);
     assert_eq!(category(), before);
     let read = bed.log_of("/accounts").iter().filter(|e| e.status == Some(200)).count();
-    assert_eq!(read, 1, "its page is read in full, the others are confirmed");
+    assert_eq!(read, 1, "one page is read, the others are confirmed");
     bed.compare();
     assert_eq!(bed.clock.now(), frozen_at());
 }

@@ -1,5 +1,5 @@
-//! Whose key, whose database: refusals before anything is written, and a key that is nowhere to be
-//! found.
+//! API keys and database files: refused before anything is written, and keys that never appear in
+//! output or files.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use creatormirror::model::Kind;
 use rusqlite::Connection;
 use serde_json::json;
 
-/// A key that nothing else looks like.
+/// A key that cannot occur by chance.
 const SECRET: &str = "ca_live_9f3Jq7Zt2Lx8Vb5Nw4Kd6Rm1";
 
 #[test]
@@ -31,10 +31,10 @@ fn refused_or_disabled_key_exits_77() {
             false => assert!(bed.control.rotate_key(KEY, SECRET)),
         }
         let run = bed.sync(&[]).expect(77).says(words[0]).says(words[1]);
-        assert_eq!(bed.log().len(), 1, "it is not tried again");
+        assert_eq!(bed.log().len(), 1, "no retry");
         run.says(&bed.log()[0].request_id);
         assert_eq!(bed.text("SELECT organization_id FROM instance"), "");
-        // Once the key is let in, all is well.
+        // With a valid key the next run succeeds.
         bed.control.set_key_enabled(KEY, true);
         bed.control.rotate_key(SECRET, KEY);
         bed.sync_well(&[]);
@@ -50,12 +50,12 @@ fn key_refused_during_a_run_stops_it() {
     assert_eq!(bed.log_of("/videos").len(), 3);
     let log = bed.log();
     let refused = log.iter().position(|entry| entry.status == Some(401)).unwrap();
-    assert!(log.len() - refused <= 4, "nothing starts after the refusal: {log:#?}");
+    assert!(log.len() - refused <= 4, "requests after the refusal: {log:#?}");
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 400);
     bed.control.clear_faults();
     bed.control.clear_log();
     bed.sync_well(&[]);
-    assert_eq!(bed.log_of("/videos").len(), 2, "it goes on where it was stopped");
+    assert_eq!(bed.log_of("/videos").len(), 2, "the listing is resumed");
     bed.compare();
 }
 
@@ -81,12 +81,12 @@ fn rejects_key_of_another_organization() {
         run.says("their key").says("0197ffff-0000-7000-8000-00000000beef");
     }
     assert_eq!(bed.take_requests(), ["GET /whoami", "GET /whoami"]);
-    assert_eq!(bed.everything(), before, "not even the log of runs");
+    assert_eq!(bed.everything(), before, "the database was changed");
     bed.sync_well(&["--full"]);
     bed.compare();
 }
 
-/// Insists that a run and the folder it worked in do not show the key.
+/// Asserts that the output of a run and the files in its folder do not contain the key.
 #[track_caller]
 fn shows_no_key(bed: &Bed, run: &Run) {
     for (what, text) in [("stdout", &run.stdout), ("stderr", &run.stderr)] {
@@ -124,7 +124,7 @@ fn key_never_appears_in_output_or_files() {
     });
 }
 
-/// The server repeats the key in what it says.
+/// The server repeats the key in its answers.
 fn echo((path, status, code): (&str, u16, i32), format: &str) {
     let mut bed = Bed::frozen(calm());
     bed.control.rotate_key(KEY, SECRET);
@@ -134,7 +134,7 @@ fn echo((path, status, code): (&str, u16, i32), format: &str) {
     bed.control.fault(Fault::on("GET", path, Accident::EchoKey(status)).forever());
     let run = bed.sync(&["--log-format", format, "--json"]).expect(code);
     for word in ["TRACE", "request over"] {
-        assert!(run.stderr.contains(word), "this is no trace: {run:#?}");
+        assert!(run.stderr.contains(word), "no `{word}` in the trace: {run:#?}");
     }
     shows_no_key(&bed, &run);
 }
@@ -148,7 +148,7 @@ fn redacts_the_key_in_mirrored_data() {
         let id = bed.control.ids(kind).remove(0);
         bed.control.set_member(kind, &id, "name", &json!(format!("my key is {SECRET}.")));
     }
-    // From a file, for once.
+    // The key comes from a file.
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("key");
     std::fs::write(&file, format!("{SECRET}\n")).unwrap();
@@ -177,7 +177,7 @@ fn rejects_foreign_file_without_changing_it() {
     let before = std::fs::read(bed.database()).unwrap();
     bed.sync(&[]).expect(74).says("is not a creatormirror database");
     assert_eq!(std::fs::read(bed.database()).unwrap(), before);
-    assert!(bed.log().is_empty(), "nothing is asked for a database that cannot be used");
+    assert!(bed.log().is_empty(), "no request before the database is checked");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn loopback_requests_bypass_the_proxy() {
         bed.set(variable, &address);
     }
     bed.sync_well(&[]);
-    assert!(proxy.accept().is_err(), "the proxy was asked");
+    assert!(proxy.accept().is_err(), "the proxy was used");
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn unreachable_api_exits_69_within_a_minute() {
     assert_eq!(bed.content(), before);
 }
 
-/// `/whoami` answers with this organization and key name, as JSON strings.
+/// Lets `/whoami` answer with this organization and key name, given as JSON strings.
 fn whoami_says(bed: &Bed, organization: &str, name: &str) {
     let body =
         format!("{{\"data\":{{\"organization_id\":{organization},\"api_key_name\":{name}}}}}");
@@ -222,13 +222,13 @@ fn whoami_says(bed: &Bed, organization: &str, name: &str) {
     bed.control.fault(Fault::on("GET", "/whoami", what).forever());
 }
 
-/// Runs every command that shows whose the key is, and looks at what it wrote.
+/// Runs every command that shows the key's name and organization, and checks its output.
 fn shows_no_control_characters(bed: &Bed) {
     for arguments in [&["status"][..], &["status", "--json"], &["check"], &["check", "--json"]] {
         let run = bed.start(bed.command(arguments)).wait();
         for text in [&run.stdout, &run.stderr] {
-            let steers = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
-            assert!(!text.contains(steers) && text.len() < 20_000, "{arguments:?}: {run:#?}");
+            let is_control = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+            assert!(!text.contains(is_control) && text.len() < 20_000, "{arguments:?}: {run:#?}");
         }
     }
 }
@@ -243,11 +243,11 @@ fn escapes_and_shortens_key_names() {
         assert!(!run.stderr.contains('\u{1b}') && !run.stderr.contains('\u{9b}'));
         assert!(bed.number("SELECT length(api_key_name) FROM instance") < 300);
         shows_no_control_characters(&bed);
-        // Another organization, with the same name of its key.
+        // Another organization with the same key name.
         whoami_says(&bed, "\"org-2\"", &format!("\"key {name}\""));
         let run = bed.sync(&[]).expect(77);
         assert!(!run.stderr.contains('\u{1b}') && run.stderr.len() < 10_000, "{run:#?}");
-        // An id that cannot be shown is none.
+        // An id with control characters or excessive length is invalid.
         whoami_says(&bed, &format!("\"org {name}\""), "\"key\"");
         let run = bed.sync(&[]).expect(69).says("organization_id");
         assert!(!run.stderr.contains('\u{1b}') && run.stderr.len() < 10_000, "{run:#?}");
@@ -277,7 +277,7 @@ fn redacts_every_encoding_of_the_key() {
         for text in [run.stderr, run.stdout, status.stdout] {
             assert!(!text.contains("9f3J"), "{spelling}: {text}");
         }
-        // In a problem as well, and in the headers.
+        // The same in problem documents and headers.
         bed.control.fault(Fault::on("GET", "/videos", Accident::EchoKey(500)).forever());
         let run = bed.sync(&["--full", "--log-level", "trace"]).expect(69);
         assert!(!run.stderr.contains("9f3J"), "{run:#?}");

@@ -1,4 +1,4 @@
-//! Rate limits: waits that are asked for are kept, over runs and clock steps, and the budget is paced.
+//! Rate limits: `Retry-After` is respected across runs and clock steps, and requests are paced.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn seconds(n: u64) -> RetryAfter {
     RetryAfter::Seconds(n)
 }
 
-/// The time between a refused request and the next one that was not on its way already.
+/// The time between a refused request and the next one that was not in flight already.
 fn pause_after_refusal(log: &[Entry]) -> Duration {
     let refused = log.iter().position(|e| e.fault == Some("refuse")).expect("a refusal");
     let later = log[refused + 1..].iter().map(|e| e.received - log[refused].received);
@@ -82,7 +82,7 @@ fn later_runs_respect_the_cooldown() {
     let bed = Bed::live(pages());
     bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(5))).after(1));
     bed.sync(&["--max-wait", "1s"]).expect(75).says("--max-wait");
-    assert_eq!(bed.number("SELECT count(*) FROM videos"), 200, "what was done is kept");
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 200, "stored pages are kept");
     assert_eq!(bed.last_outcome(Kind::Video), "rate_limited");
     let asked = bed.log();
     for _ in 0..2 {
@@ -90,7 +90,7 @@ fn later_runs_respect_the_cooldown() {
         assert!(run.took < Duration::from_secs(3), "{run:#?}");
     }
     bed.start_sync(&["--full"]).kill();
-    assert_eq!(bed.log().len(), asked.len(), "nothing was asked");
+    assert_eq!(bed.log().len(), asked.len(), "a request was sent");
 
     bed.sync_well(&[]);
     let pause = pause_after_refusal(&bed.log());
@@ -98,7 +98,7 @@ fn later_runs_respect_the_cooldown() {
     let second_page = asked.iter().rfind(|entry| entry.path == "/videos").unwrap();
     let second_page = second_page.param("cursor").map(str::to_owned);
     let next = bed.log_of("/videos")[2].param("cursor").map(str::to_owned);
-    assert_eq!(next, second_page, "the listing goes on where it was refused");
+    assert_eq!(next, second_page, "the listing is resumed at the refused page");
     bed.compare_lists();
 }
 
@@ -148,7 +148,7 @@ fn excessive_retry_after_ends_the_run() {
     }
 }
 
-/// Requests that counted, by the server's rate-limit window.
+/// Requests that count against the limit, by window of the server's clock.
 fn by_window(log: &[Entry], window: Duration) -> BTreeMap<u128, usize> {
     let mut windows = BTreeMap::new();
     for entry in log.iter().filter(|entry| entry.has_authorization) {
@@ -179,7 +179,7 @@ fn small_budget_is_paced_without_a_429() {
                 let windows = by_window(&log, window);
                 assert!(windows.len() >= 3, "{windows:?}");
                 assert!(windows.values().all(|requests| *requests <= most), "{windows:?}");
-                // Careful, but not idle: a window may be lost to rounding, not two.
+                // Rounding may cost one window, not two.
                 let needed = log.len().div_ceil(most);
                 assert!(run.took < window * (2 * needed as u32 + 2), "{run:#?} {windows:?}");
                 bed.control.set_rate_limit(1_000_000, window);
@@ -197,12 +197,12 @@ fn respects_requests_of_other_clients() {
     bed.control.spend(KEY, 20);
     let run = bed.sync_well(&[]);
     let refused = bed.log().iter().filter(|entry| entry.status == Some(429)).count();
-    assert!(refused <= 1, "one 429 says enough: {run:#?}");
+    assert!(refused <= 1, "more than one 429: {run:#?}");
     bed.control.set_rate_limit(1_000_000, window);
     bed.compare_lists();
 }
 
-/// A way to send on a clock that is moved by hand, and the database behind it.
+/// Sends requests on a manual clock, with a database for the limiter state.
 struct Sender {
     bed: Bed,
     clock: Clock,
@@ -225,7 +225,7 @@ impl Sender {
         Self { bed, clock: Clock::manual(frozen_at()), runtime, folder }
     }
 
-    /// Asks, as a run that has just begun would.
+    /// Sends one request as a new run would.
     fn ask(&self) -> tokio::task::JoinHandle<bool> {
         let settings = ApiSettings {
             base_url: self.bed.base_url.parse().unwrap(),
@@ -260,7 +260,7 @@ impl Sender {
 
     fn wait_for_refusal(&self) {
         let sql = "SELECT rate_limiter FROM instance";
-        until("the refusal is kept", || {
+        until("the refusal is stored", || {
             let database = Database::open_to_read(&self.database()).unwrap();
             let limiter =
                 database.read(|c| Ok(c.query_row(sql, [], |row| row.get::<_, String>(0))?));
@@ -269,19 +269,19 @@ impl Sender {
         std::thread::sleep(Duration::from_millis(50));
     }
 
-    /// Moves the clock on, second by second, until the next request comes: after how many?
+    /// Advances the clock second by second. Returns the number of seconds until the next request.
     fn seconds_until_asked(&self) -> u64 {
         let requests = self.bed.log().len();
         for second in 1..=700 {
             self.clock.advance(Duration::from_secs(1));
-            // Where a request may come, it has the time to come.
+            // Gives requests time to arrive where they are expected.
             let is_near = [0, 395, 595].iter().any(|from| (*from..from + 50).contains(&second));
             std::thread::sleep(Duration::from_millis(if is_near { 20 } else { 1 }));
             if self.bed.log().len() > requests {
                 return second;
             }
         }
-        panic!("nothing was asked in 700 seconds");
+        panic!("no request in 700 seconds");
     }
 }
 
@@ -300,7 +300,7 @@ fn clock_step_does_not_change_the_cooldown() {
 
 #[test]
 fn reboot_keeps_the_rest_of_the_cooldown() {
-    // Off for 200 s; with a clock that lost a month; with one that gained a month.
+    // Off for 200 s; then a clock that lost or gained a month.
     let month = TimeDelta::days(30);
     for (step, least, most) in
         [(TimeDelta::seconds(200), 400, 440), (-month, 600, 640), (month, 1, 40)]

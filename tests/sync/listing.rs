@@ -1,4 +1,4 @@
-//! Listings of the real binary: complete, cheap when repeated, and taken up where they stopped.
+//! Listings of the real binary: pagination, conditional requests, and resumption.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::support::sandbox::{Accident, Entry, Fault, SandboxSettings};
 use crate::support::{Bed, calm, until};
 use creatormirror::model::Kind;
 
-/// Several pages of every list, none of them full at its end.
+/// Several pages of every list; the last page is never full.
 fn some_pages() -> SandboxSettings {
     SandboxSettings { accounts: 230, creators: 210, videos: 857, account_videos: 620, ..calm() }
 }
 
-/// Only videos in number.
+/// Several pages of videos, and few other rows.
 fn many_videos(videos: usize) -> SandboxSettings {
     SandboxSettings { videos, ..calm() }
 }
@@ -32,7 +32,7 @@ fn first_sync_uses_the_fewest_requests() {
     for kind in Kind::LISTS {
         assert_eq!(bed.log_of(kind.path()).len(), bed.pages(kind), "{kind}");
     }
-    assert_eq!(bed.log().len(), all_pages(&bed) + 3, "whoami, meta and overview besides");
+    assert_eq!(bed.log().len(), all_pages(&bed) + 3, "plus whoami, meta and overview");
     assert!(bed.log().iter().all(|entry| entry.status == Some(200)));
     bed.compare();
     bed.is_sound();
@@ -77,7 +77,7 @@ fn unchanged_full_sync_gets_304_and_writes_no_row() {
     for (before, after) in latest_before.into_iter().zip(seen("min")) {
         assert!(before < after, "a row was last confirmed {after}, before {before}");
     }
-    // The spy would have seen a change.
+    // The triggers do record a change.
     let id = bed.control.ids(Kind::Video).remove(3);
     bed.control.set_member(Kind::Video, &id, "description", &"another".into());
     bed.sync_well(&["--full"]);
@@ -85,7 +85,7 @@ fn unchanged_full_sync_gets_304_and_writes_no_row() {
     bed.compare();
 }
 
-/// Lets the database itself note every write to what was mirrored.
+/// Records every write to mirrored rows with triggers.
 fn spy_on_writes(bed: &Bed) {
     let db = bed.db_to_write();
     db.execute_batch("CREATE TABLE spy (what TEXT)").unwrap();
@@ -118,8 +118,8 @@ fn dry_run_prints_the_requests_of_the_run() {
     let bed = Bed::frozen(some_pages());
     let first = bed.sync_well(&["--dry-run"]);
     assert!(first.stdout.contains("GET /whoami\n"), "{first:#?}");
-    assert!(!bed.database().exists(), "a dry run makes no file");
-    assert!(bed.log().is_empty(), "a dry run asks nothing");
+    assert!(!bed.database().exists(), "a dry run creates no file");
+    assert!(bed.log().is_empty(), "a dry run sends no request");
     bed.sync_well(&[]);
     for arguments in [&["--full"][..], &[], &["--full", "--only", "videos"]] {
         bed.control.clear_log();
@@ -129,8 +129,8 @@ fn dry_run_prints_the_requests_of_the_run() {
         bed.sync_well(arguments);
         let printed: Vec<&str> = run.stdout.lines().collect();
         let made = bed.take_requests();
-        // Side by side, they are made in any order.
-        // The overview's period is a parameter that the listing's line does not name.
+        // Concurrent requests have no fixed order, and the dry run does not print the overview's
+        // `period`.
         let mut made: Vec<&str> =
             made.iter().map(|line| line.trim_end_matches("?period=7d")).collect();
         let mut printed: Vec<&str> =
@@ -169,8 +169,8 @@ fn resumes_at_the_failed_page() {
     bed.sync(&[]).expect(69);
     let failed = bed.log_of("/videos");
     let page = failed.last().unwrap().param("cursor").unwrap().to_owned();
-    assert_eq!(bed.number("SELECT count(*) FROM videos"), 600, "what was read is kept");
-    assert_eq!(bed.last_outcome(Kind::AccountVideo), "complete", "the other kinds had their turn");
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 600, "stored pages are kept");
+    assert_eq!(bed.last_outcome(Kind::AccountVideo), "complete", "other kinds are still read");
 
     bed.control.clear_faults();
     bed.control.clear_log();
@@ -178,7 +178,7 @@ fn resumes_at_the_failed_page() {
     let resumed = cursors(&bed.log_of("/videos"));
     assert_eq!(resumed.len(), 2, "the failed page and the one after it");
     assert_eq!(resumed[0].as_ref(), Some(&page));
-    assert_eq!(bed.log().len(), 3, "whoami besides");
+    assert_eq!(bed.log().len(), 3, "plus whoami");
     bed.compare();
 }
 
@@ -188,9 +188,9 @@ fn resumes_at_the_page_of_a_kill_9() {
     let slow = Accident::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", "/videos", slow).after(5));
     let run = bed.start_sync(&[]);
-    until("the sixth page is asked for", || bed.log_of("/videos").len() == 6);
-    // The fifth is written while the sixth is on its way.
-    until("the fifth page is in", || bed.number("SELECT count(*) FROM video") == 1_000);
+    until("the sixth page is requested", || bed.log_of("/videos").len() == 6);
+    // The fifth page is written while the sixth is in flight.
+    until("the fifth page is stored", || bed.number("SELECT count(*) FROM video") == 1_000);
     let page = bed.log_of("/videos")[5].param("cursor").unwrap().to_owned();
     assert_eq!(run.kill().code, None);
 
@@ -199,7 +199,7 @@ fn resumes_at_the_page_of_a_kill_9() {
     let resumed = cursors(&bed.log_of("/videos"));
     assert_eq!(resumed.len(), 9 - 5);
     assert_eq!(resumed[0], Some(page));
-    assert!(bed.log_of("/accounts").is_empty(), "what was complete is not read again");
+    assert!(bed.log_of("/accounts").is_empty(), "complete lists are not read again");
     bed.compare();
     bed.is_sound();
     let interrupted = "SELECT outcome FROM sync_log WHERE kind = 'video' ORDER BY run_id LIMIT 1";
@@ -211,9 +211,9 @@ fn second_concurrent_sync_exits_75() {
     let bed = Bed::frozen(calm());
     bed.control.fault(Fault::on("GET", "/videos", Accident::Slow(Duration::from_secs(2))));
     let first = bed.start_sync(&[]);
-    until("the first is at work", || !bed.log_of("/videos").is_empty());
+    until("the first sync is reading videos", || !bed.log_of("/videos").is_empty());
     bed.sync(&[]).expect(75).says("another creatormirror is working on");
-    assert_eq!(bed.log_of("/whoami").len(), 1, "the second asked nothing");
+    assert_eq!(bed.log_of("/whoami").len(), 1, "the second sync sent no request");
     first.wait().expect(0);
     bed.sync_well(&[]);
     bed.compare();
@@ -225,7 +225,7 @@ fn resumes_after_sigterm() {
     let slow = Accident::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", "/videos", slow).after(4));
     let run = bed.start_sync(&[]);
-    until("the fifth page is asked for", || bed.log_of("/videos").len() == 5);
+    until("the fifth page is requested", || bed.log_of("/videos").len() == 5);
     let page = bed.log_of("/videos")[4].param("cursor").unwrap().to_owned();
     run.terminate();
     let run = run.wait();
@@ -251,15 +251,19 @@ fn sigterm_stops_commands_waiting_for_the_database() {
         bed.control.clear_log();
         bed.control.set_latency(Duration::from_millis(300));
         let run = bed.start(bed.command(command));
-        until("it is at work", || !bed.log().is_empty());
+        until("the command sends requests", || !bed.log().is_empty());
         let db = bed.db_to_write();
         db.execute_batch("BEGIN IMMEDIATE").unwrap();
-        // Now or soon it waits for the database, for half a minute if nobody asks it to end.
+        // The command waits for the database now or soon; without a signal for half a minute.
         std::thread::sleep(Duration::from_millis(700));
         run.terminate();
-        let asked = std::time::Instant::now();
+        let signalled = std::time::Instant::now();
         let run = run.wait();
-        assert!(asked.elapsed() < Duration::from_secs(15), "{command:?} {:?}", asked.elapsed());
+        assert!(
+            signalled.elapsed() < Duration::from_secs(15),
+            "{command:?} {:?}",
+            signalled.elapsed()
+        );
         drop(db);
         run.expect(expected);
         bed.sync_well(&["--full"]);

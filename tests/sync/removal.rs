@@ -1,4 +1,4 @@
-//! Removal: two signs, a ceiling, and a way back. History outlives it.
+//! Removal of rows: two observations of absence, the `max_removals` limit, restored rows, history.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ fn settings() -> SandboxSettings {
     SandboxSettings { accounts: 60, creators: 60, videos: 420, account_videos: 420, ..calm() }
 }
 
-/// A mirrored bed, and the ids of what was then deleted: `count` rows of a kind.
+/// A test bed after one sync, and the ids of `count` rows of a kind that were deleted since.
 fn without(kind: Kind, count: usize) -> (Bed, Vec<String>) {
     let bed = Bed::frozen(settings());
     bed.sync_well(&[]);

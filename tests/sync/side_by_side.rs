@@ -1,5 +1,4 @@
-//! Requests in flight at the same time: how many, in which order, and that nothing of what a run promises
-//! depends on the order of the answers.
+//! Concurrent requests: their number and order, and results that do not depend on the order of answers.
 
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ fn pages() -> SandboxSettings {
     SandboxSettings { accounts: 30, creators: 10, videos: 1_700, account_videos: 900, ..calm() }
 }
 
-/// When the requests came in, since the first.
+/// Arrival times of the requests, in order.
 fn arrivals(bed: &Bed) -> Vec<Duration> {
     let mut arrivals: Vec<_> = bed.log().into_iter().map(|entry| entry.received).collect();
     arrivals.sort_unstable();
@@ -34,8 +33,8 @@ fn keeps_to_max_concurrent_requests() {
                     bed.control.clear_log();
                     bed.sync_well(arguments);
                     let arrivals = arrivals(&bed);
-                    // A request takes at least as long as the latency, so one more than may be in flight
-                    // cannot arrive before the first of them was answered.
+                    // A request takes at least `LATENCY`, so one more than the limit cannot arrive before
+                    // the first of them was answered.
                     let too_close = |pair: &[Duration]| pair[pair.len() - 1] - pair[0] < LATENCY;
                     let too_many = arrivals.windows(at_once + 1).filter(|some| too_close(some));
                     assert_eq!(too_many.count(), 0, "{at_once} {arguments:?}: {arrivals:?}");
@@ -69,7 +68,7 @@ fn predicted_cursors_cost_no_extra_request() {
 fn wrong_prediction_costs_only_requests_in_flight() {
     let bed = Bed::frozen(pages());
     bed.sync_well(&[]);
-    // The last row of the third page is gone, so every cursor after it is another.
+    // The last row of the third page is gone, so every later cursor differs.
     let gone = bed.control.ids(Kind::Video).remove(599);
     assert!(bed.control.delete(Kind::Video, &gone));
     bed.control.clear_log();
@@ -108,8 +107,8 @@ fn concurrent_requests_stay_within_a_small_limit() {
     bed.compare_lists();
 }
 
-/// Answers that overtake each other, rows that come and go while they are on their way, and runs that are
-/// killed: after it has calmed down, the mirror is what the API holds.
+/// Reordered answers, rows that change during requests, and killed runs: afterwards the mirror equals
+/// the API.
 #[test]
 fn converges_with_reordered_answers_and_kills() {
     for seed in 0..8 {
@@ -139,7 +138,7 @@ fn converges_with_reordered_answers_and_kills() {
             }
         }
         bed.control.clear_faults();
-        // A row that is gone is removed at its second absence.
+        // A removal needs two listings.
         for _ in 0..2 {
             bed.sync_well(&["--full", "--accept-removals"]);
         }

@@ -1,4 +1,4 @@
-//! Where all that disturbs the sandbox meets its requests.
+//! The hook that applies faults, switches and the request log to the sandbox's requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -17,7 +17,7 @@ use super::quirks::Quirks;
 use super::spoil::{instead, strike};
 use super::switches::{self, Switch};
 
-/// Disturbs requests and answers as tests want it.
+/// Applies what tests have set up to requests and answers.
 #[derive(Debug)]
 pub struct Faulty {
     state: Mutex<State>,
@@ -26,7 +26,7 @@ pub struct Faulty {
     pub sandbox: OnceLock<product::Control>,
 }
 
-/// What tests have arranged, and what they look at.
+/// What tests have set up, and the request log.
 #[derive(Debug, Default)]
 pub struct State {
     pub faults: Faults,
@@ -49,7 +49,7 @@ struct Open {
     is_beyond_cap: bool,
 }
 
-/// What befell a request.
+/// The fault of a request.
 #[derive(Debug, Clone)]
 enum What {
     Scripted(Accident),
@@ -57,13 +57,13 @@ enum What {
 }
 
 impl Faulty {
-    /// Nothing is arranged yet.
+    /// A hook without faults.
     pub fn new(settings: &SandboxSettings) -> Self {
         Self { state: Mutex::default(), chaos: Chaos::new(settings), sandbox: OnceLock::new() }
     }
 
-    /// What is arranged. A test that panicked elsewhere leaves it as usable as it was. The sandbox
-    /// is not to be asked for anything meanwhile.
+    /// Locks the state. A panic elsewhere does not poison it. Don't call the sandbox while holding the
+    /// lock.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,7 +101,7 @@ impl Hook for Faulty {
         let mut state = self.state();
         let mut entry = Journal::open(call, now);
         entry.replica = state.quirks.replica(call);
-        // What is refused for the cap is not to be remembered.
+        // A request over the cap must not be stored under its idempotency key.
         let replica = (!is_beyond_cap).then_some(entry.replica);
         state.quirks.own_key(call, replica);
         let mut what = state.faults.strike(call).map(What::Scripted);
@@ -157,7 +157,7 @@ impl Hook for Faulty {
 }
 
 impl State {
-    /// Why this request is refused, if it is. Parameters that are switched off are taken away.
+    /// The error that refuses this request, if any. Removes parameters that are switched off.
     fn refusal(&self, call: &mut Call) -> Option<Problem> {
         let refused = switches::apply(&self.switches, call).err();
         let refused = refused.or_else(|| self.quirks.check_batch(call).err());

@@ -1,4 +1,4 @@
-//! Envelopes, headers, refusals: the manners of the API.
+//! Reads: pages, headers, ETags, errors, keys and the rate limit.
 
 use std::time::Duration;
 
