@@ -1,7 +1,6 @@
-//! The API client against real sockets: a server that answers with canned bytes, and breaks off,
-//! resets or stalls where it is told to.
+//! The API client against real sockets: a server that sends canned bytes, then closes, resets or stalls.
 
-#![allow(clippy::unwrap_used, reason = "clippy knows the tests here, but not their helpers")]
+#![allow(clippy::unwrap_used, reason = "tests panic on errors")]
 
 use std::io::Write as _;
 use std::process::Command;
@@ -20,57 +19,57 @@ use url::Url;
 
 const KEY: &str = "ca_live_5ecret0123456789";
 
-/// What the server does with a request once it has read it.
+/// What the server does after it has read a request.
 #[derive(Clone)]
-enum Deed {
+enum Reaction {
     /// Sends these bytes and closes.
     Send(Vec<u8>),
     /// Sends these bytes and resets the connection.
     SendAndReset(Vec<u8>),
-    /// Sends these bytes and then nothing more.
+    /// Sends these bytes and keeps the connection open.
     SendAndStall(Vec<u8>),
 }
 
-/// A server on a free port that does the same with every request, and keeps what it was sent.
+/// A server on a free port that treats every request alike and records it.
 struct Server {
     base: String,
-    heard: Arc<Mutex<Vec<String>>>,
+    received: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    async fn start(deed: Deed) -> Self {
+    async fn start(reaction: Reaction) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/v2", listener.local_addr().unwrap());
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&heard);
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&received);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(socket, deed.clone(), Arc::clone(&sink)));
+                tokio::spawn(serve(socket, reaction.clone(), Arc::clone(&sink)));
             }
         });
-        Self { base, heard }
+        Self { base, received }
     }
 
-    fn heard(&self) -> Vec<String> {
-        self.heard.lock().unwrap().clone()
+    fn received(&self) -> Vec<String> {
+        self.received.lock().unwrap().clone()
     }
 }
 
-async fn serve(mut socket: TcpStream, deed: Deed, heard: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut socket: TcpStream, reaction: Reaction, received: Arc<Mutex<Vec<String>>>) {
     let request = read_request(&mut socket).await;
-    heard.lock().unwrap().push(request);
-    match deed {
-        Deed::Send(bytes) => {
+    received.lock().unwrap().push(request);
+    match reaction {
+        Reaction::Send(bytes) => {
             socket.write_all(&bytes).await.unwrap();
             socket.shutdown().await.unwrap();
         }
-        Deed::SendAndReset(bytes) => {
+        Reaction::SendAndReset(bytes) => {
             socket.write_all(&bytes).await.unwrap();
-            // Gives the bytes time to be read, since a reset discards what is under way.
+            // Gives the client time to read: a reset discards unread bytes.
             tokio::time::sleep(Duration::from_millis(50)).await;
             socket.set_zero_linger().unwrap();
         }
-        Deed::SendAndStall(bytes) => {
+        Reaction::SendAndStall(bytes) => {
             socket.write_all(&bytes).await.unwrap();
             tokio::time::sleep(Duration::from_secs(60)).await;
         }
@@ -121,24 +120,24 @@ fn canned(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     bytes
 }
 
-async fn ask_with(deed: Deed, request: Request) -> Result<Answer, Failure> {
-    let server = Server::start(deed).await;
+async fn ask_with(reaction: Reaction, request: Request) -> Result<Answer, Failure> {
+    let server = Server::start(reaction).await;
     let outcome = Client::new(&settings(&server.base)).unwrap().send(&request).await;
     assert!(!format!("{outcome:?}").contains(KEY), "{outcome:?}");
     if let Err(failure) = &outcome {
         assert!(!failure.to_string().contains(KEY), "{failure}");
     }
-    // Exactly one attempt, whatever came of it.
-    assert_eq!(server.heard().len(), 1);
+    // Exactly one attempt, whatever its outcome.
+    assert_eq!(server.received().len(), 1);
     outcome
 }
 
 async fn ask(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Result<Answer, Failure> {
-    ask_with(Deed::Send(canned(status, headers, body)), Request::get("/videos")).await
+    ask_with(Reaction::Send(canned(status, headers, body)), Request::get("/videos")).await
 }
 
-async fn failure(deed: Deed) -> Failure {
-    ask_with(deed, Request::get("/videos")).await.unwrap_err()
+async fn failure(reaction: Reaction) -> Failure {
+    ask_with(reaction, Request::get("/videos")).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -158,7 +157,8 @@ async fn returns_a_documented_answer() {
 #[tokio::test]
 async fn sends_the_request_as_described() {
     let server =
-        Server::start(Deed::Send(canned("201 Created", "location: /v2/videos/1\r\n", "{}"))).await;
+        Server::start(Reaction::Send(canned("201 Created", "location: /v2/videos/1\r\n", "{}")))
+            .await;
     let client = Client::new(&settings(&server.base)).unwrap();
     let post = Request::post("/videos", r#"{"platform":"tiktok"}"#).idempotency_key("k1");
     assert_eq!(client.send(&post).await.unwrap().head.location.unwrap(), "/v2/videos/1");
@@ -169,8 +169,8 @@ async fn sends_the_request_as_described() {
     client.send(&get).await.unwrap();
     client.send(&Request::get("/meta").without_key()).await.unwrap();
 
-    let heard: Vec<String> = server.heard().iter().map(|text| text.to_lowercase()).collect();
-    assert!(heard[0].starts_with("post /v2/videos http/1.1\r\n"), "{}", heard[0]);
+    let received: Vec<String> = server.received().iter().map(|text| text.to_lowercase()).collect();
+    assert!(received[0].starts_with("post /v2/videos http/1.1\r\n"), "{}", received[0]);
     for line in [
         &format!("authorization: bearer {KEY}"),
         &format!("user-agent: creatormirror/{}", env!("CARGO_PKG_VERSION")),
@@ -179,22 +179,22 @@ async fn sends_the_request_as_described() {
         "content-type: application/json",
         "idempotency-key: k1",
     ] {
-        assert!(heard[0].contains(&format!("\r\n{line}\r\n")), "{line}: {}", heard[0]);
+        assert!(received[0].contains(&format!("\r\n{line}\r\n")), "{line}: {}", received[0]);
     }
-    assert!(heard[0].ends_with("\r\n\r\n{\"platform\":\"tiktok\"}"));
-    assert!(heard[1].starts_with("get /v2/videos/a%2fb?cursor=x%3dy%26z http/1.1\r\n"));
-    assert!(heard[1].contains("\r\nif-none-match: \"e1\"\r\n"));
-    assert!(!heard[1].contains("content-type"));
-    assert!(!heard[2].contains("authorization"));
+    assert!(received[0].ends_with("\r\n\r\n{\"platform\":\"tiktok\"}"));
+    assert!(received[1].starts_with("get /v2/videos/a%2fb?cursor=x%3dy%26z http/1.1\r\n"));
+    assert!(received[1].contains("\r\nif-none-match: \"e1\"\r\n"));
+    assert!(!received[1].contains("content-type"));
+    assert!(!received[2].contains("authorization"));
 }
 
 #[tokio::test]
 async fn accepts_304_only_for_conditional_requests() {
-    let deed = Deed::Send(b"HTTP/1.1 304 Not Modified\r\nx-request-id: r\r\n\r\n".to_vec());
+    let reaction = Reaction::Send(b"HTTP/1.1 304 Not Modified\r\nx-request-id: r\r\n\r\n".to_vec());
     let conditional = Request::get("/videos").if_none_match(Some("\"e1\"".to_owned()));
-    let answer = ask_with(deed.clone(), conditional).await.unwrap();
+    let answer = ask_with(reaction.clone(), conditional).await.unwrap();
     assert!(answer.is_not_modified() && answer.body.is_empty());
-    let failure = failure(deed).await;
+    let failure = failure(reaction).await;
     assert_eq!((failure.verdict, failure.status), (Verdict::Malformed, Some(304)));
     assert_eq!(failure.request_id.as_deref(), Some("r"));
 }
@@ -219,7 +219,7 @@ async fn decodes_x_gzip_and_multi_member_gzip() {
     let problem = gzip(br#"{"type":"urn:creatoraudit:error:x","code":"QUOTA_EXCEEDED"}"#);
     let failure = ask("403 Forbidden", "content-encoding: X-GZIP\r\n", problem).await.unwrap_err();
     assert_eq!(failure.verdict, Verdict::QuotaExceeded);
-    // A proxy may say so of an answer that has no body.
+    // A proxy may add the header to an answer without a body.
     let empty = ask("204 No Content", "content-encoding: gzip\r\n", "").await.unwrap();
     assert!(empty.body.is_empty());
 }
@@ -240,7 +240,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Longest body that is read.
+/// Maximum length of a body.
 const BODY_BYTES_MAX: usize = 4 << 20;
 
 #[tokio::test]
@@ -248,7 +248,7 @@ async fn stops_reading_a_body_over_the_limit() {
     let bomb = gzip(&vec![b' '; 16 << 20]);
     let plain = vec![b' '; BODY_BYTES_MAX + 1];
     for (headers, body) in [("content-encoding: gzip\r\n", bomb), ("", plain)] {
-        let server = Server::start(Deed::Send(canned("200 OK", headers, body))).await;
+        let server = Server::start(Reaction::Send(canned("200 OK", headers, body))).await;
         let client = Client::new(&settings(&server.base)).unwrap();
         let failure = client.send(&Request::get("/videos")).await.unwrap_err();
         assert_eq!((failure.verdict, failure.status), (Verdict::TooLarge, Some(200)));
@@ -258,7 +258,8 @@ async fn stops_reading_a_body_over_the_limit() {
 
 #[tokio::test]
 async fn reads_a_body_of_exactly_the_limit() {
-    let server = Server::start(Deed::Send(canned("200 OK", "", vec![b' '; BODY_BYTES_MAX]))).await;
+    let server =
+        Server::start(Reaction::Send(canned("200 OK", "", vec![b' '; BODY_BYTES_MAX]))).await;
     let client = Client::new(&settings(&server.base)).unwrap();
     assert_eq!(client.send(&Request::get("/videos")).await.unwrap().body.len(), BODY_BYTES_MAX);
 }
@@ -302,8 +303,8 @@ async fn unreadable_error_body_leaves_only_the_status() {
     assert_eq!((html.verdict, html.is_problem), (Verdict::ServerError, false));
 
     let head = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 9\r\ncontent-length: 900\r\n\r\n";
-    let cut = failure(Deed::Send(format!("{head}{{\"code\":").into_bytes())).await;
-    let reset = failure(Deed::SendAndReset(head.as_bytes().to_vec())).await;
+    let cut = failure(Reaction::Send(format!("{head}{{\"code\":").into_bytes())).await;
+    let reset = failure(Reaction::SendAndReset(head.as_bytes().to_vec())).await;
     for failure in [cut, reset] {
         assert_eq!(failure.verdict, Verdict::Limited);
         assert_eq!(failure.retry_after, Some(Duration::from_secs(9)));
@@ -325,11 +326,11 @@ async fn parses_both_forms_of_retry_after() {
 
 #[tokio::test]
 async fn connection_closed_before_the_status_line_is_lost() {
-    for deed in [Deed::SendAndReset(Vec::new()), Deed::Send(Vec::new())] {
-        let failure = failure(deed).await;
+    for reaction in [Reaction::SendAndReset(Vec::new()), Reaction::Send(Vec::new())] {
+        let failure = failure(reaction).await;
         assert_eq!((failure.verdict, failure.status), (Verdict::Lost, None), "{failure}");
     }
-    let failure = failure(Deed::Send(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec())).await;
+    let failure = failure(Reaction::Send(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec())).await;
     assert_eq!((failure.verdict, failure.status), (Verdict::Lost, None), "{failure}");
 }
 
@@ -339,8 +340,8 @@ async fn connection_closed_within_the_answer_is_cut() {
     let chunked = "HTTP/1.1 200 OK\r\nx-request-id: r\r\ntransfer-encoding: chunked\r\n\r\n\
         8\r\n{\"data\":\r\n";
     for bytes in [sized, chunked] {
-        for deed in [Deed::Send(bytes.into()), Deed::SendAndReset(bytes.into())] {
-            let failure = failure(deed).await;
+        for reaction in [Reaction::Send(bytes.into()), Reaction::SendAndReset(bytes.into())] {
+            let failure = failure(reaction).await;
             assert_eq!((failure.verdict, failure.status), (Verdict::Cut, Some(200)), "{failure}");
             assert_eq!(failure.request_id.as_deref(), Some("r"));
         }
@@ -351,10 +352,10 @@ async fn connection_closed_within_the_answer_is_cut() {
 async fn stalled_answer_hits_the_request_timeout() {
     let body = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{";
     for (bytes, verdict) in [("", Verdict::Lost), (body, Verdict::Cut)] {
-        let server = Server::start(Deed::SendAndStall(bytes.into())).await;
-        let impatient =
+        let server = Server::start(Reaction::SendAndStall(bytes.into())).await;
+        let settings =
             ApiSettings { request_timeout: Duration::from_millis(300), ..settings(&server.base) };
-        let client = Client::new(&impatient).unwrap();
+        let client = Client::new(&settings).unwrap();
         let failure = client.send(&Request::get("/videos")).await.unwrap_err();
         assert_eq!(failure.verdict, verdict, "{failure}");
     }
@@ -368,19 +369,19 @@ async fn refused_connection_is_unreachable() {
     let client = Client::new(&settings(&base)).unwrap();
     let failure = client.send(&Request::get("/videos")).await.unwrap_err();
     assert_eq!((failure.verdict, failure.status), (Verdict::Unreachable, None), "{failure}");
-    assert!(failure.to_string().contains("refused"), "the cause is told: {failure}");
+    assert!(failure.to_string().contains("refused"), "the cause is missing: {failure}");
 }
 
 #[tokio::test]
 async fn does_not_follow_redirects() {
-    let elsewhere = Server::start(Deed::Send(canned("200 OK", "", "{}"))).await;
+    let target = Server::start(Reaction::Send(canned("200 OK", "", "{}"))).await;
     for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
-        let headers = format!("location: {}/videos?key={KEY}\r\n", elsewhere.base);
+        let headers = format!("location: {}/videos?key={KEY}\r\n", target.base);
         let failure = ask(status, &headers, "").await.unwrap_err();
         assert_eq!(failure.verdict, Verdict::Redirected);
         assert!(failure.to_string().contains("check base_url"), "{failure}");
     }
-    assert_eq!(elsewhere.heard(), Vec::<String>::new());
+    assert_eq!(target.received(), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -405,7 +406,7 @@ async fn redacts_the_key_in_answers() {
     }
 }
 
-/// Keeps everything that is logged.
+/// Captures the log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -437,7 +438,7 @@ async fn trace_log_shows_the_request_but_not_the_key() {
     assert!(!log.contains(KEY), "{log}");
 }
 
-/// A certificate authority of our own and a TLS server with a certificate of it.
+/// A private certificate authority and a TLS server with one of its certificates.
 mod tls {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     use tokio_rustls::TlsAcceptor;
@@ -446,7 +447,7 @@ mod tls {
 
     use super::*;
 
-    /// Starts the server; gives its base URL and the PEM of its authority.
+    /// Starts the server. Returns its base URL and the PEM of its authority.
     pub async fn start(answer: Vec<u8>) -> (String, String) {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -482,7 +483,7 @@ async fn rejects_certificate_of_unknown_authority() {
     let client = Client::new(&settings(&base)).unwrap();
     let failure = client.send(&Request::get("/videos")).await.unwrap_err();
     assert_eq!(failure.verdict, Verdict::Unreachable, "{failure}");
-    assert!(failure.to_string().contains("UnknownIssuer"), "the cause is told: {failure}");
+    assert!(failure.to_string().contains("UnknownIssuer"), "the cause is missing: {failure}");
     assert!(!format!("{failure} {failure:?} {client:?}").contains(KEY));
 }
 
@@ -511,20 +512,20 @@ async fn added_authority_does_not_cover_other_issuers() {
 
 #[tokio::test]
 async fn key_is_not_sent_to_a_server_without_tls() {
-    let server = Server::start(Deed::Send(canned("200 OK", "", "{}"))).await;
+    let server = Server::start(Reaction::Send(canned("200 OK", "", "{}"))).await;
     let base = server.base.replace("http://", "https://");
     let client = Client::new(&settings(&base)).unwrap();
     let failure = client.send(&Request::get("/videos")).await.unwrap_err();
     assert_eq!(failure.verdict, Verdict::Unreachable, "{failure}");
-    assert!(!server.heard().concat().contains(KEY));
+    assert!(!server.received().concat().contains(KEY));
 }
 
 #[tokio::test]
 async fn stalled_handshake_hits_the_connect_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("https://{}", listener.local_addr().unwrap());
-    let impatient = ApiSettings { connect_timeout: Duration::from_millis(200), ..settings(&base) };
-    let client = Client::new(&impatient).unwrap();
+    let settings = ApiSettings { connect_timeout: Duration::from_millis(200), ..settings(&base) };
+    let client = Client::new(&settings).unwrap();
     let failure = client.send(&Request::get("/videos")).await.unwrap_err();
     assert_eq!(failure.verdict, Verdict::Unreachable, "{failure}");
 }
@@ -534,13 +535,13 @@ fn refuses_unsafe_client_settings() {
     let plain = Client::new(&settings("http://api.creatoraudit.com/v2"));
     assert!(matches!(plain, Err(BuildError::BaseUrl(_))));
     let key = SecretString::from(format!("{KEY}\n"));
-    let odd = Client::new(&ApiSettings { key, ..settings("https://api.creatoraudit.com/v2") });
-    let error = odd.unwrap_err();
+    let invalid = Client::new(&ApiSettings { key, ..settings("https://api.creatoraudit.com/v2") });
+    let error = invalid.unwrap_err();
     assert!(matches!(error, BuildError::Key(_)));
     assert!(!format!("{error} {error:?}").contains(KEY));
 }
 
-/// Runs one test of this file again with proxy variables set, which a test cannot do to itself.
+/// Runs one test of this file in a new process with proxy variables set.
 fn run_with_proxy(test: &str, proxy: &str) -> std::process::Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--include-ignored", "--nocapture"]);
@@ -559,7 +560,7 @@ fn plain_http_on_loopback_bypasses_the_proxy() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn https_proxy_does_not_see_the_key() {
-    let proxy = Server::start(Deed::Send(canned("502 Bad Gateway", "", ""))).await;
+    let proxy = Server::start(Reaction::Send(canned("502 Bad Gateway", "", ""))).await;
     let address = proxy.base.replace("http://", "http://user:hunter2@").replace("/v2", "");
     let output = tokio::task::spawn_blocking(move || {
         run_with_proxy("https_request_through_the_proxy", &address)
@@ -567,9 +568,9 @@ async fn https_proxy_does_not_see_the_key() {
     .await
     .unwrap();
     assert!(output.status.success(), "{output:?}");
-    let heard = proxy.heard().concat();
-    assert!(heard.starts_with("CONNECT api.invalid:443 HTTP/1.1\r\n"), "{heard}");
-    assert!(!heard.contains(KEY));
+    let received = proxy.received().concat();
+    assert!(received.starts_with("CONNECT api.invalid:443 HTTP/1.1\r\n"), "{received}");
+    assert!(!received.contains(KEY));
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ const STEP: Duration = Duration::from_secs(9 * 3_600);
 /// Runs in the week.
 const STEPS: i32 = 19;
 
-/// Returns the test bed and the end of its week. A video was deleted, another is unavailable, some are
+/// Returns the test bed and the last instant of its week. A video was deleted, another is unavailable, some are
 /// overdue, an account has no posts, and a write was refused.
 pub fn lived() -> (Bed, DateTime<Utc>) {
     let now = Clock::System.now();

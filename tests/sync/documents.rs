@@ -5,17 +5,17 @@ use crate::support::sandbox::{Accident, Fault, FaultBody};
 use crate::support::{Bed, calm};
 use creatormirror::model::Kind;
 
-fn said(text: &'static str) -> Accident {
+fn json_answer(text: &'static str) -> Accident {
     let body = FaultBody::Raw("application/json", text);
     Accident::Status { code: 200, body, headers: Vec::new() }
 }
 
 /// Answers without a document, on every attempt.
-fn useless() -> Vec<Accident> {
+fn invalid_answers() -> Vec<Accident> {
     let texts = ["", "null", "[]", "{}", "{\"data\":[]}", "{\"data\":null}"];
     let others =
         [Accident::Html, Accident::TruncatedJson, Accident::NotModified, Accident::status(204)];
-    texts.into_iter().map(said).chain(others).collect()
+    texts.into_iter().map(json_answer).chain(others).collect()
 }
 
 /// Returns the exit code of a run that always gets this answer at `path`.
@@ -35,7 +35,7 @@ fn run_with(path: &str, what: &Accident, check: impl Fn(&Bed)) -> i32 {
 fn unreadable_whoami_exits_69_before_any_list() {
     std::thread::scope(|scope| {
         let wrong = ["{\"data\":{\"organization_id\":7}}", "{\"data\":{\"organization_id\":\"\"}}"];
-        for what in useless().into_iter().chain(wrong.map(said)) {
+        for what in invalid_answers().into_iter().chain(wrong.map(json_answer)) {
             scope.spawn(move || {
                 let code = run_with("/whoami", &what, |bed| {
                     assert!(bed.log().iter().all(|entry| entry.path == "/whoami"));
@@ -51,7 +51,7 @@ fn unreadable_whoami_exits_69_before_any_list() {
 fn unreadable_overview_or_meta_does_not_affect_lists() {
     std::thread::scope(|scope| {
         for path in [Kind::Meta.path(), Kind::Overview.path()] {
-            for what in useless() {
+            for what in invalid_answers() {
                 scope.spawn(move || {
                     let code = run_with(path, &what, |bed| {
                         bed.compare_lists();
@@ -70,7 +70,7 @@ fn unreadable_overview_or_meta_does_not_affect_lists() {
 #[test]
 fn overview_values_of_wrong_type_are_null_and_in_extra() {
     let bed = Bed::frozen(calm());
-    let answer = said(
+    let answer = json_answer(
         r#"{"data":{"type":"overview","current":{"total_views":"many","engagement_rate":0.25,
             "active_accounts":3.0,"account_videos":null,"mood":"good"},"previous":{"total_views":1}}}"#,
     );
@@ -95,7 +95,7 @@ fn only_changed_headline_figures_add_an_observation() {
         r#"{"data":{"current":{"total_views":6},"previous":{"total_views":2}}}"#,
     ];
     for (answer, rows) in answers.into_iter().zip([1, 1, 2]) {
-        bed.control.fault(Fault::on("GET", "/overview", said(answer)));
+        bed.control.fault(Fault::on("GET", "/overview", json_answer(answer)));
         bed.sync_well(&["--full", "--only", "overview"]);
         assert_eq!(bed.number("SELECT count(*) FROM overview_history"), rows, "{answer}");
         // Other members are kept in `extra`.

@@ -228,7 +228,7 @@ fn due_video_reads_its_page_and_stores_all_rows() {
     let asked = bed.log_of("/videos");
     assert_eq!((bed.log().len(), asked.len()), (2, 1), "{:#?}", bed.take_requests());
     assert_eq!(bed.last_outcome(Kind::Video), "polled");
-    // A poll is no evidence of removal.
+    // A poll does not count as evidence of removal.
     assert_eq!((bed.suspected(Kind::Video), bed.removed(Kind::Video)), (0, 0));
     let added = bed.last_number(Kind::Video, "snapshots_added");
     assert!(added > 150, "{added}");

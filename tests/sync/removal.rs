@@ -64,7 +64,7 @@ fn returned_row_is_restored_with_its_history() {
     assert_eq!(bed.number(history), before);
     assert_eq!(bed.text(&first_mirrored), since);
     bed.compare();
-    // Its old signs are forgotten: it takes two new ones.
+    // Its old absences are cleared: removal needs two new ones.
     bed.control.delete(Kind::Video, &gone[1]);
     bed.sync_well(&["--full"]);
     assert_eq!(bed.removed(Kind::Video), 2);
@@ -88,7 +88,7 @@ fn row_seen_again_loses_its_removal_mark() {
 
 #[test]
 fn holds_mass_removals_until_accepted() {
-    // A quarter of the videos: more than the usual 20 %.
+    // A quarter of the videos: more than the default of 20 %.
     let (bed, _) = without(Kind::Video, 105);
     bed.sync_well(&["--full"]);
     for _ in 0..2 {
@@ -107,7 +107,7 @@ fn holds_mass_removals_until_accepted() {
 
 #[test]
 fn max_removals_allows_small_removals() {
-    // A fifth is not more than a fifth, and ten rows pass whatever their share.
+    // Exactly 20 % is allowed, and ten rows are allowed whatever their share.
     let (bed, _) = without(Kind::Video, 84);
     bed.sync_well(&["--full"]);
     bed.sync_well(&["--full"]);
@@ -152,7 +152,11 @@ fn incomplete_listing_removes_nothing() {
     bed.control.fault(Fault::on("GET", "/videos", Accident::EarlyEnd).forever());
     bed.sync(&["--full"]).expect(1);
     bed.control.clear_faults();
-    assert_eq!(marks(&bed, Kind::Video), (5, 0), "an incomplete listing is no second sign either");
+    assert_eq!(
+        marks(&bed, Kind::Video),
+        (5, 0),
+        "an incomplete listing does not count as the second absence"
+    );
     bed.sync_well(&["--full"]);
     assert_eq!(bed.removed(Kind::Video), 5);
 }
@@ -160,7 +164,7 @@ fn incomplete_listing_removes_nothing() {
 #[test]
 fn listing_resumed_after_an_hour_removes_nothing() {
     let (mut bed, _) = without(Kind::Video, 5);
-    // Page after page, so that it is the second that is interrupted.
+    // Sequential requests, so that the second page is interrupted.
     bed.set("CREATORMIRROR_MAX_CONCURRENT_REQUESTS", "1");
     let interrupt = || {
         let slow = Accident::Slow(Duration::from_secs(600));
@@ -168,7 +172,7 @@ fn listing_resumed_after_an_hour_removes_nothing() {
         bed.control.clear_log();
         let run = bed.start_sync(&["--full", "--only", "videos"]);
         let pages = "SELECT coalesce(max(pages), 0) FROM listing WHERE state = 'open'";
-        until("the first page is in", || {
+        until("the first page is stored", || {
             bed.log_of("/videos").len() == 2 && bed.number(pages) == 1
         });
         run.kill();
@@ -182,7 +186,7 @@ fn listing_resumed_after_an_hour_removes_nothing() {
     assert_eq!(marks(&bed, Kind::Video), (0, 0));
     interrupt();
     bed.sync_well(&[]);
-    assert_eq!(marks(&bed, Kind::Video), (5, 0), "one resumed at once is");
+    assert_eq!(marks(&bed, Kind::Video), (5, 0), "a listing resumed soon counts");
 }
 
 #[test]
@@ -190,7 +194,7 @@ fn absence_and_404_remove_a_row() {
     let (bed, gone) = without(Kind::Video, 1);
     bed.sync_well(&["--full"]);
     assert_eq!(marks(&bed, Kind::Video), (1, 0));
-    // Nothing but the suspect is due, and it stands on no page: it is asked for by its id.
+    // Only the absent row is due, and it has no page: it is requested by its id.
     let due = "UPDATE video_due SET due_at = iif(video IN (SELECT row_id FROM video WHERE page IS NULL), 0, 9e10)";
     bed.db_to_write().execute(due, []).unwrap();
     bed.control.clear_log();
@@ -199,10 +203,10 @@ fn absence_and_404_remove_a_row() {
     assert_eq!(bed.removed(Kind::Video), 1);
     bed.compare();
     bed.control.clear_log();
-    // And it is not asked for again.
+    // A removed row is not requested again.
     bed.sync_well(&[]);
     assert_eq!(bed.take_requests(), ["GET /whoami"]);
-    // A page that had held its validator does not bring it back by a 304.
+    // A 304 for its former page does not restore it.
     bed.sync_well(&["--full"]);
     assert_eq!(bed.removed(Kind::Video), 1);
 }

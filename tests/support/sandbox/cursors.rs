@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use creatormirror::sandbox::{Answer, Call};
 
-use super::spoil::UsedCursors;
+use super::damage::UsedCursors;
 
 /// Issued cursors.
 #[derive(Debug, Default)]

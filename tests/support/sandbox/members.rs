@@ -7,7 +7,7 @@ use creatormirror::sandbox::{Answer, Call};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::spoil::{RawPage, bytes};
+use super::damage::{RawPage, bytes};
 
 /// A row with raw members.
 pub type RawRow = BTreeMap<String, Box<RawValue>>;
@@ -45,7 +45,7 @@ impl Members {
         }
     }
 
-    fn is_idle(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.replaced.is_empty() && self.rewound.is_empty() && self.signed_on.is_none()
     }
 
@@ -85,7 +85,7 @@ impl Members {
         });
         let (Some(kind), rest) = (kind, path.collect::<Vec<_>>()) else { return };
         let is_rows = !matches!(rest.as_slice(), ["metrics"] | [_, _, ..]);
-        if self.is_idle() || !is_rows || !matches!(answer.status, 200 | 201) {
+        if self.is_empty() || !is_rows || !matches!(answer.status, 200 | 201) {
             return;
         }
         if let Ok(mut page) = serde_json::from_slice::<RawPage>(&answer.body) {

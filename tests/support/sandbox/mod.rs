@@ -7,6 +7,7 @@
 mod accident;
 mod control;
 mod cursors;
+mod damage;
 mod faults;
 mod hook;
 mod journal;
@@ -14,7 +15,6 @@ mod keys;
 mod members;
 mod mutation;
 mod quirks;
-mod spoil;
 mod switches;
 mod truth;
 
@@ -48,9 +48,9 @@ pub async fn start(
     clock: Clock,
     listen: SocketAddr,
 ) -> io::Result<Sandbox> {
-    let faulty = Arc::new(hook::Faulty::new(&settings));
-    let sandbox = product::start_with(settings, clock, listen, faulty.clone()).await?;
-    Ok(Sandbox { control: Control::new(faulty, sandbox.control()), sandbox })
+    let hook = Arc::new(hook::FaultHook::new(&settings));
+    let sandbox = product::start_with(settings, clock, listen, hook.clone()).await?;
+    Ok(Sandbox { control: Control::new(hook, sandbox.control()), sandbox })
 }
 
 impl Sandbox {

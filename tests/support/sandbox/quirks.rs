@@ -24,7 +24,7 @@ pub struct Quirks {
     pub batch_bound: Option<(usize, bool)>,
     /// `deprecation` and `sunset` of `/meta`.
     pub lifecycle: (Option<String>, Option<String>),
-    /// Simulated server processes, used in turn. Each has its own idempotency keys.
+    /// Simulated server processes, used in turn. Each stores its idempotency keys separately.
     pub replicas: usize,
     /// The process that answers all requests.
     pub pinned_replica: Option<usize>,

@@ -111,7 +111,7 @@ impl Control {
 
     fn shown(&self, kind: Kind, mut row: RawRow) -> Value {
         let today = self.now().date().to_string();
-        let mut state = self.faulty.state();
+        let mut state = self.hook.state();
         state.members.signed_on = state.signed_urls.then_some(today);
         state.members.patch(kind, &mut row);
         serde_json::to_value(row).unwrap()
@@ -213,20 +213,20 @@ impl Control {
     }
 
     fn replace(&self, kind: Kind, id: &str, name: &str, value: Option<Box<RawValue>>) -> bool {
-        self.faulty.state().members.replace(kind, id, name, value);
+        self.hook.state().members.replace(kind, id, name, value);
         self.edit(kind, id, |_, _| ())
     }
 
     /// Shows all members of the row unchanged again.
     pub fn reset_members(&self, kind: Kind, id: &str) -> bool {
-        self.faulty.state().members.reset(kind, id);
+        self.hook.state().members.reset(kind, id);
         self.edit(kind, id, |_, _| ())
     }
 
     /// Shows an earlier `last_scrape_time` until the next scrape; the counts stay.
     pub fn rewind(&self, kind: Kind, id: &str, to: Moment) -> bool {
         let Some(row) = self.raw_row(kind, id) else { return false };
-        self.faulty.state().members.rewind(kind, id, &row, to.to_string());
+        self.hook.state().members.rewind(kind, id, &row, to.to_string());
         true
     }
 }

@@ -35,15 +35,15 @@ pub fn strike(answer: &mut Answer, accident: &Accident, used: &UsedCursors) {
         Accident::Truncated => answer.ending = Ending::Truncated,
         Accident::TruncatedJson => answer.body.truncate(answer.body.len() / 2),
         Accident::Slow(delay) => answer.delay += *delay,
-        _ => answer.body = spoil(answer.body.clone(), accident, used),
+        _ => answer.body = damage(answer.body.clone(), accident, used),
     }
 }
 
 /// The body of a page after an accident; unchanged if the accident does not concern pages, or the body is
 /// not a page.
-fn spoil(body: Bytes, accident: &Accident, used: &UsedCursors) -> Bytes {
+fn damage(body: Bytes, accident: &Accident, used: &UsedCursors) -> Bytes {
     if let Accident::Batch(what) = accident {
-        return spoil_batch(body, *what);
+        return damage_batch(body, *what);
     }
     let Ok(page) = serde_json::from_slice::<RawPage>(&body) else { return body };
     match accident {
@@ -57,7 +57,7 @@ fn spoil(body: Bytes, accident: &Accident, used: &UsedCursors) -> Bytes {
 }
 
 /// The answer that an accident substitutes for executing the request, if any.
-pub fn instead(accident: &Accident, call: &Call, now: Moment) -> Option<Answer> {
+pub fn substitute(accident: &Accident, call: &Call, now: Moment) -> Option<Answer> {
     let html =
         "<!doctype html><html><body><h1>Please sign in to the guest network</h1></body></html>";
     Some(match accident {
@@ -101,7 +101,7 @@ pub fn instead(accident: &Accident, call: &Call, now: Moment) -> Option<Answer> 
 }
 
 /// The answer of a batch endpoint after an accident; unchanged for other bodies.
-fn spoil_batch(body: Bytes, what: Batch) -> Bytes {
+fn damage_batch(body: Bytes, what: Batch) -> Bytes {
     let Ok(mut answer) = serde_json::from_slice::<Value>(&body) else { return body };
     let Some(data) = answer["data"].as_object().cloned() else { return body };
     let ids: Vec<String> = data.keys().cloned().collect();
