@@ -14,7 +14,7 @@ mod support;
 
 use std::time::Duration;
 
-use simulation::{Outcome, Scenario, evenness_table, table};
+use simulation::{Outcome, Scenario, fairness_table, table};
 
 fn number(name: &str, default: u32) -> u32 {
     let mut arguments = std::env::args().skip_while(|argument| argument != name);
@@ -38,7 +38,7 @@ fn show(title: &str, outcome: &Outcome, is_limited: bool) {
     println!("{:?} {:?}", outcome.by_route, outcome.by_status);
     let per_hour = is_limited.then(|| ours.requests as f64 / (truth.days() * 24) as f64);
     print!("{}", table(truth, &[ours, &truth.get_per_due(per_hour), &truth.listings(per_hour)]));
-    print!("{}", evenness_table(ours));
+    print!("{}", fairness_table(ours));
 }
 
 fn main() {
@@ -70,7 +70,7 @@ fn main() {
         let limited = simulation::run(&Scenario { rate_limit, ..scenario.clone() });
         show(&format!("1/{part} of the demand"), &limited, true);
         if is_check {
-            limited.check_pressed();
+            limited.check_scarce();
         }
         if is_check && part == 3 {
             assert_eq!(limited.ours.missed, 0, "avoidable missed scrapes");

@@ -2,7 +2,7 @@
 //!
 //! # Layers
 //!
-//! A module imports only from modules above it in this list; `tests/house.rs` checks it.
+//! A module imports only from modules above it in this list; `tests/architecture.rs` checks it.
 //!
 //! | module | responsibility |
 //! |---|---|

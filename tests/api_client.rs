@@ -1,7 +1,6 @@
-//! The API client against real sockets: a server that answers with canned bytes, and breaks off,
-//! resets or stalls where it is told to.
+//! The API client against real sockets: a server that sends canned bytes, then closes, resets or stalls.
 
-#![allow(clippy::unwrap_used, reason = "clippy knows the tests here, but not their helpers")]
+#![allow(clippy::unwrap_used, reason = "tests panic on errors")]
 
 use std::io::Write as _;
 use std::process::Command;
@@ -20,57 +19,57 @@ use url::Url;
 
 const KEY: &str = "ca_live_5ecret0123456789";
 
-/// What the server does with a request once it has read it.
+/// What the server does after it has read a request.
 #[derive(Clone)]
-enum Deed {
+enum Reaction {
     /// Sends these bytes and closes.
     Send(Vec<u8>),
     /// Sends these bytes and resets the connection.
     SendAndReset(Vec<u8>),
-    /// Sends these bytes and then nothing more.
+    /// Sends these bytes and keeps the connection open.
     SendAndStall(Vec<u8>),
 }
 
-/// A server on a free port that does the same with every request, and keeps what it was sent.
+/// A server on a free port that treats every request alike and records it.
 struct Server {
     base: String,
-    heard: Arc<Mutex<Vec<String>>>,
+    received: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    async fn start(deed: Deed) -> Self {
+    async fn start(reaction: Reaction) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/v2", listener.local_addr().unwrap());
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&heard);
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&received);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(socket, deed.clone(), Arc::clone(&sink)));
+                tokio::spawn(serve(socket, reaction.clone(), Arc::clone(&sink)));
             }
         });
-        Self { base, heard }
+        Self { base, received }
     }
 
-    fn heard(&self) -> Vec<String> {
-        self.heard.lock().unwrap().clone()
+    fn received(&self) -> Vec<String> {
+        self.received.lock().unwrap().clone()
     }
 }
 
-async fn serve(mut socket: TcpStream, deed: Deed, heard: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut socket: TcpStream, reaction: Reaction, received: Arc<Mutex<Vec<String>>>) {
     let request = read_request(&mut socket).await;
-    heard.lock().unwrap().push(request);
-    match deed {
-        Deed::Send(bytes) => {
+    received.lock().unwrap().push(request);
+    match reaction {
+        Reaction::Send(bytes) => {
             socket.write_all(&bytes).await.unwrap();
             socket.shutdown().await.unwrap();
         }
-        Deed::SendAndReset(bytes) => {
+        Reaction::SendAndReset(bytes) => {
             socket.write_all(&bytes).await.unwrap();
-            // Gives the bytes time to be read, since a reset discards what is under way.
+            // Gives the client time to read: a reset discards unread bytes.
             tokio::time::sleep(Duration::from_millis(50)).await;
             socket.set_zero_linger().unwrap();
         }
-        Deed::SendAndStall(bytes) => {
+        Reaction::SendAndStall(bytes) => {
             socket.write_all(&bytes).await.unwrap();
             tokio::time::sleep(Duration::from_secs(60)).await;
         }
@@ -121,28 +120,28 @@ fn canned(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     bytes
 }
 
-async fn ask_with(deed: Deed, request: Request) -> Result<Answer, Failure> {
-    let server = Server::start(deed).await;
+async fn ask_with(reaction: Reaction, request: Request) -> Result<Answer, Failure> {
+    let server = Server::start(reaction).await;
     let outcome = Client::new(&settings(&server.base)).unwrap().send(&request).await;
     assert!(!format!("{outcome:?}").contains(KEY), "{outcome:?}");
     if let Err(failure) = &outcome {
         assert!(!failure.to_string().contains(KEY), "{failure}");
     }
-    // Exactly one attempt, whatever came of it.
-    assert_eq!(server.heard().len(), 1);
+    // Exactly one attempt, whatever its outcome.
+    assert_eq!(server.received().len(), 1);
     outcome
 }
 
 async fn ask(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Result<Answer, Failure> {
-    ask_with(Deed::Send(canned(status, headers, body)), Request::get("/videos")).await
+    ask_with(Reaction::Send(canned(status, headers, body)), Request::get("/videos")).await
 }
 
-async fn failure(deed: Deed) -> Failure {
-    ask_with(deed, Request::get("/videos")).await.unwrap_err()
+async fn failure(reaction: Reaction) -> Failure {
+    ask_with(reaction, Request::get("/videos")).await.unwrap_err()
 }
 
 #[tokio::test]
-async fn a_documented_answer_is_handed_over() {
+async fn returns_a_documented_answer() {
     let headers = "x-request-id: req_1\r\netag: \"e1\"\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
         x-ratelimit-limit: 600\r\nx-ratelimit-remaining: 599\r\nx-ratelimit-reset: 784111800\r\n";
     let answer =
@@ -156,9 +155,10 @@ async fn a_documented_answer_is_handed_over() {
 }
 
 #[tokio::test]
-async fn a_request_is_sent_as_described() {
+async fn sends_the_request_as_described() {
     let server =
-        Server::start(Deed::Send(canned("201 Created", "location: /v2/videos/1\r\n", "{}"))).await;
+        Server::start(Reaction::Send(canned("201 Created", "location: /v2/videos/1\r\n", "{}")))
+            .await;
     let client = Client::new(&settings(&server.base)).unwrap();
     let post = Request::post("/videos", r#"{"platform":"tiktok"}"#).idempotency_key("k1");
     assert_eq!(client.send(&post).await.unwrap().head.location.unwrap(), "/v2/videos/1");
@@ -169,8 +169,8 @@ async fn a_request_is_sent_as_described() {
     client.send(&get).await.unwrap();
     client.send(&Request::get("/meta").without_key()).await.unwrap();
 
-    let heard: Vec<String> = server.heard().iter().map(|text| text.to_lowercase()).collect();
-    assert!(heard[0].starts_with("post /v2/videos http/1.1\r\n"), "{}", heard[0]);
+    let received: Vec<String> = server.received().iter().map(|text| text.to_lowercase()).collect();
+    assert!(received[0].starts_with("post /v2/videos http/1.1\r\n"), "{}", received[0]);
     for line in [
         &format!("authorization: bearer {KEY}"),
         &format!("user-agent: creatormirror/{}", env!("CARGO_PKG_VERSION")),
@@ -179,35 +179,35 @@ async fn a_request_is_sent_as_described() {
         "content-type: application/json",
         "idempotency-key: k1",
     ] {
-        assert!(heard[0].contains(&format!("\r\n{line}\r\n")), "{line}: {}", heard[0]);
+        assert!(received[0].contains(&format!("\r\n{line}\r\n")), "{line}: {}", received[0]);
     }
-    assert!(heard[0].ends_with("\r\n\r\n{\"platform\":\"tiktok\"}"));
-    assert!(heard[1].starts_with("get /v2/videos/a%2fb?cursor=x%3dy%26z http/1.1\r\n"));
-    assert!(heard[1].contains("\r\nif-none-match: \"e1\"\r\n"));
-    assert!(!heard[1].contains("content-type"));
-    assert!(!heard[2].contains("authorization"));
+    assert!(received[0].ends_with("\r\n\r\n{\"platform\":\"tiktok\"}"));
+    assert!(received[1].starts_with("get /v2/videos/a%2fb?cursor=x%3dy%26z http/1.1\r\n"));
+    assert!(received[1].contains("\r\nif-none-match: \"e1\"\r\n"));
+    assert!(!received[1].contains("content-type"));
+    assert!(!received[2].contains("authorization"));
 }
 
 #[tokio::test]
-async fn a_304_is_an_answer_only_if_it_was_asked_for() {
-    let deed = Deed::Send(b"HTTP/1.1 304 Not Modified\r\nx-request-id: r\r\n\r\n".to_vec());
+async fn accepts_304_only_for_conditional_requests() {
+    let reaction = Reaction::Send(b"HTTP/1.1 304 Not Modified\r\nx-request-id: r\r\n\r\n".to_vec());
     let conditional = Request::get("/videos").if_none_match(Some("\"e1\"".to_owned()));
-    let answer = ask_with(deed.clone(), conditional).await.unwrap();
+    let answer = ask_with(reaction.clone(), conditional).await.unwrap();
     assert!(answer.is_not_modified() && answer.body.is_empty());
-    let failure = failure(deed).await;
+    let failure = failure(reaction).await;
     assert_eq!((failure.verdict, failure.status), (Verdict::Malformed, Some(304)));
     assert_eq!(failure.request_id.as_deref(), Some("r"));
 }
 
 #[tokio::test]
-async fn a_gzip_body_is_unpacked() {
+async fn decodes_gzip_body() {
     let packed = gzip(br#"{"data":{"id":"v1"}}"#);
     let answer = ask("200 OK", "content-encoding: gzip\r\n", packed).await.unwrap();
     assert_eq!(document(&answer).unwrap().get(), r#"{"id":"v1"}"#);
 }
 
 #[tokio::test]
-async fn gzip_by_another_name_or_in_several_members_is_unpacked() {
+async fn decodes_x_gzip_and_multi_member_gzip() {
     let members = [gzip(br#"{"data":"#), gzip(b""), gzip(br#"{"id":"v1"}}"#)].concat();
     for coding in ["gzip", "GZIP", "x-gzip", "identity, gzip"] {
         for packed in [&members, &gzip(br#"{"data":{"id":"v1"}}"#)] {
@@ -219,13 +219,13 @@ async fn gzip_by_another_name_or_in_several_members_is_unpacked() {
     let problem = gzip(br#"{"type":"urn:creatoraudit:error:x","code":"QUOTA_EXCEEDED"}"#);
     let failure = ask("403 Forbidden", "content-encoding: X-GZIP\r\n", problem).await.unwrap_err();
     assert_eq!(failure.verdict, Verdict::QuotaExceeded);
-    // A proxy may say so of an answer that has no body.
+    // A proxy may add the header to an answer without a body.
     let empty = ask("204 No Content", "content-encoding: gzip\r\n", "").await.unwrap();
     assert!(empty.body.is_empty());
 }
 
 #[tokio::test]
-async fn a_gzip_body_that_is_cut_or_damaged_is_a_cut_answer() {
+async fn damaged_gzip_counts_as_truncated_answer() {
     let packed = gzip(&b"{\"data\":[]}".repeat(100));
     let cut = &packed[..packed.len() - 12];
     for body in [cut, b"not gzip at all"] {
@@ -240,15 +240,15 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Longest body that is read.
+/// Maximum length of a body.
 const BODY_BYTES_MAX: usize = 4 << 20;
 
 #[tokio::test]
-async fn a_body_without_end_is_not_read_to_its_end() {
+async fn stops_reading_a_body_over_the_limit() {
     let bomb = gzip(&vec![b' '; 16 << 20]);
     let plain = vec![b' '; BODY_BYTES_MAX + 1];
     for (headers, body) in [("content-encoding: gzip\r\n", bomb), ("", plain)] {
-        let server = Server::start(Deed::Send(canned("200 OK", headers, body))).await;
+        let server = Server::start(Reaction::Send(canned("200 OK", headers, body))).await;
         let client = Client::new(&settings(&server.base)).unwrap();
         let failure = client.send(&Request::get("/videos")).await.unwrap_err();
         assert_eq!((failure.verdict, failure.status), (Verdict::TooLarge, Some(200)));
@@ -257,14 +257,15 @@ async fn a_body_without_end_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_body_of_exactly_the_bound_is_read() {
-    let server = Server::start(Deed::Send(canned("200 OK", "", vec![b' '; BODY_BYTES_MAX]))).await;
+async fn reads_a_body_of_exactly_the_limit() {
+    let server =
+        Server::start(Reaction::Send(canned("200 OK", "", vec![b' '; BODY_BYTES_MAX]))).await;
     let client = Client::new(&settings(&server.base)).unwrap();
     assert_eq!(client.send(&Request::get("/videos")).await.unwrap().body.len(), BODY_BYTES_MAX);
 }
 
 #[tokio::test]
-async fn each_refusal_gets_its_verdict() {
+async fn maps_each_error_status_to_a_verdict() {
     let cases = [
         ("400 Bad Request", "", "BAD_REQUEST", Verdict::BadRequest),
         ("401 Unauthorized", "", "UNAUTHORIZED", Verdict::KeyRefused),
@@ -297,13 +298,13 @@ async fn each_refusal_gets_its_verdict() {
 }
 
 #[tokio::test]
-async fn a_foreign_cut_or_endless_body_of_a_refusal_says_no_more_than_its_status() {
+async fn unreadable_error_body_leaves_only_the_status() {
     let html = ask("502 Bad Gateway", "content-type: text/html\r\n", "<html>").await.unwrap_err();
     assert_eq!((html.verdict, html.is_problem), (Verdict::ServerError, false));
 
     let head = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 9\r\ncontent-length: 900\r\n\r\n";
-    let cut = failure(Deed::Send(format!("{head}{{\"code\":").into_bytes())).await;
-    let reset = failure(Deed::SendAndReset(head.as_bytes().to_vec())).await;
+    let cut = failure(Reaction::Send(format!("{head}{{\"code\":").into_bytes())).await;
+    let reset = failure(Reaction::SendAndReset(head.as_bytes().to_vec())).await;
     for failure in [cut, reset] {
         assert_eq!(failure.verdict, Verdict::Limited);
         assert_eq!(failure.retry_after, Some(Duration::from_secs(9)));
@@ -314,7 +315,7 @@ async fn a_foreign_cut_or_endless_body_of_a_refusal_says_no_more_than_its_status
 }
 
 #[tokio::test]
-async fn both_forms_of_retry_after_are_understood() {
+async fn parses_both_forms_of_retry_after() {
     let date = "date: Sun, 06 Nov 1994 08:49:30 GMT\r\n";
     for (form, wait) in [("7", 7), ("Sun, 06 Nov 1994 08:49:37 GMT", 7)] {
         let failure =
@@ -324,23 +325,23 @@ async fn both_forms_of_retry_after_are_understood() {
 }
 
 #[tokio::test]
-async fn an_answer_that_never_began_is_lost() {
-    for deed in [Deed::SendAndReset(Vec::new()), Deed::Send(Vec::new())] {
-        let failure = failure(deed).await;
+async fn connection_closed_before_the_status_line_is_lost() {
+    for reaction in [Reaction::SendAndReset(Vec::new()), Reaction::Send(Vec::new())] {
+        let failure = failure(reaction).await;
         assert_eq!((failure.verdict, failure.status), (Verdict::Lost, None), "{failure}");
     }
-    let failure = failure(Deed::Send(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec())).await;
+    let failure = failure(Reaction::Send(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec())).await;
     assert_eq!((failure.verdict, failure.status), (Verdict::Lost, None), "{failure}");
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_cut() {
+async fn connection_closed_within_the_answer_is_cut() {
     let sized = "HTTP/1.1 200 OK\r\nx-request-id: r\r\ncontent-length: 100\r\n\r\n{\"data\":";
     let chunked = "HTTP/1.1 200 OK\r\nx-request-id: r\r\ntransfer-encoding: chunked\r\n\r\n\
         8\r\n{\"data\":\r\n";
     for bytes in [sized, chunked] {
-        for deed in [Deed::Send(bytes.into()), Deed::SendAndReset(bytes.into())] {
-            let failure = failure(deed).await;
+        for reaction in [Reaction::Send(bytes.into()), Reaction::SendAndReset(bytes.into())] {
+            let failure = failure(reaction).await;
             assert_eq!((failure.verdict, failure.status), (Verdict::Cut, Some(200)), "{failure}");
             assert_eq!(failure.request_id.as_deref(), Some("r"));
         }
@@ -348,43 +349,43 @@ async fn an_answer_that_breaks_off_is_cut() {
 }
 
 #[tokio::test]
-async fn a_stalled_answer_ends_with_the_time_for_a_request() {
+async fn stalled_answer_hits_the_request_timeout() {
     let body = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{";
     for (bytes, verdict) in [("", Verdict::Lost), (body, Verdict::Cut)] {
-        let server = Server::start(Deed::SendAndStall(bytes.into())).await;
-        let impatient =
+        let server = Server::start(Reaction::SendAndStall(bytes.into())).await;
+        let settings =
             ApiSettings { request_timeout: Duration::from_millis(300), ..settings(&server.base) };
-        let client = Client::new(&impatient).unwrap();
+        let client = Client::new(&settings).unwrap();
         let failure = client.send(&Request::get("/videos")).await.unwrap_err();
         assert_eq!(failure.verdict, verdict, "{failure}");
     }
 }
 
 #[tokio::test]
-async fn where_nobody_listens_nothing_can_have_arrived() {
+async fn refused_connection_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let client = Client::new(&settings(&base)).unwrap();
     let failure = client.send(&Request::get("/videos")).await.unwrap_err();
     assert_eq!((failure.verdict, failure.status), (Verdict::Unreachable, None), "{failure}");
-    assert!(failure.to_string().contains("refused"), "the cause is told: {failure}");
+    assert!(failure.to_string().contains("refused"), "the cause is missing: {failure}");
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
-    let elsewhere = Server::start(Deed::Send(canned("200 OK", "", "{}"))).await;
+async fn does_not_follow_redirects() {
+    let target = Server::start(Reaction::Send(canned("200 OK", "", "{}"))).await;
     for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
-        let headers = format!("location: {}/videos?key={KEY}\r\n", elsewhere.base);
+        let headers = format!("location: {}/videos?key={KEY}\r\n", target.base);
         let failure = ask(status, &headers, "").await.unwrap_err();
         assert_eq!(failure.verdict, Verdict::Redirected);
         assert!(failure.to_string().contains("check base_url"), "{failure}");
     }
-    assert_eq!(elsewhere.heard(), Vec::<String>::new());
+    assert_eq!(target.received(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn an_html_page_with_status_200_is_found_to_be_none_of_ours() {
+async fn rejects_html_with_status_200() {
     let answer =
         ask("200 OK", "content-type: text/html\r\n", "<!doctype html><p>login").await.unwrap();
     assert_eq!(Page::read(Kind::Video, &[], &answer).unwrap_err().verdict, Verdict::Malformed);
@@ -393,7 +394,7 @@ async fn an_html_page_with_status_200_is_found_to_be_none_of_ours() {
 }
 
 #[tokio::test]
-async fn a_server_that_repeats_the_key_is_not_listened_to() {
+async fn redacts_the_key_in_answers() {
     let headers = format!("x-request-id: {KEY}\r\netag: \"{KEY}\"\r\nlocation: /{KEY}\r\n");
     let body = format!(r#"{{"data":{{"id":"a","note":"Bearer {KEY}"}}}}"#);
     let plain = ask("200 OK", &headers, &body).await.unwrap();
@@ -405,7 +406,7 @@ async fn a_server_that_repeats_the_key_is_not_listened_to() {
     }
 }
 
-/// Keeps everything that is logged.
+/// Captures the log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -421,7 +422,7 @@ impl std::io::Write for Log {
 }
 
 #[tokio::test]
-async fn a_log_at_trace_level_tells_of_the_request_and_not_of_the_key() {
+async fn trace_log_shows_the_request_but_not_the_key() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -437,7 +438,7 @@ async fn a_log_at_trace_level_tells_of_the_request_and_not_of_the_key() {
     assert!(!log.contains(KEY), "{log}");
 }
 
-/// A certificate authority of our own and a TLS server with a certificate of it.
+/// A private certificate authority and a TLS server with one of its certificates.
 mod tls {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     use tokio_rustls::TlsAcceptor;
@@ -446,7 +447,7 @@ mod tls {
 
     use super::*;
 
-    /// Starts the server; gives its base URL and the PEM of its authority.
+    /// Starts the server. Returns its base URL and the PEM of its authority.
     pub async fn start(answer: Vec<u8>) -> (String, String) {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -477,17 +478,17 @@ mod tls {
 }
 
 #[tokio::test]
-async fn a_server_of_an_unknown_authority_is_refused() {
+async fn rejects_certificate_of_unknown_authority() {
     let (base, _) = tls::start(canned("200 OK", "", "{}")).await;
     let client = Client::new(&settings(&base)).unwrap();
     let failure = client.send(&Request::get("/videos")).await.unwrap_err();
     assert_eq!(failure.verdict, Verdict::Unreachable, "{failure}");
-    assert!(failure.to_string().contains("UnknownIssuer"), "the cause is told: {failure}");
+    assert!(failure.to_string().contains("UnknownIssuer"), "the cause is missing: {failure}");
     assert!(!format!("{failure} {failure:?} {client:?}").contains(KEY));
 }
 
 #[tokio::test]
-async fn a_private_authority_can_be_added() {
+async fn accepts_certificate_of_added_authority() {
     let (base, pem) = tls::start(canned("200 OK", "", r#"{"data":{}}"#)).await;
     let folder = tempfile::tempdir().unwrap();
     let ca_file = folder.path().join("ca.pem");
@@ -498,7 +499,7 @@ async fn a_private_authority_can_be_added() {
 }
 
 #[tokio::test]
-async fn an_added_authority_vouches_for_its_own_servers_only() {
+async fn added_authority_does_not_cover_other_issuers() {
     let (base, _) = tls::start(canned("200 OK", "", "{}")).await;
     let (_, other_pem) = tls::start(Vec::new()).await;
     let folder = tempfile::tempdir().unwrap();
@@ -510,37 +511,37 @@ async fn an_added_authority_vouches_for_its_own_servers_only() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_speak_tls_never_gets_the_key() {
-    let server = Server::start(Deed::Send(canned("200 OK", "", "{}"))).await;
+async fn key_is_not_sent_to_a_server_without_tls() {
+    let server = Server::start(Reaction::Send(canned("200 OK", "", "{}"))).await;
     let base = server.base.replace("http://", "https://");
     let client = Client::new(&settings(&base)).unwrap();
     let failure = client.send(&Request::get("/videos")).await.unwrap_err();
     assert_eq!(failure.verdict, Verdict::Unreachable, "{failure}");
-    assert!(!server.heard().concat().contains(KEY));
+    assert!(!server.received().concat().contains(KEY));
 }
 
 #[tokio::test]
-async fn a_handshake_that_stalls_ends_with_the_time_to_connect() {
+async fn stalled_handshake_hits_the_connect_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("https://{}", listener.local_addr().unwrap());
-    let impatient = ApiSettings { connect_timeout: Duration::from_millis(200), ..settings(&base) };
-    let client = Client::new(&impatient).unwrap();
+    let settings = ApiSettings { connect_timeout: Duration::from_millis(200), ..settings(&base) };
+    let client = Client::new(&settings).unwrap();
     let failure = client.send(&Request::get("/videos")).await.unwrap_err();
     assert_eq!(failure.verdict, Verdict::Unreachable, "{failure}");
 }
 
 #[test]
-fn a_client_that_would_be_unsafe_is_not_made() {
+fn refuses_unsafe_client_settings() {
     let plain = Client::new(&settings("http://api.creatoraudit.com/v2"));
     assert!(matches!(plain, Err(BuildError::BaseUrl(_))));
     let key = SecretString::from(format!("{KEY}\n"));
-    let odd = Client::new(&ApiSettings { key, ..settings("https://api.creatoraudit.com/v2") });
-    let error = odd.unwrap_err();
+    let invalid = Client::new(&ApiSettings { key, ..settings("https://api.creatoraudit.com/v2") });
+    let error = invalid.unwrap_err();
     assert!(matches!(error, BuildError::Key(_)));
     assert!(!format!("{error} {error:?}").contains(KEY));
 }
 
-/// Runs one test of this file again with proxy variables set, which a test cannot do to itself.
+/// Runs one test of this file in a new process with proxy variables set.
 fn run_with_proxy(test: &str, proxy: &str) -> std::process::Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--include-ignored", "--nocapture"]);
@@ -552,28 +553,29 @@ fn run_with_proxy(test: &str, proxy: &str) -> std::process::Output {
 }
 
 #[test]
-fn plain_http_on_loopback_never_goes_through_a_proxy() {
-    let output = run_with_proxy("a_documented_answer_is_handed_over", "http://127.0.0.1:1");
+fn plain_http_on_loopback_bypasses_the_proxy() {
+    let output = run_with_proxy("returns_a_documented_answer", "http://127.0.0.1:1");
     assert!(output.status.success(), "{output:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn https_goes_through_the_proxy_of_the_environment_which_does_not_see_the_key() {
-    let proxy = Server::start(Deed::Send(canned("502 Bad Gateway", "", ""))).await;
+async fn https_proxy_does_not_see_the_key() {
+    let proxy = Server::start(Reaction::Send(canned("502 Bad Gateway", "", ""))).await;
     let address = proxy.base.replace("http://", "http://user:hunter2@").replace("/v2", "");
-    let output =
-        tokio::task::spawn_blocking(move || run_with_proxy("child_behind_a_proxy", &address))
-            .await
-            .unwrap();
+    let output = tokio::task::spawn_blocking(move || {
+        run_with_proxy("https_request_through_the_proxy", &address)
+    })
+    .await
+    .unwrap();
     assert!(output.status.success(), "{output:?}");
-    let heard = proxy.heard().concat();
-    assert!(heard.starts_with("CONNECT api.invalid:443 HTTP/1.1\r\n"), "{heard}");
-    assert!(!heard.contains(KEY));
+    let received = proxy.received().concat();
+    assert!(received.starts_with("CONNECT api.invalid:443 HTTP/1.1\r\n"), "{received}");
+    assert!(!received.contains(KEY));
 }
 
 #[tokio::test]
-#[ignore = "run by https_goes_through_the_proxy_of_the_environment_which_does_not_see_the_key"]
-async fn child_behind_a_proxy() {
+#[ignore = "run by https_proxy_does_not_see_the_key"]
+async fn https_request_through_the_proxy() {
     let client = Client::new(&settings("https://api.invalid/v2")).unwrap();
     let failure = client.send(&Request::get("/videos")).await.unwrap_err();
     assert_eq!(failure.verdict, Verdict::Unreachable, "{failure}");

@@ -1,7 +1,7 @@
 //! `backfill`: daily metrics compared with the sandbox's data, request by request; malformed answers;
 //! beside a daemon; and, on a simulated clock, days that end and settle afterwards.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

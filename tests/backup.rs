@@ -1,6 +1,6 @@
 //! Backups made while other processes write: consistent, complete, a single file.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

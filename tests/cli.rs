@@ -1,6 +1,6 @@
 //! The command line of the real binary: help, usage errors, rejected settings, completions, man pages.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

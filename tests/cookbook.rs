@@ -1,7 +1,7 @@
 //! The cookbook queries over a mirror of a sandbox: each query runs, its rows match a reference
 //! computation, and Datasette serves it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! `run` of the real binary: readiness, signals, keys, outages and jobs, through a real notify socket.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! Days of the real daemon on a simulated clock: a disabled key, an outage, clock steps, a suspended
 //! machine. Afterwards everything due is caught up, and no scrape that could be seen is lost.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 #[path = "days/simulated.rs"]
 mod simulated;

@@ -1,6 +1,6 @@
 //! `demo` of the real binary: no settings, one simulated week.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

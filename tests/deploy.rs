@@ -1,6 +1,6 @@
 //! The files in `deploy` agree with the program: settings, hardening, metrics.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! `export` of the real binary: files match the database row by row, as read by other programs;
 //! repeated, interrupted and failing exports.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

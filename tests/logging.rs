@@ -1,7 +1,7 @@
 //! Redaction: the key never appears on stderr. Each case runs in a separate process, because logging
 //! and the panic hook are set up once per process.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 use std::process::Command;
 

@@ -1,8 +1,8 @@
 //! A month of the real daemon on a simulated clock: memory stays flat, and nothing but history grows.
 //!
-//! The sandbox lives in the same process; what it remembers of requests is forgotten every day.
+//! The sandbox runs in the same process; its request log is cleared every day.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod simulation;
 mod support;
@@ -20,18 +20,18 @@ use simulation::{Stage, stage};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const DAYS: u32 = 30;
-/// By then everything has happened once, full syncs and pruning included, and the cache of every connection is full.
+/// Days until full syncs and pruning have happened and the cache of every connection is full.
 const SETTLED_DAYS: u32 = 12;
-/// How long passes are kept in the log here.
+/// `log_retention` of this test, days.
 const LOG_DAYS: u32 = 3;
-/// Memory may grow by this much: the allocator's, and what little more of the database is cached.
+/// Maximum growth of memory: the allocator, and slightly more cached database pages.
 const GROWTH_KIB_MAX: u64 = 1_024;
-/// The write-ahead log is cut to this by a checkpoint, and is no longer before one.
+/// Maximum size of the write-ahead log before a checkpoint.
 const WAL_BYTES_MAX: u64 = 17 * 1_024 * 1_024;
-/// Real time is short: between its half-second looks the daemon sleeps for this much more.
+/// Additional simulated time per half-second sleep of the daemon, to save real time.
 const STRIDE: Duration = Duration::from_secs(30);
 
-/// What was measured at the end of a day.
+/// Measurements after a day.
 #[derive(Debug)]
 struct Reading {
     rss_kib: u64,
@@ -44,7 +44,7 @@ struct Reading {
 }
 
 #[test]
-fn a_month_costs_no_memory_and_nothing_but_history_grows() {
+fn memory_stays_flat_and_only_history_grows() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let readings = runtime.block_on(month());
@@ -63,7 +63,7 @@ fn a_month_costs_no_memory_and_nothing_but_history_grows() {
             reading.wal_bytes
         );
     }
-    // The log is pruned, so that what is there is what some days make of it.
+    // The log is pruned to the retention, so its size is constant.
     assert!(settled.runs > 100, "too little happened to prove anything");
     for (before, after) in [
         (settled.runs, last.runs),
@@ -71,9 +71,9 @@ fn a_month_costs_no_memory_and_nothing_but_history_grows() {
         (settled.listings, last.listings),
         (settled.pages, last.pages),
     ] {
-        assert!(after <= before + before / 5 + 5, "{before} rows have become {after}");
+        assert!(after <= before + before / 5 + 5, "{before} rows grew to {after}");
     }
-    // A month of scrapes: history is what the file is for.
+    // History grows with every scrape.
     assert!(last.history > 2 * settled.history, "{} scrapes", last.history);
 }
 
@@ -96,26 +96,26 @@ async fn month() -> Vec<Reading> {
         let readings = Arc::clone(&readings);
         let (said, sent) = (Arc::clone(&stage.said), Arc::clone(&stage.sent));
         stage.clock.plan(DAY * day, move || {
-            // What the test itself has noted is no memory of the daemon's.
+            // The test's own records must not count as memory of the daemon.
             *said.lock().unwrap() = Vec::new();
             *sent.lock().unwrap() = Vec::new();
             readings.lock().unwrap().push(read(&control, &path));
         });
     }
     stage.clock.plan(DAY * DAYS + STRIDE, stage.stop());
-    hurry(stage.clock.clone());
+    skip_time(stage.clock.clone());
     let mut settings = stage::settings(Duration::from_secs(900));
     settings.sync_settings.log_retention = DAY * LOG_DAYS;
     stage.live(settings).await;
     std::mem::take(&mut *readings.lock().unwrap())
 }
 
-/// Makes every sleep a longer one.
-fn hurry(clock: Clock) {
-    let hand = clock.clone();
+/// Lengthens every sleep by `STRIDE`.
+fn skip_time(clock: Clock) {
+    let handle = clock.clone();
     clock.plan(Duration::from_millis(500), move || {
-        hand.advance(STRIDE);
-        hurry(hand);
+        handle.advance(STRIDE);
+        skip_time(handle);
     });
 }
 
@@ -136,7 +136,7 @@ fn read(control: &Control, path: &Path) -> Reading {
     }
 }
 
-/// What of this process is in memory.
+/// Resident memory of this process.
 fn rss_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

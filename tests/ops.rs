@@ -1,6 +1,6 @@
 //! `status` and `check` of the real binary, against a sandbox over real sockets.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 #[path = "ops/check.rs"]
 mod check;

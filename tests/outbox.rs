@@ -1,6 +1,6 @@
 //! Queued writes through the real binary: commands, SQL, outcomes, lost answers, crashes, concurrency.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

@@ -5,7 +5,7 @@
 //!
 //! `OUTBOX_SCENARIOS` sets the number of scenarios, `OUTBOX_SEED` repeats one.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

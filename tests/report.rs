@@ -1,7 +1,7 @@
 //! `report` of the real binary: from an empty mirror, from a simulated week, beside a daemon. Its
 //! numbers match the views; in Chromium it renders completely, sends no requests and fits a phone.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 #[path = "report/browser.rs"]
 mod browser;

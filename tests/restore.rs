@@ -1,7 +1,7 @@
 //! Copies put in place of the database: manually beside an old write-ahead log, which is refused, and
 //! with `restore`, which accepts copies of any origin.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

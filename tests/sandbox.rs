@@ -1,14 +1,13 @@
-//! The sandbox over real sockets: what it promises to the tests, benches and people that use it.
+//! The sandbox over real sockets.
 
-// Helpers outside test functions may fail a test as well.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "tests panic on errors")]
 
 #[path = "sandbox/accidents.rs"]
 mod accidents;
 #[path = "sandbox/client.rs"]
 mod client;
-#[path = "sandbox/manners.rs"]
-mod manners;
+#[path = "sandbox/reads.rs"]
+mod reads;
 mod support;
 #[path = "sandbox/writes.rs"]
 mod writes;
@@ -28,9 +27,9 @@ fn by_id(mut rows: Vec<Value>) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_list_walks_to_the_truth_in_every_order() {
+async fn lists_return_all_rows_in_every_order() {
     let bench = Bench::new(SandboxSettings { null_sort_first: true, ..Default::default() }).await;
-    let walks = [
+    let lists = [
         (Kind::Account, "/accounts?limit=5"),
         (Kind::Account, "/accounts?limit=3&order_by=last_scrape_time&order_direction=desc"),
         (Kind::Account, "/accounts?limit=3&order_by=username&order_direction=asc"),
@@ -41,8 +40,8 @@ async fn every_list_walks_to_the_truth_in_every_order() {
         (Kind::AccountVideo, "/account-videos?limit=40"),
         (Kind::AccountVideo, "/account-videos?limit=33&order_by=view_count"),
     ];
-    for (kind, path) in walks {
-        let rows = bench.walk(path).await;
+    for (kind, path) in lists {
+        let rows = bench.list(path).await;
         assert_eq!(by_id(rows), by_id(bench.control.rows(kind)), "{path}");
     }
     assert_eq!(bench.control.count(Kind::Video), 60);
@@ -53,7 +52,7 @@ async fn every_list_walks_to_the_truth_in_every_order() {
 }
 
 #[tokio::test]
-async fn time_brings_scrapes_and_the_truth_remembers_each() {
+async fn passing_time_adds_scrapes() {
     let bench = Bench::new(SandboxSettings::default()).await;
     let before: BTreeMap<_, _> = (bench.control.ids(Kind::Video).into_iter())
         .map(|id| (id.clone(), bench.control.scrapes(Kind::Video, &id)))
@@ -72,7 +71,7 @@ async fn time_brings_scrapes_and_the_truth_remembers_each() {
 }
 
 #[tokio::test]
-async fn the_same_seed_gives_the_same_world_and_another_seed_another() {
+async fn data_depends_only_on_the_seed() {
     let world = async |seed| {
         let bench = Bench::new(SandboxSettings { seed, ..Default::default() }).await;
         bench.clock.advance(Duration::from_secs(7 * 86_400));
@@ -84,7 +83,7 @@ async fn the_same_seed_gives_the_same_world_and_another_seed_another() {
 }
 
 #[tokio::test]
-async fn a_small_world_is_mixed() {
+async fn default_data_is_varied() {
     let bench = Bench::new(SandboxSettings { videos: 300, ..Default::default() }).await;
     let videos = bench.control.rows(Kind::Video);
     let share = |test: &dyn Fn(&Value) -> bool| videos.iter().filter(|row| test(row)).count();
@@ -104,7 +103,7 @@ async fn a_small_world_is_mixed() {
 }
 
 #[tokio::test]
-async fn a_new_video_is_scraped_within_seconds_and_a_week_brings_new_posts() {
+async fn new_videos_are_scraped_and_new_posts_appear() {
     let settings = SandboxSettings { new_posts_per_day: 2.0, ..Default::default() };
     let bench = Bench::new(settings).await;
     let body = json!({ "platform": "tiktok", "identifier": "7300000000000000001" });
@@ -116,14 +115,14 @@ async fn a_new_video_is_scraped_within_seconds_and_a_week_brings_new_posts() {
     let row = bench.get(&format!("/videos/{id}")).await.json();
     assert!(row["data"]["view_count"].as_i64().is_some_and(|views| views >= 0));
     let posts = bench.control.count(Kind::AccountVideo);
-    // A scrape is up to ninety seconds late.
+    // A scrape may be ninety seconds late.
     bench.clock.advance(Duration::from_secs(7 * 86_400 + 90));
     assert!(bench.control.count(Kind::AccountVideo) > posts + 50);
     assert_eq!(bench.control.scrapes(Kind::Video, &id).len(), 8);
 }
 
 #[tokio::test]
-async fn hands_on_rows_show_at_once() {
+async fn manual_changes_are_visible_immediately() {
     let bench = Bench::new(SandboxSettings::default()).await;
     let control = &bench.control;
     let id = control
@@ -153,11 +152,11 @@ async fn hands_on_rows_show_at_once() {
     assert!(control.delete(Kind::Video, &id) && control.row(Kind::Video, &id).is_none());
     assert_eq!(bench.get(&format!("/videos/{id}")).await.status, 404);
     assert!(control.restore(Kind::Video, &id) && control.row(Kind::Video, &id).is_some());
-    assert_eq!(by_id(bench.walk("/videos?limit=9").await), by_id(control.rows(Kind::Video)));
+    assert_eq!(by_id(bench.list("/videos?limit=9").await), by_id(control.rows(Kind::Video)));
 }
 
 #[tokio::test]
-async fn ids_of_account_videos_come_in_three_styles_and_collide_across_platforms() {
+async fn account_video_ids_have_three_styles() {
     for style in [IdStyle::Integer, IdStyle::Text, IdStyle::Uuid] {
         let settings = SandboxSettings { account_video_ids: style, ..Default::default() };
         let bench = Bench::new(settings).await;
@@ -177,10 +176,10 @@ async fn ids_of_account_videos_come_in_three_styles_and_collide_across_platforms
 }
 
 #[tokio::test]
-async fn twenty_thousand_videos_are_made_and_served_quickly() {
+async fn serves_twenty_thousand_videos() {
     let settings = SandboxSettings { videos: 20_000, ..Default::default() };
     let bench = Bench::new(settings).await;
-    let rows = bench.walk("/videos?limit=200&order_by=added_at&order_direction=asc").await;
+    let rows = bench.list("/videos?limit=200&order_by=added_at&order_direction=asc").await;
     assert_eq!(rows.len(), 20_000);
     assert!(rows.is_sorted_by_key(|row| row["added_at"].as_str().unwrap().to_owned()));
     assert_eq!(bench.control.counters().requests, 100);

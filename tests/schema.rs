@@ -1,6 +1,6 @@
 //! The schema documentation compared with a real database, and as the real binary prints it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

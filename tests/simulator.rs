@@ -1,23 +1,23 @@
-//! The planner held to its goals in simulated days, at sizes that take seconds; the bench of the same
-//! name does it at full size.
+//! The goals of the request planner in simulated days, at sizes that take seconds; the bench of the same
+//! name runs full sizes.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod simulation;
 mod support;
 
 use std::time::Duration;
 
-use simulation::{Outcome, Scenario, evenness_table, run, table};
+use simulation::{Outcome, Scenario, fairness_table, run, table};
 
 fn show(outcome: &Outcome) {
-    // Seen with `--nocapture`, and when a test fails.
-    println!("{}{}", table(&outcome.truth, &[&outcome.ours]), evenness_table(&outcome.ours));
+    // Visible with `--nocapture`, and when a test fails.
+    println!("{}{}", table(&outcome.truth, &[&outcome.ours]), fairness_table(&outcome.ours));
     println!("{:?} {:?}", outcome.by_route, outcome.took);
 }
 
 #[test]
-fn with_an_ample_budget_nothing_is_missed_and_little_more_is_spent_than_must_be() {
+fn ample_budget_misses_nothing_near_the_lower_bound() {
     let freshness = Duration::from_secs(900);
     let outcome = run(&Scenario { videos: 1_000, days: 1, freshness, ..Scenario::default() });
     show(&outcome);
@@ -25,8 +25,8 @@ fn with_an_ample_budget_nothing_is_missed_and_little_more_is_spent_than_must_be(
 }
 
 #[test]
-fn with_a_third_of_the_demand_still_nothing_is_missed_and_all_wait_alike() {
-    // Ample, it would spend about 50 requests an hour.
+fn a_third_of_the_demand_misses_nothing() {
+    // An ample budget would spend about 50 requests an hour.
     let outcome = run(&Scenario {
         videos: 1_000,
         days: 1,
@@ -35,14 +35,14 @@ fn with_a_third_of_the_demand_still_nothing_is_missed_and_all_wait_alike() {
         ..Scenario::default()
     });
     show(&outcome);
-    assert_eq!(outcome.ours.missed, 0, "what could have been caught was put off for too long");
-    outcome.check_pressed();
+    assert_eq!(outcome.ours.missed, 0, "scrapes were missed");
+    outcome.check_scarce();
 }
 
 #[test]
-fn with_hardly_any_budget_all_videos_of_an_interval_lose_alike_and_none_starves() {
+fn scarce_budget_is_shared_evenly_without_starvation() {
     let outcome = run(&Scenario { videos: 2_000, days: 1, rate_limit: 8, ..Scenario::default() });
     show(&outcome);
-    assert!(outcome.ours.missed > 0, "a budget that is no trouble proves nothing");
-    outcome.check_pressed();
+    assert!(outcome.ours.missed > 0, "the budget is too large to prove anything");
+    outcome.check_scarce();
 }

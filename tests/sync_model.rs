@@ -1,8 +1,8 @@
-//! Runs with many requests in flight against one that sends them one by one: seeded lives in which answers
-//! come late and in any order, requests fail, and runs are killed between any two steps. Whatever happened, a
-//! run that comes to its end leaves what the sequential one leaves.
+//! Model test: concurrent runs against sequential ones, over seeded sequences of changes, delayed and
+//! reordered answers, faults, and kills between any two steps. A completed concurrent run stores what a
+//! sequential run stores.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 #[path = "simulation/settings.rs"]
 mod settings;
@@ -33,12 +33,12 @@ use support::sandbox::{Accident, Fault, Mutation, Platform, RetryAfter, SandboxS
 use support::{Bed, calm, frozen_at};
 use tokio::runtime::Runtime;
 
-/// Changes of the world, each followed by runs.
+/// Rounds of changes, each followed by runs.
 const STEPS: usize = 5;
-/// The longest that an answer is held back, milliseconds.
+/// Longest delay of an answer, milliseconds.
 const LATE_MS_MAX: u64 = 8;
 
-/// What each list and its history say, the times of mirroring aside.
+/// The compared views and their keys.
 const SHOWN: [(&str, &str); 7] = [
     ("accounts", "id"),
     ("creators", "id"),
@@ -48,7 +48,7 @@ const SHOWN: [(&str, &str); 7] = [
     ("video_history", "video_id, scraped_at"),
     ("account_video_history", "platform, account_video_id, scraped_at"),
 ];
-const OF_MIRRORING: [&str; 3] = ["first_mirrored_at", "mirrored_at", "observed_at"];
+const MIRROR_TIMES: [&str; 3] = ["first_mirrored_at", "mirrored_at", "observed_at"];
 
 /// A mirror, and how many requests its runs may have in flight.
 struct Mirror {
@@ -57,17 +57,17 @@ struct Mirror {
     base_url: String,
 }
 
-struct Life {
+struct Simulation {
     seed: u64,
     bed: Bed,
     random: ChaCha8Rng,
     runtime: Runtime,
-    side_by_side: Mirror,
-    one_by_one: Mirror,
+    concurrent: Mirror,
+    sequential: Mirror,
     deleted: Vec<(Kind, String)>,
 }
 
-impl Life {
+impl Simulation {
     fn new(seed: u64) -> Self {
         let settings = SandboxSettings {
             seed,
@@ -87,21 +87,21 @@ impl Life {
             let mut late = ChaCha8Rng::seed_from_u64(asked.fetch_add(1, Ordering::Relaxed));
             std::thread::sleep(Duration::from_millis(late.random_range(0..=LATE_MS_MAX)));
         });
-        let side_by_side = Mirror {
+        let concurrent = Mirror {
             database: bed.database(),
             max_concurrent_requests: random.random_range(2..=8),
             base_url: bed.base_url.clone(),
         };
-        let one_by_one = Mirror {
-            database: bed.folder().join("one_by_one.db"),
+        let sequential = Mirror {
+            database: bed.folder().join("sequential.db"),
             max_concurrent_requests: 1,
             base_url: direct,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { seed, bed, random, runtime, side_by_side, one_by_one, deleted: Vec::new() }
+        Self { seed, bed, random, runtime, concurrent, sequential, deleted: Vec::new() }
     }
 
-    fn live(mut self) {
+    fn run_all(mut self) {
         for step in 0..STEPS {
             for _ in 0..self.random.random_range(0..6) {
                 self.change();
@@ -109,21 +109,21 @@ impl Life {
             let hours = self.random.random_range(0..9);
             self.bed.clock.advance(Duration::from_secs(hours * 3_600));
             for _ in 0..self.random.random_range(0..3) {
-                self.trouble();
-                self.perhaps_killed();
-                self.every_scrape_held_has_happened();
+                self.add_faults();
+                self.run_and_maybe_kill();
+                self.check_history();
             }
             self.bed.control.clear_faults();
-            // A row is gone when two listings have missed it.
+            // A removal needs two listings.
             for _ in 0..2 {
-                for mirror in [&self.side_by_side, &self.one_by_one] {
-                    self.run_well(mirror);
+                for mirror in [&self.concurrent, &self.sequential] {
+                    self.run_ok(mirror);
                 }
             }
             self.bed.compare_lists();
             self.compare_mirrors(step);
         }
-        self.every_scrape_held_has_happened();
+        self.check_history();
     }
 
     fn id(&mut self, kind: Kind) -> String {
@@ -151,7 +151,7 @@ impl Life {
         }
     }
 
-    fn trouble(&mut self) {
+    fn add_faults(&mut self) {
         for _ in 0..self.random.random_range(0..4) {
             let kind = Kind::LISTS[self.random.random_range(0..4)];
             let refuse = |code, retry_after| Accident::Refuse { code, retry_after };
@@ -172,23 +172,23 @@ impl Life {
         }
     }
 
-    /// A run in trouble; half of them die somewhere on the way.
-    fn perhaps_killed(&mut self) {
+    /// A run with faults; half of them are killed.
+    fn run_and_maybe_kill(&mut self) {
         let full = self.random.random_bool(0.5);
         let polls_max = match self.random.random_bool(0.5) {
             true => self.random.random_range(1..400),
             false => u32::MAX,
         };
-        let _ = self.run(&self.side_by_side, full, polls_max);
+        let _ = self.run(&self.concurrent, full, polls_max);
     }
 
-    fn run_well(&self, mirror: &Mirror) {
+    fn run_ok(&self, mirror: &Mirror) {
         let report = self.run(mirror, true, u32::MAX).unwrap();
         let is_good = report.run_error.is_none() && report.kinds.iter().all(|kind| kind.is_good());
         assert!(is_good, "seed {}: {report:#?}", self.seed);
     }
 
-    /// A run as a process of its own; `None` where it was killed.
+    /// Runs with a new database connection, as a new process would. `None` if it was killed.
     fn run(&self, mirror: &Mirror, full: bool, polls_max: u32) -> Option<Report> {
         let clock = self.bed.clock.clone();
         let request_settings = RequestSettings {
@@ -217,10 +217,10 @@ impl Life {
         }))
     }
 
-    /// What the two mirrors hold in common is the same, row by row. A row that came and went between two
-    /// runs, or a scrape, may be known to one alone.
+    /// Asserts that rows of both mirrors are equal. A scrape, or a row that existed only between two runs,
+    /// may be in one of them alone.
     fn compare_mirrors(&self, step: usize) {
-        let [one, other] = [&self.side_by_side, &self.one_by_one].map(|mirror| {
+        let [one, other] = [&self.concurrent, &self.sequential].map(|mirror| {
             let db = Connection::open(&mirror.database).unwrap();
             SHOWN.map(|(view, key)| shown(&db, view, key))
         });
@@ -247,14 +247,14 @@ impl Life {
         }
     }
 
-    fn every_scrape_held_has_happened(&self) {
+    fn check_history(&self) {
         for kind in [Kind::Account, Kind::Video, Kind::AccountVideo] {
-            self.bed.scrapes_held(kind, &BTreeSet::new());
+            self.bed.check_scrapes(kind, &BTreeSet::new());
         }
     }
 }
 
-/// The rows of a view by key: column to value. Whether a row is removed counts, not when it was seen to be.
+/// The rows of a view by key, column to value. Of `removed_at` only whether it is set.
 fn shown(db: &Connection, view: &str, key: &str) -> BTreeMap<String, BTreeMap<String, Sql>> {
     let mut statement = db.prepare(&format!("SELECT * FROM {view} ORDER BY {key}")).unwrap();
     let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
@@ -273,20 +273,20 @@ fn shown(db: &Connection, view: &str, key: &str) -> BTreeMap<String, BTreeMap<St
         statement.query_map([], row_of).unwrap().map(Result::unwrap).collect();
     let keyed = rows.into_iter().map(|mut row| {
         let key: Vec<String> = key.split(", ").map(|column| format!("{:?}", row[column])).collect();
-        row.retain(|name, _| !OF_MIRRORING.contains(&name.as_str()));
+        row.retain(|name, _| !MIRROR_TIMES.contains(&name.as_str()));
         (key.join(" "), row)
     });
     keyed.collect()
 }
 
 #[test]
-fn runs_side_by_side_leave_what_a_sequential_one_leaves() {
+fn concurrent_runs_match_sequential_runs() {
     let seeds = match std::env::var("MODEL_SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
         Err(_) => (0..2).collect(),
     };
     for seed in seeds {
-        println!("relive it with MODEL_SEED={seed}");
-        Life::new(seed).live();
+        println!("repeat with MODEL_SEED={seed}");
+        Simulation::new(seed).run_all();
     }
 }

@@ -4,7 +4,7 @@
 //! Needs root, systemd-nspawn and a package that `deploy/build-deb` made of the current sources.
 //! Without one of these it prints the reason and runs nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! `verify`: samples within a budget; differences are found, reported and repaired.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod support;
 

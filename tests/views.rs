@@ -1,7 +1,7 @@
 //! The ready-made views: growth and days compared with a reference computation over random histories,
 //! edge cases, and query plans that read only the rows of one video.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Every accident does on the wire what its name says.
+//! Injected faults, as clients see them.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn bench_with(path: &str, accident: Accident) -> Bench {
 }
 
 #[tokio::test]
-async fn statuses_and_bodies_of_choice() {
+async fn answers_with_a_scripted_status_and_body() {
     let bench = bench_with("/videos", Accident::status(502)).await;
     assert_eq!(bench.get("/accounts").await.status, 200);
     let reply = bench.get("/videos").await;
@@ -43,7 +43,7 @@ async fn statuses_and_bodies_of_choice() {
 }
 
 #[tokio::test]
-async fn retry_after_comes_in_every_form() {
+async fn sends_every_form_of_retry_after() {
     let bench = Bench::new(SandboxSettings::default()).await;
     let forms = [
         (RetryAfter::Absent, ""),
@@ -62,7 +62,7 @@ async fn retry_after_comes_in_every_form() {
 }
 
 #[tokio::test]
-async fn connections_break_before_and_within_the_answer() {
+async fn breaks_connections_before_and_within_the_answer() {
     let bench = bench_with("/videos", Accident::ResetBefore).await;
     let reset = bench.raw(GET_VIDEOS, "").await.unwrap_err();
     assert_eq!(reset.kind(), std::io::ErrorKind::ConnectionReset);
@@ -80,7 +80,7 @@ async fn connections_break_before_and_within_the_answer() {
 }
 
 #[tokio::test]
-async fn a_proxy_answers_html_and_a_slow_server_is_slow() {
+async fn answers_html_and_delays_answers() {
     let bench = bench_with("/videos", Accident::Html).await;
     let html = bench.get("/videos").await;
     assert_eq!((html.status, html.header("x-request-id")), (200, ""));
@@ -92,7 +92,7 @@ async fn a_proxy_answers_html_and_a_slow_server_is_slow() {
 }
 
 #[tokio::test]
-async fn cursors_repeat_and_pages_end_early() {
+async fn repeats_cursors_and_ends_lists_early() {
     let bench = bench_with("/videos", Accident::RepeatCursor(Repeat::Own)).await;
     let first = bench.get("/videos?limit=5").await.json();
     let cursor = first["pagination"]["next_cursor"].as_str().unwrap().to_owned();
@@ -112,25 +112,25 @@ async fn cursors_repeat_and_pages_end_early() {
 }
 
 #[tokio::test]
-async fn shapes_types_and_rows_are_wrong() {
+async fn damages_shapes_types_and_rows() {
     let bench = Bench::new(SandboxSettings::default()).await;
-    let spoilt = async |accident| {
+    let damaged = async |accident| {
         bench.control.fault(Fault::on("GET", "/videos", accident));
         bench.get("/videos?limit=5").await
     };
-    assert!(spoilt(Accident::WrongShape(Shape::NoData)).await.json().get("data").is_none());
-    assert!(spoilt(Accident::WrongShape(Shape::DataObject)).await.json()["data"].is_object());
-    let page = spoilt(Accident::WrongShape(Shape::NoPagination)).await.json();
+    assert!(damaged(Accident::WrongShape(Shape::NoData)).await.json().get("data").is_none());
+    assert!(damaged(Accident::WrongShape(Shape::DataObject)).await.json()["data"].is_object());
+    let page = damaged(Accident::WrongShape(Shape::NoPagination)).await.json();
     assert!(page.get("pagination").is_none());
-    let page = spoilt(Accident::WrongShape(Shape::HasNextText)).await.json();
+    let page = damaged(Accident::WrongShape(Shape::HasNextText)).await.json();
     assert_eq!(page["pagination"]["has_next"], "true");
-    let page = spoilt(Accident::WrongShape(Shape::NextWithoutCursor)).await.json();
+    let page = damaged(Accident::WrongShape(Shape::NextWithoutCursor)).await.json();
     assert_eq!(page["pagination"]["next_cursor"], Value::Null);
-    assert!(spoilt(Accident::WrongShape(Shape::Array)).await.json().is_array());
-    assert!(spoilt(Accident::WrongShape(Shape::Empty)).await.body.is_empty());
+    assert!(damaged(Accident::WrongShape(Shape::Array)).await.json().is_array());
+    assert!(damaged(Accident::WrongShape(Shape::Empty)).await.body.is_empty());
     let members = [("view_count", "\"12.3K\""), ("comment_count", "12.0"), ("like_count", "1e40")];
     let members = members.map(|(name, json)| (name.to_owned(), json.to_owned())).to_vec();
-    let text = spoilt(Accident::WrongTypes { row: 2, members }).await;
+    let text = damaged(Accident::WrongTypes { row: 2, members }).await;
     let text = String::from_utf8_lossy(&text.body).into_owned();
     for part in ["\"view_count\":\"12.3K\"", "\"comment_count\":12.0", "\"like_count\":1e40"] {
         assert!(text.contains(part), "{part}");
@@ -142,13 +142,13 @@ async fn shapes_types_and_rows_are_wrong() {
         (BadRow::NoId, |row| row.is_object() && row.get("id").is_none()),
         (BadRow::IdObject, |row| row["id"].is_object()),
     ] {
-        let rows = rows(spoilt(Accident::BadRow { row: 4, what }).await.json());
+        let rows = rows(damaged(Accident::BadRow { row: 4, what }).await.json());
         assert!(test(&rows[4]) && rows[3]["id"].is_string(), "{what:?}");
     }
 }
 
 #[tokio::test]
-async fn the_world_changes_between_two_pages() {
+async fn changes_rows_between_two_pages() {
     let path = "/videos?limit=10&order_by=added_at&order_direction=asc";
     for (mutation, seen, listed) in [
         (Mutation::Insert(3), 63, 63),
@@ -159,13 +159,13 @@ async fn the_world_changes_between_two_pages() {
         (Mutation::MoveAhead, 61, 60),
     ] {
         let bench = bench_with("/videos", Accident::Mutate(mutation)).await;
-        assert_eq!(bench.walk(path).await.len(), seen, "{mutation:?}");
+        assert_eq!(bench.list(path).await.len(), seen, "{mutation:?}");
         assert_eq!(bench.control.count(Kind::Video), listed, "{mutation:?}");
     }
 }
 
 #[tokio::test]
-async fn cursors_refused_answers_withheld_keys_echoed() {
+async fn refuses_cursors_sends_unrequested_304_and_echoes_keys() {
     let bench = bench_with("/videos", Accident::RefuseCursor).await;
     let page = bench.get("/videos?limit=5").await.json();
     let next =
@@ -182,7 +182,7 @@ async fn cursors_refused_answers_withheld_keys_echoed() {
 }
 
 #[tokio::test]
-async fn chaos_is_the_same_for_the_same_seed() {
+async fn chaos_depends_only_on_the_seed() {
     let run = async || {
         let bench = Bench::new(SandboxSettings { chaos: 0.4, ..Default::default() }).await;
         for _ in 0..60 {
@@ -193,12 +193,12 @@ async fn chaos_is_the_same_for_the_same_seed() {
     };
     let (one, again) = (run().await, run().await);
     assert_eq!(one, again);
-    let struck = one.iter().filter(|(_, fault)| fault.is_some()).count();
-    assert!((10..45).contains(&struck), "{struck}");
+    let faults = one.iter().filter(|(_, fault)| fault.is_some()).count();
+    assert!((10..45).contains(&faults), "{faults}");
 }
 
 #[tokio::test]
-async fn the_log_knows_what_was_sent_but_not_the_key() {
+async fn log_holds_requests_but_not_the_key() {
     let bench = Bench::new(SandboxSettings::default()).await;
     let headers = [("If-None-Match", "\"x\""), ("User-Agent", "test/1")];
     bench.send("GET", "/videos?limit=5&platform=tiktok", &headers, "").await;
@@ -217,7 +217,7 @@ async fn the_log_knows_what_was_sent_but_not_the_key() {
 }
 
 #[tokio::test]
-async fn a_stopped_sandbox_refuses_connections() {
+async fn stopped_sandbox_refuses_connections() {
     let bench = Bench::new(SandboxSettings::default()).await;
     let address = bench.sandbox.address();
     bench.sandbox.stop().await;

@@ -1,4 +1,4 @@
-//! A client that sees every byte, and a sandbox on a clock that tests move by hand.
+//! A raw HTTP client, and a sandbox on a manual clock.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,14 +15,14 @@ pub fn start_time() -> DateTime<Utc> {
     DateTime::from_timestamp(1_750_000_000, 0).unwrap()
 }
 
-/// A sandbox with its clock, and a client that sees every byte.
+/// A sandbox with its clock and a raw HTTP client.
 pub struct Bench {
     pub sandbox: Sandbox,
     pub clock: Clock,
     pub control: Control,
 }
 
-/// An answer as it came over the wire.
+/// An HTTP answer.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
@@ -35,13 +35,13 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The members that a 422 complains about.
+    /// The fields named by a 422.
     pub fn fields(&self) -> Vec<String> {
         let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
         errors.iter().filter_map(|e| e["field"].as_str().map(str::to_owned)).collect()
     }
 
-    /// The stable code of a problem.
+    /// The `code` of a problem document.
     pub fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_default().to_owned()
     }
@@ -60,7 +60,7 @@ impl Bench {
         Self { sandbox, clock, control }
     }
 
-    /// Everything the server sends in answer to one request on a fresh connection.
+    /// Sends one request on a new connection. Returns all bytes of the answer.
     pub async fn raw(&self, head: &str, body: &str) -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(self.sandbox.address()).await?;
         let length = body.len();
@@ -102,7 +102,7 @@ impl Bench {
     }
 
     /// Every row of a list, page by page.
-    pub async fn walk(&self, path: &str) -> Vec<Value> {
+    pub async fn list(&self, path: &str) -> Vec<Value> {
         let mut rows = Vec::new();
         let mut cursor: Option<String> = None;
         loop {

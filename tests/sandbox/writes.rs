@@ -1,4 +1,4 @@
-//! Creating, changing, deleting, linking; and what happens when an answer was lost.
+//! Writes: create, change, delete, link; idempotency keys and lost answers.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::client::Bench;
 use crate::support::sandbox::{Accident, Fault, SandboxSettings};
 
 #[tokio::test]
-async fn idempotency_keys_are_remembered_by_one_replica_for_ten_minutes() {
+async fn idempotency_keys_last_ten_minutes_on_one_replica() {
     let bench = Bench::new(SandboxSettings::default()).await;
     bench.control.set_replicas(2);
     let post = async |key: &str| {
@@ -40,7 +40,7 @@ async fn idempotency_keys_are_remembered_by_one_replica_for_ten_minutes() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_was_executed_and_a_reset_before_was_not() {
+async fn only_reset_after_executes_the_write() {
     let bench = Bench::new(SandboxSettings::default()).await;
     for (accident, added) in [(Accident::ResetAfter, 1), (Accident::ResetBefore, 0)] {
         let before = bench.control.count(Kind::Creator);
@@ -55,7 +55,7 @@ async fn a_lost_answer_was_executed_and_a_reset_before_was_not() {
 }
 
 #[tokio::test]
-async fn accounts_are_tracked_once_and_up_to_the_cap() {
+async fn rejects_duplicate_accounts_and_accounts_over_the_cap() {
     let bench = Bench::new(SandboxSettings::default()).await;
     let body = json!({ "platform": "instagram", "username": "@Ada.Bakes", "category": "food",
                        "scrape_interval_hours": 6, "metadata": { "k": "v" } });
@@ -78,7 +78,7 @@ async fn accounts_are_tracked_once_and_up_to_the_cap() {
 }
 
 #[tokio::test]
-async fn a_video_is_one_post_however_it_is_spelled() {
+async fn every_spelling_of_a_post_is_the_same_video() {
     let bench = Bench::new(SandboxSettings::default()).await;
     let body = json!({ "platform": "instagram", "identifier": "https://www.instagram.com/reel/C8abcDEF123/" });
     let created = bench.post("/videos", &body).await;
@@ -108,7 +108,7 @@ async fn a_video_is_one_post_however_it_is_spelled() {
 }
 
 #[tokio::test]
-async fn creators_own_their_accounts_and_pause_them() {
+async fn creators_link_and_pause_their_accounts() {
     let bench = Bench::new(SandboxSettings::default()).await;
     let accounts = bench.control.rows(Kind::Account);
     let free = accounts.iter().find(|row| row["creator_id"].is_null()).unwrap();
@@ -127,7 +127,7 @@ async fn creators_own_their_accounts_and_pause_them() {
     let item = format!("/creators/{creator}");
     let summary = bench.get(&item).await.json()["data"]["accounts_summary"].clone();
     assert_eq!(summary["total"], 1);
-    assert_eq!(bench.walk(&format!("/accounts?creator_id={creator}")).await.len(), 1);
+    assert_eq!(bench.list(&format!("/accounts?creator_id={creator}")).await.len(), 1);
     bench.control.resume(Kind::Account, account);
     let paused = bench.send("PATCH", &item, &[], "{\"is_active\":false}").await;
     assert_eq!(paused.status, 200);

@@ -1,10 +1,10 @@
-//! How good a strategy was: requests spent, scrapes caught and missed, and how stale they were.
+//! Results of a polling strategy: requests, scrapes caught and missed, and staleness.
 
 use std::collections::BTreeMap;
 
 use super::truth::{Seen, Truth};
 
-/// How a strategy fared.
+/// Results of a strategy.
 #[derive(Debug, Clone)]
 pub struct Figures {
     /// Its name.
@@ -13,53 +13,53 @@ pub struct Figures {
     pub requests: u64,
     /// Scrapes that happened.
     pub happened: usize,
-    /// Those that it saw.
+    /// Scrapes that it saw.
     pub caught: usize,
-    /// Those that were overwritten before it saw them.
+    /// Scrapes overwritten before it saw them.
     pub missed: usize,
-    /// Those that it had not seen in the end, but still could.
+    /// Latest scrapes that it had not seen yet.
     pub pending: usize,
-    /// From each scrape that it saw to its seeing it, milliseconds, in order. One that it had not
-    /// seen in the end counts with its age.
+    /// Time from each scrape to the request that saw it, milliseconds, sorted. Pending scrapes count
+    /// with their age.
     pub staleness: Vec<i64>,
-    /// By interval in hours, video by video.
-    pub videos: BTreeMap<i64, Vec<OfVideo>>,
+    /// Results of videos, by interval in hours.
+    pub videos: BTreeMap<i64, Vec<VideoFigures>>,
 }
 
-/// How one video fared.
+/// Results of one video.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct OfVideo {
+pub struct VideoFigures {
     /// Its scrapes that happened.
     pub happened: usize,
     /// Its scrapes that were overwritten unseen.
     pub missed: usize,
     /// The sum of their staleness, milliseconds.
     pub staleness: i64,
-    /// The longest time between two looks that saw something, or since the last, milliseconds.
-    pub dark: i64,
+    /// The longest time between two requests that saw a new scrape, or since the last one, milliseconds.
+    pub gap: i64,
 }
 
-/// How alike the videos of one interval fared.
+/// Fairness among the videos of one interval.
 #[derive(Debug, Clone, Copy)]
-pub struct Evenness {
+pub struct Fairness {
     /// Their interval.
     pub hours: i64,
-    /// How many there are.
+    /// Number of videos.
     pub videos: usize,
-    /// The part missed of all their scrapes.
+    /// Fraction of their scrapes that was missed.
     pub missed: f64,
-    /// The part missed by the unluckiest and by the luckiest of twenty.
+    /// 5th and 95th percentile of the fraction missed by a video.
     pub missed_p05_p95: (f64, f64),
-    /// Mean staleness, milliseconds: of all, and of the luckiest and unluckiest of twenty.
+    /// Mean staleness, milliseconds.
     pub staleness: i64,
-    /// See `staleness`.
+    /// 5th and 95th percentile of the mean staleness of a video, milliseconds.
     pub staleness_p05_p95: (i64, i64),
-    /// The longest that any of them went without news, as a multiple of the interval.
-    pub dark_max: f64,
+    /// The longest time that a video went without a new scrape, as a multiple of the interval.
+    pub gap_max: f64,
 }
 
 impl Figures {
-    /// Holds what was seen against what happened.
+    /// Compares the scrapes seen with those that happened.
     pub fn of(name: &'static str, requests: u64, truth: &Truth, seen: &Seen) -> Self {
         let mut figures = Self {
             name,
@@ -72,16 +72,16 @@ impl Figures {
             videos: BTreeMap::new(),
         };
         for video in &truth.videos {
-            let mut own = OfVideo { happened: video.scrapes.len(), ..OfVideo::default() };
-            let mut looked = truth.begin;
+            let mut own = VideoFigures { happened: video.scrapes.len(), ..VideoFigures::default() };
+            let mut last_seen = truth.begin;
             for (n, at) in video.scrapes.iter().enumerate() {
                 let seen_at = seen.get(&(video.id.clone(), *at)).filter(|seen| **seen <= truth.end);
                 let is_overwritten = n + 1 < video.scrapes.len();
                 match seen_at {
                     Some(seen_at) => {
                         figures.caught += 1;
-                        own.dark = own.dark.max(seen_at - looked);
-                        looked = *seen_at;
+                        own.gap = own.gap.max(seen_at - last_seen);
+                        last_seen = *seen_at;
                     }
                     None if is_overwritten => own.missed += 1,
                     None => figures.pending += 1,
@@ -92,7 +92,7 @@ impl Figures {
                     figures.staleness.push(staleness);
                 }
             }
-            own.dark = own.dark.max(truth.end - looked);
+            own.gap = own.gap.max(truth.end - last_seen);
             figures.happened += own.happened;
             figures.missed += own.missed;
             if video.is_active && video.before.is_some() {
@@ -103,14 +103,14 @@ impl Figures {
         figures
     }
 
-    /// The staleness that so many of a hundred scrapes stay below, seconds.
+    /// A percentile of staleness, seconds.
     pub fn percentile(&self, hundredths: usize) -> i64 {
         percentile(&self.staleness, hundredths) / 1_000
     }
 
-    /// How alike videos of equal interval fared.
-    pub fn evenness(&self) -> Vec<Evenness> {
-        self.videos.iter().map(|(hours, videos)| evenness(*hours, videos)).collect()
+    /// Fairness by interval.
+    pub fn fairness(&self) -> Vec<Fairness> {
+        self.videos.iter().map(|(hours, videos)| fairness(*hours, videos)).collect()
     }
 }
 
@@ -119,7 +119,7 @@ fn percentile<T: Copy + Default>(sorted: &[T], hundredths: usize) -> T {
     sorted.get(at).copied().unwrap_or_default()
 }
 
-fn evenness(hours: i64, videos: &[OfVideo]) -> Evenness {
+fn fairness(hours: i64, videos: &[VideoFigures]) -> Fairness {
     let happened: usize = videos.iter().map(|video| video.happened).sum();
     let missed: usize = videos.iter().map(|video| video.missed).sum();
     let staleness: i64 = videos.iter().map(|video| video.staleness).sum();
@@ -135,19 +135,19 @@ fn evenness(hours: i64, videos: &[OfVideo]) -> Evenness {
         .map(|video| mean(video.staleness, video.happened - video.missed))
         .collect();
     remaining.sort_unstable();
-    Evenness {
+    Fairness {
         hours,
         videos: videos.len(),
         missed: share(missed, happened),
         missed_p05_p95: (percentile(&shares, 5), percentile(&shares, 95)),
         staleness: mean(staleness, happened - missed),
         staleness_p05_p95: (percentile(&remaining, 5), percentile(&remaining, 95)),
-        dark_max: videos.iter().map(|video| video.dark).max().unwrap_or(0) as f64
+        gap_max: videos.iter().map(|video| video.gap).max().unwrap_or(0) as f64
             / (hours * 3_600_000) as f64,
     }
 }
 
-/// Strategies side by side, and what could not be undercut.
+/// A table of strategies and the lower bound of requests.
 pub fn table(truth: &Truth, strategies: &[&Figures]) -> String {
     let bound = truth.lower_bound();
     let mut text = format!(
@@ -174,13 +174,13 @@ pub fn table(truth: &Truth, strategies: &[&Figures]) -> String {
     text
 }
 
-/// Interval by interval.
-pub fn evenness_table(figures: &Figures) -> String {
+/// A table of fairness by interval.
+pub fn fairness_table(figures: &Figures) -> String {
     let mut text = format!(
         "{:>8} {:>7} {:>8} {:>14} {:>10} {:>16} {:>9}\n",
-        "interval", "videos", "missed", "p05..p95", "stale, s", "p05..p95", "dark max"
+        "interval", "videos", "missed", "p05..p95", "stale, s", "p05..p95", "gap max"
     );
-    for even in figures.evenness() {
+    for even in figures.fairness() {
         text += &format!(
             "{:>7}h {:>7} {:>7.1}% {:>6.1}%..{:>5.1}% {:>10} {:>7}..{:>7} {:>8.2}x\n",
             even.hours,
@@ -191,7 +191,7 @@ pub fn evenness_table(figures: &Figures) -> String {
             even.staleness / 1_000,
             even.staleness_p05_p95.0 / 1_000,
             even.staleness_p05_p95.1 / 1_000,
-            even.dark_max,
+            even.gap_max,
         );
     }
     text

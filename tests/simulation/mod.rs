@@ -1,7 +1,7 @@
-//! A simulator for the planner: the real daemon over real HTTP against the sandbox, both on one
-//! simulated clock, so that days pass in seconds; and what became of every scrape that happened.
+//! A simulator for the request planner: the real daemon over real HTTP against the sandbox, both on one
+//! simulated clock, so that days pass in seconds; and which scrapes the daemon caught.
 
-// The test and the bench each use their part of this.
+// Each test and bench uses a part of this module.
 #![allow(dead_code)]
 
 mod figures;
@@ -20,28 +20,28 @@ use rusqlite::Connection;
 use crate::support::sandbox::{Control, SandboxSettings};
 
 #[allow(unused_imports, reason = "the simulations print them, other tests do not")]
-pub use figures::{Figures, evenness_table, table};
+pub use figures::{Figures, fairness_table, table};
 pub use stage::{Stage, begins_at};
 pub use truth::Truth;
 
-/// What is simulated.
+/// Parameters of a simulation.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     /// Videos of the organization.
     pub videos: usize,
-    /// Days that run.
+    /// Simulated days.
     pub days: u32,
-    /// How often videos are scraped, hours; dealt out to them in turn.
+    /// Scrape intervals, hours, assigned to videos in turn.
     pub intervals: Vec<u32>,
     /// `freshness_target`.
     pub freshness: Duration,
     /// Requests per window of the rate limit.
     pub rate_limit: u32,
-    /// The window.
+    /// Length of the window.
     pub rate_window: Duration,
 }
 
-/// A budget that nothing reaches.
+/// A rate limit that is never reached.
 pub const AMPLE: u32 = 10_000_000;
 
 impl Default for Scenario {
@@ -57,37 +57,37 @@ impl Default for Scenario {
     }
 }
 
-/// What came of a simulation.
+/// Results of a simulation.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What really happened in the world.
+    /// What happened in the sandbox.
     pub truth: Truth,
-    /// The daemon's part in it.
+    /// Results of the daemon.
     pub ours: Figures,
-    /// All requests by route, as the server counted them.
+    /// Requests by route, counted by the server.
     pub by_route: BTreeMap<String, u64>,
     /// Answers by status.
     pub by_status: BTreeMap<u16, u64>,
-    /// Passes that the daemon ran.
+    /// Runs of the daemon.
     pub runs: i64,
-    /// The longest that dues waited for each other.
+    /// Longest `batch_delay`.
     pub batch_delay_max: Duration,
-    /// How long the simulation took.
+    /// Real time of the simulation.
     pub took: Duration,
 }
 
-/// Requests beyond those that could not be avoided, at most.
+/// Maximum ratio of requests to the lower bound.
 const BOUND_TIMES_MAX: f64 = 1.5;
-/// With a budget that carries everything, a scrape is known after this many freshness targets: it
-/// may be late, and is then asked for again.
+/// With an ample budget, maximum staleness as a multiple of the freshness target: a scrape may be late
+/// and need another poll.
 const FRESHNESS_TIMES_MAX: i64 = 3;
-/// The part of its scrapes that a video misses, against the mean of its interval.
+/// Maximum difference between the fraction of scrapes that a video misses and the mean of its interval.
 const UNEVEN_MAX: f64 = 0.2;
-/// A round through all pages, in hours, that a video without news may wait beyond its interval.
+/// Maximum time beyond its interval that a video goes without a new scrape, hours.
 const ROUND_HOURS_MAX: f64 = 12.0;
 
 impl Outcome {
-    /// The goals with a budget that carries everything.
+    /// Checks the goals for a budget that covers all polls.
     #[track_caller]
     pub fn check_ample(&self) {
         let (ours, truth) = (&self.ours, &self.truth);
@@ -102,23 +102,26 @@ impl Outcome {
         assert_eq!(self.by_status.keys().filter(|status| **status >= 400).count(), 0);
     }
 
-    /// The goals with one that does not: whoever has the same interval fares alike, and nobody is
-    /// forgotten.
+    /// Checks the goals for a smaller budget: videos of the same interval are treated alike, and none
+    /// starves.
     #[track_caller]
-    pub fn check_pressed(&self) {
+    pub fn check_scarce(&self) {
         assert_eq!(self.by_status.get(&429), None, "the budget was overdrawn");
-        for even in self.ours.evenness() {
+        for even in self.ours.fairness() {
             let (luckiest, unluckiest) = even.missed_p05_p95;
             let hours = even.hours;
             assert!(unluckiest - even.missed <= UNEVEN_MAX, "{hours} h: {even:?}");
             assert!(even.missed - luckiest <= UNEVEN_MAX, "{hours} h: {even:?}");
-            let beyond = (even.dark_max - 1.0) * hours as f64;
-            assert!(beyond <= ROUND_HOURS_MAX, "{hours} h: no news for {beyond:.1} h beyond it");
+            let beyond = (even.gap_max - 1.0) * hours as f64;
+            assert!(
+                beyond <= ROUND_HOURS_MAX,
+                "{hours} h: no new scrape for {beyond:.1} h beyond it"
+            );
         }
     }
 }
 
-/// Lets the days pass.
+/// Runs a simulation.
 pub fn run(scenario: &Scenario) -> Outcome {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -129,7 +132,7 @@ async fn simulate(scenario: &Scenario) -> Outcome {
     let begun = std::time::Instant::now();
     let stage = Stage::set(world(scenario)).await;
     let control = &stage.control;
-    deal_intervals(control, &scenario.intervals);
+    assign_intervals(control, &scenario.intervals);
     let spy = Spy::set(&stage.database());
     let length = Duration::from_secs(u64::from(scenario.days) * 24 * 3_600);
     stage.clock.plan(length, stage.stop());
@@ -151,7 +154,8 @@ async fn simulate(scenario: &Scenario) -> Outcome {
         by_status: counters.by_status,
         runs: spy.number("SELECT max(run_id) FROM run"),
         batch_delay_max: Duration::from_secs(
-            spy.number("SELECT coalesce(max(batch_delay_s), 0) FROM spy_patience").unsigned_abs(),
+            spy.number("SELECT coalesce(max(batch_delay_s), 0) FROM spy_batch_delay")
+                .unsigned_abs(),
         ),
         took: begun.elapsed(),
     }
@@ -169,8 +173,8 @@ fn world(scenario: &Scenario) -> SandboxSettings {
     }
 }
 
-/// The sandbox deals its own intervals; ours go the same way round.
-fn deal_intervals(control: &Control, intervals: &[u32]) {
+/// Assigns intervals in turn, unless they are the sandbox's own.
+fn assign_intervals(control: &Control, intervals: &[u32]) {
     if intervals == Scenario::default().intervals {
         return;
     }
@@ -179,7 +183,7 @@ fn deal_intervals(control: &Control, intervals: &[u32]) {
     }
 }
 
-/// Notes when each scrape came into the history: at the start of the request that showed it.
+/// Records the start of the request that added each scrape to the history.
 struct Spy(Connection);
 
 impl Spy {
@@ -188,14 +192,14 @@ impl Spy {
         db.execute_batch(
             "CREATE TABLE spy (video INTEGER, at_s INTEGER, at_ns INTEGER, seen_at INTEGER);
              CREATE INDEX spy_unstamped ON spy (video) WHERE seen_at IS NULL;
-             CREATE TABLE spy_patience (batch_delay_s INTEGER PRIMARY KEY);
+             CREATE TABLE spy_batch_delay (batch_delay_s INTEGER PRIMARY KEY);
              CREATE TRIGGER spy_scrape AFTER INSERT ON video_scrape
              BEGIN INSERT INTO spy VALUES (new.video, new.at_s, new.at_ns, NULL); END;
-             -- The stamp of a request is kept in the transaction that writes its answer.
+             -- A request's stamp is stored in the transaction that writes its answer.
              CREATE TRIGGER spy_stamp AFTER UPDATE OF last_stamp ON instance
              BEGIN UPDATE spy SET seen_at = new.last_stamp WHERE seen_at IS NULL; END;
-             CREATE TRIGGER spy_patience AFTER UPDATE OF batch_delay_s ON instance
-             BEGIN INSERT OR IGNORE INTO spy_patience VALUES (new.batch_delay_s); END;",
+             CREATE TRIGGER spy_batch_delay AFTER UPDATE OF batch_delay_s ON instance
+             BEGIN INSERT OR IGNORE INTO spy_batch_delay VALUES (new.batch_delay_s); END;",
         )
         .unwrap();
         Self(db)
@@ -205,7 +209,7 @@ impl Spy {
         self.0.query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
-    /// By video and scrape, both in milliseconds: when it was seen.
+    /// When each scrape of a video was seen; all times in milliseconds.
     fn seen(&self) -> BTreeMap<(String, i64), i64> {
         let sql = "SELECT v.id, s.at_s * 1000 + s.at_ns / 1000000, s.seen_at / 1000
                    FROM spy AS s JOIN video AS v ON v.row_id = s.video";

@@ -1,5 +1,4 @@
-//! How tests in one process reach the sandbox, and what their passes go by: the settings as they are by
-//! default.
+//! The API client and the default sync settings of tests that run in one process with the sandbox.
 
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use creatormirror::model::settings::{ApiSettings, RemovalCeiling};
 use creatormirror::schedule::FullSyncSchedule;
 use creatormirror::sync::SyncSettings;
 
-/// A client with the key that the sandbox lets in.
+/// A client with the key that the sandbox accepts.
 pub fn client(base_url: &str, clock: &Clock) -> Client {
     let settings = ApiSettings {
         base_url: base_url.parse().unwrap(),

@@ -1,5 +1,5 @@
-//! The real daemon and the sandbox in one process, over real HTTP, both on one simulated clock. What
-//! happens to them on the way is planned on that clock.
+//! The real daemon and the sandbox in one process, over real HTTP, both on one simulated clock. Events
+//! are planned on that clock.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,23 +23,23 @@ use tokio::sync::mpsc;
 use super::settings::{client, sync_settings};
 use crate::support::sandbox::{self, Control, Sandbox, SandboxSettings};
 
-/// When every simulation begins: a Monday noon.
+/// Start of every simulation: a Monday noon.
 pub fn begins_at() -> DateTime<Utc> {
     DateTime::from_timestamp(1_772_452_800, 0).unwrap()
 }
 
-/// What somebody else writes down while the daemon lives.
+/// Values that are recorded while the daemon runs.
 pub type Noted<T> = Arc<Mutex<Vec<T>>>;
 
-/// A sandbox, an empty mirror, and a clock that both live by.
+/// A sandbox, an empty mirror, and their clock.
 pub struct Stage {
     pub clock: Clock,
     pub control: Control,
-    /// Where the daemon finds the API.
+    /// The base URL of the API for the daemon.
     pub base_url: String,
-    /// What the daemon said of itself, and when by the clock.
+    /// Status texts of the daemon, with their time.
     pub said: Noted<(DateTime<Utc>, String)>,
-    /// The requests that the daemon sent, answered or not: when, since boot, and the status.
+    /// Requests of the daemon: time since boot, and the status if answered.
     pub sent: Noted<(Duration, Option<u16>)>,
     sandbox: Sandbox,
     signals: (mpsc::Sender<Signal>, Mutex<Option<mpsc::Receiver<Signal>>>),
@@ -47,7 +47,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Sets everything up. The database is there, and has its schema.
+    /// Starts the sandbox and creates the database with its schema.
     pub async fn set(world: SandboxSettings) -> Self {
         let clock = Clock::simulated(begins_at());
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -67,28 +67,28 @@ impl Stage {
         stage
     }
 
-    /// Where the mirror is.
+    /// The path of the mirror.
     pub fn database(&self) -> PathBuf {
         self.folder.path().join("mirror.db")
     }
 
-    /// Where the sandbox listens.
+    /// The sandbox's address.
     pub fn address(&self) -> SocketAddr {
         self.sandbox.address()
     }
 
-    /// A deed that calls the daemon to end.
+    /// A function that sends SIGTERM to the daemon.
     pub fn stop(&self) -> impl FnOnce() + Send + 'static {
         let sender = self.signals.0.clone();
         move || sender.try_send(Signal::Terminate).unwrap()
     }
 
-    /// Lets the daemon run until it is called to end. It has to go well.
+    /// Runs the daemon until it is stopped; panics on an error.
     pub async fn live(&self, settings: DaemonSettings) {
         self.run(settings).await.unwrap();
     }
 
-    /// Lets the daemon run to its end, whatever that is.
+    /// Runs the daemon until it exits.
     pub async fn run(&self, settings: DaemonSettings) -> Result<(), RunError> {
         let database = Database::open(&self.database(), IfMissing::Refuse).unwrap();
         let heartbeat = Heartbeat::new(self.clock.clone());
@@ -114,9 +114,9 @@ impl Stage {
 
     fn hooks(&self, heartbeat: Heartbeat, settings: DaemonSettings) -> DaemonHooks {
         let (said, clock) = (Arc::clone(&self.said), self.clock.clone());
-        let notify = move |news: &ServiceState| {
-            tracing::debug!(?news, now = %clock.now(), "news");
-            if let ServiceState::Status(text) = news {
+        let notify = move |state: &ServiceState| {
+            tracing::debug!(?state, now = %clock.now(), "service state");
+            if let ServiceState::Status(text) = state {
                 said.lock().unwrap().push((clock.now(), text.clone()));
             }
         };
@@ -135,7 +135,7 @@ impl Stage {
             notify: Box::new(notify),
             on_run: Box::new(|_, _| ()),
             reload: Box::new(reload),
-            // Whatever stops a run here may pass.
+            // Every error here is temporary.
             answer: Box::new(move |report| ended(if report.run_error.is_none() { 0 } else { 75 })),
             answer_backfill: Box::new(move |_| ended(0)),
             heartbeat,
@@ -143,7 +143,7 @@ impl Stage {
     }
 }
 
-/// The daemon's settings, as they are by default.
+/// The daemon's default settings.
 pub fn settings(freshness: Duration) -> DaemonSettings {
     let full_sync = |kind| match kind {
         Kind::Account | Kind::Creator | Kind::Overview => "@hourly",

@@ -1,4 +1,4 @@
-//! What really happened, what it costs at least to see it, and what simpler strategies make of it.
+//! The scrapes that happened, the lower bound of requests that see them, and simpler strategies.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -10,48 +10,48 @@ use creatormirror::model::Kind;
 use super::figures::Figures;
 use crate::support::sandbox::Control;
 
-/// Rows of a page, as the API has it at most.
+/// Maximum rows of a page of the API.
 const PAGE_ROWS: usize = 200;
-/// A script that gets what is due allows the scrape this much to show.
+/// How long after the expected scrape a simple script requests a video, milliseconds.
 const MARGIN_MS: i64 = 30_000;
 
-/// A video and its scrapes in the time simulated, Unix milliseconds.
+/// A video and its scrapes during the simulation, Unix milliseconds.
 #[derive(Debug, Clone)]
 pub struct Video {
     /// The API's id.
     pub id: String,
-    /// The page it stands on.
+    /// Its page in the list.
     pub page: usize,
-    /// Between two scrapes.
+    /// Time between two scrapes.
     pub interval_ms: i64,
-    /// Whether it is scraped at all.
+    /// Whether it is scraped.
     pub is_active: bool,
     /// The last scrape before the simulation began.
     pub before: Option<i64>,
-    /// Those that happened in it.
+    /// The scrapes during the simulation.
     pub scrapes: Vec<i64>,
 }
 
-/// Everything that happened.
+/// All scrapes of a simulation.
 #[derive(Debug)]
 pub struct Truth {
     /// The videos, in the order of their list.
     pub videos: Vec<Video>,
     /// Pages of the list.
     pub pages: usize,
-    /// When the simulation began and ended, Unix milliseconds.
+    /// Start of the simulation, Unix milliseconds.
     pub begin: i64,
-    /// See `begin`.
+    /// End of the simulation, Unix milliseconds.
     pub end: i64,
     /// `freshness_target` in milliseconds.
     pub freshness: i64,
 }
 
-/// When each scrape came to be known, by video and scrape.
+/// When each scrape was seen, by video and scrape.
 pub type Seen = BTreeMap<(String, i64), i64>;
 
 impl Truth {
-    /// Asks the sandbox what happened.
+    /// Reads the scrapes from the sandbox.
     pub fn read(
         control: &Control,
         begin: DateTime<Utc>,
@@ -84,13 +84,13 @@ impl Truth {
         }
     }
 
-    /// Days that passed.
+    /// Simulated days.
     pub fn days(&self) -> i64 {
         (self.end - self.begin) / 86_400_000
     }
 
-    /// The least requests that could show every scrape within the freshness target of its happening,
-    /// for somebody who knew in advance when all of them happen.
+    /// The least number of requests that see every scrape within the freshness target, given all scrape
+    /// times in advance.
     ///
     /// For each page the least number of instants that stab every interval
     /// `[scrape, scrape + freshness]` ending within the simulation (earliest deadline first, which is
@@ -118,8 +118,8 @@ impl Truth {
         polls + self.pages as u64 * (self.days().unsigned_abs() + 1)
     }
 
-    /// A script that gets every video when it is due, and again a freshness target later if nothing
-    /// has moved: the most overdue first, no more than `per_hour` requests, evenly spread.
+    /// A script that gets every video when it is due, and again a freshness target later if nothing has
+    /// changed: the most overdue first, at most `per_hour` requests, evenly spread.
     pub fn get_per_due(&self, per_hour: Option<f64>) -> Figures {
         let service_ms = per_hour.map_or(0, |budget| (3_600_000.0 / budget) as i64);
         let due = |video: &Video, last: i64| last + video.interval_ms + MARGIN_MS;
@@ -128,7 +128,7 @@ impl Truth {
             .filter_map(|n| Some(Reverse((due(&self.videos[n], self.videos[n].before?), n))))
             .collect();
         let mut known: Vec<_> = self.videos.iter().map(|video| video.before).collect();
-        // The videos have to be known before they can be got.
+        // The first listing of the videos.
         let mut requests = self.pages as u64;
         let (mut free, mut seen) = (self.begin, Seen::new());
         while let Some(Reverse((due_at, n))) = queue.pop() {
@@ -153,8 +153,8 @@ impl Truth {
         Figures::of("a get per due video", requests, self, &seen)
     }
 
-    /// A script that listings the whole list once per freshness target, or as often as `per_hour`
-    /// requests allow.
+    /// A script that reads the whole list once per freshness target, or as often as `per_hour` requests
+    /// allow.
     pub fn listings(&self, per_hour: Option<f64>) -> Figures {
         let affordable =
             per_hour.map_or(0, |budget| (3_600_000.0 * self.pages as f64 / budget) as i64);

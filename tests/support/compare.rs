@@ -1,4 +1,4 @@
-//! Holds the mirror against the truth, column by column, knowing nothing of how the product decodes.
+//! Compares the mirror with the sandbox's data, column by column, without the product's decoder.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::Bed;
 
 const OWN_COLUMNS: [&str; 4] = ["extra", "first_mirrored_at", "mirrored_at", "removed_at"];
-/// Columns that are spread out of a creator's `accounts_summary`.
+/// Columns that come from a creator's `accounts_summary`.
 const SUMMARY: [(&str, &str); 3] = [
     ("accounts_total", "total"),
     ("accounts_by_platform", "platforms"),
@@ -28,21 +28,21 @@ const COUNTS: [&str; 9] = [
     "play_count",
     "saved_count",
 ];
-/// Differences shown before the rest is only counted.
+/// Differences shown; the rest is counted.
 const SHOWN_MAX: usize = 8;
 
 type MirrorRow = BTreeMap<String, Sql>;
 
 impl Bed {
-    /// Insists that the mirror is the truth: every row and column of the four lists, the scrape that
-    /// each row shows, and the latest figures of the overview.
+    /// Asserts that the mirror equals the sandbox: every row and column of the four lists, the scrape that
+    /// each row shows, and the latest overview.
     #[track_caller]
     pub fn compare(&self) {
         self.compare_lists();
         self.compare_overview();
     }
 
-    /// The same without the overview, which changes at midnight.
+    /// As `compare`, without the overview, which changes at midnight.
     #[track_caller]
     pub fn compare_lists(&self) {
         for kind in Kind::LISTS {
@@ -50,7 +50,7 @@ impl Bed {
         }
     }
 
-    /// The same for one list.
+    /// As `compare`, for one list.
     #[track_caller]
     pub fn compare_kind(&self, kind: Kind) {
         let db = self.db();
@@ -81,10 +81,10 @@ impl Bed {
         assert!(wrong.is_empty(), "{count} differences of {kind}: {wrong:#?}");
     }
 
-    /// Insists that every scrape in the history of `kind` has happened, and with these views unless the counts of
-    /// the resource were `revised` after it. Returns how many are held.
+    /// Asserts that every scrape in the history of `kind` happened, with the same views unless the
+    /// resource's counts were `revised` later. Returns the number of scrapes in the history.
     #[track_caller]
-    pub fn scrapes_held(&self, kind: Kind, revised: &BTreeSet<String>) -> usize {
+    pub fn check_scrapes(&self, kind: Kind, revised: &BTreeSet<String>) -> usize {
         let id = match kind {
             Kind::AccountVideo => "platform || ':' || account_video_id".to_owned(),
             _ => format!("{}_id", kind.name()),
@@ -127,7 +127,7 @@ impl Bed {
     }
 }
 
-/// What tells a row from the others of its kind, in the form in which the sandbox names it.
+/// The id of a row, as the sandbox names it: `platform:id` for account videos.
 pub fn truth_key(kind: Kind, row: &Value) -> String {
     let id = match &row["id"] {
         Value::String(id) => id.clone(),
@@ -142,7 +142,7 @@ pub fn truth_key(kind: Kind, row: &Value) -> String {
 fn text(value: &Sql) -> &str {
     match value {
         Sql::Text(text) => text,
-        other => panic!("{other:?} is no text"),
+        other => panic!("{other:?} is not text"),
     }
 }
 
@@ -171,7 +171,7 @@ fn mirror_rows(db: &Connection, kind: Kind) -> BTreeMap<String, MirrorRow> {
     let count = rows.len();
     let keyed: BTreeMap<_, _> =
         rows.into_iter().map(|row| (mirror_key(kind, &row, "id"), row)).collect();
-    assert_eq!(keyed.len(), count, "{kind} holds a row twice");
+    assert_eq!(keyed.len(), count, "a {kind} is listed twice");
     keyed
 }
 
@@ -186,12 +186,12 @@ fn history(db: &Connection, kind: Kind) -> BTreeMap<(String, DateTime<Utc>), Mir
         .into_iter()
         .map(|row| ((mirror_key(kind, &row, &id), instant(text(&row["scraped_at"])).unwrap()), row))
         .collect();
-    assert_eq!(keyed.len(), count, "{kind} history holds a scrape twice");
+    assert_eq!(keyed.len(), count, "the {kind} history has a scrape twice");
     keyed
 }
 
-/// Compares a row column by column; the columns are those that the view has.
-fn differences(kind: Kind, row: &MirrorRow, truth: &Value, tell: &mut dyn FnMut(String)) {
+/// Compares a row in all columns of its view.
+fn differences(kind: Kind, row: &MirrorRow, truth: &Value, report: &mut dyn FnMut(String)) {
     let truth = truth.as_object().unwrap();
     let mut unplaced: Map<String, Value> = truth.clone();
     for (name, mirrored) in row.iter().filter(|(name, _)| !OWN_COLUMNS.contains(&name.as_str())) {
@@ -204,13 +204,13 @@ fn differences(kind: Kind, row: &MirrorRow, truth: &Value, tell: &mut dyn FnMut(
         let given = given.unwrap_or(&Value::Null);
         if !has_documented_type(kind, name, given) {
             if *mirrored != Sql::Null {
-                tell(format!("{name} is {mirrored:?} although {given} is of the wrong type"));
+                report(format!("{name} is {mirrored:?} although {given} is of the wrong type"));
             }
             continue;
         }
         unplaced.remove(member.map_or(name.as_str(), |_| "accounts_summary"));
         if !is_same(name, mirrored, given) {
-            tell(format!("{name} is {mirrored:?}, not {given}"));
+            report(format!("{name} is {mirrored:?}, not {given}"));
         }
     }
     let extra = match &row["extra"] {
@@ -218,19 +218,19 @@ fn differences(kind: Kind, row: &MirrorRow, truth: &Value, tell: &mut dyn FnMut(
         kept => serde_json::from_str(text(kept)).unwrap(),
     };
     if extra != unplaced {
-        tell(format!("extra is {extra:?}, not {unplaced:?}"));
+        report(format!("extra is {extra:?}, not {unplaced:?}"));
     }
     let (first, last) = (&row["first_mirrored_at"], &row["mirrored_at"]);
     match (instant(text(first)), instant(text(last))) {
         (Some(first), Some(last)) if first <= last => {}
-        _ => tell(format!("mirrored from {first:?} to {last:?}")),
+        _ => report(format!("mirrored from {first:?} to {last:?}")),
     }
     if row["removed_at"] != Sql::Null {
-        tell("is marked removed".to_owned());
+        report("is marked removed".to_owned());
     }
 }
 
-/// The row's scrape as shown must be in history with the counts as shown.
+/// The scrape that the row shows must be in the history with the same counts.
 fn scrape_difference(
     history: &BTreeMap<(String, DateTime<Utc>), MirrorRow>,
     key: &str,
@@ -252,12 +252,12 @@ fn scrape_difference(
     None
 }
 
-/// Whether a member has the type that the API documents for its column, told from the name.
+/// Whether a member has the JSON type that the API documents, derived from the column's name.
 fn has_documented_type(kind: Kind, column: &str, given: &Value) -> bool {
     if given.is_null() {
         return true;
     }
-    let ends = |endings: &[&str]| endings.iter().any(|kind_outcome| column.ends_with(kind_outcome));
+    let ends = |endings: &[&str]| endings.iter().any(|ending| column.ends_with(ending));
     if column == "id" {
         given.is_string() || kind == Kind::AccountVideo
     } else if column.starts_with("is_") {
@@ -306,7 +306,7 @@ fn is_same(column: &str, mirrored: &Sql, given: &Value) -> bool {
     }
 }
 
-/// A whole number, also when it is written with a fraction of zeros.
+/// An integer, also if written with a zero fraction (`12.0`).
 fn whole(given: &Value) -> Option<i64> {
     let as_float = || given.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < 9e15);
     given.as_i64().or_else(|| as_float().filter(|_| given.is_f64()).map(|number| number as i64))

@@ -1,4 +1,4 @@
-//! A mirror with a history: a small organization, read every few hours of a week that ends now.
+//! A mirror with a history: a small organization, mirrored every nine hours of a week that ends now.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use serde_json::json;
 use super::{Bed, calm};
 use crate::support::sandbox::{Platform, SandboxSettings};
 
-/// How often the organization is read. More often than most of it is scraped, and less often than some,
-/// so that there are gaps.
+/// Time between two runs. Shorter than most scrape intervals and longer than some, so that there are
+/// gaps.
 const STEP: Duration = Duration::from_secs(9 * 3_600);
-/// Steps to the end of the week.
+/// Runs in the week.
 const STEPS: i32 = 19;
 
-/// The bed, and when its week ended. Something of everything has happened there: a video was deleted,
-/// another is no longer shown, some are late, an account has no posts, and a write was refused.
+/// Returns the test bed and the last instant of its week. A video was deleted, another is unavailable, some are
+/// overdue, an account has no posts, and a write was refused.
 pub fn lived() -> (Bed, DateTime<Utc>) {
     let now = Clock::System.now();
     let clock = Clock::manual(now - TimeDelta::from_std(STEP * STEPS.unsigned_abs()).unwrap());
@@ -43,7 +43,7 @@ pub fn lived() -> (Bed, DateTime<Utc>) {
         }
     }
     bed.control.add_account(Platform::Tiktok, "silent.one");
-    // Some are to be scraped every hour from now on, and have not been.
+    // Six videos become overdue.
     for id in bed.control.ids(Kind::Video).iter().skip(2).take(6) {
         bed.control.set_member(Kind::Video, id, "scrape_interval_hours", &json!(1));
     }

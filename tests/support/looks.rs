@@ -1,4 +1,4 @@
-//! Ways to look: at the database through a reader's eyes, and at the requests that were made.
+//! Queries on the database, as a reader would make them, and on the request log.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::Bed;
 use crate::support::sandbox::Entry;
 
-/// The tables that hold what was mirrored; a confirmation alone leaves every one of them alone.
+/// The tables of mirrored rows. A confirmation (304) changes none of them.
 pub const CONTENT: [&str; 7] = [
     "account",
     "creator",
@@ -21,14 +21,14 @@ pub const CONTENT: [&str; 7] = [
 ];
 
 impl Bed {
-    /// The mirror, to be read by anybody.
+    /// A read-only connection to the mirror.
     pub fn db(&self) -> Connection {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
         let address = format!("file:{}?mode=ro", self.database().display());
         Connection::open_with_flags(address, flags).unwrap()
     }
 
-    /// The mirror, to be tampered with.
+    /// A connection that may write to the mirror.
     pub fn db_to_write(&self) -> Connection {
         Connection::open(self.database()).unwrap()
     }
@@ -52,7 +52,7 @@ impl Bed {
         text.unwrap_or_default()
     }
 
-    /// What the latest pass says of a kind in `sync_log`.
+    /// The row of the latest run for a kind in `sync_log`.
     #[track_caller]
     pub fn last_kind_run(&self, kind: Kind) -> BTreeMap<String, Sql> {
         let sql = format!(
@@ -68,7 +68,7 @@ impl Bed {
         statement.query_row([], read).unwrap()
     }
 
-    /// One number of the latest pass for a kind.
+    /// A number of the latest run for a kind.
     #[track_caller]
     pub fn last_number(&self, kind: Kind, column: &str) -> i64 {
         match self.last_kind_run(kind).get(column) {
@@ -77,7 +77,7 @@ impl Bed {
         }
     }
 
-    /// The outcome of the latest pass for a kind.
+    /// The outcome of the latest run for a kind.
     #[track_caller]
     pub fn last_outcome(&self, kind: Kind) -> String {
         match self.last_kind_run(kind).remove("outcome") {
@@ -86,7 +86,7 @@ impl Bed {
         }
     }
 
-    /// Every row of the tables that hold what was mirrored.
+    /// Every row of the tables of mirrored rows.
     pub fn content(&self) -> BTreeMap<&'static str, Vec<Vec<Sql>>> {
         let db = self.db();
         CONTENT
@@ -110,24 +110,24 @@ impl Bed {
         self.log().into_iter().filter(|entry| entry.path == path).collect()
     }
 
-    /// The requests received, each as one line, and then forgotten.
+    /// The requests received, each as one line. Clears the log.
     pub fn take_requests(&self) -> Vec<String> {
         let lines = self.log().iter().map(line).collect();
         self.control.clear_log();
         lines
     }
 
-    /// How many requests a listing over all rows of a kind takes.
+    /// Pages of a complete listing of a kind.
     pub fn pages(&self, kind: Kind) -> usize {
         self.control.count(kind).div_ceil(200).max(1)
     }
 
-    /// How many rows of a kind are marked removed.
+    /// Rows of a kind that are marked removed.
     pub fn removed(&self, kind: Kind) -> i64 {
         self.number(&format!("SELECT count(*) FROM {} WHERE removed_at IS NOT NULL", kind.name()))
     }
 
-    /// How many rows of a kind carry any sign of removal.
+    /// Rows of a kind that a listing or a 404 has reported absent.
     pub fn suspected(&self, kind: Kind) -> i64 {
         self.number(&format!(
             "SELECT count(*) FROM {} WHERE absent_listing IS NOT NULL OR not_found_at IS NOT NULL",
@@ -135,7 +135,7 @@ impl Bed {
         ))
     }
 
-    /// Insists on a sound database file.
+    /// Asserts the integrity of the database file.
     #[track_caller]
     pub fn is_sound(&self) {
         assert_eq!(self.text("PRAGMA integrity_check"), "ok");

@@ -1,4 +1,4 @@
-//! A way to the sandbox on which a test changes what comes back.
+//! A proxy to the sandbox that lets a test rewrite answers.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,27 +6,27 @@ use std::sync::{Arc, Mutex};
 
 use super::{Bed, KEY};
 
-/// An answer on its way.
+/// An answer that the proxy forwards.
 pub struct Reply {
     pub status: u16,
-    /// Lines of its head without the status line, each ended.
+    /// Header lines without the status line, each with its line end.
     pub headers: String,
     pub body: Vec<u8>,
 }
 
 impl Reply {
-    /// The body as text that is to be replaced.
+    /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
-    /// Replaces the first occurrence; there has to be one.
+    /// Replaces the first occurrence of a text; panics without one.
     pub fn replace(&mut self, from: &str, to: &[u8]) {
         let at = self.text().find(from).unwrap_or_else(|| panic!("no {from} in {}", self.text()));
         self.body.splice(at..at + from.len(), to.iter().copied());
     }
 
-    /// A problem document instead.
+    /// Replaces the answer by a problem document.
     pub fn fail(&mut self, status: u16, code: &str) {
         self.status = status;
         self.headers = "content-type: application/problem+json\r\n".to_owned();
@@ -37,43 +37,44 @@ impl Reply {
     }
 }
 
-/// A port that leads to a bed's sandbox.
+/// A port that forwards GET requests to a sandbox.
 pub struct Meddler {
-    asked: Arc<Mutex<Vec<String>>>,
+    paths: Arc<Mutex<Vec<String>>>,
 }
 
-type Meddle = dyn Fn(&str, &mut Reply) + Send + Sync;
+type Rewrite = dyn Fn(&str, &mut Reply) + Send + Sync;
 
 impl Meddler {
-    /// Leads to the bed's sandbox; the bed's runs go over it from now on. Of every answer to a GET,
-    /// `meddle` is told the path and query that was asked for, below the base.
-    pub fn on(bed: &mut Bed, meddle: impl Fn(&str, &mut Reply) + Send + Sync + 'static) -> Self {
+    /// Puts the proxy before the bed's sandbox. `rewrite` gets each answer with the path and query of its
+    /// request, below the base.
+    pub fn on(bed: &mut Bed, rewrite: impl Fn(&str, &mut Reply) + Send + Sync + 'static) -> Self {
         let target = bed.address();
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         bed.base_url = format!("http://{}/v2", listener.local_addr().unwrap());
-        let asked = Arc::<Mutex<Vec<String>>>::default();
-        let (sink, meddle): (_, Arc<Meddle>) = (Arc::clone(&asked), Arc::new(meddle));
+        let paths = Arc::<Mutex<Vec<String>>>::default();
+        let (sink, rewrite): (_, Arc<Rewrite>) = (Arc::clone(&paths), Arc::new(rewrite));
         std::thread::spawn(move || {
             for near in listener.incoming() {
-                let (near, sink, meddle) = (near.unwrap(), Arc::clone(&sink), Arc::clone(&meddle));
-                // A client that goes away in the middle is no concern of a test.
-                std::thread::spawn(move || serve(near, target, &sink, &*meddle));
+                let (near, sink, rewrite) =
+                    (near.unwrap(), Arc::clone(&sink), Arc::clone(&rewrite));
+                // A client that disconnects early does not fail the test.
+                std::thread::spawn(move || serve(near, target, &sink, &*rewrite));
             }
         });
-        Self { asked }
+        Self { paths }
     }
 
-    /// The paths and queries asked for since this was asked last.
-    pub fn take_asked(&self) -> Vec<String> {
-        std::mem::take(&mut self.asked.lock().unwrap())
+    /// The paths and queries requested since the last call.
+    pub fn take_paths(&self) -> Vec<String> {
+        std::mem::take(&mut self.paths.lock().unwrap())
     }
 }
 
 fn serve(
     mut near: TcpStream,
     target: SocketAddr,
-    asked: &Mutex<Vec<String>>,
-    meddle: &Meddle,
+    paths: &Mutex<Vec<String>>,
+    rewrite: &Rewrite,
 ) -> Option<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -83,7 +84,7 @@ fn serve(
     }
     let head = String::from_utf8(head).ok()?;
     let path = head.split(' ').nth(1)?.strip_prefix("/v2")?.to_owned();
-    asked.lock().unwrap().push(path.clone());
+    paths.lock().unwrap().push(path.clone());
     let mut far = TcpStream::connect(target).ok()?;
     let etag = head.lines().find(|line| line.to_lowercase().starts_with("if-none-match"));
     let etag = etag.map(|line| format!("{line}\r\n")).unwrap_or_default();
@@ -110,7 +111,7 @@ fn serve(
         .map(|line| format!("{line}\r\n"))
         .collect();
     let mut reply = Reply { status, headers, body };
-    meddle(&path, &mut reply);
+    rewrite(&path, &mut reply);
     let Reply { status, headers, body } = reply;
     write!(
         near,

@@ -1,7 +1,7 @@
-//! What the tests of the real binary stand on: a sandbox over real sockets, a folder for a real
-//! database, a clean environment to run the binary in, and ways to look at what came of it.
+//! Support for tests of the real binary: a sandbox over real sockets, a folder for the database, a clean
+//! environment for the binary, and queries on the results.
 
-// Every test file is a program of its own and uses its part of this.
+// Each test binary uses a part of this module.
 #![allow(dead_code)]
 
 pub mod compare;
@@ -30,19 +30,19 @@ use tokio::runtime::Runtime;
 
 /// The program under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_creatormirror");
-/// The key that the sandbox lets in.
+/// The API key that the sandbox accepts.
 pub const KEY: &str = "sandbox-key";
-/// Far more than any run here takes; one that hangs is killed and fails its test.
+/// Longer than any run takes; a run that hangs is killed and fails its test.
 pub const TIMEOUT: Duration = Duration::from_secs(150);
-/// A minute that no test lives to see, so that no full sync comes in between by chance.
+/// A schedule so rare that no full sync becomes due by chance.
 const NEVER: &str = "0 0 29 2 *";
 
-/// A sandbox and a place for a mirror of it.
+/// A sandbox and a folder for its mirror.
 pub struct Bed {
     pub control: Control,
     pub clock: Clock,
     pub base_url: String,
-    /// Environment variables of the binary, beside the few that all runs have.
+    /// Additional environment variables of the binary.
     pub variables: Vec<(String, String)>,
     sandbox: Option<Sandbox>,
     runtime: Runtime,
@@ -50,24 +50,23 @@ pub struct Bed {
     output: TempDir,
 }
 
-/// Settings of a small organization whose rate limit is out of reach.
+/// Settings of a small organization with a rate limit that is never reached.
 pub fn calm() -> SandboxSettings {
     SandboxSettings { rate_limit: 1_000_000, ..SandboxSettings::default() }
 }
 
-/// The time at which frozen beds stand: long ago, so that to the binary every video is late.
+/// The time of the frozen sandbox: long ago, so that for the binary every video is overdue.
 pub fn frozen_at() -> DateTime<Utc> {
     "2024-03-04T12:00:00Z".parse().unwrap()
 }
 
 impl Bed {
-    /// A bed whose sandbox stands still in time, so that nothing changes but what a test changes.
+    /// A sandbox whose clock stands still, so that only the test changes data.
     pub fn frozen(settings: SandboxSettings) -> Self {
         Self::new(settings, Clock::manual(frozen_at()))
     }
 
-    /// A bed whose sandbox lives in real time, for rate limits. Nothing is scraped any more, so that
-    /// its rows stand still all the same.
+    /// A sandbox in real time, for rate limits. Nothing is scraped, so that its rows do not change.
     pub fn live(settings: SandboxSettings) -> Self {
         let bed = Self::new(settings, Clock::System);
         for kind in [Kind::Account, Kind::Video] {
@@ -78,7 +77,7 @@ impl Bed {
         bed
     }
 
-    /// A bed whose sandbox lives by this clock.
+    /// A sandbox on this clock.
     pub fn new(settings: SandboxSettings, clock: Clock) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -99,19 +98,19 @@ impl Bed {
         }
     }
 
-    /// The id of one resource that the sandbox lists, picked by chance.
+    /// A random id of the resources that the sandbox lists.
     pub fn any_id(&self, kind: Kind, random: &mut impl RngExt) -> String {
         let mut ids = self.control.ids(kind);
         ids.swap_remove(random.random_range(0..ids.len()))
     }
 
-    /// Sets an environment variable of the runs to come; an earlier value of it is forgotten.
+    /// Sets an environment variable for later runs; replaces an earlier value.
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// The folder of the database and of nothing else.
+    /// The folder of the database; no other files are in it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -121,12 +120,12 @@ impl Bed {
         self.folder.path().join("mirror.db")
     }
 
-    /// Where the sandbox listens.
+    /// The sandbox's address.
     pub fn address(&self) -> SocketAddr {
         self.sandbox.as_ref().unwrap().address()
     }
 
-    /// Switches the server off: from now on connections are refused.
+    /// Stops the server; later connections are refused.
     pub fn stop_server(&mut self) {
         let sandbox = self.sandbox.take().unwrap();
         self.runtime.block_on(sandbox.stop());
@@ -137,12 +136,12 @@ impl Bed {
         self.command_of(Path::new(BINARY), arguments)
     }
 
-    /// The same with the binary at another place.
+    /// As `command`, with another path of the binary.
     pub fn command_of(&self, binary: &Path, arguments: &[&str]) -> Command {
         self.command_on(binary, &self.database(), arguments)
     }
 
-    /// The same with another database.
+    /// As `command_of`, with another database.
     pub fn command_on(&self, binary: &Path, database: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary);
         command
@@ -161,7 +160,7 @@ impl Bed {
         command
     }
 
-    /// Starts a command, its output caught.
+    /// Starts a command and captures its output.
     pub fn start(&self, mut command: Command) -> Running {
         let file = |name: &str| {
             let (file, path) = tempfile::Builder::new()
@@ -182,17 +181,17 @@ impl Bed {
         self.start(self.command(&[&["sync"], arguments].concat()))
     }
 
-    /// Runs `sync` with these arguments to its end.
+    /// Runs `sync` with these arguments and waits for its exit.
     pub fn sync(&self, arguments: &[&str]) -> Run {
         self.start_sync(arguments).wait()
     }
 
-    /// Runs `sync` and insists on exit code 0.
+    /// Runs `sync` and asserts exit code 0.
     pub fn sync_well(&self, arguments: &[&str]) -> Run {
         self.sync(arguments).expect(0)
     }
 
-    /// Asks the sandbox directly, over a socket of its own. It shows in the log.
+    /// Sends a GET to the sandbox directly. The request appears in the log.
     pub fn get(&self, path: &str) -> Value {
         let mut stream = TcpStream::connect(self.address()).unwrap();
         write!(
@@ -206,7 +205,7 @@ impl Bed {
     }
 }
 
-/// A run that is under way. Dropping it kills it.
+/// A running process, killed on drop.
 pub struct Running {
     child: Child,
     begun: Instant,
@@ -215,16 +214,16 @@ pub struct Running {
 }
 
 impl Running {
-    /// Waits for its end.
+    /// Waits for its exit.
     pub fn wait(mut self) -> Run {
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return self.over(status);
+                return self.finish(status);
             }
             if self.begun.elapsed() > TIMEOUT {
                 self.child.kill().unwrap();
                 let status = self.child.wait().unwrap();
-                panic!("a run does not end: {:#?}", self.over(status));
+                panic!("timeout: {:#?}", self.finish(status));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -234,15 +233,15 @@ impl Running {
     pub fn kill(mut self) -> Run {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
-        self.over(status)
+        self.finish(status)
     }
 
-    /// SIGTERM.
+    /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.signal(rustix::process::Signal::TERM);
     }
 
-    /// Any signal.
+    /// Sends a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
@@ -263,7 +262,7 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
-    fn over(&self, status: ExitStatus) -> Run {
+    fn finish(&self, status: ExitStatus) -> Run {
         let read = |path: &Path| {
             let mut bytes = Vec::new();
             File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
@@ -280,16 +279,16 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may be over already.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A run that is over.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Run {
-    /// `None` when a signal ended it.
+    /// `None` if a signal ended it.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -297,38 +296,38 @@ pub struct Run {
 }
 
 impl Run {
-    /// Insists on an exit code.
+    /// Asserts an exit code.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:#?}");
         self
     }
 
-    /// Insists on a word on stderr.
+    /// Asserts that stderr contains a text.
     #[track_caller]
     pub fn says(self, word: &str) -> Self {
         assert!(self.stderr.contains(word), "no `{word}` in {self:#?}");
         self
     }
 
-    /// The document on stdout.
+    /// The JSON document on stdout.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 #[track_caller]
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < TIMEOUT, "waited in vain until {what}");
+    while !condition() {
+        assert!(begun.elapsed() < TIMEOUT, "timeout: waited until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Says aloud that a test is not run, and why. The line reaches the log even of tests that run.
+/// Prints that a test is skipped, and why. The line is not captured by the test harness.
 pub fn skip(test: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
 }

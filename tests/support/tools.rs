@@ -1,20 +1,20 @@
-//! Programs of others that tests hand our files to; `tests/tools/install` puts them there.
+//! External programs that read our files; `tests/tools/install` installs them.
 
 use std::path::{Path, PathBuf};
 
-/// A program among the tools (`python`, `datasette`, …); `None`, said aloud, where they are not
+/// The path of a tool (`python`, `datasette`, …). Prints a line and returns `None` if it is not
 /// installed.
 pub fn tool(name: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin");
     let path = folder.join(name);
     if !path.exists() {
-        eprintln!("SKIPPED: no {name} among the tools; `tests/tools/install` installs them");
+        eprintln!("SKIPPED: `{name}` is not installed; run `tests/tools/install`");
         return None;
     }
     Some(path)
 }
 
-/// A Chromium; `None`, said aloud, where there is none.
+/// The path of a Chromium. Prints a line and returns `None` if there is none.
 pub fn browser() -> Option<PathBuf> {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     let folders = std::env::var_os("PATH").unwrap_or_default();
@@ -22,7 +22,7 @@ pub fn browser() -> Option<PathBuf> {
         std::env::split_paths(&folders).flat_map(|folder| names.map(|name| folder.join(name)));
     let found = places.into_iter().find(|path| path.is_file());
     if found.is_none() {
-        eprintln!("SKIPPED: no Chromium; `.ci/run` installs it where it may");
+        eprintln!("SKIPPED: Chromium is not installed; `.ci/run` installs it");
     }
     found
 }

@@ -1,4 +1,4 @@
-//! A way to the sandbox that can be cut.
+//! A TCP proxy to the sandbox whose connections a test can break.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use super::{Bed, until};
 
-/// A port of its own that leads to the sandbox, until it is cut.
+/// A port that forwards to the sandbox until it is cut.
 pub struct Wire {
     address: SocketAddr,
     target: SocketAddr,
@@ -16,20 +16,20 @@ pub struct Wire {
 }
 
 struct Line {
-    is_over: Arc<AtomicBool>,
+    is_stopped: Arc<AtomicBool>,
     acceptor: JoinHandle<()>,
     streams: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Wire {
-    /// Leads to the bed's sandbox; the bed's runs go over it from now on.
+    /// Puts the proxy before the bed's sandbox.
     pub fn to(bed: &mut Bed) -> Self {
         let wire = Self::leading_to(bed.address());
         bed.base_url = wire.base_url();
         wire
     }
 
-    /// Leads to a sandbox that listens there.
+    /// Forwards to a sandbox at this address.
     pub fn leading_to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -37,16 +37,16 @@ impl Wire {
         Self { address, target, open }
     }
 
-    /// The API at its near end.
+    /// The base URL of the API through this proxy.
     pub fn base_url(&self) -> String {
         format!("http://{}/v2", self.address)
     }
 
-    /// From now on connections are refused, and those that stand are broken.
+    /// Breaks all connections and refuses new ones.
     pub fn cut(&mut self) {
         let Some(line) = self.open.take() else { return };
-        line.is_over.store(true, Ordering::Relaxed);
-        // Wakes the acceptor, whose listener closes as it ends.
+        line.is_stopped.store(true, Ordering::Relaxed);
+        // Wakes the acceptor thread, which then closes the listener.
         drop(TcpStream::connect(self.address));
         line.acceptor.join().unwrap();
         for stream in line.streams.lock().unwrap().drain(..) {
@@ -54,7 +54,7 @@ impl Wire {
         }
     }
 
-    /// Leads to the sandbox again, from the same port.
+    /// Forwards again from the same port.
     pub fn repair(&mut self) {
         until("the port is free again", || {
             let listener = TcpListener::bind(self.address);
@@ -72,13 +72,13 @@ impl Drop for Wire {
 
 impl Line {
     fn open(listener: TcpListener, target: SocketAddr) -> Self {
-        let is_over = Arc::<AtomicBool>::default();
+        let is_stopped = Arc::<AtomicBool>::default();
         let streams = Arc::<Mutex<Vec<TcpStream>>>::default();
         let acceptor = std::thread::spawn({
-            let (is_over, streams) = (Arc::clone(&is_over), Arc::clone(&streams));
+            let (is_stopped, streams) = (Arc::clone(&is_stopped), Arc::clone(&streams));
             move || {
                 for near in listener.incoming() {
-                    if is_over.load(Ordering::Relaxed) {
+                    if is_stopped.load(Ordering::Relaxed) {
                         return;
                     }
                     let (near, far) = (near.unwrap(), TcpStream::connect(target).unwrap());
@@ -86,17 +86,16 @@ impl Line {
                     for (from, to) in [(&near, &far), (&far, &near)] {
                         let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                         std::thread::spawn(move || forward(from, to));
-                        // Both ends are kept, to be broken off.
                     }
                     streams.extend([near, far]);
                 }
             }
         });
-        Self { is_over, acceptor, streams }
+        Self { is_stopped, acceptor, streams }
     }
 }
 
-/// Copies until either end is gone.
+/// Copies until either side closes.
 fn forward(mut from: TcpStream, mut to: TcpStream) {
     let mut buffer = [0; 16_384];
     loop {

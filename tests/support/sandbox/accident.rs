@@ -1,26 +1,26 @@
-//! Everything that can go wrong with a request, as a test names it.
+//! Faults that a test can inject into a request.
 
 use std::time::Duration;
 
 use creatormirror::sandbox::Call;
 
-/// What goes wrong.
+/// A fault of one request.
 #[derive(Debug, Clone)]
 pub enum Accident {
-    /// Another status than the right one. The request is not executed.
+    /// Another status. The request is not executed.
     Status {
         /// The status.
         code: u16,
-        /// What comes with it.
+        /// The body.
         body: FaultBody,
-        /// Headers that come with it.
+        /// The headers.
         headers: Vec<(String, String)>,
     },
-    /// 429 or 503, with or without a wish how long to wait. The request is not executed.
+    /// 429 or 503, with or without `Retry-After`. The request is not executed.
     Refuse {
         /// The status.
         code: u16,
-        /// The header Retry-After.
+        /// The `Retry-After` header.
         retry_after: RetryAfter,
     },
     /// The connection is reset instead of executing the request.
@@ -31,15 +31,15 @@ pub enum Accident {
     Truncated,
     /// The body ends in the middle, and `Content-Length` agrees.
     TruncatedJson,
-    /// A page of some proxy, with status 200. The request is not executed.
+    /// An HTML page of a proxy, with status 200. The request is not executed.
     Html,
-    /// The right answer, this much later in real time.
+    /// The correct answer, delayed by this real time.
     Slow(Duration),
     /// A page whose `next_cursor` was already used.
     RepeatCursor(Repeat),
-    /// A page that says it is the last. `total_count`, if asked for, stays true.
+    /// A page that claims to be the last. `total_count` stays correct.
     EarlyEnd,
-    /// A page that is not of the documented shape.
+    /// A page of an undocumented shape.
     WrongShape(Shape),
     /// Members of one row of the page are replaced by these JSON texts.
     WrongTypes {
@@ -48,33 +48,33 @@ pub enum Accident {
         /// Name and JSON text.
         members: Vec<(String, String)>,
     },
-    /// One row of the page is no row.
+    /// One row of the page is invalid.
     BadRow {
         /// Which row, from 0.
         row: usize,
-        /// What it is instead.
+        /// The replacement.
         what: BadRow,
     },
-    /// The page is right, but the world changes before the next one.
+    /// The page is correct, but the data change before the next one.
     Mutate(Mutation),
-    /// 422 about the cursor. Strikes only requests with one.
+    /// 422 about the cursor. Only for requests with a cursor.
     RefuseCursor,
-    /// 304 although nothing, or something else, is held.
+    /// 304 to any request, conditional or not.
     NotModified,
-    /// An answer of a batch endpoint that is not what was asked for.
+    /// A wrong answer of a batch endpoint.
     Batch(Batch),
     /// A problem that repeats the `Authorization` header in `detail` and `X-Request-ID`.
     EchoKey(u16),
 }
 
-/// What comes with a wrong status.
+/// The body of a wrong status.
 #[derive(Debug, Clone)]
 pub enum FaultBody {
     /// The problem document that is usual for the status.
     Problem,
     /// A problem document with this code.
     Code(&'static str),
-    /// Anything else: content type and text.
+    /// Any content type and text.
     Raw(&'static str, &'static str),
 }
 
@@ -87,20 +87,20 @@ pub enum RetryAfter {
     Seconds(u64),
     /// An HTTP-date this long after the server's `Date`.
     Date(Duration),
-    /// Anything else.
+    /// Any text.
     Raw(String),
 }
 
-/// Which cursor is repeated.
+/// The repeated cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// The one that opened this very page. Strikes only pages opened by one.
+    /// The cursor of this page. Only for requests with a cursor.
     Own,
-    /// The first one of this walk.
+    /// The first cursor of this listing.
     First,
 }
 
-/// Ways of not being a page.
+/// Undocumented shapes of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// No `data`.
@@ -119,7 +119,7 @@ pub enum Shape {
     Empty,
 }
 
-/// Ways of not being a row.
+/// Invalid rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadRow {
     /// `null`.
@@ -132,29 +132,29 @@ pub enum BadRow {
     Text,
 }
 
-/// What is wrong with the answer of a batch endpoint.
+/// Wrong answers of a batch endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Batch {
-    /// The first so many ids are neither in `data` nor in `meta.not_found`.
+    /// The first n ids are neither in `data` nor in `meta.not_found`.
     Omit(usize),
-    /// The first so many ids are in `meta.not_found` instead of `data`.
+    /// The first n ids are in `meta.not_found` instead of `data`.
     NotFound(usize),
-    /// It is for the 30 days that the server takes by default, and says so.
+    /// The answer covers the server's default of 30 days, and says so.
     OtherWindow,
-    /// Ids are written in capitals.
+    /// Ids are in upper case.
     Capitals,
     /// The first id has a text for its views and no likes, the second is null.
     WrongTypes,
-    /// There are ids that nobody asked for, and members that nobody knows.
+    /// Ids that were not requested, and unknown members.
     Foreign,
     /// `data` is a list.
     List,
 }
 
-/// What happens between two pages. Positions are those of the walk that is under way.
+/// A change between two pages. Positions are those in the current listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
-    /// New rows come in, each where its `added_at`, name or `create_time` of now belongs.
+    /// New rows appear, sorted by their current `added_at`, name or `create_time`.
     Insert(usize),
     /// The first rows of the page just served are deleted.
     DeleteServed(usize),
@@ -162,9 +162,9 @@ pub enum Mutation {
     DeleteBorder,
     /// The first rows of the next page are deleted.
     DeleteAhead(usize),
-    /// The first row of the next page moves to where the walk has been, and is missed.
+    /// The first row of the next page moves to an earlier page, and is missed.
     MoveBack,
-    /// The first row of the page just served moves to the end, and is seen twice.
+    /// The first row of the page just served moves to the last page, and is seen twice.
     MoveAhead,
 }
 
@@ -174,7 +174,7 @@ impl Accident {
         Self::Status { code, body: FaultBody::Problem, headers: Vec::new() }
     }
 
-    /// Its name in the log.
+    /// The name in the log.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Status { .. } => "status",
@@ -198,7 +198,7 @@ impl Accident {
         }
     }
 
-    /// Whether the accident makes sense for this request.
+    /// Whether the fault applies to this request.
     pub fn can_strike(&self, call: &Call) -> bool {
         match self {
             Self::RefuseCursor | Self::RepeatCursor(Repeat::Own) => call.param("cursor").is_some(),

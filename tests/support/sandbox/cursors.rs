@@ -1,12 +1,12 @@
-//! The cursors that were handed out: those that a test lets expire, and the first of each list.
+//! Issued cursors: those that a test lets expire, and the first of each list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use creatormirror::sandbox::{Answer, Call};
 
-use super::spoil::UsedCursors;
+use super::damage::UsedCursors;
 
-/// Memory of cursors.
+/// Issued cursors.
 #[derive(Debug, Default)]
 pub struct Cursors {
     valid: BTreeSet<String>,
@@ -15,7 +15,7 @@ pub struct Cursors {
 }
 
 impl Cursors {
-    /// Notes the cursor that a page hands out; it is in the page's `Link`.
+    /// Records the cursor that a page issues, from its `Link` header.
     pub fn note(&mut self, call: &Call, answer: &Answer) {
         let link = answer.headers.iter().find(|(name, _)| name == "link");
         let Some((_, after)) = link.and_then(|(_, link)| link.rsplit_once("cursor=")) else {
@@ -29,17 +29,17 @@ impl Cursors {
         self.valid.insert(next);
     }
 
-    /// Makes every cursor handed out so far invalid, until it is handed out again.
+    /// Makes every issued cursor invalid until it is issued again.
     pub fn expire(&mut self) {
         self.expired.append(&mut self.valid);
     }
 
-    /// Whether this request comes with a cursor that has expired.
+    /// Whether the request's cursor has expired.
     pub fn has_expired(&self, call: &Call) -> bool {
         call.param("cursor").is_some_and(|cursor| self.expired.contains(cursor))
     }
 
-    /// The cursors that an accident might repeat.
+    /// The cursors that a fault might repeat.
     pub fn used(&self, call: &Call) -> UsedCursors {
         let own = call.param("cursor").map(str::to_owned);
         UsedCursors { own, first: self.firsts.get(&call.path).cloned() }

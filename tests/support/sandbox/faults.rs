@@ -1,10 +1,10 @@
-//! Accidents that strike chosen requests, scripted by tests.
+//! Faults for chosen requests, scripted by tests.
 
 use creatormirror::sandbox::Call;
 
 use super::accident::Accident;
 
-/// An accident and the requests that it strikes.
+/// An accident and the requests that it affects.
 #[derive(Debug, Clone)]
 pub struct Fault {
     method: Option<String>,
@@ -16,35 +16,35 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// An accident of the next request with this method and path. `*` stands for any method, and
-    /// at the end of a path for anything more. Paths are below the base: `/videos`.
+    /// An accident of the next request with this method and path. `*` is any method, and as the last
+    /// character of a path any suffix. Paths are below the base: `/videos`.
     pub fn on(method: &str, path: &str, what: Accident) -> Self {
         let method = (method != "*").then(|| method.to_owned());
         Self { method, path: path.to_owned(), query: None, skip: 0, times: 1, what }
     }
 
-    /// Only requests whose query, decoded, contains this `name=value`, or part of it.
+    /// Only requests whose decoded query contains this text, such as `name=value`.
     #[must_use]
     pub fn query(mut self, part: &str) -> Self {
         self.query = Some(part.to_owned());
         self
     }
 
-    /// Lets this many matching requests pass first.
+    /// Skips this number of matching requests first.
     #[must_use]
     pub fn after(mut self, requests: u64) -> Self {
         self.skip = requests;
         self
     }
 
-    /// Strikes this many times instead of once.
+    /// Affects this number of requests instead of one.
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
         self.times = times;
         self
     }
 
-    /// Strikes every time.
+    /// Affects every matching request.
     #[must_use]
     pub fn forever(self) -> Self {
         self.times(u64::MAX)
@@ -61,29 +61,29 @@ impl Fault {
     }
 }
 
-/// The faults that are waiting, in the order they were scripted.
+/// Pending faults, in the order they were added.
 #[derive(Debug, Default)]
 pub struct Faults {
     waiting: Vec<Fault>,
 }
 
 impl Faults {
-    /// Adds a fault behind those that wait.
+    /// Adds a fault after the pending ones.
     pub fn add(&mut self, fault: Fault) {
         self.waiting.push(fault);
     }
 
-    /// Forgets all scripted faults.
+    /// Removes all faults.
     pub fn clear(&mut self) {
         self.waiting.clear();
     }
 
-    /// How many scripted faults still wait for their requests.
+    /// The number of pending faults.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// The accident that strikes this request: the first one whose turn it is.
+    /// Takes the accident of this request: that of the first pending fault that applies.
     pub fn strike(&mut self, call: &Call) -> Option<Accident> {
         let mut struck = None;
         for fault in self.waiting.iter_mut().filter(|fault| fault.matches(call)) {
@@ -99,7 +99,7 @@ impl Faults {
     }
 }
 
-/// Whether a pattern, exact or with `*` at its end, covers a path.
+/// Whether a path matches a pattern: exact, or a prefix and `*`.
 pub fn path_matches(pattern: &str, path: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => path.starts_with(start),

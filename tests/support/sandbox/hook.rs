@@ -1,4 +1,4 @@
-//! Where all that disturbs the sandbox meets its requests.
+//! The hook that applies faults, switches and the request log to the sandbox's requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -9,24 +9,24 @@ use creatormirror::sandbox::{self as product, Answer, Call, Chaos, Hook, Moment,
 use super::SandboxSettings;
 use super::accident::Accident;
 use super::cursors::Cursors;
+use super::damage::{strike, substitute};
 use super::faults::Faults;
 use super::journal::{Entry, Journal};
 use super::members::Members;
 use super::mutation::mutate;
 use super::quirks::Quirks;
-use super::spoil::{instead, strike};
 use super::switches::{self, Switch};
 
-/// Disturbs requests and answers as tests want it.
+/// Applies what tests have set up to requests and answers.
 #[derive(Debug)]
-pub struct Faulty {
+pub struct FaultHook {
     state: Mutex<State>,
     chaos: Chaos,
     /// Access to the sandbox, once it runs.
     pub sandbox: OnceLock<product::Control>,
 }
 
-/// What tests have arranged, and what they look at.
+/// RequestFault tests have set up, and the request log.
 #[derive(Debug, Default)]
 pub struct State {
     pub faults: Faults,
@@ -45,25 +45,25 @@ pub struct State {
 #[derive(Debug)]
 struct Open {
     entry: Entry,
-    what: Option<What>,
+    what: Option<RequestFault>,
     is_beyond_cap: bool,
 }
 
-/// What befell a request.
+/// The fault of a request.
 #[derive(Debug, Clone)]
-enum What {
+enum RequestFault {
     Scripted(Accident),
     Chaos,
 }
 
-impl Faulty {
-    /// Nothing is arranged yet.
+impl FaultHook {
+    /// A hook without faults.
     pub fn new(settings: &SandboxSettings) -> Self {
         Self { state: Mutex::default(), chaos: Chaos::new(settings), sandbox: OnceLock::new() }
     }
 
-    /// What is arranged. A test that panicked elsewhere leaves it as usable as it was. The sandbox
-    /// is not to be asked for anything meanwhile.
+    /// Locks the state. A panic elsewhere does not poison it. Don't call the sandbox while holding the
+    /// lock.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -94,26 +94,26 @@ impl Faulty {
     }
 }
 
-impl Hook for Faulty {
+impl Hook for FaultHook {
     fn before(&self, call: &mut Call, now: Moment) -> Option<Answer> {
         let is_beyond_cap =
             (call.method.as_str(), call.path.as_str()) == ("POST", "/accounts") && self.is_full();
         let mut state = self.state();
         let mut entry = Journal::open(call, now);
         entry.replica = state.quirks.replica(call);
-        // What is refused for the cap is not to be remembered.
+        // A request over the cap must not be stored under its idempotency key.
         let replica = (!is_beyond_cap).then_some(entry.replica);
         state.quirks.own_key(call, replica);
-        let mut what = state.faults.strike(call).map(What::Scripted);
+        let mut what = state.faults.strike(call).map(RequestFault::Scripted);
         if what.is_none() && !state.is_chaos_over && self.chaos.strikes(call) {
-            what = Some(What::Chaos);
+            what = Some(RequestFault::Chaos);
         }
         let answer = match &what {
-            Some(What::Scripted(accident)) => instead(accident, call, now),
-            Some(What::Chaos) => self.chaos.before(call, now),
+            Some(RequestFault::Scripted(accident)) => substitute(accident, call, now),
+            Some(RequestFault::Chaos) => self.chaos.before(call, now),
             None => None,
         };
-        entry.fault = what.as_ref().map(What::name);
+        entry.fault = what.as_ref().map(RequestFault::name);
         state.open.insert(call.number, Open { entry, what, is_beyond_cap });
         answer.or_else(|| state.refusal(call).map(|problem| problem.answer(call)))
     }
@@ -133,14 +133,14 @@ impl Hook for Faulty {
             self.refuse_account(answer, call);
         }
         match what {
-            Some(What::Scripted(Accident::Mutate(mutation))) => {
+            Some(RequestFault::Scripted(Accident::Mutate(mutation))) => {
                 mutate(self.sandbox(), call, answer, mutation);
             }
-            Some(What::Scripted(accident)) => {
+            Some(RequestFault::Scripted(accident)) => {
                 let used = self.state().cursors.used(call);
                 strike(answer, &accident, &used);
             }
-            Some(What::Chaos) => self.chaos.after(call, answer),
+            Some(RequestFault::Chaos) => self.chaos.after(call, answer),
             None => {}
         }
     }
@@ -157,7 +157,7 @@ impl Hook for Faulty {
 }
 
 impl State {
-    /// Why this request is refused, if it is. Parameters that are switched off are taken away.
+    /// The error that refuses this request, if any. Removes parameters that are switched off.
     fn refusal(&self, call: &mut Call) -> Option<Problem> {
         let refused = switches::apply(&self.switches, call).err();
         let refused = refused.or_else(|| self.quirks.check_batch(call).err());
@@ -165,7 +165,7 @@ impl State {
     }
 }
 
-impl What {
+impl RequestFault {
     fn name(&self) -> &'static str {
         match self {
             Self::Scripted(accident) => accident.name(),

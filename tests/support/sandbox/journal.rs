@@ -1,4 +1,4 @@
-//! What the sandbox was asked and what it answered, for tests to look at.
+//! The request log of the sandbox.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use creatormirror::clock::Clock;
 use creatormirror::sandbox::{Answer, Call, Ending, Moment};
 
-/// Requests kept; older ones are forgotten but stay counted.
+/// Requests kept; older ones are dropped but stay in the totals.
 const ENTRIES_MAX: usize = 20_000;
-/// Headers that are kept with a request. The key itself is not among them.
+/// Headers kept with a request. The API key is not one of them.
 const HEADERS_OF_INTEREST: [&str; 8] = [
     "accept",
     "accept-encoding",
@@ -47,7 +47,7 @@ pub struct Entry {
     pub request_id: String,
     /// Bytes of the answer's body, before compression.
     pub bytes: usize,
-    /// The accident that befell it.
+    /// The name of its fault.
     pub fault: Option<&'static str>,
     /// The simulated process that answered.
     pub replica: usize,
@@ -69,7 +69,7 @@ pub struct Counters {
     pub by_status: BTreeMap<u16, u64>,
     /// Requests by method and path, ids replaced by `*`.
     pub by_route: BTreeMap<String, u64>,
-    /// Faults that struck, by name.
+    /// Faults applied, by name.
     pub faults: BTreeMap<&'static str, u64>,
     /// Bytes of bodies sent, before compression.
     pub bytes: u64,
@@ -85,7 +85,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Notes a request. The answer is filled in when it is known.
+    /// Records a request; `close` adds the answer.
     pub fn open(call: &Call, server_time: Moment) -> Entry {
         let headers = HEADERS_OF_INTEREST
             .into_iter()
@@ -108,7 +108,7 @@ impl Journal {
         }
     }
 
-    /// Keeps an entry that was answered like this.
+    /// Adds an entry with its answer.
     pub fn close(&mut self, mut entry: Entry, answer: &Answer) {
         entry.status = (answer.ending != Ending::Reset).then_some(answer.status);
         entry.bytes = answer.body.len();

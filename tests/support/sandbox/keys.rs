@@ -1,4 +1,4 @@
-//! A test's hand in the keys and their rate limit.
+//! Control of API keys and their rate limit.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::control::Control;
 use super::{SandboxKey, Scope};
 
 impl Control {
-    /// Changes the rate limit from now on. What was used in this window stays used.
+    /// Changes the rate limit. Requests of the current window stay counted.
     pub fn set_rate_limit(&self, limit: u32, window: Duration) {
         self.sandbox.gate(|gate| gate.set(limit, window));
     }
@@ -22,7 +22,7 @@ impl Control {
         self.sandbox.gate(|gate| gate.keys.push(key));
     }
 
-    /// Replaces the secret of a key; the old one is no longer let in.
+    /// Replaces the secret of a key; the old one is refused.
     pub fn rotate_key(&self, old: &str, new: &str) -> bool {
         self.edit_key(old, |key| key.key = new.to_owned())
     }
@@ -32,12 +32,12 @@ impl Control {
         self.edit_key(key, |key| key.enabled = enabled)
     }
 
-    /// Changes what a key may do.
+    /// Changes the scope of a key.
     pub fn set_key_scope(&self, key: &str, scope: Scope) -> bool {
         self.edit_key(key, |key| key.scope = scope)
     }
 
-    /// Changes the organization that `/whoami` tells for a key.
+    /// Changes the organization that `/whoami` shows for a key.
     pub fn set_key_organization(&self, key: &str, organization_id: &str) -> bool {
         self.edit_key(key, |key| key.organization_id = organization_id.to_owned())
     }

@@ -1,4 +1,4 @@
-//! Members of rows that tests replace, add or leave out.
+//! Members of rows that tests replace, add or omit.
 
 use std::collections::BTreeMap;
 
@@ -7,49 +7,49 @@ use creatormirror::sandbox::{Answer, Call};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::spoil::{RawPage, bytes};
+use super::damage::{RawPage, bytes};
 
-/// A row taken apart without understanding its members.
+/// A row with raw members.
 pub type RawRow = BTreeMap<String, Box<RawValue>>;
 
 /// Kind, and id; `platform:id` for account videos.
 type Key = (Kind, String);
 
-/// What is changed about rows as they are shown.
+/// Changes of rows as shown.
 #[derive(Debug, Default)]
 pub struct Members {
-    /// Members replaced; without a value they are left out.
+    /// Replaced members; those without a value are omitted.
     replaced: BTreeMap<Key, BTreeMap<String, Option<Box<RawValue>>>>,
-    /// `last_scrape_time` as it is, and as it is shown until the next scrape.
+    /// The real `last_scrape_time`, and the one shown until the next scrape.
     rewound: BTreeMap<Key, (String, Box<RawValue>)>,
-    /// Whether media URLs carry the signature of this day.
+    /// The day in the signatures of media URLs, if they are signed.
     pub signed_on: Option<String>,
 }
 
 impl Members {
-    /// Replaces a member of a row, or leaves it out.
+    /// Replaces or omits a member of a row.
     pub fn replace(&mut self, kind: Kind, id: &str, name: &str, value: Option<Box<RawValue>>) {
         let key = (kind, id.to_owned());
         self.replaced.entry(key).or_default().insert(name.to_owned(), value);
     }
 
-    /// Shows all members of the row as they are again.
+    /// Shows all members of the row unchanged again.
     pub fn reset(&mut self, kind: Kind, id: &str) {
         self.replaced.remove(&(kind, id.to_owned()));
     }
 
-    /// Shows another `last_scrape_time` as long as it is the one in `row`.
+    /// Shows another `last_scrape_time` until the one in `row` changes.
     pub fn rewind(&mut self, kind: Kind, id: &str, row: &RawRow, to: String) {
         if let (Some(from), Ok(to)) = (row.get("last_scrape_time"), to_raw_value(&to)) {
             self.rewound.insert((kind, id.to_owned()), (from.get().to_owned(), to));
         }
     }
 
-    fn is_idle(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.replaced.is_empty() && self.rewound.is_empty() && self.signed_on.is_none()
     }
 
-    /// Changes a row. Says whether anything was to be changed.
+    /// Changes a row. Returns whether it had changes.
     pub fn patch(&self, kind: Kind, row: &mut RawRow) -> bool {
         let key = (kind, id_of(kind, row));
         let mut is_changed = false;
@@ -77,7 +77,7 @@ impl Members {
         is_changed
     }
 
-    /// Changes the rows of an answer. One without a row to be changed stays as it is.
+    /// Changes the rows of an answer, if any have changes.
     pub fn patch_answer(&self, call: &Call, answer: &mut Answer) {
         let mut path = call.path.split('/').skip(1);
         let kind = path.next().and_then(|first| {
@@ -85,7 +85,7 @@ impl Members {
         });
         let (Some(kind), rest) = (kind, path.collect::<Vec<_>>()) else { return };
         let is_rows = !matches!(rest.as_slice(), ["metrics"] | [_, _, ..]);
-        if self.is_idle() || !is_rows || !matches!(answer.status, 200 | 201) {
+        if self.is_empty() || !is_rows || !matches!(answer.status, 200 | 201) {
             return;
         }
         if let Ok(mut page) = serde_json::from_slice::<RawPage>(&answer.body) {
@@ -119,7 +119,7 @@ fn id_of(kind: Kind, row: &RawRow) -> String {
     }
 }
 
-/// The same of a row that is understood.
+/// As `id_of`, for a parsed row.
 pub fn id_text(kind: Kind, row: &Value) -> String {
     let id = row["id"].as_str().map_or_else(|| row["id"].to_string(), str::to_owned);
     match kind {

@@ -1,12 +1,13 @@
-//! A sandbox that tests can disturb: faults, switched-off endpoints, rows of odd shape, a log of
-//! what was asked. All of it is a [`Hook`](creatormirror::sandbox::Hook) of the product's sandbox.
+//! A sandbox with fault injection, switched-off endpoints, malformed rows and a request log, as a
+//! [`Hook`](creatormirror::sandbox::Hook) of the product's sandbox.
 
-// Every test file is a program of its own and uses its part of this.
+// Each test binary uses a part of this module.
 #![allow(unused_imports)]
 
 mod accident;
 mod control;
 mod cursors;
+mod damage;
 mod faults;
 mod hook;
 mod journal;
@@ -14,7 +15,6 @@ mod keys;
 mod members;
 mod mutation;
 mod quirks;
-mod spoil;
 mod switches;
 mod truth;
 
@@ -48,28 +48,28 @@ pub async fn start(
     clock: Clock,
     listen: SocketAddr,
 ) -> io::Result<Sandbox> {
-    let faulty = Arc::new(hook::Faulty::new(&settings));
-    let sandbox = product::start_with(settings, clock, listen, faulty.clone()).await?;
-    Ok(Sandbox { control: Control::new(faulty, sandbox.control()), sandbox })
+    let hook = Arc::new(hook::FaultHook::new(&settings));
+    let sandbox = product::start_with(settings, clock, listen, hook.clone()).await?;
+    Ok(Sandbox { control: Control::new(hook, sandbox.control()), sandbox })
 }
 
 impl Sandbox {
-    /// Where the API is, to be used as a client's base URL.
+    /// The base URL for clients.
     pub fn base_url(&self) -> String {
         self.sandbox.base_url()
     }
 
-    /// The address that is listened on.
+    /// The listening address.
     pub fn address(&self) -> SocketAddr {
         self.sandbox.address()
     }
 
-    /// A hand in the sandbox; clones share it.
+    /// A handle to the sandbox.
     pub fn control(&self) -> Control {
         self.control.clone()
     }
 
-    /// Stops listening; from then on connections are refused.
+    /// Stops listening; later connections are refused.
     pub async fn stop(self) {
         self.sandbox.stop().await;
     }

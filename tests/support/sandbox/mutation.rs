@@ -1,4 +1,4 @@
-//! The world changes between two pages.
+//! Changes of the data between two pages.
 
 use creatormirror::model::Kind;
 use creatormirror::sandbox::{Answer, Call, Control, Row, World};
@@ -8,7 +8,7 @@ use super::accident::Mutation;
 use super::members::id_text;
 use super::truth;
 
-/// A list that was read up to some page.
+/// A list and the page that was served last.
 struct Position<'a> {
     sandbox: &'a Control,
     call: &'a Call,
@@ -16,7 +16,7 @@ struct Position<'a> {
     page: Value,
 }
 
-/// Changes the world after this page was served. An answer that is no page changes nothing.
+/// Changes the data after this page was served. Answers other than pages change nothing.
 pub fn mutate(sandbox: &Control, call: &Call, answer: &Answer, mutation: Mutation) {
     let kind = Kind::LISTS.into_iter().find(|kind| kind.path() == call.path);
     let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -47,7 +47,7 @@ impl Position<'_> {
         self.page["data"].as_array().unwrap().clone()
     }
 
-    /// The rows of this many pages that follow.
+    /// The rows of this number of following pages.
     fn ahead(&self, pages: usize) -> Vec<Value> {
         let mut rows = Vec::new();
         let mut page = self.page.clone();
@@ -68,7 +68,7 @@ impl Position<'_> {
         }
     }
 
-    /// Puts a row just before or after another, by the key that its list is usually sorted by.
+    /// Moves a row just before or after another in the usual order of its list.
     fn move_beside(&self, row: &Value, other: &Value, before: bool) {
         if self.kind == Kind::Creator {
             let name = other["name"].as_str().unwrap();

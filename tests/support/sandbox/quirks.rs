@@ -1,4 +1,4 @@
-//! Ways in which servers differ, and that no client can foresee.
+//! Server behaviour that clients cannot foresee: latency, compression, caps, replicas, deploys.
 
 use std::io::Write;
 use std::time::Duration;
@@ -11,24 +11,24 @@ use serde_json::{Value, json};
 /// Smaller answers are not worth compressing.
 const GZIP_BYTES_MIN: usize = 1_024;
 
-/// What is peculiar about this server.
+/// Behaviour of this server.
 #[derive(Debug)]
 pub struct Quirks {
-    /// Real time that every answer takes at least.
+    /// Least real time of every answer.
     pub latency: Duration,
-    /// Compress answers for those who ask for it.
+    /// Compress answers if the client accepts gzip.
     pub gzip: bool,
     /// Cap on tracked accounts, refused with QUOTA_EXCEEDED.
     pub account_cap: Option<usize>,
-    /// The most ids of one batch request, and whether the refusal of a larger one says so.
+    /// Maximum number of ids of a batch request, and whether the error names it.
     pub batch_bound: Option<(usize, bool)>,
     /// `deprecation` and `sunset` of `/meta`.
     pub lifecycle: (Option<String>, Option<String>),
-    /// Simulated server processes, asked in turn. Each remembers idempotency keys for itself.
+    /// Simulated server processes, used in turn. Each stores its idempotency keys separately.
     pub replicas: usize,
-    /// The one that answers everything.
+    /// The process that answers all requests.
     pub pinned_replica: Option<usize>,
-    /// How often all processes were started anew.
+    /// Number of restarts of all processes.
     pub deploys: u32,
 }
 
@@ -53,8 +53,7 @@ impl Quirks {
         self.pinned_replica.unwrap_or(call.number as usize) % self.replicas
     }
 
-    /// Lets the idempotency key be one that only this process knows, and only until a deploy. With
-    /// `None` nobody is to remember it.
+    /// Makes the idempotency key unique to this process and deploy; removes it for `None`.
     pub fn own_key(&self, call: &mut Call, replica: Option<usize>) {
         let Some(key) = call.headers.remove("idempotency-key") else { return };
         if let Some(replica) = replica {
@@ -63,7 +62,7 @@ impl Quirks {
         }
     }
 
-    /// Refuses batches beyond the bound.
+    /// Refuses batches over the maximum.
     pub fn check_batch(&self, call: &Call) -> Result<(), Problem> {
         let Some((max, is_named)) = self.batch_bound else { return Ok(()) };
         if !call.path.ends_with("/metrics") {
@@ -92,7 +91,7 @@ impl Quirks {
         }
     }
 
-    /// Compresses an answer for those who asked for it.
+    /// Compresses an answer if the client accepts gzip.
     pub fn compress(&self, call: &Call, answer: &mut Answer) {
         let accepted = call.header("accept-encoding").unwrap_or_default();
         if !self.gzip || !accepted.contains("gzip") || answer.body.len() < GZIP_BYTES_MIN {

@@ -1,42 +1,42 @@
-//! Endpoints and parameters that the documentation implies and this server does not have.
+//! Documented endpoints and parameters that this server does not support.
 
 use creatormirror::sandbox::{Call, Problem};
 
 use super::faults::path_matches;
 
-/// Something that is switched off.
+/// An endpoint or parameter that is switched off.
 #[derive(Debug, Clone)]
 pub enum Switch {
     /// An endpoint is answered with this status.
     Endpoint {
         /// The method; `*` for all.
         method: String,
-        /// The path; `*` at its end for anything more.
+        /// The path; a last `*` matches any suffix.
         path: String,
         /// Usually 404.
         status: u16,
     },
-    /// A parameter, or one value of it, is refused with 422 that names it.
+    /// A parameter, or one of its values, is refused with a 422 that names it.
     Refused {
         /// The path, as above.
         path: String,
         /// The parameter.
         name: String,
-        /// This value alone.
+        /// Only this value.
         value: Option<String>,
     },
-    /// A parameter, or one value of it, has no effect and is not echoed.
+    /// A parameter, or one of its values, has no effect and is not echoed.
     Ignored {
         /// The path, as above.
         path: String,
         /// The parameter.
         name: String,
-        /// This value alone.
+        /// Only this value.
         value: Option<String>,
     },
 }
 
-/// Applies what is switched off to a request: refuses it, or takes parameters away.
+/// Applies switches to a request: refuses it, or removes ignored parameters.
 pub fn apply(switches: &[Switch], call: &mut Call) -> Result<(), Problem> {
     for switch in switches {
         match switch {

@@ -1,4 +1,4 @@
-//! What really is and happened in the organization, and changes to it behind the API's back.
+//! The sandbox's actual data, and changes to them without API requests.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::control::Control;
 use super::members::RawRow;
 use super::{Counts, Moment, Platform, Totals};
 
-/// One scrape that really happened.
+/// One scrape that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Scrape {
     /// `last_scrape_time` as the API showed it.
@@ -45,7 +45,7 @@ impl From<product::Scrape> for Scrape {
     }
 }
 
-/// The truth. Rows are named by kind and id; an account video's id is `platform:id`.
+/// Actual data. Rows are named by kind and id; an account video's id is `platform:id`.
 impl Control {
     /// The server's time.
     pub fn now(&self) -> Moment {
@@ -57,7 +57,7 @@ impl Control {
         self.listed(kind, raw).into_iter().map(|row| self.shown(kind, row)).collect()
     }
 
-    /// How many rows of a kind the API would list now.
+    /// The number of rows of a kind that the API would list now.
     pub fn count(&self, kind: Kind) -> usize {
         self.listed(kind, |_, _| ()).len()
     }
@@ -72,14 +72,14 @@ impl Control {
         Some(self.shown(kind, self.raw_row(kind, id)?))
     }
 
-    /// Every scrape of a row that ever happened, oldest first, deleted rows included.
+    /// Every scrape of a row, oldest first, also of deleted rows.
     pub fn scrapes(&self, kind: Kind, id: &str) -> Vec<Scrape> {
         let scrapes = |world: &mut World| Some(world.scrapes(world.find(kind, id)?));
         let scrapes = self.sandbox.world(scrapes).unwrap_or_default();
         scrapes.into_iter().map(Scrape::from).collect()
     }
 
-    /// Every scrape of every row of a kind that ever happened, by id, deleted rows included.
+    /// Every scrape of every row of a kind, by id, also of deleted rows.
     pub fn all_scrapes(&self, kind: Kind) -> BTreeMap<String, Vec<Scrape>> {
         self.sandbox.world(|world| {
             let scrapes = |row| world.scrapes(row).into_iter().map(Scrape::from).collect();
@@ -87,7 +87,7 @@ impl Control {
         })
     }
 
-    /// What every row of a kind that the API would list now has gained on a day, by id.
+    /// The daily gains of every row of a kind that the API would list now, by id.
     pub fn daily(&self, kind: Kind, day: NaiveDate) -> BTreeMap<String, Totals> {
         let daily =
             self.listed(kind, |world, row| (world.id_text(row), world.totals(row, day, day)));
@@ -111,17 +111,16 @@ impl Control {
 
     fn shown(&self, kind: Kind, mut row: RawRow) -> Value {
         let today = self.now().date().to_string();
-        let mut state = self.faulty.state();
+        let mut state = self.hook.state();
         state.members.signed_on = state.signed_urls.then_some(today);
         state.members.patch(kind, &mut row);
         serde_json::to_value(row).unwrap()
     }
 }
 
-/// What is done behind the API's back. A change of a row that does not exist does nothing and
-/// returns `false`.
+/// Changes without API requests. Changing a row that does not exist returns `false`.
 impl Control {
-    /// Begins to track an account, as a colleague might on the dashboard.
+    /// Tracks an account, as another user might on the dashboard.
     pub fn add_account(&self, platform: Platform, username: &str) -> String {
         self.sandbox.world(|world| {
             let row = world.track_account(platform, username.to_owned());
@@ -137,7 +136,7 @@ impl Control {
         })
     }
 
-    /// Begins to track some post.
+    /// Tracks a new post.
     pub fn add_video(&self, platform: Platform) -> String {
         self.sandbox.world(|world| {
             let row = track_some_video(world, platform);
@@ -145,8 +144,8 @@ impl Control {
         })
     }
 
-    /// Lets a post be found in an account's feed, published at `published`. It shows from the
-    /// account's next scrape after that.
+    /// Adds a post to an account's feed, published at `published`. It is listed after the account's next
+    /// scrape.
     pub fn add_account_video(&self, account: &str, published: Moment) -> Option<String> {
         self.sandbox.world(|world| {
             let owner = world.find(Kind::Account, account)?;
@@ -155,22 +154,22 @@ impl Control {
         })
     }
 
-    /// Deletes a row; with an account its posts, with a creator its links.
+    /// Deletes a row; an account with its posts, a creator with its links.
     pub fn delete(&self, kind: Kind, id: &str) -> bool {
         self.edit(kind, id, World::delete)
     }
 
-    /// Takes a deletion back.
+    /// Undoes a deletion.
     pub fn restore(&self, kind: Kind, id: &str) -> bool {
         self.edit(kind, id, World::restore)
     }
 
-    /// Pauses a row; with a creator its accounts.
+    /// Pauses a row; a creator with its accounts.
     pub fn pause(&self, kind: Kind, id: &str) -> bool {
         self.edit(kind, id, |world, row| world.set_active(row, false))
     }
 
-    /// Lets a paused row go on.
+    /// Resumes a paused row.
     pub fn resume(&self, kind: Kind, id: &str) -> bool {
         self.edit(kind, id, |world, row| world.set_active(row, true))
     }
@@ -180,13 +179,12 @@ impl Control {
         self.edit(kind, id, |world, row| world.set_interval(row, hours))
     }
 
-    /// Makes an account or video unreachable on its platform: no more scrapes.
+    /// Makes an account or video unavailable on its platform: no more scrapes.
     pub fn make_unavailable(&self, kind: Kind, id: &str) -> bool {
         self.edit(kind, id, World::make_unavailable)
     }
 
-    /// Changes the counts of the last scrape without moving `last_scrape_time`. The truth counts
-    /// the changed ones as those of that scrape.
+    /// Changes the counts of the last scrape without changing `last_scrape_time`.
     pub fn revise(&self, kind: Kind, id: &str, change: impl FnOnce(&mut Counts)) -> bool {
         self.edit(kind, id, |world, row| world.revise(row, change))
     }
@@ -198,42 +196,42 @@ impl Control {
         })
     }
 
-    /// Replaces a member of the row as shown, whatever it is. A foreign name adds a member.
+    /// Replaces a member of the row as shown. An unknown name adds a member.
     pub fn set_member(&self, kind: Kind, id: &str, name: &str, value: &Value) -> bool {
         self.replace(kind, id, name, Some(to_raw_value(value).unwrap()))
     }
 
-    /// The same with a JSON text, for numbers beyond any type.
+    /// As `set_member`, with a JSON text, for numbers outside the range of any type.
     pub fn set_member_raw(&self, kind: Kind, id: &str, name: &str, json: &str) -> bool {
         let value = RawValue::from_string(json.to_owned()).unwrap();
         self.replace(kind, id, name, Some(value))
     }
 
-    /// Leaves a member of the row out.
+    /// Omits a member of the row.
     pub fn remove_member(&self, kind: Kind, id: &str, name: &str) -> bool {
         self.replace(kind, id, name, None)
     }
 
     fn replace(&self, kind: Kind, id: &str, name: &str, value: Option<Box<RawValue>>) -> bool {
-        self.faulty.state().members.replace(kind, id, name, value);
+        self.hook.state().members.replace(kind, id, name, value);
         self.edit(kind, id, |_, _| ())
     }
 
-    /// Shows all members of the row as they are again.
+    /// Shows all members of the row unchanged again.
     pub fn reset_members(&self, kind: Kind, id: &str) -> bool {
-        self.faulty.state().members.reset(kind, id);
+        self.hook.state().members.reset(kind, id);
         self.edit(kind, id, |_, _| ())
     }
 
     /// Shows an earlier `last_scrape_time` until the next scrape; the counts stay.
     pub fn rewind(&self, kind: Kind, id: &str, to: Moment) -> bool {
         let Some(row) = self.raw_row(kind, id) else { return false };
-        self.faulty.state().members.rewind(kind, id, &row, to.to_string());
+        self.hook.state().members.rewind(kind, id, &row, to.to_string());
         true
     }
 }
 
-/// A row that comes from elsewhere, as if a colleague had added it on the dashboard.
+/// Adds a row, as another user might on the dashboard.
 pub fn insert(sandbox: &product::Control, kind: Kind) {
     sandbox.world(|world| {
         let known = world.all(kind).count();

@@ -1,4 +1,4 @@
-//! Envelopes, headers, refusals: the manners of the API.
+//! Reads: pages, headers, ETags, errors, keys and the rate limit.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::client::Bench;
 use crate::support::sandbox::{SandboxKey, SandboxSettings, Scope, Switch};
 
 #[tokio::test]
-async fn a_list_has_data_pagination_filters_and_links() {
+async fn lists_have_data_pagination_filters_and_links() {
     let bench = Bench::new(SandboxSettings::default()).await;
     let path = "/accounts?platform=tiktok&is_active=true&limit=2&include_total=true";
     let reply = bench.get(path).await;
@@ -33,7 +33,7 @@ async fn a_list_has_data_pagination_filters_and_links() {
 }
 
 #[tokio::test]
-async fn a_cursor_is_bound_to_filter_and_sort_and_survives_insertion() {
+async fn cursors_are_bound_to_filter_and_sort() {
     let bench = Bench::new(SandboxSettings::default()).await;
     let page = bench.get("/videos?limit=5&order_direction=asc&order_by=added_at").await.json();
     let cursor = page["pagination"]["next_cursor"].as_str().unwrap().to_owned();
@@ -56,7 +56,7 @@ async fn a_cursor_is_bound_to_filter_and_sort_and_survives_insertion() {
 }
 
 #[tokio::test]
-async fn wrong_parameters_are_named() {
+async fn names_invalid_parameters() {
     let bench = Bench::new(SandboxSettings::default()).await;
     for (path, field) in [
         ("/videos?limit=0", "limit"),
@@ -80,7 +80,7 @@ async fn wrong_parameters_are_named() {
 }
 
 #[tokio::test]
-async fn an_etag_is_strong_and_held_until_something_shown_changes() {
+async fn etag_changes_only_with_the_answer() {
     let bench = Bench::new(SandboxSettings::default()).await;
     for path in ["/videos?limit=3", "/whoami", "/meta", "/overview", "/creators"] {
         let first = bench.get(path).await;
@@ -100,7 +100,7 @@ async fn an_etag_is_strong_and_held_until_something_shown_changes() {
 }
 
 #[tokio::test]
-async fn media_urls_change_daily_where_they_are_signed() {
+async fn signed_media_urls_change_daily() {
     let bench = Bench::new(SandboxSettings::default()).await;
     bench.control.sign_urls();
     let id = bench.control.ids(Kind::AccountVideo)[0].clone();
@@ -113,7 +113,7 @@ async fn media_urls_change_daily_where_they_are_signed() {
 }
 
 #[tokio::test]
-async fn keys_are_asked_for_and_told_apart() {
+async fn requires_a_valid_key_with_scope() {
     let bench = Bench::new(SandboxSettings::default()).await;
     let with = async |key: &str| bench.send("GET", "/whoami", &[("Authorization", key)], "").await;
     assert_eq!(with("Bearer wrong").await.code(), "UNAUTHORIZED");
@@ -143,7 +143,7 @@ async fn keys_are_asked_for_and_told_apart() {
 }
 
 #[tokio::test]
-async fn the_rate_limit_is_a_fixed_window_on_the_servers_clock() {
+async fn rate_limit_is_a_fixed_window_of_the_server_clock() {
     let bench = Bench::new(SandboxSettings { rate_limit: 3, ..Default::default() }).await;
     for left in ["2", "1", "0"] {
         let reply = bench.get("/whoami").await;
@@ -164,7 +164,7 @@ async fn the_rate_limit_is_a_fixed_window_on_the_servers_clock() {
 }
 
 #[tokio::test]
-async fn wrong_paths_methods_and_types_get_their_own_refusals() {
+async fn rejects_wrong_paths_methods_and_types() {
     let bench = Bench::new(SandboxSettings::default()).await;
     assert_eq!(bench.get("/nonsense").await.status, 404);
     assert_eq!(bench.get("/videos/0197a1b2-7c3d-7e4f-8a5b-00000000ffff").await.code(), "NOT_FOUND");
@@ -181,7 +181,7 @@ async fn wrong_paths_methods_and_types_get_their_own_refusals() {
 }
 
 #[tokio::test]
-async fn answers_are_compressed_for_those_who_ask() {
+async fn compresses_answers_on_request() {
     let bench = Bench::new(SandboxSettings::default()).await;
     bench.control.set_gzip(true);
     let plain = bench.get("/videos").await;
@@ -195,7 +195,7 @@ async fn answers_are_compressed_for_those_who_ask() {
 }
 
 #[tokio::test]
-async fn endpoints_and_parameters_can_be_missing() {
+async fn endpoints_and_parameters_can_be_switched_off() {
     let bench = Bench::new(SandboxSettings::default()).await;
     let (path, name) = ("/accounts".to_owned(), "order_by".to_owned());
     let value = Some("last_scrape_time".to_owned());
@@ -214,7 +214,7 @@ async fn endpoints_and_parameters_can_be_missing() {
 }
 
 #[tokio::test]
-async fn meta_tells_when_the_end_is_near() {
+async fn meta_shows_deprecation_and_sunset() {
     let bench = Bench::new(SandboxSettings::default()).await;
     assert!(bench.get("/meta").await.json()["data"]["sunset"].is_null());
     bench.control.set_lifecycle(Some("2027-01-01"), Some("2028-01-01"));
@@ -223,7 +223,7 @@ async fn meta_tells_when_the_end_is_near() {
 }
 
 #[tokio::test]
-async fn figures_agree_with_the_history_of_the_world() {
+async fn metrics_agree_with_the_history() {
     let bench = Bench::new(SandboxSettings::default()).await;
     bench.clock.advance(Duration::from_secs(3 * 86_400));
     let id = bench.control.ids(Kind::Video)[0].clone();

@@ -1,25 +1,21 @@
-//! Runs that die, at any point and of whatever cause, and the next run that makes the mirror whole.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
+//! Crash recovery: runs that are killed or run out of disk space at any point, and the run after.
 
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::sandbox::{Accident, Fault, SandboxSettings};
+use crate::support::{BINARY, Bed, calm, until};
 use creatormirror::model::Kind;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::types::Value as Sql;
-use support::sandbox::{Accident, Fault, SandboxSettings};
-use support::{BINARY, Bed, calm, until};
 
 fn videos(videos: usize) -> SandboxSettings {
     SandboxSettings { videos, ..calm() }
 }
 
 #[test]
-fn a_kill_while_any_request_is_on_its_way_costs_no_page_twice() {
+fn kill_during_any_request_loses_no_page() {
     let settings = || SandboxSettings { accounts: 230, account_videos: 230, ..videos(450) };
     // whoami, meta, two pages of accounts, one of creators, three of videos, two of account videos,
     // and the overview.
@@ -29,7 +25,7 @@ fn a_kill_while_any_request_is_on_its_way_costs_no_page_twice() {
         bed.control.fault(Fault::on("*", "/*", slow).after(nth));
         let run = bed.start_sync(&[]);
         until("the request is on its way", || bed.log().len() as u64 > nth);
-        // The page before it is in by now, or will be read again.
+        // By now the page before it is stored, or will be read again.
         std::thread::sleep(Duration::from_millis(nth * 7));
         run.kill();
         let listed = bed.rows("SELECT kind FROM coverage WHERE complete_as_of IS NOT NULL");
@@ -38,20 +34,20 @@ fn a_kill_while_any_request_is_on_its_way_costs_no_page_twice() {
         bed.is_sound();
         for kind in Kind::LISTS {
             let (asked, pages) = (bed.log_of(kind.path()).len(), bed.pages(kind));
-            // What was listed to its end before the kill is late by the clock of the binary, and polled.
+            // Kinds listed completely before the kill are overdue by the binary's clock, and polled.
             let is_polled = listed.contains(&vec![Sql::Text(kind.name().to_owned())]);
             let most = if is_polled { 2 * pages } else { pages + 2 };
             assert!((pages..=most).contains(&asked), "{nth}: {asked} requests for {pages} {kind}");
         }
         let runs = "SELECT group_concat(outcome) FROM (SELECT outcome FROM run ORDER BY run_id)";
-        // A run begins once it knows whose key it has.
-        let told = if nth == 0 { "finished" } else { "interrupted,finished" };
-        assert_eq!(bed.text(runs), told);
+        // A run is recorded after `/whoami`.
+        let expected = if nth == 0 { "finished" } else { "interrupted,finished" };
+        assert_eq!(bed.text(runs), expected);
     }
 }
 
 #[test]
-fn a_kill_in_the_first_moments_leaves_nothing_that_is_in_the_way() {
+fn kill_during_startup_does_not_block_the_next_run() {
     let bed = Bed::frozen(videos(20));
     let mut random = ChaCha8Rng::seed_from_u64(7);
     for _ in 0..24 {
@@ -67,7 +63,7 @@ fn a_kill_in_the_first_moments_leaves_nothing_that_is_in_the_way() {
 }
 
 #[test]
-fn a_full_disk_is_74_and_costs_nothing_once_there_is_room() {
+fn full_disk_exits_74_and_recovers() {
     let bed = Bed::frozen(videos(900));
     // No file may grow beyond this many blocks of 512 bytes.
     for blocks in ["300", "700", "1100"] {
@@ -86,17 +82,17 @@ fn a_full_disk_is_74_and_costs_nothing_once_there_is_room() {
 }
 
 #[test]
-fn kills_at_random_points_leave_a_mirror_that_the_next_sync_makes_whole() {
+fn recovers_from_kills_at_random_points() {
     let bed = Bed::frozen(SandboxSettings { latency: Duration::from_millis(4), ..videos(2_400) });
     let mut random = ChaCha8Rng::seed_from_u64(20_260_302);
     let mut resumed = 0;
     for round in 0..16 {
-        // Every third run begins anew, so that 304s and rewrites are killed as well.
+        // Every third run is a full sync, so that kills hit 304s and rewrites as well.
         let arguments: &[&str] = if round % 3 == 2 { &["--full"] } else { &[] };
         bed.control.clear_log();
         let mut run = bed.start_sync(arguments);
         let (requests, micros) = (random.random_range(0..18), random.random_range(0..9_000));
-        until("it is far enough", || bed.log().len() >= requests || !run.is_running());
+        until("enough requests were sent", || bed.log().len() >= requests || !run.is_running());
         std::thread::sleep(Duration::from_micros(micros));
         let killed = run.kill();
         assert!(matches!(killed.code, None | Some(0)), "{killed:#?}");
@@ -108,7 +104,7 @@ fn kills_at_random_points_leave_a_mirror_that_the_next_sync_makes_whole() {
         }
         bed.is_sound_if_there();
     }
-    assert!(resumed > 2, "only {resumed} runs were resumed: the kills come at useless points");
+    assert!(resumed > 2, "only {resumed} runs were resumed");
     bed.sync_well(&[]);
     bed.sync_well(&["--full"]);
     bed.compare();
@@ -119,7 +115,7 @@ fn kills_at_random_points_leave_a_mirror_that_the_next_sync_makes_whole() {
 }
 
 #[test]
-fn a_run_that_dies_between_the_last_page_and_the_end_of_the_listing_is_taken_up_there() {
+fn resumes_after_a_failure_to_complete_the_listing() {
     let bed = Bed::frozen(videos(700));
     bed.sync_well(&["--only", "overview"]);
     let disk_fails = "CREATE TRIGGER disk_fails BEFORE UPDATE ON listing
@@ -127,11 +123,11 @@ fn a_run_that_dies_between_the_last_page_and_the_end_of_the_listing_is_taken_up_
                       BEGIN SELECT RAISE(ABORT, 'the disk fails here'); END";
     bed.db_to_write().execute_batch(disk_fails).unwrap();
     bed.sync(&[]).expect(74).says("the disk fails here");
-    assert_eq!(bed.number("SELECT count(*) FROM videos"), 700, "every page is in");
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 700, "every page is stored");
     bed.db_to_write().execute_batch("DROP TRIGGER disk_fails").unwrap();
     bed.control.clear_log();
     bed.sync_well(&[]);
-    assert_eq!(bed.log_of("/videos").len(), 0, "every page was in");
+    assert_eq!(bed.log_of("/videos").len(), 0, "every page was stored");
     assert_eq!(bed.last_outcome(Kind::Video), "complete");
     bed.compare();
 }

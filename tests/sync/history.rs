@@ -1,18 +1,14 @@
-//! History: every scrape that was shown, once, as it was last told, whichever way it came.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
+//! History: every scrape the API showed, once, with its latest counts, from polls and listings.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::support::sandbox::{Moment, SandboxSettings};
+use crate::support::{Bed, calm, frozen_at};
 use chrono::{DateTime, Utc};
 use creatormirror::model::Kind;
 use rusqlite::types::Value as Sql;
 use serde_json::{Value, json};
-use support::sandbox::{Moment, SandboxSettings};
-use support::{Bed, calm, frozen_at};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const SCRAPED: [Kind; 3] = [Kind::Account, Kind::Video, Kind::AccountVideo];
@@ -24,13 +20,13 @@ type Scrapes = BTreeMap<(String, DateTime<Utc>), Option<i64>>;
 fn note_shown(bed: &Bed, kind: Kind, shown: &mut Scrapes) {
     for row in bed.control.rows(kind) {
         if let Some(at) = row["last_scrape_time"].as_str() {
-            let key = support::compare::truth_key(kind, &row);
+            let key = crate::support::compare::truth_key(kind, &row);
             shown.insert((key, at.parse().unwrap()), row["view_count"].as_i64());
         }
     }
 }
 
-/// What the mirror holds.
+/// Scrapes in the mirror's history.
 fn held(bed: &Bed, kind: Kind) -> Scrapes {
     let id = match kind {
         Kind::AccountVideo => "platform || ':' || account_video_id".to_owned(),
@@ -47,11 +43,11 @@ fn held(bed: &Bed, kind: Kind) -> Scrapes {
         other => panic!("{other:?}"),
     };
     let held: Scrapes = rows.into_iter().map(read).collect();
-    assert_eq!(held.len(), count, "a scrape is held twice");
+    assert_eq!(held.len(), count, "a scrape is stored twice");
     held
 }
 
-/// A video that goes on being scraped, and its row as the API shows it.
+/// An active video, and its row as the API shows it.
 fn some_video(bed: &Bed) -> (String, Value) {
     let rows = bed.control.rows(Kind::Video);
     let row = rows.into_iter().find(|row| row["is_active"] == true && row["view_count"].is_i64());
@@ -72,7 +68,7 @@ fn history_of(bed: &Bed, video: &str) -> Vec<(String, Option<i64>)> {
 }
 
 #[test]
-fn every_scrape_that_was_shown_is_held_once() {
+fn stores_every_shown_scrape_once() {
     let settings = SandboxSettings { videos: 260, new_posts_per_day: 2.0, ..calm() };
     let bed = Bed::frozen(settings);
     let mut shown: BTreeMap<&str, Scrapes> = BTreeMap::new();
@@ -95,11 +91,11 @@ fn every_scrape_that_was_shown_is_held_once() {
         }
     }
     assert_eq!(bed.last_number(Kind::Video, "snapshots_added"), 0, "nothing new in the last round");
-    assert!(shown["video"].len() > 260 * 2, "time did pass");
+    assert!(shown["video"].len() > 260 * 2, "too few scrapes to prove anything");
 }
 
 #[test]
-fn other_counts_at_the_same_time_revise_the_scrape_once() {
+fn changed_counts_at_the_same_time_revise_the_scrape() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let (id, row) = some_video(&bed);
@@ -126,7 +122,7 @@ fn null_never_replaces_a_number_in_history() {
     bed.sync_well(&["--full"]);
     bed.compare_kind(Kind::Video);
     assert_eq!(history_of(&bed, &id).last().unwrap().1, views);
-    assert_eq!(bed.last_number(Kind::Video, "snapshots_revised"), 1, "the likes are news");
+    assert_eq!(bed.last_number(Kind::Video, "snapshots_revised"), 1, "the likes have changed");
     bed.control.remove_member(Kind::Video, &id, "view_count");
     bed.control.set_member(Kind::Video, &id, "like_count", &json!("many"));
     bed.sync_well(&["--full"]);
@@ -136,7 +132,7 @@ fn null_never_replaces_a_number_in_history() {
 }
 
 #[test]
-fn a_time_that_goes_back_changes_the_state_and_adds_only_what_is_not_held() {
+fn earlier_scrape_time_adds_only_missing_scrapes() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let (id, row) = some_video(&bed);
@@ -155,7 +151,7 @@ fn a_time_that_goes_back_changes_the_state_and_adds_only_what_is_not_held() {
 }
 
 #[test]
-fn scrapes_are_told_apart_to_the_precision_received() {
+fn distinguishes_scrapes_at_received_precision() {
     let bed = Bed::frozen(calm());
     let (id, _) = some_video(&bed);
     let times = [
@@ -175,7 +171,7 @@ fn scrapes_are_told_apart_to_the_precision_received() {
 }
 
 #[test]
-fn addresses_that_are_signed_anew_are_no_change() {
+fn newly_signed_urls_are_not_a_change() {
     let bed = Bed::frozen(calm());
     bed.control.sign_urls();
     for id in bed.control.ids(Kind::Account) {
@@ -186,13 +182,13 @@ fn addresses_that_are_signed_anew_are_no_change() {
     bed.clock.advance(30 * HOUR);
     bed.control.clear_log();
     bed.sync_well(&["--full", "--only", "account-videos"]);
-    assert_eq!(bed.log_of("/account-videos")[0].status, Some(200), "the page is another");
+    assert_eq!(bed.log_of("/account-videos")[0].status, Some(200), "the page has changed");
     assert_eq!(bed.last_number(Kind::AccountVideo, "rows_changed"), 0);
     assert_eq!(bed.content()["account_video"], before);
 }
 
 #[test]
-fn headline_figures_are_noted_whenever_they_change() {
+fn changed_headline_figures_add_an_observation() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     bed.sync_well(&["--full"]);
@@ -218,7 +214,7 @@ fn make_due(bed: &Bed, kind: Kind, which: &str) {
 }
 
 #[test]
-fn a_due_video_costs_its_page_and_what_the_page_shows_is_mirrored() {
+fn due_video_reads_its_page_and_stores_all_rows() {
     let bed = Bed::frozen(SandboxSettings { videos: 700, ..calm() });
     bed.sync_well(&[]);
     let mut shown = Scrapes::new();
@@ -232,15 +228,15 @@ fn a_due_video_costs_its_page_and_what_the_page_shows_is_mirrored() {
     let asked = bed.log_of("/videos");
     assert_eq!((bed.log().len(), asked.len()), (2, 1), "{:#?}", bed.take_requests());
     assert_eq!(bed.last_outcome(Kind::Video), "polled");
-    // Polls prove nothing about absence.
+    // A poll does not count as evidence of removal.
     assert_eq!((bed.suspected(Kind::Video), bed.removed(Kind::Video)), (0, 0));
-    let news = bed.last_number(Kind::Video, "snapshots_added");
-    assert!(news > 150, "{news}");
-    assert_eq!(held(&bed, Kind::Video).len(), shown.len() + usize::try_from(news).unwrap());
+    let added = bed.last_number(Kind::Video, "snapshots_added");
+    assert!(added > 150, "{added}");
+    assert_eq!(held(&bed, Kind::Video).len(), shown.len() + usize::try_from(added).unwrap());
 }
 
 #[test]
-fn accounts_that_were_scraped_are_followed_and_their_videos_read() {
+fn polls_scraped_accounts_and_their_videos() {
     let settings = SandboxSettings { accounts: 450, account_videos: 900, ..calm() };
     let bed = Bed::frozen(settings);
     bed.sync_well(&[]);
@@ -249,19 +245,23 @@ fn accounts_that_were_scraped_are_followed_and_their_videos_read() {
     bed.control.clear_log();
     bed.sync_well(&[]);
     let asked = bed.log_of("/accounts");
-    let is_followed = |n: usize| asked[n].param("order_by") == Some("last_scrape_time");
-    assert!((0..asked.len()).all(is_followed), "{:#?}", bed.take_requests());
-    assert!(!bed.log_of("/account-videos").is_empty(), "their videos have news");
+    let is_poll = |n: usize| asked[n].param("order_by") == Some("last_scrape_time");
+    assert!((0..asked.len()).all(is_poll), "{:#?}", bed.take_requests());
+    assert!(!bed.log_of("/account-videos").is_empty(), "their videos are read");
     bed.sync_well(&["--full"]);
-    assert_eq!(bed.last_number(Kind::AccountVideo, "rows_changed"), 0, "all was seen before");
+    assert_eq!(
+        bed.last_number(Kind::AccountVideo, "rows_changed"),
+        0,
+        "every change was seen before"
+    );
     bed.compare();
 }
 
 #[test]
-fn a_304_does_not_confirm_a_row_that_was_changed_from_elsewhere() {
+fn row_changed_by_another_request_clears_the_page_etag() {
     let bed = Bed::frozen(SandboxSettings { accounts: 450, ..calm() });
     bed.sync_well(&[]);
-    // The account that was scraped last is seen first when accounts are followed.
+    // A poll of accounts sees the account that was scraped last first.
     let mut rows = bed.control.rows(Kind::Account);
     rows.sort_by_key(|row| row["last_scrape_time"].as_str().map(str::to_owned));
     let id = rows.last().unwrap()["id"].as_str().unwrap().to_owned();
@@ -272,13 +272,13 @@ fn a_304_does_not_confirm_a_row_that_was_changed_from_elsewhere() {
     make_due(&bed, Kind::Account, "TRUE");
     bed.sync_well(&[]);
     assert_eq!(category(), "changed", "{:#?}", bed.take_requests());
-    // Now its page is byte for byte the one whose validator was held.
+    // Now its page is byte for byte the one of the stored ETag.
     bed.control.reset_members(Kind::Account, &id);
     bed.control.clear_log();
     bed.sync_well(&["--full"]);
     assert_eq!(category(), before);
     let read = bed.log_of("/accounts").iter().filter(|e| e.status == Some(200)).count();
-    assert_eq!(read, 1, "its page is read in full, the others are confirmed");
+    assert_eq!(read, 1, "one page is read, the others are confirmed");
     bed.compare();
     assert_eq!(bed.clock.now(), frozen_at());
 }

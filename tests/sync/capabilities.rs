@@ -1,13 +1,10 @@
-//! What the server turns out not to support: one refused request, said once, and another way found.
+//! Endpoints and parameters that the server does not support: one refused request, one message, and
+//! an alternative.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
+use crate::support::sandbox::{Accident, Fault, FaultBody, SandboxSettings, Switch};
+use crate::support::{Bed, calm};
 use creatormirror::model::Kind;
 use serde_json::json;
-use support::sandbox::{Accident, Fault, FaultBody, SandboxSettings, Switch};
-use support::{Bed, calm};
 
 fn settings() -> SandboxSettings {
     SandboxSettings { accounts: 230, videos: 450, account_videos: 450, ..calm() }
@@ -26,7 +23,7 @@ fn with_status(bed: &Bed, path: &str, status: u16) -> usize {
 }
 
 #[test]
-fn an_endpoint_that_is_not_there_is_asked_for_once_a_week() {
+fn missing_endpoint_is_requested_once_a_week() {
     let bed = Bed::frozen(settings());
     let (method, path) = ("*".to_owned(), "/account-videos".to_owned());
     bed.control.switch_off(Switch::Endpoint { method, path, status: 404 });
@@ -35,8 +32,8 @@ fn an_endpoint_that_is_not_there_is_asked_for_once_a_week() {
     assert_eq!(bed.last_outcome(Kind::AccountVideo), "unavailable");
     bed.control.switch_all_on();
     let again = bed.sync_well(&["--full"]);
-    assert!(!again.stderr.contains("does not support"), "it is said once: {again:#?}");
-    assert_eq!(bed.log_of("/account-videos").len(), 1, "not a second time within the week");
+    assert!(!again.stderr.contains("does not support"), "the message appears once: {again:#?}");
+    assert_eq!(bed.log_of("/account-videos").len(), 1, "no second request within the week");
     for kind in [Kind::Account, Kind::Creator, Kind::Video] {
         bed.compare_kind(kind);
     }
@@ -46,7 +43,7 @@ fn an_endpoint_that_is_not_there_is_asked_for_once_a_week() {
 }
 
 #[test]
-fn a_key_without_the_scope_loses_that_list_alone() {
+fn missing_scope_affects_only_that_list() {
     let bed = Bed::frozen(settings());
     let body = FaultBody::Code("INSUFFICIENT_SCOPE");
     let what = Accident::Status { code: 403, body, headers: Vec::new() };
@@ -57,7 +54,7 @@ fn a_key_without_the_scope_loses_that_list_alone() {
 }
 
 #[test]
-fn a_refused_parameter_costs_one_request_and_is_left_out_from_then_on() {
+fn omits_a_parameter_after_one_refusal() {
     for (path, name, kind) in [
         ("/videos", "include_total", Kind::Video),
         ("/videos", "order_by", Kind::Video),
@@ -71,14 +68,14 @@ fn a_refused_parameter_costs_one_request_and_is_left_out_from_then_on() {
         assert_eq!(with_status(&bed, path, 422), 1, "{path} {name}");
         bed.compare();
         bed.sync_well(&["--full"]);
-        assert_eq!(with_status(&bed, path, 422), 1, "{path} {name}: not a second time");
+        assert_eq!(with_status(&bed, path, 422), 1, "{path} {name}: no second refusal");
         assert_eq!(bed.last_outcome(kind), "complete");
         bed.compare();
     }
 }
 
 #[test]
-fn an_ignored_sort_is_noticed_by_its_missing_echo_and_the_listing_is_still_whole() {
+fn detects_an_ignored_sort_by_its_missing_echo() {
     for path in ["/videos", "/accounts"] {
         let bed = Bed::frozen(settings());
         bed.control.switch_off(ignored(path, "order_direction", None));
@@ -92,7 +89,7 @@ fn an_ignored_sort_is_noticed_by_its_missing_echo_and_the_listing_is_still_whole
 }
 
 #[test]
-fn without_the_count_a_listing_ends_where_the_server_says() {
+fn listing_without_total_count_ends_at_the_last_page() {
     let bed = Bed::frozen(settings());
     bed.control.switch_off(ignored("*", "include_total", None));
     bed.sync_well(&[]);
@@ -106,7 +103,7 @@ fn accounts_are_due(bed: &Bed) {
 }
 
 #[test]
-fn accounts_that_cannot_be_followed_are_read_page_by_page() {
+fn polls_accounts_by_page_if_sorting_is_unsupported() {
     let by_scrape = Some("last_scrape_time");
     for switch in
         [refused("/accounts", "order_by", by_scrape), ignored("/accounts", "order_by", by_scrape)]
@@ -123,19 +120,19 @@ fn accounts_that_cannot_be_followed_are_read_page_by_page() {
             bed.sync_well(&[]);
             let asked = bed.log_of("/accounts");
             let follows = asked.iter().filter(|e| e.param("order_by") == by_scrape).count();
-            assert_eq!(follows, 1 - round, "asked for once, not again: {asked:#?}");
+            assert_eq!(follows, 1 - round, "requested once, not again: {asked:#?}");
             bed.compare_kind(Kind::Account);
         }
     }
 }
 
 #[test]
-fn feeds_that_cannot_be_told_apart_are_listed_together() {
+fn lists_all_account_videos_if_filtering_is_unsupported() {
     for switch in [
         refused("/account-videos", "account_id", None),
         ignored("/account-videos", "account_id", None),
     ] {
-        // Few accounts and many pages, so that feeds are the cheaper way.
+        // With few accounts and many pages, lists per account are cheaper.
         let bed = Bed::frozen(SandboxSettings { accounts: 2, account_videos: 900, ..calm() });
         bed.control.switch_off(switch);
         bed.sync_well(&[]);
@@ -147,7 +144,7 @@ fn feeds_that_cannot_be_told_apart_are_listed_together() {
         let asked = bed.log_of("/account-videos");
         let account_lists =
             asked.iter().filter(|entry| entry.param("account_id").is_some()).count();
-        assert!(account_lists <= 1, "asked for once, not again: {asked:#?}");
+        assert!(account_lists <= 1, "requested once, not again: {asked:#?}");
         bed.compare_kind(Kind::AccountVideo);
     }
 }

@@ -1,17 +1,12 @@
-//! Requests in flight at the same time: how many, in which order, and that nothing of what a run promises
-//! depends on the order of the answers.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
+//! Concurrent requests: their number and order, and results that do not depend on the order of answers.
 
 use std::time::Duration;
 
+use crate::support::sandbox::{Accident, Fault, SandboxSettings};
+use crate::support::{Bed, calm};
 use creatormirror::model::Kind;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use support::sandbox::{Accident, Fault, SandboxSettings};
-use support::{Bed, calm};
 
 const LATENCY: Duration = Duration::from_millis(150);
 
@@ -19,7 +14,7 @@ fn pages() -> SandboxSettings {
     SandboxSettings { accounts: 30, creators: 10, videos: 1_700, account_videos: 900, ..calm() }
 }
 
-/// When the requests came in, since the first.
+/// Arrival times of the requests, in order.
 fn arrivals(bed: &Bed) -> Vec<Duration> {
     let mut arrivals: Vec<_> = bed.log().into_iter().map(|entry| entry.received).collect();
     arrivals.sort_unstable();
@@ -27,7 +22,7 @@ fn arrivals(bed: &Bed) -> Vec<Duration> {
 }
 
 #[test]
-fn never_more_requests_are_in_flight_than_allowed_and_as_many_as_are_of_use() {
+fn keeps_to_max_concurrent_requests() {
     std::thread::scope(|scope| {
         for at_once in [1_usize, 2, 4, 7] {
             scope.spawn(move || {
@@ -38,8 +33,8 @@ fn never_more_requests_are_in_flight_than_allowed_and_as_many_as_are_of_use() {
                     bed.control.clear_log();
                     bed.sync_well(arguments);
                     let arrivals = arrivals(&bed);
-                    // A request takes at least as long as the latency, so one more than may be in flight
-                    // cannot arrive before the first of them was answered.
+                    // A request takes at least `LATENCY`, so one more than the limit cannot arrive before
+                    // the first of them was answered.
                     let too_close = |pair: &[Duration]| pair[pair.len() - 1] - pair[0] < LATENCY;
                     let too_many = arrivals.windows(at_once + 1).filter(|some| too_close(some));
                     assert_eq!(too_many.count(), 0, "{at_once} {arguments:?}: {arrivals:?}");
@@ -53,7 +48,7 @@ fn never_more_requests_are_in_flight_than_allowed_and_as_many_as_are_of_use() {
 }
 
 #[test]
-fn a_later_listing_guesses_ahead_and_costs_no_request_more() {
+fn predicted_cursors_cost_no_extra_request() {
     let bed = Bed::frozen(pages());
     bed.sync_well(&[]);
     let first = bed.take_requests();
@@ -70,10 +65,10 @@ fn a_later_listing_guesses_ahead_and_costs_no_request_more() {
 }
 
 #[test]
-fn a_wrong_guess_costs_at_most_what_was_in_flight() {
+fn wrong_prediction_costs_only_requests_in_flight() {
     let bed = Bed::frozen(pages());
     bed.sync_well(&[]);
-    // The last row of the third page is gone, so every cursor after it is another.
+    // The last row of the third page is gone, so every later cursor differs.
     let gone = bed.control.ids(Kind::Video).remove(599);
     assert!(bed.control.delete(Kind::Video, &gone));
     bed.control.clear_log();
@@ -88,7 +83,7 @@ fn a_wrong_guess_costs_at_most_what_was_in_flight() {
 }
 
 #[test]
-fn cursors_that_all_have_expired_are_no_obstacle() {
+fn expired_predicted_cursors_do_not_fail_the_listing() {
     let bed = Bed::frozen(pages());
     bed.sync_well(&[]);
     bed.control.expire_cursors();
@@ -98,7 +93,7 @@ fn cursors_that_all_have_expired_are_no_obstacle() {
 }
 
 #[test]
-fn a_small_limit_is_shared_without_a_429() {
+fn concurrent_requests_stay_within_a_small_limit() {
     let bed = Bed::live(SandboxSettings {
         rate_limit: 20,
         rate_window: Duration::from_secs(4),
@@ -112,10 +107,10 @@ fn a_small_limit_is_shared_without_a_429() {
     bed.compare_lists();
 }
 
-/// Answers that overtake each other, rows that come and go while they are on their way, and runs that are
-/// killed: after it has calmed down, the mirror is what the API holds.
+/// Reordered answers, rows that change during requests, and killed runs: afterwards the mirror equals
+/// the API.
 #[test]
-fn answers_in_any_order_and_kills_at_any_time_leave_the_truth() {
+fn converges_with_reordered_answers_and_kills() {
     for seed in 0..8 {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let bed = Bed::frozen(SandboxSettings { videos: 900, account_videos: 500, ..pages() });
@@ -143,7 +138,7 @@ fn answers_in_any_order_and_kills_at_any_time_leave_the_truth() {
             }
         }
         bed.control.clear_faults();
-        // A row that is gone is removed at its second absence.
+        // A removal needs two listings.
         for _ in 0..2 {
             bed.sync_well(&["--full", "--accept-removals"]);
         }

@@ -1,12 +1,10 @@
-//! Rate limits: waits that are asked for are kept, over runs and clock steps, and the budget is paced.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
+//! Rate limits: `Retry-After` is respected across runs and clock steps, and requests are paced.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::support::sandbox::{Accident, Entry, Fault, RetryAfter, SandboxSettings};
+use crate::support::{Bed, KEY, calm, frozen_at, until};
 use chrono::TimeDelta;
 use creatormirror::api::{Client, Request};
 use creatormirror::clock::Clock;
@@ -16,8 +14,6 @@ use creatormirror::model::settings::ApiSettings;
 use creatormirror::model::{Kind, Watcher};
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
-use support::sandbox::{Accident, Entry, Fault, RetryAfter, SandboxSettings};
-use support::{Bed, KEY, calm, frozen_at, until};
 
 fn pages() -> SandboxSettings {
     SandboxSettings { videos: 700, accounts: 9, account_videos: 40, ..calm() }
@@ -31,7 +27,7 @@ fn seconds(n: u64) -> RetryAfter {
     RetryAfter::Seconds(n)
 }
 
-/// The time between a refused request and the next one that was not on its way already.
+/// The time between a refused request and the next one that was not in flight already.
 fn pause_after_refusal(log: &[Entry]) -> Duration {
     let refused = log.iter().position(|e| e.fault == Some("refuse")).expect("a refusal");
     let later = log[refused + 1..].iter().map(|e| e.received - log[refused].received);
@@ -41,7 +37,7 @@ fn pause_after_refusal(log: &[Entry]) -> Duration {
 }
 
 #[test]
-fn a_refusal_is_waited_out_in_either_form_and_by_either_status() {
+fn waits_as_retry_after_demands() {
     std::thread::scope(|scope| {
         let date = || RetryAfter::Date(Duration::from_secs(2));
         for (code, retry_after, hours_off) in [
@@ -71,7 +67,7 @@ fn a_refusal_is_waited_out_in_either_form_and_by_either_status() {
 }
 
 #[test]
-fn a_refusal_without_a_readable_wait_backs_off() {
+fn backs_off_without_a_readable_retry_after() {
     for retry_after in [RetryAfter::Absent, RetryAfter::Raw("soon".to_owned())] {
         let bed = Bed::live(pages());
         bed.control.fault(Fault::on("GET", "/videos", refuse(429, retry_after)).times(2));
@@ -82,11 +78,11 @@ fn a_refusal_without_a_readable_wait_backs_off() {
 }
 
 #[test]
-fn no_later_run_asks_before_the_wait_is_over() {
+fn later_runs_respect_the_cooldown() {
     let bed = Bed::live(pages());
     bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(5))).after(1));
     bed.sync(&["--max-wait", "1s"]).expect(75).says("--max-wait");
-    assert_eq!(bed.number("SELECT count(*) FROM videos"), 200, "what was done is kept");
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 200, "stored pages are kept");
     assert_eq!(bed.last_outcome(Kind::Video), "rate_limited");
     let asked = bed.log();
     for _ in 0..2 {
@@ -94,7 +90,7 @@ fn no_later_run_asks_before_the_wait_is_over() {
         assert!(run.took < Duration::from_secs(3), "{run:#?}");
     }
     bed.start_sync(&["--full"]).kill();
-    assert_eq!(bed.log().len(), asked.len(), "nothing was asked");
+    assert_eq!(bed.log().len(), asked.len(), "a request was sent");
 
     bed.sync_well(&[]);
     let pause = pause_after_refusal(&bed.log());
@@ -102,12 +98,12 @@ fn no_later_run_asks_before_the_wait_is_over() {
     let second_page = asked.iter().rfind(|entry| entry.path == "/videos").unwrap();
     let second_page = second_page.param("cursor").map(str::to_owned);
     let next = bed.log_of("/videos")[2].param("cursor").map(str::to_owned);
-    assert_eq!(next, second_page, "the listing goes on where it was refused");
+    assert_eq!(next, second_page, "the listing is resumed at the refused page");
     bed.compare_lists();
 }
 
 #[test]
-fn a_wait_survives_kill_9() {
+fn cooldown_survives_kill_9() {
     let bed = Bed::live(pages());
     bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(4))).after(2));
     let run = bed.start_sync(&[]);
@@ -124,7 +120,7 @@ fn a_wait_survives_kill_9() {
 }
 
 #[test]
-fn a_wait_survives_a_rate_state_that_cannot_be_read() {
+fn cooldown_survives_unreadable_limiter_state() {
     let bed = Bed::live(pages());
     bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(600))).after(2));
     bed.sync(&["--max-wait", "1s"]).expect(75);
@@ -140,7 +136,7 @@ fn a_wait_survives_a_rate_state_that_cannot_be_read() {
 }
 
 #[test]
-fn a_wait_beyond_belief_ends_the_run_and_keeps_what_was_done() {
+fn excessive_retry_after_ends_the_run() {
     for retry_after in ["7200", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
         let bed = Bed::live(pages());
         let what = refuse(429, RetryAfter::Raw(retry_after.to_owned()));
@@ -152,7 +148,7 @@ fn a_wait_beyond_belief_ends_the_run_and_keeps_what_was_done() {
     }
 }
 
-/// Requests that counted, by the server's rate-limit window.
+/// Requests that count against the limit, by window of the server's clock.
 fn by_window(log: &[Entry], window: Duration) -> BTreeMap<u128, usize> {
     let mut windows = BTreeMap::new();
     for entry in log.iter().filter(|entry| entry.has_authorization) {
@@ -163,7 +159,7 @@ fn by_window(log: &[Entry], window: Duration) -> BTreeMap<u128, usize> {
 }
 
 #[test]
-fn a_small_budget_is_paced_without_a_429_and_its_reserve_is_left() {
+fn small_budget_is_paced_without_a_429() {
     std::thread::scope(|scope| {
         for (share, most, hours_off) in [("0.9", 9, 0), ("0.5", 5, 0), ("0.9", 9, 7)] {
             scope.spawn(move || {
@@ -183,7 +179,7 @@ fn a_small_budget_is_paced_without_a_429_and_its_reserve_is_left() {
                 let windows = by_window(&log, window);
                 assert!(windows.len() >= 3, "{windows:?}");
                 assert!(windows.values().all(|requests| *requests <= most), "{windows:?}");
-                // Careful, but not idle: a window may be lost to rounding, not two.
+                // Rounding may cost one window, not two.
                 let needed = log.len().div_ceil(most);
                 assert!(run.took < window * (2 * needed as u32 + 2), "{run:#?} {windows:?}");
                 bed.control.set_rate_limit(1_000_000, window);
@@ -194,19 +190,19 @@ fn a_small_budget_is_paced_without_a_429_and_its_reserve_is_left() {
 }
 
 #[test]
-fn what_other_clients_spend_is_not_there_for_us() {
+fn respects_requests_of_other_clients() {
     let window = Duration::from_secs(3);
     let settings = SandboxSettings { rate_limit: 20, rate_window: window, ..pages() };
     let bed = Bed::live(settings);
     bed.control.spend(KEY, 20);
     let run = bed.sync_well(&[]);
     let refused = bed.log().iter().filter(|entry| entry.status == Some(429)).count();
-    assert!(refused <= 1, "one 429 says enough: {run:#?}");
+    assert!(refused <= 1, "more than one 429: {run:#?}");
     bed.control.set_rate_limit(1_000_000, window);
     bed.compare_lists();
 }
 
-/// A way to send on a clock that is moved by hand, and the database behind it.
+/// Sends requests on a manual clock, with a database for the limiter state.
 struct Sender {
     bed: Bed,
     clock: Clock,
@@ -229,7 +225,7 @@ impl Sender {
         Self { bed, clock: Clock::manual(frozen_at()), runtime, folder }
     }
 
-    /// Asks, as a run that has just begun would.
+    /// Sends one request as a new run would.
     fn ask(&self) -> tokio::task::JoinHandle<bool> {
         let settings = ApiSettings {
             base_url: self.bed.base_url.parse().unwrap(),
@@ -264,7 +260,7 @@ impl Sender {
 
     fn wait_for_refusal(&self) {
         let sql = "SELECT rate_limiter FROM instance";
-        until("the refusal is kept", || {
+        until("the refusal is stored", || {
             let database = Database::open_to_read(&self.database()).unwrap();
             let limiter =
                 database.read(|c| Ok(c.query_row(sql, [], |row| row.get::<_, String>(0))?));
@@ -273,24 +269,24 @@ impl Sender {
         std::thread::sleep(Duration::from_millis(50));
     }
 
-    /// Moves the clock on, second by second, until the next request comes: after how many?
+    /// Advances the clock second by second. Returns the number of seconds until the next request.
     fn seconds_until_asked(&self) -> u64 {
         let requests = self.bed.log().len();
         for second in 1..=700 {
             self.clock.advance(Duration::from_secs(1));
-            // Where a request may come, it has the time to come.
+            // Gives requests time to arrive where they are expected.
             let is_near = [0, 395, 595].iter().any(|from| (*from..from + 50).contains(&second));
             std::thread::sleep(Duration::from_millis(if is_near { 20 } else { 1 }));
             if self.bed.log().len() > requests {
                 return second;
             }
         }
-        panic!("nothing was asked in 700 seconds");
+        panic!("no request in 700 seconds");
     }
 }
 
 #[test]
-fn a_step_of_the_wall_clock_neither_shortens_nor_lengthens_a_wait() {
+fn clock_step_does_not_change_the_cooldown() {
     for hours in [-30, 30] {
         let sender = Sender::new();
         let asking = sender.ask();
@@ -303,8 +299,8 @@ fn a_step_of_the_wall_clock_neither_shortens_nor_lengthens_a_wait() {
 }
 
 #[test]
-fn after_a_reboot_what_is_left_of_a_wait_is_kept_and_never_more() {
-    // Off for 200 s; with a clock that lost a month; with one that gained a month.
+fn reboot_keeps_the_rest_of_the_cooldown() {
+    // Off for 200 s; then a clock that lost or gained a month.
     let month = TimeDelta::days(30);
     for (step, least, most) in
         [(TimeDelta::seconds(200), 400, 440), (-month, 600, 640), (month, 1, 40)]

@@ -1,18 +1,14 @@
-//! Answers that are documented in shape but not in measure: spellings, bad values, weight, length.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
+//! Unusual answers of the list endpoints: other date formats, invalid values, oversized or very slow
+//! pages, and the memory that answers may take.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use crate::support::meddler::{Meddler, Reply};
+use crate::support::sandbox::SandboxSettings;
+use crate::support::{Bed, calm};
 use creatormirror::model::Kind;
-use support::meddler::{Meddler, Reply};
-use support::sandbox::SandboxSettings;
-use support::{Bed, calm};
 
-/// The most memory that any answer may make the process take, bytes. Unoptimized, the program itself takes
-/// 18 MiB more.
+/// Peak memory of the process for any answer, bytes. An unoptimized binary needs 18 MiB more.
 const PEAK_BYTES_MAX: u64 = if cfg!(debug_assertions) { 82 << 20 } else { 64 << 20 };
 
 /// Four pages of videos, a few rows of everything else.
@@ -28,7 +24,7 @@ fn is_list(path: &str, list: &str) -> bool {
     path.split('?').next() == Some(list)
 }
 
-/// The number of rows that is asked for.
+/// The `limit` of a request.
 fn limit(path: &str) -> u32 {
     limit_of(path).unwrap()
 }
@@ -37,7 +33,7 @@ fn limit_of(path: &str) -> Option<u32> {
     path.split(['?', '&']).find_map(|pair| pair.strip_prefix("limit="))?.parse().ok()
 }
 
-/// Writes every scrape time of an answer in another way.
+/// Rewrites every scrape time of an answer.
 fn respell(reply: &mut Reply, spell: impl Fn(&str) -> String) {
     const NAME: &str = r#""last_scrape_time":""#;
     let text = reply.text();
@@ -51,7 +47,7 @@ fn respell(reply: &mut Reply, spell: impl Fn(&str) -> String) {
 }
 
 #[test]
-fn scrape_times_in_another_unambiguous_spelling_enter_history() {
+fn accepts_other_unambiguous_scrape_time_formats() {
     let spellings: [fn(&str) -> String; 5] = [
         |time| format!(r#""{}+0000""#, time.trim_end_matches('Z')),
         |time| format!(r#""{}+00""#, time.trim_end_matches('Z')),
@@ -68,7 +64,7 @@ fn scrape_times_in_another_unambiguous_spelling_enter_history() {
 }
 
 #[test]
-fn scrape_times_that_cannot_be_read_fail_the_run_and_are_named() {
+fn unreadable_scrape_times_fail_the_run() {
     let spellings: [fn(&str) -> String; 2] =
         [|time| format!(r#""{}""#, time.trim_end_matches('Z')), |_| "1763625600".to_owned()];
     for spell in spellings {
@@ -79,7 +75,7 @@ fn scrape_times_that_cannot_be_read_fail_the_run_and_are_named() {
                 reply.headers = reply.headers.replace("etag: \"", "etag: \"other-");
             }
         });
-        // A page that is confirmed by a 304 is no better than one that is read.
+        // A page confirmed by a 304 fails in the same way.
         for _ in 0..2 {
             bed.sync(&["--full"]).expect(1).says("last_scrape_time of 5 videos cannot be read");
             assert_eq!(bed.last_outcome(Kind::Video), "scrapes_unreadable");
@@ -100,7 +96,7 @@ fn scrape_times_that_cannot_be_read_fail_the_run_and_are_named() {
 }
 
 #[test]
-fn one_bad_value_costs_no_other_row() {
+fn repairs_one_bad_value_without_losing_rows() {
     let damages: [fn(&mut Reply); 6] = [
         |reply| reply.body.splice(0..0, *b"\xef\xbb\xbf").for_each(drop),
         |reply| reply.replace(r#""duration":"#, br#""ratio":NaN,"duration":"#),
@@ -119,14 +115,18 @@ fn one_bad_value_costs_no_other_row() {
         bed.sync_well(&[]);
         assert_eq!(bed.number("SELECT count(*) FROM videos"), 600);
         let detail = bed.text("SELECT detail FROM sync_log WHERE kind = 'video'");
-        let odd = bed.number("SELECT type_mismatches FROM sync_log WHERE kind = 'video'");
+        let mismatches = bed.number("SELECT type_mismatches FROM sync_log WHERE kind = 'video'");
         let is_named = detail.contains("the JSON of 1 rows was repaired: ");
-        assert_eq!((is_named, odd), (number > 0, i64::from(number > 0)), "{number}: {detail}");
+        assert_eq!(
+            (is_named, mismatches),
+            (number > 0, i64::from(number > 0)),
+            "{number}: {detail}"
+        );
     }
 }
 
 #[test]
-fn text_cut_within_an_emoji_keeps_the_rest() {
+fn keeps_text_with_a_lone_surrogate() {
     let mut bed = Bed::frozen(few());
     let _meddler = Meddler::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && reply.status == 200 {
@@ -145,7 +145,7 @@ fn text_cut_within_an_emoji_keeps_the_rest() {
 }
 
 #[test]
-fn a_row_that_is_no_json_costs_that_row_and_is_named() {
+fn drops_only_the_row_that_is_not_json() {
     let mut bed = Bed::frozen(SandboxSettings { videos: 600, ..pages() });
     let _meddler = Meddler::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && !path.contains("cursor=") && reply.status == 200 {
@@ -158,7 +158,7 @@ fn a_row_that_is_no_json_costs_that_row_and_is_named() {
 }
 
 #[test]
-fn a_page_whose_rows_cannot_be_told_apart_fails_alone() {
+fn page_without_row_boundaries_fails_only_its_list() {
     let mut bed = Bed::frozen(pages());
     let _meddler = Meddler::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && reply.status == 200 {
@@ -174,7 +174,7 @@ fn a_page_whose_rows_cannot_be_told_apart_fails_alone() {
 }
 
 #[test]
-fn a_page_too_heavy_for_the_server_is_asked_for_with_fewer_rows() {
+fn requests_smaller_pages_after_server_errors() {
     for (status, code) in [(500, "INTERNAL_ERROR"), (504, "UPSTREAM_TIMEOUT")] {
         let mut bed = Bed::frozen(pages());
         let meddler = Meddler::on(&mut bed, move |path, reply| {
@@ -184,25 +184,25 @@ fn a_page_too_heavy_for_the_server_is_asked_for_with_fewer_rows() {
         });
         bed.sync_well(&[]);
         bed.compare();
-        // It is remembered, and shown.
-        meddler.take_asked();
+        // The smaller limit is stored, and `status` shows it.
+        meddler.take_paths();
         bed.sync_well(&["--full"]);
         let asked: Vec<_> =
-            meddler.take_asked().into_iter().filter(|path| is_list(path, "/videos")).collect();
+            meddler.take_paths().into_iter().filter(|path| is_list(path, "/videos")).collect();
         assert_eq!(asked.len(), 700 / 50, "{asked:#?}");
         assert!(asked.iter().all(|path| limit(path) == 50), "{asked:#?}");
         let status = bed.start(bed.command(&["status"])).wait().expect(0);
         assert!(status.stdout.contains("GET /videos limit=200"), "{status:#?}");
-        // After a week it is tried again.
+        // After a week the larger limit is tried again.
         bed.db_to_write().execute("UPDATE unsupported_feature SET retry_at = 0", []).unwrap();
         bed.sync_well(&["--full"]);
-        assert!(meddler.take_asked().iter().any(|path| path.contains("limit=200")));
+        assert!(meddler.take_paths().iter().any(|path| path.contains("limit=200")));
         bed.compare();
     }
 }
 
 #[test]
-fn a_page_that_is_too_long_for_us_is_asked_for_with_fewer_rows() {
+fn requests_smaller_pages_after_oversized_bodies() {
     let mut bed = Bed::frozen(SandboxSettings { videos: 300, ..pages() });
     let meddler = Meddler::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && reply.status == 200 {
@@ -213,15 +213,15 @@ fn a_page_that_is_too_long_for_us_is_asked_for_with_fewer_rows() {
     });
     bed.sync_well(&[]);
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 300);
-    let asked = meddler.take_asked();
+    let asked = meddler.take_paths();
     let asked: Vec<u32> =
         asked.iter().filter(|path| is_list(path, "/videos")).map(|path| limit(path)).collect();
-    // Twice halved; then the page that showed it, and all pages.
+    // The limit is halved twice; then come the page that showed it and the other pages.
     assert_eq!(asked, [[200, 100, 50].as_slice(), &[50; 6]].concat());
 }
 
 #[test]
-fn a_cursor_that_is_refused_with_fewer_rows_begins_the_list_anew() {
+fn cursor_refused_with_smaller_limit_restarts_the_list() {
     let mut bed = Bed::frozen(pages());
     let has_refused = AtomicBool::new(false);
     let meddler = Meddler::on(&mut bed, move |path, reply| {
@@ -230,20 +230,20 @@ fn a_cursor_that_is_refused_with_fewer_rows_begins_the_list_anew() {
         }
         match limit(path) {
             200 => reply.fail(500, "INTERNAL_ERROR"),
-            // The first one was given out for pages of 200.
+            // The first cursor was issued for pages of 200 rows.
             _ if !has_refused.swap(true, Ordering::Relaxed) => reply.fail(422, "VALIDATION_ERROR"),
             _ => {}
         }
     });
     bed.sync_well(&[]);
     bed.compare();
-    let asked = meddler.take_asked();
+    let asked = meddler.take_paths();
     let whole = asked.iter().filter(|path| is_list(path, "/videos") && limit(path) == 100).count();
     assert_eq!(whole, 1 + 7, "{asked:#?}");
 }
 
 #[test]
-fn a_server_that_failed_only_for_a_while_is_not_asked_for_small_pages() {
+fn short_outage_does_not_reduce_the_page_size() {
     let mut bed = Bed::frozen(pages());
     let failures = AtomicU32::new(0);
     let meddler = Meddler::on(&mut bed, move |path, reply| {
@@ -257,14 +257,14 @@ fn a_server_that_failed_only_for_a_while_is_not_asked_for_small_pages() {
     bed.sync_well(&[]);
     bed.compare();
     assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 0);
-    meddler.take_asked();
+    meddler.take_paths();
     bed.sync_well(&["--full"]);
-    let asked = meddler.take_asked();
+    let asked = meddler.take_paths();
     assert_eq!(asked.iter().filter(|path| is_list(path, "/videos")).count(), 4, "{asked:#?}");
 }
 
 #[test]
-fn a_row_that_the_server_can_never_serve_fails_as_before() {
+fn page_that_always_fails_does_not_reduce_the_page_size() {
     let mut bed = Bed::frozen(pages());
     let meddler = Meddler::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && path.contains("cursor=") {
@@ -272,13 +272,17 @@ fn a_row_that_the_server_can_never_serve_fails_as_before() {
         }
     });
     bed.sync(&[]).expect(69).says("500 INTERNAL_ERROR");
-    assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 0, "nothing was learned");
-    assert!(meddler.take_asked().len() < 30);
+    assert_eq!(
+        bed.number("SELECT count(*) FROM unsupported_feature"),
+        0,
+        "no unsupported feature was recorded"
+    );
+    assert!(meddler.take_paths().len() < 30);
     bed.compare_kind(Kind::Account);
 }
 
 #[test]
-fn an_endless_list_of_new_rows_is_left() {
+fn stops_reading_an_endless_list() {
     let mut bed = Bed::frozen(few());
     let page = AtomicU32::new(0);
     let meddler = Meddler::on(&mut bed, move |path, reply| {
@@ -288,7 +292,7 @@ fn an_endless_list_of_new_rows_is_left() {
         let page = page.fetch_add(1, Ordering::Relaxed);
         let rows: Vec<String> =
             (0..200).map(|row| format!(r#"{{"id":"v-{page}-{row}"}}"#)).collect();
-        // It grows as it is read.
+        // The total grows with every page.
         let total = 1_000 + page * 200;
         reply.status = 200;
         reply.body = format!(
@@ -299,13 +303,13 @@ fn an_endless_list_of_new_rows_is_left() {
     });
     bed.sync(&[]).expect(1).says("at most 2000 were to be expected");
     assert_eq!(bed.last_outcome(Kind::Video), "incomplete");
-    let asked = meddler.take_asked();
+    let asked = meddler.take_paths();
     assert!(asked.iter().filter(|path| is_list(path, "/videos")).count() <= 12, "{asked:#?}");
     assert_eq!(bed.removed(Kind::Video), 0);
 }
 
 #[test]
-fn only_the_signatures_of_original_addresses_are_no_change() {
+fn changed_url_signatures_are_not_a_change() {
     let mut bed = Bed::frozen(few());
     let signature = AtomicU32::new(0);
     let _meddler = Meddler::on(&mut bed, move |_, reply| {
@@ -327,7 +331,7 @@ fn only_the_signatures_of_original_addresses_are_no_change() {
 }
 
 #[test]
-fn pages_whose_etags_a_proxy_made_weak_are_still_confirmed_by_304() {
+fn weak_etags_still_give_304() {
     let confirmed = |weaken: bool| {
         let mut bed = Bed::frozen(few());
         let _meddler = Meddler::on(&mut bed, move |_, reply| {
@@ -346,7 +350,7 @@ fn pages_whose_etags_a_proxy_made_weak_are_still_confirmed_by_304() {
 
 type Flood = fn(&mut Reply);
 
-/// Answers that would take far more memory than they are long.
+/// Answers whose naive decoding takes far more memory than their length.
 fn floods() -> Vec<(&'static str, Flood)> {
     vec![
         ("a million and a half rows", |reply| flood(reply, &vec!["{}"; 1_500_000].join(","), "")),
@@ -383,7 +387,7 @@ fn flood(reply: &mut Reply, rows: &str, more: &str) {
 }
 
 #[test]
-fn no_page_takes_the_process_over_64_mib() {
+fn pages_stay_within_the_memory_limit() {
     for (name, flood) in floods() {
         let mut bed = Bed::frozen(few());
         let _meddler = Meddler::on(&mut bed, move |path, reply| {
@@ -391,12 +395,12 @@ fn no_page_takes_the_process_over_64_mib() {
                 flood(reply);
             }
         });
-        is_in_bounds(&bed, name, &[]);
+        check_peak_memory(&bed, name, &[]);
     }
 }
 
 #[test]
-fn long_pages_asked_for_side_by_side_share_the_memory_and_do_not_wait_for_each_other() {
+fn concurrent_long_pages_share_the_memory_limit() {
     let many = SandboxSettings { videos: 2_400, account_videos: 2_400, ..calm() };
     let mut bed = Bed::frozen(many);
     bed.set("CREATORMIRROR_MAX_CONCURRENT_REQUESTS", "16");
@@ -405,19 +409,19 @@ fn long_pages_asked_for_side_by_side_share_the_memory_and_do_not_wait_for_each_o
         if limit_of(path).is_some() && reply.status == 200 {
             let long = format!(r#""padding":"{}","id":"#, "x".repeat(9_000));
             reply.body = reply.text().replace(r#""id":"#, &long).into_bytes();
-            // Nothing is confirmed by a 304, so that every page is read again.
+            // No 304, so that every page is read again.
             let version = version.fetch_add(1, Ordering::Relaxed);
             reply.headers = reply.headers.replace("etag: \"", &format!("etag: \"{version}-"));
         }
     });
     for _ in 0..2 {
-        is_in_bounds(&bed, "long pages", &["--full"]);
+        check_peak_memory(&bed, "long pages", &["--full"]);
     }
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 2_400);
 }
 
 #[test]
-fn no_other_answer_takes_the_process_over_64_mib() {
+fn documents_stay_within_the_memory_limit() {
     for path in ["/whoami", "/overview", "/meta"] {
         let bodies = [
             format!(r#"{{"data":{{"x":[{}]}}}}"#, vec!["[]"; 1_300_000].join(",")),
@@ -433,15 +437,15 @@ fn no_other_answer_takes_the_process_over_64_mib() {
                     reply.body = body.clone().into_bytes();
                 }
             });
-            is_in_bounds(&bed, &format!("{path} {number}"), &[]);
+            check_peak_memory(&bed, &format!("{path} {number}"), &[]);
         }
     }
 }
 
-/// The peak is asked of the kernel while the process lives: what it tells afterwards includes the memory
-/// of the process that started it.
+/// Reads the peak from `/proc` while the process runs: the value known after its exit includes the
+/// memory of its parent.
 #[track_caller]
-fn is_in_bounds(bed: &Bed, name: &str, arguments: &[&str]) {
+fn check_peak_memory(bed: &Bed, name: &str, arguments: &[&str]) {
     let mut run = bed.start_sync(arguments);
     let mut peak = 0;
     while run.is_running() {

@@ -1,8 +1,4 @@
-//! The files of a mirror: who may read them, who may not, and folders that cannot be written.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
+//! Permissions of the mirror's files, other users, folders without write permission, full disks.
 
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -11,18 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::sandbox::{Accident, Fault};
+use crate::support::{BINARY, Bed, calm, skip, until};
 use creatormirror::model::Kind;
 use rusqlite::{Connection, OpenFlags};
-use support::sandbox::{Accident, Fault};
-use support::{BINARY, Bed, calm, skip, until};
 
-/// Users that exist nowhere: whom the mirror belongs to, and two that would like to read it.
+/// Ids of users without an account: the owner of the mirror, and two readers.
 const OWNER: u32 = 54_321;
 const ANALYST: u32 = 54_323;
 const STRANGER: u32 = 54_324;
 /// The group of owner and analyst.
 const GROUP: u32 = 54_322;
-/// Tells this program, run as another user, which mirror to read.
+/// Environment variable with the mirror to read, for this program run as another user.
 const TO_READ: &str = "MIRROR_TO_READ";
 
 fn is_root() -> bool {
@@ -37,7 +33,7 @@ fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// Copies of programs where any user may run them.
+/// Copies of programs that any user may execute.
 struct Programs {
     folder: tempfile::TempDir,
 }
@@ -58,7 +54,7 @@ impl Programs {
 }
 
 #[test]
-fn files_are_for_the_owner_and_the_group_to_read() {
+fn files_are_readable_by_owner_and_group_only() {
     for umask in ["022", "077"] {
         let bed = Bed::frozen(calm());
         let database = bed.folder().join("made/on/the/way/mirror.db");
@@ -69,12 +65,12 @@ fn files_are_for_the_owner_and_the_group_to_read() {
             .arg(&database)
             .env_clear()
             .env("HOME", bed.folder())
-            .env("CREATORAUDIT_API_KEY", support::KEY);
+            .env("CREATORAUDIT_API_KEY", crate::support::KEY);
         bed.start(command).wait().expect(0);
         let mut names = Vec::new();
         for entry in std::fs::read_dir(database.parent().unwrap()).unwrap() {
             let path = entry.unwrap().path();
-            // Whoever could open the lock file could hold it.
+            // A user who can open the lock file could lock it.
             let is_lock = path.extension().is_some_and(|end| end == "lock");
             let expected = if is_lock { 0o600 } else { 0o640 };
             assert_eq!(mode(&path), expected, "{} under {umask}", path.display());
@@ -89,7 +85,7 @@ fn files_are_for_the_owner_and_the_group_to_read() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_74() {
+fn unwritable_folder_exits_74() {
     for has_mirror in [false, true] {
         let bed = Bed::frozen(calm());
         if has_mirror {
@@ -101,7 +97,7 @@ fn a_folder_that_cannot_be_written_is_74() {
         let programs = Programs::new();
         set_mode(bed.folder(), 0o555);
         let mut command = match is_root() {
-            // Root may write anywhere.
+            // Permissions do not stop root.
             true => {
                 let mut command = bed.command_of(&programs.copy(Path::new(BINARY)), &["sync"]);
                 command.env("HOME", bed.folder()).uid(STRANGER).gid(STRANGER);
@@ -114,7 +110,7 @@ fn a_folder_that_cannot_be_written_is_74() {
         let run = bed.start(command).wait();
         set_mode(bed.folder(), 0o755);
         run.expect(74).says("ermission denied");
-        assert_eq!(bed.log().len(), requests, "nothing is asked that could not be kept");
+        assert_eq!(bed.log().len(), requests, "no request before the database is writable");
         assert_eq!(bed.database().exists(), has_mirror);
     }
 }
@@ -133,9 +129,9 @@ fn limited(blocks: u32, command: &Command) -> Command {
 }
 
 #[test]
-fn a_file_size_limit_is_74_and_not_a_death_by_sigxfsz() {
+fn file_size_limit_exits_74_without_sigxfsz() {
     let bed = Bed::frozen(calm());
-    // Within the first migration, and within the first listing.
+    // Reached in the first migration, and in the first listing.
     for blocks in [100, 1_000] {
         let run = bed.start(limited(blocks, &bed.command(&["sync"]))).wait().expect(74);
         run.says("disk I/O error").says("file size limit");
@@ -143,17 +139,17 @@ fn a_file_size_limit_is_74_and_not_a_death_by_sigxfsz() {
     bed.sync_well(&["--full"]);
     bed.is_sound();
     bed.compare();
-    // Too little for `-shm`.
+    // Too small for `-shm`.
     bed.start(limited(8, &bed.command(&["status"]))).wait().expect(74).says("file size limit");
 }
 
 #[test]
-fn a_full_disk_is_named_where_sqlite_says_disk_io_error() {
+fn full_disk_is_named_in_the_error() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let disk = tempfile::tempdir().unwrap();
     let copy = disk.path().join("m.db");
-    // Without room for `-shm`, which every reader needs.
+    // No space for `-shm`, which every reader needs.
     let script = r#"mount -t tmpfs -o size=8m,mode=755 tmpfs "$1" && cp "$2" "$1/m.db" || exit 99
         : > "$1/m.db-wal"; : > "$1/m.db-shm"; cat /dev/zero > "$1/ballast" 2> /dev/null; shift 2; exec "$@""#;
     let command = bed.command_on(Path::new(BINARY), &copy, &["status"]);
@@ -175,13 +171,13 @@ fn a_full_disk_is_named_where_sqlite_says_disk_io_error() {
             return;
         }
     }
-    eprintln!("not tested: this user may not mount a disk");
+    eprintln!("SKIPPED: this user may not mount a disk");
 }
 
-/// Not a test of its own: what the analyst runs.
+/// The part of `group_member_can_read_during_a_sync` that runs as another user.
 #[test]
 #[ignore = "run as another user by the test below"]
-fn as_another_user() {
+fn read_as_another_user() {
     let Some(path) = std::env::var_os(TO_READ) else { return };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let address = format!("file:{}?mode=ro", path.display());
@@ -192,24 +188,28 @@ fn as_another_user() {
     db.execute("DELETE FROM video", []).unwrap_err();
 }
 
-/// Not a test of its own: holds a lock on every file it can open, until it is killed.
+/// The part of `group_reader_cannot_lock_out_the_daemon` that runs as another user: locks every file
+/// it can open, until it is killed.
 #[test]
 #[ignore = "run as another user by the test below"]
-fn as_another_user_who_locks() {
+fn lock_as_another_user() {
     let Some(path) = std::env::var_os(TO_READ) else { return };
     let open = |end: &str| std::fs::File::open(format!("{}{end}", path.display()));
     let held: Vec<_> = ["", "-wal", "-shm", ".lock"].into_iter().flat_map(open).collect();
     held.iter().for_each(|file| file.try_lock_shared().unwrap());
-    // Past the capture of the test harness.
+    // `eprintln!` would be captured by the test harness.
     std::io::Write::write_all(&mut std::io::stderr(), format!("holds {}\n", held.len()).as_bytes())
         .unwrap();
-    std::thread::sleep(support::TIMEOUT);
+    std::thread::sleep(crate::support::TIMEOUT);
 }
 
 #[test]
-fn a_reader_of_the_group_cannot_lock_the_daemon_out() {
+fn group_reader_cannot_lock_out_the_daemon() {
     if !is_root() {
-        skip("a_reader_of_the_group…", "only root can run programs as other users");
+        skip(
+            "group_reader_cannot_lock_out_the_daemon",
+            "only root can run programs as other users",
+        );
         return;
     }
     let programs = Programs::new();
@@ -222,26 +222,26 @@ fn a_reader_of_the_group_cannot_lock_the_daemon_out() {
     set_mode(bed.folder(), 0o755);
     let mut command = Command::new(&reader);
     command
-        .args(["as_another_user_who_locks", "--exact", "--include-ignored", "--nocapture"])
+        .args(["files::lock_as_another_user", "--exact", "--include-ignored", "--nocapture"])
         .env_clear()
         .env(TO_READ, bed.database())
         .current_dir("/")
         .uid(ANALYST)
         .gid(GROUP);
     let holder = bed.start(command);
-    until("it holds what it can", || holder.stderr().contains("holds 3"));
+    until("the files are locked", || holder.stderr().contains("holds 3"));
     bed.sync_well(&["--full"]);
     let daemon = bed.start(bed.command(&["run"]));
-    until("it runs", || bed.text("SELECT runner FROM instance") == "run");
+    until("the daemon runs", || bed.text("SELECT runner FROM instance") == "run");
     daemon.terminate();
     daemon.wait().expect(0);
     holder.kill();
 }
 
 #[test]
-fn a_member_of_the_group_reads_the_mirror_with_and_without_a_sync_running() {
+fn group_member_can_read_during_a_sync() {
     if !is_root() {
-        skip("a_member_of_the_group_reads…", "only root can run programs as other users");
+        skip("group_member_can_read_during_a_sync", "only root can run programs as other users");
         return;
     }
     let programs = Programs::new();
@@ -258,7 +258,7 @@ fn a_member_of_the_group_reads_the_mirror_with_and_without_a_sync_running() {
     let read = |user: u32, group: u32| {
         let mut command = Command::new(&reader);
         command
-            .args(["as_another_user", "--exact", "--include-ignored", "--nocapture"])
+            .args(["files::read_as_another_user", "--exact", "--include-ignored", "--nocapture"])
             .env_clear()
             .env(TO_READ, bed.database())
             .current_dir("/")
@@ -285,13 +285,13 @@ fn a_member_of_the_group_reads_the_mirror_with_and_without_a_sync_running() {
     let slow = Accident::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", Kind::AccountVideo.path(), slow));
     let running = sync(&["sync", "--full"]);
-    until("the sync is at work", || bed.log_of("/account-videos").len() == 2);
+    until("the sync waits for a page", || bed.log_of("/account-videos").len() == 2);
     sees_all();
     running.terminate();
     running.wait().expect(1);
     sees_all();
 
-    assert_ne!(read(STRANGER, STRANGER).code, Some(0), "the mirror is not for everybody");
+    assert_ne!(read(STRANGER, STRANGER).code, Some(0), "other users can read the mirror");
     sync(&["sync"]).wait().expect(0);
     bed.compare();
 }

@@ -1,16 +1,14 @@
-//! A server that answers wrongly: what passes is survived, what stays is told, and no half of an
-//! answer is taken for the whole.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
+//! Faulty servers: transient faults are retried, persistent faults are reported, and an incomplete
+//! listing is never taken for a complete one.
 
 use std::net::TcpListener;
 use std::time::Duration;
 
+use crate::support::sandbox::{
+    Accident, Fault, FaultBody, Mutation, Repeat, SandboxSettings, Shape,
+};
+use crate::support::{Bed, calm, until};
 use creatormirror::model::Kind;
-use support::sandbox::{Accident, Fault, FaultBody, Mutation, Repeat, SandboxSettings, Shape};
-use support::{Bed, calm, until};
 
 const SHAPES: [Shape; 7] = [
     Shape::NoData,
@@ -27,12 +25,12 @@ fn pages() -> SandboxSettings {
     SandboxSettings { videos: 700, accounts: 9, account_videos: 40, ..calm() }
 }
 
-/// An accident of the third page of videos.
-fn on_page_three(what: Accident) -> Fault {
+/// A fault on the third page of videos.
+fn on_third_page(what: Accident) -> Fault {
     Fault::on("GET", "/videos", what).after(2)
 }
 
-/// Does the same in a bed of its own for each, all at once.
+/// Runs a test concurrently for each item, each with a new test bed.
 fn each<T: Send>(all: impl IntoIterator<Item = T>, test: impl Fn(&Bed, T) + Sync) {
     std::thread::scope(|scope| {
         for one in all {
@@ -42,29 +40,29 @@ fn each<T: Send>(all: impl IntoIterator<Item = T>, test: impl Fn(&Bed, T) + Sync
     });
 }
 
-/// The accident passes: one run is enough.
-fn is_survived(bed: &Bed, what: Accident) {
+/// A transient fault: one run is enough.
+fn recovers_in_one_run(bed: &Bed, what: Accident) {
     let name = what.name();
-    bed.control.fault(on_page_three(what));
+    bed.control.fault(on_third_page(what));
     bed.sync_well(&[]);
     assert_eq!(bed.control.counters().faults.get(name), Some(&1));
     bed.compare();
 }
 
-/// The accident stays: the run says so by this exit code, the other kinds are mirrored, nothing is
-/// removed although rows are gone, and once it is over all is well again.
-fn is_told(bed: &Bed, what: Accident, code: i32) {
+/// A persistent fault: the run exits with `code`, the other kinds are mirrored, no row is removed
+/// although rows are gone, and after the fault the mirror is complete again.
+fn fails_until_it_is_over(bed: &Bed, what: Accident, code: i32) {
     bed.sync_well(&[]);
     for id in &bed.control.ids(Kind::Video)[..3] {
         bed.control.delete(Kind::Video, id);
     }
     let account = bed.control.ids(Kind::Account).remove(0);
     bed.control.set_member(Kind::Account, &account, "category", &"new".into());
-    bed.control.fault(on_page_three(what).forever());
+    bed.control.fault(on_third_page(what).forever());
     for _ in 0..2 {
         bed.control.clear_log();
         bed.sync(&["--full"]).expect(code).says("kind=video");
-        assert!(bed.log_of("/videos").len() < 30, "it must end");
+        assert!(bed.log_of("/videos").len() < 30, "too many requests");
         assert_eq!((bed.removed(Kind::Video), bed.suspected(Kind::Video)), (0, 0));
         assert_ne!(bed.last_outcome(Kind::Video), "complete");
     }
@@ -80,51 +78,53 @@ fn is_told(bed: &Bed, what: Accident, code: i32) {
 }
 
 #[test]
-fn a_cursor_that_repeats_once_is_asked_for_again() {
+fn retries_a_cursor_that_repeats_once() {
     each([Repeat::Own, Repeat::First], |bed, which| {
-        is_survived(bed, Accident::RepeatCursor(which));
+        recovers_in_one_run(bed, Accident::RepeatCursor(which));
     });
 }
 
 #[test]
-fn a_list_that_goes_in_a_circle_is_left_and_told() {
-    each([Repeat::Own, Repeat::First], |bed, which| is_told(bed, Accident::RepeatCursor(which), 1));
+fn cursor_cycle_makes_the_listing_incomplete() {
+    each([Repeat::Own, Repeat::First], |bed, which| {
+        fails_until_it_is_over(bed, Accident::RepeatCursor(which), 1)
+    });
 }
 
 #[test]
-fn a_list_that_ends_early_is_listed_once_more_before_it_is_told() {
+fn relists_once_when_a_list_ends_early() {
     each([false, true], |bed, stays| match stays {
         false => {
-            is_survived(bed, Accident::EarlyEnd);
+            recovers_in_one_run(bed, Accident::EarlyEnd);
             assert_eq!(bed.log_of("/videos").len(), 3 + 4);
         }
-        true => is_told(bed, Accident::EarlyEnd, 1),
+        true => fails_until_it_is_over(bed, Accident::EarlyEnd, 1),
     });
 }
 
 #[test]
-fn a_page_of_the_wrong_shape_is_asked_for_again() {
-    each(SHAPES, |bed, shape| is_survived(bed, Accident::WrongShape(shape)));
+fn retries_a_page_of_the_wrong_shape() {
+    each(SHAPES, |bed, shape| recovers_in_one_run(bed, Accident::WrongShape(shape)));
 }
 
 #[test]
-fn truncated_foreign_and_unasked_for_answers_are_asked_for_again() {
+fn retries_truncated_foreign_and_unexpected_304_answers() {
     let passing =
         [Accident::Truncated, Accident::TruncatedJson, Accident::Html, Accident::NotModified];
-    each(passing, is_survived);
+    each(passing, recovers_in_one_run);
 }
 
 #[test]
-fn answers_that_stay_misshapen_truncated_or_foreign_make_the_listing_incomplete() {
+fn persistent_bad_pages_make_the_listing_incomplete() {
     let shapes = SHAPES.map(Accident::WrongShape);
     let broken = [Accident::Truncated, Accident::TruncatedJson, Accident::Html];
-    each(shapes.into_iter().chain(broken), |bed, what| is_told(bed, what, 1));
+    each(shapes.into_iter().chain(broken), |bed, what| fails_until_it_is_over(bed, what, 1));
 }
 
 #[test]
-fn a_304_that_nobody_asked_for_confirms_nothing() {
+fn unexpected_304_confirms_nothing() {
     let bed = Bed::frozen(pages());
-    bed.control.fault(on_page_three(Accident::NotModified).forever());
+    bed.control.fault(on_third_page(Accident::NotModified).forever());
     bed.sync(&[]).expect(1).says("304 to a request that was not conditional");
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 400);
     bed.control.clear_faults();
@@ -133,27 +133,27 @@ fn a_304_that_nobody_asked_for_confirms_nothing() {
 }
 
 #[test]
-fn a_server_that_fails_for_a_moment_is_asked_again() {
+fn retries_transient_server_errors() {
     let statuses = [500, 502, 503, 504].map(Accident::status);
     let foreign = FaultBody::Raw("text/html", "<h1>Bad gateway</h1>");
     let proxy = Accident::Status { code: 502, body: foreign, headers: Vec::new() };
     each(
         statuses.into_iter().chain([proxy, Accident::ResetBefore, Accident::ResetAfter]),
-        is_survived,
+        recovers_in_one_run,
     );
 }
 
 #[test]
-fn a_server_that_keeps_failing_or_hanging_up_is_69() {
+fn persistent_server_errors_exit_69() {
     let statuses = [500, 502, 503].map(Accident::status);
     let resets = [Accident::ResetBefore, Accident::ResetAfter];
-    each(statuses.into_iter().chain(resets), |bed, what| is_told(bed, what, 69));
+    each(statuses.into_iter().chain(resets), |bed, what| fails_until_it_is_over(bed, what, 69));
 }
 
 #[test]
-fn the_failure_is_named_by_status_code_and_request_id() {
+fn failure_shows_status_code_and_request_id() {
     let bed = Bed::frozen(pages());
-    bed.control.fault(on_page_three(Accident::status(500)).forever());
+    bed.control.fault(on_third_page(Accident::status(500)).forever());
     let run = bed.sync(&[]).expect(69).says("500 INTERNAL_ERROR");
     let request_id = bed.log_of("/videos").last().unwrap().request_id.clone();
     run.says(&request_id);
@@ -162,7 +162,7 @@ fn the_failure_is_named_by_status_code_and_request_id() {
 }
 
 #[test]
-fn an_api_that_only_hangs_up_is_given_up_within_a_minute() {
+fn gives_up_within_a_minute_on_connection_resets() {
     let bed = Bed::frozen(pages());
     bed.control.fault(Fault::on("*", "/*", Accident::ResetBefore).after(1).forever());
     let run = bed.sync(&[]).expect(69).says("unreachable");
@@ -170,7 +170,7 @@ fn an_api_that_only_hangs_up_is_given_up_within_a_minute() {
 }
 
 #[test]
-fn a_cursor_refused_in_the_middle_restarts_the_listing() {
+fn refused_cursor_restarts_the_listing() {
     let bed = Bed::frozen(pages());
     bed.control.fault(Fault::on("GET", "/videos", Accident::RefuseCursor).after(1));
     bed.sync_well(&[]);
@@ -179,12 +179,12 @@ fn a_cursor_refused_in_the_middle_restarts_the_listing() {
 }
 
 #[test]
-fn a_cursor_refused_again_and_again_makes_the_listing_incomplete() {
-    each([Accident::RefuseCursor], |bed, what| is_told(bed, what, 1));
+fn repeatedly_refused_cursor_makes_the_listing_incomplete() {
+    each([Accident::RefuseCursor], |bed, what| fails_until_it_is_over(bed, what, 1));
 }
 
 #[test]
-fn kept_cursors_that_have_expired_cost_one_fresh_listing() {
+fn expired_stored_cursors_cost_one_new_listing() {
     let mut bed = Bed::frozen(pages());
     bed.set("CREATORMIRROR_FRESHNESS_TARGET", "1s");
     bed.sync_well(&[]);
@@ -196,18 +196,18 @@ fn kept_cursors_that_have_expired_cost_one_fresh_listing() {
     bed.sync_well(&[]);
     let asked = bed.log_of("/videos");
     let refused = asked.iter().filter(|entry| entry.status == Some(422)).count();
-    // As many as were in flight when the first was refused.
+    // As many as were in flight at the first refusal.
     assert!((1..=4).contains(&refused), "{asked:#?}");
     assert!(asked.len() <= refused + 5, "{asked:#?}");
     bed.compare();
 }
 
 #[test]
-fn a_listing_whose_cursor_expired_while_it_lay_still_begins_anew() {
+fn interrupted_listing_with_expired_cursor_restarts() {
     let bed = Bed::frozen(pages());
-    bed.control.fault(on_page_three(Accident::Slow(Duration::from_secs(600))));
+    bed.control.fault(on_third_page(Accident::Slow(Duration::from_secs(600))));
     let run = bed.start_sync(&[]);
-    until("the second page is in", || {
+    until("the second page is stored", || {
         bed.log_of("/videos").len() == 3 && bed.number("SELECT count(*) FROM video") == 400
     });
     run.kill();
@@ -220,7 +220,7 @@ fn a_listing_whose_cursor_expired_while_it_lay_still_begins_anew() {
 }
 
 #[test]
-fn rows_that_come_go_and_move_between_two_pages_end_in_the_truth() {
+fn converges_when_rows_change_between_pages() {
     let mutations = [
         Mutation::Insert(3),
         Mutation::DeleteServed(5),
@@ -229,7 +229,7 @@ fn rows_that_come_go_and_move_between_two_pages_end_in_the_truth() {
         Mutation::MoveBack,
         Mutation::MoveAhead,
     ];
-    // Enough rows of the one kind for three pages, and few others.
+    // Three pages of one kind, and few rows of the others.
     let settings = |kind| {
         let few =
             SandboxSettings { accounts: 2, creators: 0, videos: 0, account_videos: 0, ..calm() };
@@ -247,7 +247,7 @@ fn rows_that_come_go_and_move_between_two_pages_end_in_the_truth() {
         bed.control.fault(fault);
         bed.sync_well(&["--only", kind.plural()]);
         assert_eq!(bed.control.faults_waiting(), 0);
-        // What is gone takes two complete listings to be believed.
+        // A removal needs two complete listings.
         bed.sync_well(&["--full", "--only", kind.plural()]);
         bed.sync_well(&["--full", "--only", kind.plural()]);
         bed.compare_kind(kind);
@@ -272,11 +272,11 @@ fn redirects_are_not_followed() {
             bed.sync(&[]).expect(exit).says("redirects are not followed");
         }
     }
-    assert!(elsewhere.accept().is_err(), "somebody came");
+    assert!(elsewhere.accept().is_err(), "the redirect was followed");
 }
 
 #[test]
-fn a_bad_day_ends_in_the_truth() {
+fn converges_after_random_faults() {
     std::thread::scope(|scope| {
         for seed in [11, 12, 13] {
             scope.spawn(move || {
@@ -299,9 +299,9 @@ fn a_bad_day_ends_in_the_truth() {
 }
 
 #[test]
-fn a_list_that_goes_wrong_page_by_page_is_named_by_its_last_request_id() {
+fn logs_the_request_id_of_the_last_bad_page() {
     each([Accident::RepeatCursor(Repeat::Own), Accident::EarlyEnd], |bed, what| {
-        bed.control.fault(on_page_three(what).forever());
+        bed.control.fault(on_third_page(what).forever());
         bed.sync(&[]).expect(1);
         let request_id = bed.log_of("/videos").last().unwrap().request_id.clone();
         let logged = "SELECT request_id FROM sync_log WHERE kind = 'video'";
@@ -309,20 +309,20 @@ fn a_list_that_goes_wrong_page_by_page_is_named_by_its_last_request_id() {
     });
 }
 
-/// A page that something between us and the API answers with.
+/// A page of a firewall or proxy between the client and the API.
 fn block_page(code: u16, kind: &'static str, text: &'static str) -> Accident {
     Accident::Status { code, body: FaultBody::Raw(kind, text), headers: Vec::new() }
 }
 
 #[test]
-fn a_block_page_is_an_api_that_fails_and_refuses_no_key() {
+fn block_page_exits_69_not_77() {
     let html = ("text/html", "<html>Attention required!</html>");
     let gateway = ("application/json", r#"{"message":"Forbidden"}"#);
     let cases = [(401, html), (403, html), (403, gateway), (403, ("text/plain", "")), (404, html)];
     each(cases, |bed, (code, (kind, text))| {
         bed.control.fault(Fault::on("*", "/*", block_page(code, kind, text)).forever());
         bed.sync(&[]).expect(69).says("not a problem document").says("block page");
-        assert!(bed.log_of("/whoami").len() > 1, "{code}: it is tried again");
+        assert!(bed.log_of("/whoami").len() > 1, "{code}: not retried");
         bed.control.clear_faults();
         bed.sync_well(&[]);
         bed.compare();
@@ -330,7 +330,7 @@ fn a_block_page_is_an_api_that_fails_and_refuses_no_key() {
 }
 
 #[test]
-fn a_block_page_on_one_list_is_69_and_teaches_nothing() {
+fn block_page_does_not_mark_a_feature_unsupported() {
     let statuses = [400, 403, 404, 405, 422];
     each(statuses, |bed, code| {
         let page = block_page(code, "text/html", "<html>blocked</html>");
@@ -347,10 +347,10 @@ fn a_block_page_on_one_list_is_69_and_teaches_nothing() {
 }
 
 #[test]
-fn a_malformed_success_is_named_by_its_request_id() {
+fn logs_the_request_id_of_a_malformed_page() {
     let shapes = SHAPES.map(Accident::WrongShape);
     each(shapes.into_iter().chain([Accident::TruncatedJson]), |bed, what| {
-        bed.control.fault(on_page_three(what).forever());
+        bed.control.fault(on_third_page(what).forever());
         let run = bed.sync(&[]).expect(1);
         let request_id = bed.log_of("/videos").last().unwrap().request_id.clone();
         run.says(&request_id);
@@ -359,14 +359,14 @@ fn a_malformed_success_is_named_by_its_request_id() {
     });
 }
 
-/// Lets time pass for what is paused.
+/// Moves the retry times of paused resources into the past.
 fn pass_time(bed: &Bed, seconds: i64) {
     let micros = seconds * 1_000_000;
     let sql = format!("UPDATE backoff SET retry_at = retry_at - {micros}");
     bed.db_to_write().execute_batch(&sql).unwrap();
 }
 
-/// Runs by cron every five minutes; of each the exit code and how often `path` was asked for.
+/// Runs `sync` every five minutes. Returns the exit code and the number of requests to `path` of each run.
 fn by_cron(bed: &Bed, runs: usize, path: &str) -> Vec<(i32, usize)> {
     let run = |_| {
         bed.control.clear_log();
@@ -378,16 +378,16 @@ fn by_cron(bed: &Bed, runs: usize, path: &str) -> Vec<(i32, usize)> {
 }
 
 #[test]
-fn a_total_count_off_by_one_is_not_listed_in_full_by_every_run() {
+fn wrong_total_count_does_not_relist_on_every_run() {
     let bed = Bed::frozen(SandboxSettings { accounts: 500, videos: 40, ..calm() });
     bed.sync_well(&[]);
-    // The last page is missing, as if more were promised than there is.
+    // The last page is missing, as if `total_count` were too large.
     bed.control.fault(Fault::on("GET", "/accounts", Accident::EarlyEnd).after(1).forever());
     bed.sync(&["--full", "--only", "accounts"]).expect(1).says("kind=account");
     pass_time(&bed, 300);
     let runs = by_cron(&bed, 36, "/accounts");
     let listings = runs.iter().filter(|(code, _)| *code == 1).count();
-    // The pauses double from five minutes on, and each is at least half of its bound.
+    // Pauses double from five minutes on; jitter takes at most half of each.
     assert!((3..=6).contains(&listings), "{runs:?}");
     assert!(runs.iter().all(|(code, asked)| *code == 1 || *asked <= 1), "{runs:?}");
 
@@ -404,7 +404,7 @@ fn a_total_count_off_by_one_is_not_listed_in_full_by_every_run() {
     let line = check.stdout.lines().find(|line| line.contains(" listings ")).unwrap().to_owned();
     assert!(line.starts_with("warning") && line.contains("accounts incomplete"), "{line}");
 
-    // Whoever wants everything does not wait, and a success ends the pause.
+    // `--full` ignores the pause, and a success ends it.
     bed.sync(&["--full", "--only", "accounts"]).expect(1);
     bed.control.clear_faults();
     bed.sync_well(&["--full"]);
@@ -413,7 +413,7 @@ fn a_total_count_off_by_one_is_not_listed_in_full_by_every_run() {
 }
 
 #[test]
-fn documents_and_lists_that_fail_for_hours_are_asked_for_ever_less() {
+fn backs_off_from_resources_that_keep_failing() {
     std::thread::scope(|scope| {
         for path in ["/overview", "/meta", "/creators"] {
             scope.spawn(move || {
@@ -436,7 +436,7 @@ fn documents_and_lists_that_fail_for_hours_are_asked_for_ever_less() {
 }
 
 #[test]
-fn a_listing_that_gets_on_goes_on_with_the_next_run_and_one_that_does_not_is_paused() {
+fn listing_without_progress_is_paused() {
     let bed = Bed::frozen(SandboxSettings { creators: 900, videos: 40, ..calm() });
     let fails = |after| {
         bed.control.clear_faults();
@@ -447,7 +447,7 @@ fn a_listing_that_gets_on_goes_on_with_the_next_run_and_one_that_does_not_is_pau
     for _ in 0..2 {
         fails(2);
         bed.sync(&[]).expect(69);
-        assert!(bed.log_of("/creators").len() > 2, "it has read two pages more");
+        assert!(bed.log_of("/creators").len() > 2, "two more pages were read");
     }
     fails(0);
     bed.sync(&[]).expect(69);
@@ -461,7 +461,7 @@ fn a_listing_that_gets_on_goes_on_with_the_next_run_and_one_that_does_not_is_pau
 }
 
 #[test]
-fn a_feed_that_fails_keeps_no_other_from_being_read_and_is_paused() {
+fn failing_account_feed_is_paused_alone() {
     let bed = Bed::frozen(SandboxSettings { accounts: 12, account_videos: 900, ..calm() });
     bed.sync_well(&[]);
     let ids = bed.control.ids(Kind::Account);

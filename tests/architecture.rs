@@ -1,9 +1,9 @@
-//! The house checks itself: who may import whom, what stands nowhere but in its room, how files
-//! begin and how long they get.
+//! Checks of the architecture: imports between modules, calls restricted to their modules, module docs
+//! and file lengths.
 
-#![allow(clippy::unwrap_used)] // A test may.
+#![allow(clippy::unwrap_used, reason = "tests panic on errors")]
 
-#[path = "house/imports.rs"]
+#[path = "architecture/imports.rs"]
 mod imports;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,25 +11,25 @@ use std::path::{Path, PathBuf};
 
 use imports::Imports;
 
-/// The ladder: a room imports only from rooms above it, and from itself. The front's rooms, from
-/// `config` on, may use each other.
-const LADDER: [&str; 11] = [
+/// Layers: a module imports only from modules before it, and from itself. Modules that are not listed, such
+/// as `config` and `cli`, may import each other.
+const LAYERS: [&str; 11] = [
     "clock", "model", "retry", "schedule", "api", "store", "fetch", "outbox", "sync", "daemon",
     "export",
 ];
 
-// What is known to be wrong, to be emptied. What is mended is taken off, or its test fails.
+// Known violations. A fixed one must be removed from its list, or its test fails.
 
-/// Imports from below: a file, and the file that it should not import.
-const KNOWN_FROM_BELOW: &[&str] = &[];
+/// Imports from lower layers: a module, and the module that it should not import.
+const KNOWN_LOWER_IMPORTS: &[&str] = &[];
 
-/// Modules with the same parent that import each other in a circle.
+/// Import cycles of modules with the same parent.
 const KNOWN_CYCLES: &[&str] = &[];
 
 /// Modules whose children import from them.
 const KNOWN_PARENTS: &[&str] = &[];
 
-/// Longer files hold two subjects.
+/// Maximum lines of a file before its tests.
 const LINES_MAX: usize = 400;
 
 struct Source {
@@ -56,29 +56,29 @@ fn sources() -> Vec<Source> {
             }
         }
     }
-    assert!(found.len() > 50, "the sources are where they were");
+    assert!(found.len() > 50, "only {} source files found", found.len());
     found
 }
 
-/// Lines of code, comments aside, that hold `word`.
+/// Lines of code, without comments, that contain `word`.
 fn lines_with(source: &Source, word: &str) -> Vec<String> {
     let code = source.code.lines().filter(|line| !line.trim_start().starts_with("//"));
     code.filter(|line| line.contains(word)).map(|line| line.trim().to_owned()).collect()
 }
 
-fn complain(found: BTreeMap<PathBuf, Vec<String>>, what: &str) {
+fn assert_none(found: BTreeMap<PathBuf, Vec<String>>, what: &str) {
     let found: BTreeMap<_, _> = found.into_iter().filter(|(_, lines)| !lines.is_empty()).collect();
     assert!(found.is_empty(), "{what}: {found:#?}");
 }
 
-fn nowhere_but(words: &[&str], homes: &[&str]) {
+fn only_in(words: &[&str], modules: &[&str]) {
     for word in words {
         let found = sources()
             .into_iter()
-            .filter(|source| !homes.iter().any(|home| source.path.starts_with(home)))
+            .filter(|source| !modules.iter().any(|home| source.path.starts_with(home)))
             .map(|source| (source.path.clone(), lines_with(&source, word)))
             .collect();
-        complain(found, &format!("`{word}` belongs in {homes:?}"));
+        assert_none(found, &format!("`{word}` belongs in {modules:?}"));
     }
 }
 
@@ -86,8 +86,8 @@ fn imports(sources: &[Source]) -> Imports {
     Imports::read(sources.iter().map(|source| (source.path.as_path(), source.text.as_str())))
 }
 
-/// A module's room, as in the table of `lib.rs`.
-fn room(module: &[String]) -> &str {
+/// The top-level module of a module.
+fn layer(module: &[String]) -> &str {
     module.first().map_or("", String::as_str)
 }
 
@@ -95,25 +95,25 @@ fn written(module: &[String]) -> String {
     module.join("::")
 }
 
-/// What is found must be what is known, so that neither side grows unseen.
+/// Asserts that the violations found are the known ones.
 fn compare(found: BTreeSet<String>, known: &[&str], what: &str) {
     let known: BTreeSet<String> = known.iter().map(|one| (*one).to_owned()).collect();
     let new: Vec<_> = found.difference(&known).collect();
     assert!(new.is_empty(), "{what}: {new:#?}");
     let gone: Vec<_> = known.difference(&found).collect();
-    assert!(gone.is_empty(), "no longer true, remove from the list of what is known: {gone:#?}");
+    assert!(gone.is_empty(), "fixed, remove from the list of known violations: {gone:#?}");
 }
 
 #[test]
-fn rooms_import_only_from_above() {
+fn modules_import_only_from_layers_above() {
     let sources = sources();
     let may = |from: &str, to: &str| {
-        let at = |name: &str| LADDER.iter().position(|other| *other == name);
+        let at = |name: &str| LAYERS.iter().position(|other| *other == name);
         match (at(from), at(to)) {
-            // Plain data needs nothing else; the remote and the local side never see each other.
+            // `model` imports nothing; `store` and `api` are independent.
             _ if from == to => true,
             _ if from == "model" || (from, to) == ("store", "api") => false,
-            // Planning is pure, and whoever sends or writes is given what was planned.
+            // Planning is pure: `schedule` has no I/O, and the modules with I/O do not call it.
             _ if from == "schedule" => matches!(to, "model" | "retry"),
             _ if to == "schedule" && matches!(from, "api" | "store") => false,
             (Some(from), Some(to)) => to < from,
@@ -122,32 +122,32 @@ fn rooms_import_only_from_above() {
         }
     };
     let imports = imports(&sources);
-    let found = imports.all().filter(|(from, to)| !may(room(from), room(to)));
+    let found = imports.all().filter(|(from, to)| !may(layer(from), layer(to)));
     let found = found.map(|(from, to)| format!("{} {}", written(from), written(to))).collect();
-    compare(found, KNOWN_FROM_BELOW, "a room imports from below");
+    compare(found, KNOWN_LOWER_IMPORTS, "a module imports from a lower layer");
 }
 
 #[test]
-fn the_sandbox_stands_apart() {
+fn sandbox_shares_no_code_with_the_product() {
     let sources = sources();
     let imports = imports(&sources);
     let allowed = ["clock", "model", "sandbox"];
     let found = imports
         .all()
-        .filter(|(from, to)| room(from) == "sandbox" && !allowed.contains(&room(to)))
+        .filter(|(from, to)| layer(from) == "sandbox" && !allowed.contains(&layer(to)))
         .map(|(from, to)| format!("{} {}", written(from), written(to)))
         .collect();
-    compare(found, &[], "the sandbox must not share code with what it tests");
+    compare(found, &[], "the sandbox must not share code with the product");
 }
 
 #[test]
 fn siblings_form_no_cycles() {
     let found = imports(&sources()).cycles();
-    compare(found, KNOWN_CYCLES, "modules side by side import each other");
+    compare(found, KNOWN_CYCLES, "sibling modules import each other");
 }
 
 #[test]
-fn a_child_does_not_import_from_its_parent() {
+fn child_modules_do_not_import_from_their_parent() {
     let sources = sources();
     let imports = imports(&sources);
     let found = imports
@@ -155,30 +155,30 @@ fn a_child_does_not_import_from_its_parent() {
         .filter(|(from, to)| from.len() > to.len() && from.starts_with(to))
         .map(|(_, to)| written(to))
         .collect();
-    compare(found, KNOWN_PARENTS, "children import from their parent");
+    compare(found, KNOWN_PARENTS, "child modules import from their parent");
 }
 
 #[test]
-fn what_belongs_in_one_room_is_nowhere_else() {
-    nowhere_but(&["reqwest::"], &["api"]);
-    nowhere_but(&["SystemTime::now", "Utc::now", "Instant::now", "tokio::time::"], &["clock.rs"]);
-    nowhere_but(&["ExponentialBackoff"], &["retry.rs"]);
-    nowhere_but(
+fn restricted_calls_stay_in_their_modules() {
+    only_in(&["reqwest::"], &["api"]);
+    only_in(&["SystemTime::now", "Utc::now", "Instant::now", "tokio::time::"], &["clock.rs"]);
+    only_in(&["ExponentialBackoff"], &["retry.rs"]);
+    only_in(
         &["SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM", "PRAGMA "],
         &["store", "report/demo.rs"],
     );
-    nowhere_but(&["println!", "eprintln!", "print!("], &["cli", "report", "logging"]);
-    nowhere_but(&["std::env::var", "env::vars"], &["config", "main.rs"]);
+    only_in(&["println!", "eprintln!", "print!("], &["cli", "report", "logging"]);
+    only_in(&["std::env::var", "env::vars"], &["config", "main.rs"]);
 }
 
 #[test]
-fn nothing_is_left_unfinished_or_unwrapped() {
-    nowhere_but(&["todo!(", "unimplemented!(", "TODO", "FIXME", "XXX"], &[]);
-    nowhere_but(&[".unwrap()", ".expect("], &[]);
+fn sources_contain_no_todo_or_unwrap() {
+    only_in(&["todo!(", "unimplemented!(", "TODO", "FIXME", "XXX"], &[]);
+    only_in(&[".unwrap()", ".expect("], &[]);
 }
 
 #[test]
-fn every_file_says_what_it_is_for_and_stays_short() {
+fn files_have_module_docs_and_stay_short() {
     for source in sources() {
         let path = source.path.display();
         assert!(source.text.starts_with("//! "), "{path} does not begin with a `//!` line");

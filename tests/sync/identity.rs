@@ -1,24 +1,20 @@
-//! Whose key, whose database: refusals before anything is written, and a key that is nowhere to be
-//! found.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
+//! API keys and database files: refused before anything is written, and keys that never appear in
+//! output or files.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::support::sandbox::{Accident, Fault, FaultBody, SandboxKey, SandboxSettings};
+use crate::support::{Bed, KEY, Run, calm};
 use creatormirror::model::Kind;
 use rusqlite::Connection;
 use serde_json::json;
-use support::sandbox::{Accident, Fault, FaultBody, SandboxKey, SandboxSettings};
-use support::{Bed, KEY, Run, calm};
 
-/// A key that nothing else looks like.
+/// A key that cannot occur by chance.
 const SECRET: &str = "ca_live_9f3Jq7Zt2Lx8Vb5Nw4Kd6Rm1";
 
 #[test]
-fn without_a_key_nothing_is_asked_and_nothing_is_made() {
+fn missing_key_sends_no_request_and_creates_no_file() {
     let bed = Bed::frozen(calm());
     let mut command = bed.command(&["sync"]);
     command.env_remove("CREATORAUDIT_API_KEY");
@@ -27,7 +23,7 @@ fn without_a_key_nothing_is_asked_and_nothing_is_made() {
 }
 
 #[test]
-fn a_refused_or_disabled_key_is_77_and_the_answer_is_named() {
+fn refused_or_disabled_key_exits_77() {
     for (is_known, words) in [(false, ["401", "UNAUTHORIZED"]), (true, ["403", "FORBIDDEN"])] {
         let bed = Bed::frozen(calm());
         match is_known {
@@ -35,10 +31,10 @@ fn a_refused_or_disabled_key_is_77_and_the_answer_is_named() {
             false => assert!(bed.control.rotate_key(KEY, SECRET)),
         }
         let run = bed.sync(&[]).expect(77).says(words[0]).says(words[1]);
-        assert_eq!(bed.log().len(), 1, "it is not tried again");
+        assert_eq!(bed.log().len(), 1, "no retry");
         run.says(&bed.log()[0].request_id);
         assert_eq!(bed.text("SELECT organization_id FROM instance"), "");
-        // Once the key is let in, all is well.
+        // With a valid key the next run succeeds.
         bed.control.set_key_enabled(KEY, true);
         bed.control.rotate_key(SECRET, KEY);
         bed.sync_well(&[]);
@@ -47,24 +43,24 @@ fn a_refused_or_disabled_key_is_77_and_the_answer_is_named() {
 }
 
 #[test]
-fn a_key_that_is_refused_on_the_way_stops_everything() {
+fn key_refused_during_a_run_stops_it() {
     let bed = Bed::frozen(SandboxSettings { videos: 700, ..calm() });
     bed.control.fault(Fault::on("GET", "/videos", Accident::status(401)).after(2).forever());
     bed.sync(&[]).expect(77);
     assert_eq!(bed.log_of("/videos").len(), 3);
     let log = bed.log();
     let refused = log.iter().position(|entry| entry.status == Some(401)).unwrap();
-    assert!(log.len() - refused <= 4, "nothing starts after the refusal: {log:#?}");
+    assert!(log.len() - refused <= 4, "requests after the refusal: {log:#?}");
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 400);
     bed.control.clear_faults();
     bed.control.clear_log();
     bed.sync_well(&[]);
-    assert_eq!(bed.log_of("/videos").len(), 2, "it goes on where it was stopped");
+    assert_eq!(bed.log_of("/videos").len(), 2, "the listing is resumed");
     bed.compare();
 }
 
 #[test]
-fn a_key_of_another_organization_is_refused_and_no_row_is_changed() {
+fn rejects_key_of_another_organization() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let id = bed.control.ids(Kind::Video).remove(4);
@@ -85,12 +81,12 @@ fn a_key_of_another_organization_is_refused_and_no_row_is_changed() {
         run.says("their key").says("0197ffff-0000-7000-8000-00000000beef");
     }
     assert_eq!(bed.take_requests(), ["GET /whoami", "GET /whoami"]);
-    assert_eq!(bed.everything(), before, "not even the log of runs");
+    assert_eq!(bed.everything(), before, "the database was changed");
     bed.sync_well(&["--full"]);
     bed.compare();
 }
 
-/// Insists that a run and the folder it worked in do not show the key.
+/// Asserts that the output of a run and the files in its folder do not contain the key.
 #[track_caller]
 fn shows_no_key(bed: &Bed, run: &Run) {
     for (what, text) in [("stdout", &run.stdout), ("stderr", &run.stderr)] {
@@ -108,7 +104,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_key_is_in_no_output_and_no_file_even_at_trace_level() {
+fn key_never_appears_in_output_or_files() {
     let cases = [
         ("/whoami", 401, 77),
         ("/whoami", 500, 69),
@@ -128,7 +124,7 @@ fn the_key_is_in_no_output_and_no_file_even_at_trace_level() {
     });
 }
 
-/// The server repeats the key in what it says.
+/// The server repeats the key in its answers.
 fn echo((path, status, code): (&str, u16, i32), format: &str) {
     let mut bed = Bed::frozen(calm());
     bed.control.rotate_key(KEY, SECRET);
@@ -138,13 +134,13 @@ fn echo((path, status, code): (&str, u16, i32), format: &str) {
     bed.control.fault(Fault::on("GET", path, Accident::EchoKey(status)).forever());
     let run = bed.sync(&["--log-format", format, "--json"]).expect(code);
     for word in ["TRACE", "request over"] {
-        assert!(run.stderr.contains(word), "this is no trace: {run:#?}");
+        assert!(run.stderr.contains(word), "no `{word}` in the trace: {run:#?}");
     }
     shows_no_key(&bed, &run);
 }
 
 #[test]
-fn a_key_in_the_data_does_not_enter_the_mirror() {
+fn redacts_the_key_in_mirrored_data() {
     let mut bed = Bed::frozen(calm());
     bed.control.rotate_key(KEY, SECRET);
     bed.set("RUST_LOG", "trace");
@@ -152,7 +148,7 @@ fn a_key_in_the_data_does_not_enter_the_mirror() {
         let id = bed.control.ids(kind).remove(0);
         bed.control.set_member(kind, &id, "name", &json!(format!("my key is {SECRET}.")));
     }
-    // From a file, for once.
+    // The key comes from a file.
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("key");
     std::fs::write(&file, format!("{SECRET}\n")).unwrap();
@@ -165,7 +161,7 @@ fn a_key_in_the_data_does_not_enter_the_mirror() {
 }
 
 #[test]
-fn a_foreign_file_is_refused_and_left_as_it_is() {
+fn rejects_foreign_file_without_changing_it() {
     let bed = Bed::frozen(calm());
     let text = "a shopping list, and a long one at that: milk, bread, eggs. ".repeat(80);
     std::fs::write(bed.database(), &text).unwrap();
@@ -181,11 +177,11 @@ fn a_foreign_file_is_refused_and_left_as_it_is() {
     let before = std::fs::read(bed.database()).unwrap();
     bed.sync(&[]).expect(74).says("is not a creatormirror database");
     assert_eq!(std::fs::read(bed.database()).unwrap(), before);
-    assert!(bed.log().is_empty(), "nothing is asked for a database that cannot be used");
+    assert!(bed.log().is_empty(), "no request before the database is checked");
 }
 
 #[test]
-fn http_to_anywhere_but_loopback_is_78() {
+fn http_outside_loopback_exits_78() {
     let mut bed = Bed::frozen(calm());
     bed.base_url = "http://192.0.2.1/v2".to_owned();
     bed.sync(&[]).expect(78);
@@ -193,7 +189,7 @@ fn http_to_anywhere_but_loopback_is_78() {
 }
 
 #[test]
-fn a_proxy_does_not_get_to_see_a_key_on_loopback() {
+fn loopback_requests_bypass_the_proxy() {
     let mut bed = Bed::frozen(calm());
     let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     proxy.set_nonblocking(true).unwrap();
@@ -202,11 +198,11 @@ fn a_proxy_does_not_get_to_see_a_key_on_loopback() {
         bed.set(variable, &address);
     }
     bed.sync_well(&[]);
-    assert!(proxy.accept().is_err(), "the proxy was asked");
+    assert!(proxy.accept().is_err(), "the proxy was used");
 }
 
 #[test]
-fn an_api_that_is_not_there_is_69_within_a_minute_and_costs_nothing() {
+fn unreachable_api_exits_69_within_a_minute() {
     let mut bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     let before = bed.content();
@@ -216,7 +212,7 @@ fn an_api_that_is_not_there_is_69_within_a_minute_and_costs_nothing() {
     assert_eq!(bed.content(), before);
 }
 
-/// `/whoami` answers with this organization and key name, as JSON strings.
+/// Lets `/whoami` answer with this organization and key name, given as JSON strings.
 fn whoami_says(bed: &Bed, organization: &str, name: &str) {
     let body =
         format!("{{\"data\":{{\"organization_id\":{organization},\"api_key_name\":{name}}}}}");
@@ -226,19 +222,19 @@ fn whoami_says(bed: &Bed, organization: &str, name: &str) {
     bed.control.fault(Fault::on("GET", "/whoami", what).forever());
 }
 
-/// Runs every command that shows whose the key is, and looks at what it wrote.
-fn shows_nothing_raw(bed: &Bed) {
+/// Runs every command that shows the key's name and organization, and checks its output.
+fn shows_no_control_characters(bed: &Bed) {
     for arguments in [&["status"][..], &["status", "--json"], &["check"], &["check", "--json"]] {
         let run = bed.start(bed.command(arguments)).wait();
         for text in [&run.stdout, &run.stderr] {
-            let steers = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
-            assert!(!text.contains(steers) && text.len() < 20_000, "{arguments:?}: {run:#?}");
+            let is_control = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+            assert!(!text.contains(is_control) && text.len() < 20_000, "{arguments:?}: {run:#?}");
         }
     }
 }
 
 #[test]
-fn a_key_name_that_would_steer_a_terminal_or_fill_it_is_shown_escaped_and_short() {
+fn escapes_and_shortens_key_names() {
     let long = "x".repeat(1_000_000);
     for name in [r"\u001b[2J\u001b]0;title\u0007\r\n\u009b31m\u202e", &long, r"\u0000\u007f"] {
         let bed = Bed::frozen(calm());
@@ -246,21 +242,21 @@ fn a_key_name_that_would_steer_a_terminal_or_fill_it_is_shown_escaped_and_short(
         let run = bed.sync_well(&["--log-level", "trace"]);
         assert!(!run.stderr.contains('\u{1b}') && !run.stderr.contains('\u{9b}'));
         assert!(bed.number("SELECT length(api_key_name) FROM instance") < 300);
-        shows_nothing_raw(&bed);
-        // Another organization, with the same name of its key.
+        shows_no_control_characters(&bed);
+        // Another organization with the same key name.
         whoami_says(&bed, "\"org-2\"", &format!("\"key {name}\""));
         let run = bed.sync(&[]).expect(77);
         assert!(!run.stderr.contains('\u{1b}') && run.stderr.len() < 10_000, "{run:#?}");
-        // An id that cannot be shown is none.
+        // An id with control characters or excessive length is invalid.
         whoami_says(&bed, &format!("\"org {name}\""), "\"key\"");
         let run = bed.sync(&[]).expect(69).says("organization_id");
         assert!(!run.stderr.contains('\u{1b}') && run.stderr.len() < 10_000, "{run:#?}");
-        shows_nothing_raw(&bed);
+        shows_no_control_characters(&bed);
     }
 }
 
 #[test]
-fn a_key_of_special_characters_is_nowhere_however_the_server_spells_it() {
+fn redacts_every_encoding_of_the_key() {
     let key = r#"ca_"quo\te~d/9f3J"#;
     for spelling in [
         r#"ca_\"quo\\te~d/9f3J"#,
@@ -281,7 +277,7 @@ fn a_key_of_special_characters_is_nowhere_however_the_server_spells_it() {
         for text in [run.stderr, run.stdout, status.stdout] {
             assert!(!text.contains("9f3J"), "{spelling}: {text}");
         }
-        // In a problem as well, and in the headers.
+        // The same in problem documents and headers.
         bed.control.fault(Fault::on("GET", "/videos", Accident::EchoKey(500)).forever());
         let run = bed.sync(&["--full", "--log-level", "trace"]).expect(69);
         assert!(!run.stderr.contains("9f3J"), "{run:#?}");

@@ -1,22 +1,18 @@
-//! Listings of the real binary: complete, cheap when repeated, and taken up where they stopped.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
+//! Listings of the real binary: pagination, conditional requests, and resumption.
 
 use std::time::Duration;
 
+use crate::support::looks::CONTENT;
+use crate::support::sandbox::{Accident, Entry, Fault, SandboxSettings};
+use crate::support::{Bed, calm, until};
 use creatormirror::model::Kind;
-use support::looks::CONTENT;
-use support::sandbox::{Accident, Entry, Fault, SandboxSettings};
-use support::{Bed, calm, until};
 
-/// Several pages of every list, none of them full at its end.
+/// Several pages of every list; the last page is never full.
 fn some_pages() -> SandboxSettings {
     SandboxSettings { accounts: 230, creators: 210, videos: 857, account_videos: 620, ..calm() }
 }
 
-/// Only videos in number.
+/// Several pages of videos, and few other rows.
 fn many_videos(videos: usize) -> SandboxSettings {
     SandboxSettings { videos, ..calm() }
 }
@@ -30,13 +26,13 @@ fn all_pages(bed: &Bed) -> usize {
 }
 
 #[test]
-fn the_first_sync_mirrors_everything_in_the_fewest_requests() {
+fn first_sync_uses_the_fewest_requests() {
     let bed = Bed::frozen(some_pages());
     bed.sync_well(&[]);
     for kind in Kind::LISTS {
         assert_eq!(bed.log_of(kind.path()).len(), bed.pages(kind), "{kind}");
     }
-    assert_eq!(bed.log().len(), all_pages(&bed) + 3, "whoami, meta and overview besides");
+    assert_eq!(bed.log().len(), all_pages(&bed) + 3, "plus whoami, meta and overview");
     assert!(bed.log().iter().all(|entry| entry.status == Some(200)));
     bed.compare();
     bed.is_sound();
@@ -51,7 +47,7 @@ fn the_first_sync_mirrors_everything_in_the_fewest_requests() {
 }
 
 #[test]
-fn a_plain_sync_with_nothing_due_costs_one_request() {
+fn sync_with_nothing_due_sends_one_request() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&[]);
     bed.control.clear_log();
@@ -60,7 +56,7 @@ fn a_plain_sync_with_nothing_due_costs_one_request() {
 }
 
 #[test]
-fn an_unchanged_full_sync_is_answered_304_and_rewrites_no_row() {
+fn unchanged_full_sync_gets_304_and_writes_no_row() {
     let bed = Bed::frozen(some_pages());
     bed.sync_well(&[]);
     let seen = |column: &str| {
@@ -81,7 +77,7 @@ fn an_unchanged_full_sync_is_answered_304_and_rewrites_no_row() {
     for (before, after) in latest_before.into_iter().zip(seen("min")) {
         assert!(before < after, "a row was last confirmed {after}, before {before}");
     }
-    // The spy would have seen a change.
+    // The triggers do record a change.
     let id = bed.control.ids(Kind::Video).remove(3);
     bed.control.set_member(Kind::Video, &id, "description", &"another".into());
     bed.sync_well(&["--full"]);
@@ -89,7 +85,7 @@ fn an_unchanged_full_sync_is_answered_304_and_rewrites_no_row() {
     bed.compare();
 }
 
-/// Lets the database itself note every write to what was mirrored.
+/// Records every write to mirrored rows with triggers.
 fn spy_on_writes(bed: &Bed) {
     let db = bed.db_to_write();
     db.execute_batch("CREATE TABLE spy (what TEXT)").unwrap();
@@ -105,7 +101,7 @@ fn spy_on_writes(bed: &Bed) {
 }
 
 #[test]
-fn only_the_kinds_asked_for_are_read() {
+fn only_reads_the_given_kinds() {
     let bed = Bed::frozen(calm());
     bed.sync_well(&["--only", "creators,overview"]);
     let mut paths: Vec<String> = bed.log().into_iter().map(|entry| entry.path).collect();
@@ -118,12 +114,12 @@ fn only_the_kinds_asked_for_are_read() {
 }
 
 #[test]
-fn a_dry_run_prints_the_requests_that_are_then_made() {
+fn dry_run_prints_the_requests_of_the_run() {
     let bed = Bed::frozen(some_pages());
     let first = bed.sync_well(&["--dry-run"]);
     assert!(first.stdout.contains("GET /whoami\n"), "{first:#?}");
-    assert!(!bed.database().exists(), "a dry run makes no file");
-    assert!(bed.log().is_empty(), "a dry run asks nothing");
+    assert!(!bed.database().exists(), "a dry run creates no file");
+    assert!(bed.log().is_empty(), "a dry run sends no request");
     bed.sync_well(&[]);
     for arguments in [&["--full"][..], &[], &["--full", "--only", "videos"]] {
         bed.control.clear_log();
@@ -133,8 +129,8 @@ fn a_dry_run_prints_the_requests_that_are_then_made() {
         bed.sync_well(arguments);
         let printed: Vec<&str> = run.stdout.lines().collect();
         let made = bed.take_requests();
-        // Side by side, they are made in any order.
-        // The overview's period is a parameter that the listing's line does not name.
+        // Concurrent requests have no fixed order, and the dry run does not print the overview's
+        // `period`.
         let mut made: Vec<&str> =
             made.iter().map(|line| line.trim_end_matches("?period=7d")).collect();
         let mut printed: Vec<&str> =
@@ -146,7 +142,7 @@ fn a_dry_run_prints_the_requests_that_are_then_made() {
 }
 
 #[test]
-fn the_json_answer_agrees_with_the_log_of_passes() {
+fn json_answer_agrees_with_sync_log() {
     let bed = Bed::frozen(some_pages());
     let document = bed.sync_well(&["--json"]).json();
     assert_eq!(document["exit_code"], 0);
@@ -167,14 +163,14 @@ fn the_json_answer_agrees_with_the_log_of_passes() {
 }
 
 #[test]
-fn after_a_failing_page_the_next_run_goes_on_at_that_very_page() {
+fn resumes_at_the_failed_page() {
     let bed = Bed::frozen(many_videos(900));
     bed.control.fault(Fault::on("GET", "/videos", Accident::status(500)).after(3).forever());
     bed.sync(&[]).expect(69);
     let failed = bed.log_of("/videos");
     let page = failed.last().unwrap().param("cursor").unwrap().to_owned();
-    assert_eq!(bed.number("SELECT count(*) FROM videos"), 600, "what was read is kept");
-    assert_eq!(bed.last_outcome(Kind::AccountVideo), "complete", "the other kinds had their turn");
+    assert_eq!(bed.number("SELECT count(*) FROM videos"), 600, "stored pages are kept");
+    assert_eq!(bed.last_outcome(Kind::AccountVideo), "complete", "other kinds are still read");
 
     bed.control.clear_faults();
     bed.control.clear_log();
@@ -182,19 +178,19 @@ fn after_a_failing_page_the_next_run_goes_on_at_that_very_page() {
     let resumed = cursors(&bed.log_of("/videos"));
     assert_eq!(resumed.len(), 2, "the failed page and the one after it");
     assert_eq!(resumed[0].as_ref(), Some(&page));
-    assert_eq!(bed.log().len(), 3, "whoami besides");
+    assert_eq!(bed.log().len(), 3, "plus whoami");
     bed.compare();
 }
 
 #[test]
-fn after_kill_9_the_next_run_goes_on_at_the_very_page() {
+fn resumes_at_the_page_of_a_kill_9() {
     let bed = Bed::frozen(many_videos(1_700));
     let slow = Accident::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", "/videos", slow).after(5));
     let run = bed.start_sync(&[]);
-    until("the sixth page is asked for", || bed.log_of("/videos").len() == 6);
-    // The fifth is written while the sixth is on its way.
-    until("the fifth page is in", || bed.number("SELECT count(*) FROM video") == 1_000);
+    until("the sixth page is requested", || bed.log_of("/videos").len() == 6);
+    // The fifth page is written while the sixth is in flight.
+    until("the fifth page is stored", || bed.number("SELECT count(*) FROM video") == 1_000);
     let page = bed.log_of("/videos")[5].param("cursor").unwrap().to_owned();
     assert_eq!(run.kill().code, None);
 
@@ -203,7 +199,7 @@ fn after_kill_9_the_next_run_goes_on_at_the_very_page() {
     let resumed = cursors(&bed.log_of("/videos"));
     assert_eq!(resumed.len(), 9 - 5);
     assert_eq!(resumed[0], Some(page));
-    assert!(bed.log_of("/accounts").is_empty(), "what was complete is not read again");
+    assert!(bed.log_of("/accounts").is_empty(), "complete lists are not read again");
     bed.compare();
     bed.is_sound();
     let interrupted = "SELECT outcome FROM sync_log WHERE kind = 'video' ORDER BY run_id LIMIT 1";
@@ -211,25 +207,25 @@ fn after_kill_9_the_next_run_goes_on_at_the_very_page() {
 }
 
 #[test]
-fn of_two_at_once_the_second_is_told_to_try_again() {
+fn second_concurrent_sync_exits_75() {
     let bed = Bed::frozen(calm());
     bed.control.fault(Fault::on("GET", "/videos", Accident::Slow(Duration::from_secs(2))));
     let first = bed.start_sync(&[]);
-    until("the first is at work", || !bed.log_of("/videos").is_empty());
+    until("the first sync is reading videos", || !bed.log_of("/videos").is_empty());
     bed.sync(&[]).expect(75).says("another creatormirror is working on");
-    assert_eq!(bed.log_of("/whoami").len(), 1, "the second asked nothing");
+    assert_eq!(bed.log_of("/whoami").len(), 1, "the second sync sent no request");
     first.wait().expect(0);
     bed.sync_well(&[]);
     bed.compare();
 }
 
 #[test]
-fn a_sigterm_ends_the_run_cleanly_and_the_next_goes_on() {
+fn resumes_after_sigterm() {
     let bed = Bed::frozen(many_videos(1_300));
     let slow = Accident::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", "/videos", slow).after(4));
     let run = bed.start_sync(&[]);
-    until("the fifth page is asked for", || bed.log_of("/videos").len() == 5);
+    until("the fifth page is requested", || bed.log_of("/videos").len() == 5);
     let page = bed.log_of("/videos")[4].param("cursor").unwrap().to_owned();
     run.terminate();
     let run = run.wait();
@@ -246,7 +242,7 @@ fn a_sigterm_ends_the_run_cleanly_and_the_next_goes_on() {
 }
 
 #[test]
-fn a_signal_ends_every_command_soon_although_another_process_holds_the_database() {
+fn sigterm_stops_commands_waiting_for_the_database() {
     for (command, expected) in
         [(&["sync", "--full"][..], 1), (&["backfill", "--days", "3"], 1), (&["run"], 0)]
     {
@@ -255,15 +251,19 @@ fn a_signal_ends_every_command_soon_although_another_process_holds_the_database(
         bed.control.clear_log();
         bed.control.set_latency(Duration::from_millis(300));
         let run = bed.start(bed.command(command));
-        until("it is at work", || !bed.log().is_empty());
+        until("the command sends requests", || !bed.log().is_empty());
         let db = bed.db_to_write();
         db.execute_batch("BEGIN IMMEDIATE").unwrap();
-        // Now or soon it waits for the database, for half a minute if nobody asks it to end.
+        // The command waits for the database now or soon; without a signal for half a minute.
         std::thread::sleep(Duration::from_millis(700));
         run.terminate();
-        let asked = std::time::Instant::now();
+        let signalled = std::time::Instant::now();
         let run = run.wait();
-        assert!(asked.elapsed() < Duration::from_secs(15), "{command:?} {:?}", asked.elapsed());
+        assert!(
+            signalled.elapsed() < Duration::from_secs(15),
+            "{command:?} {:?}",
+            signalled.elapsed()
+        );
         drop(db);
         run.expect(expected);
         bed.sync_well(&["--full"]);

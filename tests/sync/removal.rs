@@ -1,20 +1,16 @@
-//! Removal: two signs, a ceiling, and a way back. History outlives it.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
+//! Removal of rows: two observations of absence, the `max_removals` limit, restored rows, history.
 
 use std::time::Duration;
 
+use crate::support::sandbox::{Accident, Fault, SandboxSettings};
+use crate::support::{Bed, calm, until};
 use creatormirror::model::Kind;
-use support::sandbox::{Accident, Fault, SandboxSettings};
-use support::{Bed, calm, until};
 
 fn settings() -> SandboxSettings {
     SandboxSettings { accounts: 60, creators: 60, videos: 420, account_videos: 420, ..calm() }
 }
 
-/// A mirrored bed, and the ids of what was then deleted: `count` rows of a kind.
+/// A test bed after one sync, and the ids of `count` rows of a kind that were deleted since.
 fn without(kind: Kind, count: usize) -> (Bed, Vec<String>) {
     let bed = Bed::frozen(settings());
     bed.sync_well(&[]);
@@ -31,7 +27,7 @@ fn marks(bed: &Bed, kind: Kind) -> (i64, i64) {
 }
 
 #[test]
-fn one_absence_keeps_a_row_and_a_second_removes_it() {
+fn removes_a_row_after_two_absences() {
     for kind in Kind::LISTS {
         let (bed, gone) = without(kind, 4);
         bed.sync_well(&["--full", "--only", kind.plural()]);
@@ -51,7 +47,7 @@ fn one_absence_keeps_a_row_and_a_second_removes_it() {
 }
 
 #[test]
-fn a_row_that_returns_is_unremoved_and_its_history_never_left() {
+fn returned_row_is_restored_with_its_history() {
     let (bed, gone) = without(Kind::Video, 3);
     let history = "SELECT count(*) FROM video_history";
     let before = bed.number(history);
@@ -68,7 +64,7 @@ fn a_row_that_returns_is_unremoved_and_its_history_never_left() {
     assert_eq!(bed.number(history), before);
     assert_eq!(bed.text(&first_mirrored), since);
     bed.compare();
-    // Its old signs are forgotten: it takes two new ones.
+    // Its old absences are cleared: removal needs two new ones.
     bed.control.delete(Kind::Video, &gone[1]);
     bed.sync_well(&["--full"]);
     assert_eq!(bed.removed(Kind::Video), 2);
@@ -77,7 +73,7 @@ fn a_row_that_returns_is_unremoved_and_its_history_never_left() {
 }
 
 #[test]
-fn a_row_that_is_back_before_the_second_listing_loses_its_sign() {
+fn row_seen_again_loses_its_removal_mark() {
     let (bed, gone) = without(Kind::Account, 2);
     bed.sync_well(&["--full"]);
     assert_eq!(marks(&bed, Kind::Account), (2, 0));
@@ -91,8 +87,8 @@ fn a_row_that_is_back_before_the_second_listing_loses_its_sign() {
 }
 
 #[test]
-fn a_mass_removal_is_held_back_until_it_is_accepted() {
-    // A quarter of the videos: more than the usual 20 %.
+fn holds_mass_removals_until_accepted() {
+    // A quarter of the videos: more than the default of 20 %.
     let (bed, _) = without(Kind::Video, 105);
     bed.sync_well(&["--full"]);
     for _ in 0..2 {
@@ -110,8 +106,8 @@ fn a_mass_removal_is_held_back_until_it_is_accepted() {
 }
 
 #[test]
-fn the_ceiling_is_a_setting_and_lets_small_removals_pass() {
-    // A fifth is not more than a fifth, and ten rows pass whatever their share.
+fn max_removals_allows_small_removals() {
+    // Exactly 20 % is allowed, and ten rows are allowed whatever their share.
     let (bed, _) = without(Kind::Video, 84);
     bed.sync_well(&["--full"]);
     bed.sync_well(&["--full"]);
@@ -132,7 +128,7 @@ fn the_ceiling_is_a_setting_and_lets_small_removals_pass() {
 }
 
 #[test]
-fn a_list_that_is_suddenly_empty_removes_nothing() {
+fn empty_list_removes_nothing() {
     let (bed, _) = without(Kind::Creator, 60);
     bed.sync_well(&["--full"]);
     bed.sync(&["--full"]).expect(1).says("60 creators are gone");
@@ -140,7 +136,7 @@ fn a_list_that_is_suddenly_empty_removes_nothing() {
 }
 
 #[test]
-fn an_incomplete_listing_is_no_ground_for_removal() {
+fn incomplete_listing_removes_nothing() {
     let (bed, _) = without(Kind::Video, 5);
     for _ in 0..3 {
         let early = Fault::on("GET", "/videos", Accident::EarlyEnd).forever();
@@ -156,15 +152,19 @@ fn an_incomplete_listing_is_no_ground_for_removal() {
     bed.control.fault(Fault::on("GET", "/videos", Accident::EarlyEnd).forever());
     bed.sync(&["--full"]).expect(1);
     bed.control.clear_faults();
-    assert_eq!(marks(&bed, Kind::Video), (5, 0), "an incomplete listing is no second sign either");
+    assert_eq!(
+        marks(&bed, Kind::Video),
+        (5, 0),
+        "an incomplete listing does not count as the second absence"
+    );
     bed.sync_well(&["--full"]);
     assert_eq!(bed.removed(Kind::Video), 5);
 }
 
 #[test]
-fn a_listing_resumed_after_more_than_an_hour_is_no_ground_for_removal() {
+fn listing_resumed_after_an_hour_removes_nothing() {
     let (mut bed, _) = without(Kind::Video, 5);
-    // Page after page, so that it is the second that is interrupted.
+    // Sequential requests, so that the second page is interrupted.
     bed.set("CREATORMIRROR_MAX_CONCURRENT_REQUESTS", "1");
     let interrupt = || {
         let slow = Accident::Slow(Duration::from_secs(600));
@@ -172,7 +172,7 @@ fn a_listing_resumed_after_more_than_an_hour_is_no_ground_for_removal() {
         bed.control.clear_log();
         let run = bed.start_sync(&["--full", "--only", "videos"]);
         let pages = "SELECT coalesce(max(pages), 0) FROM listing WHERE state = 'open'";
-        until("the first page is in", || {
+        until("the first page is stored", || {
             bed.log_of("/videos").len() == 2 && bed.number(pages) == 1
         });
         run.kill();
@@ -186,15 +186,15 @@ fn a_listing_resumed_after_more_than_an_hour_is_no_ground_for_removal() {
     assert_eq!(marks(&bed, Kind::Video), (0, 0));
     interrupt();
     bed.sync_well(&[]);
-    assert_eq!(marks(&bed, Kind::Video), (5, 0), "one resumed at once is");
+    assert_eq!(marks(&bed, Kind::Video), (5, 0), "a listing resumed soon counts");
 }
 
 #[test]
-fn a_404_and_an_absence_are_two_signs() {
+fn absence_and_404_remove_a_row() {
     let (bed, gone) = without(Kind::Video, 1);
     bed.sync_well(&["--full"]);
     assert_eq!(marks(&bed, Kind::Video), (1, 0));
-    // Nothing but the suspect is due, and it stands on no page: it is asked for by its id.
+    // Only the absent row is due, and it has no page: it is requested by its id.
     let due = "UPDATE video_due SET due_at = iif(video IN (SELECT row_id FROM video WHERE page IS NULL), 0, 9e10)";
     bed.db_to_write().execute(due, []).unwrap();
     bed.control.clear_log();
@@ -203,10 +203,10 @@ fn a_404_and_an_absence_are_two_signs() {
     assert_eq!(bed.removed(Kind::Video), 1);
     bed.compare();
     bed.control.clear_log();
-    // And it is not asked for again.
+    // A removed row is not requested again.
     bed.sync_well(&[]);
     assert_eq!(bed.take_requests(), ["GET /whoami"]);
-    // A page that had held its validator does not bring it back by a 304.
+    // A 304 for its former page does not restore it.
     bed.sync_well(&["--full"]);
     assert_eq!(bed.removed(Kind::Video), 1);
 }

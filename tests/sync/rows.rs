@@ -1,21 +1,16 @@
-//! Rows that are not as documented: nothing is lost, nothing is guessed, and what cannot be kept is
-//! named.
+//! Rows that differ from the documentation: undecodable rows, wrong types, unknown and missing members.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
+use crate::support::sandbox::{Accident, BadRow, Fault, IdStyle, SandboxSettings};
+use crate::support::{Bed, calm};
 use creatormirror::model::Kind;
 use serde_json::json;
-use support::sandbox::{Accident, BadRow, Fault, IdStyle, SandboxSettings};
-use support::{Bed, calm};
 
 fn two_pages() -> SandboxSettings {
     SandboxSettings { videos: 333, accounts: 9, account_videos: 60, ..calm() }
 }
 
 #[test]
-fn a_bad_row_is_counted_and_named_and_costs_nothing_but_itself() {
+fn bad_row_is_counted_and_others_are_kept() {
     for what in [BadRow::Null, BadRow::NoId, BadRow::IdObject, BadRow::Text] {
         let bed = Bed::frozen(two_pages());
         bed.control.fault(Fault::on("GET", "/videos", Accident::BadRow { row: 7, what }));
@@ -25,7 +20,7 @@ fn a_bad_row_is_counted_and_named_and_costs_nothing_but_itself() {
         assert_eq!(bed.number("SELECT count(*) FROM videos"), 332);
         assert_eq!(bed.last_outcome(Kind::Video), "rows_dropped");
         assert_eq!(bed.last_outcome(Kind::AccountVideo), "complete");
-        // The page's validator is void: it is read in full although nothing has changed.
+        // The page's ETag is cleared: the page is read in full although it has not changed.
         bed.control.clear_log();
         bed.sync_well(&["--full"]);
         let mut statuses: Vec<_> = bed.log_of("/videos").iter().map(|entry| entry.status).collect();
@@ -36,7 +31,7 @@ fn a_bad_row_is_counted_and_named_and_costs_nothing_but_itself() {
 }
 
 #[test]
-fn a_row_that_kind_runs_bad_is_named_by_its_id_and_not_removed() {
+fn bad_row_is_named_by_its_id_and_not_removed() {
     let bed = Bed::frozen(two_pages());
     bed.sync_well(&[]);
     let id = bed.control.ids(Kind::Video).remove(5);
@@ -45,14 +40,14 @@ fn a_row_that_kind_runs_bad_is_named_by_its_id_and_not_removed() {
         bed.sync(&["--full"]).expect(1).says("4711 (its id is not of the documented type)");
     }
     let marks = (bed.removed(Kind::Video), bed.suspected(Kind::Video));
-    assert_eq!(marks, (0, 0), "a row that could not be decoded may be any that seems absent");
+    assert_eq!(marks, (0, 0), "an undecodable row may be any of the absent rows");
     bed.control.reset_members(Kind::Video, &id);
     bed.sync_well(&["--full"]);
     bed.compare();
 }
 
 #[test]
-fn an_account_video_without_a_platform_is_kept_all_the_same() {
+fn keeps_account_videos_without_a_platform() {
     let bed = Bed::frozen(two_pages());
     let posts = bed.control.ids(Kind::AccountVideo);
     bed.control.remove_member(Kind::AccountVideo, &posts[5], "platform");
@@ -68,7 +63,7 @@ fn an_account_video_without_a_platform_is_kept_all_the_same() {
 fn values_of_the_wrong_type_are_kept_in_extra_and_counted() {
     let bed = Bed::frozen(two_pages());
     let ids = bed.control.ids(Kind::Video);
-    let odd = [
+    let mismatches = [
         ("view_count", "\"12.3K\""),
         ("view_count", "\"7\""),
         ("like_count", "12.5"),
@@ -86,22 +81,22 @@ fn values_of_the_wrong_type_are_kept_in_extra_and_counted() {
         ("description", "{\"en\":\"a cat\"}"),
         ("account_username", "false"),
     ];
-    for (id, (name, json)) in ids.iter().zip(odd) {
+    for (id, (name, json)) in ids.iter().zip(mismatches) {
         assert!(bed.control.set_member_raw(Kind::Video, id, name, json));
     }
-    // Two in one row make one odd row.
+    // Two mismatches in one row count once.
     bed.control.set_member_raw(Kind::Video, &ids[0], "like_count", "\"many\"");
     let account = bed.control.ids(Kind::Account).remove(2);
     bed.control.set_member_raw(Kind::Account, &account, "follower_count", "\"1M\"");
     let creator = bed.control.ids(Kind::Creator).remove(1);
     let summary = json!({ "total": "two", "platforms": { "tiktok": 2 }, "total_followers": 5 });
     bed.control.set_member(Kind::Creator, &creator, "accounts_summary", &summary);
-    // What is of the wrong type is no reason to fail, but for the time by which history goes.
+    // Only an unreadable `last_scrape_time` fails the run: history depends on it.
     bed.sync(&[]).expect(1).says("last_scrape_time of 2 videos cannot be read");
     for kind in [Kind::Account, Kind::Video, Kind::AccountVideo] {
         bed.compare_kind(kind);
     }
-    let expected = i64::try_from(odd.len()).unwrap();
+    let expected = i64::try_from(mismatches.len()).unwrap();
     assert_eq!(bed.last_number(Kind::Video, "type_mismatches"), expected);
     assert_eq!(bed.last_number(Kind::Account, "type_mismatches"), 1);
     assert_eq!(bed.last_number(Kind::Creator, "type_mismatches"), 1);
@@ -110,8 +105,8 @@ fn values_of_the_wrong_type_are_kept_in_extra_and_counted() {
                  AND total_followers = 5 AND extra = '{\"accounts_summary\":{\"total\":\"two\"}}'";
     assert_eq!(bed.number(&format!("SELECT {parts} FROM creators WHERE id = '{creator}'")), 1);
 
-    // When the values are right again, extra is empty again.
-    for id in &ids[..odd.len()] {
+    // With correct values, `extra` is empty again.
+    for id in &ids[..mismatches.len()] {
         bed.control.reset_members(Kind::Video, id);
     }
     bed.control.reset_members(Kind::Account, &account);
@@ -122,7 +117,7 @@ fn values_of_the_wrong_type_are_kept_in_extra_and_counted() {
 }
 
 #[test]
-fn numbers_are_read_exactly_as_far_as_they_go() {
+fn numbers_are_exact_up_to_i64() {
     let bed = Bed::frozen(two_pages());
     let ids = bed.control.ids(Kind::Video);
     let numbers = [
@@ -158,18 +153,22 @@ fn unknown_members_are_kept_and_missing_ones_are_null() {
         {
             bed.control.remove_member(kind, &id, name);
         }
-        // Enums are open.
+        // Enums may have unknown values.
         bed.control.set_member(kind, &id, "type", &json!("hologram"));
     }
     bed.sync_well(&[]);
     bed.compare();
     for kind in Kind::LISTS {
-        assert_eq!(bed.last_number(kind, "type_mismatches"), 0, "{kind}: new members are not odd");
+        assert_eq!(
+            bed.last_number(kind, "type_mismatches"),
+            0,
+            "{kind}: new members are not mismatches"
+        );
     }
 }
 
 #[test]
-fn account_videos_may_have_any_kind_of_id() {
+fn account_videos_accept_every_id_type() {
     for style in [IdStyle::Integer, IdStyle::Text, IdStyle::Uuid] {
         let settings = SandboxSettings { account_videos: 450, account_video_ids: style, ..calm() };
         let bed = Bed::frozen(settings);
@@ -179,7 +178,7 @@ fn account_videos_may_have_any_kind_of_id() {
         let shared = "SELECT count(*) FROM account_videos a JOIN account_videos b
                       USING (id) WHERE a.platform < b.platform";
         let is_shared = bed.number(shared) > 0;
-        assert_eq!(is_shared, style != IdStyle::Uuid, "numbers are counted per platform");
+        assert_eq!(is_shared, style != IdStyle::Uuid, "integer ids repeat across platforms");
         bed.control.clear_log();
         bed.sync_well(&["--full"]);
         assert!(bed.log_of("/account-videos").iter().all(|entry| entry.status == Some(304)));

@@ -1,4 +1,4 @@
-//! Which module imports which, read out of the sources with `syn`. Tests are left out.
+//! The imports between modules, parsed from the sources with `syn`. Tests are skipped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,7 +8,7 @@ use syn::visit::{self, Visit};
 /// The path of a module below the crate: `["poll", "listing"]`; empty for `lib.rs` and `main.rs`.
 pub type Module = Vec<String>;
 
-/// Every module that is a file, and the modules of this crate that it imports.
+/// Every module file, and the modules of this crate that it imports.
 pub struct Imports {
     of: BTreeMap<Module, BTreeSet<Module>>,
 }
@@ -33,13 +33,13 @@ impl Imports {
         Self { of }
     }
 
-    /// Every import, as the module that imports and the one that is imported.
+    /// Every import: the importing and the imported module.
     pub fn all(&self) -> impl Iterator<Item = (&Module, &Module)> {
         self.of.iter().flat_map(|(from, to)| to.iter().map(move |to| (from, to)))
     }
 
-    /// The groups of modules below the same parent that import each other in a circle, children
-    /// included: `parent: a b c`, the crate itself being `crate`.
+    /// Cycles of modules with the same parent, including imports of their children: `parent: a b c`; the
+    /// crate itself is `crate`.
     pub fn cycles(&self) -> BTreeSet<String> {
         let mut by_parent: BTreeMap<&[String], BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
         for (from, to) in self.all() {
@@ -53,7 +53,7 @@ impl Imports {
             _ => parent.join("::"),
         };
         let groups = by_parent.into_iter().flat_map(|(parent, edges)| {
-            let groups = circles(&edges).into_iter();
+            let groups = cycle_groups(&edges).into_iter();
             groups.map(move |group| format!("{}: {}", named(parent), group.join(" ")))
         });
         groups.collect()
@@ -71,14 +71,14 @@ fn module(path: &Path) -> Module {
     names
 }
 
-/// The file that holds what this path names.
+/// The module file that contains the item of a path.
 fn file_of(path: &[String], known: &BTreeSet<Module>) -> Module {
     let ends = (0..=path.len()).rev();
     ends.map(|end| path[..end].to_vec()).find(|module| known.contains(module)).unwrap_or_default()
 }
 
-/// The groups of more than one node of which each reaches every other.
-fn circles<'s>(edges: &BTreeMap<&'s str, BTreeSet<&'s str>>) -> BTreeSet<Vec<&'s str>> {
+/// The strongly connected components of more than one node.
+fn cycle_groups<'s>(edges: &BTreeMap<&'s str, BTreeSet<&'s str>>) -> BTreeSet<Vec<&'s str>> {
     let reached = |from: &'s str| {
         let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
         while let Some(node) = open.pop() {
@@ -166,7 +166,7 @@ impl<'s> Visit<'s> for Reader {
         visit::visit_path(self, path);
     }
 
-    /// What stands in a macro's brackets need not be Rust, so only its words are looked at.
+    /// A macro's tokens need not be Rust, so only its words are read.
     fn visit_macro(&mut self, called: &'s syn::Macro) {
         let text = called.tokens.to_string().replace(" :: ", "::").replace("::{", ":: {");
         let is_of_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
@@ -187,7 +187,7 @@ fn is_cfg_test(attribute: &syn::Attribute) -> bool {
 }
 
 #[test]
-fn imports_are_found_in_every_form() {
+fn finds_imports_in_every_form() {
     let files = [
         ("lib.rs", "pub mod a; pub mod b;"),
         ("a/mod.rs", "mod x; mod y; use crate::b::{Thing, other as that}; pub(super) struct A;"),

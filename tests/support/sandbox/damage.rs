@@ -1,4 +1,4 @@
-//! What accidents do: answers in place of the right one, and pages that are wrong.
+//! Applies accidents: substitute answers and damaged pages.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use creatormirror::sandbox::{Answer, Call, Ending, Moment, Problem};
 
 use super::accident::{Accident, BadRow, Batch, FaultBody, Repeat, RetryAfter, Shape};
 
-/// A page taken apart without understanding its rows.
+/// A page with raw rows.
 #[derive(Serialize, Deserialize)]
 pub struct RawPage {
     pub data: Vec<Box<RawValue>>,
@@ -22,28 +22,28 @@ pub struct RawPage {
 /// Cursors that may be repeated.
 #[derive(Debug, Default, Clone)]
 pub struct UsedCursors {
-    /// The one that opened the page.
+    /// The cursor of the page.
     pub own: Option<String>,
-    /// The first one of the walk.
+    /// The first cursor of the listing.
     pub first: Option<String>,
 }
 
-/// Lets an accident happen to an answer.
+/// Applies an accident to an answer.
 pub fn strike(answer: &mut Answer, accident: &Accident, used: &UsedCursors) {
     match accident {
         Accident::ResetAfter => answer.ending = Ending::Reset,
         Accident::Truncated => answer.ending = Ending::Truncated,
         Accident::TruncatedJson => answer.body.truncate(answer.body.len() / 2),
         Accident::Slow(delay) => answer.delay += *delay,
-        _ => answer.body = spoil(answer.body.clone(), accident, used),
+        _ => answer.body = damage(answer.body.clone(), accident, used),
     }
 }
 
-/// The body of a page after an accident; unchanged if the accident is not one of pages, or the
-/// body is not a page.
-fn spoil(body: Bytes, accident: &Accident, used: &UsedCursors) -> Bytes {
+/// The body of a page after an accident; unchanged if the accident does not concern pages, or the body is
+/// not a page.
+fn damage(body: Bytes, accident: &Accident, used: &UsedCursors) -> Bytes {
     if let Accident::Batch(what) = accident {
-        return spoil_batch(body, *what);
+        return damage_batch(body, *what);
     }
     let Ok(page) = serde_json::from_slice::<RawPage>(&body) else { return body };
     match accident {
@@ -56,8 +56,8 @@ fn spoil(body: Bytes, accident: &Accident, used: &UsedCursors) -> Bytes {
     }
 }
 
-/// What an accident puts in the place of the execution, if it does.
-pub fn instead(accident: &Accident, call: &Call, now: Moment) -> Option<Answer> {
+/// The answer that an accident substitutes for executing the request, if any.
+pub fn substitute(accident: &Accident, call: &Call, now: Moment) -> Option<Answer> {
     let html =
         "<!doctype html><html><body><h1>Please sign in to the guest network</h1></body></html>";
     Some(match accident {
@@ -100,8 +100,8 @@ pub fn instead(accident: &Accident, call: &Call, now: Moment) -> Option<Answer> 
     })
 }
 
-/// The answer of a batch endpoint after an accident; unchanged if the body is none.
-fn spoil_batch(body: Bytes, what: Batch) -> Bytes {
+/// The answer of a batch endpoint after an accident; unchanged for other bodies.
+fn damage_batch(body: Bytes, what: Batch) -> Bytes {
     let Ok(mut answer) = serde_json::from_slice::<Value>(&body) else { return body };
     let Some(data) = answer["data"].as_object().cloned() else { return body };
     let ids: Vec<String> = data.keys().cloned().collect();

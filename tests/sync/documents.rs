@@ -1,28 +1,24 @@
-//! The single documents, answered in every wrong way: nothing panics, nothing is believed that was
-//! not said, and the lists do not suffer for it.
+//! Invalid answers of `/whoami`, `/meta` and `/overview`: no panic, no invented values, and no effect on
+//! the lists.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
-
-mod support;
-
+use crate::support::sandbox::{Accident, Fault, FaultBody};
+use crate::support::{Bed, calm};
 use creatormirror::model::Kind;
-use support::sandbox::{Accident, Fault, FaultBody};
-use support::{Bed, calm};
 
-fn said(text: &'static str) -> Accident {
+fn json_answer(text: &'static str) -> Accident {
     let body = FaultBody::Raw("application/json", text);
     Accident::Status { code: 200, body, headers: Vec::new() }
 }
 
-/// Answers that are none, however often they are asked for.
-fn useless() -> Vec<Accident> {
+/// Answers without a document, on every attempt.
+fn invalid_answers() -> Vec<Accident> {
     let texts = ["", "null", "[]", "{}", "{\"data\":[]}", "{\"data\":null}"];
     let others =
         [Accident::Html, Accident::TruncatedJson, Accident::NotModified, Accident::status(204)];
-    texts.into_iter().map(said).chain(others).collect()
+    texts.into_iter().map(json_answer).chain(others).collect()
 }
 
-/// The exit code of a run that got this answer at this path, again and again.
+/// Returns the exit code of a run that always gets this answer at `path`.
 fn run_with(path: &str, what: &Accident, check: impl Fn(&Bed)) -> i32 {
     let bed = Bed::frozen(calm());
     bed.control.fault(Fault::on("GET", path, what.clone()).forever());
@@ -36,10 +32,10 @@ fn run_with(path: &str, what: &Accident, check: impl Fn(&Bed)) -> i32 {
 }
 
 #[test]
-fn an_identity_that_cannot_be_read_is_69_before_any_list_is_asked_for() {
+fn unreadable_whoami_exits_69_before_any_list() {
     std::thread::scope(|scope| {
         let wrong = ["{\"data\":{\"organization_id\":7}}", "{\"data\":{\"organization_id\":\"\"}}"];
-        for what in useless().into_iter().chain(wrong.map(said)) {
+        for what in invalid_answers().into_iter().chain(wrong.map(json_answer)) {
             scope.spawn(move || {
                 let code = run_with("/whoami", &what, |bed| {
                     assert!(bed.log().iter().all(|entry| entry.path == "/whoami"));
@@ -52,10 +48,10 @@ fn an_identity_that_cannot_be_read_is_69_before_any_list_is_asked_for() {
 }
 
 #[test]
-fn figures_and_lifecycle_that_cannot_be_read_leave_the_lists_alone() {
+fn unreadable_overview_or_meta_does_not_affect_lists() {
     std::thread::scope(|scope| {
         for path in [Kind::Meta.path(), Kind::Overview.path()] {
-            for what in useless() {
+            for what in invalid_answers() {
                 scope.spawn(move || {
                     let code = run_with(path, &what, |bed| {
                         bed.compare_lists();
@@ -72,9 +68,9 @@ fn figures_and_lifecycle_that_cannot_be_read_leave_the_lists_alone() {
 }
 
 #[test]
-fn figures_of_the_wrong_type_are_null_and_what_was_said_is_kept() {
+fn overview_values_of_wrong_type_are_null_and_in_extra() {
     let bed = Bed::frozen(calm());
-    let answer = said(
+    let answer = json_answer(
         r#"{"data":{"type":"overview","current":{"total_views":"many","engagement_rate":0.25,
             "active_accounts":3.0,"account_videos":null,"mood":"good"},"previous":{"total_views":1}}}"#,
     );
@@ -91,7 +87,7 @@ fn figures_of_the_wrong_type_are_null_and_what_was_said_is_kept() {
 }
 
 #[test]
-fn only_a_headline_figure_makes_an_observation() {
+fn only_changed_headline_figures_add_an_observation() {
     let bed = Bed::frozen(calm());
     let answers = [
         r#"{"data":{"current":{"total_views":5},"previous":{"total_views":1}}}"#,
@@ -99,10 +95,10 @@ fn only_a_headline_figure_makes_an_observation() {
         r#"{"data":{"current":{"total_views":6},"previous":{"total_views":2}}}"#,
     ];
     for (answer, rows) in answers.into_iter().zip([1, 1, 2]) {
-        bed.control.fault(Fault::on("GET", "/overview", said(answer)));
+        bed.control.fault(Fault::on("GET", "/overview", json_answer(answer)));
         bed.sync_well(&["--full", "--only", "overview"]);
         assert_eq!(bed.number("SELECT count(*) FROM overview_history"), rows, "{answer}");
-        // What else was said is kept all the same.
+        // Other members are kept in `extra`.
         let newest = "SELECT extra FROM overview_observation ORDER BY observed_at DESC LIMIT 1";
         let extra: serde_json::Value = serde_json::from_str(&bed.text(newest)).unwrap();
         let said: serde_json::Value = serde_json::from_str(answer).unwrap();
@@ -111,7 +107,7 @@ fn only_a_headline_figure_makes_an_observation() {
 }
 
 #[test]
-fn dates_of_deprecation_and_sunset_are_kept_and_shown() {
+fn status_shows_deprecation_and_sunset() {
     let bed = Bed::frozen(calm());
     bed.control.set_lifecycle(Some("2027-01-01T00:00:00Z"), Some("2027-07-01T00:00:00Z"));
     bed.sync_well(&[]);
