@@ -14,18 +14,18 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::{Connection, OpenFlags};
-use support::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
+use support::sandbox::{Fault, FaultKind, RetryAfter, SandboxSettings};
 
-use support::{BINARY, Bed, Run, calm, looks, until};
+use support::{BINARY, Run, TestBed, queries, unlimited, until};
 
 /// A folder for copies, with helpers to make and inspect them.
 struct Copies<'a> {
-    bed: &'a Bed,
+    bed: &'a TestBed,
     folder: tempfile::TempDir,
 }
 
 impl<'a> Copies<'a> {
-    fn of(bed: &'a Bed) -> Self {
+    fn of(bed: &'a TestBed) -> Self {
         Self { bed, folder: tempfile::tempdir().unwrap() }
     }
 
@@ -63,8 +63,8 @@ fn number(path: &Path, sql: &str) -> i64 {
 
 #[test]
 fn backups_beside_a_busy_daemon_are_consistent() {
-    let bed = Bed::frozen(SandboxSettings { videos: 600, account_videos: 400, ..calm() });
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(SandboxSettings { videos: 600, account_videos: 400, ..unlimited() });
+    bed.sync_ok(&[]);
     let copies = Copies::of(&bed);
     let daemon = bed.start(bed.command(&["run"]));
     until("the daemon runs", || bed.text("SELECT runner FROM instance") == "run");
@@ -75,7 +75,7 @@ fn backups_beside_a_busy_daemon_are_consistent() {
     let queued = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
-                bed.sync_well(&["--full"]);
+                bed.sync_ok(&["--full"]);
             }
         });
         let queuer = scope.spawn(|| {
@@ -121,16 +121,16 @@ fn backups_beside_a_busy_daemon_are_consistent() {
     let ids: BTreeSet<String> =
         ids.chain([bed.text("SELECT installation_id FROM instance")]).collect();
     assert_eq!(ids.len(), 7, "each copy has its own installation id");
-    bed.is_sound();
+    bed.check_integrity();
 }
 
 #[test]
 fn backup_is_one_group_readable_file_that_works_as_a_mirror() {
     for umask in ["000", "077"] {
-        let bed = Bed::frozen(calm());
-        bed.sync_well(&[]);
+        let bed = TestBed::frozen(unlimited());
+        bed.sync_ok(&[]);
         // The original is rate limited for long, and a daemon has left its state in it.
-        let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(2_000) };
+        let refuse = FaultKind::Refuse { code: 429, retry_after: RetryAfter::Seconds(2_000) };
         bed.control.fault(Fault::on("GET", "/overview", refuse));
         bed.sync(&["--full", "--max-wait", "1s"]).expect(75);
         let sql = "UPDATE instance SET runner = 'run', condition = 'idle', batch_delay_s = 300;
@@ -147,7 +147,7 @@ fn backup_is_one_group_readable_file_that_works_as_a_mirror() {
         assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o7777, 0o640);
         assert_eq!(text(&copy, "PRAGMA journal_mode"), "delete");
         let mut expected = bed.everything();
-        let found = looks::everything(&open(&copy));
+        let found = queries::everything(&open(&copy));
         for (table, rows) in &found {
             if !["instance", "job", "run", "kind_run"].contains(&table.as_str()) {
                 assert_eq!(Some(rows), expected.remove(table).as_ref(), "{table}");
@@ -171,8 +171,8 @@ fn backup_is_one_group_readable_file_that_works_as_a_mirror() {
 
 #[test]
 fn killed_backup_leaves_no_partial_copy_in_place() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     // Enough rows to make copying take a while.
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600000)
                INSERT INTO video_scrape (video, at_s, at_ns, view_count) SELECT -i, i, 0, i * 77777 FROM n";
@@ -214,8 +214,8 @@ fn killed_backup_leaves_no_partial_copy_in_place() {
 
 #[test]
 fn removes_a_partial_backup_but_no_foreign_file() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let copies = Copies::of(&bed);
     let (copy, partial) = (copies.path("copy.db"), copies.path("copy.db.partial"));
     let bytes = std::fs::read(bed.database()).unwrap();
@@ -233,8 +233,8 @@ fn removes_a_partial_backup_but_no_foreign_file() {
 
 #[test]
 fn refuses_to_overwrite_files_in_use_or_without_force() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let copies = Copies::of(&bed);
     let taken = copies.path("taken.db");
     std::fs::write(&taken, "foreign").unwrap();
@@ -258,7 +258,7 @@ fn refuses_to_overwrite_files_in_use_or_without_force() {
 
     let used = copies.path("used.db");
     copies.backup(&used, &[]).expect(0);
-    let slow = Accident::Slow(Duration::from_secs(600));
+    let slow = FaultKind::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", "/creators", slow));
     bed.control.clear_log();
     let arguments = ["sync", "--full"];
@@ -270,16 +270,16 @@ fn refuses_to_overwrite_files_in_use_or_without_force() {
     copies.backup(&used, &["--force"]).expect(74).says("write-ahead log");
     std::fs::remove_file(&used).unwrap();
     copies.backup(&used, &[]).expect(74).says("write-ahead log");
-    bed.is_sound();
+    bed.check_integrity();
 }
 
 #[test]
 fn exits_74_when_unwritable_and_78_without_a_database() {
-    let bed = Bed::frozen(calm());
+    let bed = TestBed::frozen(unlimited());
     let copies = Copies::of(&bed);
     let copy = copies.path("copy.db");
     copies.backup(&copy, &[]).expect(78).says("no database at");
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     copies.backup(&copies.path("no/such/folder/copy.db"), &[]).expect(74).says("copy.db.partial");
     copies.backup(&bed.database().join("copy.db"), &[]).expect(74);
     // Simulate a full disk: the shell limits the size of files.

@@ -15,9 +15,9 @@ use creatormirror::clock::Clock;
 use creatormirror::store::cookbook::{Recipe, recipes};
 use rusqlite::types::Value as Sql;
 use serde_json::Value;
-use support::lived::lived;
+use support::mirrored_week::mirrored_week;
 use support::tools::tool;
-use support::{BINARY, Bed, until};
+use support::{BINARY, TestBed, until};
 
 /// The columns of each query.
 const COLUMNS: [(&str, &str); 14] = [
@@ -78,7 +78,7 @@ const COLUMNS: [(&str, &str); 14] = [
 type Row = BTreeMap<String, Sql>;
 
 struct Cookbook {
-    bed: Bed,
+    bed: TestBed,
     now: DateTime<Utc>,
 }
 
@@ -360,7 +360,7 @@ fn get(port: u16, path: &str) -> String {
 
 #[test]
 fn every_cookbook_query_returns_correct_rows() {
-    let (bed, now) = lived();
+    let (bed, now) = mirrored_week();
     let cookbook = Cookbook { bed, now };
     cookbook.check_columns();
     cookbook.check_fastest_risers();

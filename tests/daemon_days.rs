@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use support::sandbox::{Accident, Fault, FaultBody, RetryAfter};
+use support::sandbox::{Fault, FaultBody, FaultKind, RetryAfter};
 
 use simulated::{hours, simulate};
 use simulation::Stage;
@@ -75,7 +75,7 @@ fn probes_an_unreachable_api_with_single_requests() {
 
 fn breakdown(stage: &Stage) -> String {
     let (control, again) = (stage.control.clone(), stage.control.clone());
-    let broken = Accident::Status { code: 500, body: FaultBody::Problem, headers: Vec::new() };
+    let broken = FaultKind::Status { code: 500, body: FaultBody::Problem, headers: Vec::new() };
     let fault = Fault::on("*", "*", broken).forever();
     stage.clock.plan(FROM, move || control.fault(fault));
     stage.clock.plan(UNTIL, move || again.clear_faults());
@@ -134,7 +134,7 @@ fn catches_up_after_three_days_of_sleep() {
 fn limited_job(stage: &Stage, max_wait_s: u64) -> String {
     let (control, database, clock) = (stage.control.clone(), stage.database(), stage.clock.clone());
     stage.clock.plan(FROM, move || {
-        let limit = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(300) };
+        let limit = FaultKind::Refuse { code: 429, retry_after: RetryAfter::Seconds(300) };
         control.fault(Fault::on("GET", "/overview", limit));
         let request = format!(r#"{{"full":true,"only":["overview"],"max_wait_s":{max_wait_s}}}"#);
         let sql = "INSERT INTO job (request, created_at) VALUES (?1, ?2)";

@@ -22,7 +22,7 @@ use std::process::Command;
 
 use rusqlite::types::Value as Sql;
 use serde_json::Value;
-use support::{Bed, Run, calm};
+use support::{Run, TestBed, unlimited};
 use tempfile::TempDir;
 
 /// Tables that are exported by default.
@@ -52,9 +52,9 @@ const MOVING: [&str; 2] = ["age_hours", "is_overdue"];
 
 /// A mirror with some months of history: one scrape of each video a day, with NULLs, fractions of a
 /// second, decreasing counts, and a few unusual texts.
-fn mirror() -> (Bed, TempDir) {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&["--full"]);
+fn mirror() -> (TestBed, TempDir) {
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&["--full"]);
     let db = bed.db_to_write();
     db.execute_batch(
         "WITH RECURSIVE day(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM day WHERE n < 99)
@@ -80,14 +80,14 @@ fn mirror() -> (Bed, TempDir) {
 
 /// Runs an export to a folder and expects exit code 0.
 #[track_caller]
-fn export(bed: &Bed, format: &str, out: &Path, more: &[&str]) -> Run {
+fn export(bed: &TestBed, format: &str, out: &Path, more: &[&str]) -> Run {
     let out = out.to_str().unwrap();
     let arguments = [&["export", "--format", format, "--out", out], more].concat();
     bed.start(bed.command(&arguments)).wait().expect(0)
 }
 
 /// The columns and rows of a table in the database.
-fn held(bed: &Bed, table: &str) -> (Vec<String>, Vec<Vec<Sql>>) {
+fn held(bed: &TestBed, table: &str) -> (Vec<String>, Vec<Vec<Sql>>) {
     let db = bed.db();
     let mut statement = db.prepare(&format!("SELECT * FROM {table}")).unwrap();
     let names: Vec<String> = statement.column_names().map(str::to_owned).collect();

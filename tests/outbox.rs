@@ -24,20 +24,20 @@ mod sql;
 use creatormirror::model::Kind;
 use serde_json::Value;
 use support::sandbox::SandboxSettings;
-use support::{Bed, Run, calm};
+use support::{Run, TestBed, unlimited};
 
 /// A bed with four server processes and a short `reconcile_after`.
-pub fn bed() -> Bed {
-    let bed = bed_of(calm());
+pub fn bed() -> TestBed {
+    let bed = bed_of(unlimited());
     bed.control.set_replicas(4);
     bed
 }
 
 /// A bed with other settings.
-pub fn bed_of(settings: SandboxSettings) -> Bed {
-    let mut bed = Bed::frozen(settings);
+pub fn bed_of(settings: SandboxSettings) -> TestBed {
+    let mut bed = TestBed::frozen(settings);
     bed.set("CREATORMIRROR_RECONCILE_AFTER", "50ms");
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     bed.control.clear_log();
     bed
 }
@@ -58,7 +58,7 @@ pub trait Outbox {
     fn creators(&self) -> Vec<String>;
 }
 
-impl Outbox for Bed {
+impl Outbox for TestBed {
     fn run(&self, arguments: &[&str]) -> Run {
         self.start(self.command(arguments)).wait()
     }

@@ -34,7 +34,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use support::sandbox::{
-    self, Accident, Control, Duplicates, Fault, FaultBody, RetryAfter, SandboxSettings,
+    self, Control, Duplicates, Fault, FaultBody, FaultKind, RetryAfter, SandboxSettings,
 };
 
 /// Scenarios of an ordinary run. Each has 6 to 29 random events, and then runs until everything is
@@ -277,26 +277,26 @@ impl Scenario {
     }
 
     fn add_fault(&mut self) {
-        let html = Accident::Status {
+        let html = FaultKind::Status {
             code: 503,
             body: FaultBody::Raw("text/html", "x"),
             headers: Vec::new(),
         };
-        let accident = match self.random.random_range(0..10) {
-            0 | 1 => Accident::ResetAfter,
-            2 => Accident::ResetBefore,
-            3 => Accident::Truncated,
-            4 => Accident::TruncatedJson,
-            5 => Accident::status(500),
-            6 => Accident::status(502),
+        let fault_kind = match self.random.random_range(0..10) {
+            0 | 1 => FaultKind::ResetAfter,
+            2 => FaultKind::ResetBefore,
+            3 => FaultKind::Truncated,
+            4 => FaultKind::TruncatedJson,
+            5 => FaultKind::status(500),
+            6 => FaultKind::status(502),
             7 => html,
-            8 => Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(3) },
-            _ => Accident::Html,
+            8 => FaultKind::Refuse { code: 429, retry_after: RetryAfter::Seconds(3) },
+            _ => FaultKind::Html,
         };
         let method = ["POST", "POST", "POST", "PATCH", "GET"][self.random.random_range(0..5)];
         let skip = self.random.random_range(0..3);
         let times = self.random.random_range(1..4);
-        self.control.fault(Fault::on(method, "/*", accident).after(skip).times(times));
+        self.control.fault(Fault::on(method, "/*", fault_kind).after(skip).times(times));
     }
 
     fn ctx(&mut self) -> &mut SyncContext {

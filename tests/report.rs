@@ -16,20 +16,20 @@ use creatormirror::store::Database;
 use creatormirror::store::dashboard::{self, Dashboard, PostSource};
 use creatormirror::store::open::IfMissing;
 use serde_json::json;
-use support::lived::lived;
-use support::{Bed, calm};
+use support::mirrored_week::mirrored_week;
+use support::{TestBed, unlimited};
 
 /// An account name that attempts HTML injection.
 const HOSTILE: &str = "\"><img src=\"https://evil.example/x\" onerror=alert(1)>\
                        <script src=https://evil.example/y></script></style>&'\u{202e}";
 
-fn report(bed: &Bed, arguments: &[&str]) -> support::Run {
+fn report(bed: &TestBed, arguments: &[&str]) -> support::Run {
     bed.start(bed.command(&[&["report"], arguments].concat())).wait()
 }
 
 #[test]
 fn reports_an_empty_mirror_but_not_a_missing_one() {
-    let bed = Bed::frozen(calm());
+    let bed = TestBed::frozen(unlimited());
     report(&bed, &["--out", "-"]).expect(78).says("no database at");
     let store = Database::open(&bed.database(), IfMissing::Create).unwrap();
     // The lock is held, as beside a daemon.
@@ -43,7 +43,7 @@ fn reports_an_empty_mirror_but_not_a_missing_one() {
 #[test]
 fn writes_the_file_atomically_with_mode_0640() {
     use std::os::unix::fs::PermissionsExt;
-    let bed = Bed::frozen(calm());
+    let bed = TestBed::frozen(unlimited());
     drop(Database::open(&bed.database(), IfMissing::Create).unwrap());
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..2 {
@@ -65,7 +65,7 @@ fn writes_the_file_atomically_with_mode_0640() {
 fn keeps_the_mode_of_an_existing_page() {
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
-    let bed = Bed::frozen(calm());
+    let bed = TestBed::frozen(unlimited());
     drop(Database::open(&bed.database(), IfMissing::Create).unwrap());
     let page = bed.folder().join("page.html");
     for mode in [0o644, 0o604, 0o600] {
@@ -78,8 +78,8 @@ fn keeps_the_mode_of_an_existing_page() {
 }
 
 /// A simulated week in which every name attempts HTML injection.
-fn hostile_week() -> (Bed, Dashboard, String) {
-    let (bed, now) = lived();
+fn hostile_week() -> (TestBed, Dashboard, String) {
+    let (bed, now) = mirrored_week();
     for id in bed.control.ids(Kind::Creator) {
         bed.control.set_member(Kind::Creator, &id, "name", &HOSTILE.into());
     }
@@ -114,7 +114,7 @@ fn shows_a_week_and_escapes_hostile_names() {
     check_rendering(&bed, &page);
 }
 
-fn check_numbers(bed: &Bed, dashboard: &Dashboard) {
+fn check_numbers(bed: &TestBed, dashboard: &Dashboard) {
     let db = bed.db();
     let mut statement = db
         .prepare(
@@ -178,7 +178,7 @@ fn check_escaping(page: &str) {
 }
 
 /// Renders in both themes, in desktop and phone widths.
-fn check_rendering(bed: &Bed, page: &str) {
+fn check_rendering(bed: &TestBed, page: &str) {
     let mut backs = Vec::new();
     for theme in [Theme::Light, Theme::Dark] {
         let Some(shown) = show(bed, page, theme) else { return };

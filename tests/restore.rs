@@ -16,8 +16,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
-use support::sandbox::{Accident, Fault, RetryAfter};
-use support::{BINARY, Bed, Run, calm, looks, until};
+use support::sandbox::{Fault, FaultKind, RetryAfter};
+use support::{BINARY, Run, TestBed, queries, unlimited, until};
 
 /// Tables that differ between a restored copy and the original.
 const ITS_OWN: [&str; 4] = ["instance", "job", "run", "kind_run"];
@@ -35,15 +35,15 @@ impl Copies {
     }
 }
 
-fn run(bed: &Bed, arguments: &[&str]) -> Run {
+fn run(bed: &TestBed, arguments: &[&str]) -> Run {
     bed.start(bed.command(arguments)).wait()
 }
 
-fn backup(bed: &Bed, copy: &Path) {
+fn backup(bed: &TestBed, copy: &Path) {
     run(bed, &["backup", copy.to_str().unwrap(), "--force"]).expect(0);
 }
 
-fn restore(bed: &Bed, copy: &Path) -> Run {
+fn restore(bed: &TestBed, copy: &Path) -> Run {
     run(bed, &["restore", copy.to_str().unwrap()])
 }
 
@@ -63,11 +63,11 @@ fn content(everything: BTreeMap<String, Vec<Vec<rusqlite::types::Value>>>) -> St
 }
 
 /// Kills a full sync in the middle, so that the write-ahead log holds rows.
-fn crash(bed: &Bed, database: &Path) {
+fn crash(bed: &TestBed, database: &Path) {
     let id = bed.control.ids(Kind::Account).remove(0);
     let name = format!("seen by the run that crashed, after {}", bed.log().len());
     bed.control.set_member(Kind::Account, &id, "name", &json!(&name));
-    let slow = Accident::Slow(Duration::from_secs(600));
+    let slow = FaultKind::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", "/videos", slow));
     bed.control.clear_log();
     let run = bed.start(bed.command_on(Path::new(BINARY), database, &["sync", "--full"]));
@@ -84,8 +84,8 @@ fn crash(bed: &Bed, database: &Path) {
 
 #[test]
 fn refuses_a_backup_copied_over_a_crashed_mirror() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let copies = Copies::new();
     let copy = copies.path("copy.db");
     backup(&bed, &copy);
@@ -110,15 +110,15 @@ fn refuses_a_backup_copied_over_a_crashed_mirror() {
     // The write-ahead log's database file no longer exists.
     assert!(!bed.folder().join("mirror.db.replaced-wal").exists());
     assert_eq!(bed.text("PRAGMA integrity_check"), "ok");
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
-    bed.is_sound();
+    bed.check_integrity();
 }
 
 #[test]
 fn refuses_a_used_copy_moved_over_a_crashed_mirror() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let copies = Copies::new();
     let copy = copies.path("copy.db");
     backup(&bed, &copy);
@@ -130,15 +130,15 @@ fn refuses_a_used_copy_moved_over_a_crashed_mirror() {
     std::fs::copy(&copy, bed.database()).unwrap();
     bed.sync(&[]).expect(74).says("belongs to another database");
     std::fs::rename(&old, bed.database()).unwrap();
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
-    bed.is_sound();
+    bed.check_integrity();
 }
 
 #[test]
 fn own_wal_opens_after_a_crash() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let copies = Copies::new();
     let copy = copies.path("copy.db");
     backup(&bed, &copy);
@@ -154,7 +154,7 @@ fn own_wal_opens_after_a_crash() {
                 }
                 // The lock file still names the previous database.
                 "copied over a closed one" => {
-                    bed.sync_well(&[]);
+                    bed.sync_ok(&[]);
                     std::fs::copy(&copy, bed.database()).unwrap();
                 }
                 _ => _ = restore(&bed, &copy).expect(0),
@@ -166,11 +166,11 @@ fn own_wal_opens_after_a_crash() {
                 if n % 2 == 1 {
                     continue;
                 }
-                bed.sync_well(&[]);
+                bed.sync_ok(&[]);
             }
             crash(&bed, &bed.database());
-            bed.sync_well(&["--full"]);
-            bed.is_sound();
+            bed.sync_ok(&["--full"]);
+            bed.check_integrity();
         }
     }
     bed.compare();
@@ -178,21 +178,21 @@ fn own_wal_opens_after_a_crash() {
 
 #[test]
 fn wal_written_by_another_program_opens() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     // Another program neither closes the database nor uses our lock file.
     let db = bed.db_to_write();
     db.execute("UPDATE instance SET condition = 'theirs'", []).unwrap();
     std::mem::forget(db);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }
 
 #[test]
 fn restores_copies_of_any_origin() {
     for origin in ["backup", "cp", "cp with its log", "vacuum into", "sqlite backup"] {
-        let bed = Bed::frozen(calm());
-        bed.sync_well(&[]);
+        let bed = TestBed::frozen(unlimited());
+        bed.sync_ok(&[]);
         if origin == "cp with its log" {
             crash(&bed, &bed.database());
         }
@@ -215,7 +215,7 @@ fn restores_copies_of_any_origin() {
         let before = names(copies.0.path());
         // Changes after the copy was made, and a leftover write-ahead log.
         bed.control.add_creator("New Creator");
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
         crash(&bed, &bed.database());
         let replaced = content(bed.everything());
         restore(&bed, &copy).expect(0);
@@ -229,18 +229,18 @@ fn restores_copies_of_any_origin() {
         assert_eq!(mode & 0o7777, 0o640, "{origin}");
         // The replaced file is complete, with its write-ahead log.
         let kept = Connection::open(bed.folder().join("mirror.db.replaced")).unwrap();
-        assert_eq!(content(looks::everything(&kept)), replaced, "{origin}");
+        assert_eq!(content(queries::everything(&kept)), replaced, "{origin}");
         drop(kept);
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
         bed.compare();
-        bed.is_sound();
+        bed.check_integrity();
     }
 }
 
 #[test]
 fn restores_a_missing_database_and_removes_old_wal_files() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let copies = Copies::new();
     let copy = copies.path("copy.db");
     backup(&bed, &copy);
@@ -250,14 +250,14 @@ fn restores_a_missing_database_and_removes_old_wal_files() {
     assert!(!done.stdout.contains("replaced"), "{done:#?}");
     let expected = ["mirror.db", "mirror.db.lock"].map(str::to_owned);
     assert_eq!(names(bed.folder()), expected.into());
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }
 
 #[test]
 fn refuses_unsuitable_copies_and_keeps_the_database() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let copies = Copies::new();
     let good = copies.path("good.db");
     backup(&bed, &good);
@@ -310,7 +310,7 @@ fn refuses_unsuitable_copies_and_keeps_the_database() {
         daemon.wait().expect(0);
     }
     restore(&bed, &good).expect(0);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }
 
@@ -328,8 +328,8 @@ fn damage(good: &Path, damaged: &Path) {
 
 #[test]
 fn backup_of_a_damaged_file_fails_and_keeps_the_earlier_one() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let copies = Copies::new();
     let copy = copies.path("copy.db");
     backup(&bed, &copy);
@@ -342,22 +342,22 @@ fn backup_of_a_damaged_file_fails_and_keeps_the_earlier_one() {
     assert_eq!(names(copies.0.path()), BTreeSet::from(["copy.db".to_owned()]));
     // A damaged database can be replaced.
     restore(&bed, &copy).expect(0);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }
 
 #[test]
 fn restore_holds_the_outbox_and_keeps_the_cooldown() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     run(&bed, &["track", "creator", "Ada"]).expect(0);
     let copies = Copies::new();
     let copy = copies.path("copy.db");
     for end in ["", "-wal"] {
         std::fs::copy(sibling(&bed.database(), end), sibling(&copy, end)).unwrap();
     }
-    bed.sync_well(&[]);
-    let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(2_000) };
+    bed.sync_ok(&[]);
+    let refuse = FaultKind::Refuse { code: 429, retry_after: RetryAfter::Seconds(2_000) };
     bed.control.fault(Fault::on("GET", "/overview", refuse));
     bed.sync(&["--full", "--max-wait", "1s"]).expect(75);
     bed.control.clear_faults();
@@ -374,8 +374,8 @@ fn restore_holds_the_outbox_and_keeps_the_cooldown() {
 
 #[test]
 fn killed_restore_loses_neither_file() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let copies = Copies::new();
     let copy = copies.path("copy.db");
     backup(&bed, &copy);
@@ -406,14 +406,14 @@ fn killed_restore_loses_neither_file() {
         db.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap() == 1
     };
     assert!(kept.iter().any(has_all), "{old} times the old one, {new} times the new: {kept:#?}");
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }
 
 #[test]
 fn hard_link_does_not_bypass_the_lock() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let other = bed.folder().join("other.db");
     std::fs::hard_link(bed.database(), &other).unwrap();
     let run_on_other =
@@ -430,16 +430,16 @@ fn hard_link_does_not_bypass_the_lock() {
     daemon.wait().expect(0);
     // Without another writer the hard link can be used.
     run_on_other(&["sync", "--full"]).expect(0);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
-    bed.is_sound();
+    bed.check_integrity();
 }
 
 #[test]
 fn bind_mount_does_not_bypass_the_lock() {
     let test = "bind_mount_does_not_bypass_the_lock";
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let container = tempfile::tempdir().unwrap();
     let inside = container.path().join("inside.db");
     std::fs::write(&inside, "").unwrap();
@@ -465,5 +465,5 @@ fn bind_mount_does_not_bypass_the_lock() {
     daemon.terminate();
     daemon.wait().expect(0);
     bed.compare();
-    bed.is_sound();
+    bed.check_integrity();
 }

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests panic on errors")]
 
-#[path = "sandbox/accidents.rs"]
-mod accidents;
 #[path = "sandbox/client.rs"]
 mod client;
+#[path = "sandbox/faults.rs"]
+mod faults;
 #[path = "sandbox/reads.rs"]
 mod reads;
 mod support;

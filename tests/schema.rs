@@ -15,7 +15,7 @@ use creatormirror::store::open::IfMissing;
 use creatormirror::store::schema_docs::{TABLES, VIEWS, ViewFact};
 use rusqlite::Connection;
 use serde_json::Value;
-use support::{Bed, calm};
+use support::{TestBed, unlimited};
 
 /// The columns of the views in our own schema, in order.
 const COLUMNS: [(&str, &str); 9] = [
@@ -149,8 +149,8 @@ fn documentation_is_complete_and_types_match() {
 
 #[test]
 fn values_have_the_documented_type_and_nullability() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     for arguments in [&["backfill", "--days", "2"][..], &["track", "creator", "New Creator"]] {
         bed.start(bed.command(arguments)).wait().expect(0);
     }

@@ -28,9 +28,9 @@ use rand_chacha::ChaCha8Rng;
 use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use settings::{client, sync_settings};
-use support::meddler::Meddler;
-use support::sandbox::{Accident, Fault, Mutation, Platform, RetryAfter, SandboxSettings};
-use support::{Bed, calm, frozen_at};
+use support::rewriting_proxy::RewritingProxy;
+use support::sandbox::{Fault, FaultKind, Mutation, Platform, RetryAfter, SandboxSettings};
+use support::{TestBed, frozen_at, unlimited};
 use tokio::runtime::Runtime;
 
 /// Rounds of changes, each followed by runs.
@@ -59,7 +59,7 @@ struct Mirror {
 
 struct Simulation {
     seed: u64,
-    bed: Bed,
+    bed: TestBed,
     random: ChaCha8Rng,
     runtime: Runtime,
     concurrent: Mirror,
@@ -77,13 +77,13 @@ impl Simulation {
             account_videos: 410,
             new_posts_per_day: 0.1,
             null_sort_first: seed.is_multiple_of(2),
-            ..calm()
+            ..unlimited()
         };
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut bed = Bed::new(settings, Clock::simulated(frozen_at()));
+        let mut bed = TestBed::new(settings, Clock::simulated(frozen_at()));
         let direct = bed.base_url.clone();
         let asked = AtomicU64::new(seed);
-        Meddler::on(&mut bed, move |_, _| {
+        RewritingProxy::on(&mut bed, move |_, _| {
             let mut late = ChaCha8Rng::seed_from_u64(asked.fetch_add(1, Ordering::Relaxed));
             std::thread::sleep(Duration::from_millis(late.random_range(0..=LATE_MS_MAX)));
         });
@@ -154,20 +154,20 @@ impl Simulation {
     fn add_faults(&mut self) {
         for _ in 0..self.random.random_range(0..4) {
             let kind = Kind::LISTS[self.random.random_range(0..4)];
-            let refuse = |code, retry_after| Accident::Refuse { code, retry_after };
-            let accident = match self.random.random_range(0..9) {
-                0 => Accident::ResetBefore,
-                1 => Accident::ResetAfter,
-                2 => Accident::Truncated,
-                3 => Accident::status(500),
+            let refuse = |code, retry_after| FaultKind::Refuse { code, retry_after };
+            let fault_kind = match self.random.random_range(0..9) {
+                0 => FaultKind::ResetBefore,
+                1 => FaultKind::ResetAfter,
+                2 => FaultKind::Truncated,
+                3 => FaultKind::status(500),
                 4 => refuse(429, RetryAfter::Seconds(2)),
                 5 => refuse(503, RetryAfter::Absent),
-                6 => Accident::RefuseCursor,
-                7 => Accident::Mutate(Mutation::DeleteBorder),
-                _ => Accident::EarlyEnd,
+                6 => FaultKind::RefuseCursor,
+                7 => FaultKind::Mutate(Mutation::DeleteBorder),
+                _ => FaultKind::EarlyEnd,
             };
             let (skip, times) = (self.random.random_range(0..6), self.random.random_range(1..4));
-            let fault = Fault::on("GET", &format!("{}*", kind.path()), accident);
+            let fault = Fault::on("GET", &format!("{}*", kind.path()), fault_kind);
             self.bed.control.fault(fault.after(skip).times(times));
         }
     }

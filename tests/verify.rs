@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use creatormirror::model::Kind;
 use serde_json::{Value, json};
-use support::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
-use support::{BINARY, Bed, Run, calm, until};
+use support::sandbox::{Fault, FaultKind, RetryAfter, SandboxSettings};
+use support::{BINARY, Run, TestBed, unlimited, until};
 
 /// More than the number of rows.
 const ALL: &str = "2000";
 
-fn verify(bed: &Bed, arguments: &[&str]) -> Run {
+fn verify(bed: &TestBed, arguments: &[&str]) -> Run {
     bed.start(bed.command(&[&["verify"], arguments].concat())).wait()
 }
 
-fn mirrored(settings: SandboxSettings) -> Bed {
-    let bed = Bed::frozen(settings);
-    bed.sync_well(&[]);
+fn mirrored(settings: SandboxSettings) -> TestBed {
+    let bed = TestBed::frozen(settings);
+    bed.sync_ok(&[]);
     bed.control.clear_log();
     bed
 }
@@ -47,7 +47,7 @@ fn columns(document: &Value) -> Vec<String> {
 
 #[test]
 fn clean_mirror_is_equal_within_the_printed_budget() {
-    let bed = mirrored(SandboxSettings { videos: 700, account_videos: 900, ..calm() });
+    let bed = mirrored(SandboxSettings { videos: 700, account_videos: 900, ..unlimited() });
     let run =
         verify(&bed, &["--json", "--seed", "5"]).expect(0).says("requests_max=55").says("seed=5");
     let document = run.json();
@@ -69,18 +69,18 @@ fn clean_mirror_is_equal_within_the_printed_budget() {
         "verify"
     );
     bed.compare();
-    bed.is_sound();
+    bed.check_integrity();
     let text = verify(&bed, &[]).expect(0);
     assert!(text.stdout.contains("total 700 in both"), "{text:#?}");
     // Reading by id keeps the ETags of pages.
     bed.control.clear_log();
-    bed.sync_well(&["--full", "--only", "videos"]);
+    bed.sync_ok(&["--full", "--only", "videos"]);
     assert_eq!(bed.last_number(Kind::Video, "not_modified"), 4);
 }
 
 #[test]
 fn same_seed_samples_the_same_rows() {
-    let bed = mirrored(SandboxSettings { videos: 700, ..calm() });
+    let bed = mirrored(SandboxSettings { videos: 700, ..unlimited() });
     let sample = |seed: &str| {
         bed.control.clear_log();
         verify(&bed, &["--seed", seed, "--sample", "20"]).expect(0);
@@ -94,7 +94,7 @@ fn same_seed_samples_the_same_rows() {
 
 #[test]
 fn finds_and_repairs_manual_changes() {
-    let bed = mirrored(calm());
+    let bed = mirrored(unlimited());
     let sql = "UPDATE video SET view_count = view_count + 1, is_active = 0 WHERE row_id = 3;
                UPDATE video SET description = NULL, metadata = '{\"a\":\"b\"}' WHERE row_id = 4;
                UPDATE video SET extra = '{\"odd\":1}' WHERE row_id = 5;
@@ -131,14 +131,14 @@ fn finds_and_repairs_manual_changes() {
     bed.compare();
     let again = verify(&bed, &["--json", "--sample", ALL]).expect(0).json();
     assert_eq!(columns(&again), Vec::<String>::new());
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
-    bed.is_sound();
+    bed.check_integrity();
 }
 
 #[test]
 fn repairs_a_row_after_an_interrupted_repair() {
-    let bed = mirrored(calm());
+    let bed = mirrored(unlimited());
     // The state left by a `verify` killed between invalidating and writing a row.
     let sql = "UPDATE video SET view_count = view_count + 1, fingerprint = ~fingerprint WHERE row_id = 3;
                UPDATE account_video SET like_count = 7777777, fingerprint = ~fingerprint WHERE row_id = 9;
@@ -151,7 +151,7 @@ fn repairs_a_row_after_an_interrupted_repair() {
 
 #[test]
 fn reports_changed_settings_but_not_later_scrapes() {
-    let bed = mirrored(calm());
+    let bed = mirrored(unlimited());
     bed.clock.advance(Duration::from_secs(30 * 3_600));
     let document = verify(&bed, &["--json", "--sample", ALL]).expect(0).json();
     for kind in [Kind::Account, Kind::Video, Kind::AccountVideo] {
@@ -178,7 +178,7 @@ fn reports_changed_settings_but_not_later_scrapes() {
 
 #[test]
 fn missing_rows_are_reported_and_count_as_removal_evidence() {
-    let bed = mirrored(calm());
+    let bed = mirrored(unlimited());
     let id = bed.control.ids(Kind::Video).remove(0);
     bed.control.delete(Kind::Video, &id);
     let document =
@@ -190,7 +190,7 @@ fn missing_rows_are_reported_and_count_as_removal_evidence() {
     );
     assert_eq!(document["differences"][0]["what"], "missing");
     assert_eq!((bed.suspected(Kind::Video), bed.removed(Kind::Video)), (1, 0));
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(bed.removed(Kind::Video), 1);
     verify(&bed, &["--sample", ALL]).expect(0);
     bed.compare();
@@ -198,7 +198,7 @@ fn missing_rows_are_reported_and_count_as_removal_evidence() {
     // The other order: a listing misses it first, and the 404 confirms the removal.
     let id = bed.control.ids(Kind::Account).remove(0);
     bed.control.delete(Kind::Account, &id);
-    bed.sync_well(&["--full", "--only", "accounts"]);
+    bed.sync_ok(&["--full", "--only", "accounts"]);
     assert_eq!(bed.removed(Kind::Account), 0);
     let run = verify(&bed, &["--sample", ALL]).expect(1);
     assert!(run.stdout.contains("the API answers 404; marked as removed"), "{run:#?}");
@@ -210,14 +210,14 @@ fn missing_rows_are_reported_and_count_as_removal_evidence() {
 
 #[test]
 fn reports_totals_that_no_scrape_explains() {
-    let bed = mirrored(calm());
+    let bed = mirrored(unlimited());
     bed.control.add_creator("New here");
     let document = verify(&bed, &["--json"]).expect(1).says("1 total").says("sync --full").json();
     assert_eq!(
         of(&document, Kind::Creator)["total"],
         json!({"held": 5, "suspected": 0, "api": 6, "is_explained": false})
     );
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     verify(&bed, &[]).expect(0);
     // Account videos appear with scrapes of accounts, and no scrape happened since.
     let account = bed.control.ids(Kind::Account).remove(0);
@@ -228,7 +228,7 @@ fn reports_totals_that_no_scrape_explains() {
         of(&document, Kind::AccountVideo)["total"],
         json!({"held": 150, "suspected": 0, "api": 151, "is_explained": false})
     );
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.clock.advance(Duration::from_secs(30 * 3_600));
     add().unwrap();
     let document = verify(&bed, &["--json"]).expect(0).json();
@@ -240,16 +240,16 @@ fn reports_totals_that_no_scrape_explains() {
 
 #[test]
 fn skips_missing_endpoints_and_says_so() {
-    let bed = mirrored(calm());
-    bed.control.fault(Fault::on("GET", "/account-videos", Accident::status(404)).forever());
+    let bed = mirrored(unlimited());
+    bed.control.fault(Fault::on("GET", "/account-videos", FaultKind::status(404)).forever());
     let run = verify(&bed, &[]).expect(0);
     assert!(run.stdout.contains("not compared: their pages cannot be read again"), "{run:#?}");
 }
 
 #[test]
 fn ignores_an_endpoint_that_answers_404_to_every_id() {
-    let bed = mirrored(calm());
-    bed.control.fault(Fault::on("GET", "/creators/*", Accident::status(404)).forever());
+    let bed = mirrored(unlimited());
+    bed.control.fault(Fault::on("GET", "/creators/*", FaultKind::status(404)).forever());
     let run = verify(&bed, &["--sample", ALL]).expect(0);
     assert!(run.stdout.contains("not compared: the API answers 404 to every id"), "{run:#?}");
     assert_eq!(bed.suspected(Kind::Creator), 0);
@@ -257,7 +257,7 @@ fn ignores_an_endpoint_that_answers_404_to_every_id() {
 
 #[test]
 fn members_only_in_single_answers_are_not_differences() {
-    let bed = mirrored(calm());
+    let bed = mirrored(unlimited());
     // The list is unchanged; the single resource has one more member.
     let id = bed.control.ids(Kind::Creator).remove(0);
     bed.control.set_member(Kind::Creator, &id, "accounts", &json!([{"id": "a"}]));
@@ -268,7 +268,7 @@ fn members_only_in_single_answers_are_not_differences() {
 
 #[test]
 fn daemon_runs_verify_as_a_job() {
-    let bed = mirrored(calm());
+    let bed = mirrored(unlimited());
     bed.db_to_write().execute_batch("UPDATE video SET view_count = 1 WHERE row_id = 3").unwrap();
     let daemon = bed.start(bed.command(&["run"]));
     until("the daemon runs", || bed.text("SELECT runner FROM instance") == "run");
@@ -286,30 +286,30 @@ fn daemon_runs_verify_as_a_job() {
     assert!(text.stdout.contains("in both"), "{text:#?}");
     daemon.terminate();
     daemon.wait().expect(0);
-    bed.is_sound();
+    bed.check_integrity();
 }
 
 #[test]
 fn exit_codes() {
-    let bed = Bed::frozen(calm());
+    let bed = TestBed::frozen(unlimited());
     verify(&bed, &[]).expect(78).says("no database at");
     assert!(!bed.database().exists());
     assert_eq!(verify(&bed, &["--json"]).expect(78).json()["exit_code"], 78);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     verify(&bed, &["--sample", "0"]).expect(2);
     let mut command = bed.command_on(Path::new(BINARY), &bed.database(), &["verify"]);
     command.env("CREATORAUDIT_API_KEY", "wrong");
     bed.start(command).wait().expect(77);
 
     bed.control.clear_log();
-    let slow = Accident::Slow(Duration::from_secs(600));
+    let slow = FaultKind::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", "/creators", slow));
     let sync = bed.start_sync(&["--full"]);
     until("the sync has started", || !bed.log_of("/creators").is_empty());
     verify(&bed, &[]).expect(75).says("another creatormirror");
     sync.kill();
 
-    let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(2_000) };
+    let refuse = FaultKind::Refuse { code: 429, retry_after: RetryAfter::Seconds(2_000) };
     bed.control.fault(Fault::on("GET", "/videos/*", refuse));
     let document = verify(&bed, &["--json", "--max-wait", "1s"]).expect(75).json();
     assert_eq!(
@@ -319,7 +319,7 @@ fn exit_codes() {
     // Rows compared before the rate limit are reported.
     assert!(of(&document, Kind::Account)["compared"].as_u64().unwrap() > 0);
 
-    let mut bed = mirrored(calm());
+    let mut bed = mirrored(unlimited());
     bed.stop_server();
     verify(&bed, &[]).expect(69);
 }

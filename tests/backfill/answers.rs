@@ -4,26 +4,26 @@ use std::collections::BTreeSet;
 
 use creatormirror::model::Kind;
 
-use super::support::{Bed, calm};
+use super::support::{TestBed, unlimited};
 use super::truth::{Figures, expect_no_repeats, ids};
-use crate::support::sandbox::{Accident, Batch, Fault, FaultBody, SandboxSettings};
+use crate::support::sandbox::{Batch, Fault, FaultBody, FaultKind, SandboxSettings};
 
 fn settings() -> SandboxSettings {
-    SandboxSettings { accounts: 20, videos: 450, account_videos: 300, past_days: 20, ..calm() }
+    SandboxSettings { accounts: 20, videos: 450, account_videos: 300, past_days: 20, ..unlimited() }
 }
 
-fn synced() -> Bed {
-    let bed = Bed::live(settings());
-    bed.sync_well(&[]);
+fn synced() -> TestBed {
+    let bed = TestBed::live(settings());
+    bed.sync_ok(&[]);
     bed.control.clear_log();
     bed
 }
 
 fn on_videos(what: Batch) -> Fault {
-    Fault::on("POST", "/videos/metrics", Accident::Batch(what))
+    Fault::on("POST", "/videos/metrics", FaultKind::Batch(what))
 }
 
-fn sizes(bed: &Bed, path: &str, status: u16) -> Vec<usize> {
+fn sizes(bed: &TestBed, path: &str, status: u16) -> Vec<usize> {
     let requests = bed.log_of(path).into_iter().filter(|entry| entry.status == Some(status));
     requests.map(|entry| ids(&entry).1.len()).collect()
 }
@@ -32,14 +32,14 @@ fn sizes(bed: &Bed, path: &str, status: u16) -> Vec<usize> {
 fn adopts_and_remembers_the_batch_size_the_server_names() {
     let bed = synced();
     bed.control.set_batch_bound(70, true);
-    let days = Bed::days_of(&bed.backfill_well(3));
+    let days = TestBed::days_of(&bed.backfill_well(3));
     assert_eq!(sizes(&bed, "/videos/metrics", 422), [200]);
     assert_eq!(sizes(&bed, "/account-videos/metrics", 422).len(), 1, "once for both platforms");
     let answered = bed.metrics_requests().len() - 2;
     assert_eq!(answered, bed.fewest(&days, 70));
     bed.compare_days(&days);
     bed.control.clear_log();
-    let days = Bed::days_of(&bed.backfill_well(4));
+    let days = TestBed::days_of(&bed.backfill_well(4));
     assert!(
         bed.metrics_requests().iter().all(|entry| entry.status == Some(200)),
         "the result is remembered"
@@ -51,7 +51,7 @@ fn adopts_and_remembers_the_batch_size_the_server_names() {
 fn finds_an_unnamed_batch_size_by_halving() {
     let bed = synced();
     bed.control.set_batch_bound(60, false);
-    let days = Bed::days_of(&bed.backfill_well(3));
+    let days = TestBed::days_of(&bed.backfill_well(3));
     assert_eq!(sizes(&bed, "/videos/metrics", 422), [200, 100]);
     assert_eq!(sizes(&bed, "/videos/metrics", 200).into_iter().max(), Some(50));
     bed.compare_days(&days);
@@ -74,11 +74,11 @@ fn rejected_window_does_not_shrink_the_batch() {
         r#"{"code":"VALIDATION_ERROR","title":"Validation failed","detail":"at most 90 days ago",
             "errors":[{"field":"start_date","message":"must be at most 90 days ago"}]}"#,
     );
-    let what = Accident::Status { code: 422, body, headers: Vec::new() };
+    let what = FaultKind::Status { code: 422, body, headers: Vec::new() };
     bed.control.fault(Fault::on("POST", "/videos/metrics", what).after(3));
     bed.backfill(&["--days", "4"]).expect(1).says("at most 90 days ago");
     assert_eq!(sizes(&bed, "/videos/metrics", 422).len(), 1);
-    let days = Bed::days_of(&bed.backfill_well(4));
+    let days = TestBed::days_of(&bed.backfill_well(4));
     bed.compare_days(&days);
 }
 
@@ -90,7 +90,7 @@ fn gives_up_a_kind_that_rejects_every_batch_size() {
     // Batch sizes tried: 200, 100, 50, 25, 13, 7, 4, 2, 1.
     assert_eq!(bed.log_of("/videos/metrics").len(), 9);
     bed.control.set_batch_bound(200, true);
-    bed.compare_days(&Bed::days_of(&bed.backfill_well(2)));
+    bed.compare_days(&TestBed::days_of(&bed.backfill_well(2)));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn unknown_ids_get_no_row_and_no_second_request() {
         bed.control.delete(Kind::Video, id);
     }
     let document = bed.backfill_well(3);
-    let days = Bed::days_of(&document);
+    let days = TestBed::days_of(&document);
     let published = bed.number("SELECT count(*) FROM metric WHERE state = 2");
     assert_eq!(document["not_found"], published);
     assert!(published > 0);
@@ -146,7 +146,7 @@ fn next_run_requests_ids_missing_from_an_answer() {
     assert!(run.stdout.contains("3 passed over by the API"), "{run:#?}");
     expect_no_repeats(&bed.metrics_requests());
     bed.control.clear_log();
-    let days = Bed::days_of(&bed.backfill_well(2));
+    let days = TestBed::days_of(&bed.backfill_well(2));
     let requests = bed.metrics_requests();
     assert_eq!((requests.len(), ids(&requests[0]).1.len()), (1, 3));
     bed.compare_days(&days);
@@ -160,7 +160,7 @@ fn rejects_an_answer_for_another_window() {
     assert_eq!(bed.number("SELECT count(*) FROM daily_metrics WHERE kind = 'video'"), 0);
     assert_eq!(bed.last_outcome(Kind::Video), "incomplete");
     bed.control.clear_faults();
-    bed.compare_days(&Bed::days_of(&bed.backfill_well(2)));
+    bed.compare_days(&TestBed::days_of(&bed.backfill_well(2)));
 }
 
 #[test]
@@ -169,17 +169,17 @@ fn retries_transient_wrong_answers() {
     // Three failures per round stay below the five attempts of a request.
     let rounds = [
         [
-            Accident::Batch(Batch::OtherWindow),
-            Accident::Batch(Batch::List),
-            Accident::TruncatedJson,
+            FaultKind::Batch(Batch::OtherWindow),
+            FaultKind::Batch(Batch::List),
+            FaultKind::TruncatedJson,
         ],
-        [Accident::Truncated, Accident::Html, Accident::status(500)],
+        [FaultKind::Truncated, FaultKind::Html, FaultKind::status(500)],
     ];
     for (round, accidents) in rounds.into_iter().enumerate() {
         for what in accidents {
             bed.control.fault(Fault::on("POST", "/videos/metrics", what));
         }
-        let days = Bed::days_of(&bed.backfill_well(round + 2));
+        let days = TestBed::days_of(&bed.backfill_well(round + 2));
         assert_eq!(bed.control.faults_waiting(), 0);
         bed.compare_days(&days);
     }
@@ -190,7 +190,7 @@ fn accepts_upper_case_ids_and_unknown_members() {
     let bed = synced();
     bed.control.fault(on_videos(Batch::Capitals).times(3));
     bed.control.fault(on_videos(Batch::Foreign).forever());
-    bed.compare_days(&Bed::days_of(&bed.backfill_well(3)));
+    bed.compare_days(&TestBed::days_of(&bed.backfill_well(3)));
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn non_numeric_figure_is_null_and_counted() {
 #[test]
 fn failing_kind_does_not_stop_the_others() {
     let bed = synced();
-    bed.control.fault(Fault::on("POST", "/videos/metrics", Accident::status(500)).forever());
+    bed.control.fault(Fault::on("POST", "/videos/metrics", FaultKind::status(500)).forever());
     bed.backfill(&["--days", "2"]).expect(69).says("keeps failing");
     let sql = "SELECT DISTINCT kind FROM daily_metrics ORDER BY 1";
     let kinds: BTreeSet<String> = bed.rows(sql).iter().map(|row| format!("{:?}", row[0])).collect();

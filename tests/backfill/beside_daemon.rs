@@ -7,12 +7,12 @@ use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
 
 use super::harness::quiet_bed;
-use super::support::{Bed, calm, until};
+use super::support::{TestBed, unlimited, until};
 use super::truth::expect_no_repeats;
-use crate::support::sandbox::{Accident, Fault, SandboxSettings, Switch};
+use crate::support::sandbox::{Fault, FaultKind, SandboxSettings, Switch};
 
 fn settings() -> SandboxSettings {
-    SandboxSettings { accounts: 12, videos: 230, account_videos: 90, past_days: 20, ..calm() }
+    SandboxSettings { accounts: 12, videos: 230, account_videos: 90, past_days: 20, ..unlimited() }
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn daemon_runs_the_backfill_and_relays_its_result() {
     let daemon = bed.idle_daemon();
     bed.control.clear_log();
     let document = bed.backfill_well(6);
-    let days = Bed::days_of(&document);
+    let days = TestBed::days_of(&document);
     assert_eq!(bed.log().len(), bed.fewest(&days, 200), "no other requests");
     bed.compare_days(&days);
     let again = bed.backfill(&["--days", "6"]).expect(0);
@@ -44,7 +44,7 @@ fn long_backfill_delays_neither_urgent_work_nor_a_stop() {
     let follower = bed.start_backfill(&["--days", "150", "--max-wait", "10m", "--json"]);
     until("the backfill is running", || bed.metrics_requests().len() > 5);
     let begun = Instant::now();
-    bed.sync_well(&["--full", "--only", "creators"]);
+    bed.sync_ok(&["--full", "--only", "creators"]);
     assert_eq!(bed.log_of("/creators").len(), 1);
     let track = bed.command(&["track", "creator", "Ada", "--wait=30s"]);
     bed.start(track).wait().expect(0);
@@ -67,14 +67,14 @@ fn long_backfill_delays_neither_urgent_work_nor_a_stop() {
     bed.control.set_latency(Duration::ZERO);
     let daemon = bed.start_daemon();
     let run = follower.wait().expect(0);
-    let days = Bed::days_of(&run.json());
+    let days = TestBed::days_of(&run.json());
     assert!(days.len() == 150 && bed.metrics_requests().len() > requests + 100);
     assert!(run.stderr.contains("daily metrics of 150 days: "), "{run:#?}");
     // Only requests in flight when the daemon stopped were sent again.
     assert!(bed.metrics_requests().len() <= bed.fewest(&days, 200) + 2);
     bed.compare_days(&days);
     daemon.stop();
-    bed.is_sound();
+    bed.check_integrity();
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn job_survives_a_killed_daemon_and_a_gone_follower() {
         bed.number("SELECT count(*) FROM job WHERE state = 'done' AND exit_code = 0") == 1
     });
     let answered = bed.metrics_requests();
-    let days = Bed::days_of(&bed.backfill_well(60));
+    let days = TestBed::days_of(&bed.backfill_well(60));
     assert!(answered.len() <= bed.fewest(&days, 200) + 1);
     bed.compare_days(&days);
     daemon.stop();
@@ -114,14 +114,14 @@ fn leaves_part_of_the_budget_for_due_rows() {
     // 54 of 60 requests are our share, and 70 % of those are for past days. One more may count in
     // either window at the border.
     assert!(windows.len() > 2 && windows.values().all(|count| *count <= 38), "{windows:?}");
-    bed.compare_days(&Bed::days_of(&document));
+    bed.compare_days(&TestBed::days_of(&document));
     daemon.stop();
 }
 
 #[test]
 fn runs_on_a_daemon_that_is_never_idle() {
-    let bed = Bed::new(settings(), Clock::System);
-    bed.sync_well(&[]);
+    let bed = TestBed::new(settings(), Clock::System);
+    bed.sync_ok(&[]);
     // Keep every video due.
     let always_due = "UPDATE video_due SET due_at = 0;
         CREATE TRIGGER always_due AFTER UPDATE ON video_due WHEN new.due_at <> 0
@@ -133,7 +133,7 @@ fn runs_on_a_daemon_that_is_never_idle() {
     let daemon = bed.start_daemon();
     until("the daemon is polling", || bed.log_of("/videos").len() > 20);
     let document = bed.backfill_well(4);
-    bed.compare_days(&Bed::days_of(&document));
+    bed.compare_days(&TestBed::days_of(&document));
     let polls = bed.log_of("/videos").len();
     until("the daemon is still polling", || bed.log_of("/videos").len() > polls + 5);
     daemon.stop();
@@ -142,9 +142,9 @@ fn runs_on_a_daemon_that_is_never_idle() {
 #[test]
 fn exits_75_beside_a_sync_without_a_daemon() {
     let bed = quiet_bed(settings());
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     bed.control.clear_log();
-    let slow = Accident::Slow(Duration::from_secs(15));
+    let slow = FaultKind::Slow(Duration::from_secs(15));
     bed.control.fault(Fault::on("GET", Kind::Creator.path(), slow));
     let sync = bed.start_sync(&["--full"]);
     until("the sync has started", || !bed.log_of(Kind::Creator.path()).is_empty());

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use super::settings::{client, sync_settings};
-use super::support::{Bed, calm};
+use super::support::{TestBed, unlimited};
 use super::truth::day;
 use crate::support::sandbox::{SandboxSettings, Switch};
 
@@ -29,18 +29,18 @@ fn begins_at() -> DateTime<Utc> {
 }
 
 fn settings() -> SandboxSettings {
-    SandboxSettings { accounts: 8, videos: 230, account_videos: 60, past_days: 30, ..calm() }
+    SandboxSettings { accounts: 8, videos: 230, account_videos: 60, past_days: 30, ..unlimited() }
 }
 
-/// A [`Bed`] that runs the library in this process instead of the binary.
+/// A [`TestBed`] that runs the library in this process instead of the binary.
 struct InProcess {
-    bed: Bed,
+    bed: TestBed,
     runtime: Runtime,
 }
 
 impl InProcess {
     fn new(settings: SandboxSettings) -> Self {
-        let bed = Bed::new(settings, Clock::simulated(begins_at()));
+        let bed = TestBed::new(settings, Clock::simulated(begins_at()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { bed, runtime }
     }

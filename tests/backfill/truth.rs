@@ -8,8 +8,8 @@ use rusqlite::types::Value as Sql;
 use serde_json::Value;
 
 use super::support::compare::truth_key;
-use super::support::{Bed, Run, Running};
-use crate::support::sandbox::Entry;
+use super::support::{Run, Running, TestBed};
+use crate::support::sandbox::LoggedRequest;
 
 /// The kinds that have daily metrics.
 pub const KINDS: [Kind; 3] = [Kind::Account, Kind::Video, Kind::AccountVideo];
@@ -19,7 +19,7 @@ pub const PATHS: [&str; 3] = ["/accounts/metrics", "/videos/metrics", "/account-
 /// By kind, id and day: views, plays, likes, comments, shares, engagement.
 pub type Figures = BTreeMap<(String, String, String), [Option<i64>; 6]>;
 
-impl Bed {
+impl TestBed {
     /// Starts `backfill` with these arguments.
     pub fn start_backfill(&self, arguments: &[&str]) -> Running {
         self.start(self.command(&[&["backfill"], arguments].concat()))
@@ -128,7 +128,7 @@ impl Bed {
     }
 
     /// The requests for daily metrics, oldest first.
-    pub fn metrics_requests(&self) -> Vec<Entry> {
+    pub fn metrics_requests(&self) -> Vec<LoggedRequest> {
         self.log().into_iter().filter(|entry| PATHS.contains(&entry.path.as_str())).collect()
     }
 
@@ -140,7 +140,7 @@ impl Bed {
 }
 
 /// The day of a request.
-pub fn day(entry: &Entry) -> String {
+pub fn day(entry: &LoggedRequest) -> String {
     let body: Value = serde_json::from_str(&entry.body).unwrap();
     assert_eq!(body["period"], "custom");
     assert_eq!(body["start_date"], body["end_date"]);
@@ -148,7 +148,7 @@ pub fn day(entry: &Entry) -> String {
 }
 
 /// The ids of a request, and the member that holds them. There must be exactly one such member.
-pub fn ids(entry: &Entry) -> (String, Vec<Value>) {
+pub fn ids(entry: &LoggedRequest) -> (String, Vec<Value>) {
     let body: Value = serde_json::from_str(&entry.body).unwrap();
     let mut lists = body.as_object().unwrap().iter().filter(|(_, value)| value.is_array());
     let (name, list) = lists.next().unwrap();
@@ -158,7 +158,7 @@ pub fn ids(entry: &Entry) -> (String, Vec<Value>) {
 
 /// Asserts that no resource was answered twice for the same day.
 #[track_caller]
-pub fn expect_no_repeats(requests: &[Entry]) {
+pub fn expect_no_repeats(requests: &[LoggedRequest]) {
     let mut seen = std::collections::BTreeSet::new();
     for entry in requests.iter().filter(|entry| entry.status == Some(200)) {
         let (name, ids) = ids(entry);

@@ -13,7 +13,7 @@ use creatormirror::model::Kind;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::support::{Bed, Run, Running, TIMEOUT};
+use super::support::{Run, Running, TIMEOUT, TestBed};
 use crate::support::sandbox::SandboxSettings;
 
 pub use super::support::wire::Wire;
@@ -22,8 +22,8 @@ pub use super::support::wire::Wire;
 pub const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// A bed on which nothing falls due during a test. The sandbox uses the system's clock.
-pub fn quiet_bed(settings: SandboxSettings) -> Bed {
-    let bed = Bed::live(settings);
+pub fn quiet_bed(settings: SandboxSettings) -> TestBed {
+    let bed = TestBed::live(settings);
     for kind in [Kind::Account, Kind::Video] {
         for id in bed.control.ids(kind) {
             bed.control.set_interval(kind, &id, 5_000);
@@ -38,7 +38,7 @@ pub struct Daemon {
     pub notify: NotifySocket,
 }
 
-impl Bed {
+impl TestBed {
     /// Starts `run` with a notify socket.
     pub fn start_daemon(&self) -> Daemon {
         self.start_daemon_with(self.command(&["run"]))

@@ -6,8 +6,8 @@ use creatormirror::clock::Clock;
 use rustix::process::Signal;
 
 use super::harness::quiet_bed;
-use super::support::{Bed, calm, until};
-use crate::support::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
+use super::support::{TestBed, unlimited, until};
+use crate::support::sandbox::{Fault, FaultKind, RetryAfter, SandboxSettings};
 
 /// User and system time of a process, in hundredths of a second.
 pub fn cpu_ticks(process: u32) -> u64 {
@@ -31,7 +31,7 @@ fn cpu_time(process: u32) -> Duration {
 
 /// Fills the mirror up to 100,000 videos on pages of 200, the first of which exists already. All are
 /// due within the next days, none within the next hour.
-fn fill_up(bed: &Bed) {
+fn fill_up(bed: &TestBed) {
     let db = bed.db_to_write();
     let columns: Vec<String> = {
         let mut statement = db.prepare("SELECT name FROM pragma_table_info('video')").unwrap();
@@ -64,7 +64,7 @@ fn fill_up(bed: &Bed) {
 
 #[test]
 fn idles_cheaply_with_100_000_videos_and_wakes_for_a_write() {
-    let bed = quiet_bed(SandboxSettings { videos: 200, ..calm() });
+    let bed = quiet_bed(SandboxSettings { videos: 200, ..unlimited() });
     bed.idle_daemon().stop();
     fill_up(&bed);
     assert_eq!(bed.number("SELECT count(*) FROM video_due"), 100_000);
@@ -95,7 +95,7 @@ fn idles_cheaply_with_100_000_videos_and_wakes_for_a_write() {
 
 #[test]
 fn watchdog_notifications_stop_with_the_process() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let daemon = bed.idle_daemon();
     let seen = daemon.notify.times("WATCHDOG=1").len();
     daemon.notify.wait_for_more("WATCHDOG=1", seen + 3);
@@ -111,8 +111,8 @@ fn watchdog_notifications_stop_with_the_process() {
 
 #[test]
 fn waiting_for_retry_after_counts_as_progress() {
-    let bed = quiet_bed(calm());
-    let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(20) };
+    let bed = quiet_bed(unlimited());
+    let refuse = FaultKind::Refuse { code: 429, retry_after: RetryAfter::Seconds(20) };
     bed.control.fault(Fault::on("GET", "/videos", refuse));
     let daemon = bed.start_daemon();
     until("the request is rate limited", || !bed.log_of("/videos").is_empty());

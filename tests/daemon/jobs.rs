@@ -6,19 +6,19 @@ use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
 
 use super::harness::quiet_bed;
-use super::support::{Bed, calm, until};
-use crate::support::sandbox::{Accident, Fault, RetryAfter, SandboxSettings};
+use super::support::{TestBed, unlimited, until};
+use crate::support::sandbox::{Fault, FaultKind, RetryAfter, SandboxSettings};
 
 #[test]
 fn daemon_runs_the_sync_and_relays_its_result() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let daemon = bed.idle_daemon();
     bed.control.clear_log();
-    let alone = bed.sync_well(&[]);
+    let alone = bed.sync_ok(&[]);
     assert_eq!(bed.log().len(), 0, "nothing is due");
     assert!(!alone.stdout.is_empty(), "{alone:#?}");
 
-    let document = bed.sync_well(&["--full", "--json"]).json();
+    let document = bed.sync_ok(&["--full", "--json"]).json();
     assert_eq!((&document["exit_code"], &document["outcome"]), (&0.into(), &"finished".into()));
     assert_eq!(document["requests"], bed.log().len());
     for kind in Kind::LISTS {
@@ -26,9 +26,9 @@ fn daemon_runs_the_sync_and_relays_its_result() {
     }
 
     bed.control.clear_log();
-    bed.sync_well(&["--full", "--only", "creators"]);
+    bed.sync_ok(&["--full", "--only", "creators"]);
     assert_eq!((bed.log_of("/creators").len(), bed.log().len()), (1, 1));
-    let quiet = bed.sync_well(&["--quiet"]);
+    let quiet = bed.sync_ok(&["--quiet"]);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
     bed.compare();
     daemon.stop();
@@ -36,20 +36,20 @@ fn daemon_runs_the_sync_and_relays_its_result() {
 
 #[test]
 fn failed_job_relays_its_exit_code_and_message() {
-    let bed = quiet_bed(SandboxSettings { videos: 420, ..calm() });
+    let bed = quiet_bed(SandboxSettings { videos: 420, ..unlimited() });
     let daemon = bed.idle_daemon();
-    bed.control.fault(Fault::on("GET", "/videos", Accident::EarlyEnd).forever());
+    bed.control.fault(Fault::on("GET", "/videos", FaultKind::EarlyEnd).forever());
     let run = bed.sync(&["--full", "--only", "videos,creators"]).expect(1).says("the list ended");
     assert!(run.stdout.contains("creators") || run.stdout.contains("creator"), "{run:#?}");
     bed.control.clear_faults();
-    bed.sync_well(&["--full", "--only", "videos"]);
+    bed.sync_ok(&["--full", "--only", "videos"]);
     bed.compare();
     daemon.stop();
 }
 
 #[test]
 fn unreadable_job_fails_without_side_effects() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let daemon = bed.idle_daemon();
     bed.control.clear_log();
     for request in
@@ -63,13 +63,13 @@ fn unreadable_job_fails_without_side_effects() {
     let answer = bed.text("SELECT answer FROM job LIMIT 1");
     assert!(answer.contains("cannot read this job: not a JSON object"), "{answer}");
     assert_eq!(bed.log().len(), 0, "no request to the API");
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     daemon.stop();
 }
 
 #[test]
 fn daemon_wakes_within_a_second_for_a_job() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let daemon = bed.idle_daemon();
     for round in 0..3 {
         bed.control.clear_log();
@@ -86,9 +86,9 @@ fn daemon_wakes_within_a_second_for_a_job() {
 
 #[test]
 fn follower_exits_75_after_max_wait_and_the_job_continues() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let daemon = bed.idle_daemon();
-    let slow = Accident::Slow(Duration::from_secs(4));
+    let slow = FaultKind::Slow(Duration::from_secs(4));
     bed.control.fault(Fault::on("GET", "/creators", slow));
     let begun = Instant::now();
     bed.sync(&["--full", "--max-wait", "1s"]).expect(75).says("within --max-wait");
@@ -100,9 +100,9 @@ fn follower_exits_75_after_max_wait_and_the_job_continues() {
 }
 
 /// A daemon that blocks on its next request for creators.
-fn busy(bed: &Bed) -> super::harness::Daemon {
+fn busy(bed: &TestBed) -> super::harness::Daemon {
     let daemon = bed.idle_daemon();
-    let slow = Accident::Slow(Duration::from_secs(600));
+    let slow = FaultKind::Slow(Duration::from_secs(600));
     bed.control.clear_log();
     bed.control.fault(Fault::on("GET", "/creators", slow));
     daemon
@@ -110,20 +110,20 @@ fn busy(bed: &Bed) -> super::harness::Daemon {
 
 #[test]
 fn sync_takes_over_a_running_job_of_a_dead_daemon() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let daemon = busy(&bed);
     let sync = bed.start_sync(&["--full"]);
     until("the daemon runs the job", || !bed.log_of("/creators").is_empty());
     assert_eq!(daemon.process.kill().code, None);
     sync.wait().expect(0);
     bed.compare();
-    bed.is_sound();
+    bed.check_integrity();
     assert_eq!(bed.number("SELECT count(*) FROM job WHERE state <> 'done'"), 0);
 }
 
 #[test]
 fn sync_takes_over_a_queued_job_of_a_dead_daemon() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let daemon = busy(&bed);
     let first = bed.start_sync(&["--full", "--max-wait", "1s"]);
     until("the daemon runs the job", || !bed.log_of("/creators").is_empty());
@@ -142,7 +142,7 @@ fn sync_takes_over_a_queued_job_of_a_dead_daemon() {
 
 #[test]
 fn sync_takes_over_a_job_of_a_stopped_daemon() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let daemon = busy(&bed);
     let sync = bed.start_sync(&["--full"]);
     until("the daemon runs the job", || !bed.log_of("/creators").is_empty());
@@ -153,9 +153,9 @@ fn sync_takes_over_a_job_of_a_stopped_daemon() {
 
 #[test]
 fn job_during_a_rate_limit_waits_without_using_the_cpu() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let daemon = bed.idle_daemon();
-    let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(2_000) };
+    let refuse = FaultKind::Refuse { code: 429, retry_after: RetryAfter::Seconds(2_000) };
     bed.control.fault(Fault::on("GET", "/overview", refuse));
     bed.sync(&["--full", "--only", "overview"]).expect(75);
     daemon.notify.wait_for_status("rate limited until");
@@ -170,9 +170,9 @@ fn job_during_a_rate_limit_waits_without_using_the_cpu() {
 
 #[test]
 fn sync_beside_a_sync_exits_75_after_a_killed_daemon() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     bed.idle_daemon().process.kill();
-    let slow = Accident::Slow(Duration::from_secs(3));
+    let slow = FaultKind::Slow(Duration::from_secs(3));
     bed.control.fault(Fault::on("GET", "/creators", slow));
     bed.control.clear_log();
     let first = bed.start_sync(&["--full"]);

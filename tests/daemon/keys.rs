@@ -7,14 +7,14 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::harness::{Daemon, Wire, quiet_bed};
-use super::support::{Bed, KEY, calm, until};
+use super::support::{KEY, TestBed, unlimited, until};
 use crate::support::sandbox::SandboxKey;
 
 const NEW_KEY: &str = "the-new-key";
 
 /// A bed that reads its key from a file.
-fn with_key_file() -> (Bed, PathBuf, tempfile::TempDir) {
-    let mut bed = quiet_bed(calm());
+fn with_key_file() -> (TestBed, PathBuf, tempfile::TempDir) {
+    let mut bed = quiet_bed(unlimited());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");
     std::fs::write(&file, KEY).unwrap();
@@ -23,7 +23,7 @@ fn with_key_file() -> (Bed, PathBuf, tempfile::TempDir) {
     (bed, file, folder)
 }
 
-fn add_key(bed: &Bed, organization_id: &str) {
+fn add_key(bed: &TestBed, organization_id: &str) {
     bed.control.add_key(SandboxKey {
         key: NEW_KEY.to_owned(),
         name: "the new one".to_owned(),
@@ -52,7 +52,7 @@ fn sighup_switches_to_a_new_key_of_the_organization() {
     reload(&daemon);
     assert_eq!(bed.log_of("/whoami").len(), 1, "the new key is verified");
     bed.control.set_key_enabled(KEY, false);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(bed.text("SELECT api_key_name FROM instance"), "the new one");
     let run = daemon.stop();
     assert!(!run.stderr.contains(KEY) && !run.stderr.contains(NEW_KEY), "{run:#?}");
@@ -65,7 +65,7 @@ fn sighup_rejects_a_key_of_another_organization() {
     add_key(&bed, "another-organization");
     std::fs::write(&file, NEW_KEY).unwrap();
     reload(&daemon);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(bed.text("SELECT api_key_name FROM instance"), "sandbox");
     daemon.stop().says("another-organization");
 }
@@ -78,10 +78,10 @@ fn sighup_keeps_the_old_key_if_the_new_one_is_unusable() {
     bed.variables.clear();
     std::fs::write(&file, "not-a-key-of-the-sandbox").unwrap();
     reload(&daemon);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     std::fs::remove_file(&file).unwrap();
     reload(&daemon);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     daemon.stop();
 }
 
@@ -112,7 +112,7 @@ fn disabled_key_pauses_polling_until_it_works() {
     std::fs::write(&file, NEW_KEY).unwrap();
     reload(&daemon);
     daemon.notify.wait_for_status("idle until");
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.control.set_key_enabled(KEY, true);
     bed.compare();
     daemon.stop();
@@ -143,7 +143,7 @@ fn reload_in_an_outage_defers_only_the_new_key() {
 
     wire.repair();
     // The old key stays in use until the new one is verified, which is retried after a minute.
-    bed.sync_well(&["--full", "--only", "overview"]);
+    bed.sync_ok(&["--full", "--only", "overview"]);
     assert_eq!(bed.text("SELECT api_key_name FROM instance"), "sandbox");
     daemon.process.signal(Signal::HUP);
     until("the new key is in use", || {

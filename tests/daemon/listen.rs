@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use super::harness::{Daemon, Wire, quiet_bed};
-use super::support::{calm, until};
+use super::support::{unlimited, until};
 
 /// The address that the daemon logs.
 fn address(daemon: &Daemon) -> SocketAddr {
@@ -40,7 +40,7 @@ fn answer(mut stream: TcpStream) -> (u16, String) {
 
 #[test]
 fn metrics_omit_values_not_known_yet() {
-    let mut bed = quiet_bed(calm());
+    let mut bed = quiet_bed(unlimited());
     bed.set("CREATORMIRROR_LISTEN", "127.0.0.1:0");
     let mut wire = Wire::to(&mut bed);
     wire.cut();
@@ -76,7 +76,7 @@ fn metrics_omit_values_not_known_yet() {
 /// Protects against DNS rebinding by web pages.
 #[test]
 fn rejects_requests_for_other_host_names() {
-    let mut bed = quiet_bed(calm());
+    let mut bed = quiet_bed(unlimited());
     bed.set("CREATORMIRROR_LISTEN", "127.0.0.1:0");
     let daemon = bed.idle_daemon();
     let address = address(&daemon);
@@ -89,7 +89,7 @@ fn rejects_requests_for_other_host_names() {
 
 #[test]
 fn serves_200_concurrent_scrapes_in_little_memory() {
-    let mut bed = quiet_bed(calm());
+    let mut bed = quiet_bed(unlimited());
     bed.set("CREATORMIRROR_LISTEN", "127.0.0.1:0");
     let daemon = bed.idle_daemon();
     let address = address(&daemon);

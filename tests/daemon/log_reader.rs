@@ -10,7 +10,7 @@ use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::harness::{STOP_MAX, quiet_bed};
-use super::support::{BINARY, Bed, KEY, TIMEOUT, calm, until};
+use super::support::{BINARY, KEY, TIMEOUT, TestBed, unlimited, until};
 use crate::support::sandbox::SandboxSettings;
 
 /// A pipe without room for another byte.
@@ -47,7 +47,7 @@ fn terminate(child: &Child) {
 }
 
 /// Waits until everything is mirrored and the daemon is idle.
-fn wait_for_mirror(bed: &Bed) {
+fn wait_for_mirror(bed: &TestBed) {
     until("everything is mirrored", || {
         bed.database().exists()
             && bed.log_of("/overview").len() == 1
@@ -58,7 +58,7 @@ fn wait_for_mirror(bed: &Bed) {
 #[test]
 fn works_and_stops_while_its_log_is_not_read() {
     for signal in [Signal::TERM, Signal::INT] {
-        let bed = quiet_bed(calm());
+        let bed = quiet_bed(unlimited());
         let (reader, writer) = full_pipe();
         let child = spawn(bed.command(&["run", "--log-level", "trace"]), writer);
         wait_for_mirror(&bed);
@@ -72,13 +72,13 @@ fn works_and_stops_while_its_log_is_not_read() {
 
 #[test]
 fn reports_dropped_lines_once_the_reader_resumes() {
-    let bed = quiet_bed(SandboxSettings { videos: 3_000, account_videos: 3_000, ..calm() });
+    let bed = quiet_bed(SandboxSettings { videos: 3_000, account_videos: 3_000, ..unlimited() });
     let (reader, writer) = full_pipe();
     let child = spawn(bed.command(&["run", "--log-level", "trace"]), writer);
     wait_for_mirror(&bed);
     // At this log level a request writes some kilobytes, more than the buffer holds.
     for _ in 0..8 {
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
     }
     let (sender, lines) = mpsc::channel();
     std::thread::spawn(move || {
@@ -104,7 +104,7 @@ fn reports_dropped_lines_once_the_reader_resumes() {
 
 #[test]
 fn final_error_does_not_wait_for_the_log_reader() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     bed.control.rotate_key(KEY, "another-key");
     let (reader, writer) = full_pipe();
     let child = spawn(bed.command(&["sync", "--log-level", "trace"]), writer);

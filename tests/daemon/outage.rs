@@ -7,12 +7,12 @@ use creatormirror::clock::Clock;
 use creatormirror::model::Kind;
 
 use super::harness::{Wire, quiet_bed};
-use super::support::{Bed, calm, until};
-use crate::support::sandbox::{Accident, Fault, FaultBody, SandboxSettings};
+use super::support::{TestBed, unlimited, until};
+use crate::support::sandbox::{Fault, FaultBody, FaultKind, SandboxSettings};
 
 #[test]
 fn reports_and_survives_an_outage() {
-    let mut bed = quiet_bed(calm());
+    let mut bed = quiet_bed(unlimited());
     let mut wire = Wire::to(&mut bed);
     let daemon = bed.idle_daemon();
     wire.cut();
@@ -20,7 +20,7 @@ fn reports_and_survives_an_outage() {
     daemon.notify.wait_for_status("the API is unreachable");
     wire.repair();
     // A job is attempted immediately, without waiting for the next retry.
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     daemon.notify.wait_for_status("idle until");
     bed.compare();
     daemon.stop();
@@ -28,14 +28,14 @@ fn reports_and_survives_an_outage() {
 
 #[test]
 fn failing_endpoint_does_not_block_others() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let daemon = bed.idle_daemon();
-    let broken = Accident::Status { code: 500, body: FaultBody::Problem, headers: Vec::new() };
+    let broken = FaultKind::Status { code: 500, body: FaultBody::Problem, headers: Vec::new() };
     bed.control.fault(Fault::on("GET", "/overview", broken).forever());
     bed.sync(&["--full", "--only", "overview"]).expect(69).says("the API keeps failing");
     assert!(!daemon.notify.status().contains("fail"), "{}", daemon.notify.status());
     bed.start(bed.command(&["track", "creator", "New Creator", "--wait=20s"])).wait().expect(0);
-    bed.sync_well(&["--full", "--only", "creators,videos"]);
+    bed.sync_ok(&["--full", "--only", "creators,videos"]);
     daemon.stop();
 }
 
@@ -44,8 +44,8 @@ fn catches_up_after_an_outage() {
     // The sandbox's clock is two hours behind, so its next scrapes are overdue.
     let behind = Duration::from_secs(2 * 3_600);
     let world = Clock::manual(Utc::now() - TimeDelta::from_std(behind).unwrap());
-    let settings = SandboxSettings { videos: 420, account_videos: 0, accounts: 0, ..calm() };
-    let mut bed = Bed::new(settings, world.clone());
+    let settings = SandboxSettings { videos: 420, account_videos: 0, accounts: 0, ..unlimited() };
+    let mut bed = TestBed::new(settings, world.clone());
     bed.set("CREATORMIRROR_FRESHNESS_TARGET", "1s");
     let mut wire = Wire::to(&mut bed);
     let daemon = bed.start_daemon();
@@ -57,7 +57,7 @@ fn catches_up_after_an_outage() {
     world.advance(behind);
     bed.control.clear_log();
     wire.repair();
-    let scraped_now = |bed: &Bed| {
+    let scraped_now = |bed: &TestBed| {
         let truth = bed.control.rows(Kind::Video);
         let newest = truth.iter().filter_map(|row| row["last_scrape_time"].as_str());
         newest.max().unwrap().to_owned()
@@ -77,7 +77,7 @@ fn catches_up_after_an_outage() {
 
 #[test]
 fn sync_during_an_outage_fails_without_waiting() {
-    let mut bed = quiet_bed(calm());
+    let mut bed = quiet_bed(unlimited());
     let mut wire = Wire::to(&mut bed);
     wire.cut();
     let daemon = bed.start_daemon();
@@ -89,7 +89,7 @@ fn sync_during_an_outage_fails_without_waiting() {
         assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
     }
     wire.repair();
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
     daemon.stop();
 }

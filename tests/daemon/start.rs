@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use super::harness::{NotifySocket, Wire, quiet_bed};
-use super::support::{KEY, calm, until};
-use crate::support::sandbox::{Accident, Fault, FaultBody, RetryAfter};
+use super::support::{KEY, unlimited, until};
+use crate::support::sandbox::{Fault, FaultBody, FaultKind, RetryAfter};
 
 #[test]
 fn ready_after_whoami_answers() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let slow = Duration::from_millis(1_500);
-    bed.control.fault(Fault::on("GET", "/whoami", Accident::Slow(slow)));
+    bed.control.fault(Fault::on("GET", "/whoami", FaultKind::Slow(slow)));
     let started = Instant::now();
     let daemon = bed.start_daemon();
     daemon.notify.wait_for("READY=1");
@@ -23,7 +23,7 @@ fn ready_after_whoami_answers() {
 
 #[test]
 fn notifies_an_abstract_socket() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let daemon = bed.start_daemon_on(bed.command(&["run"]), NotifySocket::bind_abstract());
     daemon.notify.wait_for("READY=1");
     daemon.notify.wait_for("STATUS=idle until");
@@ -32,7 +32,7 @@ fn notifies_an_abstract_socket() {
 
 #[test]
 fn warns_once_about_a_missing_notify_socket() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let mut command = bed.command(&["run"]);
     command.env("NOTIFY_SOCKET", "@creatormirror-no-listener");
     let process = bed.start(command);
@@ -46,7 +46,7 @@ fn warns_once_about_a_missing_notify_socket() {
 
 #[test]
 fn starts_during_an_outage_and_syncs_after_it() {
-    let mut bed = quiet_bed(calm());
+    let mut bed = quiet_bed(unlimited());
     let mut wire = Wire::to(&mut bed);
     wire.cut();
     let daemon = bed.start_daemon();
@@ -65,8 +65,8 @@ fn starts_during_an_outage_and_syncs_after_it() {
 fn ready_while_rate_limited() {
     // Longer than `max_wait`, and a wait that a run would accept.
     for seconds in [3_600, 120] {
-        let bed = quiet_bed(calm());
-        let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(seconds) };
+        let bed = quiet_bed(unlimited());
+        let refuse = FaultKind::Refuse { code: 429, retry_after: RetryAfter::Seconds(seconds) };
         bed.control.fault(Fault::on("GET", "/whoami", refuse));
         let daemon = bed.start_daemon();
         daemon.notify.wait_for("READY=1");
@@ -80,9 +80,9 @@ fn ready_while_rate_limited() {
 #[test]
 fn block_page_at_start_is_an_outage() {
     for code in [401, 403] {
-        let bed = quiet_bed(calm());
+        let bed = quiet_bed(unlimited());
         let body = FaultBody::Raw("text/html", "<html>Attention required!</html>");
-        let page = Accident::Status { code, body, headers: Vec::new() };
+        let page = FaultKind::Status { code, body, headers: Vec::new() };
         bed.control.fault(Fault::on("*", "/*", page).forever());
         let daemon = bed.start_daemon();
         daemon.notify.wait_for("READY=1");
@@ -100,7 +100,7 @@ fn at(lines: &[String], start: &str) -> usize {
 
 #[test]
 fn refused_key_at_start_exits_77() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     bed.control.set_key_enabled(KEY, false);
     for disabled in [true, false] {
         if !disabled {
@@ -115,7 +115,7 @@ fn refused_key_at_start_exits_77() {
 
 #[test]
 fn key_of_another_organization_exits_77_without_writing() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     bed.idle_daemon().stop();
     let before = bed.content();
     bed.control.set_key_organization(KEY, "another-organization");
@@ -127,7 +127,7 @@ fn key_of_another_organization_exits_77_without_writing() {
 
 #[test]
 fn second_daemon_exits_75_without_requests() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let first = bed.idle_daemon();
     bed.control.clear_log();
     let second = bed.start_daemon();

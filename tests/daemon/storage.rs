@@ -8,8 +8,8 @@ use std::time::Duration;
 use creatormirror::model::Kind;
 
 use super::harness::{Daemon, quiet_bed};
-use super::support::{Bed, calm, skip, until};
-use crate::support::sandbox::{Accident, Fault};
+use super::support::{TestBed, skip, unlimited, until};
+use crate::support::sandbox::{Fault, FaultKind};
 
 /// Size of the small disk.
 const DISK: &str = "size=24m";
@@ -29,7 +29,7 @@ fn unshare() -> Option<&'static [&'static str]> {
 
 /// Starts a daemon with a small tmpfs over the database's folder. Returns the path of that tmpfs as
 /// seen from outside its mount namespace, valid while the daemon runs.
-fn start_on_small_disk(bed: &Bed, way: &[&str]) -> (Daemon, PathBuf) {
+fn start_on_small_disk(bed: &TestBed, way: &[&str]) -> (Daemon, PathBuf) {
     let mount = r#"mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@""#;
     let mut command = Command::new("unshare");
     command.args(way).args(["sh", "-c", mount, "sh", DISK]).arg(bed.folder());
@@ -74,7 +74,7 @@ fn fill(folder: &Path) -> PathBuf {
 
 /// Asserts that the queued creator was created exactly once.
 #[track_caller]
-fn expect_created_once(bed: &Bed) {
+fn expect_created_once(bed: &TestBed) {
     assert_eq!(bed.text("SELECT state FROM outbox_log"), "succeeded");
     let rows = bed.control.rows(Kind::Creator);
     assert_eq!(rows.iter().filter(|row| row["name"] == NAME).count(), 1);
@@ -84,10 +84,10 @@ fn expect_created_once(bed: &Bed) {
 fn full_disk_pauses_writing_and_keeps_the_outbox() {
     let test = "full_disk_pauses_writing_and_keeps_the_outbox";
     let Some(way) = unshare() else { return skip(test, "mounting is not permitted") };
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let (daemon, disk) = start_on_small_disk(&bed, way);
     // The disk fills up while the answer to a write is in flight.
-    bed.control.fault(Fault::on("POST", "/creators", Accident::Slow(Duration::from_secs(1))));
+    bed.control.fault(Fault::on("POST", "/creators", FaultKind::Slow(Duration::from_secs(1))));
     beside(&daemon, way, bed.command(&["track", "creator", NAME]));
     until("the write is sent", || bed.log().iter().any(|entry| entry.method == "POST"));
     let ballast = fill(&disk);
@@ -110,12 +110,12 @@ fn full_disk_pauses_writing_and_keeps_the_outbox() {
     });
     expect_created_once(&bed);
     bed.compare();
-    bed.is_sound();
+    bed.check_integrity();
     daemon.stop();
 }
 
 /// Copies the database out of the small disk to inspect it.
-fn copy(disk: &Path, bed: &Bed) {
+fn copy(disk: &Path, bed: &TestBed) {
     let _ = std::fs::remove_file(bed.folder().join("mirror.db-shm"));
     for name in ["mirror.db", "mirror.db-wal"] {
         std::fs::copy(disk.join(name), bed.folder().join(name)).unwrap();
@@ -124,7 +124,7 @@ fn copy(disk: &Path, bed: &Bed) {
 
 #[test]
 fn locked_database_pauses_writing_and_keeps_the_outbox() {
-    let bed = quiet_bed(calm());
+    let bed = quiet_bed(unlimited());
     let daemon = bed.idle_daemon();
     bed.start(bed.command(&["track", "creator", NAME])).wait().expect(0);
     let holder = bed.db_to_write();
@@ -135,13 +135,13 @@ fn locked_database_pauses_writing_and_keeps_the_outbox() {
     holder.execute_batch("ROLLBACK").unwrap();
     daemon.notify.wait_for_status("idle until");
     expect_created_once(&bed);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
     daemon.stop();
 }
 
 /// Starts an idle daemon, calls `happens` on its folder, and expects exit code 74.
-fn expect_exit_74_after(bed: &Bed, happens: impl FnOnce(&Path)) {
+fn expect_exit_74_after(bed: &TestBed, happens: impl FnOnce(&Path)) {
     let copy = bed.folder().join("copy.db");
     let daemon = bed.idle_daemon();
     bed.start(bed.command(&["backup", copy.to_str().unwrap()])).wait().expect(0);
@@ -154,22 +154,22 @@ fn deleted_database_exits_74() {
     for names in
         [&["mirror.db"][..], &["mirror.db-wal"], &["mirror.db", "mirror.db-wal", "mirror.db-shm"]]
     {
-        let bed = quiet_bed(calm());
+        let bed = quiet_bed(unlimited());
         expect_exit_74_after(&bed, |_| {
             for name in names {
                 std::fs::remove_file(bed.folder().join(name)).unwrap();
             }
         });
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
         bed.compare();
-        bed.is_sound();
+        bed.check_integrity();
     }
 }
 
 #[test]
 fn replaced_database_exits_74_and_is_not_modified() {
     for way in ["moved", "copied"] {
-        let bed = quiet_bed(calm());
+        let bed = quiet_bed(unlimited());
         let mut expected = Vec::new();
         expect_exit_74_after(&bed, |copy| {
             expected = std::fs::read(copy).unwrap();
@@ -185,8 +185,8 @@ fn replaced_database_exits_74_and_is_not_modified() {
         let kept = bed.folder().join("kept.db");
         std::fs::rename(bed.database(), &kept).unwrap();
         bed.start(bed.command(&["restore", kept.to_str().unwrap()])).wait().expect(0);
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
         bed.compare();
-        bed.is_sound();
+        bed.check_integrity();
     }
 }

@@ -12,7 +12,7 @@ use parquet::record::Field;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::support::{Bed, Run, tools};
+use super::support::{Run, TestBed, tools};
 use super::{export, files, mirror};
 
 const KEY_ID: &str = "AKIAEXPORTTEST";
@@ -64,7 +64,7 @@ impl Drop for Server {
 }
 
 /// Runs an export to a bucket.
-fn upload(bed: &Bed, endpoint: &str, secret: &str, out: &str, more: &[&str]) -> Run {
+fn upload(bed: &TestBed, endpoint: &str, secret: &str, out: &str, more: &[&str]) -> Run {
     let arguments = [&["export", "--format", "parquet", "--out", out], more].concat();
     let mut command = bed.command(&arguments);
     command

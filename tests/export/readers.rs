@@ -170,7 +170,7 @@ fn history_is_partitioned_by_month() {
 }
 
 /// The row count of the examples in deploy/README.md: one row per month and platform.
-fn gained(bed: &super::Bed) -> i64 {
+fn gained(bed: &super::TestBed) -> i64 {
     bed.number(
         "SELECT count(*) FROM (SELECT DISTINCT substr(g.to_at, 1, 7), v.platform
                                FROM video_growth AS g JOIN videos AS v ON v.id = g.video_id)",

@@ -10,7 +10,7 @@ use creatormirror::store::open::IfMissing;
 use rusqlite::Connection;
 
 use super::fixture::{Fixture, Output, finish};
-use crate::support::sandbox::{Accident, Fault, RetryAfter, Switch};
+use crate::support::sandbox::{Fault, FaultKind, RetryAfter, Switch};
 
 fn levels(ran: &Output) -> Vec<&str> {
     let words = ran.stdout.lines().filter_map(|line| line.split_whitespace().next());
@@ -225,7 +225,7 @@ fn unreachable_api_exits_69() {
 #[test]
 fn address_without_an_api_exits_69_and_hints_at_base_url() {
     let fixture = Fixture::synced();
-    fixture.control.fault(Fault::on("*", "/*", Accident::Html).forever());
+    fixture.control.fault(Fault::on("*", "/*", FaultKind::Html).forever());
     let ran = fixture.run(&["check"]);
     assert_eq!((ran.code, ran.level("api")), (Some(69), "failure"), "{ran:?}");
     assert!(ran.stderr.contains("check `base_url`"), "{ran:?}");
@@ -399,7 +399,7 @@ fn unsupported_feature_is_a_warning_until_retried() {
 #[test]
 fn rate_limit_is_stored_and_stops_requests() {
     let fixture = Fixture::synced();
-    let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(120) };
+    let refuse = FaultKind::Refuse { code: 429, retry_after: RetryAfter::Seconds(120) };
     fixture.control.fault(Fault::on("GET", "/whoami", refuse));
     let ran = fixture.run(&["check"]);
     assert_eq!((ran.code, ran.level("rate_limit")), (Some(0), "warning"), "{ran:?}");
@@ -421,7 +421,7 @@ fn rate_limit_is_stored_and_stops_requests() {
 fn rate_limit_beside_a_held_lock_is_not_stored() {
     let fixture = Fixture::synced();
     let held = Database::open(&fixture.database(), IfMissing::Refuse).unwrap();
-    let refuse = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(120) };
+    let refuse = FaultKind::Refuse { code: 429, retry_after: RetryAfter::Seconds(120) };
     fixture.control.fault(Fault::on("GET", "/whoami", refuse));
     let ran = fixture.run(&["check"]);
     assert_eq!((ran.code, ran.level("rate_limit")), (Some(0), "warning"), "{ran:?}");

@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use crate::support::sandbox::{Accident, Fault};
+use crate::support::sandbox::{Fault, FaultKind};
 use creatormirror::model::Kind;
 use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
@@ -86,7 +86,7 @@ fn reports_a_running_process_beside_a_held_lock() {
 #[test]
 fn shows_progress_of_an_interrupted_listing() {
     let fixture = Fixture::new();
-    let fault = Fault::on("GET", "/videos", Accident::ResetBefore).forever();
+    let fault = Fault::on("GET", "/videos", FaultKind::ResetBefore).forever();
     fixture.control.fault(fault);
     let ran = fixture.run(&["sync", "--only", "videos"]);
     assert_ne!(ran.code, Some(0), "{ran:?}");

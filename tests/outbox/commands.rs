@@ -9,7 +9,7 @@ use creatormirror::model::Kind;
 use serde_json::json;
 use wait4::Wait4 as _;
 
-use crate::support::{BINARY, Bed, Run, calm};
+use crate::support::{BINARY, Run, TestBed, unlimited};
 use crate::{Outbox, bed, bed_of};
 
 #[test]
@@ -23,7 +23,7 @@ fn queued_writes_are_sent_once_mirrored_and_logged() {
     assert_eq!(bed.states(), ["queued"; 3]);
     assert_eq!(bed.log().len(), 0, "queueing needs no network");
     assert_eq!(bed.entry(1)["target"], "tiktok:7300000000000000001");
-    let report = bed.sync_well(&["--json"]).json();
+    let report = bed.sync_ok(&["--json"]).json();
     assert_eq!(report["outbox"], json!({"sent": 3, "succeeded": 3, "failed": 0, "left": 0}));
     assert_eq!(bed.states(), ["succeeded"; 3]);
     assert_eq!(bed.writes(), 3);
@@ -54,7 +54,7 @@ fn queued_writes_are_sent_once_mirrored_and_logged() {
     );
     // Requests are counted under the entry's kind.
     assert!(bed.last_number(Kind::Video, "requests") >= 1);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
     assert_eq!(bed.writes(), 3, "finished entries are not sent again");
 }
@@ -97,7 +97,7 @@ fn changes_deletions_and_links_update_the_mirror() {
     bed.queue(&["link", "@3", &format!("{platform}:{name}")]);
     bed.queue(&["set", "creator", "@3", "--name", "Grace H."]);
     assert_eq!(bed.states(), ["queued", "queued", "queued", "waiting", "waiting"]);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.states(), ["succeeded"; 5]);
     let paused = format!(
         "SELECT is_active || ' ' || scrape_interval_hours FROM videos WHERE id = '{video}'"
@@ -113,13 +113,13 @@ fn changes_deletions_and_links_update_the_mirror() {
     let creator = bed.text("SELECT result_id FROM outbox_log WHERE entry = 3");
     bed.queue(&["unlink", &creator[..13], account]);
     bed.queue(&["untrack", "creator", &creator]);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.text(&linked), "");
     assert_eq!(
         bed.number("SELECT count(*) FROM creators WHERE name = 'Grace H.' AND removed_at IS NULL"),
         0
     );
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }
 
@@ -235,7 +235,7 @@ fn lists_waits_for_discards_and_retries_entries() {
     assert!(bed.entry(2)["detail"].as_str().unwrap().contains("entry 1"));
     bed.run(&["outbox", "retry", "1"]).expect(0);
     assert_eq!(bed.states(), ["queued", "waiting", "queued"]);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.states(), ["succeeded"; 3]);
     bed.run(&["outbox", "retry", "1"]).expect(1).says("entry 1 is succeeded");
     bed.run(&["outbox", "show", "9"]).expect(1).says("entry 9 does not exist");
@@ -248,7 +248,7 @@ fn lists_waits_for_discards_and_retries_entries() {
 
 #[test]
 fn entry_resumes_when_its_last_missing_result_arrives() {
-    let bed = bed_of(calm());
+    let bed = bed_of(unlimited());
     bed.control.set_account_cap(Some(12));
     bed.queue(&["track", "account", "tiktok", "someone.else"]);
     bed.queue(&["track", "creator", "Ada"]);
@@ -259,7 +259,7 @@ fn entry_resumes_when_its_last_missing_result_arrives() {
     bed.control.set_account_cap(None);
     bed.run(&["outbox", "retry", "1"]).expect(0);
     assert_eq!(bed.states(), ["queued", "succeeded", "waiting"]);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.states(), ["succeeded"; 3]);
 
     // Both are missing and one is retried: the other one is named in `detail`.
@@ -272,14 +272,14 @@ fn entry_resumes_when_its_last_missing_result_arrives() {
     assert_eq!(bed.states()[3..], ["succeeded", "discarded", "failed"]);
     assert!(bed.entry(6)["detail"].as_str().unwrap().contains("entry 5 was discarded"));
     bed.run(&["outbox", "retry", "5"]).expect(0);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.states(), ["succeeded"; 6]);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }
 
 /// Runs `track --from`, with `stdin` as its standard input. Returns the run and its peak memory in KiB.
-fn track_from(bed: &Bed, kind: &str, named: &str, stdin: Option<&Path>) -> (Run, u64) {
+fn track_from(bed: &TestBed, kind: &str, named: &str, stdin: Option<&Path>) -> (Run, u64) {
     let mut command = bed.command(&["track", kind, "--from", named]);
     if let Some(path) = stdin {
         command.stdin(File::open(path).unwrap());

@@ -7,17 +7,17 @@ use std::time::Duration;
 use creatormirror::model::Kind;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::support::sandbox::{Accident, Fault};
-use crate::support::{BINARY, Bed, Run, until};
+use crate::support::sandbox::{Fault, FaultKind};
+use crate::support::{BINARY, Run, TestBed, until};
 use crate::{Outbox, bed};
 
 struct Copy<'a> {
-    bed: &'a Bed,
+    bed: &'a TestBed,
     path: PathBuf,
 }
 
 impl<'a> Copy<'a> {
-    fn of(bed: &'a Bed, name: &str) -> Self {
+    fn of(bed: &'a TestBed, name: &str) -> Self {
         let path = bed.folder().join(name);
         bed.run(&["backup", path.to_str().unwrap()]).expect(0);
         Self { bed, path }
@@ -40,7 +40,7 @@ impl<'a> Copy<'a> {
     }
 }
 
-fn count_of(bed: &Bed, name: &str) -> usize {
+fn count_of(bed: &TestBed, name: &str) -> usize {
     bed.creators().iter().filter(|creator| *creator == name).count()
 }
 
@@ -54,7 +54,7 @@ fn copy_holds_unfinished_entries_and_sends_them_once() {
     let account = free["id"].as_str().unwrap();
     // In flight when the copy is made: carried out, but the answer is unknown.
     bed.queue(&["track", "creator", "Ada"]);
-    let slow = Accident::Slow(Duration::from_secs(600));
+    let slow = FaultKind::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("POST", "/creators", slow));
     let run = bed.start_sync(&[]);
     until("the write was sent", || bed.writes() == 1);
@@ -74,7 +74,7 @@ fn copy_holds_unfinished_entries_and_sends_them_once() {
     assert_eq!(copy.states(), ["held"; 7].join(" "));
 
     bed.run(&["outbox", "discard", "5"]).expect(0);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     let states =
         ["succeeded", "succeeded", "succeeded", "succeeded", "discarded", "failed", "succeeded"];
     assert_eq!(bed.states(), states);
@@ -123,7 +123,7 @@ fn copy_of_a_copy_keeps_entries_with_equal_names_apart() {
     let second = Copy { bed: &bed, path };
     // The original sends one of the three, and is then lost.
     bed.run(&["outbox", "discard", "2", "3"]).expect(0);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(count_of(&bed, "Ada"), 1);
     second.run(&["sync"]).expect(0);
     second.run(&["outbox", "retry", "--held"]).expect(0);

@@ -5,15 +5,15 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::support::sandbox::{Accident, Fault, SandboxSettings};
-use crate::support::{calm, until};
+use crate::support::sandbox::{Fault, FaultKind, SandboxSettings};
+use crate::support::{unlimited, until};
 use crate::{Outbox, bed, bed_of};
 
 const CREATORS: usize = 40;
 
 #[test]
 fn forty_creators_are_created_once_despite_kills() {
-    let bed = bed_of(SandboxSettings { latency: Duration::from_millis(2), ..calm() });
+    let bed = bed_of(SandboxSettings { latency: Duration::from_millis(2), ..unlimited() });
     bed.control.set_replicas(4);
     let before = bed.creators().len();
     for n in 0..CREATORS {
@@ -39,9 +39,9 @@ fn forty_creators_are_created_once_despite_kills() {
     assert!(kills > 10, "only {kills} kills");
     assert_eq!(bed.creators().len(), before + CREATORS);
     assert_eq!(bed.number("SELECT count(DISTINCT result_id) FROM outbox_log"), CREATORS as i64);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
-    bed.is_sound();
+    bed.check_integrity();
 }
 
 #[test]
@@ -50,15 +50,15 @@ fn kill_before_the_result_is_recorded_sends_nothing_twice() {
         let bed = bed();
         let before = bed.creators().len();
         bed.queue(&["track", "creator", "Ada"]);
-        let accident = match done {
-            true => Accident::Slow(Duration::from_secs(600)),
-            false => Accident::ResetBefore,
+        let fault_kind = match done {
+            true => FaultKind::Slow(Duration::from_secs(600)),
+            false => FaultKind::ResetBefore,
         };
-        bed.control.fault(Fault::on("POST", "/creators", accident));
+        bed.control.fault(Fault::on("POST", "/creators", fault_kind));
         let run = bed.start_sync(&[]);
         until("the write was sent", || bed.writes() == 1);
         run.kill();
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         assert_eq!(bed.states(), ["succeeded"]);
         assert_eq!(bed.creators().len(), before + 1);
     }
@@ -74,7 +74,7 @@ fn failed_database_write_after_the_answer_sends_nothing_twice() {
     bed.db_to_write().execute_batch(trigger).unwrap();
     bed.sync(&[]).expect(74);
     bed.db_to_write().execute_batch("DROP TRIGGER disk_fails").unwrap();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.states(), ["succeeded"]);
     assert_eq!(bed.entry(1)["attempts"], 1);
     assert_eq!(bed.creators().len(), before + 1);

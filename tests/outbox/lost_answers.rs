@@ -3,31 +3,31 @@
 use creatormirror::model::Kind;
 use serde_json::json;
 
-use crate::support::sandbox::{Accident, Fault, FaultBody, SandboxSettings};
-use crate::support::{Bed, calm};
+use crate::support::sandbox::{Fault, FaultBody, FaultKind, SandboxSettings};
+use crate::support::{TestBed, unlimited};
 use crate::{Outbox, bed, bed_of};
 
 /// Every failure with an unknown outcome, and whether the request was carried out. A page with status
 /// 200 is an answer; see `retries`.
-fn losses() -> Vec<(Accident, bool)> {
-    let html = |code| Accident::Status {
+fn losses() -> Vec<(FaultKind, bool)> {
+    let html = |code| FaultKind::Status {
         code,
         body: FaultBody::Raw("text/html", "<p>oops"),
         headers: Vec::new(),
     };
     vec![
-        (Accident::ResetAfter, true),
-        (Accident::ResetBefore, false),
-        (Accident::Truncated, true),
-        (Accident::TruncatedJson, true),
-        (Accident::status(500), false),
-        (Accident::status(502), false),
+        (FaultKind::ResetAfter, true),
+        (FaultKind::ResetBefore, false),
+        (FaultKind::Truncated, true),
+        (FaultKind::TruncatedJson, true),
+        (FaultKind::status(500), false),
+        (FaultKind::status(502), false),
         (html(503), false),
         (html(504), false),
     ]
 }
 
-fn one_of_each(bed: &Bed) {
+fn one_of_each(bed: &TestBed) {
     bed.queue(&["track", "video", "https://www.instagram.com/reel/C8abcDEF123/?igsh=1"]);
     bed.queue(&["track", "account", "tiktok", "Some.One"]);
     bed.queue(&["track", "creator", "Ada"]);
@@ -43,7 +43,7 @@ fn lost_answer_creates_nothing_twice() {
         for path in ["/videos", "/accounts", "/creators"] {
             bed.control.fault(Fault::on("POST", path, loss.clone()));
         }
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         assert_eq!(bed.states(), ["succeeded"; 3], "{loss:?}");
         for (kind, before) in Kind::LISTS.into_iter().zip(before).take(3) {
             assert_eq!(bed.control.count(kind), before + 1, "{loss:?} {kind}");
@@ -55,7 +55,7 @@ fn lost_answer_creates_nothing_twice() {
                       OR EXISTS (SELECT 1 FROM accounts WHERE id = o.result_id)
                       OR EXISTS (SELECT 1 FROM creators WHERE id = o.result_id)";
         assert_eq!(bed.number(ids), 3);
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
         bed.compare();
     }
 }
@@ -75,7 +75,7 @@ fn lost_answer_to_a_change_deletion_or_link_is_reconciled() {
         for method in ["PATCH", "DELETE", "PUT"] {
             bed.control.fault(Fault::on(method, "/*", loss.clone()));
         }
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         assert_eq!(bed.states(), ["succeeded"; 3], "{loss:?}");
         assert_eq!(bed.control.row(Kind::Video, &videos[0]).unwrap()["scrape_interval_hours"], 9);
         assert_eq!(bed.control.row(Kind::Video, &videos[1]), None);
@@ -83,7 +83,7 @@ fn lost_answer_to_a_change_deletion_or_link_is_reconciled() {
             bed.text(&format!("SELECT creator_id FROM accounts WHERE id = '{account}'")),
             creator
         );
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
         bed.compare();
     }
 }
@@ -97,11 +97,11 @@ fn creates_each_of_several_creators_with_one_name() {
     }
     // Alternately lost after and before the request was carried out.
     for (skip, loss) in
-        [(0, Accident::ResetAfter), (1, Accident::ResetBefore), (3, Accident::ResetAfter)]
+        [(0, FaultKind::ResetAfter), (1, FaultKind::ResetBefore), (3, FaultKind::ResetAfter)]
     {
         bed.control.fault(Fault::on("POST", "/creators", loss).after(skip));
     }
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.states(), ["succeeded"; 5]);
     let named = bed.creators().iter().filter(|name| *name == "Ada").count();
     assert_eq!(named, 6);
@@ -114,7 +114,7 @@ fn permanently_unreadable_list_fails_the_entry() {
     let bed = bed();
     bed.queue(&["track", "creator", "Ada"]);
     let without_id =
-        Accident::WrongTypes { row: 0, members: vec![("id".to_owned(), "null".to_owned())] };
+        FaultKind::WrongTypes { row: 0, members: vec![("id".to_owned(), "null".to_owned())] };
     bed.control.fault(Fault::on("GET", "/creators", without_id).forever());
     bed.sync(&[]).expect(1);
     assert_eq!(bed.states(), ["queued"], "the failure may be transient");
@@ -128,7 +128,7 @@ fn permanently_unreadable_list_fails_the_entry() {
     assert_eq!(bed.writes(), 0);
     bed.control.clear_faults();
     bed.run(&["outbox", "retry", "1"]).expect(0);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(bed.states(), ["succeeded"]);
 }
 
@@ -136,8 +136,8 @@ fn permanently_unreadable_list_fails_the_entry() {
 fn creator_is_reconciled_twice_before_resending() {
     let bed = bed();
     bed.queue(&["track", "creator", "Ada"]);
-    bed.control.fault(Fault::on("POST", "/creators", Accident::ResetBefore));
-    bed.sync_well(&[]);
+    bed.control.fault(Fault::on("POST", "/creators", FaultKind::ResetBefore));
+    bed.sync_ok(&[]);
     let requests: Vec<String> = bed
         .log()
         .iter()
@@ -150,10 +150,10 @@ fn creator_is_reconciled_twice_before_resending() {
 
 #[test]
 fn reconciling_a_video_reads_only_the_newest_page() {
-    let bed = bed_of(SandboxSettings { videos: 900, ..calm() });
+    let bed = bed_of(SandboxSettings { videos: 900, ..unlimited() });
     bed.queue(&["track", "video", "https://www.tiktok.com/@luna/video/7300000000000000001"]);
-    bed.control.fault(Fault::on("POST", "/videos", Accident::ResetAfter));
-    bed.sync_well(&[]);
+    bed.control.fault(Fault::on("POST", "/videos", FaultKind::ResetAfter));
+    bed.sync_ok(&[]);
     assert_eq!(bed.entry(1)["state"], "succeeded");
     let pages = bed
         .log()
@@ -168,10 +168,10 @@ fn replaces_an_idempotency_key_that_keeps_failing() {
     let bed = bed();
     bed.queue(&["track", "creator", "Ada"]);
     let first = bed.entry(1)["idempotency_key"].clone();
-    bed.control.fault(Fault::on("POST", "/creators", Accident::status(500)).times(2));
+    bed.control.fault(Fault::on("POST", "/creators", FaultKind::status(500)).times(2));
     bed.sync(&[]).expect(1).says("will be retried");
     bed.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     let entry = bed.entry(1);
     assert_eq!((&entry["state"], &entry["former_keys"]), (&json!("succeeded"), &json!([first])));
     assert_ne!(entry["idempotency_key"], first);
@@ -182,7 +182,7 @@ fn replaces_an_idempotency_key_that_keeps_failing() {
 fn attempts_are_bounded_and_dead_letters_can_be_retried() {
     let bed = bed();
     bed.queue(&["track", "video", "7300000000000000001", "--platform", "tiktok"]);
-    bed.control.fault(Fault::on("POST", "/videos", Accident::status(500)).forever());
+    bed.control.fault(Fault::on("POST", "/videos", FaultKind::status(500)).forever());
     let mut runs = 0;
     while bed.states() != ["failed"] {
         bed.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
@@ -194,6 +194,6 @@ fn attempts_are_bounded_and_dead_letters_can_be_retried() {
     bed.control.clear_faults();
     bed.run(&["outbox", "retry", "1"]).expect(0);
     assert_eq!(bed.states(), ["unsure"], "reconciled before it is sent again");
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.states(), ["succeeded"]);
 }

@@ -4,15 +4,15 @@ use creatormirror::model::Kind;
 use serde_json::json;
 
 use crate::support::sandbox::{
-    Accident, Duplicates, Fault, FaultBody, Platform, RetryAfter, SandboxSettings, Scope,
+    Duplicates, Fault, FaultBody, FaultKind, Platform, RetryAfter, SandboxSettings, Scope,
 };
-use crate::support::{KEY, calm};
+use crate::support::{KEY, unlimited};
 use crate::{Outbox, bed, bed_of};
 
 #[test]
 fn adopts_existing_resources() {
     for duplicates in [Duplicates::Conflict, Duplicates::Existing] {
-        let bed = bed_of(SandboxSettings { duplicates, videos: 450, ..calm() });
+        let bed = bed_of(SandboxSettings { duplicates, videos: 450, ..unlimited() });
         let video = bed.control.rows(Kind::Video).remove(17);
         let account = bed.control.rows(Kind::Account).remove(3);
         let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap().to_owned();
@@ -37,7 +37,7 @@ fn adopts_existing_resources() {
         let unseen = bed.control.add_video(Platform::Tiktok);
         let unseen = bed.control.row(Kind::Video, &unseen).unwrap();
         bed.queue(&["track", "video", &text(&unseen, "external_id"), "--platform", "tiktok"]);
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         assert_eq!(bed.states(), ["succeeded"; 4]);
         assert_eq!(bed.entry(1)["result_id"], video["id"]);
         assert_eq!(bed.entry(2)["result_id"], account["id"]);
@@ -57,7 +57,7 @@ fn adopts_existing_resources() {
 
 #[test]
 fn rejected_writes_fail_immediately_with_details() {
-    let bed = bed_of(calm());
+    let bed = bed_of(unlimited());
     bed.control.set_account_cap(Some(12));
     bed.queue(&["track", "account", "tiktok", "someone.else"]);
     bed.queue(&["track", "account", "tiktok", "bad!name"]);
@@ -76,7 +76,7 @@ fn rejected_writes_fail_immediately_with_details() {
     assert_eq!(bed.entry(3)["http_status"], 404);
     bed.control.set_account_cap(None);
     bed.run(&["outbox", "retry", "1"]).expect(0);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.entry(1)["state"], "succeeded");
 }
 
@@ -98,12 +98,12 @@ fn refused_key_pauses_the_queue_without_counting_attempts() {
     }
     // Refused in the middle of the run, after `/whoami` succeeded.
     let disabled =
-        Accident::Status { code: 403, body: FaultBody::Code("FORBIDDEN"), headers: Vec::new() };
+        FaultKind::Status { code: 403, body: FaultBody::Code("FORBIDDEN"), headers: Vec::new() };
     bed.control.fault(Fault::on("POST", "/creators", disabled));
     bed.sync(&[]).expect(77);
     assert_eq!(bed.states(), ["queued"; 2]);
     assert_eq!(bed.entry(1)["attempts"], 0);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.states(), ["succeeded"; 2]);
     assert_eq!(bed.entry(1)["attempts"], 1);
 }
@@ -114,9 +114,9 @@ fn requested_waits_do_not_count_as_failures() {
     let before = bed.creators().len();
     for code in [429, 503] {
         bed.queue(&["track", "creator", &format!("After {code}")]);
-        let wait = Accident::Refuse { code, retry_after: RetryAfter::Seconds(1) };
+        let wait = FaultKind::Refuse { code, retry_after: RetryAfter::Seconds(1) };
         bed.control.fault(Fault::on("POST", "/creators", wait));
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
     }
     assert_eq!(bed.states(), ["succeeded"; 2]);
     assert_eq!(bed.creators().len(), before + 2);
@@ -142,14 +142,14 @@ fn failing_target_keeps_its_order_and_blocks_no_other() {
     let bed = bed();
     let ids = bed.control.ids(Kind::Video);
     let path = format!("/videos/{}", ids[0]);
-    bed.control.fault(Fault::on("PATCH", &path, Accident::ResetBefore).times(2));
+    bed.control.fault(Fault::on("PATCH", &path, FaultKind::ResetBefore).times(2));
     bed.queue(&["set", "video", &ids[0], "--interval", "3"]);
     bed.queue(&["set", "video", &ids[0], "--interval", "5"]);
     bed.queue(&["set", "video", &ids[1], "--interval", "7"]);
     bed.sync(&[]).expect(1);
     assert_eq!(bed.states(), ["unsure", "queued", "succeeded"]);
     bed.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.states(), ["succeeded"; 3]);
     assert_eq!(bed.control.row(Kind::Video, &ids[0]).unwrap()["scrape_interval_hours"], 5);
 }

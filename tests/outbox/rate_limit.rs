@@ -7,7 +7,7 @@ use std::time::Duration;
 use creatormirror::model::Kind;
 
 use crate::Outbox;
-use crate::support::{Bed, calm};
+use crate::support::{TestBed, unlimited};
 
 const ENTRIES: u64 = 1_000;
 const FIRST: u64 = 7_300_000_000_000_000_000;
@@ -18,9 +18,9 @@ const WINDOW: Duration = Duration::from_secs(2);
 
 #[test]
 fn sends_1000_entries_once_within_the_rate_share() {
-    let bed = Bed::live(calm());
+    let bed = TestBed::live(unlimited());
     bed.control.set_replicas(4);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     let before = bed.control.count(Kind::Video);
     let mut csv = "platform,identifier\n".to_owned();
     for n in 0..ENTRIES {
@@ -32,7 +32,7 @@ fn sends_1000_entries_once_within_the_rate_share() {
     assert_eq!(queued.stdout.lines().count() as u64, ENTRIES);
     bed.control.set_rate_limit(LIMIT, WINDOW);
     bed.control.clear_log();
-    let run = bed.sync_well(&["--json"]);
+    let run = bed.sync_ok(&["--json"]);
     assert_eq!(run.json()["outbox"]["succeeded"], ENTRIES);
 
     let log = bed.log();

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use creatormirror::model::Kind;
 
-use crate::support::sandbox::{Accident, Fault, FaultBody, RetryAfter};
-use crate::support::{Bed, until};
+use crate::support::sandbox::{Fault, FaultBody, FaultKind, RetryAfter};
+use crate::support::{TestBed, until};
 use crate::{Outbox, bed};
 
 /// An account without a creator, and a creator.
-fn free_account_and_creator(bed: &Bed) -> (String, String) {
+fn free_account_and_creator(bed: &TestBed) -> (String, String) {
     let rows = bed.control.rows(Kind::Account);
     let free = rows.iter().find(|row| row["creator_id"].is_null()).unwrap();
     let account = free["id"].as_str().unwrap().to_owned();
     (account, bed.control.ids(Kind::Creator).remove(0))
 }
 
-fn creator_of(bed: &Bed, account: &str) -> String {
+fn creator_of(bed: &TestBed, account: &str) -> String {
     bed.text(&format!("SELECT ifnull(creator_id, '') FROM accounts WHERE id = '{account}'"))
 }
 
@@ -26,16 +26,16 @@ fn creator_of(bed: &Bed, account: &str) -> String {
 fn answered_write_is_not_resent_if_the_reread_is_rate_limited() {
     let bed = bed();
     let (account, creator) = free_account_and_creator(&bed);
-    let wait = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(3) };
+    let wait = FaultKind::Refuse { code: 429, retry_after: RetryAfter::Seconds(3) };
     bed.control.fault(Fault::on("GET", "/accounts/*", wait));
     bed.queue(&["link", &creator, &account]);
     bed.sync(&["--max-wait", "1s"]).expect(75);
     assert_eq!(bed.states(), ["succeeded"]);
     assert_eq!(creator_of(&bed, &account), "", "not reread yet");
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!((bed.writes(), creator_of(&bed, &account)), (1, creator));
     assert_eq!(bed.number("SELECT count(*) FROM reread_due"), 0);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }
 
@@ -43,7 +43,7 @@ fn answered_write_is_not_resent_if_the_reread_is_rate_limited() {
 fn answered_write_is_not_resent_after_a_kill_in_the_reread() {
     let bed = bed();
     let (account, creator) = free_account_and_creator(&bed);
-    let slow = Accident::Slow(Duration::from_secs(600));
+    let slow = FaultKind::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", "/accounts/*", slow));
     bed.queue(&["link", &creator, &account]);
     let run = bed.start_sync(&[]);
@@ -51,9 +51,9 @@ fn answered_write_is_not_resent_after_a_kill_in_the_reread() {
     run.kill();
     assert_eq!(bed.states(), ["succeeded"]);
     bed.control.clear_faults();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!((bed.writes(), creator_of(&bed, &account)), (1, creator));
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }
 
@@ -61,30 +61,30 @@ fn answered_write_is_not_resent_after_a_kill_in_the_reread() {
 fn failed_reread_is_reported_and_retried_later() {
     let bed = bed();
     let (account, creator) = free_account_and_creator(&bed);
-    bed.control.fault(Fault::on("GET", "/accounts/*", Accident::status(500)).times(5));
+    bed.control.fault(Fault::on("GET", "/accounts/*", FaultKind::status(500)).times(5));
     bed.queue(&["link", &creator, &account]);
     bed.sync(&[]).expect(1).says("the mirror is incomplete");
     assert_eq!(bed.states(), ["succeeded"]);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(creator_of(&bed, &account), "", "the backoff is not over");
     bed.db_to_write().execute("UPDATE reread_due SET next_at = 0", []).unwrap();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!((bed.writes(), creator_of(&bed, &account)), (1, creator));
 }
 
 #[test]
 fn unreadable_2xx_to_a_change_is_reconciled_not_resent() {
-    let page = |content_type, text| Accident::Status {
+    let page = |content_type, text| FaultKind::Status {
         code: 200,
         body: FaultBody::Raw(content_type, text),
         headers: Vec::new(),
     };
     for (answer, was_done) in [
-        (Accident::Html, false),
+        (FaultKind::Html, false),
         (page("application/json", "{\"data\":"), false),
         (page("text/plain", "ok"), false),
-        (Accident::Truncated, true),
-        (Accident::TruncatedJson, true),
+        (FaultKind::Truncated, true),
+        (FaultKind::TruncatedJson, true),
     ] {
         let bed = bed();
         let videos = bed.control.ids(Kind::Video);
@@ -111,10 +111,10 @@ fn unreadable_2xx_to_a_change_is_reconciled_not_resent() {
             assert!(detail.contains("answered 200, but does not show the change"), "{detail}");
             // A manual retry sends it again.
             bed.run(&["outbox", "retry", "1", "2"]).expect(0);
-            bed.sync_well(&[]);
+            bed.sync_ok(&[]);
             assert_eq!((bed.writes(), bed.number(&interval)), (4, 9), "{answer:?}");
         }
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
         bed.compare();
     }
 }
@@ -123,7 +123,7 @@ fn unreadable_2xx_to_a_change_is_reconciled_not_resent() {
 fn unreadable_2xx_to_a_creation_is_not_resent() {
     let bed = bed();
     bed.queue(&["track", "creator", "Ada"]);
-    bed.control.fault(Fault::on("POST", "/creators", Accident::Html));
+    bed.control.fault(Fault::on("POST", "/creators", FaultKind::Html));
     let mut runs = 0;
     while bed.states() != ["failed"] {
         bed.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
@@ -136,26 +136,26 @@ fn unreadable_2xx_to_a_creation_is_not_resent() {
     assert!(detail.contains("answered 200, but does not show the change"), "{detail}");
     // A manual retry sends it again.
     bed.run(&["outbox", "retry", "1"]).expect(0);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!((bed.writes(), bed.states()), (2, vec!["succeeded".to_owned()]));
     assert_eq!(bed.creators().iter().filter(|name| *name == "Ada").count(), 1);
 }
 
 #[test]
 fn transient_503_is_retried_in_the_run_with_the_same_key() {
-    let proxy = Accident::Status {
+    let proxy = FaultKind::Status {
         code: 503,
         body: FaultBody::Raw("text/html", "<p>busy"),
         headers: Vec::new(),
     };
-    for (busy, times) in [(Accident::status(503), 4), (proxy, 2)] {
+    for (busy, times) in [(FaultKind::status(503), 4), (proxy, 2)] {
         let bed = bed();
         let video = bed.control.ids(Kind::Video).remove(0);
         bed.queue(&["track", "creator", "Ada"]);
         bed.queue(&["set", "video", &video, "--interval", "9"]);
         bed.control.fault(Fault::on("POST", "/creators", busy.clone()).times(times));
         bed.control.fault(Fault::on("PATCH", "/videos/*", busy.clone()).times(times));
-        let run = bed.sync_well(&[]);
+        let run = bed.sync_ok(&[]);
         assert_eq!(bed.states(), ["succeeded"; 2], "{busy:?}: {run:#?}");
         let posts: Vec<_> = bed.log().into_iter().filter(|e| e.method == "POST").collect();
         assert_eq!(posts.len() as u64, times + 1, "{busy:?}");
@@ -171,7 +171,7 @@ fn failing_writes_do_not_block_reads() {
     for n in 0..7 {
         bed.queue(&["track", "video", &format!("730000000000000000{n}"), "--platform", "tiktok"]);
     }
-    bed.control.fault(Fault::on("POST", "/*", Accident::status(503)).forever());
+    bed.control.fault(Fault::on("POST", "/*", FaultKind::status(503)).forever());
     bed.sync(&["--full"]).expect(1).says("will be retried");
     bed.compare();
     let sends = bed.writes();
@@ -195,7 +195,7 @@ fn failing_writes_do_not_block_reads() {
 #[test]
 fn next_attempt_is_not_before_retry_after() {
     let bed = bed();
-    let wait = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(600) };
+    let wait = FaultKind::Refuse { code: 429, retry_after: RetryAfter::Seconds(600) };
     bed.control.fault(Fault::on("POST", "/creators", wait));
     bed.queue(&["track", "creator", "Ada"]);
     bed.sync(&["--max-wait", "1s"]).expect(75);
@@ -211,29 +211,29 @@ fn unreadable_list_is_requested_once_per_run() {
     for n in 0..8 {
         bed.queue(&["track", "creator", &format!("Creator {n}")]);
     }
-    bed.control.fault(Fault::on("GET", "/creators", Accident::status(500)).forever());
+    bed.control.fault(Fault::on("GET", "/creators", FaultKind::status(500)).forever());
     let run = bed.sync(&[]).expect(1);
     assert_eq!((bed.writes(), bed.log_of("/creators").len()), (0, 5), "{run:#?}");
     assert!(run.took < Duration::from_secs(25), "{run:#?}");
     assert_eq!(bed.states(), ["queued"; 8]);
     bed.control.clear_faults();
     bed.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.states(), ["succeeded"; 8]);
 }
 
 #[test]
 fn deletion_carried_out_despite_a_503_succeeds() {
     let bed = bed();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     let video = bed.control.ids(Kind::Video).remove(0);
     bed.queue(&["untrack", "video", &video]);
-    bed.control.fault(Fault::on("DELETE", "/videos/*", Accident::status(503)));
+    bed.control.fault(Fault::on("DELETE", "/videos/*", FaultKind::status(503)));
     bed.control.delete(Kind::Video, &video);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!((bed.states(), bed.writes()), (vec!["succeeded".to_owned()], 2));
     // Deleting a resource that never existed fails, also after a rate limit.
-    let wait = Accident::Refuse { code: 429, retry_after: RetryAfter::Seconds(1) };
+    let wait = FaultKind::Refuse { code: 429, retry_after: RetryAfter::Seconds(1) };
     let other = bed.control.ids(Kind::Video).remove(0);
     bed.queue(&["untrack", "video", &other]);
     bed.control.fault(Fault::on("DELETE", "/videos/*", wait));
@@ -247,16 +247,16 @@ fn lost_answer_to_a_change_is_reconciled_before_resending() {
     let bed = bed();
     let video = bed.control.ids(Kind::Video).remove(0);
     // Carried out and the answer lost: found by reconciling, not sent again.
-    bed.control.fault(Fault::on("PATCH", "/videos/*", Accident::ResetAfter));
+    bed.control.fault(Fault::on("PATCH", "/videos/*", FaultKind::ResetAfter));
     bed.queue(&["set", "video", &video, "--interval", "9"]);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!((bed.states(), bed.writes()), (vec!["succeeded".to_owned()], 1));
     assert_eq!(bed.control.row(Kind::Video, &video).unwrap()["scrape_interval_hours"], 9);
     // Not carried out: not found by reconciling, sent again.
-    bed.control.fault(Fault::on("PATCH", "/videos/*", Accident::ResetBefore));
+    bed.control.fault(Fault::on("PATCH", "/videos/*", FaultKind::ResetBefore));
     bed.queue(&["set", "video", &video, "--interval", "7"]);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!((bed.states()[1].as_str(), bed.writes()), ("succeeded", 3));
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }

@@ -4,7 +4,7 @@ use creatormirror::model::Kind;
 
 use crate::{Outbox, bed};
 
-fn insert(bed: &crate::support::Bed, values: &str) -> Result<usize, String> {
+fn insert(bed: &crate::support::TestBed, values: &str) -> Result<usize, String> {
     let sql = format!("INSERT INTO outbox_requests (kind, action, target, body) VALUES ({values})");
     bed.db_to_write().execute(&sql, []).map_err(|error| error.to_string())
 }
@@ -33,7 +33,7 @@ fn sql_inserts_queue_the_same_writes_as_commands() {
     assert_eq!(bed.states(), ["queued", "queued", "waiting", "queued", "waiting"]);
     let pending = "SELECT target FROM outbox_log WHERE kind = 'video' AND action = 'track'";
     assert_eq!(bed.text(pending), "tiktok:7300000000000000001");
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(
         bed.states(),
         ["succeeded"; 5],
@@ -41,7 +41,7 @@ fn sql_inserts_queue_the_same_writes_as_commands() {
         bed.rows("SELECT entry, detail FROM outbox_log")
     );
     assert_eq!(bed.number("SELECT accounts_total FROM creators WHERE name = 'Ada'"), 1);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }
 
@@ -83,5 +83,5 @@ fn entries_sql_cannot_validate_fail_with_the_reason() {
     assert_eq!(bed.writes(), 0);
     assert!(bed.run(&["status"]).expect(0).stdout.contains("entry 1 FAILED"));
     // A failure is reported only once.
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use crate::support::Bed;
+use crate::support::TestBed;
 use crate::support::tools::browser;
 
 /// Measures the report in frames of 1200, 390 and 320 pixels, and writes a line to the console to prove
@@ -63,7 +63,7 @@ pub struct Shown {
 }
 
 /// Renders the page; `None` if no browser is installed.
-pub fn show(bed: &Bed, page: &str, theme: Theme) -> Option<Shown> {
+pub fn show(bed: &TestBed, page: &str, theme: Theme) -> Option<Shown> {
     let server = Server::start(page);
     let (dom, log) = run(bed, &server, theme, &["--dump-dom"], "/gauge")?;
     let (_, measured) = dom.split_once("<pre id=\"measured\">").unwrap();
@@ -74,7 +74,7 @@ pub fn show(bed: &Bed, page: &str, theme: Theme) -> Option<Shown> {
 }
 
 /// Takes a screenshot and returns its path; `None` if no browser is installed.
-pub fn picture(bed: &Bed, page: &str, theme: Theme, size: (u32, u32)) -> Option<PathBuf> {
+pub fn picture(bed: &TestBed, page: &str, theme: Theme, size: (u32, u32)) -> Option<PathBuf> {
     let server = Server::start(page);
     let name = format!("report-{}-{theme:?}.png", size.0).to_lowercase();
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -85,7 +85,7 @@ pub fn picture(bed: &Bed, page: &str, theme: Theme, size: (u32, u32)) -> Option<
 }
 
 fn run(
-    bed: &Bed,
+    bed: &TestBed,
     server: &Server,
     theme: Theme,
     arguments: &[&str],

@@ -6,7 +6,7 @@ use creatormirror::model::Kind;
 use serde_json::json;
 
 use crate::client::Bench;
-use crate::support::sandbox::{Accident, Fault, SandboxSettings};
+use crate::support::sandbox::{Fault, FaultKind, SandboxSettings};
 
 #[tokio::test]
 async fn idempotency_keys_last_ten_minutes_on_one_replica() {
@@ -42,9 +42,9 @@ async fn idempotency_keys_last_ten_minutes_on_one_replica() {
 #[tokio::test]
 async fn only_reset_after_executes_the_write() {
     let bench = Bench::new(SandboxSettings::default()).await;
-    for (accident, added) in [(Accident::ResetAfter, 1), (Accident::ResetBefore, 0)] {
+    for (fault_kind, added) in [(FaultKind::ResetAfter, 1), (FaultKind::ResetBefore, 0)] {
         let before = bench.control.count(Kind::Creator);
-        bench.control.fault(Fault::on("POST", "/creators", accident));
+        bench.control.fault(Fault::on("POST", "/creators", fault_kind));
         let head = "POST /v2/creators HTTP/1.1\r\nAuthorization: Bearer sandbox-key\r\n\
                     Content-Type: application/json\r\n";
         let result = bench.raw(head, "{\"name\":\"Ada\"}").await;

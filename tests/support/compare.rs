@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use serde_json::{Map, Value};
 
-use super::Bed;
+use super::TestBed;
 
 const OWN_COLUMNS: [&str; 4] = ["extra", "first_mirrored_at", "mirrored_at", "removed_at"];
 /// Columns that come from a creator's `accounts_summary`.
@@ -33,7 +33,7 @@ const SHOWN_MAX: usize = 8;
 
 type MirrorRow = BTreeMap<String, Sql>;
 
-impl Bed {
+impl TestBed {
     /// Asserts that the mirror equals the sandbox: every row and column of the four lists, the scrape that
     /// each row shows, and the latest overview.
     #[track_caller]

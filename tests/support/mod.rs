@@ -5,9 +5,9 @@
 #![allow(dead_code)]
 
 pub mod compare;
-pub mod lived;
-pub mod looks;
-pub mod meddler;
+pub mod mirrored_week;
+pub mod queries;
+pub mod rewriting_proxy;
 pub mod sandbox;
 pub mod tools;
 pub mod wire;
@@ -38,7 +38,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(150);
 const NEVER: &str = "0 0 29 2 *";
 
 /// A sandbox and a folder for its mirror.
-pub struct Bed {
+pub struct TestBed {
     pub control: Control,
     pub clock: Clock,
     pub base_url: String,
@@ -51,7 +51,7 @@ pub struct Bed {
 }
 
 /// Settings of a small organization with a rate limit that is never reached.
-pub fn calm() -> SandboxSettings {
+pub fn unlimited() -> SandboxSettings {
     SandboxSettings { rate_limit: 1_000_000, ..SandboxSettings::default() }
 }
 
@@ -60,7 +60,7 @@ pub fn frozen_at() -> DateTime<Utc> {
     "2024-03-04T12:00:00Z".parse().unwrap()
 }
 
-impl Bed {
+impl TestBed {
     /// A sandbox whose clock stands still, so that only the test changes data.
     pub fn frozen(settings: SandboxSettings) -> Self {
         Self::new(settings, Clock::manual(frozen_at()))
@@ -187,7 +187,7 @@ impl Bed {
     }
 
     /// Runs `sync` and asserts exit code 0.
-    pub fn sync_well(&self, arguments: &[&str]) -> Run {
+    pub fn sync_ok(&self, arguments: &[&str]) -> Run {
         self.sync(arguments).expect(0)
     }
 

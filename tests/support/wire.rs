@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use super::{Bed, until};
+use super::{TestBed, until};
 
 /// A port that forwards to the sandbox until it is cut.
 pub struct Wire {
@@ -23,7 +23,7 @@ struct Line {
 
 impl Wire {
     /// Puts the proxy before the bed's sandbox.
-    pub fn to(bed: &mut Bed) -> Self {
+    pub fn to(bed: &mut TestBed) -> Self {
         let wire = Self::leading_to(bed.address());
         bed.base_url = wire.base_url();
         wire

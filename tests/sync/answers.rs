@@ -3,9 +3,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::support::meddler::{Meddler, Reply};
+use crate::support::rewriting_proxy::{Reply, RewritingProxy};
 use crate::support::sandbox::SandboxSettings;
-use crate::support::{Bed, calm};
+use crate::support::{TestBed, unlimited};
 use creatormirror::model::Kind;
 
 /// Peak memory of the process for any answer, bytes. An unoptimized binary needs 18 MiB more.
@@ -13,11 +13,11 @@ const PEAK_BYTES_MAX: u64 = if cfg!(debug_assertions) { 82 << 20 } else { 64 << 
 
 /// Four pages of videos, a few rows of everything else.
 fn pages() -> SandboxSettings {
-    SandboxSettings { videos: 700, accounts: 9, account_videos: 40, ..calm() }
+    SandboxSettings { videos: 700, accounts: 9, account_videos: 40, ..unlimited() }
 }
 
 fn few() -> SandboxSettings {
-    SandboxSettings { videos: 5, accounts: 3, account_videos: 4, creators: 2, ..calm() }
+    SandboxSettings { videos: 5, accounts: 3, account_videos: 4, creators: 2, ..unlimited() }
 }
 
 fn is_list(path: &str, list: &str) -> bool {
@@ -56,9 +56,9 @@ fn accepts_other_unambiguous_scrape_time_formats() {
         |time| format!(r#""{} -0000""#, time.trim_end_matches('Z').replace('T', " ")),
     ];
     for spell in spellings {
-        let mut bed = Bed::frozen(few());
-        let _meddler = Meddler::on(&mut bed, move |_, reply| respell(reply, spell));
-        bed.sync_well(&[]);
+        let mut bed = TestBed::frozen(few());
+        let _proxy = RewritingProxy::on(&mut bed, move |_, reply| respell(reply, spell));
+        bed.sync_ok(&[]);
         bed.compare();
     }
 }
@@ -68,8 +68,8 @@ fn unreadable_scrape_times_fail_the_run() {
     let spellings: [fn(&str) -> String; 2] =
         [|time| format!(r#""{}""#, time.trim_end_matches('Z')), |_| "1763625600".to_owned()];
     for spell in spellings {
-        let mut bed = Bed::frozen(few());
-        let meddler = Meddler::on(&mut bed, move |path, reply| {
+        let mut bed = TestBed::frozen(few());
+        let proxy = RewritingProxy::on(&mut bed, move |path, reply| {
             if is_list(path, "/videos") {
                 respell(reply, spell);
                 reply.headers = reply.headers.replace("etag: \"", "etag: \"other-");
@@ -86,9 +86,9 @@ fn unreadable_scrape_times_fail_the_run() {
         assert!(status.stdout.contains("last_scrape_time of 5 videos"), "{status:#?}");
         let check = bed.start(bed.command(&["check"])).wait().expect(1);
         assert!(check.stdout.contains("last_scrape_time of 5 videos"), "{check:#?}");
-        drop(meddler);
+        drop(proxy);
         bed.base_url = format!("http://{}/v2", bed.address());
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
         bed.compare();
         let check = bed.start(bed.command(&["check"])).wait();
         assert!(!check.stdout.contains("last_scrape_time"), "{check:#?}");
@@ -106,13 +106,13 @@ fn repairs_one_bad_value_without_losing_rows() {
         |reply| reply.replace(r#""description":""#, br#""description":"\x"#),
     ];
     for (number, damage) in damages.into_iter().enumerate() {
-        let mut bed = Bed::frozen(SandboxSettings { videos: 600, ..pages() });
-        let _meddler = Meddler::on(&mut bed, move |path, reply| {
+        let mut bed = TestBed::frozen(SandboxSettings { videos: 600, ..pages() });
+        let _proxy = RewritingProxy::on(&mut bed, move |path, reply| {
             if is_list(path, "/videos") && !path.contains("cursor=") && reply.status == 200 {
                 damage(reply);
             }
         });
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         assert_eq!(bed.number("SELECT count(*) FROM videos"), 600);
         let detail = bed.text("SELECT detail FROM sync_log WHERE kind = 'video'");
         let mismatches = bed.number("SELECT type_mismatches FROM sync_log WHERE kind = 'video'");
@@ -127,14 +127,14 @@ fn repairs_one_bad_value_without_losing_rows() {
 
 #[test]
 fn keeps_text_with_a_lone_surrogate() {
-    let mut bed = Bed::frozen(few());
-    let _meddler = Meddler::on(&mut bed, |path, reply| {
+    let mut bed = TestBed::frozen(few());
+    let _proxy = RewritingProxy::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && reply.status == 200 {
             let cut = br#""new":{"\ud83d":"b\ude00"},"description":"\ud83d\ude00 a\ud83d"#;
             reply.replace(r#""description":""#, &[&cut[..], br#"","x":""#].concat());
         }
     });
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 5);
     let cut = "FROM videos WHERE extra ->> 'new' IS NOT NULL";
     assert_eq!(bed.text(&format!("SELECT description {cut}")), "\u{1f600} a\u{fffd}");
@@ -146,8 +146,8 @@ fn keeps_text_with_a_lone_surrogate() {
 
 #[test]
 fn drops_only_the_row_that_is_not_json() {
-    let mut bed = Bed::frozen(SandboxSettings { videos: 600, ..pages() });
-    let _meddler = Meddler::on(&mut bed, |path, reply| {
+    let mut bed = TestBed::frozen(SandboxSettings { videos: 600, ..pages() });
+    let _proxy = RewritingProxy::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && !path.contains("cursor=") && reply.status == 200 {
             reply.replace(r#""duration":"#, br#""ratio":,"duration":"#);
         }
@@ -159,8 +159,8 @@ fn drops_only_the_row_that_is_not_json() {
 
 #[test]
 fn page_without_row_boundaries_fails_only_its_list() {
-    let mut bed = Bed::frozen(pages());
-    let _meddler = Meddler::on(&mut bed, |path, reply| {
+    let mut bed = TestBed::frozen(pages());
+    let _proxy = RewritingProxy::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && reply.status == 200 {
             reply.replace("}", b"");
         }
@@ -176,44 +176,44 @@ fn page_without_row_boundaries_fails_only_its_list() {
 #[test]
 fn requests_smaller_pages_after_server_errors() {
     for (status, code) in [(500, "INTERNAL_ERROR"), (504, "UPSTREAM_TIMEOUT")] {
-        let mut bed = Bed::frozen(pages());
-        let meddler = Meddler::on(&mut bed, move |path, reply| {
+        let mut bed = TestBed::frozen(pages());
+        let proxy = RewritingProxy::on(&mut bed, move |path, reply| {
             if is_list(path, "/videos") && limit(path) > 60 {
                 reply.fail(status, code);
             }
         });
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         bed.compare();
         // The smaller limit is stored, and `status` shows it.
-        meddler.take_paths();
-        bed.sync_well(&["--full"]);
+        proxy.take_paths();
+        bed.sync_ok(&["--full"]);
         let asked: Vec<_> =
-            meddler.take_paths().into_iter().filter(|path| is_list(path, "/videos")).collect();
+            proxy.take_paths().into_iter().filter(|path| is_list(path, "/videos")).collect();
         assert_eq!(asked.len(), 700 / 50, "{asked:#?}");
         assert!(asked.iter().all(|path| limit(path) == 50), "{asked:#?}");
         let status = bed.start(bed.command(&["status"])).wait().expect(0);
         assert!(status.stdout.contains("GET /videos limit=200"), "{status:#?}");
         // After a week the larger limit is tried again.
         bed.db_to_write().execute("UPDATE unsupported_feature SET retry_at = 0", []).unwrap();
-        bed.sync_well(&["--full"]);
-        assert!(meddler.take_paths().iter().any(|path| path.contains("limit=200")));
+        bed.sync_ok(&["--full"]);
+        assert!(proxy.take_paths().iter().any(|path| path.contains("limit=200")));
         bed.compare();
     }
 }
 
 #[test]
 fn requests_smaller_pages_after_oversized_bodies() {
-    let mut bed = Bed::frozen(SandboxSettings { videos: 300, ..pages() });
-    let meddler = Meddler::on(&mut bed, |path, reply| {
+    let mut bed = TestBed::frozen(SandboxSettings { videos: 300, ..pages() });
+    let proxy = RewritingProxy::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && reply.status == 200 {
             let text = reply.text();
             let long = format!(r#""padding":"{}","duration":"#, "x".repeat(50_000));
             reply.body = text.replace(r#""duration":"#, &long).into_bytes();
         }
     });
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 300);
-    let asked = meddler.take_paths();
+    let asked = proxy.take_paths();
     let asked: Vec<u32> =
         asked.iter().filter(|path| is_list(path, "/videos")).map(|path| limit(path)).collect();
     // The limit is halved twice; then come the page that showed it and the other pages.
@@ -222,9 +222,9 @@ fn requests_smaller_pages_after_oversized_bodies() {
 
 #[test]
 fn cursor_refused_with_smaller_limit_restarts_the_list() {
-    let mut bed = Bed::frozen(pages());
+    let mut bed = TestBed::frozen(pages());
     let has_refused = AtomicBool::new(false);
-    let meddler = Meddler::on(&mut bed, move |path, reply| {
+    let proxy = RewritingProxy::on(&mut bed, move |path, reply| {
         if !is_list(path, "/videos") || !path.contains("cursor=") {
             return;
         }
@@ -235,18 +235,18 @@ fn cursor_refused_with_smaller_limit_restarts_the_list() {
             _ => {}
         }
     });
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     bed.compare();
-    let asked = meddler.take_paths();
+    let asked = proxy.take_paths();
     let whole = asked.iter().filter(|path| is_list(path, "/videos") && limit(path) == 100).count();
     assert_eq!(whole, 1 + 7, "{asked:#?}");
 }
 
 #[test]
 fn short_outage_does_not_reduce_the_page_size() {
-    let mut bed = Bed::frozen(pages());
+    let mut bed = TestBed::frozen(pages());
     let failures = AtomicU32::new(0);
-    let meddler = Meddler::on(&mut bed, move |path, reply| {
+    let proxy = RewritingProxy::on(&mut bed, move |path, reply| {
         if is_list(path, "/videos")
             && path.contains("cursor=")
             && failures.fetch_add(1, Ordering::Relaxed) < 7
@@ -254,19 +254,19 @@ fn short_outage_does_not_reduce_the_page_size() {
             reply.fail(500, "INTERNAL_ERROR");
         }
     });
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     bed.compare();
     assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 0);
-    meddler.take_paths();
-    bed.sync_well(&["--full"]);
-    let asked = meddler.take_paths();
+    proxy.take_paths();
+    bed.sync_ok(&["--full"]);
+    let asked = proxy.take_paths();
     assert_eq!(asked.iter().filter(|path| is_list(path, "/videos")).count(), 4, "{asked:#?}");
 }
 
 #[test]
 fn page_that_always_fails_does_not_reduce_the_page_size() {
-    let mut bed = Bed::frozen(pages());
-    let meddler = Meddler::on(&mut bed, |path, reply| {
+    let mut bed = TestBed::frozen(pages());
+    let proxy = RewritingProxy::on(&mut bed, |path, reply| {
         if is_list(path, "/videos") && path.contains("cursor=") {
             reply.fail(500, "INTERNAL_ERROR");
         }
@@ -277,15 +277,15 @@ fn page_that_always_fails_does_not_reduce_the_page_size() {
         0,
         "no unsupported feature was recorded"
     );
-    assert!(meddler.take_paths().len() < 30);
+    assert!(proxy.take_paths().len() < 30);
     bed.compare_kind(Kind::Account);
 }
 
 #[test]
 fn stops_reading_an_endless_list() {
-    let mut bed = Bed::frozen(few());
+    let mut bed = TestBed::frozen(few());
     let page = AtomicU32::new(0);
-    let meddler = Meddler::on(&mut bed, move |path, reply| {
+    let proxy = RewritingProxy::on(&mut bed, move |path, reply| {
         if !is_list(path, "/videos") {
             return;
         }
@@ -303,16 +303,16 @@ fn stops_reading_an_endless_list() {
     });
     bed.sync(&[]).expect(1).says("at most 2000 were to be expected");
     assert_eq!(bed.last_outcome(Kind::Video), "incomplete");
-    let asked = meddler.take_paths();
+    let asked = proxy.take_paths();
     assert!(asked.iter().filter(|path| is_list(path, "/videos")).count() <= 12, "{asked:#?}");
     assert_eq!(bed.removed(Kind::Video), 0);
 }
 
 #[test]
 fn changed_url_signatures_are_not_a_change() {
-    let mut bed = Bed::frozen(few());
+    let mut bed = TestBed::frozen(few());
     let signature = AtomicU32::new(0);
-    let _meddler = Meddler::on(&mut bed, move |_, reply| {
+    let _proxy = RewritingProxy::on(&mut bed, move |_, reply| {
         let number = signature.fetch_add(1, Ordering::Relaxed);
         let sign = format!(r#""foo_url_original":"https://x/a?sig={number}","id":"#);
         reply.headers = reply
@@ -323,8 +323,8 @@ fn changed_url_signatures_are_not_a_change() {
             .collect();
         reply.body = reply.text().replace(r#""id":"#, &sign).into_bytes();
     });
-    bed.sync_well(&[]);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&[]);
+    bed.sync_ok(&["--full"]);
     let sql =
         "SELECT sum(rows_changed) FROM sync_log WHERE run_id = 2 AND kind IN ('account', 'video')";
     assert_eq!(bed.number(sql), 0);
@@ -333,14 +333,14 @@ fn changed_url_signatures_are_not_a_change() {
 #[test]
 fn weak_etags_still_give_304() {
     let confirmed = |weaken: bool| {
-        let mut bed = Bed::frozen(few());
-        let _meddler = Meddler::on(&mut bed, move |_, reply| {
+        let mut bed = TestBed::frozen(few());
+        let _proxy = RewritingProxy::on(&mut bed, move |_, reply| {
             if weaken {
                 reply.headers = reply.headers.replace("etag: \"", "etag: W/\"");
             }
         });
-        bed.sync_well(&["--full"]);
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
+        bed.sync_ok(&["--full"]);
         bed.number("SELECT sum(not_modified) FROM sync_log WHERE run_id = 2")
     };
     let strong = confirmed(false);
@@ -389,8 +389,8 @@ fn flood(reply: &mut Reply, rows: &str, more: &str) {
 #[test]
 fn pages_stay_within_the_memory_limit() {
     for (name, flood) in floods() {
-        let mut bed = Bed::frozen(few());
-        let _meddler = Meddler::on(&mut bed, move |path, reply| {
+        let mut bed = TestBed::frozen(few());
+        let _proxy = RewritingProxy::on(&mut bed, move |path, reply| {
             if is_list(path, "/videos") {
                 flood(reply);
             }
@@ -401,11 +401,11 @@ fn pages_stay_within_the_memory_limit() {
 
 #[test]
 fn concurrent_long_pages_share_the_memory_limit() {
-    let many = SandboxSettings { videos: 2_400, account_videos: 2_400, ..calm() };
-    let mut bed = Bed::frozen(many);
+    let many = SandboxSettings { videos: 2_400, account_videos: 2_400, ..unlimited() };
+    let mut bed = TestBed::frozen(many);
     bed.set("CREATORMIRROR_MAX_CONCURRENT_REQUESTS", "16");
     let version = AtomicU32::new(0);
-    let _meddler = Meddler::on(&mut bed, move |path, reply| {
+    let _proxy = RewritingProxy::on(&mut bed, move |path, reply| {
         if limit_of(path).is_some() && reply.status == 200 {
             let long = format!(r#""padding":"{}","id":"#, "x".repeat(9_000));
             reply.body = reply.text().replace(r#""id":"#, &long).into_bytes();
@@ -430,8 +430,8 @@ fn documents_stay_within_the_memory_limit() {
             "[".repeat(30_000_000),
         ];
         for (number, body) in bodies.into_iter().enumerate() {
-            let mut bed = Bed::frozen(few());
-            let _meddler = Meddler::on(&mut bed, move |asked, reply| {
+            let mut bed = TestBed::frozen(few());
+            let _proxy = RewritingProxy::on(&mut bed, move |asked, reply| {
                 if is_list(asked, path) {
                     reply.status = 200;
                     reply.body = body.clone().into_bytes();
@@ -445,7 +445,7 @@ fn documents_stay_within_the_memory_limit() {
 /// Reads the peak from `/proc` while the process runs: the value known after its exit includes the
 /// memory of its parent.
 #[track_caller]
-fn check_peak_memory(bed: &Bed, name: &str, arguments: &[&str]) {
+fn check_peak_memory(bed: &TestBed, name: &str, arguments: &[&str]) {
     let mut run = bed.start_sync(arguments);
     let mut peak = 0;
     while run.is_running() {

@@ -1,13 +1,13 @@
 //! Endpoints and parameters that the server does not support: one refused request, one message, and
 //! an alternative.
 
-use crate::support::sandbox::{Accident, Fault, FaultBody, SandboxSettings, Switch};
-use crate::support::{Bed, calm};
+use crate::support::sandbox::{Fault, FaultBody, FaultKind, SandboxSettings, Switch};
+use crate::support::{TestBed, unlimited};
 use creatormirror::model::Kind;
 use serde_json::json;
 
 fn settings() -> SandboxSettings {
-    SandboxSettings { accounts: 230, videos: 450, account_videos: 450, ..calm() }
+    SandboxSettings { accounts: 230, videos: 450, account_videos: 450, ..unlimited() }
 }
 
 fn refused(path: &str, name: &str, value: Option<&str>) -> Switch {
@@ -18,37 +18,37 @@ fn ignored(path: &str, name: &str, value: Option<&str>) -> Switch {
     Switch::Ignored { path: path.into(), name: name.into(), value: value.map(str::to_owned) }
 }
 
-fn with_status(bed: &Bed, path: &str, status: u16) -> usize {
+fn with_status(bed: &TestBed, path: &str, status: u16) -> usize {
     bed.log_of(path).iter().filter(|entry| entry.status == Some(status)).count()
 }
 
 #[test]
 fn missing_endpoint_is_requested_once_a_week() {
-    let bed = Bed::frozen(settings());
+    let bed = TestBed::frozen(settings());
     let (method, path) = ("*".to_owned(), "/account-videos".to_owned());
     bed.control.switch_off(Switch::Endpoint { method, path, status: 404 });
-    bed.sync_well(&[]).says("the server does not support this");
+    bed.sync_ok(&[]).says("the server does not support this");
     assert_eq!(bed.log_of("/account-videos").len(), 1);
     assert_eq!(bed.last_outcome(Kind::AccountVideo), "unavailable");
     bed.control.switch_all_on();
-    let again = bed.sync_well(&["--full"]);
+    let again = bed.sync_ok(&["--full"]);
     assert!(!again.stderr.contains("does not support"), "the message appears once: {again:#?}");
     assert_eq!(bed.log_of("/account-videos").len(), 1, "no second request within the week");
     for kind in [Kind::Account, Kind::Creator, Kind::Video] {
         bed.compare_kind(kind);
     }
     bed.db_to_write().execute("UPDATE unsupported_feature SET retry_at = 0", []).unwrap();
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }
 
 #[test]
 fn missing_scope_affects_only_that_list() {
-    let bed = Bed::frozen(settings());
+    let bed = TestBed::frozen(settings());
     let body = FaultBody::Code("INSUFFICIENT_SCOPE");
-    let what = Accident::Status { code: 403, body, headers: Vec::new() };
+    let what = FaultKind::Status { code: 403, body, headers: Vec::new() };
     bed.control.fault(Fault::on("GET", "/account-videos", what).forever());
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.last_outcome(Kind::AccountVideo), "unavailable");
     assert_eq!(bed.last_outcome(Kind::Overview), "complete");
 }
@@ -62,12 +62,12 @@ fn omits_a_parameter_after_one_refusal() {
         ("/account-videos", "include_total", Kind::AccountVideo),
         ("/creators", "limit", Kind::Creator),
     ] {
-        let bed = Bed::frozen(settings());
+        let bed = TestBed::frozen(settings());
         bed.control.switch_off(refused(path, name, None));
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         assert_eq!(with_status(&bed, path, 422), 1, "{path} {name}");
         bed.compare();
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
         assert_eq!(with_status(&bed, path, 422), 1, "{path} {name}: no second refusal");
         assert_eq!(bed.last_outcome(kind), "complete");
         bed.compare();
@@ -77,12 +77,12 @@ fn omits_a_parameter_after_one_refusal() {
 #[test]
 fn detects_an_ignored_sort_by_its_missing_echo() {
     for path in ["/videos", "/accounts"] {
-        let bed = Bed::frozen(settings());
+        let bed = TestBed::frozen(settings());
         bed.control.switch_off(ignored(path, "order_direction", None));
-        let first = bed.sync_well(&[]);
+        let first = bed.sync_ok(&[]);
         assert_eq!(first.stderr.matches("the server ignores this").count(), 1, "{first:#?}");
         bed.compare();
-        let again = bed.sync_well(&["--full"]);
+        let again = bed.sync_ok(&["--full"]);
         assert!(!again.stderr.contains("the server ignores this"), "{again:#?}");
         bed.compare();
     }
@@ -90,14 +90,14 @@ fn detects_an_ignored_sort_by_its_missing_echo() {
 
 #[test]
 fn listing_without_total_count_ends_at_the_last_page() {
-    let bed = Bed::frozen(settings());
+    let bed = TestBed::frozen(settings());
     bed.control.switch_off(ignored("*", "include_total", None));
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     bed.compare();
 }
 
 /// Makes all accounts due, and nothing else.
-fn accounts_are_due(bed: &Bed) {
+fn accounts_are_due(bed: &TestBed) {
     let due = "UPDATE account_due SET due_at = 0; UPDATE video_due SET due_at = 9e10";
     bed.db_to_write().execute_batch(due).unwrap();
 }
@@ -108,16 +108,16 @@ fn polls_accounts_by_page_if_sorting_is_unsupported() {
     for switch in
         [refused("/accounts", "order_by", by_scrape), ignored("/accounts", "order_by", by_scrape)]
     {
-        let bed = Bed::frozen(settings());
+        let bed = TestBed::frozen(settings());
         bed.control.switch_off(switch);
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         let mut ids = bed.control.ids(Kind::Account).into_iter();
         for round in 0..2 {
             bed.control.clear_log();
             let id = ids.next().unwrap();
             bed.control.set_member(Kind::Account, &id, "category", &json!(format!("new {round}")));
             accounts_are_due(&bed);
-            bed.sync_well(&[]);
+            bed.sync_ok(&[]);
             let asked = bed.log_of("/accounts");
             let follows = asked.iter().filter(|e| e.param("order_by") == by_scrape).count();
             assert_eq!(follows, 1 - round, "requested once, not again: {asked:#?}");
@@ -133,13 +133,14 @@ fn lists_all_account_videos_if_filtering_is_unsupported() {
         ignored("/account-videos", "account_id", None),
     ] {
         // With few accounts and many pages, lists per account are cheaper.
-        let bed = Bed::frozen(SandboxSettings { accounts: 2, account_videos: 900, ..calm() });
+        let bed =
+            TestBed::frozen(SandboxSettings { accounts: 2, account_videos: 900, ..unlimited() });
         bed.control.switch_off(switch);
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         bed.clock.advance(std::time::Duration::from_secs(26 * 3_600));
         for _ in 0..2 {
             accounts_are_due(&bed);
-            bed.sync_well(&[]);
+            bed.sync_ok(&[]);
         }
         let asked = bed.log_of("/account-videos");
         let account_lists =

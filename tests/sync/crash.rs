@@ -3,15 +3,15 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::sandbox::{Accident, Fault, SandboxSettings};
-use crate::support::{BINARY, Bed, calm, until};
+use crate::support::sandbox::{Fault, FaultKind, SandboxSettings};
+use crate::support::{BINARY, TestBed, unlimited, until};
 use creatormirror::model::Kind;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::types::Value as Sql;
 
 fn videos(videos: usize) -> SandboxSettings {
-    SandboxSettings { videos, ..calm() }
+    SandboxSettings { videos, ..unlimited() }
 }
 
 #[test]
@@ -20,8 +20,8 @@ fn kill_during_any_request_loses_no_page() {
     // whoami, meta, two pages of accounts, one of creators, three of videos, two of account videos,
     // and the overview.
     for nth in 0..11 {
-        let bed = Bed::frozen(settings());
-        let slow = Accident::Slow(Duration::from_secs(600));
+        let bed = TestBed::frozen(settings());
+        let slow = FaultKind::Slow(Duration::from_secs(600));
         bed.control.fault(Fault::on("*", "/*", slow).after(nth));
         let run = bed.start_sync(&[]);
         until("the request is on its way", || bed.log().len() as u64 > nth);
@@ -29,9 +29,9 @@ fn kill_during_any_request_loses_no_page() {
         std::thread::sleep(Duration::from_millis(nth * 7));
         run.kill();
         let listed = bed.rows("SELECT kind FROM coverage WHERE complete_as_of IS NOT NULL");
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         bed.compare();
-        bed.is_sound();
+        bed.check_integrity();
         for kind in Kind::LISTS {
             let (asked, pages) = (bed.log_of(kind.path()).len(), bed.pages(kind));
             // Kinds listed completely before the kill are overdue by the binary's clock, and polled.
@@ -48,13 +48,13 @@ fn kill_during_any_request_loses_no_page() {
 
 #[test]
 fn kill_during_startup_does_not_block_the_next_run() {
-    let bed = Bed::frozen(videos(20));
+    let bed = TestBed::frozen(videos(20));
     let mut random = ChaCha8Rng::seed_from_u64(7);
     for _ in 0..24 {
         let run = bed.start_sync(&[]);
         std::thread::sleep(Duration::from_micros(random.random_range(0..60_000)));
         run.kill();
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         bed.compare();
         for name in ["mirror.db", "mirror.db-wal", "mirror.db-shm", "mirror.db.lock"] {
             std::fs::remove_file(bed.folder().join(name)).unwrap();
@@ -64,7 +64,7 @@ fn kill_during_startup_does_not_block_the_next_run() {
 
 #[test]
 fn full_disk_exits_74_and_recovers() {
-    let bed = Bed::frozen(videos(900));
+    let bed = TestBed::frozen(videos(900));
     // No file may grow beyond this many blocks of 512 bytes.
     for blocks in ["300", "700", "1100"] {
         let mut command = Command::new("/bin/sh");
@@ -75,15 +75,16 @@ fn full_disk_exits_74_and_recovers() {
             command.env(name, value.unwrap());
         }
         bed.start(command).wait().expect(74);
-        bed.is_sound();
+        bed.check_integrity();
     }
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     bed.compare();
 }
 
 #[test]
 fn recovers_from_kills_at_random_points() {
-    let bed = Bed::frozen(SandboxSettings { latency: Duration::from_millis(4), ..videos(2_400) });
+    let bed =
+        TestBed::frozen(SandboxSettings { latency: Duration::from_millis(4), ..videos(2_400) });
     let mut random = ChaCha8Rng::seed_from_u64(20_260_302);
     let mut resumed = 0;
     for round in 0..16 {
@@ -102,13 +103,13 @@ fn recovers_from_kills_at_random_points() {
             let id = bed.control.ids(Kind::Video).remove(700);
             bed.control.revise(Kind::Video, &id, |counts| counts.view += 1_000);
         }
-        bed.is_sound_if_there();
+        bed.check_integrity_if_exists();
     }
     assert!(resumed > 2, "only {resumed} runs were resumed");
-    bed.sync_well(&[]);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&[]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
-    bed.is_sound();
+    bed.check_integrity();
     let scraped = "SELECT count(*) FROM videos WHERE last_scrape_time IS NOT NULL";
     assert_eq!(bed.number("SELECT count(*) FROM video_history"), bed.number(scraped));
     assert_eq!(bed.number("SELECT count(*) FROM listing WHERE state = 'open'"), 0);
@@ -116,8 +117,8 @@ fn recovers_from_kills_at_random_points() {
 
 #[test]
 fn resumes_after_a_failure_to_complete_the_listing() {
-    let bed = Bed::frozen(videos(700));
-    bed.sync_well(&["--only", "overview"]);
+    let bed = TestBed::frozen(videos(700));
+    bed.sync_ok(&["--only", "overview"]);
     let disk_fails = "CREATE TRIGGER disk_fails BEFORE UPDATE ON listing
                       WHEN new.state = 'complete' AND new.kind = 'video'
                       BEGIN SELECT RAISE(ABORT, 'the disk fails here'); END";
@@ -126,16 +127,16 @@ fn resumes_after_a_failure_to_complete_the_listing() {
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 700, "every page is stored");
     bed.db_to_write().execute_batch("DROP TRIGGER disk_fails").unwrap();
     bed.control.clear_log();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.log_of("/videos").len(), 0, "every page was stored");
     assert_eq!(bed.last_outcome(Kind::Video), "complete");
     bed.compare();
 }
 
-impl Bed {
-    fn is_sound_if_there(&self) {
+impl TestBed {
+    fn check_integrity_if_exists(&self) {
         if self.database().exists() {
-            self.is_sound();
+            self.check_integrity();
         }
     }
 }

@@ -1,32 +1,32 @@
 //! Invalid answers of `/whoami`, `/meta` and `/overview`: no panic, no invented values, and no effect on
 //! the lists.
 
-use crate::support::sandbox::{Accident, Fault, FaultBody};
-use crate::support::{Bed, calm};
+use crate::support::sandbox::{Fault, FaultBody, FaultKind};
+use crate::support::{TestBed, unlimited};
 use creatormirror::model::Kind;
 
-fn json_answer(text: &'static str) -> Accident {
+fn json_answer(text: &'static str) -> FaultKind {
     let body = FaultBody::Raw("application/json", text);
-    Accident::Status { code: 200, body, headers: Vec::new() }
+    FaultKind::Status { code: 200, body, headers: Vec::new() }
 }
 
 /// Answers without a document, on every attempt.
-fn invalid_answers() -> Vec<Accident> {
+fn invalid_answers() -> Vec<FaultKind> {
     let texts = ["", "null", "[]", "{}", "{\"data\":[]}", "{\"data\":null}"];
     let others =
-        [Accident::Html, Accident::TruncatedJson, Accident::NotModified, Accident::status(204)];
+        [FaultKind::Html, FaultKind::TruncatedJson, FaultKind::NotModified, FaultKind::status(204)];
     texts.into_iter().map(json_answer).chain(others).collect()
 }
 
 /// Returns the exit code of a run that always gets this answer at `path`.
-fn run_with(path: &str, what: &Accident, check: impl Fn(&Bed)) -> i32 {
-    let bed = Bed::frozen(calm());
+fn run_with(path: &str, what: &FaultKind, check: impl Fn(&TestBed)) -> i32 {
+    let bed = TestBed::frozen(unlimited());
     bed.control.fault(Fault::on("GET", path, what.clone()).forever());
     let run = bed.sync(&[]);
     assert!(!run.stderr.contains("panicked"), "{run:#?}");
     check(&bed);
     bed.control.clear_faults();
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
     run.code.unwrap()
 }
@@ -69,13 +69,13 @@ fn unreadable_overview_or_meta_does_not_affect_lists() {
 
 #[test]
 fn overview_values_of_wrong_type_are_null_and_in_extra() {
-    let bed = Bed::frozen(calm());
+    let bed = TestBed::frozen(unlimited());
     let answer = json_answer(
         r#"{"data":{"type":"overview","current":{"total_views":"many","engagement_rate":0.25,
             "active_accounts":3.0,"account_videos":null,"mood":"good"},"previous":{"total_views":1}}}"#,
     );
     bed.control.fault(Fault::on("GET", "/overview", answer));
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     let columns = "total_views IS NULL AND api_engagement_rate = 0.25 AND active_accounts = 3
                    AND account_videos IS NULL AND tracked_videos IS NULL";
     assert_eq!(bed.number(&format!("SELECT {columns} FROM overview_history")), 1);
@@ -88,7 +88,7 @@ fn overview_values_of_wrong_type_are_null_and_in_extra() {
 
 #[test]
 fn only_changed_headline_figures_add_an_observation() {
-    let bed = Bed::frozen(calm());
+    let bed = TestBed::frozen(unlimited());
     let answers = [
         r#"{"data":{"current":{"total_views":5},"previous":{"total_views":1}}}"#,
         r#"{"data":{"current":{"total_views":5},"previous":{"total_views":2}}}"#,
@@ -96,7 +96,7 @@ fn only_changed_headline_figures_add_an_observation() {
     ];
     for (answer, rows) in answers.into_iter().zip([1, 1, 2]) {
         bed.control.fault(Fault::on("GET", "/overview", json_answer(answer)));
-        bed.sync_well(&["--full", "--only", "overview"]);
+        bed.sync_ok(&["--full", "--only", "overview"]);
         assert_eq!(bed.number("SELECT count(*) FROM overview_history"), rows, "{answer}");
         // Other members are kept in `extra`.
         let newest = "SELECT extra FROM overview_observation ORDER BY observed_at DESC LIMIT 1";
@@ -108,9 +108,9 @@ fn only_changed_headline_figures_add_an_observation() {
 
 #[test]
 fn status_shows_deprecation_and_sunset() {
-    let bed = Bed::frozen(calm());
+    let bed = TestBed::frozen(unlimited());
     bed.control.set_lifecycle(Some("2027-01-01T00:00:00Z"), Some("2027-07-01T00:00:00Z"));
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     let status = bed.start(bed.command(&["status"])).wait().expect(0);
     assert!(status.stdout.contains("2027-07-01"), "{status:#?}");
 }

@@ -5,9 +5,9 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::support::sandbox::{
-    Accident, Fault, FaultBody, Mutation, Repeat, SandboxSettings, Shape,
+    Fault, FaultBody, FaultKind, Mutation, Repeat, SandboxSettings, Shape,
 };
-use crate::support::{Bed, calm, until};
+use crate::support::{TestBed, unlimited, until};
 use creatormirror::model::Kind;
 
 const SHAPES: [Shape; 7] = [
@@ -22,37 +22,37 @@ const SHAPES: [Shape; 7] = [
 
 /// Four pages of videos, a few rows of everything else.
 fn pages() -> SandboxSettings {
-    SandboxSettings { videos: 700, accounts: 9, account_videos: 40, ..calm() }
+    SandboxSettings { videos: 700, accounts: 9, account_videos: 40, ..unlimited() }
 }
 
 /// A fault on the third page of videos.
-fn on_third_page(what: Accident) -> Fault {
+fn on_third_page(what: FaultKind) -> Fault {
     Fault::on("GET", "/videos", what).after(2)
 }
 
 /// Runs a test concurrently for each item, each with a new test bed.
-fn each<T: Send>(all: impl IntoIterator<Item = T>, test: impl Fn(&Bed, T) + Sync) {
+fn each<T: Send>(all: impl IntoIterator<Item = T>, test: impl Fn(&TestBed, T) + Sync) {
     std::thread::scope(|scope| {
         for one in all {
             let test = &test;
-            scope.spawn(move || test(&Bed::frozen(pages()), one));
+            scope.spawn(move || test(&TestBed::frozen(pages()), one));
         }
     });
 }
 
 /// A transient fault: one run is enough.
-fn recovers_in_one_run(bed: &Bed, what: Accident) {
+fn recovers_in_one_run(bed: &TestBed, what: FaultKind) {
     let name = what.name();
     bed.control.fault(on_third_page(what));
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.control.counters().faults.get(name), Some(&1));
     bed.compare();
 }
 
 /// A persistent fault: the run exits with `code`, the other kinds are mirrored, no row is removed
 /// although rows are gone, and after the fault the mirror is complete again.
-fn fails_until_it_is_over(bed: &Bed, what: Accident, code: i32) {
-    bed.sync_well(&[]);
+fn fails_until_it_is_over(bed: &TestBed, what: FaultKind, code: i32) {
+    bed.sync_ok(&[]);
     for id in &bed.control.ids(Kind::Video)[..3] {
         bed.control.delete(Kind::Video, id);
     }
@@ -71,8 +71,8 @@ fn fails_until_it_is_over(bed: &Bed, what: Accident, code: i32) {
     }
     bed.control.clear_faults();
     pass_time(bed, 24 * 3_600);
-    bed.sync_well(&[]);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&[]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(bed.removed(Kind::Video), 3);
     bed.compare();
 }
@@ -80,14 +80,14 @@ fn fails_until_it_is_over(bed: &Bed, what: Accident, code: i32) {
 #[test]
 fn retries_a_cursor_that_repeats_once() {
     each([Repeat::Own, Repeat::First], |bed, which| {
-        recovers_in_one_run(bed, Accident::RepeatCursor(which));
+        recovers_in_one_run(bed, FaultKind::RepeatCursor(which));
     });
 }
 
 #[test]
 fn cursor_cycle_makes_the_listing_incomplete() {
     each([Repeat::Own, Repeat::First], |bed, which| {
-        fails_until_it_is_over(bed, Accident::RepeatCursor(which), 1)
+        fails_until_it_is_over(bed, FaultKind::RepeatCursor(which), 1)
     });
 }
 
@@ -95,65 +95,65 @@ fn cursor_cycle_makes_the_listing_incomplete() {
 fn relists_once_when_a_list_ends_early() {
     each([false, true], |bed, stays| match stays {
         false => {
-            recovers_in_one_run(bed, Accident::EarlyEnd);
+            recovers_in_one_run(bed, FaultKind::EarlyEnd);
             assert_eq!(bed.log_of("/videos").len(), 3 + 4);
         }
-        true => fails_until_it_is_over(bed, Accident::EarlyEnd, 1),
+        true => fails_until_it_is_over(bed, FaultKind::EarlyEnd, 1),
     });
 }
 
 #[test]
 fn retries_a_page_of_the_wrong_shape() {
-    each(SHAPES, |bed, shape| recovers_in_one_run(bed, Accident::WrongShape(shape)));
+    each(SHAPES, |bed, shape| recovers_in_one_run(bed, FaultKind::WrongShape(shape)));
 }
 
 #[test]
 fn retries_truncated_foreign_and_unexpected_304_answers() {
     let passing =
-        [Accident::Truncated, Accident::TruncatedJson, Accident::Html, Accident::NotModified];
+        [FaultKind::Truncated, FaultKind::TruncatedJson, FaultKind::Html, FaultKind::NotModified];
     each(passing, recovers_in_one_run);
 }
 
 #[test]
 fn persistent_bad_pages_make_the_listing_incomplete() {
-    let shapes = SHAPES.map(Accident::WrongShape);
-    let broken = [Accident::Truncated, Accident::TruncatedJson, Accident::Html];
+    let shapes = SHAPES.map(FaultKind::WrongShape);
+    let broken = [FaultKind::Truncated, FaultKind::TruncatedJson, FaultKind::Html];
     each(shapes.into_iter().chain(broken), |bed, what| fails_until_it_is_over(bed, what, 1));
 }
 
 #[test]
 fn unexpected_304_confirms_nothing() {
-    let bed = Bed::frozen(pages());
-    bed.control.fault(on_third_page(Accident::NotModified).forever());
+    let bed = TestBed::frozen(pages());
+    bed.control.fault(on_third_page(FaultKind::NotModified).forever());
     bed.sync(&[]).expect(1).says("304 to a request that was not conditional");
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 400);
     bed.control.clear_faults();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     bed.compare();
 }
 
 #[test]
 fn retries_transient_server_errors() {
-    let statuses = [500, 502, 503, 504].map(Accident::status);
+    let statuses = [500, 502, 503, 504].map(FaultKind::status);
     let foreign = FaultBody::Raw("text/html", "<h1>Bad gateway</h1>");
-    let proxy = Accident::Status { code: 502, body: foreign, headers: Vec::new() };
+    let proxy = FaultKind::Status { code: 502, body: foreign, headers: Vec::new() };
     each(
-        statuses.into_iter().chain([proxy, Accident::ResetBefore, Accident::ResetAfter]),
+        statuses.into_iter().chain([proxy, FaultKind::ResetBefore, FaultKind::ResetAfter]),
         recovers_in_one_run,
     );
 }
 
 #[test]
 fn persistent_server_errors_exit_69() {
-    let statuses = [500, 502, 503].map(Accident::status);
-    let resets = [Accident::ResetBefore, Accident::ResetAfter];
+    let statuses = [500, 502, 503].map(FaultKind::status);
+    let resets = [FaultKind::ResetBefore, FaultKind::ResetAfter];
     each(statuses.into_iter().chain(resets), |bed, what| fails_until_it_is_over(bed, what, 69));
 }
 
 #[test]
 fn failure_shows_status_code_and_request_id() {
-    let bed = Bed::frozen(pages());
-    bed.control.fault(on_third_page(Accident::status(500)).forever());
+    let bed = TestBed::frozen(pages());
+    bed.control.fault(on_third_page(FaultKind::status(500)).forever());
     let run = bed.sync(&[]).expect(69).says("500 INTERNAL_ERROR");
     let request_id = bed.log_of("/videos").last().unwrap().request_id.clone();
     run.says(&request_id);
@@ -163,37 +163,37 @@ fn failure_shows_status_code_and_request_id() {
 
 #[test]
 fn gives_up_within_a_minute_on_connection_resets() {
-    let bed = Bed::frozen(pages());
-    bed.control.fault(Fault::on("*", "/*", Accident::ResetBefore).after(1).forever());
+    let bed = TestBed::frozen(pages());
+    bed.control.fault(Fault::on("*", "/*", FaultKind::ResetBefore).after(1).forever());
     let run = bed.sync(&[]).expect(69).says("unreachable");
     assert!(run.took < Duration::from_secs(60), "{run:#?}");
 }
 
 #[test]
 fn refused_cursor_restarts_the_listing() {
-    let bed = Bed::frozen(pages());
-    bed.control.fault(Fault::on("GET", "/videos", Accident::RefuseCursor).after(1));
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(pages());
+    bed.control.fault(Fault::on("GET", "/videos", FaultKind::RefuseCursor).after(1));
+    bed.sync_ok(&[]);
     assert_eq!(bed.log_of("/videos").len(), 3 + 4);
     bed.compare();
 }
 
 #[test]
 fn repeatedly_refused_cursor_makes_the_listing_incomplete() {
-    each([Accident::RefuseCursor], |bed, what| fails_until_it_is_over(bed, what, 1));
+    each([FaultKind::RefuseCursor], |bed, what| fails_until_it_is_over(bed, what, 1));
 }
 
 #[test]
 fn expired_stored_cursors_cost_one_new_listing() {
-    let mut bed = Bed::frozen(pages());
+    let mut bed = TestBed::frozen(pages());
     bed.set("CREATORMIRROR_FRESHNESS_TARGET", "1s");
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     bed.control.expire_cursors();
     let id = bed.control.ids(Kind::Video).remove(650);
     bed.control.revise(Kind::Video, &id, |counts| counts.like += 1);
     std::thread::sleep(Duration::from_millis(2_100));
     bed.control.clear_log();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     let asked = bed.log_of("/videos");
     let refused = asked.iter().filter(|entry| entry.status == Some(422)).count();
     // As many as were in flight at the first refusal.
@@ -204,8 +204,8 @@ fn expired_stored_cursors_cost_one_new_listing() {
 
 #[test]
 fn interrupted_listing_with_expired_cursor_restarts() {
-    let bed = Bed::frozen(pages());
-    bed.control.fault(on_third_page(Accident::Slow(Duration::from_secs(600))));
+    let bed = TestBed::frozen(pages());
+    bed.control.fault(on_third_page(FaultKind::Slow(Duration::from_secs(600))));
     let run = bed.start_sync(&[]);
     until("the second page is stored", || {
         bed.log_of("/videos").len() == 3 && bed.number("SELECT count(*) FROM video") == 400
@@ -213,7 +213,7 @@ fn interrupted_listing_with_expired_cursor_restarts() {
     run.kill();
     bed.control.expire_cursors();
     bed.control.clear_log();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     let statuses: Vec<_> = bed.log_of("/videos").iter().map(|entry| entry.status).collect();
     assert_eq!(statuses, [Some(422), Some(200), Some(200), Some(200), Some(200)]);
     bed.compare();
@@ -231,8 +231,13 @@ fn converges_when_rows_change_between_pages() {
     ];
     // Three pages of one kind, and few rows of the others.
     let settings = |kind| {
-        let few =
-            SandboxSettings { accounts: 2, creators: 0, videos: 0, account_videos: 0, ..calm() };
+        let few = SandboxSettings {
+            accounts: 2,
+            creators: 0,
+            videos: 0,
+            account_videos: 0,
+            ..unlimited()
+        };
         match kind {
             Kind::Account => SandboxSettings { accounts: 450, ..few },
             Kind::Creator => SandboxSettings { creators: 450, ..few },
@@ -242,16 +247,16 @@ fn converges_when_rows_change_between_pages() {
     };
     for (what, kind) in mutations.into_iter().flat_map(|what| Kind::LISTS.map(|kind| (what, kind)))
     {
-        let bed = Bed::frozen(settings(kind));
-        let fault = Fault::on("GET", kind.path(), Accident::Mutate(what)).after(1);
+        let bed = TestBed::frozen(settings(kind));
+        let fault = Fault::on("GET", kind.path(), FaultKind::Mutate(what)).after(1);
         bed.control.fault(fault);
-        bed.sync_well(&["--only", kind.plural()]);
+        bed.sync_ok(&["--only", kind.plural()]);
         assert_eq!(bed.control.faults_waiting(), 0);
         // A removal needs two complete listings.
-        bed.sync_well(&["--full", "--only", kind.plural()]);
-        bed.sync_well(&["--full", "--only", kind.plural()]);
+        bed.sync_ok(&["--full", "--only", kind.plural()]);
+        bed.sync_ok(&["--full", "--only", kind.plural()]);
         bed.compare_kind(kind);
-        bed.is_sound();
+        bed.check_integrity();
     }
 }
 
@@ -260,14 +265,14 @@ fn redirects_are_not_followed() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
     elsewhere.set_nonblocking(true).unwrap();
     let address = format!("http://{}/v2/videos", elsewhere.local_addr().unwrap());
-    let redirect = |code| Accident::Status {
+    let redirect = |code| FaultKind::Status {
         code,
         body: FaultBody::Raw("text/plain", ""),
         headers: vec![("location".to_owned(), address.clone())],
     };
     for (path, exit, statuses) in [("/whoami", 69, [301, 302]), ("/videos", 1, [307, 308])] {
         for status in statuses {
-            let bed = Bed::frozen(pages());
+            let bed = TestBed::frozen(pages());
             bed.control.fault(Fault::on("GET", path, redirect(status)).forever());
             bed.sync(&[]).expect(exit).says("redirects are not followed");
         }
@@ -281,15 +286,15 @@ fn converges_after_random_faults() {
         for seed in [11, 12, 13] {
             scope.spawn(move || {
                 let settings = SandboxSettings { seed, chaos: 0.2, accounts: 260, ..pages() };
-                let bed = Bed::frozen(settings);
+                let bed = TestBed::frozen(settings);
                 let done = (0..8).any(|_| bed.sync(&[]).code == Some(0));
                 assert!(done, "seed {seed}: no sync was complete");
                 bed.sync(&["--full"]);
                 bed.control.clear_faults();
                 pass_time(&bed, 24 * 3_600);
-                bed.sync_well(&[]);
+                bed.sync_ok(&[]);
                 bed.compare();
-                bed.is_sound();
+                bed.check_integrity();
                 let scraped = "SELECT count(*) FROM videos WHERE last_scrape_time IS NOT NULL";
                 assert_eq!(bed.number("SELECT count(*) FROM video_history"), bed.number(scraped));
                 assert_eq!(bed.removed(Kind::Video), 0);
@@ -300,7 +305,7 @@ fn converges_after_random_faults() {
 
 #[test]
 fn logs_the_request_id_of_the_last_bad_page() {
-    each([Accident::RepeatCursor(Repeat::Own), Accident::EarlyEnd], |bed, what| {
+    each([FaultKind::RepeatCursor(Repeat::Own), FaultKind::EarlyEnd], |bed, what| {
         bed.control.fault(on_third_page(what).forever());
         bed.sync(&[]).expect(1);
         let request_id = bed.log_of("/videos").last().unwrap().request_id.clone();
@@ -310,8 +315,8 @@ fn logs_the_request_id_of_the_last_bad_page() {
 }
 
 /// A page of a firewall or proxy between the client and the API.
-fn block_page(code: u16, kind: &'static str, text: &'static str) -> Accident {
-    Accident::Status { code, body: FaultBody::Raw(kind, text), headers: Vec::new() }
+fn block_page(code: u16, kind: &'static str, text: &'static str) -> FaultKind {
+    FaultKind::Status { code, body: FaultBody::Raw(kind, text), headers: Vec::new() }
 }
 
 #[test]
@@ -324,7 +329,7 @@ fn block_page_exits_69_not_77() {
         bed.sync(&[]).expect(69).says("not a problem document").says("block page");
         assert!(bed.log_of("/whoami").len() > 1, "{code}: not retried");
         bed.control.clear_faults();
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         bed.compare();
     });
 }
@@ -341,15 +346,15 @@ fn block_page_does_not_mark_a_feature_unsupported() {
         bed.compare_kind(Kind::Video);
         bed.control.clear_faults();
         pass_time(bed, 24 * 3_600);
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         bed.compare();
     });
 }
 
 #[test]
 fn logs_the_request_id_of_a_malformed_page() {
-    let shapes = SHAPES.map(Accident::WrongShape);
-    each(shapes.into_iter().chain([Accident::TruncatedJson]), |bed, what| {
+    let shapes = SHAPES.map(FaultKind::WrongShape);
+    each(shapes.into_iter().chain([FaultKind::TruncatedJson]), |bed, what| {
         bed.control.fault(on_third_page(what).forever());
         let run = bed.sync(&[]).expect(1);
         let request_id = bed.log_of("/videos").last().unwrap().request_id.clone();
@@ -360,14 +365,14 @@ fn logs_the_request_id_of_a_malformed_page() {
 }
 
 /// Moves the retry times of paused resources into the past.
-fn pass_time(bed: &Bed, seconds: i64) {
+fn pass_time(bed: &TestBed, seconds: i64) {
     let micros = seconds * 1_000_000;
     let sql = format!("UPDATE backoff SET retry_at = retry_at - {micros}");
     bed.db_to_write().execute_batch(&sql).unwrap();
 }
 
 /// Runs `sync` every five minutes. Returns the exit code and the number of requests to `path` of each run.
-fn by_cron(bed: &Bed, runs: usize, path: &str) -> Vec<(i32, usize)> {
+fn by_cron(bed: &TestBed, runs: usize, path: &str) -> Vec<(i32, usize)> {
     let run = |_| {
         bed.control.clear_log();
         let code = bed.sync(&[]).code.unwrap();
@@ -379,10 +384,10 @@ fn by_cron(bed: &Bed, runs: usize, path: &str) -> Vec<(i32, usize)> {
 
 #[test]
 fn wrong_total_count_does_not_relist_on_every_run() {
-    let bed = Bed::frozen(SandboxSettings { accounts: 500, videos: 40, ..calm() });
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(SandboxSettings { accounts: 500, videos: 40, ..unlimited() });
+    bed.sync_ok(&[]);
     // The last page is missing, as if `total_count` were too large.
-    bed.control.fault(Fault::on("GET", "/accounts", Accident::EarlyEnd).after(1).forever());
+    bed.control.fault(Fault::on("GET", "/accounts", FaultKind::EarlyEnd).after(1).forever());
     bed.sync(&["--full", "--only", "accounts"]).expect(1).says("kind=account");
     pass_time(&bed, 300);
     let runs = by_cron(&bed, 36, "/accounts");
@@ -391,9 +396,9 @@ fn wrong_total_count_does_not_relist_on_every_run() {
     assert!((3..=6).contains(&listings), "{runs:?}");
     assert!(runs.iter().all(|(code, asked)| *code == 1 || *asked <= 1), "{runs:?}");
 
-    let run = bed.sync_well(&[]);
+    let run = bed.sync_ok(&[]);
     assert!(run.stdout.contains("failures in a row; `sync --full` tries now"), "{run:#?}");
-    let paused = bed.sync_well(&["--json"]).json()["paused"].clone();
+    let paused = bed.sync_ok(&["--json"]).json()["paused"].clone();
     assert_eq!((&paused[0]["kind"], &paused[0]["scope"]), (&"account".into(), &"listing".into()));
     let command = bed.command(&["status", "--json"]);
     let status = bed.start(command).wait().expect(0).json();
@@ -407,7 +412,7 @@ fn wrong_total_count_does_not_relist_on_every_run() {
     // `--full` ignores the pause, and a success ends it.
     bed.sync(&["--full", "--only", "accounts"]).expect(1);
     bed.control.clear_faults();
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(bed.number("SELECT count(*) FROM backoff"), 0);
     bed.compare();
 }
@@ -417,9 +422,9 @@ fn backs_off_from_resources_that_keep_failing() {
     std::thread::scope(|scope| {
         for path in ["/overview", "/meta", "/creators"] {
             scope.spawn(move || {
-                let bed = Bed::frozen(SandboxSettings { videos: 40, ..calm() });
-                bed.sync_well(&[]);
-                bed.control.fault(Fault::on("GET", path, Accident::status(500)).forever());
+                let bed = TestBed::frozen(SandboxSettings { videos: 40, ..unlimited() });
+                bed.sync_ok(&[]);
+                bed.control.fault(Fault::on("GET", path, FaultKind::status(500)).forever());
                 bed.sync(&["--full"]).expect(69);
                 let runs = by_cron(&bed, 8, path);
                 let asked = runs.iter().filter(|(_, asked)| *asked > 0).count();
@@ -427,7 +432,7 @@ fn backs_off_from_resources_that_keep_failing() {
                 assert!(runs.iter().all(|(code, asked)| (*code == 69) == (*asked > 0)), "{runs:?}");
                 bed.control.clear_faults();
                 pass_time(&bed, 24 * 3_600);
-                bed.sync_well(&[]);
+                bed.sync_ok(&[]);
                 assert_eq!(bed.number("SELECT count(*) FROM backoff"), 0);
                 bed.compare();
             });
@@ -437,11 +442,11 @@ fn backs_off_from_resources_that_keep_failing() {
 
 #[test]
 fn listing_without_progress_is_paused() {
-    let bed = Bed::frozen(SandboxSettings { creators: 900, videos: 40, ..calm() });
+    let bed = TestBed::frozen(SandboxSettings { creators: 900, videos: 40, ..unlimited() });
     let fails = |after| {
         bed.control.clear_faults();
         bed.control.clear_log();
-        let fault = Fault::on("GET", "/creators", Accident::status(500)).after(after).forever();
+        let fault = Fault::on("GET", "/creators", FaultKind::status(500)).after(after).forever();
         bed.control.fault(fault);
     };
     for _ in 0..2 {
@@ -452,33 +457,33 @@ fn listing_without_progress_is_paused() {
     fails(0);
     bed.sync(&[]).expect(69);
     bed.control.clear_log();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert!(bed.log_of("/creators").is_empty());
     bed.control.clear_faults();
     pass_time(&bed, 24 * 3_600);
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     bed.compare();
 }
 
 #[test]
 fn failing_account_feed_is_paused_alone() {
-    let bed = Bed::frozen(SandboxSettings { accounts: 12, account_videos: 900, ..calm() });
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(SandboxSettings { accounts: 12, account_videos: 900, ..unlimited() });
+    bed.sync_ok(&[]);
     let ids = bed.control.ids(Kind::Account);
     let due = "INSERT OR REPLACE INTO account_list_due (account, since) SELECT row_id, row_id FROM account WHERE row_id <= 4";
     bed.db_to_write().execute_batch(due).unwrap();
     let bad = bed.text("SELECT id FROM account WHERE row_id = 1");
     assert!(ids.contains(&bad));
-    let fault = Fault::on("GET", "/account-videos", Accident::status(500)).query(&bad).forever();
+    let fault = Fault::on("GET", "/account-videos", FaultKind::status(500)).query(&bad).forever();
     bed.control.fault(fault);
     bed.sync(&["--only", "account-videos"]).expect(69);
     assert_eq!(bed.number("SELECT count(*) FROM account_list_due"), 1);
     bed.control.clear_log();
-    bed.sync_well(&["--only", "account-videos"]);
+    bed.sync_ok(&["--only", "account-videos"]);
     assert!(bed.log_of("/account-videos").is_empty(), "{:?}", bed.log());
     bed.control.clear_faults();
     pass_time(&bed, 3_600);
-    bed.sync_well(&["--only", "account-videos"]);
+    bed.sync_ok(&["--only", "account-videos"]);
     assert_eq!(bed.number("SELECT count(*) FROM account_list_due"), 0);
     assert_eq!(bed.number("SELECT count(*) FROM backoff"), 0);
 }

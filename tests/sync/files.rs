@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::sandbox::{Accident, Fault};
-use crate::support::{BINARY, Bed, calm, skip, until};
+use crate::support::sandbox::{Fault, FaultKind};
+use crate::support::{BINARY, TestBed, skip, unlimited, until};
 use creatormirror::model::Kind;
 use rusqlite::{Connection, OpenFlags};
 
@@ -56,7 +56,7 @@ impl Programs {
 #[test]
 fn files_are_readable_by_owner_and_group_only() {
     for umask in ["022", "077"] {
-        let bed = Bed::frozen(calm());
+        let bed = TestBed::frozen(unlimited());
         let database = bed.folder().join("made/on/the/way/mirror.db");
         let mut command = Command::new("/bin/sh");
         command
@@ -87,9 +87,9 @@ fn files_are_readable_by_owner_and_group_only() {
 #[test]
 fn unwritable_folder_exits_74() {
     for has_mirror in [false, true] {
-        let bed = Bed::frozen(calm());
+        let bed = TestBed::frozen(unlimited());
         if has_mirror {
-            bed.sync_well(&[]);
+            bed.sync_ok(&[]);
             for entry in std::fs::read_dir(bed.folder()).unwrap() {
                 set_mode(&entry.unwrap().path(), 0o444);
             }
@@ -130,14 +130,14 @@ fn limited(blocks: u32, command: &Command) -> Command {
 
 #[test]
 fn file_size_limit_exits_74_without_sigxfsz() {
-    let bed = Bed::frozen(calm());
+    let bed = TestBed::frozen(unlimited());
     // Reached in the first migration, and in the first listing.
     for blocks in [100, 1_000] {
         let run = bed.start(limited(blocks, &bed.command(&["sync"]))).wait().expect(74);
         run.says("disk I/O error").says("file size limit");
     }
-    bed.sync_well(&["--full"]);
-    bed.is_sound();
+    bed.sync_ok(&["--full"]);
+    bed.check_integrity();
     bed.compare();
     // Too small for `-shm`.
     bed.start(limited(8, &bed.command(&["status"]))).wait().expect(74).says("file size limit");
@@ -145,8 +145,8 @@ fn file_size_limit_exits_74_without_sigxfsz() {
 
 #[test]
 fn full_disk_is_named_in_the_error() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let disk = tempfile::tempdir().unwrap();
     let copy = disk.path().join("m.db");
     // No space for `-shm`, which every reader needs.
@@ -214,8 +214,8 @@ fn group_reader_cannot_lock_out_the_daemon() {
     }
     let programs = Programs::new();
     let reader = programs.copy(&std::env::current_exe().unwrap());
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     for name in ["mirror.db", "mirror.db-wal", "mirror.db-shm", "mirror.db.lock"] {
         chown(bed.folder().join(name), None, Some(GROUP)).unwrap();
     }
@@ -230,7 +230,7 @@ fn group_reader_cannot_lock_out_the_daemon() {
         .gid(GROUP);
     let holder = bed.start(command);
     until("the files are locked", || holder.stderr().contains("holds 3"));
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     let daemon = bed.start(bed.command(&["run"]));
     until("the daemon runs", || bed.text("SELECT runner FROM instance") == "run");
     daemon.terminate();
@@ -247,7 +247,7 @@ fn group_member_can_read_during_a_sync() {
     let programs = Programs::new();
     let (binary, reader) =
         (programs.copy(Path::new(BINARY)), programs.copy(&std::env::current_exe().unwrap()));
-    let bed = Bed::frozen(calm());
+    let bed = TestBed::frozen(unlimited());
     chown(bed.folder(), Some(OWNER), Some(GROUP)).unwrap();
     set_mode(bed.folder(), 0o750);
     let sync = |arguments: &[&str]| {
@@ -282,7 +282,7 @@ fn group_member_can_read_during_a_sync() {
     };
     sees_all();
 
-    let slow = Accident::Slow(Duration::from_secs(600));
+    let slow = FaultKind::Slow(Duration::from_secs(600));
     bed.control.fault(Fault::on("GET", Kind::AccountVideo.path(), slow));
     let running = sync(&["sync", "--full"]);
     until("the sync waits for a page", || bed.log_of("/account-videos").len() == 2);

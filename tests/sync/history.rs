@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::support::sandbox::{Moment, SandboxSettings};
-use crate::support::{Bed, calm, frozen_at};
+use crate::support::{TestBed, frozen_at, unlimited};
 use chrono::{DateTime, Utc};
 use creatormirror::model::Kind;
 use rusqlite::types::Value as Sql;
@@ -17,7 +17,7 @@ const SCRAPED: [Kind; 3] = [Kind::Account, Kind::Video, Kind::AccountVideo];
 type Scrapes = BTreeMap<(String, DateTime<Utc>), Option<i64>>;
 
 /// Adds the scrapes that the API shows now.
-fn note_shown(bed: &Bed, kind: Kind, shown: &mut Scrapes) {
+fn note_shown(bed: &TestBed, kind: Kind, shown: &mut Scrapes) {
     for row in bed.control.rows(kind) {
         if let Some(at) = row["last_scrape_time"].as_str() {
             let key = crate::support::compare::truth_key(kind, &row);
@@ -27,7 +27,7 @@ fn note_shown(bed: &Bed, kind: Kind, shown: &mut Scrapes) {
 }
 
 /// Scrapes in the mirror's history.
-fn held(bed: &Bed, kind: Kind) -> Scrapes {
+fn held(bed: &TestBed, kind: Kind) -> Scrapes {
     let id = match kind {
         Kind::AccountVideo => "platform || ':' || account_video_id".to_owned(),
         _ => format!("{}_id", kind.name()),
@@ -48,14 +48,14 @@ fn held(bed: &Bed, kind: Kind) -> Scrapes {
 }
 
 /// An active video, and its row as the API shows it.
-fn some_video(bed: &Bed) -> (String, Value) {
+fn some_video(bed: &TestBed) -> (String, Value) {
     let rows = bed.control.rows(Kind::Video);
     let row = rows.into_iter().find(|row| row["is_active"] == true && row["view_count"].is_i64());
     let row = row.unwrap();
     (row["id"].as_str().unwrap().to_owned(), row)
 }
 
-fn history_of(bed: &Bed, video: &str) -> Vec<(String, Option<i64>)> {
+fn history_of(bed: &TestBed, video: &str) -> Vec<(String, Option<i64>)> {
     let sql = format!(
         "SELECT scraped_at, view_count FROM video_history WHERE video_id = '{video}' ORDER BY 1"
     );
@@ -69,12 +69,12 @@ fn history_of(bed: &Bed, video: &str) -> Vec<(String, Option<i64>)> {
 
 #[test]
 fn stores_every_shown_scrape_once() {
-    let settings = SandboxSettings { videos: 260, new_posts_per_day: 2.0, ..calm() };
-    let bed = Bed::frozen(settings);
+    let settings = SandboxSettings { videos: 260, new_posts_per_day: 2.0, ..unlimited() };
+    let bed = TestBed::frozen(settings);
     let mut shown: BTreeMap<&str, Scrapes> = BTreeMap::new();
     for hours in [0, 7, 1, 26, 0] {
         bed.clock.advance(hours * HOUR);
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
         for kind in SCRAPED {
             note_shown(&bed, kind, shown.entry(kind.name()).or_default());
         }
@@ -96,36 +96,36 @@ fn stores_every_shown_scrape_once() {
 
 #[test]
 fn changed_counts_at_the_same_time_revise_the_scrape() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let (id, row) = some_video(&bed);
     let views = row["view_count"].as_i64().unwrap();
     bed.control.revise(Kind::Video, &id, |counts| counts.view += 17);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(bed.last_number(Kind::Video, "snapshots_revised"), 1);
     assert_eq!(bed.last_number(Kind::Video, "snapshots_added"), 0);
     assert_eq!(history_of(&bed, &id).last().unwrap().1, Some(views + 17));
     assert_eq!(history_of(&bed, &id).len(), 1);
     bed.compare();
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(bed.last_number(Kind::Video, "snapshots_revised"), 0);
 }
 
 #[test]
 fn null_never_replaces_a_number_in_history() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let (id, row) = some_video(&bed);
     let (views, likes) = (row["view_count"].as_i64(), row["like_count"].as_i64().unwrap());
     bed.control.set_member(Kind::Video, &id, "view_count", &Value::Null);
     bed.control.set_member(Kind::Video, &id, "like_count", &json!(likes + 1));
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare_kind(Kind::Video);
     assert_eq!(history_of(&bed, &id).last().unwrap().1, views);
     assert_eq!(bed.last_number(Kind::Video, "snapshots_revised"), 1, "the likes have changed");
     bed.control.remove_member(Kind::Video, &id, "view_count");
     bed.control.set_member(Kind::Video, &id, "like_count", &json!("many"));
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(history_of(&bed, &id).last().unwrap().1, views);
     let sql = format!("SELECT like_count FROM video_history WHERE video_id = '{id}'");
     assert_eq!(bed.number(&sql), likes + 1);
@@ -133,15 +133,15 @@ fn null_never_replaces_a_number_in_history() {
 
 #[test]
 fn earlier_scrape_time_adds_only_missing_scrapes() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let (id, row) = some_video(&bed);
     let now: DateTime<Utc> = row["last_scrape_time"].as_str().unwrap().parse().unwrap();
     let earlier = Moment::from(now).plus(-3_600_000);
     let shown = || bed.text(&format!("SELECT last_scrape_time FROM videos WHERE id = '{id}'"));
     for (to, scrapes, added) in [(earlier, 2, 1), (now.into(), 2, 0), (earlier, 2, 0)] {
         bed.control.rewind(Kind::Video, &id, to);
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
         assert_eq!(shown().parse::<DateTime<Utc>>().unwrap(), to.to_utc());
         assert_eq!(history_of(&bed, &id).len(), scrapes);
         assert_eq!(bed.last_number(Kind::Video, "snapshots_added"), added);
@@ -152,7 +152,7 @@ fn earlier_scrape_time_adds_only_missing_scrapes() {
 
 #[test]
 fn distinguishes_scrapes_at_received_precision() {
-    let bed = Bed::frozen(calm());
+    let bed = TestBed::frozen(unlimited());
     let (id, _) = some_video(&bed);
     let times = [
         ("2024-03-04T10:00:00Z", "2024-03-04T10:00:00Z"),
@@ -162,7 +162,7 @@ fn distinguishes_scrapes_at_received_precision() {
     ];
     for (n, (given, kept)) in times.into_iter().enumerate() {
         bed.control.set_member(Kind::Video, &id, "last_scrape_time", &json!(given));
-        bed.sync_well(&["--full", "--only", "videos"]);
+        bed.sync_ok(&["--full", "--only", "videos"]);
         let sql = format!("SELECT last_scrape_time FROM videos WHERE id = '{id}'");
         assert_eq!(bed.text(&sql), kept);
         assert_eq!(history_of(&bed, &id).len(), (n + 1).min(3));
@@ -172,16 +172,16 @@ fn distinguishes_scrapes_at_received_precision() {
 
 #[test]
 fn newly_signed_urls_are_not_a_change() {
-    let bed = Bed::frozen(calm());
+    let bed = TestBed::frozen(unlimited());
     bed.control.sign_urls();
     for id in bed.control.ids(Kind::Account) {
         bed.control.make_unavailable(Kind::Account, &id);
     }
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     let before = bed.content()["account_video"].clone();
     bed.clock.advance(30 * HOUR);
     bed.control.clear_log();
-    bed.sync_well(&["--full", "--only", "account-videos"]);
+    bed.sync_ok(&["--full", "--only", "account-videos"]);
     assert_eq!(bed.log_of("/account-videos")[0].status, Some(200), "the page has changed");
     assert_eq!(bed.last_number(Kind::AccountVideo, "rows_changed"), 0);
     assert_eq!(bed.content()["account_video"], before);
@@ -189,20 +189,20 @@ fn newly_signed_urls_are_not_a_change() {
 
 #[test]
 fn changed_headline_figures_add_an_observation() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
-    bed.sync_well(&["--full"]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(bed.number("SELECT count(*) FROM overview_history"), 1);
     let id = bed.control.ids(Kind::Video).remove(0);
     bed.control.delete(Kind::Video, &id);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(bed.number("SELECT count(*) FROM overview_history"), 2);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }
 
 /// Makes these rows due, and nothing else.
-fn make_due(bed: &Bed, kind: Kind, which: &str) {
+fn make_due(bed: &TestBed, kind: Kind, which: &str) {
     let db = bed.db_to_write();
     db.execute_batch("UPDATE account_due SET due_at = 9e10; UPDATE video_due SET due_at = 9e10")
         .unwrap();
@@ -215,8 +215,8 @@ fn make_due(bed: &Bed, kind: Kind, which: &str) {
 
 #[test]
 fn due_video_reads_its_page_and_stores_all_rows() {
-    let bed = Bed::frozen(SandboxSettings { videos: 700, ..calm() });
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(SandboxSettings { videos: 700, ..unlimited() });
+    bed.sync_ok(&[]);
     let mut shown = Scrapes::new();
     note_shown(&bed, Kind::Video, &mut shown);
     bed.clock.advance(50 * HOUR);
@@ -224,7 +224,7 @@ fn due_video_reads_its_page_and_stores_all_rows() {
     bed.control.delete(Kind::Video, &gone);
     make_due(&bed, Kind::Video, "row_id = 451");
     bed.control.clear_log();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     let asked = bed.log_of("/videos");
     assert_eq!((bed.log().len(), asked.len()), (2, 1), "{:#?}", bed.take_requests());
     assert_eq!(bed.last_outcome(Kind::Video), "polled");
@@ -237,18 +237,18 @@ fn due_video_reads_its_page_and_stores_all_rows() {
 
 #[test]
 fn polls_scraped_accounts_and_their_videos() {
-    let settings = SandboxSettings { accounts: 450, account_videos: 900, ..calm() };
-    let bed = Bed::frozen(settings);
-    bed.sync_well(&[]);
+    let settings = SandboxSettings { accounts: 450, account_videos: 900, ..unlimited() };
+    let bed = TestBed::frozen(settings);
+    bed.sync_ok(&[]);
     bed.clock.advance(26 * HOUR);
     make_due(&bed, Kind::Account, "TRUE");
     bed.control.clear_log();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     let asked = bed.log_of("/accounts");
     let is_poll = |n: usize| asked[n].param("order_by") == Some("last_scrape_time");
     assert!((0..asked.len()).all(is_poll), "{:#?}", bed.take_requests());
     assert!(!bed.log_of("/account-videos").is_empty(), "their videos are read");
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(
         bed.last_number(Kind::AccountVideo, "rows_changed"),
         0,
@@ -259,8 +259,8 @@ fn polls_scraped_accounts_and_their_videos() {
 
 #[test]
 fn row_changed_by_another_request_clears_the_page_etag() {
-    let bed = Bed::frozen(SandboxSettings { accounts: 450, ..calm() });
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(SandboxSettings { accounts: 450, ..unlimited() });
+    bed.sync_ok(&[]);
     // A poll of accounts sees the account that was scraped last first.
     let mut rows = bed.control.rows(Kind::Account);
     rows.sort_by_key(|row| row["last_scrape_time"].as_str().map(str::to_owned));
@@ -270,12 +270,12 @@ fn row_changed_by_another_request_clears_the_page_etag() {
 
     bed.control.set_member(Kind::Account, &id, "category", &json!("changed"));
     make_due(&bed, Kind::Account, "TRUE");
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(category(), "changed", "{:#?}", bed.take_requests());
     // Now its page is byte for byte the one of the stored ETag.
     bed.control.reset_members(Kind::Account, &id);
     bed.control.clear_log();
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(category(), before);
     let read = bed.log_of("/accounts").iter().filter(|e| e.status == Some(200)).count();
     assert_eq!(read, 1, "one page is read, the others are confirmed");

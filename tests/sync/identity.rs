@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::support::sandbox::{Accident, Fault, FaultBody, SandboxKey, SandboxSettings};
-use crate::support::{Bed, KEY, Run, calm};
+use crate::support::sandbox::{Fault, FaultBody, FaultKind, SandboxKey, SandboxSettings};
+use crate::support::{KEY, Run, TestBed, unlimited};
 use creatormirror::model::Kind;
 use rusqlite::Connection;
 use serde_json::json;
@@ -15,7 +15,7 @@ const SECRET: &str = "ca_live_9f3Jq7Zt2Lx8Vb5Nw4Kd6Rm1";
 
 #[test]
 fn missing_key_sends_no_request_and_creates_no_file() {
-    let bed = Bed::frozen(calm());
+    let bed = TestBed::frozen(unlimited());
     let mut command = bed.command(&["sync"]);
     command.env_remove("CREATORAUDIT_API_KEY");
     bed.start(command).wait().expect(77);
@@ -25,7 +25,7 @@ fn missing_key_sends_no_request_and_creates_no_file() {
 #[test]
 fn refused_or_disabled_key_exits_77() {
     for (is_known, words) in [(false, ["401", "UNAUTHORIZED"]), (true, ["403", "FORBIDDEN"])] {
-        let bed = Bed::frozen(calm());
+        let bed = TestBed::frozen(unlimited());
         match is_known {
             true => assert!(bed.control.set_key_enabled(KEY, false)),
             false => assert!(bed.control.rotate_key(KEY, SECRET)),
@@ -37,15 +37,15 @@ fn refused_or_disabled_key_exits_77() {
         // With a valid key the next run succeeds.
         bed.control.set_key_enabled(KEY, true);
         bed.control.rotate_key(SECRET, KEY);
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         bed.compare();
     }
 }
 
 #[test]
 fn key_refused_during_a_run_stops_it() {
-    let bed = Bed::frozen(SandboxSettings { videos: 700, ..calm() });
-    bed.control.fault(Fault::on("GET", "/videos", Accident::status(401)).after(2).forever());
+    let bed = TestBed::frozen(SandboxSettings { videos: 700, ..unlimited() });
+    bed.control.fault(Fault::on("GET", "/videos", FaultKind::status(401)).after(2).forever());
     bed.sync(&[]).expect(77);
     assert_eq!(bed.log_of("/videos").len(), 3);
     let log = bed.log();
@@ -54,15 +54,15 @@ fn key_refused_during_a_run_stops_it() {
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 400);
     bed.control.clear_faults();
     bed.control.clear_log();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert_eq!(bed.log_of("/videos").len(), 2, "the listing is resumed");
     bed.compare();
 }
 
 #[test]
 fn rejects_key_of_another_organization() {
-    let bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let id = bed.control.ids(Kind::Video).remove(4);
     bed.control.set_member(Kind::Video, &id, "description", &json!("theirs"));
     let other = SandboxKey {
@@ -82,13 +82,13 @@ fn rejects_key_of_another_organization() {
     }
     assert_eq!(bed.take_requests(), ["GET /whoami", "GET /whoami"]);
     assert_eq!(bed.everything(), before, "the database was changed");
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }
 
 /// Asserts that the output of a run and the files in its folder do not contain the key.
 #[track_caller]
-fn shows_no_key(bed: &Bed, run: &Run) {
+fn shows_no_key(bed: &TestBed, run: &Run) {
     for (what, text) in [("stdout", &run.stdout), ("stderr", &run.stderr)] {
         assert!(!text.contains(SECRET), "the key is on {what}: {text}");
     }
@@ -126,12 +126,12 @@ fn key_never_appears_in_output_or_files() {
 
 /// The server repeats the key in its answers.
 fn echo((path, status, code): (&str, u16, i32), format: &str) {
-    let mut bed = Bed::frozen(calm());
+    let mut bed = TestBed::frozen(unlimited());
     bed.control.rotate_key(KEY, SECRET);
     bed.set("CREATORAUDIT_API_KEY", SECRET);
     bed.set("RUST_LOG", "trace");
     bed.set("RUST_BACKTRACE", "full");
-    bed.control.fault(Fault::on("GET", path, Accident::EchoKey(status)).forever());
+    bed.control.fault(Fault::on("GET", path, FaultKind::EchoKey(status)).forever());
     let run = bed.sync(&["--log-format", format, "--json"]).expect(code);
     for word in ["TRACE", "request over"] {
         assert!(run.stderr.contains(word), "no `{word}` in the trace: {run:#?}");
@@ -141,7 +141,7 @@ fn echo((path, status, code): (&str, u16, i32), format: &str) {
 
 #[test]
 fn redacts_the_key_in_mirrored_data() {
-    let mut bed = Bed::frozen(calm());
+    let mut bed = TestBed::frozen(unlimited());
     bed.control.rotate_key(KEY, SECRET);
     bed.set("RUST_LOG", "trace");
     for kind in Kind::LISTS {
@@ -162,7 +162,7 @@ fn redacts_the_key_in_mirrored_data() {
 
 #[test]
 fn rejects_foreign_file_without_changing_it() {
-    let bed = Bed::frozen(calm());
+    let bed = TestBed::frozen(unlimited());
     let text = "a shopping list, and a long one at that: milk, bread, eggs. ".repeat(80);
     std::fs::write(bed.database(), &text).unwrap();
     bed.sync(&[]).expect(74).says("is not a creatormirror database");
@@ -182,7 +182,7 @@ fn rejects_foreign_file_without_changing_it() {
 
 #[test]
 fn http_outside_loopback_exits_78() {
-    let mut bed = Bed::frozen(calm());
+    let mut bed = TestBed::frozen(unlimited());
     bed.base_url = "http://192.0.2.1/v2".to_owned();
     bed.sync(&[]).expect(78);
     assert!(!bed.database().exists());
@@ -190,21 +190,21 @@ fn http_outside_loopback_exits_78() {
 
 #[test]
 fn loopback_requests_bypass_the_proxy() {
-    let mut bed = Bed::frozen(calm());
+    let mut bed = TestBed::frozen(unlimited());
     let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     proxy.set_nonblocking(true).unwrap();
     let address = format!("http://{}", proxy.local_addr().unwrap());
     for variable in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
         bed.set(variable, &address);
     }
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     assert!(proxy.accept().is_err(), "the proxy was used");
 }
 
 #[test]
 fn unreachable_api_exits_69_within_a_minute() {
-    let mut bed = Bed::frozen(calm());
-    bed.sync_well(&[]);
+    let mut bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
     let before = bed.content();
     bed.stop_server();
     let run = bed.sync(&["--full"]).expect(69).says("unreachable");
@@ -213,17 +213,17 @@ fn unreachable_api_exits_69_within_a_minute() {
 }
 
 /// Lets `/whoami` answer with this organization and key name, given as JSON strings.
-fn whoami_says(bed: &Bed, organization: &str, name: &str) {
+fn whoami_says(bed: &TestBed, organization: &str, name: &str) {
     let body =
         format!("{{\"data\":{{\"organization_id\":{organization},\"api_key_name\":{name}}}}}");
     let body = FaultBody::Raw("application/json", body.leak());
-    let what = Accident::Status { code: 200, body, headers: Vec::new() };
+    let what = FaultKind::Status { code: 200, body, headers: Vec::new() };
     bed.control.clear_faults();
     bed.control.fault(Fault::on("GET", "/whoami", what).forever());
 }
 
 /// Runs every command that shows the key's name and organization, and checks its output.
-fn shows_no_control_characters(bed: &Bed) {
+fn shows_no_control_characters(bed: &TestBed) {
     for arguments in [&["status"][..], &["status", "--json"], &["check"], &["check", "--json"]] {
         let run = bed.start(bed.command(arguments)).wait();
         for text in [&run.stdout, &run.stderr] {
@@ -237,9 +237,9 @@ fn shows_no_control_characters(bed: &Bed) {
 fn escapes_and_shortens_key_names() {
     let long = "x".repeat(1_000_000);
     for name in [r"\u001b[2J\u001b]0;title\u0007\r\n\u009b31m\u202e", &long, r"\u0000\u007f"] {
-        let bed = Bed::frozen(calm());
+        let bed = TestBed::frozen(unlimited());
         whoami_says(&bed, "\"org-1\"", &format!("\"key {name}\""));
-        let run = bed.sync_well(&["--log-level", "trace"]);
+        let run = bed.sync_ok(&["--log-level", "trace"]);
         assert!(!run.stderr.contains('\u{1b}') && !run.stderr.contains('\u{9b}'));
         assert!(bed.number("SELECT length(api_key_name) FROM instance") < 300);
         shows_no_control_characters(&bed);
@@ -267,18 +267,18 @@ fn redacts_every_encoding_of_the_key() {
         r"\u0063a_%22quo\\te%7Ed/9f3\u004A",
         r#"ca_\\\"quo\\\\te~d/9f3J"#,
     ] {
-        let mut bed = Bed::frozen(calm());
+        let mut bed = TestBed::frozen(unlimited());
         bed.control.rotate_key(KEY, key);
         bed.set("CREATORAUDIT_API_KEY", key);
         whoami_says(&bed, "\"org-1\"", &format!("\"echo {spelling}!\""));
-        let run = bed.sync_well(&["--log-level", "trace"]);
+        let run = bed.sync_ok(&["--log-level", "trace"]);
         assert_eq!(bed.text("SELECT api_key_name FROM instance"), "echo [redacted]!", "{spelling}");
         let status = bed.start(bed.command(&["status", "--json"])).wait();
         for text in [run.stderr, run.stdout, status.stdout] {
             assert!(!text.contains("9f3J"), "{spelling}: {text}");
         }
         // The same in problem documents and headers.
-        bed.control.fault(Fault::on("GET", "/videos", Accident::EchoKey(500)).forever());
+        bed.control.fault(Fault::on("GET", "/videos", FaultKind::EchoKey(500)).forever());
         let run = bed.sync(&["--full", "--log-level", "trace"]).expect(69);
         assert!(!run.stderr.contains("9f3J"), "{run:#?}");
         assert_eq!(bed.number("SELECT count(*) FROM sync_log WHERE detail LIKE '%9f3J%'"), 0);

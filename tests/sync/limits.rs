@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::support::sandbox::{Accident, Entry, Fault, RetryAfter, SandboxSettings};
-use crate::support::{Bed, KEY, calm, frozen_at, until};
+use crate::support::sandbox::{Fault, FaultKind, LoggedRequest, RetryAfter, SandboxSettings};
+use crate::support::{KEY, TestBed, frozen_at, unlimited, until};
 use chrono::TimeDelta;
 use creatormirror::api::{Client, Request};
 use creatormirror::clock::Clock;
@@ -16,11 +16,11 @@ use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
 
 fn pages() -> SandboxSettings {
-    SandboxSettings { videos: 700, accounts: 9, account_videos: 40, ..calm() }
+    SandboxSettings { videos: 700, accounts: 9, account_videos: 40, ..unlimited() }
 }
 
-fn refuse(code: u16, retry_after: RetryAfter) -> Accident {
-    Accident::Refuse { code, retry_after }
+fn refuse(code: u16, retry_after: RetryAfter) -> FaultKind {
+    FaultKind::Refuse { code, retry_after }
 }
 
 fn seconds(n: u64) -> RetryAfter {
@@ -28,7 +28,7 @@ fn seconds(n: u64) -> RetryAfter {
 }
 
 /// The time between a refused request and the next one that was not in flight already.
-fn pause_after_refusal(log: &[Entry]) -> Duration {
+fn pause_after_refusal(log: &[LoggedRequest]) -> Duration {
     let refused = log.iter().position(|e| e.fault == Some("refuse")).expect("a refusal");
     let later = log[refused + 1..].iter().map(|e| e.received - log[refused].received);
     let (on_their_way, paused): (Vec<_>, Vec<_>) = later.partition(|t| *t < Duration::from_secs(1));
@@ -50,11 +50,11 @@ fn waits_as_retry_after_demands() {
             (429, seconds(2), -24),
         ] {
             scope.spawn(move || {
-                let bed = Bed::live(pages());
+                let bed = TestBed::live(pages());
                 bed.control.set_clock_offset(TimeDelta::hours(hours_off));
                 let what = refuse(code, retry_after.clone());
                 bed.control.fault(Fault::on("GET", "/videos", what).after(1));
-                let run = bed.sync_well(&[]);
+                let run = bed.sync_ok(&[]);
                 let pause = pause_after_refusal(&bed.log());
                 let case = format!("{code} {retry_after:?} {hours_off}: {pause:?}, {run:#?}");
                 assert!(pause >= Duration::from_secs(2), "too soon: {case}");
@@ -69,9 +69,9 @@ fn waits_as_retry_after_demands() {
 #[test]
 fn backs_off_without_a_readable_retry_after() {
     for retry_after in [RetryAfter::Absent, RetryAfter::Raw("soon".to_owned())] {
-        let bed = Bed::live(pages());
+        let bed = TestBed::live(pages());
         bed.control.fault(Fault::on("GET", "/videos", refuse(429, retry_after)).times(2));
-        bed.sync_well(&[]);
+        bed.sync_ok(&[]);
         assert_eq!(bed.control.faults_waiting(), 0);
         bed.compare_lists();
     }
@@ -79,7 +79,7 @@ fn backs_off_without_a_readable_retry_after() {
 
 #[test]
 fn later_runs_respect_the_cooldown() {
-    let bed = Bed::live(pages());
+    let bed = TestBed::live(pages());
     bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(5))).after(1));
     bed.sync(&["--max-wait", "1s"]).expect(75).says("--max-wait");
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 200, "stored pages are kept");
@@ -92,7 +92,7 @@ fn later_runs_respect_the_cooldown() {
     bed.start_sync(&["--full"]).kill();
     assert_eq!(bed.log().len(), asked.len(), "a request was sent");
 
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     let pause = pause_after_refusal(&bed.log());
     assert!(pause >= Duration::from_secs(5), "{pause:?}");
     let second_page = asked.iter().rfind(|entry| entry.path == "/videos").unwrap();
@@ -104,7 +104,7 @@ fn later_runs_respect_the_cooldown() {
 
 #[test]
 fn cooldown_survives_kill_9() {
-    let bed = Bed::live(pages());
+    let bed = TestBed::live(pages());
     bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(4))).after(2));
     let run = bed.start_sync(&[]);
     let limiter = "SELECT json_extract(rate_limiter, '$.closed.length.secs') FROM instance";
@@ -113,7 +113,7 @@ fn cooldown_survives_kill_9() {
             && bed.text(&format!("SELECT CAST(({limiter}) AS TEXT)")) == "4"
     });
     run.kill();
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     let pause = pause_after_refusal(&bed.log());
     assert!(pause >= Duration::from_secs(4), "{pause:?}");
     bed.compare_lists();
@@ -121,7 +121,7 @@ fn cooldown_survives_kill_9() {
 
 #[test]
 fn cooldown_survives_unreadable_limiter_state() {
-    let bed = Bed::live(pages());
+    let bed = TestBed::live(pages());
     bed.control.fault(Fault::on("GET", "/videos", refuse(429, seconds(600))).after(2));
     bed.sync(&["--max-wait", "1s"]).expect(75);
     for unreadable in ["no JSON", "", "[]", r#"{"cooldown":{"until":7}}"#] {
@@ -138,7 +138,7 @@ fn cooldown_survives_unreadable_limiter_state() {
 #[test]
 fn excessive_retry_after_ends_the_run() {
     for retry_after in ["7200", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
-        let bed = Bed::live(pages());
+        let bed = TestBed::live(pages());
         let what = refuse(429, RetryAfter::Raw(retry_after.to_owned()));
         bed.control.fault(Fault::on("GET", "/videos", what).after(2));
         let run = bed.sync(&[]).expect(75);
@@ -149,7 +149,7 @@ fn excessive_retry_after_ends_the_run() {
 }
 
 /// Requests that count against the limit, by window of the server's clock.
-fn by_window(log: &[Entry], window: Duration) -> BTreeMap<u128, usize> {
+fn by_window(log: &[LoggedRequest], window: Duration) -> BTreeMap<u128, usize> {
     let mut windows = BTreeMap::new();
     for entry in log.iter().filter(|entry| entry.has_authorization) {
         let at = u128::from(entry.server_time.0.unsigned_abs());
@@ -170,10 +170,10 @@ fn small_budget_is_paced_without_a_429() {
                     rate_window: window,
                     ..SandboxSettings::default()
                 };
-                let mut bed = Bed::live(settings);
+                let mut bed = TestBed::live(settings);
                 bed.control.set_clock_offset(TimeDelta::hours(hours_off));
                 bed.set("CREATORMIRROR_RATE_SHARE", share);
-                let run = bed.sync_well(&[]);
+                let run = bed.sync_ok(&[]);
                 let log = bed.log();
                 assert!(log.iter().all(|entry| entry.status != Some(429)), "{log:#?}");
                 let windows = by_window(&log, window);
@@ -193,9 +193,9 @@ fn small_budget_is_paced_without_a_429() {
 fn respects_requests_of_other_clients() {
     let window = Duration::from_secs(3);
     let settings = SandboxSettings { rate_limit: 20, rate_window: window, ..pages() };
-    let bed = Bed::live(settings);
+    let bed = TestBed::live(settings);
     bed.control.spend(KEY, 20);
-    let run = bed.sync_well(&[]);
+    let run = bed.sync_ok(&[]);
     let refused = bed.log().iter().filter(|entry| entry.status == Some(429)).count();
     assert!(refused <= 1, "more than one 429: {run:#?}");
     bed.control.set_rate_limit(1_000_000, window);
@@ -204,7 +204,7 @@ fn respects_requests_of_other_clients() {
 
 /// Sends requests on a manual clock, with a database for the limiter state.
 struct Sender {
-    bed: Bed,
+    bed: TestBed,
     clock: Clock,
     runtime: tokio::runtime::Runtime,
     folder: tempfile::TempDir,
@@ -213,7 +213,7 @@ struct Sender {
 impl Sender {
     /// The server refuses the first request for ten minutes.
     fn new() -> Self {
-        let bed = Bed::frozen(calm());
+        let bed = TestBed::frozen(unlimited());
         bed.control.fault(Fault::on("GET", "/whoami", refuse(429, seconds(600))));
         let folder = tempfile::tempdir().unwrap();
         drop(Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap());

@@ -1,19 +1,19 @@
 //! Rows that differ from the documentation: undecodable rows, wrong types, unknown and missing members.
 
-use crate::support::sandbox::{Accident, BadRow, Fault, IdStyle, SandboxSettings};
-use crate::support::{Bed, calm};
+use crate::support::sandbox::{BadRow, Fault, FaultKind, IdStyle, SandboxSettings};
+use crate::support::{TestBed, unlimited};
 use creatormirror::model::Kind;
 use serde_json::json;
 
 fn two_pages() -> SandboxSettings {
-    SandboxSettings { videos: 333, accounts: 9, account_videos: 60, ..calm() }
+    SandboxSettings { videos: 333, accounts: 9, account_videos: 60, ..unlimited() }
 }
 
 #[test]
 fn bad_row_is_counted_and_others_are_kept() {
     for what in [BadRow::Null, BadRow::NoId, BadRow::IdObject, BadRow::Text] {
-        let bed = Bed::frozen(two_pages());
-        bed.control.fault(Fault::on("GET", "/videos", Accident::BadRow { row: 7, what }));
+        let bed = TestBed::frozen(two_pages());
+        bed.control.fault(Fault::on("GET", "/videos", FaultKind::BadRow { row: 7, what }));
         let document = bed.sync(&["--json"]).expect(1).says("1 rows could not be decoded").json();
         let video = document["kinds"].as_array().unwrap().iter().find(|k| k["kind"] == "video");
         assert_eq!(video.unwrap()["rows_dropped"], 1, "{what:?}");
@@ -22,7 +22,7 @@ fn bad_row_is_counted_and_others_are_kept() {
         assert_eq!(bed.last_outcome(Kind::AccountVideo), "complete");
         // The page's ETag is cleared: the page is read in full although it has not changed.
         bed.control.clear_log();
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
         let mut statuses: Vec<_> = bed.log_of("/videos").iter().map(|entry| entry.status).collect();
         statuses.sort_unstable();
         assert_eq!(statuses, [Some(200), Some(304)], "{what:?}");
@@ -32,8 +32,8 @@ fn bad_row_is_counted_and_others_are_kept() {
 
 #[test]
 fn bad_row_is_named_by_its_id_and_not_removed() {
-    let bed = Bed::frozen(two_pages());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(two_pages());
+    bed.sync_ok(&[]);
     let id = bed.control.ids(Kind::Video).remove(5);
     bed.control.set_member(Kind::Video, &id, "id", &json!(4711));
     for _ in 0..3 {
@@ -42,16 +42,16 @@ fn bad_row_is_named_by_its_id_and_not_removed() {
     let marks = (bed.removed(Kind::Video), bed.suspected(Kind::Video));
     assert_eq!(marks, (0, 0), "an undecodable row may be any of the absent rows");
     bed.control.reset_members(Kind::Video, &id);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     bed.compare();
 }
 
 #[test]
 fn keeps_account_videos_without_a_platform() {
-    let bed = Bed::frozen(two_pages());
+    let bed = TestBed::frozen(two_pages());
     let posts = bed.control.ids(Kind::AccountVideo);
     bed.control.remove_member(Kind::AccountVideo, &posts[5], "platform");
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     let number = posts[5].split_once(':').unwrap().1;
     let sql =
         format!("SELECT count(*) FROM account_videos WHERE id = '{number}' AND platform IS NULL");
@@ -61,7 +61,7 @@ fn keeps_account_videos_without_a_platform() {
 
 #[test]
 fn values_of_the_wrong_type_are_kept_in_extra_and_counted() {
-    let bed = Bed::frozen(two_pages());
+    let bed = TestBed::frozen(two_pages());
     let ids = bed.control.ids(Kind::Video);
     let mismatches = [
         ("view_count", "\"12.3K\""),
@@ -111,14 +111,14 @@ fn values_of_the_wrong_type_are_kept_in_extra_and_counted() {
     }
     bed.control.reset_members(Kind::Account, &account);
     bed.control.reset_members(Kind::Creator, &creator);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(bed.last_number(Kind::Video, "type_mismatches"), 0);
     bed.compare();
 }
 
 #[test]
 fn numbers_are_exact_up_to_i64() {
-    let bed = Bed::frozen(two_pages());
+    let bed = TestBed::frozen(two_pages());
     let ids = bed.control.ids(Kind::Video);
     let numbers = [
         ("9007199254740993", "9007199254740993"),
@@ -130,7 +130,7 @@ fn numbers_are_exact_up_to_i64() {
     for (id, (given, _)) in ids.iter().zip(numbers) {
         bed.control.set_member_raw(Kind::Video, id, "view_count", given);
     }
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     for (id, (given, kept)) in ids.iter().zip(numbers) {
         let sql = format!("SELECT CAST(view_count AS TEXT) FROM videos WHERE id = '{id}'");
         assert_eq!(bed.text(&sql), kept, "{given}");
@@ -142,7 +142,7 @@ fn numbers_are_exact_up_to_i64() {
 
 #[test]
 fn unknown_members_are_kept_and_missing_ones_are_null() {
-    let bed = Bed::frozen(two_pages());
+    let bed = TestBed::frozen(two_pages());
     for kind in Kind::LISTS {
         let id = bed.control.ids(kind).remove(1);
         bed.control.set_member(kind, &id, "mood", &json!({ "today": ["glad", null, 3.25] }));
@@ -156,7 +156,7 @@ fn unknown_members_are_kept_and_missing_ones_are_null() {
         // Enums may have unknown values.
         bed.control.set_member(kind, &id, "type", &json!("hologram"));
     }
-    bed.sync_well(&[]);
+    bed.sync_ok(&[]);
     bed.compare();
     for kind in Kind::LISTS {
         assert_eq!(
@@ -170,9 +170,10 @@ fn unknown_members_are_kept_and_missing_ones_are_null() {
 #[test]
 fn account_videos_accept_every_id_type() {
     for style in [IdStyle::Integer, IdStyle::Text, IdStyle::Uuid] {
-        let settings = SandboxSettings { account_videos: 450, account_video_ids: style, ..calm() };
-        let bed = Bed::frozen(settings);
-        bed.sync_well(&[]);
+        let settings =
+            SandboxSettings { account_videos: 450, account_video_ids: style, ..unlimited() };
+        let bed = TestBed::frozen(settings);
+        bed.sync_ok(&[]);
         bed.compare();
         assert_eq!(bed.number("SELECT count(*) FROM account_videos"), 450);
         let shared = "SELECT count(*) FROM account_videos a JOIN account_videos b
@@ -180,7 +181,7 @@ fn account_videos_accept_every_id_type() {
         let is_shared = bed.number(shared) > 0;
         assert_eq!(is_shared, style != IdStyle::Uuid, "integer ids repeat across platforms");
         bed.control.clear_log();
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
         assert!(bed.log_of("/account-videos").iter().all(|entry| entry.status == Some(304)));
     }
 }

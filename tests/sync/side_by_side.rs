@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::support::sandbox::{Accident, Fault, SandboxSettings};
-use crate::support::{Bed, calm};
+use crate::support::sandbox::{Fault, FaultKind, SandboxSettings};
+use crate::support::{TestBed, unlimited};
 use creatormirror::model::Kind;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -11,11 +11,17 @@ use rand_chacha::ChaCha8Rng;
 const LATENCY: Duration = Duration::from_millis(150);
 
 fn pages() -> SandboxSettings {
-    SandboxSettings { accounts: 30, creators: 10, videos: 1_700, account_videos: 900, ..calm() }
+    SandboxSettings {
+        accounts: 30,
+        creators: 10,
+        videos: 1_700,
+        account_videos: 900,
+        ..unlimited()
+    }
 }
 
 /// Arrival times of the requests, in order.
-fn arrivals(bed: &Bed) -> Vec<Duration> {
+fn arrivals(bed: &TestBed) -> Vec<Duration> {
     let mut arrivals: Vec<_> = bed.log().into_iter().map(|entry| entry.received).collect();
     arrivals.sort_unstable();
     arrivals
@@ -26,12 +32,12 @@ fn keeps_to_max_concurrent_requests() {
     std::thread::scope(|scope| {
         for at_once in [1_usize, 2, 4, 7] {
             scope.spawn(move || {
-                let mut bed = Bed::frozen(pages());
+                let mut bed = TestBed::frozen(pages());
                 bed.set("CREATORMIRROR_MAX_CONCURRENT_REQUESTS", &at_once.to_string());
                 bed.control.set_latency(LATENCY);
                 for arguments in [&[][..], &["--full"]] {
                     bed.control.clear_log();
-                    bed.sync_well(arguments);
+                    bed.sync_ok(arguments);
                     let arrivals = arrivals(&bed);
                     // A request takes at least `LATENCY`, so one more than the limit cannot arrive before
                     // the first of them was answered.
@@ -49,10 +55,10 @@ fn keeps_to_max_concurrent_requests() {
 
 #[test]
 fn predicted_cursors_cost_no_extra_request() {
-    let bed = Bed::frozen(pages());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(pages());
+    bed.sync_ok(&[]);
     let first = bed.take_requests();
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     let log = bed.log();
     assert_eq!(log.len(), first.len());
     let confirmed = log.iter().filter(|entry| entry.status == Some(304)).count();
@@ -66,42 +72,42 @@ fn predicted_cursors_cost_no_extra_request() {
 
 #[test]
 fn wrong_prediction_costs_only_requests_in_flight() {
-    let bed = Bed::frozen(pages());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(pages());
+    bed.sync_ok(&[]);
     // The last row of the third page is gone, so every later cursor differs.
     let gone = bed.control.ids(Kind::Video).remove(599);
     assert!(bed.control.delete(Kind::Video, &gone));
     bed.control.clear_log();
-    bed.sync_well(&["--full", "--only", "videos"]);
+    bed.sync_ok(&["--full", "--only", "videos"]);
     let asked = bed.log_of("/videos").len();
     assert!((9..=9 + 2 * 3).contains(&asked), "{asked}");
     assert_eq!(bed.last_outcome(Kind::Video), "complete");
     assert_eq!(bed.suspected(Kind::Video), 1);
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(bed.removed(Kind::Video), 1);
     bed.compare();
 }
 
 #[test]
 fn expired_predicted_cursors_do_not_fail_the_listing() {
-    let bed = Bed::frozen(pages());
-    bed.sync_well(&[]);
+    let bed = TestBed::frozen(pages());
+    bed.sync_ok(&[]);
     bed.control.expire_cursors();
-    bed.sync_well(&["--full"]);
+    bed.sync_ok(&["--full"]);
     assert_eq!(bed.last_outcome(Kind::Video), "complete");
     bed.compare();
 }
 
 #[test]
 fn concurrent_requests_stay_within_a_small_limit() {
-    let bed = Bed::live(SandboxSettings {
+    let bed = TestBed::live(SandboxSettings {
         rate_limit: 20,
         rate_window: Duration::from_secs(4),
         ..pages()
     });
     bed.control.set_latency(Duration::from_millis(40));
     for arguments in [&[][..], &["--full"]] {
-        bed.sync_well(arguments);
+        bed.sync_ok(arguments);
         assert!(bed.log().iter().all(|entry| entry.status != Some(429)), "{:#?}", bed.log());
     }
     bed.compare_lists();
@@ -113,11 +119,11 @@ fn concurrent_requests_stay_within_a_small_limit() {
 fn converges_with_reordered_answers_and_kills() {
     for seed in 0..8 {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let bed = Bed::frozen(SandboxSettings { videos: 900, account_videos: 500, ..pages() });
+        let bed = TestBed::frozen(SandboxSettings { videos: 900, account_videos: 500, ..pages() });
         for round in 0..4 {
             bed.control.clear_faults();
             for _ in 0..10 {
-                let slow = Accident::Slow(Duration::from_millis(random.random_range(1..120)));
+                let slow = FaultKind::Slow(Duration::from_millis(random.random_range(1..120)));
                 bed.control.fault(Fault::on("*", "/*", slow).after(random.random_range(0..18)));
             }
             let run = bed.start_sync(if round % 2 == 0 { &["--full"] } else { &[] });
@@ -140,9 +146,9 @@ fn converges_with_reordered_answers_and_kills() {
         bed.control.clear_faults();
         // A removal needs two listings.
         for _ in 0..2 {
-            bed.sync_well(&["--full", "--accept-removals"]);
+            bed.sync_ok(&["--full", "--accept-removals"]);
         }
         bed.compare();
-        bed.is_sound();
+        bed.check_integrity();
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::support::sandbox::{Accident, Fault, Mutation, Platform, SandboxSettings};
-use crate::support::{Bed, calm};
+use crate::support::sandbox::{Fault, FaultKind, Mutation, Platform, SandboxSettings};
+use crate::support::{TestBed, unlimited};
 use creatormirror::model::Kind;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -14,7 +14,7 @@ use serde_json::json;
 const STEPS: usize = 18;
 
 struct Simulation {
-    bed: Bed,
+    bed: TestBed,
     random: ChaCha8Rng,
     deleted: Vec<(Kind, String)>,
     /// Rows whose counts changed after their scrape; the stored counts depend on the time of the request.
@@ -31,10 +31,10 @@ impl Simulation {
             account_videos: 430,
             new_posts_per_day: 0.1,
             null_sort_first: !seed.is_multiple_of(2),
-            ..calm()
+            ..unlimited()
         };
         let random = ChaCha8Rng::seed_from_u64(seed);
-        let bed = Bed::frozen(settings);
+        let bed = TestBed::frozen(settings);
         bed.control.set_gzip(seed.is_multiple_of(2));
         Self { bed, random, deleted: Vec::new(), revised: BTreeSet::new() }
     }
@@ -78,10 +78,10 @@ impl Simulation {
             _ => {
                 let what = match self.random.random_range(0..4) {
                     // Moving a post would change its scrapes.
-                    0 if kind != Kind::AccountVideo => Accident::Mutate(Mutation::MoveBack),
-                    1 => Accident::Mutate(Mutation::DeleteBorder),
-                    2 => Accident::EarlyEnd,
-                    _ => Accident::RefuseCursor,
+                    0 if kind != Kind::AccountVideo => FaultKind::Mutate(Mutation::MoveBack),
+                    1 => FaultKind::Mutate(Mutation::DeleteBorder),
+                    2 => FaultKind::EarlyEnd,
+                    _ => FaultKind::RefuseCursor,
                 };
                 control.fault(Fault::on("GET", kind.path(), what));
             }
@@ -118,11 +118,11 @@ impl Simulation {
             self.sync();
         }
         self.bed.control.clear_faults();
-        self.bed.sync_well(&["--accept-removals"]);
-        self.bed.sync_well(&["--full", "--accept-removals"]);
-        self.bed.sync_well(&["--full", "--accept-removals"]);
+        self.bed.sync_ok(&["--accept-removals"]);
+        self.bed.sync_ok(&["--full", "--accept-removals"]);
+        self.bed.sync_ok(&["--full", "--accept-removals"]);
         self.bed.compare();
-        self.bed.is_sound();
+        self.bed.check_integrity();
         for kind in [Kind::Account, Kind::Video, Kind::AccountVideo] {
             let held = self.bed.check_scrapes(kind, &self.revised);
             assert!(held > self.bed.control.count(kind), "{kind}: only {held} scrapes");

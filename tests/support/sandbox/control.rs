@@ -8,7 +8,7 @@ use creatormirror::sandbox as product;
 
 use super::faults::Fault;
 use super::hook::FaultHook;
-use super::journal::{Counters, Entry, Journal};
+use super::request_log::{Counters, LoggedRequest, RequestLog};
 use super::switches::Switch;
 
 /// A handle to a running sandbox. Clones control the same sandbox, from any thread.
@@ -53,7 +53,7 @@ impl Control {
     }
 
     /// The requests received so far, oldest first.
-    pub fn log(&self) -> Vec<Entry> {
+    pub fn log(&self) -> Vec<LoggedRequest> {
         self.hook.state().journal.entries.iter().cloned().collect()
     }
 
@@ -64,7 +64,7 @@ impl Control {
 
     /// Clears the log and its totals.
     pub fn clear_log(&self) {
-        self.hook.state().journal = Journal::default();
+        self.hook.state().journal = RequestLog::default();
     }
 
     /// Makes every cursor handed out so far invalid.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use creatormirror::sandbox::{Answer, Call, Ending, Moment, Problem};
 
-use super::accident::{Accident, BadRow, Batch, FaultBody, Repeat, RetryAfter, Shape};
+use super::fault_kind::{BadRow, Batch, FaultBody, FaultKind, Repeat, RetryAfter, Shape};
 
 /// A page with raw rows.
 #[derive(Serialize, Deserialize)]
@@ -29,39 +29,39 @@ pub struct UsedCursors {
 }
 
 /// Applies an accident to an answer.
-pub fn strike(answer: &mut Answer, accident: &Accident, used: &UsedCursors) {
+pub fn strike(answer: &mut Answer, accident: &FaultKind, used: &UsedCursors) {
     match accident {
-        Accident::ResetAfter => answer.ending = Ending::Reset,
-        Accident::Truncated => answer.ending = Ending::Truncated,
-        Accident::TruncatedJson => answer.body.truncate(answer.body.len() / 2),
-        Accident::Slow(delay) => answer.delay += *delay,
+        FaultKind::ResetAfter => answer.ending = Ending::Reset,
+        FaultKind::Truncated => answer.ending = Ending::Truncated,
+        FaultKind::TruncatedJson => answer.body.truncate(answer.body.len() / 2),
+        FaultKind::Slow(delay) => answer.delay += *delay,
         _ => answer.body = damage(answer.body.clone(), accident, used),
     }
 }
 
 /// The body of a page after an accident; unchanged if the accident does not concern pages, or the body is
 /// not a page.
-fn damage(body: Bytes, accident: &Accident, used: &UsedCursors) -> Bytes {
-    if let Accident::Batch(what) = accident {
+fn damage(body: Bytes, accident: &FaultKind, used: &UsedCursors) -> Bytes {
+    if let FaultKind::Batch(what) = accident {
         return damage_batch(body, *what);
     }
     let Ok(page) = serde_json::from_slice::<RawPage>(&body) else { return body };
     match accident {
-        Accident::RepeatCursor(which) => repeat(page, *which, used),
-        Accident::EarlyEnd => early_end(page),
-        Accident::WrongShape(shape) => reshape(page, *shape),
-        Accident::WrongTypes { row, members } => retype(page, *row, members),
-        Accident::BadRow { row, what } => bad_row(page, *row, *what),
+        FaultKind::RepeatCursor(which) => repeat(page, *which, used),
+        FaultKind::EarlyEnd => early_end(page),
+        FaultKind::WrongShape(shape) => reshape(page, *shape),
+        FaultKind::WrongTypes { row, members } => retype(page, *row, members),
+        FaultKind::BadRow { row, what } => bad_row(page, *row, *what),
         _ => body,
     }
 }
 
 /// The answer that an accident substitutes for executing the request, if any.
-pub fn substitute(accident: &Accident, call: &Call, now: Moment) -> Option<Answer> {
+pub fn substitute(accident: &FaultKind, call: &Call, now: Moment) -> Option<Answer> {
     let html =
         "<!doctype html><html><body><h1>Please sign in to the guest network</h1></body></html>";
     Some(match accident {
-        Accident::Status { code, body, headers } => {
+        FaultKind::Status { code, body, headers } => {
             let detail = "A scripted accident";
             let mut answer = match body {
                 FaultBody::Problem => Problem::new(*code, detail).answer(call),
@@ -74,7 +74,7 @@ pub fn substitute(accident: &Accident, call: &Call, now: Moment) -> Option<Answe
             answer.headers = headers.iter().map(|(n, v)| (n.clone().into(), v.clone())).collect();
             answer
         }
-        Accident::Refuse { code, retry_after } => {
+        FaultKind::Refuse { code, retry_after } => {
             let problem = Problem::new(*code, "A scripted refusal");
             let problem = match retry_after {
                 RetryAfter::Absent => problem,
@@ -87,11 +87,11 @@ pub fn substitute(accident: &Accident, call: &Call, now: Moment) -> Option<Answe
             };
             problem.answer(call)
         }
-        Accident::ResetBefore => Answer { ending: Ending::Reset, ..Answer::empty(200) },
-        Accident::Html => Answer::foreign("text/html; charset=utf-8", html),
-        Accident::RefuseCursor => Problem::refused_cursor().answer(call),
-        Accident::NotModified => Answer::empty(304),
-        Accident::EchoKey(code) => {
+        FaultKind::ResetBefore => Answer { ending: Ending::Reset, ..Answer::empty(200) },
+        FaultKind::Html => Answer::foreign("text/html; charset=utf-8", html),
+        FaultKind::RefuseCursor => Problem::refused_cursor().answer(call),
+        FaultKind::NotModified => Answer::empty(304),
+        FaultKind::EchoKey(code) => {
             let key = call.header("authorization").unwrap_or_default();
             let problem = Problem::new(*code, format!("Refused: {key}"));
             problem.with("x-request-id", key).answer(call)

@@ -2,7 +2,7 @@
 
 use creatormirror::sandbox::Call;
 
-use super::accident::Accident;
+use super::fault_kind::FaultKind;
 
 /// An accident and the requests that it affects.
 #[derive(Debug, Clone)]
@@ -12,13 +12,13 @@ pub struct Fault {
     query: Option<String>,
     skip: u64,
     times: u64,
-    what: Accident,
+    what: FaultKind,
 }
 
 impl Fault {
     /// An accident of the next request with this method and path. `*` is any method, and as the last
     /// character of a path any suffix. Paths are below the base: `/videos`.
-    pub fn on(method: &str, path: &str, what: Accident) -> Self {
+    pub fn on(method: &str, path: &str, what: FaultKind) -> Self {
         let method = (method != "*").then(|| method.to_owned());
         Self { method, path: path.to_owned(), query: None, skip: 0, times: 1, what }
     }
@@ -84,7 +84,7 @@ impl Faults {
     }
 
     /// Takes the accident of this request: that of the first pending fault that applies.
-    pub fn strike(&mut self, call: &Call) -> Option<Accident> {
+    pub fn strike(&mut self, call: &Call) -> Option<FaultKind> {
         let mut struck = None;
         for fault in self.waiting.iter_mut().filter(|fault| fault.matches(call)) {
             if fault.skip > 0 {

@@ -7,14 +7,14 @@ use creatormirror::model::Kind;
 use creatormirror::sandbox::{self as product, Answer, Call, Chaos, Hook, Moment, Problem};
 
 use super::SandboxSettings;
-use super::accident::Accident;
 use super::cursors::Cursors;
 use super::damage::{strike, substitute};
+use super::fault_kind::FaultKind;
 use super::faults::Faults;
-use super::journal::{Entry, Journal};
 use super::members::Members;
 use super::mutation::mutate;
 use super::quirks::Quirks;
+use super::request_log::{LoggedRequest, RequestLog};
 use super::switches::{self, Switch};
 
 /// Applies what tests have set up to requests and answers.
@@ -36,7 +36,7 @@ pub struct State {
     pub members: Members,
     pub signed_urls: bool,
     pub quirks: Quirks,
-    pub journal: Journal,
+    pub journal: RequestLog,
     /// Requests that are being answered, by their number.
     open: BTreeMap<u64, Open>,
 }
@@ -44,7 +44,7 @@ pub struct State {
 /// A request that is being answered.
 #[derive(Debug)]
 struct Open {
-    entry: Entry,
+    entry: LoggedRequest,
     what: Option<RequestFault>,
     is_beyond_cap: bool,
 }
@@ -52,7 +52,7 @@ struct Open {
 /// The fault of a request.
 #[derive(Debug, Clone)]
 enum RequestFault {
-    Scripted(Accident),
+    Scripted(FaultKind),
     Chaos,
 }
 
@@ -99,7 +99,7 @@ impl Hook for FaultHook {
         let is_beyond_cap =
             (call.method.as_str(), call.path.as_str()) == ("POST", "/accounts") && self.is_full();
         let mut state = self.state();
-        let mut entry = Journal::open(call, now);
+        let mut entry = RequestLog::open(call, now);
         entry.replica = state.quirks.replica(call);
         // A request over the cap must not be stored under its idempotency key.
         let replica = (!is_beyond_cap).then_some(entry.replica);
@@ -133,7 +133,7 @@ impl Hook for FaultHook {
             self.refuse_account(answer, call);
         }
         match what {
-            Some(RequestFault::Scripted(Accident::Mutate(mutation))) => {
+            Some(RequestFault::Scripted(FaultKind::Mutate(mutation))) => {
                 mutate(self.sandbox(), call, answer, mutation);
             }
             Some(RequestFault::Scripted(accident)) => {
@@ -149,7 +149,7 @@ impl Hook for FaultHook {
         let now = self.sandbox().world(|world| world.now());
         let mut state = self.state();
         let open = state.open.remove(&call.number);
-        let entry = open.map_or_else(|| Journal::open(call, now), |open| open.entry);
+        let entry = open.map_or_else(|| RequestLog::open(call, now), |open| open.entry);
         state.journal.close(entry, answer);
         state.quirks.compress(call, answer);
         answer.delay += state.quirks.latency;

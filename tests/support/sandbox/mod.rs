@@ -4,17 +4,17 @@
 // Each test binary uses a part of this module.
 #![allow(unused_imports)]
 
-mod accident;
 mod control;
 mod cursors;
 mod damage;
+mod fault_kind;
 mod faults;
 mod hook;
-mod journal;
 mod keys;
 mod members;
 mod mutation;
 mod quirks;
+mod request_log;
 mod switches;
 mod truth;
 
@@ -25,13 +25,13 @@ use std::sync::Arc;
 use creatormirror::clock::Clock;
 use creatormirror::sandbox as product;
 
-pub use accident::{Accident, BadRow, Batch, FaultBody, Mutation, Repeat, RetryAfter, Shape};
 pub use control::Control;
 pub use creatormirror::sandbox::{
     Counts, Duplicates, IdStyle, Moment, Platform, SandboxKey, SandboxSettings, Scope, Totals,
 };
+pub use fault_kind::{BadRow, Batch, FaultBody, FaultKind, Mutation, Repeat, RetryAfter, Shape};
 pub use faults::Fault;
-pub use journal::{Counters, Entry};
+pub use request_log::{Counters, LoggedRequest};
 pub use switches::Switch;
 pub use truth::Scrape;
 

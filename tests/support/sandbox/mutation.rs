@@ -4,7 +4,7 @@ use creatormirror::model::Kind;
 use creatormirror::sandbox::{Answer, Call, Control, Row, World};
 use serde_json::{Value, json};
 
-use super::accident::Mutation;
+use super::fault_kind::Mutation;
 use super::members::id_text;
 use super::truth;
 

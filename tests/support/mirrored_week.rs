@@ -8,7 +8,7 @@ use creatormirror::model::Kind;
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::{Bed, calm};
+use super::{TestBed, unlimited};
 use crate::support::sandbox::{Platform, SandboxSettings};
 
 /// Time between two runs. Shorter than most scrape intervals and longer than some, so that there are
@@ -19,7 +19,7 @@ const STEPS: i32 = 19;
 
 /// Returns the test bed and the last instant of its week. A video was deleted, another is unavailable, some are
 /// overdue, an account has no posts, and a write was refused.
-pub fn lived() -> (Bed, DateTime<Utc>) {
+pub fn mirrored_week() -> (TestBed, DateTime<Utc>) {
     let now = Clock::System.now();
     let clock = Clock::manual(now - TimeDelta::from_std(STEP * STEPS.unsigned_abs()).unwrap());
     let settings = SandboxSettings {
@@ -30,11 +30,11 @@ pub fn lived() -> (Bed, DateTime<Utc>) {
         past_days: 21,
         new_posts_per_day: 1.0,
         seed: 5,
-        ..calm()
+        ..unlimited()
     };
-    let bed = Bed::new(settings, clock.clone());
+    let bed = TestBed::new(settings, clock.clone());
     for step in 0..STEPS {
-        bed.sync_well(&["--full"]);
+        bed.sync_ok(&["--full"]);
         clock.advance(STEP);
         if step == STEPS - 4 {
             let videos = bed.control.ids(Kind::Video);

@@ -6,7 +6,7 @@ use creatormirror::sandbox::Call;
 
 /// A fault of one request.
 #[derive(Debug, Clone)]
-pub enum Accident {
+pub enum FaultKind {
     /// Another status. The request is not executed.
     Status {
         /// The status.
@@ -168,7 +168,7 @@ pub enum Mutation {
     MoveAhead,
 }
 
-impl Accident {
+impl FaultKind {
     /// A status with its usual problem document.
     pub fn status(code: u16) -> Self {
         Self::Status { code, body: FaultBody::Problem, headers: Vec::new() }

@@ -22,7 +22,7 @@ const HEADERS_OF_INTEREST: [&str; 8] = [
 
 /// One request, and its answer.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct LoggedRequest {
     /// Counted from 1 since the sandbox started.
     pub number: u64,
     /// When it was received, on the real monotonic clock.
@@ -53,7 +53,7 @@ pub struct Entry {
     pub replica: usize,
 }
 
-impl Entry {
+impl LoggedRequest {
     /// The value of a query parameter.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
@@ -77,20 +77,20 @@ pub struct Counters {
 
 /// The log and its totals.
 #[derive(Debug, Default)]
-pub struct Journal {
+pub struct RequestLog {
     /// The latest requests, oldest first.
-    pub entries: VecDeque<Entry>,
+    pub entries: VecDeque<LoggedRequest>,
     /// Totals.
     pub counters: Counters,
 }
 
-impl Journal {
+impl RequestLog {
     /// Records a request; `close` adds the answer.
-    pub fn open(call: &Call, server_time: Moment) -> Entry {
+    pub fn open(call: &Call, server_time: Moment) -> LoggedRequest {
         let headers = HEADERS_OF_INTEREST
             .into_iter()
             .filter_map(|name| call.header(name).map(|value| (name.to_owned(), value.to_owned())));
-        Entry {
+        LoggedRequest {
             number: call.number,
             received: Clock::System.boot().elapsed,
             server_time,
@@ -109,7 +109,7 @@ impl Journal {
     }
 
     /// Adds an entry with its answer.
-    pub fn close(&mut self, mut entry: Entry, answer: &Answer) {
+    pub fn close(&mut self, mut entry: LoggedRequest, answer: &Answer) {
         entry.status = (answer.ending != Ending::Reset).then_some(answer.status);
         entry.bytes = answer.body.len();
         let counters = &mut self.counters;
@@ -129,7 +129,7 @@ impl Journal {
     }
 }
 
-fn route_name(entry: &Entry) -> String {
+fn route_name(entry: &LoggedRequest) -> String {
     let is_id = |part: &str| part.len() == 36 && part.contains('-');
     let parts = entry.path.split('/').map(|part| if is_id(part) { "*" } else { part });
     format!("{} {}", entry.method, parts.collect::<Vec<_>>().join("/"))

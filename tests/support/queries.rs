@@ -6,8 +6,8 @@ use creatormirror::model::Kind;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OpenFlags};
 
-use super::Bed;
-use crate::support::sandbox::Entry;
+use super::TestBed;
+use crate::support::sandbox::LoggedRequest;
 
 /// The tables of mirrored rows. A confirmation (304) changes none of them.
 pub const CONTENT: [&str; 7] = [
@@ -20,7 +20,7 @@ pub const CONTENT: [&str; 7] = [
     "account_video_scrape",
 ];
 
-impl Bed {
+impl TestBed {
     /// A read-only connection to the mirror.
     pub fn db(&self) -> Connection {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
@@ -101,12 +101,12 @@ impl Bed {
     }
 
     /// The requests received, oldest first.
-    pub fn log(&self) -> Vec<Entry> {
+    pub fn log(&self) -> Vec<LoggedRequest> {
         self.control.log()
     }
 
     /// The requests received at this path.
-    pub fn log_of(&self, path: &str) -> Vec<Entry> {
+    pub fn log_of(&self, path: &str) -> Vec<LoggedRequest> {
         self.log().into_iter().filter(|entry| entry.path == path).collect()
     }
 
@@ -137,7 +137,7 @@ impl Bed {
 
     /// Asserts the integrity of the database file.
     #[track_caller]
-    pub fn is_sound(&self) {
+    pub fn check_integrity(&self) {
         assert_eq!(self.text("PRAGMA integrity_check"), "ok");
         assert_eq!(self.rows("PRAGMA foreign_key_check"), Vec::<Vec<Sql>>::new());
     }
@@ -156,7 +156,7 @@ pub fn everything(db: &Connection) -> BTreeMap<String, Vec<Vec<Sql>>> {
 }
 
 /// A request as one line: method, path, query.
-pub fn line(entry: &Entry) -> String {
+pub fn line(entry: &LoggedRequest) -> String {
     if entry.query.is_empty() {
         return format!("{} {}", entry.method, entry.path);
     }

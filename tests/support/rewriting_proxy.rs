@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use super::{Bed, KEY};
+use super::{KEY, TestBed};
 
 /// An answer that the proxy forwards.
 pub struct Reply {
@@ -38,16 +38,19 @@ impl Reply {
 }
 
 /// A port that forwards GET requests to a sandbox.
-pub struct Meddler {
+pub struct RewritingProxy {
     paths: Arc<Mutex<Vec<String>>>,
 }
 
 type Rewrite = dyn Fn(&str, &mut Reply) + Send + Sync;
 
-impl Meddler {
+impl RewritingProxy {
     /// Puts the proxy before the bed's sandbox. `rewrite` gets each answer with the path and query of its
     /// request, below the base.
-    pub fn on(bed: &mut Bed, rewrite: impl Fn(&str, &mut Reply) + Send + Sync + 'static) -> Self {
+    pub fn on(
+        bed: &mut TestBed,
+        rewrite: impl Fn(&str, &mut Reply) + Send + Sync + 'static,
+    ) -> Self {
         let target = bed.address();
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         bed.base_url = format!("http://{}/v2", listener.local_addr().unwrap());
