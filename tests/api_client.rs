@@ -120,7 +120,7 @@ fn canned(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     bytes
 }
 
-async fn ask_with(reaction: Reaction, request: Request) -> Result<Answer, Failure> {
+async fn send_with(reaction: Reaction, request: Request) -> Result<Answer, Failure> {
     let server = Server::start(reaction).await;
     let outcome = Client::new(&settings(&server.base)).unwrap().send(&request).await;
     assert!(!format!("{outcome:?}").contains(KEY), "{outcome:?}");
@@ -132,12 +132,12 @@ async fn ask_with(reaction: Reaction, request: Request) -> Result<Answer, Failur
     outcome
 }
 
-async fn ask(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Result<Answer, Failure> {
-    ask_with(Reaction::Send(canned(status, headers, body)), Request::get("/videos")).await
+async fn get(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Result<Answer, Failure> {
+    send_with(Reaction::Send(canned(status, headers, body)), Request::get("/videos")).await
 }
 
 async fn failure(reaction: Reaction) -> Failure {
-    ask_with(reaction, Request::get("/videos")).await.unwrap_err()
+    send_with(reaction, Request::get("/videos")).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn returns_a_documented_answer() {
     let headers = "x-request-id: req_1\r\netag: \"e1\"\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
         x-ratelimit-limit: 600\r\nx-ratelimit-remaining: 599\r\nx-ratelimit-reset: 784111800\r\n";
     let answer =
-        ask("200 OK", headers, r#"{"data":[],"pagination":{"has_next":false}}"#).await.unwrap();
+        get("200 OK", headers, r#"{"data":[],"pagination":{"has_next":false}}"#).await.unwrap();
     assert_eq!((answer.head.status, answer.is_not_modified()), (200, false));
     assert_eq!(answer.head.etag.as_deref(), Some("\"e1\""));
     assert_eq!(answer.head.request_id.as_deref(), Some("req_1"));
@@ -192,7 +192,7 @@ async fn sends_the_request_as_described() {
 async fn accepts_304_only_for_conditional_requests() {
     let reaction = Reaction::Send(b"HTTP/1.1 304 Not Modified\r\nx-request-id: r\r\n\r\n".to_vec());
     let conditional = Request::get("/videos").if_none_match(Some("\"e1\"".to_owned()));
-    let answer = ask_with(reaction.clone(), conditional).await.unwrap();
+    let answer = send_with(reaction.clone(), conditional).await.unwrap();
     assert!(answer.is_not_modified() && answer.body.is_empty());
     let failure = failure(reaction).await;
     assert_eq!((failure.verdict, failure.status), (Verdict::Malformed, Some(304)));
@@ -202,7 +202,7 @@ async fn accepts_304_only_for_conditional_requests() {
 #[tokio::test]
 async fn decodes_gzip_body() {
     let packed = gzip(br#"{"data":{"id":"v1"}}"#);
-    let answer = ask("200 OK", "content-encoding: gzip\r\n", packed).await.unwrap();
+    let answer = get("200 OK", "content-encoding: gzip\r\n", packed).await.unwrap();
     assert_eq!(document(&answer).unwrap().get(), r#"{"id":"v1"}"#);
 }
 
@@ -212,15 +212,15 @@ async fn decodes_x_gzip_and_multi_member_gzip() {
     for coding in ["gzip", "GZIP", "x-gzip", "identity, gzip"] {
         for packed in [&members, &gzip(br#"{"data":{"id":"v1"}}"#)] {
             let headers = format!("content-encoding: {coding}\r\n");
-            let answer = ask("200 OK", &headers, packed).await.unwrap();
+            let answer = get("200 OK", &headers, packed).await.unwrap();
             assert_eq!(document(&answer).unwrap().get(), r#"{"id":"v1"}"#, "{coding}");
         }
     }
     let problem = gzip(br#"{"type":"urn:creatoraudit:error:x","code":"QUOTA_EXCEEDED"}"#);
-    let failure = ask("403 Forbidden", "content-encoding: X-GZIP\r\n", problem).await.unwrap_err();
+    let failure = get("403 Forbidden", "content-encoding: X-GZIP\r\n", problem).await.unwrap_err();
     assert_eq!(failure.verdict, Verdict::QuotaExceeded);
     // A proxy may add the header to an answer without a body.
-    let empty = ask("204 No Content", "content-encoding: gzip\r\n", "").await.unwrap();
+    let empty = get("204 No Content", "content-encoding: gzip\r\n", "").await.unwrap();
     assert!(empty.body.is_empty());
 }
 
@@ -229,7 +229,7 @@ async fn damaged_gzip_counts_as_truncated_answer() {
     let packed = gzip(&b"{\"data\":[]}".repeat(100));
     let cut = &packed[..packed.len() - 12];
     for body in [cut, b"not gzip at all"] {
-        let failure = ask("200 OK", "content-encoding: gzip\r\n", body).await.unwrap_err();
+        let failure = get("200 OK", "content-encoding: gzip\r\n", body).await.unwrap_err();
         assert_eq!(failure.verdict, Verdict::Cut, "{failure}");
     }
 }
@@ -286,7 +286,7 @@ async fn maps_each_error_status_to_a_verdict() {
             r#"{{"type":"urn:creatoraudit:error:x","title":"T","code":"{code}","detail":"D {KEY}",
                 "request_id":"req_b","errors":[{{"field":"f","message":"m {KEY}"}}]}}"#
         );
-        let failure = ask(status, headers, body).await.unwrap_err();
+        let failure = get(status, headers, body).await.unwrap_err();
         assert_eq!(failure.verdict, verdict, "{status}");
         assert!(failure.is_problem);
         assert_eq!(failure.code.as_deref(), Some(code));
@@ -299,7 +299,7 @@ async fn maps_each_error_status_to_a_verdict() {
 
 #[tokio::test]
 async fn unreadable_error_body_leaves_only_the_status() {
-    let html = ask("502 Bad Gateway", "content-type: text/html\r\n", "<html>").await.unwrap_err();
+    let html = get("502 Bad Gateway", "content-type: text/html\r\n", "<html>").await.unwrap_err();
     assert_eq!((html.verdict, html.is_problem), (Verdict::ServerError, false));
 
     let head = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 9\r\ncontent-length: 900\r\n\r\n";
@@ -310,7 +310,7 @@ async fn unreadable_error_body_leaves_only_the_status() {
         assert_eq!(failure.retry_after, Some(Duration::from_secs(9)));
     }
 
-    let long = ask("404 Not Found", "", vec![b'x'; 1 << 20]).await.unwrap_err();
+    let long = get("404 Not Found", "", vec![b'x'; 1 << 20]).await.unwrap_err();
     assert_eq!((long.verdict, long.is_problem), (Verdict::Foreign, false));
 }
 
@@ -319,7 +319,7 @@ async fn parses_both_forms_of_retry_after() {
     let date = "date: Sun, 06 Nov 1994 08:49:30 GMT\r\n";
     for (form, wait) in [("7", 7), ("Sun, 06 Nov 1994 08:49:37 GMT", 7)] {
         let failure =
-            ask("429 No", &format!("{date}retry-after: {form}\r\n"), "").await.unwrap_err();
+            get("429 No", &format!("{date}retry-after: {form}\r\n"), "").await.unwrap_err();
         assert_eq!(failure.retry_after, Some(Duration::from_secs(wait)), "{form}");
     }
 }
@@ -377,7 +377,7 @@ async fn does_not_follow_redirects() {
     let target = Server::start(Reaction::Send(canned("200 OK", "", "{}"))).await;
     for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
         let headers = format!("location: {}/videos?key={KEY}\r\n", target.base);
-        let failure = ask(status, &headers, "").await.unwrap_err();
+        let failure = get(status, &headers, "").await.unwrap_err();
         assert_eq!(failure.verdict, Verdict::Redirected);
         assert!(failure.to_string().contains("check base_url"), "{failure}");
     }
@@ -387,7 +387,7 @@ async fn does_not_follow_redirects() {
 #[tokio::test]
 async fn rejects_html_with_status_200() {
     let answer =
-        ask("200 OK", "content-type: text/html\r\n", "<!doctype html><p>login").await.unwrap();
+        get("200 OK", "content-type: text/html\r\n", "<!doctype html><p>login").await.unwrap();
     assert_eq!(Page::read(Kind::Video, &[], &answer).unwrap_err().verdict, Verdict::Malformed);
     assert_eq!(document(&answer).unwrap_err().verdict, Verdict::Malformed);
     assert_eq!(answer.json::<serde_json::Value>().unwrap_err().verdict, Verdict::Malformed);
@@ -397,9 +397,9 @@ async fn rejects_html_with_status_200() {
 async fn redacts_the_key_in_answers() {
     let headers = format!("x-request-id: {KEY}\r\netag: \"{KEY}\"\r\nlocation: /{KEY}\r\n");
     let body = format!(r#"{{"data":{{"id":"a","note":"Bearer {KEY}"}}}}"#);
-    let plain = ask("200 OK", &headers, &body).await.unwrap();
+    let plain = get("200 OK", &headers, &body).await.unwrap();
     let packed = format!("{headers}content-encoding: gzip\r\n");
-    let unpacked = ask("200 OK", &packed, gzip(body.as_bytes())).await.unwrap();
+    let unpacked = get("200 OK", &packed, gzip(body.as_bytes())).await.unwrap();
     for answer in [plain, unpacked] {
         assert_eq!(document(&answer).unwrap().get(), r#"{"id":"a","note":"Bearer [redacted]"}"#);
         assert_eq!(answer.head.request_id.as_deref(), Some("[redacted]"));
@@ -431,7 +431,7 @@ async fn trace_log_shows_the_request_but_not_the_key() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let body = format!(r#"{{"code":"X","title":"{KEY}"}}"#);
-    ask("500 Oops", &format!("x-request-id: req_1 {KEY}\r\n"), body).await.unwrap_err();
+    get("500 Oops", &format!("x-request-id: req_1 {KEY}\r\n"), body).await.unwrap_err();
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("GET /videos") && log.contains("server_error"), "{log}");
     assert!(log.contains("req_1 [redacted]"), "{log}");

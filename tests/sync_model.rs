@@ -82,9 +82,9 @@ impl Simulation {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut bed = TestBed::new(settings, Clock::simulated(frozen_at()));
         let direct = bed.base_url.clone();
-        let asked = AtomicU64::new(seed);
+        let requests = AtomicU64::new(seed);
         RewritingProxy::on(&mut bed, move |_, _| {
-            let mut late = ChaCha8Rng::seed_from_u64(asked.fetch_add(1, Ordering::Relaxed));
+            let mut late = ChaCha8Rng::seed_from_u64(requests.fetch_add(1, Ordering::Relaxed));
             std::thread::sleep(Duration::from_millis(late.random_range(0..=LATE_MS_MAX)));
         });
         let concurrent = Mirror {

@@ -17,8 +17,8 @@ const STEP: Duration = Duration::from_secs(9 * 3_600);
 /// Runs in the week.
 const STEPS: i32 = 19;
 
-/// Returns the test bed and the last instant of its week. A video was deleted, another is unavailable, some are
-/// overdue, an account has no posts, and a write was refused.
+/// Returns the test bed and the last instant of its week. A video was deleted, another is unavailable,
+/// some are overdue, an account has no posts, and a write was refused.
 pub fn mirrored_week() -> (TestBed, DateTime<Utc>) {
     let now = Clock::System.now();
     let clock = Clock::manual(now - TimeDelta::from_std(STEP * STEPS.unsigned_abs()).unwrap());

@@ -187,10 +187,10 @@ fn requests_smaller_pages_after_server_errors() {
         // The smaller limit is stored, and `status` shows it.
         proxy.take_paths();
         bed.sync_ok(&["--full"]);
-        let asked: Vec<_> =
+        let requests: Vec<_> =
             proxy.take_paths().into_iter().filter(|path| is_list(path, "/videos")).collect();
-        assert_eq!(asked.len(), 700 / 50, "{asked:#?}");
-        assert!(asked.iter().all(|path| limit(path) == 50), "{asked:#?}");
+        assert_eq!(requests.len(), 700 / 50, "{requests:#?}");
+        assert!(requests.iter().all(|path| limit(path) == 50), "{requests:#?}");
         let status = bed.start(bed.command(&["status"])).wait().expect(0);
         assert!(status.stdout.contains("GET /videos limit=200"), "{status:#?}");
         // After a week the larger limit is tried again.
@@ -213,11 +213,11 @@ fn requests_smaller_pages_after_oversized_bodies() {
     });
     bed.sync_ok(&[]);
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 300);
-    let asked = proxy.take_paths();
-    let asked: Vec<u32> =
-        asked.iter().filter(|path| is_list(path, "/videos")).map(|path| limit(path)).collect();
+    let requests = proxy.take_paths();
+    let requests: Vec<u32> =
+        requests.iter().filter(|path| is_list(path, "/videos")).map(|path| limit(path)).collect();
     // The limit is halved twice; then come the page that showed it and the other pages.
-    assert_eq!(asked, [[200, 100, 50].as_slice(), &[50; 6]].concat());
+    assert_eq!(requests, [[200, 100, 50].as_slice(), &[50; 6]].concat());
 }
 
 #[test]
@@ -237,9 +237,10 @@ fn cursor_refused_with_smaller_limit_restarts_the_list() {
     });
     bed.sync_ok(&[]);
     bed.compare();
-    let asked = proxy.take_paths();
-    let whole = asked.iter().filter(|path| is_list(path, "/videos") && limit(path) == 100).count();
-    assert_eq!(whole, 1 + 7, "{asked:#?}");
+    let requests = proxy.take_paths();
+    let whole =
+        requests.iter().filter(|path| is_list(path, "/videos") && limit(path) == 100).count();
+    assert_eq!(whole, 1 + 7, "{requests:#?}");
 }
 
 #[test]
@@ -259,8 +260,8 @@ fn short_outage_does_not_reduce_the_page_size() {
     assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 0);
     proxy.take_paths();
     bed.sync_ok(&["--full"]);
-    let asked = proxy.take_paths();
-    assert_eq!(asked.iter().filter(|path| is_list(path, "/videos")).count(), 4, "{asked:#?}");
+    let requests = proxy.take_paths();
+    assert_eq!(requests.iter().filter(|path| is_list(path, "/videos")).count(), 4, "{requests:#?}");
 }
 
 #[test]
@@ -303,8 +304,8 @@ fn stops_reading_an_endless_list() {
     });
     bed.sync(&[]).expect(1).says("at most 2000 were to be expected");
     assert_eq!(bed.last_outcome(Kind::Video), "incomplete");
-    let asked = proxy.take_paths();
-    assert!(asked.iter().filter(|path| is_list(path, "/videos")).count() <= 12, "{asked:#?}");
+    let requests = proxy.take_paths();
+    assert!(requests.iter().filter(|path| is_list(path, "/videos")).count() <= 12, "{requests:#?}");
     assert_eq!(bed.removed(Kind::Video), 0);
 }
 
@@ -431,8 +432,8 @@ fn documents_stay_within_the_memory_limit() {
         ];
         for (number, body) in bodies.into_iter().enumerate() {
             let mut bed = TestBed::frozen(few());
-            let _proxy = RewritingProxy::on(&mut bed, move |asked, reply| {
-                if is_list(asked, path) {
+            let _proxy = RewritingProxy::on(&mut bed, move |requests, reply| {
+                if is_list(requests, path) {
                     reply.status = 200;
                     reply.body = body.clone().into_bytes();
                 }

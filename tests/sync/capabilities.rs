@@ -118,9 +118,9 @@ fn polls_accounts_by_page_if_sorting_is_unsupported() {
             bed.control.set_member(Kind::Account, &id, "category", &json!(format!("new {round}")));
             accounts_are_due(&bed);
             bed.sync_ok(&[]);
-            let asked = bed.log_of("/accounts");
-            let follows = asked.iter().filter(|e| e.param("order_by") == by_scrape).count();
-            assert_eq!(follows, 1 - round, "requested once, not again: {asked:#?}");
+            let requests = bed.log_of("/accounts");
+            let follows = requests.iter().filter(|e| e.param("order_by") == by_scrape).count();
+            assert_eq!(follows, 1 - round, "requested once, not again: {requests:#?}");
             bed.compare_kind(Kind::Account);
         }
     }
@@ -142,10 +142,10 @@ fn lists_all_account_videos_if_filtering_is_unsupported() {
             accounts_are_due(&bed);
             bed.sync_ok(&[]);
         }
-        let asked = bed.log_of("/account-videos");
+        let requests = bed.log_of("/account-videos");
         let account_lists =
-            asked.iter().filter(|entry| entry.param("account_id").is_some()).count();
-        assert!(account_lists <= 1, "requested once, not again: {asked:#?}");
+            requests.iter().filter(|entry| entry.param("account_id").is_some()).count();
+        assert!(account_lists <= 1, "requested once, not again: {requests:#?}");
         bed.compare_kind(Kind::AccountVideo);
     }
 }

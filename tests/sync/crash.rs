@@ -33,11 +33,14 @@ fn kill_during_any_request_loses_no_page() {
         bed.compare();
         bed.check_integrity();
         for kind in Kind::LISTS {
-            let (asked, pages) = (bed.log_of(kind.path()).len(), bed.pages(kind));
+            let (requests, pages) = (bed.log_of(kind.path()).len(), bed.pages(kind));
             // Kinds listed completely before the kill are overdue by the binary's clock, and polled.
             let is_polled = listed.contains(&vec![Sql::Text(kind.name().to_owned())]);
             let most = if is_polled { 2 * pages } else { pages + 2 };
-            assert!((pages..=most).contains(&asked), "{nth}: {asked} requests for {pages} {kind}");
+            assert!(
+                (pages..=most).contains(&requests),
+                "{nth}: {requests} requests for {pages} {kind}"
+            );
         }
         let runs = "SELECT group_concat(outcome) FROM (SELECT outcome FROM run ORDER BY run_id)";
         // A run is recorded after `/whoami`.

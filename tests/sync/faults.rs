@@ -194,11 +194,11 @@ fn expired_stored_cursors_cost_one_new_listing() {
     std::thread::sleep(Duration::from_millis(2_100));
     bed.control.clear_log();
     bed.sync_ok(&[]);
-    let asked = bed.log_of("/videos");
-    let refused = asked.iter().filter(|entry| entry.status == Some(422)).count();
+    let requests = bed.log_of("/videos");
+    let refused = requests.iter().filter(|entry| entry.status == Some(422)).count();
     // As many as were in flight at the first refusal.
-    assert!((1..=4).contains(&refused), "{asked:#?}");
-    assert!(asked.len() <= refused + 5, "{asked:#?}");
+    assert!((1..=4).contains(&refused), "{requests:#?}");
+    assert!(requests.len() <= refused + 5, "{requests:#?}");
     bed.compare();
 }
 
@@ -394,7 +394,7 @@ fn wrong_total_count_does_not_relist_on_every_run() {
     let listings = runs.iter().filter(|(code, _)| *code == 1).count();
     // Pauses double from five minutes on; jitter takes at most half of each.
     assert!((3..=6).contains(&listings), "{runs:?}");
-    assert!(runs.iter().all(|(code, asked)| *code == 1 || *asked <= 1), "{runs:?}");
+    assert!(runs.iter().all(|(code, requests)| *code == 1 || *requests <= 1), "{runs:?}");
 
     let run = bed.sync_ok(&[]);
     assert!(run.stdout.contains("failures in a row; `sync --full` tries now"), "{run:#?}");
@@ -427,9 +427,12 @@ fn backs_off_from_resources_that_keep_failing() {
                 bed.control.fault(Fault::on("GET", path, FaultKind::status(500)).forever());
                 bed.sync(&["--full"]).expect(69);
                 let runs = by_cron(&bed, 8, path);
-                let asked = runs.iter().filter(|(_, asked)| *asked > 0).count();
-                assert!((2..=4).contains(&asked), "{path}: {runs:?}");
-                assert!(runs.iter().all(|(code, asked)| (*code == 69) == (*asked > 0)), "{runs:?}");
+                let requests = runs.iter().filter(|(_, requests)| *requests > 0).count();
+                assert!((2..=4).contains(&requests), "{path}: {runs:?}");
+                assert!(
+                    runs.iter().all(|(code, requests)| (*code == 69) == (*requests > 0)),
+                    "{runs:?}"
+                );
                 bed.control.clear_faults();
                 pass_time(&bed, 24 * 3_600);
                 bed.sync_ok(&[]);

@@ -27,7 +27,7 @@ fn note_shown(bed: &TestBed, kind: Kind, shown: &mut Scrapes) {
 }
 
 /// Scrapes in the mirror's history.
-fn held(bed: &TestBed, kind: Kind) -> Scrapes {
+fn stored(bed: &TestBed, kind: Kind) -> Scrapes {
     let id = match kind {
         Kind::AccountVideo => "platform || ':' || account_video_id".to_owned(),
         _ => format!("{}_id", kind.name()),
@@ -42,9 +42,9 @@ fn held(bed: &TestBed, kind: Kind) -> Scrapes {
         }
         other => panic!("{other:?}"),
     };
-    let held: Scrapes = rows.into_iter().map(read).collect();
-    assert_eq!(held.len(), count, "a scrape is stored twice");
-    held
+    let stored: Scrapes = rows.into_iter().map(read).collect();
+    assert_eq!(stored.len(), count, "a scrape is stored twice");
+    stored
 }
 
 /// An active video, and its row as the API shows it.
@@ -81,10 +81,10 @@ fn stores_every_shown_scrape_once() {
         bed.compare();
     }
     for kind in SCRAPED {
-        let held = held(&bed, kind);
-        assert_eq!(held, shown[kind.name()], "{kind}");
+        let stored = stored(&bed, kind);
+        assert_eq!(stored, shown[kind.name()], "{kind}");
         let happened = bed.control.all_scrapes(kind);
-        for ((id, at), views) in held {
+        for ((id, at), views) in stored {
             let scrapes = &happened[&id];
             let scrape = scrapes.iter().find(|s| s.scraped_at.parse::<DateTime<Utc>>() == Ok(at));
             assert_eq!(scrape.map(|scrape| scrape.view_count), views, "{kind} {id} {at}");
@@ -225,14 +225,14 @@ fn due_video_reads_its_page_and_stores_all_rows() {
     make_due(&bed, Kind::Video, "row_id = 451");
     bed.control.clear_log();
     bed.sync_ok(&[]);
-    let asked = bed.log_of("/videos");
-    assert_eq!((bed.log().len(), asked.len()), (2, 1), "{:#?}", bed.take_requests());
+    let requests = bed.log_of("/videos");
+    assert_eq!((bed.log().len(), requests.len()), (2, 1), "{:#?}", bed.take_requests());
     assert_eq!(bed.last_outcome(Kind::Video), "polled");
     // A poll does not count as evidence of removal.
     assert_eq!((bed.suspected(Kind::Video), bed.removed(Kind::Video)), (0, 0));
     let added = bed.last_number(Kind::Video, "snapshots_added");
     assert!(added > 150, "{added}");
-    assert_eq!(held(&bed, Kind::Video).len(), shown.len() + usize::try_from(added).unwrap());
+    assert_eq!(stored(&bed, Kind::Video).len(), shown.len() + usize::try_from(added).unwrap());
 }
 
 #[test]
@@ -244,9 +244,9 @@ fn polls_scraped_accounts_and_their_videos() {
     make_due(&bed, Kind::Account, "TRUE");
     bed.control.clear_log();
     bed.sync_ok(&[]);
-    let asked = bed.log_of("/accounts");
-    let is_poll = |n: usize| asked[n].param("order_by") == Some("last_scrape_time");
-    assert!((0..asked.len()).all(is_poll), "{:#?}", bed.take_requests());
+    let requests = bed.log_of("/accounts");
+    let is_poll = |n: usize| requests[n].param("order_by") == Some("last_scrape_time");
+    assert!((0..requests.len()).all(is_poll), "{:#?}", bed.take_requests());
     assert!(!bed.log_of("/account-videos").is_empty(), "their videos are read");
     bed.sync_ok(&["--full"]);
     assert_eq!(

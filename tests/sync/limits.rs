@@ -84,18 +84,18 @@ fn later_runs_respect_the_cooldown() {
     bed.sync(&["--max-wait", "1s"]).expect(75).says("--max-wait");
     assert_eq!(bed.number("SELECT count(*) FROM videos"), 200, "stored pages are kept");
     assert_eq!(bed.last_outcome(Kind::Video), "rate_limited");
-    let asked = bed.log();
+    let requests = bed.log();
     for _ in 0..2 {
         let run = bed.sync(&["--max-wait", "1s"]).expect(75);
         assert!(run.took < Duration::from_secs(3), "{run:#?}");
     }
     bed.start_sync(&["--full"]).kill();
-    assert_eq!(bed.log().len(), asked.len(), "a request was sent");
+    assert_eq!(bed.log().len(), requests.len(), "a request was sent");
 
     bed.sync_ok(&[]);
     let pause = pause_after_refusal(&bed.log());
     assert!(pause >= Duration::from_secs(5), "{pause:?}");
-    let second_page = asked.iter().rfind(|entry| entry.path == "/videos").unwrap();
+    let second_page = requests.iter().rfind(|entry| entry.path == "/videos").unwrap();
     let second_page = second_page.param("cursor").map(str::to_owned);
     let next = bed.log_of("/videos")[2].param("cursor").map(str::to_owned);
     assert_eq!(next, second_page, "the listing is resumed at the refused page");
@@ -226,7 +226,7 @@ impl Sender {
     }
 
     /// Sends one request as a new run would.
-    fn ask(&self) -> tokio::task::JoinHandle<bool> {
+    fn send(&self) -> tokio::task::JoinHandle<bool> {
         let settings = ApiSettings {
             base_url: self.bed.base_url.parse().unwrap(),
             key: KEY.into(),
@@ -270,7 +270,7 @@ impl Sender {
     }
 
     /// Advances the clock second by second. Returns the number of seconds until the next request.
-    fn seconds_until_asked(&self) -> u64 {
+    fn seconds_until_request(&self) -> u64 {
         let requests = self.bed.log().len();
         for second in 1..=700 {
             self.clock.advance(Duration::from_secs(1));
@@ -289,12 +289,12 @@ impl Sender {
 fn clock_step_does_not_change_the_cooldown() {
     for hours in [-30, 30] {
         let sender = Sender::new();
-        let asking = sender.ask();
+        let sending = sender.send();
         sender.wait_for_refusal();
         sender.clock.step_wall(TimeDelta::hours(hours));
-        let waited = sender.seconds_until_asked();
+        let waited = sender.seconds_until_request();
         assert!((600..=640).contains(&waited), "{hours}: {waited}");
-        assert!(sender.runtime.block_on(asking).unwrap());
+        assert!(sender.runtime.block_on(sending).unwrap());
     }
 }
 
@@ -306,15 +306,15 @@ fn reboot_keeps_the_rest_of_the_cooldown() {
         [(TimeDelta::seconds(200), 400, 440), (-month, 600, 640), (month, 1, 40)]
     {
         let sender = Sender::new();
-        let asking = sender.ask();
+        let sending = sender.send();
         sender.wait_for_refusal();
-        asking.abort();
+        sending.abort();
         sender.clock.reboot();
         sender.clock.step_wall(step);
-        let asking = sender.ask();
+        let sending = sender.send();
         std::thread::sleep(Duration::from_millis(50));
-        let waited = if sender.bed.log().len() > 1 { 1 } else { sender.seconds_until_asked() };
+        let waited = if sender.bed.log().len() > 1 { 1 } else { sender.seconds_until_request() };
         assert!((least..=most).contains(&waited), "{step}: {waited}");
-        assert!(sender.runtime.block_on(asking).unwrap());
+        assert!(sender.runtime.block_on(sending).unwrap());
     }
 }

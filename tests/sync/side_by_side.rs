@@ -79,8 +79,8 @@ fn wrong_prediction_costs_only_requests_in_flight() {
     assert!(bed.control.delete(Kind::Video, &gone));
     bed.control.clear_log();
     bed.sync_ok(&["--full", "--only", "videos"]);
-    let asked = bed.log_of("/videos").len();
-    assert!((9..=9 + 2 * 3).contains(&asked), "{asked}");
+    let requests = bed.log_of("/videos").len();
+    assert!((9..=9 + 2 * 3).contains(&requests), "{requests}");
     assert_eq!(bed.last_outcome(Kind::Video), "complete");
     assert_eq!(bed.suspected(Kind::Video), 1);
     bed.sync_ok(&["--full"]);

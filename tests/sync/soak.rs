@@ -124,8 +124,8 @@ impl Simulation {
         self.bed.compare();
         self.bed.check_integrity();
         for kind in [Kind::Account, Kind::Video, Kind::AccountVideo] {
-            let held = self.bed.check_scrapes(kind, &self.revised);
-            assert!(held > self.bed.control.count(kind), "{kind}: only {held} scrapes");
+            let scrapes = self.bed.check_scrapes(kind, &self.revised);
+            assert!(scrapes > self.bed.control.count(kind), "{kind}: only {scrapes} scrapes");
         }
     }
 }

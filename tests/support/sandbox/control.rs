@@ -54,17 +54,17 @@ impl Control {
 
     /// The requests received so far, oldest first.
     pub fn log(&self) -> Vec<LoggedRequest> {
-        self.hook.state().journal.entries.iter().cloned().collect()
+        self.hook.state().request_log.entries.iter().cloned().collect()
     }
 
     /// Totals of the requests received so far.
     pub fn counters(&self) -> Counters {
-        self.hook.state().journal.counters.clone()
+        self.hook.state().request_log.counters.clone()
     }
 
     /// Clears the log and its totals.
     pub fn clear_log(&self) {
-        self.hook.state().journal = RequestLog::default();
+        self.hook.state().request_log = RequestLog::default();
     }
 
     /// Makes every cursor handed out so far invalid.

@@ -1,4 +1,4 @@
-//! Applies accidents: substitute answers and damaged pages.
+//! Applies faults: substitute answers and damaged pages.
 
 use std::collections::BTreeMap;
 
@@ -28,25 +28,25 @@ pub struct UsedCursors {
     pub first: Option<String>,
 }
 
-/// Applies an accident to an answer.
-pub fn strike(answer: &mut Answer, accident: &FaultKind, used: &UsedCursors) {
-    match accident {
+/// Applies a fault to an answer.
+pub fn strike(answer: &mut Answer, fault_kind: &FaultKind, used: &UsedCursors) {
+    match fault_kind {
         FaultKind::ResetAfter => answer.ending = Ending::Reset,
         FaultKind::Truncated => answer.ending = Ending::Truncated,
         FaultKind::TruncatedJson => answer.body.truncate(answer.body.len() / 2),
         FaultKind::Slow(delay) => answer.delay += *delay,
-        _ => answer.body = damage(answer.body.clone(), accident, used),
+        _ => answer.body = damage(answer.body.clone(), fault_kind, used),
     }
 }
 
-/// The body of a page after an accident; unchanged if the accident does not concern pages, or the body is
+/// The body of a page after a fault; unchanged if the fault does not concern pages, or the body is
 /// not a page.
-fn damage(body: Bytes, accident: &FaultKind, used: &UsedCursors) -> Bytes {
-    if let FaultKind::Batch(what) = accident {
+fn damage(body: Bytes, fault_kind: &FaultKind, used: &UsedCursors) -> Bytes {
+    if let FaultKind::Batch(what) = fault_kind {
         return damage_batch(body, *what);
     }
     let Ok(page) = serde_json::from_slice::<RawPage>(&body) else { return body };
-    match accident {
+    match fault_kind {
         FaultKind::RepeatCursor(which) => repeat(page, *which, used),
         FaultKind::EarlyEnd => early_end(page),
         FaultKind::WrongShape(shape) => reshape(page, *shape),
@@ -56,13 +56,13 @@ fn damage(body: Bytes, accident: &FaultKind, used: &UsedCursors) -> Bytes {
     }
 }
 
-/// The answer that an accident substitutes for executing the request, if any.
-pub fn substitute(accident: &FaultKind, call: &Call, now: Moment) -> Option<Answer> {
+/// The answer that a fault substitutes for executing the request, if any.
+pub fn substitute(fault_kind: &FaultKind, call: &Call, now: Moment) -> Option<Answer> {
     let html =
         "<!doctype html><html><body><h1>Please sign in to the guest network</h1></body></html>";
-    Some(match accident {
+    Some(match fault_kind {
         FaultKind::Status { code, body, headers } => {
-            let detail = "A scripted accident";
+            let detail = "A scripted fault";
             let mut answer = match body {
                 FaultBody::Problem => Problem::new(*code, detail).answer(call),
                 FaultBody::Code(name) => Problem::coded(*code, name, detail).answer(call),
@@ -100,7 +100,7 @@ pub fn substitute(accident: &FaultKind, call: &Call, now: Moment) -> Option<Answ
     })
 }
 
-/// The answer of a batch endpoint after an accident; unchanged for other bodies.
+/// The answer of a batch endpoint after a fault; unchanged for other bodies.
 fn damage_batch(body: Bytes, what: Batch) -> Bytes {
     let Ok(mut answer) = serde_json::from_slice::<Value>(&body) else { return body };
     let Some(data) = answer["data"].as_object().cloned() else { return body };

@@ -4,7 +4,7 @@ use creatormirror::sandbox::Call;
 
 use super::fault_kind::FaultKind;
 
-/// An accident and the requests that it affects.
+/// A fault and the requests that it affects.
 #[derive(Debug, Clone)]
 pub struct Fault {
     method: Option<String>,
@@ -16,7 +16,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// An accident of the next request with this method and path. `*` is any method, and as the last
+    /// A fault of the next request with this method and path. `*` is any method, and as the last
     /// character of a path any suffix. Paths are below the base: `/videos`.
     pub fn on(method: &str, path: &str, what: FaultKind) -> Self {
         let method = (method != "*").then(|| method.to_owned());
@@ -83,7 +83,7 @@ impl Faults {
         self.waiting.len()
     }
 
-    /// Takes the accident of this request: that of the first pending fault that applies.
+    /// Takes the fault of this request: that of the first pending fault that applies.
     pub fn strike(&mut self, call: &Call) -> Option<FaultKind> {
         let mut struck = None;
         for fault in self.waiting.iter_mut().filter(|fault| fault.matches(call)) {

@@ -36,7 +36,7 @@ pub struct State {
     pub members: Members,
     pub signed_urls: bool,
     pub quirks: Quirks,
-    pub journal: RequestLog,
+    pub request_log: RequestLog,
     /// Requests that are being answered, by their number.
     open: BTreeMap<u64, Open>,
 }
@@ -109,7 +109,7 @@ impl Hook for FaultHook {
             what = Some(RequestFault::Chaos);
         }
         let answer = match &what {
-            Some(RequestFault::Scripted(accident)) => substitute(accident, call, now),
+            Some(RequestFault::Scripted(fault_kind)) => substitute(fault_kind, call, now),
             Some(RequestFault::Chaos) => self.chaos.before(call, now),
             None => None,
         };
@@ -136,9 +136,9 @@ impl Hook for FaultHook {
             Some(RequestFault::Scripted(FaultKind::Mutate(mutation))) => {
                 mutate(self.sandbox(), call, answer, mutation);
             }
-            Some(RequestFault::Scripted(accident)) => {
+            Some(RequestFault::Scripted(fault_kind)) => {
                 let used = self.state().cursors.used(call);
-                strike(answer, &accident, &used);
+                strike(answer, &fault_kind, &used);
             }
             Some(RequestFault::Chaos) => self.chaos.after(call, answer),
             None => {}
@@ -150,7 +150,7 @@ impl Hook for FaultHook {
         let mut state = self.state();
         let open = state.open.remove(&call.number);
         let entry = open.map_or_else(|| RequestLog::open(call, now), |open| open.entry);
-        state.journal.close(entry, answer);
+        state.request_log.close(entry, answer);
         state.quirks.compress(call, answer);
         answer.delay += state.quirks.latency;
     }
@@ -168,7 +168,7 @@ impl State {
 impl RequestFault {
     fn name(&self) -> &'static str {
         match self {
-            Self::Scripted(accident) => accident.name(),
+            Self::Scripted(fault_kind) => fault_kind.name(),
             Self::Chaos => "chaos",
         }
     }
