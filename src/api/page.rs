@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repair_is_told_of_its_row_and_not_allowed_in_a_cursor() {
+    fn reports_repairs_by_row_and_rejects_them_in_a_cursor() {
         let read = |body: &str| {
             let (body, mends) = crate::api::repair::repair(body.as_bytes()).unwrap();
             super::parse(Kind::Video, &[], &body.into(), &mends)

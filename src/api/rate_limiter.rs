@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn having_waited_as_told_it_is_time() {
+    fn sends_after_the_required_wait() {
         let clock = clock();
         let mut limiter = RateLimiter::default();
         limiter.note_sent(clock.now(), &clock.boot());

@@ -1,4 +1,4 @@
-//! One request as the sandbox sees it, and the questions that are asked about its query.
+//! A request as the sandbox sees it, and its query parameters.
 
 use axum::http::HeaderMap;
 use bytes::Bytes;

@@ -12,7 +12,7 @@ use crate::sandbox::replies::{Answer, Ending, Problem, http_date};
 use crate::sandbox::settings::SandboxSettings;
 use crate::sandbox::words;
 
-/// What a guest network answers to those who have not signed in.
+/// The login page of a guest network.
 const SIGN_IN_PAGE: &str =
     "<!doctype html><html><body><h1>Please sign in to the guest network</h1></body></html>";
 

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::sandbox::call::Call;
-use crate::sandbox::limits::Gate;
+use crate::sandbox::limits::RateLimit;
 use crate::sandbox::replies::Answer;
 use crate::sandbox::server::App;
 use crate::sandbox::state::State;
@@ -31,8 +31,8 @@ impl Control {
     }
 
     /// Changes keys and rate limit, or spends of it.
-    pub fn gate<T>(&self, f: impl FnOnce(&mut Gate) -> T) -> T {
-        self.state(|state| f(&mut state.gate))
+    pub fn rate_limit<T>(&self, f: impl FnOnce(&mut RateLimit) -> T) -> T {
+        self.state(|state| f(&mut state.rate_limit))
     }
 
     /// Executes a request as if key and rate limit had let it in. No hook sees it.

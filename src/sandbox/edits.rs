@@ -28,7 +28,7 @@ impl World {
         row
     }
 
-    /// Pauses a row, or lets it go on. Pausing a creator pauses its accounts.
+    /// Pauses a row or activates it. Pausing a creator pauses its accounts.
     pub fn set_active(&mut self, row: Row, active: bool) {
         if row.kind == Kind::Creator {
             let creator = &mut self.creators[row.place as usize];
@@ -154,7 +154,7 @@ impl World {
         if row.kind == Kind::Creator {
             return;
         }
-        let before = self.standing(row);
+        let before = self.position(row);
         self.order.entry(row.kind).or_default().remove(&before);
         match self.tracked_mut(row) {
             Some(tracked) => tracked.added_at = at,

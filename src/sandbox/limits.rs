@@ -10,7 +10,7 @@ use crate::sandbox::settings::{SandboxKey, Scope};
 
 /// The keys, and what they have used of their budgets.
 #[derive(Debug)]
-pub struct Gate {
+pub struct RateLimit {
     /// Keys that are let in.
     pub keys: Vec<SandboxKey>,
     /// Requests per key and window.
@@ -31,8 +31,8 @@ pub struct Budget {
     pub reset: i64,
 }
 
-impl Gate {
-    /// A gate that nobody has passed yet.
+impl RateLimit {
+    /// A limit that no request has used yet.
     pub fn new(keys: Vec<SandboxKey>, limit: u32, window: Duration) -> Self {
         Self { keys, limit, window_ms: millis(window).max(1), used: BTreeMap::new() }
     }
@@ -60,7 +60,7 @@ impl Gate {
     }
 
     /// Counts a request against its key's budget, or refuses it.
-    pub fn pass(&mut self, key: &str, now: Moment) -> (Budget, Result<(), Problem>) {
+    pub fn admit(&mut self, key: &str, now: Moment) -> (Budget, Result<(), Problem>) {
         let start = Moment(now.0.div_euclid(self.window_ms) * self.window_ms);
         let (began, used) = self.used.entry(key.to_owned()).or_insert((start, 0));
         if *began != start {
@@ -97,16 +97,16 @@ mod tests {
 
     #[test]
     fn a_window_lets_its_limit_pass_and_then_says_how_long_it_lasts() {
-        let mut gate = Gate::new(Vec::new(), 2, Duration::from_secs(60));
+        let mut limit = RateLimit::new(Vec::new(), 2, Duration::from_secs(60));
         let start = Moment(1_750_000_020_000);
         for left in [1, 0] {
-            let (budget, passed) = gate.pass("k", start.plus(5_500));
-            assert!(passed.is_ok());
+            let (budget, admitted) = limit.admit("k", start.plus(5_500));
+            assert!(admitted.is_ok());
             assert_eq!((budget.remaining, budget.reset), (left, 1_750_000_080));
         }
-        let refused = gate.pass("k", start.plus(5_500)).1.unwrap_err();
+        let refused = limit.admit("k", start.plus(5_500)).1.unwrap_err();
         assert_eq!(refused.headers, [("retry-after".into(), "55".to_owned())]);
-        assert!(gate.pass("other", start.plus(5_500)).1.is_ok());
-        assert!(gate.pass("k", start.plus(60_000)).1.is_ok());
+        assert!(limit.admit("other", start.plus(5_500)).1.is_ok());
+        assert!(limit.admit("k", start.plus(60_000)).1.is_ok());
     }
 }

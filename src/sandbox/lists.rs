@@ -17,7 +17,7 @@ use crate::sandbox::order::{SortKey, read_order};
 use crate::sandbox::replies::Problem;
 use crate::sandbox::rows::RowView;
 use crate::sandbox::words;
-use crate::sandbox::world::{Row, Standing, World};
+use crate::sandbox::world::{Position, Row, World};
 
 /// Largest and usual number of rows of a page.
 const LIMIT_MAX: usize = 200;
@@ -90,7 +90,7 @@ impl ListQuery {
         Ok(query)
     }
 
-    /// The filter and sort in force, for the `filters` member.
+    /// The applied filter and sort, for the `filters` member.
     fn echo(&self) -> Map<String, Value> {
         let direction = if self.descending { "desc" } else { "asc" };
         let order = [("order_by", json!(self.sort)), ("order_direction", json!(direction))];
@@ -98,7 +98,7 @@ impl ListQuery {
         all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// The page that is asked for.
+    /// The requested page.
     pub fn page<'a>(&self, world: &'a World) -> Page<'a> {
         let mut rows = self.rows_after(world, self.after.as_ref(), self.limit + 1);
         let has_next = rows.len() > self.limit;
@@ -139,7 +139,7 @@ impl ListQuery {
     fn along(
         &self,
         world: &World,
-        order: &BTreeSet<Standing>,
+        order: &BTreeSet<Position>,
         after: Option<&Place>,
         count: usize,
     ) -> Vec<Row> {
@@ -147,7 +147,7 @@ impl ListQuery {
             Some(Place { value: SortValue::Integer(ms), id }) => (Moment(*ms), *id, end),
             _ => (Moment(if self.descending { i64::MAX } else { i64::MIN }), 0, end),
         };
-        let row = |standing: &Standing| Row { kind: self.kind, place: standing.2 };
+        let row = |position: &Position| Row { kind: self.kind, place: position.2 };
         let wanted = |row: &Row| self.matches(world, *row);
         if self.descending {
             order.range(..border(0)).rev().map(row).filter(wanted).take(count).collect()

@@ -57,7 +57,7 @@ pub use control::Control;
 pub use figures::Totals;
 pub use growth::{Counts, Platform};
 pub use hook::Hook;
-pub use limits::Gate;
+pub use limits::RateLimit;
 pub use moment::Moment;
 pub use replies::{Answer, Ending, Problem};
 pub use settings::{Duplicates, IdStyle, SandboxKey, SandboxSettings, Scope};

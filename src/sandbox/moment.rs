@@ -93,7 +93,7 @@ impl ServerTime {
     pub fn now(&mut self) -> Moment {
         let boot = self.clock.boot();
         if boot.boot_id != self.since.boot_id {
-            // The client's machine was rebooted; the server's time just goes on.
+            // The client's machine was rebooted; the server's clock is not affected.
             self.since = BootTime { boot_id: boot.boot_id.clone(), elapsed: boot.elapsed };
         }
         let passed = boot.elapsed.saturating_sub(self.since.elapsed);

@@ -34,7 +34,7 @@ named! {
 }
 
 impl SortKey {
-    /// The key that a list is sorted by where none is asked for.
+    /// The default sort key of a list.
     pub fn default_of(kind: Kind) -> Self {
         let fitting = Self::ALL.into_iter().find(|key| key.fits(kind));
         fitting.unwrap_or(Self::CreateTime)

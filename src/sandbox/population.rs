@@ -8,7 +8,7 @@ use crate::sandbox::moment::{DAY, HOUR, Moment, SECOND};
 use crate::sandbox::schedule::Schedule;
 use crate::sandbox::words;
 use crate::sandbox::world::{
-    Account, Creator, Metadata, Post, Row, Standing, Tracked, Video, World,
+    Account, Creator, Metadata, Position, Post, Row, Tracked, Video, World,
 };
 
 const VIDEO_INTERVALS: [u32; 8] = [1, 3, 6, 12, 24, 24, 24, 48];
@@ -132,7 +132,7 @@ impl World {
         }
     }
 
-    /// A platform's id for a post that nobody tracks yet.
+    /// A platform's id of a new post.
     pub fn draw_external_id(&mut self, platform: Platform) -> u64 {
         loop {
             let id = self.random.random_range(7_000_000_000_000_000_000..7_600_000_000_000_000_000);
@@ -240,7 +240,7 @@ impl World {
     }
 
     /// Where a row stands in its list.
-    pub(super) fn standing(&self, row: Row) -> Standing {
+    pub(super) fn position(&self, row: Row) -> Position {
         let added_at = self.tracked(row).map(|tracked| tracked.added_at);
         let at = added_at.unwrap_or_else(|| self.posts[row.place as usize].growth.published);
         (at, self.id_number(row), row.place)
@@ -248,7 +248,7 @@ impl World {
 
     /// Puts a new row into its list.
     pub(super) fn put_in_order(&mut self, row: Row) {
-        let standing = self.standing(row);
-        self.order.entry(row.kind).or_default().insert(standing);
+        let position = self.position(row);
+        self.order.entry(row.kind).or_default().insert(position);
     }
 }

@@ -1,4 +1,4 @@
-//! When a row was and will be scraped: a grid per stretch of unchanged interval, with fixed jitter.
+//! When a row was and will be scraped: a grid per phase of unchanged interval, with fixed jitter.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -15,13 +15,13 @@ const FIRST_AFTER_MS: std::ops::Range<i64> = 2 * SECOND..6 * SECOND;
 pub struct Schedule {
     seed: u64,
     whole_seconds: bool,
-    past: Vec<Stretch>,
-    running: Option<Stretch>,
+    past: Vec<Phase>,
+    running: Option<Phase>,
 }
 
 /// Scrapes on one grid.
 #[derive(Debug, Clone)]
-struct Stretch {
+struct Phase {
     first: Moment,
     interval_ms: i64,
     done: u32,
@@ -44,86 +44,85 @@ impl Schedule {
             _ => soon,
         };
         self.stop();
-        self.running = Some(Stretch { first: self.rounded(first), interval_ms, done: 0 });
+        self.running = Some(Phase { first: self.rounded(first), interval_ms, done: 0 });
     }
 
     /// Ends the scraping; what was scraped stays.
     pub fn stop(&mut self) {
-        if let Some(stretch) = self.running.take()
-            && stretch.done > 0
+        if let Some(phase) = self.running.take()
+            && phase.done > 0
         {
-            self.past.push(stretch);
+            self.past.push(phase);
         }
     }
 
     /// When the next scrape is due.
     pub fn next(&self) -> Option<Moment> {
-        self.running.as_ref().map(|stretch| self.time(stretch, stretch.done))
+        self.running.as_ref().map(|phase| self.time(phase, phase.done))
     }
 
     /// Lets every scrape happen that is due at `now`. Says whether there was one.
     pub fn advance(&mut self, now: Moment) -> bool {
-        let Some(mut stretch) = self.running.take() else { return false };
-        let due = self.due_by(&stretch, now);
-        let moved = due > stretch.done;
-        stretch.done = stretch.done.max(due);
-        self.running = Some(stretch);
+        let Some(mut phase) = self.running.take() else { return false };
+        let due = self.due_by(&phase, now);
+        let moved = due > phase.done;
+        phase.done = phase.done.max(due);
+        self.running = Some(phase);
         moved
     }
 
     /// The first scrape that happened.
     pub fn first(&self) -> Option<Moment> {
-        self.stretches().find(|stretch| stretch.done > 0).map(|stretch| self.time(stretch, 0))
+        self.phases().find(|phase| phase.done > 0).map(|phase| self.time(phase, 0))
     }
 
     /// The last scrape that happened.
     pub fn last(&self) -> Option<Moment> {
-        let stretch = self.running.iter().chain(self.past.iter().rev()).find(|s| s.done > 0)?;
-        Some(self.time(stretch, stretch.done - 1))
+        let phase = self.running.iter().chain(self.past.iter().rev()).find(|s| s.done > 0)?;
+        Some(self.time(phase, phase.done - 1))
     }
 
     /// Every scrape that happened, in order.
     pub fn all(&self) -> impl Iterator<Item = Moment> + '_ {
-        self.stretches().flat_map(|stretch| (0..stretch.done).map(|k| self.time(stretch, k)))
+        self.phases().flat_map(|phase| (0..phase.done).map(|k| self.time(phase, k)))
     }
 
     /// The last scrape that happened at or before `at`.
     pub fn last_before(&self, at: Moment) -> Option<Moment> {
-        let found = |stretch| {
-            Some(self.time(stretch, self.due_by(stretch, at).min(stretch.done).checked_sub(1)?))
-        };
-        self.stretches().filter_map(found).next_back()
+        let found =
+            |phase| Some(self.time(phase, self.due_by(phase, at).min(phase.done).checked_sub(1)?));
+        self.phases().filter_map(found).next_back()
     }
 
     /// The first scrape that happened at or after `at`.
     pub fn first_after(&self, at: Moment) -> Option<Moment> {
-        let mut stretches = self.stretches().map(|s| (s, self.due_by(s, at.plus(-1))));
-        let (stretch, before) = stretches.find(|(stretch, before)| *before < stretch.done)?;
-        Some(self.time(stretch, before))
+        let mut phases = self.phases().map(|s| (s, self.due_by(s, at.plus(-1))));
+        let (phase, before) = phases.find(|(phase, before)| *before < phase.done)?;
+        Some(self.time(phase, before))
     }
 
-    /// How many scrapes of a stretch are due at or before `at`.
-    fn due_by(&self, stretch: &Stretch, at: Moment) -> u32 {
+    /// How many scrapes of a phase are due at or before `at`.
+    fn due_by(&self, phase: &Phase, at: Moment) -> u32 {
         // All but the last, which may be late, by division.
-        let grid = (at.0 - stretch.first.0).div_euclid(stretch.interval_ms.max(1));
+        let grid = (at.0 - phase.first.0).div_euclid(phase.interval_ms.max(1));
         let mut due = u32::try_from(grid.max(0)).unwrap_or(u32::MAX);
-        while self.time(stretch, due) <= at {
+        while self.time(phase, due) <= at {
             due += 1;
         }
         due
     }
 
-    fn stretches(&self) -> impl DoubleEndedIterator<Item = &Stretch> {
+    fn phases(&self) -> impl DoubleEndedIterator<Item = &Phase> {
         self.past.iter().chain(&self.running)
     }
 
-    fn time(&self, stretch: &Stretch, k: u32) -> Moment {
+    fn time(&self, phase: &Phase, k: u32) -> Moment {
         if k == 0 {
-            return stretch.first;
+            return phase.first;
         }
-        let widest = (stretch.interval_ms / JITTER_PART_OF_INTERVAL).min(JITTER_MS_MAX);
-        let late = self.spread(widest, stretch.first.0 as u64 ^ u64::from(k));
-        self.rounded(stretch.first.plus(i64::from(k) * stretch.interval_ms + late))
+        let widest = (phase.interval_ms / JITTER_PART_OF_INTERVAL).min(JITTER_MS_MAX);
+        let late = self.spread(widest, phase.first.0 as u64 ^ u64::from(k));
+        self.rounded(phase.first.plus(i64::from(k) * phase.interval_ms + late))
     }
 
     fn spread(&self, below: i64, salt: u64) -> i64 {

@@ -88,7 +88,7 @@ pub async fn serve(
     app.hook.finish(&call, &mut answer);
     wait(answer.delay).await;
     if answer.ending == Ending::Reset {
-        // Where that fails, the connection is closed all the same.
+        // If that fails, the connection is closed anyway.
         let _ = peer.reset_on_close();
     }
     respond(answer)

@@ -1,4 +1,4 @@
-//! What a sandbox is asked to be: its size, its limits, its keys and its quirks.
+//! Settings of a sandbox: size, limits, keys and quirks.
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::clock::Clock;
 use crate::model::Kind;
 use crate::sandbox::call::Call;
-use crate::sandbox::limits::{Budget, Gate, need_write};
+use crate::sandbox::limits::{Budget, RateLimit, need_write};
 use crate::sandbox::lists::ListQuery;
 use crate::sandbox::moment::{Moment, SECOND, ServerTime};
 use crate::sandbox::replies::{Answer, Ending, Problem, http_date};
@@ -19,7 +19,7 @@ use crate::sandbox::{batch, figures, words, writes};
 /// How long an idempotency key is remembered.
 const REMEMBERED_MS: i64 = 600 * SECOND;
 
-/// Where no key is asked for.
+/// For endpoints without authentication.
 const OPEN_PATH: &str = "/meta";
 /// The methods that some path takes.
 const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "PUT", "DELETE"];
@@ -35,7 +35,7 @@ type Memory = (String, String, String);
 pub struct State {
     pub(super) world: World,
     pub(super) time: ServerTime,
-    pub(super) gate: Gate,
+    pub(super) rate_limit: RateLimit,
     seed: u64,
     base_url: String,
     received: u64,
@@ -43,7 +43,7 @@ pub struct State {
     remembered: BTreeMap<Memory, (Moment, Answer)>,
 }
 
-/// What became of a request at the gate.
+/// Result of the rate limit for a request.
 #[derive(Debug)]
 pub struct Admission {
     /// The server's time.
@@ -61,7 +61,11 @@ impl State {
         Self {
             world: World::new(settings, time.now()),
             time,
-            gate: Gate::new(settings.keys.clone(), settings.rate_limit, settings.rate_window),
+            rate_limit: RateLimit::new(
+                settings.keys.clone(),
+                settings.rate_limit,
+                settings.rate_window,
+            ),
             seed: settings.seed,
             base_url,
             received: 0,
@@ -86,10 +90,10 @@ impl State {
         if call.path == OPEN_PATH {
             return admission;
         }
-        match self.gate.key(call).map(|key| key.key.clone()) {
+        match self.rate_limit.key(call).map(|key| key.key.clone()) {
             Ok(key) => {
-                let (budget, passed) = self.gate.pass(&key, admission.now);
-                (admission.budget, admission.refusal) = (Some(budget), passed.err());
+                let (budget, admitted) = self.rate_limit.admit(&key, admission.now);
+                (admission.budget, admission.refusal) = (Some(budget), admitted.err());
             }
             Err(problem) => admission.refusal = Some(problem),
         }
@@ -113,7 +117,7 @@ impl State {
         };
         check_accept(call)?;
         if call.method != "GET" && path.last() != Some(&"metrics") {
-            need_write(self.gate.key(call)?)?;
+            need_write(self.rate_limit.key(call)?)?;
         }
         handler(self, &path, call)
     }
@@ -131,7 +135,7 @@ impl State {
     }
 
     fn whoami(&self, call: &Call) -> Result<Answer, Problem> {
-        let key = self.gate.key(call)?;
+        let key = self.rate_limit.key(call)?;
         let (organization, name) = (&key.organization_id, &key.name);
         let data =
             json!({ "type": "whoami", "organization_id": organization, "api_key_name": name });

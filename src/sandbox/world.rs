@@ -101,7 +101,7 @@ pub struct Scrape {
 }
 
 /// Where a row stands in the usual order of its list: time, the number of its id, and its place.
-pub type Standing = (Moment, u128, u32);
+pub type Position = (Moment, u128, u32);
 
 /// Everything that exists.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ pub struct World {
     pub(super) post_numbers: BTreeMap<Platform, u64>,
     pub(super) video_by_post: HashMap<(Platform, u64), u32>,
     /// Accounts and videos by `added_at`, posts by when they were published; deleted ones included.
-    pub(super) order: BTreeMap<Kind, BTreeSet<Standing>>,
+    pub(super) order: BTreeMap<Kind, BTreeSet<Position>>,
     pub(super) due: BinaryHeap<Reverse<(Moment, Row)>>,
     /// Counts that were changed after a scrape, by the scrape they belong to.
     pub(super) revised: BTreeMap<(Row, Moment), Counts>,

@@ -11,7 +11,7 @@ use crate::sandbox::replies::{Answer, Problem};
 use crate::sandbox::settings::Duplicates;
 use crate::sandbox::world::{Metadata, Row, World};
 
-/// Bound of the caps that an account may have of its own.
+/// Largest cap of a single account.
 const OWN_CAP_MAX: i64 = 10_000;
 
 /// `POST` to a list.
@@ -77,7 +77,7 @@ fn create_account(world: &mut World, fields: &mut Fields) -> Result<Answer, Prob
     let change = Change::read(fields);
     let creator = fields.text("creator_id").map(|id| living(world, Kind::Creator, &id));
     if creator == Some(None) {
-        fields.complain("creator_id", "is no creator of this organization");
+        fields.complain("creator_id", "is not a creator of this organization");
     }
     fields.check()?;
     let (Some(platform), Some(username)) = (platform, username) else {

@@ -189,12 +189,6 @@ pub struct KindRun {
     pub request_id: Option<String>,
 }
 
-/// Returns the kinds of a run that have not ended.
-pub fn running(c: &Connection, run_id: i64) -> StoreResult<Vec<Kind>> {
-    let sql = "SELECT kind FROM kind_run WHERE run_id = ?1 AND outcome = 'running'";
-    c.all(sql, [run_id], |row| row.get(0))
-}
-
 fn kind_run(row: &Row<'_>) -> rusqlite::Result<KindRun> {
     Ok(KindRun {
         kind: row.get("kind")?,

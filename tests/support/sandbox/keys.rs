@@ -8,18 +8,19 @@ use super::{SandboxKey, Scope};
 impl Control {
     /// Changes the rate limit. Requests of the current window stay counted.
     pub fn set_rate_limit(&self, limit: u32, window: Duration) {
-        self.sandbox.gate(|gate| gate.set(limit, window));
+        self.sandbox.rate_limit(|rate_limit| rate_limit.set(limit, window));
     }
 
     /// Spends requests of a key's budget, as another client of the same key would.
     pub fn spend(&self, key: &str, requests: u32) {
         let now = self.now();
-        self.sandbox.gate(|gate| (0..requests).for_each(|_| drop(gate.pass(key, now))));
+        self.sandbox
+            .rate_limit(|rate_limit| (0..requests).for_each(|_| drop(rate_limit.admit(key, now))));
     }
 
     /// Adds a key.
     pub fn add_key(&self, key: SandboxKey) {
-        self.sandbox.gate(|gate| gate.keys.push(key));
+        self.sandbox.rate_limit(|rate_limit| rate_limit.keys.push(key));
     }
 
     /// Replaces the secret of a key; the old one is refused.
@@ -43,8 +44,8 @@ impl Control {
     }
 
     fn edit_key(&self, secret: &str, change: impl FnOnce(&mut SandboxKey)) -> bool {
-        self.sandbox.gate(|gate| {
-            let key = gate.keys.iter_mut().find(|key| key.key == secret);
+        self.sandbox.rate_limit(|rate_limit| {
+            let key = rate_limit.keys.iter_mut().find(|key| key.key == secret);
             key.map(change).is_some()
         })
     }
