@@ -26,7 +26,7 @@ impl Item {
     /// Reads the answer to a request for one resource.
     ///
     /// # Errors
-    /// [`Verdict::Malformed`] if the answer has another shape than documented.
+    /// `Verdict::Malformed` if the answer has another shape than documented.
     pub fn read(kind: Kind, answer: &Answer) -> Result<Self, Failure> {
         answer.parse(|body, mends| {
             let json = data(body)?;

@@ -47,7 +47,7 @@ impl Page {
     /// Reads the answer to a request for a page of `kind` with the parameters `asked`.
     ///
     /// # Errors
-    /// [`Verdict::Malformed`] if the envelope has another shape than documented.
+    /// `Verdict::Malformed` if the envelope has another shape than documented.
     pub fn read(kind: Kind, asked: &[(String, String)], answer: &Answer) -> Result<Self, Failure> {
         answer.parse(|body, mends| parse(kind, asked, body, mends))
     }

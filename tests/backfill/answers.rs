@@ -143,7 +143,7 @@ fn next_run_requests_ids_missing_from_an_answer() {
     let bed = synced();
     bed.control.fault(on_videos(Batch::Omit(3)));
     let run = bed.backfill(&["--days", "2"]).expect(1).says("3 daily metrics");
-    assert!(run.stdout.contains("3 passed over by the API"), "{run:#?}");
+    assert!(run.stdout.contains("3 skipped by the API"), "{run:#?}");
     expect_no_repeats(&bed.metrics_requests());
     bed.control.clear_log();
     let days = TestBed::days_of(&bed.backfill_well(2));
@@ -198,7 +198,7 @@ fn non_numeric_figure_is_null_and_counted() {
     let bed = synced();
     bed.control.fault(on_videos(Batch::WrongTypes));
     let run = bed.backfill(&["--days", "1"]).expect(1).says("1 daily metrics");
-    assert!(run.stdout.contains("1 with a figure that is no number"), "{run:#?}");
+    assert!(run.stdout.contains("1 with a value that is not a number"), "{run:#?}");
     assert_eq!(bed.last_number(Kind::Video, "type_mismatches"), 1);
     let with_nulls: Figures =
         bed.mirrored_figures().into_iter().filter(|(_, figures)| figures[0].is_none()).collect();
