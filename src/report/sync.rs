@@ -1,5 +1,6 @@
 //! Result of a run, as text and as JSON.
 
+use chrono::SubsecRound;
 use serde_json::{Value, json};
 
 use crate::model::{BackoffScope, instant};
@@ -64,7 +65,7 @@ pub fn pause(paused: &Backoff) -> String {
         1 => "1 failure".to_owned(),
         failures => format!("{failures} failures in a row"),
     };
-    let until = instant::text(instant::from_micros(paused.retry_at));
+    let until = instant::text(instant::from_micros(paused.retry_at).trunc_subsecs(0));
     format!("{work} paused until {until} after {failures}; `{command}` tries now")
 }
 

@@ -302,7 +302,7 @@ fn stops_reading_an_endless_list() {
         )
         .into_bytes();
     });
-    bed.sync(&[]).expect(1).says("at most 2000 were to be expected");
+    bed.sync(&[]).expect(1).says("at most 2000 were expected");
     assert_eq!(bed.last_outcome(Kind::Video), "incomplete");
     let requests = proxy.take_paths();
     assert!(requests.iter().filter(|path| is_list(path, "/videos")).count() <= 12, "{requests:#?}");

@@ -27,7 +27,7 @@ fn missing_endpoint_is_requested_once_a_week() {
     let bed = TestBed::frozen(settings());
     let (method, path) = ("*".to_owned(), "/account-videos".to_owned());
     bed.control.switch_off(Switch::Endpoint { method, path, status: 404 });
-    bed.sync_ok(&[]).says("the server does not support this");
+    bed.sync_ok(&[]).says("the server does not support a feature");
     assert_eq!(bed.log_of("/account-videos").len(), 1);
     assert_eq!(bed.last_outcome(Kind::AccountVideo), "unavailable");
     bed.control.switch_all_on();
@@ -80,10 +80,10 @@ fn detects_an_ignored_sort_by_its_missing_echo() {
         let bed = TestBed::frozen(settings());
         bed.control.switch_off(ignored(path, "order_direction", None));
         let first = bed.sync_ok(&[]);
-        assert_eq!(first.stderr.matches("the server ignores this").count(), 1, "{first:#?}");
+        assert_eq!(first.stderr.matches("the server ignores a parameter").count(), 1, "{first:#?}");
         bed.compare();
         let again = bed.sync_ok(&["--full"]);
-        assert!(!again.stderr.contains("the server ignores this"), "{again:#?}");
+        assert!(!again.stderr.contains("the server ignores a parameter"), "{again:#?}");
         bed.compare();
     }
 }
