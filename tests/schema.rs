@@ -252,7 +252,7 @@ fn prints_one_view_by_name() {
     let refused = schema(&["coverrage"]);
     assert_eq!(refused.status.code(), Some(2));
     let stderr = String::from_utf8(refused.stderr).unwrap();
-    assert!(stderr.contains("no view `coverrage`") && stderr.contains("coverage"), "{stderr}");
+    assert!(stderr.contains("unknown view `coverrage`") && stderr.contains("coverage"), "{stderr}");
     assert_eq!(schema(&["--json", "--markdown"]).status.code(), Some(2));
 }
 

@@ -1,6 +1,6 @@
 //! The run log: what each run did for each kind. Counters are written in the transactions that they count.
 
-use rusqlite::{Connection, Row, Transaction};
+use rusqlite::{Row, Transaction};
 
 use crate::model::{Kind, KindOutcome, Outcome};
 use crate::store::error::StoreResult;
