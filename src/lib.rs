@@ -59,7 +59,7 @@
 //! build, the Debian package, and the demo.
 //!
 //! Tests use real sockets, real SQLite files, and the real binary under `kill -9`; [`sandbox`] serves faults on
-//! request. `tests/outbox_model.rs` runs 500 random histories of the outbox (`OUTBOX_SCENARIOS=N` for more,
+//! request. `tests/outbox_model.rs` runs 300 random histories of the outbox (`OUTBOX_SCENARIOS=N` for more,
 //! `OUTBOX_SEED` repeats one), `tests/sync_model.rs` compares concurrent runs with a sequential one (`MODEL_SEED`).
 //! Property tests draw the same cases every time; `PROPTEST_RNG_SEED=7 cargo test` draws others.
 //! `tests/tools/install` puts the external readers (DuckDB, Spark, Datasette, an S3 server) into `target/tools`;
