@@ -196,9 +196,9 @@ fn expired_stored_cursors_cost_one_new_listing() {
     bed.sync_ok(&[]);
     let requests = bed.log_of("/videos");
     let refused = requests.iter().filter(|entry| entry.status == Some(422)).count();
-    assert!(refused <= 4, "{requests:#?}");
-    // Four polls in flight, some of them accepted because a cursor was issued again meanwhile, and a listing of four pages.
-    assert!(requests.len() <= 9, "{requests:#?}");
+    // As many as were in flight at the first refusal.
+    assert!((1..=4).contains(&refused), "{requests:#?}");
+    assert!(requests.len() <= refused + 5, "{requests:#?}");
     bed.compare();
 }
 

@@ -1,47 +1,67 @@
 //! Issued cursors: those that a test lets expire, and the first of each list.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use creatormirror::sandbox::{Answer, Call};
 
 use super::damage::UsedCursors;
 
-/// Issued cursors.
+/// Separates a cursor of the sandbox, which is hexadecimal, from the generation it was issued in.
+const GENERATION: char = 'g';
+
+/// Issued cursors. After an expiry cursors are issued with another text, so that an expired one stays invalid.
 #[derive(Debug, Default)]
 pub struct Cursors {
-    valid: BTreeSet<String>,
-    expired: BTreeSet<String>,
+    generation: u32,
     firsts: BTreeMap<String, String>,
 }
 
 impl Cursors {
-    /// Records the cursor that a page issues, from its `Link` header.
-    pub fn note(&mut self, call: &Call, answer: &Answer) {
-        let link = answer.headers.iter().find(|(name, _)| name == "link");
-        let Some((_, after)) = link.and_then(|(_, link)| link.rsplit_once("cursor=")) else {
-            return;
-        };
+    /// Marks the cursor that a page issues with the generation, in `next_cursor` and in the `Link` header.
+    pub fn issue(&mut self, call: &Call, answer: &mut Answer) {
+        let links = answer.headers.iter_mut().find(|(name, _)| name == "link");
+        let Some((_, link)) = links else { return };
+        let Some((_, after)) = link.rsplit_once("cursor=") else { return };
         let next: String = after.chars().take_while(char::is_ascii_alphanumeric).collect();
-        if call.param("cursor").is_none() {
-            self.firsts.insert(call.path.clone(), next.clone());
+        let issued = self.issued(&next);
+        if issued != next {
+            *link = link.replace(&next, &issued);
+            let body = String::from_utf8_lossy(&answer.body).replace(&next, &issued);
+            answer.body = body.into_bytes().into();
         }
-        self.expired.remove(&next);
-        self.valid.insert(next);
+        if call.param("cursor").is_none() {
+            self.firsts.insert(call.path.clone(), issued);
+        }
     }
 
-    /// Makes every issued cursor invalid until it is issued again.
+    /// Makes every issued cursor invalid.
     pub fn expire(&mut self) {
-        self.expired.append(&mut self.valid);
+        self.generation += 1;
     }
 
-    /// Whether the request's cursor has expired.
-    pub fn has_expired(&self, call: &Call) -> bool {
-        call.param("cursor").is_some_and(|cursor| self.expired.contains(cursor))
+    /// Turns the request's cursor into the sandbox's own. Returns whether it has expired.
+    pub fn receive(&self, call: &mut Call) -> bool {
+        let Some((_, cursor)) = call.query.iter_mut().find(|(name, _)| name == "cursor") else {
+            return false;
+        };
+        let (own, generation) = cursor.split_once(GENERATION).unwrap_or((cursor, "0"));
+        let is_expired = generation != self.generation.to_string();
+        if !is_expired {
+            *cursor = own.to_owned();
+        }
+        is_expired
     }
 
     /// The cursors that a fault might repeat.
     pub fn used(&self, call: &Call) -> UsedCursors {
-        let own = call.param("cursor").map(str::to_owned);
+        let own = call.param("cursor").map(|cursor| self.issued(cursor));
         UsedCursors { own, first: self.firsts.get(&call.path).cloned() }
+    }
+
+    fn issued(&self, cursor: &str) -> String {
+        match self.generation {
+            0 => cursor.to_owned(),
+            generation => format!("{cursor}{GENERATION}{generation}"),
+        }
     }
 }

@@ -125,7 +125,7 @@ impl Hook for FaultHook {
             state.members.signed_on = state.signed_urls.then_some(day);
             state.members.patch_answer(call, answer);
             state.quirks.end_of_life(call, answer);
-            state.cursors.note(call, answer);
+            state.cursors.issue(call, answer);
             let open = &state.open[&call.number];
             (open.what.clone(), open.is_beyond_cap)
         };
@@ -157,11 +157,11 @@ impl Hook for FaultHook {
 }
 
 impl State {
-    /// The error that refuses this request, if any. Removes parameters that are switched off.
+    /// The error that refuses this request, if any. Removes parameters that are switched off, and the mark of a cursor.
     fn refusal(&self, call: &mut Call) -> Option<Problem> {
         let refused = switches::apply(&self.switches, call).err();
         let refused = refused.or_else(|| self.quirks.check_batch(call).err());
-        refused.or_else(|| self.cursors.has_expired(call).then(Problem::refused_cursor))
+        refused.or_else(|| self.cursors.receive(call).then(Problem::refused_cursor))
     }
 }
 
