@@ -46,6 +46,8 @@ pub struct Budget {
     pub remaining: u64,
     /// From the reading to the reset.
     pub window: Cooldown,
+    /// The reset by the server's clock, Unix seconds, if the header gave it in this form.
+    pub resets_at: Option<u64>,
     /// The server's clock at the reading.
     pub server_date: Option<DateTime<Utc>>,
 }
@@ -234,24 +236,28 @@ fn read_budget(
     boot: &BootTime,
 ) -> Option<Budget> {
     let (remaining, reset) = (rate.remaining?, rate.reset?);
-    let seconds = if reset < DELTA_SECONDS_MAX {
-        reset
-    } else {
+    let resets_at = (reset >= DELTA_SECONDS_MAX).then_some(reset);
+    let seconds = resets_at.map_or(reset, |reset| {
         let server_now = u64::try_from(server_date.unwrap_or(now).timestamp()).unwrap_or(0);
         reset.saturating_sub(server_now)
-    };
+    });
     if seconds > WINDOW_SECONDS_MAX {
         return None;
     }
     let window = Cooldown::new(Duration::from_secs(seconds), now, boot);
-    Some(Budget { limit: rate.limit.unwrap_or(remaining), remaining, window, server_date })
+    let limit = rate.limit.unwrap_or(remaining);
+    Some(Budget { limit, remaining, window, resets_at, server_date })
 }
 
 /// Answers may arrive in another order than the server counted them, so within a window the remaining
 /// requests only fall. A later reset is the next window; an earlier one is an answer of the previous window,
-/// unless the server's clock says that it is newer.
+/// unless the server's clock says that it is newer. Resets are compared by the server's clock where possible, because
+/// the window of an answer that was read late seems to end later.
 fn merge(current: Budget, reading: Budget, now: DateTime<Utc>, boot: &BootTime) -> Budget {
-    let (old, new) = (current.window.left(now, boot), reading.window.left(now, boot));
+    let (old, new) = match (current.resets_at, reading.resets_at) {
+        (Some(old), Some(new)) => (Duration::from_secs(old), Duration::from_secs(new)),
+        _ => (current.window.left(now, boot), reading.window.left(now, boot)),
+    };
     if new > old.saturating_add(RESET_JITTER) {
         return reading;
     }
@@ -265,6 +271,7 @@ fn merge(current: Budget, reading: Budget, now: DateTime<Utc>, boot: &BootTime) 
         limit: reading.limit.max(current.limit),
         remaining: reading.remaining.min(current.remaining),
         window: current.window,
+        resets_at: current.resets_at.or(reading.resets_at),
         server_date: current.server_date.max(reading.server_date),
     }
 }
@@ -369,6 +376,18 @@ mod tests {
         let (fuller, emptier) = (should(250), should(10));
         assert!((fuller - 0.5 * 100.0 / 250.0).abs() < 1e-6, "{fuller}");
         assert!((emptier - 0.98 * 100.0 / 10.0).abs() < 1e-6, "{emptier}");
+    }
+
+    #[test]
+    fn answer_read_late_is_not_taken_for_the_next_window() {
+        let clock = clock();
+        let server_date = Some(clock.now());
+        let mut limiter = RateLimiter::default();
+        read(&mut limiter, rate(100, 40, START + 60), &clock);
+        clock.advance(Duration::from_secs(30));
+        let late = rate(100, 50, START + 60);
+        limiter.after_answer(&late, server_date, clock.now(), &clock.boot());
+        assert_eq!(limiter.budget.as_ref().unwrap().remaining, 40);
     }
 
     #[test]

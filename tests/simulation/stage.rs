@@ -154,9 +154,7 @@ pub fn settings(freshness: Duration) -> DaemonSettings {
         request_settings: RequestSettings {
             rate_share: 0.9,
             max_wait: Duration::from_secs(30),
-            // Sleeping advances the simulated clock, also while another request is in flight; that could then
-            // arrive in the next rate-limit window.
-            max_concurrent_requests: 1,
+            max_concurrent_requests: 4,
             seed: 7,
         },
         freshness_target: freshness,
