@@ -52,6 +52,8 @@ pub trait Outbox {
     fn entry(&self, entry: i64) -> Value;
     /// States of all entries, in order.
     fn states(&self) -> Vec<String>;
+    /// Syncs, each time with every entry due, until all entries are finished. Returns the runs.
+    fn sync_until_finished(&self) -> Vec<Run>;
     /// How many writes the sandbox received.
     fn writes(&self) -> usize;
     /// Names of all creators.
@@ -77,6 +79,17 @@ impl Outbox for TestBed {
     fn states(&self) -> Vec<String> {
         let rows = self.rows("SELECT state FROM outbox_log ORDER BY entry");
         rows.iter().map(|row| format!("{:?}", row[0])).map(|text| word(&text)).collect()
+    }
+
+    #[track_caller]
+    fn sync_until_finished(&self) -> Vec<Run> {
+        let mut runs = Vec::new();
+        while self.number("SELECT count(*) FROM outbox_log WHERE finished_at IS NULL") > 0 {
+            self.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
+            runs.push(self.sync(&[]));
+            assert!(runs.len() < 20, "{}", self.entry(1));
+        }
+        runs
     }
 
     fn writes(&self) -> usize {

@@ -94,13 +94,7 @@ fn unreadable_2xx_to_a_change_is_reconciled_not_resent() {
         for method in ["PATCH", "PUT"] {
             bed.control.fault(Fault::on(method, "/*", answer.clone()));
         }
-        let mut runs = 0;
-        while bed.number("SELECT count(*) FROM outbox_log WHERE finished_at IS NULL") > 0 {
-            bed.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
-            bed.sync(&[]);
-            runs += 1;
-            assert!(runs < 20, "{}", bed.entry(1));
-        }
+        bed.sync_until_finished();
         let state = if was_done { "succeeded" } else { "failed" };
         assert_eq!((bed.writes(), bed.states()), (2, vec![state.to_owned(); 2]), "{answer:?}");
         let interval =
@@ -124,13 +118,10 @@ fn unreadable_2xx_to_a_creation_is_not_resent() {
     let bed = bed();
     bed.queue(&["track", "creator", "Ada"]);
     bed.control.fault(Fault::on("POST", "/creators", FaultKind::Html));
-    let mut runs = 0;
-    while bed.states() != ["failed"] {
-        bed.db_to_write().execute("UPDATE outbox SET next_at = 0", []).unwrap();
-        bed.sync(&[]).expect(1);
-        runs += 1;
-        assert!(runs < 20, "{}", bed.entry(1));
+    for run in bed.sync_until_finished() {
+        run.expect(1);
     }
+    assert_eq!(bed.states(), ["failed"]);
     assert_eq!(bed.writes(), 1);
     let detail = bed.entry(1)["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("answered 200, but does not show the change"), "{detail}");
