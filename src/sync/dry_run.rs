@@ -13,8 +13,7 @@ use crate::schedule::backfill::Task;
 use crate::schedule::decision::Work;
 use crate::store::{StoreResult, listings, pages, unsupported};
 use crate::sync::options::{RunOptions, SyncSettings};
-use crate::sync::{backfill, schedule_state};
-use crate::sync::{daily_metrics, documents, page};
+use crate::sync::{backfill, daily_metrics, documents, page, schedule_state};
 
 /// Returns a line per request, and one where their number is not known. `c` is `None` before the first run.
 pub fn preview(
