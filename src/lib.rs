@@ -17,6 +17,7 @@
 //! | [`sync`] | one run: queued writes, polls, listings with pagination, removals, daily metrics, `verify`, run report |
 //! | [`daemon`] | the scheduler loop: next due time, job, signal; readiness and watchdog heartbeat through hooks |
 //! | [`export`] | views as Parquet, CSV or JSON Lines, to a folder or a bucket |
+//! | [`contract`] | pure: what is used of the API, compared with its OpenAPI document; shapes of answers |
 //! | [`config`], [`logging`], [`report`], [`listen`], [`cli`] | the front end: settings, logs, output and exit codes, `/metrics`, commands |
 //!
 //! [`sandbox`] is the embedded API for tests, benches and the demo. It shares nothing with the rest but `clock` and
@@ -63,8 +64,8 @@
 //! `OUTBOX_SEED` repeats one), `tests/sync_model.rs` compares concurrent runs with a sequential one (`MODEL_SEED`).
 //! Property tests draw the same cases every time; `PROPTEST_RNG_SEED=7 cargo test` draws others.
 //! `tests/tools/install` puts the external readers (DuckDB, Spark, Datasette, an S3 server) into `target/tools`;
-//! `tests/systemd.rs` installs the package under a real systemd where there is root and systemd-nspawn. A test whose
-//! tool is missing says so and runs.
+//! `tests/systemd.rs` installs the package under a real systemd where there is root and systemd-nspawn. A test that
+//! needs more than the machine has is skipped; `cargo test` ends with a list of these.
 //!
 //! To add a migration: until the first release, edit `migrations/V1__tables.sql` and `V2__views.sql` in place;
 //! after it, add a file. A new table or column also needs a row in `store::schema_docs::facts`.
@@ -75,6 +76,7 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod contract;
 pub mod daemon;
 pub mod demo;
 pub mod export;

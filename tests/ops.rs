@@ -4,8 +4,12 @@
 
 #[path = "ops/check.rs"]
 mod check;
+#[path = "ops/contract.rs"]
+mod contract;
 #[path = "ops/fixture.rs"]
 mod fixture;
+#[path = "ops/record.rs"]
+mod record;
 #[path = "ops/status.rs"]
 mod status;
 mod support;

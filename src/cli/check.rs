@@ -1,15 +1,20 @@
 //! `check`: checks every precondition, one line each, with a hint for each that fails.
 //!
-//! Checks are independent as far as possible. Nothing is created or written, with one exception: a
-//! cooldown that the API asks for is saved to the database.
+//! Checks are independent as far as possible. Nothing is created or written, with two exceptions: a
+//! cooldown that the API asks for is saved to the database, and `--record` writes its files.
 
+mod contract;
 mod local;
 mod mirror;
 mod probe;
+mod record;
 mod remote;
+
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::cli::check::remote::Record;
 use crate::cli::context::Context;
 use crate::cli::runtime;
 use crate::config::Environment;
@@ -24,6 +29,10 @@ pub struct CheckArgs {
     /// Also compare indexes with tables (`integrity_check`), which takes longer
     #[arg(long)]
     pub deep: bool,
+    /// Write the shape of the API's answers to this folder: member names, JSON types and documented
+    /// enum values, nothing else
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
     /// Print one JSON document on stdout
     #[arg(long)]
     pub json: bool,
@@ -39,7 +48,7 @@ pub fn run(
     let checks = match context {
         Ok(context) => {
             let depth = if args.deep { Depth::Deep } else { Depth::Quick };
-            checks(&context, environment, depth)?
+            checks(&context, environment, depth, args.record.as_deref())?
         }
         Err(error) => vec![Check::failure("config", error)],
     };
@@ -57,6 +66,7 @@ fn checks(
     context: &Context,
     environment: &Environment,
     depth: Depth,
+    record: Option<&Path>,
 ) -> Result<Vec<Check>, CliError> {
     let mut checks = vec![local::config(context)];
     let (database, mirror) = mirror::database(context, depth);
@@ -65,7 +75,15 @@ fn checks(
     let (key_source, key) = local::key(context);
     checks.push(key_source);
     checks.push(local::proxy(context, environment));
-    checks.extend(runtime::current_thread()?.block_on(remote::checks(context, &mirror, key)));
+    let what = record.map_or(Record::Nothing, |_| Record::Answers);
+    let remote = runtime::current_thread()?.block_on(remote::checks(context, &mirror, key, what));
+    checks.extend(remote.checks);
+    if let Some(folder) = record {
+        checks.push(match remote.recorded {
+            Some(recorded) => record::write(folder, &recorded),
+            None => Check::skipped("record", "needs an accepted key"),
+        });
+    }
     checks.push(local::capabilities(context, &mirror));
     checks.push(local::listings(context, &mirror));
     Ok(checks)

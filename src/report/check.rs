@@ -27,6 +27,8 @@ pub struct Check {
 pub enum Finding {
     /// The precondition holds.
     Ok(String),
+    /// Nothing to act on.
+    Info(String),
     /// The user should look at it, or it could not be checked.
     Warning(String),
     /// The precondition does not hold; `sync` would exit with this error.
@@ -37,6 +39,11 @@ impl Check {
     /// Returns a check that passed.
     pub fn ok(name: &'static str, detail: impl Into<String>) -> Self {
         Self { name, finding: Finding::Ok(detail.into()), hints: Vec::new() }
+    }
+
+    /// Returns a line for information.
+    pub fn info(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, finding: Finding::Info(detail.into()), hints: Vec::new() }
     }
 
     /// Returns a check with a warning.
@@ -61,17 +68,23 @@ impl Check {
         self
     }
 
+    /// Whether the precondition holds.
+    pub fn is_ok(&self) -> bool {
+        matches!(self.finding, Finding::Ok(_))
+    }
+
     /// The error of a failed check.
     pub fn error(&self) -> Option<&CliError> {
         match &self.finding {
             Finding::Failure(error) => Some(error),
-            Finding::Ok(_) | Finding::Warning(_) => None,
+            Finding::Ok(_) | Finding::Info(_) | Finding::Warning(_) => None,
         }
     }
 
     fn level(&self) -> &'static str {
         match self.finding {
             Finding::Ok(_) => "ok",
+            Finding::Info(_) => "info",
             Finding::Warning(_) => "warning",
             Finding::Failure(_) => "failure",
         }
@@ -79,7 +92,9 @@ impl Check {
 
     fn detail(&self) -> String {
         let detail = match &self.finding {
-            Finding::Ok(detail) | Finding::Warning(detail) => detail.clone(),
+            Finding::Ok(detail) | Finding::Info(detail) | Finding::Warning(detail) => {
+                detail.clone()
+            }
             Finding::Failure(error) => {
                 let messages = std::iter::once(&error.message).chain(&error.causes);
                 messages.map(String::as_str).collect::<Vec<_>>().join(": ")

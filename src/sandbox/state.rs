@@ -20,7 +20,9 @@ use crate::sandbox::{batch, figures, words, writes};
 const REMEMBERED_MS: i64 = 600 * SECOND;
 
 /// For endpoints without authentication.
-const OPEN_PATH: &str = "/meta";
+const OPEN_PATHS: [&str; 2] = ["/meta", "/openapi.json"];
+/// The document that describes this API.
+const OPENAPI: &str = include_str!("openapi.json");
 /// The methods that some path takes.
 const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "PUT", "DELETE"];
 
@@ -87,7 +89,7 @@ impl State {
         let drawn = words::number(self.seed, &call.number.to_le_bytes());
         call.request_id = format!("req_{drawn:016x}");
         let mut admission = Admission { now: self.catch_up(), refusal: None, budget: None };
-        if call.path == OPEN_PATH {
+        if OPEN_PATHS.contains(&call.path.as_str()) {
             return admission;
         }
         match self.rate_limit.key(call).map(|key| key.key.clone()) {
@@ -212,6 +214,10 @@ impl Admission {
 /// What answers requests with this method and path.
 fn handler(method: &str, path: &[&str]) -> Option<Handler> {
     let handler: Handler = match (method, path) {
+        ("GET", ["openapi.json"]) => |_, _, _| {
+            let (content_type, body) = (Some("application/json"), OPENAPI.into());
+            Ok(Answer { content_type, body, ..Answer::empty(200) })
+        },
         ("GET", ["meta"]) => |state, _, _| Ok(state.meta()),
         ("GET", ["whoami"]) => |state, _, call| state.whoami(call),
         ("GET", ["overview"]) => |state, _, call| figures::overview(&state.world, call),

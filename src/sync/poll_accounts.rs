@@ -26,14 +26,19 @@ const SCRAPE_SHOWS_S_MAX: i64 = 600;
 /// The most pages read.
 const PAGES_MAX: usize = 10_000;
 
+/// The order of the accounts.
+pub const ORDER: [(&str, &str); 2] =
+    [("order_by", "last_scrape_time"), ("order_direction", "desc")];
+/// The parameter that selects the videos of an account.
+pub const FILTER: &str = "account_id";
+
 /// Reads the accounts, newest scrape first, until no due one can follow.
 pub async fn accounts(ctx: &mut SyncContext, due: &[DueRow]) -> FetchResult<Polled> {
     let until = request_plan::accounts_scraped_since(due, SCRAPE_SHOWS_S_MAX);
-    let order = [("order_by", "last_scrape_time"), ("order_direction", "desc")];
     // Accounts that were never scraped may come at either end.
     let is_past = |scraped: Option<i64>| scraped.is_some_and(|at| at < until);
     let is_last = |row: &Row| is_past(row.scraped_at.map(|at| at.seconds));
-    let read = read_pages(ctx, Kind::Account, &order, is_last, |_| false);
+    let read = read_pages(ctx, Kind::Account, &ORDER, is_last, |_| false);
     if let PagesResult::Refused(failure) = read.await? {
         return refused(ctx, &query::account_sort_feature(), &failure).await;
     }
@@ -74,7 +79,7 @@ async fn read_account_list(
     account_list: &DueAccountList,
 ) -> FetchResult<PagesResult> {
     let account = account_list.account;
-    let filter = [("account_id", account_list.id.as_str())];
+    let filter = [(FILTER, account_list.id.as_str())];
     let is_foreign = |row: &Row| {
         let owner = row.value(Kind::AccountVideo, "account_id");
         owner.as_text().is_some_and(|owner| owner != account_list.id)

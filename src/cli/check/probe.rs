@@ -38,6 +38,8 @@ pub struct Probe<'a> {
     timing: Option<Timing>,
     /// Why a cooldown could not be saved.
     save_error: Option<String>,
+    /// Whether the requests are answered by the API.
+    is_api: bool,
 }
 
 /// The server's clock, and ours before and after it was read.
@@ -95,7 +97,7 @@ impl<'a> Probe<'a> {
         let fetcher =
             Fetcher::beside(client, RequestState::new(&stored, &clock), clock, request_settings);
         fetcher.limit_attempts(ATTEMPTS_MAX);
-        Ok(Self { context, fetcher, mirror, timing: None, save_error: None })
+        Ok(Self { context, fetcher, mirror, timing: None, save_error: None, is_api: true })
     }
 
     /// `GET /meta`.
@@ -110,6 +112,22 @@ impl<'a> Probe<'a> {
     /// `GET /whoami`.
     pub async fn whoami(&mut self) -> ProbeResult<Whoami> {
         self.send(&identify::request(), identify::read).await
+    }
+
+    /// Requests the API's OpenAPI document. It may come from another server than the API: neither its clock nor a
+    /// wait it asks for counts.
+    pub async fn openapi(&mut self) -> ProbeResult<Answer> {
+        let request = Request::get("/openapi.json").without_key();
+        let timing = self.timing;
+        self.is_api = false;
+        let answer = self.answer(&request).await;
+        (self.timing, self.is_api) = (timing, true);
+        answer
+    }
+
+    /// Returns the answer to a request, undecoded.
+    pub async fn answer(&mut self, request: &Request) -> ProbeResult<Answer> {
+        self.send(request, |answer| Ok(answer.clone())).await
     }
 
     /// Sends a request, with one retry. Does not send it during a cooldown.
@@ -130,7 +148,7 @@ impl<'a> Probe<'a> {
             Err(error) => (started, error.failure().and_then(|failure| failure.server_date)),
         };
         self.timing = date.map(|date| Timing { before, after, date }).or(self.timing);
-        if self.fetcher.has_sent() {
+        if self.is_api && self.fetcher.has_sent() {
             self.save_cooldown();
         }
         result.map(|fetched| fetched.value).map_err(|error| match error {

@@ -1,12 +1,14 @@
 //! Checks that ask the API: availability, rate limit, clock skew, deprecation, key and
 //! organization. Nothing is sent during a cooldown.
 
-use chrono::TimeDelta;
+use chrono::{Days, TimeDelta};
 use secrecy::SecretString;
 
 use crate::api::{Failure, Verdict};
+use crate::cli::check::contract;
 use crate::cli::check::mirror::Mirror;
 use crate::cli::check::probe::{Probe, ProbeError, ProbeResult, Timing};
+use crate::cli::check::record::{self, Recorded};
 use crate::cli::context::Context;
 use crate::cli::errors;
 use crate::config::Setting;
@@ -28,17 +30,40 @@ const SKEW_FAILURE: TimeDelta = TimeDelta::minutes(5);
 /// Why checks of the key's organization and scopes are skipped.
 const NEEDS_KEY: &str = "needs an accepted key";
 
+/// Checks, and the answers that were recorded.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// The checks.
+    pub checks: Vec<Check>,
+    /// An answer per endpoint, if asked for and the key is accepted.
+    pub recorded: Option<Vec<Recorded>>,
+}
+
+/// Whether to record the shapes of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record {
+    /// No.
+    Nothing,
+    /// An answer per endpoint.
+    Answers,
+}
+
 /// Sends the requests and returns the checks.
-pub async fn checks(context: &Context, mirror: &Mirror, key: Option<SecretString>) -> Vec<Check> {
+pub async fn checks(
+    context: &Context,
+    mirror: &Mirror,
+    key: Option<SecretString>,
+    record: Record,
+) -> Checked {
     let has_key = key.is_some();
     let mut probe = match Probe::new(context, mirror, key) {
         Ok(probe) => probe,
         Err(error) => {
             let skipped = |name| Check::skipped(name, "no request can be sent");
             let names = ["rate_limit", "clock", "lifecycle", "key", "organization", "scopes"];
-            return std::iter::once(Check::failure("api", error))
-                .chain(names.map(skipped))
-                .collect();
+            let failure = std::iter::once(Check::failure("api", error));
+            let checks = failure.chain(names.map(skipped)).collect();
+            return Checked { checks, recorded: None };
         }
     };
     let meta = probe.meta().await;
@@ -49,7 +74,7 @@ pub async fn checks(context: &Context, mirror: &Mirror, key: Option<SecretString
         }
         _ => probe.whoami().await,
     };
-    vec![
+    let mut checks = vec![
         rate_limit(context, mirror, &probe),
         api(context, &meta, &whoami),
         clock(probe.timing(), &meta),
@@ -57,7 +82,23 @@ pub async fn checks(context: &Context, mirror: &Mirror, key: Option<SecretString
         key_valid(context, &whoami),
         organization(context, mirror, &whoami),
         scopes(&whoami),
-    ]
+    ];
+    let recorded = match (record, &whoami) {
+        (Record::Answers, Ok(_)) => {
+            let today = context.clock.now().date_naive();
+            let yesterday = today.checked_sub_days(Days::new(1)).unwrap_or(today);
+            Some(record::read(&mut probe, yesterday).await)
+        }
+        _ => None,
+    };
+    let document = match &meta {
+        Err(ProbeError::Failed(failure)) if failure.cause() == RetryCause::NoAnswer => {
+            Err(ProbeError::NotSent("the API does not respond".to_owned()))
+        }
+        _ => probe.openapi().await,
+    };
+    checks.extend(contract::checks(&document, context.config.base_url.path()));
+    Checked { checks, recorded }
 }
 
 fn rate_limit(context: &Context, mirror: &Mirror, probe: &Probe<'_>) -> Check {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use creatormirror::sandbox as product;
+use serde_json::Value;
 
 use super::faults::Fault;
 use super::hook::FaultHook;
@@ -111,6 +112,16 @@ impl Control {
     pub fn set_lifecycle(&self, deprecation: Option<&str>, sunset: Option<&str>) {
         let lifecycle = (deprecation.map(str::to_owned), sunset.map(str::to_owned));
         self.hook.state().quirks.lifecycle = lifecycle;
+    }
+
+    /// Changes the OpenAPI document: sets what a JSON pointer refers to, or removes it.
+    pub fn edit_openapi(&self, pointer: &str, value: Option<Value>) {
+        self.hook.state().openapi_edits.push((pointer.to_owned(), value));
+    }
+
+    /// Undoes the changes of the OpenAPI document.
+    pub fn restore_openapi(&self) {
+        self.hook.state().openapi_edits.clear();
     }
 
     /// Sets the cap on tracked accounts.

@@ -6,9 +6,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use creatormirror::model::Kind;
 use creatormirror::sandbox::{self as product, Answer, Call, Chaos, Hook, Moment, Problem};
 
+use serde_json::Value;
+
 use super::SandboxSettings;
 use super::cursors::Cursors;
-use super::damage::{strike, substitute};
+use super::damage::{bytes, strike, substitute};
 use super::fault_kind::FaultKind;
 use super::faults::Faults;
 use super::members::Members;
@@ -37,6 +39,8 @@ pub struct State {
     pub signed_urls: bool,
     pub quirks: Quirks,
     pub request_log: RequestLog,
+    /// Changes of the OpenAPI document: a JSON pointer, and the new value; `None` removes it.
+    pub openapi_edits: Vec<(String, Option<Value>)>,
     /// Requests that are being answered, by their number.
     open: BTreeMap<u64, Open>,
 }
@@ -83,7 +87,7 @@ impl FaultHook {
     }
 
     fn refuse_account(&self, answer: &mut Answer, call: &Call) {
-        let created: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        let created: Value = serde_json::from_slice(&answer.body).unwrap();
         let id = created["data"]["id"].as_str().unwrap();
         self.sandbox().world(|world| {
             let row = world.find(Kind::Account, id).unwrap();
@@ -126,6 +130,7 @@ impl Hook for FaultHook {
             state.members.patch_answer(call, answer);
             state.quirks.end_of_life(call, answer);
             state.cursors.issue(call, answer);
+            state.edit_openapi(call, answer);
             let open = &state.open[&call.number];
             (open.what.clone(), open.is_beyond_cap)
         };
@@ -157,6 +162,31 @@ impl Hook for FaultHook {
 }
 
 impl State {
+    /// Applies the changes of the OpenAPI document.
+    fn edit_openapi(&self, call: &Call, answer: &mut Answer) {
+        if call.path != "/openapi.json" || self.openapi_edits.is_empty() {
+            return;
+        }
+        let mut document: Value = serde_json::from_slice(&answer.body).unwrap();
+        for (pointer, value) in &self.openapi_edits {
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            let name = name.replace("~1", "/");
+            let parent = document.pointer_mut(parent).unwrap_or_else(|| panic!("no {pointer}"));
+            match (parent, value) {
+                (Value::Array(list), None) => drop(list.remove(name.parse().unwrap())),
+                (Value::Array(list), Some(value)) => {
+                    list[name.parse::<usize>().unwrap()] = value.clone();
+                }
+                (parent, None) => {
+                    let removed = parent.as_object_mut().unwrap().remove(&name);
+                    assert!(removed.is_some(), "no {pointer}");
+                }
+                (parent, Some(value)) => parent[name.as_str()] = value.clone(),
+            }
+        }
+        answer.body = bytes(&document);
+    }
+
     /// The error that refuses this request, if any. Removes parameters that are switched off, and the mark of a cursor.
     fn refusal(&self, call: &mut Call) -> Option<Problem> {
         let refused = switches::apply(&self.switches, call).err();

@@ -1,0 +1,246 @@
+//! `check --record DIR`: writes the shape of one answer per endpoint, one file each and an index.
+
+use std::fs::DirBuilder;
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use chrono::NaiveDate;
+use serde_json::{Value, json};
+
+use crate::api::Request;
+use crate::cli::check::probe::{Probe, ProbeError};
+use crate::contract::document;
+use crate::contract::shape::{Data, Shape};
+use crate::contract::used::VALUES;
+use crate::fetch::query;
+use crate::model::{Kind, SubjectKind};
+use crate::report::check::Check;
+use crate::report::{CliError, Exit};
+use crate::store::metrics::Subject;
+use crate::sync::{daily_metrics, documents, identify};
+
+/// Name of the check.
+const NAME: &str = "record";
+/// `format` of every file, by which they are recognized.
+const FORMAT: &str = "creatormirror shape 1";
+/// Name of the index.
+const INDEX: &str = "index";
+/// Rows of a list that are looked at.
+const ROWS: u32 = 50;
+/// Longest file that is looked at before it is replaced, bytes.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// The answer of an endpoint.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Name of the file.
+    name: String,
+    /// Method and path, with `{}` for ids.
+    operation: String,
+    /// Names of the query parameters that were sent.
+    parameters: Vec<String>,
+    /// The shape, or why there is none.
+    shape: Result<Shape, Missing>,
+}
+
+/// Why an answer has no shape.
+#[derive(Debug)]
+struct Missing {
+    status: Option<u16>,
+    code: Option<String>,
+    reason: &'static str,
+}
+
+/// An endpoint and the request that is sent to it.
+struct Endpoint {
+    name: String,
+    operation: String,
+    request: Request,
+    data: Data,
+}
+
+/// Requests an answer of each endpoint that only reads. `day` is a day with metrics.
+pub async fn read(probe: &mut Probe<'_>, day: NaiveDate) -> Vec<Recorded> {
+    let mut found = Vec::new();
+    for endpoint in documents() {
+        record(probe, endpoint, &mut found).await;
+    }
+    for kind in Kind::LISTS {
+        let sent = query::with_limit(&query::parameters(kind, &Default::default()), ROWS);
+        let (name, operation) = (kind.plural().to_owned(), query::endpoint(kind));
+        let request = query::page(kind, &sent, None);
+        let list = Endpoint { name, operation, request, data: Data::Resources };
+        let page = record(probe, list, &mut found).await.unwrap_or_default();
+        for endpoint in of_row(kind, &page["data"][0], day) {
+            record(probe, endpoint, &mut found).await;
+        }
+    }
+    found
+}
+
+/// The endpoints that are not lists.
+fn documents() -> [Endpoint; 3] {
+    [
+        ("meta", Request::get(Kind::Meta.path()).without_key()),
+        ("whoami", identify::request()),
+        ("overview", documents::overview_request()),
+    ]
+    .map(|(name, request)| Endpoint {
+        name: name.to_owned(),
+        operation: format!("GET {}", request.path),
+        request,
+        data: Data::Resources,
+    })
+}
+
+/// The endpoints that take the id of a row: the resource, and its metrics on a day.
+fn of_row(kind: Kind, row: &Value, day: NaiveDate) -> Vec<Endpoint> {
+    let id = match &row["id"] {
+        Value::String(id) => id.clone(),
+        Value::Number(id) => id.to_string(),
+        _ => return Vec::new(),
+    };
+    let mut found = Vec::new();
+    if kind != Kind::AccountVideo {
+        found.push(Endpoint {
+            name: format!("{}-item", kind.plural()),
+            operation: format!("GET {}/{{}}", kind.path()),
+            request: Request::get(kind.path()).segment(&id),
+            data: Data::Resources,
+        });
+    }
+    let is_of_row = |subject_kind: &SubjectKind| {
+        subject_kind.kind() == kind
+            && subject_kind.platform().is_none_or(|platform| row["platform"] == platform)
+    };
+    if let Some(subject_kind) = SubjectKind::ALL.into_iter().find(is_of_row) {
+        let subject = Subject { row_id: 0, id, is_again: false };
+        found.push(Endpoint {
+            name: format!("{}-metrics", kind.plural()),
+            operation: daily_metrics::endpoint(subject_kind),
+            request: daily_metrics::request(subject_kind, &day.to_string(), &[subject]),
+            data: Data::ById,
+        });
+    }
+    found
+}
+
+/// Sends a request and adds its result. Returns the answer.
+async fn record(
+    probe: &mut Probe<'_>,
+    endpoint: Endpoint,
+    found: &mut Vec<Recorded>,
+) -> Option<Value> {
+    let Endpoint { name, operation, request, data } = endpoint;
+    let answer = match probe.answer(&request).await {
+        Ok(answer) => document::parse(&answer.body).map_err(|_| Missing {
+            status: Some(answer.head.status),
+            code: None,
+            reason: "not JSON, or too large",
+        }),
+        Err(ProbeError::NotSent(_)) => {
+            Err(Missing { status: None, code: None, reason: "not sent" })
+        }
+        Err(ProbeError::Failed(failure)) => Err(Missing {
+            status: failure.status,
+            code: failure.code.clone().filter(|code| is_documented(code)),
+            reason: failure.verdict.name(),
+        }),
+    };
+    let shape = match &answer {
+        Ok(answer) => Ok(Shape::of(answer, data)),
+        Err(Missing { status, code, reason }) => {
+            Err(Missing { status: *status, code: code.clone(), reason })
+        }
+    };
+    let parameters = request.query.into_iter().map(|(name, _)| name).collect();
+    found.push(Recorded { name, operation, parameters, shape });
+    answer.ok()
+}
+
+fn is_documented(code: &str) -> bool {
+    VALUES.iter().any(|(name, values)| *name == "code" && values.contains(&code))
+}
+
+/// Writes the files, and reports how many.
+pub fn write(folder: &Path, recorded: &[Recorded]) -> Check {
+    match try_write(folder, recorded) {
+        Ok(0) => Check::warning(NAME, "nothing written: no endpoint answered"),
+        Ok(shapes) => {
+            let text = format!("{shapes} shapes written to {}", folder.display());
+            Check::ok(NAME, text)
+        }
+        Err(error) => Check::failure(NAME, error),
+    }
+}
+
+fn try_write(folder: &Path, recorded: &[Recorded]) -> Result<usize, CliError> {
+    let failed = |path: &Path, error: &io::Error| {
+        let message = format!("cannot write `{}`", path.display());
+        CliError::new(Exit::Storage, message).because(error)
+    };
+    let mut files = vec![(INDEX, index(recorded))];
+    files.extend(recorded.iter().filter_map(|one| Some((one.name.as_str(), file(one)?))));
+    if files.len() == 1 {
+        return Ok(0);
+    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| failed(folder, &error))?;
+    let paths = files.iter().map(|(name, _)| folder.join(format!("{name}.json")));
+    let paths: Vec<_> = paths.collect();
+    if let Some(foreign) = paths.iter().find(|path| is_foreign(path)) {
+        let message = format!("`{}` is another file; nothing was written", foreign.display());
+        let error = CliError::new(Exit::Storage, message);
+        return Err(error.hint("name another folder with `--record`"));
+    }
+    for (path, (_, document)) in paths.iter().zip(&files) {
+        replace(folder, path, document).map_err(|error| failed(path, &error))?;
+    }
+    Ok(files.len() - 1)
+}
+
+/// Writes a file atomically, with mode 0600.
+fn replace(folder: &Path, path: &Path, document: &Value) -> io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(".shape-").tempfile_in(folder)?;
+    writeln!(file, "{document:#}")?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Whether something is there that was not written by this command.
+fn is_foreign(path: &Path) -> bool {
+    let Ok(found) = std::fs::symlink_metadata(path) else { return false };
+    if !found.is_file() || found.len() > FILE_BYTES_MAX {
+        return true;
+    }
+    let document = std::fs::read(path).ok().and_then(|json| document::parse(&json).ok());
+    document.is_none_or(|document| document["format"] != FORMAT)
+}
+
+fn file(recorded: &Recorded) -> Option<Value> {
+    let shape = recorded.shape.as_ref().ok()?;
+    Some(json!({
+        "format": FORMAT,
+        "operation": recorded.operation,
+        "parameters": recorded.parameters,
+        "shape": shape,
+    }))
+}
+
+fn index(recorded: &[Recorded]) -> Value {
+    let endpoints = recorded.iter().map(|one| match &one.shape {
+        Ok(_) => json!({ "operation": one.operation, "file": format!("{}.json", one.name) }),
+        Err(Missing { status, code, reason }) => json!({
+            "operation": one.operation, "status": status, "code": code, "reason": reason,
+        }),
+    });
+    json!({
+        "format": FORMAT,
+        "version": env!("CARGO_PKG_VERSION"),
+        "endpoints": endpoints.collect::<Vec<_>>(),
+    })
+}
