@@ -222,7 +222,7 @@ impl Failure {
     }
 }
 
-/// One line: status, code, title, detail, fields, request id.
+/// One line: status, code, detail or title, fields, request id.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.status.is_none() && self.code.is_none() {
@@ -234,23 +234,25 @@ impl fmt::Display for Failure {
 
 impl fmt::Display for Story<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { status, code, title, .. } = &*self.0.0;
+        let Report { status, code, title, detail, .. } = &*self.0.0;
         if let Some(status) = status {
             write!(f, "{status} ")?;
         }
         if let Some(code) = code {
             write!(f, "{code}: ")?;
         }
-        f.write_str(title)?;
+        // The title of a problem document is the phrase of its status.
+        match self.0.is_problem && !detail.is_empty() {
+            true => f.write_str(detail)?,
+            false if detail.is_empty() || detail == title => f.write_str(title)?,
+            false => write!(f, "{title}: {detail}")?,
+        }
         self.0.details(f)
     }
 }
 
 impl Failure {
     fn details(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.detail.is_empty() && self.detail != self.title {
-            write!(f, ": {}", self.detail)?;
-        }
         for FieldError { field, message } in &self.fields {
             write!(f, "; {field}: {message}")?;
         }
@@ -427,9 +429,12 @@ mod tests {
             "code":"VALIDATION_ERROR","detail":"bad input","request_id":"from_body","errors":[{"field":"limit","message":"too large"}]}"#;
         assert_eq!(
             refused(422, &[("x-request-id", "req_9")], body).to_string(),
-            "422 VALIDATION_ERROR: Validation failed: bad input; limit: too large (request id req_9)"
+            "422 VALIDATION_ERROR: bad input; limit: too large (request id req_9)"
         );
         assert_eq!(refused(422, &[], body).request_id.as_deref(), Some("from_body"));
+        let without_detail =
+            r#"{"type":"urn:creatoraudit:error:conflict","title":"Conflict","code":"CONFLICT"}"#;
+        assert_eq!(refused(409, &[], without_detail).to_string(), "409 CONFLICT: Conflict");
         assert_eq!(
             refused(502, &[("content-type", "text/html")], "<p>oops").to_string(),
             "502 Bad Gateway: the body is not a problem document (text/html, 7 bytes)"

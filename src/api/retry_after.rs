@@ -34,7 +34,8 @@ pub fn parse_retry_after(value: &str, at: DateTime<Utc>) -> Option<Duration> {
     parse_seconds(value)
 }
 
-/// Decimal seconds, with or without a fraction. Signs and exponents are not documented.
+/// Decimal seconds, rounded up to whole ones: the API's own example reads a decimal. Signs and exponents are not
+/// documented.
 fn parse_seconds(value: &str) -> Option<Duration> {
     let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
     let digits_only = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -42,9 +43,9 @@ fn parse_seconds(value: &str) -> Option<Duration> {
         return None;
     }
     // Only digits are left, so parsing can only overflow.
-    let seconds = whole.parse().unwrap_or(u64::MAX);
-    let fraction: f64 = format!("0.{fraction}").parse().ok()?;
-    Some(Duration::from_secs(seconds).saturating_add(Duration::from_secs_f64(fraction)))
+    let seconds: u64 = whole.parse().unwrap_or(u64::MAX);
+    let has_fraction = fraction.bytes().any(|byte| byte != b'0');
+    Some(Duration::from_secs(seconds.saturating_add(u64::from(has_fraction))))
 }
 
 #[cfg(test)]
@@ -62,10 +63,12 @@ mod tests {
     }
 
     #[test]
-    fn seconds_come_plain_padded_and_with_a_fraction() {
+    fn seconds_come_plain_padded_and_with_a_fraction_which_is_rounded_up() {
         assert_eq!(wait("120"), Some(Duration::from_secs(120)));
         assert_eq!(wait("  7 "), Some(Duration::from_secs(7)));
-        assert_eq!(wait("1.5"), Some(Duration::from_millis(1_500)));
+        assert_eq!(wait("1.5"), Some(Duration::from_secs(2)));
+        assert_eq!(wait("1.0"), Some(Duration::from_secs(1)));
+        assert_eq!(wait("0.0000000000001"), Some(Duration::from_secs(1)));
         assert_eq!(wait("0"), Some(Duration::ZERO));
     }
 

@@ -50,6 +50,9 @@ fn invalid_inserts_are_rejected_with_the_reason() {
     let bed = bed();
     for (values, reason) in [
         ("'post', 'track', NULL, '{}'", "kind must be"),
+        // The API has no writes for posts of accounts.
+        ("'account_video', 'set', 'instagram:17', '{\"is_active\":false}'", "kind must be"),
+        ("'account_video', 'untrack', 'instagram:17', NULL", "kind must be"),
         ("'video', 'add', NULL, '{}'", "action must be"),
         ("'video', 'link', 'x', '{}'", "link and unlink"),
         ("'video', 'track', NULL, NULL", "body must be a JSON object"),

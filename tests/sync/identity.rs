@@ -234,6 +234,16 @@ fn shows_no_control_characters(bed: &TestBed) {
 }
 
 #[test]
+fn rotated_key_has_another_name_and_the_same_organization() {
+    let bed = TestBed::frozen(unlimited());
+    for name in ["old key", "new key"] {
+        whoami_says(&bed, "\"org-1\"", &format!("\"{name}\""));
+        bed.sync_ok(&[]);
+        assert_eq!(bed.text("SELECT api_key_name FROM instance"), name);
+    }
+}
+
+#[test]
 fn escapes_and_shortens_key_names() {
     let long = "x".repeat(1_000_000);
     for name in [r"\u001b[2J\u001b]0;title\u0007\r\n\u009b31m\u202e", &long, r"\u0000\u007f"] {
