@@ -22,6 +22,7 @@ use crate::logging;
 use crate::model::Watcher;
 use crate::report::{Answer, CliError, Exit};
 use crate::store::open::IfMissing;
+use crate::store::status;
 use crate::sync::backfill::BackfillReport;
 use crate::sync::{Report, RunError};
 
@@ -58,6 +59,10 @@ pub fn run(
     let result = runtime.block_on(async {
         let is_ready = Arc::new(AtomicBool::new(false));
         if let Some(address) = context.config.listen {
+            let finished_at = session.ctx.store.read(status::last_run_finished_at).await;
+            if let Some(at) = finished_at.map_err(|error| context.store_error(&error))? {
+                metrics.set_last_run(at / 1_000_000);
+            }
             let listener = Listener {
                 metrics: Arc::clone(&metrics),
                 is_ready: Arc::clone(&is_ready),

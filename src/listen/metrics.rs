@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
+use crate::clock::Clock;
+use crate::listen::process::ProcessMetrics;
 use crate::model::outbox::State;
 use crate::model::{Event, Kind};
 use crate::store::{Database, StoreResult, due, outbox, status};
@@ -36,6 +38,10 @@ struct StateLabel {
     state: &'static str,
 }
 
+/// Upper bounds of the histogram of runs, seconds.
+const RUN_SECONDS: [f64; 14] =
+    [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];
+
 type KindGauge = Family<KindLabel, Gauge>;
 type KindSecondsGauge = Family<KindLabel, Gauge<f64, AtomicU64>>;
 
@@ -43,6 +49,7 @@ type KindSecondsGauge = Family<KindLabel, Gauge<f64, AtomicU64>>;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    process: ProcessMetrics,
     /// The kind that requests are counted for.
     current_kind: Mutex<Kind>,
     rendering: Arc<tokio::sync::Mutex<()>>,
@@ -64,6 +71,8 @@ pub struct Metrics {
     /// End of the last run, Unix seconds. A family, because a plain gauge would report 0 before the
     /// first run.
     last_run: Family<[(&'static str, &'static str); 0], Gauge>,
+    database_bytes: Gauge,
+    wal_bytes: Gauge,
     outbox: Family<StateLabel, Gauge>,
     outbox_oldest: Gauge<f64, AtomicU64>,
 }
@@ -72,10 +81,12 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("creatormirror");
         let r = &mut registry;
-        let version = vec![("version", env!("CARGO_PKG_VERSION"))];
-        r.register("build", "Version of creatormirror", Info::new(version));
-        let runs = Histogram::new(exponential_buckets(0.05, 3.0, 10));
+        let build =
+            [("version", env!("CARGO_PKG_VERSION")), ("commit", env!("CREATORMIRROR_COMMIT"))];
+        r.register("build", "Version of creatormirror, and its commit", Info::new(build.to_vec()));
+        let runs = Histogram::new(RUN_SECONDS);
         Self {
+            process: ProcessMetrics::default(),
             current_kind: Mutex::new(Kind::Meta),
             rendering: Arc::default(),
             requests: add(r, "requests", "Requests sent, by kind and HTTP status"),
@@ -110,6 +121,8 @@ impl Default for Metrics {
                 "Start of the last complete listing, Unix time",
             ),
             last_run: add(r, "last_run_timestamp_seconds", "End of the last run, Unix time"),
+            database_bytes: add(r, "database_bytes", "Size of the database file"),
+            wal_bytes: add(r, "wal_bytes", "Size of the write-ahead log"),
             outbox: add(r, "outbox", "Outbox entries, by state"),
             outbox_oldest: add(
                 r,
@@ -152,13 +165,18 @@ impl Metrics {
     /// Counts a finished run that took `took`.
     pub fn count_run(&self, report: &Report, took: Duration, now: DateTime<Utc>) {
         self.runs.observe(took.as_secs_f64());
-        self.last_run.get_or_create(&[]).set(now.timestamp());
+        self.set_last_run(now.timestamp());
         for kind in &report.kinds {
             let added = u64::try_from(kind.kind_run.counts.page.snapshots_added).unwrap_or(0);
             self.scrapes
                 .get_or_create(&KindLabel { kind: kind.kind_run.kind.name() })
                 .inc_by(added);
         }
+    }
+
+    /// Sets when the last run ended, Unix seconds: at the start, that of an earlier process.
+    pub fn set_last_run(&self, at: i64) {
+        self.last_run.get_or_create(&[]).set(at);
     }
 
     /// Waits until no other scrape is being rendered. The guard blocks others until it is dropped.
@@ -177,7 +195,8 @@ impl Metrics {
     }
 
     /// Updates the gauges from the database and returns all metrics in OpenMetrics format.
-    pub fn render(&self, store: &Database, now: DateTime<Utc>) -> StoreResult<String> {
+    pub fn render(&self, store: &Database, clock: &Clock) -> StoreResult<String> {
+        let now = clock.now();
         let snapshot = store.read(|c| status::read(c, now.timestamp_micros()))?;
         let limiter = serde_json::from_str(&snapshot.request_state.rate_limiter);
         let limiter: crate::api::RateLimiter = limiter.unwrap_or_default();
@@ -204,9 +223,16 @@ impl Metrics {
         let oldest = store.read(outbox::oldest_open)?;
         let age = oldest.map_or(0, |at| now.timestamp_micros().saturating_sub(at).max(0));
         self.outbox_oldest.set(age as f64 / 1e6);
+        let sizes = status::sizes(store.path());
+        let bytes = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.database_bytes.set(bytes(sizes.database));
+        self.wal_bytes.set(bytes(sizes.wal));
+        self.process.update(clock);
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = encode(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, self.process.registry());
+        let _ = encode_eof(&mut text);
         Ok(text)
     }
 
@@ -249,7 +275,7 @@ mod tests {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let metrics = Metrics::default();
         let shown = |store: &Database| {
-            let text = metrics.render(store, now).unwrap();
+            let text = metrics.render(store, &Clock::manual(now)).unwrap();
             let lines = text.lines().filter(|line| line.starts_with("creatormirror_outbox"));
             let mut lines: Vec<String> = lines.map(str::to_owned).collect();
             lines.sort();
@@ -315,7 +341,7 @@ mod tests {
         for key in 1..=20 {
             set_due(key, Some(key * 100));
         }
-        let (before, gauges) = samples(&metrics.render(&store, now).unwrap());
+        let (before, gauges) = samples(&metrics.render(&store, &Clock::manual(now)).unwrap());
         let of_videos = |gauges: &BTreeMap<String, f64>, name: &str| {
             gauges[&format!("creatormirror_staleness_{name}_seconds{{kind=\"video\"}}")]
         };
@@ -326,13 +352,13 @@ mod tests {
         for key in 2..=20 {
             set_due(key, None);
         }
-        let (after, gauges) = samples(&metrics.render(&store, now).unwrap());
+        let (after, gauges) = samples(&metrics.render(&store, &Clock::manual(now)).unwrap());
         assert_eq!((of_videos(&gauges, "median"), of_videos(&gauges, "p95")), (100.0, 100.0));
         for (name, value) in &before {
             assert!(after.get(name).is_some_and(|now| now >= value), "{name} decreased");
         }
         set_due(1, None);
-        let (_, gauges) = samples(&metrics.render(&store, now).unwrap());
+        let (_, gauges) = samples(&metrics.render(&store, &Clock::manual(now)).unwrap());
         assert_eq!((of_videos(&gauges, "median"), of_videos(&gauges, "p95")), (0.0, 0.0));
     }
 }

@@ -5,6 +5,7 @@
 
 mod connections;
 mod metrics;
+mod process;
 mod text;
 
 use std::io;
@@ -95,7 +96,7 @@ async fn metrics(State(listener): State<Arc<Listener>>) -> Response {
     let read = move || {
         let _rendering = rendering;
         let store = Database::open_to_read(&listener.database)?;
-        listener.metrics.render(&store, listener.clock.now())
+        listener.metrics.render(&store, &listener.clock)
     };
     match tokio::task::spawn_blocking(read).await {
         Ok(Ok(numbers)) => {

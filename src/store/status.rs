@@ -225,6 +225,11 @@ fn last_run(c: &Connection) -> StoreResult<Option<LastRun>> {
     c.optional(sql, [], LastRun::from_row)
 }
 
+/// Returns when the run that ended last did so (microseconds).
+pub fn last_run_finished_at(c: &Connection) -> StoreResult<Option<i64>> {
+    c.value("SELECT max(finished_at) FROM run", [])
+}
+
 /// Returns the last error of a kind, or of a whole run if that is later. Of the same run, the kind's error
 /// is returned, because it has the request id.
 fn last_error(c: &Connection) -> StoreResult<Option<LastError>> {

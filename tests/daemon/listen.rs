@@ -73,6 +73,53 @@ fn metrics_omit_values_not_known_yet() {
     daemon.stop();
 }
 
+/// Returns the value of a sample.
+fn sample(metrics: &str, name: &str) -> f64 {
+    let value = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+    value.unwrap_or_else(|| panic!("no {name} in {metrics}")).parse().unwrap()
+}
+
+#[test]
+fn metrics_describe_the_process_its_files_and_its_build() {
+    let mut bed = quiet_bed(unlimited());
+    bed.set("CREATORMIRROR_LISTEN", "127.0.0.1:0");
+    let daemon = bed.idle_daemon();
+    let (_, metrics) = get(address(&daemon), "/metrics");
+    let of = |name: &str| sample(&metrics, name);
+    assert!(of("process_resident_memory_bytes") > 1e6, "{metrics}");
+    assert!(of("process_cpu_seconds_total") > 0.0, "{metrics}");
+    assert!(of("process_open_fds") >= 5.0 && of("process_max_fds") >= of("process_open_fds"));
+    let now = chrono::Utc::now().timestamp() as f64;
+    let start = of("process_start_time_seconds");
+    assert!((now - 600.0..=now + 1.0).contains(&start), "{start} {now}");
+    let size = std::fs::metadata(bed.database()).unwrap().len();
+    assert_eq!(of("creatormirror_database_bytes"), size as f64);
+    assert!(of("creatormirror_wal_bytes") > 0.0, "{metrics}");
+    let version = env!("CARGO_PKG_VERSION");
+    let build = format!("creatormirror_build_info{{version=\"{version}\",commit=\"");
+    assert!(metrics.contains(&build), "{metrics}");
+    for bound in ["0.1", "1.0", "60.0", "3600.0", "+Inf"] {
+        let bucket = format!("creatormirror_run_duration_seconds_bucket{{le=\"{bound}\"}}");
+        assert!(of(&bucket) >= 0.0);
+    }
+    daemon.stop();
+}
+
+/// An alert for a daemon that finishes no run compares with this, from its first minute.
+#[test]
+fn last_run_is_that_of_an_earlier_process_at_first() {
+    let mut bed = quiet_bed(unlimited());
+    bed.sync_ok(&[]);
+    let finished_at = bed.number("SELECT max(finished_at) / 1000000 FROM run");
+    bed.set("CREATORMIRROR_LISTEN", "127.0.0.1:0");
+    let mut wire = Wire::to(&mut bed);
+    wire.cut();
+    let daemon = bed.start_daemon();
+    let (_, metrics) = get(address(&daemon), "/metrics");
+    assert_eq!(sample(&metrics, "creatormirror_last_run_timestamp_seconds"), finished_at as f64);
+    daemon.stop();
+}
+
 /// Protects against DNS rebinding by web pages.
 #[test]
 fn rejects_requests_for_other_host_names() {
