@@ -437,7 +437,6 @@ fn hard_link_does_not_bypass_the_lock() {
 
 #[test]
 fn bind_mount_does_not_bypass_the_lock() {
-    let test = "bind_mount_does_not_bypass_the_lock";
     let bed = TestBed::frozen(unlimited());
     bed.sync_ok(&[]);
     let container = tempfile::tempdir().unwrap();
@@ -457,7 +456,7 @@ fn bind_mount_does_not_bypass_the_lock() {
     };
     let tried = mounted(&["schema"]).output();
     if !tried.is_ok_and(|output| output.status.success()) {
-        return support::skip(test, "mounting is not permitted");
+        return support::skip::skip(support::skip::Need::Mount, "mounting is not permitted");
     }
     for arguments in [&["sync"][..], &["track", "creator", "Ada"]] {
         bed.start(mounted(arguments)).wait().expect(75).says("is working on");

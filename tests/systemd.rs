@@ -2,14 +2,19 @@
 //! `tests/systemd/checks` installs the package there and checks its units.
 //!
 //! Needs root, systemd-nspawn and a package that `deploy/build-deb` made of the current sources.
-//! Without one of these it prints the reason and runs nothing.
+//! Without one of these it is skipped.
 
 #![expect(clippy::unwrap_used, reason = "tests panic on errors")]
+
+#[path = "support/skip.rs"]
+mod skip;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
+
+use skip::Need;
 
 /// Exit code of `boot` if this machine cannot boot a container, which is not a failure.
 const CANNOT_BOOT: i32 = 125;
@@ -21,7 +26,7 @@ const SOURCES: [&str; 5] = ["src", "migrations", "deploy", "Cargo.toml", "Cargo.
 fn package_and_units_work_under_a_real_systemd() {
     let folder = match package_folder() {
         Ok(folder) => folder,
-        Err(reason) => return print(&format!("skipped: {reason}")),
+        Err(reason) => return skip::skip(Need::Systemd, &reason),
     };
     let scripts = root().join("tests/systemd");
     let result = Command::new(scripts.join("boot"))
@@ -33,7 +38,7 @@ fn package_and_units_work_under_a_real_systemd() {
     let errors = String::from_utf8_lossy(&result.stderr);
     match result.status.code() {
         Some(0) => print(&output),
-        Some(CANNOT_BOOT) => print(&format!("skipped: {errors}")),
+        Some(CANNOT_BOOT) => skip::skip(Need::Container, &errors),
         code => panic!("the checks failed with {code:?}:\n{output}\n{errors}"),
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use creatormirror::model::Kind;
 
 use super::harness::{Daemon, quiet_bed};
-use super::support::{TestBed, skip, unlimited, until};
+use super::support::skip::{Need, skip};
+use super::support::{TestBed, unlimited, until};
 use crate::support::sandbox::{Fault, FaultKind};
 
 /// Size of the small disk.
@@ -82,8 +83,7 @@ fn expect_created_once(bed: &TestBed) {
 
 #[test]
 fn full_disk_pauses_writing_and_keeps_the_outbox() {
-    let test = "full_disk_pauses_writing_and_keeps_the_outbox";
-    let Some(way) = unshare() else { return skip(test, "mounting is not permitted") };
+    let Some(way) = unshare() else { return skip(Need::Mount, "mounting is not permitted") };
     let bed = quiet_bed(unlimited());
     let (daemon, disk) = start_on_small_disk(&bed, way);
     // The disk fills up while the answer to a write is in flight.

@@ -8,6 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use rusqlite::types::Value as Sql;
 use serde_json::{Value, json};
 
+use super::support::skip::{Need, skip};
 use super::{MOVING, TABLES, export, held, manifest, mirror, pattern, python};
 
 const PARTITIONED: [&str; 7] = [
@@ -200,7 +201,7 @@ fn spark_reads_the_same_values() {
     let has_java =
         Command::new("java").arg("-version").output().is_ok_and(|it| it.status.success());
     if !has_java {
-        super::support::skip("spark_reads_the_same_values", "Java is not installed");
+        skip(Need::Java, "Java is not installed");
         return;
     }
     let (bed, out) = mirror();

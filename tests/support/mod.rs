@@ -9,6 +9,7 @@ pub mod mirrored_week;
 pub mod queries;
 pub mod rewriting_proxy;
 pub mod sandbox;
+pub mod skip;
 pub mod tools;
 pub mod wire;
 
@@ -325,9 +326,4 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(begun.elapsed() < TIMEOUT, "timeout: waited until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-/// Prints that a test is skipped, and why. The line is not captured by the test harness.
-pub fn skip(test: &str, why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
 }

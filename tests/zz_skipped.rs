@@ -1,0 +1,41 @@
+//! Lists the tests that were skipped, after all others have run. Not a test of its own: without a harness it can print.
+//!
+//! `TESTS_REQUIRE` names what this machine has, such as `tools browser`. If a test was skipped that needs nothing else,
+//! it fails.
+
+#[path = "support/skip.rs"]
+mod skip;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let list = std::fs::read_to_string(skip::list()).unwrap_or_default();
+    remove_lists();
+    let mut lines: Vec<&str> = list.lines().collect();
+    lines.sort_unstable();
+    lines.dedup();
+    let required = std::env::var("TESTS_REQUIRE").unwrap_or_default();
+    let mut exit = ExitCode::SUCCESS;
+    println!("\nskipped tests: {}", lines.len());
+    for line in lines {
+        let mut fields = line.splitn(3, '\t');
+        let mut field = || fields.next().unwrap_or_default();
+        let (need, test, why) = (field(), field(), field());
+        println!("  {test}: {why}");
+        if required.split_whitespace().any(|name| name == need) {
+            println!("    but this machine has what it needs: {need}");
+            exit = ExitCode::FAILURE;
+        }
+    }
+    exit
+}
+
+/// Removes the lists of this and of earlier invocations.
+fn remove_lists() {
+    for entry in std::fs::read_dir(skip::folder()).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(skip::PREFIX) {
+            // Another invocation may have removed it.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
