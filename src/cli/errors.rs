@@ -1,9 +1,11 @@
 //! Maps errors of the API client, the database and a run to a message, hints and an exit code.
 
+use std::io;
 use std::path::Path;
 
 use crate::api::{BuildError, Failure, Verdict};
 use crate::cli::context::Context;
+use crate::cli::denied;
 use crate::config::Setting;
 use crate::report::text::bytes;
 use crate::report::{CliError, Exit};
@@ -33,6 +35,21 @@ fn io_failure_hint(database: &Path) -> String {
         }
         Some(free) => format!("the disk is not full ({} free): {limits}", bytes(free)),
         None => format!("check the free disk space; if there is enough, {limits}"),
+    }
+}
+
+/// Returns the remedy for a place that cannot be written.
+pub fn io_hint(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::NotFound => Some("create the folder first, or name another place"),
+        io::ErrorKind::PermissionDenied => Some("you may not write there: name another place"),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Some("the file system is read-only: name another place")
+        }
+        io::ErrorKind::NotADirectory => {
+            Some("a part of the path is not a folder: name another place")
+        }
+        _ => None,
     }
 }
 
@@ -72,7 +89,12 @@ impl Context {
             StoreError::Older { .. } => {
                 with(Exit::Storage).hint("run `creatormirror sync` or `run` to migrate the schema")
             }
-            StoreError::Io { .. } | StoreError::Sqlite(_) => with(Exit::Storage).hint(path_hint),
+            StoreError::Denied(path) => with(Exit::Storage).hint(denied::hint(path)).hint(path_hint),
+            StoreError::Io { source, .. } => match io_hint(source) {
+                Some(hint) => with(Exit::Storage).hint(hint).hint(path_hint),
+                None => with(Exit::Storage).hint(path_hint),
+            },
+            StoreError::Sqlite(_) => with(Exit::Storage).hint(path_hint),
             StoreError::Migration(_) | StoreError::Interrupted => with(Exit::Storage),
         }
     }

@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod context;
 mod demo;
+mod denied;
 mod errors;
 mod export;
 mod globals;

@@ -16,7 +16,7 @@ use crate::fetch::{Fetcher, SyncContext};
 use crate::model::Watcher;
 use crate::report::{CliError, progress};
 use crate::store::open::IfMissing;
-use crate::store::{Database, StoreError, busy, instance};
+use crate::store::{Database, StoreError, busy, database_path, instance};
 use crate::sync::{self, Report, RunError, RunOptions, SyncSettings};
 
 /// An open database with a client.
@@ -110,9 +110,10 @@ pub fn interrupted(error: RunError) -> RunError {
 /// Fails if the database does not exist, for commands that do not create one.
 pub fn require_database(context: &Context) -> Result<(), CliError> {
     let database = &context.config.database;
-    match database.exists() {
-        true => Ok(()),
-        false => Err(context.store_error(&StoreError::Missing(database.clone()))),
+    match database_path::exists(database) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(context.store_error(&StoreError::Missing(database.clone()))),
+        Err(error) => Err(context.store_error(&error)),
     }
 }
 
@@ -121,7 +122,8 @@ pub fn require_database(context: &Context) -> Result<(), CliError> {
 pub fn open_to_queue(context: &Context) -> Result<Database, CliError> {
     let database = &context.config.database;
     let is_named = matches!(context.config.origin(Setting::Database), Origin::Flag(_));
-    if is_named && !database.exists() {
+    let exists = database_path::exists(database).map_err(|error| context.store_error(&error))?;
+    if is_named && !exists {
         match Database::open(database, IfMissing::Create) {
             // Locked: another process is creating it.
             Ok(_) | Err(StoreError::Locked(_)) => {}

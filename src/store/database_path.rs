@@ -1,8 +1,9 @@
 //! File paths of the database: its folder and permissions, its sibling files, and whether SQLite works
 //! on the file system.
 
-use std::fs::{DirBuilder, Permissions};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs::{DirBuilder, File, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::store::error::{StoreError, StoreResult};
@@ -65,12 +66,44 @@ fn resolve_missing(path: &Path) -> StoreResult<PathBuf> {
     Ok(folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).join(name))
 }
 
+/// Whether a database is there.
+///
+/// # Errors
+///
+/// [`StoreError::Denied`] if this user may not look.
+pub fn exists(path: &Path) -> StoreResult<bool> {
+    match path.try_exists() {
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(false),
+        found => found.map_err(StoreError::io(path)),
+    }
+}
+
+/// Fails if this user may not write the file. SQLite would open it for reading.
+pub fn check_writable(path: &Path) -> StoreResult<()> {
+    match rustix::fs::access(path, rustix::fs::Access::WRITE_OK) {
+        Err(rustix::io::Errno::ACCESS) => Err(StoreError::Denied(path.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// Gives a new file to the owner of its folder, if root creates it: the service must be able to write it.
+pub(super) fn give_to_folder_owner(file: &File, path: &Path) -> std::io::Result<()> {
+    let Some(folder) = path.parent().filter(|_| rustix::process::geteuid().is_root()) else {
+        return Ok(());
+    };
+    let (folder, own) = (std::fs::metadata(folder)?, file.metadata()?);
+    match folder.uid() == own.uid() {
+        true => Ok(()),
+        false => std::os::unix::fs::fchown(file, Some(folder.uid()), Some(folder.gid())),
+    }
+}
+
 /// Checks that a database may be at `path`, creates its folder, and resolves links.
 pub fn prepare(path: &Path) -> StoreResult<PathBuf> {
     if let FileSystem::Network(name) = file_system(&std::path::absolute(path).unwrap_or_default()) {
         return Err(StoreError::NetworkFileSystem { path: path.to_owned(), name });
     }
-    if !path.exists() {
+    if !exists(path)? {
         make_folder(path)?;
     }
     let path = resolve(path)?;

@@ -1,6 +1,7 @@
 //! Errors of the database.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
@@ -50,6 +51,9 @@ pub enum StoreError {
         /// Name of the file system.
         name: &'static str,
     },
+    /// This user may not use the file or folder.
+    #[error("permission denied: `{}`", .0.display())]
+    Denied(PathBuf),
     /// A file or folder beside the database could not be used.
     #[error("cannot use `{}`: {source}", .path.display())]
     Io {
@@ -84,9 +88,12 @@ impl StoreError {
         false
     }
 
-    /// Converts an I/O error to a [`StoreError::Io`] of `path`.
+    /// Converts an I/O error about `path`.
     pub(super) fn io(path: &Path) -> impl Fn(std::io::Error) -> Self + Copy {
-        move |source| Self::Io { path: path.to_owned(), source }
+        move |source| match source.kind() {
+            ErrorKind::PermissionDenied => Self::Denied(path.to_owned()),
+            _ => Self::Io { path: path.to_owned(), source },
+        }
     }
 }
 

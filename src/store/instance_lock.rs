@@ -20,7 +20,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use crate::clock::Clock;
-use crate::store::database_path::{FILE_MODE, lock_path, resolve, wal_path};
+use crate::store::database_path::{FILE_MODE, give_to_folder_owner, lock_path, resolve, wal_path};
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::wal_check;
 
@@ -89,7 +89,11 @@ impl InstanceLock {
     fn of_path(database: &Path) -> StoreResult<Self> {
         let path = lock_path(database);
         let io = StoreError::io(&path);
+        let is_new = !path.exists();
         let lock_file = open_lock_file(&path, OpenOptions::new().create(true)).map_err(io)?;
+        if is_new {
+            give_to_folder_owner(&lock_file, &path).map_err(io)?;
+        }
         lock_file.set_permissions(Permissions::from_mode(LOCK_MODE)).map_err(io)?;
         match lock_byte(&lock_file).map_err(io)? {
             true => Ok(Self { lock_file, database: None }),
@@ -129,6 +133,7 @@ fn lock_database(path: &Path) -> StoreResult<&'static File> {
     let file: &'static File = Box::leak(Box::new(file.map_err(io)?));
     if is_new {
         file.set_permissions(Permissions::from_mode(FILE_MODE)).map_err(io)?;
+        give_to_folder_owner(file, path).map_err(io)?;
     }
     match lock_byte(file).map_err(io)? {
         true => Ok(file),

@@ -47,7 +47,7 @@ pub enum IfMissing {
 impl Database {
     /// Opens the database for writing, takes the instance lock, and migrates the schema.
     pub fn open(path: &Path, if_missing: IfMissing) -> StoreResult<Self> {
-        let is_new = !path.exists();
+        let is_new = !database_path::exists(path)?;
         if is_new && if_missing == IfMissing::Refuse {
             return Err(StoreError::Missing(path.to_owned()));
         }
@@ -71,6 +71,7 @@ impl Database {
     /// Opens the database for writing without the instance lock, to submit a job or queue a write.
     pub fn open_without_lock(path: &Path) -> StoreResult<Self> {
         let (path, file, lock) = existing(path)?;
+        database_path::check_writable(&path)?;
         if instance_lock::is_locked_by_another_name(&path) {
             return Err(StoreError::OtherName(path));
         }
@@ -108,7 +109,7 @@ impl Database {
 
 /// The resolved path, the descriptor and the lock file of an existing database.
 fn existing(path: &Path) -> StoreResult<(PathBuf, &'static File, Option<File>)> {
-    if !path.exists() {
+    if !database_path::exists(path)? {
         return Err(StoreError::Missing(path.to_owned()));
     }
     let path = database_path::resolve(path)?;

@@ -8,7 +8,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::support::sandbox::{Fault, FaultKind};
-use crate::support::{BINARY, TestBed, skip, unlimited, until};
+use crate::support::skip::{Need, skip};
+use crate::support::{BINARY, TestBed, unlimited, until};
 use creatormirror::model::Kind;
 use rusqlite::{Connection, OpenFlags};
 
@@ -203,13 +204,68 @@ fn lock_as_another_user() {
     std::thread::sleep(crate::support::TIMEOUT);
 }
 
+/// A user and a group that every Debian has; the group has only this user.
+const DAEMON: u32 = 1;
+
+#[test]
+fn who_may_not_use_the_mirror_is_told_what_to_do() {
+    if !is_root() {
+        return skip(Need::Root, "only root can run programs as other users");
+    }
+    let programs = Programs::new();
+    let binary = programs.copy(Path::new(BINARY));
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
+    for entry in std::fs::read_dir(bed.folder()).unwrap() {
+        chown(entry.unwrap().path(), Some(DAEMON), Some(DAEMON)).unwrap();
+    }
+    chown(bed.folder(), Some(DAEMON), Some(DAEMON)).unwrap();
+    set_mode(bed.folder(), 0o750);
+    let run = |arguments: &[&str], group: u32| {
+        let mut command = bed.command_of(&binary, arguments);
+        command.current_dir("/").uid(ANALYST).gid(group);
+        bed.start(command).wait()
+    };
+    for command in ["status", "report", "sync", "check"] {
+        let run = run(&[command], STRANGER).expect(74).says("permission denied: `");
+        run.says("members of the group `daemon` may read it").says("`sudo adduser NAME daemon`");
+    }
+    run(&["track", "creator", "Ada"], STRANGER).expect(74).says("permission denied: `");
+    run(&["status"], DAEMON).expect(0);
+    for arguments in [&["track", "creator", "Ada"][..], &["outbox", "discard", "1"], &["sync"]] {
+        let run = run(arguments, DAEMON).expect(74).says("permission denied: `");
+        run.says("`sudo -u daemon creatormirror");
+    }
+}
+
+#[test]
+fn files_that_root_creates_belong_to_the_owner_of_the_folder() {
+    if !is_root() {
+        return skip(Need::Root, "only root can give files to others");
+    }
+    let bed = TestBed::frozen(unlimited());
+    chown(bed.folder(), Some(OWNER), Some(GROUP)).unwrap();
+    bed.sync_ok(&[]);
+    bed.start(bed.command(&["track", "creator", "Ada"])).wait().expect(0);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(bed.folder()).unwrap() {
+        let entry = entry.unwrap();
+        let metadata = entry.metadata().unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (OWNER, GROUP), "{entry:?}");
+        names.push(entry.file_name());
+    }
+    assert_eq!(names.len(), 4, "{names:?}");
+    // The service can go on with them.
+    let programs = Programs::new();
+    let mut command = bed.command_of(&programs.copy(Path::new(BINARY)), &["sync"]);
+    command.current_dir("/").uid(OWNER).gid(GROUP);
+    bed.start(command).wait().expect(0);
+}
+
 #[test]
 fn group_reader_cannot_lock_out_the_daemon() {
     if !is_root() {
-        skip(
-            "group_reader_cannot_lock_out_the_daemon",
-            "only root can run programs as other users",
-        );
+        skip(Need::Root, "only root can run programs as other users");
         return;
     }
     let programs = Programs::new();
@@ -241,7 +297,7 @@ fn group_reader_cannot_lock_out_the_daemon() {
 #[test]
 fn group_member_can_read_during_a_sync() {
     if !is_root() {
-        skip("group_member_can_read_during_a_sync", "only root can run programs as other users");
+        skip(Need::Root, "only root can run programs as other users");
         return;
     }
     let programs = Programs::new();
