@@ -239,6 +239,9 @@ fn refuses_to_overwrite_files_in_use_or_without_force() {
     let taken = copies.path("taken.db");
     std::fs::write(&taken, "foreign").unwrap();
     copies.backup(&taken, &[]).expect(74).says("already exists").says("--force");
+    let in_missing_folder = copies.path("missing/copy.db");
+    let run = copies.backup(&in_missing_folder, &[]).expect(74);
+    run.says(&format!("hint: create the folder `{}` first", copies.path("missing").display()));
     assert_eq!(std::fs::read(&taken).unwrap(), b"foreign");
     copies.backup(&taken, &["--force"]).expect(0);
     assert_eq!(text(&taken, "PRAGMA integrity_check"), "ok");

@@ -161,6 +161,10 @@ fn warns_about_an_unknown_variable_unless_quiet() {
     let variables = [("CREATORMIRROR_SPEED", "fast")];
     let ran = run_with(home.path(), &variables, &["status"]);
     assert!(ran.stderr.contains("unknown environment variable CREATORMIRROR_SPEED"), "{ran:?}");
+    let ran = run_with(home.path(), &[("CREATORMIRROR_RATESHARE", "1")], &["status"]);
+    let meant = "CREATORMIRROR_RATESHARE: did you mean CREATORMIRROR_RATE_SHARE?";
+    assert!(ran.stderr.contains(meant), "{ran:?}");
+    let ran = run_with(home.path(), &variables, &["status"]);
     assert!(!ran.stderr.contains('\x1b'), "no color on a pipe: {ran:?}");
     let ran = run_with(home.path(), &variables, &["status", "--quiet"]);
     assert!(!ran.stderr.contains("CREATORMIRROR_SPEED"), "{ran:?}");

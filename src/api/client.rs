@@ -230,7 +230,12 @@ impl Client {
         while let Some(source) = cause.source() {
             cause = source;
         }
-        self.scrubber.chain(cause, CHAIN_CHARS_MAX)
+        let cause = self.scrubber.chain(cause, CHAIN_CHARS_MAX);
+        // rustls' name for an answer that is not TLS.
+        match cause.contains("InvalidContentType") {
+            true => "the server does not speak TLS: an https address names an http port".to_owned(),
+            false => cause,
+        }
     }
 
     fn story(&self, error: reqwest::Error) -> String {

@@ -1,5 +1,6 @@
 //! `backup`: copies the database while other processes use it. Needs neither key, network nor lock.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,6 +82,15 @@ fn backup_error(args: &BackupArgs, context: &Context, error: &BackupError) -> Cl
         BackupError::Damaged(_) => with(Exit::Storage)
             .hint("no copy was made; run `creatormirror check --deep` to list the damage"),
         BackupError::Stopped => with(Exit::Partial),
+        BackupError::Store(StoreError::Io { source, .. })
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            let folder = args.file.parent().unwrap_or(&args.file).display();
+            with(Exit::Storage).hint(format!("create the folder `{folder}` first"))
+        }
+        BackupError::Store(StoreError::Denied(_)) => {
+            with(Exit::Storage).hint("you may not write there: name another file")
+        }
         BackupError::Store(StoreError::Io { .. } | StoreError::Sqlite(_)) => {
             with(Exit::Storage).hint(format!("the copy `{}` was not created", args.file.display()))
         }

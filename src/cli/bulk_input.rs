@@ -1,5 +1,5 @@
-//! Reads the bulk input of `--from`: CSV with a header, or JSON Lines if the first character is
-//! `{`. The input may be of any length, so only one line is in memory at a time. Valid lines are
+//! Reads the bulk input of `--from`: CSV with a header and `,`, `;` or tabs between fields; JSON Lines
+//! if the first character is `{`; or one URL per line if the first line is one. The input may be of any length, so only one line is in memory at a time. Valid lines are
 //! spooled, to a temporary file if there are many, until the whole input is validated; so the
 //! database is not locked while a slow input is read.
 
@@ -13,6 +13,7 @@ use crate::cli::queueing::QueueRequest;
 use crate::model::Kind;
 use crate::model::outbox::Action;
 use crate::outbox::body::{self, quoted};
+use crate::outbox::post;
 use crate::report::{CliError, Exit};
 
 /// Longest line, and longest CSV record that spans lines, bytes. Ten times the largest body that
@@ -59,34 +60,80 @@ fn parse(
 ) -> Result<(), CliError> {
     let mut lines = LineReader { input, number: 0, text: Vec::new() };
     let mut header: Option<csv::StringRecord> = None;
-    let mut is_json = None;
+    let mut format = None;
     loop {
         let number = match lines.next().map_err(&failed)? {
             ReadResult::End => return Ok(()),
             ReadResult::TooLong => return take(too_long(lines.number)),
             ReadResult::Line => lines.number,
         };
-        let is_json =
-            *is_json.get_or_insert_with(|| lines.text.trim_ascii_start().starts_with(b"{"));
-        if is_json {
-            take(InputLine { number, members: json_members(&lines.text) })?;
-            continue;
-        }
-        if let ReadResult::TooLong = lines.complete_record().map_err(&failed)? {
+        let delimiter = match *format.get_or_insert_with(|| Format::of(&lines.text, kind)) {
+            Format::Json => {
+                take(InputLine { number, members: json_members(&lines.text) })?;
+                continue;
+            }
+            Format::Urls(column) => {
+                let urls = lines.text.split(|byte| *byte == b'\r').map(<[u8]>::trim_ascii);
+                for url in urls.filter(|url| !url.is_empty()) {
+                    let url = String::from_utf8_lossy(url);
+                    let members = Map::from_iter([(column.to_owned(), json!(url))]);
+                    take(InputLine { number, members: Ok(members) })?;
+                }
+                continue;
+            }
+            Format::Csv(delimiter) => delimiter,
+        };
+        if let ReadResult::TooLong = lines.complete_record(delimiter).map_err(&failed)? {
             return take(too_long(number));
         }
-        for record in csv_records(&lines.text) {
+        for record in csv_records(&lines.text, delimiter) {
             match (&header, record) {
                 (Some(header), record) => {
                     let members = record.and_then(|record| csv_members(header, &record));
                     take(InputLine { number, members })?;
                 }
-                (None, Ok(record)) => header = Some(check_header(record, kind, number)?),
+                (None, Ok(record)) => header = Some(check_header(&record, kind, number)?),
                 (None, Err(why)) => {
                     return Err(CliError::new(Exit::Usage, format!("line {number}: {why}")));
                 }
             }
         }
+    }
+}
+
+/// Format of the input, which its first line shows.
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    /// JSON Lines.
+    Json,
+    /// CSV with this byte between fields.
+    Csv(u8),
+    /// Each line is the URL of a post or a profile, for this column.
+    Urls(&'static str),
+}
+
+impl Format {
+    fn of(line: &[u8], kind: Kind) -> Self {
+        if line.trim_ascii_start().starts_with(b"{") {
+            return Self::Json;
+        }
+        let is_url =
+            std::str::from_utf8(line).is_ok_and(|line| post::as_url(line.trim()).is_some());
+        if let Some(column) = url_column(kind).filter(|_| is_url) {
+            return Self::Urls(column);
+        }
+        let count = |delimiter: &u8| line.iter().filter(|byte| *byte == delimiter).count();
+        // Of equal ones the last, which is the comma.
+        Self::Csv([b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b','))
+    }
+}
+
+/// The column that may contain a URL, and may be called `url`.
+fn url_column(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Video => Some("identifier"),
+        Kind::Account => Some("username"),
+        _ => None,
     }
 }
 
@@ -140,8 +187,8 @@ impl<R: BufRead> LineReader<R> {
     }
 
     /// Appends the remaining lines of a CSV record that spans several.
-    fn complete_record(&mut self) -> io::Result<ReadResult> {
-        let mut quotes = QuoteState::default();
+    fn complete_record(&mut self, delimiter: u8) -> io::Result<ReadResult> {
+        let mut quotes = QuoteState { is_open: false, delimiter };
         let mut from = 0;
         while quotes.is_open_after(self.text.get(from..).unwrap_or_default()) {
             from = self.text.len();
@@ -160,9 +207,9 @@ fn json_members(text: &[u8]) -> Result<Map<String, Value>, String> {
 }
 
 /// Tracks quoted CSV fields across lines.
-#[derive(Default)]
 struct QuoteState {
     is_open: bool,
+    delimiter: u8,
 }
 
 impl QuoteState {
@@ -179,15 +226,19 @@ impl QuoteState {
                 b'"' if is_start => self.is_open = true,
                 _ => {}
             }
-            is_start = !self.is_open && matches!(byte, b',' | b'\n' | b'\r');
+            is_start = !self.is_open && (matches!(byte, b'\n' | b'\r') || *byte == self.delimiter);
         }
         self.is_open
     }
 }
 
 /// Parses the records of a text: one, or several if lines end with a carriage return alone.
-fn csv_records(text: &[u8]) -> impl Iterator<Item = Result<csv::StringRecord, String>> + '_ {
+fn csv_records(
+    text: &[u8],
+    delimiter: u8,
+) -> impl Iterator<Item = Result<csv::StringRecord, String>> + '_ {
     let mut reader = csv::ReaderBuilder::new();
+    reader.delimiter(delimiter);
     reader.has_headers(false).flexible(true).trim(csv::Trim::All).buffer_capacity(1_024);
     let records = reader.from_reader(text).into_records();
     records.map(|record| {
@@ -195,22 +246,29 @@ fn csv_records(text: &[u8]) -> impl Iterator<Item = Result<csv::StringRecord, St
     })
 }
 
-/// Validates the column names.
+/// Validates the column names, and returns those of the API.
 fn check_header(
-    header: csv::StringRecord,
+    header: &csv::StringRecord,
     kind: Kind,
     number: u64,
 ) -> Result<csv::StringRecord, CliError> {
     let known = body::members(kind, Action::Track);
-    match header.iter().find(|name| !known.contains(name)) {
-        None => Ok(header),
-        Some(unknown) => {
-            let message = format!("line {number}: unknown column {}", quoted(unknown));
-            Err(CliError::new(Exit::Usage, message)
-                .hint(format!("columns of {}: {}", kind.plural(), known.join(", ")))
-                .hint("the first line of a CSV file must contain the column names"))
-        }
+    let column = |name: &str| match (name.to_lowercase().as_str(), url_column(kind)) {
+        ("url", Some(column)) => Some(column),
+        (name, _) => known.iter().copied().find(|known| *known == name),
+    };
+    if let Some(unknown) = header.iter().find(|name| column(name).is_none()) {
+        let message = format!("line {number}: unknown column {}", quoted(unknown));
+        let example = match kind {
+            Kind::Video => "`url`, or gives one URL per line",
+            Kind::Account => "`platform,username`, or gives one profile URL per line",
+            _ => "`name`",
+        };
+        return Err(CliError::new(Exit::Usage, message)
+            .hint(format!("columns of {}: {}", kind.plural(), known.join(", ")))
+            .hint(format!("the first line contains column names, such as {example}")));
     }
+    Ok(header.iter().filter_map(column).collect())
 }
 
 fn csv_members(
@@ -329,8 +387,43 @@ mod tests {
             (5, Err("scrape_interval_hours: `soon` is not a whole number".to_owned()))
         );
         assert_eq!(found[3], (6, Err("6 fields, but the header has 4".to_owned())));
-        let error = lines(b"platform,url\n", Kind::Video).unwrap_err();
-        assert!(error.message.starts_with("line 1: unknown column `url`"), "{}", error.message);
+        let error = lines(b"platform,link\n", Kind::Video).unwrap_err();
+        assert!(error.message.starts_with("line 1: unknown column `link`"), "{}", error.message);
+        assert!(error.hints[1].contains("such as `url`, or gives one URL per line"), "{error:?}");
+    }
+
+    #[test]
+    fn a_spreadsheets_separator_and_the_column_url_are_understood() {
+        let url = "https://www.tiktok.com/@a/video/1?x=1,2;3";
+        let expected = format!(r#"{{"identifier":"{url}","scrape_interval_hours":6}}"#);
+        for text in [
+            format!("URL;scrape_interval_hours\r\n\"{url}\";6\r\n"),
+            format!("url\tscrape_interval_hours\n{url}\t6\n"),
+            format!("scrape_interval_hours,identifier\n6,\"{url}\"\n"),
+        ] {
+            assert_eq!(members(&text, Kind::Video), [(2, Ok(expected.clone()))], "{text}");
+        }
+        let spans = "name;metadata\n\"Ada\nLovelace\";\n";
+        assert_eq!(
+            members(spans, Kind::Creator),
+            [(2, Ok(r#"{"name":"Ada\nLovelace"}"#.to_owned()))]
+        );
+    }
+
+    #[test]
+    fn a_plain_list_has_a_url_per_line() {
+        let text = "https://www.tiktok.com/@a/video/1?x=1,2\r\n\nnope\n";
+        let found = members(text, Kind::Video);
+        assert_eq!(
+            found,
+            [
+                (1, Ok(r#"{"identifier":"https://www.tiktok.com/@a/video/1?x=1,2"}"#.to_owned())),
+                (3, Ok(r#"{"identifier":"nope"}"#.to_owned())),
+            ]
+        );
+        let found = members("www.instagram.com/nasa\n", Kind::Account);
+        assert_eq!(found, [(1, Ok(r#"{"username":"www.instagram.com/nasa"}"#.to_owned()))]);
+        assert!(lines(b"https://www.instagram.com/nasa\n", Kind::Creator).is_err());
     }
 
     #[test]
@@ -406,7 +499,7 @@ mod tests {
             let mut found = Vec::new();
             let mut lines = LineReader { input: whole.as_bytes(), number: 0, text: Vec::new() };
             while let ReadResult::Line = lines.next().unwrap() {
-                lines.complete_record().unwrap();
+                lines.complete_record(b',').unwrap();
                 found.extend(records_of(&lines.text));
             }
             let is_blank = |record: &csv::StringRecord| record.len() == 1 && record[0].is_empty();
@@ -428,6 +521,6 @@ mod tests {
     }
 
     fn records_of(text: &[u8]) -> Vec<csv::StringRecord> {
-        csv_records(text).map(Result::unwrap).collect()
+        csv_records(text, b',').map(Result::unwrap).collect()
     }
 }

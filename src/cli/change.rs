@@ -9,7 +9,7 @@ use crate::cli::members::{FeedArgs, IntervalArgs, MetadataArgs, set_member};
 use crate::cli::queueing::{self, QueueArgs};
 use crate::model::Kind;
 use crate::model::outbox::{Action, Draft};
-use crate::report::{Answer, CliError};
+use crate::report::{Answer, CliError, Exit};
 
 /// Arguments of `set`.
 #[derive(Debug, Clone, Args)]
@@ -129,6 +129,15 @@ pub fn set(args: &SetArgs, context: &Context) -> Result<Answer, CliError> {
         set_member(&mut body, "is_active", Some(&shared.active));
     }
     shared.metadata.add_to(&mut body);
+    if body.is_empty() {
+        let own = match kind {
+            Kind::Account => "--category, --interval, --max-posts, --lookback-days, ",
+            Kind::Creator => "--name, ",
+            _ => "--interval, ",
+        };
+        let flags = format!("{own}--metadata, --paused, --active");
+        return Err(CliError::new(Exit::Usage, "nothing to change").hint(format!("use {flags}")));
+    }
     let draft = Draft {
         kind,
         action: Action::Set,

@@ -19,7 +19,7 @@ use crate::logging;
 use crate::model::Instant;
 use crate::model::shown::escaped;
 use crate::report::progress::{ProgressDisplay, View};
-use crate::report::text::thousands;
+use crate::report::text::counted;
 use crate::report::{Answer, CliError, Exit, export as report};
 use crate::store::Database;
 
@@ -110,7 +110,7 @@ pub fn run(
     };
     let progress = ProgressDisplay::single(context.view);
     let mut watch = |table: &str, rows: u64| {
-        progress.spin(format!("{table}: {} rows", thousands(rows)));
+        progress.spin(format!("{table}: {}", counted(rows, "row")));
     };
     let outcome = export::run(&store, &context.clock, &request, &*destination, &mut watch);
     drop(progress);
@@ -142,7 +142,7 @@ fn write_to_stdout(
         false => out.write_all(line),
     };
     let mut watch = |table: &str, rows: u64| {
-        progress.spin(format!("{table}: {} rows", thousands(rows)));
+        progress.spin(format!("{table}: {}", counted(rows, "row")));
     };
     export::stream(store, request, &mut write, &mut watch)?;
     out.flush().map_err(ExportError::Stream)

@@ -223,9 +223,7 @@ fn wait(
     limit: Option<Duration>,
 ) -> CliResult {
     let failed = |error: StoreError| context.store_error(&error);
-    if !instance_lock::is_locked(store.path()) {
-        tracing::warn!("no daemon is running to send it: start `creatormirror run` or `sync`");
-    }
+    let has_sender = instance_lock::is_locked(store.path());
     let mut left = limit.unwrap_or(context.config.max_wait);
     runtime::current_thread()?.block_on(async {
         loop {
@@ -234,6 +232,12 @@ fn wait(
                 (0, []) => return Ok(()),
                 (0, [entry]) => return Err(entry_error(store, *entry)),
                 (0, listed) => return Err(entries_error(undone.count, listed)),
+                (_, _) if !has_sender => {
+                    let message = "nothing is running that would send it";
+                    return Err(CliError::new(Exit::TryAgain, message).hint(
+                        "it stays queued; `creatormirror sync` sends it, and so does `run`",
+                    ));
+                }
                 (open, _) if left.is_zero() => {
                     let count = entries.end() - entries.start() + 1;
                     let message = format!("{open} of {count} entries are still open");

@@ -9,6 +9,7 @@ use clap::Args;
 use uuid::Uuid;
 
 use crate::cli::context::Context;
+use crate::cli::errors;
 use crate::report::dashboard::{self as page, PageInput};
 use crate::report::{Answer, CliError, Exit};
 use crate::store::dashboard;
@@ -38,8 +39,12 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<Answer, CliError> {
         return Ok(Answer::text(page));
     }
     write(&args.out, page.as_bytes()).map_err(|error| {
-        CliError::new(Exit::Storage, format!("cannot write `{}`", args.out.display()))
-            .because(&error)
+        let message = format!("cannot write `{}`", args.out.display());
+        let failed = CliError::new(Exit::Storage, message).because(&error);
+        match errors::io_hint(&error) {
+            Some(hint) => failed.hint(hint),
+            None => failed,
+        }
     })?;
     Ok(Answer::text(format!("{}\n", args.out.display())))
 }

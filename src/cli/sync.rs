@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
 use crate::cli::context::Context;
-use crate::cli::globals::one_of;
 use crate::cli::{outcome, runtime, session, submit_job};
 use crate::daemon::JobRequest;
 use crate::model::Kind;
@@ -20,6 +20,14 @@ use crate::sync::{RunOptions, dry_run};
 const KINDS: [Kind; 5] =
     [Kind::Account, Kind::Creator, Kind::Video, Kind::AccountVideo, Kind::Overview];
 
+/// Parses a kind: `account-videos`, or `account_videos` as its view is called.
+fn kind() -> impl TypedValueParser<Value = Kind> {
+    let flag = |kind: Kind| kind.path().trim_start_matches('/');
+    let is = move |kind: &Kind, text: &str| flag(*kind) == text || kind.plural() == text;
+    PossibleValuesParser::new(KINDS.map(|kind| PossibleValue::new(flag(kind)).alias(kind.plural())))
+        .try_map(move |text| KINDS.into_iter().find(|kind| is(kind, &text)).ok_or("unknown value"))
+}
+
 /// Flags of `sync`.
 #[derive(Debug, Clone, Args)]
 pub struct SyncArgs {
@@ -27,7 +35,7 @@ pub struct SyncArgs {
     #[arg(long)]
     pub full: bool,
     /// Sync only these kinds, separated by commas
-    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = one_of(&KINDS, Kind::plural))]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kind())]
     pub only: Vec<Kind>,
     /// Maximum wait for the rate limit; if it is longer, exit 75 with progress saved
     #[arg(long, value_name = "DURATION", value_parser = crate::cli::globals::duration)]
@@ -122,6 +130,7 @@ mod tests {
     fn only_takes_kinds_separated_by_commas() {
         let args = parse(&["--only", "videos,account-videos", "--max-wait", "1h 30m"]).unwrap();
         assert_eq!(args.only, [Kind::Video, Kind::AccountVideo]);
+        assert_eq!(parse(&["--only", "account_videos"]).unwrap().only, [Kind::AccountVideo]);
         assert_eq!(args.max_wait, Some(Duration::from_secs(5_400)));
         assert_eq!(parse(&[]).unwrap().only, []);
     }

@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::members::{FeedArgs, IntervalArgs, MetadataArgs, set_member};
 use crate::cli::queueing::{self, LineErrors, QueueArgs, QueueRequest};
 use crate::model::Kind;
-use crate::outbox::{post, validate};
+use crate::outbox::{post, profile, validate};
 use crate::report::{Answer, CliError, Exit};
 
 /// Arguments of `track`.
@@ -46,11 +46,11 @@ struct VideoArgs {
 
 #[derive(Debug, Clone, Args)]
 struct AccountArgs {
-    /// instagram or tiktok
+    /// instagram or tiktok; or the profile's URL alone
     #[arg(value_name = "PLATFORM", required_unless_present = "from", conflicts_with = "from")]
     platform: Option<String>,
-    /// User name
-    #[arg(value_name = "USERNAME", required_unless_present = "from", conflicts_with = "from")]
+    /// User name, or the profile's URL
+    #[arg(value_name = "USERNAME", conflicts_with = "from")]
     username: Option<String>,
     /// Category
     #[arg(long, value_name = "TEXT")]
@@ -96,8 +96,17 @@ pub fn run(args: &TrackArgs, context: &Context) -> Result<Answer, CliError> {
             (Kind::Video, &args.shared)
         }
         TrackTarget::Account(args) => {
-            set_member(&mut members, "platform", args.platform.as_ref());
-            set_member(&mut members, "username", args.username.as_ref());
+            let (platform, username) = match (&args.platform, &args.username) {
+                (Some(url), None) if post::as_url(url).is_some() => (None, Some(url)),
+                (Some(_), None) => {
+                    let message = "the user name is missing";
+                    return Err(CliError::new(Exit::Usage, message)
+                        .hint("use `track account PLATFORM USERNAME`, or the profile's URL"));
+                }
+                (platform, username) => (platform.as_ref(), username.as_ref()),
+            };
+            set_member(&mut members, "platform", platform);
+            set_member(&mut members, "username", username);
             set_member(&mut members, "category", args.category.as_ref());
             args.feed.add_to(&mut members);
             (Kind::Account, &args.shared)
@@ -168,8 +177,23 @@ fn normalize(kind: Kind, mut body: Map<String, Value>) -> Result<Map<String, Val
     if kind == Kind::Account
         && let Some(Value::String(username)) = body.get("username")
     {
-        let username = username.trim().trim_start_matches('@').to_owned();
+        let (platform, username) = match profile::resolve(username) {
+            Some(found) => {
+                let (platform, username) = found?;
+                (Some(platform.name()), username)
+            }
+            None => (None, username.trim().trim_start_matches('@').to_owned()),
+        };
+        let given = body.get("platform").and_then(Value::as_str);
+        if let (Some(given), Some(found)) = (given, platform)
+            && given != found
+        {
+            return Err(format!("`{username}` is a profile on {found}, not on {given}"));
+        }
         body.insert("username".to_owned(), json!(username));
+        if let Some(platform) = platform {
+            body.insert("platform".to_owned(), json!(platform));
+        }
     }
     Ok(body)
 }

@@ -15,6 +15,9 @@ use crate::config::setting::{Origin, Raw, Setting};
 /// Largest configuration file accepted, bytes.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Least similarity of a name to be suggested, 0 to 1.
+const SIMILARITY_MIN: f64 = 0.65;
+
 /// Write permission for others.
 const OTHERS_WRITE: u32 = 0o002;
 
@@ -72,11 +75,18 @@ fn unknown_setting(key: &str, origin: &Origin) -> ConfigError {
         .with_hint("write the API key to a separate file with mode 0600 and set `api_key_file`");
     }
     let error = ConfigError::setting(format!("{origin}: unknown setting `{key}`"));
-    if Setting::from_name(&normalized).is_some() {
-        return error.with_hint(format!("did you mean `{normalized}`?"));
+    if let Some(name) = nearest(&normalized, Setting::all().map(Setting::name)) {
+        return error.with_hint(format!("did you mean `{name}`?"));
     }
     let names: Vec<_> = Setting::all().map(Setting::name).collect();
     error.with_hint(format!("known settings: {}", names.join(", ")))
+}
+
+/// The name that is most alike, if any is alike.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let alike = known.map(|known| (strsim::normalized_damerau_levenshtein(name, known), known));
+    let best = alike.max_by(|one, other| one.0.total_cmp(&other.0))?;
+    (best.0 >= SIMILARITY_MIN).then_some(best.1)
 }
 
 /// Returns the value as text. `rate_share` and counts may be numbers; all others must be strings.
@@ -137,7 +147,17 @@ mod tests {
         assert!(found.starts_with("/c.toml:2: unknown setting `freshness`"), "{found}");
         let found = message("[full_syncs]\nvideos = 'off'\n");
         assert!(found.starts_with("/c.toml:1: unknown setting `full_syncs`"), "{found}");
-        assert!(message("rate-share = 1").contains("did you mean `rate_share`?"));
+        for (name, meant) in [
+            ("rate-share", "rate_share"),
+            ("ratshare", "rate_share"),
+            ("full_sync_video", "full_sync_videos"),
+            ("baseurl", "base_url"),
+            ("freshnes_target", "freshness_target"),
+        ] {
+            let found = message(&format!("{name} = 1"));
+            assert!(found.contains(&format!("did you mean `{meant}`?")), "{found}");
+        }
+        assert!(message("colour = 1").contains("known settings: "));
     }
 
     #[test]

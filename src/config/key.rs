@@ -111,10 +111,28 @@ fn parse(text: &str, source: &str) -> Result<SecretString, ConfigError> {
     if key.is_empty() {
         return Err(missing(&format!("no API key configured: {source} is empty")));
     }
+    if let Some(hint) = wrapping(key) {
+        return Err(malformed(source).with_hint(hint));
+    }
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(malformed(source));
     }
     Ok(SecretString::from(key))
+}
+
+/// Explains what is written around the key, as in a shell or in an environment file.
+fn wrapping(text: &str) -> Option<&'static str> {
+    let assigned = text.strip_prefix("export ").unwrap_or(text);
+    let name = assigned.split_once('=').map(|(name, rest)| (name.trim(), rest.trim()));
+    let is_name = |name: &str| {
+        let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        is_word && name.to_uppercase().ends_with("KEY")
+    };
+    if name.is_some_and(|(name, rest)| is_name(name) && !rest.is_empty()) {
+        return Some("write the key alone, without `NAME=`");
+    }
+    let is_quoted = ['"', '\'', '`'].iter().any(|quote| text.starts_with(*quote));
+    is_quoted.then_some("write the key without quotes")
 }
 
 fn missing(message: &str) -> ConfigError {
@@ -203,6 +221,30 @@ mod tests {
             assert!(matches!(error, ConfigError::Key { .. }), "{message}");
             assert!(message.contains(part) && message.contains(&path.display().to_string()));
             assert!(!message.contains("s3cr"), "{message}");
+        }
+    }
+
+    #[test]
+    fn quotes_and_a_name_around_the_key_are_explained() {
+        for (text, hint) in [
+            ("\"s3cret\"", Some("write the key without quotes")),
+            ("'s3cret'\n", Some("write the key without quotes")),
+            ("CREATORAUDIT_API_KEY=s3cret", Some("write the key alone, without `NAME=`")),
+            (
+                "export CREATORAUDIT_API_KEY=\"s3cret\"",
+                Some("write the key alone, without `NAME=`"),
+            ),
+            ("api_key = s3cret", Some("write the key alone, without `NAME=`")),
+            ("s3 cret", None),
+        ] {
+            let (_folder, path) = file(text.as_bytes(), 0o600);
+            let error = resolve(&by_setting(path)).unwrap_err();
+            assert_eq!(error.hint(), hint, "{text}");
+            assert!(!format!("{error:?}").contains("s3cr"), "{error:?}");
+        }
+        for key in ["ca_live_s3cret==", "key=", "a=b"] {
+            let (_folder, path) = file(key.as_bytes(), 0o600);
+            assert_eq!(resolve(&by_setting(path)).unwrap().0.expose_secret(), key);
         }
     }
 

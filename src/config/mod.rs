@@ -205,9 +205,11 @@ fn overlay_environment(
             )));
         }
         if Setting::all().all(|setting| setting.variable() != name) {
+            let variables: Vec<String> = Setting::all().map(Setting::variable).collect();
             let instead = match name {
-                "CREATORMIRROR_BASE_URL" => ": use CREATORAUDIT_BASE_URL",
-                _ => "",
+                "CREATORMIRROR_BASE_URL" => ": use CREATORAUDIT_BASE_URL".to_owned(),
+                name => file::nearest(name, variables.iter().map(String::as_str))
+                    .map_or_else(String::new, |meant| format!(": did you mean {meant}?")),
             };
             warnings.push(format!("unknown environment variable {name}{instead}"));
         }

@@ -42,9 +42,11 @@ impl Daemon {
             Ok(reloaded) => reloaded,
             Err(error) => {
                 tracing::error!(error, "reload failed; settings and key unchanged");
+                self.reload_error = Some(error);
                 return Step::Continue;
             }
         };
+        self.reload_error = None;
         let former = self.apply(reloaded);
         self.ctx.fetcher.reset_wait();
         match self.unless_stopped(|ctx| Box::pin(sync::identify::identify(ctx))).await {

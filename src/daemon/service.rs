@@ -55,6 +55,8 @@ pub(super) struct Daemon {
     pub pending_signals: Vec<Signal>,
     /// The status last sent to the service manager.
     pub status: String,
+    /// Why the last reload failed; part of the status until one succeeds.
+    pub reload_error: Option<String>,
     /// When the machine booted, by the wall clock. It changes when that clock is stepped.
     pub booted_at: DateTime<Utc>,
 }
@@ -85,6 +87,7 @@ pub async fn run(
         unverified_key: None,
         pending_signals: Vec::new(),
         status: String::new(),
+        reload_error: None,
         booted_at,
     };
     let result = daemon.run_loop().await;
@@ -307,13 +310,16 @@ impl Daemon {
 
     /// Shows a changed status to the service manager and in `status`.
     pub(super) async fn set_status(&mut self, text: &str) {
+        let text = match &self.reload_error {
+            Some(error) => format!("{text}; reload failed: {error}"),
+            None => text.to_owned(),
+        };
         if self.status == text {
             return;
         }
-        text.clone_into(&mut self.status);
-        (self.hooks.notify)(&ServiceState::Status(text.to_owned()));
+        self.status.clone_from(&text);
+        (self.hooks.notify)(&ServiceState::Status(text.clone()));
         let batch_delay_s = i64::try_from(self.batch_delay.as_secs()).unwrap_or(i64::MAX);
-        let text = text.to_owned();
         let store = &self.ctx.store;
         let written = store.try_write(move |tx| instance::set_condition(tx, &text, batch_delay_s));
         if let Err(error) = written.await {

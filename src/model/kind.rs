@@ -24,9 +24,16 @@ impl Kind {
     /// The kinds that are paginated lists of resources.
     pub const LISTS: [Self; 4] = [Self::Account, Self::Creator, Self::Video, Self::AccountVideo];
 
-    /// The name on the command line (`--only`) and, with `_` for `-`, in `full_sync_…` settings.
-    pub fn plural(self) -> &'static str {
-        self.path().trim_start_matches('/')
+    /// The name of all of them: that of their view, and in `full_sync_…` settings.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Account => "accounts",
+            Self::Creator => "creators",
+            Self::Video => "videos",
+            Self::AccountVideo => "account_videos",
+            Self::Overview => "overview",
+        }
     }
 
     /// The path below the API's base URL.

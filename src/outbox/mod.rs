@@ -12,6 +12,7 @@ pub mod body;
 mod confirm;
 mod finish;
 pub mod post;
+pub mod profile;
 pub mod reconcile;
 mod reread;
 mod run;

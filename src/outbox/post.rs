@@ -166,7 +166,7 @@ pub fn as_url(identifier: &str) -> Option<String> {
 }
 
 /// The platform of a host.
-fn platform_of(host: &str) -> Option<Platform> {
+pub(super) fn platform_of(host: &str) -> Option<Platform> {
     let is = |domain: &str| host == domain || host.ends_with(&format!(".{domain}"));
     if is("instagram.com") || is("instagr.am") {
         Some(Platform::Instagram)
@@ -216,7 +216,7 @@ fn instagram_post(parts: &[&str]) -> Option<Post> {
     let (section, code, rest) = match parts {
         [section @ ("p" | "reel" | "reels" | "tv"), code, rest @ ..] => (*section, *code, rest),
         [user, section @ ("p" | "reel" | "reels" | "tv"), code, rest @ ..]
-            if !INSTAGRAM_SECTIONS.contains(user) && is_username(user) =>
+            if is_username(Platform::Instagram, user) =>
         {
             (*section, *code, rest)
         }
@@ -263,7 +263,7 @@ fn other_page(platform: Platform, host: &str, parts: &[&str]) -> Option<&'static
         (Platform::Tiktok, ["sticker" | "effect", ..]) => Some("an effect"),
         (Platform::Tiktok, [user, ..]) if user.starts_with('@') => Some("a profile"),
         (Platform::Instagram, [user] | [user, "reels" | "tagged" | "channel" | "guides"])
-            if !INSTAGRAM_SECTIONS.contains(user) && is_username(user) =>
+            if is_username(Platform::Instagram, user) =>
         {
             Some("a profile")
         }
@@ -271,9 +271,10 @@ fn other_page(platform: Platform, host: &str, parts: &[&str]) -> Option<&'static
     }
 }
 
-/// Whether Instagram allows this user name.
-fn is_username(text: &str) -> bool {
-    (1..=30).contains(&text.len())
+/// Whether a user of this platform may have this name.
+pub(super) fn is_username(platform: Platform, text: &str) -> bool {
+    !(platform == Platform::Instagram && INSTAGRAM_SECTIONS.contains(&text))
+        && (1..=30).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.')
 }
 

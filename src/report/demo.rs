@@ -70,7 +70,7 @@ fn head(summary: &DemoSummary, width: Option<usize>) -> String {
     let counts: Vec<String> = summary
         .counts
         .iter()
-        .map(|(kind, rows)| format!("{} {}", thousands(*rows), kind.plural().replace('-', " ")))
+        .map(|(kind, rows)| format!("{} {}", thousands(*rows), kind.plural().replace('_', " ")))
         .collect();
     paragraph(
         &format!(
@@ -157,7 +157,7 @@ fn freshness(summary: &DemoSummary, width: Option<usize>) -> String {
         let ages = summary.ages.iter().find(|ages| ages.kind == coverage.kind.name());
         let or_dash = |cell: &dyn Fn(&Ages) -> String| ages.map_or_else(|| "-".to_owned(), cell);
         vec![
-            coverage.kind.plural().replace('-', " "),
+            coverage.kind.plural().replace('_', " "),
             or_dash(&|ages| ago(ages.newest_hours)),
             or_dash(&|ages| ago(ages.oldest_hours)),
             or_dash(&|ages| format!("{} of {}", thousands(ages.overdue), thousands(ages.rows))),
@@ -183,7 +183,7 @@ fn requests(summary: &DemoSummary, width: Option<usize>) -> String {
             let name = match Kind::from_name(&spent.kind) {
                 // The first request of every run is counted with this kind.
                 Some(Kind::Meta) => "whoami and meta".to_owned(),
-                Some(kind) => kind.plural().replace('-', " "),
+                Some(kind) => kind.plural().replace('_', " "),
                 None => spent.kind.clone(),
             };
             vec![name, thousands(spent.requests), thousands(spent.not_modified)]

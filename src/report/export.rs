@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::export::{ExportReport, ExportRequest, ExportedTable};
 use crate::model::instant;
-use crate::report::text::{bytes, thousands};
+use crate::report::text::{bytes, counted, thousands};
 
 /// One line per table, and one for the export.
 pub fn text(report: &ExportReport, out: &str) -> String {
@@ -17,9 +17,9 @@ pub fn text(report: &ExportReport, out: &str) -> String {
 
 fn line(table: &ExportedTable) -> String {
     let mut parts = vec![
-        format!("{} rows", thousands(table.rows)),
+        counted(table.rows, "row"),
         bytes(table.bytes),
-        format!("{} {} written", table.written, if table.written == 1 { "file" } else { "files" }),
+        format!("{} written", counted(table.written as u64, "file")),
     ];
     for (count, what) in [(table.kept, "unchanged"), (table.removed, "removed")] {
         if count > 0 {

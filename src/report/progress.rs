@@ -2,7 +2,6 @@
 //! indicatif draws them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::logging;
 use crate::model::Outcome;
 use crate::model::event::Wait;
 use crate::model::{Event, Kind, Watcher};
-use crate::report::text::{span, thousands};
+use crate::report::text::{counted, span, thousands};
 
 /// Shorter waits are not shown.
 const SHOWN_WAIT_MIN: Duration = Duration::from_secs(1);
@@ -261,13 +260,11 @@ fn started(resumed_pages: u64) -> String {
 }
 
 fn counts(pages: u64, rows: u64, total: Option<u64>) -> String {
-    let noun = if pages == 1 { "page" } else { "pages" };
-    let mut text = format!("{} {noun}, {}", thousands(pages), thousands(rows));
-    if let Some(total) = total {
-        // Writing to a string cannot fail.
-        let _ = write!(text, " of {}", thousands(total));
+    let pages = counted(pages, "page");
+    match total {
+        None => format!("{pages}, {}", counted(rows, "row")),
+        Some(total) => format!("{pages}, {} of {}", thousands(rows), counted(total, "row")),
     }
-    text + " rows"
 }
 
 fn pushed(done: u64, total: u64) -> String {
@@ -319,7 +316,7 @@ mod tests {
         assert_eq!((videos.position(), videos.length()), (10_000, Some(20_000)));
         assert_eq!(videos.message(), "50 pages, 10,000 of 20,000 rows");
         assert_eq!(others.message(), "resuming after page 50");
-        assert_eq!(others.prefix(), "account-videos");
+        assert_eq!(others.prefix(), "account_videos");
     }
 
     #[test]

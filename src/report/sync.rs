@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::model::{BackoffScope, instant};
 use crate::report::backfill;
-use crate::report::text::thousands;
+use crate::report::text::{counted, thousands};
 use crate::store::backoff::Backoff;
 use crate::sync::{KindReport, Report};
 
@@ -16,19 +16,19 @@ pub fn text(report: &Report) -> String {
     for kind in report.kinds.iter().filter(is_shown) {
         let (kind_run, page) = (&kind.kind_run, &kind.kind_run.counts.page);
         let mut parts = vec![
-            format!("{} rows", thousands(page.rows_seen)),
+            counted(page.rows_seen, "row"),
             format!("{} changed", thousands(page.rows_changed)),
         ];
-        let mut part = |count: i64, what: &str| {
-            if count > 0 {
-                parts.push(format!("{} {what}", thousands(count)));
-            }
-        };
-        part(page.snapshots_added, "scrapes added");
-        part(page.snapshots_revised, "scrapes revised");
-        part(kind_run.counts.removed, "removed");
-        part(page.type_mismatches, "with a type mismatch");
-        part(kind_run.counts.not_modified, "pages unchanged");
+        let mut part = |count: i64, text: String| parts.extend((count > 0).then_some(text));
+        let scrapes = |count| counted(count, "scrape");
+        let (added, revised) = (page.snapshots_added, page.snapshots_revised);
+        part(added, format!("{} added", scrapes(added)));
+        part(revised, format!("{} revised", scrapes(revised)));
+        let (removed, mismatches) = (kind_run.counts.removed, page.type_mismatches);
+        part(removed, format!("{} removed", thousands(removed)));
+        part(mismatches, format!("{} with a type mismatch", thousands(mismatches)));
+        let unchanged = kind_run.counts.not_modified;
+        part(unchanged, format!("{} unchanged", counted(unchanged, "page")));
         let (kind, outcome) = (kind_run.kind, kind_run.outcome);
         text.push_str(&format!("{kind:<14} {outcome:<16} {}\n", parts.join(", ")));
     }

@@ -6,6 +6,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
+/// Formats a count with its noun: `1 row`, `2 rows`.
+pub fn counted(count: impl Into<i128>, noun: &str) -> String {
+    let count = count.into();
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", thousands(count))
+}
+
 /// Formats a count with a comma between thousands.
 pub fn thousands(count: impl Into<i128>) -> String {
     let count = count.into();
@@ -199,6 +206,12 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
+
+    #[test]
+    fn one_is_singular() {
+        let texts = [0, 1, 2, 1_000].map(|count| counted(count, "row"));
+        assert_eq!(texts, ["0 rows", "1 row", "2 rows", "1,000 rows"]);
+    }
 
     #[test]
     fn thousands_are_separated_by_commas() {

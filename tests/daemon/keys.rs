@@ -86,6 +86,24 @@ fn sighup_keeps_the_old_key_if_the_new_one_is_unusable() {
 }
 
 #[test]
+fn bad_setting_on_reload_is_in_the_status_until_it_is_corrected() {
+    let (bed, _file, folder) = with_key_file();
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, "rate_share = 0.5\n").unwrap();
+    let daemon = bed.start_daemon_with(bed.command(&["run", "--config", config.to_str().unwrap()]));
+    daemon.notify.wait_for("STATUS=idle until");
+    std::fs::write(&config, "rate_shar = 0.5\n").unwrap();
+    reload(&daemon);
+    daemon.notify.wait_for_status("reload failed: ");
+    daemon.notify.wait_for_status("config.toml:1: unknown setting `rate_shar`");
+    assert!(bed.text("SELECT condition FROM instance").starts_with("idle until "));
+    std::fs::write(&config, "rate_share = 0.4\n").unwrap();
+    reload(&daemon);
+    until("the status is clean again", || !daemon.notify.status().contains("reload failed"));
+    daemon.stop();
+}
+
+#[test]
 fn disabled_key_pauses_polling_until_it_works() {
     let (bed, file, _folder) = with_key_file();
     let daemon = bed.idle_daemon();

@@ -230,6 +230,15 @@ fn unreachable_api_exits_69() {
 }
 
 #[test]
+fn https_address_of_an_http_port_is_explained() {
+    let fixture = Fixture::synced();
+    let base_url = fixture.base_url.replace("http://", "https://");
+    let ran = fixture.run(&["check", "--base-url", &base_url]);
+    assert_eq!((ran.code, ran.level("api")), (Some(69), "failure"), "{ran:?}");
+    assert!(ran.stderr.contains("an https address names an http port"), "{ran:?}");
+}
+
+#[test]
 fn address_without_an_api_exits_69_and_hints_at_base_url() {
     let fixture = Fixture::synced();
     fixture.control.fault(Fault::on("*", "/*", FaultKind::Html).forever());

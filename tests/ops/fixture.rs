@@ -44,7 +44,7 @@ pub struct Fixture {
     pub folder: TempDir,
     pub control: Control,
     sandbox: Option<Sandbox>,
-    base_url: String,
+    pub base_url: String,
     runtime: Runtime,
 }
 

@@ -141,7 +141,17 @@ fn rejects_invalid_input_with_the_reason() {
         (&["set", "video", "ffff-no-such", "--paused"], "begins with"),
         (&["set", "creator", "@7", "--paused"], "no entry 7"),
         (&["set", "account", "tiktok:nobody", "--paused"], "none is queued"),
-        (&["set", "account", "tiktok:nobody"], "nothing to change"),
+        (&["set", "account", "tiktok:nobody"], "use --category, --interval, --max-posts"),
+        (&["set", "video", "ffff-no-such"], "use --interval, --metadata, --paused, --active"),
+        (&["track", "account", "tiktok"], "the user name is missing"),
+        (
+            &["track", "account", "https://www.instagram.com/p/C8abcDEF123/"],
+            "not the URL of a profile",
+        ),
+        (
+            &["track", "account", "tiktok", "https://www.instagram.com/nasa/"],
+            "`nasa` is a profile on instagram, not on tiktok",
+        ),
         (&["untrack", "video", "tiktok:luna"], "only accounts are named by"),
     ] {
         bed.run(arguments).expect(2).says(reason);
@@ -150,6 +160,23 @@ fn rejects_invalid_input_with_the_reason() {
     assert_eq!(count, 0);
     let elsewhere = bed.command(&["track", "creator", "x", "--database", "/nonexistent/x.db"]);
     drop(elsewhere);
+}
+
+#[test]
+fn profile_is_tracked_by_its_url() {
+    let bed = bed();
+    bed.run(&["track", "account", "https://www.instagram.com/ada.bakes/reels/?hl=en"]).expect(0);
+    bed.run(&["track", "account", "tiktok", "https://www.tiktok.com/@ada"]).expect(0);
+    let list = bed.folder().join("list.txt");
+    std::fs::write(&list, "https://www.tiktok.com/@eve\nhttps://www.instagram.com/eve\n").unwrap();
+    bed.run(&["track", "account", "--from", list.to_str().unwrap()]).expect(0);
+    let targets = bed.rows("SELECT target FROM outbox_log ORDER BY entry");
+    let targets: Vec<String> = targets.into_iter().map(|row| format!("{:?}", row[0])).collect();
+    for (found, target) in
+        targets.iter().zip(["instagram:ada.bakes", "tiktok:ada", "tiktok:eve", "instagram:eve"])
+    {
+        assert!(found.contains(target), "{targets:?}");
+    }
 }
 
 /// `untrack video a` deleted the one video whose id began with `a`.
@@ -228,7 +255,9 @@ fn lists_waits_for_discards_and_retries_entries() {
     let bed = bed();
     bed.queue(&["track", "creator", "One"]);
     bed.queue(&["set", "creator", "@1", "--paused"]);
-    bed.run(&["track", "creator", "Two", "--wait=200ms"]).expect(75).says("still open");
+    // At once: a wait of ten minutes would end in a timeout of the test.
+    let wait = ["track", "creator", "Two", "--wait=10m"];
+    bed.run(&wait).expect(75).says("nothing is running that would send it");
     let discarded = bed.run(&["outbox", "discard", "1"]).expect(0);
     assert_eq!(discarded.stdout, "1 discarded\n");
     assert_eq!(bed.states(), ["discarded", "failed", "queued"]);

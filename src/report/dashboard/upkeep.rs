@@ -75,7 +75,7 @@ pub fn freshness(
 }
 
 fn plural(kind: Kind) -> String {
-    kind.plural().replace('-', " ")
+    kind.plural().replace('_', " ")
 }
 
 /// Formats a duration in one unit, rounded.

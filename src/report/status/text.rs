@@ -9,7 +9,7 @@ use crate::model::{Instant, Kind};
 use crate::report::status::facts::{NextListing, Status};
 use crate::report::table::{self, Column};
 use crate::report::text::{
-    TimeFormat, bytes, moment, relative, short_relative, short_span, span, thousands,
+    TimeFormat, bytes, counted, moment, relative, short_relative, short_span, span, thousands,
 };
 use crate::report::{outbox, sync};
 use crate::store::backoff::Backoff;
@@ -118,14 +118,14 @@ fn next_due(status: &Status) -> String {
     let (overdue, listings) = status.due_now();
     let mut parts = Vec::new();
     if overdue > 0 {
-        parts.push(format!("{} videos", thousands(overdue)));
+        parts.push(counted(overdue, "video"));
     }
     parts.extend(listings.iter().map(|kind| format!("listing of {}", kind.plural())));
     if !parts.is_empty() {
         return format!("now: {}", parts.join(", "));
     }
     let schedule = &status.snapshot.schedule;
-    let videos = format!("{} scheduled videos", thousands(schedule.scheduled));
+    let videos = counted(schedule.scheduled, "scheduled video");
     match status.next_due() {
         None => "nothing".to_owned(),
         Some((due, None)) => format!("{}: the first of {videos}", moment(due, status.now)),
@@ -228,10 +228,10 @@ fn notes(status: &Status) -> Vec<String> {
         let name = kind.kind.plural();
         if let Some(listing) = &kind.open_listing {
             let last_page = moment(at(listing.last_page_at), status.now);
-            let (pages, rows) = (thousands(listing.pages), thousands(listing.rows_seen));
+            let (pages, rows) = (counted(listing.pages, "page"), counted(listing.rows_seen, "row"));
             let state = if status.is_running { "in progress" } else { "interrupted" };
             notes.push(format!(
-                "{name}: listing {state}, {pages} pages and {rows} rows so far, last page {last_page}"
+                "{name}: listing {state}, {pages} and {rows} so far, last page {last_page}"
             ));
         }
         if kind.state.held_removals > 0 {
