@@ -3,6 +3,8 @@
 //! `TESTS_REQUIRE` names what this machine has, such as `tools browser`. If a test was skipped that needs nothing else,
 //! it fails.
 
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
+
 #[path = "support/skip.rs"]
 mod skip;
 

@@ -239,8 +239,10 @@ fn wait(
                     ));
                 }
                 (open, _) if left.is_zero() => {
-                    let count = entries.end() - entries.start() + 1;
-                    let message = format!("{open} of {count} entries are still open");
+                    let message = match entries.end() - entries.start() + 1 {
+                        1 => format!("entry {} is still open", entries.start()),
+                        count => format!("{open} of {count} entries are still open"),
+                    };
                     return Err(CliError::new(Exit::TryAgain, message)
                         .hint("they stay queued; see `creatormirror outbox list`"));
                 }

@@ -274,7 +274,7 @@ impl<'d> Schema<'d> {
         let mut allowed = BTreeSet::new();
         for part in &self.parts {
             let is_open = constants(part).next().is_none()
-                && part.get("type").is_some_and(|name| *name != Value::from("null"));
+                && part.get("type").is_some_and(|name| name != "null");
             if is_open {
                 return None;
             }

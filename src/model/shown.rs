@@ -1,4 +1,4 @@
-//! Escapes text from outside for terminals, logs and pages.
+//! Text for people: counts, and text from outside escaped for terminals, logs and pages.
 
 use std::borrow::Cow;
 
@@ -34,11 +34,54 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
+/// Formats a count with its noun: `1 row`, `2 rows`.
+pub fn counted(count: impl Into<i128>, noun: &str) -> String {
+    let count = count.into();
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", thousands(count))
+}
+
+/// Formats a count with a comma between thousands.
+pub fn thousands(count: impl Into<i128>) -> String {
+    let count = count.into();
+    let digits = count.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if count < 0 {
+        text.push('-');
+    }
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn one_is_singular() {
+        let texts = [0, 1, 2, 1_000].map(|count| counted(count, "row"));
+        assert_eq!(texts, ["0 rows", "1 row", "2 rows", "1,000 rows"]);
+    }
+
+    #[test]
+    fn thousands_are_separated_by_commas() {
+        for (count, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (-1_234_567, "-1,234,567"),
+            (i64::MIN, "-9,223,372,036,854,775,808"),
+        ] {
+            assert_eq!(thousands(count), text);
+        }
+    }
 
     #[test]
     fn shown_text_is_one_short_line() {

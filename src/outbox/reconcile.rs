@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json};
 use crate::api::{Failure, Head, Item, Page, Request, Verdict};
 use crate::fetch::error::{FetchError, FetchResult};
 use crate::fetch::{SyncContext, query, write};
+use crate::model::shown::counted;
 use crate::model::{Instant, Kind, Row, instant};
 use crate::outbox::post::Post;
 use crate::outbox::{body, validate};
@@ -230,7 +231,8 @@ fn check_total(
     let rows = i64::try_from(distinct.len()).unwrap_or(i64::MAX);
     match total {
         Some(total) if rows < total => {
-            let reason = format!("the list ended after {rows} rows, but the API counts {total}");
+            let rows = counted(rows, "row");
+            let reason = format!("the list ended after {rows}, but the API counts {total}");
             Err(FetchError::Api(Failure::malformed(reason).with_head(last)))
         }
         _ => Ok(all),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::model::Outcome;
-use crate::report::text::thousands;
+use crate::report::text::{counted, thousands};
 use crate::sync::backfill::{BackfillReport, KindBackfillReport};
 
 /// One paragraph.
@@ -25,7 +25,7 @@ pub fn text(report: &BackfillReport) -> String {
             thousands(changed)
         ),
     };
-    let requests = thousands(report.requests);
+    let requests = counted(report.requests, "request");
     let mut part = |count: u64, what: &str| {
         if count > 0 {
             text.push_str(&format!("; {} {what}", thousands(count)));
@@ -35,7 +35,7 @@ pub fn text(report: &BackfillReport) -> String {
     part(report.sum(|done| done.passed_over), "skipped by the API");
     part(report.sum(|done| done.type_mismatches), "with a value that is not a number");
     part(report.unaskable, "account videos that cannot be requested");
-    text.push_str(&format!("; {requests} requests"));
+    text.push_str(&format!("; {requests}"));
     if report.run_error.is_some() {
         text.push_str("; the next backfill continues from here");
     }
@@ -45,8 +45,7 @@ pub fn text(report: &BackfillReport) -> String {
 
 fn head(report: &BackfillReport) -> String {
     let days = match report.days {
-        Some(1) => "backfill of 1 day".to_owned(),
-        Some(days) => format!("backfill of {} days", thousands(days)),
+        Some(days) => format!("backfill of {}", counted(days, "day")),
         None => "daily metrics".to_owned(),
     };
     match (report.from, report.to) {

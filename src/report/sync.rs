@@ -48,8 +48,8 @@ pub fn text(report: &Report) -> String {
         text.push_str(&backfill::text(daily));
     }
     if report.run_id > 0 {
-        let requests = thousands(report.requests());
-        text.push_str(&format!("run {}: {requests} requests\n", report.run_id));
+        let requests = counted(report.requests(), "request");
+        text.push_str(&format!("run {}: {requests}\n", report.run_id));
     }
     text
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::model::shown::printable;
-use crate::report::text::thousands;
+use crate::report::text::{counted, thousands};
 use crate::sync::Report;
 use crate::sync::verify_report::{Discrepancy, RowDifference, Total, VerifyReport};
 
@@ -34,8 +34,8 @@ pub fn text(verify_report: &VerifyReport, report: &Report) -> String {
         text.push_str(&format!("{:<14} {}\n", kind.kind.name(), parts.join(", ")));
     }
     text.extend(verify_report.differences.iter().map(difference));
-    let (run_id, requests) = (report.run_id, thousands(report.requests()));
-    text + &format!("run {run_id}: {requests} requests, seed {}\n", verify_report.sampling.seed)
+    let (run_id, requests) = (report.run_id, counted(report.requests(), "request"));
+    text + &format!("run {run_id}: {requests}, seed {}\n", verify_report.sampling.seed)
 }
 
 fn total(total: Total) -> String {

@@ -2,7 +2,7 @@
 
 use crate::demo::{self, DAYS};
 use crate::report::progress::{ProgressDisplay, View};
-use crate::report::text::thousands;
+use crate::report::text::counted;
 
 /// Shows the progress of a simulated week.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ fn day(progress: &demo::DemoProgress) -> i64 {
 }
 
 fn counts(progress: &demo::DemoProgress) -> String {
-    format!("{} requests, {} scrapes", thousands(progress.requests), thousands(progress.scrapes))
+    let (requests, scrapes) = (progress.requests, progress.scrapes);
+    format!("{}, {}", counted(requests, "request"), counted(scrapes, "scrape"))
 }
 
 #[cfg(test)]

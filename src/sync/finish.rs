@@ -4,7 +4,7 @@ use crate::fetch::context::SyncContext;
 use crate::fetch::error::FetchResult;
 use crate::fetch::kind_outcome::{explained, of_failure};
 use crate::fetch::query;
-use crate::model::shown::printable;
+use crate::model::shown::{counted, printable};
 use crate::model::{BadRow, Kind, KindOutcome, Outcome};
 use crate::store::due;
 use crate::store::listings::{self, End};
@@ -70,11 +70,13 @@ async fn complete(
         return Ok(explained(Outcome::RemovalsHeld, "removals_held", detail));
     }
     if rows_dropped > 0 {
-        let detail = format!("{rows_dropped} rows could not be decoded: {}", named(&notes.bad));
+        let detail =
+            format!("{} could not be decoded: {}", counted(rows_dropped, "row"), named(&notes.bad));
         return Ok(explained(Outcome::RowsDropped, "undecodable_rows", detail));
     }
     let (count, repaired) = (notes.repaired.len(), named(&notes.repaired));
-    let detail = (count > 0).then(|| format!("the JSON of {count} rows was repaired: {repaired}"));
+    let detail = (count > 0)
+        .then(|| format!("the JSON of {} was repaired: {repaired}", counted(count as u64, "row")));
     Ok(KindOutcome { detail, ..KindOutcome::of(Outcome::Complete) })
 }
 
@@ -99,21 +101,25 @@ async fn incomplete(
     ctx.store.write(move |tx| listings::end(tx, listing, End::Incomplete, now)).await?;
     let (error_code, detail) = match reason {
         IncompleteReason::CursorRepeated => {
-            ("cursor_repeated", format!("a cursor came twice after {pages} pages"))
+            ("cursor_repeated", format!("a cursor came twice after {}", counted(pages, "page")))
         }
         IncompleteReason::Endless => {
             ("endless", format!("many of its {pages} pages showed no new rows"))
         }
         IncompleteReason::TooLong { seen, expected } => (
             "endless",
-            format!("the list continues after {seen} rows; at most {expected} were expected"),
+            format!(
+                "the list continues after {}; at most {expected} were expected",
+                counted(*seen, "row")
+            ),
         ),
         IncompleteReason::Filtered(names) => (
             "filtered",
             format!("the API applied filters that were not requested: {}", names.join(", ")),
         ),
         IncompleteReason::EndedShort { seen, total } => {
-            ("ended_short", format!("the list ended after {seen} rows, but the API counts {total}"))
+            let seen = counted(*seen, "row");
+            ("ended_short", format!("the list ended after {seen}, but the API counts {total}"))
         }
         IncompleteReason::CursorRefused(failure) => {
             return Ok(of_failure(Outcome::Incomplete, failure));

@@ -116,7 +116,7 @@ fn repairs_one_bad_value_without_losing_rows() {
         assert_eq!(bed.number("SELECT count(*) FROM videos"), 600);
         let detail = bed.text("SELECT detail FROM sync_log WHERE kind = 'video'");
         let mismatches = bed.number("SELECT type_mismatches FROM sync_log WHERE kind = 'video'");
-        let is_named = detail.contains("the JSON of 1 rows was repaired: ");
+        let is_named = detail.contains("the JSON of 1 row was repaired: ");
         assert_eq!(
             (is_named, mismatches),
             (number > 0, i64::from(number > 0)),

@@ -14,7 +14,7 @@ fn bad_row_is_counted_and_others_are_kept() {
     for what in [BadRow::Null, BadRow::NoId, BadRow::IdObject, BadRow::Text] {
         let bed = TestBed::frozen(two_pages());
         bed.control.fault(Fault::on("GET", "/videos", FaultKind::BadRow { row: 7, what }));
-        let document = bed.sync(&["--json"]).expect(1).says("1 rows could not be decoded").json();
+        let document = bed.sync(&["--json"]).expect(1).says("1 row could not be decoded").json();
         let video = document["kinds"].as_array().unwrap().iter().find(|k| k["kind"] == "video");
         assert_eq!(video.unwrap()["rows_dropped"], 1, "{what:?}");
         assert_eq!(bed.number("SELECT count(*) FROM videos"), 332);

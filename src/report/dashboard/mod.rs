@@ -17,7 +17,7 @@ use html::Html;
 use parts::percent;
 
 use crate::model::Kind;
-use crate::report::text::thousands;
+use crate::report::text::{counted, thousands};
 use crate::store::dashboard::{DAYS_OF_REQUESTS, Dashboard, KindFreshness};
 
 const STYLE: &str = include_str!("style.css");
@@ -92,10 +92,7 @@ fn tiles(html: &mut Html, dashboard: &Dashboard) {
     let growth = &dashboard.growth;
     let views = compared(growth.week, growth.week_before);
     tile(html, "Views in 7 days", &short(growth.week), &views);
-    let creators = match rows(Kind::Creator) {
-        1 => "1 creator".to_owned(),
-        count => format!("{} creators", thousands(count)),
-    };
+    let creators = counted(rows(Kind::Creator), "creator");
     tile(html, "Accounts", &thousands(rows(Kind::Account)), &Remark::plain(&creators));
     let (videos, posts) = (rows(Kind::Video), rows(Kind::AccountVideo));
     let split = format!("{} tracked, {} of accounts", thousands(videos), thousands(posts));

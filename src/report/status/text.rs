@@ -108,10 +108,10 @@ fn last_run(status: &Status) -> String {
             format!("{} {finished} after {length}", run.outcome)
         }
     };
-    let requests = thousands(run.requests);
+    let requests = counted(run.requests, "request");
     let detail = run.detail.as_ref().map(|detail| format!(": {}", shown(detail)));
     let detail = detail.unwrap_or_default();
-    format!("{} by {}: {outcome}, {requests} requests{detail}", run.run_id, run.trigger)
+    format!("{} by {}: {outcome}, {requests}{detail}", run.run_id, run.trigger)
 }
 
 fn next_due(status: &Status) -> String {
