@@ -14,8 +14,8 @@ pub struct Comparison {
     pub changed: Vec<String>,
     /// What is new and is not used.
     pub new: Vec<String>,
-    /// What had to be inferred and is in the document.
-    pub confirmed: Vec<String>,
+    /// What had to be inferred and is in the document: operations, with the names of their parameters and members.
+    pub confirmed: BTreeMap<String, Vec<String>>,
     /// Number of operations, parameters and members found as they are used.
     pub matches: usize,
 }
@@ -34,17 +34,19 @@ pub fn compare(document: &Document) -> Comparison {
 type Operations<'d> = BTreeMap<String, Operation<'d>>;
 
 impl Comparison {
-    fn found(&mut self, evidence: Evidence, what: impl FnOnce() -> String) {
+    /// Counts something that was found; `name` is that of a parameter or member.
+    fn found(&mut self, evidence: Evidence, operation: &str, name: Option<&str>) {
         self.matches += 1;
         if evidence == Evidence::Inferred {
-            self.confirmed.push(what());
+            let names = self.confirmed.entry(operation.to_owned()).or_default();
+            names.extend(name.map(str::to_owned));
         }
     }
 
     fn operations(&mut self, operations: &Operations<'_>) {
         for (name, evidence) in OPERATIONS {
             match operations.contains_key(*name) {
-                true => self.found(*evidence, || (*name).to_owned()),
+                true => self.found(*evidence, name, None),
                 false => self.changed.push(format!("{name} is not in the document")),
             }
         }
@@ -86,7 +88,7 @@ impl Comparison {
     fn value(&mut self, parameter: &UsedParameter, schema: &Schema<'_>) {
         let UsedParameter { operation, name, value, evidence } = parameter;
         let Some(value) = value else {
-            return self.found(*evidence, || format!("{operation} `{name}`"));
+            return self.found(*evidence, operation, Some(name));
         };
         let is_above = |maximum: f64| value.parse::<f64>().is_ok_and(|number| number > maximum);
         if schema.allowed().is_some_and(|allowed| !allowed.contains(value)) {
@@ -94,7 +96,7 @@ impl Comparison {
         } else if let Some(maximum) = schema.maximum().filter(|maximum| is_above(*maximum)) {
             self.changed.push(format!("{operation}: `{name}` is at most {maximum}, not {value}"));
         } else {
-            self.found(*evidence, || format!("{operation} `{name}`"));
+            self.found(*evidence, operation, Some(name));
         }
     }
 
@@ -173,7 +175,7 @@ impl Comparison {
             self.changed.push(format!("{operation}: `{name}` is {types}, not {expected}"));
             return;
         }
-        self.found(member.evidence, || format!("{operation} `{}`", shown(member)));
+        self.found(member.evidence, operation, Some(&shown(member)));
         let known = used::VALUES.iter().find(|(name, _)| member.path.last() == Some(name));
         for value in known.and_then(|_| schema.allowed()).into_iter().flatten() {
             if known.is_some_and(|(_, known)| !known.contains(&value.as_str())) {

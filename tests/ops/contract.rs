@@ -23,9 +23,12 @@ fn matching_document_is_ok_and_confirms_what_was_inferred() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_line(&ran, "ok", "the API's OpenAPI document (v2) has all ");
     assert_line(&ran, "info", "new member `is_pinned` (boolean)");
-    for part in
-        ["PATCH /accounts/{}", "GET /account-videos `view_count`", "GET /videos `include_total`"]
-    {
+    for part in [
+        "inferred so far, and confirmed: ",
+        "PATCH /accounts/{}",
+        "GET /account-videos (limit, ",
+        "GET /videos (include_total)",
+    ] {
         assert_line(&ran, "info", part);
     }
     assert_eq!(lines(&ran).len(), 3, "{ran:?}");

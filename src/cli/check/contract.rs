@@ -53,9 +53,12 @@ fn lines(document: &Document, comparison: Comparison) -> Vec<Check> {
     }
     checks.extend(bounded(new).into_iter().map(|line| Check::info(NAME, line)));
     if !confirmed.is_empty() {
-        let text =
-            format!("{} inferred parts are confirmed: {}", confirmed.len(), confirmed.join(", "));
-        checks.push(Check::info(NAME, text));
+        let parts = confirmed.into_iter().map(|(operation, names)| match names.is_empty() {
+            true => operation,
+            false => format!("{operation} ({})", names.join(", ")),
+        });
+        let parts = parts.collect::<Vec<_>>().join("; ");
+        checks.push(Check::info(NAME, format!("inferred so far, and confirmed: {parts}")));
     }
     checks
 }
