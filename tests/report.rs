@@ -32,6 +32,8 @@ fn reports_an_empty_mirror_but_not_a_missing_one() {
     let bed = TestBed::frozen(unlimited());
     report(&bed, &["--out", "-"]).expect(78).says("no database at");
     let store = Database::open(&bed.database(), IfMissing::Create).unwrap();
+    let out = bed.folder().join("missing/report.html");
+    report(&bed, &["--out", out.to_str().unwrap()]).expect(74).says("create the folder first");
     // The lock is held, as beside a daemon.
     let page = report(&bed, &["--out", "-"]).expect(0).stdout;
     drop(store);

@@ -1,4 +1,4 @@
-//! Lists the tests that were skipped, after all others have run. Not a test of its own: without a harness it can print.
+//! Lists the tests that were skipped, after all others have run. It has no harness, which would capture its output.
 //!
 //! `TESTS_REQUIRE` names what this machine has, such as `tools browser`. If a test was skipped that needs nothing else,
 //! it fails.

@@ -9,6 +9,7 @@ use clap::Args;
 use secrecy::SecretString;
 
 use crate::cli::context::Context;
+use crate::cli::errors;
 use crate::cli::globals::one_of;
 use crate::cli::runtime;
 use crate::config::Environment;
@@ -182,7 +183,9 @@ fn export_error(context: &Context, error: &ExportError) -> CliError {
         ExportError::NoStream(_) => with(Exit::Usage)
             .hint("name one table, as in `export --format csv --out - videos`, or use `--out DIR`"),
         ExportError::Stream(error) => CliError::answer(error),
-        ExportError::Io { .. } => with(Exit::Storage).hint(REPEAT_HINT),
+        ExportError::Io { source, .. } => {
+            with(Exit::Storage).hint(errors::io_hint(source).unwrap_or(REPEAT_HINT))
+        }
         ExportError::Bucket { .. } => with(Exit::Storage).hint(REPEAT_HINT).hint(S3_HINT),
     }
 }

@@ -77,8 +77,8 @@ struct SharedTrackArgs {
     paused: bool,
     #[command(flatten)]
     metadata: MetadataArgs,
-    /// Queue every line of this file (`-` for stdin): CSV with a header, or JSON Lines; if a line
-    /// is invalid, nothing is queued
+    /// Queue every line of this file (`-` for stdin): CSV with a header, JSON Lines, or one URL per
+    /// line; if a line is invalid, nothing is queued
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     #[command(flatten)]

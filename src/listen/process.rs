@@ -16,7 +16,7 @@ const START_TICKS: usize = 19;
 /// Ticks per second in `/proc`: USER_HZ, which is the same on all architectures that Rust supports.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// The metrics of this process. Their names have no prefix, so that they have a registry of their own.
+/// The metrics of this process. Their names do not begin with ours, so they have a separate registry.
 #[derive(Debug)]
 pub struct ProcessMetrics {
     registry: Registry,

@@ -23,6 +23,9 @@ use crate::sandbox::world::{Position, Row, World};
 const LIMIT_MAX: usize = 200;
 const LIMIT_DEFAULT: usize = 50;
 
+/// Parameters that say how to sort.
+const SORT_PARAMETERS: [&str; 3] = ["order_by", "order_direction", "sort"];
+
 /// A list request, understood and found valid.
 #[derive(Debug)]
 pub struct ListQuery {
@@ -31,6 +34,8 @@ pub struct ListQuery {
     include_total: bool,
     sort: SortKey,
     descending: bool,
+    /// Whether the request says how to sort.
+    is_sort_asked: bool,
     /// Names and values; `q` in small letters.
     filters: Vec<(&'static str, Value)>,
     after: Option<Place>,
@@ -76,12 +81,16 @@ impl ListQuery {
                 .map_or(Ok(false), |text| read_bool("include_total", text))?,
             sort,
             descending,
+            is_sort_asked: SORT_PARAMETERS.iter().any(|name| call.param(name).is_some()),
             filters: filters.collect::<Result<_, Problem>>()?,
             after: None,
             seal: Seal { seed, binding: 0 },
         };
         let mut bound_to = kind.path().to_owned();
-        let _ = write!(bound_to, "{}", Value::Object(query.echo()));
+        let order = query.order();
+        let bound = query.filters.iter().cloned().chain(order);
+        let bound: Map<_, _> = bound.map(|(name, value)| (name.to_owned(), value)).collect();
+        let _ = write!(bound_to, "{}", Value::Object(bound));
         query.seal.binding = Seal::binding(&bound_to);
         if let Some(cursor) = call.param("cursor") {
             let place = query.seal.read(cursor);
@@ -90,10 +99,14 @@ impl ListQuery {
         Ok(query)
     }
 
-    /// The applied filter and sort, for the `filters` member.
-    fn echo(&self) -> Map<String, Value> {
+    fn order(&self) -> [(&'static str, Value); 2] {
         let direction = if self.descending { "desc" } else { "asc" };
-        let order = [("order_by", json!(self.sort)), ("order_direction", json!(direction))];
+        [("order_by", json!(self.sort)), ("order_direction", json!(direction))]
+    }
+
+    /// The filter and sort that were asked for, for the `filters` member; the default sort is not shown.
+    fn echo(&self) -> Map<String, Value> {
+        let order = self.order().into_iter().filter(|_| self.is_sort_asked);
         let all = self.filters.iter().cloned().chain(order);
         all.map(|(name, value)| (name.to_owned(), value)).collect()
     }

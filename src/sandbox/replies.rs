@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
@@ -148,7 +149,7 @@ impl Problem {
         let kebab = self.code.to_lowercase().replace('_', "-");
         let mut document = json!({
             "type": format!("urn:creatoraudit:error:{kebab}"),
-            "title": title(self.code),
+            "title": title(self.status),
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
@@ -192,9 +193,9 @@ fn usual_code(status: u16) -> &'static str {
     }
 }
 
-fn title(code: &str) -> String {
-    let words = code.to_lowercase().replace('_', " ");
-    words[..1].to_uppercase() + &words[1..]
+/// The phrase of a status, whatever the code.
+fn title(status: u16) -> &'static str {
+    StatusCode::from_u16(status).ok().and_then(|it| it.canonical_reason()).unwrap_or("Error")
 }
 
 #[cfg(test)]
@@ -210,7 +211,7 @@ mod tests {
         let document: Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(answer.content_type, Some("application/problem+json"));
         assert_eq!(document["type"], "urn:creatoraudit:error:validation-error");
-        assert_eq!(document["title"], "Validation error");
+        assert_eq!(document["title"], "Unprocessable Entity");
         assert_eq!(document["errors"][0]["field"], "cursor");
         assert_eq!(document["request_id"], "req_1");
     }

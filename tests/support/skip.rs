@@ -1,4 +1,4 @@
-//! Skipped tests. Each is printed at once, past the harness, and listed at the end by `tests/zz_skipped.rs`.
+//! Skipped tests. Each is printed when it is skipped, and `tests/zz_skipped.rs` lists all of them.
 
 // Each test binary uses a part of this module.
 #![allow(dead_code)]

@@ -23,7 +23,8 @@ pub fn mutate(sandbox: &Control, call: &Call, answer: &Answer, mutation: Mutatio
     let (Some(kind), true) = (kind, page["data"].is_array()) else { return };
     let position = Position { sandbox, call, kind, page };
     let served = position.served();
-    let is_descending = position.page["filters"]["order_direction"] == "desc";
+    let direction = call.param("order_direction");
+    let is_descending = direction.map_or(kind != Kind::Creator, |direction| direction == "desc");
     match mutation {
         Mutation::Insert(rows) => (0..rows).for_each(|_| truth::insert(sandbox, kind)),
         Mutation::DeleteServed(rows) => position.delete(served.iter().take(rows)),
