@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::api::Request;
 use crate::cli::check::probe::{Probe, ProbeError};
+use crate::cli::errors;
 use crate::contract::document;
 use crate::contract::shape::{Data, Shape};
 use crate::contract::used::VALUES;
@@ -178,7 +179,11 @@ pub fn write(folder: &Path, recorded: &[Recorded]) -> Check {
 fn try_write(folder: &Path, recorded: &[Recorded]) -> Result<usize, CliError> {
     let failed = |path: &Path, error: &io::Error| {
         let message = format!("cannot write `{}`", path.display());
-        CliError::new(Exit::Storage, message).because(error)
+        let failed = CliError::new(Exit::Storage, message).because(error);
+        match errors::io_hint(error) {
+            Some(hint) => failed.hint(hint),
+            None => failed,
+        }
     };
     let mut files = vec![(INDEX, index(recorded))];
     files.extend(recorded.iter().filter_map(|one| Some((one.name.as_str(), file(one)?))));
