@@ -28,10 +28,25 @@ CREATE TABLE instance (
     runner TEXT,
     -- For `status`: how long the daemon lets due rows wait for each other, seconds, and its condition.
     batch_delay_s INTEGER,
-    condition TEXT
+    condition TEXT,
+    -- The setting `timezone` of the last run, and what `zone_offset` was computed for.
+    timezone TEXT NOT NULL DEFAULT 'UTC',
+    zone_offset_basis TEXT,
+    -- Start of the first run that ended without an error of the whole run.
+    first_synced_at INTEGER
 ) STRICT;
 
 INSERT INTO instance (instance) VALUES (1);
+
+-- Offsets from UTC in the time zone of the setting `timezone`. Each is valid from an instant, Unix seconds,
+-- to the next; local time is UTC plus the offset. The first row is valid for all instants before the second.
+CREATE TABLE zone_offset (
+    from_s INTEGER PRIMARY KEY,
+    offset_s INTEGER NOT NULL
+) STRICT;
+
+-- UTC, and the first second that SQLite's date functions know.
+INSERT INTO zone_offset (from_s, offset_s) VALUES (-62167219200, 0);
 
 -- Endpoints and parameters that the server does not support.
 CREATE TABLE unsupported_feature (

@@ -33,6 +33,7 @@ pub const VIEWS: &[ViewFact] = &[
 /// The tables behind the views. Users do not query them.
 pub const TABLES: &[&str] = &[
     "instance",
+    "zone_offset",
     "unsupported_feature",
     "listing",
     "page",
