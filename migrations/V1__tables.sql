@@ -315,6 +315,10 @@ CREATE TABLE account_scrape (
     share_count INTEGER,
     play_count INTEGER,
     saved_count INTEGER,
+    profile_post_count INTEGER,
+    fb_play_count INTEGER,
+    ig_play_count INTEGER,
+    fb_like_count INTEGER,
     PRIMARY KEY (account, at_s, at_ns)
 ) STRICT, WITHOUT ROWID;
 
@@ -328,6 +332,8 @@ CREATE TABLE video_scrape (
     share_count INTEGER,
     play_count INTEGER,
     saved_count INTEGER,
+    total_views INTEGER,
+    total_plays INTEGER,
     PRIMARY KEY (video, at_s, at_ns)
 ) STRICT, WITHOUT ROWID;
 

@@ -141,6 +141,7 @@ CREATE VIEW account_history AS
 SELECT
     r.id AS account_id,
     strftime('%Y-%m-%dT%H:%M:%S', s.at_s, 'unixepoch') || CASE s.at_ns WHEN 0 THEN '' ELSE '.' || rtrim(printf('%09d', s.at_ns), '0') END || 'Z' AS scraped_at,
+    s.at_s AS scraped_at_unix,
     s.follower_count,
     s.following_count,
     s.total_post_count,
@@ -149,7 +150,11 @@ SELECT
     s.comment_count,
     s.share_count,
     s.play_count,
-    s.saved_count
+    s.saved_count,
+    s.profile_post_count,
+    s.fb_play_count,
+    s.ig_play_count,
+    s.fb_like_count
 FROM account_scrape AS s
 JOIN account AS r ON r.row_id = s.account;
 
@@ -157,12 +162,15 @@ CREATE VIEW video_history AS
 SELECT
     r.id AS video_id,
     strftime('%Y-%m-%dT%H:%M:%S', s.at_s, 'unixepoch') || CASE s.at_ns WHEN 0 THEN '' ELSE '.' || rtrim(printf('%09d', s.at_ns), '0') END || 'Z' AS scraped_at,
+    s.at_s AS scraped_at_unix,
     s.view_count,
     s.like_count,
     s.comment_count,
     s.share_count,
     s.play_count,
-    s.saved_count
+    s.saved_count,
+    s.total_views,
+    s.total_plays
 FROM video_scrape AS s
 JOIN video AS r ON r.row_id = s.video;
 
@@ -171,6 +179,7 @@ SELECT
     nullif(r.platform, '') AS platform,
     r.id AS account_video_id,
     strftime('%Y-%m-%dT%H:%M:%S', s.at_s, 'unixepoch') || CASE s.at_ns WHEN 0 THEN '' ELSE '.' || rtrim(printf('%09d', s.at_ns), '0') END || 'Z' AS scraped_at,
+    s.at_s AS scraped_at_unix,
     s.view_count,
     s.like_count,
     s.comment_count,
@@ -188,7 +197,8 @@ SELECT
     api_engagement_rate,
     active_accounts,
     account_videos,
-    tracked_videos
+    tracked_videos,
+    extra
 FROM overview_observation;
 
 CREATE VIEW daily_metrics AS
@@ -412,7 +422,9 @@ CREATE VIEW video_growth AS
 SELECT
     r.id AS video_id,
     strftime('%Y-%m-%dT%H:%M:%S', p.at_s, 'unixepoch') || CASE p.at_ns WHEN 0 THEN '' ELSE '.' || rtrim(printf('%09d', p.at_ns), '0') END || 'Z' AS from_at,
+    p.at_s AS from_at_unix,
     strftime('%Y-%m-%dT%H:%M:%S', s.at_s, 'unixepoch') || CASE s.at_ns WHEN 0 THEN '' ELSE '.' || rtrim(printf('%09d', s.at_ns), '0') END || 'Z' AS to_at,
+    s.at_s AS to_at_unix,
     ((s.at_s - p.at_s) + (s.at_ns - p.at_ns) / 1e9) / 3600 AS hours,
     s.view_count - p.view_count AS views_gained,
     s.like_count - p.like_count AS likes_gained,
@@ -473,7 +485,9 @@ SELECT
     r.id AS video_id,
     w.days AS days,
     strftime('%Y-%m-%dT%H:%M:%S', p.at_s, 'unixepoch') || CASE p.at_ns WHEN 0 THEN '' ELSE '.' || rtrim(printf('%09d', p.at_ns), '0') END || 'Z' AS from_at,
+    p.at_s AS from_at_unix,
     strftime('%Y-%m-%dT%H:%M:%S', s.at_s, 'unixepoch') || CASE s.at_ns WHEN 0 THEN '' ELSE '.' || rtrim(printf('%09d', s.at_ns), '0') END || 'Z' AS to_at,
+    s.at_s AS to_at_unix,
     s.view_count - p.view_count AS views_gained,
     s.like_count - p.like_count AS likes_gained,
     s.comment_count - p.comment_count AS comments_gained,

@@ -21,23 +21,24 @@ use support::{TestBed, unlimited};
 const COLUMNS: [(&str, &str); 9] = [
     (
         "account_history",
-        "account_id, scraped_at, follower_count, following_count, total_post_count, view_count, \
-         like_count, comment_count, share_count, play_count, saved_count",
+        "account_id, scraped_at, scraped_at_unix, follower_count, following_count, \
+         total_post_count, view_count, like_count, comment_count, share_count, play_count, \
+         saved_count, profile_post_count, fb_play_count, ig_play_count, fb_like_count",
     ),
     (
         "video_history",
-        "video_id, scraped_at, view_count, like_count, comment_count, share_count, play_count, \
-         saved_count",
+        "video_id, scraped_at, scraped_at_unix, view_count, like_count, comment_count, \
+         share_count, play_count, saved_count, total_views, total_plays",
     ),
     (
         "account_video_history",
-        "platform, account_video_id, scraped_at, view_count, like_count, comment_count, \
-         share_count, play_count, saved_count",
+        "platform, account_video_id, scraped_at, scraped_at_unix, view_count, like_count, \
+         comment_count, share_count, play_count, saved_count",
     ),
     (
         "overview_history",
         "observed_at, period, total_views, api_engagement_rate, active_accounts, account_videos, \
-         tracked_videos",
+         tracked_videos, extra",
     ),
     ("daily_metrics", "kind, id, date, views, plays, likes, comments, shares, engagement"),
     ("coverage", "kind, complete_as_of, rows, removed, last_full_sync_at, last_outcome"),

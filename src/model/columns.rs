@@ -183,9 +183,24 @@ const ACCOUNT_HISTORY: &[&str] = &[
     "share_count",
     "play_count",
     "saved_count",
+    "profile_post_count",
+    "fb_play_count",
+    "ig_play_count",
+    "fb_like_count",
 ];
 
-const VIDEO_HISTORY: &[&str] =
+const VIDEO_HISTORY: &[&str] = &[
+    "view_count",
+    "like_count",
+    "comment_count",
+    "share_count",
+    "play_count",
+    "saved_count",
+    "total_views",
+    "total_plays",
+];
+
+const ACCOUNT_VIDEO_HISTORY: &[&str] =
     &["view_count", "like_count", "comment_count", "share_count", "play_count", "saved_count"];
 
 /// The columns of a list kind, in the order in which rows carry their values. Empty for the kinds
@@ -204,7 +219,8 @@ pub const fn columns(kind: Kind) -> &'static [Column] {
 pub const fn history_columns(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Account => ACCOUNT_HISTORY,
-        Kind::Video | Kind::AccountVideo => VIDEO_HISTORY,
+        Kind::Video => VIDEO_HISTORY,
+        Kind::AccountVideo => ACCOUNT_VIDEO_HISTORY,
         Kind::Creator | Kind::Overview | Kind::Meta => &[],
     }
 }

@@ -50,6 +50,7 @@ pub(super) const ID: Unit = unit("id", ValueType::Text);
 pub(super) const TEXT: Unit = unit("text", ValueType::Text);
 pub(super) const URL: Unit = unit("URL", ValueType::Text);
 pub(super) const INSTANT: Unit = unit("UTC instant", ValueType::Instant);
+pub(super) const UNIX_SECONDS: Unit = unit("Unix seconds", ValueType::Integer);
 pub(super) const DATE: Unit = unit("UTC date", ValueType::Date);
 pub(super) const OBJECT: Unit = unit("JSON object", ValueType::Json);
 pub(super) const FLAG: Unit = unit("0/1", ValueType::Boolean);

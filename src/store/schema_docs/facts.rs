@@ -2,8 +2,11 @@
 //! the schema and with the values of a filled mirror.
 
 use crate::store::schema_docs::fact::{
-    COUNT, ColumnFact, DATE, FLAG, FRACTION, HOURS, ID, INSTANT, NUMBER, OBJECT, PER_HOUR, RATE,
-    SECONDS, TEXT, URL, ViewFact, WHOLE_DAYS, WHOLE_HOURS, nullable, required, view,
+    COUNT, ColumnFact, DATE, FLAG, FRACTION, HOURS, ID, INSTANT, NUMBER, OBJECT, PER_HOUR, SECONDS,
+    TEXT, UNIX_SECONDS, URL, ViewFact, WHOLE_DAYS, WHOLE_HOURS, nullable, required, view,
+};
+use crate::store::schema_docs::facts_history::{
+    ACCOUNT_HISTORY, ACCOUNT_VIDEO_HISTORY, OVERVIEW_HISTORY, VIDEO_HISTORY,
 };
 
 /// Every view, in the order that `schema` prints.
@@ -188,57 +191,6 @@ const ACCOUNT_VIDEOS: &[ColumnFact] = &[
 ];
 
 #[rustfmt::skip]
-const ACCOUNT_HISTORY: &[ColumnFact] = &[
-    required("account_id", ID, "The account", "GET /accounts, Account.id"),
-    required("scraped_at", INSTANT, "When the API read it from the platform", "GET /accounts, Account.last_scrape_time"),
-    nullable("follower_count", COUNT, "Followers", "GET /accounts, Account.follower_count"),
-    nullable("following_count", COUNT, "Number of profiles it follows", "GET /accounts, Account.following_count"),
-    nullable("total_post_count", COUNT, "Number of its posts that the API has collected", "GET /accounts, Account.total_post_count"),
-    nullable("view_count", COUNT, "Views of its collected posts", "GET /accounts, Account.view_count"),
-    nullable("like_count", COUNT, "Likes of its collected posts", "GET /accounts, Account.like_count"),
-    nullable("comment_count", COUNT, "Comments on its collected posts", "GET /accounts, Account.comment_count"),
-    nullable("share_count", COUNT, "Shares of its collected posts", "GET /accounts, Account.share_count"),
-    nullable("play_count", COUNT, "Plays of its collected posts; TikTok has no separate figure", "GET /accounts, Account.play_count"),
-    nullable("saved_count", COUNT, "Saves of its collected posts; Instagram only", "GET /accounts, Account.saved_count"),
-];
-
-#[rustfmt::skip]
-const VIDEO_HISTORY: &[ColumnFact] = &[
-    required("video_id", ID, "The video", "GET /videos, Video.id"),
-    required("scraped_at", INSTANT, "When the API read it from the platform", "GET /videos, Video.last_scrape_time"),
-    nullable("view_count", COUNT, "Views", "GET /videos, Video.view_count"),
-    nullable("like_count", COUNT, "Likes", "GET /videos, Video.like_count"),
-    nullable("comment_count", COUNT, "Comments", "GET /videos, Video.comment_count"),
-    nullable("share_count", COUNT, "Shares", "GET /videos, Video.share_count"),
-    nullable("play_count", COUNT, "Plays; TikTok has no separate figure", "GET /videos, Video.play_count"),
-    nullable("saved_count", COUNT, "Saves; Instagram only", "GET /videos, Video.saved_count"),
-];
-
-#[rustfmt::skip]
-const ACCOUNT_VIDEO_HISTORY: &[ColumnFact] = &[
-    nullable("platform", TEXT, "instagram or tiktok", "GET /account-videos, AccountVideo.platform"),
-    required("account_video_id", ID, "The post, together with platform", "GET /account-videos, AccountVideo.id"),
-    required("scraped_at", INSTANT, "When the API read it from the platform", "GET /account-videos, AccountVideo.last_scrape_time"),
-    nullable("view_count", COUNT, "Views", "GET /account-videos, AccountVideo.view_count"),
-    nullable("like_count", COUNT, "Likes", "GET /account-videos, AccountVideo.like_count"),
-    nullable("comment_count", COUNT, "Comments", "GET /account-videos, AccountVideo.comment_count"),
-    nullable("share_count", COUNT, "Shares", "GET /account-videos, AccountVideo.share_count"),
-    nullable("play_count", COUNT, "Plays; TikTok has no separate figure", "GET /account-videos, AccountVideo.play_count"),
-    nullable("saved_count", COUNT, "Saves; Instagram only", "GET /account-videos, AccountVideo.saved_count"),
-];
-
-#[rustfmt::skip]
-const OVERVIEW_HISTORY: &[ColumnFact] = &[
-    required("observed_at", INSTANT, "When the mirror first saw these figures", "mirror"),
-    required("period", TEXT, "The period the figures cover, ending at observed_at; 7d", "GET /overview, parameter period"),
-    nullable("total_views", COUNT, "Views in the period", "GET /overview, Overview.current.total_views"),
-    nullable("api_engagement_rate", RATE, "(likes + comments + shares) / views in the period, as given by the API; whether as a fraction or a percentage is not documented", "GET /overview, Overview.current.engagement_rate"),
-    nullable("active_accounts", COUNT, "Accounts tracked and not paused", "GET /overview, Overview.current.active_accounts"),
-    nullable("account_videos", COUNT, "Posts found in the feeds of accounts", "GET /overview, Overview.current.account_videos"),
-    nullable("tracked_videos", COUNT, "Individually tracked videos", "GET /overview, Overview.current.tracked_videos"),
-];
-
-#[rustfmt::skip]
 const DAILY_METRICS: &[ColumnFact] = &[
     required("kind", TEXT, "account, video or account_video", "mirror"),
     required("id", ID, "The id in accounts or videos; platform:id for account_video, whose ids are unique per platform only", "POST /accounts/metrics, /videos/metrics, /account-videos/metrics, data"),
@@ -313,7 +265,9 @@ const OUTBOX_REQUESTS: &[ColumnFact] = &[
 const VIDEO_GROWTH: &[ColumnFact] = &[
     required("video_id", ID, "The video", "GET /videos, Video.id"),
     required("from_at", INSTANT, "The earlier scrape", "mirror"),
+    required("from_at_unix", UNIX_SECONDS, "The same instant without its fraction", "mirror"),
     required("to_at", INSTANT, "The later scrape", "mirror"),
+    required("to_at_unix", UNIX_SECONDS, "The same instant without its fraction", "mirror"),
     required("hours", HOURS, "Time between the two scrapes", "mirror"),
     nullable("views_gained", COUNT, "Views gained since the earlier scrape; negative if they decreased", "mirror"),
     nullable("likes_gained", COUNT, "Likes gained", "mirror"),
@@ -344,7 +298,9 @@ const VIDEO_GAINS: &[ColumnFact] = &[
     required("video_id", ID, "The video", "GET /videos, Video.id"),
     required("days", WHOLE_DAYS, "Length of the period, which ends now: 1, 7, 14, 30 or 90", "mirror"),
     required("from_at", INSTANT, "The scrape that gains are counted from", "mirror"),
+    required("from_at_unix", UNIX_SECONDS, "The same instant without its fraction", "mirror"),
     required("to_at", INSTANT, "The latest scrape", "mirror"),
+    required("to_at_unix", UNIX_SECONDS, "The same instant without its fraction", "mirror"),
     nullable("views_gained", COUNT, "Views gained since that scrape; negative if they decreased", "mirror"),
     nullable("likes_gained", COUNT, "Likes gained", "mirror"),
     nullable("comments_gained", COUNT, "Comments gained", "mirror"),
