@@ -350,6 +350,40 @@ CREATE TABLE account_video_scrape (
     PRIMARY KEY (account_video, at_s, at_ns)
 ) STRICT, WITHOUT ROWID;
 
+-- Every edit that the mirror saw of what is not a count; view change_log.
+CREATE TABLE change (
+    change INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- Start of the request whose answer showed the edit; for a removal, when the row was found removed.
+    changed_at INTEGER NOT NULL,
+    -- The same instant as text, for queries.
+    changed_at_text TEXT NOT NULL AS (
+        strftime('%Y-%m-%dT%H:%M:%S', changed_at / 1000000, 'unixepoch') || CASE changed_at % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', changed_at % 1000000), '0') END || 'Z'
+    ) VIRTUAL,
+    kind TEXT NOT NULL,
+    -- The resource's id; platform:id for account videos, whose ids are unique per platform only.
+    id TEXT NOT NULL,
+    field TEXT NOT NULL,
+    old_value ANY,
+    new_value ANY
+) STRICT;
+
+CREATE INDEX change_by_time ON change (changed_at_text);
+CREATE INDEX change_by_id ON change (id, kind);
+
+-- Which creator an account belonged to, and when; view creator_accounts. Intervals of an account do not
+-- overlap; they end when the account is linked to another creator or to none, or is removed.
+CREATE TABLE creator_account (
+    -- The `row_id` of the account.
+    account INTEGER NOT NULL,
+    from_at INTEGER NOT NULL,
+    -- NULL while the account belongs to the creator.
+    to_at INTEGER,
+    creator_id TEXT NOT NULL,
+    PRIMARY KEY (account, from_at)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX creator_account_by_creator ON creator_account (creator_id);
+
 -- When the next scrape of an account or video is expected. Paused, unavailable and removed ones have no
 -- row.
 CREATE TABLE account_due (

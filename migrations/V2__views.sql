@@ -260,6 +260,56 @@ SELECT
     k.last_outcome
 FROM kind_state AS k;
 
+CREATE VIEW mirror_info AS
+SELECT
+    i.organization_id,
+    i.api_key_name,
+    i.timezone,
+    strftime('%Y-%m-%dT%H:%M:%S', i.first_synced_at / 1000000, 'unixepoch') || CASE i.first_synced_at % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', i.first_synced_at % 1000000), '0') END || 'Z' AS first_synced_at,
+    strftime('%Y-%m-%dT%H:%M:%S', r.started_at / 1000000, 'unixepoch') || CASE r.started_at % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', r.started_at % 1000000), '0') END || 'Z' AS last_run_at,
+    (SELECT max(version) FROM refinery_schema_history) AS schema_version
+FROM instance AS i
+LEFT JOIN run AS r ON r.run_id = (SELECT max(run_id) FROM run);
+
+CREATE VIEW change_log AS
+SELECT
+    change,
+    changed_at_text AS changed_at,
+    kind,
+    id,
+    field,
+    old_value,
+    new_value
+FROM change;
+
+CREATE VIEW creator_accounts AS
+SELECT
+    c.creator_id,
+    a.id AS account_id,
+    strftime('%Y-%m-%dT%H:%M:%S', c.from_at / 1000000, 'unixepoch') || CASE c.from_at % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', c.from_at % 1000000), '0') END || 'Z' AS from_at,
+    strftime('%Y-%m-%dT%H:%M:%S', c.to_at / 1000000, 'unixepoch') || CASE c.to_at % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', c.to_at % 1000000), '0') END || 'Z' AS to_at
+FROM creator_account AS c
+JOIN account AS a ON a.row_id = c.account;
+
+CREATE VIEW usage AS
+SELECT
+    platform,
+    sum(is_account_post) AS account_posts,
+    sum(1 - is_account_post) AS tracked_posts,
+    sum(is_paused) AS paused_posts,
+    count(*) AS posts_total
+FROM (
+    SELECT nullif(r.platform, '') AS platform, 1 AS is_account_post, a.is_active IS 0 AS is_paused
+    FROM account_video AS r
+    LEFT JOIN account AS a ON a.id = r.account_id
+    WHERE r.removed_at IS NULL
+    UNION ALL
+    SELECT nullif(r.platform, '') AS platform, 0 AS is_account_post, r.is_active IS 0 AS is_paused
+    FROM video AS r
+    WHERE r.removed_at IS NULL
+)
+GROUP BY platform;
+
 CREATE VIEW outbox_log AS
 SELECT
     entry,

@@ -14,7 +14,7 @@ use crate::api::decode;
 use crate::api::failure::Failure;
 use crate::api::page::read;
 use crate::model::metrics::{Metrics, NAMES};
-use crate::model::{Column, ColumnType};
+use crate::model::{ColumnType, columns};
 
 /// Longest `meta`, which repeats at most the requested ids, bytes.
 const META_BYTES_MAX: usize = 64 << 10;
@@ -78,7 +78,7 @@ fn figures(data: &RawValue) -> Result<BTreeMap<String, (Metrics, bool)>, Failure
             false => Err(Failure::malformed("data is not an object")),
         };
     };
-    let columns = NAMES.map(|name| Column { name, ty: ColumnType::Integer, within: None });
+    let columns = NAMES.map(|name| columns::unlogged(name, ColumnType::Integer));
     let read = |raw: &RawValue| {
         let picked = decode::pick(raw, &columns)?;
         let mut metrics = Metrics::default();

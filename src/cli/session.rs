@@ -141,6 +141,7 @@ pub fn sync_settings(context: &Context, seed: u64) -> SyncSettings {
         timezone: config.timezone,
         max_removals: config.max_removals,
         log_retention: config.log_retention,
+        change_log_retention: config.change_log_retention,
         outbox_retention: config.outbox_retention,
         reconcile_after: config.reconcile_after,
     }

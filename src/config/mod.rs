@@ -75,6 +75,8 @@ pub struct Config {
     pub outbox_retention: Duration,
     /// Retention of `sync_log` rows.
     pub log_retention: Duration,
+    /// Retention of `change_log` rows; `None` keeps them for good.
+    pub change_log_retention: Option<Duration>,
     /// Delay before a write whose answer was lost is reconciled.
     pub reconcile_after: Duration,
     /// Loopback address for metrics and health checks.
@@ -146,6 +148,7 @@ impl Config {
             timezone: entry(Setting::Timezone)?.timezone()?,
             outbox_retention: entry(Setting::OutboxRetention)?.duration()?,
             log_retention: entry(Setting::LogRetention)?.duration()?,
+            change_log_retention: entry(Setting::ChangeLogRetention)?.duration_or_off()?,
             reconcile_after: entry(Setting::ReconcileAfter)?.duration()?,
             listen: entry(Setting::Listen)?.listen()?,
             full_syncs,
@@ -316,6 +319,7 @@ mod tests {
         assert_eq!(config.timezone, Tz::UTC);
         assert_eq!(config.outbox_retention, Duration::from_secs(90 * 86_400));
         assert_eq!(config.log_retention, config.outbox_retention);
+        assert_eq!(config.change_log_retention, None);
         assert_eq!(config.reconcile_after, Duration::from_secs(5));
         assert_eq!(
             (config.ca_file.as_ref(), config.listen, config.file.as_ref()),

@@ -37,6 +37,8 @@ pub enum Setting {
     Timezone,
     /// `outbox_retention`
     OutboxRetention,
+    /// `change_log_retention`
+    ChangeLogRetention,
     /// `log_retention`
     LogRetention,
     /// `reconcile_after`
@@ -77,10 +79,12 @@ const DURATION: &str = "a duration such as `90s`, `5m`, `1h 30m` or `90d`";
 const PERCENTAGE: &str = "a percentage from `0%` to `100%`";
 const SCHEDULE: &str = "a crontab expression of five fields, `@daily` and the like, or `off`";
 
+const DURATION_OR_OFF: &str = "a duration such as `365d`, or `off`";
+
 /// Setting, name, default (none if derived or unset), expected value, meaning.
 type Row = (Setting, &'static str, Option<&'static str>, &'static str, &'static str);
 
-const TABLE: [Row; 20] = [
+const TABLE: [Row; 21] = [
     (
         Setting::Database,
         "database",
@@ -191,7 +195,7 @@ const TABLE: [Row; 20] = [
         "timezone",
         Some("UTC"),
         "an IANA name such as `Europe/Berlin`",
-        "Time zone of the full-sync schedules. When clocks are set forward or back, a fixed time runs \
+        "Time zone of the full-sync schedules and of the columns of views that are in local time. When clocks are set forward or back, a fixed time runs \
          once; `*` and `*/n` hours and minutes follow elapsed time.",
     ),
     (
@@ -207,6 +211,13 @@ const TABLE: [Row; 20] = [
         Some("90d"),
         DURATION,
         "How long to keep rows of `sync_log`.",
+    ),
+    (
+        Setting::ChangeLogRetention,
+        "change_log_retention",
+        Some("off"),
+        DURATION_OR_OFF,
+        "How long to keep rows of `change_log`; `off` keeps them for good.",
     ),
     (
         Setting::ReconcileAfter,
@@ -273,7 +284,7 @@ impl Setting {
     /// The unit to suggest when a number has none.
     pub(super) fn unit(self) -> Option<&'static str> {
         match self.expected() {
-            DURATION => Some("s"),
+            DURATION | DURATION_OR_OFF => Some("s"),
             PERCENTAGE => Some("%"),
             _ => None,
         }

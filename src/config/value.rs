@@ -70,6 +70,14 @@ impl Entry<'_> {
         })
     }
 
+    /// Parses a duration with a unit; `None` for `off`.
+    pub fn duration_or_off(self) -> Result<Option<Duration>, ConfigError> {
+        match self.text()? {
+            "off" => Ok(None),
+            _ => self.duration().map(Some),
+        }
+    }
+
     /// Parses a share above 0 and at most 1.
     pub fn share(self) -> Result<f64, ConfigError> {
         match self.text()?.parse::<f64>() {

@@ -127,7 +127,7 @@ impl ParquetFile {
 impl Buffer {
     fn new(value_type: ValueType) -> Self {
         let values = match value_type {
-            ValueType::Text | ValueType::Json => Values::Texts(Vec::new()),
+            ValueType::Text | ValueType::Json | ValueType::Any => Values::Texts(Vec::new()),
             ValueType::Integer | ValueType::Instant => Values::Longs(Vec::new()),
             ValueType::Date => Values::Days(Vec::new()),
             ValueType::Real => Values::Doubles(Vec::new()),
@@ -227,7 +227,7 @@ fn day(value: &Value<'_>) -> Option<i32> {
 fn schema(table: &str, columns: &[Column]) -> Result<TypePtr, ParquetError> {
     let fields = columns.iter().map(|column| {
         let (physical, logical) = match column.value_type {
-            ValueType::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+            ValueType::Text | ValueType::Any => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
             ValueType::Json => (Physical::BYTE_ARRAY, Some(LogicalType::Json)),
             ValueType::Integer => (Physical::INT64, None),
             ValueType::Real => (Physical::DOUBLE, None),

@@ -17,10 +17,19 @@ use crate::model::{KindOutcome, Outcome};
 use crate::schedule;
 use crate::store::runs::KindRun;
 use crate::store::unsupported::{self, UnsupportedFeature};
-use crate::store::{Store, StoreResult, jobs, listings, runs};
+use crate::store::{Store, StoreResult, change_log, jobs, listings, runs};
 
 /// An unsupported feature is tried again after this, microseconds.
 const UNSUPPORTED_RETRY_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
+
+/// How long the logs are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct LogRetention {
+    /// Runs, jobs and listings.
+    pub runs: Duration,
+    /// Changes; `None` for good.
+    pub changes: Option<Duration>,
+}
 
 /// What a run carries.
 #[derive(Debug)]
@@ -143,15 +152,17 @@ impl SyncContext {
             .await
     }
 
-    /// Ends the run in the log and deletes log rows older than `log_retention`. Returns the run's rows, one per kind.
+    /// Ends the run in the log and deletes rows of the logs that are no longer kept. Returns the run's rows, one per kind.
     pub async fn end(
         &mut self,
         outcome: &str,
         detail: Option<&str>,
-        log_retention: Duration,
+        retention: LogRetention,
     ) -> StoreResult<Vec<KindRun>> {
         let at = self.fetcher.stamp();
-        let retention = i64::try_from(log_retention.as_micros()).unwrap_or(i64::MAX);
+        let before =
+            |kept: Duration| at.saturating_sub(i64::try_from(kept.as_micros()).unwrap_or(i64::MAX));
+        let (runs_before, changes_before) = (before(retention.runs), retention.changes.map(before));
         // Requests of an interrupted kind are counted with `meta`, which every run has.
         let mut counters = self.counters(Kind::Meta);
         for lent in self.lent.drain(..) {
@@ -163,9 +174,12 @@ impl SyncContext {
             .write(move |tx| {
                 counters.close(tx, &runs::KindCounts::default())?;
                 let kind_runs = runs::end(tx, run_id, &outcome, detail.as_deref(), at)?;
-                jobs::prune(tx, at.saturating_sub(retention))?;
-                runs::prune(tx, at.saturating_sub(retention))?;
-                listings::prune(tx, at.saturating_sub(retention))?;
+                jobs::prune(tx, runs_before)?;
+                runs::prune(tx, runs_before)?;
+                listings::prune(tx, runs_before)?;
+                if let Some(before) = changes_before {
+                    change_log::prune(tx, before)?;
+                }
                 Ok(kind_runs)
             })
             .await

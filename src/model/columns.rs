@@ -1,4 +1,4 @@
-//! The columns of every mirrored resource: name, type, and whether history keeps it.
+//! The columns of every mirrored resource: name, type, and whether history or the change log keeps it.
 //!
 //! Decoding, the statements that write rows, and the tests of the migrations all derive from these tables. Names are
 //! the API's member names; a creator's `accounts_summary` is spread over three columns.
@@ -31,17 +31,35 @@ pub struct Column {
     pub ty: ColumnType,
     /// For a member of a nested object: that object's name and the member's own.
     pub within: Option<(&'static str, &'static str)>,
+    /// Whether `change_log` shows its edits: content, but no count, no time of a scrape, no address of media, which is
+    /// signed anew in every answer, and no object of undocumented members, which may hold any of these.
+    pub is_logged: bool,
 }
 
 const fn column(name: &'static str, ty: ColumnType) -> Column {
-    Column { name, ty, within: None }
+    Column { name, ty, within: None, is_logged: true }
+}
+
+/// A column whose edits are not logged.
+pub const fn unlogged(name: &'static str, ty: ColumnType) -> Column {
+    Column { is_logged: false, ..column(name, ty) }
 }
 
 const fn text(name: &'static str) -> Column {
     column(name, ColumnType::Text)
 }
 
+/// A URL of media.
+const fn media(name: &'static str) -> Column {
+    unlogged(name, ColumnType::Text)
+}
+
 const fn count(name: &'static str) -> Column {
+    unlogged(name, ColumnType::Integer)
+}
+
+/// A number that a user sets.
+const fn setting(name: &'static str) -> Column {
     column(name, ColumnType::Integer)
 }
 
@@ -53,12 +71,17 @@ const fn instant(name: &'static str) -> Column {
     column(name, ColumnType::Instant)
 }
 
+/// When the API changed the row or read it from the platform.
+const fn scrape_time(name: &'static str) -> Column {
+    unlogged(name, ColumnType::Instant)
+}
+
 const fn object(name: &'static str) -> Column {
     column(name, ColumnType::Object)
 }
 
 const fn summary(name: &'static str, ty: ColumnType, member: &'static str) -> Column {
-    Column { name, ty, within: Some(("accounts_summary", member)) }
+    Column { within: Some(("accounts_summary", member)), ..unlogged(name, ty) }
 }
 
 /// `Account` of the API, without its `id`.
@@ -68,8 +91,8 @@ const ACCOUNT: &[Column] = &[
     text("type"),
     text("name"),
     text("description"),
-    text("profile_pic_url"),
-    text("profile_pic_url_original"),
+    media("profile_pic_url"),
+    media("profile_pic_url_original"),
     flag("is_verified"),
     flag("is_active"),
     flag("is_unavailable"),
@@ -79,9 +102,9 @@ const ACCOUNT: &[Column] = &[
     text("category"),
     object("metadata"),
     instant("added_at"),
-    instant("first_scrape_time"),
-    instant("last_scrape_time"),
-    count("scrape_interval_hours"),
+    scrape_time("first_scrape_time"),
+    scrape_time("last_scrape_time"),
+    setting("scrape_interval_hours"),
     count("follower_count"),
     count("following_count"),
     count("profile_post_count"),
@@ -95,10 +118,10 @@ const ACCOUNT: &[Column] = &[
     count("fb_play_count"),
     count("ig_play_count"),
     count("fb_like_count"),
-    count("max_recent_posts_per_account"),
-    count("post_lookback_days"),
-    count("effective_max_recent_posts_per_account"),
-    count("effective_post_lookback_days"),
+    setting("max_recent_posts_per_account"),
+    setting("post_lookback_days"),
+    setting("effective_max_recent_posts_per_account"),
+    setting("effective_post_lookback_days"),
 ];
 
 /// `Creator` of the API, without its `id`.
@@ -119,21 +142,21 @@ const VIDEO: &[Column] = &[
     text("type"),
     text("shortcode"),
     flag("is_active"),
-    count("scrape_interval_hours"),
+    setting("scrape_interval_hours"),
     object("metadata"),
     instant("added_at"),
-    instant("updated_at"),
-    instant("first_scrape_time"),
-    instant("last_scrape_time"),
+    scrape_time("updated_at"),
+    scrape_time("first_scrape_time"),
+    scrape_time("last_scrape_time"),
     text("description"),
     instant("create_time"),
     text("media_type"),
     column("duration", ColumnType::Real),
     flag("is_unavailable"),
-    text("cover_image_url"),
-    text("cover_image_url_original"),
-    text("video_url"),
-    text("video_url_original"),
+    media("cover_image_url"),
+    media("cover_image_url_original"),
+    media("video_url"),
+    media("video_url_original"),
     count("view_count"),
     count("like_count"),
     count("comment_count"),
@@ -145,7 +168,7 @@ const VIDEO: &[Column] = &[
     text("account_id"),
     text("account_username"),
     text("platform_account_id"),
-    object("platform_data"),
+    unlogged("platform_data", ColumnType::Object),
 ];
 
 /// Members of account videos seen so far, without `id`; the API does not document them.
@@ -161,10 +184,10 @@ const ACCOUNT_VIDEO: &[Column] = &[
     text("media_type"),
     column("duration", ColumnType::Real),
     flag("is_unavailable"),
-    instant("first_scrape_time"),
-    instant("last_scrape_time"),
-    text("cover_image_url"),
-    text("video_url"),
+    scrape_time("first_scrape_time"),
+    scrape_time("last_scrape_time"),
+    media("cover_image_url"),
+    media("video_url"),
     count("view_count"),
     count("like_count"),
     count("comment_count"),
@@ -225,6 +248,11 @@ pub const fn history_columns(kind: Kind) -> &'static [&'static str] {
     }
 }
 
+/// The columns of a kind whose edits `change_log` shows, each with its place in the kind's rows.
+pub fn logged_columns(kind: Kind) -> impl Iterator<Item = (usize, &'static Column)> {
+    columns(kind).iter().enumerate().filter(|(_, column)| column.is_logged)
+}
+
 /// Where in a kind's rows the column of this name stands.
 pub fn position(kind: Kind, name: &str) -> Option<usize> {
     columns(kind).iter().position(|column| column.name == name)
@@ -242,6 +270,24 @@ mod tests {
                 assert_eq!(columns(kind)[at].ty, ColumnType::Integer);
             }
         }
+    }
+
+    #[test]
+    fn counts_scrape_times_and_media_are_not_logged() {
+        for kind in Kind::LISTS {
+            for (at, column) in logged_columns(kind) {
+                let name = column.name;
+                assert_eq!(position(kind, name), Some(at));
+                let is_content = !name.ends_with("_count")
+                    && !name.ends_with("_url")
+                    && !name.ends_with("_url_original")
+                    && !name.ends_with("scrape_time")
+                    && !history_columns(kind).contains(&name);
+                assert!(is_content, "{kind} {name}");
+            }
+        }
+        let names: Vec<_> = logged_columns(Kind::Creator).map(|(_, column)| column.name).collect();
+        assert_eq!(names, ["name", "type", "is_active", "metadata"]);
     }
 
     #[test]

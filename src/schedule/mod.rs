@@ -10,5 +10,6 @@ pub mod decision;
 pub mod due;
 pub mod full_sync;
 pub mod request_plan;
+pub mod zone_offsets;
 
 pub use full_sync::{FullSyncSchedule, FullSyncScheduleError};

@@ -5,6 +5,7 @@ use rusqlite::{Connection, Transaction};
 
 use crate::store::error::StoreResult;
 use crate::store::query::{Query, from_row};
+use crate::store::{change_log, creator_links};
 
 /// Identity of the mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +95,8 @@ pub fn cap_stamps(tx: &Transaction<'_>, now: i64) -> StoreResult<()> {
             [now],
         )?;
     }
+    change_log::cap_times(tx, now)?;
+    creator_links::cap_times(tx, now)?;
     tx.execute("UPDATE page SET as_of = ?1 WHERE as_of > ?1", [now])?;
     tx.execute("UPDATE document SET as_of = ?1 WHERE as_of > ?1", [now])?;
     tx.execute("UPDATE account_list_due SET since = ?1 WHERE since > ?1", [now])?;

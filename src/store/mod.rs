@@ -12,11 +12,12 @@
 //! | [`open`], [`database_path`], [`instance_lock`], [`wal_check`], [`busy`] | open, migrate, lock |
 //! | [`Database`], [`Store`] | transactions: blocking on one connection, or from async code |
 //! | [`rows`], [`pages`] | write what the API answered: current state, history, ETags |
+//! | [`change_log`], `creator_links` | edits, and by whom accounts were held |
 //! | [`listings`], [`removals`] | pagination state, completeness, removed rows |
 //! | [`due`] | when each account and video is polled next |
 //! | [`metrics`] | daily metrics |
 //! | [`outbox`] | queued writes to the API |
-//! | [`instance`], [`jobs`], [`runs`], [`backoff`], [`unsupported`], [`documents`] | identity, rate limiter, jobs, run log, retry state |
+//! | [`instance`], [`jobs`], [`runs`], [`backoff`], [`unsupported`], [`documents`], [`zone`] | identity, rate limiter, jobs, run log, retry state |
 //! | [`backup`], [`restore`], [`public_tables`], [`fingerprint`] | copies and exports |
 //! | [`status`], [`freshness`], [`analysis`], [`dashboard`], [`sample`] | queries for `status`, reports and `verify` |
 //! | [`schema_check`], [`schema_docs`], [`cookbook`] | check and documentation of the schema, example queries |
@@ -25,7 +26,9 @@ pub mod analysis;
 pub mod backoff;
 pub mod backup;
 pub mod busy;
+pub mod change_log;
 pub mod cookbook;
+mod creator_links;
 pub mod dashboard;
 mod database;
 pub mod database_path;
@@ -55,6 +58,7 @@ mod shared;
 pub mod status;
 pub mod unsupported;
 pub mod wal_check;
+pub mod zone;
 
 pub use database::Database;
 pub use error::{StoreError, StoreResult};

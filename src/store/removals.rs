@@ -8,11 +8,10 @@ use rusqlite::Transaction;
 
 use crate::model::Kind;
 use crate::model::settings::RemovalCeiling;
-use crate::store::due;
 use crate::store::error::StoreResult;
 use crate::store::listings::{self, Listing};
-use crate::store::pages;
 use crate::store::query::Query;
+use crate::store::{change_log, creator_links, due, pages};
 
 /// The ceiling never holds back this many removals, or fewer.
 const ROWS_ALWAYS_ALLOWED: i64 = 10;
@@ -79,13 +78,14 @@ pub fn not_found(tx: &Transaction<'_>, kind: Kind, row_id: i64, at: i64) -> Stor
     let Some(is_second_evidence) = found else { return Ok(false) };
     // Otherwise a 304 of its page would confirm the row.
     pages::clear_etag(tx, kind, row_id)?;
-    let sql = format!(
-        "UPDATE {table} SET not_found_at = ?2, removed_at = coalesce(removed_at, ?3) WHERE row_id = ?1"
-    );
-    tx.execute(&sql, (row_id, at, is_second_evidence.then_some(at)))?;
-    if is_second_evidence && due::is_scheduled(kind) {
-        due::set(tx, kind, row_id, None)?;
+    if is_second_evidence {
+        mark_removed(tx, kind, &format!("row_id = {row_id}"), at)?;
+        if due::is_scheduled(kind) {
+            due::set(tx, kind, row_id, None)?;
+        }
     }
+    let sql = format!("UPDATE {table} SET not_found_at = ?2 WHERE row_id = ?1");
+    tx.execute(&sql, (row_id, at))?;
     Ok(is_second_evidence)
 }
 
@@ -93,11 +93,13 @@ pub fn not_found(tx: &Transaction<'_>, kind: Kind, row_id: i64, at: i64) -> Stor
 pub fn deleted(tx: &Transaction<'_>, kind: Kind, row_id: i64, at: i64) -> StoreResult<bool> {
     let table = kind.name();
     pages::clear_etag(tx, kind, row_id)?;
-    let sql = format!(
-        "UPDATE {table} SET removed_at = ?2, not_found_at = ?2, as_of = max(as_of, ?2)
-         WHERE row_id = ?1 AND removed_at IS NULL"
-    );
-    let removed = tx.execute(&sql, (row_id, at))?;
+    let removed = mark_removed(tx, kind, &format!("row_id = {row_id}"), at)?;
+    if removed > 0 {
+        let sql = format!(
+            "UPDATE {table} SET not_found_at = ?2, as_of = max(as_of, ?2) WHERE row_id = ?1"
+        );
+        tx.execute(&sql, (row_id, at))?;
+    }
     if due::is_scheduled(kind) {
         due::set(tx, kind, row_id, None)?;
     }
@@ -143,12 +145,9 @@ fn collect_absent(tx: &Transaction<'_>, listing: &Listing) -> StoreResult<()> {
 
 fn remove(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<i64> {
     let table = kind.name();
-    let sql = format!(
-        "UPDATE {table} SET removed_at = ?1
-         WHERE row_id IN (SELECT row_id FROM temp.absent)
-           AND (absent_listing IS NOT NULL OR not_found_at IS NOT NULL)"
-    );
-    let removed = tx.execute(&sql, [at])?;
+    let condition = "row_id IN (SELECT row_id FROM temp.absent)
+                     AND (absent_listing IS NOT NULL OR not_found_at IS NOT NULL)";
+    let removed = mark_removed(tx, kind, condition, at)?;
     if due::is_scheduled(kind) {
         let sql = format!(
             "DELETE FROM {table}_due
@@ -158,6 +157,18 @@ fn remove(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<i64> {
         tx.execute(&sql, [])?;
     }
     Ok(i64::try_from(removed).unwrap_or(i64::MAX))
+}
+
+/// Marks the rows that meet a condition removed, unless they are, and logs it. Returns their number.
+fn mark_removed(tx: &Transaction<'_>, kind: Kind, condition: &str, at: i64) -> StoreResult<usize> {
+    let condition = format!("removed_at IS NULL AND {condition}");
+    change_log::removed(tx, kind, &condition, at)?;
+    let sql = format!("UPDATE {} SET removed_at = ?1 WHERE {condition}", kind.name());
+    let removed = tx.execute(&sql, [at])?;
+    if kind == Kind::Account {
+        creator_links::end_removed(tx, at)?;
+    }
+    Ok(removed)
 }
 
 /// Records the listing as the first evidence against the absent rows that are not removed.

@@ -7,6 +7,8 @@ use rusqlite::{
 };
 
 use crate::model::{Instant, Kind, Row, Value, columns};
+use crate::store::change_log::ChangeWriter;
+use crate::store::creator_links;
 use crate::store::error::StoreResult;
 use crate::store::query::Query;
 
@@ -58,6 +60,7 @@ pub enum Scrape {
 
 /// Writes rows of one kind within one transaction.
 pub struct RowWriter<'t> {
+    tx: &'t Transaction<'t>,
     kind: Kind,
     find: CachedStatement<'t>,
     insert: CachedStatement<'t>,
@@ -65,6 +68,7 @@ pub struct RowWriter<'t> {
     set_page: CachedStatement<'t>,
     clear_etag: CachedStatement<'t>,
     history: Option<History<'t>>,
+    changes: ChangeWriter<'t>,
     /// Whether the last row was new. Then the next one is inserted first, and looked up only if it exists.
     was_new: bool,
 }
@@ -83,6 +87,7 @@ struct Found {
     as_of: i64,
     listing: Option<i64>,
     is_marked: bool,
+    removed_at: Option<i64>,
 }
 
 impl<'t> RowWriter<'t> {
@@ -101,6 +106,7 @@ impl<'t> RowWriter<'t> {
             }
         };
         Ok(Self {
+            tx,
             kind,
             find: tx.prepare_cached(&sql.find)?,
             insert: tx.prepare_cached(&sql.insert)?,
@@ -110,6 +116,7 @@ impl<'t> RowWriter<'t> {
                 "UPDATE page SET etag = NULL WHERE page = ?1 AND etag IS NOT NULL",
             )?,
             history,
+            changes: ChangeWriter::new(tx, kind)?,
             was_new: false,
         })
     }
@@ -120,6 +127,7 @@ impl<'t> RowWriter<'t> {
         if found.is_none() {
             if let Some(row_id) = self.insert(row, source)? {
                 self.was_new = true;
+                self.link(row_id, row, source.as_of)?;
                 let scrape = self.record(row_id, row)?;
                 return Ok(Written { row_id, state: RowState::New, scrape, last_listing: None });
             }
@@ -147,6 +155,7 @@ impl<'t> RowWriter<'t> {
                 as_of: r.get::<_, i64>(3)?.max(page_as_of.unwrap_or(i64::MIN)),
                 listing: r.get(5)?,
                 is_marked: r.get(6)?,
+                removed_at: r.get(7)?,
             })
         };
         let found = match self.kind {
@@ -173,6 +182,7 @@ impl<'t> RowWriter<'t> {
         {
             self.clear_etag.execute([former])?;
         }
+        self.log(found, row, source.as_of)?;
         if is_same {
             self.set_page.execute((found.row_id, page, source.as_of))?;
             return Ok(if found.is_marked { RowState::Changed } else { RowState::Same });
@@ -180,6 +190,28 @@ impl<'t> RowWriter<'t> {
         let head = [Value::Integer(found.row_id), integer(page), Value::Integer(source.as_of)];
         self.update.execute(bind(head, row, self.history.is_some()))?;
         Ok(RowState::Changed)
+    }
+
+    /// Logs what a newer answer changes, before it is written.
+    fn log(&mut self, found: &Found, row: &Row, as_of: i64) -> StoreResult<()> {
+        if let Some(removed_at) = found.removed_at {
+            self.changes.returned(row, removed_at, as_of)?;
+        }
+        let has_edits =
+            found.fingerprint != row.fingerprint && self.changes.edits(found.row_id, row, as_of)?;
+        if has_edits || found.removed_at.is_some() {
+            self.link(found.row_id, row, as_of)?;
+        }
+        Ok(())
+    }
+
+    /// Records the creator of an account.
+    fn link(&self, row_id: i64, row: &Row, as_of: i64) -> StoreResult<()> {
+        if self.kind != Kind::Account {
+            return Ok(());
+        }
+        let creator_id = row.value(self.kind, "creator_id");
+        creator_links::set(self.tx, row_id, creator_id.as_text(), as_of)
     }
 
     /// Returns the row id of a new row; `None` if it exists already.
@@ -292,7 +324,8 @@ fn compose(kind: Kind) -> Sql {
     Sql {
         find: format!(
             "SELECT r.row_id, r.fingerprint, r.page, r.as_of, p.as_of, p.listing,
-                    r.removed_at IS NOT NULL OR r.absent_listing IS NOT NULL OR r.not_found_at IS NOT NULL
+                    r.removed_at IS NOT NULL OR r.absent_listing IS NOT NULL OR r.not_found_at IS NOT NULL,
+                    r.removed_at
              FROM {table} AS r LEFT JOIN page AS p ON p.page = r.page
              WHERE {by_id}"
         ),

@@ -149,6 +149,10 @@ pub fn end(
     )?;
     let sql = "UPDATE run SET finished_at = ?2, outcome = ?3, detail = ?4 WHERE run_id = ?1";
     tx.execute(sql, (run_id, at, outcome, detail))?;
+    let sql = "UPDATE instance
+               SET first_synced_at = (SELECT started_at FROM run WHERE run_id = ?1 AND outcome = 'finished')
+               WHERE first_synced_at IS NULL";
+    tx.execute(sql, [run_id])?;
     let sql = "UPDATE kind_run
                SET finished_at = coalesce(finished_at, ?2),
                    outcome = CASE outcome WHEN 'running' THEN 'interrupted' ELSE outcome END

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::api::{Request, decode, document};
 use crate::fetch::context::SyncContext;
 use crate::fetch::error::FetchResult;
-use crate::model::{Column, ColumnType, Kind, Value};
+use crate::model::{Column, ColumnType, Kind, Value, columns};
 use crate::store::documents::{self, OverviewFigures};
 use crate::store::runs::KindCounts;
 use crate::store::{instance, listings};
@@ -76,20 +76,16 @@ pub async fn meta(ctx: &mut SyncContext) -> FetchResult<()> {
 
 /// The totals, members of `data.current`.
 const FIGURES: [Column; 5] = [
-    figure("total_views", ColumnType::Integer),
-    figure("engagement_rate", ColumnType::Real),
-    figure("active_accounts", ColumnType::Integer),
-    figure("account_videos", ColumnType::Integer),
-    figure("tracked_videos", ColumnType::Integer),
+    columns::unlogged("total_views", ColumnType::Integer),
+    columns::unlogged("engagement_rate", ColumnType::Real),
+    columns::unlogged("active_accounts", ColumnType::Integer),
+    columns::unlogged("account_videos", ColumnType::Integer),
+    columns::unlogged("tracked_videos", ColumnType::Integer),
 ];
-
-const fn figure(name: &'static str, ty: ColumnType) -> Column {
-    Column { name, ty, within: None }
-}
 
 /// Returns the totals and the rest of the answer, and whether a total had another type than documented.
 fn figures(raw: &RawValue) -> (OverviewFigures, bool) {
-    let outer = decode::pick(raw, &[figure("current", ColumnType::Object)]);
+    let outer = decode::pick(raw, &[columns::unlogged("current", ColumnType::Object)]);
     let Some(mut outer) = outer else { return (OverviewFigures::default(), true) };
     let current = outer.values.first().and_then(Value::as_text).map(str::to_owned);
     let current: Option<&RawValue> =

@@ -23,6 +23,8 @@ pub struct SyncSettings {
     pub max_removals: RemovalCeiling,
     /// How long the log of runs is kept.
     pub log_retention: Duration,
+    /// How long the log of changes is kept; `None` for good.
+    pub change_log_retention: Option<Duration>,
     /// How long finished entries of the outbox are kept.
     pub outbox_retention: Duration,
     /// How long after a lost answer a write is reconciled.

@@ -5,6 +5,8 @@ use tracing::Instrument;
 use crate::fetch::context::SyncContext;
 use crate::model::{Kind, KindOutcome, Outcome};
 use crate::outbox;
+use crate::schedule::zone_offsets;
+use crate::store::zone;
 use crate::sync::kind_run::{begin_run, end_kind_run, end_run};
 use crate::sync::options::{RunOptions, SyncSettings};
 use crate::sync::report::Report;
@@ -53,6 +55,7 @@ async fn kind_runs(
     verified: &mut Option<VerifyReport>,
 ) -> Result<(), RunError> {
     begin_run(ctx, options.trigger, options.is_identified).await?;
+    keep_zone_offsets(ctx, settings).await?;
     let mut to_list = Vec::new();
     if options.verify.is_none() && options.wants(Kind::Meta) {
         let now = ctx.fetcher.clock().now();
@@ -71,6 +74,18 @@ async fn kind_runs(
     // Polls come before listings, so that a small rate limit is not used up by the first kind's listing.
     to_list.extend(phases::polls(ctx, options, settings).await?);
     phases::listings(ctx, options, settings, to_list).await
+}
+
+/// Stores the offsets of the time zone if it or its rules have changed, or if they end too early.
+async fn keep_zone_offsets(ctx: &SyncContext, settings: &SyncSettings) -> Result<(), RunError> {
+    let (tz, now) = (settings.timezone, ctx.fetcher.clock().now());
+    let basis = zone_offsets::basis(tz, now);
+    if ctx.store.read(zone::basis).await?.as_ref() == Some(&basis) {
+        return Ok(());
+    }
+    let offsets = zone_offsets::zone_offsets(tz, now);
+    let offsets: Vec<_> = offsets.iter().map(|one| (one.from_s, one.offset_s)).collect();
+    Ok(ctx.store.write(move |tx| zone::replace(tx, tz.name(), &basis, &offsets)).await?)
 }
 
 /// Ends the kind runs that were at work beside the one that failed, with the same error.

@@ -30,6 +30,7 @@ pub fn sync_settings(full_sync: impl Fn(Kind) -> &'static str) -> SyncSettings {
         timezone: chrono_tz::Tz::UTC,
         max_removals: RemovalCeiling { fraction: 0.2 },
         log_retention: Duration::from_secs(90 * 24 * 3_600),
+        change_log_retention: None,
         outbox_retention: Duration::from_secs(90 * 24 * 3_600),
         reconcile_after: Duration::from_secs(5),
     }

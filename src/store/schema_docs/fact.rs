@@ -19,6 +19,8 @@ named! {
         Date = "date",
         /// A JSON document.
         Json = "json",
+        /// Text or a number, depending on the row.
+        Any = "any",
     }
 }
 
@@ -29,6 +31,7 @@ impl ValueType {
             Self::Text | Self::Instant | Self::Date | Self::Json => "text",
             Self::Integer | Self::Boolean => "integer",
             Self::Real => "real",
+            Self::Any => "any",
         }
     }
 }
@@ -48,6 +51,7 @@ const fn unit(name: &'static str, value_type: ValueType) -> Unit {
 
 pub(super) const ID: Unit = unit("id", ValueType::Text);
 pub(super) const TEXT: Unit = unit("text", ValueType::Text);
+pub(super) const ANY: Unit = unit("value", ValueType::Any);
 pub(super) const URL: Unit = unit("URL", ValueType::Text);
 pub(super) const INSTANT: Unit = unit("UTC instant", ValueType::Instant);
 pub(super) const UNIX_SECONDS: Unit = unit("Unix seconds", ValueType::Integer);

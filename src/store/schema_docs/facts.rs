@@ -5,6 +5,7 @@ use crate::store::schema_docs::fact::{
     COUNT, ColumnFact, DATE, FLAG, FRACTION, HOURS, ID, INSTANT, NUMBER, OBJECT, PER_HOUR, SECONDS,
     TEXT, UNIX_SECONDS, URL, ViewFact, WHOLE_DAYS, WHOLE_HOURS, nullable, required, view,
 };
+use crate::store::schema_docs::facts_changes::{CHANGE_LOG, CREATOR_ACCOUNTS, MIRROR_INFO, USAGE};
 use crate::store::schema_docs::facts_history::{
     ACCOUNT_HISTORY, ACCOUNT_VIDEO_HISTORY, OVERVIEW_HISTORY, VIDEO_HISTORY,
 };
@@ -23,6 +24,10 @@ pub const VIEWS: &[ViewFact] = &[
     view("daily_metrics", "Metrics per UTC day, one row per resource and day that the API has returned; key kind, id, date. Days that were not requested, or for which the API has no data, have no row; a zero comes from the API.", &[DAILY_METRICS]),
     view("sync_log", "The sync runs, one row per run and kind; key run_id, kind. Rows are kept for log_retention.", &[SYNC_LOG]),
     view("coverage", "How complete the mirror is, one row per kind; key kind.", &[COVERAGE]),
+    view("mirror_info", "The mirror itself, one row, so that several mirrors can be attached and told apart.", &[MIRROR_INFO]),
+    view("change_log", "Every edit that the mirror saw of what is not a count; key change. Columns of accounts, creators, videos and account_videos are in it, except counts, times of scrapes and of updates, URLs of media, platform_data and extra. What changed and changed back between two answers cannot be known. A new row is no change. Rows are kept for change_log_retention, by default for good.", &[CHANGE_LOG]),
+    view("creator_accounts", "Which accounts belonged to each creator, and when, as the mirror saw it; key account_id, from_at. Intervals of an account do not overlap; a removal ends one and a return begins one.", &[CREATOR_ACCOUNTS]),
+    view("usage", "What the API's vendor bills by, as far as the mirror can know it: account-level and individually tracked posts, by platform, without removed ones; key platform. Whether paused posts are billed, at which rates, and what was billed in the past is not in the API; whether account_videos lists all posts that are billed is not documented.", &[USAGE]),
     view("outbox_log", "The outbox: every queued write and its outcome; key entry. Finished entries are kept for outbox_retention.", &[OUTBOX_LOG]),
     view("outbox_requests", "Insert a row to queue a write from SQL; triggers reject invalid values they can detect. A query returns the queued requests.", &[OUTBOX_REQUESTS]),
     view("video_growth", "Gains of each video from one scrape to the next; key video_id, to_at. The first scrape of a video has no row. Gains are plain differences: negative if a count decreased, NULL if either count is NULL. Removed and paused videos are included.", &[VIDEO_GROWTH]),
@@ -47,6 +52,8 @@ pub const TABLES: &[&str] = &[
     "account_scrape",
     "video_scrape",
     "account_video_scrape",
+    "change",
+    "creator_account",
     "account_due",
     "video_due",
     "account_list_due",

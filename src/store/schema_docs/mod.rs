@@ -3,6 +3,7 @@
 
 mod fact;
 mod facts;
+mod facts_changes;
 mod facts_history;
 
 pub use fact::{ColumnFact, Unit, ValueType, ViewFact};
