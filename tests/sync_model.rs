@@ -124,6 +124,9 @@ impl Simulation {
             self.compare_mirrors(step);
         }
         self.check_history();
+        for mirror in [&self.concurrent, &self.sequential] {
+            check_change_log(&Connection::open(&mirror.database).unwrap(), self.seed);
+        }
     }
 
     fn id(&mut self, kind: Kind) -> String {
@@ -251,6 +254,32 @@ impl Simulation {
         for kind in [Kind::Account, Kind::Video, Kind::AccountVideo] {
             self.bed.check_scrapes(kind, &BTreeSet::new());
         }
+    }
+}
+
+/// Asserts that the log of changes leads to the current state: each old value is the new value before, and the
+/// last new value is in the row.
+fn check_change_log(db: &Connection, seed: u64) {
+    let sql = "SELECT kind, id, field, old_value, new_value FROM change_log ORDER BY change";
+    let mut statement = db.prepare(sql).unwrap();
+    let read = |row: &rusqlite::Row<'_>| {
+        let key: (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok((key, row.get::<_, Sql>(3)?, row.get::<_, Sql>(4)?))
+    };
+    let mut last: BTreeMap<(String, String, String), Sql> = BTreeMap::new();
+    for change in statement.query_map([], read).unwrap() {
+        let (key, old, new) = change.unwrap();
+        assert_ne!(old, new, "seed {seed}: {key:?}");
+        if let Some(before) = last.insert(key.clone(), new) {
+            assert_eq!(before, old, "seed {seed}: {key:?}");
+        }
+    }
+    assert!(last.keys().any(|(.., field)| field == "removed_at"), "seed {seed}");
+    for ((kind, id, field), value) in last {
+        let key = if kind == "account_video" { "platform || ':' || id" } else { "id" };
+        let sql = format!("SELECT {field} FROM {kind}s WHERE {key} = ?1");
+        let shown: Sql = db.query_row(&sql, [&id], |row| row.get(0)).unwrap();
+        assert_eq!(shown, value, "seed {seed}: {kind} {id} {field}");
     }
 }
 
