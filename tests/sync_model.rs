@@ -274,7 +274,12 @@ fn check_change_log(db: &Connection, seed: u64) {
             assert_eq!(before, old, "seed {seed}: {key:?}");
         }
     }
-    assert!(last.keys().any(|(.., field)| field == "removed_at"), "seed {seed}");
+    let sql = "SELECT sum(removed) FROM coverage";
+    let removed: i64 = db.query_row(sql, [], |row| row.get(0)).unwrap();
+    let logged =
+        last.iter().filter(|((.., field), value)| field == "removed_at" && **value != Sql::Null);
+    assert_eq!(i64::try_from(logged.count()).unwrap(), removed, "seed {seed}");
+    assert!(!last.is_empty(), "seed {seed}");
     for ((kind, id, field), value) in last {
         let key = if kind == "account_video" { "platform || ':' || id" } else { "id" };
         let sql = format!("SELECT {field} FROM {kind}s WHERE {key} = ?1");
