@@ -33,7 +33,9 @@ CREATE TABLE instance (
     timezone TEXT NOT NULL DEFAULT 'UTC',
     zone_offset_basis TEXT,
     -- Start of the first run that ended without an error of the whole run.
-    first_synced_at INTEGER
+    first_synced_at INTEGER,
+    -- Time of the earliest scrape in history, Unix seconds: the views per day begin there.
+    first_scrape_s INTEGER
 ) STRICT;
 
 INSERT INTO instance (instance) VALUES (1);
@@ -234,6 +236,7 @@ CREATE TABLE video (
     extra TEXT,
     -- 1 while its last_scrape_time cannot be parsed: its scrapes are not added to history.
     scrape_unreadable INTEGER NOT NULL DEFAULT 0,
+    post INTEGER NOT NULL,
     -- Hash of the content, to detect changes.
     fingerprint INTEGER NOT NULL,
     -- The page that the row was last read from; NULL if it came from another request or left its page.
@@ -248,7 +251,7 @@ CREATE TABLE video (
 ) STRICT;
 CREATE UNIQUE INDEX video_by_id ON video (id);
 CREATE INDEX video_by_account ON video (account_id);
-CREATE INDEX video_by_username ON video (account_username);
+CREATE INDEX video_by_post ON video (post);
 CREATE INDEX video_unreadable ON video (id) WHERE scrape_unreadable = 1 AND removed_at IS NULL;
 CREATE INDEX video_loose ON video (row_id) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX video_removed ON video (removed_at) WHERE removed_at IS NOT NULL;
@@ -282,6 +285,7 @@ CREATE TABLE account_video (
     extra TEXT,
     -- 1 while its last_scrape_time cannot be parsed: its scrapes are not added to history.
     scrape_unreadable INTEGER NOT NULL DEFAULT 0,
+    post INTEGER NOT NULL,
     -- Hash of the content, to detect changes.
     fingerprint INTEGER NOT NULL,
     -- The page that the row was last read from; NULL if it came from another request or left its page.
@@ -296,9 +300,26 @@ CREATE TABLE account_video (
 ) STRICT;
 CREATE UNIQUE INDEX account_video_by_id ON account_video (id, platform);
 CREATE INDEX account_video_by_account ON account_video (account_id);
+CREATE INDEX account_video_by_post ON account_video (post);
 CREATE INDEX account_video_unreadable ON account_video (id) WHERE scrape_unreadable = 1 AND removed_at IS NULL;
 CREATE INDEX account_video_loose ON account_video (row_id) WHERE page IS NULL AND removed_at IS NULL;
 CREATE INDEX account_video_removed ON account_video (removed_at) WHERE removed_at IS NOT NULL;
+
+-- A post: the rows of `video` and `account_video` with the same key.
+CREATE TABLE post (
+    post INTEGER PRIMARY KEY,
+    -- platform:external_id; for a row without external_id platform:v:id or platform:av:id.
+    post_key TEXT NOT NULL,
+    -- Its newest row of each kind.
+    video INTEGER,
+    account_video INTEGER,
+    -- The account that posted it and when, Unix seconds, from these rows, the video first.
+    account_id TEXT,
+    create_s INTEGER
+) STRICT;
+
+CREATE UNIQUE INDEX post_by_key ON post (post_key);
+CREATE INDEX post_by_account ON post (account_id, create_s);
 
 -- History: one row per resource and scrape. WITHOUT ROWID clusters the scrapes of one resource in order
 -- of time, so no additional index is needed.
@@ -322,10 +343,15 @@ CREATE TABLE account_scrape (
     PRIMARY KEY (account, at_s, at_ns)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE video_scrape (
-    video INTEGER NOT NULL,
+-- The scrapes of a post, whether they came with its rows of `video` or of `account_video`.
+CREATE TABLE post_scrape (
+    post INTEGER NOT NULL,
     at_s INTEGER NOT NULL,
     at_ns INTEGER NOT NULL,
+    -- The row that came with this scrape: row_id of a video, or minus the row_id of an account video.
+    source INTEGER NOT NULL,
+    -- scrape_interval_hours of the video or of the account when the scrape was first seen.
+    interval_hours INTEGER,
     view_count INTEGER,
     like_count INTEGER,
     comment_count INTEGER,
@@ -334,20 +360,19 @@ CREATE TABLE video_scrape (
     saved_count INTEGER,
     total_views INTEGER,
     total_plays INTEGER,
-    PRIMARY KEY (video, at_s, at_ns)
+    PRIMARY KEY (post, at_s, at_ns, source)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE account_video_scrape (
-    account_video INTEGER NOT NULL,
-    at_s INTEGER NOT NULL,
-    at_ns INTEGER NOT NULL,
-    view_count INTEGER,
-    like_count INTEGER,
-    comment_count INTEGER,
-    share_count INTEGER,
-    play_count INTEGER,
-    saved_count INTEGER,
-    PRIMARY KEY (account_video, at_s, at_ns)
+-- What the posts of an account gained on a UTC day: the sums of post_daily, as far as gains are known. No row: nothing.
+CREATE TABLE account_day (
+    account_id TEXT NOT NULL,
+    -- Days since 1970-01-01.
+    day INTEGER NOT NULL,
+    views INTEGER NOT NULL,
+    likes INTEGER NOT NULL,
+    comments INTEGER NOT NULL,
+    shares INTEGER NOT NULL,
+    PRIMARY KEY (account_id, day)
 ) STRICT, WITHOUT ROWID;
 
 -- Every edit that the mirror saw of what is not a count; view change_log.

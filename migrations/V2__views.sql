@@ -171,8 +171,8 @@ SELECT
     s.saved_count,
     s.total_views,
     s.total_plays
-FROM video_scrape AS s
-JOIN video AS r ON r.row_id = s.video;
+FROM video AS r
+JOIN post_scrape AS s ON s.post = r.post AND s.source = r.row_id;
 
 CREATE VIEW account_video_history AS
 SELECT
@@ -186,8 +186,8 @@ SELECT
     s.share_count,
     s.play_count,
     s.saved_count
-FROM account_video_scrape AS s
-JOIN account_video AS r ON r.row_id = s.account_video;
+FROM account_video AS r
+JOIN post_scrape AS s ON s.post = r.post AND s.source = -r.row_id;
 
 CREATE VIEW overview_history AS
 SELECT
@@ -481,17 +481,18 @@ SELECT
     s.comment_count - p.comment_count AS comments_gained,
     s.share_count - p.share_count AS shares_gained,
     (s.view_count - p.view_count) / (((s.at_s - p.at_s) + (s.at_ns - p.at_ns) / 1e9) / 3600) AS views_per_hour,
-    ((s.at_s - p.at_s) + (s.at_ns - p.at_ns) / 1e9) / 3600 > 1.5 * max(coalesce(r.scrape_interval_hours, 24), 1) AS is_gap
-FROM video_scrape AS s
-JOIN video AS r ON r.row_id = s.video
-JOIN video_scrape AS p
-    ON p.video = s.video
+    ((s.at_s - p.at_s) + (s.at_ns - p.at_ns) / 1e9) / 3600 > 1.5 * max(coalesce(s.interval_hours, 24), coalesce(p.interval_hours, 24), 1) AS is_gap
+FROM video AS r
+JOIN post_scrape AS s ON s.post = r.post AND s.source = r.row_id
+JOIN post_scrape AS p
+    ON p.post = s.post
+    AND p.source = s.source
     -- A look-up by primary key instead of a window function, so that SQLite applies any filter to the
     -- history table: a query for one video reads only its scrapes, also in a join.
     AND (p.at_s, p.at_ns) = (
         SELECT q.at_s, q.at_ns
-        FROM video_scrape AS q
-        WHERE q.video = s.video AND (q.at_s, q.at_ns) < (s.at_s, s.at_ns)
+        FROM post_scrape AS q
+        WHERE q.post = s.post AND q.source = s.source AND (q.at_s, q.at_ns) < (s.at_s, s.at_ns)
         ORDER BY q.at_s DESC, q.at_ns DESC
         LIMIT 1
     );
@@ -510,59 +511,27 @@ SELECT
     s.like_count - p.like_count AS likes_gained,
     s.comment_count - p.comment_count AS comments_gained,
     s.share_count - p.share_count AS shares_gained
-FROM video_scrape AS s
-JOIN video AS r ON r.row_id = s.video
-LEFT JOIN video_scrape AS p
-    ON p.video = s.video
+FROM video AS r
+JOIN post_scrape AS s ON s.post = r.post AND s.source = r.row_id
+LEFT JOIN post_scrape AS p
+    ON p.post = s.post
+    AND p.source = s.source
     AND (p.at_s, p.at_ns) = (
         -- The remainder is made positive, so that days before 1970 also begin at midnight.
         SELECT q.at_s, q.at_ns
-        FROM video_scrape AS q
-        WHERE q.video = s.video AND q.at_s < s.at_s - (s.at_s % 86400 + 86400) % 86400
+        FROM post_scrape AS q
+        WHERE q.post = s.post AND q.source = s.source AND q.at_s < s.at_s - (s.at_s % 86400 + 86400) % 86400
         ORDER BY q.at_s DESC, q.at_ns DESC
         LIMIT 1
     )
 WHERE NOT EXISTS (
     SELECT 1
-    FROM video_scrape AS n
-    WHERE n.video = s.video
+    FROM post_scrape AS n
+    WHERE n.post = s.post
+        AND n.source = s.source
         AND (n.at_s, n.at_ns) > (s.at_s, s.at_ns)
         AND n.at_s < s.at_s - (s.at_s % 86400 + 86400) % 86400 + 86400
 );
-
-CREATE VIEW video_gains AS
-SELECT
-    r.id AS video_id,
-    w.days AS days,
-    strftime('%Y-%m-%dT%H:%M:%S', p.at_s, 'unixepoch') || CASE p.at_ns WHEN 0 THEN '' ELSE '.' || rtrim(printf('%09d', p.at_ns), '0') END || 'Z' AS from_at,
-    p.at_s AS from_at_unix,
-    strftime('%Y-%m-%dT%H:%M:%S', s.at_s, 'unixepoch') || CASE s.at_ns WHEN 0 THEN '' ELSE '.' || rtrim(printf('%09d', s.at_ns), '0') END || 'Z' AS to_at,
-    s.at_s AS to_at_unix,
-    s.view_count - p.view_count AS views_gained,
-    s.like_count - p.like_count AS likes_gained,
-    s.comment_count - p.comment_count AS comments_gained,
-    s.share_count - p.share_count AS shares_gained,
-    p.at_s > CAST(strftime('%s', 'now') AS INTEGER) - w.days * 86400 AS is_partial
-FROM video AS r
-CROSS JOIN (SELECT 1 AS days UNION ALL SELECT 7 UNION ALL SELECT 14 UNION ALL SELECT 30 UNION ALL SELECT 90) AS w
-JOIN video_scrape AS s
-    ON s.video = r.row_id
-    AND (s.at_s, s.at_ns) = (
-        SELECT q.at_s, q.at_ns FROM video_scrape AS q WHERE q.video = r.row_id ORDER BY q.at_s DESC, q.at_ns DESC LIMIT 1
-    )
-JOIN video_scrape AS p
-    ON p.video = r.row_id
-    AND (p.at_s, p.at_ns) = (
-        SELECT q.at_s, q.at_ns
-        FROM video_scrape AS q
-        WHERE q.video = r.row_id
-            AND q.at_s <= max(
-                CAST(strftime('%s', 'now') AS INTEGER) - w.days * 86400,
-                (SELECT f.at_s FROM video_scrape AS f WHERE f.video = r.row_id ORDER BY f.at_s LIMIT 1)
-            )
-        ORDER BY q.at_s DESC, q.at_ns DESC
-        LIMIT 1
-    );
 
 CREATE VIEW video_latest AS
 SELECT

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use crate::model::{Instant, Kind};
 use crate::store::error::StoreResult;
+use crate::store::history;
 use crate::store::query::{Query, from_row};
 
 /// A video and the views it gained over its whole history.
@@ -40,7 +41,7 @@ pub fn growers(c: &Connection, limit: u32) -> StoreResult<Vec<Grower>> {
 /// Returns the time of each of a video's scrapes, in Unix seconds, and its views.
 pub fn views(c: &Connection, video_id: &str) -> StoreResult<Vec<(i64, i64)>> {
     let sql = "SELECT s.at_s, s.view_count
-               FROM video_scrape AS s JOIN video AS v ON v.row_id = s.video
+               FROM video AS v JOIN post_scrape AS s ON s.post = v.post AND s.source = v.row_id
                WHERE v.id = ?1 AND s.view_count IS NOT NULL
                ORDER BY s.at_s, s.at_ns";
     c.all(sql, [video_id], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -102,9 +103,8 @@ pub fn scrapes(c: &Connection, kind: Kind) -> StoreResult<BTreeSet<(String, Inst
         Kind::AccountVideo => "r.platform || ':' || r.id",
         _ => "r.id",
     };
-    let sql = format!(
-        "SELECT {id}, s.at_s, s.at_ns FROM {table}_scrape AS s JOIN {table} AS r ON r.row_id = s.{table}"
-    );
+    let sql =
+        format!("SELECT {id}, s.at_s, s.at_ns FROM {table} AS r JOIN {}", history::join(kind));
     c.all(&sql, [], |row| Ok((row.get(0)?, Instant { seconds: row.get(1)?, nanos: row.get(2)? })))
 }
 
@@ -121,7 +121,7 @@ mod tests {
             .write(|tx| {
                 for (row_id, before, now) in [(1, Some(5), Some(9)), (2, Some(5), Some(4)), (3, None, Some(7))] {
                     tx.execute(
-                        "INSERT INTO video (row_id, id, last_scrape_time, scrape_interval_hours, is_active,
+                        "INSERT INTO video (row_id, post, id, last_scrape_time, scrape_interval_hours, is_active,
                                             view_count, fingerprint, as_of, first_mirrored_at)
                          VALUES (?1, 'v' || ?1, '2025-06-15T16:06:40Z', 24, ?1 <> 3, ?2, 0, 0, 0)",
                         (row_id, now),

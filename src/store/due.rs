@@ -7,8 +7,9 @@ use crate::model::due::{Due, DueAccountList, DueRow, DueRule, Facts, Seen, secon
 use crate::model::interval::{self, HOURS_DEFAULT, HOURS_MAX, WAIT_S_PER_HOUR};
 use crate::model::{Kind, Row, instant};
 use crate::store::error::StoreResult;
+use crate::store::history::Scrape;
 use crate::store::query::{Query, from_row};
-use crate::store::rows::{RowState, Scrape, Written};
+use crate::store::rows::{RowState, Written};
 
 from_row!(DueAccountList: account, id, since, videos);
 

@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::Kind;
 use crate::store::error::{StoreError, StoreResult};
+use crate::store::history;
 use crate::store::public_tables::{RowFilter, Table, rows};
 use crate::store::query::value_ref;
 
@@ -62,9 +63,10 @@ fn of_scrapes(c: &Connection, kind: Kind, inputs: Inputs) -> StoreResult<BTreeMa
     };
     // CROSS JOIN keeps this order of the tables, in which nothing needs sorting.
     let sql = format!(
-        "SELECT {whose}, s.*
-         FROM {table} AS r CROSS JOIN {table}_scrape AS s ON s.{table} = r.row_id
-         ORDER BY r.row_id, s.at_s, s.at_ns"
+        "SELECT {whose}, r.row_id, s.*
+         FROM {table} AS r CROSS JOIN {}
+         ORDER BY r.row_id, s.at_s, s.at_ns",
+        history::join(kind)
     );
     let mut statement = c.prepare(&sql)?;
     let width = statement.column_count();

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | [`open`], [`database_path`], [`instance_lock`], [`wal_check`], [`busy`] | open, migrate, lock |
 //! | [`Database`], [`Store`] | transactions: blocking on one connection, or from async code |
-//! | [`rows`], [`pages`] | write what the API answered: current state, history, ETags |
+//! | [`rows`], [`history`], `posts`, [`pages`] | write what the API answered: current state, history, ETags |
 //! | [`change_log`], `creator_links` | edits, and by whom accounts were held |
 //! | [`listings`], [`removals`] | pagination state, completeness, removed rows |
 //! | [`due`] | when each account and video is polled next |
@@ -37,6 +37,7 @@ pub mod due;
 pub mod error;
 pub mod fingerprint;
 pub mod freshness;
+pub mod history;
 pub mod instance;
 pub mod instance_lock;
 pub mod jobs;
@@ -45,6 +46,7 @@ pub mod metrics;
 pub mod open;
 pub mod outbox;
 pub mod pages;
+mod posts;
 pub mod public_tables;
 mod query;
 pub mod removals;

@@ -7,8 +7,9 @@ use rusqlite::{Connection, Transaction};
 use crate::model::row::DECODER_VERSION;
 use crate::model::{Kind, Row};
 use crate::store::error::StoreResult;
+use crate::store::history::Scrape;
 use crate::store::query::{Query, from_row};
-use crate::store::rows::{RowState, RowWriter, Scrape, Source, Written};
+use crate::store::rows::{RowState, RowWriter, Source, Written};
 
 /// A page that was read before.
 #[derive(Debug, Clone, PartialEq, Eq)]

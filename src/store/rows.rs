@@ -3,13 +3,15 @@
 use std::sync::OnceLock;
 
 use rusqlite::{
-    CachedStatement, Connection, Error, OptionalExtension, Params, Transaction, params_from_iter,
+    CachedStatement, Connection, Error, OptionalExtension, Transaction, params_from_iter,
 };
 
-use crate::model::{Instant, Kind, Row, Value, columns};
+use crate::model::{Kind, Row, Value, columns};
 use crate::store::change_log::ChangeWriter;
 use crate::store::creator_links;
 use crate::store::error::StoreResult;
+use crate::store::history::{History, Scrape};
+use crate::store::posts::{self, DaysBefore, Posts};
 use crate::store::query::Query;
 
 /// Origin of a row.
@@ -47,41 +49,31 @@ pub enum RowState {
     Outdated,
 }
 
-/// Change of a row's history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scrape {
-    /// None: no scrape yet, or a known one with the same counts.
-    Held,
-    /// A new scrape.
-    Added,
-    /// A known scrape with other counts.
-    Revised,
-}
-
 /// Writes rows of one kind within one transaction.
 pub struct RowWriter<'t> {
-    tx: &'t Transaction<'t>,
     kind: Kind,
+    sql: &'static Sql,
     find: CachedStatement<'t>,
     insert: CachedStatement<'t>,
     update: CachedStatement<'t>,
     set_page: CachedStatement<'t>,
     clear_etag: CachedStatement<'t>,
+    tx: &'t Transaction<'t>,
+    posts: Option<Posts<'t>>,
+    /// The `row_id` of the next new row.
+    next_row_id: i64,
     history: Option<History<'t>>,
     changes: ChangeWriter<'t>,
     /// Whether the last row was new. Then the next one is inserted first, and looked up only if it exists.
     was_new: bool,
 }
 
-struct History<'t> {
-    add: CachedStatement<'t>,
-    revise: CachedStatement<'t>,
-    /// Positions of the counts of a scrape in a row.
-    positions: Vec<usize>,
-}
-
 struct Found {
     row_id: i64,
+    /// The post; the row itself if it is an account.
+    owner: i64,
+    /// Whether its key, account and publication are still those that its post was written with.
+    is_same_post: bool,
     fingerprint: i64,
     page: Option<i64>,
     as_of: i64,
@@ -92,22 +84,14 @@ struct Found {
 
 impl<'t> RowWriter<'t> {
     /// Prepares the statements of a kind.
-    pub fn new(tx: &'t Transaction<'_>, kind: Kind) -> StoreResult<Self> {
+    pub fn new(tx: &'t Transaction<'t>, kind: Kind) -> StoreResult<Self> {
         let sql = sql(kind);
-        let history = match &sql.history {
-            None => None,
-            Some((add, revise)) => {
-                let names = columns::history_columns(kind).iter();
-                Some(History {
-                    add: tx.prepare_cached(add)?,
-                    revise: tx.prepare_cached(revise)?,
-                    positions: names.filter_map(|name| columns::position(kind, name)).collect(),
-                })
-            }
-        };
         Ok(Self {
-            tx,
             kind,
+            sql,
+            tx,
+            posts: Posts::new(tx, kind)?,
+            next_row_id: tx.prepare_cached(&sql.next_row_id)?.query_row([], |row| row.get(0))?,
             find: tx.prepare_cached(&sql.find)?,
             insert: tx.prepare_cached(&sql.insert)?,
             update: tx.prepare_cached(&sql.update)?,
@@ -115,7 +99,7 @@ impl<'t> RowWriter<'t> {
             clear_etag: tx.prepare_cached(
                 "UPDATE page SET etag = NULL WHERE page = ?1 AND etag IS NOT NULL",
             )?,
-            history,
+            history: History::new(tx, kind)?,
             changes: ChangeWriter::new(tx, kind)?,
             was_new: false,
         })
@@ -125,24 +109,29 @@ impl<'t> RowWriter<'t> {
     pub fn write(&mut self, row: &Row, source: Source) -> StoreResult<Written> {
         let mut found = if self.was_new { None } else { self.find(row)? };
         if found.is_none() {
-            if let Some(row_id) = self.insert(row, source)? {
+            if let Some((row_id, scrape)) = self.insert(row, source)? {
                 self.was_new = true;
                 self.link(row_id, row, source.as_of)?;
-                let scrape = self.record(row_id, row)?;
                 return Ok(Written { row_id, state: RowState::New, scrape, last_listing: None });
             }
             found = self.find(row)?;
         }
         self.was_new = false;
         let found = found.ok_or(Error::QueryReturnedNoRows)?;
+        let (row_id, mut owner) = (found.row_id, found.owner);
         let state = self.update_state(&found, row, source)?;
+        if let Some(posts) =
+            self.posts.as_mut().filter(|_| state == RowState::Changed && !found.is_same_post)
+        {
+            owner = posts.update_member(row, row_id, owner)?;
+        }
         let scrape = match state {
             RowState::Same | RowState::New => Scrape::Held,
-            RowState::Changed => self.record(found.row_id, row)?,
+            RowState::Changed => self.record(owner, row_id, row)?,
             // An older answer may contain a scrape that is not in the history yet.
-            RowState::Outdated => self.add_scrape(found.row_id, row)?,
+            RowState::Outdated => self.add_scrape(owner, row_id, row)?,
         };
-        Ok(Written { row_id: found.row_id, state, scrape, last_listing: found.listing })
+        Ok(Written { row_id, state, scrape, last_listing: found.listing })
     }
 
     fn find(&mut self, row: &Row) -> StoreResult<Option<Found>> {
@@ -155,13 +144,14 @@ impl<'t> RowWriter<'t> {
                 as_of: r.get::<_, i64>(3)?.max(page_as_of.unwrap_or(i64::MIN)),
                 listing: r.get(5)?,
                 is_marked: r.get(6)?,
-                removed_at: r.get(7)?,
+                owner: r.get(7)?,
+                is_same_post: r.get(8)?,
+                removed_at: r.get(9)?,
             })
         };
-        let found = match self.kind {
-            Kind::AccountVideo => self.find.query_row((row.id(), row.value_at(0)), read),
-            _ => self.find.query_row((row.id(),), read),
-        };
+        let values = self.sql.found_by.iter().map(|position| row.value_at(*position));
+        let parameters = std::iter::once(Value::Text(row.id())).chain(values);
+        let found = self.find.query_row(params_from_iter(parameters), read);
         Ok(found.optional()?)
     }
 
@@ -188,7 +178,7 @@ impl<'t> RowWriter<'t> {
             return Ok(if found.is_marked { RowState::Changed } else { RowState::Same });
         }
         let head = [Value::Integer(found.row_id), integer(page), Value::Integer(source.as_of)];
-        self.update.execute(bind(head, row, self.history.is_some()))?;
+        self.update.execute(params_from_iter(bind(head, row, self.history.is_some())))?;
         Ok(RowState::Changed)
     }
 
@@ -214,33 +204,68 @@ impl<'t> RowWriter<'t> {
         creator_links::set(self.tx, row_id, creator_id.as_text(), as_of)
     }
 
-    /// Returns the row id of a new row; `None` if it exists already.
-    fn insert(&mut self, row: &Row, source: Source) -> StoreResult<Option<i64>> {
+    /// Inserts a new row with its scrape; `None` if it exists already.
+    fn insert(&mut self, row: &Row, source: Source) -> StoreResult<Option<(i64, Scrape)>> {
+        let row_id = self.next_row_id;
         let head = [Value::Text(row.id()), integer(source.page), Value::Integer(source.as_of)];
-        match self.insert.insert(bind(head, row, self.history.is_some())) {
-            Err(Error::StatementChangedRows(0)) => Ok(None),
-            inserted => Ok(Some(inserted?)),
+        let values = bind(head, row, self.history.is_some()).chain([Value::Integer(row_id)]);
+        let Some(posts) = &mut self.posts else {
+            if self.insert.execute(params_from_iter(values))? == 0 {
+                return Ok(None);
+            }
+            self.next_row_id += 1;
+            return Ok(Some((row_id, self.record(row_id, row_id, row)?)));
+        };
+        let member = posts.find_or_insert(row, row_id)?;
+        let values = values.chain([Value::Integer(member.post)]);
+        if self.insert.execute(params_from_iter(values))? == 0 {
+            posts.forget(member)?;
+            return Ok(None);
         }
+        self.next_row_id += 1;
+        let days = match (member.is_first, row.scraped_at) {
+            (_, None) => None,
+            (true, Some(at)) => DaysBefore::of_first_scrape(self.kind, member.post, row, at),
+            (false, Some(at)) => {
+                posts.add_member(member.post)?;
+                Some(DaysBefore::read(self.tx, member.post, at)?)
+            }
+        };
+        let scrape = match &mut self.history {
+            Some(history) => history.add(member.post, row_id, row)?,
+            None => Scrape::Held,
+        };
+        days.map_or(Ok(()), |days| days.apply(self.tx))?;
+        Ok(Some((row_id, scrape)))
     }
 
-    fn record(&mut self, row_id: i64, row: &Row) -> StoreResult<Scrape> {
-        let added = self.add_scrape(row_id, row)?;
-        if added == Scrape::Added {
-            return Ok(added);
-        }
+    fn record(&mut self, owner: i64, row_id: i64, row: &Row) -> StoreResult<Scrape> {
+        self.change_history(owner, row, |history| history.record(owner, row_id, row))
+    }
+
+    fn add_scrape(&mut self, owner: i64, row_id: i64, row: &Row) -> StoreResult<Scrape> {
+        self.change_history(owner, row, |history| history.add(owner, row_id, row))
+    }
+
+    /// Changes the history of an account or post, and the days of a post's account.
+    fn change_history(
+        &mut self,
+        owner: i64,
+        row: &Row,
+        change: impl FnOnce(&mut History<'t>) -> StoreResult<Scrape>,
+    ) -> StoreResult<Scrape> {
         let (Some(history), Some(at)) = (&mut self.history, row.scraped_at) else {
             return Ok(Scrape::Held);
         };
-        let revised = history.revise.execute(counts(&history.positions, row_id, at, row))?;
-        Ok(if revised > 0 { Scrape::Revised } else { Scrape::Held })
-    }
-
-    fn add_scrape(&mut self, row_id: i64, row: &Row) -> StoreResult<Scrape> {
-        let (Some(history), Some(at)) = (&mut self.history, row.scraped_at) else {
-            return Ok(Scrape::Held);
-        };
-        let added = history.add.execute(counts(&history.positions, row_id, at, row))?;
-        Ok(if added > 0 { Scrape::Added } else { Scrape::Held })
+        if self.posts.is_none() {
+            return change(history);
+        }
+        let days = DaysBefore::read(self.tx, owner, at)?;
+        let scrape = change(history)?;
+        if scrape != Scrape::Held {
+            days.apply(self.tx)?;
+        }
+        Ok(scrape)
     }
 }
 
@@ -250,18 +275,15 @@ fn integer(number: Option<i64>) -> Value<'static> {
 
 /// The parameters of an insert or an update: the three in `head`, then the row. Kinds with scrapes also
 /// have the flag `scrape_unreadable`.
-fn bind<'a>(head: [Value<'a>; 3], row: &'a Row, has_flag: bool) -> impl Params + 'a {
+fn bind<'a>(
+    head: [Value<'a>; 3],
+    row: &'a Row,
+    has_flag: bool,
+) -> impl Iterator<Item = Value<'a>> + 'a {
     let extra = row.extra.as_deref().map_or(Value::Null, |extra| Value::Text(extra.into()));
     let flag = has_flag.then_some(Value::Integer(row.has_unreadable_scrape.into()));
     let own = head.into_iter().chain([extra, Value::Integer(row.fingerprint)]).chain(flag);
-    params_from_iter(own.chain(row.values()))
-}
-
-/// The parameters of a history row: the resource, the time, and the counts.
-fn counts<'a>(positions: &'a [usize], row_id: i64, at: Instant, row: &'a Row) -> impl Params + 'a {
-    let own = [Some(row_id), Some(at.seconds), Some(i64::from(at.nanos))];
-    let counts = positions.iter().map(|position| row.value_at(*position).as_integer());
-    params_from_iter(own.into_iter().chain(counts))
+    own.chain(row.values())
 }
 
 /// Rows of a kind whose scrapes do not enter history, because their `last_scrape_time` cannot be read.
@@ -293,10 +315,12 @@ pub fn unreadable_scrapes(c: &Connection, kind: Kind) -> StoreResult<Option<Unre
 
 struct Sql {
     find: String,
+    /// Positions of the values that `find` takes after the id.
+    found_by: Vec<usize>,
+    next_row_id: String,
     insert: String,
     update: String,
     set_page: String,
-    history: Option<(String, String)>,
 }
 
 /// Returns the statements of a kind, which are composed once from its columns.
@@ -313,27 +337,44 @@ fn compose(kind: Kind) -> Sql {
     let flag = (!columns::history_columns(kind).is_empty()).then_some("scrape_unreadable");
     let names = columns::columns(kind).iter().map(|column| column.name);
     let names: Vec<&str> = flag.into_iter().chain(names).collect();
+    // The id of an account video is unique per platform only.
     let by_id =
         if kind == Kind::AccountVideo { "r.id = ?1 AND r.platform = ?2" } else { "r.id = ?1" };
+    let has_post = posts::is_post(kind);
+    let post_columns: &[&str] =
+        if has_post { &["platform", "external_id", "account_id", "create_time"] } else { &[] };
+    let is_same = post_columns.iter().zip(2..).map(|(name, n)| format!("r.{name} IS ?{n}"));
+    let is_same = match has_post {
+        true => is_same.collect::<Vec<_>>().join(" AND "),
+        false => "1".to_owned(),
+    };
+    let owner = if has_post { "r.post" } else { "r.row_id" };
     // Parameters 1 to 3 are those of `head`, 4 and 5 are extra and fingerprint.
     let numbered = |first: usize| (first..).map(|n| format!("?{n}")).take(names.len());
     let values = numbered(6).collect::<Vec<_>>().join(", ");
     let sets = names.iter().zip(numbered(6)).map(|(name, n)| format!("{name} = {n}"));
     let sets = sets.collect::<Vec<_>>().join(", ");
     let list = names.join(", ");
+    let (post, post_value) = match has_post {
+        true => (", post", format!(", ?{}", 7 + names.len())),
+        false => ("", String::new()),
+    };
+    let row_id = 6 + names.len();
     Sql {
         find: format!(
             "SELECT r.row_id, r.fingerprint, r.page, r.as_of, p.as_of, p.listing,
                     r.removed_at IS NOT NULL OR r.absent_listing IS NOT NULL OR r.not_found_at IS NOT NULL,
-                    r.removed_at
+                    {owner}, {is_same}, r.removed_at
              FROM {table} AS r LEFT JOIN page AS p ON p.page = r.page
              WHERE {by_id}"
         ),
         insert: format!(
-            "INSERT INTO {table} (id, page, as_of, first_mirrored_at, extra, fingerprint, {list})
-             VALUES (?1, ?2, ?3, ?3, ?4, ?5, {values})
+            "INSERT INTO {table} (id, page, as_of, first_mirrored_at, extra, fingerprint, {list}, row_id{post})
+             VALUES (?1, ?2, ?3, ?3, ?4, ?5, {values}, ?{row_id}{post_value})
              ON CONFLICT DO NOTHING"
         ),
+        found_by: post_columns.iter().filter_map(|name| columns::position(kind, name)).collect(),
+        next_row_id: format!("SELECT coalesce(max(row_id), 0) + 1 FROM {table}"),
         update: format!(
             "UPDATE {table}
              SET page = ?2, as_of = ?3, extra = ?4, fingerprint = ?5,
@@ -345,36 +386,7 @@ fn compose(kind: Kind) -> Sql {
              SET page = ?2, as_of = ?3, removed_at = NULL, absent_listing = NULL, not_found_at = NULL
              WHERE row_id = ?1"
         ),
-        history: compose_history(kind),
     }
-}
-
-fn compose_history(kind: Kind) -> Option<(String, String)> {
-    let table = kind.name();
-    let names = columns::history_columns(kind);
-    if names.is_empty() {
-        return None;
-    }
-    let numbered = |first: usize| (first..).map(|n| format!("?{n}")).take(names.len());
-    let values = numbered(4).collect::<Vec<_>>().join(", ");
-    let sets =
-        names.iter().zip(numbered(4)).map(|(name, n)| format!("{name} = coalesce({n}, {name})"));
-    let news = names.iter().zip(numbered(4));
-    let news = news.map(|(name, n)| format!("({n} IS NOT NULL AND {n} IS NOT {name})"));
-    Some((
-        format!(
-            "INSERT INTO {table}_scrape ({table}, at_s, at_ns, {})
-             VALUES (?1, ?2, ?3, {values})
-             ON CONFLICT DO NOTHING",
-            names.join(", ")
-        ),
-        format!(
-            "UPDATE {table}_scrape SET {}
-             WHERE {table} = ?1 AND at_s = ?2 AND at_ns = ?3 AND ({})",
-            sets.collect::<Vec<_>>().join(", "),
-            news.collect::<Vec<_>>().join(" OR ")
-        ),
-    ))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::model::named::named;
 use crate::model::row::NO_FINGERPRINT;
 use crate::model::{Instant, Kind, Value, columns};
 use crate::store::error::StoreResult;
+use crate::store::history;
 use crate::store::pages;
 use crate::store::query::{Query, value};
 
@@ -200,9 +201,11 @@ pub fn scrape(
     at: Instant,
 ) -> StoreResult<Option<Vec<Option<i64>>>> {
     let (table, names) = (kind.name(), columns::history_columns(kind));
+    let names_of = names.iter().map(|name| format!("s.{name}")).collect::<Vec<_>>().join(", ");
     let sql = format!(
-        "SELECT {} FROM {table}_scrape WHERE {table} = ?1 AND at_s = ?2 AND at_ns = ?3",
-        names.join(", ")
+        "SELECT {names_of} FROM {table} AS r JOIN {}
+         WHERE r.row_id = ?1 AND s.at_s = ?2 AND s.at_ns = ?3",
+        history::join(kind)
     );
     c.optional(&sql, (row_id, at.seconds, at.nanos), |row| {
         (0..names.len()).map(|column| row.get(column)).collect()

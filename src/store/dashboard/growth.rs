@@ -8,6 +8,7 @@ use rusqlite::{CachedStatement, Connection};
 
 use crate::model::Kind;
 use crate::store::error::StoreResult;
+use crate::store::history;
 use crate::store::query::Query;
 
 /// Seconds of a day.
@@ -93,14 +94,14 @@ pub struct Followers {
 /// SQL for the scrapes of the resource `?1` with this count, between the times `?2` and `?3`, and the last
 /// one before them.
 fn scrapes(kind: Kind, count: &str) -> String {
-    let table = kind.name();
+    let (table, join) = (kind.name(), history::join(kind));
     format!(
-        "SELECT at_s, {count} FROM {table}_scrape
-         WHERE {table} = ?1 AND {count} IS NOT NULL AND at_s <= ?3
-           AND at_s >= coalesce((SELECT at_s FROM {table}_scrape
-                                 WHERE {table} = ?1 AND {count} IS NOT NULL AND at_s < ?2
-                                 ORDER BY at_s DESC LIMIT 1), ?2)
-         ORDER BY at_s, at_ns"
+        "SELECT s.at_s, s.{count} FROM {table} AS r JOIN {join}
+         WHERE r.row_id = ?1 AND s.{count} IS NOT NULL AND s.at_s <= ?3
+           AND s.at_s >= coalesce((SELECT s.at_s FROM {table} AS r JOIN {join}
+                                   WHERE r.row_id = ?1 AND s.{count} IS NOT NULL AND s.at_s < ?2
+                                   ORDER BY s.at_s DESC LIMIT 1), ?2)
+         ORDER BY s.at_s, s.at_ns"
     )
 }
 

@@ -1,0 +1,156 @@
+//! The history: one row per scrape, of accounts in `account_scrape`, of posts in `post_scrape`.
+
+use rusqlite::{CachedStatement, OptionalExtension, Params, Transaction, params_from_iter};
+
+use crate::model::{Instant, Kind, Row, Value, columns};
+use crate::store::error::StoreResult;
+use crate::store::posts;
+
+/// Change of a row's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scrape {
+    /// None: no scrape yet, or a known one with the same counts.
+    Held,
+    /// A new scrape.
+    Added,
+    /// A known scrape with other counts.
+    Revised,
+}
+
+/// Adds the scrapes of rows of one kind.
+pub struct History<'t> {
+    add: CachedStatement<'t>,
+    revise: CachedStatement<'t>,
+    set_first: CachedStatement<'t>,
+    layout: Layout,
+    /// Time of the earliest scrape in the mirror, Unix seconds.
+    first_s: i64,
+}
+
+/// Positions of a scrape's values in the rows of a kind.
+struct Layout {
+    kind: Kind,
+    counts: Vec<usize>,
+    /// The interval of a video, the account of an account video.
+    interval: Option<usize>,
+}
+
+impl<'t> History<'t> {
+    /// Prepares the statements of a kind; `None` if it has no scrapes.
+    pub fn new(tx: &'t Transaction<'_>, kind: Kind) -> StoreResult<Option<Self>> {
+        let names = columns::history_columns(kind);
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let (add, revise) = compose(kind, names);
+        let layout = Layout {
+            kind,
+            counts: names.iter().filter_map(|name| columns::position(kind, name)).collect(),
+            interval: match kind {
+                Kind::Video => columns::position(kind, "scrape_interval_hours"),
+                _ => columns::position(kind, "account_id"),
+            },
+        };
+        let first_s: Option<i64> = tx
+            .prepare_cached("SELECT first_scrape_s FROM instance")?
+            .query_row([], |row| row.get(0))
+            .optional()?
+            .flatten();
+        Ok(Some(Self {
+            add: tx.prepare_cached(&add)?,
+            revise: tx.prepare_cached(&revise)?,
+            set_first: tx.prepare_cached("UPDATE instance SET first_scrape_s = ?1")?,
+            layout,
+            first_s: first_s.unwrap_or(i64::MAX),
+        }))
+    }
+
+    /// Adds the scrape of a row of the newest answer, or revises its counts.
+    pub fn record(&mut self, owner: i64, row_id: i64, row: &Row) -> StoreResult<Scrape> {
+        let Some(at) = row.scraped_at else { return Ok(Scrape::Held) };
+        let added = self.add(owner, row_id, row)?;
+        if added == Scrape::Added {
+            return Ok(added);
+        }
+        let revised = self.revise.execute(self.layout.parameters(owner, row_id, at, row))?;
+        Ok(if revised > 0 { Scrape::Revised } else { Scrape::Held })
+    }
+
+    /// Adds the scrape of a row if it is not in the history. `owner` is the account or post.
+    pub fn add(&mut self, owner: i64, row_id: i64, row: &Row) -> StoreResult<Scrape> {
+        let Some(at) = row.scraped_at else { return Ok(Scrape::Held) };
+        let added = self.add.execute(self.layout.parameters(owner, row_id, at, row))?;
+        if added == 0 {
+            return Ok(Scrape::Held);
+        }
+        if at.seconds < self.first_s {
+            self.first_s = at.seconds;
+            self.set_first.execute([at.seconds])?;
+        }
+        Ok(Scrape::Added)
+    }
+}
+
+impl Layout {
+    /// The parameters of the statements: the account or post, the time, the source, the interval or the account that
+    /// has it, and the counts.
+    fn parameters<'a>(
+        &'a self,
+        owner: i64,
+        row_id: i64,
+        at: Instant,
+        row: &'a Row,
+    ) -> impl Params + 'a {
+        let own = [owner, at.seconds, i64::from(at.nanos), posts::source(self.kind, row_id)];
+        let interval = self.interval.map_or(Value::Null, |position| row.value_at(position));
+        let counts = self.counts.iter().map(|position| row.value_at(*position));
+        params_from_iter(own.map(Value::Integer).into_iter().chain([interval]).chain(counts))
+    }
+}
+
+/// The SQL that joins the scrapes `s` of the resource `r`.
+pub const fn join(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Video => "post_scrape AS s ON s.post = r.post AND s.source = r.row_id",
+        Kind::AccountVideo => "post_scrape AS s ON s.post = r.post AND s.source = -r.row_id",
+        _ => "account_scrape AS s ON s.account = r.row_id",
+    }
+}
+
+/// Composes the statements that add and revise a scrape.
+fn compose(kind: Kind, names: &[&str]) -> (String, String) {
+    let (table, key, values, same_key) = match kind {
+        Kind::Video | Kind::AccountVideo => (
+            "post_scrape",
+            "post, at_s, at_ns, source, interval_hours",
+            match kind {
+                Kind::Video => "?1, ?2, ?3, ?4, ?5",
+                _ => "?1, ?2, ?3, ?4, (SELECT scrape_interval_hours FROM account WHERE id = ?5)",
+            },
+            "post = ?1 AND at_s = ?2 AND at_ns = ?3 AND source = ?4",
+        ),
+        _ => (
+            "account_scrape",
+            "account, at_s, at_ns",
+            "?1, ?2, ?3",
+            "account = ?1 AND at_s = ?2 AND at_ns = ?3",
+        ),
+    };
+    let numbered = || names.iter().zip((6..).map(|n| format!("?{n}")));
+    let counts = numbered().map(|(_, n)| n).collect::<Vec<_>>().join(", ");
+    let sets = numbered().map(|(name, n)| format!("{name} = coalesce({n}, {name})"));
+    let news = numbered().map(|(name, n)| format!("({n} IS NOT NULL AND {n} IS NOT {name})"));
+    (
+        format!(
+            "INSERT INTO {table} ({key}, {})
+             VALUES ({values}, {counts})
+             ON CONFLICT DO NOTHING",
+            names.join(", ")
+        ),
+        format!(
+            "UPDATE {table} SET {} WHERE {same_key} AND ({})",
+            sets.collect::<Vec<_>>().join(", "),
+            news.collect::<Vec<_>>().join(" OR ")
+        ),
+    )
+}
