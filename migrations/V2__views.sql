@@ -481,7 +481,14 @@ SELECT
     s.comment_count - p.comment_count AS comments_gained,
     s.share_count - p.share_count AS shares_gained,
     (s.view_count - p.view_count) / (((s.at_s - p.at_s) + (s.at_ns - p.at_ns) / 1e9) / 3600) AS views_per_hour,
-    ((s.at_s - p.at_s) + (s.at_ns - p.at_ns) / 1e9) / 3600 > 1.5 * max(coalesce(s.interval_hours, 24), coalesce(p.interval_hours, 24), 1) AS is_gap
+    ((s.at_s - p.at_s) + (s.at_ns - p.at_ns) / 1e9) / 3600 > 1.5 * max(coalesce(s.interval_hours, 24), coalesce(p.interval_hours, 24), 1)
+        -- A pause is not a gap.
+        AND NOT EXISTS (
+            SELECT 1
+            FROM change AS c
+            WHERE c.id = r.id AND c.kind = 'video' AND c.field = 'is_active' AND c.new_value = 0
+                AND c.changed_at BETWEEN p.at_s * 1000000 AND s.at_s * 1000000
+        ) AS is_gap
 FROM video AS r
 JOIN post_scrape AS s ON s.post = r.post AND s.source = r.row_id
 JOIN post_scrape AS p
@@ -539,7 +546,10 @@ SELECT
     a.name AS account_name,
     a.creator_id,
     coalesce(c.name, a.creator_name) AS creator_name,
-    (v.like_count + v.comment_count + v.share_count) * 1.0 / nullif(v.view_count, 0) AS engagement_rate
+    CASE
+        WHEN coalesce(v.like_count, v.comment_count, v.share_count) IS NOT NULL THEN
+            (coalesce(v.like_count, 0) + coalesce(v.comment_count, 0) + coalesce(v.share_count, 0)) * 1.0 / nullif(v.view_count, 0)
+    END AS engagement_rate
 FROM videos AS v
 LEFT JOIN account AS a ON a.id = v.account_id
 LEFT JOIN creator AS c ON c.id = a.creator_id;

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 
 use crate::model::{Column, ColumnType, Kind, Row, Value, columns, instant};
 use crate::store::error::StoreResult;
+use crate::store::posts;
 use crate::store::query::{Query, value};
 
 /// The field of a removal and of a return.
@@ -61,13 +62,8 @@ impl<'t> ChangeWriter<'t> {
                 let (platform, external_id) =
                     (stored_value("platform")?, stored_value("external_id")?);
                 keys = [
-                    post_key(self.kind, row, &platform, &external_id),
-                    post_key(
-                        self.kind,
-                        row,
-                        &row.value(self.kind, "platform"),
-                        &row.value(self.kind, "external_id"),
-                    ),
+                    posts::key_of(self.kind, row, &platform, &external_id),
+                    posts::key(self.kind, row),
                 ];
             }
         }
@@ -142,25 +138,4 @@ fn shown_id(kind: Kind, row: &Row) -> String {
 
 fn shown_instant(at: i64) -> String {
     instant::text(instant::from_micros(at))
-}
-
-/// The key of a post in the views of posts; `None` for other kinds.
-fn post_key(
-    kind: Kind,
-    row: &Row,
-    platform: &Value<'_>,
-    external_id: &Value<'_>,
-) -> Option<String> {
-    let letter = match kind {
-        Kind::Video => "v",
-        Kind::AccountVideo => "av",
-        _ => return None,
-    };
-    let text =
-        |value: &'_ Value<'_>| value.as_text().filter(|text| !text.is_empty()).map(str::to_owned);
-    let platform = text(platform).unwrap_or_else(|| "unknown".to_owned());
-    Some(match text(external_id) {
-        Some(external_id) => format!("{platform}:{external_id}"),
-        None => format!("{platform}:{letter}:{}", row.id()),
-    })
 }

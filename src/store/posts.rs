@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{CachedStatement, OptionalExtension, Transaction};
 
-use crate::model::{Instant, Kind, Row, columns};
+use crate::model::{Instant, Kind, Row, Value, columns};
 use crate::store::error::StoreResult;
 use crate::store::query::Query;
 
@@ -28,22 +28,35 @@ pub const fn is_post(kind: Kind) -> bool {
 
 /// The key of a row's post: `platform:external_id`, or one made of its own id; `None` for kinds that are not posts.
 pub fn key(kind: Kind, row: &Row) -> Option<String> {
+    if !is_post(kind) {
+        return None;
+    }
+    key_of(kind, row, &row.value(kind, "platform"), &row.value(kind, "external_id"))
+}
+
+/// The key that the row's post would have with this platform and external id.
+pub fn key_of(
+    kind: Kind,
+    row: &Row,
+    platform: &Value<'_>,
+    external_id: &Value<'_>,
+) -> Option<String> {
     let id_prefix = match kind {
         Kind::Video => "v",
         Kind::AccountVideo => "av",
         _ => return None,
     };
-    let text = |name| value(kind, row, name).filter(|text| !text.is_empty());
-    let platform = text("platform").unwrap_or_else(|| "unknown".to_owned());
-    Some(match text("external_id") {
+    let text =
+        |value: &'_ Value<'_>| value.as_text().filter(|text| !text.is_empty()).map(str::to_owned);
+    let platform = text(platform).unwrap_or_else(|| "unknown".to_owned());
+    Some(match text(external_id) {
         Some(external_id) => format!("{platform}:{external_id}"),
         None => format!("{platform}:{id_prefix}:{}", row.id()),
     })
 }
 
 fn value(kind: Kind, row: &Row, name: &str) -> Option<String> {
-    let at = columns::position(kind, name)?;
-    row.value_at(at).into_text().map(|text| text.into_owned())
+    row.value(kind, name).into_text().map(|text| text.into_owned())
 }
 
 /// When a row's post was published, Unix seconds.

@@ -65,6 +65,7 @@ pub(super) const WHOLE_DAYS: Unit = unit("whole days", ValueType::Integer);
 pub(super) const HOURS: Unit = unit("hours", ValueType::Real);
 pub(super) const SECONDS: Unit = unit("seconds", ValueType::Real);
 pub(super) const FRACTION: Unit = unit("fraction", ValueType::Real);
+pub(super) const PERCENT: Unit = unit("percent", ValueType::Real);
 pub(super) const RATE: Unit = unit("rate", ValueType::Real);
 pub(super) const PER_HOUR: Unit = unit("per hour", ValueType::Real);
 

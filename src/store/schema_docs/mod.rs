@@ -5,6 +5,7 @@ mod fact;
 mod facts;
 mod facts_changes;
 mod facts_history;
+mod facts_posts;
 
 pub use fact::{ColumnFact, Unit, ValueType, ViewFact};
 pub use facts::{TABLES, VIEWS};

@@ -1,0 +1,170 @@
+//! Columns of the views of posts, and of accounts and creators over time, one line each, in the order of the view.
+
+use crate::store::schema_docs::fact::{
+    COUNT, ColumnFact, DATE, FLAG, FRACTION, HOURS, ID, INSTANT, NUMBER, OBJECT, PERCENT, RATE,
+    SECONDS, TEXT, UNIX_SECONDS, URL, WHOLE_DAYS, nullable, required,
+};
+
+#[rustfmt::skip]
+pub(super) const POSTS: &[ColumnFact] = &[
+    required("post_key", ID, "The post: platform:external_id, or platform:v:id (of videos) or platform:av:id (of account_videos) without an external id", "mirror"),
+    nullable("platform", TEXT, "instagram or tiktok", "GET /videos, Video.platform; GET /account-videos, AccountVideo.platform"),
+    nullable("external_id", ID, "The platform's id of the post", "GET /videos, Video.external_id; GET /account-videos, AccountVideo.external_id"),
+    nullable("shortcode", TEXT, "Short code of the post in Instagram URLs", "GET /videos, Video.shortcode; GET /account-videos, AccountVideo.shortcode"),
+    nullable("url", URL, "Its page on the platform, made from the columns here; NULL if one of them is unknown", "mirror"),
+    nullable("video_id", ID, "Its row in videos: the newest, if it was tracked several times; NULL if it was never tracked individually", "GET /videos, Video.id"),
+    nullable("account_video_id", TEXT, "Its row in account_videos, together with platform; NULL if it was not found in a feed", "GET /account-videos, AccountVideo.id"),
+    required("is_tracked", FLAG, "1 while it is tracked individually: its row in videos is not removed. Paused ones are tracked", "mirror"),
+    nullable("account_id", ID, "The account that posted it, if that account is tracked", "GET /videos, Video.account_id; GET /account-videos, AccountVideo.account_id"),
+    nullable("account_username", TEXT, "Handle of the account that posted it", "GET /videos, Video.account_username; GET /account-videos, AccountVideo.account_username"),
+    nullable("creator_id", ID, "The creator of that account now", "GET /accounts, Account.creator_id"),
+    nullable("creator_name", TEXT, "Name of that creator", "GET /creators, Creator.name"),
+    nullable("category", TEXT, "Category of that account", "GET /accounts, Account.category"),
+    nullable("metadata", OBJECT, "Tags of the tracked video; NULL for posts that were never tracked individually", "GET /videos, Video.metadata"),
+    nullable("description", TEXT, "Caption", "GET /videos, Video.description; GET /account-videos, AccountVideo.description"),
+    nullable("media_type", TEXT, "Media type as given by the API", "GET /videos, Video.media_type; GET /account-videos, AccountVideo.media_type"),
+    nullable("duration", SECONDS, "Presumably the length; not documented", "GET /videos, Video.duration; GET /account-videos, AccountVideo.duration"),
+    nullable("create_time", INSTANT, "When it was posted on the platform", "GET /videos, Video.create_time; GET /account-videos, AccountVideo.create_time"),
+    nullable("first_scrape_time", INSTANT, "When the API first read it from the platform", "GET /videos, Video.first_scrape_time; GET /account-videos, AccountVideo.first_scrape_time"),
+    nullable("last_scrape_time", INSTANT, "When the API last read it from the platform; all counts in this row are from then", "GET /videos, Video.last_scrape_time; GET /account-videos, AccountVideo.last_scrape_time"),
+    nullable("view_count", COUNT, "Views", "GET /videos, Video.view_count; GET /account-videos, AccountVideo.view_count"),
+    nullable("like_count", COUNT, "Likes", "GET /videos, Video.like_count; GET /account-videos, AccountVideo.like_count"),
+    nullable("comment_count", COUNT, "Comments", "GET /videos, Video.comment_count; GET /account-videos, AccountVideo.comment_count"),
+    nullable("share_count", COUNT, "Shares", "GET /videos, Video.share_count; GET /account-videos, AccountVideo.share_count"),
+    nullable("play_count", COUNT, "Plays; TikTok has no separate figure", "GET /videos, Video.play_count; GET /account-videos, AccountVideo.play_count"),
+    nullable("saved_count", COUNT, "Saves; Instagram only", "GET /videos, Video.saved_count; GET /account-videos, AccountVideo.saved_count"),
+    nullable("engagement_rate", FRACTION, "(likes + comments + shares, as far as known) / views; NULL without views, or if none of the three is known", "mirror"),
+    nullable("is_unavailable", FLAG, "1 if the platform no longer shows it", "GET /videos, Video.is_unavailable; GET /account-videos, AccountVideo.is_unavailable"),
+    nullable("removed_at", INSTANT, "When the last of its rows was found removed from the API; NULL while the API lists one", "mirror"),
+    nullable("published_date_local", DATE, "Day of create_time in the time zone of the setting `timezone`", "mirror"),
+    nullable("published_hour_local", NUMBER, "Hour of create_time in that time zone, 0 to 23", "mirror"),
+    nullable("published_weekday_local", NUMBER, "Day of the week of create_time in that time zone: 1 is Monday, 7 is Sunday", "mirror"),
+];
+
+#[rustfmt::skip]
+pub(super) const POST_HASHTAGS: &[ColumnFact] = &[
+    required("post_key", ID, "The post: platform:external_id, or platform:v:id (of videos) or platform:av:id (of account_videos) without an external id", "mirror"),
+    required("hashtag", TEXT, "A hashtag of its caption, without #, ASCII letters in lower case", "mirror"),
+];
+
+#[rustfmt::skip]
+pub(super) const POST_HISTORY: &[ColumnFact] = &[
+    required("post_key", ID, "The post: platform:external_id, or platform:v:id (of videos) or platform:av:id (of account_videos) without an external id", "mirror"),
+    required("scraped_at", INSTANT, "When the API read it from the platform", "GET /videos, Video.last_scrape_time; GET /account-videos, AccountVideo.last_scrape_time"),
+    required("scraped_at_unix", UNIX_SECONDS, "The same instant without its fraction, to filter and sort by", "GET /videos, Video.last_scrape_time; GET /account-videos, AccountVideo.last_scrape_time"),
+    nullable("view_count", COUNT, "Views", "GET /videos, Video.view_count; GET /account-videos, AccountVideo.view_count"),
+    nullable("like_count", COUNT, "Likes", "GET /videos, Video.like_count; GET /account-videos, AccountVideo.like_count"),
+    nullable("comment_count", COUNT, "Comments", "GET /videos, Video.comment_count; GET /account-videos, AccountVideo.comment_count"),
+    nullable("share_count", COUNT, "Shares", "GET /videos, Video.share_count; GET /account-videos, AccountVideo.share_count"),
+    nullable("play_count", COUNT, "Plays; TikTok has no separate figure", "GET /videos, Video.play_count; GET /account-videos, AccountVideo.play_count"),
+    nullable("saved_count", COUNT, "Saves; Instagram only", "GET /videos, Video.saved_count; GET /account-videos, AccountVideo.saved_count"),
+];
+
+#[rustfmt::skip]
+pub(super) const POST_GAINS: &[ColumnFact] = &[
+    required("post_key", ID, "The post: platform:external_id, or platform:v:id (of videos) or platform:av:id (of account_videos) without an external id", "mirror"),
+    required("days", WHOLE_DAYS, "Length of the window, which ends now: 1, 7, 14, 28, 30 or 90", "mirror"),
+    required("from_at", INSTANT, "What the gains are counted from: the start of the window, the publication (is_new), or the first scrape (is_partial)", "mirror"),
+    required("from_at_unix", UNIX_SECONDS, "The same instant without its fraction", "mirror"),
+    required("to_at", INSTANT, "The newest scrape", "mirror"),
+    required("to_at_unix", UNIX_SECONDS, "The same instant without its fraction", "mirror"),
+    required("window_hours", HOURS, "Time from from_at to to_at", "mirror"),
+    nullable("views_gained", COUNT, "Views gained; negative if they decreased", "mirror"),
+    nullable("likes_gained", COUNT, "Likes gained", "mirror"),
+    nullable("comments_gained", COUNT, "Comments gained", "mirror"),
+    nullable("shares_gained", COUNT, "Shares gained", "mirror"),
+    nullable("saves_gained", COUNT, "Saves gained", "mirror"),
+    required("is_new", FLAG, "1 if it was published in the window: it gained its whole counts", "mirror"),
+    required("is_partial", FLAG, "1 if its history begins within the window although it is older or its age is unknown", "mirror"),
+    required("has_wide_gap", FLAG, "1 if the scrapes around the start of the window, between which its counts there are interpolated, are more than 1.5 scrape intervals apart", "mirror"),
+];
+
+#[rustfmt::skip]
+pub(super) const VIDEO_GAINS: &[ColumnFact] = &[
+    required("video_id", ID, "The video", "GET /videos, Video.id"),
+    required("days", WHOLE_DAYS, "Length of the window, which ends now: 1, 7, 14, 28, 30 or 90", "mirror"),
+    required("from_at", INSTANT, "What the gains are counted from: the start of the window, the publication (is_new), or the first scrape (is_partial)", "mirror"),
+    required("from_at_unix", UNIX_SECONDS, "The same instant without its fraction", "mirror"),
+    required("to_at", INSTANT, "The newest scrape", "mirror"),
+    required("to_at_unix", UNIX_SECONDS, "The same instant without its fraction", "mirror"),
+    required("window_hours", HOURS, "Time from from_at to to_at", "mirror"),
+    nullable("views_gained", COUNT, "Views gained; negative if they decreased", "mirror"),
+    nullable("likes_gained", COUNT, "Likes gained", "mirror"),
+    nullable("comments_gained", COUNT, "Comments gained", "mirror"),
+    nullable("shares_gained", COUNT, "Shares gained", "mirror"),
+    nullable("saves_gained", COUNT, "Saves gained", "mirror"),
+    required("is_new", FLAG, "1 if it was published in the window: it gained its whole counts", "mirror"),
+    required("is_partial", FLAG, "1 if its history begins within the window although it is older or its age is unknown", "mirror"),
+    required("has_wide_gap", FLAG, "1 if the scrapes around the start of the window, between which its counts there are interpolated, are more than 1.5 scrape intervals apart", "mirror"),
+];
+
+#[rustfmt::skip]
+pub(super) const POST_DAILY: &[ColumnFact] = &[
+    required("post_key", ID, "The post: platform:external_id, or platform:v:id (of videos) or platform:av:id (of account_videos) without an external id", "mirror"),
+    required("date", DATE, "The UTC day", "mirror"),
+    nullable("view_count", COUNT, "Views at the last scrape until the end of the day", "GET /videos, Video.view_count; GET /account-videos, AccountVideo.view_count"),
+    nullable("like_count", COUNT, "Likes at the last scrape until the end of the day", "GET /videos, Video.like_count; GET /account-videos, AccountVideo.like_count"),
+    nullable("comment_count", COUNT, "Comments at the last scrape until the end of the day", "GET /videos, Video.comment_count; GET /account-videos, AccountVideo.comment_count"),
+    nullable("share_count", COUNT, "Shares at the last scrape until the end of the day", "GET /videos, Video.share_count; GET /account-videos, AccountVideo.share_count"),
+    nullable("play_count", COUNT, "Plays at the last scrape until the end of the day", "GET /videos, Video.play_count; GET /account-videos, AccountVideo.play_count"),
+    nullable("saved_count", COUNT, "Saves at the last scrape until the end of the day", "GET /videos, Video.saved_count; GET /account-videos, AccountVideo.saved_count"),
+    nullable("views_gained", COUNT, "Views gained; negative if they decreased", "mirror"),
+    nullable("likes_gained", COUNT, "Likes gained", "mirror"),
+    nullable("comments_gained", COUNT, "Comments gained", "mirror"),
+    nullable("shares_gained", COUNT, "Shares gained", "mirror"),
+    nullable("saves_gained", COUNT, "Saves gained", "mirror"),
+    required("is_carried", FLAG, "1 if there was no scrape on that day: the counts are those of the last scrape before it", "mirror"),
+];
+
+#[rustfmt::skip]
+pub(super) const ACCOUNT_DAILY: &[ColumnFact] = &[
+    required("account_id", ID, "The account", "GET /accounts, Account.id"),
+    required("date", DATE, "The UTC day", "mirror"),
+    nullable("follower_count", COUNT, "Followers at the last scrape until the end of the day", "GET /accounts, Account.follower_count"),
+    nullable("followers_gained", COUNT, "Followers gained since the last scrape before the day; NULL on the first day", "mirror"),
+    required("posts_published", COUNT, "Posts published on that day, as far as mirrored", "mirror"),
+    required("views_gained", COUNT, "Sum of the views gained by its posts (post_daily), as far as known", "mirror"),
+    required("likes_gained", COUNT, "Sum of the likes gained by its posts", "mirror"),
+    required("comments_gained", COUNT, "Sum of the comments gained by its posts", "mirror"),
+    required("shares_gained", COUNT, "Sum of the shares gained by its posts", "mirror"),
+    required("is_carried", FLAG, "1 if the account was not scraped on that day", "mirror"),
+];
+
+#[rustfmt::skip]
+pub(super) const CREATOR_DAILY: &[ColumnFact] = &[
+    required("creator_id", ID, "The creator", "GET /creators, Creator.id"),
+    required("date", DATE, "The UTC day", "mirror"),
+    nullable("followers", COUNT, "Followers of the accounts that were linked to it at the end of the day", "mirror"),
+    nullable("followers_gained", COUNT, "Followers gained by these accounts; a link changes followers, but gains none", "mirror"),
+    required("posts_published", COUNT, "Posts published on that day, as far as mirrored", "mirror"),
+    required("views_gained", COUNT, "Sum of the views gained by their posts (post_daily), as far as known", "mirror"),
+    required("likes_gained", COUNT, "Sum of the likes gained by their posts", "mirror"),
+    required("comments_gained", COUNT, "Sum of the comments gained by their posts", "mirror"),
+    required("shares_gained", COUNT, "Sum of the shares gained by their posts", "mirror"),
+];
+
+#[rustfmt::skip]
+pub(super) const ACCOUNT_WEEKLY: &[ColumnFact] = &[
+    required("account_id", ID, "The account", "GET /accounts, Account.id"),
+    required("week", DATE, "Monday of the week, UTC", "mirror"),
+    nullable("follower_count", COUNT, "Followers at the last scrape of the week or before", "GET /accounts, Account.follower_count"),
+    nullable("followers_gained", COUNT, "Followers gained in the week", "mirror"),
+    nullable("followers_gained_pct", PERCENT, "Followers gained, in percent of the followers before the week", "mirror"),
+    required("posts_published", COUNT, "Posts published in the week", "mirror"),
+    required("views_gained", COUNT, "Views gained by its posts", "mirror"),
+    nullable("engagement_rate", FRACTION, "(likes + comments + shares) / views, all as gained by its posts in the week", "mirror"),
+    nullable("engagement_per_follower", FRACTION, "Likes, comments and shares gained, per follower at the end of the week", "mirror"),
+];
+
+#[rustfmt::skip]
+pub(super) const POST_AGE_METRICS: &[ColumnFact] = &[
+    required("post_key", ID, "The post: platform:external_id, or platform:v:id (of videos) or platform:av:id (of account_videos) without an external id", "mirror"),
+    nullable("views_24h", COUNT, "Views 24 hours after publication", "mirror"),
+    nullable("views_72h", COUNT, "Views 72 hours after publication", "mirror"),
+    nullable("views_7d", COUNT, "Views 7 days after publication", "mirror"),
+    nullable("views_28d", COUNT, "Views 28 days after publication", "mirror"),
+    nullable("engagements_24h", COUNT, "Likes, comments and shares 24 hours after publication, as far as known", "mirror"),
+    nullable("engagements_7d", COUNT, "The same 7 days after publication", "mirror"),
+    nullable("account_median_views_7d", RATE, "Median of views_7d over all posts of the account", "mirror"),
+    nullable("times_median", RATE, "views_7d / account_median_views_7d", "mirror"),
+];
