@@ -357,6 +357,21 @@ proptest! {
     }
 }
 
+/// The request of the answer that shows an account again may have started before the account was found removed.
+#[test]
+fn intervals_of_creators_do_not_overlap_after_a_late_return() {
+    let linked = |creator: usize, late: i64| {
+        let mut choices = vec![0; MEMBERS.len()];
+        choices[MEMBERS.iter().position(|(name, _)| *name == "creator_id").unwrap()] = creator;
+        (0, Event::Answer { choices, late })
+    };
+    let removal = [(0, Event::Absent), (0, Event::NotFound)];
+    let mut events = vec![linked(1, 0)];
+    events.extend(removal);
+    events.extend([linked(2, 2), linked(1, 0)]);
+    compare(Kind::Account, &events);
+}
+
 #[test]
 fn a_day_and_a_resource_are_found_by_index() {
     let (_folder, store) = new_mirror();
