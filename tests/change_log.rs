@@ -347,7 +347,11 @@ fn compare(kind: Kind, events: &[(usize, Event)]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 40,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn log_has_every_edit_once(events in events()) {

@@ -127,7 +127,9 @@ fn growth(id: &str, interval: Option<i64>, history: &History) -> Vec<Vec<Value>>
             vec![
                 json!(id),
                 json!(from.to_text()),
+                json!(from.seconds),
                 json!(to.to_text()),
+                json!(to.seconds),
                 json!(hours),
                 gain(now[0], before[0]),
                 gain(now[1], before[1]),
@@ -216,7 +218,7 @@ proptest! {
                 });
                 rows
             };
-            prop_assert_eq!(&one("video_growth", 2), &growth);
+            prop_assert_eq!(&one("video_growth", 3), &growth);
             prop_assert_eq!(&one("video_daily", 1), &days);
             all_growth.extend(growth);
             all_days.extend(days);
@@ -300,8 +302,8 @@ fn views_have_the_documented_columns_in_order() {
     for (view, columns) in [
         (
             "video_growth",
-            "video_id, from_at, to_at, hours, views_gained, likes_gained, comments_gained, \
-             shares_gained, views_per_hour, is_gap",
+            "video_id, from_at, from_at_unix, to_at, to_at_unix, hours, views_gained, \
+             likes_gained, comments_gained, shares_gained, views_per_hour, is_gap",
         ),
         (
             "video_daily",
@@ -310,8 +312,8 @@ fn views_have_the_documented_columns_in_order() {
         ),
         (
             "video_gains",
-            "video_id, days, from_at, to_at, views_gained, likes_gained, comments_gained, \
-             shares_gained, is_partial",
+            "video_id, days, from_at, from_at_unix, to_at, to_at_unix, views_gained, \
+             likes_gained, comments_gained, shares_gained, is_partial",
         ),
         (
             "creator_rollup",
