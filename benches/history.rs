@@ -72,8 +72,8 @@ fn bytes_per_scrape(precision: Precision, order: PageOrder) -> Outcome<f64> {
     }
     store.truncate_wal()?;
     Ok(store.read(|c| {
-        let sql = "SELECT sum(pgsize) * 1.0 / (SELECT count(*) FROM video_scrape)
-                   FROM dbstat WHERE name = 'video_scrape'";
+        let sql = "SELECT sum(pgsize) * 1.0 / (SELECT count(*) FROM post_scrape)
+                   FROM dbstat WHERE name = 'post_scrape'";
         Ok(c.query_row(sql, [], |row| row.get(0))?)
     })?)
 }

@@ -150,10 +150,10 @@ fn mirror() -> Outcome<(TempDir, Database)> {
              FROM number;
 
              {scrapes}
-             INSERT INTO video_scrape (video, at_s, at_ns, view_count, like_count, comment_count,
-                 share_count, play_count, saved_count)
-             SELECT video, at_s, 0, video % 1000 * 5 * round, video % 1000 * round / 5,
-                 video % 100 * round / 100, video % 300 * round / 100, video % 1000 * 5 * round, NULL
+             INSERT INTO post_scrape (source, at_s, at_ns, interval_hours, view_count, like_count,
+                 comment_count, share_count, play_count, saved_count, post)
+             SELECT video, at_s, 0, 24, video % 1000 * 5 * round, video % 1000 * round / 5,
+                 video % 100 * round / 100, video % 300 * round / 100, video % 1000 * 5 * round, NULL, video
              FROM (
                  SELECT video, round,
                      CAST(strftime('%s', 'now') AS INTEGER) - video * 7919 % 90000

@@ -76,8 +76,9 @@ UNION
 SELECT '"username":"@' || username || '"' FROM erased_name;
 
 DELETE FROM account_scrape WHERE account IN (SELECT row_id FROM erased WHERE kind = 'account');
-DELETE FROM video_scrape WHERE video IN (SELECT row_id FROM erased WHERE kind = 'video');
-DELETE FROM account_video_scrape WHERE account_video IN (SELECT row_id FROM erased WHERE kind = 'account_video');
+DELETE FROM post_scrape WHERE source IN (SELECT row_id FROM erased WHERE kind = 'video');
+DELETE FROM post_scrape WHERE source IN (SELECT -row_id FROM erased WHERE kind = 'account_video');
+DELETE FROM account_day WHERE account_id IN (SELECT id FROM erased WHERE kind = 'account');
 DELETE FROM account_due WHERE account IN (SELECT row_id FROM erased WHERE kind = 'account');
 DELETE FROM account_list_due WHERE account IN (SELECT row_id FROM erased WHERE kind = 'account');
 DELETE FROM video_due WHERE video IN (SELECT row_id FROM erased WHERE kind = 'video');
@@ -124,6 +125,12 @@ DELETE FROM account WHERE row_id IN (SELECT row_id FROM erased WHERE kind = 'acc
 DELETE FROM creator WHERE row_id IN (SELECT row_id FROM erased WHERE kind = 'creator');
 DELETE FROM video WHERE row_id IN (SELECT row_id FROM erased WHERE kind = 'video');
 DELETE FROM account_video WHERE row_id IN (SELECT row_id FROM erased WHERE kind = 'account_video');
+DELETE FROM post WHERE post NOT IN (SELECT post FROM video UNION ALL SELECT post FROM account_video);
+UPDATE post
+SET video = (SELECT max(row_id) FROM video WHERE video.post = post.post),
+    account_video = (SELECT max(row_id) FROM account_video WHERE account_video.post = post.post),
+    account_id = NULL
+WHERE account_id IN (SELECT id FROM erased WHERE kind = 'account');
 DELETE FROM page WHERE EXISTS (SELECT 1 FROM erased_word WHERE instr(url, word) > 0);
 
 COMMIT;

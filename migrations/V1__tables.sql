@@ -236,7 +236,7 @@ CREATE TABLE video (
     extra TEXT,
     -- 1 while its last_scrape_time cannot be parsed: its scrapes are not added to history.
     scrape_unreadable INTEGER NOT NULL DEFAULT 0,
-    post INTEGER NOT NULL,
+    post INTEGER NOT NULL DEFAULT 0,
     -- Hash of the content, to detect changes.
     fingerprint INTEGER NOT NULL,
     -- The page that the row was last read from; NULL if it came from another request or left its page.
@@ -285,7 +285,7 @@ CREATE TABLE account_video (
     extra TEXT,
     -- 1 while its last_scrape_time cannot be parsed: its scrapes are not added to history.
     scrape_unreadable INTEGER NOT NULL DEFAULT 0,
-    post INTEGER NOT NULL,
+    post INTEGER NOT NULL DEFAULT 0,
     -- Hash of the content, to detect changes.
     fingerprint INTEGER NOT NULL,
     -- The page that the row was last read from; NULL if it came from another request or left its page.
@@ -345,7 +345,7 @@ CREATE TABLE account_scrape (
 
 -- The scrapes of a post, whether they came with its rows of `video` or of `account_video`.
 CREATE TABLE post_scrape (
-    post INTEGER NOT NULL,
+    post INTEGER NOT NULL DEFAULT 0,
     at_s INTEGER NOT NULL,
     at_ns INTEGER NOT NULL,
     -- The row that came with this scrape: row_id of a video, or minus the row_id of an account video.

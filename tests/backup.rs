@@ -175,7 +175,7 @@ fn killed_backup_leaves_no_partial_copy_in_place() {
     bed.sync_ok(&[]);
     // Enough rows to make copying take a while.
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600000)
-               INSERT INTO video_scrape (video, at_s, at_ns, view_count) SELECT -i, i, 0, i * 77777 FROM n";
+               INSERT INTO post_scrape (source, at_s, at_ns, view_count) SELECT -i, i, 0, i * 77777 FROM n";
     bed.db_to_write().execute_batch(sql).unwrap();
     let copies = Copies::of(&bed);
     let (copy, partial) = (copies.path("copy.db"), copies.path("copy.db.partial"));
@@ -190,7 +190,7 @@ fn killed_backup_leaves_no_partial_copy_in_place() {
         if copy.exists() {
             whole += 1;
             assert_eq!(text(&copy, "PRAGMA quick_check"), "ok");
-            assert_eq!(number(&copy, "SELECT count(*) FROM video_scrape WHERE video < 0"), 600_000);
+            assert_eq!(number(&copy, "SELECT count(*) FROM post_scrape WHERE post = 0"), 600_000);
             std::fs::remove_file(&copy).unwrap();
         }
     }

@@ -518,14 +518,14 @@ fn erasing_an_account_leaves_nothing_of_it() {
     }
     for (table, parent) in [
         ("account_scrape", "account"),
-        ("video_scrape", "video"),
-        ("account_video_scrape", "account_video"),
+        ("post_scrape", "post"),
         ("creator_account", "account"),
         ("account_due", "account"),
         ("video_due", "video"),
     ] {
         let sql = format!(
-            "SELECT count(*) FROM {table} WHERE {parent} NOT IN (SELECT row_id FROM {parent})"
+            "SELECT count(*) FROM {table} WHERE {parent} NOT IN (SELECT {} FROM {parent})",
+            if parent == "post" { "post" } else { "row_id" }
         );
         assert_eq!(bed.number(&sql), 0, "{table}");
     }

@@ -58,8 +58,8 @@ fn mirror() -> (TestBed, TempDir) {
     let db = bed.db_to_write();
     db.execute_batch(
         "WITH RECURSIVE day(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM day WHERE n < 99)
-         INSERT OR IGNORE INTO video_scrape (video, at_s, at_ns, view_count, like_count, saved_count)
-         SELECT row_id, 1702425600 + n * 86400 + row_id * 977, (n % 3) * 123456789,
+         INSERT OR IGNORE INTO post_scrape (post, source, at_s, at_ns, view_count, like_count, saved_count)
+         SELECT post, row_id, 1702425600 + n * 86400 + row_id * 977, (n % 3) * 123456789,
                 CASE n % 11 WHEN 7 THEN NULL ELSE row_id * 1000 + n * n END, 500 - n, NULL
          FROM video, day;
          INSERT OR IGNORE INTO account_scrape (account, at_s, at_ns, follower_count)

@@ -171,8 +171,8 @@ fn values_have_the_documented_type_and_nullability() {
     }
     bed.sync_ok(&["--full"]);
     let an_earlier_scrape_of_each = "
-        INSERT INTO video_scrape (video, at_s, at_ns, view_count)
-        SELECT video, at_s - 90000, 5000, 1 FROM video_scrape";
+        INSERT INTO post_scrape (post, source, at_s, at_ns, view_count)
+        SELECT post, source, at_s - 90000, 5000, 1 FROM post_scrape WHERE source > 0";
     bed.db_to_write().execute_batch(an_earlier_scrape_of_each).unwrap();
     let database = bed.db();
     for view in VIEWS {

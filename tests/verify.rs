@@ -101,7 +101,7 @@ fn finds_and_repairs_manual_changes() {
                UPDATE account SET category = 'altered', follower_count = NULL WHERE row_id = 2;
                UPDATE creator SET name = 'altered' WHERE row_id = 1;
                UPDATE account_video SET like_count = 7777777 WHERE row_id = 9;
-               DELETE FROM video_scrape WHERE video = 6;
+               DELETE FROM post_scrape WHERE source = 6;
                UPDATE account_scrape SET follower_count = 1 WHERE account = 3;";
     bed.db_to_write().execute_batch(sql).unwrap();
     let document =

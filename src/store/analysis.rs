@@ -121,13 +121,13 @@ mod tests {
             .write(|tx| {
                 for (row_id, before, now) in [(1, Some(5), Some(9)), (2, Some(5), Some(4)), (3, None, Some(7))] {
                     tx.execute(
-                        "INSERT INTO video (row_id, post, id, last_scrape_time, scrape_interval_hours, is_active,
+                        "INSERT INTO video (row_id, id, last_scrape_time, scrape_interval_hours, is_active,
                                             view_count, fingerprint, as_of, first_mirrored_at)
                          VALUES (?1, 'v' || ?1, '2025-06-15T16:06:40Z', 24, ?1 <> 3, ?2, 0, 0, 0)",
                         (row_id, now),
                     )?;
                     for (at, views) in [(1_750_000_000, before), (1_750_003_600, now)] {
-                        let sql = "INSERT INTO video_scrape (video, at_s, at_ns, view_count) VALUES (?1, ?2, 0, ?3)";
+                        let sql = "INSERT INTO post_scrape (source, at_s, at_ns, view_count) VALUES (?1, ?2, 0, ?3)";
                         tx.execute(sql, (row_id, at, views))?;
                     }
                 }

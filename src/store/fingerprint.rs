@@ -24,8 +24,6 @@ enum Inputs {
     Scrape,
     /// A scrape and the one before.
     ScrapePair,
-    /// A scrape, the one before, and the video's interval.
-    PairAndInterval,
 }
 
 /// Returns the fingerprint of each month (`YYYY-MM`); empty for a view without a time column.
@@ -35,7 +33,7 @@ pub fn months(c: &Connection, table: &Table) -> StoreResult<BTreeMap<String, u12
         "account_video_history" => of_scrapes(c, Kind::AccountVideo, Inputs::Scrape),
         "video_history" => of_scrapes(c, Kind::Video, Inputs::Scrape),
         "video_daily" => of_scrapes(c, Kind::Video, Inputs::ScrapePair),
-        "video_growth" => of_scrapes(c, Kind::Video, Inputs::PairAndInterval),
+        "video_growth" => of_scrapes(c, Kind::Video, Inputs::ScrapePair),
         _ => of_rows(c, table),
     }
 }
@@ -56,9 +54,8 @@ fn of_rows(c: &Connection, table: &Table) -> StoreResult<BTreeMap<String, u128>>
 
 fn of_scrapes(c: &Connection, kind: Kind, inputs: Inputs) -> StoreResult<BTreeMap<String, u128>> {
     let table = kind.name();
-    let whose = match (kind, inputs) {
-        (Kind::AccountVideo, _) => "r.id, r.platform",
-        (_, Inputs::PairAndInterval) => "r.id, r.scrape_interval_hours",
+    let whose = match kind {
+        Kind::AccountVideo => "r.id, r.platform",
         _ => "r.id, NULL",
     };
     // CROSS JOIN keeps this order of the tables, in which nothing needs sorting.
@@ -184,7 +181,7 @@ mod tests {
                         [row_id],
                     )?;
                     for day in 0..days {
-                        let sql = "INSERT INTO video_scrape (video, at_s, at_ns, view_count) VALUES (?1, ?2, 0, ?3)";
+                        let sql = "INSERT INTO post_scrape (source, at_s, at_ns, view_count) VALUES (?1, ?2, 0, ?3)";
                         tx.execute(sql, (row_id, START_S + day * DAY_S, day * 10))?;
                     }
                 }
@@ -218,12 +215,12 @@ mod tests {
     fn fingerprint_changes_with_the_view() {
         let views = ["video_history", "video_daily", "video_growth"];
         for (sql, months) in [
-            ("UPDATE video_scrape SET view_count = 11 WHERE at_s = 1774958400", 1),
+            ("UPDATE post_scrape SET view_count = 11 WHERE at_s = 1774958400", 1),
             // The last scrape of March is the one before the first of April.
-            ("UPDATE video_scrape SET view_count = 11 WHERE at_s = 1774958400 AND video = 2", 1),
-            ("INSERT INTO video_scrape (video, at_s, at_ns) VALUES (1, 1774958400, 1)", 1),
-            ("UPDATE video_scrape SET view_count = NULL WHERE at_s = 1774872000", 1),
-            ("INSERT INTO video_scrape (video, at_s, at_ns) VALUES (1, 1700000000, 0)", 1),
+            ("UPDATE post_scrape SET view_count = 11 WHERE at_s = 1774958400 AND source = 2", 1),
+            ("INSERT INTO post_scrape (source, at_s, at_ns) VALUES (1, 1774958400, 1)", 1),
+            ("UPDATE post_scrape SET view_count = NULL WHERE at_s = 1774872000", 1),
+            ("INSERT INTO post_scrape (source, at_s, at_ns) VALUES (1, 1700000000, 0)", 1),
             ("UPDATE video SET id = 'other' WHERE row_id = 1", 3),
             ("SELECT 1; UPDATE video SET view_count = 7", 0),
         ] {
@@ -237,16 +234,6 @@ mod tests {
                     assert_eq!((found.len(), &found), (months, &real), "{sql}");
                 }
             }
-        }
-    }
-
-    #[test]
-    fn interval_changes_only_video_growth() {
-        let sql = "UPDATE video SET scrape_interval_hours = 6 WHERE row_id = 1";
-        for (view, expected) in [("video_history", 0), ("video_daily", 0), ("video_growth", 3)] {
-            let (_folder, store) = filled_mirror(40);
-            let (found, real) = changed(&store, view, sql);
-            assert_eq!((found.len(), real.len()), (expected, expected), "{view}");
         }
     }
 

@@ -97,7 +97,7 @@ fn bucket_holds_the_same_files_as_a_folder() {
     // Again: one month is changed, one is deleted, the others are not uploaded.
     bed.db_to_write()
         .execute_batch(
-            "UPDATE video_scrape SET view_count = 5 WHERE video = 3 AND at_s >= unixepoch('2024-03-01');
+            "UPDATE post_scrape SET view_count = 5 WHERE source = 3 AND at_s >= unixepoch('2024-03-01');
              DELETE FROM account_scrape WHERE at_s < unixepoch('2024-02-01')",
         )
         .unwrap();

@@ -17,7 +17,7 @@ fn unknown_table_exits_2_without_files() {
     let (bed, out) = mirror();
     let place = out.path().join("new");
     let out = place.to_str().unwrap();
-    for name in ["nonsense", "outbox_requests", "video_scrape", "sqlite_schema"] {
+    for name in ["nonsense", "outbox_requests", "post_scrape", "sqlite_schema"] {
         let arguments = ["export", "--format", "csv", "--out", out, name];
         let run = bed.start(bed.command(&arguments)).wait().expect(2);
         run.says(&format!("`{name}`")).says("video_history");
@@ -154,7 +154,7 @@ fn killed_export_leaves_whole_files_and_the_next_completes_it() {
     let mut random = ChaCha8Rng::seed_from_u64(20_261_121);
     let mut cut_short = 0;
     for round in 0..8 {
-        let sql = format!("UPDATE video_scrape SET like_count = {round} WHERE video % 7 = 1");
+        let sql = format!("UPDATE post_scrape SET like_count = {round} WHERE source % 7 = 1");
         bed.db_to_write().execute_batch(&sql).unwrap();
         let before = exported(root);
         let place = root.to_str().unwrap();
@@ -220,7 +220,7 @@ fn full_disk_exits_74_and_keeps_the_previous_export() {
     let root = out.path();
     export(&bed, "csv", root, &[]);
     let before = files(root);
-    bed.db_to_write().execute_batch("UPDATE video_scrape SET like_count = 7").unwrap();
+    bed.db_to_write().execute_batch("UPDATE post_scrape SET like_count = 7").unwrap();
     // The largest file size, in blocks of 512 bytes.
     for blocks in ["100", "400"] {
         let limited = "trap '' XFSZ; ulimit -f $0; exec \"$@\"";
@@ -251,7 +251,8 @@ fn concurrent_writer_is_not_blocked_and_snapshot_is_consistent() {
                 let sql = format!(
                     "BEGIN IMMEDIATE;
                      INSERT INTO account_scrape (account, at_s, at_ns) VALUES (1, {0}, 0);
-                     INSERT INTO video_scrape (video, at_s, at_ns) VALUES (1, {0}, 0);
+                     INSERT INTO post_scrape (post, source, at_s, at_ns)
+                     SELECT post, row_id, {0}, 0 FROM video WHERE row_id = 1;
                      COMMIT",
                     1_900_000_000 + written
                 );

@@ -44,9 +44,9 @@ fn writes_only_changed_months() {
     for (sql, expected) in [
         // A revised count: the number of rows stays the same.
         (
-            "UPDATE video_scrape SET view_count = view_count + 1
-             WHERE video = 5 AND at_s = (SELECT max(at_s) FROM video_scrape
-                                         WHERE video = 5 AND at_s < unixepoch('2024-01-15'))",
+            "UPDATE post_scrape SET view_count = view_count + 1
+             WHERE source = 5 AND at_s = (SELECT max(at_s) FROM post_scrape
+                                         WHERE source = 5 AND at_s < unixepoch('2024-01-15'))",
             vec![
                 month("video_daily", "2024-01"),
                 month("video_growth", "2024-01"),
@@ -55,9 +55,9 @@ fn writes_only_changed_months() {
         ),
         // The last scrape of a month is also the base of the next month's growth.
         (
-            "UPDATE video_scrape SET view_count = 77
-             WHERE video = 5 AND at_s = (SELECT max(at_s) FROM video_scrape
-                                         WHERE video = 5 AND at_s < unixepoch('2024-02-01'))",
+            "UPDATE post_scrape SET view_count = 77
+             WHERE source = 5 AND at_s = (SELECT max(at_s) FROM post_scrape
+                                         WHERE source = 5 AND at_s < unixepoch('2024-02-01'))",
             vec![
                 month("video_daily", "2024-01"),
                 month("video_daily", "2024-02"),
@@ -99,18 +99,19 @@ fn incremental_export_equals_a_full_one() {
             let number = random.random_range(0..1_000);
             let sql = match random.random_range(0..6) {
                 0 => format!(
-                    "UPDATE video_scrape SET view_count = {number} WHERE video = {video} AND at_s > {day}"
+                    "UPDATE post_scrape SET view_count = {number} WHERE source = {video} AND at_s > {day}"
                 ),
                 1 => format!(
                     "UPDATE video SET scrape_interval_hours = {} WHERE row_id = {video}",
                     number % 48 + 1
                 ),
                 2 => format!(
-                    "INSERT OR IGNORE INTO video_scrape (video, at_s, at_ns, view_count) VALUES ({video}, {day}, {number}, {number})"
+                    "INSERT OR IGNORE INTO post_scrape (post, source, at_s, at_ns, view_count)
+                     SELECT post, row_id, {day}, {number}, {number} FROM video WHERE row_id = {video}"
                 ),
-                3 => format!("DELETE FROM video_scrape WHERE video = {video} AND at_s < {day}"),
+                3 => format!("DELETE FROM post_scrape WHERE source = {video} AND at_s < {day}"),
                 4 => format!(
-                    "UPDATE account_video_scrape SET like_count = {number} WHERE account_video = {video}"
+                    "UPDATE post_scrape SET like_count = {number} WHERE source = -{video}"
                 ),
                 _ => format!(
                     "INSERT OR IGNORE INTO overview_observation (period, observed_at, total_views) VALUES ('7d', {day}000000, {number})"
@@ -150,7 +151,7 @@ fn since_leaves_earlier_months_alone() {
     let months = "SELECT count(DISTINCT substr(scraped_at, 1, 7)) FROM video_history";
     let months = bed.number(months) as usize;
     assert!(before.len() == months && months > 3, "{before:?}");
-    bed.db_to_write().execute_batch("UPDATE video_scrape SET view_count = 3").unwrap();
+    bed.db_to_write().execute_batch("UPDATE post_scrape SET view_count = 3").unwrap();
     export(&bed, "parquet", root, &["--since", "2024-03", "video_history"]);
     assert_eq!(changed(&before, &by_month(root)), [month("2024-03")]);
     // Months before `--since` are exported by the next full export.

@@ -193,8 +193,8 @@ impl Spy {
             "CREATE TABLE spy (video INTEGER, at_s INTEGER, at_ns INTEGER, seen_at INTEGER);
              CREATE INDEX spy_unstamped ON spy (video) WHERE seen_at IS NULL;
              CREATE TABLE spy_batch_delay (batch_delay_s INTEGER PRIMARY KEY);
-             CREATE TRIGGER spy_scrape AFTER INSERT ON video_scrape
-             BEGIN INSERT INTO spy VALUES (new.video, new.at_s, new.at_ns, NULL); END;
+             CREATE TRIGGER spy_scrape AFTER INSERT ON post_scrape WHEN new.source > 0
+             BEGIN INSERT INTO spy VALUES (new.source, new.at_s, new.at_ns, NULL); END;
              -- A request's stamp is stored in the transaction that writes its answer.
              CREATE TRIGGER spy_stamp AFTER UPDATE OF last_stamp ON instance
              BEGIN UPDATE spy SET seen_at = new.last_stamp WHERE seen_at IS NULL; END;

@@ -10,15 +10,8 @@ use super::TestBed;
 use crate::support::sandbox::LoggedRequest;
 
 /// The tables of mirrored rows. A confirmation (304) changes none of them.
-pub const CONTENT: [&str; 7] = [
-    "account",
-    "creator",
-    "video",
-    "account_video",
-    "account_scrape",
-    "video_scrape",
-    "account_video_scrape",
-];
+pub const CONTENT: [&str; 6] =
+    ["account", "creator", "video", "account_video", "account_scrape", "post_scrape"];
 
 impl TestBed {
     /// A read-only connection to the mirror.

@@ -177,7 +177,7 @@ mod tests {
              INSERT INTO account_scrape (account, at_s, at_ns, follower_count)
              VALUES (1, {NOW} - 9, 0, -{max}), (1, {NOW} - 8, 0, {max}), (2, {NOW} - 8, 0, {max});
              INSERT INTO video (row_id, id, fingerprint, as_of, first_mirrored_at) VALUES (1, 'v', 0, 0, 0);
-             INSERT INTO video_scrape (video, at_s, at_ns, view_count)
+             INSERT INTO post_scrape (source, at_s, at_ns, view_count)
              VALUES (1, {NOW} - 9, 0, -{max}), (1, {NOW} - 8, 0, {max}), (1, {max}, 0, 7);"
         );
         store.write(|tx| Ok(tx.execute_batch(&sql)?)).unwrap();
@@ -197,7 +197,7 @@ mod tests {
              VALUES (1, 'v', 'x', 'tiktok', 0, 0, 0), (2, 'w', 'y', 'tiktok', 0, 0, 0);
              INSERT INTO account_video (row_id, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
              VALUES (1, 'p', 'y', 'tiktok', 0, 0, 0), (2, 'q', 'z', 'tiktok', 0, 0, 0);
-             INSERT INTO video_scrape (video, at_s, at_ns, view_count)
+             INSERT INTO post_scrape (source, at_s, at_ns, view_count)
              VALUES (1, {yesterday}, 0, 10), (1, {yesterday} + 9, 0, 13), (1, {NOW} - 1, 0, 20);
              INSERT INTO metric_day (slot, kind, day, date)
              VALUES (1, 'video', {today} - 2, ''), (2, 'account_video', {today} - 2, '-'),
