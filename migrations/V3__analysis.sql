@@ -94,9 +94,9 @@ SELECT
     strftime('%Y-%m-%d', p.create_s + (
         SELECT z.offset_s FROM zone_offset AS z WHERE z.from_s <= p.create_s ORDER BY z.from_s DESC LIMIT 1
     ), 'unixepoch') AS published_date_local,
-    CAST(strftime('%H', p.create_s + (
+    strftime('%H', p.create_s + (
         SELECT z.offset_s FROM zone_offset AS z WHERE z.from_s <= p.create_s ORDER BY z.from_s DESC LIMIT 1
-    ), 'unixepoch') AS INTEGER) AS published_hour_local,
+    ), 'unixepoch') + 0 AS published_hour_local,
     (CAST(strftime('%w', p.create_s + (
         SELECT z.offset_s FROM zone_offset AS z WHERE z.from_s <= p.create_s ORDER BY z.from_s DESC LIMIT 1
     ), 'unixepoch') AS INTEGER) + 6) % 7 + 1 AS published_weekday_local
