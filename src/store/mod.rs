@@ -12,7 +12,7 @@
 //! | [`open`], [`database_path`], [`instance_lock`], [`wal_check`], [`busy`] | open, migrate, lock |
 //! | [`Database`], [`Store`] | transactions: blocking on one connection, or from async code |
 //! | [`rows`], [`history`], `posts`, [`pages`] | write what the API answered: current state, history, ETags |
-//! | [`change_log`], `creator_links` | edits, and by whom accounts were held |
+//! | [`change_log`], `creator_links` | the log of edits, and the creators of accounts |
 //! | [`listings`], [`removals`] | pagination state, completeness, removed rows |
 //! | [`due`] | when each account and video is polled next |
 //! | [`metrics`] | daily metrics |
