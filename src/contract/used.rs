@@ -268,6 +268,7 @@ const fn json_types(value_type: ValueType) -> &'static [&'static str] {
         ValueType::Integer | ValueType::Real => &["integer", "number"],
         ValueType::Boolean => &["boolean"],
         ValueType::Json => &["object"],
+        ValueType::Any => &[],
     }
 }
 
