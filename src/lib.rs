@@ -18,7 +18,7 @@
 //! | [`daemon`] | the scheduler loop: next due time, job, signal; readiness and watchdog heartbeat through hooks |
 //! | [`export`] | views as Parquet, CSV or JSON Lines, to a folder or a bucket |
 //! | [`contract`] | pure: what is used of the API, compared with its OpenAPI document; shapes of answers |
-//! | [`config`], [`logging`], [`report`], [`listen`], [`cli`] | the front end: settings, logs, output and exit codes, `/metrics`, commands |
+//! | [`config`], [`logging`], [`report`], [`listen`], [`mcp`], [`cli`] | the front end: settings, logs, output and exit codes, `/metrics`, AI agents, commands |
 //!
 //! [`sandbox`] is the embedded API for tests, benches and the demo. It shares nothing with the rest but `clock` and
 //! `model`. [`demo`] runs both together.
@@ -83,6 +83,7 @@ pub mod export;
 pub mod fetch;
 pub mod listen;
 pub mod logging;
+pub mod mcp;
 pub mod model;
 pub mod outbox;
 pub mod report;

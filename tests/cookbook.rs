@@ -87,7 +87,7 @@ impl Cookbook {
     fn run_query(&self, name: &str) -> Vec<Row> {
         let recipe = recipes().into_iter().find(|recipe| recipe.name == name).unwrap();
         let now = self.now.to_rfc3339_opts(SecondsFormat::Millis, true);
-        self.read(&recipe.sql.replace("'now'", &format!("'{now}'")))
+        self.read(&recipe.sql_with_defaults().replace("'now'", &format!("'{now}'")))
     }
 
     fn read(&self, sql: &str) -> Vec<Row> {
@@ -308,15 +308,16 @@ impl Cookbook {
         };
         until("Datasette is up", || port().is_some());
         let port = port().unwrap();
-        for Recipe { name, sql, title, .. } in recipes() {
+        for recipe in recipes() {
+            let (Recipe { name, title, .. }, sql) = (&recipe, recipe.sql_with_defaults());
             let answer = get(port, &format!("/mirror/{name}.json?_shape=array"));
             let rows: Vec<Value> = serde_json::from_str(&answer).unwrap();
-            assert_eq!(rows.len(), self.read(sql).len(), "{name}");
+            assert_eq!(rows.len(), self.read(&sql).len(), "{name}");
             let columns: BTreeSet<&str> =
                 rows[0].as_object().unwrap().keys().map(String::as_str).collect();
-            let (_, expected) = COLUMNS.iter().find(|(known, _)| *known == name).unwrap();
+            let (_, expected) = COLUMNS.iter().find(|(known, _)| known == name).unwrap();
             assert_eq!(columns, expected.split_whitespace().collect(), "{name}");
-            assert!(get(port, "/mirror").contains(&title), "{name}");
+            assert!(get(port, "/mirror").contains(title.as_str()), "{name}");
         }
         // Column descriptions are shown, and internal tables are hidden.
         assert!(

@@ -1,5 +1,6 @@
 -- Accounts gone quiet
 -- Active tracked accounts whose latest post is at least 14 days old, or that have no post in the mirror.
+-- :days integer = 14  Least age of the latest post in days
 SELECT
     a.id AS account_id,
     a.platform,
@@ -12,5 +13,5 @@ FROM accounts AS a
 LEFT JOIN account_videos AS p ON p.account_id = a.id
 WHERE a.removed_at IS NULL AND a.is_active
 GROUP BY a.id
-HAVING last_post IS NULL OR days_ago >= 14
+HAVING last_post IS NULL OR days_ago >= coalesce(:days, 14)
 ORDER BY last_post, a.id;

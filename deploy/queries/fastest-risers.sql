@@ -1,6 +1,8 @@
 -- Fastest risers this week
 -- The videos that gained the most views in the last 7 days. If the history of a video begins within
 -- these days, is_partial is 1 and the gain counts from its first scrape.
+-- :days integer = 7  Length of the period in days: 1, 7, 14, 30 or 90
+-- :limit integer = 25  Most rows
 SELECT
     v.id AS video_id,
     v.platform,
@@ -12,8 +14,8 @@ SELECT
     g.is_partial
 FROM video_gains AS g
 JOIN videos AS v ON v.id = g.video_id
-WHERE g.days = 7
+WHERE g.days = coalesce(:days, 7)
     AND g.views_gained > 0
     AND v.removed_at IS NULL
 ORDER BY g.views_gained DESC, v.id
-LIMIT 25;
+LIMIT coalesce(:limit, 25);

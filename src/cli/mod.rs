@@ -13,6 +13,7 @@ mod errors;
 mod export;
 mod globals;
 mod man;
+mod mcp;
 mod members;
 mod outbox;
 mod outcome;
@@ -84,6 +85,8 @@ pub enum Command {
     Report(report::ReportArgs),
     /// Describe every view and column, without database or network
     Schema(schema::SchemaArgs),
+    /// Serve AI agents over the Model Context Protocol on stdin and stdout, without key or network
+    Mcp(mcp::McpArgs),
     /// Compare a sample of the mirror with the API and repair differences
     Verify(verify::VerifyArgs),
     /// Copy the database to a file, even while it is in use
@@ -156,6 +159,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Answe
         Command::Export(args) => export::run(args, &context(None)?, environment),
         Command::Report(args) => report::run(args, &context(None)?),
         Command::Schema(args) => schema::run(args, cli.globals.database.as_deref()),
+        Command::Mcp(args) => mcp::run(args, &cli.globals, &context(None)?),
         Command::Sandbox(args) => sandbox::run(args, clock),
         Command::Demo(args) => {
             let width = terminal::width(environment);

@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::members::{FeedArgs, IntervalArgs, MetadataArgs, set_member};
 use crate::cli::queueing::{self, LineErrors, QueueArgs, QueueRequest};
 use crate::model::Kind;
-use crate::outbox::{post, profile, validate};
+use crate::outbox::{post, validate};
 use crate::report::{Answer, CliError, Exit};
 
 /// Arguments of `track`.
@@ -121,7 +121,7 @@ pub fn run(args: &TrackArgs, context: &Context) -> Result<Answer, CliError> {
     }
     shared.metadata.add_to(&mut members);
     let Some(file) = &shared.from else {
-        let body = normalize(kind, members).map_err(|why| CliError::new(Exit::Usage, why))?;
+        let body = validate::normalize(kind, members).map_err(|why| CliError::new(Exit::Usage, why))?;
         let request = QueueRequest::creation(kind, Value::Object(body).to_string(), None);
         return queueing::queue_one(context, request.draft, &shared.queue);
     };
@@ -138,7 +138,7 @@ fn spool(file: &Path, kind: Kind, defaults: &Map<String, Value>) -> Result<Spool
         let body = line.members.and_then(|members| {
             let mut body = defaults.clone();
             body.extend(members);
-            let body = normalize(kind, body)?;
+            let body = validate::normalize(kind, body)?;
             validate::creation(kind, &body).map_err(|error| error.to_string())?;
             Ok(Value::Object(body).to_string())
         });
@@ -154,46 +154,4 @@ fn spool(file: &Path, kind: Kind, defaults: &Map<String, Value>) -> Result<Spool
         0 => Err(CliError::new(Exit::Usage, "nothing to queue: the file has no lines")),
         _ => Ok(spool),
     }
-}
-
-/// Brings a body into the form that the API expects, and takes the platform from the post's URL.
-fn normalize(kind: Kind, mut body: Map<String, Value>) -> Result<Map<String, Value>, String> {
-    if let Some(Value::String(platform)) = body.get("platform") {
-        let platform = post::Platform::from_name(platform)?.name();
-        body.insert("platform".to_owned(), json!(platform));
-    }
-    if kind == Kind::Video
-        && let Some(Value::String(pasted)) = body.get("identifier")
-    {
-        let platform = match body.get("platform").and_then(Value::as_str) {
-            Some(platform) => Some(post::Platform::from_name(platform)?),
-            None => None,
-        };
-        let found = post::resolve(platform, pasted)?;
-        let pasted = post::as_url(pasted.trim()).unwrap_or_else(|| pasted.trim().to_owned());
-        body.insert("identifier".to_owned(), json!(pasted));
-        body.insert("platform".to_owned(), json!(found.platform.name()));
-    }
-    if kind == Kind::Account
-        && let Some(Value::String(username)) = body.get("username")
-    {
-        let (platform, username) = match profile::resolve(username) {
-            Some(found) => {
-                let (platform, username) = found?;
-                (Some(platform.name()), username)
-            }
-            None => (None, username.trim().trim_start_matches('@').to_owned()),
-        };
-        let given = body.get("platform").and_then(Value::as_str);
-        if let (Some(given), Some(found)) = (given, platform)
-            && given != found
-        {
-            return Err(format!("`{username}` is a profile on {found}, not on {given}"));
-        }
-        body.insert("username".to_owned(), json!(username));
-        if let Some(platform) = platform {
-            body.insert("platform".to_owned(), json!(platform));
-        }
-    }
-    Ok(body)
 }

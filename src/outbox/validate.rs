@@ -2,13 +2,14 @@
 //! line does it when it queues, the run for entries that were inserted by SQL.
 
 use rusqlite::Connection;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::api::Request;
 use crate::model::Kind;
 use crate::model::outbox::{Action, Checked, Draft, State};
 use crate::outbox::body::{self, quoted};
 use crate::outbox::post::{self, Platform, Post};
+use crate::outbox::profile;
 use crate::store::outbox::find;
 use crate::store::{StoreError, StoreResult};
 
@@ -80,6 +81,51 @@ pub fn creation(kind: Kind, body: &Map<String, Value>) -> Result<Checked, CheckE
     };
     let serial_key = Some(format!("{}:{target}", kind.name()));
     Ok(Checked { target: Some(target), path, serial_key, ..Checked::default() })
+}
+
+/// Brings the body of a creation into the form that the API expects, and takes the platform from the post's URL.
+pub fn normalize(
+    kind: Kind,
+    mut body: Map<String, Value>,
+) -> Result<Map<String, Value>, String> {
+    if let Some(Value::String(platform)) = body.get("platform") {
+        let platform = Platform::from_name(platform)?.name();
+        body.insert("platform".to_owned(), json!(platform));
+    }
+    if kind == Kind::Video
+        && let Some(Value::String(pasted)) = body.get("identifier")
+    {
+        let platform = match body.get("platform").and_then(Value::as_str) {
+            Some(platform) => Some(Platform::from_name(platform)?),
+            None => None,
+        };
+        let found = post::resolve(platform, pasted)?;
+        let pasted = post::as_url(pasted.trim()).unwrap_or_else(|| pasted.trim().to_owned());
+        body.insert("identifier".to_owned(), json!(pasted));
+        body.insert("platform".to_owned(), json!(found.platform.name()));
+    }
+    if kind == Kind::Account
+        && let Some(Value::String(username)) = body.get("username")
+    {
+        let (platform, username) = match profile::resolve(username) {
+            Some(found) => {
+                let (platform, username) = found?;
+                (Some(platform.name()), username)
+            }
+            None => (None, username.trim().trim_start_matches('@').to_owned()),
+        };
+        let given = body.get("platform").and_then(Value::as_str);
+        if let (Some(given), Some(found)) = (given, platform)
+            && given != found
+        {
+            return Err(format!("`{username}` is a profile on {found}, not on {given}"));
+        }
+        body.insert("username".to_owned(), json!(username));
+        if let Some(platform) = platform {
+            body.insert("platform".to_owned(), json!(platform));
+        }
+    }
+    Ok(body)
 }
 
 /// The post that a body of `track video` names.

@@ -41,5 +41,7 @@ fn column_doc(column: &ColumnFact) -> String {
 }
 
 fn canned_query(recipe: &Recipe) -> Value {
-    json!({ "title": recipe.title, "description": recipe.text, "sql": recipe.sql })
+    // Datasette has no defaults for parameters.
+    let sql = recipe.sql_with_defaults();
+    json!({ "title": recipe.title, "description": recipe.text, "sql": sql })
 }

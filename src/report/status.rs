@@ -2,10 +2,12 @@
 
 mod facts;
 mod json;
+mod read;
 mod text;
 
 pub use facts::{NextListing, Status};
 pub use json::json;
+pub use read::read;
 pub use text::{text, unsupported_text};
 
 #[cfg(test)]

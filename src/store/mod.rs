@@ -20,6 +20,7 @@
 //! | [`instance`], [`jobs`], [`runs`], [`backoff`], [`unsupported`], [`documents`], [`zone`] | identity, rate limiter, jobs, run log, retry state |
 //! | [`backup`], [`restore`], [`public_tables`], [`fingerprint`] | copies and exports |
 //! | [`status`], [`freshness`], [`analysis`], [`dashboard`], [`sample`] | queries for `status`, reports and `verify` |
+//! | [`readonly`] | statements of others: public views alone, bounded in time and memory |
 //! | [`schema_check`], [`schema_docs`], [`cookbook`] | check and documentation of the schema, example queries |
 
 pub mod analysis;
@@ -49,6 +50,7 @@ pub mod pages;
 mod posts;
 pub mod public_tables;
 mod query;
+pub mod readonly;
 pub mod removals;
 pub mod restore;
 pub mod rows;

@@ -98,13 +98,19 @@ impl Database {
     }
 
     fn open_read_only(path: &Path, access: Access) -> StoreResult<Self> {
-        let (path, file, lock) = existing(path)?;
-        wal_check::check(&path, file, lock.as_ref())?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = connect(&path, flags)?;
-        check_schema(&connection, &path, access)?;
+        let (connection, path) = read_only(path, access)?;
         Ok(Self::new(connection, path, None, None))
     }
+}
+
+/// Opens an existing database read-only. Returns the connection and the resolved path.
+pub(super) fn read_only(path: &Path, access: Access) -> StoreResult<(Connection, PathBuf)> {
+    let (path, file, lock) = existing(path)?;
+    wal_check::check(&path, file, lock.as_ref())?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = connect(&path, flags)?;
+    check_schema(&connection, &path, access)?;
+    Ok((connection, path))
 }
 
 /// The resolved path, the descriptor and the lock file of an existing database.

@@ -11,7 +11,7 @@ use crate::store::error::{StoreError, StoreResult};
 use crate::store::query::value;
 use crate::store::schema_docs::{self, ValueType, ViewFact};
 
-/// The view for INSERTs by users; not exported.
+/// The view for INSERTs by users; not exported, because it shows the bodies of queued requests.
 const WRITE_ONLY: &str = "outbox_requests";
 
 /// Views that grow with time, and their time column.
@@ -68,10 +68,15 @@ pub fn snapshot<T, E: From<StoreError>>(
     })?
 }
 
+/// Returns the views that users read, in the order that `schema` prints.
+pub fn readable_views() -> impl Iterator<Item = &'static ViewFact> {
+    schema_docs::VIEWS.iter().filter(|view| view.name != WRITE_ONLY)
+}
+
 /// Returns the public views in the order of their names.
 pub fn tables(c: &Connection) -> StoreResult<Vec<Table>> {
-    let views = schema_docs::VIEWS.iter().filter(|view| view.name != WRITE_ONLY);
-    let mut tables = views.map(|view| table(c, view)).collect::<StoreResult<Vec<Table>>>()?;
+    let tables = readable_views().map(|view| table(c, view));
+    let mut tables = tables.collect::<StoreResult<Vec<Table>>>()?;
     tables.sort_by_key(|table| table.name);
     Ok(tables)
 }

@@ -1,0 +1,153 @@
+//! State of a server: its settings, and the number of entries it queued.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::mcp::answer::{ToolError, ToolResult};
+use crate::mcp::tools::Tool;
+use crate::mcp::{describe, query, writes};
+use crate::report::status;
+use crate::store::StoreResult;
+use crate::store::readonly::Reader;
+
+/// Settings of the server.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Settings of the mirror.
+    pub config: Config,
+    /// Clock.
+    pub clock: Clock,
+    /// Longest run of a query.
+    pub timeout: Duration,
+    /// Most rows of an answer.
+    pub max_rows: usize,
+    /// Whether tools may queue writes.
+    pub allow_writes: bool,
+}
+
+/// State of a server.
+#[derive(Debug)]
+pub struct Session {
+    /// Its settings.
+    pub settings: Settings,
+    /// Entries queued so far.
+    pub queued: AtomicU32,
+    /// Whether the server ends; calls stop.
+    pub is_closing: Arc<AtomicBool>,
+}
+
+/// When a call stops: at its deadline, when the client cancels it, or when the server ends.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    clock: Clock,
+    /// Time since boot.
+    deadline: Duration,
+    is_cancelled: Arc<AtomicBool>,
+    is_closing: Arc<AtomicBool>,
+}
+
+impl Stop {
+    /// Whether the deadline has passed.
+    pub fn is_late(&self) -> bool {
+        self.clock.boot().elapsed >= self.deadline
+    }
+
+    fn is_stopped(&self) -> bool {
+        let is_set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        is_set(&self.is_cancelled) || is_set(&self.is_closing) || self.is_late()
+    }
+
+    /// The same, with a deadline at most this far away.
+    pub fn within(&self, length: Duration) -> Self {
+        let deadline = self.clock.boot().elapsed.saturating_add(length).min(self.deadline);
+        Self { deadline, ..self.clone() }
+    }
+}
+
+impl Session {
+    /// Creates the state of a server.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, queued: AtomicU32::new(0), is_closing: Arc::default() }
+    }
+
+    /// Path of the database.
+    pub fn database(&self) -> &Path {
+        &self.settings.config.database
+    }
+
+    /// Starts the time of a call.
+    pub fn start(&self, is_cancelled: Arc<AtomicBool>) -> Stop {
+        let clock = self.settings.clock.clone();
+        let deadline = clock.boot().elapsed.saturating_add(self.settings.timeout);
+        Stop { clock, deadline, is_cancelled, is_closing: Arc::clone(&self.is_closing) }
+    }
+
+    /// Opens the database for queries that end when `stop` says so.
+    pub fn reader(&self, stop: &Stop) -> StoreResult<Reader> {
+        let stop = stop.clone();
+        Reader::open(self.database(), move || stop.is_stopped())
+    }
+
+    /// Calls a tool.
+    pub fn call(&self, tool: Tool, arguments: Map<String, Value>, stop: &Stop) -> ToolResult {
+        match tool {
+            Tool::Query => query::run(self, parse(arguments)?, stop),
+            Tool::Describe => describe::run(self, &parse(arguments)?, stop),
+            Tool::Status => {
+                let Nothing {} = parse(arguments)?;
+                self.status()
+            }
+            Tool::ReadyQuery => query::run_ready(self, parse(arguments)?, stop),
+            Tool::Track => writes::track(self, arguments),
+            Tool::Set => writes::set(self, arguments),
+            Tool::Link | Tool::Unlink => writes::link(self, tool, &parse(arguments)?),
+            Tool::Outbox => writes::outcome(self, &parse(arguments)?),
+        }
+    }
+
+    /// Says how fresh the mirror is, when the server starts.
+    pub fn freshness(&self) -> StoreResult<String> {
+        let status = status::read(&self.settings.config, &self.settings.clock)?;
+        let document = status::json(&status);
+        let kinds = document["kinds"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let complete = kinds.iter().filter_map(|kind| {
+            Some(format!("{} {}", kind["kind"].as_str()?, kind["complete_as_of"].as_str()?))
+        });
+        let complete: Vec<String> = complete.collect();
+        let complete = match complete.is_empty() {
+            true => "no kind is mirrored completely yet".to_owned(),
+            false => format!("complete as of: {}", complete.join(", ")),
+        };
+        let now = document["now"].as_str().unwrap_or_default();
+        Ok(format!("At the start of this session, {now}, {complete}. Call status for the present state."))
+    }
+
+    /// Returns the document of `status --json`, without the bodies of queued writes.
+    pub fn status(&self) -> ToolResult {
+        let status = status::read(&self.settings.config, &self.settings.clock)?;
+        let mut document = status::json(&status);
+        if let Some(Value::Array(letters)) = document.pointer_mut("/outbox/dead_letters") {
+            letters.iter_mut().for_each(writes::hide_request);
+        }
+        Ok(document)
+    }
+}
+
+/// Arguments of a tool that has none.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// Parses the arguments of a tool.
+fn parse<T: DeserializeOwned>(arguments: Map<String, Value>) -> Result<T, ToolError> {
+    serde_json::from_value(Value::Object(arguments)).map_err(|error| {
+        ToolError::new(format!("invalid arguments: {error}")).hint("see the tool's input schema")
+    })
+}

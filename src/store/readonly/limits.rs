@@ -1,0 +1,53 @@
+//! Bounds on time and memory of one statement, below a process of 64 MiB.
+
+use rusqlite::Connection;
+use rusqlite::limits::Limit;
+
+use crate::store::error::StoreResult;
+
+/// Longest text or row, bytes. A single function call takes milliseconds with arguments of this length.
+pub(super) const LENGTH_MAX: i32 = 256 * 1024;
+
+/// Memory of all connections of the process, bytes. Sorting and grouping stay in memory, within it.
+pub(super) const HEAP_BYTES_MAX: i64 = 28 << 20;
+
+/// Page cache of the connection, KiB.
+const CACHE_KIB: i64 = 2 * 1024;
+
+/// Virtual machine instructions between two calls of the progress handler: well under a millisecond.
+const PROGRESS_STEPS: i32 = 1_000;
+
+/// What a statement may have. The largest public view needs less than half of each.
+const LIMITS: [(Limit, i32); 10] = [
+    (Limit::SQLITE_LIMIT_LENGTH, LENGTH_MAX),
+    (Limit::SQLITE_LIMIT_SQL_LENGTH, 32 * 1024),
+    (Limit::SQLITE_LIMIT_COLUMN, 300),
+    (Limit::SQLITE_LIMIT_EXPR_DEPTH, 200),
+    (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 50),
+    (Limit::SQLITE_LIMIT_FUNCTION_ARG, 100),
+    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100),
+    (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 200),
+    (Limit::SQLITE_LIMIT_ATTACHED, 0),
+    (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
+];
+
+/// The longest value and the most memory, for messages.
+pub(super) const fn shown() -> (i32, i64) {
+    (LENGTH_MAX, HEAP_BYTES_MAX)
+}
+
+/// Bounds the statements of a connection, and calls `is_stopped` while they run: they end once it returns `true`.
+pub(super) fn apply(
+    connection: &mut Connection,
+    is_stopped: impl Fn() -> bool + Send + 'static,
+) -> StoreResult<()> {
+    // The process may only lower it, so that repeating it is harmless.
+    connection.pragma_update(None, "hard_heap_limit", HEAP_BYTES_MAX)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    for (limit, value) in LIMITS {
+        connection.set_limit(limit, value)?;
+    }
+    connection.progress_handler(PROGRESS_STEPS, Some(is_stopped))?;
+    Ok(())
+}
