@@ -44,7 +44,9 @@ pub fn run(session: &Session, args: &DescribeArgs, stop: &Stop) -> ToolResult {
 pub fn find(name: &str) -> Result<&'static ViewFact, ToolError> {
     readable_views().find(|view| view.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
         let names = readable_views().map(|view| view.name);
-        ToolError::new(format!("there is no view `{name}`")).hint(hint::nearest(name, names))
+        let nearest = hint::nearest(name, names);
+        let error = ToolError::new(format!("there is no view `{name}`"));
+        error.hint(format!("{nearest}describe() lists all"))
     })
 }
 

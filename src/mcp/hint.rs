@@ -5,7 +5,7 @@ use crate::mcp::session::{Session, Stop};
 use crate::model::shown::printable;
 use crate::store::public_tables::readable_views;
 use crate::store::readonly::QueryError;
-use crate::store::schema_docs::ViewFact;
+use crate::store::schema_docs::{VIEWS, ViewFact};
 
 /// Names in a hint.
 const NAMES_MAX: usize = 5;
@@ -13,14 +13,19 @@ const NAMES_MAX: usize = 5;
 /// Longest message, characters: SQLite quotes the statement.
 const MESSAGE_CHARS_MAX: usize = 500;
 
-/// Suggests the most similar names.
+/// Suggests similar names, the most similar first; empty if none is.
 pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
     let name = name.to_lowercase();
+    let far = name.chars().count() / 2 + 1;
     let mut known: Vec<(usize, &str)> = known.map(|one| (distance(&name, one), one)).collect();
     known.sort_unstable();
     known.dedup();
-    let names: Vec<&str> = known.into_iter().take(NAMES_MAX).map(|(_, one)| one).collect();
-    format!("similar names: {}", names.join(", "))
+    let near = known.into_iter().filter(|(distance, _)| *distance <= far).take(NAMES_MAX);
+    let names: Vec<&str> = near.map(|(_, one)| one).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!("similar names: {}; ", names.join(", ")),
+    }
 }
 
 /// Edit distance of two names; a part of the other name is near.
@@ -65,7 +70,7 @@ pub fn query_error(session: &Session, sql: &str, error: QueryError, stop: &Stop)
         QueryError::Patterns(_) => with(text).hint("use several statements, or compare with = or IN"),
         QueryError::Parameter(_) => with(text)
             .hint("give `params` as an object for `:name`, or as an array for `?`, with a value for each parameter"),
-        QueryError::TooBig(_) => with(text).hint(
+        QueryError::TooBig => with(text).hint(
             "use substr() on long texts, read large lists from a parameter with json_each(:list), and shorten the \
              statement",
         ),
@@ -99,9 +104,9 @@ fn sql_error(sql: &str, message: &str, text: String) -> ToolError {
             [] => error.hint("the statement reads no view"),
             [one] => {
                 let nearest = nearest(column, columns);
-                error.hint(format!("{nearest}; all columns: describe(\"{}\")", one.name))
+                error.hint(format!("{nearest}describe(\"{}\") lists all columns", one.name))
             }
-            _ => error.hint(format!("{}; describe(name) lists all", nearest(column, columns))),
+            _ => error.hint(format!("{}describe(name) lists all columns", nearest(column, columns))),
         };
     }
     if message.starts_with("ambiguous column name") {
@@ -112,8 +117,11 @@ fn sql_error(sql: &str, message: &str, text: String) -> ToolError {
 
 fn table_error(table: &str, text: String) -> ToolError {
     let name = table.rsplit('.').next().unwrap_or_default();
+    if VIEWS.iter().any(|view| view.name.eq_ignore_ascii_case(name)) {
+        return ToolError::new(text).hint("this view is for INSERTs only; outbox_log has the queue");
+    }
     let nearest = nearest(name, readable_views().map(|view| view.name));
-    ToolError::new(text).hint(format!("only the views of describe() can be queried; {nearest}"))
+    ToolError::new(text).hint(format!("{nearest}only the views that describe() lists can be queried"))
 }
 
 /// Whether a statement contains this name as a whole word.
@@ -129,8 +137,9 @@ mod tests {
     #[test]
     fn suggests_similar_names_first() {
         let names = ["accounts", "videos", "video_gains", "sync_log"];
-        assert!(nearest("video", names.into_iter()).starts_with("similar names: video_gains, videos"));
-        assert!(nearest("acounts", names.into_iter()).starts_with("similar names: accounts,"));
+        assert_eq!(nearest("video", names.into_iter()), "similar names: video_gains, videos; ");
+        assert_eq!(nearest("Acounts", names.into_iter()), "similar names: accounts; ");
+        assert_eq!(nearest("sqlite_schema", names.into_iter()), "");
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);
     }

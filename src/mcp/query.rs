@@ -53,7 +53,7 @@ pub fn run_ready(session: &Session, args: ReadyArgs, stop: &Stop) -> ToolResult 
     let recipe = recipes.iter().find(|recipe| recipe.name == args.name).ok_or_else(|| {
         let names = recipes.iter().map(|recipe| recipe.name);
         let error = ToolError::new(format!("there is no ready-made query `{}`", args.name));
-        error.hint(hint::nearest(&args.name, names))
+        error.hint(format!("{}the tool's description lists all", hint::nearest(&args.name, names)))
     })?;
     let values = ready_values(recipe, args.args.unwrap_or_default())?;
     answer(session, recipe.sql, &Parameters::Named(values), session.settings.max_rows, stop)
@@ -120,8 +120,8 @@ fn answer(
 fn truncated(found: &Rows) -> Value {
     let count = found.rows.len();
     let paging = format!(
-        "these are the first {count} rows; the next are `SELECT * FROM (<the same statement>) LIMIT {count} \
-         OFFSET {count}`, with an ORDER BY that makes the order unique"
+        "these are the first {count} rows; the next are `SELECT * FROM (<the same statement>) LIMIT -1 OFFSET {count}`, \
+         with an ORDER BY that makes the order unique"
     );
     let (reason, next) = match &found.end {
         End::Complete => return Value::Null,

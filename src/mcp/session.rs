@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use chrono::SubsecRound;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -114,7 +115,8 @@ impl Session {
 
     /// Says how fresh the mirror is, when the server starts.
     pub fn freshness(&self) -> StoreResult<String> {
-        let status = status::read(&self.settings.config, &self.settings.clock)?;
+        let mut status = status::read(&self.settings.config, &self.settings.clock)?;
+        status.now = status.now.trunc_subsecs(0);
         let document = status::json(&status);
         let kinds = document["kinds"].as_array().map(Vec::as_slice).unwrap_or_default();
         let complete = kinds.iter().filter_map(|kind| {

@@ -1,6 +1,6 @@
 //! Why a statement was refused or stopped.
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use crate::store::error::StoreError;
 
@@ -26,11 +26,11 @@ pub enum QueryError {
     #[error("{0}")]
     Sql(String),
     /// A text, a row or the statement is longer than allowed.
-    #[error("a value or the statement is longer than {0} bytes")]
-    TooBig(i32),
-    /// It needs more memory than allowed.
-    #[error("the statement needs more than {0} bytes of memory")]
-    Memory(i64),
+    #[error("a value or the statement is too long")]
+    TooBig,
+    /// It needs more memory or temporary storage than allowed.
+    #[error("the statement needs too much {0}")]
+    Memory(&'static str),
     /// The caller stopped it.
     #[error("the statement was stopped")]
     Stopped,
@@ -40,13 +40,20 @@ pub enum QueryError {
 }
 
 impl QueryError {
-    /// Converts an error of SQLite. `limits` are the longest value and the most memory, bytes.
-    pub(super) fn of(error: rusqlite::Error, limits: (i32, i64)) -> Self {
+    /// Converts an error of SQLite.
+    pub(super) fn of(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::OperationInterrupted) => Self::Stopped,
-            Some(ErrorCode::OutOfMemory) => Self::Memory(limits.1),
-            Some(ErrorCode::TooBig) => Self::TooBig(limits.0),
+            Some(ErrorCode::OutOfMemory) => Self::Memory("memory"),
+            Some(ErrorCode::TooBig) => Self::TooBig,
             Some(ErrorCode::Unknown | ErrorCode::TypeMismatch) => Self::Sql(message(error)),
+            // The connection writes nothing but temporary files.
+            Some(ErrorCode::SystemIoFailure | ErrorCode::DiskFull)
+                if extended(&error) == Some(ffi::SQLITE_IOERR_WRITE)
+                    || error.sqlite_error_code() == Some(ErrorCode::DiskFull) =>
+            {
+                Self::Memory("temporary storage")
+            }
             // A connection that may only read reports a write like this.
             Some(ErrorCode::ReadOnly | ErrorCode::AuthorizationForStatementDenied) => {
                 Self::NotASelect(message(error))
@@ -60,6 +67,10 @@ impl QueryError {
             },
         }
     }
+}
+
+fn extended(error: &rusqlite::Error) -> Option<i32> {
+    error.sqlite_error().map(|error| error.extended_code)
 }
 
 /// SQLite's message, without the statement, which the caller knows.

@@ -8,36 +8,76 @@ use memchr::memmem;
 use rusqlite::ffi;
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Value, ValueRef};
 
 use crate::store::error::StoreResult;
 use crate::store::readonly::limits;
 
-/// Replaces the functions on a connection.
-pub(super) fn replace_slow(connection: &Connection) -> StoreResult<()> {
+/// Replaces the functions on a connection. They fail once `is_stopped` returns `true`: SQLite checks it between
+/// instructions, of which a statement of many calls has few.
+pub(super) fn replace_slow(
+    connection: &Connection,
+    is_stopped: &(impl Fn() -> bool + Clone + Send + 'static),
+) -> StoreResult<()> {
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
         | FunctionFlags::SQLITE_INNOCUOUS;
-    connection.create_scalar_function("instr", 2, flags, |context| Ok(instr(context)))?;
-    connection.create_scalar_function("replace", 3, flags, |context| replace(context))?;
-    let trims: [(&str, Trim); 3] = [
-        ("trim", |text, is_trimmed| text.trim_matches(is_trimmed)),
-        ("ltrim", |text, is_trimmed| text.trim_start_matches(is_trimmed)),
-        ("rtrim", |text, is_trimmed| text.trim_end_matches(is_trimmed)),
+    let functions: [(&str, i32, Function); 5] = [
+        ("instr", 2, |context| Ok(instr(context).into())),
+        ("replace", 3, |context| Ok(replace(context)?.into())),
+        ("trim", 2, |context| Ok(trim(context, |text, set| text.trim_matches(|c| set.has(c))).into())),
+        ("ltrim", 2, |context| {
+            Ok(trim(context, |text, set| text.trim_start_matches(|c| set.has(c))).into())
+        }),
+        ("rtrim", 2, |context| {
+            Ok(trim(context, |text, set| text.trim_end_matches(|c| set.has(c))).into())
+        }),
     ];
-    for (name, trim) in trims {
-        connection.create_scalar_function(name, 2, flags, move |context| {
-            let (Some(text), Some(trimmed)) = (text(context, 0), text(context, 1)) else {
-                return Ok(None);
-            };
-            let trimmed: HashSet<char> = trimmed.chars().collect();
-            Ok(Some(trim(&text, &|c| trimmed.contains(&c)).to_owned()))
+    for (name, arguments, function) in functions {
+        let is_stopped = is_stopped.clone();
+        connection.create_scalar_function(name, arguments, flags, move |context| {
+            match is_stopped() {
+                true => Err(failure(ffi::SQLITE_INTERRUPT)),
+                false => function(context),
+            }
         })?;
     }
     Ok(())
 }
 
-type Trim = for<'t> fn(&'t str, &dyn Fn(char) -> bool) -> &'t str;
+type Function = fn(&Context<'_>) -> rusqlite::Result<Value>;
+
+fn failure(code: i32) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
+}
+
+/// A set of characters.
+struct CharSet {
+    ascii: u128,
+    others: HashSet<char>,
+}
+
+impl CharSet {
+    fn of(text: &str) -> Self {
+        let ascii = text.bytes().filter(u8::is_ascii).fold(0, |set, byte| set | 1 << byte);
+        Self { ascii, others: text.chars().filter(|c| !c.is_ascii()).collect() }
+    }
+
+    fn has(&self, c: char) -> bool {
+        match c.is_ascii() {
+            true => self.ascii & (1 << u32::from(c)) != 0,
+            false => self.others.contains(&c),
+        }
+    }
+}
+
+fn trim(
+    context: &Context<'_>,
+    trim: for<'t> fn(&'t str, &CharSet) -> &'t str,
+) -> Option<String> {
+    let (text, set) = (text(context, 0)?, text(context, 1)?);
+    Some(trim(&text, &CharSet::of(&set)).to_owned())
+}
 
 /// The position of the first occurrence, counted from 1; 0 if there is none.
 fn instr(context: &Context<'_>) -> Option<i64> {
@@ -68,7 +108,7 @@ fn replace(context: &Context<'_>) -> rusqlite::Result<Option<String>> {
     let count = memmem::find_iter(text.as_bytes(), part.as_bytes()).count();
     let growth = count.saturating_mul(by.len().saturating_sub(part.len()));
     match text.len().saturating_add(growth) > limits::LENGTH_MAX.unsigned_abs() as usize {
-        true => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_TOOBIG), None)),
+        true => Err(failure(ffi::SQLITE_TOOBIG)),
         false => Ok(Some(text.replace(&*part, &by))),
     }
 }

@@ -2,14 +2,19 @@
 
 use rusqlite::Connection;
 use rusqlite::limits::Limit;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::store::error::StoreResult;
 
 /// Longest text or row, bytes. A single function call takes milliseconds with arguments of this length.
-pub(super) const LENGTH_MAX: i32 = 256 * 1024;
+pub(super) const LENGTH_MAX: i32 = 200 * 1024;
 
-/// Memory of all connections of the process, bytes. Sorting and grouping stay in memory, within it.
-pub(super) const HEAP_BYTES_MAX: i64 = 28 << 20;
+/// Memory of all connections of the process, bytes. The allocator may keep as much again for small pieces.
+const HEAP_BYTES_MAX: i64 = 12 << 20;
+
+/// Longest temporary file, bytes. What does not fit into the cache is sorted and grouped in such files, which have no
+/// name and go with the statement.
+const TEMP_FILE_BYTES_MAX: u64 = 512 << 20;
 
 /// Page cache of the connection, KiB.
 const CACHE_KIB: i64 = 2 * 1024;
@@ -25,16 +30,11 @@ const LIMITS: [(Limit, i32); 10] = [
     (Limit::SQLITE_LIMIT_EXPR_DEPTH, 200),
     (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 50),
     (Limit::SQLITE_LIMIT_FUNCTION_ARG, 100),
-    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100),
+    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50),
     (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 200),
     (Limit::SQLITE_LIMIT_ATTACHED, 0),
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
 ];
-
-/// The longest value and the most memory, for messages.
-pub(super) const fn shown() -> (i32, i64) {
-    (LENGTH_MAX, HEAP_BYTES_MAX)
-}
 
 /// Bounds the statements of a connection, and calls `is_stopped` while they run: they end once it returns `true`.
 pub(super) fn apply(
@@ -44,10 +44,35 @@ pub(super) fn apply(
     // The process may only lower it, so that repeating it is harmless.
     connection.pragma_update(None, "hard_heap_limit", HEAP_BYTES_MAX)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "temp_store", "file")?;
     for (limit, value) in LIMITS {
         connection.set_limit(limit, value)?;
     }
     connection.progress_handler(PROGRESS_STEPS, Some(is_stopped))?;
     Ok(())
+}
+
+/// Bounds the files that the process writes, until it is dropped. SQLite reports a write beyond it as an I/O failure.
+#[derive(Debug)]
+pub(super) struct TempFileLimit(Rlimit);
+
+impl TempFileLimit {
+    pub(super) fn set() -> Self {
+        let before = getrlimit(Resource::Fsize);
+        let current = before.current.map_or(TEMP_FILE_BYTES_MAX, |n| n.min(TEMP_FILE_BYTES_MAX));
+        set(Rlimit { current: Some(current), ..before.clone() });
+        Self(before)
+    }
+}
+
+impl Drop for TempFileLimit {
+    fn drop(&mut self) {
+        set(self.0.clone());
+    }
+}
+
+fn set(limit: Rlimit) {
+    if let Err(error) = setrlimit(Resource::Fsize, limit) {
+        tracing::warn!(%error, "cannot limit the size of temporary files");
+    }
 }

@@ -20,6 +20,7 @@ pub use error::QueryError;
 use crate::store::error::StoreResult;
 use crate::store::open::{self, Access};
 use crate::store::schema_docs::ViewFact;
+use limits::TempFileLimit;
 use policy::Policy;
 
 /// Values of the parameters of a statement.
@@ -84,8 +85,8 @@ impl Reader {
     ) -> StoreResult<Self> {
         let policy = Policy::new(is_stopped.clone())?;
         let (mut connection, _) = open::read_only(path, Access::Reads)?;
+        functions::replace_slow(&connection, &is_stopped)?;
         limits::apply(&mut connection, is_stopped)?;
-        functions::replace_slow(&connection)?;
         connection.pragma_update(None, "query_only", true)?;
         for (setting, is_on) in [
             (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
@@ -106,14 +107,14 @@ impl Reader {
         bounds: Bounds,
     ) -> Result<Rows, QueryError> {
         self.policy.check(sql)?;
-        let failed = |error| QueryError::of(error, limits::shown());
-        let mut statement = self.connection.prepare(sql).map_err(failed)?;
+        let _limit = TempFileLimit::set();
+        let mut statement = self.connection.prepare(sql).map_err(QueryError::of)?;
         bind(&mut statement, parameters)?;
         let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut found = Rows { columns, rows: Vec::new(), end: End::Complete };
         let mut bytes = 0;
         let mut rows = statement.raw_query();
-        while let Some(row) = rows.next().map_err(failed)? {
+        while let Some(row) = rows.next().map_err(QueryError::of)? {
             if found.rows.len() >= bounds.rows {
                 found.end = End::Rows;
                 break;
@@ -139,10 +140,9 @@ impl Reader {
 
     /// Counts the rows of a view.
     pub fn count(&self, view: &ViewFact) -> Result<i64, QueryError> {
-        let read = |row: &Row<'_>| row.get(0);
-        let counted =
-            self.connection.query_row(&format!("SELECT count(*) FROM \"{}\"", view.name), [], read);
-        counted.map_err(|error| QueryError::of(error, limits::shown()))
+        let _limit = TempFileLimit::set();
+        let sql = format!("SELECT count(*) FROM \"{}\"", view.name);
+        self.connection.query_row(&sql, [], |row| row.get(0)).map_err(QueryError::of)
     }
 
     /// Returns the rows of the view `coverage`: how complete the mirror is, by kind.
@@ -193,7 +193,7 @@ fn bind(statement: &mut Statement<'_>, parameters: &Parameters) -> Result<(), Qu
             });
         };
         let bound = statement.raw_bind_parameter(index, Bound(value));
-        bound.map_err(|error| QueryError::of(error, limits::shown()))?;
+        bound.map_err(QueryError::of)?;
         known.extend(name);
     }
     match parameters {
@@ -212,11 +212,10 @@ type RowRead = Result<(Vec<Value>, usize), End>;
 
 /// Reads a row whose JSON has at most `bytes_max` bytes, and returns its length. A longer row is not copied.
 fn read(row: &Row<'_>, columns: &[String], bytes_max: usize) -> Result<RowRead, QueryError> {
-    let failed = |error| QueryError::of(error, limits::shown());
     let mut largest = (0, "");
     let mut length = 0_usize;
     for (index, column) in columns.iter().enumerate() {
-        let bytes = match row.get_ref(index).map_err(failed)? {
+        let bytes = match row.get_ref(index).map_err(QueryError::of)? {
             ValueRef::Text(bytes) => bytes.len(),
             ValueRef::Blob(bytes) => bytes.len() * 2,
             _ => 1,
@@ -234,7 +233,7 @@ fn read(row: &Row<'_>, columns: &[String], bytes_max: usize) -> Result<RowRead, 
     // Brackets and commas; escapes make a text longer than its bytes.
     let mut length = columns.len().saturating_add(1);
     for index in 0..columns.len() {
-        let value = json(row.get_ref(index).map_err(failed)?);
+        let value = json(row.get_ref(index).map_err(QueryError::of)?);
         length = length.saturating_add(value.to_string().len());
         if length > bytes_max {
             return Ok(Err(too_long));
