@@ -70,8 +70,9 @@ fn config(
     context: &Context,
 ) -> Result<Answer, CliError> {
     let program = std::env::current_exe();
-    let program = program
-        .map_err(|error| CliError::new(Exit::Storage, "cannot find this program").because(&error))?;
+    let program = program.map_err(|error| {
+        CliError::new(Exit::Storage, "cannot find this program").because(&error)
+    })?;
     let mut arguments = vec!["mcp".to_owned()];
     if let Some(file) = &globals.config {
         arguments.extend(["--config".to_owned(), absolute(file)?]);
@@ -81,7 +82,8 @@ fn config(
     }
     arguments.extend(["--database".to_owned(), absolute(&context.config.database)?]);
     if args.timeout != Duration::from_secs(10) {
-        arguments.extend(["--timeout".to_owned(), humantime::format_duration(args.timeout).to_string()]);
+        arguments
+            .extend(["--timeout".to_owned(), humantime::format_duration(args.timeout).to_string()]);
     }
     if args.max_rows != 200 {
         arguments.extend(["--max-rows".to_owned(), args.max_rows.to_string()]);
@@ -93,7 +95,8 @@ fn config(
 }
 
 fn absolute(path: &Path) -> Result<String, CliError> {
-    let failed = |error| CliError::new(Exit::Storage, "cannot find the current folder").because(&error);
+    let failed =
+        |error| CliError::new(Exit::Storage, "cannot find the current folder").because(&error);
     let path = std::path::absolute(path).map_err(|error| failed(error))?;
     let text = path.to_str().map(str::to_owned);
     text.ok_or_else(|| CliError::new(Exit::Config, format!("`{}` is not UTF-8", path.display())))

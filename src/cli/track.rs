@@ -121,7 +121,8 @@ pub fn run(args: &TrackArgs, context: &Context) -> Result<Answer, CliError> {
     }
     shared.metadata.add_to(&mut members);
     let Some(file) = &shared.from else {
-        let body = validate::normalize(kind, members).map_err(|why| CliError::new(Exit::Usage, why))?;
+        let body =
+            validate::normalize(kind, members).map_err(|why| CliError::new(Exit::Usage, why))?;
         let request = QueueRequest::creation(kind, Value::Object(body).to_string(), None);
         return queueing::queue_one(context, request.draft, &shared.queue);
     };

@@ -35,7 +35,8 @@ impl ToolError {
 
 impl From<StoreError> for ToolError {
     fn from(error: StoreError) -> Self {
-        Self::new(error).hint("`creatormirror check` on the machine of the mirror shows what is wrong")
+        Self::new(error)
+            .hint("`creatormirror check` on the machine of the mirror shows what is wrong")
     }
 }
 

@@ -106,22 +106,28 @@ fn sql_error(sql: &str, message: &str, text: String) -> ToolError {
                 let nearest = nearest(column, columns);
                 error.hint(format!("{nearest}describe(\"{}\") lists all columns", one.name))
             }
-            _ => error.hint(format!("{}describe(name) lists all columns", nearest(column, columns))),
+            _ => {
+                error.hint(format!("{}describe(name) lists all columns", nearest(column, columns)))
+            }
         };
     }
     if message.starts_with("ambiguous column name") {
         return error.hint("write the view's name or alias before the column");
     }
-    error.hint("the dialect is SQLite's; describe() lists the views, describe(name) the columns of one")
+    error.hint(
+        "the dialect is SQLite's; describe() lists the views, describe(name) the columns of one",
+    )
 }
 
 fn table_error(table: &str, text: String) -> ToolError {
     let name = table.rsplit('.').next().unwrap_or_default();
     if VIEWS.iter().any(|view| view.name.eq_ignore_ascii_case(name)) {
-        return ToolError::new(text).hint("this view is for INSERTs only; outbox_log has the queue");
+        return ToolError::new(text)
+            .hint("this view is for INSERTs only; outbox_log has the queue");
     }
     let nearest = nearest(name, readable_views().map(|view| view.name));
-    ToolError::new(text).hint(format!("{nearest}only the views that describe() lists can be queried"))
+    ToolError::new(text)
+        .hint(format!("{nearest}only the views that describe() lists can be queried"))
 }
 
 /// Whether a statement contains this name as a whole word.

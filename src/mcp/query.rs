@@ -39,7 +39,9 @@ pub fn run(session: &Session, args: QueryArgs, stop: &Stop) -> ToolResult {
         Some(Value::Object(values)) => Parameters::Named(values),
         Some(Value::Array(values)) => Parameters::Positional(values),
         Some(_) => {
-            return Err(ToolError::new("`params` must be an object (for `:name`) or an array (for `?`)"));
+            return Err(ToolError::new(
+                "`params` must be an object (for `:name`) or an array (for `?`)",
+            ));
         }
     };
     let rows_max = session.settings.max_rows;

@@ -50,9 +50,11 @@ pub fn read(session: &Session, uri: &str) -> Option<Result<ResourceContents, Too
     };
     match uri {
         SCHEMA => Some(markdown(&readable_views().copied().collect::<Vec<_>>())),
-        STATUS => Some(session.status().map(|status| {
-            ResourceContents::text(status.to_string(), uri).with_mime_type(JSON)
-        })),
+        STATUS => Some(
+            session
+                .status()
+                .map(|status| ResourceContents::text(status.to_string(), uri).with_mime_type(JSON)),
+        ),
         _ => {
             let view = describe::find(uri.strip_prefix(VIEW)?).ok()?;
             Some(markdown(std::slice::from_ref(view)))

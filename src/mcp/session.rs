@@ -128,7 +128,9 @@ impl Session {
             false => format!("complete as of: {}", complete.join(", ")),
         };
         let now = document["now"].as_str().unwrap_or_default();
-        Ok(format!("At the start of this session, {now}, {complete}. Call status for the present state."))
+        Ok(format!(
+            "At the start of this session, {now}, {complete}. Call status for the present state."
+        ))
     }
 
     /// Returns the document of `status --json`, without the bodies of queued writes.

@@ -131,29 +131,36 @@ fn input(tool: Tool, settings: &Settings) -> Arc<Map<String, Value>> {
     let named = "id, unique prefix of an id of at least 8 characters, platform:username of an account, or @N for the \
                  result of entry N";
     schema(match tool {
-        Tool::Query => object(&["sql"], json!({
-            "sql": text("One SELECT statement in SQLite's dialect"),
-            "params": {
-                "type": ["object", "array"],
-                "description": "Values of the parameters: an object for :name, an array for ?"
-            },
-            "limit": {
-                "type": "integer", "minimum": 1, "maximum": settings.max_rows,
-                "description": "Most rows to return"
-            },
-        })),
+        Tool::Query => object(
+            &["sql"],
+            json!({
+                "sql": text("One SELECT statement in SQLite's dialect"),
+                "params": {
+                    "type": ["object", "array"],
+                    "description": "Values of the parameters: an object for :name, an array for ?"
+                },
+                "limit": {
+                    "type": "integer", "minimum": 1, "maximum": settings.max_rows,
+                    "description": "Most rows to return"
+                },
+            }),
+        ),
         Tool::Describe => object(&[], json!({ "name": text("Name of a view") })),
         Tool::Status => object(&[], json!({})),
         Tool::ReadyQuery => ready_input(),
-        Tool::Track => changed(&["kind"], json!({
-            "platform": { "type": "string", "enum": ["instagram", "tiktok"], "description": "Of a video or an account; a video's URL tells it" },
-            "identifier": text("Of a video: URL, numeric id or Instagram shortcode"),
-            "username": text("Of an account"),
-        })),
+        Tool::Track => changed(
+            &["kind"],
+            json!({
+                "platform": { "type": "string", "enum": ["instagram", "tiktok"], "description": "Of a video or an account; a video's URL tells it" },
+                "identifier": text("Of a video: URL, numeric id or Instagram shortcode"),
+                "username": text("Of an account"),
+            }),
+        ),
         Tool::Set => changed(&["kind", "id"], json!({ "id": text(named) })),
-        Tool::Link | Tool::Unlink => {
-            object(&["creator", "account"], json!({ "creator": text(named), "account": text(named) }))
-        }
+        Tool::Link | Tool::Unlink => object(
+            &["creator", "account"],
+            json!({ "creator": text(named), "account": text(named) }),
+        ),
         Tool::Outbox => {
             let entry = json!({ "type": "integer", "description": "Number of the entry" });
             object(&["entry"], json!({ "entry": entry }))
@@ -163,7 +170,8 @@ fn input(tool: Tool, settings: &Settings) -> Arc<Map<String, Value>> {
 
 /// The schema of a creation or a change: `more` members beside those that every kind has.
 fn changed(required: &[&str], more: Value) -> Value {
-    let count = |description: &str| json!({ "type": "integer", "minimum": 1, "description": description });
+    let count =
+        |description: &str| json!({ "type": "integer", "minimum": 1, "description": description });
     let mut members = json!({
         "kind": { "type": "string", "enum": ["video", "account", "creator"] },
         "name": text("Of a creator"),
@@ -205,12 +213,16 @@ fn ready_input() -> Value {
             });
             let known = entry["description"].as_str().unwrap_or_default();
             let separator = if known.is_empty() { "" } else { "; " };
-            let text = format!("{known}{separator}{}: {} (default {})", recipe.name, one.meaning, one.default);
+            let text = format!(
+                "{known}{separator}{}: {} (default {})",
+                recipe.name, one.meaning, one.default
+            );
             entry["description"] = json!(text);
         }
     }
     let mut args = object(&[], Value::Object(parameters));
-    args["description"] = json!("Parameters of the query; those that are not given have their default");
+    args["description"] =
+        json!("Parameters of the query; those that are not given have their default");
     object(&["name"], json!({ "name": { "type": "string", "enum": names }, "args": args }))
 }
 

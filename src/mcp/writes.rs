@@ -73,7 +73,8 @@ fn take_kind(arguments: &mut Map<String, Value>) -> Result<Kind, ToolError> {
 
 fn queue(session: &Session, draft: Draft) -> ToolResult {
     if session.queued.load(Ordering::Relaxed) >= ENTRIES_MAX {
-        let message = format!("this session has queued {ENTRIES_MAX} writes, and may queue no more");
+        let message =
+            format!("this session has queued {ENTRIES_MAX} writes, and may queue no more");
         return Err(ToolError::new(message).hint("a person queues more with `creatormirror track`"));
     }
     let store = Database::open_without_lock(session.database())?;
@@ -98,7 +99,8 @@ fn queue(session: &Session, draft: Draft) -> ToolResult {
     let is_running = instance_lock::is_locked(store.path());
     document["next"] = json!(match is_running {
         true => "queued; the daemon sends it soon. Ask outbox(entry) for the outcome.",
-        false => "queued; nothing is running that would send it. The next `creatormirror sync` sends it.",
+        false =>
+            "queued; nothing is running that would send it. The next `creatormirror sync` sends it.",
     });
     Ok(document)
 }

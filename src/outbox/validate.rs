@@ -84,10 +84,7 @@ pub fn creation(kind: Kind, body: &Map<String, Value>) -> Result<Checked, CheckE
 }
 
 /// Brings the body of a creation into the form that the API expects, and takes the platform from the post's URL.
-pub fn normalize(
-    kind: Kind,
-    mut body: Map<String, Value>,
-) -> Result<Map<String, Value>, String> {
+pub fn normalize(kind: Kind, mut body: Map<String, Value>) -> Result<Map<String, Value>, String> {
     if let Some(Value::String(platform)) = body.get("platform") {
         let platform = Platform::from_name(platform)?.name();
         body.insert("platform".to_owned(), json!(platform));

@@ -70,7 +70,14 @@ fn flags_are_kept() {
     assert_eq!(server["command"], BINARY);
     let database = bed.database();
     let expected = json!([
-        "mcp", "--database", database.to_str().unwrap(), "--timeout", "1m 30s", "--max-rows", "1000", "--allow-writes"
+        "mcp",
+        "--database",
+        database.to_str().unwrap(),
+        "--timeout",
+        "1m 30s",
+        "--max-rows",
+        "1000",
+        "--allow-writes"
     ]);
     assert_eq!(server["args"], expected);
     for (flags, part) in [

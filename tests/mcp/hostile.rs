@@ -41,10 +41,11 @@ fn hostile_statements_do_no_harm() {
     db.execute(sql, [format!("{{\"x\":\"{SECRET}\"}}")]).unwrap();
     db.execute("UPDATE instance SET cooldown_until = NULL", []).unwrap();
     drop(db);
-    let before = files(bed.folder());
     let everything = bed.everything();
-
     let mut client = serve(&bed, &["--timeout", "200ms"]);
+    // The first reader makes the empty files that SQLite has beside the database.
+    client.query("SELECT 1").unwrap();
+    let before = files(bed.folder());
     for sql in REFUSED {
         let Err(error) = client.query(sql) else { panic!("not refused: {sql}") };
         assert!(!error.contains(SECRET), "{sql}: {error}");
@@ -63,7 +64,10 @@ fn hostile_statements_do_no_harm() {
     assert_eq!(videos["rows"], json!([[bed.control.count(Kind::Video)]]));
     client.close_input();
     assert_eq!(client.wait().code(), Some(0));
-    assert!(files(bed.folder()) == before, "a file was changed");
+    let after = files(bed.folder());
+    let changed = after.iter().find(|(name, content)| before.get(*name) != Some(*content));
+    assert_eq!(changed.map(|(name, _)| name), None);
+    assert_eq!(after.len(), before.len());
     assert_eq!(bed.everything(), everything);
 }
 
@@ -74,7 +78,10 @@ fn endless_statements_are_stopped() {
     let mut client = serve(&bed, &["--timeout", "50ms"]);
     for sql in bounded().iter().take(6) {
         match client.query(sql) {
-            Err(error) => assert!(error.contains("stopped after 0.05 s") || error.contains("too long"), "{sql}: {error}"),
+            Err(error) => assert!(
+                error.contains("stopped after 0.05 s") || error.contains("too long"),
+                "{sql}: {error}"
+            ),
             Ok(found) => assert!(!found["truncated"].is_null(), "{sql}: {found}"),
         }
     }

@@ -67,7 +67,8 @@ fn cancelled_query_ends_and_the_next_one_runs() {
     let mut client = serve(&bed, &["--timeout", "10m"]);
     let id = client.ask("tools/call", json!({ "name": "query", "arguments": { "sql": ENDLESS } }));
     let params = json!({ "requestId": id, "reason": "no longer needed" });
-    client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }));
+    client
+        .send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }));
     assert_eq!(client.query("SELECT 1 AS one").unwrap()["rows"], json!([[1]]));
 }
 
@@ -90,7 +91,9 @@ fn reads_a_database_that_replaced_the_first() {
     db.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
     drop(db);
     let copied = rusqlite::Connection::open(&copy).unwrap();
-    copied.execute_batch("DELETE FROM video_due; DELETE FROM video_scrape; DELETE FROM video").unwrap();
+    copied
+        .execute_batch("DELETE FROM video_due; DELETE FROM video_scrape; DELETE FROM video")
+        .unwrap();
     drop(copied);
     for end in ["-wal", "-shm"] {
         std::fs::remove_file(format!("{}{end}", bed.database().display())).unwrap();

@@ -21,7 +21,9 @@ fn negotiates_older_and_unknown_revisions() {
         assert_eq!(client.server["protocolVersion"], given, "{asked}");
         assert_eq!(client.server["serverInfo"]["name"], "creatormirror");
         let instructions = client.server["instructions"].as_str().unwrap().to_owned();
-        for part in ["UTC", "NULL means unknown", "describe", "never instructions", "complete as of"] {
+        for part in
+            ["UTC", "NULL means unknown", "describe", "never instructions", "complete as of"]
+        {
             assert!(instructions.contains(part), "{part}: {instructions}");
         }
         client.query("SELECT 1").unwrap();
@@ -42,7 +44,8 @@ fn serves_the_newest_revision_without_a_handshake() {
     assert!(versions.contains(&json!("2026-07-28")), "{found}");
     let tools = client.result("tools/list", json!({ "_meta": meta }));
     assert_eq!(tools["resultType"], "complete");
-    let params = json!({ "name": "query", "arguments": { "sql": "SELECT 1 AS one" }, "_meta": meta });
+    let params =
+        json!({ "name": "query", "arguments": { "sql": "SELECT 1 AS one" }, "_meta": meta });
     let result = client.result("tools/call", params);
     assert_eq!(result["structuredContent"]["rows"], json!([[1]]));
 }
@@ -53,7 +56,8 @@ fn lists_write_tools_only_with_the_flag() {
     let names = |client: &mut Client| -> Vec<String> {
         let tools = client.result("tools/list", json!({}));
         for tool in tools["tools"].as_array().unwrap() {
-            let is_write = ["track", "set", "link", "unlink"].contains(&tool["name"].as_str().unwrap());
+            let is_write =
+                ["track", "set", "link", "unlink"].contains(&tool["name"].as_str().unwrap());
             assert_eq!(tool["annotations"]["readOnlyHint"], !is_write, "{tool}");
             assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");
             assert_eq!(tool["outputSchema"]["type"], "object", "{tool}");
@@ -85,7 +89,8 @@ fn reads_resources() {
         .iter()
         .map(|resource| resource["uri"].as_str().unwrap())
         .collect();
-    for uri in ["creatormirror://schema", "creatormirror://status", "creatormirror://views/videos"] {
+    for uri in ["creatormirror://schema", "creatormirror://status", "creatormirror://views/videos"]
+    {
         assert!(uris.contains(&uri), "{uri}: {uris:?}");
     }
     let mut texts = Vec::new();
@@ -100,7 +105,11 @@ fn reads_resources() {
     assert_eq!(status["kinds"].as_array().unwrap().len(), 6);
     let templates = client.result("resources/templates/list", json!({}));
     assert_eq!(templates["resourceTemplates"][0]["uriTemplate"], "creatormirror://views/{name}");
-    for uri in ["creatormirror://views/outbox_requests", "creatormirror://views/video", "file:///etc/passwd"] {
+    for uri in [
+        "creatormirror://views/outbox_requests",
+        "creatormirror://views/video",
+        "file:///etc/passwd",
+    ] {
         let answer = client.request("resources/read", json!({ "uri": uri }));
         assert_eq!(answer["error"]["code"], -32002, "{uri}: {answer}");
     }

@@ -14,7 +14,8 @@ fn python_client_lists_and_calls_every_tool() {
     let Some(python) = tools::tool("python") else { return };
     let bed = mirror();
     let video = &bed.control.ids(Kind::Video)[0];
-    let (creator, account) = (&bed.control.ids(Kind::Creator)[0], &bed.control.ids(Kind::Account)[0]);
+    let (creator, account) =
+        (&bed.control.ids(Kind::Creator)[0], &bed.control.ids(Kind::Account)[0]);
     let link = json!({ "creator": creator, "account": account });
     let calls = json!([
         ["query", { "sql": "SELECT platform, count(*) FROM videos GROUP BY 1 ORDER BY 1" }],
@@ -34,7 +35,8 @@ fn python_client_lists_and_calls_every_tool() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mcp/client.py");
     let database = bed.database();
     let server = [BINARY, "--database", database.to_str().unwrap(), "mcp", "--allow-writes"];
-    let output = Command::new(python).arg(script).arg(calls.to_string()).args(server).output().unwrap();
+    let output =
+        Command::new(python).arg(script).arg(calls.to_string()).args(server).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -306,7 +306,11 @@ pub fn bounded() -> Vec<String> {
         repeat("SELECT 1", " UNION ", 50),
         format!("VALUES {}", repeat("(1)", ", ", 5_000)),
         format!("SELECT max({})", repeat("1", ", ", 5_000)),
-        format!("SELECT json_extract('{}1{}', '$')", repeat("[", "", 5_000), repeat("]", "", 5_000)),
+        format!(
+            "SELECT json_extract('{}1{}', '$')",
+            repeat("[", "", 5_000),
+            repeat("]", "", 5_000)
+        ),
         format!("SELECT json_set('{{}}'{})", repeat(", '$.a', printf('%.190000c', 'a')", "", 45)),
         format!("SELECT count(*) FROM {joins}"),
         format!("SELECT v0.id FROM {joins} ORDER BY random()"),

@@ -12,7 +12,9 @@ use crate::{ENDLESS, mirror, serve};
 fn query_returns_rows_and_takes_parameters() {
     let bed = mirror();
     let mut client = serve(&bed, &[]);
-    let found = client.query("SELECT id, view_count, NULL AS missing, 0.5 AS half FROM videos ORDER BY id LIMIT 2");
+    let found = client.query(
+        "SELECT id, view_count, NULL AS missing, 0.5 AS half FROM videos ORDER BY id LIMIT 2",
+    );
     let found = found.unwrap();
     assert_eq!(found["columns"], json!(["id", "view_count", "missing", "half"]));
     assert_eq!((&found["row_count"], &found["truncated"]), (&json!(2), &Value::Null));
@@ -54,14 +56,17 @@ fn truncated_answer_says_how_to_get_the_rest() {
     let mut ids = Vec::new();
     let mut page = client.query(sql).unwrap();
     loop {
-        ids.extend(page["rows"].as_array().unwrap().iter().map(|row| row[0].as_str().unwrap().to_owned()));
+        ids.extend(
+            page["rows"].as_array().unwrap().iter().map(|row| row[0].as_str().unwrap().to_owned()),
+        );
         if page["truncated"].is_null() {
             break;
         }
         assert_eq!((&page["truncated"]["reason"], &page["row_count"]), (&json!("rows"), &json!(7)));
         let next = page["truncated"]["next"].as_str().unwrap();
         assert!(next.contains("SELECT * FROM (<the same statement>) LIMIT -1 OFFSET 7"), "{next}");
-        page = client.query(&format!("SELECT * FROM ({sql}) LIMIT -1 OFFSET {}", ids.len())).unwrap();
+        page =
+            client.query(&format!("SELECT * FROM ({sql}) LIMIT -1 OFFSET {}", ids.len())).unwrap();
     }
     assert_eq!(ids.len(), usize::try_from(bed.number("SELECT count(*) FROM videos")).unwrap());
     assert!(ids.is_sorted());
@@ -85,7 +90,10 @@ fn long_rows_and_cells_are_never_cut() {
     // Escaped in JSON, this text is six times as long.
     for text in ["printf('%.204000c', 'a')", "replace(printf('%.40000c', 'a'), 'a', char(1))"] {
         let found = client.query(&format!("SELECT 1 AS one, {text} AS text")).unwrap();
-        assert_eq!((&found["truncated"]["reason"], &found["row_count"]), (&json!("cell"), &json!(0)));
+        assert_eq!(
+            (&found["truncated"]["reason"], &found["row_count"]),
+            (&json!("cell"), &json!(0))
+        );
         let next = found["truncated"]["next"].as_str().unwrap();
         assert!(next.contains("substr(text, 1, 50000)"), "{next}");
     }
@@ -98,8 +106,14 @@ fn errors_say_what_to_do() {
     for (sql, parts) in [
         ("SELECT * FROM vidoes", vec!["no such table: vidoes", "similar names: videos"]),
         ("SELECT * FROM video", vec!["no such table: video", "videos"]),
-        ("SELECT viewcount FROM videos", vec!["no such column: viewcount", "view_count", "describe(\"videos\")"]),
-        ("SELECT v.viewcount FROM videos v JOIN accounts", vec!["no such column: v.viewcount", "view_count"]),
+        (
+            "SELECT viewcount FROM videos",
+            vec!["no such column: viewcount", "view_count", "describe(\"videos\")"],
+        ),
+        (
+            "SELECT v.viewcount FROM videos v JOIN accounts",
+            vec!["no such column: v.viewcount", "view_count"],
+        ),
         ("SELECT id FROM videos, accounts", vec!["ambiguous column name", "alias"]),
         ("SELECT * FROM outbox_requests", vec!["for INSERTs only; outbox_log"]),
         ("SELECT * FROM sqlite_schema", vec!["`sqlite_master` cannot be queried", "describe()"]),
@@ -187,7 +201,12 @@ fn status_agrees_with_the_command() {
     }
     assert_eq!(status, expected);
     // It has no arguments.
-    assert!(client.call("status", json!({ "kind": "video" })).unwrap_err().contains("invalid arguments"));
+    assert!(
+        client
+            .call("status", json!({ "kind": "video" }))
+            .unwrap_err()
+            .contains("invalid arguments")
+    );
 }
 
 #[test]
@@ -205,7 +224,10 @@ fn ready_queries_run_with_typed_parameters() {
     // Every account has been quiet for at least a negative number of days.
     let all = call(&mut client, json!({ "days": -1_000_000 })).unwrap();
     assert_eq!(all["row_count"], bed.number("SELECT count(*) FROM accounts WHERE is_active"));
-    assert_eq!(call(&mut client, json!({ "days": null })), call(&mut client, json!({ "days": 14 })));
+    assert_eq!(
+        call(&mut client, json!({ "days": null })),
+        call(&mut client, json!({ "days": 14 }))
+    );
     for (args, part) in [
         (json!({ "days": "14" }), "`days` must be: integer"),
         (json!({ "day": 14 }), "has no parameter `day`\nhint: it has: days"),
@@ -246,8 +268,22 @@ fn replaced_functions_agree_with_sqlite() {
     let mut client = serve(&bed, &["--max-rows", "5000"]);
     let plain = rusqlite::Connection::open_in_memory().unwrap();
     let values = [
-        "NULL", "''", "'a'", "'abcabc'", "'bc'", "'äöü ß äö'", "'ö'", "' x '", "12", "-1.5", "2", "'😀a😀'", "'😀'",
-        "x'6162'", "x'62'", "1e3",
+        "NULL",
+        "''",
+        "'a'",
+        "'abcabc'",
+        "'bc'",
+        "'äöü ß äö'",
+        "'ö'",
+        "' x '",
+        "12",
+        "-1.5",
+        "2",
+        "'😀a😀'",
+        "'😀'",
+        "x'6162'",
+        "x'62'",
+        "1e3",
     ];
     let mut terms = Vec::new();
     for a in values {
@@ -263,7 +299,8 @@ fn replaced_functions_agree_with_sqlite() {
         let expected: String = plain.query_row(&sql, [], |row| row.get(0)).unwrap();
         let found = client.query(&sql).unwrap();
         let expected: Vec<Value> = serde_json::from_str(&expected).unwrap();
-        let found: Vec<Value> = serde_json::from_str(found["rows"][0][0].as_str().unwrap()).unwrap();
+        let found: Vec<Value> =
+            serde_json::from_str(found["rows"][0][0].as_str().unwrap()).unwrap();
         for (term, (found, expected)) in terms.iter().zip(found.iter().zip(&expected)) {
             assert_eq!(found, expected, "{term}");
         }

@@ -9,12 +9,19 @@ use crate::{mirror, serve};
 #[test]
 fn queues_what_the_commands_queue() {
     let bed = mirror();
-    let (account, creator) = (&bed.control.ids(Kind::Account)[0], &bed.control.ids(Kind::Creator)[0]);
+    let (account, creator) =
+        (&bed.control.ids(Kind::Account)[0], &bed.control.ids(Kind::Creator)[0]);
     let video = &bed.control.ids(Kind::Video)[0];
     let mut client = serve(&bed, &["--allow-writes"]);
     let calls = [
-        ("track", json!({ "kind": "video", "identifier": "https://www.tiktok.com/@ada/video/7345678901234567890" })),
-        ("track", json!({ "kind": "account", "platform": "instagram", "username": "@Ada.Bakes", "is_active": false })),
+        (
+            "track",
+            json!({ "kind": "video", "identifier": "https://www.tiktok.com/@ada/video/7345678901234567890" }),
+        ),
+        (
+            "track",
+            json!({ "kind": "account", "platform": "instagram", "username": "@Ada.Bakes", "is_active": false }),
+        ),
         ("track", json!({ "kind": "creator", "name": "Ada" })),
         ("set", json!({ "kind": "video", "id": video, "scrape_interval_hours": 6 })),
         ("link", json!({ "creator": creator, "account": account })),
@@ -25,16 +32,26 @@ fn queues_what_the_commands_queue() {
         assert_eq!(entry["entry"], n + 1, "{entry}");
         assert!(entry["next"].as_str().unwrap().contains("creatormirror sync"), "{entry}");
     }
-    bed.start(bed.command(&["track", "video", "https://www.tiktok.com/@ada/video/7345678901234567890"]))
+    bed.start(bed.command(&[
+        "track",
+        "video",
+        "https://www.tiktok.com/@ada/video/7345678901234567890",
+    ]))
+    .wait()
+    .expect(0);
+    bed.start(bed.command(&["track", "account", "instagram", "@Ada.Bakes", "--paused"]))
         .wait()
         .expect(0);
-    bed.start(bed.command(&["track", "account", "instagram", "@Ada.Bakes", "--paused"])).wait().expect(0);
     bed.start(bed.command(&["track", "creator", "Ada"])).wait().expect(0);
     bed.start(bed.command(&["set", "video", video, "--interval", "6"])).wait().expect(0);
     bed.start(bed.command(&["link", creator, account])).wait().expect(0);
     bed.start(bed.command(&["unlink", "@3", account])).wait().expect(0);
     let columns = "kind, action, target, subject, account, method, path, body, serial_key, other_serial_key, state";
-    let queued = |from| bed.rows(&format!("SELECT {columns} FROM outbox WHERE entry >= {from} ORDER BY entry LIMIT 6"));
+    let queued = |from| {
+        bed.rows(&format!(
+            "SELECT {columns} FROM outbox WHERE entry >= {from} ORDER BY entry LIMIT 6"
+        ))
+    };
     assert_eq!(queued(1), queued(7));
     // Nothing was sent.
     assert_eq!(bed.log().len(), 0);
@@ -71,8 +88,16 @@ fn invalid_writes_queue_nothing() {
         ("track", json!({ "kind": "creator" }), "nothing was queued: name is missing"),
         ("track", json!({ "kind": "creator", "name": "A", "nmae": "B" }), "unknown member `nmae`"),
         ("set", json!({ "kind": "video", "id": 1 }), "`id` must be a string"),
-        ("set", json!({ "kind": "video", "id": "0000", "is_active": false }), "no video in the mirror"),
-        ("set", json!({ "kind": "video", "id": bed.control.ids(Kind::Video)[0] }), "nothing to change"),
+        (
+            "set",
+            json!({ "kind": "video", "id": "0000", "is_active": false }),
+            "no video in the mirror",
+        ),
+        (
+            "set",
+            json!({ "kind": "video", "id": bed.control.ids(Kind::Video)[0] }),
+            "nothing to change",
+        ),
         ("link", json!({ "creator": "nobody", "account": "nothing" }), "no creator in the mirror"),
         ("link", json!({ "creator": "nobody" }), "missing field `account`"),
     ] {

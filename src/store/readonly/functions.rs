@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use memchr::memmem;
-use rusqlite::ffi;
 use rusqlite::Connection;
+use rusqlite::ffi;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Value, ValueRef};
 
@@ -25,7 +25,9 @@ pub(super) fn replace_slow(
     let functions: [(&str, i32, Function); 5] = [
         ("instr", 2, |context| Ok(instr(context).into())),
         ("replace", 3, |context| Ok(replace(context)?.into())),
-        ("trim", 2, |context| Ok(trim(context, |text, set| text.trim_matches(|c| set.has(c))).into())),
+        ("trim", 2, |context| {
+            Ok(trim(context, |text, set| text.trim_matches(|c| set.has(c))).into())
+        }),
         ("ltrim", 2, |context| {
             Ok(trim(context, |text, set| text.trim_start_matches(|c| set.has(c))).into())
         }),
@@ -35,12 +37,15 @@ pub(super) fn replace_slow(
     ];
     for (name, arguments, function) in functions {
         let is_stopped = is_stopped.clone();
-        connection.create_scalar_function(name, arguments, flags, move |context| {
-            match is_stopped() {
+        connection.create_scalar_function(
+            name,
+            arguments,
+            flags,
+            move |context| match is_stopped() {
                 true => Err(failure(ffi::SQLITE_INTERRUPT)),
                 false => function(context),
-            }
-        })?;
+            },
+        )?;
     }
     Ok(())
 }
@@ -71,10 +76,7 @@ impl CharSet {
     }
 }
 
-fn trim(
-    context: &Context<'_>,
-    trim: for<'t> fn(&'t str, &CharSet) -> &'t str,
-) -> Option<String> {
+fn trim(context: &Context<'_>, trim: for<'t> fn(&'t str, &CharSet) -> &'t str) -> Option<String> {
     let (text, set) = (text(context, 0)?, text(context, 1)?);
     Some(trim(&text, &CharSet::of(&set)).to_owned())
 }
@@ -96,8 +98,7 @@ fn position(index: Option<usize>) -> i64 {
 }
 
 fn replace(context: &Context<'_>) -> rusqlite::Result<Option<String>> {
-    let (Some(text), Some(part), Some(by)) =
-        (text(context, 0), text(context, 1), text(context, 2))
+    let (Some(text), Some(part), Some(by)) = (text(context, 0), text(context, 1), text(context, 2))
     else {
         return Ok(None);
     };

@@ -148,7 +148,11 @@ impl Reader {
     /// Returns the rows of the view `coverage`: how complete the mirror is, by kind.
     pub fn coverage(&self) -> Result<Rows, QueryError> {
         let bounds = Bounds { rows: usize::MAX, bytes: usize::MAX };
-        self.query("SELECT * FROM coverage ORDER BY kind", &Parameters::Positional(Vec::new()), bounds)
+        self.query(
+            "SELECT * FROM coverage ORDER BY kind",
+            &Parameters::Positional(Vec::new()),
+            bounds,
+        )
     }
 }
 
