@@ -67,6 +67,7 @@ fn help_lists_exit_codes_and_commands() {
             "backup",
             "restore",
             "report",
+            "mcp",
             "sandbox",
             "demo",
             "completions",

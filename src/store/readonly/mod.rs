@@ -261,3 +261,54 @@ fn json(value: ValueRef<'_>) -> Value {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::mirror;
+
+    /// What [`Policy`] refuses, the connection to the mirror refuses as well.
+    #[test]
+    fn connection_itself_only_reads() {
+        let (_folder, store) = mirror();
+        let reader = Reader::open(store.path(), || false).unwrap();
+        for sql in [
+            "SELECT * FROM outbox",
+            "SELECT * FROM sqlite_schema",
+            "DELETE FROM video",
+            "INSERT INTO outbox_requests (kind, action) VALUES ('video', 'untrack')",
+            "CREATE TEMP TABLE x (y)",
+            "PRAGMA query_only = 0",
+            "ATTACH ':memory:' AS x",
+            "SELECT load_extension('x')",
+        ] {
+            let refused = reader.connection.prepare(sql).err();
+            assert!(refused.is_some(), "{sql}");
+        }
+        for (setting, value) in [("query_only", 1), ("hard_heap_limit", 12 << 20)] {
+            let raw = Reader::open(store.path(), || false).unwrap();
+            let mut connection = raw.connection;
+            let none: Option<
+                fn(rusqlite::hooks::AuthContext<'_>) -> rusqlite::hooks::Authorization,
+            > = None;
+            connection.authorizer(none).unwrap();
+            let found: i64 =
+                connection.pragma_query_value(None, setting, |row| row.get(0)).unwrap();
+            assert_eq!(found, value, "{setting}");
+        }
+    }
+
+    #[test]
+    fn statement_ends_when_it_is_stopped() {
+        let (_folder, store) = mirror();
+        let calls = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let shared = std::sync::Arc::clone(&calls);
+        let is_stopped = move || shared.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 1_000;
+        let reader = Reader::open(store.path(), is_stopped).unwrap();
+        let sql =
+            "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT max(x) FROM r";
+        let bounds = Bounds { rows: 1, bytes: 1_000 };
+        let stopped = reader.query(sql, &Parameters::Positional(Vec::new()), bounds);
+        assert!(matches!(stopped, Err(QueryError::Stopped)), "{stopped:?}");
+    }
+}
