@@ -8,21 +8,26 @@ use clap::{Args, Subcommand};
 
 use crate::cli::context::Context;
 use crate::cli::globals::{Globals, duration, one_of};
-use crate::cli::{runtime, session};
-use crate::mcp::{self, Client, Settings, client_config};
+use crate::cli::runtime;
+use crate::mcp::{Client, Server, Settings, client_config};
 use crate::report::{Answer, CliError, Exit};
 
-/// Longest run of a query.
+/// Default of `--timeout`.
+const TIMEOUT_DEFAULT: &str = "10s";
+/// Largest `--timeout`.
 const TIMEOUT_MAX: Duration = Duration::from_secs(600);
+
+/// Default of `--max-rows`.
+const ROWS_DEFAULT: u16 = 200;
 
 /// Arguments of `mcp`.
 #[derive(Debug, Clone, Args)]
 pub struct McpArgs {
     /// Longest run of a query, at most 10m
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = timeout)]
+    #[arg(long, value_name = "DURATION", default_value = TIMEOUT_DEFAULT, value_parser = timeout)]
     timeout: Duration,
     /// Most rows of an answer, at most 5000
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=5_000))]
+    #[arg(long, value_name = "N", default_value_t = ROWS_DEFAULT, value_parser = clap::value_parser!(u16).range(1..=5_000))]
     max_rows: u16,
     /// Offer tools that queue writes, as `track`, `set`, `link` and `unlink` do
     #[arg(long)]
@@ -33,7 +38,8 @@ pub struct McpArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 enum McpCommand {
-    /// Print what a client needs to start the server: a command, a link, or lines of its configuration file
+    /// Print what a client needs to start the server: a shell command (claude-code, vscode), a link (cursor), lines for
+    /// ~/.codex/config.toml (codex), or JSON for a configuration file (claude-desktop, generic)
     Config {
         /// The client
         #[arg(value_name = "CLIENT", value_parser = one_of(&Client::ALL, Client::name))]
@@ -46,7 +52,6 @@ pub fn run(args: &McpArgs, globals: &Globals, context: &Context) -> Result<Answe
     if let Some(McpCommand::Config { client }) = &args.command {
         return config(*client, args, globals, context);
     }
-    session::require_database(context)?;
     let settings = Settings {
         config: context.config.clone(),
         clock: context.clock.clone(),
@@ -54,11 +59,11 @@ pub fn run(args: &McpArgs, globals: &Globals, context: &Context) -> Result<Answe
         max_rows: usize::from(args.max_rows),
         allow_writes: args.allow_writes,
     };
+    let server = Server::new(settings).map_err(|error| context.store_error(&error))?;
     let runtime = runtime::current_thread()?;
-    let served = runtime.block_on(async { mcp::serve(settings, runtime::stop_signal()).await });
+    runtime.block_on(async { server.serve(runtime::stop_signal()).await });
     // A read of stdin cannot be cancelled; the process ends without it.
     runtime.shutdown_background();
-    served.map_err(|error| context.store_error(&error))?;
     Ok(Answer::none())
 }
 
@@ -81,11 +86,11 @@ fn config(
         arguments.extend(["--instance".to_owned(), name.clone()]);
     }
     arguments.extend(["--database".to_owned(), absolute(&context.config.database)?]);
-    if args.timeout != Duration::from_secs(10) {
+    if Ok(args.timeout) != duration(TIMEOUT_DEFAULT) {
         arguments
             .extend(["--timeout".to_owned(), humantime::format_duration(args.timeout).to_string()]);
     }
-    if args.max_rows != 200 {
+    if args.max_rows != ROWS_DEFAULT {
         arguments.extend(["--max-rows".to_owned(), args.max_rows.to_string()]);
     }
     if args.allow_writes {

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::model::named::named;
 
@@ -24,19 +24,6 @@ named! {
         ClaudeDesktop = "claude-desktop",
         /// Any other client.
         Generic = "generic",
-    }
-}
-
-impl Client {
-    /// What to do with the text, for the help.
-    pub const fn usage(self) -> &'static str {
-        match self {
-            Self::ClaudeCode | Self::VsCode => "a command to run in a shell",
-            Self::Codex => "lines for ~/.codex/config.toml",
-            Self::Cursor => "a link to open",
-            Self::ClaudeDesktop => "JSON for claude_desktop_config.json",
-            Self::Generic => "JSON for a client's configuration file",
-        }
     }
 }
 
@@ -70,13 +57,10 @@ pub fn text(client: Client, program: &str, arguments: &[String]) -> String {
                 .finish();
             format!("cursor://anysphere.cursor-deeplink/mcp/install?{query}\n")
         }
-        Client::ClaudeDesktop => servers(server),
-        Client::Generic => servers(server),
+        Client::ClaudeDesktop | Client::Generic => {
+            format!("{:#}\n", json!({ "mcpServers": { NAME: server } }))
+        }
     }
-}
-
-fn servers(server: Value) -> String {
-    format!("{:#}\n", json!({ "mcpServers": { NAME: server } }))
 }
 
 /// Quotes an argument for a POSIX shell, if it needs it.

@@ -111,6 +111,9 @@ fn sql_error(sql: &str, message: &str, text: String) -> ToolError {
             }
         };
     }
+    if message.contains("pattern too complex") {
+        return error.hint("search for a shorter part of the text, or use instr()");
+    }
     if message.starts_with("ambiguous column name") {
         return error.hint("write the view's name or alias before the column");
     }

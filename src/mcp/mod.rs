@@ -24,5 +24,5 @@ pub mod tools;
 mod writes;
 
 pub use client_config::Client;
-pub use server::serve;
+pub use server::Server;
 pub use session::Settings;

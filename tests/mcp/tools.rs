@@ -125,6 +125,10 @@ fn errors_say_what_to_do() {
         ("SELECT load_extension('x')", vec!["the function `load_extension` is not available"]),
         ("SELECT nofunction(1)", vec!["no such function: nofunction"]),
         ("SELECT printf('%1000000d', 1)", vec!["too long", "substr()"]),
+        (
+            "SELECT 'a' LIKE printf('%.101c', 'a')",
+            vec!["LIKE or GLOB pattern too complex", "instr()"],
+        ),
         (ENDLESS, vec!["stopped after 0.3 s (--timeout)", "filter by"]),
     ] {
         let error = client.query(sql).unwrap_err();

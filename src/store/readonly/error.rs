@@ -48,10 +48,8 @@ impl QueryError {
             Some(ErrorCode::TooBig) => Self::TooBig,
             Some(ErrorCode::Unknown | ErrorCode::TypeMismatch) => Self::Sql(message(error)),
             // The connection writes nothing but temporary files.
-            Some(ErrorCode::SystemIoFailure | ErrorCode::DiskFull)
-                if extended(&error) == Some(ffi::SQLITE_IOERR_WRITE)
-                    || error.sqlite_error_code() == Some(ErrorCode::DiskFull) =>
-            {
+            Some(ErrorCode::DiskFull) => Self::Memory("temporary storage"),
+            Some(ErrorCode::SystemIoFailure) if is_failed_write(&error) => {
                 Self::Memory("temporary storage")
             }
             // A connection that may only read reports a write like this.
@@ -69,8 +67,8 @@ impl QueryError {
     }
 }
 
-fn extended(error: &rusqlite::Error) -> Option<i32> {
-    error.sqlite_error().map(|error| error.extended_code)
+fn is_failed_write(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_WRITE)
 }
 
 /// SQLite's message, without the statement, which the caller knows.

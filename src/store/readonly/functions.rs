@@ -5,10 +5,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use memchr::memmem;
-use rusqlite::Connection;
-use rusqlite::ffi;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, ffi};
 
 use crate::store::error::StoreResult;
 use crate::store::readonly::limits;

@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::store::error::StoreResult;
 
-/// Longest text or row, bytes. A single function call takes milliseconds with arguments of this length.
+/// Longest text or row, bytes. A function call with such arguments cannot be interrupted, and takes milliseconds.
 pub(super) const LENGTH_MAX: i32 = 200 * 1024;
 
 /// Memory of all connections of the process, bytes. The allocator may keep as much again for small pieces.
@@ -20,9 +20,9 @@ const TEMP_FILE_BYTES_MAX: u64 = 512 << 20;
 const CACHE_KIB: i64 = 2 * 1024;
 
 /// Virtual machine instructions between two calls of the progress handler: well under a millisecond.
-const PROGRESS_STEPS: i32 = 1_000;
+const PROGRESS_STEPS: i32 = 200;
 
-/// What a statement may have. The largest public view needs less than half of each.
+/// What a statement may have. Each public view fits twice.
 const LIMITS: [(Limit, i32); 10] = [
     (Limit::SQLITE_LIMIT_LENGTH, LENGTH_MAX),
     (Limit::SQLITE_LIMIT_SQL_LENGTH, 32 * 1024),
@@ -30,7 +30,7 @@ const LIMITS: [(Limit, i32); 10] = [
     (Limit::SQLITE_LIMIT_EXPR_DEPTH, 200),
     (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 50),
     (Limit::SQLITE_LIMIT_FUNCTION_ARG, 100),
-    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50),
+    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100),
     (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 200),
     (Limit::SQLITE_LIMIT_ATTACHED, 0),
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
