@@ -8,11 +8,12 @@
 //! | [`server`] | the protocol: lists and calls tools, reads resources, ends with its input |
 //! | [`tools`] | names, descriptions and schemas of the tools |
 //! | [`session`] | settings, deadline of a call, entries queued so far |
-//! | `query`, `describe`, `writes`, `resources` | what the tools and resources answer |
+//! | `calls`, `query`, `describe`, `writes`, `resources` | what the tools and resources answer |
 //! | [`answer`], `hint` | errors of a tool, with what to do |
 //! | [`client_config`] | `mcp config`: what a client needs to start the server |
 
 pub mod answer;
+mod calls;
 pub mod client_config;
 mod describe;
 mod hint;

@@ -5,12 +5,9 @@ use serde_json::{Map, Value, json};
 
 use crate::mcp::answer::{ToolError, ToolResult};
 use crate::mcp::hint;
-use crate::mcp::session::{Session, Stop};
+use crate::mcp::session::{BYTES_MAX, Session, Stop};
 use crate::store::cookbook::{self, Parameter, ParameterType, Recipe};
 use crate::store::readonly::{Bounds, End, Parameters, Rows};
-
-/// Longest JSON of the rows of an answer, bytes.
-pub const BYTES_MAX: usize = 200_000;
 
 /// Arguments of `query`.
 #[derive(Debug, Deserialize)]
@@ -122,8 +119,8 @@ fn answer(
 fn truncated(found: &Rows) -> Value {
     let count = found.rows.len();
     let paging = format!(
-        "these are the first {count} rows; the next are `SELECT * FROM (<the same statement>) LIMIT -1 OFFSET {count}`, \
-         with an ORDER BY that makes the order unique"
+        "these are the first {count} rows; the next are `{}`, with an ORDER BY that makes the order unique",
+        found.next_page("<the same statement>")
     );
     let (reason, next) = match &found.end {
         End::Complete => return Value::Null,

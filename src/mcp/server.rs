@@ -16,14 +16,16 @@ use rmcp::service::RequestContext;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::io::stdio_pipes;
 use rmcp::{RoleServer, ServerHandler, ServiceExt};
+use rustix::fs::{FileType, Stat};
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::unix::pipe;
 use tokio::sync::{Mutex, Notify};
 
 use crate::mcp::answer::{self, ToolError};
-use crate::mcp::resources;
 use crate::mcp::session::{Session, Settings};
 use crate::mcp::tools::{self, Tool};
+use crate::mcp::{calls, resources};
 use crate::store::StoreResult;
 
 /// Longest request, bytes.
@@ -150,7 +152,7 @@ impl ServerHandler for Server {
         let arguments = request.arguments.unwrap_or_default();
         let answered = self.run(&context, move |session, is_cancelled| {
             let stop = session.start(is_cancelled);
-            session.call(tool, arguments, &stop)
+            calls::call(session, tool, arguments, &stop)
         });
         Ok(answer::result(answered.await?).into())
     }
@@ -191,11 +193,14 @@ impl ServerHandler for Server {
 
 /// Waits until the client closes our stdout, if it is a pipe.
 async fn reader_closed() {
-    // Opened again: a descriptor of its own may be non-blocking.
-    if let Ok(stdout) = pipe::OpenOptions::new().open_sender("/dev/stdout")
-        && stdout.ready(Interest::ERROR).await.is_ok()
-    {
-        return;
+    let is_pipe = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo;
+    if rustix::fs::fstat(std::io::stdout()).is_ok_and(is_pipe) {
+        // Opened again: a descriptor of its own may be non-blocking.
+        match pipe::OpenOptions::new().open_sender("/proc/self/fd/1") {
+            Ok(stdout) if stdout.ready(Interest::ERROR).await.is_ok() => return,
+            Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => return,
+            _ => {}
+        }
     }
     std::future::pending().await
 }

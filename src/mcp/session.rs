@@ -6,17 +6,23 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use chrono::SubsecRound;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::mcp::answer::{ToolError, ToolResult};
-use crate::mcp::tools::Tool;
-use crate::mcp::{describe, query, writes};
+use crate::mcp::answer::ToolResult;
 use crate::report::status;
 use crate::store::StoreResult;
 use crate::store::readonly::Reader;
+
+/// Longest JSON of the rows of an answer, bytes.
+pub const BYTES_MAX: usize = 200_000;
+
+/// Most entries that a server queues.
+pub const ENTRIES_MAX: u32 = 20;
+
+/// Members of an outbox entry that are not shown: what was requested, and how it is recognized.
+const HIDDEN: [&str; 5] = ["body", "path", "method", "idempotency_key", "former_keys"];
 
 /// Settings of the server.
 #[derive(Debug, Clone)]
@@ -96,23 +102,6 @@ impl Session {
         Reader::open(self.database(), move || stop.is_stopped())
     }
 
-    /// Calls a tool.
-    pub fn call(&self, tool: Tool, arguments: Map<String, Value>, stop: &Stop) -> ToolResult {
-        match tool {
-            Tool::Query => query::run(self, parse(arguments)?, stop),
-            Tool::Describe => describe::run(self, &parse(arguments)?, stop),
-            Tool::Status => {
-                let Nothing {} = parse(arguments)?;
-                self.status()
-            }
-            Tool::ReadyQuery => query::run_ready(self, parse(arguments)?, stop),
-            Tool::Track => writes::track(self, arguments),
-            Tool::Set => writes::set(self, arguments),
-            Tool::Link | Tool::Unlink => writes::link(self, tool, &parse(arguments)?),
-            Tool::Outbox => writes::outcome(self, &parse(arguments)?),
-        }
-    }
-
     /// Says how fresh the mirror is, when the server starts.
     pub fn freshness(&self) -> StoreResult<String> {
         let mut status = status::read(&self.settings.config, &self.settings.clock)?;
@@ -138,20 +127,15 @@ impl Session {
         let status = status::read(&self.settings.config, &self.settings.clock)?;
         let mut document = status::json(&status);
         if let Some(Value::Array(letters)) = document.pointer_mut("/outbox/dead_letters") {
-            letters.iter_mut().for_each(writes::hide_request);
+            letters.iter_mut().for_each(hide_request);
         }
         Ok(document)
     }
 }
 
-/// Arguments of a tool that has none.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
-/// Parses the arguments of a tool.
-fn parse<T: DeserializeOwned>(arguments: Map<String, Value>) -> Result<T, ToolError> {
-    serde_json::from_value(Value::Object(arguments)).map_err(|error| {
-        ToolError::new(format!("invalid arguments: {error}")).hint("see the tool's input schema")
-    })
+/// Removes what was requested from an outbox entry.
+pub fn hide_request(entry: &mut Value) {
+    if let Value::Object(members) = entry {
+        members.retain(|name, _| !HIDDEN.contains(&name.as_str()));
+    }
 }

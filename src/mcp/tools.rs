@@ -5,9 +5,7 @@ use std::sync::Arc;
 use rmcp::model::{Tool as ToolFact, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
-use crate::mcp::query::BYTES_MAX;
-use crate::mcp::session::Settings;
-use crate::mcp::writes::ENTRIES_MAX;
+use crate::mcp::session::{BYTES_MAX, ENTRIES_MAX, Settings};
 use crate::model::named::named;
 use crate::store::cookbook::{self, ParameterType, Recipe};
 
@@ -69,7 +67,7 @@ pub fn list(settings: &Settings) -> Vec<ToolFact> {
 fn description(tool: Tool, settings: &Settings) -> String {
     match tool {
         Tool::Query => format!(
-            "Runs one SQLite SELECT statement on the mirror's public views and returns its rows: at most {} rows and \
+            "Runs one statement of SQLite (SELECT, WITH or VALUES) on the mirror's public views and returns its rows: at most {} rows and \
              {} kB, within {} s. If `truncated` is not null, rows are missing and `next` says how to get them. Call \
              describe first. Use parameters for values, and ORDER BY with LIMIT for large results.",
             settings.max_rows,
@@ -134,7 +132,7 @@ fn input(tool: Tool, settings: &Settings) -> Arc<Map<String, Value>> {
         Tool::Query => object(
             &["sql"],
             json!({
-                "sql": text("One SELECT statement in SQLite's dialect"),
+                "sql": text("One statement in SQLite's dialect that begins with SELECT, WITH or VALUES"),
                 "params": {
                     "type": ["object", "array"],
                     "description": "Values of the parameters: an object for :name, an array for ?"

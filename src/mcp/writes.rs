@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::mcp::answer::{ToolError, ToolResult};
-use crate::mcp::session::Session;
+use crate::mcp::session::{ENTRIES_MAX, Session, hide_request};
 use crate::mcp::tools::Tool;
 use crate::model::outbox::{Action, Draft};
 use crate::model::{Kind, instant};
@@ -15,12 +15,6 @@ use crate::outbox::validate::{self, CheckError};
 use crate::report::outbox as report;
 use crate::store::outbox::{self, enqueue};
 use crate::store::{Database, StoreError, instance_lock};
-
-/// Most entries that a server queues.
-pub const ENTRIES_MAX: u32 = 20;
-
-/// Members of an entry that are not shown: what was requested, and how it is recognized.
-const HIDDEN: [&str; 5] = ["body", "path", "method", "idempotency_key", "former_keys"];
 
 /// Arguments of `link` and `unlink`.
 #[derive(Debug, Deserialize)]
@@ -114,16 +108,9 @@ fn show(store: &Database, number: i64) -> ToolResult {
     let found = store.read(|c| outbox::one(c, number))?;
     let Some(entry) = found else {
         let error = ToolError::new(format!("entry {number} does not exist"));
-        return Err(error.hint("SELECT entry, kind, action, target, state FROM outbox_log"));
+        return Err(error.hint("the view outbox_log has all entries"));
     };
     let mut document = report::json(&entry);
     hide_request(&mut document);
     Ok(document)
-}
-
-/// Removes what was requested from an entry.
-pub fn hide_request(entry: &mut Value) {
-    if let Value::Object(members) = entry {
-        members.retain(|name, _| !HIDDEN.contains(&name.as_str()));
-    }
 }

@@ -70,6 +70,13 @@ pub struct Rows {
     pub end: End,
 }
 
+impl Rows {
+    /// Returns the statement for the rows after these.
+    pub fn next_page(&self, sql: &str) -> String {
+        format!("SELECT * FROM ({sql}) LIMIT -1 OFFSET {}", self.rows.len())
+    }
+}
+
 /// A connection for statements of others.
 #[derive(Debug)]
 pub struct Reader {
