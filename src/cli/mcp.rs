@@ -102,7 +102,7 @@ fn config(
 fn absolute(path: &Path) -> Result<String, CliError> {
     let failed =
         |error| CliError::new(Exit::Storage, "cannot find the current folder").because(&error);
-    let path = std::path::absolute(path).map_err(|error| failed(error))?;
+    let path = std::path::absolute(path).map_err(failed)?;
     let text = path.to_str().map(str::to_owned);
     text.ok_or_else(|| CliError::new(Exit::Config, format!("`{}` is not UTF-8", path.display())))
 }

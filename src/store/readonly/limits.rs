@@ -60,14 +60,14 @@ impl TempFileLimit {
     pub(super) fn set() -> Self {
         let before = getrlimit(Resource::Fsize);
         let current = before.current.map_or(TEMP_FILE_BYTES_MAX, |n| n.min(TEMP_FILE_BYTES_MAX));
-        set(Rlimit { current: Some(current), ..before.clone() });
+        set(Rlimit { current: Some(current), ..before });
         Self(before)
     }
 }
 
 impl Drop for TempFileLimit {
     fn drop(&mut self) {
-        set(self.0.clone());
+        set(self.0);
     }
 }
 
