@@ -10,7 +10,7 @@ use crate::store::error::StoreResult;
 pub(super) const LENGTH_MAX: i32 = 200 * 1024;
 
 /// Memory of all connections of the process, bytes. The allocator may keep as much again for small pieces.
-const HEAP_BYTES_MAX: i64 = 12 << 20;
+const HEAP_BYTES_MAX: i64 = 10 << 20;
 
 /// Longest temporary file, bytes. What does not fit into the cache is sorted and grouped in such files, which have no
 /// name and go with the statement.

@@ -292,7 +292,7 @@ mod tests {
             let refused = reader.connection.prepare(sql).err();
             assert!(refused.is_some(), "{sql}");
         }
-        for (setting, value) in [("query_only", 1), ("hard_heap_limit", 12 << 20)] {
+        for (setting, value) in [("query_only", 1), ("hard_heap_limit", 10 << 20)] {
             let raw = Reader::open(store.path(), || false).unwrap();
             let mut connection = raw.connection;
             let none: Option<
