@@ -163,7 +163,10 @@ fn describe_agrees_with_the_schema() {
         let mut described = client.call("describe", json!({ "name": name })).unwrap();
         let mut described = described["views"][0].take();
         let rows = described.as_object_mut().unwrap().remove("rows").unwrap();
-        assert_eq!(rows, bed.number(&format!("SELECT count(*) FROM {name}")), "{name}");
+        // Counting the rows of some views takes too long.
+        if !rows.is_null() {
+            assert_eq!(rows, bed.number(&format!("SELECT count(*) FROM {name}")), "{name}");
+        }
         assert_eq!(described, *view);
     }
     let error = client.call("describe", json!({ "name": "vidoes" })).unwrap_err();
@@ -179,7 +182,7 @@ fn every_view_can_be_queried() {
         let name = view.name;
         client.query(&format!("SELECT * FROM {name}")).unwrap_or_else(|e| panic!("{name}: {e}"));
         let sql = format!(
-            "WITH v AS (SELECT * FROM {name}) SELECT count(*) FROM v JOIN main.{name} AS w JOIN videos ORDER BY 1"
+            "WITH v AS (SELECT * FROM {name}) SELECT count(*) FROM v JOIN main.{name} AS w JOIN videos WHERE 0"
         );
         client.query(&sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
     }
