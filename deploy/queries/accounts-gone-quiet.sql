@@ -10,7 +10,7 @@ SELECT
     max(p.create_time) AS last_post,
     CAST(julianday('now') - julianday(max(p.create_time)) AS INTEGER) AS days_ago
 FROM accounts AS a
-LEFT JOIN account_videos AS p ON p.account_id = a.id
+LEFT JOIN posts AS p ON p.account_id = a.id
 WHERE a.removed_at IS NULL AND a.is_active
 GROUP BY a.id
 HAVING last_post IS NULL OR days_ago >= coalesce(:days, 14)

@@ -1,6 +1,7 @@
 -- Gaps in the history
--- Videos whose history of the last 30 days may lack scrapes: the API shows only the newest scrape, and
--- it may have been overwritten before it was read. The counts on both sides of a gap are correct.
+-- Videos whose history of the last 7 days may lack scrapes: the API shows only the newest scrape, and it may
+-- have been overwritten before it was read. The counts on both sides of a gap are correct.
+-- :days integer = 7  Length of the period in days
 SELECT
     g.video_id,
     v.platform,
@@ -11,7 +12,7 @@ SELECT
     max(g.to_at) AS last_gap_ended
 FROM video_growth AS g
 JOIN videos AS v ON v.id = g.video_id
-WHERE g.is_gap AND g.to_at >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-30 days')
+WHERE g.is_gap AND g.to_at_unix >= CAST(strftime('%s', 'now') AS INTEGER) - 86400 * coalesce(:days, 7)
 GROUP BY g.video_id
 ORDER BY gaps DESC, longest_hours DESC, g.video_id
 LIMIT 100;

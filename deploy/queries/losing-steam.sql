@@ -1,30 +1,30 @@
 -- Posts losing steam
--- Videos that gained less than half as many views per hour in the last 2 days as in the 5 days before,
--- largest loss first. Videos without a scrape in one of the two periods are left out.
+-- Posts that gained less than half as many views per day in the last day as in the 6 days before, largest
+-- loss first. Posts that were published in the last 7 days are left out.
+WITH recent AS (
+    SELECT post_key, views_gained * 24 / window_hours AS per_day, views_gained
+    FROM post_gains
+    WHERE days = 1 AND NOT is_new AND NOT is_partial AND window_hours > 0
+),
+week AS (
+    SELECT post_key, views_gained
+    FROM post_gains
+    WHERE days = 7 AND NOT is_new AND NOT is_partial
+)
 SELECT
-    v.id AS video_id,
-    v.platform,
-    v.account_username,
-    substr(v.description, 1, 60) AS caption,
-    v.view_count AS views,
-    round(before_gained / before_hours, 1) AS views_per_hour_before,
-    round(recent_gained / recent_hours, 1) AS views_per_hour_now,
-    round(100 * (1 - (recent_gained / recent_hours) / (before_gained / before_hours)), 1) AS percent_lost
-FROM (
-    SELECT
-        video_id,
-        sum(views_gained) FILTER (WHERE to_at >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-2 days')) AS recent_gained,
-        sum(hours) FILTER (WHERE to_at >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-2 days')) AS recent_hours,
-        sum(views_gained) FILTER (WHERE to_at < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-2 days')) AS before_gained,
-        sum(hours) FILTER (WHERE to_at < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-2 days')) AS before_hours
-    FROM video_growth
-    WHERE to_at >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-7 days')
-        AND views_gained IS NOT NULL
-    GROUP BY video_id
-) AS g
-JOIN videos AS v ON v.id = g.video_id
-WHERE v.removed_at IS NULL
-    AND before_gained > 0
-    AND recent_gained / recent_hours < 0.5 * before_gained / before_hours
-ORDER BY before_gained / before_hours - recent_gained / recent_hours DESC, v.id
+    r.post_key,
+    p.account_username,
+    substr(p.description, 1, 60) AS caption,
+    p.url,
+    p.view_count AS views,
+    round((w.views_gained - r.views_gained) / 6.0, 1) AS views_per_day_before,
+    round(r.per_day, 1) AS views_per_day_now,
+    round(100 * (1 - r.per_day * 6 / (w.views_gained - r.views_gained)), 1) AS percent_lost
+FROM recent AS r
+JOIN week AS w ON w.post_key = r.post_key
+JOIN posts AS p ON p.post_key = r.post_key
+WHERE p.removed_at IS NULL
+    AND w.views_gained > r.views_gained
+    AND r.per_day < 0.5 * (w.views_gained - r.views_gained) / 6
+ORDER BY (w.views_gained - r.views_gained) / 6.0 - r.per_day DESC, r.post_key
 LIMIT 25;

@@ -1,16 +1,17 @@
 -- Most engaging posts
--- Videos by likes, comments and shares per hundred views. Only videos with at least 1,000 views, because
--- a few reactions dominate the rate of smaller ones.
+-- Posts by likes, comments and shares, as far as known, per view. Only posts with at least 1,000 views,
+-- because a few reactions dominate the rate of smaller ones.
+-- :least_views integer = 1000  Least views of a post
 SELECT
-    id AS video_id,
-    platform,
+    post_key,
     account_username,
     creator_name,
     substr(description, 1, 60) AS caption,
+    url,
     view_count AS views,
-    like_count + comment_count + share_count AS engagement,
-    round(100 * engagement_rate, 2) AS engagement_percent
-FROM video_latest
-WHERE removed_at IS NULL AND view_count >= 1000 AND engagement_rate IS NOT NULL
-ORDER BY engagement_rate DESC, id
+    round(engagement_rate * view_count) AS engagement,
+    round(engagement_rate, 4) AS engagement_rate
+FROM posts
+WHERE removed_at IS NULL AND view_count >= coalesce(:least_views, 1000) AND engagement_rate IS NOT NULL
+ORDER BY posts.engagement_rate DESC, post_key
 LIMIT 25;

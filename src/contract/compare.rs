@@ -113,7 +113,17 @@ impl Comparison {
     }
 
     fn fields(&mut self, operations: &Operations<'_>) {
-        for field in used::fields() {
+        let fields = used::fields();
+        for (name, operation) in operations {
+            let of_operation = || fields.iter().filter(|field| field.operation == *name);
+            let is_sent = |required: &&str| of_operation().any(|field| field.name == *required);
+            if of_operation().next().is_some() {
+                let missing = operation.required().into_iter().filter(|name| !is_sent(name));
+                let line = |member| format!("{name}: member `{member}` of the request is required");
+                self.changed.extend(missing.map(line));
+            }
+        }
+        for field in fields {
             let request = operations.get(&field.operation).and_then(Operation::request);
             let Some(known) = request.map(|request| request.members()) else { continue };
             match known.is_empty() || known.contains_key(field.name) {

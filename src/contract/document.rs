@@ -145,6 +145,20 @@ impl Document {
         })
     }
 
+    /// Collects `required` of a schema and of all its parts, but not of alternatives.
+    fn collect_required<'d>(&'d self, value: &'d Value, depth: u32, names: &mut BTreeSet<&'d str>) {
+        let Some(object) = value.as_object() else { return };
+        if depth == 0 || self.is_exhausted() {
+            return;
+        }
+        self.steps.set(self.steps.get() + 1);
+        let values = |name| object.get(name).and_then(Value::as_array).into_iter().flatten();
+        names.extend(values("required").filter_map(Value::as_str));
+        for part in values("allOf").chain(self.target(object)) {
+            self.collect_required(part, depth - 1, names);
+        }
+    }
+
     fn schema<'d>(&'d self, value: &'d Value) -> Schema<'d> {
         let mut schema = Schema { document: self, parts: Vec::new() };
         self.collect(value, DEPTH_MAX, &mut schema.parts);
@@ -201,6 +215,16 @@ impl<'d> Operation<'d> {
     pub fn request(&self) -> Option<Schema<'d>> {
         let body = self.document.resolved(self.object.get("requestBody")?)?;
         Some(self.document.schema(media_schema(body)?))
+    }
+
+    /// Names of the members that the body of a request must have.
+    pub fn required(&self) -> BTreeSet<&'d str> {
+        let mut names = BTreeSet::new();
+        let body = self.object.get("requestBody").and_then(|body| self.document.resolved(body));
+        if let Some(schema) = body.and_then(media_schema) {
+            self.document.collect_required(schema, DEPTH_MAX, &mut names);
+        }
+        names
     }
 
     /// The JSON body of a success.

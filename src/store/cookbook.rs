@@ -7,18 +7,24 @@
 use crate::model::named::named;
 
 /// Name and content of every file of the folder, in display order.
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 20] = [
     ("fastest-risers", include_str!("../../deploy/queries/fastest-risers.sql")),
     ("losing-steam", include_str!("../../deploy/queries/losing-steam.sql")),
     ("new-posts", include_str!("../../deploy/queries/new-posts.sql")),
+    ("above-median", include_str!("../../deploy/queries/above-median.sql")),
     ("most-engaging-posts", include_str!("../../deploy/queries/most-engaging-posts.sql")),
     ("best-posting-hour", include_str!("../../deploy/queries/best-posting-hour.sql")),
+    ("campaigns", include_str!("../../deploy/queries/campaigns.sql")),
     ("views-per-day", include_str!("../../deploy/queries/views-per-day.sql")),
+    ("weekly-growth", include_str!("../../deploy/queries/weekly-growth.sql")),
+    ("month-over-month", include_str!("../../deploy/queries/month-over-month.sql")),
     ("engagement-by-creator", include_str!("../../deploy/queries/engagement-by-creator.sql")),
     ("follower-growth", include_str!("../../deploy/queries/follower-growth.sql")),
     ("accounts-gone-quiet", include_str!("../../deploy/queries/accounts-gone-quiet.sql")),
+    ("what-changed", include_str!("../../deploy/queries/what-changed.sql")),
     ("what-has-disappeared", include_str!("../../deploy/queries/what-has-disappeared.sql")),
     ("not-refreshed", include_str!("../../deploy/queries/not-refreshed.sql")),
+    ("data-completeness", include_str!("../../deploy/queries/data-completeness.sql")),
     ("gaps-in-history", include_str!("../../deploy/queries/gaps-in-history.sql")),
     ("cost-of-requests", include_str!("../../deploy/queries/cost-of-requests.sql")),
     ("outbox-failures", include_str!("../../deploy/queries/outbox-failures.sql")),

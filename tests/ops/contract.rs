@@ -134,6 +134,12 @@ fn each_change_of_the_document_is_a_line() {
             "PATCH /videos/{}: no member `is_active` in the request",
         ),
         (
+            schema("VideoCreate/required/1"),
+            Some(json!("consent")),
+            "warning",
+            "POST /videos: member `consent` of the request is required",
+        ),
+        (
             schema("Video/properties/saves"),
             Some(json!({ "anyOf": [{ "type": "integer" }, { "type": "null" }] })),
             "info",
