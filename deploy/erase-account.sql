@@ -78,6 +78,8 @@ SELECT '"username":"@' || username || '"' FROM erased_name;
 DELETE FROM account_scrape WHERE account IN (SELECT row_id FROM erased WHERE kind = 'account');
 DELETE FROM post_scrape WHERE source IN (SELECT row_id FROM erased WHERE kind = 'video');
 DELETE FROM post_scrape WHERE source IN (SELECT -row_id FROM erased WHERE kind = 'account_video');
+-- The next export writes every day again.
+UPDATE day_version SET version = random();
 DELETE FROM account_day WHERE account_id IN (SELECT id FROM erased WHERE kind = 'account');
 DELETE FROM account_due WHERE account IN (SELECT row_id FROM erased WHERE kind = 'account');
 DELETE FROM account_list_due WHERE account IN (SELECT row_id FROM erased WHERE kind = 'account');

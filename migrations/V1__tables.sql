@@ -363,6 +363,17 @@ CREATE TABLE post_scrape (
     PRIMARY KEY (post, at_s, at_ns, source)
 ) STRICT, WITHOUT ROWID;
 
+-- Versions of the UTC days of history, random numbers: replaced when rows of that day change.
+CREATE TABLE day_version (
+    -- A kind: its scrapes; pair: video scrapes whose former scrape changed; post: scrapes whose post changed;
+    -- metric: daily metrics.
+    topic TEXT NOT NULL,
+    -- Days since 1970-01-01.
+    day INTEGER NOT NULL,
+    version INTEGER NOT NULL DEFAULT (random()),
+    PRIMARY KEY (topic, day)
+) STRICT, WITHOUT ROWID;
+
 -- What the posts of an account gained on a UTC day: the sums of post_daily, as far as gains are known. No row: nothing.
 CREATE TABLE account_day (
     account_id TEXT NOT NULL,

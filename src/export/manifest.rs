@@ -1,5 +1,5 @@
 //! `manifest.json`: the contents of an export, the instant of its snapshot, and the fingerprints by which the next export
-//! skips unchanged months.
+//! skips unchanged months and days.
 //!
 //! It is written twice. Before the first file is published, `pending` names all files that are about to change, so that
 //! after a crash the next export knows that they are its own and that their content is unknown. After the last file, the
@@ -82,9 +82,9 @@ pub struct TableEntry {
     pub files: Vec<FileEntry>,
     /// Hash of the table's definition.
     pub definition: String,
-    /// Fingerprint of each month's rows. A month without rows has no file.
+    /// Fingerprint of each period's rows. A period without rows has no file.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub months: BTreeMap<String, String>,
+    pub periods: BTreeMap<String, String>,
 }
 
 /// A column.
@@ -102,9 +102,9 @@ pub struct ColumnEntry {
 pub struct FileEntry {
     /// Path below the root.
     pub path: String,
-    /// Month of its rows, `YYYY-MM`.
+    /// Month or day of its rows, `YYYY-MM` or `YYYY-MM-DD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub month: Option<String>,
+    pub period: Option<String>,
     /// Number of rows.
     pub rows: u64,
     /// Length, bytes.

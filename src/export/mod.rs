@@ -5,8 +5,8 @@
 //! [`folder`] by renaming, [`bucket`] by uploading. A failure before that leaves the export unchanged; after a failure
 //! during it, the next export repairs it with the help of the manifest.
 //!
-//! Parquet tables with a time column are partitioned by month, and a month is written only when its fingerprint differs
-//! from the recorded one ([`month_plan`]). Only files named in the manifest are removed.
+//! Parquet tables with a time column are partitioned by month, the current month by day, and a period is written only
+//! when its fingerprint differs from the recorded one ([`period_plan`]). Only files named in the manifest are removed.
 
 mod bucket;
 
@@ -16,8 +16,8 @@ mod excel;
 mod folder;
 mod lines;
 pub mod manifest;
-mod month_plan;
 mod parquet;
+mod period_plan;
 mod stage;
 mod staging_folder;
 mod text;
@@ -49,7 +49,7 @@ use stage::{REPORTED_ROWS, Stage};
 pub struct ExportRequest {
     /// Format of the files.
     pub format: Format,
-    /// Tables and views; all if empty.
+    /// Tables and views; those of [`Table::is_default`] if empty.
     pub tables: Vec<String>,
     /// First month, `YYYY-MM`, of tables with a time column.
     pub since: Option<String>,
@@ -144,7 +144,7 @@ fn stage_tables(
     Ok((stage.finish(), ExportReport { at, tables: exported }))
 }
 
-/// Returns the named tables, or all if `names` is empty.
+/// Returns the named tables, or those that a plain export contains if `names` is empty.
 fn selected(all: Vec<Table>, names: &[String]) -> Result<Vec<Table>, ExportError> {
     let known: BTreeSet<&str> = all.iter().map(|table| table.name).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(name.as_str())) {
@@ -153,7 +153,9 @@ fn selected(all: Vec<Table>, names: &[String]) -> Result<Vec<Table>, ExportError
             known: known.into_iter().map(str::to_owned).collect(),
         });
     }
-    let is_selected =
-        |table: &Table| names.is_empty() || names.iter().any(|name| name == table.name);
+    let is_selected = |table: &Table| match names.is_empty() {
+        true => table.is_default(),
+        false => names.iter().any(|name| name == table.name),
+    };
     Ok(all.into_iter().filter(is_selected).collect())
 }

@@ -227,8 +227,10 @@ fn day(value: &Value<'_>) -> Option<i32> {
 fn schema(table: &str, columns: &[Column]) -> Result<TypePtr, ParquetError> {
     let fields = columns.iter().map(|column| {
         let (physical, logical) = match column.value_type {
-            ValueType::Text | ValueType::Any => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
-            ValueType::Json => (Physical::BYTE_ARRAY, Some(LogicalType::Json)),
+            // Readers disagree on the type for JSON: binary, an extension, or refused.
+            ValueType::Text | ValueType::Any | ValueType::Json => {
+                (Physical::BYTE_ARRAY, Some(LogicalType::String))
+            }
             ValueType::Integer => (Physical::INT64, None),
             ValueType::Real => (Physical::DOUBLE, None),
             ValueType::Boolean => (Physical::BOOLEAN, None),

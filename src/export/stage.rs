@@ -11,8 +11,9 @@ use crate::export::destination::{Changes, Destination, StagedFile};
 use crate::export::error::{ExportError, at};
 use crate::export::lines;
 use crate::export::manifest::{self, FileEntry, Format, Manifest, TableEntry};
-use crate::export::month_plan::month_plan;
+
 use crate::export::parquet::ParquetFile;
+use crate::export::period_plan::{month, period_of, period_plan, periods};
 use crate::model::Value;
 use crate::store::fingerprint;
 use crate::store::public_tables::{self, RowFilter, Table};
@@ -20,9 +21,9 @@ use crate::store::public_tables::{self, RowFilter, Table};
 /// Memory for buffered rows, over all open files, bytes.
 const BUFFERED_BYTES_MAX: usize = 32 << 20;
 
-/// Months written in one pass over the table. Each is an open file, and they share the memory: with more of them, row
+/// Periods written in one pass over the table. Each is an open file, and they share the memory: with more of them, row
 /// groups would be small.
-const OPEN_MONTHS_MAX: usize = 24;
+const OPEN_PERIODS_MAX: usize = 24;
 
 /// Progress is reported after this many rows.
 pub(super) const REPORTED_ROWS: u64 = 10_000;
@@ -64,8 +65,8 @@ pub struct Stage<'s> {
 /// The files of a table.
 #[derive(Default)]
 struct TableFiles {
-    /// Fingerprints by month.
-    months: BTreeMap<String, String>,
+    /// Fingerprints by period.
+    periods: BTreeMap<String, String>,
     written: Vec<FileEntry>,
     kept: Vec<FileEntry>,
 }
@@ -74,7 +75,7 @@ struct TableFiles {
 struct OpenFile {
     path: String,
     staged: PathBuf,
-    month: Option<String>,
+    period: Option<String>,
     writer: Writer,
     rows: u64,
 }
@@ -113,12 +114,12 @@ impl<'s> Stage<'s> {
         since: Option<&str>,
     ) -> Result<ExportedTable, ExportError> {
         let former = self.recorded.tables.remove(table.name);
-        // After a change of the table's definition all months are written, also those before `since`.
+        // After a change of the table's definition all periods are written, also those before `since`.
         let is_same = former.as_ref().is_none_or(|entry| entry.is_like(table));
         let since = since.filter(|_| table.time.is_some() && is_same);
-        let is_by_month = table.time.is_some() && self.manifest.format == Format::Parquet;
-        let TableFiles { months, written, kept } = match is_by_month {
-            true => self.by_month(table, former.as_ref().filter(|_| is_same), since)?,
+        let is_by_period = table.time.is_some() && self.manifest.format == Format::Parquet;
+        let TableFiles { periods, written, kept } = match is_by_period {
+            true => self.by_period(table, former.as_ref().filter(|_| is_same), since)?,
             false => {
                 TableFiles { written: vec![self.whole(table, since)?], ..TableFiles::default() }
             }
@@ -147,7 +148,7 @@ impl<'s> Stage<'s> {
             columns: manifest::columns(table),
             files,
             definition: manifest::definition(table),
-            months,
+            periods,
         };
         self.manifest.tables.insert(table.name.to_owned(), entry);
         Ok(exported)
@@ -194,55 +195,55 @@ impl<'s> Stage<'s> {
         self.close(table, open)
     }
 
-    /// Writes the changed months of a table, each to its own file.
-    fn by_month(
+    /// Writes the changed periods of a table, each to its own file.
+    fn by_period(
         &mut self,
         table: &Table,
         former: Option<&TableEntry>,
         since: Option<&str>,
     ) -> Result<TableFiles, ExportError> {
-        let months = fingerprint::months(self.c, table)?;
-        let mut months: BTreeMap<String, String> =
-            months.into_iter().map(|(month, sum)| (month, format!("{sum:032x}"))).collect();
+        let days = fingerprint::days(self.c, table, since)?;
+        let current = periods(&days, month(&self.manifest.snapshot_at), former);
         let is_intact = |file: &FileEntry| {
             !self.recorded.pending.contains(&file.path)
                 && self.destination.length(&file.path) == Some(file.bytes)
         };
-        let plan = month_plan(former, &months, since, is_intact);
+        let plan = period_plan(former, &current, &days.retention, since, is_intact);
         let mut written = Vec::new();
-        let to_write: Vec<&String> = plan.write.iter().collect();
-        for chunk in to_write.chunks(OPEN_MONTHS_MAX) {
-            let chunk: BTreeSet<String> = chunk.iter().map(|month| (*month).clone()).collect();
-            written.extend(self.write_months(table, &chunk)?);
+        for pass in passes(&current, &plan.write) {
+            written.extend(self.write_periods(table, &pass, &current)?);
         }
-        months.retain(|month, _| plan.write.contains(month));
+        let mut periods = current;
+        periods.retain(|period, _| plan.write.contains(period));
         let mut kept = Vec::new();
         if let Some(former) = former {
-            let is_kept = |month: &String| plan.keep.contains(month);
-            let recorded = former.months.iter().filter(|(month, _)| is_kept(month));
-            months.extend(recorded.map(|(month, sum)| (month.clone(), sum.clone())));
+            let is_kept = |period: &String| plan.keep.contains(period);
+            let recorded = former.periods.iter().filter(|(period, _)| is_kept(period));
+            periods.extend(recorded.map(|(period, sum)| (period.clone(), sum.clone())));
             let files = former.files.iter();
-            kept.extend(files.filter(|file| file.month.as_ref().is_some_and(is_kept)).cloned());
+            kept.extend(files.filter(|file| file.period.as_ref().is_some_and(is_kept)).cloned());
         }
-        Ok(TableFiles { months, written, kept })
+        Ok(TableFiles { periods, written, kept })
     }
 
-    fn write_months(
+    /// Writes consecutive periods among all that the table has.
+    fn write_periods(
         &mut self,
         table: &Table,
-        months: &BTreeSet<String>,
+        pass: &[&String],
+        all: &BTreeMap<String, String>,
     ) -> Result<Vec<FileEntry>, ExportError> {
+        let Some((first, last)) = pass.first().zip(pass.last()) else { return Ok(Vec::new()) };
         let mut open: BTreeMap<String, OpenFile> = BTreeMap::new();
         let (mut rows, mut buffered) = (0, 0);
         let c = self.c;
-        public_tables::rows(c, table, RowFilter::Of(months), |row| {
-            let Some(month) = table.month(row) else { return Ok(()) };
-            if !open.contains_key(month) {
-                let path = format!("{}/month={month}/part-0.parquet", table.name);
-                let file = self.open(table, path, Some(month))?;
-                open.insert(month.to_owned(), file);
+        public_tables::rows(c, table, RowFilter::Between(first, last), |row| {
+            let Some(period) = table.day(row).map(|day| period_of(day, all)) else { return Ok(()) };
+            if !open.contains_key(period) && pass.iter().any(|one| *one == period) {
+                let file = self.open(table, path(table, period), Some(period))?;
+                open.insert(period.to_owned(), file);
             }
-            if let Some(file) = open.get_mut(month) {
+            if let Some(file) = open.get_mut(period) {
                 let before = file.buffered_bytes();
                 file.push(table, row)?;
                 buffered = buffered + file.buffered_bytes() - before;
@@ -271,7 +272,7 @@ impl<'s> Stage<'s> {
         &mut self,
         table: &Table,
         path: String,
-        month: Option<&str>,
+        period: Option<&str>,
     ) -> Result<OpenFile, ExportError> {
         if self.destination.length(&path).is_some() && !self.known_paths.contains(&path) {
             return Err(ExportError::NotOurs(path));
@@ -279,7 +280,7 @@ impl<'s> Stage<'s> {
         self.opened += 1;
         let staged = self.destination.staging().join(self.opened.to_string());
         let writer = self.writer(table, &staged).map_err(at(&staged))?;
-        Ok(OpenFile { path, staged, month: month.map(str::to_owned), writer, rows: 0 })
+        Ok(OpenFile { path, staged, period: period.map(str::to_owned), writer, rows: 0 })
     }
 
     fn writer(&self, table: &Table, staged: &Path) -> io::Result<Writer> {
@@ -308,7 +309,7 @@ impl<'s> Stage<'s> {
 
     /// Completes a file and syncs it to disk.
     fn close(&mut self, table: &Table, open: OpenFile) -> Result<FileEntry, ExportError> {
-        let OpenFile { path, staged, month, writer, rows } = open;
+        let OpenFile { path, staged, period, writer, rows } = open;
         let finish = || -> io::Result<(u64, u64)> {
             let (file, mismatched) = match writer {
                 Writer::Text(_, out) => (out.into_inner()?, 0),
@@ -323,8 +324,37 @@ impl<'s> Stage<'s> {
             tracing::warn!(table, mismatched, path, "values of another type exported as NULL");
         }
         self.files.push(StagedFile { path: path.clone(), staged });
-        Ok(FileEntry { path, month, rows, bytes })
+        Ok(FileEntry { path, period, rows, bytes })
     }
+}
+
+/// The path of a period's file. Those of days are in the folder of their month, so that every file has the same Hive
+/// partition keys.
+fn path(table: &Table, period: &str) -> String {
+    let (table, month) = (table.name, month(period));
+    let name = if period == month { "part-0" } else { period };
+    format!("{table}/month={month}/{name}.parquet")
+}
+
+/// Splits the periods to write into passes over the table. A pass reads from its first to its last period, so between
+/// them there is none that is not written.
+fn passes<'p>(
+    all: &'p BTreeMap<String, String>,
+    to_write: &BTreeSet<String>,
+) -> Vec<Vec<&'p String>> {
+    let mut passes: Vec<Vec<&String>> = vec![Vec::new()];
+    for period in all.keys() {
+        let is_new = !to_write.contains(period)
+            || passes.last().is_some_and(|pass| pass.len() >= OPEN_PERIODS_MAX);
+        if is_new {
+            passes.push(Vec::new());
+        }
+        if let Some(pass) = passes.last_mut().filter(|_| to_write.contains(period)) {
+            pass.push(period);
+        }
+    }
+    passes.retain(|pass| !pass.is_empty());
+    passes
 }
 
 impl OpenFile {

@@ -1,110 +1,130 @@
-//! Fingerprints of the months of a view: `export` writes a month again only if its fingerprint changed.
+//! Fingerprints of the days of a view: `export` writes a day or month again only if its fingerprint changed.
 //!
-//! A fingerprint is a sum of hashes of rows, so it does not depend on their order. For views over scrapes
-//! the stored scrapes are hashed, in one scan over all months, which is much cheaper than reading the
-//! views.
+//! A fingerprint is a sum of hashes, so that of a month is the sum of those of its days. For views over scrapes
+//! and daily metrics the versions of days are hashed ([`day_versions`]), which costs no scan of the history; for the
+//! log of changes its newest row, since changes are only added; for other views their rows.
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime};
+use chrono::{Datelike, NaiveDate, TimeDelta};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::model::Kind;
+use crate::store::day_versions::{self, METRIC, PAIR, POST};
 use crate::store::error::{StoreError, StoreResult};
-use crate::store::history;
-use crate::store::public_tables::{RowFilter, Table, rows};
-use crate::store::query::value_ref;
+use crate::store::public_tables::{CHANGE_LOG, RowFilter, Table, rows};
+use crate::store::query::{Query, value_ref};
 
-/// What a row of a view over scrapes is computed from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Inputs {
-    /// One scrape.
-    Scrape,
-    /// A scrape and the one before.
-    ScrapePair,
+/// The last day that SQLite's date functions know.
+const LAST_DAY: &str = "9999-12-31";
+
+/// The topics of [`day_versions`] that a view depends on; `None` if its rows are read.
+fn topics(view: &str) -> Option<&'static [&'static str]> {
+    Some(match view {
+        "account_history" => &["account"],
+        "account_video_history" => &["account_video"],
+        "video_history" => &["video"],
+        "video_daily" | "video_growth" => &["video", PAIR],
+        "post_history" => &["video", "account_video", POST],
+        "daily_metrics" => &[METRIC],
+        _ => return None,
+    })
 }
 
-/// Returns the fingerprint of each month (`YYYY-MM`); empty for a view without a time column.
-pub fn months(c: &Connection, table: &Table) -> StoreResult<BTreeMap<String, u128>> {
-    match table.name {
-        "account_history" => of_scrapes(c, Kind::Account, Inputs::Scrape),
-        "account_video_history" => of_scrapes(c, Kind::AccountVideo, Inputs::Scrape),
-        "video_history" => of_scrapes(c, Kind::Video, Inputs::Scrape),
-        "video_daily" => of_scrapes(c, Kind::Video, Inputs::ScrapePair),
-        "video_growth" => of_scrapes(c, Kind::Video, Inputs::ScrapePair),
-        _ => of_rows(c, table),
+/// Whether rows leave a view although they were not wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retention {
+    /// A row that is gone was wrong.
+    All,
+    /// The oldest rows are deleted, so far those of days to this one, of which some may be left.
+    Newest(Option<String>),
+}
+
+/// The days of a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Days {
+    /// Fingerprints by day, `YYYY-MM-DD`. There may be days without rows.
+    pub fingerprints: BTreeMap<String, u128>,
+    /// Which rows are kept.
+    pub retention: Retention,
+}
+
+/// Returns the days of a view with a time column. Only those from the month `since` on are needed.
+pub fn days(c: &Connection, table: &Table, since: Option<&str>) -> StoreResult<Days> {
+    if table.name == CHANGE_LOG {
+        return of_newest_changes(c);
     }
+    let fingerprints = match topics(table.name) {
+        Some(topics) => of_versions(c, topics)?,
+        None => of_rows(c, table, since)?,
+    };
+    Ok(Days { fingerprints, retention: Retention::All })
 }
 
-fn of_rows(c: &Connection, table: &Table) -> StoreResult<BTreeMap<String, u128>> {
+fn of_versions(c: &Connection, topics: &[&str]) -> StoreResult<BTreeMap<String, u128>> {
+    let mut found = BTreeMap::new();
+    for (day, versions) in day_versions::read(c, topics)? {
+        let Some(day) = shown_day(day) else { continue };
+        for (topic, version) in versions {
+            let mut bytes = topic.into_bytes();
+            bytes.extend_from_slice(day.as_bytes());
+            bytes.extend_from_slice(&version.to_le_bytes());
+            add(&mut found, &day, &bytes);
+        }
+    }
+    Ok(found)
+}
+
+/// The newest change of each day. Whether older ones were deleted does not matter.
+fn of_newest_changes(c: &Connection) -> StoreResult<Days> {
+    let sql = "SELECT substr(changed_at_text, 1, 10) AS day, max(change), changed_at FROM change GROUP BY day";
+    let newest: Vec<(String, i64, i64)> =
+        c.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let of = |(day, change, changed_at): (String, i64, i64)| {
+        let fingerprint = xxh3_128(format!("{change} {changed_at}").as_bytes());
+        (day, fingerprint)
+    };
+    let fingerprints: BTreeMap<String, u128> = newest.into_iter().map(of).collect();
+    // Numbers begin at 1 and are not used again.
+    let sql = "SELECT coalesce((SELECT min(change) FROM change), max(seq) + 1, 1) > 1
+               FROM sqlite_sequence WHERE name = 'change'";
+    let is_deleted: bool = c.value(sql, [])?;
+    let first = fingerprints.keys().next().cloned();
+    let deleted_to = is_deleted.then(|| first.unwrap_or_else(|| LAST_DAY.to_owned()));
+    Ok(Days { fingerprints, retention: Retention::Newest(deleted_to) })
+}
+
+fn of_rows(
+    c: &Connection,
+    table: &Table,
+    since: Option<&str>,
+) -> StoreResult<BTreeMap<String, u128>> {
     let mut found = BTreeMap::new();
     let mut bytes = Vec::new();
-    rows(c, table, RowFilter::All, |row| {
-        if let Some(month) = table.month(row) {
+    rows(c, table, since.map_or(RowFilter::All, RowFilter::Since), |row| {
+        if let Some(day) = table.day(row) {
             bytes.clear();
             row.iter().for_each(|value| push(&mut bytes, value_ref(value)));
-            add(&mut found, month, &bytes);
+            add(&mut found, day, &bytes);
         }
         Ok::<_, StoreError>(())
     })?;
     Ok(found)
 }
 
-fn of_scrapes(c: &Connection, kind: Kind, inputs: Inputs) -> StoreResult<BTreeMap<String, u128>> {
-    let table = kind.name();
-    let whose = match kind {
-        Kind::AccountVideo => "r.id, r.platform",
-        _ => "r.id, NULL",
-    };
-    // CROSS JOIN keeps this order of the tables, in which nothing needs sorting.
-    let sql = format!(
-        "SELECT {whose}, r.row_id, s.*
-         FROM {table} AS r CROSS JOIN {}
-         ORDER BY r.row_id, s.at_s, s.at_ns",
-        history::join(kind)
-    );
-    let mut statement = c.prepare(&sql)?;
-    let width = statement.column_count();
-    let at = statement.column_index("at_s")?;
-    let mut rows = statement.query([])?;
-    let mut found = BTreeMap::new();
-    let mut calendar = Calendar::default();
-    let (mut bytes, mut former) = (Vec::new(), Vec::new());
-    let (mut former_row_id, mut former_month) = (None, String::new());
-    while let Some(row) = rows.next()? {
-        bytes.clear();
-        for column in 0..width {
-            push(&mut bytes, row.get_ref(column)?);
-        }
-        let length = bytes.len();
-        // The third column is the resource.
-        let row_id: i64 = row.get(2)?;
-        let month = calendar.month(row.get(at)?);
-        // Within a month the scrape before is in the sum anyway.
-        if inputs != Inputs::Scrape && former_row_id == Some(row_id) && former_month != month {
-            bytes.extend_from_slice(&former);
-        }
-        add(&mut found, month, &bytes);
-        if inputs != Inputs::Scrape {
-            bytes.truncate(length);
-            std::mem::swap(&mut bytes, &mut former);
-            former_row_id = Some(row_id);
-            if former_month != month {
-                month.clone_into(&mut former_month);
-            }
-        }
-    }
-    Ok(found)
+/// A day, given in days since 1970, if it is in a year that SQLite's date functions know.
+fn shown_day(day: i64) -> Option<String> {
+    let day = NaiveDate::default().checked_add_signed(TimeDelta::try_days(day)?)?;
+    (0..=9_999).contains(&day.year()).then(|| day.to_string())
 }
 
-fn add(found: &mut BTreeMap<String, u128>, month: &str, bytes: &[u8]) {
+fn add(found: &mut BTreeMap<String, u128>, day: &str, bytes: &[u8]) {
     let hash = xxh3_128(bytes);
-    match found.get_mut(month) {
+    match found.get_mut(day) {
         Some(sum) => *sum = sum.wrapping_add(hash),
         None => {
-            found.insert(month.to_owned(), hash);
+            found.insert(day.to_owned(), hash);
         }
     }
 }
@@ -129,127 +149,134 @@ fn push(bytes: &mut Vec<u8>, value: ValueRef<'_>) {
     }
 }
 
-/// Computes months, and caches the last one: scrapes are in order, so the next is usually the same.
-#[derive(Debug, Default)]
-struct Calendar {
-    from_s: i64,
-    to_s: i64,
-    month: String,
-}
-
-impl Calendar {
-    fn month(&mut self, at_s: i64) -> &str {
-        if !(self.from_s..self.to_s).contains(&at_s) {
-            self.set_month(at_s);
-        }
-        &self.month
-    }
-
-    fn set_month(&mut self, at_s: i64) {
-        let at = DateTime::from_timestamp(at_s, 0).unwrap_or_default();
-        let first = at.date_naive().with_day(1).unwrap_or_default();
-        self.from_s = midnight(first);
-        self.to_s = first.checked_add_months(Months::new(1)).map_or(i64::MAX, midnight);
-        self.month = first.format("%Y-%m").to_string();
-    }
-}
-
-fn midnight(day: NaiveDate) -> i64 {
-    day.and_time(NaiveTime::MIN).and_utc().timestamp()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use rand::{Rng, RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
-    use crate::store::Database;
+    use crate::model::{Kind, SubjectKind};
+    use crate::store::metrics::{self, DayMetrics, Subject, Wanted};
     use crate::store::public_tables::tables;
+    use crate::store::rows::{RowWriter, Source};
     use crate::store::testing::mirror;
+    use crate::store::{Database, StoreResult};
 
-    const DAY_S: i64 = 86_400;
-    /// 2026-03-30T12:00:00Z.
-    const START_S: i64 = 1_774_872_000;
+    const VIEWS: [&str; 8] = [
+        "account_history",
+        "account_video_history",
+        "change_log",
+        "daily_metrics",
+        "post_history",
+        "video_daily",
+        "video_growth",
+        "video_history",
+    ];
 
-    /// Two videos with a scrape every day from 30 March 2026 on.
-    fn filled_mirror(days: i64) -> (tempfile::TempDir, Database) {
-        let (folder, store) = mirror();
+    type Sums = BTreeMap<String, u128>;
+
+    /// The fingerprints of each view, and what its rows would give.
+    fn fingerprints(store: &Database) -> Vec<(Sums, Sums)> {
         store
-            .write(|tx| {
-                for row_id in 1..=2 {
-                    tx.execute(
-                        "INSERT INTO video (row_id, id, scrape_interval_hours, fingerprint, as_of, first_mirrored_at)
-                         VALUES (?1, 'v' || ?1, 24, 0, 0, 0)",
-                        [row_id],
-                    )?;
-                    for day in 0..days {
-                        let sql = "INSERT INTO post_scrape (source, at_s, at_ns, view_count) VALUES (?1, ?2, 0, ?3)";
-                        tx.execute(sql, (row_id, START_S + day * DAY_S, day * 10))?;
-                    }
-                }
-                Ok(())
+            .read(|c| {
+                let all = tables(c)?;
+                let of = |view: &&str| {
+                    let table = all.iter().find(|table| table.name == *view).unwrap();
+                    Ok((days(c, table, None)?.fingerprints, of_rows(c, table, None)?))
+                };
+                VIEWS.iter().map(of).collect::<StoreResult<_>>()
             })
-            .unwrap();
-        (folder, store)
+            .unwrap()
     }
 
-    /// The months of a view that a change affects, by fingerprint and by the view's own rows.
-    fn changed(store: &Database, view: &str, sql: &str) -> (Vec<String>, Vec<String>) {
-        let read = || {
-            store
-                .read(|c| {
-                    let table = tables(c)?.into_iter().find(|table| table.name == view).unwrap();
-                    Ok((months(c, &table)?, of_rows(c, &table)?))
-                })
-                .unwrap()
-        };
-        let (before, rows_before) = read();
-        store.write(|tx| Ok(tx.execute_batch(sql)?)).unwrap();
-        let (after, rows_after) = read();
-        let differ = |one: &BTreeMap<String, u128>, other: &BTreeMap<String, u128>| {
-            let all: std::collections::BTreeSet<_> = one.keys().chain(other.keys()).collect();
-            all.into_iter().filter(|month| one.get(*month) != other.get(*month)).cloned().collect()
-        };
-        (differ(&before, &after), differ(&rows_before, &rows_after))
+    fn changed(before: &Sums, after: &Sums) -> BTreeSet<String> {
+        let all = before.keys().chain(after.keys());
+        all.filter(|day| before.get(*day) != after.get(*day)).cloned().collect()
     }
 
-    #[test]
-    fn fingerprint_changes_with_the_view() {
-        let views = ["video_history", "video_daily", "video_growth"];
-        for (sql, months) in [
-            ("UPDATE post_scrape SET view_count = 11 WHERE at_s = 1774958400", 1),
-            // The last scrape of March is the one before the first of April.
-            ("UPDATE post_scrape SET view_count = 11 WHERE at_s = 1774958400 AND source = 2", 1),
-            ("INSERT INTO post_scrape (source, at_s, at_ns) VALUES (1, 1774958400, 1)", 1),
-            ("UPDATE post_scrape SET view_count = NULL WHERE at_s = 1774872000", 1),
-            ("INSERT INTO post_scrape (source, at_s, at_ns) VALUES (1, 1700000000, 0)", 1),
-            ("UPDATE video SET id = 'other' WHERE row_id = 1", 3),
-            ("SELECT 1; UPDATE video SET view_count = 7", 0),
-        ] {
-            for view in views {
-                let (_folder, store) = filled_mirror(40);
-                let (found, real) = changed(&store, view, sql);
-                for month in &real {
-                    assert!(found.contains(month), "{view}: {sql}: {found:?}, not {real:?}");
-                }
-                if view == "video_history" {
-                    assert_eq!((found.len(), &found), (months, &real), "{sql}");
-                }
+    /// A row with a scrape at some time of a few days, of a post with one of a few keys.
+    fn row(random: &mut impl Rng, kind: Kind) -> String {
+        let (id, external) = (random.random_range(0..3), random.random_range(0..9) / 4);
+        let at = random.random_range(0..16);
+        let (day, hour) = (25 + at / 3, at % 3 * 7 + 1);
+        let (month, day) = if day > 28 { (3, day - 28) } else { (2, day) };
+        let views = ["null".to_owned(), random.random_range(0..50).to_string()];
+        let views = &views[random.random_range(0..8).min(1)];
+        let active = if kind == Kind::AccountVideo || random.random_bool(0.8) {
+            ""
+        } else {
+            r#""is_active":false,"#
+        };
+        format!(
+            r#"{{"id":"{id}","platform":"tiktok","external_id":"e{external}",{active}"view_count":{views},
+                "last_scrape_time":"2026-{month:02}-{day:02}T{hour:02}:00:00Z","scrape_interval_hours":6}}"#
+        )
+    }
+
+    fn write(store: &Database, random: &mut impl Rng, as_of: i64) {
+        let kind = match random.random_range(0..5) {
+            0 => Kind::Account,
+            1 | 2 => Kind::AccountVideo,
+            _ => Kind::Video,
+        };
+        let row = crate::api::decode::row(kind, row(random, kind)).unwrap();
+        let source = Source { page: None, as_of };
+        store.write(|tx| RowWriter::new(tx, kind)?.write(&row, source)).unwrap();
+    }
+
+    fn write_metrics(store: &Database, random: &mut impl Rng) {
+        let day = random.random_range(20_500..20_503);
+        let wanted = Wanted {
+            subject_kind: SubjectKind::Videos,
+            day,
+            date: shown_day(day).unwrap(),
+            has_settled: false,
+        };
+        let row_id = random.random_range(1..3);
+        let subject = Subject { row_id, id: format!("v{row_id}"), is_again: false };
+        let answer = match random.random_range(0..3) {
+            0 => DayMetrics::NotFound,
+            _ => {
+                let views = random.random_range(0..3);
+                let metrics = [Some(views), None, None, None, None, None];
+                DayMetrics::Figures { metrics, is_final: false }
             }
-        }
+        };
+        store.write(|tx| metrics::write(tx, &wanted, &[(subject, answer)])).unwrap();
     }
 
+    /// Without this, an export would miss a revised scrape of an old month.
     #[test]
-    fn months_end_at_midnight() {
-        let mut calendar = Calendar::default();
-        for (at_s, month) in [
-            (1_774_994_400, "2026-03"),
-            (1_775_001_599, "2026-03"),
-            (1_775_001_600, "2026-04"),
-            (-1, "1969-12"),
-            (0, "1970-01"),
-            (253_402_300_799, "9999-12"),
-            (-62_167_219_200, "0000-01"),
-        ] {
-            assert_eq!(calendar.month(at_s), month);
+    fn every_change_of_a_day_changes_its_fingerprint() {
+        for seed in 0..6 {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let (_folder, store) = mirror();
+            let mut before = fingerprints(&store);
+            for step in 0..60 {
+                // Sometimes an older answer comes later. Changes are logged on the days of the scrapes.
+                let hour = 1_771_977_600 + (step - random.random_range(0..3)) * 3 * 3_600;
+                match random.random_range(0..8) {
+                    0 => write_metrics(&store, &mut random),
+                    _ => write(&store, &mut random, hour * 1_000_000),
+                }
+                let after = fingerprints(&store);
+                for ((view, before), after) in VIEWS.iter().zip(&before).zip(&after) {
+                    let found = changed(&before.0, &after.0);
+                    let real = changed(&before.1, &after.1);
+                    assert!(
+                        found.is_superset(&real),
+                        "{seed}, {step}, {view}: {found:?}, not {real:?}"
+                    );
+                    if view.ends_with("o_history") || *view == "change_log" {
+                        assert_eq!(found, real, "{seed}, {step}, {view}");
+                    }
+                    assert!(after.1.keys().all(|day| after.0.contains_key(day)), "{view}");
+                }
+                before = after;
+            }
+            assert!(before.iter().all(|(_, rows)| rows.len() > 1), "{seed}: a view is empty");
         }
     }
 }

@@ -3,8 +3,14 @@
 use rusqlite::{CachedStatement, OptionalExtension, Params, Transaction, params_from_iter};
 
 use crate::model::{Instant, Kind, Row, Value, columns};
+use crate::store::day_versions::{self, DayVersions};
 use crate::store::error::StoreResult;
 use crate::store::posts;
+
+/// The time of the next scrape of a post from the same source.
+const NEXT: &str = "SELECT at_s FROM post_scrape
+                    WHERE post = ?1 AND (at_s, at_ns) > (?2, ?3) AND source = ?4
+                    ORDER BY at_s, at_ns LIMIT 1";
 
 /// Change of a row's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +28,9 @@ pub struct History<'t> {
     add: CachedStatement<'t>,
     revise: CachedStatement<'t>,
     set_first: CachedStatement<'t>,
+    /// Finds the next scrape of the same video: views show the difference.
+    next: Option<CachedStatement<'t>>,
+    versions: DayVersions<'t>,
     layout: Layout,
     /// Time of the earliest scrape in the mirror, Unix seconds.
     first_s: i64,
@@ -60,6 +69,8 @@ impl<'t> History<'t> {
             add: tx.prepare_cached(&add)?,
             revise: tx.prepare_cached(&revise)?,
             set_first: tx.prepare_cached("UPDATE instance SET first_scrape_s = ?1")?,
+            next: (kind == Kind::Video).then(|| tx.prepare_cached(NEXT)).transpose()?,
+            versions: DayVersions::new(tx)?,
             layout,
             first_s: first_s.unwrap_or(i64::MAX),
         }))
@@ -73,7 +84,11 @@ impl<'t> History<'t> {
             return Ok(added);
         }
         let revised = self.revise.execute(self.layout.parameters(owner, row_id, at, row))?;
-        Ok(if revised > 0 { Scrape::Revised } else { Scrape::Held })
+        if revised == 0 {
+            return Ok(Scrape::Held);
+        }
+        self.changed(owner, row_id, at)?;
+        Ok(Scrape::Revised)
     }
 
     /// Adds the scrape of a row if it is not in the history. `owner` is the account or post.
@@ -87,7 +102,28 @@ impl<'t> History<'t> {
             self.first_s = at.seconds;
             self.set_first.execute([at.seconds])?;
         }
+        self.changed(owner, row_id, at)?;
         Ok(Scrape::Added)
+    }
+
+    /// Records for exports that a video was edited, perhaps paused: the time to its next scrape is then no gap.
+    pub fn edited(&mut self, owner: i64, row_id: i64, at_micros: i64) -> StoreResult<()> {
+        let before_s = at_micros.saturating_sub(1).div_euclid(1_000_000);
+        match self.next(owner, row_id, Instant { seconds: before_s, nanos: 999_999_999 })? {
+            Some(next_s) => self.versions.replace(day_versions::PAIR, day_versions::day(next_s)),
+            None => Ok(()),
+        }
+    }
+
+    fn changed(&mut self, owner: i64, row_id: i64, at: Instant) -> StoreResult<()> {
+        let next_s = self.next(owner, row_id, at)?;
+        self.versions.scrape(self.layout.kind, at.seconds, next_s)
+    }
+
+    fn next(&mut self, owner: i64, row_id: i64, after: Instant) -> StoreResult<Option<i64>> {
+        let Some(next) = &mut self.next else { return Ok(None) };
+        let parameters = (owner, after.seconds, after.nanos, row_id);
+        Ok(next.query_row(parameters, |row| row.get(0)).optional()?)
     }
 }
 

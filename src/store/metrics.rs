@@ -6,6 +6,7 @@ use rusqlite::{Connection, Transaction};
 
 use crate::model::metrics::Metrics;
 use crate::model::{Kind, SubjectKind};
+use crate::store::day_versions::{self, DayVersions};
 use crate::store::error::StoreResult;
 use crate::store::query::{Query, from_row};
 
@@ -178,6 +179,9 @@ pub fn write(
             }
             DayMetrics::NotFound => write_not_found(tx, slot, subject.row_id)?,
         };
+    }
+    if changed > 0 {
+        DayVersions::new(tx)?.replace(day_versions::METRIC, wanted.day)?;
     }
     Ok(changed)
 }

@@ -18,7 +18,7 @@
 //! | [`metrics`] | daily metrics |
 //! | [`outbox`] | queued writes to the API |
 //! | [`instance`], [`jobs`], [`runs`], [`backoff`], [`unsupported`], [`documents`], [`zone`] | identity, rate limiter, jobs, run log, retry state |
-//! | [`backup`], [`restore`], [`public_tables`], [`fingerprint`] | copies and exports |
+//! | [`backup`], [`restore`], [`public_tables`], [`fingerprint`], `day_versions` | copies and exports |
 //! | [`status`], [`freshness`], [`analysis`], [`dashboard`], [`sample`] | queries for `status`, reports and `verify` |
 //! | [`readonly`] | statements of others: public views alone, bounded in time and memory |
 //! | [`schema_check`], [`schema_docs`], [`cookbook`] | check and documentation of the schema, example queries |
@@ -33,6 +33,7 @@ mod creator_links;
 pub mod dashboard;
 mod database;
 pub mod database_path;
+mod day_versions;
 pub mod documents;
 pub mod due;
 pub mod error;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{CachedStatement, OptionalExtension, Transaction};
 
 use crate::model::{Instant, Kind, Row, Value, columns};
+use crate::store::day_versions::{self, DayVersions};
 use crate::store::error::StoreResult;
 use crate::store::query::Query;
 
@@ -149,7 +150,21 @@ impl<'t> Posts<'t> {
         }
         refresh(self.tx, post)?;
         replace(self.tx, before, &[former, post])?;
+        self.replace_versions(&[former, post])?;
         Ok(post)
+    }
+
+    /// Records for exports that the key or the scrapes of these posts changed.
+    fn replace_versions(&self, posts: &[i64]) -> StoreResult<()> {
+        let mut versions = DayVersions::new(self.tx)?;
+        for post in posts {
+            let sql = "SELECT at_s FROM post_scrape WHERE post = ?1";
+            let times: Vec<i64> = self.tx.all(sql, [post], |row| row.get(0))?;
+            for at_s in times {
+                versions.replace(day_versions::POST, day_versions::day(at_s))?;
+            }
+        }
+        Ok(())
     }
 
     fn is_alone(&self, post: i64) -> StoreResult<bool> {

@@ -189,6 +189,9 @@ impl<'t> RowWriter<'t> {
         }
         let has_edits =
             found.fingerprint != row.fingerprint && self.changes.edits(found.row_id, row, as_of)?;
+        if let Some(history) = self.history.as_mut().filter(|_| has_edits) {
+            history.edited(found.owner, found.row_id, as_of)?;
+        }
         if has_edits || found.removed_at.is_some() {
             self.link(found.row_id, row, as_of)?;
         }

@@ -67,6 +67,7 @@ pub const TABLES: &[&str] = &[
     "post_state",
     "post_age",
     "post_scrape",
+    "day_version",
     "account_day",
     "account_row_day",
     "change",
