@@ -7,6 +7,8 @@ mod support;
 
 #[path = "export/bucket.rs"]
 mod bucket;
+#[path = "export/days.rs"]
+mod days;
 #[path = "export/failures.rs"]
 mod failures;
 #[path = "export/formats.rs"]
@@ -25,22 +27,28 @@ use serde_json::Value;
 use support::{Run, TestBed, unlimited};
 use tempfile::TempDir;
 
-/// Tables that are exported by default.
-const TABLES: [&str; 18] = [
+/// Tables that are exported if none is named.
+const TABLES: [&str; 24] = [
     "account_history",
     "account_video_history",
     "account_videos",
     "accounts",
+    "change_log",
     "coverage",
+    "creator_accounts",
     "creator_rollup",
     "creators",
     "daily_metrics",
     "freshness",
+    "mirror_info",
     "outbox_log",
     "overview_history",
+    "post_hashtags",
+    "post_history",
+    "posts",
     "sync_log",
+    "usage",
     "video_daily",
-    "video_gains",
     "video_growth",
     "video_history",
     "video_latest",
@@ -50,12 +58,55 @@ const TABLES: [&str; 18] = [
 /// Columns whose value depends on the time of the query.
 const MOVING: [&str; 2] = ["age_hours", "is_overdue"];
 
+/// What the program does when it writes scrapes and metrics, for the SQL of these tests.
+const VERSIONS: &str = "
+    CREATE TRIGGER version_added AFTER INSERT ON post_scrape BEGIN
+        INSERT OR REPLACE INTO day_version (topic, day)
+        VALUES (iif(new.source > 0, 'video', 'account_video'), new.at_s / 86400);
+        INSERT OR REPLACE INTO day_version (topic, day)
+        SELECT 'pair', at_s / 86400 FROM post_scrape
+        WHERE post = new.post AND source = new.source AND source > 0 AND (at_s, at_ns) > (new.at_s, new.at_ns)
+        ORDER BY at_s, at_ns LIMIT 1;
+    END;
+    CREATE TRIGGER version_revised AFTER UPDATE ON post_scrape BEGIN
+        INSERT OR REPLACE INTO day_version (topic, day)
+        VALUES (iif(new.source > 0, 'video', 'account_video'), new.at_s / 86400);
+        INSERT OR REPLACE INTO day_version (topic, day)
+        SELECT 'pair', at_s / 86400 FROM post_scrape
+        WHERE post = new.post AND source = new.source AND source > 0 AND (at_s, at_ns) > (new.at_s, new.at_ns)
+        ORDER BY at_s, at_ns LIMIT 1;
+    END;
+    CREATE TRIGGER version_deleted AFTER DELETE ON post_scrape BEGIN
+        INSERT OR REPLACE INTO day_version (topic, day)
+        VALUES (iif(old.source > 0, 'video', 'account_video'), old.at_s / 86400);
+        INSERT OR REPLACE INTO day_version (topic, day)
+        SELECT 'pair', at_s / 86400 FROM post_scrape
+        WHERE post = old.post AND source = old.source AND source > 0 AND (at_s, at_ns) > (old.at_s, old.at_ns)
+        ORDER BY at_s, at_ns LIMIT 1;
+    END;
+    CREATE TRIGGER account_version_added AFTER INSERT ON account_scrape BEGIN
+        INSERT OR REPLACE INTO day_version (topic, day) VALUES ('account', new.at_s / 86400);
+    END;
+    CREATE TRIGGER account_version_deleted AFTER DELETE ON account_scrape BEGIN
+        INSERT OR REPLACE INTO day_version (topic, day) VALUES ('account', old.at_s / 86400);
+    END;
+    CREATE TRIGGER metric_version_added AFTER INSERT ON metric BEGIN
+        INSERT OR REPLACE INTO day_version (topic, day)
+        SELECT 'metric', day FROM metric_day WHERE slot = new.slot;
+    END;
+    CREATE TRIGGER metric_version_changed AFTER UPDATE ON metric BEGIN
+        INSERT OR REPLACE INTO day_version (topic, day)
+        SELECT 'metric', day FROM metric_day WHERE slot = new.slot;
+    END;
+";
+
 /// A mirror with some months of history: one scrape of each video a day, with NULLs, fractions of a
 /// second, decreasing counts, and a few unusual texts.
 fn mirror() -> (TestBed, TempDir) {
     let bed = TestBed::frozen(unlimited());
     bed.sync_ok(&["--full"]);
     let db = bed.db_to_write();
+    db.execute_batch(VERSIONS).unwrap();
     db.execute_batch(
         "WITH RECURSIVE day(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM day WHERE n < 99)
          INSERT OR IGNORE INTO post_scrape (post, source, at_s, at_ns, view_count, like_count, saved_count)
@@ -70,7 +121,13 @@ fn mirror() -> (TestBed, TempDir) {
          SELECT 'video', n, strftime('%Y-%m-%d', n * 86400, 'unixepoch') FROM day;
          INSERT INTO metric (slot, row_id, state, views, likes, engagement)
          SELECT slot, row_id, row_id % 3, row_id * 10 + slot, NULL, row_id FROM metric_day, video;
-         UPDATE video SET description = 'one \"two\", three' || char(13, 10) || 'four; ''five''' WHERE row_id = 1;
+         INSERT INTO change (changed_at, kind, id, field, old_value, new_value)
+         SELECT 1706745600000000 + row_id * 3600000000, 'video', id, 'is_active', row_id % 2, 1 - row_id % 2 FROM video
+         WHERE row_id > 40;
+         INSERT INTO change (changed_at, kind, id, field, old_value, new_value)
+         SELECT 1706745600000000 + row_id * 3600000001, 'video', id, 'description', NULL, '#one' FROM video
+         WHERE row_id < 9;
+         UPDATE video SET description = 'one #tag \"two\", three' || char(13, 10) || 'four; ''five''' WHERE row_id = 1;
          UPDATE video SET description = '' WHERE row_id = 2;
          UPDATE video SET extra = '{\"n\": 1e400,' || char(10) || ' \"t\": \"a\\nb\"}' WHERE row_id = 3;",
     )

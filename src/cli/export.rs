@@ -36,7 +36,9 @@ const LARGE_TEMP_FOLDER: &str = "/var/tmp";
 /// Arguments of `export`.
 #[derive(Debug, Clone, Args)]
 pub struct ExportArgs {
-    /// Export only these tables and views
+    /// Export only these tables and views; without names, all but those that compute a row for every
+    /// day or window: account_daily, account_weekly, creator_daily, post_age_metrics, post_daily,
+    /// post_gains and video_gains
     #[arg(value_name = "TABLE")]
     tables: Vec<String>,
     /// The same as a flag; repeat it or separate names by commas
@@ -203,6 +205,16 @@ fn month(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::public_tables::ONLY_IF_NAMED;
+
+    #[test]
+    fn help_names_the_tables_that_are_exported_only_if_named() {
+        let mut command = ExportArgs::augment_args(clap::Command::new("export"));
+        let help = command.render_long_help().to_string();
+        for table in ONLY_IF_NAMED {
+            assert!(help.contains(table), "{table}");
+        }
+    }
 
     #[test]
     fn month_accepts_dates_and_instants() {

@@ -92,7 +92,7 @@ fn bucket_holds_the_same_files_as_a_folder() {
     let root = server.bucket().join("some/where");
     let names = |root: &Path| files(root).into_keys().collect::<Vec<_>>();
     assert_eq!(names(&root), names(local.path()));
-    let months = |root: &Path| manifest(root)["tables"]["video_growth"]["months"].clone();
+    let months = |root: &Path| manifest(root)["tables"]["video_growth"]["periods"].clone();
     assert_eq!(months(&root), months(local.path()));
     // Again: one month is changed, one is deleted, the others are not uploaded.
     bed.db_to_write()
@@ -110,6 +110,7 @@ fn bucket_holds_the_same_files_as_a_folder() {
     let month = |table: &str, month: &str| format!("{table}/month={month}/part-0.parquet");
     let expected = [
         month("account_history", "2024-01"),
+        month("post_history", "2024-03"),
         month("video_daily", "2024-03"),
         month("video_growth", "2024-03"),
         month("video_history", "2024-03"),

@@ -16,7 +16,7 @@ for name in names:
     for column, kind in columns:
         if kind == "TIMESTAMP WITH TIME ZONE":
             cells.append(f'epoch_us("{column}")')
-        elif kind in ("DATE", "JSON"):
+        elif kind == "DATE":
             cells.append(f'CAST("{column}" AS VARCHAR)')
         else:
             cells.append(f'"{column}"')

@@ -182,7 +182,7 @@ fn killed_export_leaves_whole_files_and_the_next_completes_it() {
     assert!(!root.join(".creatormirror-export").exists());
     let fresh = tempfile::tempdir().unwrap();
     export(&bed, "parquet", fresh.path(), &[]);
-    let months = |root| manifest(root)["tables"]["video_history"]["months"].clone();
+    let months = |root| manifest(root)["tables"]["video_history"]["periods"].clone();
     assert_eq!(months(root), months(fresh.path()));
 }
 

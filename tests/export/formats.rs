@@ -120,6 +120,9 @@ fn is_json_of(read: &str, name: &str, value: &Sql) -> bool {
     let is_json = ["extra", "metadata", "platform_data", "accounts_by_platform"].contains(&name);
     match value {
         Sql::Null => read == "null",
+        Sql::Integer(number) if ["old_value", "new_value"].contains(&name) => {
+            read == format!("\"{number}\"")
+        }
         Sql::Integer(number) if name.starts_with("is_") => read == (*number == 1).to_string(),
         Sql::Integer(number) => read == number.to_string(),
         Sql::Real(number) => read.parse() == Ok(*number),

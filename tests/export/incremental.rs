@@ -48,6 +48,7 @@ fn writes_only_changed_months() {
              WHERE source = 5 AND at_s = (SELECT max(at_s) FROM post_scrape
                                          WHERE source = 5 AND at_s < unixepoch('2024-01-15'))",
             vec![
+                month("post_history", "2024-01"),
                 month("video_daily", "2024-01"),
                 month("video_growth", "2024-01"),
                 month("video_history", "2024-01"),
@@ -59,6 +60,7 @@ fn writes_only_changed_months() {
              WHERE source = 5 AND at_s = (SELECT max(at_s) FROM post_scrape
                                          WHERE source = 5 AND at_s < unixepoch('2024-02-01'))",
             vec![
+                month("post_history", "2024-01"),
                 month("video_daily", "2024-01"),
                 month("video_daily", "2024-02"),
                 month("video_growth", "2024-01"),
@@ -90,7 +92,7 @@ fn writes_only_changed_months() {
 fn incremental_export_equals_a_full_one() {
     let (bed, out) = mirror();
     let mut random = ChaCha8Rng::seed_from_u64(20_261_120);
-    let grows = "daily_metrics,video_history,video_daily,video_growth,account_video_history,overview_history";
+    let grows = "daily_metrics,video_history,video_daily,video_growth,account_video_history,overview_history,post_history";
     for round in 0..5 {
         let db = bed.db_to_write();
         for _ in 0..random.random_range(1..4) {
@@ -131,8 +133,8 @@ fn incremental_export_equals_a_full_one() {
         for name in names.iter().filter(|name| name.ends_with(".parquet")) {
             assert_eq!(rows(&out.path().join(name)), rows(&fresh.path().join(name)), "{name}");
         }
-        let months = |root: &Path, table: &str| manifest(root)["tables"][table]["months"].clone();
-        for table in ["video_history", "video_growth", "overview_history"] {
+        let months = |root: &Path, table: &str| manifest(root)["tables"][table]["periods"].clone();
+        for table in ["video_history", "video_growth", "post_history", "overview_history"] {
             assert_eq!(months(out.path(), table), months(fresh.path(), table));
         }
     }
