@@ -58,45 +58,56 @@ const TABLES: [&str; 24] = [
 /// Columns whose value depends on the time of the query.
 const MOVING: [&str; 2] = ["age_hours", "is_overdue"];
 
-/// What the program does when it writes scrapes and metrics, for the SQL of these tests.
+/// What the program does when it writes scrapes and metrics, for the SQL of these tests. An upsert, because `OR` clauses
+/// of that SQL would apply here.
 const VERSIONS: &str = "
     CREATE TRIGGER version_added AFTER INSERT ON post_scrape BEGIN
-        INSERT OR REPLACE INTO day_version (topic, day)
-        VALUES (iif(new.source > 0, 'video', 'account_video'), new.at_s / 86400);
-        INSERT OR REPLACE INTO day_version (topic, day)
+        INSERT INTO day_version (topic, day)
+        VALUES (iif(new.source > 0, 'video', 'account_video'), new.at_s / 86400)
+        ON CONFLICT DO UPDATE SET version = excluded.version;
+        INSERT INTO day_version (topic, day)
         SELECT 'pair', at_s / 86400 FROM post_scrape
         WHERE post = new.post AND source = new.source AND source > 0 AND (at_s, at_ns) > (new.at_s, new.at_ns)
-        ORDER BY at_s, at_ns LIMIT 1;
+        ORDER BY at_s, at_ns LIMIT 1
+        ON CONFLICT DO UPDATE SET version = excluded.version;
     END;
     CREATE TRIGGER version_revised AFTER UPDATE ON post_scrape BEGIN
-        INSERT OR REPLACE INTO day_version (topic, day)
-        VALUES (iif(new.source > 0, 'video', 'account_video'), new.at_s / 86400);
-        INSERT OR REPLACE INTO day_version (topic, day)
+        INSERT INTO day_version (topic, day)
+        VALUES (iif(new.source > 0, 'video', 'account_video'), new.at_s / 86400)
+        ON CONFLICT DO UPDATE SET version = excluded.version;
+        INSERT INTO day_version (topic, day)
         SELECT 'pair', at_s / 86400 FROM post_scrape
         WHERE post = new.post AND source = new.source AND source > 0 AND (at_s, at_ns) > (new.at_s, new.at_ns)
-        ORDER BY at_s, at_ns LIMIT 1;
+        ORDER BY at_s, at_ns LIMIT 1
+        ON CONFLICT DO UPDATE SET version = excluded.version;
     END;
     CREATE TRIGGER version_deleted AFTER DELETE ON post_scrape BEGIN
-        INSERT OR REPLACE INTO day_version (topic, day)
-        VALUES (iif(old.source > 0, 'video', 'account_video'), old.at_s / 86400);
-        INSERT OR REPLACE INTO day_version (topic, day)
+        INSERT INTO day_version (topic, day)
+        VALUES (iif(old.source > 0, 'video', 'account_video'), old.at_s / 86400)
+        ON CONFLICT DO UPDATE SET version = excluded.version;
+        INSERT INTO day_version (topic, day)
         SELECT 'pair', at_s / 86400 FROM post_scrape
         WHERE post = old.post AND source = old.source AND source > 0 AND (at_s, at_ns) > (old.at_s, old.at_ns)
-        ORDER BY at_s, at_ns LIMIT 1;
+        ORDER BY at_s, at_ns LIMIT 1
+        ON CONFLICT DO UPDATE SET version = excluded.version;
     END;
     CREATE TRIGGER account_version_added AFTER INSERT ON account_scrape BEGIN
-        INSERT OR REPLACE INTO day_version (topic, day) VALUES ('account', new.at_s / 86400);
+        INSERT INTO day_version (topic, day) VALUES ('account', new.at_s / 86400)
+        ON CONFLICT DO UPDATE SET version = excluded.version;
     END;
     CREATE TRIGGER account_version_deleted AFTER DELETE ON account_scrape BEGIN
-        INSERT OR REPLACE INTO day_version (topic, day) VALUES ('account', old.at_s / 86400);
+        INSERT INTO day_version (topic, day) VALUES ('account', old.at_s / 86400)
+        ON CONFLICT DO UPDATE SET version = excluded.version;
     END;
     CREATE TRIGGER metric_version_added AFTER INSERT ON metric BEGIN
-        INSERT OR REPLACE INTO day_version (topic, day)
-        SELECT 'metric', day FROM metric_day WHERE slot = new.slot;
+        INSERT INTO day_version (topic, day)
+        SELECT 'metric', day FROM metric_day WHERE slot = new.slot
+        ON CONFLICT DO UPDATE SET version = excluded.version;
     END;
     CREATE TRIGGER metric_version_changed AFTER UPDATE ON metric BEGIN
-        INSERT OR REPLACE INTO day_version (topic, day)
-        SELECT 'metric', day FROM metric_day WHERE slot = new.slot;
+        INSERT INTO day_version (topic, day)
+        SELECT 'metric', day FROM metric_day WHERE slot = new.slot
+        ON CONFLICT DO UPDATE SET version = excluded.version;
     END;
 ";
 

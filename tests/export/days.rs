@@ -13,7 +13,7 @@ use super::{files, manifest, mirror, python};
 
 /// Exports some tables as Parquet at this instant.
 fn export_at(bed: &TestBed, root: &Path, at: &str, tables: &[&str]) {
-    let store = Database::open_to_read(bed.database()).unwrap();
+    let store = Database::open_to_read(&bed.database()).unwrap();
     let request = ExportRequest {
         format: Format::Parquet,
         tables: tables.iter().map(|table| (*table).to_owned()).collect(),
@@ -44,7 +44,7 @@ fn only_the_day_of_a_new_scrape_is_written() {
     let (bed, out) = mirror();
     let root = out.path();
     let tables = ["video_history", "video_growth", "video_daily", "post_history"];
-    export_at(&bed, root, "2024-03-20T12:00:00Z", &tables);
+    export_at(&bed, root, "2024-03-26T12:00:00Z", &tables);
     let before = parquet_files(root, "video_history");
     assert!(before.contains_key("video_history/month=2024-02/part-0.parquet"));
     assert!(before.contains_key("video_history/month=2024-03/2024-03-01.parquet"));
@@ -53,12 +53,12 @@ fn only_the_day_of_a_new_scrape_is_written() {
     bed.db_to_write()
         .execute_batch(
             "INSERT INTO post_scrape (post, source, at_s, at_ns, view_count)
-             SELECT post, row_id, unixepoch('2024-03-20 11:00'), 0, 5 FROM video WHERE row_id = 2",
+             SELECT post, row_id, unixepoch('2024-03-26 11:00'), 0, 5 FROM video WHERE row_id = 2",
         )
         .unwrap();
-    export_at(&bed, root, "2024-03-20T13:00:00Z", &tables);
+    export_at(&bed, root, "2024-03-26T13:00:00Z", &tables);
     let now: BTreeMap<_, _> = tables.iter().flat_map(|table| parquet_files(root, table)).collect();
-    let day = |table: &str| format!("{table}/month=2024-03/2024-03-20.parquet");
+    let day = |table: &str| format!("{table}/month=2024-03/2024-03-26.parquet");
     let expected =
         ["post_history", "video_daily", "video_growth", "video_history"].map(day).to_vec();
     assert_eq!(changed(&all, &now), expected);
