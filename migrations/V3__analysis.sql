@@ -105,18 +105,25 @@ LEFT JOIN account AS k ON k.id = p.account_id
 LEFT JOIN creator AS c ON c.id = k.creator_id;
 
 CREATE VIEW post_hashtags AS
+-- Everything that ends a hashtag becomes a blank, in steps, as SQLite's parser limits the depth of calls. Then the
+-- text becomes a JSON array of its parts at #; json_quote escapes what JSON requires.
+WITH caption AS (
+    SELECT post_key, replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(description, char(9), ' '), char(10), ' '), char(11), ' '), char(12), ' '), char(13), ' '), char(160), ' '), char(12288), ' '), char(65039), ' '), '!', ' '), '"', ' '), '$', ' '), '%', ' '), '&', ' '), '''', ' '), '(', ' '), ')', ' ') AS text
+    FROM post_state
+    WHERE description LIKE '%#%'
+), shorter AS (
+    SELECT post_key, replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(text, '*', ' '), '+', ' '), ',', ' '), '-', ' '), '.', ' '), '/', ' '), ':', ' '), ';', ' '), '<', ' '), '=', ' '), '>', ' '), '?', ' '), '@', ' '), '[', ' '), '\', ' '), ']', ' ') AS text
+    FROM caption
+), words AS (
+    SELECT post_key, replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(text, '^', ' '), '`', ' '), '{', ' '), '|', ' '), '}', ' '), '~', ' '), '…', ' '), '“', ' '), '”', ' '), '‘', ' '), '’', ' '), '、', ' '), '。', ' '), '，', ' '), '！', ' '), '？', ' '), '：', ' ') AS text
+    FROM shorter
+)
 SELECT DISTINCT
-    p.post_key,
-    lower(tag.value) AS hashtag
-FROM post_state AS p
--- Everything that ends a hashtag becomes a blank; then the words, as a JSON array, and the parts of each at #.
-JOIN json_each('["' || replace(
-    replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(p.description, char(10), ' '), char(13), ' '), char(9), ' '), char(160), ' '), char(12288), ' '), '"', ' '), '\', ' '), '.', ' '), ',', ' '), ';', ' '), ':', ' '), '!', ' '), '?', ' '), '(', ' '), ')', ' '), '[', ' '), ']', ' '), '/', ' '), '@', ' '), '&', ' '), '|', ' '), '''', ' '),
-    ' ', '","') || '"]') AS word
-JOIN json_each('["' || replace(word.value, '#', '","') || '"]') AS tag
-WHERE p.description LIKE '%#%'
-    AND word.value LIKE '#%'
-    AND tag.value GLOB '*[^0-9]*';
+    w.post_key,
+    lower(substr(part.value, 1, instr(part.value || ' ', ' ') - 1)) AS hashtag
+FROM words AS w
+JOIN json_each('[' || replace(json_quote(w.text), '#', '","') || ']') AS part
+WHERE part.key > 0 AND substr(part.value, 1, instr(part.value || ' ', ' ') - 1) GLOB '*[^0-9]*';
 
 CREATE VIEW post_history AS
 SELECT
@@ -191,7 +198,7 @@ FROM (
         -- The part of the time between the scrapes around the start of the window that lies in the window.
         coalesce((f.at_s - w.from_s + f.at_ns / 1e9) / (f.at_s - b.at_s + (f.at_ns - b.at_ns) / 1e9), 0) AS share,
         coalesce(f.at_s - b.at_s + (f.at_ns - b.at_ns) / 1e9, 0) AS gap_s,
-        max(coalesce(f.interval_hours, 24), coalesce(b.interval_hours, f.interval_hours, 24), 1) AS gap_interval_hours,
+        max(coalesce(f.interval_hours, 24), coalesce(b.interval_hours, 24), 1) AS gap_interval_hours,
         coalesce(p.create_s BETWEEN w.from_s AND n.at_s, 0) AS is_new,
         b.post IS NULL AND NOT coalesce(p.create_s BETWEEN w.from_s AND n.at_s, 0) AS is_partial
     FROM post AS p
@@ -440,14 +447,14 @@ FROM (
     SELECT
         account,
         account_id,
-        -- Day 0 was a Thursday.
-        day - (day + 3) % 7 AS monday,
+        -- Day 0 was a Thursday. The remainder is made positive for days before 1970.
+        day - ((day + 3) % 7 + 7) % 7 AS monday,
         sum(followers_gained) AS followers_gained,
         sum(posts_published) AS posts_published,
         sum(views_gained) AS views_gained,
         sum(likes_gained * 1.0) + sum(comments_gained * 1.0) + sum(shares_gained * 1.0) AS engagement_gained
     FROM account_row_day
-    GROUP BY account, account_id, day - (day + 3) % 7
+    GROUP BY account, account_id, day - ((day + 3) % 7 + 7) % 7
 ) AS w;
 
 -- Counts of posts at some ages, interpolated, internal. No row before that age.

@@ -68,7 +68,9 @@ impl<'t> History<'t> {
         Ok(Some(Self {
             add: tx.prepare_cached(&add)?,
             revise: tx.prepare_cached(&revise)?,
-            set_first: tx.prepare_cached("UPDATE instance SET first_scrape_s = ?1")?,
+            set_first: tx.prepare_cached(
+                "UPDATE instance SET first_scrape_s = min(coalesce(first_scrape_s, ?1), ?1)",
+            )?,
             next: (kind == Kind::Video).then(|| tx.prepare_cached(NEXT)).transpose()?,
             versions: DayVersions::new(tx)?,
             layout,

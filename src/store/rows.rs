@@ -226,13 +226,15 @@ impl<'t> RowWriter<'t> {
             return Ok(None);
         }
         self.next_row_id += 1;
-        let days = match (member.is_first, row.scraped_at) {
-            (_, None) => None,
-            (true, Some(at)) => DaysBefore::of_first_scrape(self.kind, member.post, row, at),
-            (false, Some(at)) => {
-                posts.add_member(member.post)?;
-                Some(DaysBefore::read(self.tx, member.post, at)?)
+        if !member.is_first {
+            posts.add_member(member.post)?;
+        }
+        let days = match row.scraped_at {
+            None => None,
+            Some(at) if member.is_first => {
+                DaysBefore::of_first_scrape(self.kind, member.post, row, at)
             }
+            Some(at) => Some(DaysBefore::read(self.tx, member.post, at)?),
         };
         let scrape = match &mut self.history {
             Some(history) => history.add(member.post, row_id, row)?,

@@ -44,7 +44,7 @@ pub(super) const POSTS: &[ColumnFact] = &[
 #[rustfmt::skip]
 pub(super) const POST_HASHTAGS: &[ColumnFact] = &[
     required("post_key", ID, "The post: platform:external_id, or platform:v:id (of videos) or platform:av:id (of account_videos) without an external id", "mirror"),
-    required("hashtag", TEXT, "A hashtag of its caption, without #, ASCII letters in lower case", "mirror"),
+    required("hashtag", TEXT, "A hashtag of its caption: what follows a # up to a blank or punctuation other than _, unless that is digits alone; ASCII letters in lower case", "mirror"),
 ];
 
 #[rustfmt::skip]

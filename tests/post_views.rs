@@ -1,0 +1,248 @@
+//! The views of posts, accounts and creators over time, compared with a plain computation over random answers of the
+//! API, which arrive in any order; and query plans that read only the history of the posts asked for.
+
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
+
+#[path = "post_views/expected.rs"]
+mod expected;
+#[path = "support/mirror.rs"]
+mod mirror;
+#[path = "post_views/model.rs"]
+mod model;
+#[path = "post_views/world.rs"]
+mod world;
+
+use std::collections::BTreeMap;
+
+use chrono_tz::Europe::Berlin;
+use creatormirror::api::decode;
+use creatormirror::clock::Clock;
+use creatormirror::model::Kind;
+use creatormirror::schedule::zone_offsets;
+use creatormirror::store::rows::{RowWriter, Source};
+use creatormirror::store::{removals, zone};
+use expected::Rows;
+use mirror::Mirror;
+use model::{Model, Post};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use rusqlite::Transaction;
+use serde_json::{Value, json};
+use world::{Answer, DAY_S, Event};
+
+const POSTS_SQL: &str =
+    "SELECT post_key, platform, external_id, url, video_id, account_video_id, is_tracked, account_id, account_username,
+         creator_id, metadata, description, create_time, first_scrape_time, last_scrape_time, view_count, like_count,
+         comment_count, share_count, play_count, saved_count, engagement_rate, is_unavailable, removed_at IS NOT NULL,
+         published_date_local, published_hour_local, published_weekday_local
+     FROM posts ORDER BY post_key";
+
+/// A mirror whose setting `timezone` is Berlin.
+fn berlin() -> Mirror {
+    let mirror = Mirror::new();
+    let now = Clock::System.now();
+    let offsets = zone_offsets::zone_offsets(Berlin, now);
+    let offsets = offsets.iter().map(|one| (one.from_s, one.offset_s)).collect::<Vec<_>>();
+    let basis = zone_offsets::basis(Berlin, now);
+    mirror.store.write(|tx| zone::replace(tx, Berlin.name(), &basis, &offsets)).unwrap();
+    mirror
+}
+
+/// Writes the events, those of one kind that follow each other as one page. Returns the model of the same events.
+fn write(mirror: &Mirror, events: &[Event], now: i64) -> Model {
+    let mut model = Model::default();
+    let events = world::in_order(events, now);
+    let is_page = |one: &Event, next: &Event| {
+        let removes = |event: &Event| matches!(event.answer, Answer::Removed(_));
+        one.answer.kind() == next.answer.kind() && !removes(one) && !removes(next)
+    };
+    let written = mirror.store.write(|tx| {
+        for page in events.chunk_by(|(_, one), (_, next)| is_page(one, next)) {
+            let kind = page[0].1.answer.kind();
+            let mut writer = RowWriter::new(tx, kind)?;
+            for (at, event) in page {
+                match event.answer.to_json(event.n, now) {
+                    Some(row) => {
+                        let row = decode::row(kind, row.to_string()).unwrap();
+                        writer.write(&row, Source { page: None, as_of: *at })?;
+                    }
+                    None => remove(tx, event, model.removal(event, *at)),
+                }
+                model.apply(event, *at, now);
+            }
+        }
+        Ok(())
+    });
+    written.unwrap();
+    model
+}
+
+fn remove(tx: &Transaction<'_>, event: &Event, at: Option<i64>) {
+    let Some(at) = at else { return };
+    let (kind, n) = (event.answer.kind(), event.n);
+    let id = match kind {
+        Kind::Account => world::account_id(n),
+        Kind::Video => world::video_id(n),
+        _ => n.to_string(),
+    };
+    let sql = format!("SELECT row_id FROM {} WHERE id = ?1", kind.name());
+    let row_id = tx.query_row(&sql, [id], |row| row.get(0)).unwrap();
+    removals::deleted(tx, kind, row_id, at).unwrap();
+}
+
+/// Whether a found value is the expected one. A count is one that was rounded if a float is expected.
+fn is_same(found: &Value, expected: &Value) -> bool {
+    match (found.as_f64(), expected.as_f64()) {
+        (Some(one), Some(other)) if expected.is_f64() => {
+            let tolerance = if found.is_f64() { one.abs() * 1e-9 + 1e-9 } else { 0.5 + 1e-6 };
+            (one - other).abs() <= tolerance
+        }
+        _ => found == expected,
+    }
+}
+
+fn compare(view: &str, found: &Rows, expected: &Rows) -> Result<(), TestCaseError> {
+    for (found, expected) in found.iter().zip(expected) {
+        let same = found.len() == expected.len()
+            && found.iter().zip(expected).all(|(one, other)| is_same(one, other));
+        prop_assert!(same, "{view}\n   found {}\nexpected {}", json!(found), json!(expected));
+    }
+    prop_assert_eq!(
+        found.len(),
+        expected.len(),
+        "{}\n{:?}\n{:?}",
+        view,
+        found.last(),
+        expected.last()
+    );
+    Ok(())
+}
+
+/// The rows of a query that begins with `SELECT`, and SQLite's time when it ran, Unix seconds.
+fn rows_and_now(mirror: &Mirror, sql: &str) -> (Rows, i64) {
+    let now = "CAST(strftime('%s', 'now') AS INTEGER)";
+    let sql = format!("SELECT {now}, q.* FROM (SELECT 1) LEFT JOIN ({sql}) AS q");
+    let mut rows = mirror.rows(&sql);
+    let now = rows[0][0].as_i64().unwrap();
+    rows.iter_mut().for_each(|row| drop(row.remove(0)));
+    rows.retain(|row| !row[0].is_null());
+    (rows, now)
+}
+
+fn check_posts(
+    mirror: &Mirror,
+    model: &Model,
+    posts: &BTreeMap<String, Post<'_>>,
+    now: i64,
+) -> Result<(), TestCaseError> {
+    compare("posts", &mirror.rows(POSTS_SQL), &expected::posts(model, posts, now))?;
+    // As text, a whole second sorts after its fractions.
+    let history =
+        "SELECT * FROM post_history ORDER BY post_key, scraped_at_unix, rtrim(scraped_at, 'Z')";
+    compare("post_history", &mirror.rows(history), &expected::history(posts))?;
+    let (gains, now) = rows_and_now(mirror, "SELECT * FROM post_gains");
+    let expected = expected::sorted(expected::gains(posts, now));
+    compare("post_gains", &expected::sorted(gains), &expected)?;
+    let ages = "SELECT post_key, views_24h, views_72h, views_7d, views_28d, engagements_24h, engagements_7d
+                FROM post_age_metrics ORDER BY post_key";
+    compare("post_age_metrics", &mirror.rows(ages), &expected::ages(posts))?;
+    check_medians(mirror, posts)?;
+    let tags = "SELECT post_key, hashtag FROM post_hashtags ORDER BY post_key, hashtag";
+    let mut expected = Rows::new();
+    for post in posts.values() {
+        let tags = expected::hashtags(post.first_of(|member| member.now.caption).unwrap_or(""));
+        expected.extend(tags.iter().map(|tag| vec![json!(post.key), json!(tag)]));
+    }
+    compare("post_hashtags", &mirror.rows(tags), &expected)
+}
+
+fn check_medians(mirror: &Mirror, posts: &BTreeMap<String, Post<'_>>) -> Result<(), TestCaseError> {
+    let sql = "SELECT post_key, views_7d, account_median_views_7d, times_median FROM post_age_metrics ORDER BY post_key";
+    let found = mirror.rows(sql);
+    let views =
+        |row: &Vec<Value>| (posts[row[0].as_str().unwrap()].account.clone(), row[1].as_i64());
+    let medians = expected::medians(&found.iter().map(views).collect::<Vec<_>>());
+    let expected = found.iter().map(|row| {
+        let (account, views) = views(row);
+        let median = account.and_then(|account| medians.get(&account)).copied();
+        let divisor = median.filter(|median| *median != 0.0);
+        let times = divisor.zip(views).map(|(median, views)| views as f64 / median);
+        vec![row[0].clone(), row[1].clone(), json!(median), json!(times)]
+    });
+    compare("post_age_metrics", &found, &expected.collect())
+}
+
+fn check_days(
+    mirror: &Mirror,
+    model: &Model,
+    posts: &BTreeMap<String, Post<'_>>,
+) -> Result<(), TestCaseError> {
+    let rows = |view: &str| {
+        let (rows, now) = rows_and_now(mirror, &format!("SELECT * FROM {view}"));
+        (expected::sorted(rows), now.div_euclid(DAY_S))
+    };
+    let (found, today) = rows("post_daily");
+    compare("post_daily", &found, &expected::sorted(expected::post_days(posts, today)))?;
+    let (found, today) = rows("account_daily");
+    let days = expected::account_days(model, posts, today);
+    compare("account_daily", &found, &expected::account_daily(&days))?;
+    let (found, today) = rows("creator_daily");
+    let days = expected::account_days(model, posts, today);
+    compare("creator_daily", &found, &expected::creator_daily(&days))?;
+    let (found, today) = rows("account_weekly");
+    let days = expected::account_days(model, posts, today);
+    compare("account_weekly", &found, &expected::account_weekly(model, &days))
+}
+
+/// What is kept per account and day while rows are written is the sum of `post_daily`.
+fn check_kept_days(mirror: &Mirror) -> Result<(), TestCaseError> {
+    let kept =
+        "SELECT account_id, date(day * 86400, 'unixepoch') AS date, views, likes, comments, shares
+                FROM account_day
+                WHERE views != 0 OR likes != 0 OR comments != 0 OR shares != 0
+                ORDER BY account_id, date";
+    let sums = "SELECT * FROM (
+                    SELECT p.account_id, d.date, coalesce(sum(d.views_gained), 0) AS views,
+                        coalesce(sum(d.likes_gained), 0) AS likes, coalesce(sum(d.comments_gained), 0) AS comments,
+                        coalesce(sum(d.shares_gained), 0) AS shares
+                    FROM post_daily AS d JOIN posts AS p USING (post_key)
+                    WHERE p.account_id IS NOT NULL
+                    GROUP BY p.account_id, d.date
+                )
+                WHERE views != 0 OR likes != 0 OR comments != 0 OR shares != 0
+                ORDER BY account_id, date";
+    compare("account_day", &mirror.rows(kept), &mirror.rows(sums))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 96,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(20_261_127),
+        ..ProptestConfig::default()
+    })]
+    #[test]
+    fn views_match_a_plain_computation(events in world::events(60)) {
+        let now = Clock::System.now().timestamp();
+        let mirror = berlin();
+        let model = write(&mirror, &events, now);
+        let posts = model.posts(now);
+        check_posts(&mirror, &model, &posts, now)?;
+        check_days(&mirror, &model, &posts)?;
+        check_kept_days(&mirror)?;
+    }
+
+    #[test]
+    fn hashtags_match_a_plain_computation(
+        captions in prop::collection::vec("[#ab7Z_é桜🔥 \n\t\u{b}\u{1}\u{a0}\u{3000}\u{fe0f}\"'\\\\.,…。{}\\[\\]-]{0,24}", 1..6),
+    ) {
+        let mut mirror = Mirror::new();
+        let rows = captions.iter().enumerate().map(|(n, caption)| json!({"id": n.to_string(), "description": caption}));
+        mirror.put_all(Kind::Video, &rows.collect::<Vec<_>>());
+        for (n, caption) in captions.iter().enumerate() {
+            let found = mirror.rows(&format!("SELECT hashtag FROM post_hashtags WHERE post_key = 'unknown:v:{n}' ORDER BY 1"));
+            let expected = expected::hashtags(caption).into_iter().map(|tag| vec![json!(tag)]);
+            prop_assert_eq!(found, expected.collect::<Vec<_>>(), "{:?}", caption);
+        }
+    }
+}
