@@ -251,7 +251,6 @@ CREATE TABLE video (
 ) STRICT;
 CREATE UNIQUE INDEX video_by_id ON video (id);
 CREATE INDEX video_by_account ON video (account_id);
-CREATE INDEX video_by_username ON video (account_username);
 CREATE INDEX video_by_post ON video (post);
 CREATE INDEX video_unreadable ON video (id) WHERE scrape_unreadable = 1 AND removed_at IS NULL;
 CREATE INDEX video_loose ON video (row_id) WHERE page IS NULL AND removed_at IS NULL;

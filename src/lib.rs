@@ -57,7 +57,7 @@
 //! # Development
 //!
 //! `.ci/run` does what a developer does before a commit: format, clippy with warnings denied, the tests, the release
-//! build, the Debian package, and the demo.
+//! build, the Debian package, and the demo. `.ci/nightly` runs what takes longer.
 //!
 //! Tests use real sockets, real SQLite files, and the real binary under `kill -9`; [`sandbox`] serves faults on
 //! request. `tests/outbox_model.rs` runs 300 random histories of the outbox (`OUTBOX_SCENARIOS=N` for more,

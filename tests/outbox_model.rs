@@ -39,7 +39,7 @@ use support::sandbox::{
 
 /// Scenarios of an ordinary run. Each has 6 to 29 random events, and then runs until everything is
 /// done.
-const SCENARIOS: u64 = 300;
+const SCENARIOS: u64 = 150;
 const THREADS_MAX: usize = 4;
 /// Runs after which a scenario that is not finished has failed.
 const RUNS_MAX: usize = 400;

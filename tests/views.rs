@@ -163,10 +163,8 @@ fn gains_of_one_video_use_a_few_lookups() {
     let is_window =
         |line: &&str| line.ends_with("CONSTANT ROW") || line.starts_with("SCAN (subquery");
     assert!(scans.iter().all(is_window), "{plan}");
-    for account in ["account_id", "account_username"] {
-        let plan = mirror.plan(&format!("SELECT * FROM video_latest WHERE {account} = 'a'"));
-        assert!(!plan.contains("SCAN"), "{plan}");
-    }
+    let plan = mirror.plan("SELECT * FROM video_latest WHERE account_id = 'a'");
+    assert!(!plan.contains("SCAN"), "{plan}");
 }
 
 #[test]
