@@ -12,6 +12,9 @@ const NEXT: &str = "SELECT at_s FROM post_scrape
                     WHERE post = ?1 AND (at_s, at_ns) > (?2, ?3) AND source = ?4
                     ORDER BY at_s, at_ns LIMIT 1";
 
+/// Start of the year 2000: no earlier scrape time is true, and views have a row for every day from the first on.
+const FIRST_MIN_S: i64 = 946_684_800;
+
 /// Change of a row's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scrape {
@@ -100,7 +103,7 @@ impl<'t> History<'t> {
         if added == 0 {
             return Ok(Scrape::Held);
         }
-        if at.seconds < self.first_s {
+        if (FIRST_MIN_S..self.first_s).contains(&at.seconds) {
             self.first_s = at.seconds;
             self.set_first.execute([at.seconds])?;
         }

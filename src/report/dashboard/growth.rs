@@ -4,9 +4,7 @@ use crate::report::dashboard::chart::{self, ChartError, Frame, SERIES, Series, c
 use crate::report::dashboard::html::Html;
 use crate::report::dashboard::parts::{METER, day, framed};
 use crate::report::text::thousands;
-use crate::store::dashboard::{
-    DAY_S, DAYS_OF_MOVERS, Engagement, Followers, Gain, Growth, Mover, PostSource,
-};
+use crate::store::dashboard::{DAY_S, DAYS_OF_MOVERS, Engagement, Followers, Growth, Mover, Split};
 
 const SPARK: Frame = Frame { width: 150, height: 34 };
 
@@ -17,19 +15,19 @@ pub fn views(html: &mut Html, growth: &Growth) -> Result<(), ChartError> {
         html.end_head().end_empty("Growth is shown after two days of scrapes.");
         return Ok(());
     }
-    html.raw("<ul class=\"legend\"><li class=\"k1\">tracked videos</li>");
+    html.raw("<ul class=\"legend\"><li class=\"k1\">tracked posts</li>");
     html.raw("<li class=\"k2\">other posts of accounts</li></ul>").end_head();
     let labels: Vec<String> = growth.days.keys().map(|at| day(*at)).collect();
-    let values = |of: fn(&Gain) -> i64| growth.days.values().map(|gain| of(gain) as f64).collect();
+    let values = |of: fn(&Split) -> i64| growth.days.values().map(|gain| of(gain) as f64).collect();
     let series = [
-        Series { values: values(|gain| gain.videos), color: SERIES[0] },
-        Series { values: values(|gain| gain.posts), color: SERIES[1] },
+        Series { values: values(|gain| gain.tracked), color: SERIES[0] },
+        Series { values: values(|gain| gain.others), color: SERIES[1] },
     ];
     let title = format!("Views gained on each of {} days; the numbers are below", labels.len());
     framed(html, |frame| chart::bars(frame, &title, &labels, &series))?;
     let rows = growth.days.iter().rev();
-    let rows = rows.map(|(at, gain)| (*at, vec![thousands(gain.videos), thousands(gain.posts)]));
-    numbers(html, &["tracked videos", "other posts"], rows);
+    let rows = rows.map(|(at, gain)| (*at, vec![thousands(gain.tracked), thousands(gain.others)]));
+    numbers(html, &["tracked posts", "other posts"], rows);
     Ok(())
 }
 
@@ -75,10 +73,15 @@ pub fn movers(html: &mut Html, movers: &[Mover], now: i64) -> Result<(), ChartEr
     let span = now - DAYS_OF_MOVERS * DAY_S..now;
     for mover in movers {
         html.raw("<tr><th scope=\"row\"><span class=\"title\">");
+        let url = mover.url.as_deref().filter(|url| is_plain(url));
+        if let Some(url) = url {
+            html.raw("<a rel=\"noopener noreferrer\" href=\"").text(url).raw("\">");
+        }
         match mover.caption.as_deref().filter(|caption| !caption.trim().is_empty()) {
             Some(caption) => html.foreign(caption),
             None => html.raw("<span class=\"quiet\">without a caption</span>"),
         };
+        html.raw(if url.is_some() { "</a>" } else { "" });
         html.raw("</span><span class=\"small quiet\">");
         if let Some(account) = &mover.account {
             html.foreign(account).raw(" · ");
@@ -86,7 +89,7 @@ pub fn movers(html: &mut Html, movers: &[Mover], now: i64) -> Result<(), ChartEr
         if let Some(platform) = &mover.platform {
             platform_name(html, platform);
         }
-        if mover.source == PostSource::Video {
+        if mover.is_tracked {
             html.raw("&nbsp;· tracked");
         }
         html.raw("</span></th><td class=\"spark\">");
@@ -102,6 +105,11 @@ pub fn movers(html: &mut Html, movers: &[Mover], now: i64) -> Result<(), ChartEr
     Ok(())
 }
 
+/// Whether an address has only characters that need no escaping.
+fn is_plain(url: &str) -> bool {
+    url.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/@".contains(&byte))
+}
+
 fn platform_name(html: &mut Html, platform: &str) {
     match platform {
         "tiktok" => html.raw("TikTok"),
@@ -113,7 +121,7 @@ fn platform_name(html: &mut Html, platform: &str) {
 /// Renders creators by their engagement rate.
 pub fn creators(html: &mut Html, creators: &[Engagement]) -> Result<(), ChartError> {
     html.begin_card("Engagement by creator");
-    html.raw("<p class=\"small quiet\">likes, comments and shares per view</p>").end_head();
+    html.raw("<p class=\"small quiet\">likes, comments and shares of posts, as far as known, per view</p>").end_head();
     if creators.is_empty() {
         html.end_empty("No account is mirrored yet.");
         return Ok(());

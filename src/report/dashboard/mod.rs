@@ -56,7 +56,7 @@ pub fn page(input: &PageInput<'_>) -> Result<String, ChartError> {
     let name = input.database.file_name().unwrap_or_default();
     html.foreign(&name.to_string_lossy());
     html.raw(
-        ". Days are UTC. Numbers are as of the last scrapes; days before the mirror existed are as counted by the API.</p></footer>",
+        ". Days are UTC, and today is not over. Numbers are as of the last scrapes; a post published shortly before its first scrape gained all its views then; days before the mirror existed are as counted by the API.</p></footer>",
     );
     html.raw("</body></html>\n");
     Ok(html.into_markup())
@@ -94,9 +94,10 @@ fn tiles(html: &mut Html, dashboard: &Dashboard) {
     tile(html, "Views in 7 days", &short(growth.week), &views);
     let creators = counted(rows(Kind::Creator), "creator");
     tile(html, "Accounts", &thousands(rows(Kind::Account)), &Remark::plain(&creators));
-    let (videos, posts) = (rows(Kind::Video), rows(Kind::AccountVideo));
-    let split = format!("{} tracked, {} of accounts", thousands(videos), thousands(posts));
-    tile(html, "Posts", &thousands(videos.saturating_add(posts)), &Remark::plain(&split));
+    let posts = &dashboard.posts;
+    let split = format!("{} tracked, {} others", thousands(posts.tracked), thousands(posts.others));
+    let all = posts.tracked.saturating_add(posts.others);
+    tile(html, "Posts", &thousands(all), &Remark::plain(&split));
     let (share, remark) = freshness(&dashboard.kinds);
     tile(html, "Up to date", &share, &remark);
     let requests: i64 = dashboard.requests.values().map(|spent| spent.requests).sum();

@@ -2,13 +2,12 @@
 //!
 //! Reads only the scrapes of the days shown, by primary key, and the last one before them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rusqlite::{CachedStatement, Connection};
 
 use crate::model::Kind;
 use crate::store::error::StoreResult;
-use crate::store::history;
 use crate::store::query::Query;
 
 /// Seconds of a day.
@@ -24,7 +23,7 @@ pub const DAYS_OF_MOVERS: i64 = 7;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Growth {
     /// By day (since 1970), from the first day with a known gain or daily metrics.
-    pub days: BTreeMap<i64, Gain>,
+    pub days: BTreeMap<i64, Split>,
     /// In the last 7 days.
     pub week: i64,
     /// In the 7 days before; `None` while the history is shorter.
@@ -33,44 +32,37 @@ pub struct Growth {
     pub movers: Vec<Mover>,
 }
 
-/// Views gained on a day.
+/// A figure of individually tracked posts, and of other posts of accounts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Gain {
-    /// By individually tracked videos.
-    pub videos: i64,
-    /// By account videos, except those that are tracked as videos too.
-    pub posts: i64,
+pub struct Split {
+    /// Of individually tracked posts.
+    pub tracked: i64,
+    /// Of other posts of accounts.
+    pub others: i64,
 }
 
-impl Gain {
-    const fn of(&mut self, source: PostSource) -> &mut i64 {
-        match source {
-            PostSource::Video => &mut self.videos,
-            PostSource::Post => &mut self.posts,
+impl Split {
+    const fn of(&mut self, is_tracked: bool) -> &mut i64 {
+        match is_tracked {
+            true => &mut self.tracked,
+            false => &mut self.others,
         }
     }
-}
-
-/// Where a post is mirrored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PostSource {
-    /// As an individually tracked video.
-    Video,
-    /// As an account video.
-    Post,
 }
 
 /// A post and its gain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mover {
-    /// Where it is mirrored.
-    pub source: PostSource,
+    /// Whether it is tracked individually.
+    pub is_tracked: bool,
     /// User name of the account that posted it.
     pub account: Option<String>,
     /// Its platform.
     pub platform: Option<String>,
     /// Its description.
     pub caption: Option<String>,
+    /// Its page on the platform.
+    pub url: Option<String>,
     /// Current views.
     pub views: Option<i64>,
     /// Views gained.
@@ -91,18 +83,72 @@ pub struct Followers {
     pub curve: BTreeMap<i64, i64>,
 }
 
-/// SQL for the scrapes of the resource `?1` with this count, between the times `?2` and `?3`, and the last
+/// SQL for the scrapes of an account or post `?1` with this count, between the times `?2` and `?3`, and the last
 /// one before them.
-fn scrapes(kind: Kind, count: &str) -> String {
-    let (table, join) = (kind.name(), history::join(kind));
+fn scrapes(owner: &str, count: &str) -> String {
     format!(
-        "SELECT s.at_s, s.{count} FROM {table} AS r JOIN {join}
-         WHERE r.row_id = ?1 AND s.{count} IS NOT NULL AND s.at_s <= ?3
-           AND s.at_s >= coalesce((SELECT s.at_s FROM {table} AS r JOIN {join}
-                                   WHERE r.row_id = ?1 AND s.{count} IS NOT NULL AND s.at_s < ?2
-                                   ORDER BY s.at_s DESC LIMIT 1), ?2)
-         ORDER BY s.at_s, s.at_ns"
+        "SELECT at_s, {count} FROM {owner}_scrape
+         WHERE {owner} = ?1 AND {count} IS NOT NULL AND at_s <= ?3
+           AND at_s >= coalesce((SELECT at_s FROM {owner}_scrape
+                                 WHERE {owner} = ?1 AND {count} IS NOT NULL AND at_s < ?2
+                                 ORDER BY at_s DESC LIMIT 1), ?2)
+         ORDER BY at_s, at_ns"
     )
+}
+
+/// A post of the mirror.
+struct Post {
+    post: i64,
+    post_key: String,
+    is_tracked: bool,
+    is_present: bool,
+    /// Time of its first scrape if it was published shortly before: then it gained its whole views.
+    starts_at: Option<i64>,
+    rows: [Option<i64>; 2],
+}
+
+fn posts(c: &Connection) -> StoreResult<Vec<Post>> {
+    // Published at most 1.5 intervals before, as in the views.
+    let sql = "SELECT p.post, p.post_key, v.row_id IS NOT NULL AND v.removed_at IS NULL,
+                      v.row_id IS NOT NULL AND v.removed_at IS NULL OR a.row_id IS NOT NULL AND a.removed_at IS NULL,
+                      (SELECT CASE WHEN s.at_s <= p.create_s + 5400 * max(coalesce(s.interval_hours, 24), 1) THEN s.at_s END
+                       FROM post_scrape AS s WHERE s.post = p.post
+                       ORDER BY s.at_s, s.at_ns, s.source DESC LIMIT 1),
+                      p.video, p.account_video
+               FROM post AS p
+               LEFT JOIN video AS v ON v.row_id = p.video
+               LEFT JOIN account_video AS a ON a.row_id = p.account_video";
+    c.all(sql, [], |row| {
+        Ok(Post {
+            post: row.get(0)?,
+            post_key: row.get(1)?,
+            is_tracked: row.get(2)?,
+            is_present: row.get(3)?,
+            starts_at: row.get(4)?,
+            rows: [row.get(5)?, row.get(6)?],
+        })
+    })
+}
+
+/// Counts the present posts.
+pub(super) fn count(c: &Connection) -> StoreResult<Split> {
+    let mut found = Split::default();
+    for post in posts(c)?.iter().filter(|post| post.is_present) {
+        *found.of(post.is_tracked) += 1;
+    }
+    Ok(found)
+}
+
+impl Post {
+    /// The gains until `now`, by the second of their later scrape.
+    fn gains(&self, history: &[(i64, i64)]) -> Vec<(i64, i64)> {
+        let first = history.first().filter(|(at, _)| Some(*at) == self.starts_at);
+        let steps = history.windows(2).filter_map(|step| match step {
+            [(_, before), (at, views)] => Some((*at, views.saturating_sub(*before))),
+            _ => None,
+        });
+        first.copied().into_iter().chain(steps).collect()
+    }
 }
 
 /// Reads the views gained until `now`, Unix seconds.
@@ -112,82 +158,90 @@ pub(super) fn views(c: &Connection, now: i64) -> StoreResult<Growth> {
     let mut first_gain = i64::MAX;
     let mut week_before = 0_i64;
     let since = now - DAYS_OF_MOVERS * DAY_S;
-    for source in [PostSource::Video, PostSource::Post] {
-        let mut scrapes = c.prepare_cached(&source.scrapes())?;
-        for (row_id, is_listed) in source.row_ids(c)? {
-            let history = read(&mut scrapes, row_id, first_day(now) * DAY_S, now)?;
-            first_gain = history.get(1).map_or(first_gain, |(at, _)| first_gain.min(*at));
-            let mut gained = 0_i64;
-            for step in history.windows(2) {
-                let [(_, before), (at, views)] = step else { continue };
-                let gain = views.saturating_sub(*before);
-                let of_day = growth.days.entry(day_of(*at)).or_default().of(source);
-                *of_day = of_day.saturating_add(gain);
-                if *at >= since {
-                    gained = gained.saturating_add(gain);
-                } else if *at >= since - DAYS_OF_MOVERS * DAY_S {
-                    week_before = week_before.saturating_add(gain);
-                }
+    let posts = posts(c)?;
+    let mut statement = c.prepare_cached(&scrapes("post", "view_count"))?;
+    for post in &posts {
+        let history = read(&mut statement, post.post, first_day(now) * DAY_S, now)?;
+        let mut gained = 0_i64;
+        for (at, gain) in post.gains(&history) {
+            first_gain = first_gain.min(at);
+            let of_day = growth.days.entry(day_of(at)).or_default().of(post.is_tracked);
+            *of_day = of_day.saturating_add(gain);
+            if at >= since {
+                gained = gained.saturating_add(gain);
+            } else if at >= since - DAYS_OF_MOVERS * DAY_S {
+                week_before = week_before.saturating_add(gain);
             }
-            growth.week = growth.week.saturating_add(gained);
-            if gained > 0 && is_listed {
-                gainers.push((gained, source, row_id));
-            }
+        }
+        growth.week = growth.week.saturating_add(gained);
+        if gained > 0 && post.is_present {
+            gainers.push((gained, post));
         }
     }
     for day in day_of(first_gain)..=day_of(now) {
         growth.days.entry(day).or_default();
     }
-    add_daily_metrics(c, first_day(now), day_of(first_gain).min(day_of(now)), &mut growth.days)?;
+    let last = day_of(first_gain).min(day_of(now));
+    add_daily_metrics(c, first_day(now), last, &posts, &mut growth.days)?;
     // The first of these days may be incomplete.
     let reaches_back = first_gain <= since - (DAYS_OF_MOVERS - 1) * DAY_S;
     growth.week_before = reaches_back.then_some(week_before);
-    gainers.sort_by_key(|(gained, ..)| std::cmp::Reverse(*gained));
+    gainers.sort_by_key(|(gained, _)| std::cmp::Reverse(*gained));
     gainers.truncate(MOVERS_MAX);
-    for (gained, source, row_id) in gainers {
-        let scrapes = read(&mut c.prepare_cached(&source.scrapes())?, row_id, since, now)?;
-        let mover = c.one(&source.row(), [row_id], |row| {
-            Ok(Mover {
-                source,
-                account: row.get(0)?,
-                platform: row.get(1)?,
-                caption: row.get(2)?,
-                views: row.get(3)?,
-                gained,
-                scrapes,
-            })
-        })?;
-        growth.movers.push(mover);
+    for (gained, post) in gainers {
+        let scrapes = read(&mut statement, post.post, since, now)?;
+        growth.movers.push(mover(c, post, gained, scrapes)?);
     }
     Ok(growth)
 }
 
+fn mover(c: &Connection, post: &Post, gained: i64, scrapes: Vec<(i64, i64)>) -> StoreResult<Mover> {
+    let sql = "SELECT account_username, platform, description, url, view_count FROM posts WHERE post_key = ?1";
+    c.one(sql, [&post.post_key], |row| {
+        Ok(Mover {
+            is_tracked: post.is_tracked,
+            account: row.get(0)?,
+            platform: row.get(1)?,
+            caption: row.get(2)?,
+            url: row.get(3)?,
+            views: row.get(4)?,
+            gained,
+            scrapes,
+        })
+    })
+}
+
 /// Adds the gains of days that the history does not cover completely, from the daily metrics if there are
-/// any.
+/// any. A post in both kinds counts as a video.
 fn add_daily_metrics(
     c: &Connection,
     first: i64,
     last: i64,
-    days: &mut BTreeMap<i64, Gain>,
+    posts: &[Post],
+    days: &mut BTreeMap<i64, Split>,
 ) -> StoreResult<()> {
     let sql = "SELECT d.day, m.row_id, m.views
                FROM metric_day AS d JOIN metric AS m ON m.slot = d.slot
                WHERE d.kind = ?1 AND d.day BETWEEN ?2 AND ?3 AND m.state < 2 AND m.views IS NOT NULL";
     let mut statement = c.prepare(sql)?;
-    for source in [PostSource::Video, PostSource::Post] {
-        let row_ids: BTreeSet<i64> =
-            source.row_ids(c)?.into_iter().map(|(row_id, _)| row_id).collect();
-        let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
-        let mut rows = statement.query((source.kind().name(), first, last))?;
+    let videos = posts.iter().filter_map(|post| Some((post.rows[0]?, post.is_tracked)));
+    let others = posts.iter().filter(|post| post.rows[0].is_none());
+    let others = others.filter_map(|post| Some((post.rows[1]?, post.is_tracked)));
+    let mut sums: BTreeMap<(i64, bool), i64> = BTreeMap::new();
+    for (kind, row_ids) in [
+        (Kind::Video, videos.collect::<BTreeMap<_, _>>()),
+        (Kind::AccountVideo, others.collect::<BTreeMap<_, _>>()),
+    ] {
+        let mut rows = statement.query((kind.name(), first, last))?;
         while let Some(row) = rows.next()? {
-            if row_ids.contains(&row.get(1)?) {
-                let sum = sums.entry(row.get(0)?).or_default();
+            if let Some(is_tracked) = row_ids.get(&row.get(1)?) {
+                let sum = sums.entry((row.get(0)?, *is_tracked)).or_default();
                 *sum = sum.saturating_add(row.get(2)?);
             }
         }
-        for (day, sum) in sums {
-            *days.entry(day).or_default().of(source) = sum;
-        }
+    }
+    for ((day, is_tracked), sum) in sums {
+        *days.entry(day).or_default().of(is_tracked) = sum;
     }
     Ok(())
 }
@@ -196,7 +250,7 @@ fn add_daily_metrics(
 pub(super) fn followers(c: &Connection, now: i64) -> StoreResult<Followers> {
     let sql = "SELECT row_id, follower_count FROM account WHERE removed_at IS NULL";
     let accounts: Vec<(i64, Option<i64>)> = c.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut scrapes = c.prepare_cached(&scrapes(Kind::Account, "follower_count"))?;
+    let mut scrapes = c.prepare_cached(&scrapes("account", "follower_count"))?;
     let mut found = Followers::default();
     let mut histories = Vec::new();
     for (row_id, count) in accounts {
@@ -241,39 +295,4 @@ fn read(
 ) -> StoreResult<Vec<(i64, i64)>> {
     let rows = scrapes.query_map((row_id, since, now), |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-impl PostSource {
-    const fn kind(self) -> Kind {
-        match self {
-            Self::Video => Kind::Video,
-            Self::Post => Kind::AccountVideo,
-        }
-    }
-
-    /// Returns `row_id`s, and whether the rows are present.
-    fn row_ids(self, c: &Connection) -> StoreResult<Vec<(i64, bool)>> {
-        let sql = match self {
-            Self::Video => "SELECT row_id, removed_at IS NULL FROM video",
-            // A post that is also tracked as a video is counted there.
-            Self::Post => {
-                "SELECT p.row_id, p.removed_at IS NULL
-                 FROM account_video AS p
-                 LEFT JOIN video AS v ON v.external_id = p.external_id AND v.platform = p.platform
-                 WHERE v.row_id IS NULL"
-            }
-        };
-        c.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
-    }
-
-    fn scrapes(self) -> String {
-        scrapes(self.kind(), "view_count")
-    }
-
-    fn row(self) -> String {
-        let table = self.kind().name();
-        format!(
-            "SELECT account_username, platform, description, view_count FROM {table} WHERE row_id = ?1"
-        )
-    }
 }

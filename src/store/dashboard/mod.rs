@@ -10,13 +10,13 @@ use rusqlite::Connection;
 
 use crate::model::Kind;
 use crate::store::analysis::{self, Ages};
-use crate::store::error::{StoreError, StoreResult};
+use crate::store::error::StoreResult;
 use crate::store::instance::{self, Identity};
 use crate::store::listings::{self, KindState};
 use crate::store::outbox::{self, Summary};
 use crate::store::query::Query;
 
-pub use growth::{DAY_S, DAYS, DAYS_OF_MOVERS, Followers, Gain, Growth, Mover, PostSource, day_of};
+pub use growth::{DAY_S, DAYS, DAYS_OF_MOVERS, Followers, Growth, Mover, Split, day_of};
 
 /// Days for which requests are shown.
 pub const DAYS_OF_REQUESTS: i64 = 14;
@@ -34,6 +34,8 @@ pub struct Dashboard {
     pub growth: Growth,
     /// Followers over time.
     pub followers: Followers,
+    /// Number of present posts.
+    pub posts: Split,
     /// The creators with the most views, by engagement rate.
     pub creators: Vec<Engagement>,
     /// Requests sent, by day (since 1970) and kind.
@@ -57,7 +59,7 @@ pub struct KindFreshness {
     pub ages: Option<Ages>,
 }
 
-/// Totals of a creator's accounts; `creator` is `None` for accounts without one.
+/// Totals of a creator's accounts and posts; `creator` is `None` for accounts without one.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Engagement {
     /// The creator's name.
@@ -66,17 +68,19 @@ pub struct Engagement {
     pub accounts: i64,
     /// Their followers.
     pub followers: i64,
-    /// Their views.
+    /// Views of their posts.
     pub views: i64,
-    /// Their likes, comments and shares.
+    /// Likes, comments and shares of the posts with views, as far as known.
     pub engagement: i64,
+    /// Views of the posts with a known like, comment or share count.
+    pub engaged_views: i64,
 }
 
 impl Engagement {
     /// Engagement per view; `None` without views.
     pub fn rate(&self) -> Option<f64> {
         // The rounding of counts beyond 2^53 is not visible in a rate.
-        (self.views > 0).then(|| self.engagement as f64 / self.views as f64)
+        (self.engaged_views > 0).then(|| self.engagement as f64 / self.engaged_views as f64)
     }
 }
 
@@ -97,6 +101,7 @@ pub fn read(c: &Connection, now: i64) -> StoreResult<Dashboard> {
         kinds: kinds(&snapshot)?,
         growth: growth::views(&snapshot, now)?,
         followers: growth::followers(&snapshot, now)?,
+        posts: growth::count(&snapshot)?,
         creators: creators(&snapshot)?,
         requests: requests(&snapshot, now)?,
         outbox: outbox::summary(&snapshot)?,
@@ -114,23 +119,35 @@ fn kinds(c: &Connection) -> StoreResult<Vec<KindFreshness>> {
 }
 
 fn creators(c: &Connection) -> StoreResult<Vec<Engagement>> {
-    let sql =
-        "SELECT a.creator_id, coalesce(c.name, a.creator_name), a.follower_count, a.view_count,
-                      a.like_count, a.comment_count, a.share_count
-               FROM account AS a LEFT JOIN creator AS c ON c.id = a.creator_id
-               WHERE a.removed_at IS NULL";
+    let sql = "SELECT a.id, a.creator_id, coalesce(c.name, a.creator_name), a.follower_count
+         FROM account AS a LEFT JOIN creator AS c ON c.id = a.creator_id
+         WHERE a.removed_at IS NULL";
     let mut statement = c.prepare(sql)?;
     let mut rows = statement.query([])?;
+    let mut creator_of: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut found: BTreeMap<Option<String>, Engagement> = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let count = |column| Ok::<_, StoreError>(row.get::<_, Option<i64>>(column)?.unwrap_or(0));
-        let one = found.entry(row.get(0)?).or_default();
-        one.creator = row.get(1)?;
+        let creator: Option<String> = row.get(1)?;
+        let one = found.entry(creator.clone()).or_default();
+        one.creator = row.get(2)?;
         one.accounts += 1;
-        one.followers = one.followers.saturating_add(count(2)?);
-        one.views = one.views.saturating_add(count(3)?);
-        for column in 4..=6 {
-            one.engagement = one.engagement.saturating_add(count(column)?);
+        one.followers = one.followers.saturating_add(row.get::<_, Option<i64>>(3)?.unwrap_or(0));
+        creator_of.insert(row.get(0)?, creator);
+    }
+    let sql = "SELECT account_id, view_count, like_count, comment_count, share_count
+               FROM post_state WHERE removed_at IS NULL AND account_id IS NOT NULL AND view_count IS NOT NULL";
+    let mut statement = c.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let creator = creator_of.get(&row.get::<_, String>(0)?);
+        let Some(one) = creator.and_then(|creator| found.get_mut(creator)) else { continue };
+        let views: i64 = row.get(1)?;
+        one.views = one.views.saturating_add(views);
+        let counts: [Option<i64>; 3] = [row.get(2)?, row.get(3)?, row.get(4)?];
+        if counts.iter().any(Option::is_some) {
+            one.engaged_views = one.engaged_views.saturating_add(views);
+            let sum = counts.into_iter().flatten().fold(0, i64::saturating_add);
+            one.engagement = one.engagement.saturating_add(sum);
         }
     }
     let mut found: Vec<Engagement> = found.into_values().collect();
@@ -176,9 +193,11 @@ mod tests {
              VALUES (1, 'a', {max}, {max}, {max}, {max}, 0, 0, 0), (2, 'b', {max}, {max}, 1, 1, 0, 0, 0);
              INSERT INTO account_scrape (account, at_s, at_ns, follower_count)
              VALUES (1, {NOW} - 9, 0, -{max}), (1, {NOW} - 8, 0, {max}), (2, {NOW} - 8, 0, {max});
-             INSERT INTO video (row_id, id, fingerprint, as_of, first_mirrored_at) VALUES (1, 'v', 0, 0, 0);
-             INSERT INTO post_scrape (source, at_s, at_ns, view_count)
-             VALUES (1, {NOW} - 9, 0, -{max}), (1, {NOW} - 8, 0, {max}), (1, {max}, 0, 7);"
+             INSERT INTO post (post, post_key, video, account_id) VALUES (1, 'x:v:v', 1, 'a');
+             INSERT INTO video (row_id, post, id, view_count, like_count, fingerprint, as_of, first_mirrored_at)
+             VALUES (1, 1, 'v', {max}, {max}, 0, 0, 0);
+             INSERT INTO post_scrape (post, source, at_s, at_ns, view_count)
+             VALUES (1, 1, {NOW} - 9, 0, -{max}), (1, 1, {NOW} - 8, 0, {max}), (1, 1, {max}, 0, 7);"
         );
         store.write(|tx| Ok(tx.execute_batch(&sql)?)).unwrap();
         let dashboard = store.read(|c| read(c, NOW)).unwrap();
@@ -197,8 +216,12 @@ mod tests {
              VALUES (1, 'v', 'x', 'tiktok', 0, 0, 0), (2, 'w', 'y', 'tiktok', 0, 0, 0);
              INSERT INTO account_video (row_id, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
              VALUES (1, 'p', 'y', 'tiktok', 0, 0, 0), (2, 'q', 'z', 'tiktok', 0, 0, 0);
-             INSERT INTO post_scrape (source, at_s, at_ns, view_count)
-             VALUES (1, {yesterday}, 0, 10), (1, {yesterday} + 9, 0, 13), (1, {NOW} - 1, 0, 20);
+             UPDATE video SET post = row_id;
+             UPDATE account_video SET post = row_id + 1;
+             INSERT INTO post (post, post_key, video, account_video)
+             VALUES (1, 'tiktok:x', 1, NULL), (2, 'tiktok:y', 2, 1), (3, 'tiktok:z', NULL, 2);
+             INSERT INTO post_scrape (post, source, at_s, at_ns, view_count)
+             VALUES (1, 1, {yesterday}, 0, 10), (1, 1, {yesterday} + 9, 0, 13), (1, 1, {NOW} - 1, 0, 20);
              INSERT INTO metric_day (slot, kind, day, date)
              VALUES (1, 'video', {today} - 2, ''), (2, 'account_video', {today} - 2, '-'),
                     (3, 'video', {today} - 1, '+'), (4, 'video', {today}, '=');
@@ -211,10 +234,10 @@ mod tests {
         store.write(|tx| Ok(tx.execute_batch(&sql)?)).unwrap();
         let days = store.read(|c| read(c, NOW)).unwrap().growth.days;
         let expected = [
-            (today - 2, Gain { videos: i64::MAX, posts: 8 }),
+            (today - 2, Split { tracked: i64::MAX, others: 8 }),
             // The history covers a part of the first day, and all days after it.
-            (today - 1, Gain { videos: 40, posts: 0 }),
-            (today, Gain { videos: 7, posts: 0 }),
+            (today - 1, Split { tracked: 40, others: 0 }),
+            (today, Split { tracked: 7, others: 0 }),
         ];
         assert_eq!(days, BTreeMap::from(expected));
     }
