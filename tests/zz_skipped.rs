@@ -32,10 +32,13 @@ fn main() -> ExitCode {
     exit
 }
 
-/// Removes the lists of this and of earlier invocations.
+/// Removes the lists of this invocation and of those that have ended.
 fn remove_lists() {
     for entry in std::fs::read_dir(skip::folder()).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(skip::PREFIX) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(process) = name.strip_prefix(skip::PREFIX) else { continue };
+        let is_running = std::path::Path::new("/proc").join(process).exists();
+        if !is_running || entry.path() == skip::list() {
             // Another invocation may have removed it.
             let _ = std::fs::remove_file(entry.path());
         }
