@@ -1,4 +1,4 @@
--- Posts above five times their account's median
+-- Posts above five times the median of their account
 -- Posts of the last 90 days whose views 7 days after publication were at least five times the median of their
 -- account's posts of these days.
 -- :times real = 5  Least ratio to the median
