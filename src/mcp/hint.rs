@@ -33,24 +33,8 @@ fn distance(a: &str, b: &str) -> usize {
     if a.len().min(b.len()) > 2 && (a.contains(b) || b.contains(a)) {
         return 1;
     }
-    let b: Vec<char> = b.chars().take(MESSAGE_CHARS_MAX).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (index, from) in a.chars().take(MESSAGE_CHARS_MAX).enumerate() {
-        let mut last = index + 1;
-        for (to, cell) in b.iter().zip(1..) {
-            let (before, above) = (row.get(cell - 1).copied(), row.get(cell).copied());
-            let changed = before.unwrap_or(0) + usize::from(from != *to);
-            let next = changed.min(last + 1).min(above.unwrap_or(0) + 1);
-            if let Some(slot) = row.get_mut(cell - 1) {
-                *slot = last;
-            }
-            last = next;
-        }
-        if let Some(slot) = row.last_mut() {
-            *slot = last;
-        }
-    }
-    row.last().copied().unwrap_or(0)
+    let bounded = |name: &str| name.chars().take(MESSAGE_CHARS_MAX).collect::<String>();
+    strsim::levenshtein(&bounded(a), &bounded(b))
 }
 
 /// Converts an error of a query.
