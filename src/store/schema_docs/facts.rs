@@ -10,8 +10,8 @@ use crate::store::schema_docs::facts_history::{
     ACCOUNT_HISTORY, ACCOUNT_VIDEO_HISTORY, OVERVIEW_HISTORY, VIDEO_HISTORY,
 };
 use crate::store::schema_docs::facts_posts::{
-    ACCOUNT_DAILY, ACCOUNT_WEEKLY, CREATOR_DAILY, POST_AGE_METRICS, POST_DAILY, POST_GAINS,
-    POST_HASHTAGS, POST_HISTORY, POSTS, VIDEO_GAINS,
+    ACCOUNT_DAILY, ACCOUNT_WEEKLY, CREATOR_DAILY, GAINS_VIDEO_ID, POST_AGE_METRICS, POST_DAILY,
+    POST_HASHTAGS, POST_HISTORY, POST_KEY, POSTS, WINDOW_GAINS,
 };
 
 /// Every view, in the order that `schema` prints.
@@ -36,17 +36,17 @@ pub const VIEWS: &[ViewFact] = &[
     view("outbox_requests", "Insert a row to queue a write from SQL; triggers reject invalid values they can detect. A query returns the queued requests.", &[OUTBOX_REQUESTS]),
     view("video_growth", "Gains of each video from one scrape to the next; key video_id, to_at. The first scrape of a video has no row. Gains are plain differences: negative if a count decreased, NULL if either count is NULL. Removed and paused videos are included.", &[VIDEO_GROWTH]),
     view("video_daily", "The last scrape of each video on each UTC day, and the gains since its last scrape on an earlier day; key video_id, date. Days without a scrape have no row, so a gain may span several days; on a video's first day the gains are NULL. Differences are computed as in video_growth.", &[VIDEO_DAILY]),
-    view("video_gains", "The rows of post_gains of individually tracked videos; key video_id, days. Of a post that was tracked several times only the newest video has rows.", &[VIDEO_GAINS]),
+    view("video_gains", "The rows of post_gains of individually tracked videos; key video_id, days. Of a post that was tracked several times only the newest video has rows.", &[GAINS_VIDEO_ID, WINDOW_GAINS]),
     view("video_latest", "The current state of every video, including removed ones, with the account that posted it and its creator, if they are mirrored; key id.", &[VIDEOS, MIRRORING, VIDEO_LATEST]),
-    view("posts", "Every post once, whether it is tracked individually, found in the feed of a tracked account, or both, in its current state, including removed ones; key post_key. What both kinds give is taken from videos first, but the counts from the newer scrape.", &[POSTS]),
-    view("post_hashtags", "The hashtags in the captions of posts; key post_key, hashtag.", &[POST_HASHTAGS]),
-    view("post_history", "The counts of every post at every scrape; key post_key, scraped_at. A scrape that the API showed in both kinds is in it once, with the counts in videos.", &[POST_HISTORY]),
-    view("post_gains", "Gains of each post in the windows of the last 1, 7, 14, 28, 30 and 90 days; key post_key, days. The counts at the start of a window are interpolated between the scrapes around it, those at its end are of the newest scrape. Posts without a scrape in the window have no row. A gain is NULL if a count it needs is.", &[POST_GAINS]),
-    view("post_daily", "The counts of each post at the end of each UTC day, whatever the setting `timezone`, from its first scrape to today, and the gains since the day before; key post_key, date. The gains of the first day are the whole counts if the post was published at most 1.5 scrape intervals before its first scrape, else NULL. Ask for one post or a few days: all posts are a row each per day.", &[POST_DAILY]),
+    view("posts", "Every post once, whether it is tracked individually, found in the feed of a tracked account, or both, in its current state, including removed ones; key post_key. What both kinds give is taken from videos first, but the counts from the newer scrape.", &[POST_KEY, POSTS]),
+    view("post_hashtags", "The hashtags in the captions of posts; key post_key, hashtag.", &[POST_KEY, POST_HASHTAGS]),
+    view("post_history", "The counts of every post at every scrape; key post_key, scraped_at. A scrape that the API showed in both kinds is in it once, with the counts in videos.", &[POST_KEY, POST_HISTORY]),
+    view("post_gains", "Gains of each post in the windows of the last 1, 7, 14, 28, 30 and 90 days; key post_key, days. The counts at the start of a window are interpolated between the scrapes around it, those at its end are of the newest scrape. Posts without a scrape in the window have no row. A gain is NULL if a count it needs is.", &[POST_KEY, WINDOW_GAINS]),
+    view("post_daily", "The counts of each post at the end of each UTC day, whatever the setting `timezone`, from its first scrape to today, and the gains since the day before; key post_key, date. The gains of the first day are the whole counts if the post was published at most 1.5 scrape intervals before its first scrape, else NULL. Ask for one post or a few days: all posts are a row each per day.", &[POST_KEY, POST_DAILY]),
     view("account_daily", "Followers of each account, and what its posts gained, per UTC day, whatever the setting `timezone`, from its first scrape to today; key account_id, date. Gains are those of post_daily.", &[ACCOUNT_DAILY]),
     view("creator_daily", "Sums of account_daily over the accounts that were linked to each creator at the end of each UTC day; key creator_id, date. Days before an account was first mirrored count for the creator it was first seen with.", &[CREATOR_DAILY]),
     view("account_weekly", "Sums of account_daily per week, from Monday to Sunday in UTC; key account_id, week. The present week is incomplete.", &[ACCOUNT_WEEKLY]),
-    view("post_age_metrics", "Counts of each post at some ages, interpolated between the scrapes around them, and compared with the account's median; key post_key. NULL before that age, and if there is no scrape before and after it. Counts are 0 at publication if the first scrape came at most 1.5 scrape intervals later.", &[POST_AGE_METRICS]),
+    view("post_age_metrics", "Counts of each post at some ages, interpolated between the scrapes around them, and compared with the account's median; key post_key. NULL before that age, and if there is no scrape before and after it. Counts are 0 at publication if the first scrape came at most 1.5 scrape intervals later.", &[POST_KEY, POST_AGE_METRICS]),
     view("creator_rollup", "Totals per creator over its accounts; key creator_id. Removed creators and accounts are excluded, paused ones are included. A total ignores accounts whose count is NULL, and is NULL if all counts are NULL or the creator has no account.", &[CREATOR_ROLLUP]),
     view("freshness", "Age of the latest scrape of every account and post that is not removed, and the time when the next one is expected (NULL before the first scrape); key kind, id.", &[FRESHNESS]),
 ];

@@ -5,9 +5,14 @@ use crate::store::schema_docs::fact::{
     SECONDS, TEXT, UNIX_SECONDS, URL, WHOLE_DAYS, nullable, required,
 };
 
+/// The key of every view of posts.
+#[rustfmt::skip]
+pub(super) const POST_KEY: &[ColumnFact] = &[
+    required("post_key", ID, "The post: platform:external_id, or platform:v:id (of videos) or platform:av:id (of account_videos) without an external id", "mirror"),
+];
+
 #[rustfmt::skip]
 pub(super) const POSTS: &[ColumnFact] = &[
-    required("post_key", ID, "The post: platform:external_id, or platform:v:id (of videos) or platform:av:id (of account_videos) without an external id", "mirror"),
     nullable("platform", TEXT, "instagram or tiktok", "videos.platform, account_videos.platform"),
     nullable("external_id", ID, "The platform's id of the post", "videos.external_id, account_videos.external_id"),
     nullable("shortcode", TEXT, "Short code of the post in Instagram URLs", "videos.shortcode, account_videos.shortcode"),
@@ -43,13 +48,11 @@ pub(super) const POSTS: &[ColumnFact] = &[
 
 #[rustfmt::skip]
 pub(super) const POST_HASHTAGS: &[ColumnFact] = &[
-    required("post_key", ID, "The post: platform:external_id, or platform:v:id (of videos) or platform:av:id (of account_videos) without an external id", "mirror"),
     required("hashtag", TEXT, "A hashtag of its caption: what follows a # up to a blank or punctuation other than _, unless that is digits alone; ASCII letters in lower case", "mirror"),
 ];
 
 #[rustfmt::skip]
 pub(super) const POST_HISTORY: &[ColumnFact] = &[
-    required("post_key", ID, "The post: platform:external_id, or platform:v:id (of videos) or platform:av:id (of account_videos) without an external id", "mirror"),
     required("scraped_at", INSTANT, "When the API read it from the platform", "videos.last_scrape_time, account_videos.last_scrape_time"),
     required("scraped_at_unix", UNIX_SECONDS, "The same instant without its fraction, to filter and sort by", "videos.last_scrape_time, account_videos.last_scrape_time"),
     nullable("view_count", COUNT, "Views", "videos.view_count, account_videos.view_count"),
@@ -61,8 +64,7 @@ pub(super) const POST_HISTORY: &[ColumnFact] = &[
 ];
 
 #[rustfmt::skip]
-pub(super) const POST_GAINS: &[ColumnFact] = &[
-    required("post_key", ID, "The post: platform:external_id, or platform:v:id (of videos) or platform:av:id (of account_videos) without an external id", "mirror"),
+pub(super) const WINDOW_GAINS: &[ColumnFact] = &[
     required("days", WHOLE_DAYS, "Length of the window, which ends now: 1, 7, 14, 28, 30 or 90", "mirror"),
     required("from_at", INSTANT, "What the gains are counted from: the start of the window, the publication (is_new), or the first scrape (is_partial)", "mirror"),
     required("from_at_unix", UNIX_SECONDS, "The same instant without its fraction", "mirror"),
@@ -80,27 +82,12 @@ pub(super) const POST_GAINS: &[ColumnFact] = &[
 ];
 
 #[rustfmt::skip]
-pub(super) const VIDEO_GAINS: &[ColumnFact] = &[
+pub(super) const GAINS_VIDEO_ID: &[ColumnFact] = &[
     required("video_id", ID, "The video", "GET /videos, Video.id"),
-    required("days", WHOLE_DAYS, "Length of the window, which ends now: 1, 7, 14, 28, 30 or 90", "mirror"),
-    required("from_at", INSTANT, "What the gains are counted from: the start of the window, the publication (is_new), or the first scrape (is_partial)", "mirror"),
-    required("from_at_unix", UNIX_SECONDS, "The same instant without its fraction", "mirror"),
-    required("to_at", INSTANT, "The newest scrape", "mirror"),
-    required("to_at_unix", UNIX_SECONDS, "The same instant without its fraction", "mirror"),
-    required("window_hours", HOURS, "Time from from_at to to_at", "mirror"),
-    nullable("views_gained", COUNT, "Views gained; negative if they decreased", "mirror"),
-    nullable("likes_gained", COUNT, "Likes gained", "mirror"),
-    nullable("comments_gained", COUNT, "Comments gained", "mirror"),
-    nullable("shares_gained", COUNT, "Shares gained", "mirror"),
-    nullable("saves_gained", COUNT, "Saves gained", "mirror"),
-    required("is_new", FLAG, "1 if it was published in the window: it gained its whole counts", "mirror"),
-    required("is_partial", FLAG, "1 if its history begins within the window although it is older or its age is unknown", "mirror"),
-    required("has_wide_gap", FLAG, "1 if the scrapes around the start of the window, between which its counts there are interpolated, are more than 1.5 scrape intervals apart", "mirror"),
 ];
 
 #[rustfmt::skip]
 pub(super) const POST_DAILY: &[ColumnFact] = &[
-    required("post_key", ID, "The post: platform:external_id, or platform:v:id (of videos) or platform:av:id (of account_videos) without an external id", "mirror"),
     required("date", DATE, "The UTC day", "mirror"),
     nullable("view_count", COUNT, "Views at the last scrape until the end of the day", "videos.view_count, account_videos.view_count"),
     nullable("like_count", COUNT, "Likes at the last scrape until the end of the day", "videos.like_count, account_videos.like_count"),
@@ -158,7 +145,6 @@ pub(super) const ACCOUNT_WEEKLY: &[ColumnFact] = &[
 
 #[rustfmt::skip]
 pub(super) const POST_AGE_METRICS: &[ColumnFact] = &[
-    required("post_key", ID, "The post: platform:external_id, or platform:v:id (of videos) or platform:av:id (of account_videos) without an external id", "mirror"),
     nullable("views_24h", COUNT, "Views 24 hours after publication", "mirror"),
     nullable("views_72h", COUNT, "Views 72 hours after publication", "mirror"),
     nullable("views_7d", COUNT, "Views 7 days after publication", "mirror"),
