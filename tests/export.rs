@@ -58,58 +58,41 @@ const TABLES: [&str; 24] = [
 /// Columns whose value depends on the time of the query.
 const MOVING: [&str; 2] = ["age_hours", "is_overdue"];
 
-/// What the program does when it writes scrapes and metrics, for the SQL of these tests. An upsert, because `OR` clauses
-/// of that SQL would apply here.
-const VERSIONS: &str = "
-    CREATE TRIGGER version_added AFTER INSERT ON post_scrape BEGIN
-        INSERT INTO day_version (topic, day)
-        VALUES (iif(new.source > 0, 'video', 'account_video'), new.at_s / 86400)
-        ON CONFLICT DO UPDATE SET version = excluded.version;
-        INSERT INTO day_version (topic, day)
-        SELECT 'pair', at_s / 86400 FROM post_scrape
-        WHERE post = new.post AND source = new.source AND source > 0 AND (at_s, at_ns) > (new.at_s, new.at_ns)
-        ORDER BY at_s, at_ns LIMIT 1
-        ON CONFLICT DO UPDATE SET version = excluded.version;
-    END;
-    CREATE TRIGGER version_revised AFTER UPDATE ON post_scrape BEGIN
-        INSERT INTO day_version (topic, day)
-        VALUES (iif(new.source > 0, 'video', 'account_video'), new.at_s / 86400)
-        ON CONFLICT DO UPDATE SET version = excluded.version;
-        INSERT INTO day_version (topic, day)
-        SELECT 'pair', at_s / 86400 FROM post_scrape
-        WHERE post = new.post AND source = new.source AND source > 0 AND (at_s, at_ns) > (new.at_s, new.at_ns)
-        ORDER BY at_s, at_ns LIMIT 1
-        ON CONFLICT DO UPDATE SET version = excluded.version;
-    END;
-    CREATE TRIGGER version_deleted AFTER DELETE ON post_scrape BEGIN
-        INSERT INTO day_version (topic, day)
-        VALUES (iif(old.source > 0, 'video', 'account_video'), old.at_s / 86400)
-        ON CONFLICT DO UPDATE SET version = excluded.version;
-        INSERT INTO day_version (topic, day)
-        SELECT 'pair', at_s / 86400 FROM post_scrape
-        WHERE post = old.post AND source = old.source AND source > 0 AND (at_s, at_ns) > (old.at_s, old.at_ns)
-        ORDER BY at_s, at_ns LIMIT 1
-        ON CONFLICT DO UPDATE SET version = excluded.version;
-    END;
-    CREATE TRIGGER account_version_added AFTER INSERT ON account_scrape BEGIN
-        INSERT INTO day_version (topic, day) VALUES ('account', new.at_s / 86400)
-        ON CONFLICT DO UPDATE SET version = excluded.version;
-    END;
-    CREATE TRIGGER account_version_deleted AFTER DELETE ON account_scrape BEGIN
-        INSERT INTO day_version (topic, day) VALUES ('account', old.at_s / 86400)
-        ON CONFLICT DO UPDATE SET version = excluded.version;
-    END;
-    CREATE TRIGGER metric_version_added AFTER INSERT ON metric BEGIN
-        INSERT INTO day_version (topic, day)
-        SELECT 'metric', day FROM metric_day WHERE slot = new.slot
-        ON CONFLICT DO UPDATE SET version = excluded.version;
-    END;
-    CREATE TRIGGER metric_version_changed AFTER UPDATE ON metric BEGIN
-        INSERT INTO day_version (topic, day)
-        SELECT 'metric', day FROM metric_day WHERE slot = new.slot
-        ON CONFLICT DO UPDATE SET version = excluded.version;
-    END;
-";
+/// Triggers that do what the program does when it writes scrapes and metrics, for the SQL of these tests. They upsert,
+/// because `OR` clauses of that SQL would apply here.
+fn version_triggers() -> String {
+    let set = "ON CONFLICT DO UPDATE SET version = excluded.version;";
+    let mut sql = String::new();
+    for (event, row) in [("INSERT", "new"), ("UPDATE", "new"), ("DELETE", "old")] {
+        sql.push_str(&format!(
+            "CREATE TRIGGER post_version_{event} AFTER {event} ON post_scrape BEGIN
+                 INSERT INTO day_version (topic, day)
+                 VALUES (iif({row}.source > 0, 'video', 'account_video'), {row}.at_s / 86400) {set}
+                 INSERT INTO day_version (topic, day)
+                 SELECT 'pair', at_s / 86400 FROM post_scrape
+                 WHERE post = {row}.post AND source = {row}.source AND source > 0
+                     AND (at_s, at_ns) > ({row}.at_s, {row}.at_ns)
+                 ORDER BY at_s, at_ns LIMIT 1 {set}
+             END;"
+        ));
+    }
+    for (event, row) in [("INSERT", "new"), ("DELETE", "old")] {
+        sql.push_str(&format!(
+            "CREATE TRIGGER account_version_{event} AFTER {event} ON account_scrape BEGIN
+                 INSERT INTO day_version (topic, day) VALUES ('account', {row}.at_s / 86400) {set}
+             END;"
+        ));
+    }
+    for event in ["INSERT", "UPDATE"] {
+        sql.push_str(&format!(
+            "CREATE TRIGGER metric_version_{event} AFTER {event} ON metric BEGIN
+                 INSERT INTO day_version (topic, day)
+                 SELECT 'metric', day FROM metric_day WHERE slot = new.slot {set}
+             END;"
+        ));
+    }
+    sql
+}
 
 /// A mirror with some months of history: one scrape of each video a day, with NULLs, fractions of a
 /// second, decreasing counts, and a few unusual texts.
@@ -117,7 +100,7 @@ fn mirror() -> (TestBed, TempDir) {
     let bed = TestBed::frozen(unlimited());
     bed.sync_ok(&["--full"]);
     let db = bed.db_to_write();
-    db.execute_batch(VERSIONS).unwrap();
+    db.execute_batch(&version_triggers()).unwrap();
     db.execute_batch(
         "WITH RECURSIVE day(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM day WHERE n < 99)
          INSERT OR IGNORE INTO post_scrape (post, source, at_s, at_ns, view_count, like_count, saved_count)
