@@ -25,7 +25,9 @@ SELECT
     coalesce(v.media_type, a.media_type) AS media_type,
     coalesce(v.duration, a.duration) AS duration,
     coalesce(v.create_time, a.create_time) AS create_time,
-    p.create_s,
+    p.create_s + (
+        SELECT z.offset_s FROM zone_offset AS z WHERE z.from_s <= p.create_s ORDER BY z.from_s DESC LIMIT 1
+    ) AS create_local_s,
     iif(rtrim(a.first_scrape_time, 'Z') < rtrim(v.first_scrape_time, 'Z'),
         a.first_scrape_time, coalesce(v.first_scrape_time, a.first_scrape_time)) AS first_scrape_time,
     -- From the row with the newer scrape. Without the Z, fractions of a second sort correctly.
@@ -91,15 +93,9 @@ SELECT
     END AS engagement_rate,
     p.is_unavailable,
     strftime('%Y-%m-%dT%H:%M:%S', p.removed_at / 1000000, 'unixepoch') || CASE p.removed_at % 1000000 WHEN 0 THEN '' ELSE '.' || rtrim(printf('%06d', p.removed_at % 1000000), '0') END || 'Z' AS removed_at,
-    strftime('%Y-%m-%d', p.create_s + (
-        SELECT z.offset_s FROM zone_offset AS z WHERE z.from_s <= p.create_s ORDER BY z.from_s DESC LIMIT 1
-    ), 'unixepoch') AS published_date_local,
-    strftime('%H', p.create_s + (
-        SELECT z.offset_s FROM zone_offset AS z WHERE z.from_s <= p.create_s ORDER BY z.from_s DESC LIMIT 1
-    ), 'unixepoch') + 0 AS published_hour_local,
-    (CAST(strftime('%w', p.create_s + (
-        SELECT z.offset_s FROM zone_offset AS z WHERE z.from_s <= p.create_s ORDER BY z.from_s DESC LIMIT 1
-    ), 'unixepoch') AS INTEGER) + 6) % 7 + 1 AS published_weekday_local
+    strftime('%Y-%m-%d', p.create_local_s, 'unixepoch') AS published_date_local,
+    strftime('%H', p.create_local_s, 'unixepoch') + 0 AS published_hour_local,
+    (CAST(strftime('%w', p.create_local_s, 'unixepoch') AS INTEGER) + 6) % 7 + 1 AS published_weekday_local
 FROM post_state AS p
 LEFT JOIN account AS k ON k.id = p.account_id
 LEFT JOIN creator AS c ON c.id = k.creator_id;
@@ -449,7 +445,7 @@ FROM (
         account_id,
         -- Day 0 was a Thursday. The remainder is made positive for days before 1970.
         day - ((day + 3) % 7 + 7) % 7 AS monday,
-        sum(followers_gained) AS followers_gained,
+        sum(followers_gained >> 32) * 4294967296 + sum(followers_gained & 4294967295) AS followers_gained,
         sum(posts_published) AS posts_published,
         sum(views_gained) AS views_gained,
         sum(likes_gained * 1.0) + sum(comments_gained * 1.0) + sum(shares_gained * 1.0) AS engagement_gained

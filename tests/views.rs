@@ -337,6 +337,15 @@ fn extreme_counts_do_not_break_the_views() {
     let rows = mirror.rows("SELECT views, likes FROM creator_rollup");
     assert_eq!(rows[0][0].as_f64().unwrap(), 3.0 * i64::MAX as f64);
     assert_eq!(rows[0][1], json!((1_i64 << 40) - (1 << 50) - 3));
+    for (day, followers) in [(1, -i64::MAX), (2, 0), (3, i64::MAX)] {
+        let at = format!("2026-09-0{day}T12:00:00Z");
+        mirror.put(
+            Kind::Account,
+            &json!({"id": "a4", "follower_count": followers, "last_scrape_time": at}),
+        );
+    }
+    let weeks = mirror.rows("SELECT followers_gained FROM account_weekly ORDER BY week LIMIT 1");
+    assert_eq!(weeks[0][0].as_f64().unwrap(), 2.0 * i64::MAX as f64);
 }
 
 #[test]
