@@ -223,8 +223,8 @@ const VIDEO_HISTORY: &[&str] = &[
     "total_plays",
 ];
 
-const ACCOUNT_VIDEO_HISTORY: &[&str] =
-    &["view_count", "like_count", "comment_count", "share_count", "play_count", "saved_count"];
+/// Account videos have the first six of the counts of videos.
+const ACCOUNT_VIDEO_HISTORY: &[&str] = VIDEO_HISTORY.split_at(6).0;
 
 /// The columns of a list kind, in the order in which rows carry their values. Empty for the kinds
 /// that are not lists.

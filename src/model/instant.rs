@@ -106,6 +106,14 @@ pub fn later(at: DateTime<Utc>, length: Duration) -> DateTime<Utc> {
     at.checked_add_signed(length).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
+/// Seconds of a day.
+pub const DAY_S: i64 = 86_400;
+
+/// The UTC day of a Unix second, in days since 1970.
+pub const fn day_of(second: i64) -> i64 {
+    second.div_euclid(DAY_S)
+}
+
 /// Microseconds since 1970, the unit of the mirror's own times.
 pub fn micros(at: DateTime<Utc>) -> i64 {
     at.timestamp_micros()

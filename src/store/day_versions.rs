@@ -8,10 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{CachedStatement, Connection, Transaction};
 
 use crate::model::Kind;
+use crate::model::instant::day_of;
 use crate::store::error::StoreResult;
 use crate::store::query::Query;
-
-const DAY_S: i64 = 86_400;
 
 /// Rows of views over two scrapes whose first scrape changed, by the day of the second.
 pub const PAIR: &str = "pair";
@@ -43,17 +42,12 @@ impl<'t> DayVersions<'t> {
 
     /// Records that a scrape changed. `next_s` is the time of the next scrape, if another view shows its difference.
     pub fn scrape(&mut self, kind: Kind, at_s: i64, next_s: Option<i64>) -> StoreResult<()> {
-        self.replace(kind.name(), day(at_s))?;
-        match next_s.map(day) {
-            Some(next) if next != day(at_s) => self.replace(PAIR, next),
+        self.replace(kind.name(), day_of(at_s))?;
+        match next_s.map(day_of) {
+            Some(next) if next != day_of(at_s) => self.replace(PAIR, next),
             _ => Ok(()),
         }
     }
-}
-
-/// Returns the day of an instant in Unix seconds.
-pub const fn day(at_s: i64) -> i64 {
-    at_s.div_euclid(DAY_S)
 }
 
 /// Returns the versions of these topics by day.

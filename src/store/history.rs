@@ -2,6 +2,7 @@
 
 use rusqlite::{CachedStatement, OptionalExtension, Params, Transaction, params_from_iter};
 
+use crate::model::instant::day_of;
 use crate::model::{Instant, Kind, Row, Value, columns};
 use crate::store::day_versions::{self, DayVersions};
 use crate::store::error::StoreResult;
@@ -115,7 +116,7 @@ impl<'t> History<'t> {
     pub fn edited(&mut self, owner: i64, row_id: i64, at_micros: i64) -> StoreResult<()> {
         let before_s = at_micros.saturating_sub(1).div_euclid(1_000_000);
         match self.next(owner, row_id, Instant { seconds: before_s, nanos: 999_999_999 })? {
-            Some(next_s) => self.versions.replace(day_versions::PAIR, day_versions::day(next_s)),
+            Some(next_s) => self.versions.replace(day_versions::PAIR, day_of(next_s)),
             None => Ok(()),
         }
     }

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{CachedStatement, OptionalExtension, Transaction};
 
+use crate::model::instant::{DAY_S, day_of};
 use crate::model::{Instant, Kind, Row, Value, columns};
 use crate::store::day_versions::{self, DayVersions};
 use crate::store::error::StoreResult;
 use crate::store::query::Query;
 
-const DAY_S: i64 = 86_400;
 /// Largest gain of a post on a day that is believed, so that sums over accounts do not overflow.
 const GAIN_MAX: i64 = 1_000_000_000_000;
 /// A first scrape later than this after the publication is no sign of it, whatever the interval, hours.
@@ -158,10 +158,8 @@ impl<'t> Posts<'t> {
     fn replace_versions(&self, posts: &[i64]) -> StoreResult<()> {
         let mut versions = DayVersions::new(self.tx)?;
         for post in posts {
-            let sql = "SELECT at_s FROM post_scrape WHERE post = ?1";
-            let times: Vec<i64> = self.tx.all(sql, [post], |row| row.get(0))?;
-            for at_s in times {
-                versions.replace(day_versions::POST, day_versions::day(at_s))?;
+            for day in days(self.tx, *post)? {
+                versions.replace(day_versions::POST, day)?;
             }
         }
         Ok(())
@@ -197,15 +195,22 @@ fn refresh(tx: &Transaction<'_>, post: i64) -> StoreResult<()> {
 
 /// What a post adds to the days of its account: the account, and the gains by day.
 fn contributions(tx: &Transaction<'_>, post: i64) -> StoreResult<Vec<(String, DayGains)>> {
-    let sql = "SELECT account_id FROM post WHERE post = ?1 AND account_id IS NOT NULL";
-    let Some(account) = tx.optional(sql, [post], |row| row.get::<_, String>(0))? else {
-        return Ok(Vec::new());
-    };
-    let times: Vec<i64> =
-        tx.all("SELECT at_s FROM post_scrape WHERE post = ?1", [post], |row| row.get(0))?;
-    let days: BTreeSet<i64> = times.into_iter().map(|at_s| at_s.div_euclid(DAY_S)).collect();
-    let gains = days.into_iter().map(|day| Ok((day, gains(tx, post, day)?)));
+    let Some(account) = account(tx, post)? else { return Ok(Vec::new()) };
+    let gains = days(tx, post)?.into_iter().map(|day| Ok((day, gains(tx, post, day)?)));
     Ok(vec![(account, gains.collect::<StoreResult<_>>()?)])
+}
+
+/// The account of a post, if it is known.
+fn account(tx: &Transaction<'_>, post: i64) -> StoreResult<Option<String>> {
+    let sql = "SELECT account_id FROM post WHERE post = ?1 AND account_id IS NOT NULL";
+    tx.optional(sql, [post], |row| row.get(0))
+}
+
+/// The days on which a post was scraped.
+fn days(tx: &Transaction<'_>, post: i64) -> StoreResult<BTreeSet<i64>> {
+    let sql = "SELECT at_s FROM post_scrape WHERE post = ?1";
+    let times: Vec<i64> = tx.all(sql, [post], |row| row.get(0))?;
+    Ok(times.into_iter().map(day_of).collect())
 }
 
 /// Replaces former contributions to the days of accounts by those of these posts now.
@@ -300,11 +305,11 @@ pub struct DaysBefore {
 impl DaysBefore {
     /// Reads the gains of the day of a scrape, and of the day of the next scrape after it.
     pub fn read(tx: &Transaction<'_>, post: i64, at: Instant) -> StoreResult<Self> {
-        let day = at.seconds.div_euclid(DAY_S);
+        let day = day_of(at.seconds);
         let sql = "SELECT at_s FROM post_scrape WHERE post = ?1 AND at_s >= ?2 ORDER BY at_s, at_ns LIMIT 1";
         let next = (post, (day + 1).saturating_mul(DAY_S));
         let next: Option<i64> = tx.optional(sql, next, |row| row.get(0))?;
-        let days = [Some(day), next.map(|at_s| at_s.div_euclid(DAY_S))];
+        let days = [Some(day), next.map(day_of)];
         let days = days.into_iter().flatten().map(|day| Ok((day, gains(tx, post, day)?)));
         Ok(Self { post, days: days.collect::<StoreResult<_>>()? })
     }
@@ -316,15 +321,12 @@ impl DaysBefore {
             .map_or(Some(INTERVAL_MAX_HOURS), |column| row.value_at(column).as_integer());
         let interval = interval.unwrap_or(24).clamp(1, INTERVAL_MAX_HOURS);
         let is_gain = at.seconds <= created.saturating_add(5_400 * interval);
-        is_gain.then(|| Self { post, days: vec![(at.seconds.div_euclid(DAY_S), Gains::default())] })
+        is_gain.then(|| Self { post, days: vec![(day_of(at.seconds), Gains::default())] })
     }
 
     /// Adds the differences to the days of the post's account, after the scrape was written.
     pub fn apply(self, tx: &Transaction<'_>) -> StoreResult<()> {
-        let sql = "SELECT account_id FROM post WHERE post = ?1";
-        let Some(account) = tx.one(sql, [self.post], |row| row.get::<_, Option<String>>(0))? else {
-            return Ok(());
-        };
+        let Some(account) = account(tx, self.post)? else { return Ok(()) };
         for (day, before) in self.days {
             let after = gains(tx, self.post, day)?;
             credit(tx, &account, day, sum(after, before.map(|gain| -gain)))?;

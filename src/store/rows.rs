@@ -228,14 +228,11 @@ impl<'t> RowWriter<'t> {
         self.next_row_id += 1;
         if !member.is_first {
             posts.add_member(member.post)?;
+            return Ok(Some((row_id, self.add_scrape(member.post, row_id, row)?)));
         }
-        let days = match row.scraped_at {
-            None => None,
-            Some(at) if member.is_first => {
-                DaysBefore::of_first_scrape(self.kind, member.post, row, at)
-            }
-            Some(at) => Some(DaysBefore::read(self.tx, member.post, at)?),
-        };
+        let days = row
+            .scraped_at
+            .and_then(|at| DaysBefore::of_first_scrape(self.kind, member.post, row, at));
         let scrape = match &mut self.history {
             Some(history) => history.add(member.post, row_id, row)?,
             None => Scrape::Held,

@@ -1,10 +1,11 @@
 //! Cards about growth: views and followers by day, top movers, engagement by creator.
 
+use crate::model::instant::DAY_S;
 use crate::report::dashboard::chart::{self, ChartError, Frame, SERIES, Series, compact};
 use crate::report::dashboard::html::Html;
 use crate::report::dashboard::parts::{METER, day, framed};
 use crate::report::text::thousands;
-use crate::store::dashboard::{DAY_S, DAYS_OF_MOVERS, Engagement, Followers, Growth, Mover, Split};
+use crate::store::dashboard::{DAYS_OF_MOVERS, Engagement, Followers, Growth, Mover, Split};
 
 const SPARK: Frame = Frame { width: 150, height: 34 };
 

@@ -2,9 +2,9 @@
 
 use chrono::DateTime;
 
+use crate::model::instant::DAY_S;
 use crate::report::dashboard::chart::{ChartError, Frame};
 use crate::report::dashboard::html::{Html, Svg};
-use crate::store::dashboard::DAY_S;
 
 /// Size of a bar in a table.
 pub const METER: Frame = Frame { width: 200, height: 8 };

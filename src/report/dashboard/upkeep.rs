@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
+use crate::model::instant::day_of;
 use crate::model::outbox::State;
 use crate::model::{Kind, instant};
 use crate::report::dashboard::chart::{self, ChartError, SERIES, Series};
 use crate::report::dashboard::html::Html;
 use crate::report::dashboard::parts::{METER, day, framed, percent};
 use crate::report::text::{moment, thousands};
-use crate::store::dashboard::{DAYS_OF_REQUESTS, Dashboard, KindFreshness, RequestCounts, day_of};
+use crate::store::dashboard::{DAYS_OF_REQUESTS, Dashboard, KindFreshness, RequestCounts};
 
 /// Kinds with their own colour in the chart of requests, and one group for all others.
 const GROUPS: [(&str, &str); 4] = [

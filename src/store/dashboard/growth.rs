@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 use rusqlite::{CachedStatement, Connection};
 
 use crate::model::Kind;
+use crate::model::instant::{DAY_S, day_of};
 use crate::store::error::StoreResult;
 use crate::store::query::Query;
 
-/// Seconds of a day.
-pub const DAY_S: i64 = 86_400;
 /// Days shown in charts, today included.
 pub const DAYS: i64 = 30;
 /// Maximum number of movers shown.
@@ -97,7 +96,7 @@ fn scrapes(owner: &str, count: &str) -> String {
 }
 
 /// A post of the mirror.
-struct Post {
+pub(super) struct Post {
     post: i64,
     post_key: String,
     is_tracked: bool,
@@ -107,7 +106,8 @@ struct Post {
     rows: [Option<i64>; 2],
 }
 
-fn posts(c: &Connection) -> StoreResult<Vec<Post>> {
+/// Reads all posts.
+pub(super) fn posts(c: &Connection) -> StoreResult<Vec<Post>> {
     // Published at most 1.5 intervals before, as in the views.
     let sql = "SELECT p.post, p.post_key, v.row_id IS NOT NULL AND v.removed_at IS NULL,
                       v.row_id IS NOT NULL AND v.removed_at IS NULL OR a.row_id IS NOT NULL AND a.removed_at IS NULL,
@@ -131,12 +131,12 @@ fn posts(c: &Connection) -> StoreResult<Vec<Post>> {
 }
 
 /// Counts the present posts.
-pub(super) fn count(c: &Connection) -> StoreResult<Split> {
+pub(super) fn count(posts: &[Post]) -> Split {
     let mut found = Split::default();
-    for post in posts(c)?.iter().filter(|post| post.is_present) {
+    for post in posts.iter().filter(|post| post.is_present) {
         *found.of(post.is_tracked) += 1;
     }
-    Ok(found)
+    found
 }
 
 impl Post {
@@ -151,16 +151,15 @@ impl Post {
     }
 }
 
-/// Reads the views gained until `now`, Unix seconds.
-pub(super) fn views(c: &Connection, now: i64) -> StoreResult<Growth> {
+/// Reads the views that these posts gained until `now`, Unix seconds.
+pub(super) fn views(c: &Connection, posts: &[Post], now: i64) -> StoreResult<Growth> {
     let mut growth = Growth::default();
     let mut gainers = Vec::new();
     let mut first_gain = i64::MAX;
     let mut week_before = 0_i64;
     let since = now - DAYS_OF_MOVERS * DAY_S;
-    let posts = posts(c)?;
     let mut statement = c.prepare_cached(&scrapes("post", "view_count"))?;
-    for post in &posts {
+    for post in posts {
         let history = read(&mut statement, post.post, first_day(now) * DAY_S, now)?;
         let mut gained = 0_i64;
         for (at, gain) in post.gains(&history) {
@@ -182,7 +181,7 @@ pub(super) fn views(c: &Connection, now: i64) -> StoreResult<Growth> {
         growth.days.entry(day).or_default();
     }
     let last = day_of(first_gain).min(day_of(now));
-    add_daily_metrics(c, first_day(now), last, &posts, &mut growth.days)?;
+    add_daily_metrics(c, first_day(now), last, posts, &mut growth.days)?;
     // The first of these days may be incomplete.
     let reaches_back = first_gain <= since - (DAYS_OF_MOVERS - 1) * DAY_S;
     growth.week_before = reaches_back.then_some(week_before);
@@ -275,11 +274,6 @@ pub(super) fn followers(c: &Connection, now: i64) -> StoreResult<Followers> {
 fn at(history: &[(i64, i64)], second: i64) -> Option<i64> {
     let end = history.partition_point(|(at, _)| *at <= second);
     history.get(end.saturating_sub(1)).map(|(_, count)| *count)
-}
-
-/// Returns the day of a Unix second, in days since 1970.
-pub fn day_of(second: i64) -> i64 {
-    second.div_euclid(DAY_S)
 }
 
 fn first_day(now: i64) -> i64 {

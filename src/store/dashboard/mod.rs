@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 
 use crate::model::Kind;
+use crate::model::instant::{DAY_S, day_of};
 use crate::store::analysis::{self, Ages};
 use crate::store::error::StoreResult;
 use crate::store::instance::{self, Identity};
@@ -16,7 +17,7 @@ use crate::store::listings::{self, KindState};
 use crate::store::outbox::{self, Summary};
 use crate::store::query::Query;
 
-pub use growth::{DAY_S, DAYS, DAYS_OF_MOVERS, Followers, Growth, Mover, Split, day_of};
+pub use growth::{DAYS, DAYS_OF_MOVERS, Followers, Growth, Mover, Split};
 
 /// Days for which requests are shown.
 pub const DAYS_OF_REQUESTS: i64 = 14;
@@ -96,12 +97,13 @@ pub struct RequestCounts {
 /// Reads everything at `now`, Unix seconds.
 pub fn read(c: &Connection, now: i64) -> StoreResult<Dashboard> {
     let snapshot = c.unchecked_transaction()?;
+    let posts = growth::posts(&snapshot)?;
     Ok(Dashboard {
         identity: instance::identity(&snapshot)?,
         kinds: kinds(&snapshot)?,
-        growth: growth::views(&snapshot, now)?,
+        growth: growth::views(&snapshot, &posts, now)?,
         followers: growth::followers(&snapshot, now)?,
-        posts: growth::count(&snapshot)?,
+        posts: growth::count(&posts),
         creators: creators(&snapshot)?,
         requests: requests(&snapshot, now)?,
         outbox: outbox::summary(&snapshot)?,
