@@ -1,7 +1,7 @@
 //! Reads the bulk input of `--from`: CSV with a header and `,`, `;` or tabs between fields; JSON Lines
-//! if the first character is `{`; or one URL per line if the first line is one. The input may be of any length, so only one line is in memory at a time. Valid lines are
-//! spooled, to a temporary file if there are many, until the whole input is validated; so the
-//! database is not locked while a slow input is read.
+//! if the first character is `{`; or one URL per line if the first line is one. The input may be of any
+//! length, so only one line is in memory at a time. Valid lines are spooled, to a temporary file if there
+//! are many, until the whole input is validated; so the database is not locked while a slow input is read.
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
