@@ -208,8 +208,9 @@ pub fn account_list_failed(tx: &Transaction<'_>, account: i64, now: i64) -> Stor
     tx.exec("UPDATE account_list_due SET since = ?2 WHERE account = ?1", (account, now))
 }
 
-/// How long after the scrape of an account its posts may appear in the API, microseconds.
-const POSTS_DELAY_MICROS_MAX: i64 = 600 * 1_000_000;
+/// How long after the scrape of an account its posts may appear in the API ("within seconds"), microseconds.
+/// Each further second sends accounts scraped just before a first listing once more.
+const POSTS_DELAY_MICROS_MAX: i64 = 60 * 1_000_000;
 
 /// Records that a listing started at `read_at` read all account lists. Accounts may be polled meanwhile: the
 /// posts of an account scraped well before the listing were in it, even if the scrape is noticed later.
