@@ -199,17 +199,20 @@ pub fn coverage(
     [Kind::Account, Kind::Video, Kind::AccountVideo].into_iter().map(compare).collect()
 }
 
-/// Requests of a script that reads each video once per hour of the week.
-pub const fn naive_requests(videos: i64) -> i64 {
-    videos.saturating_mul(DAYS * 24)
+/// How often a script must read everything in the week to see each scrape within [`FRESHNESS`].
+const READS: i64 = DAYS * 24 * 3_600 / FRESHNESS.as_secs().cast_signed();
+
+/// Requests of a script that reads each video by itself, as fresh as the demo does.
+pub const fn single_requests(videos: i64) -> i64 {
+    videos.saturating_mul(READS)
 }
 
-/// Requests of a script that reads all lists, with these numbers of rows, and the overview once per
-/// hour of the week.
+/// Requests of a script that reads all lists, with these numbers of rows, and the overview, as fresh as the demo
+/// does.
 pub fn listing_requests(rows: impl IntoIterator<Item = i64>) -> i64 {
     const PAGE_ROWS: i64 = 200;
     let pages = rows.into_iter().map(|rows| (rows + PAGE_ROWS - 1) / PAGE_ROWS);
-    pages.map(|pages| pages.max(1)).sum::<i64>().saturating_add(1).saturating_mul(DAYS * 24)
+    pages.map(|pages| pages.max(1)).sum::<i64>().saturating_add(1).saturating_mul(READS)
 }
 
 #[cfg(test)]
@@ -217,9 +220,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_requests_of_hourly_scripts() {
-        assert_eq!(naive_requests(300), 50_400);
+    fn counts_requests_of_scripts_as_fresh_as_the_demo() {
+        assert_eq!(single_requests(300), 4 * 50_400);
         // Two pages of videos, one empty page, four pages of account videos, and the overview.
-        assert_eq!(listing_requests([300, 0, 800]), 168 * 8);
+        assert_eq!(listing_requests([300, 0, 800]), 4 * 168 * 8);
     }
 }

@@ -1,4 +1,4 @@
-//! `status` and `check` of the real binary, against a sandbox over real sockets.
+//! `status`, `check` and the first sync of README, with the real binary, against a sandbox over real sockets.
 
 #![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
@@ -8,6 +8,8 @@ mod check;
 mod contract;
 #[path = "ops/fixture.rs"]
 mod fixture;
+#[path = "ops/readme.rs"]
+mod readme;
 #[path = "ops/record.rs"]
 mod record;
 #[path = "ops/status.rs"]

@@ -282,7 +282,7 @@ fn refuses_unsuitable_copies_and_keeps_the_database() {
     let before = (std::fs::read(bed.database()).unwrap(), names(bed.folder()));
     let cases: [(&Path, i32, &str); 8] = [
         (&theirs, 74, "mirrors organization `theirs`"),
-        (&newer, 74, "999"),
+        (&newer, 78, "999"),
         (&foreign, 74, "is not a creatormirror database"),
         (&empty, 74, "is not a creatormirror database"),
         (&text, 74, "is not a creatormirror database"),

@@ -42,8 +42,8 @@ pub struct DemoArgs {
     pub seed: u64,
 }
 
-/// Runs the command, with a new database at `database` if given. Settings are not loaded, so that
-/// the demo works even if they are invalid.
+/// Runs the command. The database is new: at `database`, or in a temporary directory that is removed at the
+/// end. Settings are not loaded, so that the demo works even if they are invalid.
 pub fn run(
     args: &DemoArgs,
     database: Option<&Path>,
@@ -60,7 +60,6 @@ pub fn run(
             result = simulate(args, &target, clock, view, width) => result,
         }
     })?;
-    target.keep();
     Ok(Answer::none())
 }
 
@@ -97,7 +96,8 @@ async fn simulate(
             return Err(CliError::new(Exit::Partial, "a run of the demo failed"));
         }
     };
-    let summary = summary(&session, &sandbox, start, done).await;
+    let kept = target.is_kept().then(|| session.ctx.store.path().to_owned());
+    let summary = summary(&session, kept, &sandbox, start, done).await;
     let mut summary = summary.map_err(|error| context.store_error(&error))?;
     summary.took = real.boot().elapsed.saturating_sub(began);
     let report = demo_report::text(&summary, width);
@@ -126,11 +126,12 @@ fn context(
 
 async fn summary(
     session: &Session,
+    kept: Option<PathBuf>,
     sandbox: &Sandbox,
     start: DateTime<Utc>,
     done: DemoProgress,
 ) -> StoreResult<DemoSummary> {
-    let (control, database) = (sandbox.control(), session.ctx.store.path().to_owned());
+    let control = sandbox.control();
     let read = move |c: &Connection| {
         let coverage = demo::coverage(c, &control, start)?;
         let counted = Kind::LISTS.into_iter().map(|kind| Ok((kind, listings::counts(c, kind)?.0)));
@@ -150,7 +151,7 @@ async fn summary(
         };
         Ok(DemoSummary {
             tracked,
-            database,
+            kept,
             took: Duration::ZERO,
             start,
             done,
@@ -158,7 +159,7 @@ async fn summary(
             ages: analysis::ages(c)?,
             coverage,
             spent: analysis::requests(c)?,
-            naive: demo::naive_requests(listings::counts(c, Kind::Video)?.0),
+            single: demo::single_requests(listings::counts(c, Kind::Video)?.0),
             listing: demo::listing_requests(counts.iter().map(|(_, rows)| *rows)),
             counts,
         })
@@ -170,7 +171,7 @@ async fn summary(
 #[derive(Debug)]
 struct DemoDatabase {
     database: PathBuf,
-    /// Temporary directory, removed unless the demo succeeds.
+    /// The temporary directory of a database that is not kept.
     folder: Option<TempDir>,
 }
 
@@ -211,10 +212,7 @@ impl DemoDatabase {
         }
     }
 
-    fn keep(self) {
-        if let Some(folder) = self.folder {
-            // Keeps the directory on disk.
-            drop(folder.keep());
-        }
+    fn is_kept(&self) -> bool {
+        self.folder.is_none()
     }
 }

@@ -84,7 +84,7 @@ impl Context {
                 with(Exit::Storage).hint(path_hint).hint("name another file with `--database`")
             }
             StoreError::Newer { .. } => {
-                with(Exit::Storage).hint("install the newer creatormirror; the file was not changed")
+                with(Exit::Config).hint("install the newer creatormirror; the file was not changed")
             }
             StoreError::Older { .. } => {
                 with(Exit::Storage).hint("run `creatormirror sync` or `run` to migrate the schema")

@@ -51,7 +51,7 @@ fn restore_error(context: &Context, error: &BackupError) -> CliError {
             StoreError::NetworkFileSystem { .. } => context.store_error(error),
             StoreError::ForeignWal(_) => with(Exit::Storage)
                 .hint("copy FILE without its -wal file to another directory and restore that"),
-            StoreError::Newer { .. } => with(Exit::Storage).hint("install the newer creatormirror"),
+            StoreError::Newer { .. } => with(Exit::Config).hint("install the newer creatormirror"),
             _ => with(Exit::Storage),
         },
     }

@@ -19,6 +19,14 @@ const BARS: usize = 28;
 /// Width of the text where the terminal's is unknown.
 const WIDTH: usize = 80;
 
+/// Name of the database in the queries, if none is kept.
+const FILE: &str = "demo.db";
+
+/// What to do after the demo.
+const NEXT: &str = "`creatormirror sandbox` serves such an API for a first `creatormirror sync`; README (First sync) \
+                    then says what to change for the real one. `creatormirror report` makes a page of charts from \
+                    any mirror.";
+
 /// Works like `sqlite3` in the queries.
 const PYTHON: &str = "python3 -c 'import sqlite3, sys; [print(*row, sep=\"|\") for row in \
                       sqlite3.connect(sys.argv[1]).execute(sys.argv[2])]'";
@@ -26,8 +34,8 @@ const PYTHON: &str = "python3 -c 'import sqlite3, sys; [print(*row, sep=\"|\") f
 /// The facts of the report.
 #[derive(Debug)]
 pub struct DemoSummary {
-    /// Absolute path of the database.
-    pub database: PathBuf,
+    /// Absolute path of the database, if it stays after the demo.
+    pub kept: Option<PathBuf>,
     /// Duration of the demo.
     pub took: Duration,
     /// Start of the simulated week.
@@ -46,9 +54,9 @@ pub struct DemoSummary {
     pub coverage: Vec<Coverage>,
     /// Requests by kind.
     pub spent: Vec<KindRequests>,
-    /// Requests of a script that requests every video every hour.
-    pub naive: i64,
-    /// Requests of a script that lists everything every hour.
+    /// Requests of an equally fresh script that requests every video by itself.
+    pub single: i64,
+    /// Requests of an equally fresh script that lists everything.
     pub listing: i64,
 }
 
@@ -60,10 +68,23 @@ pub fn text(summary: &DemoSummary, width: Option<usize>) -> String {
         format!("Tracked through the outbox\n\n{}", folded(&tracked(summary), width)),
         format!("Freshness, and scrapes of the week\n\n{}", freshness(summary, width)),
         format!("Requests\n\n{}", requests(summary, width)),
-        format!("The database\n\n{}", summary.database.display()),
+        format!("The database\n\n{}", database(summary, width)),
         format!("Two queries to paste\n\n{}", queries(summary)),
+        format!("Next\n\n{}", paragraph(NEXT, width)),
     ];
     sections.join("\n\n") + "\n"
+}
+
+fn database(summary: &DemoSummary, width: Option<usize>) -> String {
+    match &summary.kept {
+        Some(path) => path.display().to_string(),
+        None => paragraph(
+            &format!(
+                "It was temporary. To keep one for the queries below, run the demo with `--database {FILE}`."
+            ),
+            width,
+        ),
+    }
 }
 
 fn head(summary: &DemoSummary, width: Option<usize>) -> String {
@@ -196,17 +217,18 @@ fn requests(summary: &DemoSummary, width: Option<usize>) -> String {
         total(|spent| spent.not_modified),
     ]);
     let comparison = format!(
-        "Requesting every video by itself once an hour would have cost {} requests, and listing everything once an hour \
-         {}, with scrapes seen up to an hour late rather than {}.",
-        thousands(summary.naive),
+        "To see each scrape within {} like this, a script that lists everything needs {} requests, one that requests \
+         every video by itself {}.",
+        span(FRESHNESS),
         thousands(summary.listing),
-        span(FRESHNESS)
+        thousands(summary.single),
     );
     format!("{}\n\n{}", table::format(&columns, rows, width), paragraph(&comparison, width))
 }
 
 fn queries(summary: &DemoSummary) -> String {
-    let path = quoted(&summary.database.to_string_lossy());
+    let path = summary.kept.as_ref().map_or(FILE.into(), |path| path.to_string_lossy());
+    let path = quoted(&path);
     let lines = sql(summary).map(|sql| format!("sqlite3 {path} \"{sql}\""));
     format!(
         "{}\n\nWithout sqlite3 3.37 or newer, replace `sqlite3` with:\n{PYTHON}",

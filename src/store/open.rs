@@ -78,7 +78,7 @@ impl Database {
         wal_check::check(&path, file, lock.as_ref())?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = connect(&path, flags)?;
-        check_schema(&connection, &path, Access::Reads)?;
+        check_schema(&connection, &path, Access::Queues)?;
         if let Some(lock) = &lock {
             wal_check::record(&path, file, lock)?;
         }
@@ -200,11 +200,13 @@ fn prepare(connection: &Connection) -> StoreResult<()> {
 /// What a database is opened for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
-    /// An older schema is refused.
+    /// An older schema is refused. A newer one keeps the names of this one, and is accepted.
     Reads,
-    /// An older schema is accepted.
+    /// An older schema is accepted, a newer one refused.
     Checks,
-    /// An older schema will be migrated.
+    /// Only the known schema is accepted.
+    Queues,
+    /// An older schema will be migrated, a newer one is refused.
     Writes,
 }
 
@@ -234,10 +236,10 @@ pub(super) fn check_schema(
         return Err(foreign());
     }
     let (found, known) = (schema_version(connection)?, known_version());
-    if found > known {
+    if found > known && access != Access::Reads {
         return Err(StoreError::Newer { found, known });
     }
-    if access == Access::Reads && found < known {
+    if found < known && matches!(access, Access::Reads | Access::Queues) {
         return Err(StoreError::Older { found, known });
     }
     Ok(())
@@ -338,8 +340,15 @@ mod tests {
         .unwrap();
         drop(raw);
         let before = std::fs::read(&path).unwrap();
-        let error = Database::open(&path, IfMissing::Create).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 999, .. }), "{error}");
+        for refused in
+            [Database::open(&path, IfMissing::Create), Database::open_without_lock(&path)]
+        {
+            let error = refused.unwrap_err();
+            assert!(matches!(error, StoreError::Newer { found: 999, .. }), "{error}");
+        }
+        let read = Database::open_to_read(&path).unwrap();
+        assert!(read.read(|c| Ok(c.table_exists(None, "instance")?)).unwrap());
+        drop(read);
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 
