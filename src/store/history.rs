@@ -100,16 +100,32 @@ impl<'t> History<'t> {
     /// Adds the scrape of a row if it is not in the history. `owner` is the account or post.
     pub fn add(&mut self, owner: i64, row_id: i64, row: &Row) -> StoreResult<Scrape> {
         let Some(at) = row.scraped_at else { return Ok(Scrape::Held) };
-        let added = self.add.execute(self.layout.parameters(owner, row_id, at, row))?;
-        if added == 0 {
+        if !self.insert(owner, row_id, row, at)? {
             return Ok(Scrape::Held);
-        }
-        if (FIRST_MIN_S..self.first_s).contains(&at.seconds) {
-            self.first_s = at.seconds;
-            self.set_first.execute([at.seconds])?;
         }
         self.changed(owner, row_id, at)?;
         Ok(Scrape::Added)
+    }
+
+    /// Adds the scrape at `at` of a post that has none.
+    pub fn add_first(
+        &mut self,
+        owner: i64,
+        row_id: i64,
+        row: &Row,
+        at: Instant,
+    ) -> StoreResult<()> {
+        self.insert(owner, row_id, row, at)?;
+        self.versions.scrape(self.layout.kind, at.seconds, None)
+    }
+
+    fn insert(&mut self, owner: i64, row_id: i64, row: &Row, at: Instant) -> StoreResult<bool> {
+        let added = self.add.execute(self.layout.parameters(owner, row_id, at, row))?;
+        if added > 0 && (FIRST_MIN_S..self.first_s).contains(&at.seconds) {
+            self.first_s = at.seconds;
+            self.set_first.execute([at.seconds])?;
+        }
+        Ok(added > 0)
     }
 
     /// Records for exports that a video was edited, perhaps paused: the time to its next scrape is then no gap.

@@ -53,7 +53,7 @@ pub fn bind(
 }
 
 /// State shared by all requests.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRequestState {
     /// The rate limiter as JSON.
     pub rate_limiter: String,
@@ -64,6 +64,13 @@ pub struct StoredRequestState {
 }
 
 from_row!(StoredRequestState: rate_limiter, cooldown_until, stamp);
+
+/// That of a new database.
+impl Default for StoredRequestState {
+    fn default() -> Self {
+        Self { rate_limiter: "{}".to_owned(), cooldown_until: None, stamp: 0 }
+    }
+}
 
 /// Reads the rate limiter and the latest stamp.
 pub fn request_state(c: &Connection) -> StoreResult<StoredRequestState> {

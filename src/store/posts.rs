@@ -15,8 +15,6 @@ use crate::store::query::Query;
 
 /// Largest gain of a post on a day that is believed, so that sums over accounts do not overflow.
 const GAIN_MAX: i64 = 1_000_000_000_000;
-/// A first scrape later than this after the publication is no sign of it, whatever the interval, hours.
-const INTERVAL_MAX_HOURS: i64 = 24 * 366;
 
 /// Views, likes, comments and shares gained.
 type Gains = [i64; 4];
@@ -295,6 +293,31 @@ fn credit(tx: &Transaction<'_>, account: &str, day: i64, change: Gains) -> Store
     tx.exec(sql, (account, day, views, likes, comments, shares))
 }
 
+/// Adds the first scrape of a post to the days of its account: what it shows is the gain of that day if the post was
+/// published shortly before. The same as [`gains`], without reading what was just written.
+pub fn credit_first(tx: &Transaction<'_>, kind: Kind, row: &Row, at: Instant) -> StoreResult<()> {
+    let account = value(kind, row, "account_id");
+    let (Some(account), Some(created)) = (account, create_s(value(kind, row, "create_time")))
+    else {
+        return Ok(());
+    };
+    let interval = match columns::position(kind, "scrape_interval_hours") {
+        Some(column) => row.value_at(column).as_integer(),
+        None => {
+            let sql = "SELECT scrape_interval_hours FROM account WHERE id = ?1";
+            tx.optional(sql, [&account], |row| row.get(0))?.flatten()
+        }
+    };
+    let shortly_s = interval.unwrap_or(24).max(1).saturating_mul(5_400);
+    if at.seconds > created.saturating_add(shortly_s) {
+        return Ok(());
+    }
+    let counts = ["view_count", "like_count", "comment_count", "share_count"];
+    let gains = counts.map(|name| row.value(kind, name).as_integer().unwrap_or(0));
+    let gains = gains.map(|gain| gain.clamp(-GAIN_MAX, GAIN_MAX));
+    credit(tx, &account, day_of(at.seconds), gains)
+}
+
 /// The gains of the days that a scrape has a part in, before it is written.
 #[derive(Debug)]
 pub struct DaysBefore {
@@ -312,16 +335,6 @@ impl DaysBefore {
         let days = [Some(day), next.map(day_of)];
         let days = days.into_iter().flatten().map(|day| Ok((day, gains(tx, post, day)?)));
         Ok(Self { post, days: days.collect::<StoreResult<_>>()? })
-    }
-
-    /// The days of a post without scrapes; `None` if its first one shows no gain, as it is too long after publication.
-    pub fn of_first_scrape(kind: Kind, post: i64, row: &Row, at: Instant) -> Option<Self> {
-        let created = create_s(value(kind, row, "create_time"))?;
-        let interval = columns::position(kind, "scrape_interval_hours")
-            .map_or(Some(INTERVAL_MAX_HOURS), |column| row.value_at(column).as_integer());
-        let interval = interval.unwrap_or(24).clamp(1, INTERVAL_MAX_HOURS);
-        let is_gain = at.seconds <= created.saturating_add(5_400 * interval);
-        is_gain.then(|| Self { post, days: vec![(day_of(at.seconds), Gains::default())] })
     }
 
     /// Adds the differences to the days of the post's account, after the scrape was written.

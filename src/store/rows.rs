@@ -230,15 +230,12 @@ impl<'t> RowWriter<'t> {
             posts.add_member(member.post)?;
             return Ok(Some((row_id, self.add_scrape(member.post, row_id, row)?)));
         }
-        let days = row
-            .scraped_at
-            .and_then(|at| DaysBefore::of_first_scrape(self.kind, member.post, row, at));
-        let scrape = match &mut self.history {
-            Some(history) => history.add(member.post, row_id, row)?,
-            None => Scrape::Held,
+        let (Some(history), Some(at)) = (&mut self.history, row.scraped_at) else {
+            return Ok(Some((row_id, Scrape::Held)));
         };
-        days.map_or(Ok(()), |days| days.apply(self.tx))?;
-        Ok(Some((row_id, scrape)))
+        history.add_first(member.post, row_id, row, at)?;
+        posts::credit_first(self.tx, self.kind, row, at)?;
+        Ok(Some((row_id, Scrape::Added)))
     }
 
     fn record(&mut self, owner: i64, row_id: i64, row: &Row) -> StoreResult<Scrape> {

@@ -34,12 +34,12 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn first_sync_of_readme_works_as_pasted() {
-    let bed = TestBed::frozen(unlimited());
+    let bed = TestBed::live(unlimited());
     let (home, programs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     symlink(BINARY, programs.path().join("creatormirror")).unwrap();
     // Keeps what would be installed.
     let crontab = programs.path().join("crontab");
-    fs::write(&crontab, "#!/bin/sh\n[ \"$1\" = - ] && cat >installed\n").unwrap();
+    fs::write(&crontab, "#!/bin/sh\n[ \"$1\" = -l ] || cat >installed\n").unwrap();
     fs::set_permissions(&crontab, fs::Permissions::from_mode(0o755)).unwrap();
     let pasted = |script: &str, input: &str| {
         let mut shell = Command::new("sh");
@@ -60,6 +60,7 @@ fn first_sync_of_readme_works_as_pasted() {
     assert!(sandbox.contains(ADDRESS), "{sandbox}");
     let said = pasted(&sandbox.replace(ADDRESS, &bed.base_url), "");
     assert!(said.contains("try.db does not exist yet") && said.contains("complete"), "{said}");
+    assert!(!said.contains("WARN"), "{said}");
 
     let real = real.replace("CREATORAUDIT_BASE_URL ", "");
     pasted(&real, &format!("{KEY}\n"));
