@@ -144,7 +144,8 @@ impl Manifest {
         if found.format != format {
             return Err(other(format!("it holds an export to {}", found.format.name())));
         }
-        if found.organization_id.as_deref() != organization_id {
+        // An export before the first sync does not know its organization.
+        if found.organization_id.is_some() && found.organization_id.as_deref() != organization_id {
             return Err(other("it holds an export of another organization".to_owned()));
         }
         if let Some(path) = found.paths().into_iter().find(|path| !is_below(path)) {
@@ -217,6 +218,9 @@ mod tests {
     #[test]
     fn rejects_manifests_of_other_exports() {
         let bytes = manifest("a");
+        let early = Manifest::new(Format::Csv, None).to_bytes();
+        assert!(Manifest::read(&early, Format::Csv, Some("o")).is_ok());
+        assert!(Manifest::read(&bytes, Format::Csv, None).is_err());
         assert!(Manifest::read(&bytes, Format::Jsonl, Some("o")).is_err());
         assert!(Manifest::read(&bytes, Format::Csv, Some("other")).is_err());
         assert!(Manifest::read(b"{}", Format::Csv, Some("o")).is_err());

@@ -223,7 +223,17 @@ impl<'s> Stage<'s> {
             let files = former.files.iter();
             kept.extend(files.filter(|file| file.period.as_ref().is_some_and(is_kept)).cloned());
         }
+        if written.is_empty() && kept.is_empty() {
+            written.push(self.empty(table)?);
+        }
         Ok(TableFiles { periods, written, kept })
+    }
+
+    /// Writes a file without rows, so that a table without history can be read, with its types.
+    fn empty(&mut self, table: &Table) -> Result<FileEntry, ExportError> {
+        let month = month(&self.manifest.snapshot_at).to_owned();
+        let open = self.open(table, path(table, &month), Some(&month))?;
+        self.close(table, open)
     }
 
     /// Writes consecutive periods among all that the table has.

@@ -8,7 +8,7 @@ use creatormirror::clock::Clock;
 use creatormirror::export::{self, ExportRequest, Folder, Format};
 use creatormirror::store::Database;
 
-use super::support::TestBed;
+use super::support::{TestBed, unlimited};
 use super::{files, manifest, mirror, python};
 
 /// Exports some tables as Parquet at this instant.
@@ -116,6 +116,33 @@ fn changes_that_retention_deletes_stay_exported() {
     db.execute_batch("DELETE FROM change").unwrap();
     export_at(&bed, root, "2024-04-03T12:00:00Z", &["change_log"]);
     assert_eq!(parquet_files(root, "change_log"), after);
+}
+
+/// Before the first sync; afterwards the files without rows are gone.
+#[test]
+fn tables_without_rows_have_a_file_with_their_columns() {
+    let bed = TestBed::frozen(unlimited());
+    bed.start(bed.command(&["track", "account", "instagram", "ada.bakes"])).wait().expect(0);
+    let out = tempfile::tempdir().unwrap();
+    let root = out.path();
+    export_at(&bed, root, "2024-03-20T12:00:00Z", &[]);
+    let names: Vec<String> =
+        manifest(root)["tables"].as_object().unwrap().keys().cloned().collect();
+    for table in &names {
+        assert_eq!(parquet_files(root, table).len(), 1, "{table}");
+    }
+    let history = "video_history/month=2024-03/part-0.parquet";
+    assert!(parquet_files(root, "video_history").contains_key(history));
+    if let Some(duck) = python("duck.py", &[root.to_str().unwrap(), &names.join(",")]) {
+        for table in &names {
+            let columns = manifest(root)["tables"][table]["columns"].as_array().unwrap().len();
+            assert!(duck[table]["columns"].as_array().unwrap().len() >= columns, "{table}");
+        }
+    }
+    bed.sync_ok(&[]);
+    export_at(&bed, root, "2024-03-20T13:00:00Z", &[]);
+    assert!(!parquet_files(root, "video_history").contains_key(history));
+    assert_eq!(rows(root, "video_history"), bed.number("SELECT count(*) FROM video_history"));
 }
 
 /// DuckDB took JSON columns for its JSON type, polars for binary.
