@@ -22,6 +22,9 @@ use crate::sync::finish::unreadable_text;
 /// Longest text from the API or of an error that is shown, characters.
 const CHARS_MAX: usize = 500;
 
+/// In place of a value that is not known.
+const UNKNOWN: &str = "—";
+
 /// Columns of the table of kinds.
 const COLUMNS: [Column; 9] = [
     Column::text("kind"),
@@ -203,15 +206,17 @@ fn row(
     };
     let age = |at: fn(&Freshness) -> Option<Instant>| {
         let Some(freshness) = &kind.freshness else { return String::new() };
-        let Some(at) = at(freshness).and_then(Instant::to_utc) else { return "-".to_owned() };
+        let Some(at) = at(freshness).and_then(Instant::to_utc) else { return UNKNOWN.to_owned() };
         let age = span(status.now.signed_duration_since(at).to_std().unwrap_or_default());
         // An age estimated from a sample.
         if freshness.is_sample { format!("~{age}") } else { age }
     };
+    let is_listed = kind.rows > 0 || kind.state.last_outcome.is_some();
+    let count = |rows| if is_listed { thousands(rows) } else { UNKNOWN.to_owned() };
     vec![
         kind.kind.plural().to_owned(),
-        thousands(kind.rows),
-        thousands(kind.removed),
+        count(kind.rows),
+        count(kind.removed),
         kind.state.complete_as_of.map_or("never".to_owned(), |as_of| past(at(as_of), status.now)),
         kind.state.last_outcome.map_or("none", Outcome::name).to_owned(),
         age(|freshness| freshness.newest),
