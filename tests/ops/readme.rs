@@ -1,11 +1,11 @@
 //! README's first sync, as a user pastes it: in a shell, with no more than `PATH` and `HOME`.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::support::{BINARY, KEY, TestBed, unlimited};
+use crate::support::{BINARY, KEY, TestBed, copy_program, unlimited};
 
 /// The address of `creatormirror sandbox` without flags.
 const ADDRESS: &str = "http://127.0.0.1:8787/v2";
@@ -38,9 +38,9 @@ fn first_sync_of_readme_works_as_pasted() {
     let (home, programs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     symlink(BINARY, programs.path().join("creatormirror")).unwrap();
     // Keeps what would be installed.
-    let crontab = programs.path().join("crontab");
-    fs::write(&crontab, "#!/bin/sh\n[ \"$1\" = -l ] || cat >installed\n").unwrap();
-    fs::set_permissions(&crontab, fs::Permissions::from_mode(0o755)).unwrap();
+    let script = home.path().join("crontab");
+    fs::write(&script, "#!/bin/sh\n[ \"$1\" = -l ] || cat >installed\n").unwrap();
+    copy_program(&script, &programs.path().join("crontab"));
     let pasted = |script: &str, input: &str| {
         let mut shell = Command::new("sh");
         shell.args(["-euc", script]).current_dir(home.path()).env_clear().env("HOME", home.path());

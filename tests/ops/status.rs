@@ -4,6 +4,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
+use crate::support::copy_program;
 use crate::support::sandbox::{Fault, FaultKind};
 use creatormirror::model::Kind;
 use creatormirror::store::Database;
@@ -143,8 +144,7 @@ fn group_member_with_read_access_can_use_it() {
     }
     // Copy the binary to a folder that the other user can reach.
     let binary = fixture.folder.path().join("creatormirror");
-    std::fs::copy(env!("CARGO_BIN_EXE_creatormirror"), &binary).unwrap();
-    std::fs::set_permissions(&binary, PermissionsExt::from_mode(0o755)).unwrap();
+    copy_program(Path::new(env!("CARGO_BIN_EXE_creatormirror")), &binary);
     let as_nobody = |arguments: &[&str]| {
         let mut command = fixture.command(Path::new(&binary), arguments);
         command.uid(NOBODY).gid(GROUP);

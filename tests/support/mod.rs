@@ -61,6 +61,13 @@ pub fn frozen_at() -> DateTime<Utc> {
     "2024-03-04T12:00:00Z".parse().unwrap()
 }
 
+/// Copies a program. Another process does, because a child that another thread starts meanwhile would hold the copy open
+/// for writing, and executing it would fail (ETXTBSY).
+pub fn copy_program(program: &Path, copy: &Path) {
+    let copied = Command::new("install").args(["-m", "755"]).arg(program).arg(copy).status();
+    assert!(copied.unwrap().success(), "{}", copy.display());
+}
+
 impl TestBed {
     /// A sandbox whose clock stands still, so that only the test changes data.
     pub fn frozen(settings: SandboxSettings) -> Self {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::support::sandbox::{Fault, FaultKind};
 use crate::support::skip::{Need, skip};
-use crate::support::{BINARY, TestBed, unlimited, until};
+use crate::support::{BINARY, TestBed, copy_program, unlimited, until};
 use creatormirror::model::Kind;
 use rusqlite::{Connection, OpenFlags};
 
@@ -48,8 +48,7 @@ impl Programs {
 
     fn copy(&self, program: &Path) -> PathBuf {
         let copy = self.folder.path().join(program.file_name().unwrap());
-        std::fs::copy(program, &copy).unwrap();
-        set_mode(&copy, 0o755);
+        copy_program(program, &copy);
         copy
     }
 }
