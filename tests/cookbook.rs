@@ -19,7 +19,7 @@ use support::tools::tool;
 use support::{BINARY, TestBed, until};
 
 /// The columns of each query.
-const COLUMNS: [(&str, &str); 20] = [
+const COLUMNS: [(&str, &str); 22] = [
     (
         "above-median",
         "post_key account_username caption url posted_at views_7d median_views_7d times_median",
@@ -70,8 +70,17 @@ const COLUMNS: [(&str, &str); 20] = [
         "entry created_at kind action target state attempts http_status code detail request_id",
     ),
     (
+        "posting-frequency",
+        "account_id platform username creator_name posts posts_per_week posts_before last_post",
+    ),
+    (
         "views-per-day",
         "date platform posts_published views_gained likes_gained comments_gained shares_gained",
+    ),
+    (
+        "week-over-week",
+        "grouped_by name views_gained views_gained_before views_change_percent followers_gained \
+         followers_gained_before posts_published posts_published_before",
     ),
     (
         "weekly-growth",

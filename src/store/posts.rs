@@ -198,9 +198,9 @@ fn contributions(tx: &Transaction<'_>, post: i64) -> StoreResult<Vec<(String, Da
     Ok(vec![(account, gains.collect::<StoreResult<_>>()?)])
 }
 
-/// The account of a post, if it is known.
+/// The account of a post, empty if it is not tracked; `None` without such a post.
 fn account(tx: &Transaction<'_>, post: i64) -> StoreResult<Option<String>> {
-    let sql = "SELECT account_id FROM post WHERE post = ?1 AND account_id IS NOT NULL";
+    let sql = "SELECT coalesce(account_id, '') FROM post WHERE post = ?1";
     tx.optional(sql, [post], |row| row.get(0))
 }
 
