@@ -173,6 +173,42 @@ impl Cookbook {
         assert_eq!(by_day(self.run_query("views-per-day")), expected);
     }
 
+    /// Compares with the gains of each post; nothing is known of the week before.
+    fn check_week_over_week(&self) {
+        let sql = format!(
+            "SELECT a.platform, sum(d.views_gained) AS views_gained
+             FROM post_daily AS d
+             JOIN posts AS p ON p.post_key = d.post_key
+             JOIN accounts AS a ON a.id = p.account_id
+             WHERE d.date BETWEEN '{}' AND '{}' GROUP BY a.platform",
+            self.days_ago(7).date_naive(),
+            self.days_ago(1).date_naive(),
+        );
+        let gained = |rows: &[Row], name: &str| -> BTreeMap<String, i64> {
+            rows.iter().map(|row| (text(row, name), number(row, "views_gained"))).collect()
+        };
+        let mut found = self.run_query("week-over-week");
+        assert!(found.iter().any(|row| text(row, "grouped_by") == "creator"), "{found:?}");
+        found.retain(|row| text(row, "grouped_by") == "platform");
+        assert_eq!(gained(&found, "name"), gained(&self.read(&sql), "platform"));
+        assert!(found.iter().all(|row| row["views_gained_before"] == Sql::Null), "{found:?}");
+    }
+
+    fn check_posting_frequency(&self) {
+        let posts = self
+            .read("SELECT * FROM posts WHERE account_id IS NOT NULL AND create_time IS NOT NULL");
+        let found = self.run_query("posting-frequency");
+        for row in &found {
+            let own = posts.iter().filter(|post| post["account_id"] == row["account_id"]);
+            let times: Vec<_> = own.map(|post| instant(post, "create_time")).collect();
+            let since = |days| times.iter().filter(|at| **at >= self.days_ago(days)).count() as i64;
+            assert_eq!(number(row, "posts"), since(28), "{row:?}");
+            assert_eq!(number(row, "posts_before"), since(56) - since(28), "{row:?}");
+        }
+        assert!(found.iter().any(|row| number(row, "posts") > 0), "{found:?}");
+        assert!(found.iter().any(|row| row["last_post"] == Sql::Null), "{found:?}");
+    }
+
     fn check_follower_growth(&self) {
         let mut histories: BTreeMap<String, Vec<(DateTime<Utc>, i64)>> = BTreeMap::new();
         for row in self.read("SELECT * FROM account_history") {
@@ -340,6 +376,8 @@ fn every_cookbook_query_returns_correct_rows() {
     cookbook.check_columns();
     cookbook.check_fastest_risers();
     cookbook.check_views_per_day();
+    cookbook.check_week_over_week();
+    cookbook.check_posting_frequency();
     cookbook.check_follower_growth();
     cookbook.check_cost_of_requests();
     cookbook.check_best_posting_hour();

@@ -11,15 +11,13 @@ use crate::store::dashboard::{ByPlatform, Gains, Growth};
 pub struct Gained {
     title: &'static str,
     definition: &'static str,
-    others: &'static str,
     of: fn(&Gains) -> ByPlatform,
 }
 
 /// The views.
 pub const VIEWS: Gained = Gained {
     title: "Views gained per day",
-    definition: "By the platform of the account. A post gains the views that its last scrape of a day shows more than its last scrape before; a post first scraped shortly after its publication gained all its views.",
-    others: "posts of accounts that are not tracked",
+    definition: "By the platform of the account; “others” are accounts on other platforms or not tracked. A post gains the views that its last scrape of a day shows more than its last scrape before; a post first scraped shortly after its publication gained all its views.",
     of: |gains| gains.views,
 };
 
@@ -27,7 +25,6 @@ pub const VIEWS: Gained = Gained {
 pub const FOLLOWERS: Gained = Gained {
     title: "Followers gained per day",
     definition: "The last count of each account on a day, less the last count before. A newly tracked account adds no step.",
-    others: "other platforms",
     of: |gains| gains.followers,
 };
 
@@ -43,7 +40,7 @@ pub fn chart(
         html.end_head().end_empty(&history.reason(1, "No gain in the last 30 days."));
         return Ok(());
     }
-    let names = ["TikTok", "Instagram", chart.others];
+    let names = ["TikTok", "Instagram", "others"];
     html.legend(&names).end_head().definition(chart.definition);
     let labels: Vec<String> = growth.days.keys().map(|at| label(*at, growth.today)).collect();
     let of_platform =

@@ -90,6 +90,9 @@ fn head(html: &mut Html, input: &PageInput<'_>) {
         Some(organization) => html.raw(" · organization ").foreign(organization),
         None => html.raw(" · nothing is mirrored yet"),
     };
+    if let Some(key) = &input.dashboard.identity.api_key_name {
+        html.raw(" · API key ").foreign(key);
+    }
     html.raw("</p></header><main>");
 }
 
@@ -117,7 +120,7 @@ fn tiles(html: &mut Html, dashboard: &Dashboard, history: &History) {
     let creators =
         if is_synced { counted(rows(Kind::Creator), "creator") } else { NONE.to_owned() };
     tile(html, "Accounts", &known(rows(Kind::Account)), &Remark::plain(&creators));
-    let tracked = format!("{} tracked one by one", known(dashboard.tracked_posts));
+    let tracked = format!("{} tracked individually", known(dashboard.tracked_posts));
     tile(html, "Posts", &known(dashboard.posts), &Remark::plain(&tracked));
     let (share, remark) = freshness(&dashboard.kinds);
     tile(html, "Up to date", &share, &remark);

@@ -26,7 +26,7 @@ pub struct History {
     pub now: i64,
     /// Time of the first scrape, Unix seconds.
     pub first_scrape: Option<i64>,
-    /// Day of the first complete sync, since 1970.
+    /// Start of the first complete sync, Unix seconds.
     pub first_synced: Option<i64>,
 }
 
@@ -44,18 +44,16 @@ impl History {
 
     /// Says that the history is shorter than that, if it is.
     pub fn shortage(&self, days: i64) -> Option<String> {
-        let begins = self.begins()?;
-        let synced = self.first_synced.unwrap_or(i64::MAX);
-        (synced > day_of(self.now) - days && days > 0)
-            .then(|| format!("The {begins}; this needs {}.", counted(days, "day")))
-    }
-
-    fn begins(&self) -> Option<String> {
-        let at = DateTime::from_timestamp(self.first_scrape?, 0)?;
-        Some(format!(
-            "history begins with {}, the time of the first scrape",
-            at.format("%-d %B %Y, %H:%M UTC")
-        ))
+        // The first scrape of a paused resource can be long before the first sync.
+        let begins = self.first_synced.or(self.first_scrape)?;
+        let at = DateTime::from_timestamp(begins, 0)?.format("%-d %B %Y, %H:%M UTC");
+        let is_short = self.first_synced.is_none() || day_of(begins) > day_of(self.now) - days;
+        (is_short && days > 0).then(|| {
+            format!(
+                "The history begins with {at}; this is complete after {}.",
+                counted(days, "day")
+            )
+        })
     }
 }
 

@@ -73,10 +73,10 @@ pub const SECTIONS: [Section; 7] = [
     Section {
         recipe: "fastest-risers",
         title: "Posts with the most new views in 7 days",
-        definition: "Views now, less those 7 days ago, which are estimated from the scrapes before and after that time. A post published since then gained all its views; of an older post first scraped since then, the gain counts from that scrape. The line shows the views of the last 30 days, from zero.",
+        definition: "Views now, less those 7 days ago, which are estimated from the scrapes before and after that time. A post published since then gained all its views; of an older post first scraped since then, the gain counts from that scrape. The line shows the views, from zero, of at most 30 days.",
         name: ("post", "caption"),
         remarks: &[("account_username", "", Text)],
-        columns: &[("views_gained", "gained", Gain), ("views", "views", Count)],
+        columns: &[("views_gained", "gained", Gain), ("views", "all", Count)],
         needs_days: 1,
         empty: "No post gained views in the last 7 days.",
     },
@@ -165,7 +165,7 @@ pub fn section(
         html.end_empty(&history.reason(section.needs_days, section.empty));
         return Ok(());
     }
-    let curve: &[&str] = if table.curves.is_empty() { &[] } else { &["30 days"] };
+    let curve: &[&str] = if table.curves.is_empty() { &[] } else { &["views"] };
     let headings: Vec<&str> = section.columns.iter().map(|(_, heading, _)| *heading).collect();
     html.begin_table(&[&[section.name.0], curve].concat(), &headings);
     for (at, row) in table.rows.iter().enumerate() {
@@ -179,7 +179,8 @@ pub fn section(
         }
         html.raw("</span></th>");
         if let Some(points) = table.curves.get(at) {
-            let span = history.now - DAYS * DAY_S..history.now;
+            let first = points.first().map_or(history.now, |(at, _)| *at);
+            let span = first.max(history.now - DAYS * DAY_S)..history.now;
             html.raw("<td class=\"spark\">");
             html.chart(&chart::sparkline(SPARK, points, span, SERIES[1])?).raw("</td>");
         }

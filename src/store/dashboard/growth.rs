@@ -31,7 +31,7 @@ pub struct Gains {
 pub struct Growth {
     /// The present day.
     pub today: i64,
-    /// The day of the first sync; gains are completely known from the next day on.
+    /// Start of the first complete sync, Unix seconds; gains are completely known from the next day on.
     pub first_synced: Option<i64>,
     /// The gains of each day from the first one with any, today included.
     pub days: BTreeMap<i64, Gains>,
@@ -42,24 +42,28 @@ pub struct Growth {
 impl Growth {
     /// Sums the last 7 complete days; `None` if the mirror has no complete day.
     pub fn week(&self) -> Option<Gains> {
-        self.sum(self.today - 7).filter(|_| self.first_synced.is_some_and(|day| day < self.today))
+        self.is_complete_from(self.today - 1).then(|| self.sum(self.today - 7))
     }
 
     /// Sums the 7 days before; `None` if the mirror did not exist before them.
     pub fn week_before(&self) -> Option<Gains> {
         let first = self.today - 14;
-        self.sum(first).filter(|_| self.first_synced.is_some_and(|day| day < first))
+        self.is_complete_from(first).then(|| self.sum(first))
     }
 
-    fn sum(&self, first: i64) -> Option<Gains> {
-        let days = self.days.range(first..first + 7).map(|(_, gains)| gains);
-        days.cloned().reduce(|mut sum, gains| {
+    fn is_complete_from(&self, day: i64) -> bool {
+        self.first_synced.is_some_and(|at| day_of(at) < day)
+    }
+
+    fn sum(&self, first: i64) -> Gains {
+        let mut sum = Gains::default();
+        for (_, gains) in self.days.range(first..first + 7) {
             for n in 0..sum.views.len() {
                 sum.views[n] = sum.views[n].saturating_add(gains.views[n]);
                 sum.followers[n] = sum.followers[n].saturating_add(gains.followers[n]);
             }
-            sum
-        })
+        }
+        sum
     }
 }
 
@@ -75,7 +79,7 @@ pub(super) fn growth(c: &Connection, now: i64) -> StoreResult<Growth> {
     let first = today - DAYS + 1;
     let sql = "SELECT first_synced_at FROM instance";
     let synced: Option<i64> = c.value(sql, [])?;
-    let first_synced = synced.map(|micros| day_of(micros.div_euclid(1_000_000)));
+    let first_synced = synced.map(|micros| micros.div_euclid(1_000_000));
     let followers = "SELECT follower_count FROM account WHERE removed_at IS NULL AND follower_count IS NOT NULL";
     let followers: Vec<i64> = c.all(followers, [], |row| row.get(0))?;
     let followers = followers.into_iter().reduce(i64::saturating_add);
@@ -95,7 +99,8 @@ pub(super) fn growth(c: &Connection, now: i64) -> StoreResult<Growth> {
         gains.views[place] = gains.views[place].saturating_add(row.get(2)?);
         gains.followers[place] = gains.followers[place].saturating_add(row.get(3)?);
     }
-    add_daily_metrics(c, first, first_synced.unwrap_or(today), &mut growth.days)?;
+    add_daily_metrics(c, first, first_synced.map_or(today, day_of), &mut growth.days)?;
+    growth.days.retain(|_, gains| *gains != Gains::default());
     if let Some(first) = growth.days.keys().next().copied() {
         for day in first..=today {
             growth.days.entry(day).or_default();
