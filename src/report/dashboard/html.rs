@@ -45,6 +45,12 @@ impl Html {
         self.raw("<bdi>").text(printable(text, CHARS_MAX)).raw("</bdi>")
     }
 
+    /// Adds another piece.
+    pub fn piece(&mut self, piece: &Self) -> &mut Self {
+        self.0.push_str(&piece.0);
+        self
+    }
+
     /// Adds a chart.
     pub fn chart(&mut self, chart: &Svg) -> &mut Self {
         self.0.push_str(chart.markup());

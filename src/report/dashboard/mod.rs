@@ -55,14 +55,8 @@ pub fn page(input: &PageInput<'_>) -> Result<String, ChartError> {
     for chart in [growth::VIEWS, growth::FOLLOWERS] {
         growth::chart(&mut html, &chart, &dashboard.growth, &history)?;
     }
-    html.raw("</div><div class=\"flow\">");
-    for section in &SECTIONS {
-        let none = Table::default();
-        let table = dashboard.tables.get(section.recipe).unwrap_or(&none);
-        sections::section(&mut html, section, table, &history)?;
-    }
-    upkeep::freshness(&mut html, &dashboard.kinds, input.now)?;
     html.raw("</div>");
+    tables(&mut html, input, &history)?;
     upkeep::requests(&mut html, &dashboard.requests, input.now)?;
     html.raw("</main><footer><p>Made by creatormirror ");
     html.text(env!("CARGO_PKG_VERSION")).raw(" from ");
@@ -73,6 +67,43 @@ pub fn page(input: &PageInput<'_>) -> Result<String, ChartError> {
     );
     html.raw("</body></html>\n");
     Ok(html.into_markup())
+}
+
+/// Renders the tables in two columns that end at about the same height.
+fn tables(html: &mut Html, input: &PageInput<'_>, history: &History) -> Result<(), ChartError> {
+    let none = Table::default();
+    let mut cards: Vec<(usize, Html)> = Vec::new();
+    for section in &SECTIONS {
+        let table = input.dashboard.tables.get(section.recipe).unwrap_or(&none);
+        let mut card = Html::default();
+        sections::section(&mut card, section, table, history)?;
+        cards.push((section.height(table), card));
+    }
+    let mut card = Html::default();
+    upkeep::freshness(&mut card, &input.dashboard.kinds, input.now)?;
+    cards.push((upkeep::FRESHNESS_PX, card));
+    // A bit for each card in the right column; the first card is in the left one.
+    let is_right = |columns: usize, at: usize| columns >> at & 1 == 1;
+    let excess = |columns: usize| {
+        let signed = |(at, (height, _)): (usize, &(usize, Html))| {
+            let height = height.cast_signed();
+            if is_right(columns, at) { -height } else { height }
+        };
+        cards.iter().enumerate().map(signed).sum::<isize>().unsigned_abs()
+    };
+    let columns = (0..1 << cards.len()).step_by(2).min_by_key(|columns| excess(*columns));
+    html.raw("<div class=\"pair\">");
+    for column in [false, true] {
+        html.raw("<div class=\"column\">");
+        for (at, (_, card)) in cards.iter().enumerate() {
+            if is_right(columns.unwrap_or_default(), at) == column {
+                html.piece(card);
+            }
+        }
+        html.raw("</div>");
+    }
+    html.raw("</div>");
+    Ok(())
 }
 
 fn head(html: &mut Html, input: &PageInput<'_>) {

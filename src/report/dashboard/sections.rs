@@ -87,7 +87,7 @@ pub const SECTIONS: [Section; 7] = [
         name: ("post", "caption"),
         remarks: &[("account_username", "", Text), ("posted_at", "", Date)],
         columns: &[
-            ("views_7d", "views after 7 days", Count),
+            ("views_7d", "after 7 days", Count),
             ("times_median", "times the median", Times),
         ],
         needs_days: 8,
@@ -152,6 +152,20 @@ pub const SECTIONS: [Section; 7] = [
         empty: "No post is mirrored.",
     },
 ];
+
+impl Section {
+    /// Returns about the height of its card, pixels.
+    pub fn height(&self, table: &Table) -> usize {
+        let row = match self.remarks.len() {
+            remarks if !table.curves.is_empty() => 72 + 8 * remarks,
+            0 => 41,
+            _ => 64,
+        };
+        let rows = if table.rows.is_empty() { 40 } else { row * table.rows.len() };
+        let note = if self.needs_days > 7 { 40 } else { 0 };
+        150 + 19 * (self.definition.len() / 75) + rows + note
+    }
+}
 
 /// Renders a table.
 pub fn section(

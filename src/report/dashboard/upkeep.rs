@@ -21,6 +21,9 @@ const GROUPS: [(&str, &str); 4] = [
     ("", "other"),
 ];
 
+/// About the height of the card of freshness and coverage, pixels.
+pub const FRESHNESS_PX: usize = 430;
+
 /// Renders the freshness and coverage of each kind.
 pub fn freshness(
     html: &mut Html,
