@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::model::Value;
 use crate::model::instant::DAY_S;
 use crate::store::cookbook;
-use crate::store::dashboard::DAYS;
+use crate::store::dashboard::growth::DAYS;
 use crate::store::error::StoreResult;
 use crate::store::query::{self, Query};
 
