@@ -19,7 +19,7 @@ use crate::store::outbox::{self, Summary};
 use crate::store::query::Query;
 
 pub use growth::{ByPlatform, DAYS, Gains, Growth, PLATFORMS};
-pub use tables::{ROWS_MAX, Table};
+pub use tables::{ROWS_MAX, Table, Tables};
 
 /// Days for which requests are shown.
 pub const DAYS_OF_REQUESTS: i64 = 14;
@@ -36,7 +36,7 @@ pub struct Dashboard {
     /// What was gained per day.
     pub growth: Growth,
     /// The tables, by name of their query in the cookbook.
-    pub tables: BTreeMap<&'static str, Table>,
+    pub tables: Tables,
     /// Number of present posts.
     pub posts: i64,
     /// Of these, tracked individually.
@@ -74,7 +74,7 @@ pub struct RequestCounts {
 /// Reads everything at `now`, Unix seconds.
 pub fn read(c: &Connection, now: i64) -> StoreResult<Dashboard> {
     let snapshot = c.unchecked_transaction()?;
-    let (tables, (posts, tracked_posts)) = tables::read(&snapshot, now)?;
+    let (tables, [posts, tracked_posts]) = tables::read(&snapshot, now)?;
     Ok(Dashboard {
         identity: instance::identity(&snapshot)?,
         first_scrape: snapshot.value("SELECT first_scrape_s FROM instance", [])?,

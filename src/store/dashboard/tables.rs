@@ -40,12 +40,12 @@ impl Table {
     }
 }
 
-/// Reads the tables by name of their query, and the numbers of present posts: all, and those tracked individually.
-pub(super) fn read(
-    c: &Connection,
-    now: i64,
-) -> StoreResult<(BTreeMap<&'static str, Table>, (i64, i64))> {
-    let mut tables = BTreeMap::new();
+/// The tables, by name of their query in the cookbook.
+pub type Tables = BTreeMap<&'static str, Table>;
+
+/// Reads the tables, and the numbers of present posts: all, and those tracked individually.
+pub(super) fn read(c: &Connection, now: i64) -> StoreResult<(Tables, [i64; 2])> {
+    let mut tables = Tables::new();
     for name in OF_SOME_POSTS {
         tables.insert(name, table(c, name, now)?);
     }
@@ -62,7 +62,7 @@ pub(super) fn read(
     }
     let sql =
         "SELECT count(*), coalesce(sum(is_tracked), 0) FROM temp.posts WHERE removed_at IS NULL";
-    let counts = c.prepare(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let counts = c.prepare(sql)?.query_row([], |row| Ok([row.get(0)?, row.get(1)?]))?;
     c.execute_batch("DROP TABLE temp.posts")?;
     Ok((tables, counts))
 }
@@ -71,7 +71,7 @@ fn table(c: &Connection, name: &str, now: i64) -> StoreResult<Table> {
     let recipe = cookbook::recipes().into_iter().find(|recipe| recipe.name == name);
     let Some(recipe) = recipe else { return Ok(Table::default()) };
     let mut statement = c.prepare(recipe.sql)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut table = Table { columns, ..Table::default() };
     // Parameters without a value have their defaults.
     let mut rows = statement.raw_query();
