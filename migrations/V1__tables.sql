@@ -376,6 +376,7 @@ CREATE TABLE day_version (
 
 -- What the posts of an account gained on a UTC day: the sums of post_daily, as far as gains are known. No row: nothing.
 CREATE TABLE account_day (
+    -- Empty for the posts whose account is not tracked.
     account_id TEXT NOT NULL,
     -- Days since 1970-01-01.
     day INTEGER NOT NULL,

@@ -19,7 +19,7 @@ use support::tools::tool;
 use support::{BINARY, TestBed, until};
 
 /// The columns of each query.
-const COLUMNS: [(&str, &str); 20] = [
+const COLUMNS: [(&str, &str); 22] = [
     (
         "above-median",
         "post_key account_username caption url posted_at views_7d median_views_7d times_median",
@@ -70,8 +70,17 @@ const COLUMNS: [(&str, &str); 20] = [
         "entry created_at kind action target state attempts http_status code detail request_id",
     ),
     (
+        "posting-frequency",
+        "account_id platform username creator_name posts posts_per_week posts_before last_post",
+    ),
+    (
         "views-per-day",
         "date platform posts_published views_gained likes_gained comments_gained shares_gained",
+    ),
+    (
+        "week-over-week",
+        "grouped_by name views_gained views_gained_before views_change_percent followers_gained \
+         followers_gained_before posts_published posts_published_before",
     ),
     (
         "weekly-growth",
@@ -162,6 +171,42 @@ impl Cookbook {
         let expected = by_day(self.read(&sql));
         assert!(expected.len() > 7, "{expected:?}");
         assert_eq!(by_day(self.run_query("views-per-day")), expected);
+    }
+
+    /// Compares with the gains of each post; nothing is known of the week before.
+    fn check_week_over_week(&self) {
+        let sql = format!(
+            "SELECT a.platform, sum(d.views_gained) AS views_gained
+             FROM post_daily AS d
+             JOIN posts AS p ON p.post_key = d.post_key
+             JOIN accounts AS a ON a.id = p.account_id
+             WHERE d.date BETWEEN '{}' AND '{}' GROUP BY a.platform",
+            self.days_ago(7).date_naive(),
+            self.days_ago(1).date_naive(),
+        );
+        let gained = |rows: &[Row], name: &str| -> BTreeMap<String, i64> {
+            rows.iter().map(|row| (text(row, name), number(row, "views_gained"))).collect()
+        };
+        let mut found = self.run_query("week-over-week");
+        assert!(found.iter().any(|row| text(row, "grouped_by") == "creator"), "{found:?}");
+        found.retain(|row| text(row, "grouped_by") == "platform");
+        assert_eq!(gained(&found, "name"), gained(&self.read(&sql), "platform"));
+        assert!(found.iter().all(|row| row["views_gained_before"] == Sql::Null), "{found:?}");
+    }
+
+    fn check_posting_frequency(&self) {
+        let posts = self
+            .read("SELECT * FROM posts WHERE account_id IS NOT NULL AND create_time IS NOT NULL");
+        let found = self.run_query("posting-frequency");
+        for row in &found {
+            let own = posts.iter().filter(|post| post["account_id"] == row["account_id"]);
+            let times: Vec<_> = own.map(|post| instant(post, "create_time")).collect();
+            let since = |days| times.iter().filter(|at| **at >= self.days_ago(days)).count() as i64;
+            assert_eq!(number(row, "posts"), since(28), "{row:?}");
+            assert_eq!(number(row, "posts_before"), since(56) - since(28), "{row:?}");
+        }
+        assert!(found.iter().any(|row| number(row, "posts") > 0), "{found:?}");
+        assert!(found.iter().any(|row| row["last_post"] == Sql::Null), "{found:?}");
     }
 
     fn check_follower_growth(&self) {
@@ -331,6 +376,8 @@ fn every_cookbook_query_returns_correct_rows() {
     cookbook.check_columns();
     cookbook.check_fastest_risers();
     cookbook.check_views_per_day();
+    cookbook.check_week_over_week();
+    cookbook.check_posting_frequency();
     cookbook.check_follower_growth();
     cookbook.check_cost_of_requests();
     cookbook.check_best_posting_hour();

@@ -224,11 +224,10 @@ fn check_kept_days(mirror: &Mirror) -> Result<(), TestCaseError> {
                 WHERE views != 0 OR likes != 0 OR comments != 0 OR shares != 0
                 ORDER BY account_id, date";
     let sums = "SELECT * FROM (
-                    SELECT p.account_id, d.date, coalesce(sum(d.views_gained), 0) AS views,
+                    SELECT coalesce(p.account_id, '') AS account_id, d.date, coalesce(sum(d.views_gained), 0) AS views,
                         coalesce(sum(d.likes_gained), 0) AS likes, coalesce(sum(d.comments_gained), 0) AS comments,
                         coalesce(sum(d.shares_gained), 0) AS shares
                     FROM post_daily AS d JOIN posts AS p USING (post_key)
-                    WHERE p.account_id IS NOT NULL
                     GROUP BY p.account_id, d.date
                 )
                 WHERE views != 0 OR likes != 0 OR comments != 0 OR shares != 0

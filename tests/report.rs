@@ -11,12 +11,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use browser::{Theme, picture, show};
-use creatormirror::model::Kind;
+use chrono::NaiveDate;
+use creatormirror::clock::Clock;
+use creatormirror::model::{Kind, Value};
 use creatormirror::store::Database;
-use creatormirror::store::dashboard::{self, Dashboard};
+use creatormirror::store::cookbook::recipes;
+use creatormirror::store::dashboard::{self, ByPlatform, Dashboard, PLATFORMS};
 use creatormirror::store::open::IfMissing;
+use rusqlite::types::ValueRef;
 use serde_json::json;
 use support::mirrored_week::mirrored_week;
+use support::sandbox::SandboxSettings;
 use support::{TestBed, unlimited};
 
 /// An account name that attempts HTML injection.
@@ -40,6 +45,26 @@ fn reports_an_empty_mirror_but_not_a_missing_one() {
     assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "{page}");
     assert!(page.contains("nothing is mirrored yet"));
     assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
+    // Both charts and all tables say why they are empty, and no count is shown as 0.
+    assert_eq!(page.matches("Nothing is synced yet.").count(), 9, "{page}");
+    assert!(page.matches("<span class=\"number\">—</span>").count() == 6, "{page}");
+}
+
+#[test]
+fn a_new_mirror_says_when_its_history_begins() {
+    let now = Clock::System.now();
+    let settings = SandboxSettings { accounts: 2, videos: 5, account_videos: 9, ..unlimited() };
+    let bed = TestBed::new(settings, Clock::manual(now));
+    bed.sync_ok(&["--full"]);
+    let page = report(&bed, &["--out", "-"]).expect(0).stdout;
+    let begins = now
+        .format("The history begins with %-d %B %Y, %H:%M UTC; this is complete after")
+        .to_string();
+    for days in [8, 15] {
+        assert!(page.contains(&format!("{begins} {days} days.")), "{days}: {page}");
+    }
+    let tile = "Views in 7 days</dt><dd><span class=\"number\">—</span>";
+    assert!(page.contains(tile) && page.contains("the first whole day is not over"), "{page}");
 }
 
 #[test]
@@ -79,9 +104,8 @@ fn keeps_the_mode_of_an_existing_page() {
     }
 }
 
-/// A simulated week in which every name attempts HTML injection.
-fn hostile_week() -> (TestBed, Dashboard, String) {
-    let (bed, now) = mirrored_week();
+/// The page of a simulated week after every name became an attempt at HTML injection.
+fn hostile_page(bed: &TestBed) -> String {
     for id in bed.control.ids(Kind::Creator) {
         bed.control.set_member(Kind::Creator, &id, "name", &HOSTILE.into());
     }
@@ -102,71 +126,115 @@ fn hostile_week() -> (TestBed, Dashboard, String) {
         HOSTILE.replace('\'', "''")
     );
     assert_eq!(bed.db_to_write().execute(&sql, []).unwrap(), 1);
-    let store = Database::open_to_read(&bed.database()).unwrap();
-    let dashboard = store.read(|c| dashboard::read(c, now.timestamp())).unwrap();
-    let page = report(&bed, &["--out", "-"]).expect(0).stdout;
-    (bed, dashboard, page)
+    report(bed, &["--out", "-"]).expect(0).stdout
 }
 
 #[test]
 fn shows_a_week_and_escapes_hostile_names() {
-    let (bed, dashboard, page) = hostile_week();
+    let (bed, now) = mirrored_week();
+    // The binary synced just now, on its own clock.
+    let sql = "UPDATE instance SET first_synced_at = first_synced_at - 20 * 86400000000";
+    assert_eq!(bed.db_to_write().execute(sql, []).unwrap(), 1);
+    let store = Database::open_to_read(&bed.database()).unwrap();
+    let dashboard = store.read(|c| dashboard::read(c, now.timestamp())).unwrap();
     check_numbers(&bed, &dashboard);
+    check_tables(&bed, &dashboard);
+    let page = hostile_page(&bed);
     check_escaping(&page);
     check_rendering(&bed, &page);
 }
 
 fn check_numbers(bed: &TestBed, dashboard: &Dashboard) {
-    let db = bed.db();
-    let mut statement = db
-        .prepare(
-            "SELECT CAST(strftime('%s', date) AS INTEGER) / 86400, sum(views_gained) FROM post_daily
-             WHERE views_gained IS NOT NULL GROUP BY date",
-        )
-        .unwrap();
-    let days = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-    let mut expected: BTreeMap<i64, i64> = days.collect::<Result<_, _>>().unwrap();
-    let found = dashboard.growth.days.iter().map(|(day, gain)| (*day, gain.tracked + gain.others));
-    let mut found: BTreeMap<_, _> = found.collect();
-    // `post_daily` has no gain on the first day of an older post; the report counts the gains within that day.
-    let first = "SELECT date, post_key FROM post_daily WHERE views_gained IS NULL AND view_count IS NOT NULL";
-    let mut statement = db.prepare(first).unwrap();
-    let first: Vec<(String, String)> = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap()
-        .collect::<Result<_, _>>()
-        .unwrap();
-    for (date, key) in first {
-        let sql = "SELECT CAST(strftime('%s', ?1) AS INTEGER) / 86400, view_count FROM post_history
-                   WHERE post_key = ?2 AND substr(scraped_at, 1, 10) = ?1 ORDER BY scraped_at_unix";
-        let mut statement = db.prepare(sql).unwrap();
-        let views = statement.query_map([&date, &key], |row| Ok((row.get(0)?, row.get(1)?)));
-        let views: Vec<(i64, i64)> = views.unwrap().collect::<Result<_, _>>().unwrap();
-        let gain = views.last().unwrap().1 - views[0].1;
-        *expected.entry(views[0].0).or_default() += gain;
+    let growth = &dashboard.growth;
+    let views = days_and_platforms(
+        bed,
+        "SELECT d.date, a.platform, sum(d.views_gained) FROM post_daily AS d
+         JOIN posts AS p USING (post_key) LEFT JOIN accounts AS a ON a.id = p.account_id GROUP BY 1, 2",
+    );
+    let found = growth.days.iter().map(|(day, gains)| (*day, gains.views));
+    assert_eq!(without_zeros(found), views);
+    assert!(views.len() > 4 && views.values().any(|views| views[2] > 0), "{views:?}");
+    let followers = days_and_platforms(
+        bed,
+        "SELECT d.date, a.platform, sum(d.followers_gained) FROM account_daily AS d
+         JOIN accounts AS a ON a.id = d.account_id GROUP BY 1, 2",
+    );
+    let found = growth.days.iter().map(|(day, gains)| (*day, gains.followers));
+    assert_eq!(without_zeros(found), followers);
+    for (found, first) in [(growth.week(), 7), (growth.week_before(), 14)] {
+        let days = growth.today - first..growth.today - first + 7;
+        let week: i64 = days.filter_map(|day| views.get(&day)).flatten().sum();
+        assert_eq!(found.unwrap().views.iter().sum::<i64>(), week);
     }
-    found.retain(|_, gain| *gain != 0);
-    expected.retain(|_, gain| *gain != 0);
-    assert!(found.len() > 4, "{found:?}");
-    assert_eq!(found, expected);
 
     let total = bed.number("SELECT sum(follower_count) FROM accounts WHERE removed_at IS NULL");
-    assert_eq!(dashboard.followers.total, total);
-    // The new account was never scraped, and counts only in the total.
-    assert_eq!(*dashboard.followers.curve.values().last().unwrap(), total);
-    let posts = dashboard.posts.tracked + dashboard.posts.others;
-    assert_eq!(posts, bed.number("SELECT count(*) FROM posts WHERE removed_at IS NULL"));
-    let first = &dashboard.growth.movers[0];
-    assert!(dashboard.growth.movers.windows(2).all(|pair| pair[0].gained >= pair[1].gained));
-    assert!(first.scrapes.len() > 1);
-    assert!(dashboard.growth.movers.iter().any(|mover| mover.is_tracked));
-    let engagement: i64 = dashboard.creators.iter().map(|one| one.engagement).sum();
-    let sum = "SELECT CAST(round(sum(p.engagement_rate * p.view_count)) AS INTEGER)
-               FROM posts AS p JOIN accounts AS a ON a.id = p.account_id
-               WHERE p.removed_at IS NULL AND a.removed_at IS NULL";
-    assert_eq!(engagement, bed.number(sum));
+    assert_eq!(growth.followers, Some(total));
+    assert_eq!(dashboard.posts, bed.number("SELECT count(*) FROM posts WHERE removed_at IS NULL"));
+    let tracked = "SELECT count(*) FROM posts WHERE removed_at IS NULL AND is_tracked";
+    assert_eq!(dashboard.tracked_posts, bed.number(tracked));
     let spent: i64 = dashboard.requests.values().map(|spent| spent.requests).sum();
     assert_eq!(spent, i64::try_from(bed.control.log().len()).unwrap());
+}
+
+/// Reads rows of a date, a platform and a figure.
+fn days_and_platforms(bed: &TestBed, sql: &str) -> BTreeMap<i64, ByPlatform> {
+    let mut days: BTreeMap<i64, ByPlatform> = BTreeMap::new();
+    let db = bed.db();
+    let mut statement = db.prepare(sql).unwrap();
+    let mut rows = statement.query([]).unwrap();
+    while let Some(row) = rows.next().unwrap() {
+        let date: NaiveDate = row.get::<_, String>(0).unwrap().parse().unwrap();
+        let platform: Option<String> = row.get(1).unwrap();
+        let place =
+            PLATFORMS.iter().position(|known| Some(*known) == platform.as_deref()).unwrap_or(2);
+        let day = date.signed_duration_since(NaiveDate::default()).num_days();
+        let figure = row.get::<_, Option<i64>>(2).unwrap().unwrap_or(0);
+        days.entry(day).or_default()[place] += figure;
+    }
+    without_zeros(days.into_iter())
+}
+
+fn without_zeros(days: impl Iterator<Item = (i64, ByPlatform)>) -> BTreeMap<i64, ByPlatform> {
+    days.filter(|(_, gained)| *gained != [0; 3]).collect()
+}
+
+/// Compares the tables with the queries of the cookbook, read from the views.
+fn check_tables(bed: &TestBed, dashboard: &Dashboard) {
+    assert_eq!(dashboard.tables.len(), 7);
+    let db = bed.db();
+    for (name, table) in &dashboard.tables {
+        let recipe = recipes().into_iter().find(|recipe| recipe.name == *name).unwrap();
+        let mut statement = db.prepare(recipe.sql).unwrap();
+        let mut rows = statement.raw_query();
+        // The window of these gains moves while the test runs.
+        let tolerance = if *name == "fastest-risers" { 0.02 } else { 1e-9 };
+        let mut count = 0;
+        while let Some(row) = rows.next().unwrap() {
+            if let Some(found) = table.rows.get(count) {
+                for (n, value) in found.iter().enumerate() {
+                    let expected = row.get_ref(n).unwrap();
+                    assert!(is_same(value, expected, tolerance), "{name}: {value:?} {expected:?}");
+                }
+            }
+            count += 1;
+        }
+        assert_eq!(table.rows.len() + table.more, count, "{name}");
+        assert!(count > 0 || *name == "above-median", "{name}");
+    }
+    let risers = &dashboard.tables["fastest-risers"];
+    assert!(risers.curves.len() == risers.rows.len() && risers.curves[0].len() > 1);
+}
+
+/// Whether values are the same within this relative tolerance.
+fn is_same(found: &Value<'_>, expected: ValueRef<'_>, tolerance: f64) -> bool {
+    let (found, expected) = match (found, expected) {
+        (Value::Null, ValueRef::Null) => return true,
+        (Value::Text(found), ValueRef::Text(expected)) => return found.as_bytes() == expected,
+        (Value::Integer(found), ValueRef::Integer(expected)) => (*found as f64, expected as f64),
+        (Value::Real(found), ValueRef::Real(expected)) => (*found, expected),
+        _ => return false,
+    };
+    (found - expected).abs() <= tolerance * expected.abs().max(100.0)
 }
 
 fn check_escaping(page: &str) {

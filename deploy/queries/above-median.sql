@@ -2,13 +2,12 @@
 -- Posts of the last 90 days whose views 7 days after publication were at least five times the median of their
 -- account's posts of these days.
 -- :times real = 5  Least ratio to the median
-WITH measured AS (
+WITH measured AS MATERIALIZED (
     SELECT p.post_key, p.account_id, p.account_username, p.description, p.url, p.create_time, m.views_7d
     FROM posts AS p
     JOIN post_age_metrics AS m ON m.post_key = p.post_key
     WHERE p.create_time >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-90 days')
         AND p.account_id IS NOT NULL
-        AND m.views_7d IS NOT NULL
 ),
 placed AS (
     SELECT
@@ -16,6 +15,7 @@ placed AS (
         row_number() OVER (PARTITION BY account_id ORDER BY views_7d) AS place,
         count(*) OVER (PARTITION BY account_id) AS places
     FROM measured
+    WHERE views_7d IS NOT NULL
 ),
 median AS (
     SELECT account_id, avg(views_7d) AS views_7d

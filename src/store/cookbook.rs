@@ -7,7 +7,7 @@
 use crate::model::named::named;
 
 /// Name and content of every file of the folder, in display order.
-const FILES: [(&str, &str); 20] = [
+const FILES: [(&str, &str); 22] = [
     ("fastest-risers", include_str!("../../deploy/queries/fastest-risers.sql")),
     ("losing-steam", include_str!("../../deploy/queries/losing-steam.sql")),
     ("new-posts", include_str!("../../deploy/queries/new-posts.sql")),
@@ -17,9 +17,11 @@ const FILES: [(&str, &str); 20] = [
     ("campaigns", include_str!("../../deploy/queries/campaigns.sql")),
     ("views-per-day", include_str!("../../deploy/queries/views-per-day.sql")),
     ("weekly-growth", include_str!("../../deploy/queries/weekly-growth.sql")),
+    ("week-over-week", include_str!("../../deploy/queries/week-over-week.sql")),
     ("month-over-month", include_str!("../../deploy/queries/month-over-month.sql")),
     ("engagement-by-creator", include_str!("../../deploy/queries/engagement-by-creator.sql")),
     ("follower-growth", include_str!("../../deploy/queries/follower-growth.sql")),
+    ("posting-frequency", include_str!("../../deploy/queries/posting-frequency.sql")),
     ("accounts-gone-quiet", include_str!("../../deploy/queries/accounts-gone-quiet.sql")),
     ("what-changed", include_str!("../../deploy/queries/what-changed.sql")),
     ("what-has-disappeared", include_str!("../../deploy/queries/what-has-disappeared.sql")),

@@ -198,9 +198,9 @@ fn contributions(tx: &Transaction<'_>, post: i64) -> StoreResult<Vec<(String, Da
     Ok(vec![(account, gains.collect::<StoreResult<_>>()?)])
 }
 
-/// The account of a post, if it is known.
+/// The account of a post, empty if it is not tracked; `None` without such a post.
 fn account(tx: &Transaction<'_>, post: i64) -> StoreResult<Option<String>> {
-    let sql = "SELECT account_id FROM post WHERE post = ?1 AND account_id IS NOT NULL";
+    let sql = "SELECT coalesce(account_id, '') FROM post WHERE post = ?1";
     tx.optional(sql, [post], |row| row.get(0))
 }
 
@@ -296,11 +296,8 @@ fn credit(tx: &Transaction<'_>, account: &str, day: i64, change: Gains) -> Store
 /// Adds the first scrape of a post to the days of its account: what it shows is the gain of that day if the post was
 /// published shortly before. The same as [`gains`], without reading what was just written.
 pub fn credit_first(tx: &Transaction<'_>, kind: Kind, row: &Row, at: Instant) -> StoreResult<()> {
-    let account = value(kind, row, "account_id");
-    let (Some(account), Some(created)) = (account, create_s(value(kind, row, "create_time")))
-    else {
-        return Ok(());
-    };
+    let Some(created) = create_s(value(kind, row, "create_time")) else { return Ok(()) };
+    let account = value(kind, row, "account_id").unwrap_or_default();
     let interval = match columns::position(kind, "scrape_interval_hours") {
         Some(column) => row.value_at(column).as_integer(),
         None => {

@@ -29,6 +29,9 @@ const LABEL_PX: usize = 60;
 /// Gap on each side of a bar, as a fraction of a day.
 const GAP: f64 = 0.14;
 
+/// Opacity of the bar of a day that is not over.
+const PALE: f64 = 0.45;
+
 /// Error while drawing a chart.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot draw a chart: {0}")]
@@ -62,7 +65,8 @@ pub struct Series {
     pub color: RGBColor,
 }
 
-/// Draws stacked bars; negative values are stacked below zero. `title` is the accessible name.
+/// Draws stacked bars; negative values are stacked below zero. The last bar, that of the present day, is paler, as the
+/// day is not over. `title` is the accessible name.
 pub fn bars(frame: Frame, title: &str, labels: &[String], series: &[Series]) -> Drawn {
     let stacks: Vec<Vec<(f64, f64)>> = (0..labels.len()).map(|at| stack(series, at)).collect();
     let ends = || stacks.iter().flatten().flat_map(|(from, to)| [*from, *to]);
@@ -71,8 +75,10 @@ pub fn bars(frame: Frame, title: &str, labels: &[String], series: &[Series]) -> 
         let mut grid = grid(root, labels, low..high)?;
         for (at, stack) in stacks.iter().enumerate() {
             let (left, right) = (at as f64 + GAP, (at + 1) as f64 - GAP);
+            let opacity = if at + 1 == stacks.len() { PALE } else { 1.0 };
             for ((from, to), series) in stack.iter().zip(series) {
-                let bar = Rectangle::new([(left, *from), (right, *to)], series.color.filled());
+                let color = series.color.mix(opacity).filled();
+                let bar = Rectangle::new([(left, *from), (right, *to)], color);
                 grid.draw_series([bar].into_iter().filter(|_| from != to))?;
             }
         }
@@ -94,45 +100,25 @@ fn stack(series: &[Series], at: usize) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// Draws a line over a filled area. The axis does not start at zero, so that changes are visible.
-pub fn curve(frame: Frame, title: &str, labels: &[String], series: &Series) -> Drawn {
-    let first = series.values.first().copied().unwrap_or(0.0);
-    let low = series.values.iter().copied().fold(first, f64::min);
-    let high = series.values.iter().copied().fold(first, f64::max);
-    // At least 1, for a constant series.
-    let margin = ((high - low) * 0.15).max(high.abs() * 0.000_2).max(1.0);
-    let range = if low >= 0.0 { (low - margin).max(0.0) } else { low - margin }..high + margin;
-    draw(frame, title, |root| {
-        let base = range.start;
-        let mut grid = grid(root, labels, range)?;
-        let middle = |(at, value): (usize, &f64)| (at as f64 + 0.5, *value);
-        let points: Vec<(f64, f64)> = series.values.iter().enumerate().map(middle).collect();
-        grid.draw_series(AreaSeries::new(points.iter().copied(), base, series.color.mix(0.14)))?;
-        grid.draw_series(LineSeries::new(points.iter().copied(), series.color.stroke_width(2)))?;
-        grid.draw_series(points.last().map(|end| Circle::new(*end, 4, series.color.filled())))?;
-        Ok(())
-    })
-}
-
-/// Draws a line without axes, for a row of a table. `points` are instants and values; instants before `span` are clamped
-/// to its start, and the last value holds until its end.
+/// Draws a line without axes above zero, for a row of a table. `points` are instants and values; instants before `span`
+/// are clamped to its start, and the last value holds until its end.
 pub fn sparkline(frame: Frame, points: &[(i64, i64)], span: Range<i64>, color: RGBColor) -> Drawn {
     draw(frame, "", |root| {
         let last = points.last().map(|(_, value)| (span.end, *value));
-        let points = || {
-            points
-                .iter()
-                .copied()
-                .chain(last)
-                .map(|(at, y)| (at.clamp(span.start, span.end.max(span.start)), y))
-        };
-        let points = || points().map(|(at, y)| (at as f64, y as f64));
-        let x = extent([span.start as f64, span.end as f64].into_iter());
-        let y = extent(points().map(|(_, y)| y));
-        let low = y.start;
-        let mut chart = ChartBuilder::on(root).margin(3).build_cartesian_2d(x, y)?;
-        chart.draw_series(AreaSeries::new(points(), low, color.mix(0.14)))?;
-        chart.draw_series(LineSeries::new(points(), color.stroke_width(2)))?;
+        let points: Vec<(f64, f64)> = points
+            .iter()
+            .copied()
+            .chain(last)
+            .map(|(at, y)| (at.clamp(span.start, span.end.max(span.start)) as f64, y as f64))
+            .collect();
+        // The line starts at zero, so that small changes look small.
+        let ends = |of: fn(f64, f64) -> f64| points.iter().map(|(_, y)| *y).fold(0.0, of);
+        let (low, high) = (ends(f64::min), ends(f64::max));
+        let high = if high > low { high } else { low + 1.0 };
+        let x = span.start as f64..(span.end as f64).max(span.start as f64 + 1.0);
+        let mut chart = ChartBuilder::on(root).margin(3).build_cartesian_2d(x, low..high)?;
+        chart.draw_series(AreaSeries::new(points.iter().copied(), 0.0, color.mix(0.14)))?;
+        chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?;
         Ok(())
     })
 }
@@ -146,13 +132,6 @@ pub fn meter(frame: Frame, share: f64, color: RGBColor) -> Drawn {
         root.draw(&Rectangle::new([(0, 0), (end, height)], color.filled()))?;
         Ok(())
     })
-}
-
-/// Returns the range of the values, never empty.
-fn extent(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
-    let first = values.clone().next().unwrap_or(0.0);
-    let (low, high) = (values.clone().fold(first, f64::min), values.fold(first, f64::max));
-    if high > low { low..high } else { low - 1.0..low + 1.0 }
 }
 
 /// Draws the grid lines with their values, and as many labels as fit.
@@ -308,7 +287,9 @@ mod tests {
             let bars = bars(frame, "a \"title\"", &labels, std::slice::from_ref(&series)).unwrap();
             assert!(bars.markup().starts_with("<svg viewBox=\"0 0 300 100\" role=\"img\""));
             assert!(bars.markup().contains("a &quot;title&quot;"));
-            curve(frame, "a", &labels, &series).unwrap();
+            // The last day is not over.
+            let pale = usize::from(series.values.last().is_some_and(|value| *value != 0.0));
+            assert_eq!(bars.markup().matches("opacity=\"0.45\"").count(), pale);
         }
         for points in [vec![], vec![(1, 1)], vec![(1, i64::MIN), (i64::MAX, i64::MAX)]] {
             let line = sparkline(frame, &points, 0..10, SERIES[1]).unwrap();

@@ -45,6 +45,12 @@ impl Html {
         self.raw("<bdi>").text(printable(text, CHARS_MAX)).raw("</bdi>")
     }
 
+    /// Adds another piece.
+    pub fn piece(&mut self, piece: &Self) -> &mut Self {
+        self.0.push_str(&piece.0);
+        self
+    }
+
     /// Adds a chart.
     pub fn chart(&mut self, chart: &Svg) -> &mut Self {
         self.0.push_str(chart.markup());
@@ -59,6 +65,20 @@ impl Html {
     /// Closes the head of a card.
     pub fn end_head(&mut self) -> &mut Self {
         self.raw("</div>")
+    }
+
+    /// Adds what the numbers of a card mean.
+    pub fn definition(&mut self, text: &'static str) -> &mut Self {
+        self.raw("<p class=\"definition\">").raw(text).raw("</p>")
+    }
+
+    /// Adds the names of a chart's series. Its last day is the present one.
+    pub fn legend(&mut self, names: &[&'static str]) -> &mut Self {
+        self.raw("<ul class=\"legend\">");
+        for name in names {
+            self.raw("<li>").raw(name).raw("</li>");
+        }
+        self.raw("<li>paler: today, so far</li></ul>")
     }
 
     /// Opens a table with text columns followed by number columns.
@@ -82,9 +102,14 @@ impl Html {
     pub fn row(&mut self, name: impl Display, numbers: &[String]) -> &mut Self {
         self.raw("<tr><th scope=\"row\">").text(name).raw("</th>");
         for number in numbers {
-            self.raw("<td class=\"num\">").text(number).raw("</td>");
+            self.number(number);
         }
         self.raw("</tr>")
+    }
+
+    /// Adds a cell with a number.
+    pub fn number(&mut self, number: &str) -> &mut Self {
+        self.raw("<td class=\"num\">").text(number).raw("</td>")
     }
 
     /// Closes a table.
@@ -98,8 +123,8 @@ impl Html {
     }
 
     /// Adds the reason why there is no data, and closes the card.
-    pub fn end_empty(&mut self, reason: &'static str) {
-        self.raw("<p class=\"empty\">").raw(reason).raw("</p>").end_card();
+    pub fn end_empty(&mut self, reason: &str) {
+        self.raw("<p class=\"empty\">").text(reason).raw("</p>").end_card();
     }
 
     /// Returns the markup.

@@ -5,6 +5,7 @@ mod chart;
 mod growth;
 mod html;
 mod parts;
+mod sections;
 mod upkeep;
 
 use std::path::Path;
@@ -14,11 +15,14 @@ use chrono::{DateTime, Utc};
 pub use chart::ChartError;
 use chart::compact;
 use html::Html;
-use parts::percent;
+use parts::{History, NONE, percent};
+use sections::SECTIONS;
 
 use crate::model::Kind;
 use crate::report::text::{counted, thousands};
-use crate::store::dashboard::{DAYS_OF_REQUESTS, Dashboard, KindFreshness};
+use crate::store::dashboard::{
+    ByPlatform, DAYS_OF_REQUESTS, Dashboard, Growth, KindFreshness, Table,
+};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -39,27 +43,67 @@ pub struct PageInput<'a> {
 pub fn page(input: &PageInput<'_>) -> Result<String, ChartError> {
     let dashboard = input.dashboard;
     let mut html = Html::default();
+    let history = History {
+        now: input.now.timestamp(),
+        first_scrape: dashboard.first_scrape,
+        first_synced: dashboard.growth.first_synced,
+    };
     head(&mut html, input);
-    tiles(&mut html, dashboard);
+    tiles(&mut html, dashboard, &history);
     upkeep::outbox(&mut html, dashboard, input.now);
-    html.raw("<div class=\"columns\"><div class=\"column\">");
-    growth::views(&mut html, &dashboard.growth)?;
-    growth::movers(&mut html, &dashboard.growth.movers, input.now.timestamp())?;
-    html.raw("</div><div class=\"column\">");
-    growth::followers(&mut html, &dashboard.followers)?;
-    growth::creators(&mut html, &dashboard.creators)?;
-    upkeep::freshness(&mut html, &dashboard.kinds, input.now)?;
-    html.raw("</div></div>");
+    html.raw("<div class=\"pair\">");
+    for chart in [growth::VIEWS, growth::FOLLOWERS] {
+        growth::chart(&mut html, &chart, &dashboard.growth, &history)?;
+    }
+    html.raw("</div>");
+    tables(&mut html, input, &history)?;
     upkeep::requests(&mut html, &dashboard.requests, input.now)?;
     html.raw("</main><footer><p>Made by creatormirror ");
     html.text(env!("CARGO_PKG_VERSION")).raw(" from ");
     let name = input.database.file_name().unwrap_or_default();
     html.foreign(&name.to_string_lossy());
     html.raw(
-        ". Days are UTC, and today is not over. Numbers are as of the last scrapes; a post published shortly before its first scrape gained all its views then; days before the mirror existed are as counted by the API.</p></footer>",
+        ". Days are UTC days. Numbers are as of the last scrapes; — means not known. Views of days before the mirror existed are as counted by the API.</p></footer>",
     );
     html.raw("</body></html>\n");
     Ok(html.into_markup())
+}
+
+/// Renders the tables in two columns that end at about the same height.
+fn tables(html: &mut Html, input: &PageInput<'_>, history: &History) -> Result<(), ChartError> {
+    let none = Table::default();
+    let mut cards: Vec<(usize, Html)> = Vec::new();
+    for section in &SECTIONS {
+        let table = input.dashboard.tables.get(section.recipe).unwrap_or(&none);
+        let mut card = Html::default();
+        sections::section(&mut card, section, table, history)?;
+        cards.push((section.height(table), card));
+    }
+    let mut card = Html::default();
+    upkeep::freshness(&mut card, &input.dashboard.kinds, input.now)?;
+    cards.push((upkeep::FRESHNESS_PX, card));
+    // A bit for each card in the right column; the first card is in the left one.
+    let is_right = |columns: usize, at: usize| columns >> at & 1 == 1;
+    let excess = |columns: usize| {
+        let signed = |(at, (height, _)): (usize, &(usize, Html))| {
+            let height = height.cast_signed();
+            if is_right(columns, at) { -height } else { height }
+        };
+        cards.iter().enumerate().map(signed).sum::<isize>().unsigned_abs()
+    };
+    let columns = (0..1 << cards.len()).step_by(2).min_by_key(|columns| excess(*columns));
+    html.raw("<div class=\"pair\">");
+    for column in [false, true] {
+        html.raw("<div class=\"column\">");
+        for (at, (_, card)) in cards.iter().enumerate() {
+            if is_right(columns.unwrap_or_default(), at) == column {
+                html.piece(card);
+            }
+        }
+        html.raw("</div>");
+    }
+    html.raw("</div>");
+    Ok(())
 }
 
 fn head(html: &mut Html, input: &PageInput<'_>) {
@@ -77,27 +121,38 @@ fn head(html: &mut Html, input: &PageInput<'_>) {
         Some(organization) => html.raw(" · organization ").foreign(organization),
         None => html.raw(" · nothing is mirrored yet"),
     };
+    if let Some(key) = &input.dashboard.identity.api_key_name {
+        html.raw(" · API key ").foreign(key);
+    }
     html.raw("</p></header><main>");
 }
 
 /// Renders the headline numbers.
-fn tiles(html: &mut Html, dashboard: &Dashboard) {
+fn tiles(html: &mut Html, dashboard: &Dashboard, history: &History) {
+    let is_synced = dashboard.identity.organization_id.is_some();
+    let known = |count: i64| if is_synced { thousands(count) } else { NONE.to_owned() };
     let rows = |kind: Kind| {
         let freshness = dashboard.kinds.iter().find(|freshness| freshness.kind == kind);
         freshness.map_or(0, |freshness| freshness.rows)
     };
     html.raw("<dl class=\"tiles\">");
-    let followers = &dashboard.followers;
-    tile(html, "Followers", &short(followers.total), &signed(followers.week, "in 7 days"));
     let growth = &dashboard.growth;
-    let views = compared(growth.week, growth.week_before);
-    tile(html, "Views in 7 days", &short(growth.week), &views);
-    let creators = counted(rows(Kind::Creator), "creator");
-    tile(html, "Accounts", &thousands(rows(Kind::Account)), &Remark::plain(&creators));
-    let posts = &dashboard.posts;
-    let split = format!("{} tracked, {} others", thousands(posts.tracked), thousands(posts.others));
-    let all = posts.tracked.saturating_add(posts.others);
-    tile(html, "Posts", &thousands(all), &Remark::plain(&split));
+    let followers = growth.followers.map_or_else(|| NONE.to_owned(), short);
+    let gained = growth.week().map(|week| signed(total(week.followers), "in 7 days"));
+    tile(html, "Followers", &followers, &gained.unwrap_or_else(|| unknown(history)));
+    let week = growth.week().map(|week| total(week.views));
+    let views = week.map_or_else(|| NONE.to_owned(), short);
+    tile(
+        html,
+        "Views in 7 days",
+        &views,
+        &week.map_or_else(|| unknown(history), |week| compared(week, growth)),
+    );
+    let creators =
+        if is_synced { counted(rows(Kind::Creator), "creator") } else { NONE.to_owned() };
+    tile(html, "Accounts", &known(rows(Kind::Account)), &Remark::plain(&creators));
+    let tracked = format!("{} tracked individually", known(dashboard.tracked_posts));
+    tile(html, "Posts", &known(dashboard.posts), &Remark::plain(&tracked));
     let (share, remark) = freshness(&dashboard.kinds);
     tile(html, "Up to date", &share, &remark);
     let requests: i64 = dashboard.requests.values().map(|spent| spent.requests).sum();
@@ -106,7 +161,7 @@ fn tiles(html: &mut Html, dashboard: &Dashboard) {
         0 => format!("none sent in {DAYS_OF_REQUESTS} days"),
         _ => format!("in {DAYS_OF_REQUESTS} days, {} unchanged", percent(unchanged, requests)),
     };
-    tile(html, "Requests", &thousands(requests), &Remark::plain(&days));
+    tile(html, "Requests", &known(requests), &Remark::plain(&days));
     html.raw("</dl>");
 }
 
@@ -139,7 +194,20 @@ fn signed(change: i64, period: &str) -> Remark {
     }
 }
 
-fn compared(now: i64, before: Option<i64>) -> Remark {
+fn total(of: ByPlatform) -> i64 {
+    of.into_iter().fold(0, i64::saturating_add)
+}
+
+/// Says why the growth of the last 7 days is not known.
+fn unknown(history: &History) -> Remark {
+    Remark::plain(match history.first_scrape {
+        Some(_) => "the first whole day is not over",
+        None => "nothing is synced yet",
+    })
+}
+
+fn compared(now: i64, growth: &Growth) -> Remark {
+    let before = growth.week_before().map(|week| total(week.views));
     let Some(before) = before.filter(|before| *before > 0) else {
         return Remark::plain("no earlier data to compare with");
     };
@@ -161,7 +229,7 @@ fn freshness(kinds: &[KindFreshness]) -> (String, Remark) {
     let (rows, late) =
         ages().fold((0, 0), |(rows, late), ages| (rows + ages.rows, late + ages.overdue));
     match (rows, late) {
-        (0, _) => ("–".to_owned(), Remark::plain("no scrapes yet")),
+        (0, _) => (NONE.to_owned(), Remark::plain("no scrapes yet")),
         (_, 0) => ("100 %".to_owned(), Remark::plain("no scrape is overdue")),
         _ => {
             let text = format!("{} of {} overdue", thousands(late), thousands(rows));

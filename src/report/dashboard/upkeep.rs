@@ -9,17 +9,20 @@ use crate::model::outbox::State;
 use crate::model::{Kind, instant};
 use crate::report::dashboard::chart::{self, ChartError, SERIES, Series};
 use crate::report::dashboard::html::Html;
-use crate::report::dashboard::parts::{METER, day, framed, percent};
+use crate::report::dashboard::parts::{METER, NONE, framed, label, percent};
 use crate::report::text::{moment, thousands};
 use crate::store::dashboard::{DAYS_OF_REQUESTS, Dashboard, KindFreshness, RequestCounts};
 
 /// Kinds with their own colour in the chart of requests, and one group for all others.
 const GROUPS: [(&str, &str); 4] = [
-    ("video", "<li class=\"k1\">videos</li>"),
-    ("account_video", "<li class=\"k2\">account videos</li>"),
-    ("account", "<li class=\"k3\">accounts</li>"),
-    ("", "<li class=\"k4\">other</li>"),
+    ("video", "videos"),
+    ("account_video", "account videos"),
+    ("account", "accounts"),
+    ("", "other"),
 ];
+
+/// About the height of the card of freshness and coverage, pixels.
+pub const FRESHNESS_PX: usize = 430;
 
 /// Renders the freshness and coverage of each kind.
 pub fn freshness(
@@ -28,6 +31,9 @@ pub fn freshness(
     now: DateTime<Utc>,
 ) -> Result<(), ChartError> {
     html.begin_card("Freshness and coverage").end_head();
+    html.definition(
+        "Up to date: the next scrape of the account or post is not overdue; paused ones do not count. Complete: when everything that the API lists was last read.",
+    );
     html.begin_table(&["kind", "up to date"], &["complete as of"]);
     for kind in kinds {
         html.raw("<tr><th scope=\"row\">").text(plural(kind.kind));
@@ -37,7 +43,7 @@ pub fn freshness(
         }
         html.raw("</span></th><td class=\"meter\">");
         match &kind.ages {
-            None => drop(html.raw("<p class=\"quiet\">–</p>")),
+            None => drop(html.raw("<p class=\"quiet\">—</p>")),
             Some(ages) => {
                 let fresh = ages.rows - ages.overdue;
                 html.raw("<p>").text(percent(fresh, ages.rows)).raw("<span class=\"quiet\">");
@@ -95,16 +101,12 @@ pub fn requests(
     spent: &BTreeMap<(i64, String), RequestCounts>,
     now: DateTime<Utc>,
 ) -> Result<(), ChartError> {
-    html.raw("<section class=\"card last\"><div class=\"head\"><h2>Requests per day</h2>");
+    html.begin_card("Requests to the API per day");
     if spent.is_empty() {
         html.end_head().end_empty("No requests in the last two weeks.");
         return Ok(());
     }
-    html.raw("<ul class=\"legend\">");
-    for (_, legend) in GROUPS {
-        html.raw(legend);
-    }
-    html.raw("</ul>").end_head();
+    html.legend(&GROUPS.map(|(_, name)| name)).end_head();
     let today = day_of(now.timestamp());
     let days: Vec<i64> = (today - DAYS_OF_REQUESTS + 1..=today).collect();
     let series: Vec<Series> = GROUPS
@@ -119,9 +121,9 @@ pub fn requests(
             Series { values: days.iter().map(of_day).collect(), color }
         })
         .collect();
-    let labels: Vec<String> = days.iter().map(|at| day(*at)).collect();
+    let labels: Vec<String> = days.iter().map(|at| label(*at, today)).collect();
     let title = format!("Requests on each of {DAYS_OF_REQUESTS} days; the totals are beside it");
-    html.raw("<div class=\"columns\"><div>");
+    html.raw("<div class=\"pair\"><div>");
     framed(html, |frame| chart::bars(frame, &title, &labels, &series))?;
     let mut sums: BTreeMap<&str, RequestCounts> = BTreeMap::new();
     for ((_, kind), spent) in spent {
@@ -130,7 +132,7 @@ pub fn requests(
         sum.not_modified += spent.not_modified;
     }
     html.raw("</div><table class=\"dense\">");
-    html.table_head(&["kind"], &["requests", "unchanged (304)"]);
+    html.table_head(&["kind"], &["requests", "answered “unchanged”"]);
     for (kind, sum) in sums {
         let name = Kind::from_name(kind).map_or_else(|| kind.to_owned(), plural);
         let unchanged = percent(sum.not_modified, sum.requests);
@@ -173,7 +175,7 @@ pub fn outbox(html: &mut Html, dashboard: &Dashboard, now: DateTime<Utc>) {
             .foreign(entry.target.as_deref().unwrap_or_default());
         html.raw("<br><span class=\"small quiet\">queued ");
         html.text(moment(instant::from_micros(entry.created_at), now)).raw("</span></th><td>");
-        html.foreign(entry.detail.as_deref().or(entry.code.as_deref()).unwrap_or("–"));
+        html.foreign(entry.detail.as_deref().or(entry.code.as_deref()).unwrap_or(NONE));
         html.raw("</td></tr>");
     }
     html.end_table().end_card();

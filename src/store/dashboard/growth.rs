@@ -1,292 +1,152 @@
-//! Growth computed from the history: views gained by day and by post, and followers by day.
-//!
-//! Reads only the scrapes of the days shown, by primary key, and the last one before them.
+//! What the organization gained per day: the sums of `post_daily` and of `account_daily`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::{CachedStatement, Connection};
+use rusqlite::Connection;
 
 use crate::model::Kind;
-use crate::model::instant::{DAY_S, day_of};
+use crate::model::instant::day_of;
 use crate::store::error::StoreResult;
 use crate::store::query::Query;
 
 /// Days shown in charts, today included.
 pub const DAYS: i64 = 30;
-/// Maximum number of movers shown.
-const MOVERS_MAX: usize = 10;
-/// Days over which the movers' gains are counted.
-pub const DAYS_OF_MOVERS: i64 = 7;
+/// Platforms that are shown separately.
+pub const PLATFORMS: [&str; 2] = ["tiktok", "instagram"];
 
-/// Views gained.
+/// A figure of the accounts on each of [`PLATFORMS`], and of all others: those on another platform or not tracked.
+pub type ByPlatform = [i64; PLATFORMS.len() + 1];
+
+/// What was gained in a period.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gains {
+    /// Views of posts.
+    pub views: ByPlatform,
+    /// Followers of accounts.
+    pub followers: ByPlatform,
+}
+
+/// What the organization gained per day, in days since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Growth {
-    /// By day (since 1970), from the first day with a known gain or daily metrics.
-    pub days: BTreeMap<i64, Split>,
-    /// In the last 7 days.
-    pub week: i64,
-    /// In the 7 days before; `None` while the history is shorter.
-    pub week_before: Option<i64>,
-    /// The posts with the largest gains in the last 7 days, in descending order.
-    pub movers: Vec<Mover>,
+    /// The present day.
+    pub today: i64,
+    /// Start of the first complete sync, Unix seconds; gains are completely known from the next day on.
+    pub first_synced: Option<i64>,
+    /// The gains of each day from the first one with any, today included.
+    pub days: BTreeMap<i64, Gains>,
+    /// Followers of the present accounts; `None` if no count is known.
+    pub followers: Option<i64>,
 }
 
-/// A figure of individually tracked posts, and of other posts of accounts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Split {
-    /// Of individually tracked posts.
-    pub tracked: i64,
-    /// Of other posts of accounts.
-    pub others: i64,
-}
-
-impl Split {
-    const fn of(&mut self, is_tracked: bool) -> &mut i64 {
-        match is_tracked {
-            true => &mut self.tracked,
-            false => &mut self.others,
-        }
+impl Growth {
+    /// Sums the last 7 complete days; `None` if the mirror has no complete day.
+    pub fn week(&self) -> Option<Gains> {
+        self.is_complete_from(self.today - 1).then(|| self.sum(self.today - 7))
     }
-}
 
-/// A post and its gain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mover {
-    /// Whether it is tracked individually.
-    pub is_tracked: bool,
-    /// User name of the account that posted it.
-    pub account: Option<String>,
-    /// Its platform.
-    pub platform: Option<String>,
-    /// Its description.
-    pub caption: Option<String>,
-    /// Its page on the platform.
-    pub url: Option<String>,
-    /// Current views.
-    pub views: Option<i64>,
-    /// Views gained.
-    pub gained: i64,
-    /// Scrapes of these days, and the last before them: Unix seconds and views.
-    pub scrapes: Vec<(i64, i64)>,
-}
-
-/// Followers of all present accounts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Followers {
-    /// Current followers.
-    pub total: i64,
-    /// Gained in the last 7 days by accounts that were mirrored before.
-    pub week: i64,
-    /// At the end of each day (since 1970), from the day before the first known change. Before its first
-    /// scrape an account counts with that scrape's followers, so that a new account makes no step.
-    pub curve: BTreeMap<i64, i64>,
-}
-
-/// SQL for the scrapes of an account or post `?1` with this count, between the times `?2` and `?3`, and the last
-/// one before them.
-fn scrapes(owner: &str, count: &str) -> String {
-    format!(
-        "SELECT at_s, {count} FROM {owner}_scrape
-         WHERE {owner} = ?1 AND {count} IS NOT NULL AND at_s <= ?3
-           AND at_s >= coalesce((SELECT at_s FROM {owner}_scrape
-                                 WHERE {owner} = ?1 AND {count} IS NOT NULL AND at_s < ?2
-                                 ORDER BY at_s DESC LIMIT 1), ?2)
-         ORDER BY at_s, at_ns"
-    )
-}
-
-/// A post of the mirror.
-pub(super) struct Post {
-    post: i64,
-    post_key: String,
-    is_tracked: bool,
-    is_present: bool,
-    /// Time of its first scrape if it was published shortly before: then it gained its whole views.
-    starts_at: Option<i64>,
-    rows: [Option<i64>; 2],
-}
-
-/// Reads all posts.
-pub(super) fn posts(c: &Connection) -> StoreResult<Vec<Post>> {
-    // Published at most 1.5 intervals before, as in the views.
-    let sql = "SELECT p.post, p.post_key, v.row_id IS NOT NULL AND v.removed_at IS NULL,
-                      v.row_id IS NOT NULL AND v.removed_at IS NULL OR a.row_id IS NOT NULL AND a.removed_at IS NULL,
-                      (SELECT CASE WHEN s.at_s <= p.create_s + 5400 * max(coalesce(s.interval_hours, 24), 1) THEN s.at_s END
-                       FROM post_scrape AS s WHERE s.post = p.post
-                       ORDER BY s.at_s, s.at_ns, s.source DESC LIMIT 1),
-                      p.video, p.account_video
-               FROM post AS p
-               LEFT JOIN video AS v ON v.row_id = p.video
-               LEFT JOIN account_video AS a ON a.row_id = p.account_video";
-    c.all(sql, [], |row| {
-        Ok(Post {
-            post: row.get(0)?,
-            post_key: row.get(1)?,
-            is_tracked: row.get(2)?,
-            is_present: row.get(3)?,
-            starts_at: row.get(4)?,
-            rows: [row.get(5)?, row.get(6)?],
-        })
-    })
-}
-
-/// Counts the present posts.
-pub(super) fn count(posts: &[Post]) -> Split {
-    let mut found = Split::default();
-    for post in posts.iter().filter(|post| post.is_present) {
-        *found.of(post.is_tracked) += 1;
+    /// Sums the 7 days before; `None` if the mirror did not exist before them.
+    pub fn week_before(&self) -> Option<Gains> {
+        let first = self.today - 14;
+        self.is_complete_from(first).then(|| self.sum(first))
     }
-    found
-}
 
-impl Post {
-    /// The gains until `now`, by the second of their later scrape.
-    fn gains(&self, history: &[(i64, i64)]) -> Vec<(i64, i64)> {
-        let first = history.first().filter(|(at, _)| Some(*at) == self.starts_at);
-        let steps = history.windows(2).filter_map(|step| match step {
-            [(_, before), (at, views)] => Some((*at, views.saturating_sub(*before))),
-            _ => None,
-        });
-        first.copied().into_iter().chain(steps).collect()
+    fn is_complete_from(&self, day: i64) -> bool {
+        self.first_synced.is_some_and(|at| day_of(at) < day)
     }
-}
 
-/// Reads the views that these posts gained until `now`, Unix seconds.
-pub(super) fn views(c: &Connection, posts: &[Post], now: i64) -> StoreResult<Growth> {
-    let mut growth = Growth::default();
-    let mut gainers = Vec::new();
-    let mut first_gain = i64::MAX;
-    let mut week_before = 0_i64;
-    let since = now - DAYS_OF_MOVERS * DAY_S;
-    let mut statement = c.prepare_cached(&scrapes("post", "view_count"))?;
-    for post in posts {
-        let history = read(&mut statement, post.post, first_day(now) * DAY_S, now)?;
-        let mut gained = 0_i64;
-        for (at, gain) in post.gains(&history) {
-            first_gain = first_gain.min(at);
-            let of_day = growth.days.entry(day_of(at)).or_default().of(post.is_tracked);
-            *of_day = of_day.saturating_add(gain);
-            if at >= since {
-                gained = gained.saturating_add(gain);
-            } else if at >= since - DAYS_OF_MOVERS * DAY_S {
-                week_before = week_before.saturating_add(gain);
+    fn sum(&self, first: i64) -> Gains {
+        let mut sum = Gains::default();
+        for (_, gains) in self.days.range(first..first + 7) {
+            for n in 0..sum.views.len() {
+                sum.views[n] = sum.views[n].saturating_add(gains.views[n]);
+                sum.followers[n] = sum.followers[n].saturating_add(gains.followers[n]);
             }
         }
-        growth.week = growth.week.saturating_add(gained);
-        if gained > 0 && post.is_present {
-            gainers.push((gained, post));
+        sum
+    }
+}
+
+/// Returns the place of a platform in [`ByPlatform`].
+fn place(platform: Option<&str>) -> usize {
+    let known = PLATFORMS.iter().position(|known| Some(*known) == platform);
+    known.unwrap_or(PLATFORMS.len())
+}
+
+/// Reads the growth until `now`, Unix seconds.
+pub(super) fn growth(c: &Connection, now: i64) -> StoreResult<Growth> {
+    let today = day_of(now);
+    let first = today - DAYS + 1;
+    let sql = "SELECT first_synced_at FROM instance";
+    let synced: Option<i64> = c.value(sql, [])?;
+    let first_synced = synced.map(|micros| micros.div_euclid(1_000_000));
+    let followers = "SELECT follower_count FROM account WHERE removed_at IS NULL AND follower_count IS NOT NULL";
+    let followers: Vec<i64> = c.all(followers, [], |row| row.get(0))?;
+    let followers = followers.into_iter().reduce(i64::saturating_add);
+    let mut growth = Growth { today, first_synced, days: BTreeMap::new(), followers };
+    let sql = "SELECT d.day, a.platform, d.views, 0
+               FROM account_day AS d LEFT JOIN account AS a ON a.id = d.account_id
+               WHERE d.day BETWEEN ?1 AND ?2
+               UNION ALL
+               SELECT d.day, a.platform, 0, CAST(d.followers_gained AS INTEGER)
+               FROM account_row_day AS d JOIN account AS a ON a.row_id = d.account
+               WHERE d.day BETWEEN ?1 AND ?2 AND d.followers_gained IS NOT NULL";
+    let mut statement = c.prepare(sql)?;
+    let mut rows = statement.query([first, today])?;
+    while let Some(row) = rows.next()? {
+        let place = place(row.get_ref(1)?.as_str_or_null().unwrap_or(None));
+        let gains = growth.days.entry(row.get(0)?).or_default();
+        gains.views[place] = gains.views[place].saturating_add(row.get(2)?);
+        gains.followers[place] = gains.followers[place].saturating_add(row.get(3)?);
+    }
+    add_daily_metrics(c, first, first_synced.map_or(today, day_of), &mut growth.days)?;
+    growth.days.retain(|_, gains| *gains != Gains::default());
+    if let Some(first) = growth.days.keys().next().copied() {
+        for day in first..=today {
+            growth.days.entry(day).or_default();
         }
-    }
-    for day in day_of(first_gain)..=day_of(now) {
-        growth.days.entry(day).or_default();
-    }
-    let last = day_of(first_gain).min(day_of(now));
-    add_daily_metrics(c, first_day(now), last, posts, &mut growth.days)?;
-    // The first of these days may be incomplete.
-    let reaches_back = first_gain <= since - (DAYS_OF_MOVERS - 1) * DAY_S;
-    growth.week_before = reaches_back.then_some(week_before);
-    gainers.sort_by_key(|(gained, _)| std::cmp::Reverse(*gained));
-    gainers.truncate(MOVERS_MAX);
-    for (gained, post) in gainers {
-        let scrapes = read(&mut statement, post.post, since, now)?;
-        growth.movers.push(mover(c, post, gained, scrapes)?);
     }
     Ok(growth)
 }
 
-fn mover(c: &Connection, post: &Post, gained: i64, scrapes: Vec<(i64, i64)>) -> StoreResult<Mover> {
-    let sql = "SELECT account_username, platform, description, url, view_count FROM posts WHERE post_key = ?1";
-    c.one(sql, [&post.post_key], |row| {
-        Ok(Mover {
-            is_tracked: post.is_tracked,
-            account: row.get(0)?,
-            platform: row.get(1)?,
-            caption: row.get(2)?,
-            url: row.get(3)?,
-            views: row.get(4)?,
-            gained,
-            scrapes,
-        })
-    })
-}
-
-/// Adds the gains of days that the history does not cover completely, from the daily metrics if there are
-/// any. A post in both kinds counts as a video.
+/// Replaces the views of the days that the history does not cover completely by the daily metrics, if there are any.
+/// A post in both kinds counts as a video.
 fn add_daily_metrics(
     c: &Connection,
     first: i64,
     last: i64,
-    posts: &[Post],
-    days: &mut BTreeMap<i64, Split>,
+    days: &mut BTreeMap<i64, Gains>,
 ) -> StoreResult<()> {
+    let sql = "SELECT count(*) FROM metric_day WHERE day BETWEEN ?1 AND ?2";
+    if c.value::<i64>(sql, [first, last])? == 0 {
+        return Ok(());
+    }
     let sql = "SELECT d.day, m.row_id, m.views
                FROM metric_day AS d JOIN metric AS m ON m.slot = d.slot
                WHERE d.kind = ?1 AND d.day BETWEEN ?2 AND ?3 AND m.state < 2 AND m.views IS NOT NULL";
     let mut statement = c.prepare(sql)?;
-    let videos = posts.iter().filter_map(|post| Some((post.rows[0]?, post.is_tracked)));
-    let others = posts.iter().filter(|post| post.rows[0].is_none());
-    let others = others.filter_map(|post| Some((post.rows[1]?, post.is_tracked)));
-    let mut sums: BTreeMap<(i64, bool), i64> = BTreeMap::new();
-    for (kind, row_ids) in [
-        (Kind::Video, videos.collect::<BTreeMap<_, _>>()),
-        (Kind::AccountVideo, others.collect::<BTreeMap<_, _>>()),
+    let mut sums: BTreeMap<i64, ByPlatform> = BTreeMap::new();
+    for (kind, row_id) in [
+        (Kind::Video, "p.video"),
+        (Kind::AccountVideo, "iif(p.video IS NULL, p.account_video, NULL)"),
     ] {
+        let sql = format!(
+            "SELECT {row_id}, a.platform FROM post AS p LEFT JOIN account AS a ON a.id = p.account_id
+             WHERE {row_id} IS NOT NULL"
+        );
+        let places: HashMap<i64, usize> = c.all(&sql, [], |row| {
+            Ok((row.get(0)?, place(row.get::<_, Option<String>>(1)?.as_deref())))
+        })?;
         let mut rows = statement.query((kind.name(), first, last))?;
         while let Some(row) = rows.next()? {
-            if let Some(is_tracked) = row_ids.get(&row.get(1)?) {
-                let sum = sums.entry((row.get(0)?, *is_tracked)).or_default();
+            if let Some(place) = places.get(&row.get(1)?) {
+                let sum = &mut sums.entry(row.get(0)?).or_default()[*place];
                 *sum = sum.saturating_add(row.get(2)?);
             }
         }
     }
-    for ((day, is_tracked), sum) in sums {
-        *days.entry(day).or_default().of(is_tracked) = sum;
+    for (day, views) in sums {
+        days.entry(day).or_default().views = views;
     }
     Ok(())
-}
-
-/// Reads the followers until `now`, Unix seconds.
-pub(super) fn followers(c: &Connection, now: i64) -> StoreResult<Followers> {
-    let sql = "SELECT row_id, follower_count FROM account WHERE removed_at IS NULL";
-    let accounts: Vec<(i64, Option<i64>)> = c.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut scrapes = c.prepare_cached(&scrapes("account", "follower_count"))?;
-    let mut found = Followers::default();
-    let mut histories = Vec::new();
-    for (row_id, count) in accounts {
-        found.total = found.total.saturating_add(count.unwrap_or(0));
-        let history = read(&mut scrapes, row_id, first_day(now) * DAY_S, now)?;
-        if let (Some(then), Some((_, last))) = (at(&history, now - 7 * DAY_S), history.last()) {
-            found.week = found.week.saturating_add(last.saturating_sub(then));
-        }
-        histories.push(history);
-    }
-    let first_change =
-        histories.iter().filter_map(|history| history.get(1)).map(|(at, _)| *at).min();
-    for day in first_change.map_or(i64::MAX, |at| day_of(at) - 1)..=day_of(now) {
-        let end = (day + 1) * DAY_S - 1;
-        let counts = histories.iter().filter_map(|history| at(history, end));
-        found.curve.insert(day, counts.fold(0, i64::saturating_add));
-    }
-    Ok(found)
-}
-
-/// Returns the last count until `second`, or else the first one.
-fn at(history: &[(i64, i64)], second: i64) -> Option<i64> {
-    let end = history.partition_point(|(at, _)| *at <= second);
-    history.get(end.saturating_sub(1)).map(|(_, count)| *count)
-}
-
-fn first_day(now: i64) -> i64 {
-    day_of(now) - DAYS + 1
-}
-
-/// Returns the scrapes from `since` until `now` and the last one before them: Unix seconds and counts.
-fn read(
-    scrapes: &mut CachedStatement<'_>,
-    row_id: i64,
-    since: i64,
-    now: i64,
-) -> StoreResult<Vec<(i64, i64)>> {
-    let rows = scrapes.query_map((row_id, since, now), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -3,6 +3,7 @@
 //! The API's counts may be of any size, so sums saturate.
 
 mod growth;
+mod tables;
 
 use std::collections::BTreeMap;
 
@@ -17,28 +18,29 @@ use crate::store::listings::{self, KindState};
 use crate::store::outbox::{self, Summary};
 use crate::store::query::Query;
 
-pub use growth::{DAYS, DAYS_OF_MOVERS, Followers, Growth, Mover, Split};
+pub use growth::{ByPlatform, DAYS, Gains, Growth, PLATFORMS};
+pub use tables::{ROWS_MAX, Table, Tables};
 
 /// Days for which requests are shown.
 pub const DAYS_OF_REQUESTS: i64 = 14;
-/// Maximum number of creators shown.
-const CREATORS_MAX: usize = 12;
 
 /// Data of the dashboard.
 #[derive(Debug, Clone)]
 pub struct Dashboard {
     /// Identity of the mirror.
     pub identity: Identity,
+    /// Time of the first scrape in the history, Unix seconds.
+    pub first_scrape: Option<i64>,
     /// Completeness and freshness of each kind.
     pub kinds: Vec<KindFreshness>,
-    /// Views gained by day, and the top movers.
+    /// What was gained per day.
     pub growth: Growth,
-    /// Followers over time.
-    pub followers: Followers,
+    /// The tables, by name of their query in the cookbook.
+    pub tables: Tables,
     /// Number of present posts.
-    pub posts: Split,
-    /// The creators with the most views, by engagement rate.
-    pub creators: Vec<Engagement>,
+    pub posts: i64,
+    /// Of these, tracked individually.
+    pub tracked_posts: i64,
     /// Requests sent, by day (since 1970) and kind.
     pub requests: BTreeMap<(i64, String), RequestCounts>,
     /// Entries of the outbox by state.
@@ -60,31 +62,6 @@ pub struct KindFreshness {
     pub ages: Option<Ages>,
 }
 
-/// Totals of a creator's accounts and posts; `creator` is `None` for accounts without one.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Engagement {
-    /// The creator's name.
-    pub creator: Option<String>,
-    /// Number of present accounts.
-    pub accounts: i64,
-    /// Their followers.
-    pub followers: i64,
-    /// Views of their posts.
-    pub views: i64,
-    /// Likes, comments and shares of the posts with views, as far as known.
-    pub engagement: i64,
-    /// Views of the posts with a known like, comment or share count.
-    pub engaged_views: i64,
-}
-
-impl Engagement {
-    /// Engagement per view; `None` without views.
-    pub fn rate(&self) -> Option<f64> {
-        // The rounding of counts beyond 2^53 is not visible in a rate.
-        (self.engaged_views > 0).then(|| self.engagement as f64 / self.engaged_views as f64)
-    }
-}
-
 /// Requests sent for a kind on a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RequestCounts {
@@ -97,14 +74,15 @@ pub struct RequestCounts {
 /// Reads everything at `now`, Unix seconds.
 pub fn read(c: &Connection, now: i64) -> StoreResult<Dashboard> {
     let snapshot = c.unchecked_transaction()?;
-    let posts = growth::posts(&snapshot)?;
+    let (tables, [posts, tracked_posts]) = tables::read(&snapshot, now)?;
     Ok(Dashboard {
         identity: instance::identity(&snapshot)?,
+        first_scrape: snapshot.value("SELECT first_scrape_s FROM instance", [])?,
         kinds: kinds(&snapshot)?,
-        growth: growth::views(&snapshot, &posts, now)?,
-        followers: growth::followers(&snapshot, now)?,
-        posts: growth::count(&posts),
-        creators: creators(&snapshot)?,
+        growth: growth::growth(&snapshot, now)?,
+        tables,
+        posts,
+        tracked_posts,
         requests: requests(&snapshot, now)?,
         outbox: outbox::summary(&snapshot)?,
     })
@@ -118,45 +96,6 @@ fn kinds(c: &Connection) -> StoreResult<Vec<KindFreshness>> {
         Ok(KindFreshness { kind, rows, removed, state: listings::state(c, kind)?, ages })
     };
     Kind::LISTS.into_iter().map(freshness).collect()
-}
-
-fn creators(c: &Connection) -> StoreResult<Vec<Engagement>> {
-    let sql = "SELECT a.id, a.creator_id, coalesce(c.name, a.creator_name), a.follower_count
-         FROM account AS a LEFT JOIN creator AS c ON c.id = a.creator_id
-         WHERE a.removed_at IS NULL";
-    let mut statement = c.prepare(sql)?;
-    let mut rows = statement.query([])?;
-    let mut creator_of: BTreeMap<String, Option<String>> = BTreeMap::new();
-    let mut found: BTreeMap<Option<String>, Engagement> = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        let creator: Option<String> = row.get(1)?;
-        let one = found.entry(creator.clone()).or_default();
-        one.creator = row.get(2)?;
-        one.accounts += 1;
-        one.followers = one.followers.saturating_add(row.get::<_, Option<i64>>(3)?.unwrap_or(0));
-        creator_of.insert(row.get(0)?, creator);
-    }
-    let sql = "SELECT account_id, view_count, like_count, comment_count, share_count
-               FROM post_state WHERE removed_at IS NULL AND account_id IS NOT NULL AND view_count IS NOT NULL";
-    let mut statement = c.prepare(sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let creator = creator_of.get(&row.get::<_, String>(0)?);
-        let Some(one) = creator.and_then(|creator| found.get_mut(creator)) else { continue };
-        let views: i64 = row.get(1)?;
-        one.views = one.views.saturating_add(views);
-        let counts: [Option<i64>; 3] = [row.get(2)?, row.get(3)?, row.get(4)?];
-        if counts.iter().any(Option::is_some) {
-            one.engaged_views = one.engaged_views.saturating_add(views);
-            let sum = counts.into_iter().flatten().fold(0, i64::saturating_add);
-            one.engagement = one.engagement.saturating_add(sum);
-        }
-    }
-    let mut found: Vec<Engagement> = found.into_values().collect();
-    found.sort_by_key(|one| std::cmp::Reverse(one.views));
-    found.truncate(CREATORS_MAX);
-    found.sort_by(|one, other| other.rate().unwrap_or(-1.0).total_cmp(&one.rate().unwrap_or(-1.0)));
-    Ok(found)
 }
 
 fn requests(c: &Connection, now: i64) -> StoreResult<BTreeMap<(i64, String), RequestCounts>> {
@@ -180,9 +119,16 @@ mod tests {
     fn empty_mirror_has_an_empty_dashboard() {
         let (_folder, store) = mirror();
         let dashboard = store.read(|c| read(c, NOW)).unwrap();
-        assert!(dashboard.growth.days.is_empty() && dashboard.growth.movers.is_empty());
-        assert!(dashboard.followers.curve.is_empty() && dashboard.creators.is_empty());
+        assert_eq!(
+            (dashboard.posts, dashboard.tracked_posts, dashboard.first_scrape),
+            (0, 0, None)
+        );
+        let growth = &dashboard.growth;
+        assert!(growth.days.is_empty() && growth.week().is_none() && growth.followers.is_none());
         assert_eq!(dashboard.kinds.len(), 4);
+        for (name, table) in &dashboard.tables {
+            assert!(table.rows.is_empty() && !table.columns.is_empty(), "{name}");
+        }
     }
 
     #[test]
@@ -190,22 +136,26 @@ mod tests {
         let (_folder, store) = mirror();
         let max = i64::MAX;
         let sql = format!(
-            "INSERT INTO account (row_id, id, follower_count, view_count, like_count, comment_count,
+            "INSERT INTO account (row_id, id, follower_count, view_count, like_count, comment_count, is_active,
                                   fingerprint, as_of, first_mirrored_at)
-             VALUES (1, 'a', {max}, {max}, {max}, {max}, 0, 0, 0), (2, 'b', {max}, {max}, 1, 1, 0, 0, 0);
+             VALUES (1, 'a', {max}, {max}, {max}, {max}, 1, 0, 0, 0), (2, 'b', {max}, {max}, 1, 1, 1, 0, 0, 0);
              INSERT INTO account_scrape (account, at_s, at_ns, follower_count)
-             VALUES (1, {NOW} - 9, 0, -{max}), (1, {NOW} - 8, 0, {max}), (2, {NOW} - 8, 0, {max});
-             INSERT INTO post (post, post_key, video, account_id) VALUES (1, 'x:v:v', 1, 'a');
-             INSERT INTO video (row_id, post, id, view_count, like_count, fingerprint, as_of, first_mirrored_at)
-             VALUES (1, 1, 'v', {max}, {max}, 0, 0, 0);
+             VALUES (1, {NOW} - 99999, 0, -{max}), (1, {NOW} - 8, 0, {max}), (2, {NOW} - 99999, 0, -{max}),
+                    (2, {NOW} - 8, 0, {max});
+             INSERT INTO post (post, post_key, video, account_id) VALUES (1, 'x:v:v', 1, 'a'), (2, 'x:v:w', 2, 'a');
+             INSERT INTO video (row_id, post, id, view_count, like_count, account_id, fingerprint, as_of,
+                                first_mirrored_at)
+             VALUES (1, 1, 'v', {max}, {max}, 'a', 0, 0, 0), (2, 2, 'w', {max}, {max}, 'a', 0, 0, 0);
              INSERT INTO post_scrape (post, source, at_s, at_ns, view_count)
-             VALUES (1, 1, {NOW} - 9, 0, -{max}), (1, 1, {NOW} - 8, 0, {max}), (1, 1, {max}, 0, 7);"
+             VALUES (1, 1, {NOW} - 9, 0, -{max}), (1, 1, {NOW} - 8, 0, {max}), (1, 1, {max}, 0, 7);
+             UPDATE instance SET first_scrape_s = {NOW} - 99999"
         );
         store.write(|tx| Ok(tx.execute_batch(&sql)?)).unwrap();
         let dashboard = store.read(|c| read(c, NOW)).unwrap();
-        assert_eq!(dashboard.followers.total, max);
-        assert_eq!(dashboard.growth.week, max);
-        assert_eq!(dashboard.creators[0].views, max);
+        assert_eq!(dashboard.growth.followers, Some(max));
+        assert_eq!(dashboard.growth.days[&day_of(NOW)].followers, [0, 0, max]);
+        let campaigns = &dashboard.tables["campaigns"];
+        assert_eq!(campaigns.value(&campaigns.rows[0], "posts").as_integer(), Some(2));
     }
 
     #[test]
@@ -214,33 +164,30 @@ mod tests {
         let today = day_of(NOW);
         // Video 2 and post 1 are the same post; metrics of an unknown resource do not count.
         let sql = format!(
-            "INSERT INTO video (row_id, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
-             VALUES (1, 'v', 'x', 'tiktok', 0, 0, 0), (2, 'w', 'y', 'tiktok', 0, 0, 0);
-             INSERT INTO account_video (row_id, id, external_id, platform, fingerprint, as_of, first_mirrored_at)
-             VALUES (1, 'p', 'y', 'tiktok', 0, 0, 0), (2, 'q', 'z', 'tiktok', 0, 0, 0);
-             UPDATE video SET post = row_id;
-             UPDATE account_video SET post = row_id + 1;
-             INSERT INTO post (post, post_key, video, account_video)
-             VALUES (1, 'tiktok:x', 1, NULL), (2, 'tiktok:y', 2, 1), (3, 'tiktok:z', NULL, 2);
-             INSERT INTO post_scrape (post, source, at_s, at_ns, view_count)
-             VALUES (1, 1, {yesterday}, 0, 10), (1, 1, {yesterday} + 9, 0, 13), (1, 1, {NOW} - 1, 0, 20);
+            "INSERT INTO account (row_id, id, platform, fingerprint, as_of, first_mirrored_at)
+             VALUES (1, 'a', 'tiktok', 0, 0, 0), (2, 'b', 'instagram', 0, 0, 0);
+             INSERT INTO post (post, post_key, video, account_video, account_id)
+             VALUES (1, 'tiktok:x', 1, NULL, 'a'), (2, 'tiktok:y', 2, 1, NULL), (3, 'tiktok:z', NULL, 2, 'b');
+             INSERT INTO account_day (account_id, day, views, likes, comments, shares)
+             VALUES ('a', {today} - 1, 3, 0, 0, 0), ('a', {today}, 7, 0, 0, 0), ('', {today}, 5, 0, 0, 0);
+             UPDATE instance SET first_synced_at = ({NOW} - 86400) * 1000000;
              INSERT INTO metric_day (slot, kind, day, date)
              VALUES (1, 'video', {today} - 2, ''), (2, 'account_video', {today} - 2, '-'),
                     (3, 'video', {today} - 1, '+'), (4, 'video', {today}, '=');
              INSERT INTO metric (slot, row_id, state, views)
-             VALUES (1, 1, 1, 100), (1, 2, 1, {max}), (2, 1, 1, 7), (2, 2, 0, 8), (3, 1, 0, 40),
+             VALUES (1, 1, 1, 100), (1, 2, 1, {max}), (1, 9, 1, 1), (2, 1, 1, 7), (2, 2, 0, 8), (3, 1, 0, 40),
                     (3, 2, 2, 5), (4, 1, 0, 50);",
-            yesterday = (today - 1) * DAY_S,
             max = i64::MAX
         );
         store.write(|tx| Ok(tx.execute_batch(&sql)?)).unwrap();
-        let days = store.read(|c| read(c, NOW)).unwrap().growth.days;
-        let expected = [
-            (today - 2, Split { tracked: i64::MAX, others: 8 }),
-            // The history covers a part of the first day, and all days after it.
-            (today - 1, Split { tracked: 40, others: 0 }),
-            (today, Split { tracked: 7, others: 0 }),
-        ];
-        assert_eq!(days, BTreeMap::from(expected));
+        let growth = store.read(|c| read(c, NOW)).unwrap().growth;
+        let views: BTreeMap<i64, ByPlatform> =
+            growth.days.iter().map(|(day, gains)| (*day, gains.views)).collect();
+        // The history covers a part of the day of the first sync, and all days after it.
+        let expected =
+            [(today - 2, [100, 8, i64::MAX]), (today - 1, [40, 0, 0]), (today, [7, 0, 5])];
+        assert_eq!(views, BTreeMap::from(expected));
+        // No day since then is over.
+        assert_eq!((growth.week(), growth.week_before()), (None, None));
     }
 }
