@@ -144,7 +144,7 @@ fn locked_database_pauses_writing_and_keeps_the_outbox() {
 
 #[test]
 fn reader_holds_up_checkpoints_and_nothing_else() {
-    let bed = quiet_bed(SandboxSettings { account_videos: 15_000, ..unlimited() });
+    let bed = quiet_bed(SandboxSettings { account_videos: 10_000, ..unlimited() });
     let log_bytes = || std::fs::metadata(bed.folder().join("mirror.db-wal")).unwrap().len();
     bed.sync_ok(&["--only", "accounts"]);
     // Litestream keeps such a transaction open.
@@ -154,7 +154,7 @@ fn reader_holds_up_checkpoints_and_nothing_else() {
     assert!(log_bytes() > LOG_BYTES_MAX, "{}", log_bytes());
     bed.start(bed.command(&["track", "creator", NAME])).wait().expect(0);
     until("the creator is sent", || bed.text("SELECT state FROM outbox_log") == "succeeded");
-    bed.sync_ok(&["--full"]);
+    bed.sync_ok(&["--full", "--only", "creators"]);
     let seen: i64 =
         reader.query_row("SELECT count(*) FROM creators", [], |row| row.get(0)).unwrap();
     assert_eq!(seen, 0);
@@ -162,12 +162,11 @@ fn reader_holds_up_checkpoints_and_nothing_else() {
     reader.execute_batch("COMMIT").unwrap();
     // The first write that finds the log in the database begins it anew.
     until("the log has shrunk", || {
-        bed.sync_ok(&["--full"]);
+        bed.sync_ok(&["--full", "--only", "creators"]);
         log_bytes() <= LOG_BYTES_MAX
     });
     assert!(before > LOG_BYTES_MAX, "{before}");
     expect_created_once(&bed);
-    bed.compare();
     daemon.stop();
     bed.check_integrity();
 }
