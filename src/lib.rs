@@ -63,6 +63,7 @@
 //! request. `tests/outbox_model.rs` runs 300 random histories of the outbox (`OUTBOX_SCENARIOS=N` for more,
 //! `OUTBOX_SEED` repeats one), `tests/sync_model.rs` compares concurrent runs with a sequential one (`MODEL_SEED`).
 //! Property tests draw the same cases every time; `PROPTEST_RNG_SEED=7 cargo test` draws others.
+//! `tests/fuzz` has targets for `cargo fuzz`.
 //! `tests/tools/install` puts the external readers (DuckDB, Spark, Datasette, an MCP client, an S3 server) into `target/tools`;
 //! `tests/systemd.rs` installs the package under a real systemd where there is root and systemd-nspawn. A test that
 //! needs more than the machine has is skipped; `cargo test` ends with a list of these.

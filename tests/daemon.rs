@@ -6,6 +6,8 @@ mod support;
 
 #[path = "daemon/bounds.rs"]
 mod bounds;
+#[path = "daemon/container.rs"]
+mod container;
 #[path = "daemon/crash.rs"]
 mod crash;
 #[path = "daemon/harness.rs"]

@@ -93,6 +93,17 @@ fn documentation_names_the_oldest_sqlite_that_reads_the_file() {
 }
 
 #[test]
+fn change_log_has_an_entry_for_this_version() {
+    let numbers = |version: &str| -> Vec<u32> {
+        version.split('.').map(|number| number.parse().unwrap()).collect()
+    };
+    let text = read("debian/changelog");
+    let first = text.strip_prefix("creatormirror (").unwrap().split(')').next().unwrap();
+    // The entry of a release is written before its version is raised.
+    assert!(numbers(first) >= numbers(env!("CARGO_PKG_VERSION")), "{first}");
+}
+
+#[test]
 fn packaged_settings_can_be_uncommented() {
     let names: Vec<&str> = Setting::all().map(Setting::name).collect();
     let is_setting = |line: &str| names.iter().any(|name| line.starts_with(&format!("{name} = ")));

@@ -189,6 +189,39 @@ fn wal_written_by_another_program_opens() {
 }
 
 #[test]
+fn snapshot_of_database_and_log_opens_with_all_rows() {
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
+    crash(&bed, &bed.database());
+    bed.control.add_creator("New Creator");
+    let daemon = bed.start(bed.command(&["run"]));
+    until("the daemon runs", || bed.text("SELECT runner FROM instance") == "run");
+    bed.start(bed.command(&["sync", "--full"])).wait().expect(0);
+    let copies = Copies::new();
+    let copy = copies.path("copy.db");
+    let expected = {
+        // While nothing is written all files are as of one instant.
+        let holder = bed.db_to_write();
+        holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+        for end in ["", "-wal"] {
+            std::fs::copy(sibling(&bed.database(), end), sibling(&copy, end)).unwrap();
+        }
+        content(bed.everything())
+    };
+    daemon.terminate();
+    daemon.wait().expect(0);
+    assert!(std::fs::metadata(sibling(&copy, "-wal")).unwrap().len() > 0);
+    let opened = Connection::open_with_flags(&copy, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    assert_eq!(content(queries::everything(&opened)), expected);
+    drop(opened);
+    restore(&bed, &copy).expect(0);
+    assert_eq!(content(bed.everything()), expected);
+    bed.sync_ok(&["--full"]);
+    bed.compare();
+    bed.check_integrity();
+}
+
+#[test]
 fn restores_copies_of_any_origin() {
     for origin in ["backup", "cp", "cp with its log", "vacuum into", "sqlite backup"] {
         let bed = TestBed::frozen(unlimited());

@@ -13,7 +13,7 @@ use crate::support::sandbox::SandboxKey;
 const NEW_KEY: &str = "the-new-key";
 
 /// A bed that reads its key from a file.
-fn with_key_file() -> (TestBed, PathBuf, tempfile::TempDir) {
+pub(super) fn with_key_file() -> (TestBed, PathBuf, tempfile::TempDir) {
     let mut bed = quiet_bed(unlimited());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");

@@ -7,7 +7,7 @@ use super::harness::{Daemon, Wire, quiet_bed};
 use super::support::{unlimited, until};
 
 /// The address that the daemon logs.
-fn address(daemon: &Daemon) -> SocketAddr {
+pub(super) fn address(daemon: &Daemon) -> SocketAddr {
     let mut found = None;
     until("the listener is up", || {
         let log = daemon.process.stderr();
@@ -20,7 +20,7 @@ fn address(daemon: &Daemon) -> SocketAddr {
 }
 
 /// Returns status and body.
-fn get(address: SocketAddr, path: &str) -> (u16, String) {
+pub(super) fn get(address: SocketAddr, path: &str) -> (u16, String) {
     answer(ask(address, "localhost", path))
 }
 

@@ -10,14 +10,16 @@ use creatormirror::model::Kind;
 use super::harness::{Daemon, quiet_bed};
 use super::support::skip::{Need, skip};
 use super::support::{TestBed, unlimited, until};
-use crate::support::sandbox::{Fault, FaultKind};
+use crate::support::sandbox::{Fault, FaultKind, SandboxSettings};
 
 /// Size of the small disk.
 const DISK: &str = "size=24m";
 const NAME: &str = "New Creator";
+/// Size at which the write-ahead log is checkpointed, and to which it shrinks after it.
+const LOG_BYTES_MAX: u64 = 16 << 20;
 
 /// The `unshare` arguments that permit mounts here: as root, or in a user namespace.
-fn unshare() -> Option<&'static [&'static str]> {
+pub(super) fn unshare() -> Option<&'static [&'static str]> {
     let ways: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
     ways.into_iter().find(|way| {
         let tried = Command::new("unshare")
@@ -54,7 +56,7 @@ fn beside(daemon: &Daemon, way: &[&str], command: Command) {
 }
 
 /// Runs `command` by way of `by`, keeping PATH.
-fn wrapped(mut by: Command, command: Command) -> Command {
+pub(super) fn wrapped(mut by: Command, command: Command) -> Command {
     by.arg(command.get_program())
         .args(command.get_args())
         .env_clear()
@@ -138,6 +140,35 @@ fn locked_database_pauses_writing_and_keeps_the_outbox() {
     bed.sync_ok(&["--full"]);
     bed.compare();
     daemon.stop();
+}
+
+#[test]
+fn reader_holds_up_checkpoints_and_nothing_else() {
+    let bed = quiet_bed(SandboxSettings { account_videos: 10_000, ..unlimited() });
+    let log_bytes = || std::fs::metadata(bed.folder().join("mirror.db-wal")).unwrap().len();
+    bed.sync_ok(&["--only", "accounts"]);
+    // Litestream keeps such a transaction open.
+    let reader = bed.db();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM creators").unwrap();
+    let daemon = bed.idle_daemon();
+    assert!(log_bytes() > LOG_BYTES_MAX, "{}", log_bytes());
+    bed.start(bed.command(&["track", "creator", NAME])).wait().expect(0);
+    until("the creator is sent", || bed.text("SELECT state FROM outbox_log") == "succeeded");
+    bed.sync_ok(&["--full", "--only", "creators"]);
+    let seen: i64 =
+        reader.query_row("SELECT count(*) FROM creators", [], |row| row.get(0)).unwrap();
+    assert_eq!(seen, 0);
+    let before = log_bytes();
+    reader.execute_batch("COMMIT").unwrap();
+    // The first write that finds the log in the database begins it anew.
+    until("the log has shrunk", || {
+        bed.sync_ok(&["--full", "--only", "creators"]);
+        log_bytes() <= LOG_BYTES_MAX
+    });
+    assert!(before > LOG_BYTES_MAX, "{before}");
+    expect_created_once(&bed);
+    daemon.stop();
+    bed.check_integrity();
 }
 
 /// Starts an idle daemon, calls `happens` on its folder, and expects exit code 74.
