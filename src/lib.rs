@@ -60,7 +60,7 @@
 //! build, the Debian package, and the demo. `.ci/nightly` runs what takes longer.
 //!
 //! Tests use real sockets, real SQLite files, and the real binary under `kill -9`; [`sandbox`] serves faults on
-//! request. `tests/outbox_model.rs` runs 300 random histories of the outbox (`OUTBOX_SCENARIOS=N` for more,
+//! request. `tests/outbox_model.rs` runs 150 random histories of the outbox (`OUTBOX_SCENARIOS=N` for more,
 //! `OUTBOX_SEED` repeats one), `tests/sync_model.rs` compares concurrent runs with a sequential one (`MODEL_SEED`).
 //! Property tests draw the same cases every time; `PROPTEST_RNG_SEED=7 cargo test` draws others.
 //! `tests/fuzz` has targets for `cargo fuzz`.
@@ -68,8 +68,9 @@
 //! `tests/systemd.rs` installs the package under a real systemd where there is root and systemd-nspawn. A test that
 //! needs more than the machine has is skipped; `cargo test` ends with a list of these.
 //!
-//! To add a migration: until the first release, edit `migrations/V1__tables.sql` and `V2__views.sql` in place;
-//! after it, add a file. A new table or column also needs a row in `store::schema_docs::facts`.
+//! Migrations that were released are never edited, not even their comments: their checksums are in the databases of users.
+//! To change the schema, add a file. `tests/ops/upgrade.rs` upgrades a database of each release, and says how to add one.
+//! A new table or column also needs a row in `store::schema_docs::facts`.
 //!
 //! The `backoff` crate is unmaintained (RUSTSEC-2025-0012) and used as a calculator in [`retry`] alone.
 

@@ -15,3 +15,5 @@ mod record;
 #[path = "ops/status.rs"]
 mod status;
 mod support;
+#[path = "ops/upgrade.rs"]
+mod upgrade;
