@@ -5,7 +5,7 @@ use rusqlite::{Connection, Transaction};
 
 use crate::model::due::{Due, DueAccountList, DueRow, DueRule, Facts, Seen, seconds};
 use crate::model::interval::{self, HOURS_DEFAULT, HOURS_MAX, WAIT_S_PER_HOUR};
-use crate::model::{Kind, Row, instant};
+use crate::model::{Instant, Kind, Row, instant};
 use crate::store::error::StoreResult;
 use crate::store::history::Scrape;
 use crate::store::query::{Query, from_row};
@@ -102,7 +102,8 @@ pub fn row_written(
     };
     let is_new_scrape = written.scrape == Scrape::Added;
     if is_new_scrape && kind == Kind::Account {
-        account_list_due(tx, written.row_id, as_of)?;
+        let shown_from = row.scraped_at.map_or(i64::MAX, posts_shown_from);
+        account_list_due(tx, written.row_id, shown_from, as_of)?;
     }
     let seen = if is_new_scrape { Seen::NewScrape } else { Seen::Unchanged };
     let next = rule.apply(Facts::of(kind, row), before, seen);
@@ -181,11 +182,28 @@ pub fn lateness(c: &Connection, kind: Kind, now: i64) -> StoreResult<Vec<i64>> {
     c.all(&sql, [now], |row| row.get(0))
 }
 
-/// Makes an account's list due, because an answer requested at `since` showed a new scrape.
-fn account_list_due(tx: &Transaction<'_>, account: i64, since: i64) -> StoreResult<()> {
-    let sql = "INSERT INTO account_list_due (account, since) VALUES (?1, ?2)
+/// Makes an account's list due, because an answer requested at `since` showed a new scrape, whose posts the API shows
+/// from `shown_from` on. It is not due if the last complete listing of account videos has them: that listing began late
+/// enough, and ended while the answer was on its way, so that [`all_account_lists_read`] came too early for it.
+fn account_list_due(
+    tx: &Transaction<'_>,
+    account: i64,
+    shown_from: i64,
+    since: i64,
+) -> StoreResult<()> {
+    let sql = "INSERT INTO account_list_due (account, since)
+               SELECT ?1, ?2 WHERE NOT EXISTS (
+                   SELECT 1 FROM (SELECT started_at, finished_at FROM listing
+                                  WHERE kind = 'account_video' AND state = 'complete' ORDER BY listing DESC LIMIT 1)
+                   WHERE finished_at > ?2 AND started_at > min(?2, ?3)
+               )
                ON CONFLICT (account) DO UPDATE SET since = excluded.since";
-    tx.exec(sql, (account, since))
+    tx.exec(sql, (account, since, shown_from))
+}
+
+/// When the posts of an account that was scraped at `at` are in the API, microseconds.
+fn posts_shown_from(at: Instant) -> i64 {
+    at.seconds.saturating_mul(1_000_000).saturating_add(POSTS_DELAY_MICROS_MAX)
 }
 
 /// Returns the due account lists, those that have waited longest first.
@@ -208,9 +226,8 @@ pub fn account_list_failed(tx: &Transaction<'_>, account: i64, now: i64) -> Stor
     tx.exec("UPDATE account_list_due SET since = ?2 WHERE account = ?1", (account, now))
 }
 
-/// How long after the scrape of an account its posts may appear in the API ("within seconds"), microseconds.
-/// Each further second sends accounts scraped just before a first listing once more.
-const POSTS_DELAY_MICROS_MAX: i64 = 60 * 1_000_000;
+/// How long after the scrape of an account its posts may appear in the API, microseconds.
+const POSTS_DELAY_MICROS_MAX: i64 = 600 * 1_000_000;
 
 /// Records that a listing started at `read_at` read all account lists. Accounts may be polled meanwhile: the
 /// posts of an account scraped well before the listing were in it, even if the scrape is noticed later.

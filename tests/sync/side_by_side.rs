@@ -7,6 +7,7 @@ use crate::support::{TestBed, unlimited};
 use creatormirror::model::Kind;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rusqlite::types::Value as Sql;
 
 const LATENCY: Duration = Duration::from_millis(150);
 
@@ -85,6 +86,21 @@ fn wrong_prediction_costs_only_requests_in_flight() {
     assert_eq!(bed.suspected(Kind::Video), 1);
     bed.sync_ok(&["--full"]);
     assert_eq!(bed.removed(Kind::Video), 1);
+    bed.compare();
+}
+
+/// The listing of account videos ended before the answer for accounts came, and has their posts.
+#[test]
+fn accounts_answered_after_their_posts_are_not_read_again() {
+    let bed = TestBed::frozen(unlimited());
+    bed.control.fault(Fault::on("GET", "/accounts", FaultKind::Slow(Duration::from_secs(3))));
+    bed.sync_ok(&[]);
+    let order = "SELECT kind FROM listing WHERE kind LIKE 'account%' ORDER BY finished_at";
+    let order: Vec<_> = bed.rows(order).into_iter().flatten().collect();
+    assert_eq!(order, ["account_video", "account"].map(|kind| Sql::Text(kind.into())));
+    bed.control.clear_log();
+    bed.sync_ok(&[]);
+    assert_eq!(bed.log().len(), 1, "whoami");
     bed.compare();
 }
 
