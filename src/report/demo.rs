@@ -9,7 +9,7 @@ use crate::demo::{Coverage, DemoProgress, FRESHNESS};
 use crate::model::{Kind, instant};
 use crate::report::outbox;
 use crate::report::table::{self, Column};
-use crate::report::text::{folded, short_span, span, sparkline, thousands, wrapped};
+use crate::report::text::{UNKNOWN, folded, short_span, span, sparkline, thousands, wrapped};
 use crate::store::analysis::{Ages, Grower, KindRequests};
 use crate::store::outbox::Entry;
 
@@ -117,7 +117,7 @@ fn growers(summary: &DemoSummary, width: Option<usize>) -> String {
         Column::text("views over the week"),
     ];
     let row = |(grower, scrapes): &(Grower, Vec<(i64, i64)>)| {
-        let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "—".to_owned());
+        let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| UNKNOWN.to_owned());
         vec![
             or_dash(&grower.account),
             or_dash(&grower.platform),
@@ -176,7 +176,8 @@ fn freshness(summary: &DemoSummary, width: Option<usize>) -> String {
     };
     let row = |coverage: &Coverage| {
         let ages = summary.ages.iter().find(|ages| ages.kind == coverage.kind.name());
-        let or_dash = |cell: &dyn Fn(&Ages) -> String| ages.map_or_else(|| "—".to_owned(), cell);
+        let or_dash =
+            |cell: &dyn Fn(&Ages) -> String| ages.map_or_else(|| UNKNOWN.to_owned(), cell);
         vec![
             coverage.kind.plural().replace('_', " "),
             or_dash(&|ages| ago(ages.newest_hours)),

@@ -6,6 +6,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 pub use crate::model::shown::{counted, thousands};
 
+/// In place of a value that is not known.
+pub const UNKNOWN: &str = "—";
+
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// Draws a series as a row of bars, scaled between its minimum and its maximum. NaN is a gap.

@@ -15,11 +15,11 @@ use chrono::{DateTime, Utc};
 pub use chart::ChartError;
 use chart::compact;
 use html::Html;
-use parts::{History, NONE, percent};
+use parts::{History, percent};
 use sections::SECTIONS;
 
 use crate::model::Kind;
-use crate::report::text::{counted, thousands};
+use crate::report::text::{UNKNOWN, counted, thousands};
 use crate::store::dashboard::{
     ByPlatform, DAYS_OF_REQUESTS, Dashboard, Growth, KindFreshness, Table,
 };
@@ -130,18 +130,18 @@ fn head(html: &mut Html, input: &PageInput<'_>) {
 /// Renders the headline numbers.
 fn tiles(html: &mut Html, dashboard: &Dashboard, history: &History) {
     let is_synced = dashboard.identity.organization_id.is_some();
-    let known = |count: i64| if is_synced { thousands(count) } else { NONE.to_owned() };
+    let known = |count: i64| if is_synced { thousands(count) } else { UNKNOWN.to_owned() };
     let rows = |kind: Kind| {
         let freshness = dashboard.kinds.iter().find(|freshness| freshness.kind == kind);
         freshness.map_or(0, |freshness| freshness.rows)
     };
     html.raw("<dl class=\"tiles\">");
     let growth = &dashboard.growth;
-    let followers = growth.followers.map_or_else(|| NONE.to_owned(), short);
+    let followers = growth.followers.map_or_else(|| UNKNOWN.to_owned(), short);
     let gained = growth.week().map(|week| signed(total(week.followers), "in 7 days"));
     tile(html, "Followers", &followers, &gained.unwrap_or_else(|| unknown(history)));
     let week = growth.week().map(|week| total(week.views));
-    let views = week.map_or_else(|| NONE.to_owned(), short);
+    let views = week.map_or_else(|| UNKNOWN.to_owned(), short);
     tile(
         html,
         "Views in 7 days",
@@ -149,7 +149,7 @@ fn tiles(html: &mut Html, dashboard: &Dashboard, history: &History) {
         &week.map_or_else(|| unknown(history), |week| compared(week, growth)),
     );
     let creators =
-        if is_synced { counted(rows(Kind::Creator), "creator") } else { NONE.to_owned() };
+        if is_synced { counted(rows(Kind::Creator), "creator") } else { UNKNOWN.to_owned() };
     tile(html, "Accounts", &known(rows(Kind::Account)), &Remark::plain(&creators));
     let tracked = format!("{} tracked individually", known(dashboard.tracked_posts));
     tile(html, "Posts", &known(dashboard.posts), &Remark::plain(&tracked));
@@ -229,7 +229,7 @@ fn freshness(kinds: &[KindFreshness]) -> (String, Remark) {
     let (rows, late) =
         ages().fold((0, 0), |(rows, late), ages| (rows + ages.rows, late + ages.overdue));
     match (rows, late) {
-        (0, _) => (NONE.to_owned(), Remark::plain("no scrapes yet")),
+        (0, _) => (UNKNOWN.to_owned(), Remark::plain("no scrapes yet")),
         (_, 0) => ("100 %".to_owned(), Remark::plain("no scrape is overdue")),
         _ => {
             let text = format!("{} of {} overdue", thousands(late), thousands(rows));

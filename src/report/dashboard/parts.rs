@@ -5,7 +5,7 @@ use chrono::DateTime;
 use crate::model::instant::{DAY_S, day_of};
 use crate::report::dashboard::chart::{ChartError, Frame};
 use crate::report::dashboard::html::{Html, Svg};
-use crate::report::text::counted;
+use crate::report::text::{UNKNOWN, counted};
 
 /// Size of a bar in a table.
 pub const METER: Frame = Frame { width: 200, height: 8 };
@@ -15,9 +15,6 @@ const FRAMES: [(&str, Frame); 2] = [
     ("<div class=\"wide\">", Frame { width: 500, height: 240 }),
     ("<div class=\"phone\">", Frame { width: 310, height: 205 }),
 ];
-
-/// How a number that is not known is shown.
-pub const NONE: &str = "—";
 
 /// How far back the mirror reaches, which explains what it cannot show.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +57,7 @@ impl History {
 /// Formats a share as a percentage. Only the whole is 100 %.
 pub fn percent(part: i64, whole: i64) -> String {
     if whole <= 0 {
-        return NONE.to_owned();
+        return UNKNOWN.to_owned();
     }
     let share = part as f64 / whole as f64 * 100.0;
     match share {

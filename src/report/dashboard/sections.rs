@@ -6,8 +6,8 @@ use crate::model::Value;
 use crate::model::instant::DAY_S;
 use crate::report::dashboard::chart::{self, ChartError, Frame, SERIES, compact};
 use crate::report::dashboard::html::Html;
-use crate::report::dashboard::parts::{History, NONE};
-use crate::report::text::thousands;
+use crate::report::dashboard::parts::History;
+use crate::report::text::{UNKNOWN, thousands};
 use crate::store::dashboard::{DAYS, Table};
 
 const SPARK: Frame = Frame { width: 150, height: 34 };
@@ -223,9 +223,9 @@ fn name(html: &mut Html, name: &Value<'_>, url: &Value<'_>) {
         html.raw("<a rel=\"noopener noreferrer\" href=\"").text(url).raw("\">");
     }
     match shown(name, Text) {
-        text if text.trim().is_empty() || text == NONE => html
+        text if text.trim().is_empty() || text == UNKNOWN => html
             .raw("<span class=\"quiet\">")
-            .raw(if url.is_some() { "without a caption" } else { NONE })
+            .raw(if url.is_some() { "without a caption" } else { UNKNOWN })
             .raw("</span>"),
         text => html.foreign(&text),
     };
@@ -240,7 +240,7 @@ fn is_plain(url: &str) -> bool {
 /// Formats a value; one that is not known is a dash.
 fn shown(value: &Value<'_>, format: Format) -> String {
     let number = match value {
-        Value::Null => return NONE.to_owned(),
+        Value::Null => return UNKNOWN.to_owned(),
         Value::Text(text) => return text_shown(text, format),
         Value::Integer(count) => *count as f64,
         Value::Real(number) => *number,
@@ -267,7 +267,7 @@ fn text_shown(text: &str, format: Format) -> String {
     let date = || NaiveDate::parse_from_str(text.get(..10)?, "%Y-%m-%d").ok();
     match (format, text) {
         (Date, _) => {
-            date().map_or_else(|| NONE.to_owned(), |date| date.format("%-d %b %Y").to_string())
+            date().map_or_else(|| UNKNOWN.to_owned(), |date| date.format("%-d %b %Y").to_string())
         }
         (_, "tiktok") => "TikTok".to_owned(),
         (_, "instagram") => "Instagram".to_owned(),

@@ -9,8 +9,8 @@ use crate::model::outbox::State;
 use crate::model::{Kind, instant};
 use crate::report::dashboard::chart::{self, ChartError, SERIES, Series};
 use crate::report::dashboard::html::Html;
-use crate::report::dashboard::parts::{METER, NONE, framed, label, percent};
-use crate::report::text::{moment, thousands};
+use crate::report::dashboard::parts::{METER, framed, label, percent};
+use crate::report::text::{UNKNOWN, moment, thousands};
 use crate::store::dashboard::{DAYS_OF_REQUESTS, Dashboard, KindFreshness, RequestCounts};
 
 /// Kinds with their own colour in the chart of requests, and one group for all others.
@@ -175,7 +175,7 @@ pub fn outbox(html: &mut Html, dashboard: &Dashboard, now: DateTime<Utc>) {
             .foreign(entry.target.as_deref().unwrap_or_default());
         html.raw("<br><span class=\"small quiet\">queued ");
         html.text(moment(instant::from_micros(entry.created_at), now)).raw("</span></th><td>");
-        html.foreign(entry.detail.as_deref().or(entry.code.as_deref()).unwrap_or(NONE));
+        html.foreign(entry.detail.as_deref().or(entry.code.as_deref()).unwrap_or(UNKNOWN));
         html.raw("</td></tr>");
     }
     html.end_table().end_card();

@@ -9,7 +9,8 @@ use crate::model::{Instant, Kind};
 use crate::report::status::facts::{NextListing, Status};
 use crate::report::table::{self, Column};
 use crate::report::text::{
-    TimeFormat, bytes, counted, moment, relative, short_relative, short_span, span, thousands,
+    TimeFormat, UNKNOWN, bytes, counted, moment, relative, short_relative, short_span, span,
+    thousands,
 };
 use crate::report::{outbox, sync};
 use crate::store::backoff::Backoff;
@@ -21,9 +22,6 @@ use crate::sync::finish::unreadable_text;
 
 /// Longest text from the API or of an error that is shown, characters.
 const CHARS_MAX: usize = 500;
-
-/// In place of a value that is not known.
-const UNKNOWN: &str = "—";
 
 /// Columns of the table of kinds.
 const COLUMNS: [Column; 9] = [
