@@ -131,7 +131,8 @@ DELETE FROM post WHERE post NOT IN (SELECT post FROM video UNION ALL SELECT post
 UPDATE post
 SET video = (SELECT max(row_id) FROM video WHERE video.post = post.post),
     account_video = (SELECT max(row_id) FROM account_video WHERE account_video.post = post.post),
-    account_id = NULL
+    account_id = NULL,
+    views_7d = (SELECT views FROM post_age WHERE post_age.post = post.post AND post_age.hours = 168)
 WHERE account_id IN (SELECT id FROM erased WHERE kind = 'account');
 DELETE FROM page WHERE EXISTS (SELECT 1 FROM erased_word WHERE instr(url, word) > 0);
 

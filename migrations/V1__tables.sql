@@ -315,7 +315,9 @@ CREATE TABLE post (
     account_video INTEGER,
     -- The account that posted it and when, Unix seconds, from these rows, the video first.
     account_id TEXT,
-    create_s INTEGER
+    create_s INTEGER,
+    -- Its views at the age of 7 days, as post_age has them: the median of an account is taken over all its posts.
+    views_7d INTEGER
 ) STRICT;
 
 CREATE UNIQUE INDEX post_by_key ON post (post_key);

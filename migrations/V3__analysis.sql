@@ -214,16 +214,12 @@ FROM (
     -- The scrapes around the start of the window.
     CROSS JOIN post_scrape AS f
         ON f.post = p.post
-        AND (f.at_s, f.at_ns) = (
-            SELECT q.at_s, q.at_ns
+        AND (f.at_s, f.at_ns, f.source) = (
+            SELECT q.at_s, q.at_ns, q.source
             FROM post_scrape AS q
             WHERE q.post = p.post AND (q.at_s, q.at_ns) > (w.from_s, 0)
-            ORDER BY q.at_s, q.at_ns
+            ORDER BY q.at_s, q.at_ns, q.source DESC
             LIMIT 1
-        )
-        AND f.source = (
-            SELECT max(q.source) FROM post_scrape AS q
-            WHERE q.post = p.post AND q.at_s = f.at_s AND q.at_ns = f.at_ns
         )
     LEFT JOIN post_scrape AS b
         ON b.post = p.post
@@ -258,14 +254,16 @@ JOIN post AS p ON p.post = v.post AND p.video = v.row_id
 JOIN post_gains AS g ON g.post_key = p.post_key;
 
 CREATE VIEW post_daily AS
-WITH RECURSIVE day (n) AS (
-    SELECT first_scrape_s / 86400 - (first_scrape_s % 86400 < 0) FROM instance WHERE first_scrape_s IS NOT NULL
+WITH RECURSIVE day (n, date) AS (
+    SELECT first_scrape_s / 86400 - (first_scrape_s % 86400 < 0), date(first_scrape_s, 'unixepoch')
+    FROM instance
+    WHERE first_scrape_s IS NOT NULL
     UNION ALL
-    SELECT n + 1 FROM day WHERE (n + 1) * 86400 <= CAST(strftime('%s', 'now') AS INTEGER)
+    SELECT n + 1, date((n + 1) * 86400, 'unixepoch') FROM day WHERE (n + 1) * 86400 <= CAST(strftime('%s', 'now') AS INTEGER)
 )
 SELECT
     g.post_key,
-    date(g.day * 86400, 'unixepoch') AS date,
+    g.date,
     g.view_count,
     g.like_count,
     g.comment_count,
@@ -280,9 +278,8 @@ SELECT
     g.is_carried
 FROM (
     SELECT
-        p.post,
         p.post_key,
-        d.n AS day,
+        d.date,
         s.view_count,
         s.like_count,
         s.comment_count,
@@ -303,8 +300,9 @@ FROM (
             LIMIT 1
         ) AS is_published_then,
         s.at_s < d.n * 86400 AS is_carried
-    FROM day AS d
-    CROSS JOIN post AS p
+    -- Post by post: the scrapes of a post are on the same few pages.
+    FROM post AS p
+    CROSS JOIN day AS d
     CROSS JOIN post_scrape AS s
         ON s.post = p.post
         AND (s.at_s, s.at_ns, s.source) = (
@@ -478,16 +476,12 @@ FROM post AS g
 CROSS JOIN (SELECT 24 AS hours UNION ALL SELECT 72 UNION ALL SELECT 168 UNION ALL SELECT 672) AS h
 CROSS JOIN post_scrape AS f
     ON f.post = g.post
-    AND (f.at_s, f.at_ns) = (
-        SELECT q.at_s, q.at_ns
+    AND (f.at_s, f.at_ns, f.source) = (
+        SELECT q.at_s, q.at_ns, q.source
         FROM post_scrape AS q
         WHERE q.post = g.post AND (q.at_s, q.at_ns) >= (g.create_s + h.hours * 3600, 0)
-        ORDER BY q.at_s, q.at_ns
+        ORDER BY q.at_s, q.at_ns, q.source DESC
         LIMIT 1
-    )
-    AND f.source = (
-        SELECT max(q.source) FROM post_scrape AS q
-        WHERE q.post = g.post AND q.at_s = f.at_s AND q.at_ns = f.at_ns
     )
 LEFT JOIN post_scrape AS b
     ON b.post = g.post
@@ -513,18 +507,18 @@ SELECT
 FROM (
     SELECT
         p.post_key,
-        (SELECT views FROM post_age AS g WHERE g.post_key = p.post_key AND g.hours = 24) AS views_24h,
-        (SELECT views FROM post_age AS g WHERE g.post_key = p.post_key AND g.hours = 72) AS views_72h,
-        (SELECT views FROM post_age AS g WHERE g.post_key = p.post_key AND g.hours = 168) AS views_7d,
-        (SELECT views FROM post_age AS g WHERE g.post_key = p.post_key AND g.hours = 672) AS views_28d,
-        (SELECT engagements FROM post_age AS g WHERE g.post_key = p.post_key AND g.hours = 24) AS engagements_24h,
-        (SELECT engagements FROM post_age AS g WHERE g.post_key = p.post_key AND g.hours = 168) AS engagements_7d,
+        (SELECT views FROM post_age AS g WHERE g.post = p.post AND g.hours = 24) AS views_24h,
+        (SELECT views FROM post_age AS g WHERE g.post = p.post AND g.hours = 72) AS views_72h,
+        p.views_7d,
+        (SELECT views FROM post_age AS g WHERE g.post = p.post AND g.hours = 672) AS views_28d,
+        (SELECT engagements FROM post_age AS g WHERE g.post = p.post AND g.hours = 24) AS engagements_24h,
+        (SELECT engagements FROM post_age AS g WHERE g.post = p.post AND g.hours = 168) AS engagements_7d,
         (
             SELECT avg(views)
             FROM (
-                SELECT views, row_number() OVER (ORDER BY views) AS place, count(*) OVER () AS places
-                FROM post_age AS g
-                WHERE g.account_id = p.account_id AND g.hours = 168 AND g.views IS NOT NULL
+                SELECT views_7d AS views, row_number() OVER (ORDER BY views_7d) AS place, count(*) OVER () AS places
+                FROM post AS g
+                WHERE g.account_id = p.account_id AND g.views_7d IS NOT NULL
             )
             WHERE place IN ((places + 1) / 2, (places + 2) / 2)
         ) AS account_median_views_7d

@@ -188,7 +188,22 @@ fn refresh(tx: &Transaction<'_>, post: i64) -> StoreResult<()> {
         return tx.exec("DELETE FROM post WHERE post = ?1", [post]);
     }
     let sql = "UPDATE post SET video = ?2, account_video = ?3, account_id = ?4, create_s = ?5 WHERE post = ?1";
-    tx.exec(sql, (post, video, account_video, account, create_s(created)))
+    tx.exec(sql, (post, video, account_video, account, create_s(created)))?;
+    set_views_7d(tx, post)
+}
+
+/// Takes the views of a post at the age of 7 days from its history.
+fn set_views_7d(tx: &Transaction<'_>, post: i64) -> StoreResult<()> {
+    let sql = "SELECT p.views_7d, (SELECT g.views FROM post_age AS g WHERE g.post = p.post AND g.hours = 168)
+               FROM post AS p WHERE p.post = ?1";
+    type Found = (Option<i64>, Option<i64>);
+    let found: Option<Found> = tx.optional(sql, [post], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    match found {
+        Some((former, views)) if former != views => {
+            tx.exec("UPDATE post SET views_7d = ?2 WHERE post = ?1", (post, views))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a post adds to the days of its account: the account, and the gains by day.
@@ -295,7 +310,13 @@ fn credit(tx: &Transaction<'_>, account: &str, day: i64, change: Gains) -> Store
 
 /// Adds the first scrape of a post to the days of its account: what it shows is the gain of that day if the post was
 /// published shortly before. The same as [`gains`], without reading what was just written.
-pub fn credit_first(tx: &Transaction<'_>, kind: Kind, row: &Row, at: Instant) -> StoreResult<()> {
+pub fn credit_first(
+    tx: &Transaction<'_>,
+    kind: Kind,
+    post: i64,
+    row: &Row,
+    at: Instant,
+) -> StoreResult<()> {
     let Some(created) = create_s(value(kind, row, "create_time")) else { return Ok(()) };
     let account = value(kind, row, "account_id").unwrap_or_default();
     let interval = match columns::position(kind, "scrape_interval_hours") {
@@ -308,6 +329,9 @@ pub fn credit_first(tx: &Transaction<'_>, kind: Kind, row: &Row, at: Instant) ->
     let shortly_s = interval.unwrap_or(24).max(1).saturating_mul(5_400);
     if at.seconds > created.saturating_add(shortly_s) {
         return Ok(());
+    }
+    if at.seconds >= created.saturating_add(7 * DAY_S) {
+        set_views_7d(tx, post)?;
     }
     let counts = ["view_count", "like_count", "comment_count", "share_count"];
     let gains = counts.map(|name| row.value(kind, name).as_integer().unwrap_or(0));
@@ -336,6 +360,7 @@ impl DaysBefore {
 
     /// Adds the differences to the days of the post's account, after the scrape was written.
     pub fn apply(self, tx: &Transaction<'_>) -> StoreResult<()> {
+        set_views_7d(tx, self.post)?;
         let Some(account) = account(tx, self.post)? else { return Ok(()) };
         for (day, before) in self.days {
             let after = gains(tx, self.post, day)?;
