@@ -63,6 +63,7 @@ impl Context {
             found => found,
         };
         match error {
+            StoreError::Grouped(cause) => self.store_error(cause),
             StoreError::Missing(_) => with(Exit::Config)
                 .hint(path_hint)
                 .hint("run `creatormirror sync` to create it, or name another file with `--database`"),

@@ -72,9 +72,9 @@ pub struct PageWritten {
     pub total_count: Option<i64>,
 }
 
-/// Writes a page and the cursor after it in one transaction.
+/// Writes a page and the cursor after it in one transaction, which may have other pages, too.
 pub fn page(store: &Store, counters: RunCounters, write: PageWrite) -> Pending<PageWritten> {
-    store.write(move |tx| Ok(page_after(tx, &counters, write, |_, _| Ok(()))?.0))
+    store.write_grouped(move |tx| Ok(page_after(tx, &counters, write, |_, _| Ok(()))?.0))
 }
 
 /// Writes a page in an open transaction, after calling `look` with the decoded rows.

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
@@ -65,6 +66,9 @@ pub enum StoreError {
     /// SQLite failed: disk full, damaged, read-only, busy for too long.
     #[error("database error: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// The transaction that this write shared with others failed.
+    #[error(transparent)]
+    Grouped(Arc<StoreError>),
     /// A migration failed.
     #[error("could not migrate the schema: {0}")]
     Migration(#[from] Box<refinery::Error>),

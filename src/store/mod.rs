@@ -67,7 +67,7 @@ pub mod zone;
 
 pub use database::Database;
 pub use error::{StoreError, StoreResult};
-pub use shared::{Pending, Store};
+pub use shared::{GROUP_MAX, Pending, Store};
 
 #[cfg(test)]
 pub(crate) mod testing {

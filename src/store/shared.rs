@@ -1,5 +1,8 @@
 //! The database for async code: one writer thread executes writes in order, reader threads execute reads on
 //! their own connections. Awaiting a call does not block the runtime.
+//!
+//! Each commit writes all pages of the file that changed, and rows with random keys change pages everywhere.
+//! Grouped writes that queue up while the writer is busy therefore share a transaction.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -19,11 +22,29 @@ use crate::store::{jobs, open};
 /// Reader threads, each with its own connection. The second opens its connection when the first is busy.
 const READERS: usize = 2;
 
+/// The most grouped writes in one transaction. A crash costs as many pages, which are then requested again.
+pub const GROUP_MAX: usize = 3;
+
 type Answer<T> = thread::Result<StoreResult<T>>;
-type Write = Box<dyn FnOnce(&Database) + Send>;
 type Read = Box<dyn FnOnce(StoreResult<&Connection>) + Send>;
 /// A reader's queue; each read that is not done holds a clone of the second.
 type ReadQueue = (mpsc::Sender<Read>, Arc<()>);
+
+/// A call in the queue of the writer.
+enum Write {
+    Alone(Box<dyn FnOnce(&Database) + Send>),
+    Grouped(GroupedWrite),
+}
+
+/// Executes a write, or fails it because its transaction could not begin.
+type GroupedWrite = Box<dyn FnOnce(Result<&Transaction<'_>, &Arc<StoreError>>) -> Executed + Send>;
+
+/// A write that waits for the commit.
+struct Executed {
+    failure: Option<Arc<StoreError>>,
+    /// Tells the caller its result, or why the transaction failed.
+    tell: Box<dyn FnOnce(Result<(), Arc<StoreError>>)>,
+}
 
 /// The database. Clones share the threads. Dropping the last clone finishes the pending calls, closes the
 /// database and releases the instance lock.
@@ -59,7 +80,7 @@ impl Store {
             );
         }
         let (writes, queue) = mpsc::channel::<Write>();
-        let write = move || queue.into_iter().for_each(|job| job(&database));
+        let write = move || write_all(&queue, &database);
         let writer =
             thread::Builder::new().name("sqlite-writer".to_owned()).spawn(write).map_err(io)?;
         let (queues, writer) = (Some((queues, writes)), Some(writer));
@@ -101,6 +122,21 @@ impl Store {
         f: impl FnOnce(&Transaction<'_>) -> StoreResult<T> + Send + 'static,
     ) -> Pending<T> {
         self.ask(|database| database.write(f))
+    }
+
+    /// Like [`Self::write`], but up to [`GROUP_MAX`] such calls share a transaction if they wait for the writer at the
+    /// same time. If one of them fails, all of them fail.
+    ///
+    /// # Errors
+    ///
+    /// Those of `f`, and of the transaction: [`StoreError::Grouped`].
+    pub fn write_grouped<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Transaction<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> Pending<T> {
+        let (tell, told) = oneshot::channel();
+        self.send(Write::Grouped(Box::new(|tx| execute(tell, tx, f))));
+        Pending(told)
     }
 
     /// Like [`Database::write_durably`].
@@ -164,15 +200,83 @@ impl Store {
         f: impl FnOnce(&Database) -> StoreResult<T> + Send + 'static,
     ) -> Pending<T> {
         let (tell, told) = oneshot::channel();
-        let job = |database: &Database| answer(tell, || f(database));
-        let _ = self.0.queues.as_ref().map(|(_, writes)| writes.send(Box::new(job)));
+        self.send(Write::Alone(Box::new(|database| answer(tell, || f(database)))));
         Pending(told)
+    }
+
+    fn send(&self, write: Write) {
+        let _ = self.0.queues.as_ref().map(|(_, writes)| writes.send(write));
     }
 }
 
 /// Executes a call and sends its result, unless the caller no longer waits. A panic is passed to the caller.
 fn answer<T>(tell: oneshot::Sender<Answer<T>>, f: impl FnOnce() -> StoreResult<T>) {
     let _ = tell.send(catch_unwind(AssertUnwindSafe(f)));
+}
+
+/// Executes a grouped write.
+fn execute<T: 'static>(
+    tell: oneshot::Sender<Answer<T>>,
+    tx: Result<&Transaction<'_>, &Arc<StoreError>>,
+    f: impl FnOnce(&Transaction<'_>) -> StoreResult<T>,
+) -> Executed {
+    let done = match tx {
+        Ok(tx) => catch_unwind(AssertUnwindSafe(|| f(tx))).map(|done| done.map_err(Arc::new)),
+        Err(failure) => Ok(Err(Arc::clone(failure))),
+    };
+    let failure = match &done {
+        Ok(done) => done.as_ref().err().cloned(),
+        Err(_) => Some(Arc::new(StoreError::Interrupted)),
+    };
+    let tell = |committed: Result<(), Arc<StoreError>>| {
+        let answer = done.map(|done| committed.and(done).map_err(StoreError::Grouped));
+        let _ = tell.send(answer);
+    };
+    Executed { failure, tell: Box::new(tell) }
+}
+
+fn write_all(queue: &mpsc::Receiver<Write>, database: &Database) {
+    let mut next = None;
+    while let Some(write) = next.take().or_else(|| queue.recv().ok()) {
+        match write {
+            Write::Alone(write) => write(database),
+            Write::Grouped(first) => next = write_group(queue, database, first),
+        }
+    }
+}
+
+/// Executes a grouped write and those that wait behind it in one transaction. Returns the write that ended the group.
+fn write_group(
+    queue: &mpsc::Receiver<Write>,
+    database: &Database,
+    first: GroupedWrite,
+) -> Option<Write> {
+    let (mut write, mut executed, mut next) = (Some(first), Vec::new(), None);
+    let committed = database.write(|tx| {
+        while let Some(grouped) = write.take() {
+            let done = grouped(Ok(tx));
+            executed.push(done.tell);
+            if let Some(failure) = done.failure {
+                return Err(StoreError::Grouped(failure));
+            }
+            if executed.len() < GROUP_MAX {
+                match queue.try_recv() {
+                    Ok(Write::Grouped(grouped)) => write = Some(grouped),
+                    other => next = other.ok(),
+                }
+            }
+        }
+        Ok(())
+    });
+    let committed = committed.map_err(|error| match error {
+        StoreError::Grouped(failure) => failure,
+        error => Arc::new(error),
+    });
+    if let (Some(write), Err(failure)) = (write, &committed) {
+        executed.push(write(Err(failure)).tell);
+    }
+    executed.into_iter().for_each(|tell| tell(committed.clone()));
+    next
 }
 
 /// Executes reads on one connection, which is opened for the first.
@@ -287,6 +391,67 @@ mod tests {
         assert!((&mut pending).now_or_never().is_none());
         other.execute_batch("COMMIT").unwrap();
         pending.await.unwrap();
+    }
+
+    /// Grouped writes that wait for the writer together.
+    async fn waiting<T: Send + 'static>(
+        store: &Store,
+        writes: Vec<fn(&Transaction<'_>) -> StoreResult<T>>,
+    ) -> Vec<Result<StoreResult<T>, Box<dyn std::any::Any + Send>>> {
+        let (finish, may_finish) = mpsc::channel();
+        let before = store.write(move |_| Ok(may_finish.recv().unwrap()));
+        let waiting: Vec<_> = writes.into_iter().map(|write| store.write_grouped(write)).collect();
+        finish.send(()).unwrap();
+        before.await.unwrap();
+        let mut told = Vec::new();
+        for pending in waiting {
+            told.push(AssertUnwindSafe(pending).catch_unwind().await);
+        }
+        told
+    }
+
+    /// Adds a job, and counts the jobs.
+    fn add_one(tx: &Transaction<'_>) -> StoreResult<i64> {
+        jobs::submit(tx, "{}", 1)?;
+        tx.value("SELECT count(*) FROM job", [])
+    }
+
+    fn fails(tx: &Transaction<'_>) -> StoreResult<i64> {
+        tx.exec("DELETE FROM instance", [])?;
+        tx.value("SELECT no_such_column FROM job", [])
+    }
+
+    fn panics_too(tx: &Transaction<'_>) -> StoreResult<i64> {
+        panics(tx)?;
+        Ok(0)
+    }
+
+    #[tokio::test]
+    async fn grouped_writes_that_wait_share_a_transaction() {
+        let (_folder, store) = opened();
+        let told = waiting(&store, vec![add_one; GROUP_MAX + 1]).await;
+        let told: Vec<i64> = told.into_iter().map(|told| told.unwrap().unwrap()).collect();
+        assert_eq!(told, [1, 2, 3, 4]);
+        // One that fails takes the writes before it along, and not those that did not begin.
+        let told = waiting(&store, vec![add_one, add_one, fails, add_one]).await;
+        let texts = told.into_iter().map(|told| told.unwrap().map_err(|error| error.to_string()));
+        let texts: Vec<Result<i64, String>> = texts.collect();
+        let failure = texts[0].clone().unwrap_err();
+        assert!(failure.contains("no_such_column"), "{failure}");
+        assert_eq!(texts, [Err(failure.clone()), Err(failure.clone()), Err(failure), Ok(5)]);
+        let told = waiting(&store, vec![add_one, panics_too]).await;
+        let [first, second] = &told[..] else { panic!("two") };
+        assert!(matches!(first, Ok(Err(StoreError::Grouped(_)))));
+        assert_eq!(second.as_ref().unwrap_err().downcast_ref::<&str>(), Some(&"as a test"));
+        assert_eq!(store.read(numbers).await.unwrap().len(), 5);
+    }
+
+    #[tokio::test]
+    async fn grouped_write_tells_why_its_transaction_did_not_begin() {
+        let (_folder, store) = opened();
+        store.write(|tx| Ok(tx.execute_batch("PRAGMA query_only = 1")?)).await.unwrap();
+        let error = store.write_grouped(add_one).await.unwrap_err();
+        assert!(error.to_string().contains("readonly"), "{error}");
     }
 
     #[tokio::test]

@@ -2,8 +2,8 @@
 //! stopped.
 //!
 //! A listing is complete when every page had the documented shape, no cursor came twice, the last page
-//! said `has_next: false`, and the rows seen reach `total_count` where it is given. Page n is written while
-//! page n+1 is requested. A page's rows and the cursor after it are one transaction, so that a listing can
+//! said `has_next: false`, and the rows seen reach `total_count` where it is given. Pages are written while
+//! the next ones are requested. A page's rows and the cursor after it are one transaction, so that a listing can
 //! be resumed after a crash.
 
 use crate::fetch::context::SyncContext;

@@ -1,4 +1,8 @@
-//! Reads the pages of a listing by their cursors: page n is written while page n+1 is requested.
+//! Reads the pages of a listing by their cursors: pages are written while the next ones are requested.
+
+use std::collections::VecDeque;
+
+use futures_util::FutureExt;
 
 use crate::api::{Failure, Verdict};
 use crate::fetch::context::SyncContext;
@@ -8,7 +12,7 @@ use crate::fetch::write::{self, PageWrite, PageWritten};
 use crate::model::{Event, Kind};
 use crate::store::listings::{self, Listing};
 use crate::store::pages;
-use crate::store::{Pending, StoreResult};
+use crate::store::{GROUP_MAX, Pending, StoreResult};
 use crate::sync::guess_ahead::{Ahead, Guess};
 use crate::sync::listing_result::{IncompleteReason, Notes, rows_max};
 use crate::sync::page::{
@@ -52,8 +56,7 @@ pub(super) async fn read_pages(
         target,
         next: None,
         guess: None,
-        writing: None,
-        writing_cursor: None,
+        writing: VecDeque::new(),
         rows_max: None,
         repeats: 0,
         fruitless: 0,
@@ -76,13 +79,12 @@ struct PageReader<'a> {
     /// The page to read.
     target: PageTarget,
     /// The page after it, once its answer has named it.
-    next: Option<PageTarget>,
+    next: Option<NextPage>,
     /// The request for `target`, if it was sent ahead.
     guess: Option<Guess<PageTarget, PageResult>>,
     ahead: Guesses,
-    /// The page before, while it is written, and the cursor that opened it.
-    writing: Option<Pending<PageWritten>>,
-    writing_cursor: Option<String>,
+    /// The pages before, while they are written.
+    writing: VecDeque<WritingPage>,
     rows_max: Option<i64>,
     /// Pages that repeated a cursor.
     repeats: u32,
@@ -90,6 +92,21 @@ struct PageReader<'a> {
     fruitless: u32,
     /// Pages that failed and then worked in their original size.
     recovered: u32,
+}
+
+/// A page that an answer names as the next one.
+struct NextPage {
+    target: PageTarget,
+    /// Whether this listing has read it already.
+    is_repeated: bool,
+}
+
+/// A page that is being written.
+struct WritingPage {
+    /// The cursor that opened it.
+    cursor: Option<String>,
+    rows: usize,
+    written: Pending<PageWritten>,
 }
 
 impl PageReader<'_> {
@@ -120,12 +137,7 @@ impl PageReader<'_> {
         }
         let rows_max = self.rows_max(page.total_count).await?;
         let next = self.next.take();
-        let number = self.listing.listing;
-        let is_repeated = next.as_ref().is_some_and(|next| {
-            next.cursor == self.target.cursor
-                || next.cursor == self.writing_cursor
-                || next.known.as_ref().is_some_and(|page| page.listing == Some(number))
-        });
+        let is_repeated = next.as_ref().is_some_and(|next| next.is_repeated);
         if is_repeated && self.repeats < REPEATS_MAX {
             self.repeats += 1;
             self.target.known = None;
@@ -138,23 +150,24 @@ impl PageReader<'_> {
             // A 304 must not confirm a page that repeats a cursor.
             etag: fetched.head.etag.filter(|_| !is_repeated),
             as_of: fetched.as_of,
-            listing: Some(number),
+            listing: Some(self.listing.listing),
             page,
             confirmed,
         };
-        let writing = write::page(&self.ctx.store, self.ctx.counters(self.listing.kind), page);
+        let rows = page.page.rows.len().saturating_add(page.page.bad.len());
+        let written = write::page(&self.ctx.store, self.ctx.counters(self.listing.kind), page);
+        self.writing.push_back(WritingPage { cursor: self.target.cursor.clone(), rows, written });
         let is_endless = self.fruitless >= FRUITLESS_PAGES_MAX;
         let is_too_long = self.listing.rows_seen > rows_max;
         let is_last = match next {
             Some(next) if !is_repeated && !is_endless && !is_too_long && unasked.is_empty() => {
-                self.writing = Some(writing);
-                self.guess = self.ahead.claim(next.cursor.as_deref()).await;
-                self.writing_cursor = std::mem::replace(&mut self.target, next).cursor;
+                self.guess = self.ahead.claim(next.target.cursor.as_deref()).await;
+                self.target = next.target;
                 return Ok(None);
             }
             next => next.is_none(),
         };
-        page_written(self.ctx, self.listing, writing, self.notes).await?;
+        self.await_writes(0).await?;
         let seen = self.listing.rows_seen;
         Ok(Some(PagesEnd::Incomplete(if !unasked.is_empty() {
             IncompleteReason::Filtered(unasked)
@@ -169,8 +182,7 @@ impl PageReader<'_> {
         })))
     }
 
-    /// Requests the page, and waits until the page before is written, so that nothing is concluded from
-    /// this one before.
+    /// Requests the page. Before anything but new rows is concluded from its answer, the pages before are written.
     async fn fetch(&mut self) -> FetchResult<PageResult> {
         let last = self.guess.as_ref().map_or(&self.target, |guess| &guess.page);
         request_ahead(self.ctx, self.listing, &self.parameters, last, &mut self.ahead).await?;
@@ -193,22 +205,53 @@ impl PageReader<'_> {
             Some(page) => page.next_cursor.clone(),
             None => self.target.known.as_ref()?.next_cursor.clone(),
         });
-        // The next page is looked up while the page before this one is written.
         self.next = match next_cursor {
             None => None,
-            cursor => {
-                let next = page_target(self.ctx, self.listing, &self.parameters, cursor);
-                Some(self.ahead.during(next).await?)
-            }
+            cursor => Some(self.next_page(cursor).await?),
         };
-        if let Some(writing) = self.writing.take() {
-            let rows_before = self.listing.rows_seen;
-            let written = page_written(self.ctx, self.listing, writing, self.notes);
-            self.ahead.during(written).await?;
-            let has_new_rows = self.listing.rows_seen > rows_before;
-            self.fruitless = if has_new_rows { 0 } else { self.fruitless + 1 };
-        }
+        let has_rows = fetched.as_ref().is_ok_and(|fetched| fetched.value.is_some());
+        let rest = if has_rows && !self.may_be_over() { GROUP_MAX - 1 } else { 0 };
+        self.await_writes(rest).await?;
         Ok(fetched)
+    }
+
+    /// Looks up the page that `cursor` opens, while the pages before are written.
+    async fn next_page(&mut self, cursor: Option<String>) -> StoreResult<NextPage> {
+        // Pages leave `writing` after they can be looked up.
+        let mut is_repeated =
+            cursor == self.target.cursor || self.writing.iter().any(|page| page.cursor == cursor);
+        let target = page_target(self.ctx, self.listing, &self.parameters, cursor);
+        let target = self.ahead.during(target).await?;
+        let read_by = target.known.as_ref().and_then(|page| page.listing);
+        is_repeated |= read_by == Some(self.listing.listing);
+        Ok(NextPage { target, is_repeated })
+    }
+
+    /// Whether the pages that are being written may be too many rows, or one page too many without a new row.
+    fn may_be_over(&self) -> bool {
+        let rows = self.writing.iter().map(|page| i64::try_from(page.rows).unwrap_or(i64::MAX));
+        let rows = rows.fold(self.listing.rows_seen, i64::saturating_add);
+        let pages = u32::try_from(self.writing.len()).unwrap_or(u32::MAX);
+        self.rows_max.is_some_and(|rows_max| rows > rows_max)
+            || self.fruitless.saturating_add(pages) >= FRUITLESS_PAGES_MAX
+    }
+
+    /// Takes the results of the pages that were written, and waits until at most `rest` are left.
+    async fn await_writes(&mut self, rest: usize) -> FetchResult<()> {
+        while let Some(mut page) = self.writing.pop_front() {
+            let written = match (&mut page.written).now_or_never() {
+                Some(written) => written?,
+                None if self.writing.len() < rest => {
+                    self.writing.push_front(page);
+                    break;
+                }
+                None => self.ahead.during(page.written).await?,
+            };
+            let is_fruitless = written.counts.rows_new_to_listing == 0;
+            self.fruitless = if is_fruitless { self.fruitless + 1 } else { 0 };
+            page_written(self.ctx, self.listing, written, self.notes);
+        }
+        Ok(())
     }
 
     /// Continues with a page size that the server can serve, also for the next pages and after a resume.
@@ -270,13 +313,12 @@ async fn check_total(ctx: &SyncContext, listing: &Listing) -> FetchResult<PagesE
     }
 }
 
-async fn page_written(
+fn page_written(
     ctx: &mut SyncContext,
     listing: &mut Listing,
-    writing: Pending<PageWritten>,
+    written: PageWritten,
     notes: &mut Notes,
-) -> FetchResult<()> {
-    let written = writing.await?;
+) {
     listing.pages = listing.pages.saturating_add(1);
     listing.next_cursor = written.next_cursor;
     listing.total_count = written.total_count;
@@ -289,7 +331,6 @@ async fn page_written(
         rows: u64::try_from(listing.rows_seen).unwrap_or(0),
         total: listing.total_count.and_then(|total| u64::try_from(total).ok()),
     });
-    Ok(())
 }
 
 /// Tells from a refusal whether it is about the cursor, a parameter or the list.
