@@ -513,14 +513,18 @@ FROM (
         (SELECT views FROM post_age AS g WHERE g.post = p.post AND g.hours = 672) AS views_28d,
         (SELECT engagements FROM post_age AS g WHERE g.post = p.post AND g.hours = 24) AS engagements_24h,
         (SELECT engagements FROM post_age AS g WHERE g.post = p.post AND g.hours = 168) AS engagements_7d,
+        -- The two in the middle, or twice the one. Arrays are faster than window functions, and this is computed per row.
         (
-            SELECT avg(views)
+            SELECT json_extract(views, '$[' || ((n - 1) / 2) || ']') / 2.0 + json_extract(views, '$[' || (n / 2) || ']') / 2.0
             FROM (
-                SELECT views_7d AS views, row_number() OVER (ORDER BY views_7d) AS place, count(*) OVER () AS places
-                FROM post AS g
-                WHERE g.account_id = p.account_id AND g.views_7d IS NOT NULL
+                SELECT json_group_array(views_7d) AS views, count(*) AS n
+                FROM (
+                    SELECT q.views_7d
+                    FROM post AS q
+                    WHERE q.account_id = p.account_id AND q.views_7d IS NOT NULL
+                    ORDER BY q.views_7d
+                )
             )
-            WHERE place IN ((places + 1) / 2, (places + 2) / 2)
         ) AS account_median_views_7d
     FROM post AS p
 ) AS m;
