@@ -56,7 +56,7 @@ const QUERIES: [(&str, &str, f64, usize); 18] = [
     (
         "latest state by account_username",
         "SELECT * FROM video_latest WHERE account_username = 'user77'",
-        10.0,
+        100.0,
         50,
     ),
     ("all overdue rows", "SELECT * FROM freshness WHERE is_overdue", 400.0, 1_000),
