@@ -399,7 +399,10 @@ mod tests {
         writes: Vec<fn(&Transaction<'_>) -> StoreResult<T>>,
     ) -> Vec<Result<StoreResult<T>, Box<dyn std::any::Any + Send>>> {
         let (finish, may_finish) = mpsc::channel();
-        let before = store.write(move |_| Ok(may_finish.recv().unwrap()));
+        let before = store.write(move |_| {
+            may_finish.recv().unwrap();
+            Ok(())
+        });
         let waiting: Vec<_> = writes.into_iter().map(|write| store.write_grouped(write)).collect();
         finish.send(()).unwrap();
         before.await.unwrap();
