@@ -40,8 +40,8 @@
 //!
 //! **Poll.** [`sync::run`] asks [`schedule::decision`] what to do for each kind; several kinds are at work at a time.
 //! Due rows are read again by the requests of a [`schedule::request_plan`] ([`sync::poll`], [`sync::poll_accounts`]).
-//! A listing ([`sync::listing`]) requests pages while the ones before are written, and guesses further pages by the cursors of the
-//! last listing ([`sync::guess_ahead`]). Every request goes through [`fetch::fetcher`], which waits for a permit
+//! A listing ([`sync::listing`]) requests pages while the ones before are written, and guesses further pages by the
+//! cursors of the last listing ([`sync::guess_ahead`]). Every request goes through [`fetch::fetcher`], which waits for a permit
 //! ([`fetch::permits`]: at most `max_concurrent_requests`, within the rate limit), sends, retries, and saves a cooldown
 //! before anything else. [`fetch::write`] writes the answer; [`sync::finish`] records the kind's outcome.
 //!

@@ -97,7 +97,7 @@ pub enum Command {
     Export(export::ExportArgs),
     /// Serve a simulated API on loopback
     Sandbox(sandbox::SandboxArgs),
-    /// Mirror a simulated week in under a minute, without key or network; `--database` keeps the mirror
+    /// Mirror a simulated week, without key or network; `--database` keeps the mirror
     Demo(demo::DemoArgs),
     /// Print shell completions
     Completions(completions::CompletionsArgs),
