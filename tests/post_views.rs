@@ -14,10 +14,9 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use chrono_tz::Europe::Berlin;
 use creatormirror::api::decode;
 use creatormirror::clock::Clock;
-use creatormirror::model::Kind;
+use creatormirror::model::{Kind, Zone};
 use creatormirror::schedule::zone_offsets;
 use creatormirror::store::rows::{RowWriter, Source};
 use creatormirror::store::{removals, zone};
@@ -40,11 +39,11 @@ const POSTS_SQL: &str =
 /// A mirror whose setting `timezone` is Berlin.
 fn berlin() -> Mirror {
     let mirror = Mirror::new();
-    let now = Clock::System.now();
-    let offsets = zone_offsets::zone_offsets(Berlin, now);
+    let (now, berlin) = (Clock::System.now(), Zone::named("Europe/Berlin").unwrap());
+    let offsets = zone_offsets::zone_offsets(&berlin, now);
     let offsets = offsets.iter().map(|one| (one.from_s, one.offset_s)).collect::<Vec<_>>();
-    let basis = zone_offsets::basis(Berlin, now);
-    mirror.store.write(|tx| zone::replace(tx, Berlin.name(), &basis, &offsets)).unwrap();
+    let basis = zone_offsets::basis(&berlin, now);
+    mirror.store.write(|tx| zone::replace(tx, berlin.name(), &basis, &offsets)).unwrap();
     mirror
 }
 

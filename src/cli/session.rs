@@ -138,7 +138,7 @@ pub fn sync_settings(context: &Context, seed: u64) -> SyncSettings {
     let config = &context.config;
     SyncSettings {
         full_syncs: config.full_syncs(seed),
-        timezone: config.timezone,
+        timezone: config.timezone.clone(),
         max_removals: config.max_removals,
         log_retention: config.log_retention,
         change_log_retention: config.change_log_retention,

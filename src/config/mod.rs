@@ -25,7 +25,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use secrecy::SecretString;
 use url::Url;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -37,8 +36,8 @@ pub use locate::{Flags, instance_name};
 pub use setting::{Origin, Setting};
 pub use value::duration;
 
-use crate::model::Kind;
 use crate::model::settings::{ApiSettings, RemovalCeiling};
+use crate::model::{Kind, Zone};
 use crate::schedule::FullSyncSchedule;
 use key::{KEY_VARIABLE, KeySources};
 use setting::{Raw, VARIABLE_PREFIX};
@@ -70,7 +69,7 @@ pub struct Config {
     /// Largest share of a kind's rows that one listing may remove.
     pub max_removals: RemovalCeiling,
     /// Time zone of the full-sync schedules.
-    pub timezone: Tz,
+    pub timezone: Zone,
     /// Retention of finished outbox entries.
     pub outbox_retention: Duration,
     /// Retention of `sync_log` rows.
@@ -316,7 +315,7 @@ mod tests {
         assert_eq!(config.max_wait, Duration::from_secs(300));
         assert_eq!(config.freshness_target, Duration::from_secs(300));
         assert_eq!(config.max_removals, RemovalCeiling { fraction: 0.2 });
-        assert_eq!(config.timezone, Tz::UTC);
+        assert_eq!(config.timezone, Zone::utc());
         assert_eq!(config.outbox_retention, Duration::from_secs(90 * 86_400));
         assert_eq!(config.log_retention, config.outbox_retention);
         assert_eq!(config.change_log_retention, None);
@@ -425,7 +424,7 @@ mod tests {
             let full_syncs = config.full_syncs(seed).into_values().flatten();
             full_syncs
                 .map(|full_sync| {
-                    full_sync.next_after(DateTime::UNIX_EPOCH, Tz::UTC).unwrap().minute()
+                    full_sync.next_after(DateTime::UNIX_EPOCH, &Zone::utc()).unwrap().minute()
                 })
                 .collect()
         };

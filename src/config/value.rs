@@ -5,11 +5,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use url::{Host, Url};
 
 use crate::config::error::ConfigError;
 use crate::config::setting::{Origin, Raw, Setting};
+use crate::model::Zone;
 use crate::model::settings::RemovalCeiling;
 use crate::schedule::FullSyncSchedule;
 
@@ -111,8 +111,8 @@ impl Entry<'_> {
     }
 
     /// Parses an IANA time zone name.
-    pub fn timezone(self) -> Result<Tz, ConfigError> {
-        self.text()?.parse().map_err(|_| self.unexpected())
+    pub fn timezone(self) -> Result<Zone, ConfigError> {
+        Zone::named(self.text()?).ok_or_else(|| self.unexpected())
     }
 
     /// Parses a loopback address with port; `None` for `off`.

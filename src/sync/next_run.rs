@@ -47,7 +47,7 @@ pub fn full_sync_at(
     kind: Kind,
 ) -> Option<DateTime<Utc>> {
     let full_sync = settings.full_syncs.get(&kind)?.as_ref()?;
-    full_sync.next_after(instant::from_micros(due_after?), settings.timezone)
+    full_sync.next_after(instant::from_micros(due_after?), &settings.timezone)
 }
 
 /// Converts Unix seconds to an instant from `now` on and within a year of it.

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono_tz::Tz;
-
-use crate::model::Kind;
 use crate::model::settings::RemovalCeiling;
+use crate::model::{Kind, Zone};
 use crate::outbox::OutboxSettings;
 use crate::schedule::FullSyncSchedule;
 use crate::schedule::decision::RunScope;
@@ -18,7 +16,7 @@ pub struct SyncSettings {
     /// Full-sync schedules by kind; `None` where they are off.
     pub full_syncs: BTreeMap<Kind, Option<FullSyncSchedule>>,
     /// The time zone of the schedules.
-    pub timezone: Tz,
+    pub timezone: Zone,
     /// The most that one listing may remove.
     pub max_removals: RemovalCeiling,
     /// How long the log of runs is kept.

@@ -78,14 +78,14 @@ async fn kind_runs(
 
 /// Stores the offsets of the time zone if it or its rules have changed, or if they end too early.
 async fn keep_zone_offsets(ctx: &SyncContext, settings: &SyncSettings) -> Result<(), RunError> {
-    let (tz, now) = (settings.timezone, ctx.fetcher.clock().now());
-    let basis = zone_offsets::basis(tz, now);
+    let (zone, now) = (&settings.timezone, ctx.fetcher.clock().now());
+    let (name, basis) = (zone.name(), zone_offsets::basis(zone, now));
     if ctx.store.read(zone::basis).await?.as_ref() == Some(&basis) {
         return Ok(());
     }
-    let offsets = zone_offsets::zone_offsets(tz, now);
+    let offsets = zone_offsets::zone_offsets(zone, now);
     let offsets: Vec<_> = offsets.iter().map(|one| (one.from_s, one.offset_s)).collect();
-    Ok(ctx.store.write(move |tx| zone::replace(tx, tz.name(), &basis, &offsets)).await?)
+    Ok(ctx.store.write(move |tx| zone::replace(tx, name, &basis, &offsets)).await?)
 }
 
 /// Ends the kind runs that were at work beside the one that failed, with the same error.

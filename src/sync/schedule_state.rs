@@ -50,7 +50,7 @@ fn decide_on(
     now: DateTime<Utc>,
 ) -> Decision {
     let full_sync = settings.full_syncs.get(&kind).and_then(Option::as_ref);
-    decision::decide(kind, state, options.scope, full_sync, now, settings.timezone)
+    decision::decide(kind, state, options.scope, full_sync, now, &settings.timezone)
 }
 
 fn batch_delay_s(options: &RunOptions) -> i64 {

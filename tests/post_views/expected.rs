@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Datelike, NaiveDate, Timelike};
-use chrono_tz::Europe::Berlin;
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, TimeDelta, TimeZone, Timelike, Utc};
 use creatormirror::model::Instant;
 use serde_json::{Value, json};
 
@@ -22,6 +21,17 @@ pub fn date(day: i64) -> Value {
 
 fn text(seconds: i64) -> Value {
     json!(Instant { seconds, nanos: 0 }.to_text())
+}
+
+/// Local time in Berlin: an hour ahead of UTC, and two from the last Sunday of March to the last of October, 01:00 UTC.
+fn in_berlin(seconds: i64) -> DateTime<FixedOffset> {
+    let at = DateTime::from_timestamp(seconds, 0).unwrap();
+    let change = |month: u32| {
+        let last = Utc.with_ymd_and_hms(at.year(), month, 31, 1, 0, 0).unwrap();
+        last - TimeDelta::days(last.weekday().num_days_from_sunday().into())
+    };
+    let hours = if (change(3)..change(10)).contains(&at) { 2 } else { 1 };
+    at.with_timezone(&FixedOffset::east_opt(hours * 3600).unwrap())
 }
 
 /// Nanoseconds since 1970.
@@ -110,9 +120,7 @@ pub fn posts(model: &Model, posts: &BTreeMap<String, Post<'_>>, now: i64) -> Row
         let counts = last.now.counts;
         let views = counts[0].filter(|views| *views != 0);
         let rate = engagement(&counts).zip(views).map(|(one, views)| one as f64 / views as f64);
-        let local = post
-            .create
-            .map(|create| DateTime::from_timestamp(create, 0).unwrap().with_timezone(&Berlin));
+        let local = post.create.map(in_berlin);
         let mut row = vec![
             json!(post.key),
             json!(platform),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use creatormirror::api::Client;
 use creatormirror::clock::Clock;
-use creatormirror::model::Kind;
 use creatormirror::model::settings::{ApiSettings, RemovalCeiling};
+use creatormirror::model::{Kind, Zone};
 use creatormirror::schedule::FullSyncSchedule;
 use creatormirror::sync::SyncSettings;
 
@@ -27,7 +27,7 @@ pub fn sync_settings(full_sync: impl Fn(Kind) -> &'static str) -> SyncSettings {
         Kind::ALL.map(|kind| (kind, FullSyncSchedule::parse(full_sync(kind), 4_711).unwrap()));
     SyncSettings {
         full_syncs: full_syncs.into(),
-        timezone: chrono_tz::Tz::UTC,
+        timezone: Zone::utc(),
         max_removals: RemovalCeiling { fraction: 0.2 },
         log_retention: Duration::from_secs(90 * 24 * 3_600),
         change_log_retention: None,

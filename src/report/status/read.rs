@@ -63,7 +63,7 @@ fn next_listing(
         (Some(_), None) => NextListing::Now,
         (Some(full_sync), Some(due_after)) => {
             let due_after = instant::from_micros(due_after);
-            match full_sync.next_after(due_after, config.timezone) {
+            match full_sync.next_after(due_after, &config.timezone) {
                 None => NextListing::Never,
                 Some(due) if due <= now => NextListing::Now,
                 Some(due) => NextListing::At(due),
