@@ -279,6 +279,7 @@ fn foreign_file_exits_74_and_is_not_modified() {
     let ran = fixture.run(&["check"]);
     assert_eq!((ran.code, ran.level("database")), (Some(74), "failure"), "{ran:?}");
     assert_eq!((ran.level("key"), ran.level("api")), ("ok", "ok"));
+    assert!(ran.line("listings").contains("the database is not a mirror"), "{ran:?}");
     assert_eq!(std::fs::read_to_string(fixture.database()).unwrap(), text);
 }
 
@@ -368,6 +369,9 @@ fn missing_mirror_is_a_warning_and_not_created() {
     assert_eq!((ran.code, ran.level("database")), (Some(0), "warning"), "{ran:?}");
     assert!(ran.stdout.contains("(flag --database)"), "{ran:?}");
     assert_eq!((ran.level("key"), ran.level("organization")), ("ok", "ok"), "{ran:?}");
+    for name in ["schema", "integrity", "capabilities", "listings"] {
+        assert!(ran.line(name).contains("the database does not exist yet"), "{name}: {ran:?}");
+    }
     let made = std::fs::read_dir(fixture.folder.path()).unwrap().count();
     assert_eq!(made, 0);
     // A refused key has precedence over the missing database.

@@ -96,8 +96,9 @@ fn address(proxy: &Uri) -> Option<String> {
 
 /// Reports features that the server does not support.
 pub fn capabilities(context: &Context, mirror: &Mirror) -> Check {
-    let Mirror::Open(store) = mirror else {
-        return Check::skipped("capabilities", "the database cannot be read");
+    let store = match mirror.store() {
+        Ok(store) => store,
+        Err(reason) => return Check::skipped("capabilities", reason),
     };
     let now = context.clock.now();
     let features = match store.read(|c| unsupported::active(c, instant::micros(now))) {
@@ -117,8 +118,9 @@ pub fn capabilities(context: &Context, mirror: &Mirror) -> Check {
 
 /// Reports incomplete listings, and kinds in backoff after failures.
 pub fn listings(context: &Context, mirror: &Mirror) -> Check {
-    let Mirror::Open(store) = mirror else {
-        return Check::skipped("listings", "the database cannot be read");
+    let store = match mirror.store() {
+        Ok(store) => store,
+        Err(reason) => return Check::skipped("listings", reason),
     };
     let now = instant::micros(context.clock.now());
     let read = |c: &_| {

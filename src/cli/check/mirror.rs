@@ -33,10 +33,24 @@ const LISTED_MAX: usize = 5;
 pub enum Mirror {
     /// A readable mirror.
     Open(Database),
-    /// No file, or not a mirror.
+    /// No file yet.
     Absent,
+    /// Not a mirror.
+    Foreign,
     /// Possibly a mirror, but not readable.
     Unreadable,
+}
+
+impl Mirror {
+    /// The database, or why there is none to read.
+    pub fn store(&self) -> Result<&Database, &'static str> {
+        match self {
+            Self::Open(store) => Ok(store),
+            Self::Absent => Err("the database does not exist yet"),
+            Self::Foreign => Err("the database is not a mirror"),
+            Self::Unreadable => Err("the database cannot be read"),
+        }
+    }
 }
 
 /// Checks that the database exists, is a mirror, and has the current schema and no damage.
@@ -63,7 +77,7 @@ pub fn database(context: &Context, depth: Depth) -> (Vec<Check>, Mirror) {
         }
         Err(error) => {
             let mirror = match &error {
-                StoreError::Foreign(_) => Mirror::Absent,
+                StoreError::Foreign(_) => Mirror::Foreign,
                 _ => Mirror::Unreadable,
             };
             let database = failure("database", &error);

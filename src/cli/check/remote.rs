@@ -168,10 +168,7 @@ fn key_valid(context: &Context, whoami: &ProbeResult<Whoami>) -> Check {
 
 /// Reports deprecation notices of the API, from now or from the last run.
 fn lifecycle(context: &Context, mirror: &Mirror, meta: &ProbeResult<Lifecycle>) -> Check {
-    let stored = match mirror {
-        Mirror::Open(store) => store.read(status::lifecycle).ok().flatten(),
-        Mirror::Absent | Mirror::Unreadable => None,
-    };
+    let stored = mirror.store().ok().and_then(|store| store.read(status::lifecycle).ok().flatten());
     let (lifecycle, as_of) = match (meta, stored) {
         (Ok(lifecycle), _) => (lifecycle.clone(), String::new()),
         (Err(_), Some((lifecycle, at))) => {
@@ -189,11 +186,7 @@ fn lifecycle(context: &Context, mirror: &Mirror, meta: &ProbeResult<Lifecycle>) 
 
 fn organization(context: &Context, mirror: &Mirror, whoami: &ProbeResult<Whoami>) -> Check {
     let Ok(whoami) = whoami else { return Check::skipped("organization", NEEDS_KEY) };
-    let identity = match mirror {
-        Mirror::Open(store) => store.read(instance::identity).map(Some),
-        Mirror::Absent | Mirror::Unreadable => Ok(None),
-    };
-    let bound = match identity {
+    let bound = match mirror.store().ok().map(|store| store.read(instance::identity)).transpose() {
         Ok(identity) => identity.and_then(|identity| identity.organization_id),
         Err(error) => return Check::failure("organization", context.store_error(&error)),
     };
