@@ -529,6 +529,9 @@ fn erasing_an_account_leaves_nothing_of_it() {
         );
         assert_eq!(bed.number(&sql), 0, "{table}");
     }
+    let kept = "SELECT count(*) FROM post AS p WHERE views_7d IS NOT
+                    (SELECT views FROM post_age AS a WHERE a.post = p.post AND a.hours = 168)";
+    assert_eq!(bed.number(kept), 0);
     assert!(others > 0 && bed.number("SELECT count(*) FROM video_history") > 0);
     let creators =
         "SELECT count(*) FROM metric_subject AS s JOIN metric_day AS d ON d.kind = s.kind

@@ -311,7 +311,7 @@ fn credit(tx: &Transaction<'_>, account: &str, day: i64, change: Gains) -> Store
 /// Adds the first scrape of a post to the days of its account: what it shows is the gain of that day if the post was
 /// published shortly before. The same as [`gains`], without reading what was just written. Only such a scrape can show
 /// the views at the age of 7 days on its own, if the interval is long.
-pub fn credit_first(
+pub fn count_first_scrape(
     tx: &Transaction<'_>,
     kind: Kind,
     post: i64,

@@ -234,7 +234,7 @@ impl<'t> RowWriter<'t> {
             return Ok(Some((row_id, Scrape::Held)));
         };
         history.add_first(member.post, row_id, row, at)?;
-        posts::credit_first(self.tx, self.kind, member.post, row, at)?;
+        posts::count_first_scrape(self.tx, self.kind, member.post, row, at)?;
         Ok(Some((row_id, Scrape::Added)))
     }
 
