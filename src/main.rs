@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use creatormirror::cli::{self, Cli};
 use creatormirror::clock::Clock;
 use creatormirror::config::Environment;
@@ -16,7 +15,7 @@ fn main() -> ExitCode {
     // Database files are created with mode 0640, directories with 0750.
     rustix::process::umask(Mode::from_raw_mode(0o027));
     let environment = Environment::of_process();
-    match Cli::try_parse() {
+    match Cli::of_process() {
         Ok(cli) => cli::run(&cli, &environment, &Clock::System).into(),
         Err(error) => cli::print_usage_error(&error, &environment).into(),
     }

@@ -27,12 +27,8 @@ pub struct BackfillArgs {
     pub json: bool,
 }
 
-/// Runs the command. With `--json` it prints a document even if it fails.
+/// Runs the command.
 pub fn run(args: &BackfillArgs, context: &Context) -> Result<Answer, CliError> {
-    outcome::with_json_error(args.json, backfill(args, context))
-}
-
-fn backfill(args: &BackfillArgs, context: &Context) -> Result<Answer, CliError> {
     let runtime = runtime::current_thread()?;
     let job = JobRequest { backfill_days: Some(args.days), ..JobRequest::default() };
     if let Some(done) = submit_job::run_in_daemon(context, &runtime, &job)? {

@@ -32,7 +32,7 @@ mod sync;
 mod track;
 mod verify;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
 use context::Context;
@@ -54,6 +54,9 @@ pub struct Cli {
     /// The command.
     #[command(subcommand)]
     pub command: Command,
+    /// Whether the command has the flag `--json`.
+    #[arg(skip)]
+    is_json: bool,
 }
 
 /// The commands.
@@ -109,7 +112,13 @@ pub enum Command {
 pub fn run(cli: &Cli, environment: &Environment, clock: &Clock) -> Exit {
     logging::init(cli.log_settings(), environment, clock);
     runtime::handle_file_size_limit();
-    let answer = dispatch(cli, environment, clock);
+    let answer = match dispatch(cli, environment, clock) {
+        // `--json` always prints a document.
+        Err(error) if cli.is_json => {
+            Ok(Answer::of(true, String::new, || error.json()).with_result(Err(error)))
+        }
+        answer => answer,
+    };
     let width = terminal::width(environment);
     let exit = match answer.and_then(|answer| answer.print(cli.globals.quiet, width)) {
         Ok(()) => Exit::Done,
@@ -171,6 +180,12 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Answe
 }
 
 impl Cli {
+    /// Parses the command line of the process.
+    pub fn of_process() -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches()?;
+        Ok(Self { is_json: has_json(&matches), ..Self::from_arg_matches(&matches)? })
+    }
+
     fn log_settings(&self) -> LogSettings {
         let level = match self.globals.log_level {
             _ if self.globals.quiet => Some(LevelFilter::ERROR),
@@ -187,6 +202,14 @@ impl Cli {
             _ => LevelFilter::WARN,
         };
         LogSettings { level, default_level, format: self.globals.log_format }
+    }
+}
+
+/// Whether the innermost subcommand has the flag `--json`.
+fn has_json(matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some((_, matches)) => has_json(matches),
+        None => matches.try_get_one("json").is_ok_and(|json| json == Some(&true)),
     }
 }
 

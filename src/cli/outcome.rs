@@ -12,20 +12,6 @@ use crate::sync::Report;
 use crate::sync::backfill::BackfillReport;
 use crate::sync::verify_report::{KindVerifyReport, VerifyReport};
 
-/// Adds a JSON document to an error, since `--json` always prints one.
-pub fn with_json_error(
-    is_json: bool,
-    answer: Result<Answer, CliError>,
-) -> Result<Answer, CliError> {
-    match answer {
-        Err(error) if is_json => {
-            let document = sync_report::json_of_error(error.exit.code(), &error.message);
-            Ok(Answer::of(true, String::new, || document).with_result(Err(error)))
-        }
-        answer => answer,
-    }
-}
-
 /// Answers with the outcome of a job, executed here or in the daemon.
 pub fn answer(is_json: bool, (job, verdict): (JobAnswer, CliResult)) -> Answer {
     Answer::report(is_json, || job.text, || job.json).with_result(verdict)

@@ -51,12 +51,8 @@ pub struct SyncArgs {
     pub json: bool,
 }
 
-/// Runs the command. With `--json` it prints a document even if it fails.
+/// Runs the command.
 pub fn run(args: &SyncArgs, context: &Context) -> Result<Answer, CliError> {
-    outcome::with_json_error(args.json, sync(args, context))
-}
-
-fn sync(args: &SyncArgs, context: &Context) -> Result<Answer, CliError> {
     let options = args.options();
     if args.dry_run {
         return dry_run(args, context, &options);

@@ -32,12 +32,8 @@ pub struct VerifyArgs {
     pub json: bool,
 }
 
-/// Runs the command. With `--json` it prints a document even if it fails.
+/// Runs the command.
 pub fn run(args: &VerifyArgs, context: &Context) -> Result<Answer, CliError> {
-    outcome::with_json_error(args.json, verify(args, context))
-}
-
-fn verify(args: &VerifyArgs, context: &Context) -> Result<Answer, CliError> {
     // Only `sync` and `run` create a database.
     session::require_database(context)?;
     // 32 bits, so that the seed is easy to retype.

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt::Display;
 use std::io;
 
+use serde_json::{Value, json};
+
 use crate::config::ConfigError;
 use crate::logging;
 
@@ -150,6 +152,17 @@ impl CliError {
             .chain(causes)
             .chain(hints)
             .collect()
+    }
+
+    /// The document that `--json` prints if a command fails before it has an answer.
+    pub fn json(&self) -> Value {
+        json!({
+            "outcome": "failed",
+            "exit_code": self.exit.code(),
+            "detail": self.message,
+            "causes": self.causes,
+            "hints": self.hints,
+        })
     }
 
     /// Prints the error to stderr and returns its exit code.

@@ -93,15 +93,3 @@ pub fn json(report: &Report, exit_code: u8) -> Value {
         "daily_metrics": report.daily.as_ref().map(|daily| backfill::json(daily, exit_code)),
     })
 }
-
-/// The document for a run that failed before it started.
-pub fn json_of_error(exit_code: u8, message: &str) -> Value {
-    json!({
-        "run_id": null,
-        "exit_code": exit_code,
-        "outcome": "failed",
-        "detail": message,
-        "requests": 0,
-        "kinds": [],
-    })
-}

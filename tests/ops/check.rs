@@ -461,3 +461,35 @@ fn does_not_print_the_proxy_password() {
     assert_eq!(ran.code, Some(69), "{ran:?}");
     assert!(!format!("{ran:?}").contains("hunter2"), "{ran:?}");
 }
+
+#[test]
+fn failed_command_prints_a_document() {
+    let fixture = Fixture::new();
+    for command in [
+        "sync",
+        "backfill --days 1",
+        "track account tiktok someone",
+        "set video v --paused",
+        "untrack video v",
+        "link c a",
+        "unlink c a",
+        "outbox list",
+        "outbox show 1",
+        "outbox retry 1",
+        "outbox discard 1",
+        "status",
+        "verify",
+        "export --format csv --out unused",
+    ] {
+        let arguments: Vec<&str> = command.split(' ').chain(["--json"]).collect();
+        let ran = fixture.run_with(&[("CREATORMIRROR_TIMEZONE", "Europe/Atlantis")], &arguments);
+        let document = ran.json();
+        assert_eq!(
+            (ran.code, &document["exit_code"]),
+            (Some(78), &78.into()),
+            "{command}: {ran:?}"
+        );
+        assert!(document["detail"].as_str().unwrap().contains("timezone"), "{command}: {ran:?}");
+        assert!(ran.stderr.contains("Europe/Atlantis"), "{command}: {ran:?}");
+    }
+}

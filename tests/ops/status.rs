@@ -22,7 +22,7 @@ fn missing_mirror_exits_78_and_names_the_setting() {
     let fixture = Fixture::new();
     for arguments in [&["status"][..], &["status", "--json"]] {
         let ran = fixture.run_with(ALONE, arguments);
-        assert_eq!((ran.code, ran.stdout.as_str()), (Some(78), ""), "{ran:?}");
+        assert_eq!(ran.code, Some(78), "{ran:?}");
         assert!(ran.stderr.contains("no database at"), "{ran:?}");
         assert!(ran.stderr.contains("(flag --database)"), "{ran:?}");
     }
