@@ -28,6 +28,10 @@ const SCRAPE_TIME: &str = "last_scrape_time";
 /// Most members of an object. The largest documented one has 37.
 const MEMBERS_MAX: usize = 1_000;
 
+/// Deepest nesting that is stored as JSON. SQLite's JSON functions refuse a text of more than 1,000 levels, and with it
+/// every query that reads the column.
+const DEPTH_MAX: usize = 100;
+
 /// Reason for a row that [`members`] rejects.
 const NO_OBJECT: &str = "not a JSON object of at most 1,000 members";
 
@@ -258,7 +262,8 @@ fn value(ty: ColumnType, raw: &str) -> Option<(Value<'_>, Option<Instant>)> {
             Some((Value::Text(instant.shown(given)), Some(instant)))
         }
         ColumnType::Object => {
-            raw.starts_with('{').then_some((Value::Text(Cow::Borrowed(raw)), None))
+            let is_object = raw.starts_with('{') && !is_deep(raw);
+            is_object.then_some((Value::Text(Cow::Borrowed(raw)), None))
         }
     }
 }
@@ -306,7 +311,7 @@ fn real(raw: &str) -> Option<f64> {
     raw.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
-/// Writes members as a JSON object. Their values are JSON texts.
+/// Writes members as a JSON object. Their values are JSON texts; one that is nested too deep becomes a string.
 pub fn object(members: &Extra<'_>) -> String {
     let mut text = String::from("{");
     for (at, (name, raw)) in members.iter().enumerate() {
@@ -315,10 +320,29 @@ pub fn object(members: &Extra<'_>) -> String {
         }
         text.push_str(&serde_json::Value::from(&**name).to_string());
         text.push(':');
-        text.push_str(raw);
+        match is_deep(raw) {
+            true => text.push_str(&serde_json::Value::from(&**raw).to_string()),
+            false => text.push_str(raw),
+        }
     }
     text.push('}');
     text
+}
+
+/// Whether a JSON text has more than [`DEPTH_MAX`] levels.
+fn is_deep(raw: &str) -> bool {
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    raw.bytes().any(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b'{' | b'[' if !is_text => depth += 1,
+            b'}' | b']' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEPTH_MAX
+    })
 }
 
 /// The members of a JSON object in order; `None` if it is not an object or has too many.
@@ -402,6 +426,24 @@ mod tests {
         assert_eq!(set, [("platform".to_owned(), r#"Text("tiktok")"#.to_owned())]);
         assert_eq!(extra.as_deref(), Some(r#"{"a":{"x":[1, 2]},"b":null}"#));
         assert!(!is_type_mismatch);
+    }
+
+    #[test]
+    fn deep_nesting_is_kept_as_text() {
+        let nested = |depth: usize| format!("{}1{}", r#"{"a":["#.repeat(depth), "]}".repeat(depth));
+        let json = |raw: &str| format!(r#"{{"id":"v","metadata":{raw},"new":{raw}}}"#);
+        let (set, extra, is_type_mismatch) = decode(Kind::Video, &json(&nested(50))).unwrap();
+        assert_eq!((set.len(), is_type_mismatch), (1, false));
+        assert_eq!(extra, Some(format!(r#"{{"new":{}}}"#, nested(50))));
+
+        let deep = nested(2_000);
+        let (set, extra, is_type_mismatch) = decode(Kind::Video, &json(&deep)).unwrap();
+        assert_eq!((set.len(), is_type_mismatch), (0, true));
+        let extra: BTreeMap<String, String> = serde_json::from_str(&extra.unwrap()).unwrap();
+        assert_eq!((&extra["metadata"], &extra["new"]), (&deep, &deep));
+        // Brackets in texts are not nesting.
+        let text = serde_json::json!({ "a": "[\"{\\".repeat(200) }).to_string();
+        assert_eq!(decode(Kind::Video, &json(&text)).unwrap().0.len(), 1);
     }
 
     #[test]

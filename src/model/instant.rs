@@ -15,6 +15,9 @@ use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 /// Length of `YYYY-MM-DD`; a sign after it belongs to the offset.
 const DATE_BYTES: usize = 10;
 
+/// Length of `YYYY-MM-DDTHH:MM`.
+const MINUTE_BYTES: usize = 16;
+
 /// An instant to the nanosecond, as two numbers that pack well in SQLite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant {
@@ -26,9 +29,11 @@ pub struct Instant {
 
 impl Instant {
     /// Reads an RFC 3339 instant of a year SQLite's date functions know, also where the offset is written
-    /// as `+0000` or `+00`. A zone is required: a time without one would be a guess.
+    /// as `+0000` or `+00`, or where the seconds are omitted. A zone is required: a time without one would be a guess.
     pub fn parse(text: &str) -> Option<Self> {
-        let at = DateTime::parse_from_rfc3339(&with_whole_offset(text.trim())).ok()?.to_utc();
+        let at = DateTime::parse_from_rfc3339(&with_seconds(with_whole_offset(text.trim())))
+            .ok()?
+            .to_utc();
         // A leap second is written as nanoseconds beyond the second; it belongs to the next one.
         let carry = i64::from(at.timestamp_subsec_nanos() / 1_000_000_000);
         let nanos = at.timestamp_subsec_nanos() % 1_000_000_000;
@@ -49,6 +54,16 @@ impl Instant {
     /// The instant as the mirror shows it.
     pub fn to_text(self) -> String {
         self.to_utc().map(text).unwrap_or_default()
+    }
+}
+
+/// The text with seconds, where it has none, as ISO 8601 allows.
+fn with_seconds(text: Cow<'_, str>) -> Cow<'_, str> {
+    match (text.get(..MINUTE_BYTES), text.get(MINUTE_BYTES..)) {
+        (Some(minute), Some(zone)) if zone.starts_with(['Z', 'z', '+', '-']) => {
+            Cow::Owned(format!("{minute}:00{zone}"))
+        }
+        _ => text,
     }
 }
 
