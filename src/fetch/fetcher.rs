@@ -133,7 +133,7 @@ impl Fetcher {
     /// The same with a wait of another length.
     pub fn reset_wait_to(&self, wait: Duration) {
         let mut state = self.state();
-        state.wait_left = wait;
+        state.wait.left = wait;
         state.budget_share = 1.0;
         state.silent_since = None;
         state.has_given_up = false;
@@ -299,8 +299,8 @@ impl Fetcher {
     /// Subtracts a wait from what is left of `max_wait`; `false` if that is not enough.
     pub fn spend_wait(&self, length: Duration) -> bool {
         let mut state = self.state();
-        let left = state.wait_left.checked_sub(length);
-        state.wait_left = left.unwrap_or(state.wait_left);
+        let left = state.wait.left.checked_sub(length);
+        state.wait.left = left.unwrap_or(state.wait.left);
         left.is_some()
     }
 

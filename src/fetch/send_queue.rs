@@ -54,7 +54,7 @@ pub(super) struct State {
     pub permits: Permits,
     pub chance: ChaCha8Rng,
     pub retry: RetryPolicy,
-    pub wait_left: Duration,
+    pub wait: WaitBudget,
     /// The part of our share that may be used by the present work, 0 to 1.
     pub budget_share: f64,
     /// Boot time of the first attempt without an answer since the last answer.
@@ -63,6 +63,15 @@ pub(super) struct State {
     pub has_given_up: bool,
     /// Writes in a row that the API asked to delay.
     pub limited: u32,
+}
+
+/// What is left of `max_wait`. Requests wait side by side: time in which several wait counts once.
+#[derive(Debug, Default)]
+pub(super) struct WaitBudget {
+    /// What is left.
+    pub left: Duration,
+    /// Boot time up to which waits are subtracted.
+    counted_until: Duration,
 }
 
 /// Permission to send one request. If dropped before the request ended, the request counts as sent.
@@ -104,13 +113,22 @@ impl State {
             permits: Permits::new(request_settings.max_concurrent_requests),
             chance: ChaCha8Rng::seed_from_u64(request_settings.seed),
             retry,
-            wait_left: request_settings.max_wait,
+            wait: WaitBudget { left: request_settings.max_wait, ..WaitBudget::default() },
             budget_share: 1.0,
             silent_since: None,
             has_given_up: false,
             limited: 0,
             request_settings,
         }
+    }
+}
+
+impl WaitBudget {
+    /// Subtracts a wait, in boot time.
+    fn spend(&mut self, from: Duration, until: Duration) {
+        let waited = until.saturating_sub(from.max(self.counted_until));
+        self.left = self.left.saturating_sub(waited);
+        self.counted_until = self.counted_until.max(until);
     }
 }
 
@@ -149,9 +167,7 @@ impl Shared {
                 () = changed => {}
                 () = self.clock.sleep(length) => {}
             }
-            let waited = self.clock.boot().elapsed.saturating_sub(begun);
-            let mut state = self.state();
-            state.wait_left = state.wait_left.saturating_sub(waited);
+            self.state().wait.spend(begun, self.clock.boot().elapsed);
         }
     }
 
@@ -166,11 +182,11 @@ impl Shared {
         if !state.permits.is_next(place.1, bound) {
             return Ok(Look::Queue);
         }
-        if delay.must > state.wait_left {
+        if delay.must > state.wait.left {
             return Err(FetchError::RateLimited(delay.must));
         }
         // Pacing is optional: it is skipped when `max_wait` is used up.
-        let length = delay.must.max(delay.should.min(state.wait_left));
+        let length = delay.must.max(delay.should.min(state.wait.left));
         if !length.is_zero() {
             let reason = if delay.must.is_zero() { Wait::Pacing } else { Wait::RateLimited };
             return Ok(Look::Wait(reason, length));
@@ -227,4 +243,22 @@ impl Drop for Place<'_> {
 /// A poisoned lock is usable: the state is consistent after every statement.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_side_by_side_count_once() {
+        let s = Duration::from_secs;
+        let mut wait = WaitBudget { left: s(40), ..WaitBudget::default() };
+        for (from, until, left) in [(100, 102, 38), (100, 102, 38), (101, 103, 37), (110, 115, 32)]
+        {
+            wait.spend(s(from), s(until));
+            assert_eq!(wait.left, s(left), "{from} to {until}");
+        }
+        wait.spend(s(120), s(200));
+        assert_eq!(wait.left, Duration::ZERO);
+    }
 }
