@@ -241,6 +241,18 @@ impl SyncContext {
         .await
     }
 
+    /// Forgets what the key was not allowed to request, so that this run tries it: its scopes may have changed.
+    pub async fn retry_missing_scopes(&mut self) -> StoreResult<()> {
+        let at = self.fetcher.stamp();
+        let mut features = self.store.read(move |c| unsupported::active(c, at)).await?;
+        features.retain(UnsupportedFeature::is_missing_scope);
+        for UnsupportedFeature { feature, .. } in features {
+            self.refused.remove(&feature);
+            self.store.write(move |tx| unsupported::forget(tx, &feature)).await?;
+        }
+        Ok(())
+    }
+
     /// Records parameters that the server ignored.
     pub async fn note_ignored(&mut self, kind: Kind, parameters: &[String]) -> StoreResult<()> {
         for parameter in parameters {

@@ -24,6 +24,13 @@ pub struct UnsupportedFeature {
     pub retry_at: i64,
 }
 
+impl UnsupportedFeature {
+    /// Whether the key lacks a scope, rather than the server the feature.
+    pub fn is_missing_scope(&self) -> bool {
+        self.status == Some(403)
+    }
+}
+
 from_row!(UnsupportedFeature: feature, status, code, detail, request_id, refused_at, retry_at);
 
 /// Returns the features that are not to be tried at `now`, microseconds.

@@ -26,10 +26,12 @@ pub fn preview(
     if let Some(c) = c {
         lines.extend(outbox::preview(c)?);
     }
-    let refused = match c {
+    let mut refused = match c {
         Some(c) => unsupported::active(c, instant::micros(now))?,
         None => Vec::new(),
     };
+    // A full sync tries them again.
+    refused.retain(|refusal| !(options.scope.full && refusal.is_missing_scope()));
     let refused = refused.into_iter().map(|refusal| refusal.feature).collect();
     for (kind, work) in work(c, &refused, options, settings, now)? {
         let parameters = query::parameters(kind, &refused);

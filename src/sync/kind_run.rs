@@ -91,7 +91,15 @@ pub(super) async fn kind_run(
         }
         Err(error) => of_error(error),
     };
-    end_kind_run(ctx, kind, &kind_outcome).await?;
+    let mut recorded = kind_outcome.clone();
+    if kind_outcome.outcome == Outcome::Unavailable
+        && options.scope.full
+        && was_mirrored(ctx, kind).await?
+    {
+        // The user asked for all rows, and the mirrored ones could not be confirmed.
+        recorded.outcome = Outcome::Unconfirmed;
+    }
+    end_kind_run(ctx, kind, &recorded).await?;
     let (outcome, began_at) = (kind_outcome.outcome, ctx.kind_run_began_at);
     match (is_listing, result) {
         // An error that ends the whole run causes no backoff of one kind.

@@ -56,6 +56,9 @@ async fn kind_runs(
 ) -> Result<(), RunError> {
     begin_run(ctx, options.trigger, options.is_identified).await?;
     keep_zone_offsets(ctx, settings).await?;
+    if options.scope.full {
+        ctx.retry_missing_scopes().await?;
+    }
     let mut to_list = Vec::new();
     if options.verify.is_none() && options.wants(Kind::Meta) {
         let now = ctx.fetcher.clock().now();

@@ -52,6 +52,7 @@ pub enum RunError {
 fn broken(failure: &Failure) -> &'static str {
     match failure.cause() {
         RetryCause::Failing | RetryCause::Limited(_) => "the API keeps failing",
+        RetryCause::NoAnswer => "the API does not answer",
         _ => "the API does not work as documented",
     }
 }

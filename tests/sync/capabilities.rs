@@ -47,10 +47,19 @@ fn missing_scope_affects_only_that_list() {
     let bed = TestBed::frozen(settings());
     let body = FaultBody::Code("INSUFFICIENT_SCOPE");
     let what = FaultKind::Status { code: 403, body, headers: Vec::new() };
-    bed.control.fault(Fault::on("GET", "/account-videos", what).forever());
+    bed.control.fault(Fault::on("GET", "/account-videos", what.clone()).forever());
     bed.sync_ok(&[]);
     assert_eq!(bed.last_outcome(Kind::AccountVideo), "unavailable");
     assert_eq!(bed.last_outcome(Kind::Overview), "complete");
+    bed.sync_ok(&[]);
+    assert_eq!(bed.log_of("/account-videos").len(), 1);
+    // A scope belongs to the key, and its owner can add it.
+    bed.control.clear_faults();
+    bed.sync_ok(&["--full"]);
+    bed.compare();
+    bed.control.fault(Fault::on("GET", "/account-videos", what).forever());
+    bed.sync(&["--full"]).expect(1).says("INSUFFICIENT_SCOPE");
+    assert_eq!(bed.last_outcome(Kind::AccountVideo), "unconfirmed");
 }
 
 #[test]

@@ -15,7 +15,8 @@ use crate::report::status::unsupported_text;
 use crate::report::sync;
 use crate::report::text::moment;
 use crate::report::{CliError, Exit};
-use crate::store::{backoff, listings, unsupported};
+use crate::store::unsupported::{self, UnsupportedFeature};
+use crate::store::{backoff, listings};
 
 /// Variables that name a proxy for https, in order of precedence.
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -113,7 +114,12 @@ pub fn capabilities(context: &Context, mirror: &Mirror) -> Check {
         format!("{}, next try {retry_at}", unsupported_text(feature))
     });
     let parts: Vec<String> = parts.collect();
-    Check::warning("capabilities", format!("not supported by the server: {}", parts.join("; ")))
+    let text = format!("not supported by the server: {}", parts.join("; "));
+    let check = Check::warning("capabilities", text);
+    match features.iter().any(UnsupportedFeature::is_missing_scope) {
+        true => check.hint("add the missing scope to the key; `sync --full` tries it at once"),
+        false => check,
+    }
 }
 
 /// Reports incomplete listings, and kinds in backoff after failures.

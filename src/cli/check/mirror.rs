@@ -155,7 +155,7 @@ fn listed(all: &[String]) -> String {
 
 /// Reports scrape times that cannot be parsed, because history would stop without another sign.
 fn scrape_times(context: &Context, store: &Database) -> Option<Check> {
-    const NAME: &str = "last_scrape_time";
+    const NAME: &str = "scrape_times";
     let mut found = Vec::new();
     for kind in Kind::LISTS {
         match store.read(|c| rows::unreadable_scrapes(c, kind)) {
