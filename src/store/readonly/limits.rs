@@ -36,13 +36,18 @@ const LIMITS: [(Limit, i32); 10] = [
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
 ];
 
+/// Bounds the memory of all connections of the process.
+pub(super) fn limit_process() -> StoreResult<()> {
+    let connection = Connection::open_in_memory()?;
+    // The process may only lower it, so that repeating it is harmless.
+    Ok(connection.pragma_update(None, "hard_heap_limit", HEAP_BYTES_MAX)?)
+}
+
 /// Bounds the statements of a connection, and calls `is_stopped` while they run: they end once it returns `true`.
 pub(super) fn apply(
     connection: &mut Connection,
     is_stopped: impl Fn() -> bool + Send + 'static,
 ) -> StoreResult<()> {
-    // The process may only lower it, so that repeating it is harmless.
-    connection.pragma_update(None, "hard_heap_limit", HEAP_BYTES_MAX)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "file")?;
     for (limit, value) in LIMITS {
