@@ -74,7 +74,7 @@ pub(super) fn last_attempt_result(entry: &Entry) -> AttemptResult {
 }
 
 /// Whether a resource shows the change of an entry; `None` if that cannot be told.
-fn is_shown(entry: &Entry, fetched: &FetchedItem) -> Option<bool> {
+pub(super) fn is_shown(entry: &Entry, fetched: &FetchedItem) -> Option<bool> {
     let Some(item) = &fetched.item else { return Some(entry.action == Action::Untrack) };
     let row: Map<String, Value> = serde_json::from_slice(&item.json).unwrap_or_default();
     let creator = row.get("creator_id").map(|id| id.as_str() == entry.subject.as_deref());

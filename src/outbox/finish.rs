@@ -9,6 +9,7 @@ use crate::fetch::error::FetchResult;
 use crate::fetch::write::RunCounters;
 use crate::model::Kind;
 use crate::model::outbox::Action;
+use crate::outbox::confirm::is_shown;
 use crate::outbox::reread::{FetchedItem, mirror};
 use crate::outbox::run::OutboxRun;
 use crate::outbox::send::attempt_result;
@@ -25,7 +26,7 @@ impl OutboxRun<'_> {
         answer: &Answer,
         as_of: i64,
     ) -> FetchResult<()> {
-        let attempt_result = AttemptResult {
+        let mut attempt_result = AttemptResult {
             http_status: Some(answer.head.status),
             request_id: answer.head.request_id.clone(),
             ..AttemptResult::default()
@@ -45,8 +46,13 @@ impl OutboxRun<'_> {
                     if entry.action == Action::Track || Some(&id) == entry.subject.as_ref() =>
                 {
                     let (kind, item) = (entry.kind, Some(item));
-                    fetched = Some(FetchedItem { kind, id: id.clone(), item, as_of });
-                    result = Some(id);
+                    let item = FetchedItem { kind, id: id.clone(), item, as_of };
+                    if entry.action == Action::Set && is_shown(entry, &item) == Some(false) {
+                        // The API may have rounded or merged what was sent, or ignored it.
+                        let detail = "the API accepted the change, but shows another value";
+                        attempt_result.detail = Some(detail.to_owned());
+                    }
+                    (fetched, result) = (Some(item), Some(id));
                 }
                 // Something was created, but its id is not known.
                 Err(failure) if entry.action == Action::Track => {

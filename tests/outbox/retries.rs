@@ -114,6 +114,20 @@ fn unreadable_2xx_to_a_change_is_reconciled_not_resent() {
 }
 
 #[test]
+fn answer_that_shows_another_value_is_remarked() {
+    let bed = bed();
+    let video = bed.control.ids(Kind::Video).remove(0);
+    let unchanged = format!(r#"{{"data":{{"id":"{video}","scrape_interval_hours":24}}}}"#);
+    bed.queue(&["set", "video", &video, "--interval", "9"]);
+    let body = FaultBody::Raw("application/json", Box::leak(unchanged.into_boxed_str()));
+    let answer = FaultKind::Status { code: 200, body, headers: Vec::new() };
+    bed.control.fault(Fault::on("PATCH", "/*", answer));
+    bed.sync_until_finished();
+    assert_eq!((bed.writes(), bed.states()), (1, vec!["succeeded".to_owned()]));
+    assert_eq!(bed.entry(1)["detail"], "the API accepted the change, but shows another value");
+}
+
+#[test]
 fn unreadable_2xx_to_a_creation_is_not_resent() {
     let bed = bed();
     bed.queue(&["track", "creator", "Ada"]);
