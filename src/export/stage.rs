@@ -19,7 +19,7 @@ use crate::store::fingerprint;
 use crate::store::public_tables::{self, RowFilter, Table};
 
 /// Memory for buffered rows, over all open files, bytes.
-const BUFFERED_BYTES_MAX: usize = 32 << 20;
+const BUFFERED_BYTES_MAX: usize = 12 << 20;
 
 /// Periods written in one pass over the table. Each is an open file, and they share the memory: with more of them, row
 /// groups would be small.
