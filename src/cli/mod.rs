@@ -113,8 +113,8 @@ pub fn run(cli: &Cli, environment: &Environment, clock: &Clock) -> Exit {
     logging::init(cli.log_settings(), environment, clock);
     runtime::handle_file_size_limit();
     let answer = match dispatch(cli, environment, clock) {
-        // `--json` always prints a document.
-        Err(error) if cli.is_json => {
+        // `--json` prints a document of every error but wrong usage.
+        Err(error) if cli.is_json && error.exit != Exit::Usage => {
             Ok(Answer::of(true, String::new, || error.json()).with_result(Err(error)))
         }
         answer => answer,

@@ -3,7 +3,7 @@
 use chrono::SubsecRound;
 use serde_json::{Value, json};
 
-use crate::model::{BackoffScope, instant};
+use crate::model::{BackoffScope, Kind, Outcome, instant};
 use crate::report::backfill;
 use crate::report::text::{counted, thousands};
 use crate::store::backoff::Backoff;
@@ -12,7 +12,12 @@ use crate::sync::{KindReport, Report};
 /// One line per kind, and one for the run.
 pub fn text(report: &Report) -> String {
     let mut text = String::new();
-    let is_shown = |kind: &&KindReport| kind.kind_run.counts.page.rows_seen > 0 || !kind.is_good();
+    let is_shown = |kind: &&KindReport| {
+        let (of, counts) = (&kind.kind_run, kind.kind_run.counts);
+        // An empty list is an answer too; a poll of no row is not.
+        let is_listed = of.outcome == Outcome::Complete && Kind::LISTS.contains(&of.kind);
+        counts.page.rows_seen > 0 || counts.removed > 0 || is_listed || !kind.is_good()
+    };
     for kind in report.kinds.iter().filter(is_shown) {
         let (kind_run, page) = (&kind.kind_run, &kind.kind_run.counts.page);
         let mut parts = vec![
