@@ -104,6 +104,27 @@ fn keeps_the_mode_of_an_existing_page() {
     }
 }
 
+#[test]
+fn pipe_is_written_to_and_a_link_kept() {
+    use std::os::unix::fs::FileTypeExt;
+    let bed = TestBed::frozen(unlimited());
+    drop(Database::open(&bed.database(), IfMissing::Create).unwrap());
+    let (pipe, link, page) =
+        (bed.folder().join("pipe"), bed.folder().join("link.html"), bed.folder().join("page.html"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let from = pipe.clone();
+    let reader = std::thread::spawn(move || std::fs::read_to_string(from).unwrap());
+    report(&bed, &["--out", pipe.to_str().unwrap()]).expect(0);
+    assert!(reader.join().unwrap().starts_with("<!doctype html>"));
+    assert!(pipe.metadata().unwrap().file_type().is_fifo());
+
+    std::fs::write(&page, "older").unwrap();
+    std::os::unix::fs::symlink(&page, &link).unwrap();
+    report(&bed, &["--out", link.to_str().unwrap()]).expect(0);
+    assert!(link.is_symlink());
+    assert!(std::fs::read_to_string(&page).unwrap().starts_with("<!doctype html>"));
+}
+
 /// The page of a simulated week after every name became an attempt at HTML injection.
 fn hostile_page(bed: &TestBed) -> String {
     for id in bed.control.ids(Kind::Creator) {

@@ -50,15 +50,21 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<Answer, CliError> {
 }
 
 /// Writes the file atomically. A file that exists is replaced with its mode kept, and its group if
-/// allowed, so that a web server can still read it.
+/// allowed, so that a web server can still read it. A device or a pipe, such as `/dev/stdout`, is written to.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let existing = std::fs::metadata(path).ok();
+    if existing.as_ref().is_some_and(|existing| !existing.is_file()) {
+        return std::fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
+    }
+    // A symbolic link is kept.
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = tempfile::Builder::new()
         .prefix(".report-")
         .permissions(Permissions::from_mode(MODE))
         .tempfile_in(folder.unwrap_or(Path::new(".")))?;
     file.write_all(bytes)?;
-    if let Ok(replaced) = std::fs::metadata(path) {
+    if let Some(replaced) = existing {
         // Fails if the user is not in that group; then the file keeps the user's group.
         let _ = std::os::unix::fs::fchown(file.as_file(), None, Some(replaced.gid()));
         let mode = replaced.permissions().mode() & 0o777;

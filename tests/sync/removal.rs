@@ -130,7 +130,9 @@ fn max_removals_allows_small_removals() {
 #[test]
 fn empty_list_removes_nothing() {
     let (bed, _) = without(Kind::Creator, 60);
-    bed.sync_ok(&["--full"]);
+    let said = bed.sync_ok(&["--full"]).stdout;
+    let is_shown = |line: &str| line.starts_with("creator ") && line.contains(" 0 rows");
+    assert!(said.lines().any(is_shown), "{said}");
     bed.sync(&["--full"]).expect(1).says("60 creators are gone");
     assert_eq!(bed.removed(Kind::Creator), 0);
 }
