@@ -26,7 +26,7 @@ use crate::mcp::answer::{self, ToolError};
 use crate::mcp::session::{Session, Settings};
 use crate::mcp::tools::{self, Tool};
 use crate::mcp::{calls, resources};
-use crate::store::StoreResult;
+use crate::store::{StoreResult, readonly};
 
 /// Longest request, bytes.
 const REQUEST_BYTES_MAX: usize = 1 << 20;
@@ -59,6 +59,7 @@ impl Server {
     pub fn new(settings: Settings) -> StoreResult<Self> {
         let session = Arc::new(Session::new(settings));
         let instructions = format!("{INSTRUCTIONS} {}", session.freshness()?);
+        readonly::limit_process()?;
         let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
         let info = Implementation::new("creatormirror", env!("CARGO_PKG_VERSION"));
         let config = ServerConfig::new(capabilities).with_server_info(info);

@@ -99,7 +99,6 @@ impl Session {
     /// Opens the database for queries that end when `stop` says so.
     pub fn reader(&self, stop: &Stop) -> StoreResult<Reader> {
         let stop = stop.clone();
-        Reader::limit_process()?;
         Reader::open(self.database(), move || stop.is_stopped())
     }
 

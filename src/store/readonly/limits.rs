@@ -36,8 +36,8 @@ const LIMITS: [(Limit, i32); 10] = [
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
 ];
 
-/// Bounds the memory of all connections of the process.
-pub(super) fn limit_process() -> StoreResult<()> {
+/// Bounds the memory of all connections of the process, for a process that serves statements of others.
+pub fn limit_process() -> StoreResult<()> {
     let connection = Connection::open_in_memory()?;
     // The process may only lower it, so that repeating it is harmless.
     Ok(connection.pragma_update(None, "hard_heap_limit", HEAP_BYTES_MAX)?)

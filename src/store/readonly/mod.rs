@@ -21,6 +21,7 @@ use crate::store::error::StoreResult;
 use crate::store::open::{self, Access};
 use crate::store::schema_docs::ViewFact;
 use limits::TempFileLimit;
+pub use limits::limit_process;
 use policy::Policy;
 
 /// Values of the parameters of a statement.
@@ -104,11 +105,6 @@ impl Reader {
         }
         policy::restrict(&mut connection)?;
         Ok(Self { connection, policy })
-    }
-
-    /// Bounds the memory of all connections of the process, for a process that has only such connections.
-    pub fn limit_process() -> StoreResult<()> {
-        limits::limit_process()
     }
 
     /// Runs a statement.
