@@ -1,10 +1,16 @@
-"""Reads a Parquet export with pandas, ClickHouse (chDB) and pyiceberg (add_files): row counts and sums equal SQLite's.
+"""Reads a Parquet export with pandas, ClickHouse (chDB), pyiceberg (add_files) and, where there is Java, Spark: row counts
+and sums equal SQLite's. Spark also runs its example in deploy/README.md.
 
 Usage: engines.py EXPORT DATABASE
 """
 
+import contextlib
+import io
 import json
+import os
 import pathlib
+import re
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -13,6 +19,14 @@ import chdb
 import pandas
 import pyarrow.parquet
 from pyiceberg.catalog.sql import SqlCatalog
+from pyspark.sql import SparkSession
+
+# The Spark types of columns that a table may have.
+SPARK_TYPES = {
+    "scraped_at": "timestamp", "to_at": "timestamp", "last_scrape_time": "timestamp", "date": "date", "is_gap": "boolean",
+    "is_active": "boolean", "hours": "double", "view_count": "bigint", "follower_count": "bigint", "metadata": "string",
+    "video_id": "string",
+}
 
 root, database = pathlib.Path(sys.argv[1]), sys.argv[2]
 mirror = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
@@ -48,10 +62,43 @@ def in_iceberg(name, columns):
     return [read.num_rows] + [pyarrow.compute.sum(read[column]).as_py() for column in columns]
 
 
+def in_spark(name, columns):
+    frame = spark.read.parquet(str(root / name))
+    for column, kind in frame.dtypes:
+        assert kind == SPARK_TYPES.get(column, kind), f"{name}.{column}: {kind}"
+    sums = [f"sum(`{column}`)" for column in columns]
+    return list(frame.selectExpr("count(*)", *sums).collect()[0])
+
+
+def run_spark_example():
+    readme = (pathlib.Path(__file__).parents[2] / "deploy/README.md").read_text()
+    month = min(path.name for path in (root / "video_growth").iterdir()).removeprefix("month=")
+    example = re.search(r"```python\n(.*?)```", readme, re.S).group(1)
+    example = example.replace("/srv/export", str(root)).replace("2026-09", month)
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        exec(example, {"spark": spark})
+    assert sum(line.startswith("|") for line in shown.getvalue().splitlines()) > 1, shown.getvalue()
+
+
+engines = [in_pandas, in_clickhouse, in_iceberg]
+if shutil.which("java"):
+    # Less JIT compilation, because the queries take only seconds.
+    os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    settings = {
+        "spark.ui.enabled": "false", "spark.sql.session.timeZone": "UTC", "spark.sql.shuffle.partitions": "1",
+        "spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1",
+    }
+    spark = SparkSession.builder.master("local[1]").config(map=settings).getOrCreate()
+    engines.append(in_spark)
+    run_spark_example()
+else:
+    print("there is no Java; Spark reads nothing")
 for name, table in tables.items():
     columns = [column["name"] for column in table["columns"] if column["type"] == "integer"]
     expected = in_sqlite(name, columns)
-    for engine in (in_pandas, in_clickhouse, in_iceberg):
+    for engine in engines:
         found = [None if value is None else int(value) for value in engine(name, columns)]
         assert found == expected, f"{engine.__name__}: {name}: {found}, not {expected}"
-print(f"{len(tables)} tables: pandas, ClickHouse and pyiceberg read what SQLite has")
+names = ", ".join(engine.__name__.removeprefix("in_") for engine in engines)
+print(f"{len(tables)} tables: {names} read what SQLite has")

@@ -1,4 +1,4 @@
-//! Parquet files, read with DuckDB and Spark.
+//! Parquet files, read with DuckDB.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,6 @@ use chrono::{DateTime, NaiveDate, Utc};
 use rusqlite::types::Value as Sql;
 use serde_json::{Value, json};
 
-use super::support::skip::{Need, skip};
 use super::{MOVING, TABLES, export, held, manifest, mirror, pattern, python};
 
 const PARTITIONED: [&str; 9] = [
@@ -198,54 +197,4 @@ fn duckdb_example_of_the_readme_runs() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let count: i64 = String::from_utf8_lossy(&output.stdout).trim().parse().unwrap();
     assert_eq!(count, gained(&bed), "{}", pattern(out.path(), "video_growth"));
-}
-
-#[test]
-fn spark_reads_the_same_values() {
-    let has_java =
-        Command::new("java").arg("-version").output().is_ok_and(|it| it.status.success());
-    if !has_java {
-        skip(Need::Java, "Java is not installed");
-        return;
-    }
-    let (bed, out) = mirror();
-    export(&bed, "parquet", out.path(), &[]);
-    let root = out.path().to_str().unwrap();
-    let tables = ["video_growth", "video_daily", "account_history", "videos"];
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/README.md");
-    let Some(answer) = python("spark.py", &[root, readme, &tables.join(",")]) else { return };
-    for table in tables {
-        let read = &answer[table];
-        let counts: Vec<&str> =
-            read["counts"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-        let sums: String = counts.iter().map(|name| format!(", sum({name})")).collect();
-        let held = bed.rows(&format!("SELECT count(*){sums} FROM {table}")).remove(0);
-        for (read, held) in read["sums"].as_array().unwrap().iter().zip(held) {
-            assert_eq!(*read, expected_json("BIGINT", &held), "{table}");
-        }
-        let types: BTreeMap<&str, &str> = read["columns"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|column| (column[0].as_str().unwrap(), column[1].as_str().unwrap()))
-            .collect();
-        for (name, expected) in [
-            ("scraped_at", "timestamp"),
-            ("to_at", "timestamp"),
-            ("last_scrape_time", "timestamp"),
-            ("date", "date"),
-            ("is_gap", "boolean"),
-            ("is_active", "boolean"),
-            ("hours", "double"),
-            ("view_count", "bigint"),
-            ("follower_count", "bigint"),
-            ("metadata", "string"),
-            ("video_id", "string"),
-        ] {
-            assert!(types.get(name).is_none_or(|found| *found == expected), "{table}.{name}");
-        }
-    }
-    let shown = answer["example"].as_str().unwrap();
-    let lines = shown.lines().filter(|line| line.starts_with('|')).count() as i64;
-    assert_eq!(lines - 1, gained(&bed), "{shown}");
 }

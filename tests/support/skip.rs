@@ -12,8 +12,6 @@ use std::path::{Path, PathBuf};
 pub enum Need {
     /// The programs that `tests/tools/install` installs.
     Tools,
-    /// A Java runtime.
-    Java,
     /// A browser.
     Browser,
     /// The user root.
@@ -30,7 +28,6 @@ impl Need {
     fn name(self) -> &'static str {
         match self {
             Self::Tools => "tools",
-            Self::Java => "java",
             Self::Browser => "browser",
             Self::Root => "root",
             Self::Mount => "mount",

@@ -423,7 +423,8 @@ fn concurrent_long_pages_share_the_memory_limit() {
 
 #[test]
 fn documents_stay_within_the_memory_limit() {
-    for path in ["/whoami", "/overview", "/meta"] {
+    // `/meta` is read like `/overview`.
+    for path in ["/whoami", "/overview"] {
         let bodies = [
             format!(r#"{{"data":{{"x":[{}]}}}}"#, vec!["[]"; 1_300_000].join(",")),
             format!(r#"{{"data":{{"current":{{{}}}}}}}"#, vec![r#""a":1"#; 600_000].join(",")),
