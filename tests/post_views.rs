@@ -337,6 +337,33 @@ proptest! {
     }
 }
 
+/// What a release wrote shows the same days after the upgrade.
+#[test]
+fn days_of_posts_are_as_before_after_the_upgrade_from_1_0_0() {
+    let release = include_bytes!("fixtures/mirror-1.0.0.db.gz");
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = std::fs::File::create(folder.path().join("mirror.db")).unwrap();
+    std::io::copy(&mut flate2::read::GzDecoder::new(&release[..]), &mut file).unwrap();
+    let mirror = Mirror::in_folder(folder);
+    let known = "SELECT count(*) > 0 FROM post_daily WHERE views_gained > 0 AND NOT is_carried";
+    assert_eq!(mirror.rows(known), [[json!(1)]]);
+    check_kept_gains(&mirror).unwrap();
+    check_former_days(&mirror).unwrap();
+    check_kept_days(&mirror).unwrap();
+}
+
+/// A difference beyond 64 bits is the greatest integer, as tables and `post_daily` have integers.
+#[test]
+fn gains_beyond_64_bits_are_kept_as_integers() {
+    let mut mirror = Mirror::new();
+    for (day, views) in [(1, -i64::MAX), (2, i64::MAX)] {
+        let at = format!("2026-01-0{day}T10:00:00Z");
+        mirror.put(Kind::Video, &json!({"id": "v", "last_scrape_time": at, "view_count": views}));
+    }
+    let gained = "SELECT views_gained FROM post_daily WHERE date = '2026-01-02'";
+    assert_eq!(mirror.rows(gained), [[json!(i64::MAX)]]);
+}
+
 #[test]
 fn video_without_a_scrape_joins_the_post_in_a_feed() {
     let mut mirror = Mirror::new();
