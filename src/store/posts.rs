@@ -288,11 +288,11 @@ fn count(
                FROM post AS p CROSS JOIN post_scrape AS s ON s.post = p.post
                WHERE p.post = ?1 AND s.at_s BETWEEN ?2 AND ?3
                    AND coalesce(s.views_gained, s.likes_gained, s.comments_gained, s.shares_gained) IS NOT NULL";
-    let rows: Vec<((String, i64), [Option<i64>; 4])> =
-        tx.all(sql, (post, span.start(), span.end()), |row| {
-            let day = (row.get(0)?, day_of(row.get(1)?));
-            Ok((day, [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?]))
-        })?;
+    type Found = ((String, i64), [Option<i64>; 4]);
+    let rows: Vec<Found> = tx.all(sql, (post, span.start(), span.end()), |row| {
+        let day = (row.get(0)?, day_of(row.get(1)?));
+        Ok((day, [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?]))
+    })?;
     for (day, gained) in rows {
         let sums = gains.entry(day).or_default();
         *sums = std::array::from_fn(|n| sums[n].saturating_add(sign * believed(gained[n])));
