@@ -19,6 +19,8 @@ const SCRAPES_EACH: u32 = 75;
 /// Number of runs of each query; the median is reported.
 const ROUNDS: usize = 3;
 
+const MIGRATION: &str = include_str!("../migrations/V4__post_days.sql");
+
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Name, SQL, maximum milliseconds and minimum number of rows of each query.
@@ -182,6 +184,9 @@ fn mirror() -> Outcome<(TempDir, Database)> {
     let columns = "platform, first_scrape_time, last_scrape_time, description, create_time, duration, is_unavailable,
          cover_image_url, video_url, view_count, like_count, comment_count, share_count, account_id, account_username,
          fingerprint, as_of, first_mirrored_at";
+    // The statement of the migration that computes what the posts gained.
+    let (_, gains) = MIGRATION.split_once("\nUPDATE ").ok_or("no UPDATE in the migration")?;
+    let gains = format!("UPDATE {}", gains.split(';').next().unwrap_or_default());
     store.write(|tx| {
         tx.execute_batch(&format!(
             "INSERT INTO creator (row_id, id, name, fingerprint, as_of, first_mirrored_at)
@@ -232,6 +237,7 @@ fn mirror() -> Outcome<(TempDir, Database)> {
                  UNION ALL SELECT post, -row_id FROM account_video
                  ORDER BY post
              ) AS r, number;
+             {gains};
              UPDATE instance SET first_scrape_s = (SELECT min(at_s) FROM post_scrape);
              {scrapes}
              INSERT INTO account_day (account_id, day, views, likes, comments, shares)

@@ -75,6 +75,13 @@ SELECT '"username":"' || username || '"' FROM erased_name
 UNION
 SELECT '"username":"@' || username || '"' FROM erased_name;
 
+-- The posts of these rows, which may have others, and the accounts whose days they count for.
+CREATE TEMP TABLE erased_post AS
+SELECT post, coalesce(account_id, '') AS account_id
+FROM post
+WHERE post IN (SELECT post FROM video WHERE row_id IN (SELECT row_id FROM erased WHERE kind = 'video'))
+   OR post IN (SELECT post FROM account_video WHERE row_id IN (SELECT row_id FROM erased WHERE kind = 'account_video'));
+
 DELETE FROM account_scrape WHERE account IN (SELECT row_id FROM erased WHERE kind = 'account');
 DELETE FROM post_scrape WHERE source IN (SELECT row_id FROM erased WHERE kind = 'video');
 DELETE FROM post_scrape WHERE source IN (SELECT -row_id FROM erased WHERE kind = 'account_video');
@@ -131,9 +138,32 @@ DELETE FROM post WHERE post NOT IN (SELECT post FROM video UNION ALL SELECT post
 UPDATE post
 SET video = (SELECT max(row_id) FROM video WHERE video.post = post.post),
     account_video = (SELECT max(row_id) FROM account_video WHERE account_video.post = post.post),
-    account_id = NULL,
+    account_id = coalesce(
+        (SELECT account_id FROM video WHERE video.post = post.post ORDER BY row_id DESC LIMIT 1),
+        (SELECT account_id FROM account_video WHERE account_video.post = post.post ORDER BY row_id DESC LIMIT 1)
+    ),
     views_7d = (SELECT views FROM post_age WHERE post_age.post = post.post AND post_age.hours = 168)
-WHERE account_id IN (SELECT id FROM erased WHERE kind = 'account');
+WHERE post IN (SELECT post FROM erased_post);
+UPDATE post_scrape AS s
+SET (next_day, views_gained, likes_gained, comments_gained, shares_gained, saves_gained) = (
+    SELECT g.next_day, g.views_gained, g.likes_gained, g.comments_gained, g.shares_gained, g.saves_gained
+    FROM post_scrape_gains AS g
+    WHERE g.post = s.post AND g.at_s = s.at_s AND g.at_ns = s.at_ns AND g.source = s.source
+)
+WHERE post IN (SELECT post FROM erased_post);
+-- The sums over the posts of the accounts that these posts had or have, in which a post gains at most 1e12 a day.
+INSERT INTO erased_post SELECT post, coalesce(account_id, '') FROM post WHERE post IN (SELECT post FROM erased_post);
+DELETE FROM account_day WHERE account_id IN (SELECT account_id FROM erased_post);
+INSERT INTO account_day (account_id, day, views, likes, comments, shares)
+SELECT coalesce(p.account_id, ''), s.at_s / 86400 - (s.at_s % 86400 < 0),
+    sum(max(min(coalesce(s.views_gained, 0), 1000000000000), -1000000000000)),
+    sum(max(min(coalesce(s.likes_gained, 0), 1000000000000), -1000000000000)),
+    sum(max(min(coalesce(s.comments_gained, 0), 1000000000000), -1000000000000)),
+    sum(max(min(coalesce(s.shares_gained, 0), 1000000000000), -1000000000000))
+FROM post AS p
+JOIN post_scrape AS s ON s.post = p.post
+WHERE coalesce(p.account_id, '') IN (SELECT account_id FROM erased_post)
+GROUP BY coalesce(p.account_id, ''), s.at_s / 86400 - (s.at_s % 86400 < 0);
 DELETE FROM page WHERE EXISTS (SELECT 1 FROM erased_word WHERE instr(url, word) > 0);
 
 COMMIT;

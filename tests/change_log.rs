@@ -548,3 +548,48 @@ fn erasing_an_account_leaves_nothing_of_it() {
     bed.sync_ok(&["--full"]);
     assert_eq!(places_of(&bed.db(), &id), [""; 0]);
 }
+
+/// The other rows of a post, of another account, keep their days.
+#[test]
+fn erasing_an_account_leaves_the_rest_of_its_posts_right() {
+    let (_folder, store) = new_mirror();
+    let put = |kind, json: Value| {
+        let row = decode::row(kind, json.to_string()).unwrap();
+        let source = Source { page: None, as_of: START };
+        store.write(|tx| RowWriter::new(tx, kind)?.write(&row, source)).unwrap();
+    };
+    put(Kind::Account, json!({"id": "erased"}));
+    put(Kind::Account, json!({"id": "kept"}));
+    let row = |id: Value, account: &str, post: usize, day: usize, views: usize| {
+        json!({"id": id, "platform": "tiktok", "external_id": format!("e{post}"), "account_id": account,
+               "create_time": "2026-01-01T00:00:00Z", "last_scrape_time": format!("2026-01-0{day}T10:00:00Z"),
+               "view_count": views})
+    };
+    for (post, accounts) in [["erased", "kept"], ["kept", "erased"]].into_iter().enumerate() {
+        for day in 1..5 {
+            put(Kind::Video, row(json!(format!("v{post}")), accounts[0], post, day, day * 10));
+            if day % 2 == 0 {
+                put(Kind::AccountVideo, row(json!(post), accounts[1], post, day, day * 11));
+            }
+        }
+    }
+    let path = store.path().to_owned();
+    drop(store);
+    let db = Connection::open(path).unwrap();
+    let columns = "post, at_s, at_ns, source, next_day, views_gained";
+    let differences =
+        format!("SELECT {columns} FROM post_scrape EXCEPT SELECT {columns} FROM post_scrape_gains");
+    let days = "SELECT a.account_id, a.day, a.views FROM account_day AS a WHERE a.views <> 0";
+    let sums = "SELECT coalesce(p.account_id, ''), s.at_s / 86400, sum(s.views_gained) FROM post_scrape AS s JOIN post AS p USING (post)
+                WHERE s.views_gained <> 0 GROUP BY p.account_id, s.at_s / 86400";
+    let sorted = |sql: &str| rows(&db, &format!("SELECT * FROM ({sql}) ORDER BY 1, 2")).unwrap();
+    assert_eq!(sorted(days), sorted(sums));
+    db.execute_batch("CREATE TEMP TABLE erase (id TEXT); INSERT INTO erase VALUES ('erased');")
+        .unwrap();
+    db.execute_batch(include_str!("../deploy/erase-account.sql")).unwrap();
+    assert_eq!(sorted("SELECT post, at_s FROM post_scrape").len(), 6);
+    assert_eq!(rows(&db, &differences).unwrap(), [[Value::Null; 0]; 0]);
+    assert_eq!(sorted(days), sorted(sums));
+    let accounts = sorted("SELECT DISTINCT account_id, is_tracked FROM posts");
+    assert_eq!(accounts, [[json!("kept"), json!(0)], [json!("kept"), json!(1)]]);
+}

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use creatormirror::api::decode;
 use creatormirror::clock::Clock;
-use creatormirror::model::{Kind, Zone};
+use creatormirror::model::{Instant, Kind, Zone};
 use creatormirror::schedule::zone_offsets;
 use creatormirror::store::rows::{RowWriter, Source};
 use creatormirror::store::{removals, zone};
@@ -234,6 +234,66 @@ fn check_kept_days(mirror: &Mirror) -> Result<(), TestCaseError> {
     compare("account_day", &mirror.rows(kept), &mirror.rows(sums))
 }
 
+/// The gains kept with scrapes are those computed from scratch.
+fn check_kept_gains(mirror: &Mirror) -> Result<(), TestCaseError> {
+    let columns = "post, at_s, at_ns, source, next_day, views_gained, likes_gained, comments_gained, shares_gained, saves_gained";
+    let order = "ORDER BY post, at_s, at_ns, source";
+    let rows = |table: &str| mirror.rows(&format!("SELECT {columns} FROM {table} {order}"));
+    compare("post_scrape", &rows("post_scrape"), &rows("post_scrape_gains"))
+}
+
+/// `post_daily` shows what it showed when it searched the scrapes of each day, in V3.
+fn check_former_days(mirror: &Mirror) -> Result<(), TestCaseError> {
+    let former = include_str!("../migrations/V3__analysis.sql");
+    let (_, former) = former.split_once("CREATE VIEW post_daily AS").unwrap();
+    let (former, _) = former.split_once(";\n").unwrap();
+    let rows = mirror.rows(&format!(
+        "WITH former AS (SELECT * FROM ({former}))
+         SELECT * FROM (SELECT 'former', * FROM (SELECT * FROM former EXCEPT SELECT * FROM post_daily))
+         UNION ALL
+         SELECT * FROM (SELECT 'now', * FROM (SELECT * FROM post_daily EXCEPT SELECT * FROM former))"
+    ));
+    compare("post_daily", &rows, &Rows::new())?;
+    let counts = format!("SELECT (SELECT count(*) FROM ({former})) - count(*) FROM post_daily");
+    compare("post_daily", &mirror.rows(&counts), &vec![vec![json!(0)]])
+}
+
+/// A row about one of two posts with a scrape at a time that is hardly possible: before 1970 or 2000, or in the future.
+fn odd_row() -> impl Strategy<Value = (Kind, Value)> {
+    let today = Clock::System.now().timestamp().div_euclid(DAY_S);
+    let days = vec![
+        -400,
+        -1,
+        0,
+        10_955,
+        10_956,
+        10_957,
+        10_958,
+        today - 2,
+        today - 1,
+        today,
+        today + 1,
+        today + 3,
+    ];
+    let second = prop::sample::select(vec![0, 1, DAY_S / 2, DAY_S - 1]);
+    let time = (prop::sample::select(days), second, prop::sample::select(vec![0_u32, 1]));
+    let time =
+        time.prop_map(|(day, second, nanos)| Instant { seconds: day * DAY_S + second, nanos });
+    let counts = prop::array::uniform5(prop::option::weighted(0.8, -5_i64..1_000));
+    (prop::bool::ANY, 0_usize..3, 0_usize..2, time.clone(), prop::option::of(time), counts).prop_map(
+        |(is_video, n, external, scraped, created, counts)| {
+            let id = if is_video { json!(format!("v{n}")) } else { json!(n) };
+            let [views, likes, comments, shares, saves] = counts;
+            let row = json!({
+                "id": id, "platform": "tiktok", "external_id": format!("e{external}"), "account_id": format!("a{}", n % 2),
+                "last_scrape_time": scraped.to_text(), "create_time": created.map(Instant::to_text),
+                "view_count": views, "like_count": likes, "comment_count": comments, "share_count": shares, "saved_count": saves,
+            });
+            (if is_video { Kind::Video } else { Kind::AccountVideo }, row)
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 40,
@@ -250,6 +310,16 @@ proptest! {
         check_posts(&mirror, &model, &posts, now)?;
         check_days(&mirror, &model, &posts)?;
         check_kept_days(&mirror)?;
+        check_kept_gains(&mirror)?;
+        check_former_days(&mirror)?;
+    }
+
+    #[test]
+    fn days_of_posts_are_as_before_for_odd_times(rows in prop::collection::vec(odd_row(), 1..12)) {
+        let mut mirror = Mirror::new();
+        rows.iter().for_each(|(kind, row)| mirror.put(*kind, row));
+        check_kept_gains(&mirror)?;
+        check_former_days(&mirror)?;
     }
 
     #[test]
@@ -265,6 +335,33 @@ proptest! {
             prop_assert_eq!(found, expected.collect::<Vec<_>>(), "{:?}", caption);
         }
     }
+}
+
+/// What a release wrote shows the same days after the upgrade.
+#[test]
+fn days_of_posts_are_as_before_after_the_upgrade_from_1_0_0() {
+    let release = include_bytes!("fixtures/mirror-1.0.0.db.gz");
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = std::fs::File::create(folder.path().join("mirror.db")).unwrap();
+    std::io::copy(&mut flate2::read::GzDecoder::new(&release[..]), &mut file).unwrap();
+    let mirror = Mirror::in_folder(folder);
+    let known = "SELECT count(*) > 0 FROM post_daily WHERE views_gained > 0 AND NOT is_carried";
+    assert_eq!(mirror.rows(known), [[json!(1)]]);
+    check_kept_gains(&mirror).unwrap();
+    check_former_days(&mirror).unwrap();
+    check_kept_days(&mirror).unwrap();
+}
+
+/// A difference beyond 64 bits is the greatest integer, as tables and `post_daily` have integers.
+#[test]
+fn gains_beyond_64_bits_are_kept_as_integers() {
+    let mut mirror = Mirror::new();
+    for (day, views) in [(1, -i64::MAX), (2, i64::MAX)] {
+        let at = format!("2026-01-0{day}T10:00:00Z");
+        mirror.put(Kind::Video, &json!({"id": "v", "last_scrape_time": at, "view_count": views}));
+    }
+    let gained = "SELECT views_gained FROM post_daily WHERE date = '2026-01-02'";
+    assert_eq!(mirror.rows(gained), [[json!(i64::MAX)]]);
 }
 
 #[test]

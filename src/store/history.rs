@@ -1,12 +1,11 @@
 //! The history: one row per scrape, of accounts in `account_scrape`, of posts in `post_scrape`.
 
-use rusqlite::{CachedStatement, OptionalExtension, Params, Transaction, params_from_iter};
+use rusqlite::{CachedStatement, OptionalExtension, Transaction, params_from_iter};
 
 use crate::model::instant::day_of;
 use crate::model::{Instant, Kind, Row, Value, columns};
 use crate::store::day_versions::{self, DayVersions};
 use crate::store::error::StoreResult;
-use crate::store::posts;
 
 /// The time of the next scrape of a post from the same source.
 const NEXT: &str = "SELECT at_s FROM post_scrape
@@ -15,6 +14,11 @@ const NEXT: &str = "SELECT at_s FROM post_scrape
 
 /// Start of the year 2000: no earlier scrape time is true, and views have a row for every day from the first on.
 const FIRST_MIN_S: i64 = 946_684_800;
+
+/// The columns of what the post of a scrape gained on its day.
+const GAINS: [&str; 5] =
+    ["views_gained", "likes_gained", "comments_gained", "shares_gained", "saves_gained"];
+type Gains = [Option<i64>; GAINS.len()];
 
 /// Change of a row's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +93,8 @@ impl<'t> History<'t> {
         if added == Scrape::Added {
             return Ok(added);
         }
-        let revised = self.revise.execute(self.layout.parameters(owner, row_id, at, row))?;
+        let revised =
+            self.revise.execute(params_from_iter(self.layout.values(owner, row_id, at, row)))?;
         if revised == 0 {
             return Ok(Scrape::Held);
         }
@@ -100,27 +105,32 @@ impl<'t> History<'t> {
     /// Adds the scrape of a row if it is not in the history. `owner` is the account or post.
     pub fn add(&mut self, owner: i64, row_id: i64, row: &Row) -> StoreResult<Scrape> {
         let Some(at) = row.scraped_at else { return Ok(Scrape::Held) };
-        if !self.insert(owner, row_id, row, at)? {
+        if !self.insert(owner, row_id, row, Gains::default())? {
             return Ok(Scrape::Held);
         }
         self.changed(owner, row_id, at)?;
         Ok(Scrape::Added)
     }
 
-    /// Adds the scrape at `at` of a post that has none.
+    /// Adds the first scrape of a post, with what the post gained on its day.
     pub fn add_first(
         &mut self,
-        owner: i64,
+        post: i64,
         row_id: i64,
         row: &Row,
-        at: Instant,
+        gains: Gains,
     ) -> StoreResult<()> {
-        self.insert(owner, row_id, row, at)?;
+        let Some(at) = row.scraped_at else { return Ok(()) };
+        self.insert(post, row_id, row, gains)?;
         self.versions.scrape(self.layout.kind, at.seconds, None)
     }
 
-    fn insert(&mut self, owner: i64, row_id: i64, row: &Row, at: Instant) -> StoreResult<bool> {
-        let added = self.add.execute(self.layout.parameters(owner, row_id, at, row))?;
+    fn insert(&mut self, owner: i64, row_id: i64, row: &Row, gains: Gains) -> StoreResult<bool> {
+        let Some(at) = row.scraped_at else { return Ok(false) };
+        let gains = gains.iter().map(|gain| gain.map_or(Value::Null, Value::Integer));
+        let gains = gains.take(if self.layout.kind == Kind::Account { 0 } else { GAINS.len() });
+        let values = self.layout.values(owner, row_id, at, row).chain(gains);
+        let added = self.add.execute(params_from_iter(values))?;
         if added > 0 && (FIRST_MIN_S..self.first_s).contains(&at.seconds) {
             self.first_s = at.seconds;
             self.set_first.execute([at.seconds])?;
@@ -150,20 +160,25 @@ impl<'t> History<'t> {
 }
 
 impl Layout {
-    /// The parameters of the statements: the account or post, the time, the source, the interval or the account that
+    /// The values that both statements take: the account or post, the time, the source, the interval or the account that
     /// has it, and the counts.
-    fn parameters<'a>(
+    fn values<'a>(
         &'a self,
         owner: i64,
         row_id: i64,
         at: Instant,
         row: &'a Row,
-    ) -> impl Params + 'a {
-        let own = [owner, at.seconds, i64::from(at.nanos), posts::source(self.kind, row_id)];
+    ) -> impl Iterator<Item = Value<'a>> + 'a {
+        let own = [owner, at.seconds, i64::from(at.nanos), source(self.kind, row_id)];
         let interval = self.interval.map_or(Value::Null, |position| row.value_at(position));
         let counts = self.counts.iter().map(|position| row.value_at(*position));
-        params_from_iter(own.map(Value::Integer).into_iter().chain([interval]).chain(counts))
+        own.map(Value::Integer).into_iter().chain([interval]).chain(counts)
     }
+}
+
+/// The column `source` of a row's scrapes.
+pub const fn source(kind: Kind, row_id: i64) -> i64 {
+    if matches!(kind, Kind::AccountVideo) { -row_id } else { row_id }
 }
 
 /// The SQL that joins the scrapes `s` of the resource `r`.
@@ -195,15 +210,17 @@ fn compose(kind: Kind, names: &[&str]) -> (String, String) {
         ),
     };
     let numbered = || names.iter().zip((6..).map(|n| format!("?{n}")));
-    let counts = numbered().map(|(_, n)| n).collect::<Vec<_>>().join(", ");
+    let gains: &[&str] = if kind == Kind::Account { &[] } else { &GAINS };
+    let added = [names, gains].concat();
+    let new = (6..).take(added.len()).map(|n| format!("?{n}")).collect::<Vec<_>>().join(", ");
     let sets = numbered().map(|(name, n)| format!("{name} = coalesce({n}, {name})"));
     let news = numbered().map(|(name, n)| format!("({n} IS NOT NULL AND {n} IS NOT {name})"));
     (
         format!(
             "INSERT INTO {table} ({key}, {})
-             VALUES ({values}, {counts})
+             VALUES ({values}, {new})
              ON CONFLICT DO NOTHING",
-            names.join(", ")
+            added.join(", ")
         ),
         format!(
             "UPDATE {table} SET {} WHERE {same_key} AND ({})",

@@ -1,9 +1,11 @@
 //! Posts: the rows of `video` and `account_video` with the same key, and the days of their accounts.
 //!
-//! `account_day` holds what the posts of an account gained on each day. Whoever changes a scrape, the account of a post
-//! or its publication computes the gains of the days concerned before and after, and adds the difference.
+//! The last scrape of a post on a day has what the post gained on that day, and `account_day` the sums over the posts of
+//! an account. Whoever changes a scrape, its post, or the account or publication of a post computes the gains anew, and
+//! adds the difference to `account_day`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use rusqlite::{CachedStatement, OptionalExtension, Transaction};
 
@@ -11,6 +13,7 @@ use crate::model::instant::{DAY_S, day_of};
 use crate::model::{Instant, Kind, Row, Value, columns};
 use crate::store::day_versions::{self, DayVersions};
 use crate::store::error::StoreResult;
+use crate::store::history::{History, Scrape, source};
 use crate::store::query::Query;
 
 /// Largest gain of a post on a day that is believed, so that sums over accounts do not overflow.
@@ -18,7 +21,15 @@ const GAIN_MAX: i64 = 1_000_000_000_000;
 
 /// Views, likes, comments and shares gained.
 type Gains = [i64; 4];
-type DayGains = BTreeMap<i64, Gains>;
+/// Gains by account, empty if it is not tracked, and day.
+type AccountGains = BTreeMap<(String, i64), Gains>;
+
+/// The counts whose gains scrapes have, in the order of their columns.
+const COUNTS: [&str; 5] =
+    ["view_count", "like_count", "comment_count", "share_count", "saved_count"];
+
+/// All scrapes of a post.
+const ALL: RangeInclusive<i64> = i64::MIN..=i64::MAX;
 
 /// Whether rows of this kind are posts.
 pub const fn is_post(kind: Kind) -> bool {
@@ -117,18 +128,59 @@ impl<'t> Posts<'t> {
         Ok(())
     }
 
+    /// Adds the first scrape of a new post. What it shows was gained on its day if the post was published shortly before;
+    /// only then can it show the views at the age of 7 days on its own, if the interval is long.
+    pub fn add_first_scrape(
+        &self,
+        history: &mut History<'_>,
+        post: i64,
+        row_id: i64,
+        row: &Row,
+    ) -> StoreResult<Scrape> {
+        let Some(at) = row.scraped_at else { return Ok(Scrape::Held) };
+        let account = value(self.kind, row, "account_id").unwrap_or_default();
+        let created = create_s(value(self.kind, row, "create_time"));
+        let is_new = match created {
+            Some(created) => at.seconds <= created.saturating_add(self.shortly_s(row, &account)?),
+            None => false,
+        };
+        let gains = COUNTS.map(|name| row.value(self.kind, name).as_integer().filter(|_| is_new));
+        history.add_first(post, row_id, row, gains)?;
+        if is_new && created.is_some_and(|created| at.seconds >= created.saturating_add(7 * DAY_S))
+        {
+            set_views_7d(self.tx, post)?;
+        }
+        let [views, likes, comments, shares, _] = gains.map(believed);
+        credit(self.tx, &account, day_of(at.seconds), [views, likes, comments, shares])?;
+        Ok(Scrape::Added)
+    }
+
+    /// How long after its publication the first scrape of a row's post has to come, seconds.
+    fn shortly_s(&self, row: &Row, account: &str) -> StoreResult<i64> {
+        let interval = match columns::position(self.kind, "scrape_interval_hours") {
+            Some(column) => row.value_at(column).as_integer(),
+            None => {
+                let sql = "SELECT scrape_interval_hours FROM account WHERE id = ?1";
+                self.tx.optional(sql, [account], |row| row.get(0))?.flatten()
+            }
+        };
+        Ok(interval.unwrap_or(24).max(1).saturating_mul(5_400))
+    }
+
     /// Updates a post after a row was added to it.
     pub fn add_member(&self, post: i64) -> StoreResult<()> {
-        let before = contributions(self.tx, post)?;
+        let mut gains = AccountGains::new();
+        count(self.tx, post, ALL, -1, &mut gains)?;
         refresh(self.tx, post)?;
-        replace(self.tx, before, &[post])
+        replace(self.tx, gains, &[post], ALL)
     }
 
     /// Moves a changed row, with its scrapes, to the post of its key, and updates both posts. Returns the post.
     pub fn update_member(&mut self, row: &Row, row_id: i64, former: i64) -> StoreResult<i64> {
         let key = key(self.kind, row);
         let found: Option<i64> = self.find.query_row([&key], |row| row.get(0)).optional()?;
-        let mut before = contributions(self.tx, former)?;
+        let mut gains = AccountGains::new();
+        count(self.tx, former, ALL, -1, &mut gains)?;
         let post = match found {
             Some(post) => post,
             None if self.is_alone(former)? => {
@@ -138,7 +190,7 @@ impl<'t> Posts<'t> {
             None => self.find_or_insert(row, row_id)?.post,
         };
         if post != former {
-            before.extend(contributions(self.tx, post)?);
+            count(self.tx, post, ALL, -1, &mut gains)?;
             let (table, source) = (self.kind.name(), source(self.kind, row_id));
             let sql = format!("UPDATE {table} SET post = ?2 WHERE row_id = ?1");
             self.tx.exec(&sql, (row_id, post))?;
@@ -147,7 +199,7 @@ impl<'t> Posts<'t> {
             refresh(self.tx, former)?;
         }
         refresh(self.tx, post)?;
-        replace(self.tx, before, &[former, post])?;
+        replace(self.tx, gains, &[former, post], ALL)?;
         self.replace_versions(&[former, post])?;
         Ok(post)
     }
@@ -168,11 +220,6 @@ impl<'t> Posts<'t> {
                         + (SELECT count(*) FROM account_video WHERE post = ?1) = 1";
         self.tx.value(sql, [post])
     }
-}
-
-/// The column `source` of a row's scrapes.
-pub const fn source(kind: Kind, row_id: i64) -> i64 {
-    if matches!(kind, Kind::AccountVideo) { -row_id } else { row_id }
 }
 
 /// Sets what a post takes from its rows; deletes it if none is left.
@@ -206,19 +253,6 @@ fn set_views_7d(tx: &Transaction<'_>, post: i64) -> StoreResult<()> {
     }
 }
 
-/// What a post adds to the days of its account: the account, and the gains by day.
-fn contributions(tx: &Transaction<'_>, post: i64) -> StoreResult<Vec<(String, DayGains)>> {
-    let Some(account) = account(tx, post)? else { return Ok(Vec::new()) };
-    let gains = days(tx, post)?.into_iter().map(|day| Ok((day, gains(tx, post, day)?)));
-    Ok(vec![(account, gains.collect::<StoreResult<_>>()?)])
-}
-
-/// The account of a post, empty if it is not tracked; `None` without such a post.
-fn account(tx: &Transaction<'_>, post: i64) -> StoreResult<Option<String>> {
-    let sql = "SELECT coalesce(account_id, '') FROM post WHERE post = ?1";
-    tx.optional(sql, [post], |row| row.get(0))
-}
-
 /// The days on which a post was scraped.
 fn days(tx: &Transaction<'_>, post: i64) -> StoreResult<BTreeSet<i64>> {
     let sql = "SELECT at_s FROM post_scrape WHERE post = ?1";
@@ -226,74 +260,74 @@ fn days(tx: &Transaction<'_>, post: i64) -> StoreResult<BTreeSet<i64>> {
     Ok(times.into_iter().map(day_of).collect())
 }
 
-/// Replaces former contributions to the days of accounts by those of these posts now.
-fn replace(
+/// Updates the gains of a post after its scrape at this instant was added or revised: those of that day and of the next
+/// with a scrape, and the scrape before, which may have been the last of the day.
+pub fn count_scrape(tx: &Transaction<'_>, post: i64, at: Instant) -> StoreResult<()> {
+    let sql = "SELECT (SELECT max(at_s) FROM post_scrape WHERE post = ?1 AND at_s < ?2),
+                      (SELECT min(at_s) FROM post_scrape WHERE post = ?1 AND at_s >= ?3)";
+    let end = |at_s: i64| (day_of(at_s) + 1).saturating_mul(DAY_S);
+    let parameters = (post, at.seconds, end(at.seconds));
+    type Found = (Option<i64>, Option<i64>);
+    let (before, next): Found = tx.one(sql, parameters, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let span = before.unwrap_or(at.seconds)..=end(next.unwrap_or(at.seconds)) - 1;
+    let mut gains = AccountGains::new();
+    count(tx, post, span.clone(), -1, &mut gains)?;
+    set_views_7d(tx, post)?;
+    replace(tx, gains, &[post], span)
+}
+
+/// Adds the gains of a post on the days of its account, times `sign`, as its scrapes in a span of Unix seconds have them.
+fn count(
     tx: &Transaction<'_>,
-    before: Vec<(String, DayGains)>,
-    posts: &[i64],
+    post: i64,
+    span: RangeInclusive<i64>,
+    sign: i64,
+    gains: &mut AccountGains,
 ) -> StoreResult<()> {
-    let posts: BTreeSet<i64> = posts.iter().copied().collect();
-    let mut changes: BTreeMap<(String, i64), Gains> = BTreeMap::new();
-    let mut count = |contributions: Vec<(String, DayGains)>, sign: i64| {
-        for (account, days) in contributions {
-            for (day, gains) in days {
-                let change = changes.entry((account.clone(), day)).or_default();
-                *change = sum(*change, gains.map(|gain| sign * gain));
-            }
-        }
-    };
-    count(before, -1);
-    for post in posts {
-        count(contributions(tx, post)?, 1);
-    }
-    for ((account, day), change) in changes {
-        credit(tx, &account, day, change)?;
+    let sql = "SELECT coalesce(p.account_id, ''), s.at_s, s.views_gained, s.likes_gained, s.comments_gained, s.shares_gained
+               FROM post AS p CROSS JOIN post_scrape AS s ON s.post = p.post
+               WHERE p.post = ?1 AND s.at_s BETWEEN ?2 AND ?3
+                   AND coalesce(s.views_gained, s.likes_gained, s.comments_gained, s.shares_gained) IS NOT NULL";
+    type Found = ((String, i64), [Option<i64>; 4]);
+    let rows: Vec<Found> = tx.all(sql, (post, span.start(), span.end()), |row| {
+        let day = (row.get(0)?, day_of(row.get(1)?));
+        Ok((day, [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?]))
+    })?;
+    for (day, gained) in rows {
+        let sums = gains.entry(day).or_default();
+        *sums = std::array::from_fn(|n| sums[n].saturating_add(sign * believed(gained[n])));
     }
     Ok(())
 }
 
-fn sum(one: Gains, other: Gains) -> Gains {
-    std::array::from_fn(|n| one[n].saturating_add(other[n]))
+/// A gain as sums count it; 0 if unknown.
+fn believed(gain: Option<i64>) -> i64 {
+    gain.unwrap_or(0).clamp(-GAIN_MAX, GAIN_MAX)
 }
 
-/// What a post gained on a day as `post_daily` shows it; unknown gains as 0.
-fn gains(tx: &Transaction<'_>, post: i64, day: i64) -> StoreResult<Gains> {
-    let sql = "SELECT s.view_count, s.like_count, s.comment_count, s.share_count,
-                      b.view_count, b.like_count, b.comment_count, b.share_count,
-                      b.post IS NOT NULL,
-                      b.post IS NULL AND (
-                          SELECT q.at_s <= p.create_s + 5400 * max(coalesce(q.interval_hours, 24), 1)
-                          FROM post_scrape AS q WHERE q.post = p.post
-                          ORDER BY q.at_s, q.at_ns, q.source DESC LIMIT 1
-                      )
-               FROM post AS p
-               CROSS JOIN post_scrape AS s ON s.post = p.post AND (s.at_s, s.at_ns, s.source) = (
-                   SELECT q.at_s, q.at_ns, q.source FROM post_scrape AS q
-                   WHERE q.post = p.post AND q.at_s >= ?2 AND q.at_s < ?2 + 86400
-                   ORDER BY q.at_s DESC, q.at_ns DESC, q.source DESC LIMIT 1
+/// Computes what the scrapes of these posts in a span show as gained. `gains` has what is to be added to the days of
+/// accounts instead: minus what the posts showed before.
+fn replace(
+    tx: &Transaction<'_>,
+    mut gains: AccountGains,
+    posts: &[i64],
+    span: RangeInclusive<i64>,
+) -> StoreResult<()> {
+    let sql = "UPDATE post_scrape AS s
+               SET (next_day, views_gained, likes_gained, comments_gained, shares_gained, saves_gained) = (
+                   SELECT g.next_day, g.views_gained, g.likes_gained, g.comments_gained, g.shares_gained, g.saves_gained
+                   FROM post_scrape_gains AS g
+                   WHERE g.post = s.post AND g.at_s = s.at_s AND g.at_ns = s.at_ns AND g.source = s.source
                )
-               LEFT JOIN post_scrape AS b ON b.post = p.post AND (b.at_s, b.at_ns, b.source) = (
-                   SELECT q.at_s, q.at_ns, q.source FROM post_scrape AS q
-                   WHERE q.post = p.post AND q.at_s < ?2
-                   ORDER BY q.at_s DESC, q.at_ns DESC, q.source DESC LIMIT 1
-               )
-               WHERE p.post = ?1";
-    let found = tx.optional(sql, (post, day.saturating_mul(DAY_S)), |row| {
-        let has_before: bool = row.get(8)?;
-        let is_new = row.get::<_, Option<bool>>(9)?.unwrap_or(false);
-        let mut gains = Gains::default();
-        for (n, gain) in gains.iter_mut().enumerate() {
-            let (last, before): (Option<i64>, Option<i64>) = (row.get(n)?, row.get(n + 4)?);
-            let known = match (last, before) {
-                (Some(last), Some(before)) if has_before => last.saturating_sub(before),
-                (Some(last), None) if is_new => last,
-                _ => 0,
-            };
-            *gain = known.clamp(-GAIN_MAX, GAIN_MAX);
-        }
-        Ok(gains)
-    })?;
-    Ok(found.unwrap_or_default())
+               WHERE s.post = ?1 AND s.at_s BETWEEN ?2 AND ?3";
+    for post in posts.iter().copied().collect::<BTreeSet<_>>() {
+        tx.exec(sql, (post, span.start(), span.end()))?;
+        count(tx, post, span.clone(), 1, &mut gains)?;
+    }
+    for ((account, day), change) in gains {
+        credit(tx, &account, day, change)?;
+    }
+    Ok(())
 }
 
 fn credit(tx: &Transaction<'_>, account: &str, day: i64, change: Gains) -> StoreResult<()> {
@@ -306,67 +340,4 @@ fn credit(tx: &Transaction<'_>, account: &str, day: i64, change: Gains) -> Store
                    comments = comments + excluded.comments, shares = shares + excluded.shares";
     let [views, likes, comments, shares] = change;
     tx.exec(sql, (account, day, views, likes, comments, shares))
-}
-
-/// Adds the first scrape of a post to the days of its account: what it shows is the gain of that day if the post was
-/// published shortly before. The same as [`gains`], without reading what was just written. Only such a scrape can show
-/// the views at the age of 7 days on its own, if the interval is long.
-pub fn count_first_scrape(
-    tx: &Transaction<'_>,
-    kind: Kind,
-    post: i64,
-    row: &Row,
-    at: Instant,
-) -> StoreResult<()> {
-    let Some(created) = create_s(value(kind, row, "create_time")) else { return Ok(()) };
-    let account = value(kind, row, "account_id").unwrap_or_default();
-    let interval = match columns::position(kind, "scrape_interval_hours") {
-        Some(column) => row.value_at(column).as_integer(),
-        None => {
-            let sql = "SELECT scrape_interval_hours FROM account WHERE id = ?1";
-            tx.optional(sql, [&account], |row| row.get(0))?.flatten()
-        }
-    };
-    let shortly_s = interval.unwrap_or(24).max(1).saturating_mul(5_400);
-    if at.seconds > created.saturating_add(shortly_s) {
-        return Ok(());
-    }
-    if at.seconds >= created.saturating_add(7 * DAY_S) {
-        set_views_7d(tx, post)?;
-    }
-    let counts = ["view_count", "like_count", "comment_count", "share_count"];
-    let gains = counts.map(|name| row.value(kind, name).as_integer().unwrap_or(0));
-    let gains = gains.map(|gain| gain.clamp(-GAIN_MAX, GAIN_MAX));
-    credit(tx, &account, day_of(at.seconds), gains)
-}
-
-/// The gains of the days that a scrape has a part in, before it is written.
-#[derive(Debug)]
-pub struct DaysBefore {
-    post: i64,
-    days: Vec<(i64, Gains)>,
-}
-
-impl DaysBefore {
-    /// Reads the gains of the day of a scrape, and of the day of the next scrape after it.
-    pub fn read(tx: &Transaction<'_>, post: i64, at: Instant) -> StoreResult<Self> {
-        let day = day_of(at.seconds);
-        let sql = "SELECT at_s FROM post_scrape WHERE post = ?1 AND at_s >= ?2 ORDER BY at_s, at_ns LIMIT 1";
-        let next = (post, (day + 1).saturating_mul(DAY_S));
-        let next: Option<i64> = tx.optional(sql, next, |row| row.get(0))?;
-        let days = [Some(day), next.map(day_of)];
-        let days = days.into_iter().flatten().map(|day| Ok((day, gains(tx, post, day)?)));
-        Ok(Self { post, days: days.collect::<StoreResult<_>>()? })
-    }
-
-    /// Adds the differences to the days of the post's account, after the scrape was written.
-    pub fn apply(self, tx: &Transaction<'_>) -> StoreResult<()> {
-        set_views_7d(tx, self.post)?;
-        let Some(account) = account(tx, self.post)? else { return Ok(()) };
-        for (day, before) in self.days {
-            let after = gains(tx, self.post, day)?;
-            credit(tx, &account, day, sum(after, before.map(|gain| -gain)))?;
-        }
-        Ok(())
-    }
 }

@@ -11,7 +11,7 @@ use crate::store::change_log::ChangeWriter;
 use crate::store::creator_links;
 use crate::store::error::StoreResult;
 use crate::store::history::{History, Scrape};
-use crate::store::posts::{self, DaysBefore, Posts};
+use crate::store::posts::{self, Posts};
 use crate::store::query::Query;
 
 /// Origin of a row.
@@ -230,12 +230,11 @@ impl<'t> RowWriter<'t> {
             posts.add_member(member.post)?;
             return Ok(Some((row_id, self.add_scrape(member.post, row_id, row)?)));
         }
-        let (Some(history), Some(at)) = (&mut self.history, row.scraped_at) else {
-            return Ok(Some((row_id, Scrape::Held)));
+        let scrape = match &mut self.history {
+            Some(history) => posts.add_first_scrape(history, member.post, row_id, row)?,
+            None => Scrape::Held,
         };
-        history.add_first(member.post, row_id, row, at)?;
-        posts::count_first_scrape(self.tx, self.kind, member.post, row, at)?;
-        Ok(Some((row_id, Scrape::Added)))
+        Ok(Some((row_id, scrape)))
     }
 
     fn record(&mut self, owner: i64, row_id: i64, row: &Row) -> StoreResult<Scrape> {
@@ -246,7 +245,7 @@ impl<'t> RowWriter<'t> {
         self.change_history(owner, row, |history| history.add(owner, row_id, row))
     }
 
-    /// Changes the history of an account or post, and the days of a post's account.
+    /// Changes the history of an account or post, and what a post gained.
     fn change_history(
         &mut self,
         owner: i64,
@@ -256,13 +255,9 @@ impl<'t> RowWriter<'t> {
         let (Some(history), Some(at)) = (&mut self.history, row.scraped_at) else {
             return Ok(Scrape::Held);
         };
-        if self.posts.is_none() {
-            return change(history);
-        }
-        let days = DaysBefore::read(self.tx, owner, at)?;
         let scrape = change(history)?;
-        if scrape != Scrape::Held {
-            days.apply(self.tx)?;
+        if scrape != Scrape::Held && self.posts.is_some() {
+            posts::count_scrape(self.tx, owner, at)?;
         }
         Ok(scrape)
     }

@@ -19,7 +19,11 @@ pub struct Mirror {
 
 impl Mirror {
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap())
+    }
+
+    /// Opens `mirror.db` in this folder.
+    pub fn in_folder(folder: tempfile::TempDir) -> Self {
         let store = Database::open(&folder.path().join("mirror.db"), IfMissing::Create).unwrap();
         Self { _folder: folder, store, stamp: 0 }
     }

@@ -67,6 +67,8 @@ pub const TABLES: &[&str] = &[
     "post_state",
     "post_age",
     "post_scrape",
+    "post_scrape_gains",
+    "utc_day",
     "day_version",
     "account_day",
     "account_row_day",
