@@ -1,6 +1,5 @@
 //! Parquet files, read with DuckDB.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
