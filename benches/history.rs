@@ -18,7 +18,7 @@ const ROUNDS: u64 = 20;
 const PAGE_ROWS: u64 = 200;
 const DAY_S: i64 = 86_400;
 /// Maximum bytes per scrape.
-const BYTES_MAX: f64 = 48.0;
+const BYTES_MAX: f64 = 66.0;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 

@@ -107,9 +107,10 @@ SELECT
     CASE WHEN s.at_s < d.day * 86400 THEN s.share_count - s.share_count ELSE s.shares_gained END AS shares_gained,
     CASE WHEN s.at_s < d.day * 86400 THEN s.saved_count - s.saved_count ELSE s.saves_gained END AS saves_gained,
     s.at_s < d.day * 86400 AS is_carried
--- Post by post: the scrapes of a post are on the same few pages.
+-- Post by post in the order of their numbers, in which their scrapes are in the file. Without a column that is not in
+-- the index on post_key, SQLite would read that index instead of the table, and the scrapes in random order.
 FROM post AS p
-CROSS JOIN post_scrape AS s ON s.post = p.post
+CROSS JOIN post_scrape AS s ON s.post = p.post AND p.views_7d IS p.views_7d
 -- The days until the next scrape, from the first day with a scrape to today.
 CROSS JOIN utc_day AS d
     -- No day is before 1970, so that the division may round towards 0.
