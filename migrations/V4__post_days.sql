@@ -79,14 +79,14 @@ SET (next_day, views_gained, likes_gained, comments_gained, shares_gained, saves
     WHERE g.post = s.post AND g.at_s = s.at_s AND g.at_ns = s.at_ns AND g.source = s.source
 );
 
--- UTC days, in days since 1970, with their dates. Views show none outside this century, whatever the clock says.
+-- UTC days, in days since 1970, with their dates. Views show none before 2000 or after 2049, whatever the clock says.
 CREATE TABLE utc_day (
     day INTEGER PRIMARY KEY,
     date TEXT NOT NULL
 ) STRICT;
 
 INSERT INTO utc_day (day, date)
-WITH RECURSIVE number (n) AS (SELECT 10957 UNION ALL SELECT n + 1 FROM number WHERE n < 47481)
+WITH RECURSIVE number (n) AS (SELECT 10957 UNION ALL SELECT n + 1 FROM number WHERE n < 29219)
 SELECT n, date(n * 86400, 'unixepoch') FROM number;
 
 DROP VIEW post_daily;
