@@ -78,7 +78,10 @@ def run_spark_example():
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown):
         exec(example, {"spark": spark})
-    assert sum(line.startswith("|") for line in shown.getvalue().splitlines()) > 1, shown.getvalue()
+    # A header, and one row per month and platform.
+    months = "SELECT DISTINCT substr(g.to_at, 1, 7), v.platform FROM video_growth AS g JOIN videos AS v ON v.id = g.video_id"
+    lines = sum(line.startswith("|") for line in shown.getvalue().splitlines())
+    assert lines - 1 == len(mirror.execute(months).fetchall()), shown.getvalue()
 
 
 engines = [in_pandas, in_clickhouse, in_iceberg]
