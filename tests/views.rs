@@ -156,7 +156,9 @@ proptest! {
 
 #[test]
 fn gains_of_one_video_use_a_few_lookups() {
-    let mirror = Mirror::new();
+    let mut mirror = Mirror::new();
+    mirror.put(Kind::Video, &json!({"id": "v1"}));
+    mirror.end_run();
     let plan = mirror.plan("SELECT * FROM video_gains WHERE video_id = 'v1' AND days = 7");
     let scans = plan.lines().filter(|line| line.contains("SCAN")).collect::<Vec<_>>();
     // The windows are six constant rows.

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | [`open`], [`database_path`], [`instance_lock`], [`wal_check`], [`busy`] | open, migrate, lock |
 //! | [`Database`], [`Store`] | transactions: blocking on one connection, or from async code |
-//! | [`rows`], [`history`], `posts`, [`pages`] | write what the API answered: current state, history, ETags |
+//! | [`rows`], [`history`], `posts`, [`pages`], `late_indexes` | write what the API answered: current state, history, ETags |
 //! | [`change_log`], `creator_links` | the log of edits, and the creators of accounts |
 //! | [`listings`], [`removals`] | pagination state, completeness, removed rows |
 //! | [`due`] | when each account and video is polled next |
@@ -43,6 +43,7 @@ pub mod history;
 pub mod instance;
 pub mod instance_lock;
 pub mod jobs;
+mod late_indexes;
 pub mod listings;
 pub mod metrics;
 pub mod open;

@@ -10,7 +10,7 @@ use crate::store::database::Database;
 use crate::store::database_path;
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance_lock::{self, InstanceLock, OpenFiles};
-use crate::store::{busy, wal_check};
+use crate::store::{busy, late_indexes, wal_check};
 
 /// The files in `migrations/`.
 mod embedded {
@@ -64,6 +64,9 @@ impl Database {
         wal_check::record(&path, file, lock.file())?;
         prepare(&connection)?;
         migrate(&mut connection)?;
+        if is_new {
+            late_indexes::drop(&connection)?;
+        }
         let files = OpenFiles::of(&path, file)?;
         Ok(Self::new(connection, path, Some(files), Some(lock)))
     }

@@ -8,6 +8,7 @@ use crate::model::row::DECODER_VERSION;
 use crate::model::{Kind, Row};
 use crate::store::error::StoreResult;
 use crate::store::history::Scrape;
+use crate::store::late_indexes;
 use crate::store::query::{Query, from_row};
 use crate::store::rows::{RowState, RowWriter, Source, Written};
 
@@ -148,6 +149,7 @@ pub fn write(
     // A 304 would not confirm a row that was dropped, or that a newer answer has changed.
     let etag = new.etag.filter(|_| is_held);
     update_page(tx, page, new, etag, &members)?;
+    late_indexes::create(tx, late_indexes::POSTS_MAX)?;
     Ok((page, counts))
 }
 

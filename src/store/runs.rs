@@ -4,6 +4,7 @@ use rusqlite::{Row, Transaction};
 
 use crate::model::{Kind, KindOutcome, Outcome};
 use crate::store::error::StoreResult;
+use crate::store::late_indexes;
 use crate::store::pages::PageCounts;
 use crate::store::query::Query;
 
@@ -159,6 +160,7 @@ pub fn end(
                WHERE run_id = ?1 RETURNING *, 0 AS rows_new_to_listing";
     let mut kind_runs: Vec<(i64, KindRun)> =
         tx.all(sql, (run_id, at), |row| Ok((row.get("started_at")?, kind_run(row)?)))?;
+    late_indexes::create(tx, 1)?;
     kind_runs.sort_by_key(|(started_at, _)| *started_at);
     Ok(kind_runs.into_iter().map(|(_, kind_run)| kind_run).collect())
 }

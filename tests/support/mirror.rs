@@ -5,9 +5,10 @@
 
 use creatormirror::api::decode;
 use creatormirror::model::Kind;
-use creatormirror::store::Database;
 use creatormirror::store::open::IfMissing;
 use creatormirror::store::rows::{RowWriter, Source};
+use creatormirror::store::{Database, runs};
+use rusqlite::Transaction;
 use serde_json::{Value, json};
 
 pub struct Mirror {
@@ -47,6 +48,15 @@ impl Mirror {
         });
         written.unwrap();
         self.stamp = stamp;
+    }
+
+    /// Ends a run: the first one that leaves posts creates the last indexes.
+    pub fn end_run(&self) {
+        let run = |tx: &Transaction<'_>| {
+            let run = runs::begin(tx, "command", 1)?;
+            runs::end(tx, run, "finished", None, 2)
+        };
+        self.store.write(run).unwrap();
     }
 
     /// The rows of a query, each as JSON.

@@ -1,0 +1,92 @@
+//! Indexes that a new mirror gets once it has rows: a first load takes a third longer if it keeps them up.
+//!
+//! Rows do not arrive by account, so each page of a list would change almost every page of these indexes. They are
+//! for queries of users, who miss them in few rows only, and they are created from so few that it takes little time
+//! and memory.
+
+use rusqlite::{Connection, Transaction};
+
+use crate::store::error::StoreResult;
+use crate::store::query::Query;
+
+/// They are created when there are so many posts, or at the end of the first run that leaves any.
+pub const POSTS_MAX: i64 = 25_000;
+
+/// As the migrations have them.
+const CREATE: &str = "CREATE INDEX IF NOT EXISTS post_by_account ON post (account_id, create_s);
+                      CREATE INDEX IF NOT EXISTS video_by_account ON video (account_id);";
+
+/// Whether an index may be missing for this reason.
+pub fn includes(index: &str) -> bool {
+    matches!(index, "post_by_account" | "video_by_account")
+}
+
+/// Drops them from a new database.
+pub fn drop(new: &Connection) -> StoreResult<()> {
+    Ok(new.execute_batch("DROP INDEX post_by_account; DROP INDEX video_by_account;")?)
+}
+
+/// Creates them if they are missing and there are at least `posts_min` posts.
+pub fn create(tx: &Transaction<'_>, posts_min: i64) -> StoreResult<()> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM pragma_index_info('video_by_account'))
+                   AND coalesce((SELECT max(post) FROM post), 0) >= ?1";
+    match tx.value(sql, [posts_min])? {
+        true => Ok(tx.execute_batch(CREATE)?),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::mirror;
+    use crate::store::{Database, runs, schema_check};
+
+    /// The SQL of the late indexes that exist.
+    fn existing(mirror: &Database) -> Vec<String> {
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' ORDER BY name";
+        let all: Vec<(String, Option<String>)> =
+            mirror.read(|c| c.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))).unwrap();
+        all.into_iter().filter(|(name, _)| includes(name)).filter_map(|(_, sql)| sql).collect()
+    }
+
+    fn end_run(mirror: &Database) {
+        let end = |tx: &Transaction<'_>| {
+            let run = runs::begin(tx, "command", 1)?;
+            runs::end(tx, run, "finished", None, 2)
+        };
+        mirror.write(end).unwrap();
+    }
+
+    #[test]
+    fn first_run_that_leaves_posts_creates_them() {
+        let (_folder, mirror) = mirror();
+        assert_eq!(existing(&mirror), Vec::<String>::new());
+        end_run(&mirror);
+        assert_eq!(existing(&mirror), Vec::<String>::new());
+        mirror.write(|tx| tx.exec("INSERT INTO post (post_key) VALUES ('p')", [])).unwrap();
+        mirror.write(|tx| create(tx, POSTS_MAX)).unwrap();
+        assert_eq!(existing(&mirror), Vec::<String>::new());
+        end_run(&mirror);
+        assert_eq!(existing(&mirror).len(), 2);
+        // They are exactly what the migrations make.
+        assert_eq!(mirror.read(schema_check::read).unwrap().faults, Vec::<String>::new());
+    }
+
+    #[test]
+    fn they_are_not_put_off_for_many_posts() {
+        let (_folder, mirror) = mirror();
+        let posts = |count: i64| {
+            format!(
+                "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count})
+                 INSERT INTO post (post_key) SELECT 'p:' || (SELECT count(*) FROM post) || n FROM n"
+            )
+        };
+        mirror.write(|tx| tx.exec(&posts(POSTS_MAX - 1), [])).unwrap();
+        mirror.write(|tx| create(tx, POSTS_MAX)).unwrap();
+        assert_eq!(existing(&mirror), Vec::<String>::new());
+        mirror.write(|tx| tx.exec(&posts(1), [])).unwrap();
+        mirror.write(|tx| create(tx, POSTS_MAX)).unwrap();
+        assert_eq!(existing(&mirror).len(), 2);
+    }
+}
