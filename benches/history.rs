@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use bytes::Bytes;
+use bytestring::ByteString;
 use creatormirror::clock::Clock;
 use creatormirror::model::{Instant, Kind, Row, Value, columns};
 use creatormirror::store::Database;
@@ -115,7 +115,7 @@ fn video(n: u64, round: u64, precision: Precision) -> Row {
     };
     let values: Vec<Value<'_>> =
         columns::columns(Kind::Video).iter().map(|column| count(column.name)).collect();
-    let mut row = Row::new(Bytes::new(), &format!("{:016x}", mix(n, 3)), &values);
+    let mut row = Row::new(ByteString::new(), &format!("{:016x}", mix(n, 3)), &values);
     row.fingerprint = mix(n, round).cast_signed();
     row.scraped_at = Some(at);
     row

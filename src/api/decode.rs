@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -77,9 +78,9 @@ pub fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
 
 /// Decodes one element of a list's `data`, or the `data` of an item.
 pub fn row(kind: Kind, json: impl Into<Bytes>) -> Result<Row, BadRow> {
-    let json = json.into();
-    let members = str::from_utf8(&json).ok().and_then(members);
-    let members = members.ok_or(BadRow { id: None, reason: NO_OBJECT })?;
+    let json = ByteString::try_from(json.into()).ok();
+    let json = json.ok_or(BadRow { id: None, reason: NO_OBJECT })?;
+    let members = members(&json).ok_or(BadRow { id: None, reason: NO_OBJECT })?;
     let known = columns::columns(kind);
     let mut draft = Draft { values: vec![Value::Null; known.len()], ..Draft::default() };
     // Members mostly come in the order of the columns, so the next column is tried first.
@@ -180,7 +181,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish(self, kind: Kind, json: &Bytes) -> Result<Row, BadRow> {
+    fn finish(self, kind: Kind, json: &ByteString) -> Result<Row, BadRow> {
         let bad = |reason| BadRow { id: self.id.map(named), reason };
         let id = match self.id {
             None => return Err(bad("no id")),

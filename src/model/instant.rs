@@ -10,7 +10,11 @@ use std::borrow::Cow;
 
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+/// The years that SQLite's date functions know, Unix seconds: from 0 to 9999.
+const YEAR_0_S: i64 = -62_167_219_200;
+const YEAR_10_000_S: i64 = 253_402_300_800;
 
 /// Length of `YYYY-MM-DD`; a sign after it belongs to the offset.
 const DATE_BYTES: usize = 10;
@@ -37,8 +41,8 @@ impl Instant {
         // A leap second is written as nanoseconds beyond the second; it belongs to the next one.
         let carry = i64::from(at.timestamp_subsec_nanos() / 1_000_000_000);
         let nanos = at.timestamp_subsec_nanos() % 1_000_000_000;
-        let instant = Self { seconds: at.timestamp().checked_add(carry)?, nanos };
-        instant.to_utc().filter(|at| (0..=9_999).contains(&at.year())).map(|_| instant)
+        let seconds = at.timestamp().checked_add(carry)?;
+        (YEAR_0_S..YEAR_10_000_S).contains(&seconds).then_some(Self { seconds, nanos })
     }
 
     /// The instant as chrono's type; `None` if out of range.
@@ -70,6 +74,9 @@ fn with_seconds(text: Cow<'_, str>) -> Cow<'_, str> {
 /// The text with its offset as RFC 3339 writes it, `+05:30`, where it is one that ISO 8601 allows as well:
 /// `+0530`, `+05`, or apart from the time.
 fn with_whole_offset(text: &str) -> Cow<'_, str> {
+    if text.ends_with('Z') {
+        return Cow::Borrowed(text);
+    }
     let Some(at) = text.rfind(['+', '-']).filter(|at| *at > DATE_BYTES) else {
         return Cow::Borrowed(text);
     };

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytestring::ByteString;
 
 use crate::model::columns;
 use crate::model::instant::Instant;
@@ -67,7 +67,7 @@ impl<'a> Value<'a> {
 /// A decoded resource. It owns the JSON it was read from; most texts are ranges of that.
 #[derive(Debug, Clone)]
 pub struct Row {
-    json: Bytes,
+    json: ByteString,
     /// Texts that needed unescaping.
     unescaped: String,
     id: Cell,
@@ -97,7 +97,7 @@ enum Cell {
 
 impl Row {
     /// Builds a row from one value per column. Texts that point into `json` are not copied.
-    pub fn new(json: Bytes, id: &str, values: &[Value<'_>]) -> Self {
+    pub fn new(json: ByteString, id: &str, values: &[Value<'_>]) -> Self {
         let mut row = Self {
             json,
             unescaped: String::new(),
@@ -138,16 +138,15 @@ impl Row {
     }
 
     fn read(&self, cell: &Cell) -> Value<'_> {
-        let (bytes, range) = match cell {
+        let (whole, range) = match cell {
             Cell::Null => return Value::Null,
             Cell::Integer(number) => return Value::Integer(*number),
             Cell::Real(number) => return Value::Real(*number),
             Cell::Json(range) => (&self.json[..], range),
-            Cell::Unescaped(range) => (self.unescaped.as_bytes(), range),
+            Cell::Unescaped(range) => (&self.unescaped[..], range),
         };
-        let text = bytes.get(range.start as usize..range.end as usize).unwrap_or_default();
-        // Cut from texts where they were whole.
-        Value::Text(Cow::Borrowed(str::from_utf8(text).unwrap_or_default()))
+        let text = whole.get(range.start as usize..range.end as usize).unwrap_or_default();
+        Value::Text(Cow::Borrowed(text))
     }
 
     /// The API's id.

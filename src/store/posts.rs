@@ -65,19 +65,40 @@ pub fn key_of(
     })
 }
 
-fn value(kind: Kind, row: &Row, name: &str) -> Option<String> {
-    row.value(kind, name).into_text().map(|text| text.into_owned())
+/// When a post was published, Unix seconds.
+fn create_s(create_time: &str) -> Option<i64> {
+    Some(Instant::parse(create_time)?.seconds)
 }
 
-/// When a row's post was published, Unix seconds.
-fn create_s(create_time: Option<String>) -> Option<i64> {
-    Some(Instant::parse(&create_time?)?.seconds)
+/// Positions of what posts take from the rows of a kind.
+struct Positions {
+    platform: usize,
+    external_id: usize,
+    account_id: usize,
+    create_time: usize,
+    counts: [usize; COUNTS.len()],
+}
+
+impl Positions {
+    /// `None` if rows of this kind are not posts.
+    fn of(kind: Kind) -> Option<Self> {
+        let at = |name| columns::position(kind, name).filter(|_| is_post(kind));
+        let [views, likes, comments, shares, saves] = COUNTS.map(at);
+        Some(Self {
+            platform: at("platform")?,
+            external_id: at("external_id")?,
+            account_id: at("account_id")?,
+            create_time: at("create_time")?,
+            counts: [views?, likes?, comments?, shares?, saves?],
+        })
+    }
 }
 
 /// Writes the posts of rows of one kind.
 pub struct Posts<'t> {
     tx: &'t Transaction<'t>,
     kind: Kind,
+    positions: Positions,
     insert: CachedStatement<'t>,
     find: CachedStatement<'t>,
 }
@@ -89,14 +110,14 @@ pub struct NewMember {
     pub post: i64,
     /// Whether the row is its first.
     pub is_first: bool,
+    /// When it was published, Unix seconds.
+    create_s: Option<i64>,
 }
 
 impl<'t> Posts<'t> {
     /// Prepares the statements; `None` if rows of this kind are not posts.
     pub fn new(tx: &'t Transaction<'t>, kind: Kind) -> StoreResult<Option<Self>> {
-        if !is_post(kind) {
-            return Ok(None);
-        }
+        let Some(positions) = Positions::of(kind) else { return Ok(None) };
         let sql = format!(
             "INSERT INTO post (post_key, {}, account_id, create_s) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
             kind.name()
@@ -104,6 +125,7 @@ impl<'t> Posts<'t> {
         Ok(Some(Self {
             tx,
             kind,
+            positions,
             insert: tx.prepare_cached(&sql)?,
             find: tx.prepare_cached("SELECT post FROM post WHERE post_key = ?1")?,
         }))
@@ -111,13 +133,20 @@ impl<'t> Posts<'t> {
 
     /// Returns the post of a row that will be inserted with this `row_id`.
     pub fn find_or_insert(&mut self, row: &Row, row_id: i64) -> StoreResult<NewMember> {
-        let key = key(self.kind, row);
-        let account = value(self.kind, row, "account_id");
-        let created = create_s(value(self.kind, row, "create_time"));
-        if self.insert.execute((&key, row_id, account, created))? > 0 {
-            return Ok(NewMember { post: self.tx.last_insert_rowid(), is_first: true });
+        let key = self.key(row);
+        let account = row.value_at(self.positions.account_id);
+        let created = row.value_at(self.positions.create_time);
+        let create_s = created.as_text().and_then(create_s);
+        if self.insert.execute((&key, row_id, account, create_s))? > 0 {
+            return Ok(NewMember { post: self.tx.last_insert_rowid(), is_first: true, create_s });
         }
-        Ok(NewMember { post: self.find.query_row([key], |row| row.get(0))?, is_first: false })
+        let post = self.find.query_row([key], |row| row.get(0))?;
+        Ok(NewMember { post, is_first: false, create_s })
+    }
+
+    fn key(&self, row: &Row) -> Option<String> {
+        let (platform, external_id) = (self.positions.platform, self.positions.external_id);
+        key_of(self.kind, row, &row.value_at(platform), &row.value_at(external_id))
     }
 
     /// Deletes a post whose row was not inserted after all.
@@ -133,25 +162,25 @@ impl<'t> Posts<'t> {
     pub fn add_first_scrape(
         &self,
         history: &mut History<'_>,
-        post: i64,
+        NewMember { post, create_s, .. }: NewMember,
         row_id: i64,
         row: &Row,
     ) -> StoreResult<Scrape> {
         let Some(at) = row.scraped_at else { return Ok(Scrape::Held) };
-        let account = value(self.kind, row, "account_id").unwrap_or_default();
-        let created = create_s(value(self.kind, row, "create_time"));
-        let is_new = match created {
-            Some(created) => at.seconds <= created.saturating_add(self.shortly_s(row, &account)?),
+        let account = row.value_at(self.positions.account_id);
+        let account = account.as_text().unwrap_or_default();
+        let is_new = match create_s {
+            Some(create_s) => at.seconds <= create_s.saturating_add(self.shortly_s(row, account)?),
             None => false,
         };
-        let gains = COUNTS.map(|name| row.value(self.kind, name).as_integer().filter(|_| is_new));
+        let gain = |count| row.value_at(count).as_integer().filter(|_| is_new);
+        let gains = self.positions.counts.map(gain);
         history.add_first(post, row_id, row, gains)?;
-        if is_new && created.is_some_and(|created| at.seconds >= created.saturating_add(7 * DAY_S))
-        {
+        if is_new && create_s.is_some_and(|from_s| at.seconds >= from_s.saturating_add(7 * DAY_S)) {
             set_views_7d(self.tx, post)?;
         }
         let [views, likes, comments, shares, _] = gains.map(believed);
-        credit(self.tx, &account, day_of(at.seconds), [views, likes, comments, shares])?;
+        credit(self.tx, account, day_of(at.seconds), [views, likes, comments, shares])?;
         Ok(Scrape::Added)
     }
 
@@ -177,7 +206,7 @@ impl<'t> Posts<'t> {
 
     /// Moves a changed row, with its scrapes, to the post of its key, and updates both posts. Returns the post.
     pub fn update_member(&mut self, row: &Row, row_id: i64, former: i64) -> StoreResult<i64> {
-        let key = key(self.kind, row);
+        let key = self.key(row);
         let found: Option<i64> = self.find.query_row([&key], |row| row.get(0)).optional()?;
         let mut gains = AccountGains::new();
         count(self.tx, former, ALL, -1, &mut gains)?;
@@ -235,7 +264,7 @@ fn refresh(tx: &Transaction<'_>, post: i64) -> StoreResult<()> {
         return tx.exec("DELETE FROM post WHERE post = ?1", [post]);
     }
     let sql = "UPDATE post SET video = ?2, account_video = ?3, account_id = ?4, create_s = ?5 WHERE post = ?1";
-    tx.exec(sql, (post, video, account_video, account, create_s(created)))?;
+    tx.exec(sql, (post, video, account_video, account, created.as_deref().and_then(create_s)))?;
     set_views_7d(tx, post)
 }
 

@@ -231,7 +231,7 @@ impl<'t> RowWriter<'t> {
             return Ok(Some((row_id, self.add_scrape(member.post, row_id, row)?)));
         }
         let scrape = match &mut self.history {
-            Some(history) => posts.add_first_scrape(history, member.post, row_id, row)?,
+            Some(history) => posts.add_first_scrape(history, member, row_id, row)?,
             None => Scrape::Held,
         };
         Ok(Some((row_id, scrape)))
