@@ -10,7 +10,7 @@ use crate::store::error::StoreResult;
 use crate::store::query::Query;
 
 /// They are created when there are so many posts, or at the end of the first run that leaves any.
-pub const POSTS_MAX: i64 = 25_000;
+pub const POSTS_MAX: i64 = 20_000;
 
 /// As the migrations have them.
 const CREATE: &str = "CREATE INDEX IF NOT EXISTS post_by_account ON post (account_id, create_s);

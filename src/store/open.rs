@@ -27,7 +27,7 @@ const APPLICATION_ID: i64 = 1_131_564_402;
 const WAL_BYTES: i64 = 16 * 1024 * 1024;
 
 /// Page cache of the writing connection, KiB.
-const CACHE_KIB: i64 = 2_500;
+const CACHE_KIB: i64 = 1_500;
 
 /// Page cache of a reading connection of [`crate::store::Store`], KiB.
 const READER_CACHE_KIB: i64 = 256;
