@@ -78,9 +78,9 @@ pub fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
 
 /// Decodes one element of a list's `data`, or the `data` of an item.
 pub fn row(kind: Kind, json: impl Into<Bytes>) -> Result<Row, BadRow> {
-    let json = ByteString::try_from(json.into()).ok();
-    let json = json.ok_or(BadRow { id: None, reason: NO_OBJECT })?;
-    let members = members(&json).ok_or(BadRow { id: None, reason: NO_OBJECT })?;
+    let no_object = BadRow { id: None, reason: NO_OBJECT };
+    let Ok(json) = ByteString::try_from(json.into()) else { return Err(no_object) };
+    let Some(members) = members(&json) else { return Err(no_object) };
     let known = columns::columns(kind);
     let mut draft = Draft { values: vec![Value::Null; known.len()], ..Draft::default() };
     // Members mostly come in the order of the columns, so the next column is tried first.

@@ -105,28 +105,34 @@ impl<'t> History<'t> {
     /// Adds the scrape of a row if it is not in the history. `owner` is the account or post.
     pub fn add(&mut self, owner: i64, row_id: i64, row: &Row) -> StoreResult<Scrape> {
         let Some(at) = row.scraped_at else { return Ok(Scrape::Held) };
-        if !self.insert(owner, row_id, row, Gains::default())? {
+        if !self.insert(owner, row_id, row, at, Gains::default())? {
             return Ok(Scrape::Held);
         }
         self.changed(owner, row_id, at)?;
         Ok(Scrape::Added)
     }
 
-    /// Adds the first scrape of a post, with what the post gained on its day.
+    /// Adds the first scrape of a post, at `at`, with what the post gained on its day.
     pub fn add_first(
         &mut self,
         post: i64,
         row_id: i64,
         row: &Row,
+        at: Instant,
         gains: Gains,
     ) -> StoreResult<()> {
-        let Some(at) = row.scraped_at else { return Ok(()) };
-        self.insert(post, row_id, row, gains)?;
+        self.insert(post, row_id, row, at, gains)?;
         self.versions.scrape(self.layout.kind, at.seconds, None)
     }
 
-    fn insert(&mut self, owner: i64, row_id: i64, row: &Row, gains: Gains) -> StoreResult<bool> {
-        let Some(at) = row.scraped_at else { return Ok(false) };
+    fn insert(
+        &mut self,
+        owner: i64,
+        row_id: i64,
+        row: &Row,
+        at: Instant,
+        gains: Gains,
+    ) -> StoreResult<bool> {
         let gains = gains.iter().map(|gain| gain.map_or(Value::Null, Value::Integer));
         let gains = gains.take(if self.layout.kind == Kind::Account { 0 } else { GAINS.len() });
         let values = self.layout.values(owner, row_id, at, row).chain(gains);

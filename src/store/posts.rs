@@ -38,10 +38,7 @@ pub const fn is_post(kind: Kind) -> bool {
 
 /// The key of a row's post: `platform:external_id`, or one made of its own id; `None` for kinds that are not posts.
 pub fn key(kind: Kind, row: &Row) -> Option<String> {
-    if !is_post(kind) {
-        return None;
-    }
-    key_of(kind, row, &row.value(kind, "platform"), &row.value(kind, "external_id"))
+    Positions::of(kind)?.key(kind, row)
 }
 
 /// The key that the row's post would have with this platform and external id.
@@ -92,6 +89,10 @@ impl Positions {
             counts: [views?, likes?, comments?, shares?, saves?],
         })
     }
+
+    fn key(&self, kind: Kind, row: &Row) -> Option<String> {
+        key_of(kind, row, &row.value_at(self.platform), &row.value_at(self.external_id))
+    }
 }
 
 /// Writes the posts of rows of one kind.
@@ -133,7 +134,7 @@ impl<'t> Posts<'t> {
 
     /// Returns the post of a row that will be inserted with this `row_id`.
     pub fn find_or_insert(&mut self, row: &Row, row_id: i64) -> StoreResult<NewMember> {
-        let key = self.key(row);
+        let key = self.positions.key(self.kind, row);
         let account = row.value_at(self.positions.account_id);
         let created = row.value_at(self.positions.create_time);
         let create_s = created.as_text().and_then(create_s);
@@ -142,11 +143,6 @@ impl<'t> Posts<'t> {
         }
         let post = self.find.query_row([key], |row| row.get(0))?;
         Ok(NewMember { post, is_first: false, create_s })
-    }
-
-    fn key(&self, row: &Row) -> Option<String> {
-        let (platform, external_id) = (self.positions.platform, self.positions.external_id);
-        key_of(self.kind, row, &row.value_at(platform), &row.value_at(external_id))
     }
 
     /// Deletes a post whose row was not inserted after all.
@@ -175,7 +171,7 @@ impl<'t> Posts<'t> {
         };
         let gain = |count| row.value_at(count).as_integer().filter(|_| is_new);
         let gains = self.positions.counts.map(gain);
-        history.add_first(post, row_id, row, gains)?;
+        history.add_first(post, row_id, row, at, gains)?;
         if is_new && create_s.is_some_and(|from_s| at.seconds >= from_s.saturating_add(7 * DAY_S)) {
             set_views_7d(self.tx, post)?;
         }
@@ -206,7 +202,7 @@ impl<'t> Posts<'t> {
 
     /// Moves a changed row, with its scrapes, to the post of its key, and updates both posts. Returns the post.
     pub fn update_member(&mut self, row: &Row, row_id: i64, former: i64) -> StoreResult<i64> {
-        let key = self.key(row);
+        let key = self.positions.key(self.kind, row);
         let found: Option<i64> = self.find.query_row([&key], |row| row.get(0)).optional()?;
         let mut gains = AccountGains::new();
         count(self.tx, former, ALL, -1, &mut gains)?;

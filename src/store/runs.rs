@@ -154,13 +154,13 @@ pub fn end(
                SET first_synced_at = (SELECT started_at FROM run WHERE run_id = ?1 AND outcome = 'finished')
                WHERE first_synced_at IS NULL";
     tx.execute(sql, [run_id])?;
+    late_indexes::create(tx, 1)?;
     let sql = "UPDATE kind_run
                SET finished_at = coalesce(finished_at, ?2),
                    outcome = CASE outcome WHEN 'running' THEN 'interrupted' ELSE outcome END
                WHERE run_id = ?1 RETURNING *, 0 AS rows_new_to_listing";
     let mut kind_runs: Vec<(i64, KindRun)> =
         tx.all(sql, (run_id, at), |row| Ok((row.get("started_at")?, kind_run(row)?)))?;
-    late_indexes::create(tx, 1)?;
     kind_runs.sort_by_key(|(started_at, _)| *started_at);
     Ok(kind_runs.into_iter().map(|(_, kind_run)| kind_run).collect())
 }
