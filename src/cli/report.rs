@@ -38,14 +38,7 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<Answer, CliError> {
     if args.out == Path::new("-") {
         return Ok(Answer::text(page));
     }
-    write(&args.out, page.as_bytes()).map_err(|error| {
-        let message = format!("cannot write `{}`", args.out.display());
-        let failed = CliError::new(Exit::Storage, message).because(&error);
-        match errors::io_hint(&error) {
-            Some(hint) => failed.hint(hint),
-            None => failed,
-        }
-    })?;
+    write(&args.out, page.as_bytes()).map_err(|error| errors::write_error(&args.out, &error))?;
     Ok(Answer::text(format!("{}\n", args.out.display())))
 }
 

@@ -177,14 +177,6 @@ pub fn write(folder: &Path, recorded: &[Recorded]) -> Check {
 }
 
 fn try_write(folder: &Path, recorded: &[Recorded]) -> Result<usize, CliError> {
-    let failed = |path: &Path, error: &io::Error| {
-        let message = format!("cannot write `{}`", path.display());
-        let failed = CliError::new(Exit::Storage, message).because(error);
-        match errors::io_hint(error) {
-            Some(hint) => failed.hint(hint),
-            None => failed,
-        }
-    };
     let mut files = vec![(INDEX, index(recorded))];
     files.extend(recorded.iter().filter_map(|one| Some((one.name.as_str(), file(one)?))));
     if files.len() == 1 {
@@ -194,7 +186,7 @@ fn try_write(folder: &Path, recorded: &[Recorded]) -> Result<usize, CliError> {
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(|error| failed(folder, &error))?;
+        .map_err(|error| errors::write_error(folder, &error))?;
     let paths = files.iter().map(|(name, _)| folder.join(format!("{name}.json")));
     let paths: Vec<_> = paths.collect();
     if let Some(foreign) = paths.iter().find(|path| is_foreign(path)) {
@@ -203,7 +195,7 @@ fn try_write(folder: &Path, recorded: &[Recorded]) -> Result<usize, CliError> {
         return Err(error.hint("name another folder with `--record`"));
     }
     for (path, (_, document)) in paths.iter().zip(&files) {
-        replace(folder, path, document).map_err(|error| failed(path, &error))?;
+        replace(folder, path, document).map_err(|error| errors::write_error(path, &error))?;
     }
     Ok(files.len() - 1)
 }
