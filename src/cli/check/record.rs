@@ -23,6 +23,8 @@ use crate::sync::{daily_metrics, documents, identify};
 
 /// Name of the check.
 const NAME: &str = "record";
+/// Why checks that send requests with the key are skipped.
+pub const NEEDS_KEY: &str = "needs an accepted key";
 /// `format` of every file, by which they are recognized.
 const FORMAT: &str = "creatormirror shape 1";
 /// Name of the index.
@@ -34,7 +36,7 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// The answer of an endpoint.
 #[derive(Debug)]
-pub struct Recorded {
+struct Recorded {
     /// Name of the file.
     name: String,
     /// Method and path, with `{}` for ids.
@@ -46,7 +48,7 @@ pub struct Recorded {
 }
 
 /// Why an answer has no shape.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Missing {
     status: Option<u16>,
     code: Option<String>,
@@ -61,8 +63,19 @@ struct Endpoint {
     data: Data,
 }
 
-/// Requests an answer of each endpoint that only reads. `day` is a day with metrics.
-pub async fn read(probe: &mut Probe<'_>, day: NaiveDate) -> Vec<Recorded> {
+/// Writes the shapes of the API's answers to a folder. `day` is a day with metrics.
+pub async fn check(probe: &mut Probe<'_>, day: NaiveDate, folder: &Path) -> Check {
+    let recorded = read(probe, day).await;
+    write(folder, &recorded)
+}
+
+/// The check without an accepted key.
+pub fn skipped() -> Check {
+    Check::skipped(NAME, NEEDS_KEY)
+}
+
+/// Requests an answer of each endpoint that only reads.
+async fn read(probe: &mut Probe<'_>, day: NaiveDate) -> Vec<Recorded> {
     let mut found = Vec::new();
     for endpoint in documents() {
         record(probe, endpoint, &mut found).await;
@@ -149,12 +162,7 @@ async fn record(
             reason: failure.verdict.name(),
         }),
     };
-    let shape = match &answer {
-        Ok(answer) => Ok(Shape::of(answer, data)),
-        Err(Missing { status, code, reason }) => {
-            Err(Missing { status: *status, code: code.clone(), reason })
-        }
-    };
+    let shape = answer.as_ref().map(|answer| Shape::of(answer, data)).map_err(Missing::clone);
     let parameters = request.query.into_iter().map(|(name, _)| name).collect();
     found.push(Recorded { name, operation, parameters, shape });
     answer.ok()
@@ -165,7 +173,7 @@ fn is_documented(code: &str) -> bool {
 }
 
 /// Writes the files, and reports how many.
-pub fn write(folder: &Path, recorded: &[Recorded]) -> Check {
+fn write(folder: &Path, recorded: &[Recorded]) -> Check {
     match try_write(folder, recorded) {
         Ok(0) => Check::warning(NAME, "nothing written: no endpoint answered"),
         Ok(shapes) => {
