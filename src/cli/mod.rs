@@ -65,7 +65,7 @@ pub enum Command {
     /// Bring the mirror up to date once, then exit
     Sync(sync::SyncArgs),
     /// Run the daemon, which keeps the mirror up to date
-    Run(run::RunArgs),
+    Run,
     /// Fetch daily metrics of past days, including days before the mirror existed
     Backfill(backfill::BackfillArgs),
     /// Queue the creation of videos, accounts or creators
@@ -153,7 +153,7 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Answe
     match &cli.command {
         Command::Sync(args) => sync::run(args, &context(args.max_wait)?),
         Command::Backfill(args) => backfill::run(args, &context(args.max_wait)?),
-        Command::Run(_) => run::run(&context(None)?, &cli.globals.flags(None), environment),
+        Command::Run => run::run(&context(None)?, &cli.globals.flags(None), environment),
         Command::Track(args) => track::run(args, &context(None)?),
         Command::Set(args) => change::set(args, &context(None)?),
         Command::Untrack(args) => change::untrack(args, &context(None)?),
@@ -194,7 +194,7 @@ impl Cli {
         let default_level = match &self.command {
             Command::Sync(_)
             | Command::Backfill(_)
-            | Command::Run(_)
+            | Command::Run
             | Command::Verify(_)
             | Command::Sandbox(_)
             | Command::Demo(_) => LevelFilter::INFO,
