@@ -13,10 +13,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Metric, Registry};
+use prometheus_client::registry::Registry;
 
 use crate::clock::Clock;
-use crate::listen::process::ProcessMetrics;
+use crate::listen::process::{ProcessMetrics, add, registered};
 use crate::model::outbox::State;
 use crate::model::{Event, Kind};
 use crate::store::{Database, StoreResult, due, outbox, status};
@@ -132,16 +132,6 @@ impl Default for Metrics {
             registry,
         }
     }
-}
-
-/// Registers a metric.
-fn registered<M: Metric + Clone>(r: &mut Registry, name: &str, help: &str, metric: M) -> M {
-    r.register(name, help, metric.clone());
-    metric
-}
-
-fn add<M: Metric + Clone + Default>(r: &mut Registry, name: &str, help: &str) -> M {
-    registered(r, name, help, M::default())
 }
 
 impl Metrics {
