@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::cli::context::Context;
 use crate::cli::errors;
-use crate::report::dashboard::{self as page, PageInput};
+use crate::report::dashboard as page;
 use crate::report::{Answer, CliError, Exit};
 use crate::store::dashboard;
 
@@ -33,8 +33,8 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<Answer, CliError> {
         .read(|c| dashboard::read(c, now.timestamp()))
         .map_err(|error| context.store_error(&error))?;
     let nonce = Uuid::new_v4().simple().to_string();
-    let input = PageInput { dashboard: &dashboard, now, database: store.path(), nonce: &nonce };
-    let page = page::page(&input).map_err(|error| CliError::from_error(Exit::Partial, &error))?;
+    let page = page::page(&dashboard, now, store.path(), &nonce);
+    let page = page.map_err(|error| CliError::from_error(Exit::Partial, &error))?;
     if args.out == Path::new("-") {
         return Ok(Answer::text(page));
     }
