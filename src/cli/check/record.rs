@@ -28,36 +28,25 @@ pub const NEEDS_KEY: &str = "needs an accepted key";
 /// `format` of every file, by which they are recognized.
 const FORMAT: &str = "creatormirror shape 1";
 /// Name of the index.
-const INDEX: &str = "index";
+const INDEX: &str = "index.json";
 /// Rows of a list that are looked at.
 const ROWS: u32 = 50;
 /// Longest file that is looked at before it is replaced, bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// The answer of an endpoint.
-#[derive(Debug)]
+/// What is written about an endpoint.
 struct Recorded {
-    /// Name of the file.
-    name: String,
-    /// Method and path, with `{}` for ids.
-    operation: String,
-    /// Names of the query parameters that were sent.
-    parameters: Vec<String>,
-    /// The shape, or why there is none.
-    shape: Result<Shape, Missing>,
-}
-
-/// Why an answer has no shape.
-#[derive(Debug, Clone)]
-struct Missing {
-    status: Option<u16>,
-    code: Option<String>,
-    reason: &'static str,
+    /// Its entry in the index: its file, or why there is none.
+    entry: Value,
+    /// Name and content of its file.
+    file: Option<(String, Value)>,
 }
 
 /// An endpoint and the request that is sent to it.
 struct Endpoint {
+    /// Name of the file, without its extension.
     name: String,
+    /// Method and path, with `{}` for ids.
     operation: String,
     request: Request,
     data: Data,
@@ -65,8 +54,7 @@ struct Endpoint {
 
 /// Writes the shapes of the API's answers to a folder. `day` is a day with metrics.
 pub async fn check(probe: &mut Probe<'_>, day: NaiveDate, folder: &Path) -> Check {
-    let recorded = read(probe, day).await;
-    write(folder, &recorded)
+    write(folder, read(probe, day).await)
 }
 
 /// The check without an accepted key.
@@ -147,24 +135,33 @@ async fn record(
     found: &mut Vec<Recorded>,
 ) -> Option<Value> {
     let Endpoint { name, operation, request, data } = endpoint;
-    let answer = match probe.answer(&request).await {
-        Ok(answer) => document::parse(&answer.body).map_err(|_| Missing {
-            status: Some(answer.head.status),
-            code: None,
-            reason: "not JSON, or too large",
-        }),
-        Err(ProbeError::NotSent(_)) => {
-            Err(Missing { status: None, code: None, reason: "not sent" })
-        }
-        Err(ProbeError::Failed(failure)) => Err(Missing {
-            status: failure.status,
-            code: failure.code.clone().filter(|code| is_documented(code)),
-            reason: failure.verdict.name(),
-        }),
+    let missing = |status: Option<u16>, code: Option<&str>, reason: &str| -> Value {
+        json!({ "operation": operation, "status": status, "code": code, "reason": reason })
     };
-    let shape = answer.as_ref().map(|answer| Shape::of(answer, data)).map_err(Missing::clone);
-    let parameters = request.query.into_iter().map(|(name, _)| name).collect();
-    found.push(Recorded { name, operation, parameters, shape });
+    let answer = match probe.answer(&request).await {
+        Ok(answer) => document::parse(&answer.body)
+            .map_err(|_| missing(Some(answer.head.status), None, "not JSON, or too large")),
+        Err(ProbeError::NotSent(_)) => Err(missing(None, None, "not sent")),
+        Err(ProbeError::Failed(failure)) => {
+            let code = failure.code.as_deref().filter(|code| is_documented(code));
+            Err(missing(failure.status, code, failure.verdict.name()))
+        }
+    };
+    let (entry, file) = match &answer {
+        Ok(answer) => {
+            let parameters: Vec<&String> = request.query.iter().map(|(name, _)| name).collect();
+            let document = json!({
+                "format": FORMAT,
+                "operation": operation,
+                "parameters": parameters,
+                "shape": Shape::of(answer, data),
+            });
+            let file = format!("{name}.json");
+            (json!({ "operation": operation, "file": file }), Some((file, document)))
+        }
+        Err(entry) => (entry.clone(), None),
+    };
+    found.push(Recorded { entry, file });
     answer.ok()
 }
 
@@ -173,7 +170,7 @@ fn is_documented(code: &str) -> bool {
 }
 
 /// Writes the files, and reports how many.
-fn write(folder: &Path, recorded: &[Recorded]) -> Check {
+fn write(folder: &Path, recorded: Vec<Recorded>) -> Check {
     match try_write(folder, recorded) {
         Ok(0) => Check::warning(NAME, "nothing written: no endpoint answered"),
         Ok(shapes) => {
@@ -184,19 +181,25 @@ fn write(folder: &Path, recorded: &[Recorded]) -> Check {
     }
 }
 
-fn try_write(folder: &Path, recorded: &[Recorded]) -> Result<usize, CliError> {
-    let mut files = vec![(INDEX, index(recorded))];
-    files.extend(recorded.iter().filter_map(|one| Some((one.name.as_str(), file(one)?))));
-    if files.len() == 1 {
+fn try_write(folder: &Path, recorded: Vec<Recorded>) -> Result<usize, CliError> {
+    let (entries, files): (Vec<_>, Vec<_>) =
+        recorded.into_iter().map(|one| (one.entry, one.file)).unzip();
+    let index = json!({
+        "format": FORMAT,
+        "version": env!("CARGO_PKG_VERSION"),
+        "endpoints": entries,
+    });
+    let mut files: Vec<_> = files.into_iter().flatten().collect();
+    if files.is_empty() {
         return Ok(0);
     }
+    files.insert(0, (INDEX.to_owned(), index));
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
         .map_err(|error| errors::write_error(folder, &error))?;
-    let paths = files.iter().map(|(name, _)| folder.join(format!("{name}.json")));
-    let paths: Vec<_> = paths.collect();
+    let paths: Vec<_> = files.iter().map(|(name, _)| folder.join(name)).collect();
     if let Some(foreign) = paths.iter().find(|path| is_foreign(path)) {
         let message = format!("`{}` is another file; nothing was written", foreign.display());
         let error = CliError::new(Exit::Storage, message);
@@ -224,28 +227,4 @@ fn is_foreign(path: &Path) -> bool {
     }
     let document = std::fs::read(path).ok().and_then(|json| document::parse(&json).ok());
     document.is_none_or(|document| document["format"] != FORMAT)
-}
-
-fn file(recorded: &Recorded) -> Option<Value> {
-    let shape = recorded.shape.as_ref().ok()?;
-    Some(json!({
-        "format": FORMAT,
-        "operation": recorded.operation,
-        "parameters": recorded.parameters,
-        "shape": shape,
-    }))
-}
-
-fn index(recorded: &[Recorded]) -> Value {
-    let endpoints = recorded.iter().map(|one| match &one.shape {
-        Ok(_) => json!({ "operation": one.operation, "file": format!("{}.json", one.name) }),
-        Err(Missing { status, code, reason }) => json!({
-            "operation": one.operation, "status": status, "code": code, "reason": reason,
-        }),
-    });
-    json!({
-        "format": FORMAT,
-        "version": env!("CARGO_PKG_VERSION"),
-        "endpoints": endpoints.collect::<Vec<_>>(),
-    })
 }
