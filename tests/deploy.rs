@@ -45,7 +45,7 @@ fn packaged_config_lists_every_setting_with_its_default() {
     let config = load(&text);
     assert_eq!(config.database, Path::new("/var/lib/creatormirror/creatormirror.db"));
     assert!(config.key().unwrap_err().to_string().contains("/api_key"));
-    for setting in Setting::all() {
+    for setting in Setting::ALL {
         let name = setting.name();
         let lines: Vec<_> = text
             .lines()
@@ -105,7 +105,7 @@ fn change_log_has_an_entry_for_this_version() {
 
 #[test]
 fn packaged_settings_can_be_uncommented() {
-    let names: Vec<&str> = Setting::all().map(Setting::name).collect();
+    let names = Setting::ALL.map(Setting::name);
     let is_setting = |line: &str| names.iter().any(|name| line.starts_with(&format!("{name} = ")));
     let text = read("config.toml");
     let lines = text.lines().map(|line| match line.strip_prefix("# ") {

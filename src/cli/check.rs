@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::check::remote::Record;
 use crate::cli::context::Context;
 use crate::cli::runtime;
 use crate::config::Environment;
@@ -75,15 +74,8 @@ fn checks(
     let (key_source, key) = local::key(context);
     checks.push(key_source);
     checks.push(local::proxy(context, environment));
-    let what = record.map_or(Record::Nothing, |_| Record::Answers);
-    let remote = runtime::current_thread()?.block_on(remote::checks(context, &mirror, key, what));
-    checks.extend(remote.checks);
-    if let Some(folder) = record {
-        checks.push(match remote.recorded {
-            Some(recorded) => record::write(folder, &recorded),
-            None => Check::skipped("record", "needs an accepted key"),
-        });
-    }
+    let remote = remote::checks(context, &mirror, key, record);
+    checks.extend(runtime::current_thread()?.block_on(remote));
     checks.push(local::capabilities(context, &mirror));
     checks.push(local::listings(context, &mirror));
     Ok(checks)

@@ -53,6 +53,12 @@ pub fn io_hint(error: &io::Error) -> Option<&'static str> {
     }
 }
 
+/// Maps an error in writing a file of an answer.
+pub fn write_error(path: &Path, error: &io::Error) -> CliError {
+    let message = format!("cannot write `{}`", path.display());
+    CliError::new(Exit::Storage, message).because(error).optional_hint(io_hint(error))
+}
+
 impl Context {
     /// Maps an error of the database.
     pub fn store_error(&self, error: &StoreError) -> CliError {
@@ -91,10 +97,9 @@ impl Context {
                 with(Exit::Storage).hint("run `creatormirror sync` or `run` to migrate the schema")
             }
             StoreError::Denied(path) => with(Exit::Storage).hint(denied::hint(path)).hint(path_hint),
-            StoreError::Io { source, .. } => match io_hint(source) {
-                Some(hint) => with(Exit::Storage).hint(hint).hint(path_hint),
-                None => with(Exit::Storage).hint(path_hint),
-            },
+            StoreError::Io { source, .. } => {
+                with(Exit::Storage).optional_hint(io_hint(source)).hint(path_hint)
+            }
             StoreError::Sqlite(_) => with(Exit::Storage).hint(path_hint),
             StoreError::Migration(_) | StoreError::Interrupted => with(Exit::Storage),
         }
@@ -111,14 +116,11 @@ impl Context {
         match error {
             RunError::Store(error) => self.store_error(error),
             RunError::KeyRefused(_) => {
-                let mut error = run_error(error);
-                if let Some(name) = key_name {
-                    error = error.hint(format!("its name was `{name}` when it last worked"));
-                }
-                match self.config.key() {
-                    Ok((_, source)) => error.hint(format!("it was read from {source}")),
-                    Err(_) => error,
-                }
+                let name =
+                    key_name.map(|name| format!("its name was `{name}` when it last worked"));
+                let key = self.config.key().ok();
+                let source = key.map(|(_, source)| format!("it was read from {source}"));
+                run_error(error).optional_hint(name).optional_hint(source)
             }
             error => run_error(error),
         }

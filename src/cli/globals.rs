@@ -1,7 +1,6 @@
 //! Global flags, and value parsers that several commands use.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -16,21 +15,9 @@ use crate::report::progress::View;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Globals {
-    /// Read settings from this file
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "instance")]
-    pub config: Option<PathBuf>,
-    /// Read settings from /etc/creatormirror/NAME/config.toml
-    #[arg(long, global = true, value_name = "NAME", value_parser = config::instance_name)]
-    pub instance: Option<String>,
-    /// Database file
-    #[arg(long, global = true, value_name = "FILE")]
-    pub database: Option<PathBuf>,
-    /// Base URL of the API: https, or http on loopback
-    #[arg(long, global = true, value_name = "URL")]
-    pub base_url: Option<String>,
-    /// Read the API key from this file
-    #[arg(long, global = true, value_name = "FILE")]
-    pub api_key_file: Option<PathBuf>,
+    /// Flags that select or override settings.
+    #[command(flatten)]
+    pub flags: Flags,
     /// Log this level and above; takes precedence over RUST_LOG
     #[arg(long, global = true, value_name = "LEVEL", value_parser = log_level(), conflicts_with = "quiet")]
     pub log_level: Option<LevelFilter>,
@@ -49,18 +36,6 @@ impl Globals {
             _ if self.quiet => View::Silent,
             LogFormat::Text if io::stderr().is_terminal() => View::Terminal,
             _ => View::Log,
-        }
-    }
-
-    /// Returns the flags that override settings.
-    pub fn flags(&self, max_wait: Option<Duration>) -> Flags {
-        Flags {
-            config: self.config.clone(),
-            instance: self.instance.clone(),
-            database: self.database.clone(),
-            base_url: self.base_url.clone(),
-            api_key_file: self.api_key_file.clone(),
-            max_wait,
         }
     }
 }

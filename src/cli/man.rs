@@ -117,7 +117,7 @@ fn config() -> String {
         roff.text([roman(*paragraph)]);
     }
     roff.control("SH", ["SETTINGS"]);
-    for setting in Setting::all() {
+    for setting in Setting::ALL {
         roff.control("TP", []);
         roff.text([bold(setting.name())]);
         roff.text([roman(setting.meaning())]);
@@ -172,7 +172,7 @@ mod tests {
             assert!(page.contains("EXIT STATUS"));
         }
         let config = config();
-        for setting in Setting::all() {
+        for setting in Setting::ALL {
             assert!(config.contains(&setting.name().replace('-', "\\-")), "{setting}");
         }
         let args = ManArgs { command: Some("fly".to_owned()) };

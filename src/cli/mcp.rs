@@ -79,10 +79,10 @@ fn config(
         CliError::new(Exit::Storage, "cannot find this program").because(&error)
     })?;
     let mut arguments = vec!["mcp".to_owned()];
-    if let Some(file) = &globals.config {
+    if let Some(file) = &globals.flags.config {
         arguments.extend(["--config".to_owned(), absolute(file)?]);
     }
-    if let Some(name) = &globals.instance {
+    if let Some(name) = &globals.flags.instance {
         arguments.extend(["--instance".to_owned(), name.clone()]);
     }
     arguments.extend(["--database".to_owned(), absolute(&context.config.database)?]);

@@ -39,7 +39,7 @@ use context::Context;
 use globals::Globals;
 
 use crate::clock::Clock;
-use crate::config::Environment;
+use crate::config::{Environment, Flags};
 use crate::logging::{self, LogSettings};
 use crate::model::outbox::Action;
 use crate::report::{Answer, CliError, Exit, exit, terminal};
@@ -65,7 +65,7 @@ pub enum Command {
     /// Bring the mirror up to date once, then exit
     Sync(sync::SyncArgs),
     /// Run the daemon, which keeps the mirror up to date
-    Run(run::RunArgs),
+    Run,
     /// Fetch daily metrics of past days, including days before the mirror existed
     Backfill(backfill::BackfillArgs),
     /// Queue the creation of videos, accounts or creators
@@ -147,13 +147,13 @@ pub fn print_usage_error(error: &clap::Error, environment: &Environment) -> Exit
 fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Answer, CliError> {
     let view = cli.globals.view();
     let context = |max_wait| {
-        let flags = cli.globals.flags(max_wait);
+        let flags = Flags { max_wait, ..cli.globals.flags.clone() };
         Context::load(&flags, environment, clock.clone(), view)
     };
     match &cli.command {
         Command::Sync(args) => sync::run(args, &context(args.max_wait)?),
         Command::Backfill(args) => backfill::run(args, &context(args.max_wait)?),
-        Command::Run(_) => run::run(&context(None)?, &cli.globals.flags(None), environment),
+        Command::Run => run::run(&context(None)?, &cli.globals.flags, environment),
         Command::Track(args) => track::run(args, &context(None)?),
         Command::Set(args) => change::set(args, &context(None)?),
         Command::Untrack(args) => change::untrack(args, &context(None)?),
@@ -167,12 +167,12 @@ fn dispatch(cli: &Cli, environment: &Environment, clock: &Clock) -> Result<Answe
         Command::Restore(args) => restore::run(args, &context(None)?),
         Command::Export(args) => export::run(args, &context(None)?, environment),
         Command::Report(args) => report::run(args, &context(None)?),
-        Command::Schema(args) => schema::run(args, cli.globals.database.as_deref()),
+        Command::Schema(args) => schema::run(args, cli.globals.flags.database.as_deref()),
         Command::Mcp(args) => mcp::run(args, &cli.globals, &context(None)?),
         Command::Sandbox(args) => sandbox::run(args, clock),
         Command::Demo(args) => {
             let width = terminal::width(environment);
-            demo::run(args, cli.globals.database.as_deref(), clock, view, width)
+            demo::run(args, cli.globals.flags.database.as_deref(), clock, view, width)
         }
         Command::Completions(args) => Ok(completions::run(args, Cli::command())),
         Command::Man(args) => man::run(args, Cli::command()),
@@ -194,7 +194,7 @@ impl Cli {
         let default_level = match &self.command {
             Command::Sync(_)
             | Command::Backfill(_)
-            | Command::Run(_)
+            | Command::Run
             | Command::Verify(_)
             | Command::Sandbox(_)
             | Command::Demo(_) => LevelFilter::INFO,

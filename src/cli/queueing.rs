@@ -274,9 +274,6 @@ fn entry_error(store: &Database, entry: i64) -> CliError {
         return CliError::new(Exit::Partial, format!("entry {entry} did not succeed"));
     };
     let detail = found.detail.unwrap_or_else(|| "unknown reason".to_owned());
-    let error = CliError::new(Exit::Partial, format!("entry {entry} {}: {detail}", found.state));
-    match found.hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    CliError::new(Exit::Partial, format!("entry {entry} {}: {detail}", found.state))
+        .optional_hint(found.hint)
 }

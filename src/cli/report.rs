@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::cli::context::Context;
 use crate::cli::errors;
-use crate::report::dashboard::{self as page, PageInput};
+use crate::report::dashboard as page;
 use crate::report::{Answer, CliError, Exit};
 use crate::store::dashboard;
 
@@ -33,19 +33,12 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<Answer, CliError> {
         .read(|c| dashboard::read(c, now.timestamp()))
         .map_err(|error| context.store_error(&error))?;
     let nonce = Uuid::new_v4().simple().to_string();
-    let input = PageInput { dashboard: &dashboard, now, database: store.path(), nonce: &nonce };
-    let page = page::page(&input).map_err(|error| CliError::from_error(Exit::Partial, &error))?;
+    let page = page::page(&dashboard, now, store.path(), &nonce);
+    let page = page.map_err(|error| CliError::from_error(Exit::Partial, &error))?;
     if args.out == Path::new("-") {
         return Ok(Answer::text(page));
     }
-    write(&args.out, page.as_bytes()).map_err(|error| {
-        let message = format!("cannot write `{}`", args.out.display());
-        let failed = CliError::new(Exit::Storage, message).because(&error);
-        match errors::io_hint(&error) {
-            Some(hint) => failed.hint(hint),
-            None => failed,
-        }
-    })?;
+    write(&args.out, page.as_bytes()).map_err(|error| errors::write_error(&args.out, &error))?;
     Ok(Answer::text(format!("{}\n", args.out.display())))
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use clap::Args;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -38,10 +37,6 @@ const FORCED_FLUSH_MAX: Duration = Duration::from_millis(200);
 
 /// Longest interval of watchdog notifications.
 const WATCHDOG_INTERVAL_MAX: Duration = Duration::from_secs(10);
-
-/// Flags of `run`.
-#[derive(Debug, Clone, Args)]
-pub struct RunArgs {}
 
 /// Runs the command. `flags` and `environment` are used again to reload on SIGHUP.
 pub fn run(

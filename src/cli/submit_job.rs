@@ -107,13 +107,8 @@ fn poll_job(store: &Database, job: i64, withdraws: bool) -> StoreResult<Followed
     let progress = match store.read(|c| jobs::progress(c, job))? {
         None => return Ok(FollowedJob::Withdrawn),
         Some(JobState::Done(exit_code, answer)) => {
-            let answer = serde_json::from_str(&answer).unwrap_or_else(|_| JobAnswer {
-                exit_code,
-                json: serde_json::Value::Null,
-                text: String::new(),
-                error: None,
-                hints: Vec::new(),
-            });
+            let answer = serde_json::from_str(&answer);
+            let answer = answer.unwrap_or_else(|_| JobAnswer { exit_code, ..JobAnswer::default() });
             return Ok(FollowedJob::Done(Box::new(answer)));
         }
         Some(JobState::Queued) => None,

@@ -75,10 +75,10 @@ fn unknown_setting(key: &str, origin: &Origin) -> ConfigError {
         .with_hint("write the API key to a separate file with mode 0600 and set `api_key_file`");
     }
     let error = ConfigError::setting(format!("{origin}: unknown setting `{key}`"));
-    if let Some(name) = nearest(&normalized, Setting::all().map(Setting::name)) {
+    let names = Setting::ALL.map(Setting::name);
+    if let Some(name) = nearest(&normalized, names.into_iter()) {
         return error.with_hint(format!("did you mean `{name}`?"));
     }
-    let names: Vec<_> = Setting::all().map(Setting::name).collect();
     error.with_hint(format!("known settings: {}", names.join(", ")))
 }
 

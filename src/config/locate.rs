@@ -10,19 +10,25 @@ use crate::config::setting::Origin;
 const FILE_NAME: &str = "config.toml";
 
 /// Flags that select or override settings.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Flags {
-    /// Path of the configuration file.
+    /// Read settings from this file
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "instance")]
     pub config: Option<PathBuf>,
-    /// Instance whose configuration file is read.
+    /// Read settings from /etc/creatormirror/NAME/config.toml
+    #[arg(long, global = true, value_name = "NAME", value_parser = instance_name)]
     pub instance: Option<String>,
-    /// The setting `database`.
+    /// Database file
+    #[arg(long, global = true, value_name = "FILE")]
     pub database: Option<PathBuf>,
-    /// The setting `base_url`.
+    /// Base URL of the API: https, or http on loopback
+    #[arg(long, global = true, value_name = "URL")]
     pub base_url: Option<String>,
-    /// Path of the key file.
+    /// Read the API key from this file
+    #[arg(long, global = true, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
-    /// The setting `max_wait`.
+    /// Maximum wait for the rate limit; a flag of the commands that wait for it
+    #[arg(skip)]
     pub max_wait: Option<Duration>,
 }
 

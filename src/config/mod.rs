@@ -133,7 +133,7 @@ impl Config {
         let ca_file = raws.get(&Setting::CaFile).map(|raw| Entry { setting: Setting::CaFile, raw });
         let mut full_syncs = BTreeMap::new();
         for kind in Kind::ALL {
-            full_syncs.insert(kind, entry(Setting::FullSync(kind))?.full_sync()?);
+            full_syncs.insert(kind, entry(Setting::full_sync(kind))?.full_sync()?);
         }
         Ok(Self {
             database: entry(Setting::Database)?.path()?,
@@ -206,8 +206,8 @@ fn overlay_environment(
                 "use {KEY_VARIABLE}, or name a file with CREATORMIRROR_API_KEY_FILE"
             )));
         }
-        if Setting::all().all(|setting| setting.variable() != name) {
-            let variables: Vec<String> = Setting::all().map(Setting::variable).collect();
+        if Setting::ALL.iter().all(|setting| setting.variable() != name) {
+            let variables = Setting::ALL.map(Setting::variable);
             let instead = match name {
                 "CREATORMIRROR_BASE_URL" => ": use CREATORAUDIT_BASE_URL".to_owned(),
                 name => file::nearest(name, variables.iter().map(String::as_str))
@@ -216,7 +216,7 @@ fn overlay_environment(
             warnings.push(format!("unknown environment variable {name}{instead}"));
         }
     }
-    for setting in Setting::all() {
+    for setting in Setting::ALL {
         let name = setting.variable();
         if let Some(value) = environment.get(&name) {
             let raw = Raw { value: value.to_owned(), origin: Origin::Variable(name) };
@@ -243,7 +243,7 @@ fn overlay_flags(raws: &mut BTreeMap<Setting, Raw>, flags: &Flags) {
 }
 
 fn overlay_defaults(raws: &mut BTreeMap<Setting, Raw>, environment: &Environment) {
-    for setting in Setting::all() {
+    for setting in Setting::ALL {
         let default = match setting {
             Setting::Database => locate::database(environment)
                 .map(|(path, origin)| Raw { value: path.into_os_string(), origin }),

@@ -145,40 +145,29 @@ impl Document {
         })
     }
 
-    /// Collects `required` of a schema and of all its parts, but not of alternatives.
-    fn collect_required<'d>(&'d self, value: &'d Value, depth: u32, names: &mut BTreeSet<&'d str>) {
-        let Some(object) = value.as_object() else { return };
-        if depth == 0 || self.is_exhausted() {
-            return;
-        }
-        self.steps.set(self.steps.get() + 1);
-        let values = |name| object.get(name).and_then(Value::as_array).into_iter().flatten();
-        names.extend(values("required").filter_map(Value::as_str));
-        for part in values("allOf").chain(self.target(object)) {
-            self.collect_required(part, depth - 1, names);
-        }
-    }
-
     fn schema<'d>(&'d self, value: &'d Value) -> Schema<'d> {
-        let mut schema = Schema { document: self, parts: Vec::new() };
-        self.collect(value, DEPTH_MAX, &mut schema.parts);
-        schema
+        let mut parts = Vec::new();
+        self.collect(value, &["allOf", "anyOf", "oneOf"], DEPTH_MAX, &mut parts);
+        Schema { document: self, parts }
     }
 
-    fn collect<'d>(&'d self, value: &'d Value, depth: u32, parts: &mut Vec<&'d Object>) {
+    /// Collects a schema, the target of its reference, and those in its members `names`.
+    fn collect<'d>(
+        &'d self,
+        value: &'d Value,
+        names: &[&str],
+        depth: u32,
+        parts: &mut Vec<&'d Object>,
+    ) {
         let Some(object) = value.as_object() else { return };
         if depth == 0 || self.is_exhausted() {
             return;
         }
         self.steps.set(self.steps.get() + 1);
         parts.push(object);
-        if let Some(target) = self.target(object) {
-            self.collect(target, depth - 1, parts);
-        }
-        for name in ["allOf", "anyOf", "oneOf"] {
-            for part in object.get(name).and_then(Value::as_array).into_iter().flatten() {
-                self.collect(part, depth - 1, parts);
-            }
+        let inner = names.iter().flat_map(|name| elements(object, name));
+        for part in self.target(object).into_iter().chain(inner) {
+            self.collect(part, names, depth - 1, parts);
         }
     }
 }
@@ -196,8 +185,7 @@ fn percent_decoded(text: &str) -> String {
 impl<'d> Operation<'d> {
     /// The query parameters, those of the path included.
     pub fn parameters(&self) -> Vec<Parameter<'d>> {
-        let of = |object: &'d Object| object.get("parameters").and_then(Value::as_array);
-        let all = [of(self.object), of(self.path_item)].into_iter().flatten().flatten();
+        let all = elements(self.object, "parameters").chain(elements(self.path_item, "parameters"));
         all.filter_map(|value| {
             let object = self.document.resolved(value)?;
             let name = object.get("name")?.as_str()?;
@@ -219,12 +207,17 @@ impl<'d> Operation<'d> {
 
     /// Names of the members that the body of a request must have.
     pub fn required(&self) -> BTreeSet<&'d str> {
-        let mut names = BTreeSet::new();
+        let mut parts = Vec::new();
         let body = self.object.get("requestBody").and_then(|body| self.document.resolved(body));
         if let Some(schema) = body.and_then(media_schema) {
-            self.document.collect_required(schema, DEPTH_MAX, &mut names);
+            // An alternative does not require its members.
+            self.document.collect(schema, &["allOf"], DEPTH_MAX, &mut parts);
         }
-        names
+        parts
+            .into_iter()
+            .flat_map(|part| elements(part, "required"))
+            .filter_map(Value::as_str)
+            .collect()
     }
 
     /// The JSON body of a success.
@@ -248,7 +241,7 @@ impl<'d> Schema<'d> {
     pub fn members(&self) -> BTreeMap<&'d str, Self> {
         let mut members: BTreeMap<&str, Self> = BTreeMap::new();
         for (name, value) in
-            self.parts.iter().filter_map(|part| object(part, "properties")).flatten()
+            self.parts.iter().filter_map(|part| part.get("properties")?.as_object()).flatten()
         {
             let schema = self.document.schema(value);
             match members.get_mut(name.as_str()) {
@@ -314,14 +307,14 @@ impl<'d> Schema<'d> {
     }
 }
 
-fn object<'d>(part: &'d Object, name: &str) -> Option<&'d Object> {
-    part.get(name)?.as_object()
+/// The elements of an array member.
+fn elements<'d>(object: &'d Object, name: &str) -> impl Iterator<Item = &'d Value> + use<'d> {
+    object.get(name).and_then(Value::as_array).into_iter().flatten()
 }
 
 /// The values of `enum` and `const`.
 fn constants(part: &Object) -> impl Iterator<Item = &Value> {
-    let values = part.get("enum").and_then(Value::as_array).into_iter().flatten();
-    values.chain(part.get("const"))
+    elements(part, "enum").chain(part.get("const"))
 }
 
 /// The name of a value's type in a schema.

@@ -173,11 +173,6 @@ pub struct UsedField {
     pub name: &'static str,
 }
 
-/// The request line of a list.
-fn list(kind: Kind) -> String {
-    query::endpoint(kind)
-}
-
 /// The query parameters.
 pub fn parameters() -> Vec<UsedParameter> {
     let mut found = Vec::new();
@@ -192,14 +187,14 @@ pub fn parameters() -> Vec<UsedParameter> {
     };
     for kind in Kind::LISTS {
         for (name, value) in query::parameters(kind, &BTreeSet::new()) {
-            add(&list(kind), &name, Some(&value));
+            add(&query::endpoint(kind), &name, Some(&value));
         }
-        add(&list(kind), "cursor", None);
+        add(&query::endpoint(kind), "cursor", None);
     }
     for (name, value) in poll_accounts::ORDER {
-        add(&list(Kind::Account), name, Some(value));
+        add(&query::endpoint(Kind::Account), name, Some(value));
     }
-    add(&list(Kind::AccountVideo), poll_accounts::FILTER, None);
+    add(&query::endpoint(Kind::AccountVideo), poll_accounts::FILTER, None);
     for (name, value) in documents::overview_request().query {
         add(&query::endpoint(Kind::Overview), &name, Some(&value));
     }
@@ -220,7 +215,7 @@ pub fn members() -> Vec<UsedMember> {
     }
     for kind in Kind::LISTS {
         for (name, value_type) in PAGE_MEMBERS {
-            found.push(documented(list(kind), vec!["pagination", name], *value_type));
+            found.push(documented(query::endpoint(kind), vec!["pagination", name], *value_type));
         }
     }
     for (operation, path, value_type) in DOCUMENT_MEMBERS {
@@ -301,7 +296,7 @@ mod tests {
     fn every_mirrored_column_is_a_used_member() {
         let members = members();
         for kind in Kind::LISTS {
-            let of_kind = members.iter().filter(|member| member.operation == list(kind));
+            let of_kind = members.iter().filter(|member| member.operation == query::endpoint(kind));
             let names: BTreeSet<&str> = of_kind
                 .filter(|member| member.path.len() >= 3)
                 .filter_map(|member| member.path.last().copied())

@@ -30,7 +30,7 @@ pub struct JobRequest {
 }
 
 /// What the process that submitted a job prints, and its exit code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobAnswer {
     /// The exit code.
     pub exit_code: u8,

@@ -49,10 +49,7 @@ impl Folder {
     /// Removes a file, and the folders that become empty.
     fn remove(&self, path: &str) -> Result<(), ExportError> {
         let path = self.root.join(path);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
-            _ => {}
-        }
+        unless_missing(std::fs::remove_file(&path), &path)?;
         let parents = path.ancestors().skip(1);
         for folder in parents.take_while(|folder| *folder != self.root) {
             if std::fs::remove_dir(folder).is_err() {
@@ -76,10 +73,7 @@ impl Folder {
     }
 
     fn remove_staging(&self) -> Result<(), ExportError> {
-        match std::fs::remove_dir_all(&self.staging) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&self.staging)(error)),
-            _ => Ok(()),
-        }
+        unless_missing(std::fs::remove_dir_all(&self.staging), &self.staging)
     }
 }
 
@@ -129,8 +123,13 @@ impl Drop for Folder {
 
 /// Syncs a folder's entries to disk. A folder that was removed has none.
 fn sync(folder: &Path) -> Result<(), ExportError> {
-    match File::open(folder).and_then(|folder| folder.sync_all()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(folder)(error)),
+    unless_missing(File::open(folder).and_then(|file| file.sync_all()), folder)
+}
+
+/// The error of an operation on a path, except that nothing is there.
+fn unless_missing(done: io::Result<()>, path: &Path) -> Result<(), ExportError> {
+    match done {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(path)(error)),
         _ => Ok(()),
     }
 }

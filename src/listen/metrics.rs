@@ -13,19 +13,14 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Metric, Registry};
+use prometheus_client::registry::Registry;
 
 use crate::clock::Clock;
-use crate::listen::process::ProcessMetrics;
+use crate::listen::process::{ProcessMetrics, add, registered};
 use crate::model::outbox::State;
 use crate::model::{Event, Kind};
 use crate::store::{Database, StoreResult, due, outbox, status};
 use crate::sync::Report;
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindLabel {
-    kind: &'static str,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -33,17 +28,14 @@ struct RequestLabels {
     outcome: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StateLabel {
-    state: &'static str,
-}
-
 /// Upper bounds of the histogram of runs, seconds.
 const RUN_SECONDS: [f64; 14] =
     [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];
 
-type KindGauge = Family<KindLabel, Gauge>;
-type KindSecondsGauge = Family<KindLabel, Gauge<f64, AtomicU64>>;
+/// A label and its value.
+type Label = [(&'static str, &'static str); 1];
+type KindGauge = Family<Label, Gauge>;
+type KindSecondsGauge = Family<Label, Gauge<f64, AtomicU64>>;
 
 /// The metrics of `/metrics`.
 #[derive(Debug)]
@@ -55,7 +47,7 @@ pub struct Metrics {
     rendering: Arc<tokio::sync::Mutex<()>>,
     requests: Family<RequestLabels, Counter>,
     rate_limited: Counter,
-    scrapes: Family<KindLabel, Counter>,
+    scrapes: Family<Label, Counter>,
     runs: Histogram,
     key_ok: Gauge,
     api_up: Gauge,
@@ -73,7 +65,7 @@ pub struct Metrics {
     last_run: Family<[(&'static str, &'static str); 0], Gauge>,
     database_bytes: Gauge,
     wal_bytes: Gauge,
-    outbox: Family<StateLabel, Gauge>,
+    outbox: Family<Label, Gauge>,
     outbox_oldest: Gauge<f64, AtomicU64>,
 }
 
@@ -134,16 +126,6 @@ impl Default for Metrics {
     }
 }
 
-/// Registers a metric.
-fn registered<M: Metric + Clone>(r: &mut Registry, name: &str, help: &str, metric: M) -> M {
-    r.register(name, help, metric.clone());
-    metric
-}
-
-fn add<M: Metric + Clone + Default>(r: &mut Registry, name: &str, help: &str) -> M {
-    registered(r, name, help, M::default())
-}
-
 impl Metrics {
     /// Counts an event of a run.
     pub fn count(&self, event: &Event) {
@@ -168,9 +150,8 @@ impl Metrics {
         self.set_last_run(now.timestamp());
         for kind in &report.kinds {
             let added = u64::try_from(kind.kind_run.counts.page.snapshots_added).unwrap_or(0);
-            self.scrapes
-                .get_or_create(&KindLabel { kind: kind.kind_run.kind.name() })
-                .inc_by(added);
+            let label = [("kind", kind.kind_run.kind.name())];
+            self.scrapes.get_or_create(&label).inc_by(added);
         }
     }
 
@@ -205,7 +186,7 @@ impl Metrics {
             self.remaining.set(i64::try_from(budget.remaining).unwrap_or(i64::MAX));
         }
         for kind in &snapshot.kinds {
-            let label = KindLabel { kind: kind.kind.name() };
+            let label = [("kind", kind.kind.name())];
             self.rows.get_or_create(&label).set(kind.rows);
             self.removed.get_or_create(&label).set(kind.removed);
             if let Some(at) = kind.state.complete_as_of {
@@ -217,7 +198,7 @@ impl Metrics {
         }
         for state in State::ALL {
             let count = snapshot.outbox.counts.iter().find(|(found, _)| *found == state);
-            let label = StateLabel { state: state.name() };
+            let label = [("state", state.name())];
             self.outbox.get_or_create(&label).set(count.map_or(0, |(_, count)| *count));
         }
         let oldest = store.read(outbox::oldest_open)?;
@@ -239,7 +220,7 @@ impl Metrics {
     fn read_lateness(&self, store: &Database, kind: Kind, now: DateTime<Utc>) -> StoreResult<()> {
         const OVERDUE_S: i64 = 15 * 60;
         let late = store.read(|c| due::lateness(c, kind, now.timestamp()))?;
-        let label = KindLabel { kind: kind.name() };
+        let label = [("kind", kind.name())];
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.due.get_or_create(&label).set(count(late.len()));
         let overdue = late.iter().filter(|seconds| **seconds > OVERDUE_S).count();

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 use rustix::process::{Resource, getrlimit};
 
 use crate::clock::Clock;
@@ -31,28 +31,28 @@ pub struct ProcessMetrics {
 impl Default for ProcessMetrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("process");
-        let metrics = Self {
-            registry: Registry::default(),
-            cpu_seconds: Counter::default(),
-            resident: Gauge::default(),
-            virtual_memory: Gauge::default(),
-            start_time: Gauge::default(),
-            open_fds: Gauge::default(),
-            max_fds: Gauge::default(),
-        };
         let r = &mut registry;
-        r.register("cpu_seconds", "User and system CPU time", metrics.cpu_seconds.clone());
-        r.register("resident_memory_bytes", "Resident memory", metrics.resident.clone());
-        r.register("virtual_memory_bytes", "Virtual memory", metrics.virtual_memory.clone());
-        r.register(
-            "start_time_seconds",
-            "Start of the process, Unix time",
-            metrics.start_time.clone(),
-        );
-        r.register("open_fds", "Open file descriptors", metrics.open_fds.clone());
-        r.register("max_fds", "Limit of open file descriptors", metrics.max_fds.clone());
-        Self { registry, ..metrics }
+        Self {
+            cpu_seconds: add(r, "cpu_seconds", "User and system CPU time"),
+            resident: add(r, "resident_memory_bytes", "Resident memory"),
+            virtual_memory: add(r, "virtual_memory_bytes", "Virtual memory"),
+            start_time: add(r, "start_time_seconds", "Start of the process, Unix time"),
+            open_fds: add(r, "open_fds", "Open file descriptors"),
+            max_fds: add(r, "max_fds", "Limit of open file descriptors"),
+            registry,
+        }
     }
+}
+
+/// Registers a metric.
+pub fn registered<M: Metric + Clone>(r: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    r.register(name, help, metric.clone());
+    metric
+}
+
+/// Registers a new metric.
+pub fn add<M: Metric + Clone + Default>(r: &mut Registry, name: &str, help: &str) -> M {
+    registered(r, name, help, M::default())
 }
 
 impl ProcessMetrics {

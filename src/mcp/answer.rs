@@ -5,7 +5,6 @@ use std::fmt::Display;
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::Value;
 
-use crate::report::CliError;
 use crate::store::StoreError;
 
 /// Why a tool gave no answer.
@@ -37,12 +36,6 @@ impl From<StoreError> for ToolError {
     fn from(error: StoreError) -> Self {
         Self::new(error)
             .hint("`creatormirror check` on the machine of the mirror shows what is wrong")
-    }
-}
-
-impl From<CliError> for ToolError {
-    fn from(error: CliError) -> Self {
-        Self { message: error.message, hint: error.hints.into_iter().next() }
     }
 }
 

@@ -34,14 +34,10 @@ named! {
 }
 
 impl Tool {
-    /// Whether the server has this tool.
+    /// Whether the server has this tool: those for writes only with `--allow-writes`.
     pub const fn is_offered(self, allow_writes: bool) -> bool {
-        allow_writes || !self.is_for_writes()
-    }
-
-    /// Whether it exists only with `--allow-writes`.
-    const fn is_for_writes(self) -> bool {
-        !matches!(self, Self::Query | Self::Describe | Self::Status | Self::ReadyQuery)
+        allow_writes
+            || matches!(self, Self::Query | Self::Describe | Self::Status | Self::ReadyQuery)
     }
 
     fn annotations(self) -> ToolAnnotations {

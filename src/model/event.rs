@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::kind::Kind;
+use crate::model::named::named;
 use crate::model::outcome::Outcome;
 
 /// A progress event.
@@ -69,27 +70,17 @@ pub enum Event {
     },
 }
 
-/// Reason of a wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    /// The server said 429, or 503 with Retry-After.
-    RateLimited,
-    /// Requests are spread over the rest of the rate-limit window.
-    Pacing,
-    /// Backoff before a retry.
-    Retry,
-    /// The answer to a write was lost; `reconcile_after` has not passed.
-    Settling,
-}
-
-impl fmt::Display for Wait {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::RateLimited => "rate limited",
-            Self::Pacing => "spreading the rate-limit budget",
-            Self::Retry => "retrying",
-            Self::Settling => "before looking up what a lost answer was",
-        })
+named! {
+    /// Reason of a wait.
+    pub enum Wait {
+        /// The server said 429, or 503 with Retry-After.
+        RateLimited = "rate limited",
+        /// Requests are spread over the rest of the rate-limit window.
+        Pacing = "spreading the rate-limit budget",
+        /// Backoff before a retry.
+        Retry = "retrying",
+        /// The answer to a write was lost; `reconcile_after` has not passed.
+        Settling = "before looking up what a lost answer was",
     }
 }
 

@@ -183,16 +183,12 @@ fn freshness(summary: &DemoSummary, width: Option<usize>) -> String {
             or_dash(&|ages| ago(ages.newest_hours)),
             or_dash(&|ages| ago(ages.oldest_hours)),
             or_dash(&|ages| format!("{} of {}", thousands(ages.overdue), thousands(ages.rows))),
-            count(coverage.mirrored),
-            count(coverage.to_come),
-            count(coverage.missed),
+            thousands(coverage.mirrored as u64),
+            thousands(coverage.to_come as u64),
+            thousands(coverage.missed as u64),
         ]
     };
     table::format(&columns, summary.coverage.iter().map(row).collect(), width)
-}
-
-fn count(number: usize) -> String {
-    thousands(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 fn requests(summary: &DemoSummary, width: Option<usize>) -> String {

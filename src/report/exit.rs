@@ -135,6 +135,14 @@ impl CliError {
         self
     }
 
+    /// Adds a hint if there is one.
+    pub fn optional_hint(self, hint: Option<impl Display>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// Converts an error of writing to stdout.
     pub fn answer(error: &io::Error) -> Self {
         match error.kind() {
@@ -180,11 +188,7 @@ impl From<ConfigError> for CliError {
             ConfigError::Setting { .. } => Exit::Config,
             ConfigError::Key { .. } => Exit::Key,
         };
-        let converted = Self::from_error(exit, &error);
-        match error.hint() {
-            Some(hint) => converted.hint(hint),
-            None => converted,
-        }
+        Self::from_error(exit, &error).optional_hint(error.hint())
     }
 }
 

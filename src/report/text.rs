@@ -104,8 +104,8 @@ pub fn bytes(count: u64) -> String {
     let units = [("GB", 1_000_000_000_u64), ("MB", 1_000_000), ("kB", 1_000)];
     match units.into_iter().find(|(_, size)| count >= *size) {
         Some((unit, size)) => {
-            let tenths = u128::from(count) * 10 / u128::from(size);
-            format!("{}.{} {unit}", thousands_of(tenths / 10), tenths % 10)
+            let tenths = i128::from(count) * 10 / i128::from(size);
+            format!("{}.{} {unit}", thousands(tenths / 10), tenths % 10)
         }
         None => format!("{count} B"),
     }
@@ -176,10 +176,6 @@ fn last_column(line: &str, chars_max: usize) -> usize {
         spaces = if c == ' ' { spaces + 1 } else { 0 };
     }
     column
-}
-
-fn thousands_of(count: u128) -> String {
-    thousands(i128::try_from(count).unwrap_or(i128::MAX))
 }
 
 #[cfg(test)]

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::sandbox::call::Call;
 use crate::sandbox::hook::Hook;
 use crate::sandbox::moment::{Moment, SECOND};
 use crate::sandbox::replies::{Answer, Ending, Problem, http_date};
 use crate::sandbox::settings::SandboxSettings;
-use crate::sandbox::words;
 
 /// The login page of a guest network.
 const SIGN_IN_PAGE: &str =
@@ -61,7 +61,7 @@ impl Chaos {
         if self.share <= 0.0 {
             return None;
         }
-        let drawn = words::number(self.seed ^ 0x000c_4a05, &call.number.to_le_bytes());
+        let drawn = xxh3_64_with_seed(&call.number.to_le_bytes(), self.seed ^ 0x000c_4a05);
         let mut random = ChaCha8Rng::seed_from_u64(drawn);
         if !random.random_bool(self.share) {
             return None;

@@ -72,16 +72,11 @@ impl World {
         Totals::between(self.counts_at(row, earlier), self.counts_at(row, later))
     }
 
-    fn accounts_totals(&self, start: NaiveDate, end: NaiveDate) -> Totals {
-        let mut sum = Totals::default();
-        for row in self.all(Kind::Account).filter(|row| self.is_listed(*row)) {
-            sum.add(self.totals(row, start, end));
-        }
-        sum
-    }
-
     fn overview_figures(&self, start: NaiveDate, end: NaiveDate) -> Value {
-        let totals = self.accounts_totals(start, end);
+        let mut totals = Totals::default();
+        for row in self.all(Kind::Account).filter(|row| self.is_listed(*row)) {
+            totals.add(self.totals(row, start, end));
+        }
         let until = Moment::start_of(end.checked_add_days(Days::new(1)).unwrap_or(end));
         let accounts =
             self.accounts.iter().map(|a| &a.tracked).filter(|a| !a.deleted && a.added_at < until);

@@ -22,7 +22,6 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::sandbox::server::App;
 use crate::sandbox::state::State;
 
 mod batch;
@@ -95,16 +94,16 @@ pub async fn start_with(
     let listener = TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
     let state = State::new(&settings, clock, base_url(address));
-    let app = App::new(state, hook, settings.latency);
+    let control = Control::new(state, hook, settings.latency);
     let service = Router::new()
         .fallback(server::serve)
-        .with_state(app.clone())
+        .with_state(control.clone())
         .into_make_service_with_connect_info::<server::Peer>();
     let (stop, stopped) = oneshot::channel::<()>();
     let serving =
         axum::serve(listener, service).with_graceful_shutdown(async move { drop(stopped.await) });
     let task = tokio::spawn(async move { drop(serving.await) });
-    Ok(Sandbox { address, control: Control::new(app), stop, task })
+    Ok(Sandbox { address, control, stop, task })
 }
 
 impl Sandbox {

@@ -1,6 +1,7 @@
 //! Answers and problem documents, before they meet the wire.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -50,11 +51,7 @@ impl Answer {
 
     /// `{"data": …}`.
     pub fn data(status: u16, data: &impl Serialize) -> Self {
-        #[derive(Serialize)]
-        struct Envelope<'a, T> {
-            data: &'a T,
-        }
-        Self::json(status, &Envelope { data })
+        Self::json(status, &BTreeMap::from([("data", data)]))
     }
 
     /// An answer without a body.

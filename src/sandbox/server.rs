@@ -2,12 +2,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Request, State as Shared};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue, Response};
 use axum::serve::IncomingStream;
 use bytes::Bytes;
@@ -16,34 +16,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::Clock;
 use crate::sandbox::call::Call;
-use crate::sandbox::hook::Hook;
+use crate::sandbox::control::Control;
 use crate::sandbox::replies::{Answer, Ending};
-use crate::sandbox::state::State;
 
 /// Largest body that is read.
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// Where the API begins.
 pub const BASE_PATH: &str = "/v2";
-
-/// What the server and its controls share.
-#[derive(Debug, Clone)]
-pub struct App {
-    state: Arc<Mutex<State>>,
-    hook: Arc<dyn Hook>,
-    latency: Duration,
-}
-
-impl App {
-    /// An app that serves this state, each answer at least this much later.
-    pub fn new(state: State, hook: Arc<dyn Hook>, latency: Duration) -> Self {
-        Self { state: Arc::new(Mutex::new(state)), hook, latency }
-    }
-
-    /// The state. A test that panicked elsewhere leaves it as usable as it was.
-    pub fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The socket that a request came in on.
 #[derive(Debug, Clone)]
@@ -68,24 +47,24 @@ impl Peer {
 
 /// Answers one HTTP request.
 pub async fn serve(
-    Shared(app): Shared<App>,
+    State(sandbox): State<Control>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request,
 ) -> Response<Body> {
     let mut call = read(request).await;
-    wait(app.latency).await;
-    let mut admission = app.state().admit(&mut call);
+    wait(sandbox.latency).await;
+    let mut admission = sandbox.lock().admit(&mut call);
     let mut answer = match admission.refusal.take() {
         Some(refusal) => refusal.answer(&call),
         None => {
-            let instead = app.hook.before(&mut call, admission.now);
-            let mut answer = instead.unwrap_or_else(|| app.state().execute(&call));
-            app.hook.after(&call, &mut answer);
+            let instead = sandbox.hook.before(&mut call, admission.now);
+            let mut answer = instead.unwrap_or_else(|| sandbox.lock().execute(&call));
+            sandbox.hook.after(&call, &mut answer);
             answer
         }
     };
     admission.finish(&call, &mut answer);
-    app.hook.finish(&call, &mut answer);
+    sandbox.hook.finish(&call, &mut answer);
     wait(answer.delay).await;
     if answer.ending == Ending::Reset {
         // If that fails, the connection is closed anyway.

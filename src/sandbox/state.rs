@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::clock::Clock;
 use crate::model::Kind;
@@ -14,7 +14,7 @@ use crate::sandbox::moment::{Moment, SECOND, ServerTime};
 use crate::sandbox::replies::{Answer, Ending, Problem, http_date};
 use crate::sandbox::settings::SandboxSettings;
 use crate::sandbox::world::World;
-use crate::sandbox::{batch, figures, words, writes};
+use crate::sandbox::{batch, figures, writes};
 
 /// How long an idempotency key is remembered.
 const REMEMBERED_MS: i64 = 600 * SECOND;
@@ -86,7 +86,7 @@ impl State {
     pub fn admit(&mut self, call: &mut Call) -> Admission {
         self.received += 1;
         call.number = self.received;
-        let drawn = words::number(self.seed, &call.number.to_le_bytes());
+        let drawn = xxh3_64_with_seed(&call.number.to_le_bytes(), self.seed);
         call.request_id = format!("req_{drawn:016x}");
         let mut admission = Admission { now: self.catch_up(), refusal: None, budget: None };
         if OPEN_PATHS.contains(&call.path.as_str()) {

@@ -1,7 +1,6 @@
 //! Names, captions and ids that look as if people had made them, all derived from numbers.
 
 use uuid::{Builder, Uuid};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 const FIRST: &str = "luna|milo|nora|kai|zoe|theo|ivy|omar|mina|jonas|yara|felix|amara|leo|sofia|nils|aya|bruno|\
     clara|dario|emi|finn|greta|hugo";
@@ -16,11 +15,6 @@ const SUBJECT: &str = "sourdough at home|a 5 am routine|thrifted outfits|the per
 const ENDING: &str = "✨|😂|#fyp|#reels|🔥🔥|(save this)|— part 1|🎧";
 /// The alphabet in which Instagram writes media ids as shortcodes.
 const SHORTCODE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/// A number that belongs to `salt` in the world of `seed`.
-pub fn number(seed: u64, salt: &[u8]) -> u64 {
-    xxh3_64_with_seed(salt, seed)
-}
 
 /// A user name; distinct for distinct numbers below a few million.
 pub fn username(n: u64) -> String {

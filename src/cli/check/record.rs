@@ -23,46 +23,47 @@ use crate::sync::{daily_metrics, documents, identify};
 
 /// Name of the check.
 const NAME: &str = "record";
+/// Why checks that send requests with the key are skipped.
+pub const NEEDS_KEY: &str = "needs an accepted key";
 /// `format` of every file, by which they are recognized.
 const FORMAT: &str = "creatormirror shape 1";
 /// Name of the index.
-const INDEX: &str = "index";
+const INDEX: &str = "index.json";
 /// Rows of a list that are looked at.
 const ROWS: u32 = 50;
 /// Longest file that is looked at before it is replaced, bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// The answer of an endpoint.
-#[derive(Debug)]
-pub struct Recorded {
-    /// Name of the file.
-    name: String,
-    /// Method and path, with `{}` for ids.
-    operation: String,
-    /// Names of the query parameters that were sent.
-    parameters: Vec<String>,
-    /// The shape, or why there is none.
-    shape: Result<Shape, Missing>,
-}
-
-/// Why an answer has no shape.
-#[derive(Debug)]
-struct Missing {
-    status: Option<u16>,
-    code: Option<String>,
-    reason: &'static str,
+/// What is written about an endpoint.
+struct Recorded {
+    /// Its entry in the index: its file, or why there is none.
+    entry: Value,
+    /// Name and content of its file.
+    file: Option<(String, Value)>,
 }
 
 /// An endpoint and the request that is sent to it.
 struct Endpoint {
+    /// Name of the file, without its extension.
     name: String,
+    /// Method and path, with `{}` for ids.
     operation: String,
     request: Request,
     data: Data,
 }
 
-/// Requests an answer of each endpoint that only reads. `day` is a day with metrics.
-pub async fn read(probe: &mut Probe<'_>, day: NaiveDate) -> Vec<Recorded> {
+/// Writes the shapes of the API's answers to a folder. `day` is a day with metrics.
+pub async fn check(probe: &mut Probe<'_>, day: NaiveDate, folder: &Path) -> Check {
+    write(folder, read(probe, day).await)
+}
+
+/// The check without an accepted key.
+pub fn skipped() -> Check {
+    Check::skipped(NAME, NEEDS_KEY)
+}
+
+/// Requests an answer of each endpoint that only reads.
+async fn read(probe: &mut Probe<'_>, day: NaiveDate) -> Vec<Recorded> {
     let mut found = Vec::new();
     for endpoint in documents() {
         record(probe, endpoint, &mut found).await;
@@ -134,29 +135,33 @@ async fn record(
     found: &mut Vec<Recorded>,
 ) -> Option<Value> {
     let Endpoint { name, operation, request, data } = endpoint;
+    let missing = |status: Option<u16>, code: Option<&str>, reason: &str| -> Value {
+        json!({ "operation": operation, "status": status, "code": code, "reason": reason })
+    };
     let answer = match probe.answer(&request).await {
-        Ok(answer) => document::parse(&answer.body).map_err(|_| Missing {
-            status: Some(answer.head.status),
-            code: None,
-            reason: "not JSON, or too large",
-        }),
-        Err(ProbeError::NotSent(_)) => {
-            Err(Missing { status: None, code: None, reason: "not sent" })
-        }
-        Err(ProbeError::Failed(failure)) => Err(Missing {
-            status: failure.status,
-            code: failure.code.clone().filter(|code| is_documented(code)),
-            reason: failure.verdict.name(),
-        }),
-    };
-    let shape = match &answer {
-        Ok(answer) => Ok(Shape::of(answer, data)),
-        Err(Missing { status, code, reason }) => {
-            Err(Missing { status: *status, code: code.clone(), reason })
+        Ok(answer) => document::parse(&answer.body)
+            .map_err(|_| missing(Some(answer.head.status), None, "not JSON, or too large")),
+        Err(ProbeError::NotSent(_)) => Err(missing(None, None, "not sent")),
+        Err(ProbeError::Failed(failure)) => {
+            let code = failure.code.as_deref().filter(|code| is_documented(code));
+            Err(missing(failure.status, code, failure.verdict.name()))
         }
     };
-    let parameters = request.query.into_iter().map(|(name, _)| name).collect();
-    found.push(Recorded { name, operation, parameters, shape });
+    let (entry, file) = match &answer {
+        Ok(answer) => {
+            let parameters: Vec<&String> = request.query.iter().map(|(name, _)| name).collect();
+            let document = json!({
+                "format": FORMAT,
+                "operation": operation,
+                "parameters": parameters,
+                "shape": Shape::of(answer, data),
+            });
+            let file = format!("{name}.json");
+            (json!({ "operation": operation, "file": file }), Some((file, document)))
+        }
+        Err(entry) => (entry.clone(), None),
+    };
+    found.push(Recorded { entry, file });
     answer.ok()
 }
 
@@ -165,7 +170,7 @@ fn is_documented(code: &str) -> bool {
 }
 
 /// Writes the files, and reports how many.
-pub fn write(folder: &Path, recorded: &[Recorded]) -> Check {
+fn write(folder: &Path, recorded: Vec<Recorded>) -> Check {
     match try_write(folder, recorded) {
         Ok(0) => Check::warning(NAME, "nothing written: no endpoint answered"),
         Ok(shapes) => {
@@ -176,34 +181,32 @@ pub fn write(folder: &Path, recorded: &[Recorded]) -> Check {
     }
 }
 
-fn try_write(folder: &Path, recorded: &[Recorded]) -> Result<usize, CliError> {
-    let failed = |path: &Path, error: &io::Error| {
-        let message = format!("cannot write `{}`", path.display());
-        let failed = CliError::new(Exit::Storage, message).because(error);
-        match errors::io_hint(error) {
-            Some(hint) => failed.hint(hint),
-            None => failed,
-        }
-    };
-    let mut files = vec![(INDEX, index(recorded))];
-    files.extend(recorded.iter().filter_map(|one| Some((one.name.as_str(), file(one)?))));
-    if files.len() == 1 {
+fn try_write(folder: &Path, recorded: Vec<Recorded>) -> Result<usize, CliError> {
+    let (entries, files): (Vec<_>, Vec<_>) =
+        recorded.into_iter().map(|one| (one.entry, one.file)).unzip();
+    let index = json!({
+        "format": FORMAT,
+        "version": env!("CARGO_PKG_VERSION"),
+        "endpoints": entries,
+    });
+    let mut files: Vec<_> = files.into_iter().flatten().collect();
+    if files.is_empty() {
         return Ok(0);
     }
+    files.insert(0, (INDEX.to_owned(), index));
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(|error| failed(folder, &error))?;
-    let paths = files.iter().map(|(name, _)| folder.join(format!("{name}.json")));
-    let paths: Vec<_> = paths.collect();
+        .map_err(|error| errors::write_error(folder, &error))?;
+    let paths: Vec<_> = files.iter().map(|(name, _)| folder.join(name)).collect();
     if let Some(foreign) = paths.iter().find(|path| is_foreign(path)) {
         let message = format!("`{}` is another file; nothing was written", foreign.display());
         let error = CliError::new(Exit::Storage, message);
         return Err(error.hint("name another folder with `--record`"));
     }
     for (path, (_, document)) in paths.iter().zip(&files) {
-        replace(folder, path, document).map_err(|error| failed(path, &error))?;
+        replace(folder, path, document).map_err(|error| errors::write_error(path, &error))?;
     }
     Ok(files.len() - 1)
 }
@@ -224,28 +227,4 @@ fn is_foreign(path: &Path) -> bool {
     }
     let document = std::fs::read(path).ok().and_then(|json| document::parse(&json).ok());
     document.is_none_or(|document| document["format"] != FORMAT)
-}
-
-fn file(recorded: &Recorded) -> Option<Value> {
-    let shape = recorded.shape.as_ref().ok()?;
-    Some(json!({
-        "format": FORMAT,
-        "operation": recorded.operation,
-        "parameters": recorded.parameters,
-        "shape": shape,
-    }))
-}
-
-fn index(recorded: &[Recorded]) -> Value {
-    let endpoints = recorded.iter().map(|one| match &one.shape {
-        Ok(_) => json!({ "operation": one.operation, "file": format!("{}.json", one.name) }),
-        Err(Missing { status, code, reason }) => json!({
-            "operation": one.operation, "status": status, "code": code, "reason": reason,
-        }),
-    });
-    json!({
-        "format": FORMAT,
-        "version": env!("CARGO_PKG_VERSION"),
-        "endpoints": endpoints.collect::<Vec<_>>(),
-    })
 }

@@ -1,6 +1,8 @@
 //! Checks that ask the API: availability, rate limit, clock skew, deprecation, key and
 //! organization. Nothing is sent during a cooldown.
 
+use std::path::Path;
+
 use chrono::{Days, TimeDelta};
 use secrecy::SecretString;
 
@@ -8,7 +10,7 @@ use crate::api::{Failure, Verdict};
 use crate::cli::check::contract;
 use crate::cli::check::mirror::Mirror;
 use crate::cli::check::probe::{Probe, ProbeError, ProbeResult, Timing};
-use crate::cli::check::record::{self, Recorded};
+use crate::cli::check::record::{self, NEEDS_KEY};
 use crate::cli::context::Context;
 use crate::cli::errors;
 use crate::config::Setting;
@@ -27,34 +29,13 @@ const SKEW_WARNING: TimeDelta = TimeDelta::seconds(5);
 /// Clock skew to fail on.
 const SKEW_FAILURE: TimeDelta = TimeDelta::minutes(5);
 
-/// Why checks of the key's organization and scopes are skipped.
-const NEEDS_KEY: &str = "needs an accepted key";
-
-/// Checks, and the answers that were recorded.
-#[derive(Debug, Default)]
-pub struct Checked {
-    /// The checks.
-    pub checks: Vec<Check>,
-    /// An answer per endpoint, if asked for and the key is accepted.
-    pub recorded: Option<Vec<Recorded>>,
-}
-
-/// Whether to record the shapes of answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Record {
-    /// No.
-    Nothing,
-    /// An answer per endpoint.
-    Answers,
-}
-
-/// Sends the requests and returns the checks.
+/// Sends the requests and returns the checks. Records the shapes of answers in the folder `record`.
 pub async fn checks(
     context: &Context,
     mirror: &Mirror,
     key: Option<SecretString>,
-    record: Record,
-) -> Checked {
+    record: Option<&Path>,
+) -> Vec<Check> {
     let has_key = key.is_some();
     let mut probe = match Probe::new(context, mirror, key) {
         Ok(probe) => probe,
@@ -62,8 +43,8 @@ pub async fn checks(
             let skipped = |name| Check::skipped(name, "no request can be sent");
             let names = ["rate_limit", "clock", "lifecycle", "key", "organization", "scopes"];
             let failure = std::iter::once(Check::failure("api", error));
-            let checks = failure.chain(names.map(skipped)).collect();
-            return Checked { checks, recorded: None };
+            let skipped = names.into_iter().map(skipped).chain(record.map(|_| record::skipped()));
+            return failure.chain(skipped).collect();
         }
     };
     let meta = probe.meta().await;
@@ -84,12 +65,12 @@ pub async fn checks(
         scopes(&whoami),
     ];
     let recorded = match (record, &whoami) {
-        (Record::Answers, Ok(_)) => {
+        (Some(folder), Ok(_)) => {
             let today = context.clock.now().date_naive();
             let yesterday = today.checked_sub_days(Days::new(1)).unwrap_or(today);
-            Some(record::read(&mut probe, yesterday).await)
+            Some(record::check(&mut probe, yesterday, folder).await)
         }
-        _ => None,
+        (folder, _) => folder.map(|_| record::skipped()),
     };
     let document = match &meta {
         Err(ProbeError::Failed(failure)) if failure.cause() == RetryCause::NoAnswer => {
@@ -98,7 +79,8 @@ pub async fn checks(
         _ => probe.openapi().await,
     };
     checks.extend(contract::checks(&document, context.config.base_url.path()));
-    Checked { checks, recorded }
+    checks.extend(recorded);
+    checks
 }
 
 fn rate_limit(context: &Context, mirror: &Mirror, probe: &Probe<'_>) -> Check {

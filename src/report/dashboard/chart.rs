@@ -7,7 +7,7 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::report::dashboard::html::{Svg, escaped};
+use crate::report::dashboard::html::{Html, escaped};
 
 /// Colour of axes and labels.
 const QUIET: RGBColor = RGBColor(0x66, 0x70, 0x85);
@@ -43,7 +43,7 @@ impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for Chart
     }
 }
 
-type Drawn = Result<Svg, ChartError>;
+type Drawn = Result<Html, ChartError>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Grid<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
@@ -189,7 +189,7 @@ fn draw(
         "" => named.push_str("aria-hidden=\"true\" preserveAspectRatio=\"none\">"),
         title => named.push_str(&format!("role=\"img\" aria-label=\"{}\">", escaped(title))),
     }
-    Ok(Svg::of(named + inside.trim()))
+    Ok(Html::trusted(named + inside.trim()))
 }
 
 /// Returns the width of the labels of the y axis, pixels.
@@ -284,17 +284,18 @@ mod tests {
         for values in [vec![], vec![0.0], vec![-5.0, 7.0], vec![9.2e18, -9.2e18], vec![1.0; 30]] {
             let series = Series { values, color: SERIES[0] };
             let labels = labels(series.values.len());
-            let bars = bars(frame, "a \"title\"", &labels, std::slice::from_ref(&series)).unwrap();
-            assert!(bars.markup().starts_with("<svg viewBox=\"0 0 300 100\" role=\"img\""));
-            assert!(bars.markup().contains("a &quot;title&quot;"));
+            let bars = bars(frame, "a \"title\"", &labels, std::slice::from_ref(&series));
+            let bars = bars.unwrap().into_markup();
+            assert!(bars.starts_with("<svg viewBox=\"0 0 300 100\" role=\"img\""));
+            assert!(bars.contains("a &quot;title&quot;"));
             // The last day is not over.
             let pale = usize::from(series.values.last().is_some_and(|value| *value != 0.0));
-            assert_eq!(bars.markup().matches("opacity=\"0.45\"").count(), pale);
+            assert_eq!(bars.matches("opacity=\"0.45\"").count(), pale);
         }
         for points in [vec![], vec![(1, 1)], vec![(1, i64::MIN), (i64::MAX, i64::MAX)]] {
-            let line = sparkline(frame, &points, 0..10, SERIES[1]).unwrap();
-            assert!(!line.markup().contains("NaN"), "{}", line.markup());
+            let line = sparkline(frame, &points, 0..10, SERIES[1]).unwrap().into_markup();
+            assert!(!line.contains("NaN"), "{line}");
         }
-        assert!(meter(frame, 0.5, SERIES[0]).unwrap().markup().contains("width=\"150\""));
+        assert!(meter(frame, 0.5, SERIES[0]).unwrap().into_markup().contains("width=\"150\""));
     }
 }

@@ -7,27 +7,16 @@ use crate::model::shown::printable;
 /// Longest API text that is shown, characters.
 const CHARS_MAX: usize = 120;
 
-/// An SVG image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Svg(String);
-
-impl Svg {
-    /// Wraps trusted markup.
-    pub const fn of(markup: String) -> Self {
-        Self(markup)
-    }
-
-    /// Returns the markup.
-    pub fn markup(&self) -> &str {
-        &self.0
-    }
-}
-
 /// A piece of a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Html(String);
 
 impl Html {
+    /// Wraps markup that contains no text from the API.
+    pub const fn trusted(markup: String) -> Self {
+        Self(markup)
+    }
+
     /// Adds markup, which must be a literal of this program.
     pub fn raw(&mut self, markup: &'static str) -> &mut Self {
         self.0.push_str(markup);
@@ -48,12 +37,6 @@ impl Html {
     /// Adds another piece.
     pub fn piece(&mut self, piece: &Self) -> &mut Self {
         self.0.push_str(&piece.0);
-        self
-    }
-
-    /// Adds a chart.
-    pub fn chart(&mut self, chart: &Svg) -> &mut Self {
-        self.0.push_str(chart.markup());
         self
     }
 

@@ -26,41 +26,32 @@ use crate::store::dashboard::{
 
 const STYLE: &str = include_str!("style.css");
 
-/// Inputs of the page.
-#[derive(Debug)]
-pub struct PageInput<'a> {
-    /// The figures.
-    pub dashboard: &'a Dashboard,
-    /// When they were read.
-    pub now: DateTime<Utc>,
-    /// Path of the database.
-    pub database: &'a Path,
-    /// Random nonce of the content security policy.
-    pub nonce: &'a str,
-}
-
-/// Renders the page.
-pub fn page(input: &PageInput<'_>) -> Result<String, ChartError> {
-    let dashboard = input.dashboard;
+/// Renders the page of figures that were read at `now`, with a random nonce of its content security policy.
+pub fn page(
+    dashboard: &Dashboard,
+    now: DateTime<Utc>,
+    database: &Path,
+    nonce: &str,
+) -> Result<String, ChartError> {
     let mut html = Html::default();
     let history = History {
-        now: input.now.timestamp(),
+        now: now.timestamp(),
         first_scrape: dashboard.first_scrape,
         first_synced: dashboard.growth.first_synced,
     };
-    head(&mut html, input);
+    head(&mut html, dashboard, now, nonce);
     tiles(&mut html, dashboard, &history);
-    upkeep::outbox(&mut html, dashboard, input.now);
+    upkeep::outbox(&mut html, dashboard, now);
     html.raw("<div class=\"pair\">");
     for chart in [growth::VIEWS, growth::FOLLOWERS] {
         growth::chart(&mut html, &chart, &dashboard.growth, &history)?;
     }
     html.raw("</div>");
-    tables(&mut html, input, &history)?;
-    upkeep::requests(&mut html, &dashboard.requests, input.now)?;
+    tables(&mut html, dashboard, now, &history)?;
+    upkeep::requests(&mut html, &dashboard.requests, now)?;
     html.raw("</main><footer><p>Made by creatormirror ");
     html.text(env!("CARGO_PKG_VERSION")).raw(" from ");
-    let name = input.database.file_name().unwrap_or_default();
+    let name = database.file_name().unwrap_or_default();
     html.foreign(&name.to_string_lossy());
     html.raw(
         ". Days are UTC days. Numbers are as of the last scrapes; — means not known. Views of days before the mirror existed are as counted by the API.</p></footer>",
@@ -70,17 +61,22 @@ pub fn page(input: &PageInput<'_>) -> Result<String, ChartError> {
 }
 
 /// Renders the tables in two columns that end at about the same height.
-fn tables(html: &mut Html, input: &PageInput<'_>, history: &History) -> Result<(), ChartError> {
+fn tables(
+    html: &mut Html,
+    dashboard: &Dashboard,
+    now: DateTime<Utc>,
+    history: &History,
+) -> Result<(), ChartError> {
     let none = Table::default();
     let mut cards: Vec<(usize, Html)> = Vec::new();
     for section in &SECTIONS {
-        let table = input.dashboard.tables.get(section.recipe).unwrap_or(&none);
+        let table = dashboard.tables.get(section.recipe).unwrap_or(&none);
         let mut card = Html::default();
         sections::section(&mut card, section, table, history)?;
         cards.push((section.height(table), card));
     }
     let mut card = Html::default();
-    upkeep::freshness(&mut card, &input.dashboard.kinds, input.now)?;
+    upkeep::freshness(&mut card, &dashboard.kinds, now)?;
     cards.push((upkeep::FRESHNESS_PX, card));
     // A bit for each card in the right column; the first card is in the left one.
     let is_right = |columns: usize, at: usize| columns >> at & 1 == 1;
@@ -106,22 +102,22 @@ fn tables(html: &mut Html, input: &PageInput<'_>, history: &History) -> Result<(
     Ok(())
 }
 
-fn head(html: &mut Html, input: &PageInput<'_>) {
+fn head(html: &mut Html, dashboard: &Dashboard, now: DateTime<Utc>, nonce: &str) {
     html.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
     html.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'nonce-");
-    html.text(input.nonce).raw("'; base-uri 'none'; form-action 'none'\">");
+    html.text(nonce).raw("'; base-uri 'none'; form-action 'none'\">");
     html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
     html.raw("<meta name=\"color-scheme\" content=\"light dark\">");
     html.raw("<meta name=\"referrer\" content=\"no-referrer\"><meta name=\"robots\" content=\"noindex\">");
-    html.raw("<title>Organization dashboard</title><style nonce=\"").text(input.nonce).raw("\">");
+    html.raw("<title>Organization dashboard</title><style nonce=\"").text(nonce).raw("\">");
     html.raw(STYLE).raw("</style></head><body><header><p class=\"eyebrow\">creatormirror</p>");
     html.raw("<h1>Organization dashboard</h1><p class=\"quiet\">");
-    html.text(input.now.format("%-d %B %Y, %H:%M UTC"));
-    match &input.dashboard.identity.organization_id {
+    html.text(now.format("%-d %B %Y, %H:%M UTC"));
+    match &dashboard.identity.organization_id {
         Some(organization) => html.raw(" · organization ").foreign(organization),
         None => html.raw(" · nothing is mirrored yet"),
     };
-    if let Some(key) = &input.dashboard.identity.api_key_name {
+    if let Some(key) = &dashboard.identity.api_key_name {
         html.raw(" · API key ").foreign(key);
     }
     html.raw("</p></header><main>");

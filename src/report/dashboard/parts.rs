@@ -4,7 +4,7 @@ use chrono::DateTime;
 
 use crate::model::instant::{DAY_S, day_of};
 use crate::report::dashboard::chart::{ChartError, Frame};
-use crate::report::dashboard::html::{Html, Svg};
+use crate::report::dashboard::html::Html;
 use crate::report::text::{UNKNOWN, counted};
 
 /// Size of a bar in a table.
@@ -80,10 +80,10 @@ pub fn label(at: i64, today: i64) -> String {
 /// Draws a chart in all sizes.
 pub fn framed(
     html: &mut Html,
-    draw: impl Fn(Frame) -> Result<Svg, ChartError>,
+    draw: impl Fn(Frame) -> Result<Html, ChartError>,
 ) -> Result<(), ChartError> {
     for (begin, frame) in FRAMES {
-        html.raw(begin).chart(&draw(frame)?).raw("</div>");
+        html.raw(begin).piece(&draw(frame)?).raw("</div>");
     }
     Ok(())
 }

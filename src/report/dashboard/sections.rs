@@ -196,7 +196,7 @@ pub fn section(
             let first = points.first().map_or(history.now, |(at, _)| *at);
             let span = first.max(history.now - DAYS * DAY_S)..history.now;
             html.raw("<td class=\"spark\">");
-            html.chart(&chart::sparkline(SPARK, points, span, SERIES[1])?).raw("</td>");
+            html.piece(&chart::sparkline(SPARK, points, span, SERIES[1])?).raw("</td>");
         }
         for (column, _, format) in section.columns {
             html.number(&shown(table.value(row, column), *format));

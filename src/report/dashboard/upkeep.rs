@@ -53,7 +53,7 @@ pub fn freshness(
                 html.raw("</span></p>");
                 let color = if ages.overdue > 0 { SERIES[2] } else { SERIES[1] };
                 let share = fresh as f64 / ages.rows.max(1) as f64;
-                html.chart(&chart::meter(METER, share, color)?);
+                html.piece(&chart::meter(METER, share, color)?);
             }
         }
         html.raw("</td><td class=\"num\">");
