@@ -81,17 +81,11 @@ impl SyncContext {
         let fetcher = self.fetcher.lend(priority);
         self.lent.push(fetcher.clone());
         Self {
-            fetcher,
-            store: self.store.clone(),
-            freshness: self.freshness,
             run_id: self.run_id,
             refused: self.refused.clone(),
             kind_run_began_at: self.kind_run_began_at,
-            failures: BTreeMap::new(),
-            pushed: Pushed::default(),
             open_kind_runs: Arc::clone(&self.open_kind_runs),
-            shown: (0, 0),
-            lent: Vec::new(),
+            ..Self::new((fetcher, self.store.clone()), self.freshness)
         }
     }
 
@@ -235,8 +229,7 @@ impl SyncContext {
             code: failure.code.clone(),
             detail: Some(failure.to_string()),
             request_id: failure.request_id.clone(),
-            refused_at: 0,
-            retry_at: 0,
+            ..UnsupportedFeature::default()
         })
         .await
     }
@@ -262,16 +255,8 @@ impl SyncContext {
             }
             tracing::warn!(feature, "the server ignores a parameter; trying again in a week");
             let detail = Some("not echoed in `filters`".to_owned());
-            self.remember(UnsupportedFeature {
-                feature,
-                status: None,
-                code: None,
-                detail,
-                request_id: None,
-                refused_at: 0,
-                retry_at: 0,
-            })
-            .await?;
+            let refusal = UnsupportedFeature { feature, detail, ..UnsupportedFeature::default() };
+            self.remember(refusal).await?;
         }
         Ok(())
     }
@@ -284,8 +269,7 @@ impl SyncContext {
             ..refusal
         };
         self.refused.insert(refusal.feature.clone());
-        self.store.write(move |tx| unsupported::remember(tx, &refusal)).await?;
-        Ok(())
+        self.store.write(move |tx| unsupported::remember(tx, &refusal)).await
     }
 
     /// Records a kind's failure for the run report.
