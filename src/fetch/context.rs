@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::api::{Failure, Verdict};
-use crate::fetch::fetcher::Fetcher;
+use crate::api::{Failure, Item, Request, Verdict};
+use crate::fetch::error::{FetchError, FetchResult};
+use crate::fetch::fetcher::{Fetched, Fetcher};
 use crate::fetch::permits::Priority;
 use crate::fetch::query;
 use crate::fetch::send_queue::lock;
@@ -177,6 +178,16 @@ impl SyncContext {
                 Ok(kind_runs)
             })
             .await
+    }
+
+    /// Reads a resource by its id; `None` after a 404.
+    pub async fn fetch_item(&self, kind: Kind, id: &str) -> FetchResult<Option<Fetched<Item>>> {
+        let request = Request::get(kind.path()).segment(id);
+        let fetched = self.fetcher.fetch(&request, |answer| Item::read_of(kind, id, answer)).await;
+        match fetched {
+            Err(FetchError::Api(failure)) if failure.verdict == Verdict::NotFound => Ok(None),
+            fetched => fetched.map(Some),
+        }
     }
 
     /// Takes the counters to be written with the next transaction.
