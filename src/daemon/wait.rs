@@ -100,8 +100,8 @@ impl Daemon {
             return false;
         }
         tracing::warn!(step_s, "wall clock was stepped");
-        let (request_state, clock) = (self.ctx.fetcher.request_state(), self.ctx.fetcher.clock());
-        if let Err(error) = request_state.correct_stamps(&self.ctx.store, clock).await {
+        let request_state = self.ctx.fetcher.request_state();
+        if let Err(error) = request_state.correct_stamps(&self.ctx.store).await {
             tracing::warn!(%error, "cannot correct stored times after the clock step");
         }
         true
