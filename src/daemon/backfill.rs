@@ -10,7 +10,7 @@ use crate::daemon::service::{BackfillJob, Daemon, Step};
 use crate::daemon::wait::has_urgent_work;
 use crate::fetch::SyncContext;
 use crate::model::instant;
-use crate::store::jobs as queue;
+use crate::store::{StoreResult, jobs as queue};
 use crate::sync::RunError;
 use crate::sync::backfill::{self, Backfill, BackfillReport};
 
@@ -147,10 +147,8 @@ impl Daemon {
         Ok(Step::Continue)
     }
 
-    async fn answer_backfill(&self, job: i64, report: &BackfillReport) -> Result<(), RunError> {
-        let answer = (self.hooks.answer_backfill)(report);
-        self.finish_job(job, &answer).await?;
-        Ok(())
+    async fn answer_backfill(&self, job: i64, report: &BackfillReport) -> StoreResult<()> {
+        self.finish_job(job, &(self.hooks.answer_backfill)(report)).await
     }
 
     /// Answers a backfill job that cannot continue while the key is refused. Returns whether there was one.
