@@ -23,15 +23,6 @@ use crate::store::{Store, StoreResult, change_log, jobs, listings, runs};
 /// An unsupported feature is tried again after this, microseconds.
 const UNSUPPORTED_RETRY_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
 
-/// How long the logs are kept.
-#[derive(Debug, Clone, Copy)]
-pub struct LogRetention {
-    /// Runs, jobs and listings.
-    pub runs: Duration,
-    /// Changes; `None` for good.
-    pub changes: Option<Duration>,
-}
-
 /// What a run carries.
 #[derive(Debug)]
 pub struct SyncContext {
@@ -147,17 +138,19 @@ impl SyncContext {
             .await
     }
 
-    /// Ends the run in the log and deletes rows of the logs that are no longer kept. Returns the run's rows, one per kind.
+    /// Ends the run in the log and deletes rows of the logs that are no longer kept: `runs_kept` is for runs, jobs and
+    /// listings, `changes_kept` for changes, `None` for good. Returns the run's rows, one per kind.
     pub async fn end(
         &mut self,
         outcome: &str,
         detail: Option<&str>,
-        retention: LogRetention,
+        runs_kept: Duration,
+        changes_kept: Option<Duration>,
     ) -> StoreResult<Vec<KindRun>> {
         let at = self.fetcher.stamp();
         let before =
             |kept: Duration| at.saturating_sub(i64::try_from(kept.as_micros()).unwrap_or(i64::MAX));
-        let (runs_before, changes_before) = (before(retention.runs), retention.changes.map(before));
+        let (runs_before, changes_before) = (before(runs_kept), changes_kept.map(before));
         // Requests of an interrupted kind are counted with `meta`, which every run has.
         let mut counters = self.counters(Kind::Meta);
         for lent in self.lent.drain(..) {

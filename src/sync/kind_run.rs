@@ -1,6 +1,6 @@
 //! One kind's share of a run: its work, its outcome in the log, and the backoff that follows.
 
-use crate::fetch::context::{LogRetention, SyncContext};
+use crate::fetch::context::SyncContext;
 use crate::fetch::error::{FetchError, FetchResult};
 use crate::fetch::kind_outcome::{explained, of_error};
 use crate::fetch::query;
@@ -44,9 +44,8 @@ pub(super) async fn end_run(
 ) -> (Vec<KindRun>, Option<RunError>) {
     let outcome = run_error.as_ref().map_or("finished", RunError::name);
     let detail = run_error.as_ref().map(ToString::to_string);
-    let retention =
-        LogRetention { runs: settings.log_retention, changes: settings.change_log_retention };
-    match ctx.end(outcome, detail.as_deref(), retention).await {
+    let (runs_kept, changes_kept) = (settings.log_retention, settings.change_log_retention);
+    match ctx.end(outcome, detail.as_deref(), runs_kept, changes_kept).await {
         Ok(kind_runs) => (kind_runs, run_error),
         Err(error) => (Vec::new(), run_error.or(Some(RunError::Store(error)))),
     }
