@@ -100,20 +100,18 @@ pub(super) async fn kind_run(
     }
     end_kind_run(ctx, kind, &recorded).await?;
     let (outcome, began_at) = (kind_outcome.outcome, ctx.kind_run_began_at);
-    match (is_listing, result) {
+    match result {
         // An error that ends the whole run causes no backoff of one kind.
-        (true, Err(error)) if error.is_fatal() => {
-            ctx.store
-                .write(move |tx| {
-                    listings::set_last_outcome(tx, kind, outcome)?;
-                    // A cron time after the begin is left to another full sync.
-                    listings::record_full_sync(tx, kind, began_at)
-                })
-                .await?;
+        Err(error) if error.is_fatal() => {
+            if is_listing {
+                // A cron time after the begin is left to another full sync.
+                ctx.store
+                    .write(move |tx| listings::record_outcome(tx, kind, outcome, began_at))
+                    .await?;
+            }
             return Err(RunError::from(error));
         }
-        (false, Err(error)) if error.is_fatal() => return Err(RunError::from(error)),
-        (_, Err(FetchError::Api(failure))) => ctx.note_failure(kind, &failure),
+        Err(FetchError::Api(failure)) => ctx.note_failure(kind, &failure),
         _ => {}
     }
     match is_listing {
