@@ -197,26 +197,18 @@ impl ManualClock {
     }
 }
 
-#[cfg(target_os = "linux")]
 fn system_boot_time() -> BootTime {
     let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     BootTime { boot_id: system_boot_id().to_owned(), elapsed: duration(since) }
 }
 
 /// Cached, because a process does not outlive its boot.
-#[cfg(target_os = "linux")]
 fn system_boot_id() -> &'static str {
     static BOOT_ID: OnceLock<String> = OnceLock::new();
     BOOT_ID.get_or_init(|| {
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         id.trim().to_owned()
     })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn system_boot_time() -> BootTime {
-    let since = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    BootTime { boot_id: String::new(), elapsed: duration(since) }
 }
 
 fn duration(time: rustix::time::Timespec) -> Duration {

@@ -85,7 +85,7 @@ impl Reservation {
     }
 
     /// Attaches the reservation to the body, until every part of it is dropped.
-    pub fn cooldown(self, body: Bytes) -> Bytes {
+    pub fn attach_to(self, body: Bytes) -> Bytes {
         match self {
             Self { shared: None, growing: None } => body,
             reservation => Bytes::from_owner(HeldBody { body, _reservation: reservation }),
@@ -108,7 +108,7 @@ mod tests {
             if !budget.try_grow(&mut guess, FREE_BYTES + 100_000) {
                 break;
             }
-            guesses.push(guess.cooldown(Bytes::from_static(b"x")));
+            guesses.push(guess.attach_to(Bytes::from_static(b"x")));
         }
         assert_eq!(guesses.len(), SHARED_BYTES / STEP_BYTES);
         // One after the other: each is written, and makes room.
@@ -123,7 +123,7 @@ mod tests {
                 },
                 async { drop(writing) }
             );
-            last = reservation.cooldown(Bytes::from_static(b"y"));
+            last = reservation.attach_to(Bytes::from_static(b"y"));
         }
         drop(guesses);
         let mut reservation = Reservation::default();
@@ -135,7 +135,7 @@ mod tests {
         let budget = ByteBudget::new();
         let mut reservation = Reservation::default();
         assert!(budget.try_grow(&mut reservation, SHARED_BYTES));
-        let body = reservation.cooldown(Bytes::from_static(b"body"));
+        let body = reservation.attach_to(Bytes::from_static(b"body"));
         let part = body.slice(1..2);
         drop(body);
         assert!(!budget.try_grow(&mut Reservation::default(), LONG));

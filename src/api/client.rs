@@ -100,7 +100,7 @@ impl Client {
             Head::read(status.as_u16(), response.headers(), &self.scrubber, self.clock.now());
         if status.is_success() {
             let (body, reservation) = self.whole_body(request, response, &head).await?;
-            let body = reservation.cooldown(self.scrubber.body(body));
+            let body = reservation.attach_to(self.scrubber.body(body));
             return Ok(Answer { head, body });
         }
         if status.as_u16() == 304 {
@@ -324,8 +324,8 @@ mod tests {
         let client = client();
         let stale = Request::get("/videos").if_none_match(Some("\"a\nb\"".to_owned()));
         assert!(!client.headers(&stale).unwrap().contains_key(header::IF_NONE_MATCH));
-        let type_mismatches = Request::post("/videos", "{}").idempotency_key("a\nb");
-        assert_eq!(client.headers(&type_mismatches).unwrap_err().verdict, Verdict::BadRequest);
+        let post = Request::post("/videos", "{}").idempotency_key("a\nb");
+        assert_eq!(client.headers(&post).unwrap_err().verdict, Verdict::BadRequest);
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use crate::clock::BootTime;
 /// A wait with its start on both clocks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cooldown {
-    /// Boot id of its start; empty on platforms without one.
+    /// Boot id of its start; empty if the system has none.
     pub boot_id: String,
     /// Boot time at its start.
     pub boot_elapsed: Duration,

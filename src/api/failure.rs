@@ -234,7 +234,7 @@ impl fmt::Display for Failure {
 
 impl fmt::Display for Story<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { status, code, title, detail, .. } = &*self.0.0;
+        let Report { status, code, title, detail, fields, request_id, .. } = &*self.0.0;
         if let Some(status) = status {
             write!(f, "{status} ")?;
         }
@@ -247,16 +247,10 @@ impl fmt::Display for Story<'_> {
             false if detail.is_empty() || detail == title => f.write_str(title)?,
             false => write!(f, "{title}: {detail}")?,
         }
-        self.0.details(f)
-    }
-}
-
-impl Failure {
-    fn details(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for FieldError { field, message } in &self.fields {
+        for FieldError { field, message } in fields {
             write!(f, "; {field}: {message}")?;
         }
-        if let Some(request_id) = &self.request_id {
+        if let Some(request_id) = request_id {
             write!(f, " (request id {request_id})")?;
         }
         Ok(())

@@ -57,20 +57,17 @@ fn selects(value: &Value) -> bool {
 /// The echoed value of a parameter, as text.
 fn shown(name: &str, echo: &BTreeMap<String, Value>) -> Option<String> {
     let own = echo.get(name).map(text);
+    let has_own = own.as_ref().is_some_and(|own| !own.is_empty());
     let sort = echo.get("sort").and_then(Value::as_str).filter(|sort| !sort.is_empty());
-    match (name, own, sort) {
-        ("order_by", None, Some(sort)) => Some(sort.trim_start_matches(['-', '+']).to_owned()),
-        ("order_by", Some(own), Some(sort)) if own.is_empty() => {
+    match (name, sort) {
+        ("order_by", Some(sort)) if !has_own => {
             Some(sort.trim_start_matches(['-', '+']).to_owned())
         }
-        ("order_direction", None, Some(sort)) => Some(direction(sort)),
-        ("order_direction", Some(own), Some(sort)) if own.is_empty() => Some(direction(sort)),
-        (_, own, _) => own,
+        ("order_direction", Some(sort)) if !has_own => {
+            Some(if sort.starts_with('-') { "desc" } else { "asc" }.to_owned())
+        }
+        _ => own,
     }
-}
-
-fn direction(sort: &str) -> String {
-    if sort.starts_with('-') { "desc" } else { "asc" }.to_owned()
 }
 
 /// A value as written in a URL; a list of one counts as its element.

@@ -61,13 +61,6 @@ pub struct Delay {
     pub should: Duration,
 }
 
-impl Delay {
-    /// The longer of the two.
-    pub fn total(self) -> Duration {
-        self.must.max(self.should)
-    }
-}
-
 impl RateLimiter {
     /// Restores a rate limiter from its JSON and `cooldown_until`. If the JSON cannot be read or has no
     /// cooldown, as when another version stored it, `cooldown_until` still applies.
@@ -300,6 +293,13 @@ mod tests {
     use crate::clock::Clock;
 
     const START: u64 = 1_750_000_000;
+
+    impl Delay {
+        /// The longer of the two.
+        fn total(self) -> Duration {
+            self.must.max(self.should)
+        }
+    }
 
     fn clock() -> Clock {
         Clock::manual(DateTime::from_timestamp(START.cast_signed(), 0).unwrap())

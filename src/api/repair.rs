@@ -40,19 +40,19 @@ pub enum Damage {
 
 /// Returns the repaired body; `None` if there is nothing to repair or it remains invalid.
 pub fn repair(body: &[u8]) -> Option<(Vec<u8>, Vec<Repair>)> {
-    let mut run_id =
+    let mut pass =
         Pass { out: Vec::with_capacity(body.len()), mends: Vec::new(), in_string: false };
     let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     for chunk in text.utf8_chunks() {
-        run_id.text(chunk.valid().as_bytes());
+        pass.text(chunk.valid().as_bytes());
         if !chunk.invalid().is_empty() {
-            run_id.put("\u{fffd}".as_bytes(), "a byte that is not UTF-8");
+            pass.put("\u{fffd}".as_bytes(), "a byte that is not UTF-8");
         }
-        if run_id.mends.len() > MENDS_MAX || run_id.out.len() > body.len() + GROWTH_BYTES_MAX {
+        if pass.mends.len() > MENDS_MAX || pass.out.len() > body.len() + GROWTH_BYTES_MAX {
             return None;
         }
     }
-    let Pass { out, mends, .. } = run_id;
+    let Pass { out, mends, .. } = pass;
     if is_valid(&out) {
         return (text.len() < body.len() || !mends.is_empty()).then_some((out, mends));
     }

@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 
 use crate::daemon::hooks::stop_signal_received;
 use crate::daemon::service::{BackfillJob, Daemon, Step};
+use crate::daemon::wait::has_urgent_work;
 use crate::fetch::SyncContext;
 use crate::model::instant;
-use crate::outbox;
-use crate::store::jobs as queue;
+use crate::store::{StoreResult, jobs as queue};
 use crate::sync::RunError;
 use crate::sync::backfill::{self, Backfill, BackfillReport};
 
@@ -94,7 +94,7 @@ impl Daemon {
             let clock = ctx.fetcher.clock();
             until.is_some_and(|until| until <= clock.now())
                 || clock.boot().elapsed >= slice_end
-                || has_urgent_work(ctx, clock.now()).await
+                || has_urgent_work(ctx).await
         };
         let settings = self.settings.sync_settings.clone();
         let result = {
@@ -147,10 +147,8 @@ impl Daemon {
         Ok(Step::Continue)
     }
 
-    async fn answer_backfill(&self, job: i64, report: &BackfillReport) -> Result<(), RunError> {
-        let answer = (self.hooks.answer_backfill)(report);
-        self.finish_job(job, &answer).await?;
-        Ok(())
+    async fn answer_backfill(&self, job: i64, report: &BackfillReport) -> StoreResult<()> {
+        self.finish_job(job, &(self.hooks.answer_backfill)(report)).await
     }
 
     /// Answers a backfill job that cannot continue while the key is refused. Returns whether there was one.
@@ -186,10 +184,4 @@ impl Daemon {
             None => self.new_days = Some(work),
         }
     }
-}
-
-/// Whether a job or a queued write is waiting.
-async fn has_urgent_work(ctx: &SyncContext, now: DateTime<Utc>) -> bool {
-    ctx.store.read(queue::is_waiting).await.unwrap_or(false)
-        || outbox::next_at(ctx, now).await.ok().flatten().is_some_and(|at| at <= now)
 }

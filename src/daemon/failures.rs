@@ -46,7 +46,7 @@ impl Daemon {
     /// Reads the key's organization with a single request. Returns database errors.
     pub(super) async fn check_key(&mut self) -> Result<KeyCheck, RunError> {
         self.ctx.fetcher.try_once();
-        match self.unless_stopped(|ctx| Box::pin(sync::identify::identify(ctx))).await {
+        match self.identify_unless_stopped().await {
             None => Ok(KeyCheck::Stopped),
             Some(Ok(())) => Ok(KeyCheck::Accepted),
             Some(Err(error @ RunError::Store(_))) => Err(error),

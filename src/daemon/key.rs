@@ -6,7 +6,7 @@ use crate::daemon::failures::KeyCheck;
 use crate::daemon::hooks::{Reloaded, ServiceState};
 use crate::daemon::service::{Daemon, Step};
 use crate::daemon::state::Probe;
-use crate::sync::{self, RunError};
+use crate::sync::RunError;
 
 impl Daemon {
     /// Reads the key again and tries it.
@@ -49,7 +49,7 @@ impl Daemon {
         self.reload_error = None;
         let former = self.apply(reloaded);
         self.ctx.fetcher.reset_wait();
-        match self.unless_stopped(|ctx| Box::pin(sync::identify::identify(ctx))).await {
+        match self.identify_unless_stopped().await {
             None => return Step::Stop,
             Some(Ok(())) => {
                 tracing::info!("settings and key reloaded");

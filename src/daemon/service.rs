@@ -3,8 +3,6 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -16,9 +14,9 @@ use crate::daemon::hooks::{
 use crate::daemon::state::{DaemonState, Probe};
 use crate::fetch::SyncContext;
 use crate::model::instant;
-use crate::schedule::decision::RunScope;
 use crate::store::{StoreError, database_path, instance, jobs as queue};
 use crate::sync::backfill::Backfill;
+use crate::sync::identify::identify;
 use crate::sync::{self, Report, RunError, RunOptions};
 
 /// Format of an instant in status text.
@@ -148,7 +146,7 @@ impl Daemon {
     /// for READY=1.
     async fn start(&mut self) -> Result<Step, RunError> {
         self.ctx.fetcher.reset_wait_to(START_TIMEOUT);
-        match self.unless_stopped(|ctx| Box::pin(sync::identify::identify(ctx))).await {
+        match self.identify_unless_stopped().await {
             None => return Ok(Step::Stop),
             Some(Ok(())) => self.key_accepted(),
             Some(Err(
@@ -231,12 +229,9 @@ impl Daemon {
     fn options(&self) -> RunOptions {
         RunOptions {
             trigger: "run",
-            scope: RunScope::default(),
-            only: Vec::new(),
             batch_delay: self.batch_delay,
-            waits_for_outcome: false,
             is_identified: true,
-            verify: None,
+            ..RunOptions::default()
         }
     }
 
@@ -288,13 +283,10 @@ impl Daemon {
         report
     }
 
-    /// Runs `work`. Returns `None` if a stop signal comes first.
-    pub(super) async fn unless_stopped<T>(
-        &mut self,
-        work: impl for<'a> FnOnce(&'a mut SyncContext) -> Pin<Box<dyn Future<Output = T> + Send + 'a>>,
-    ) -> Option<T> {
+    /// Reads the key's organization. Returns `None` if a stop signal comes first.
+    pub(super) async fn identify_unless_stopped(&mut self) -> Option<Result<(), RunError>> {
         tokio::select! {
-            done = work(&mut self.ctx) => Some(done),
+            done = identify(&mut self.ctx) => Some(done),
             () = stop_signal_received(&mut self.hooks.signals, &mut self.pending_signals) => None,
         }
     }

@@ -7,10 +7,11 @@ use chrono::{DateTime, Utc};
 use crate::daemon::hooks::Signal;
 use crate::daemon::service::{Daemon, Step, booted_at};
 use crate::daemon::state::DaemonState;
+use crate::fetch::SyncContext;
 use crate::model::instant;
 use crate::outbox;
 use crate::store::backoff::{self, Backoff};
-use crate::store::{StoreResult, jobs as queue};
+use crate::store::jobs as queue;
 
 /// How often the loop checks whether another process has written. Also the longest time until a step of the clock or a
 /// resume from suspend is noticed.
@@ -24,11 +25,8 @@ impl Daemon {
     pub(super) async fn wait_until(&mut self, until: DateTime<Utc>) -> Step {
         let clock = self.ctx.fetcher.clock().clone();
         // Read the version before the queues: it changes with every write from here on.
-        let mut seen = self.data_version().await.ok();
-        if self.job_is_waiting().await
-            || self.write_is_waiting().await
-            || !self.pending_signals.is_empty()
-        {
+        let mut seen = self.ctx.store.data_version().await.ok();
+        if has_urgent_work(&self.ctx).await || !self.pending_signals.is_empty() {
             return self.handle_signals().await;
         }
         loop {
@@ -40,10 +38,10 @@ impl Daemon {
                 return step;
             }
             // The version changes only with writes of other processes.
-            let version = self.data_version().await.ok();
+            let version = self.ctx.store.data_version().await.ok();
             if version != seen {
                 seen = version;
-                if self.job_is_waiting().await || self.write_is_waiting().await {
+                if has_urgent_work(&self.ctx).await {
                     return Step::Continue;
                 }
             }
@@ -67,7 +65,7 @@ impl Daemon {
             }
             // Only after a tick, so that a job whose answer cannot be written does not cause a busy loop.
             if (self.state.is_unanswered() || matches!(self.state, DaemonState::KeyRefused { .. }))
-                && self.job_is_waiting().await
+                && job_is_waiting(&self.ctx).await
             {
                 return Step::Continue;
             }
@@ -102,8 +100,8 @@ impl Daemon {
             return false;
         }
         tracing::warn!(step_s, "wall clock was stepped");
-        let (request_state, clock) = (self.ctx.fetcher.request_state(), self.ctx.fetcher.clock());
-        if let Err(error) = request_state.correct_stamps(&self.ctx.store, clock).await {
+        let request_state = self.ctx.fetcher.request_state();
+        if let Err(error) = request_state.correct_stamps(&self.ctx.store).await {
             tracing::warn!(%error, "cannot correct stored times after the clock step");
         }
         true
@@ -125,20 +123,6 @@ impl Daemon {
         Step::Continue
     }
 
-    async fn job_is_waiting(&self) -> bool {
-        self.ctx.store.read(queue::is_waiting).await.unwrap_or(false)
-    }
-
-    /// Whether a queued write can be sent now.
-    async fn write_is_waiting(&self) -> bool {
-        let now = self.now();
-        outbox::next_at(&self.ctx, now).await.ok().flatten().is_some_and(|at| at <= now)
-    }
-
-    async fn data_version(&self) -> StoreResult<i64> {
-        self.ctx.store.data_version().await
-    }
-
     async fn log_summary(&self) {
         let now = instant::micros(self.now());
         let paused = self.ctx.store.read(move |c| backoff::active(c, now)).await;
@@ -155,4 +139,15 @@ impl Daemon {
             "daemon summary"
         );
     }
+}
+
+/// Whether a job is waiting, or a queued write can be sent now.
+pub(super) async fn has_urgent_work(ctx: &SyncContext) -> bool {
+    let now = ctx.fetcher.clock().now();
+    job_is_waiting(ctx).await
+        || outbox::next_at(ctx, now).await.ok().flatten().is_some_and(|at| at <= now)
+}
+
+async fn job_is_waiting(ctx: &SyncContext) -> bool {
+    ctx.store.read(queue::is_waiting).await.unwrap_or(false)
 }

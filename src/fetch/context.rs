@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::api::{Failure, Verdict};
-use crate::fetch::fetcher::Fetcher;
+use crate::api::{Failure, Item, Request, Verdict};
+use crate::fetch::error::{FetchError, FetchResult};
+use crate::fetch::fetcher::{Fetched, Fetcher};
 use crate::fetch::permits::Priority;
 use crate::fetch::query;
 use crate::fetch::send_queue::lock;
@@ -21,15 +22,6 @@ use crate::store::{Store, StoreResult, change_log, jobs, listings, runs};
 
 /// An unsupported feature is tried again after this, microseconds.
 const UNSUPPORTED_RETRY_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
-
-/// How long the logs are kept.
-#[derive(Debug, Clone, Copy)]
-pub struct LogRetention {
-    /// Runs, jobs and listings.
-    pub runs: Duration,
-    /// Changes; `None` for good.
-    pub changes: Option<Duration>,
-}
 
 /// What a run carries.
 #[derive(Debug)]
@@ -81,17 +73,11 @@ impl SyncContext {
         let fetcher = self.fetcher.lend(priority);
         self.lent.push(fetcher.clone());
         Self {
-            fetcher,
-            store: self.store.clone(),
-            freshness: self.freshness,
             run_id: self.run_id,
             refused: self.refused.clone(),
             kind_run_began_at: self.kind_run_began_at,
-            failures: BTreeMap::new(),
-            pushed: Pushed::default(),
             open_kind_runs: Arc::clone(&self.open_kind_runs),
-            shown: (0, 0),
-            lent: Vec::new(),
+            ..Self::new((fetcher, self.store.clone()), self.freshness)
         }
     }
 
@@ -152,17 +138,19 @@ impl SyncContext {
             .await
     }
 
-    /// Ends the run in the log and deletes rows of the logs that are no longer kept. Returns the run's rows, one per kind.
+    /// Ends the run in the log and deletes rows of the logs that are no longer kept: `runs_kept` is for runs, jobs and
+    /// listings, `changes_kept` for changes, `None` for good. Returns the run's rows, one per kind.
     pub async fn end(
         &mut self,
         outcome: &str,
         detail: Option<&str>,
-        retention: LogRetention,
+        runs_kept: Duration,
+        changes_kept: Option<Duration>,
     ) -> StoreResult<Vec<KindRun>> {
         let at = self.fetcher.stamp();
         let before =
             |kept: Duration| at.saturating_sub(i64::try_from(kept.as_micros()).unwrap_or(i64::MAX));
-        let (runs_before, changes_before) = (before(retention.runs), retention.changes.map(before));
+        let (runs_before, changes_before) = (before(runs_kept), changes_kept.map(before));
         // Requests of an interrupted kind are counted with `meta`, which every run has.
         let mut counters = self.counters(Kind::Meta);
         for lent in self.lent.drain(..) {
@@ -183,6 +171,16 @@ impl SyncContext {
                 Ok(kind_runs)
             })
             .await
+    }
+
+    /// Reads a resource by its id; `None` after a 404.
+    pub async fn fetch_item(&self, kind: Kind, id: &str) -> FetchResult<Option<Fetched<Item>>> {
+        let request = Request::get(kind.path()).segment(id);
+        let fetched = self.fetcher.fetch(&request, |answer| Item::read_of(kind, id, answer)).await;
+        match fetched {
+            Err(FetchError::Api(failure)) if failure.verdict == Verdict::NotFound => Ok(None),
+            fetched => fetched.map(Some),
+        }
     }
 
     /// Takes the counters to be written with the next transaction.
@@ -235,8 +233,7 @@ impl SyncContext {
             code: failure.code.clone(),
             detail: Some(failure.to_string()),
             request_id: failure.request_id.clone(),
-            refused_at: 0,
-            retry_at: 0,
+            ..UnsupportedFeature::default()
         })
         .await
     }
@@ -262,16 +259,8 @@ impl SyncContext {
             }
             tracing::warn!(feature, "the server ignores a parameter; trying again in a week");
             let detail = Some("not echoed in `filters`".to_owned());
-            self.remember(UnsupportedFeature {
-                feature,
-                status: None,
-                code: None,
-                detail,
-                request_id: None,
-                refused_at: 0,
-                retry_at: 0,
-            })
-            .await?;
+            let refusal = UnsupportedFeature { feature, detail, ..UnsupportedFeature::default() };
+            self.remember(refusal).await?;
         }
         Ok(())
     }
@@ -284,8 +273,7 @@ impl SyncContext {
             ..refusal
         };
         self.refused.insert(refusal.feature.clone());
-        self.store.write(move |tx| unsupported::remember(tx, &refusal)).await?;
-        Ok(())
+        self.store.write(move |tx| unsupported::remember(tx, &refusal)).await
     }
 
     /// Records a kind's failure for the run report.

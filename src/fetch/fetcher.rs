@@ -274,7 +274,7 @@ impl Fetcher {
 
     /// Waits until a request may be sent, so that a write is claimed only when it can be sent.
     pub async fn wait_for_permit(&self) -> FetchResult<()> {
-        self.shared.wait(&self.shared.queue(self.priority), Then::Return).await.map(|_| ())
+        self.shared.wait(self.priority, Then::Return).await.map(drop)
     }
 
     /// Sends a request once, for writes: only the outbox knows whether one may be repeated.

@@ -42,7 +42,7 @@ impl RequestState {
     /// Loads the state that the last run stored.
     pub fn load(database: &Database, clock: &Clock) -> StoreResult<Self> {
         let request_state = Self::new(&database.read(instance::request_state)?, clock);
-        if let Some(now) = request_state.is_ahead_of(clock) {
+        if let Some(now) = request_state.is_ahead() {
             database.write(|tx| instance::cap_stamps(tx, now))?;
             request_state.state().stamp = now;
         }
@@ -51,8 +51,8 @@ impl RequestState {
 
     /// Corrects times that were written while the clock was ahead. Called whenever the clock may have been
     /// stepped.
-    pub async fn correct_stamps(&self, store: &Store, clock: &Clock) -> StoreResult<()> {
-        if let Some(now) = self.is_ahead_of(clock) {
+    pub async fn correct_stamps(&self, store: &Store) -> StoreResult<()> {
+        if let Some(now) = self.is_ahead() {
             store.write(move |tx| instance::cap_stamps(tx, now)).await?;
             self.state().stamp = now;
         }
@@ -60,10 +60,10 @@ impl RequestState {
     }
 
     /// The present time, if stored times are later than it.
-    fn is_ahead_of(&self, clock: &Clock) -> Option<i64> {
-        let now = instant::micros(clock.now());
-        let is_ahead = self.state().stamp > now.saturating_add(AHEAD_MAX);
-        is_ahead.then(|| {
+    fn is_ahead(&self) -> Option<i64> {
+        let state = self.state();
+        let now = instant::micros(state.clock.now());
+        (state.stamp > now.saturating_add(AHEAD_MAX)).then(|| {
             tracing::warn!(
                 "the clock was ahead when the mirror was written; bringing its times back"
             );

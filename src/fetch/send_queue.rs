@@ -85,7 +85,7 @@ pub(super) struct Permit<'a> {
 }
 
 /// A place in the queue; left when dropped.
-pub(super) struct Place<'a>(&'a Shared, Ticket);
+struct Place<'a>(&'a Shared, Ticket);
 
 /// State of a place in the queue.
 enum Look {
@@ -139,20 +139,16 @@ impl Shared {
         priority: Priority,
         is_authenticated: bool,
     ) -> FetchResult<Permit<'_>> {
-        let as_of = self.wait(&self.queue(priority), Then::Send { is_authenticated }).await?;
+        let as_of = self.wait(priority, Then::Send { is_authenticated }).await?;
         Ok(Permit { shared: self, is_authenticated, is_over: false, as_of })
     }
 
-    /// Enters the queue.
-    pub fn queue(&self, priority: Priority) -> Place<'_> {
-        Place(self, self.state().permits.enqueue(priority))
-    }
-
-    /// Waits until it is next; returns the start of its request.
-    pub async fn wait(&self, place: &Place<'_>, then: Then) -> FetchResult<i64> {
+    /// Enters the queue and waits until it is next; returns the start of its request.
+    pub async fn wait(&self, priority: Priority, then: Then) -> FetchResult<i64> {
+        let place = Place(self, self.state().permits.enqueue(priority));
         loop {
             let changed = self.changed.notified();
-            let (reason, length) = match self.look(place, then)? {
+            let (reason, length) = match self.look(&place, then)? {
                 Look::Ready(stamp) => return Ok(stamp),
                 Look::Wait(reason, length) => (reason, length),
                 Look::Queue => {

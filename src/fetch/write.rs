@@ -7,7 +7,7 @@ use crate::fetch::request_state::RequestState;
 use crate::model::due::DueRule;
 use crate::model::{BadRow, Kind, Row};
 use crate::store::pages::{self, NewPage, PageCounts};
-use crate::store::rows::{RowWriter, Source, Written};
+use crate::store::rows::{RowWriter, Source};
 use crate::store::runs::{self, KindCounts};
 use crate::store::{Pending, Store, StoreResult, due, listings, removals};
 
@@ -95,7 +95,9 @@ pub fn page_after<T>(
         listings::advance(tx, listing, next, &counts, write.page.total_count, counters.at)?;
     }
     counters.close(tx, &KindCounts { page: counts, ..KindCounts::default() })?;
-    Ok((done(counters.kind, counts, write.page), seen))
+    let Page { bad, repaired, next_cursor, total_count, .. } = write.page;
+    warn_of_repaired(counters.kind, &repaired);
+    Ok((PageWritten { counts, bad, repaired, next_cursor, total_count }, seen))
 }
 
 /// Writes one resource that was read by its id.
@@ -104,34 +106,40 @@ pub fn item(
     counters: &RunCounters,
     row: &Row,
     as_of: i64,
-) -> StoreResult<Written> {
-    let written = RowWriter::new(tx, counters.kind)?.write(row, Source { page: None, as_of })?;
-    due::row_written(tx, &counters.due, counters.kind, (row, written), as_of)?;
-    due::row_read(tx, &counters.due, counters.kind, written.row_id)?;
+) -> StoreResult<()> {
+    let page = uncounted_item(tx, &counters.due, counters.kind, row, as_of)?;
+    counters.close(tx, &KindCounts { page, ..KindCounts::default() })
+}
+
+/// The same without adding to the log. Returns what is to be added.
+pub fn uncounted_item(
+    tx: &Transaction<'_>,
+    rule: &DueRule,
+    kind: Kind,
+    row: &Row,
+    as_of: i64,
+) -> StoreResult<PageCounts> {
+    let written = RowWriter::new(tx, kind)?.write(row, Source { page: None, as_of })?;
+    due::row_written(tx, rule, kind, (row, written), as_of)?;
+    due::row_read(tx, rule, kind, written.row_id)?;
     let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
     counts.count(row, written);
-    counters.close(tx, &KindCounts { page: counts, ..KindCounts::default() })?;
-    Ok(written)
+    Ok(counts)
 }
 
 /// Writes rows that were not read as a page of a listing; stored pages are not changed.
-pub fn unlisted(
-    store: &Store,
-    counters: RunCounters,
-    page: Page,
-    as_of: i64,
-) -> Pending<PageWritten> {
-    store.write(move |tx| Ok(unlisted_after(tx, &counters, page, as_of, |_, _| Ok(()))?.0))
+pub fn unlisted(store: &Store, counters: RunCounters, page: Page, as_of: i64) -> Pending<()> {
+    store.write(move |tx| unlisted_after(tx, &counters, &page, as_of, |_, _| Ok(())))
 }
 
 /// The same in an open transaction, after calling `look` with the decoded rows.
 pub fn unlisted_after<T>(
     tx: &Transaction<'_>,
     counters: &RunCounters,
-    page: Page,
+    page: &Page,
     as_of: i64,
     look: impl FnOnce(&Transaction<'_>, &[Row]) -> StoreResult<T>,
-) -> StoreResult<(PageWritten, T)> {
+) -> StoreResult<T> {
     let seen = look(tx, &page.rows)?;
     let mut writer = RowWriter::new(tx, counters.kind)?;
     let dropped = i64::try_from(page.bad.len()).unwrap_or(i64::MAX);
@@ -148,26 +156,25 @@ pub fn unlisted_after<T>(
     }
     drop(writer);
     counters.close(tx, &KindCounts { page: counts, ..KindCounts::default() })?;
-    Ok((done(counters.kind, counts, page), seen))
+    warn_of_repaired(counters.kind, &page.repaired);
+    Ok(seen)
 }
 
 /// Records that a resource read by its id was not found. Returns whether it is now removed.
-pub fn not_found(store: &Store, counters: RunCounters, row_id: i64, at: i64) -> Pending<bool> {
+pub fn not_found(store: &Store, counters: RunCounters, row_id: i64) -> Pending<bool> {
     store.write(move |tx| {
-        let removed = removals::not_found(tx, counters.kind, row_id, at)?;
+        let removed = removals::not_found(tx, counters.kind, row_id, counters.at)?;
         due::row_read(tx, &counters.due, counters.kind, row_id)?;
         counters.close(tx, &KindCounts { removed: i64::from(removed), ..KindCounts::default() })?;
         Ok(removed)
     })
 }
 
-fn done(kind: Kind, counts: PageCounts, page: Page) -> PageWritten {
-    let Page { bad, repaired, next_cursor, total_count, .. } = page;
+fn warn_of_repaired(kind: Kind, repaired: &[BadRow]) {
     if let Some(first) = repaired.first() {
         let (rows, id) = (repaired.len(), first.id.as_deref());
         tracing::warn!(%kind, rows, id, reason = first.reason, "rows with invalid JSON were repaired");
     }
-    PageWritten { counts, bad, repaired, next_cursor, total_count }
 }
 
 fn write_rows(

@@ -12,7 +12,6 @@ use crate::model::outbox::Action;
 use crate::outbox::confirm::is_shown;
 use crate::outbox::reread::{FetchedItem, mirror};
 use crate::outbox::run::OutboxRun;
-use crate::outbox::send::attempt_result;
 use crate::store::outbox::queue::{self, AttemptResult};
 use crate::store::outbox::{Entry, find, finish, reread};
 use crate::store::runs::KindCounts;
@@ -101,17 +100,6 @@ impl OutboxRun<'_> {
         Ok(())
     }
 
-    /// The resource to delete is gone, after an attempt with unknown outcome.
-    pub(super) async fn already_done(
-        &mut self,
-        entry: &Entry,
-        failure: &Failure,
-    ) -> FetchResult<()> {
-        let detail = Some("an earlier attempt whose answer was lost succeeded".to_owned());
-        let attempt_result = AttemptResult { detail, ..attempt_result(failure) };
-        self.finish(entry, entry.subject.clone(), None, attempt_result).await
-    }
-
     /// Records success, mirrors what the answer shows, and schedules what it does not show for reading.
     pub(super) async fn finish(
         &mut self,
@@ -137,23 +125,6 @@ impl OutboxRun<'_> {
             }
             counters.close(tx, &done)?;
             finish::succeed(tx, entry, result.as_deref(), &attempt_result, counters.at)
-        })
-        .await?;
-        self.ctx.pushed.succeeded += 1;
-        Ok(())
-    }
-
-    /// Records success with a resource that was found.
-    pub(super) async fn found(
-        &mut self,
-        entry: &Entry,
-        id: &str,
-        attempt_result: AttemptResult,
-    ) -> FetchResult<()> {
-        let id = id.to_owned();
-        self.end_with(entry, move |tx, entry, counters| {
-            counters.close(tx, &KindCounts::default())?;
-            finish::succeed(tx, entry, Some(&id), &attempt_result, counters.at)
         })
         .await?;
         self.ctx.pushed.succeeded += 1;
@@ -190,7 +161,7 @@ impl OutboxRun<'_> {
     }
 }
 
-fn is_new_creator(entry: &Entry) -> bool {
+pub(super) fn is_new_creator(entry: &Entry) -> bool {
     entry.kind == Kind::Creator && entry.action == Action::Track
 }
 

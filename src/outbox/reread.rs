@@ -3,19 +3,17 @@
 
 use rusqlite::Transaction;
 
-use crate::api::{Item, Request, Verdict};
+use crate::api::Item;
 use crate::fetch::error::FetchResult;
-use crate::fetch::write::RunCounters;
+use crate::fetch::write::{self, RunCounters};
 use crate::fetch::{FetchError, SyncContext};
 use crate::model::Kind;
 use crate::outbox::run::OutboxRun;
 use crate::outbox::verdict;
 use crate::store::outbox::find;
 use crate::store::outbox::reread::{self, Reread};
-use crate::store::pages::PageCounts;
-use crate::store::rows::{RowWriter, Source};
 use crate::store::runs::KindCounts;
-use crate::store::{StoreResult, due, removals};
+use crate::store::{StoreResult, removals};
 
 /// Attempts after which a resource is left to the next full sync.
 const TRIES_MAX: i64 = 12;
@@ -90,14 +88,9 @@ impl OutboxRun<'_> {
 
 /// Requests a resource by its id.
 pub(super) async fn read(ctx: &mut SyncContext, kind: Kind, id: &str) -> FetchResult<FetchedItem> {
-    let request = Request::get(kind.path()).segment(id);
-    let fetched = ctx.fetcher.fetch(&request, |answer| Item::read_of(kind, id, answer));
-    let (item, as_of) = match fetched.await {
-        Ok(fetched) => (Some(fetched.value), fetched.as_of),
-        Err(FetchError::Api(failure)) if failure.verdict == Verdict::NotFound => {
-            (None, ctx.fetcher.stamp())
-        }
-        Err(error) => return Err(error),
+    let (item, as_of) = match ctx.fetch_item(kind, id).await? {
+        Some(fetched) => (Some(fetched.value), fetched.as_of),
+        None => (None, ctx.fetcher.stamp()),
     };
     Ok(FetchedItem { kind, id: id.to_owned(), item, as_of })
 }
@@ -109,20 +102,12 @@ pub(super) fn mirror(
     fetched: &FetchedItem,
     done: &mut KindCounts,
 ) -> StoreResult<()> {
-    let counters = RunCounters { kind: fetched.kind, ..counters.clone() };
-    let Some(Item { row, .. }) = &fetched.item else {
-        if let Some(row_id) = find::row_id(tx, fetched.kind, &fetched.id)? {
-            done.removed +=
-                i64::from(removals::not_found(tx, fetched.kind, row_id, fetched.as_of)?);
-        }
-        return Ok(());
-    };
-    let source = Source { page: None, as_of: fetched.as_of };
-    let written = RowWriter::new(tx, fetched.kind)?.write(row, source)?;
-    due::row_written(tx, &counters.due, fetched.kind, (row, written), fetched.as_of)?;
-    due::row_read(tx, &counters.due, fetched.kind, written.row_id)?;
-    let mut counts = PageCounts { rows_seen: 1, ..PageCounts::default() };
-    counts.count(row, written);
-    done.add(&KindCounts { page: counts, ..KindCounts::default() });
+    let (kind, as_of) = (fetched.kind, fetched.as_of);
+    if let Some(Item { row, .. }) = &fetched.item {
+        let page = write::uncounted_item(tx, &counters.due, kind, row, as_of)?;
+        done.add(&KindCounts { page, ..KindCounts::default() });
+    } else if let Some(row_id) = find::row_id(tx, kind, &fetched.id)? {
+        done.removed += i64::from(removals::not_found(tx, kind, row_id, as_of)?);
+    }
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::fetch::fetcher::{RETRY, Sent};
 use crate::model::Kind;
 use crate::model::outbox::Action;
 use crate::outbox::confirm::last_attempt_result;
+use crate::outbox::finish::is_new_creator;
 use crate::outbox::reconcile::{self, Creators, Depth};
 use crate::outbox::run::{OutboxRun, UNANSWERED_MAX};
 use crate::outbox::verdict::{self, FAILS_MAX, NextStep};
@@ -29,9 +30,8 @@ const CREATOR_LOOKS: i64 = 2;
 impl OutboxRun<'_> {
     /// Makes one attempt to send an entry.
     pub(super) async fn send(&mut self, entry: &Entry) -> FetchResult<()> {
-        let is_new_creator = entry.kind == Kind::Creator && entry.action == Action::Track;
         // The creators known before the first attempt tell later which one is new.
-        if is_new_creator
+        if is_new_creator(entry)
             && entry.first_sent_at.is_none()
             && self.creators.is_none()
             && let Err(error) = self.search(entry, Depth::SinceFirstSend).await
@@ -83,9 +83,13 @@ impl OutboxRun<'_> {
                 Err(FetchError::KeyRefused(failure))
             }
             NextStep::Unsure => self.unsure(entry, failure, result).await,
-            NextStep::Later => self.retry_later(entry, failure).await,
-            NextStep::AlreadyDone => self.already_done(entry, &failure).await,
-            NextStep::Adopt => self.adopt(entry, &failure).await,
+            NextStep::Later => self.retry_later(entry, &failure, &result).await,
+            NextStep::AlreadyDone => {
+                let detail = Some("an earlier attempt whose answer was lost succeeded".to_owned());
+                let result = AttemptResult { detail, ..result };
+                self.finish(entry, entry.subject.clone(), None, result).await
+            }
+            NextStep::Adopt => self.adopt(entry, result).await,
             NextStep::Fail => {
                 let hint = Some(verdict::hint(entry.action, &failure).to_owned());
                 self.fail(entry, AttemptResult { hint, ..result }).await
@@ -128,18 +132,21 @@ impl OutboxRun<'_> {
     }
 
     /// Nothing was changed: retries after the pause of the rate limiter or of a backoff.
-    async fn retry_later(&mut self, entry: &Entry, failure: Failure) -> FetchResult<()> {
+    async fn retry_later(
+        &mut self,
+        entry: &Entry,
+        failure: &Failure,
+        result: &AttemptResult,
+    ) -> FetchResult<()> {
         // The rate limiter delays the next request.
         if failure.status == Some(429) || failure.retry_after.is_some() {
-            return self
-                .put_back(entry, Requeue::Later, self.now(), &attempt_result(&failure))
-                .await;
+            return self.put_back(entry, Requeue::Later, self.now(), result).await;
         }
         let retry = self.retry_in_this_run(entry);
         let chance = self.ctx.fetcher.chance();
         let attempts = u32::try_from(entry.attempts).unwrap_or(u32::MAX);
         let next_at = self.after(retry.unwrap_or_else(|| verdict::pause(attempts, chance)));
-        self.put_back(entry, Requeue::Later, next_at, &attempt_result(&failure)).await?;
+        self.put_back(entry, Requeue::Later, next_at, result).await?;
         match retry {
             Some(_) => _ = self.retries.insert(entry.entry, next_at),
             // The API answers but accepts no writes, so the run continues with its reads.
@@ -187,9 +194,9 @@ impl OutboxRun<'_> {
     }
 
     /// The API answered that the resource exists. Finds it and uses it as the result.
-    async fn adopt(&mut self, entry: &Entry, failure: &Failure) -> FetchResult<()> {
+    async fn adopt(&mut self, entry: &Entry, result: AttemptResult) -> FetchResult<()> {
         let next_at = self.after(verdict::pause(1, 1.0));
-        self.put_back(entry, Requeue::Later, next_at, &attempt_result(failure)).await?;
+        self.put_back(entry, Requeue::Later, next_at, &result).await?;
         let found = match self.search(entry, Depth::All).await {
             Ok(found) => found,
             Err(error) if error.is_fatal() => return Err(error),
@@ -198,14 +205,15 @@ impl OutboxRun<'_> {
                 return Ok(());
             }
         };
-        match found.first() {
+        match found.into_iter().next() {
             Some(id) => {
                 let detail = Some("it existed already".to_owned());
-                self.found(entry, id, AttemptResult { detail, ..attempt_result(failure) }).await
+                let result = AttemptResult { detail, ..result };
+                self.finish(entry, Some(id), None, result).await
             }
             None => {
                 let hint = Some("the API says that it exists, but does not list it".to_owned());
-                self.fail(entry, AttemptResult { hint, ..attempt_result(failure) }).await
+                self.fail(entry, AttemptResult { hint, ..result }).await
             }
         }
     }
@@ -223,7 +231,7 @@ impl OutboxRun<'_> {
         if let Some(id) = created {
             let detail = Some("the answer was lost; the API lists the resource".to_owned());
             let result = AttemptResult { detail, ..AttemptResult::default() };
-            return self.found(entry, &id, result).await;
+            return self.finish(entry, Some(id), None, result).await;
         }
         if let Some(status) = verdict::success_status(entry) {
             return self.not_shown_yet(entry, status).await;
@@ -347,7 +355,7 @@ fn request(entry: &Entry) -> Option<Request> {
 }
 
 /// The result of an attempt that the API refused.
-pub(super) fn attempt_result(failure: &Failure) -> AttemptResult {
+fn attempt_result(failure: &Failure) -> AttemptResult {
     let fields: Vec<_> = failure
         .fields
         .iter()

@@ -10,7 +10,7 @@ use crate::model::outbox::{Action, Checked, Draft, State};
 use crate::outbox::body::{self, quoted};
 use crate::outbox::post::{self, Platform, Post};
 use crate::outbox::profile;
-use crate::store::outbox::find;
+use crate::store::outbox::{self, find};
 use crate::store::{StoreError, StoreResult};
 
 /// The shortest prefix of an id, characters: in a small organization one letter can be unique, and a typing
@@ -230,7 +230,7 @@ fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError
 }
 
 fn of_entry(c: &Connection, kind: Kind, named: &str, entry: i64) -> Result<String, CheckError> {
-    let Some(source) = find::named_entry(c, entry)? else {
+    let Some(source) = outbox::one(c, entry)? else {
         return Err(format!("@{entry}: there is no entry {entry} in the outbox").into());
     };
     if source.kind != kind {

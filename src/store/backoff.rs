@@ -48,18 +48,6 @@ fn bounded(failures: i64) -> u32 {
     u32::try_from(failures).unwrap_or(0).min(FAILURES_MAX)
 }
 
-/// Returns when a backoff ends; `None` if there is none at `now` (microseconds).
-pub fn retry_at(
-    c: &Connection,
-    kind: Kind,
-    scope: BackoffScope,
-    now: i64,
-) -> StoreResult<Option<i64>> {
-    let all = active(c, now)?;
-    let of = |one: &&Backoff| (one.kind, one.scope) == (kind, scope);
-    Ok(all.iter().find(of).map(|one| one.retry_at))
-}
-
 /// Records a failure in a run, and when to try again.
 pub fn record_failure(tx: &Transaction<'_>, backoff: &Backoff, run: i64) -> StoreResult<()> {
     let sql = "INSERT INTO backoff (kind, scope, failures, retry_at, run_id)
@@ -100,7 +88,6 @@ mod tests {
         store.write(|tx| record_failure(tx, &backoff(2, 500), 7)).unwrap();
         assert_eq!(store.read(|c| active(c, 499)).unwrap(), [backoff(2, 500)]);
         assert_eq!(store.read(|c| active(c, 500)).unwrap(), []);
-        assert_eq!(store.read(|c| retry_at(c, kind, BackoffScope::Poll, 0)).unwrap(), None);
         store.write(|tx| undo_failures(tx, 6)).unwrap();
         assert_eq!(store.read(|c| failures(c, kind, scope)).unwrap(), 2);
         store.write(|tx| undo_failures(tx, 7)).unwrap();
@@ -122,9 +109,8 @@ mod tests {
                 tx.execute(sql, (failures, at))?;
                 Ok(())
             }).unwrap();
-            let found = store.read(|c| retry_at(c, Kind::Video, BackoffScope::Poll, now)).unwrap();
-            if let Some(found) = found {
-                prop_assert!(found > now && found - now <= PAUSE_MICROS_MAX);
+            for found in store.read(|c| active(c, now)).unwrap() {
+                prop_assert!(found.retry_at > now && found.retry_at - now <= PAUSE_MICROS_MAX);
             }
             let count = store.read(|c| super::failures(c, Kind::Video, BackoffScope::Poll)).unwrap();
             prop_assert!(count <= FAILURES_MAX);

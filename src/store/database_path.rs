@@ -148,7 +148,6 @@ pub(super) fn sibling(database: &Path, suffix: &str) -> PathBuf {
 }
 
 /// The kind of file system that the nearest existing folder above `path` is on.
-#[cfg(target_os = "linux")]
 pub fn file_system(path: &Path) -> FileSystem {
     let folder = path.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("."));
     let Ok(stat) = rustix::fs::statfs(folder) else {
@@ -164,12 +163,6 @@ pub fn file_system(path: &Path) -> FileSystem {
         .iter()
         .find(|(number, _)| *number == magic)
         .map_or(FileSystem::Local, |(_, name)| FileSystem::Network(name))
-}
-
-/// On other systems every file system counts as local.
-#[cfg(not(target_os = "linux"))]
-pub fn file_system(_path: &Path) -> FileSystem {
-    FileSystem::Local
 }
 
 /// Free bytes for an ordinary user on the file system of `path`.

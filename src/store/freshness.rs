@@ -46,14 +46,12 @@ pub fn read(c: &Connection, kind: Kind) -> StoreResult<Option<Freshness>> {
     let is_sample = last_row_id > ROWS_EXACT_MAX;
     let rows = match is_sample {
         true => sample(c, table, &is_counted, last_row_id)?,
-        false => all(c, table, &is_counted)?,
+        false => {
+            let sql = format!("SELECT last_scrape_time FROM {table} WHERE {is_counted}");
+            c.all(&sql, [], scrape_time)?
+        }
     };
     Ok(Some(Freshness { is_sample, ..summarize(rows) }))
-}
-
-fn all(c: &Connection, table: &str, is_counted: &str) -> StoreResult<Vec<Option<Instant>>> {
-    let sql = format!("SELECT last_scrape_time FROM {table} WHERE {is_counted}");
-    c.all(&sql, [], scrape_time)
 }
 
 /// Samples rows at even distances of `row_id`, which ascends with discovery: old and new rows both count.

@@ -170,14 +170,16 @@ pub fn counts(c: &Connection, kind: Kind) -> StoreResult<(i64, i64)> {
     c.one(sql, [kind], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Records the outcome of the last listing or document request of a kind.
-pub fn set_last_outcome(tx: &Transaction<'_>, kind: Kind, outcome: Outcome) -> StoreResult<()> {
-    tx.exec("UPDATE kind_state SET last_outcome = ?2 WHERE kind = ?1", (kind.name(), outcome))
-}
-
-/// Records that a kind's full sync is done: it is due again at the first cron time after `at`.
-pub fn record_full_sync(tx: &Transaction<'_>, kind: Kind, at: i64) -> StoreResult<()> {
-    tx.exec("UPDATE kind_state SET full_sync_due_after = ?2 WHERE kind = ?1", (kind.name(), at))
+/// Records the outcome of the last listing or document request of a kind, which began at `began_at`: its full sync is
+/// due again at the first cron time after that.
+pub fn record_outcome(
+    tx: &Transaction<'_>,
+    kind: Kind,
+    outcome: Outcome,
+    began_at: i64,
+) -> StoreResult<()> {
+    let sql = "UPDATE kind_state SET last_outcome = ?2, full_sync_due_after = ?3 WHERE kind = ?1";
+    tx.exec(sql, (kind.name(), outcome, began_at))
 }
 
 /// Deletes listings that ended before `before` and that no page refers to.

@@ -2,7 +2,7 @@
 //! types to and from SQLite values.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, ToSql};
 
 use crate::model::outbox::{Action, State};
 use crate::model::{BackoffScope, Kind, Outcome, Value};
@@ -10,8 +10,13 @@ use crate::store::error::StoreResult;
 
 /// Queries on a connection, or on a transaction, which derefs to one.
 pub(super) trait Query {
+    /// Returns a statement from the cache.
+    fn cached(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>>;
+
     /// Returns the first column of the only row.
-    fn value<T: FromSql>(&self, sql: &str, parameters: impl Params) -> StoreResult<T>;
+    fn value<T: FromSql>(&self, sql: &str, parameters: impl Params) -> StoreResult<T> {
+        self.one(sql, parameters, |row| row.get(0))
+    }
 
     /// Returns the only row.
     fn one<T>(
@@ -19,7 +24,9 @@ pub(super) trait Query {
         sql: &str,
         parameters: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> StoreResult<T>;
+    ) -> StoreResult<T> {
+        Ok(self.cached(sql)?.query_row(parameters, read)?)
+    }
 
     /// Returns the first row, if there is one.
     fn optional<T>(
@@ -27,10 +34,15 @@ pub(super) trait Query {
         sql: &str,
         parameters: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> StoreResult<Option<T>>;
+    ) -> StoreResult<Option<T>> {
+        Ok(self.cached(sql)?.query_row(parameters, read).optional()?)
+    }
 
     /// Executes a statement that writes.
-    fn exec(&self, sql: &str, parameters: impl Params) -> StoreResult<()>;
+    fn exec(&self, sql: &str, parameters: impl Params) -> StoreResult<()> {
+        self.cached(sql)?.execute(parameters)?;
+        Ok(())
+    }
 
     /// Returns all rows.
     fn all<T, C: FromIterator<T>>(
@@ -38,44 +50,14 @@ pub(super) trait Query {
         sql: &str,
         parameters: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> StoreResult<C>;
+    ) -> StoreResult<C> {
+        Ok(self.cached(sql)?.query_map(parameters, read)?.collect::<Result<_, _>>()?)
+    }
 }
 
 impl Query for Connection {
-    fn value<T: FromSql>(&self, sql: &str, parameters: impl Params) -> StoreResult<T> {
-        self.one(sql, parameters, |row| row.get(0))
-    }
-
-    fn one<T>(
-        &self,
-        sql: &str,
-        parameters: impl Params,
-        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> StoreResult<T> {
-        Ok(self.prepare_cached(sql)?.query_row(parameters, read)?)
-    }
-
-    fn optional<T>(
-        &self,
-        sql: &str,
-        parameters: impl Params,
-        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> StoreResult<Option<T>> {
-        Ok(self.prepare_cached(sql)?.query_row(parameters, read).optional()?)
-    }
-
-    fn exec(&self, sql: &str, parameters: impl Params) -> StoreResult<()> {
-        self.prepare_cached(sql)?.execute(parameters)?;
-        Ok(())
-    }
-
-    fn all<T, C: FromIterator<T>>(
-        &self,
-        sql: &str,
-        parameters: impl Params,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> StoreResult<C> {
-        Ok(self.prepare_cached(sql)?.query_map(parameters, read)?.collect::<Result<_, _>>()?)
+    fn cached(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        self.prepare_cached(sql)
     }
 }
 

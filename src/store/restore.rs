@@ -57,9 +57,6 @@ pub fn restore(
     mut report: impl FnMut(CopyProgress) -> bool,
 ) -> Result<Restored, BackupError> {
     let path = database_path::prepare(database)?;
-    if path.exists() && !path.is_file() {
-        return Err(StoreError::Foreign(path).into());
-    }
     let lock = InstanceLock::take_to_replace(&path)?;
     let source = open_copy(copy, &path)?;
     // A log that does not belong to the old file is not kept.

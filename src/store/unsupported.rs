@@ -6,7 +6,7 @@ use crate::store::error::StoreResult;
 use crate::store::query::{Query, from_row};
 
 /// An endpoint or parameter that the server refused. Times in microseconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnsupportedFeature {
     /// An endpoint (`GET /account-videos`), or one with a parameter (`GET /videos order_by`).
     pub feature: String,

@@ -44,8 +44,7 @@ pub async fn note_listing(
     let (began_at, run_id) = (ctx.kind_run_began_at, ctx.run_id);
     ctx.store
         .write(move |tx| {
-            listings::set_last_outcome(tx, kind, outcome)?;
-            listings::record_full_sync(tx, kind, began_at)?;
+            listings::record_outcome(tx, kind, outcome, began_at)?;
             match &failed {
                 Some(failed) => backoff::record_failure(tx, failed, run_id),
                 None => {

@@ -1,7 +1,7 @@
 //! One request for the daily metrics of many ids on one day, and the transaction that its answer becomes.
 
 use chrono::NaiveDate;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::api::{Failure, Request, Verdict, Windowed};
 use crate::fetch::context::SyncContext;
@@ -11,7 +11,7 @@ use crate::model::metrics::number;
 use crate::schedule::backfill::{self, Bound};
 use crate::store::metrics::{self, DayMetrics, Subject, Wanted};
 use crate::store::runs::KindCounts;
-use crate::store::unsupported;
+use crate::store::{StoreResult, unsupported};
 
 /// The result of a request.
 #[derive(Debug)]
@@ -54,12 +54,11 @@ pub fn request(subject_kind: SubjectKind, date: &str, subjects: &[Subject]) -> R
         None => Value::from(subject.id.as_str()),
         Some(_) => subject.id.parse::<i64>().map_or(Value::Null, Value::from),
     };
-    let mut body = Map::new();
-    body.insert(subject_kind.member().to_owned(), subjects.iter().map(id).collect());
-    for (name, value) in [("period", "custom"), ("start_date", date), ("end_date", date)] {
-        body.insert(name.to_owned(), json!(value));
-    }
-    Request::post(path(subject_kind), Value::Object(body).to_string())
+    let ids: Vec<Value> = subjects.iter().map(id).collect();
+    let body = json!({
+        (subject_kind.member()): ids, "period": "custom", "start_date": date, "end_date": date
+    });
+    Request::post(path(subject_kind), body.to_string())
 }
 
 /// Requests the metrics of one day and writes the answer, with the bound that it proves.
@@ -145,12 +144,9 @@ pub async fn keep_bound(
     ctx: &SyncContext,
     subject_kind: SubjectKind,
     bound: Bound,
-) -> FetchResult<()> {
-    let now = ctx.fetcher.stamp();
-    Ok(ctx
-        .store
-        .write(move |tx| metrics::save_ids_max(tx, subject_kind.kind(), bound.ids(), now))
-        .await?)
+) -> StoreResult<()> {
+    let (kind, now) = (subject_kind.kind(), ctx.fetcher.stamp());
+    ctx.store.write(move |tx| metrics::save_ids_max(tx, kind, bound.ids(), now)).await
 }
 
 /// Whether a refusal is about the dates rather than the ids.

@@ -1,6 +1,6 @@
 //! One kind's share of a run: its work, its outcome in the log, and the backoff that follows.
 
-use crate::fetch::context::{LogRetention, SyncContext};
+use crate::fetch::context::SyncContext;
 use crate::fetch::error::{FetchError, FetchResult};
 use crate::fetch::kind_outcome::{explained, of_error};
 use crate::fetch::query;
@@ -44,9 +44,8 @@ pub(super) async fn end_run(
 ) -> (Vec<KindRun>, Option<RunError>) {
     let outcome = run_error.as_ref().map_or("finished", RunError::name);
     let detail = run_error.as_ref().map(ToString::to_string);
-    let retention =
-        LogRetention { runs: settings.log_retention, changes: settings.change_log_retention };
-    match ctx.end(outcome, detail.as_deref(), retention).await {
+    let (runs_kept, changes_kept) = (settings.log_retention, settings.change_log_retention);
+    match ctx.end(outcome, detail.as_deref(), runs_kept, changes_kept).await {
         Ok(kind_runs) => (kind_runs, run_error),
         Err(error) => (Vec::new(), run_error.or(Some(RunError::Store(error)))),
     }
@@ -101,20 +100,18 @@ pub(super) async fn kind_run(
     }
     end_kind_run(ctx, kind, &recorded).await?;
     let (outcome, began_at) = (kind_outcome.outcome, ctx.kind_run_began_at);
-    match (is_listing, result) {
+    match result {
         // An error that ends the whole run causes no backoff of one kind.
-        (true, Err(error)) if error.is_fatal() => {
-            ctx.store
-                .write(move |tx| {
-                    listings::set_last_outcome(tx, kind, outcome)?;
-                    // A cron time after the begin is left to another full sync.
-                    listings::record_full_sync(tx, kind, began_at)
-                })
-                .await?;
+        Err(error) if error.is_fatal() => {
+            if is_listing {
+                // A cron time after the begin is left to another full sync.
+                ctx.store
+                    .write(move |tx| listings::record_outcome(tx, kind, outcome, began_at))
+                    .await?;
+            }
             return Err(RunError::from(error));
         }
-        (false, Err(error)) if error.is_fatal() => return Err(RunError::from(error)),
-        (_, Err(FetchError::Api(failure))) => ctx.note_failure(kind, &failure),
+        Err(FetchError::Api(failure)) => ctx.note_failure(kind, &failure),
         _ => {}
     }
     match is_listing {

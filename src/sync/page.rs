@@ -95,7 +95,8 @@ fn conditional(listing: &Listing, target: &PageTarget) -> Request {
     target.request.clone().if_none_match(known.and_then(|page| page.etag.clone()))
 }
 
-fn read(
+/// Reads the answer for a page; `None` for a 304.
+pub(super) fn read(
     kind: Kind,
     parameters: &[(String, String)],
     answer: &Answer,

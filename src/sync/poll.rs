@@ -4,7 +4,7 @@
 
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 
-use crate::api::{Failure, Item, Page, Request, Verdict};
+use crate::api::{Failure, Page};
 use crate::fetch::context::SyncContext;
 use crate::fetch::error::{FetchError, FetchResult};
 use crate::fetch::query;
@@ -82,12 +82,8 @@ async fn read_page(ctx: &SyncContext, kind: Kind, page: i64) -> FetchResult<Poll
     // If the parameters changed since the page was read, its ETag belongs to another page.
     let known = page::known_page(ctx, &url).await?;
     let request = request.if_none_match(known.as_ref().and_then(|page| page.etag.clone()));
-    let fetched = ctx
-        .fetcher
-        .fetch(&request, |answer| {
-            answer.if_modified(|answer| Page::read(kind, &parameters, answer))
-        })
-        .await;
+    let read = |answer: &_| page::read(kind, &parameters, answer);
+    let fetched = ctx.fetcher.fetch(&request, read).await;
     let fetched = match fetched {
         Err(FetchError::Api(failure))
             if address.cursor.is_some() && failure.is_refusal_or_not_found() =>
@@ -140,19 +136,14 @@ async fn page_too_heavy(
 
 /// Reads one resource. A 404 is a sign of removal, not a failure.
 async fn read_item(ctx: &SyncContext, kind: Kind, key: i64, id: &str) -> FetchResult<Polled> {
-    let request = Request::get(kind.path()).segment(id);
-    let fetched = ctx.fetcher.fetch(&request, |answer| Item::read_of(kind, id, answer)).await;
+    let fetched = ctx.fetch_item(kind, id).await;
     let counters = ctx.counters(kind);
-    match fetched {
-        Ok(fetched) => {
+    match fetched? {
+        Some(fetched) => {
             let (row, as_of) = (fetched.value.row, fetched.as_of);
             ctx.store.write(move |tx| write::item(tx, &counters, &row, as_of)).await?;
         }
-        Err(FetchError::Api(failure)) if failure.verdict == Verdict::NotFound => {
-            let at = counters.at;
-            write::not_found(&ctx.store, counters, key, at).await?;
-        }
-        Err(error) => return Err(error),
+        None => _ = write::not_found(&ctx.store, counters, key).await?,
     }
     Ok(Polled::Done)
 }

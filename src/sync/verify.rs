@@ -4,7 +4,7 @@
 //! Accounts, creators and videos are read by their ids. Account videos have no endpoint by id, so the pages
 //! that hold the sample are read again by their cursors.
 
-use crate::api::{Failure, Item, Page, Request, Verdict};
+use crate::api::{Failure, Page, Verdict};
 use crate::fetch::context::SyncContext;
 use crate::fetch::error::{FetchError, FetchResult};
 use crate::fetch::kind_outcome::of_error;
@@ -120,8 +120,7 @@ impl KindVerifier<'_> {
         for picked in missing {
             // A 404 is a sign of removal.
             let counters = self.ctx.counters(kind);
-            let at = counters.at;
-            let removed = write::not_found(&self.ctx.store, counters, picked.row_id, at).await?;
+            let removed = write::not_found(&self.ctx.store, counters, picked.row_id).await?;
             self.report.of(kind).read += 1;
             self.report.of(kind).missing += 1;
             let what = Discrepancy::Missing(removed);
@@ -153,14 +152,8 @@ impl KindVerifier<'_> {
     /// Reads one row, compares it and writes the answer. Returns whether it was found.
     async fn compare_item(&mut self, picked: &SampledRow) -> FetchResult<bool> {
         let kind = self.kind;
-        let request = Request::get(kind.path()).segment(&picked.id);
-        let read = |answer: &_| Item::read_of(kind, &picked.id, answer);
-        let fetched = match self.ctx.fetcher.fetch(&request, read).await {
-            Err(FetchError::Api(failure)) if failure.verdict == Verdict::NotFound => {
-                return Ok(false);
-            }
-            fetched => fetched?,
-        };
+        let fetched = self.ctx.fetch_item(kind, &picked.id).await?;
+        let Some(fetched) = fetched else { return Ok(false) };
         let (row, as_of) = (fetched.value.row, fetched.as_of);
         let (comparer, counters) = (self.comparer(as_of), self.ctx.counters(kind));
         let written = self.ctx.store.write(move |tx| {
@@ -168,7 +161,7 @@ impl KindVerifier<'_> {
             // Writing the same content in another form would clear the ETag of its page.
             match compared.as_ref().is_some_and(|compared| compared.is_other_form) {
                 true => counters.close(tx, &KindCounts::default())?,
-                false => _ = write::item(tx, &counters, &row, as_of)?,
+                false => write::item(tx, &counters, &row, as_of)?,
             }
             Ok(compared)
         });
@@ -264,10 +257,9 @@ impl KindVerifier<'_> {
         }
         let (comparer, counters) = (self.comparer(as_of), self.ctx.counters(kind));
         let written = self.ctx.store.write(move |tx| {
-            write::unlisted_after(tx, &counters, page, as_of, |tx, rows| comparer.rows(tx, rows))
+            write::unlisted_after(tx, &counters, &page, as_of, |tx, rows| comparer.rows(tx, rows))
         });
-        let (_, compared) = written.await?;
-        verify_page::record(self.report, kind, compared, |_| None);
+        verify_page::record(self.report, kind, written.await?, |_| None);
         Ok(())
     }
 }

@@ -3,10 +3,9 @@
 use rusqlite::Connection;
 
 use crate::model::Kind;
-use crate::model::outbox::State;
 use crate::store::error::StoreResult;
 use crate::store::outbox::entry::OPEN;
-use crate::store::query::{Query, from_row};
+use crate::store::query::Query;
 
 /// Returns up to two ids of a kind with this prefix: an exact match first, removed rows last.
 pub fn by_prefix(c: &Connection, kind: Kind, prefix: &str) -> StoreResult<Vec<String>> {
@@ -31,25 +30,6 @@ pub fn creation(c: &Connection, serial_key: &str) -> StoreResult<Option<i64>> {
         "SELECT max(entry) FROM outbox WHERE serial_key = ?1 AND action = 'track' AND state IN {OPEN}"
     );
     c.value(&sql, [serial_key])
-}
-
-/// State and result of an entry that another one names as `@N`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedEntry {
-    /// Kind of its result.
-    pub kind: Kind,
-    /// Its state.
-    pub state: State,
-    /// Id of its result.
-    pub result_id: Option<String>,
-}
-
-from_row!(NamedEntry: kind, state, result_id);
-
-/// Returns the entry that `@N` names.
-pub fn named_entry(c: &Connection, entry: i64) -> StoreResult<Option<NamedEntry>> {
-    let sql = "SELECT kind, state, result_id FROM outbox WHERE entry = ?1";
-    c.optional(sql, [entry], NamedEntry::from_row)
 }
 
 /// Returns platform and user name of an account, or platform and post id of a video.

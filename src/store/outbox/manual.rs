@@ -4,8 +4,7 @@ use rusqlite::Transaction;
 
 use crate::model::outbox::State;
 use crate::store::error::StoreResult;
-use crate::store::outbox::entry::{OPEN, one};
-use crate::store::outbox::find::{NamedEntry, named_entry};
+use crate::store::outbox::entry::{Entry, OPEN, one};
 use crate::store::outbox::finish::{fail_dependents, fill_in};
 use crate::store::outbox::queue::change_key;
 
@@ -88,11 +87,9 @@ fn wait_again(tx: &Transaction<'_>, entry: i64) -> StoreResult<()> {
 /// Fills in the result of an entry that `entry` names. If it has none, `entry` is queued, and its
 /// validation fails.
 fn fill_in_named(tx: &Transaction<'_>, entry: i64, named: i64) -> StoreResult<()> {
-    match named_entry(tx, named)? {
-        Some(NamedEntry { state: State::Succeeded, result_id: Some(id), .. }) => {
-            fill_in(tx, named, &id)
-        }
-        Some(NamedEntry { state, .. }) if !state.is_final() => Ok(()),
+    match one(tx, named)? {
+        Some(Entry { state: State::Succeeded, result_id: Some(id), .. }) => fill_in(tx, named, &id),
+        Some(Entry { state, .. }) if !state.is_final() => Ok(()),
         _ => {
             let sql = "UPDATE outbox SET state = 'queued' WHERE entry = ?1";
             tx.execute(sql, [entry])?;

@@ -9,7 +9,6 @@ mod progress;
 mod report;
 
 use futures_util::future::join_all;
-use rusqlite::Connection;
 
 pub use growth::{due, next_at};
 pub use progress::Backfill;
@@ -22,7 +21,7 @@ use crate::model::metrics::number;
 use crate::model::{BackoffScope, Event, Kind, KindOutcome, Outcome, SubjectKind};
 use crate::schedule::backfill::{self as plan, Bound, Refused, Task};
 use crate::store::StoreResult;
-use crate::store::metrics::{self, DayMetrics, Subject, Wanted};
+use crate::store::metrics::{self, DayMetrics, Subject};
 use crate::sync::backoff;
 use crate::sync::daily_metrics::{self, MetricsResult, endpoint};
 use crate::sync::kind_run::{begin_run, end_kind_run, end_run, warn_of};
@@ -127,16 +126,16 @@ async fn next_steps(ctx: &mut SyncContext, work: &mut Backfill) -> Result<Vec<St
         if requests >= concurrency || (requests > 0 && work.current_kind != Some(kind)) {
             break;
         }
-        if work.after.is_none() {
+        if work.position.after.is_none() {
             let today = ctx.fetcher.clock().now().date_naive();
-            work.is_settled = plan::is_settled(task.day, today);
+            work.position.is_settled = plan::is_settled(task.day, today);
         }
         let bound = work.bound(kind);
-        let position = work.position();
+        let position = work.position;
         let (subjects, last) = subjects(ctx, work, task, bound).await?;
         match last {
             None => work.next_task(),
-            Some(last) => work.after = Some(last),
+            Some(last) => work.position.after = Some(last),
         }
         if last.is_some() && subjects.is_empty() {
             continue;
@@ -164,20 +163,20 @@ async fn subjects(
     task: Task,
     bound: Bound,
 ) -> StoreResult<(Vec<Subject>, Option<i64>)> {
-    let wanted = work.wanted(task);
-    let after = work.after.unwrap_or(i64::MIN);
-    let mut subjects =
-        read(ctx, &wanted, move |c, wanted| metrics::next(c, wanted, after, bound.ids())).await?;
-    let Some(last) = subjects.last().map(|subject| subject.row_id) else {
-        return Ok((Vec::new(), None));
-    };
-    // Fill up the request with resources published after the day: more ids cost nothing, and the API
-    // answers for them too.
-    let room = bound.ids().saturating_sub(subjects.len());
-    if room > 0 {
-        subjects
-            .extend(read(ctx, &wanted, move |c, wanted| metrics::later(c, wanted, room)).await?);
-    }
+    let (wanted, read) = (work.wanted(task), work.wanted(task));
+    let after = work.position.after.unwrap_or(i64::MIN);
+    let found = ctx.store.read(move |c| {
+        let mut subjects = metrics::next(c, &read, after, bound.ids())?;
+        let last = subjects.last().map(|subject| subject.row_id);
+        // Fill up the request with resources published after the day: more ids cost nothing, and the API
+        // answers for them too.
+        let room = bound.ids().saturating_sub(subjects.len());
+        if last.is_some() && room > 0 {
+            subjects.extend(metrics::later(c, &read, room)?);
+        }
+        Ok((subjects, last))
+    });
+    let (mut subjects, last) = found.await?;
     let is_refused =
         |subject: &Subject| work.refused.contains(&(task.subject_kind.kind(), subject.row_id));
     let refused = subjects.extract_if(.., |subject| is_refused(subject));
@@ -187,16 +186,7 @@ async fn subjects(
         // the endpoint.
         ctx.store.write(move |tx| metrics::write(tx, &wanted, &refused)).await?;
     }
-    Ok((subjects, Some(last)))
-}
-
-async fn read(
-    ctx: &SyncContext,
-    wanted: &Wanted,
-    f: impl FnOnce(&Connection, &Wanted) -> StoreResult<Vec<Subject>> + Send + 'static,
-) -> StoreResult<Vec<Subject>> {
-    let wanted = wanted.clone();
-    ctx.store.read(move |c| f(c, &wanted)).await
+    Ok((subjects, last))
 }
 
 /// Sends the requests of these steps concurrently. The backfill continues from the first refused one; what
@@ -231,7 +221,7 @@ async fn send_all(
             false
         });
         if !is_done && is_complete {
-            work.go_back(step.position);
+            work.position = step.position;
             is_complete = false;
         }
         let (kind, done) = (step.task.subject_kind.kind(), work.done);

@@ -33,10 +33,12 @@ pub(super) enum Goal {
 }
 
 /// A position in the tasks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Position {
     task_index: usize,
-    after: Option<i64>,
+    /// The row id after which the current task continues; `None` before its first request.
+    pub(super) after: Option<i64>,
+    /// Whether the metrics of the current task's day are final.
     pub(super) is_settled: bool,
 }
 
@@ -46,11 +48,7 @@ pub struct Backfill {
     pub(super) goal: Goal,
     /// The tasks; `None` before they were planned.
     pub(super) tasks: Option<Vec<Task>>,
-    pub(super) task_index: usize,
-    /// The row id after which the current task continues; `None` before its first request.
-    pub(super) after: Option<i64>,
-    /// Whether the metrics of the current task's day are final.
-    pub(super) is_settled: bool,
+    pub(super) position: Position,
     /// The day on which the tasks were planned.
     pub(super) today: NaiveDate,
     /// Number of requests, estimated.
@@ -92,7 +90,7 @@ impl Backfill {
 
     /// Whether nothing is left to do.
     pub fn is_done(&self) -> bool {
-        self.tasks.as_ref().is_some_and(|tasks| self.task_index >= tasks.len())
+        self.tasks.as_ref().is_some_and(|tasks| self.position.task_index >= tasks.len())
     }
 
     /// Describes the progress.
@@ -111,22 +109,12 @@ impl Backfill {
     }
 
     pub(super) fn task(&self) -> Option<Task> {
-        self.tasks.as_ref()?.get(self.task_index).copied()
+        self.tasks.as_ref()?.get(self.position.task_index).copied()
     }
 
     pub(super) fn next_task(&mut self) {
-        self.task_index += 1;
-        self.after = None;
-    }
-
-    pub(super) fn position(&self) -> Position {
-        Position { task_index: self.task_index, after: self.after, is_settled: self.is_settled }
-    }
-
-    /// Continues from `position`.
-    pub(super) fn go_back(&mut self, position: Position) {
-        Position { task_index: self.task_index, after: self.after, is_settled: self.is_settled } =
-            position;
+        self.position.task_index += 1;
+        self.position.after = None;
     }
 
     /// The most ids of a request of this kind.
@@ -137,7 +125,7 @@ impl Backfill {
     /// The subjects of the current task.
     pub(super) fn wanted(&self, task: Task) -> metrics::Wanted {
         let (subject_kind, day, date) = (task.subject_kind, number(task.day), task.day.to_string());
-        metrics::Wanted { subject_kind, day, date, has_settled: self.is_settled }
+        metrics::Wanted { subject_kind, day, date, has_settled: self.position.is_settled }
     }
 
     /// Records the answer to a request with `sent` ids.
