@@ -136,14 +136,12 @@ async fn page_too_heavy(
 
 /// Reads one resource. A 404 is a sign of removal, not a failure.
 async fn read_item(ctx: &SyncContext, kind: Kind, key: i64, id: &str) -> FetchResult<Polled> {
-    let fetched = ctx.fetch_item(kind, id).await;
-    let counters = ctx.counters(kind);
-    match fetched? {
+    match ctx.fetch_item(kind, id).await? {
         Some(fetched) => {
-            let (row, as_of) = (fetched.value.row, fetched.as_of);
+            let (row, as_of, counters) = (fetched.value.row, fetched.as_of, ctx.counters(kind));
             ctx.store.write(move |tx| write::item(tx, &counters, &row, as_of)).await?;
         }
-        None => _ = write::not_found(&ctx.store, counters, key).await?,
+        None => _ = write::not_found(&ctx.store, ctx.counters(kind), key).await?,
     }
     Ok(Polled::Done)
 }

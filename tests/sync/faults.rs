@@ -162,6 +162,22 @@ fn failure_shows_status_code_and_request_id() {
 }
 
 #[test]
+fn requests_of_a_failed_single_resource_are_in_the_log() {
+    let bed = TestBed::frozen(pages());
+    bed.sync_ok(&[]);
+    let loose = "UPDATE video SET page = NULL WHERE row_id = 1";
+    let due = "UPDATE video_due SET due_at = iif(video = 1, 0, 9e10)";
+    bed.db_to_write().execute_batch(&format!("{loose}; {due};")).unwrap();
+    bed.control.fault(Fault::on("GET", "/videos/*", FaultKind::status(500)).forever());
+    bed.control.clear_log();
+    bed.sync(&[]).expect(69).says("500 INTERNAL_ERROR");
+    let sent = bed.take_requests().iter().filter(|line| line.contains("/videos/")).count();
+    assert!(sent > 1, "{sent}");
+    let logged = "SELECT requests FROM sync_log WHERE kind = 'video' ORDER BY run_id DESC LIMIT 1";
+    assert_eq!(bed.number(logged), i64::try_from(sent).unwrap());
+}
+
+#[test]
 fn gives_up_within_a_minute_on_connection_resets() {
     let bed = TestBed::frozen(pages());
     bed.control.fault(Fault::on("*", "/*", FaultKind::ResetBefore).after(1).forever());
