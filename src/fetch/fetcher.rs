@@ -17,7 +17,7 @@ use crate::fetch::request_state::RequestState;
 pub use crate::fetch::send_queue::RequestSettings;
 use crate::fetch::send_queue::{Permit, Shared, State, Then, lock};
 use crate::model::event::Wait;
-use crate::model::{Event, RateBudget, Watcher};
+use crate::model::{Event, Kind, RateBudget, Watcher};
 use crate::retry::{RetryCause, RetryDecision, RetryPolicy};
 use crate::store::{Database, Store, StoreResult, runs::KindCounts};
 
@@ -342,7 +342,7 @@ impl Fetcher {
             Err(failure) => (failure.rate, failure.server_date, failure.status),
         };
         permit.over(&rate, server_date, &boot);
-        self.watcher().tell(&Event::Answered { status });
+        self.watcher().tell(&Event::Answered { kind: Kind::of_path(&request.path), status });
         if result.as_ref().is_ok_and(Answer::is_not_modified) {
             self.count(|sent| sent.not_modified = sent.not_modified.saturating_add(1));
         }

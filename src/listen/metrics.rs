@@ -1,8 +1,8 @@
 //! Prometheus metrics: counters updated by events of a run, and gauges read from the database for
 //! each scrape.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -42,8 +42,6 @@ type KindSecondsGauge = Family<Label, Gauge<f64, AtomicU64>>;
 pub struct Metrics {
     registry: Registry,
     process: ProcessMetrics,
-    /// The kind that requests are counted for.
-    current_kind: Mutex<Kind>,
     rendering: Arc<tokio::sync::Mutex<()>>,
     requests: Family<RequestLabels, Counter>,
     rate_limited: Counter,
@@ -79,7 +77,6 @@ impl Default for Metrics {
         let runs = Histogram::new(RUN_SECONDS);
         Self {
             process: ProcessMetrics::default(),
-            current_kind: Mutex::new(Kind::Meta),
             rendering: Arc::default(),
             requests: add(r, "requests", "Requests sent, by kind and HTTP status"),
             rate_limited: add(r, "rate_limited", "Responses with status 429"),
@@ -129,18 +126,12 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts an event of a run.
     pub fn count(&self, event: &Event) {
-        let mut current = self.current_kind.lock().unwrap_or_else(PoisonError::into_inner);
-        match event {
-            Event::Started { kind, .. } | Event::Days { kind, .. } => *current = *kind,
-            Event::Finished { .. } => *current = Kind::Meta,
-            Event::Answered { status } => {
-                let outcome = status.map_or("none".to_owned(), |status| status.to_string());
-                self.requests.get_or_create(&RequestLabels { kind: current.name(), outcome }).inc();
-                if *status == Some(429) {
-                    self.rate_limited.inc();
-                }
+        if let Event::Answered { kind, status } = event {
+            let outcome = status.map_or("none".to_owned(), |status| status.to_string());
+            self.requests.get_or_create(&RequestLabels { kind: kind.name(), outcome }).inc();
+            if *status == Some(429) {
+                self.rate_limited.inc();
             }
-            Event::Page { .. } | Event::Pushed { .. } | Event::Waiting { .. } => {}
         }
     }
 
@@ -314,7 +305,7 @@ mod tests {
         let store = Database::open(&folder.path().join("m.db"), IfMissing::Create).unwrap();
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let metrics = Metrics::default();
-        metrics.count(&Event::Answered { status: Some(429) });
+        metrics.count(&Event::Answered { kind: Kind::Video, status: Some(429) });
         let set_due = |key: i64, late_s: Option<i64>| {
             let due = late_s.map(|late_s| Due { due_at: now.timestamp() - late_s, gap_s: 0 });
             store.write(|tx| due::set(tx, Kind::Video, key, due)).unwrap();

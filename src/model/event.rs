@@ -31,6 +31,8 @@ pub enum Event {
     },
     /// A request ended.
     Answered {
+        /// The kind that it read or wrote; `meta` for other requests.
+        kind: Kind,
         /// Its HTTP status; `None` without an answer.
         status: Option<u16>,
     },

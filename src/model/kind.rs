@@ -47,4 +47,29 @@ impl Kind {
             Self::Overview => "/overview",
         }
     }
+
+    /// Kind of the resources that a request path begins with; `meta` if none.
+    pub fn of_path(path: &str) -> Self {
+        let is_below = |kind: &Self| {
+            path.strip_prefix(kind.path())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        Self::ALL.into_iter().find(is_below).unwrap_or(Self::Meta)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_belongs_to_the_kind_it_begins_with() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::of_path(kind.path()), kind);
+            assert_eq!(Kind::of_path(&format!("{}/x", kind.path())), kind);
+        }
+        assert_eq!(Kind::of_path("/creators/c/accounts/a"), Kind::Creator);
+        assert_eq!(Kind::of_path("/whoami"), Kind::Meta);
+        assert_eq!(Kind::of_path("/videosx"), Kind::Meta);
+    }
 }

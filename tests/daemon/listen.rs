@@ -68,6 +68,13 @@ fn metrics_omit_values_not_known_yet() {
     for family in ["requests_total counter", "build_info gauge", "run_duration_seconds histogram"] {
         assert!(metrics.contains(&format!("# TYPE creatormirror_{family}\n")), "{metrics}");
     }
+    // Kinds are listed side by side; each request counts for its own.
+    let kinds =
+        [("creator", "/creators"), ("video", "/videos"), ("account_video", "/account-videos")];
+    for (kind, path) in kinds {
+        let name = format!("creatormirror_requests_total{{kind=\"{kind}\",outcome=\"200\"}}");
+        assert_eq!(line(&name), bed.log_of(path).len().to_string(), "{kind}");
+    }
     assert_eq!(get(address, "/readyz").0, 200);
     assert_eq!(get(address, "/elsewhere").0, 404);
     daemon.stop();

@@ -106,7 +106,7 @@ impl Stage {
             (heartbeat.watcher(), Arc::clone(&self.sent), self.clock.clone());
         Watcher::new(move |event| {
             heartbeat.tell(event);
-            if let Event::Answered { status } = event {
+            if let Event::Answered { status, .. } = event {
                 sent.lock().unwrap().push((clock.boot().elapsed, *status));
             }
         })
