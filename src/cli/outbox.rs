@@ -1,5 +1,7 @@
 //! `outbox`: lists and shows queued writes, and retries or discards them.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -133,6 +135,8 @@ fn change(
         if !states.is_empty() {
             entries.extend(outbox::list(tx, states, i64::MAX)?.iter().map(|entry| entry.entry));
         }
+        let mut named = BTreeSet::new();
+        entries.retain(|entry| named.insert(*entry));
         entries
             .into_iter()
             .map(|entry| Ok((entry, change_one(tx, entry, now)?)))

@@ -258,7 +258,8 @@ fn lists_waits_for_discards_and_retries_entries() {
     // At once: a wait of ten minutes would end in a timeout of the test.
     let wait = ["track", "creator", "Two", "--wait=10m"];
     bed.run(&wait).expect(75).says("nothing is running that would send it");
-    let discarded = bed.run(&["outbox", "discard", "1"]).expect(0);
+    // Named twice, an entry is changed once.
+    let discarded = bed.run(&["outbox", "discard", "1", "1"]).expect(0);
     assert_eq!(discarded.stdout, "1 discarded\n");
     assert_eq!(bed.states(), ["discarded", "failed", "queued"]);
     assert!(bed.entry(2)["detail"].as_str().unwrap().contains("entry 1"));
