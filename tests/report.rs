@@ -123,6 +123,11 @@ fn pipe_is_written_to_and_a_link_kept() {
     report(&bed, &["--out", link.to_str().unwrap()]).expect(0);
     assert!(link.is_symlink());
     assert!(std::fs::read_to_string(&page).unwrap().starts_with("<!doctype html>"));
+
+    std::fs::remove_file(&page).unwrap();
+    report(&bed, &["--out", link.to_str().unwrap()]).expect(0);
+    assert!(link.is_symlink());
+    assert!(std::fs::read_to_string(&page).unwrap().starts_with("<!doctype html>"));
 }
 
 /// The page of a simulated week after every name became an attempt at HTML injection.

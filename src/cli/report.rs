@@ -49,8 +49,9 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if existing.as_ref().is_some_and(|existing| !existing.is_file()) {
         return std::fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }
-    // A symbolic link is kept.
-    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    // A symbolic link is kept, even if what it names does not exist.
+    let target = path.read_link().map(|target| path.with_file_name(target));
+    let path = &path.canonicalize().or(target).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = tempfile::Builder::new()
         .prefix(".report-")
