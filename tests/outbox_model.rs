@@ -3,7 +3,7 @@
 //! the mirror. Finally every requested resource exists exactly once, and every entry has a correct
 //! outcome.
 //!
-//! `OUTBOX_SCENARIOS` sets the number of scenarios, `OUTBOX_SEED` repeats one.
+//! `OUTBOX_SCENARIOS` sets the number of scenarios and `OUTBOX_FIRST` the seed of the first; `OUTBOX_SEED` repeats one.
 
 #![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
@@ -72,7 +72,10 @@ fn every_requested_resource_exists_exactly_once() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let seeds: Vec<u64> = match number("OUTBOX_SEED") {
         Some(seed) => vec![seed],
-        None => (0..number("OUTBOX_SCENARIOS").unwrap_or(SCENARIOS)).collect(),
+        None => {
+            let first = number("OUTBOX_FIRST").unwrap_or(0);
+            (first..first + number("OUTBOX_SCENARIOS").unwrap_or(SCENARIOS)).collect()
+        }
     };
     let folder = folder();
     let template = folder.path().join("template.db");
