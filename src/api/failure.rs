@@ -194,6 +194,11 @@ impl Failure {
         self.is_refusal() || self.verdict == Verdict::NotFound
     }
 
+    /// The same, or a missing scope: this key cannot use the endpoint.
+    pub fn is_unsupported(&self) -> bool {
+        self.is_refusal_or_not_found() || self.verdict == Verdict::ScopeMissing
+    }
+
     /// Whether the answer may have been too large for the server or for us, so that fewer rows may
     /// work.
     pub fn is_heavy(&self) -> bool {

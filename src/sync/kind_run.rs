@@ -84,21 +84,19 @@ pub(super) async fn kind_run(
     }
     // A poll that was refused became a listing.
     let is_listing = result.as_ref().map_or(!is_poll, |(_, is_listing)| *is_listing);
-    let kind_outcome = match &result {
-        Ok((kind_outcome, _)) => {
-            finish::with_unreadable_scrapes(ctx, kind, kind_outcome.clone()).await?
-        }
+    let mut kind_outcome = match &result {
+        Ok((kind_outcome, _)) => kind_outcome.clone(),
         Err(error) => of_error(error),
     };
-    let mut recorded = kind_outcome.clone();
-    if kind_outcome.outcome == Outcome::Unavailable
-        && options.scope.full
-        && was_mirrored(ctx, kind).await?
-    {
+    let is_unavailable = kind_outcome.outcome == Outcome::Unavailable;
+    if is_unavailable && options.scope.full && was_mirrored(ctx, kind).await? {
         // The user asked for all rows, and the mirrored ones could not be confirmed.
-        recorded.outcome = Outcome::Unconfirmed;
+        kind_outcome.outcome = Outcome::Unconfirmed;
     }
-    end_kind_run(ctx, kind, &recorded).await?;
+    if result.is_ok() {
+        kind_outcome = finish::with_unreadable_scrapes(ctx, kind, kind_outcome).await?;
+    }
+    end_kind_run(ctx, kind, &kind_outcome).await?;
     let (outcome, began_at) = (kind_outcome.outcome, ctx.kind_run_began_at);
     match result {
         // An error that ends the whole run causes no backoff of one kind.
@@ -164,12 +162,7 @@ async fn carry_out(
         false => Policy::Ceiling(settings.max_removals),
     };
     let listing_result = listing::list(ctx, kind, start).await?;
-    let mut kind_outcome = finish::finish_listing(ctx, &listing_result, policy).await?;
-    let is_unavailable = kind_outcome.outcome == Outcome::Unavailable;
-    if options.scope.full && is_unavailable && was_mirrored(ctx, kind).await? {
-        kind_outcome.outcome = Outcome::Unconfirmed;
-    }
-    Ok((kind_outcome, true))
+    Ok((finish::finish_listing(ctx, &listing_result, policy).await?, true))
 }
 
 async fn document(ctx: &mut SyncContext, kind: Kind) -> FetchResult<KindOutcome> {
@@ -179,7 +172,7 @@ async fn document(ctx: &mut SyncContext, kind: Kind) -> FetchResult<KindOutcome>
         _ => documents::overview(ctx).await,
     };
     match read {
-        Err(FetchError::Api(failure)) if failure.is_refusal_or_not_found() => {
+        Err(FetchError::Api(failure)) if failure.is_unsupported() => {
             ctx.remember_unsupported(&query::endpoint(kind), &failure).await?;
             let detail = Some(failure.to_string());
             Ok(KindOutcome { detail, ..KindOutcome::of(Outcome::Unavailable) })

@@ -4,7 +4,7 @@
 //! Accounts, creators and videos are read by their ids. Account videos have no endpoint by id, so the pages
 //! that hold the sample are read again by their cursors.
 
-use crate::api::{Failure, Page, Verdict};
+use crate::api::{Failure, Page};
 use crate::fetch::context::SyncContext;
 use crate::fetch::error::{FetchError, FetchResult};
 use crate::fetch::kind_outcome::of_error;
@@ -204,7 +204,7 @@ impl KindVerifier<'_> {
         let request = query::page(kind, &parameters, address.cursor.as_deref());
         let read = |answer: &_| Page::read(kind, &parameters, answer);
         let fetched = match self.ctx.fetcher.fetch(&request, read).await {
-            Err(FetchError::Api(failure)) if is_refusal(&failure) => return Ok(Some(failure)),
+            Err(FetchError::Api(failure)) if failure.is_unsupported() => return Ok(Some(failure)),
             fetched => fetched?,
         };
         let page = PageWrite {
@@ -240,7 +240,7 @@ impl KindVerifier<'_> {
         let request = query::page(kind, &parameters, None);
         let read = |answer: &_| Page::read(kind, &parameters, answer);
         let fetched = match self.ctx.fetcher.fetch(&request, read).await {
-            Err(FetchError::Api(failure)) if is_refusal(&failure) => {
+            Err(FetchError::Api(failure)) if failure.is_unsupported() => {
                 tracing::debug!(%kind, %failure, "no total");
                 return Ok(());
             }
@@ -262,10 +262,6 @@ impl KindVerifier<'_> {
         verify_page::record(self.report, kind, written.await?, |_| None);
         Ok(())
     }
-}
-
-fn is_refusal(failure: &Failure) -> bool {
-    failure.is_refusal_or_not_found() || failure.verdict == Verdict::ScopeMissing
 }
 
 #[cfg(test)]

@@ -57,9 +57,15 @@ fn missing_scope_affects_only_that_list() {
     bed.control.clear_faults();
     bed.sync_ok(&["--full"]);
     bed.compare();
-    bed.control.fault(Fault::on("GET", "/account-videos", what).forever());
+    for path in ["/account-videos", "/overview"] {
+        bed.control.fault(Fault::on("GET", path, what.clone()).forever());
+    }
     bed.sync(&["--full"]).expect(1).says("INSUFFICIENT_SCOPE");
-    assert_eq!(bed.last_outcome(Kind::AccountVideo), "unconfirmed");
+    for kind in [Kind::AccountVideo, Kind::Overview] {
+        assert_eq!(bed.last_outcome(kind), "unconfirmed");
+        let state = format!("SELECT last_outcome FROM kind_state WHERE kind = '{kind}'");
+        assert_eq!(bed.text(&state), "unconfirmed");
+    }
 }
 
 #[test]
