@@ -12,7 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::errors;
 use crate::report::dashboard as page;
 use crate::report::{Answer, CliError, Exit};
-use crate::store::dashboard;
+use crate::store::{dashboard, database_path};
 
 /// Mode of a new page, like that of the database.
 const MODE: u32 = 0o640;
@@ -50,8 +50,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return std::fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }
     // A symbolic link is kept, even if what it names does not exist.
-    let target = path.read_link().map(|target| path.with_file_name(target));
-    let path = &path.canonicalize().or(target).unwrap_or_else(|_| path.to_owned());
+    let path = &database_path::resolve(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = tempfile::Builder::new()
         .prefix(".report-")
