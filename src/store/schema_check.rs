@@ -129,13 +129,20 @@ mod tests {
     #[test]
     fn reports_every_dropped_object() {
         let (_folder, store) = mirror();
-        for (kind, name) in store.read(objects).unwrap().into_keys() {
-            let report = after(&format!("DROP {kind} {name}"));
-            let is_reported =
-                report.faults.iter().any(|fault| fault.contains(&format!("`{name}`")));
-            assert!(is_reported, "{kind} {name}: {report:?}");
-            assert_eq!(report.is_table_at_fault, kind == "table", "{kind} {name}: {report:?}");
+        let objects = store.read(objects).unwrap();
+        for kind in ["trigger", "index", "view", "table"] {
+            let names = objects.keys().filter(|object| object.0 == kind).map(|object| &object.1);
+            let names: Vec<_> = names.filter(|name| *name != HISTORY_TABLE).collect();
+            let report =
+                after(&names.iter().map(|name| format!("DROP {kind} {name};")).collect::<String>());
+            for name in &names {
+                let fault = format!("{kind} `{name}` is missing");
+                assert!(report.faults.contains(&fault), "{fault}: {report:?}");
+            }
+            assert_eq!(report.is_table_at_fault, kind == "table", "{report:?}");
         }
+        let report = after(&format!("DROP TABLE {HISTORY_TABLE}"));
+        assert!(report.is_table_at_fault && report.faults[0].contains(HISTORY_TABLE), "{report:?}");
     }
 
     #[test]
