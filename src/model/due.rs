@@ -39,8 +39,6 @@ pub struct DueAccountList {
     pub id: String,
     /// Account videos of it in the mirror.
     pub videos: i64,
-    /// Start of the request that showed its new scrape, microseconds.
-    pub since: i64,
 }
 
 /// Facts that decide when a resource is polled next.

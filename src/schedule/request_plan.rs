@@ -147,8 +147,7 @@ mod tests {
 
     #[test]
     fn account_lists_are_read_while_that_is_cheaper() {
-        let account_list =
-            |videos| DueAccountList { account: 1, id: "a".to_owned(), videos, since: 0 };
+        let account_list = |videos| DueAccountList { account: 1, id: "a".to_owned(), videos };
         assert!(account_lists_are_cheaper(&[account_list(0), account_list(201)], 4));
         assert!(!account_lists_are_cheaper(&[account_list(0), account_list(201)], 3));
     }

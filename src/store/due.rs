@@ -11,7 +11,7 @@ use crate::store::history::Scrape;
 use crate::store::query::{Query, from_row};
 use crate::store::rows::{RowState, Written};
 
-from_row!(DueAccountList: account, id, since, videos);
+from_row!(DueAccountList: account, id, videos);
 
 /// Whether rows of a kind are scheduled one by one.
 pub const fn is_scheduled(kind: Kind) -> bool {
@@ -208,7 +208,7 @@ fn posts_shown_from(at: Instant) -> i64 {
 
 /// Returns the due account lists, those that have waited longest first.
 pub fn account_lists(c: &Connection, limit: i64) -> StoreResult<Vec<DueAccountList>> {
-    let sql = "SELECT d.account, a.id, d.since,
+    let sql = "SELECT d.account, a.id,
                       (SELECT count(*) FROM account_video AS v WHERE v.account_id = a.id) AS videos
                FROM account_list_due AS d JOIN account AS a ON a.row_id = d.account
                WHERE a.removed_at IS NULL
