@@ -406,6 +406,22 @@ fn restore_holds_the_outbox_and_keeps_the_cooldown() {
 }
 
 #[test]
+fn first_write_into_a_restored_mirror_is_queued_once() {
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
+    let copies = Copies::new();
+    let copy = copies.path("copy.db");
+    backup(&bed, &copy);
+    restore(&bed, &copy).expect(0);
+    for command in [&["track", "creator", "Ada"][..], &["set", "creator", "@1", "--paused"]] {
+        run(&bed, command).expect(0);
+    }
+    assert_eq!(bed.number("SELECT count(*) FROM outbox"), 2);
+    // A copy that is used where it is.
+    run(&bed, &["--database", copy.to_str().unwrap(), "track", "creator", "Ada"]).expect(0);
+}
+
+#[test]
 fn killed_restore_loses_neither_file() {
     let bed = TestBed::frozen(unlimited());
     bed.sync_ok(&[]);

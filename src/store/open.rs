@@ -197,6 +197,8 @@ fn prepare(connection: &Connection) -> StoreResult<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let mut persist = 1;
     connection.file_control(Some("main"), FileControl::PersistWal(&mut persist))?;
+    // Creates the WAL of a database that was in rollback mode, as a copy by `backup` is.
+    schema_version(connection)?;
     Ok(())
 }
 
