@@ -219,6 +219,23 @@ impl SyncContext {
         self.tell(&Event::Finished { kind, outcome, pages, rows });
     }
 
+    /// Whether the kind was ever read completely.
+    pub async fn was_mirrored(&self, kind: Kind) -> StoreResult<bool> {
+        Ok(self.store.read(move |c| listings::state(c, kind)).await?.complete_as_of.is_some())
+    }
+
+    /// Records that the server, or the key's scopes, do not support the endpoint of a kind.
+    ///
+    /// # Errors
+    ///
+    /// The failure itself if the endpoint has worked before: then it is tried again sooner than in a week.
+    pub async fn endpoint_refused(&mut self, kind: Kind, failure: &Failure) -> FetchResult<()> {
+        if failure.verdict != Verdict::ScopeMissing && self.was_mirrored(kind).await? {
+            return Err(FetchError::Api(failure.clone()));
+        }
+        Ok(self.remember_unsupported(&query::endpoint(kind), failure).await?)
+    }
+
     /// Records that the server does not support a feature, and logs it once.
     pub async fn remember_unsupported(
         &mut self,

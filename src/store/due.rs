@@ -137,6 +137,20 @@ pub fn row_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind, row_id: i64) -
     }
 }
 
+/// Reschedules the due rows that the last complete listing did not show. Otherwise they would be the reason to read
+/// the same list again at once, which would be no independent evidence that they are removed.
+pub fn absent_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind) -> StoreResult<()> {
+    if !is_scheduled(kind) {
+        return Ok(());
+    }
+    let sql = format!("{} WHERE d.due_at <= ?1 AND r.absent_listing IS NOT NULL", select(kind));
+    let absent: Vec<DueRow> = tx.all(&sql, [rule.now], read)?;
+    for row in absent {
+        set(tx, kind, row.row_id, rule.apply(row.facts, Some(row.due), Seen::Unchanged))?;
+    }
+    Ok(())
+}
+
 /// The upsert and the deletion of a scheduled row; constants, because they run for every changed row.
 const fn statements(kind: Kind) -> (&'static str, &'static str) {
     match kind {

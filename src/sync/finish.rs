@@ -3,7 +3,6 @@
 use crate::fetch::context::SyncContext;
 use crate::fetch::error::FetchResult;
 use crate::fetch::kind_outcome::{explained, of_failure};
-use crate::fetch::query;
 use crate::model::shown::{counted, printable};
 use crate::model::{BadRow, Kind, KindOutcome, Outcome};
 use crate::store::due;
@@ -125,7 +124,7 @@ async fn incomplete(
             return Ok(of_failure(Outcome::Incomplete, failure));
         }
         IncompleteReason::EndpointRefused(failure) => {
-            ctx.remember_unsupported(&query::endpoint(kind), failure).await?;
+            ctx.endpoint_refused(kind, failure).await?;
             return Ok(of_failure(Outcome::Unavailable, failure));
         }
     };

@@ -3,12 +3,11 @@
 use crate::fetch::context::SyncContext;
 use crate::fetch::error::{FetchError, FetchResult};
 use crate::fetch::kind_outcome::{explained, of_error};
-use crate::fetch::query;
 use crate::model::{BackoffScope, Event, Kind, KindOutcome, Outcome};
-use crate::schedule::decision::Work;
+use crate::schedule::decision::{Reason, Work};
 use crate::store::removals::Policy;
-use crate::store::runs::KindRun;
-use crate::store::{StoreResult, listings};
+use crate::store::runs::{KindCounts, KindRun};
+use crate::store::{StoreResult, due, listings};
 use crate::sync::listing::ListingStart;
 use crate::sync::options::{RunOptions, SyncSettings};
 use crate::sync::poll::Polled;
@@ -61,7 +60,7 @@ pub(super) async fn kind_run(
     work: Work,
 ) -> Result<bool, RunError> {
     let trigger = match &work {
-        Work::Unavailable if options.scope.full && was_mirrored(ctx, kind).await? => {
+        Work::Unavailable if options.scope.full && ctx.was_mirrored(kind).await? => {
             ctx.begin_kind_run(kind, "full").await?;
             let detail =
                 "the server refuses this list, so its mirrored rows could not be confirmed";
@@ -89,7 +88,7 @@ pub(super) async fn kind_run(
         Err(error) => of_error(error),
     };
     let is_unavailable = kind_outcome.outcome == Outcome::Unavailable;
-    if is_unavailable && options.scope.full && was_mirrored(ctx, kind).await? {
+    if is_unavailable && options.scope.full && ctx.was_mirrored(kind).await? {
         // The user asked for all rows, and the mirrored ones could not be confirmed.
         kind_outcome.outcome = Outcome::Unconfirmed;
     }
@@ -119,10 +118,6 @@ pub(super) async fn kind_run(
     Ok(is_listing)
 }
 
-async fn was_mirrored(ctx: &SyncContext, kind: Kind) -> StoreResult<bool> {
-    Ok(ctx.store.read(move |c| listings::state(c, kind)).await?.complete_as_of.is_some())
-}
-
 /// Returns the outcome, and whether the list was read.
 async fn carry_out(
     ctx: &mut SyncContext,
@@ -139,6 +134,7 @@ async fn carry_out(
         }
         _ => None,
     };
+    let is_for_due_rows = matches!(work, Work::Listing(Reason::DueRows));
     let start = match (polled, work) {
         (Some(Polled::Done), _) => return Ok((KindOutcome::of(Outcome::Polled), false)),
         (Some(Polled::Refused), _) => {
@@ -162,7 +158,17 @@ async fn carry_out(
         false => Policy::Ceiling(settings.max_removals),
     };
     let listing_result = listing::list(ctx, kind, start).await?;
-    Ok((finish::finish_listing(ctx, &listing_result, policy).await?, true))
+    let kind_outcome = finish::finish_listing(ctx, &listing_result, policy).await?;
+    if is_for_due_rows && listing_result.reason.is_none() {
+        let counters = ctx.counters(kind);
+        ctx.store
+            .write(move |tx| {
+                due::absent_read(tx, &counters.due, kind)?;
+                counters.close(tx, &KindCounts::default())
+            })
+            .await?;
+    }
+    Ok((kind_outcome, true))
 }
 
 async fn document(ctx: &mut SyncContext, kind: Kind) -> FetchResult<KindOutcome> {
@@ -173,7 +179,7 @@ async fn document(ctx: &mut SyncContext, kind: Kind) -> FetchResult<KindOutcome>
     };
     match read {
         Err(FetchError::Api(failure)) if failure.is_unsupported() => {
-            ctx.remember_unsupported(&query::endpoint(kind), &failure).await?;
+            ctx.endpoint_refused(kind, &failure).await?;
             let detail = Some(failure.to_string());
             Ok(KindOutcome { detail, ..KindOutcome::of(Outcome::Unavailable) })
         }

@@ -70,6 +70,8 @@ pub async fn list(
             // list that ended short may be a passing fault.
             Some(IncompleteReason::CursorRefused(_)) if restarts < RESTARTS_MAX => {}
             Some(IncompleteReason::EndedShort { .. }) if restarts == 0 => {}
+            // A row that left the list meanwhile may have moved another one to a page read before.
+            None if restarts == 0 && listing.rows_seen < notes.total_max => {}
             _ => return Ok(ListingResult { listing, reason, notes }),
         }
         restarts += 1;

@@ -35,6 +35,8 @@ pub struct Notes {
     pub repaired: Vec<BadRow>,
     /// The API's id of the last request.
     pub request_id: Option<String>,
+    /// The largest `total_count` of the pages.
+    pub total_max: i64,
 }
 
 impl Notes {

@@ -325,6 +325,7 @@ fn page_written(
     listing.rows_seen = listing.rows_seen.saturating_add(written.counts.rows_new_to_listing);
     listing.rows_dropped = listing.rows_dropped.saturating_add(written.counts.rows_dropped);
     notes.add(written.bad, written.repaired);
+    notes.total_max = notes.total_max.max(written.total_count.unwrap_or(0));
     ctx.tell(&Event::Page {
         kind: listing.kind,
         pages: u64::try_from(listing.pages).unwrap_or(0),
@@ -341,6 +342,9 @@ fn page_refused(
     failure: Failure,
 ) -> FetchResult<PagesEnd> {
     let has_cursor = target.cursor.is_some();
+    // The other lists are documented, so that a refusal means that the address is wrong; and a list that has
+    // answered exists.
+    let may_be_missing = listing.kind == Kind::AccountVideo && !has_cursor;
     Ok(match failure.verdict {
         Verdict::Invalid | Verdict::BadRequest if has_cursor && query::blames_cursor(&failure) => {
             PagesEnd::Incomplete(IncompleteReason::CursorRefused(failure))
@@ -352,15 +356,14 @@ fn page_refused(
             let names = query::blamed(parameters, &failure);
             match names.is_empty() {
                 false => PagesEnd::ParameterRefused(names, failure),
-                true if listing.kind == Kind::AccountVideo => {
+                true if may_be_missing => {
                     PagesEnd::Incomplete(IncompleteReason::EndpointRefused(failure))
                 }
                 true => return Err(FetchError::Api(failure)),
             }
         }
         Verdict::ScopeMissing => PagesEnd::Incomplete(IncompleteReason::EndpointRefused(failure)),
-        // The other lists are documented, so a 404 for them means that the address is wrong.
-        Verdict::NotFound | Verdict::BadRequest if listing.kind == Kind::AccountVideo => {
+        Verdict::NotFound | Verdict::BadRequest if may_be_missing => {
             PagesEnd::Incomplete(IncompleteReason::EndpointRefused(failure))
         }
         _ => return Err(FetchError::Api(failure)),

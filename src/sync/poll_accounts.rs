@@ -23,6 +23,8 @@ use crate::sync::poll::{Polled, await_all};
 
 /// How late a scrape may appear in the API, seconds.
 const SCRAPE_SHOWS_S_MAX: i64 = 600;
+/// How much newer than the account before it an account may be in the order of the newest scrape, seconds.
+const DISORDER_S_MAX: i64 = 60;
 /// The most pages read.
 const PAGES_MAX: usize = 10_000;
 
@@ -38,7 +40,13 @@ pub async fn accounts(ctx: &mut SyncContext, due: &[DueRow]) -> FetchResult<Poll
     // Accounts that were never scraped may come at either end.
     let is_past = |scraped: Option<i64>| scraped.is_some_and(|at| at < until);
     let is_last = |row: &Row| is_past(row.scraped_at.map(|at| at.seconds));
-    let read = read_pages(ctx, Kind::Account, &ORDER, is_last, |_| false);
+    let mut previous = i64::MAX;
+    let is_out_of_order = |row: &Row| {
+        let Some(scraped_at) = row.scraped_at else { return false };
+        let before = std::mem::replace(&mut previous, scraped_at.seconds);
+        scraped_at.seconds > before.saturating_add(DISORDER_S_MAX)
+    };
+    let read = read_pages(ctx, Kind::Account, &ORDER, is_last, is_out_of_order);
     if let PagesResult::Refused(failure) = read.await? {
         return refused(ctx, &query::account_sort_feature(), &failure).await;
     }
@@ -125,7 +133,7 @@ async fn read_pages(
     kind: Kind,
     extra: &[(&str, &str)],
     is_last: impl Fn(&Row) -> bool,
-    is_foreign: impl Fn(&Row) -> bool,
+    mut is_foreign: impl FnMut(&Row) -> bool,
 ) -> FetchResult<PagesResult> {
     let mut parameters = query::parameters(kind, &ctx.refused);
     parameters.retain(|(name, _)| name == "limit");
@@ -155,7 +163,7 @@ async fn read_pages(
             }
             fetched => fetched?,
         };
-        let is_ignored = !page.ignored.is_empty() || page.rows.iter().any(&is_foreign);
+        let is_ignored = !page.ignored.is_empty() || page.rows.iter().any(&mut is_foreign);
         let is_enough = page.rows.iter().any(&is_last);
         let next_cursor = page.next_cursor.clone();
         // The rows are valid whatever the server ignored.

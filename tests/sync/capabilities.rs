@@ -1,6 +1,7 @@
 //! Endpoints and parameters that the server does not support: one refused request, one message, and
 //! an alternative.
 
+use crate::support::rewriting_proxy::RewritingProxy;
 use crate::support::sandbox::{Fault, FaultBody, FaultKind, SandboxSettings, Switch};
 use crate::support::{TestBed, unlimited};
 use creatormirror::model::Kind;
@@ -40,6 +41,34 @@ fn missing_endpoint_is_requested_once_a_week() {
     bed.db_to_write().execute("UPDATE unsupported_feature SET retry_at = 0", []).unwrap();
     bed.sync_ok(&["--full"]);
     bed.compare();
+}
+
+#[test]
+fn refusal_of_an_endpoint_that_has_worked_is_a_failure() {
+    // On a later page of the first listing.
+    let field = r#"{"code":"VALIDATION_ERROR","errors":[{"field":"page_token","message":"x"}]}"#;
+    let body = FaultBody::Raw("application/problem+json", field);
+    let what = FaultKind::Status { code: 422, body, headers: Vec::new() };
+    let bed = TestBed::frozen(settings());
+    bed.control.fault(Fault::on("GET", "/account-videos", what).after(1));
+    bed.sync(&[]).expect(1).says("VALIDATION_ERROR");
+    bed.sync_ok(&["--full"]);
+    bed.compare();
+
+    for (kind, status) in [
+        (Kind::AccountVideo, 404),
+        (Kind::AccountVideo, 400),
+        (Kind::Overview, 404),
+        (Kind::Overview, 422),
+        (Kind::Meta, 404),
+    ] {
+        bed.control.fault(Fault::on("GET", kind.path(), FaultKind::status(status)));
+        bed.sync(&["--full"]).expect(1);
+        assert_eq!(bed.last_outcome(kind), "failed", "{kind} {status}");
+        assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 0);
+        bed.sync_ok(&["--full"]);
+        assert_eq!(bed.last_outcome(kind), "complete", "{kind} {status}");
+    }
 }
 
 #[test]
@@ -139,6 +168,32 @@ fn polls_accounts_by_page_if_sorting_is_unsupported() {
             bed.compare_kind(Kind::Account);
         }
     }
+}
+
+#[test]
+fn order_of_accounts_shows_that_sorting_is_ignored() {
+    let by_scrape = Some("last_scrape_time");
+    let mut bed = TestBed::frozen(settings());
+    bed.sync_ok(&[]);
+    bed.clock.advance(std::time::Duration::from_secs(26 * 3_600));
+    bed.control.switch_off(ignored("/accounts", "order_by", by_scrape));
+    let proxy = RewritingProxy::on(&mut bed, |path, reply| {
+        if path.contains("order_by=last_scrape_time") {
+            let mut page: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+            page["filters"] = json!({});
+            reply.body = page.to_string().into_bytes();
+        }
+    });
+    accounts_are_due(&bed);
+    bed.sync_ok(&[]);
+    let follows = |paths: Vec<String>| {
+        paths.iter().filter(|path| path.contains("order_by=last_scrape_time")).count()
+    };
+    assert_eq!(follows(proxy.take_paths()), 1);
+    bed.compare_kind(Kind::Account);
+    accounts_are_due(&bed);
+    bed.sync_ok(&[]);
+    assert_eq!(follows(proxy.take_paths()), 0, "not requested again");
 }
 
 #[test]

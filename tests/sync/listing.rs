@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::queries::CONTENT;
+use crate::support::rewriting_proxy::RewritingProxy;
 use crate::support::sandbox::{Fault, FaultKind, LoggedRequest, SandboxSettings};
 use crate::support::{TestBed, unlimited, until};
 use creatormirror::model::Kind;
@@ -276,4 +277,20 @@ fn sigterm_stops_commands_waiting_for_the_database() {
         bed.compare_lists();
         bed.check_integrity();
     }
+}
+
+#[test]
+fn listing_starts_over_if_total_count_shrinks_below_the_rows_missed() {
+    let mut bed = TestBed::frozen(many_videos(450));
+    // With offsets, a row deleted from the first page moves one of the second page onto it.
+    let proxy = RewritingProxy::on(&mut bed, |path, reply| {
+        if path.starts_with("/videos?") && !path.contains("cursor=") {
+            reply.replace("\"total_count\":450", b"\"total_count\":451");
+        }
+    });
+    let lists =
+        |paths: Vec<String>| paths.iter().filter(|path| path.starts_with("/videos?")).count();
+    bed.sync_ok(&[]);
+    assert_eq!(lists(proxy.take_paths()), 6, "it starts over once");
+    bed.compare_kind(Kind::Video);
 }

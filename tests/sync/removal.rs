@@ -1,7 +1,11 @@
 //! Removal of rows: two observations of absence, the `max_removals` limit, restored rows, history.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::support::rewriting_proxy::RewritingProxy;
 use crate::support::sandbox::{Fault, FaultKind, SandboxSettings};
 use crate::support::{TestBed, unlimited, until};
 use creatormirror::model::Kind;
@@ -211,4 +215,37 @@ fn absence_and_404_remove_a_row() {
     // A 304 for its former page does not restore it.
     bed.sync_ok(&["--full"]);
     assert_eq!(bed.removed(Kind::Video), 1);
+}
+
+#[test]
+fn due_rows_are_not_removed_by_listings_in_quick_succession() {
+    let mut bed = TestBed::frozen(settings());
+    bed.sync_ok(&[]);
+    let hidden: BTreeSet<String> = bed.control.ids(Kind::Video).into_iter().step_by(8).collect();
+    let count = i64::try_from(hidden.len()).unwrap();
+    let lags = Arc::new(AtomicBool::new(true));
+    let is_lagging = Arc::clone(&lags);
+    // A replica that lags behind.
+    let _proxy = RewritingProxy::on(&mut bed, move |path, reply| {
+        if path.starts_with("/videos?") && reply.status == 200 && is_lagging.load(Ordering::SeqCst)
+        {
+            let mut page: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+            let rows = page["data"].as_array_mut().unwrap();
+            rows.retain(|row| !hidden.contains(row["id"].as_str().unwrap()));
+            let total = page["pagination"]["total_count"].as_i64().map(|total| total - count);
+            page["pagination"]["total_count"] = total.into();
+            reply.body = page.to_string().into_bytes();
+            reply.headers = reply.headers.replace("etag: \"", "etag: \"lagging-");
+        }
+    });
+    let due = "UPDATE video_due SET due_at = 0; UPDATE page SET etag = NULL";
+    bed.db_to_write().execute_batch(due).unwrap();
+    for _ in 0..4 {
+        bed.sync_ok(&[]);
+    }
+    assert_eq!(marks(&bed, Kind::Video), (count, 0));
+    lags.store(false, Ordering::SeqCst);
+    bed.sync_ok(&["--full"]);
+    assert_eq!(marks(&bed, Kind::Video), (0, 0));
+    bed.compare_kind(Kind::Video);
 }
