@@ -239,6 +239,20 @@ fn reports_totals_that_no_scrape_explains() {
 }
 
 #[test]
+fn full_sync_after_a_different_total_reads_every_page() {
+    let bed = mirrored(unlimited());
+    let with_etag = "SELECT count(*) FROM page WHERE kind = 'video' AND etag IS NOT NULL";
+    assert!(bed.number(with_etag) > 0);
+    verify(&bed, &[]).expect(0);
+    assert!(bed.number(with_etag) > 0);
+    bed.db_to_write().execute("DELETE FROM video WHERE row_id = 1", []).unwrap();
+    verify(&bed, &[]).expect(1).says("sync --full");
+    assert_eq!(bed.number(with_etag), 0, "an ETag may not cover the rows that are missing");
+    bed.sync_ok(&["--full"]);
+    verify(&bed, &[]).expect(0);
+}
+
+#[test]
 fn skips_missing_endpoints_and_says_so() {
     let bed = mirrored(unlimited());
     bed.control.fault(Fault::on("GET", "/account-videos", FaultKind::status(404)).forever());

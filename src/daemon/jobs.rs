@@ -50,7 +50,6 @@ impl Daemon {
             scope: RunScope { full: request.full, accept_removals: request.accept_removals },
             only: request.only.iter().filter_map(|name| Kind::from_name(name)).collect(),
             waits_for_outcome: true,
-            is_identified: true,
             verify: request.verify,
             ..RunOptions::default()
         };

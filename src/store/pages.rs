@@ -181,6 +181,11 @@ pub fn clear_etag(tx: &Transaction<'_>, kind: Kind, row_id: i64) -> StoreResult<
     tx.exec(&sql, [row_id])
 }
 
+/// Clears the ETags of all pages of a kind.
+pub fn clear_etags(tx: &Transaction<'_>, kind: Kind) -> StoreResult<()> {
+    tx.exec("UPDATE page SET etag = NULL WHERE kind = ?1", [kind])
+}
+
 /// Clears the ETag of a listing's last page.
 pub fn clear_last_etag(tx: &Transaction<'_>, listing: i64) -> StoreResult<()> {
     tx.exec("UPDATE page SET etag = NULL WHERE listing = ?1 AND next_cursor IS NULL", [listing])

@@ -247,16 +247,23 @@ impl KindVerifier<'_> {
             fetched => fetched?,
         };
         let (page, as_of) = (fetched.value, fetched.as_of);
+        let mut differs = false;
         if let Some(found) = page.total_count {
             let now = self.ctx.fetcher.clock().now().timestamp();
             // Scrapes of accounts add account videos; rows of other kinds are added by users only.
             let is_explained = kind == Kind::AccountVideo
                 && found > held
                 && self.ctx.store.read(move |c| sample::awaits_account_lists(c, now)).await?;
-            self.report.of(kind).total = Some(Total { held, suspected, found, is_explained });
+            let total = Total { held, suspected, found, is_explained };
+            differs = total.differs();
+            self.report.of(kind).total = Some(total);
         }
         let (comparer, counters) = (self.comparer(as_of), self.ctx.counters(kind));
         let written = self.ctx.store.write(move |tx| {
+            if differs {
+                // The full sync that the report asks for reads every page: an ETag may not cover all of it.
+                pages::clear_etags(tx, kind)?;
+            }
             write::unlisted_after(tx, &counters, &page, as_of, |tx, rows| comparer.rows(tx, rows))
         });
         verify_page::record(self.report, kind, written.await?, |_| None);

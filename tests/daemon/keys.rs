@@ -71,6 +71,16 @@ fn sighup_rejects_a_key_of_another_organization() {
 }
 
 #[test]
+fn job_writes_nothing_of_another_organization() {
+    let bed = quiet_bed(unlimited());
+    let daemon = bed.idle_daemon();
+    bed.control.set_key_organization(KEY, "another-organization");
+    bed.sync(&["--full"]).expect(77).says("another-organization");
+    assert_eq!(bed.number("SELECT count(*) FROM sync_log WHERE trigger = 'full'"), 0);
+    daemon.stop();
+}
+
+#[test]
 fn sighup_keeps_the_old_key_if_the_new_one_is_unusable() {
     let (mut bed, file, _folder) = with_key_file();
     let daemon = bed.idle_daemon();
