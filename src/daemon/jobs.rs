@@ -50,6 +50,8 @@ impl Daemon {
             scope: RunScope { full: request.full, accept_removals: request.accept_removals },
             only: request.only.iter().filter_map(|name| Kind::from_name(name)).collect(),
             waits_for_outcome: true,
+            // The key may have been given to another organization since the daemon started.
+            is_identified: !request.full,
             verify: request.verify,
             ..RunOptions::default()
         };
