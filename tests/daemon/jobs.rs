@@ -27,7 +27,8 @@ fn daemon_runs_the_sync_and_relays_its_result() {
 
     bed.control.clear_log();
     bed.sync_ok(&["--full", "--only", "creators"]);
-    assert_eq!((bed.log_of("/creators").len(), bed.log().len()), (1, 1));
+    // The organization is asked for, too.
+    assert_eq!((bed.log_of("/creators").len(), bed.log().len()), (1, 2));
     let quiet = bed.sync_ok(&["--quiet"]);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
     bed.compare();
