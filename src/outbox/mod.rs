@@ -17,6 +17,7 @@ pub mod reconcile;
 mod reread;
 mod run;
 mod send;
+pub mod strict_json;
 pub mod validate;
 pub mod verdict;
 

@@ -9,7 +9,7 @@ use crate::model::Kind;
 use crate::model::outbox::{Action, Checked, Draft, State};
 use crate::outbox::body::{self, quoted};
 use crate::outbox::post::{self, Platform, Post};
-use crate::outbox::profile;
+use crate::outbox::{profile, strict_json};
 use crate::store::outbox::{self, find};
 use crate::store::{StoreError, StoreResult};
 
@@ -51,12 +51,9 @@ pub fn check(c: &Connection, draft: &Draft) -> Result<Checked, CheckError> {
 fn parse(draft: &Draft) -> Result<Map<String, Value>, CheckError> {
     match draft.body.as_deref() {
         None => Ok(Map::new()),
-        Some(text) => serde_json::from_str(text).map_err(|error| {
-            CheckError::Refused(format!(
-                "the body is not a JSON object: {}",
-                quoted(&error.to_string())
-            ))
-        }),
+        Some(text) => {
+            strict_json::object(text.as_bytes()).map_err(|why| format!("the body: {why}").into())
+        }
     }
 }
 
