@@ -2,6 +2,7 @@
 //! it is queued; the API checks more.
 
 use serde_json::{Map, Value};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::model::Kind;
 use crate::model::outbox::Action;
@@ -122,6 +123,15 @@ fn metadata(value: &Value) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether the API may have made one text of the other: it may trim texts, and write white space and
+/// composed characters its own way.
+pub fn is_same_text(one: &str, other: &str) -> bool {
+    let words = |text: &str| {
+        text.nfc().collect::<String>().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    words(one) == words(other)
+}
+
 /// Normalizes a user name as the platforms write it; the error says why it cannot be one.
 pub fn username(text: &str) -> Result<String, String> {
     let name = text.trim().trim_start_matches('@').to_lowercase();
@@ -164,6 +174,18 @@ mod tests {
         }
         let fine = json!({"category": null, "metadata": {}, "post_lookback_days": null});
         assert_eq!(check(Kind::Account, Set, fine.as_object().unwrap()), Ok(()));
+    }
+
+    #[test]
+    fn a_name_that_the_api_normalized_is_the_same() {
+        for (one, other) in
+            [(" Ada ", "Ada"), ("Jose\u{301}", "Jos\u{e9}"), ("A \u{a0} B\n", "A B"), ("", " ")]
+        {
+            assert!(is_same_text(one, other) && is_same_text(other, one), "{one:?} {other:?}");
+        }
+        for (one, other) in [("Ada", "ada"), ("AB", "A B"), ("Jose", "Jos\u{e9}")] {
+            assert!(!is_same_text(one, other), "{one:?} {other:?}");
+        }
     }
 
     #[test]

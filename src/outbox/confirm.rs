@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::fetch::error::FetchResult;
 use crate::model::Kind;
 use crate::model::outbox::Action;
+use crate::outbox::body;
 use crate::outbox::reread::{FetchedItem, read};
 use crate::outbox::run::OutboxRun;
 use crate::outbox::verdict;
@@ -92,11 +93,13 @@ pub(super) fn is_shown(entry: &Entry, fetched: &FetchedItem) -> Option<bool> {
     }
 }
 
-/// Null stands for the organization's default, which is not known; the API may trim texts.
+/// Null stands for the organization's default, which is not known; the API may normalize texts.
 fn is_as_wanted(wanted: &Value, found: Option<&Value>) -> Option<bool> {
     match (wanted, found) {
         (Value::Null, _) | (_, None) => None,
-        (Value::String(wanted), Some(Value::String(found))) => Some(wanted.trim() == found.trim()),
+        (Value::String(wanted), Some(Value::String(found))) => {
+            Some(body::is_same_text(wanted, found))
+        }
         (wanted, Some(found)) => Some(wanted == found),
     }
 }

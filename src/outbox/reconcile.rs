@@ -155,9 +155,11 @@ impl Creators {
     /// Returns the ids of the creators with the name of an entry.
     pub fn named(&self, entry: &Entry) -> Vec<String> {
         let wanted = members(entry);
-        let name = wanted.get("name").and_then(Json::as_str);
-        let named = self.all.iter().filter(|creator| creator.name.as_deref() == name);
-        named.map(|creator| creator.id.clone()).collect()
+        let name = wanted.get("name").and_then(Json::as_str).unwrap_or_default();
+        let is_named = |creator: &&Candidate| {
+            creator.name.as_ref().is_some_and(|found| body::is_same_text(found, name))
+        };
+        self.all.iter().filter(is_named).map(|creator| creator.id.clone()).collect()
     }
 }
 

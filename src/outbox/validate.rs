@@ -86,6 +86,9 @@ pub fn normalize(kind: Kind, mut body: Map<String, Value>) -> Result<Map<String,
         let platform = Platform::from_name(platform)?.name();
         body.insert("platform".to_owned(), json!(platform));
     }
+    if let Some(Value::String(name)) = body.get_mut("name") {
+        *name = name.trim().to_owned();
+    }
     if kind == Kind::Video
         && let Some(Value::String(pasted)) = body.get("identifier")
     {

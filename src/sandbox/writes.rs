@@ -125,7 +125,7 @@ fn create_video(world: &mut World, fields: &mut Fields) -> Result<Answer, Proble
 }
 
 fn create_creator(world: &mut World, fields: &mut Fields) -> Result<Answer, Problem> {
-    let name = fields.needed_text("name");
+    let name = fields.needed_text("name").map(|name| name.trim().to_owned());
     let change = Change::read(fields);
     fields.check()?;
     let place = world.add_creator(name.unwrap_or_default());

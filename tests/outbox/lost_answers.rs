@@ -149,6 +149,24 @@ fn creator_is_reconciled_twice_before_resending() {
 }
 
 #[test]
+fn creator_whose_name_the_api_normalized_is_not_created_twice() {
+    let bed = bed();
+    bed.control.fault(Fault::on("POST", "/creators", FaultKind::ResetAfter).times(2));
+    let before = bed.creators().len();
+    assert_eq!(
+        bed.entry(bed.queue(&["track", "creator", " Ada "]))["body"],
+        json!({"name": "Ada"})
+    );
+    // As queued by SQL, and as a server that normalizes has it.
+    let sql = "INSERT INTO outbox_requests (kind, action, body) VALUES ('creator', 'track', ?1)";
+    let body = json!({"name": "Jos\u{e9}  B "}).to_string();
+    bed.db_to_write().execute(sql, [body]).unwrap();
+    bed.sync_until_finished();
+    assert_eq!(bed.states(), ["succeeded"; 2]);
+    assert_eq!(bed.creators().len(), before + 2);
+}
+
+#[test]
 fn reconciling_a_video_reads_only_the_newest_page() {
     let bed = bed_of(SandboxSettings { videos: 900, ..unlimited() });
     bed.queue(&["track", "video", "https://www.tiktok.com/@luna/video/7300000000000000001"]);
