@@ -312,8 +312,21 @@ fn refuses_unsuitable_copies_and_keeps_the_database() {
     let damaged = copies.path("damaged.db");
     damage(&good, &damaged);
 
+    let viewless = changed("viewless.db", "DROP VIEW accounts");
+    let fake = "DROP VIEW videos; CREATE VIEW videos AS SELECT 1 AS id";
+    let fake = changed("fake.db", fake);
+    let evil = "CREATE TRIGGER evil AFTER INSERT ON outbox BEGIN DELETE FROM account; END";
+    let evil = changed("evil.db", evil);
+    let nameless = changed("nameless.db", "DELETE FROM instance");
+    let tableless = changed("tableless.db", "DROP TABLE instance");
+
     let before = (std::fs::read(bed.database()).unwrap(), names(bed.folder()));
-    let cases: [(&Path, i32, &str); 8] = [
+    let cases: [(&Path, i32, &str); 13] = [
+        (&viewless, 74, "view `accounts` is missing"),
+        (&fake, 74, "view `videos` differs from its migration"),
+        (&evil, 74, "trigger `evil` on table `outbox` belongs to no migration"),
+        (&nameless, 74, "table `instance` is empty"),
+        (&tableless, 74, "table `instance` is missing"),
         (&theirs, 74, "mirrors organization `theirs`"),
         (&newer, 78, "999"),
         (&foreign, 74, "is not a creatormirror database"),
@@ -342,6 +355,8 @@ fn refuses_unsuitable_copies_and_keeps_the_database() {
         daemon.terminate();
         daemon.wait().expect(0);
     }
+    restore(&bed, &changed("own.db", "CREATE VIEW own AS SELECT 1; CREATE TABLE mine (x)"))
+        .expect(0);
     restore(&bed, &good).expect(0);
     bed.sync_ok(&["--full"]);
     bed.compare();

@@ -77,7 +77,7 @@ fn backup_error(args: &BackupArgs, context: &Context, error: &BackupError) -> Cl
         BackupError::Exists(_) => with(Exit::Storage).hint("name a file that does not exist"),
         BackupError::Itself(_) => with(Exit::Usage).hint("name another file"),
         BackupError::InUse(_) => with(Exit::Storage).hint("name another file"),
-        BackupError::OtherOrganization { .. } => with(Exit::Storage),
+        BackupError::OtherOrganization { .. } | BackupError::Schema { .. } => with(Exit::Storage),
         BackupError::Busy(_) => with(Exit::TryAgain),
         BackupError::Damaged(_) => with(Exit::Storage)
             .hint("no copy was made; run `creatormirror check --deep` to list the damage"),

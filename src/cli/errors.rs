@@ -90,6 +90,9 @@ impl Context {
             StoreError::Foreign(_) => {
                 with(Exit::Storage).hint(path_hint).hint("name another file with `--database`")
             }
+            StoreError::NoIdentity => {
+                with(Exit::Storage).hint("restore a backup with `creatormirror restore FILE`")
+            }
             StoreError::Newer { .. } => {
                 with(Exit::Config).hint("install the newer creatormirror; the file was not changed")
             }

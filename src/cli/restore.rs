@@ -13,6 +13,10 @@ use crate::store::StoreError;
 use crate::store::backup::BackupError;
 use crate::store::restore;
 
+/// Hint for a trigger that no migration makes.
+pub const FOREIGN_TRIGGER_HINT: &str =
+    "remove a trigger that is not creatormirror's with `sqlite3 FILE 'DROP TRIGGER NAME'`";
+
 /// Arguments of `restore`.
 #[derive(Debug, Clone, Args)]
 pub struct RestoreArgs {
@@ -39,6 +43,9 @@ fn restore_error(context: &Context, error: &BackupError) -> CliError {
             .hint("move the backup to another path and name that"),
         BackupError::Busy(_) => with(Exit::TryAgain),
         BackupError::Stopped => with(Exit::Partial),
+        BackupError::Schema { report, .. } => with(Exit::Storage)
+            .optional_hint(report.has_foreign_trigger.then_some(FOREIGN_TRIGGER_HINT))
+            .hint("restore another backup"),
         BackupError::OtherOrganization { .. } => {
             with(Exit::Storage).hint("name another database file with `--database`")
         }

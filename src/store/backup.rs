@@ -19,6 +19,7 @@ use crate::store::database::Database;
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance_lock::{self, FileId};
 use crate::store::outbox::manual;
+use crate::store::schema_check::{self, SchemaReport};
 use crate::store::status::{self, Depth};
 use crate::store::{database_path, instance, jobs, open, runs};
 
@@ -61,6 +62,14 @@ pub enum BackupError {
     /// The database is damaged, and so was the copy, which was deleted.
     #[error("the database is damaged: {}", .0.join("; "))]
     Damaged(Vec<String>),
+    /// The copy's schema is not the one that its migrations make.
+    #[error("the schema of `{}` is damaged: {}", .copy.display(), schema_check::listed(&.report.faults))]
+    Schema {
+        /// The copy.
+        copy: PathBuf,
+        /// What differs.
+        report: SchemaReport,
+    },
     /// The copy mirrors another organization.
     #[error("`{}` mirrors organization `{theirs}`, but the database it would replace mirrors `{ours}`", .copy.display())]
     OtherOrganization {

@@ -25,6 +25,9 @@ pub enum StoreError {
     /// The database is no longer the file that was opened.
     #[error("`{}` was deleted or replaced while it was in use", .0.display())]
     Replaced(PathBuf),
+    /// The row of a mirror about itself is missing.
+    #[error("table `instance` is empty, so the database has no identity")]
+    NoIdentity,
     /// The file is not a mirror.
     #[error("`{}` is not a creatormirror database; it was not changed", .0.display())]
     Foreign(PathBuf),

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, Transaction};
 
-use crate::store::error::StoreResult;
+use crate::store::error::{StoreError, StoreResult};
 use crate::store::query::{Query, from_row};
 use crate::store::{change_log, creator_links};
 
@@ -38,7 +38,7 @@ pub fn reset(tx: &Transaction<'_>) -> StoreResult<()> {
 /// Reads the identity.
 pub fn identity(c: &Connection) -> StoreResult<Identity> {
     let sql = "SELECT installation_id, organization_id, api_key_name FROM instance";
-    c.one(sql, [], Identity::from_row)
+    c.optional(sql, [], Identity::from_row)?.ok_or(StoreError::NoIdentity)
 }
 
 /// Binds the database to an organization if it is not bound yet, and saves the name of the API key.

@@ -21,7 +21,7 @@ use crate::store::error::{StoreError, StoreResult};
 use crate::store::instance::{self, StoredRequestState};
 use crate::store::instance_lock::{self, FileId, InstanceLock};
 use crate::store::open::{self, Access};
-use crate::store::{database_path, wal_check};
+use crate::store::{database_path, schema_check, wal_check};
 
 /// Suffix of a replaced file.
 const REPLACED: &str = ".replaced";
@@ -90,7 +90,7 @@ pub fn restore(
     Ok(Restored { path, bytes, held, replaced })
 }
 
-/// Opens the copy for reading, and checks that it is a mirror.
+/// Opens the copy for reading, and checks that it is a mirror with the schema of its version.
 fn open_copy(copy: &Path, database: &Path) -> Result<Connection, BackupError> {
     let path = database_path::resolve(copy)?;
     let file = instance_lock::read_descriptor(&path)?;
@@ -103,9 +103,13 @@ fn open_copy(copy: &Path, database: &Path) -> Result<Connection, BackupError> {
     wal_check::check(&path, file, instance_lock::existing_lock_file(&path).as_ref())?;
     let connection = open_unlocked(&path)?;
     open::check_schema(&connection, &path, Access::Writes)?;
-    match open::schema_version(&connection)? {
-        0 => Err(StoreError::Foreign(path).into()),
-        _ => Ok(connection),
+    if open::schema_version(&connection)? == 0 {
+        return Err(StoreError::Foreign(path).into());
+    }
+    let report = schema_check::read(&connection)?;
+    match report.faults.is_empty() {
+        true => Ok(connection),
+        false => Err(BackupError::Schema { copy: copy.to_owned(), report }),
     }
 }
 

@@ -13,6 +13,9 @@ use crate::store::query::Query;
 /// The table of refinery's migration history.
 const HISTORY_TABLE: &str = "refinery_schema_history";
 
+/// Objects or faults listed in a message.
+const LISTED_MAX: usize = 5;
+
 /// Result of the comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SchemaReport {
@@ -26,6 +29,8 @@ pub struct SchemaReport {
     pub is_table_at_fault: bool,
     /// Objects that no migration makes, as ``type `name` ``.
     pub foreign: Vec<String>,
+    /// Whether a trigger that no migration makes is among the faults: it may change rows unnoticed.
+    pub has_foreign_trigger: bool,
 }
 
 /// Compares the schema with that of the embedded migrations, up to the database's own version.
@@ -46,6 +51,17 @@ pub fn read(c: &Connection) -> StoreResult<SchemaReport> {
     }
     let foreign = found.keys().filter(|object| !expected.contains_key(*object));
     report.foreign = foreign.map(|(kind, name)| format!("{kind} `{name}`")).collect();
+    for (trigger, on) in triggers(&snapshot)? {
+        let is_own = |(kind, name): &&(String, String)| {
+            matches!(kind.as_str(), "table" | "view") && name.eq_ignore_ascii_case(&on)
+        };
+        let is_known = expected.contains_key(&("trigger".to_owned(), trigger.clone()));
+        if let Some((kind, name)) = expected.keys().find(is_own).filter(|_| !is_known) {
+            let fault = format!("trigger `{trigger}` on {kind} `{name}` belongs to no migration");
+            report.faults.push(fault);
+            report.has_foreign_trigger = true;
+        }
+    }
     match version {
         0 if !found.is_empty() => {
             report.faults.push(format!("table `{HISTORY_TABLE}` is missing or empty"))
@@ -69,6 +85,22 @@ fn objects(c: &Connection) -> StoreResult<Objects> {
         let sql = sql.split_whitespace().collect::<Vec<_>>().join(" ");
         Ok(((row.get(0)?, row.get(1)?), sql))
     })
+}
+
+/// Returns the triggers, and the table or view of each as its author spelled it.
+fn triggers(c: &Connection) -> StoreResult<Vec<(String, String)>> {
+    let sql = "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'trigger'";
+    c.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Joins the first [`LISTED_MAX`] objects or faults and counts the rest.
+pub fn listed(all: &[String]) -> String {
+    let mut text = all.iter().take(LISTED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = all.len().saturating_sub(LISTED_MAX);
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
 }
 
 /// Returns the objects that the embedded migrations make, up to `version`.
@@ -143,6 +175,25 @@ mod tests {
         }
         let report = after(&format!("DROP TABLE {HISTORY_TABLE}"));
         assert!(report.is_table_at_fault && report.faults[0].contains(HISTORY_TABLE), "{report:?}");
+    }
+
+    #[test]
+    fn reports_a_foreign_trigger_on_own_tables_and_views_only() {
+        for (trigger, on) in [
+            ("evil AFTER INSERT ON OutBox BEGIN DELETE FROM account; END", "table `outbox`"),
+            (
+                "evil INSTEAD OF INSERT ON outbox_requests BEGIN SELECT 1; END",
+                "view `outbox_requests`",
+            ),
+        ] {
+            let report = after(&format!("CREATE TRIGGER {trigger}"));
+            assert_eq!(report.faults, [format!("trigger `evil` on {on} belongs to no migration")]);
+            assert!(report.has_foreign_trigger && !report.is_table_at_fault);
+        }
+        let report = after(
+            "CREATE TABLE mine (x); CREATE TRIGGER own AFTER INSERT ON mine BEGIN SELECT 1; END",
+        );
+        assert_eq!((report.faults, report.has_foreign_trigger), (vec![], false));
     }
 
     #[test]

@@ -343,6 +343,10 @@ fn deep_finds_damage_that_quick_check_misses() {
 fn missing_schema_object_or_changed_migration_exits_74() {
     for (sql, part) in [
         ("DROP VIEW video_growth", "view `video_growth` is missing"),
+        (
+            "CREATE TRIGGER evil AFTER INSERT ON outbox BEGIN DELETE FROM account; END",
+            "trigger `evil` on table `outbox` belongs to no migration",
+        ),
         ("DROP TABLE instance", "table `instance` is missing"),
         ("DROP INDEX video_by_id", "index `video_by_id` is missing"),
         (

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::cli::context::Context;
+use crate::cli::restore::FOREIGN_TRIGGER_HINT;
 use crate::config::Setting;
 use crate::model::Kind;
 use crate::report::check::Check;
@@ -12,8 +13,9 @@ use crate::report::{CliError, Exit};
 use crate::store::database_path::{self, FileSystem};
 use crate::store::instance_lock;
 use crate::store::rows;
+use crate::store::schema_check::{self, listed};
 use crate::store::status::Depth;
-use crate::store::{Database, StoreError, open, schema_check, status};
+use crate::store::{Database, StoreError, open, status};
 use crate::sync::finish::unreadable_text;
 
 /// A larger write-ahead log indicates that a reader blocks checkpoints.
@@ -24,9 +26,6 @@ const DISK_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 /// Free disk space below which to warn.
 const DISK_BYTES_WARNING: u64 = 512 * 1024 * 1024;
-
-/// Schema objects listed in a message.
-const LISTED_MAX: usize = 5;
 
 /// State of the database, for the checks that read it.
 #[derive(Debug)]
@@ -104,7 +103,12 @@ fn schema(context: &Context, store: &Database) -> (Check, bool) {
     let (version, known) = (report.version, open::known_version());
     if !report.faults.is_empty() {
         let message = format!("the schema is damaged: {}", listed(&report.faults));
-        let error = with_restore_hints(CliError::new(Exit::Storage, message));
+        let error = CliError::new(Exit::Storage, message)
+            .optional_hint(report.has_foreign_trigger.then_some(FOREIGN_TRIGGER_HINT));
+        let error = match &*report.faults {
+            [_] if report.has_foreign_trigger => error,
+            _ => with_restore_hints(error),
+        };
         let is_usable = version == known && !report.is_table_at_fault;
         return (Check::failure("schema", error), is_usable);
     }
@@ -141,16 +145,6 @@ fn with_restore_hints(error: CliError) -> CliError {
     error
         .hint("restore a backup with `creatormirror restore FILE`; without a backup, move the file away and run `creatormirror sync --full`")
         .hint("keep the damaged file: the API cannot provide its history again")
-}
-
-/// Joins the first [`LISTED_MAX`] items and counts the rest.
-fn listed(all: &[String]) -> String {
-    let mut text = all.iter().take(LISTED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let more = all.len().saturating_sub(LISTED_MAX);
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
 }
 
 /// Reports scrape times that cannot be parsed, because history would stop without another sign.
