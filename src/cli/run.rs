@@ -196,7 +196,8 @@ fn notify(manager: &ServiceManager, state: &ServiceState) {
     }
 }
 
-/// Returns the hook that loads settings and key again. `database` stays as it is until a restart.
+/// Returns the hook that loads settings and key again. `database` and `listen` stay as they are until a
+/// restart.
 fn reload(
     context: &Context,
     flags: &Flags,
@@ -205,13 +206,18 @@ fn reload(
 ) -> Box<dyn FnMut() -> Result<Reloaded, String> + Send> {
     let (flags, environment) = (flags.clone(), environment.clone());
     let (clock, view) = (context.clock.clone(), context.view);
-    let database = context.config.database.clone();
+    let (database, listen) = (context.config.database.clone(), context.config.listen);
     let seed = session.seed;
     Box::new(move || {
         let message = |error: CliError| error.message;
         let context = Context::load(&flags, &environment, clock.clone(), view).map_err(message)?;
-        if context.config.database != database {
-            tracing::warn!("`database` ignored on reload: restart the daemon to change it");
+        for (name, is_changed) in [
+            ("database", context.config.database != database),
+            ("listen", context.config.listen != listen),
+        ] {
+            if is_changed {
+                tracing::warn!("`{name}` ignored on reload: restart the daemon to change it");
+            }
         }
         let (key, _) = context.key().map_err(message)?;
         let client = session::client(&context, key).map_err(message)?;

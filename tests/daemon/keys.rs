@@ -114,6 +114,19 @@ fn bad_setting_on_reload_is_in_the_status_until_it_is_corrected() {
 }
 
 #[test]
+fn setting_that_a_reload_ignores_is_named() {
+    let (bed, _file, folder) = with_key_file();
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, "").unwrap();
+    let daemon = bed.start_daemon_with(bed.command(&["run", "--config", config.to_str().unwrap()]));
+    daemon.notify.wait_for("STATUS=idle until");
+    std::fs::write(&config, "listen = \"127.0.0.1:0\"\n").unwrap();
+    reload(&daemon);
+    until("the log names it", || daemon.process.stderr().contains("`listen` ignored on reload"));
+    daemon.stop();
+}
+
+#[test]
 fn disabled_key_pauses_polling_until_it_works() {
     let (bed, file, _folder) = with_key_file();
     let daemon = bed.idle_daemon();
