@@ -67,7 +67,11 @@ fn parse(
             ReadResult::TooLong => return take(too_long(lines.number)),
             ReadResult::Line => lines.number,
         };
-        let delimiter = match *format.get_or_insert_with(|| Format::of(&lines.text, kind)) {
+        let format = match format {
+            Some(format) => format,
+            None => *format.insert(Format::of(&lines.text, kind)?),
+        };
+        let delimiter = match format {
             Format::Json => {
                 take(InputLine { number, members: strict_json::object(&lines.text) })?;
                 continue;
@@ -115,18 +119,25 @@ enum Format {
 }
 
 impl Format {
-    fn of(line: &[u8], kind: Kind) -> Self {
+    fn of(line: &[u8], kind: Kind) -> Result<Self, CliError> {
+        if line.starts_with(b"\xff\xfe") || line.starts_with(b"\xfe\xff") {
+            return Err(CliError::new(Exit::Usage, "the input is UTF-16").hint("save it as UTF-8"));
+        }
+        if line.trim_ascii_start().starts_with(b"[") {
+            return Err(CliError::new(Exit::Usage, "the input is a JSON array")
+                .hint("give one object per line, as `jq -c '.[]'` prints them"));
+        }
         if line.trim_ascii_start().starts_with(b"{") {
-            return Self::Json;
+            return Ok(Self::Json);
         }
         let is_url =
             std::str::from_utf8(line).is_ok_and(|line| post::as_url(line.trim()).is_some());
         if let Some(column) = url_column(kind).filter(|_| is_url) {
-            return Self::Urls(column);
+            return Ok(Self::Urls(column));
         }
         let count = |delimiter: &u8| line.iter().filter(|byte| *byte == delimiter).count();
         // Of equal ones the last, which is the comma.
-        Self::Csv([b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b','))
+        Ok(Self::Csv([b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',')))
     }
 }
 
@@ -447,6 +458,18 @@ mod tests {
         assert_eq!(found.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 3, 4]);
         assert_eq!(found[0].1.as_deref(), Ok(r#"{"name":"Ada"}"#));
         assert!(found[1].1.as_ref().unwrap_err().starts_with("not a JSON object"));
+    }
+
+    #[test]
+    fn utf_16_and_a_json_array_are_named_as_what_they_are() {
+        for (text, message) in [
+            (&b"\xff\xfen\0a\0m\0e\0\n\0"[..], "the input is UTF-16"),
+            (b"\xfe\xff\0n\0a\0m\0e\0\n", "the input is UTF-16"),
+            (b"\xef\xbb\xbf [{\"name\":\"Ada\"}]", "the input is a JSON array"),
+        ] {
+            let error = lines(text, Kind::Creator).unwrap_err();
+            assert_eq!((error.message.as_str(), error.hints.len()), (message, 1));
+        }
     }
 
     #[test]
