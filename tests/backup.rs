@@ -294,3 +294,21 @@ fn exits_74_when_unwritable_and_78_without_a_database() {
     bed.start(command).wait().expect(74).says("was not created");
     assert_eq!(copies.names(), BTreeSet::new());
 }
+
+#[test]
+fn backup_and_restore_answer_with_one_json_document() {
+    let bed = TestBed::frozen(unlimited());
+    bed.sync_ok(&[]);
+    let copies = Copies::of(&bed);
+    let copy = copies.path("copy.db");
+    for flags in [&["--json"][..], &["--json", "--force", "--quiet"]] {
+        let document = copies.backup(&copy, flags).expect(0).json();
+        assert_eq!(document["path"], copy.to_str().unwrap());
+        assert_eq!(document["bytes"], std::fs::metadata(&copy).unwrap().len());
+        assert_eq!(document["held"], 0);
+    }
+    let arguments = ["restore", copy.to_str().unwrap(), "--json"];
+    let document = bed.start(bed.command(&arguments)).wait().expect(0).json();
+    assert_eq!(document["path"], bed.database().canonicalize().unwrap().to_str().unwrap());
+    assert!(Path::new(document["replaced"].as_str().unwrap()).exists(), "{document}");
+}

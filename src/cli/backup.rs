@@ -24,6 +24,9 @@ pub struct BackupArgs {
     /// Replace FILE if it exists, once the copy is complete
     #[arg(long)]
     force: bool,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command.
@@ -36,7 +39,7 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Answer, CliError> {
         backup::copy(&source, &file, existing, now, on_progress)
     })?;
     let copy = copied.map_err(|error| backup_error(args, context, &error))?;
-    Ok(Answer::message(report::text(&copy)))
+    Ok(Answer::report(args.json, || report::text(&copy), || report::json(&copy)))
 }
 
 /// Runs `copy` with its progress shown, for `backup` and `restore`. A signal cancels it; `copy`

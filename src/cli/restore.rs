@@ -23,6 +23,9 @@ pub struct RestoreArgs {
     /// Backup to restore; it is only read, with its -wal file if there is one
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command.
@@ -33,7 +36,8 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<Answer, CliError> {
         restore::restore(&file, &database, now, on_progress)
     })?;
     let restored = copied.map_err(|error| restore_error(context, &error))?;
-    Ok(Answer::message(report::restored(&restored)))
+    let text = || report::restored_text(&restored);
+    Ok(Answer::report(args.json, text, || report::restored_json(&restored)))
 }
 
 fn restore_error(context: &Context, error: &BackupError) -> CliError {

@@ -1,5 +1,9 @@
 //! Progress and result of `backup` and `restore`.
 
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
 use crate::report::progress::ProgressDisplay;
 use crate::report::text::{bytes, thousands};
 use crate::store::backup::{BackupCopy, CopyProgress};
@@ -24,7 +28,7 @@ pub fn text(copy: &BackupCopy) -> String {
 }
 
 /// Result of a restore. The first line is the path alone.
-pub fn restored(restored: &Restored) -> String {
+pub fn restored_text(restored: &Restored) -> String {
     let replaced = match &restored.replaced {
         Some(path) => format!("the replaced file is kept as {}\n", path.display()),
         None => String::new(),
@@ -34,6 +38,22 @@ pub fn restored(restored: &Restored) -> String {
         "because they may have been sent after the copy was made; `creatormirror outbox retry --held` queues them again",
     );
     format!("{}\n{}\n{replaced}{held}", restored.path.display(), bytes(restored.bytes))
+}
+
+/// Result of a backup as one JSON document.
+pub fn json(copy: &BackupCopy) -> Value {
+    json!({ "path": copy.path.display().to_string(), "bytes": copy.bytes, "held": copy.held })
+}
+
+/// Result of a restore as one JSON document.
+pub fn restored_json(restored: &Restored) -> Value {
+    let path = |path: &PathBuf| path.display().to_string();
+    json!({
+        "path": path(&restored.path),
+        "bytes": restored.bytes,
+        "held": restored.held,
+        "replaced": restored.replaced.as_ref().map(path),
+    })
 }
 
 fn held(entries: usize, reason: &str) -> String {

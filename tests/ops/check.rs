@@ -484,6 +484,8 @@ fn failed_command_prints_a_document() {
         "status",
         "verify",
         "export --format csv --out unused",
+        "backup unused",
+        "restore unused",
     ] {
         let arguments: Vec<&str> = command.split(' ').chain(["--json"]).collect();
         let ran = fixture.run_with(&[("CREATORMIRROR_TIMEZONE", "Europe/Atlantis")], &arguments);
