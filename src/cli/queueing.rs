@@ -72,17 +72,22 @@ pub fn queue_all(
     let entries = add(context, &store, requests)?;
     // No daemon would send entries of a file that has been replaced.
     store.check_in_place().map_err(|error| context.store_error(&error))?;
+    let print = |form| {
+        // After the same command again there would be two of each.
+        let hint = "the entries are queued; see `creatormirror outbox list`";
+        print(context, &store, &entries, form).map_err(|error| error.hint(hint))
+    };
     if !args.json {
-        print(context, &store, &entries, OutputForm::Lines)?;
+        print(OutputForm::Lines)?;
     }
     let outcome = match args.wait {
         None => Ok(()),
         Some(limit) => wait(context, &store, &entries, limit),
     };
     if args.json {
-        print(context, &store, &entries, OutputForm::Document)?;
+        print(OutputForm::Document)?;
     } else if args.wait.is_some() && context.view != View::Silent {
-        print(context, &store, &entries, OutputForm::Lines)?;
+        print(OutputForm::Lines)?;
     }
     Ok(Answer::none().with_result(outcome))
 }

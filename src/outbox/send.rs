@@ -229,8 +229,12 @@ impl OutboxRun<'_> {
         let created = self.ctx.store.read(move |c| created_by(c, &queued, found)).await?;
         let now = self.now();
         if let Some(id) = created {
-            let detail = Some("the answer was lost; the API lists the resource".to_owned());
-            let result = AttemptResult { detail, ..AttemptResult::default() };
+            let detail = match verdict::success_status(entry) {
+                None => "the answer was lost; the API lists the resource",
+                Some(_) => "the answer could not be read; the API lists the resource",
+            };
+            let result =
+                AttemptResult { detail: Some(detail.to_owned()), ..AttemptResult::default() };
             return self.finish(entry, Some(id), None, result).await;
         }
         if let Some(status) = verdict::success_status(entry) {

@@ -187,7 +187,12 @@ fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError
         && !number.is_empty()
         && number.bytes().all(|byte| byte.is_ascii_digit())
     {
-        return of_entry(c, kind, named, number.parse().unwrap_or(i64::MAX));
+        return match number.parse() {
+            Ok(entry) => of_entry(c, kind, entry),
+            Err(_) => {
+                Err(format!("{}: there is no such entry in the outbox", quoted(named)).into())
+            }
+        };
     }
     if let Some((platform, username)) = named.split_once(':') {
         if kind != Kind::Account {
@@ -229,16 +234,14 @@ fn resolve(c: &Connection, kind: Kind, named: &str) -> Result<String, CheckError
     }
 }
 
-fn of_entry(c: &Connection, kind: Kind, named: &str, entry: i64) -> Result<String, CheckError> {
+fn of_entry(c: &Connection, kind: Kind, entry: i64) -> Result<String, CheckError> {
     let Some(source) = outbox::one(c, entry)? else {
         return Err(format!("@{entry}: there is no entry {entry} in the outbox").into());
     };
     if source.kind != kind {
-        return Err(format!(
-            "@{entry}: entry {entry} is about a {}, but a {kind} is needed",
-            source.kind
-        )
-        .into());
+        return Err(
+            format!("@{entry}: the kind of entry {entry} is {}, not {kind}", source.kind).into()
+        );
     }
     match (source.state, source.result_id) {
         (State::Succeeded, Some(id)) => Ok(id),
@@ -248,7 +251,7 @@ fn of_entry(c: &Connection, kind: Kind, named: &str, entry: i64) -> Result<Strin
             if source.state == State::Failed { "failed" } else { "was discarded" }
         )
         .into()),
-        _ => Ok(named.to_owned()),
+        _ => Ok(format!("@{entry}")),
     }
 }
 

@@ -46,11 +46,6 @@ impl Answer {
         Self { body, is_kept: true, is_folded: false, result: Ok(()) }
     }
 
-    /// A message that `--quiet` omits.
-    pub fn message(body: String) -> Self {
-        Self { is_kept: false, ..Self::text(body) }
-    }
-
     /// No output.
     pub const fn none() -> Self {
         Self::text(String::new())
@@ -63,10 +58,11 @@ impl Answer {
 
     /// Prints the output for a terminal of this width, and returns the result.
     pub fn print(self, is_quiet: bool, width: Option<usize>) -> CliResult {
-        if self.is_kept || !is_quiet {
-            print(&folded(&self.body, width.filter(|_| self.is_folded)))?;
-        }
-        self.result
+        let printed = match self.is_kept || !is_quiet {
+            true => print(&folded(&self.body, width.filter(|_| self.is_folded))),
+            false => Ok(()),
+        };
+        self.result.and(printed)
     }
 }
 

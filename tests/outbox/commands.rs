@@ -381,3 +381,26 @@ fn rejects_malformed_bulk_input_briefly_in_bounded_memory() {
     }
     assert_eq!(bed.number("SELECT count(*) FROM outbox"), 0);
 }
+
+#[test]
+fn full_stdout_does_not_hide_that_the_entries_are_queued() {
+    let bed = bed();
+    for flags in [&[][..], &["--json"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let arguments = [&["track", "creator", "Ada"], flags].concat();
+        let output = bed.command(&arguments).stdout(full).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(74), "{stderr}");
+        assert!(stderr.contains("the entries are queued; see"), "{flags:?}: {stderr}");
+    }
+    assert_eq!(bed.number("SELECT count(*) FROM outbox"), 2);
+}
+
+#[test]
+fn number_of_an_entry_is_reported_as_typed_and_the_kinds_without_an_article() {
+    let bed = bed();
+    bed.queue(&["track", "account", "tiktok", "ada"]);
+    let run = |id: &str| bed.run(&["set", "creator", id, "--paused"]).expect(2);
+    run("@99999999999999999999").says("`@99999999999999999999`: there is no such entry");
+    run("@1").says("the kind of entry 1 is account, not creator");
+}
