@@ -128,7 +128,7 @@ pub fn set(args: &SetArgs, context: &Context) -> Result<Answer, CliError> {
     if shared.paused || shared.active {
         set_member(&mut body, "is_active", Some(&shared.active));
     }
-    shared.metadata.add_to(&mut body);
+    shared.metadata.add_to(&mut body)?;
     if body.is_empty() {
         let own = match kind {
             Kind::Account => "--category, --interval, --max-posts, --lookback-days, ",

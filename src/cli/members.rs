@@ -3,6 +3,9 @@
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use crate::outbox::body::quoted;
+use crate::report::{CliError, CliResult, Exit};
+
 /// Flags of videos and accounts.
 #[derive(Debug, Clone, Args)]
 pub struct IntervalArgs {
@@ -61,12 +64,18 @@ pub struct MetadataArgs {
 
 impl MetadataArgs {
     /// Adds the given flags to a body.
-    pub fn add_to(&self, body: &mut Map<String, Value>) {
-        if !self.metadata.is_empty() {
-            let map: Map<String, Value> =
-                self.metadata.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    pub fn add_to(&self, body: &mut Map<String, Value>) -> CliResult {
+        let mut map = Map::new();
+        for (key, value) in &self.metadata {
+            if map.insert(key.clone(), json!(value)).is_some() {
+                let message = format!("--metadata: key {} comes twice", quoted(key));
+                return Err(CliError::new(Exit::Usage, message));
+            }
+        }
+        if !map.is_empty() {
             body.insert("metadata".to_owned(), Value::Object(map));
         }
+        Ok(())
     }
 }
 

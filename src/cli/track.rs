@@ -119,7 +119,7 @@ pub fn run(args: &TrackArgs, context: &Context) -> Result<Answer, CliError> {
     if shared.paused {
         members.insert("is_active".to_owned(), json!(false));
     }
-    shared.metadata.add_to(&mut members);
+    shared.metadata.add_to(&mut members)?;
     let Some(file) = &shared.from else {
         let body =
             validate::normalize(kind, members).map_err(|why| CliError::new(Exit::Usage, why))?;

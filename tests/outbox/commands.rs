@@ -404,3 +404,17 @@ fn number_of_an_entry_is_reported_as_typed_and_the_kinds_without_an_article() {
     run("@99999999999999999999").says("`@99999999999999999999`: there is no such entry");
     run("@1").says("the kind of entry 1 is account, not creator");
 }
+
+#[test]
+fn member_that_comes_twice_is_refused_wherever_a_body_comes_from() {
+    let bed = bed();
+    let twice = ["track", "creator", "Ada", "--metadata", "k=1", "--metadata", "k=2"];
+    bed.run(&twice).expect(2).says("--metadata: key `k` comes twice");
+    let sql = "INSERT INTO outbox_requests (kind, action, body)
+               VALUES ('creator', 'track', '{\"name\":\"Ada\",\"name\":\"Bob\"}')";
+    bed.db_to_write().execute(sql, []).unwrap();
+    bed.sync(&[]).expect(1);
+    assert_eq!((bed.states(), bed.writes()), (vec!["failed".to_owned()], 0));
+    let detail = bed.entry(1)["detail"].to_string();
+    assert!(detail.contains("member `name` comes twice"), "{detail}");
+}
