@@ -26,6 +26,9 @@ pub struct Folder {
 impl Folder {
     /// Opens or creates the folder, and locks it against other exports.
     pub fn open(root: &Path) -> Result<Self, ExportError> {
+        if root.exists() && !root.is_dir() {
+            return Err(ExportError::NotOurs(root.display().to_string()));
+        }
         std::fs::create_dir_all(root).map_err(at(root))?;
         let lock = File::open(root).map_err(at(root))?;
         match lock.try_lock() {

@@ -101,23 +101,27 @@ pub fn endpoint(kind: Kind) -> String {
 
 /// Returns the parameters that a 422 is about; if it does not say, the least certain one.
 pub fn blamed(parameters: &[(String, String)], failure: &Failure) -> Vec<String> {
-    let asked = |name: &str| parameters.iter().any(|(asked, _)| asked == name);
-    let named: Vec<String> = failure
-        .fields
-        .iter()
-        .filter_map(|error| {
-            OPTIONAL.into_iter().find(|name| names(&error.field, name) && asked(name))
-        })
-        .map(str::to_owned)
-        .collect();
+    let named = named(parameters, failure);
     if !named.is_empty() || !failure.fields.is_empty() {
         return named;
     }
-    let told = OPTIONAL.into_iter().find(|name| asked(name) && failure.detail.contains(name));
-    if let Some(name) = told {
-        return vec![name.to_owned()];
+    let is_asked = |name: &&str| parameters.iter().any(|(asked, _)| asked == name);
+    OPTIONAL.into_iter().find(is_asked).map(str::to_owned).into_iter().collect()
+}
+
+/// Returns the parameters that a refusal names.
+pub fn named(parameters: &[(String, String)], failure: &Failure) -> Vec<String> {
+    let mut asked =
+        OPTIONAL.into_iter().filter(|name| parameters.iter().any(|(asked, _)| asked == name));
+    let is_named = |name: &&str| failure.fields.iter().any(|error| names(&error.field, name));
+    match failure.fields.is_empty() {
+        true => asked
+            .find(|name| failure.detail.contains(name))
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
+        false => asked.filter(is_named).map(str::to_owned).collect(),
     }
-    OPTIONAL.into_iter().find(|name| asked(name)).map(str::to_owned).into_iter().collect()
 }
 
 /// Whether a refusal is about the cursor, or may be.

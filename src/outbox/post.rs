@@ -183,6 +183,10 @@ fn from_url(url: &Url) -> Result<Post, String> {
     let host = url.host_str().unwrap_or_default();
     let platform = platform_of(host)
         .ok_or_else(|| format!("{} is neither instagram.com nor tiktok.com", quoted(host)))?;
+    // It would be sent to the API as it is.
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("the URL of a post has a user name or a password before its host".to_owned());
+    }
     let parts: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
     if is_short_link(platform, host, &parts) {
         return Err(format!(
@@ -369,6 +373,7 @@ mod tests {
             (None, "https://www.tiktok.com/@luna/video/+7300000000000000001", "not the URL of a"),
             (None, "https://www.instagram.com/luna/", "not the URL of a post"),
             (None, "https://example.com/p/C8abcDEF123", "neither instagram.com nor tiktok.com"),
+            (None, "https://me:secret@www.instagram.com/p/C8abcDEF123", "user name or a password"),
             (Some(Platform::Tiktok), "C8abcDEF123", "no shortcodes"),
             (
                 Some(Platform::Tiktok),

@@ -83,11 +83,14 @@ async fn complete(
 fn named(bad: &[BadRow]) -> String {
     // Rows with an id come first, since they can be looked up.
     let (known, unknown): (Vec<_>, Vec<_>) = bad.iter().partition(|row| row.id.is_some());
-    let named = known.into_iter().chain(unknown).take(NAMED_MAX).map(|row| match &row.id {
+    let named = known.into_iter().chain(unknown).map(|row| match &row.id {
         Some(id) => format!("{id} ({})", row.reason),
         None => row.reason.to_owned(),
     });
-    named.collect::<Vec<_>>().join("; ")
+    let mut named: Vec<_> = named.collect();
+    named.dedup();
+    named.truncate(NAMED_MAX);
+    named.join("; ")
 }
 
 async fn incomplete(

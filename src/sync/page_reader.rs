@@ -362,6 +362,10 @@ fn page_refused(
                 true => return Err(FetchError::Api(failure)),
             }
         }
+        // Some servers answer 400 for a parameter that they do not know.
+        Verdict::BadRequest if !query::named(parameters, &failure).is_empty() => {
+            PagesEnd::ParameterRefused(query::named(parameters, &failure), failure)
+        }
         Verdict::ScopeMissing => PagesEnd::Incomplete(IncompleteReason::EndpointRefused(failure)),
         Verdict::NotFound | Verdict::BadRequest if may_be_missing => {
             PagesEnd::Incomplete(IncompleteReason::EndpointRefused(failure))

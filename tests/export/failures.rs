@@ -125,6 +125,9 @@ fn leaves_foreign_files_alone() {
     std::fs::write(root.join("manifest.json"), "{}").unwrap();
     run("csv").expect(2).says("manifest.json");
     assert_eq!(std::fs::read(root.join("notes.txt")).unwrap(), b"mine");
+    let file = root.join("notes.txt").to_str().unwrap().to_owned();
+    let to_file = bed.command(&["export", "--format", "csv", "--out", &file]);
+    bed.start(to_file).wait().expect(2).says("notes.txt` already exists");
 }
 
 #[test]

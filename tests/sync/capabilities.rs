@@ -62,8 +62,9 @@ fn refusal_of_an_endpoint_that_has_worked_is_a_failure() {
         (Kind::Overview, 422),
         (Kind::Meta, 404),
     ] {
-        bed.control.fault(Fault::on("GET", kind.path(), FaultKind::status(status)));
+        bed.control.fault(Fault::on("GET", kind.path(), FaultKind::status(status)).forever());
         bed.sync(&["--full"]).expect(1);
+        bed.control.clear_faults();
         assert_eq!(bed.last_outcome(kind), "failed", "{kind} {status}");
         assert_eq!(bed.number("SELECT count(*) FROM unsupported_feature"), 0);
         bed.sync_ok(&["--full"]);
@@ -144,6 +145,21 @@ fn listing_without_total_count_ends_at_the_last_page() {
 fn accounts_are_due(bed: &TestBed) {
     let due = "UPDATE account_due SET due_at = 0; UPDATE video_due SET due_at = 9e10";
     bed.db_to_write().execute_batch(due).unwrap();
+}
+
+#[test]
+fn omits_a_parameter_that_a_400_names() {
+    let mut bed = TestBed::frozen(settings());
+    let proxy = RewritingProxy::on(&mut bed, |path, reply| {
+        if path.starts_with("/videos?") && path.contains("order_by") {
+            reply.fail(400, "BAD_REQUEST");
+            reply.replace(r#""detail":"x""#, br#""detail":"unknown parameter order_by""#);
+        }
+    });
+    bed.sync_ok(&[]);
+    let refused = |path: &String| path.starts_with("/videos?") && path.contains("order_by");
+    assert_eq!(proxy.take_paths().iter().filter(|path| refused(path)).count(), 1);
+    bed.compare();
 }
 
 #[test]
