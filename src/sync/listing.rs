@@ -19,6 +19,9 @@ const EVIDENCE_MICROS_MAX: i64 = 3_600 * 1_000_000;
 /// How often a listing starts over because its cursor was refused or it ended short.
 const RESTARTS_MAX: u32 = 2;
 
+/// The most rows that leave a list while it is read. A server whose totals differ more counts otherwise.
+const ROWS_LEFT_MAX: i64 = 10;
+
 /// Where a listing starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListingStart {
@@ -70,8 +73,7 @@ pub async fn list(
             // list that ended short may be a passing fault.
             Some(IncompleteReason::CursorRefused(_)) if restarts < RESTARTS_MAX => {}
             Some(IncompleteReason::EndedShort { .. }) if restarts == 0 => {}
-            // A row that left the list meanwhile may have moved another one to a page read before.
-            None if restarts == 0 && listing.rows_seen < notes.total_max => {}
+            None if restarts == 0 && may_have_moved(&listing, &notes) => {}
             _ => return Ok(ListingResult { listing, reason, notes }),
         }
         restarts += 1;
@@ -79,6 +81,13 @@ pub async fn list(
         notes = Notes::default();
         listing = start(ctx, kind, true).await?;
     }
+}
+
+/// Whether a row that left the list meanwhile may have moved another one to a page read before.
+fn may_have_moved(listing: &Listing, notes: &Notes) -> bool {
+    let last_total = listing.total_count.unwrap_or(notes.total_max);
+    let left = notes.total_max.saturating_sub(last_total);
+    listing.rows_seen < notes.total_max && (1..=ROWS_LEFT_MAX).contains(&left)
 }
 
 async fn open(
