@@ -270,6 +270,25 @@ fn ignores_an_endpoint_that_answers_404_to_every_id() {
 }
 
 #[test]
+fn a_row_that_cannot_be_read_does_not_hide_the_others() {
+    let bed = mirrored(unlimited());
+    let ids = bed.control.ids(Kind::Video);
+    let refused = |id: &String| {
+        let path = format!("/videos/{id}");
+        bed.control.fault(Fault::on("GET", &path, FaultKind::status(400)).forever());
+    };
+    refused(&ids[0]);
+    let document = verify(&bed, &["--sample", ALL, "--json"]).expect(1).json();
+    assert_eq!(of(&document, Kind::Video)["compared"], ids.len() - 1);
+    ids.iter().for_each(refused);
+    bed.control.clear_log();
+    verify(&bed, &["--sample", ALL]).expect(1);
+    let log = bed.log();
+    let requests = log.iter().filter(|entry| entry.path.starts_with("/videos/")).count();
+    assert_eq!(requests, 3, "the rest is not tried");
+}
+
+#[test]
 fn members_only_in_single_answers_are_not_differences() {
     let bed = mirrored(unlimited());
     // The list is unchanged; the single resource has one more member.

@@ -21,6 +21,9 @@ use crate::sync::run_error::RunError;
 use crate::sync::verify_page::{self, RowComparer};
 use crate::sync::verify_report::{Discrepancy, Sampling, Total, VerifyReport};
 
+/// After so many rows of a kind that cannot be read the rest is not tried.
+const FAILED_ROWS_MAX: usize = 3;
+
 /// Shares of the kinds in the sample. What a kind cannot use goes to the others in this order.
 const SHARES: [(Kind, usize); 4] =
     [(Kind::Video, 4), (Kind::Account, 2), (Kind::Creator, 1), (Kind::AccountVideo, 1)];
@@ -105,10 +108,17 @@ impl KindVerifier<'_> {
         if kind == Kind::AccountVideo {
             return self.compare_pages(&sample, wanted).await;
         }
-        let mut missing = Vec::new();
+        let (mut missing, mut failures) = (Vec::new(), Vec::new());
         for (at, picked) in sample.iter().enumerate() {
-            if !self.compare_item(picked).await? {
-                missing.push(picked);
+            match self.compare_item(picked).await {
+                Ok(true) => {}
+                Ok(false) => missing.push(picked),
+                // A row that cannot be read does not keep the others from being compared.
+                Err(FetchError::Api(failure)) => failures.push(failure),
+                Err(error) => return Err(error),
+            }
+            if failures.len() >= FAILED_ROWS_MAX {
+                break;
             }
             self.report_progress(at + 1, sample.len());
         }
@@ -126,7 +136,7 @@ impl KindVerifier<'_> {
             let what = Discrepancy::Missing(removed);
             self.report.add(kind, &picked.id, Some(picked.stratum), what);
         }
-        Ok(())
+        failures.pop().map_or(Ok(()), |failure| Err(FetchError::Api(failure)))
     }
 
     fn skip(&mut self, why: impl Into<String>) {
