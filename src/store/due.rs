@@ -118,7 +118,17 @@ pub fn page_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind, page: i64) ->
     if !is_scheduled(kind) {
         return Ok(());
     }
-    for row in on_page(tx, kind, page, rule.now)? {
+    reschedule(tx, rule, kind, on_page(tx, kind, page, rule.now)?)
+}
+
+/// Sets the next poll of rows that were read unchanged.
+fn reschedule(
+    tx: &Transaction<'_>,
+    rule: &DueRule,
+    kind: Kind,
+    rows: impl IntoIterator<Item = DueRow>,
+) -> StoreResult<()> {
+    for row in rows {
         set(tx, kind, row.row_id, rule.apply(row.facts, Some(row.due), Seen::Unchanged))?;
     }
     Ok(())
@@ -129,12 +139,8 @@ pub fn row_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind, row_id: i64) -
     if !is_scheduled(kind) {
         return Ok(());
     }
-    match one(tx, kind, row_id)? {
-        Some(row) if row.due.due_at <= rule.now => {
-            set(tx, kind, row_id, rule.apply(row.facts, Some(row.due), Seen::Unchanged))
-        }
-        _ => Ok(()),
-    }
+    let row = one(tx, kind, row_id)?;
+    reschedule(tx, rule, kind, row.filter(|row| row.due.due_at <= rule.now))
 }
 
 /// Reschedules the due rows that the last complete listing did not show. Otherwise they would be the reason to read
@@ -145,10 +151,7 @@ pub fn absent_read(tx: &Transaction<'_>, rule: &DueRule, kind: Kind) -> StoreRes
     }
     let sql = format!("{} WHERE d.due_at <= ?1 AND r.absent_listing IS NOT NULL", select(kind));
     let absent: Vec<DueRow> = tx.all(&sql, [rule.now], read)?;
-    for row in absent {
-        set(tx, kind, row.row_id, rule.apply(row.facts, Some(row.due), Seen::Unchanged))?;
-    }
-    Ok(())
+    reschedule(tx, rule, kind, absent)
 }
 
 /// The upsert and the deletion of a scheduled row; constants, because they run for every changed row.

@@ -60,14 +60,6 @@ pub(super) async fn kind_run(
     work: Work,
 ) -> Result<bool, RunError> {
     let trigger = match &work {
-        Work::Unavailable if options.scope.full && ctx.was_mirrored(kind).await? => {
-            ctx.begin_kind_run(kind, "full").await?;
-            let detail =
-                "the server refuses this list, so its mirrored rows could not be confirmed";
-            let code = Outcome::Unavailable.name();
-            end_kind_run(ctx, kind, &explained(Outcome::Unconfirmed, code, detail)).await?;
-            return Ok(false);
-        }
         Work::Nothing | Work::Unavailable => return Ok(false),
         Work::Resume => "resume",
         Work::Listing(reason) => reason.name(),

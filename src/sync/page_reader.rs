@@ -345,6 +345,12 @@ fn page_refused(
     // The other lists are documented, so that a refusal means that the address is wrong; and a list that has
     // answered exists.
     let may_be_missing = listing.kind == Kind::AccountVideo && !has_cursor;
+    let names = match failure.verdict {
+        Verdict::Invalid => query::blamed(parameters, &failure),
+        // Some servers answer 400 for a parameter that they do not know.
+        Verdict::BadRequest => query::named(parameters, &failure),
+        _ => Vec::new(),
+    };
     Ok(match failure.verdict {
         Verdict::Invalid | Verdict::BadRequest if has_cursor && query::blames_cursor(&failure) => {
             PagesEnd::Incomplete(IncompleteReason::CursorRefused(failure))
@@ -352,22 +358,9 @@ fn page_refused(
         Verdict::NotFound if has_cursor => {
             PagesEnd::Incomplete(IncompleteReason::CursorRefused(failure))
         }
-        Verdict::Invalid => {
-            let names = query::blamed(parameters, &failure);
-            match names.is_empty() {
-                false => PagesEnd::ParameterRefused(names, failure),
-                true if may_be_missing => {
-                    PagesEnd::Incomplete(IncompleteReason::EndpointRefused(failure))
-                }
-                true => return Err(FetchError::Api(failure)),
-            }
-        }
-        // Some servers answer 400 for a parameter that they do not know.
-        Verdict::BadRequest if !query::named(parameters, &failure).is_empty() => {
-            PagesEnd::ParameterRefused(query::named(parameters, &failure), failure)
-        }
+        _ if !names.is_empty() => PagesEnd::ParameterRefused(names, failure),
         Verdict::ScopeMissing => PagesEnd::Incomplete(IncompleteReason::EndpointRefused(failure)),
-        Verdict::NotFound | Verdict::BadRequest if may_be_missing => {
+        _ if may_be_missing && failure.is_refusal_or_not_found() => {
             PagesEnd::Incomplete(IncompleteReason::EndpointRefused(failure))
         }
         _ => return Err(FetchError::Api(failure)),
